@@ -1,0 +1,32 @@
+/**
+ * The five kinds of failure a user can meet, and nothing else.
+ *
+ * A message reads `where: what was expected, what came; what to do.` Each error also carries a stable `code`
+ * (`INPUT_IMAGE_TOO_LARGE`) that programs can test for; the code begins with the class's prefix. Anything that is
+ * not one of these is our own bug, and its message begins with `internal:`.
+ */
+
+/** What every error of this library has in common; never thrown itself. */
+export abstract class LlavaError extends Error {
+  readonly code: string
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+    this.code = code
+  }
+}
+
+/** A model, recipe or server configuration that cannot be used. Codes begin with `CONFIG_`. */
+export class ConfigError extends LlavaError {}
+
+/** Tensors or graph values whose shapes or dtypes do not fit. Codes begin with `SHAPE_`. */
+export class ShapeError extends LlavaError {}
+
+/** A checkpoint, tokenizer or cache file that is missing, damaged or does not match. Codes begin with `CHECKPOINT_`. */
+export class CheckpointError extends LlavaError {}
+
+/** Something the caller gave: a picture, a prompt, an option. HTTP 400 or 413. Codes begin with `INPUT_`. */
+export class InputError extends LlavaError {}
+
+/** Not enough memory, context, queue or rate budget. HTTP 503, or 429 for a key's limits. Codes begin with `CAPACITY_`. */
+export class CapacityError extends LlavaError {}
