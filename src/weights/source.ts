@@ -1,0 +1,27 @@
+/**
+ * Where tensors come from, whatever the file: safetensors, a PyTorch zip, GGUF, a merged adapter, our quantised cache.
+ *
+ * A source lists its tensors without reading them and hands out one at a time, so that nothing ever holds a whole
+ * checkpoint in memory. Who opens a source closes it; views handed out by `read` die with it.
+ */
+import type { DType } from '../core/dtype.ts'
+import type { HostTensor } from '../core/tensor.ts'
+
+export type TensorInfo = {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  /** The file the tensor lies in, for messages. */
+  readonly file: string
+}
+
+export type WeightSource = {
+  readonly tensors: ReadonlyMap<string, TensorInfo>
+  /**
+   * The tensor as stored (float16 and bfloat16 as bits); a read-only view of mapped memory where possible.
+   * Block-quantised GGUF types are listed and returned as float32. Throws CheckpointError for an unknown name.
+   */
+  read(name: string): HostTensor
+  /** Bytes of `name` are in no memory of ours after this (a hint; a mapped source drops its pages). */
+  release?(name: string): void
+  close(): void
+}
