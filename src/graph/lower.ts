@@ -1,0 +1,180 @@
+/**
+ * Precision as a lowering: every `Linear` of a graph becomes products of the precision that a policy names for its
+ * weight. Everything else is copied as it is.
+ *
+ * The lowered graph's parameters are the tensors to be supplied: `NAME` as float32, or `NAME.int8`, `NAME.q4`, … with
+ * their scales, in the layouts of `weights/quantize*.ts`.
+ */
+import { ConfigError } from '../core/errors.ts'
+import type { Dim } from '../core/shape.ts'
+import { hostTensor } from '../core/tensor.ts'
+import { Graph, type Node, type Value } from './graph.ts'
+
+/** How the weight of one linear layer is stored and multiplied. */
+export type LinearPrecision = 'f32' | 'int8' | 'q8' | 'q4' | 'q4b128'
+
+export type PrecisionPolicy = (parameter: string) => LinearPrecision
+
+export type LinearWeight = {
+  readonly name: string
+  readonly precision: LinearPrecision
+  /** Rows (outputs) and columns (inputs) of the weight as checkpoints store it. */
+  readonly rows: number
+  readonly columns: number
+}
+
+export type LoweredGraph = { readonly graph: Graph; readonly linears: readonly LinearWeight[] }
+
+/** Elements that share one scale, and bits of one element, of the block-quantised precisions. */
+export const BLOCK_FORMATS = {
+  q8: { bits: 8, block: 32 },
+  q4: { bits: 4, block: 32 },
+  q4b128: { bits: 4, block: 128 },
+} as const
+
+export function lower(source: Graph, policy: PrecisionPolicy): LoweredGraph {
+  const lowering = new Lowering(source)
+  for (const node of source.nodes) lowering.add(node, policy)
+  for (const { name, value } of source.outputs) lowering.graph.output(name, lowering.mapped(value))
+  return { graph: lowering.graph, linears: [...lowering.linears.values()] }
+}
+
+class Lowering {
+  readonly graph: Graph
+  readonly linears = new Map<string, LinearWeight>()
+  readonly #values = new Map<Value, Value>()
+  readonly #constants: Graph['constants']
+  /** Inputs already scaled to rows of unit size: layers that read one activation share the work. */
+  readonly #unitRows = new Map<Value, { scaled: Value; size: Value }>()
+
+  constructor(source: Graph) {
+    this.graph = new Graph(source.name)
+    this.#constants = source.constants
+    for (const input of source.inputs) {
+      this.#values.set(input, this.graph.input(input.name, input.dtype, input.shape))
+    }
+  }
+
+  mapped(value: Value): Value {
+    const known = this.#values.get(value)
+    if (known) return known
+    const constant = this.#constants.get(value)
+    const copy = constant
+      ? this.graph.constant(constant, value.name)
+      : this.graph.parameter(value.name, value.shape as readonly number[], value.dtype)
+    this.#values.set(value, copy)
+    return copy
+  }
+
+  add(node: Node, policy: PrecisionPolicy): void {
+    if (node.op === 'Linear') {
+      this.#values.set(node.outputs[0] as Value, this.#linear(node, policy))
+      return
+    }
+    const inputs = node.inputs.map((input) => input && this.mapped(input))
+    const copy = this.graph.node(node.op, inputs, node.attributes)
+    node.outputs.forEach((output, i) => this.#values.set(output, copy.outputs[i] as Value))
+  }
+
+  #linear(node: Node, policy: PrecisionPolicy): Value {
+    const [x, weight, bias] = node.inputs as [Value, Value, Value | null | undefined]
+    if (weight.origin !== 'parameter') return this.#product(this.mapped(x), weight, bias)
+    const precision = policy(weight.name)
+    const [rows, columns] = weight.shape as readonly [number, number]
+    this.linears.set(weight.name, { name: weight.name, precision, rows, columns })
+    const input = this.mapped(x)
+    const output = this.#byPrecision[precision](input, weight)
+    return bias ? this.graph.op('Add', [output, this.mapped(bias)]) : output
+  }
+
+  readonly #byPrecision: {
+    readonly [P in LinearPrecision]: (x: Value, weight: Value) => Value
+  } = {
+    f32: (x, weight) => this.#product(x, weight),
+    int8: (x, weight) => this.#rowNormalised(x, weight),
+    q8: (x, weight) => this.#blocks(x, weight, 'q8'),
+    q4: (x, weight) => this.#blocks(x, weight, 'q4'),
+    q4b128: (x, weight) => this.#blocks(x, weight, 'q4b128'),
+  }
+
+  #product(x: Value, weight: Value, bias?: Value | null): Value {
+    const y = this.graph.op('FusedMatMul', [x, this.mapped(weight)], { transB: 1 })
+    return bias ? this.graph.op('Add', [y, this.mapped(bias)]) : y
+  }
+
+  /**
+   * W8A8, "rown": m = max(|x|) of each row; m · DynamicQuantizeMatMul(x / m, W, s).
+   *
+   * Each row then spans [−1, 1], so the operator's one activation scale is a scale per row. Rows of zeros stay zero
+   * by the floor of m.
+   */
+  #rowNormalised(x: Value, weight: Value): Value {
+    const [rows, columns] = weight.shape as readonly [number, number]
+    const { scaled, size } = this.#unitRow(x)
+    const data = this.graph.parameter(`${weight.name}.int8`, [columns, rows], 'int8')
+    const scale = this.graph.parameter(`${weight.name}.scale`, [rows])
+    return this.graph.op('Mul', [
+      this.graph.op('DynamicQuantizeMatMul', [scaled, data, scale]),
+      size,
+    ])
+  }
+
+  #unitRow(x: Value): { scaled: Value; size: Value } {
+    const known = this.#unitRows.get(x)
+    if (known) return known
+    const largest = this.graph.op('ReduceMax', [this.graph.op('Abs', [x])], {
+      axes: [-1],
+      keepdims: 1,
+    })
+    const size = this.graph.op('Max', [largest, this.graph.scalar(1e-8)])
+    const result = { scaled: this.graph.op('Div', [x, size]), size }
+    this.#unitRows.set(x, result)
+    return result
+  }
+
+  #blocks(x: Value, weight: Value, precision: keyof typeof BLOCK_FORMATS): Value {
+    const [rows, columns] = weight.shape as readonly [number, number]
+    const { bits, block } = BLOCK_FORMATS[precision]
+    const blocks = Math.ceil(columns / block)
+    const data = this.graph.parameter(
+      `${weight.name}.${precision}`,
+      [rows, blocks, (block * bits) / 8],
+      'uint8',
+    )
+    const scale = this.graph.parameter(`${weight.name}.scale`, [rows, blocks])
+    return this.graph.op('MatMulNBits', [x, data, scale], {
+      K: columns,
+      N: rows,
+      bits,
+      block_size: block,
+      accuracy_level: 4,
+    })
+  }
+}
+
+/** A policy from a default and overrides: `{ 'decoder.layers.3.*': 'f32' }`; the last matching pattern wins. */
+export function precisionPolicy(
+  fallback: LinearPrecision,
+  overrides: Readonly<Record<string, LinearPrecision>> = {},
+): PrecisionPolicy {
+  const rules = Object.entries(overrides).map(([pattern, precision]) => {
+    if (!/^[\w.*-]+$/.test(pattern)) {
+      throw new ConfigError(
+        'CONFIG_PRECISION_PATTERN',
+        `precision.layers: "${pattern}" is no parameter pattern; write a dotted path in which * stands for anything.`,
+      )
+    }
+    const source = pattern.replaceAll('.', '\\.').replaceAll('*', '.*')
+    return { test: new RegExp(`^${source}(\\.weight)?$`), precision }
+  })
+  return (parameter) => rules.findLast(({ test }) => test.test(parameter))?.precision ?? fallback
+}
+
+/** The int64 constant that ONNX wants for a list of numbers. */
+export function int64Tensor(numbers: readonly Dim[]): ReturnType<typeof hostTensor> {
+  return hostTensor(
+    'int64',
+    [numbers.length],
+    BigInt64Array.from(numbers, (n) => BigInt(n)),
+  )
+}

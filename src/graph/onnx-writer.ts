@@ -1,0 +1,233 @@
+/**
+ * A graph as the bytes of an ONNX model. Weights stay outside: each parameter is declared as external data, or as a
+ * graph input where the caller wants to bind it at every run (training).
+ *
+ * Source: the ONNX IR specification, version 10; operator sets 21 and com.microsoft 1.
+ */
+import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import type { DType, TypedArray } from '../core/dtype.ts'
+import { ShapeError } from '../core/errors.ts'
+import type { Dim, Shape } from '../core/shape.ts'
+import type { HostTensor } from '../core/tensor.ts'
+import type { Graph, Node, TensorType, Value } from './graph.ts'
+import { int64Tensor } from './lower.ts'
+import {
+  AttributeProto_AttributeType,
+  ModelProtoSchema,
+  TensorProto_DataLocation,
+  TensorProto_DataType,
+  type AttributeProtoSchema,
+  type NodeProtoSchema,
+  type TensorProtoSchema,
+  type ValueInfoProtoSchema,
+} from './onnx_pb.ts'
+import { OPS } from './ops/index.ts'
+import type { AttributeKind, OpDefinition } from './ops/definition.ts'
+
+/** The file name that external parameters are declared in; the runtime hands their memory over by name. */
+export const EXTERNAL_LOCATION = 'z.bin'
+
+export type OnnxOptions = {
+  /** Parameters as external initialisers (packed once) or as inputs (bound at every run). */
+  readonly parameters?: 'initializers' | 'inputs'
+}
+
+export function writeOnnx(
+  graph: Graph,
+  { parameters = 'initializers' }: OnnxOptions = {},
+): Uint8Array {
+  const writer = new Writer(graph)
+  for (const node of liveNodes(graph)) writer.node(node)
+  const asInputs = parameters === 'inputs'
+  const weights = [...graph.parameters.values()].filter((value) => writer.used.has(value))
+  const model = create(ModelProtoSchema, {
+    irVersion: 10n,
+    producerName: 'llava-ts',
+    opsetImport: [
+      { domain: '', version: 21n },
+      { domain: 'com.microsoft', version: 1n },
+    ],
+    graph: {
+      name: graph.name,
+      node: writer.nodes,
+      input: [...graph.inputs, ...(asInputs ? weights : [])].map((value) =>
+        valueInfo(value.name, value),
+      ),
+      output: graph.outputs.map(({ name, value }) => valueInfo(name, value)),
+      initializer: [...(asInputs ? [] : weights.map(externalTensor)), ...writer.initializers],
+    },
+  })
+  return toBinary(ModelProtoSchema, model)
+}
+
+/** The names of the parameters that some output depends on, in order of declaration. */
+export function liveParameters(graph: Graph): Value[] {
+  const used = new Set(liveNodes(graph).flatMap((node) => node.inputs))
+  return [...graph.parameters.values()].filter((value) => used.has(value))
+}
+
+/** Nodes that some output depends on, in order. */
+function liveNodes(graph: Graph): Node[] {
+  const wanted = new Set<Node>()
+  const stack = graph.outputs.map(({ value }) => value)
+  for (let value = stack.pop(); value; value = stack.pop()) {
+    const { origin } = value
+    if (typeof origin === 'string' || wanted.has(origin)) continue
+    wanted.add(origin)
+    for (const input of origin.inputs) if (input) stack.push(input)
+  }
+  return graph.nodes.filter((node) => wanted.has(node))
+}
+
+class Writer {
+  readonly nodes: MessageInitShape<typeof NodeProtoSchema>[] = []
+  readonly initializers: MessageInitShape<typeof TensorProtoSchema>[] = []
+  readonly used = new Set<Value>()
+  readonly #graph: Graph
+  readonly #outputNames = new Map<Value, string>()
+  readonly #tensors = new Map<string, string>()
+  readonly #written = new Set<Value>()
+
+  constructor(graph: Graph) {
+    this.#graph = graph
+    for (const { name, value } of graph.outputs) {
+      // An output that is an input, a weight or already an output under another name needs a node of its own.
+      if (typeof value.origin === 'string' || this.#outputNames.has(value)) {
+        this.nodes.push({ opType: 'Identity', input: [this.#name(value)], output: [name] })
+      } else this.#outputNames.set(value, name)
+    }
+  }
+
+  node(node: Node): void {
+    const definition: OpDefinition = OPS[node.op] as OpDefinition
+    if (definition.domain === 'llava') {
+      throw new Error(`internal: ${node.op} must be lowered before ${this.#graph.name} is written`)
+    }
+    const input = node.inputs.map((value) => (value ? this.#name(value) : ''))
+    const inputTensors = definition.tensors ?? []
+    for (const name of inputTensors) {
+      if (node.attributes[name] === undefined) continue
+      const dims =
+        name === 'shape' ? this.#shapeArgument(node) : (node.attributes[name] as number[])
+      input.push(this.#int64(dims))
+    }
+    const kinds = { ...definition.required, ...definition.optional }
+    const attribute = Object.entries(node.attributes)
+      .filter(([name, value]) => value !== undefined && !inputTensors.includes(name))
+      .map(([name, value]) => attributeProto(name, kinds[name] as AttributeKind, value))
+    this.nodes.push({
+      name: `${node.op}_${(node.outputs[0] as Value).id}`,
+      opType: node.op,
+      domain: definition.domain,
+      input,
+      output: node.outputs.map((value) => this.#name(value)),
+      attribute,
+    })
+  }
+
+  /** Symbols of a target shape as ONNX can say them: 0 copies the input's axis of that place, one −1 is computed. */
+  #shapeArgument(node: Node): Dim[] {
+    const x = node.inputs[0] as Value
+    const target = node.attributes['shape'] as Shape
+    const copied = target.map((dim, i) => (typeof dim === 'string' && dim === x.shape[i] ? 0 : dim))
+    const computed = copied.map((dim) => (typeof dim === 'string' ? -1 : dim))
+    if (computed.filter((dim) => dim === -1).length > 1) {
+      throw new ShapeError(
+        'SHAPE_SYMBOLS',
+        `${this.#graph.name}: ${node.op} to [${target}] from [${x.shape}] has more than one symbol that changes place.`,
+      )
+    }
+    return computed
+  }
+
+  #int64(numbers: readonly Dim[]): string {
+    const key = numbers.join(',')
+    const known = this.#tensors.get(key)
+    if (known) return known
+    const name = `int64[${key}]`
+    this.#tensors.set(key, name)
+    this.initializers.push(tensorProto(name, int64Tensor(numbers)))
+    return name
+  }
+
+  #name(value: Value): string {
+    this.used.add(value)
+    const constant = this.#graph.constants.get(value)
+    if (constant && !this.#written.has(value)) {
+      this.#written.add(value)
+      this.initializers.push(tensorProto(`${value.name}#${value.id}`, constant))
+    }
+    if (constant) return `${value.name}#${value.id}`
+    return this.#outputNames.get(value) ?? value.name
+  }
+}
+
+const DATA_TYPES: { readonly [D in DType]: TensorProto_DataType } = {
+  float32: TensorProto_DataType.FLOAT,
+  float64: TensorProto_DataType.DOUBLE,
+  float16: TensorProto_DataType.FLOAT16,
+  bfloat16: TensorProto_DataType.BFLOAT16,
+  int8: TensorProto_DataType.INT8,
+  uint8: TensorProto_DataType.UINT8,
+  int16: TensorProto_DataType.INT16,
+  uint16: TensorProto_DataType.UINT16,
+  int32: TensorProto_DataType.INT32,
+  uint32: TensorProto_DataType.UINT32,
+  int64: TensorProto_DataType.INT64,
+  bool: TensorProto_DataType.BOOL,
+}
+
+function valueInfo(name: string, type: TensorType): MessageInitShape<typeof ValueInfoProtoSchema> {
+  const dim = type.shape.map((d) => ({
+    value:
+      typeof d === 'number'
+        ? ({ case: 'dimValue', value: BigInt(d) } as const)
+        : ({ case: 'dimParam', value: d } as const),
+  }))
+  const tensor = { elemType: DATA_TYPES[type.dtype], shape: { dim } }
+  return { name, type: { value: { case: 'tensorType', value: tensor } } }
+}
+
+function externalTensor(value: Value): MessageInitShape<typeof TensorProtoSchema> {
+  return {
+    name: value.name,
+    dataType: DATA_TYPES[value.dtype],
+    dims: (value.shape as readonly number[]).map(BigInt),
+    dataLocation: TensorProto_DataLocation.EXTERNAL,
+    externalData: [{ key: 'location', value: EXTERNAL_LOCATION }],
+  }
+}
+
+function tensorProto(name: string, tensor: HostTensor): MessageInitShape<typeof TensorProtoSchema> {
+  return {
+    name,
+    dataType: DATA_TYPES[tensor.dtype],
+    dims: tensor.shape.map(BigInt),
+    rawData: bytesOf(tensor.data),
+  }
+}
+
+function bytesOf(data: TypedArray): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+}
+
+function attributeProto(
+  name: string,
+  kind: AttributeKind,
+  value: unknown,
+): MessageInitShape<typeof AttributeProtoSchema> {
+  const type = AttributeProto_AttributeType
+  switch (kind) {
+    case 'int':
+      return { name, type: type.INT, i: BigInt(value as number) }
+    case 'float':
+      return { name, type: type.FLOAT, f: value as number }
+    case 'ints':
+    case 'dims':
+      return { name, type: type.INTS, ints: (value as readonly number[]).map(BigInt) }
+    case 'string':
+      return { name, type: type.STRING, s: new TextEncoder().encode(value as string) }
+    case 'dtype':
+      return { name, type: type.INT, i: BigInt(DATA_TYPES[value as DType]) }
+  }
+}

@@ -1,0 +1,171 @@
+/** Operators that move elements without computing: reshape, transpose, gather, concatenate, slice, scatter. */
+import { ShapeError } from '../../core/errors.ts'
+import type { Dim, Shape } from '../../core/shape.ts'
+import {
+  broadcast,
+  defineOp,
+  expectDtype,
+  expectEqualDims,
+  normalizeAxis,
+  product,
+  required,
+  sum,
+} from './definition.ts'
+
+export const layout = {
+  Reshape: defineOp({
+    domain: '',
+    required: { shape: 'dims' },
+    optional: {},
+    tensors: ['shape'],
+    infer(inputs, { shape }) {
+      const x = required(inputs, 0)
+      const [from, to] = [product(x.shape), product(shape)]
+      const isKnown = typeof from === 'number' || !from.includes('+')
+      if (isKnown && from !== to) {
+        throw new ShapeError(
+          'SHAPE_RESHAPE',
+          `[${x.shape}] has ${from} elements, [${shape}] has ${to}.`,
+        )
+      }
+      return [{ dtype: x.dtype, shape }]
+    },
+  }),
+  Transpose: defineOp({
+    domain: '',
+    required: { perm: 'ints' },
+    optional: {},
+    infer(inputs, { perm }) {
+      const x = required(inputs, 0)
+      const isPermutation = [...perm].sort((a, b) => a - b).every((axis, i) => axis === i)
+      if (!isPermutation || perm.length !== x.shape.length) {
+        throw new ShapeError(
+          'SHAPE_PERM',
+          `perm [${perm}] does not permute rank ${x.shape.length}.`,
+        )
+      }
+      return [{ dtype: x.dtype, shape: perm.map((axis) => x.shape[axis] as Dim) }]
+    },
+  }),
+  Expand: defineOp({
+    domain: '',
+    required: { shape: 'dims' },
+    optional: {},
+    tensors: ['shape'],
+    infer(inputs, { shape }) {
+      const x = required(inputs, 0)
+      return [{ dtype: x.dtype, shape: broadcast(x.shape, shape) }]
+    },
+  }),
+  Concat: defineOp({
+    domain: '',
+    required: { axis: 'int' },
+    optional: {},
+    infer(inputs, { axis }) {
+      const values = inputs.map((_, i) => required(inputs, i))
+      const first = required(inputs, 0)
+      const at = normalizeAxis(axis, first.shape.length)
+      for (const value of values) {
+        expectDtype(value, first.dtype)
+        first.shape.forEach((dim, i) => {
+          if (i !== at) expectEqualDims(dim, value.shape[i], `axis ${i} of the inputs`)
+        })
+      }
+      const shape = [...first.shape]
+      shape[at] = sum(values.map((value) => value.shape[at] as Dim))
+      return [{ dtype: first.dtype, shape }]
+    },
+  }),
+  /** Elements [start, end) of one axis; both must be numbers. */
+  Slice: defineOp({
+    domain: '',
+    required: { starts: 'ints', ends: 'ints', axes: 'ints' },
+    optional: {},
+    tensors: ['starts', 'ends', 'axes'],
+    infer(inputs, { starts, ends, axes }) {
+      const x = required(inputs, 0)
+      const shape = [...x.shape]
+      axes.forEach((axis, i) => {
+        const at = normalizeAxis(axis, shape.length)
+        const [start, end] = [starts[i] as number, ends[i] as number]
+        const size = shape[at] as Dim
+        if (end < start || (typeof size === 'number' && end > size)) {
+          throw new ShapeError(
+            'SHAPE_SLICE',
+            `[${start}, ${end}) is not inside axis ${axis} of ${size}.`,
+          )
+        }
+        shape[at] = end - start
+      })
+      return [{ dtype: x.dtype, shape }]
+    },
+  }),
+  /** Zeros around: `pads` holds all begins, then all ends. */
+  Pad: defineOp({
+    domain: '',
+    required: { pads: 'ints' },
+    optional: {},
+    tensors: ['pads'],
+    infer(inputs, { pads }) {
+      const x = required(inputs, 0)
+      const rank = x.shape.length
+      const shape = x.shape.map((dim, i) =>
+        sum([dim, (pads[i] as number) + (pads[i + rank] as number)]),
+      )
+      return [{ dtype: x.dtype, shape }]
+    },
+  }),
+  Unsqueeze: defineOp({
+    domain: '',
+    required: { axes: 'ints' },
+    optional: {},
+    tensors: ['axes'],
+    infer(inputs, { axes }) {
+      const x = required(inputs, 0)
+      const shape: Dim[] = [...x.shape]
+      for (const axis of [...axes].sort((a, b) => a - b)) shape.splice(axis, 0, 1)
+      return [{ dtype: x.dtype, shape }]
+    },
+  }),
+  /** Rows of `data` along `axis` at int64 (or int32) indices. */
+  Gather: defineOp({
+    domain: '',
+    required: { axis: 'int' },
+    optional: {},
+    infer(inputs, { axis }) {
+      const data = required(inputs, 0)
+      const indices = required(inputs, 1)
+      expectDtype(indices, 'int64', 'int32')
+      const at = normalizeAxis(axis, data.shape.length)
+      const shape: Shape = [
+        ...data.shape.slice(0, at),
+        ...indices.shape,
+        ...data.shape.slice(at + 1),
+      ]
+      return [{ dtype: data.dtype, shape }]
+    },
+  }),
+  GatherElements: defineOp({
+    domain: '',
+    required: { axis: 'int' },
+    optional: {},
+    infer(inputs) {
+      const indices = required(inputs, 1)
+      expectDtype(indices, 'int64', 'int32')
+      return [{ dtype: required(inputs, 0).dtype, shape: indices.shape }]
+    },
+  }),
+  /** data with `updates` written, or added (`reduction: 'add'`), at rows `indices` [..., q]. */
+  ScatterND: defineOp({
+    domain: '',
+    required: {},
+    optional: { reduction: 'string' },
+    infer: (inputs) => [required(inputs, 0)],
+  }),
+  ScatterElements: defineOp({
+    domain: '',
+    required: { axis: 'int' },
+    optional: { reduction: 'string' },
+    infer: (inputs) => [required(inputs, 0)],
+  }),
+} as const

@@ -1,0 +1,57 @@
+/** Operators that fold axes away, and the normalisations built on them. */
+import type { Dim } from '../../core/shape.ts'
+import { defineOp, expectEqualDims, normalizeAxis, required } from './definition.ts'
+
+function reduce() {
+  return defineOp({
+    domain: '',
+    required: { axes: 'ints', keepdims: 'int' },
+    optional: {},
+    tensors: ['axes'],
+    infer(inputs, { axes, keepdims }) {
+      const x = required(inputs, 0)
+      const folded = new Set(axes.map((axis) => normalizeAxis(axis, x.shape.length)))
+      const shape = keepdims
+        ? x.shape.map((dim, i): Dim => (folded.has(i) ? 1 : dim))
+        : x.shape.filter((_, i) => !folded.has(i))
+      return [{ dtype: x.dtype, shape }]
+    },
+  })
+}
+
+export const reduction = {
+  ReduceSum: reduce(),
+  ReduceMean: reduce(),
+  ReduceMax: reduce(),
+  ReduceLogSumExp: reduce(),
+  ReduceSumSquare: reduce(),
+  Softmax: defineOp({
+    domain: '',
+    required: { axis: 'int' },
+    optional: {},
+    infer: (inputs) => [required(inputs, 0)],
+  }),
+  /** w (x − mean) / √(var + ε) + b over the last axis; further outputs: mean, 1/√(var + ε). */
+  LayerNormalization: defineOp({
+    domain: '',
+    required: { epsilon: 'float' },
+    optional: { axis: 'int' },
+    infer(inputs) {
+      const x = required(inputs, 0)
+      expectEqualDims(x.shape.at(-1), required(inputs, 1).shape[0], 'width of input and weight')
+      const statistics = { dtype: x.dtype, shape: [...x.shape.slice(0, -1), 1] }
+      return [x, statistics, statistics]
+    },
+  }),
+  /** RMSNorm: w x / √(mean(x²) + ε) over the last axis; second output 1/√(mean(x²) + ε). Source: arXiv:1910.07467. */
+  SimplifiedLayerNormalization: defineOp({
+    domain: '',
+    required: { epsilon: 'float' },
+    optional: { axis: 'int' },
+    infer(inputs) {
+      const x = required(inputs, 0)
+      expectEqualDims(x.shape.at(-1), required(inputs, 1).shape[0], 'width of input and weight')
+      return [x, { dtype: x.dtype, shape: [...x.shape.slice(0, -1), 1] }]
+    },
+  }),
+} as const

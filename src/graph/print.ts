@@ -1,0 +1,24 @@
+/** A graph as text, one node a line: what snapshots compare and `inspect` shows. */
+import { formatType } from '../core/shape.ts'
+import type { Graph, Value } from './graph.ts'
+
+export function printGraph(graph: Graph): string {
+  const lines = [`graph ${graph.name}`]
+  for (const value of graph.inputs) lines.push(`  input ${typed(value)}`)
+  for (const value of graph.parameters.values()) lines.push(`  parameter ${typed(value)}`)
+  for (const node of graph.nodes) {
+    const inputs = node.inputs.map((value) => (value ? value.name : 'none')).join(', ')
+    const attributes = Object.entries(node.attributes)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => `${name}=${Array.isArray(value) ? `[${value}]` : String(value)}`)
+      .join(' ')
+    const head = `  ${node.outputs.map(typed).join(', ')} = ${node.op}(${inputs})`
+    lines.push(attributes ? `${head} ${attributes}` : head)
+  }
+  for (const { name, value } of graph.outputs) lines.push(`  output ${name} = ${value.name}`)
+  return lines.join('\n')
+}
+
+function typed(value: Value): string {
+  return `${value.name} ${formatType(value.dtype, value.shape)}`
+}
