@@ -1,0 +1,66 @@
+/** A path in, a source of tensors out, whatever the file's format. */
+import { CheckpointError } from '../core/errors.ts'
+import { chooseCheckpointFiles } from './checkpoint-files.ts'
+import { joinPath, listFolder, openFileBytes } from './node.ts'
+import { readSafetensors } from './safetensors.ts'
+import { joinShards, readShardIndex } from './sharded.ts'
+import type { WeightSource } from './source.ts'
+
+/**
+ * Opens the checkpoint in a folder (safetensors, PyTorch, GGUF; one file or several), or the one file that the path names.
+ * Throws CheckpointError if there is none, a shard is missing, or anything is damaged.
+ */
+export function openCheckpoint(path: string): WeightSource {
+  const names = listFolder(path)
+  if (names === undefined) return openWeightFile(path)
+  const chosen = chooseCheckpointFiles(path, names)
+  return chosen.kind === 'file'
+    ? openWeightFile(joinPath(path, chosen.file))
+    : openSharded(path, chosen.index, names)
+}
+
+/** Opens one file by the end of its name: `.safetensors`, `.bin`, `.pt`, `.pth`, `.gguf`, or the `.index.json` of shards beside it. */
+export function openWeightFile(path: string): WeightSource {
+  const file = openFileBytes(path)
+  try {
+    if (path.endsWith('.safetensors')) return readSafetensors(file)
+    throw new CheckpointError(
+      'CHECKPOINT_FORMAT',
+      `weights: expected a name that ends with .safetensors, .bin, .pt, .pth or .gguf, ${file.name} came; rename or convert it.`,
+    )
+  } catch (error) {
+    file.close()
+    throw error
+  }
+}
+
+function openSharded(folder: string, indexName: string, names: readonly string[]): WeightSource {
+  const index = openFileBytes(joinPath(folder, indexName))
+  const sources = new Map<string, WeightSource>()
+  try {
+    const shards = readShardIndex(index)
+    const files = new Set(shards.values())
+    checkPresent(folder, indexName, files, names)
+    for (const file of files) sources.set(file, openWeightFile(joinPath(folder, file)))
+    return joinShards(indexName, shards, sources)
+  } catch (error) {
+    for (const source of sources.values()) source.close()
+    throw error
+  } finally {
+    index.close()
+  }
+}
+
+function checkPresent(
+  folder: string,
+  indexName: string,
+  files: ReadonlySet<string>,
+  names: readonly string[],
+): void {
+  const missing = [...files].filter((file) => !names.includes(file))
+  if (missing.length === 0) return
+  throw new CheckpointError(
+    'CHECKPOINT_SHARD_MISSING',
+    `weights: ${indexName} names ${missing.join(', ')}, not in ${folder}; download the missing ${missing.length === 1 ? 'file' : 'files'}.`,
+  )
+}
