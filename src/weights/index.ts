@@ -4,3 +4,12 @@ export { openCheckpoint, openWeightFile } from './open-checkpoint.ts'
 export { readSafetensors } from './safetensors.ts'
 export { memoryBytes, type FileBytes } from './file-bytes.ts'
 export { openFileBytes } from './node.ts'
+export { assertFinite } from './assert-finite.ts'
+export { matchTensors, type ExpectedTensor, type MatchOptions } from './match-tensors.ts'
+export {
+  writeSafetensors,
+  writeShardedSafetensors,
+  type ShardOptions,
+  type TensorPlan,
+  type TensorProducer,
+} from './safetensors-writer.ts'

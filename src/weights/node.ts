@@ -1,12 +1,14 @@
 /**
- * Checkpoint files on Node.js: mapped into memory where the platform can, read in pieces elsewhere.
+ * Checkpoint files on Node.js: mapped into memory where the platform can, read in pieces elsewhere, and written whole or not at all.
  *
  * Mapping goes through the C library that the process already has (mmap with PROT_READ and MAP_PRIVATE, constants equal
  * on Linux and macOS). Windows, and any failure to map, takes positioned reads behind the same interface.
  */
 import { constants } from 'node:buffer'
+import { randomUUID } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import koffi from 'koffi'
 
 import { CapacityError, CheckpointError } from '../core/errors.ts'
@@ -196,6 +198,76 @@ function dropPages(mapping: Mapping, offset: number, length: number): void {
   const isLast = offset + length >= mapping.size
   const end = isLast ? mapping.size : Math.floor((offset + length) / PAGE) * PAGE
   if (end > start) loadLibC()?.madvise(mapping.base + BigInt(start), end - start, MADV_DONTNEED)
+}
+
+/** Adds bytes at the end of the file that is being written. */
+export type Append = (bytes: Uint8Array) => Promise<void>
+
+/**
+ * Writes a file through a temporary one beside it: after `write` has returned it is flushed to the disk and renamed to
+ * `path`; whatever fails before, nothing is left. Two processes may do so at once: each renames a whole file.
+ * Throws CheckpointError when the disk is full or the file cannot be written; what `write` throws passes through.
+ */
+export async function writeFileAtomically(
+  path: string,
+  write: (append: Append) => Promise<void>,
+): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.tmp`
+  const file = await open(temporary, 'wx').catch((error: unknown) => failToWrite(path, error))
+  try {
+    try {
+      await write((bytes) => appendAll(file, path, bytes))
+      await file.sync().catch((error: unknown) => failToWrite(path, error))
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path).catch((error: unknown) => failToWrite(path, error))
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+  await syncFolder(dirname(path))
+}
+
+// Linux writes at most 2 GiB at once; smaller pieces also let other work in between.
+const WRITE_BYTES = 1 << 24
+
+async function appendAll(file: FileHandle, path: string, bytes: Uint8Array): Promise<void> {
+  let done = 0
+  while (done < bytes.length) {
+    const length = Math.min(WRITE_BYTES, bytes.length - done)
+    const { bytesWritten } = await file
+      .write(bytes, done, length)
+      .catch((error: unknown) => failToWrite(path, error))
+    done += bytesWritten
+  }
+}
+
+/** Makes the rename survive a power cut, on platforms where a folder can be opened. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function failToWrite(path: string, cause: unknown): never {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  if (['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)) {
+    throw new CheckpointError(
+      'CHECKPOINT_DISK_FULL',
+      `weights: expected room for ${path}, the disk or its quota is full (${code}); free some space, nothing half-written was left.`,
+      { cause },
+    )
+  }
+  throw new CheckpointError(
+    'CHECKPOINT_UNWRITABLE',
+    `weights: expected to write ${path}, it cannot be written (${reason(cause)}); check the folder and its permissions.`,
+    { cause },
+  )
 }
 
 function reason(error: unknown): string {

@@ -101,7 +101,8 @@ function readMetadata(where: string, value: StrictJson): ReadonlyMap<string, str
   return metadata
 }
 
-const DTYPES: ReadonlyMap<string, DType> = new Map([
+/** Dtypes as the header spells them. */
+export const SAFETENSORS_DTYPES: ReadonlyMap<string, DType> = new Map([
   ['F64', 'float64'],
   ['F32', 'float32'],
   ['F16', 'float16'],
@@ -129,11 +130,11 @@ function readEntry(
   const shape = value.get('shape')
   const offsets = value.get('data_offsets')
   if (typeof stored !== 'string') throw malformed(where, name, 'a dtype')
-  const dtype = DTYPES.get(stored)
+  const dtype = SAFETENSORS_DTYPES.get(stored)
   if (dtype === undefined) {
     throw new CheckpointError(
       'CHECKPOINT_DTYPE',
-      `${where}: ${name} has dtype ${stored}, readable are ${[...DTYPES.keys()].join(', ')}; convert the checkpoint first.`,
+      `${where}: ${name} has dtype ${stored}, readable are ${[...SAFETENSORS_DTYPES.keys()].join(', ')}; convert the checkpoint first.`,
     )
   }
   if (!isSizeList(shape) || shape.length > 32)

@@ -1,0 +1,82 @@
+/** Weights that are not numbers are refused while loading: one NaN turns every answer into noise, without an error anywhere. */
+import { float16ToNumber, type DType } from '../core/dtype.ts'
+import { CheckpointError } from '../core/errors.ts'
+import { formatType } from '../core/shape.ts'
+import type { HostTensor } from '../core/tensor.ts'
+
+/** Throws CheckpointError, with the place of the first one, if a float tensor holds NaN or an infinity. Integers pass. */
+export function assertFinite(tensor: HostTensor, name: string, file: string): void {
+  const at = firstNonFinite(tensor)
+  if (at < 0) return
+  throw new CheckpointError(
+    'CHECKPOINT_NOT_FINITE',
+    `weights: expected finite numbers in ${name}, ${formatType(tensor.dtype, tensor.shape)} of ${file}, ` +
+      `${elementValue(tensor, at)} came at [${coordinates(at, tensor.shape).join(',')}]; ` +
+      'the file is damaged or its training diverged, use another checkpoint.',
+  )
+}
+
+/**
+ * A float is NaN or infinite when its exponent is all ones. Adding `one` to the exponent bits then carries into the
+ * sign bit, so a block is checked by OR-ing sums and looking at `carry` once. 16-bit floats go two to a word.
+ */
+type ExponentBits = { readonly exponent: number; readonly one: number; readonly carry: number }
+
+const EXPONENTS: { readonly [D in DType]?: ExponentBits } = {
+  float32: { exponent: 0x7f800000, one: 0x00800000, carry: 0x80000000 },
+  float16: { exponent: 0x7c007c00, one: 0x04000400, carry: 0x80008000 },
+  bfloat16: { exponent: 0x7f807f80, one: 0x00800080, carry: 0x80008000 },
+}
+
+const BLOCK = 4096
+
+/** Row-major place of the first NaN or infinity, -1 if there is none. */
+function firstNonFinite(tensor: HostTensor): number {
+  const { data, dtype } = tensor
+  if (dtype === 'float64') return firstInRange(tensor, 0, data.length)
+  const bits = EXPONENTS[dtype]
+  if (bits === undefined || data.length === 0) return -1
+  // A 16-bit tensor may begin in the middle of a word and end there: those elements are looked at alone.
+  const head = data.byteOffset % 4 === 0 ? 0 : 1
+  const perWord = 4 / data.BYTES_PER_ELEMENT
+  const numWords = Math.floor((data.length - head) / perWord)
+  if (firstInRange(tensor, 0, head) === 0) return 0
+  const words = new Uint32Array(data.buffer, data.byteOffset + head * 2, numWords)
+  for (let start = 0; start < numWords; start += BLOCK) {
+    const block = words.subarray(start, start + BLOCK)
+    if (!hasCarry(block, bits)) continue
+    const first = head + start * perWord
+    return firstInRange(tensor, first, first + block.length * perWord)
+  }
+  return firstInRange(tensor, head + numWords * perWord, data.length)
+}
+
+function hasCarry(words: Uint32Array, { exponent, one, carry }: ExponentBits): boolean {
+  let carried = 0
+  for (let i = 0; i < words.length; i++) carried |= ((words[i] as number) & exponent) + one
+  return (carried & carry) !== 0
+}
+
+function firstInRange(tensor: HostTensor, from: number, to: number): number {
+  for (let i = from; i < to; i++) if (!Number.isFinite(elementValue(tensor, i))) return i
+  return -1
+}
+
+function elementValue({ dtype, data }: HostTensor, at: number): number {
+  const stored = Number(data[at])
+  if (dtype === 'float16') return float16ToNumber(stored)
+  if (dtype !== 'bfloat16' || (stored & 0x7f80) !== 0x7f80) return stored
+  if (stored & 0x7f) return NaN
+  return stored & 0x8000 ? -Infinity : Infinity
+}
+
+/** The row-major place `at` as one index per dimension. */
+function coordinates(at: number, shape: readonly number[]): number[] {
+  const result: number[] = []
+  let rest = at
+  for (const dim of shape.toReversed()) {
+    result.unshift(rest % dim)
+    rest = Math.floor(rest / dim)
+  }
+  return result
+}
