@@ -1,0 +1,139 @@
+/**
+ * The runtime in Node.js: ONNX Runtime's own library, found inside the `onnxruntime-node` package and called
+ * through koffi. All that depends on the platform is here; the files beside it are handed what they need.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { availableParallelism, cpus, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { ConfigError } from '../core/errors.ts'
+import { parseCpuFeatures, type CpuFeatures } from './cpu-features.ts'
+import { acquireEnvironment, LOG_SEVERITIES, type LogSeverity } from './ort-environment.ts'
+import { libraryFile } from './ort-library.ts'
+import { OrtRuntime } from './ort-runtime.ts'
+import { EXTERNAL_WEIGHTS_FILE } from './ort-session-options.ts'
+import type { Runtime } from './runtime.ts'
+
+export { OrtError } from './ort-errors.ts'
+export { EXTERNAL_WEIGHTS_FILE } from './ort-session-options.ts'
+export type { CpuFeatures } from './cpu-features.ts'
+export type { LogSeverity } from './ort-environment.ts'
+
+export type NodeRuntimeOptions = {
+  readonly device?: 'cpu'
+  /** Threads of the one pool that all sessions share, the calling one included. Default: the cores. */
+  readonly threads?: number | undefined
+  /** Idle threads of the pool wait in a loop between two nodes: faster steps, one busier core. Default: true. */
+  readonly spinning?: boolean | undefined
+  /** What ONNX Runtime prints to stderr by itself. Default: `fatal`; every failure is an error anyway. */
+  readonly logSeverity?: LogSeverity | undefined
+  /** Where the runtime puts its one small folder. Default: the system's folder for temporary files. */
+  readonly temporaryFolder?: string | undefined
+}
+
+/**
+ * Starts ONNX Runtime. A process has one pool of threads: further runtimes join it and need the same options.
+ *
+ * Throws ConfigError for an unknown option, device or platform, another version of ONNX Runtime, or options that
+ * differ from those of a runtime that is still alive.
+ */
+export async function createRuntime(options: NodeRuntimeOptions = {}): Promise<Runtime> {
+  const { threads, spinning, logSeverity, temporaryFolder } = checkOptions(options)
+  const path = join(packageFolder(), libraryFile(process.platform, process.arch))
+  const environment = acquireEnvironment(path, { threads, spinning, logSeverity })
+  const placeholder = new PlaceholderFolder(temporaryFolder)
+  return new OrtRuntime({
+    environment,
+    threads,
+    logSeverity,
+    placeholderFolder: () => placeholder.path(),
+    defer: setImmediate,
+    onRelease: () => placeholder.remove(),
+  })
+}
+
+/** The processor and the threads it is good for; see `cpu-features.ts` for platforms other than Linux. */
+export function cpuFeatures(): CpuFeatures {
+  const isLinux = process.platform === 'linux'
+  return parseCpuFeatures({
+    arch: process.arch,
+    parallelism: availableParallelism(),
+    model: cpus()[0]?.model ?? process.arch,
+    cpuinfo: isLinux ? readIfThere('/proc/cpuinfo') : undefined,
+    cpuMax: isLinux ? readIfThere('/sys/fs/cgroup/cpu.max') : undefined,
+  })
+}
+
+function checkOptions(options: NodeRuntimeOptions) {
+  const checked = {
+    device: 'cpu',
+    threads: cpuFeatures().cores,
+    spinning: true,
+    logSeverity: 'fatal' as LogSeverity,
+    temporaryFolder: tmpdir(),
+    ...dropUndefined(options),
+  }
+  const wrong = (what: string) => new ConfigError('CONFIG_RUNTIME_OPTION', `runtime: ${what}`)
+  if (Object.keys(checked).length > 5) {
+    throw wrong(
+      `options are device, threads, spinning, logSeverity and temporaryFolder, ${Object.keys(options).join(', ')} came; remove the others.`,
+    )
+  }
+  if (checked.device !== 'cpu') throw wrong(`device should be cpu, ${checked.device} came.`)
+  if (!(Number.isInteger(checked.threads) && checked.threads >= 1)) {
+    throw wrong(`threads should be a whole number of at least 1, ${checked.threads} came.`)
+  }
+  if (!LOG_SEVERITIES.includes(checked.logSeverity)) {
+    throw wrong(
+      `logSeverity should be one of ${LOG_SEVERITIES.join(', ')}, ${checked.logSeverity} came.`,
+    )
+  }
+  return checked
+}
+
+function dropUndefined(options: NodeRuntimeOptions): NodeRuntimeOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}
+
+function packageFolder(): string {
+  return dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'))
+}
+
+/** Undefined where the file does not exist: older kernels and containers without control groups. */
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** A folder with the empty file that stands for external weights. Made on first use, gone with the runtime or process. */
+class PlaceholderFolder {
+  readonly #parent: string
+  #folder: string | undefined
+  readonly #removeAtExit = () => this.remove()
+
+  constructor(parent: string) {
+    this.#parent = parent
+  }
+
+  /** Looks each time: a cleaner of temporary files may have taken the folder from a long-lived server. */
+  path(): string {
+    if (this.#folder === undefined) {
+      mkdirSync(this.#parent, { recursive: true })
+      this.#folder = mkdtempSync(join(this.#parent, 'llava-ts-'))
+      process.once('exit', this.#removeAtExit)
+    }
+    mkdirSync(this.#folder, { recursive: true })
+    writeFileSync(join(this.#folder, EXTERNAL_WEIGHTS_FILE), '')
+    return this.#folder
+  }
+
+  remove(): void {
+    process.off('exit', this.#removeAtExit)
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true })
+    this.#folder = undefined
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * ONNX Runtime's environment: the thread pool, the log and what every session shares.
+ *
+ * A process has one. ONNX Runtime hands the living one to whoever asks next and ignores their options, so this file
+ * counts its users and refuses options that differ. One pool serves all sessions: pools of their own keep spinning
+ * after their run and slow each other down several times over.
+ */
+import { ConfigError } from '../core/errors.ts'
+import { OrtApi, type Pointer } from './ort-abi.ts'
+
+/** What ONNX Runtime prints to stderr: messages of at least this severity. */
+export const LOG_SEVERITIES = ['verbose', 'info', 'warning', 'error', 'fatal'] as const
+export type LogSeverity = (typeof LOG_SEVERITIES)[number]
+
+export type EnvironmentOptions = {
+  readonly threads: number
+  readonly spinning: boolean
+  readonly logSeverity: LogSeverity
+}
+
+export type Environment = {
+  readonly api: OrtApi
+  readonly env: Pointer
+  readonly memoryInfo: Pointer
+  readonly allocator: Pointer
+  /** For exactly one call by each user, after everything made with it is released. */
+  release(): void
+}
+
+/** `OrtDeviceAllocator` and `OrtMemTypeDefault`: memory that is the caller's, on the CPU. */
+const DEVICE_ALLOCATOR = 0
+const MEMORY_DEFAULT = 0
+
+// Module state, because it mirrors state of the process: the library stays loaded (unloading it under a live pool
+// would crash), and the environment is one for all runtimes.
+let loaded: { readonly path: string; readonly api: OrtApi } | undefined
+let current: { readonly options: EnvironmentOptions; readonly shared: Environment } | undefined
+let users = 0
+
+/** Starts the environment, or joins the living one. Throws ConfigError if that one has other options. */
+export function acquireEnvironment(libraryPath: string, options: EnvironmentOptions): Environment {
+  loaded ??= { path: libraryPath, api: new OrtApi(libraryPath) }
+  if (current === undefined) current = { options, shared: createEnvironment(loaded.api, options) }
+  checkSameOptions(current.options, options)
+  users++
+  return current.shared
+}
+
+function createEnvironment(api: OrtApi, options: EnvironmentOptions): Environment {
+  const threading = api.make('CreateThreadingOptions')
+  let env: Pointer
+  try {
+    api.call('SetGlobalIntraOpNumThreads', threading, options.threads)
+    api.call('SetGlobalInterOpNumThreads', threading, 1)
+    api.call('SetGlobalSpinControl', threading, options.spinning ? 1 : 0)
+    const severity = LOG_SEVERITIES.indexOf(options.logSeverity)
+    env = api.make('CreateEnvWithGlobalThreadPools', severity, 'llava-ts', threading)
+  } finally {
+    api.free('ReleaseThreadingOptions', threading)
+  }
+  const memoryInfo = api.make('CreateCpuMemoryInfo', DEVICE_ALLOCATOR, MEMORY_DEFAULT)
+  const allocator = api.make('GetAllocatorWithDefaultOptions')
+  return {
+    api,
+    env,
+    memoryInfo,
+    allocator,
+    release: () => releaseEnvironment(api, env, memoryInfo),
+  }
+}
+
+function releaseEnvironment(api: OrtApi, env: Pointer, memoryInfo: Pointer): void {
+  if (--users > 0) return
+  current = undefined
+  api.free('ReleaseMemoryInfo', memoryInfo)
+  api.free('ReleaseEnv', env)
+}
+
+function checkSameOptions(living: EnvironmentOptions, wanted: EnvironmentOptions): void {
+  for (const key of ['threads', 'spinning', 'logSeverity'] as const) {
+    if (living[key] === wanted[key]) continue
+    throw new ConfigError(
+      'CONFIG_RUNTIME_SHARED',
+      `runtime: this process already runs with ${key} ${living[key]}, ${wanted[key]} came; dispose that runtime first or give both the same ${key}.`,
+    )
+  }
+}

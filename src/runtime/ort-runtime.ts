@@ -1,0 +1,206 @@
+/** The runtime over ONNX Runtime: one environment, one queue, and the lifetimes of what was made with it. */
+import type { DType, TypedArray } from '../core/dtype.ts'
+import { ConfigError } from '../core/errors.ts'
+import type { Pointer } from './ort-abi.ts'
+import type { Environment, LogSeverity } from './ort-environment.ts'
+import { createNativeSession } from './ort-session-options.ts'
+import { OrtSession, type NativeSession } from './ort-session.ts'
+import { readSignature } from './ort-signature.ts'
+import { RunQueue } from './run-queue.ts'
+import type { Runtime, Session, SessionOptions, SharedWeights, Tensor } from './runtime.ts'
+import { TensorRegistry, type HostBackedTensor } from './tensor-registry.ts'
+
+export type RuntimeParts = {
+  readonly environment: Environment
+  readonly threads: number
+  readonly logSeverity: LogSeverity
+  /** A folder with the empty file for external weights; made when first asked for. */
+  readonly placeholderFolder: () => string
+  /** Lets other callbacks run first. */
+  readonly defer: (start: () => void) => void
+  /** Called once, after everything native is released. */
+  readonly onRelease: () => void
+}
+
+export class OrtRuntime implements Runtime {
+  readonly device = 'cpu'
+  readonly threads: number
+  readonly version: string
+  readonly #parts: RuntimeParts
+  readonly #tensors: TensorRegistry
+  readonly #runs: RunQueue
+  /** Sessions are created one at a time too: each occupies a thread of Node's small pool. */
+  readonly #creations: RunQueue
+  readonly #sessions = new Set<OrtSession>()
+  readonly #sharedWeights = new Set<OrtSharedWeights>()
+  #disposed = false
+
+  constructor(parts: RuntimeParts) {
+    this.#parts = parts
+    this.threads = parts.threads
+    this.version = `onnxruntime ${parts.environment.api.version}`
+    this.#tensors = new TensorRegistry(parts.environment)
+    this.#runs = new RunQueue(parts.defer)
+    this.#creations = new RunQueue(parts.defer)
+  }
+
+  tensor(dtype: DType, shape: readonly number[], data?: TypedArray): Tensor {
+    this.#checkAlive()
+    return this.#tensors.tensor(dtype, shape, data)
+  }
+
+  async createSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
+    this.#checkAlive()
+    return this.#creations.run(() => this.#createSession(model, options), {
+      signal: options.signal,
+    })
+  }
+
+  createSharedWeights(): SharedWeights {
+    this.#checkAlive()
+    const shared = new OrtSharedWeights(this.#parts.environment, () =>
+      this.#sharedWeights.delete(shared),
+    )
+    this.#sharedWeights.add(shared)
+    return shared
+  }
+
+  /** Waits for runs that were started or queued before; then sessions, tensors and weights are gone. */
+  dispose(): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    for (const session of this.#sessions) session.dispose()
+    for (const shared of this.#sharedWeights) shared.dispose()
+    this.#tensors.disposeAll()
+    this.#creations.whenIdle(() => this.#runs.whenIdle(() => this.#release()))
+  }
+
+  #release(): void {
+    this.#parts.environment.release()
+    this.#parts.onRelease()
+  }
+
+  async #createSession(model: Uint8Array, options: SessionOptions): Promise<Session> {
+    const weights = this.#takeWeights(options)
+    try {
+      const native = await this.#load(model, options, weights)
+      const host = {
+        environment: this.#parts.environment,
+        queue: this.#runs,
+        tensors: this.#tensors,
+      }
+      const session = new OrtSession(host, native, () => {
+        this.#sessions.delete(session)
+        weights.release()
+      })
+      this.#sessions.add(session)
+      return session
+    } catch (error) {
+      weights.release()
+      throw error
+    }
+  }
+
+  async #load(
+    model: Uint8Array,
+    options: SessionOptions,
+    { initializers, shared }: TakenWeights,
+  ): Promise<NativeSession> {
+    const { environment, logSeverity, placeholderFolder } = this.#parts
+    const handle = await createNativeSession({
+      environment,
+      model,
+      options,
+      logSeverity,
+      initializers,
+      sharedWeights: shared?.handle,
+      placeholderFolder,
+    })
+    try {
+      this.#checkAlive()
+      return { handle, ...readSignature(environment.api, environment.allocator, handle) }
+    } catch (error) {
+      environment.api.free('ReleaseSession', handle)
+      throw error
+    }
+  }
+
+  /** Wraps the initialisers and holds the shared weights until `release`. */
+  #takeWeights({ initializers = new Map(), sharedWeights }: SessionOptions): TakenWeights {
+    const shared = sharedWeights === undefined ? undefined : this.#checkShared(sharedWeights)
+    const wrapped = new Map<string, HostBackedTensor>()
+    const release = () => {
+      for (const tensor of wrapped.values()) tensor.dispose()
+      shared?.leave()
+    }
+    shared?.join()
+    try {
+      for (const [name, { dtype, shape, data }] of initializers) {
+        wrapped.set(name, this.#tensors.tensor(dtype, shape, data))
+      }
+    } catch (error) {
+      release()
+      throw error
+    }
+    return { initializers: wrapped, shared, release }
+  }
+
+  #checkShared(sharedWeights: SharedWeights): OrtSharedWeights {
+    for (const known of this.#sharedWeights) if (known === sharedWeights) return known
+    throw new ConfigError(
+      'CONFIG_RUNTIME_SHARED_WEIGHTS',
+      'runtime: sharedWeights should be living ones of this runtime, they are not; make them with runtime.createSharedWeights.',
+    )
+  }
+
+  #checkAlive(): void {
+    if (!this.#disposed) return
+    throw new ConfigError(
+      'CONFIG_RUNTIME_DISPOSED',
+      'runtime: a living runtime is expected, this one is disposed; create another.',
+    )
+  }
+}
+
+type TakenWeights = {
+  readonly initializers: ReadonlyMap<string, HostBackedTensor>
+  readonly shared: OrtSharedWeights | undefined
+  release(): void
+}
+
+/** Prepacked copies of equal initialisers, one for all sessions that joined; released with the last of them. */
+class OrtSharedWeights implements SharedWeights {
+  readonly handle: Pointer
+  readonly #environment: Environment
+  readonly #onDispose: () => void
+  #sessions = 0
+  #disposed = false
+
+  constructor(environment: Environment, onDispose: () => void) {
+    this.#environment = environment
+    this.#onDispose = onDispose
+    this.handle = environment.api.make('CreatePrepackedWeightsContainer')
+  }
+
+  join(): void {
+    this.#sessions++
+  }
+
+  leave(): void {
+    this.#sessions--
+    this.#releaseIfUnused()
+  }
+
+  /** No session can join after this; those that did keep the weights. */
+  dispose(): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    this.#onDispose()
+    this.#releaseIfUnused()
+  }
+
+  #releaseIfUnused(): void {
+    if (!this.#disposed || this.#sessions > 0) return
+    this.#environment.api.free('ReleasePrepackedWeightsContainer', this.handle)
+  }
+}
