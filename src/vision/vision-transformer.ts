@@ -1,0 +1,104 @@
+/**
+ * The vision towers: CLIP, SigLIP and ViT are one transformer whose differences are data.
+ *
+ * Tiles go in, the hidden states of chosen blocks come out; the blocks after the last chosen one and the final norm
+ * are never built. Sources: arXiv:2010.11929 (ViT), arXiv:2103.00020 (CLIP), arXiv:2303.15343 (SigLIP).
+ */
+import type { Graph, Value } from '../graph/graph.ts'
+import { patchAttention } from '../layers/attention.ts'
+import { mlp, type Activation } from '../layers/mlp.ts'
+import { layerNorm } from '../layers/norm.ts'
+
+export type VisionConfig = {
+  readonly kind: 'clip' | 'siglip' | 'vit'
+  readonly imageSize: number
+  readonly patchSize: number
+  readonly hiddenSize: number
+  readonly intermediateSize: number
+  readonly numLayers: number
+  readonly numHeads: number
+  readonly activation: Activation
+  readonly epsilon: number
+  /** A learned first row [CLS] before the patches: CLIP and ViT. */
+  readonly hasClassToken: boolean
+  /** A norm between embeddings and the first block: CLIP. */
+  readonly hasPreNorm: boolean
+  /** A bias in the patch embedding: SigLIP and ViT. */
+  readonly hasPatchBias: boolean
+  /** Blocks whose outputs are the features, counted from 1 (0: the embeddings); several are concatenated. */
+  readonly featureLayers: readonly number[]
+  /** Whether the first row of the features is left out: the class token's, where there is one. */
+  readonly dropFirstRow: boolean
+}
+
+/** Patches along one side of a tile; what is left over at the right and bottom is not seen. */
+export function patchesPerSide(config: VisionConfig): number {
+  return Math.floor(config.imageSize / config.patchSize)
+}
+
+/** Rows that one tile gives to the projector. */
+export function featureRows(config: VisionConfig): number {
+  return embeddingRows(config) - (config.dropFirstRow ? 1 : 0)
+}
+
+function embeddingRows(config: VisionConfig): number {
+  return patchesPerSide(config) ** 2 + (config.hasClassToken ? 1 : 0)
+}
+
+/** pixelValues [I, 3, imageSize, imageSize] to features [I, P, D·featureLayers]. */
+export function visionTower(g: Graph, config: VisionConfig, pixelValues: Value): Value {
+  let x = embeddings(g, config, pixelValues) // [I, 1 + P, D]
+  const last = Math.max(...config.featureLayers)
+  const states = [x]
+  for (let i = 0; i < last; i++) {
+    x = block(g, config, `vision.layers.${i}`, x)
+    states.push(x)
+  }
+  const chosen = config.featureLayers.map((layer) => patchRows(g, config, states[layer] as Value))
+  return chosen.length === 1 ? (chosen[0] as Value) : g.op('Concat', chosen, { axis: -1 })
+}
+
+function embeddings(g: Graph, config: VisionConfig, pixelValues: Value): Value {
+  const { hiddenSize, patchSize } = config
+  const side = patchesPerSide(config)
+  const tiles = pixelValues.shape[0] as string | number
+  const kernel = [patchSize, patchSize]
+  const weight = g.parameter('vision.patchEmbedding.weight', [hiddenSize, 3, ...kernel])
+  const bias = config.hasPatchBias ? g.parameter('vision.patchEmbedding.bias', [hiddenSize]) : null
+  const map = g.op('Conv', [pixelValues, weight, bias], { kernel_shape: kernel, strides: kernel }) // [I, D, h, w]
+  const columns = g.op('Reshape', [map], { shape: [tiles, hiddenSize, side * side] })
+  let x = g.op('Transpose', [columns], { perm: [0, 2, 1] }) // [I, P, D]
+  if (config.hasClassToken) {
+    const token = g.parameter('vision.classEmbedding', [1, 1, hiddenSize])
+    // Zero of the tiles' count times the token: the row repeats for every tile.
+    const zero = g.op('Mul', [
+      g.op('Slice', [x], { starts: [0], ends: [1], axes: [1] }),
+      g.scalar(0),
+    ])
+    x = g.op('Concat', [g.op('Add', [zero, token]), x], { axis: 1 }) // [I, 1 + P, D]
+  }
+  const positions = [embeddingRows(config), hiddenSize]
+  x = g.op('Add', [x, g.parameter('vision.positionEmbedding.weight', positions)])
+  return config.hasPreNorm ? layerNorm(g, 'vision.preNorm', x, config.epsilon) : x
+}
+
+/** x + attention(norm(x)), then + mlp(norm(·)). x [I, 1 + P, D]. */
+function block(g: Graph, config: VisionConfig, path: string, x: Value): Value {
+  const { numHeads, intermediateSize, epsilon } = config
+  const attended = patchAttention(
+    g,
+    `${path}.attention`,
+    layerNorm(g, `${path}.attentionNorm`, x, epsilon),
+    numHeads,
+  )
+  const middle = g.op('Add', [x, attended])
+  const normed = layerNorm(g, `${path}.mlpNorm`, middle, epsilon)
+  const lifted = mlp(g, `${path}.mlp`, normed, { intermediateSize, kind: config.activation })
+  return g.op('Add', [middle, lifted])
+}
+
+function patchRows(g: Graph, config: VisionConfig, x: Value): Value {
+  if (!config.dropFirstRow) return x
+  const rows = x.shape[1] as number
+  return g.op('Slice', [x], { starts: [1], ends: [rows], axes: [1] }) // [I, P, D]
+}
