@@ -7,15 +7,14 @@ import { createRequire } from 'node:module'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { ConfigError } from '../core/errors.ts'
+import { EXTERNAL_LOCATION } from '../graph/onnx-writer.ts'
 import { parseCpuFeatures, type CpuFeatures } from './cpu-features.ts'
 import { acquireEnvironment, LOG_SEVERITIES, type LogSeverity } from './ort-environment.ts'
 import { libraryFile } from './ort-library.ts'
 import { OrtRuntime } from './ort-runtime.ts'
-import { EXTERNAL_WEIGHTS_FILE } from './ort-session-options.ts'
 import type { Runtime } from './runtime.ts'
 
 export { OrtError } from './ort-errors.ts'
-export { EXTERNAL_WEIGHTS_FILE } from './ort-session-options.ts'
 export type { CpuFeatures } from './cpu-features.ts'
 export type { LogSeverity } from './ort-environment.ts'
 
@@ -127,7 +126,7 @@ class PlaceholderFolder {
       process.once('exit', this.#removeAtExit)
     }
     mkdirSync(this.#folder, { recursive: true })
-    writeFileSync(join(this.#folder, EXTERNAL_WEIGHTS_FILE), '')
+    writeFileSync(join(this.#folder, EXTERNAL_LOCATION), '')
     return this.#folder
   }
 

@@ -43,7 +43,12 @@ export class OrtBinding implements Binding {
     const { inputs, outputs } = this.#session.signature
     const inputTensors = this.#session.pick('input', inputs, this.#inputs)
     const outputTensors = this.#session.pick('output', outputs, this.#outputs)
-    if (this.#isChanged) checkTypes(this.#session.signature, inputTensors, outputTensors)
+    if (this.#isChanged) {
+      checkTypes([
+        { side: 'input', declared: inputs, given: inputTensors },
+        { side: 'output', declared: outputs, given: outputTensors },
+      ])
+    }
     this.#isChanged = false
     this.#pendingRuns++
     await this.#session.enqueue({

@@ -3,6 +3,7 @@ import type { DType, TypedArray } from '../core/dtype.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { Pointer } from './ort-abi.ts'
 import type { Environment, LogSeverity } from './ort-environment.ts'
+import { checkInitializers } from './model-initializers.ts'
 import { createNativeSession } from './ort-session-options.ts'
 import { OrtSession, type NativeSession } from './ort-session.ts'
 import { readSignature } from './ort-signature.ts'
@@ -14,7 +15,10 @@ export type RuntimeParts = {
   readonly environment: Environment
   readonly threads: number
   readonly logSeverity: LogSeverity
-  /** A folder with the empty file for external weights; made when first asked for. */
+  /**
+   * A folder in which the file that models name for their external weights exists, empty: ONNX Runtime looks for it
+   * before it takes the memory that `AddInitializer` gave it instead.
+   */
   readonly placeholderFolder: () => string
   /** Lets other callbacks run first. */
   readonly defer: (start: () => void) => void
@@ -33,7 +37,9 @@ export class OrtRuntime implements Runtime {
   readonly #creations: RunQueue
   readonly #sessions = new Set<OrtSession>()
   readonly #sharedWeights = new Set<OrtSharedWeights>()
+  #creating = 0
   #disposed = false
+  #released = false
 
   constructor(parts: RuntimeParts) {
     this.#parts = parts
@@ -51,9 +57,14 @@ export class OrtRuntime implements Runtime {
 
   async createSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
     this.#checkAlive()
-    return this.#creations.run(() => this.#createSession(model, options), {
-      signal: options.signal,
-    })
+    const { signal } = options
+    this.#creating++
+    try {
+      return await this.#creations.run(() => this.#createSession(model, options), { signal })
+    } finally {
+      this.#creating--
+      this.#releaseIfUnused()
+    }
   }
 
   createSharedWeights(): SharedWeights {
@@ -69,19 +80,23 @@ export class OrtRuntime implements Runtime {
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
-    for (const session of this.#sessions) session.dispose()
     for (const shared of this.#sharedWeights) shared.dispose()
+    for (const session of this.#sessions) session.dispose()
     this.#tensors.disposeAll()
-    this.#creations.whenIdle(() => this.#runs.whenIdle(() => this.#release()))
+    this.#releaseIfUnused()
   }
 
-  #release(): void {
+  /** The environment goes last. */
+  #releaseIfUnused(): void {
+    const uses = this.#sessions.size + this.#creating + this.#tensors.size
+    if (!this.#disposed || uses > 0 || this.#released) return
+    this.#released = true
     this.#parts.environment.release()
     this.#parts.onRelease()
   }
 
   async #createSession(model: Uint8Array, options: SessionOptions): Promise<Session> {
-    const weights = this.#takeWeights(options)
+    const weights = this.#takeWeights(model, options)
     try {
       const native = await this.#load(model, options, weights)
       const host = {
@@ -90,8 +105,9 @@ export class OrtRuntime implements Runtime {
         tensors: this.#tensors,
       }
       const session = new OrtSession(host, native, () => {
-        this.#sessions.delete(session)
         weights.release()
+        this.#sessions.delete(session)
+        this.#releaseIfUnused()
       })
       this.#sessions.add(session)
       return session
@@ -125,18 +141,26 @@ export class OrtRuntime implements Runtime {
     }
   }
 
-  /** Wraps the initialisers and holds the shared weights until `release`. */
-  #takeWeights({ initializers = new Map(), sharedWeights }: SessionOptions): TakenWeights {
+  /** Checks and wraps the initialisers, and holds the shared weights, until `release`. */
+  #takeWeights(
+    model: Uint8Array,
+    { initializers = new Map(), sharedWeights }: SessionOptions,
+  ): TakenWeights {
+    checkInitializers(model, initializers)
     const shared = sharedWeights === undefined ? undefined : this.#checkShared(sharedWeights)
     const wrapped = new Map<string, HostBackedTensor>()
+    const unlock: (() => void)[] = []
     const release = () => {
       for (const tensor of wrapped.values()) tensor.dispose()
+      for (const release of unlock) release()
       shared?.leave()
     }
     shared?.join()
     try {
       for (const [name, { dtype, shape, data }] of initializers) {
-        wrapped.set(name, this.#tensors.tensor(dtype, shape, data))
+        const tensor = this.#tensors.tensor(dtype, shape, data)
+        wrapped.set(name, tensor)
+        unlock.push(tensor.lock())
       }
     } catch (error) {
       release()

@@ -7,12 +7,6 @@ import type { HostBackedTensor } from './tensor-registry.ts'
 /** `GraphOptimizationLevel`. Source: onnxruntime_c_api.h. */
 const OPTIMIZATION_LEVELS = { none: 0, basic: 1, all: 99 } as const
 
-/**
- * The file that models name for their external weights. Its folder holds it empty: ONNX Runtime wants it to exist
- * before it takes the memory that `AddInitializer` gave it instead.
- */
-export const EXTERNAL_WEIGHTS_FILE = 'z.bin'
-
 export type Creation = {
   readonly environment: Environment
   readonly model: Uint8Array
@@ -21,7 +15,7 @@ export type Creation = {
   /** The initialisers, wrapped; they outlive the session. */
   readonly initializers: ReadonlyMap<string, HostBackedTensor>
   readonly sharedWeights: Pointer | undefined
-  /** The folder with the empty file; asked for only when there are initialisers. */
+  /** A folder in which EXTERNAL_LOCATION exists; asked for only when there are initialisers. */
   readonly placeholderFolder: () => string
 }
 

@@ -65,7 +65,10 @@ export class OrtSession implements Session {
     this.checkAlive()
     const inputTensors = this.pick('input', this.signature.inputs, inputs)
     const outputTensors = this.pick('output', this.signature.outputs, outputs)
-    checkTypes(this.signature, inputTensors, outputTensors)
+    checkTypes([
+      { side: 'input', declared: this.signature.inputs, given: inputTensors },
+      { side: 'output', declared: this.signature.outputs, given: outputTensors },
+    ])
     const inputValues = BigUint64Array.from(inputTensors, (tensor) => tensor.handle)
     const outputValues = BigUint64Array.from(outputTensors, (tensor) => tensor.handle)
     const start = (runOptions: Pointer | null) =>

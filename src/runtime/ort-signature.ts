@@ -2,7 +2,7 @@
 import { ConfigError } from '../core/errors.ts'
 import type { Dim } from '../core/shape.ts'
 import { readCString, type OrtApi, type Pointer } from './ort-abi.ts'
-import type { Declared, Side, Signature } from './session-signature.ts'
+import type { Declared, Signature } from './session-signature.ts'
 import { dtypeOfElementType } from './tensor-registry.ts'
 
 /** Names as C strings, in the order that the signature lists them; valid until released. */
@@ -11,6 +11,8 @@ export type NativeNames = {
   readonly outputs: BigUint64Array
   release(): void
 }
+
+type Side = 'input' | 'output'
 
 const FUNCTIONS = {
   input: {

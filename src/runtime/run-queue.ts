@@ -27,10 +27,10 @@ export class RunQueue {
     prefill: new Set(),
     training: new Set(),
   }
-  readonly #whenIdle: (() => void)[] = []
   #busy = false
 
-  constructor(defer: (start: () => void) => void = queueMicrotask) {
+  /** `defer` must let everything run that awaited the job before: a new task, not a microtask. */
+  constructor(defer: (start: () => void) => void) {
     this.#defer = defer
   }
 
@@ -54,12 +54,6 @@ export class RunQueue {
     })
   }
 
-  /** Calls back when nothing runs and nothing waits: now, if that is so. */
-  whenIdle(callback: () => void): void {
-    if (this.#busy) this.#whenIdle.push(callback)
-    else callback()
-  }
-
   async #runNow<T>(job: () => Promise<T>): Promise<T> {
     this.#busy = true
     try {
@@ -67,7 +61,7 @@ export class RunQueue {
     } finally {
       if (PRIORITIES.some((priority) => this.#waiting[priority].size > 0)) {
         this.#defer(() => this.#startNext())
-      } else this.#becomeIdle()
+      } else this.#busy = false
     }
   }
 
@@ -78,11 +72,6 @@ export class RunQueue {
         return start()
       }
     }
-    this.#becomeIdle()
-  }
-
-  #becomeIdle(): void {
     this.#busy = false
-    for (const callback of this.#whenIdle.splice(0)) callback()
   }
 }

@@ -23,7 +23,7 @@ export type Signature = {
 /** What a check needs of a tensor. */
 export type Typed = { readonly dtype: DType; readonly shape: readonly number[] }
 
-export type Side = 'input' | 'output'
+export type Side = 'input' | 'output' | 'initializer'
 
 /** Throws ConfigError naming every declared tensor that was not given and every given one that is not declared. */
 export function checkNames(
@@ -51,19 +51,20 @@ export function checkName(side: Side, declared: readonly Declared[], name: strin
 /** Sizes that symbols take in one run, and who gave them. */
 type Sizes = Map<string, { readonly size: number; readonly by: string }>
 
-/**
- * Throws ShapeError naming every tensor whose dtype, rank or size does not fit its declaration. Tensors are in the
- * order of the declarations.
- */
-export function checkTypes(
-  { inputs, outputs }: Signature,
-  givenInputs: readonly Typed[],
-  givenOutputs: readonly Typed[],
-): void {
+/** Tensors of one side, in the order of their declarations. */
+export type TypeCheck = {
+  readonly side: Side
+  readonly declared: readonly Declared[]
+  readonly given: readonly Typed[]
+}
+
+/** Throws ShapeError naming every tensor whose dtype, rank or size does not fit its declaration. */
+export function checkTypes(checks: readonly TypeCheck[]): void {
   const faults: string[] = []
   const sizes: Sizes = new Map()
-  inputs.forEach((declared, i) => collectFault('input', declared, givenInputs[i], sizes, faults))
-  outputs.forEach((declared, i) => collectFault('output', declared, givenOutputs[i], sizes, faults))
+  for (const { side, declared, given } of checks) {
+    declared.forEach((type, i) => collectFault(side, type, given[i], sizes, faults))
+  }
   if (faults.length > 0) throw new ShapeError('SHAPE_FEED', `runtime: ${faults.join('; ')}.`)
 }
 
