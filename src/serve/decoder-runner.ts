@@ -57,13 +57,13 @@ export class DecoderRunner {
     return logits
   }
 
-  /** A stepper over the sequences in slots [first, first + count). Dispose it when the set changes. */
-  stepper(cache: KvCache, first: number, count: number): DecodeStepper {
+  /** A stepper over the sequences in slots [0, count). Dispose it when the set changes. */
+  stepper(cache: KvCache, count: number): DecodeStepper {
     return new DecodeStepper({
       runtime: this.#runtime,
       session: this.#session,
       config: this.config,
-      layers: cache.view(first, count),
+      layers: cache.view(0, count),
       tables: this.#rotary(cache.capacity),
       count,
     })

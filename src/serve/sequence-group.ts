@@ -1,0 +1,151 @@
+/**
+ * Sequences that are decoded together: their cache, how far each slot is filled, and the steps.
+ *
+ * Rows are [0, rows): row i owns slot i of the cache and positions [0, lengths[i]) of it. A row that ends gives its
+ * place to the last one, so that running rows stay adjacent and a step is a view of the cache.
+ */
+import type { RunOptions } from '../runtime/runtime.ts'
+import type { DecodeStepper, DecoderRunner } from './decoder-runner.ts'
+import type { EmbeddingTable } from './embedding-table.ts'
+import type { KvCache } from './kv-cache.ts'
+
+/** A prompt as the decoder reads it. */
+export type EmbeddedPrompt = {
+  /** What each position is: the token id, or a negative number for a row of a picture. `prefix-store.ts` compares them. */
+  readonly keys: readonly number[]
+  /** Embeddings of positions [from, keys.length), [·, D] row-major. */
+  embeddings(from: number): Float32Array
+}
+
+type Row = { keys: number[]; length: number }
+
+export class SequenceGroup {
+  readonly #runner: DecoderRunner
+  readonly #table: EmbeddingTable
+  readonly #cache: KvCache
+  #rows: Row[] = []
+  #stepper: DecodeStepper | null = null
+  #scratch: KvCache | null = null
+
+  /** `cache` is disposed of by whoever made it, after `dispose`. */
+  constructor(runner: DecoderRunner, table: EmbeddingTable, cache: KvCache) {
+    this.#runner = runner
+    this.#table = table
+    this.#cache = cache
+  }
+
+  get rows(): number {
+    return this.#rows.length
+  }
+
+  keys(row: number): readonly number[] {
+    return this.#row(row).keys
+  }
+
+  /**
+   * Adds a row whose slot already holds positions [0, cachedLength) of the prompt, and fills in the others. Gives the
+   * logits of `logitRows` (positions of the prompt, none of them cached), [rows, V].
+   */
+  async add(
+    prompt: EmbeddedPrompt,
+    {
+      cachedLength,
+      logitRows,
+    }: { readonly cachedLength: number; readonly logitRows: readonly number[] },
+    options: RunOptions,
+  ): Promise<Float32Array> {
+    const slot = this.#rows.length
+    const logits = await this.#runner.prefill(
+      {
+        cache: this.#cache,
+        slot,
+        cachedLength,
+        embeddings: prompt.embeddings(cachedLength),
+        logitRows: logitRows.map((row) => row - cachedLength),
+      },
+      { priority: 'prefill', ...options },
+    )
+    this.#rows.push({ keys: [...prompt.keys], length: prompt.keys.length })
+    this.#forgetStepper()
+    return logits
+  }
+
+  /** Copies positions [0, length) of a row to the slot that the next added row will have. */
+  share(row: number, length: number): void {
+    this.#cache.copySlot(row, { cache: this.#cache, slot: this.#rows.length, length })
+  }
+
+  /** Adds a row equal to an existing one. */
+  fork(row: number): void {
+    const { keys, length } = this.#row(row)
+    this.share(row, length)
+    this.#rows.push({ keys: [...keys], length })
+    this.#forgetStepper()
+  }
+
+  /** Appends one token to each row and gives the logits after it, [rows, V], valid until the next step. */
+  async step(ids: readonly number[], options: RunOptions): Promise<Float32Array> {
+    this.#stepper ??= this.#runner.stepper(this.#cache, this.#rows.length)
+    const stepper = this.#stepper
+    this.#table.copyRows(ids, stepper.embeddings)
+    await stepper.step(
+      this.#rows.map((row) => row.length),
+      { priority: 'decode', ...options },
+    )
+    this.#rows.forEach((row, i) => {
+      row.keys.push(ids[i] as number)
+      row.length++
+    })
+    return stepper.logits
+  }
+
+  /** Takes a row out; the last row moves into its place. */
+  remove(row: number): void {
+    const last = this.#rows.length - 1
+    const moved = this.#row(last)
+    if (row !== last) {
+      this.#cache.copySlot(last, { cache: this.#cache, slot: row, length: moved.length })
+      this.#rows[row] = moved
+    }
+    this.#rows.pop()
+    this.#forgetStepper()
+  }
+
+  /** Makes row i what row `parents[i]` was; there may be fewer or more rows than before. */
+  reorder(parents: readonly number[]): void {
+    const before = this.#rows
+    const changed = parents.flatMap((parent, row) => (parent === row ? [] : [row]))
+    // Through a second cache, because a row may be read after its place was written.
+    this.#scratch ??= this.#runner.newCache(this.#cache.slots, this.#cache.capacity)
+    const scratch = this.#scratch
+    const lengthOf = (row: number) => (before[parents[row] as number] as Row).length
+    for (const row of changed) {
+      const target = { cache: scratch, slot: row, length: lengthOf(row) }
+      this.#cache.copySlot(parents[row] as number, target)
+    }
+    for (const row of changed) {
+      scratch.copySlot(row, { cache: this.#cache, slot: row, length: lengthOf(row) })
+    }
+    this.#rows = parents.map((parent) => {
+      const { keys, length } = before[parent] as Row
+      return { keys: [...keys], length }
+    })
+    if (this.#rows.length !== before.length) this.#forgetStepper()
+  }
+
+  dispose(): void {
+    this.#forgetStepper()
+    this.#scratch?.dispose()
+  }
+
+  #row(index: number): Row {
+    const row = this.#rows[index]
+    if (!row) throw new Error(`internal: row ${index} of ${this.#rows.length} does not exist`)
+    return row
+  }
+
+  #forgetStepper(): void {
+    this.#stepper?.dispose()
+    this.#stepper = null
+  }
+}
