@@ -1,0 +1,150 @@
+/**
+ * Byte-pair encoding: a piece of text becomes symbols, and neighbours merge, lowest rank first, leftmost first.
+ *
+ *   text ─ normalizer ─ pre-tokenizer ─▶ pieces ─ Bpe ─▶ ids
+ *
+ * Time is linear in the text but for runs that no rule cuts, which take n log n. Words are remembered.
+ * Source: arXiv:1508.07909; behaviour of unknown characters as in huggingface/tokenizers, models/bpe/model.rs (0.23).
+ */
+import type { MergeTable } from './bpe-merges.ts'
+import { mergeSymbols } from './bpe-merge.ts'
+import { toByteChars } from './tokenizer-bytes.ts'
+
+export type BpeOptions = {
+  /** Ids of the pieces that symbols are looked up in. */
+  readonly ids: ReadonlyMap<string, number>
+  readonly merges: MergeTable
+  /** Pieces are spelt in the stand-ins of their UTF-8 bytes. */
+  readonly byteLevel?: boolean
+  /** A piece that is a token as it stands is not merged from its symbols (Llama 3). */
+  readonly ignoreMerges?: boolean
+  /** Id of each byte's token `<0xNN>`, −1 where there is none; spells characters outside the vocabulary. */
+  readonly byteIds?: Int32Array
+  readonly unkId?: number
+  /** Neighbouring unknown characters share one unknown token. */
+  readonly fuseUnk?: boolean
+  readonly continuingSubwordPrefix?: string
+  readonly endOfWordSuffix?: string
+}
+
+/** Words up to this length are remembered; longer ones hardly ever come back. */
+const MAX_CACHED_LENGTH = 48
+const MAX_CACHED_WORDS = 100_000
+const SPACE = '▁'
+
+const encoder = new TextEncoder()
+
+export class Bpe {
+  readonly #options: BpeOptions
+  readonly #cache = new Map<string, readonly number[]>()
+  readonly #uncutBefore: ReadonlySet<number> | undefined
+
+  constructor(options: BpeOptions) {
+    this.#options = options
+    this.#uncutBefore = charactersJoinedToSpace(options)
+  }
+
+  /** Appends the ids of one piece. Without a pre-tokenizer the piece is the whole text. */
+  encode(piece: string, ids: number[]): void {
+    const joined = this.#uncutBefore
+    if (joined === undefined) return this.#encodeWord(piece, ids)
+    let start = 0
+    for (let at = piece.indexOf(SPACE, 1); at > 0; at = piece.indexOf(SPACE, at + 1)) {
+      const before = piece.charCodeAt(at - 1)
+      if (before === SPACE_CODE || joined.has(before)) continue
+      this.#encodeWord(piece.slice(start, at), ids)
+      start = at
+    }
+    if (start < piece.length) this.#encodeWord(start === 0 ? piece : piece.slice(start), ids)
+  }
+
+  #encodeWord(word: string, ids: number[]): void {
+    if (word.length > MAX_CACHED_LENGTH) {
+      for (const id of this.#mergeWord(word)) ids.push(id)
+      return
+    }
+    let found = this.#cache.get(word)
+    if (found === undefined) {
+      found = this.#mergeWord(word)
+      if (this.#cache.size >= MAX_CACHED_WORDS) this.#cache.clear()
+      this.#cache.set(detach(word), found)
+    }
+    for (let i = 0; i < found.length; i++) ids.push(found[i] as number)
+  }
+
+  #mergeWord(word: string): number[] {
+    const { byteLevel, ignoreMerges, ids, merges } = this.#options
+    const spelt = byteLevel ? toByteChars(word) : word
+    if (ignoreMerges) {
+      const whole = ids.get(spelt)
+      if (whole !== undefined) return [whole]
+    }
+    return mergeSymbols(this.#symbols(spelt), merges)
+  }
+
+  #symbols(word: string): number[] {
+    const { ids, byteIds, unkId, fuseUnk } = this.#options
+    const prefix = this.#options.continuingSubwordPrefix ?? ''
+    const suffix = this.#options.endOfWordSuffix ?? ''
+    const symbols: number[] = []
+    let isUnkPending = false
+    let end = 0
+    for (const char of word) {
+      let symbol = end > 0 ? prefix + char : char
+      end += char.length
+      if (end === word.length) symbol += suffix
+      const id = ids.get(symbol)
+      // The pending unknown comes out before the next known character, not before byte tokens: so does the model's source.
+      if (id !== undefined) {
+        if (isUnkPending) symbols.push(unkId as number)
+        isUnkPending = false
+        symbols.push(id)
+      } else if (!pushBytes(byteIds, symbol, symbols) && unkId !== undefined) {
+        if (isUnkPending && !fuseUnk) symbols.push(unkId)
+        isUnkPending = true
+      }
+    }
+    if (isUnkPending) symbols.push(unkId as number)
+    return symbols
+  }
+}
+
+const SPACE_CODE = SPACE.charCodeAt(0)
+
+/** Spells a symbol in byte tokens; false if one of its bytes has none. */
+function pushBytes(byteIds: Int32Array | undefined, symbol: string, symbols: number[]): boolean {
+  if (byteIds === undefined) return false
+  const bytes = encoder.encode(symbol)
+  if (bytes.some((byte) => (byteIds[byte] as number) < 0)) return false
+  for (const byte of bytes) symbols.push(byteIds[byte] as number)
+  return true
+}
+
+/**
+ * Where a text without pre-tokenizer may be cut before a ▁ without changing its ids: wherever no merge joins something
+ * that ends with the character before to something that begins with ▁. Then no merge ever crosses the cut, and merges
+ * on one side do not depend on the other. Returns the last code units before which nothing may be cut, or undefined
+ * where cutting is not provably safe at all. LLaMA's and Mistral's vocabularies allow every cut.
+ */
+function charactersJoinedToSpace(options: BpeOptions): ReadonlySet<number> | undefined {
+  const { ids, merges, byteIds, unkId, ignoreMerges, byteLevel } = options
+  const isWordBound = options.continuingSubwordPrefix || options.endOfWordSuffix
+  if (!ids.has(SPACE) || ignoreMerges || byteLevel || isWordBound) return undefined
+  const pieces = new Map<number, string>()
+  for (const [piece, id] of ids) pieces.set(id, piece)
+  const joined = new Set<number>()
+  let isSafe = true
+  merges.forEach((left, right) => {
+    if (!pieces.get(right)?.startsWith(SPACE)) return
+    const before = pieces.get(left)
+    // A byte or unknown token stands for characters that its spelling does not show.
+    if (before === undefined || left === unkId || byteIds?.includes(left)) isSafe = false
+    else if (!before.endsWith(SPACE)) joined.add(before.charCodeAt(before.length - 1))
+  })
+  return isSafe ? joined : undefined
+}
+
+/** A copy that does not keep alive the long text it was cut from (V8 slices share their parent from 13 characters on). */
+function detach(word: string): string {
+  return word.length < 13 ? word : ` ${word}`.slice(1)
+}

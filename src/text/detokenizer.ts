@@ -1,0 +1,172 @@
+/**
+ * Decoders: tokens back to text, whole lists at once, and token by token as bytes.
+ *
+ *   ids ─ tokens ─ **decoder** ─▶ text
+ *
+ * A list is decoded as tokenizers does it, down to its answer to broken UTF-8 (its byte fallback turns every byte of a
+ * broken run into U+FFFD). A stream needs the bytes of each token instead; see `detokenizer-stream.ts`.
+ * Source: huggingface/tokenizers, src/decoders (0.23).
+ */
+import { asFields, asList, asText, damaged, unsupported, type Fields } from './tokenizer-fields.ts'
+import { fromByteChars } from './tokenizer-bytes.ts'
+import { compilePattern } from './pre-tokenizer-regex.ts'
+
+export type Decoder = {
+  readonly decode: (tokens: readonly string[]) => string
+  /** The bytes that one token stands for. */
+  readonly bytes: (token: string) => Uint8Array
+  /** Spaces that a whole text loses at its very start. */
+  readonly leadingSpaces: number
+}
+
+type Step = {
+  readonly list: (tokens: readonly string[]) => readonly string[]
+  /** The same for one token; steps that look at the whole text leave it alone. */
+  readonly single?: (token: string) => string
+  readonly bytes?: (token: string) => Uint8Array | undefined
+  readonly leadingSpaces?: number
+}
+
+/** The decoder that `json` describes; null joins tokens with spaces. Throws ConfigError for a type not in the table. */
+export function compileDecoder(json: unknown, where = 'decoder'): Decoder {
+  const steps = flatten(json, where, 0).map((fields) => compileStep(fields, where))
+  const separator = steps.length === 0 ? ' ' : ''
+  return {
+    decode: (tokens) => steps.reduce((list, step) => step.list(list), tokens).join(separator),
+    bytes: (token) => bytesOf(token, steps),
+    leadingSpaces: steps.reduce((sum, step) => sum + (step.leadingSpaces ?? 0), 0),
+  }
+}
+
+const encoder = new TextEncoder()
+
+function bytesOf(token: string, steps: readonly Step[]): Uint8Array {
+  let current = token
+  for (const step of steps) {
+    const bytes = step.bytes?.(current)
+    if (bytes) return bytes
+    current = step.single?.(current) ?? current
+  }
+  return encoder.encode(current)
+}
+
+const MAX_DEPTH = 8
+
+function flatten(json: unknown, where: string, depth: number): Fields[] {
+  if (json === null || json === undefined) return []
+  if (depth > MAX_DEPTH) throw unsupported(where, 'nested too deeply', `${MAX_DEPTH} levels`)
+  const fields = asFields(json, where)
+  if (asText(fields['type'], `${where}.type`) !== 'Sequence') return [fields]
+  const list = asList(fields['decoders'], `${where}.decoders`)
+  return list.flatMap((step) => flatten(step, where, depth + 1))
+}
+
+function compileStep(fields: Fields, where: string): Step {
+  const type = asText(fields['type'], `${where}.type`)
+  const build = Object.hasOwn(BUILDERS, type) ? BUILDERS[type] : undefined
+  if (!build) throw unsupported(where, type, `${Object.keys(BUILDERS).join(', ')}, Sequence`)
+  return build(fields, `${where}.${type}`)
+}
+
+const BUILDERS: { readonly [type: string]: (fields: Fields, where: string) => Step } = {
+  ByteLevel: () => ({ list: decodeByteChars, bytes: fromByteChars }),
+  ByteFallback: () => ({ list: decodeByteTokens, bytes: byteTokenBytes }),
+  Fuse: () => ({ list: (tokens) => [tokens.join('')] }),
+  Replace: (fields, where) => {
+    const content = asText(fields['content'], `${where}.content`)
+    const pattern = compilePattern(fields['pattern'], `${where}.pattern`)
+    const single = (token: string): string => token.replaceAll(pattern, () => content)
+    return { list: (tokens) => tokens.map(single), single }
+  },
+  Strip: (fields, where) => {
+    const content = asText(fields['content'], `${where}.content`)
+    const start = asCount(fields['start'], `${where}.start`)
+    const stop = asCount(fields['stop'], `${where}.stop`)
+    const list = (tokens: readonly string[]): string[] =>
+      tokens.map((token) => strip(token, content, start, stop))
+    return { list, leadingSpaces: content === ' ' ? start : 0 }
+  },
+  Metaspace: (fields, where) => {
+    const mark = asText(fields['replacement'], `${where}.replacement`)
+    const isPrepended = (fields['prepend_scheme'] ?? 'always') !== 'never'
+    const single = (token: string): string => token.replaceAll(mark, ' ')
+    // The first token loses every mark, not only the prepended one: so does the source.
+    const list = (tokens: readonly string[]): string[] =>
+      tokens.map((token, i) =>
+        i === 0 && isPrepended ? token.replaceAll(mark, '') : single(token),
+      )
+    return { list, single, leadingSpaces: isPrepended ? 1 : 0 }
+  },
+  BPEDecoder: (fields, where) => {
+    const suffix = asText(fields['suffix'], `${where}.suffix`)
+    const single = (token: string): string => token.replaceAll(suffix, ' ')
+    const list = (tokens: readonly string[]): string[] =>
+      tokens.map((token, i) => token.replaceAll(suffix, i === tokens.length - 1 ? '' : ' '))
+    return { list, single }
+  },
+}
+
+function asCount(value: unknown, where: string): number {
+  const isCount = typeof value === 'number' && Number.isInteger(value) && value >= 0
+  if (!isCount) throw damaged(where, 'a count', value)
+  return value
+}
+
+function decodeByteChars(tokens: readonly string[]): string[] {
+  const parts = tokens.map(fromByteChars)
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let end = 0
+  for (const part of parts) {
+    bytes.set(part, end)
+    end += part.length
+  }
+  return [new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)]
+}
+
+/** The byte of a token `<0xNN>`, or undefined for any other token. */
+function byteTokenBytes(token: string): Uint8Array | undefined {
+  if (token.length !== 6 || !token.startsWith('<0x')) return undefined
+  const found = /^<0x([\dA-Fa-f]{2})>$/.exec(token)
+  return found ? Uint8Array.of(parseInt(found[1] as string, 16)) : undefined
+}
+
+function decodeByteTokens(tokens: readonly string[]): string[] {
+  const result: string[] = []
+  let run: number[] = []
+  const flush = (): void => {
+    if (run.length > 0) result.push(decodeRun(Uint8Array.from(run)))
+    run = []
+  }
+  for (const token of tokens) {
+    const bytes = byteTokenBytes(token)
+    if (bytes) run.push(bytes[0] as number)
+    else {
+      flush()
+      result.push(token)
+    }
+  }
+  flush()
+  return result
+}
+
+function decodeRun(bytes: Uint8Array): string {
+  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
+  // U+FFFD may be there because the bytes spell it, so the way back decides whether they were well-formed.
+  const isValid = !text.includes('\ufffd') || sameBytes(encoder.encode(text), bytes)
+  return isValid ? text : '\ufffd'.repeat(bytes.length)
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}
+
+function strip(token: string, content: string, start: number, stop: number): string {
+  let from = 0
+  let to = token.length
+  if (content === '') return token
+  for (let i = 0; i < start && token.startsWith(content, from); i++) from += content.length
+  for (let i = 0; i < stop && to - content.length >= from && token.endsWith(content, to); i++) {
+    to -= content.length
+  }
+  return token.slice(from, to)
+}

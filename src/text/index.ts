@@ -1,0 +1,6 @@
+export { Tokenizer, type DecodeOptions, type EncodeOptions } from './tokenizer.ts'
+export { loadTokenizer } from './node.ts'
+export { tokenizerFromJson } from './tokenizer-json.ts'
+export type { TokenizerFiles } from './tokenizer-config.ts'
+export type { AddedToken } from './tokenizer-added.ts'
+export type { DetokenizerStream, StreamOptions } from './detokenizer-stream.ts'

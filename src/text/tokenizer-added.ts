@@ -1,0 +1,163 @@
+/**
+ * Added tokens: strings that are one token wherever they stand, found before anything else looks at the text.
+ *
+ *   text ─ **added tokens** ─▶ stretches between them ─ normalizer ─ pre-tokenizer ─ model
+ *
+ * At each place the longest one wins. Tokens marked `normalized` are looked for in normalised text, in their own
+ * normalised spelling.
+ * Source: huggingface/tokenizers, src/tokenizer/added_vocabulary.rs (0.23).
+ */
+import type { Normalizer } from './normalizer.ts'
+
+export type AddedToken = {
+  readonly id: number
+  readonly content: string
+  /** Controls the model; left out by `skipSpecial` and not looked for in text that is read as plain. */
+  readonly special: boolean
+  /** Takes the white space before it (`lstrip`) or after it (`rstrip`) along. */
+  readonly lstrip: boolean
+  readonly rstrip: boolean
+  /** Only between characters that are not part of words. */
+  readonly singleWord: boolean
+  readonly normalized: boolean
+}
+
+/** A special token as most files declare it. */
+export function specialToken(id: number, content: string): AddedToken {
+  const flags = { lstrip: false, rstrip: false, singleWord: false, normalized: false }
+  return { id, content, special: true, ...flags }
+}
+
+/** A stretch of normalised text, or the id of a token that was found. */
+export type Stretch = { readonly text: string; readonly isStart: boolean } | number
+
+type Piece = { readonly start: number; readonly end: number; readonly token?: AddedToken }
+
+/** Finds the added tokens of a text and normalises what lies between them. */
+export class AddedTokens {
+  readonly #raw: TokenTrie
+  readonly #normalized: TokenTrie
+  readonly #normalize: Normalizer
+
+  constructor(tokens: readonly AddedToken[], normalize: Normalizer) {
+    this.#normalize = normalize
+    this.#raw = new TokenTrie()
+    this.#normalized = new TokenTrie()
+    for (const token of tokens) {
+      if (token.normalized) this.#normalized.add(normalize(token.content), token)
+      else this.#raw.add(token.content, token)
+    }
+  }
+
+  /** The text in order; with `parsesSpecial` false, special tokens are plain characters. */
+  split(text: string, parsesSpecial: boolean): Stretch[] {
+    const result: Stretch[] = []
+    for (const piece of findTokens(text, this.#raw, parsesSpecial)) {
+      if (piece.token) {
+        result.push(piece.token.id)
+        continue
+      }
+      const normal = this.#normalize(text.slice(piece.start, piece.end))
+      for (const part of findTokens(normal, this.#normalized, parsesSpecial)) {
+        if (part.token) result.push(part.token.id)
+        else {
+          const isStart = piece.start === 0 && part.start === 0
+          result.push({ text: normal.slice(part.start, part.end), isStart })
+        }
+      }
+    }
+    return result
+  }
+}
+
+function findTokens(text: string, trie: TokenTrie, parsesSpecial: boolean): Piece[] {
+  if (text === '') return []
+  const pieces: Piece[] = []
+  let done = 0
+  for (let at = trie.next(text, 0); at < text.length; at = trie.next(text, at)) {
+    const token = trie.longest(text, at)
+    if (!token) {
+      at++
+      continue
+    }
+    let start = at
+    let end = at + trie.lengthOf(token)
+    at = end
+    if (token.special && !parsesSpecial) continue
+    if (token.singleWord && (isWord(charBefore(text, start)) || isWord(charAt(text, end)))) continue
+    if (token.lstrip) while (start > done && isSpace(text[start - 1])) start--
+    if (token.rstrip) while (isSpace(text[end])) end++
+    if (start > done) pieces.push({ start: done, end: start })
+    pieces.push({ start, end, token })
+    done = end
+    at = Math.max(at, end)
+  }
+  if (done < text.length) pieces.push({ start: done, end: text.length })
+  return pieces
+}
+
+type TrieNode = { readonly next: Map<number, TrieNode>; token?: AddedToken }
+
+/** Tokens by their code units; the longest that begins at a place is found in time of its length. */
+class TokenTrie {
+  readonly #root: TrieNode = { next: new Map() }
+  readonly #lengths = new Map<AddedToken, number>()
+
+  add(spelling: string, token: AddedToken): void {
+    if (spelling === '') return
+    let node = this.#root
+    for (let i = 0; i < spelling.length; i++) {
+      const code = spelling.charCodeAt(i)
+      let child = node.next.get(code)
+      if (!child) node.next.set(code, (child = { next: new Map() }))
+      node = child
+    }
+    node.token = token
+    this.#lengths.set(token, spelling.length)
+  }
+
+  lengthOf(token: AddedToken): number {
+    return this.#lengths.get(token) as number
+  }
+
+  /** The first place from `at` on where a token may begin, or the length of the text. */
+  next(text: string, at: number): number {
+    const starts = this.#root.next
+    if (starts.size === 0) return text.length
+    if (starts.size === 1) {
+      const [code] = starts.keys()
+      const found = text.indexOf(String.fromCharCode(code as number), at)
+      return found < 0 ? text.length : found
+    }
+    while (at < text.length && !starts.has(text.charCodeAt(at))) at++
+    return at
+  }
+
+  longest(text: string, at: number): AddedToken | undefined {
+    let node: TrieNode | undefined = this.#root
+    let found: AddedToken | undefined
+    for (let i = at; node && i < text.length; i++) {
+      node = node.next.get(text.charCodeAt(i))
+      if (node?.token) found = node.token
+    }
+    return found
+  }
+}
+
+function isSpace(char: string | undefined): boolean {
+  return char !== undefined && /\p{White_Space}/u.test(char)
+}
+
+function isWord(char: string): boolean {
+  return /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u.test(char)
+}
+
+function charAt(text: string, at: number): string {
+  const code = text.codePointAt(at)
+  return code === undefined ? '' : String.fromCodePoint(code)
+}
+
+function charBefore(text: string, at: number): string {
+  const pair = at > 1 ? (text.codePointAt(at - 2) as number) : 0
+  return pair > 0xffff ? String.fromCodePoint(pair) : at > 0 ? (text[at - 1] as string) : ''
+}

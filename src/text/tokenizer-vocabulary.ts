@@ -1,0 +1,37 @@
+/** The tokens of a vocabulary by id, and the ids by token. */
+import { asId, damaged } from './tokenizer-fields.ts'
+
+export type Vocabulary = {
+  readonly ids: ReadonlyMap<string, number>
+  /** Sparse where ids are missing. */
+  readonly tokens: readonly (string | undefined)[]
+}
+
+/** Throws CheckpointError for an id that is no id or given twice. */
+export function vocabularyOf(
+  entries: Iterable<readonly [token: string, id: unknown]>,
+  where: string,
+): Vocabulary {
+  const ids = new Map<string, number>()
+  const tokens: (string | undefined)[] = []
+  for (const [token, value] of entries) {
+    const id = asId(value, `${where}[${JSON.stringify(token)}]`)
+    const other = tokens[id]
+    if (other !== undefined) {
+      throw damaged(`${where}[${JSON.stringify(token)}]`, `an id other than that of ${other}`, id)
+    }
+    ids.set(token, id)
+    tokens[id] = token
+  }
+  return { ids, tokens }
+}
+
+/** Ids of `<0x00>` … `<0xFF>`; −1 where there is none, undefined if there is not one. */
+export function byteTokenIds(ids: ReadonlyMap<string, number>): Int32Array | undefined {
+  const found = Int32Array.from({ length: 256 }, (_, byte) => ids.get(byteToken(byte)) ?? -1)
+  return found.some((id) => id >= 0) ? found : undefined
+}
+
+function byteToken(byte: number): string {
+  return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`
+}

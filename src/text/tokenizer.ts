@@ -1,0 +1,153 @@
+/**
+ * A tokenizer: text to ids and back, whatever file it came from.
+ *
+ *   text ─ added tokens ─ normalizer ─ pre-tokenizer ─ model ─▶ ids ─ decoder ─▶ text
+ *
+ * `tokenizer-json.ts`, `sentencepiece.ts`, `tokenizer-gguf.ts` and `tokenizer-tiktoken.ts` put the parts together;
+ * `node.ts` finds the files.
+ */
+import { InputError } from '../core/errors.ts'
+import { AddedTokens, type AddedToken } from './tokenizer-added.ts'
+import type { Decoder } from './detokenizer.ts'
+import { DetokenizerStream, type StreamOptions } from './detokenizer-stream.ts'
+import type { Normalizer } from './normalizer.ts'
+import type { Vocabulary } from './tokenizer-vocabulary.ts'
+
+export type EncodeOptions = {
+  /** `'text'` reads special tokens in the text as plain characters. Default `'parse'`. */
+  readonly specialTokens?: 'parse' | 'text'
+  /** Add what the tokenizer puts around a text, usually BOS in front. Default false. */
+  readonly addBos?: boolean
+}
+
+export type DecodeOptions = {
+  /** Leave special tokens out. Default false. */
+  readonly skipSpecial?: boolean
+}
+
+/** Token strings that have a role; their ids become `bosId` and so on. */
+export type TokenRoles = { readonly [R in 'bos' | 'eos' | 'pad' | 'unk']?: string }
+
+export type TokenizerParts = {
+  readonly vocabulary: Vocabulary
+  readonly added: readonly AddedToken[]
+  readonly roles: TokenRoles
+  /** Done once to the whole text, before added tokens are looked for. */
+  readonly prepare?: (text: string) => string
+  readonly normalize: Normalizer
+  /** Appends the ids of a stretch between added tokens; `isStart`: it begins the whole text. */
+  readonly encode: (text: string, isStart: boolean, ids: number[]) => void
+  /** Done to the ids of the whole text. */
+  readonly finish?: (ids: number[], isSpecial: (id: number) => boolean) => number[]
+  /** Ids before and after a text when BOS is asked for. */
+  readonly around: { readonly before: readonly number[]; readonly after: readonly number[] }
+  readonly decoder: Decoder
+}
+
+const encoder = new TextEncoder()
+
+export class Tokenizer {
+  /** Distinct tokens, added ones included. A checkpoint may have more embedding rows than this. */
+  readonly vocabSize: number
+  readonly addedTokens: readonly AddedToken[]
+  readonly specialIds: ReadonlySet<number>
+  readonly bosId: number | undefined
+  readonly eosId: number | undefined
+  readonly padId: number | undefined
+  readonly unkId: number | undefined
+  /** What `addBos` puts in front of a text. */
+  readonly prefixIds: readonly number[]
+
+  readonly #parts: TokenizerParts
+  readonly #splitter: AddedTokens
+  readonly #addedIds: ReadonlyMap<string, number>
+  readonly #addedById: ReadonlyMap<number, AddedToken>
+
+  constructor(parts: TokenizerParts) {
+    this.#parts = parts
+    this.addedTokens = parts.added
+    this.#splitter = new AddedTokens(parts.added, parts.normalize)
+    this.#addedIds = new Map(parts.added.map((token) => [token.content, token.id]))
+    this.#addedById = new Map(parts.added.map((token) => [token.id, token]))
+    this.specialIds = new Set(parts.added.filter((token) => token.special).map(({ id }) => id))
+    const { ids } = parts.vocabulary
+    this.vocabSize = ids.size + parts.added.filter(({ content }) => !ids.has(content)).length
+    this.bosId = this.#roleId('bos')
+    this.eosId = this.#roleId('eos')
+    this.padId = this.#roleId('pad')
+    this.unkId = this.#roleId('unk')
+    this.prefixIds = parts.around.before
+  }
+
+  /** The ids of `text`; lone surrogates count as U+FFFD. Throws InputError for an unknown option. */
+  encode(text: string, options: EncodeOptions = {}): number[] {
+    checkOptions('encode', options, ['specialTokens', 'addBos'])
+    const { specialTokens = 'parse', addBos = false } = options
+    if (specialTokens !== 'parse' && specialTokens !== 'text') {
+      throw optionError('encode', `specialTokens is 'parse' or 'text', not ${specialTokens}`)
+    }
+    const { prepare, encode, finish, around } = this.#parts
+    const wellFormed = text.replace(/\p{Surrogate}/gu, '\ufffd')
+    const prepared = prepare ? prepare(wellFormed) : wellFormed
+    let ids: number[] = []
+    for (const stretch of this.#splitter.split(prepared, specialTokens === 'parse')) {
+      if (typeof stretch === 'number') ids.push(stretch)
+      else encode(stretch.text, stretch.isStart, ids)
+    }
+    if (finish) ids = finish(ids, (id) => this.specialIds.has(id))
+    return addBos ? [...around.before, ...ids, ...around.after] : ids
+  }
+
+  /** The text of `ids`; ids outside the vocabulary are left out. Throws InputError for an unknown option. */
+  decode(ids: readonly number[], options: DecodeOptions = {}): string {
+    checkOptions('decode', options, ['skipSpecial'])
+    const tokens: string[] = []
+    for (const id of ids) {
+      if (options.skipSpecial && this.specialIds.has(id)) continue
+      const token = this.tokenOf(id)
+      if (token !== undefined) tokens.push(token)
+    }
+    return this.#parts.decoder.decode(tokens)
+  }
+
+  /** Decodes ids as they come, in pieces that are never half a character. Throws InputError for an unknown option. */
+  stream(options: StreamOptions = {}): DetokenizerStream {
+    checkOptions('stream', options, ['skipSpecial', 'continuation'])
+    const source = {
+      isSpecial: (id: number) => this.specialIds.has(id),
+      bytes: (id: number) => this.tokenBytes(id),
+    }
+    return new DetokenizerStream(source, this.#parts.decoder, options)
+  }
+
+  idOf(token: string): number | undefined {
+    return this.#addedIds.get(token) ?? this.#parts.vocabulary.ids.get(token)
+  }
+
+  tokenOf(id: number): string | undefined {
+    return this.#addedById.get(id)?.content ?? this.#parts.vocabulary.tokens[id]
+  }
+
+  /** The bytes that a token adds to a text: half a character, perhaps. None for an id outside the vocabulary. */
+  tokenBytes(id: number): Uint8Array {
+    const added = this.#addedById.get(id)
+    if (added?.special) return encoder.encode(added.content)
+    const token = this.tokenOf(id)
+    return token === undefined ? new Uint8Array(0) : this.#parts.decoder.bytes(token)
+  }
+
+  #roleId(role: keyof TokenRoles): number | undefined {
+    const token = this.#parts.roles[role]
+    return token === undefined ? undefined : this.idOf(token)
+  }
+}
+
+function checkOptions(method: string, options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).filter((name) => !known.includes(name))
+  if (unknown.length === 0) return
+  throw optionError(method, `${unknown.join(', ')} is not an option; known: ${known.join(', ')}`)
+}
+
+function optionError(method: string, what: string): InputError {
+  return new InputError('INPUT_OPTION', `tokenizer.${method}: ${what}.`)
+}
