@@ -13,3 +13,7 @@ export {
   type TensorPlan,
   type TensorProducer,
 } from './safetensors-writer.ts'
+export { openGguf, readGgufMetadata } from './open-checkpoint.ts'
+export type { GgufSource } from './gguf.ts'
+export type { GgufMetadata, GgufValue } from './gguf-metadata.ts'
+export { permuteRotary, unpermuteRotary } from './rotary-order.ts'

@@ -1,7 +1,10 @@
 /** A path in, a source of tensors out, whatever the file's format. */
 import { CheckpointError } from '../core/errors.ts'
 import { chooseCheckpointFiles } from './checkpoint-files.ts'
+import { readGguf, readGgufMetadataOf, type GgufSource } from './gguf.ts'
+import type { GgufMetadata } from './gguf-metadata.ts'
 import { joinPath, listFolder, openFileBytes } from './node.ts'
+import { readPytorch } from './pytorch.ts'
 import { readSafetensors } from './safetensors.ts'
 import { joinShards, readShardIndex } from './sharded.ts'
 import type { WeightSource } from './source.ts'
@@ -24,6 +27,8 @@ export function openWeightFile(path: string): WeightSource {
   const file = openFileBytes(path)
   try {
     if (path.endsWith('.safetensors')) return readSafetensors(file)
+    if (/\.(bin|pt|pth)$/.test(path)) return readPytorch(file)
+    if (path.endsWith('.gguf')) return readGguf(file)
     throw new CheckpointError(
       'CHECKPOINT_FORMAT',
       `weights: expected a name that ends with .safetensors, .bin, .pt, .pth or .gguf, ${file.name} came; rename or convert it.`,
@@ -31,6 +36,27 @@ export function openWeightFile(path: string): WeightSource {
   } catch (error) {
     file.close()
     throw error
+  }
+}
+
+/** Opens a GGUF file with its metadata and stored blocks. Throws CheckpointError if it is damaged. */
+export function openGguf(path: string): GgufSource {
+  const file = openFileBytes(path)
+  try {
+    return readGguf(file)
+  } catch (error) {
+    file.close()
+    throw error
+  }
+}
+
+/** The metadata of a GGUF file, tokenizer included; its tensors are not looked at. Throws CheckpointError if it is damaged. */
+export function readGgufMetadata(path: string): GgufMetadata {
+  const file = openFileBytes(path)
+  try {
+    return readGgufMetadataOf(file)
+  } finally {
+    file.close()
   }
 }
 

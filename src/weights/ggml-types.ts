@@ -1,0 +1,135 @@
+/**
+ * How ggml stores tensors: plain numbers, or blocks of 32 with a scale, and what the blocks stand for.
+ *
+ * Nibbles: byte j of a 4-bit block holds value j below and value j + 16 above. Scales d and minima m are float16.
+ *
+ *   Q8_0  d, 32 int8           d·q
+ *   Q4_0  d, 16 bytes          d·(q − 8)
+ *   Q4_1  d, m, 16 bytes       d·q + m, rounded once to float32
+ *
+ * Source: ggml, src/ggml-quants.c and src/ggml-common.h (`block_q8_0`, `block_q4_0`, `block_q4_1`).
+ */
+import { float16ToNumber, type DType } from '../core/dtype.ts'
+
+export type GgmlType = {
+  readonly name: string
+  /** Elements and bytes of a block; one element for plain numbers. */
+  readonly blockElements: number
+  readonly blockBytes: number
+  /** What `read` gives: the stored type for plain numbers, float32 for blocks. */
+  readonly dtype: DType
+  readonly dequantize?: (blocks: Uint8Array) => Float32Array
+}
+
+/** The types that are read, by their number in the file. */
+export const GGML_TYPES: ReadonlyMap<number, GgmlType> = new Map<number, GgmlType>([
+  [0, plain('F32', 'float32', 4)],
+  [1, plain('F16', 'float16', 2)],
+  [
+    2,
+    {
+      name: 'Q4_0',
+      blockElements: 32,
+      blockBytes: 18,
+      dtype: 'float32',
+      dequantize: dequantizeQ4_0,
+    },
+  ],
+  [
+    3,
+    {
+      name: 'Q4_1',
+      blockElements: 32,
+      blockBytes: 20,
+      dtype: 'float32',
+      dequantize: dequantizeQ4_1,
+    },
+  ],
+  [
+    8,
+    {
+      name: 'Q8_0',
+      blockElements: 32,
+      blockBytes: 34,
+      dtype: 'float32',
+      dequantize: dequantizeQ8_0,
+    },
+  ],
+  [24, plain('I8', 'int8', 1)],
+  [25, plain('I16', 'int16', 2)],
+  [26, plain('I32', 'int32', 4)],
+  [27, plain('I64', 'int64', 8)],
+  [28, plain('F64', 'float64', 8)],
+  [30, plain('BF16', 'bfloat16', 2)],
+])
+
+/** Names of the types that exist and are not read, for messages. */
+export const UNREAD_GGML_TYPES: ReadonlyMap<number, string> = new Map([
+  [6, 'Q5_0'],
+  [7, 'Q5_1'],
+  [9, 'Q8_1'],
+  [10, 'Q2_K'],
+  [11, 'Q3_K'],
+  [12, 'Q4_K'],
+  [13, 'Q5_K'],
+  [14, 'Q6_K'],
+  [15, 'Q8_K'],
+  [16, 'IQ2_XXS'],
+  [17, 'IQ2_XS'],
+  [18, 'IQ3_XXS'],
+  [19, 'IQ1_S'],
+  [20, 'IQ4_NL'],
+  [21, 'IQ3_S'],
+  [22, 'IQ2_S'],
+  [23, 'IQ4_XS'],
+  [29, 'IQ1_M'],
+  [34, 'TQ1_0'],
+  [35, 'TQ2_0'],
+  [39, 'MXFP4'],
+])
+
+function plain(name: string, dtype: DType, bytes: number): GgmlType {
+  return { name, blockElements: 1, blockBytes: bytes, dtype }
+}
+
+function dequantizeQ8_0(blocks: Uint8Array): Float32Array {
+  const values = new Int8Array(blocks.buffer, blocks.byteOffset, blocks.byteLength)
+  const target = new Float32Array((blocks.length / 34) * 32)
+  for (let from = 0, to = 0; from < blocks.length; from += 34, to += 32) {
+    const d = float16At(blocks, from)
+    for (let i = 0; i < 32; i++) target[to + i] = d * (values[from + 2 + i] as number)
+  }
+  return target
+}
+
+function dequantizeQ4_0(blocks: Uint8Array): Float32Array {
+  const target = new Float32Array((blocks.length / 18) * 32)
+  for (let from = 0, to = 0; from < blocks.length; from += 18, to += 32) {
+    const d = float16At(blocks, from)
+    for (let i = 0; i < 16; i++) {
+      const byte = blocks[from + 2 + i] as number
+      target[to + i] = d * ((byte & 15) - 8)
+      target[to + 16 + i] = d * ((byte >>> 4) - 8)
+    }
+  }
+  return target
+}
+
+function dequantizeQ4_1(blocks: Uint8Array): Float32Array {
+  const target = new Float32Array((blocks.length / 20) * 32)
+  for (let from = 0, to = 0; from < blocks.length; from += 20, to += 32) {
+    const d = float16At(blocks, from)
+    const m = float16At(blocks, from + 2)
+    for (let i = 0; i < 16; i++) {
+      const byte = blocks[from + 4 + i] as number
+      // The sum is exact in float64, so that storing it rounds once.
+      target[to + i] = d * (byte & 15) + m
+      target[to + 16 + i] = d * (byte >>> 4) + m
+    }
+  }
+  return target
+}
+
+function float16At(bytes: Uint8Array, at: number): number {
+  return float16ToNumber((bytes[at] as number) | ((bytes[at + 1] as number) << 8))
+}
