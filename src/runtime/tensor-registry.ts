@@ -66,6 +66,7 @@ export class TensorRegistry {
 
   /** Wraps `data`, or new zeroed memory, without a copy. Throws ShapeError unless dtype and length fit. */
   tensor(dtype: DType, shape: readonly number[], data?: TypedArray): HostBackedTensor {
+    checkDims(dtype, shape)
     const memory = data ?? allocate(dtype, elementCount(shape))
     checkMemory(dtype, shape, memory)
     const pin = new Pin(this.#wrap(dtype, shape, memory), memory)
@@ -188,13 +189,15 @@ export class HostBackedTensor implements Tensor {
   }
 }
 
+function checkDims(dtype: DType, shape: readonly number[]): void {
+  if (shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) return
+  throw new ShapeError(
+    'SHAPE_DIMENSION',
+    `runtime: a tensor's dimensions should be whole numbers, ${formatType(dtype, shape)} came; give every symbol its value.`,
+  )
+}
+
 function checkMemory(dtype: DType, shape: readonly number[], data: TypedArray): void {
-  if (!shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
-    throw new ShapeError(
-      'SHAPE_DIMENSION',
-      `runtime: a tensor's dimensions should be whole numbers, ${formatType(dtype, shape)} came; give every symbol its value.`,
-    )
-  }
   const expected = allocate(dtype, 0).constructor as Uint8ArrayConstructor
   if (!(data instanceof expected)) {
     throw new ShapeError(
