@@ -1,0 +1,66 @@
+/**
+ * How pixels are prepared for a vision tower, as data: fully resolved, nothing optional, nothing mutable.
+ *
+ * The steps are always the same and each may be absent:
+ *
+ *   pad to a square → resize → centre crop → × rescale → (v − mean) / std
+ *
+ * `tiling` says whether the picture is cut into several tiles first. `parse-image-processor.ts` makes one of these from
+ * a checkpoint's files, `originalImageProcessor` from the habits of the original repositories.
+ */
+import type { ImageSize } from './image.ts'
+import type { ResampleFilter } from './resample-kernel.ts'
+import type { ResizeOrder } from './resize.ts'
+import type { Tiling } from './tiling.ts'
+
+export type Rgb = readonly [number, number, number]
+
+/** How a picture that is not square becomes one tile. */
+export type ImageFit = 'pad' | 'crop' | 'squash'
+
+export type Resize =
+  /** The shorter side becomes `edge`, the other keeps the aspect. */
+  | { readonly kind: 'shortestEdge'; readonly edge: number }
+  /** Exactly the tile, whatever the aspect. */
+  | { readonly kind: 'exact'; readonly size: ImageSize }
+  | { readonly kind: 'none' }
+
+export type ImageProcessor = {
+  /** Width and height of what the tower sees. */
+  readonly tile: ImageSize
+  /** Colour of the square that the picture is centred on first; null: no padding. */
+  readonly pad: Rgb | null
+  readonly resize: Resize
+  /** Size of the centred cut-out, filled up with black where the picture is smaller; null: none. */
+  readonly crop: ImageSize | null
+  readonly filter: ResampleFilter
+  readonly order: ResizeOrder
+  /** Factor of the samples before they are normalised; null: none. */
+  readonly rescale: number | null
+  readonly normalise: { readonly mean: Rgb; readonly std: Rgb } | null
+  readonly tiling: Tiling
+  /** With several pictures in one prompt: `each` as if it were alone, or `single`: one padded tile a picture. */
+  readonly severalPictures: 'each' | 'single'
+}
+
+/** The same processor with another fit: `quirks: { fit: 'pad' }`. Tiles of AnyRes are not affected. */
+export function withFit(processor: ImageProcessor, fit: ImageFit): ImageProcessor {
+  const { tile, resize } = processor
+  const exact: Resize = { kind: 'exact', size: tile }
+  if (fit === 'squash') return { ...processor, pad: null, resize: exact, crop: null }
+  if (fit === 'pad') return { ...processor, pad: padColour(processor), resize: exact, crop: null }
+  const edge = resize.kind === 'shortestEdge' ? resize.edge : Math.max(tile.width, tile.height)
+  return { ...processor, pad: null, resize: { kind: 'shortestEdge', edge }, crop: tile }
+}
+
+/** The fit that the steps come to. */
+export function fitOf(processor: ImageProcessor): ImageFit {
+  if (processor.pad !== null) return 'pad'
+  return processor.crop !== null ? 'crop' : 'squash'
+}
+
+/** The mean as a colour, cut and not rounded: int(mean · 255). */
+export function padColour({ normalise }: Pick<ImageProcessor, 'normalise'>): Rgb {
+  const [red, green, blue] = normalise?.mean ?? [0, 0, 0]
+  return [Math.trunc(red * 255), Math.trunc(green * 255), Math.trunc(blue * 255)]
+}

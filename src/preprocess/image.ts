@@ -1,0 +1,56 @@
+/**
+ * What a picture is between its file and the tiles of the vision tower.
+ *
+ * Samples lie row by row, channels interleaved, without padding between rows. Sizes are always named
+ * (`{ width, height }`): the original repositories write (width, height), transformers (height, width).
+ */
+import { InputError } from '../core/errors.ts'
+
+export type ImageSize = { readonly width: number; readonly height: number }
+
+/** A rectangle of a picture in pixels: columns [left, left + width), rows [top, top + height). */
+export type Region = ImageSize & { readonly left: number; readonly top: number }
+
+export type Channels = 1 | 2 | 3 | 4
+
+/** 8-bit samples: 1 channel is grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha. */
+export type Image = ImageSize & { readonly data: Uint8Array; readonly channels: Channels }
+
+export type RgbImage = Image & { readonly channels: 3 }
+
+/** Checks that a caller's picture is what its fields say; throws InputError INPUT_IMAGE_SHAPE. */
+export function checkImage(where: string, image: Image): void {
+  const { width, height, channels, data } = image
+  if (!isSize(image) || !(channels >= 1 && channels <= 4 && Number.isInteger(channels))) {
+    throw new InputError(
+      'INPUT_IMAGE_SHAPE',
+      `${where}: a picture needs a positive width and height and 1 to 4 channels, ` +
+        `this one is ${width} × ${height} with ${channels}.`,
+    )
+  }
+  if (!ArrayBuffer.isView(data) || data.length !== width * height * channels) {
+    throw new InputError(
+      'INPUT_IMAGE_SHAPE',
+      `${where}: ${width} × ${height} pixels of ${channels} channels need ${width * height * channels} samples, ` +
+        `data has ${data?.length}.`,
+    )
+  }
+}
+
+export function isSize(size: ImageSize): boolean {
+  return isPositiveInteger(size.width) && isPositiveInteger(size.height)
+}
+
+export function isPositiveInteger(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) > 0
+}
+
+/** Refuses options that do not exist by name, so that a misspelt one is never ignored. */
+export function checkOptions(where: string, options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).filter((name) => !known.includes(name))
+  if (unknown.length === 0) return
+  throw new InputError(
+    'INPUT_OPTION_UNKNOWN',
+    `${where}: unknown option ${unknown.join(', ')}; known are ${known.join(', ')}.`,
+  )
+}

@@ -1,0 +1,171 @@
+/**
+ * RGB picture → tiles of the vision tower → pixel values.
+ *
+ * On the path: after `readImage`, before the tower. The tiles as bytes are what a picture is known by (the cache of image
+ * tokens hashes them), the floats are what the tower's session is fed.
+ */
+import { InputError } from '../core/errors.ts'
+import { checkImage, type Image, type ImageSize, type RgbImage } from './image.ts'
+import { padColour, type ImageProcessor } from './image-processor.ts'
+import { normaliseTiles } from './normalise.ts'
+import { resample, type Canvas } from './resample.ts'
+import { passOrder } from './resize.ts'
+import { copyRows, TileWriter } from './tile-writer.ts'
+import { planTiles, tileCount, type TilePlan, type Tiling } from './tiling.ts'
+
+export type PreparedImage = {
+  /** Size of the picture before anything was done to it. */
+  readonly imageSize: ImageSize
+  /** uint8[I, h, w, C], the base tile first. */
+  readonly tiles: { readonly data: Uint8Array; readonly shape: readonly number[] }
+  /** float32[I, C, h, w] */
+  readonly pixelValues: { readonly data: Float32Array; readonly shape: readonly number[] }
+  readonly plan: TilePlan
+}
+
+/**
+ * All tiles of a picture. `pictures`: how many the prompt has, which decides about tiling in some families.
+ *
+ * Throws InputError INPUT_IMAGE_SHAPE unless the picture is RGB.
+ */
+export function preprocessImage(
+  image: RgbImage,
+  processor: ImageProcessor,
+  { pictures = 1 }: { readonly pictures?: number } = {},
+): PreparedImage {
+  checkImage('preprocessImage', image)
+  if (image.channels !== 3) {
+    throw new InputError(
+      'INPUT_IMAGE_SHAPE',
+      `preprocessImage: expected an RGB picture, came one of ${(image as Image).channels} channels; convert it first.`,
+    )
+  }
+  const used = forPrompt(processor, pictures)
+  const { width, height } = used.tile
+  const plan = planTiles(image, used.tiling, used.tile)
+  const count = tileCount(plan)
+  const data = new Uint8Array(count * height * width * 3)
+  CUTS[used.tiling.kind](image, used, plan, new TileWriter(data, used.tile))
+  return {
+    imageSize: { width: image.width, height: image.height },
+    tiles: { data, shape: [count, height, width, 3] },
+    pixelValues: {
+      data: normaliseTiles(data, width * height, used),
+      shape: [count, 3, height, width],
+    },
+    plan,
+  }
+}
+
+/** The processor as it works when a prompt has this many pictures. */
+export function forPrompt(processor: ImageProcessor, pictures: number): ImageProcessor {
+  if (pictures <= 1 || processor.severalPictures === 'each') return processor
+  return { ...processor, pad: padColour(processor), tiling: { kind: 'none' } }
+}
+
+type Cut = (image: RgbImage, processor: ImageProcessor, plan: TilePlan, writer: TileWriter) => void
+
+const CUTS: { readonly [K in Tiling['kind']]: Cut } = {
+  none(image, processor, _, writer) {
+    writer.add(fitTile(image, processor))
+  },
+  anyres(image, processor, plan, writer) {
+    const isPadded = processor.tiling.kind === 'anyres' && processor.tiling.base === 'pad'
+    writer.add(scale(image, processor, processor.tile, isPadded))
+    const { picture } = plan.canvas as NonNullable<TilePlan['canvas']>
+    writer.addGrid(scale(image, processor, picture), picture, plan.grid)
+  },
+  highres(image, processor, plan, writer) {
+    writer.add(scale(image, processor, processor.tile))
+    const { picture } = plan.canvas as NonNullable<TilePlan['canvas']>
+    writer.addGrid(scale(image, processor, picture, true), picture, plan.grid)
+  },
+  cropSplit(image, processor, plan, writer) {
+    const { picture } = plan.canvas as NonNullable<TilePlan['canvas']>
+    writer.addGrid(cropSquare(image, processor, picture.width), picture, plan.grid)
+  },
+}
+
+/** One tile: pad, resize, crop. */
+function fitTile(image: RgbImage, processor: ImageProcessor): Image {
+  const { pad, crop, filter, order, tile } = processor
+  const canvas = pad === null ? undefined : squareCanvas(image, pad)
+  const from = canvas ?? image
+  const size = resizedSize(from, processor)
+  const wanted = crop ?? tile
+  const left = Math.floor((size.width - wanted.width) / 2)
+  const top = Math.floor((size.height - wanted.height) / 2)
+  // Only what the crop shows is computed: a 65000 × 1 strip would be 22 million pixels wide.
+  const window = {
+    left: Math.max(0, left),
+    top: Math.max(0, top),
+    width: Math.min(size.width, wanted.width),
+    height: Math.min(size.height, wanted.height),
+  }
+  const passes = passOrder(order, from, size)
+  const data = resample({ image, canvas, size, window, filter, order: passes })
+  const cut: Image = { width: window.width, height: window.height, channels: 3, data }
+  if (window.width === wanted.width && window.height === wanted.height) return cut
+  const framed = new Uint8Array(wanted.width * wanted.height * 3)
+  const place = { left: window.left - left, top: window.top - top }
+  copyRows(cut, { ...window, left: 0, top: 0 }, framed, wanted, place)
+  return { ...wanted, channels: 3, data: framed }
+}
+
+function resizedSize(size: ImageSize, { resize }: ImageProcessor): ImageSize {
+  if (resize.kind === 'none') return { width: size.width, height: size.height }
+  if (resize.kind === 'exact') return resize.size
+  const { edge } = resize
+  return size.width <= size.height
+    ? { width: edge, height: Math.trunc((edge * size.height) / size.width) }
+    : { width: Math.trunc((edge * size.width) / size.height), height: edge }
+}
+
+/** The picture squashed to a size, on a square of the mean colour first if `isPadded`. */
+function scale(
+  image: RgbImage,
+  processor: ImageProcessor,
+  { width, height }: ImageSize,
+  isPadded = false,
+): Image {
+  const { filter, order } = processor
+  const canvas = isPadded ? squareCanvas(image, padColour(processor)) : undefined
+  const size = { width, height }
+  const passes = passOrder(order, canvas ?? image, size)
+  return { ...size, channels: 3, data: resample({ image, canvas, size, filter, order: passes }) }
+}
+
+/**
+ * A centred square of `side` pixels after the shorter edge became `side`, by LANCZOS whatever the processor's filter.
+ *
+ * Source: mm_utils.py resize_and_center_crop: the aspect is divided first, which rounds otherwise than `fitTile`, and
+ * Pillow rounds half pixels of the crop to even.
+ */
+function cropSquare(image: RgbImage, { order }: ImageProcessor, side: number): Image {
+  const aspect = image.width / image.height
+  const width = aspect > 1 ? Math.trunc(side * aspect) : side
+  const height = aspect > 1 ? side : Math.trunc(side / aspect)
+  const size = { width, height }
+  const window = {
+    left: roundHalfEven((width - side) / 2),
+    top: roundHalfEven((height - side) / 2),
+    width: side,
+    height: side,
+  }
+  const passes = passOrder(order, image, size)
+  const data = resample({ image, size, window, filter: 'lanczos', order: passes })
+  return { width: side, height: side, channels: 3, data }
+}
+
+function roundHalfEven(value: number): number {
+  const floor = Math.floor(value)
+  const isUp = value - floor === 0.5 ? floor % 2 === 1 : value - floor > 0.5
+  return isUp ? floor + 1 : floor
+}
+
+function squareCanvas(image: ImageSize, colour: readonly number[]): Canvas {
+  const side = Math.max(image.width, image.height)
+  const left = Math.floor((side - image.width) / 2)
+  const top = Math.floor((side - image.height) / 2)
+  return { width: side, height: side, left, top, colour }
+}
