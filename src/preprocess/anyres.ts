@@ -80,5 +80,10 @@ export function shrinkToBudget(
 ): ImageSize {
   const times = Math.sqrt((map.height * map.width) / (maxTiles * patchesPerSide ** 2))
   if (times <= 1.1) return { width: map.width, height: map.height }
-  return { width: Math.floor(map.width / times), height: Math.floor(map.height / times) }
+  return { width: floorDivide(map.width, times), height: floorDivide(map.height, times) }
+}
+
+/** Python's `a // b` of positive floats: the floor of the exact quotient, where a / b may round up to a whole number. */
+function floorDivide(a: number, b: number): number {
+  return Math.round((a - (a % b)) / b)
 }

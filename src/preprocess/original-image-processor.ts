@@ -4,10 +4,10 @@
  * Source: LLaVA-VL/LLaVA-NeXT llava/mm_utils.py (process_images), llava/model/multimodal_encoder at df17966.
  */
 import { ConfigError } from '../core/errors.ts'
+import { freezeDeep } from './freeze.ts'
 import { isPositiveInteger } from './image.ts'
 import { withFit, type ImageProcessor } from './image-processor.ts'
 import {
-  freezeDeep,
   isRecord,
   parseImageProcessor,
   parseMaxTiles,

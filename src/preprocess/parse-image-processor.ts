@@ -7,6 +7,7 @@
  * llava_next, llava_onevision.
  */
 import { ConfigError } from '../core/errors.ts'
+import { freezeDeep } from './freeze.ts'
 import { isPositiveInteger, type ImageSize } from './image.ts'
 import {
   padColour,
@@ -76,14 +77,6 @@ export function parseMaxTiles(aspectRatio: string): number | null | undefined {
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** Freezes a config with everything in it. */
-export function freezeDeep<T extends object>(value: T): T {
-  for (const inner of Object.values(value)) {
-    if (typeof inner === 'object' && inner !== null && !Object.isFrozen(inner)) freezeDeep(inner)
-  }
-  return Object.freeze(value)
 }
 
 function readResize(reader: Reader): Resize {

@@ -1,0 +1,36 @@
+/** Pictures: bytes → pixels → tiles → pixel values, and how many tokens that will be. */
+export {
+  fitOnCanvas,
+  keptRegion,
+  selectBestResolution,
+  shrinkToBudget,
+  type AnyresRounding,
+} from './anyres.ts'
+export type { Channels, Image, ImageSize, Region, RgbImage } from './image.ts'
+export {
+  fitOf,
+  padColour,
+  withFit,
+  type ImageFit,
+  type ImageProcessor,
+  type Resize,
+  type Rgb,
+} from './image-processor.ts'
+export {
+  countImageTokens,
+  imageTokenConfig,
+  parsePatchMerge,
+  type ImageTokenConfig,
+  type ImageTokenOptions,
+  type ImageTokens,
+  type PatchMerge,
+  type TokenMap,
+} from './image-tokens.ts'
+export { originalImageProcessor, type OriginalProcessorInput } from './original-image-processor.ts'
+export { parseImageProcessor, type ProcessorOptions } from './parse-image-processor.ts'
+export { parsePinpoints } from './pinpoints.ts'
+export { preprocessImage, type PreparedImage } from './preprocess-image.ts'
+export type { ResampleFilter } from './resample-kernel.ts'
+export type { Box } from './resample.ts'
+export { resizeImage, type ResizeOptions, type ResizeOrder } from './resize.ts'
+export { planTiles, tileCount, type TilePlan, type Tiling } from './tiling.ts'
