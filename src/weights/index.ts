@@ -17,3 +17,10 @@ export { openGguf, readGgufMetadata } from './open-checkpoint.ts'
 export type { GgufSource } from './gguf.ts'
 export type { GgufMetadata, GgufValue } from './gguf-metadata.ts'
 export { permuteRotary, unpermuteRotary } from './rotary-order.ts'
+export {
+  writeGguf,
+  type GgufField,
+  type GgufTensorPlan,
+  type GgufTensorProducer,
+} from './gguf-writer.ts'
+export type { WrittenGgmlType } from './ggml-quantize.ts'

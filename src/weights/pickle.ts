@@ -67,7 +67,7 @@ export function describePickled(value: PickleValue | undefined): string {
 }
 
 // A value takes up to some hundred times the memory of its byte; a tensor takes about twenty values.
-const MAX_VALUES = 2_000_000
+const MAX_VALUES = 1_000_000
 
 class Machine {
   readonly #memo = new Map<number, PickleValue>()
