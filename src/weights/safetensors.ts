@@ -58,7 +58,7 @@ export function readSafetensorsHeader(file: FileBytes): SafetensorsHeader {
       `${where}: expected a JSON object after the header's length; is this a safetensors file?`,
     )
   }
-  const json = parseStrictJson(where, text, { maxDepth: 4, maxValues: 2_000_000 })
+  const json = parseStrictJson(where, text, { maxDepth: 4, maxValues: 1_000_000 })
   const tensors = new Map<string, SafetensorsEntry>()
   let metadata: ReadonlyMap<string, string> = new Map()
   for (const [name, value] of json as Map<string, StrictJson>) {

@@ -21,7 +21,7 @@ export function readShardIndex(file: FileBytes): ReadonlyMap<string, string> {
     )
   }
   const text = decodeUtf8(where, file.bytes(0, file.size))
-  const json = parseStrictJson(where, text, { maxDepth: 4, maxValues: 2_000_000 })
+  const json = parseStrictJson(where, text, { maxDepth: 4, maxValues: 1_000_000 })
   const weightMap = json instanceof Map ? json.get('weight_map') : undefined
   if (!(weightMap instanceof Map) || weightMap.size === 0) {
     throw new CheckpointError(
