@@ -1,0 +1,68 @@
+/** Collects what is wrong with an input, so that the caller learns of every fault at once. */
+import { InputError } from '../core/errors.ts'
+import { nearestName } from '../weights/nearest-name.ts'
+
+export class Faults {
+  readonly #where: string
+  readonly #messages: string[] = []
+  #code: string | undefined
+
+  /** `where` begins every message: the call that the input was given to. */
+  constructor(where: string) {
+    this.#where = where
+  }
+
+  /** Notes one fault. The error gets the code of the first one. */
+  add(code: string, message: string): void {
+    this.#code ??= code
+    this.#messages.push(message)
+  }
+
+  /** Notes a value that is not what it should be. */
+  mismatch(code: string, path: string, expected: string, came: unknown): void {
+    this.add(code, `${path} should be ${expected}, ${describe(came)} came`)
+  }
+
+  /** Notes every key of `object` that is not a known name, with the known name nearest to it. */
+  unknownKeys(code: string, path: string, object: object, known: readonly string[]): void {
+    for (const [key, value] of Object.entries(object)) {
+      if (known.includes(key) || value === undefined) continue
+      const near = nearestName(key, known)
+      const advice = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}`
+      this.add(code, `${path === '' ? key : `${path}.${key}`} is not a known name; ${advice}`)
+    }
+  }
+
+  /** Throws one InputError with all faults, in the order in which they were found. */
+  throwIfAny(): void {
+    if (this.#code === undefined) return
+    throw new InputError(this.#code, `${this.#where}: ${this.#messages.join('.\n  ')}.`)
+  }
+}
+
+/** Whether `value` is an object with named fields, as JSON has them. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+/** A value as it is shown in a message: short, and never the bytes of a picture. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') {
+    return JSON.stringify(
+      value.length > LONGEST_SHOWN ? `${value.slice(0, LONGEST_SHOWN)}…` : value,
+    )
+  }
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  if (typeof value === 'function') return 'a function'
+  if (typeof value === 'object' && value !== null) {
+    const name: unknown = value.constructor?.name
+    return name === undefined || name === 'Object'
+      ? 'an object'
+      : `an object of class ${String(name)}`
+  }
+  return String(value)
+}
+
+const LONGEST_SHOWN = 40

@@ -1,0 +1,265 @@
+/**
+ * How an answer is generated: the options of a request, checked and completed.
+ *
+ * What an option is, in this order: what the request says; what the checkpoint's generation_config.json says; the
+ * contract's default below. Whether to sample follows transformers: a request decides by its temperature (0 is greedy),
+ * without one `do_sample` of the file decides. A file that samples means transformers' defaults where it is silent:
+ * temperature 1 and the best 50 tokens. A file that does not sample still lends its top_p, top_k and min_p to a request
+ * that does, as `model.generate(do_sample=True)` would read them.
+ */
+import { Faults, isRecord } from './faults.ts'
+import {
+  EARLY_STOPPING,
+  FINITE,
+  FLAG,
+  isTokenId,
+  numberFrom,
+  POSITIVE,
+  STOP_STRINGS,
+  WHOLE_NUMBER,
+  wholeNumberFrom,
+  type EarlyStopping,
+  type FieldRule,
+} from './field-rules.ts'
+import type { GenerationConfig } from './generation-config.ts'
+
+export type GenerateOptions = {
+  readonly maxTokens?: number | undefined
+  /** 0 takes the best token; more than 0 draws. */
+  readonly temperature?: number | undefined
+  readonly topP?: number | undefined
+  /** 0 keeps all tokens. */
+  readonly topK?: number | undefined
+  readonly minP?: number | undefined
+  readonly seed?: number | undefined
+  /** Over prompt and answer, as transformers: 1 changes nothing. */
+  readonly repetitionPenalty?: number | undefined
+  /** Over the answer, as OpenAI: subtracted once from the logit of each token that occurs. */
+  readonly presencePenalty?: number | undefined
+  /** Over the answer, as OpenAI: subtracted from a token's logit for each time that it occurs. */
+  readonly frequencyPenalty?: number | undefined
+  /** Token id → what is added to its logit. */
+  readonly logitBias?: Readonly<Record<string, number>> | undefined
+  readonly numBeams?: number | undefined
+  /** A beam's score is the sum of its log-probabilities divided by (number of new tokens)^lengthPenalty. */
+  readonly lengthPenalty?: number | undefined
+  readonly earlyStopping?: EarlyStopping | undefined
+  /** How many answers. */
+  readonly n?: number | undefined
+  readonly stop?: string | readonly string[] | undefined
+  readonly ignoreEos?: boolean | undefined
+  readonly logprobs?: boolean | undefined
+  readonly topLogprobs?: number | undefined
+  readonly responseFormat?: ResponseFormat | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export type ResponseFormat = { readonly type: 'text' }
+
+/** Every option with its value; the last group comes from the checkpoint only. */
+export type ResolvedGenerateOptions = {
+  readonly maxTokens: number
+  readonly temperature: number
+  readonly topP: number
+  readonly topK: number
+  readonly minP: number
+  readonly seed: number
+  readonly repetitionPenalty: number
+  readonly presencePenalty: number
+  readonly frequencyPenalty: number
+  readonly logitBias: ReadonlyMap<number, number>
+  readonly numBeams: number
+  readonly lengthPenalty: number
+  readonly earlyStopping: EarlyStopping
+  /** How many sequences come back: with beams all of them unless the request says fewer. */
+  readonly n: number
+  readonly stop: readonly string[]
+  readonly ignoreEos: boolean
+  readonly logprobs: boolean
+  readonly topLogprobs: number
+  readonly responseFormat: ResponseFormat
+  readonly signal: AbortSignal | undefined
+
+  readonly minTokens: number
+  readonly noRepeatNgramSize: number
+  readonly badWords: readonly (readonly number[])[]
+  readonly suppressTokens: readonly number[]
+  readonly beginSuppressTokens: readonly number[]
+  readonly eosTokenIds: readonly number[]
+}
+
+export const GENERATE_DEFAULTS = {
+  maxTokens: 128,
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  seed: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  numBeams: 1,
+  lengthPenalty: 1,
+  earlyStopping: false,
+  n: 1,
+  ignoreEos: false,
+  logprobs: false,
+  topLogprobs: 0,
+} as const
+
+/** Checks and completes the options of a request. Throws one InputError that names every fault. */
+export function parseGenerateOptions(
+  input: unknown,
+  config: GenerationConfig,
+): ResolvedGenerateOptions {
+  const faults = new Faults('generate')
+  if (isRecord(input)) faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', input, OPTION_NAMES)
+  else faults.mismatch('INPUT_OPTION', 'the options', 'an object', input)
+  const resolved = resolveOptions(
+    readGenerateOptions(isRecord(input) ? input : {}, faults),
+    config,
+    faults,
+  )
+  faults.throwIfAny()
+  return resolved
+}
+
+/** The options among the fields of `input`, each checked alone; faults are noted, not thrown. */
+export function readGenerateOptions(
+  input: Record<string, unknown>,
+  faults: Faults,
+): GenerateOptions {
+  const options: { [K in OptionName]?: unknown } = {}
+  for (const name of OPTION_NAMES) {
+    const value = input[name]
+    if (value === undefined) continue
+    const rule: FieldRule<unknown> = RULES[name]
+    options[name] = rule.read(value)
+    if (options[name] === undefined) faults.mismatch('INPUT_OPTION', name, rule.expected, value)
+  }
+  return options as GenerateOptions // each was read by the rule of its own type
+}
+
+/** Completes checked options from the checkpoint's config and the defaults; notes options that exclude each other. */
+export function resolveOptions(
+  options: GenerateOptions,
+  config: GenerationConfig,
+  faults: Faults,
+): ResolvedGenerateOptions {
+  const usual = GENERATE_DEFAULTS
+  const sampling = config.doSample ? TRANSFORMERS_SAMPLING : usual
+  const topLogprobs = options.topLogprobs ?? usual.topLogprobs
+  const numBeams = options.numBeams ?? config.numBeams ?? usual.numBeams
+  const resolved: ResolvedGenerateOptions = {
+    maxTokens: options.maxTokens ?? config.maxTokens ?? usual.maxTokens,
+    temperature:
+      options.temperature ?? (config.doSample ? config.temperature : null) ?? sampling.temperature,
+    topP: options.topP ?? config.topP ?? usual.topP,
+    topK: options.topK ?? config.topK ?? sampling.topK,
+    minP: options.minP ?? config.minP ?? usual.minP,
+    seed: options.seed ?? usual.seed,
+    repetitionPenalty:
+      options.repetitionPenalty ?? config.repetitionPenalty ?? usual.repetitionPenalty,
+    presencePenalty: options.presencePenalty ?? usual.presencePenalty,
+    frequencyPenalty: options.frequencyPenalty ?? usual.frequencyPenalty,
+    logitBias: new Map(
+      Object.entries(options.logitBias ?? {}).map(([id, bias]) => [Number(id), bias]),
+    ),
+    numBeams,
+    lengthPenalty: options.lengthPenalty ?? config.lengthPenalty ?? usual.lengthPenalty,
+    earlyStopping: options.earlyStopping ?? config.earlyStopping ?? usual.earlyStopping,
+    n: options.n ?? (numBeams > 1 ? numBeams : usual.n),
+    stop: options.stop === undefined ? config.stop : [options.stop].flat(),
+    ignoreEos: options.ignoreEos ?? usual.ignoreEos,
+    logprobs: options.logprobs ?? topLogprobs > 0,
+    topLogprobs,
+    responseFormat: options.responseFormat ?? { type: 'text' },
+    signal: options.signal,
+    minTokens: config.minTokens,
+    noRepeatNgramSize: config.noRepeatNgramSize,
+    badWords: config.badWords,
+    suppressTokens: config.suppressTokens,
+    beginSuppressTokens: config.beginSuppressTokens,
+    eosTokenIds: config.eosTokenIds,
+  }
+  noteContradictions(resolved, faults)
+  return resolved
+}
+
+/** transformers' defaults for a checkpoint whose file says `do_sample: true`. */
+const TRANSFORMERS_SAMPLING = { temperature: 1, topK: 50 } as const
+
+function noteContradictions(options: ResolvedGenerateOptions, faults: Faults): void {
+  const { n, numBeams, temperature, logprobs, topLogprobs } = options
+  if (numBeams > 1 && n > numBeams) {
+    faults.add(
+      'INPUT_OPTION',
+      `n ${n} is more than numBeams ${numBeams}; a beam search finds no more answers than beams`,
+    )
+  }
+  if (numBeams === 1 && n > 1 && temperature === 0) {
+    faults.add(
+      'INPUT_OPTION',
+      `n ${n} with temperature 0 would give the same answer ${n} times; set a temperature or numBeams`,
+    )
+  }
+  if (topLogprobs > 0 && !logprobs) {
+    faults.add(
+      'INPUT_OPTION',
+      `topLogprobs ${topLogprobs} contradicts logprobs false; leave out one of them`,
+    )
+  }
+}
+
+const LOGIT_BIAS: FieldRule<Readonly<Record<string, number>>> = {
+  expected: 'an object of token ids with a number from -100 to 100 each',
+  read(value) {
+    if (!isRecord(value)) return undefined
+    const bias = numberFrom(-100, 100)
+    const entries = Object.entries(value)
+    const fits = entries.every(
+      ([id, amount]) => isTokenId(Number(id)) && bias.read(amount) !== undefined,
+    )
+    return fits && !('' in value)
+      ? (Object.fromEntries(entries) as Record<string, number>)
+      : undefined
+  },
+}
+
+const RESPONSE_FORMAT: FieldRule<ResponseFormat> = {
+  expected: "{ type: 'text' } (this version cannot force JSON)",
+  read: (value) => (isRecord(value) && value['type'] === 'text' ? { type: 'text' } : undefined),
+}
+
+const ABORT_SIGNAL: FieldRule<AbortSignal> = {
+  expected: 'an AbortSignal',
+  read: (value) => (value instanceof AbortSignal ? value : undefined),
+}
+
+/** OpenAI's limits where it has some. */
+const RULES: { readonly [K in OptionName]: FieldRule<NonNullable<GenerateOptions[K]>> } = {
+  maxTokens: wholeNumberFrom(1),
+  temperature: numberFrom(0),
+  topP: numberFrom(0, 1),
+  topK: wholeNumberFrom(0),
+  minP: numberFrom(0, 1),
+  seed: WHOLE_NUMBER,
+  repetitionPenalty: POSITIVE,
+  presencePenalty: numberFrom(-2, 2),
+  frequencyPenalty: numberFrom(-2, 2),
+  logitBias: LOGIT_BIAS,
+  numBeams: wholeNumberFrom(1, 64),
+  lengthPenalty: FINITE,
+  earlyStopping: EARLY_STOPPING,
+  n: wholeNumberFrom(1, 128),
+  stop: STOP_STRINGS,
+  ignoreEos: FLAG,
+  logprobs: FLAG,
+  topLogprobs: wholeNumberFrom(0, 20),
+  responseFormat: RESPONSE_FORMAT,
+  signal: ABORT_SIGNAL,
+}
+
+type OptionName = keyof GenerateOptions
+
+export const OPTION_NAMES = Object.keys(RULES) as readonly OptionName[]
