@@ -1,0 +1,46 @@
+/** What a request is answered with. Field by field the contract of `model.generate` and `model.stream`. */
+import type { TokenLogprob } from './logprobs.ts'
+
+export type FinishReason = 'stop' | 'length' | 'abort'
+
+export type Answer = {
+  readonly text: string
+  /** Generated ids without the end token. A stop string's tokens are among them, its characters are not in `text`. */
+  readonly tokens: readonly number[]
+  /** One entry for each of `tokens`; log-probabilities are the model's own, before penalties and filters. */
+  readonly logprobs?: readonly AnswerLogprob[]
+  readonly finishReason: FinishReason
+  /** All answers to one request, best first: with `n` or `numBeams` over 1. */
+  readonly sequences?: readonly Sequence[]
+  readonly usage: Usage
+  readonly timings: Timings
+}
+
+export type AnswerLogprob = TokenLogprob & { readonly top: readonly TokenLogprob[] }
+
+export type Sequence = {
+  readonly text: string
+  readonly tokens: readonly number[]
+  /** Sum of log-probabilities divided by (number of new tokens, end token included)^lengthPenalty, as transformers. */
+  readonly score: number
+}
+
+export type Usage = {
+  /** Image and video tokens included. */
+  readonly promptTokens: number
+  readonly imageTokens: number
+  readonly cachedTokens: number
+  readonly completionTokens: number
+}
+
+export type Timings = {
+  readonly preprocessMs: number
+  readonly visionMs: number
+  readonly prefillMs: number
+  readonly decodeMs: number
+  readonly firstTokenMs: number
+  readonly totalMs: number
+}
+
+export type StreamEvent =
+  { readonly type: 'text'; readonly text: string } | ({ readonly type: 'done' } & Answer)
