@@ -1,13 +1,14 @@
 /**
- * How ggml stores tensors: plain numbers, or blocks of 32 with a scale, and what the blocks stand for.
+ * How ggml stores tensors: plain numbers, or blocks with a scale, and what the blocks stand for.
  *
- * Nibbles: byte j of a 4-bit block holds value j below and value j + 16 above. Scales d and minima m are float16.
+ * Nibbles of the blocks of 32: byte j of a 4-bit block holds value j below and value j + 16 above. Scales d and minima m are float16.
  *
  *   Q8_0  d, 32 int8           d·q
  *   Q4_0  d, 16 bytes          d·(q − 8)
  *   Q4_1  d, m, 16 bytes       d·q + m, rounded once to float32
+ *   Q6_K  256 elements in 16 groups with an int8 scale s each: d·s·(q − 32); llama.cpp's "Q4_0" files keep the head so
  *
- * Source: ggml, src/ggml-quants.c and src/ggml-common.h (`block_q8_0`, `block_q4_0`, `block_q4_1`).
+ * Source: ggml, src/ggml-quants.c and src/ggml-common.h (`block_q8_0`, `block_q4_0`, `block_q4_1`, `block_q6_K`).
  */
 import { float16ToNumber, type DType } from '../core/dtype.ts'
 
@@ -55,6 +56,16 @@ export const GGML_TYPES: ReadonlyMap<number, GgmlType> = new Map<number, GgmlTyp
       dequantize: dequantizeQ8_0,
     },
   ],
+  [
+    14,
+    {
+      name: 'Q6_K',
+      blockElements: 256,
+      blockBytes: 210,
+      dtype: 'float32',
+      dequantize: dequantizeQ6_K,
+    },
+  ],
   [24, plain('I8', 'int8', 1)],
   [25, plain('I16', 'int16', 2)],
   [26, plain('I32', 'int32', 4)],
@@ -72,7 +83,6 @@ export const UNREAD_GGML_TYPES: ReadonlyMap<number, string> = new Map([
   [11, 'Q3_K'],
   [12, 'Q4_K'],
   [13, 'Q5_K'],
-  [14, 'Q6_K'],
   [15, 'Q8_K'],
   [16, 'IQ2_XXS'],
   [17, 'IQ2_XS'],
@@ -125,6 +135,26 @@ function dequantizeQ4_1(blocks: Uint8Array): Float32Array {
       // The sum is exact in float64, so that storing it rounds once.
       target[to + i] = d * (byte & 15) + m
       target[to + 16 + i] = d * (byte >>> 4) + m
+    }
+  }
+  return target
+}
+
+/** 128 bytes of low nibbles, 64 of two high bits, 16 scales, d; in two halves of 128 elements. */
+function dequantizeQ6_K(blocks: Uint8Array): Float32Array {
+  const target = new Float32Array((blocks.length / 210) * 256)
+  for (let block = 0, to = 0; block < blocks.length; block += 210) {
+    const d = float16At(blocks, block + 208)
+    for (let half = 0; half < 2; half++, to += 128) {
+      const low = block + 64 * half
+      const high = block + 128 + 32 * half
+      const scales = block + 192 + 8 * half
+      for (let i = 0; i < 128; i++) {
+        const nibble = ((blocks[low + (i % 64)] as number) >>> (i < 64 ? 0 : 4)) & 15
+        const top = ((blocks[high + (i % 32)] as number) >>> (2 * (i >>> 5))) & 3
+        const scale = ((blocks[scales + (i >>> 4)] as number) << 24) >> 24
+        target[to + i] = d * scale * ((nibble | (top << 4)) - 32)
+      }
     }
   }
   return target

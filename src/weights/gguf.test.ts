@@ -48,6 +48,7 @@ test('every tensor type dequantises to the reference, bit by bit, and its stored
     assert.equal(blocks.type, type)
     assert.deepEqual([...blocks.bytes], [...expected.read(`${type}.stored`).data])
   }
+  assert.deepEqual(source.read('Q6_K.weight').data, expected.read('Q6_K').data)
   assert.equal(source.tensors.get('Q4_0.weight')?.dtype, 'float32')
   assert.equal(source.tensors.get('F16.weight')?.dtype, 'float16')
 })
@@ -122,8 +123,8 @@ test('tensors of other types, shapes and places are refused by name', () => {
   const at = afterName('Q4_0.weight')
   refuses(
     'CHECKPOINT_DTYPE',
-    /Q4_0\.weight has type Q6_K, readable are F32, F16, Q4_0/,
-    changed((view) => view.setUint32(at + 20, 14, true)),
+    /Q4_0\.weight has type Q5_K, readable are F32, F16, Q4_0/,
+    changed((view) => view.setUint32(at + 20, 13, true)),
   )
   refuses(
     'CHECKPOINT_DTYPE',
@@ -170,6 +171,6 @@ test('tensors of other types, shapes and places are refused by name', () => {
 
 test('the metadata is read whatever the tensors are', () => {
   const at = afterName('Q4_0.weight')
-  const bytes = changed((view) => view.setUint32(at + 20, 14, true))
+  const bytes = changed((view) => view.setUint32(at + 20, 13, true))
   assert.equal(readGgufMetadataOf(memoryBytes('x.gguf', bytes)).get('value.uint8'), 200)
 })

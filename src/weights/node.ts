@@ -2,7 +2,8 @@
  * Checkpoint files on Node.js: mapped into memory where the platform can, read in pieces elsewhere, and written whole or not at all.
  *
  * Mapping goes through the C library that the process already has (mmap with PROT_READ and MAP_PRIVATE, constants equal
- * on Linux and macOS). Windows, and any failure to map, takes positioned reads behind the same interface.
+ * on Linux and macOS). Windows, and any failure to map, takes positioned reads behind the same interface. As with every
+ * mapping, a file that another program shortens meanwhile ends the process; what is written here is renamed into place.
  */
 import { constants } from 'node:buffer'
 import { randomUUID } from 'node:crypto'

@@ -134,7 +134,7 @@ test('no such path and an unknown kind of file are errors', () => {
 })
 
 test('a file opens by its path', () => {
-  assert.equal(openWeightFile('fixtures/weights/types.gguf').tensors.size, 8)
+  assert.equal(openWeightFile('fixtures/weights/types.gguf').tensors.size, 9)
   assert.equal(
     openCheckpoint('fixtures/weights/torch.safetensors').tensors.size,
     openCheckpoint('fixtures/weights/torch.bin').tensors.size,
