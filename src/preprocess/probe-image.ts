@@ -1,0 +1,206 @@
+/**
+ * What a picture file says about itself, read from its header before anything is decoded.
+ *
+ * Nothing is allocated and nothing after the fields themselves is believed: the size decides whether a picture may be
+ * decoded at all. Sources: PNG (W3C 2003), JPEG (ITU-T T.81), Exif 2.32, GIF89a, WebP container, TIFF 6.0 and BigTIFF,
+ * ISO/IEC 23008-12 (AVIF), BMP (wingdi.h), Netpbm.
+ */
+import { ByteReader, unreadable } from './byte-reader.ts'
+import { exifOrientation, probeTiff } from './probe-tiff.ts'
+import { probeAvif } from './probe-avif.ts'
+import { readPnmHeader } from './read-pnm.ts'
+
+export type ImageFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'tiff' | 'avif' | 'bmp' | 'pnm'
+
+/** How a picture must be turned to stand upright; 1: not at all (Exif). */
+export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8
+
+export type ImageHeader = {
+  readonly format: ImageFormat
+  readonly width: number
+  readonly height: number
+  readonly orientation: Orientation
+  /** JPEG: components (4: CMYK). PNG: whether it is grey with 16 bits a sample. TIFF says both only when opened. */
+  readonly samples: 'cmyk' | 'grey16' | 'other'
+}
+
+/** Throws InputError INPUT_IMAGE_UNREADABLE for an empty, cut or unknown file. */
+export function probeImage(bytes: Uint8Array): ImageHeader {
+  if (bytes.length === 0) throw unreadable('the file is empty')
+  const reader = new ByteReader(bytes)
+  for (const { format, matches, probe } of FORMATS) {
+    if (!matches(reader)) continue
+    const header = { orientation: 1, samples: 'other', ...probe(reader) } as const
+    if (header.width < 1 || header.height < 1) {
+      throw unreadable(`its ${format} header says ${header.width} × ${header.height} pixels`)
+    }
+    return { format, ...header }
+  }
+  throw unreadable('it begins like none of these')
+}
+
+type Found = Pick<ImageHeader, 'width' | 'height'> & Partial<ImageHeader>
+
+type Format = {
+  readonly format: ImageFormat
+  readonly matches: (reader: ByteReader) => boolean
+  readonly probe: (reader: ByteReader) => Found
+}
+
+const FORMATS: readonly Format[] = [
+  { format: 'png', matches: (r) => r.is(0, '\x89PNG\r\n\x1a\n'), probe: probePng },
+  { format: 'jpeg', matches: (r) => r.is(0, '\xff\xd8\xff'), probe: probeJpeg },
+  { format: 'gif', matches: (r) => r.is(0, 'GIF87a') || r.is(0, 'GIF89a'), probe: probeGif },
+  { format: 'webp', matches: (r) => r.is(0, 'RIFF') && r.is(8, 'WEBP'), probe: probeWebp },
+  {
+    format: 'tiff',
+    matches: (r) => ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].some((magic) => r.is(0, magic)),
+    probe: (r) => probeTiff(r, 0),
+  },
+  { format: 'avif', matches: (r) => r.is(4, 'ftyp'), probe: probeAvif },
+  { format: 'bmp', matches: (r) => r.is(0, 'BM'), probe: probeBmp },
+  { format: 'pnm', matches: isPnm, probe: (r) => readPnmHeader(r.bytes) },
+]
+
+function probePng(reader: ByteReader): Found {
+  if (!reader.is(12, 'IHDR') || reader.u32(8, false) !== 13)
+    throw unreadable('its PNG has no header')
+  const [depth, colour] = [reader.u8(24), reader.u8(25)]
+  const size = { width: reader.u32(16, false), height: reader.u32(20, false) }
+  const isGrey16 = depth === 16 && colour === 0
+  checkPngData(reader, size, depth, colour)
+  return { ...size, samples: isGrey16 ? 'grey16' : 'other', orientation: pngOrientation(reader) }
+}
+
+/** Deflate cannot shrink below 1 : 1032, so a small file that claims more samples is cut or a bomb. */
+function checkPngData(
+  reader: ByteReader,
+  { width, height }: { width: number; height: number },
+  depth: number,
+  colour: number,
+): void {
+  const channels = [1, 0, 3, 1, 2, 0, 4][colour] ?? 0
+  if (![1, 2, 4, 8, 16].includes(depth) || channels === 0) {
+    throw unreadable(`its PNG has ${depth} bits of colour type ${colour}`)
+  }
+  const bytes = height * (Math.ceil((width * depth * channels) / 8) + 1)
+  if (bytes > reader.length * 1032) throw unreadable('the file ends early')
+}
+
+function pngOrientation(reader: ByteReader): Orientation {
+  for (let at = 8; reader.has(at, 8);) {
+    const length = reader.u32(at, false)
+    if (reader.is(at + 4, 'eXIf')) return exifOrientation(reader.bytes, at + 8, length)
+    at += length + 12
+  }
+  return 1
+}
+
+function probeJpeg(reader: ByteReader): Found {
+  let orientation: Orientation = 1
+  for (let at = 2; ;) {
+    // Between segments any number of fill bytes is allowed, and decoders skip rubbish too.
+    while (reader.u8(at) !== 0xff) at++
+    while (reader.u8(at) === 0xff) at++
+    const marker = reader.u8(at++)
+    if (marker === 0x00 || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) continue
+    if (marker === 0xd9 || marker === 0xda) throw unreadable('its JPEG has no frame')
+    const length = reader.u16(at, false)
+    if (marker === 0xe1 && reader.is(at + 2, 'Exif\0\0')) {
+      orientation = exifOrientation(reader.bytes, at + 8, length - 8)
+    }
+    const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)
+    if (isFrame) {
+      const samples = reader.u8(at + 7) === 4 ? 'cmyk' : 'other'
+      const size = { width: reader.u16(at + 5, false), height: reader.u16(at + 3, false) }
+      return { ...size, orientation, samples }
+    }
+    at += Math.max(2, length)
+  }
+}
+
+/** The screen, grown to hold the first frame: what Pillow's size is too. */
+function probeGif(reader: ByteReader): Found {
+  const frame = gifFrame(reader)
+  const width = Math.max(reader.u16(6, true), frame.left + frame.width)
+  const height = Math.max(reader.u16(8, true), frame.top + frame.height)
+  return { width, height }
+}
+
+export type GifFrame = {
+  readonly left: number
+  readonly top: number
+  readonly width: number
+  readonly height: number
+  /** Where its palette and data begin, and its flags. */
+  readonly at: number
+  readonly flags: number
+  readonly transparent: number | null
+}
+
+/** The first frame of a GIF. */
+export function gifFrame(reader: ByteReader): GifFrame {
+  const flags = reader.u8(10)
+  let at = 13 + (flags & 0x80 ? 3 << ((flags & 7) + 1) : 0)
+  let transparent: number | null = null
+  for (;;) {
+    const kind = reader.u8(at)
+    if (kind === 0x2c) break
+    if (kind === 0x3b) throw unreadable('its GIF has no frame')
+    at++
+    if (kind !== 0x21) continue
+    const isControl = reader.u8(at) === 0xf9 && reader.u8(at + 1) >= 4
+    if (isControl && reader.u8(at + 2) & 1) transparent = reader.u8(at + 5)
+    at++
+    while (reader.u8(at) !== 0) at += reader.u8(at) + 1
+    at++
+  }
+  const [left, top, width, height] = [1, 3, 5, 7].map((offset) => reader.u16(at + offset, true))
+  return {
+    left: left as number,
+    top: top as number,
+    width: width as number,
+    height: height as number,
+    flags: reader.u8(at + 9),
+    at: at + 10,
+    transparent,
+  }
+}
+
+function probeWebp(reader: ByteReader): Found {
+  if (reader.is(12, 'VP8 ')) {
+    if (!reader.is(23, '\x9d\x01\x2a')) throw unreadable('its WebP has no key frame')
+    return { width: reader.u16(26, true) & 0x3fff, height: reader.u16(28, true) & 0x3fff }
+  }
+  if (reader.is(12, 'VP8L')) {
+    if (reader.u8(20) !== 0x2f) throw unreadable('its WebP has no lossless signature')
+    const bits = reader.u32(21, true)
+    return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1 }
+  }
+  if (!reader.is(12, 'VP8X')) throw unreadable('its WebP has no picture')
+  const u24 = (at: number): number => reader.u16(at, true) | (reader.u8(at + 2) << 16)
+  const size = { width: u24(24) + 1, height: u24(27) + 1 }
+  for (let at = 12; reader.has(at, 8);) {
+    const length = reader.u32(at + 4, true)
+    if (reader.is(at, 'EXIF')) {
+      const start = reader.is(at + 8, 'Exif\0\0') ? 6 : 0
+      return { ...size, orientation: exifOrientation(reader.bytes, at + 8 + start, length - start) }
+    }
+    at += 8 + length + (length & 1)
+  }
+  return size
+}
+
+function probeBmp(reader: ByteReader): Found {
+  if (reader.u32(14, true) === 12) {
+    return { width: reader.u16(18, true), height: reader.u16(20, true) }
+  }
+  // A negative height says that rows lie from the top.
+  return { width: reader.u32(18, true) | 0, height: Math.abs(reader.u32(22, true) | 0) }
+}
+
+function isPnm(reader: ByteReader): boolean {
+  if (!reader.has(0, 3) || !reader.is(0, 'P')) return false
+  const [kind, space] = [reader.u8(1) - 0x30, reader.u8(2)]
+  return kind >= 1 && kind <= 6 && (space === 0x23 || space === 0x20 || (space >= 9 && space <= 13))
+}
