@@ -1,6 +1,7 @@
 /** A path in, a source of tensors out, whatever the file's format. */
 import { CheckpointError } from '../core/errors.ts'
 import { chooseCheckpointFiles } from './checkpoint-files.ts'
+import type { FileBytes } from './file-bytes.ts'
 import { readGguf, readGgufMetadataOf, type GgufSource } from './gguf.ts'
 import type { GgufMetadata } from './gguf-metadata.ts'
 import { joinPath, listFolder, openFileBytes } from './node.ts'
@@ -22,10 +23,9 @@ export function openCheckpoint(path: string): WeightSource {
     : openSharded(path, chosen.index, names)
 }
 
-/** Opens one file by the end of its name: `.safetensors`, `.bin`, `.pt`, `.pth`, `.gguf`, or the `.index.json` of shards beside it. */
+/** Opens one file by the end of its name: `.safetensors`, `.bin`, `.pt`, `.pth` or `.gguf`. */
 export function openWeightFile(path: string): WeightSource {
-  const file = openFileBytes(path)
-  try {
+  return openWith(path, (file) => {
     if (path.endsWith('.safetensors')) return readSafetensors(file)
     if (/\.(bin|pt|pth)$/.test(path)) return readPytorch(file)
     if (path.endsWith('.gguf')) return readGguf(file)
@@ -33,17 +33,19 @@ export function openWeightFile(path: string): WeightSource {
       'CHECKPOINT_FORMAT',
       `weights: expected a name that ends with .safetensors, .bin, .pt, .pth or .gguf, ${file.name} came; rename or convert it.`,
     )
-  } catch (error) {
-    file.close()
-    throw error
-  }
+  })
 }
 
 /** Opens a GGUF file with its metadata and stored blocks. Throws CheckpointError if it is damaged. */
 export function openGguf(path: string): GgufSource {
+  return openWith(path, readGguf)
+}
+
+/** The source that `read` makes owns the file; if it makes none, the file is closed here. */
+function openWith<S extends WeightSource>(path: string, read: (file: FileBytes) => S): S {
   const file = openFileBytes(path)
   try {
-    return readGguf(file)
+    return read(file)
   } catch (error) {
     file.close()
     throw error
