@@ -6,6 +6,7 @@ export {
   shrinkToBudget,
   type AnyresRounding,
 } from './anyres.ts'
+export type { DecodedImage, DecodeOptions } from './decode-image.ts'
 export type { Channels, Image, ImageSize, Region, RgbImage } from './image.ts'
 export {
   fitOf,
@@ -26,10 +27,21 @@ export {
   type PatchMerge,
   type TokenMap,
 } from './image-tokens.ts'
+export {
+  createPreprocessor,
+  readImage,
+  type ImageSource,
+  type PreprocessedImage,
+  type PreprocessOptions,
+  type Preprocessor,
+  type PreprocessorOptions,
+  type ReadOptions,
+} from './node.ts'
 export { originalImageProcessor, type OriginalProcessorInput } from './original-image-processor.ts'
 export { parseImageProcessor, type ProcessorOptions } from './parse-image-processor.ts'
 export { parsePinpoints } from './pinpoints.ts'
 export { preprocessImage, type PreparedImage } from './preprocess-image.ts'
+export { probeImage, type ImageFormat, type ImageHeader, type Orientation } from './probe-image.ts'
 export type { ResampleFilter } from './resample-kernel.ts'
 export type { Box } from './resample.ts'
 export { resizeImage, type ResizeOptions, type ResizeOrder } from './resize.ts'
