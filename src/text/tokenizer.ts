@@ -18,6 +18,11 @@ export type EncodeOptions = {
   readonly specialTokens?: 'parse' | 'text'
   /** Add what the tokenizer puts around a text, usually BOS in front. Default false. */
   readonly addBos?: boolean
+  /**
+   * Characters that stand for others and are turned into them once control tokens were looked for: how a part of a text
+   * is kept from being read as one while the rest is.
+   */
+  readonly standIns?: ReadonlyMap<string, string> | undefined
 }
 
 export type DecodeOptions = {
@@ -81,8 +86,8 @@ export class Tokenizer {
 
   /** The ids of `text`; lone surrogates count as U+FFFD. Throws InputError for an unknown option. */
   encode(text: string, options: EncodeOptions = {}): number[] {
-    checkOptions('encode', options, ['specialTokens', 'addBos'])
-    const { specialTokens = 'parse', addBos = false } = options
+    checkOptions('encode', options, ['specialTokens', 'addBos', 'standIns'])
+    const { specialTokens = 'parse', addBos = false, standIns } = options
     if (specialTokens !== 'parse' && specialTokens !== 'text') {
       throw optionError('encode', `specialTokens is 'parse' or 'text', not ${specialTokens}`)
     }
@@ -92,7 +97,7 @@ export class Tokenizer {
     let ids: number[] = []
     for (const stretch of this.#splitter.split(prepared, specialTokens === 'parse')) {
       if (typeof stretch === 'number') ids.push(stretch)
-      else encode(stretch.text, stretch.isStart, ids)
+      else encode(withoutStandIns(stretch.text, standIns), stretch.isStart, ids)
     }
     if (finish) ids = finish(ids, (id) => this.specialIds.has(id))
     return addBos ? [...around.before, ...ids, ...around.after] : ids
@@ -140,6 +145,14 @@ export class Tokenizer {
     const token = this.#parts.roles[role]
     return token === undefined ? undefined : this.idOf(token)
   }
+}
+
+function withoutStandIns(text: string, standIns: EncodeOptions['standIns']): string {
+  let result = text
+  for (const [standIn, character] of standIns ?? []) {
+    result = result.replaceAll(standIn, character)
+  }
+  return result
 }
 
 function checkOptions(method: string, options: object, known: readonly string[]): void {

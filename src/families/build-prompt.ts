@@ -1,0 +1,140 @@
+/**
+ * A conversation as text and ids, with one placeholder where each picture will stand.
+ *
+ * Original layout: a conversation mode; the text is cut at the pictures and each piece tokenised alone. Hf layout: the
+ * chat template; one text, in which the placeholder is a token. Either way only what the template writes is read for
+ * control tokens: what people write stays text, an `<image>` in their words included.
+ */
+import { ConfigError, InputError } from '../core/errors.ts'
+import { renderChat, type ChatMessage, type ChatPart } from '../text/chat-template.ts'
+import { renderConversation, type Turn } from '../text/conversation.ts'
+import { tokenizePrompt } from '../text/tokenize-prompt.ts'
+import type { Tokenizer } from '../text/tokenizer.ts'
+import type { ModelConfig } from './family.ts'
+import { PlainText } from './plain-text.ts'
+
+export type PromptPart =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'image' }
+  | { readonly type: 'video' }
+
+export type PromptMessage = {
+  readonly role: 'system' | 'user' | 'assistant'
+  readonly content: string | readonly PromptPart[]
+}
+
+export type BuiltPrompt = {
+  readonly prompt: string
+  /** One placeholder a picture, not repeated yet. */
+  readonly ids: number[]
+}
+
+export const IMAGE_TAG = '<image>'
+
+type PromptTools = { readonly config: ModelConfig; readonly tokenizer: Tokenizer }
+
+/** The prompt of a conversation, open for the answer; one that ends with an assistant's words is continued. */
+export function buildPrompt(messages: readonly PromptMessage[], tools: PromptTools): BuiltPrompt {
+  const { prompt } = tools.config
+  const plain = new PlainText(tools.tokenizer, [IMAGE_TAG], messages)
+  if (prompt.kind === 'none') {
+    throw new ConfigError(
+      'CONFIG_TEMPLATE_MISSING',
+      'prompt: the checkpoint has no chat template; give one as template, or a raw prompt.',
+    )
+  }
+  const rendered =
+    prompt.kind === 'conversation'
+      ? renderTurns(messages, prompt, plain)
+      : renderTemplate(messages, prompt.template, { plain, ...tools })
+  return { prompt: plain.reveal(rendered), ids: tokenize(rendered, tools, plain) }
+}
+
+/** A prompt given as text: it is read for control tokens, since whoever writes one means them. */
+export function rawPrompt(prompt: string, tools: PromptTools): BuiltPrompt {
+  return { prompt, ids: tokenize(prompt, tools, null) }
+}
+
+function tokenize(
+  text: string,
+  { config, tokenizer }: PromptTools,
+  plain: PlainText | null,
+): number[] {
+  const standIns = plain?.standIns
+  if (config.layout === 'original') return tokenizePrompt(tokenizer, text, standIns)
+  return tokenizer.encode(text, { addBos: true, standIns })
+}
+
+function renderTemplate(
+  messages: readonly PromptMessage[],
+  template: string,
+  { plain, config, tokenizer }: PromptTools & { readonly plain: PlainText },
+): string {
+  const isOpen = messages.at(-1)?.role === 'assistant'
+  const token = (id: number | undefined) => (id === undefined ? undefined : tokenizer.tokenOf(id))
+  const bosToken = token(tokenizer.bosId)
+  const eosToken = token(tokenizer.eosId)
+  return renderChat(template, {
+    messages: messages.map((message) => chatMessage(message, plain, config.image !== null)),
+    addGenerationPrompt: !isOpen,
+    continueFinalMessage: isOpen,
+    ...(bosToken !== undefined && { bosToken }),
+    ...(eosToken !== undefined && { eosToken }),
+  })
+}
+
+/** Templates of models with eyes go through lists of parts; those of language models want one text. */
+function chatMessage(
+  { role, content }: PromptMessage,
+  plain: PlainText,
+  wantsParts: boolean,
+): ChatMessage {
+  const parts = typeof content === 'string' ? [{ type: 'text', text: content } as const] : content
+  const chatParts = parts.map((part): ChatPart =>
+    part.type === 'text' ? { type: 'text', text: plain.protect(part.text) } : { type: part.type },
+  )
+  if (wantsParts) return { role, content: chatParts }
+  const other = chatParts.find((part) => part.type !== 'text')
+  if (other) throw noEyes(other.type)
+  return { role, content: chatParts.map((part) => part.text ?? '').join('\n') }
+}
+
+function noEyes(kind: string): InputError {
+  return new InputError(
+    'INPUT_IMAGE_UNSUPPORTED',
+    `messages: this model takes text only, and a part of type ${kind} came; load a checkpoint with a vision tower.`,
+  )
+}
+
+function renderTurns(
+  messages: readonly PromptMessage[],
+  { mode, wrapImage }: { readonly mode: string; readonly wrapImage: boolean },
+  plain: PlainText,
+): string {
+  const system = messages
+    .filter(({ role }) => role === 'system')
+    .map((message) => turnText(message, plain, wrapImage))
+    .join('\n')
+  const turns = messages
+    .filter(({ role }) => role !== 'system')
+    .map((message): Turn => ({
+      from: message.role === 'assistant' ? 'gpt' : 'human',
+      value: turnText(message, plain, wrapImage),
+    }))
+  return renderConversation(mode, turns, {
+    addGenerationPrompt: turns.at(-1)?.from === 'human',
+    ...(system !== '' && { system }),
+  })
+}
+
+/** Pictures as tags, a lone one in front: `<image>\nquestion`. */
+function turnText({ content }: PromptMessage, plain: PlainText, wrapImage: boolean): string {
+  const tag = wrapImage ? `<im_start>${IMAGE_TAG}<im_end>` : IMAGE_TAG
+  if (typeof content === 'string') return plain.protect(content)
+  const pictures = content.filter((part) => part.type !== 'text')
+  const ordered =
+    pictures.length === 1
+      ? [...pictures, ...content.filter((part) => part.type === 'text')]
+      : content
+  return ordered.map((part) => (part.type === 'text' ? plain.protect(part.text) : tag)).join('\n')
+}

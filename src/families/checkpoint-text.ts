@@ -1,0 +1,51 @@
+/** What a checkpoint's files say about its text: the chat template and the ids that end an answer. */
+import type { CheckpointDocuments, FamilyOptions, PromptConfig } from './family.ts'
+import { isObject, JsonReader } from './json-reader.ts'
+import { isConversationMode } from '../text/conversation.ts'
+
+/**
+ * The template that a caller or the files name: a conversation mode, or Jinja text. A checkpoint keeps it in
+ * chat_template.jinja, chat_template.json, or in tokenizer_config.json as one text or as a list of named ones.
+ */
+export function templateOf(
+  { files }: CheckpointDocuments,
+  { template }: FamilyOptions,
+): PromptConfig | null {
+  if (template !== undefined) {
+    return isConversationMode(template)
+      ? { kind: 'conversation', mode: template, wrapImage: false }
+      : { kind: 'template', template }
+  }
+  for (const name of [
+    'chat_template.jinja',
+    'chat_template.json',
+    'processor_config.json',
+    'tokenizer_config.json',
+  ]) {
+    const found = templateText(files.get(name))
+    if (found !== null) return { kind: 'template', template: found }
+  }
+  return null
+}
+
+function templateText(file: unknown): string | null {
+  if (typeof file === 'string') return file
+  if (!isObject(file)) return null
+  const value = file['chat_template']
+  if (typeof value === 'string') return value
+  if (!Array.isArray(value)) return null
+  const named = value.find((item) => isObject(item) && item['name'] === 'default')
+  return isObject(named) && typeof named['template'] === 'string' ? named['template'] : null
+}
+
+/** Ids that end an answer: generation_config.json's, else the model config's. */
+export function endTokens({ files }: CheckpointDocuments, config: JsonReader): readonly number[] {
+  const generation = files.get('generation_config.json')
+  for (const json of [
+    isObject(generation) ? new JsonReader('generation_config.json', generation) : null,
+    config,
+  ]) {
+    if (json?.has('eos_token_id')) return json.integers('eos_token_id', [])
+  }
+  return []
+}

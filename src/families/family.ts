@@ -1,0 +1,67 @@
+/** What a family of models is: everything about it that is not a tensor. */
+import type { DecoderConfig } from '../decoder/decoder.ts'
+import type { ImageProcessor } from '../preprocess/image-processor.ts'
+import type { ImageTokenConfig } from '../preprocess/image-tokens.ts'
+import type { ProjectorConfig } from '../projector/projector.ts'
+import type { VisionConfig } from '../vision/vision-transformer.ts'
+import type { NameRule } from './parameter-names.ts'
+
+/** Whose files and habits: the original repositories', or those of `llava-hf` and transformers. */
+export type Layout = 'original' | 'hf'
+
+/** The parsed JSON files of a checkpoint's folder, by file name; of its vision tower too, where that lies apart. */
+export type CheckpointDocuments = {
+  /** Where the checkpoint came from: its folder or hub id. Names of checkpoints choose conversation modes. */
+  readonly name: string
+  readonly files: ReadonlyMap<string, unknown>
+  readonly tower?: ReadonlyMap<string, unknown>
+}
+
+/** What a caller may set against the layout, each quirk alone. */
+export type Quirks = {
+  readonly fit?: 'pad' | 'crop' | 'squash'
+  readonly resampleOrder?: 'classic' | 'pillow13'
+  readonly truncate?: 'refuse' | 'asOriginal'
+}
+
+/** How a conversation becomes text and ids. */
+export type PromptConfig =
+  /** A mode of the original repositories; text is cut at the pictures and each piece tokenised alone. */
+  | { readonly kind: 'conversation'; readonly mode: string; readonly wrapImage: boolean }
+  /** A Jinja template; the text is tokenised in one piece and the placeholder's id repeated. */
+  | { readonly kind: 'template'; readonly template: string }
+  /** No template came with the checkpoint: only raw prompts can be answered. */
+  | { readonly kind: 'none' }
+
+export type ModelConfig = {
+  readonly family: string
+  readonly layout: Layout
+  readonly vision: VisionConfig | null
+  readonly projector: ProjectorConfig | null
+  readonly decoder: DecoderConfig
+  readonly image: {
+    readonly processor: ImageProcessor
+    readonly tokens: ImageTokenConfig
+    /** The id that marks a picture's place: −200 in the original layout, which is in no vocabulary. */
+    readonly placeholder: number
+  } | null
+  readonly prompt: PromptConfig
+  /** Ids that end an answer, from generation_config.json, config.json and the tokenizer. */
+  readonly endTokens: readonly number[]
+  /** The longest sequence that is accepted unless the caller says otherwise. */
+  readonly maxContext: number
+}
+
+export type Family = {
+  readonly name: string
+  matches(config: Readonly<Record<string, unknown>>): boolean
+  parseConfig(documents: CheckpointDocuments, options: FamilyOptions): ModelConfig
+  /** From names in checkpoints of any layout to our dotted paths; the first rule that fits a name counts. */
+  readonly parameterNames: readonly NameRule[]
+}
+
+export type FamilyOptions = {
+  readonly layout?: Layout | undefined
+  readonly quirks?: Quirks | undefined
+  readonly template?: string | undefined
+}

@@ -1,0 +1,98 @@
+/**
+ * Language models from GGUF files: their metadata as a config file, their tensors under transformers' names.
+ *
+ * Source: ggml `docs/gguf.md` (keys); llama.cpp `gguf-py/gguf/constants.py` (names).
+ */
+import { ConfigError } from '../core/errors.ts'
+import type { GgufSource } from '../weights/gguf.ts'
+import { unpermuteRotary } from '../weights/rotary-order.ts'
+import type { TensorInfo, WeightSource } from '../weights/source.ts'
+import type { CheckpointDocuments } from './family.ts'
+
+const ARCHITECTURES: Readonly<Record<string, string>> = { llama: 'llama', qwen2: 'qwen2' }
+
+const NAMES: readonly (readonly [RegExp, string])[] = [
+  [/^token_embd\.weight$/, 'model.embed_tokens.weight'],
+  [/^output_norm\.weight$/, 'model.norm.weight'],
+  [/^output\.weight$/, 'lm_head.weight'],
+  [/^blk\.(\d+)\.attn_norm\.weight$/, 'model.layers.$1.input_layernorm.weight'],
+  [/^blk\.(\d+)\.ffn_norm\.weight$/, 'model.layers.$1.post_attention_layernorm.weight'],
+  [/^blk\.(\d+)\.attn_([qkv])\.(weight|bias)$/, 'model.layers.$1.self_attn.$2_proj.$3'],
+  [/^blk\.(\d+)\.attn_output\.weight$/, 'model.layers.$1.self_attn.o_proj.weight'],
+  [/^blk\.(\d+)\.ffn_(gate|up|down)\.weight$/, 'model.layers.$1.mlp.$2_proj.weight'],
+  [/^rope_freqs\.weight$/, 'model.rotary_emb.inv_freq'],
+]
+
+/** What a GGUF file says of its model, as the files of a checkpoint's folder. */
+export function ggufDocuments(name: string, source: GgufSource): CheckpointDocuments {
+  const { metadata } = source
+  const architecture = String(metadata.get('general.architecture'))
+  const modelType = ARCHITECTURES[architecture]
+  if (modelType === undefined) {
+    throw new ConfigError(
+      'CONFIG_UNSUPPORTED',
+      `${name}: general.architecture "${architecture}" is not supported; known are ${Object.keys(ARCHITECTURES).join(', ')}.`,
+    )
+  }
+  const field = (key: string) => metadata.get(`${architecture}.${key}`)
+  const vocabSize = source.tensors.get('token_embd.weight')?.shape[0]
+  const config = {
+    model_type: modelType,
+    hidden_size: field('embedding_length'),
+    intermediate_size: field('feed_forward_length'),
+    num_hidden_layers: field('block_count'),
+    num_attention_heads: field('attention.head_count'),
+    num_key_value_heads: field('attention.head_count_kv'),
+    head_dim: field('attention.key_length'),
+    max_position_embeddings: field('context_length'),
+    rms_norm_eps: field('attention.layer_norm_rms_epsilon'),
+    rope_theta: field('rope.freq_base') ?? 10000,
+    rope_scaling: ropeScaling(field('rope.scaling.type'), field('rope.scaling.factor')),
+    vocab_size: vocabSize ?? field('vocab_size'),
+    tie_word_embeddings: !source.tensors.has('output.weight'),
+    bos_token_id: metadata.get('tokenizer.ggml.bos_token_id'),
+    eos_token_id: metadata.get('tokenizer.ggml.eos_token_id'),
+  }
+  const template = metadata.get('tokenizer.chat_template')
+  return {
+    name,
+    files: new Map<string, unknown>([
+      ['config.json', config],
+      ...(typeof template === 'string' ? [['chat_template.jinja', template] as const] : []),
+    ]),
+  }
+}
+
+function ropeScaling(type: unknown, factor: unknown): object | null {
+  return type === undefined || type === 'none' ? null : { type, factor }
+}
+
+/** The tensors under transformers' names, queries and keys in its order of rows. The source still owns the file. */
+export function ggufSource(source: GgufSource): WeightSource {
+  const names = new Map([...source.tensors.keys()].map((name) => [transformersName(name), name]))
+  const tensors = new Map<string, TensorInfo>()
+  for (const [ours, theirs] of names) tensors.set(ours, source.tensors.get(theirs) as TensorInfo)
+  const architecture = String(source.metadata.get('general.architecture'))
+  const heads = {
+    q: Number(source.metadata.get(`${architecture}.attention.head_count`)),
+    k: Number(source.metadata.get(`${architecture}.attention.head_count_kv`)),
+  }
+  return {
+    tensors,
+    read(name) {
+      const tensor = source.read(names.get(name) ?? name)
+      const kind = /\.([qk])_proj\./.exec(name)?.[1] as 'q' | 'k' | undefined
+      // Only llama's converter reorders rows for llama.cpp's adjacent pairs.
+      return kind && architecture === 'llama' ? unpermuteRotary(tensor, heads[kind]) : tensor
+    },
+    release: (name) => source.release?.(names.get(name) ?? name),
+    close: () => source.close(),
+  }
+}
+
+function transformersName(name: string): string {
+  for (const [pattern, replacement] of NAMES) {
+    if (pattern.test(name)) return name.replace(pattern, replacement)
+  }
+  return name
+}

@@ -1,0 +1,25 @@
+/** Every family, in the order in which they are asked whether a config is theirs. A new one is a file and a line. */
+import { ConfigError } from '../core/errors.ts'
+import type { CheckpointDocuments, Family } from './family.ts'
+import { isObject } from './json-reader.ts'
+import { llava } from './llava.ts'
+import { textOnly } from './text-only.ts'
+
+export const FAMILIES: readonly Family[] = [llava, textOnly]
+
+/** The family of a checkpoint by its config.json. Throws ConfigError for one that none knows. */
+export function familyOf({ name, files }: CheckpointDocuments): Family {
+  const config = files.get('config.json')
+  if (!isObject(config)) {
+    throw new ConfigError(
+      'CONFIG_MISSING',
+      `${name}: expected a config.json with an object, none came.`,
+    )
+  }
+  const family = FAMILIES.find((candidate) => candidate.matches(config))
+  if (family) return family
+  throw new ConfigError(
+    'CONFIG_FAMILY_UNSUPPORTED',
+    `${name}: config.json says model_type "${String(config['model_type'])}"; supported families are ${FAMILIES.map((known) => known.name).join(', ')}.`,
+  )
+}

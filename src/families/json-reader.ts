@@ -1,0 +1,104 @@
+/** Reading checkpoint JSON field by field, with the path of the field in every complaint. */
+import { ConfigError } from '../core/errors.ts'
+
+export type JsonObject = Readonly<Record<string, unknown>>
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** One object of a config file; `path` is how messages name it. */
+export class JsonReader {
+  readonly path: string
+  readonly #json: JsonObject
+
+  constructor(path: string, json: unknown) {
+    if (!isObject(json)) {
+      throw new ConfigError('CONFIG_TYPE', `${path}: expected an object, ${describe(json)} came.`)
+    }
+    this.path = path
+    this.#json = json
+  }
+
+  has(key: string): boolean {
+    return Object.hasOwn(this.#json, key) && this.#json[key] !== null
+  }
+
+  /** Whether the key is written at all, be it as null. */
+  states(key: string): boolean {
+    return Object.hasOwn(this.#json, key)
+  }
+
+  raw(key: string): unknown {
+    return this.has(key) ? this.#json[key] : undefined
+  }
+
+  /** A nested object; an absent one reads as empty. */
+  object(key: string): JsonReader {
+    return new JsonReader(`${this.path}.${key}`, this.raw(key) ?? {})
+  }
+
+  /** A finite number of at least `least`; absent (or null) gives the default, or an error without one. */
+  number(key: string, fallback?: number, least = -Infinity): number {
+    const value = this.raw(key) ?? fallback
+    if (typeof value !== 'number' || !Number.isFinite(value) || value < least) {
+      const bound = least === -Infinity ? 'a number' : `a number ≥ ${least}`
+      throw this.#unexpected(key, bound, value)
+    }
+    return value
+  }
+
+  /** A whole number of at least `least`, 1 unless said. */
+  integer(key: string, fallback?: number, least = 1): number {
+    const value = this.number(key, fallback, least)
+    if (!Number.isInteger(value)) throw this.#unexpected(key, 'a whole number', value)
+    return value
+  }
+
+  boolean(key: string, fallback: boolean): boolean {
+    const value = this.raw(key) ?? fallback
+    if (typeof value !== 'boolean') throw this.#unexpected(key, 'true or false', value)
+    return value
+  }
+
+  string(key: string, fallback?: string): string {
+    const value = this.raw(key) ?? fallback
+    if (typeof value !== 'string') throw this.#unexpected(key, 'a string', value)
+    return value
+  }
+
+  /** One number or a list of them, as a list. */
+  integers(key: string, fallback: readonly number[]): readonly number[] {
+    const value = this.raw(key) ?? fallback
+    const list: unknown[] = Array.isArray(value) ? value : [value]
+    if (!list.every((item): item is number => Number.isInteger(item))) {
+      throw this.#unexpected(key, 'a whole number or a list of them', value)
+    }
+    return list
+  }
+
+  /** The entry of `table` that the string at `key` names. */
+  choice<V>(key: string, table: Readonly<Record<string, V>>, fallback?: string): V {
+    const name = this.string(key, fallback)
+    if (!Object.hasOwn(table, name)) {
+      throw new ConfigError(
+        'CONFIG_UNSUPPORTED',
+        `${this.path}.${key}: "${name}" is not supported; known are ${Object.keys(table).join(', ')}.`,
+      )
+    }
+    return table[name] as V
+  }
+
+  #unexpected(key: string, expected: string, value: unknown): ConfigError {
+    return new ConfigError(
+      'CONFIG_TYPE',
+      `${this.path}.${key}: expected ${expected}, ${describe(value)} came.`,
+    )
+  }
+}
+
+function describe(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}

@@ -1,0 +1,100 @@
+/** Where each of our parameters lies in the files at hand, checked against what the model needs. */
+import { CheckpointError } from '../core/errors.ts'
+import { formatType, sameShape } from '../core/shape.ts'
+import type { Value } from '../graph/graph.ts'
+import { nearestName } from '../weights/nearest-name.ts'
+import type { WeightSource } from '../weights/source.ts'
+import type { HostTensor } from '../core/tensor.ts'
+import { parameterPath, type NameRule } from './parameter-names.ts'
+
+/** One file or adapter of a checkpoint, and how its names are read. */
+export type WeightPart = { readonly source: WeightSource; readonly rules: readonly NameRule[] }
+
+type Place = { readonly source: WeightSource; readonly name: string }
+
+export type ParameterMap = {
+  has(path: string): boolean
+  /** The tensor at our path, in the shape the model wants. */
+  read(path: string): HostTensor
+  release(path: string): void
+}
+
+/**
+ * Places every wanted parameter. Parts later in the list win: a projector file over the base it belongs to.
+ *
+ * Throws one CheckpointError with every missing, misshapen and unknown tensor.
+ */
+export function mapParameters(
+  parts: readonly WeightPart[],
+  wanted: readonly Value[],
+  { unused }: { readonly unused: RegExp },
+): ParameterMap {
+  const places = new Map<string, Place>()
+  const faults: string[] = []
+  for (const { source, rules } of parts) {
+    for (const [name, info] of source.tensors) {
+      const path = parameterPath(rules, name)
+      if (path === undefined) {
+        faults.push(`extra: ${name} ${formatType(info.dtype, info.shape)} in ${info.file}`)
+      } else if (path !== null) places.set(path, { source, name })
+    }
+  }
+  const shapes = new Map(wanted.map((value) => [value.name, value.shape as readonly number[]]))
+  for (const [path, shape] of shapes) faults.push(...faultsOf(path, shape, places))
+  for (const [path, { source, name }] of places) {
+    if (shapes.has(path) || unused.test(path)) continue
+    const info = source.tensors.get(name)
+    if (info) faults.push(`extra: ${name} ${formatType(info.dtype, info.shape)} in ${info.file}`)
+  }
+  if (faults.length > 0) throw mismatch(faults)
+  const place = (path: string): Place => {
+    const found = places.get(path)
+    if (!found) throw new Error(`internal: parameter ${path} has no place in the checkpoint`)
+    return found
+  }
+  return {
+    has: (path) => places.has(path),
+    read(path) {
+      const { source, name } = place(path)
+      const tensor = source.read(name)
+      return { ...tensor, shape: shapes.get(path) ?? tensor.shape }
+    },
+    release: (path) => place(path).source.release?.(place(path).name),
+  }
+}
+
+/** A tensor may be written with axes of length 1 that ours has not: a class token of [1,1,D]. */
+function fits(a: readonly number[], b: readonly number[]): boolean {
+  const core = (shape: readonly number[]) => shape.filter((dim) => dim !== 1)
+  return sameShape(core(a), core(b))
+}
+
+function faultsOf(
+  path: string,
+  shape: readonly number[],
+  places: ReadonlyMap<string, Place>,
+): string[] {
+  const place = places.get(path)
+  if (!place) {
+    const near = nearestName(path, places.keys())
+    return [
+      `missing: ${path} [${shape}]${near === undefined ? '' : `; the nearest name is ${near}`}`,
+    ]
+  }
+  const info = place.source.tensors.get(place.name)
+  if (!info || fits(info.shape, shape)) return []
+  return [
+    `${path} should be ${formatType('float32', shape)} but ${place.name} in ${info.file} is ${formatType(info.dtype, info.shape)}`,
+  ]
+}
+
+const MAX_FAULTS_SHOWN = 20
+
+function mismatch(faults: readonly string[]): CheckpointError {
+  const shown = faults.slice(0, MAX_FAULTS_SHOWN).map((fault) => `\n  ${fault}`)
+  const rest = faults.length > shown.length ? `\n  and ${faults.length - shown.length} more` : ''
+  return new CheckpointError(
+    'CHECKPOINT_MISMATCH',
+    `weights: ${faults.length} tensors do not fit the config; do config and weights belong to the same model?${shown.join('')}${rest}`,
+  )
+}

@@ -1,0 +1,30 @@
+/** Language models without eyes: Llama, Mistral and Qwen2 checkpoints as they are, for text and as bases. */
+import { endTokens, templateOf } from './checkpoint-text.ts'
+import { isKnownDecoder, parseDecoderConfig } from './decoder-config.ts'
+import type { Family } from './family.ts'
+import { JsonReader } from './json-reader.ts'
+import { DECODER_NAMES } from './parameter-names.ts'
+
+export const textOnly: Family = {
+  name: 'text',
+  matches: (config) =>
+    isKnownDecoder(config['model_type']) &&
+    !('mm_vision_tower' in config) &&
+    !('vision_config' in config),
+  parseConfig: (documents, options) => {
+    const json = new JsonReader('config.json', documents.files.get('config.json'))
+    const decoder = parseDecoderConfig(json)
+    return {
+      family: 'text',
+      layout: options.layout ?? 'hf',
+      vision: null,
+      projector: null,
+      decoder,
+      image: null,
+      prompt: templateOf(documents, options) ?? { kind: 'none' },
+      endTokens: endTokens(documents, json),
+      maxContext: Math.floor(decoder.maxPositions * decoder.rope.factor),
+    }
+  },
+  parameterNames: DECODER_NAMES,
+}

@@ -1,0 +1,142 @@
+/**
+ * The vision tower's part of a config file.
+ *
+ * Source of the defaults: transformers 5.23, `CLIPVisionConfig`, `SiglipVisionConfig`, `ViTConfig`, `LlavaConfig`.
+ */
+import { ConfigError } from '../core/errors.ts'
+import type { Activation } from '../layers/mlp.ts'
+import type { VisionConfig } from '../vision/vision-transformer.ts'
+import { JsonReader } from './json-reader.ts'
+
+/** Names of activations in checkpoints. */
+export const ACTIVATION_NAMES: Readonly<Record<string, Activation>> = {
+  quick_gelu: 'quickGelu',
+  gelu: 'gelu',
+  gelu_new: 'geluTanh',
+  gelu_pytorch_tanh: 'geluTanh',
+  silu: 'silu',
+  relu: 'relu',
+  linear: 'identity',
+}
+
+type Tower = Pick<VisionConfig, 'kind' | 'hasClassToken' | 'hasPreNorm' | 'hasPatchBias'> & {
+  readonly patchSize: number
+  readonly activation: string
+  readonly epsilon: number
+}
+
+const CLIP: Tower = {
+  kind: 'clip',
+  hasClassToken: true,
+  hasPreNorm: true,
+  hasPatchBias: false,
+  patchSize: 32,
+  activation: 'quick_gelu',
+  epsilon: 1e-5,
+}
+const SIGLIP: Tower = {
+  kind: 'siglip',
+  hasClassToken: false,
+  hasPreNorm: false,
+  hasPatchBias: true,
+  patchSize: 16,
+  activation: 'gelu_pytorch_tanh',
+  epsilon: 1e-6,
+}
+const VIT: Tower = {
+  kind: 'vit',
+  hasClassToken: true,
+  hasPreNorm: false,
+  hasPatchBias: true,
+  patchSize: 16,
+  activation: 'gelu',
+  epsilon: 1e-12,
+}
+
+const TOWERS: Readonly<Record<string, Tower>> = {
+  clip_vision_model: CLIP,
+  clip: CLIP,
+  siglip_vision_model: SIGLIP,
+  siglip: SIGLIP,
+  vit: VIT,
+}
+
+/** The tower of a `llava` config without `vision_config`. */
+const LLAVA_DEFAULT = {
+  model_type: 'clip_vision_model',
+  hidden_size: 1024,
+  intermediate_size: 4096,
+  patch_size: 14,
+  image_size: 336,
+  num_hidden_layers: 24,
+  num_attention_heads: 16,
+}
+
+/** Config files of the towers that original checkpoints name, for when only the weights lie at hand. */
+const PUBLISHED: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  'openai/clip-vit-large-patch14': { ...LLAVA_DEFAULT, image_size: 224 },
+  'openai/clip-vit-large-patch14-336': LLAVA_DEFAULT,
+  'google/siglip-so400m-patch14-384': {
+    model_type: 'siglip_vision_model',
+    hidden_size: 1152,
+    intermediate_size: 4304,
+    patch_size: 14,
+    image_size: 384,
+    num_hidden_layers: 27,
+    num_attention_heads: 16,
+  },
+}
+
+/** The config of a published tower by its hub id, or undefined. */
+export function publishedTower(id: string): Readonly<Record<string, unknown>> | undefined {
+  return Object.hasOwn(PUBLISHED, id) ? PUBLISHED[id] : undefined
+}
+
+export type FeatureChoice = Pick<VisionConfig, 'dropFirstRow'> & {
+  /** As `hidden_states` is indexed: 0 the embeddings, −1 the last block. */
+  readonly layers: readonly number[]
+}
+
+export function parseVisionConfig(
+  reader: JsonReader,
+  choose: (numLayers: number, tower: Tower) => FeatureChoice,
+): VisionConfig {
+  const json = reader.has('model_type') ? reader : new JsonReader(reader.path, LLAVA_DEFAULT)
+  const tower = json.choice('model_type', TOWERS)
+  const numLayers = json.integer('num_hidden_layers', 12)
+  const { layers, dropFirstRow } = choose(numLayers, tower)
+  const hiddenSize = json.integer('hidden_size', 768)
+  const numHeads = json.integer('num_attention_heads', 12)
+  if (hiddenSize % numHeads !== 0) {
+    throw new ConfigError(
+      'CONFIG_HEADS',
+      `${json.path}: hidden_size ${hiddenSize} is not a multiple of num_attention_heads ${numHeads}.`,
+    )
+  }
+  json.integers('num_channels', [3])
+  return {
+    kind: tower.kind,
+    imageSize: json.integer('image_size', 224),
+    patchSize: json.integer('patch_size', tower.patchSize),
+    hiddenSize,
+    intermediateSize: json.integer('intermediate_size', 3072),
+    numLayers,
+    numHeads,
+    activation: json.choice('hidden_act', ACTIVATION_NAMES, tower.activation),
+    epsilon: json.number('layer_norm_eps', tower.epsilon, 0),
+    hasClassToken: tower.hasClassToken,
+    hasPreNorm: tower.hasPreNorm,
+    hasPatchBias: tower.hasPatchBias,
+    featureLayers: layers.map((layer) => absoluteLayer(reader, layer, numLayers)),
+    dropFirstRow,
+  }
+}
+
+function absoluteLayer(reader: JsonReader, layer: number, numLayers: number): number {
+  const index = layer < 0 ? numLayers + 1 + layer : layer
+  if (index >= 0 && index <= numLayers) return index
+  throw new ConfigError(
+    'CONFIG_FEATURE_LAYER',
+    `${reader.path}: feature layer ${layer} does not exist; the tower has hidden states 0 to ${numLayers}.`,
+  )
+}

@@ -1,0 +1,60 @@
+/** The small files beside the weights: JSON parsed, templates as text. */
+import { CheckpointError } from '../core/errors.ts'
+import { joinPath, listFolder, openFileBytes } from './node.ts'
+
+const TEXT_FILES = ['chat_template.jinja']
+
+const JSON_FILES = [
+  'config.json',
+  'generation_config.json',
+  'preprocessor_config.json',
+  'processor_config.json',
+  'video_preprocessor_config.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'chat_template.json',
+  'adapter_config.json',
+]
+
+/** No such file of a published checkpoint has a tenth of this. */
+const MAX_BYTES = 16 << 20
+
+/** The documents of a folder by file name; those that are not there are absent. Throws CheckpointError for broken JSON. */
+export function readDocuments(folder: string): ReadonlyMap<string, unknown> {
+  const names = listFolder(folder) ?? []
+  const documents = new Map<string, unknown>()
+  for (const name of names) {
+    if (TEXT_FILES.includes(name)) documents.set(name, readText(folder, name))
+    if (JSON_FILES.includes(name)) documents.set(name, parse(folder, name))
+  }
+  return documents
+}
+
+function parse(folder: string, name: string): unknown {
+  const text = readText(folder, name)
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new CheckpointError(
+      'CHECKPOINT_JSON',
+      `weights: ${joinPath(folder, name)} is not valid JSON (${(error as Error).message}); is the file complete?`,
+      { cause: error },
+    )
+  }
+}
+
+function readText(folder: string, name: string): string {
+  const file = openFileBytes(joinPath(folder, name), { map: false })
+  try {
+    if (file.size > MAX_BYTES) {
+      throw new CheckpointError(
+        'CHECKPOINT_JSON',
+        `weights: ${joinPath(folder, name)} has ${file.size} bytes, more than the ${MAX_BYTES} that such a file may have.`,
+      )
+    }
+    return new TextDecoder().decode(file.bytes(0, file.size))
+  } finally {
+    file.close()
+  }
+}
