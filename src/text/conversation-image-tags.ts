@@ -1,0 +1,72 @@
+/**
+ * Where a message's `<image>` stands before it is tokenised: first, on a line of its own.
+ *
+ * Source: `preprocess_multimodal` in `llava/train/train.py` of haotian-liu/LLaVA at c121f04 (line 308) and
+ * LLaVA-VL/LLaVA-NeXT at df17966 (line 381).
+ */
+import { InputError } from '../core/errors.ts'
+import type { Repository } from './conversation-modes.ts'
+import { conversationMode, defaultRepository, type Turn } from './conversation.ts'
+import { strip } from './jinja/python-text.ts'
+
+export interface ImageTagOptions {
+  /** The conversation mode: the `mmtag` ones wrap the tag in `<Image></Image>`. Default vicuna_v1. */
+  readonly mode?: string
+  /**
+   * Whose rule, LLaVA-NeXT's by default. LLaVA collapses several tags of one message to one, which loses pictures;
+   * LLaVA-NeXT leaves them where they are.
+   */
+  readonly repository?: Repository
+  /** `mm_use_im_start_end`: every tag becomes `<im_start><image><im_end>`. */
+  readonly wrapImage?: boolean
+}
+
+const TAG = '<image>'
+
+/** The turns with their tags in place, as new objects. Throws InputError for an unknown option or repository. */
+export function normaliseImageTags(
+  turns: readonly Turn[],
+  options: ImageTagOptions = {},
+): readonly Turn[] {
+  const { mode = 'vicuna_v1', wrapImage = false } = options
+  checkOptions(options)
+  const found = conversationMode(mode)
+  const repository = options.repository ?? defaultRepository(found)
+  const isTagMode = found.version.includes('mmtag')
+  return turns.map((turn) => {
+    if (turn.value === null) return turn
+    let value = isMoved(turn.value, repository) ? inFront(turn.value, isTagMode) : turn.value
+    if (wrapImage) value = value.replaceAll(TAG, `<im_start>${TAG}<im_end>`)
+    // A mark that one video data set carries by mistake.
+    if (repository === 'LLaVA-NeXT') value = value.replaceAll('QA_GT_caption_based_noisy', '')
+    return { ...turn, value }
+  })
+}
+
+function isMoved(value: string, repository: Repository): boolean {
+  const count = value.split(TAG).length - 1
+  return repository === 'LLaVA' ? count > 0 : count === 1 && !value.startsWith(TAG)
+}
+
+function inFront(value: string, isTagMode: boolean): string {
+  const rest = strip(value.replaceAll(TAG, ''), null, 'both')
+  const moved = strip(`${TAG}\n${rest}`, null, 'both')
+  return isTagMode ? moved.replaceAll(TAG, `<Image>${TAG}</Image>`) : moved
+}
+
+function checkOptions(options: ImageTagOptions): void {
+  const known = ['mode', 'repository', 'wrapImage']
+  const unknown = Object.keys(options).find((name) => !known.includes(name))
+  if (unknown !== undefined) {
+    throw new InputError(
+      'INPUT_OPTION_UNKNOWN',
+      `conversation: expected one of ${known.join(', ')}, the option '${unknown}' came; leave it out.`,
+    )
+  }
+  if (options.repository !== undefined && !['LLaVA', 'LLaVA-NeXT'].includes(options.repository)) {
+    throw new InputError(
+      'INPUT_OPTION_VALUE',
+      `conversation: expected repository LLaVA or LLaVA-NeXT, '${String(options.repository)}' came; name one of them.`,
+    )
+  }
+}
