@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { InputError } from '../core/errors.ts'
+import { checkMediaPlaces } from './media-places.ts'
+
+const NONE = { places: 0, given: 0 }
+
+function message(images: { places: number; given: number }, videos = NONE): string {
+  try {
+    checkMediaPlaces(images, videos)
+  } catch (error) {
+    assert.ok(error instanceof InputError)
+    return `${error.code} ${error.message}`
+  }
+  return ''
+}
+
+test('as many pictures as places are right', () => {
+  assert.equal(message(NONE), '')
+  assert.equal(message({ places: 2, given: 2 }, { places: 1, given: 1 }), '')
+})
+
+test('a place without picture and a picture without place are told apart', () => {
+  assert.equal(
+    message({ places: 2, given: 1 }),
+    'INPUT_IMAGE_PLACES sequence: the prompt has 2 image placeholders but 1 image came with it; send one image per placeholder.',
+  )
+  assert.match(message({ places: 0, given: 1 }), /has no image placeholders but 1 image came/)
+  assert.match(
+    message(NONE, { places: 1, given: 0 }),
+    /^INPUT_VIDEO_PLACES .* has 1 video placeholder but no videos came/,
+  )
+})

@@ -1,0 +1,28 @@
+/** Every picture needs a place in the prompt, and every place a picture. */
+import { InputError } from '../core/errors.ts'
+
+export type MediaCount = {
+  /** Placeholders in the prompt, before they are repeated for each token. */
+  readonly places: number
+  /** Pictures or clips that came with it. */
+  readonly given: number
+}
+
+/** Throws InputError INPUT_IMAGE_PLACES or INPUT_VIDEO_PLACES where the numbers differ. */
+export function checkMediaPlaces(images: MediaCount, videos: MediaCount): void {
+  checkPlaces('image', 'INPUT_IMAGE_PLACES', images)
+  checkPlaces('video', 'INPUT_VIDEO_PLACES', videos)
+}
+
+function checkPlaces(word: 'image' | 'video', code: string, { places, given }: MediaCount): void {
+  if (places === given) return
+  throw new InputError(
+    code,
+    `sequence: the prompt has ${counted(places, `${word} placeholder`)} but ${counted(given, word)} came with it; ` +
+      `send one ${word} per placeholder.`,
+  )
+}
+
+function counted(count: number, word: string): string {
+  return `${count === 0 ? 'no' : count} ${word}${count === 1 ? '' : 's'}`
+}

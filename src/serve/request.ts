@@ -1,0 +1,153 @@
+/**
+ * What the calls of a model take: a prompt in one of three forms and, for generating, the options.
+ *
+ * Everything is checked here, once and all together: an InputError names every fault with its path, such as
+ * `messages[0].content[1].image`.
+ */
+import { Faults, isRecord } from './faults.ts'
+import { isTokenId } from './field-rules.ts'
+import {
+  OPTION_NAMES,
+  readGenerateOptions,
+  resolveOptions,
+  type GenerateOptions,
+  type ResolvedGenerateOptions,
+} from './generate-options.ts'
+import type { GenerationConfig } from './generation-config.ts'
+import {
+  checkImageSource,
+  checkMessages,
+  checkVideoSource,
+  plainMessages,
+  type ImageSource,
+  type Message,
+  type PlainMessage,
+  type VideoPart,
+  type VideoSource,
+} from './messages.ts'
+
+export type GenerateRequest = PromptInput & GenerateOptions
+
+/** A conversation; or a text that no template touches, or token ids, with their pictures and clips beside them. */
+export type PromptInput =
+  | { readonly messages: readonly Message[] }
+  | ({ readonly prompt: string } & Media)
+  | ({ readonly inputIds: readonly number[] } & Media)
+
+export type Media = {
+  /** One for each image placeholder, in order. */
+  readonly images?: readonly ImageSource[]
+  readonly videos?: readonly VideoSource[]
+}
+
+/** A prompt that was checked. Pictures and clips are in the order of their placeholders. */
+export type Prompt = PromptForm & {
+  readonly images: readonly ImageSource[]
+  readonly videos: readonly VideoPart[]
+}
+
+export type PromptForm =
+  | { readonly kind: 'messages'; readonly messages: readonly PlainMessage[] }
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'ids'; readonly ids: readonly number[] }
+
+/** Checks and completes a request for an answer. Throws one InputError that names every fault. */
+export function parseGenerateRequest(
+  input: unknown,
+  config: GenerationConfig,
+): { prompt: Prompt; options: ResolvedGenerateOptions } {
+  const faults = new Faults('generate')
+  const fields = checkPrompt(input, OPTION_NAMES, faults)
+  const options = resolveOptions(readGenerateOptions(fields, faults), config, faults)
+  faults.throwIfAny()
+  return { prompt: toPrompt(input as PromptInput), options }
+}
+
+/**
+ * Checks the prompt of any other call. `where` is the call's name, `otherNames` are the fields it takes beside the
+ * prompt and checks itself. Throws one InputError that names every fault.
+ */
+export function parsePrompt(
+  where: string,
+  input: unknown,
+  otherNames: readonly string[] = [],
+): Prompt {
+  const faults = new Faults(where)
+  checkPrompt(input, otherNames, faults)
+  faults.throwIfAny()
+  return toPrompt(input as PromptInput)
+}
+
+const CODE = 'INPUT_PROMPT'
+const FORMS = ['messages', 'prompt', 'inputIds']
+const MEDIA = ['images', 'videos']
+
+/** Notes the faults of a prompt and of names that nobody knows; returns the input's fields. */
+function checkPrompt(
+  input: unknown,
+  otherNames: readonly string[],
+  faults: Faults,
+): Record<string, unknown> {
+  if (!isRecord(input)) {
+    faults.mismatch(CODE, 'the request', 'an object with messages, prompt or inputIds', input)
+    return {}
+  }
+  faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', input, [...FORMS, ...MEDIA, ...otherNames])
+  const { messages, prompt, inputIds, images, videos } = input
+  const given = FORMS.filter((name) => input[name] !== undefined)
+  if (given.length !== 1) {
+    const came = given.length === 0 ? 'none of them' : given.join(' and ')
+    faults.add(CODE, `the prompt should be exactly one of ${FORMS.join(', ')}, ${came} came`)
+  }
+  if (messages !== undefined) checkMessages('messages', messages, faults)
+  if (prompt !== undefined && (typeof prompt !== 'string' || prompt === '')) {
+    faults.mismatch(CODE, 'prompt', 'a text that is not empty', prompt)
+  }
+  if (inputIds !== undefined && !isIdList(inputIds)) {
+    faults.mismatch(CODE, 'inputIds', 'a list of at least one token id', inputIds)
+  }
+  if (messages !== undefined && (images ?? videos) !== undefined) {
+    faults.add(CODE, 'images and videos go into the content of messages, not beside them')
+  }
+  checkEach('images', images, checkImageSource, faults)
+  checkEach('videos', videos, checkVideoSource, faults)
+  return input
+}
+
+function isIdList(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(isTokenId)
+}
+
+function checkEach(
+  path: string,
+  value: unknown,
+  check: (path: string, source: unknown, faults: Faults) => void,
+  faults: Faults,
+): void {
+  if (Array.isArray(value)) value.forEach((source, i) => check(`${path}[${i}]`, source, faults))
+  else if (value !== undefined) faults.mismatch(CODE, path, `a list of ${path}`, value)
+}
+
+/** Only for input without faults. */
+function toPrompt(input: PromptInput): Prompt {
+  if ('messages' in input && input.messages !== undefined) {
+    const messages = plainMessages(input.messages)
+    const parts = messages.flatMap(({ content }) => (typeof content === 'string' ? [] : content))
+    const images = parts.flatMap((part) => (part.type === 'image' ? [part.image] : []))
+    return {
+      kind: 'messages',
+      messages,
+      images,
+      videos: parts.filter((part) => part.type === 'video'),
+    }
+  }
+  const { images = [], videos = [] } = input as Media
+  const media = { images, videos: videos.map((video): VideoPart => ({ type: 'video', video })) }
+  if ('prompt' in input && input.prompt !== undefined)
+    return { kind: 'text', text: input.prompt, ...media }
+  return {
+    kind: 'ids',
+    ids: (input as { readonly inputIds: readonly number[] }).inputIds,
+    ...media,
+  }
+}
