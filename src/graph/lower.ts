@@ -8,7 +8,9 @@
 import { ConfigError } from '../core/errors.ts'
 import type { Dim } from '../core/shape.ts'
 import { hostTensor } from '../core/tensor.ts'
+import { product } from './dimension.ts'
 import { Graph, type Node, type Value } from './graph.ts'
+import { groupedAttention } from './lower-attention.ts'
 
 /** How the weight of one linear layer is stored and multiplied. */
 export type LinearPrecision = 'f32' | 'int8' | 'q8' | 'q4' | 'q4b128'
@@ -67,13 +69,20 @@ class Lowering {
   }
 
   add(node: Node, policy: PrecisionPolicy): void {
-    if (node.op === 'Linear') {
-      this.#values.set(node.outputs[0] as Value, this.#linear(node, policy))
-      return
-    }
+    const outputs = this.#outputs(node, policy)
+    node.outputs.forEach((output, i) => this.#values.set(output, outputs[i] as Value))
+  }
+
+  #outputs(node: Node, policy: PrecisionPolicy): readonly Value[] {
+    if (node.op === 'Linear') return [this.#linear(node, policy)]
+    if (node.op === 'LinearInputGradient') return [this.#inputGradient(node, policy)]
     const inputs = node.inputs.map((input) => input && this.mapped(input))
-    const copy = this.graph.node(node.op, inputs, node.attributes)
-    node.outputs.forEach((output, i) => this.#values.set(output, copy.outputs[i] as Value))
+    if (node.op === 'LinearWeightGradient') return [this.#weightGradient(inputs as Value[])]
+    if (node.op === 'GroupedAttention') {
+      const [q, k, v, mask = null] = inputs as [Value, Value, Value, Value?]
+      return groupedAttention(this.graph, { q, k, v, mask }, node.attributes['scale'] as number)
+    }
+    return this.graph.node(node.op, inputs, node.attributes).outputs
   }
 
   #linear(node: Node, policy: PrecisionPolicy): Value {
@@ -100,6 +109,31 @@ class Lowering {
   #product(x: Value, weight: Value, bias?: Value | null): Value {
     const y = this.graph.op('FusedMatMul', [x, this.mapped(weight)], { transB: 1 })
     return bias ? this.graph.op('Add', [y, this.mapped(bias)]) : y
+  }
+
+  /** dy W. Frozen weights in a quantised form: see `CONFIG_PRECISION_GRADIENT`. */
+  #inputGradient(node: Node, policy: PrecisionPolicy): Value {
+    const [dy, weight] = node.inputs as [Value, Value]
+    const precision = weight.origin === 'parameter' ? policy(weight.name) : 'f32'
+    if (precision !== 'f32') {
+      throw new ConfigError(
+        'CONFIG_PRECISION_GRADIENT',
+        `${this.graph.name}: ${weight.name} is ${precision}, and gradients pass through f32 weights only; set it to f32.`,
+      )
+    }
+    return this.graph.op('MatMul', [this.mapped(dy), this.mapped(weight)])
+  }
+
+  /** dyᵀ x, all rows of a batch in one product. */
+  #weightGradient(inputs: readonly Value[]): Value {
+    const [dy, x] = inputs.map((value) => this.#rows(value)) as [Value, Value]
+    return this.graph.op('FusedMatMul', [dy, x], { transA: 1 })
+  }
+
+  #rows(x: Value): Value {
+    if (x.shape.length === 2) return x
+    const shape = [product(x.shape.slice(0, -1)), x.shape.at(-1) as Dim]
+    return this.graph.op('Reshape', [x], { shape })
   }
 
   /**

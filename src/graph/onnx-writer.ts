@@ -6,11 +6,10 @@
  */
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import type { DType, TypedArray } from '../core/dtype.ts'
-import { ShapeError } from '../core/errors.ts'
-import type { Dim, Shape } from '../core/shape.ts'
 import type { HostTensor } from '../core/tensor.ts'
 import type { Graph, Node, TensorType, Value } from './graph.ts'
 import { int64Tensor } from './lower.ts'
+import { DimArguments } from './onnx-dims.ts'
 import {
   AttributeProto_AttributeType,
   ModelProtoSchema,
@@ -87,9 +86,16 @@ class Writer {
   readonly #outputNames = new Map<Value, string>()
   readonly #tensors = new Map<string, string>()
   readonly #written = new Set<Value>()
+  readonly #dims: DimArguments
 
   constructor(graph: Graph) {
     this.#graph = graph
+    this.#dims = new DimArguments({
+      graph,
+      node: (op, input, attributes) => this.#plainNode(op, input, attributes),
+      int64: (numbers) => this.#int64(numbers),
+      input: (value) => this.#name(value),
+    })
     for (const { name, value } of graph.outputs) {
       // An output that is an input, a weight or already an output under another name needs a node of its own.
       if (typeof value.origin === 'string' || this.#outputNames.has(value)) {
@@ -106,10 +112,7 @@ class Writer {
     const input = node.inputs.map((value) => (value ? this.#name(value) : ''))
     const inputTensors = definition.tensors ?? []
     for (const name of inputTensors) {
-      if (node.attributes[name] === undefined) continue
-      const dims =
-        name === 'shape' ? this.#shapeArgument(node) : (node.attributes[name] as number[])
-      input.push(this.#int64(dims))
+      if (node.attributes[name] !== undefined) input.push(this.#dims.write(node, name))
     }
     const kinds = { ...definition.required, ...definition.optional }
     const attribute = Object.entries(node.attributes)
@@ -125,22 +128,20 @@ class Writer {
     })
   }
 
-  /** Symbols of a target shape as ONNX can say them: 0 copies the input's axis of that place, one −1 is computed. */
-  #shapeArgument(node: Node): Dim[] {
-    const x = node.inputs[0] as Value
-    const target = node.attributes['shape'] as Shape
-    const copied = target.map((dim, i) => (typeof dim === 'string' && dim === x.shape[i] ? 0 : dim))
-    const computed = copied.map((dim) => (typeof dim === 'string' ? -1 : dim))
-    if (computed.filter((dim) => dim === -1).length > 1) {
-      throw new ShapeError(
-        'SHAPE_SYMBOLS',
-        `${this.#graph.name}: ${node.op} to [${target}] from [${x.shape}] has more than one symbol that changes place.`,
-      )
-    }
-    return computed
+  #plainNode(
+    opType: string,
+    input: readonly string[],
+    attributes: Readonly<Record<string, number>>,
+  ): string {
+    const name = `dim${this.nodes.length}`
+    const attribute = Object.entries(attributes).map(([key, value]) =>
+      attributeProto(key, 'int', value),
+    )
+    this.nodes.push({ name, opType, input: [...input], output: [name], attribute })
+    return name
   }
 
-  #int64(numbers: readonly Dim[]): string {
+  #int64(numbers: readonly number[]): string {
     const key = numbers.join(',')
     const known = this.#tensors.get(key)
     if (known) return known

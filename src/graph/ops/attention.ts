@@ -1,6 +1,7 @@
 /** Attention and rotary positions as ONNX Runtime's fused operators. */
 import { ShapeError } from '../../core/errors.ts'
-import { defineOp, expectDtype, required } from './definition.ts'
+import type { Dim } from '../../core/shape.ts'
+import { defineOp, expectDtype, expectRank, required } from './definition.ts'
 
 export const attention = {
   /** softmax(q kᵀ/√H) v without a mask. q, k, v [B, T, N·H] give [B, T, N·H]. */
@@ -33,15 +34,31 @@ export const attention = {
     infer(inputs, { num_heads: numHeads, kv_num_heads: numKvHeads }) {
       const query = required(inputs, 0)
       if (numHeads % numKvHeads !== 0) {
-        throw new ShapeError(
-          'SHAPE_HEADS',
-          `${numHeads} heads are no multiple of ${numKvHeads} key/value heads.`,
-        )
+        throw headsError(numHeads, numKvHeads)
       }
       const pastKey = inputs[3]
       const pastValue = inputs[4]
       if (pastKey && pastValue) return [query, pastKey, pastValue]
       return [query]
+    },
+  }),
+  /**
+   * softmax(scale · q kᵀ + mask) v with grouped heads, in differentiable products; lowered before writing.
+   *
+   * q [B, N, T, H]; k, v [B, K, S, H]; mask, added, broadcasts to [B, N, T, S] or is absent. Query head n reads key head
+   * ⌊nK/N⌋. Outputs: [B, N, T, H] and the softmax [B, N, T, S], which costs nothing where it is not read.
+   */
+  GroupedAttention: defineOp({
+    domain: 'llava',
+    required: { scale: 'float' },
+    optional: {},
+    infer(inputs) {
+      const [q, k] = [required(inputs, 0), required(inputs, 1)]
+      expectRank(q, 4)
+      expectRank(k, 4)
+      const [heads, kvHeads] = [q.shape[1] as number, k.shape[1] as number]
+      if (heads % kvHeads !== 0) throw headsError(heads, kvHeads)
+      return [q, { dtype: q.dtype, shape: [...q.shape.slice(0, 3), k.shape[2] as Dim] }]
     },
   }),
   /** Rotates halves: x [B, N, T, H] at int64 positions [B, T] with cos and sin [positions, H/2]. Source: arXiv:2104.09864. */
@@ -56,3 +73,10 @@ export const attention = {
     },
   }),
 } as const
+
+function headsError(numHeads: number, numKvHeads: number): ShapeError {
+  return new ShapeError(
+    'SHAPE_HEADS',
+    `${numHeads} heads are no multiple of ${numKvHeads} key/value heads.`,
+  )
+}

@@ -97,28 +97,3 @@ export function broadcast(a: Shape, b: Shape): Dim[] {
     throw new ShapeError('SHAPE_BROADCAST', `[${a}] and [${b}] do not broadcast.`)
   })
 }
-
-/** A product of dimensions in normal form, `6*B*T`, or a number. */
-export function product(dims: Shape): Dim {
-  let factor = 1
-  const symbols: string[] = []
-  for (const dim of dims) {
-    if (typeof dim === 'number') factor *= dim
-    else if (dim.includes('+')) symbols.push(dim)
-    else {
-      for (const part of dim.split('*')) {
-        if (/^\d+$/.test(part)) factor *= Number(part)
-        else symbols.push(part)
-      }
-    }
-  }
-  if (symbols.length === 0) return factor
-  symbols.sort()
-  return factor === 1 ? symbols.join('*') : `${factor}*${symbols.join('*')}`
-}
-
-/** A sum of dimensions: a number, or symbols joined by `+` in the order given. */
-export function sum(dims: Shape): Dim {
-  if (dims.every((dim) => typeof dim === 'number')) return dims.reduce<number>((a, b) => a + b, 0)
-  return dims.filter((dim) => dim !== 0).join('+')
-}

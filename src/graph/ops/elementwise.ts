@@ -28,6 +28,7 @@ function binary(result?: DType) {
 export const elementwise = {
   Abs: unary(),
   Neg: unary(),
+  Sign: unary(),
   Exp: unary(),
   Log: unary(),
   Sqrt: unary(),

@@ -1,15 +1,14 @@
 /** Operators that move elements without computing: reshape, transpose, gather, concatenate, slice, scatter. */
 import { ShapeError } from '../../core/errors.ts'
 import type { Dim, Shape } from '../../core/shape.ts'
+import { difference, product, sum } from '../dimension.ts'
 import {
   broadcast,
   defineOp,
   expectDtype,
   expectEqualDims,
   normalizeAxis,
-  product,
   required,
-  sum,
 } from './definition.ts'
 
 export const layout = {
@@ -76,10 +75,26 @@ export const layout = {
       return [{ dtype: first.dtype, shape }]
     },
   }),
-  /** Elements [start, end) of one axis; both must be numbers. */
+  /** The reverse of Concat: consecutive parts of one axis, of the sizes given. */
+  Split: defineOp({
+    domain: '',
+    required: { axis: 'int', split: 'dims' },
+    optional: {},
+    tensors: ['split'],
+    infer(inputs, { axis, split }) {
+      const x = required(inputs, 0)
+      const at = normalizeAxis(axis, x.shape.length)
+      expectEqualDims(x.shape[at], sum(split), 'size of the axis and sum of the parts')
+      return split.map((size) => ({
+        dtype: x.dtype,
+        shape: x.shape.map((dim, i) => (i === at ? size : dim)),
+      }))
+    },
+  }),
+  /** Elements [start, end) of the axes named. */
   Slice: defineOp({
     domain: '',
-    required: { starts: 'ints', ends: 'ints', axes: 'ints' },
+    required: { starts: 'dims', ends: 'dims', axes: 'ints' },
     optional: {},
     tensors: ['starts', 'ends', 'axes'],
     infer(inputs, { starts, ends, axes }) {
@@ -87,15 +102,16 @@ export const layout = {
       const shape = [...x.shape]
       axes.forEach((axis, i) => {
         const at = normalizeAxis(axis, shape.length)
-        const [start, end] = [starts[i] as number, ends[i] as number]
-        const size = shape[at] as Dim
-        if (end < start || (typeof size === 'number' && end > size)) {
+        const [start, end] = [starts[i] as Dim, ends[i] as Dim]
+        const [size, count] = [shape[at] as Dim, difference(end, start)]
+        const isPastEnd = typeof size === 'number' && typeof end === 'number' && end > size
+        if (isPastEnd || (typeof count === 'number' && count < 0)) {
           throw new ShapeError(
             'SHAPE_SLICE',
             `[${start}, ${end}) is not inside axis ${axis} of ${size}.`,
           )
         }
-        shape[at] = end - start
+        shape[at] = count
       })
       return [{ dtype: x.dtype, shape }]
     },
@@ -103,15 +119,13 @@ export const layout = {
   /** Zeros around: `pads` holds all begins, then all ends. */
   Pad: defineOp({
     domain: '',
-    required: { pads: 'ints' },
+    required: { pads: 'dims' },
     optional: {},
     tensors: ['pads'],
     infer(inputs, { pads }) {
       const x = required(inputs, 0)
       const rank = x.shape.length
-      const shape = x.shape.map((dim, i) =>
-        sum([dim, (pads[i] as number) + (pads[i + rank] as number)]),
-      )
+      const shape = x.shape.map((dim, i) => sum([dim, pads[i] as Dim, pads[i + rank] as Dim]))
       return [{ dtype: x.dtype, shape }]
     },
   }),
@@ -155,7 +169,11 @@ export const layout = {
       return [{ dtype: required(inputs, 0).dtype, shape: indices.shape }]
     },
   }),
-  /** data with `updates` written, or added (`reduction: 'add'`), at rows `indices` [..., q]. */
+  /**
+   * data with `updates` written, or added (`reduction: 'add'`), at rows `indices` [..., q].
+   *
+   * Rows must be distinct: ONNX Runtime adds them in parallel without a lock. ScatterElements adds one after another.
+   */
   ScatterND: defineOp({
     domain: '',
     required: {},

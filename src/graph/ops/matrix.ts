@@ -1,6 +1,7 @@
 /** Products of matrices, and the linear layer whose precision is chosen when a graph is lowered. */
 import { ShapeError } from '../../core/errors.ts'
 import type { Dim, Shape } from '../../core/shape.ts'
+import { product } from '../dimension.ts'
 import {
   broadcast,
   defineOp,
@@ -52,6 +53,32 @@ export const matrix = {
       expectEqualDims(x.shape.at(-1), weight.shape[1], 'input width and weight width')
       if (bias) expectEqualDims(bias.shape[0], weight.shape[0], 'bias and weight rows')
       return [{ dtype: x.dtype, shape: [...x.shape.slice(0, -1), weight.shape[0] as Dim] }]
+    },
+  }),
+  /** dy W: the gradient of `Linear`'s input. dy [..., N], W [N, K] give [..., K]. Lowered as `Linear` is. */
+  LinearInputGradient: defineOp({
+    domain: 'llava',
+    required: {},
+    optional: {},
+    infer(inputs) {
+      const dy = required(inputs, 0)
+      const weight = required(inputs, 1)
+      expectRank(weight, 2)
+      expectEqualDims(dy.shape.at(-1), weight.shape[0], 'gradient width and weight rows')
+      return [{ dtype: dy.dtype, shape: [...dy.shape.slice(0, -1), weight.shape[1] as Dim] }]
+    },
+  }),
+  /** dyᵀ x over all rows: the gradient of `Linear`'s weight, which is named `weight`. dy [..., N], x [..., K] give [N, K]. */
+  LinearWeightGradient: defineOp({
+    domain: 'llava',
+    required: {},
+    optional: { weight: 'string' },
+    infer(inputs) {
+      const dy = required(inputs, 0)
+      const x = required(inputs, 1)
+      expectDtype(x, dy.dtype)
+      expectEqualDims(product(dy.shape.slice(0, -1)), product(x.shape.slice(0, -1)), 'rows')
+      return [{ dtype: dy.dtype, shape: [dy.shape.at(-1) as Dim, x.shape.at(-1) as Dim] }]
     },
   }),
   /** Cross-correlation without padding. x [I, C, h, w], weight [O, C, kh, kw]. */
