@@ -64,11 +64,6 @@ export class MergeTable {
     return this.#result[entry] as number
   }
 
-  /** Calls `visit` with every pair. */
-  forEach(visit: (left: number, right: number) => void): void {
-    for (let i = 0; i < this.#count; i++) visit(this.#left[i] as number, this.#right[i] as number)
-  }
-
   #slotOf(left: number, right: number): number {
     let hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)
     hash = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35)

@@ -121,27 +121,28 @@ function pushBytes(byteIds: Int32Array | undefined, symbol: string, symbols: num
 }
 
 /**
- * Where a text without pre-tokenizer may be cut before a ▁ without changing its ids: wherever no merge joins something
- * that ends with the character before to something that begins with ▁. Then no merge ever crosses the cut, and merges
- * on one side do not depend on the other. Returns the last code units before which nothing may be cut, or undefined
- * where cutting is not provably safe at all. LLaMA's and Mistral's vocabularies allow every cut.
+ * Where a text without pre-tokenizer may be cut before a ▁ without changing its ids: wherever no piece holds the
+ * character before it and ▁ side by side. Then no merge ever crosses the cut, and merges on one side do not depend on
+ * the other. Returns the last code units before which nothing may be cut, or undefined where cutting is not provably
+ * safe at all. LLaMA's and Mistral's vocabularies allow every cut.
  */
 function charactersJoinedToSpace(options: BpeOptions): ReadonlySet<number> | undefined {
-  const { ids, merges, byteIds, unkId, ignoreMerges, byteLevel } = options
+  const { ids, byteIds, unkId, ignoreMerges, byteLevel } = options
   const isWordBound = options.continuingSubwordPrefix || options.endOfWordSuffix
   if (!ids.has(SPACE) || ignoreMerges || byteLevel || isWordBound) return undefined
-  const pieces = new Map<number, string>()
-  for (const [piece, id] of ids) pieces.set(id, piece)
+  // A character that vanishes brings its neighbours together, whatever stands between them in the text.
+  const vanishes = unkId === undefined && !byteIds?.every((id) => id >= 0)
+  if (vanishes) return undefined
   const joined = new Set<number>()
-  let isSafe = true
-  merges.forEach((left, right) => {
-    if (!pieces.get(right)?.startsWith(SPACE)) return
-    const before = pieces.get(left)
-    // A byte or unknown token stands for characters that its spelling does not show.
-    if (before === undefined || left === unkId || byteIds?.includes(left)) isSafe = false
-    else if (!before.endsWith(SPACE)) joined.add(before.charCodeAt(before.length - 1))
-  })
-  return isSafe ? joined : undefined
+  for (const piece of ids.keys()) {
+    for (let at = piece.indexOf(SPACE, 1); at > 0; at = piece.indexOf(SPACE, at + 1)) {
+      // A byte or unknown token stands for characters that its spelling does not show.
+      const before = ids.get(piece.slice(0, at))
+      if (before !== undefined && (before === unkId || byteIds?.includes(before))) return undefined
+      joined.add(piece.charCodeAt(at - 1))
+    }
+  }
+  return joined
 }
 
 /** A copy that does not keep alive the long text it was cut from (V8 slices share their parent from 13 characters on). */

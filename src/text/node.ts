@@ -1,45 +1,95 @@
 /** Finds and reads the files of a tokenizer; the only file of this room that touches the disk. */
-import { readFile, stat } from 'node:fs/promises'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { CheckpointError } from '../core/errors.ts'
+import { CheckpointError, ConfigError } from '../core/errors.ts'
+import { readGgufMetadata } from '../weights/index.ts'
+import { tokenizerFromSentencePiece, type SpaceRule } from './sentencepiece.ts'
 import type { TokenizerFiles } from './tokenizer-config.ts'
+import { tokenizerFromGguf } from './tokenizer-gguf.ts'
 import { parseJsonFile, tokenizerFromJson } from './tokenizer-json.ts'
+import { LLAMA3, tokenizerFromTiktoken } from './tokenizer-tiktoken.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
+export type LoadTokenizerOptions = {
+  /** Where SentencePiece models put a space in front; otherwise `legacy` of tokenizer_config.json decides. */
+  readonly spaces?: SpaceRule
+}
+
+/** Of a folder that has several, the first counts. */
+const NAMES = ['tokenizer.json', 'tokenizer.model']
+
 /**
- * The tokenizer of a folder or file: tokenizer.json, a SentencePiece tokenizer.model, or a GGUF file.
+ * The tokenizer of a folder or file: tokenizer.json, a SentencePiece tokenizer.model (or Llama 3's, which holds
+ * tiktoken ranks), or a GGUF file.
  *
- * Of a folder that has several, tokenizer.json counts. tokenizer_config.json, special_tokens_map.json and
- * added_tokens.json are read where they lie beside it. Throws CheckpointError if there is none, or it is damaged.
+ * tokenizer_config.json, special_tokens_map.json and added_tokens.json are read where they lie beside it. Throws
+ * CheckpointError if there is no tokenizer or it is damaged, ConfigError if its kind is not supported.
  */
-export async function loadTokenizer(folderOrFile: string): Promise<Tokenizer> {
+export async function loadTokenizer(
+  folderOrFile: string,
+  options: LoadTokenizerOptions = {},
+): Promise<Tokenizer> {
+  const file = await findFile(folderOrFile)
+  const kind = await kindOf(file)
+  if (kind === 'gguf') return tokenizerFromGguf(readGgufMetadata(file))
+  const bytes = await readFile(file)
+  const files = await readFilesBeside(file)
+  if (kind === 'json') return tokenizerFromJson(parseJsonFile(bytes, basename(file)), files)
+  if (kind === 'tiktoken') return fromTiktoken(bytes, file)
+  return tokenizerFromSentencePiece(bytes, files, options.spaces)
+}
+
+async function findFile(folderOrFile: string): Promise<string> {
   const info = await stat(folderOrFile).catch((cause: unknown) => {
-    throw missing(folderOrFile, 'it does not exist', cause)
+    throw missing(folderOrFile, 'it cannot be read', cause)
   })
-  const file = info.isDirectory() ? join(folderOrFile, 'tokenizer.json') : folderOrFile
-  const bytes = await readOptional(file)
-  if (!bytes) throw missing(folderOrFile, 'there is no tokenizer.json in it')
-  return tokenizerFromJson(parseJsonFile(bytes, basename(file)), await readFilesBeside(file))
+  if (info.isFile()) return folderOrFile
+  for (const name of NAMES) {
+    const file = join(folderOrFile, name)
+    if ((await stat(file).catch(() => undefined))?.isFile()) return file
+  }
+  const found = info.isDirectory() ? await readdir(folderOrFile) : []
+  const ggufs = found.filter((name) => name.endsWith('.gguf'))
+  if (ggufs.length === 1) return join(folderOrFile, ggufs[0] as string)
+  throw missing(folderOrFile, `it has none, but ${found.join(', ') || 'nothing'}`)
+}
+
+/** By content: Llama 3's tiktoken ranks are called tokenizer.model too. */
+async function kindOf(file: string): Promise<'json' | 'tiktoken' | 'gguf' | 'sentencepiece'> {
+  const handle = await open(file)
+  try {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(64), 0, 64, 0)
+    const start = buffer.toString('latin1', 0, bytesRead)
+    if (start.startsWith('GGUF')) return 'gguf'
+    if (/^[A-Za-z0-9+/]+={0,2} \d+\r?\n/.test(start)) return 'tiktoken'
+    return file.endsWith('.json') || /^\s*\{/.test(start) ? 'json' : 'sentencepiece'
+  } finally {
+    await handle.close()
+  }
+}
+
+const LLAMA3_RANKS = 128_000
+
+/** Ranks say nothing of words and special tokens; only Llama 3 publishes a bare file of them. */
+function fromTiktoken(bytes: Uint8Array, file: string): Tokenizer {
+  const tokenizer = tokenizerFromTiktoken(bytes, LLAMA3)
+  if (tokenizer.vocabSize === LLAMA3_RANKS + LLAMA3.special.length) return tokenizer
+  throw new ConfigError(
+    'CONFIG_TOKENIZER_UNSUPPORTED',
+    `tokenizer: ${file} holds tiktoken ranks, but not Llama 3's ${LLAMA3_RANKS}; give its expression and special tokens to tokenizerFromTiktoken.`,
+  )
 }
 
 async function readFilesBeside(file: string): Promise<TokenizerFiles> {
   const read = async (name: string): Promise<unknown> => {
-    const bytes = await readOptional(join(dirname(file), name))
-    return bytes && parseJsonFile(bytes, name)
+    const path = join(dirname(file), name)
+    const isThere = (await stat(path).catch(() => undefined))?.isFile()
+    return isThere ? parseJsonFile(await readFile(path), name) : undefined
   }
   return {
     tokenizerConfig: await read('tokenizer_config.json'),
     specialTokensMap: await read('special_tokens_map.json'),
     addedTokens: await read('added_tokens.json'),
-  }
-}
-
-async function readOptional(file: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(file)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
   }
 }
 

@@ -1,13 +1,16 @@
 /** Escapes, character classes and case variants of the regular expressions in `pre-tokenizer-regex.ts`. */
 import type { Cursor } from './pre-tokenizer-regex.ts'
 
+/** Members of \w. Below U+0100 Oniguruma counts ¹ ² ³ ¼ ½ ¾ in, above it no number without a decimal value. */
+export const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xb2\\xb3\\xb9\\xbc-\\xbe'
+
 const SETS: { readonly [escape: string]: string } = {
   s: '\\p{White_Space}',
   S: '\\P{White_Space}',
   d: '\\p{Nd}',
   D: '\\P{Nd}',
-  w: '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]',
-  W: '[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]',
+  w: `[${WORD}]`,
+  W: `[^${WORD}]`,
   h: '[0-9A-Fa-f]',
   H: '[^0-9A-Fa-f]',
 }
@@ -33,7 +36,7 @@ const POSIX: { readonly [name: string]: string } = {
   punct: '\\p{P}\\p{S}',
   space: '\\p{White_Space}',
   upper: '\\p{Uppercase}',
-  word: '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}',
+  word: WORD,
   xdigit: '0-9A-Fa-f',
 }
 
@@ -160,7 +163,7 @@ function members(cursor: Cursor, from: number, to: number): string {
   return range + [...variants].map(escapeCode).join('')
 }
 
-/** Characters outside the usual pairs that fold to an ordinary letter: ſ to s, the Kelvin sign to k, Ångström to å. */
+/** Characters outside the usual pairs that fold to an ordinary letter: ſ to s, the Kelvin sign to k, Ångström to å. One letter that folds to two (ß to ss) is not followed. */
 const EXTRA_FOLDS: readonly (readonly [number, string])[] = [
   [0x17f, 's'],
   [0x212a, 'k'],

@@ -7,7 +7,13 @@
  * Source: kkos/oniguruma, doc/RE (6.9).
  */
 import { asFields, asText, unsupported } from './tokenizer-fields.ts'
-import { parseClass, caseVariants, escapeSet, escapeCode } from './pre-tokenizer-regex-class.ts'
+import {
+  parseClass,
+  caseVariants,
+  escapeSet,
+  escapeCode,
+  WORD,
+} from './pre-tokenizer-regex-class.ts'
 
 /** A pattern `{ String }` or `{ Regex }` as written in tokenizer.json: a plain string, or a global RegExp. */
 export function compilePattern(json: unknown, where: string): string | RegExp {
@@ -169,14 +175,14 @@ function closeGroup(cursor: Cursor, body: string): string {
   return body
 }
 
-const WORD = '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]'
+const W = `[${WORD}]`
 
 const ANCHORS: { readonly [escape: string]: string } = {
   A: '(?<![\\s\\S])',
   z: '(?![\\s\\S])',
   Z: '(?=\\n?(?![\\s\\S]))',
-  b: `(?:(?<=${WORD})(?!${WORD})|(?<!${WORD})(?=${WORD}))`,
-  B: `(?:(?<=${WORD})(?=${WORD})|(?<!${WORD})(?!${WORD}))`,
+  b: `(?:(?<=${W})(?!${W})|(?<!${W})(?=${W}))`,
+  B: `(?:(?<=${W})(?=${W})|(?<!${W})(?!${W}))`,
   R: '(?:\\r\\n|[\\n-\\r\\u0085\\u2028\\u2029])',
 }
 

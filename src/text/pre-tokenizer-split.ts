@@ -3,6 +3,7 @@
  *
  * Source: huggingface/tokenizers, src/tokenizer/normalizer.rs, NormalizedString::split (0.23).
  */
+import { InputError } from '../core/errors.ts'
 import { damaged } from './tokenizer-fields.ts'
 
 const BEHAVIORS = [
@@ -73,10 +74,23 @@ function forEachMatch(
     return
   }
   pattern.lastIndex = 0
-  for (let found = pattern.exec(text); found; found = pattern.exec(text)) {
+  for (let found = match(pattern, text); found; found = match(pattern, text)) {
     const start = found.index
     visit(start, start + found[0].length)
     if (found[0] === '') pattern.lastIndex += (text.codePointAt(start) ?? 0) > 0xffff ? 2 : 1
+  }
+}
+
+/** A run of millions of characters that one repetition takes exhausts the stack of the engine. */
+function match(pattern: RegExp, text: string): RegExpExecArray | null {
+  try {
+    return pattern.exec(text)
+  } catch (cause) {
+    throw new InputError(
+      'INPUT_TEXT_TOO_LONG',
+      `tokenizer: a run of characters from position ${pattern.lastIndex} of ${text.length} is too long to be cut into words; shorten the text.`,
+      { cause },
+    )
   }
 }
 

@@ -29,19 +29,23 @@ type Step = (piece: string, isStart: boolean) => string[]
 
 /** The pre-tokenizer that `json` describes; null means one piece. Throws ConfigError for a type not in the table. */
 export function compilePreTokenizer(json: unknown, where = 'pre_tokenizer'): PreTokenizer {
-  const steps = flatten(json, where, 0).map((fields, i, all) => {
-    const isLast = i === all.length - 1
+  const list = flatten(json, where, 0)
+  const steps = list.map((fields, i) => {
+    const isLast = i === list.length - 1
     return fields['type'] === 'ByteLevel' ? byteLevel(fields, isLast) : compileStep(fields, where)
   })
-  const last = flatten(json, where, 0).at(-1)
   const split: Step = (text, isStart) => {
     let pieces = [text]
-    for (const step of steps) pieces = applyStep(step, pieces, isStart)
+    for (const step of steps) {
+      const startsText = isStart && text.startsWith(pieces[0] ?? text)
+      pieces = applyStep(step, pieces, startsText)
+    }
     return pieces
   }
-  return { split, byteLevel: last?.['type'] === 'ByteLevel' }
+  return { split, byteLevel: list.at(-1)?.['type'] === 'ByteLevel' }
 }
 
+/** `isStart`: the first piece begins the whole text, which it does not where a step took away what was there. */
 function applyStep(step: Step, pieces: readonly string[], isStart: boolean): string[] {
   if (pieces.length === 1) return step(pieces[0] as string, isStart)
   const result: string[] = []
@@ -102,13 +106,17 @@ const BUILDERS: { readonly [type: string]: (fields: Fields, where: string) => St
     return cutting(/\p{N}/gu, isSingle ? 'Isolated' : 'Contiguous')
   },
   Metaspace: metaspace,
-  Whitespace: () => cutting(compilePattern({ Regex: '\\w+|[^\\w\\s]+' }, ''), 'Removed', true),
+  // Written in Rust's syntax in the source, whose \w has the joiners too.
+  Whitespace: () =>
+    cutting(new RegExp(`[${RUST_WORD}]+|[^${RUST_WORD}\\p{White_Space}]+`, 'gu'), 'Removed', true),
   WhitespaceSplit: () => cutting(/\p{White_Space}/gu, 'Removed'),
   Punctuation: (fields, where) =>
     cutting(/[!-/:-@[-`{-~]|\p{P}/gu, asBehavior(fields['behavior'] ?? 'Isolated', where)),
   CharDelimiterSplit: (fields, where) =>
     cutting(asText(fields['delimiter'], `${where}.delimiter`), 'Removed'),
 }
+
+const RUST_WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}'
 
 const SCHEMES = ['first', 'always', 'never'] as const
 

@@ -42,9 +42,12 @@ export function asText(value: unknown, where: string): string {
 }
 
 /** A token id: an integer in [0, 2^30), so that ids fit typed arrays and signed arithmetic. */
+export function isId(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 30
+}
+
 export function asId(value: unknown, where: string): number {
-  const isId = typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 30
-  if (!isId) throw damaged(where, 'a token id in [0, 2^30)', value)
+  if (!isId(value)) throw damaged(where, 'a token id in [0, 2^30)', value)
   return value
 }
 

@@ -99,7 +99,7 @@ function compileBpe(model: Fields, vocabulary: Vocabulary, byteLevel: boolean): 
   }
   return new Bpe({
     ids,
-    merges: readMerges(asList(model['merges'], 'model.merges'), ids, prefix),
+    merges: readMerges(asList(model['merges'], 'model.merges'), vocabulary, prefix),
     byteLevel,
     ignoreMerges: asFlag(model['ignore_merges'], false, 'model.ignore_merges'),
     byteIds: asFlag(model['byte_fallback'], false, 'model.byte_fallback')
@@ -115,21 +115,36 @@ function compileBpe(model: Fields, vocabulary: Vocabulary, byteLevel: boolean): 
 /** Merges are pairs, or in older files strings with a space between the halves; their order is their rank. */
 export function readMerges(
   list: readonly unknown[],
-  ids: ReadonlyMap<string, number>,
+  { ids, tokens }: Vocabulary,
   prefix = '',
 ): MergeTable {
   const table = new MergeTable(list.length)
+  let last = -1
   list.forEach((merge, rank) => {
     const [left, right] = readMerge(merge, rank)
     const leftId = ids.get(left)
     const rightId = ids.get(right)
-    const result = ids.get(left + right.slice(prefix.length))
+    const rest = right.slice(prefix.length)
+    // Nearly always the token of the merge before or its successor: comparing is cheaper than looking up a new string.
+    let result: number | undefined = last
+    if (!isJoined(tokens[result], left, rest)) result = last + 1
+    if (!isJoined(tokens[result], left, rest)) result = ids.get(left + rest)
     if (leftId === undefined || rightId === undefined || result === undefined) {
       throw damaged(`model.merges[${rank}]`, 'made of tokens of the vocabulary', `${left} ${right}`)
     }
     table.set(leftId, rightId, rank, result)
+    last = result
   })
   return table
+}
+
+function isJoined(token: string | undefined, left: string, right: string): boolean {
+  return (
+    token !== undefined &&
+    token.length === left.length + right.length &&
+    token.startsWith(left) &&
+    token.endsWith(right)
+  )
 }
 
 function readMerge(merge: unknown, rank: number): readonly [string, string] {

@@ -1,5 +1,5 @@
 /** The tokens of a vocabulary by id, and the ids by token. */
-import { asId, damaged } from './tokenizer-fields.ts'
+import { damaged, isId } from './tokenizer-fields.ts'
 
 export type Vocabulary = {
   readonly ids: ReadonlyMap<string, number>
@@ -15,11 +15,12 @@ export function vocabularyOf(
   const ids = new Map<string, number>()
   const tokens: (string | undefined)[] = []
   for (const [token, value] of entries) {
-    const id = asId(value, `${where}[${JSON.stringify(token)}]`)
-    const other = tokens[id]
-    if (other !== undefined) {
-      throw damaged(`${where}[${JSON.stringify(token)}]`, `an id other than that of ${other}`, id)
+    const other = isId(value) ? tokens[value] : undefined
+    if (!isId(value) || other !== undefined) {
+      const expected = other === undefined ? 'an id' : `an id other than that of ${other}`
+      throw damaged(`${where}[${JSON.stringify(token)}]`, expected, value)
     }
+    const id = value
     ids.set(token, id)
     tokens[id] = token
   }

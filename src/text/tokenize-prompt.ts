@@ -1,0 +1,39 @@
+/**
+ * A prompt with `<image>` in it, tokenised as the original repositories do: each piece between tags on its own.
+ *
+ * Source: haotian-liu/LLaVA, llava/mm_utils.py, tokenizer_image_token (c121f04); the same in LLaVA-NeXT (df17966).
+ */
+import type { EncodeOptions, Tokenizer } from './tokenizer.ts'
+
+/** Stands where the rows of a picture will stand. */
+export const IMAGE_TOKEN_INDEX = -200
+
+export type TokenizePromptOptions = {
+  /** BOS in front even of a prompt whose text begins with it, as the original does. Default true. */
+  readonly doubleBos?: boolean
+}
+
+/**
+ * The ids of `prompt`, −200 for each `<image>`.
+ *
+ * Every piece is tokenised with BOS, and all but the first BOS are dropped again. Quirks kept: whether to drop is asked
+ * of the first piece alone, so with a tokenizer that adds no BOS, a prompt whose text begins with BOS loses the first
+ * id of every later piece; and a tokenizer that adds BOS gives two of them to a prompt whose text begins with it, as
+ * Llama 3's template does (`doubleBos: false` gives one).
+ */
+export function tokenizePrompt(
+  tokenizer: Tokenizer,
+  prompt: string,
+  options: TokenizePromptOptions = {},
+): number[] {
+  const pieces = prompt.split('<image>').map((piece) => tokenizer.encode(piece, { addBos: true }))
+  const first = pieces[0]?.[0]
+  const isBosAdded = first !== undefined && first === tokenizer.bosId
+  if (isBosAdded && options.doubleBos === false && pieces[0]?.[1] === first) pieces[0].shift()
+  const ids = isBosAdded ? [first] : []
+  pieces.forEach((piece, i) => {
+    if (i > 0) ids.push(IMAGE_TOKEN_INDEX)
+    for (let at = isBosAdded ? 1 : 0; at < piece.length; at++) ids.push(piece[at] as number)
+  })
+  return ids
+}
