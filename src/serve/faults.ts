@@ -40,11 +40,9 @@ export class Faults {
   }
 }
 
-/** Whether `value` is an object with named fields, as JSON has them. */
+/** Whether `value` is an object with named fields, as JSON has them; of another realm, too, as test runners make them. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
+  return Object.prototype.toString.call(value) === '[object Object]'
 }
 
 /** A value as it is shown in a message: short, and never the bytes of a picture. */

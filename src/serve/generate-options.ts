@@ -147,47 +147,69 @@ export function resolveOptions(
   faults: Faults,
 ): ResolvedGenerateOptions {
   const usual = GENERATE_DEFAULTS
-  const sampling = config.doSample ? TRANSFORMERS_SAMPLING : usual
   const topLogprobs = options.topLogprobs ?? usual.topLogprobs
-  const numBeams = options.numBeams ?? config.numBeams ?? usual.numBeams
+  const { minTokens, noRepeatNgramSize, badWords } = config
+  const { suppressTokens, beginSuppressTokens, eosTokenIds } = config
   const resolved: ResolvedGenerateOptions = {
+    ...resolveSampling(options, config),
+    ...resolvePenalties(options, config),
+    ...resolveBeams(options, config),
     maxTokens: options.maxTokens ?? config.maxTokens ?? usual.maxTokens,
-    temperature:
-      options.temperature ?? (config.doSample ? config.temperature : null) ?? sampling.temperature,
-    topP: options.topP ?? config.topP ?? usual.topP,
-    topK: options.topK ?? config.topK ?? sampling.topK,
-    minP: options.minP ?? config.minP ?? usual.minP,
-    seed: options.seed ?? usual.seed,
-    repetitionPenalty:
-      options.repetitionPenalty ?? config.repetitionPenalty ?? usual.repetitionPenalty,
-    presencePenalty: options.presencePenalty ?? usual.presencePenalty,
-    frequencyPenalty: options.frequencyPenalty ?? usual.frequencyPenalty,
-    logitBias: new Map(
-      Object.entries(options.logitBias ?? {}).map(([id, bias]) => [Number(id), bias]),
-    ),
-    numBeams,
-    lengthPenalty: options.lengthPenalty ?? config.lengthPenalty ?? usual.lengthPenalty,
-    earlyStopping: options.earlyStopping ?? config.earlyStopping ?? usual.earlyStopping,
-    n: options.n ?? (numBeams > 1 ? numBeams : usual.n),
     stop: options.stop === undefined ? config.stop : [options.stop].flat(),
     ignoreEos: options.ignoreEos ?? usual.ignoreEos,
     logprobs: options.logprobs ?? topLogprobs > 0,
     topLogprobs,
     responseFormat: options.responseFormat ?? { type: 'text' },
     signal: options.signal,
-    minTokens: config.minTokens,
-    noRepeatNgramSize: config.noRepeatNgramSize,
-    badWords: config.badWords,
-    suppressTokens: config.suppressTokens,
-    beginSuppressTokens: config.beginSuppressTokens,
-    eosTokenIds: config.eosTokenIds,
+    minTokens,
+    noRepeatNgramSize,
+    badWords,
+    suppressTokens,
+    beginSuppressTokens,
+    eosTokenIds,
   }
   noteContradictions(resolved, faults)
   return resolved
 }
 
+function resolveSampling(options: GenerateOptions, config: GenerationConfig) {
+  const usual = GENERATE_DEFAULTS
+  const sampling = config.doSample ? TRANSFORMERS_SAMPLING : usual
+  const fileTemperature = config.doSample ? config.temperature : null
+  return {
+    temperature: options.temperature ?? fileTemperature ?? sampling.temperature,
+    topP: options.topP ?? config.topP ?? usual.topP,
+    topK: options.topK ?? config.topK ?? sampling.topK,
+    minP: options.minP ?? config.minP ?? usual.minP,
+    seed: options.seed ?? usual.seed,
+  }
+}
+
 /** transformers' defaults for a checkpoint whose file says `do_sample: true`. */
 const TRANSFORMERS_SAMPLING = { temperature: 1, topK: 50 } as const
+
+function resolvePenalties(options: GenerateOptions, config: GenerationConfig) {
+  const usual = GENERATE_DEFAULTS
+  const bias = Object.entries(options.logitBias ?? {})
+  return {
+    repetitionPenalty:
+      options.repetitionPenalty ?? config.repetitionPenalty ?? usual.repetitionPenalty,
+    presencePenalty: options.presencePenalty ?? usual.presencePenalty,
+    frequencyPenalty: options.frequencyPenalty ?? usual.frequencyPenalty,
+    logitBias: new Map(bias.map(([id, amount]) => [Number(id), amount])),
+  }
+}
+
+function resolveBeams(options: GenerateOptions, config: GenerationConfig) {
+  const usual = GENERATE_DEFAULTS
+  const numBeams = options.numBeams ?? config.numBeams ?? usual.numBeams
+  return {
+    numBeams,
+    lengthPenalty: options.lengthPenalty ?? config.lengthPenalty ?? usual.lengthPenalty,
+    earlyStopping: options.earlyStopping ?? config.earlyStopping ?? usual.earlyStopping,
+    n: options.n ?? (numBeams > 1 ? numBeams : usual.n),
+  }
+}
 
 function noteContradictions(options: ResolvedGenerateOptions, faults: Faults): void {
   const { n, numBeams, temperature, logprobs, topLogprobs } = options

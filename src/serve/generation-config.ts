@@ -58,6 +58,19 @@ export function parseGenerationConfig(json: unknown = {}): GenerationConfig {
     )
   }
   const faults: string[] = []
+  const config = readFields(json, faults)
+  for (const [key, neutral] of Object.entries(NOT_OFFERED)) {
+    const value = json[key] ?? neutral
+    if (value === neutral) continue
+    faults.push(`${key} ${JSON.stringify(value)} is not offered; remove it or set it to ${neutral}`)
+  }
+  if (faults.length > 0) {
+    throw new ConfigError('CONFIG_GENERATION', `generation_config.json: ${faults.join('.\n  ')}.`)
+  }
+  return config
+}
+
+function readFields(json: Record<string, unknown>, faults: string[]): GenerationConfig {
   const field = <T, A>(key: string, rule: FieldRule<T>, absent: A): T | A => {
     const value = json[key]
     if (value === undefined || value === null) return absent
@@ -66,7 +79,7 @@ export function parseGenerationConfig(json: unknown = {}): GenerationConfig {
       faults.push(`${key} should be ${rule.expected}, ${describe(value)} came`)
     return read ?? absent
   }
-  const config: GenerationConfig = {
+  return {
     doSample: field('do_sample', FLAG, false),
     temperature: field('temperature', numberFrom(0), null),
     topP: field('top_p', numberFrom(0, 1), null),
@@ -85,43 +98,31 @@ export function parseGenerationConfig(json: unknown = {}): GenerationConfig {
     stop: field('stop_strings', STOP_STRINGS, []),
     eosTokenIds: field('eos_token_id', TOKEN_IDS, []),
   }
-  for (const [key, neutral] of Object.entries(NOT_OFFERED)) {
-    const value = json[key] ?? null
-    if (value !== null && !neutral.includes(value)) {
-      faults.push(
-        `${key} ${JSON.stringify(value)} is not offered; remove it or set it to ${String(neutral[0])}`,
-      )
-    }
-  }
-  if (faults.length > 0) {
-    throw new ConfigError('CONFIG_GENERATION', `generation_config.json: ${faults.join('.\n  ')}.`)
-  }
-  return config
 }
 
-/** Keys of transformers that change answers and have no counterpart here, with the values that change nothing. */
-const NOT_OFFERED: Readonly<Record<string, readonly unknown[]>> = {
-  min_length: [0],
-  typical_p: [1],
-  top_h: [null],
-  epsilon_cutoff: [0],
-  eta_cutoff: [0],
-  penalty_alpha: [0],
-  dola_layers: [null],
-  guidance_scale: [1],
-  sequence_bias: [null],
-  encoder_repetition_penalty: [1],
-  encoder_no_repeat_ngram_size: [0],
-  num_beam_groups: [1],
-  diversity_penalty: [0],
-  constraints: [null],
-  force_words_ids: [null],
-  forced_bos_token_id: [null],
-  forced_eos_token_id: [null],
-  exponential_decay_length_penalty: [null],
-  renormalize_logits: [false],
-  remove_invalid_values: [false],
-  watermarking_config: [null],
-  token_healing: [false],
-  max_time: [null],
+/** Keys of transformers that change answers and have no counterpart here, with the value that changes nothing. */
+const NOT_OFFERED: Readonly<Record<string, number | boolean | null>> = {
+  min_length: 0,
+  typical_p: 1,
+  top_h: null,
+  epsilon_cutoff: 0,
+  eta_cutoff: 0,
+  penalty_alpha: 0,
+  dola_layers: null,
+  guidance_scale: 1,
+  sequence_bias: null,
+  encoder_repetition_penalty: 1,
+  encoder_no_repeat_ngram_size: 0,
+  num_beam_groups: 1,
+  diversity_penalty: 0,
+  constraints: null,
+  force_words_ids: null,
+  forced_bos_token_id: null,
+  forced_eos_token_id: null,
+  exponential_decay_length_penalty: null,
+  renormalize_logits: false,
+  remove_invalid_values: false,
+  watermarking_config: null,
+  token_healing: false,
+  max_time: null,
 }
