@@ -52,8 +52,13 @@ function cutAt(tokens: Tokens, max: number, { weights, wanted, weightOf }: Cut):
   const ranked: Ranked[] = []
   listBucket(ranked, near.logits, max, bucket)
   ranked.sort((a, b) => b.logit - a.logit || b.position - a.position)
-  const reached = ranked.findIndex(({ logit }) => (sum += weightOf(logit - max)) >= wanted)
-  return keepFrom(near, ranked.at(reached) ?? { position: 0, logit: -Infinity })
+  let last: Ranked = { position: 0, logit: -Infinity }
+  for (const token of ranked) {
+    last = token
+    sum += weightOf(token.logit - max)
+    if (sum >= wanted) break
+  }
+  return keepFrom(near, last)
 }
 
 type Ranked = { readonly position: number; readonly logit: number }
@@ -78,9 +83,10 @@ function take({ ids, logits }: Tokens, positions: Uint32Array): Tokens {
   return { ids: takenIds, logits: takenLogits }
 }
 
-function copyAt<A extends Float32Array | Uint32Array>(
-  target: A,
-  source: A,
+/** `target` and `source` are of one type. */
+function copyAt(
+  target: Float32Array | Uint32Array,
+  source: Float32Array | Uint32Array,
   positions: Uint32Array,
 ): void {
   for (let i = 0; i < positions.length; i++) target[i] = source[positions[i] as number] as number
