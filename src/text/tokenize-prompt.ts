@@ -11,6 +11,8 @@ export const IMAGE_TOKEN_INDEX = -200
 export type TokenizePromptOptions = {
   /** BOS in front even of a prompt whose text begins with it, as the original does. Default true. */
   readonly doubleBos?: boolean
+  /** Characters that stand for others, as in `encode`. */
+  readonly standIns?: EncodeOptions['standIns']
 }
 
 /**
@@ -22,11 +24,13 @@ export type TokenizePromptOptions = {
  * Llama 3's template does (`doubleBos: false` gives one).
  */
 export function tokenizePrompt(
-  tokenizer: Tokenizer,
+  tokenizer: Pick<Tokenizer, 'encode' | 'bosId'>,
   prompt: string,
   options: TokenizePromptOptions = {},
 ): number[] {
-  const pieces = prompt.split('<image>').map((piece) => tokenizer.encode(piece, { addBos: true }))
+  const pieces = prompt
+    .split('<image>')
+    .map((piece) => tokenizer.encode(piece, { addBos: true, standIns: options.standIns }))
   const first = pieces[0]?.[0]
   const isBosAdded = first !== undefined && first === tokenizer.bosId
   if (isBosAdded && options.doubleBos === false && pieces[0]?.[1] === first) pieces[0].shift()
