@@ -40,7 +40,7 @@ export function take(
 
 export function wantText(value: Value | undefined, where: string): string {
   if (value !== undefined && isText(value)) return textOf(value)
-  const type = value === undefined ? 'nothing' : typeName(value)
+  const type = value === undefined ? 'nothing' : value === null ? 'None' : typeName(value)
   return fail('TypeError', `${where} must be str, not ${type}`)
 }
 

@@ -19,7 +19,13 @@ export type Expression =
   | { kind: 'binary'; operator: BinaryOperator; left: Expression; right: Expression }
   | { kind: 'concat'; parts: readonly Expression[] }
   | { kind: 'compare'; first: Expression; rest: readonly Comparison[] }
-  | { kind: 'if'; condition: Expression; value: Expression; otherwise: Expression | null }
+  | {
+      kind: 'if'
+      condition: Expression
+      value: Expression
+      otherwise: Expression | null
+      line: number
+    }
 
 export type FilterExpression = Extract<Expression, { kind: 'filter' }>
 export type CallExpression = Extract<Expression, { kind: 'call' }>

@@ -5,9 +5,11 @@ import { getAttribute, getItem } from './attributes.ts'
 import { isEqual, isIn, isOrdered, isTrue } from './compare.ts'
 import type { Environment } from './environment.ts'
 import { fail } from './failure.ts'
+import { FILTERS } from './filters.ts'
 import { toText } from './print.ts'
 import type { Scope } from './scope.ts'
 import { iterate, sliceOf } from './sequences.ts'
+import { TESTS } from './tests.ts'
 import {
   Dict,
   HostObject,
@@ -52,6 +54,9 @@ function evaluateNode(env: Environment, scope: Scope, node: Expression): Value {
     case 'filter':
       return applyFilter(env, scope, node, node.input === null ? null : value(node.input))
     case 'test':
+      if (!TESTS.has(node.name)) {
+        fail('TemplateRuntimeError', `No test named '${node.name}' found.`)
+      }
       return env.callTest(node.name, value(node.input), collectArguments(env, scope, node.args))
     case 'not':
       return !isTrue(value(node.operand))
@@ -74,7 +79,7 @@ function evaluateNode(env: Environment, scope: Scope, node: Expression): Value {
       if (isTrue(value(node.condition))) return value(node.value)
       return node.otherwise === null
         ? new Undefined(
-            'the inline if-expression evaluated to false and no else section was defined.',
+            `the inline if-expression on line ${node.line} evaluated to false and no else section was defined.`,
           )
         : value(node.otherwise)
   }
@@ -147,6 +152,9 @@ export function applyFilter(
   node: Extract<Expression, { kind: 'filter' }>,
   input: Value,
 ): Value {
+  if (!FILTERS.has(node.name)) {
+    fail('TemplateRuntimeError', `No filter named '${node.name}' found.`)
+  }
   return env.callFilter(node.name, input, collectArguments(env, scope, node.args))
 }
 

@@ -36,7 +36,7 @@ const PREFIXES: Readonly<Record<string, number>> = { '0b': 2, '0o': 8, '0x': 16 
 /** Python's `int(text, base)`; undefined if it is not one. */
 export function parseInteger(text: string, base: number): bigint | undefined {
   const [, sign, prefix, body] =
-    /^([-+]?)(0[box])?([^]*)$/i.exec(strip(text, null, 'both').toLowerCase()) ?? []
+    /^([-+]?)(0[box])?([^]*)$/i.exec(asciiDigits(strip(text, null, 'both').toLowerCase())) ?? []
   const prefixBase = prefix === undefined ? undefined : PREFIXES[prefix]
   const isPrefixed = prefixBase !== undefined && (base === prefixBase || base === 0)
   const digits = isPrefixed ? (body ?? '').replace(/^_/, '') : `${prefix ?? ''}${body ?? ''}`
@@ -52,11 +52,21 @@ export function parseInteger(text: string, base: number): bigint | undefined {
   return sign === '-' ? -value : value
 }
 
+/** Digits of all scripts as 0 to 9: they come in runs of ten, each in order. */
+function asciiDigits(text: string): string {
+  return text.replace(/(?![0-9])\p{Nd}/gu, (digit) => {
+    const code = digit.codePointAt(0) ?? 0
+    let start = code
+    while (/\p{Nd}/u.test(String.fromCodePoint(start - 1))) start--
+    return String((code - start) % 10)
+  })
+}
+
 const FLOAT_TEXT = /^[-+]?(?:(?:\d+(?:_\d+)*)?\.?(?:\d+(?:_\d+)*)?(?:e[-+]?\d+(?:_\d+)*)?)$/i
 
 /** Python's `float(text)`; undefined if it is not one. */
 export function parseFloatText(text: string): number | undefined {
-  const body = strip(text, null, 'both').toLowerCase()
+  const body = asciiDigits(strip(text, null, 'both').toLowerCase())
   const special = /^([-+]?)(inf(?:inity)?|nan)$/.exec(body)
   if (special) return special[2] === 'nan' ? NaN : special[1] === '-' ? -Infinity : Infinity
   if (!FLOAT_TEXT.test(body) || !/^[-+]?\.?\d/.test(body)) return undefined

@@ -62,7 +62,6 @@ function first(env: Environment, value: Value): Value {
 }
 
 function last(env: Environment, value: Value): Value {
-  if (value instanceof Undefined) fail('TypeError', "'Undefined' object is not reversible")
   const size = sizeOf(value)
   if (size === undefined) return fail('TypeError', `'${typeName(value)}' object is not reversible`)
   const isIndexed = isText(value) || Array.isArray(value) || value instanceof Tuple

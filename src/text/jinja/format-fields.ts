@@ -106,6 +106,10 @@ function formatValue(env: Environment, value: Value, spec: string): string {
   const width = Number(groups.width ?? 0)
   env.budget.allocate(width)
   if (isText(value)) {
+    if (groups.type !== undefined && groups.type !== 's') {
+      const code = groups.type
+      fail('ValueError', `Unknown format code '${code}' for object of type 'str'`)
+    }
     const text = toText(value, env.budget)
     const body = groups.precision === undefined ? text : cut(text, 0, Number(groups.precision))
     return align('', body, groups.align ?? '<', groups.fill ?? (groups.zero ? '0' : ' '), width)

@@ -3,7 +3,7 @@ import { take, wantText } from './arguments.ts'
 import type { Environment } from './environment.ts'
 import { fail } from './failure.ts'
 import { toText } from './print.ts'
-import { iterate, toList } from './sequences.ts'
+import { iterate } from './sequences.ts'
 import { strftime } from './strftime.ts'
 import {
   Dict,
@@ -77,7 +77,13 @@ function* pairs(env: Environment, source: Value): Iterable<readonly [Value, Valu
   if (source instanceof Dict) return yield* source.entries()
   let index = 0
   for (const pair of iterate(source, env.budget)) {
-    const items = toList(pair, env.budget)
+    const items = [
+      ...iterate(
+        pair,
+        env.budget,
+        () => `cannot convert dictionary update sequence element #${index} to a sequence`,
+      ),
+    ]
     if (items.length !== 2) {
       fail(
         'ValueError',

@@ -161,7 +161,8 @@ function scanToken(s: Scanner, open: string[]): void {
     else if ((found = matchAt(OPERATOR, s)) !== undefined) pushOperator(s, found, open)
     else {
       const character = String.fromCodePoint(s.text.codePointAt(s.position) ?? 0)
-      fail('TemplateSyntaxError', `unexpected char '${character}' at ${s.position}`, s.line)
+      const quoted = character === "'" ? `"'"` : `'${character}'`
+      fail('TemplateSyntaxError', `unexpected char ${quoted} at ${s.position}`, s.line)
     }
   }
   advance(s, s.position + found.length)

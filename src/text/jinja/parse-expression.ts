@@ -5,6 +5,7 @@
  */
 import type { BinaryOperator } from './arithmetic.ts'
 import type { CallArguments, Comparison, Expression, FilterExpression, Target } from './ast.ts'
+import { fail } from './failure.ts'
 import { FILTERS } from './filters.ts'
 import { TESTS } from './tests.ts'
 import { describe, type TokenStream } from './token-stream.ts'
@@ -54,17 +55,19 @@ function parseItems<T>(s: TokenStream, ends: readonly string[], parse: () => T) 
   return { items, isTuple }
 }
 
+interface TargetOptions {
+  readonly withNamespace?: boolean
+  readonly ends?: readonly string[]
+}
+
 /** What stands left of `=` or of `in`. `ns.x` is allowed by `set` alone. */
-export function parseTarget(
-  s: TokenStream,
-  options: { withNamespace?: boolean; ends?: readonly string[] } = {},
-): Target {
+export function parseTarget(s: TokenStream, options: TargetOptions = {}): Target {
   const { items, isTuple } = parseItems(s, options.ends ?? [], () => parseTargetItem(s, options))
   if (isTuple) return { kind: 'tuple', items }
   return items[0] ?? s.fail(`Expected an expression, got '${describe(s.current)}'`)
 }
 
-function parseTargetItem(s: TokenStream, options: { withNamespace?: boolean }): Target {
+function parseTargetItem(s: TokenStream, options: TargetOptions): Target {
   if (s.skipOperator('(')) {
     const inner = s.nested(() => parseTarget(s, options))
     s.expect('operator', ')')
@@ -72,9 +75,17 @@ function parseTargetItem(s: TokenStream, options: { withNamespace?: boolean }): 
   }
   const token = s.current
   if (token.type !== 'name' || LITERALS.has(token.text)) {
-    return s.fail(`can't assign to '${token.type === 'name' ? 'const' : describe(token)}'`)
+    const isLiteral = token.type !== 'operator' && token.type !== 'end'
+    return s.fail(`can't assign to '${isLiteral ? 'const' : describe(token)}'`)
   }
   s.next()
+  if (token.text === 'loop' && (s.loopDepth > 0 || options.ends?.includes('in'))) {
+    fail(
+      'TemplateAssertionError',
+      "Can't assign to special loop variable in for-loop target",
+      token.line,
+    )
+  }
   if (options.withNamespace && s.skipOperator('.')) {
     return { kind: 'namespace', name: watched(s, token.text), attribute: s.expect('name').text }
   }
@@ -83,11 +94,13 @@ function parseTargetItem(s: TokenStream, options: { withNamespace?: boolean }): 
 
 function parseConditional(s: TokenStream): Expression {
   const unknownBefore = s.unknown.length
+  let { line } = s.current
   let expression = parseOr(s)
   while (s.skipName('if')) {
     const condition = parseOr(s)
     const otherwise = s.skipName('else') ? s.nested(() => parseConditional(s)) : null
-    expression = { kind: 'if', condition, value: expression, otherwise }
+    expression = { kind: 'if', condition, value: expression, otherwise, line }
+    ;({ line } = s.current)
     s.unknown.length = unknownBefore
   }
   return expression

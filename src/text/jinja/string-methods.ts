@@ -39,6 +39,10 @@ function plain(name: string, change: (text: string) => Value): [string, TextMeth
   ]
 }
 
+/** Numbers, and the characters of Chinese that mean one. */
+const NUMERIC =
+  /[\p{N}㐅㒃㠪㭍一七万三九二五亖亿什仟仨伍佰億兆兩八六十千卄卅卌叁参參叄四壱壹幺廾廿弌弍弎弐拾捌柒漆玖百肆萬貮貳贰阡陆陌陸零]/u
+
 const METHODS: readonly (readonly [string, TextMethod])[] = [
   plain('upper', (text) => text.toUpperCase()),
   plain('lower', (text) => text.toLowerCase()),
@@ -48,7 +52,7 @@ const METHODS: readonly (readonly [string, TextMethod])[] = [
   plain('swapcase', swapCase),
   plain('isdigit', (text) => every(text, /[\p{Nd}²³¹⁰⁴-⁹₀-₉①-⑨⑴-⑼⒈-⒐⓪⓵-⓽⓿❶-❾➀-➈➊-➒፩-፱]/u)),
   plain('isdecimal', (text) => every(text, /\p{Nd}/u)),
-  plain('isnumeric', (text) => every(text, /\p{N}/u)),
+  plain('isnumeric', (text) => every(text, NUMERIC)),
   plain('isalpha', (text) => every(text, /\p{L}/u)),
   plain('isalnum', (text) => every(text, /[\p{L}\p{N}]/u)),
   plain('isspace', (text) => text !== '' && [...text].every(isSpace)),
@@ -171,7 +175,8 @@ function split(env: Environment, text: string, args: Arguments, side: 'left' | '
   const times = wantInteger(limit, -1)
   env.budget.allocate(text.length * 4)
   if (by === null) return splitWords(text, times, side)
-  const separator = wantText(by, 'split() separator')
+  if (!isText(by)) return fail('TypeError', `must be str or None, not ${typeName(by)}`)
+  const separator = textOf(by)
   if (separator === '') fail('ValueError', 'empty separator')
   env.budget.search(text, separator)
   return splitText(text, separator, times, side)
