@@ -7,7 +7,7 @@ import type { Graph, Value } from '../graph/graph.ts'
 import {
   causalAttention,
   type CausalAttentionConfig,
-  type LayerCache,
+  type LayerContext,
 } from '../layers/attention.ts'
 import { linear } from '../layers/linear.ts'
 import { gatedMlp } from '../layers/mlp.ts'
@@ -40,12 +40,16 @@ export function decoder(
   g: Graph,
   config: DecoderConfig,
   embeddings: Value,
-  caches: readonly LayerCache[],
+  caches: readonly LayerContext[],
 ): { readonly hidden: Value; readonly caches: readonly { key: Value; value: Value }[] } {
   let x = embeddings
   const extended: { key: Value; value: Value }[] = []
   for (let i = 0; i < config.numLayers; i++) {
-    const { output, ...cache } = layer(g, config, { index: i, x, cache: caches[i] as LayerCache })
+    const { output, ...cache } = decoderLayer(g, config, {
+      index: i,
+      x,
+      cache: caches[i] as LayerContext,
+    })
     x = output
     extended.push(cache)
   }
@@ -60,11 +64,11 @@ export function languageHead(g: Graph, config: DecoderConfig, hidden: Value): Va
   return g.op('Linear', [hidden, weight, null])
 }
 
-/** x + attention(norm(x)), then + mlp(norm(·)). */
-function layer(
+/** x + attention(norm(x)), then + mlp(norm(·)). x [B, T, D]. Training builds layers one by one. */
+export function decoderLayer(
   g: Graph,
   config: DecoderConfig,
-  { index, x, cache }: { readonly index: number; readonly x: Value; readonly cache: LayerCache },
+  { index, x, cache }: { readonly index: number; readonly x: Value; readonly cache: LayerContext },
 ): { readonly output: Value; readonly key: Value; readonly value: Value } {
   const path = `decoder.layers.${index}`
   const normed = rmsNorm(g, `${path}.attentionNorm`, x, config.epsilon)

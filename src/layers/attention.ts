@@ -1,6 +1,7 @@
 /** Attention of the vision tower (every patch sees every patch) and of the decoder (causal, cached). */
 import type { Dim } from '../core/shape.ts'
 import type { Graph, Value } from '../graph/graph.ts'
+import { groupedAttention, mergeHeads, segmentAttention, splitHeads } from './grouped-attention.ts'
 import { linear } from './linear.ts'
 
 /**
@@ -28,6 +29,9 @@ export type CausalAttentionConfig = {
   readonly slidingWindow: number | null
 }
 
+/** Where the keys of a layer come from: a cache that grows, or the whole sequence at once. */
+export type LayerContext = LayerCache | FullSequence
+
 /** What one layer of the decoder needs of its cache, as values of the graph. */
 export type LayerCache = {
   /** float32[B,K,C,cacheHeadDim(H)], C the capacity; rows [0, length) of each sequence are filled. */
@@ -42,27 +46,68 @@ export type LayerCache = {
   readonly sin: Value
 }
 
+/** A whole sequence without a cache, as training sees it. */
+export type FullSequence = {
+  /** int64[B,T] */
+  readonly positions: Value
+  /** float32[positions,H/2] */
+  readonly cos: Value
+  readonly sin: Value
+  /**
+   * Which keys each query sees: a mask float32[B or 1,1,T,T] that is added (`causalMask`; T may be a symbol), or the
+   * lengths of the samples packed in a row, whose sum is T: each is causal by itself, and nothing hidden is computed.
+   */
+  readonly visible: Value | { readonly segments: readonly number[] }
+}
+
 /**
  *   W_o softmax(rope(q) rope(k)ᵀ / √H + causal) v over the cache and this call's positions
  *
- * x [B, T, D]. Query head n reads key head ⌊nK/N⌋. Gives the result [B, T, D] and the cache with T rows added.
+ * x [B, T, D]. Query head n reads key head ⌊nK/N⌋. Gives the result [B, T, D] and the cache with T rows added, or, of a
+ * whole sequence, its rotated keys and its values [B, K, T, H].
  * Source: arXiv:1706.03762 eq. 1; grouping, arXiv:2305.13245; rotation of halves, arXiv:2104.09864.
  */
 export function causalAttention(
   g: Graph,
   path: string,
   x: Value,
-  { config, cache }: { readonly config: CausalAttentionConfig; readonly cache: LayerCache },
-): { readonly output: Value; readonly key: Value; readonly value: Value } {
+  { config, cache }: { readonly config: CausalAttentionConfig; readonly cache: LayerContext },
+): Attended {
   const { numHeads, numKvHeads, headDim, bias } = config
-  const project = (part: string, heads: number) => {
-    const rows = linear(g, `${path}.${part}`, x, { outputs: heads * headDim, bias })
-    return resizeHeads(g, rows, { heads, from: headDim, to: cacheHeadDim(headDim) })
+  const project = (part: string, heads: number) =>
+    linear(g, `${path}.${part}`, x, { outputs: heads * headDim, bias })
+  const rows = {
+    q: project('q', numHeads),
+    k: project('k', numKvHeads),
+    v: project('v', numKvHeads),
   }
-  const [q, k, v] = [project('q', numHeads), project('k', numKvHeads), project('v', numKvHeads)]
+  const attended =
+    'visible' in cache
+      ? sequenceAttention(g, rows, { config, sequence: cache })
+      : cachedAttention(g, rows, { config, cache })
+  const outputs = x.shape.at(-1) as number
+  const output = linear(g, `${path}.o`, attended.output, { outputs, bias: false })
+  return { ...attended, output }
+}
+
+type Attended = { readonly output: Value; readonly key: Value; readonly value: Value }
+type Rows = { readonly q: Value; readonly k: Value; readonly v: Value }
+
+/** q [B, T, N·H], k and v [B, T, K·H] to [B, T, N·H] through the fused operator, which rotates and extends the cache. */
+function cachedAttention(
+  g: Graph,
+  { q, k, v }: Rows,
+  { config, cache }: { readonly config: CausalAttentionConfig; readonly cache: LayerCache },
+): Attended {
+  const { numHeads, numKvHeads, headDim } = config
+  const width = cacheHeadDim(headDim)
+  const widened = [q, k, v].map((rows, i) =>
+    resizeHeads(g, rows, { heads: i === 0 ? numHeads : numKvHeads, from: headDim, to: width }),
+  )
+  const { lastPosition, totalLength, cos, sin } = cache
   const node = g.node(
     'GroupQueryAttention',
-    [q, k, v, cache.key, cache.value, cache.lastPosition, cache.totalLength, cache.cos, cache.sin],
+    [...widened, cache.key, cache.value, lastPosition, totalLength, cos, sin],
     {
       num_heads: numHeads,
       kv_num_heads: numKvHeads,
@@ -72,13 +117,27 @@ export function causalAttention(
     },
   )
   const [attended, key, value] = node.outputs as [Value, Value, Value]
-  const heads = resizeHeads(g, attended, {
-    heads: numHeads,
-    from: cacheHeadDim(headDim),
-    to: headDim,
-  })
-  const output = linear(g, `${path}.o`, heads, { outputs: x.shape.at(-1) as number, bias: false })
+  const output = resizeHeads(g, attended, { heads: numHeads, from: width, to: headDim })
   return { output, key, value }
+}
+
+/** q [B, T, N·H], k and v [B, T, K·H] to [B, T, N·H] in operators that have gradients. */
+function sequenceAttention(
+  g: Graph,
+  rows: Rows,
+  { config, sequence }: { readonly config: CausalAttentionConfig; readonly sequence: FullSequence },
+): Attended {
+  const { numHeads, numKvHeads, slidingWindow } = config
+  const { positions, cos, sin, visible } = sequence
+  const rotate = (x: Value) => g.op('RotaryEmbedding', [x, positions, cos, sin])
+  const q = rotate(splitHeads(g, rows.q, numHeads)) // [B, N, T, H]
+  const k = rotate(splitHeads(g, rows.k, numKvHeads)) // [B, K, T, H]
+  const v = splitHeads(g, rows.v, numKvHeads) // [B, K, T, H]
+  const attended =
+    'segments' in visible
+      ? segmentAttention(g, { q, k, v }, { segments: visible.segments, slidingWindow })
+      : groupedAttention(g, { q, k, v }, visible)
+  return { output: mergeHeads(g, attended), key: k, value: v }
 }
 
 /**
