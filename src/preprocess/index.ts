@@ -6,6 +6,7 @@ export {
   shrinkToBudget,
   type AnyresRounding,
 } from './anyres.ts'
+export { convertImage, type ImageMode, type ModeImage } from './convert-image.ts'
 export type { DecodedImage, DecodeOptions } from './decode-image.ts'
 export type { Channels, Image, ImageSize, Region, RgbImage } from './image.ts'
 export {
