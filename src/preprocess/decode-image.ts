@@ -10,7 +10,7 @@ import { InputError } from '../core/errors.ts'
 import { unreadable } from './byte-reader.ts'
 import { cmykToRgb, clipToRgb } from './convert-samples.ts'
 import { checkOptions, isPositiveInteger, type RgbImage } from './image.ts'
-import { orientImage } from './orient-image.ts'
+import { isTurned, orientImage } from './orient-image.ts'
 import { probeImage, type ImageFormat, type ImageHeader, type Orientation } from './probe-image.ts'
 import { readBmp } from './read-bmp.ts'
 import { readGif } from './read-gif.ts'
@@ -52,15 +52,13 @@ export async function decodeImage(
     format === 'bmp' || format === 'pnm' || format === 'gif'
       ? { ...upright, data: OWN_READERS[format](bytes) }
       : await decodeBySharp(bytes, header, maxPixels)
-  // Pillow turns TIFF pictures itself, and nothing else.
-  const isTurned = format === 'tiff' || autoOrient
   const { orientation } = header
-  const turned = isTurned ? orientImage(image, orientation) : image
+  const isUpright = isTurned(header, autoOrient)
   return {
-    ...turned,
+    ...(isUpright ? orientImage(image, orientation) : image),
     format,
     orientation,
-    isOrientationIgnored: !isTurned && orientation !== 1,
+    isOrientationIgnored: !isUpright && orientation !== 1,
   }
 }
 

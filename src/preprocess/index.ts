@@ -8,6 +8,7 @@ export {
 } from './anyres.ts'
 export { convertImage, type ImageMode, type ModeImage } from './convert-image.ts'
 export type { DecodedImage, DecodeOptions } from './decode-image.ts'
+export type { ImageFile, ImagePixels } from './image-source.ts'
 export type { Channels, Image, ImageSize, Region, RgbImage } from './image.ts'
 export {
   fitOf,
@@ -30,8 +31,8 @@ export {
 } from './image-tokens.ts'
 export {
   createPreprocessor,
+  imageSizeOf,
   readImage,
-  type ImageSource,
   type PreprocessedImage,
   type PreprocessOptions,
   type Preprocessor,

@@ -3,6 +3,7 @@
  *
  * This module is also what its own workers run (see the end): the only file of the room that knows `node:` modules.
  */
+import { readFileSync, statSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -14,15 +15,23 @@ import {
   type DecodedImage,
   type DecodeOptions,
 } from './decode-image.ts'
-import { checkOptions, type RgbImage } from './image.ts'
+import { checkOptions, type ImageSize } from './image.ts'
+import {
+  checkFileSize,
+  decodeDataUrl,
+  isPixels,
+  pixelsToRgb,
+  remoteError,
+  schemeOf,
+  type ImageFile,
+  type ImagePixels,
+} from './image-source.ts'
 import type { ImageProcessor } from './image-processor.ts'
+import { turnedSize } from './orient-image.ts'
 import type { PreparedImage } from './preprocess-image.ts'
 import { probeImage, type ImageFormat, type Orientation } from './probe-image.ts'
 import { runJob, serveJobs, type Job, type JobResult } from './worker-jobs.ts'
 import { WorkerPool } from './worker-pool.ts'
-
-/** A picture's file: its path, a `file:` URL, its bytes, or a Blob. */
-export type ImageSource = string | URL | Uint8Array | Blob
 
 export type ReadOptions = DecodeOptions & {
   /** Larger files are refused unread; default 256 MiB. */
@@ -38,12 +47,42 @@ const MAX_BYTES = 2 ** 28
  * INPUT_IMAGE_UNREADABLE for anything that is not a whole picture of a known format.
  */
 export async function readImage(
-  source: ImageSource,
+  source: ImageFile,
   options: ReadOptions = {},
 ): Promise<DecodedImage> {
   checkOptions('readImage', options, [...DECODE_OPTIONS, 'maxBytes'])
   const { maxBytes = MAX_BYTES, ...decode } = options
   return decodeImage(await readBytes(source, maxBytes), decode)
+}
+
+/**
+ * The size a picture will have, by its header alone: what token counts need.
+ *
+ * Reads files while the caller waits. Throws as `readImage` does, and INPUT_IMAGE_SOURCE for a Blob.
+ */
+export function imageSizeOf(
+  source: ImageFile | ImagePixels,
+  { autoOrient = false, maxBytes = MAX_BYTES }: Pick<ReadOptions, 'autoOrient' | 'maxBytes'> = {},
+): ImageSize {
+  if (isPixels(source)) return { width: source.width, height: source.height }
+  if (source instanceof Blob) {
+    throw new InputError(
+      'INPUT_IMAGE_SOURCE',
+      'imageSizeOf: expected a path, a URL or bytes, a Blob came; await its arrayBuffer() first.',
+    )
+  }
+  return turnedSize(probeImage(readNow(source, maxBytes)), autoOrient)
+}
+
+function readNow(source: Exclude<ImageFile, Blob>, maxBytes: number): Uint8Array {
+  const place = locate(source, maxBytes)
+  if (typeof place !== 'string') return place
+  try {
+    checkFileSize(statSync(place).size, maxBytes)
+    return readFileSync(place)
+  } catch (error) {
+    throw missingError(place, error)
+  }
 }
 
 export type PreprocessorOptions = ReadOptions & {
@@ -69,12 +108,12 @@ export type PreprocessedImage = PreparedImage & {
 export type Preprocessor = {
   /** Reads and prepares a picture off the event loop; tiny ones are done at once. Rejects as `readImage` does. */
   preprocess(
-    image: ImageSource | RgbImage,
+    image: ImageFile | ImagePixels,
     processor: ImageProcessor,
     options?: PreprocessOptions,
   ): Promise<PreprocessedImage>
   read(
-    image: ImageSource,
+    image: ImageFile,
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<DecodedImage>
   /** Stops the workers; what still runs is rejected. */
@@ -97,7 +136,7 @@ export function createPreprocessor(options: PreprocessorOptions = {}): Preproces
   }
   return {
     async preprocess(image, processor, { pictures = 1, signal } = {}) {
-      const source = isPixels(image) ? image : await readBytes(image, maxBytes)
+      const source = isPixels(image) ? pixelsToRgb(image) : await readBytes(image, maxBytes)
       const result = await run({ kind: 'preprocess', source, decode, processor, pictures }, signal)
       return result as PreprocessedImage
     },
@@ -108,10 +147,6 @@ export function createPreprocessor(options: PreprocessorOptions = {}): Preproces
     dispose: () => pool.dispose(),
     [Symbol.asyncDispose]: () => pool.dispose(),
   }
-}
-
-function isPixels(image: ImageSource | RgbImage): image is RgbImage {
-  return typeof image === 'object' && 'data' in image && 'channels' in image
 }
 
 /** Below this a message to a worker costs more than the work. */
@@ -129,47 +164,47 @@ function isTiny(job: Job): boolean {
   )
 }
 
-async function readBytes(source: ImageSource, maxBytes: number): Promise<Uint8Array> {
-  if (source instanceof Uint8Array) return checkBytes(source, source.length, maxBytes)
+async function readBytes(source: ImageFile, maxBytes: number): Promise<Uint8Array> {
   if (source instanceof Blob) {
-    checkBytes(source, source.size, maxBytes)
+    checkFileSize(source.size, maxBytes)
     return new Uint8Array(await source.arrayBuffer())
+  }
+  const place = locate(source, maxBytes)
+  if (typeof place !== 'string') return place
+  try {
+    checkFileSize((await stat(place)).size, maxBytes)
+    return await readFile(place)
+  } catch (error) {
+    throw missingError(place, error)
+  }
+}
+
+/** A file's path, or bytes that need no file. */
+function locate(source: Exclude<ImageFile, Blob>, maxBytes: number): string | Uint8Array {
+  if (source instanceof Uint8Array) {
+    checkFileSize(source.length, maxBytes)
+    return source
   }
   if (typeof source !== 'string' && !(source instanceof URL)) {
     throw new InputError(
       'INPUT_IMAGE_SOURCE',
-      `readImage: expected a path, a file: URL, a Uint8Array or a Blob, came ${typeof source}.`,
+      `readImage: expected a path, a file: or data: URL, a Uint8Array or a Blob, came ${typeof source}.`,
     )
   }
-  const path = toPath(source)
-  try {
-    checkBytes(path, (await stat(path)).size, maxBytes)
-    return await readFile(path)
-  } catch (error) {
-    if (error instanceof InputError) throw error
-    const code = (error as NodeJS.ErrnoException).code
-    throw new InputError(
-      'INPUT_IMAGE_MISSING',
-      `readImage: expected a picture at ${path}, it cannot be opened (${code}); check the path.`,
-      { cause: error },
-    )
-  }
+  const scheme = schemeOf(String(source))
+  if (scheme === undefined) return String(source)
+  if (scheme === 'data') return decodeDataUrl(String(source), maxBytes)
+  if (scheme === 'file') return fileURLToPath(source)
+  throw remoteError(scheme)
 }
 
-function toPath(source: string | URL): string {
-  if (typeof source === 'string') return source
-  if (source.protocol === 'file:') return fileURLToPath(source)
-  throw new InputError(
-    'INPUT_IMAGE_SOURCE',
-    `readImage: expected a file: URL, came ${source.protocol}; download the picture first.`,
-  )
-}
-
-function checkBytes<T>(source: T, bytes: number, maxBytes: number): T {
-  if (bytes <= maxBytes) return source
-  throw new InputError(
-    'INPUT_IMAGE_TOO_LARGE',
-    `readImage: expected a file of at most ${maxBytes} bytes, it has ${bytes}; make it smaller or raise maxBytes.`,
+function missingError(path: string, error: unknown): InputError {
+  if (error instanceof InputError) return error
+  const { code } = error as NodeJS.ErrnoException
+  return new InputError(
+    'INPUT_IMAGE_MISSING',
+    `readImage: expected a picture at ${path}, it cannot be opened (${code}); check the path.`,
+    { cause: error },
   )
 }
 

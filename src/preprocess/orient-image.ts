@@ -1,6 +1,6 @@
 /** Turning a picture upright as its Exif orientation says. Source: Exif 2.32, tag 0x0112. */
-import type { RgbImage } from './image.ts'
-import type { Orientation } from './probe-image.ts'
+import type { ImageSize, RgbImage } from './image.ts'
+import type { ImageHeader, Orientation } from './probe-image.ts'
 
 /** Where the output's pixels come from: whether rows and columns are swapped, and which run backwards in the source. */
 const TURNS: {
@@ -14,6 +14,18 @@ const TURNS: {
   6: { swap: true, flipX: false, flipY: true },
   7: { swap: true, flipX: true, flipY: true },
   8: { swap: true, flipX: true, flipY: false },
+}
+
+/** Whether a decoded picture is turned: when asked to, and TIFF always, which Pillow turns while it loads. */
+export function isTurned({ format }: Pick<ImageHeader, 'format'>, autoOrient: boolean): boolean {
+  return autoOrient || format === 'tiff'
+}
+
+/** The size of the decoded picture. */
+export function turnedSize(header: ImageHeader, autoOrient: boolean): ImageSize {
+  const { width, height, orientation } = header
+  const isSwapped = isTurned(header, autoOrient) && TURNS[orientation].swap
+  return isSwapped ? { width: height, height: width } : { width, height }
 }
 
 export function orientImage(image: RgbImage, orientation: Orientation): RgbImage {
