@@ -3,12 +3,12 @@ import { allocate } from '../src/core/dtype.ts'
 import { elementCount } from '../src/core/shape.ts'
 import { hostTensor, type HostTensor } from '../src/core/tensor.ts'
 import { resolveShape } from '../src/graph/dimension.ts'
-import { lower, writeOnnx, type Graph } from '../src/graph/index.ts'
+import { lower, writeOnnx, type Graph, type PrecisionPolicy } from '../src/graph/index.ts'
 import type { Runtime, Session } from '../src/runtime/runtime.ts'
 
 export type HostTensors = Readonly<Record<string, HostTensor>>
 
-/** A graph in float32 whose parameters are inputs, ready to run many times. */
+/** A graph, in float32 unless said otherwise, whose parameters are inputs: ready to run many times. */
 export class GraphRunner {
   readonly #runtime: Runtime
   readonly #graph: Graph
@@ -20,8 +20,12 @@ export class GraphRunner {
     this.#session = session
   }
 
-  static async create(runtime: Runtime, graph: Graph): Promise<GraphRunner> {
-    const lowered = lower(graph, () => 'f32').graph
+  static async create(
+    runtime: Runtime,
+    graph: Graph,
+    policy: PrecisionPolicy = () => 'f32',
+  ): Promise<GraphRunner> {
+    const lowered = lower(graph, policy).graph
     const session = await runtime.createSession(writeOnnx(lowered, { parameters: 'inputs' }))
     return new GraphRunner(runtime, lowered, session)
   }

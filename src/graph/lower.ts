@@ -88,12 +88,17 @@ class Lowering {
   #linear(node: Node, policy: PrecisionPolicy): Value {
     const [x, weight, bias] = node.inputs as [Value, Value, Value | null | undefined]
     if (weight.origin !== 'parameter') return this.#product(this.mapped(x), weight, bias)
-    const precision = policy(weight.name)
-    const [rows, columns] = weight.shape as readonly [number, number]
-    this.linears.set(weight.name, { name: weight.name, precision, rows, columns })
+    const precision = this.#precision(weight, policy)
     const input = this.mapped(x)
     const output = this.#byPrecision[precision](input, weight)
     return bias ? this.graph.op('Add', [output, this.mapped(bias)]) : output
+  }
+
+  #precision(weight: Value, policy: PrecisionPolicy): LinearPrecision {
+    const precision = policy(weight.name)
+    const [rows, columns] = weight.shape as readonly [number, number]
+    this.linears.set(weight.name, { name: weight.name, precision, rows, columns })
+    return precision
   }
 
   readonly #byPrecision: {
@@ -111,17 +116,31 @@ class Lowering {
     return bias ? this.graph.op('Add', [y, this.mapped(bias)]) : y
   }
 
-  /** dy W. Frozen weights in a quantised form: see `CONFIG_PRECISION_GRADIENT`. */
+  /** dy W, through the very weights that the forward product reads. */
   #inputGradient(node: Node, policy: PrecisionPolicy): Value {
     const [dy, weight] = node.inputs as [Value, Value]
-    const precision = weight.origin === 'parameter' ? policy(weight.name) : 'f32'
-    if (precision !== 'f32') {
-      throw new ConfigError(
-        'CONFIG_PRECISION_GRADIENT',
-        `${this.graph.name}: ${weight.name} is ${precision}, and gradients pass through f32 weights only; set it to f32.`,
-      )
-    }
-    return this.graph.op('MatMul', [this.mapped(dy), this.mapped(weight)])
+    const gradient = this.mapped(dy)
+    if (weight.origin !== 'parameter')
+      return this.graph.op('MatMul', [gradient, this.mapped(weight)])
+    const precision = this.#precision(weight, policy)
+    if (precision === 'f32') return this.graph.op('MatMul', [gradient, this.mapped(weight)])
+    if (precision === 'int8') return this.#rowNormalisedGradient(gradient, weight)
+    throw new ConfigError(
+      'CONFIG_PRECISION_GRADIENT',
+      `${this.graph.name}: gradients pass through weights of f32 or int8, ${weight.name} is ${precision}; choose one of the two for it.`,
+    )
+  }
+
+  /**
+   * The scale of an output is a factor of its gradient's column: with z = dy · s and m = max(|z|) of each row,
+   * m · DynamicQuantizeMatMul(z / m, Wᵀ, 1). One copy of the weight serves both directions.
+   */
+  #rowNormalisedGradient(dy: Value, weight: Value): Value {
+    const { data, scale } = this.#int8Parameters(weight)
+    const { scaled, size } = this.#unitRow(this.graph.op('Mul', [dy, scale]))
+    const turned = this.graph.op('Transpose', [data], { perm: [1, 0] })
+    const product = this.graph.op('DynamicQuantizeMatMul', [scaled, turned, this.graph.scalar(1)])
+    return this.graph.op('Mul', [product, size])
   }
 
   /** dyᵀ x, all rows of a batch in one product. */
@@ -143,14 +162,20 @@ class Lowering {
    * by the floor of m.
    */
   #rowNormalised(x: Value, weight: Value): Value {
-    const [rows, columns] = weight.shape as readonly [number, number]
     const { scaled, size } = this.#unitRow(x)
-    const data = this.graph.parameter(`${weight.name}.int8`, [columns, rows], 'int8')
-    const scale = this.graph.parameter(`${weight.name}.scale`, [rows])
+    const { data, scale } = this.#int8Parameters(weight)
     return this.graph.op('Mul', [
       this.graph.op('DynamicQuantizeMatMul', [scaled, data, scale]),
       size,
     ])
+  }
+
+  #int8Parameters(weight: Value): { data: Value; scale: Value } {
+    const [rows, columns] = weight.shape as readonly [number, number]
+    return {
+      data: this.graph.parameter(`${weight.name}.int8`, [columns, rows], 'int8'),
+      scale: this.graph.parameter(`${weight.name}.scale`, [rows]),
+    }
   }
 
   #unitRow(x: Value): { scaled: Value; size: Value } {
