@@ -41,6 +41,7 @@ export function getItem(env: Environment, owner: Value, key: Value): Value {
 
 /** The attribute alone, without items: what the filter `attr` asks for. */
 export function getOnlyAttribute(env: Environment, owner: Value, name: string): Value {
+  if (owner instanceof Undefined) fail(owner.failure, owner.message)
   const attribute = attributeOf(env, owner, name)
   return attribute === undefined ? missing(env, owner, name) : attribute
 }
@@ -133,6 +134,13 @@ export function followPath(
     if (fallback !== null && value instanceof Undefined) value = fallback
   }
   return value
+}
+
+/** The entries of a dict, for filters that call its `items()`. */
+export function entriesOrFail(value: Value): Iterable<readonly [Value, Value]> {
+  if (value instanceof Dict) return value.entries()
+  if (value instanceof Undefined) fail(value.failure, value.message)
+  return fail('AttributeError', `'${typeName(value)}' object has no attribute 'items'`)
 }
 
 /** `len(value)`, or Python's complaint. */

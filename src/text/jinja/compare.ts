@@ -5,6 +5,7 @@ import { iterate } from './sequences.ts'
 import {
   Dict,
   DictView,
+  hashOf,
   isNumber,
   isText,
   Range,
@@ -125,15 +126,18 @@ function compareItems(a: readonly Value[], b: readonly Value[], order: Order, bu
 /** `item in container`. */
 export function isIn(item: Value, container: Value, budget: Budget): boolean {
   if (isText(container)) {
-    if (item instanceof Undefined) fail(item.failure, item.message)
     if (!isText(item)) {
       fail('TypeError', `'in <string>' requires string as left operand, not ${typeName(item)}`)
     }
     budget.search(textOf(container), textOf(item))
     return textOf(container).includes(textOf(item))
   }
-  if (container instanceof Dict) return container.has(item)
-  if (container instanceof DictView && container.part === 'keys') return container.dict.has(item)
+  const dict =
+    container instanceof DictView && container.part === 'keys' ? container.dict : container
+  if (dict instanceof Dict) {
+    if (hashOf(item) === undefined) fail('TypeError', `unhashable type: '${typeName(item)}'`)
+    return dict.has(item)
+  }
   const items = iterate(
     container,
     budget,

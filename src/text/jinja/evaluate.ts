@@ -106,12 +106,8 @@ function item(env: Environment, scope: Scope, owner: Expression, key: Expression
   if (holder instanceof Undefined) fail(holder.failure, holder.message)
   const part = sliceOf(holder, bounds, env.budget)
   if (part !== undefined) return part
-  const [start, stop, step] = [bounds.start, bounds.stop, bounds.step].map((b) =>
-    b === null ? 'None' : toText(b, env.budget),
-  )
-  return new Undefined(
-    `${typeName(holder)} object has no element slice(${start}, ${stop}, ${step})`,
-  )
+  if (holder instanceof Dict) return fail('TypeError', "unhashable type: 'slice'")
+  return fail('TypeError', `'${typeName(holder)}' object is not subscriptable`)
 }
 
 export function collectArguments(env: Environment, scope: Scope, args: CallArguments): Arguments {

@@ -3,8 +3,9 @@ import { take, wantFlag, wantInteger, wantText } from './arguments.ts'
 import { binary } from './arithmetic.ts'
 import { numeric } from './compare.ts'
 import type { Environment, Filter } from './environment.ts'
-import { fail, TemplateFailure } from './failure.ts'
+import { fail } from './failure.ts'
 import { divideHalfEven, fixed, roundFloat } from './format-number.ts'
+import { quote } from './print.ts'
 import { strip } from './python-text.ts'
 import {
   isNumber,
@@ -108,7 +109,6 @@ function round(env: Environment, value: Value, args: Arguments): Value {
   if (!['common', 'ceil', 'floor'].includes(how)) {
     fail('FilterArgumentError', 'method must be common, ceil or floor')
   }
-  if (value instanceof Undefined) fail(value.failure, value.message)
   if (!isNumber(value)) {
     fail('TypeError', `type ${typeName(value)} doesn't define __round__ method`)
   }
@@ -133,8 +133,14 @@ function fileSize(env: Environment, value: Value, args: Arguments): Value {
   const isBinary = wantFlag(take(args, 'filesizeformat', ['binary'])[0])
   const parsed = isText(value) ? parseFloatText(textOf(value)) : undefined
   const bytes = isNumber(value) ? Number(numeric(value)) : parsed
+  if (value instanceof Undefined) fail(value.failure, value.message)
   if (bytes === undefined) {
-    throw new TemplateFailure('ValueError', `could not convert '${typeName(value)}' to float`)
+    return isText(value)
+      ? fail('ValueError', `could not convert string to float: ${quote(textOf(value), env.budget)}`)
+      : fail(
+          'TypeError',
+          `float() argument must be a string or a real number, not '${typeName(value)}'`,
+        )
   }
   const base = isBinary ? 1024 : 1000
   if (bytes === 1) return '1 Byte'

@@ -1,7 +1,13 @@
 /** Filters on lists, dicts and whatever else can be walked. `map`, `select` and their kind are lazy and walk once. */
 import { take, wantFlag, wantInteger, wantText } from './arguments.ts'
 import { binary } from './arithmetic.ts'
-import { attributePath, followPath, getOnlyAttribute, lengthOrFail } from './attributes.ts'
+import {
+  attributePath,
+  entriesOrFail,
+  followPath,
+  getOnlyAttribute,
+  lengthOrFail,
+} from './attributes.ts'
 import { compare, isEqual, isTrue } from './compare.ts'
 import type { Environment, Filter } from './environment.ts'
 import { fail } from './failure.ts'
@@ -198,7 +204,7 @@ function* slices(env: Environment, value: Value, args: Arguments): Generator<Val
 }
 
 interface Keyed {
-  readonly keys: readonly Value[]
+  readonly key: Value
   readonly item: Value
 }
 
@@ -206,13 +212,7 @@ interface Keyed {
 function sorted(env: Environment, items: Keyed[], isReversed: boolean): Value[] {
   env.budget.step(items.length)
   const sign = isReversed ? -1 : 1
-  items.sort((a, b) => {
-    for (let i = 0; i < a.keys.length; i++) {
-      const [x = null, y = null] = [a.keys[i], b.keys[i]]
-      if (!isEqual(x, y, env.budget)) return sign * (compare(x, y, '<', env.budget) ?? 0)
-    }
-    return 0
-  })
+  items.sort((a, b) => sign * (compare(a.key, b.key, '<', env.budget) ?? 0))
   return items.map(({ item }) => item)
 }
 
@@ -223,24 +223,20 @@ function sort(env: Environment, value: Value, args: Arguments): Value {
     ? textOf(attribute).split(',').map(attributePath)
     : [attributePath(attribute)]
   const keyed = toList(value, env.budget).map((item) => ({
-    keys: paths.map((path) => folded(followPath(env, item, path), wantFlag(caseSensitive))),
+    key: paths.map((path) => folded(followPath(env, item, path), wantFlag(caseSensitive))),
     item,
   }))
   return sorted(env, keyed, wantFlag(isReversed))
 }
 
 function dictSort(env: Environment, value: Value, args: Arguments): Value {
-  const [caseSensitive, by = 'key', isReversed] = take(args, 'dictsort', [
-    'case_sensitive',
-    'by',
-    'reverse',
-  ])
+  const names = ['case_sensitive', 'by', 'reverse']
+  const [caseSensitive, by = 'key', isReversed] = take(args, 'dictsort', names)
   if (by !== 'key' && by !== 'value') {
     fail('FilterArgumentError', 'You can only sort by either "key" or "value"')
   }
-  if (!(value instanceof Dict)) return fail('TypeError', 'dictsort wants a mapping')
-  const keyed = [...value.entries()].map(([key, item]) => ({
-    keys: [folded(by === 'key' ? key : item, wantFlag(caseSensitive))],
+  const keyed = [...entriesOrFail(value)].map(([key, item]) => ({
+    key: folded(by === 'key' ? key : item, wantFlag(caseSensitive)),
     item: new Tuple([key, item]),
   }))
   return sorted(env, keyed, wantFlag(isReversed))
@@ -252,7 +248,7 @@ function groupBy(env: Environment, value: Value, args: Arguments): Value {
   const path = attributePath(attribute)
   const keyOf = (item: Value) => followPath(env, item, path, fallback)
   const keyed = toList(value, env.budget).map((item) => ({
-    keys: [folded(keyOf(item), wantFlag(caseSensitive))],
+    key: folded(keyOf(item), wantFlag(caseSensitive)),
     item,
   }))
   const groups: { key: Value; items: Value[] }[] = []

@@ -1,7 +1,7 @@
 /** Filters that give a text. */
 import { take, wantFlag, wantInteger, wantText } from './arguments.ts'
 import { binary } from './arithmetic.ts'
-import { attributePath, followPath } from './attributes.ts'
+import { attributePath, entriesOrFail, followPath, lengthOrFail } from './attributes.ts'
 import type { Environment, Filter } from './environment.ts'
 import { fail } from './failure.ts'
 import { toJson } from './json.ts'
@@ -147,7 +147,6 @@ function center(env: Environment, value: Value, args: Arguments): Value {
 function truncate(env: Environment, value: Value, args: Arguments): Value {
   const names = ['length', 'killwords', 'end', 'leeway']
   const [length, killWords, end = '...', leeway = null] = take(args, 'truncate', names)
-  const text = wantText(value, 'truncate value')
   const mark = wantText(end, 'truncate end')
   const most = wantInteger(length, 255)
   const grace = leeway === null ? 5 : wantInteger(leeway, 5)
@@ -155,8 +154,9 @@ function truncate(env: Environment, value: Value, args: Arguments): Value {
     fail('AssertionError', `expected length >= ${lengthOf(mark)}, got ${most}`)
   }
   if (grace < 0) fail('AssertionError', `expected leeway >= 0, got ${grace}`)
+  if (lengthOrFail(value) <= most + grace) return value
+  const text = wantText(value, 'truncate value')
   env.budget.allocate(text.length)
-  if (lengthOf(text) <= most + grace) return text
   const kept = cut(text, 0, most - lengthOf(mark))
   const space = kept.lastIndexOf(' ')
   return (wantFlag(killWords) || space < 0 ? kept : kept.slice(0, space)) + mark
@@ -195,9 +195,8 @@ function urlEncode(env: Environment, value: Value): Value {
 
 function xmlAttributes(env: Environment, value: Value, args: Arguments): Value {
   const isSpaced = wantFlag(take(args, 'xmlattr', ['autospace'])[0], true)
-  if (!(value instanceof Dict)) return fail('TypeError', 'xmlattr wants a mapping')
   const parts: string[] = []
-  for (const [key, item] of value.entries()) {
+  for (const [key, item] of entriesOrFail(value)) {
     if (item === null || item instanceof Undefined) continue
     const name = toText(key, env.budget)
     if (/[\t-\r />=]/.test(name)) {

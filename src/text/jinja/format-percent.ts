@@ -11,6 +11,7 @@ import {
   isNumber,
   isText,
   Markup,
+  Range,
   textOf,
   Tuple,
   typeName,
@@ -83,8 +84,14 @@ class Queue {
   }
 
   close(): void {
-    const isMapping = this.#values instanceof Dict || Array.isArray(this.#values)
-    if (this.#isNamed || (isMapping && this.#position === 0)) return
+    // Whatever has items by key may be left unused.
+    const values = this.#values
+    const isMapping =
+      values instanceof Dict ||
+      values instanceof Range ||
+      values instanceof Undefined ||
+      Array.isArray(values)
+    if (this.#isNamed || isMapping) return
     if (this.#position < this.#items.length) {
       fail('TypeError', 'not all arguments converted during string formatting')
     }

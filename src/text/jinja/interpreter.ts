@@ -14,7 +14,16 @@ import { toText } from './print.ts'
 import { Scope } from './scope.ts'
 import { iterate } from './sequences.ts'
 import { TESTS } from './tests.ts'
-import { type HostObject, Iteration, Namespace, Tuple, typeName, type Value } from './values.ts'
+import {
+  type HostObject,
+  isText,
+  Iteration,
+  Namespace,
+  textOf,
+  Tuple,
+  typeName,
+  type Value,
+} from './values.ts'
 
 export interface Rendering {
   readonly text: string
@@ -119,7 +128,12 @@ class Interpreter implements Environment {
         })
       case 'filter block':
         return this.#captured(node.body, scope, (inner, text) => {
-          out.write(toText(this.#filtered(node.filter, inner, text), this.budget))
+          const value = this.#filtered(node.filter, inner, text)
+          if (!isText(value)) {
+            // Jinja joins what the filter gives, unprinted.
+            fail('TypeError', `sequence item 0: expected str instance, ${typeName(value)} found`)
+          }
+          out.write(textOf(value))
         })
       case 'with': {
         const inner = new Scope(scope)

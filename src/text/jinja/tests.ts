@@ -38,6 +38,11 @@ function isDivisible(env: Environment, value: Value, by: Value): boolean {
   return isEqual(binary('%', value, by, env.budget), 0n, env.budget)
 }
 
+/** Calling an undefined value is possible, and its error. */
+function isCallable(value: Value): boolean {
+  return value instanceof Undefined || (value instanceof HostObject && value.call !== undefined)
+}
+
 const equal: Test = (env, value, args) => isEqual(value, other(args), env.budget)
 const unequal: Test = (env, value, args) => !isEqual(value, other(args), env.budget)
 
@@ -62,7 +67,7 @@ export const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   ['mapping', unary((value) => value instanceof Dict)],
   ['sequence', unary((value) => sizeOf(value) !== undefined && !isView(value))],
   ['iterable', unary(isIterable)],
-  ['callable', unary((value) => value instanceof HostObject && value.call !== undefined)],
+  ['callable', unary((value) => isCallable(value))],
   ['escaped', unary((value) => value instanceof Markup)],
   ['lower', unary((value, env) => isLower(toText(value, env.budget)))],
   ['upper', unary((value, env) => isUpper(toText(value, env.budget)))],
