@@ -61,7 +61,7 @@ function tokenize(
   plain: PlainText | null,
 ): number[] {
   const standIns = plain?.standIns
-  if (config.layout === 'original') return tokenizePrompt(tokenizer, text, standIns)
+  if (config.layout === 'original') return tokenizePrompt(tokenizer, text, { standIns })
   return tokenizer.encode(text, { addBos: true, standIns })
 }
 

@@ -1,6 +1,6 @@
 /** Where each of our parameters lies in the files at hand, checked against what the model needs. */
 import { CheckpointError } from '../core/errors.ts'
-import { formatType, sameShape } from '../core/shape.ts'
+import { elementCount, formatType, sameShape } from '../core/shape.ts'
 import type { Value } from '../graph/graph.ts'
 import { nearestName } from '../weights/nearest-name.ts'
 import type { WeightSource } from '../weights/source.ts'
@@ -63,10 +63,15 @@ export function mapParameters(
   }
 }
 
-/** A tensor may be written with axes of length 1 that ours has not: a class token of [1,1,D]. */
-function fits(a: readonly number[], b: readonly number[]): boolean {
+/**
+ * A tensor may be written with axes of length 1 that ours has not (a class token of [1,1,D]), and a convolution without
+ * overlap [D,C,h,w] is the matrix [D,C·h·w].
+ */
+function fits(stored: readonly number[], wanted: readonly number[]): boolean {
   const core = (shape: readonly number[]) => shape.filter((dim) => dim !== 1)
-  return sameShape(core(a), core(b))
+  if (sameShape(core(stored), core(wanted))) return true
+  const isKernel = stored.length === 4 && wanted.length === 2 && stored[0] === wanted[0]
+  return isKernel && elementCount(stored) === elementCount(wanted)
 }
 
 function faultsOf(

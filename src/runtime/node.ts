@@ -4,7 +4,7 @@
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { availableParallelism, cpus, tmpdir } from 'node:os'
+import { availableParallelism, cpus, freemem, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { ConfigError } from '../core/errors.ts'
 import { EXTERNAL_LOCATION } from '../graph/onnx-writer.ts'
@@ -17,6 +17,21 @@ import type { Runtime } from './runtime.ts'
 export { OrtError } from './ort-errors.ts'
 export type { CpuFeatures } from './cpu-features.ts'
 export type { LogSeverity } from './ort-environment.ts'
+
+/** Memory that can still be taken: what the system calls available, within the limit of a container. */
+export function freeMemoryBytes(): number {
+  const limited = process.constrainedMemory?.() ?? 0
+  const available = availableKilobytes()
+  const free = available === null ? freemem() : available * 1024
+  return limited > 0 ? Math.min(free, Math.max(0, limited - process.memoryUsage.rss())) : free
+}
+
+/** Linux counts what its file cache would give back; `os.freemem` does not. */
+function availableKilobytes(): number | null {
+  if (process.platform !== 'linux') return null
+  const found = /^MemAvailable:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'))
+  return found ? Number(found[1]) : null
+}
 
 export type NodeRuntimeOptions = {
   readonly device?: 'cpu'

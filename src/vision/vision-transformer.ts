@@ -4,8 +4,10 @@
  * Tiles go in, the hidden states of chosen blocks come out; the blocks after the last chosen one and the final norm
  * are never built. Sources: arXiv:2010.11929 (ViT), arXiv:2103.00020 (CLIP), arXiv:2303.15343 (SigLIP).
  */
+import type { Dim } from '../core/shape.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 import { patchAttention } from '../layers/attention.ts'
+import { linear } from '../layers/linear.ts'
 import { mlp, type Activation } from '../layers/mlp.ts'
 import { layerNorm } from '../layers/norm.ts'
 
@@ -59,27 +61,38 @@ export function visionTower(g: Graph, config: VisionConfig, pixelValues: Value):
 }
 
 function embeddings(g: Graph, config: VisionConfig, pixelValues: Value): Value {
-  const { hiddenSize, patchSize } = config
-  const side = patchesPerSide(config)
-  const tiles = pixelValues.shape[0] as string | number
-  const kernel = [patchSize, patchSize]
-  const weight = g.parameter('vision.patchEmbedding.weight', [hiddenSize, 3, ...kernel])
-  const bias = config.hasPatchBias ? g.parameter('vision.patchEmbedding.bias', [hiddenSize]) : null
-  const map = g.op('Conv', [pixelValues, weight, bias], { kernel_shape: kernel, strides: kernel }) // [I, D, h, w]
-  const columns = g.op('Reshape', [map], { shape: [tiles, hiddenSize, side * side] })
-  let x = g.op('Transpose', [columns], { perm: [0, 2, 1] }) // [I, P, D]
+  const { hiddenSize } = config
+  let x = linear(g, 'vision.patchEmbedding', patches(g, config, pixelValues), {
+    outputs: hiddenSize,
+    bias: config.hasPatchBias,
+  }) // [I, P, D]
+  let added = g.parameter('vision.positionEmbedding.weight', [embeddingRows(config), hiddenSize])
   if (config.hasClassToken) {
-    const token = g.parameter('vision.classEmbedding', [1, 1, hiddenSize])
-    // Zero of the tiles' count times the token: the row repeats for every tile.
-    const zero = g.op('Mul', [
-      g.op('Slice', [x], { starts: [0], ends: [1], axes: [1] }),
-      g.scalar(0),
-    ])
-    x = g.op('Concat', [g.op('Add', [zero, token]), x], { axis: 1 }) // [I, 1 + P, D]
+    // The class token's row is added to a row of zeros, since no operator repeats it once for every tile.
+    const token = g.parameter('vision.classEmbedding', [1, hiddenSize])
+    const rows = embeddingRows(config)
+    x = g.op('Pad', [x], { pads: [0, 1, 0, 0, 0, 0] }) // [I, 1 + P, D]
+    added = g.op('Add', [added, g.op('Pad', [token], { pads: [0, 0, rows - 1, 0] })])
   }
-  const positions = [embeddingRows(config), hiddenSize]
-  x = g.op('Add', [x, g.parameter('vision.positionEmbedding.weight', positions)])
+  x = g.op('Add', [x, added])
   return config.hasPreNorm ? layerNorm(g, 'vision.preNorm', x, config.epsilon) : x
+}
+
+/**
+ * pixelValues [I, 3, h, w] as rows of patches [I, P, 3·patchSize²]: the convolution of the papers, whose kernels do not
+ * overlap, is then a product. What is left over at the right and bottom is cut off.
+ */
+function patches(g: Graph, { patchSize, ...config }: VisionConfig, pixelValues: Value): Value {
+  const tiles = pixelValues.shape[0] as Dim
+  const side = patchesPerSide({ patchSize, ...config })
+  const used = side * patchSize
+  const whole =
+    used === config.imageSize
+      ? pixelValues
+      : g.op('Slice', [pixelValues], { starts: [0, 0], ends: [used, used], axes: [2, 3] })
+  const split = g.op('Reshape', [whole], { shape: [tiles, 3, side, patchSize, side, patchSize] })
+  const grouped = g.op('Transpose', [split], { perm: [0, 2, 4, 1, 3, 5] }) // [I, y, x, C, h, w]
+  return g.op('Reshape', [grouped], { shape: [tiles, side * side, 3 * patchSize * patchSize] })
 }
 
 /** x + attention(norm(x)), then + mlp(norm(·)). x [I, 1 + P, D]. */

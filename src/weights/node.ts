@@ -9,7 +9,7 @@ import { constants } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import koffi from 'koffi'
 
 import { CapacityError, CheckpointError } from '../core/errors.ts'
@@ -48,6 +48,16 @@ export function listFolder(path: string): string[] | undefined {
 
 export function joinPath(folder: string, name: string): string {
   return join(folder, name)
+}
+
+/** The last part of a path. */
+export function baseName(path: string): string {
+  return basename(path)
+}
+
+/** The folder that a file or folder lies in. */
+export function parentFolder(path: string): string {
+  return dirname(resolve(path))
 }
 
 function openForReading(path: string): number {

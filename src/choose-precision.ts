@@ -1,0 +1,110 @@
+/**
+ * Which precision each linear layer is stored and multiplied in, and why.
+ *
+ * Decoder and vision tower are chosen apart: towers and prompts are bound by arithmetic, single-stream decoding by
+ * memory. `auto` looks at the model's size, the memory that is free and the processor: docs/decisions.md.
+ */
+import { ConfigError } from './core/errors.ts'
+import { precisionPolicy, type LinearPrecision, type PrecisionPolicy } from './graph/lower.ts'
+
+export const PRECISIONS = ['auto', 'f32', 'int8', 'q8', 'q4', 'q4b128', 'int8+q4'] as const
+export type PrecisionName = (typeof PRECISIONS)[number]
+
+/** One name for all layers, or a default and layers that differ: `{ default: 'int8', layers: { 'decoder.layers.3.*': 'f32' } }`. */
+export type PrecisionOption =
+  | PrecisionName
+  | {
+      readonly default?: PrecisionName
+      readonly layers?: Readonly<Record<string, LinearPrecision>>
+    }
+
+export type ChosenPrecision = {
+  readonly name: Exclude<PrecisionName, 'auto'>
+  readonly reason: string
+  readonly vision: PrecisionPolicy
+  /** Prompts, and decoding of several sequences at once. */
+  readonly decoder: PrecisionPolicy
+  /** Decoding of one sequence, where it has weights of its own. */
+  readonly singleStream: PrecisionPolicy | null
+}
+
+export type PrecisionFacts = {
+  /** Elements of all linear weights of the decoder. */
+  readonly decoderElements: number
+  readonly freeBytes: number
+  /** Whether the processor multiplies int8 exactly. */
+  readonly isInt8Exact: boolean
+}
+
+export function choosePrecision(option: PrecisionOption, facts: PrecisionFacts): ChosenPrecision {
+  const { default: wanted = 'auto', layers = {} } =
+    typeof option === 'string' ? { default: option } : option
+  if (!PRECISIONS.includes(wanted)) {
+    throw new ConfigError(
+      'CONFIG_PRECISION',
+      `precision: expected one of ${PRECISIONS.join(', ')}, "${String(wanted)}" came.`,
+    )
+  }
+  const { name, reason } =
+    wanted === 'auto' ? automatic(facts) : { name: wanted, reason: 'as asked for' }
+  const form = FORMS[name]
+  return {
+    name,
+    reason,
+    vision: precisionPolicy(form.vision, layers),
+    decoder: precisionPolicy(form.decoder, { ...form.head, ...layers }),
+    singleStream: form.singleStream
+      ? precisionPolicy(form.singleStream, { ...form.head, ...layers })
+      : null,
+  }
+}
+
+type Form = {
+  readonly vision: LinearPrecision
+  readonly decoder: LinearPrecision
+  readonly singleStream: LinearPrecision | null
+  /** The head decides between near equals, so it gets the finer grid: 8 bits with a scale for each 32 elements. */
+  readonly head: Readonly<Record<string, LinearPrecision>>
+}
+
+const FINE_HEAD = { 'decoder.head': 'q8', 'decoder.embedTokens': 'q8' } as const
+
+const FORMS: { readonly [P in Exclude<PrecisionName, 'auto'>]: Form } = {
+  f32: { vision: 'f32', decoder: 'f32', singleStream: null, head: {} },
+  int8: { vision: 'int8', decoder: 'int8', singleStream: null, head: FINE_HEAD },
+  q8: { vision: 'int8', decoder: 'q8', singleStream: null, head: FINE_HEAD },
+  q4: { vision: 'int8', decoder: 'q4', singleStream: null, head: FINE_HEAD },
+  q4b128: { vision: 'int8', decoder: 'q4b128', singleStream: null, head: FINE_HEAD },
+  'int8+q4': { vision: 'int8', decoder: 'int8', singleStream: 'q4b128', head: FINE_HEAD },
+}
+
+/** Below this many elements float32 fits anywhere, and small models lose most by rounding. */
+const SMALL_MODEL = 200e6
+/** Bytes an element that each form takes, scales included. */
+const BYTES = { int8: 1.01, q4b128: 0.54 }
+/** What is left for caches, activations and everything else. */
+const HEADROOM = 0.75
+
+function automatic(facts: PrecisionFacts): {
+  readonly name: Exclude<PrecisionName, 'auto'>
+  readonly reason: string
+} {
+  const { decoderElements, freeBytes, isInt8Exact } = facts
+  const size = `${(decoderElements / 1e9).toFixed(2)} billion weights in the decoder`
+  const memory = `${(freeBytes / 2 ** 30).toFixed(1)} GiB free`
+  const fits = (bytes: number) => decoderElements * bytes < freeBytes * HEADROOM
+  if (decoderElements < SMALL_MODEL && fits(4)) {
+    return { name: 'f32', reason: `${size}: small enough for float32` }
+  }
+  if (!isInt8Exact) {
+    return { name: 'q4', reason: `this processor's int8 products may saturate` }
+  }
+  if (fits(BYTES.int8 + BYTES.q4b128)) {
+    return {
+      name: 'int8+q4',
+      reason: `${size}, ${memory}: int8 for prompts and 4 bits for decoding both fit`,
+    }
+  }
+  if (fits(BYTES.int8)) return { name: 'int8', reason: `${size}, ${memory}: int8 fits` }
+  return { name: 'q4b128', reason: `${size}, ${memory}: only 4 bits fit` }
+}

@@ -1,0 +1,17 @@
+/** llava-ts: run the LLaVA family. Sub-paths: `llava-ts/text`, `/preprocess`, `/graph`. */
+export { loadModel, type LoadOptions, type LoadProgress } from './load-model.ts'
+export type { Model, Prepared, Rows, Score, LogitPositions } from './model.ts'
+export type { PrecisionOption, PrecisionName, ChosenPrecision } from './choose-precision.ts'
+export type { ModelConfig, Layout, Quirks } from './families/family.ts'
+export type { GenerateRequest, PromptInput } from './serve/request.ts'
+export type { GenerateOptions } from './serve/generate-options.ts'
+export type { ContentPart, ImageSource, Message, VideoSource } from './serve/messages.ts'
+export type { Answer, FinishReason, Sequence, StreamEvent, Timings, Usage } from './serve/answer.ts'
+export {
+  CapacityError,
+  CheckpointError,
+  ConfigError,
+  InputError,
+  LlavaError,
+  ShapeError,
+} from './core/errors.ts'

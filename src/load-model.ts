@@ -1,0 +1,255 @@
+/** `loadModel`: a name in, a model out. Families, weights, runtime and engine are put together here and nowhere else. */
+import { choosePrecision, type ChosenPrecision, type PrecisionOption } from './choose-precision.ts'
+import { ConfigError, InputError } from './core/errors.ts'
+import { EMBEDDING } from './decoder/decoder.ts'
+import { mapParameters, type ParameterMap } from './families/parameter-map.ts'
+import { Graph } from './graph/graph.ts'
+import { liveParameters } from './graph/onnx-writer.ts'
+import { openParts, type Checkpoint, type CheckpointOptions } from './load-checkpoint.ts'
+import { createModelSession, type SessionParts } from './load-weights.ts'
+import { Model } from './model.ts'
+import type { ImageSize } from './preprocess/image.ts'
+import { createPreprocessor, imageSizeOf } from './preprocess/node.ts'
+import { int8Saturates } from './runtime/int8-check.ts'
+import { createRuntime, freeMemoryBytes } from './runtime/node.ts'
+import type { Runtime } from './runtime/runtime.ts'
+import { decoderGraph } from './serve/decoder-graph.ts'
+import { DecoderRunner } from './serve/decoder-runner.ts'
+import { EmbeddingTable } from './serve/embedding-table.ts'
+import { Engine } from './serve/engine.ts'
+import { parseGenerationConfig } from './serve/generation-config.ts'
+import { Generator } from './serve/generator.ts'
+import type { ImageSource } from './serve/messages.ts'
+import { resolveLocalPicture, resolvePicture } from './serve/picture-source.ts'
+import { PromptPreparer, type PicturePreprocessor } from './serve/prepare-prompt.ts'
+import { visionGraph, VisionRunner } from './serve/vision-runner.ts'
+import { loadTokenizer } from './text/node.ts'
+
+export type LoadProgress = {
+  readonly stage: 'download' | 'quantize' | 'load'
+  readonly done: number
+  readonly total: number
+  readonly item: string
+}
+
+export type LoadOptions = CheckpointOptions & {
+  readonly precision?: PrecisionOption | undefined
+  readonly device?: 'cpu' | undefined
+  readonly threads?: number | undefined
+  /** The longest sequence, in tokens. Default: what the checkpoint was made for. */
+  readonly maxContext?: number | undefined
+  /** Memory for caches of finished conversations. */
+  readonly kvBytes?: number | undefined
+  /** Turn pictures as their Exif data says; the reference does not. */
+  readonly autoOrient?: boolean | undefined
+  /** Fetch pictures from http and https URLs. */
+  readonly allowRemote?: boolean | undefined
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+const OPTION_NAMES = [
+  'precision',
+  'device',
+  'threads',
+  'maxContext',
+  'kvBytes',
+  'autoOrient',
+  'allowRemote',
+  'onProgress',
+  'signal',
+  'layout',
+  'quirks',
+  'template',
+  'base',
+  'adapters',
+  'projector',
+  'visionTower',
+  'tokenizer',
+]
+
+/** Rows of encoded pictures that are remembered: about forty pictures of a 7B. */
+const PICTURE_CACHE_BYTES = 256 << 20
+const DEFAULT_KV_BYTES = 1 << 30
+
+/**
+ * Loads the model in a folder or .gguf file.
+ *
+ * Throws ConfigError for options or a config that cannot be used, CheckpointError for files that are missing or damaged.
+ */
+export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
+  checkOptions(options)
+  options.signal?.throwIfAborted()
+  const checkpoint = openParts(path, options)
+  const cleanup: (() => void | Promise<void>)[] = [() => checkpoint.close()]
+  const dispose = async () => {
+    for (const step of cleanup.splice(0).reverse()) await step()
+  }
+  try {
+    return await assemble(checkpoint, options, { cleanup, dispose })
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+type Lifetime = {
+  /** Undone in reverse when the model is disposed of, or when loading fails. */
+  readonly cleanup: (() => void | Promise<void>)[]
+  readonly dispose: () => Promise<void>
+}
+
+async function assemble(
+  checkpoint: Checkpoint,
+  options: LoadOptions,
+  { cleanup, dispose }: Lifetime,
+): Promise<Model> {
+  const { config } = checkpoint
+  const tokenizer = await loadTokenizer(checkpoint.tokenizerPath)
+  const runtime = await createRuntime({ threads: options.threads })
+  cleanup.push(() => runtime.dispose())
+  const graphs = modelGraphs(checkpoint)
+  const parameters = parameterMap(checkpoint, graphs)
+  const precision = await precisionOf(options, graphs.decoder, runtime)
+  const parts = { runtime, parameters, quantized: null, signal: options.signal }
+  const vision = await createVision(checkpoint, graphs, { precision, parts })
+  if (vision) cleanup.push(() => vision.dispose())
+  const table = new EmbeddingTable(parameters.read(EMBEDDING))
+  const session = await createModelSession(graphs.decoder, precision.decoder, parts)
+  const runner = new DecoderRunner(runtime, session, config.decoder)
+  const engine = new Engine({ runner, table, prefixBytes: options.kvBytes ?? DEFAULT_KV_BYTES })
+  cleanup.push(() => engine.dispose())
+  const pictures = createPictures(options)
+  cleanup.push(() => pictures.dispose())
+  const modelConfig = { ...config, maxContext: options.maxContext ?? config.maxContext }
+  const preparer = new PromptPreparer(modelConfig, tokenizer, pictures)
+  const generator = new Generator({
+    config: modelConfig,
+    generation: generationOf(checkpoint),
+    tokenizer,
+    preparer,
+    vision,
+    engine,
+    table,
+    newline: null,
+  })
+  return new Model({
+    config: modelConfig,
+    precision,
+    device: runtime.device,
+    tokenizer,
+    preparer,
+    generator,
+    engine,
+    imageSize: pictures.size,
+    dispose,
+  })
+}
+
+type Pictures = PicturePreprocessor & {
+  size(image: ImageSource): ImageSize
+  dispose(): Promise<void>
+}
+
+/** Pictures in any form that a message may hold them in, decoded on worker threads. */
+function createPictures({ autoOrient = false, allowRemote = false }: LoadOptions): Pictures {
+  const preprocessor = createPreprocessor({ autoOrient })
+  return {
+    async preprocess(image, processor, { pictures, signal }) {
+      const source = await resolvePicture(image, { allowRemote, signal })
+      return preprocessor.preprocess(source, processor, { pictures, signal })
+    },
+    size(image) {
+      const source = resolveLocalPicture(image)
+      if (source instanceof Blob || (source instanceof URL && source.protocol !== 'file:')) {
+        throw new InputError(
+          'INPUT_IMAGE_SOURCE',
+          'countTokens: the size of a Blob or a remote picture is not known at once; give its bytes.',
+        )
+      }
+      return imageSizeOf(source, { autoOrient })
+    },
+    dispose: () => preprocessor.dispose(),
+  }
+}
+
+type ModelGraphs = { readonly vision: Graph | null; readonly decoder: Graph }
+
+function modelGraphs({ config }: Checkpoint): ModelGraphs {
+  const { vision, projector, decoder } = config
+  return {
+    vision: vision && projector ? visionGraph(vision, projector) : null,
+    decoder: decoderGraph(decoder),
+  }
+}
+
+/** Layers behind the one whose features are read are in the files and not in the graph. */
+const UNREAD_VISION_LAYERS = /^vision\.layers\./
+const TIED_HEAD = /^decoder\.head\.weight$/
+
+function parameterMap({ parts, config }: Checkpoint, graphs: ModelGraphs): ParameterMap {
+  const wanted = [graphs.vision, graphs.decoder].flatMap((graph) =>
+    graph ? liveParameters(graph) : [],
+  )
+  const g = new Graph('embedding')
+  const { vocabSize, hiddenSize, tieEmbeddings } = config.decoder
+  const embedding = g.parameter(EMBEDDING, [vocabSize, hiddenSize])
+  const unused = tieEmbeddings
+    ? new RegExp(`${UNREAD_VISION_LAYERS.source}|${TIED_HEAD.source}`)
+    : UNREAD_VISION_LAYERS
+  return mapParameters(parts, [...wanted, embedding], { unused })
+}
+
+async function precisionOf(
+  { precision = 'auto' }: LoadOptions,
+  decoder: Graph,
+  runtime: Runtime,
+): Promise<ChosenPrecision> {
+  const linears = decoder.nodes.flatMap((node) => (node.op === 'Linear' ? [node.inputs[1]] : []))
+  const sizes = linears.map(
+    (weight) => weight?.shape.reduce<number>((a, b) => a * Number(b), 1) ?? 0,
+  )
+  return choosePrecision(precision, {
+    decoderElements: sizes.reduce((a, b) => a + b, 0),
+    freeBytes: freeMemoryBytes(),
+    isInt8Exact: !(await int8Saturates(runtime)),
+  })
+}
+
+async function createVision(
+  { config }: Checkpoint,
+  graphs: ModelGraphs,
+  { precision, parts }: { readonly precision: ChosenPrecision; readonly parts: SessionParts },
+): Promise<VisionRunner | null> {
+  const { vision, projector } = config
+  if (!vision || !projector || !graphs.vision) return null
+  const session = await createModelSession(graphs.vision, precision.vision, parts)
+  return new VisionRunner({
+    runtime: parts.runtime,
+    session,
+    vision,
+    projector,
+    cacheBytes: PICTURE_CACHE_BYTES,
+  })
+}
+
+function generationOf({ documents, config }: Checkpoint): ReturnType<typeof parseGenerationConfig> {
+  const parsed = parseGenerationConfig(documents.files.get('generation_config.json'))
+  return parsed.eosTokenIds.length > 0 ? parsed : { ...parsed, eosTokenIds: config.endTokens }
+}
+
+function checkOptions(options: LoadOptions): void {
+  const unknown = Object.keys(options).filter((name) => !OPTION_NAMES.includes(name))
+  if (unknown.length > 0) {
+    throw new InputError(
+      'INPUT_UNKNOWN_OPTION',
+      `loadModel: unknown option ${unknown.join(', ')}; known are ${OPTION_NAMES.join(', ')}.`,
+    )
+  }
+  if (options.device !== undefined && options.device !== 'cpu') {
+    throw new ConfigError(
+      'CONFIG_DEVICE',
+      `loadModel: device should be 'cpu', '${String(options.device)}' came.`,
+    )
+  }
+}

@@ -1,0 +1,131 @@
+/** One answer while it grows: its sampler, its text, its clock. */
+import type { Answer, Sequence } from './answer.ts'
+import { AnswerStream } from './answer-stream.ts'
+import type { SequenceRequest } from './engine.ts'
+import type { ResolvedGenerateOptions } from './generate-options.ts'
+import type { EncodedPrompt, GeneratorParts, OnText } from './generator.ts'
+import { createSampler, type ChosenToken, type Sampler } from './sampler.ts'
+
+type Parts = Pick<GeneratorParts, 'config' | 'tokenizer'> & {
+  readonly encoded: EncodedPrompt
+  readonly options: ResolvedGenerateOptions
+  /** Which of the `n` answers to its request. */
+  readonly index: number
+  readonly onText: OnText
+  /** When the request came, on `performance.now`'s clock. */
+  readonly start: number
+}
+
+export class AnswerRun {
+  readonly request: SequenceRequest
+  readonly #parts: Parts
+  readonly #stream: AnswerStream
+  readonly #sampler: Sampler
+  readonly #chosen: ChosenToken[] = []
+  #cachedTokens = 0
+  #prefilledAt = 0
+  #firstTokenAt = 0
+  #endedAt = 0
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    const { encoded, options, tokenizer } = parts
+    const { continues } = encoded.prepared
+    const decoder = tokenizer.stream({ skipSpecial: true, continuation: continues })
+    this.#stream = new AnswerStream(decoder, options)
+    this.#sampler = createSampler(options, processorContext(parts), parts.index)
+    this.request = {
+      prompt: encoded.embedded,
+      maxTokens: options.maxTokens,
+      signal: options.signal,
+      onPrefilled: (cachedLength) => {
+        this.#cachedTokens = cachedLength
+        this.#prefilledAt = performance.now()
+      },
+      next: (logits) => this.#next(logits),
+    }
+  }
+
+  /** The answer to a request from all its runs, the best first where there are several. */
+  static answer(runs: readonly AnswerRun[]): Answer {
+    const ended = runs.map((run) => run.#end())
+    const best = ended.reduce((a, b) => (b.score > a.score ? b : a))
+    if (runs.length === 1) return best.answer
+    const sequences = ended
+      .map(({ answer, score }): Sequence => ({ text: answer.text, tokens: answer.tokens, score }))
+      .sort((a, b) => b.score - a.score)
+    return { ...best.answer, sequences }
+  }
+
+  #next(logits: Float32Array): number | null {
+    const chosen = this.#sampler(logits, this.#stream.tokens)
+    this.#chosen.push(chosen)
+    this.#firstTokenAt ||= performance.now()
+    const text = this.#stream.push(chosen)
+    if (text !== '') this.#parts.onText(text)
+    if (this.#stream.finishReason === undefined) return chosen.id
+    this.#endedAt = performance.now()
+    return null
+  }
+
+  /**
+   * The whole text. Decoded in one go, as the reference does it, unless a stop string cut it or it continues other words;
+   * the two ways differ only in how many U+FFFD stand for broken bytes.
+   */
+  #text(): string {
+    const { encoded, options, tokenizer } = this.#parts
+    if (options.stop.length > 0 || encoded.prepared.continues) return this.#stream.text
+    return tokenizer.decode(this.#stream.tokens, { skipSpecial: true })
+  }
+
+  #end(): { readonly answer: Answer; readonly score: number } {
+    const rest = this.#stream.abort()
+    if (rest !== '') this.#parts.onText(rest)
+    const { encoded, options, start } = this.#parts
+    const { prepared, preprocessMs, visionMs } = encoded
+    const endedAt = this.#endedAt || performance.now()
+    const prefilledAt = this.#prefilledAt || endedAt
+    const { tokens, finishReason, logprobs } = this.#stream
+    const sum = this.#chosen.reduce((total, { logprob }) => total + logprob, 0)
+    const answer: Answer = {
+      text: this.#text(),
+      tokens,
+      ...(options.logprobs && { logprobs }),
+      finishReason: finishReason ?? 'abort',
+      usage: {
+        promptTokens: prepared.inputIds.length,
+        imageTokens: prepared.imageSlots.length,
+        cachedTokens: this.#cachedTokens,
+        completionTokens: tokens.length,
+      },
+      timings: {
+        preprocessMs,
+        visionMs,
+        prefillMs: Math.max(0, prefilledAt - start - preprocessMs - visionMs),
+        decodeMs: endedAt - prefilledAt,
+        firstTokenMs: (this.#firstTokenAt || endedAt) - start,
+        totalMs: endedAt - start,
+      },
+    }
+    return { answer, score: sum / this.#chosen.length ** options.lengthPenalty }
+  }
+}
+
+/** What the logit processors need to know of the prompt and the vocabulary. */
+export function processorContext({
+  config,
+  tokenizer,
+  encoded,
+}: Pick<Parts, 'config' | 'tokenizer' | 'encoded'>): {
+  promptIds: readonly number[]
+  vocabSize: number
+  unusableIds: number[]
+} {
+  const { vocabSize } = config.decoder
+  const placeholder = config.image?.placeholder
+  const unusableIds: number[] = []
+  for (let id = 0; id < vocabSize; id++) {
+    if (id === placeholder || tokenizer.tokenOf(id) === undefined) unusableIds.push(id)
+  }
+  return { promptIds: encoded.prepared.inputIds, vocabSize, unusableIds }
+}

@@ -1,0 +1,136 @@
+/** An answer by beam search: the beams are rows of one group, reordered by their parents at every step. */
+import type { Answer } from './answer.ts'
+import { processorContext } from './answer-run.ts'
+import { beamSearch, type Beam } from './beam-search.ts'
+import type { ResolvedGenerateOptions } from './generate-options.ts'
+import type { EncodedPrompt, GeneratorParts } from './generator.ts'
+import { createLogitProcessor, type LogitProcessor } from './logit-processors.ts'
+import { sampleRng } from './sample-rng.ts'
+import { filterLogits } from './sampling-filters.ts'
+import { createStopMatcher } from './stop-strings.ts'
+
+export async function searchBeams(
+  parts: GeneratorParts,
+  encoded: EncodedPrompt,
+  options: ResolvedGenerateOptions,
+  start: number,
+): Promise<Answer> {
+  const { embedded, prepared } = encoded
+  const length = prepared.inputIds.length
+  const size = { rows: options.numBeams, capacity: length + options.maxTokens }
+  const clock = { prefilledAt: 0 }
+  const beams = await parts.engine.withGroup(size, async (group) => {
+    const run = { signal: options.signal }
+    const prompt = { cachedLength: 0, logitRows: [length - 1] }
+    const firstLogits = await group.add(embedded, prompt, run)
+    clock.prefilledAt = performance.now()
+    return beamSearch({
+      ...options,
+      eosTokenIds: options.ignoreEos ? [] : options.eosTokenIds,
+      firstLogits,
+      process: processor(parts, encoded, options),
+      isStopped: stopTest(parts, options),
+      uniform: options.temperature > 0 ? uniform(options) : undefined,
+      async step(ids, parents) {
+        group.reorder(parents)
+        const logits = await group.step(ids, run)
+        const vocabSize = logits.length / ids.length
+        return ids.map((_, i) => logits.subarray(i * vocabSize, (i + 1) * vocabSize))
+      },
+    })
+  })
+  return toAnswer({ parts, encoded, options }, beams.slice(0, options.n), { start, ...clock })
+}
+
+function processor(
+  parts: GeneratorParts,
+  encoded: EncodedPrompt,
+  options: ResolvedGenerateOptions,
+): LogitProcessor {
+  const process = createLogitProcessor(options, processorContext({ ...parts, encoded }))
+  if (options.temperature === 0) return process
+  const minKeep = options.eosTokenIds.length + 1
+  return (logits, generated) => {
+    process(logits, generated)
+    filterLogits(logits, { ...options, minKeep })
+  }
+}
+
+function uniform({ seed }: ResolvedGenerateOptions): () => number {
+  const rng = sampleRng(seed, 0)
+  return () => rng.uniform()
+}
+
+function stopTest(
+  { tokenizer }: GeneratorParts,
+  { stop }: ResolvedGenerateOptions,
+): (tokens: readonly number[]) => boolean {
+  if (stop.length === 0) return () => false
+  return (tokens) => {
+    const text = tokenizer.decode([...tokens], { skipSpecial: true })
+    return createStopMatcher(stop).push(text).stop !== undefined
+  }
+}
+
+type Parts = {
+  readonly parts: GeneratorParts
+  readonly encoded: EncodedPrompt
+  readonly options: ResolvedGenerateOptions
+}
+
+function toAnswer(
+  { parts, encoded, options }: Parts,
+  beams: readonly Beam[],
+  clock: { readonly start: number; readonly prefilledAt: number },
+): Answer {
+  const now = performance.now()
+  const sequences = beams.map((beam) => {
+    const tokens = withoutEnd(beam.tokens, options)
+    return { tokens, text: textOf(tokens, { parts, encoded, options }), score: beam.score }
+  })
+  const best = sequences[0] ?? { tokens: [], text: '', score: -Infinity }
+  const { prepared, preprocessMs, visionMs } = encoded
+  const prefillMs = clock.prefilledAt - clock.start - preprocessMs - visionMs
+  return {
+    text: best.text,
+    tokens: best.tokens,
+    finishReason: beams[0]?.finishReason ?? 'abort',
+    sequences,
+    usage: {
+      promptTokens: prepared.inputIds.length,
+      imageTokens: prepared.imageSlots.length,
+      cachedTokens: 0,
+      completionTokens: best.tokens.length,
+    },
+    timings: {
+      preprocessMs,
+      visionMs,
+      prefillMs,
+      decodeMs: now - clock.prefilledAt,
+      // Which beam is the best is known at the end only.
+      firstTokenMs: now - clock.start,
+      totalMs: now - clock.start,
+    },
+  }
+}
+
+function withoutEnd(
+  tokens: readonly number[],
+  { ignoreEos, eosTokenIds }: ResolvedGenerateOptions,
+): readonly number[] {
+  const last = tokens.at(-1)
+  const isEnd = !ignoreEos && last !== undefined && eosTokenIds.includes(last)
+  return isEnd ? tokens.slice(0, -1) : tokens
+}
+
+function textOf(tokens: readonly number[], { parts, encoded, options }: Parts): string {
+  const { tokenizer } = parts
+  const { continues } = encoded.prepared
+  if (options.stop.length === 0 && !continues)
+    return tokenizer.decode(tokens, { skipSpecial: true })
+  const stream = tokenizer.stream({ skipSpecial: true, continuation: continues })
+  const text = tokens.map((id) => stream.push(id)).join('') + stream.end()
+  const matcher = createStopMatcher(options.stop)
+  const safe = matcher.push(text)
+  return safe.stop === undefined ? safe.text + matcher.end() : safe.text
+}
