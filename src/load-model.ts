@@ -1,7 +1,9 @@
 /** `loadModel`: a name in, a model out. Families, weights, runtime and engine are put together here and nowhere else. */
 import { choosePrecision, type ChosenPrecision, type PrecisionOption } from './choose-precision.ts'
 import { ConfigError, InputError } from './core/errors.ts'
+import { toFloat32 } from './core/tensor.ts'
 import { EMBEDDING } from './decoder/decoder.ts'
+import { IMAGE_NEWLINE } from './families/parameter-names.ts'
 import { mapParameters, type ParameterMap } from './families/parameter-map.ts'
 import { Graph } from './graph/graph.ts'
 import { liveParameters } from './graph/onnx-writer.ts'
@@ -131,7 +133,7 @@ async function assemble(
     vision,
     engine,
     table,
-    newline: null,
+    newline: config.image?.hasNewline ? toFloat32(parameters.read(IMAGE_NEWLINE)) : null,
   })
   return new Model({
     config: modelConfig,
@@ -183,21 +185,21 @@ function modelGraphs({ config }: Checkpoint): ModelGraphs {
   }
 }
 
-/** Layers behind the one whose features are read are in the files and not in the graph. */
-const UNREAD_VISION_LAYERS = /^vision\.layers\./
+/** Blocks behind the one whose features are read, and a newline that the config does not use, are in files unread. */
+const UNREAD = /^vision\.layers\.|^imageNewline$/
 const TIED_HEAD = /^decoder\.head\.weight$/
 
 function parameterMap({ parts, config }: Checkpoint, graphs: ModelGraphs): ParameterMap {
   const wanted = [graphs.vision, graphs.decoder].flatMap((graph) =>
     graph ? liveParameters(graph) : [],
   )
-  const g = new Graph('embedding')
+  // Read by the host, not by a graph.
+  const g = new Graph('host')
   const { vocabSize, hiddenSize, tieEmbeddings } = config.decoder
-  const embedding = g.parameter(EMBEDDING, [vocabSize, hiddenSize])
-  const unused = tieEmbeddings
-    ? new RegExp(`${UNREAD_VISION_LAYERS.source}|${TIED_HEAD.source}`)
-    : UNREAD_VISION_LAYERS
-  return mapParameters(parts, [...wanted, embedding], { unused })
+  g.parameter(EMBEDDING, [vocabSize, hiddenSize])
+  if (config.image?.hasNewline) g.parameter(IMAGE_NEWLINE, [hiddenSize])
+  const unused = tieEmbeddings ? new RegExp(`${UNREAD.source}|${TIED_HEAD.source}`) : UNREAD
+  return mapParameters(parts, [...wanted, ...g.parameters.values()], { unused })
 }
 
 async function precisionOf(

@@ -22,6 +22,7 @@ export type Quirks = {
   readonly fit?: 'pad' | 'crop' | 'squash'
   readonly resampleOrder?: 'classic' | 'pillow13'
   readonly truncate?: 'refuse' | 'asOriginal'
+  readonly severalPictures?: 'each' | 'single'
 }
 
 /** How a conversation becomes text and ids. */
@@ -44,6 +45,8 @@ export type ModelConfig = {
     readonly tokens: ImageTokenConfig
     /** The id that marks a picture's place: −200 in the original layout, which is in no vocabulary. */
     readonly placeholder: number
+    /** Whether the checkpoint has an `imageNewline` row. */
+    readonly hasNewline: boolean
   } | null
   readonly prompt: PromptConfig
   /** Ids that end an answer, from generation_config.json, config.json and the tokenizer. */

@@ -3,9 +3,10 @@ import { ConfigError } from '../core/errors.ts'
 import type { CheckpointDocuments, Family } from './family.ts'
 import { isObject } from './json-reader.ts'
 import { llava } from './llava.ts'
+import { next } from './next.ts'
 import { textOnly } from './text-only.ts'
 
-export const FAMILIES: readonly Family[] = [llava, textOnly]
+export const FAMILIES: readonly Family[] = [llava, next, textOnly]
 
 /** The family of a checkpoint by its config.json. Throws ConfigError for one that none knows. */
 export function familyOf({ name, files }: CheckpointDocuments): Family {

@@ -95,6 +95,13 @@ export const PROJECTOR_NAMES: readonly NameRule[] = [
   })),
 ]
 
+/** The learned row that ends each row of a map of patches. */
+export const IMAGE_NEWLINE = 'imageNewline'
+
+export const NEWLINE_NAMES: readonly NameRule[] = [
+  { pattern: /^(?:model\.)?image_newline$/, path: IMAGE_NEWLINE },
+]
+
 function rules(
   prefix: string,
   part: string,

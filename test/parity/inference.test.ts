@@ -20,7 +20,7 @@ const PIXEL_TOLERANCE = 1e-5
 
 type Recorded = {
   readonly prompts: readonly RecordedPrompt[]
-  readonly batch?: readonly string[]
+  readonly batch?: { readonly prompts: readonly string[] }
 }
 
 type RecordedPrompt = {
@@ -67,7 +67,9 @@ function runCase(name: string): void {
     }
     test('a batch equals the single runs', async (t) => {
       if (!model) return t.skip('not loaded')
-      const prompts = recorded.prompts.filter(({ name: one }) => recorded.batch?.includes(one))
+      const prompts = recorded.prompts.filter(({ name: one }) =>
+        recorded.batch?.prompts.includes(one),
+      )
       if (prompts.length === 0) return t.skip('no batch recorded')
       const answers = await model.generateBatch(prompts.map((prompt) => request(prompt)))
       answers.forEach((answer, i) => assert.deepEqual(answer.tokens, prompts[i]!.greedy.ids))

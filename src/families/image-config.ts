@@ -1,0 +1,38 @@
+/** Processor and token accounting of a family's pictures, checked against each other. */
+import { ConfigError } from '../core/errors.ts'
+import type { ImageProcessor } from '../preprocess/image-processor.ts'
+import { imageTokenConfig, type PatchMerge } from '../preprocess/image-tokens.ts'
+import type { VisionConfig } from '../vision/vision-transformer.ts'
+import type { Layout, ModelConfig } from './family.ts'
+
+export function imageConfig(
+  processor: ImageProcessor,
+  parts: {
+    readonly vision: VisionConfig
+    readonly placeholder: number
+    readonly merge: PatchMerge
+    readonly layout: Layout
+  },
+): NonNullable<ModelConfig['image']> {
+  const { vision, placeholder, merge, layout } = parts
+  const { width, height } = processor.tile
+  if (width !== vision.imageSize || height !== vision.imageSize) {
+    throw new ConfigError(
+      'CONFIG_IMAGE_SIZE',
+      `config: the image processor makes tiles of ${width} × ${height}, the vision tower takes ${vision.imageSize} × ${vision.imageSize}.`,
+    )
+  }
+  return {
+    processor,
+    placeholder,
+    hasNewline: merge.layout === 'spatial' && merge.newline,
+    tokens: imageTokenConfig({
+      tile: processor.tile,
+      patchSize: vision.patchSize,
+      tiling: processor.tiling,
+      merge,
+      rounding: layout,
+      severalPictures: processor.severalPictures,
+    }),
+  }
+}
