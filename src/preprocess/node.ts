@@ -211,7 +211,8 @@ function missingError(path: string, error: unknown): InputError {
 const WORKER_MARK = 'llava-ts/preprocess'
 
 function startWorker(): Worker {
-  return new Worker(new URL(import.meta.url), { workerData: { room: WORKER_MARK } })
+  // Flags of the process (--input-type, say) are meant for its own entry point.
+  return new Worker(new URL(import.meta.url), { workerData: { room: WORKER_MARK }, execArgv: [] })
 }
 
 if (!isMainThread && parentPort !== null && workerData?.room === WORKER_MARK) serveJobs(parentPort)

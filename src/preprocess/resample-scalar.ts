@@ -8,7 +8,7 @@ export const BAND_BYTES = 1 << 19
 const HALF = 1 << (PRECISION_BITS - 1)
 
 export function openScalarPasses(plan: PassPlan): Passes {
-  const { channels, rowBytes, columns, rows } = plan
+  const { channels, rowBytes, columns, bias, rows } = plan
   const stride = columns.count * channels
   const bandRows = Math.max(1, Math.floor(BAND_BYTES / rowBytes))
   const band = new Uint8Array(bandRows * rowBytes)
@@ -22,7 +22,7 @@ export function openScalarPasses(plan: PassPlan): Passes {
     horizontal(count, to) {
       for (let row = 0; row < count; row++) {
         const target = between.subarray((to + row) * stride, (to + row + 1) * stride)
-        horizontalRow(band, row * rowBytes, channels, columns, target)
+        horizontalRow(band, row * rowBytes, channels, columns, bias, target)
       }
     },
     vertical() {
@@ -38,6 +38,7 @@ function horizontalRow(
   base: number,
   channels: number,
   kernel: Kernel,
+  bias: Int32Array,
   target: Uint8ClampedArray,
 ): void {
   const { count, taps, starts, lengths, weights } = kernel
@@ -45,7 +46,7 @@ function horizontalRow(
     const from = base + (starts[x] as number) * channels
     const end = x * taps + (lengths[x] as number)
     for (let channel = 0; channel < channels; channel++) {
-      let sum = HALF
+      let sum = bias[x * channels + channel] as number
       let at = from + channel
       for (let i = x * taps; i < end; i++) {
         sum = (sum + Math.imul(weights[i] as number, source[at] as number)) | 0

@@ -16,11 +16,11 @@ export function openSimdPasses(plan: PassPlan): Passes | undefined {
   const kernels = layout.bytes <= MAX_BYTES ? takeModule(layout.bytes) : undefined
   if (kernels === undefined) return undefined
   const { memory, horizontal, vertical } = kernels
-  const { rowBytes, columns, rows } = plan
+  const { rowBytes, columns, bias, rows } = plan
   const { stride, bandRows } = layout
   const view = (from: number, bytes: number): Uint8Array =>
     new Uint8Array(memory.buffer, from, bytes)
-  new Int32Array(memory.buffer, layout.columns).set(packKernel(columns, 3, 4, 0))
+  new Int32Array(memory.buffer, layout.columns).set(packKernel(columns, 3, 4, 0, bias))
   new Int32Array(memory.buffer, layout.rows).set(packKernel(rows, stride, 2, rows.first))
   return {
     band: view(layout.band, bandRows * rowBytes),
@@ -59,8 +59,8 @@ type Layout = {
 function layOut({ rowBytes, columns, rows }: PassPlan): Layout {
   const stride = align(columns.count * 3 + 1, 8)
   const bandRows = Math.max(1, Math.floor(BAND_BYTES / rowBytes))
-  const rowTable = align(tableLength(columns, 4) * 4, 16)
-  const band = align(rowTable + tableLength(rows, 2) * 4, 16)
+  const rowTable = align(tableLength(columns, 4, 4) * 4, 16)
+  const band = align(rowTable + tableLength(rows, 2, 0) * 4, 16)
   const between = align(band + bandRows * rowBytes + 64, 16)
   const output = align(between + (rows.last - rows.first + 2) * stride, 16)
   const bytes = output + rows.count * stride
@@ -71,10 +71,10 @@ function align(value: number, to: number): number {
   return Math.ceil(value / to) * to
 }
 
-/** int32 elements of a table: per output two numbers, then two for each two inputs of its groups. */
-function tableLength(kernel: Kernel, group: number): number {
+/** int32 elements of a table: per output two numbers, `extra` more, then two for each two inputs of its groups. */
+function tableLength(kernel: Kernel, group: number, extra: number): number {
   let length = 0
-  for (const inputs of kernel.lengths) length += 2 + groupCount(inputs, group) * group
+  for (const inputs of kernel.lengths) length += 2 + extra + groupCount(inputs, group) * group
   return length
 }
 
@@ -83,14 +83,24 @@ function groupCount(inputs: number, group: number): number {
 }
 
 /** The table that `resample-wasm.ts` describes; inputs are `step` bytes apart, the first being number `first`. */
-function packKernel(kernel: Kernel, step: number, group: number, first: number): Int32Array {
-  const table = new Int32Array(tableLength(kernel, group))
+function packKernel(
+  kernel: Kernel,
+  step: number,
+  group: number,
+  first: number,
+  bias?: Int32Array,
+): Int32Array {
+  const table = new Int32Array(tableLength(kernel, group, bias ? 4 : 0))
   let at = 0
   for (let output = 0; output < kernel.count; output++) {
     const inputs = kernel.lengths[output] as number
     const groups = groupCount(inputs, group)
     table[at++] = ((kernel.starts[output] as number) - first) * step
     table[at++] = groups
+    if (bias) {
+      table.set(bias.subarray(output * 3, output * 3 + 3), at)
+      at += 4
+    }
     for (let i = 0; i < groups * group; i += 2) {
       const w0 = i < inputs ? (kernel.weights[output * kernel.taps + i] as number) : 0
       const w1 = i + 1 < inputs ? (kernel.weights[output * kernel.taps + i + 1] as number) : 0

@@ -19,7 +19,7 @@ export const LOW_BITS = 12
  * `vertical(source, stride, target, width, rows, table)` for rows of `width` bytes, a multiple of 8.
  *
  * A table has one entry after the other, per output: int32 offset of the first input in bytes, int32 number n ≥ 1 of
- * groups, then n groups. A group is 4 inputs of `horizontal` (high 0 1, low 0 1, high 2 3, low 2 3 as int16 pairs)
+ * groups, for `horizontal` four int32 where its sums begin, then n groups. A group is 4 inputs of `horizontal` (high 0 1, low 0 1, high 2 3, low 2 3 as int16 pairs)
  * or 2 inputs of `vertical` (high 0 1, low 0 1). `horizontal` writes one byte past the end of each row.
  */
 export function resampleModule(): Uint8Array<ArrayBuffer> {
@@ -57,8 +57,9 @@ function horizontalBody(): number[] {
     ...loop(
       ...set(at, get(source), get(entry), load32(0), ADD),
       ...set(groups, get(entry), load32(4)),
-      ...advance(entry, 8),
-      ...clearSums(high, low),
+      ...set(high, i32Const(0), SPLAT),
+      ...set(low, get(entry), V128_LOAD_AT_8),
+      ...advance(entry, 24),
       ...loop(
         ...set(bytes, get(at), V128_LOAD),
         ...addPair(widenPixels(0, 1), 0),
@@ -144,6 +145,7 @@ const ADD = [0x6a]
 const LESS = [0x49]
 const REPEAT = [0x0d, 0]
 const V128_LOAD = simd(0x00, 0, 0)
+const V128_LOAD_AT_8 = simd(0x00, 0, 8)
 const LOAD_8X8 = simd(0x02, 0, 0)
 const SWIZZLE = simd(0x0e)
 const SPLAT = simd(0x11)

@@ -77,7 +77,7 @@ export function resample(request: Resampling): Uint8Array {
 
 /** How one resampling is run: by plain loops, or with SIMD where the machine has it. */
 export type Passes = {
-  /** Takes `bandRows` input rows of the canvas at a time. */
+  /** Takes `bandRows` input rows at a time. */
   readonly band: Uint8Array | Uint8ClampedArray
   readonly bandRows: number
   /** What the horizontal pass wrote: rows [rows.first, rows.last), `stride` bytes apart. */
@@ -93,75 +93,88 @@ export type PassPlan = {
   /** Bytes of an input row. */
   readonly rowBytes: number
   readonly columns: Kernel
+  /** int32[columns.count, C]: where the sums of the horizontal pass begin. */
+  readonly bias: Int32Array
   readonly rows: Kernel
 }
 
 function twoPasses(image: Image, canvas: Canvas, columns: Kernel, rows: Kernel): Uint8Array {
-  const plan = { channels: image.channels, rowBytes: canvas.width * image.channels, columns, rows }
+  const { channels } = image
+  const plan: PassPlan = {
+    channels,
+    rowBytes: image.width * channels,
+    columns: clipKernel(columns, canvas.left, image.width),
+    bias: bareSums(columns, channels, canvas, image.width),
+    rows,
+  }
   const passes = openSimdPasses(plan) ?? openScalarPasses(plan)
   const top = Math.max(rows.first, Math.min(rows.last, canvas.top))
   const bottom = Math.max(top, Math.min(rows.last, canvas.top + image.height))
-  fillBetween(passes, plan, canvas, 0, top - rows.first)
-  readBands(passes, plan, image, canvas, top, bottom)
-  fillBetween(passes, plan, canvas, bottom - rows.first, rows.last - rows.first)
+  fillBare(passes, bareSums(columns, channels, canvas, 0), rows.first, top, bottom, rows.last)
+  const { band, bandRows } = passes
+  for (let row = top; row < bottom; row += bandRows) {
+    const count = Math.min(bandRows, bottom - row)
+    const from = (row - canvas.top) * plan.rowBytes
+    band.set(image.data.subarray(from, from + count * plan.rowBytes))
+    passes.horizontal(count, row - rows.first)
+  }
   return passes.vertical()
 }
 
-/** Rows [from, to) of `between` that come from bare canvas are all alike: one is computed and copied. */
-function fillBetween(
-  passes: Passes,
-  plan: PassPlan,
-  canvas: Canvas,
-  from: number,
-  to: number,
-): void {
-  if (from >= to) return
-  fillColour(passes.band, 0, canvas.width, canvas.colour)
-  passes.horizontal(1, from)
-  const { between, stride } = passes
-  const used = plan.columns.count * plan.channels
-  for (let row = from + 1; row < to; row++) {
-    between.copyWithin(row * stride, from * stride, from * stride + used)
+/**
+ * What the bare canvas beside the picture adds to each sum of a row, [count, C], with the half that rounds.
+ *
+ * Sums are linear, so a row of the canvas needs no more work than the picture's part of it. `width` 0: a row with no picture.
+ */
+function bareSums(kernel: Kernel, channels: number, canvas: Canvas, width: number): Int32Array {
+  const sums = new Int32Array(kernel.count * channels).fill(1 << (PRECISION_BITS - 1))
+  if (canvas.colour.length === 0) return sums
+  for (let output = 0; output < kernel.count; output++) {
+    let weight = 0
+    for (let i = 0; i < (kernel.lengths[output] as number); i++) {
+      const column = (kernel.starts[output] as number) + i
+      const isBare = column < canvas.left || column >= canvas.left + width
+      if (isBare) weight += kernel.weights[output * kernel.taps + i] as number
+    }
+    for (let channel = 0; channel < channels; channel++) {
+      const at = output * channels + channel
+      sums[at] = (sums[at] as number) + weight * (canvas.colour[channel] as number)
+    }
   }
+  return sums
 }
 
-function readBands(
-  passes: Passes,
-  plan: PassPlan,
-  image: Image,
-  canvas: Canvas,
+/** Rows [first, top) and [bottom, last) of `between`, where no picture lies. */
+function fillBare(
+  { between, stride }: Passes,
+  sums: Int32Array,
+  first: number,
   top: number,
   bottom: number,
+  last: number,
 ): void {
-  const { band, bandRows } = passes
-  const imageBytes = image.width * image.channels
-  const right = canvas.left + image.width
-  for (let row = top; row < bottom; row += bandRows) {
-    const count = Math.min(bandRows, bottom - row)
-    const from = (row - canvas.top) * imageBytes
-    if (imageBytes === plan.rowBytes) {
-      band.set(image.data.subarray(from, from + count * imageBytes))
-    } else {
-      for (let i = 0; i < count; i++) {
-        const line = image.data.subarray(from + i * imageBytes, from + (i + 1) * imageBytes)
-        const at = i * plan.rowBytes
-        fillColour(band, at, canvas.left, canvas.colour)
-        band.set(line, at + canvas.left * image.channels)
-        fillColour(band, at + right * image.channels, canvas.width - right, canvas.colour)
-      }
-    }
-    passes.horizontal(count, row - plan.rows.first)
-  }
+  const line = new Uint8ClampedArray(sums.map((sum) => sum >> PRECISION_BITS))
+  for (let row = first; row < top; row++) between.set(line, (row - first) * stride)
+  for (let row = bottom; row < last; row++) between.set(line, (row - first) * stride)
 }
 
-function fillColour(
-  target: Uint8Array | Uint8ClampedArray,
-  at: number,
-  pixels: number,
-  colour: readonly number[],
-): void {
-  const channels = colour.length
-  for (let i = 0; i < pixels * channels; i++) target[at + i] = colour[i % channels] as number
+/** The kernel as it reads columns [left, left + width) alone, counted from `left`. */
+function clipKernel(kernel: Kernel, left: number, width: number): Kernel {
+  if (left === 0 && kernel.last <= width) return kernel
+  const { count, taps } = kernel
+  const starts = new Int32Array(count)
+  const lengths = new Int32Array(count)
+  const weights = new Int32Array(count * taps)
+  for (let output = 0; output < count; output++) {
+    const start = (kernel.starts[output] as number) - left
+    const from = Math.max(0, start)
+    const to = Math.max(from, Math.min(width, start + (kernel.lengths[output] as number)))
+    starts[output] = Math.min(from, width - 1)
+    lengths[output] = to - from
+    const at = output * taps
+    weights.set(kernel.weights.subarray(at + from - start, at + to - start), at)
+  }
+  return { count, taps, starts, lengths, weights, first: 0, last: width }
 }
 
 /** Outputs [0, count) are inputs [start, start + count): what a pass does that is not needed. */

@@ -25,12 +25,9 @@ test('SIMD passes equal plain loops', () => {
       const axis = (inputs: number, outputs: number) =>
         fixedKernel(name, { inputs, outputs, from: 0, to: inputs, start: 0, count: outputs })
       const rows = axis(height, toHeight)
-      const plan: PassPlan = {
-        channels: 3,
-        rowBytes: width * 3,
-        columns: axis(width, toWidth),
-        rows,
-      }
+      const columns = axis(width, toWidth)
+      const bias = new Int32Array(toWidth * 3).fill(1 << 21)
+      const plan: PassPlan = { channels: 3, rowBytes: width * 3, columns, bias, rows }
       const [simd, scalar] = [openSimdPasses(plan)!, openScalarPasses(plan)].map((passes) => {
         for (let row = rows.first; row < rows.last; row++) {
           passes.band.set(image.data.subarray(row * width * 3, (row + 1) * width * 3))

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
+import { CapacityError, InputError } from '../core/errors.ts'
+import { createPreprocessor, imageSizeOf, readImage } from './node.ts'
+import { parseImageProcessor } from './parse-image-processor.ts'
+import { preprocessImage } from './preprocess-image.ts'
+
+const FOLDER = 'fixtures/pictures/pictures'
+const PHOTO = `${FOLDER}/photo-640x480.jpg`
+const ROTATED = `${FOLDER}/exif-rotated-320x240.jpg`
+const photoBytes = new Uint8Array(readFileSync(PHOTO))
+const processor = parseImageProcessor({
+  image_processor_type: 'LlavaNextImageProcessor',
+  size: { shortest_edge: 336 },
+  crop_size: 336,
+})
+
+test('a path, a URL, bytes, a Blob and a data: URL are the same picture', async () => {
+  const { data } = await readImage(PHOTO)
+  const base64 = Buffer.from(photoBytes).toString('base64')
+  for (const source of [
+    pathToFileURL(PHOTO),
+    pathToFileURL(PHOTO).href,
+    photoBytes,
+    new Blob([photoBytes]),
+    `data:image/jpeg;base64,${base64}`,
+  ]) {
+    assert.deepEqual((await readImage(source)).data, data)
+  }
+})
+
+test('sources that cannot be read say why', async () => {
+  await assert.rejects(readImage('nowhere.jpg'), {
+    code: 'INPUT_IMAGE_MISSING',
+    message: /nowhere\.jpg.*ENOENT/,
+  })
+  await assert.rejects(readImage('https://example.com/a.jpg'), { code: 'INPUT_IMAGE_SOURCE' })
+  await assert.rejects(readImage('data:image/png,abc'), { code: 'INPUT_IMAGE_SOURCE' })
+  await assert.rejects(readImage('data:image/png;base64,%%%'), { code: 'INPUT_IMAGE_SOURCE' })
+  await assert.rejects(readImage(7 as never), { code: 'INPUT_IMAGE_SOURCE' })
+  await assert.rejects(readImage(PHOTO, { maxBytes: 100 }), { code: 'INPUT_IMAGE_TOO_LARGE' })
+  await assert.rejects(readImage(PHOTO, { maxPixels: 640 * 480 - 1 }), {
+    code: 'INPUT_IMAGE_TOO_LARGE',
+  })
+  await assert.rejects(readImage(PHOTO, { rotate: true } as never), {
+    code: 'INPUT_OPTION_UNKNOWN',
+  })
+})
+
+test('a header tells the size that the picture will have', async () => {
+  for (const autoOrient of [false, true]) {
+    const { width, height } = await readImage(ROTATED, { autoOrient })
+    assert.deepEqual(imageSizeOf(ROTATED, { autoOrient }), { width, height })
+  }
+  assert.throws(() => imageSizeOf(new Blob([photoBytes])), { code: 'INPUT_IMAGE_SOURCE' })
+})
+
+test('workers give what the same thread gives, and say what the file was', async () => {
+  await using preprocessor = createPreprocessor()
+  const expected = preprocessImage(await readImage(PHOTO), processor)
+  const { file, ...prepared } = await preprocessor.preprocess(PHOTO, processor)
+  assert.deepEqual(prepared, expected)
+  assert.deepEqual(file, { format: 'jpeg', orientation: 1, isOrientationIgnored: false })
+  const rotated = await preprocessor.preprocess(ROTATED, processor)
+  assert.equal(rotated.file!.isOrientationIgnored, true)
+})
+
+test('pixels need no file, whatever their channels', async () => {
+  await using preprocessor = createPreprocessor()
+  const { data, width, height } = await readImage(`${FOLDER}/grey-180x240.png`)
+  const expected = preprocessImage({ data, width, height, channels: 3 }, processor)
+  const grey = data.filter((_, i) => i % 3 === 0)
+  for (const pixels of [
+    { data, width, height },
+    { data: grey, width, height },
+  ]) {
+    const { file, ...prepared } = await preprocessor.preprocess(pixels, processor)
+    assert.equal(file, null)
+    assert.deepEqual(prepared.tiles, expected.tiles)
+  }
+  await assert.rejects(preprocessor.preprocess({ data: grey, width, height: 7 }, processor), {
+    code: 'INPUT_IMAGE_SHAPE',
+  })
+})
+
+test('errors cross from workers with class and code', async () => {
+  await using preprocessor = createPreprocessor()
+  const cut = photoBytes.subarray(0, 20_000)
+  await assert.rejects(preprocessor.preprocess(cut, processor), (error) => {
+    assert.ok(error instanceof InputError)
+    assert.equal(error.code, 'INPUT_IMAGE_UNREADABLE')
+    return true
+  })
+  await preprocessor.preprocess(PHOTO, processor)
+})
+
+test('an aborted call rejects with its reason, running or waiting, and hurts no other', async () => {
+  await using preprocessor = createPreprocessor({ workers: 1 })
+  const reason = new Error('no longer wanted')
+  const controller = new AbortController()
+  const calls = [0, 1, 2].map(() =>
+    preprocessor.preprocess(PHOTO, processor, { signal: controller.signal }),
+  )
+  const kept = preprocessor.preprocess(PHOTO, processor)
+  controller.abort(reason)
+  for (const call of calls) await assert.rejects(call, reason)
+  assert.equal((await kept).tiles.shape[0], 5)
+  await assert.rejects(
+    preprocessor.preprocess(PHOTO, processor, { signal: controller.signal }),
+    reason,
+  )
+})
+
+test('after dispose everything is refused', async () => {
+  const preprocessor = createPreprocessor()
+  const running = preprocessor.preprocess(PHOTO, processor)
+  const refused = assert.rejects(running, CapacityError)
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  await preprocessor.dispose()
+  await refused
+  await assert.rejects(preprocessor.preprocess(PHOTO, processor), { code: 'CAPACITY_DISPOSED' })
+})
+
+/** What the event loop may stand still while workers prepare pictures. */
+const LONGEST_BLOCK_MS = 50
+
+test('the event loop goes on while pictures are prepared', async () => {
+  await using preprocessor = createPreprocessor()
+  await preprocessor.preprocess(PHOTO, processor)
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  delay.enable()
+  await Promise.all(Array.from({ length: 6 }, () => preprocessor.preprocess(PHOTO, processor)))
+  delay.disable()
+  assert.ok(delay.max / 1e6 < LONGEST_BLOCK_MS, `${delay.max / 1e6} ms`)
+})
+
+test('a process ends by itself, disposed or not', async () => {
+  const script = `
+    const { createPreprocessor, parseImageProcessor } = await import(process.argv[1])
+    const processor = parseImageProcessor({ image_processor_type: 'CLIPImageProcessor' })
+    const preprocessor = createPreprocessor()
+    const { tiles } = await preprocessor.preprocess(process.argv[2], processor)
+    process.stdout.write(String(tiles.shape))`
+  const index = new URL('./index.js', import.meta.url).href
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--input-type=module', '-e', script, index, PHOTO],
+    { timeout: 20_000 },
+  )
+  assert.equal(stdout, '1,224,224,3')
+})

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { InputError } from '../core/errors.ts'
+import { decodeImage } from './decode-image.ts'
+import { probeImage } from './probe-image.ts'
+
+const FOLDER = 'fixtures/pictures/pictures'
+const corpus = readdirSync(FOLDER)
+  .filter((name) => !name.endsWith('.json'))
+  .map((name) => new Uint8Array(readFileSync(`${FOLDER}/${name}`)))
+
+/** Small files of the formats that are read here without sharp. */
+const own = [
+  text('P6 2 2 255\n').concat([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+  text('P2 # grey\n2 2 9\n0 3 6 9\n'),
+  text('P4 9 2\n').concat([0xaa, 0x80, 0x55, 0]),
+  bmp(2, 2, 24, 0, [1, 2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 11, 12, 0, 0]),
+  bmp(4, 2, 8, 1, [4, 1, 0, 0, 0, 4, 1, 2, 3, 4, 0, 1], 4),
+].map((bytes) => Uint8Array.from(bytes))
+
+const MAGICS = [
+  '\x89PNG\r\n\x1a\n',
+  '\xff\xd8\xff',
+  'GIF89a',
+  'RIFF\x10\0\0\0WEBPVP8X',
+  'II*\0',
+  'MM\0+',
+  '\0\0\0\x18ftypavif',
+  'BM',
+  'P6 ',
+]
+
+test('any bytes behind any magic number give a header or an InputError, at once', () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom('', ...MAGICS),
+      fc.uint8Array({ maxLength: 400 }),
+      (magic, rest) => {
+        expectHeader(Uint8Array.from([...text(magic), ...rest]))
+      },
+    ),
+    { numRuns: 2000 },
+  )
+})
+
+test('damaged and cut pictures give a header or an InputError, at once', () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...corpus, ...own),
+      edits(),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      (file, changes, cut) => {
+        expectHeader(damage(file, changes).subarray(0, Math.ceil(file.length * cut)))
+      },
+    ),
+    { numRuns: 400 },
+  )
+})
+
+test('damaged bitmaps, pixmaps and GIFs are read whole or refused', async () => {
+  const gif = corpus.find((bytes) => bytes[0] === 0x47)!
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...own, gif), edits(), async (file, changes) => {
+      try {
+        const image = await decodeImage(damage(file, changes), { maxPixels: 200_000 })
+        assert.equal(image.data.length, image.width * image.height * 3)
+      } catch (error) {
+        assert.ok(error instanceof InputError, String(error))
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('a header that claims a bomb is refused before any pixel is decoded', async () => {
+  const bombs: [string, number[]][] = [
+    ['20 000 × 20 000 PNG', png(20_000, 20_000)],
+    ['65 535 wide JPEG', jpeg(65_535, 8)],
+    ['65 535 × 65 535 JPEG', jpeg(65_535, 65_535)],
+    [
+      '65 535 wide GIF',
+      [...text('GIF89a'), 255, 255, 255, 255, 0, 0, 0, 0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0],
+    ],
+    ['60 000² BMP', bmp(60_000, 60_000, 24, 0, [])],
+    ['30 000² pixmap', text('P6 30000 30000 255\n')],
+  ]
+  for (const [name, bytes] of bombs) {
+    const before = process.memoryUsage().rss
+    await assert.rejects(
+      decodeImage(Uint8Array.from(bytes)),
+      { code: /^INPUT_IMAGE_(TOO_LARGE|UNREADABLE)$/ },
+      name,
+    )
+    assert.ok(process.memoryUsage().rss - before < 2 ** 26, name)
+  }
+  await assert.rejects(decodeImage(Uint8Array.from(jpeg(65_535, 8))), {
+    code: 'INPUT_IMAGE_TOO_LARGE',
+  })
+})
+
+test('a PNG that claims more samples than its bytes can hold is cut', () => {
+  assert.throws(() => probeImage(Uint8Array.from(png(12_000, 12_000))), {
+    code: 'INPUT_IMAGE_UNREADABLE',
+  })
+})
+
+test('what is no picture is refused with the reason', async () => {
+  const cases: [number[], RegExp][] = [
+    [[], /empty/],
+    [text('hello, I am a text file that calls itself photo.jpg'), /begins like none/],
+    [text('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'), /begins like none/],
+    [text('%PDF-1.7'), /begins like none/],
+    [text('\0\0\0\x18ftypheic\0\0\0\0heicmif1'), /not AVIF/],
+    [png(0, 7), /0 × 7/],
+  ]
+  for (const [bytes, reason] of cases) {
+    await assert.rejects(decodeImage(Uint8Array.from(bytes)), (error: InputError) => {
+      assert.equal(error.code, 'INPUT_IMAGE_UNREADABLE')
+      assert.match(error.message, reason)
+      return true
+    })
+  }
+})
+
+test('every picture cut in half is refused', async () => {
+  // Half of the animated GIF still holds its first frame.
+  const still = corpus.filter((bytes) => bytes.length > 200 && bytes[0] !== 0x47)
+  for (const bytes of still) {
+    await assert.rejects(decodeImage(bytes.subarray(0, bytes.length / 2)), {
+      code: 'INPUT_IMAGE_UNREADABLE',
+    })
+  }
+})
+
+test('orientation is read from Exif and broken Exif is no fault', () => {
+  const rotated = new Uint8Array(readFileSync(`${FOLDER}/exif-rotated-320x240.jpg`))
+  assert.equal(probeImage(rotated).orientation, 6)
+  const at = Buffer.from(rotated).indexOf('Exif\0\0') + 10
+  for (let i = at; i < at + 16; i++) rotated[i] = 0xff
+  assert.equal(probeImage(rotated).orientation, 1)
+})
+
+function expectHeader(bytes: Uint8Array): void {
+  const start = performance.now()
+  try {
+    const { width, height } = probeImage(bytes)
+    assert.ok(width >= 1 && height >= 1)
+  } catch (error) {
+    assert.ok(error instanceof InputError, String(error))
+  }
+  assert.ok(performance.now() - start < 500)
+}
+
+function edits(): fc.Arbitrary<[number, number][]> {
+  return fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 6 })
+}
+
+/** Half of the changes go to the first 64 bytes, where headers are. */
+function damage(file: Uint8Array, changes: [number, number][]): Uint8Array {
+  const bytes = file.slice()
+  for (const [at, value] of changes)
+    bytes[at % (at % 2 ? bytes.length : Math.min(64, bytes.length))] = value
+  return bytes
+}
+
+function text(characters: string): number[] {
+  return Array.from(characters, (character) => character.charCodeAt(0))
+}
+
+function u32(value: number): number[] {
+  return [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255]
+}
+
+function le32(value: number): number[] {
+  return u32(value).reverse()
+}
+
+function png(width: number, height: number): number[] {
+  const header = [...text('IHDR'), ...u32(width), ...u32(height), 8, 2, 0, 0, 0]
+  return [
+    ...text('\x89PNG\r\n\x1a\n'),
+    ...u32(13),
+    ...header,
+    0,
+    0,
+    0,
+    0,
+    ...Array<number>(400).fill(0),
+  ]
+}
+
+function jpeg(width: number, height: number): number[] {
+  const size = [height >> 8, height & 255, width >> 8, width & 255]
+  return [0xff, 0xd8, 0xff, 0xc0, 0, 17, 8, ...size, 3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0]
+}
+
+function bmp(
+  width: number,
+  height: number,
+  bits: number,
+  compression: number,
+  data: number[],
+  colours = 0,
+): number[] {
+  const palette = Array.from({ length: colours * 4 }, (_, i) => (i * 37) & 255)
+  const offset = 54 + palette.length
+  return [
+    ...text('BM'),
+    ...le32(offset + data.length),
+    ...le32(0),
+    ...le32(offset),
+    ...[40, width, height].flatMap(le32),
+    1,
+    0,
+    bits,
+    0,
+    ...[compression, data.length, 0, 0, colours, 0].flatMap(le32),
+    ...palette,
+    ...data,
+  ]
+}
