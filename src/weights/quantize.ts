@@ -2,7 +2,7 @@
  * The quantised forms of a linear weight, by name: which tensors each consists of and how its rows are made.
  *
  * A weight [rows, columns] (output and input features, as torch stores it) becomes tensors named after it:
- * `NAME.int8` or `NAME.q8` or `NAME.q4`, `NAME.scale`, `NAME.zeroPoint`. Layouts are those that ONNX Runtime's operators take.
+ * `NAME.int8`, `NAME.q8`, `NAME.q4` or `NAME.q4b128`, with `NAME.scale` and `NAME.zeroPoint`. Layouts are those that ONNX Runtime's operators take.
  */
 import { bytesPerElement, viewBytes, type DType } from '../core/dtype.ts'
 import { elementCount } from '../core/shape.ts'
@@ -30,6 +30,7 @@ export type QuantizedArrays = {
   readonly int8?: Int8Array
   readonly q8?: Uint8Array
   readonly q4?: Uint8Array
+  readonly q4b128?: Uint8Array
   readonly scale?: Float32Array
   readonly zeroPoint?: Uint8Array
 }
@@ -79,8 +80,8 @@ const FORMS: { readonly [K in QuantizedKind]: Form } = {
   int8: int8Form(127),
   int7: int8Form(63),
   q8: q8Form(),
-  q4: q4Form(32),
-  q4b128: q4Form(128),
+  q4: q4Form('q4', 32),
+  q4b128: q4Form('q4b128', 128),
 }
 
 function int8Form(limit: Int8Limit): Form {
@@ -113,20 +114,20 @@ function q8Form(): Form {
   }
 }
 
-function q4Form(block: Q4Block): Form {
+function q4Form(part: 'q4' | 'q4b128', block: Q4Block): Form {
   return {
     parts({ rows, columns }) {
       const blocks = Math.ceil(columns / block)
       return [
         { part: 'scale', dtype: 'float32', shape: [rows, blocks] },
         { part: 'zeroPoint', dtype: 'uint8', shape: [rows, Math.ceil(blocks / 2)] },
-        { part: 'q4', dtype: 'uint8', shape: [rows, blocks, block / 2] },
+        { part, dtype: 'uint8', shape: [rows, blocks, block / 2] },
       ]
     },
     quantizeRows(values, range, into) {
       const scale = need(into, 'scale')
       const zeroPoint = need(into, 'zeroPoint')
-      quantizeQ4Rows(values, range, { data: need(into, 'q4'), scale, zeroPoint }, block)
+      quantizeQ4Rows(values, range, { data: need(into, part), scale, zeroPoint }, block)
     },
   }
 }

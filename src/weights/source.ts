@@ -21,6 +21,8 @@ export type WeightSource = {
    * Block-quantised GGUF types are listed and returned as float32. Throws CheckpointError for an unknown name.
    */
   read(name: string): HostTensor
+  /** The rows [from, to) of its first dimension, where that is less work than the whole: a merged adapter computes them. */
+  readRows?(name: string, from: number, to: number): HostTensor
   /** Bytes of `name` are in no memory of ours after this (a hint; a mapped source drops its pages). */
   release?(name: string): void
   close(): void
