@@ -19,7 +19,12 @@ export type CheckpointDocuments = {
 
 /** What a caller may set against the layout, each quirk alone. */
 export type Quirks = {
+  /** How a picture that is not square becomes one tile. */
   readonly fit?: 'pad' | 'crop' | 'squash'
+  /** `one`: no picture is cut into tiles, whatever the config says. */
+  readonly tiles?: 'asConfigured' | 'one'
+  /** How AnyRes makes its base tile: the released code squashes, the 1.5-HD paper pads. */
+  readonly base?: 'squash' | 'pad'
   readonly resampleOrder?: 'classic' | 'pillow13'
   readonly truncate?: 'refuse' | 'asOriginal'
   readonly severalPictures?: 'each' | 'single'

@@ -5,6 +5,7 @@
  */
 import { ConfigError } from '../core/errors.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
+import { withTilingQuirks } from './image-config.ts'
 import { parseImageProcessor, type ProcessorOptions } from '../preprocess/parse-image-processor.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import type { ProjectorConfig } from '../projector/projector.ts'
@@ -73,5 +74,6 @@ export function hfProcessor(
     )
   }
   const { fit, resampleOrder: order } = quirks ?? {}
-  return parseImageProcessor(file, { ...options, fit: fit ?? options.fit, order })
+  const processor = parseImageProcessor(file, { ...options, fit: fit ?? options.fit, order })
+  return withTilingQuirks(processor, quirks ?? {})
 }

@@ -3,7 +3,18 @@ import { ConfigError } from '../core/errors.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import { imageTokenConfig, type PatchMerge } from '../preprocess/image-tokens.ts'
 import type { VisionConfig } from '../vision/vision-transformer.ts'
-import type { Layout, ModelConfig } from './family.ts'
+import type { Layout, ModelConfig, Quirks } from './family.ts'
+
+/** A caller's wishes about tiles against what the config says. */
+export function withTilingQuirks(
+  processor: ImageProcessor,
+  { tiles, base }: Quirks,
+): ImageProcessor {
+  const { tiling } = processor
+  if (tiles === 'one') return { ...processor, tiling: { kind: 'none' } }
+  if (base === undefined || tiling.kind !== 'anyres') return processor
+  return { ...processor, tiling: { ...tiling, base } }
+}
 
 export function imageConfig(
   processor: ImageProcessor,

@@ -8,6 +8,7 @@
 import { ConfigError } from '../core/errors.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
+import { withTilingQuirks } from './image-config.ts'
 import { originalImageProcessor } from '../preprocess/original-image-processor.ts'
 import type { ProjectorConfig } from '../projector/projector.ts'
 import { conversationModeOf } from '../text/conversation-choice.ts'
@@ -44,21 +45,28 @@ export function parseOriginalParts(
     decoder,
     vision,
     projector: originalProjector(json, vision, decoder.hiddenSize),
-    processor: originalImageProcessor(
-      {
-        config: documents.files.get('config.json'),
-        tower: {
-          name: json.string('mm_vision_tower'),
-          processor: documents.tower?.get('preprocessor_config.json'),
-          config: documents.tower?.get('config.json'),
-        },
-      },
-      { fit: options.quirks?.fit, order: options.quirks?.resampleOrder },
-    ),
+    processor: originalProcessor(json, documents, options),
     prompt: originalPrompt(documents, options, { modelType, wrapImage }),
     endTokens: endTokens(documents, json),
     maxContext: json.integer('tokenizer_model_max_length', decoder.maxPositions),
   }
+}
+
+function originalProcessor(
+  json: JsonReader,
+  { files, tower }: CheckpointDocuments,
+  { quirks = {} }: FamilyOptions,
+): ImageProcessor {
+  const input = {
+    config: files.get('config.json'),
+    tower: {
+      name: json.string('mm_vision_tower'),
+      processor: tower?.get('preprocessor_config.json'),
+      config: tower?.get('config.json'),
+    },
+  }
+  const processor = originalImageProcessor(input, { fit: quirks.fit, order: quirks.resampleOrder })
+  return withTilingQuirks(processor, quirks)
 }
 
 /** The caller's template, else the mode that the checkpoint's name stands for. */

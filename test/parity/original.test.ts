@@ -1,0 +1,165 @@
+/**
+ * The original repositories' own runs: ids, merged lengths, last logits and greedy answers of checkpoints in their layout.
+ *
+ * Reads `original/` of the folder that LLAVA_FIXTURES names, with the pictures beside it; the default run has the cases
+ * copied into `fixtures/original`. A case that changes the config is run on a copy of the checkpoint's folder.
+ */
+import assert from 'node:assert/strict'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { describe, test } from 'node:test'
+import { toFloat32 } from '../../src/core/tensor.ts'
+import { loadModel, type LoadOptions, type Model } from '../../src/index.ts'
+import { openWeightFile } from '../../src/weights/index.ts'
+
+const FIXTURES = process.env['LLAVA_FIXTURES'] ?? 'fixtures'
+const LOGIT_TOLERANCE = 1e-3
+
+type Sample = { readonly prompt: string; readonly images?: readonly (string | object)[] }
+
+type RecordedCase = {
+  readonly case: {
+    readonly model: string
+    readonly samples: readonly Sample[]
+    readonly config?: Readonly<Record<string, unknown>>
+    readonly process?: string
+    readonly stack?: boolean
+    readonly rope_scaling?: object
+    readonly fails?: boolean
+    readonly modalities?: string
+  }
+  readonly input_ids?: readonly number[][]
+  readonly lengths?: readonly number[]
+  readonly greedy?: readonly number[]
+}
+
+const folder = join(FIXTURES, 'original')
+const pictures = join(FIXTURES, 'pictures')
+if (existsSync(join(folder, 'merge.json'))) {
+  const merge = JSON.parse(readFileSync(join(folder, 'merge.json'), 'utf8')) as Record<
+    string,
+    Record<string, RecordedCase>
+  >
+  const tensors = openWeightFile(join(folder, 'merge.safetensors'))
+  for (const [repository, cases] of Object.entries(merge)) {
+    describe(`original ${repository}`, () => {
+      for (const [name, recorded] of Object.entries(cases)) {
+        test(name, async (t) => {
+          const reason = whySkipped(recorded)
+          if (reason) return t.skip(reason)
+          await checkCase(recorded, toFloat32(tensors.read(`${name}/last_logits`)))
+        })
+      }
+    })
+  }
+} else {
+  test('original repositories', (t) => t.skip(`${folder} has no merge.json`))
+}
+
+function whySkipped({ case: one }: RecordedCase): string | null {
+  if (one.fails) return 'the original fails here'
+  if (one.modalities) return 'the original drops a sample of the batch'
+  const isClip = one.samples.some(({ images }) =>
+    images?.some((image) => typeof image !== 'string'),
+  )
+  if (isClip) return 'clips are not supported yet'
+  if (one.config && 'tokenizer_model_max_length' in one.config) return 'cut inside the picture'
+  return null
+}
+
+async function checkCase(recorded: RecordedCase, lastLogits: Float32Array): Promise<void> {
+  const { case: one } = recorded
+  const checkpoint = prepareCheckpoint(one)
+  const model = await loadModel(checkpoint.path, { precision: 'f32', ...optionsOf(one) })
+  try {
+    for (const [i, sample] of one.samples.entries()) {
+      await checkSample(model, sample, {
+        ids: recorded.input_ids?.[i] ?? [],
+        length: recorded.lengths?.[i] ?? 0,
+        lastLogits: lastLogits.subarray(
+          i * model.config.decoder.vocabSize,
+          (i + 1) * model.config.decoder.vocabSize,
+        ),
+        greedy: one.samples.length === 1 ? recorded.greedy : undefined,
+      })
+    }
+  } finally {
+    await model.dispose()
+    checkpoint.remove()
+  }
+}
+
+async function checkSample(
+  model: Model,
+  sample: Sample,
+  expected: {
+    ids: readonly number[]
+    length: number
+    lastLogits: Float32Array
+    greedy: readonly number[] | undefined
+  },
+): Promise<void> {
+  const images = (sample.images ?? []).map((name) => pictureFile(String(name)))
+  const request = { prompt: sample.prompt, images }
+  const prepared = await model.prepare(request)
+  assert.equal(prepared.inputIds.length, expected.length, 'length after merging')
+  assert.deepEqual(withoutRepeats(prepared.inputIds, prepared.images), expected.ids)
+  const { data } = await model.logits(request)
+  let worst = 0
+  expected.lastLogits.forEach((value, i) => (worst = Math.max(worst, Math.abs(value - data[i]!))))
+  assert.ok(worst <= LOGIT_TOLERANCE, `last logits: off by ${worst}`)
+  if (!expected.greedy) return
+  const maxTokens = expected.greedy.length
+  const answer = await model.generate({ ...request, maxTokens, ignoreEos: true })
+  assert.deepEqual(answer.tokens, expected.greedy)
+}
+
+/** One −200 for each picture, as the original writes its ids. */
+function withoutRepeats(ids: readonly number[], images: readonly { tokens: number }[]): number[] {
+  const result: number[] = []
+  let picture = 0
+  for (let i = 0; i < ids.length; i++) {
+    result.push(ids[i]!)
+    if (ids[i] === -200) i += images[picture++]!.tokens - 1
+  }
+  return result
+}
+
+function pictureFile(name: string): string {
+  const beside = join(pictures, name)
+  return existsSync(beside) ? beside : join(folder, 'pictures', name)
+}
+
+function optionsOf({ process: how, model }: RecordedCase['case']): LoadOptions {
+  const checkpoints = join(folder, 'checkpoints')
+  const config = JSON.parse(readFileSync(join(checkpoints, model, 'config.json'), 'utf8')) as {
+    mm_vision_tower: string
+  }
+  const tower = join(checkpoints, `tower-${basename(config.mm_vision_tower)}`)
+  const isPart = model.endsWith('-lora') || model.endsWith('-projector')
+  return {
+    visionTower: tower,
+    ...(isPart && { base: join(checkpoints, 'vicuna') }),
+    ...(how && { quirks: QUIRKS[how] }),
+  }
+}
+
+const QUIRKS: Readonly<Record<string, LoadOptions['quirks']>> = {
+  pad: { fit: 'pad', tiles: 'one' },
+  squash: { fit: 'squash', tiles: 'one' },
+  'anyres, padded base': { base: 'pad' },
+}
+
+/** The checkpoint's folder, or a copy of it with another config. */
+function prepareCheckpoint(one: RecordedCase['case']): { path: string; remove: () => void } {
+  const path = join(folder, 'checkpoints', one.model)
+  const changes = { ...one.config, ...(one.rope_scaling && { rope_scaling: one.rope_scaling }) }
+  if (Object.keys(changes).length === 0) return { path, remove: () => {} }
+  const copy = join(mkdtempSync(join(tmpdir(), 'llava-test-')), one.model)
+  cpSync(path, copy, { recursive: true })
+  const file = join(copy, 'config.json')
+  const config = JSON.parse(readFileSync(file, 'utf8')) as object
+  writeFileSync(file, JSON.stringify({ ...config, ...changes }))
+  return { path: copy, remove: () => rmSync(join(copy, '..'), { recursive: true }) }
+}
