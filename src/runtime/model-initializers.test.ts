@@ -19,7 +19,8 @@ test('exactly the external weights are asked for; constants inside the model are
   checkInitializers(model(), new Map([['weight', weight]]))
   assert.throws(() => checkInitializers(model(), new Map()), {
     name: 'ConfigError',
-    message: 'runtime: initializer weight float32[4,2] is missing.',
+    message:
+      'runtime: initializer weight float32[4,2] is missing; give exactly the initializers that the session declares.',
   })
   const surplus = new Map([
     ['weight', weight],
@@ -27,7 +28,8 @@ test('exactly the external weights are asked for; constants inside the model are
   ])
   assert.throws(() => checkInitializers(model(), surplus), {
     name: 'ConfigError',
-    message: 'runtime: initializer bias is not one of weight.',
+    message:
+      'runtime: initializer bias is not one of weight; give exactly the initializers that the session declares.',
   })
 })
 
@@ -35,7 +37,8 @@ test('a weight of another size would be read past its end: it is refused by name
   const short = hostTensor('float32', [2, 2], new Float32Array(4))
   assert.throws(() => checkInitializers(model(), new Map([['weight', short]])), {
     name: 'ShapeError',
-    message: 'runtime: initializer weight float32[4,2] came as float32[2,2].',
+    message:
+      'runtime: initializer weight float32[4,2] came as float32[2,2]; give tensors of the declared types.',
   })
 })
 

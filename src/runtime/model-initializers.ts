@@ -4,15 +4,10 @@
  * ONNX Runtime takes memory of any size for a declared weight and reads past its end, and ignores names it does not
  * know. So the declarations are read from the model's bytes first.
  */
-import { fromBinary } from '@bufbuild/protobuf'
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import { ConfigError } from '../core/errors.ts'
 import type { HostTensor } from '../core/tensor.ts'
-import {
-  ModelProtoSchema,
-  TensorProto_DataLocation,
-  type ModelProto,
-  type TensorProto,
-} from '../graph/onnx_pb.ts'
+import { TensorProto_DataLocation } from '../graph/onnx_pb.ts'
 import { checkNames, checkTypes, type Declared } from './session-signature.ts'
 import { dtypeOfElementType } from './tensor-registry.ts'
 
@@ -30,17 +25,20 @@ export function checkInitializers(
   checkTypes([{ side: 'initializer', declared, given }])
 }
 
-function externalTensors(model: Uint8Array): readonly Declared[] {
-  const initializers = parseModel(model).graph?.initializer ?? []
-  return initializers
-    .filter(({ dataLocation }) => dataLocation === TensorProto_DataLocation.EXTERNAL)
-    .map(declaredOf)
-}
+/** Field numbers of onnx.proto. Only what is asked for is decoded: a whole graph would block for too long. */
+const MODEL_GRAPH = 7
+const GRAPH_INITIALIZER = 5
+const TENSOR = { dims: 1, dataType: 2, name: 8, dataLocation: 14 } as const
 
-function parseModel(model: Uint8Array): ModelProto {
+function externalTensors(model: Uint8Array): readonly Declared[] {
   try {
-    return fromBinary(ModelProtoSchema, model)
+    return messages(model, MODEL_GRAPH)
+      .flatMap((graph) => messages(graph, GRAPH_INITIALIZER))
+      .map(readTensor)
+      .filter(({ dataLocation }) => dataLocation === TensorProto_DataLocation.EXTERNAL)
+      .map(declaredOf)
   } catch (cause) {
+    if (cause instanceof ConfigError) throw cause
     throw new ConfigError(
       'CONFIG_RUNTIME_MODEL',
       `runtime: the bytes of an ONNX model are expected, ${model.length} bytes came that are none; write the graph with writeOnnx.`,
@@ -49,9 +47,41 @@ function parseModel(model: Uint8Array): ModelProto {
   }
 }
 
-function declaredOf({ name, dataType, dims }: TensorProto): Declared {
+/** The messages in one repeated field of a message. */
+function messages(bytes: Uint8Array, field: number): readonly Uint8Array[] {
+  const found: Uint8Array[] = []
+  for (const reader = new BinaryReader(bytes); reader.pos < reader.len;) {
+    const [number, wireType] = reader.tag()
+    if (number === field && wireType === WireType.LengthDelimited) found.push(reader.bytes())
+    else reader.skip(wireType, number)
+  }
+  return found
+}
+
+type TensorHeader = { name: string; dataType: number; dataLocation: number; dims: number[] }
+
+function readTensor(bytes: Uint8Array): TensorHeader {
+  const tensor: TensorHeader = { name: '', dataType: 0, dataLocation: 0, dims: [] }
+  for (const reader = new BinaryReader(bytes); reader.pos < reader.len;) {
+    const [number, wireType] = reader.tag()
+    if (number === TENSOR.name) tensor.name = reader.string()
+    else if (number === TENSOR.dataType) tensor.dataType = reader.int32()
+    else if (number === TENSOR.dataLocation) tensor.dataLocation = reader.int32()
+    else if (number === TENSOR.dims) readDims(reader, wireType, tensor.dims)
+    else reader.skip(wireType, number)
+  }
+  return tensor
+}
+
+/** Numbers come one by one or packed, as the writer likes. */
+function readDims(reader: BinaryReader, wireType: WireType, dims: number[]): void {
+  const end = wireType === WireType.LengthDelimited ? reader.uint32() + reader.pos : reader.pos + 1
+  while (reader.pos < end) dims.push(Number(reader.int64()))
+}
+
+function declaredOf({ name, dataType, dims }: TensorHeader): Declared {
   const dtype = dtypeOfElementType(dataType)
-  if (dtype !== undefined) return { name, dtype, shape: dims.map(Number) }
+  if (dtype !== undefined) return { name, dtype, shape: dims }
   throw new ConfigError(
     'CONFIG_RUNTIME_DTYPE',
     `runtime: initializer ${name} should be of a dtype that tensors here have, the model declares ONNX type ${dataType}; change the graph.`,

@@ -37,7 +37,11 @@ export type NodeRuntimeOptions = {
   readonly device?: 'cpu'
   /** Threads of the one pool that all sessions share, the calling one included. Default: the cores. */
   readonly threads?: number | undefined
-  /** Idle threads of the pool wait in a loop between two nodes: faster steps, one busier core. Default: true. */
+  /**
+   * Idle threads of the pool wait in a loop for the next node. Faster by half on a quiet machine, several times
+   * slower on one whose cores are busy with other programs: there the loop spends the time that the work then lacks.
+   * Default: true.
+   */
   readonly spinning?: boolean | undefined
   /** What ONNX Runtime prints to stderr by itself. Default: `fatal`; every failure is an error anyway. */
   readonly logSeverity?: LogSeverity | undefined

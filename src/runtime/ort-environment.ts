@@ -33,19 +33,24 @@ const MEMORY_DEFAULT = 0
 
 // Module state, because it mirrors state of the process: the library stays loaded (unloading it under a live pool
 // would crash), and the environment is one for all runtimes.
-let loaded: { readonly path: string; readonly api: OrtApi } | undefined
+let loaded: OrtApi | undefined
 let current: { readonly options: EnvironmentOptions; readonly shared: Environment } | undefined
 let users = 0
 
 /** Starts the environment, or joins the living one. Throws ConfigError if that one has other options. */
 export function acquireEnvironment(libraryPath: string, options: EnvironmentOptions): Environment {
-  loaded ??= { path: libraryPath, api: new OrtApi(libraryPath) }
-  if (current === undefined) current = { options, shared: createEnvironment(loaded.api, options) }
+  loaded ??= new OrtApi(libraryPath)
+  if (current === undefined) current = { options, shared: createEnvironment(loaded, options) }
   checkSameOptions(current.options, options)
   users++
   return current.shared
 }
 
+/**
+ * Denormals are kept. `SetGlobalDenormalAsZero` flushes them in the pool's threads but not in the calling one, which
+ * takes its share of every node: results would depend on who took which block. Graphs that can meet denormals (the
+ * optimizer's decaying moments) must round them away themselves: a product of denormals is hundreds of times slower.
+ */
 function createEnvironment(api: OrtApi, options: EnvironmentOptions): Environment {
   const threading = api.make('CreateThreadingOptions')
   let env: Pointer

@@ -113,3 +113,23 @@ test('an abort after the start is left to the job', async () => {
   )
   assert.equal(await run, 'done')
 })
+
+test('fifty jobs that wait with one signal do not look like a leak, and all leave at once', async () => {
+  const warnings: Error[] = []
+  const onWarning = (warning: Error) => warnings.push(warning)
+  process.on('warning', onWarning)
+  const queue = new RunQueue(setImmediate)
+  const controller = new AbortController()
+  let finish = () => {}
+  const first = queue.run(() => new Promise<void>((resolve) => (finish = resolve)))
+  const { signal } = controller
+  const waiting = Array.from({ length: 50 }, () => queue.run(() => assert.fail(), { signal }))
+  controller.abort(new Error('all'))
+  const results = await Promise.allSettled(waiting)
+  assert.ok(results.every((r) => r.status === 'rejected' && r.reason.message === 'all'))
+  finish()
+  await first
+  await new Promise(setImmediate)
+  process.off('warning', onWarning)
+  assert.deepEqual(warnings, [])
+})

@@ -8,6 +8,7 @@
  * When a job ends, the next start is deferred once (`defer`), so that a loop that awaited the job can put its next
  * step in first. Otherwise a decode loop would take turns with whatever waits.
  */
+import { AbortListeners } from './abort-listeners.ts'
 import type { Priority } from './runtime.ts'
 
 const PRIORITIES = ['decode', 'prefill', 'training'] as const satisfies readonly Priority[]
@@ -27,6 +28,7 @@ export class RunQueue {
     prefill: new Set(),
     training: new Set(),
   }
+  readonly #aborts = new AbortListeners()
   #busy = false
 
   /** `defer` must let everything run that awaited the job before: a new task, not a microtask. */
@@ -39,18 +41,19 @@ export class RunQueue {
     const { priority = 'prefill', signal } = options
     return new Promise<T>((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason)
+      // `job` may throw before it returns a promise: an async wrapper makes that a rejection too.
+      const begin = () => void this.#runNow(async () => job()).then(resolve, reject)
+      if (!this.#busy) return begin()
       const start = () => {
-        signal?.removeEventListener('abort', leave)
-        // `job` may throw before it returns a promise: an async wrapper makes that a rejection too.
-        void this.#runNow(async () => job()).then(resolve, reject)
+        stopListening?.()
+        begin()
       }
       const leave = () => {
         this.#waiting[priority].delete(start)
         reject(signal?.reason)
       }
-      signal?.addEventListener('abort', leave, { once: true })
-      if (this.#busy) this.#waiting[priority].add(start)
-      else start()
+      const stopListening = signal && this.#aborts.add(signal, leave)
+      this.#waiting[priority].add(start)
     })
   }
 

@@ -32,7 +32,8 @@ test('symbols take any size, the same one in every tensor; an axis without a nam
   check([1, 0, 8], [1, 0], [1, 9, 16])
   assert.throws(() => check([2, 3, 8], [2, 4], [2, 3, 16]), {
     name: 'ShapeError',
-    message: 'runtime: input positions int64[B,T] came as int64[2,4] (T is 3 in embeddings).',
+    message:
+      'runtime: input positions int64[B,T] came as int64[2,4] (T is 3 in embeddings); give tensors of the declared types.',
   })
 })
 
@@ -42,7 +43,7 @@ test('every fault is named at once, in our notation', () => {
     (error: unknown) =>
       error instanceof ShapeError &&
       error.message ===
-        'runtime: input embeddings float32[B,T,8] came as float32[2,3,9]; input positions int64[B,T] came as int64[2].',
+        'runtime: input embeddings float32[B,T,8] came as float32[2,3,9]; input positions int64[B,T] came as int64[2]; give tensors of the declared types.',
   )
 })
 
@@ -52,7 +53,10 @@ test('a dtype that differs is a fault even where the shape fits', () => {
       checkTypes([
         { side: 'output', declared: OUTPUTS, given: [{ dtype: 'float16', shape: [1, 1, 16] }] },
       ]),
-    { message: 'runtime: output logits float32[B,?,16] came as float16[1,1,16].' },
+    {
+      message:
+        'runtime: output logits float32[B,?,16] came as float16[1,1,16]; give tensors of the declared types.',
+    },
   )
 })
 
@@ -63,9 +67,9 @@ test('missing and unknown names are told apart', () => {
     (error: unknown) =>
       error instanceof ConfigError &&
       error.message ===
-        'runtime: input positions int64[B,T] is missing; input position is not one of embeddings, positions.',
+        'runtime: input positions int64[B,T] is missing; input position is not one of embeddings, positions; give exactly the inputs that the session declares.',
   )
   assert.throws(() => checkName('output', OUTPUTS, 'logit'), {
-    message: 'runtime: output logit is not one of logits.',
+    message: 'runtime: output logit is not one of logits; bind one of those.',
   })
 })

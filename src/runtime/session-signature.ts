@@ -39,13 +39,19 @@ export function checkNames(
     (name) => !declared.some((known) => known.name === name),
   )
   faults.push(...unknown.map((name) => unknownFault(side, declared, name)))
-  throw new ConfigError('CONFIG_RUNTIME_NAMES', `runtime: ${faults.join('; ')}.`)
+  throw new ConfigError(
+    'CONFIG_RUNTIME_NAMES',
+    `runtime: ${faults.join('; ')}; give exactly the ${side}s that the session declares.`,
+  )
 }
 
 /** Throws ConfigError unless `name` is declared. */
 export function checkName(side: Side, declared: readonly Declared[], name: string): void {
   if (declared.some((known) => known.name === name)) return
-  throw new ConfigError('CONFIG_RUNTIME_NAMES', `runtime: ${unknownFault(side, declared, name)}.`)
+  throw new ConfigError(
+    'CONFIG_RUNTIME_NAMES',
+    `runtime: ${unknownFault(side, declared, name)}; bind one of those.`,
+  )
 }
 
 /** Sizes that symbols take in one run, and who gave them. */
@@ -65,7 +71,11 @@ export function checkTypes(checks: readonly TypeCheck[]): void {
   for (const { side, declared, given } of checks) {
     declared.forEach((type, i) => collectFault(side, type, given[i], sizes, faults))
   }
-  if (faults.length > 0) throw new ShapeError('SHAPE_FEED', `runtime: ${faults.join('; ')}.`)
+  if (faults.length > 0)
+    throw new ShapeError(
+      'SHAPE_FEED',
+      `runtime: ${faults.join('; ')}; give tensors of the declared types.`,
+    )
 }
 
 function collectFault(

@@ -27,10 +27,13 @@ const ELEMENT_TYPES: { readonly [D in DType]: number } = {
   bfloat16: 16,
 }
 
+const DTYPES = new Map<number, DType>(
+  (Object.keys(ELEMENT_TYPES) as DType[]).map((dtype) => [ELEMENT_TYPES[dtype], dtype]),
+)
+
 /** Our name of an ONNX element type; undefined for strings, complex numbers and what else no tensor here can hold. */
 export function dtypeOfElementType(elementType: number): DType | undefined {
-  const dtypes = Object.keys(ELEMENT_TYPES) as DType[]
-  return dtypes.find((dtype) => ELEMENT_TYPES[dtype] === elementType)
+  return DTYPES.get(elementType)
 }
 
 /** What is needed of the environment to wrap memory. */
