@@ -41,6 +41,11 @@ export class Formula {
     return this.#g.op('Neg', [x])
   }
 
+  /** 1 / (1 + exp(−x)), exact also where it is small: ONNX Runtime's own is off by 1e-7 there, which x then multiplies. */
+  sigmoid(x: Value): Value {
+    return this.#g.op('Reciprocal', [this.add(this.#g.op('Exp', [this.neg(x)]), 1)])
+  }
+
   where(condition: Value, a: Operand, b: Operand): Value {
     const dtype = typeof a === 'number' ? (b as Value).dtype : a.dtype
     return this.#g.op('Where', [condition, this.#value(a, dtype), this.#value(b, dtype)])

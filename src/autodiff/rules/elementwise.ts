@@ -24,7 +24,7 @@ export const elementwise: RuleTable<keyof typeof ops> = {
   // y (1 − y)
   Sigmoid: ({ f, outputs: [y], dy }) => [f.mul(dy, f.mul(y, f.sub(1, y)))],
   // σ(x)
-  Softplus: ({ g, f, inputs: [x], dy }) => [f.mul(dy, g.op('Sigmoid', [x]))],
+  Softplus: ({ f, inputs: [x], dy }) => [f.mul(dy, f.sigmoid(x))],
   // 0 at 0
   Relu: ({ g, f, inputs: [x], dy }) => [f.where(g.op('Greater', [x, f.number(0, x.dtype)]), dy, 0)],
   Sign: 'none',
@@ -53,23 +53,15 @@ export const elementwise: RuleTable<keyof typeof ops> = {
   Greater: 'none',
   Equal: 'none',
   Gelu: ({ g, f, inputs: [x], attributes, dy }) => {
-    if (attributes.approximate === 'tanh')
-      return [
-        f.mul(
-          dy,
-          tanhGeluSlope(f, x, (u) => g.op('Tanh', [u])),
-        ),
-      ]
+    if (attributes.approximate === 'tanh') return [f.mul(dy, tanhGeluSlope(f, x))]
     // Φ(x) + x φ(x)
     const cdf = f.mul(f.add(g.op('Erf', [f.mul(x, Math.SQRT1_2)]), 1), 0.5)
     const density = f.mul(g.op('Exp', [f.mul(f.mul(x, x), -0.5)]), 1 / Math.sqrt(2 * Math.PI))
     return [f.mul(dy, f.add(cdf, f.mul(x, density)))]
   },
-  // s + α y (1 − s) with s = σ(αx)
-  QuickGelu: ({ g, f, inputs: [x], outputs: [y], attributes: { alpha }, dy }) => {
-    const scaled = (v: Value) => (alpha === 1 ? v : f.mul(v, alpha))
-    const s = g.op('Sigmoid', [scaled(x)])
-    return [f.mul(dy, f.add(s, f.mul(scaled(y), f.sub(1, s))))]
+  QuickGelu: ({ f, inputs: [x], attributes: { alpha }, dy }) => {
+    const z = alpha === 1 ? x : f.mul(x, alpha)
+    return [f.mul(dy, gateSlope(f, f.sigmoid(z), z))]
   },
   Cast: ({ g, inputs: [x], dy }) => [isFloat(x) ? g.op('Cast', [dy], { to: x.dtype }) : null],
   Where: ({ f, inputs: [condition], dy }) => [
@@ -85,12 +77,16 @@ function chosen(f: Formula, dy: Value, isFirst: Value, isEqual: Value): readonly
   return [first, f.sub(dy, first)]
 }
 
-/** ½(1 + t) + ½x (1 − t²) √(2/π)(1 + 3·0.044715x²) with t = tanh(√(2/π)(x + 0.044715x³)). */
-function tanhGeluSlope(f: Formula, x: Value, tanh: (u: Value) => Value): Value {
-  const [scale, cubic] = [Math.sqrt(2 / Math.PI), 0.044715]
+/** The slope of x σ(z): s (1 + x z′ (1 − s)) with s = σ(z), given x z′. */
+function gateSlope(f: Formula, s: Value, steepness: Value): Value {
+  return f.mul(s, f.add(f.mul(steepness, f.sub(1, s)), 1))
+}
+
+/** The tanh form is x σ(z) with z = √(8/π)(x + 0.044715 x³). */
+function tanhGeluSlope(f: Formula, x: Value): Value {
+  const [scale, cubic] = [Math.sqrt(8 / Math.PI), 0.044715]
   const square = f.mul(x, x)
-  const t = tanh(f.mul(f.mul(x, scale), f.add(f.mul(square, cubic), 1)))
-  const inner = f.add(f.mul(square, 3 * cubic * scale), scale)
-  const slope = f.mul(f.mul(x, f.sub(1, f.mul(t, t))), inner)
-  return f.mul(f.add(f.add(t, 1), slope), 0.5)
+  const z = f.mul(x, f.add(f.mul(square, cubic * scale), scale))
+  const steepness = f.mul(x, f.add(f.mul(square, 3 * cubic * scale), scale))
+  return gateSlope(f, f.sigmoid(z), steepness)
 }
