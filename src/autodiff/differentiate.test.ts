@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { ConfigError } from '../core/errors.ts'
 import { Rng } from '../core/rng.ts'
 import { hostTensor, type HostTensor } from '../core/tensor.ts'
-import { Graph, printGraph, type Value } from '../graph/index.ts'
+import { Graph, lower, printGraph, writeOnnx, type Value } from '../graph/index.ts'
 import { createRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { GraphRunner, runGraph, type HostTensors } from '../../test/run-graph.ts'
@@ -174,6 +174,40 @@ test('gradients are added to what was accumulated', async () => {
     const expected = (once.data as Float32Array).map((v) => factor * v)
     assert.deepEqual(twice[`gradient.${name}`], { ...once, data: expected }, name)
   }
+})
+
+test('three runs that accumulate in place give three times the gradient', async () => {
+  const wrt = ['embedding', 'head.weight']
+  const g = new Graph('head')
+  const table = g.parameter('embedding', [5, 4])
+  const rows = g.op('Gather', [table, g.input('ids', 'int64', [6])], { axis: 0 })
+  g.output('y', g.op('Linear', [rows, g.parameter('head.weight', [3, 4])]))
+  const { backward } = splitBackward(g, { wrt, accumulate: true })
+  const model = writeOnnx(lower(backward, () => 'f32').graph, { parameters: 'inputs' })
+  const session = await runtime.createSession(model)
+  const tensor = (...shape: number[]) => {
+    const rng = new Rng(shape.length)
+    const made = runtime.tensor('float32', shape)
+    made.data.forEach((_, i) => (made.data[i] = Math.round(8 * rng.normal())))
+    return made
+  }
+  const [embedding, head] = [runtime.tensor('float32', [5, 4]), runtime.tensor('float32', [3, 4])]
+  const inputs = {
+    ids: runtime.tensor('int64', [6], BigInt64Array.of(0n, 3n, 3n, 1n, 0n, 3n)),
+    embedding: tensor(5, 4),
+    'head.weight': tensor(3, 4),
+    'gradient.y': tensor(6, 3),
+    'accumulated.embedding': embedding,
+    'accumulated.head.weight': head,
+  }
+  const outputs = { 'gradient.embedding': embedding, 'gradient.head.weight': head }
+  await session.run(inputs, outputs)
+  const once = [embedding.data.slice(), head.data.slice()] as Float32Array[]
+  await session.run(inputs, outputs)
+  await session.run(inputs, outputs)
+  const thrice = once.map((data) => data.map((value) => 3 * value))
+  assert.deepEqual([embedding.data, head.data], thrice)
+  session.dispose()
 })
 
 test('rows of a tied embedding are scattered onto the gradient of the head, not into zeros', () => {
