@@ -14,6 +14,8 @@ import { PROJECTOR_NAMES, TOWER_EXTRAS, VISION_NAMES } from './families/paramete
 import { publishedTower } from './families/vision-config.ts'
 import { readDocuments } from './weights/documents.ts'
 import { openCheckpoint, openGguf, openWeightFile, type WeightSource } from './weights/index.ts'
+import { mergeLora } from './weights/lora-merge.ts'
+import { openLoraAdapter } from './weights/lora.ts'
 import { baseName, joinPath, listFolder, parentFolder } from './weights/node.ts'
 
 export type CheckpointOptions = FamilyOptions & {
@@ -32,8 +34,10 @@ export type Checkpoint = {
   readonly parts: readonly WeightPart[]
   /** Folder or file that the tokenizer is read from. */
   readonly tokenizerPath: string
-  /** Where a quantised copy may be kept. */
+  /** The folder of the checkpoint, where a quantised copy may be kept. */
   readonly folder: string
+  /** Every file that weights are read from. */
+  readonly files: readonly string[]
   close(): void
 }
 
@@ -70,6 +74,7 @@ function openGgufParts(path: string, options: CheckpointOptions, keep: Keep): Op
     parts: [{ source: ggufSource(source), rules: family.parameterNames }],
     tokenizerPath: options.tokenizer ?? path,
     folder: parentFolder(path),
+    files: [path],
   }
 }
 
@@ -90,9 +95,11 @@ function openFolderParts(folder: string, options: CheckpointOptions, keep: Keep)
     parts.push({ source, rules: [...VISION_NAMES, ...TOWER_EXTRAS] })
   }
   const main = openCheckpoint(base ?? folder)
-  const source = mergeAdapters(keep(main), adapterFolders(folder, names, options))
+  const adapters = adapterFolders(folder, names, options)
+  const source = mergeAdapters(keep(main), adapters)
   parts.push({ source, rules: family.parameterNames })
-  for (const file of projectorFiles(folder, names, options)) {
+  const projectors = projectorFiles(folder, names, options)
+  for (const file of projectors) {
     parts.push({
       source: keep(withoutPeftPrefix(openWeightFile(file))),
       rules: [...PROJECTOR_NAMES, ...family.parameterNames],
@@ -105,7 +112,20 @@ function openFolderParts(folder: string, options: CheckpointOptions, keep: Keep)
     parts,
     tokenizerPath: options.tokenizer ?? tokenizerFolder([folder, base]),
     folder,
+    files: [
+      ...[towerFolder, base ?? folder, ...adapters].flatMap((part) =>
+        part === null ? [] : weightFiles(part),
+      ),
+      ...projectors,
+    ],
   }
+}
+
+function weightFiles(folder: string): string[] {
+  const names = listFolder(folder) ?? []
+  return names
+    .filter((name) => /\.(?:safetensors|bin|gguf)$/.test(name))
+    .map((name) => joinPath(folder, name))
 }
 
 const WEIGHT_FILE = /^(?:model|pytorch_model)\b.*\.(?:safetensors|bin|index\.json)$|\.gguf$/
@@ -166,8 +186,20 @@ function adapterFolders(
 }
 
 function mergeAdapters(source: WeightSource, folders: readonly string[]): WeightSource {
-  if (folders.length > 0) throw new Error('internal: adapters are merged by weights/lora.ts')
-  return source
+  if (folders.length === 0) return source
+  const adapters = folders.map(openLoraAdapter)
+  return mergeLora(source, adapters, baseNames(source))
+}
+
+/** PEFT names modules as they were in memory when it trained them; files may use the other prefix. */
+function baseNames(source: WeightSource): (trained: string) => string {
+  const byLeaf = new Map([...source.tensors.keys()].map((name) => [decoderLeaf(name), name]))
+  return (trained) =>
+    source.tensors.has(trained) ? trained : (byLeaf.get(decoderLeaf(trained)) ?? trained)
+}
+
+function decoderLeaf(name: string): string {
+  return name.replace(/^(?:model\.)?(?:language_model\.)?(?:model\.)?/, '')
 }
 
 /** Weights trained beside the language model: a stage-1 projector, or what a LoRA run trained in full. */

@@ -2,19 +2,19 @@
 import { choosePrecision, type ChosenPrecision, type PrecisionOption } from './choose-precision.ts'
 import { ConfigError, InputError } from './core/errors.ts'
 import { toFloat32 } from './core/tensor.ts'
-import { EMBEDDING } from './decoder/decoder.ts'
+import { EMBEDDING, type DecoderConfig } from './decoder/decoder.ts'
 import { IMAGE_NEWLINE } from './families/parameter-names.ts'
 import { mapParameters, type ParameterMap } from './families/parameter-map.ts'
 import { Graph } from './graph/graph.ts'
 import { liveParameters } from './graph/onnx-writer.ts'
 import { openParts, type Checkpoint, type CheckpointOptions } from './load-checkpoint.ts'
+import { quantizedPlanner } from './load-quantized.ts'
 import { createModelSession, type SessionParts } from './load-weights.ts'
 import { Model } from './model.ts'
 import type { ImageSize } from './preprocess/image.ts'
 import { createPreprocessor, imageSizeOf } from './preprocess/node.ts'
 import { int8Saturates } from './runtime/int8-check.ts'
 import { createRuntime, freeMemoryBytes } from './runtime/node.ts'
-import type { Runtime } from './runtime/runtime.ts'
 import { decoderGraph } from './serve/decoder-graph.ts'
 import { DecoderRunner } from './serve/decoder-runner.ts'
 import { EmbeddingTable } from './serve/embedding-table.ts'
@@ -26,9 +26,11 @@ import { resolveLocalPicture, resolvePicture } from './serve/picture-source.ts'
 import { PromptPreparer, type PicturePreprocessor } from './serve/prepare-prompt.ts'
 import { visionGraph, VisionRunner } from './serve/vision-runner.ts'
 import { loadTokenizer } from './text/node.ts'
+import type { WeightSource } from './weights/index.ts'
 
 export type LoadProgress = {
-  readonly stage: 'download' | 'quantize' | 'load'
+  /** `notice`: nothing is counted, `item` is something worth knowing. */
+  readonly stage: 'download' | 'hash' | 'quantize' | 'load' | 'notice'
   readonly done: number
   readonly total: number
   readonly item: string
@@ -46,6 +48,8 @@ export type LoadOptions = CheckpointOptions & {
   readonly autoOrient?: boolean | undefined
   /** Fetch pictures from http and https URLs. */
   readonly allowRemote?: boolean | undefined
+  /** Where quantised copies are kept; default beside the checkpoint, else in the user's cache folder. */
+  readonly cacheDir?: string | undefined
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -58,6 +62,7 @@ const OPTION_NAMES = [
   'kvBytes',
   'autoOrient',
   'allowRemote',
+  'cacheDir',
   'onProgress',
   'signal',
   'layout',
@@ -112,13 +117,16 @@ async function assemble(
   cleanup.push(() => runtime.dispose())
   const graphs = modelGraphs(checkpoint)
   const parameters = parameterMap(checkpoint, graphs)
-  const precision = await precisionOf(options, graphs.decoder, runtime)
-  const parts = { runtime, parameters, quantized: null, signal: options.signal }
+  const isInt8Exact = !(await int8Saturates(runtime))
+  const precision = precisionOf(options, graphs.decoder, isInt8Exact)
+  const opened: WeightSource[] = []
+  cleanup.push(() => opened.forEach((source) => source.close()))
+  const quantize = quantizedPlanner(checkpoint, options, opened)
+  const parts = { runtime, parameters, quantize, isInt8Exact, signal: options.signal }
   const vision = await createVision(checkpoint, graphs, { precision, parts })
   if (vision) cleanup.push(() => vision.dispose())
   const table = new EmbeddingTable(parameters.read(EMBEDDING))
-  const session = await createModelSession(graphs.decoder, precision.decoder, parts)
-  const runner = new DecoderRunner(runtime, session, config.decoder)
+  const runner = await createDecoder(config.decoder, graphs.decoder, { precision, parts })
   const engine = new Engine({ runner, table, prefixBytes: options.kvBytes ?? DEFAULT_KV_BYTES })
   cleanup.push(() => engine.dispose())
   const pictures = createPictures(options)
@@ -202,11 +210,11 @@ function parameterMap({ parts, config }: Checkpoint, graphs: ModelGraphs): Param
   return mapParameters(parts, [...wanted, ...g.parameters.values()], { unused })
 }
 
-async function precisionOf(
+function precisionOf(
   { precision = 'auto' }: LoadOptions,
   decoder: Graph,
-  runtime: Runtime,
-): Promise<ChosenPrecision> {
+  isInt8Exact: boolean,
+): ChosenPrecision {
   const linears = decoder.nodes.flatMap((node) => (node.op === 'Linear' ? [node.inputs[1]] : []))
   const sizes = linears.map(
     (weight) => weight?.shape.reduce<number>((a, b) => a * Number(b), 1) ?? 0,
@@ -214,8 +222,20 @@ async function precisionOf(
   return choosePrecision(precision, {
     decoderElements: sizes.reduce((a, b) => a + b, 0),
     freeBytes: freeMemoryBytes(),
-    isInt8Exact: !(await int8Saturates(runtime)),
+    isInt8Exact,
   })
+}
+
+async function createDecoder(
+  config: DecoderConfig,
+  graph: Graph,
+  { precision, parts }: { readonly precision: ChosenPrecision; readonly parts: SessionParts },
+): Promise<DecoderRunner> {
+  const session = await createModelSession(graph, precision.decoder, parts)
+  const single = precision.singleStream
+    ? await createModelSession(graph, precision.singleStream, parts)
+    : null
+  return new DecoderRunner({ runtime: parts.runtime, config, session, singleStream: single })
 }
 
 async function createVision(

@@ -4,7 +4,8 @@ import { elementCount, formatType, sameShape } from '../core/shape.ts'
 import type { Value } from '../graph/graph.ts'
 import { nearestName } from '../weights/nearest-name.ts'
 import type { WeightSource } from '../weights/source.ts'
-import type { HostTensor } from '../core/tensor.ts'
+import { toFloat32, type HostTensor } from '../core/tensor.ts'
+import { tensorRows } from '../weights/tensor-rows.ts'
 import { parameterPath, type NameRule } from './parameter-names.ts'
 
 /** One file or adapter of a checkpoint, and how its names are read. */
@@ -16,6 +17,8 @@ export type ParameterMap = {
   has(path: string): boolean
   /** The tensor at our path, in the shape the model wants. */
   read(path: string): HostTensor
+  /** Rows [from, to) of a matrix, in float32. */
+  readRows(path: string, from: number, to: number): Float32Array
   release(path: string): void
 }
 
@@ -58,6 +61,10 @@ export function mapParameters(
       const { source, name } = place(path)
       const tensor = source.read(name)
       return { ...tensor, shape: shapes.get(path) ?? tensor.shape }
+    },
+    readRows(path, from, to) {
+      const { source, name } = place(path)
+      return toFloat32(tensorRows(source, name, from, to))
     },
     release: (path) => place(path).source.release?.(place(path).name),
   }

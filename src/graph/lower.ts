@@ -201,7 +201,12 @@ class Lowering {
       'uint8',
     )
     const scale = this.graph.parameter(`${weight.name}.scale`, [rows, blocks])
-    return this.graph.op('MatMulNBits', [x, data, scale], {
+    // 8 bits are symmetric around 128; 4 bits have a zero point a block, two to a byte.
+    const zeroPoint =
+      bits === 4
+        ? this.graph.parameter(`${weight.name}.zeroPoint`, [rows, Math.ceil(blocks / 2)], 'uint8')
+        : null
+    return this.graph.op('MatMulNBits', [x, data, scale, zeroPoint], {
       K: columns,
       N: rows,
       bits,

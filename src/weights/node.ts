@@ -9,6 +9,7 @@ import { constants } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import koffi from 'koffi'
 
@@ -48,6 +49,13 @@ export function listFolder(path: string): string[] | undefined {
 
 export function joinPath(folder: string, name: string): string {
   return join(folder, name)
+}
+
+/** Where programs keep what they can make again: the platform's cache folder of the user, ours in it. */
+export function userCacheFolder(): string {
+  const home = homedir()
+  const base = { darwin: join(home, 'Library', 'Caches'), win32: join(home, 'AppData', 'Local') }
+  return join(base[process.platform as 'darwin' | 'win32'] ?? join(home, '.cache'), 'llava-ts')
 }
 
 /** The last part of a path. */
