@@ -1,7 +1,7 @@
 /** Stage 1: the picture and its caption. The question is discarded, the caption and the line end after it are learnt. */
 import { InputError } from '../core/errors.ts'
 import { IGNORE_INDEX, type LabelContext, type LabelledConversation } from './label-conversation.ts'
-import { promptIds } from './label-tokens.ts'
+import { tokenizePrompt } from './tokenize-prompt.ts'
 
 export function labelPlain({ mode, tokenizer, turns }: LabelContext): LabelledConversation {
   const [question, caption] = turns
@@ -15,7 +15,7 @@ export function labelPlain({ mode, tokenizer, turns }: LabelContext): LabelledCo
       `labels: plain expected one question with <image> and one caption, ${turns.length} turns came; use an instruction mode for conversations.`,
     )
   }
-  const inputIds = promptIds(tokenizer, `<image>${caption.value}${mode.sep}`)
-  const masked = promptIds(tokenizer, '<image>').length
+  const inputIds = tokenizePrompt(tokenizer, `<image>${caption.value}${mode.sep}`)
+  const masked = tokenizePrompt(tokenizer, '<image>').length
   return { inputIds, labels: inputIds.map((id, i) => (i < masked ? IGNORE_INDEX : id)) }
 }

@@ -1,7 +1,6 @@
 /** Tokenising for labels, in the two ways of the original: with pictures piece by piece, without them cut to length. */
-import type { LabelContext, LabelTokenizer } from './label-conversation.ts'
+import type { LabelContext } from './label-conversation.ts'
 import { tokenizePrompt } from './tokenize-prompt.ts'
-import type { Tokenizer } from './tokenizer.ts'
 
 /** The whole conversation's ids. */
 export function conversationIds(context: LabelContext, text: string): number[] {
@@ -11,10 +10,5 @@ export function conversationIds(context: LabelContext, text: string): number[] {
 
 /** The ids of a part, as if it were a text of its own: with BOS, never cut. */
 export function pieceIds({ hasImage, tokenizer }: LabelContext, text: string): number[] {
-  return hasImage ? promptIds(tokenizer, text) : tokenizer.encode(text, { addBos: true })
-}
-
-/** Piece by piece between pictures; all that `tokenizePrompt` asks of a tokenizer is in LabelTokenizer. */
-export function promptIds(tokenizer: LabelTokenizer, text: string): number[] {
-  return tokenizePrompt(tokenizer as Tokenizer, text)
+  return hasImage ? tokenizePrompt(tokenizer, text) : tokenizer.encode(text, { addBos: true })
 }

@@ -47,6 +47,11 @@ function significant(value: number, count: number): { text: string; exponent: nu
   if (value === 0) return { text: '0'.repeat(count), exponent: 0 }
   let exponent = Number(Math.abs(value).toExponential().split('e')[1])
   let text = scaled(value, count - 1 - exponent).toString()
+  if (text.length < count) {
+    // The shortest form of a subnormal number may be the next power of ten.
+    exponent--
+    text = scaled(value, count - 1 - exponent).toString()
+  }
   if (text.length > count) {
     exponent++
     text = text.slice(0, count)

@@ -55,7 +55,14 @@ const CLOSER: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' 
 export function tokenize(source: string): Token[] {
   const text = source.replace(/\r\n?/g, '\n').replace(/\n$/, '')
   const tokens: Token[] = []
-  const scanner: Scanner = { text, tokens, position: 0, line: 1, isLineStart: true }
+  const scanner: Scanner = {
+    text,
+    tokens,
+    position: 0,
+    line: 1,
+    nextLineEnd: -1,
+    isLineStart: true,
+  }
   while (scanner.position < text.length) scanRoot(scanner)
   tokens.push({ type: 'end', text: '', line: scanner.line })
   return tokens
@@ -66,6 +73,8 @@ interface Scanner {
   readonly tokens: Token[]
   position: number
   line: number
+  /** Where the next line end is, so that no token looks through the whole rest for one. */
+  nextLineEnd: number
   /** Whether what came before ended a line, so that white space here is at its start. */
   isLineStart: boolean
 }
@@ -75,12 +84,10 @@ function push(s: Scanner, type: TokenType, text: string, line = s.line): void {
 }
 
 function advance(s: Scanner, to: number): void {
-  for (
-    let i = s.text.indexOf('\n', s.position);
-    i >= 0 && i < to;
-    i = s.text.indexOf('\n', i + 1)
-  ) {
-    s.line++
+  while (s.nextLineEnd < to) {
+    if (s.nextLineEnd >= s.position) s.line++
+    const next = s.text.indexOf('\n', Math.max(s.nextLineEnd + 1, s.position))
+    s.nextLineEnd = next < 0 ? Infinity : next
   }
   if (to > s.position) s.isLineStart = s.text[to - 1] === '\n'
   s.position = to

@@ -15,7 +15,7 @@ export interface TemplateLimits {
   readonly depth: number
 }
 
-export const DEFAULT_LIMITS: TemplateLimits = { steps: 10_000_000, characters: 1 << 26, depth: 400 }
+export const DEFAULT_LIMITS: TemplateLimits = { steps: 2_000_000, characters: 1 << 24, depth: 400 }
 
 /** Whole integers a template may make: more bits than any id or count has, too few to stall on. */
 const MAX_INTEGER_BITS = 16_384

@@ -104,6 +104,7 @@ export function replaceText(text: string, old: string, by: string, limit: number
       points.map((c, i) => (i < count ? by + c : c)).join('') + (count > points.length ? by : '')
     )
   }
+  if (limit < 0) return text.replaceAll(old, () => by)
   return splitText(text, old, limit, 'left').join(by)
 }
 

@@ -243,21 +243,22 @@ function count(env: Environment, text: string, args: Arguments): bigint {
   const needle = wantText(wanted, 'count() argument 1')
   env.budget.search(text, needle)
   if (isPast) return 0n
-  return BigInt(needle === '' ? lengthOf(part) + 1 : part.split(needle).length - 1)
+  return BigInt(needle === '' ? lengthOf(part) + 1 : countPlaces(part, needle))
 }
 
 /** `str.replace` within the budget. */
 export function replaced(env: Environment, text: string, old: string, by: string, limit: number) {
   env.budget.search(text, old)
-  const places = old === '' ? text.length + 1 : Math.floor(text.length / old.length)
-  env.budget.step(places / 16)
-  const result = by.length > old.length ? countPlaces(text, old, places) : 0
-  env.budget.allocate(text.length + result * (by.length - old.length))
+  const places = old === '' ? lengthOf(text) + 1 : countPlaces(text, old)
+  env.budget.step(places / 8)
+  env.budget.allocate(text.length + Math.max(places * (by.length - old.length), 0))
   return replaceText(text, old, by, limit)
 }
 
-function countPlaces(text: string, old: string, most: number): number {
-  return old === '' ? most : text.split(old).length - 1
+function countPlaces(text: string, old: string): number {
+  let count = 0
+  for (let at = text.indexOf(old); at >= 0; at = text.indexOf(old, at + old.length)) count++
+  return count
 }
 
 function joinTexts(env: Environment, by: string, iterable: Value): string {
