@@ -24,3 +24,19 @@ export {
   type GgufTensorProducer,
 } from './gguf-writer.ts'
 export type { WrittenGgmlType } from './ggml-quantize.ts'
+export { QUANTIZED_KINDS, type QuantizedKind } from './quantize.ts'
+export { dequantizeInt8, quantizeInt8, type Int8Weight } from './quantize-int8.ts'
+export { dequantizeQ4, quantizeQ4, type Q4Weight } from './quantize-q4.ts'
+export { dequantizeQ8, quantizeQ8, type Q8Weight } from './quantize-q8.ts'
+export type { QuantizeItem } from './quantizer.ts'
+export {
+  openQuantized,
+  type OpenQuantizedOptions,
+  type QuantizeEvent,
+} from './quantized-cache-node.ts'
+export { hashFiles, type HashEvent, type HashOptions } from './quantized-cache-key-node.ts'
+export { openLoraAdapter, type LoraAdapter } from './lora.ts'
+export { mergeLora } from './lora-merge.ts'
+export { tensorRows } from './tensor-rows.ts'
+export { hubOptionsFromEnvironment, isModelId, type HubSettings } from './hub.ts'
+export { resolveModel, type HubEvent, type ResolveOptions } from './hub-node.ts'
