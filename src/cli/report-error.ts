@@ -1,0 +1,44 @@
+/** What went wrong, for people on stderr and for programs on stdout, and the exit code that says what kind it was. */
+import { LlavaError } from '../core/errors.ts'
+import { isInterruption, type Interruption } from './interrupt.ts'
+import type { Terminal } from './terminal.ts'
+import { UsageError } from './usage-error.ts'
+
+export const EXIT_FAILURE = 1
+export const EXIT_USAGE = 2
+
+/** Options that the library refused: they came from the command line. */
+const USAGE_CODES = [
+  'INPUT_OPTION',
+  'INPUT_UNKNOWN_OPTION',
+  'CONFIG_PRECISION',
+  'CONFIG_RUNTIME_OPTION',
+]
+
+/** Reports `error` and returns the exit code. */
+export function reportError(error: unknown, terminal: Terminal, signal: AbortSignal): number {
+  if (isInterruption(error, signal)) {
+    const { code, message, exitCode } = signal.reason as Interruption
+    terminal.note(message)
+    if (terminal.isJson) terminal.json({ error: { code, message } })
+    return exitCode
+  }
+  const { code, message } = describeError(error)
+  const word = terminal.style('red', 'error:', 'stderr')
+  terminal.note(`${word} ${message}${code === 'USAGE' ? '' : ` [${code}]`}`)
+  if (code === 'INTERNAL') noteBug(error, terminal)
+  if (terminal.isJson) terminal.json({ error: { code, message } })
+  return code === 'USAGE' || USAGE_CODES.includes(code) ? EXIT_USAGE : EXIT_FAILURE
+}
+
+export function describeError(error: unknown): { readonly code: string; readonly message: string } {
+  if (error instanceof LlavaError || error instanceof UsageError) {
+    return { code: error.code, message: error.message }
+  }
+  return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) }
+}
+
+function noteBug(error: unknown, terminal: Terminal): void {
+  if (error instanceof Error && error.stack !== undefined) terminal.note(error.stack)
+  terminal.note('This is a bug in llava-ts. Please report it with the lines above and the command.')
+}

@@ -1,0 +1,34 @@
+/** A command line to an exit code: 0 success, 1 failure, 2 wrong usage, 130 interrupted. */
+import { Interrupts } from './interrupt.ts'
+import { packageVersion } from './package.ts'
+import { parseArguments } from './parse-arguments.ts'
+import { reportError } from './report-error.ts'
+import { Terminal } from './terminal.ts'
+import { VERBS } from './verbs.ts'
+
+export async function run(argv: readonly string[], source: NodeJS.Process): Promise<number> {
+  const environment = source.env
+  const terminal = new Terminal(source, environment)
+  // Also where the command line is wrong: a program that asked for JSON gets its error as JSON.
+  terminal.isJson = optionsOf(argv).includes('--json')
+  const interrupts = new Interrupts(source)
+  const { signal, onInterrupt } = interrupts
+  // Whoever reads stdout has gone (llava ask … | head): nothing is left to be done.
+  source.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    source.exit(0)
+  })
+  try {
+    const parsed = parseArguments(argv, VERBS, packageVersion())
+    await parsed?.verb.run(parsed.args, { terminal, signal, onInterrupt, environment })
+    return 0
+  } catch (error) {
+    return reportError(error, terminal, signal)
+  }
+}
+
+/** What stands before a lone `--`. */
+function optionsOf(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--')
+  return end < 0 ? argv : argv.slice(0, end)
+}

@@ -1,0 +1,55 @@
+/** The terminal: answers on stdout, everything else on stderr, colours where they are wanted. */
+import { styleText } from 'node:util'
+
+export type Colour = Parameters<typeof styleText>[0]
+
+export type TerminalStreams = {
+  readonly stdin: NodeJS.ReadStream
+  readonly stdout: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream
+}
+
+export class Terminal {
+  readonly streams: TerminalStreams
+  /** stdout is a JSON object for a program; people read stderr. */
+  isJson = false
+  readonly #hasColour: boolean
+  #hasPrintedJson = false
+
+  constructor(streams: TerminalStreams, environment: Readonly<Record<string, string | undefined>>) {
+    this.streams = streams
+    // https://no-color.org: set and not empty, whatever it is set to.
+    this.#hasColour = !environment['NO_COLOR'] && environment['TERM'] !== 'dumb'
+  }
+
+  /** Whether a person reads stdout while it is written. */
+  get isInteractive(): boolean {
+    return this.streams.stdout.isTTY === true && !this.isJson
+  }
+
+  write(text: string): void {
+    this.streams.stdout.write(text)
+  }
+
+  print(line = ''): void {
+    this.write(`${line}\n`)
+  }
+
+  /** The object that `--json` promises. The first one counts: an error after it shows in the exit code. */
+  json(value: unknown): void {
+    if (this.#hasPrintedJson) return
+    this.#hasPrintedJson = true
+    this.write(`${JSON.stringify(value, null, this.streams.stdout.isTTY ? 2 : undefined)}\n`)
+  }
+
+  /** A line for people, on stderr. */
+  note(line: string): void {
+    this.streams.stderr.write(`${line}\n`)
+  }
+
+  /** `text` in a colour where `stream` shows them. */
+  style(colour: Colour, text: string, stream: 'stdout' | 'stderr' = 'stdout'): string {
+    const isShown = this.#hasColour && this.streams[stream].isTTY === true
+    return isShown && text !== '' ? styleText(colour, text) : text
+  }
+}

@@ -1,0 +1,210 @@
+/** The command line from argument to exit code, on the smallest recorded checkpoint. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { VERBS } from '../../src/cli/verbs.ts'
+import { llava } from './run-cli.ts'
+
+const MODEL = resolve('fixtures/inference/llava-mlp')
+const PHOTO = resolve('fixtures/pictures/pictures/photo-640x480.jpg')
+const TURNED = resolve('fixtures/pictures/pictures/exif-rotated-320x240.jpg')
+const FOLDER = mkdtempSync(join(tmpdir(), 'llava-cli-'))
+const TEXT_FILE = join(FOLDER, 'note.jpg')
+writeFileSync(TEXT_FILE, 'Dear diary')
+after(() => rmSync(FOLDER, { recursive: true }))
+
+const ASK = ['ask', '--model', MODEL, '--precision', 'f32', '--max-tokens', '4']
+
+describe('llava ask', { concurrency: 2 }, () => {
+  test('--json prints one object: the answer as recorded, and how it was made', async () => {
+    const question = 'What is shown in this picture?'
+    const args = ['--image', PHOTO, '--ignore-eos', '--json', question]
+    // The greedy answer that transformers recorded for this picture and question.
+    const recorded = [254, 254, 254, 254]
+    const { code, stdout } = await llava([...ASK, ...args])
+    assert.equal(code, 0)
+    const answer = JSON.parse(stdout) as Record<string, unknown>
+    assert.equal(
+      Object.keys(answer).join(' '),
+      'text tokens finishReason usage timings model precision device loadMs',
+    )
+    assert.deepEqual(answer['tokens'], recorded)
+    assert.equal(answer['finishReason'], 'length')
+    assert.deepEqual(answer['usage'], {
+      promptTokens: 604,
+      imageTokens: 576,
+      cachedTokens: 0,
+      completionTokens: 4,
+    })
+    assert.equal(answer['model'], MODEL)
+    assert.equal(answer['precision'], 'f32')
+    assert.equal(answer['device'], 'cpu')
+    assert.equal(typeof answer['loadMs'], 'number')
+  })
+
+  test('prints the text alone on stdout, from any folder, for a prompt from stdin', async () => {
+    const options = { cwd: tmpdir(), input: 'Hello\n' }
+    const { code, stdout, stderr } = await llava([...ASK, '-'], options)
+    assert.equal(code, 0)
+    assert.match(stdout, /^.+\n$/s)
+    assert.equal(stderr, '')
+  })
+
+  test('options reach the answer under their names', async () => {
+    const args = ['--temperature', '1', '--n', '2', '--seed', '3', '--top-logprobs=2', '--json']
+    const { code, stdout } = await llava([...ASK, ...args, 'Hi'])
+    assert.equal(code, 0)
+    const answer = JSON.parse(stdout)
+    assert.equal(answer.sequences.length, 2)
+    assert.equal(answer.logprobs[0].top.length, 2)
+  })
+
+  test('says that an Exif orientation was not applied, and is silent where it was', async () => {
+    const ignored = await llava([...ASK, '--image', TURNED, 'Hi'])
+    assert.match(ignored.stderr, /^note: .*exif-rotated.*--auto-orient applies it\.\n$/)
+    const applied = await llava([...ASK, '--image', TURNED, '--auto-orient', 'Hi'])
+    assert.equal(applied.stderr, '')
+  })
+
+  test('an interrupted answer exits with 130 and prints what there was', async () => {
+    const { server, url, requested } = await deafServer()
+    const args = ['--allow-remote', '--image', url, '--json', 'Hi']
+    const { code, stdout, stderr } = await llava([...ASK, ...args], {
+      onStart: (child) => void requested.then(() => child.kill('SIGINT')),
+    })
+    server.close()
+    assert.equal(code, 130)
+    assert.equal(stderr, 'interrupted\n')
+    assert.equal(JSON.parse(stdout).finishReason, 'abort')
+  })
+})
+
+describe('llava ask refuses', { concurrency: 2 }, () => {
+  const failures: readonly (readonly [string, number, string, RegExp, readonly string[]])[] = [
+    ['a missing prompt', 2, 'USAGE', /needs a prompt/, ['ask', '--model', MODEL]],
+    [
+      'an unknown option',
+      2,
+      'USAGE',
+      /did you mean --max-tokens\?/,
+      [...ASK, '--max-token', '3', 'Hi'],
+    ],
+    [
+      'an option without its value',
+      2,
+      'USAGE',
+      /--image <file>: the value is missing/,
+      [...ASK, 'Hi', '--image'],
+    ],
+    [
+      'a value out of range',
+      2,
+      'INPUT_OPTION',
+      /temperature should be 0 or more/,
+      [...ASK, 'Hi', '--temperature', '-1'],
+    ],
+    [
+      'an unknown precision',
+      2,
+      'USAGE',
+      /should be auto, f32/,
+      ['ask', '--precision', 'int9', 'Hi'],
+    ],
+    [
+      'words outside quotes',
+      2,
+      'USAGE',
+      /put texts with spaces in quotes/,
+      [...ASK, 'Hi', 'there'],
+    ],
+    [
+      'an unknown verb',
+      2,
+      'USAGE',
+      /unknown verb "akk"; there are ask.* Did you mean ask\?/,
+      ['akk'],
+    ],
+    [
+      'a model that does not exist',
+      1,
+      'C',
+      /no-such-model/,
+      ['ask', '--model', 'no-such-model', 'Hi'],
+    ],
+    [
+      'a picture that does not exist',
+      1,
+      'INPUT_IMAGE_MISSING',
+      /check the path/,
+      [...ASK, '--image', 'no.jpg', 'Hi'],
+    ],
+    [
+      'a text file named .jpg',
+      1,
+      'INPUT_IMAGE_UNREADABLE',
+      /expected a whole PNG, JPEG/,
+      [...ASK, '--image', TEXT_FILE, 'Hi'],
+    ],
+    [
+      'a picture without a place',
+      1,
+      'INPUT_IMAGE',
+      /0 image placeholders|no image placeholders/,
+      [...ASK, '--raw', '--image', PHOTO, 'Hi'],
+    ],
+    [
+      'a prompt longer than the context',
+      1,
+      'INPUT_CONTEXT',
+      /more than the context of 20/,
+      [...ASK, '--max-context', '20', '--image', PHOTO, 'Hi'],
+    ],
+  ]
+  for (const [what, exitCode, errorCode, message, args] of failures) {
+    test(what, async () => {
+      const { code, stdout, stderr } = await llava([...args, '--json'])
+      const { error } = JSON.parse(stdout) as { error: { code: string; message: string } }
+      assert.match(error.message, message)
+      assert.ok(error.code.startsWith(errorCode), error.code)
+      assert.equal(code, exitCode)
+      assert.match(stderr, /^error: /)
+      assert.doesNotMatch(stderr, /^\s+at /m, 'no stack for what is not our bug')
+    })
+  }
+})
+
+describe('llava', { concurrency: 2 }, () => {
+  test('--version is the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+    assert.equal((await llava(['--version'])).stdout, `${version}\n`)
+  })
+
+  test('--help names every verb, and each verb explains its options with examples', async () => {
+    const { stdout } = await llava(['--help'])
+    for (const { name } of VERBS) {
+      assert.match(stdout, new RegExp(`^  ${name}\\b`, 'm'))
+      const help = (await llava([name, '--help'])).stdout
+      assert.match(help, /--json/)
+      assert.match(help, new RegExp(`Examples:\n  \\$ llava ${name}`))
+    }
+  })
+
+  test('a reader that goes away ends it without a word', async () => {
+    const { code, stderr } = await llava(['ask', '--help'], { reads: 'stderr' })
+    assert.equal(stderr, '')
+    assert.equal(code, 0)
+  })
+})
+
+/** Takes a request and never answers. */
+async function deafServer(): Promise<{ server: Server; url: string; requested: Promise<void> }> {
+  const server = createServer()
+  const requested = new Promise<void>((resolve) => server.once('request', () => resolve()))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return { server, url: `http://127.0.0.1:${port}/photo.jpg`, requested }
+}
