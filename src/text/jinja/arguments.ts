@@ -3,12 +3,6 @@ import { isTrue } from './compare.ts'
 import { fail } from './failure.ts'
 import { isText, textOf, typeName, Undefined, type Arguments, type Value } from './values.ts'
 
-export const NO_ARGS: Arguments = { positional: [], keyword: new Map() }
-
-export function positionalArgs(...positional: Value[]): Arguments {
-  return { positional, keyword: NO_ARGS.keyword }
-}
-
 /** The arguments in the order of `names`; undefined for one that was not given. Those after `required` may be missing. */
 export function take(
   args: Arguments,

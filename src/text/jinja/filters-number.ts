@@ -35,7 +35,7 @@ const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'
 const PREFIXES: Readonly<Record<string, number>> = { '0b': 2, '0o': 8, '0x': 16 }
 
 /** Python's `int(text, base)`; undefined if it is not one. */
-export function parseInteger(text: string, base: number): bigint | undefined {
+function parseInteger(text: string, base: number): bigint | undefined {
   const [, sign, prefix, body] =
     /^([-+]?)(0[box])?([^]*)$/i.exec(asciiDigits(strip(text, null, 'both').toLowerCase())) ?? []
   const prefixBase = prefix === undefined ? undefined : PREFIXES[prefix]
@@ -66,7 +66,7 @@ function asciiDigits(text: string): string {
 const FLOAT_TEXT = /^[-+]?(?:(?:\d+(?:_\d+)*)?\.?(?:\d+(?:_\d+)*)?(?:e[-+]?\d+(?:_\d+)*)?)$/i
 
 /** Python's `float(text)`; undefined if it is not one. */
-export function parseFloatText(text: string): number | undefined {
+function parseFloatText(text: string): number | undefined {
   const body = asciiDigits(strip(text, null, 'both').toLowerCase())
   const special = /^([-+]?)(inf(?:inity)?|nan)$/.exec(body)
   if (special) return special[2] === 'nan' ? NaN : special[1] === '-' ? -Infinity : Infinity

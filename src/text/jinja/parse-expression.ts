@@ -11,7 +11,7 @@ import { TESTS } from './tests.ts'
 import { describe, type TokenStream } from './token-stream.ts'
 import type { Value } from './values.ts'
 
-export const NO_ARGUMENTS: CallArguments = {
+const NO_ARGUMENTS: CallArguments = {
   positional: [],
   keyword: [],
   spread: null,

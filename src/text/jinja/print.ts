@@ -3,7 +3,6 @@ import type { Budget } from './limits.ts'
 import {
   Dict,
   DictView,
-  HostObject,
   Iteration,
   Markup,
   Namespace,
@@ -106,9 +105,4 @@ function hexEscape(character: string): string {
   const hex = code.toString(16)
   if (code < 0x100) return `\\x${hex.padStart(2, '0')}`
   return code < 0x10000 ? `\\u${hex.padStart(4, '0')}` : `\\U${hex.padStart(8, '0')}`
-}
-
-/** What a value is called in the message about a missing attribute: `dict object`. */
-export function describeOwner(value: Value, name: string): string {
-  return value === null ? 'None' : `${value instanceof HostObject ? value.typeName : name} object`
 }

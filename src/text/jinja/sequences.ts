@@ -1,5 +1,4 @@
 /** Walking, counting, indexing and slicing of Python's sequences. */
-import { isTrue } from './compare.ts'
 import { fail } from './failure.ts'
 import type { Budget } from './limits.ts'
 import { codePoints, cut, lengthOf } from './python-text.ts'
@@ -125,7 +124,7 @@ function rewrap(like: string | Markup, text: string): string | Markup {
 
 function bound(value: Value): number | undefined {
   if (value === null) return undefined
-  if (typeof value === 'boolean') return isTrue(value) ? 1 : 0
+  if (typeof value === 'boolean') return value ? 1 : 0
   if (typeof value === 'bigint') return Number(value)
   return fail('TypeError', 'slice indices must be integers or None or have an __index__ method')
 }
