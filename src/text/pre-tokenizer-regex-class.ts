@@ -115,6 +115,7 @@ export function parseClass(cursor: Cursor): string {
   }
   cursor.at++
   cursor.depth--
+  if (operands.length > 0) cursor.usesSets = true
   const body = operands.length > 0 ? [...operands, `[${items}]`].join('&&') : items
   return `[${isNegated ? '^' : ''}${body}]`
 }
@@ -125,14 +126,14 @@ function parseItem(cursor: Cursor, rest: string): string {
     const set = Object.hasOwn(POSIX, posix[2] as string) ? POSIX[posix[2] as string] : undefined
     if (set === undefined) throw cursor.fail(posix[0])
     cursor.at += posix[0].length
-    return `[${posix[1]}${set}]`
+    return nested(cursor, `[${posix[1]}${set}]`)
   }
   if (rest[0] === '[') {
     cursor.at++
-    return parseClass(cursor)
+    return nested(cursor, parseClass(cursor))
   }
   const from = parseMember(cursor)
-  if (typeof from === 'string') return from
+  if (typeof from === 'string') return nested(cursor, from)
   const isRange =
     cursor.pattern[cursor.at] === '-' && !'[]'.includes(cursor.pattern[cursor.at + 1] ?? ']')
   if (!isRange) return members(cursor, from, from)
@@ -140,6 +141,14 @@ function parseItem(cursor: Cursor, rest: string): string {
   const to = parseMember(cursor)
   if (typeof to === 'string' || to < from) throw cursor.fail('a range without end')
   return members(cursor, from, to)
+}
+
+/** A set within a class: its members, or itself where that takes JavaScript's sets. */
+function nested(cursor: Cursor, set: string): string {
+  if (!set.startsWith('[')) return set
+  if (!set.startsWith('[^') && !set.includes('&&')) return set.slice(1, -1)
+  cursor.usesSets = true
+  return set
 }
 
 function parseMember(cursor: Cursor): string | number {

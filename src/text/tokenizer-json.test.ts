@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { CheckpointError, ConfigError, LlavaError } from '../core/errors.ts'
+import { parseJsonFile, tokenizerFromJson } from './tokenizer-json.ts'
+
+const FILE = 'fixtures/text/tokenizers/layer-list/tokenizer.json'
+const bytes = readFileSync(FILE)
+
+type Json = { [key: string]: unknown; model: { [key: string]: unknown } }
+
+function read(): Json {
+  return JSON.parse(bytes.toString('utf8')) as Json
+}
+
+/** The same file with some fields replaced. */
+function changed(fields: object, model: object = {}): unknown {
+  const json = read()
+  return { ...json, ...fields, model: { ...json.model, ...model } }
+}
+
+function refuses(
+  json: unknown,
+  kind: typeof CheckpointError | typeof ConfigError,
+  ...words: string[]
+): void {
+  assert.throws(
+    () => tokenizerFromJson(json),
+    (error) => error instanceof kind && words.every((word) => error.message.includes(word)),
+  )
+}
+
+test('merges as pairs and as strings are the same tokenizer', () => {
+  const merges = read().model['merges'] as string[][]
+  const strings = tokenizerFromJson(changed({}, { merges: merges.map((pair) => pair.join(' ')) }))
+  const text = 'A red stop sign, and a cat.'
+  assert.deepEqual(strings.encode(text), tokenizerFromJson(read()).encode(text))
+})
+
+test('models and steps that are not supported are named', () => {
+  refuses(changed({}, { type: 'Unigram' }), ConfigError, 'model.type', 'Unigram', 'BPE')
+  refuses(changed({}, { dropout: 0.1 }), ConfigError, 'dropout')
+  refuses(changed({ normalizer: { type: 'Precompiled' } }), ConfigError, 'Precompiled', 'NFKC')
+  refuses(changed({ pre_tokenizer: { type: 'UnicodeScripts' } }), ConfigError, 'UnicodeScripts')
+  refuses(changed({ decoder: { type: 'CTC' } }), ConfigError, 'CTC', 'ByteFallback')
+  refuses(changed({ post_processor: { type: 'constructor' } }), ConfigError, 'constructor')
+  refuses(changed({ decoder: { type: 'toString' } }), ConfigError, 'toString')
+})
+
+test('damage is named by its place', () => {
+  refuses(null, CheckpointError, 'tokenizer.json', 'object')
+  refuses(changed({}, { vocab: [] }), CheckpointError, 'model.vocab')
+  refuses(changed({}, { vocab: { a: 1, b: 1 } }), CheckpointError, '"b"', 'other than that of a')
+  refuses(changed({}, { vocab: { a: -1 } }), CheckpointError, '"a"', '-1')
+  refuses(changed({}, { merges: [['a', 'nothing']] }), CheckpointError, 'model.merges[0]')
+  refuses(changed({}, { merges: ['a b c'] }), CheckpointError, 'model.merges[0]', 'pair')
+  refuses(changed({}, { unk_token: '<none>' }), CheckpointError, 'unk_token')
+  refuses(changed({ added_tokens: [{ id: 5, content: '<x>' }] }), CheckpointError, '<x>', '5')
+  refuses(changed({ added_tokens: [{ id: 'a' }] }), CheckpointError, 'added_tokens[0].id')
+})
+
+test('steps nested without end are refused', () => {
+  let normalizer: unknown = { type: 'NFC' }
+  let pre_tokenizer: unknown = { type: 'Whitespace' }
+  for (let i = 0; i < 5000; i++) {
+    normalizer = { type: 'Sequence', normalizers: [normalizer] }
+    pre_tokenizer = { type: 'Sequence', pretokenizers: [pre_tokenizer] }
+  }
+  refuses(changed({ normalizer }), ConfigError, 'nested')
+  refuses(changed({ pre_tokenizer }), ConfigError, 'nested')
+})
+
+test('a huge id costs no memory', () => {
+  const json = changed({ added_tokens: [{ id: 1_000_000_000, content: '<far>', special: true }] })
+  const tokenizer = tokenizerFromJson(json)
+  assert.deepEqual(tokenizer.encode('<far>'), [1_000_000_000])
+  assert.equal(tokenizer.vocabSize, 572)
+})
+
+test('random bytes are a CheckpointError', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (random) => {
+      assert.throws(
+        () => tokenizerFromJson(parseJsonFile(random, 'tokenizer.json')),
+        CheckpointError,
+      )
+    }),
+  )
+})
+
+test('any JSON is a tokenizer or an error of ours', () => {
+  fc.assert(
+    fc.property(
+      fc.jsonValue(),
+      fc.constantFrom(
+        'model',
+        'vocab',
+        'merges',
+        'added_tokens',
+        'normalizer',
+        'pre_tokenizer',
+        'post_processor',
+        'decoder',
+      ),
+      (value, field) => {
+        const inModel = field === 'vocab' || field === 'merges'
+        const json = inModel ? changed({}, { [field]: value }) : { ...read(), [field]: value }
+        works(() => tokenizerFromJson(json).encode('a b'))
+      },
+    ),
+    { numRuns: 200 },
+  )
+})
+
+test('a file with one byte changed is a tokenizer or an error of ours', () => {
+  fc.assert(
+    fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, byte) => {
+      const copy = Uint8Array.from(bytes)
+      copy[at] = byte
+      works(() => tokenizerFromJson(parseJsonFile(copy, 'tokenizer.json')).encode('a b'))
+    }),
+    { numRuns: 200 },
+  )
+})
+
+function works(call: () => unknown): void {
+  try {
+    call()
+  } catch (error) {
+    assert.ok(error instanceof LlavaError, String(error))
+  }
+}
