@@ -62,6 +62,12 @@ test('what is no tokenizer says what was looked for', async () => {
   await assert.rejects(() => loadTokenizer(empty), CheckpointError)
 })
 
+test('unknown options are refused', async () => {
+  const load = (options: object): Promise<unknown> => loadTokenizer(`${SMALL}/llava-v1`, options)
+  await assert.rejects(() => load({ space: 'first' }), { code: 'INPUT_OPTION_UNKNOWN' })
+  await assert.rejects(() => load({ spaces: 'last' }), { code: 'INPUT_OPTION_VALUE' })
+})
+
 test("tiktoken ranks other than Llama 3's are refused", async () => {
   const path = join(await folder('ranks'), 'tokenizer.model')
   await writeFile(path, 'IQ== 0\nIg== 1\n')

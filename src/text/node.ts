@@ -3,10 +3,11 @@ import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { CheckpointError, ConfigError } from '../core/errors.ts'
 import { readGgufMetadata } from '../weights/index.ts'
-import { tokenizerFromSentencePiece, type SpaceRule } from './sentencepiece.ts'
+import { SPACE_RULES, tokenizerFromSentencePiece, type SpaceRule } from './sentencepiece.ts'
 import type { TokenizerFiles } from './tokenizer-config.ts'
 import { tokenizerFromGguf } from './tokenizer-gguf.ts'
 import { parseJsonFile, tokenizerFromJson } from './tokenizer-json.ts'
+import { checkChoice, checkOptions } from './tokenizer-options.ts'
 import { LLAMA3, tokenizerFromTiktoken } from './tokenizer-tiktoken.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
@@ -23,12 +24,15 @@ const NAMES = ['tokenizer.json', 'tokenizer.model']
  * tiktoken ranks), or a GGUF file.
  *
  * tokenizer_config.json, special_tokens_map.json and added_tokens.json are read where they lie beside it. Throws
- * CheckpointError if there is no tokenizer or it is damaged, ConfigError if its kind is not supported.
+ * CheckpointError if there is no tokenizer or it is damaged, ConfigError if its kind is not supported, InputError for an
+ * unknown option.
  */
 export async function loadTokenizer(
   folderOrFile: string,
   options: LoadTokenizerOptions = {},
 ): Promise<Tokenizer> {
+  checkOptions('loadTokenizer', options, ['spaces'])
+  checkChoice('loadTokenizer: spaces', options.spaces, SPACE_RULES)
   const file = await findFile(folderOrFile)
   const kind = await kindOf(file)
   if (kind === 'gguf') return tokenizerFromGguf(readGgufMetadata(file))

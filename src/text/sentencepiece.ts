@@ -30,7 +30,9 @@ import { byteTokenIds, vocabularyOf } from './tokenizer-vocabulary.ts'
  *   first    of the whole text, unless it begins with a space or an added token (transformers' fast tokenizer)
  *   always   of every stretch that does not begin with a space (transformers 5)
  */
-export type SpaceRule = 'legacy' | 'once' | 'first' | 'always'
+export type SpaceRule = (typeof SPACE_RULES)[number]
+
+export const SPACE_RULES = ['legacy', 'once', 'first', 'always'] as const
 
 /** The tokenizer of a `tokenizer.model` file; `spaces` overrides the rule that the files beside it give. */
 export function tokenizerFromSentencePiece(

@@ -3,6 +3,7 @@
  *
  * Source: haotian-liu/LLaVA, llava/mm_utils.py, tokenizer_image_token (c121f04); the same in LLaVA-NeXT (df17966).
  */
+import { checkOptions } from './tokenizer-options.ts'
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts'
 
 /** Stands where the rows of a picture will stand. */
@@ -28,6 +29,7 @@ export function tokenizePrompt(
   prompt: string,
   options: TokenizePromptOptions = {},
 ): number[] {
+  checkOptions('tokenizePrompt', options, ['doubleBos', 'standIns'])
   const pieces = prompt
     .split('<image>')
     .map((piece) => tokenizer.encode(piece, { addBos: true, standIns: options.standIns }))

@@ -6,11 +6,11 @@
  * `tokenizer-json.ts`, `sentencepiece.ts`, `tokenizer-gguf.ts` and `tokenizer-tiktoken.ts` put the parts together;
  * `node.ts` finds the files.
  */
-import { InputError } from '../core/errors.ts'
 import { AddedTokens, type AddedToken } from './tokenizer-added.ts'
 import type { Decoder } from './detokenizer.ts'
 import { DetokenizerStream, type StreamOptions } from './detokenizer-stream.ts'
 import type { Normalizer } from './normalizer.ts'
+import { checkChoice, checkOptions } from './tokenizer-options.ts'
 import type { Vocabulary } from './tokenizer-vocabulary.ts'
 
 export type EncodeOptions = {
@@ -86,11 +86,9 @@ export class Tokenizer {
 
   /** The ids of `text`; lone surrogates count as U+FFFD. Throws InputError for an unknown option. */
   encode(text: string, options: EncodeOptions = {}): number[] {
-    checkOptions('encode', options, ['specialTokens', 'addBos', 'standIns'])
+    checkOptions('tokenizer.encode', options, ['specialTokens', 'addBos', 'standIns'])
     const { specialTokens = 'parse', addBos = false, standIns } = options
-    if (specialTokens !== 'parse' && specialTokens !== 'text') {
-      throw optionError('encode', `specialTokens is 'parse' or 'text', not ${specialTokens}`)
-    }
+    checkChoice('tokenizer.encode: specialTokens', specialTokens, ['parse', 'text'])
     const { prepare, encode, finish, around } = this.#parts
     const wellFormed = text.replace(/\p{Surrogate}/gu, '\ufffd')
     const prepared = prepare ? prepare(wellFormed) : wellFormed
@@ -105,7 +103,7 @@ export class Tokenizer {
 
   /** The text of `ids`; ids outside the vocabulary are left out. Throws InputError for an unknown option. */
   decode(ids: readonly number[], options: DecodeOptions = {}): string {
-    checkOptions('decode', options, ['skipSpecial'])
+    checkOptions('tokenizer.decode', options, ['skipSpecial'])
     const tokens: string[] = []
     for (const id of ids) {
       if (options.skipSpecial && this.specialIds.has(id)) continue
@@ -117,7 +115,7 @@ export class Tokenizer {
 
   /** Decodes ids as they come, in pieces that are never half a character. Throws InputError for an unknown option. */
   stream(options: StreamOptions = {}): DetokenizerStream {
-    checkOptions('stream', options, ['skipSpecial', 'continuation'])
+    checkOptions('tokenizer.stream', options, ['skipSpecial', 'continuation'])
     const source = {
       isSpecial: (id: number) => this.specialIds.has(id),
       bytes: (id: number) => this.tokenBytes(id),
@@ -153,14 +151,4 @@ function withoutStandIns(text: string, standIns: EncodeOptions['standIns']): str
     result = result.replaceAll(standIn, character)
   }
   return result
-}
-
-function checkOptions(method: string, options: object, known: readonly string[]): void {
-  const unknown = Object.keys(options).filter((name) => !known.includes(name))
-  if (unknown.length === 0) return
-  throw optionError(method, `${unknown.join(', ')} is not an option; known: ${known.join(', ')}`)
-}
-
-function optionError(method: string, what: string): InputError {
-  return new InputError('INPUT_OPTION', `tokenizer.${method}: ${what}.`)
 }
