@@ -107,7 +107,8 @@ export class AnswerRun {
         totalMs: endedAt - start,
       },
     }
-    return { answer, score: sum / this.#chosen.length ** options.lengthPenalty }
+    const length = Math.max(1, this.#chosen.length)
+    return { answer, score: sum / length ** options.lengthPenalty }
   }
 }
 

@@ -56,17 +56,19 @@ export class Generator {
   async generate(request: unknown, onText: OnText = () => {}): Promise<Answer> {
     const start = performance.now()
     const { prompt, options } = parseGenerateRequest(request, this.#parts.generation)
+    let runs: AnswerRun[] = []
     try {
       const encoded = await this.encode(prompt, options.signal)
       const limited = this.#limit(encoded, options)
       if (options.numBeams > 1) return await searchBeams(this.#parts, encoded, limited, start)
-      const runs = this.#runs(encoded, limited, { onText, start })
+      runs = this.#runs(encoded, limited, { onText, start })
       await this.#parts.engine.generate(runs.map((run) => run.request))
-      return AnswerRun.answer(runs)
     } catch (error) {
       if (!options.signal?.aborted || error !== options.signal.reason) throw error
-      return abortedAnswer(start)
+      // Before decoding began there is no answer; after it there is what was decoded.
+      if (runs.length === 0) return abortedAnswer(start)
     }
+    return AnswerRun.answer(runs)
   }
 
   /** As many answers as requests, decoded together; each equals the one it would get alone. */
