@@ -12,9 +12,11 @@ export class Interruption extends Error {
   }
 }
 
-/** Whether `error` says that the work was aborted: by the signal itself, or by a call that wraps its reason. */
-export function isInterruption(error: unknown, signal: AbortSignal): boolean {
-  return signal.aborted && (error === signal.reason || (error as Error)?.name === 'AbortError')
+/** The interruption behind `error`: itself, or the reason of the signal that a call was aborted by. */
+export function interruptionOf(error: unknown, signal: AbortSignal): Interruption | null {
+  if (error instanceof Interruption) return error
+  const isAbort = error instanceof Error && error.name === 'AbortError'
+  return signal.aborted && isAbort ? (signal.reason as Interruption) : null
 }
 
 export class Interrupts {

@@ -1,6 +1,6 @@
 /** What went wrong, for people on stderr and for programs on stdout, and the exit code that says what kind it was. */
 import { LlavaError } from '../core/errors.ts'
-import { isInterruption, type Interruption } from './interrupt.ts'
+import { interruptionOf } from './interrupt.ts'
 import type { Terminal } from './terminal.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -17,8 +17,9 @@ const USAGE_CODES = [
 
 /** Reports `error` and returns the exit code. */
 export function reportError(error: unknown, terminal: Terminal, signal: AbortSignal): number {
-  if (isInterruption(error, signal)) {
-    const { code, message, exitCode } = signal.reason as Interruption
+  const interruption = interruptionOf(error, signal)
+  if (interruption) {
+    const { code, message, exitCode } = interruption
     terminal.note(message)
     if (terminal.isJson) terminal.json({ error: { code, message } })
     return exitCode

@@ -31,7 +31,7 @@ async function streamAnswer(
   for await (const event of model.stream(request)) {
     waiting.end()
     if (event.type === 'text') {
-      terminal.write(event.text)
+      terminal.writeForeign(event.text)
       continue
     }
     const { type: _, ...answer } = event
@@ -44,12 +44,12 @@ async function streamAnswer(
 
 function printWhole(answer: Answer, terminal: Terminal): void {
   if (!answer.sequences) {
-    terminal.print(answer.text)
+    terminal.writeForeign(`${answer.text}\n`)
     return
   }
   answer.sequences.forEach(({ text, score }, i) => {
     terminal.print(terminal.style('dim', `${i + 1}. (score ${score.toFixed(3)})`))
-    terminal.print(text)
+    terminal.writeForeign(`${text}\n`)
   })
 }
 

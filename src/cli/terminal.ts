@@ -9,6 +9,10 @@ export type TerminalStreams = {
   readonly stderr: NodeJS.WriteStream
 }
 
+/** All but tab and line feed: C0, DEL and C1. */
+// eslint-disable-next-line no-control-regex
+const CONTROL_CHARACTERS = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g
+
 export class Terminal {
   readonly streams: TerminalStreams
   /** stdout is a JSON object for a program; people read stderr. */
@@ -29,6 +33,11 @@ export class Terminal {
 
   write(text: string): void {
     this.streams.stdout.write(text)
+  }
+
+  /** What a model wrote. Control characters would let it move the cursor or rename the window: a terminal gets none. */
+  writeForeign(text: string): void {
+    this.write(this.streams.stdout.isTTY ? text.replace(CONTROL_CHARACTERS, '\ufffd') : text)
   }
 
   print(line = ''): void {

@@ -12,6 +12,8 @@ export type RunOptions = {
   readonly env?: Readonly<Record<string, string>>
   /** What stdin holds; it ends there. */
   readonly input?: string
+  /** Leaves stdin open after `input`. */
+  readonly isOpen?: boolean
   /** `stderr` closes stdout as soon as it is there. */
   readonly reads?: 'both' | 'stderr'
   /** Called with the child, for those who send it signals. */
@@ -19,14 +21,15 @@ export type RunOptions = {
 }
 
 export async function llava(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const { cwd, env, input = '', reads = 'both', onStart } = options
+  const { cwd, env, input = '', isOpen = false, reads = 'both', onStart } = options
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd,
     env: { ...process.env, ...env },
   })
   onStart?.(child)
   if (reads === 'stderr') child.stdout.destroy()
-  child.stdin.end(input)
+  child.stdin.write(input)
+  if (!isOpen) child.stdin.end()
   const ended = new Promise<number | null>((done) => child.on('close', done))
   const [stdout, stderr, code] = await Promise.all([
     reads === 'both' ? text(child.stdout) : '',

@@ -1,0 +1,98 @@
+/** What begins with a slash in a chat: words to the program and not to the model. */
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import type { Model } from '../index.ts'
+import { InputError } from '../core/errors.ts'
+import { countImageTokens, probeImage } from '../preprocess/index.ts'
+import type { Conversation } from './conversation.ts'
+import { orientationNote } from './note-orientation.ts'
+import type { Terminal } from './terminal.ts'
+
+export type ChatContext = {
+  readonly model: Model
+  readonly conversation: Conversation
+  readonly terminal: Terminal
+  readonly isOrienting: boolean
+}
+
+type Command = {
+  readonly usage: string
+  readonly about: string
+  /** Returns 'exit' to end the conversation. */
+  run(argument: string, context: ChatContext): Promise<'exit' | void> | 'exit' | void
+}
+
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  image: {
+    usage: '/image FILE',
+    about: 'adds a picture to the next question',
+    run: addImage,
+  },
+  video: {
+    usage: '/video FILE',
+    about: 'adds a clip to the next question',
+    run(argument, { conversation, terminal }) {
+      const file = pathOf(argument)
+      conversation.addVideo(file)
+      terminal.note(`${file} goes with your next question.`)
+    },
+  },
+  reset: {
+    usage: '/reset',
+    about: 'forgets everything said and shown',
+    run(_, { conversation, terminal }) {
+      conversation.reset()
+      terminal.note('A new conversation.')
+    },
+  },
+  help: {
+    usage: '/help',
+    about: 'shows this',
+    run(_, { terminal }) {
+      const commands = Object.values(COMMANDS)
+      for (const { usage, about } of commands) terminal.note(`  ${usage.padEnd(12)} ${about}`)
+      terminal.note('  A line that ends with \\ goes on in the next. Ctrl-C stops an answer.')
+    },
+  },
+  exit: { usage: '/exit', about: 'ends the program; so does Ctrl-D', run: () => 'exit' },
+}
+
+/** The command and argument of a line, or null for words to the model. A path is no command. */
+export function commandOf(line: string): { name: string; argument: string } | null {
+  const [, name, argument = ''] = /^\/([a-z]+)(?:\s+(.*))?$/s.exec(line) ?? []
+  return name === undefined ? null : { name, argument: argument.trim() }
+}
+
+async function addImage(argument: string, context: ChatContext): Promise<void> {
+  const { model, conversation, terminal, isOrienting } = context
+  const file = pathOf(argument)
+  const { image } = model.config
+  if (!image) {
+    throw new InputError(
+      'INPUT_IMAGE_UNSUPPORTED',
+      'this model takes text only; pictures need a checkpoint with a vision tower.',
+    )
+  }
+  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
+    throw new InputError(
+      'INPUT_IMAGE_MISSING',
+      `no picture at ${file} (${cause.code}); check the path.`,
+      { cause },
+    )
+  })
+  const header = probeImage(bytes)
+  const { tokens } = countImageTokens(header, image.tokens)
+  conversation.addImage(file)
+  terminal.note(
+    `${file}: ${header.width} × ${header.height}, ${tokens} tokens; it goes with your next question.`,
+  )
+  if (header.orientation !== 1 && !isOrienting) terminal.note(orientationNote([file]))
+}
+
+/** As terminals paste dropped files: in quotes, or with spaces escaped. */
+function pathOf(argument: string): string {
+  const [, , inQuotes] = /^(['"])(.*)\1$/s.exec(argument) ?? []
+  const path = inQuotes ?? argument.replace(/\\(.)/g, '$1')
+  if (path === '') throw new InputError('INPUT_OPTION', 'give a file: /image photo.jpg')
+  return path.replace(/^~(?=\/)/, homedir())
+}

@@ -1,0 +1,52 @@
+/** A conversation as a script holds it: lines on stdin, answers on stdout. */
+import assert from 'node:assert/strict'
+import { resolve } from 'node:path'
+import { describe, test } from 'node:test'
+import { llava } from './run-cli.ts'
+
+const MODEL = resolve('fixtures/inference/llava-mlp')
+const PHOTO = resolve('fixtures/pictures/pictures/photo-640x480.jpg')
+const CHAT = ['chat', '--model', MODEL, '--precision', 'f32', '--max-tokens', '4', '--ignore-eos']
+
+describe('llava chat', { concurrency: 2 }, () => {
+  test('remembers what was said and shown, until /reset', async () => {
+    const input = `Hello\n/image ${PHOTO}\nWhat is it?\nAre you\\\nsure?\n/reset\nHello\n/exit\nnever said\n`
+    const { code, stdout } = await llava([...CHAT, '--json'], { input })
+    assert.equal(code, 0)
+    const { turns, model, precision } = JSON.parse(stdout)
+    assert.equal(model, MODEL)
+    assert.equal(precision, 'f32')
+    assert.deepEqual(
+      turns.map((turn: { prompt: string }) => turn.prompt),
+      ['Hello', 'What is it?', 'Are you\nsure?', 'Hello'],
+    )
+    const [hello, seen, sure, again] = turns
+    assert.deepEqual(seen.images, [PHOTO])
+    assert.equal(hello.answer.usage.imageTokens, 0)
+    assert.equal(seen.answer.usage.imageTokens, 576)
+    assert.equal(sure.answer.usage.imageTokens, 576)
+    assert.ok(sure.answer.usage.promptTokens > seen.answer.usage.promptTokens)
+    assert.deepEqual(again.answer.tokens, hello.answer.tokens)
+  })
+
+  test('answers go to stdout, everything else to stderr, and mistakes end nothing', async () => {
+    const input = '/image no.jpg\n/dance\n/help\nHello\n'
+    const { code, stdout, stderr } = await llava(CHAT, { input })
+    assert.equal(code, 0)
+    assert.match(stderr, /error: no picture at no\.jpg .* \[INPUT_IMAGE_MISSING\]/)
+    assert.match(stderr, /There is no \/dance/)
+    assert.match(stderr, /\/reset +forgets/)
+    assert.doesNotMatch(stdout, /image|dance|reset/)
+    assert.notEqual(stdout.trim(), '')
+  })
+
+  test('Ctrl-C without an answer to stop ends it with 130', async () => {
+    const { code, stderr } = await llava(CHAT, {
+      input: '/dance\n',
+      isOpen: true,
+      onStart: (child) => child.stderr?.once('data', () => child.kill('SIGINT')),
+    })
+    assert.equal(code, 130)
+    assert.match(stderr, /interrupted\n$/)
+  })
+})
