@@ -5,7 +5,7 @@ import { ConfigError } from '../core/errors.ts'
 const LIBRARIES: Readonly<Record<string, string>> = {
   'linux-x64': 'bin/napi-v6/linux/x64/libonnxruntime.so.1',
   'linux-arm64': 'bin/napi-v6/linux/arm64/libonnxruntime.so.1',
-  'darwin-arm64': 'bin/napi-v6/darwin/arm64/libonnxruntime.1.30.0.dylib',
+  'darwin-arm64': 'bin/napi-v6/darwin/arm64/libonnxruntime.1.dylib',
   'win32-x64': 'bin/napi-v6/win32/x64/onnxruntime.dll',
   'win32-arm64': 'bin/napi-v6/win32/arm64/onnxruntime.dll',
 }
