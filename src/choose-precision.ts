@@ -31,6 +31,8 @@ export type ChosenPrecision = {
 export type PrecisionFacts = {
   /** Elements of all linear weights of the decoder. */
   readonly decoderElements: number
+  /** Width of the decoder. */
+  readonly hiddenSize: number
   readonly freeBytes: number
   /** Whether the processor multiplies int8 exactly. */
   readonly isInt8Exact: boolean
@@ -48,11 +50,14 @@ export function choosePrecision(option: PrecisionOption, facts: PrecisionFacts):
   const { name, reason } =
     wanted === 'auto' ? automatic(facts) : { name: wanted, reason: 'as asked for' }
   const form = FORMS[name]
+  // Activations of narrow layers have fewer elements to average their rounding over.
+  const isNarrow = form.decoder === 'int8' && facts.hiddenSize < NARROW
+  const decoder = isNarrow ? 'int8a16' : form.decoder
   return {
     name,
     reason,
     vision: precisionPolicy(form.vision, layers),
-    decoder: precisionPolicy(form.decoder, { ...form.head, ...layers }),
+    decoder: precisionPolicy(decoder, { ...form.head, ...layers }),
     singleStream: form.singleStream
       ? precisionPolicy(form.singleStream, { ...form.head, ...layers })
       : null,
@@ -63,11 +68,11 @@ type Form = {
   readonly vision: LinearPrecision
   readonly decoder: LinearPrecision
   readonly singleStream: LinearPrecision | null
-  /** The head decides between near equals, so it gets the finer grid: 8 bits with a scale for each 32 elements. */
+  /** The head decides between near equals: its activations get 16 bits. */
   readonly head: Readonly<Record<string, LinearPrecision>>
 }
 
-const FINE_HEAD = { 'decoder.head': 'q8', 'decoder.embedTokens': 'q8' } as const
+const FINE_HEAD = { 'decoder.head': 'int8a16', 'decoder.embedTokens': 'int8a16' } as const
 
 const FORMS: { readonly [P in Exclude<PrecisionName, 'auto'>]: Form } = {
   f32: { vision: 'f32', decoder: 'f32', singleStream: null, head: {} },
@@ -78,6 +83,8 @@ const FORMS: { readonly [P in Exclude<PrecisionName, 'auto'>]: Form } = {
   'int8+q4': { vision: 'int8', decoder: 'int8', singleStream: 'q4b128', head: FINE_HEAD },
 }
 
+/** Widths below this get 16 bits of activation in the int8 form. */
+const NARROW = 2048
 /** Below this many elements float32 fits anywhere, and small models lose most by rounding. */
 const SMALL_MODEL = 200e6
 /** Bytes an element that each form takes, scales included. */

@@ -118,7 +118,7 @@ async function assemble(
   const graphs = modelGraphs(checkpoint)
   const parameters = parameterMap(checkpoint, graphs)
   const isInt8Exact = !(await int8Saturates(runtime))
-  const precision = precisionOf(options, graphs.decoder, isInt8Exact)
+  const precision = precisionOf(options, checkpoint, { decoder: graphs.decoder, isInt8Exact })
   const opened: WeightSource[] = []
   cleanup.push(() => opened.forEach((source) => source.close()))
   const quantize = quantizedPlanner(checkpoint, options, opened)
@@ -212,8 +212,8 @@ function parameterMap({ parts, config }: Checkpoint, graphs: ModelGraphs): Param
 
 function precisionOf(
   { precision = 'auto' }: LoadOptions,
-  decoder: Graph,
-  isInt8Exact: boolean,
+  { config }: Checkpoint,
+  { decoder, isInt8Exact }: { readonly decoder: Graph; readonly isInt8Exact: boolean },
 ): ChosenPrecision {
   const linears = decoder.nodes.flatMap((node) => (node.op === 'Linear' ? [node.inputs[1]] : []))
   const sizes = linears.map(
@@ -221,6 +221,7 @@ function precisionOf(
   )
   return choosePrecision(precision, {
     decoderElements: sizes.reduce((a, b) => a + b, 0),
+    hiddenSize: config.decoder.hiddenSize,
     freeBytes: freeMemoryBytes(),
     isInt8Exact,
   })

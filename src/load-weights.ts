@@ -82,5 +82,6 @@ function quantizePlan(
 
 function quantizedKind(precision: LinearPrecision, isInt8Exact: boolean): QuantizedKind | null {
   if (precision === 'f32') return null
-  return precision === 'int8' && !isInt8Exact ? 'int7' : precision
+  if (precision === 'int8' || precision === 'int8a16') return isInt8Exact ? 'int8' : 'int7'
+  return precision
 }

@@ -10,10 +10,14 @@ import type { Dim } from '../core/shape.ts'
 import { hostTensor } from '../core/tensor.ts'
 import { product } from './dimension.ts'
 import { Graph, type Node, type Value } from './graph.ts'
+import { Int8Products, type ActivationDigits, type Int8Parameters } from './lower-int8.ts'
 import { groupedAttention } from './lower-attention.ts'
 
-/** How the weight of one linear layer is stored and multiplied. */
-export type LinearPrecision = 'f32' | 'int8' | 'q8' | 'q4' | 'q4b128'
+/**
+ * How the weight of one linear layer is stored and multiplied. `int8a16` stores what `int8` does and gives activations 16
+ * bits instead of 8.
+ */
+export type LinearPrecision = 'f32' | 'int8' | 'int8a16' | 'q8' | 'q4' | 'q4b128'
 
 export type PrecisionPolicy = (parameter: string) => LinearPrecision
 
@@ -47,6 +51,8 @@ class Lowering {
   readonly #values = new Map<Value, Value>()
   readonly #constants: Graph['constants']
   /** Inputs already scaled to rows of unit size: layers that read one activation share the work. */
+  #int8Products: Int8Products | null = null
+  readonly #sums = new Map<Value, Value>()
   readonly #unitRows = new Map<Value, { scaled: Value; size: Value }>()
 
   constructor(source: Graph) {
@@ -105,7 +111,8 @@ class Lowering {
     readonly [P in LinearPrecision]: (x: Value, weight: Value) => Value
   } = {
     f32: (x, weight) => this.#product(x, weight),
-    int8: (x, weight) => this.#rowNormalised(x, weight),
+    int8: (x, weight) => this.#int8(x, weight, 1),
+    int8a16: (x, weight) => this.#int8(x, weight, 2),
     q8: (x, weight) => this.#blocks(x, weight, 'q8'),
     q4: (x, weight) => this.#blocks(x, weight, 'q4'),
     q4b128: (x, weight) => this.#blocks(x, weight, 'q4b128'),
@@ -155,22 +162,12 @@ class Lowering {
     return this.graph.op('Reshape', [x], { shape })
   }
 
-  /**
-   * W8A8, "rown": m = max(|x|) of each row; m · DynamicQuantizeMatMul(x / m, W, s).
-   *
-   * Each row then spans [−1, 1], so the operator's one activation scale is a scale per row. Rows of zeros stay zero
-   * by the floor of m.
-   */
-  #rowNormalised(x: Value, weight: Value): Value {
-    const { scaled, size } = this.#unitRow(x)
-    const { data, scale } = this.#int8Parameters(weight)
-    return this.graph.op('Mul', [
-      this.graph.op('DynamicQuantizeMatMul', [scaled, data, scale]),
-      size,
-    ])
+  #int8(x: Value, weight: Value, digits: ActivationDigits): Value {
+    this.#int8Products ??= new Int8Products(this.graph)
+    return this.#int8Products.product(x, this.#int8Parameters(weight), digits)
   }
 
-  #int8Parameters(weight: Value): { data: Value; scale: Value } {
+  #int8Parameters(weight: Value): Int8Parameters {
     const [rows, columns] = weight.shape as readonly [number, number]
     return {
       data: this.graph.parameter(`${weight.name}.int8`, [columns, rows], 'int8'),
@@ -201,18 +198,42 @@ class Lowering {
       'uint8',
     )
     const scale = this.graph.parameter(`${weight.name}.scale`, [rows, blocks])
-    // 8 bits are symmetric around 128; 4 bits have a zero point a block, two to a byte.
     const zeroPoint =
-      bits === 4
+      precision === 'q4b128'
         ? this.graph.parameter(`${weight.name}.zeroPoint`, [rows, Math.ceil(blocks / 2)], 'uint8')
         : null
-    return this.graph.op('MatMulNBits', [x, data, scale, zeroPoint], {
+    const product = this.graph.op('MatMulNBits', [x, data, scale, zeroPoint], {
       K: columns,
       N: rows,
       bits,
       block_size: block,
       accuracy_level: 4,
     })
+    return precision === 'q4' ? this.#withOffsets(product, x, weight) : product
+  }
+
+  /** Each block of the weight is an offset higher than its quantised part: y + (sums of x's blocks) offsetᵀ. */
+  #withOffsets(product: Value, x: Value, weight: Value): Value {
+    const [rows, columns] = weight.shape as readonly [number, number]
+    const blocks = Math.ceil(columns / BLOCK_FORMATS.q4.block)
+    const offset = this.graph.parameter(`${weight.name}.offset`, [rows, blocks])
+    const added = this.graph.op('FusedMatMul', [this.#blockSums(x), offset], { transB: 1 })
+    return this.graph.op('Add', [product, added])
+  }
+
+  #blockSums(x: Value): Value {
+    const known = this.#sums.get(x)
+    if (known) return known
+    const { block } = BLOCK_FORMATS.q4
+    const columns = x.shape.at(-1) as number
+    const blocks = Math.ceil(columns / block)
+    const outer = x.shape.slice(0, -1)
+    const pads = [...outer.map(() => 0), 0, ...outer.map(() => 0), blocks * block - columns]
+    const whole = columns % block === 0 ? x : this.graph.op('Pad', [x], { pads })
+    const split = this.graph.op('Reshape', [whole], { shape: [...outer, blocks, block] })
+    const sums = this.graph.op('ReduceSum', [split], { axes: [-1], keepdims: 0 })
+    this.#sums.set(x, sums)
+    return sums
   }
 }
 

@@ -2,18 +2,19 @@
  * The quantised forms of a linear weight, by name: which tensors each consists of and how its rows are made.
  *
  * A weight [rows, columns] (output and input features, as torch stores it) becomes tensors named after it:
- * `NAME.int8`, `NAME.q8`, `NAME.q4` or `NAME.q4b128`, with `NAME.scale` and `NAME.zeroPoint`. Layouts are those that ONNX Runtime's operators take.
+ * `NAME.int8`, `NAME.q8`, `NAME.q4` or `NAME.q4b128`, with `NAME.scale` and `NAME.offset` or `NAME.zeroPoint`. Layouts are those that ONNX Runtime's operators take.
  */
 import { bytesPerElement, viewBytes, type DType } from '../core/dtype.ts'
 import { elementCount } from '../core/shape.ts'
 import { quantizeInt8Rows, type Int8Limit } from './quantize-int8.ts'
-import { quantizeQ4Rows, type Q4Block } from './quantize-q4.ts'
+import { Q4_OFFSET_BLOCK, quantizeQ4OffsetRows } from './quantize-q4-offset.ts'
+import { quantizeQ4Rows } from './quantize-q4.ts'
 import { Q8_BLOCK, quantizeQ8Rows } from './quantize-q8.ts'
 import type { RowRange, WeightShape } from './quantize-rows.ts'
 
 /**
  * int8: [columns, rows] with a scale per row. int7: the same with |q| ≤ 63, for CPUs that add products in 16 bits.
- * q8: blocks of 32 in 8 bits. q4, q4b128: blocks of 32 or 128 in 4 bits, with zero points.
+ * q8: blocks of 32 in 8 bits. q4: blocks of 32 in 4 bits with offsets; q4b128: blocks of 128 in 4 bits with zero points.
  */
 export type QuantizedKind = 'int8' | 'int7' | 'q8' | 'q4' | 'q4b128'
 
@@ -33,6 +34,7 @@ export type QuantizedArrays = {
   readonly q4b128?: Uint8Array
   readonly scale?: Float32Array
   readonly zeroPoint?: Uint8Array
+  readonly offset?: Float32Array
 }
 
 export type PartName = keyof QuantizedArrays
@@ -80,8 +82,8 @@ const FORMS: { readonly [K in QuantizedKind]: Form } = {
   int8: int8Form(127),
   int7: int8Form(63),
   q8: q8Form(),
-  q4: q4Form('q4', 32),
-  q4b128: q4Form('q4b128', 128),
+  q4: q4OffsetForm(),
+  q4b128: q4b128Form(),
 }
 
 function int8Form(limit: Int8Limit): Form {
@@ -114,20 +116,39 @@ function q8Form(): Form {
   }
 }
 
-function q4Form(part: 'q4' | 'q4b128', block: Q4Block): Form {
+function q4OffsetForm(): Form {
+  return {
+    parts({ rows, columns }) {
+      const blocks = Math.ceil(columns / Q4_OFFSET_BLOCK)
+      return [
+        { part: 'scale', dtype: 'float32', shape: [rows, blocks] },
+        { part: 'offset', dtype: 'float32', shape: [rows, blocks] },
+        { part: 'q4', dtype: 'uint8', shape: [rows, blocks, Q4_OFFSET_BLOCK / 2] },
+      ]
+    },
+    quantizeRows(values, range, into) {
+      const scale = need(into, 'scale')
+      const offset = need(into, 'offset')
+      quantizeQ4OffsetRows(values, range, { data: need(into, 'q4'), scale, offset })
+    },
+  }
+}
+
+function q4b128Form(): Form {
+  const block = 128
   return {
     parts({ rows, columns }) {
       const blocks = Math.ceil(columns / block)
       return [
         { part: 'scale', dtype: 'float32', shape: [rows, blocks] },
         { part: 'zeroPoint', dtype: 'uint8', shape: [rows, Math.ceil(blocks / 2)] },
-        { part, dtype: 'uint8', shape: [rows, blocks, block / 2] },
+        { part: 'q4b128', dtype: 'uint8', shape: [rows, blocks, block / 2] },
       ]
     },
     quantizeRows(values, range, into) {
       const scale = need(into, 'scale')
       const zeroPoint = need(into, 'zeroPoint')
-      quantizeQ4Rows(values, range, { data: need(into, part), scale, zeroPoint }, block)
+      quantizeQ4Rows(values, range, { data: need(into, 'q4b128'), scale, zeroPoint }, block)
     },
   }
 }
