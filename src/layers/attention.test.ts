@@ -7,8 +7,19 @@ import { Rng } from '../core/rng.ts'
 import { elementCount } from '../core/shape.ts'
 import { hostTensor, type HostTensor } from '../core/tensor.ts'
 import { Graph } from '../graph/index.ts'
-import { cacheHeadDim, causalAttention, type CausalAttentionConfig } from './attention.ts'
-import { attentionBlocks, causalMask } from './grouped-attention.ts'
+import {
+  cacheHeadDim,
+  causalAttention,
+  type AttentionRows,
+  type CausalAttentionConfig,
+} from './attention.ts'
+import {
+  attentionBlocks,
+  causalMask,
+  groupedAttention,
+  mergeHeads,
+  splitHeads,
+} from './grouped-attention.ts'
 import { rotaryTables } from './rotary.ts'
 import { createRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/runtime.ts'
@@ -33,7 +44,7 @@ const WRT = ['x', 'a.q.weight', 'a.k.weight', 'a.k.bias', 'a.v.weight', 'a.o.wei
 /** Two products of float32 in another order. */
 const TOLERANCE = 2e-5
 
-type Form = { readonly config?: CausalAttentionConfig; readonly length: number }
+type Form = { readonly config?: CausalAttentionConfig; readonly length?: number }
 
 test('the whole sequence gives what a prefilled cache gives', async () => {
   for (const slidingWindow of [null, 3]) {
@@ -41,7 +52,7 @@ test('the whole sequence gives what a prefilled cache gives', async () => {
     const [length, batch] = [9, 2]
     const values = drawValues({ config, length }, batch)
     const cached = await runGraph(runtime, cachedGraph({ config, length }, batch), values)
-    const masked = await runGraph(runtime, maskedGraph({ config, length }), values)
+    const masked = await runGraph(runtime, maskedGraph({ config }), values)
     const segmented = await runGraph(runtime, segmentGraph({ config, length }, [length]), values)
     assertClose(masked['y'], cached['y'], `window ${slidingWindow}, mask`)
     assertClose(segmented['y'], cached['y'], `window ${slidingWindow}, segments`)
@@ -59,7 +70,7 @@ test('packed samples have the results and gradients of single ones, by mask and 
     segments: int64([1, length], index),
     positions: int64([1, length], restarted),
   }
-  const byMask = await gradientsOf(maskedGraph({ length }), packed)
+  const byMask = await gradientsOf(maskedGraph({}), packed)
   const byBlocks = await gradientsOf(segmentGraph({ length }, segments), packed)
   for (const name of Object.keys(byMask)) assertClose(byBlocks[name], byMask[name], name)
 
@@ -76,6 +87,13 @@ test('packed samples have the results and gradients of single ones, by mask and 
     assertClose(cut(byBlocks['gradient.x']), single['gradient.x'], 'gradient.x')
     start += count
   }
+})
+
+test('attention that is computed elsewhere has the same result and gradients', async () => {
+  const values = drawValues({ length: 9 }, 2)
+  const inside = await gradientsOf(maskedGraph({}), values)
+  const elsewhere = await gradientsOf(elsewhereGraph(), values)
+  for (const name of Object.keys(inside)) assertClose(elsewhere[name], inside[name], name)
 })
 
 test('blocks cover every key that a row sees, and end at the row', () => {
@@ -114,7 +132,30 @@ function maskedGraph({ config = CONFIG }: Form): Graph {
   return g
 }
 
-function segmentGraph({ config = CONFIG, length }: Form, segments: readonly number[]): Graph {
+function elsewhereGraph(): Graph {
+  const g = new Graph('elsewhere')
+  const x = g.input('x', 'float32', ['B', 'T', WIDTH])
+  const positions = g.input('positions', 'int64', ['B', 'T'])
+  const mask = causalMask(g, {
+    positions,
+    keyPositions: g.op('Identity', [positions]),
+    segments: null,
+    slidingWindow: null,
+  })
+  const attend = ({ q, k, v }: AttentionRows) => {
+    const heads = {
+      q: splitHeads(g, q, CONFIG.numHeads),
+      k: splitHeads(g, k, CONFIG.numKvHeads),
+      v: splitHeads(g, v, CONFIG.numKvHeads),
+    }
+    return mergeHeads(g, groupedAttention(g, heads, mask))
+  }
+  const cache = { positions, ...tables(g, CONFIG.headDim), attend }
+  g.output('y', causalAttention(g, 'a', x, { config: CONFIG, cache }).output)
+  return g
+}
+
+function segmentGraph({ config = CONFIG, length = 9 }: Form, segments: readonly number[]): Graph {
   const g = new Graph('segments')
   const x = g.input('x', 'float32', ['B', length, WIDTH])
   const positions = g.input('positions', 'int64', ['B', length])
@@ -123,7 +164,7 @@ function segmentGraph({ config = CONFIG, length }: Form, segments: readonly numb
   return g
 }
 
-function cachedGraph({ config = CONFIG, length }: Form, batch: number): Graph {
+function cachedGraph({ config = CONFIG, length = 9 }: Form, batch: number): Graph {
   const g = new Graph('cached')
   const x = g.input('x', 'float32', [batch, length, WIDTH])
   const width = cacheHeadDim(config.headDim)
@@ -151,7 +192,7 @@ function tables(g: Graph, headDim: number, width = headDim) {
   return { cos: table(cos), sin: table(sin) }
 }
 
-function drawValues({ config = CONFIG, length }: Form, batch: number): HostTensors {
+function drawValues({ config = CONFIG, length = 9 }: Form, batch: number): HostTensors {
   const rng = new Rng(3)
   const normal = (...shape: number[]) => {
     const data = Float32Array.from({ length: elementCount(shape) }, () => 0.5 * rng.normal())

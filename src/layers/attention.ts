@@ -29,8 +29,8 @@ export type CausalAttentionConfig = {
   readonly slidingWindow: number | null
 }
 
-/** Where the keys of a layer come from: a cache that grows, or the whole sequence at once. */
-export type LayerContext = LayerCache | FullSequence
+/** Where the keys of a layer come from: a cache that grows, the whole sequence at once, or whoever attends elsewhere. */
+export type LayerContext = LayerCache | FullSequence | AttendedRows
 
 /** What one layer of the decoder needs of its cache, as values of the graph. */
 export type LayerCache = {
@@ -61,10 +61,26 @@ export type FullSequence = {
 }
 
 /**
+ * A sequence whose attention is a graph of its own. Training cuts a layer here: projections see all samples of a batch
+ * as one matrix of rows, while each sample attends to itself, and both take any length.
+ */
+export type AttendedRows = {
+  /** int64[B,T] */
+  readonly positions: Value
+  /** float32[positions,H/2] */
+  readonly cos: Value
+  readonly sin: Value
+  /** Rotated q [B,T,N·H] and k, and v, [B,T,K·H], to the attended rows [B,T,N·H]. */
+  readonly attend: (rows: AttentionRows) => Value
+}
+
+export type AttentionRows = { readonly q: Value; readonly k: Value; readonly v: Value }
+
+/**
  *   W_o softmax(rope(q) rope(k)ᵀ / √H + causal) v over the cache and this call's positions
  *
  * x [B, T, D]. Query head n reads key head ⌊nK/N⌋. Gives the result [B, T, D] and the cache with T rows added, or, of a
- * whole sequence, its rotated keys and its values [B, K, T, H].
+ * whole sequence, its rotated keys and its values [B, K, T, H] (rows of them, [B, T, K·H], where attention is elsewhere).
  * Source: arXiv:1706.03762 eq. 1; grouping, arXiv:2305.13245; rotation of halves, arXiv:2104.09864.
  */
 export function causalAttention(
@@ -81,22 +97,40 @@ export function causalAttention(
     k: project('k', numKvHeads),
     v: project('v', numKvHeads),
   }
-  const attended =
-    'visible' in cache
-      ? sequenceAttention(g, rows, { config, sequence: cache })
-      : cachedAttention(g, rows, { config, cache })
+  const attended = attend(g, rows, { config, cache })
   const outputs = x.shape.at(-1) as number
   const output = linear(g, `${path}.o`, attended.output, { outputs, bias: false })
   return { ...attended, output }
 }
 
 type Attended = { readonly output: Value; readonly key: Value; readonly value: Value }
-type Rows = { readonly q: Value; readonly k: Value; readonly v: Value }
+
+/** q [B, T, N·H], k and v [B, T, K·H] to [B, T, N·H]. */
+function attend(
+  g: Graph,
+  rows: AttentionRows,
+  { config, cache }: { readonly config: CausalAttentionConfig; readonly cache: LayerContext },
+): Attended {
+  if ('visible' in cache) return sequenceAttention(g, rows, { config, sequence: cache })
+  if ('attend' in cache) return attendElsewhere(g, rows, cache)
+  return cachedAttention(g, rows, { config, cache })
+}
+
+/** The operator rotates rows of heads as it rotates heads: the width of a head is that of the tables. */
+function attendElsewhere(
+  g: Graph,
+  { q, k, v }: AttentionRows,
+  { positions, cos, sin, attend }: AttendedRows,
+): Attended {
+  const rotate = (x: Value) => g.op('RotaryEmbedding', [x, positions, cos, sin])
+  const rows = { q: rotate(q), k: rotate(k), v }
+  return { output: attend(rows), key: rows.k, value: v }
+}
 
 /** q [B, T, N·H], k and v [B, T, K·H] to [B, T, N·H] through the fused operator, which rotates and extends the cache. */
 function cachedAttention(
   g: Graph,
-  { q, k, v }: Rows,
+  { q, k, v }: AttentionRows,
   { config, cache }: { readonly config: CausalAttentionConfig; readonly cache: LayerCache },
 ): Attended {
   const { numHeads, numKvHeads, headDim } = config
@@ -124,7 +158,7 @@ function cachedAttention(
 /** q [B, T, N·H], k and v [B, T, K·H] to [B, T, N·H] in operators that have gradients. */
 function sequenceAttention(
   g: Graph,
-  rows: Rows,
+  rows: AttentionRows,
   { config, sequence }: { readonly config: CausalAttentionConfig; readonly sequence: FullSequence },
 ): Attended {
   const { numHeads, numKvHeads, slidingWindow } = config

@@ -53,22 +53,29 @@ export function segmentAttention(
 }
 
 /**
- * The mask float32[B,1,T,T] of rows whose samples are told by a number: position q sees position k where both have one
+ * The mask float32[B,1,T,S] of rows whose samples are told by a number: position q sees position k where both have one
  * segment, k's position is not after q's, and is nearer than the window.
  *
- * positions and segments int64[B,T]; segments null is one sample a row.
+ * positions and segments int64[B,T]; segments null is one sample a row. keyPositions int64[B,S] where the queries are a
+ * part of the sample, the keys' positions are the queries' otherwise.
  */
 export function causalMask(
   g: Graph,
   {
     positions,
+    keyPositions = positions,
     segments,
     slidingWindow,
-  }: { positions: Value; segments: Value | null; slidingWindow: number | null },
+  }: {
+    readonly positions: Value
+    readonly keyPositions?: Value
+    readonly segments: Value | null
+    readonly slidingWindow: number | null
+  },
 ): Value {
   const asQuery = (x: Value) => g.op('Unsqueeze', [x], { axes: [1, 3] }) // [B, 1, T, 1]
-  const asKey = (x: Value) => g.op('Unsqueeze', [x], { axes: [1, 2] }) // [B, 1, 1, T]
-  const [query, key] = [asQuery(positions), asKey(positions)]
+  const asKey = (x: Value) => g.op('Unsqueeze', [x], { axes: [1, 2] }) // [B, 1, 1, S]
+  const [query, key] = [asQuery(positions), asKey(keyPositions)]
   let isSeen = g.op('LessOrEqual', [key, query])
   if (slidingWindow !== null) {
     const window = g.constant(hostTensor('int64', [], BigInt64Array.of(BigInt(slidingWindow))))
