@@ -31,6 +31,8 @@ export type ChosenPrecision = {
 export type PrecisionFacts = {
   /** Elements of all linear weights of the decoder. */
   readonly decoderElements: number
+  /** Width of the vision tower; 0 without one. */
+  readonly visionWidth: number
   /** Width of the decoder. */
   readonly hiddenSize: number
   readonly freeBytes: number
@@ -56,7 +58,7 @@ export function choosePrecision(option: PrecisionOption, facts: PrecisionFacts):
   return {
     name,
     reason,
-    vision: precisionPolicy(form.vision, layers),
+    vision: precisionPolicy(facts.visionWidth < NARROW_TOWER ? 'f32' : form.vision, layers),
     decoder: precisionPolicy(decoder, { ...form.head, ...layers }),
     singleStream: form.singleStream
       ? precisionPolicy(form.singleStream, { ...form.head, ...layers })
@@ -80,15 +82,20 @@ const FORMS: { readonly [P in Exclude<PrecisionName, 'auto'>]: Form } = {
   q8: { vision: 'int8', decoder: 'q8', singleStream: null, head: FINE_HEAD },
   q4: { vision: 'int8', decoder: 'q4', singleStream: null, head: FINE_HEAD },
   q4b128: { vision: 'int8', decoder: 'q4b128', singleStream: null, head: FINE_HEAD },
-  'int8+q4': { vision: 'int8', decoder: 'int8', singleStream: 'q4b128', head: FINE_HEAD },
+  'int8+q4': { vision: 'int8', decoder: 'int8', singleStream: 'q4', head: FINE_HEAD },
 }
 
+/**
+ * Towers below this stay in float32: rounding the weights of ViT-Ti (192 wide) alone costs more of its features than the
+ * bar allows, and such a tower takes a few milliseconds anyway.
+ */
+const NARROW_TOWER = 512
 /** Widths below this get 16 bits of activation in the int8 form. */
 const NARROW = 2048
 /** Below this many elements float32 fits anywhere, and small models lose most by rounding. */
 const SMALL_MODEL = 200e6
 /** Bytes an element that each form takes, scales included. */
-const BYTES = { int8: 1.01, q4b128: 0.54 }
+const BYTES = { int8: 1.01, q4: 0.76 }
 /** What is left for caches, activations and everything else. */
 const HEADROOM = 0.75
 
@@ -106,12 +113,12 @@ function automatic(facts: PrecisionFacts): {
   if (!isInt8Exact) {
     return { name: 'q4', reason: `this processor's int8 products may saturate` }
   }
-  if (fits(BYTES.int8 + BYTES.q4b128)) {
+  if (fits(BYTES.int8 + BYTES.q4)) {
     return {
       name: 'int8+q4',
       reason: `${size}, ${memory}: int8 for prompts and 4 bits for decoding both fit`,
     }
   }
   if (fits(BYTES.int8)) return { name: 'int8', reason: `${size}, ${memory}: int8 fits` }
-  return { name: 'q4b128', reason: `${size}, ${memory}: only 4 bits fit` }
+  return { name: 'q4', reason: `${size}, ${memory}: only 4 bits fit` }
 }

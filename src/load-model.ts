@@ -221,6 +221,7 @@ function precisionOf(
   )
   return choosePrecision(precision, {
     decoderElements: sizes.reduce((a, b) => a + b, 0),
+    visionWidth: config.vision?.hiddenSize ?? 0,
     hiddenSize: config.decoder.hiddenSize,
     freeBytes: freeMemoryBytes(),
     isInt8Exact,
