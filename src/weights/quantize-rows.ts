@@ -11,6 +11,11 @@ export type WeightShape = {
   readonly rows: number
   readonly columns: number
   readonly name?: string | undefined
+  /**
+   * [columns]: what an error in each column costs, in any unit; the mean square of the input features is best. The 4-bit
+   * forms choose their scales by it.
+   */
+  readonly importance?: Float32Array | undefined
 }
 
 /** Part of a weight: the rows [from, to) of `weight`. */

@@ -20,7 +20,7 @@ import { CheckpointError } from '../core/errors.ts'
 import { Rng } from '../core/rng.ts'
 import { QUANTIZED_KINDS, type QuantizedKind } from './quantize.ts'
 import { quantizeInt8 } from './quantize-int8.ts'
-import { cacheFileName, cacheTensors } from './quantized-cache.ts'
+import { cacheFileName, cacheTensors, QUANTIZED_VERSION } from './quantized-cache.ts'
 import {
   openQuantized,
   type OpenQuantizedOptions,
@@ -149,7 +149,11 @@ test('a cache of other weights, other precisions or another version is made agai
   )
   const file = join(folder, cacheFileName(options.plan))
   const bytes = await readFile(file, 'latin1')
-  await writeFile(file, bytes.replace('"version":"1"', '"version":"0"'), 'latin1')
+  await writeFile(
+    file,
+    bytes.replace(`"version":"${QUANTIZED_VERSION}"`, '"version":"0"'),
+    'latin1',
+  )
   assert.match(
     JSON.stringify((await open({ ...options, key: 'other' })).events[0]),
     /"stale".*of version 0/,

@@ -13,6 +13,8 @@ export type QuantizeItem = {
   readonly kind: QuantizedKind
   /** [rows, columns]: output and input features. */
   readonly shape: readonly [number, number]
+  /** [columns], see WeightShape. */
+  readonly importance?: Float32Array | undefined
   /** The rows [from, to) in float32, row-major; used before the next call. Reading whole rows of a mapped file is cheap. */
   read(from: number, to: number): Float32Array
   /** Called when all rows have been read: a mapped source drops its pages. */
@@ -44,8 +46,9 @@ export function inlineQuantizer(): Quantizer {
 // Weights at a time: about ten milliseconds of the slowest form.
 const INLINE_PIECE = 1 << 18
 
-export function itemWeight({ name, shape: [rows, columns] }: QuantizeItem): WeightShape {
-  return { name, rows, columns }
+export function itemWeight({ name, shape, importance }: QuantizeItem): WeightShape {
+  const [rows, columns] = shape
+  return { name, rows, columns, importance }
 }
 
 /** The rows of an item in ranges of about `size` weights, whole tiles of 64 rows but for the last. */
