@@ -14,9 +14,9 @@ import type { ProjectorConfig } from '../projector/projector.ts'
 import { conversationModeOf } from '../text/conversation-choice.ts'
 import type { VisionConfig } from '../vision/vision-transformer.ts'
 import { endTokens, templateOf } from './checkpoint-text.ts'
-import { parseDecoderConfig } from './decoder-config.ts'
 import type { CheckpointDocuments, FamilyOptions, ModelConfig, PromptConfig } from './family.ts'
 import { JsonReader } from './json-reader.ts'
+import { parseOriginalDecoder } from './original-decoder.ts'
 import { parseVisionConfig, publishedTower } from './vision-config.ts'
 
 export type OriginalParts = Pick<ModelConfig, 'layout' | 'prompt' | 'endTokens' | 'maxContext'> & {
@@ -36,7 +36,7 @@ export function parseOriginalParts(
   documents: CheckpointDocuments,
   options: FamilyOptions,
 ): OriginalParts {
-  const decoder = parseDecoderConfig(json)
+  const decoder = parseOriginalDecoder(json)
   const vision = originalVision(json, documents)
   const modelType = json.string('model_type', '')
   const wrapImage = json.boolean('mm_use_im_start_end', false)
