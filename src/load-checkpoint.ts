@@ -6,7 +6,14 @@
  */
 import { CheckpointError } from './core/errors.ts'
 import { familyOf } from './families/index.ts'
-import type { CheckpointDocuments, Family, FamilyOptions, ModelConfig } from './families/family.ts'
+import type {
+  CheckpointDocuments,
+  Family,
+  FamilyOptions,
+  Layout,
+  ModelConfig,
+} from './families/family.ts'
+import { locate, type HubOptions } from './locate-model.ts'
 import { ggufDocuments, ggufSource } from './families/gguf.ts'
 import { isObject } from './families/json-reader.ts'
 import type { WeightPart } from './families/parameter-map.ts'
@@ -18,13 +25,14 @@ import { mergeLora } from './weights/lora-merge.ts'
 import { openLoraAdapter } from './weights/lora.ts'
 import { baseName, joinPath, listFolder, parentFolder } from './weights/node.ts'
 
-export type CheckpointOptions = FamilyOptions & {
-  readonly base?: string | undefined
-  readonly adapters?: readonly string[] | undefined
-  readonly projector?: string | undefined
-  readonly visionTower?: string | undefined
-  readonly tokenizer?: string | undefined
-}
+export type CheckpointOptions = FamilyOptions &
+  HubOptions & {
+    readonly base?: string | undefined
+    readonly adapters?: readonly string[] | undefined
+    readonly projector?: string | undefined
+    readonly visionTower?: string | undefined
+    readonly tokenizer?: string | undefined
+  }
 
 export type Checkpoint = {
   readonly documents: CheckpointDocuments
@@ -41,8 +49,8 @@ export type Checkpoint = {
   close(): void
 }
 
-/** Opens the checkpoint at `path`, a folder or a .gguf file. */
-export function openParts(path: string, options: CheckpointOptions): Checkpoint {
+/** Opens the checkpoint that `name` stands for: a folder, a .gguf file, or a hub id. */
+export async function openParts(name: string, options: CheckpointOptions): Promise<Checkpoint> {
   const opened: WeightSource[] = []
   const keep = <S extends WeightSource>(source: S): S => {
     opened.push(source)
@@ -50,9 +58,10 @@ export function openParts(path: string, options: CheckpointOptions): Checkpoint 
   }
   const close = () => opened.forEach((source) => source.close())
   try {
+    const path = await locate(name, options)
     const checkpoint = path.endsWith('.gguf')
       ? openGgufParts(path, options, keep)
-      : openFolderParts(path, options, keep)
+      : await openFolderParts(path, await locateParts(options), keep)
     return { ...checkpoint, close }
   } catch (error) {
     close()
@@ -78,46 +87,56 @@ function openGgufParts(path: string, options: CheckpointOptions, keep: Keep): Op
   }
 }
 
-function openFolderParts(folder: string, options: CheckpointOptions, keep: Keep): Opened {
+/** The options with every part that they name as a folder or file. */
+async function locateParts(options: CheckpointOptions): Promise<CheckpointOptions> {
+  const each = async (part: string | undefined) =>
+    part === undefined ? undefined : await locate(part, options)
+  return {
+    ...options,
+    base: await each(options.base),
+    visionTower: await each(options.visionTower),
+    projector: await each(options.projector),
+    adapters: await Promise.all((options.adapters ?? []).map((part) => locate(part, options))),
+  }
+}
+
+async function openFolderParts(
+  folder: string,
+  options: CheckpointOptions,
+  keep: Keep,
+): Promise<Opened> {
   const names = listFolder(folder) ?? []
   const files = readDocuments(folder)
-  const base = baseFolder(folder, { names, files }, options)
-  const towerFolder = towerOf(folder, files, options)
+  const base = await baseFolder(folder, { names, files }, options)
+  const main = keep(openCheckpoint(base ?? folder))
+  const tower = await towerFolder(folder, { files, main }, options)
   const documents: CheckpointDocuments = {
     name: folder,
     files: base === null ? files : new Map([...readDocuments(base), ...files]),
-    ...(towerFolder !== null && { tower: readDocuments(towerFolder) }),
+    ...(tower !== null && { tower: readDocuments(tower) }),
   }
   const family = familyOf(documents)
   const parts: WeightPart[] = []
-  if (towerFolder !== null) {
-    const source = keep(openCheckpoint(towerFolder))
-    parts.push({ source, rules: [...VISION_NAMES, ...TOWER_EXTRAS] })
+  if (tower !== null) {
+    parts.push({ source: keep(openCheckpoint(tower)), rules: [...VISION_NAMES, ...TOWER_EXTRAS] })
   }
-  const main = openCheckpoint(base ?? folder)
   const adapters = adapterFolders(folder, names, options)
-  const source = mergeAdapters(keep(main), adapters)
-  parts.push({ source, rules: family.parameterNames })
+  parts.push({ source: mergeAdapters(main, adapters), rules: family.parameterNames })
   const projectors = projectorFiles(folder, names, options)
+  const projectorRules = [...PROJECTOR_NAMES, ...family.parameterNames]
   for (const file of projectors) {
-    parts.push({
-      source: keep(withoutPeftPrefix(openWeightFile(file))),
-      rules: [...PROJECTOR_NAMES, ...family.parameterNames],
-    })
+    parts.push({ source: keep(withoutPeftPrefix(openWeightFile(file))), rules: projectorRules })
   }
+  const config = family.parseConfig(documents, options)
+  const folders = [tower, base ?? folder, ...adapters].filter((part) => part !== null)
   return {
     documents,
     family,
-    config: family.parseConfig(documents, options),
+    config,
     parts,
-    tokenizerPath: options.tokenizer ?? tokenizerFolder([folder, base]),
+    tokenizerPath: options.tokenizer ?? tokenizerPath([folder, base], config.layout),
     folder,
-    files: [
-      ...[towerFolder, base ?? folder, ...adapters].flatMap((part) =>
-        part === null ? [] : weightFiles(part),
-      ),
-      ...projectors,
-    ],
+    files: [...folders.flatMap(weightFiles), ...projectors],
   }
 }
 
@@ -131,12 +150,12 @@ function weightFiles(folder: string): string[] {
 const WEIGHT_FILE = /^(?:model|pytorch_model)\b.*\.(?:safetensors|bin|index\.json)$|\.gguf$/
 
 /** The folder of the language model where `folder` holds only what was trained on top; null where it holds all. */
-function baseFolder(
+async function baseFolder(
   folder: string,
   { names, files }: { names: readonly string[]; files: ReadonlyMap<string, unknown> },
-  { base }: CheckpointOptions,
-): string | null {
-  if (base !== undefined) return base
+  options: CheckpointOptions,
+): Promise<string | null> {
+  if (options.base !== undefined) return options.base
   if (names.some((name) => WEIGHT_FILE.test(name))) return null
   const adapter = files.get('adapter_config.json')
   const config = files.get('config.json')
@@ -144,22 +163,23 @@ function baseFolder(
     (isObject(adapter) && adapter['base_model_name_or_path']) ||
     (isObject(config) && config['_name_or_path'])
   if (typeof named !== 'string' || named === '') return null
-  return besideOrThrow(folder, named, 'base')
+  return besideOrHub(folder, named, { ...options, option: 'base' })
 }
 
-/** The folder of the vision tower of an original checkpoint, or null where its own files hold all that is needed. */
-function towerOf(
+/** The folder of an original checkpoint's vision tower, or null where its own files hold all that is needed. */
+async function towerFolder(
   folder: string,
-  files: ReadonlyMap<string, unknown>,
-  { visionTower }: CheckpointOptions,
-): string | null {
-  if (visionTower !== undefined) return visionTower
+  { files, main }: { files: ReadonlyMap<string, unknown>; main: WeightSource },
+  options: CheckpointOptions,
+): Promise<string | null> {
+  if (options.visionTower !== undefined) return options.visionTower
   const config = files.get('config.json')
   const named = isObject(config) ? config['mm_vision_tower'] : undefined
   if (typeof named !== 'string') return null
+  const hasWeights = [...main.tensors.keys()].some((name) => name.includes('vision_tower.'))
   const found = beside(folder, named)
-  if (found !== null || publishedTower(named) !== undefined) return found
-  return besideOrThrow(folder, named, 'visionTower')
+  if (found !== null || (hasWeights && publishedTower(named) !== undefined)) return found
+  return besideOrHub(folder, named, { ...options, option: 'visionTower' })
 }
 
 /** A folder of that name in the checkpoint's folder or beside it. */
@@ -168,13 +188,24 @@ function beside(folder: string, name: string): string | null {
   return candidates.find((path) => listFolder(path) !== undefined) ?? null
 }
 
-function besideOrThrow(folder: string, name: string, option: string): string {
+async function besideOrHub(
+  folder: string,
+  name: string,
+  { option, ...options }: CheckpointOptions & { readonly option: string },
+): Promise<string> {
   const found = beside(folder, name)
   if (found !== null) return found
-  throw new CheckpointError(
-    'CHECKPOINT_PART_MISSING',
-    `${folder}: it needs "${name}", which is neither in ${joinPath(folder, name)} nor in ${joinPath(parentFolder(folder), baseName(name))}; give its folder as ${option}.`,
-  )
+  const places = `${joinPath(folder, name)}, ${joinPath(parentFolder(folder), baseName(name))}`
+  try {
+    return await locate(name, options)
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error
+    throw new CheckpointError(
+      'CHECKPOINT_PART_MISSING',
+      `${folder}: it needs "${name}", which is not in ${places} and not to be had from the hub; give its folder as ${option}. ${error.message}`,
+      { cause: error },
+    )
+  }
 }
 
 function adapterFolders(
@@ -235,9 +266,16 @@ function withoutPeftPrefix(source: WeightSource): WeightSource {
   }
 }
 
-function tokenizerFolder(folders: readonly (string | null)[]): string {
-  const has = (folder: string) =>
-    (listFolder(folder) ?? []).some((name) => /^tokenizer\.(json|model)$/.test(name))
+/** The first folder with a tokenizer. The original code reads the SentencePiece model where there is one. */
+function tokenizerPath(folders: readonly (string | null)[], layout: Layout): string {
   const present = folders.filter((folder) => folder !== null)
-  return present.find(has) ?? (present[0] as string)
+  const order = ['tokenizer.json', 'tokenizer.model']
+  for (const folder of present) {
+    const names = listFolder(folder) ?? []
+    const found = (layout === 'original' ? order.reverse() : order).find((name) =>
+      names.includes(name),
+    )
+    if (found !== undefined) return joinPath(folder, found)
+  }
+  return present[0] as string
 }

@@ -63,6 +63,8 @@ const OPTION_NAMES = [
   'autoOrient',
   'allowRemote',
   'cacheDir',
+  'hub',
+  'revision',
   'onProgress',
   'signal',
   'layout',
@@ -80,14 +82,14 @@ const PICTURE_CACHE_BYTES = 256 << 20
 const DEFAULT_KV_BYTES = 1 << 30
 
 /**
- * Loads the model in a folder or .gguf file.
+ * Loads a model: a folder, a .gguf file, or a hub id such as `llava-hf/llava-1.5-7b-hf`.
  *
  * Throws ConfigError for options or a config that cannot be used, CheckpointError for files that are missing or damaged.
  */
-export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
+export async function loadModel(name: string, options: LoadOptions = {}): Promise<Model> {
   checkOptions(options)
   options.signal?.throwIfAborted()
-  const checkpoint = openParts(path, options)
+  const checkpoint = await openParts(name, options)
   const cleanup: (() => void | Promise<void>)[] = [() => checkpoint.close()]
   const dispose = async () => {
     for (const step of cleanup.splice(0).reverse()) await step()

@@ -7,7 +7,7 @@
  */
 import { constants } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -56,6 +56,15 @@ export function userCacheFolder(): string {
   const home = homedir()
   const base = { darwin: join(home, 'Library', 'Caches'), win32: join(home, 'AppData', 'Local') }
   return join(base[process.platform as 'darwin' | 'win32'] ?? join(home, '.cache'), 'llava-ts')
+}
+
+/** Where the Python libraries of Hugging Face keep what they downloaded, unless told otherwise. */
+export function userHubFolder(): string {
+  return join(homedir(), '.cache', 'huggingface', 'hub')
+}
+
+export function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
 }
 
 /** The last part of a path. */
