@@ -7,17 +7,22 @@
 import { Worker } from 'node:worker_threads'
 
 import { CheckpointError } from '../core/errors.ts'
-import { allocateParts } from './quantize.ts'
+import { allocateParts, type QuantizedArrays } from './quantize.ts'
 import type { PieceReply, PieceRequest } from './quantize-worker-node.ts'
-import { itemWeight, pieces, type Quantizer } from './quantizer.ts'
+import { itemWeight, pieces, type QuantizeItem, type Quantizer } from './quantizer.ts'
 
 /** A quantiser with `count` workers, for any number of weights at a time. The workers keep the process alive until it is closed. */
 export function workerQuantizer(count: number): Quantizer {
   const workers = Array.from({ length: count }, () => new PieceWorker())
   const lanes = new Lanes([...workers, ...workers])
+  // Shared memory is collected late or never while there is some left: layers of equal shape share theirs.
+  const spare = new Map<string, QuantizedArrays[]>()
+  const formOf = ({ kind, shape }: QuantizeItem) => `${kind} ${shape.join(' ')}`
   return {
     async quantize(item, signal) {
-      const into = allocateParts(item.kind, itemWeight(item), SharedArrayBuffer)
+      const into =
+        spare.get(formOf(item))?.pop() ??
+        allocateParts(item.kind, itemWeight(item), SharedArrayBuffer)
       const ranges = pieces(item, PIECE)
       // Several loops take turns at one generator; one that fails closes it, and so ends the others.
       const quantizePieces = async () => {
@@ -34,14 +39,17 @@ export function workerQuantizer(count: number): Quantizer {
       if (failed?.status === 'rejected') throw failed.reason
       return into
     },
+    reuse(item, arrays) {
+      spare.set(formOf(item), [...(spare.get(formOf(item)) ?? []), arrays])
+    },
     async close() {
       await Promise.all(workers.map((worker) => worker.close()))
     },
   }
 }
 
-// Weights at a time: reading and widening them may take a few milliseconds of this thread.
-const PIECE = 1 << 20
+// Weights at a time: reading them, and merging an adapter of high rank into them, must not hold up this thread.
+const PIECE = 1 << 18
 
 /** Memory that this thread fills and a worker reads. */
 class Lane {

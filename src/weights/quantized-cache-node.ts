@@ -27,7 +27,7 @@ import {
   type QuantizedItem,
   type QuantizedPlan,
 } from './quantized-cache.ts'
-import { inlineQuantizer } from './quantizer.ts'
+import { inlineQuantizer, type Quantizer } from './quantizer.ts'
 import { readSafetensors } from './safetensors.ts'
 import { writeSafetensors, type TensorPlan } from './safetensors-writer.ts'
 import type { WeightSource } from './source.ts'
@@ -162,11 +162,15 @@ async function makeCache(file: string, options: OpenQuantizedOptions): Promise<v
   await prepareFolder(file, options.plan)
   const tensors = cacheTensors(options.plan)
   const tensorOf = new Map(tensors.map((tensor) => [tensor.name, tensor]))
-  await withQuantized(options, async (quantized) => {
+  await withQuantized(options, async (quantized, quantizer) => {
     let current: QuantizedItem | undefined
     const produce = async ({ name }: TensorPlan) => {
       const { item, part } = tensorOf.get(name) as CacheTensor
-      if (current?.item !== item) current = (await quantized.next()).value as QuantizedItem
+      if (current?.item !== item) {
+        // All parts of the one before are written.
+        if (current) quantizer.reuse(current.item, current.arrays)
+        current = (await quantized.next()).value as QuantizedItem
+      }
       return current.arrays[part] as TypedArray
     }
     const metadata = cacheMetadata(options.plan, options.key)
@@ -214,7 +218,7 @@ async function removeAbandoned(file: string): Promise<void> {
 /** Runs `use` on the plan's weights as they are quantised, then stops the workers. */
 async function withQuantized(
   options: OpenQuantizedOptions,
-  use: (quantized: AsyncGenerator<QuantizedItem>) => Promise<void>,
+  use: (quantized: AsyncGenerator<QuantizedItem>, quantizer: Quantizer) => Promise<void>,
 ): Promise<void> {
   const total = options.plan.reduce((sum, item) => sum + countWeights(item), 0)
   const workers = options.workers ?? (total < FEW_WEIGHTS ? 0 : availableParallelism())
@@ -225,7 +229,7 @@ async function withQuantized(
     options,
   )
   try {
-    await use(quantized)
+    await use(quantized, quantizer)
   } finally {
     await quantized.return(undefined)
     await quantizer.close()

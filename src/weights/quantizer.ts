@@ -24,6 +24,8 @@ export type QuantizeItem = {
 /** The item's arrays, all rows done; memory of several threads where the quantiser has them. Throws as quantizeRows does. */
 export type Quantizer = {
   quantize(item: QuantizeItem, signal?: AbortSignal): Promise<QuantizedArrays>
+  /** Takes arrays back that nobody reads any more: the next weight of the same form and shape is written over them. */
+  reuse(item: QuantizeItem, arrays: QuantizedArrays): void
   close(): Promise<void>
 }
 
@@ -39,6 +41,7 @@ export function inlineQuantizer(): Quantizer {
       }
       return into
     },
+    reuse() {},
     async close() {},
   }
 }
