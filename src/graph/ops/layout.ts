@@ -7,9 +7,12 @@ import {
   defineOp,
   expectDtype,
   expectEqualDims,
+  expectRank,
   normalizeAxis,
   required,
+  type Inputs,
 } from './definition.ts'
+import type { Value } from '../graph.ts'
 
 export const layout = {
   Reshape: defineOp({
@@ -99,6 +102,8 @@ export const layout = {
     tensors: ['starts', 'ends', 'axes'],
     infer(inputs, { starts, ends, axes }) {
       const x = required(inputs, 0)
+      expectCount('starts', starts.length, axes.length)
+      expectCount('ends', ends.length, axes.length)
       const shape = [...x.shape]
       axes.forEach((axis, i) => {
         const at = normalizeAxis(axis, shape.length)
@@ -125,6 +130,7 @@ export const layout = {
     infer(inputs, { pads }) {
       const x = required(inputs, 0)
       const rank = x.shape.length
+      expectCount('pads', pads.length, 2 * rank)
       const shape = x.shape.map((dim, i) => sum([dim, pads[i] as Dim, pads[i + rank] as Dim]))
       return [{ dtype: x.dtype, shape }]
     },
@@ -137,6 +143,11 @@ export const layout = {
     infer(inputs, { axes }) {
       const x = required(inputs, 0)
       const shape: Dim[] = [...x.shape]
+      for (const axis of axes) {
+        if (axis < 0)
+          throw new ShapeError('SHAPE_AXIS', `axis ${axis} should count from the front.`)
+        normalizeAxis(axis, x.shape.length + axes.length)
+      }
       for (const axis of [...axes].sort((a, b) => a - b)) shape.splice(axis, 0, 1)
       return [{ dtype: x.dtype, shape }]
     },
@@ -163,10 +174,13 @@ export const layout = {
     domain: '',
     required: { axis: 'int' },
     optional: {},
-    infer(inputs) {
+    infer(inputs, { axis }) {
+      const data = required(inputs, 0)
       const indices = required(inputs, 1)
       expectDtype(indices, 'int64', 'int32')
-      return [{ dtype: required(inputs, 0).dtype, shape: indices.shape }]
+      expectRank(indices, data.shape.length)
+      normalizeAxis(axis, data.shape.length)
+      return [{ dtype: data.dtype, shape: indices.shape }]
     },
   }),
   /**
@@ -178,12 +192,30 @@ export const layout = {
     domain: '',
     required: {},
     optional: { reduction: 'string' },
-    infer: (inputs) => [required(inputs, 0)],
+    infer: (inputs) => [scatterTarget(inputs)],
   }),
   ScatterElements: defineOp({
     domain: '',
     required: { axis: 'int' },
     optional: { reduction: 'string' },
-    infer: (inputs) => [required(inputs, 0)],
+    infer(inputs, { axis }) {
+      const data = scatterTarget(inputs)
+      const indices = required(inputs, 1)
+      expectRank(indices, data.shape.length)
+      normalizeAxis(axis, data.shape.length)
+      return [data]
+    },
   }),
 } as const
+
+function scatterTarget(inputs: Inputs): Value {
+  const data = required(inputs, 0)
+  expectDtype(required(inputs, 1), 'int64', 'int32')
+  expectDtype(required(inputs, 2), data.dtype)
+  return data
+}
+
+function expectCount(what: string, count: number, expected: number): void {
+  if (count === expected) return
+  throw new ShapeError('SHAPE_COUNT', `${what} has ${count} numbers; expected ${expected}.`)
+}

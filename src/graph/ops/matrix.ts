@@ -50,8 +50,12 @@ export const matrix = {
       const weight = required(inputs, 1)
       const bias = inputs[2]
       expectRank(weight, 2)
+      expectDtype(weight, x.dtype)
       expectEqualDims(x.shape.at(-1), weight.shape[1], 'input width and weight width')
-      if (bias) expectEqualDims(bias.shape[0], weight.shape[0], 'bias and weight rows')
+      if (bias) {
+        expectDtype(bias, x.dtype)
+        expectEqualDims(bias.shape[0], weight.shape[0], 'bias and weight rows')
+      }
       return [{ dtype: x.dtype, shape: [...x.shape.slice(0, -1), weight.shape[0] as Dim] }]
     },
   }),
@@ -91,7 +95,11 @@ export const matrix = {
       const weight = required(inputs, 1)
       expectRank(x, 4)
       expectRank(weight, 4)
+      expectDtype(weight, x.dtype)
       expectEqualDims(x.shape[1], weight.shape[1], 'channels')
+      for (const axis of [0, 1]) {
+        expectEqualDims(kernel[axis], weight.shape[axis + 2], `axis ${axis} of kernel and weight`)
+      }
       const side = (axis: number): Dim => {
         const size = x.shape[axis + 2]
         if (typeof size !== 'number')

@@ -37,6 +37,7 @@ export const quantized = {
     optional: { axis: 'int' },
     infer(inputs) {
       const zero = required(inputs, 2)
+      expectDtype(required(inputs, 0), 'float32')
       return [{ dtype: zero.dtype, shape: required(inputs, 0).shape }]
     },
   }),
@@ -51,9 +52,15 @@ export const quantized = {
     domain: 'com.microsoft',
     required: { K: 'int', N: 'int', bits: 'int', block_size: 'int' },
     optional: { accuracy_level: 'int' },
-    infer(inputs, { K, N }) {
-      const x = required(inputs, 0)
+    infer(inputs, { K, N, bits, block_size: block }) {
+      const [x, data] = [required(inputs, 0), required(inputs, 1)]
+      expectDtype(x, 'float32')
+      expectDtype(data, 'uint8')
       expectEqualDims(x.shape.at(-1), K, 'inner dimensions')
+      const wanted = [N, Math.ceil(K / block), (block * bits) / 8]
+      wanted.forEach((dim, i) =>
+        expectEqualDims(data.shape[i], dim, `axis ${i} of data and blocks`),
+      )
       return [{ dtype: 'float32', shape: [...x.shape.slice(0, -1), N] }]
     },
   }),

@@ -1,6 +1,14 @@
 /** Operators that fold axes away, and the normalisations built on them. */
 import type { Dim } from '../../core/shape.ts'
-import { defineOp, expectEqualDims, normalizeAxis, required } from './definition.ts'
+import type { Value } from '../graph.ts'
+import {
+  defineOp,
+  expectDtype,
+  expectEqualDims,
+  normalizeAxis,
+  required,
+  type Inputs,
+} from './definition.ts'
 
 function reduce() {
   return defineOp({
@@ -29,7 +37,11 @@ export const reduction = {
     domain: '',
     required: { axis: 'int' },
     optional: {},
-    infer: (inputs) => [required(inputs, 0)],
+    infer(inputs, { axis }) {
+      const x = required(inputs, 0)
+      normalizeAxis(axis, x.shape.length)
+      return [x]
+    },
   }),
   /** w (x − mean) / √(var + ε) + b over the last axis; further outputs: mean, 1/√(var + ε). */
   LayerNormalization: defineOp({
@@ -37,8 +49,9 @@ export const reduction = {
     required: { epsilon: 'float' },
     optional: { axis: 'int' },
     infer(inputs) {
-      const x = required(inputs, 0)
-      expectEqualDims(x.shape.at(-1), required(inputs, 1).shape[0], 'width of input and weight')
+      const x = normalized(inputs)
+      const bias = inputs[2]
+      if (bias) expectEqualDims(bias.shape[0], x.shape.at(-1), 'width of bias and input')
       const statistics = { dtype: x.dtype, shape: [...x.shape.slice(0, -1), 1] }
       return [x, statistics, statistics]
     },
@@ -49,9 +62,15 @@ export const reduction = {
     required: { epsilon: 'float' },
     optional: { axis: 'int' },
     infer(inputs) {
-      const x = required(inputs, 0)
-      expectEqualDims(x.shape.at(-1), required(inputs, 1).shape[0], 'width of input and weight')
+      const x = normalized(inputs)
       return [x, { dtype: x.dtype, shape: [...x.shape.slice(0, -1), 1] }]
     },
   }),
 } as const
+
+function normalized(inputs: Inputs): Value {
+  const [x, weight] = [required(inputs, 0), required(inputs, 1)]
+  expectDtype(weight, x.dtype)
+  expectEqualDims(x.shape.at(-1), weight.shape[0], 'width of input and weight')
+  return x
+}
