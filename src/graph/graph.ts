@@ -34,6 +34,8 @@ export class Graph {
   readonly constants = new Map<Value, HostTensor>()
   readonly nodes: Node[] = []
   readonly outputs: { readonly name: string; readonly value: Value }[] = []
+  /** Names of values; ONNX tells them apart by nothing else. */
+  readonly #names = new Set<string>()
   #nextId = 0
 
   constructor(name: string) {
@@ -41,6 +43,7 @@ export class Graph {
   }
 
   input(name: string, dtype: DType, shape: Shape): Value {
+    this.#take(name)
     const value = this.#value({ dtype, shape }, name, 'input')
     this.inputs.push(value)
     return value
@@ -58,6 +61,7 @@ export class Graph {
       }
       return known
     }
+    this.#take(name)
     const value = this.#value({ dtype, shape }, name, 'parameter')
     this.parameters.set(name, value)
     return value
@@ -94,14 +98,32 @@ export class Graph {
     const outputs: Value[] = []
     const node: Node = { op, inputs, attributes, outputs }
     for (const type of this.#infer(op, inputs, attributes)) {
-      outputs.push(this.#value(type, `v${this.#nextId}`, node))
+      outputs.push(this.#value(type, this.#freeName(), node))
     }
     this.nodes.push(node)
     return node
   }
 
   output(name: string, value: Value): void {
+    this.#take(name)
     this.outputs.push({ name, value })
+  }
+
+  #take(name: string): void {
+    if (this.#names.has(name)) {
+      throw new ShapeError(
+        'SHAPE_NAME',
+        `${this.name}: the name ${name} is taken; choose another for the second value.`,
+      )
+    }
+    this.#names.add(name)
+  }
+
+  #freeName(): string {
+    let name = `v${this.#nextId}`
+    while (this.#names.has(name)) name += "'"
+    this.#names.add(name)
+    return name
   }
 
   #infer(
