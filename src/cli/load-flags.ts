@@ -2,6 +2,7 @@
 import { loadModel, type LoadOptions, type Model, type PrecisionOption } from '../index.ts'
 import { PRECISIONS, type PrecisionName } from '../choose-precision.ts'
 import type { LinearPrecision } from '../graph/lower.ts'
+import { hubOptionsFromEnvironment } from '../weights/index.ts'
 import type { Arguments } from './arguments.ts'
 import { defaultModel } from './package.ts'
 import { Progress } from './progress.ts'
@@ -12,12 +13,12 @@ export const MODEL_OPTION: OptionSpec = {
   name: 'model',
   short: 'm',
   kind: 'text',
-  value: 'path',
-  about: 'Folder or .gguf file (default: the model in the package)',
+  value: 'name',
+  about: 'Folder, .gguf file or hub id (default: the model in the package)',
 }
 
 /** Where a checkpoint in parts lies, and how it is read. */
-export const CHECKPOINT_OPTIONS: readonly OptionSpec[] = inGroup('Checkpoint', [
+const PART_OPTIONS: readonly OptionSpec[] = inGroup('Checkpoint', [
   {
     name: 'base',
     kind: 'text',
@@ -58,6 +59,17 @@ export const CHECKPOINT_OPTIONS: readonly OptionSpec[] = inGroup('Checkpoint', [
   },
 ])
 
+const HUB_OPTIONS: readonly OptionSpec[] = inGroup('Hub', [
+  { name: 'revision', kind: 'text', value: 'name', about: 'Branch, tag or commit of hub ids' },
+  {
+    name: 'offline',
+    kind: 'flag',
+    about: 'Use what is in the Hugging Face cache, never the network',
+  },
+])
+
+export const CHECKPOINT_OPTIONS = [...PART_OPTIONS, ...HUB_OPTIONS]
+
 export const LOAD_OPTIONS: readonly OptionSpec[] = [
   MODEL_OPTION,
   ...inGroup('Engine', [
@@ -87,6 +99,12 @@ export const LOAD_OPTIONS: readonly OptionSpec[] = [
       about: 'Memory for caches of earlier conversations',
     },
     {
+      name: 'cache-dir',
+      kind: 'text',
+      value: 'folder',
+      about: 'Where quantised copies are kept (default: beside the checkpoint)',
+    },
+    {
       name: 'auto-orient',
       kind: 'flag',
       about: 'Turn pictures as their Exif data says; the reference does not',
@@ -100,8 +118,8 @@ export function modelOf(args: Arguments): string {
   return args.text('model') ?? defaultModel()
 }
 
-/** The checkpoint options of the flags that were given. Throws UsageError. */
-export function checkpointOptions(args: Arguments): LoadOptions {
+/** The checkpoint options of the flags that were given, and the hub's of the environment. Throws UsageError. */
+export function checkpointOptions(args: Arguments, { environment }: Session): LoadOptions {
   return {
     ...given({
       base: args.text('base'),
@@ -110,21 +128,27 @@ export function checkpointOptions(args: Arguments): LoadOptions {
       tokenizer: args.text('tokenizer'),
       template: args.text('template'),
       layout: args.text('layout') as LoadOptions['layout'],
+      revision: args.text('revision'),
     }),
     ...(args.has('adapter') && { adapters: args.texts('adapter') }),
     ...(args.has('quirk') && { quirks: pairs(args, 'quirk') as LoadOptions['quirks'] }),
+    hub: {
+      ...hubOptionsFromEnvironment(environment),
+      ...(args.flag('offline') && { offline: true }),
+    },
   }
 }
 
 /** All load options of the flags that were given. Throws UsageError. */
-export function loadOptions(args: Arguments): LoadOptions {
+export function loadOptions(args: Arguments, session: Session): LoadOptions {
   return {
-    ...checkpointOptions(args),
+    ...checkpointOptions(args, session),
     ...given({
       precision: precisionOption(args),
       threads: args.number('threads'),
       maxContext: args.number('max-context'),
       kvBytes: args.number('kv-bytes'),
+      cacheDir: args.text('cache-dir'),
     }),
     ...(args.flag('auto-orient') && { autoOrient: true }),
     ...(args.flag('allow-remote') && { allowRemote: true }),
@@ -143,7 +167,7 @@ export type LoadedModel = { readonly model: Model; readonly name: string; readon
 /** The model that the flags name. Ctrl-C stops it. */
 export async function loadFromFlags(args: Arguments, session: Session): Promise<LoadedModel> {
   const name = modelOf(args)
-  const options = loadOptions(args)
+  const options = loadOptions(args, session)
   const start = performance.now()
   const progress = new Progress(session.terminal)
   try {
@@ -155,13 +179,15 @@ export async function loadFromFlags(args: Arguments, session: Session): Promise<
   }
 }
 
-/** `--quirk fit=pad --quirk a=b` as an object. */
-function pairs(args: Arguments, name: string): Record<string, string> {
+/** `--quirk fit=pad --quirk poolStride=2` as an object; what is written as a number is one. */
+function pairs(args: Arguments, name: string): Record<string, string | number> {
   return Object.fromEntries(
     args.texts(name).map((text) => {
-      const at = text.lastIndexOf('=')
-      if (at > 0 && at < text.length - 1) return [text.slice(0, at), text.slice(at + 1)]
-      throw new UsageError(`--${name} should be NAME=VALUE; "${text}" came.`)
+      const [, key, value] = /^([^=]+)=([^=]+)$/.exec(text) ?? []
+      if (key === undefined || value === undefined) {
+        throw new UsageError(`--${name} should be NAME=VALUE; "${text}" came.`)
+      }
+      return [key, /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value]
     }),
   )
 }

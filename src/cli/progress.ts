@@ -31,6 +31,11 @@ export class Progress {
   }
 
   readonly update = (state: ProgressState): void => {
+    if (state.stage === 'notice') {
+      this.end()
+      this.#terminal.note(`note: ${state.item}`)
+      return
+    }
     if (this.#now() - this.#start < FIRST_MS) return
     if (this.#terminal.streams.stderr.isTTY) this.#showBar(state)
     else this.#showLine(state)

@@ -1,0 +1,157 @@
+/** `llava convert`: a checkpoint in another layout, its parts merged. */
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import {
+  CONVERT_LAYOUTS,
+  planConversion,
+  type Conversion,
+  type ConvertLayout,
+  type ConvertOptions,
+} from '../families/convert/convert-checkpoint.ts'
+import { OUTPUT_DTYPES, type OutputDType } from '../families/convert/output-tensor.ts'
+import { TOKENIZER_FILES } from '../families/convert/tokenizer-files.ts'
+import { openParts, type Checkpoint } from '../load-checkpoint.ts'
+import { loadTokenizer } from '../text/index.ts'
+import type { Arguments } from './arguments.ts'
+import { formatBytes } from './format.ts'
+import { CHECKPOINT_OPTIONS, checkpointOptions } from './load-flags.ts'
+import { packageVersion } from './package.ts'
+import { Progress } from './progress.ts'
+import { UsageError } from './usage-error.ts'
+import type { Session, Verb } from './verb.ts'
+
+export const convert: Verb = {
+  name: 'convert',
+  places: '<source>',
+  about: 'A checkpoint in another layout, adapters and parts merged',
+  options: [
+    {
+      name: 'to',
+      kind: 'text',
+      choices: CONVERT_LAYOUTS,
+      about: 'The layout to write (default: llava-hf)',
+    },
+    { name: 'out', kind: 'text', value: 'folder', about: 'Where to; new or empty' },
+    {
+      name: 'dtype',
+      kind: 'text',
+      choices: OUTPUT_DTYPES,
+      about: 'How weights are written (default: as they are stored)',
+    },
+    {
+      name: 'max-shard-bytes',
+      kind: 'number',
+      value: 'bytes',
+      about: 'Longest weight file (default: 5e9)',
+    },
+    ...CHECKPOINT_OPTIONS,
+  ],
+  examples: [
+    'convert llava-v1.5-7b --to llava-hf --out llava-1.5-7b-hf --dtype float16',
+    'convert llava-1.5-7b-hf --to original --out llava-v1.5-7b',
+    'convert llava-v1.5-7b-lora --base vicuna-7b-v1.5 --out merged',
+  ],
+  async run(args, session) {
+    const out = outFolder(args)
+    const to = (args.text('to') ?? 'llava-hf') as ConvertLayout
+    const source = args.positionals[0] as string
+    const progress = new Progress(session.terminal)
+    const { signal } = session
+    const checkpoint = await openParts(source, {
+      ...checkpointOptions(args, session),
+      onProgress: progress.update,
+      signal,
+    })
+    try {
+      const options = await convertOptions(args, { checkpoint, to, session, progress })
+      const conversion = planConversion(checkpoint, options)
+      const { files, bytes } = await writeWhole(conversion, out)
+      progress.end()
+      report(session, { source, out, to, files, bytes, notices: conversion.notices })
+    } finally {
+      progress.end()
+      checkpoint.close()
+    }
+  },
+}
+
+function outFolder(args: Arguments): string {
+  const out = args.text('out')
+  if (out === undefined) throw new UsageError('llava convert needs --out, the folder to write.')
+  if (existsSync(out) && (!statSync(out).isDirectory() || readdirSync(out).length > 0)) {
+    throw new UsageError(`--out ${out} is there already and not an empty folder; choose another.`)
+  }
+  return resolve(out)
+}
+
+async function convertOptions(
+  args: Arguments,
+  parts: { checkpoint: Checkpoint; to: ConvertLayout; session: Session; progress: Progress },
+): Promise<ConvertOptions> {
+  const { checkpoint, to, session, progress } = parts
+  return {
+    to,
+    dtype: (args.text('dtype') ?? 'stored') as OutputDType,
+    tokenizer: await loadTokenizer(checkpoint.tokenizerPath),
+    tokenizerFiles: readTokenizerFiles(checkpoint.tokenizerPath),
+    merged: mergedFiles(checkpoint),
+    version: packageVersion(),
+    maxShardBytes: args.number('max-shard-bytes'),
+    onProgress: ({ done, total, item }) => progress.update({ stage: 'convert', done, total, item }),
+    signal: session.signal,
+  }
+}
+
+function readTokenizerFiles(path: string): ReadonlyMap<string, Uint8Array> {
+  const folder = statSync(path).isDirectory() ? path : dirname(path)
+  const names = TOKENIZER_FILES.filter((name) => existsSync(join(folder, name)))
+  return new Map(names.map((name) => [name, readFileSync(join(folder, name))]))
+}
+
+/** The weight files by name and folder, where there are several kinds of them. */
+function mergedFiles({ parts, files }: Checkpoint): string[] {
+  if (parts.length === 1 && files.every((file) => dirname(file) === dirname(files[0] ?? '')))
+    return []
+  return files.map((file) => join(basename(dirname(resolve(file))), basename(file)))
+}
+
+/** Writes beside the target and renames, so that it is whole or not there. */
+async function writeWhole(
+  conversion: Conversion,
+  out: string,
+): Promise<{ readonly files: readonly string[]; readonly bytes: number }> {
+  const temporary = join(dirname(out), `.${basename(out)}.${process.pid}.tmp`)
+  try {
+    for (const folder of conversion.folders) mkdirSync(join(temporary, folder), { recursive: true })
+    const written = await conversion.write(temporary)
+    if (existsSync(out)) rmSync(out, { recursive: true })
+    renameSync(temporary, out)
+    return written
+  } finally {
+    rmSync(temporary, { recursive: true, force: true })
+  }
+}
+
+type Outcome = {
+  readonly source: string
+  readonly out: string
+  readonly to: ConvertLayout
+  readonly files: readonly string[]
+  readonly bytes: number
+  readonly notices: readonly string[]
+}
+
+function report({ terminal }: Session, outcome: Outcome): void {
+  if (terminal.isJson) return terminal.json(outcome)
+  for (const notice of outcome.notices) terminal.note(`note: ${notice}`)
+  terminal.print(`${outcome.out}: ${outcome.to}, ${formatBytes(outcome.bytes)} of weights`)
+  for (const file of outcome.files) terminal.print(`  ${file}`)
+}

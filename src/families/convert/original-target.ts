@@ -1,0 +1,179 @@
+/**
+ * A plain LLaVA checkpoint in the layout of the original repositories: the language model and projector in one folder,
+ * the vision tower in a folder inside it.
+ */
+import { ConfigError } from '../../core/errors.ts'
+import { fitOf } from '../../preprocess/image-processor.ts'
+import type { VisionConfig } from '../../vision/vision-transformer.ts'
+import { decoderFields, fromTheEnd, visionFields } from './config-fields.ts'
+import { conversationTemplate, WRAPPED_IMAGE } from './conversation-template.ts'
+import { generationConfig, tokenIds } from './llava-hf-target.ts'
+import {
+  decoderTensors,
+  storedLayers,
+  usualDType,
+  visionTensors,
+  type PlanParts,
+} from './plan-tensors.ts'
+import { processorFile } from './processor-file.ts'
+import { originalProjector, originalProjectorDepth } from './projector-tensors.ts'
+import type { EyedConfig, OutputFolder, Target, TargetInput } from './target.ts'
+import { originalName, towerName } from './target-names.ts'
+import { originalTokenizerFiles, withoutImageToken } from './tokenizer-files.ts'
+import { jsonBytes } from './written-json.ts'
+
+/** Throws ConfigError for what the layout has no form for. */
+export function originalTarget(input: TargetInput): Target {
+  const { config, stored, dtype } = input
+  const tower = towerFolder(input)
+  const depth = originalProjectorDepth(config.projector, stored)
+  const name = (path: string) => originalName(path, depth)
+  const parts = { stored, dtype, name }
+  const { vocabSize, tokenizerFiles } = vocabularyOf(input)
+  const tensors = [
+    ...originalProjector(config.projector, depth, parts),
+    ...decoderTensors(config.decoder, vocabSize, parts),
+  ]
+  const json = modelConfig(input, { depth, vocabSize, tower, dtype: usualDType(tensors) })
+  const files = new Map([
+    ...tokenizerFiles,
+    ['config.json', jsonBytes(json)],
+    ['generation_config.json', jsonBytes(generationConfig(input, tokenIds(input)))],
+  ] as [string, Uint8Array][])
+  return { folders: [{ folder: '', files, tensors }, tower.output], notices: notices(input) }
+}
+
+/** A last row that is only the placeholder's goes: the original has no such token. */
+function vocabularyOf(input: TargetInput): {
+  readonly vocabSize: number
+  readonly tokenizerFiles: TargetInput['tokenizerFiles']
+} {
+  const { decoder, image } = input.config
+  const files = originalTokenizerFiles(input.tokenizerFiles)
+  const last = decoder.vocabSize - 1
+  if (image.placeholder !== last) return { vocabSize: decoder.vocabSize, tokenizerFiles: files }
+  return { vocabSize: last, tokenizerFiles: withoutImageToken(files, last) }
+}
+
+type Tower = { readonly output: OutputFolder; readonly numLayers: number; readonly layer: number }
+
+/**
+ * The tower as a folder. The original's SigLIP deletes the last block of the tower that it loads and takes the features
+ * of what is then last; so one more block is there than is read, a copy where the source has none.
+ */
+function towerFolder({ config, stored, dtype }: TargetInput): Tower {
+  const { vision } = config
+  const layer = featureLayer(vision)
+  const isSiglip = vision.kind === 'siglip'
+  const present = storedLayers(stored)
+  const numLayers = isSiglip ? layer + 1 : present
+  const parts: PlanParts = { stored, dtype, name: (path) => towerName(path, vision.kind) }
+  const from = (index: number) => Math.min(index, present - 1)
+  const tensors = visionTensors(vision, numLayers, parts, from)
+  const files = new Map([
+    [
+      'config.json',
+      jsonBytes({ ...visionFields(vision, numLayers), torch_dtype: usualDType(tensors) }),
+    ],
+    ['preprocessor_config.json', jsonBytes(towerProcessor(config))],
+  ])
+  return { output: { folder: vision.kind, files, tensors }, numLayers, layer }
+}
+
+function featureLayer(vision: VisionConfig): number {
+  const [layer = 0, ...others] = vision.featureLayers
+  if (vision.kind === 'vit') {
+    throw unsupported('the original repositories have CLIP and SigLIP towers, this one is a ViT')
+  }
+  if (others.length > 0) {
+    throw unsupported('the original repositories read one feature layer, this checkpoint several')
+  }
+  if (vision.kind === 'siglip' && vision.dropFirstRow) {
+    throw unsupported(
+      'the original keeps every row of a SigLIP tower, this checkpoint drops the first',
+    )
+  }
+  return layer
+}
+
+/** The tower's own processor. `pad` is said by the model's config, so the file crops as CLIP's always does. */
+function towerProcessor({ image, vision }: EyedConfig): Record<string, unknown> {
+  const { processor } = image
+  const json =
+    fitOf(processor) === 'pad' && vision.kind === 'clip'
+      ? processorFile(
+          { ...processor, pad: null, resize: edgeOf(processor), crop: processor.tile },
+          'clip',
+        )
+      : processorFile({ ...processor, pad: null }, vision.kind)
+  return { ...json, processor_class: undefined }
+}
+
+function edgeOf({ tile }: EyedConfig['image']['processor']): {
+  kind: 'shortestEdge'
+  edge: number
+} {
+  return { kind: 'shortestEdge', edge: tile.width }
+}
+
+const CLASSES = {
+  llama: { type: 'llava_llama', name: 'LlavaLlamaForCausalLM' },
+  mistral: { type: 'llava_mistral', name: 'LlavaMistralForCausalLM' },
+  qwen2: { type: 'llava_qwen', name: 'LlavaQwenForCausalLM' },
+} as const
+
+function modelConfig(
+  input: TargetInput,
+  written: {
+    readonly depth: number
+    readonly vocabSize: number
+    readonly tower: Tower
+    readonly dtype: ReturnType<typeof usualDType>
+  },
+): unknown {
+  const { decoder, vision, image } = input.config
+  const { depth, vocabSize, tower, dtype } = written
+  const { type, name } = CLASSES[decoder.kind]
+  return {
+    architectures: [name],
+    model_type: type,
+    ...decoderFields(decoder, { vocabSize, tokens: tokenIds(input), dtype }),
+    ...(fitOf(image.processor) === 'pad' && { image_aspect_ratio: 'pad' }),
+    mm_hidden_size: vision.hiddenSize,
+    mm_projector_type: depth === 1 ? 'linear' : `mlp${depth}x_gelu`,
+    mm_use_im_patch_token: false,
+    mm_use_im_start_end: wrapsImage(input),
+    mm_vision_select_feature:
+      vision.dropFirstRow || vision.kind === 'siglip' ? 'patch' : 'cls_patch',
+    mm_vision_select_layer: fromTheEnd(tower.layer, tower.numLayers),
+    mm_vision_tower: tower.output.folder,
+    tokenizer_model_max_length: lengthLimit(input),
+    use_mm_proj: true,
+  }
+}
+
+function lengthLimit({ config, documents }: TargetInput): number {
+  const json = documents.files.get('config.json') as Record<string, unknown> | undefined
+  const limit = json?.['tokenizer_model_max_length']
+  return typeof limit === 'number' ? limit : config.decoder.maxPositions
+}
+
+function wrapsImage({ config: { prompt } }: TargetInput): boolean {
+  if (prompt.kind === 'conversation') return prompt.wrapImage
+  return prompt.kind === 'template' && prompt.template.includes(WRAPPED_IMAGE)
+}
+
+/** The original chooses the conversation by the folder's name, so a template of its own is lost there. */
+function notices(input: TargetInput): string[] {
+  const { prompt } = input.config
+  const wrapImage = wrapsImage(input)
+  const usual = ['', ' '].map((gap) => conversationTemplate('vicuna_v1', { wrapImage, gap }))
+  if (prompt.kind !== 'template' || usual.includes(prompt.template)) return []
+  return [
+    'The original layout has no chat template: the conversation mode follows from the name of the folder (vicuna_v1 unless it names another model). Check that this is what the checkpoint was trained with.',
+  ]
+}
+
+function unsupported(what: string): ConfigError {
+  return new ConfigError('CONFIG_CONVERT', `convert: ${what}; it cannot be written in this layout.`)
+}

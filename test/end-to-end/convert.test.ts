@@ -1,0 +1,170 @@
+/**
+ * Conversion there and back: the same pixels, ids and logits in both layouts. `fixtures/original/checkpoints` and
+ * `fixtures/inference` hold the models; transformers 5.23 was seen to open what is written here, with equal ids and logits
+ * within 7e-5.
+ */
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { loadModel, type LoadOptions, type Message } from '../../src/index.ts'
+import { openCheckpoint } from '../../src/weights/index.ts'
+import { llava } from './run-cli.ts'
+
+const ORIGINAL = 'fixtures/original/checkpoints'
+const TOWER_224 = `${ORIGINAL}/tower-clip-vit-large-patch14`
+const TOWER_336 = `${TOWER_224}-336`
+const FOLDER = mkdtempSync(join(tmpdir(), 'llava-convert-'))
+after(() => rmSync(FOLDER, { recursive: true }))
+
+/** Two turns, so that the end of an answer is part of the prompt. */
+const MESSAGES: readonly Message[] = [
+  {
+    role: 'user',
+    content: [
+      { type: 'image', image: 'fixtures/pictures/pictures/photo-247x167.png' },
+      { type: 'text', text: 'What is this?' },
+    ],
+  },
+  { role: 'assistant', content: 'A plant.' },
+  { role: 'user', content: 'Are you sure?' },
+]
+
+describe('original to llava-hf and back', () => {
+  const cases: readonly (readonly [string, LoadOptions, number])[] = [
+    ['llava-v1', { visionTower: TOWER_224 }, 1],
+    ['llava-v1.5', { visionTower: TOWER_336 }, 1],
+    ['llava-v1.5-lora', { visionTower: TOWER_336, base: `${ORIGINAL}/vicuna` }, 1],
+    ['llava-v1.5-projector', { visionTower: TOWER_336, base: `${ORIGINAL}/vicuna` }, 1],
+  ]
+  for (const [name, options, added] of cases) {
+    test(`${name}: logits are equal, the vocabulary grows by the picture's token and shrinks again`, async () => {
+      const source = `${ORIGINAL}/${name}`
+      const [hf, back] = [join(FOLDER, `${name}-hf`), join(FOLDER, name)]
+      await convert(source, 'llava-hf', hf, options)
+      await convert(hf, 'original', back)
+      const before = await look(source, options)
+      const between = await look(hf)
+      const afterwards = await look(back)
+      assert.equal(between.vocabSize, before.vocabSize + added)
+      assert.deepEqual(commonLogits(between, before.vocabSize), before.logits)
+      assert.deepEqual(afterwards, before)
+    })
+  }
+
+  test('a checkpoint whose tower lies elsewhere says so', async () => {
+    const out = join(FOLDER, 'no-tower')
+    const args = ['convert', `${ORIGINAL}/llava-v1.5`, '--offline', '--out', out]
+    const { code, stderr } = await llava(args)
+    assert.equal(code, 1)
+    assert.match(stderr, /needs "openai\/clip.*give its folder as visionTower/)
+    assert.ok(!existsSync(out))
+  })
+})
+
+describe('llava-hf', () => {
+  test('to original: the same raw prompt gives the same logits', async () => {
+    const source = 'fixtures/inference/llava-mlp'
+    const out = join(FOLDER, 'mlp')
+    const { notices } = await convert(source, 'original', out)
+    assert.match(notices[0] ?? '', /no chat template/)
+    assert.deepEqual((await lookAtRaw(out)).logits, (await lookAtRaw(source)).logits)
+  })
+
+  test('a linear projector becomes one layer again', async () => {
+    const source = 'fixtures/inference/llava-linear-224'
+    const out = join(FOLDER, 'linear')
+    await convert(source, 'original', out)
+    const tensors = openCheckpoint(out)
+    assert.ok(tensors.tensors.has('model.mm_projector.weight'))
+    tensors.close()
+    assert.deepEqual((await lookAtRaw(out)).logits, (await lookAtRaw(source)).logits)
+  })
+
+  test('to llava-hf again, of transformers 5 names: nothing changes', async () => {
+    const source = 'fixtures/inference/mini-vit-crop'
+    const out = join(FOLDER, 'mini-vit-crop')
+    await convert(source, 'llava-hf', out)
+    assert.deepEqual(await look(out), await look(source))
+  })
+
+  test('a tower that the original does not have is refused before anything is written', async () => {
+    const out = join(FOLDER, 'vit')
+    const args = ['convert', 'fixtures/inference/mini-vit-crop', '--to', 'original', '--out', out]
+    const { code, stderr } = await llava(args)
+    assert.equal(code, 1)
+    assert.match(stderr, /CLIP and SigLIP towers.*\[CONFIG_CONVERT\]/)
+    assert.ok(!existsSync(out))
+  })
+
+  test('shards, dtype and model card are as asked for', async () => {
+    const out = join(FOLDER, 'shards')
+    const more = ['--dtype', 'float16', '--max-shard-bytes', '200000']
+    const { files } = await convert(
+      'fixtures/inference/llava-linear-224',
+      'llava-hf',
+      out,
+      {},
+      more,
+    )
+    assert.ok(files.includes('model.safetensors.index.json'))
+    assert.deepEqual([...files].sort(), readdirSync(out).sort())
+    const config = JSON.parse(readFileSync(join(out, 'config.json'), 'utf8'))
+    assert.equal(config.torch_dtype, 'float16')
+    const tensors = openCheckpoint(out)
+    for (const { dtype } of tensors.tensors.values()) assert.equal(dtype, 'float16')
+    tensors.close()
+    assert.match(readFileSync(join(out, 'README.md'), 'utf8'), /Weights: float16/)
+  })
+
+  test('a folder that is not empty is left alone', async () => {
+    const { code, stderr } = await llava(['convert', TOWER_224, '--out', 'fixtures/pictures'])
+    assert.equal(code, 2)
+    assert.match(stderr, /not an empty folder/)
+  })
+})
+
+type Converted = { readonly files: readonly string[]; readonly notices: readonly string[] }
+
+async function convert(
+  source: string,
+  to: string,
+  out: string,
+  { visionTower, base }: LoadOptions = {},
+  more: readonly string[] = [],
+): Promise<Converted> {
+  const tower = visionTower === undefined ? [] : ['--vision-tower', visionTower]
+  const under = base === undefined ? [] : ['--base', base]
+  const args = [source, '--to', to, '--out', out, ...tower, ...under, ...more, '--json']
+  const { code, stdout, stderr } = await llava(['convert', ...args])
+  assert.equal(code, 0, stderr)
+  return JSON.parse(stdout) as Converted
+}
+
+type Seen = { readonly vocabSize: number; readonly logits: Float32Array; readonly tokens: unknown }
+
+async function look(name: string, options: LoadOptions = {}): Promise<Seen> {
+  return lookWith(name, { messages: MESSAGES }, options)
+}
+
+async function lookAtRaw(name: string): Promise<Seen> {
+  const images = ['fixtures/pictures/pictures/photo-247x167.png']
+  return lookWith(name, { prompt: 'USER: <image>\nWhat? ASSISTANT:', images }, {})
+}
+
+async function lookWith(
+  name: string,
+  prompt: Parameters<Awaited<ReturnType<typeof loadModel>>['logits']>[0],
+  options: LoadOptions,
+): Promise<Seen> {
+  await using model = await loadModel(name, { precision: 'f32', ...options })
+  const { data, shape } = await model.logits({ ...prompt, positions: 'last' })
+  const { tokens } = await model.generate({ ...prompt, maxTokens: 6 })
+  return { vocabSize: shape[1]!, logits: data, tokens }
+}
+
+/** The logits of the ids that both have. */
+function commonLogits({ logits }: Seen, vocabSize: number): Float32Array {
+  return logits.subarray(0, vocabSize).slice()
+}
