@@ -22,10 +22,12 @@ export type Int8Parameters = {
 }
 
 type QuantizedRows = {
-  /** uint8 of x's shape; with two digits the second ones follow along the first axis */
-  readonly digits: Value
+  /** x in steps: float32 of x's shape, in [−127, 127] */
+  readonly steps: Value
   /** float32 of x's shape with a last axis of 1 */
   readonly step: Value
+  /** uint8 of x's shape */
+  readonly first: Value
 }
 
 /** The middle of uint8, which stands for zero. */
@@ -40,6 +42,7 @@ export class Int8Products {
   readonly #graph: Graph
   readonly #zero: Value
   readonly #rows = new Map<Value, QuantizedRows>()
+  readonly #bothDigits = new Map<Value, Value>()
 
   constructor(graph: Graph) {
     this.#graph = graph
@@ -49,13 +52,14 @@ export class Int8Products {
   /** x [..., K] times the weight, [..., N]. */
   product(x: Value, { data, scale }: Int8Parameters, digits: ActivationDigits): Value {
     const g = this.#graph
-    const rows = this.#quantize(x, digits)
-    const sums = g.op('MatMulIntegerToFloat', [rows.digits, data, g.scalar(1), scale, this.#zero])
+    const { first, step } = this.#quantize(x)
+    const rows = digits === 1 ? first : this.#withSecondDigit(x)
+    const sums = g.op('MatMulIntegerToFloat', [rows, data, g.scalar(1), scale, this.#zero])
     const sum = digits === 1 ? sums : this.#joinDigits(sums, x.shape[0] as Dim)
-    return g.op('Mul', [sum, rows.step])
+    return g.op('Mul', [sum, step])
   }
 
-  #quantize(x: Value, digits: ActivationDigits): QuantizedRows {
+  #quantize(x: Value): QuantizedRows {
     const known = this.#rows.get(x)
     if (known) return known
     const g = this.#graph
@@ -63,18 +67,23 @@ export class Int8Products {
     const step = g.op('Mul', [g.op('Max', [largest, g.scalar(SMALLEST)]), g.scalar(1 / LEVELS)])
     const steps = g.op('Div', [x, step])
     const first = g.op('QuantizeLinear', [steps, g.scalar(1), this.#zero])
-    const both = digits === 1 ? first : this.#withSecondDigit(steps, first)
-    const result = { digits: both, step }
+    const result = { steps, step, first }
     this.#rows.set(x, result)
     return result
   }
 
-  #withSecondDigit(steps: Value, first: Value): Value {
+  /** uint8 of x's shape twice along the first axis: the first digits, then the second ones. */
+  #withSecondDigit(x: Value): Value {
+    const known = this.#bothDigits.get(x)
+    if (known) return known
     const g = this.#graph
+    const { steps, first } = this.#quantize(x)
     const rounded = g.op('DequantizeLinear', [first, g.scalar(1), this.#zero])
     const rest = g.op('Sub', [steps, rounded])
     const second = g.op('QuantizeLinear', [rest, g.scalar(1 / SECOND_STEPS), this.#zero])
-    return g.op('Concat', [first, second], { axis: 0 })
+    const both = g.op('Concat', [first, second], { axis: 0 })
+    this.#bothDigits.set(x, both)
+    return both
   }
 
   /** Sums of first digits, then of second ones, along the first axis of size 2 · `rows`. */

@@ -50,8 +50,8 @@ class Lowering {
   readonly linears = new Map<string, LinearWeight>()
   readonly #values = new Map<Value, Value>()
   readonly #constants: Graph['constants']
-  /** Inputs already scaled to rows of unit size: layers that read one activation share the work. */
   #int8Products: Int8Products | null = null
+  /** Sums of blocks, and rows of unit size, of inputs: layers that read one activation share the work. */
   readonly #sums = new Map<Value, Value>()
   readonly #unitRows = new Map<Value, { scaled: Value; size: Value }>()
 
