@@ -1,5 +1,5 @@
 /**
- * 4-bit weights in blocks of 32 with a scale and an offset each: any block of sixteen evenly spaced values is exact.
+ * 4-bit weights in blocks of 32 with a scale and an offset each: any block of sixteen evenly spaced values is kept.
  *
  *   w ≈ (q − 8) scale + offset        q in 0 … 15
  *
@@ -10,14 +10,9 @@
  * Each block tries a few ranges, from a little wider than its values to clipping the outermost; scale and offset are
  * then the least-squares line through the chosen q. Source of the blocks: ggml, Q4_1.
  */
-import {
-  allRows,
-  checkRange,
-  notFinite,
-  SMALLEST_NORMAL,
-  type RowRange,
-  type WeightShape,
-} from './quantize-rows.ts'
+import { KernelRow } from './quantize-q4-block.ts'
+import { q4OffsetKernel } from './quantize-q4-offset-kernel.ts'
+import { allRows, checkRange, notFinite, type RowRange, type WeightShape } from './quantize-rows.ts'
 
 export const Q4_OFFSET_BLOCK = 32
 
@@ -47,100 +42,17 @@ export function quantizeQ4OffsetRows(
   result: Q4OffsetWeight,
 ): void {
   checkRange(values, range)
-  const { columns } = range.weight
+  const { columns, importance } = range.weight
   const blocks = Math.ceil(columns / Q4_OFFSET_BLOCK)
-  const line: Line = { low: 0, inverse: 0, scale: 0, start: 0 }
-  for (let row = range.from; row < range.to; row++) {
-    for (let b = 0; b < blocks; b++) {
-      const from = (row - range.from) * columns + b * Q4_OFFSET_BLOCK
-      const count = Math.min(Q4_OFFSET_BLOCK, columns - b * Q4_OFFSET_BLOCK)
-      if (!fitLine(values, from, count, line)) throw notFinite(values, range)
-      const index = row * blocks + b
-      result.scale[index] = line.scale
-      result.offset[index] = line.start + 8 * line.scale
-      packBlock(values, { from, count, target: result.data, at: index * 16 }, line)
-    }
-  }
-}
-
-/** q = ⌊(w − low) · inverse + ½⌋ within 0 … 15; w ≈ start + q · scale. */
-type Line = { low: number; inverse: number; scale: number; start: number }
-
-// Widths of the range that the 16 steps span, as a share of the block's own. 1 comes first: of equal errors it wins.
-const SHARES = [1, 1.05, 0.95, 0.9, 0.85]
-
-/** Chooses `line` for a block; false if a value is not finite. */
-function fitLine(values: Float32Array, from: number, count: number, line: Line): boolean {
-  let low = Infinity
-  let high = -Infinity
-  let sum = 0
-  for (let i = from; i < from + count; i++) {
-    const w = values[i] as number
-    if (w < low) low = w
-    if (w > high) high = w
-    sum += w
-  }
-  if (!Number.isFinite(high - low) || !Number.isFinite(sum)) return false
-  const step = (high - low) / 15
-  if (step < SMALLEST_NORMAL) {
-    Object.assign(line, { low, inverse: 0, scale: 0, start: sum / count })
-    return true
-  }
-  const mean = sum / count
-  let least = Infinity
-  for (const share of SHARES) {
-    const inverse = 1 / (step * share)
-    const start = (low + high) / 2 - 7.5 * step * share
-    const found = regress(values, { from, count, mean, start, inverse })
-    if (found.error < least) {
-      least = found.error
-      Object.assign(line, {
-        low: start,
-        inverse,
-        scale: found.scale,
-        start: mean - found.scale * found.mean,
-      })
-    }
-  }
-  return true
-}
-
-/** The least-squares slope of w over q, the mean of q, and the error that is left up to a constant. */
-function regress(
-  values: Float32Array,
-  at: { from: number; count: number; mean: number; start: number; inverse: number },
-): { scale: number; mean: number; error: number } {
-  let total = 0
-  let squares = 0
-  let product = 0
-  for (let i = at.from; i < at.from + at.count; i++) {
-    const w = values[i] as number
-    const q = nearest((w - at.start) * at.inverse)
-    total += q
-    squares += q * q
-    product += (w - at.mean) * q
-  }
-  const mean = total / at.count
-  const spread = squares - total * mean
-  if (spread === 0) return { scale: 0, mean, error: Infinity }
-  return { scale: product / spread, mean, error: -(product * product) / spread }
-}
-
-function nearest(position: number): number {
-  const q = (position + 0.5) | 0
-  return q < 0 ? 0 : q > 15 ? 15 : q
-}
-
-/** Packs a block; elements behind the last column are 8, which stands for nothing but the offset. */
-function packBlock(
-  values: Float32Array,
-  { from, count, target, at }: { from: number; count: number; target: Uint8Array; at: number },
-  { low, inverse }: Line,
-): void {
-  const quantize = (i: number) =>
-    i < count ? nearest(((values[from + i] as number) - low) * inverse) : 8
-  for (let i = 0; i < Q4_OFFSET_BLOCK; i += 2) {
-    target[at + (i >> 1)] = quantize(i) | (quantize(i + 1) << 4)
+  const row = new KernelRow(q4OffsetKernel(), columns, Q4_OFFSET_BLOCK, importance)
+  for (let n = range.from; n < range.to; n++) {
+    const start = (n - range.from) * columns
+    if (!row.quantize(values.subarray(start, start + columns))) throw notFinite(values, range)
+    // 8 stands for nothing but the offset.
+    row.pad(8)
+    result.data.set(row.data, (n * blocks * Q4_OFFSET_BLOCK) / 2)
+    result.scale.set(row.scale, n * blocks)
+    result.offset.set(row.origin, n * blocks)
   }
 }
 

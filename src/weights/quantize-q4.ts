@@ -12,7 +12,8 @@
  * Against the plain symmetric rule (largest value ÷ −8) this takes an eighth to a fifth off the error of real weights, and
  * zero points cost nothing when the product runs: docs/decisions.md.
  */
-import { q4Kernel } from './quantize-q4-kernel.ts'
+import { KernelRow } from './quantize-q4-block.ts'
+import { q4ZeroPointKernel } from './quantize-q4-kernel.ts'
 import { allRows, checkRange, notFinite, type RowRange, type WeightShape } from './quantize-rows.ts'
 
 export type Q4Block = 32 | 128
@@ -52,69 +53,18 @@ export function quantizeQ4Rows(
   checkRange(values, range)
   const { columns, importance } = range.weight
   const blocks = Math.ceil(columns / block)
-  const row = new KernelRow(blocks, block)
-  row.setImportance(importance ?? new Float32Array(columns).fill(1))
-  const zeroPointBytes = Math.ceil(blocks / 2)
+  const row = new KernelRow(q4ZeroPointKernel(), columns, block, importance)
   for (let n = range.from; n < range.to; n++) {
     const start = (n - range.from) * columns
     if (!row.quantize(values.subarray(start, start + columns))) throw notFinite(values, range)
+    row.pad(row.origin.at(-1) as number)
     result.data.set(row.data, (n * blocks * block) / 2)
     result.scale.set(row.scale, n * blocks)
-    packNibbles(row.zeroPoint, result.zeroPoint, n * zeroPointBytes)
+    packNibbles(row.origin, result.zeroPoint, n * Math.ceil(blocks / 2))
   }
 }
 
-/** One row in the kernel's memory; what pads the last block is zero and stays so. */
-class KernelRow {
-  readonly data: Uint8Array
-  readonly scale: Float32Array
-  readonly zeroPoint: Uint8Array
-  readonly #values: Float32Array
-  readonly #importance: Float32Array
-  readonly #block: Q4Block
-
-  constructor(blocks: number, block: Q4Block) {
-    const { memory } = q4Kernel()
-    const count = blocks * block
-    const bytes = count * 8 + count / 2 + blocks * 5
-    const missing = bytes - memory.buffer.byteLength
-    if (missing > 0) memory.grow(Math.ceil(missing / 65536))
-    this.#block = block
-    this.#values = new Float32Array(memory.buffer, 0, count).fill(0)
-    this.#importance = new Float32Array(memory.buffer, count * 4, count).fill(0)
-    this.data = new Uint8Array(memory.buffer, count * 8, count / 2)
-    this.scale = new Float32Array(memory.buffer, count * 8.5, blocks)
-    this.zeroPoint = new Uint8Array(memory.buffer, count * 8.5 + blocks * 4, blocks)
-  }
-
-  /** Scaled to a mean of one; a column that was never seen at work still counts for a little. */
-  setImportance(importance: Float32Array): void {
-    const mean = importance.reduce((sum, value) => sum + value, 0) / importance.length
-    for (const [k, value] of importance.entries()) {
-      this.#importance[k] = mean > 0 ? Math.max(value / mean, LEAST_IMPORTANCE) : 1
-    }
-  }
-
-  /** False if a value is not finite. */
-  quantize(values: Float32Array): boolean {
-    this.#values.set(values)
-    const blocks = this.scale.length
-    const done = q4Kernel().run(
-      this.#values.byteOffset,
-      this.#importance.byteOffset,
-      blocks,
-      this.#block * 4,
-      this.data.byteOffset,
-      this.scale.byteOffset,
-      this.zeroPoint.byteOffset,
-    )
-    return done === blocks
-  }
-}
-
-const LEAST_IMPORTANCE = 1e-3
-
-function packNibbles(source: Uint8Array, target: Uint8Array, offset: number): void {
+function packNibbles(source: Float32Array, target: Uint8Array, offset: number): void {
   for (let i = 0; i < source.length; i += 2) {
     target[offset + i / 2] = (source[i] as number) | ((source[i + 1] ?? 0) << 4)
   }

@@ -15,7 +15,7 @@ import type { WeightSource } from './source.ts'
 import { unknownTensor } from './unknown-tensor.ts'
 
 /** Counts changes of layouts and of rounding: a cache of another version is made again. */
-export const QUANTIZED_VERSION = 3
+export const QUANTIZED_VERSION = 4
 
 /** The weights to quantise, each form of each one once: two forms of one weight go into two caches. */
 export type QuantizedPlan = readonly QuantizeItem[]
