@@ -10,7 +10,7 @@ import { createPreprocessor, imageSizeOf, readImage } from './node.ts'
 import { parseImageProcessor } from './parse-image-processor.ts'
 import { preprocessImage } from './preprocess-image.ts'
 
-const FOLDER = 'fixtures/pictures/pictures'
+const FOLDER = 'fixtures/pictures'
 const PHOTO = `${FOLDER}/photo-640x480.jpg`
 const ROTATED = `${FOLDER}/exif-rotated-320x240.jpg`
 const photoBytes = new Uint8Array(readFileSync(PHOTO))

@@ -6,9 +6,9 @@ import { InputError } from '../core/errors.ts'
 import { decodeImage } from './decode-image.ts'
 import { probeImage } from './probe-image.ts'
 
-const FOLDER = 'fixtures/pictures/pictures'
+const FOLDER = 'fixtures/pictures'
 const corpus = readdirSync(FOLDER)
-  .filter((name) => !name.endsWith('.json'))
+  .filter((name) => /\.(png|jpg|webp|gif)$/.test(name))
   .map((name) => new Uint8Array(readFileSync(`${FOLDER}/${name}`)))
 
 /** Small files of the formats that are read here without sharp. */

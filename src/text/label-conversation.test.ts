@@ -9,7 +9,7 @@ import { labelConversation } from './label-conversation.ts'
 import { tokenizerFromJson } from './tokenizer-json.ts'
 import { tokenizerFromSentencePiece } from './sentencepiece.ts'
 
-const FOLDER = 'fixtures/conversations/original/tokenizers'
+const FOLDER = 'fixtures/original/tokenizers'
 const chatml = tokenizerFromJson(
   JSON.parse(readFileSync(`${FOLDER}/chatml/tokenizer.json`, 'utf8')),
 )

@@ -7,7 +7,7 @@ import { tokenizerFromJson } from './tokenizer-json.ts'
 import { tokenizerFromSentencePiece } from './sentencepiece.ts'
 import { maskGenerated, tokenOffsets } from './token-offsets.ts'
 
-const FOLDER = 'fixtures/conversations/original/tokenizers'
+const FOLDER = 'fixtures/original/tokenizers'
 const chatml = tokenizerFromJson(
   JSON.parse(readFileSync(`${FOLDER}/chatml/tokenizer.json`, 'utf8')),
 )

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { llava } from './run-cli.ts'
 
 const MODEL = resolve('fixtures/inference/llava-mlp')
-const PHOTO = resolve('fixtures/pictures/pictures/photo-640x480.jpg')
+const PHOTO = resolve('fixtures/pictures/photo-640x480.jpg')
 const CHAT = ['chat', '--model', MODEL, '--precision', 'f32', '--max-tokens', '4', '--ignore-eos']
 
 describe('llava chat', { concurrency: 2 }, () => {

@@ -10,8 +10,8 @@ import { VERBS } from '../../src/cli/verbs.ts'
 import { llava } from './run-cli.ts'
 
 const MODEL = resolve('fixtures/inference/llava-mlp')
-const PHOTO = resolve('fixtures/pictures/pictures/photo-640x480.jpg')
-const TURNED = resolve('fixtures/pictures/pictures/exif-rotated-320x240.jpg')
+const PHOTO = resolve('fixtures/pictures/photo-640x480.jpg')
+const TURNED = resolve('fixtures/pictures/exif-rotated-320x240.jpg')
 const FOLDER = mkdtempSync(join(tmpdir(), 'llava-cli-'))
 const TEXT_FILE = join(FOLDER, 'note.jpg')
 writeFileSync(TEXT_FILE, 'Dear diary')

@@ -2,7 +2,7 @@
  * Conversation modes against the original repositories: their data, and every prompt they render.
  *
  * LLAVA_FIXTURES names a folder with `original/prompts.json` and `record/original-public.json` (the turns); without it the
- * small set in `fixtures/conversations` is used.
+ * small set in `fixtures` is used.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -18,7 +18,7 @@ import {
   type Turn,
 } from '../../src/text/index.ts'
 
-const FOLDER = process.env['LLAVA_FIXTURES'] ?? 'fixtures/conversations'
+const FOLDER = process.env['LLAVA_FIXTURES'] ?? 'fixtures'
 
 type Prompt = string | { error: string } | { system: string; prompt: string }
 type Mode = {

@@ -1,7 +1,8 @@
 /**
  * Every recorded inference case: prompt, pixels, features, logits, greedy, penalised and beam answers, batches.
  *
- * The default run reads the cases copied into `fixtures/inference`; LLAVA_FIXTURES names a folder with more.
+ * The default run reads the cases copied into `fixtures/inference`; LLAVA_FIXTURES names a folder with more. A case without
+ * `expected.safetensors` has no weights: other tests read its texts and tiles.
  * Tolerances are those of the recordings' README: 1e-4 for features, 1e-3 for logits and log-probabilities.
  */
 import assert from 'node:assert/strict'
@@ -9,8 +10,14 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { toFloat32 } from '../../src/core/tensor.ts'
-import { ConfigError, loadModel, type Message, type Model } from '../../src/index.ts'
+import { toFloat32, type HostTensor } from '../../src/core/tensor.ts'
+import {
+  ConfigError,
+  loadModel,
+  type ContentPart,
+  type Message,
+  type Model,
+} from '../../src/index.ts'
 import { openWeightFile, type WeightSource } from '../../src/weights/index.ts'
 
 const FIXTURES = process.env['LLAVA_FIXTURES'] ?? 'fixtures'
@@ -32,16 +39,24 @@ type RecordedPrompt = {
   readonly text: string
   readonly length: number
   readonly pictures?: readonly { name: string; tiles: number[]; sha256: string; tokens: number }[]
-  readonly videos?: readonly unknown[]
+  readonly videos?: readonly RecordedClip[]
   readonly logit_positions: readonly number[]
   readonly greedy: { ids: number[]; text: string }
   readonly repetition_penalty?: { ids: number[] }
   readonly beam?: { ids: number[][]; scores: number[] }
 }
 
+type RecordedClip = {
+  readonly name: string
+  readonly frames: number
+  readonly tiles: number[]
+  readonly sha256: string
+  readonly tokens: number
+}
+
 const folder = join(FIXTURES, 'inference')
 for (const name of readdirSync(folder).sort()) {
-  if (existsSync(join(folder, name, 'expected.json'))) runCase(name)
+  if (existsSync(join(folder, name, 'expected.safetensors'))) runCase(name)
 }
 
 function runCase(name: string): void {
@@ -59,7 +74,6 @@ function runCase(name: string): void {
       }
     })
     for (const prompt of recorded.prompts) {
-      if (prompt.videos) continue
       test(prompt.name, async (t) => {
         if (!model) return t.skip('not loaded')
         await checkPrompt(model, prompt, tensors)
@@ -74,6 +88,10 @@ function runCase(name: string): void {
       const answers = await model.generateBatch(prompts.map((prompt) => request(prompt)))
       answers.forEach((answer, i) => assert.deepEqual(answer.tokens, prompts[i]!.greedy.ids))
     })
+    if (existsSync(join(path, 'original'))) {
+      test('its twin in the original layout says the same', () =>
+        checkTwin(path, recorded, tensors))
+    }
     test('the model is disposed of', async () => {
       await model?.dispose()
       tensors.close()
@@ -110,6 +128,21 @@ async function checkPrompt(
   if (prompt.beam) await checkBeams(model, prompt)
 }
 
+/** The same weights as the original repositories save them. */
+async function checkTwin(path: string, recorded: Recorded, tensors: WeightSource): Promise<void> {
+  const options = { precision: 'f32', tokenizer: path } as const
+  await using model = await loadModel(join(path, 'original'), options)
+  for (const { name, text, pictures = [], greedy } of recorded.prompts) {
+    const images = pictures.map((picture) => join(FIXTURES, 'pictures', picture.name))
+    const { data } = await model.logits({ prompt: text, images })
+    const wanted = toFloat32(tensors.read(`${name}.logits_last`))
+    assertClose(data, wanted, LOGIT_TOLERANCE, `${name}: last logits`)
+    const maxTokens = greedy.ids.length
+    const answer = await model.generate({ prompt: text, images, maxTokens, ignoreEos: true })
+    assert.deepEqual(answer.tokens, greedy.ids)
+  }
+}
+
 type PreparedPrompt = Awaited<ReturnType<Model['prepare']>>
 
 function checkPixels(
@@ -118,12 +151,17 @@ function checkPixels(
   tensors: WeightSource,
 ): void {
   const pictures = prompt.pictures ?? []
+  const clips = prompt.videos ?? []
   assert.deepEqual(
     prepared.images.map(({ tokens }) => tokens),
     pictures.map(({ tokens }) => tokens),
   )
+  assert.deepEqual(
+    prepared.videos.map(({ frames, tokens }) => ({ frames, tokens })),
+    clips.map(({ frames, tokens }) => ({ frames, tokens })),
+  )
   let tile = 0
-  for (const picture of pictures) {
+  for (const picture of [...pictures, ...clips]) {
     const [count, channels, height, width] = picture.tiles as [number, number, number, number]
     const size = channels * height * width
     const bytes = prepared.tiles.data.subarray(tile * size, (tile + count) * size)
@@ -131,7 +169,7 @@ function checkPixels(
     assert.equal(createHash('sha256').update(planar).digest('hex'), picture.sha256, picture.name)
     tile += count
   }
-  if (pictures.length === 0) return
+  if (tile === 0) return
   const samples = toFloat32(tensors.read(`${prompt.name}.pixel_samples`))
   const { data } = prepared.pixelValues
   const drawn = Float32Array.from(
@@ -162,20 +200,29 @@ async function checkFeatures(
   prompt: RecordedPrompt,
   tensors: WeightSource,
 ): Promise<void> {
-  if (!prompt.pictures) return
-  const { images } = await model.encodeImages({ messages: messagesOf(prompt) })
-  const width = model.config.decoder.hiddenSize
-  const rows = images.flatMap(({ data }) =>
-    Array.from({ length: data.length / width }, (_, i) =>
-      data.subarray(i * width, (i + 1) * width),
-    ),
-  )
-  const recordedRows = Array.from(tensors.read(`${prompt.name}.image_feature_rows`).data, Number)
-  const wanted = toFloat32(tensors.read(`${prompt.name}.image_features`))
-  recordedRows.forEach((row, i) => {
-    const expected = wanted.subarray(i * width, (i + 1) * width)
-    const largest = Math.max(1, ...expected.map(Math.abs))
-    assertClose(rows[row]!, expected, FEATURE_TOLERANCE * largest, `feature row ${row}`)
+  if (!prompt.pictures && !prompt.videos) return
+  const { images, videos } = await model.encodeImages({ messages: messagesOf(prompt) })
+  const what = (kind: string) => ({
+    rows: Array.from(tensors.read(`${prompt.name}.${kind}_feature_rows`).data, Number),
+    wanted: tensors.read(`${prompt.name}.${kind}_features`),
+  })
+  if (prompt.pictures) checkRows(images, what('image'))
+  if (prompt.videos) checkRows(videos, what('video'))
+}
+
+/** Recorded rows are as wide as the decoder, or all of a prompt's clips in one. */
+function checkRows(
+  actual: readonly { readonly data: Float32Array }[],
+  { rows, wanted }: { rows: readonly number[]; wanted: HostTensor },
+): void {
+  const values = Float32Array.from(actual.flatMap(({ data }) => [...data]))
+  const width = wanted.shape[1]!
+  const recorded = toFloat32(wanted)
+  rows.forEach((row, i) => {
+    const expected = recorded.subarray(i * width, (i + 1) * width)
+    const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 1)
+    const drawn = values.subarray(row * width, (row + 1) * width)
+    assertClose(drawn, expected, FEATURE_TOLERANCE * largest, `feature row ${row}`)
   })
 }
 
@@ -215,16 +262,19 @@ function request(prompt: RecordedPrompt): {
   return { messages: messagesOf(prompt), maxTokens: prompt.greedy.ids.length, ignoreEos: true }
 }
 
-/** The recorded messages with their pictures put in, in order. */
+/** The recorded messages with their pictures and clips put in, in order. */
 function messagesOf(prompt: RecordedPrompt): Message[] {
   const pictures = [...(prompt.pictures ?? [])]
+  const clips = [...(prompt.videos ?? [])]
+  const file = (name: string) => join(FIXTURES, 'pictures', name)
   return prompt.messages.map(({ role, content }) => {
     if (typeof content === 'string') return { role, content }
-    const parts = content.map((part) =>
-      part.type === 'image'
-        ? { type: 'image' as const, image: join(FIXTURES, 'pictures', pictures.shift()!.name) }
-        : { type: 'text' as const, text: part.text! },
-    )
+    const parts = content.map((part): ContentPart => {
+      if (part.type === 'text') return { type: 'text', text: part.text! }
+      if (part.type === 'image') return { type: 'image', image: file(pictures.shift()!.name) }
+      const { name, frames } = clips.shift()!
+      return { type: 'video', video: file(name), frames }
+    })
     return { role, content: parts }
   })
 }

@@ -3,7 +3,7 @@
  *
  * LLAVA_FIXTURES names a folder with `original/labels.json` and `original/tokenizers/`; LLaMA's, Mistral's and Llama 3's
  * tokenizers are looked for in the folder that LLAVA_TOKENIZERS names, or in `assets/tokenizers` beside the first. Without
- * them the small set in `fixtures/conversations` is used.
+ * them the small set in `fixtures` is used.
  */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
@@ -23,7 +23,7 @@ import {
   type Turn,
 } from '../../src/text/index.ts'
 
-const FOLDER = process.env['LLAVA_FIXTURES'] ?? 'fixtures/conversations'
+const FOLDER = process.env['LLAVA_FIXTURES'] ?? 'fixtures'
 const TOKENIZERS = process.env['LLAVA_TOKENIZERS'] ?? join(FOLDER, '../assets/tokenizers')
 const SMALL = join(FOLDER, 'original/tokenizers')
 

@@ -2,7 +2,7 @@
  * Pictures against Pillow and transformers: RGB bytes, tiles, pixel values, token counts.
  *
  * LLAVA_FIXTURES names a folder with `pictures/`, `inference/` and, if it is there, `vit/` and the `assets/` beside it;
- * without it the small set in `fixtures/pictures` is used.
+ * without it the small set in `fixtures` is used.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -22,7 +22,7 @@ import {
   type PreparedImage,
 } from '../../src/preprocess/index.ts'
 
-const FOLDER = process.env['LLAVA_FIXTURES'] ?? 'fixtures/pictures'
+const FOLDER = process.env['LLAVA_FIXTURES'] ?? 'fixtures'
 
 /** What recorded pixel values may differ by: the recording's own distance from float64 is 3e-7. */
 const PIXEL_TOLERANCE = 1e-6

@@ -2,7 +2,7 @@
  * Tiles and pixel values against the original repositories' `process_images`, in every mode they have.
  *
  * LLAVA_FIXTURES names a folder with `original/pixels.json` and `pictures/`; without it the small set in
- * `fixtures/pictures` is used.
+ * `fixtures` is used.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -16,7 +16,7 @@ import {
   type ImageProcessor,
 } from '../../src/preprocess/index.ts'
 
-const FOLDER = process.env['LLAVA_FIXTURES'] ?? 'fixtures/pictures'
+const FOLDER = process.env['LLAVA_FIXTURES'] ?? 'fixtures'
 
 /** Recorded with seven decimals. */
 const VALUE_TOLERANCE = 1e-6

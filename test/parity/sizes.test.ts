@@ -2,7 +2,7 @@
  * Token accounting and AnyRes geometry against the original repositories and transformers.
  *
  * LLAVA_FIXTURES names a folder with `original/sizes.json` and `inference/sizes.json`; without it the small set in
- * `fixtures/pictures` is used.
+ * `fixtures` is used.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -18,7 +18,7 @@ import {
 } from '../../src/preprocess/index.ts'
 import { parseMaxTiles } from '../../src/preprocess/parse-image-processor.ts'
 
-const FOLDER = process.env['LLAVA_FIXTURES'] ?? 'fixtures/pictures'
+const FOLDER = process.env['LLAVA_FIXTURES'] ?? 'fixtures'
 
 type OriginalConfig = {
   image_size: number

@@ -1,7 +1,7 @@
 /**
  * Chat templates against transformers: texts, errors, generation spans and token masks.
  *
- * LLAVA_FIXTURES names a folder with `text/` and `inference/`; without it the small set in `fixtures/conversations` is used.
+ * LLAVA_FIXTURES names a folder with `text/` and `inference/`; without it the small set in `fixtures` is used.
  */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { maskGenerated, renderChatWithSpans, type ChatMessage } from '../../src/
 import type { TemplateFailure } from '../../src/text/jinja/failure.ts'
 import { tokenizerFromJson } from '../../src/text/tokenizer-json.ts'
 
-const SMALL = 'fixtures/conversations'
+const SMALL = 'fixtures'
 const FOLDER = process.env['LLAVA_FIXTURES'] ?? SMALL
 
 type Case = {
@@ -93,7 +93,7 @@ describe('chat templates', () => {
       messages: ChatMessage[]
       variables: Record<string, unknown>
       cases: Case[]
-    }>(SMALL, 'jinja.json')
+    }>(SMALL, 'text/jinja.json')
     for (const c of cases) {
       check(c.template, {
         ...c,

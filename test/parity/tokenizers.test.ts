@@ -1,8 +1,8 @@
 /**
  * Tokenizers against what transformers, tokenizers, SentencePiece and the original repositories make of the same texts.
  *
- * The small set in `fixtures/text/tokenizers` always runs. LLAVA_FIXTURES names a folder with `text`, `original` and
- * `inference`, and `tokenizers` of LLAVA_ASSETS (by default `assets` beside that folder) the full vocabularies.
+ * The small sets in `fixtures/text/tokenizers` and `fixtures/inference` always run. LLAVA_FIXTURES names a folder with
+ * `text`, `original` and `inference`, and `tokenizers` of LLAVA_ASSETS (by default `assets` beside that folder) the full vocabularies.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -346,17 +346,14 @@ describe('tokenizer_image_token of the original repositories', { skip: skipOrigi
   }
 })
 
-const skipInference =
-  FIXTURES && existsSync(join(FIXTURES, 'inference')) ? false : 'LLAVA_FIXTURES/inference'
-
-describe('prompts of the tiny checkpoints', { skip: skipInference }, () => {
+describe('prompts of the tiny checkpoints', () => {
   type Expected = {
     prompts: { name: string; text: string; greedy: { ids: number[]; text: string } }[]
   }
-  const root = join(FIXTURES ?? '', 'inference')
-  const cases = skipInference
-    ? []
-    : readdirSync(root).filter((name) => existsSync(join(root, name, 'tokenizer.json')))
+  const root = join(FIXTURES ?? 'fixtures', 'inference')
+  const cases = readdirSync(root).filter((name) =>
+    existsSync(join(root, name, 'expected.safetensors')),
+  )
   for (const name of cases) {
     test(name, async () => {
       const tokenizer = await loadTokenizer(join(root, name))
