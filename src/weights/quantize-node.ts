@@ -96,7 +96,10 @@ type Pending = { resolve(): void; reject(error: Error): void }
 
 /** A worker thread; its replies come in the order of the requests. */
 class PieceWorker {
-  readonly #thread = new Worker(new URL('./quantize-worker-node.js', import.meta.url))
+  // Flags of this process such as --input-type would keep the thread from starting.
+  readonly #thread = new Worker(new URL('./quantize-worker-node.js', import.meta.url), {
+    execArgv: [],
+  })
   #pending: Pending[] = []
   #failure: Error | undefined
 

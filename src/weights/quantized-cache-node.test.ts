@@ -298,7 +298,7 @@ test('two processes making the same cache both succeed and leave one file', asyn
     const weight = Float32Array.from({ length: 512 * 1024 }, (_, i) => Math.sin(i))
     const read = (from, to) => weight.subarray(from * 1024, to * 1024)
     const plan = ['a', 'b'].map((name) => ({ name, kind: 'q4', shape: [512, 1024], read }))
-    const source = await openQuantized({ plan, key: 'k', folders: [${JSON.stringify(folder)}], workers: 0 })
+    const source = await openQuantized({ plan, key: 'k', folders: [${JSON.stringify(folder)}], workers: 1 })
     console.log(source.read('b.q4').data.reduce((sum, byte) => sum + byte, 0))`
   const [first, second] = await Promise.all([runNode(script), runNode(script)])
   assert.equal(first, second)
