@@ -5,6 +5,7 @@ import { toFloat32 } from './core/tensor.ts'
 import { EMBEDDING, type DecoderConfig } from './decoder/decoder.ts'
 import { IMAGE_NEWLINE } from './families/parameter-names.ts'
 import { mapParameters, type ParameterMap } from './families/parameter-map.ts'
+import { checkQuirks } from './families/quirks.ts'
 import { Graph } from './graph/graph.ts'
 import { liveParameters } from './graph/onnx-writer.ts'
 import { openParts, type Checkpoint, type CheckpointOptions } from './load-checkpoint.ts'
@@ -12,6 +13,7 @@ import { quantizedPlanner } from './load-quantized.ts'
 import { createModelSession, type SessionParts } from './load-weights.ts'
 import { Model } from './model.ts'
 import type { ImageSize } from './preprocess/image.ts'
+import { clipInfoOf, openClip } from './preprocess/frames-node.ts'
 import { createPreprocessor, imageSizeOf } from './preprocess/node.ts'
 import { int8Saturates } from './runtime/int8-check.ts'
 import { createRuntime, freeMemoryBytes } from './runtime/node.ts'
@@ -23,8 +25,10 @@ import { parseGenerationConfig } from './serve/generation-config.ts'
 import { Generator } from './serve/generator.ts'
 import type { ImageSource } from './serve/messages.ts'
 import { resolveLocalPicture, resolvePicture } from './serve/picture-source.ts'
+import type { ClipOpener } from './serve/prepare-clip.ts'
 import { PromptPreparer, type PicturePreprocessor } from './serve/prepare-prompt.ts'
-import { visionGraph, VisionRunner } from './serve/vision-runner.ts'
+import { resolveClip, resolveLocalClip } from './serve/video-source.ts'
+import { visionGraph, visionHalves, VisionRunner } from './serve/vision-runner.ts'
 import { loadTokenizer } from './text/node.ts'
 import type { WeightSource } from './weights/index.ts'
 
@@ -134,7 +138,8 @@ async function assemble(
   const pictures = createPictures(options)
   cleanup.push(() => pictures.dispose())
   const modelConfig = { ...config, maxContext: options.maxContext ?? config.maxContext }
-  const preparer = new PromptPreparer(modelConfig, tokenizer, pictures)
+  const clips = createClips(options)
+  const preparer = new PromptPreparer({ config: modelConfig, tokenizer, pictures, clips })
   const generator = new Generator({
     config: modelConfig,
     generation: generationOf(checkpoint),
@@ -154,6 +159,7 @@ async function assemble(
     generator,
     engine,
     imageSize: pictures.size,
+    clipInfo: clips.infoOf,
     dispose,
   })
 }
@@ -185,14 +191,32 @@ function createPictures({ autoOrient = false, allowRemote = false }: LoadOptions
   }
 }
 
-type ModelGraphs = { readonly vision: Graph | null; readonly decoder: Graph }
+function createClips({ allowRemote = false }: LoadOptions): ClipOpener {
+  return {
+    async open(video, signal) {
+      return openClip(await resolveClip(video, { allowRemote, signal }), { signal })
+    },
+    infoOf: (video) => clipInfoOf(resolveLocalClip(video)),
+  }
+}
+
+type ModelGraphs = {
+  /** Tower and projector together, or the tower alone where something happens between the two. */
+  readonly vision: Graph | null
+  readonly projector: Graph | null
+  readonly decoder: Graph
+}
 
 function modelGraphs({ config }: Checkpoint): ModelGraphs {
-  const { vision, projector, decoder } = config
-  return {
-    vision: vision && projector ? visionGraph(vision, projector) : null,
-    decoder: decoderGraph(decoder),
+  const { vision, projector, video } = config
+  const decoder = decoderGraph(config.decoder)
+  if (!vision || !projector) return { vision: null, projector: null, decoder }
+  const isSplit = video?.poolPlace === 'before' && video.tokens.pooling.mode !== 'none'
+  if (!isSplit || projector.depth === 0) {
+    return { vision: visionGraph(vision, projector), projector: null, decoder }
   }
+  const halves = visionHalves(vision, projector)
+  return { vision: halves.tower, projector: halves.projector, decoder }
 }
 
 /** Blocks behind the one whose features are read, and a newline that the config does not use, are in files unread. */
@@ -200,7 +224,7 @@ const UNREAD = /^vision\.layers\.|^imageNewline$/
 const TIED_HEAD = /^decoder\.head\.weight$/
 
 function parameterMap({ parts, config }: Checkpoint, graphs: ModelGraphs): ParameterMap {
-  const wanted = [graphs.vision, graphs.decoder].flatMap((graph) =>
+  const wanted = [graphs.vision, graphs.projector, graphs.decoder].flatMap((graph) =>
     graph ? liveParameters(graph) : [],
   )
   // Read by the host, not by a graph.
@@ -249,10 +273,13 @@ async function createVision(
 ): Promise<VisionRunner | null> {
   const { vision, projector } = config
   if (!vision || !projector || !graphs.vision) return null
-  const session = await createModelSession(graphs.vision, precision.vision, parts)
+  const tower = await createModelSession(graphs.vision, precision.vision, parts)
+  const second = graphs.projector
+    ? await createModelSession(graphs.projector, precision.vision, parts)
+    : null
   return new VisionRunner({
     runtime: parts.runtime,
-    session,
+    sessions: { tower, projector: second },
     vision,
     projector,
     cacheBytes: PICTURE_CACHE_BYTES,
@@ -272,6 +299,7 @@ function checkOptions(options: LoadOptions): void {
       `loadModel: unknown option ${unknown.join(', ')}; known are ${OPTION_NAMES.join(', ')}.`,
     )
   }
+  checkQuirks(options.quirks ?? {})
   if (options.device !== undefined && options.device !== 'cpu') {
     throw new ConfigError(
       'CONFIG_DEVICE',

@@ -6,9 +6,11 @@ import type { Answer, StreamEvent } from './serve/answer.ts'
 import type { Engine } from './serve/engine.ts'
 import type { Generator } from './serve/generator.ts'
 import { logSumExp } from './serve/logprobs.ts'
-import type { ImageSource } from './serve/messages.ts'
+import type { ImageSource, VideoSource } from './serve/messages.ts'
+import type { PreparedFrame } from './serve/prepare-clip.ts'
 import type { PromptPreparer } from './serve/prepare-prompt.ts'
 import { parsePrompt, type GenerateRequest, type PromptInput } from './serve/request.ts'
+import type { ClipInfo } from './preprocess/frames.ts'
 import type { ImageSize } from './preprocess/image.ts'
 import { streamAnswer } from './serve/stream-answer.ts'
 import type { Tokenizer } from './text/tokenizer.ts'
@@ -23,6 +25,8 @@ export type ModelParts = {
   readonly engine: Engine
   /** The size of a picture by its header. */
   readonly imageSize: (image: ImageSource) => ImageSize
+  /** How many frames a clip has, and how fast they follow one another. */
+  readonly clipInfo: (video: VideoSource) => ClipInfo
   readonly dispose: () => Promise<void>
 }
 
@@ -66,14 +70,20 @@ export class Model implements AsyncDisposable {
   /** Tokens that a prompt takes, without decoding a pixel or running anything. */
   countTokens(input: PromptInput): { readonly text: number; readonly image: number } {
     const prompt = parsePrompt('countTokens', input)
-    return this.#parts.preparer.count(prompt, prompt.images.map(this.#parts.imageSize))
+    const { preparer, imageSize, clipInfo } = this.#parts
+    const clips = prompt.videos.map(({ video }) => clipInfo(video))
+    return preparer.count(prompt, prompt.images.map(imageSize), clips)
   }
 
   /** What the model will see: prompt, ids, and every tile as bytes and as numbers. */
   async prepare(input: PromptInput): Promise<Prepared> {
     const prompt = parsePrompt('prepare', input)
     const prepared = await this.#parts.preparer.prepare(prompt)
-    const { pictures } = prepared
+    const pictures = prepared.media.filter((one) => one.kind === 'image')
+    const clips = prepared.media.filter((one) => one.kind === 'video')
+    const frames: PreparedFrame[] = []
+    for (const clip of clips) for await (const frame of clip.frames()) frames.push(frame)
+    const tiles = [...pictures, ...frames]
     return {
       prompt: prepared.prompt,
       inputIds: prepared.inputIds,
@@ -83,20 +93,27 @@ export class Model implements AsyncDisposable {
         tokens: rows.rows,
         tiles: tokens.map ? { columns: tokens.grid.width, rows: tokens.grid.height } : null,
       })),
-      videos: [],
-      pixelValues: joinFloats(pictures.map(({ pixelValues }) => pixelValues)),
-      tiles: joinBytes(pictures.map(({ tiles }) => tiles)),
+      videos: clips.map(({ tokens, times }) => ({
+        frames: tokens.frames,
+        times,
+        tokens: tokens.tokens,
+      })),
+      pixelValues: joinFloats(tiles.map(({ pixelValues }) => pixelValues)),
+      tiles: joinBytes(tiles.map((one) => one.tiles)),
     }
   }
 
-  /** Rows for the decoder of every picture, newline rows included. */
+  /** Rows for the decoder of every picture and clip, newline rows included. */
   async encodeImages(
     input: PromptInput,
   ): Promise<{ readonly images: Rows[]; readonly videos: Rows[] }> {
-    const { imageRows } = await this.#parts.generator.encode(parsePrompt('encodeImages', input))
+    const encoded = await this.#parts.generator.encode(parsePrompt('encodeImages', input))
     const width = this.config.decoder.hiddenSize
-    const images = imageRows.map((data) => ({ data, shape: [data.length / width, width] }))
-    return { images, videos: [] }
+    const of = (kind: 'image' | 'video') =>
+      encoded.media
+        .filter((_, i) => encoded.prepared.media[i]?.kind === kind)
+        .map(({ rows }): Rows => ({ data: rows, shape: [rows.length / width, width] }))
+    return { images: of('image'), videos: of('video') }
   }
 
   /** Logits at chosen positions of the prompt, the last one unless said otherwise. */
@@ -161,7 +178,7 @@ export type Prepared = {
     readonly times: readonly number[]
     readonly tokens: number
   }[]
-  /** float32[I, C, h, w] */
+  /** float32[I, C, h, w]: the tiles of all pictures in order, then the frames of all clips */
   readonly pixelValues: Rows
   /** uint8[I, h, w, C] */
   readonly tiles: { readonly data: Uint8Array; readonly shape: readonly number[] }

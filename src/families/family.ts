@@ -2,6 +2,7 @@
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import type { ImageTokenConfig } from '../preprocess/image-tokens.ts'
+import type { VideoTokenConfig } from '../preprocess/video-tokens.ts'
 import type { ProjectorConfig } from '../projector/projector.ts'
 import type { VisionConfig } from '../vision/vision-transformer.ts'
 import type { NameRule } from './parameter-names.ts'
@@ -28,7 +29,15 @@ export type Quirks = {
   readonly resampleOrder?: 'classic' | 'pillow13'
   readonly truncate?: 'refuse' | 'asOriginal'
   readonly severalPictures?: 'each' | 'single'
+  /** Whether the patches of a frame are pooled before or after the projector, how, and by how much. */
+  readonly poolPlace?: PoolPlace
+  readonly poolMode?: 'average' | 'max' | 'bilinear' | 'none'
+  readonly poolStride?: number
+  /** Where a clip has newline rows (`mm_newline_position`). */
+  readonly clipNewline?: 'no_token' | 'one_token' | 'frame' | 'grid'
 }
+
+export type PoolPlace = 'before' | 'after'
 
 /** How a conversation becomes text and ids. */
 export type PromptConfig =
@@ -50,14 +59,30 @@ export type ModelConfig = {
     readonly tokens: ImageTokenConfig
     /** The id that marks a picture's place: −200 in the original layout, which is in no vocabulary. */
     readonly placeholder: number
-    /** Whether the checkpoint has an `imageNewline` row. */
+    /** Whether an `imageNewline` row is needed, by pictures or by clips. */
     readonly hasNewline: boolean
   } | null
+  /** How clips are seen; null: not at all. */
+  readonly video: VideoConfig | null
+  /** What becomes of a prompt longer than the context: `asOriginal` cuts it there, be it inside a picture. */
+  readonly truncate: NonNullable<Quirks['truncate']>
   readonly prompt: PromptConfig
   /** Ids that end an answer, from generation_config.json, config.json and the tokenizer. */
   readonly endTokens: readonly number[]
   /** The longest sequence that is accepted unless the caller says otherwise. */
   readonly maxContext: number
+}
+
+export type VideoConfig = {
+  /** Of one frame, which is one tile. */
+  readonly processor: ImageProcessor
+  readonly tokens: VideoTokenConfig
+  /** The id that marks a clip's place; that of a picture where clips stand in such places. */
+  readonly placeholder: number
+  readonly poolPlace: PoolPlace
+  /** Frames of a clip by the checkpoint's recipe or the caller's wish; null: as many as fit, but at most `maxFrames`. */
+  readonly frames: number | null
+  readonly maxFrames: number
 }
 
 export type Family = {
@@ -72,4 +97,6 @@ export type FamilyOptions = {
   readonly layout?: Layout | undefined
   readonly quirks?: Quirks | undefined
   readonly template?: string | undefined
+  /** `derived`: where the image processor's file is missing, what config.json implies; for pixels that come ready. */
+  readonly processor?: 'file' | 'derived' | undefined
 }

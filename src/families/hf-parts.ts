@@ -6,18 +6,27 @@
 import { ConfigError } from '../core/errors.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import { withTilingQuirks } from './image-config.ts'
-import { parseImageProcessor, type ProcessorOptions } from '../preprocess/parse-image-processor.ts'
+import {
+  CLIP_MEAN,
+  CLIP_STD,
+  parseImageProcessor,
+  type ProcessorOptions,
+} from '../preprocess/parse-image-processor.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import type { ProjectorConfig } from '../projector/projector.ts'
 import type { VisionConfig } from '../vision/vision-transformer.ts'
+import { IMAGE_TOKEN_INDEX } from '../text/tokenize-prompt.ts'
 import { endTokens, templateOf } from './checkpoint-text.ts'
 import { parseDecoderConfig } from './decoder-config.ts'
 import type { CheckpointDocuments, FamilyOptions, ModelConfig } from './family.ts'
-import type { JsonReader } from './json-reader.ts'
+import { isObject, JsonReader } from './json-reader.ts'
 import { originalPrompt } from './original-parts.ts'
 import { ACTIVATION_NAMES, parseVisionConfig } from './vision-config.ts'
 
-export type HfParts = Pick<ModelConfig, 'layout' | 'prompt' | 'endTokens' | 'maxContext'> & {
+export type HfParts = Pick<
+  ModelConfig,
+  'layout' | 'prompt' | 'endTokens' | 'maxContext' | 'truncate'
+> & {
   readonly decoder: DecoderConfig
   readonly vision: VisionConfig
   readonly projector: ProjectorConfig
@@ -50,7 +59,8 @@ export function parseHfParts(
       hiddenSize: decoder.hiddenSize,
       bias: json.boolean('multimodal_projector_bias', true),
     },
-    placeholder: json.integer('image_token_id', json.integer('image_token_index', 32000, 0), 0),
+    placeholder: layout === 'original' ? IMAGE_TOKEN_INDEX : tokenId(json, 'image', 32000),
+    truncate: options.quirks?.truncate ?? 'refuse',
     prompt:
       layout === 'original'
         ? originalPrompt(documents, options, { modelType: '', wrapImage: false })
@@ -60,13 +70,19 @@ export function parseHfParts(
   }
 }
 
+/** `image_token_id`, which older files call `image_token_index`; for clips likewise. */
+export function tokenId(json: JsonReader, kind: 'image' | 'video', fallback: number): number {
+  return json.integer(`${kind}_token_id`, json.integer(`${kind}_token_index`, fallback, 0), 0)
+}
+
 /** The image processor of the checkpoint's files, with a caller's quirks. */
 export function hfProcessor(
   { files }: CheckpointDocuments,
-  { quirks }: FamilyOptions,
+  { quirks, processor: origin }: FamilyOptions,
   options: ProcessorOptions = {},
 ): ImageProcessor {
-  const file = files.get('preprocessor_config.json') ?? files.get('processor_config.json')
+  const stored = files.get('preprocessor_config.json') ?? files.get('processor_config.json')
+  const file = stored ?? (origin === 'derived' ? derivedProcessor(files) : undefined)
   if (file === undefined) {
     throw new ConfigError(
       'CONFIG_PROCESSOR_MISSING',
@@ -76,4 +92,30 @@ export function hfProcessor(
   const { fit, resampleOrder: order } = quirks ?? {}
   const processor = parseImageProcessor(file, { ...options, fit: fit ?? options.fit, order })
   return withTilingQuirks(processor, quirks ?? {})
+}
+
+/** Tiles of the tower's size, cut by the grids that the model's own config repeats. */
+function derivedProcessor(files: CheckpointDocuments['files']): unknown {
+  const json = new JsonReader('config.json', files.get('config.json'))
+  const side = json.object('vision_config').integer('image_size', 336)
+  return {
+    size: { height: side, width: side },
+    resample: 3,
+    image_mean: CLIP_MEAN,
+    image_std: CLIP_STD,
+    image_grid_pinpoints: json.raw('image_grid_pinpoints'),
+  }
+}
+
+/** What prepares frames: the file of the video processor, else that of the image processor. */
+export function hfFrameProcessor(
+  { files }: CheckpointDocuments,
+  { quirks }: FamilyOptions,
+  pictures: ImageProcessor,
+): ImageProcessor {
+  const whole = files.get('processor_config.json')
+  const nested = isObject(whole) ? whole['video_processor'] : undefined
+  const file = files.get('video_preprocessor_config.json') ?? nested
+  if (file === undefined) return pictures
+  return parseImageProcessor(file, { order: quirks?.resampleOrder })
 }

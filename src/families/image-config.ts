@@ -3,7 +3,7 @@ import { ConfigError } from '../core/errors.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import { imageTokenConfig, type PatchMerge } from '../preprocess/image-tokens.ts'
 import type { VisionConfig } from '../vision/vision-transformer.ts'
-import type { Layout, ModelConfig, Quirks } from './family.ts'
+import type { Layout, ModelConfig, Quirks, VideoConfig } from './family.ts'
 
 /** A caller's wishes about tiles against what the config says. */
 export function withTilingQuirks(
@@ -23,9 +23,10 @@ export function imageConfig(
     readonly placeholder: number
     readonly merge: PatchMerge
     readonly layout: Layout
+    readonly video: VideoConfig | null
   },
 ): NonNullable<ModelConfig['image']> {
-  const { vision, placeholder, merge, layout } = parts
+  const { vision, placeholder, merge, layout, video } = parts
   const { width, height } = processor.tile
   if (width !== vision.imageSize || height !== vision.imageSize) {
     throw new ConfigError(
@@ -36,7 +37,8 @@ export function imageConfig(
   return {
     processor,
     placeholder,
-    hasNewline: merge.layout === 'spatial' && merge.newline,
+    hasNewline:
+      (merge.layout === 'spatial' && merge.newline) || (video?.tokens.newline ?? 'none') !== 'none',
     tokens: imageTokenConfig({
       tile: processor.tile,
       patchSize: vision.patchSize,

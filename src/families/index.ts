@@ -4,9 +4,10 @@ import type { CheckpointDocuments, Family } from './family.ts'
 import { isObject } from './json-reader.ts'
 import { llava } from './llava.ts'
 import { next } from './next.ts'
+import { nextVideo } from './next-video.ts'
 import { textOnly } from './text-only.ts'
 
-export const FAMILIES: readonly Family[] = [llava, next, textOnly]
+export const FAMILIES: readonly Family[] = [llava, next, nextVideo, textOnly]
 
 /** The family of a checkpoint by its config.json. Throws ConfigError for one that none knows. */
 export function familyOf({ name, files }: CheckpointDocuments): Family {

@@ -11,6 +11,7 @@ import { imageConfig } from './image-config.ts'
 import { JsonReader } from './json-reader.ts'
 import { isOriginalConfig, parseOriginalParts } from './original-parts.ts'
 import { DECODER_NAMES, PROJECTOR_NAMES, VISION_NAMES } from './parameter-names.ts'
+import { hfHabits, originalHabits, videoConfig, zeroShotPooling } from './video-config.ts'
 
 export const llava: Family = {
   name: 'llava',
@@ -43,11 +44,13 @@ function parseHf(
   const originalFit = parts.projector.activation === 'identity' ? 'crop' : 'pad'
   const fit = parts.layout === 'original' ? originalFit : undefined
   const processor = hfProcessor(documents, options, { fit })
-  return {
-    family: 'llava',
-    ...parts,
-    image: imageConfig(processor, { ...parts, placeholder, merge: FLAT }),
-  }
+  const video = videoConfig(
+    hfHabits(json, zeroShotPooling(parts.vision)),
+    { ...parts, processor, placeholder },
+    options.quirks,
+  )
+  const image = imageConfig(processor, { ...parts, placeholder, merge: FLAT, video })
+  return { family: 'llava', ...parts, image, video }
 }
 
 function parseOriginal(
@@ -55,7 +58,13 @@ function parseOriginal(
   documents: CheckpointDocuments,
   options: FamilyOptions,
 ): ModelConfig {
-  const { processor, ...parts } = parseOriginalParts(json, documents, options)
-  const image = imageConfig(processor, { ...parts, placeholder: IMAGE_TOKEN_INDEX, merge: FLAT })
-  return { family: 'llava', ...parts, image }
+  const { processor, frameProcessor, ...parts } = parseOriginalParts(json, documents, options)
+  const placeholder = IMAGE_TOKEN_INDEX
+  const video = videoConfig(
+    originalHabits(json, parts.vision, FLAT),
+    { ...parts, processor: frameProcessor, placeholder },
+    options.quirks,
+  )
+  const image = imageConfig(processor, { ...parts, placeholder, merge: FLAT, video })
+  return { family: 'llava', ...parts, image, video }
 }

@@ -6,24 +6,25 @@
  * df17966 `llava/model/llava_arch.py`; transformers 5.23 `models/llava_next`, `models/llava_onevision`.
  */
 import { parsePatchMerge, type PatchMerge } from '../preprocess/image-tokens.ts'
+import type { VisionConfig } from '../vision/vision-transformer.ts'
 import { IMAGE_TOKEN_INDEX } from '../text/tokenize-prompt.ts'
 import type { CheckpointDocuments, Family, FamilyOptions, ModelConfig } from './family.ts'
-import { hfProcessor, parseHfParts } from './hf-parts.ts'
+import { hfFrameProcessor, hfProcessor, parseHfParts, tokenId } from './hf-parts.ts'
 import { imageConfig } from './image-config.ts'
 import { JsonReader } from './json-reader.ts'
 import { isOriginalConfig, parseOriginalParts } from './original-parts.ts'
 import { DECODER_NAMES, NEWLINE_NAMES, PROJECTOR_NAMES, VISION_NAMES } from './parameter-names.ts'
-
-const HF_TYPES = ['llava_next', 'llava_onevision']
+import { originalHabits, videoConfig, zeroShotPooling, type VideoHabits } from './video-config.ts'
 
 export const next: Family = {
   name: 'next',
-  matches: (config) => isOriginalConfig(config) || HF_TYPES.includes(String(config['model_type'])),
+  matches: (config) =>
+    isOriginalConfig(config) || Object.hasOwn(HF_CLASSES, String(config['model_type'])),
   parseConfig: (documents, options) => {
     const json = new JsonReader('config.json', documents.files.get('config.json'))
-    return json.has('mm_vision_tower')
-      ? parseOriginal(json, documents, options)
-      : parseHf(json, documents, options)
+    if (json.has('mm_vision_tower')) return parseOriginal(json, documents, options)
+    const hfClass = json.choice('model_type', HF_CLASSES)
+    return { family: 'next', ...parseNextHf(json, documents, { options, hfClass }) }
   },
   parameterNames: [...NEWLINE_NAMES, ...DECODER_NAMES, ...VISION_NAMES, ...PROJECTOR_NAMES],
 }
@@ -37,20 +38,69 @@ const SPATIAL_UNPAD: PatchMerge = {
   newline: true,
 }
 
-function parseHf(
+/** In what transformers' classes of this line differ. */
+export type NextHfClass = {
+  readonly aspectRatio: string
+  /** OneVision pads each of several pictures to one tile; NeXT cuts each up as if it were alone. */
+  readonly severalPictures: 'each' | 'single'
+  /** The id of clips where a config does not say it; null: they stand in places of pictures. */
+  readonly videoToken: number | null
+  readonly habits: (json: JsonReader, vision: VisionConfig) => VideoHabits
+}
+
+const HF_CLASSES: Readonly<Record<string, NextHfClass>> = {
+  llava_next: {
+    aspectRatio: 'anyres',
+    severalPictures: 'each',
+    videoToken: null,
+    // transformers takes no clips here: the original's habits of a model that was never shown one.
+    habits: (_, vision) => ({
+      pooling: zeroShotPooling(vision),
+      poolPlace: 'after',
+      newline: 'end',
+      isTrained: false,
+    }),
+  },
+  llava_onevision: {
+    aspectRatio: 'anyres_max_9',
+    severalPictures: 'single',
+    videoToken: 151647,
+    habits: () => ({
+      pooling: { mode: 'bilinear', stride: 2 },
+      poolPlace: 'after',
+      newline: 'end',
+      isTrained: true,
+    }),
+  },
+}
+
+/** Everything of a config but the family's name. */
+export function parseNextHf(
   json: JsonReader,
   documents: CheckpointDocuments,
-  options: FamilyOptions,
-): ModelConfig {
+  { options, hfClass }: { readonly options: FamilyOptions; readonly hfClass: NextHfClass },
+): Omit<ModelConfig, 'family'> {
   const { placeholder, ...parts } = parseHfParts(json, documents, options)
-  const isOnevision = json.string('model_type') === 'llava_onevision'
+  const { quirks = {} } = options
   const processor = hfProcessor(documents, options, {
-    aspectRatio: json.string('vision_aspect_ratio', isOnevision ? 'anyres_max_9' : 'anyres'),
-    // OneVision pads each of several pictures to one tile; NeXT cuts each up as if it were alone.
-    severalPictures: options.quirks?.severalPictures ?? (isOnevision ? 'single' : 'each'),
+    aspectRatio: json.string('vision_aspect_ratio', hfClass.aspectRatio),
+    severalPictures: quirks.severalPictures ?? hfClass.severalPictures,
   })
-  const image = imageConfig(processor, { ...parts, placeholder, merge: SPATIAL_UNPAD })
-  return { family: 'next', ...parts, image }
+  const isOriginal = parts.layout === 'original'
+  const { videoToken } = hfClass
+  const habits = hfClass.habits(json, parts.vision)
+  const video = videoConfig(
+    isOriginal ? { ...habits, poolPlace: 'after', newline: 'end' } : habits,
+    {
+      vision: parts.vision,
+      processor: hfFrameProcessor(documents, options, processor),
+      placeholder:
+        isOriginal || videoToken === null ? placeholder : tokenId(json, 'video', videoToken),
+    },
+    quirks,
+  )
+  const image = imageConfig(processor, { ...parts, placeholder, merge: SPATIAL_UNPAD, video })
+  return { ...parts, image, video }
 }
 
 function parseOriginal(
@@ -58,12 +108,18 @@ function parseOriginal(
   documents: CheckpointDocuments,
   options: FamilyOptions,
 ): ModelConfig {
-  const { processor, ...parts } = parseOriginalParts(json, documents, options)
+  const { processor, frameProcessor, ...parts } = parseOriginalParts(json, documents, options)
+  const placeholder = IMAGE_TOKEN_INDEX
   const merge = parsePatchMerge(json.string('mm_patch_merge_type', 'flat'))
   const { severalPictures = processor.severalPictures } = options.quirks ?? {}
+  const video = videoConfig(
+    originalHabits(json, parts.vision, merge),
+    { ...parts, processor: frameProcessor, placeholder },
+    options.quirks,
+  )
   const image = imageConfig(
     { ...processor, severalPictures },
-    { ...parts, placeholder: IMAGE_TOKEN_INDEX, merge },
+    { ...parts, placeholder, merge, video },
   )
-  return { family: 'next', ...parts, image }
+  return { family: 'next', ...parts, image, video }
 }

@@ -19,11 +19,16 @@ import { JsonReader } from './json-reader.ts'
 import { parseOriginalDecoder } from './original-decoder.ts'
 import { parseVisionConfig, publishedTower } from './vision-config.ts'
 
-export type OriginalParts = Pick<ModelConfig, 'layout' | 'prompt' | 'endTokens' | 'maxContext'> & {
+export type OriginalParts = Pick<
+  ModelConfig,
+  'layout' | 'prompt' | 'endTokens' | 'maxContext' | 'truncate'
+> & {
   readonly decoder: DecoderConfig
   readonly vision: VisionConfig
   readonly projector: ProjectorConfig
   readonly processor: ImageProcessor
+  /** The tower's own, which prepares frames whatever is done with pictures. */
+  readonly frameProcessor: ImageProcessor
 }
 
 /** Original files name their tower; `model_type` `llava` was theirs before it was transformers'. */
@@ -45,28 +50,29 @@ export function parseOriginalParts(
     decoder,
     vision,
     projector: originalProjector(json, vision, decoder.hiddenSize),
-    processor: originalProcessor(json, documents, options),
+    ...originalProcessors(json, documents, options),
+    truncate: options.quirks?.truncate ?? 'refuse',
     prompt: originalPrompt(documents, options, { modelType, wrapImage }),
     endTokens: endTokens(documents, json),
     maxContext: json.integer('tokenizer_model_max_length', decoder.maxPositions),
   }
 }
 
-function originalProcessor(
+function originalProcessors(
   json: JsonReader,
   { files, tower }: CheckpointDocuments,
   { quirks = {} }: FamilyOptions,
-): ImageProcessor {
-  const input = {
-    config: files.get('config.json'),
-    tower: {
-      name: json.string('mm_vision_tower'),
-      processor: tower?.get('preprocessor_config.json'),
-      config: tower?.get('config.json'),
-    },
+): Pick<OriginalParts, 'processor' | 'frameProcessor'> {
+  const parts = {
+    name: json.string('mm_vision_tower'),
+    processor: tower?.get('preprocessor_config.json'),
+    config: tower?.get('config.json'),
   }
-  const processor = originalImageProcessor(input, { fit: quirks.fit, order: quirks.resampleOrder })
-  return withTilingQuirks(processor, quirks)
+  const { fit, resampleOrder: order } = quirks
+  const config = files.get('config.json')
+  const processor = originalImageProcessor({ config, tower: parts }, { fit, order })
+  const frameProcessor = originalImageProcessor({ config: {}, tower: parts }, { order })
+  return { processor: withTilingQuirks(processor, quirks), frameProcessor }
 }
 
 /** The caller's template, else the mode that the checkpoint's name stands for. */

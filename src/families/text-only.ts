@@ -21,6 +21,8 @@ export const textOnly: Family = {
       projector: null,
       decoder,
       image: null,
+      video: null,
+      truncate: options.quirks?.truncate ?? 'refuse',
       prompt: templateOf(documents, options) ?? { kind: 'none' },
       endTokens: endTokens(documents, json),
       maxContext: Math.floor(decoder.maxPositions * decoder.rope.factor),

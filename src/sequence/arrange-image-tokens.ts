@@ -103,7 +103,7 @@ const CELLS: { readonly [K in TokenMap['pooling']]: CellWriter } = {
  * The two cells that output cell `i` lies between, and how far along: corners not aligned, borders repeated.
  * Source: torch `interpolate(mode='bilinear', align_corners=False)`, whose positions are float32.
  */
-function neighbours(i: number, from: number, to: number): [number, number, number] {
+export function neighbours(i: number, from: number, to: number): [number, number, number] {
   const scale = Math.fround(from / to)
   const position = Math.max(0, Math.fround(Math.fround(scale * Math.fround(i + 0.5)) - 0.5))
   const first = Math.min(Math.floor(position), from - 1)

@@ -1,44 +1,67 @@
-/** The prompt's ids with each picture's place made as long as the picture is. */
-import { InputError } from '../core/errors.ts'
+/** The prompt's ids with the place of each picture and clip made as long as its rows. */
+import { checkMediaPlaces } from './media-places.ts'
+
+/** What stands in a place: its kind, and R, its rows. */
+export type MediaRows = { readonly kind: 'image' | 'video'; readonly rows: number }
+
+/** The ids that mark places. Both may be one: then pictures and clips take the places in the order they are given. */
+export type Placeholders = { readonly image: number | null; readonly video: number | null }
 
 export type SequenceLayout = {
-  /** One id per position; the placeholder repeated where a picture stands. */
+  /** One id per position; the placeholder repeated where a picture or clip stands. */
   readonly inputIds: number[]
-  /** int32[R]: the positions of all image rows, in order. */
+  /** int32[R]: the positions of all their rows, in order. */
   readonly imageSlots: Int32Array
+  /** Which of `media` stands in each place, from left to right. */
+  readonly order: readonly number[]
 }
 
-/**
- * Repeats the i-th `placeholder` of `ids` `rows[i]` times. Throws InputError unless there are as many places as pictures.
- */
+/** Throws InputError unless there are as many places of each kind as pictures and clips. */
 export function layoutSequence(
   ids: readonly number[],
-  placeholder: number | null,
-  rows: readonly number[],
+  placeholders: Placeholders,
+  media: readonly MediaRows[],
 ): SequenceLayout {
-  const places = placeholder === null ? 0 : ids.filter((id) => id === placeholder).length
-  if (places !== rows.length) throw placeMismatch(places, rows.length)
+  checkPlaces(ids, placeholders, media)
+  const waiting = media.map((_, i) => i)
+  const isShared = placeholders.image === placeholders.video
   const inputIds: number[] = []
   const slots: number[] = []
-  let picture = 0
+  const order: number[] = []
   for (const id of ids) {
-    if (id !== placeholder) {
+    if (id !== placeholders.image && id !== placeholders.video) {
       inputIds.push(id)
       continue
     }
-    for (let row = 0; row < (rows[picture] as number); row++) {
+    const kind = id === placeholders.image ? 'image' : 'video'
+    const next = waiting.findIndex((i) => isShared || media[i]?.kind === kind)
+    const index = waiting.splice(next, 1)[0] as number
+    order.push(index)
+    for (let row = 0; row < (media[index] as MediaRows).rows; row++) {
       slots.push(inputIds.length)
       inputIds.push(id)
     }
-    picture++
   }
-  return { inputIds, imageSlots: Int32Array.from(slots) }
+  return { inputIds, imageSlots: Int32Array.from(slots), order }
 }
 
-function placeMismatch(places: number, pictures: number): InputError {
-  const count = (n: number, word: string) => `${n} ${word}${n === 1 ? '' : 's'}`
-  return new InputError(
-    'INPUT_IMAGE_COUNT',
-    `sequence: the prompt has ${count(places, 'image placeholder')} but ${count(pictures, 'picture')} came with it; send one picture per placeholder.`,
+function checkPlaces(
+  ids: readonly number[],
+  { image, video }: Placeholders,
+  media: readonly MediaRows[],
+): void {
+  const places = (placeholder: number | null) => ids.filter((id) => id === placeholder).length
+  const given = (kind: MediaRows['kind']) => media.filter((one) => one.kind === kind).length
+  if (image === video) {
+    // Clips stand in places of pictures, so only the sum can be wrong.
+    const clips = given('video')
+    checkMediaPlaces({ places: places(image) - clips, given: given('image') }, NONE)
+    return
+  }
+  checkMediaPlaces(
+    { places: places(image), given: given('image') },
+    { places: places(video), given: given('video') },
   )
 }
+
+const NONE = { places: 0, given: 0 }

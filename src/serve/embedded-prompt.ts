@@ -6,33 +6,41 @@ import type { PreparedPrompt } from './prepare-prompt.ts'
 /** A position's key within a picture leaves room for this many rows. */
 const ROWS_PER_PICTURE = 2 ** 21
 
+/** A picture or clip as the decoder reads it. */
+export type EncodedMedia = {
+  /** Names its rows: the pixels they come from and how they were arranged. */
+  readonly name: string
+  /** [R, D], newline rows included. */
+  readonly rows: Float32Array
+}
+
 /** Numbers the pictures that were seen, so that positions of equal pixels have equal keys. */
 export class PictureKeys {
   readonly #ids = new Map<string, number>()
 
-  key(hash: string, row: number): number {
-    let id = this.#ids.get(hash)
+  key(name: string, row: number): number {
+    let id = this.#ids.get(name)
     if (id === undefined) {
       id = this.#ids.size
-      this.#ids.set(hash, id)
+      this.#ids.set(name, id)
     }
     return -1 - (id * ROWS_PER_PICTURE + row)
   }
 }
 
-/** `rows` [R, D] are the merged rows of each picture, in order. */
+/** `media` are the pictures and clips in the order of their places. */
 export function embedPrompt(
   prepared: PreparedPrompt,
-  rows: readonly Float32Array[],
+  media: readonly EncodedMedia[],
   { table, keys }: { readonly table: EmbeddingTable; readonly keys: PictureKeys },
 ): EmbeddedPrompt {
   const { inputIds, imageSlots } = prepared
   const { width } = table
   const positions = [...inputIds]
-  const pictureRows = prepared.pictures.flatMap(({ hash, rows: map }, i) =>
-    Array.from({ length: map.rows }, (_, row) => ({
-      key: keys.key(hash, row),
-      data: rows[i]?.subarray(row * width, (row + 1) * width),
+  const pictureRows = media.flatMap(({ name, rows }) =>
+    Array.from({ length: rows.length / width }, (_, row) => ({
+      key: keys.key(name, row),
+      data: rows.subarray(row * width, (row + 1) * width),
     })),
   )
   imageSlots.forEach((slot, i) => (positions[slot] = pictureRows[i]?.key ?? 0))

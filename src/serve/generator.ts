@@ -10,12 +10,13 @@ import type { Tokenizer } from '../text/tokenizer.ts'
 import type { Answer } from './answer.ts'
 import { AnswerRun } from './answer-run.ts'
 import { searchBeams } from './beam-answer.ts'
-import { embedPrompt, PictureKeys } from './embedded-prompt.ts'
+import { embedPrompt, PictureKeys, type EncodedMedia } from './embedded-prompt.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import type { Engine } from './engine.ts'
 import type { ResolvedGenerateOptions } from './generate-options.ts'
 import type { GenerationConfig } from './generation-config.ts'
-import type { PreparedPrompt, PromptPreparer } from './prepare-prompt.ts'
+import type { PreparedClip } from './prepare-clip.ts'
+import type { PreparedPicture, PreparedPrompt, PromptPreparer } from './prepare-prompt.ts'
 import { parseGenerateRequest, type Prompt } from './request.ts'
 import type { EmbeddedPrompt } from './sequence-group.ts'
 import type { VisionRunner } from './vision-runner.ts'
@@ -36,8 +37,8 @@ export type GeneratorParts = {
 export type EncodedPrompt = {
   readonly prepared: PreparedPrompt
   readonly embedded: EmbeddedPrompt
-  /** [R, D] of each picture, newline rows included. */
-  readonly imageRows: readonly Float32Array[]
+  /** Rows of the pictures and clips, as `prepared.media`. */
+  readonly media: readonly EncodedMedia[]
   readonly preprocessMs: number
   readonly visionMs: number
 }
@@ -92,11 +93,19 @@ export class Generator {
     const { preparer, table } = this.#parts
     const start = performance.now()
     const prepared = await preparer.prepare(prompt, signal)
+    this.#checkLength(prepared, 0)
     const preparedAt = performance.now()
-    const imageRows = await this.#encodePictures(prepared, signal)
-    const embedded = embedPrompt(prepared, imageRows, { table, keys: this.#pictures })
-    const visionMs = performance.now() - preparedAt
-    return { prepared, embedded, imageRows, preprocessMs: preparedAt - start, visionMs }
+    const clock = { framesMs: 0 }
+    const media: EncodedMedia[] = []
+    for (const one of prepared.media) {
+      media.push(
+        await (one.kind === 'image' ? this.#picture(one, signal) : this.#clip(one, clock, signal)),
+      )
+    }
+    const embedded = embedPrompt(prepared, media, { table, keys: this.#pictures })
+    const visionMs = performance.now() - preparedAt - clock.framesMs
+    const preprocessMs = preparedAt - start + clock.framesMs
+    return { prepared, embedded, media, preprocessMs, visionMs }
   }
 
   /** The prompt with tokens behind it. */
@@ -117,21 +126,49 @@ export class Generator {
     }
   }
 
-  async #encodePictures(
-    prepared: PreparedPrompt,
+  async #picture(picture: PreparedPicture, signal: AbortSignal | undefined): Promise<EncodedMedia> {
+    const { hash, imageSize, rows } = picture
+    const pixels = { hash, pixelValues: picture.pixelValues.data }
+    const features = await this.#vision().encode(pixels, { signal, priority: 'prefill' })
+    // Equal tiles are not yet equal rows: how much of them is padding says the size alone.
+    const name = `${hash} ${imageSize.width}x${imageSize.height} ${rows.rows}`
+    return { name, rows: mergeImageRows(rows, features, this.#rowsFormat()) }
+  }
+
+  /** Encodes frames as they come; `clock` counts what was waited for them. */
+  async #clip(
+    clip: PreparedClip,
+    clock: { framesMs: number },
     signal: AbortSignal | undefined,
-  ): Promise<Float32Array[]> {
-    const { vision, newline, config } = this.#parts
-    const rows: Float32Array[] = []
-    for (const picture of prepared.pictures) {
-      if (!vision) throw new Error('internal: a picture came to a model without eyes')
-      const pixels = { hash: picture.hash, pixelValues: picture.pixelValues.data }
-      const features = await vision.encode(pixels, { signal, priority: 'prefill' })
-      rows.push(
-        mergeImageRows(picture.rows, features, { width: config.decoder.hiddenSize, newline }),
-      )
+  ): Promise<EncodedMedia> {
+    const { frames, frameRows } = clip.tokens
+    const rowsFormat = this.#rowsFormat()
+    const pooled = new Float32Array(frames * frameRows * rowsFormat.width)
+    const hashes: string[] = []
+    let waitsSince = performance.now()
+    for await (const { hash, pixelValues } of clip.frames(signal)) {
+      clock.framesMs += performance.now() - waitsSince
+      const pixels = { hash, pixelValues: pixelValues.data }
+      const options = { signal, priority: 'prefill' } as const
+      const rows = await this.#vision().encodeFrame(pixels, clip.maps.pool, options)
+      pooled.set(rows, hashes.length * frameRows * rowsFormat.width)
+      hashes.push(hash)
+      waitsSince = performance.now()
     }
-    return rows
+    return {
+      name: `clip ${hashes.join(' ')}`,
+      rows: mergeImageRows(clip.maps.rows, pooled, rowsFormat),
+    }
+  }
+
+  #vision(): VisionRunner {
+    const { vision } = this.#parts
+    if (!vision) throw new Error('internal: a picture came to a model without eyes')
+    return vision
+  }
+
+  #rowsFormat(): { readonly width: number; readonly newline: Float32Array | null } {
+    return { width: this.#parts.table.width, newline: this.#parts.newline }
   }
 
   #runs(
@@ -146,17 +183,26 @@ export class Generator {
     })
   }
 
-  /** The options with `maxTokens` cut to the context. Throws InputError if the prompt alone is too long. */
+  /** The options with `maxTokens` cut to the context. */
   #limit({ prepared }: EncodedPrompt, options: ResolvedGenerateOptions): ResolvedGenerateOptions {
+    const { maxContext, truncate } = this.#parts.config
+    // The original cuts prompts and then writes on behind them.
+    if (truncate === 'asOriginal') return options
+    this.#checkLength(prepared, 1)
+    const room = maxContext - prepared.inputIds.length
+    return { ...options, maxTokens: Math.min(options.maxTokens, room) }
+  }
+
+  /** Throws InputError if a prompt and `answer` tokens are more than the context. */
+  #checkLength({ inputIds, imageSlots }: PreparedPrompt, answer: 0 | 1): void {
     const { maxContext } = this.#parts.config
-    const length = prepared.inputIds.length
-    if (length >= maxContext) {
-      throw new InputError(
-        'INPUT_CONTEXT',
-        `prompt: it has ${length} tokens (${prepared.imageSlots.length} of them pictures), ${length - maxContext + 1} more than the context of ${maxContext} leaves for one; shorten it, send fewer pictures, or raise maxContext.`,
-      )
-    }
-    return { ...options, maxTokens: Math.min(options.maxTokens, maxContext - length) }
+    const excess = inputIds.length + answer - maxContext
+    if (excess <= 0) return
+    const most = answer === 1 ? `${maxContext} leaves for one` : `${maxContext}`
+    throw new InputError(
+      'INPUT_CONTEXT',
+      `prompt: it has ${inputIds.length} tokens (${imageSlots.length} of them pictures and clips), ${excess} more than the context of ${most}; shorten it, send fewer pictures or frames, or raise maxContext.`,
+    )
   }
 }
 

@@ -25,9 +25,9 @@ export type ImageUrlPart = {
 export type VideoPart = {
   readonly type: 'video'
   readonly video: VideoSource
-  /** How many frames at most. */
+  /** How many frames are taken at most. */
   readonly frames?: number
-  /** Frames per second of the clip. */
+  /** How many are taken of each second; of pictures, which have no clock, how many make one. */
   readonly fps?: number
 }
 
@@ -159,7 +159,17 @@ export function checkImageSource(path: string, value: unknown, faults: Faults): 
   }
 }
 
-export function checkVideoSource(path: string, value: unknown, faults: Faults): void {
+/** A clip beside a prompt: its source alone, or the part that a message would hold. */
+export function checkVideo(path: string, value: unknown, faults: Faults): void {
+  if (isVideoPart(value)) PART_CHECKS.video(path, value, faults)
+  else checkVideoSource(path, value, faults)
+}
+
+export function isVideoPart(value: unknown): value is VideoPart {
+  return isRecord(value) && value['type'] === 'video'
+}
+
+function checkVideoSource(path: string, value: unknown, faults: Faults): void {
   if (isFileSource(value)) return
   if (Array.isArray(value) && value.length > 0) {
     value.forEach((frame, i) => checkImageSource(`${path}[${i}]`, frame, faults))

@@ -10,14 +10,18 @@ import type { ImagePixels, ImageSource } from './messages.ts'
 
 export type ResolvedPicture = string | URL | Uint8Array | Blob | RgbImage
 
+export type ResolveOptions = {
+  readonly allowRemote: boolean
+  readonly signal?: AbortSignal | undefined
+}
+
 export async function resolvePicture(
   source: ImageSource,
-  options: { readonly allowRemote: boolean; readonly signal?: AbortSignal | undefined },
+  options: ResolveOptions,
 ): Promise<ResolvedPicture> {
   const local = resolveLocalPicture(source)
   if (!(local instanceof URL) || local.protocol === 'file:') return local
-  if (!options.allowRemote) throw remoteRefused(local)
-  return fetchPicture(local, options.signal)
+  return fetchRemote(local, { ...options, what: 'picture', maxBytes: MAX_REMOTE_BYTES })
 }
 
 /** The same without fetching: a remote picture stays a URL. */
@@ -57,7 +61,13 @@ function decodeDataUrl(href: string): Uint8Array {
 
 const MAX_REMOTE_BYTES = 64 << 20
 
-async function fetchPicture(url: URL, signal: AbortSignal | undefined): Promise<Uint8Array> {
+/** Throws InputError INPUT_IMAGE_REMOTE unless the model may fetch, INPUT_IMAGE_FETCH where it gets nothing. */
+export async function fetchRemote(
+  url: URL,
+  options: ResolveOptions & { readonly what: 'picture' | 'clip'; readonly maxBytes: number },
+): Promise<Uint8Array> {
+  const { signal, maxBytes } = options
+  if (!options.allowRemote) throw remoteRefused(url, options.what)
   const response = await fetch(url, signal ? { signal } : {}).catch((cause: unknown) => {
     signal?.throwIfAborted()
     throw unreachable(url, (cause as Error).message, cause)
@@ -67,7 +77,7 @@ async function fetchPicture(url: URL, signal: AbortSignal | undefined): Promise<
   let length = 0
   for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
     length += chunk.length
-    if (length > MAX_REMOTE_BYTES) throw unreachable(url, `more than ${MAX_REMOTE_BYTES} bytes`)
+    if (length > maxBytes) throw unreachable(url, `more than ${maxBytes} bytes`)
     chunks.push(chunk)
   }
   return new Uint8Array(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).arrayBuffer())
@@ -83,10 +93,10 @@ function unreachable(url: URL, reason: string, cause?: unknown): InputError {
   )
 }
 
-function remoteRefused(url: URL): InputError {
+function remoteRefused(url: URL, what: string): InputError {
   return new InputError(
     'INPUT_IMAGE_REMOTE',
-    `messages: the picture is at ${url.origin} and remote pictures are off; send its bytes, or load the model with allowRemote.`,
+    `messages: the ${what} is at ${url.origin} and remote ones are off; send its bytes, or load the model with allowRemote.`,
   )
 }
 

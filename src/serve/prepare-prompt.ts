@@ -10,19 +10,29 @@ import {
   type BuiltPrompt,
   type PromptMessage,
 } from '../families/build-prompt.ts'
-import type { ModelConfig } from '../families/family.ts'
+import type { ModelConfig, VideoConfig } from '../families/family.ts'
+import { defaultFrames } from '../families/video-config.ts'
+import type { ClipInfo, Sampling } from '../preprocess/frames.ts'
 import { countImageTokens, type ImageTokens } from '../preprocess/image-tokens.ts'
 import type { ImageSize } from '../preprocess/image.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import type { PreparedImage } from '../preprocess/preprocess-image.ts'
 import { arrangeImageTokens, type RowMap } from '../sequence/arrange-image-tokens.ts'
-import { layoutSequence, type SequenceLayout } from '../sequence/layout-sequence.ts'
+import { layoutSequence, type MediaRows, type SequenceLayout } from '../sequence/layout-sequence.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { featureRows } from '../vision/vision-transformer.ts'
-import type { ImageSource, PlainMessage } from './messages.ts'
+import type { ImageSource, PlainMessage, VideoPart } from './messages.ts'
+import {
+  countClip,
+  prepareClip,
+  type ClipOpener,
+  type PreparedClip,
+  type PreparedFrame,
+} from './prepare-clip.ts'
 import type { Prompt } from './request.ts'
 
 export type PreparedPicture = PreparedImage & {
+  readonly kind: 'image'
   readonly tokens: ImageTokens
   readonly rows: RowMap
   /** Names the pixels of its tiles: SHA-256 in hex. */
@@ -31,9 +41,10 @@ export type PreparedPicture = PreparedImage & {
   readonly isOrientationIgnored: boolean
 }
 
-export type PreparedPrompt = SequenceLayout & {
+export type PreparedPrompt = Omit<SequenceLayout, 'order'> & {
   readonly prompt: string
-  readonly pictures: readonly PreparedPicture[]
+  /** Pictures and clips in the order of their places. */
+  readonly media: readonly (PreparedPicture | PreparedClip)[]
   /** The answer goes on in the middle of the assistant's words, so its first space counts. */
   readonly continues: boolean
 }
@@ -51,38 +62,88 @@ export class PromptPreparer {
   readonly #config: ModelConfig
   readonly #tokenizer: Tokenizer
   readonly #preprocessor: PicturePreprocessor
+  readonly #clips: ClipOpener
 
-  constructor(config: ModelConfig, tokenizer: Tokenizer, preprocessor: PicturePreprocessor) {
-    this.#config = config
-    this.#tokenizer = tokenizer
-    this.#preprocessor = preprocessor
+  constructor(parts: {
+    readonly config: ModelConfig
+    readonly tokenizer: Tokenizer
+    readonly pictures: PicturePreprocessor
+    readonly clips: ClipOpener
+  }) {
+    this.#config = parts.config
+    this.#tokenizer = parts.tokenizer
+    this.#preprocessor = parts.pictures
+    this.#clips = parts.clips
   }
 
   async prepare(prompt: Prompt, signal?: AbortSignal): Promise<PreparedPrompt> {
     this.#checkMedia(prompt)
+    // Before a pixel is decoded: a clip alone may be too long.
+    const clips = await this.#openClips(prompt, signal)
     const pictures = await Promise.all(
       prompt.images.map((image) => this.#picture(image, prompt.images.length, signal)),
     )
-    const layout = this.#layout(
+    const given = inOrder<PreparedPicture | PreparedClip>(prompt, pictures, clips)
+    const { order, ...layout } = this.#layout(
       prompt,
-      pictures.map(({ tokens }) => tokens),
+      given.map((one) => ({ kind: one.kind, rows: rowsOf(one) })),
     )
     const continues = prompt.kind === 'messages' && prompt.messages.at(-1)?.role === 'assistant'
-    return { ...layout, pictures, continues }
+    return { ...layout, media: order.map((i) => given[i] as (typeof given)[number]), continues }
   }
 
-  /** Tokens of text and of pictures, the sizes of which are given in order; nothing is decoded. */
+  /** Tokens of text and of pictures and clips, the sizes of which are given in order; nothing is decoded. */
   count(
     prompt: Prompt,
     sizes: readonly ImageSize[],
+    clips: readonly ClipInfo[],
   ): { readonly text: number; readonly image: number } {
     this.#checkMedia(prompt)
-    const layout = this.#layout(
-      prompt,
-      sizes.map((size) => this.#tokens(size, sizes.length)),
-    )
+    const pictures = sizes.map((size): MediaRows => {
+      const tokens = this.#tokens(size, sizes.length)
+      return { kind: 'image', rows: pictureRows(tokens, this.#rowsPerTile()) }
+    })
+    const counted = clips.map((info, i): MediaRows => {
+      const sampling = this.#sampling(prompt, prompt.videos[i] as VideoPart)
+      return { kind: 'video', rows: countClip(info, sampling, this.#video().tokens).tokens }
+    })
+    const layout = this.#layout(prompt, inOrder(prompt, pictures, counted))
     const image = layout.imageSlots.length
     return { text: layout.inputIds.length - image, image }
+  }
+
+  async #openClips(prompt: Prompt, signal: AbortSignal | undefined): Promise<PreparedClip[]> {
+    if (prompt.videos.length === 0) return []
+    const { tokens, processor } = this.#video()
+    const prepareFrame = async (
+      frame: ImageSource,
+      stop: AbortSignal | undefined,
+    ): Promise<PreparedFrame> => {
+      const prepared = await this.#preprocessor.preprocess(frame, processor, {
+        pictures: 1,
+        signal: stop,
+      })
+      return { ...prepared, hash: await hashOf(prepared.tiles.data) }
+    }
+    const opened = await Promise.all(
+      prompt.videos.map((part) => this.#clips.open(part.video, signal)),
+    )
+    const clips = opened.map((clip, i) => {
+      const sampling = this.#sampling(prompt, prompt.videos[i] as VideoPart)
+      return prepareClip(clip, { sampling, config: tokens, prepareFrame })
+    })
+    this.#checkClipsFit(clips)
+    return clips
+  }
+
+  #sampling({ videos }: Prompt, { frames, fps }: VideoPart): Sampling {
+    return { frames: frames ?? defaultFrames(this.#config, videos.length), fps }
+  }
+
+  #video(): VideoConfig {
+    const { video } = this.#config
+    if (!video) throw new Error('internal: a clip came to a model that takes none')
+    return video
   }
 
   async #picture(
@@ -90,8 +151,8 @@ export class PromptPreparer {
     pictures: number,
     signal: AbortSignal | undefined,
   ): Promise<PreparedPicture> {
-    const { image: config, vision } = this.#config
-    if (!config || !vision) throw new Error('internal: a picture came to a model without eyes')
+    const { image: config } = this.#config
+    if (!config) throw new Error('internal: a picture came to a model without eyes')
     const prepared = await this.#preprocessor.preprocess(image, config.processor, {
       pictures,
       signal,
@@ -99,10 +160,11 @@ export class PromptPreparer {
     const tokens = this.#tokens(prepared.imageSize, pictures)
     const rows = arrangeImageTokens(tokens, {
       patchesPerSide: config.tokens.patchesPerSide,
-      rowsPerTile: featureRows(vision),
+      rowsPerTile: this.#rowsPerTile(),
     })
     const isOrientationIgnored = prepared.file?.isOrientationIgnored ?? false
     return {
+      kind: 'image',
       ...prepared,
       tokens,
       rows,
@@ -117,49 +179,93 @@ export class PromptPreparer {
     return countImageTokens(size, image.tokens, { pictures })
   }
 
-  #layout(prompt: Prompt, tokens: readonly ImageTokens[]): SequenceLayout & { prompt: string } {
-    const { image, vision } = this.#config
+  /** Of a tower that keeps its class token a tile gives a row more than it has patches; only plain pictures can have it. */
+  #rowsPerTile(): number {
+    const { vision } = this.#config
+    return vision ? featureRows(vision) : 0
+  }
+
+  #layout(prompt: Prompt, media: readonly MediaRows[]): SequenceLayout & { prompt: string } {
+    const { image, video, truncate, maxContext } = this.#config
     const built = this.#build(prompt)
-    // A tower that keeps its class token gives rows that are no patches; only plain pictures can have them.
-    const perTile = vision ? featureRows(vision) : 0
-    const rows = tokens.map((one) => (one.map === null ? plainRows(one, perTile) : one.tokens))
-    const layout = layoutSequence(built.ids, image?.placeholder ?? null, rows)
-    return { prompt: built.prompt, ...layout }
+    const placeholders = {
+      image: image?.placeholder ?? null,
+      video: video?.placeholder ?? null,
+    }
+    const layout = { prompt: built.prompt, ...layoutSequence(built.ids, placeholders, media) }
+    if (truncate === 'refuse' || layout.inputIds.length <= maxContext) return layout
+    return {
+      ...layout,
+      inputIds: layout.inputIds.slice(0, maxContext),
+      imageSlots: layout.imageSlots.filter((slot) => slot < maxContext),
+    }
   }
 
   #build(prompt: Prompt): BuiltPrompt {
     const tools = { config: this.#config, tokenizer: this.#tokenizer }
     if (prompt.kind === 'text') return rawPrompt(prompt.text, tools)
-    if (prompt.kind === 'messages') return buildPrompt(prompt.messages.map(withoutMedia), tools)
+    if (prompt.kind === 'messages') {
+      const { image, video } = this.#config
+      const clipType = image?.placeholder === video?.placeholder ? 'image' : 'video'
+      return buildPrompt(
+        prompt.messages.map((message) => withoutMedia(message, clipType)),
+        tools,
+      )
+    }
     const text = prompt.ids.filter((id) => id >= 0)
     return { prompt: this.#tokenizer.decode(text), ids: [...prompt.ids] }
   }
 
   #checkMedia({ images, videos }: Prompt): void {
-    const { image, family } = this.#config
-    if (videos.length > 0) {
+    const { image, video, family } = this.#config
+    if (images.length > 0 && !image) {
       throw new InputError(
-        'INPUT_VIDEO_UNSUPPORTED',
-        `messages: family ${family} takes no clips, and ${videos.length} came; send pictures, or load a video checkpoint.`,
+        'INPUT_IMAGE_UNSUPPORTED',
+        `messages: this model takes text only, and ${images.length} pictures came; load a checkpoint with a vision tower.`,
       )
     }
-    if (images.length === 0 || image) return
+    if (videos.length === 0 || video) return
     throw new InputError(
-      'INPUT_IMAGE_UNSUPPORTED',
-      `messages: this model takes text only, and ${images.length} pictures came; load a checkpoint with a vision tower.`,
+      'INPUT_VIDEO_UNSUPPORTED',
+      `messages: family ${family} takes no clips, and ${videos.length} came; send pictures, or load a checkpoint with a vision tower.`,
+    )
+  }
+
+  #checkClipsFit(clips: readonly PreparedClip[]): void {
+    const { maxContext, truncate } = this.#config
+    const tokens = clips.reduce((sum, clip) => sum + clip.tokens.tokens, 0)
+    if (tokens < maxContext || truncate === 'asOriginal') return
+    const frames = clips.map((clip) => clip.tokens.frames).join(' + ')
+    const fitting = defaultFrames(this.#config, clips.length)
+    throw new InputError(
+      'INPUT_CONTEXT',
+      `prompt: ${frames} frames take ${tokens} tokens, more than the context of ${maxContext} holds; ask for fewer frames (${fitting} of each clip fit) or raise maxContext.`,
     )
   }
 }
 
-function plainRows(tokens: ImageTokens, perTile: number): number {
+/** Pictures and clips in the order in which the prompt has them. */
+function inOrder<T>({ media }: Prompt, pictures: readonly T[], clips: readonly T[]): T[] {
+  const queues = { image: [...pictures], video: [...clips] }
+  return media.map((kind) => queues[kind].shift() as T)
+}
+
+function rowsOf(one: PreparedPicture | PreparedClip): number {
+  return one.kind === 'image' ? one.rows.rows : one.tokens.tokens
+}
+
+function pictureRows(tokens: ImageTokens, perTile: number): number {
+  if (tokens.map !== null) return tokens.tokens
   return tokens.tiles * perTile + (tokens.newline === 'end' ? 1 : 0)
 }
 
-function withoutMedia({ role, content }: PlainMessage): PromptMessage {
+function withoutMedia({ role, content }: PlainMessage, clipType: 'image' | 'video'): PromptMessage {
   if (typeof content === 'string') return { role, content }
   return {
     role,
-    content: content.map((part) => (part.type === 'text' ? part : { type: part.type })),
+    content: content.map((part) =>
+      part.type === 'text' ? part : { type: part.type === 'video' ? clipType : 'image' },
+    ),
   }
 }
 

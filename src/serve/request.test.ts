@@ -58,7 +58,8 @@ test('a text alone stays a text, for templates that care', () => {
     { role: 'system', content: 'Be brief.' },
     { role: 'user', content: 'Hi' },
   ]
-  assert.deepEqual(parse({ messages }), { kind: 'messages', messages, images: [], videos: [] })
+  const media = { images: [], videos: [], media: [] }
+  assert.deepEqual(parse({ messages }), { kind: 'messages', messages, ...media })
 })
 
 test('a prompt or token ids bring pictures beside them', () => {
@@ -67,13 +68,24 @@ test('a prompt or token ids bring pictures beside them', () => {
     text: '<image>\nHi',
     images: ['a.jpg'],
     videos: [],
+    media: ['image'],
   })
   assert.deepEqual(parse({ inputIds: [1, 2], videos: ['folder'] }), {
     kind: 'ids',
     ids: [1, 2],
     images: [],
     videos: [{ type: 'video', video: 'folder' }],
+    media: ['video'],
   })
+})
+
+test('pictures and clips keep their order in messages; beside a prompt pictures come first', () => {
+  const video = { type: 'video', video: 'clip.mp4', frames: 4 }
+  const picture = { type: 'image', image: 'a.jpg' }
+  assert.deepEqual(parse(content(video, picture, text)).media, ['video', 'image'])
+  const beside = parse({ prompt: 'Hi', images: ['a.jpg'], videos: [video, 'b.mp4'] })
+  assert.deepEqual(beside.media, ['image', 'video', 'video'])
+  assert.deepEqual(beside.videos, [video, { type: 'video', video: 'b.mp4' }])
 })
 
 test('faults name their path, and all of them come at once', () => {

@@ -17,7 +17,8 @@ import type { GenerationConfig } from './generation-config.ts'
 import {
   checkImageSource,
   checkMessages,
-  checkVideoSource,
+  checkVideo,
+  isVideoPart,
   plainMessages,
   type ImageSource,
   type Message,
@@ -37,13 +38,16 @@ export type PromptInput =
 export type Media = {
   /** One for each image placeholder, in order. */
   readonly images?: readonly ImageSource[]
-  readonly videos?: readonly VideoSource[]
+  /** Where one placeholder marks both, pictures take the first places. A part says frames and fps as well. */
+  readonly videos?: readonly (VideoSource | VideoPart)[]
 }
 
 /** A prompt that was checked. Pictures and clips are in the order of their placeholders. */
 export type Prompt = PromptForm & {
   readonly images: readonly ImageSource[]
   readonly videos: readonly VideoPart[]
+  /** The kinds of all of them in the order in which they were given. */
+  readonly media: readonly ('image' | 'video')[]
 }
 
 export type PromptForm =
@@ -110,7 +114,7 @@ function checkPrompt(
     faults.add(CODE, 'images and videos go into the content of messages, not beside them')
   }
   checkEach('images', images, checkImageSource, faults)
-  checkEach('videos', videos, checkVideoSource, faults)
+  checkEach('videos', videos, checkVideo, faults)
   return input
 }
 
@@ -139,10 +143,17 @@ function toPrompt(input: PromptInput): Prompt {
       messages,
       images,
       videos: parts.filter((part) => part.type === 'video'),
+      media: parts.flatMap(({ type }) => (type === 'text' ? [] : [type])),
     }
   }
   const { images = [], videos = [] } = input as Media
-  const media = { images, videos: videos.map((video): VideoPart => ({ type: 'video', video })) }
+  const media = {
+    images,
+    videos: videos.map((video) =>
+      isVideoPart(video) ? video : ({ type: 'video', video } as const),
+    ),
+    media: [...images.map(() => 'image' as const), ...videos.map(() => 'video' as const)],
+  }
   if ('prompt' in input && input.prompt !== undefined)
     return { kind: 'text', text: input.prompt, ...media }
   return {

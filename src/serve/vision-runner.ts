@@ -4,23 +4,45 @@
  */
 import type { ProjectorConfig } from '../projector/projector.ts'
 import { projector } from '../projector/projector.ts'
-import { Graph } from '../graph/graph.ts'
+import { elementCount } from '../core/shape.ts'
+import { Graph, type Value } from '../graph/graph.ts'
+import type { RowMap } from '../sequence/arrange-image-tokens.ts'
+import { mergeImageRows } from '../sequence/merge-rows.ts'
 import type { RunOptions, Runtime, Session } from '../runtime/runtime.ts'
 import { featureRows, visionTower, type VisionConfig } from '../vision/vision-transformer.ts'
 
 /** pixelValues float32[I,3,h,w] to features float32[I,P,D]. */
 export function visionGraph(vision: VisionConfig, projection: ProjectorConfig): Graph {
   const g = new Graph('vision')
-  const side = vision.imageSize
-  const pixelValues = g.input('pixelValues', 'float32', ['I', 3, side, side])
-  g.output('features', projector(g, projection, visionTower(g, vision, pixelValues)))
+  g.output('features', projector(g, projection, visionTower(g, vision, pixelInput(g, vision))))
   return g
 }
 
+/** The same in two halves, for what happens between them: features float32[I,P,Dv], then rows float32[I,T,D]. */
+export function visionHalves(
+  vision: VisionConfig,
+  projection: ProjectorConfig,
+): { readonly tower: Graph; readonly projector: Graph } {
+  const tower = new Graph('tower')
+  tower.output('features', visionTower(tower, vision, pixelInput(tower, vision)))
+  const g = new Graph('projector')
+  const features = g.input('features', 'float32', ['I', 'T', projection.inputSize])
+  g.output('rows', projector(g, projection, features))
+  return { tower, projector: g }
+}
+
+function pixelInput(g: Graph, { imageSize }: VisionConfig): Value {
+  return g.input('pixelValues', 'float32', ['I', 3, imageSize, imageSize])
+}
+
+/** Either one session for tower and projector, or one for each half. */
+export type VisionSessions = { readonly tower: Session; readonly projector: Session | null }
+
 export class VisionRunner {
   readonly #runtime: Runtime
-  readonly #session: Session
+  readonly #sessions: VisionSessions
   readonly #vision: VisionConfig
+  readonly #towerWidth: number
   readonly #width: number
   readonly #cacheBytes: number
   readonly #cache = new Map<string, Float32Array>()
@@ -28,36 +50,51 @@ export class VisionRunner {
 
   constructor(parts: {
     runtime: Runtime
-    session: Session
+    sessions: VisionSessions
     vision: VisionConfig
     projector: ProjectorConfig
     cacheBytes: number
   }) {
+    const { inputSize, hiddenSize, depth } = parts.projector
     this.#runtime = parts.runtime
-    this.#session = parts.session
+    this.#sessions = parts.sessions
     this.#vision = parts.vision
-    this.#width =
-      parts.projector.depth === 0 ? parts.projector.inputSize : parts.projector.hiddenSize
+    this.#width = depth === 0 ? inputSize : hiddenSize
+    this.#towerWidth = parts.sessions.projector ? inputSize : this.#width
     this.#cacheBytes = parts.cacheBytes
   }
 
   /**
-   * Rows for the decoder of one picture's (or clip's) tiles, [I·P, D]. `hash` names the pixels; tiles go through the
+   * Rows for the decoder of one picture's tiles, [I·P, D]. `hash` names the pixels; tiles go through the
    * tower one by one, since several at once gain nothing on a CPU and a run stops only between nodes.
    */
-  async encode(
-    picture: { readonly hash: string; readonly pixelValues: Float32Array },
-    options: RunOptions,
-  ): Promise<Float32Array> {
-    const known = this.#cache.get(picture.hash)
-    if (known) {
-      this.#cache.delete(picture.hash)
-      this.#cache.set(picture.hash, known)
-      return known
-    }
-    const rows = await this.#run(picture.pixelValues, options)
-    this.#remember(picture.hash, rows)
-    return rows
+  encode(picture: Pixels, options: RunOptions): Promise<Float32Array> {
+    return this.#remembered(picture.hash, async () => {
+      const { pixelValues } = picture
+      const tiles = pixelValues.length / this.#tileSize()
+      const perTile = featureRows(this.#vision) * this.#width
+      const rows = new Float32Array(tiles * perTile)
+      for (let i = 0; i < tiles; i++) {
+        const tile = pixelValues.subarray(i * this.#tileSize(), (i + 1) * this.#tileSize())
+        const features = await this.#tower(tile, options)
+        rows.set(await this.#project(features, options), i * perTile)
+      }
+      return rows
+    })
+  }
+
+  /**
+   * Pooled rows of one frame, [k², D]. Where the halves are apart, `pool` works on what the tower gives, else on what
+   * the projector gives; null pools nothing.
+   */
+  encodeFrame(frame: Pixels, pool: RowMap | null, options: RunOptions): Promise<Float32Array> {
+    if (!pool) return this.encode(frame, options)
+    return this.#remembered(`${frame.hash} pooled`, async () => {
+      const features = await this.#tower(frame.pixelValues, options)
+      const width = this.#towerWidth
+      const pooled = mergeImageRows(pool, features, { width, newline: null })
+      return this.#project(pooled, options)
+    })
   }
 
   has(hash: string): boolean {
@@ -66,33 +103,72 @@ export class VisionRunner {
 
   dispose(): void {
     this.#cache.clear()
-    this.#session.dispose()
+    this.#sessions.tower.dispose()
+    this.#sessions.projector?.dispose()
   }
 
-  async #run(pixelValues: Float32Array, options: RunOptions): Promise<Float32Array> {
+  #tileSize(): number {
+    return 3 * this.#vision.imageSize ** 2
+  }
+
+  /** What the first session gives for one tile. */
+  #tower(tile: Float32Array, options: RunOptions): Promise<Float32Array> {
     const side = this.#vision.imageSize
-    const tileSize = 3 * side * side
-    const tiles = pixelValues.length / tileSize
-    const perTile = featureRows(this.#vision)
-    const rows = new Float32Array(tiles * perTile * this.#width)
-    for (let i = 0; i < tiles; i++) {
-      const data = pixelValues.subarray(i * tileSize, (i + 1) * tileSize)
-      const target = rows.subarray(i * perTile * this.#width, (i + 1) * perTile * this.#width)
-      const input = this.#runtime.tensor('float32', [1, 3, side, side], data)
-      const output = this.#runtime.tensor('float32', [1, perTile, this.#width], target)
-      try {
-        await this.#session.run({ pixelValues: input }, { features: output }, options)
-      } finally {
-        input.dispose()
-        output.dispose()
-      }
+    return this.#run(this.#sessions.tower, options, {
+      input: { name: 'pixelValues', shape: [1, 3, side, side], data: tile },
+      output: { name: 'features', shape: [1, featureRows(this.#vision), this.#towerWidth] },
+    })
+  }
+
+  /** Rows for the decoder, where the first session has not made them already. */
+  async #project(features: Float32Array, options: RunOptions): Promise<Float32Array> {
+    const { projector: session } = this.#sessions
+    if (!session) return features
+    const count = features.length / this.#towerWidth
+    return this.#run(session, options, {
+      input: { name: 'features', shape: [1, count, this.#towerWidth], data: features },
+      output: { name: 'rows', shape: [1, count, this.#width] },
+    })
+  }
+
+  async #run(
+    session: Session,
+    options: RunOptions,
+    {
+      input,
+      output,
+    }: {
+      input: { name: string; shape: number[]; data: Float32Array }
+      output: { name: string; shape: number[] }
+    },
+  ): Promise<Float32Array> {
+    const data = new Float32Array(elementCount(output.shape))
+    const fed = this.#runtime.tensor('float32', input.shape, input.data)
+    const made = this.#runtime.tensor('float32', output.shape, data)
+    try {
+      await session.run({ [input.name]: fed }, { [output.name]: made }, options)
+    } finally {
+      fed.dispose()
+      made.dispose()
     }
+    return data
+  }
+
+  async #remembered(name: string, make: () => Promise<Float32Array>): Promise<Float32Array> {
+    const known = this.#cache.get(name)
+    if (known) {
+      this.#cache.delete(name)
+      this.#cache.set(name, known)
+      return known
+    }
+    const rows = await make()
+    this.#remember(name, rows)
     return rows
   }
 
-  #remember(hash: string, rows: Float32Array): void {
-    if (rows.byteLength > this.#cacheBytes) return
-    this.#cache.set(hash, rows)
+  #remember(name: string, rows: Float32Array): void {
+    if (rows.byteLength > this.#cacheBytes || this.#cache.has(name)) return
+    this.#cache.set(name, rows)
     this.#usedBytes += rows.byteLength
     for (const [oldest, data] of this.#cache) {
       if (this.#usedBytes <= this.#cacheBytes) break
@@ -101,3 +177,6 @@ export class VisionRunner {
     }
   }
 }
+
+/** One tile or several as the tower takes them, float32[I,3,h,w], and the name of their bytes. */
+type Pixels = { readonly hash: string; readonly pixelValues: Float32Array }

@@ -1,0 +1,134 @@
+/**
+ * How a family sees clips: pooling, newline rows and frames, from its config, its recipe and a caller's wishes.
+ *
+ * Sources: the LLaVA-NeXT posts of 2024-04-30 and 2024-06-16; LLaVA-NeXT at df17966 `llava/model/llava_arch.py` and
+ * `playground/demo/video_demo.py`; arXiv:2408.03326 §3.
+ */
+import type { ImageProcessor } from '../preprocess/image-processor.ts'
+import type { PatchMerge } from '../preprocess/image-tokens.ts'
+import {
+  countVideoTokens,
+  videoTokenConfig,
+  type ClipNewline,
+  type FramePooling,
+} from '../preprocess/video-tokens.ts'
+import { featureRows, patchesPerSide, type VisionConfig } from '../vision/vision-transformer.ts'
+import type { ModelConfig, PoolPlace, Quirks, VideoConfig } from './family.ts'
+import type { JsonReader } from './json-reader.ts'
+
+/** What a checkpoint says about clips, or its recipe where it says nothing. */
+export type VideoHabits = {
+  readonly pooling: FramePooling
+  readonly poolPlace: PoolPlace
+  readonly newline: ClipNewline
+  /** Whether it was trained on clips. */
+  readonly isTrained: boolean
+  /** Frames that it was trained on, where its files say so. */
+  readonly recipeFrames?: number | undefined
+}
+
+const NEWLINES: Readonly<Record<NonNullable<Quirks['clipNewline']>, ClipNewline>> = {
+  no_token: 'none',
+  one_token: 'end',
+  frame: 'frames',
+  grid: 'rows',
+}
+
+export function videoConfig(
+  habits: VideoHabits,
+  parts: {
+    readonly processor: ImageProcessor
+    readonly vision: VisionConfig
+    readonly placeholder: number
+  },
+  quirks: Quirks = {},
+): VideoConfig {
+  const { vision, placeholder } = parts
+  const tokens = videoTokenConfig({
+    patchesPerSide: patchesPerSide(vision),
+    rowsPerFrame: featureRows(vision),
+    pooling: poolingOf(habits.pooling, quirks),
+    newline: quirks.clipNewline === undefined ? habits.newline : NEWLINES[quirks.clipNewline],
+  })
+  return {
+    processor: { ...parts.processor, tiling: { kind: 'none' }, severalPictures: 'each' },
+    placeholder,
+    tokens,
+    poolPlace: quirks.poolPlace ?? habits.poolPlace,
+    frames: habits.recipeFrames ?? null,
+    maxFrames: habits.isTrained ? TRAINED_FRAMES : ZERO_SHOT_FRAMES,
+  }
+}
+
+/** `frames_upbound` of OneVision's training and the demo's example. */
+const TRAINED_FRAMES = 32
+/** With 144 rows a frame these fit an image-only checkpoint's context of 4096. */
+const ZERO_SHOT_FRAMES = 16
+
+/** What is done with a checkpoint that never saw a clip: CLIP's even maps are halved, others stay. */
+export function zeroShotPooling({ kind }: VisionConfig): FramePooling {
+  return kind === 'clip' ? { mode: 'average', stride: 2 } : { mode: 'none' }
+}
+
+/** Of a checkpoint of transformers without a class for clips, unless its config says how it was trained on some. */
+export function hfHabits(json: JsonReader, untrained: FramePooling): VideoHabits {
+  const isTrained = json.has('spatial_pool_mode')
+  const pooling = isTrained ? hfPooling(json) : untrained
+  return { pooling, poolPlace: 'after', newline: 'none', isTrained }
+}
+
+export function hfPooling(json: JsonReader): FramePooling {
+  const mode = json.choice(
+    'spatial_pool_mode',
+    { average: 'average', max: 'max' } as const,
+    'average',
+  )
+  return { mode, stride: json.integer('spatial_pool_stride', 2) }
+}
+
+/**
+ * The original repositories: always halved, whatever `mm_spatial_pool_stride` says, and behind the projector.
+ *
+ * Source: llava_arch.py at df17966, line 288 (stride) and 357 to 403 (newlines); without a mode the original stops.
+ */
+export function originalHabits(
+  json: JsonReader,
+  vision: VisionConfig,
+  merge: PatchMerge,
+): VideoHabits {
+  const isTrained = json.has('mm_spatial_pool_mode')
+  const modes = { average: 'average', max: 'max', bilinear: 'bilinear' } as const
+  const pooling = isTrained
+    ? { mode: json.choice('mm_spatial_pool_mode', modes), stride: 2 }
+    : zeroShotPooling(vision)
+  // Interleave (SigLIP, no mode) was shown frames as so many pictures: whole, and a newline after each.
+  const isInterleave = !isTrained && vision.kind !== 'clip'
+  const usual = isInterleave ? 'frame' : 'one_token'
+  const position = json.choice('mm_newline_position', NEWLINES, usual)
+  return {
+    pooling,
+    poolPlace: 'after',
+    newline: merge.layout === 'flat' || (position === 'end' && !merge.unpad) ? 'none' : position,
+    isTrained,
+  }
+}
+
+function poolingOf(pooling: FramePooling, { poolMode, poolStride }: Quirks): FramePooling {
+  const stride = Number(poolStride ?? (pooling.mode === 'none' ? 2 : pooling.stride))
+  const mode = poolMode ?? (pooling.mode === 'none' && poolStride ? 'average' : pooling.mode)
+  return mode === 'none' ? { mode } : { mode, stride }
+}
+
+/** Room that is left for text and answer, as the demo of NeXT-Video leaves it. */
+const TEXT_TOKENS = 1000
+
+/**
+ * Frames of each of `clips` clips whose request does not say how many: the recipe's number, else as many as fit the context.
+ */
+export function defaultFrames({ video, maxContext }: ModelConfig, clips: number): number {
+  if (!video) throw new Error('internal: frames were asked of a model that takes no clips')
+  if (video.frames !== null) return video.frames
+  const room = maxContext - Math.min(TEXT_TOKENS, Math.floor(maxContext / 4))
+  const fitting = Math.floor(room / clips / countVideoTokens(1, video.tokens).tokens)
+  return Math.max(1, Math.min(video.maxFrames, fitting))
+}

@@ -1,0 +1,103 @@
+/**
+ * Clips: which frames of one are taken, and a clip as whoever decodes it hands it over.
+ *
+ * Source of the rules: LLaVA-VL/LLaVA-NeXT playground/demo/video_demo.py (load_video) at df17966; numpy 1.26 linspace.
+ */
+import { InputError } from '../core/errors.ts'
+import type { ImageFile, ImagePixels } from './image-source.ts'
+
+/** A file, a folder of pictures, a clip's bytes, or pictures. */
+export type ClipSource = string | URL | Uint8Array | Blob | readonly (ImageFile | ImagePixels)[]
+
+export type ClipInfo = {
+  /** Frames that it has, at least one. */
+  readonly frames: number
+  /** null: nobody knows, as of a folder of pictures. */
+  readonly framesPerSecond: number | null
+}
+
+/** A clip that was opened: what it has is known, nothing is decoded yet and nothing is held open. */
+export type Clip = ClipInfo & {
+  /** Seconds after its beginning at which a frame is shown. */
+  timeOf(frame: number): number
+  /** Decodes the frames numbered, in ascending order and perhaps repeated, one by one as they are asked for. */
+  read(frames: readonly number[], signal?: AbortSignal): AsyncIterable<ImageFile | ImagePixels>
+}
+
+export type Sampling = {
+  /** Most frames that are taken. */
+  readonly frames: number
+  /** Frames for each second of a clip with a clock. Of pictures without one: how many of them make a second. */
+  readonly fps?: number | undefined
+}
+
+/**
+ * The frames that are taken. With `fps` every ⌊rate / fps⌉-th from the first on, unless that are more than `frames`; else
+ * `frames` of them, evenly spaced, first and last included:
+ *
+ *   ⌊i · (n − 1) / (frames − 1)⌋
+ *
+ * A clip that has fewer frames gives all it has.
+ */
+export function sampleFrames(
+  { frames: count, framesPerSecond }: ClipInfo,
+  { frames, fps }: Sampling,
+): number[] {
+  if (fps !== undefined && framesPerSecond !== null) {
+    const step = Math.max(1, roundHalfEven(framesPerSecond / fps))
+    if (Math.ceil(count / step) <= frames) return multiples(step, count)
+  }
+  const taken = Math.min(frames, count)
+  if (taken === 1) return [0]
+  // In this order numpy computes it: the step first, which is not always exact, and the last one is set.
+  const step = (count - 1) / (taken - 1)
+  return Array.from({ length: taken }, (_, i) =>
+    i === taken - 1 ? count - 1 : Math.trunc(i * step),
+  )
+}
+
+/** Seconds of the frames taken; pictures without a clock are a second apart unless `fps` says otherwise. */
+export function frameTimes(clip: Clip, taken: readonly number[], { fps }: Sampling): number[] {
+  if (clip.framesPerSecond !== null) return taken.map((frame) => clip.timeOf(frame))
+  return taken.map((frame) => frame / (fps ?? 1))
+}
+
+/** Pictures that are the frames of a clip. */
+export function pictureClip<T extends ImageFile | ImagePixels>(pictures: readonly T[]): Clip {
+  if (pictures.length === 0) throw emptyClip('the list of pictures is empty')
+  return {
+    frames: pictures.length,
+    framesPerSecond: null,
+    timeOf: (frame) => frame,
+    async *read(frames) {
+      for (const frame of frames) yield pictures[frame] as T
+    },
+  }
+}
+
+export function emptyClip(reason: string): InputError {
+  return new InputError(
+    'INPUT_VIDEO_EMPTY',
+    `video: expected at least one frame, but ${reason}; is it the right file?`,
+  )
+}
+
+/** The error of a file that is no clip, or not a whole one. */
+export function unreadableClip(what: string, reason: string, options?: ErrorOptions): InputError {
+  return new InputError(
+    'INPUT_VIDEO_UNREADABLE',
+    `video: expected a whole clip, but ${what} ${reason}.`,
+    options,
+  )
+}
+
+function multiples(step: number, count: number): number[] {
+  return Array.from({ length: Math.ceil(count / step) }, (_, i) => i * step)
+}
+
+/** Python's round. */
+function roundHalfEven(value: number): number {
+  const floor = Math.floor(value)
+  const rest = value - floor
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor
+}
