@@ -42,7 +42,9 @@ export class WorkerProcess {
   }
 
   /** Watches anonymous memory while `run` runs; the highest of samples 20 ms apart, and what is left at the end. */
-  async watchMemory<T>(run: () => Promise<T>): Promise<{ result: T; peakBytes: number; bytes: number }> {
+  async watchMemory<T>(
+    run: () => Promise<T>,
+  ): Promise<{ result: T; peakBytes: number; bytes: number }> {
     let peakBytes = this.anonymousBytes()
     const timer = setInterval(() => {
       peakBytes = Math.max(peakBytes, this.anonymousBytes())
@@ -58,9 +60,18 @@ export class WorkerProcess {
 
   /** RssAnon: memory that no file stands behind. 0 where the system does not say. */
   anonymousBytes(): number {
+    return this.#status('RssAnon')
+  }
+
+  /** VmRSS: that and the pages of files that it has mapped. */
+  residentBytes(): number {
+    return this.#status('VmRSS')
+  }
+
+  #status(field: string): number {
     const path = `/proc/${this.#child.pid}/status`
     if (!existsSync(path)) return 0
-    const found = /^RssAnon:\s+(\d+) kB/m.exec(readFileSync(path, 'utf8'))
+    const found = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(path, 'utf8'))
     return found ? Number(found[1]) * 1024 : 0
   }
 

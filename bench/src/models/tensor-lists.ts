@@ -10,7 +10,9 @@ export type TensorSpec = {
 
 export function decoderTensors(shape: DecoderShape): TensorSpec[] {
   const { hiddenSize: d, numLayers, vocabSize, tieEmbeddings } = shape
-  const layers = Array.from({ length: numLayers }, (_, i) => decoderLayer(`model.layers.${i}`, shape))
+  const layers = Array.from({ length: numLayers }, (_, i) =>
+    decoderLayer(`model.layers.${i}`, shape),
+  )
   return [
     { name: 'model.embed_tokens.weight', kind: 'embedding', shape: [vocabSize, d] },
     ...layers.flat(),
@@ -60,7 +62,11 @@ function clipTensors(tower: TowerShape): TensorSpec[] {
   return [
     { name: `${patch}.weight`, kind: 'embedding', shape: [d, 3, patchSize, patchSize] },
     ...(isClip ? classToken : [bias(patch, d)]),
-    { name: `${root}.embeddings.position_embedding.weight`, kind: 'embedding', shape: [positions, d] },
+    {
+      name: `${root}.embeddings.position_embedding.weight`,
+      kind: 'embedding',
+      shape: [positions, d],
+    },
     ...towerLayers(tower, `${root}.encoder.layers`, {
       norms: ['layer_norm1', 'layer_norm2'],
       attention: ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj', 'self_attn.out_proj'],

@@ -1,5 +1,10 @@
 /** llama.cpp, through node-llama-cpp's prebuilt CPU library, as a contender. */
-import { getLlama, type LlamaContext, type LlamaContextSequence, type LlamaModel } from 'node-llama-cpp'
+import {
+  getLlama,
+  type LlamaContext,
+  type LlamaContextSequence,
+  type LlamaModel,
+} from 'node-llama-cpp'
 import { FIRST_WORD } from '../models/tokenizer.ts'
 import {
   promptIds,
@@ -25,7 +30,12 @@ serveOperations({ load, answer, batch })
 
 async function load({ path, threads, contextSize, streams }: LoadRequest): Promise<{ ms: number }> {
   const start = performance.now()
-  const llama = await getLlama({ gpu: false, build: 'never', maxThreads: threads, progressLogs: false })
+  const llama = await getLlama({
+    gpu: false,
+    build: 'never',
+    maxThreads: threads,
+    progressLogs: false,
+  })
   const model = await llama.loadModel({ modelPath: path, gpuLayers: 0 })
   const context = await model.createContext({ contextSize, sequences: streams, threads })
   const sequences = Array.from({ length: streams }, () => context.getSequence())
@@ -52,7 +62,12 @@ async function answer({ promptTokens, newTokens, seed }: AnswerQuestion): Promis
 }
 
 /** All prompts are in their caches before the clock starts. */
-async function batch({ streams, promptTokens, newTokens, seed }: BatchQuestion): Promise<{ tokensPerSecond: number }> {
+async function batch({
+  streams,
+  promptTokens,
+  newTokens,
+  seed,
+}: BatchQuestion): Promise<{ tokensPerSecond: number }> {
   const { model, sequences } = current()
   const used = sequences.slice(0, streams)
   for (const [i, sequence] of used.entries()) {

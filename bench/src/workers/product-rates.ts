@@ -10,10 +10,14 @@ import type { Runtime, Session } from '../../../src/runtime/runtime.ts'
 export type ProductRates = Readonly<Record<'f32' | 'int8' | 'q4b128', number>>
 
 type ProductSize = { readonly rows: number; readonly inputs: number; readonly outputs: number }
+type ProductRequest = ProductSize & { readonly threads: number }
 
 /** GFLOP/s (2·rows·inputs·outputs) of one linear layer in each precision: the best of some runs. */
-export async function measureProducts(size: ProductSize): Promise<ProductRates> {
-  const runtime = await createRuntime()
+export async function measureProducts({
+  threads,
+  ...size
+}: ProductRequest): Promise<ProductRates> {
+  const runtime = await createRuntime({ threads })
   try {
     return {
       f32: await rate(runtime, 'f32', size),
@@ -27,7 +31,11 @@ export async function measureProducts(size: ProductSize): Promise<ProductRates> 
 
 const RUNS = 5
 
-async function rate(runtime: Runtime, precision: LinearPrecision, size: ProductSize): Promise<number> {
+async function rate(
+  runtime: Runtime,
+  precision: LinearPrecision,
+  size: ProductSize,
+): Promise<number> {
   const { rows, inputs, outputs } = size
   const session = await productSession(runtime, precision, size)
   const x = runtime.tensor('float32', [rows, inputs], waves(rows * inputs))
@@ -52,7 +60,10 @@ async function productSession(
   g.output('y', linear(g, 'w', x, { outputs, bias: false }))
   const lowered = lower(g, precisionPolicy(precision)).graph
   const initializers = new Map(
-    liveParameters(lowered).map((value) => [value.name, filled(value.dtype, value.shape as number[])]),
+    liveParameters(lowered).map((value) => [
+      value.name,
+      filled(value.dtype, value.shape as number[]),
+    ]),
   )
   return runtime.createSession(writeOnnx(lowered), { initializers })
 }
@@ -61,10 +72,16 @@ function filled(dtype: HostTensor['dtype'], shape: readonly number[]): HostTenso
   const count = shape.reduce((a, b) => a * b, 1)
   const pattern = waves(count)
   if (dtype === 'float32') return hostTensor(dtype, shape, pattern)
-  if (dtype === 'int8') return hostTensor(dtype, shape, Int8Array.from(pattern, (v) => 100 * v))
-  return hostTensor('uint8', shape, Uint8Array.from(pattern, (v) => 128 + 100 * v))
+  if (dtype === 'int8') return hostTensor(dtype, shape, Int8Array.from(pattern.map((v) => 100 * v)))
+  return hostTensor('uint8', shape, Uint8Array.from(pattern.map((v) => 128 + 100 * v)))
 }
 
+/** Smooth values without zeros; a short period, since a sine of every element of a weight takes seconds. */
 function waves(count: number): Float32Array {
-  return Float32Array.from({ length: count }, (_, i) => Math.sin(i))
+  const period = Float32Array.from({ length: 4093 }, (_, i) => Math.sin(i))
+  const result = new Float32Array(count)
+  for (let at = 0; at < count; at += period.length) {
+    result.set(period.subarray(0, Math.min(period.length, count - at)), at)
+  }
+  return result
 }

@@ -24,8 +24,10 @@ export type AnswerQuestion = {
   readonly newTokens: number
   /** Names the prompt: another seed shares no beginning with it. */
   readonly seed: number
-  /** A picture of so many pixels a side goes first, and its tokens are among `promptTokens`. */
-  readonly picture?: { readonly side: number; readonly tokens: number; readonly seed: number }
+  /** A picture goes first, from a file or of random pixels; its tokens are among `promptTokens`. */
+  readonly picture?: {
+    readonly tokens: number
+  } & ({ readonly path: string } | { readonly side: number; readonly seed: number })
 }
 
 export type BatchQuestion = {
@@ -43,7 +45,9 @@ export function serveOperations(
   const input = createInterface({ input: process.stdin })
   let queue = Promise.resolve()
   input.on('line', (line) => {
-    queue = queue.then(async () => output.write(`${JSON.stringify(await answer(operations, line))}\n`)) as Promise<void>
+    queue = queue.then(async () =>
+      output.write(`${JSON.stringify(await answer(operations, line))}\n`),
+    ) as Promise<void>
   })
   input.on('close', () => void queue.then(() => process.exit(0)))
 }
