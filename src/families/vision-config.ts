@@ -105,6 +105,12 @@ export function parseVisionConfig(
   const tower = json.choice('model_type', TOWERS)
   const numLayers = json.integer('num_hidden_layers', 12)
   const { layers, dropFirstRow } = choose(numLayers, tower)
+  if (layers.length === 0) {
+    throw new ConfigError(
+      'CONFIG_FEATURE_LAYER',
+      `${reader.path}: expected at least one feature layer, none came.`,
+    )
+  }
   const hiddenSize = json.integer('hidden_size', 768)
   const numHeads = json.integer('num_attention_heads', 12)
   if (hiddenSize % numHeads !== 0) {
@@ -113,11 +119,11 @@ export function parseVisionConfig(
       `${json.path}: hidden_size ${hiddenSize} is not a multiple of num_attention_heads ${numHeads}.`,
     )
   }
-  json.integers('num_channels', [3])
+  const [imageSize, patchSize] = sides(json, tower)
   return {
     kind: tower.kind,
-    imageSize: json.integer('image_size', 224),
-    patchSize: json.integer('patch_size', tower.patchSize),
+    imageSize,
+    patchSize,
     hiddenSize,
     intermediateSize: json.integer('intermediate_size', 3072),
     numLayers,
@@ -130,6 +136,26 @@ export function parseVisionConfig(
     featureLayers: layers.map((layer) => absoluteLayer(reader, layer, numLayers)),
     dropFirstRow,
   }
+}
+
+/** Side lengths of a tile and of a patch. */
+function sides(json: JsonReader, tower: Tower): readonly [number, number] {
+  const channels = json.integer('num_channels', 3)
+  if (channels !== 3) {
+    throw new ConfigError(
+      'CONFIG_UNSUPPORTED',
+      `${json.path}.num_channels: expected 3, ${channels} came.`,
+    )
+  }
+  const imageSize = json.integer('image_size', 224)
+  const patchSize = json.integer('patch_size', tower.patchSize)
+  if (patchSize > imageSize) {
+    throw new ConfigError(
+      'CONFIG_IMAGE_SIZE',
+      `${json.path}: an image_size ${imageSize} has no room for a patch of ${patchSize}.`,
+    )
+  }
+  return [imageSize, patchSize]
 }
 
 function absoluteLayer(reader: JsonReader, layer: number, numLayers: number): number {

@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { ConfigError } from '../core/errors.ts'
+import type { DecoderConfig } from '../decoder/decoder.ts'
+import { isKnownDecoder, parseDecoderConfig } from './decoder-config.ts'
+import { JsonReader } from './json-reader.ts'
+import { parseOriginalDecoder } from './original-decoder.ts'
+
+function parse(json: object, tieDefault?: boolean): DecoderConfig {
+  return parseDecoderConfig(new JsonReader('config.text_config', json), tieDefault)
+}
+
+const LLAMA: DecoderConfig = {
+  kind: 'llama',
+  hiddenSize: 4096,
+  intermediateSize: 11008,
+  numLayers: 32,
+  attention: { numHeads: 32, numKvHeads: 32, headDim: 128, bias: false, slidingWindow: null },
+  vocabSize: 32000,
+  epsilon: 1e-6,
+  rope: { theta: 10000, factor: 1 },
+  tieEmbeddings: false,
+  maxPositions: 2048,
+}
+
+/** What files on the hub leave out, class by class. Source: transformers 5.23. */
+const DEFAULTS: Readonly<Record<string, DecoderConfig>> = {
+  llama: LLAMA,
+  mistral: {
+    ...LLAMA,
+    kind: 'mistral',
+    intermediateSize: 14336,
+    attention: { ...LLAMA.attention, numKvHeads: 8, slidingWindow: 4096 },
+    maxPositions: 131072,
+  },
+  qwen2: {
+    ...LLAMA,
+    kind: 'qwen2',
+    intermediateSize: 22016,
+    attention: { ...LLAMA.attention, bias: true },
+    vocabSize: 151936,
+    maxPositions: 32768,
+  },
+}
+
+describe('what a file leaves out is the default of its class', () => {
+  for (const [type, expected] of Object.entries(DEFAULTS)) {
+    test(type, () => assert.deepEqual(parse({ model_type: type }), expected))
+  }
+  test('a text_config without model_type is a Llama', () => assert.deepEqual(parse({}), LLAMA))
+  test('the names of original classes are those of their language models', () => {
+    const kinds = ['llava', 'llava_llama', 'llava_mistral', 'llava_qwen'].map(
+      (type) => parse({ model_type: type }).kind,
+    )
+    assert.deepEqual(kinds, ['llama', 'llama', 'mistral', 'qwen2'])
+    assert.ok(
+      isKnownDecoder('llava_qwen') && !isKnownDecoder('mamba') && !isKnownDecoder(undefined),
+    )
+  })
+})
+
+test('what a file says counts', () => {
+  const json = {
+    model_type: 'mistral',
+    hidden_size: 96,
+    intermediate_size: 200,
+    num_hidden_layers: 3,
+    num_attention_heads: 6,
+    num_key_value_heads: 2,
+    head_dim: 32,
+    vocab_size: 500,
+    rms_norm_eps: 1e-5,
+    rope_theta: 1e6,
+    sliding_window: 7,
+    tie_word_embeddings: true,
+    max_position_embeddings: 64,
+    hidden_act: 'silu',
+    torch_dtype: 'float16',
+  }
+  assert.deepEqual(parse(json), {
+    kind: 'mistral',
+    hiddenSize: 96,
+    intermediateSize: 200,
+    numLayers: 3,
+    attention: { numHeads: 6, numKvHeads: 2, headDim: 32, bias: false, slidingWindow: 7 },
+    vocabSize: 500,
+    epsilon: 1e-5,
+    rope: { theta: 1e6, factor: 1 },
+    tieEmbeddings: true,
+    maxPositions: 64,
+  })
+})
+
+test('heads default to all query heads in Llama, and their width to a share of the hidden size', () => {
+  const { attention } = parse({ hidden_size: 96, num_attention_heads: 6 })
+  assert.equal(attention.numKvHeads, 6)
+  assert.equal(attention.headDim, 16)
+})
+
+test('whether the head is tied is said in text_config, else above it', () => {
+  assert.equal(parse({}, true).tieEmbeddings, true)
+  assert.equal(parse({ tie_word_embeddings: false }, true).tieEmbeddings, false)
+})
+
+describe('rotary scaling in every spelling', () => {
+  const SPELLINGS: readonly (readonly [string, object, { theta: number; factor: number }])[] = [
+    ['none', { rope_theta: 5 }, { theta: 5, factor: 1 }],
+    ['null', { rope_scaling: null }, { theta: 10000, factor: 1 }],
+    ['type', { rope_scaling: { type: 'linear', factor: 2 } }, { theta: 10000, factor: 2 }],
+    [
+      'rope_type',
+      { rope_scaling: { rope_type: 'linear', factor: 2.5 } },
+      { theta: 10000, factor: 2.5 },
+    ],
+    ['default', { rope_scaling: { rope_type: 'default' } }, { theta: 10000, factor: 1 }],
+    [
+      'transformers 5',
+      { rope_parameters: { rope_theta: 7, rope_type: 'linear', factor: 4 } },
+      { theta: 7, factor: 4 },
+    ],
+    [
+      'transformers 5, theta outside',
+      { rope_theta: 8, rope_parameters: { rope_type: 'default' } },
+      { theta: 8, factor: 1 },
+    ],
+  ]
+  for (const [name, json, expected] of SPELLINGS) {
+    test(name, () => assert.deepEqual(parse(json).rope, expected))
+  }
+})
+
+test('a window is seen where the class has one', () => {
+  const windowOf = (json: object) => parse(json).attention.slidingWindow
+  assert.equal(windowOf({ sliding_window: 5 }), null)
+  assert.equal(windowOf({ model_type: 'mistral', sliding_window: null }), null)
+  assert.equal(windowOf({ model_type: 'mistral' }), 4096)
+  const qwen = { model_type: 'qwen2', sliding_window: 5, num_hidden_layers: 4 }
+  assert.equal(windowOf(qwen), null)
+  assert.equal(windowOf({ ...qwen, use_sliding_window: true }), null)
+  assert.equal(windowOf({ ...qwen, use_sliding_window: true, max_window_layers: 0 }), 5)
+})
+
+describe('what is not supported is refused by its name', () => {
+  const REFUSED: readonly (readonly [object, string, RegExp])[] = [
+    [
+      { model_type: 'mamba' },
+      'CONFIG_UNSUPPORTED',
+      /model_type: "mamba" is not supported; known are llama, mistral/,
+    ],
+    [{ hidden_act: 'gelu' }, 'CONFIG_UNSUPPORTED', /hidden_act: "gelu" is not supported/],
+    [
+      { rope_scaling: { rope_type: 'yarn', factor: 4 } },
+      'CONFIG_UNSUPPORTED',
+      /rope_scaling: rope type "yarn" is not supported; known are default, linear/,
+    ],
+    [
+      { rope_parameters: { rope_type: 'llama3' } },
+      'CONFIG_UNSUPPORTED',
+      /rope_parameters: rope type "llama3"/,
+    ],
+    [
+      { attention_bias: true },
+      'CONFIG_UNSUPPORTED',
+      /attention_bias: a bias in the output projection/,
+    ],
+    [{ mlp_bias: true }, 'CONFIG_UNSUPPORTED', /mlp_bias: true/],
+    [
+      {
+        model_type: 'qwen2',
+        num_hidden_layers: 4,
+        use_sliding_window: true,
+        max_window_layers: 2,
+      },
+      'CONFIG_UNSUPPORTED',
+      /max_window_layers: 2 gives some of 4 layers a sliding window/,
+    ],
+    [
+      { num_attention_heads: 6, num_key_value_heads: 4, hidden_size: 96 },
+      'CONFIG_HEADS',
+      /num_attention_heads 6 is not a multiple of num_key_value_heads 4/,
+    ],
+    [{ hidden_size: 96, num_attention_heads: 32 }, 'CONFIG_HEADS', /head_dim 3 is odd/],
+    [
+      { hidden_size: 100, num_attention_heads: 8 },
+      'CONFIG_TYPE',
+      /head_dim: expected a whole number, 12.5 came/,
+    ],
+    [{ hidden_size: '4096' }, 'CONFIG_TYPE', /hidden_size: expected a number ≥ 1, "4096" came/],
+    [{ num_hidden_layers: 0 }, 'CONFIG_TYPE', /num_hidden_layers: expected a number ≥ 1, 0 came/],
+    [
+      { rope_scaling: { type: 'linear' } },
+      'CONFIG_TYPE',
+      /rope_scaling\.factor: expected a number ≥ 1, nothing came/,
+    ],
+    [{ rope_scaling: 'linear' }, 'CONFIG_TYPE', /rope_scaling: expected an object, "linear" came/],
+    [
+      { tie_word_embeddings: 1 },
+      'CONFIG_TYPE',
+      /tie_word_embeddings: expected true or false, 1 came/,
+    ],
+  ]
+  for (const [json, code, message] of REFUSED) {
+    test(String(message), () => {
+      assert.throws(
+        () => parse(json),
+        (error) => {
+          assert.ok(error instanceof ConfigError)
+          assert.equal(error.code, code)
+          assert.match(error.message, message)
+          assert.match(error.message, /^config\.text_config/)
+          return true
+        },
+      )
+    })
+  }
+})
+
+describe('original classes do what they did', () => {
+  const original = (json: object) => parseOriginalDecoder(new JsonReader('config.json', json))
+  const SCALED = { rope_scaling: { type: 'linear', factor: 2 } }
+
+  test('only Llama obeys rope_scaling', () => {
+    assert.equal(original({ model_type: 'llava_llama', ...SCALED }).rope.factor, 2)
+    assert.equal(original({ model_type: 'llava_mistral', ...SCALED }).rope.factor, 1)
+    assert.equal(original({ model_type: 'llava_qwen', ...SCALED }).rope.factor, 1)
+  })
+
+  test("Qwen2's window is one longer than it says, whatever use_sliding_window says", () => {
+    const qwen = { model_type: 'llava_qwen', max_position_embeddings: 100 }
+    const windowOf = (json: object) => original({ ...qwen, ...json }).attention.slidingWindow
+    assert.equal(windowOf({ sliding_window: 20, use_sliding_window: false }), 21)
+    assert.equal(windowOf({ sliding_window: 100 }), null)
+    assert.equal(windowOf({ sliding_window: null }), null)
+  })
+})
