@@ -11,10 +11,14 @@ import { parameterPath, type NameRule } from './parameter-names.ts'
 /** One file or adapter of a checkpoint, and how its names are read. */
 export type WeightPart = { readonly source: WeightSource; readonly rules: readonly NameRule[] }
 
-type Place = { readonly source: WeightSource; readonly name: string }
+export type StoredPlace = { readonly source: WeightSource; readonly name: string }
 
 export type ParameterMap = {
   has(path: string): boolean
+  /** Name and shape in its file. */
+  stored(path: string): { readonly name: string; readonly shape: readonly number[] }
+  /** Files and their names of tensors that nothing reads, as long as they are known. */
+  readonly unread: readonly StoredPlace[]
   /** The tensor at our path, in the shape the model wants. */
   read(path: string): HostTensor
   /** Rows [from, to) of a matrix, in float32. */
@@ -32,7 +36,8 @@ export function mapParameters(
   wanted: readonly Value[],
   { unused }: { readonly unused: RegExp },
 ): ParameterMap {
-  const places = new Map<string, Place>()
+  const places = new Map<string, StoredPlace>()
+  const unread: StoredPlace[] = []
   const faults: string[] = []
   for (const { source, rules } of parts) {
     for (const [name, info] of source.tensors) {
@@ -40,23 +45,33 @@ export function mapParameters(
       if (path === undefined) {
         faults.push(`extra: ${name} ${formatType(info.dtype, info.shape)} in ${info.file}`)
       } else if (path !== null) places.set(path, { source, name })
+      else unread.push({ source, name })
     }
   }
   const shapes = new Map(wanted.map((value) => [value.name, value.shape as readonly number[]]))
   for (const [path, shape] of shapes) faults.push(...faultsOf(path, shape, places))
   for (const [path, { source, name }] of places) {
-    if (shapes.has(path) || unused.test(path)) continue
+    if (shapes.has(path)) continue
+    if (unused.test(path)) {
+      unread.push({ source, name })
+      continue
+    }
     const info = source.tensors.get(name)
     if (info) faults.push(`extra: ${name} ${formatType(info.dtype, info.shape)} in ${info.file}`)
   }
   if (faults.length > 0) throw mismatch(faults)
-  const place = (path: string): Place => {
+  const place = (path: string): StoredPlace => {
     const found = places.get(path)
     if (!found) throw new Error(`internal: parameter ${path} has no place in the checkpoint`)
     return found
   }
   return {
     has: (path) => places.has(path),
+    stored(path) {
+      const { source, name } = place(path)
+      return { name, shape: source.tensors.get(name)?.shape ?? [] }
+    },
+    unread,
     read(path) {
       const { source, name } = place(path)
       const tensor = source.read(name)
@@ -84,7 +99,7 @@ function fits(stored: readonly number[], wanted: readonly number[]): boolean {
 function faultsOf(
   path: string,
   shape: readonly number[],
-  places: ReadonlyMap<string, Place>,
+  places: ReadonlyMap<string, StoredPlace>,
 ): string[] {
   const place = places.get(path)
   if (!place) {

@@ -1,0 +1,100 @@
+/** A whole model as training runs it: pictures, embeddings, layers and loss, forward and backward. */
+import type { ModelConfig } from '../families/family.ts'
+import type { Graph } from '../graph/graph.ts'
+import type { PrecisionPolicy } from '../graph/lower.ts'
+import type { RunOptions, Runtime, Tensor } from '../runtime/runtime.ts'
+import type { Batch } from './batch.ts'
+import type { Keeping } from './decoder-layer.ts'
+import { DecoderPass, type PassMode } from './decoder-pass.ts'
+import { HeadPass } from './head-pass.ts'
+import { MergePass } from './merge-pass.ts'
+import type { ModelWeights } from './model-weights.ts'
+import { VisionPass } from './vision-pass.ts'
+
+export type NetworkParts = {
+  readonly config: ModelConfig
+  readonly weights: ModelWeights
+  readonly policy: PrecisionPolicy
+  readonly adapt: (graph: Graph, path: (path: string) => string) => Graph
+}
+
+/** What forward left for backward. */
+export type ForwardState = {
+  readonly batch: Batch
+  readonly mode: PassMode
+  /** float32[1,T,D] */
+  readonly hidden: Tensor
+  /** The projector's rows, float32[F,D]; null without pictures. */
+  readonly features: Tensor | null
+}
+
+export class Network {
+  readonly config: ModelConfig
+  readonly #weights: ModelWeights
+  readonly #vision: VisionPass | null
+  readonly #merge: MergePass
+  readonly #decoder: DecoderPass
+  readonly #head: HeadPass
+
+  constructor(runtime: Runtime, { config, weights, policy, adapt }: NetworkParts) {
+    const { vision, projector, decoder } = config
+    this.config = config
+    this.#weights = weights
+    this.#vision =
+      vision && projector ? new VisionPass(runtime, { vision, projector, weights }) : null
+    const hasFeatureGradient = this.#vision?.isTrained ?? false
+    this.#merge = new MergePass(runtime, { config: decoder, weights, hasFeatureGradient })
+    this.#decoder = new DecoderPass({ runtime, config: decoder, weights, policy, adapt })
+    this.#head = new HeadPass(runtime, { config: decoder, weights })
+  }
+
+  /** Bytes of activations that lie between forward and backward of T positions. */
+  activationBytes(length: number, keeping: Keeping): number {
+    return this.#decoder.activationBytes(length, keeping)
+  }
+
+  async forward(batch: Batch, mode: PassMode, options: RunOptions): Promise<ForwardState> {
+    const { images } = batch
+    const features = images && this.#vision ? await this.#vision.forward(images, options) : null
+    const embeddings = this.#decoder.input(batch)
+    await this.#merge.forward(batch, { features, embeddings }, options)
+    const hidden = await this.#decoder.forward(batch, mode, options)
+    return { batch, mode, hidden, features }
+  }
+
+  /** log p of each target. */
+  logProbs({ batch, hidden }: ForwardState, options: RunOptions): Promise<Float32Array> {
+    return this.#head.logProbs(batch, hidden, options)
+  }
+
+  /** −Σ weights ∘ log p(target), its gradients added to those of this step in the store. */
+  async backward(
+    { batch, mode, hidden, features }: ForwardState,
+    weights: Float32Array,
+    options: RunOptions,
+  ): Promise<number> {
+    if (mode === 'evaluate') throw new Error('internal: forward kept nothing for backward')
+    const { loss, dy } = await this.#head.loss(batch, { hidden, weights }, options)
+    const isMergeNeeded = this.#merge.isNeeded(batch)
+    const until = isMergeNeeded ? 0 : this.#decoder.firstTrained
+    await this.#decoder.backward(batch, { dy, until, keeping: mode }, options)
+    if (!isMergeNeeded) return loss
+    const gradient = await this.#merge.backward(batch, { features, dy }, options)
+    const { images } = batch
+    if (gradient && images) await this.#vision?.backward(images, gradient, options)
+    return loss
+  }
+
+  /** What the original code does in a step without pictures: one of zeros is run and nothing of it is used. */
+  claimUnusedPicture(newline: string | null): void {
+    const paths = [...(this.#vision?.trained ?? []), ...(newline === null ? [] : [newline])]
+    this.#weights.store.claimZeros(paths.filter((path) => this.#weights.store.has(path)))
+  }
+
+  async dispose(): Promise<void> {
+    await this.#vision?.dispose()
+    await this.#merge.dispose()
+    await this.#decoder.dispose()
+    await this.#head.dispose()
+  }
+}

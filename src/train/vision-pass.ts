@@ -1,0 +1,203 @@
+/** Tower and projector over the tiles of a batch, forward and backward. */
+import { keepProducts } from '../autodiff/index.ts'
+import { resolveShape } from '../graph/dimension.ts'
+import { Graph } from '../graph/graph.ts'
+import { liveParameters } from '../graph/onnx-writer.ts'
+import { projector, type ProjectorConfig } from '../projector/projector.ts'
+import type { RunOptions, Runtime, Tensor } from '../runtime/runtime.ts'
+import { featureRows, visionTower, type VisionConfig } from '../vision/vision-transformer.ts'
+import { poolGraph } from './decoder-graphs.ts'
+import { gatherTensors } from './gather-tensors.ts'
+import type { BatchImages } from './image-rows.ts'
+import type { ModelWeights } from './model-weights.ts'
+import type { GatherForm, RowGather } from './row-gather.ts'
+import { Scratch } from './scratch.ts'
+import { Stage } from './stage.ts'
+
+/** pixelValues float32[I,3,h,w] to features float32[I,P,Dv]. */
+export function towerGraph(config: VisionConfig): Graph {
+  const g = new Graph('vision.tower')
+  const side = config.imageSize
+  const pixelValues = g.input('pixelValues', 'float32', ['I', 3, side, side])
+  g.output('features', visionTower(g, config, pixelValues))
+  return g
+}
+
+/** features float32[F,Dv] to rows float32[F,D]. */
+export function projectorGraph(config: ProjectorConfig): Graph {
+  const g = new Graph('projector')
+  g.output('rows', projector(g, config, g.input('features', 'float32', ['F', config.inputSize])))
+  return g
+}
+
+export type VisionParts = {
+  readonly vision: VisionConfig
+  readonly projector: ProjectorConfig
+  readonly weights: ModelWeights
+}
+
+export class VisionPass {
+  readonly #runtime: Runtime
+  readonly #vision: VisionConfig
+  readonly #projector: ProjectorConfig
+  readonly #weights: ModelWeights
+  readonly #tower: Stage
+  readonly #projection: Stage
+  readonly #pools = new Map<string, Stage>()
+  readonly #trained: { readonly tower: readonly string[]; readonly projector: readonly string[] }
+  readonly #scratch: Scratch
+
+  constructor(runtime: Runtime, { vision, projector: projection, weights }: VisionParts) {
+    this.#runtime = runtime
+    this.#vision = vision
+    this.#projector = projection
+    this.#weights = weights
+    this.#scratch = new Scratch(runtime)
+    const [tower, rows] = [towerGraph(vision), projectorGraph(projection)]
+    const trainedOf = (graph: Graph) =>
+      liveParameters(graph).flatMap(({ name }) => (weights.store.has(name) ? [name] : []))
+    this.#trained = { tower: trainedOf(tower), projector: trainedOf(rows) }
+    this.#tower = new Stage(runtime, tower, { policy: F32, wrt: this.#trained.tower })
+    this.#projection = new Stage(runtime, rows, {
+      policy: F32,
+      wrt: [...(this.#isTowerTrained ? ['features'] : []), ...this.#trained.projector],
+      keep: keepProducts,
+    })
+  }
+
+  get isTrained(): boolean {
+    return this.trained.length > 0
+  }
+
+  /** Paths of everything here that is trained. */
+  get trained(): readonly string[] {
+    return [...this.#trained.tower, ...this.#trained.projector]
+  }
+
+  /** The projector's rows of all tiles, float32[F,D]; tiles go through the tower one by one. */
+  async forward(images: BatchImages, options: RunOptions): Promise<Tensor> {
+    const features = this.#features('features', images)
+    for (const [i, tile] of images.tiles.entries()) {
+      const view = this.#tileView(features, i)
+      const tensors = this.#pixels(tile).set('features', view)
+      await this.#tower.forward(this.#weights.lookup(tensors), options)
+      view.dispose()
+    }
+    const { pooled } = images
+    if (pooled) {
+      const tensors = this.#poolInputs(images, pooled).set('pooled', this.#pooled(images))
+      await this.#pool(pooled.form).forward(this.#weights.lookup(tensors), options)
+    }
+    const memory = this.#projectorMemory(images)
+    await this.#projection.forward(this.#weights.lookup(memory), options)
+    return memory.get('rows') as Tensor
+  }
+
+  /** From the gradient of the projector's rows to those of parameters, after `forward` of the same pictures. */
+  async backward(images: BatchImages, dy: Tensor, options: RunOptions): Promise<void> {
+    if (!this.isTrained) return
+    const memory = this.#projectorMemory(images).set('gradient.rows', dy)
+    const gradient = this.#scratch.tensor('gradient.input', this.#pooled(images).shape)
+    memory.set('gradient.features', gradient)
+    const accumulate = this.#weights.store.claim(this.#trained.projector)
+    await this.#projection.backward(this.#weights.lookup(memory), { accumulate, ...options })
+    if (!this.#isTowerTrained) return
+    const features = images.pooled
+      ? await this.#poolBackward(images, images.pooled, gradient, options)
+      : gradient
+    await this.#towerBackward(images, features, options)
+  }
+
+  async dispose(): Promise<void> {
+    for (const stage of [this.#tower, this.#projection, ...this.#pools.values()]) {
+      await stage.dispose()
+    }
+    this.#scratch.dispose()
+  }
+
+  get #isTowerTrained(): boolean {
+    return this.#trained.tower.length > 0
+  }
+
+  async #poolBackward(
+    images: BatchImages,
+    pooled: RowGather,
+    dy: Tensor,
+    options: RunOptions,
+  ): Promise<Tensor> {
+    const gradient = this.#features('gradient.features', images)
+    ;(gradient.data as Float32Array).fill(0)
+    const tensors = this.#poolInputs(images, pooled).set('gradient.pooled', dy)
+    tensors.set('gradient.features', gradient).set('gradient.featuresPassed', gradient)
+    const run = { accumulate: false, ...options }
+    await this.#pool(pooled.form).backward(this.#weights.lookup(tensors), run)
+    return gradient
+  }
+
+  async #towerBackward(images: BatchImages, dy: Tensor, options: RunOptions): Promise<void> {
+    for (const [i, tile] of images.tiles.entries()) {
+      const view = this.#tileView(dy, i)
+      const tensors = this.#pixels(tile).set('gradient.features', view)
+      const accumulate = this.#weights.store.claim(this.#trained.tower)
+      await this.#tower.backward(this.#weights.lookup(tensors), { accumulate, ...options })
+      view.dispose()
+    }
+  }
+
+  #pool(form: GatherForm): Stage {
+    const key = JSON.stringify(form)
+    const known = this.#pools.get(key)
+    if (known) return known
+    const wrt = this.#isTowerTrained ? ['features'] : []
+    const graph = poolGraph(this.#projector.inputSize, form)
+    const stage = new Stage(this.#runtime, graph, { policy: F32, wrt, passed: ['featuresPassed'] })
+    this.#pools.set(key, stage)
+    return stage
+  }
+
+  #poolInputs(images: BatchImages, pooled: RowGather): Map<string, Tensor> {
+    const features = this.#features('features', images)
+    return gatherTensors(this.#scratch, pooled, '').set('features', features)
+  }
+
+  /** Rows of the tower of all tiles, [I·P, Dv]. */
+  #features(name: string, { tiles }: BatchImages): Tensor {
+    const rows = tiles.length * featureRows(this.#vision)
+    return this.#scratch.tensor(name, [rows, this.#projector.inputSize])
+  }
+
+  /** What goes into the projector. */
+  #pooled(images: BatchImages): Tensor {
+    if (!images.pooled) return this.#features('features', images)
+    return this.#scratch.tensor('pooled', [images.pooled.rows, this.#projector.inputSize])
+  }
+
+  /** Rows of one tile as the tower's graph sees them, [1, P, Dv]. */
+  #tileView(features: Tensor, index: number): Tensor {
+    const [rows, width] = [featureRows(this.#vision), this.#projector.inputSize]
+    return features.view([1, rows, width], index * rows * width)
+  }
+
+  #pixels(tile: Float32Array): Map<string, Tensor> {
+    const side = this.#vision.imageSize
+    return new Map([['pixelValues', this.#scratch.filled('pixelValues', [1, 3, side, side], tile)]])
+  }
+
+  #projectorMemory(images: BatchImages): Map<string, Tensor> {
+    const features = this.#pooled(images)
+    const count = features.shape[0] as number
+    const { depth, hiddenSize, inputSize } = this.#projector
+    const rows = this.#scratch.tensor('rows', [count, depth === 0 ? inputSize : hiddenSize])
+    const memory = new Map([
+      ['features', features],
+      ['rows', rows],
+    ])
+    const sizes = new Map([['F', count]])
+    for (const { name, shape } of this.#projection.kept) {
+      memory.set(name, this.#scratch.tensor(name, resolveShape(shape, sizes)))
+    }
+    return memory
+  }
+}
+
+const F32 = () => 'f32' as const

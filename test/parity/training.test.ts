@@ -1,0 +1,210 @@
+/**
+ * Training against PyTorch's recordings, through `createTrainer`: losses, gradients and weights of every step.
+ *
+ * LLAVA_FIXTURES names a folder with `training`; without it the small cases copied into `fixtures` are used.
+ */
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import {
+  createTrainer,
+  type Sample,
+  type Trainer,
+  type TrainerOptions,
+} from '../../src/train/index.ts'
+import { readTensors, type Tensors } from './training-files.ts'
+
+const ROOT = join(process.env['LLAVA_FIXTURES'] ?? 'fixtures', 'training')
+
+type Hyperparameters = {
+  readonly betas: readonly [number, number]
+  readonly eps: number
+  readonly weight_decay: number
+  readonly max_grad_norm: number | null
+  readonly schedule: string
+  readonly warmup_steps: number
+  readonly lr: number
+  readonly projector_lr?: number
+  readonly vision_tower_lr?: number
+  readonly steps: number
+}
+
+type RecordedStep = {
+  readonly step: number
+  readonly lr: readonly number[]
+  readonly loss: number
+  readonly samples: readonly (readonly number[])[]
+  readonly grad_norm: number
+}
+
+type Run = {
+  readonly steps: readonly RecordedStep[]
+  readonly tensors: string
+  readonly groups: readonly { readonly lr: number; readonly params: readonly string[] }[]
+  readonly float64: { readonly tensors_with_mathematically_zero_gradient: readonly string[] }
+  readonly no_gradient?: readonly string[]
+  readonly loss_of_first_micro_batch_after_last_step?: number
+}
+
+type Case = Run & {
+  readonly model: string
+  readonly trainable_parts: readonly string[]
+  readonly hyperparameters: Hyperparameters
+  readonly variants?: Readonly<Record<string, Run>>
+}
+
+/** The README of the recordings: what an independent float32 implementation should meet. */
+const LOSS_FIRST = 1e-5
+const LOSS_LATER = 5e-5
+const NORM = 1e-4
+const GRADIENT = 1e-4
+const WEIGHTS_MOST = 2e-6
+const WEIGHTS_EVERY = 0.5
+
+for (const name of ['stage1', 'stage2', 'full']) {
+  const folder = join(ROOT, name)
+  if (!existsSync(folder)) continue
+  const recorded = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as Case
+  const runs = Object.entries(recorded.variants ?? { '': recorded })
+  for (const [variant, run] of runs) {
+    for (const activations of ['keep', 'recompute'] as const) {
+      test(`${name} ${variant}: every step is PyTorch's, activations: ${activations}`, async () => {
+        const accumulation = variant === 'token_weighted' ? 'tokens' : 'meanOfMeans'
+        const options = { ...trainerOptions(recorded), accumulation, activations } as const
+        await using trainer = await createTrainer(join(folder, recorded.model), options)
+        await followRun(trainer, folder, run, recorded.hyperparameters)
+      })
+    }
+  }
+}
+
+const PARTS: Readonly<
+  Record<string, readonly ('projector' | 'decoder' | 'vision' | 'imageNewline')[]>
+> = {
+  projector: ['projector'],
+  llm: ['decoder', 'imageNewline'],
+  vision_tower: ['vision'],
+}
+
+function trainerOptions({
+  hyperparameters: h,
+  trainable_parts: parts,
+  model,
+}: Case): TrainerOptions {
+  const hasNewline = /next|onevision/.test(model)
+  const trainable = parts.flatMap((part) => PARTS[part] ?? [])
+  return {
+    trainable: trainable.filter((part) => part !== 'imageNewline' || hasNewline),
+    learningRate: h.lr,
+    learningRates: {
+      ...(h.projector_lr !== undefined && { projector: h.projector_lr }),
+      ...(h.vision_tower_lr !== undefined && { vision: h.vision_tower_lr }),
+    },
+    weightDecay: h.weight_decay,
+    betas: h.betas,
+    eps: h.eps,
+    schedule: {
+      kind: h.schedule.replace('_with_warmup', '') as 'cosine',
+      warmupSteps: h.warmup_steps,
+      totalSteps: h.steps,
+    },
+    clipNorm: h.max_grad_norm,
+  }
+}
+
+async function followRun(
+  trainer: Trainer,
+  folder: string,
+  run: Run,
+  h: Hyperparameters,
+): Promise<void> {
+  const inputs = readTensors(join(folder, 'inputs.safetensors'))
+  const expected = readTensors(join(folder, run.tensors))
+  const exempt = new Set(run.float64.tensors_with_mathematically_zero_gradient)
+  for (const step of run.steps) {
+    const microBatches = step.samples.map((indices) => indices.map((i) => sampleAt(inputs, i)))
+    const result = await trainer.step(microBatches)
+    const tolerance = step.step === 1 ? LOSS_FIRST : LOSS_LATER
+    assertNear(result.loss, step.loss, tolerance * Math.max(1, step.loss), `loss ${step.step}`)
+    assertNear(result.gradNorm, step.grad_norm, NORM * step.grad_norm, `norm ${step.step}`)
+    assertNear(result.learningRate, step.lr[0]!, 1e-12, `rate ${step.step}`)
+    const gradients = expectedUnder(expected, `grad_step${step.step}/`)
+    if (gradients.size > 0) checkGradients(trainer, gradients, exempt)
+    const tag = step.step === run.steps.length ? 'after_last' : `after_step${step.step}`
+    const weights = expectedUnder(expected, `${tag}/`)
+    if (weights.size > 0) checkWeights(trainer, weights, { exempt, rate: h.lr })
+  }
+  const final = run.loss_of_first_micro_batch_after_last_step
+  if (final === undefined) return
+  const { loss } = await trainer.evaluate(run.steps[0]!.samples[0]!.map((i) => sampleAt(inputs, i)))
+  assertNear(loss, final, LOSS_LATER * Math.max(1, final), 'loss after the last step')
+}
+
+function checkGradients(trainer: Trainer, expected: Tensors, exempt: ReadonlySet<string>): void {
+  const gradients = trainer.gradients()
+  assert.deepEqual([...gradients.keys()].sort(), [...expected.keys()].sort())
+  for (const [name, { data, shape }] of expected) {
+    const came = gradients.get(name)!
+    assert.deepEqual(came.shape, shape, name)
+    const largest = data.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+    if (exempt.has(name)) continue
+    const tolerance = GRADIENT * largest
+    data.forEach((value, i) =>
+      assertNear(came.data[i]!, value, tolerance, `gradient ${name}[${i}]`),
+    )
+  }
+}
+
+function checkWeights(
+  trainer: Trainer,
+  expected: Tensors,
+  { exempt, rate }: { exempt: ReadonlySet<string>; rate: number },
+): void {
+  const weights = trainer.weights()
+  const distances: number[] = []
+  for (const [name, { data }] of expected) {
+    const came = weights.get(name)
+    assert.ok(came, `weights() has no ${name}`)
+    if (exempt.has(name)) continue
+    data.forEach((value, i) => distances.push(Math.abs(came.data[i]! - value)))
+  }
+  distances.sort((a, b) => a - b)
+  assert.ok(distances[Math.floor(distances.length * 0.999)]! <= WEIGHTS_MOST, 'weights, 99.9 %')
+  assert.ok(distances.at(-1)! <= WEIGHTS_EVERY * rate, 'weights, each')
+}
+
+function sampleAt(inputs: Tensors, index: number): Sample {
+  const get = (field: string) => inputs.get(`sample.${index}.${field}`)
+  const [pixels, sizes, clip] = [
+    get('pixel_values'),
+    get('image_sizes'),
+    get('pixel_values_videos'),
+  ]
+  return {
+    inputIds: [...get('input_ids')!.data],
+    labels: [...get('labels')!.data],
+    ...(pixels && { pixelValues: pixels }),
+    ...(sizes && { imageSizes: sizesOf(sizes.data) }),
+    ...(clip && { videos: [clip] }),
+  }
+}
+
+function sizesOf(numbers: Float32Array): { height: number; width: number }[] {
+  return Array.from({ length: numbers.length / 2 }, (_, i) => ({
+    height: numbers[2 * i]!,
+    width: numbers[2 * i + 1]!,
+  }))
+}
+
+function expectedUnder(tensors: Tensors, prefix: string): Tensors {
+  return new Map(
+    [...tensors].flatMap(([name, tensor]) =>
+      name.startsWith(prefix) ? [[name.slice(prefix.length), tensor] as const] : [],
+    ),
+  )
+}
+
+function assertNear(came: number, right: number, tolerance: number, what: string): void {
+  assert.ok(Math.abs(came - right) <= tolerance, `${what} is ${came}, not ${right} ± ${tolerance}`)
+}
