@@ -1,16 +1,18 @@
 /**
- * The runtime in Node.js: ONNX Runtime's own library, found inside the `onnxruntime-node` package and called
- * through koffi. All that depends on the platform is here; the files beside it are handed what they need.
+ * The runtime in Node.js: ONNX Runtime's own library, called through koffi. A published package carries it; where
+ * llava-ts is built from source it lies in the `onnxruntime-node` package. All that depends on the platform is here; the
+ * files beside it are handed what they need.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism, cpus, freemem, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { ConfigError } from '../core/errors.ts'
 import { EXTERNAL_LOCATION } from '../graph/onnx-writer.ts'
 import { parseCpuFeatures, type CpuFeatures } from './cpu-features.ts'
 import { acquireEnvironment, LOG_SEVERITIES, type LogSeverity } from './ort-environment.ts'
-import { libraryFile } from './ort-library.ts'
+import { carriedFile, libraryFile } from './ort-library.ts'
 import { OrtRuntime } from './ort-runtime.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -57,8 +59,7 @@ export type NodeRuntimeOptions = {
  */
 export async function createRuntime(options: NodeRuntimeOptions = {}): Promise<Runtime> {
   const { threads, spinning, logSeverity, temporaryFolder } = checkOptions(options)
-  const path = join(packageFolder(), libraryFile(process.platform, process.arch))
-  const environment = acquireEnvironment(path, { threads, spinning, logSeverity })
+  const environment = acquireEnvironment(libraryPath(process), { threads, spinning, logSeverity })
   const placeholder = new PlaceholderFolder(temporaryFolder)
   return new OrtRuntime({
     environment,
@@ -113,8 +114,20 @@ function dropUndefined(options: NodeRuntimeOptions): NodeRuntimeOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }
 
-function packageFolder(): string {
-  return dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'))
+function libraryPath({ platform, arch }: NodeJS.Process): string {
+  const carried = fileURLToPath(new URL(`../${carriedFile(platform, arch)}`, import.meta.url))
+  if (existsSync(carried)) return carried
+  const { resolve } = createRequire(import.meta.url)
+  try {
+    const folder = dirname(resolve('onnxruntime-node/package.json'))
+    return join(folder, libraryFile(platform, arch))
+  } catch (cause) {
+    throw new ConfigError(
+      'CONFIG_RUNTIME_LIBRARY',
+      `runtime: ONNX Runtime's library should be ${carried}, or in the package onnxruntime-node, and is in neither; install llava-ts anew.`,
+      { cause },
+    )
+  }
 }
 
 /** Undefined where the file does not exist: older kernels and containers without control groups. */

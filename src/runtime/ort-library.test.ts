@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { checkLibraryVersion, libraryFile } from './ort-library.ts'
+import { carriedFile, checkLibraryVersion, libraryFile } from './ort-library.ts'
 
 test('the library of every platform lies where the table says', () => {
   const require = createRequire(import.meta.url)
@@ -18,6 +18,11 @@ test('the library of every platform lies where the table says', () => {
   for (const [platform, arch] of platforms) {
     assert.ok(existsSync(join(folder, libraryFile(platform, arch))), `${platform}-${arch}`)
   }
+})
+
+test('a published package has a folder for each platform', () => {
+  assert.equal(carriedFile('linux', 'x64'), 'native/linux-x64/libonnxruntime.so.1')
+  assert.equal(carriedFile('win32', 'arm64'), 'native/win32-arm64/onnxruntime.dll')
 })
 
 test('a platform without a library is refused with those that have one', () => {

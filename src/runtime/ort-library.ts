@@ -1,8 +1,8 @@
-/** Where the shared library lies inside the `onnxruntime-node` package, per platform, and which versions are known. */
+/** Where ONNX Runtime's shared library lies, per platform, and which versions are known. */
 import { ConfigError } from '../core/errors.ts'
 
-/** Paths relative to the package's folder. The package ships no other platform. */
-const LIBRARIES: Readonly<Record<string, string>> = {
+/** Paths relative to the folder of the `onnxruntime-node` package, which ships no other platform. */
+export const LIBRARIES: Readonly<Record<string, string>> = {
   'linux-x64': 'bin/napi-v6/linux/x64/libonnxruntime.so.1',
   'linux-arm64': 'bin/napi-v6/linux/arm64/libonnxruntime.so.1',
   'darwin-arm64': 'bin/napi-v6/darwin/arm64/libonnxruntime.1.dylib',
@@ -16,8 +16,14 @@ export function libraryFile(platform: string, arch: string): string {
   if (file !== undefined) return file
   throw new ConfigError(
     'CONFIG_RUNTIME_PLATFORM',
-    `runtime: onnxruntime-node has libraries for ${Object.keys(LIBRARIES).join(', ')}, this is ${platform}-${arch}; run llava-ts on one of those.`,
+    `runtime: ONNX Runtime has libraries for ${Object.keys(LIBRARIES).join(', ')}, this is ${platform}-${arch}; run llava-ts on one of those.`,
   )
+}
+
+/** Where a published llava-ts carries its own copy, relative to the root of the built files. */
+export function carriedFile(platform: string, arch: string): string {
+  const name = libraryFile(platform, arch).split('/').at(-1) as string
+  return `native/${platform}-${arch}/${name}`
 }
 
 /**
@@ -28,6 +34,6 @@ export function checkLibraryVersion(version: string): void {
   if (version.startsWith('1.30.')) return
   throw new ConfigError(
     'CONFIG_RUNTIME_VERSION',
-    `runtime: ONNX Runtime 1.30.x is expected, the library is ${version}; install onnxruntime-node 1.30.0.`,
+    `runtime: ONNX Runtime 1.30.x is expected, the library is ${version}; install llava-ts anew, or onnxruntime-node 1.30.0 where it is built from source.`,
   )
 }

@@ -1,0 +1,29 @@
+/**
+ * Runs the compiled tests, all of them or those whose path holds one of the arguments:
+ *
+ *     node scripts/test.js [PART OF A PATH]…
+ *
+ * The list comes from the sources, so that what an older build left behind does not run. (`node --test` expands patterns
+ * itself, but only from Node.js 21 on.)
+ */
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+
+const wanted = process.argv.slice(2)
+const files = ['src', 'test'].flatMap((folder) =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => join('build', folder, name.replace(/\.ts$/, '.js')))
+    .filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
+    .sort(),
+)
+if (files.length === 0) {
+  console.error(`no tests with ${wanted.join(' or ')} in their path`)
+  process.exit(1)
+}
+const options = ['--expose-gc', '--test', '--test-reporter=spec']
+const concurrency = `--test-concurrency=${availableParallelism()}`
+const child = spawn(process.execPath, [...options, concurrency, ...files], { stdio: 'inherit' })
+child.on('exit', (code) => process.exit(code ?? 1))
