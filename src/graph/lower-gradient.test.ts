@@ -5,7 +5,8 @@ import { Rng } from '../core/rng.ts'
 import { hostTensor, type HostTensor } from '../core/tensor.ts'
 import { createRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import { quantizeInt8 } from '../weights/quantize-int8.ts'
+import { dequantizeInt8, quantizeInt8 } from '../weights/quantize-int8.ts'
+import { dequantizeQ4Offset, quantizeQ4Offset } from '../weights/quantize-q4-offset.ts'
 import { GraphRunner } from '../../test/run-graph.ts'
 import { Graph, lower, type LinearPrecision } from './index.ts'
 
@@ -66,11 +67,60 @@ test('a form of weights that no gradient passes through is refused by name', () 
   }
 })
 
+test('widened weights give the products of the weights that are stored, both ways', async () => {
+  const weight = normal([ROWS, COLUMNS]).data as Float32Array
+  const shape = { rows: ROWS, columns: COLUMNS }
+  const int8 = quantizeInt8(weight, shape)
+  const q4 = quantizeQ4Offset(weight, shape)
+  const blocks = Math.ceil(COLUMNS / 32)
+  const stored = {
+    int8: {
+      w: hostTensor('float32', [ROWS, COLUMNS], dequantizeInt8(int8, shape)),
+      'w.int8': hostTensor('int8', [COLUMNS, ROWS], int8.data),
+      'w.scale': hostTensor('float32', [ROWS], int8.scale),
+    },
+    q4: {
+      w: hostTensor('float32', [ROWS, COLUMNS], dequantizeQ4Offset(q4, shape)),
+      'w.q4': hostTensor('uint8', [ROWS, blocks, 16], q4.data),
+      'w.scale': hostTensor('float32', [ROWS, blocks], q4.scale),
+      'w.offset': hostTensor('float32', [ROWS, blocks], q4.offset),
+    },
+  }
+  for (const precision of ['int8', 'q4'] as const) {
+    const values = { ...stored[precision], dy: normal([COUNT, ROWS]), x: normal([COUNT, COLUMNS]) }
+    for (const graph of [gradientGraph(), forwardGraph()]) {
+      const exact = await run('f32', values, { graph })
+      const widened = await run(precision, values, { graph, widen: true })
+      exact.forEach((value, i) => {
+        const distance = Math.abs(value - (widened[i] as number))
+        assert.ok(distance <= 1e-5 * Math.max(1, Math.abs(value)), `${precision} ${graph.name}`)
+      })
+    }
+  }
+})
+
+test('only int8 and q4 can be widened', () => {
+  for (const precision of ['int8a16', 'q8', 'q4b128'] as const) {
+    assert.throws(() => lower(forwardGraph(), () => precision, { widen: true }), {
+      code: 'CONFIG_PRECISION_WIDENED',
+    })
+  }
+})
+
+function forwardGraph(): Graph {
+  const g = new Graph('forward')
+  const x = g.input('x', 'float32', ['T', COLUMNS])
+  g.output('dx', g.op('Linear', [x, g.parameter('w', [ROWS, COLUMNS]), null]))
+  return g
+}
+
 async function run(
   precision: LinearPrecision,
   values: Readonly<Record<string, HostTensor>>,
+  { graph = gradientGraph(), widen = false } = {},
 ): Promise<Float32Array> {
-  const runner = await GraphRunner.create(runtime, gradientGraph(), () => precision)
+  const { graph: lowered } = lower(graph, () => precision, { widen })
+  const runner = await GraphRunner.create(runtime, lowered)
   const { dx } = await runner.run(values)
   runner.dispose()
   return dx?.data as Float32Array

@@ -12,6 +12,7 @@ import { product } from './dimension.ts'
 import { Graph, type Node, type Value } from './graph.ts'
 import { Int8Products, type ActivationDigits, type Int8Parameters } from './lower-int8.ts'
 import { groupedAttention } from './lower-attention.ts'
+import { WidenedProducts } from './lower-widened.ts'
 
 /**
  * How the weight of one linear layer is stored and multiplied. `int8a16` stores what `int8` does and gives activations 16
@@ -38,8 +39,17 @@ export const BLOCK_FORMATS = {
   q4b128: { bits: 4, block: 128 },
 } as const
 
-export function lower(source: Graph, policy: PrecisionPolicy): LoweredGraph {
-  const lowering = new Lowering(source)
+export type LoweringOptions = {
+  /** Weights stay as stored, but products with them are made in float32: exact where int8 and q4 weights are frozen. */
+  readonly widen?: boolean
+}
+
+export function lower(
+  source: Graph,
+  policy: PrecisionPolicy,
+  { widen = false }: LoweringOptions = {},
+): LoweredGraph {
+  const lowering = new Lowering(source, widen)
   for (const node of source.nodes) lowering.add(node, policy)
   for (const { name, value } of source.outputs) lowering.graph.output(name, lowering.mapped(value))
   return { graph: lowering.graph, linears: [...lowering.linears.values()] }
@@ -55,8 +65,11 @@ class Lowering {
   readonly #sums = new Map<Value, Value>()
   readonly #unitRows = new Map<Value, { scaled: Value; size: Value }>()
 
-  constructor(source: Graph) {
+  readonly #widened: WidenedProducts | null
+
+  constructor(source: Graph, widen: boolean) {
     this.graph = new Graph(source.name)
+    this.#widened = widen ? new WidenedProducts(this.graph) : null
     this.#constants = source.constants
     for (const input of source.inputs) {
       this.#values.set(input, this.graph.input(input.name, input.dtype, input.shape))
@@ -96,7 +109,10 @@ class Lowering {
     if (weight.origin !== 'parameter') return this.#product(this.mapped(x), weight, bias)
     const precision = this.#precision(weight, policy)
     const input = this.mapped(x)
-    const output = this.#byPrecision[precision](input, weight)
+    const isWidened = this.#widened && precision !== 'f32'
+    const output = isWidened
+      ? this.#widened.product(input, weight, precision)
+      : this.#byPrecision[precision](input, weight)
     return bias ? this.graph.op('Add', [output, this.mapped(bias)]) : output
   }
 
@@ -131,6 +147,7 @@ class Lowering {
       return this.graph.op('MatMul', [gradient, this.mapped(weight)])
     const precision = this.#precision(weight, policy)
     if (precision === 'f32') return this.graph.op('MatMul', [gradient, this.mapped(weight)])
+    if (this.#widened) return this.#widened.inputGradient(gradient, weight, precision)
     if (precision === 'int8') return this.#rowNormalisedGradient(gradient, weight)
     throw new ConfigError(
       'CONFIG_PRECISION_GRADIENT',
