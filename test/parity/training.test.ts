@@ -65,7 +65,7 @@ const WEIGHTS_EVERY = 0.5
 for (const name of ['stage1', 'stage2', 'full']) {
   const folder = join(ROOT, name)
   if (!existsSync(folder)) continue
-  const recorded = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as Case
+  const recorded = readCase(folder)
   const runs = Object.entries(recorded.variants ?? { '': recorded })
   for (const [variant, run] of runs) {
     for (const activations of ['keep', 'recompute'] as const) {
@@ -77,6 +77,91 @@ for (const name of ['stage1', 'stage2', 'full']) {
       })
     }
   }
+}
+
+for (const name of ['mixed-next-video', 'mixed-onevision']) {
+  const folder = join(ROOT, name)
+  if (!existsSync(folder)) continue
+  test(`${name}: text, pictures and a clip in one batch have PyTorch's loss and gradients`, async () => {
+    const recorded = readJson(folder) as Run & { model: string; loss: number; batch: number[] }
+    const inputs = readTensors(join(folder, 'inputs.safetensors'))
+    await using trainer = await createTrainer(join(folder, recorded.model), {
+      trainable: ['projector', 'decoder', 'vision', 'imageNewline'],
+    })
+    const samples = recorded.batch.map((i) => sampleAt(inputs, i))
+    const { loss, gradients } = await trainer.differentiate(samples)
+    assertNear(loss, recorded.loss, LOSS_FIRST * recorded.loss, 'loss')
+    checkGradients(
+      gradients,
+      expectedUnder(readTensors(join(folder, recorded.tensors)), 'grad_step1/'),
+      {
+        exempt: new Set(recorded.float64.tensors_with_mathematically_zero_gradient),
+      },
+    )
+  })
+}
+
+if (existsSync(join(ROOT, 'packing'))) {
+  test('packing: samples in one row have the loss and gradients of samples by themselves', async () => {
+    const folder = join(ROOT, 'packing')
+    const recorded = readJson(folder) as Case & {
+      segment_ids: number[]
+      packed_labels: number[]
+      results: { how: string; loss: number }[]
+    }
+    const inputs = readTensors(join(folder, 'inputs.safetensors'))
+    const expected = readTensors(join(folder, recorded.tensors))
+    const samples = [sampleAt(inputs, 0), sampleAt(inputs, 1)]
+    const packed = packSamples(samples, recorded)
+    await using trainer = await createTrainer(join(folder, recorded.model), {
+      trainable: ['projector', 'decoder'],
+    })
+    for (const { how, loss } of recorded.results) {
+      const came = await trainer.differentiate(how === 'packed' ? [packed] : samples)
+      assertNear(came.loss, loss, LOSS_FIRST * loss, how)
+      const right = expectedUnder(expected, `grad_step1_${how}/`)
+      checkGradients(came.gradients, right, { exempt: new Set() })
+    }
+  })
+}
+
+if (existsSync(join(ROOT, 'resume'))) {
+  test('resume: ten steps are those of PyTorch', async () => {
+    const folder = join(ROOT, 'resume')
+    const recorded = readCase(folder)
+    await using trainer = await createTrainer(
+      join(folder, recorded.model),
+      trainerOptions(recorded),
+    )
+    await followRun(trainer, folder, recorded, recorded.hyperparameters)
+  })
+}
+
+function packSamples(
+  samples: readonly Sample[],
+  {
+    segment_ids: segments,
+    packed_labels: labels,
+  }: { segment_ids: number[]; packed_labels: number[] },
+): Sample {
+  const pixels = samples.map(({ pixelValues }) => pixelValues!)
+  const [, ...tile] = pixels[0]!.shape
+  const data = pixels.flatMap((part) => [...part.data])
+  const tiles = pixels.reduce((sum, { shape }) => sum + shape[0]!, 0)
+  return {
+    inputIds: samples.flatMap(({ inputIds }) => Array.from(inputIds)),
+    labels,
+    segments,
+    pixelValues: { data: Float32Array.from(data), shape: [tiles, ...tile] },
+  }
+}
+
+function readJson(folder: string): unknown {
+  return JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8'))
+}
+
+function readCase(folder: string): Case {
+  return readJson(folder) as Case
 }
 
 const PARTS: Readonly<
@@ -130,7 +215,7 @@ async function followRun(
     assertNear(result.gradNorm, step.grad_norm, NORM * step.grad_norm, `norm ${step.step}`)
     assertNear(result.learningRate, step.lr[0]!, 1e-12, `rate ${step.step}`)
     const gradients = expectedUnder(expected, `grad_step${step.step}/`)
-    if (gradients.size > 0) checkGradients(trainer, gradients, exempt)
+    if (gradients.size > 0) checkGradients(trainer.gradients(), gradients, { exempt })
     const tag = step.step === run.steps.length ? 'after_last' : `after_step${step.step}`
     const weights = expectedUnder(expected, `${tag}/`)
     if (weights.size > 0) checkWeights(trainer, weights, { exempt, rate: h.lr })
@@ -141,8 +226,11 @@ async function followRun(
   assertNear(loss, final, LOSS_LATER * Math.max(1, final), 'loss after the last step')
 }
 
-function checkGradients(trainer: Trainer, expected: Tensors, exempt: ReadonlySet<string>): void {
-  const gradients = trainer.gradients()
+function checkGradients(
+  gradients: Tensors,
+  expected: Tensors,
+  { exempt }: { exempt: ReadonlySet<string> },
+): void {
   assert.deepEqual([...gradients.keys()].sort(), [...expected.keys()].sort())
   for (const [name, { data, shape }] of expected) {
     const came = gradients.get(name)!
