@@ -26,6 +26,8 @@ export type Quirks = {
   readonly tiles?: 'asConfigured' | 'one'
   /** How AnyRes makes its base tile: the released code squashes, the 1.5-HD paper pads. */
   readonly base?: 'squash' | 'pad'
+  /** Whose AnyRes: how pinpoints are read, which decides ties, and how the unpadded size is rounded. */
+  readonly anyres?: Layout
   readonly resampleOrder?: 'classic' | 'pillow13'
   readonly truncate?: 'refuse' | 'asOriginal'
   readonly severalPictures?: 'each' | 'single'

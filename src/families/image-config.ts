@@ -22,11 +22,12 @@ export function imageConfig(
     readonly vision: VisionConfig
     readonly placeholder: number
     readonly merge: PatchMerge
-    readonly layout: Layout
+    /** How the size of an unpadded map is rounded. */
+    readonly rounding: Layout
     readonly video: VideoConfig | null
   },
 ): NonNullable<ModelConfig['image']> {
-  const { vision, placeholder, merge, layout, video } = parts
+  const { vision, placeholder, merge, rounding, video } = parts
   const { width, height } = processor.tile
   if (width !== vision.imageSize || height !== vision.imageSize) {
     throw new ConfigError(
@@ -44,7 +45,7 @@ export function imageConfig(
       patchSize: vision.patchSize,
       tiling: processor.tiling,
       merge,
-      rounding: layout,
+      rounding,
       severalPictures: processor.severalPictures,
     }),
   }

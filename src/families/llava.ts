@@ -49,7 +49,13 @@ function parseHf(
     { ...parts, processor, placeholder },
     options.quirks,
   )
-  const image = imageConfig(processor, { ...parts, placeholder, merge: FLAT, video })
+  const image = imageConfig(processor, {
+    ...parts,
+    placeholder,
+    merge: FLAT,
+    rounding: parts.layout,
+    video,
+  })
   return { family: 'llava', ...parts, image, video }
 }
 
@@ -65,6 +71,12 @@ function parseOriginal(
     { ...parts, processor: frameProcessor, placeholder },
     options.quirks,
   )
-  const image = imageConfig(processor, { ...parts, placeholder, merge: FLAT, video })
+  const image = imageConfig(processor, {
+    ...parts,
+    placeholder,
+    merge: FLAT,
+    rounding: parts.layout,
+    video,
+  })
   return { family: 'llava', ...parts, image, video }
 }

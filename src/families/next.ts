@@ -82,7 +82,9 @@ export function parseNextHf(
 ): Omit<ModelConfig, 'family'> {
   const { placeholder, ...parts } = parseHfParts(json, documents, options)
   const { quirks = {} } = options
+  const anyres = quirks.anyres ?? parts.layout
   const processor = hfProcessor(documents, options, {
+    layout: anyres,
     aspectRatio: json.string('vision_aspect_ratio', hfClass.aspectRatio),
     severalPictures: quirks.severalPictures ?? hfClass.severalPictures,
   })
@@ -99,7 +101,13 @@ export function parseNextHf(
     },
     quirks,
   )
-  const image = imageConfig(processor, { ...parts, placeholder, merge: SPATIAL_UNPAD, video })
+  const image = imageConfig(processor, {
+    ...parts,
+    placeholder,
+    merge: SPATIAL_UNPAD,
+    rounding: anyres,
+    video,
+  })
   return { ...parts, image, video }
 }
 
@@ -119,7 +127,7 @@ function parseOriginal(
   )
   const image = imageConfig(
     { ...processor, severalPictures },
-    { ...parts, placeholder, merge, video },
+    { ...parts, placeholder, merge, rounding: options.quirks?.anyres ?? parts.layout, video },
   )
   return { family: 'next', ...parts, image, video }
 }

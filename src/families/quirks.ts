@@ -6,6 +6,7 @@ const VALUES: { readonly [Q in keyof Required<Quirks>]: readonly Quirks[Q][] | '
   fit: ['pad', 'crop', 'squash'],
   tiles: ['asConfigured', 'one'],
   base: ['squash', 'pad'],
+  anyres: ['original', 'hf'],
   resampleOrder: ['classic', 'pillow13'],
   truncate: ['refuse', 'asOriginal'],
   severalPictures: ['each', 'single'],
