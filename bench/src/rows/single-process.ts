@@ -159,7 +159,7 @@ async function preprocess(context: Context): Promise<Row> {
         {
           label: 'llava-ts',
           async sample() {
-            await worker.ask('delay')
+            await worker.ask('watchDelay')
             const { ms } = await worker.ask<{ ms: number }>('preprocess', { path })
             delays.push(await worker.ask<number>('delay'))
             return ms
@@ -185,7 +185,7 @@ async function eventLoop(context: Context): Promise<Row> {
   const longest = new Map<string, number>()
   await withFresh(context, async (worker) => {
     const watch = async (what: string, operation: string, request: object) => {
-      await worker.ask('delay')
+      await worker.ask('watchDelay')
       await worker.ask(operation, request)
       longest.set(what, Math.max(longest.get(what) ?? 0, await worker.ask<number>('delay')))
     }

@@ -17,7 +17,6 @@ import { FIRST_WORD } from '../models/tokenizer.ts'
 
 let model: Model | null = null
 const delay = monitorEventLoopDelay({ resolution: 1 })
-delay.enable()
 
 serveOperations({
   async load({ folder, options }: { folder: string; options: LoadOptions }) {
@@ -30,11 +29,15 @@ serveOperations({
   batch,
   preprocess,
   products: measureProducts,
-  /** The longest that the event loop stood still since the last call, in milliseconds. */
-  delay() {
-    const ms = delay.max / 1e6
+  /** Begins to watch the event loop: only when asked, since it takes a timer every millisecond. */
+  watchDelay() {
     delay.reset()
-    return Math.max(0, ms - 1) // The timer itself comes every millisecond.
+    delay.enable()
+  },
+  /** The longest that the event loop stood still while it was watched, in milliseconds. */
+  delay() {
+    delay.disable()
+    return Math.max(0, delay.max / 1e6 - 1) // The timer itself comes every millisecond.
   },
 })
 

@@ -13,10 +13,7 @@ type ProductSize = { readonly rows: number; readonly inputs: number; readonly ou
 type ProductRequest = ProductSize & { readonly threads: number }
 
 /** GFLOP/s (2·rows·inputs·outputs) of one linear layer in each precision: the best of some runs. */
-export async function measureProducts({
-  threads,
-  ...size
-}: ProductRequest): Promise<ProductRates> {
+export async function measureProducts({ threads, ...size }: ProductRequest): Promise<ProductRates> {
   const runtime = await createRuntime({ threads })
   try {
     return {
