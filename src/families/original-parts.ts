@@ -41,12 +41,18 @@ export function parseOriginalParts(
   documents: CheckpointDocuments,
   options: FamilyOptions,
 ): OriginalParts {
+  if (options.layout === 'hf') {
+    throw new ConfigError(
+      'CONFIG_LAYOUT',
+      `layout: the checkpoint is an original one, whose tokenizer has no token for pictures; leave layout out, or convert the checkpoint to llava-hf.`,
+    )
+  }
   const decoder = parseOriginalDecoder(json)
   const vision = originalVision(json, documents)
   const modelType = json.string('model_type', '')
   const wrapImage = json.boolean('mm_use_im_start_end', false)
   return {
-    layout: options.layout ?? 'original',
+    layout: 'original',
     decoder,
     vision,
     projector: originalProjector(json, vision, decoder.hiddenSize),
@@ -81,7 +87,10 @@ export function originalPrompt(
   { template }: FamilyOptions,
   { modelType, wrapImage }: { readonly modelType: string; readonly wrapImage: boolean },
 ): PromptConfig {
-  if (template !== undefined) return templateOf(documents, { template }) ?? { kind: 'none' }
+  if (template !== undefined) {
+    const given = templateOf(documents, { template }) ?? { kind: 'none' }
+    return given.kind === 'conversation' ? { ...given, wrapImage } : given
+  }
   return { kind: 'conversation', mode: conversationModeOf(documents.name, modelType), wrapImage }
 }
 
@@ -120,7 +129,7 @@ function originalProjector(
   hiddenSize: number,
 ): ProjectorConfig {
   const kind = json.string('mm_projector_type', 'linear')
-  const deep = /^mlp(\d+)x_gelu$/.exec(kind)
+  const deep = /^mlp([1-9]\d*)x_gelu$/.exec(kind)
   const depth = deep ? Number(deep[1]) : { linear: 1, identity: 0 }[kind]
   if (depth === undefined) {
     throw new ConfigError(

@@ -66,8 +66,9 @@ const TRAINED_FRAMES = 32
 const ZERO_SHOT_FRAMES = 16
 
 /** What is done with a checkpoint that never saw a clip: CLIP's even maps are halved, others stay. */
-export function zeroShotPooling({ kind }: VisionConfig): FramePooling {
-  return kind === 'clip' ? { mode: 'average', stride: 2 } : { mode: 'none' }
+export function zeroShotPooling(vision: VisionConfig): FramePooling {
+  const isMap = featureRows(vision) === patchesPerSide(vision) ** 2
+  return vision.kind === 'clip' && isMap ? { mode: 'average', stride: 2 } : { mode: 'none' }
 }
 
 /** Of a checkpoint of transformers without a class for clips, unless its config says how it was trained on some. */
