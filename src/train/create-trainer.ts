@@ -1,20 +1,25 @@
 /** `createTrainer`: a checkpoint in, a trainer out. Families, weights, runtime and passes are put together here. */
-import { ConfigError } from '../core/errors.ts'
+import { Rng } from '../core/rng.ts'
 import { toFloat32 } from '../core/tensor.ts'
 import { mapParameters, type ParameterMap } from '../families/parameter-map.ts'
+import type { Value } from '../graph/graph.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
 import { createRuntime, freeMemoryBytes } from '../runtime/node.ts'
+import type { Runtime } from '../runtime/runtime.ts'
 import { AdamW } from './adamw.ts'
+import { DropoutMasks } from './dropout-masks.ts'
+import { addAdapters } from './lora-graph.ts'
 import { modelParameters } from './model-parameters.ts'
 import { ModelWeights } from './model-weights.ts'
 import { Network } from './network.ts'
 import { parseOptions, type TrainerOptions, type TrainerSettings } from './options.ts'
-import { partOf, ratesOf } from './parameter-groups.ts'
-import { ParameterStore, type TrainableParameter } from './parameter-store.ts'
+import { ParameterStore } from './parameter-store.ts'
+import { quantizeFrozen, storageOf } from './storage.ts'
+import { trainedParameters, type Trained } from './trained-parameters.ts'
 import { Trainer, type NamedTensors } from './trainer.ts'
 
 /**
- * Opens the checkpoint in a folder for training.
+ * Opens a checkpoint, a folder or a hub id, for training.
  *
  * Throws InputError and ConfigError for options that do not exist or fit, CheckpointError for files that are missing or
  * damaged.
@@ -23,7 +28,7 @@ export async function createTrainer(name: string, options: TrainerOptions = {}):
   const settings = parseOptions(options)
   options.signal?.throwIfAborted()
   const checkpoint = await openParts(name, checkpointOptions(options, settings))
-  const cleanup: (() => void | Promise<void>)[] = [() => checkpoint.close()]
+  const cleanup: Cleanup = [() => checkpoint.close()]
   const dispose = async () => {
     for (const step of cleanup.splice(0).reverse()) await step()
   }
@@ -35,11 +40,13 @@ export async function createTrainer(name: string, options: TrainerOptions = {}):
   }
 }
 
+/** Undone in reverse when the trainer is disposed of, or when loading fails. */
+type Cleanup = (() => void | Promise<void>)[]
+
 type Assembly = {
   readonly options: TrainerOptions
   readonly settings: TrainerSettings
-  /** Undone in reverse when the trainer is disposed of, or when loading fails. */
-  readonly cleanup: (() => void | Promise<void>)[]
+  readonly cleanup: Cleanup
   readonly dispose: () => Promise<void>
 }
 
@@ -47,22 +54,31 @@ async function assemble(
   checkpoint: Checkpoint,
   { options, settings, cleanup, dispose }: Assembly,
 ): Promise<Trainer> {
-  const { config } = checkpoint
+  const { config, family } = checkpoint
   const runtime = await createRuntime({ threads: options.threads })
   cleanup.push(() => runtime.dispose())
-  const parameters = parameterMap(checkpoint)
-  const trained = trainedParameters(checkpoint, settings)
-  const store = new ParameterStore(runtime, trained)
-  for (const { path } of trained) {
-    ;(store.weight(path).data as Float32Array).set(toFloat32(parameters.read(path)))
+  const values = modelParameters(config)
+  const parameters = parameterMap(checkpoint, values)
+  const rng = new Rng(settings.seed)
+  const rules = family.parameterNames
+  const trained = trainedParameters({ values, parameters, rules, settings, rng })
+  const store = new ParameterStore(runtime, trained.parameters)
+  for (const path of store.paths) {
+    ;(store.weight(path).data as Float32Array).set(trained.start(path))
   }
-  const weights = new ModelWeights(runtime, parameters, store)
-  const network = new Network(runtime, {
-    config,
-    weights,
-    policy: () => 'f32',
-    adapt: (graph) => graph,
+  const storage = storageOf(settings, (path) => store.has(path))
+  const quantized = await quantizeFrozen(values, {
+    parameters,
+    policy: storage.policy,
+    isTrained: (path) => store.has(path),
+    signal: options.signal,
   })
+  if (quantized) cleanup.push(() => quantized.close())
+  const masks = dropoutMasks(runtime, trained, settings)
+  if (masks) cleanup.push(() => masks.dispose())
+  const weights = new ModelWeights(runtime, { parameters, store, quantized, masks })
+  const adapt = adaptation(trained, settings)
+  const network = new Network(runtime, { config, weights, ...storage, adapt })
   cleanup.push(() => network.dispose())
   const adamw = await AdamW.create(runtime, settings)
   cleanup.push(() => adamw.dispose())
@@ -72,7 +88,9 @@ async function assemble(
     network,
     store,
     adamw,
-    stored: parameters.stored,
+    masks,
+    rng,
+    stored: trained.stored,
     idle: () => idleTensors(parameters, settings),
     freeBytes: freeMemoryBytes,
     signal: options.signal,
@@ -101,31 +119,32 @@ function checkpointOptions(options: TrainerOptions, { baseFolder, quirks }: Trai
 const UNREAD = /^vision\.layers\.|^imageNewline$/
 const UNREAD_TIED = /^vision\.layers\.|^imageNewline$|^decoder\.head\.weight$/
 
-function parameterMap({ parts, config }: Checkpoint): ParameterMap {
+function parameterMap({ parts, config }: Checkpoint, values: readonly Value[]): ParameterMap {
   const unused = config.decoder.tieEmbeddings ? UNREAD_TIED : UNREAD
-  return mapParameters(parts, modelParameters(config), { unused })
+  return mapParameters(parts, values, { unused })
 }
 
-function trainedParameters(
-  { config }: Checkpoint,
-  settings: TrainerSettings,
-): readonly TrainableParameter[] {
-  const all = modelParameters(config)
-  const trained = all.filter(({ name }) => settings.trainable.includes(partOf(name)))
-  const missing = settings.trainable.filter(
-    (part) => !all.some(({ name }) => partOf(name) === part),
-  )
-  if (missing.length > 0) {
-    throw new ConfigError(
-      'CONFIG_TRAINER',
-      `createTrainer: trainable names ${missing.join(', ')}, of which this model has nothing.`,
-    )
+/** Adds the adapters of the layer that a graph stands for. */
+function adaptation({ modules }: Trained, { lora }: TrainerSettings) {
+  const adapted = new Set(modules.map(({ weight }) => weight))
+  return (graph: Parameters<typeof addAdapters>[0], path: (path: string) => string) => {
+    if (!lora) return graph
+    const { rank, alpha, dropout } = lora
+    const adapter = { rank, scale: alpha / rank, hasDropout: dropout > 0 }
+    return addAdapters(graph, (weight) => (adapted.has(path(weight)) ? adapter : null))
   }
-  return trained.map(({ name, shape }) => ({
-    path: name,
-    shape: shape as readonly number[],
-    rates: ratesOf(name, settings),
-  }))
+}
+
+function dropoutMasks(
+  runtime: Runtime,
+  { modules }: Trained,
+  { lora }: TrainerSettings,
+): DropoutMasks | null {
+  if (!lora || lora.dropout === 0) return null
+  const widths = modules.map(
+    ({ weight, columns }) => [weight.replace(/\.weight$/, ''), columns] as const,
+  )
+  return new DropoutMasks(runtime, { dropout: lora.dropout, widths: new Map(widths) })
 }
 
 /** What belongs to the tower and has no gradient: its last blocks and norm. */

@@ -1,7 +1,7 @@
 /** One half of a decoder layer, as stages that serve every layer of its shape. */
 import { keepProducts } from '../autodiff/index.ts'
 import type { Graph } from '../graph/graph.ts'
-import type { LinearPrecision, PrecisionPolicy } from '../graph/lower.ts'
+import type { LinearPrecision, LoweringOptions, PrecisionPolicy } from '../graph/lower.ts'
 import { liveParameters } from '../graph/onnx-writer.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { ANY_LAYER } from './decoder-graphs.ts'
@@ -16,7 +16,7 @@ export type LayerHalf = {
   readonly stages: { readonly [K in Keeping]: Stage }
 }
 
-export type HalfOptions = {
+export type HalfOptions = LoweringOptions & {
   readonly index: number
   readonly policy: PrecisionPolicy
   readonly isTrained: (path: string) => boolean
@@ -40,7 +40,7 @@ export class LayerHalves {
     this.#runtime = runtime
   }
 
-  half(graph: Graph, { index, policy, isTrained, wrt, passed }: HalfOptions): LayerHalf {
+  half(graph: Graph, { index, policy, isTrained, wrt, passed, widen }: HalfOptions): LayerHalf {
     const path = layerPath(index)
     const names = liveParameters(graph).map(({ name }) => name)
     const trained = names.filter((name) => isTrained(path(name)))
@@ -48,7 +48,7 @@ export class LayerHalves {
     const key = [graph.name, ...names.map((name) => `${name} ${layerPolicy(name)}`), '', ...trained]
     const known = this.#known.get(key.join('\n'))
     if (known) return known
-    const shared = { policy: layerPolicy, wrt: [...wrt, ...trained], passed }
+    const shared = { policy: layerPolicy, wrt: [...wrt, ...trained], passed, widen }
     const half = {
       trained,
       stages: {

@@ -8,7 +8,7 @@ import { elementCount } from '../core/shape.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import { resolveShape } from '../graph/dimension.ts'
 import type { Graph } from '../graph/graph.ts'
-import type { PrecisionPolicy } from '../graph/lower.ts'
+import type { LoweringOptions, PrecisionPolicy } from '../graph/lower.ts'
 import type { RunOptions, Runtime, Tensor } from '../runtime/runtime.ts'
 import { AttentionPass, type AttentionMemory } from './attention-pass.ts'
 import type { Batch } from './batch.ts'
@@ -22,7 +22,7 @@ import type { Lookup } from './stage.ts'
 /** `evaluate`: there will be no backward. */
 export type PassMode = Keeping | 'evaluate'
 
-export type DecoderPassParts = {
+export type DecoderPassParts = LoweringOptions & {
   readonly runtime: Runtime
   readonly config: DecoderConfig
   readonly weights: ModelWeights
@@ -60,7 +60,7 @@ export class DecoderPass {
   readonly #rotary: RotaryTensors
   readonly #scratch: Scratch
 
-  constructor({ runtime, config, weights, policy, adapt }: DecoderPassParts) {
+  constructor({ runtime, config, weights, policy, widen, adapt }: DecoderPassParts) {
     this.#config = config
     this.#weights = weights
     this.#halves = new LayerHalves(runtime)
@@ -70,7 +70,7 @@ export class DecoderPass {
     const isTrained = (path: string) => weights.store.has(path)
     this.#layers = Array.from({ length: config.numLayers }, (_, index) => {
       const path = layerPath(index)
-      const shared = { index, policy, isTrained }
+      const shared = { index, policy, widen, isTrained }
       const projections = adapt(projectionsGraph(config), path)
       const rest = adapt(restGraph(config), path)
       const passed = ['skip']

@@ -1,7 +1,7 @@
 /** A whole model as training runs it: pictures, embeddings, layers and loss, forward and backward. */
 import type { ModelConfig } from '../families/family.ts'
 import type { Graph } from '../graph/graph.ts'
-import type { PrecisionPolicy } from '../graph/lower.ts'
+import type { LoweringOptions, PrecisionPolicy } from '../graph/lower.ts'
 import type { RunOptions, Runtime, Tensor } from '../runtime/runtime.ts'
 import type { Batch } from './batch.ts'
 import type { Keeping } from './decoder-layer.ts'
@@ -11,7 +11,7 @@ import { MergePass } from './merge-pass.ts'
 import type { ModelWeights } from './model-weights.ts'
 import { VisionPass } from './vision-pass.ts'
 
-export type NetworkParts = {
+export type NetworkParts = LoweringOptions & {
   readonly config: ModelConfig
   readonly weights: ModelWeights
   readonly policy: PrecisionPolicy
@@ -36,7 +36,8 @@ export class Network {
   readonly #decoder: DecoderPass
   readonly #head: HeadPass
 
-  constructor(runtime: Runtime, { config, weights, policy, adapt }: NetworkParts) {
+  constructor(runtime: Runtime, parts: NetworkParts) {
+    const { config, weights } = parts
     const { vision, projector, decoder } = config
     this.config = config
     this.#weights = weights
@@ -44,7 +45,7 @@ export class Network {
       vision && projector ? new VisionPass(runtime, { vision, projector, weights }) : null
     const hasFeatureGradient = this.#vision?.isTrained ?? false
     this.#merge = new MergePass(runtime, { config: decoder, weights, hasFeatureGradient })
-    this.#decoder = new DecoderPass({ runtime, config: decoder, weights, policy, adapt })
+    this.#decoder = new DecoderPass({ ...parts, runtime, config: decoder })
     this.#head = new HeadPass(runtime, { config: decoder, weights })
   }
 

@@ -7,14 +7,14 @@
 import { copyGraph } from '../autodiff/copy-graph.ts'
 import { differentiate, splitBackward, type KeepPolicy } from '../autodiff/index.ts'
 import { Graph, type TensorType, type Value } from '../graph/graph.ts'
-import { lower, type PrecisionPolicy } from '../graph/lower.ts'
+import { lower, type LoweringOptions, type PrecisionPolicy } from '../graph/lower.ts'
 import { writeOnnx } from '../graph/onnx-writer.ts'
 import type { Feeds, RunOptions, Runtime, Session, Tensor } from '../runtime/runtime.ts'
 
 /** The tensor that a graph's name stands for in one run. */
 export type Lookup = (name: string) => Tensor
 
-export type StageOptions = {
+export type StageOptions = LoweringOptions & {
   readonly policy: PrecisionPolicy
   /** Inputs and parameters whose gradients the backward run gives; none: there is no backward run. */
   readonly wrt: readonly string[]
@@ -32,12 +32,14 @@ export class Stage {
   readonly kept: readonly KeptTensor[]
   readonly #runtime: Runtime
   readonly #policy: PrecisionPolicy
+  readonly #lowering: LoweringOptions
   readonly #graphs: StageGraphs
   readonly #sessions = new Map<keyof StageGraphs, Promise<Session>>()
 
   constructor(runtime: Runtime, graph: Graph, options: StageOptions) {
     this.#runtime = runtime
     this.#policy = options.policy
+    this.#lowering = { widen: options.widen ?? false }
     const { graphs, kept } = stageGraphs(graph, options)
     this.#graphs = graphs
     this.kept = kept
@@ -67,7 +69,9 @@ export class Stage {
     if (known) return known
     const graph = this.#graphs[kind]
     if (!graph) throw new Error(`internal: ${this.#graphs.forward.name} has no gradients`)
-    const model = writeOnnx(lower(graph, this.#policy).graph, { parameters: 'inputs' })
+    const model = writeOnnx(lower(graph, this.#policy, this.#lowering).graph, {
+      parameters: 'inputs',
+    })
     const session = this.#runtime.createSession(model)
     this.#sessions.set(kind, session)
     return session

@@ -1,11 +1,13 @@
 /** One trainer over one model: steps, evaluation, gradients, weights. `create-trainer.ts` makes one. */
 import { InputError } from '../core/errors.ts'
+import type { Rng } from '../core/rng.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { IMAGE_NEWLINE } from '../families/parameter-names.ts'
 import type { RunOptions, Tensor } from '../runtime/runtime.ts'
 import type { AdamW } from './adamw.ts'
 import { buildBatch, type Batch } from './batch.ts'
 import type { Keeping } from './decoder-layer.ts'
+import type { DropoutMasks } from './dropout-masks.ts'
 import { tokenWeights } from './loss-weights.ts'
 import type { Network } from './network.ts'
 import type { TrainerSettings } from './options.ts'
@@ -19,6 +21,8 @@ export type TrainerParts = {
   readonly network: Network
   readonly store: ParameterStore
   readonly adamw: AdamW
+  readonly masks: DropoutMasks | null
+  readonly rng: Rng
   /** Name and shape of a trained parameter in the checkpoint. */
   readonly stored: (path: string) => { readonly name: string; readonly shape: readonly number[] }
   /** Tensors of trained parts that take part in nothing: blocks behind the features that are read. */
@@ -91,10 +95,11 @@ export class Trainer implements AsyncDisposable {
     microBatch: readonly Sample[],
   ): Promise<{ readonly loss: number; readonly tokens: number }> {
     return this.#exclusive(async (options) => {
-      const { network } = this.#parts
+      const { network, masks } = this.#parts
       const batch = buildBatch(microBatch, this.config)
       const tokens = batch.targets.rows.length
       const [weight] = tokenWeights([tokens], 'meanOfMeans')
+      masks?.place(batch.length, null)
       const state = await network.forward(batch, 'evaluate', options)
       const logProbs = await network.logProbs(state, options)
       const loss = logProbs.reduce((sum, logProb) => sum - logProb * (weight as number), 0)
@@ -143,7 +148,7 @@ export class Trainer implements AsyncDisposable {
     microBatches: readonly (readonly Sample[])[],
     options: RunOptions,
   ): Promise<{ readonly loss: number; readonly tokens: number }> {
-    const { store, settings } = this.#parts
+    const { store, settings, masks, rng } = this.#parts
     if (microBatches.length === 0) {
       throw new InputError(
         'INPUT_NO_SAMPLES',
@@ -154,6 +159,7 @@ export class Trainer implements AsyncDisposable {
     const counts = batches.map(({ targets }) => targets.rows.length)
     const weights = tokenWeights(counts, settings.accumulation)
     store.forgetGradients()
+    masks?.draw(Math.max(...batches.map(({ length }) => length)), rng)
     let loss = 0
     for (const [i, batch] of batches.entries()) {
       loss += await this.#microBatch(batch, weights[i] as number, options)
@@ -162,7 +168,8 @@ export class Trainer implements AsyncDisposable {
   }
 
   async #microBatch(batch: Batch, weight: number, options: RunOptions): Promise<number> {
-    const { network, config, settings } = this.#parts
+    const { network, config, settings, masks, rng } = this.#parts
+    masks?.place(batch.length, rng)
     this.#keeping = this.#chooseKeeping(batch)
     if (!batch.images && emptyBatch(settings, config) === 'zeroPicture') {
       network.claimUnusedPicture(config.image?.hasNewline ? IMAGE_NEWLINE : null)

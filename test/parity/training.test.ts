@@ -47,6 +47,14 @@ type Run = {
   readonly loss_of_first_micro_batch_after_last_step?: number
 }
 
+type Lora = {
+  readonly r: number
+  readonly alpha: number
+  readonly target_leaves: readonly string[]
+  readonly initial: string
+  readonly after_last: string
+}
+
 type Case = Run & {
   readonly model: string
   readonly trainable_parts: readonly string[]
@@ -76,6 +84,28 @@ for (const name of ['stage1', 'stage2', 'full']) {
         await followRun(trainer, folder, run, recorded.hyperparameters)
       })
     }
+  }
+}
+
+for (const name of ['lora', 'lora-int8']) {
+  const folder = join(ROOT, name)
+  if (!existsSync(folder)) continue
+  for (const activations of ['keep', 'recompute'] as const) {
+    test(`${name}: every step is PyTorch's and PEFT's, activations: ${activations}`, async () => {
+      const recorded = readJson(folder) as Case & { lora: Lora }
+      await using trainer = await createTrainer(join(folder, recorded.model), {
+        ...trainerOptions({ ...recorded, trainable_parts: ['projector'] }),
+        lora: {
+          rank: recorded.lora.r,
+          alpha: recorded.lora.alpha,
+          targets: new RegExp(`.*language_model.*\\.(${recorded.lora.target_leaves.join('|')})`),
+          init: join(folder, recorded.lora.initial),
+        },
+        base: name === 'lora' ? 'f32' : 'int8',
+        activations,
+      })
+      await followRun(trainer, folder, recorded, recorded.hyperparameters)
+    })
   }
 }
 

@@ -1,0 +1,149 @@
+/** Which linear layers get an adapter, under which names, and what the two matrices start as. */
+import { ConfigError, CheckpointError } from '../core/errors.ts'
+import type { Rng } from '../core/rng.ts'
+import { formatType } from '../core/shape.ts'
+import { toFloat32 } from '../core/tensor.ts'
+import type { ParameterMap } from '../families/parameter-map.ts'
+import { parameterPath, type NameRule } from '../families/parameter-names.ts'
+import type { Value } from '../graph/graph.ts'
+import { openLoraAdapter } from '../weights/index.ts'
+import { adapterPaths } from './lora-graph.ts'
+import type { TrainerSettings } from './options.ts'
+
+type LoraSettings = NonNullable<TrainerSettings['lora']>
+
+export type LoraModule = {
+  /** Path of its weight. */
+  readonly weight: string
+  /** The module's name in the model in memory, as PEFT knows it. */
+  readonly name: string
+  readonly rows: number
+  readonly columns: number
+}
+
+/** The decoder's linear layers that the pattern names. Throws ConfigError where there is none. */
+export function loraModules(
+  parameters: ParameterMap,
+  weights: readonly Value[],
+  { targets }: LoraSettings,
+): readonly LoraModule[] {
+  const modules = weights.flatMap(({ name: weight, shape }) => {
+    if (!/^decoder\.layers\.\d+\..*\.weight$/.test(weight) || shape.length !== 2) return []
+    const file = parameters.stored(weight).name.replace(/\.weight$/, '')
+    const name = nameInMemory(file)
+    const isTarget = [file, name, `${file}.weight`, `${name}.weight`].some((text) =>
+      isMatch(targets, text),
+    )
+    const [rows, columns] = shape as readonly [number, number]
+    return isTarget ? [{ weight, name, rows, columns }] : []
+  })
+  if (modules.length > 0) return modules
+  throw new ConfigError(
+    'CONFIG_LORA_TARGETS',
+    `createTrainer: lora.targets ${String(targets)} should match linear layers of the decoder, it matches none; names are like ${nameOfOne(parameters)}.`,
+  )
+}
+
+/** transformers 5 moved the language model of llava-hf files under `model`. */
+function nameInMemory(file: string): string {
+  return file.replace(/^language_model\.model\./, 'model.language_model.')
+}
+
+function isMatch(pattern: RegExp, text: string): boolean {
+  pattern.lastIndex = 0
+  return pattern.test(text)
+}
+
+function nameOfOne(parameters: ParameterMap): string {
+  return parameters.stored('decoder.layers.0.attention.q.weight').name
+}
+
+/** The name of one of the two matrices in a file that PEFT saved. */
+export function peftName({ name }: LoraModule, side: 'a' | 'b'): string {
+  return `base_model.model.${name}.lora_${side.toUpperCase()}.weight`
+}
+
+/** PEFT's start: A uniform in ±1/√K, B zero, so that the model is the base at first. */
+export function initialMatrices(
+  { columns, rows }: LoraModule,
+  { rank }: LoraSettings,
+  rng: Rng,
+): { readonly a: Float32Array; readonly b: Float32Array } {
+  const bound = 1 / Math.sqrt(columns)
+  const a = Float32Array.from({ length: rank * columns }, () => (2 * rng.uniform() - 1) * bound)
+  return { a, b: new Float32Array(rows * rank) }
+}
+
+/**
+ * Tensors of a saved adapter by our paths: the matrices, and what was trained in full beside them.
+ *
+ * Throws CheckpointError unless it fits modules, rank and alpha.
+ */
+export function readAdapter(
+  folder: string,
+  {
+    modules,
+    settings,
+    rules,
+  }: {
+    readonly modules: readonly LoraModule[]
+    readonly settings: LoraSettings
+    readonly rules: readonly NameRule[]
+  },
+): Map<string, Float32Array> {
+  const adapter = openLoraAdapter(folder)
+  try {
+    const tensors = new Map<string, Float32Array>()
+    const read = (name: string) => toFloat32(adapter.source.read(name)).slice()
+    for (const [trained, stored] of adapter.replacements) {
+      const path = parameterPath(rules, trained)
+      if (path) tensors.set(path, read(stored))
+    }
+    const byPath = new Map(
+      [...adapter.modules].map(([name, module]) => [
+        parameterPath(rules, `${name}.weight`),
+        module,
+      ]),
+    )
+    for (const { weight, rows, columns } of modules) {
+      const module = byPath.get(weight)
+      const { rank, alpha } = settings
+      const fits =
+        module?.rank === rank &&
+        Math.abs(module.scale - alpha / rank) <= 1e-9 * module.scale &&
+        module.rows === rows &&
+        module.columns === columns
+      if (!module || !fits) throw misfit(folder, weight, { rows, columns, rank, alpha }, module)
+      const paths = adapterPaths(weight)
+      tensors.set(paths.a, read(module.a)).set(paths.b, read(module.b))
+      byPath.delete(weight)
+    }
+    if (byPath.size > 0) throw surplus(folder, byPath.size)
+    return tensors
+  } finally {
+    adapter.source.close()
+  }
+}
+
+function misfit(
+  folder: string,
+  weight: string,
+  wanted: { rows: number; columns: number; rank: number; alpha: number },
+  came: { rank: number; scale: number; rows: number; columns: number } | undefined,
+): CheckpointError {
+  const shape = (rows: number, columns: number) => formatType('float32', [rows, columns])
+  const found = came
+    ? `has rank ${came.rank} and alpha ${came.scale * came.rank} for ${shape(came.rows, came.columns)}`
+    : 'has nothing'
+  return new CheckpointError(
+    'CHECKPOINT_ADAPTER',
+    `lora.init: ${weight} should be adapted with rank ${wanted.rank} and alpha ${wanted.alpha} for ${shape(wanted.rows, wanted.columns)}, ${folder} ${found}; give the rank, alpha and targets that it was made with.`,
+  )
+}
+
+function surplus(folder: string, count: number): CheckpointError {
+  return new CheckpointError(
+    'CHECKPOINT_ADAPTER',
+    `lora.init: ${folder} adapts ${count} modules that lora.targets leaves out; give the targets that it was made with.`,
+  )
+}

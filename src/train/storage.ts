@@ -1,0 +1,67 @@
+/** How each weight is stored and multiplied, by what the trainer was told. */
+import { ConfigError } from '../core/errors.ts'
+import type { ParameterMap } from '../families/parameter-map.ts'
+import type { Value } from '../graph/graph.ts'
+import type { LoweringOptions, PrecisionPolicy } from '../graph/lower.ts'
+import { openQuantized, type WeightSource } from '../weights/index.ts'
+import type { TrainerSettings } from './options.ts'
+
+export type Storage = LoweringOptions & {
+  readonly policy: PrecisionPolicy
+}
+
+/** The linear layers between embedding and head. */
+const LAYER_LINEAR = /^decoder\.layers\.\d+\.(?:attention|mlp)\.\w+\.weight$/
+
+/** Throws ConfigError for a storage that the arithmetic cannot read. */
+export function storageOf(
+  { storage, compute }: TrainerSettings,
+  isTrained: (path: string) => boolean,
+): Storage {
+  if (compute === 'int8' && storage === 'q4') {
+    throw new ConfigError(
+      'CONFIG_TRAINER',
+      "createTrainer: compute 'int8' multiplies weights of int8, base is 'q4'; choose base 'int8' or compute 'f32'.",
+    )
+  }
+  const isSmall = (path: string) =>
+    LAYER_LINEAR.test(path) && (compute === 'int8' || (storage !== 'f32' && !isTrained(path)))
+  const precision = compute === 'int8' ? 'int8' : storage
+  return {
+    policy: (path) => (isSmall(path) ? precision : 'f32'),
+    // In float32 what is stored is multiplied as it is; the fast mode quantises activations too.
+    widen: compute === 'f32',
+  }
+}
+
+/** Frozen weights in the bits that the policy names, in memory; null where all are float32. */
+export async function quantizeFrozen(
+  values: readonly Value[],
+  {
+    parameters,
+    policy,
+    isTrained,
+    signal,
+  }: {
+    readonly parameters: ParameterMap
+    readonly policy: PrecisionPolicy
+    readonly isTrained: (path: string) => boolean
+    readonly signal: AbortSignal | undefined
+  },
+): Promise<WeightSource | null> {
+  const plan = values.flatMap(({ name, shape }) => {
+    const kind = policy(name)
+    if (isTrained(name) || (kind !== 'int8' && kind !== 'q4')) return []
+    return [
+      {
+        name,
+        kind,
+        shape: shape as readonly [number, number],
+        read: (from: number, to: number) => parameters.readRows(name, from, to),
+        release: () => parameters.release(name),
+      },
+    ]
+  })
+  if (plan.length === 0) return null
+  return openQuantized({ plan, key: '', folders: [], keep: 'memory', ...(signal && { signal }) })
+}

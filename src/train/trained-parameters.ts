@@ -1,0 +1,91 @@
+/** What a trainer trains, from its settings: parameters of the model's parts, or adapters beside frozen ones. */
+import { ConfigError } from '../core/errors.ts'
+import type { Rng } from '../core/rng.ts'
+import { toFloat32 } from '../core/tensor.ts'
+import type { ParameterMap } from '../families/parameter-map.ts'
+import type { NameRule } from '../families/parameter-names.ts'
+import type { Value } from '../graph/graph.ts'
+import { adapterPaths } from './lora-graph.ts'
+import {
+  initialMatrices,
+  loraModules,
+  peftName,
+  readAdapter,
+  type LoraModule,
+} from './lora-modules.ts'
+import type { TrainerSettings } from './options.ts'
+import { partOf, ratesOf } from './parameter-groups.ts'
+import type { TrainableParameter } from './parameter-store.ts'
+
+export type StoredName = { readonly name: string; readonly shape: readonly number[] }
+
+export type Trained = {
+  readonly parameters: readonly TrainableParameter[]
+  readonly modules: readonly LoraModule[]
+  /** Name and shape in files: the checkpoint's, or those that PEFT gives an adapter. */
+  readonly stored: (path: string) => StoredName
+  /** What a parameter starts as. */
+  readonly start: (path: string) => Float32Array
+}
+
+export type TrainedSources = {
+  readonly values: readonly Value[]
+  readonly parameters: ParameterMap
+  readonly rules: readonly NameRule[]
+  readonly settings: TrainerSettings
+  readonly rng: Rng
+}
+
+/** Throws ConfigError for parts that the model has not, CheckpointError for an adapter that does not fit. */
+export function trainedParameters(sources: TrainedSources): Trained {
+  const { values, parameters, settings } = sources
+  checkParts(values, settings)
+  const inFull = values.filter(({ name }) => settings.trainable.includes(partOf(name)))
+  const lora = settings.lora ? loraParameters(sources) : null
+  const specs = [
+    ...inFull.map(({ name, shape }) => ({ path: name, shape: shape as readonly number[] })),
+    ...(lora?.parameters ?? []),
+  ]
+  return {
+    parameters: specs.map((spec) => ({ ...spec, rates: ratesOf(spec.path, settings) })),
+    modules: lora?.modules ?? [],
+    stored: (path) => lora?.stored.get(path) ?? parameters.stored(path),
+    start: (path) => lora?.starts.get(path) ?? toFloat32(parameters.read(path)),
+  }
+}
+
+function checkParts(values: readonly Value[], { trainable }: TrainerSettings): void {
+  const missing = trainable.filter((part) => !values.some(({ name }) => partOf(name) === part))
+  if (missing.length === 0) return
+  throw new ConfigError(
+    'CONFIG_TRAINER',
+    `createTrainer: trainable names ${missing.join(', ')}, of which this model has nothing; leave it out.`,
+  )
+}
+
+function loraParameters({ values, parameters, rules, settings, rng }: TrainedSources) {
+  const lora = settings.lora as NonNullable<TrainerSettings['lora']>
+  const modules = loraModules(parameters, values, lora)
+  const starts = new Map<string, Float32Array>()
+  const stored = new Map<string, StoredName>()
+  const specs = modules.flatMap((module) => {
+    const { a, b } = adapterPaths(module.weight)
+    const matrices = initialMatrices(module, lora, rng)
+    const [shapeA, shapeB] = [
+      [lora.rank, module.columns],
+      [module.rows, lora.rank],
+    ] as const
+    starts.set(a, matrices.a).set(b, matrices.b)
+    stored.set(a, { name: peftName(module, 'a'), shape: shapeA })
+    stored.set(b, { name: peftName(module, 'b'), shape: shapeB })
+    return [
+      { path: a, shape: shapeA },
+      { path: b, shape: shapeB },
+    ]
+  })
+  if (lora.init !== null) {
+    const saved = readAdapter(lora.init, { modules, settings: lora, rules })
+    for (const [path, data] of saved) starts.set(path, data)
+  }
+  return { modules, starts, stored, parameters: specs }
+}
