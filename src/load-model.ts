@@ -200,14 +200,14 @@ function createClips({ allowRemote = false }: LoadOptions): ClipOpener {
   }
 }
 
-type ModelGraphs = {
+export type ModelGraphs = {
   /** Tower and projector together, or the tower alone where something happens between the two. */
   readonly vision: Graph | null
   readonly projector: Graph | null
   readonly decoder: Graph
 }
 
-function modelGraphs({ config }: Checkpoint): ModelGraphs {
+export function modelGraphs({ config }: Checkpoint): ModelGraphs {
   const { vision, projector, video } = config
   const decoder = decoderGraph(config.decoder)
   if (!vision || !projector) return { vision: null, projector: null, decoder }
@@ -223,7 +223,7 @@ function modelGraphs({ config }: Checkpoint): ModelGraphs {
 const UNREAD = /^vision\.layers\.|^imageNewline$/
 const TIED_HEAD = /^decoder\.head\.weight$/
 
-function parameterMap({ parts, config }: Checkpoint, graphs: ModelGraphs): ParameterMap {
+export function parameterMap({ parts, config }: Checkpoint, graphs: ModelGraphs): ParameterMap {
   const wanted = [graphs.vision, graphs.projector, graphs.decoder].flatMap((graph) =>
     graph ? liveParameters(graph) : [],
   )
@@ -236,7 +236,7 @@ function parameterMap({ parts, config }: Checkpoint, graphs: ModelGraphs): Param
   return mapParameters(parts, [...wanted, ...g.parameters.values()], { unused })
 }
 
-function precisionOf(
+export function precisionOf(
   { precision = 'auto' }: LoadOptions,
   { config }: Checkpoint,
   { decoder, isInt8Exact }: { readonly decoder: Graph; readonly isInt8Exact: boolean },
@@ -291,7 +291,7 @@ function generationOf({ documents, config }: Checkpoint): ReturnType<typeof pars
   return parsed.eosTokenIds.length > 0 ? parsed : { ...parsed, eosTokenIds: config.endTokens }
 }
 
-function checkOptions(options: LoadOptions): void {
+export function checkOptions(options: LoadOptions): void {
   const unknown = Object.keys(options).filter((name) => !OPTION_NAMES.includes(name))
   if (unknown.length > 0) {
     throw new InputError(

@@ -5,11 +5,19 @@ import type { QuantizedPlanner } from './load-weights.ts'
 import type { WeightSource } from './weights/index.ts'
 import { joinPath, userCacheFolder } from './weights/node.ts'
 import { hashFiles } from './weights/quantized-cache-key-node.ts'
-import { openQuantized, type QuantizeEvent } from './weights/quantized-cache-node.ts'
+import {
+  openQuantized,
+  type OpenQuantizedOptions,
+  type QuantizeEvent,
+} from './weights/quantized-cache-node.ts'
 
 /** The folder beside a checkpoint's files that is ours. */
 const CACHE_FOLDER = '.llava-ts'
 const HASHES_FILE = 'hashes.json'
+
+type PlannerOptions = Pick<OpenQuantizedOptions, 'keep'> & {
+  readonly onReady?: (event: Extract<QuantizeEvent, { type: 'ready' }>) => void
+}
 
 /**
  * A planner that keeps its files beside the checkpoint, in `cacheDir`, or in the user's cache folder: the first that can
@@ -19,6 +27,7 @@ export function quantizedPlanner(
   checkpoint: Checkpoint,
   options: LoadOptions,
   opened: WeightSource[],
+  { keep = 'file-or-memory', onReady = () => {} }: PlannerOptions = {},
 ): QuantizedPlanner {
   let key: Promise<{ key: string; folders: string[] }> | null = null
   return async (plan) => {
@@ -28,8 +37,8 @@ export function quantizedPlanner(
       plan,
       key: hash,
       folders,
-      keep: 'file-or-memory',
-      onProgress: (event) => report(event, options),
+      keep,
+      onProgress: (event) => (event.type === 'ready' ? onReady(event) : report(event, options)),
       ...(options.signal && { signal: options.signal }),
     })
     opened.push(source)

@@ -62,9 +62,10 @@ function initializer(
   return { dtype: 'float32', shape, data: toFloat32(stored) }
 }
 
-function quantizePlan(
+/** What must be quantised for the layers of a lowered graph. */
+export function quantizePlan(
   linears: readonly LinearWeight[],
-  { parameters, isInt8Exact }: SessionParts,
+  { parameters, isInt8Exact }: Pick<SessionParts, 'parameters' | 'isInt8Exact'>,
 ): QuantizeItem[] {
   return linears.flatMap(({ name, precision, rows, columns }) => {
     const kind = quantizedKind(precision, isInt8Exact)
