@@ -70,22 +70,33 @@ const HUB_OPTIONS: readonly OptionSpec[] = inGroup('Hub', [
 
 export const CHECKPOINT_OPTIONS = [...PART_OPTIONS, ...HUB_OPTIONS]
 
+/** How the weights are stored and multiplied, and where that is kept. */
+export const PRECISION_OPTIONS: readonly OptionSpec[] = inGroup('Engine', [
+  {
+    name: 'precision',
+    kind: 'text',
+    choices: PRECISIONS,
+    about: 'How weights are stored and multiplied (default: auto)',
+  },
+  {
+    name: 'layer-precision',
+    kind: 'texts',
+    value: 'layers=form',
+    about: "Other forms for some layers: 'decoder.layers.3.*=f32'; repeat for more",
+  },
+  {
+    name: 'cache-dir',
+    kind: 'text',
+    value: 'folder',
+    about: 'Where quantised copies are kept (default: beside the checkpoint)',
+  },
+  { name: 'threads', kind: 'number', value: 'n', about: 'Threads (default: the cores)' },
+])
+
 export const LOAD_OPTIONS: readonly OptionSpec[] = [
   MODEL_OPTION,
+  ...PRECISION_OPTIONS,
   ...inGroup('Engine', [
-    {
-      name: 'precision',
-      kind: 'text',
-      choices: PRECISIONS,
-      about: 'How weights are stored and multiplied (default: auto)',
-    },
-    {
-      name: 'layer-precision',
-      kind: 'texts',
-      value: 'layers=form',
-      about: "Other forms for some layers: 'decoder.layers.3.*=f32'; repeat for more",
-    },
-    { name: 'threads', kind: 'number', value: 'n', about: 'Threads (default: the cores)' },
     {
       name: 'max-context',
       kind: 'number',
@@ -97,12 +108,6 @@ export const LOAD_OPTIONS: readonly OptionSpec[] = [
       kind: 'number',
       value: 'bytes',
       about: 'Memory for caches of earlier conversations',
-    },
-    {
-      name: 'cache-dir',
-      kind: 'text',
-      value: 'folder',
-      about: 'Where quantised copies are kept (default: beside the checkpoint)',
     },
     {
       name: 'auto-orient',
@@ -139,23 +144,27 @@ export function checkpointOptions(args: Arguments, { environment }: Session): Lo
   }
 }
 
+/** Those of `PRECISION_OPTIONS`. Throws UsageError. */
+export function precisionOptions(args: Arguments): LoadOptions {
+  return given({
+    precision: precisionOption(args),
+    threads: args.number('threads'),
+    cacheDir: args.text('cache-dir'),
+  })
+}
+
 /** All load options of the flags that were given. Throws UsageError. */
 export function loadOptions(args: Arguments, session: Session): LoadOptions {
   return {
     ...checkpointOptions(args, session),
-    ...given({
-      precision: precisionOption(args),
-      threads: args.number('threads'),
-      maxContext: args.number('max-context'),
-      kvBytes: args.number('kv-bytes'),
-      cacheDir: args.text('cache-dir'),
-    }),
+    ...precisionOptions(args),
+    ...given({ maxContext: args.number('max-context'), kvBytes: args.number('kv-bytes') }),
     ...(args.flag('auto-orient') && { autoOrient: true }),
     ...(args.flag('allow-remote') && { allowRemote: true }),
   }
 }
 
-export function precisionOption(args: Arguments): PrecisionOption | undefined {
+function precisionOption(args: Arguments): PrecisionOption | undefined {
   const name = args.text('precision') as PrecisionName | undefined
   if (!args.has('layer-precision')) return name
   const layers = pairs(args, 'layer-precision') as Record<string, LinearPrecision>

@@ -23,7 +23,7 @@ const MESSAGES: readonly Message[] = [
   {
     role: 'user',
     content: [
-      { type: 'image', image: 'fixtures/pictures/pictures/photo-247x167.png' },
+      { type: 'image', image: 'fixtures/pictures/photo-247x167.png' },
       { type: 'text', text: 'What is this?' },
     ],
   },
@@ -149,7 +149,7 @@ async function look(name: string, options: LoadOptions = {}): Promise<Seen> {
 }
 
 async function lookAtRaw(name: string): Promise<Seen> {
-  const images = ['fixtures/pictures/pictures/photo-247x167.png']
+  const images = ['fixtures/pictures/photo-247x167.png']
   return lookWith(name, { prompt: 'USER: <image>\nWhat? ASSISTANT:', images }, {})
 }
 

@@ -1,0 +1,224 @@
+/** `llava bench`: speed and memory of this machine with a model, beside what the machine could do at best. */
+import type { ModelConfig } from '../families/family.ts'
+import { loadModel, type ChosenPrecision, type Model } from '../index.ts'
+import { lower, type LinearPrecision, type PrecisionPolicy } from '../graph/lower.ts'
+import { cpuFeatures } from '../runtime/node.ts'
+import { decoderGraph } from '../serve/decoder-graph.ts'
+import { visionGraph } from '../serve/vision-runner.ts'
+import { featureRows } from '../vision/vision-transformer.ts'
+import type { Arguments } from './arguments.ts'
+import { measureFloor, type MachineFloor } from './bench-floor.ts'
+import { measureModel, type BenchPlan, type ModelSpeeds } from './bench-model.ts'
+import { formatBytes, formatTable } from './format.ts'
+import { LOAD_OPTIONS, loadOptions, modelOf } from './load-flags.ts'
+import { formatMeasured } from './measure.ts'
+import { linearElements, parameterBytes } from './precision-facts.ts'
+import { Progress } from './progress.ts'
+import { UsageError } from './usage-error.ts'
+import type { Session, Verb } from './verb.ts'
+import { ProcessWatch, type Watched } from './watch-process.ts'
+
+export const bench: Verb = {
+  name: 'bench',
+  places: '',
+  about: 'Speed and memory of this machine with a model',
+  options: [
+    {
+      name: 'rounds',
+      kind: 'number',
+      value: 'n',
+      about: 'Rounds of each measurement, after one to warm up (default: 5)',
+    },
+    {
+      name: 'prefill',
+      kind: 'text',
+      value: 'lengths',
+      about: 'Lengths of prompts (default: 128,512,1024)',
+    },
+    {
+      name: 'streams',
+      kind: 'text',
+      value: 'counts',
+      about: 'How many answers at once (default: 1,4,8)',
+    },
+    { name: 'tokens', kind: 'number', value: 'n', about: 'Tokens of an answer (default: 32)' },
+    ...LOAD_OPTIONS,
+  ],
+  examples: ['bench', 'bench --model llava-1.5-7b-hf --precision int8 --rounds 9', 'bench --json'],
+  async run(args, session) {
+    const report = await measureAll(args, session)
+    const { terminal } = session
+    if (terminal.isJson) terminal.json(report)
+    else for (const line of reportLines(report)) terminal.print(line)
+  },
+}
+
+type Report = {
+  readonly model: string
+  readonly precision: ChosenPrecision['name']
+  readonly device: string
+  readonly machine: { readonly processor: string; readonly threads: number }
+  readonly loadMs: number
+  readonly load: Watched
+  readonly speeds: ModelSpeeds
+  readonly run: Watched
+  readonly floor: Floor
+}
+
+type Floor = MachineFloor & {
+  /** Bytes of the weights that one step of one stream reads. */
+  readonly decodeBytes: number
+  /** The share of what the machine could do that was reached, 1 being all of it. */
+  readonly reached: {
+    readonly vision: number | null
+    readonly prefill: readonly number[]
+    readonly decode: number | null
+  }
+}
+
+async function measureAll(args: Arguments, session: Session): Promise<Report> {
+  const plan = readPlan(args, session)
+  const name = modelOf(args)
+  const options = loadOptions(args, session)
+  const watch = new ProcessWatch()
+  const progress = new Progress(session.terminal)
+  try {
+    const start = performance.now()
+    const { signal } = session
+    const model = await loadModel(name, { ...options, signal, onProgress: progress.update })
+    const loadMs = performance.now() - start
+    const load = watch.take()
+    progress.end()
+    const speeds = await measureModel(model, plan).finally(() => model.dispose())
+    const run = watch.take()
+    plan.onStep('measuring the floor …')
+    const { precision, device } = model
+    return {
+      model: name,
+      precision: precision.name,
+      device,
+      machine: { processor: cpuFeatures().model, threads: options.threads ?? cpuFeatures().cores },
+      loadMs,
+      load,
+      speeds,
+      run,
+      floor: await floorOf(model, speeds, options.threads),
+    }
+  } finally {
+    progress.end()
+    watch.stop()
+  }
+}
+
+function readPlan(args: Arguments, { terminal, signal }: Session): BenchPlan {
+  const rounds = args.number('rounds') ?? 5
+  const tokens = args.number('tokens') ?? 32
+  if (!(Number.isInteger(rounds) && rounds >= 1))
+    throw new UsageError('--rounds should be 1 or more.')
+  if (!(Number.isInteger(tokens) && tokens >= 2))
+    throw new UsageError('--tokens should be 2 or more.')
+  return {
+    rounds,
+    tokens,
+    prefill: counts(args, 'prefill') ?? [128, 512, 1024],
+    streams: counts(args, 'streams') ?? [1, 4, 8],
+    signal,
+    onStep: (step) => terminal.note(terminal.style('dim', step, 'stderr')),
+  }
+}
+
+function counts(args: Arguments, name: string): number[] | undefined {
+  const values = args.text(name)?.split(',').map(Number)
+  if (!values || values.every((value) => Number.isInteger(value) && value >= 1)) return values
+  throw new UsageError(`--${name} should be whole numbers with commas, such as 128,512.`)
+}
+
+async function floorOf(
+  { config, precision }: Model,
+  speeds: ModelSpeeds,
+  threads: number | undefined,
+): Promise<Floor> {
+  const decoder = decoderGraph(config.decoder)
+  const { decoder: prompts, singleStream, vision } = precision
+  const promptForm = mostUsed(config, prompts)
+  const visionForm = vision('vision.layers.0.mlp.up.weight')
+  const machine = await measureFloor([promptForm, visionForm], threads)
+  const decodeBytes = parameterBytes(lower(decoder, singleStream ?? prompts).graph)
+  const bandwidth = machine.bytesPerSecond.median
+  // The head multiplies one row of a prompt only.
+  const { vocabSize, hiddenSize } = config.decoder
+  const perToken = 2 * (linearElements(decoder) - vocabSize * hiddenSize)
+  const promptRate = machine.operationsPerSecond[promptForm]?.median ?? Infinity
+  const lone = speeds.decode.find(({ streams }) => streams === 1)
+  return {
+    ...machine,
+    decodeBytes,
+    reached: {
+      vision: visionShare(config, speeds, machine.operationsPerSecond[visionForm]?.median),
+      prefill: speeds.prefill.map(
+        ({ tokensPerSecond }) => (tokensPerSecond.median * perToken) / promptRate,
+      ),
+      decode: lone ? (lone.tokensPerSecond.median * decodeBytes) / bandwidth : null,
+    },
+  }
+}
+
+function mostUsed({ decoder }: ModelConfig, policy: PrecisionPolicy): LinearPrecision {
+  return policy(`decoder.layers.${decoder.numLayers >> 1}.mlp.up.weight`)
+}
+
+function visionShare(
+  { vision, projector }: ModelConfig,
+  speeds: ModelSpeeds,
+  rate: number | undefined,
+): number | null {
+  if (!vision || !projector || !speeds.vision || rate === undefined) return null
+  const operations = 2 * linearElements(visionGraph(vision, projector)) * featureRows(vision)
+  return operations / rate / (speeds.vision.msPerTile.median / 1000)
+}
+
+function reportLines(report: Report): string[] {
+  const { model, precision, machine, loadMs, load, speeds, run, floor } = report
+  const percent = (share: number | null | undefined) =>
+    share === null || share === undefined ? '' : `${Math.round(100 * share)} % of the floor`
+  const rows = [
+    ['load', `${(loadMs / 1000).toFixed(2)} s`, ''],
+    ...(speeds.vision
+      ? [
+          [
+            'vision',
+            `${formatMeasured(speeds.vision.msPerTile)} ms a tile`,
+            percent(floor.reached.vision),
+          ],
+        ]
+      : []),
+    ...speeds.prefill.map(({ tokens, tokensPerSecond }, i) => [
+      `prefill, ${tokens} tokens`,
+      `${formatMeasured(tokensPerSecond)} tokens/s`,
+      percent(floor.reached.prefill[i]),
+    ]),
+    ...speeds.decode.map(({ streams, tokensPerSecond }) => [
+      `decode, ${streams} ${streams === 1 ? 'stream' : 'streams'}`,
+      `${formatMeasured(tokensPerSecond)} tokens/s`,
+      streams === 1 ? percent(floor.reached.decode) : '',
+    ]),
+    [
+      'memory',
+      `${formatBytes(run.memory.peakBytes)} ${run.memory.kind} at most`,
+      `${formatBytes(load.memory.peakBytes)} while loading`,
+    ],
+    [
+      'event loop',
+      `held up ${run.eventLoop.maxMs.toFixed(0)} ms at most`,
+      `p99 ${run.eventLoop.p99Ms.toFixed(1)} ms; ${load.eventLoop.maxMs.toFixed(0)} ms while loading`,
+    ],
+  ]
+  const rates = Object.entries(floor.operationsPerSecond).map(
+    ([form, rate]) => `${(rate.median / 1e9).toFixed(0)} GFLOP/s in ${form}`,
+  )
+  return [
+    `${model} in ${precision} on ${machine.processor}, ${machine.threads} threads; medians (least–most)`,
+    ...formatTable(rows).map((line) => `  ${line}`),
+    `floor: ${formatBytes(floor.bytesPerSecond.median)}/s from memory, ${formatBytes(floor.decodeBytes)} of weights a token; ${rates.join(', ')}`,
+  ]
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Arguments } from './arguments.ts'
+import { parseArguments } from './parse-arguments.ts'
+import { UsageError } from './usage-error.ts'
+import type { Verb } from './verb.ts'
+
+const VERB: Verb = {
+  name: 'ask',
+  places: '[prompt]',
+  about: 'asks',
+  options: [
+    { name: 'image', short: 'i', kind: 'texts', about: 'a picture' },
+    { name: 'stop', kind: 'text', about: 'a text' },
+    { name: 'top-p', kind: 'number', about: 'a number' },
+    { name: 'auto-orient', kind: 'flag', about: 'a flag' },
+    { name: 'layout', kind: 'text', choices: ['original', 'hf'], about: 'a choice' },
+  ],
+  examples: ['ask hi'],
+  run: async () => {},
+}
+
+function parse(...argv: string[]): Arguments {
+  const parsed = parseArguments(['ask', ...argv], [VERB], '1.2.3')
+  assert.ok(parsed)
+  return parsed.args
+}
+
+test('any text comes through as it was given, as value and as prompt', () => {
+  fc.assert(
+    fc.property(fc.string(), fc.string({ unit: 'binary' }), (prompt, value) => {
+      const args = parse(`--stop=${value}`, '--image', `x${value}`, '--', prompt)
+      assert.deepEqual(args.positionals, [prompt])
+      assert.equal(args.text('stop'), value)
+      assert.deepEqual(args.texts('image'), [`x${value}`])
+    }),
+  )
+  for (const tricky of ['007', '', '1e3', 'true', 'false', "'", '=', '-5', '- 5']) {
+    assert.equal(parse('--stop', tricky).text('stop'), tricky)
+    assert.deepEqual(parse('--auto-orient', tricky).positionals, [tricky])
+  }
+})
+
+test('options come in every spelling and order', () => {
+  const args = parse(
+    '-i',
+    'a.png',
+    'hi',
+    '--top-p=0.5',
+    '--auto-orient',
+    '--image=b=c.png',
+    '--json',
+  )
+  assert.deepEqual(args.texts('image'), ['a.png', 'b=c.png'])
+  assert.deepEqual(args.positionals, ['hi'])
+  assert.equal(args.number('top-p'), 0.5)
+  assert.ok(args.flag('auto-orient') && args.flag('json') && !args.has('stop'))
+})
+
+test('what is wrong is refused with what to do', () => {
+  const cases: readonly (readonly [RegExp, ...string[]])[] = [
+    [/unknown option --stopp; did you mean --stop\?/, '--stopp', 'x'],
+    [/--stop <value>: the value is missing/, '--stop'],
+    [/--image=VALUE/, '--image', '--json'],
+    [/--stop came 2 times/, '--stop', 'a', '--stop', 'b'],
+    [/--top-p should be a number; "much" came/, '--top-p', 'much'],
+    [/--layout should be original, hf; "next" came/, '--layout', 'next'],
+    [/--json takes no value/, '--json=yes'],
+    [/"there" is one argument too many/, 'hi', 'there'],
+  ]
+  for (const [message, ...argv] of cases) {
+    assert.throws(
+      () => parse(...argv),
+      (error) => error instanceof UsageError && message.test(error.message),
+      argv.join(' '),
+    )
+  }
+})
+
+test('an unknown verb says which there are; an option before the verb is refused', () => {
+  assert.throws(() => parseArguments(['train'], [VERB], ''), /unknown verb "train"; there are ask/)
+  assert.throws(() => parseArguments(['--json', 'ask'], [VERB], ''), /the verb comes first/)
+})

@@ -1,0 +1,148 @@
+/** What `inspect`, `quantize` and `bench` find out about the smallest recorded checkpoint. */
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { llava } from './run-cli.ts'
+
+const MODEL = 'fixtures/inference/llava-mlp'
+const PHOTO = 'fixtures/pictures/photo-640x480.jpg'
+const TURNED = 'fixtures/pictures/exif-rotated-320x240.jpg'
+const FOLDER = mkdtempSync(join(tmpdir(), 'llava-inspect-'))
+after(() => rmSync(FOLDER, { recursive: true }))
+
+describe('llava inspect', { concurrency: 2 }, () => {
+  test('a checkpoint: family, sizes, files, precision and why', async () => {
+    const facts = await json(['inspect', MODEL, '--precision', 'int8'])
+    assert.equal(facts.family, 'llava')
+    assert.equal(facts.layout, 'hf')
+    assert.equal(facts.decoder.hiddenSize, 48)
+    assert.equal(facts.maxContext, 4096)
+    assert.deepEqual(facts.endTokens, [{ id: 2, token: '</s>' }])
+    const { total, ...parts } = facts.parameters as Record<string, number>
+    assert.equal(
+      total,
+      Object.values(parts).reduce((a, b) => a + b, 0),
+    )
+    assert.deepEqual(facts.dtypes, { float32: total })
+    assert.equal(facts.precision.name, 'int8')
+    assert.ok(facts.precision.layers.some(({ part }: { part: string }) => part === 'decoder'))
+    assert.equal(typeof facts.processor.isInt8Exact, 'boolean')
+  })
+
+  test('a checkpoint, for people', async () => {
+    const { stdout } = await llava(['inspect', MODEL])
+    assert.match(stdout, /family llava, hf layout/)
+    assert.match(stdout, /precision f32: .*small enough for float32/)
+  })
+
+  test('a picture: how it is cut, its tokens, and the orientation that is ignored', async () => {
+    const facts = await json(['inspect', TURNED, '--model', MODEL])
+    assert.equal(facts.tokens, 576)
+    assert.equal(facts.tiles, 1)
+    assert.equal(facts.orientation, 6)
+    assert.equal(facts.isOrientationIgnored, true)
+    assert.deepEqual(facts.steps.slice(0, 2), [
+      'resized to 448 × 336 (bicubic)',
+      'the middle 336 × 336 cut out',
+    ])
+    const turned = await json(['inspect', TURNED, '--model', MODEL, '--auto-orient'])
+    assert.equal(turned.steps[0], 'resized to 336 × 448 (bicubic)')
+  })
+
+  test('a prompt: every token, and the place of the picture with its count', async () => {
+    const facts = await json(['inspect', MODEL, '--image', PHOTO, '--prompt', 'What is this?'])
+    assert.equal(facts.prompt, 'USER: <image>\nWhat is this? ASSISTANT:')
+    assert.deepEqual(facts.counts, { text: 26, image: 576, total: 602 })
+    type Shown = { kind: string; count: number }
+    const places = facts.tokens.filter(({ kind }: Shown) => kind === 'image')
+    assert.deepEqual(
+      places.map(({ count }: Shown) => count),
+      [576],
+    )
+  })
+
+  test('what is neither is refused by name', async () => {
+    const text = join(FOLDER, 'note.jpg')
+    writeFileSync(text, 'Dear diary')
+    const cases = [
+      ['nothing.png', /no picture at nothing\.png.*\[INPUT_IMAGE_MISSING\]/],
+      ['nothing', /no folder or file nothing.*\[CHECKPOINT_NOT_FOUND\]/],
+      [text, /expected a whole PNG.*\[INPUT_IMAGE_UNREADABLE\]/],
+    ] as const
+    for (const [thing, message] of cases) {
+      const { code, stderr } = await llava(['inspect', thing, '--model', MODEL])
+      assert.match(stderr, message)
+      assert.equal(code, 1)
+    }
+  })
+})
+
+describe('llava quantize', () => {
+  test('makes the files that loading then finds', async () => {
+    const options = ['--precision', 'int8+q4', '--cache-dir', FOLDER]
+    const made = await json(['quantize', MODEL, ...options])
+    assert.equal(made.precision, 'int8+q4')
+    type Made = { file: string; bytes: number; isNew: boolean }
+    assert.ok(made.files.length > 0)
+    for (const { file, bytes, isNew } of made.files as Made[]) {
+      assert.ok(existsSync(file) && bytes > 0 && isNew)
+    }
+    const again = await json(['quantize', MODEL, ...options])
+    assert.ok(again.files.every(({ isNew }: Made) => !isNew))
+  })
+
+  test('a folder that cannot be written is an error', async () => {
+    const file = join(FOLDER, 'file')
+    writeFileSync(file, '')
+    const args = ['quantize', MODEL, '--precision', 'q4', '--cache-dir', join(file, 'x')]
+    const { code, stderr } = await llava(args)
+    assert.equal(code, 1)
+    assert.match(stderr, /\[CHECKPOINT_UNWRITABLE\]\n$/)
+  })
+})
+
+describe('llava bench', () => {
+  test('measures load, vision, prefill, decode, memory, event loop and the floor', async () => {
+    const few = ['--rounds', '2', '--prefill', '64', '--streams', '1,2', '--tokens', '4']
+    const report = await json(['bench', '--model', MODEL, '--precision', 'f32', ...few])
+    assert.ok(report.loadMs > 0)
+    const { vision, prefill, decode } = report.speeds
+    assert.equal(vision.tiles, 1)
+    assert.deepEqual(
+      prefill.map(({ tokens }: { tokens: number }) => tokens),
+      [64],
+    )
+    assert.deepEqual(
+      decode.map(({ streams }: { streams: number }) => streams),
+      [1, 2],
+    )
+    for (const { median, least, most, rounds } of [
+      vision.msPerTile,
+      prefill[0].tokensPerSecond,
+      decode[1].tokensPerSecond,
+      report.floor.bytesPerSecond,
+    ]) {
+      assert.ok(least > 0 && least <= median && median <= most && rounds >= 2)
+    }
+    assert.ok(report.run.memory.peakBytes > 1e7)
+    assert.ok(report.run.eventLoop.maxMs >= 0)
+    assert.ok(report.floor.reached.decode > 0)
+  })
+
+  test('lists that are no numbers are wrong usage', async () => {
+    const { code, stderr } = await llava(['bench', '--model', MODEL, '--streams', '1,two'])
+    assert.equal(code, 2)
+    assert.match(stderr, /--streams should be whole numbers/)
+  })
+})
+
+/** The one object on stdout. */
+// What it holds is what the tests are about, so it has no type of its own.
+// oxlint-disable-next-line typescript/no-explicit-any
+async function json(args: readonly string[]): Promise<any> {
+  const { code, stdout, stderr } = await llava([...args, '--json'])
+  assert.equal(code, 0, stderr)
+  return JSON.parse(stdout)
+}
