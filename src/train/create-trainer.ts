@@ -1,8 +1,8 @@
 /** `createTrainer`: a checkpoint in, a trainer out. Families, weights, runtime and passes are put together here. */
 import { Rng } from '../core/rng.ts'
 import { toFloat32 } from '../core/tensor.ts'
+import type { ModelConfig } from '../families/family.ts'
 import { mapParameters, type ParameterMap } from '../families/parameter-map.ts'
-import type { Value } from '../graph/graph.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
 import { createRuntime, freeMemoryBytes } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/runtime.ts'
@@ -10,10 +10,13 @@ import { AdamW } from './adamw.ts'
 import { DropoutMasks } from './dropout-masks.ts'
 import { addAdapters } from './lora-graph.ts'
 import { modelParameters } from './model-parameters.ts'
-import { ModelWeights } from './model-weights.ts'
+import { frozenReader, ModelWeights } from './model-weights.ts'
 import { Network } from './network.ts'
+import { supervisedObjective, type Objective } from './objective.ts'
 import { parseOptions, type TrainerOptions, type TrainerSettings } from './options.ts'
 import { ParameterStore } from './parameter-store.ts'
+import { PreferenceObjective } from './preference-objective.ts'
+import { Reference } from './reference.ts'
 import { quantizeFrozen, storageOf } from './storage.ts'
 import { trainedParameters, type Trained } from './trained-parameters.ts'
 import { Trainer, type NamedTensors } from './trainer.ts'
@@ -50,42 +53,47 @@ type Assembly = {
   readonly dispose: () => Promise<void>
 }
 
-async function assemble(
-  checkpoint: Checkpoint,
-  { options, settings, cleanup, dispose }: Assembly,
-): Promise<Trainer> {
-  const { config, family } = checkpoint
+async function assemble(checkpoint: Checkpoint, assembly: Assembly): Promise<Trainer> {
+  const { options, settings, cleanup, dispose } = assembly
+  const { config } = checkpoint
   const runtime = await createRuntime({ threads: options.threads })
   cleanup.push(() => runtime.dispose())
-  const values = modelParameters(config)
-  const parameters = parameterMap(checkpoint, values)
   const rng = new Rng(settings.seed)
-  const rules = family.parameterNames
+  const { values, parameters } = readParameters(checkpoint)
+  const rules = checkpoint.family.parameterNames
   const trained = trainedParameters({ values, parameters, rules, settings, rng })
   const store = new ParameterStore(runtime, trained.parameters)
   for (const path of store.paths) {
     ;(store.weight(path).data as Float32Array).set(trained.start(path))
   }
-  const storage = storageOf(settings, (path) => store.has(path))
-  const quantized = await quantizeFrozen(values, {
-    parameters,
-    policy: storage.policy,
-    isTrained: (path) => store.has(path),
-    signal: options.signal,
-  })
+  const isTrained = (path: string) => store.has(path)
+  const storage = storageOf(settings, isTrained)
+  const { policy } = storage
+  const frozenParts = { parameters, policy, isTrained, signal: options.signal }
+  const quantized = await quantizeFrozen(values, frozenParts)
   if (quantized) cleanup.push(() => quantized.close())
   const masks = dropoutMasks(runtime, trained, settings)
   if (masks) cleanup.push(() => masks.dispose())
-  const weights = new ModelWeights(runtime, { parameters, store, quantized, masks })
-  const adapt = adaptation(trained, settings)
+  const frozen = frozenReader(runtime, parameters, quantized)
+  const weights = new ModelWeights({ store, masks, frozen })
+  const adapt = adaptation(trained, settings.lora)
   const network = new Network(runtime, { config, weights, ...storage, adapt })
   cleanup.push(() => network.dispose())
   const adamw = await AdamW.create(runtime, settings)
   cleanup.push(() => adamw.dispose())
+  const atStart = () =>
+    new Network(runtime, {
+      config,
+      weights: weights.frozenCopy(runtime, trained.start),
+      ...storage,
+      adapt: adaptation(trained, settings.lora && { ...settings.lora, dropout: 0 }),
+    })
+  const objective = await createObjective(config, { runtime, settings, options, cleanup, atStart })
   return new Trainer({
     settings,
     config,
     network,
+    objective,
     store,
     adamw,
     masks,
@@ -96,6 +104,55 @@ async function assemble(
     signal: options.signal,
     dispose,
   })
+}
+
+type ObjectiveParts = Pick<Assembly, 'options' | 'settings' | 'cleanup'> & {
+  readonly runtime: Runtime
+  /** The model as it is when training starts, frozen. */
+  readonly atStart: () => Network
+}
+
+async function createObjective(config: ModelConfig, parts: ObjectiveParts): Promise<Objective> {
+  const { settings, cleanup, atStart } = parts
+  const { objective, accumulation } = settings
+  if (objective.kind === 'sft') return supervisedObjective(config, accumulation)
+  const { reference: folder } = objective
+  const network = folder === null ? atStart() : await openReference(folder, parts)
+  cleanup.push(() => network.dispose())
+  const reference = new Reference(network)
+  return new PreferenceObjective({
+    config,
+    settings: objective,
+    accumulation,
+    reference: (samples, options) => reference.logProbs(samples, options),
+  })
+}
+
+/** Another checkpoint, frozen, whose weights are stored as those that are trained from. */
+async function openReference(
+  folder: string,
+  { runtime, settings, options, cleanup }: ObjectiveParts,
+): Promise<Network> {
+  const checkpoint = await openParts(folder, {
+    layout: options.layout,
+    signal: options.signal,
+    processor: 'derived',
+  })
+  cleanup.push(() => checkpoint.close())
+  const { values, parameters } = readParameters(checkpoint)
+  const isTrained = () => false
+  const storage = storageOf(settings, isTrained)
+  const { policy } = storage
+  const parts = { parameters, policy, isTrained, signal: options.signal }
+  const quantized = await quantizeFrozen(values, parts)
+  if (quantized) cleanup.push(() => quantized.close())
+  const weights = new ModelWeights({
+    store: new ParameterStore(runtime, []),
+    masks: null,
+    frozen: frozenReader(runtime, parameters, quantized),
+  })
+  const { config } = checkpoint
+  return new Network(runtime, { config, weights, ...storage, adapt: (graph) => graph })
 }
 
 function checkpointOptions(options: TrainerOptions, { baseFolder, quirks }: TrainerSettings) {
@@ -119,13 +176,14 @@ function checkpointOptions(options: TrainerOptions, { baseFolder, quirks }: Trai
 const UNREAD = /^vision\.layers\.|^imageNewline$/
 const UNREAD_TIED = /^vision\.layers\.|^imageNewline$|^decoder\.head\.weight$/
 
-function parameterMap({ parts, config }: Checkpoint, values: readonly Value[]): ParameterMap {
+function readParameters({ parts, config }: Checkpoint) {
+  const values = modelParameters(config)
   const unused = config.decoder.tieEmbeddings ? UNREAD_TIED : UNREAD
-  return mapParameters(parts, values, { unused })
+  return { values, parameters: mapParameters(parts, values, { unused }) }
 }
 
 /** Adds the adapters of the layer that a graph stands for. */
-function adaptation({ modules }: Trained, { lora }: TrainerSettings) {
+function adaptation({ modules }: Trained, lora: TrainerSettings['lora']) {
   const adapted = new Set(modules.map(({ weight }) => weight))
   return (graph: Parameters<typeof addAdapters>[0], path: (path: string) => string) => {
     if (!lora) return graph

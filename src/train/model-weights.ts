@@ -1,34 +1,29 @@
 /** Tensors of a model by the names that lowered graphs give them: trained ones in the store, frozen ones as stored. */
 import { toFloat32, type HostTensor } from '../core/tensor.ts'
-import type { Runtime, Tensor } from '../runtime/runtime.ts'
 import type { ParameterMap } from '../families/parameter-map.ts'
+import type { Runtime, Tensor } from '../runtime/runtime.ts'
 import { assertFinite, type WeightSource } from '../weights/index.ts'
 import type { DropoutMasks } from './dropout-masks.ts'
-import type { ParameterStore } from './parameter-store.ts'
+import { ParameterStore } from './parameter-store.ts'
 import type { Lookup } from './stage.ts'
 
 export type ModelWeightsParts = {
-  readonly parameters: ParameterMap
   readonly store: ParameterStore
-  /** Frozen weights in fewer bits, `PATH.int8`, `PATH.scale` …, null where all are float32. */
-  readonly quantized: WeightSource | null
   readonly masks: DropoutMasks | null
+  /** A tensor that is not trained; asked for once. */
+  readonly frozen: (path: string) => Tensor
 }
 
 export class ModelWeights {
   readonly store: ParameterStore
   readonly masks: DropoutMasks | null
-  readonly #runtime: Runtime
-  readonly #parameters: ParameterMap
-  readonly #quantized: WeightSource | null
-  readonly #frozen = new Map<string, Tensor>()
+  readonly #frozen: (path: string) => Tensor
+  readonly #known = new Map<string, Tensor>()
 
-  constructor(runtime: Runtime, { parameters, store, quantized, masks }: ModelWeightsParts) {
-    this.#runtime = runtime
-    this.#parameters = parameters
-    this.#quantized = quantized
+  constructor({ store, masks, frozen }: ModelWeightsParts) {
     this.store = store
     this.masks = masks
+    this.#frozen = frozen
   }
 
   /**
@@ -49,27 +44,45 @@ export class ModelWeights {
   }
 
   tensor(path: string): Tensor {
-    return this.store.has(path) ? this.store.weight(path) : this.#frozenTensor(path)
+    if (this.store.has(path)) return this.store.weight(path)
+    const known = this.#known.get(path)
+    if (known) return known
+    const tensor = this.#frozen(path)
+    this.#known.set(path, tensor)
+    return tensor
+  }
+
+  /** The same model with nothing trained: what is trained here has the values of `start`, the rest is shared. */
+  frozenCopy(runtime: Runtime, start: (path: string) => Float32Array): ModelWeights {
+    const frozen = (path: string) =>
+      this.store.has(path)
+        ? runtime.tensor('float32', this.store.weight(path).shape, start(path))
+        : this.tensor(path)
+    return new ModelWeights({ store: new ParameterStore(runtime, []), masks: null, frozen })
   }
 
   #mask(module: string): Tensor {
     if (!this.masks) throw new Error(`internal: ${module} has no dropout`)
     return this.masks.tensor(module)
   }
+}
 
-  #frozenTensor(path: string): Tensor {
-    const known = this.#frozen.get(path)
-    if (known) return known
-    const { dtype, shape, data } = this.#read(path)
-    const tensor = this.#runtime.tensor(dtype, shape, data)
-    this.#frozen.set(path, tensor)
-    return tensor
+/** Reads frozen tensors: in fewer bits where `quantized` has them, else as float32. */
+export function frozenReader(
+  runtime: Runtime,
+  parameters: ParameterMap,
+  quantized: WeightSource | null,
+): (path: string) => Tensor {
+  return (path) => {
+    const { dtype, shape, data } = quantized?.tensors.has(path)
+      ? quantized.read(path)
+      : widened(parameters, path)
+    return runtime.tensor(dtype, shape, data)
   }
+}
 
-  #read(path: string): HostTensor {
-    if (this.#quantized?.tensors.has(path)) return this.#quantized.read(path)
-    const stored = this.#parameters.read(path)
-    assertFinite(stored, path, 'the checkpoint')
-    return { dtype: 'float32', shape: stored.shape, data: toFloat32(stored) }
-  }
+function widened(parameters: ParameterMap, path: string): HostTensor {
+  const stored = parameters.read(path)
+  assertFinite(stored, path, 'the checkpoint')
+  return { dtype: 'float32', shape: stored.shape, data: toFloat32(stored) }
 }

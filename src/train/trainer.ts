@@ -5,20 +5,21 @@ import type { ModelConfig } from '../families/family.ts'
 import { IMAGE_NEWLINE } from '../families/parameter-names.ts'
 import type { RunOptions, Tensor } from '../runtime/runtime.ts'
 import type { AdamW } from './adamw.ts'
-import { buildBatch, type Batch } from './batch.ts'
+import type { Batch } from './batch.ts'
 import type { Keeping } from './decoder-layer.ts'
 import type { DropoutMasks } from './dropout-masks.ts'
-import { tokenWeights } from './loss-weights.ts'
 import type { Network } from './network.ts'
+import type { MicroBatch, Objective, PreparedBatch } from './objective.ts'
 import type { TrainerSettings } from './options.ts'
 import type { ParameterStore } from './parameter-store.ts'
-import type { Sample } from './sample.ts'
+import { joinReports, type PreferenceReport } from './preference-objective.ts'
 import { rateFactor } from './schedule.ts'
 
 export type TrainerParts = {
   readonly settings: TrainerSettings
   readonly config: ModelConfig
   readonly network: Network
+  readonly objective: Objective
   readonly store: ParameterStore
   readonly adamw: AdamW
   readonly masks: DropoutMasks | null
@@ -32,7 +33,8 @@ export type TrainerParts = {
   readonly dispose: () => Promise<void>
 }
 
-export type StepResult = {
+/** What came of micro-batches; the fields of the report are there where preferences are learnt. */
+export type StepResult = Partial<PreferenceReport> & {
   readonly loss: number
   /** Of all gradients together, before clipping. */
   readonly gradNorm: number
@@ -76,40 +78,35 @@ export class Trainer implements AsyncDisposable {
   }
 
   /** One optimizer step over all micro-batches. Throws InputError for samples that do not fit the model. */
-  step(microBatches: readonly (readonly Sample[])[]): Promise<StepResult> {
+  step(microBatches: readonly MicroBatch[]): Promise<StepResult> {
     return this.#exclusive(async (options) => {
       const { store, adamw, settings } = this.#parts
       const factor = rateFactor(settings.schedule, this.#steps)
-      const { loss, tokens } = await this.#accumulate(microBatches, options)
+      const sums = await this.#accumulate(microBatches, options)
       const gradNorm = await store.gradientNorm(adamw, options)
       const { clipNorm } = settings
       const gradientScale = clipNorm === null ? 1 : Math.min(1, clipNorm / (gradNorm + 1e-6))
       await store.update(adamw, { rateFactor: factor, gradientScale, ...options })
       this.#steps++
-      return { loss, gradNorm, learningRate: settings.learningRate * factor, tokens }
+      return { ...sums, gradNorm, learningRate: settings.learningRate * factor }
     })
   }
 
   /** The loss of one micro-batch, without gradients. */
-  evaluate(
-    microBatch: readonly Sample[],
-  ): Promise<{ readonly loss: number; readonly tokens: number }> {
+  evaluate(microBatch: MicroBatch): Promise<Omit<StepResult, 'gradNorm' | 'learningRate'>> {
     return this.#exclusive(async (options) => {
-      const { network, masks } = this.#parts
-      const batch = buildBatch(microBatch, this.config)
-      const tokens = batch.targets.rows.length
-      const [weight] = tokenWeights([tokens], 'meanOfMeans')
-      masks?.place(batch.length, null)
-      const state = await network.forward(batch, 'evaluate', options)
-      const logProbs = await network.logProbs(state, options)
-      const loss = logProbs.reduce((sum, logProb) => sum - logProb * (weight as number), 0)
-      return { loss, tokens }
+      const { network, masks, objective } = this.#parts
+      const [prepared] = objective.prepare([microBatch]) as [PreparedBatch]
+      masks?.place(prepared.batch.length, null)
+      const run = { network, mode: 'evaluate' } as const
+      const { loss, report } = await objective.run(prepared, run, options)
+      return { loss, tokens: prepared.tokens, ...report }
     })
   }
 
   /** Loss and gradients of one micro-batch, without a step. */
   differentiate(
-    microBatch: readonly Sample[],
+    microBatch: MicroBatch,
   ): Promise<{ readonly loss: number; readonly gradients: NamedTensors }> {
     return this.#exclusive(async (options) => {
       const restore = this.#parts.store.saveGradients()
@@ -145,38 +142,39 @@ export class Trainer implements AsyncDisposable {
   }
 
   async #accumulate(
-    microBatches: readonly (readonly Sample[])[],
+    microBatches: readonly MicroBatch[],
     options: RunOptions,
-  ): Promise<{ readonly loss: number; readonly tokens: number }> {
-    const { store, settings, masks, rng } = this.#parts
+  ): Promise<Omit<StepResult, 'gradNorm' | 'learningRate'>> {
+    const { store, masks, rng, objective } = this.#parts
     if (microBatches.length === 0) {
       throw new InputError(
         'INPUT_NO_SAMPLES',
         'step: expected at least one micro-batch, none came.',
       )
     }
-    const batches = microBatches.map((samples) => buildBatch(samples, this.config))
-    const counts = batches.map(({ targets }) => targets.rows.length)
-    const weights = tokenWeights(counts, settings.accumulation)
+    const prepared = objective.prepare(microBatches)
     store.forgetGradients()
-    masks?.draw(Math.max(...batches.map(({ length }) => length)), rng)
-    let loss = 0
-    for (const [i, batch] of batches.entries()) {
-      loss += await this.#microBatch(batch, weights[i] as number, options)
+    masks?.draw(Math.max(...prepared.map(({ batch }) => batch.length)), rng)
+    let [loss, tokens] = [0, 0]
+    const reports: PreferenceReport[] = []
+    for (const one of prepared) {
+      const result = await this.#microBatch(one, options)
+      loss += result.loss
+      tokens += one.tokens
+      if (result.report) reports.push(result.report)
     }
-    return { loss, tokens: counts.reduce((a, b) => a + b, 0) }
+    return { loss, tokens, ...(reports.length > 0 && joinReports(reports)) }
   }
 
-  async #microBatch(batch: Batch, weight: number, options: RunOptions): Promise<number> {
-    const { network, config, settings, masks, rng } = this.#parts
+  #microBatch(prepared: PreparedBatch, options: RunOptions) {
+    const { network, config, settings, masks, rng, objective } = this.#parts
+    const { batch } = prepared
     masks?.place(batch.length, rng)
     this.#keeping = this.#chooseKeeping(batch)
     if (!batch.images && emptyBatch(settings, config) === 'zeroPicture') {
       network.claimUnusedPicture(config.image?.hasNewline ? IMAGE_NEWLINE : null)
     }
-    const state = await network.forward(batch, this.#keeping, options)
-    const weights = new Float32Array(batch.targets.rows.length).fill(weight)
-    return network.backward(state, weights, options)
+    return objective.run(prepared, { network, mode: this.#keeping }, options)
   }
 
   #chooseKeeping({ length }: Batch): Keeping {

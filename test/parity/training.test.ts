@@ -9,7 +9,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import {
   createTrainer,
+  type MicroBatch,
   type Sample,
+  type StepResult,
   type Trainer,
   type TrainerOptions,
 } from '../../src/train/index.ts'
@@ -65,6 +67,7 @@ type Case = Run & {
 /** The README of the recordings: what an independent float32 implementation should meet. */
 const LOSS_FIRST = 1e-5
 const LOSS_LATER = 5e-5
+const LOG_PROBS = 1e-4
 const NORM = 1e-4
 const GRADIENT = 1e-4
 const WEIGHTS_MOST = 2e-6
@@ -81,7 +84,7 @@ for (const name of ['stage1', 'stage2', 'full']) {
         const accumulation = variant === 'token_weighted' ? 'tokens' : 'meanOfMeans'
         const options = { ...trainerOptions(recorded), accumulation, activations } as const
         await using trainer = await createTrainer(join(folder, recorded.model), options)
-        await followRun(trainer, folder, run, recorded.hyperparameters)
+        await followRun(trainer, folder, run, { h: recorded.hyperparameters })
       })
     }
   }
@@ -104,9 +107,76 @@ for (const name of ['lora', 'lora-int8']) {
         base: name === 'lora' ? 'f32' : 'int8',
         activations,
       })
-      await followRun(trainer, folder, recorded, recorded.hyperparameters)
+      await followRun(trainer, folder, recorded, { h: recorded.hyperparameters })
     })
   }
+}
+
+type DpoStep = RecordedStep & {
+  readonly chosen_logps: readonly number[]
+  readonly rejected_logps: readonly number[]
+  readonly ref_chosen_logps: readonly number[]
+  readonly chosen_rewards: readonly number[]
+  readonly margins: readonly number[]
+  readonly accuracy: number
+  readonly sft_loss: number
+}
+
+type DpoVariant = Omit<Run, 'tensors'> & {
+  readonly beta: number
+  readonly label_smoothing: number
+  readonly dpo_alpha: number
+  readonly gamma: number
+  readonly tensors?: string
+}
+
+const DPO = join(ROOT, 'dpo')
+const dpo = existsSync(DPO) ? (readJson(DPO) as Case) : null
+for (const [variant, recorded] of Object.entries(dpo?.variants ?? {})) {
+  test(`dpo ${variant}: every step is that of the NeXT fork of trl`, async () => {
+    const run = recorded as unknown as DpoVariant
+    await using trainer = await createTrainer(join(DPO, dpo!.model), {
+      ...trainerOptions(dpo!),
+      objective: {
+        kind: 'dpo',
+        beta: run.beta,
+        labelSmoothing: run.label_smoothing,
+        alpha: run.dpo_alpha,
+        gamma: run.gamma,
+      },
+    })
+    const inputs = readTensors(join(DPO, 'inputs.safetensors'))
+    await followRun(trainer, DPO, run as Run, {
+      h: dpo!.hyperparameters,
+      microBatch: (i) => ({
+        chosen: sampleAt(inputs, i, 'chosen_'),
+        rejected: sampleAt(inputs, i, 'rejected_'),
+      }),
+      check: (result, step) => checkPreferences(result, step as DpoStep),
+    })
+  })
+}
+
+function checkPreferences(result: StepResult, step: DpoStep): void {
+  assertEach(result.chosenLogps!, step.chosen_logps, LOG_PROBS, 'chosen')
+  assertEach(result.rejectedLogps!, step.rejected_logps, LOG_PROBS, 'rejected')
+  assertEach(result.referenceChosenLogps!, step.ref_chosen_logps, LOG_PROBS, 'reference')
+  assertEach(result.rewards!.chosen, step.chosen_rewards, LOG_PROBS, 'rewards')
+  assertEach(result.margins!, step.margins, LOG_PROBS, 'margins')
+  assertNear(result.accuracy!, step.accuracy, step.step === 1 ? 1 : 1e-9, 'accuracy')
+  assertNear(result.sftLoss!, step.sft_loss, LOSS_LATER * step.sft_loss, 'cross-entropy')
+}
+
+function assertEach(
+  came: readonly number[],
+  right: readonly number[],
+  tolerance: number,
+  what: string,
+) {
+  assert.equal(came.length, right.length, what)
+  right.forEach((value, i) => {
+    assertNear(came[i]!, value, tolerance * Math.max(1, Math.abs(value)), `${what}[${i}]`)
+  })
 }
 
 for (const name of ['mixed-next-video', 'mixed-onevision']) {
@@ -163,7 +233,7 @@ if (existsSync(join(ROOT, 'resume'))) {
       join(folder, recorded.model),
       trainerOptions(recorded),
     )
-    await followRun(trainer, folder, recorded, recorded.hyperparameters)
+    await followRun(trainer, folder, recorded, { h: recorded.hyperparameters })
   })
 }
 
@@ -228,22 +298,30 @@ function trainerOptions({
   }
 }
 
+type RunOptions = {
+  readonly h: Hyperparameters
+  readonly microBatch?: (index: number) => unknown
+  readonly check?: (result: StepResult, step: RecordedStep) => void
+}
+
 async function followRun(
   trainer: Trainer,
   folder: string,
   run: Run,
-  h: Hyperparameters,
+  { h, microBatch, check }: RunOptions,
 ): Promise<void> {
   const inputs = readTensors(join(folder, 'inputs.safetensors'))
+  const take = microBatch ?? ((index) => sampleAt(inputs, index))
+  const batchOf = (indices: readonly number[]) => indices.map(take) as unknown as MicroBatch
   const expected = readTensors(join(folder, run.tensors))
   const exempt = new Set(run.float64.tensors_with_mathematically_zero_gradient)
   for (const step of run.steps) {
-    const microBatches = step.samples.map((indices) => indices.map((i) => sampleAt(inputs, i)))
-    const result = await trainer.step(microBatches)
+    const result = await trainer.step(step.samples.map(batchOf))
     const tolerance = step.step === 1 ? LOSS_FIRST : LOSS_LATER
     assertNear(result.loss, step.loss, tolerance * Math.max(1, step.loss), `loss ${step.step}`)
     assertNear(result.gradNorm, step.grad_norm, NORM * step.grad_norm, `norm ${step.step}`)
     assertNear(result.learningRate, step.lr[0]!, 1e-12, `rate ${step.step}`)
+    check?.(result, step)
     const gradients = expectedUnder(expected, `grad_step${step.step}/`)
     if (gradients.size > 0) checkGradients(trainer.gradients(), gradients, { exempt })
     const tag = step.step === run.steps.length ? 'after_last' : `after_step${step.step}`
@@ -252,7 +330,7 @@ async function followRun(
   }
   const final = run.loss_of_first_micro_batch_after_last_step
   if (final === undefined) return
-  const { loss } = await trainer.evaluate(run.steps[0]!.samples[0]!.map((i) => sampleAt(inputs, i)))
+  const { loss } = await trainer.evaluate(batchOf(run.steps[0]!.samples[0]!))
   assertNear(loss, final, LOSS_LATER * Math.max(1, final), 'loss after the last step')
 }
 
@@ -292,7 +370,7 @@ function checkWeights(
   assert.ok(distances.at(-1)! <= WEIGHTS_EVERY * rate, 'weights, each')
 }
 
-function sampleAt(inputs: Tensors, index: number): Sample {
+function sampleAt(inputs: Tensors, index: number, side = ''): Sample {
   const get = (field: string) => inputs.get(`sample.${index}.${field}`)
   const [pixels, sizes, clip] = [
     get('pixel_values'),
@@ -300,8 +378,8 @@ function sampleAt(inputs: Tensors, index: number): Sample {
     get('pixel_values_videos'),
   ]
   return {
-    inputIds: [...get('input_ids')!.data],
-    labels: [...get('labels')!.data],
+    inputIds: [...get(`${side}input_ids`)!.data],
+    labels: [...get(`${side}labels`)!.data],
     ...(pixels && { pixelValues: pixels }),
     ...(sizes && { imageSizes: sizesOf(sizes.data) }),
     ...(clip && { videos: [clip] }),
