@@ -1,11 +1,10 @@
 /** Where each of our parameters lies in the files at hand, checked against what the model needs. */
-import { CheckpointError } from '../core/errors.ts'
-import { elementCount, formatType, sameShape } from '../core/shape.ts'
+import { elementCount, sameShape } from '../core/shape.ts'
 import type { Value } from '../graph/graph.ts'
-import { nearestName } from '../weights/nearest-name.ts'
 import type { WeightSource } from '../weights/source.ts'
 import { toFloat32, type HostTensor } from '../core/tensor.ts'
 import { tensorRows } from '../weights/tensor-rows.ts'
+import { mismatch, type ParameterFault } from './parameter-faults.ts'
 import { parameterPath, type NameRule } from './parameter-names.ts'
 
 /** One file or adapter of a checkpoint, and how its names are read. */
@@ -38,14 +37,15 @@ export function mapParameters(
 ): ParameterMap {
   const places = new Map<string, StoredPlace>()
   const unread: StoredPlace[] = []
-  const faults: string[] = []
+  const faults: ParameterFault[] = []
   for (const { source, rules } of parts) {
     for (const [name, info] of source.tensors) {
       const path = parameterPath(rules, name)
-      if (path === undefined) {
-        faults.push(`extra: ${name} ${formatType(info.dtype, info.shape)} in ${info.file}`)
-      } else if (path !== null) places.set(path, { source, name })
-      else unread.push({ source, name })
+      const known = path ? places.get(path) : undefined
+      if (path === undefined) faults.push({ kind: 'extra', name, info })
+      else if (path === null) unread.push({ source, name })
+      else if (known?.source === source) faults.push({ kind: 'twice', names: [known.name, name] })
+      else places.set(path, { source, name })
     }
   }
   const shapes = new Map(wanted.map((value) => [value.name, value.shape as readonly number[]]))
@@ -57,9 +57,11 @@ export function mapParameters(
       continue
     }
     const info = source.tensors.get(name)
-    if (info) faults.push(`extra: ${name} ${formatType(info.dtype, info.shape)} in ${info.file}`)
+    if (info) faults.push({ kind: 'extra', name, info })
   }
-  if (faults.length > 0) throw mismatch(faults)
+  if (faults.length > 0) {
+    throw mismatch(faults, new Map([...places].map(([path, { name }]) => [path, name])))
+  }
   const place = (path: string): StoredPlace => {
     const found = places.get(path)
     if (!found) throw new Error(`internal: parameter ${path} has no place in the checkpoint`)
@@ -100,28 +102,10 @@ function faultsOf(
   path: string,
   shape: readonly number[],
   places: ReadonlyMap<string, StoredPlace>,
-): string[] {
+): ParameterFault[] {
   const place = places.get(path)
-  if (!place) {
-    const near = nearestName(path, places.keys())
-    return [
-      `missing: ${path} [${shape}]${near === undefined ? '' : `; the nearest name is ${near}`}`,
-    ]
-  }
-  const info = place.source.tensors.get(place.name)
-  if (!info || fits(info.shape, shape)) return []
-  return [
-    `${path} should be ${formatType('float32', shape)} but ${place.name} in ${info.file} is ${formatType(info.dtype, info.shape)}`,
-  ]
-}
-
-const MAX_FAULTS_SHOWN = 20
-
-function mismatch(faults: readonly string[]): CheckpointError {
-  const shown = faults.slice(0, MAX_FAULTS_SHOWN).map((fault) => `\n  ${fault}`)
-  const rest = faults.length > shown.length ? `\n  and ${faults.length - shown.length} more` : ''
-  return new CheckpointError(
-    'CHECKPOINT_MISMATCH',
-    `weights: ${faults.length} tensors do not fit the config; do config and weights belong to the same model?${shown.join('')}${rest}`,
-  )
+  if (!place) return [{ kind: 'missing', path, shape }]
+  const { name } = place
+  const info = place.source.tensors.get(name)
+  return !info || fits(info.shape, shape) ? [] : [{ kind: 'misshapen', path, shape, name, info }]
 }

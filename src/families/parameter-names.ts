@@ -89,7 +89,7 @@ export const PROJECTOR_NAMES: readonly NameRule[] = [
     ['mm_projector.(weight|bias)', 'layers.0.$1'],
   ]),
   // Layers of a Sequential are counted with the activations between them: 0, 2, 4, …
-  ...[0, 1, 2, 3].map((layer) => ({
+  ...[0, 1, 2, 3, 4, 5, 6, 7].map((layer) => ({
     pattern: new RegExp(`^(?:model\\.)?mm_projector\\.${2 * layer}\\.(weight|bias)$`),
     path: `projector.layers.${layer}.$1`,
   })),
