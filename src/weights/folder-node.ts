@@ -25,7 +25,8 @@ export async function writeFolderAtomically(
     await syncFolder(temporary)
     await moveInto(temporary, target).catch(refused(target))
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true })
+    // Where even that fails, what failed first says more.
+    await rm(temporary, { recursive: true, force: true }).catch(() => {})
     throw error
   }
 }
