@@ -10,9 +10,6 @@ import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
 
 export const ask: Verb = {
-  name: 'ask',
-  places: '[prompt]',
-  about: 'One answer about pictures, clips or a text',
   options: [
     {
       name: 'image',

@@ -19,9 +19,6 @@ import type { Session, Verb } from './verb.ts'
 import { ProcessWatch, type Watched } from './watch-process.ts'
 
 export const bench: Verb = {
-  name: 'bench',
-  places: '',
-  about: 'Speed and memory of this machine with a model',
   options: [
     {
       name: 'rounds',

@@ -13,9 +13,6 @@ import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
 
 export const chat: Verb = {
-  name: 'chat',
-  places: '',
-  about: 'A conversation in the terminal',
   options: [
     {
       name: 'image',

@@ -29,9 +29,6 @@ import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
 
 export const convert: Verb = {
-  name: 'convert',
-  places: '<source>',
-  about: 'A checkpoint in another layout, adapters and parts merged',
   options: [
     {
       name: 'to',

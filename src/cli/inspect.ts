@@ -16,9 +16,6 @@ import type { Session, Verb } from './verb.ts'
 export type Description = { readonly facts: object; readonly lines: readonly string[] }
 
 export const inspect: Verb = {
-  name: 'inspect',
-  places: '<thing>',
-  about: 'What a checkpoint, a picture or a prompt is to a model',
   options: [
     { name: 'prompt', kind: 'text', value: 'text', about: 'Show how this prompt is tokenised' },
     {

@@ -1,8 +1,8 @@
 /** The options of `loadModel` as flags, and a model loaded by them with progress on stderr. */
-import { loadModel, type LoadOptions, type Model, type PrecisionOption } from '../index.ts'
+import type { LoadOptions, Model, PrecisionOption } from '../index.ts'
 import { PRECISIONS, type PrecisionName } from '../choose-precision.ts'
 import type { LinearPrecision } from '../graph/lower.ts'
-import { hubOptionsFromEnvironment } from '../weights/index.ts'
+import { hubOptionsFromEnvironment } from '../weights/hub.ts'
 import type { Arguments } from './arguments.ts'
 import { defaultModel } from './package.ts'
 import { Progress } from './progress.ts'
@@ -181,6 +181,8 @@ export async function loadFromFlags(args: Arguments, session: Session): Promise<
   const progress = new Progress(session.terminal)
   try {
     const { signal } = session
+    // The engine is read from disk only now: a wrong command line is answered without it.
+    const { loadModel } = await import('../index.ts')
     const model = await loadModel(name, { ...options, signal, onProgress: progress.update })
     return { model, name, loadMs: performance.now() - start }
   } finally {

@@ -1,6 +1,6 @@
 /** Says which pictures carry an Exif orientation that is not applied: the model sees them lying on their side. */
 import { readFileSync } from 'node:fs'
-import { probeImage } from '../preprocess/index.ts'
+import { probeImage } from '../preprocess/probe-image.ts'
 import type { Arguments } from './arguments.ts'
 import type { Terminal } from './terminal.ts'
 

@@ -4,12 +4,9 @@ import fc from 'fast-check'
 import type { Arguments } from './arguments.ts'
 import { parseArguments } from './parse-arguments.ts'
 import { UsageError } from './usage-error.ts'
-import type { Verb } from './verb.ts'
+import type { Verb, VerbEntry } from './verb.ts'
 
 const VERB: Verb = {
-  name: 'ask',
-  places: '[prompt]',
-  about: 'asks',
   options: [
     { name: 'image', short: 'i', kind: 'texts', about: 'a picture' },
     { name: 'stop', kind: 'text', about: 'a text' },
@@ -21,29 +18,31 @@ const VERB: Verb = {
   run: async () => {},
 }
 
-function parse(...argv: string[]): Arguments {
-  const parsed = parseArguments(['ask', ...argv], [VERB], '1.2.3')
+const ENTRY: VerbEntry = { name: 'ask', places: '[prompt]', about: 'asks', load: async () => VERB }
+
+async function parse(...argv: string[]): Promise<Arguments> {
+  const parsed = await parseArguments(['ask', ...argv], [ENTRY], '1.2.3')
   assert.ok(parsed)
   return parsed.args
 }
 
-test('any text comes through as it was given, as value and as prompt', () => {
-  fc.assert(
-    fc.property(fc.string(), fc.string({ unit: 'binary' }), (prompt, value) => {
-      const args = parse(`--stop=${value}`, '--image', `x${value}`, '--', prompt)
+test('any text comes through as it was given, as value and as prompt', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.string(), fc.string({ unit: 'binary' }), async (prompt, value) => {
+      const args = await parse(`--stop=${value}`, '--image', `x${value}`, '--', prompt)
       assert.deepEqual(args.positionals, [prompt])
       assert.equal(args.text('stop'), value)
       assert.deepEqual(args.texts('image'), [`x${value}`])
     }),
   )
   for (const tricky of ['007', '', '1e3', 'true', 'false', "'", '=', '-5', '- 5']) {
-    assert.equal(parse('--stop', tricky).text('stop'), tricky)
-    assert.deepEqual(parse('--auto-orient', tricky).positionals, [tricky])
+    assert.equal((await parse('--stop', tricky)).text('stop'), tricky)
+    assert.deepEqual((await parse('--auto-orient', tricky)).positionals, [tricky])
   }
 })
 
-test('options come in every spelling and order', () => {
-  const args = parse(
+test('options come in every spelling and order', async () => {
+  const args = await parse(
     '-i',
     'a.png',
     'hi',
@@ -58,7 +57,7 @@ test('options come in every spelling and order', () => {
   assert.ok(args.flag('auto-orient') && args.flag('json') && !args.has('stop'))
 })
 
-test('what is wrong is refused with what to do', () => {
+test('what is wrong is refused with what to do', async () => {
   const cases: readonly (readonly [RegExp, ...string[]])[] = [
     [/unknown option --stopp; did you mean --stop\?/, '--stopp', 'x'],
     [/--stop <value>: the value is missing/, '--stop'],
@@ -70,15 +69,18 @@ test('what is wrong is refused with what to do', () => {
     [/"there" is one argument too many/, 'hi', 'there'],
   ]
   for (const [message, ...argv] of cases) {
-    assert.throws(
-      () => parse(...argv),
+    await assert.rejects(
+      parse(...argv),
       (error) => error instanceof UsageError && message.test(error.message),
       argv.join(' '),
     )
   }
 })
 
-test('an unknown verb says which there are; an option before the verb is refused', () => {
-  assert.throws(() => parseArguments(['train'], [VERB], ''), /unknown verb "train"; there are ask/)
-  assert.throws(() => parseArguments(['--json', 'ask'], [VERB], ''), /the verb comes first/)
+test('an unknown verb says which there are; an option before the verb is refused', async () => {
+  await assert.rejects(
+    parseArguments(['train'], [ENTRY], ''),
+    /unknown verb "train"; there are ask/,
+  )
+  await assert.rejects(parseArguments(['--json', 'ask'], [ENTRY], ''), /the verb comes first/)
 })

@@ -5,29 +5,30 @@
  * dash for an option. So every value reaches it joined to its option and with a quote in front, which is taken off
  * afterwards; what is no option of the verb never reaches it.
  */
-import { cac, type CAC } from 'cac'
+import { cac, type CAC, type Command } from 'cac'
 import { nearestName } from '../weights/nearest-name.ts'
 import { Arguments } from './arguments.ts'
 import { UsageError } from './usage-error.ts'
-import { COMMON_OPTIONS, type OptionSpec, type Verb } from './verb.ts'
+import { COMMON_OPTIONS, type OptionSpec, type Verb, type VerbEntry } from './verb.ts'
 
 /** What the command line asks for; null when help or the version was printed instead. */
 export type Parsed = { readonly verb: Verb; readonly args: Arguments } | null
 
 /** Throws UsageError for an unknown verb or option, a missing or superfluous value, too many or too few arguments. */
-export function parseArguments(
+export async function parseArguments(
   argv: readonly string[],
-  verbs: readonly Verb[],
+  verbs: readonly VerbEntry[],
   version: string,
-): Parsed {
+): Promise<Parsed> {
   const [first, ...rest] = argv
   if (first === undefined || first.startsWith('-')) return parseGlobal(first, verbs, version)
-  const verb = verbs.find(({ name }) => name === first)
-  if (!verb) throw unknownVerb(first, verbs)
+  const entry = verbs.find(({ name }) => name === first)
+  if (!entry) throw unknownVerb(first, verbs)
+  const verb = await entry.load()
   const specs = [...verb.options, ...COMMON_OPTIONS]
-  const program = describeVerbs([verb], version)
+  const program = describeVerb(entry, verb, version)
   const quoted = quoteValues(rest, specs)
-  const { options } = program.parse(['node', 'llava', verb.name, ...quoted], { run: false })
+  const { options } = program.parse(['node', 'llava', entry.name, ...quoted], { run: false })
   if (options['help'] === true) return null
   checkPositionals(program)
   const positionals = program.args.map(unquote)
@@ -35,19 +36,29 @@ export function parseArguments(
   return { verb, args: new Arguments(specs, values, positionals) }
 }
 
-function parseGlobal(first: string | undefined, verbs: readonly Verb[], version: string): null {
+function parseGlobal(
+  first: string | undefined,
+  verbs: readonly VerbEntry[],
+  version: string,
+): null {
   const known = ['-h', '--help', '-v', '--version']
   if (first !== undefined && !known.includes(first)) {
     throw new UsageError(
       `the verb comes first, ${first} came; verbs are ${namesOf(verbs)}. Try llava --help.`,
     )
   }
-  if (first === '-v' || first === '--version') console.info(version)
-  else describeVerbs(verbs, version).parse(['node', 'llava', '--help'], { run: false })
+  if (first === '-v' || first === '--version') {
+    console.info(version)
+    return null
+  }
+  const program = cac('llava')
+  for (const entry of verbs) addCommand(program, entry)
+  program.help().version(version)
+  program.parse(['node', 'llava', '--help'], { run: false })
   return null
 }
 
-function unknownVerb(name: string, verbs: readonly Verb[]): UsageError {
+function unknownVerb(name: string, verbs: readonly VerbEntry[]): UsageError {
   const near = nearestName(
     name,
     verbs.map((verb) => verb.name),
@@ -56,25 +67,25 @@ function unknownVerb(name: string, verbs: readonly Verb[]): UsageError {
   return new UsageError(`unknown verb "${name}"; there are ${namesOf(verbs)}.${advice}`)
 }
 
-function namesOf(verbs: readonly Verb[]): string {
+function namesOf(verbs: readonly VerbEntry[]): string {
   return verbs.map(({ name }) => name).join(', ')
 }
 
-function describeVerbs(verbs: readonly Verb[], version: string): CAC {
+function addCommand(program: CAC, { name, places, about }: VerbEntry): Command {
+  return program.command(`${name} ${places}`.trim(), about)
+}
+
+/** The program with one verb, whose options help shows in groups. */
+function describeVerb(entry: VerbEntry, verb: Verb, version: string): CAC {
   const program = cac('llava')
-  for (const verb of verbs) {
-    const command = program.command(`${verb.name} ${verb.places}`.trim(), verb.about)
-    for (const spec of [...verb.options, ...COMMON_OPTIONS])
-      command.option(flagsOf(spec), spec.about)
-    for (const example of verb.examples) command.example(`  $ llava ${example}`)
-  }
+  const command = addCommand(program, entry)
+  for (const spec of [...verb.options, ...COMMON_OPTIONS]) command.option(flagsOf(spec), spec.about)
+  for (const example of verb.examples) command.example(`  $ llava ${example}`)
   program.help((sections) => {
     const index = sections.findIndex(({ title }) => title === 'Options')
-    const only = verbs.length === 1 ? verbs[0] : undefined
-    if (index >= 0 && only) sections.splice(index, 1, ...optionSections(only))
+    if (index >= 0) sections.splice(index, 1, ...optionSections(verb))
   })
-  program.globalCommand.version(version)
-  return program
+  return program.version(version)
 }
 
 function optionSections(verb: Verb): { title: string; body: string }[] {

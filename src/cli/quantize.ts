@@ -12,9 +12,6 @@ import { Progress } from './progress.ts'
 import type { Verb } from './verb.ts'
 
 export const quantize: Verb = {
-  name: 'quantize',
-  places: '<model>',
-  about: 'The quantised copy that loading makes, made ahead of time',
   options: [...PRECISION_OPTIONS, ...CHECKPOINT_OPTIONS],
   examples: [
     'quantize llava-1.5-7b-hf --precision int8',

@@ -19,7 +19,7 @@ export async function run(argv: readonly string[], source: NodeJS.Process): Prom
     source.exit(0)
   })
   try {
-    const parsed = parseArguments(argv, VERBS, packageVersion())
+    const parsed = await parseArguments(argv, VERBS, packageVersion())
     await parsed?.verb.run(parsed.args, { terminal, signal, onInterrupt, environment })
     return 0
   } catch (error) {

@@ -16,11 +16,16 @@ export type OptionSpec = {
   readonly group?: string
 }
 
-export type Verb = {
+/** What is known of a verb before its file is read. */
+export type VerbEntry = {
   readonly name: string
   /** Positional arguments as help shows them: `[prompt]`, `<folder>`. */
   readonly places: string
   readonly about: string
+  load(): Promise<Verb>
+}
+
+export type Verb = {
   readonly options: readonly OptionSpec[]
   /** Without the `llava` in front. */
   readonly examples: readonly string[]

@@ -1,10 +1,41 @@
-/** Every verb of the command line. A new one is a file and a line. */
-import { ask } from './ask.ts'
-import { bench } from './bench.ts'
-import { chat } from './chat.ts'
-import { convert } from './convert.ts'
-import { inspect } from './inspect.ts'
-import { quantize } from './quantize.ts'
-import type { Verb } from './verb.ts'
+/** Every verb of the command line. A new one is a file and an entry; the file is read when the verb is called. */
+import type { VerbEntry } from './verb.ts'
 
-export const VERBS: readonly Verb[] = [ask, chat, inspect, quantize, convert, bench]
+export const VERBS: readonly VerbEntry[] = [
+  {
+    name: 'ask',
+    places: '[prompt]',
+    about: 'One answer about pictures, clips or a text',
+    load: async () => (await import('./ask.ts')).ask,
+  },
+  {
+    name: 'chat',
+    places: '',
+    about: 'A conversation in the terminal',
+    load: async () => (await import('./chat.ts')).chat,
+  },
+  {
+    name: 'inspect',
+    places: '<thing>',
+    about: 'What a checkpoint, a picture or a prompt is to a model',
+    load: async () => (await import('./inspect.ts')).inspect,
+  },
+  {
+    name: 'quantize',
+    places: '<model>',
+    about: 'The quantised copy that loading makes, made ahead of time',
+    load: async () => (await import('./quantize.ts')).quantize,
+  },
+  {
+    name: 'convert',
+    places: '<source>',
+    about: 'A checkpoint in another layout, adapters and parts merged',
+    load: async () => (await import('./convert.ts')).convert,
+  },
+  {
+    name: 'bench',
+    places: '',
+    about: 'Speed and memory of this machine with a model',
+    load: async () => (await import('./bench.ts')).bench,
+  },
+]
