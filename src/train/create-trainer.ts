@@ -7,6 +7,7 @@ import { openParts, type Checkpoint } from '../load-checkpoint.ts'
 import { createRuntime, freeMemoryBytes } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { AdamW } from './adamw.ts'
+import { readCheckpoint } from './checkpoint.ts'
 import { DropoutMasks } from './dropout-masks.ts'
 import { addAdapters } from './lora-graph.ts'
 import { modelParameters } from './model-parameters.ts'
@@ -89,6 +90,10 @@ async function assemble(checkpoint: Checkpoint, assembly: Assembly): Promise<Tra
       adapt: adaptation(trained, settings.lora && { ...settings.lora, dropout: 0 }),
     })
   const objective = await createObjective(config, { runtime, settings, options, cleanup, atStart })
+  // After the reference, which is the model as it was at the very start.
+  const nameOf = (path: string) => trained.stored(path).name
+  const { resume } = options
+  const resumed = resume === undefined ? null : await readCheckpoint(resume, { store, nameOf })
   return new Trainer({
     settings,
     config,
@@ -97,7 +102,8 @@ async function assemble(checkpoint: Checkpoint, assembly: Assembly): Promise<Tra
     store,
     adamw,
     masks,
-    rng,
+    rng: resumed ? new Rng(resumed.rng) : rng,
+    resumed,
     stored: trained.stored,
     idle: () => idleTensors(parameters, settings),
     freeBytes: freeMemoryBytes,

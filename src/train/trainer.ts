@@ -6,6 +6,7 @@ import { IMAGE_NEWLINE } from '../families/parameter-names.ts'
 import type { RunOptions, Tensor } from '../runtime/runtime.ts'
 import type { AdamW } from './adamw.ts'
 import type { Batch } from './batch.ts'
+import { writeCheckpoint, type TrainerState } from './checkpoint.ts'
 import type { Keeping } from './decoder-layer.ts'
 import type { DropoutMasks } from './dropout-masks.ts'
 import type { Network } from './network.ts'
@@ -24,6 +25,8 @@ export type TrainerParts = {
   readonly adamw: AdamW
   readonly masks: DropoutMasks | null
   readonly rng: Rng
+  /** The state that training goes on from. */
+  readonly resumed: TrainerState | null
   /** Name and shape of a trained parameter in the checkpoint. */
   readonly stored: (path: string) => { readonly name: string; readonly shape: readonly number[] }
   /** Tensors of trained parts that take part in nothing: blocks behind the features that are read. */
@@ -56,7 +59,9 @@ export class Trainer implements AsyncDisposable {
   readonly config: ModelConfig
   readonly settings: TrainerSettings
   readonly #parts: TrainerParts
-  #steps = 0
+  /** What the loop gave to the last checkpoint. */
+  cursor: unknown
+  #steps: number
   #keeping: Keeping | null = null
   #last: Promise<unknown> = Promise.resolve()
   #disposed: Promise<void> | null = null
@@ -65,6 +70,8 @@ export class Trainer implements AsyncDisposable {
     this.#parts = parts
     this.config = parts.config
     this.settings = parts.settings
+    this.#steps = parts.resumed?.steps ?? 0
+    this.cursor = parts.resumed?.cursor ?? null
   }
 
   /** Optimizer steps so far. */
@@ -131,6 +138,19 @@ export class Trainer implements AsyncDisposable {
     return new Map([...trained, ...idle()])
   }
 
+  /**
+   * Writes a state that `createTrainer(…, { resume: folder })` goes on from, bit for bit on the same kind of CPU. The
+   * folder appears whole or not at all. `cursor` comes back as `trainer.cursor`; it must be JSON.
+   */
+  checkpoint(folder: string, { cursor = null }: { readonly cursor?: unknown } = {}): Promise<void> {
+    return this.#exclusive(async () => {
+      const { store, rng } = this.#parts
+      const state = { steps: this.#steps, rng: rng.state, cursor }
+      await writeCheckpoint(folder, { store, state, nameOf: (path) => this.#nameOf(path) })
+      this.cursor = cursor
+    })
+  }
+
   /** Frees all memory, after the call that runs. */
   dispose(): Promise<void> {
     this.#disposed ??= this.#last.catch(() => {}).then(() => this.#parts.dispose())
@@ -188,6 +208,10 @@ export class Trainer implements AsyncDisposable {
     const { store } = this.#parts
     const paths = store.paths.filter((path) => store.hasGradient(path))
     return new Map(paths.map((path) => this.#named(path, store.gradient(path))))
+  }
+
+  #nameOf(path: string): string {
+    return this.#parts.stored(path).name
   }
 
   #named(path: string, { data }: Tensor) {

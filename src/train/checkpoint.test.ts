@@ -1,0 +1,85 @@
+/** Going on from a checkpoint gives what an uninterrupted run gives, to the bit. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { createTrainer, type Trainer, type TrainerOptions } from './index.ts'
+import { MODEL, recordedSamples } from './trainer.cases.ts'
+
+let folder: string
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'checkpoint-'))
+})
+after(() => rmSync(folder, { recursive: true }))
+
+const samples = recordedSamples('stage1')
+const SCHEDULE = { kind: 'cosine', warmupSteps: 1, totalSteps: 6 } as const
+
+const RUNS: Readonly<Record<string, TrainerOptions>> = {
+  'stage 1': { trainable: ['projector'] },
+  'stage 2': { trainable: ['projector', 'decoder'], learningRates: { projector: 1e-4 } },
+  'LoRA with dropout': {
+    trainable: ['projector'],
+    lora: { rank: 4, dropout: 0.3 },
+    base: 'int8',
+    seed: 7,
+  },
+  preferences: { trainable: ['decoder'], objective: { kind: 'dpo', gamma: 0.1 } },
+}
+
+for (const [name, options] of Object.entries(RUNS)) {
+  test(`${name}: a resumed run is the uninterrupted one, to the bit`, async () => {
+    const all = { ...options, schedule: SCHEDULE, weightDecay: 0.1 }
+    const path = join(folder, name)
+    const straight = await createTrainer(MODEL, all)
+    const expected = await losses(straight, [0, 1, 2, 3])
+    const first = await createTrainer(MODEL, all)
+    const came = await losses(first, [0, 1])
+    await first.checkpoint(path, { cursor: { next: 2 } })
+    await first.dispose()
+    const second = await createTrainer(MODEL, { ...all, resume: path })
+    assert.equal(second.steps, 2)
+    assert.deepEqual(second.cursor, { next: 2 })
+    came.push(...(await losses(second, [2, 3])))
+    assert.deepEqual(came, expected)
+    const [right, weights] = [straight.weights(), second.weights()]
+    for (const [key, { data }] of right) assert.deepEqual(weights.get(key)?.data, data, key)
+    await straight.dispose()
+    await second.dispose()
+  })
+}
+
+test('a checkpoint of other parameters, and none at all, are refused', async () => {
+  const path = join(folder, 'projector')
+  await using trainer = await createTrainer(MODEL, { trainable: ['projector'] })
+  await trainer.checkpoint(path)
+  const refused = { code: 'CHECKPOINT_RESUME' }
+  await assert.rejects(createTrainer(MODEL, { trainable: ['decoder'], resume: path }), refused)
+  await assert.rejects(createTrainer(MODEL, { resume: join(folder, 'nowhere') }), refused)
+})
+
+test('a checkpoint that cannot be written leaves the one before', async () => {
+  const path = join(folder, 'kept')
+  await using trainer = await createTrainer(MODEL, { trainable: ['projector'] })
+  await trainer.checkpoint(path)
+  const names = readdirSync(path)
+  writeFileSync(join(folder, 'file'), '')
+  await assert.rejects(trainer.checkpoint(join(folder, 'file', 'inside')), {
+    code: 'CHECKPOINT_UNWRITABLE',
+  })
+  assert.deepEqual(readdirSync(path), names)
+})
+
+/** A step on a pair of samples for each index. */
+async function losses(trainer: Trainer, indices: readonly number[]): Promise<number[]> {
+  const result: number[] = []
+  for (const index of indices) {
+    const [a, b] = [samples[index % 4]!, samples[(index + 1) % 4]!]
+    const isPair = trainer.settings.objective.kind === 'dpo'
+    const step = isPair ? [[{ chosen: a, rejected: b }]] : [[a], [b]]
+    const { loss, gradNorm } = await trainer.step(step)
+    result.push(loss, gradNorm)
+  }
+  return result
+}
