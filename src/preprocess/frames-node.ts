@@ -1,36 +1,185 @@
-/** Clips in Node.js: lists of pictures and folders of them. */
-import { readdirSync, statSync } from 'node:fs'
+/**
+ * Clips in Node.js: lists and folders of pictures, animated GIFs and Y4M files by themselves, everything else through
+ * ffmpeg.
+ */
+import {
+  closeSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { InputError } from '../core/errors.ts'
+import { ByteReader } from './byte-reader.ts'
+import { ffmpegClip, ffmpegClipInfo, type LentFile } from './ffmpeg-node.ts'
+import { gifClip } from './frames-gif.ts'
+import { y4mClip, type OpenBytes } from './frames-y4m.ts'
 import { emptyClip, pictureClip, type Clip, type ClipInfo, type ClipSource } from './frames.ts'
 
-export type OpenClipOptions = { readonly signal?: AbortSignal | undefined }
+export type OpenClipOptions = {
+  /** Turn the frames as the file says; the reference does not. */
+  readonly autoOrient?: boolean
+  readonly signal?: AbortSignal | undefined
+}
 
-/** Throws InputError INPUT_VIDEO_… for what is no clip. */
+/** Throws InputError with a code INPUT_VIDEO_… for what is no clip, is not there or cannot be decoded here. */
 export async function openClip(source: ClipSource, options: OpenClipOptions = {}): Promise<Clip> {
-  options.signal?.throwIfAborted()
-  return openPictures(source)
+  const { autoOrient = false, signal } = options
+  signal?.throwIfAborted()
+  if (source instanceof Blob) return openClip(new Uint8Array(await source.arrayBuffer()), options)
+  const place = locate(source)
+  if (place.kind === 'pictures') return place.clip
+  const kind = kindOf(place)
+  if (kind === 'y4m') return y4mClip(opener(place))
+  if (kind === 'film') return ffmpegClip(lender(place), { autoOrient, signal })
+  return gifClip(place.kind === 'bytes' ? place.bytes : await readFile(place.path))
 }
 
-/** How many frames a clip has, while the caller waits. */
+/** How many frames a clip has and how fast they follow, while the caller waits. */
 export function clipInfoOf(source: ClipSource): ClipInfo {
-  return openPictures(source)
+  const place = locate(source)
+  if (place.kind === 'pictures') return place.clip
+  const kind = kindOf(place)
+  if (kind === 'y4m') return y4mClip(opener(place))
+  if (kind === 'gif')
+    return gifClip(place.kind === 'bytes' ? place.bytes : readFileSync(place.path))
+  return place.kind === 'path'
+    ? ffmpegClipInfo({ path: place.path, name: nameOf(place) })
+    : infoOfBytes(place)
 }
 
-function openPictures(source: ClipSource): Clip {
-  if (Array.isArray(source)) return pictureClip(source)
-  const path = source instanceof URL ? fileURLToPath(source) : String(source)
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+type FilePlace =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+type Place = FilePlace | { readonly kind: 'pictures'; readonly clip: Clip }
+
+function locate(source: ClipSource): Place {
+  if (isList(source)) return { kind: 'pictures', clip: pictureClip(source) }
+  if (source instanceof Uint8Array) return { kind: 'bytes', bytes: source }
+  if (source instanceof Blob || (source instanceof URL && source.protocol !== 'file:')) {
     throw new InputError(
       'INPUT_VIDEO_SOURCE',
-      `video: expected a folder of frames or a list of pictures, came ${path}.`,
+      'video: how many frames a Blob or a remote clip has is not known at once; give its bytes.',
     )
   }
-  const names = readdirSync(path).filter((name) => PICTURE_NAME.test(name))
-  if (names.length === 0) throw emptyClip(`${path} has no pictures in it`)
-  // By code points, as Python's sorted().
-  return pictureClip(names.sort().map((name) => join(path, name)))
+  const path = source instanceof URL ? fileURLToPath(source) : source
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found) {
+    throw new InputError(
+      'INPUT_VIDEO_MISSING',
+      `video: expected a clip at ${path}, there is nothing; check the path.`,
+    )
+  }
+  return found.isDirectory() ? { kind: 'pictures', clip: folderClip(path) } : { kind: 'path', path }
+}
+
+function isList(source: ClipSource): source is Extract<ClipSource, readonly unknown[]> {
+  return Array.isArray(source)
 }
 
 const PICTURE_NAME = /^[^.].*\.(?:png|jpe?g|webp|gif|tiff?|avif|bmp|p[bgpn]m)$/i
+
+function folderClip(path: string): Clip {
+  const names = readdirSync(path).filter((name) => PICTURE_NAME.test(name))
+  if (names.length === 0) throw emptyClip(`${path} has no pictures in it`)
+  // By code units, as Python's sorted() orders names outside emoji.
+  return pictureClip(names.sort().map((name) => join(path, name)))
+}
+
+const HEAD_BYTES = 64
+
+/** By the first bytes, whatever the name says. */
+function kindOf(place: FilePlace): 'gif' | 'y4m' | 'film' {
+  const head = opener(place)((bytes) => new ByteReader(bytes.read(0, HEAD_BYTES)))
+  if (head.length === 0) throw emptyClip(`${nameOf(place)} is an empty file`)
+  if (head.is(0, 'GIF8')) return 'gif'
+  if (head.is(0, 'YUV4MPEG2 ')) return 'y4m'
+  const picture = pictureFormat(head)
+  if (picture === null) return 'film'
+  throw new InputError(
+    'INPUT_VIDEO_SOURCE',
+    `video: ${nameOf(place)} is a picture (${picture}); send it as an image, or in a list as a frame.`,
+  )
+}
+
+const PICTURE_MAGIC: readonly (readonly [number, string, string])[] = [
+  [0, '\x89PNG', 'PNG'],
+  [0, '\xff\xd8\xff', 'JPEG'],
+  [8, 'WEBP', 'WebP'],
+  [0, 'BM', 'BMP'],
+  [0, 'II*\0', 'TIFF'],
+  [0, 'MM\0*', 'TIFF'],
+]
+
+function pictureFormat(head: ByteReader): string | null {
+  return PICTURE_MAGIC.find(([at, magic]) => head.is(at, magic))?.[2] ?? null
+}
+
+function nameOf(place: FilePlace): string {
+  return place.kind === 'path' ? place.path : `a clip of ${place.bytes.length} bytes`
+}
+
+/** Opens a file for each use, so that an unread clip holds nothing open. */
+function opener(place: FilePlace): OpenBytes {
+  if (place.kind === 'bytes') {
+    const { bytes } = place
+    return (use) =>
+      use({ size: bytes.length, read: (at, length) => bytes.subarray(at, at + length) })
+  }
+  return (use) => {
+    const file = openSync(place.path, 'r')
+    try {
+      return use({
+        size: fstatSync(file).size,
+        read(at, length) {
+          const buffer = new Uint8Array(length)
+          return buffer.subarray(0, readSync(file, buffer, 0, length, at))
+        },
+      })
+    } finally {
+      closeSync(file)
+    }
+  }
+}
+
+const TEMPORARY = join(tmpdir(), 'llava-clip-')
+
+/** A file for ffmpeg, which cannot read backwards in a pipe: that of bytes exists only while it is lent. */
+function lender(place: FilePlace): () => Promise<LentFile> {
+  const name = nameOf(place)
+  if (place.kind === 'path') {
+    return async () => ({ path: place.path, name, [Symbol.asyncDispose]: async () => {} })
+  }
+  return async () => {
+    const folder = await mkdtemp(TEMPORARY)
+    const remove = () => rm(folder, { recursive: true, force: true })
+    const path = join(folder, 'clip')
+    try {
+      await writeFile(path, place.bytes, { mode: 0o600 })
+    } catch (error) {
+      await remove()
+      throw error
+    }
+    return { path, name, [Symbol.asyncDispose]: remove }
+  }
+}
+
+function infoOfBytes(place: Extract<FilePlace, { kind: 'bytes' }>): ClipInfo {
+  const folder = mkdtempSync(TEMPORARY)
+  try {
+    const path = join(folder, 'clip')
+    writeFileSync(path, place.bytes, { mode: 0o600 })
+    return ffmpegClipInfo({ path, name: nameOf(place) })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

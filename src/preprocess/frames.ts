@@ -5,6 +5,7 @@
  */
 import { InputError } from '../core/errors.ts'
 import type { ImageFile, ImagePixels } from './image-source.ts'
+import type { ImageSize } from './image.ts'
 
 /** A file, a folder of pictures, a clip's bytes, or pictures. */
 export type ClipSource = string | URL | Uint8Array | Blob | readonly (ImageFile | ImagePixels)[]
@@ -90,6 +91,17 @@ export function unreadableClip(what: string, reason: string, options?: ErrorOpti
     options,
   )
 }
+
+/** As for pictures: what a header claims is checked before anything is decoded. */
+export function checkClipSize({ width, height }: ImageSize): void {
+  if (width * height <= MOST_PIXELS) return
+  throw new InputError(
+    'INPUT_VIDEO_TOO_LARGE',
+    `video: expected frames of at most ${MOST_PIXELS} pixels, they have ${width} × ${height}; make it smaller.`,
+  )
+}
+
+const MOST_PIXELS = 178_956_970
 
 function multiples(step: number, count: number): number[] {
   return Array.from({ length: Math.ceil(count / step) }, (_, i) => i * step)

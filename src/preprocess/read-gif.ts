@@ -43,8 +43,8 @@ function fillColour(rgb: Uint8Array, palette: Uint8Array, index: number): void {
   for (let i = 0; i < rgb.length; i++) rgb[i] = palette[index * 3 + (i % 3)] as number
 }
 
-/** Every eighth row from 0 and from 4, every fourth from 2, every second from 1. */
-function interlacedRows(height: number): number[] {
+/** The rows of an interlaced frame in the order of its data: every eighth row from 0 and from 4, every fourth from 2, every second from 1. */
+export function interlacedRows(height: number): number[] {
   const rows: number[] = []
   for (const [start, step] of [
     [0, 8],
@@ -60,8 +60,8 @@ function interlacedRows(height: number): number[] {
 const MAX_CODES = 4096
 const MAX_CODE_BITS = 12
 
-/** `count` colour indices. Throws InputError where the data end before or make no sense. */
-function decodeLzw(reader: ByteReader, start: number, count: number): Uint8Array {
+/** `count` colour indices of a frame's data at `start`. Throws InputError where the data end before or make no sense. */
+export function decodeLzw(reader: ByteReader, start: number, count: number): Uint8Array {
   const bits = reader.u8(start)
   if (bits < 1 || bits > MAX_CODE_BITS) throw unreadable(`its GIF has codes of ${bits} bits`)
   // One code gives at most as many pixels as there are codes: a small file cannot hold a large frame.

@@ -1,0 +1,95 @@
+/**
+ * What ffprobe says of a file (`-of compact`), line by line: its first video stream and when each frame is shown.
+ *
+ * Source: FFmpeg 5.1 fftools/ffprobe.c. Packets are listed as they lie in the file, frames follow one another by their
+ * times; packets marked D come before the beginning that an edit list sets, and give no frame.
+ */
+import type { ImageSize } from './image.ts'
+
+export type FfprobeReport = {
+  readonly size: ImageSize
+  /** Frames a second on average. */
+  readonly framesPerSecond: number
+  /** float64[F]: seconds, ascending, on the file's clock; null where packets do not say. */
+  readonly times: Float64Array | null
+  readonly frames: number
+  /** Seconds at which the file's clock begins. */
+  readonly clockStart: number
+  /** How far a viewer is asked to turn the picture, counterclockwise, in degrees. */
+  readonly rotation: number
+}
+
+/** What to ask for. */
+export const FFPROBE_ENTRIES =
+  'stream=width,height,avg_frame_rate,r_frame_rate:stream_side_data=rotation:stream_tags=rotate:' +
+  'format=start_time:packet=pts_time,flags'
+
+/** Takes the lines one by one, so that a long file costs eight bytes a frame. */
+export class FfprobeReader {
+  #times = new Float64Array(1024)
+  #frames = 0
+  #isTimed = true
+  #stream: Fields | null = null
+  #clockStart = 0
+
+  line(line: string): void {
+    if (line.startsWith('packet|')) this.#packet(line)
+    else if (line.startsWith('stream|')) this.#stream = fieldsOf(line)
+    else if (line.startsWith('format|')) this.#clockStart = numberOf(fieldsOf(line)['start_time'])
+  }
+
+  /** null where the file has no video stream. */
+  finish(): FfprobeReport | null {
+    const stream = this.#stream
+    if (!stream) return null
+    const rate = ratioOf(stream['avg_frame_rate']) || ratioOf(stream['r_frame_rate'])
+    return {
+      size: { width: numberOf(stream['width']), height: numberOf(stream['height']) },
+      framesPerSecond: rate || USUAL_RATE,
+      times: this.#isTimed ? this.#times.slice(0, this.#frames).sort() : null,
+      frames: this.#frames,
+      clockStart: this.#clockStart,
+      // The tag is what older versions write, and turns the other way.
+      rotation: numberOf(stream['rotation']) || -numberOf(stream['tag:rotate']),
+    }
+  }
+
+  #packet(line: string): void {
+    const { pts_time: time, flags = '' } = fieldsOf(line)
+    if (flags.includes('D')) return
+    if (this.#frames === this.#times.length) {
+      const larger = new Float64Array(2 * this.#frames)
+      larger.set(this.#times)
+      this.#times = larger
+    }
+    const seconds = Number(time)
+    if (Number.isFinite(seconds)) this.#times[this.#frames] = seconds
+    else this.#isTimed = false
+    this.#frames++
+  }
+}
+
+const USUAL_RATE = 25
+
+type Fields = Readonly<Record<string, string>>
+
+function fieldsOf(line: string): Fields {
+  const pairs = line.split('|').flatMap((field): [string, string][] => {
+    const at = field.indexOf('=')
+    return at < 0 ? [] : [[field.slice(0, at), field.slice(at + 1)]]
+  })
+  return Object.fromEntries(pairs)
+}
+
+/** 0 for what is not a number ("N/A") or is not there. */
+function numberOf(text: string | undefined): number {
+  const value = Number(text)
+  return Number.isFinite(value) ? value : 0
+}
+
+/** "30000/1001"; 0 for "0/0". */
+function ratioOf(text: string | undefined): number {
+  const [numerator, denominator] = (text ?? '').split('/').map(Number)
+  const ratio = (numerator ?? 0) / (denominator ?? 1)
+  return Number.isFinite(ratio) ? ratio : 0
+}

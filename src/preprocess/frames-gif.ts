@@ -1,0 +1,282 @@
+/**
+ * The frames of an animated GIF as RGB, as Pillow shows them one after another.
+ *
+ * Each frame is drawn over what the one before it left. Two habits of Pillow's are kept: a frame that does not say what
+ * becomes of it does as the last one that did, and what is cleared takes the shade behind the transparent colour.
+ * Sources: GIF89a specification; python-pillow/Pillow 12.3 src/PIL/GifImagePlugin.py.
+ */
+import { InputError } from '../core/errors.ts'
+import { ByteReader } from './byte-reader.ts'
+import { checkClipSize, emptyClip, unreadableClip, type Clip } from './frames.ts'
+import type { ImageSize, Region, RgbImage } from './image.ts'
+import { completePalette } from './palette.ts'
+import { decodeLzw, interlacedRows } from './read-gif.ts'
+
+/** What becomes of a frame before the next is drawn: it stays, its place is cleared, or shows what it showed before. */
+type Disposal = 'keep' | 'clear' | 'restore'
+
+/** What the extension in front of a frame says of it. */
+type Control = {
+  readonly transparent: number | null
+  readonly disposal: Disposal
+  /** Seconds that it is shown. */
+  readonly seconds: number
+}
+
+type Frame = Control &
+  Region & {
+    /** Where its data begin: the size of its codes, then blocks. */
+    readonly at: number
+    readonly isInterlaced: boolean
+    /** 256 entries of RGB. */
+    readonly palette: Uint8Array
+    /** The colour of its place when cleared. */
+    readonly cleared: number
+  }
+
+/** Throws InputError INPUT_VIDEO_UNREADABLE, INPUT_VIDEO_EMPTY. */
+export function gifClip(bytes: Uint8Array): Clip {
+  const frames = asClip(() => readFrames(new ByteReader(bytes)))
+  const starts: number[] = []
+  let end = 0
+  for (const { seconds } of frames) {
+    starts.push(end)
+    end += seconds
+  }
+  return {
+    frames: frames.length,
+    framesPerSecond: frames.length / end,
+    timeOf: (frame) => starts[frame] as number,
+    async *read(taken) {
+      const screen = new Screen(new ByteReader(bytes), frames)
+      for (const frame of taken) yield await screen.show(frame)
+    },
+  }
+}
+
+/** Faults of pictures as faults of clips. */
+function asClip<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof InputError) || error.code !== 'INPUT_IMAGE_UNREADABLE') throw error
+    const reason = /but (.*)\.$/.exec(error.message)?.[1] ?? error.message
+    throw unreadableClip('a GIF', `cannot be read: ${reason}`, { cause: error })
+  }
+}
+
+/** Delays up to this are taken for 0.1 s, as browsers and ffmpeg take them. */
+const SHORTEST_DELAY = 1
+const USUAL_SECONDS = 0.1
+const DISPOSALS: { readonly [bits: number]: Disposal } = { 1: 'keep', 2: 'clear', 3: 'restore' }
+
+function readFrames(reader: ByteReader): Frame[] {
+  const flags = reader.u8(10)
+  const globalSize = flags & 0x80 ? 3 << ((flags & 7) + 1) : 0
+  const globals = {
+    palette: readPalette(reader, 13, globalSize),
+    paletteSize: globalSize,
+    background: globalSize > 0 ? reader.u8(11) : 0,
+  }
+  const frames: Frame[] = []
+  let control: Control = { transparent: null, disposal: 'keep', seconds: USUAL_SECONDS }
+  // Files that end without the byte that says so are common.
+  for (let at = 13 + globalSize; at < reader.length;) {
+    const kind = reader.u8(at++)
+    if (kind === 0x3b) break
+    if (kind === 0x21) {
+      if (reader.u8(at) === 0xf9) control = readControl(reader, at + 2, control.disposal)
+      at = skipBlocks(reader, at + 1)
+    }
+    if (kind !== 0x2c) continue
+    const frame = readFrame(reader, at, { control, isFirst: frames.length === 0, ...globals })
+    frames.push(frame)
+    control = { ...control, transparent: null, seconds: USUAL_SECONDS }
+    at = skipBlocks(reader, frame.at + 1)
+  }
+  if (frames.length === 0) throw emptyClip('a GIF has none')
+  return frames
+}
+
+function readControl(reader: ByteReader, at: number, before: Disposal): Control {
+  const flags = reader.u8(at)
+  const delay = reader.u16(at + 1, true)
+  return {
+    transparent: flags & 1 ? reader.u8(at + 3) : null,
+    disposal: DISPOSALS[(flags >> 2) & 7] ?? before,
+    seconds: delay > SHORTEST_DELAY ? delay / 100 : USUAL_SECONDS,
+  }
+}
+
+function readFrame(
+  reader: ByteReader,
+  at: number,
+  parts: {
+    readonly control: Control
+    readonly palette: Uint8Array
+    readonly paletteSize: number
+    readonly background: number
+    readonly isFirst: boolean
+  },
+): Frame {
+  const { control, background } = parts
+  const [left, top, width, height] = [0, 2, 4, 6].map((offset) => reader.u16(at + offset, true))
+  const flags = reader.u8(at + 8)
+  const ownSize = flags & 0x80 ? 3 << ((flags & 7) + 1) : 0
+  const palette = ownSize > 0 ? readPalette(reader, at + 9, ownSize) : parts.palette
+  const cleared = control.transparent ?? background
+  // Outside its palette the first frame clears with black, later ones with their first colour.
+  const isKept = parts.isFirst || cleared * 3 < (ownSize || parts.paletteSize)
+  return {
+    ...control,
+    left: left as number,
+    top: top as number,
+    width: width as number,
+    height: height as number,
+    at: at + 9 + ownSize,
+    isInterlaced: (flags & 0x40) !== 0,
+    palette,
+    cleared: isKept ? cleared : 0,
+  }
+}
+
+function readPalette(reader: ByteReader, at: number, size: number): Uint8Array {
+  if (size > 0) reader.u8(at + size - 1)
+  return completePalette(reader.bytes.subarray(at, at + size))
+}
+
+/** The place after a chain of blocks; a chain that the file cuts off ends with the file. */
+function skipBlocks(reader: ByteReader, start: number): number {
+  let at = start
+  while (at < reader.length && reader.u8(at) !== 0) at += reader.u8(at) + 1
+  return at + 1
+}
+
+/** What is seen, and how far the frames were drawn. */
+class Screen {
+  readonly #reader: ByteReader
+  readonly #frames: readonly Frame[]
+  #picture: RgbImage
+  #drawn = -1
+  /** What the frame drawn last covered, where that is to be restored. */
+  #covered: RgbImage | null = null
+
+  constructor(reader: ByteReader, frames: readonly Frame[]) {
+    this.#reader = reader
+    this.#frames = frames
+    this.#picture = blank({ width: reader.u16(6, true), height: reader.u16(8, true) })
+  }
+
+  async show(frame: number): Promise<RgbImage> {
+    for (let next = this.#start(frame); next <= frame; next++) {
+      asClip(() => this.#draw(next))
+      // Large frames take long: others may have the thread between them.
+      await new Promise((resolve) => setTimeout(resolve, 0))
+    }
+    return { ...this.#picture, data: this.#picture.data.slice() }
+  }
+
+  /** The first frame to draw: one that hides everything needs none before it. */
+  #start(frame: number): number {
+    for (let candidate = frame; candidate > this.#drawn + 1; candidate--) {
+      const one = this.#frames[candidate] as Frame
+      const isWhole = one.width >= this.#picture.width && one.height >= this.#picture.height
+      if (isWhole && one.transparent === null && one.disposal !== 'restore') return candidate
+    }
+    return this.#drawn + 1
+  }
+
+  #draw(index: number): void {
+    const frame = this.#frames[index] as Frame
+    if (index > 0 && this.#drawn === index - 1) this.#dispose(index - 1)
+    this.#picture = grown(this.#picture, frame)
+    if (index === 0)
+      fill(
+        this.#picture,
+        { left: 0, top: 0, ...this.#picture },
+        colourOf(frame, frame.transparent ?? 0),
+      )
+    this.#covered = index > 0 && frame.disposal === 'restore' ? cut(this.#picture, frame) : null
+    this.#paint(frame, index === 0)
+    this.#drawn = index
+  }
+
+  #dispose(index: number): void {
+    const frame = this.#frames[index] as Frame
+    if (this.#covered) paste(this.#picture, this.#covered, frame)
+    // There is nothing before the first frame; Pillow clears it if it is transparent.
+    const isFirst = index === 0 && frame.disposal === 'restore' && frame.transparent !== null
+    if (frame.disposal === 'clear' || isFirst) {
+      fill(this.#picture, frame, colourOf(frame, frame.cleared))
+    }
+  }
+
+  /** Draws a frame; in the first one transparent pixels show their colour. */
+  #paint(frame: Frame, isFirst: boolean): void {
+    const { left, top, width, height, palette, transparent } = frame
+    const indices = decodeLzw(this.#reader, frame.at, width * height)
+    const rows = frame.isInterlaced ? interlacedRows(height) : null
+    const { data, width: stride } = this.#picture
+    for (let row = 0; row < height; row++) {
+      const y = top + (rows ? (rows[row] as number) : row)
+      let to = (y * stride + left) * 3
+      for (let from = row * width; from < (row + 1) * width; from++, to += 3) {
+        const index = indices[from] as number
+        if (index === transparent && !isFirst) continue
+        data[to] = palette[index * 3] as number
+        data[to + 1] = palette[index * 3 + 1] as number
+        data[to + 2] = palette[index * 3 + 2] as number
+      }
+    }
+  }
+}
+
+type Colour = readonly [number, number, number]
+
+function colourOf({ palette }: Frame, index: number): Colour {
+  return [0, 1, 2].map((c) => palette[index * 3 + c] as number) as unknown as Colour
+}
+
+function blank({ width, height }: ImageSize): RgbImage {
+  checkClipSize({ width, height })
+  return { width, height, channels: 3, data: new Uint8Array(width * height * 3) }
+}
+
+/** The picture large enough for a frame. */
+function grown(picture: RgbImage, frame: Region): RgbImage {
+  const width = Math.max(picture.width, frame.left + frame.width)
+  const height = Math.max(picture.height, frame.top + frame.height)
+  if (width === picture.width && height === picture.height) return picture
+  const larger = blank({ width, height })
+  paste(larger, picture, { left: 0, top: 0 })
+  return larger
+}
+
+function fill({ data, width }: RgbImage, region: Region, colour: Colour): void {
+  for (let y = region.top; y < region.top + region.height; y++) {
+    for (let x = region.left; x < region.left + region.width; x++) {
+      data.set(colour, (y * width + x) * 3)
+    }
+  }
+}
+
+function cut(picture: RgbImage, { left, top, width, height }: Region): RgbImage {
+  const piece = blank({ width, height })
+  for (let y = 0; y < height; y++) {
+    const from = ((top + y) * picture.width + left) * 3
+    piece.data.set(picture.data.subarray(from, from + width * 3), y * width * 3)
+  }
+  return piece
+}
+
+function paste(
+  target: RgbImage,
+  piece: RgbImage,
+  { left, top }: { left: number; top: number },
+): void {
+  const { width, height, data } = piece
+  for (let y = 0; y < height; y++) {
+    const row = data.subarray(y * width * 3, (y + 1) * width * 3)
+    target.data.set(row, ((top + y) * target.width + left) * 3)
+  }
+}
