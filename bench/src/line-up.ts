@@ -136,7 +136,10 @@ export class LineUp {
   }
 
   #python(name: string): Launch {
-    return { command: this.options.python, args: [join(BENCH_FOLDER, `src/workers/${name}.py`)] }
+    return {
+      command: this.options.python,
+      args: ['-B', join(BENCH_FOLDER, `src/workers/${name}.py`)],
+    }
   }
 
   #hasPython(module: 'torch' | 'openvino'): boolean {

@@ -1,6 +1,6 @@
 /** What this machine is, and what it can do right now: read bytes, multiply. */
 import { readFileSync } from 'node:fs'
-import { availableParallelism, cpus, totalmem } from 'node:os'
+import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { WorkerProcess } from './worker-process.ts'
@@ -56,6 +56,16 @@ export function formatMachine({ cpu, cores, memoryGB, bandwidth, products }: Mac
     `${cpu}, ${cores} cores, ${memoryGB.toFixed(0)} GB; memory reads ${(bandwidth / 1e9).toFixed(1)} GB/s`,
     ...rates,
   ].join('\n')
+}
+
+/** Runnable processes beyond this are somebody else's work. */
+const QUIET_LOAD = 0.5
+
+/** Says so if the machine does other work, which no median takes out. */
+export function otherWork(): string | null {
+  const [load = 0] = loadavg()
+  if (load < QUIET_LOAD) return null
+  return `the load of the last minute was ${load.toFixed(1)}: other work runs here, and these figures are not to be relied on`
 }
 
 /** AMD family 26: int8 and float32 rates are so much higher there that the bars differ. */

@@ -1,7 +1,13 @@
 /** `npm run bench:peers`: llava-ts beside its peers, row by row. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { LineUp } from './line-up.ts'
-import { formatMachine, measureMachine, type Machine, type ProductSize } from './machine.ts'
+import {
+  formatMachine,
+  measureMachine,
+  otherWork,
+  type Machine,
+  type ProductSize,
+} from './machine.ts'
 import { parseOptions, USAGE, type Options } from './options.ts'
 import { formatRow, rowToJson, type Row } from './row.ts'
 import { ROWS } from './rows/index.ts'
@@ -31,10 +37,22 @@ async function main(args: readonly string[]): Promise<void> {
   mkdirSync(options.workFolder, { recursive: true })
   const lineUp = new LineUp(options, (line) => console.log(line))
   try {
+    const warning = otherWork()
+    if (warning !== null) console.log(warning)
     const machine = await describeMachine(lineUp, options)
     const { rows, failures } = await measureRows(chosenRows(options), { lineUp, options, machine })
+    await lineUp.close()
+    console.log('The machine again, to see how far it drifted:')
+    const machineAtEnd = await describeMachine(lineUp, options)
     if (options.jsonFile !== null) {
-      const report = { machine, options, rows: rows.map(rowToJson), failures }
+      const report = {
+        machine,
+        machineAtEnd,
+        warning,
+        options,
+        rows: rows.map(rowToJson),
+        failures,
+      }
       writeFileSync(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`)
     }
     if (failures.length > 0) process.exitCode = 1

@@ -26,7 +26,7 @@ export const USAGE = `npm run bench:peers -- [options]
   --layers N       layers of the 7B-shaped decoder (default 8)
   --work DIR       where synthetic models are kept (default: llava-ts-bench in the system's temporary folder)
   --json FILE      the figures for a program
-  --python FILE    Python with torch, transformers, openvino and nncf (default: bench/.venv, else python3)
+  --python FILE    Python with torch, transformers, openvino and nncf (default: bench/.cache/venv, else python3)
   --threads N      threads of every contender (default: the cores)
   --mini FOLDER    the mini model for the cold start (default: its shape with random weights)
   --smoke          small shapes and one round: shows that every row runs; its figures mean nothing`
@@ -64,7 +64,7 @@ export function parseOptions(args: readonly string[]): Options {
 export const BENCH_FOLDER = fileURLToPath(new URL('../../../', import.meta.url))
 
 function defaultPython(): string {
-  const own = join(BENCH_FOLDER, '.venv/bin/python')
+  const own = join(BENCH_FOLDER, '.cache/venv/bin/python')
   return existsSync(own) ? own : 'python3'
 }
 

@@ -110,10 +110,10 @@ async function load(context: Context): Promise<Row> {
       }),
   }
   await ours.sample(0)
-  const files = cacheFiles(join(folder, '.llava-ts'))
+  const files = cacheFiles(join(folder, '.llava-ts'), 'int8')
   const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0)
   const reading: Contender = { label: 'reading the files once', sample: async () => readAll(files) }
-  const row = await contest({
+  return contest({
     name: 'load',
     what: `loadModel of ${(bytes / 1e9).toFixed(2)} GB of quantised weights from a warm cache, ${shape.name}`,
     unit: 'ms',
@@ -125,11 +125,13 @@ async function load(context: Context): Promise<Row> {
       from: `${(bytes / 1e9).toFixed(2)} GB at ${(machine.bandwidth / 1e9).toFixed(1)} GB/s`,
     },
   })
-  return row
 }
 
-function cacheFiles(folder: string): string[] {
-  return readdirSync(folder).map((name) => join(folder, name))
+/** The cache of one precision; others may lie beside it. */
+function cacheFiles(folder: string, precision: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.startsWith(`${precision}-`))
+    .map((name) => join(folder, name))
 }
 
 /** Milliseconds to read files from beginning to end into one buffer. */
