@@ -23,7 +23,7 @@ import { readDocuments } from './weights/documents.ts'
 import { openCheckpoint, openGguf, openWeightFile, type WeightSource } from './weights/index.ts'
 import { mergeLora } from './weights/lora-merge.ts'
 import { openLoraAdapter } from './weights/lora.ts'
-import { baseName, joinPath, listFolder, parentFolder } from './weights/node.ts'
+import { baseName, isFile, joinPath, listFolder, parentFolder } from './weights/node.ts'
 
 export type CheckpointOptions = FamilyOptions &
   HubOptions & {
@@ -117,8 +117,11 @@ async function openFolderParts(
   }
   const family = familyOf(documents)
   const parts: WeightPart[] = []
+  const used = weightFiles(main, base ?? folder)
   if (tower !== null) {
-    parts.push({ source: keep(openCheckpoint(tower)), rules: [...VISION_NAMES, ...TOWER_EXTRAS] })
+    const source = keep(openCheckpoint(tower))
+    parts.push({ source, rules: [...VISION_NAMES, ...TOWER_EXTRAS] })
+    used.push(...weightFiles(source, tower))
   }
   const adapters = adapterFolders(folder, names, options)
   parts.push({ source: mergeAdapters(main, adapters), rules: family.parameterNames })
@@ -128,7 +131,6 @@ async function openFolderParts(
     parts.push({ source: keep(withoutPeftPrefix(openWeightFile(file))), rules: projectorRules })
   }
   const config = family.parseConfig(documents, options)
-  const folders = [tower, base ?? folder, ...adapters].filter((part) => part !== null)
   return {
     documents,
     family,
@@ -136,15 +138,20 @@ async function openFolderParts(
     parts,
     tokenizerPath: options.tokenizer ?? tokenizerPath([folder, base], config.layout),
     folder,
-    files: [...folders.flatMap(weightFiles), ...projectors],
+    files: [...used, ...adapters.flatMap(adapterFiles), ...projectors],
   }
 }
 
-function weightFiles(folder: string): string[] {
+/** The files that tensors of `source` lie in, which was opened from a folder or from one file. */
+function weightFiles(source: WeightSource, path: string): string[] {
+  if (isFile(path)) return [path]
+  const names = new Set([...source.tensors.values()].map(({ file }) => file))
+  return [...names].map((name) => joinPath(path, name))
+}
+
+function adapterFiles(folder: string): string[] {
   const names = listFolder(folder) ?? []
-  return names
-    .filter((name) => /\.(?:safetensors|bin|gguf)$/.test(name))
-    .map((name) => joinPath(folder, name))
+  return names.filter((name) => name.startsWith('adapter_')).map((name) => joinPath(folder, name))
 }
 
 const WEIGHT_FILE = /^(?:model|pytorch_model)\b.*\.(?:safetensors|bin|index\.json)$|\.gguf$/
