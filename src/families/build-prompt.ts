@@ -36,7 +36,9 @@ type PromptTools = { readonly config: ModelConfig; readonly tokenizer: Tokenizer
 /** The prompt of a conversation, open for the answer; one that ends with an assistant's words is continued. */
 export function buildPrompt(messages: readonly PromptMessage[], tools: PromptTools): BuiltPrompt {
   const { prompt } = tools.config
-  const plain = new PlainText(tools.tokenizer, [IMAGE_TAG], messages)
+  const template = prompt.kind === 'template' ? [prompt.template] : []
+  const texts = [...template, ...messages.flatMap(textsOf)]
+  const plain = new PlainText(tools.tokenizer, [IMAGE_TAG], texts)
   if (prompt.kind === 'none') {
     throw new ConfigError(
       'CONFIG_TEMPLATE_MISSING',
@@ -62,7 +64,19 @@ function tokenize(
 ): number[] {
   const standIns = plain?.standIns
   if (config.layout === 'original') return tokenizePrompt(tokenizer, text, { standIns })
-  return tokenizer.encode(text, { addBos: true, standIns })
+  // As transformers' processors do it: a template that writes BOS itself gets no second one.
+  const bos = tokenOf(tokenizer, tokenizer.bosId)
+  const hasBos = plain !== null && bos !== undefined && text.startsWith(bos)
+  return tokenizer.encode(text, { addBos: !hasBos, standIns })
+}
+
+function tokenOf(tokenizer: Tokenizer, id: number | undefined): string | undefined {
+  return id === undefined ? undefined : tokenizer.tokenOf(id)
+}
+
+function textsOf({ content }: PromptMessage): readonly string[] {
+  if (typeof content === 'string') return [content]
+  return content.flatMap((part) => (part.type === 'text' ? [part.text] : []))
 }
 
 function renderTemplate(
@@ -71,9 +85,8 @@ function renderTemplate(
   { plain, config, tokenizer }: PromptTools & { readonly plain: PlainText },
 ): string {
   const isOpen = messages.at(-1)?.role === 'assistant'
-  const token = (id: number | undefined) => (id === undefined ? undefined : tokenizer.tokenOf(id))
-  const bosToken = token(tokenizer.bosId)
-  const eosToken = token(tokenizer.eosId)
+  const bosToken = tokenOf(tokenizer, tokenizer.bosId)
+  const eosToken = tokenOf(tokenizer, tokenizer.eosId)
   return renderChat(template, {
     messages: messages.map((message) => chatMessage(message, plain, config.image !== null)),
     addGenerationPrompt: !isOpen,
@@ -84,14 +97,10 @@ function renderTemplate(
 }
 
 /** Templates of models with eyes go through lists of parts; those of language models want one text. */
-function chatMessage(
-  { role, content }: PromptMessage,
-  plain: PlainText,
-  wantsParts: boolean,
-): ChatMessage {
-  const parts = typeof content === 'string' ? [{ type: 'text', text: content } as const] : content
-  const chatParts = parts.map((part): ChatPart =>
-    part.type === 'text' ? { type: 'text', text: plain.protect(part.text) } : { type: part.type },
+function chatMessage(message: PromptMessage, plain: PlainText, wantsParts: boolean): ChatMessage {
+  const { role } = message
+  const chatParts = protectedParts(message, plain).map((part): ChatPart =>
+    part.type === 'text' ? { type: 'text', text: part.text } : { type: part.type },
   )
   if (wantsParts) return { role, content: chatParts }
   const other = chatParts.find((part) => part.type !== 'text')
@@ -121,20 +130,34 @@ function renderTurns(
       from: message.role === 'assistant' ? 'gpt' : 'human',
       value: turnText(message, plain, wrapImage),
     }))
-  return renderConversation(mode, turns, {
-    addGenerationPrompt: turns.at(-1)?.from === 'human',
-    ...(system !== '' && { system }),
-  })
+  const options = system === '' ? {} : { system }
+  const last = turns.at(-1)
+  if (last?.from !== 'gpt') {
+    return renderConversation(mode, turns, { addGenerationPrompt: turns.length > 0, ...options })
+  }
+  // The mode closes what the assistant said; an answer that is continued stays open.
+  const mark = plain.takeMark()
+  const open = [...turns.slice(0, -1), { ...last, value: `${last.value}${mark}` }]
+  const rendered = renderConversation(mode, open, options)
+  return rendered.slice(0, rendered.lastIndexOf(mark))
 }
 
 /** Pictures as tags, a lone one in front: `<image>\nquestion`. */
-function turnText({ content }: PromptMessage, plain: PlainText, wrapImage: boolean): string {
+function turnText(message: PromptMessage, plain: PlainText, wrapImage: boolean): string {
   const tag = wrapImage ? `<im_start>${IMAGE_TAG}<im_end>` : IMAGE_TAG
-  if (typeof content === 'string') return plain.protect(content)
-  const pictures = content.filter((part) => part.type !== 'text')
+  const parts = protectedParts(message, plain)
+  const pictures = parts.filter((part) => part.type !== 'text')
   const ordered =
-    pictures.length === 1
-      ? [...pictures, ...content.filter((part) => part.type === 'text')]
-      : content
-  return ordered.map((part) => (part.type === 'text' ? plain.protect(part.text) : tag)).join('\n')
+    pictures.length === 1 ? [...pictures, ...parts.filter((part) => part.type === 'text')] : parts
+  return ordered.map((part) => (part.type === 'text' ? part.text : tag)).join('\n')
+}
+
+/** The message as a list of parts whose texts hold no control token. */
+function protectedParts(message: PromptMessage, plain: PlainText): readonly PromptPart[] {
+  const texts = plain.protect(textsOf(message))
+  const { content } = message
+  if (typeof content === 'string') return [{ type: 'text', text: texts[0] ?? '' }]
+  return content.map((part) =>
+    part.type === 'text' ? { type: 'text', text: texts.shift() ?? '' } : part,
+  )
 }

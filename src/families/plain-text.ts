@@ -17,31 +17,52 @@ export class PlainText {
   readonly standIns: ReadonlyMap<string, string>
   readonly #controls: RegExp | null
   readonly #standInOf = new Map<string, string>()
+  readonly #free: string[]
 
-  /** `tags` are texts that mean something besides the tokenizer's control tokens; `texts` is everything people wrote. */
-  constructor(tokenizer: Tokenizer, tags: readonly string[], texts: unknown) {
+  /**
+   * `tags` are texts that mean something besides the tokenizer's control tokens; `texts` is everything that will be in
+   * the prompt, what people wrote and the template.
+   */
+  constructor(tokenizer: Tokenizer, tags: readonly string[], texts: readonly string[]) {
     const controls = [
       ...tokenizer.addedTokens.filter(({ special }) => special).map(({ content }) => content),
       ...tags,
-    ]
-    const written = JSON.stringify(texts) ?? ''
-    const free = freeStandIns(written)
+    ].filter((control) => control !== '')
+    const written = texts.join('\n')
+    this.#free = freeStandIns(written)
     for (const control of controls) {
-      const first = String.fromCodePoint(control.codePointAt(0) ?? 0)
+      const first = firstOf(control)
       if (this.#standInOf.has(first) || !written.includes(first)) continue
-      const standIn = free.pop()
-      if (standIn === undefined) throw tooManyNoncharacters()
-      this.#standInOf.set(first, standIn)
+      this.#standInOf.set(first, this.takeMark())
     }
     this.standIns = new Map([...this.#standInOf].map(([first, standIn]) => [standIn, first]))
-    this.#controls = controls.length === 0 ? null : alternatives(controls)
+    this.#controls = controls.length === 0 ? null : beginningOf(controls)
   }
 
-  protect(text: string): string {
-    if (!this.#controls) return text
-    return text.replace(this.#controls, (control) => {
-      const first = String.fromCodePoint(control.codePointAt(0) ?? 0)
-      return (this.#standInOf.get(first) ?? first) + control.slice(first.length)
+  /** A character that is nowhere in the prompt. Throws InputError where the texts use all there are. */
+  takeMark(): string {
+    const mark = this.#free.pop()
+    if (mark !== undefined) return mark
+    throw new InputError(
+      'INPUT_NONCHARACTERS',
+      'messages: the text uses all of the noncharacters U+FDD0 to U+FDEF; remove them.',
+    )
+  }
+
+  /** The texts of one message, which a template may put next to each other: a token may lie across two of them. */
+  protect(texts: readonly string[]): string[] {
+    const starts = new Set<number>()
+    if (this.#controls) {
+      for (const { index } of texts.join('').matchAll(this.#controls)) starts.add(index)
+    }
+    if (starts.size === 0) return [...texts]
+    let end = 0
+    return texts.map((text) => {
+      const begin = end
+      end += text.length
+      return text.replace(/[^]/gu, (character, at: number) =>
+        starts.has(begin + at) ? (this.#standInOf.get(character) ?? character) : character,
+      )
     })
   }
 
@@ -53,21 +74,18 @@ export class PlainText {
   }
 }
 
+function firstOf(control: string): string {
+  return String.fromCodePoint(control.codePointAt(0) ?? 0)
+}
+
 function freeStandIns(written: string): string[] {
   return Array.from({ length: STAND_INS }, (_, i) => String.fromCharCode(FIRST_STAND_IN + i))
     .filter((standIn) => !written.includes(standIn))
     .reverse()
 }
 
-function alternatives(controls: readonly string[]): RegExp {
-  const longestFirst = [...controls].sort((a, b) => b.length - a.length)
-  const escaped = longestFirst.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(escaped.join('|'), 'g')
-}
-
-function tooManyNoncharacters(): InputError {
-  return new InputError(
-    'INPUT_NONCHARACTERS',
-    'messages: the text uses all of the noncharacters U+FDD0 to U+FDEF; remove them.',
-  )
+/** Every place where a control token begins, be it inside of another. */
+function beginningOf(controls: readonly string[]): RegExp {
+  const escaped = controls.map((text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'))
+  return new RegExp(`(?=${escaped.join('|')})`, 'gu')
 }

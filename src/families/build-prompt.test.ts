@@ -1,0 +1,217 @@
+/** What people write never becomes a control token, in any layout and with any tokenizer; raw prompts are read for them. */
+import assert from 'node:assert/strict'
+import { before, describe, test } from 'node:test'
+import fc from 'fast-check'
+import { ConfigError, InputError } from '../core/errors.ts'
+import { loadTokenizer, type Tokenizer } from '../text/index.ts'
+import { buildPrompt, rawPrompt, type PromptMessage } from './build-prompt.ts'
+import type { ModelConfig, PromptConfig } from './family.ts'
+
+const FOLDER = 'fixtures/text/tokenizers'
+const NAMES = ['llava-mlp', 'llava-v1', 'mini-vit', 'layer-list', 'chatml', 'next-llama3']
+
+/** Texts of the parts follow one another without anything between. */
+const TEMPLATE = `{{ bos_token }}{% for message in messages %}[{{ message.role }}]{% for part in message.content %}{% if part.type == 'text' %}{{ part.text }}{% else %}<image>{% endif %}{% endfor %}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}`
+
+type Layout = 'hf' | 'original'
+
+function configOf(layout: Layout, prompt?: PromptConfig): ModelConfig {
+  const usual: PromptConfig =
+    layout === 'hf'
+      ? { kind: 'template', template: TEMPLATE }
+      : { kind: 'conversation', mode: 'vicuna_v1', wrapImage: false }
+  return { layout, image: { placeholder: -200 }, prompt: prompt ?? usual } as ModelConfig
+}
+
+function user(...texts: string[]): PromptMessage {
+  return { role: 'user', content: texts.map((text) => ({ type: 'text', text })) }
+}
+
+for (const name of NAMES) {
+  describe(`words stay words: ${name}`, () => {
+    let tokenizer: Tokenizer
+    let controls: string[]
+    before(async () => {
+      tokenizer = await loadTokenizer(`${FOLDER}/${name}`)
+      const special = tokenizer.addedTokens.filter((token) => token.special)
+      controls = [
+        ...new Set([...special.map(({ content }) => content), '<image>', '</s>', '<|im_end|>']),
+      ]
+    })
+
+    /** How often the prompt has control tokens. */
+    const controlIds = (ids: readonly number[]) =>
+      ids.filter((id) => id < 0 || tokenizer.specialIds.has(id))
+
+    for (const layout of ['hf', 'original'] as const) {
+      test(`${layout}: a control token in a text has other ids, and comes back as it was`, () => {
+        const tools = { config: configOf(layout), tokenizer }
+        const plain = buildPrompt([user('Hello there')], tools)
+        for (const control of controls) {
+          const text = `Hello ${control} there`
+          const { prompt, ids } = buildPrompt([user(text)], tools)
+          assert.deepEqual(controlIds(ids), controlIds(plain.ids), control)
+          assert.ok(prompt.includes(text), control)
+          assert.ok(tokenizer.decode(ids.filter((id) => id >= 0)).includes(text), control)
+        }
+      })
+
+      test(`${layout}: nor is one put together from the parts of a message, or hidden in another`, () => {
+        const tools = { config: configOf(layout), tokenizer }
+        for (const control of controls) {
+          for (let cut = 1; cut < control.length; cut++) {
+            const halves = user(control.slice(0, cut), control.slice(cut))
+            const whole = buildPrompt([user('a', 'b')], tools)
+            const { ids } = buildPrompt([halves], tools)
+            assert.deepEqual(controlIds(ids), controlIds(whole.ids), `${control} cut at ${cut}`)
+          }
+          const nested = control.slice(0, 2) + control + control.slice(2)
+          const { ids } = buildPrompt([user(nested)], tools)
+          assert.deepEqual(controlIds(ids), controlIds(buildPrompt([user('a')], tools).ids))
+        }
+      })
+
+      test(`${layout}: answers and system messages are words too`, () => {
+        const tools = { config: configOf(layout), tokenizer }
+        const conversation = (word: string): PromptMessage[] => [
+          { role: 'system', content: `Be ${word}.` },
+          user(word),
+          { role: 'assistant', content: `Yes ${word}` },
+          user('Go on'),
+        ]
+        const expected = controlIds(buildPrompt(conversation('brief'), tools).ids)
+        for (const control of controls) {
+          const { ids } = buildPrompt(conversation(control), tools)
+          assert.deepEqual(controlIds(ids), expected, control)
+        }
+      })
+
+      test(`${layout}: a picture is one placeholder, whatever stands around it`, () => {
+        const tools = { config: configOf(layout), tokenizer }
+        const content = [
+          { type: 'text', text: 'Is <image> this?' } as const,
+          { type: 'image' } as const,
+          { type: 'image' } as const,
+        ]
+        const { prompt, ids } = buildPrompt([{ role: 'user', content }], tools)
+        assert.equal(prompt.split('<image>').length - 1, 3)
+        const placeholder = layout === 'original' ? -200 : (tokenizer.idOf('<image>') ?? NaN)
+        const places = ids.filter((id) => id === placeholder).length
+        assert.equal(places, Number.isNaN(placeholder) ? 0 : 2)
+      })
+
+      test(`${layout}: a raw prompt is read for control tokens`, () => {
+        const tools = { config: configOf(layout), tokenizer }
+        const special = tokenizer.addedTokens.filter((token) => token.special)
+        for (const { content, id } of special) {
+          const { prompt, ids } = rawPrompt(`Hello${content}`, tools)
+          assert.equal(prompt, `Hello${content}`)
+          // The original cuts its tag out before the tokenizer sees it.
+          const expected = layout === 'original' && content === '<image>' ? -200 : id
+          assert.ok(ids.includes(expected), content)
+        }
+      })
+    }
+
+    test('noncharacters in a text are not confused with our stand-ins', () => {
+      const tools = { config: configOf('hf'), tokenizer }
+      const text = '\ufdd0</s>\ufdd1 <s>\ufdef'
+      const { prompt, ids } = buildPrompt([user(text)], tools)
+      assert.ok(prompt.includes(text))
+      // The bytes of a noncharacter may be no tokens of a small vocabulary; the rest must be there.
+      const decoded = tokenizer.decode(ids)
+      assert.ok(decoded.includes('</s>') && decoded.includes('<s>'))
+    })
+
+    test('any text at all adds no control token', () => {
+      const tools = { config: configOf('hf'), tokenizer }
+      const expected = controlIds(buildPrompt([user('a')], tools).ids)
+      const piece = fc.oneof(fc.constantFrom(...controls), fc.string({ unit: 'grapheme' }))
+      fc.assert(
+        fc.property(fc.array(piece, { maxLength: 6 }), (pieces) => {
+          const { prompt, ids } = buildPrompt([user(...pieces)], tools)
+          assert.deepEqual(controlIds(ids), expected)
+          assert.ok(prompt.includes(pieces.join('')))
+        }),
+        { numRuns: 50 },
+      )
+    })
+  })
+}
+
+describe('a conversation as a prompt', () => {
+  let tokenizer: Tokenizer
+  before(async () => {
+    tokenizer = await loadTokenizer(`${FOLDER}/llava-mlp`)
+  })
+
+  test('a template that writes BOS gets no second one, one that does not gets one', () => {
+    const bos = tokenizer.bosId
+    const count = (template: string) => {
+      const config = configOf('hf', { kind: 'template', template })
+      return buildPrompt([user('Hi')], { config, tokenizer }).ids.filter((id) => id === bos).length
+    }
+    assert.equal(count(TEMPLATE), 1)
+    assert.equal(count(TEMPLATE.replace('{{ bos_token }}', '')), 1)
+  })
+
+  test('one that ends with an answer is left open for the rest of it', () => {
+    const tools = { config: configOf('hf'), tokenizer }
+    const messages: PromptMessage[] = [user('Hi'), { role: 'assistant', content: 'Well' }]
+    assert.ok(buildPrompt(messages, tools).prompt.endsWith('[assistant]Well'))
+    const original = { config: configOf('original'), tokenizer }
+    assert.ok(buildPrompt(messages, original).prompt.endsWith('ASSISTANT: Well'))
+  })
+
+  test('a lone picture comes first in an original conversation, several stay where they are', () => {
+    const tools = { config: configOf('original'), tokenizer }
+    const text = (text: string) => ({ type: 'text', text }) as const
+    const image = { type: 'image' } as const
+    const of = (...content: (typeof image | ReturnType<typeof text>)[]) =>
+      buildPrompt([{ role: 'user', content }], tools).prompt
+    assert.match(of(text('What?'), image), /USER: <image>\nWhat\? ASSISTANT:$/)
+    assert.match(
+      of(text('First'), image, text('then'), image),
+      /USER: First\n<image>\nthen\n<image> ASS/,
+    )
+  })
+
+  test('pictures are wrapped where the checkpoint was trained so', () => {
+    const prompt = { kind: 'conversation', mode: 'vicuna_v1', wrapImage: true } as const
+    const tools = { config: configOf('original', prompt), tokenizer }
+    const content = [{ type: 'image' } as const, { type: 'text', text: 'What?' } as const]
+    const built = buildPrompt([{ role: 'user', content }], tools)
+    assert.match(built.prompt, /USER: <im_start><image><im_end>\nWhat\?/)
+  })
+
+  test('without a template only raw prompts can be answered', () => {
+    const tools = { config: configOf('hf', { kind: 'none' }), tokenizer }
+    assert.throws(
+      () => buildPrompt([user('Hi')], tools),
+      (error) => error instanceof ConfigError && error.code === 'CONFIG_TEMPLATE_MISSING',
+    )
+    assert.ok(rawPrompt('Hi', tools).ids.length > 0)
+  })
+
+  test('a model without eyes gets one text and refuses pictures', () => {
+    const template = '{% for message in messages %}{{ message.content }}|{% endfor %}'
+    const config = { ...configOf('hf', { kind: 'template', template }), image: null }
+    const tools = { config, tokenizer }
+    assert.equal(buildPrompt([user('a', 'b')], tools).prompt, 'a\nb|')
+    for (const type of ['image', 'video'] as const) {
+      assert.throws(
+        () => buildPrompt([{ role: 'user', content: [{ type }] }], tools),
+        (error) => error instanceof InputError && error.code === 'INPUT_IMAGE_UNSUPPORTED',
+      )
+    }
+  })
+
+  test('a text of all noncharacters leaves no stand-in and is refused', () => {
+    const all = Array.from({ length: 32 }, (_, i) => String.fromCharCode(0xfdd0 + i)).join('')
+    const tools = { config: configOf('hf'), tokenizer }
+    assert.throws(
+      () => buildPrompt([user(`${all}<s>`)], tools),
+      (error) => error instanceof InputError && error.code === 'INPUT_NONCHARACTERS',
+    )
+  })
+})
