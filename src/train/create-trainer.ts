@@ -18,8 +18,11 @@ import { parseOptions, type TrainerOptions, type TrainerSettings } from './optio
 import { ParameterStore } from './parameter-store.ts'
 import { PreferenceObjective } from './preference-objective.ts'
 import { Reference } from './reference.ts'
+import { saveAdapter } from './save-adapter.ts'
+import { saveModel } from './save-model.ts'
 import { quantizeFrozen, storageOf } from './storage.ts'
 import { trainedParameters, type Trained } from './trained-parameters.ts'
+import { trainingCard } from './training-card.ts'
 import { Trainer, type NamedTensors } from './trainer.ts'
 
 /**
@@ -108,8 +111,29 @@ async function assemble(checkpoint: Checkpoint, assembly: Assembly): Promise<Tra
     idle: () => idleTensors(parameters, settings),
     freeBytes: freeMemoryBytes,
     signal: options.signal,
+    save: saving(checkpoint, { settings, store, trained }),
     dispose,
   })
+}
+
+function saving(
+  checkpoint: Checkpoint,
+  {
+    settings,
+    store,
+    trained,
+  }: {
+    readonly settings: TrainerSettings
+    readonly store: ParameterStore
+    readonly trained: Trained
+  },
+) {
+  const base = checkpoint.documents.name
+  return (folder: string, told: { readonly steps: number; readonly notes: string }) => {
+    const card = trainingCard({ base, settings, ...told })
+    if (settings.lora) return saveAdapter(folder, { base, settings, store, card, ...trained })
+    return saveModel(folder, { checkpoint, store, card })
+  }
 }
 
 type ObjectiveParts = Pick<Assembly, 'options' | 'settings' | 'cleanup'> & {

@@ -203,6 +203,9 @@ export function parseOptions(options: TrainerOptions): TrainerSettings {
       'lora adapts a decoder that is frozen, and trainable names the decoder too; choose one',
     )
   }
+  if (settings.lora && settings.trainable.includes('imageNewline')) {
+    faults.add('an adapter file has no place for imageNewline; leave it out of trainable')
+  }
   faults.throwIfAny()
   return settings
 }

@@ -33,6 +33,7 @@ export type TrainerParts = {
   readonly idle: () => NamedTensors
   readonly freeBytes: () => number
   readonly signal: AbortSignal | undefined
+  readonly save: (folder: string, told: { steps: number; notes: string }) => Promise<void>
   readonly dispose: () => Promise<void>
 }
 
@@ -136,6 +137,14 @@ export class Trainer implements AsyncDisposable {
     const { store, idle } = this.#parts
     const trained = store.paths.map((path) => this.#named(path, store.weight(path)))
     return new Map([...trained, ...idle()])
+  }
+
+  /**
+   * Writes a folder to load: the whole model in the `llava-hf` layout, or what was trained as a PEFT adapter where `lora`
+   * is set. `notes`, Markdown, go into its model card.
+   */
+  save(folder: string, { notes = '' }: { readonly notes?: string } = {}): Promise<void> {
+    return this.#exclusive(() => this.#parts.save(folder, { steps: this.#steps, notes }))
   }
 
   /**

@@ -1,0 +1,86 @@
+/**
+ * Trained adapters as PEFT saves them; what was trained in full beside them as its `modules_to_save`.
+ *
+ * Source: peft 0.21 `utils/save_and_load.py`, `tuners/lora/config.py`.
+ */
+import { writeFolderAtomically } from '../weights/folder-node.ts'
+import { writeSafetensors } from '../weights/index.ts'
+import { joinPath, writeFileAtomically } from '../weights/node.ts'
+import type { LoraModule } from './lora-modules.ts'
+import type { TrainerSettings } from './options.ts'
+import type { ParameterStore } from './parameter-store.ts'
+import type { StoredName } from './trained-parameters.ts'
+
+export type AdapterParts = {
+  /** Where the base is: a folder or a hub id. */
+  readonly base: string
+  readonly settings: TrainerSettings
+  readonly modules: readonly LoraModule[]
+  readonly store: ParameterStore
+  readonly stored: (path: string) => StoredName
+  /** README.md */
+  readonly card: string
+}
+
+/** Throws CheckpointError where the disk refuses. */
+export async function saveAdapter(folder: string, parts: AdapterParts): Promise<void> {
+  const { store, stored, card } = parts
+  const tensors = store.paths.map((path) => {
+    const { name, shape } = stored(path)
+    return { name: adapterName(name), dtype: 'float32' as const, shape, path }
+  })
+  tensors.sort((a, b) => (a.name < b.name ? -1 : 1))
+  const paths = new Map(tensors.map(({ name, path }) => [name, path]))
+  const config = `${JSON.stringify(adapterConfig(parts), null, 2)}\n`
+  await writeFolderAtomically(folder, async (temporary) => {
+    const write = (name: string, text: string) =>
+      writeFileAtomically(joinPath(temporary, name), (append) =>
+        append(new TextEncoder().encode(text)),
+      )
+    await writeSafetensors(
+      joinPath(temporary, 'adapter_model.safetensors'),
+      tensors,
+      ({ name }) => store.weight(paths.get(name) as string).data,
+      { metadata: { format: 'pt' } },
+    )
+    await write('adapter_config.json', config)
+    await write('README.md', card)
+  })
+}
+
+/** As PEFT names a parameter of the wrapped model, whose parts transformers 5 keeps under `model`. */
+function adapterName(name: string): string {
+  if (name.startsWith('base_model.')) return name
+  const inMemory = name
+    .replace(/^language_model\.model\./, 'model.language_model.')
+    .replace(/^language_model\.lm_head\./, 'lm_head.')
+    .replace(/^vision_tower\.vision_model\./, 'model.vision_tower.')
+    .replace(/^multi_modal_projector\./, 'model.multi_modal_projector.')
+  return `base_model.model.${inMemory}`
+}
+
+function adapterConfig({ base, settings, modules, store, stored }: AdapterParts): object {
+  const { rank, alpha, dropout } = settings.lora as NonNullable<TrainerSettings['lora']>
+  const inFull = new Set(store.paths.flatMap((path) => MODULES.exec(stored(path).name) ?? []))
+  return {
+    peft_type: 'LORA',
+    task_type: 'CAUSAL_LM',
+    base_model_name_or_path: base,
+    inference_mode: true,
+    r: rank,
+    lora_alpha: alpha,
+    lora_dropout: dropout,
+    bias: 'none',
+    init_lora_weights: true,
+    fan_in_fan_out: false,
+    use_rslora: false,
+    use_dora: false,
+    rank_pattern: {},
+    alpha_pattern: {},
+    target_modules: modules.map(({ name }) => name),
+    modules_to_save: inFull.size > 0 ? [...inFull] : null,
+  }
+}
+
+/** Modules beside the language model, in both layouts. */
+const MODULES = /multi_modal_projector|mm_projector|vision_tower/

@@ -1,0 +1,139 @@
+/** A trained model as a folder that transformers and `loadModel` read: the `llava-hf` layout. */
+import { ConfigError } from '../core/errors.ts'
+import { planConversion } from '../families/convert/convert-checkpoint.ts'
+import { TOKENIZER_FILES } from '../families/convert/tokenizer-files.ts'
+import { isObject } from '../families/json-reader.ts'
+import type { NameRule } from '../families/parameter-names.ts'
+import type { Checkpoint } from '../load-checkpoint.ts'
+import { loadTokenizer } from '../text/node.ts'
+import { copyFileInto, writeFolderAtomically } from '../weights/folder-node.ts'
+import { openFileBytes, writeShardedSafetensors, type WeightSource } from '../weights/index.ts'
+import { joinPath, listFolder, parentFolder, writeFileAtomically } from '../weights/node.ts'
+import type { ParameterStore } from './parameter-store.ts'
+import { savedTensors } from './saved-tensors.ts'
+
+export type SaveParts = {
+  readonly checkpoint: Checkpoint
+  readonly store: ParameterStore
+  /** README.md */
+  readonly card: string
+}
+
+/**
+ * Writes the whole model, trained weights in float32 and the others as they are stored.
+ *
+ * Throws ConfigError for checkpoints that cannot be written so, CheckpointError where the disk refuses.
+ */
+export async function saveModel(folder: string, parts: SaveParts): Promise<void> {
+  const { documents, files } = parts.checkpoint
+  if (files.some((file) => file.endsWith('.gguf'))) {
+    throw new ConfigError(
+      'CONFIG_SAVE',
+      'save: training started from a .gguf file, which has no config and tokenizer that others read; start from a folder.',
+    )
+  }
+  const config = documents.files.get('config.json')
+  const isOriginal = isObject(config) && 'mm_vision_tower' in config
+  await writeFolderAtomically(folder, async (temporary) => {
+    if (isOriginal) await writeConverted(temporary, parts)
+    else await writeAsStored(temporary, parts)
+    const card = new TextEncoder().encode(parts.card)
+    await writeFileAtomically(joinPath(temporary, 'README.md'), (append) => append(card))
+  })
+}
+
+async function writeAsStored(folder: string, { checkpoint, store }: SaveParts): Promise<void> {
+  const { config, parts, family, documents } = checkpoint
+  const tensors = savedTensors({ config, parts, rules: family.parameterNames, store })
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]))
+  let release = () => {}
+  await writeShardedSafetensors(
+    folder,
+    tensors,
+    ({ name }) => {
+      // What was asked for before is written by now.
+      release()
+      const tensor = byName.get(name)
+      if (!tensor) throw new Error(`internal: ${name} is not to be written`)
+      release = () => tensor.release()
+      return tensor.read()
+    },
+    { metadata: { format: 'pt' } },
+  )
+  for (const path of copiedFiles(checkpoint)) await copyFileInto(path, folder)
+  const json = `${JSON.stringify(documents.files.get('config.json'), null, 2)}\n`
+  const bytes = new TextEncoder().encode(json)
+  await writeFileAtomically(joinPath(folder, 'config.json'), (append) => append(bytes))
+}
+
+const COPIED = new Set([
+  ...TOKENIZER_FILES,
+  'generation_config.json',
+  'preprocessor_config.json',
+  'processor_config.json',
+  'video_preprocessor_config.json',
+  'chat_template.json',
+  'chat_template.jinja',
+])
+
+/** Processor, tokenizer and template: from the checkpoint's folder, else from where the tokenizer is. */
+function copiedFiles({ folder, tokenizerPath }: Checkpoint): string[] {
+  const isFile = listFolder(tokenizerPath) === undefined
+  const folders = [folder, isFile ? parentFolder(tokenizerPath) : tokenizerPath]
+  const paths = new Map<string, string>()
+  for (const place of folders.reverse()) {
+    for (const name of listFolder(place) ?? []) {
+      if (COPIED.has(name)) paths.set(name, joinPath(place, name))
+    }
+  }
+  return [...paths.values()]
+}
+
+/** From the original layout. */
+async function writeConverted(folder: string, { checkpoint, store }: SaveParts): Promise<void> {
+  const { documents, config, parts, tokenizerPath } = checkpoint
+  const trained = { source: storeSource(store), rules: OWN_PATHS }
+  const conversion = planConversion(
+    { documents, config, parts: [...parts, trained] },
+    {
+      to: 'llava-hf',
+      dtype: 'stored',
+      tokenizer: await loadTokenizer(tokenizerPath),
+      tokenizerFiles: tokenizerFiles(tokenizerPath),
+      merged: [],
+      version: '',
+    },
+  )
+  await conversion.write(folder)
+}
+
+/** Names that are our paths. */
+const OWN_PATHS: readonly NameRule[] = [{ pattern: /^(.*)$/, path: '$1' }]
+
+/** Trained parameters as a file would hold them. */
+function storeSource(store: ParameterStore): WeightSource {
+  const read = (name: string) => {
+    const { shape, data } = store.weight(name)
+    return { dtype: 'float32' as const, shape, data }
+  }
+  const tensors = store.paths.map((path) => {
+    const { shape } = store.weight(path)
+    return [path, { dtype: 'float32' as const, shape, file: 'training' }] as const
+  })
+  return { tensors: new Map(tensors), read, close: () => {} }
+}
+
+function tokenizerFiles(path: string): Map<string, Uint8Array> {
+  const folder = listFolder(path) === undefined ? parentFolder(path) : path
+  const names = (listFolder(folder) ?? []).filter((name) => TOKENIZER_FILES.includes(name))
+  return new Map(names.map((name) => [name, readBytes(joinPath(folder, name))]))
+}
+
+function readBytes(path: string): Uint8Array {
+  const file = openFileBytes(path, { map: false })
+  try {
+    return file.bytes(0, file.size)
+  } finally {
+    file.close()
+  }
+}

@@ -1,0 +1,95 @@
+/** What training writes is a model again: the same names, the same answers. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { openFileBytes, openLoraAdapter, readSafetensors } from '../weights/index.ts'
+import { createTrainer, type Trainer } from './index.ts'
+import { FIXTURES, MODEL, recordedSamples } from './trainer.cases.ts'
+
+let root: string
+before(() => {
+  root = mkdtempSync(join(tmpdir(), 'save-'))
+})
+after(() => rmSync(root, { recursive: true }))
+
+const samples = recordedSamples('stage1')
+/** A merged weight is rounded once more. */
+const MERGED = 1e-5
+
+test('a saved model has the names of its base and answers as the trainer does', async () => {
+  const folder = join(root, 'model')
+  await using trainer = await createTrainer(MODEL, {
+    trainable: ['projector', 'decoder', 'vision'],
+    learningRate: 1e-2,
+  })
+  await trainer.step([samples])
+  await trainer.save(folder, { notes: '## Data\n\nfour samples' })
+  const [saved, base] = [folder, MODEL].map((path) =>
+    readSafetensors(openFileBytes(join(path, 'model.safetensors'))),
+  ) as [ReturnType<typeof readSafetensors>, ReturnType<typeof readSafetensors>]
+  assert.deepEqual([...saved.tensors.keys()].sort(), [...base.tensors.keys()].sort())
+  for (const [name, { shape }] of base.tensors)
+    assert.deepEqual(saved.tensors.get(name)?.shape, shape)
+  for (const [name, { data }] of trainer.weights())
+    assert.deepEqual(saved.read(name).data, data, name)
+  saved.close()
+  base.close()
+  const card = readFileSync(join(folder, 'README.md'), 'utf8')
+  assert.match(card, /1 step\.[^]*"trainable"[^]*## Data\n\nfour samples/)
+  await using again = await createTrainer(folder)
+  assert.equal(await lossOf(again), await lossOf(trainer))
+})
+
+test('tied embeddings are saved once', async () => {
+  const folder = join(root, 'tied')
+  const model = join(FIXTURES, 'models', 'llava-qwen')
+  await using trainer = await createTrainer(model, { trainable: ['decoder'] })
+  await trainer.step([samples])
+  await trainer.save(folder)
+  const saved = readSafetensors(openFileBytes(join(folder, 'model.safetensors')))
+  assert.ok(![...saved.tensors.keys()].some((name) => name.includes('lm_head')))
+  saved.close()
+  await using again = await createTrainer(folder)
+  assert.equal(await lossOf(again), await lossOf(trainer))
+})
+
+test('an adapter is saved as PEFT does, with what was trained in full, and goes on from there', async () => {
+  const folder = join(root, 'adapter')
+  const lora = { rank: 4, alpha: 8, targets: /layers\.1\..*(?:q|up)_proj$/ }
+  const options = { trainable: ['projector'], learningRate: 1e-2, lora } as const
+  await using trainer = await createTrainer(MODEL, options)
+  await trainer.step([samples])
+  await trainer.step([samples])
+  await trainer.save(folder)
+  assert.deepEqual(readdirSync(folder).sort(), [
+    'README.md',
+    'adapter_config.json',
+    'adapter_model.safetensors',
+  ])
+  const adapter = openLoraAdapter(folder)
+  assert.deepEqual([...adapter.modules.keys()].sort(), [
+    'model.language_model.layers.1.mlp.up_proj',
+    'model.language_model.layers.1.self_attn.q_proj',
+  ])
+  assert.equal(adapter.replacements.size, 4)
+  adapter.source.close()
+
+  const loss = await lossOf(trainer)
+  await using merged = await createTrainer(folder)
+  assert.ok(Math.abs((await lossOf(merged)) - loss) < MERGED)
+  const started = await createTrainer(MODEL, { ...options, lora: { ...lora, init: folder } })
+  assert.equal(await lossOf(started), loss)
+  await started.dispose()
+  for (const wrong of [{ rank: 2 }, { alpha: 16 }, { targets: /q_proj$/ }]) {
+    await assert.rejects(
+      createTrainer(MODEL, { ...options, lora: { ...lora, ...wrong, init: folder } }),
+      { code: 'CHECKPOINT_ADAPTER' },
+    )
+  }
+})
+
+async function lossOf(trainer: Trainer): Promise<number> {
+  return (await trainer.evaluate(samples)).loss
+}
