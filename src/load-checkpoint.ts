@@ -273,15 +273,18 @@ function withoutPeftPrefix(source: WeightSource): WeightSource {
   }
 }
 
-/** The first folder with a tokenizer. The original code reads the SentencePiece model where there is one. */
+const TOKENIZER_FILES: { readonly [L in Layout]: readonly string[] } = {
+  hf: ['tokenizer.json', 'tokenizer.model'],
+  /** The original code takes the slow tokenizer, which reads the SentencePiece model. */
+  original: ['tokenizer.model', 'tokenizer.json'],
+}
+
+/** The tokenizer of the first folder that has one. */
 function tokenizerPath(folders: readonly (string | null)[], layout: Layout): string {
   const present = folders.filter((folder) => folder !== null)
-  const order = ['tokenizer.json', 'tokenizer.model']
   for (const folder of present) {
     const names = listFolder(folder) ?? []
-    const found = (layout === 'original' ? order.reverse() : order).find((name) =>
-      names.includes(name),
-    )
+    const found = TOKENIZER_FILES[layout].find((name) => names.includes(name))
     if (found !== undefined) return joinPath(folder, found)
   }
   return present[0] as string
