@@ -11,7 +11,7 @@ export type ParameterFault =
   | { readonly kind: 'extra'; readonly name: string; readonly info: TensorInfo }
   | { readonly kind: 'twice'; readonly names: readonly [string, string] }
   | {
-      readonly kind: 'misshapen'
+      readonly kind: 'misfit'
       readonly path: string
       readonly shape: readonly number[]
       readonly name: string

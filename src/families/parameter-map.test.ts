@@ -267,6 +267,16 @@ test('a misshapen tensor is told with its file and both shapes', () => {
   ])
 })
 
+test('whole numbers are no weights', () => {
+  const source = sourceOf(shapesIn('hub', LLAVA_CLIP))
+  const name = 'language_model.model.norm.weight'
+  const tensors = new Map([...source.tensors, [name, { dtype: 'int16', shape: [32], file: 'f' }]])
+  assert.throws(
+    () => mapped([{ source: { ...source, tensors }, rules: next.parameterNames }], LLAVA_CLIP),
+    /norm\.weight \(decoder\.norm\.weight\) should be float32\[32\] but f has int16\[32\]/,
+  )
+})
+
 test('a layer too many, and one weight under two names, are told', () => {
   const shapes = shapesIn('hub', LLAVA_CLIP)
   shapes.set('language_model.model.layers.2.input_layernorm.weight', [32])

@@ -28,7 +28,7 @@ export type ParameterMap = {
 /**
  * Places every wanted parameter. Parts later in the list win: a projector file over the base it belongs to.
  *
- * Throws one CheckpointError with every missing, misshapen and unknown tensor.
+ * Throws one CheckpointError with every missing, misshapen and unknown tensor, and every one of whole numbers.
  */
 export function mapParameters(
   parts: readonly WeightPart[],
@@ -98,6 +98,9 @@ function fits(stored: readonly number[], wanted: readonly number[]): boolean {
   return isKernel && elementCount(stored) === elementCount(wanted)
 }
 
+/** Whole numbers are weights of some quantised form that nobody said how to read. */
+const FLOATS = /^b?float/
+
 function faultsOf(
   path: string,
   shape: readonly number[],
@@ -107,5 +110,6 @@ function faultsOf(
   if (!place) return [{ kind: 'missing', path, shape }]
   const { name } = place
   const info = place.source.tensors.get(name)
-  return !info || fits(info.shape, shape) ? [] : [{ kind: 'misshapen', path, shape, name, info }]
+  if (!info || (FLOATS.test(info.dtype) && fits(info.shape, shape))) return []
+  return [{ kind: 'misfit', path, shape, name, info }]
 }
