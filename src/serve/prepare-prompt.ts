@@ -212,8 +212,21 @@ export class PromptPreparer {
         tools,
       )
     }
+    this.#checkIds(prompt.ids)
     const text = prompt.ids.filter((id) => id >= 0)
     return { prompt: this.#tokenizer.decode(text), ids: [...prompt.ids] }
+  }
+
+  #checkIds(ids: readonly number[]): void {
+    const { image, video, decoder } = this.#config
+    const marks = [image?.placeholder, video?.placeholder]
+    const at = ids.findIndex((id) => !marks.includes(id) && (id < 0 || id >= decoder.vocabSize))
+    if (at < 0) return
+    const other = image && image.placeholder < 0 ? `, or ${image.placeholder} for a picture` : ''
+    throw new InputError(
+      'INPUT_PROMPT',
+      `inputIds[${at}] should be a token id from 0 to ${decoder.vocabSize - 1}${other}, ${ids[at]} came; encode the text with this model's tokenizer.`,
+    )
   }
 
   #checkMedia({ images, videos }: Prompt): void {

@@ -128,7 +128,7 @@ test('a prompt has exactly one form', () => {
   refuses({ prompt: 'a', inputIds: [1] }, /prompt and inputIds came/)
   refuses({ prompt: '' }, /prompt should be a text that is not empty/)
   refuses(
-    { inputIds: [1, -1] },
+    { inputIds: [1, 0.5] },
     /inputIds should be a list of at least one token id, an array of 2 came/,
   )
   refuses({ inputIds: [] }, /inputIds/)

@@ -5,7 +5,6 @@
  * `messages[0].content[1].image`.
  */
 import { Faults, isRecord } from './faults.ts'
-import { isTokenId } from './field-rules.ts'
 import {
   OPTION_NAMES,
   readGenerateOptions,
@@ -118,8 +117,9 @@ function checkPrompt(
   return input
 }
 
+/** Which ids there are, and which of them mark places, the model knows: `PromptPreparer` checks them. */
 function isIdList(value: unknown): boolean {
-  return Array.isArray(value) && value.length > 0 && value.every(isTokenId)
+  return Array.isArray(value) && value.length > 0 && value.every(Number.isSafeInteger)
 }
 
 function checkEach(
