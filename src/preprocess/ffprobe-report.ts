@@ -50,7 +50,7 @@ export class FfprobeReader {
       frames: this.#frames,
       clockStart: this.#clockStart,
       // The tag is what older versions write, and turns the other way.
-      rotation: numberOf(stream['rotation']) || -numberOf(stream['tag:rotate']),
+      rotation: numberOf(stream['rotation']) || -numberOf(stream['tag:rotate']) || 0,
     }
   }
 

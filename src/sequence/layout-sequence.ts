@@ -1,5 +1,5 @@
 /** The prompt's ids with the place of each picture and clip made as long as its rows. */
-import { checkMediaPlaces } from './media-places.ts'
+import { checkMediaPlaces, checkSharedPlaces } from './media-places.ts'
 
 /** What stands in a place: its kind, and R, its rows. */
 export type MediaRows = { readonly kind: 'image' | 'video'; readonly rows: number }
@@ -52,16 +52,8 @@ function checkPlaces(
 ): void {
   const places = (placeholder: number | null) => ids.filter((id) => id === placeholder).length
   const given = (kind: MediaRows['kind']) => media.filter((one) => one.kind === kind).length
-  if (image === video) {
-    // Clips stand in places of pictures, so only the sum can be wrong.
-    const clips = given('video')
-    checkMediaPlaces({ places: places(image) - clips, given: given('image') }, NONE)
-    return
-  }
-  checkMediaPlaces(
-    { places: places(image), given: given('image') },
-    { places: places(video), given: given('video') },
-  )
+  const pictures = { places: places(image), given: given('image') }
+  const clips = { places: places(video), given: given('video') }
+  if (image === video && clips.given > 0) checkSharedPlaces({ ...clips, given: media.length })
+  else checkMediaPlaces(pictures, image === video ? { places: 0, given: 0 } : clips)
 }
-
-const NONE = { places: 0, given: 0 }

@@ -23,6 +23,17 @@ function checkPlaces(word: 'image' | 'video', code: string, { places, given }: M
   )
 }
 
+/** The same where one placeholder marks both. */
+export function checkSharedPlaces({ places, given }: MediaCount): void {
+  if (places === given) return
+  const came = given === 1 ? '1 picture or clip' : `${given} pictures and clips`
+  throw new InputError(
+    'INPUT_IMAGE_PLACES',
+    `sequence: the prompt has ${counted(places, 'placeholder')} but ${came} came with it; ` +
+      'send one picture or clip per placeholder.',
+  )
+}
+
 function counted(count: number, word: string): string {
   return `${count === 0 ? 'no' : count} ${word}${count === 1 ? '' : 's'}`
 }

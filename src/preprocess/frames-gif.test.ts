@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { InputError } from '../core/errors.ts'
+import { gifClip } from './frames-gif.ts'
+import type { Clip } from './frames.ts'
+import type { RgbImage } from './image.ts'
+
+type Recorded = { readonly gif: string; readonly frames: readonly [number, number, string][] }
+
+const recorded = JSON.parse(readFileSync('fixtures/clips/gifs.json', 'utf8')) as Recorded[]
+const gifs = recorded.map(({ gif, frames }) => ({ bytes: Buffer.from(gif, 'base64'), frames }))
+
+async function read(clip: Clip, taken: readonly number[]): Promise<RgbImage[]> {
+  const images: RgbImage[] = []
+  for await (const image of clip.read(taken)) images.push(image as RgbImage)
+  return images
+}
+
+function describe({ width, height, data }: RgbImage): [number, number, string] {
+  return [width, height, createHash('sha256').update(data).digest('hex')]
+}
+
+test('every frame is the one that Pillow shows', async () => {
+  for (const { bytes, frames } of gifs) {
+    const clip = gifClip(bytes)
+    assert.equal(clip.frames, frames.length)
+    const images = await read(clip, [...frames.keys()])
+    assert.deepEqual(images.map(describe), frames)
+  }
+})
+
+test('a frame alone is the same as after those before it', async () => {
+  for (const { bytes, frames } of gifs) {
+    const [last] = await read(gifClip(bytes), [frames.length - 1])
+    assert.deepEqual(describe(last!), frames.at(-1))
+  }
+})
+
+test('times follow the delays, where none of a frame is a tenth of a second', () => {
+  const clip = gifClip(readFileSync('fixtures/pictures/animated-160x160.gif'))
+  const times = Array.from({ length: clip.frames }, (_, i) => clip.timeOf(i))
+  assert.equal(times[0], 0)
+  times.slice(1).forEach((time, i) => assert.ok(time > times[i]!))
+  assert.ok(clip.framesPerSecond! > 0)
+})
+
+test('damaged GIFs give frames or an InputError', async () => {
+  const damage = fc.record({
+    at: fc.nat(),
+    value: fc.integer({ min: 0, max: 255 }),
+    end: fc.double({ min: 0, max: 1, noNaN: true }),
+    which: fc.nat({ max: gifs.length - 1 }),
+  })
+  await fc.assert(
+    fc.asyncProperty(damage, async ({ at, value, end, which }) => {
+      const bytes = Uint8Array.from(gifs[which]!.bytes)
+      bytes[6 + (at % (bytes.length - 6))] = value
+      try {
+        const clip = gifClip(bytes.subarray(0, Math.ceil(end * bytes.length)))
+        await read(clip, [clip.frames - 1])
+      } catch (error) {
+        assert.ok(error instanceof InputError && error.code.startsWith('INPUT_VIDEO_'), `${error}`)
+      }
+    }),
+    { numRuns: 300 },
+  )
+})

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test, type TestContext } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { InputError } from '../core/errors.ts'
+import { clipInfoOf, openClip } from './frames-node.ts'
+import type { Clip, ClipSource } from './frames.ts'
+import type { RgbImage } from './image.ts'
+
+type Film = {
+  readonly size: [number, number]
+  readonly sha256: string[]
+  readonly upright?: string
+}
+
+const FOLDER = 'fixtures/clips'
+const films = JSON.parse(readFileSync(join(FOLDER, 'films.json'), 'utf8')) as Record<string, Film>
+const scratch = mkdtempSync(join(tmpdir(), 'llava-test-'))
+after(() => rmSync(scratch, { recursive: true }))
+
+function scratchFile(name: string, data: string | Uint8Array): string {
+  const path = join(scratch, name)
+  writeFileSync(path, data)
+  return path
+}
+
+async function hashes(clip: Clip, taken: readonly number[]): Promise<string[]> {
+  const found: string[] = []
+  for await (const frame of clip.read(taken)) {
+    found.push(
+      createHash('sha256')
+        .update((frame as RgbImage).data)
+        .digest('hex'),
+    )
+  }
+  return found
+}
+
+function hasFfmpeg(t: TestContext): boolean {
+  try {
+    execFileSync('ffmpeg', ['-version'], { stdio: 'ignore' })
+    execFileSync('ffprobe', ['-version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    t.skip('ffmpeg and ffprobe are not installed')
+    return false
+  }
+}
+
+test('a folder gives its pictures in the order of their names, and nothing else', async () => {
+  const clip = await openClip('fixtures/pictures/clip')
+  const names = readdirSync('fixtures/pictures/clip').sort()
+  assert.equal(clip.frames, names.length)
+  assert.equal(clip.framesPerSecond, null)
+  const read: unknown[] = []
+  for await (const frame of clip.read([0, names.length - 1])) read.push(frame)
+  assert.deepEqual(
+    read,
+    [names[0], names.at(-1)].map((name) => join('fixtures/pictures/clip', name!)),
+  )
+})
+
+test('the first bytes decide, not the name', async () => {
+  const y4m = scratchFile('film.mp4', readFileSync(join(FOLDER, '420.y4m')))
+  const gif = scratchFile('film.webm', readFileSync('fixtures/pictures/animated-160x160.gif'))
+  assert.equal((await openClip(y4m)).framesPerSecond, 10)
+  assert.ok((await openClip(pathToFileURL(gif))).frames > 1)
+  assert.deepEqual(await hashes(await openClip(y4m), [2]), [films['420.y4m']!.sha256[2]])
+  const bytes = new Uint8Array(readFileSync(y4m))
+  assert.deepEqual(await hashes(await openClip(new Blob([bytes])), [0, 2]), [
+    films['420.y4m']!.sha256[0],
+    films['420.y4m']!.sha256[2],
+  ])
+})
+
+test('how many frames there are is known at once', () => {
+  assert.equal(clipInfoOf('fixtures/pictures/clip').frames, 8)
+  assert.equal(clipInfoOf(['a.png', 'b.png']).frames, 2)
+  assert.equal(clipInfoOf(new Uint8Array(readFileSync(join(FOLDER, '422.y4m')))).frames, 3)
+})
+
+const REFUSED: readonly [ClipSource, string, RegExp][] = [
+  ['no/such/clip.mp4', 'INPUT_VIDEO_MISSING', /no\/such\/clip\.mp4, there is nothing/],
+  ['src/core', 'INPUT_VIDEO_EMPTY', /src\/core has no pictures in it/],
+  [[], 'INPUT_VIDEO_EMPTY', /list of pictures is empty/],
+  [scratchFile('empty.mp4', ''), 'INPUT_VIDEO_EMPTY', /empty\.mp4 is an empty file/],
+  ['fixtures/pictures/photo-1x1.png', 'INPUT_VIDEO_SOURCE', /is a picture \(PNG\); send it as an/],
+  [new URL('https://localhost/a.mp4'), 'INPUT_VIDEO_SOURCE', /give its bytes/],
+]
+for (const [source, code, message] of REFUSED) {
+  test(`${String(source) || 'an empty list'} is refused with ${code}`, async () => {
+    const isIt = (error: unknown) =>
+      error instanceof InputError && error.code === code && message.test(error.message)
+    await assert.rejects(() => openClip(source), isIt)
+    assert.throws(() => clipInfoOf(source), isIt)
+  })
+}
+
+for (const [name, { sha256, size }] of Object.entries(films)) {
+  if (name.endsWith('.y4m')) continue
+  test(`${name} gives every frame that ffmpeg gives, whichever are asked for`, async (t) => {
+    if (!hasFfmpeg(t)) return
+    const path = join(FOLDER, name)
+    const clip = await openClip(path)
+    assert.equal(clip.frames, sha256.length)
+    assert.equal(clipInfoOf(path).frames, sha256.length)
+    const some = [1, 7, sha256.length - 1]
+    assert.deepEqual(
+      await hashes(clip, some),
+      some.map((frame) => sha256[frame]),
+    )
+    assert.deepEqual(await hashes(clip, [...sha256.keys()]), sha256)
+    for await (const frame of clip.read([0])) {
+      assert.deepEqual([(frame as RgbImage).width, (frame as RgbImage).height], size)
+    }
+    assert.equal(clip.timeOf(0), 0)
+    assert.ok(clip.timeOf(1) > 0 && clip.timeOf(clip.frames - 1) > clip.timeOf(1))
+  })
+}
+
+test('a far frame is jumped to and is the same', async (t) => {
+  if (!hasFfmpeg(t)) return
+  const path = join(scratch, 'long.mkv')
+  const loop = ['-stream_loop', '9', '-i', join(FOLDER, 'b-frames.mp4'), '-c', 'copy', path]
+  execFileSync('ffmpeg', ['-nostdin', '-v', 'error', ...loop])
+  const clip = await openClip(path)
+  const { sha256 } = films['b-frames.mp4']!
+  assert.equal(clip.frames, 10 * sha256.length)
+  const far = 8 * sha256.length + 13
+  assert.deepEqual(await hashes(clip, [far]), [sha256[13]])
+  assert.deepEqual(await hashes(clip, [clip.frames - 1]), [sha256.at(-1)])
+})
+
+test('a phone’s film is turned only when asked', async (t) => {
+  if (!hasFfmpeg(t)) return
+  const { upright, sha256 } = films['turned.mp4']!
+  const path = join(FOLDER, 'turned.mp4')
+  assert.deepEqual(await hashes(await openClip(path), [0]), [sha256[0]])
+  assert.deepEqual(await hashes(await openClip(path, { autoOrient: true }), [0]), [upright])
+})
+
+test('bytes are a film too, and leave no file behind', async (t) => {
+  if (!hasFfmpeg(t)) return
+  const own = () => readdirSync(tmpdir()).filter((name) => name.startsWith('llava-clip-'))
+  const before = own()
+  const bytes = new Uint8Array(readFileSync(join(FOLDER, 'b-frames.mp4')))
+  const clip = await openClip(bytes)
+  assert.equal(clipInfoOf(bytes).frames, clip.frames)
+  for await (const _ of clip.read([0, 30])) break
+  const stop = new AbortController()
+  await assert.rejects(async () => {
+    for await (const _ of clip.read([0, 30, 59], stop.signal)) stop.abort(new Error('enough'))
+  }, /enough/)
+  await assert.rejects(() => openClip(bytes.subarray(0, 2000)), InputError)
+  assert.deepEqual(own(), before)
+})
+
+test('a damaged film is refused with what ffmpeg says', async (t) => {
+  if (!hasFfmpeg(t)) return
+  const half = readFileSync(join(FOLDER, 'b-frames.mp4')).subarray(0, 2500)
+  const refused = (path: string, message: RegExp) =>
+    assert.rejects(
+      () => openClip(path),
+      (error) => error instanceof InputError && message.test(error.message),
+    )
+  await refused(scratchFile('half.mp4', half), /half\.mp4 cannot be read: moov atom not found\.$/)
+  await refused(scratchFile('words.mp4', 'a text that is no film\n'.repeat(9)), /words\.mp4/)
+  const list = `#EXTM3U\n#EXTINF:1,\nfile://${process.cwd()}/${FOLDER}/b-frames.mp4\n#EXT-X-ENDLIST\n`
+  await refused(scratchFile('list.m3u8', list), /list\.m3u8/)
+})

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { InputError } from '../core/errors.ts'
+import { frameTimes, pictureClip, sampleFrames } from './frames.ts'
+
+test('frames are evenly spaced, first and last included, cut to whole numbers', () => {
+  const clip = { frames: 100, framesPerSecond: 25 }
+  assert.deepEqual(sampleFrames(clip, { frames: 4 }), [0, 33, 66, 99])
+  assert.deepEqual(sampleFrames(clip, { frames: 1 }), [0])
+  assert.deepEqual(sampleFrames({ frames: 8, framesPerSecond: null }, { frames: 4 }), [0, 2, 4, 7])
+})
+
+test('the spacing is computed as numpy computes it, float error included', () => {
+  // 14 · (30 / 22) is 19.09…, 11 · (30 / 22) is 14.999999999999998.
+  assert.equal(sampleFrames({ frames: 31, framesPerSecond: null }, { frames: 23 })[11], 14)
+})
+
+test('a clip with fewer frames gives all it has', () => {
+  assert.deepEqual(sampleFrames({ frames: 3, framesPerSecond: 25 }, { frames: 10_000 }), [0, 1, 2])
+  assert.deepEqual(sampleFrames({ frames: 1, framesPerSecond: 10 }, { frames: 8 }), [0])
+})
+
+test('fps takes every n-th frame, unless that are too many', () => {
+  const clip = { frames: 250, framesPerSecond: 24.97 }
+  assert.deepEqual(
+    sampleFrames(clip, { frames: 32, fps: 1 }),
+    [0, 25, 50, 75, 100, 125, 150, 175, 200, 225],
+  )
+  assert.deepEqual(sampleFrames(clip, { frames: 4, fps: 1 }), [0, 83, 166, 249])
+  assert.equal(sampleFrames(clip, { frames: 300, fps: 1000 }).length, 250)
+})
+
+test('whatever is asked, frames are in the clip, ascend and are no more than asked', () => {
+  const count = fc.integer({ min: 1, max: 5000 })
+  const fps = fc.option(fc.double({ min: 0.01, max: 120, noNaN: true }), { nil: undefined })
+  fc.assert(
+    fc.property(count, count, fps, fc.option(fps), (frames, most, wanted, rate) => {
+      const taken = sampleFrames(
+        { frames, framesPerSecond: rate ?? null },
+        { frames: most, fps: wanted },
+      )
+      assert.ok(taken.length >= 1 && taken.length <= most)
+      assert.equal(taken[0], 0)
+      taken.forEach((frame, i) => assert.ok(frame < frames && frame > (taken[i - 1] ?? -1)))
+    }),
+  )
+})
+
+test('pictures without a clock are a second apart, or as far as fps says', async () => {
+  const clip = pictureClip(['a.png', 'b.png', 'c.png'])
+  assert.deepEqual(frameTimes(clip, [0, 2], { frames: 2 }), [0, 2])
+  assert.deepEqual(frameTimes(clip, [0, 2], { frames: 2, fps: 4 }), [0, 0.5])
+  const read: unknown[] = []
+  for await (const picture of clip.read([0, 2])) read.push(picture)
+  assert.deepEqual(read, ['a.png', 'c.png'])
+  assert.throws(
+    () => pictureClip([]),
+    (error) => error instanceof InputError && error.code === 'INPUT_VIDEO_EMPTY',
+  )
+})
