@@ -2,30 +2,55 @@
 import { bfloat16ToFloat32, float16ToFloat32 } from '../core/dtype.ts'
 import { CheckpointError } from '../core/errors.ts'
 import type { HostTensor } from '../core/tensor.ts'
+import { EMBEDDING } from '../decoder/decoder.ts'
+import { assertFinite } from '../weights/index.ts'
+
+/** Tables up to this are checked at once, larger ones row by row when they are used: checking reads a mapped file. */
+const CHECKED_BYTES = 1 << 28
 
 export class EmbeddingTable {
   readonly rows: number
   readonly width: number
   readonly #copy: (id: number, target: Float32Array) => void
 
-  /** `table` [V, D] may be a view of a mapped file: only rows that are used get read. */
+  /** `table` [V, D] may be a view of a mapped file. Throws CheckpointError for one that holds NaN or an infinity. */
   constructor(table: HostTensor) {
+    if (table.data.byteLength <= CHECKED_BYTES) assertFinite(table, EMBEDDING, 'the checkpoint')
     const [rows, width] = table.shape as readonly [number, number]
     this.rows = rows
     this.width = width
     this.#copy = rowCopier(table, width)
   }
 
-  /** Writes the rows of `ids` into `target` [ids, D]. */
+  /** Writes the rows of `ids` into `target` [ids, D]. Throws CheckpointError for a row that is not finite. */
   copyRows(ids: ArrayLike<number>, target: Float32Array): void {
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i] as number
       if (id < 0 || id >= this.rows) {
         throw new Error(`internal: token id ${id} has no row in an embedding of ${this.rows}`)
       }
-      this.#copy(id, target.subarray(i * this.width, (i + 1) * this.width))
+      const row = target.subarray(i * this.width, (i + 1) * this.width)
+      this.#copy(id, row)
+      if (!isFinite(row)) throw notFinite(id)
     }
   }
+}
+
+/** A number less itself is 0, anything else NaN. */
+function isFinite(row: Float32Array): boolean {
+  let sum = 0
+  for (let i = 0; i < row.length; i++) {
+    const value = row[i] as number
+    sum += value - value
+  }
+  return sum === 0
+}
+
+function notFinite(id: number): CheckpointError {
+  return new CheckpointError(
+    'CHECKPOINT_NOT_FINITE',
+    `weights: expected finite numbers in ${EMBEDDING}, row ${id} has others; the file is damaged or its training diverged, use another checkpoint.`,
+  )
 }
 
 function rowCopier(
@@ -41,6 +66,6 @@ function rowCopier(
   }
   throw new CheckpointError(
     'CHECKPOINT_DTYPE',
-    `decoder.embedTokens.weight: expected float32, float16 or bfloat16, ${dtype} came.`,
+    `${EMBEDDING}: expected float32, float16 or bfloat16, ${dtype} came.`,
   )
 }
