@@ -23,7 +23,8 @@ export class RotaryTensors {
     ;(tensor.data as BigInt64Array).set(positions)
     let last = 0n
     for (const position of positions) if (position > last) last = position
-    this.#grow(Number(last) + 1)
+    // The operator wants a row for each of the T rows that it turns, whatever their positions.
+    this.#grow(Math.max(Number(last) + 1, positions.length))
     const shape = [this.#rows, this.#config.attention.headDim / 2]
     const [cos, sin] = [this.#scratch.tensor('cos', shape), this.#scratch.tensor('sin', shape)]
     return { positions: tensor, cos, sin }
