@@ -9,12 +9,13 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { describe, test } from 'node:test'
-import { toFloat32 } from '../../src/core/tensor.ts'
+import { toFloat32, type HostTensor } from '../../src/core/tensor.ts'
 import { loadModel, type LoadOptions, type Model } from '../../src/index.ts'
 import { openWeightFile } from '../../src/weights/index.ts'
 
 const FIXTURES = process.env['LLAVA_FIXTURES'] ?? 'fixtures'
 const LOGIT_TOLERANCE = 1e-3
+const ROW_TOLERANCE = 1e-4
 
 /** A picture's file, or the files of a clip's frames. */
 type Visual = string | { readonly frames: readonly string[] }
@@ -33,6 +34,8 @@ type RecordedCase = {
   }
   readonly input_ids?: readonly number[][]
   readonly lengths?: readonly number[]
+  /** Positions whose embeddings are recorded. */
+  readonly rows?: readonly number[]
   readonly greedy?: readonly number[]
 }
 
@@ -50,7 +53,11 @@ if (existsSync(join(folder, 'merge.json'))) {
         test(name, async (t) => {
           const reason = whySkipped(recorded)
           if (reason) return t.skip(reason)
-          await checkCase(recorded, toFloat32(tensors.read(`${name}/last_logits`)))
+          const embeds = `${name}/embeds`
+          await checkCase(recorded, {
+            lastLogits: toFloat32(tensors.read(`${name}/last_logits`)),
+            embeds: tensors.tensors.has(embeds) ? tensors.read(embeds) : null,
+          })
         })
       }
     })
@@ -65,12 +72,18 @@ function whySkipped({ case: one }: RecordedCase): string | null {
   return null
 }
 
-async function checkCase(recorded: RecordedCase, lastLogits: Float32Array): Promise<void> {
+async function checkCase(
+  recorded: RecordedCase,
+  { lastLogits, embeds }: { lastLogits: Float32Array; embeds: HostTensor | null },
+): Promise<void> {
   const { case: one } = recorded
   const checkpoint = prepareCheckpoint(one)
   const model = await loadModel(checkpoint.path, { precision: 'f32', ...optionsOf(one) })
   try {
+    const isLeft = one.config?.['tokenizer_padding_side'] === 'left'
     for (const [i, sample] of one.samples.entries()) {
+      if (embeds && !isLeft)
+        await checkRows(model, sample, { embeds, index: i, rows: recorded.rows! })
       await checkSample(model, sample, {
         ids: recorded.input_ids?.[i] ?? [],
         length: recorded.lengths?.[i] ?? 0,
@@ -85,6 +98,29 @@ async function checkCase(recorded: RecordedCase, lastLogits: Float32Array): Prom
     await model.dispose()
     checkpoint.remove()
   }
+}
+
+/** Rows of pictures and clips among the recorded embeddings, [batch, rows, hidden]. */
+async function checkRows(
+  model: Model,
+  sample: Sample,
+  recorded: { embeds: HostTensor; index: number; rows: readonly number[] },
+): Promise<void> {
+  const request = { prompt: sample.prompt, ...mediaOf(sample) }
+  const { imageSlots } = await model.prepare(request)
+  const { images, videos } = await model.encodeImages(request)
+  const encoded = Float32Array.from([...images, ...videos].flatMap(({ data }) => [...data]))
+  const [, count = 0, width = 0] = recorded.embeds.shape
+  const values = toFloat32(recorded.embeds)
+  recorded.rows.forEach((row, i) => {
+    const slot = imageSlots.indexOf(row)
+    if (slot < 0) return
+    const from = (recorded.index * count + i) * width
+    for (let d = 0; d < width; d++) {
+      const off = Math.abs(values[from + d]! - encoded[slot * width + d]!)
+      assert.ok(off <= ROW_TOLERANCE, `row ${row}: off by ${off}`)
+    }
+  })
 }
 
 async function checkSample(
