@@ -1,6 +1,6 @@
 /** A loaded model: what can be asked of it. `load-model.ts` makes one. */
 import type { ChosenPrecision } from './choose-precision.ts'
-import { InputError } from './core/errors.ts'
+import { ConfigError, InputError } from './core/errors.ts'
 import type { ModelConfig } from './families/family.ts'
 import type { Answer, StreamEvent } from './serve/answer.ts'
 import type { Engine } from './serve/engine.ts'
@@ -39,6 +39,8 @@ export class Model implements AsyncDisposable {
   readonly device: string
   readonly tokenizer: Tokenizer
   readonly #parts: ModelParts
+  /** Calls that have not ended. */
+  readonly #calls = new Set<Promise<unknown>>()
   #disposed: Promise<void> | null = null
 
   constructor(parts: ModelParts) {
@@ -54,21 +56,26 @@ export class Model implements AsyncDisposable {
    * `finishReason: 'abort'`.
    */
   generate(request: GenerateRequest): Promise<Answer> {
-    return this.#parts.generator.generate(request)
+    return this.#call(() => this.#parts.generator.generate(request))
   }
 
   /** Answers several requests together; each answer equals the one that its request would get alone. */
   generateBatch(requests: readonly GenerateRequest[]): Promise<Answer[]> {
-    return this.#parts.generator.generateBatch(requests)
+    return this.#call(() => this.#parts.generator.generateBatch(requests))
   }
 
   /** The answer in pieces of text as they become certain, then whole. Leaving the loop stops it. */
   stream(request: GenerateRequest): AsyncGenerator<StreamEvent, void, undefined> {
-    return streamAnswer(this.#parts.generator, request)
+    const { generator } = this.#parts
+    return streamAnswer(
+      (signalled, onText) => this.#call(() => generator.generate(signalled, onText)),
+      request,
+    )
   }
 
   /** Tokens that a prompt takes, without decoding a pixel or running anything. */
   countTokens(input: PromptInput): { readonly text: number; readonly image: number } {
+    this.#checkAlive()
     const prompt = parsePrompt('countTokens', input)
     const { preparer, imageSize, clipInfo } = this.#parts
     const clips = prompt.videos.map(({ video }) => clipInfo(video))
@@ -76,7 +83,11 @@ export class Model implements AsyncDisposable {
   }
 
   /** What the model will see: prompt, ids, and every tile as bytes and as numbers. */
-  async prepare(input: PromptInput): Promise<Prepared> {
+  prepare(input: PromptInput): Promise<Prepared> {
+    return this.#call(() => this.#prepare(input))
+  }
+
+  async #prepare(input: PromptInput): Promise<Prepared> {
     const prompt = parsePrompt('prepare', input)
     const prepared = await this.#parts.preparer.prepare(prompt)
     const pictures = prepared.media.filter((one) => one.kind === 'image')
@@ -104,9 +115,11 @@ export class Model implements AsyncDisposable {
   }
 
   /** Rows for the decoder of every picture and clip, newline rows included. */
-  async encodeImages(
-    input: PromptInput,
-  ): Promise<{ readonly images: Rows[]; readonly videos: Rows[] }> {
+  encodeImages(input: PromptInput): Promise<EncodedImages> {
+    return this.#call(() => this.#encodeImages(input))
+  }
+
+  async #encodeImages(input: PromptInput): Promise<EncodedImages> {
     const encoded = await this.#parts.generator.encode(parsePrompt('encodeImages', input))
     const width = this.config.decoder.hiddenSize
     const of = (kind: 'image' | 'video') =>
@@ -117,7 +130,11 @@ export class Model implements AsyncDisposable {
   }
 
   /** Logits at chosen positions of the prompt, the last one unless said otherwise. */
-  async logits(input: PromptInput & { readonly positions?: LogitPositions }): Promise<Rows> {
+  logits(input: LogitsInput): Promise<Rows> {
+    return this.#call(() => this.#logits(input))
+  }
+
+  async #logits(input: LogitsInput): Promise<Rows> {
     const prompt = parsePrompt('logits', input, ['positions'])
     const { prepared, embedded } = await this.#parts.generator.encode(prompt)
     const positions = readPositions(input.positions, prepared.inputIds.length)
@@ -126,17 +143,16 @@ export class Model implements AsyncDisposable {
   }
 
   /** Log-probabilities of a given answer, its end token not included. */
-  async score(input: PromptInput & { readonly continuation: string }): Promise<Score> {
-    const { continuation } = input
+  score(input: ScoreInput): Promise<Score> {
+    return this.#call(() => this.#score(input))
+  }
+
+  async #score(input: ScoreInput): Promise<Score> {
     const prompt = parsePrompt('score', input, ['continuation'])
-    if (typeof continuation !== 'string' || continuation === '') {
-      throw new InputError(
-        'INPUT_OPTION',
-        'score: continuation should be a text that is not empty.',
-      )
-    }
-    const { prepared, embedded } = await this.#parts.generator.encode(prompt)
-    const tokens = continuationIds(this.tokenizer, continuation)
+    const tokens = continuationIds(this.tokenizer, input)
+    const { prepared, embedded } = await this.#parts.generator.encode(prompt, {
+      answer: tokens.length,
+    })
     const first = prepared.inputIds.length - 1
     const whole = this.#parts.generator.extend(embedded, tokens)
     const positions = tokens.map((_, i) => first + i)
@@ -150,16 +166,40 @@ export class Model implements AsyncDisposable {
     return { tokens, logprobs, total, mean: total / tokens.length }
   }
 
-  /** Frees all memory. Calls that still run finish first. */
+  /** Frees all memory. Calls that still run finish first; later ones are refused. */
   dispose(): Promise<void> {
-    this.#disposed ??= this.#parts.dispose()
+    this.#disposed ??= Promise.allSettled(this.#calls).then(() => this.#parts.dispose())
     return this.#disposed
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose()
   }
+
+  /** Runs what must be over before the model is disposed of. */
+  async #call<T>(run: () => Promise<T>): Promise<T> {
+    this.#checkAlive()
+    const running = run()
+    this.#calls.add(running)
+    try {
+      return await running
+    } finally {
+      this.#calls.delete(running)
+    }
+  }
+
+  #checkAlive(): void {
+    if (!this.#disposed) return
+    throw new ConfigError(
+      'CONFIG_MODEL_DISPOSED',
+      'model: a living model is expected, this one is disposed; load it again.',
+    )
+  }
 }
+
+type LogitsInput = PromptInput & { readonly positions?: LogitPositions }
+type ScoreInput = PromptInput & { readonly continuation: string }
+type EncodedImages = { readonly images: Rows[]; readonly videos: Rows[] }
 
 export type LogitPositions = 'last' | 'all' | readonly number[]
 
@@ -203,9 +243,19 @@ function readPositions(positions: unknown, length: number): readonly number[] {
   )
 }
 
-/** The ids of a text that goes on where a prompt ended: no BOS, no space put in front. */
-function continuationIds(tokenizer: Tokenizer, text: string): number[] {
-  return tokenizer.encode(text)
+/** The ids of a given answer, without BOS. As in prompts, only raw ones are read for control tokens. */
+function continuationIds(tokenizer: Tokenizer, input: ScoreInput): number[] {
+  const { continuation } = input
+  const isRaw = !('messages' in input)
+  const ids =
+    typeof continuation === 'string'
+      ? tokenizer.encode(continuation, { specialTokens: isRaw ? 'parse' : 'text' })
+      : []
+  if (ids.length > 0) return ids
+  throw new InputError(
+    'INPUT_OPTION',
+    'score: continuation should be a text of at least one token.',
+  )
 }
 
 function joinFloats(parts: readonly Rows[]): Rows {

@@ -57,43 +57,60 @@ export class Generator {
   async generate(request: unknown, onText: OnText = () => {}): Promise<Answer> {
     const start = performance.now()
     const { prompt, options } = parseGenerateRequest(request, this.#parts.generation)
-    let runs: AnswerRun[] = []
-    try {
-      const encoded = await this.encode(prompt, options.signal)
+    const group = await unlessAborted(options, null, async () => {
+      const encoded = await this.encode(prompt, options)
       const limited = this.#limit(encoded, options)
-      if (options.numBeams > 1) return await searchBeams(this.#parts, encoded, limited, start)
-      runs = this.#runs(encoded, limited, { onText, start })
-      await this.#parts.engine.generate(runs.map((run) => run.request))
-    } catch (error) {
-      if (!options.signal?.aborted || error !== options.signal.reason) throw error
-      // Before decoding began there is no answer; after it there is what was decoded.
-      if (runs.length === 0) return abortedAnswer(start)
-    }
-    return AnswerRun.answer(runs)
+      if (options.numBeams > 1) return searchBeams(this.#parts, encoded, limited, start)
+      return this.#runs(encoded, limited, { onText, start })
+    })
+    if (!Array.isArray(group)) return group ?? abortedAnswer(start)
+    await this.#decode(group)
+    return AnswerRun.answer(group)
   }
 
-  /** As many answers as requests, decoded together; each equals the one it would get alone. */
+  /**
+   * As many answers as requests, decoded together; each equals the one it would get alone, and one that is aborted
+   * leaves the others as they are.
+   */
   async generateBatch(requests: readonly unknown[]): Promise<Answer[]> {
     const start = performance.now()
+    if (!Array.isArray(requests)) {
+      throw new InputError('INPUT_PROMPT', 'generateBatch: expected a list of requests.')
+    }
     const parsed = requests.map((one) => parseGenerateRequest(one, this.#parts.generation))
     if (parsed.some(({ options }) => options.numBeams > 1)) {
       return Promise.all(requests.map((request) => this.generate(request)))
     }
     const groups: AnswerRun[][] = []
     for (const { prompt, options } of parsed) {
-      const encoded = await this.encode(prompt, options.signal)
-      groups.push(this.#runs(encoded, this.#limit(encoded, options), { onText: () => {}, start }))
+      groups.push(
+        await unlessAborted(options, [], async () => {
+          const encoded = await this.encode(prompt, options)
+          return this.#runs(encoded, this.#limit(encoded, options), { onText: () => {}, start })
+        }),
+      )
     }
-    await this.#parts.engine.generate(groups.flat().map((run) => run.request))
-    return groups.map((runs) => AnswerRun.answer(runs))
+    await this.#decode(groups.flat())
+    return groups.map((group) =>
+      group.length > 0 ? AnswerRun.answer(group) : abortedAnswer(start),
+    )
   }
 
-  /** Prepares a prompt and encodes its pictures. */
-  async encode(prompt: Prompt, signal?: AbortSignal): Promise<EncodedPrompt> {
+  /**
+   * Prepares a prompt and encodes its pictures. Throws InputError if it is longer than the context with `answer` tokens
+   * behind it.
+   */
+  async encode(
+    prompt: Prompt,
+    {
+      signal,
+      answer = 0,
+    }: { readonly signal?: AbortSignal | undefined; readonly answer?: number } = {},
+  ): Promise<EncodedPrompt> {
     const { preparer, table } = this.#parts
     const start = performance.now()
     const prepared = await preparer.prepare(prompt, signal)
-    this.#checkLength(prepared, 0)
+    this.#checkLength(prepared, answer)
     const preparedAt = performance.now()
     const clock = { framesMs: 0 }
     const media: EncodedMedia[] = []
@@ -183,6 +200,17 @@ export class Generator {
     })
   }
 
+  /** Runs answers to their ends; those that are aborted end with what they have. */
+  async #decode(runs: readonly AnswerRun[]): Promise<void> {
+    if (runs.length === 0) return
+    const requests = runs.map(({ request }) => request)
+    try {
+      await this.#parts.engine.generate(requests)
+    } catch (error) {
+      if (!requests.some(({ signal }) => signal?.aborted && signal.reason === error)) throw error
+    }
+  }
+
   /** The options with `maxTokens` cut to the context. */
   #limit({ prepared }: EncodedPrompt, options: ResolvedGenerateOptions): ResolvedGenerateOptions {
     const { maxContext, truncate } = this.#parts.config
@@ -194,18 +222,33 @@ export class Generator {
   }
 
   /** Throws InputError if a prompt and `answer` tokens are more than the context. */
-  #checkLength({ inputIds, imageSlots }: PreparedPrompt, answer: 0 | 1): void {
+  #checkLength({ inputIds, imageSlots }: PreparedPrompt, answer: number): void {
     const { maxContext } = this.#parts.config
     const excess = inputIds.length + answer - maxContext
     if (excess <= 0) return
-    const most = answer === 1 ? `${maxContext} leaves for one` : `${maxContext}`
+    const room = answer === 0 ? '' : ` leaves beside ${answer} of the answer`
     throw new InputError(
       'INPUT_CONTEXT',
-      `prompt: it has ${inputIds.length} tokens (${imageSlots.length} of them pictures and clips), ${excess} more than the context of ${most}; shorten it, send fewer pictures or frames, or raise maxContext.`,
+      `prompt: it has ${inputIds.length} tokens (${imageSlots.length} of them pictures and clips), ${excess} more than the context of ${maxContext}${room}; shorten it, send fewer pictures or frames, or raise maxContext.`,
     )
   }
 }
 
+/** What `run` gives, or `aborted` if the caller stopped it. */
+async function unlessAborted<T>(
+  { signal }: { readonly signal: AbortSignal | undefined },
+  aborted: T,
+  run: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return aborted
+    throw error
+  }
+}
+
+/** Before decoding began there is no answer. */
 function abortedAnswer(start: number): Answer {
   const totalMs = performance.now() - start
   const none = { preprocessMs: 0, visionMs: 0, prefillMs: 0, decodeMs: 0, firstTokenMs: 0 }

@@ -1,18 +1,18 @@
 /** An answer as events: pieces of text as they become certain, then everything. */
-import type { StreamEvent } from './answer.ts'
-import type { Generator } from './generator.ts'
+import type { Answer, StreamEvent } from './answer.ts'
+
+/** Answers a request; `onText` hears the pieces of text. */
+export type Generate = (request: object, onText: (text: string) => void) => Promise<Answer>
 
 /** `request` as for `generate`. Whoever leaves the loop early aborts the answer. */
 export async function* streamAnswer(
-  generator: Generator,
+  generate: Generate,
   request: object,
 ): AsyncGenerator<StreamEvent, void, undefined> {
   const left = new AbortController()
-  const given = (request as { readonly signal?: AbortSignal }).signal
-  const signal = given ? AbortSignal.any([given, left.signal]) : left.signal
   const waiting: string[] = []
   let wake = () => {}
-  const answer = generator.generate({ ...request, signal }, (text) => {
+  const answer = generate(withSignal(request, left.signal), (text) => {
     waiting.push(text)
     wake()
   })
@@ -32,4 +32,11 @@ export async function* streamAnswer(
     left.abort()
     await ended
   }
+}
+
+/** The request with a signal that either its own or `left` aborts. What is no signal is left for the check of the request. */
+function withSignal(request: object, left: AbortSignal): object {
+  const { signal } = { ...request } as { readonly signal?: unknown }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) return request
+  return { ...request, signal: signal ? AbortSignal.any([signal, left]) : left }
 }
