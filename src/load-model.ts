@@ -3,6 +3,7 @@ import { choosePrecision, type ChosenPrecision, type PrecisionOption } from './c
 import { ConfigError, InputError } from './core/errors.ts'
 import { toFloat32 } from './core/tensor.ts'
 import { EMBEDDING, type DecoderConfig } from './decoder/decoder.ts'
+import { withClipOptions, type ClipOptions } from './families/clip-options.ts'
 import { IMAGE_NEWLINE } from './families/parameter-names.ts'
 import { mapParameters, type ParameterMap } from './families/parameter-map.ts'
 import { checkQuirks } from './families/quirks.ts'
@@ -40,7 +41,7 @@ export type LoadProgress = {
   readonly item: string
 }
 
-export type LoadOptions = CheckpointOptions & {
+export type LoadOptions = CheckpointOptions & ClipOptions & {
   readonly precision?: PrecisionOption | undefined
   readonly device?: 'cpu' | undefined
   readonly threads?: number | undefined
@@ -63,6 +64,8 @@ const OPTION_NAMES = [
   'device',
   'threads',
   'maxContext',
+  'frames',
+  'ropeScaling',
   'kvBytes',
   'autoOrient',
   'allowRemote',
@@ -117,7 +120,7 @@ async function assemble(
   options: LoadOptions,
   { cleanup, dispose }: Lifetime,
 ): Promise<Model> {
-  const { config } = checkpoint
+  const config = withClipOptions(checkpoint.config, options)
   const tokenizer = await loadTokenizer(checkpoint.tokenizerPath)
   const runtime = await createRuntime({ threads: options.threads })
   cleanup.push(() => runtime.dispose())
@@ -191,10 +194,10 @@ function createPictures({ autoOrient = false, allowRemote = false }: LoadOptions
   }
 }
 
-function createClips({ allowRemote = false }: LoadOptions): ClipOpener {
+function createClips({ autoOrient = false, allowRemote = false }: LoadOptions): ClipOpener {
   return {
     async open(video, signal) {
-      return openClip(await resolveClip(video, { allowRemote, signal }), { signal })
+      return openClip(await resolveClip(video, { allowRemote, signal }), { autoOrient, signal })
     },
     infoOf: (video) => clipInfoOf(resolveLocalClip(video)),
   }

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ConfigError } from '../core/errors.ts'
+import { withClipOptions, type ClipOptions } from './clip-options.ts'
+import type { ModelConfig } from './family.ts'
+import { familyOf } from './index.ts'
+import { defaultFrames } from './video-config.ts'
+
+const CLIP = { model_type: 'clip_vision_model', image_size: 336, patch_size: 14 }
+const PROCESSOR = {
+  image_processor_type: 'LlavaNextImageProcessor',
+  size: { shortest_edge: 336 },
+  crop_size: { height: 336, width: 336 },
+}
+
+function nextVideo(text: object, options: ClipOptions): ModelConfig {
+  const config = {
+    model_type: 'llava_next_video',
+    vision_config: CLIP,
+    text_config: { model_type: 'llama', max_position_embeddings: 4096, ...text },
+  }
+  const files = new Map<string, unknown>([
+    ['config.json', config],
+    ['preprocessor_config.json', PROCESSOR],
+  ])
+  return withClipOptions(
+    familyOf({ name: 'test', files }).parseConfig({ name: 'test', files }, {}),
+    options,
+  )
+}
+
+function factorAndContext(text: object, options: ClipOptions): [number, number] {
+  const { decoder, maxContext } = nextVideo(text, options)
+  return [decoder.rope.factor, maxContext]
+}
+
+test('auto stretches as the demo does: 16 frames not, 32 by 2, 56 by 3', () => {
+  assert.deepEqual(factorAndContext({}, { ropeScaling: 'auto', frames: 16 }), [1, 4096])
+  assert.deepEqual(factorAndContext({}, { ropeScaling: 'auto', frames: 32 }), [2, 8192])
+  assert.deepEqual(factorAndContext({}, { ropeScaling: 'auto', frames: 56 }), [3, 12288])
+  assert.deepEqual(factorAndContext({}, { ropeScaling: 'auto' }), [2, 8192])
+})
+
+test('auto leaves what the config says where it asks for nothing, and stretches Vicuna only', () => {
+  const scaled = { rope_scaling: { type: 'linear', factor: 2.5 } }
+  assert.deepEqual(factorAndContext(scaled, { ropeScaling: 'auto', frames: 16 }), [2.5, 10240])
+  assert.deepEqual(factorAndContext({ rope_theta: 5e6 }, { ropeScaling: 'auto' }), [1, 8192])
+  const mistral = { model_type: 'mistral', max_position_embeddings: 32768 }
+  assert.deepEqual(factorAndContext(mistral, { ropeScaling: 'auto', frames: 56 }), [1, 32768])
+  assert.deepEqual(factorAndContext({ model_type: 'qwen2' }, { ropeScaling: 'auto' }), [1, 4096])
+})
+
+test('a number is taken as it is, in place of the config’s', () => {
+  assert.deepEqual(factorAndContext({}, { ropeScaling: 2 }), [2, 8192])
+  const scaled = { rope_scaling: { type: 'linear', factor: 2.5 } }
+  assert.deepEqual(factorAndContext(scaled, { ropeScaling: 1 }), [1, 4096])
+})
+
+test('frames are what requests get that do not say', () => {
+  assert.equal(defaultFrames(nextVideo({}, { frames: 4 }), 1), 4)
+})
+
+test('values that cannot be are refused', () => {
+  for (const options of [
+    { frames: 0 },
+    { frames: 1.5 },
+    { ropeScaling: 0.5 },
+    { ropeScaling: 'x' as 'auto' },
+  ]) {
+    assert.throws(() => nextVideo({}, options), ConfigError)
+  }
+})

@@ -1,0 +1,77 @@
+/**
+ * A caller's wishes about clips against what a checkpoint says: how many frames, and positions stretched to make room.
+ *
+ * Source: LLaVA-VL/LLaVA-NeXT playground/demo/video_demo.py at df17966; the stretching, arXiv:2306.15595.
+ */
+import { ConfigError } from '../core/errors.ts'
+import type { ModelConfig } from './family.ts'
+
+export type ClipOptions = {
+  /** Frames of a clip whose request does not say how many. */
+  readonly frames?: number | undefined
+  /** Position p turns as p / factor; `auto`: as the demo of NeXT-Video chooses it for the number of frames. */
+  readonly ropeScaling?: 'auto' | number | undefined
+}
+
+/** Throws ConfigError for values that cannot be. */
+export function withClipOptions(config: ModelConfig, options: ClipOptions): ModelConfig {
+  return withRopeScaling(withFrames(config, options.frames), options.ropeScaling)
+}
+
+function withFrames(config: ModelConfig, frames: number | undefined): ModelConfig {
+  if (frames === undefined) return config
+  if (!Number.isInteger(frames) || frames < 1) {
+    throw new ConfigError(
+      'CONFIG_FRAMES',
+      `loadModel: frames should be a whole number from 1, ${String(frames)} came.`,
+    )
+  }
+  return config.video ? { ...config, video: { ...config.video, frames } } : config
+}
+
+function withRopeScaling(config: ModelConfig, scaling: 'auto' | number | undefined): ModelConfig {
+  if (scaling === undefined) return config
+  if (scaling === 'auto') return withDemoScaling(config)
+  if (typeof scaling !== 'number' || !Number.isFinite(scaling) || scaling < 1) {
+    throw new ConfigError(
+      'CONFIG_ROPE_SCALING',
+      `loadModel: ropeScaling should be 'auto' or a number from 1, ${String(scaling)} came.`,
+    )
+  }
+  const { decoder, layout, maxContext } = config
+  // Files of transformers scale their context by what they say themselves; the original's tokenizer names it bare.
+  const unscaled = layout === 'hf' ? decoder.maxPositions : maxContext
+  return { ...withFactor(config, scaling), maxContext: Math.floor(unscaled * scaling) }
+}
+
+/** The context of the models that the demo was made for, and what it leaves for text. */
+const DEMO_CONTEXT = 4096
+const DEMO_TEXT = 1000
+
+/**
+ *   factor = ⌈(frames · ⌊g / stride⌋² + 1000) / 4096⌉
+ *
+ * From 2 on the context is that much longer. Only Vicuna's positions are stretched: the others were made for more.
+ */
+function withDemoScaling(config: ModelConfig): ModelConfig {
+  const { video, decoder, maxContext } = config
+  if (!video || decoder.kind === 'qwen2') return config
+  const { patchesPerSide, pooling } = video.tokens
+  const side =
+    pooling.mode === 'none' ? patchesPerSide : Math.floor(patchesPerSide / pooling.stride)
+  const tokens = (video.frames ?? video.maxFrames) * side * side + DEMO_TEXT
+  const factor = Math.ceil(tokens / DEMO_CONTEXT)
+  if (factor < 2) return config
+  const longer = { ...config, maxContext: Math.max(maxContext, DEMO_CONTEXT * factor) }
+  return isVicuna(config) ? withFactor(longer, factor) : longer
+}
+
+/** The demo looks for the word in the base model's name; these are the numbers behind it. Yi and Llama 3 turn slower. */
+function isVicuna({ decoder }: ModelConfig): boolean {
+  return decoder.kind === 'llama' && decoder.rope.theta === 10000
+}
+
+function withFactor(config: ModelConfig, factor: number): ModelConfig {
+  const { decoder } = config
+  return { ...config, decoder: { ...decoder, rope: { ...decoder.rope, factor } } }
+}
