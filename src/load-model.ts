@@ -41,12 +41,16 @@ export type LoadProgress = {
   readonly item: string
 }
 
-export type LoadOptions = CheckpointOptions & ClipOptions & {
+export type LoadOptions = CheckpointOptions & {
   readonly precision?: PrecisionOption | undefined
   readonly device?: 'cpu' | undefined
   readonly threads?: number | undefined
   /** The longest sequence, in tokens. Default: what the checkpoint was made for. */
   readonly maxContext?: number | undefined
+  /** Frames of a clip whose request does not say how many. Default: what fits the context, at most 32. */
+  readonly frames?: ClipOptions['frames']
+  /** Stretches positions for longer contexts; `auto`: as the demo of NeXT-Video does for the number of frames. */
+  readonly ropeScaling?: ClipOptions['ropeScaling']
   /** Memory for caches of finished conversations. */
   readonly kvBytes?: number | undefined
   /** Turn pictures as their Exif data says; the reference does not. */
