@@ -1,0 +1,91 @@
+/** `llava score`: answer files of a benchmark become numbers and submissions. No model is run. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import {
+  readEvalFiles,
+  score as scoreAnswers,
+  type ScoredMetric,
+  type ScoreReport,
+} from '../eval/index.ts'
+import { formatTable } from './format.ts'
+import { UsageError } from './usage-error.ts'
+import type { Verb } from './verb.ts'
+
+export const score: Verb = {
+  options: [
+    { name: 'answers', kind: 'text', value: 'path', about: 'The answers: a file or a folder' },
+    { name: 'questions', kind: 'text', value: 'path', about: 'The question file they answer' },
+    { name: 'labels', kind: 'text', value: 'path', about: 'The truth: a file or a folder' },
+    { name: 'out', kind: 'text', value: 'folder', about: 'Where submissions and result.json go' },
+    { name: 'seed', kind: 'number', value: 'n', about: 'For intervals and drawn options' },
+  ],
+  examples: [
+    'score pope --answers answers.jsonl --questions llava_pope_test.jsonl --labels coco/',
+    'score mmbench --answers submission.xlsx --json',
+    'score vizwiz --answers answers.jsonl --questions llava_test.jsonl --out upload/',
+  ],
+  async run(args, { terminal }) {
+    const answers = args.text('answers')
+    if (answers === undefined)
+      throw new UsageError('llava score needs --answers, a file or a folder.')
+    const read = (name: string) => {
+      const path = args.text(name)
+      return path === undefined ? [] : readEvalFiles(path)
+    }
+    const report = await scoreAnswers(args.positionals[0] as string, {
+      answers: readEvalFiles(answers),
+      questions: read('questions'),
+      labels: read('labels'),
+      seed: args.number('seed'),
+    })
+    const files = writeFiles(report, args.text('out'))
+    if (terminal.isJson) terminal.json({ ...summaryOf(report), files })
+    else for (const line of linesOf(report, files)) terminal.print(line)
+  },
+}
+
+/** All but single questions and whole files: those go to `--out`. */
+function summaryOf({ benchmark, title, metrics, counts, recipe, printed }: ScoreReport) {
+  return { benchmark, title, metrics, counts, recipe, printed }
+}
+
+function writeFiles(report: ScoreReport, folder: string | undefined): string[] {
+  if (folder === undefined) return []
+  const result = { ...summaryOf(report), outcomes: report.outcomes }
+  const files = { ...report.written, 'score.json': `${JSON.stringify(result, null, 2)}\n` }
+  return Object.entries(files).map(([name, text]) => {
+    const path = join(folder, name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text)
+    return path
+  })
+}
+
+function linesOf(
+  { title, metrics, counts, recipe, written }: ScoreReport,
+  files: readonly string[],
+): string[] {
+  const lines = [title]
+  if (metrics.length === 0)
+    lines.push('  no score: the truth did not come, or only a server knows it')
+  else lines.push(...formatTable(metrics.map(rowOf)).map((line) => `  ${line}`))
+  const shown = Object.entries(counts).map(([name, count]) => `${count} ${name}`)
+  lines.push('', `  ${shown.join(', ')}; recipe ${recipe.hash.slice(0, 12)}`)
+  if (files.length > 0) lines.push(...files.map((file) => `  wrote ${file}`))
+  else if (Object.keys(written).length > 0) {
+    lines.push(`  --out FOLDER writes ${Object.keys(written).join(', ')}`)
+  }
+  return lines
+}
+
+function rowOf({ name, value, digits, interval95, published }: ScoredMetric): string[] {
+  const show = (number: number) => number.toFixed(digits)
+  return [
+    name,
+    value === null ? '–' : show(value),
+    interval95 ? `[${show(interval95.low)}, ${show(interval95.high)}]` : '',
+    published.length > 0
+      ? `published: ${published.map((row) => `${row.model} ${row.value}`).join(', ')}`
+      : '',
+  ]
+}

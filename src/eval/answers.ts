@@ -1,0 +1,86 @@
+/** Answers matched with questions: one for each, none lost unseen. */
+import { InputError } from '../core/errors.ts'
+import type { Counts } from './benchmark.ts'
+import { readJsonLines, readRows, textField, type EvalFile, type Row } from './eval-file.ts'
+
+export type Answer = { readonly id: string; readonly text: string; readonly row: Row }
+
+/** Names of an answer's fields in the files of the original scripts, lmms-eval and VLMEvalKit. */
+const ID_FIELDS = ['question_id', 'questionId', 'doc_id', 'index', 'id', 'pid']
+const TEXT_FIELDS = ['text', 'prediction', 'pred', 'response', 'answer_text']
+
+/** Every answer of the files: the original's, lmms-eval's samples (`filtered_resps`) or VLMEvalKit's tables. */
+export function readAnswers(files: readonly EvalFile[], broken?: { count: number }): Answer[] {
+  return files.flatMap((file) => {
+    const isLines = !file.cells && !/\.[tc]sv$/i.test(file.name)
+    const rows = isLines && broken ? linesOf(file, broken) : readRows(file)
+    return rows.map((row) => ({
+      id: textField(row, ID_FIELDS.find((name) => name in row) ?? 'question_id', file),
+      text: answerText(row, file),
+      row,
+    }))
+  })
+}
+
+/** The only answer of each question. Throws InputError where a question was answered twice. */
+export function answersById(
+  answers: readonly Answer[],
+  key: (answer: Answer) => string = ({ id }) => id,
+): Map<string, Answer> {
+  const byId = new Map<string, Answer>()
+  const twice = new Set<string>()
+  for (const answer of answers) {
+    const id = key(answer)
+    if (byId.has(id)) twice.add(id)
+    byId.set(id, answer)
+  }
+  if (twice.size > 0) {
+    throw new InputError(
+      'INPUT_ANSWERS_DUPLICATE',
+      `eval: every question should be answered once, ${twice.size} came twice or more (${some(twice)}); remove the older answers.`,
+    )
+  }
+  return byId
+}
+
+/** What is missing and what is too much. Throws InputError where not one answer belongs to a question. */
+export function countAnswers(
+  questions: readonly string[],
+  answers: ReadonlyMap<string, unknown>,
+  unreadable = 0,
+): Counts {
+  const known = new Set(questions)
+  if (known.size < questions.length) {
+    throw new InputError(
+      'INPUT_QUESTIONS_DUPLICATE',
+      `eval: every question should have an id of its own, ${questions.length - known.size} repeat one; check the question file.`,
+    )
+  }
+  const missing = questions.filter((id) => !answers.has(id)).length
+  const extra = [...answers.keys()].filter((id) => !known.has(id)).length
+  if (answers.size > 0 && extra === answers.size) {
+    throw new InputError(
+      'INPUT_ANSWERS_FOREIGN',
+      `eval: answers should be to these questions (${some(known)}), none is (${some(answers.keys())}); are they of another benchmark or split?`,
+    )
+  }
+  return { questions: questions.length, answers: answers.size, missing, extra, unreadable }
+}
+
+function answerText(row: Row, file: EvalFile): string {
+  const responses = row['filtered_resps'] ?? row['resps']
+  if (Array.isArray(responses)) {
+    const first: unknown = responses.flat(2)[0]
+    if (typeof first === 'string') return first
+  }
+  return textField(row, TEXT_FIELDS.find((name) => name in row) ?? 'text', file)
+}
+
+function linesOf(file: EvalFile, broken: { count: number }): Row[] {
+  return file.text.trimStart().startsWith('[') ? readRows(file) : readJsonLines(file, broken)
+}
+
+function some(ids: Iterable<string>): string {
+  const all = [...ids]
+  return all.length > 3 ? `${all.slice(0, 3).join(', ')}, …` : all.join(', ')
+}

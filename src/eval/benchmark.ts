@@ -1,0 +1,96 @@
+/**
+ * What a benchmark is to the scorer: answers and truths in, one outcome for each question out, and how they add up.
+ */
+import type { Rng } from '../core/rng.ts'
+import type { EvalFile } from './eval-file.ts'
+import type { Statistic } from './metrics/intervals.ts'
+
+export type Benchmark = {
+  /** As it is called on the command line: `pope`, `mmbench-cn`. */
+  readonly name: string
+  readonly title: string
+  /** What each kind of file is, for help and for errors. Without a text there is no such file. */
+  readonly files: {
+    readonly answers: string
+    readonly questions?: string
+    readonly labels?: string
+  }
+  /** How answers are read and added up, in one sentence: part of the recipe. */
+  readonly rule: string
+  readonly score: (input: ScoreInput) => Scored
+  readonly published: readonly PublishedScore[]
+}
+
+export type ScoreInput = {
+  readonly answers: readonly EvalFile[]
+  readonly questions: readonly EvalFile[]
+  readonly labels: readonly EvalFile[]
+  /** For rules that draw where an answer says nothing. */
+  readonly rng: Rng
+}
+
+export type Scored = {
+  /** The first is the benchmark's number. */
+  readonly metrics: readonly Metric[]
+  readonly counts: Counts
+  /** One for each question, in the benchmark's order. Empty where only a server knows the truth. */
+  readonly outcomes: readonly Outcome[]
+  /** What the official script prints. */
+  readonly printed?: string
+  /** Files that the official scripts write: submissions and results, by name. */
+  readonly written?: Readonly<Record<string, string>>
+}
+
+export type Metric = {
+  readonly name: string
+  readonly statistic: Statistic
+  /** `percent` of 100, or `points` on the benchmark's own scale. */
+  readonly unit: 'percent' | 'points'
+  /** Decimals of the published tables. */
+  readonly digits: number
+}
+
+export type Counts = {
+  readonly questions: number
+  readonly answers: number
+  /** Questions without an answer. They count as wrong. */
+  readonly missing: number
+  /** Answers to no question. They count for nothing. */
+  readonly extra: number
+  /** Answers that cannot be read. */
+  readonly unreadable: number
+}
+
+export type Outcome = {
+  readonly id: string
+  readonly score: number
+  readonly given: string
+  readonly read: string
+  readonly expected: string
+}
+
+export type PublishedScore = {
+  readonly model: string
+  readonly metric: string
+  readonly value: number
+  readonly source: string
+}
+
+/** The mean of scores between 0 and 1 as a percentage. */
+export function meanPercent(name: string, scores: readonly number[], digits = 2): Metric {
+  const rows = scores.map((score) => [score, 1])
+  return { name, statistic: { rows, of: ratioPercent }, unit: 'percent', digits }
+}
+
+export function ratioPercent([sum = 0, count = 0]: readonly number[]): number {
+  return (sum / count) * 100
+}
+
+/** A model's published numbers of one table, by metric. */
+export function publishedRows(
+  metric: string,
+  source: string,
+  values: Readonly<Record<string, number>>,
+): PublishedScore[] {
+  return Object.entries(values).map(([model, value]) => ({ model, metric, value, source }))
+}

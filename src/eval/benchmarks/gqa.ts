@@ -1,0 +1,89 @@
+/**
+ * GQA: compositional questions about scene graphs; short answers, compared exactly.
+ *
+ * Paper: arXiv:1902.09506. Data: cs.stanford.edu/people/dorarad/gqa (CC BY 4.0), testdev_balanced_questions.json:
+ *   {"201307251": {"question": "Is it overcast?", "answer": "no", "imageId": "n161313", …}, …}
+ * Answers: {"question_id": "201307251", "prompt": "Is it overcast?\nAnswer the question using …", "text": "No"}
+ * Submission: haotian-liu/LLaVA scripts/convert_gqa_for_eval.py at c121f04; official scorer: the dataset's eval.py, accuracy.
+ */
+import { answersById, countAnswers, readAnswers } from '../answers.ts'
+import {
+  meanPercent,
+  publishedRows,
+  type Benchmark,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import { isRow, readJson, unreadable, type EvalFile } from '../eval-file.ts'
+import { pythonJson } from '../python-text.ts'
+
+export const gqa: Benchmark = {
+  name: 'gqa',
+  title: 'GQA (testdev balanced)',
+  files: {
+    answers: 'answers',
+    labels: 'testdev_balanced_questions.json; without it only the submission is written',
+  },
+  rule: 'lower case without full stops at the end; exact match',
+  score: scoreGqa,
+  published: publishedRows('accuracy', 'haotian-liu/LLaVA docs/MODEL_ZOO.md', {
+    'llava-v1.5-7b': 62.0,
+    'llava-v1.5-13b': 63.3,
+    'llava-v1.5-7b-lora': 63.0,
+    'llava-v1.5-13b-lora': 63.3,
+    'llava-v1.6-vicuna-7b': 64.2,
+    'llava-v1.6-mistral-7b': 64.8,
+    'llava-v1.6-vicuna-13b': 65.4,
+    'llava-v1.6-34b': 67.1,
+  }),
+}
+
+function scoreGqa({ answers: files, labels }: ScoreInput): Scored {
+  const given = readAnswers(files)
+  const answers = answersById(given)
+  const truths = new Map(labels.flatMap(readTruths))
+  const outcomes = [...truths].map(([id, expected]) => {
+    const text = answers.get(id)?.text
+    const read = text === undefined ? '' : gqaAnswer(text)
+    return {
+      id,
+      given: text ?? '',
+      read,
+      expected,
+      score: text !== undefined && read === expected ? 1 : 0,
+    }
+  })
+  const submission = given.map(({ id, row, text }) => ({
+    questionId: row['question_id'] ?? id,
+    prediction: gqaAnswer(text),
+  }))
+  return {
+    counts: countAnswers(truths.size > 0 ? [...truths.keys()] : [...answers.keys()], answers),
+    outcomes,
+    metrics:
+      truths.size > 0
+        ? [
+            meanPercent(
+              'accuracy',
+              outcomes.map(({ score }) => score),
+            ),
+          ]
+        : [],
+    written: { 'testdev_balanced_predictions.json': pythonJson(submission) },
+  }
+}
+
+function gqaAnswer(text: string): string {
+  return text.replace(/\.+$/, '').toLowerCase()
+}
+
+function readTruths(file: EvalFile): [string, string][] {
+  const questions = readJson(file)
+  if (!isRow(questions)) throw unreadable(file, 'an object of questions')
+  return Object.entries(questions).map(([id, question]) => {
+    const answer = isRow(question) ? question['answer'] : undefined
+    if (typeof answer !== 'string')
+      throw unreadable(file, `questions with an answer, ${id} among them`)
+    return [id, answer]
+  })
+}

@@ -1,0 +1,30 @@
+/** Every benchmark that can be scored. A new one is a file and a line. */
+import type { Benchmark } from '../benchmark.ts'
+import { gqa } from './gqa.ts'
+import { llavaBench } from './llava-bench.ts'
+import { mmVet } from './mm-vet.ts'
+import { mmbench, mmbenchCn } from './mmbench.ts'
+import { mme } from './mme.ts'
+import { mmmu } from './mmmu.ts'
+import { pope } from './pope.ts'
+import { scienceQa } from './science-qa.ts'
+import { seedBench } from './seed-bench.ts'
+import { textvqa } from './textvqa.ts'
+import { vizwiz } from './vizwiz.ts'
+import { vqav2 } from './vqav2.ts'
+
+export const BENCHMARKS: readonly Benchmark[] = [
+  vqav2,
+  gqa,
+  vizwiz,
+  scienceQa,
+  textvqa,
+  pope,
+  mme,
+  mmbench,
+  mmbenchCn,
+  seedBench,
+  llavaBench,
+  mmVet,
+  mmmu,
+]

@@ -1,0 +1,127 @@
+/**
+ * MM-Vet: open questions that need several capabilities at once; a judge gives 0.0 to 1.0.
+ *
+ * Paper: arXiv:2308.02490. Data: github.com/yuweihao/MM-Vet (CC BY-NC 4.0), mm-vet.json:
+ *   {"v1_0": {"imagename": "v1_0.png", "question": "What is x in the equation?", "answer": "-1<AND>-5", "capability": ["ocr", "math"]}, …}
+ * Answers: {"question_id": 0, "text": "…"} become the evaluator's input {"v1_0": "…"}: haotian-liu/LLaVA
+ * scripts/convert_mmvet_for_eval.py at c121f04. The evaluator (mm-vet_evaluator.ipynb) writes grades, which score:
+ *   {"v1_0": {"model": "gpt-4-0613", "content": ["0.5"], "score": [0.5, …one a run]}, …}
+ */
+import { InputError } from '../../core/errors.ts'
+import { answersById, countAnswers, readAnswers } from '../answers.ts'
+import {
+  meanPercent,
+  publishedRows,
+  type Benchmark,
+  type Metric,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
+import { pythonJson } from '../python-text.ts'
+
+export const mmVet: Benchmark = {
+  name: 'mm-vet',
+  title: 'MM-Vet',
+  files: {
+    answers: "the evaluator's grades (scores), or answers (writes the evaluator's input)",
+    labels: 'mm-vet.json, for scores by capability',
+  },
+  rule: "the judge's grades, averaged over its runs; mean of all questions, and of those with a capability",
+  score: scoreMmVet,
+  published: publishedRows('total', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (judge gpt-4-0613)', {
+    'llava-v1.5-7b': 31.1,
+    'llava-v1.5-13b': 36.1,
+    'llava-v1.5-7b-lora': 30.2,
+    'llava-v1.5-13b-lora': 38.3,
+    'llava-v1.6-vicuna-7b': 43.9,
+    'llava-v1.6-mistral-7b': 47.3,
+    'llava-v1.6-vicuna-13b': 48.4,
+    'llava-v1.6-34b': 57.4,
+  }),
+}
+
+const CAPABILITIES = ['rec', 'ocr', 'know', 'gen', 'spat', 'math']
+
+function scoreMmVet({ answers: files, labels }: ScoreInput): Scored {
+  if (!files.every(isGrades)) return submit(files)
+  const grades = new Map(files.flatMap(readGrades))
+  const questions = new Map(labels.flatMap(readQuestions))
+  const ids = questions.size > 0 ? [...questions.keys()] : [...grades.keys()]
+  const outcomes = ids.map((id) => {
+    const scores = grades.get(id) ?? []
+    const score = scores.reduce((sum, value) => sum + value, 0) / Math.max(1, scores.length)
+    return { id, given: '', read: scores.join(', '), expected: '', score }
+  })
+  const unreadable = ids.filter((id) => grades.get(id)?.length === 0).length
+  return {
+    counts: countAnswers(ids, grades, unreadable),
+    outcomes,
+    metrics: [
+      meanPercent(
+        'total',
+        outcomes.map(({ score }) => score),
+        1,
+      ),
+      ...CAPABILITIES.flatMap((name): Metric[] => {
+        const own = outcomes.filter(({ id }) => questions.get(id)?.includes(name))
+        return own.length > 0
+          ? [
+              meanPercent(
+                name,
+                own.map(({ score }) => score),
+                1,
+              ),
+            ]
+          : []
+      }),
+    ],
+  }
+}
+
+function submit(files: readonly EvalFile[]): Scored {
+  const answers = answersById(readAnswers(files))
+  const rows = new Map([...answers].map(([id, { text }]) => [`v1_${id}`, text]))
+  return {
+    counts: countAnswers([...answers.keys()], answers),
+    outcomes: [],
+    metrics: [],
+    written: { 'mm-vet.json': pythonJson(rows, { indent: 2 }) },
+  }
+}
+
+/** One object over many lines, keyed by question: answers have an object on every line. */
+function isGrades({ text }: EvalFile): boolean {
+  return /^\s*\{\s*"v1_\d+"\s*:/.test(text)
+}
+
+function readGrades(file: EvalFile): [string, number[]][] {
+  return entriesOf(file).map(([id, row]) => {
+    const scores = Array.isArray(row['score']) ? row['score'] : [row['score']]
+    const grades = scores.filter((score) => typeof score === 'number')
+    const isGrade = grades.every((score) => score >= 0 && score <= 1)
+    if (grades.length < scores.length || !isGrade) {
+      throw new InputError(
+        'INPUT_GRADES_BROKEN',
+        `eval.mm-vet: grades should be numbers from 0 to 1, ${id} of ${file.name} has ${JSON.stringify(row['score'])}; run the evaluator on it again.`,
+      )
+    }
+    return [id, grades]
+  })
+}
+
+function readQuestions(file: EvalFile): [string, string[]][] {
+  return entriesOf(file).map(([id, { capability }]) => {
+    if (Array.isArray(capability)) return [id, capability.map(String)]
+    throw unreadable(file, `questions with "capability", ${id} among them`)
+  })
+}
+
+function entriesOf(file: EvalFile): [string, Row][] {
+  const whole = readJson(file)
+  if (!isRow(whole)) throw unreadable(file, 'an object keyed by question')
+  return Object.entries(whole).map(([id, row]) => {
+    if (isRow(row)) return [id, row]
+    throw unreadable(file, `an object of objects, ${id} among them`)
+  })
+}

@@ -1,0 +1,142 @@
+/**
+ * MMBench: multiple choice, asked again with the options rotated; only a question right in every rotation counts.
+ *
+ * Paper: arXiv:2307.06281. Data: github.com/open-compass/MMBench (Apache-2.0), mmbench_dev_20230712.tsv and
+ * mmbench_dev_cn_20231003.tsv; a row has index, question, hint, A–D, answer, category, image …; the rotations of question
+ * 241 are 1000241, 2000241 ….
+ * Answers: {"question_id": 241, "round_id": 0, "prompt": "…", "text": "B", "options": ["…"], "option_char": ["A", "B"]}, or
+ * the submission: a spreadsheet index | question | A | B | C | D | prediction | answer | split, which holds the truth too.
+ * Official scorer: MMBench's server; circular evaluation as in §4.3 of the paper. What no rule reads, the server asks a
+ * language model about; here it is unreadable, counted, and wrong.
+ */
+import { InputError } from '../../core/errors.ts'
+import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import {
+  meanPercent,
+  publishedRows,
+  type Benchmark,
+  type Outcome,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { optionLetter } from '../metrics/option-letter.ts'
+
+const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
+
+export const mmbench = mmbenchOf('mmbench', 'MMBench (dev)', {
+  'llava-v1.5-7b': 64.3,
+  'llava-v1.5-13b': 67.7,
+  'llava-v1.5-7b-lora': 66.1,
+  'llava-v1.5-13b-lora': 68.5,
+  'llava-v1.6-vicuna-7b': 67.4,
+  'llava-v1.6-mistral-7b': 68.7,
+  'llava-v1.6-vicuna-13b': 70.0,
+  'llava-v1.6-34b': 79.3,
+})
+
+export const mmbenchCn = mmbenchOf('mmbench-cn', 'MMBench-CN (dev)', {
+  'llava-v1.5-7b': 58.3,
+  'llava-v1.5-13b': 63.6,
+  'llava-v1.5-7b-lora': 58.9,
+  'llava-v1.5-13b-lora': 61.5,
+  'llava-v1.6-vicuna-7b': 60.6,
+  'llava-v1.6-mistral-7b': 61.2,
+  'llava-v1.6-vicuna-13b': 64.4,
+  'llava-v1.6-34b': 79.0,
+})
+
+function mmbenchOf(name: string, title: string, zoo: Readonly<Record<string, number>>): Benchmark {
+  return {
+    name,
+    title,
+    files: {
+      answers: 'the submission .xlsx or .tsv (with the columns prediction and answer), or answers',
+      labels: "the dataset's .tsv; needed where answers hold no truth",
+    },
+    rule: "the letter named at the start, or an option's text; circular: all rotations right; vanilla: every row on its own",
+    score: scoreMmbench,
+    published: publishedRows('circular', MODEL_ZOO, zoo),
+  }
+}
+
+type Question = {
+  readonly id: string
+  readonly base: number
+  readonly answer: string
+  readonly options: Readonly<Record<string, string>>
+  readonly group: string
+}
+
+/** Rotations of a question have its index plus multiples of this. */
+const ROTATION = 1_000_000
+
+function scoreMmbench({ answers: files, labels }: ScoreInput): Scored {
+  const truthFiles = labels.length > 0 ? labels : files
+  const questions = truthFiles.flatMap((file) => readRows(file).map((row) => questionOf(row, file)))
+  const answers = answersById(readAnswers(files))
+  const outcomes = questions.map((question) => outcomeOf(question, answers.get(question.id)))
+  const unreadable = outcomes.filter(({ id, read }) => answers.has(id) && read === '').length
+  const counts = countAnswers(
+    questions.map(({ id }) => id),
+    answers,
+    unreadable,
+  )
+  const scores = outcomes.map(({ score }) => score)
+  const circular = circularScores(questions, scores)
+  const groups = [...new Set(circular.map(({ group }) => group))].filter((group) => group !== '')
+  return {
+    counts,
+    outcomes,
+    metrics: [
+      meanPercent(
+        'circular',
+        circular.map(({ score }) => score),
+      ),
+      meanPercent('vanilla', scores),
+      ...groups.sort().map((group) =>
+        meanPercent(
+          `circular ${group}`,
+          circular.filter((question) => question.group === group).map(({ score }) => score),
+        ),
+      ),
+    ],
+  }
+}
+
+/** 1 where all rotations of a question are right. */
+export function circularScores(
+  questions: readonly Pick<Question, 'base' | 'group'>[],
+  scores: readonly number[],
+): { readonly group: string; readonly score: number }[] {
+  const worst = new Map<number, { readonly group: string; readonly score: number }>()
+  questions.forEach(({ base, group }, i) => {
+    const before = worst.get(base)?.score ?? 1
+    worst.set(base, { group, score: Math.min(before, scores[i] ?? 0) })
+  })
+  return [...worst.values()]
+}
+
+function questionOf(row: Row, file: EvalFile): Question {
+  const id = textField(row, 'index', file)
+  const answer = textField(row, 'answer', file).trim()
+  if (!/^\d+$/.test(id) || !/^[A-Z]$/.test(answer)) {
+    throw new InputError(
+      'INPUT_LABELS_FOREIGN',
+      `eval.mmbench: rows of ${file.name} should have a number as index and a letter as answer, "${id}" and "${answer}" came; has this split its answers?`,
+    )
+  }
+  const options = Object.fromEntries(
+    [...'ABCDE'].flatMap((letter) => {
+      const text = row[letter]
+      return typeof text === 'string' && text !== '' ? [[letter, text]] : []
+    }),
+  )
+  const group = typeof row['l2-category'] === 'string' ? row['l2-category'] : ''
+  return { id, base: Number(id) % ROTATION, answer, options, group }
+}
+
+function outcomeOf({ id, answer, options }: Question, given: Answer | undefined): Outcome {
+  const read = given === undefined ? '' : (optionLetter(given.text, options) ?? '')
+  return { id, given: given?.text ?? '', read, expected: answer, score: read === answer ? 1 : 0 }
+}

@@ -1,0 +1,128 @@
+/** MME's files: the truth of every task, answers to LLaVA's questions, and the official result files. */
+import { InputError } from '../../core/errors.ts'
+import { readAnswers, type Answer } from '../answers.ts'
+import type { EvalFile } from '../eval-file.ts'
+
+export type MmeCase = {
+  readonly id: string
+  readonly task: string
+  readonly picture: string
+  readonly truth: 'yes' | 'no'
+  readonly given: string | null
+}
+
+export type MmeCases = {
+  readonly cases: readonly MmeCase[]
+  /** TASK.txt as the official scorer reads it; none if that was the input. */
+  readonly results: Readonly<Record<string, string>> | null
+}
+
+export function readMmeCases(answers: readonly EvalFile[], labels: readonly EvalFile[]): MmeCases {
+  if (answers.every(({ name }) => name.endsWith('.txt'))) {
+    return { cases: answers.flatMap(fromResults), results: null }
+  }
+  if (labels.length === 0) {
+    throw new InputError(
+      'INPUT_LABELS_MISSING',
+      'eval.mme: the truth should come with answers: give the folder MME_Benchmark_release_version as labels, or result files as answers.',
+    )
+  }
+  return fromAnswers(readAnswers(answers), new Map(labels.flatMap(readTruths)))
+}
+
+function fromResults(file: EvalFile): MmeCase[] {
+  const task = taskOf(file.name)
+  return linesOf(file).map(([picture = '', , truth = '', given], i) => {
+    const label = truth.toLowerCase()
+    if (given === undefined || (label !== 'yes' && label !== 'no')) throw badLine(file, i, 4)
+    return {
+      id: `${task}/${picture}/${i}`,
+      task,
+      picture: `${task}/${picture}`,
+      truth: label,
+      given,
+    }
+  })
+}
+
+type Truth = Pick<MmeCase, 'task' | 'picture' | 'truth'> & { readonly label: string }
+
+/** By task, picture and question. */
+function readTruths(file: EvalFile): [string, Truth][] {
+  if (!file.name.endsWith('.txt')) return []
+  const parts = file.name.split('/').filter((part) => part !== 'questions_answers_YN')
+  const [name = '', task = ''] = parts.reverse()
+  return linesOf(file).map(([question = '', answer], i) => {
+    const truth = answer?.toLowerCase()
+    if (truth !== 'yes' && truth !== 'no') throw badLine(file, i, 2)
+    return [
+      keyOf(task, name, question),
+      { task, picture: `${task}/${name}`, truth, label: answer ?? '' },
+    ]
+  })
+}
+
+function fromAnswers(answers: readonly Answer[], truths: ReadonlyMap<string, Truth>): MmeCases {
+  const given = new Map<string, string>()
+  const lines = new Map<string, string[]>()
+  for (const { id, text, row } of answers) {
+    const [task = ''] = id.split('/')
+    const name = `${id.split('/').at(-1)?.split('.')[0] ?? ''}.txt`
+    const question = questionOf(String(row['prompt'] ?? ''), (form) =>
+      truths.has(keyOf(task, name, form)),
+    )
+    const key = keyOf(task, name, question ?? '')
+    const truth = truths.get(key)
+    if (question === null || !truth || given.has(key)) {
+      throw new InputError(
+        given.has(key) ? 'INPUT_ANSWERS_DUPLICATE' : 'INPUT_ANSWERS_FOREIGN',
+        `eval.mme: every answer should be to one of the labels' questions, once; "${String(row['prompt']).slice(0, 60)}" of ${id} ${given.has(key) ? 'came twice' : 'is not among them'}.`,
+      )
+    }
+    given.set(key, text)
+    lines.set(task, [
+      ...(lines.get(task) ?? []),
+      `${[name, question, truth.label, text].join('\t')}\n`,
+    ])
+  }
+  // Tasks nobody answered are another run's; within a task, a question without an answer is wrong.
+  const cases = [...truths]
+    .filter(([, { task }]) => lines.has(task))
+    .map(([id, truth]) => ({ id, ...truth, given: given.get(id) ?? null }))
+  const results = Object.fromEntries([...lines].map(([task, own]) => [`${task}.txt`, own.join('')]))
+  return { cases, results }
+}
+
+const SHORT_ANSWER = 'Answer the question using a single word or phrase.'
+const YES_NO = ' Please answer yes or no.'
+
+/** The prompt as the data has it: some questions stand two spaces before their instruction. */
+function questionOf(prompt: string, isKnown: (question: string) => boolean): string | null {
+  const plain = prompt.includes(SHORT_ANSWER) ? prompt.replaceAll(SHORT_ANSWER, '').trim() : prompt
+  const forms = plain.includes(YES_NO.trim())
+    ? [plain]
+    : [`${plain}${YES_NO}`, `${plain} ${YES_NO}`]
+  return forms.find(isKnown) ?? null
+}
+
+function keyOf(task: string, name: string, question: string): string {
+  return `${task}/${name}/${question}`
+}
+
+function taskOf(name: string): string {
+  return (name.split('/').at(-1) ?? name).replace(/\.txt$/, '')
+}
+
+function linesOf(file: EvalFile): string[][] {
+  return file.text
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== '')
+    .map((line) => line.trim().split('\t'))
+}
+
+function badLine(file: EvalFile, i: number, fields: number): InputError {
+  return new InputError(
+    'INPUT_ANSWERS_BROKEN',
+    `eval.mme: line ${i + 1} of ${file.name} should be ${fields} fields with tabs between, yes or no as truth; is it another file?`,
+  )
+}

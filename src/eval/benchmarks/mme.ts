@@ -1,0 +1,145 @@
+/**
+ * MME: two yes-or-no questions about each picture, one of each answer, in fourteen tasks.
+ *
+ * Paper: arXiv:2306.13394. Data: github.com/BradyFU/Awesome-Multimodal-Large-Language-Models (research use, on request):
+ * MME_Benchmark_release_version/TASK[/questions_answers_YN]/NAME.txt, two lines of question, tab, answer.
+ * Answers: {"question_id": "code_reasoning/0020.png", "prompt": "… Answer the question using a single word or phrase.",
+ * "text": "Yes"}, or the official results: TASK.txt with lines of picture, question, truth and answer, tabs between.
+ * Official scorer: eval_tool/calculation.py of the data's repository; the results are written as LLaVA's
+ * convert_answer_to_mme.py does. A task scores accuracy + accuracy of pictures with both right, 200 at most.
+ */
+import { InputError } from '../../core/errors.ts'
+import { countAnswers } from '../answers.ts'
+import {
+  publishedRows,
+  type Benchmark,
+  type Metric,
+  type Outcome,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import { mmeAnswer } from '../metrics/yes-no.ts'
+import { readMmeCases, type MmeCase } from './mme-files.ts'
+
+const PERCEPTION = [
+  'existence',
+  'count',
+  'position',
+  'color',
+  'posters',
+  'celebrity',
+  'scene',
+  'landmark',
+  'artwork',
+  'OCR',
+]
+const COGNITION = [
+  'commonsense_reasoning',
+  'numerical_calculation',
+  'text_translation',
+  'code_reasoning',
+]
+const TASKS = [...PERCEPTION, ...COGNITION]
+const BLOG = 'LLaVA-NeXT blog 2024-01-30'
+
+export const mme: Benchmark = {
+  name: 'mme',
+  title: 'MME',
+  files: {
+    answers: 'answers, or the folder of official result files (TASK.txt)',
+    labels: 'the folder MME_Benchmark_release_version; needed with answers',
+  },
+  rule: 'exactly yes or no, else what the first four letters hold, else wrong; accuracy plus accuracy of whole pictures, summed over tasks',
+  score: scoreMme,
+  published: [
+    ...publishedRows('perception', 'haotian-liu/LLaVA docs/MODEL_ZOO.md', {
+      'llava-v1.5-7b': 1510.7,
+      'llava-v1.5-13b': 1531.3,
+      'llava-v1.5-7b-lora': 1476.9,
+      'llava-v1.5-13b-lora': 1541.7,
+    }),
+    ...publishedRows('perception', BLOG, {
+      'llava-v1.6-vicuna-7b': 1519,
+      'llava-v1.6-mistral-7b': 1498,
+      'llava-v1.6-vicuna-13b': 1575,
+      'llava-v1.6-34b': 1631,
+    }),
+    ...publishedRows('cognition', BLOG, {
+      'llava-v1.5-13b': 295,
+      'llava-v1.6-vicuna-7b': 332,
+      'llava-v1.6-mistral-7b': 321,
+      'llava-v1.6-vicuna-13b': 326,
+      'llava-v1.6-34b': 397,
+    }),
+  ],
+}
+
+type Picture = { readonly task: string; readonly scores: readonly number[] }
+
+function scoreMme({ answers, labels }: ScoreInput): Scored {
+  const { cases, results } = readMmeCases(answers, labels)
+  const outcomes = cases.map(outcomeOf)
+  const given = new Map(cases.flatMap(({ id, given: text }) => (text === null ? [] : [[id, text]])))
+  const unreadable = outcomes.filter(({ read }) => read === 'other').length
+  const pictures = picturesOf(cases, outcomes)
+  return {
+    counts: countAnswers(
+      cases.map(({ id }) => id),
+      given,
+      unreadable,
+    ),
+    outcomes,
+    metrics: metricsOf(pictures),
+    ...(results ? { written: results } : {}),
+  }
+}
+
+function outcomeOf({ id, truth, given }: MmeCase): Outcome {
+  const read = given === null ? '' : mmeAnswer(given)
+  return { id, given: given ?? '', read, expected: truth, score: read === truth ? 1 : 0 }
+}
+
+function picturesOf(cases: readonly MmeCase[], outcomes: readonly Outcome[]): Picture[] {
+  const pictures = new Map<string, { task: string; scores: number[] }>()
+  cases.forEach(({ task, picture }, i) => {
+    const one = pictures.get(picture) ?? { task, scores: [] }
+    one.scores.push(outcomes[i]?.score ?? 0)
+    pictures.set(picture, one)
+  })
+  const odd = [...pictures].filter(([, { scores }]) => scores.length !== 2)
+  if (odd.length > 0) {
+    throw new InputError(
+      'INPUT_ANSWERS_PAIRS',
+      `eval.mme: every picture should have two questions, ${odd.length} have not (${odd[0]?.[0]} has ${odd[0]?.[1].scores.length}); are lines missing?`,
+    )
+  }
+  return [...pictures.values()]
+}
+
+function metricsOf(pictures: readonly Picture[]): Metric[] {
+  const present = TASKS.filter((task) => pictures.some((picture) => picture.task === task))
+  const sums = (tasks: readonly string[]) => {
+    const own = tasks.filter((task) => present.includes(task))
+    return own.length > 0 ? [own] : []
+  }
+  return [
+    ...sums(PERCEPTION).map((tasks) => sumOf('perception', tasks, pictures)),
+    ...sums(COGNITION).map((tasks) => sumOf('cognition', tasks, pictures)),
+    ...present.map((task) => sumOf(task, [task], pictures)),
+  ]
+}
+
+/** Pictures are drawn, not questions: both of a picture are right or wrong together more often than by chance. */
+function sumOf(name: string, tasks: readonly string[], pictures: readonly Picture[]): Metric {
+  const rows = pictures
+    .filter(({ task }) => tasks.includes(task))
+    .map(({ task, scores: [a = 0, b = 0] }) =>
+      tasks.flatMap((other) => (other === task ? [a + b, a * b, 1] : [0, 0, 0])),
+    )
+  const of = (counts: readonly number[]) =>
+    tasks.reduce((total, _, i) => {
+      const [right = 0, both = 0, count = 0] = counts.slice(3 * i, 3 * i + 3)
+      return total + (right / (2 * count) + both / count) * 100
+    }, 0)
+  return { name, statistic: { rows, of }, unit: 'points', digits: 1 }
+}

@@ -1,0 +1,165 @@
+/**
+ * MMMU: college questions of thirty subjects, most of them multiple choice, some open.
+ *
+ * Paper: arXiv:2311.16502. Data: huggingface.co/datasets/MMMU/MMMU (Apache-2.0); the truth of the validation split as the
+ * official repository has it, answer_dict_val.json:
+ *   {"validation_Accounting_1": {"question_type": "multiple-choice", "ground_truth": "B"}, …}
+ * Answers: {"validation_Accounting_1": "B", …}; or rows with id, response (or text) and, where truths have none, answer,
+ * question_type, and options, all_choices or index2ans.
+ * Official scorer: MMMU-Benchmark/MMMU eval/eval_utils.py at 51ce7f3, in lmms-eval's form. It draws an option where an
+ * answer names none; we draw with the run's seed, and count these as unreadable. Micro average over all questions.
+ */
+import { InputError } from '../../core/errors.ts'
+import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import {
+  meanPercent,
+  publishedRows,
+  type Benchmark,
+  type Outcome,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import {
+  isRow,
+  readJson,
+  readRows,
+  textField,
+  unreadable,
+  type EvalFile,
+  type Row,
+} from '../eval-file.ts'
+import { mmmuChoice, mmmuOpen, mmmuOpenAnswers } from '../metrics/mmmu-answer.ts'
+
+export const mmmu: Benchmark = {
+  name: 'mmmu',
+  title: 'MMMU (val)',
+  files: {
+    answers: 'answers by id, or rows with id and response',
+    labels:
+      'answer_dict_val.json, or rows with id, question_type, answer and options; needed where answers hold no truth',
+  },
+  rule: 'the option named last, drawn where none is named; open answers by containment, numbers to two decimals; micro average',
+  score: scoreMmmu,
+  published: publishedRows('accuracy', 'LLaVA-NeXT blog 2024-01-30', {
+    'llava-v1.5-13b': 36.4,
+    'llava-v1.6-vicuna-7b': 35.8,
+    'llava-v1.6-mistral-7b': 35.3,
+    'llava-v1.6-vicuna-13b': 36.2,
+    'llava-v1.6-34b': 51.1,
+  }),
+}
+
+type Truth = {
+  readonly id: string
+  readonly isChoice: boolean
+  readonly accepted: readonly string[]
+  /** `null` where only the answers may know them. */
+  readonly options: readonly string[] | null
+}
+
+function scoreMmmu({ answers: files, labels, rng }: ScoreInput): Scored {
+  const answers = answersById(files.flatMap(readMmmuAnswers))
+  const truths = (labels.length > 0 ? labels : files).flatMap(readTruths)
+  let guesses = 0
+  const outcomes = truths.map((truth): Outcome => {
+    const answer = answers.get(truth.id)
+    const expected = truth.accepted.join(' | ')
+    if (!answer) return { id: truth.id, given: '', read: '', expected, score: 0 }
+    if (!truth.isChoice) {
+      const score = mmmuOpen(answer.text, truth.accepted)
+      const read = mmmuOpenAnswers(answer.text).join(' | ')
+      return { id: truth.id, given: answer.text, read, expected, score }
+    }
+    const options = truth.options ?? optionsOf(answer.row) ?? FOUR
+    const { letter, isGuess } = mmmuChoice(answer.text, options, rng)
+    if (isGuess) guesses++
+    const score = truth.accepted.includes(letter) ? 1 : 0
+    return { id: truth.id, given: answer.text, read: letter, expected, score }
+  })
+  const subjects = [...new Set(truths.map(({ id }) => subjectOf(id)))].sort()
+  return {
+    counts: countAnswers(
+      truths.map(({ id }) => id),
+      answers,
+      guesses,
+    ),
+    outcomes,
+    metrics: [
+      meanPercent(
+        'accuracy',
+        outcomes.map(({ score }) => score),
+        1,
+      ),
+      ...subjects.map((subject) =>
+        meanPercent(
+          subject,
+          outcomes.filter(({ id }) => subjectOf(id) === subject).map(({ score }) => score),
+          1,
+        ),
+      ),
+    ],
+  }
+}
+
+/** Where neither file tells the options: letters are read, texts cannot be. */
+const FOUR = ['(A)', '(B)', '(C)', '(D)']
+
+/** `validation_Art_Theory_12` is of Art_Theory. */
+function subjectOf(id: string): string {
+  return /^[^_]+_(.+)_\d+$/.exec(id)?.[1] ?? 'other'
+}
+
+function readMmmuAnswers(file: EvalFile): Answer[] {
+  const whole = isTable(file) ? null : readJson(file)
+  if (!isRow(whole)) return readAnswers([file])
+  return Object.entries(whole).map(([id, value]) => {
+    const text = isRow(value) ? (value['response'] ?? value['text']) : value
+    if (typeof text !== 'string' && typeof text !== 'number') {
+      throw unreadable(file, `answers by id, ${id} among them`)
+    }
+    return { id, text: String(text), row: isRow(value) ? value : {} }
+  })
+}
+
+function readTruths(file: EvalFile): Truth[] {
+  const whole = isTable(file) ? null : readJson(file)
+  if (!isRow(whole)) return readRows(file).map((row) => truthOf(textField(row, 'id', file), row))
+  return Object.entries(whole).map(([id, row]) => truthOf(id, isRow(row) ? row : {}))
+}
+
+/** An object with one id a key is one JSON value over the file; rows are lines, a list or a table. */
+function isTable({ name, text, cells }: EvalFile): boolean {
+  if (cells || /\.(?:[tc]sv|jsonl)$/i.test(name)) return true
+  return text.trimStart().startsWith('[')
+}
+
+function truthOf(id: string, row: Row): Truth {
+  const truth = row['ground_truth'] ?? row['answer']
+  const list: unknown[] = Array.isArray(truth) ? truth : [truth]
+  const accepted = list.filter((item) => typeof item === 'string' || typeof item === 'number')
+  if (accepted.length === 0) {
+    throw new InputError(
+      'INPUT_LABELS_MISSING',
+      `eval.mmmu: question ${id} should have "answer" or "ground_truth", it has neither; give answer_dict_val.json as labels.`,
+    )
+  }
+  const isChoice = (row['question_type'] ?? 'multiple-choice') === 'multiple-choice'
+  return { id, isChoice, accepted: accepted.map(String), options: optionsOf(row) }
+}
+
+/** Options as a list, as the dataset's text of one, or by letter. */
+function optionsOf(row: Row): string[] | null {
+  const byLetter = row['index2ans']
+  if (isRow(byLetter)) return Object.values(byLetter).map(String)
+  const list = row['options']
+  if (Array.isArray(list) && list.length > 0) return list.map(String)
+  if (typeof list === 'string' && list.startsWith('[')) return pythonList(list)
+  const letters = row['all_choices']
+  return Array.isArray(letters) ? letters.map((letter) => `(${String(letter)})`) : null
+}
+
+/** The texts of `['a', "b's"]`, as Python prints a list. */
+function pythonList(text: string): string[] {
+  const items = [...text.matchAll(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/g)]
+  return items.map(([, single, double]) => (single ?? double ?? '').replaceAll(/\\(.)/g, '$1'))
+}

@@ -1,0 +1,185 @@
+/**
+ * POPE: is this object in the picture? Three ways of choosing absent objects; hallucination shows as false yes.
+ *
+ * Paper: arXiv:2305.10355. Data: github.com/AoiDragon/POPE (MIT), output/coco/coco_pope_{random,popular,adversarial}.json.
+ * Questions and answers of LLaVA-1.5 are one file for all three; the nth question of a category has the nth label:
+ *   {"question_id": 1, "image": "COCO_val2014_000000310196.jpg", "text": "Is there a snowboard in the image?\n…", "category": "adversarial"}
+ *   {"question_id": 1, "image": "COCO_val2014_000000310196.jpg", "text": "Is there a snowboard in the image?", "label": "yes"}
+ * Official scorer: haotian-liu/LLaVA llava/eval/eval_pope.py at c121f04. It pairs answers with labels by place in the answer
+ * file; we pair by question, so that an answer that is missing or in another place moves no other.
+ */
+import { InputError } from '../../core/errors.ts'
+import { answersById, countAnswers, readAnswers } from '../answers.ts'
+import {
+  publishedRows,
+  type Benchmark,
+  type Metric,
+  type Outcome,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { popeAnswer } from '../metrics/yes-no.ts'
+import { pythonFixed, pythonFloat } from '../python-text.ts'
+
+const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
+const PAPER = 'arXiv:2310.03744 (detail)'
+
+export const pope: Benchmark = {
+  name: 'pope',
+  title: 'POPE',
+  files: {
+    answers: 'answers of all categories',
+    questions: 'llava_pope_test.jsonl, or leave it out and give labels whose ids the answers have',
+    labels:
+      'the folder with coco_pope_random.json, coco_pope_popular.json, coco_pope_adversarial.json',
+  },
+  rule: 'No, not or no as a word before the first full stop is no, everything else yes; F1 of yes by category, and its mean',
+  score: scorePope,
+  published: [
+    ...publishedRows('F1 mean', MODEL_ZOO, {
+      'llava-v1.5-7b': 85.9,
+      'llava-v1.5-13b': 85.9,
+      'llava-v1.5-7b-lora': 86.4,
+      'llava-v1.5-13b-lora': 86.7,
+      'llava-v1.6-vicuna-7b': 86.53,
+      'llava-v1.6-mistral-7b': 86.73,
+      'llava-v1.6-vicuna-13b': 86.23,
+      'llava-v1.6-34b': 87.73,
+    }),
+    ...publishedRows('F1 random', PAPER, { 'llava-v1.5-7b': 87.3, 'llava-v1.5-13b': 87.1 }),
+    ...publishedRows('F1 popular', PAPER, { 'llava-v1.5-7b': 86.1, 'llava-v1.5-13b': 86.2 }),
+    ...publishedRows('F1 adversarial', PAPER, { 'llava-v1.5-7b': 84.2, 'llava-v1.5-13b': 84.5 }),
+  ],
+}
+
+type Case = { readonly id: string; readonly category: string; readonly label: 'yes' | 'no' }
+
+function scorePope({ answers: files, questions, labels }: ScoreInput): Scored {
+  const cases = readCases(questions, labels)
+  const answers = answersById(readAnswers(files))
+  const counts = countAnswers(
+    cases.map(({ id }) => id),
+    answers,
+  )
+  const outcomes = cases.map(({ id, label }): Outcome => {
+    const given = answers.get(id)?.text
+    const read = given === undefined ? '' : popeAnswer(given)
+    return { id, given: given ?? '', read, expected: label, score: read === label ? 1 : 0 }
+  })
+  const categories = [...new Set(cases.map(({ category }) => category))]
+  const parts = categories.map((category) => ({
+    category,
+    rows: outcomes.filter((_, i) => cases[i]?.category === category).map(confusionRow),
+  }))
+  return { counts, outcomes, metrics: metricsOf(parts), printed: parts.map(printPart).join('') }
+}
+
+/** In the order of the label files, which the official script takes from the folder's listing. */
+function readCases(questions: readonly EvalFile[], labels: readonly EvalFile[]): Case[] {
+  const asked = questions.flatMap((file) =>
+    readRows(file).map((row) => ({
+      row,
+      id: textField(row, 'question_id', file),
+      category: textField(row, 'category', file),
+    })),
+  )
+  return labelFiles(labels).flatMap((file) => {
+    const category = /coco_pope_(\w+)\.json$/.exec(file.name)?.[1] ?? file.name
+    const rows = readRows(file)
+    const own =
+      questions.length > 0 ? asked.filter((question) => question.category === category) : null
+    if (own && own.length !== rows.length) {
+      throw new InputError(
+        'INPUT_LABELS_FOREIGN',
+        `eval.pope: ${file.name} should have a label for each of the ${own.length} ${category} questions, it has ${rows.length}; are the labels those of this question file?`,
+      )
+    }
+    return rows.map((row, i) => {
+      const question = own?.[i]
+      if (question) checkSame(question.row, row, file, i)
+      const id = question?.id ?? `${category}/${textField(row, 'question_id', file)}`
+      return { id, category, label: textField(row, 'label', file) === 'no' ? 'no' : 'yes' }
+    })
+  })
+}
+
+const ORDER = ['random', 'popular', 'adversarial']
+
+function labelFiles(files: readonly EvalFile[]): EvalFile[] {
+  const place = ({ name }: EvalFile) => ORDER.findIndex((category) => name.includes(category))
+  return files
+    .filter(({ name }) => /coco_pope_\w+\.json$/.test(name))
+    .sort((a, b) => place(a) - place(b))
+}
+
+/** Label files of other releases list other questions: pairing by place would score noise. */
+function checkSame(question: Row, label: Row, file: EvalFile, place: number): void {
+  const isSame =
+    (label['image'] === undefined || label['image'] === question['image']) &&
+    (typeof label['text'] !== 'string' || String(question['text']).startsWith(label['text']))
+  if (isSame) return
+  throw new InputError(
+    'INPUT_LABELS_FOREIGN',
+    `eval.pope: line ${place + 1} of ${file.name} should be about the question "${String(question['text']).slice(0, 60)}", it asks "${String(label['text'])}" of ${String(label['image'])}; take the labels of the question file's release.`,
+  )
+}
+
+/** [true positive, false positive, true negative, false negative]; a missing answer is whichever is wrong. */
+function confusionRow({ read, expected }: Outcome): number[] {
+  if (expected === 'yes') return read === 'yes' ? [1, 0, 0, 0] : [0, 0, 0, 1]
+  return read === 'no' ? [0, 0, 1, 0] : [0, 1, 0, 0]
+}
+
+type Part = { readonly category: string; readonly rows: readonly (readonly number[])[] }
+
+const RATES = {
+  F1: ([tp = 0, fp = 0, , fn = 0]: readonly number[]) => f1(tp / (tp + fp), tp / (tp + fn)),
+  accuracy: ([tp = 0, fp = 0, tn = 0, fn = 0]: readonly number[]) =>
+    (tp + tn) / (tp + tn + fp + fn),
+  precision: ([tp = 0, fp = 0]: readonly number[]) => tp / (tp + fp),
+  recall: ([tp = 0, , , fn = 0]: readonly number[]) => tp / (tp + fn),
+  'yes ratio': ([tp = 0, fp = 0, tn = 0, fn = 0]: readonly number[]) =>
+    (tp + fp) / (tp + fp + tn + fn),
+}
+
+function f1(precision: number, recall: number): number {
+  return (2 * precision * recall) / (precision + recall)
+}
+
+function metricsOf(parts: readonly Part[]): Metric[] {
+  // Counts of category p stand at 4p … 4p+3, so that one resample serves all of them.
+  const rows = parts.flatMap(({ rows: own }, p) =>
+    own.map((row) => parts.flatMap((_, i) => (i === p ? row : [0, 0, 0, 0]))),
+  )
+  const mean = (sums: readonly number[]) =>
+    (parts.reduce((sum, _, p) => sum + RATES.F1(sums.slice(4 * p, 4 * p + 4)), 0) / parts.length) *
+    100
+  const rates = parts.flatMap((part) =>
+    Object.entries(RATES).map(([name, rate]) => ({
+      name: `${name} ${part.category}`,
+      unit: 'percent' as const,
+      digits: 2,
+      statistic: { rows: part.rows, of: (sums: readonly number[]) => rate(sums) * 100 },
+    })),
+  )
+  return [{ name: 'F1 mean', unit: 'percent', digits: 2, statistic: { rows, of: mean } }, ...rates]
+}
+
+function printPart({ category, rows }: Part): string {
+  const sums = [0, 1, 2, 3].map((k) => rows.reduce((sum, row) => sum + (row[k] ?? 0), 0))
+  const rates = Object.values(RATES).map((rate) => rate(sums))
+  const [F1 = 0, accuracy = 0, precision = 0, recall = 0, yes = 0] = rates
+  return [
+    `Category: ${category}, # samples: ${rows.length}`,
+    'TP\tFP\tTN\tFN\t',
+    sums.join('\t'),
+    `Accuracy: ${pythonFloat(accuracy)}`,
+    `Precision: ${pythonFloat(precision)}`,
+    `Recall: ${pythonFloat(recall)}`,
+    `F1 score: ${pythonFloat(F1)}`,
+    `Yes ratio: ${pythonFloat(yes)}`,
+    rates.map((rate) => pythonFixed(rate, 3)).join(', '),
+    '====================================\n',
+  ].join('\n')
+}

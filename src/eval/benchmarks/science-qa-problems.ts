@@ -1,0 +1,66 @@
+/** ScienceQA's questions and their truth, from LLaVA's question file or from the dataset's own two. */
+import { InputError } from '../../core/errors.ts'
+import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
+
+export type Problem = {
+  readonly id: string
+  readonly choices: number
+  /** The place of the right choice. */
+  readonly answer: number
+  /** `null` where only the prompt of the answer tells, as in the official script. */
+  readonly hasPicture: boolean | null
+}
+
+export function readProblems(
+  questions: readonly EvalFile[],
+  labels: readonly EvalFile[],
+): Problem[] {
+  const problems = labels.find(({ name }) => name.endsWith('problems.json'))
+  const splits = labels.find(({ name }) => name.endsWith('pid_splits.json'))
+  if (problems && splits) return fromDataset(problems, splits)
+  if (questions.length > 0) return questions.flatMap(fromConversations)
+  throw new InputError(
+    'INPUT_QUESTIONS_MISSING',
+    'eval.scienceqa: the truth should come with questions (llava_test_CQM-A.json) or labels (problems.json and pid_splits.json), it did not.',
+  )
+}
+
+function fromDataset(problemsFile: EvalFile, splitsFile: EvalFile): Problem[] {
+  const problems = readJson(problemsFile)
+  const splits = readJson(splitsFile)
+  if (!isRow(problems)) throw unreadable(problemsFile, 'an object of problems')
+  const ids: unknown = isRow(splits) ? splits['test'] : null
+  if (!Array.isArray(ids)) throw unreadable(splitsFile, 'an object with the list "test"')
+  return ids.map((id) => {
+    const problem = problems[String(id)]
+    const choices: unknown = isRow(problem) ? problem['choices'] : null
+    const answer: unknown = isRow(problem) ? problem['answer'] : null
+    if (!Array.isArray(choices) || typeof answer !== 'number') {
+      throw unreadable(problemsFile, `problems with choices and answer, ${String(id)} among them`)
+    }
+    return { id: String(id), choices: choices.length, answer, hasPicture: null }
+  })
+}
+
+function fromConversations(file: EvalFile): Problem[] {
+  const list = readJson(file)
+  if (!Array.isArray(list)) throw unreadable(file, 'a list of conversations')
+  return list.map((row: unknown) => {
+    const [question, truth] = isRow(row) ? turnsOf(row) : []
+    const answer = 'ABCDE'.indexOf(truth ?? '?')
+    if (!isRow(row) || question === undefined || answer < 0) {
+      throw unreadable(file, 'conversations of a question and a letter')
+    }
+    const choices = Math.max(answer + 1, question.match(/^[A-E]\. /gm)?.length ?? 0)
+    return { id: String(row['id']), choices, answer, hasPicture: row['image'] !== undefined }
+  })
+}
+
+function turnsOf(row: Row): (string | undefined)[] {
+  const turns: unknown = row['conversations']
+  if (!Array.isArray(turns)) return []
+  return turns.map((turn: unknown) => {
+    const value = isRow(turn) ? turn['value'] : undefined
+    return typeof value === 'string' ? value.trim() : undefined
+  })
+}

@@ -1,0 +1,156 @@
+/**
+ * ScienceQA: multiple-choice questions of school science, about half with a picture.
+ *
+ * Paper: arXiv:2209.09513. Data: github.com/lupantech/ScienceQA (CC BY-NC-SA 4.0), problems.json and pid_splits.json.
+ * Questions of LLaVA-1.5, llava_test_CQM-A.json, hold the truth as well:
+ *   {"id": "5", "image": "5/image.png", "conversations": [{"from": "human", "value": "<image>\n…\nA. yes\nB. no"}, {"from": "gpt", "value": "B"}]}
+ * Answers: {"question_id": "5", "prompt": "<image>\n…", "text": "B"}, or the official script's two result files.
+ * Official scorer: haotian-liu/LLaVA llava/eval/eval_science_qa.py at c121f04.
+ */
+import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import {
+  meanPercent,
+  publishedRows,
+  type Benchmark,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
+import { FAILED, scienceQaLetter } from '../metrics/option-letter.ts'
+import { pythonFixed, pythonJson } from '../python-text.ts'
+import { readProblems, type Problem } from './science-qa-problems.ts'
+
+const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
+
+export const scienceQa: Benchmark = {
+  name: 'scienceqa',
+  title: 'ScienceQA (test)',
+  files: {
+    answers: "answers, or the official script's output or result file",
+    questions: 'llava_test_CQM-A.json (truth and pictures)',
+    labels: 'in place of questions: the folder with problems.json and pid_splits.json',
+  },
+  rule: 'a letter A–E alone or before ". ", else the only "The answer is X."; the rest is wrong; accuracy',
+  score: scoreScienceQa,
+  published: [
+    ...publishedRows('accuracy IMG', MODEL_ZOO, {
+      'llava-v1.5-7b': 66.8,
+      'llava-v1.5-13b': 71.6,
+      'llava-v1.5-7b-lora': 68.4,
+      'llava-v1.5-13b-lora': 71.2,
+      'llava-v1.6-vicuna-7b': 70.1,
+      'llava-v1.6-mistral-7b': 72.8,
+      'llava-v1.6-vicuna-13b': 73.6,
+      'llava-v1.6-34b': 81.8,
+    }),
+  ],
+}
+
+const LETTERS = ['A', 'B', 'C', 'D', 'E']
+
+type Judged = {
+  readonly problem: Problem
+  readonly text: string
+  readonly prompt: string
+  readonly read: string
+  /** The letter's place, or −1 if there is no such choice. */
+  readonly place: number
+  readonly hasPicture: boolean
+}
+
+function scoreScienceQa({ answers: files, questions, labels }: ScoreInput): Scored {
+  const problems = readProblems(questions, labels)
+  const answers = answersById(files.flatMap(readScienceAnswers))
+  const judged = problems.map((problem) => judge(problem, answers.get(problem.id)))
+  const read = judged.filter(({ problem }) => answers.has(problem.id))
+  const counts = countAnswers(
+    problems.map(({ id }) => id),
+    answers,
+    read.filter((one) => one.read === FAILED).length,
+  )
+  const score = (one: Judged) => (one.place === one.problem.answer ? 1 : 0)
+  return {
+    counts,
+    outcomes: judged.map((one) => ({
+      id: one.problem.id,
+      given: one.text,
+      read: one.read,
+      expected: LETTERS[one.problem.answer] ?? '',
+      score: score(one),
+    })),
+    metrics: [
+      meanPercent('accuracy IMG', judged.filter(({ hasPicture }) => hasPicture).map(score)),
+      meanPercent('accuracy', judged.map(score)),
+    ],
+    ...official(judged, score),
+  }
+}
+
+/** A missing answer is the text FAILED to an unknown prompt, as in the official script. */
+function judge(problem: Problem, answer: Answer | undefined): Judged {
+  const text = answer?.text ?? FAILED
+  const prompt = typeof answer?.row['prompt'] === 'string' ? answer.row['prompt'] : 'Unknown'
+  const read = scienceQaLetter(text)
+  const place = LETTERS.slice(0, problem.choices).indexOf(read)
+  const hasPicture = problem.hasPicture ?? prompt.includes('<image>')
+  return { problem, text, prompt, read, place, hasPicture }
+}
+
+function official(judged: readonly Judged[], score: (one: Judged) => number) {
+  const isRight = (one: Judged) => score(one) === 1
+  const shown = (isMultimodal: (one: Judged) => boolean) => {
+    const part = judged.filter(isMultimodal)
+    return pythonFixed((part.filter(isRight).length / part.length) * 100, 2)
+  }
+  const isAsked = ({ prompt }: Judged) => prompt.includes('<image>')
+  const correct = judged.filter(isRight).length
+  const analysis = (one: Judged) => ({
+    question_id: one.problem.id,
+    parsed_ans: one.read,
+    ground_truth: LETTERS[one.problem.answer],
+    question: one.prompt,
+    pred: one.text,
+    is_multimodal: isAsked(one),
+  })
+  const output = {
+    correct: judged.filter(isRight).map(analysis),
+    incorrect: judged.filter((one) => !isRight(one)).map(analysis),
+  }
+  const result = {
+    acc: (correct / judged.length) * 100,
+    correct,
+    count: judged.length,
+    results: new Map(judged.map(({ problem, place }) => [problem.id, place])),
+    outputs: new Map(judged.map(({ problem, text }) => [problem.id, text])),
+  }
+  return {
+    printed: `Total: ${judged.length}, Correct: ${correct}, Accuracy: ${shown(() => true)}%, IMG-Accuracy: ${shown(isAsked)}%\n`,
+    written: {
+      'output.json': pythonJson(output, { indent: 2 }),
+      'result.json': pythonJson(result, { indent: 2 }),
+    },
+  }
+}
+
+/** JSON lines, or what the official script wrote: `correct` and `incorrect` with prompts, or `outputs` by id. */
+function readScienceAnswers(file: EvalFile): Answer[] {
+  if (!/^\s*\{\s*"(?:correct|acc)"/.test(file.text)) return readAnswers([file])
+  const whole = readJson(file)
+  if (!isRow(whole)) throw unreadable(file, 'answers')
+  if (isRow(whole['outputs'])) {
+    return Object.entries(whole['outputs']).map(([id, text]) => ({
+      id,
+      text: String(text),
+      row: {},
+    }))
+  }
+  return ['correct', 'incorrect'].flatMap((key) => {
+    const list: unknown = whole[key]
+    if (!Array.isArray(list) || !list.every(isRow)) throw unreadable(file, `answers under "${key}"`)
+    return list.map((row: Row) => ({
+      id: String(row['question_id']),
+      text: String(row['pred']),
+      row: { ...row, prompt: row['question'] },
+    }))
+  })
+}

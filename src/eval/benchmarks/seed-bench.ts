@@ -1,0 +1,142 @@
+/**
+ * SEED-Bench: multiple choice over pictures and clips, twelve types of question.
+ *
+ * Paper: arXiv:2307.16125. Data: huggingface.co/datasets/AILab-CVC/SEED-Bench (CC BY-NC 4.0), SEED-Bench.json:
+ *   {"question_type": {"Scene Understanding": 1, …}, "questions": [{"question_id": "101669", "question_type_id": 1,
+ *    "data_type": "image", "question": "…", "choice_a": "…", "answer": "A", "data_id": "1454426_2591111986"}, …]}
+ * Answers: {"question_id": 101669, "prompt": "…", "text": "B"}
+ * Official scorer and submission: haotian-liu/LLaVA scripts/convert_seed_for_submission.py at c121f04.
+ */
+import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import {
+  meanPercent,
+  publishedRows,
+  type Benchmark,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import { isRow, readJson, textField, unreadable, type EvalFile } from '../eval-file.ts'
+import { pythonFixed, pythonJson } from '../python-text.ts'
+
+const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
+const PAPER = 'arXiv:2310.03744'
+
+export const seedBench: Benchmark = {
+  name: 'seed-bench',
+  title: 'SEED-Bench',
+  files: {
+    answers: 'answers, or a submission',
+    labels:
+      'SEED-Bench.json; without it only the submission is written, in the order of the answers',
+  },
+  rule: 'the answer is the letter and nothing else; accuracy',
+  score: scoreSeedBench,
+  published: [
+    ...publishedRows('accuracy', MODEL_ZOO, {
+      'llava-v1.5-7b': 58.6,
+      'llava-v1.5-13b': 61.6,
+      'llava-v1.5-7b-lora': 60.1,
+      'llava-v1.5-13b-lora': 61.3,
+    }),
+    ...publishedRows('accuracy image', PAPER, { 'llava-v1.5-7b': 66.1, 'llava-v1.5-13b': 68.2 }),
+    ...publishedRows('accuracy image', MODEL_ZOO, {
+      'llava-v1.6-vicuna-7b': 70.2,
+      'llava-v1.6-mistral-7b': 72.2,
+      'llava-v1.6-vicuna-13b': 71.9,
+      'llava-v1.6-34b': 75.9,
+    }),
+    ...publishedRows('accuracy video', PAPER, { 'llava-v1.5-7b': 37.3, 'llava-v1.5-13b': 42.7 }),
+  ],
+}
+
+type Question = {
+  readonly id: string
+  readonly answer: string
+  readonly medium: string
+  readonly type: number
+  readonly typeName: string
+}
+
+type Judged = Question & { readonly score: number }
+
+function scoreSeedBench({ answers: files, labels }: ScoreInput): Scored {
+  const given = readAnswers(files)
+  const answers = answersById(given)
+  const questions = labels.flatMap(readQuestions)
+  const isKnown = questions.length > 0
+  const ids = isKnown ? questions.map(({ id }) => id) : given.map(({ id }) => id)
+  const counts = countAnswers(ids, answers)
+  const judged = questions.map((question): Judged => {
+    const isRight = answers.get(question.id)?.text === question.answer
+    return { ...question, score: isRight ? 1 : 0 }
+  })
+  return {
+    counts,
+    outcomes: judged.map(({ id, answer, score }) => {
+      const text = answers.get(id)?.text ?? ''
+      return { id, given: text, read: text, expected: answer, score }
+    }),
+    metrics: isKnown ? metricsOf(judged) : [],
+    ...(isKnown ? { printed: printAll(judged) } : {}),
+    ...(counts.missing === 0 ? { written: { 'submission.jsonl': submission(ids, answers) } } : {}),
+  }
+}
+
+function metricsOf(judged: readonly Judged[]) {
+  const media = ['image', 'video'].filter((name) => judged.some(({ medium }) => medium === name))
+  const scores = (part: readonly Judged[]) => part.map(({ score }) => score)
+  return [
+    meanPercent('accuracy', scores(judged)),
+    ...media.map((name) =>
+      meanPercent(`accuracy ${name}`, scores(judged.filter(({ medium }) => medium === name))),
+    ),
+    ...byType(judged).map(([name, part]) => meanPercent(name, scores(part))),
+  ]
+}
+
+/** In the order of the types' numbers. */
+function byType(judged: readonly Judged[]): [string, Judged[]][] {
+  const types = [...new Set(judged.map(({ type }) => type))].sort((a, b) => a - b)
+  return types.map((type) => {
+    const part = judged.filter((one) => one.type === type)
+    return [part[0]?.typeName ?? '', part]
+  })
+}
+
+function printAll(judged: readonly Judged[]): string {
+  const share = (part: readonly Judged[]) =>
+    pythonFixed((part.reduce((sum, { score }) => sum + score, 0) / part.length) * 100, 2)
+  const lines = byType(judged).map(([name, part]) => `${name}: ${share(part)}%\n`)
+  lines.push(`Total accuracy: ${share(judged)}%\n`)
+  for (const name of ['image', 'video']) {
+    const part = judged.filter(({ medium }) => medium === name)
+    if (part.length > 0) lines.push(`${name} accuracy: ${share(part)}%\n`)
+  }
+  return lines.join('')
+}
+
+function submission(ids: readonly string[], answers: ReadonlyMap<string, Answer>): string {
+  return ids
+    .map((id) => `${pythonJson({ question_id: id, prediction: answers.get(id)?.text ?? '' })}\n`)
+    .join('')
+}
+
+function readQuestions(file: EvalFile): Question[] {
+  const whole = readJson(file)
+  const types: unknown = isRow(whole) ? whole['question_type'] : null
+  const list: unknown = isRow(whole) ? whole['questions'] : null
+  if (!isRow(types) || !Array.isArray(list) || !list.every(isRow)) {
+    throw unreadable(file, 'an object with "question_type" and "questions"')
+  }
+  const names = new Map(Object.entries(types).map(([name, type]) => [Number(type), name]))
+  return list.map((row) => {
+    const type = Number(row['question_type_id'])
+    return {
+      id: textField(row, 'question_id', file),
+      answer: textField(row, 'answer', file),
+      medium: textField(row, 'data_type', file),
+      type,
+      typeName: names.get(type) ?? `type ${type}`,
+    }
+  })
+}

@@ -1,0 +1,101 @@
+/**
+ * TextVQA: questions that need the text in the picture read.
+ *
+ * Paper: arXiv:1904.08920. Data: textvqa.org (CC BY 4.0), TextVQA_0.5.1_val.json:
+ *   {"data": [{"image_id": "003a8ae2ef43b901", "question": "what is the brand of this camera?", "answers": [… ten]}, …]}
+ * Answers: {"question_id": "003a8ae2ef43b901", "prompt": "What is the brand of this camera?\nReference OCR token: DAKOTA,
+ * …\nAnswer the question using a single word or phrase.", "text": "Dakota digital"}: the id is the picture's, the question
+ * is read out of the prompt.
+ * Official scorer: haotian-liu/LLaVA llava/eval/eval_textvqa.py and m4c_evaluator.py at c121f04. It divides by the answers
+ * there are; here questions without one count as wrong, so that `printed` and the metric differ where some are missing.
+ */
+import { InputError } from '../../core/errors.ts'
+import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import {
+  meanPercent,
+  publishedRows,
+  type Benchmark,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import { isRow, readJson, textField, unreadable, type EvalFile } from '../eval-file.ts'
+import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
+import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
+import { pythonFixed } from '../python-text.ts'
+import { humanAnswers } from './vqav2.ts'
+
+export const textvqa: Benchmark = {
+  name: 'textvqa',
+  title: 'TextVQA (val)',
+  files: { answers: 'answers', labels: 'TextVQA_0.5.1_val.json' },
+  rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
+  score: scoreTextvqa,
+  published: publishedRows('accuracy', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (with OCR tokens)', {
+    'llava-v1.5-7b': 58.2,
+    'llava-v1.5-13b': 61.3,
+    'llava-v1.5-7b-lora': 58.2,
+    'llava-v1.5-13b-lora': 60.2,
+    'llava-v1.6-vicuna-7b': 64.9,
+    'llava-v1.6-mistral-7b': 65.7,
+    'llava-v1.6-vicuna-13b': 67.1,
+    'llava-v1.6-34b': 69.5,
+  }),
+}
+
+function scoreTextvqa({ answers: files, labels }: ScoreInput): Scored {
+  const answers = answersById(readAnswers(files), keyOf)
+  const truths = labels.flatMap(readTruths)
+  const counts = countAnswers(
+    truths.map(({ key }) => key),
+    answers,
+  )
+  const outcomes = truths.map(({ key, humans }) => {
+    const text = answers.get(key)?.text
+    const score = text === undefined ? 0 : vqaAccuracy(text, humans)
+    const read = normaliseVqaAnswer(text ?? '')
+    return { id: key, given: text ?? '', read, expected: humans.join(' | '), score }
+  })
+  const total = outcomes.reduce((sum, { score }) => sum + score, 0)
+  const scored = counts.questions - counts.missing
+  const [name = ''] = (files[0]?.name ?? '').split('/').slice(-1)
+  return {
+    counts,
+    outcomes,
+    metrics: [
+      meanPercent(
+        'accuracy',
+        outcomes.map(({ score }) => score),
+      ),
+    ],
+    printed: `${name.replace(/\.[^.]*$/, '')}\nSamples: ${scored}\nAccuracy: ${pythonFixed((100 * total) / scored, 2)}%\n\n`,
+  }
+}
+
+function keyOf({ id, row }: Answer): string {
+  return typeof row['prompt'] === 'string' ? `${id} ${textvqaQuestion(row['prompt'])}` : id
+}
+
+/** The question in a prompt, in lower case. Throws InputError where the prompt has none of the three known forms. */
+export function textvqaQuestion(prompt: string): string {
+  const lines = prompt.split('\n')
+  if (prompt.startsWith('OCR tokens: ')) {
+    const question = /Question: ([\s\S]*?) Short answer:/.exec(prompt)?.[1]
+    if (question !== undefined) return question.toLowerCase()
+  } else if (prompt.includes('Reference OCR token: ') && lines.length === 3) {
+    return (lines[prompt.startsWith('Reference OCR token:') ? 1 : 0] ?? '').toLowerCase()
+  } else if (lines.length === 2) return (lines[0] ?? '').toLowerCase()
+  throw new InputError(
+    'INPUT_ANSWERS_PROMPT',
+    `eval.textvqa: a prompt should be the question, with or without OCR tokens, and the instruction, "${prompt.slice(0, 60)}" came; score answers to llava_textvqa_val_v051_ocr.jsonl.`,
+  )
+}
+
+function readTruths(file: EvalFile): { readonly key: string; readonly humans: string[] }[] {
+  const whole = readJson(file)
+  const list: unknown = isRow(whole) ? whole['data'] : null
+  if (!Array.isArray(list) || !list.every(isRow)) throw unreadable(file, 'an object with "data"')
+  return list.map((row) => ({
+    key: `${textField(row, 'image_id', file)} ${textField(row, 'question', file).toLowerCase()}`,
+    humans: humanAnswers(row, file),
+  }))
+}

@@ -1,0 +1,131 @@
+/**
+ * VizWiz: pictures and questions of blind people; some cannot be answered.
+ *
+ * Paper: arXiv:1802.08218. Data: vizwiz.org (CC BY 4.0). LLaVA's questions, llava_test.jsonl, name the pictures:
+ *   {"question_id": 0, "image": "VizWiz_test_00000000.jpg", "text": "What is this? and what color is it?\n…"}
+ * val.json has the truth of the validation split: {"image", "question", "answers": [{"answer": "…"}, … ten], …}.
+ * Submission (EvalAI challenge 1911): haotian-liu/LLaVA scripts/convert_vizwiz_for_submission.py at c121f04.
+ */
+import { InputError } from '../../core/errors.ts'
+import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import {
+  meanPercent,
+  publishedRows,
+  type Benchmark,
+  type Counts,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import { readRows, textField, type EvalFile } from '../eval-file.ts'
+import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
+import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
+import { pythonJson } from '../python-text.ts'
+import { humanAnswers } from './vqav2.ts'
+
+export const vizwiz: Benchmark = {
+  name: 'vizwiz',
+  title: 'VizWiz',
+  files: {
+    answers: 'answers',
+    questions: 'llava_test.jsonl, which names the pictures',
+    labels:
+      'val.json, for the split whose truth is public; without it only the submission is written',
+  },
+  rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
+  score: scoreVizwiz,
+  published: publishedRows(
+    'accuracy',
+    'haotian-liu/LLaVA docs/MODEL_ZOO.md (test, by the server)',
+    {
+      'llava-v1.5-7b': 50.0,
+      'llava-v1.5-13b': 53.6,
+      'llava-v1.5-7b-lora': 47.8,
+      'llava-v1.5-13b-lora': 58.9,
+      'llava-v1.6-vicuna-7b': 57.6,
+      'llava-v1.6-mistral-7b': 60.0,
+      'llava-v1.6-vicuna-13b': 60.5,
+      'llava-v1.6-34b': 63.8,
+    },
+  ),
+}
+
+function scoreVizwiz({ answers: files, questions, labels }: ScoreInput): Scored {
+  const broken = { count: 0 }
+  const answers = answersById(readAnswers(files, broken))
+  const asked = questions.flatMap((file) =>
+    readRows(file).map((row) => ({
+      id: textField(row, 'question_id', file),
+      image: textField(row, 'image', file),
+    })),
+  )
+  if (asked.length === 0) {
+    throw new InputError(
+      'INPUT_QUESTIONS_MISSING',
+      'eval.vizwiz: the question file should come too (llava_test.jsonl), since the submission names pictures; give it as questions.',
+    )
+  }
+  const counts = countAnswers(
+    asked.map(({ id }) => id),
+    answers,
+    broken.count,
+  )
+  const scores = labels.length > 0 ? accuracies(asked, answers, labels) : []
+  return {
+    counts,
+    outcomes: scores,
+    metrics:
+      scores.length > 0
+        ? [
+            meanPercent(
+              'accuracy',
+              scores.map(({ score }) => score),
+            ),
+          ]
+        : [],
+    printed: `total results: ${answers.size}, total split: ${asked.length}, error_line: ${broken.count}\n`,
+    ...submission(asked, answers, counts),
+  }
+}
+
+type Asked = { readonly id: string; readonly image: string }
+
+/** The server refuses incomplete submissions, and so does the official script: none is written then. */
+function submission(
+  asked: readonly Asked[],
+  answers: ReadonlyMap<string, Answer>,
+  { missing }: Counts,
+): Pick<Scored, 'written'> {
+  if (missing > 0) return {}
+  const rows = asked.map(({ id, image }) => ({
+    image,
+    answer: normaliseVqaAnswer(answers.get(id)?.text ?? ''),
+  }))
+  return { written: { 'submission.json': pythonJson(rows) } }
+}
+
+function accuracies(
+  asked: readonly Asked[],
+  answers: ReadonlyMap<string, Answer>,
+  labels: readonly EvalFile[],
+) {
+  const truths = new Map(
+    labels.flatMap((file) =>
+      readRows(file).map(
+        (row) => [textField(row, 'image', file), humanAnswers(row, file)] as const,
+      ),
+    ),
+  )
+  return asked.map(({ id, image }) => {
+    const humans = truths.get(image)
+    if (!humans) {
+      throw new InputError(
+        'INPUT_LABELS_FOREIGN',
+        `eval.vizwiz: the labels should have every picture of the questions, ${image} is not among them; are they of this split?`,
+      )
+    }
+    const text = answers.get(id)?.text
+    const read = normaliseVqaAnswer(text ?? '')
+    const score = text === undefined ? 0 : vqaAccuracy(text, humans)
+    return { id, given: text ?? '', read, expected: humans.join(' | '), score }
+  })
+}

@@ -1,0 +1,117 @@
+/**
+ * VQAv2: short questions about COCO pictures, ten human answers each.
+ *
+ * Paper: arXiv:1612.00837. Data: visualqa.org (CC BY 4.0). LLaVA answers test-dev; the server wants all of test2015:
+ *   llava_vqav2_mscoco_test2015.jsonl: {"question_id": 262144000, "image": "COCO_test2015_000000262144.jpg", "text": "…"}
+ * v2_mscoco_val2014_annotations.json has the truth of the validation split: {"annotations": [{"question_id", "answers":
+ * [{"answer": "…"}, … ten]}]}.
+ * Submission (EvalAI challenge 830): haotian-liu/LLaVA scripts/convert_vqav2_for_submission.py at c121f04: every id of
+ * test2015, an empty answer where there is none.
+ */
+import { InputError } from '../../core/errors.ts'
+import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import {
+  meanPercent,
+  publishedRows,
+  type Benchmark,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import {
+  isRow,
+  readJson,
+  readRows,
+  textField,
+  unreadable,
+  type EvalFile,
+  type Row,
+} from '../eval-file.ts'
+import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
+import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
+import { pythonJson } from '../python-text.ts'
+
+export const vqav2: Benchmark = {
+  name: 'vqav2',
+  title: 'VQAv2',
+  files: {
+    answers: 'answers',
+    questions: 'llava_vqav2_mscoco_test2015.jsonl: every id of the submission',
+    labels: 'v2_mscoco_val2014_annotations.json, for the split whose truth is public',
+  },
+  rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
+  score: scoreVqav2,
+  published: publishedRows(
+    'accuracy',
+    'haotian-liu/LLaVA docs/MODEL_ZOO.md (test-dev, by the server)',
+    {
+      'llava-v1.5-7b': 78.5,
+      'llava-v1.5-13b': 80.0,
+      'llava-v1.5-7b-lora': 79.1,
+      'llava-v1.5-13b-lora': 80.0,
+      'llava-v1.6-vicuna-7b': 81.8,
+      'llava-v1.6-mistral-7b': 82.2,
+      'llava-v1.6-vicuna-13b': 82.8,
+      'llava-v1.6-34b': 83.7,
+    },
+  ),
+}
+
+function scoreVqav2({ answers: files, questions, labels }: ScoreInput): Scored {
+  const broken = { count: 0 }
+  const answers = answersById(readAnswers(files, broken))
+  const asked = questions.flatMap((file) =>
+    readRows(file).map((row) => ({ row, id: textField(row, 'question_id', file) })),
+  )
+  const truths = new Map(labels.flatMap(readTruths))
+  if (asked.length === 0 && truths.size === 0) {
+    throw new InputError(
+      'INPUT_QUESTIONS_MISSING',
+      'eval.vqav2: questions (llava_vqav2_mscoco_test2015.jsonl, for a submission) or labels (for a score) should come too, neither did.',
+    )
+  }
+  const outcomes = [...truths].map(([id, humans]) => outcomeOf(id, humans, answers.get(id)))
+  const submission = asked.map(({ id, row }) => ({
+    question_id: row['question_id'],
+    answer: normaliseVqaAnswer(answers.get(id)?.text ?? ''),
+  }))
+  const ids = truths.size > 0 ? [...truths.keys()] : asked.map(({ id }) => id)
+  return {
+    counts: countAnswers(ids, answers, broken.count),
+    outcomes,
+    metrics:
+      truths.size > 0
+        ? [
+            meanPercent(
+              'accuracy',
+              outcomes.map(({ score }) => score),
+            ),
+          ]
+        : [],
+    printed: `total results: ${answers.size}, total split: ${asked.length}, error_line: ${broken.count}\n`,
+    ...(asked.length > 0 ? { written: { 'submission.json': pythonJson(submission) } } : {}),
+  }
+}
+
+function outcomeOf(id: string, humans: readonly string[], answer: Answer | undefined) {
+  const score = answer === undefined ? 0 : vqaAccuracy(answer.text, humans)
+  const read = normaliseVqaAnswer(answer?.text ?? '')
+  return { id, given: answer?.text ?? '', read, expected: humans.join(' | '), score }
+}
+
+/** The human answers of a row: texts, or objects with `answer`, as both challenges write them. */
+export function humanAnswers(row: Row, file: EvalFile): string[] {
+  const list: unknown = row['answers']
+  const texts: unknown[] = Array.isArray(list)
+    ? list.map((item: unknown) => (isRow(item) ? item['answer'] : item))
+    : []
+  if (texts.length > 0 && texts.every((text) => typeof text === 'string')) return texts
+  throw unreadable(file, 'rows with "answers", a list of texts')
+}
+
+function readTruths(file: EvalFile): [string, string[]][] {
+  const whole = readJson(file)
+  const list: unknown = isRow(whole) ? whole['annotations'] : whole
+  if (!Array.isArray(list) || !list.every(isRow))
+    throw unreadable(file, 'an object with "annotations"')
+  return list.map((row) => [textField(row, 'question_id', file), humanAnswers(row, file)])
+}

@@ -1,0 +1,112 @@
+/**
+ * The files that scores are made from: answers, questions, labels. Platform-free: `read-node.ts` brings the bytes.
+ *
+ * A file is a text or, from a spreadsheet, rows of cells. Everything here says file and line when it cannot read on.
+ */
+import { InputError } from '../core/errors.ts'
+
+export type EvalFile = {
+  /** The path below what was named, `/` between its parts. */
+  readonly name: string
+  readonly text: string
+  /** A spreadsheet's rows, the header first. */
+  readonly cells?: readonly (readonly string[])[]
+}
+
+export type Row = Readonly<Record<string, unknown>>
+
+/** The whole file as one JSON value. */
+export function readJson(file: EvalFile): unknown {
+  try {
+    return JSON.parse(file.text)
+  } catch (cause) {
+    throw unreadable(file, 'JSON', cause)
+  }
+}
+
+/** One JSON object on each line; blank lines are none. Lines that are not objects are counted if `broken` is given. */
+export function readJsonLines(file: EvalFile, broken?: { count: number }): Row[] {
+  const rows: Row[] = []
+  file.text.split('\n').forEach((line, i) => {
+    if (line.trim() === '') return
+    const row = parseObject(line)
+    if (row) rows.push(row)
+    else if (broken) broken.count++
+    else {
+      throw new InputError(
+        'INPUT_ANSWERS_BROKEN',
+        `eval: line ${i + 1} of ${file.name} should be a JSON object, "${line.slice(0, 40)}" came; is the file cut off?`,
+      )
+    }
+  })
+  return rows
+}
+
+/** Records of any form that people have: JSON lines, a JSON list, a tab- or comma-separated table, a spreadsheet. */
+export function readRows(file: EvalFile): Row[] {
+  if (file.cells) return tableRows(file, file.cells)
+  if (/\.tsv$/i.test(file.name)) return tableRows(file, parseTable(file.text, '\t'))
+  if (/\.csv$/i.test(file.name)) return tableRows(file, parseTable(file.text, ','))
+  if (!file.text.trimStart().startsWith('[')) return readJsonLines(file)
+  const list = readJson(file)
+  if (Array.isArray(list) && list.every(isRow)) return list
+  throw unreadable(file, 'a list of JSON objects')
+}
+
+/** A field that has to be there, as text. */
+export function textField(row: Row, name: string, file: EvalFile): string {
+  const value = row[name]
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  throw new InputError(
+    'INPUT_ANSWERS_FIELD',
+    `eval: every row of ${file.name} should have "${name}", one has only ${Object.keys(row).join(', ') || 'nothing'}.`,
+  )
+}
+
+export function isRow(value: unknown): value is Row {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function unreadable(file: EvalFile, expected: string, cause?: unknown): InputError {
+  return new InputError(
+    'INPUT_ANSWERS_BROKEN',
+    `eval: ${file.name} should be ${expected}, it begins with "${file.text.slice(0, 40)}"; is it another file, or cut off?`,
+    { cause },
+  )
+}
+
+function parseObject(line: string): Row | null {
+  try {
+    const value: unknown = JSON.parse(line)
+    return isRow(value) ? value : null
+  } catch {
+    return null // The caller counts it or throws with the line's number.
+  }
+}
+
+function tableRows(file: EvalFile, cells: readonly (readonly string[])[]): Row[] {
+  const [header, ...rows] = cells
+  if (!header) throw unreadable(file, 'a table with a header')
+  const twice = header.find((name, i) => name !== '' && header.indexOf(name) !== i)
+  if (twice !== undefined) throw unreadable(file, `a table with one column "${twice}"`)
+  return rows.map((row) => Object.fromEntries(header.map((name, i) => [name, row[i] ?? ''])))
+}
+
+/** Cells between separators; in quotes, separators and line feeds are text and `""` is one quote (RFC 4180). */
+function parseTable(text: string, separator: string): string[][] {
+  const pattern = new RegExp(
+    `("(?:[^"]|"")*"|[^${separator}\\r\\n]*)(${separator}|\\r?\\n|\\r|$)`,
+    'gy',
+  )
+  const rows: string[][] = []
+  let row: string[] = []
+  for (const [whole, cell = '', end] of text.matchAll(pattern)) {
+    if (whole === '' && row.length === 0) break
+    row.push(cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell)
+    if (end === separator) continue
+    rows.push(row)
+    row = []
+  }
+  return rows
+}

@@ -1,0 +1,69 @@
+/** How far a number can be trusted: bootstrap intervals and the paired test between two runs. */
+import type { Rng } from '../../core/rng.ts'
+
+export type Interval = { readonly low: number; readonly high: number }
+
+/**
+ * A score as a function of sums over units that were drawn independently: questions, or the pictures and rotations that
+ * questions share. `rows` holds one vector of counts for each unit; `of` maps their sums to the score.
+ */
+export type Statistic = {
+  readonly rows: readonly (readonly number[])[]
+  readonly of: (sums: readonly number[]) => number
+}
+
+export function valueOf({ rows, of }: Statistic): number {
+  const sums = Array.from({ length: rows[0]?.length ?? 0 }, () => 0)
+  for (const row of rows) row.forEach((value, i) => (sums[i] = (sums[i] as number) + value))
+  return of(sums)
+}
+
+const RESAMPLES = 1000
+
+/**
+ * The percentile bootstrap's 95 % interval: units are drawn with replacement, the score computed again, and the middle
+ * 95 % of a thousand such scores kept. Resamples without a score (a part with nothing in it) do not count.
+ * Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), §13.3.
+ */
+export function bootstrapInterval(statistic: Statistic, rng: Rng): Interval | null {
+  const { rows, of } = statistic
+  const width = rows[0]?.length ?? 0
+  const scores: number[] = []
+  for (let n = 0; n < RESAMPLES && rows.length > 1; n++) {
+    const sums = Array.from({ length: width }, () => 0)
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[rng.integer(rows.length)] as readonly number[]
+      for (let k = 0; k < width; k++) sums[k] = (sums[k] as number) + (row[k] as number)
+    }
+    const score = of(sums)
+    if (Number.isFinite(score)) scores.push(score)
+  }
+  if (scores.length === 0) return null
+  scores.sort((a, b) => a - b)
+  return { low: quantile(scores, 0.025), high: quantile(scores, 0.975) }
+}
+
+/** Linear between the two nearest, as numpy's default. */
+function quantile(sorted: readonly number[], share: number): number {
+  const place = share * (sorted.length - 1)
+  const low = sorted[Math.floor(place)] as number
+  const high = sorted[Math.ceil(place)] as number
+  return low + (high - low) * (place - Math.floor(place))
+}
+
+/**
+ * McNemar's exact test for two runs over the same questions, of which `onlyFirst` and `onlySecond` were right in one only:
+ * twice the smaller tail of Binomial(onlyFirst + onlySecond, ½), at most 1.
+ * Source: McNemar, Psychometrika 12 (1947).
+ */
+export function mcnemar(onlyFirst: number, onlySecond: number): number {
+  const total = onlyFirst + onlySecond
+  const fewer = Math.min(onlyFirst, onlySecond)
+  let logTerm = -total * Math.LN2
+  let tail = Math.exp(logTerm)
+  for (let k = 1; k <= fewer; k++) {
+    logTerm += Math.log((total - k + 1) / k)
+    tail += Math.exp(logTerm)
+  }
+  return Math.min(1, 2 * tail)
+}

@@ -1,0 +1,130 @@
+/**
+ * MMMU's reading of free answers.
+ *
+ * Source: MMMU-Benchmark/MMMU eval/eval_utils.py at 51ce7f3, in the form of lmms-eval tasks/mmmu/utils.py at 02bc1c0, which
+ * also looks for `A.` and does not ask for a space before a letter: in `NASA said so`, the last A of NASA is an option.
+ */
+import type { Rng } from '../../core/rng.ts'
+import { parsePythonFloat, pythonRound, pythonStrip, pythonWords } from '../python-text.ts'
+
+export type Choice = {
+  readonly letter: string
+  /** Nothing was found, and the letter is drawn: the official rule, which gives answers without one a chance. */
+  readonly isGuess: boolean
+}
+
+/** The option that `response` names; of several, the one named last. `options` are in order, A first. */
+export function mmmuChoice(response: string, options: readonly string[], rng: Rng): Choice {
+  const letters = options.map((_, i) => String.fromCharCode(65 + i))
+  let text = response
+  for (const mark of [',', '.', '!', '?', ';', ':', "'"]) text = stripMark(text, mark)
+  text = ` ${text} `
+  const forms = [
+    { found: (letter: string) => `(${letter})`, placed: (letter: string) => `(${letter})` },
+    { found: (letter: string) => `${letter} `, placed: (letter: string) => ` ${letter} ` },
+    { found: (letter: string) => `${letter}.`, placed: (letter: string) => ` ${letter} ` },
+  ]
+  for (const { found, placed } of forms) {
+    const named = letters.filter((letter) => text.includes(found(letter)))
+    const last = lastNamed(named, (letter) => text.lastIndexOf(placed(letter)))
+    if (last !== undefined) return { letter: last, isGuess: false }
+  }
+  const named = pythonWords(text).length > 5 ? lastOption(text, letters, options) : undefined
+  if (named !== undefined) return { letter: named, isGuess: false }
+  return { letter: letters[rng.integer(letters.length)] ?? 'A', isGuess: true }
+}
+
+/** 1 if an answer read from `response` is, or contains, one of the accepted ones. */
+export function mmmuOpen(response: string, accepted: readonly string[]): number {
+  const wanted = accepted.flatMap(normalise)
+  const isRight = mmmuOpenAnswers(response).some((given) =>
+    typeof given === 'number'
+      ? wanted.includes(given)
+      : wanted.some((want) => typeof want === 'string' && given.includes(want)),
+  )
+  return isRight ? 1 : 0
+}
+
+/** What `response` may be saying: the ends of its telling sentences, and every number in them to two decimals. */
+export function mmmuOpenAnswers(response: string): (string | number)[] {
+  const ends = keyEnds(response)
+  return [...new Set([...ends, ...ends.flatMap(numbersIn)].flatMap(normalise))]
+}
+
+function lastOption(
+  text: string,
+  letters: readonly string[],
+  options: readonly string[],
+): string | undefined {
+  const lower = text.toLowerCase()
+  const place = new Map(
+    letters.map((letter, i) => [letter, lower.lastIndexOf((options[i] ?? '').toLowerCase())]),
+  )
+  const named = letters.filter((letter) => (place.get(letter) ?? -1) >= 0)
+  return lastNamed(named, (letter) => place.get(letter) ?? -1)
+}
+
+/** The first of those furthest right. */
+function lastNamed(
+  named: readonly string[],
+  place: (letter: string) => number,
+): string | undefined {
+  let best = named[0]
+  for (const letter of named) if (best !== undefined && place(letter) > place(best)) best = letter
+  return best
+}
+
+function stripMark(text: string, mark: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && text[start] === mark) start++
+  while (end > start && text[end - 1] === mark) end--
+  return text.slice(start, end)
+}
+
+const INDICATORS = [
+  'could be ',
+  'so ',
+  'is ',
+  'thus ',
+  'therefore ',
+  'final ',
+  'answer ',
+  'result ',
+]
+const TRIVIAL = [':', ',', '.', '!', '?', ';', "'"]
+
+/** Of every line, the shortest tail behind an indicator; of the last line, also behind `=`. Without any, all of it. */
+function keyEnds(response: string): string[] {
+  // The official script also splits at `. ` before a capital, but has lowered the text by then: that never matches.
+  const text = stripMark(pythonStrip(response), '.').toLowerCase()
+  const lines = text.split('\n')
+  const ends = lines.flatMap((line, i) => {
+    const indicators = i === lines.length - 1 ? [...INDICATORS, '='] : INDICATORS
+    let shortest = ''
+    for (const indicator of indicators) {
+      if (!line.includes(indicator)) continue
+      const tail = pythonStrip(line.slice(line.lastIndexOf(indicator) + indicator.length))
+      if (shortest === '' || tail.length < shortest.length) shortest = tail
+    }
+    return shortest === '' || TRIVIAL.includes(shortest) ? [] : [shortest]
+  })
+  return ends.length > 0 ? ends : [text]
+}
+
+const GROUPED = /-?\b\d{1,3}(?:,\d{3})+\b/g
+const SCIENTIFIC = /-?\d+(?:\.\d+)?[eE][+-]?\d+/g
+const SIMPLE = /-?(?:\d+\.\d+|\.\d+|\d+\b)(?![eE][+-]?\d+)(?![,\d])/g
+
+function numbersIn(text: string): string[] {
+  return [GROUPED, SCIENTIFIC, SIMPLE].flatMap((form) => text.match(form) ?? [])
+}
+
+/** A number to two decimals, or a lower-case text; a single letter only with a space beside it. */
+function normalise(text: string): (string | number)[] {
+  const plain = pythonStrip(text)
+  const value = parsePythonFloat(plain.replaceAll(',', ''))
+  if (value !== null) return [Number.isFinite(value) ? pythonRound(value, 2) : value]
+  const lower = plain.toLowerCase()
+  return [...lower].length === 1 ? [` ${lower}`, `${lower} `] : [lower]
+}

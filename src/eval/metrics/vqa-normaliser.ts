@@ -1,0 +1,44 @@
+/**
+ * The answer normaliser of the VQA challenge (EvalAI), which VQAv2, VizWiz and TextVQA share.
+ *
+ * Source: haotian-liu/LLaVA llava/eval/m4c_evaluator.py at c121f04, class EvalAIAnswerProcessor. Its quirks move scores,
+ * so they are kept:
+ * - commas and question marks are deleted before any of the other marks is looked at;
+ * - `'s` is split off before contractions are looked up: `it's` becomes `it 's`;
+ * - a mark is deleted if it stands beside a space anywhere in the text, and replaced by a space if it never does;
+ * - at most 32 periods are deleted: `re.UNICODE`, which is 32, is passed where `sub` takes a count.
+ */
+import { pythonStrip, pythonWords } from '../python-text.ts'
+import { ARTICLES, CONTRACTIONS, NUMBER_WORDS, PUNCTUATION } from './vqa-words.ts'
+
+/** `answer` in the form in which the challenge compares answers. */
+export function normaliseVqaAnswer(answer: string): string {
+  const lower = answer.toLowerCase().replaceAll(/[,?]/g, '').replaceAll("'s", " 's")
+  const line = pythonStrip(pythonStrip(lower).replaceAll(/[\n\t]/g, ' '))
+  return normaliseWords(dropPeriods(dropMarks(line)))
+}
+
+function dropMarks(text: string): string {
+  let result = text
+  const hasThousands = /\p{Nd},+(?=\p{Nd})/u.test(text)
+  for (const mark of PUNCTUATION) {
+    const isBesideSpace = text.includes(`${mark} `) || text.includes(` ${mark}`)
+    result = result.replaceAll(mark, isBesideSpace || hasThousands ? '' : ' ')
+  }
+  return result
+}
+
+const MOST_PERIODS = 32
+
+function dropPeriods(text: string): string {
+  let left = MOST_PERIODS
+  return text.replaceAll(/\.(?!\p{Nd})/gu, (period) => (left-- > 0 ? '' : period))
+}
+
+function normaliseWords(text: string): string {
+  return pythonWords(text.toLowerCase())
+    .map((word) => NUMBER_WORDS.get(word) ?? word)
+    .filter((word) => !ARTICLES.has(word))
+    .map((word) => CONTRACTIONS.get(word) ?? word)
+    .join(' ')
+}

@@ -1,0 +1,131 @@
+/**
+ * Scores answer files: numbers with their intervals and published rows, counts of what went wrong, submissions, and a
+ * recipe that says what the numbers were made from.
+ */
+import { InputError } from '../core/errors.ts'
+import { Rng } from '../core/rng.ts'
+import type { Benchmark, Counts, Outcome, PublishedScore } from './benchmark.ts'
+import { BENCHMARKS } from './benchmarks/index.ts'
+import type { EvalFile } from './eval-file.ts'
+import { bootstrapInterval, valueOf, type Interval } from './metrics/intervals.ts'
+import { hashFiles, hashText } from './recipe-hash.ts'
+
+export type ScoreRequest = {
+  readonly answers: readonly EvalFile[]
+  readonly questions?: readonly EvalFile[]
+  readonly labels?: readonly EvalFile[]
+  /** For intervals, and for rules that draw. */
+  readonly seed?: number
+}
+
+export type ScoreReport = {
+  readonly benchmark: string
+  readonly title: string
+  readonly metrics: readonly ScoredMetric[]
+  readonly counts: Counts
+  readonly outcomes: readonly Outcome[]
+  readonly printed: string | null
+  readonly written: Readonly<Record<string, string>>
+  readonly recipe: Recipe
+}
+
+export type ScoredMetric = {
+  readonly name: string
+  /** `null` where it has no value: a precision without a single yes. */
+  readonly value: number | null
+  readonly unit: 'percent' | 'points'
+  readonly digits: number
+  readonly interval95: Interval | null
+  readonly published: readonly PublishedScore[]
+}
+
+/** What the numbers depend on. What is not known from an answer file alone (model, decoding) is not in it. */
+export type Recipe = {
+  readonly hash: string
+  readonly benchmark: string
+  readonly rule: string
+  readonly seed: number
+  readonly answersHash: string
+  readonly questionsHash: string | null
+  readonly labelsHash: string | null
+}
+
+/**
+ * Throws InputError for an unknown benchmark, a kind of file that it needs or does not take, and files that are damaged,
+ * of another benchmark, or answer a question twice. Missing, extra and unreadable answers are counted.
+ */
+export async function score(name: string, request: ScoreRequest): Promise<ScoreReport> {
+  const benchmark = findBenchmark(name)
+  const { answers, questions = [], labels = [], seed = 0 } = request
+  checkKinds(benchmark, { answers, questions, labels })
+  const rng = new Rng(seed)
+  const { metrics, counts, outcomes, printed, written } = benchmark.score({
+    answers,
+    questions,
+    labels,
+    rng,
+  })
+  return {
+    benchmark: benchmark.name,
+    title: benchmark.title,
+    metrics: metrics.map(({ statistic, ...metric }) => ({
+      ...metric,
+      value: finite(valueOf(statistic)),
+      // The same draws for every metric: adding one moves no other.
+      interval95: bootstrapInterval(statistic, new Rng(seed)),
+      published: benchmark.published.filter((row) => row.metric === metric.name),
+    })),
+    counts,
+    outcomes,
+    printed: printed ?? null,
+    written: written ?? {},
+    recipe: await recipeOf(benchmark, { answers, questions, labels, seed }),
+  }
+}
+
+/** By name, without regard to case and marks: `ScienceQA`, `science-qa` and `scienceqa` are one. */
+export function findBenchmark(name: string): Benchmark {
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
+  const found = BENCHMARKS.find((benchmark) => plain(benchmark.name) === plain(name))
+  if (found) return found
+  throw new InputError(
+    'INPUT_BENCHMARK_UNKNOWN',
+    `eval: there is no benchmark "${name}"; there are ${BENCHMARKS.map((one) => one.name).join(', ')}.`,
+  )
+}
+
+function checkKinds({ name, files }: Benchmark, given: Required<Omit<ScoreRequest, 'seed'>>): void {
+  if (given.answers.length === 0) {
+    throw new InputError(
+      'INPUT_ANSWERS_MISSING',
+      `eval.${name}: answers should come (${files.answers}), none did.`,
+    )
+  }
+  for (const kind of ['questions', 'labels'] as const) {
+    if (given[kind].length > 0 && files[kind] === undefined) {
+      throw new InputError(
+        'INPUT_FILES_UNUSED',
+        `eval.${name}: no ${kind} are needed, some came; leave them out.`,
+      )
+    }
+  }
+}
+
+async function recipeOf(
+  { name, rule }: Benchmark,
+  { answers, questions, labels, seed }: Required<ScoreRequest>,
+): Promise<Recipe> {
+  const parts = {
+    benchmark: name,
+    rule,
+    seed,
+    answersHash: await hashFiles(answers),
+    questionsHash: questions.length > 0 ? await hashFiles(questions) : null,
+    labelsHash: labels.length > 0 ? await hashFiles(labels) : null,
+  }
+  return { hash: await hashText(JSON.stringify(parts)), ...parts }
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null
+}
