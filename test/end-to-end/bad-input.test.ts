@@ -47,7 +47,6 @@ function editTensors(folder: string, edit: (header: Header, data: Buffer) => voi
   writeFileSync(file, Buffer.concat([size, text, data]))
 }
 
-const HEAD = 'lm_head.weight'
 const NORM = 'model.language_model.norm.weight'
 
 describe('checkpoints that are refused', () => {
