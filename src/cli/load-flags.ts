@@ -116,6 +116,20 @@ export const LOAD_OPTIONS: readonly OptionSpec[] = [
     },
     { name: 'allow-remote', kind: 'flag', about: 'Fetch pictures from http and https URLs' },
   ]),
+  ...inGroup('Clips', [
+    {
+      name: 'frames',
+      kind: 'number',
+      value: 'n',
+      about: 'Frames of a clip (default: what fits the context, at most 32)',
+    },
+    {
+      name: 'rope-scaling',
+      kind: 'text',
+      value: 'auto|factor',
+      about: 'Stretch positions for long contexts; auto: as the clip needs it',
+    },
+  ]),
   ...CHECKPOINT_OPTIONS,
 ]
 
@@ -158,10 +172,20 @@ export function loadOptions(args: Arguments, session: Session): LoadOptions {
   return {
     ...checkpointOptions(args, session),
     ...precisionOptions(args),
-    ...given({ maxContext: args.number('max-context'), kvBytes: args.number('kv-bytes') }),
+    ...given({
+      maxContext: args.number('max-context'),
+      kvBytes: args.number('kv-bytes'),
+      frames: args.number('frames'),
+      ropeScaling: ropeScaling(args.text('rope-scaling')),
+    }),
     ...(args.flag('auto-orient') && { autoOrient: true }),
     ...(args.flag('allow-remote') && { allowRemote: true }),
   }
+}
+
+/** Whether a number can be one is the library's to say. */
+function ropeScaling(text: string | undefined): LoadOptions['ropeScaling'] {
+  return text === undefined || text === 'auto' ? text : Number(text)
 }
 
 function precisionOption(args: Arguments): PrecisionOption | undefined {
