@@ -1,107 +1,127 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ProjectorConfig } from '../projector/projector.ts'
 import type { Feeds, Runtime, Session, Tensor } from '../runtime/runtime.ts'
+import type { RowMap } from '../sequence/arrange-image-tokens.ts'
 import type { VisionConfig } from '../vision/vision-transformer.ts'
-import { VisionRunner } from './vision-runner.ts'
+import { visionGraph, visionHalves, VisionRunner } from './vision-runner.ts'
 
 const VISION: VisionConfig = {
-  kind: 'clip',
-  imageSize: 2,
-  patchSize: 1,
-  hiddenSize: 4,
+  kind: 'siglip',
+  imageSize: 4,
+  patchSize: 2,
+  hiddenSize: 2,
   intermediateSize: 4,
   numLayers: 1,
   numHeads: 1,
   activation: 'gelu',
-  epsilon: 1e-5,
-  hasClassToken: true,
-  hasPreNorm: true,
-  hasPatchBias: false,
+  epsilon: 1e-6,
+  hasClassToken: false,
+  hasPreNorm: false,
+  hasPatchBias: true,
   featureLayers: [1],
-  dropFirstRow: true,
+  dropFirstRow: false,
 }
-const PROJECTOR = { depth: 2, activation: 'gelu', inputSize: 4, hiddenSize: 2, bias: true } as const
-/** One tile gives four rows of two numbers. */
-const TILE_BYTES = 4 * 2 * 4
-const TILE = 3 * 2 * 2
+const PROJECTOR: ProjectorConfig = {
+  depth: 2,
+  activation: 'gelu',
+  inputSize: 2,
+  hiddenSize: 3,
+  bias: true,
+}
+const AVERAGE: RowMap = {
+  rows: 1,
+  taps: 4,
+  indices: Int32Array.of(0, 1, 2, 3),
+  weights: new Float32Array(4).fill(0.25),
+  combine: 'sum',
+}
+const PIXELS = 3 * 4 * 4
+type FakeTensor = Tensor & { readonly shape: readonly number[]; readonly data: Float32Array }
 
-/** A runner whose session answers with the sum of the pixels, and how often it ran. */
-function countingRunner(cacheBytes: number) {
-  const counted = { runs: 0, tensors: 0 }
-  const tensor = (data: Float32Array): Tensor => {
-    counted.tensors++
-    return { data, dispose: () => counted.tensors-- } as unknown as Tensor
-  }
-  const tower = {
-    async run(inputs: Feeds, outputs: Feeds) {
-      counted.runs++
-      await Promise.resolve()
-      const pixels = inputs['pixelValues']!.data as Float32Array
-      if (Number.isNaN(pixels[0])) throw new Error('stopped')
-      ;(outputs['features']!.data as Float32Array).fill(pixels.reduce((a, b) => a + b, 0))
+/** Sessions that write what `fill` makes of their input, and count their runs. */
+function fake(fill: (input: FakeTensor, output: FakeTensor) => void): Session & { runs: number } {
+  const session = {
+    runs: 0,
+    async run(feeds: Feeds, fetches: Feeds) {
+      session.runs++
+      fill(Object.values(feeds)[0] as FakeTensor, Object.values(fetches)[0] as FakeTensor)
     },
     dispose() {},
-  } as unknown as Session
-  const runtime = { tensor: (_: string, __: unknown, data: Float32Array) => tensor(data) }
-  const runner = new VisionRunner({
-    runtime: runtime as unknown as Runtime,
-    sessions: { tower, projector: null },
-    vision: VISION,
-    projector: PROJECTOR,
-    cacheBytes,
-  })
-  const encode = (hash: string, ...tiles: number[]) => {
-    const pixelValues = Float32Array.from(
-      { length: tiles.length * TILE },
-      (_, i) => tiles[Math.floor(i / TILE)]!,
-    )
-    return runner.encode({ hash, pixelValues }, {})
   }
-  return { runner, counted, encode }
+  return session as unknown as Session & { runs: number }
 }
 
-test('tiles go through one by one, each into its place', async () => {
-  const { encode, counted } = countingRunner(0)
-  const rows = await encode('a', 1, 2)
-  assert.deepEqual([...rows], [...Array<number>(8).fill(12), ...Array<number>(8).fill(24)])
-  assert.deepEqual(counted, { runs: 2, tensors: 0 })
+const runtime = {
+  tensor: (dtype: string, shape: readonly number[], data: Float32Array) => ({
+    dtype,
+    shape,
+    data,
+    dispose() {},
+  }),
+} as unknown as Runtime
+
+function runner(tower: Session, projector: Session | null, cacheBytes = 1e6): VisionRunner {
+  const sessions = { tower, projector }
+  return new VisionRunner({ runtime, sessions, vision: VISION, projector: PROJECTOR, cacheBytes })
+}
+
+/** Rows 0, 1, 2, … times the first pixel. */
+function rising(input: FakeTensor, output: FakeTensor): void {
+  const width = output.shape.at(-1)!
+  output.data.forEach((_, i) => (output.data[i] = Math.floor(i / width) * input.data[0]!))
+}
+
+function frame(hash: string, value: number) {
+  return { hash, pixelValues: new Float32Array(PIXELS).fill(value) }
+}
+
+test('a frame is encoded once, however often it comes, and so is a picture', async () => {
+  const tower = fake(rising)
+  const vision = runner(tower, null)
+  const first = await vision.encodeFrame(frame('a', 2), AVERAGE, {})
+  assert.deepEqual([...first], [3, 3, 3])
+  assert.equal(await vision.encodeFrame(frame('a', 2), AVERAGE, {}), first)
+  assert.equal(tower.runs, 1)
+  // Unpooled it is another thing.
+  assert.equal((await vision.encodeFrame(frame('a', 2), null, {})).length, 4 * 3)
+  await vision.encode(frame('a', 2), {})
+  assert.equal(tower.runs, 2)
 })
 
-test('a picture that comes again is not encoded again', async () => {
-  const { encode, counted, runner } = countingRunner(10 * TILE_BYTES)
-  const first = await encode('a', 1)
-  assert.equal(await encode('a', 1), first)
-  assert.equal(counted.runs, 1)
-  assert.ok(runner.has('a') && !runner.has('b'))
+test('where the halves are apart, the pool works on what the tower gives', async () => {
+  const tower = fake(rising)
+  const projector = fake((input, output) => {
+    assert.deepEqual(input.shape, [1, output.shape[1], 2])
+    output.data.forEach((_, i) => (output.data[i] = input.data[Math.floor(i / 3) * 2]! ** 2))
+  })
+  const vision = runner(tower, projector)
+  assert.deepEqual([...(await vision.encodeFrame(frame('a', 2), AVERAGE, {}))], [9, 9, 9])
+  const whole = await vision.encode(frame('a', 2), {})
+  assert.deepEqual([...whole], [0, 0, 0, 4, 4, 4, 16, 16, 16, 36, 36, 36])
 })
 
-test('the picture that was longest not asked for goes when there is no more room', async () => {
-  const { encode, runner } = countingRunner(2 * TILE_BYTES)
-  await encode('a', 1)
-  await encode('b', 2)
-  await encode('a', 1)
-  await encode('c', 3)
-  assert.deepEqual(
-    ['a', 'b', 'c'].map((hash) => runner.has(hash)),
-    [true, false, true],
-  )
-  await encode('large', 1, 2, 3)
-  assert.deepEqual(
-    ['a', 'c', 'large'].map((hash) => runner.has(hash)),
-    [true, true, false],
-  )
+test('tiles of a picture go through one by one and stay in order', async () => {
+  const tower = fake(rising)
+  const pixelValues = Float32Array.from({ length: 3 * PIXELS }, (_, i) => Math.floor(i / PIXELS))
+  const rows = await runner(tower, null).encode({ hash: 'p', pixelValues }, {})
+  assert.equal(tower.runs, 3)
+  assert.deepEqual([rows[3], rows[15], rows[27]], [0, 1, 2])
 })
 
-test('one picture asked for twice at once takes the room of one', async () => {
-  const { encode, runner } = countingRunner(2 * TILE_BYTES)
-  await Promise.all([encode('a', 1), encode('a', 1)])
-  await encode('b', 2)
-  assert.ok(runner.has('a') && runner.has('b'))
+test('the oldest rows are forgotten when the cache is full', async () => {
+  const tower = fake(rising)
+  const vision = runner(tower, null, 30)
+  await vision.encodeFrame(frame('a', 1), AVERAGE, {})
+  await vision.encodeFrame(frame('b', 1), AVERAGE, {})
+  await vision.encodeFrame(frame('c', 1), AVERAGE, {})
+  await vision.encodeFrame(frame('a', 1), AVERAGE, {})
+  assert.equal(tower.runs, 4)
 })
 
-test('a run that is stopped leaves nothing behind', async () => {
-  const { encode, counted, runner } = countingRunner(2 * TILE_BYTES)
-  await assert.rejects(encode('a', NaN), /stopped/)
-  assert.equal(counted.tensors, 0)
-  assert.ok(!runner.has('a'))
+test('the two halves have the parameters of the whole', () => {
+  const names = (...graphs: { parameters: ReadonlyMap<string, unknown> }[]) =>
+    graphs.flatMap(({ parameters }) => [...parameters.keys()]).sort()
+  const { tower, projector } = visionHalves(VISION, PROJECTOR)
+  assert.deepEqual(names(tower, projector), names(visionGraph(VISION, PROJECTOR)))
 })
