@@ -6,6 +6,7 @@
  */
 import { ConfigError } from './core/errors.ts'
 import { precisionPolicy, type LinearPrecision, type PrecisionPolicy } from './graph/lower.ts'
+import { CACHE_FORMS, type CacheForm } from './serve/decoder-graph.ts'
 
 export const PRECISIONS = ['auto', 'f32', 'int8', 'q8', 'q4', 'q4b128', 'int8+q4'] as const
 export type PrecisionName = (typeof PRECISIONS)[number]
@@ -26,6 +27,8 @@ export type ChosenPrecision = {
   readonly decoder: PrecisionPolicy
   /** Decoding of one sequence, where it has weights of its own. */
   readonly singleStream: PrecisionPolicy | null
+  /** Keys and values of the decoder's attention. */
+  readonly kvCache: CacheForm
 }
 
 export type PrecisionFacts = {
@@ -38,6 +41,8 @@ export type PrecisionFacts = {
   readonly freeBytes: number
   /** Whether the processor multiplies int8 exactly. */
   readonly isInt8Exact: boolean
+  /** The form of the cache that was asked for. */
+  readonly kvCache?: CacheForm | undefined
 }
 
 export function choosePrecision(option: PrecisionOption, facts: PrecisionFacts): ChosenPrecision {
@@ -63,7 +68,16 @@ export function choosePrecision(option: PrecisionOption, facts: PrecisionFacts):
     singleStream: form.singleStream
       ? precisionPolicy(form.singleStream, { ...form.head, ...layers })
       : null,
+    kvCache: cacheForm(facts.kvCache ?? (name === 'f32' ? 'f32' : 'int8')),
   }
+}
+
+function cacheForm(wanted: CacheForm): CacheForm {
+  if (CACHE_FORMS.includes(wanted)) return wanted
+  throw new ConfigError(
+    'CONFIG_KV_CACHE',
+    `kvCache: expected one of ${CACHE_FORMS.join(', ')}, "${String(wanted)}" came.`,
+  )
 }
 
 type Form = {

@@ -11,14 +11,20 @@ import { Graph } from './graph/graph.ts'
 import { liveParameters } from './graph/onnx-writer.ts'
 import { openParts, type Checkpoint, type CheckpointOptions } from './load-checkpoint.ts'
 import { quantizedPlanner } from './load-quantized.ts'
-import { createModelSession, type SessionParts } from './load-weights.ts'
+import { createModelSession, createModelSessions, type SessionParts } from './load-weights.ts'
 import { Model } from './model.ts'
 import type { ImageSize } from './preprocess/image.ts'
 import { clipInfoOf, openClip } from './preprocess/frames-node.ts'
 import { createPreprocessor, imageSizeOf } from './preprocess/node.ts'
 import { int8Saturates } from './runtime/int8-check.ts'
 import { createRuntime, freeMemoryBytes } from './runtime/node.ts'
-import { decoderGraph } from './serve/decoder-graph.ts'
+import type { Session } from './runtime/runtime.ts'
+import {
+  decoderGraph,
+  int8DecodeGraph,
+  int8PrefillGraph,
+  type CacheForm,
+} from './serve/decoder-graph.ts'
 import { DecoderRunner } from './serve/decoder-runner.ts'
 import { EmbeddingTable } from './serve/embedding-table.ts'
 import { Engine } from './serve/engine.ts'
@@ -53,6 +59,8 @@ export type LoadOptions = CheckpointOptions & {
   readonly ropeScaling?: ClipOptions['ropeScaling']
   /** Memory for caches of finished conversations. */
   readonly kvBytes?: number | undefined
+  /** How keys and values are kept. Default: `f32` if the precision is, else `int8`. */
+  readonly kvCache?: CacheForm | undefined
   /** Turn pictures as their Exif data says; the reference does not. */
   readonly autoOrient?: boolean | undefined
   /** Fetch pictures from http and https URLs. */
@@ -71,6 +79,7 @@ const OPTION_NAMES = [
   'frames',
   'ropeScaling',
   'kvBytes',
+  'kvCache',
   'autoOrient',
   'allowRemote',
   'cacheDir',
@@ -140,7 +149,12 @@ async function assemble(
   if (vision) cleanup.push(() => vision.dispose())
   const table = new EmbeddingTable(parameters.read(EMBEDDING))
   const runner = await createDecoder(config.decoder, graphs.decoder, { precision, parts })
-  const engine = new Engine({ runner, table, prefixBytes: options.kvBytes ?? DEFAULT_KV_BYTES })
+  const engine = new Engine({
+    runner,
+    table,
+    prefixBytes: options.kvBytes ?? DEFAULT_KV_BYTES,
+    freeBytes: freeMemoryBytes,
+  })
   cleanup.push(() => engine.dispose())
   const pictures = createPictures(options)
   cleanup.push(() => pictures.dispose())
@@ -244,7 +258,7 @@ export function parameterMap({ parts, config }: Checkpoint, graphs: ModelGraphs)
 }
 
 export function precisionOf(
-  { precision = 'auto' }: LoadOptions,
+  { precision = 'auto', kvCache }: LoadOptions,
   { config }: Checkpoint,
   { decoder, isInt8Exact }: { readonly decoder: Graph; readonly isInt8Exact: boolean },
 ): ChosenPrecision {
@@ -258,6 +272,7 @@ export function precisionOf(
     hiddenSize: config.decoder.hiddenSize,
     freeBytes: freeMemoryBytes(),
     isInt8Exact,
+    kvCache,
   })
 }
 
@@ -266,11 +281,16 @@ async function createDecoder(
   graph: Graph,
   { precision, parts }: { readonly precision: ChosenPrecision; readonly parts: SessionParts },
 ): Promise<DecoderRunner> {
-  const session = await createModelSession(graph, precision.decoder, parts)
-  const single = precision.singleStream
-    ? await createModelSession(graph, precision.singleStream, parts)
+  const { kvCache: cacheForm } = precision
+  const isInt8 = cacheForm === 'int8'
+  const graphs = isInt8 ? [int8PrefillGraph(config), int8DecodeGraph(config)] : [graph]
+  const made = await createModelSessions(graphs, precision.decoder, parts)
+  const [prefill, decode] = [made[0] as Session, made.at(-1) as Session]
+  const singleStream = precision.singleStream
+    ? await createModelSession(graphs.at(-1) as Graph, precision.singleStream, parts)
     : null
-  return new DecoderRunner({ runtime: parts.runtime, config, session, singleStream: single })
+  const sessions = { cacheForm, prefill, decode, singleStream }
+  return new DecoderRunner({ runtime: parts.runtime, config, sessions })
 }
 
 async function createVision(

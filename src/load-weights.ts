@@ -9,7 +9,7 @@ import {
   type PrecisionPolicy,
 } from './graph/lower.ts'
 import { liveParameters, writeOnnx } from './graph/onnx-writer.ts'
-import type { Runtime, Session } from './runtime/runtime.ts'
+import type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
 import { assertFinite, type WeightSource } from './weights/index.ts'
 import type { QuantizedKind } from './weights/quantize.ts'
 import type { QuantizeItem } from './weights/quantizer.ts'
@@ -32,22 +32,57 @@ export async function createModelSession(
   policy: PrecisionPolicy,
   parts: SessionParts,
 ): Promise<Session> {
-  const lowered = lower(graph, policy)
-  const plan = quantizePlan(lowered.linears, parts)
+  const [session] = await createModelSessions([graph], policy, parts)
+  return session as Session
+}
+
+/** The same for graphs over one set of weights, which are held in memory once. */
+export async function createModelSessions(
+  graphs: readonly Graph[],
+  policy: PrecisionPolicy,
+  parts: SessionParts,
+): Promise<Session[]> {
+  const lowered = graphs.map((graph) => lower(graph, policy))
+  const linears = new Map(
+    lowered.flatMap((one) => one.linears.map((linear) => [linear.name, linear])),
+  )
+  const plan = quantizePlan([...linears.values()], parts)
   const quantized = plan.length > 0 ? await parts.quantize(plan) : null
-  const initializers = new Map<string, HostTensor>()
-  for (const value of liveParameters(lowered.graph)) {
-    initializers.set(value.name, initializer(value, parts.parameters, quantized))
+  const weights = new Map<string, HostTensor>()
+  const sharedWeights = graphs.length > 1 ? parts.runtime.createSharedWeights() : undefined
+  const sessions: Session[] = []
+  try {
+    for (const { graph } of lowered) {
+      const initializers = new Map<string, HostTensor>()
+      for (const value of liveParameters(graph)) {
+        const data = weights.get(value.name) ?? initializer(value, parts.parameters, quantized)
+        weights.set(value.name, data)
+        initializers.set(value.name, data)
+      }
+      sessions.push(await createSession(graph, { initializers, sharedWeights }, parts))
+    }
+  } catch (error) {
+    for (const session of sessions) session.dispose()
+    throw error
+  } finally {
+    sharedWeights?.dispose()
   }
-  const session = await parts.runtime.createSession(writeOnnx(lowered.graph), {
-    initializers,
-    signal: parts.signal,
+  // Packed by the engine now; what was mapped need not stay in memory.
+  for (const name of weights.keys()) quantized?.release?.(name)
+  return sessions
+}
+
+function createSession(
+  graph: Graph,
+  options: Pick<SessionOptions, 'initializers' | 'sharedWeights'>,
+  { runtime, signal }: SessionParts,
+): Promise<Session> {
+  return runtime.createSession(writeOnnx(graph), {
+    ...options,
+    signal,
     // Folding would read weights from the placeholder file that stands for memory handed over.
     config: { 'optimization.disable_specified_optimizers': 'ConstantFolding' },
   })
-  // Packed by the engine now; what was mapped need not stay in memory.
-  for (const name of initializers.keys()) quantized?.release?.(name)
-  return session
 }
 
 function initializer(

@@ -6,6 +6,7 @@
 import type { Graph, Value } from '../graph/graph.ts'
 import {
   causalAttention,
+  type Attended,
   type CausalAttentionConfig,
   type LayerContext,
 } from '../layers/attention.ts'
@@ -29,6 +30,8 @@ export type DecoderConfig = {
   readonly maxPositions: number
 }
 
+type ExtendedCache = Omit<Attended, 'output'>
+
 /** Parameter of the embedding table [V, D]; the host copies its rows. */
 export const EMBEDDING = 'decoder.embedTokens.weight'
 
@@ -41,9 +44,9 @@ export function decoder(
   config: DecoderConfig,
   embeddings: Value,
   caches: readonly LayerContext[],
-): { readonly hidden: Value; readonly caches: readonly { key: Value; value: Value }[] } {
+): { readonly hidden: Value; readonly caches: readonly ExtendedCache[] } {
   let x = embeddings
-  const extended: { key: Value; value: Value }[] = []
+  const extended: ExtendedCache[] = []
   for (let i = 0; i < config.numLayers; i++) {
     const { output, ...cache } = decoderLayer(g, config, {
       index: i,
@@ -69,7 +72,7 @@ export function decoderLayer(
   g: Graph,
   config: DecoderConfig,
   { index, x, cache }: { readonly index: number; readonly x: Value; readonly cache: LayerContext },
-): { readonly output: Value; readonly key: Value; readonly value: Value } {
+): Attended {
   const path = `decoder.layers.${index}`
   const normed = rmsNorm(g, `${path}.attentionNorm`, x, config.epsilon)
   const attended = causalAttention(g, `${path}.attention`, normed, {
@@ -83,5 +86,5 @@ export function decoderLayer(
     rmsNorm(g, `${path}.mlpNorm`, middle, config.epsilon),
     config.intermediateSize,
   )
-  return { output: g.op('Add', [middle, lifted]), key: attended.key, value: attended.value }
+  return { ...attended, output: g.op('Add', [middle, lifted]) }
 }

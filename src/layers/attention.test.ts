@@ -180,6 +180,7 @@ function cachedGraph({ config = CONFIG, length = 9 }: Form, batch: number): Grap
     lastPosition: int32([batch], length - 1),
     totalLength: int32([], length),
     ...tables(g, config.headDim, width),
+    scales: null,
   }
   g.output('y', causalAttention(g, 'a', x, { config, cache }).output)
   return g

@@ -1,7 +1,9 @@
 /** Attention of the vision tower (every patch sees every patch) and of the decoder (causal, cached). */
 import type { Dim } from '../core/shape.ts'
+import { hostTensor } from '../core/tensor.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 import { groupedAttention, mergeHeads, segmentAttention, splitHeads } from './grouped-attention.ts'
+import { packRows, unpackRows, type CacheScales } from './int8-cache.ts'
 import { linear } from './linear.ts'
 
 /**
@@ -29,8 +31,11 @@ export type CausalAttentionConfig = {
   readonly slidingWindow: number | null
 }
 
-/** Where the keys of a layer come from: a cache that grows, the whole sequence at once, or whoever attends elsewhere. */
-export type LayerContext = LayerCache | FullSequence | AttendedRows
+/**
+ * Where the keys of a layer come from: a cache that grows, an int8 cache that someone else makes grow, the whole sequence
+ * at once, or whoever attends elsewhere.
+ */
+export type LayerContext = LayerCache | Int8Past | FullSequence | AttendedRows
 
 /** What one layer of the decoder needs of its cache, as values of the graph. */
 export type LayerCache = {
@@ -42,6 +47,25 @@ export type LayerCache = {
   /** int32[]: the largest filled length after this call. */
   readonly totalLength: Value
   /** float32[positions,cacheHeadDim(H)/2], the angles of the added elements 0 */
+  readonly cos: Value
+  readonly sin: Value
+  /** What divides an int8 cache; null where the cache is float32. */
+  readonly scales: CacheScales | null
+}
+
+/** What one layer needs to go on after positions that are kept in 8 bits; one sequence. */
+export type Int8Past = {
+  /** int8[1,K,C,cacheHeadDim(H)] */
+  readonly key: Value
+  readonly value: Value
+  /** float32[1,1,K·cacheHeadDim(H)]; 0 where nothing was kept yet */
+  readonly pastScales: { readonly key: Value; readonly value: Value }
+  /** Positions [0, length) of the cache are filled. */
+  readonly length: Dim
+  /** int64[1,T] */
+  readonly positions: Value
+  readonly lastPosition: Value
+  readonly totalLength: Value
   readonly cos: Value
   readonly sin: Value
 }
@@ -81,6 +105,7 @@ export type AttentionRows = { readonly q: Value; readonly k: Value; readonly v: 
  *
  * x [B, T, D]. Query head n reads key head ⌊nK/N⌋. Gives the result [B, T, D] and the cache with T rows added, or, of a
  * whole sequence, its rotated keys and its values [B, K, T, H] (rows of them, [B, T, K·H], where attention is elsewhere).
+ * After an `Int8Past` these are the T new rows int8[1,K,T,H] with the scales [1,1,K·H] that old and new rows have now.
  * Source: arXiv:1706.03762 eq. 1; grouping, arXiv:2305.13245; rotation of halves, arXiv:2104.09864.
  */
 export function causalAttention(
@@ -103,7 +128,12 @@ export function causalAttention(
   return { ...attended, output }
 }
 
-type Attended = { readonly output: Value; readonly key: Value; readonly value: Value }
+export type Attended = {
+  readonly output: Value
+  readonly key: Value
+  readonly value: Value
+  readonly scales?: { readonly key: Value; readonly value: Value }
+}
 
 /** q [B, T, N·H], k and v [B, T, K·H] to [B, T, N·H]. */
 function attend(
@@ -113,6 +143,7 @@ function attend(
 ): Attended {
   if ('visible' in cache) return sequenceAttention(g, rows, { config, sequence: cache })
   if ('attend' in cache) return attendElsewhere(g, rows, cache)
+  if ('pastScales' in cache) return attentionAfterInt8(g, rows, { config, past: cache })
   return cachedAttention(g, rows, { config, cache })
 }
 
@@ -127,32 +158,84 @@ function attendElsewhere(
   return { output: attend(rows), key: rows.k, value: v }
 }
 
-/** q [B, T, N·H], k and v [B, T, K·H] to [B, T, N·H] through the fused operator, which rotates and extends the cache. */
+/**
+ * q [B, T, N·H], k and v [B, T, K·H] to [B, T, N·H] through the fused operator, which rotates and extends the cache.
+ *
+ * The operator's own scales of an int8 cache are the same for all sequences of a batch. Ours are not: they are taken out
+ * of k and v and put into q and the result, (q s)·(k / s) = q·k, and the operator rounds with a scale of 1.
+ */
 function cachedAttention(
   g: Graph,
-  { q, k, v }: AttentionRows,
+  rows: AttentionRows,
   { config, cache }: { readonly config: CausalAttentionConfig; readonly cache: LayerCache },
 ): Attended {
-  const { numHeads, numKvHeads, headDim } = config
-  const width = cacheHeadDim(headDim)
-  const widened = [q, k, v].map((rows, i) =>
-    resizeHeads(g, rows, { heads: i === 0 ? numHeads : numKvHeads, from: headDim, to: width }),
-  )
-  const { lastPosition, totalLength, cos, sin } = cache
-  const node = g.node(
-    'GroupQueryAttention',
-    [...widened, cache.key, cache.value, lastPosition, totalLength, cos, sin],
-    {
-      num_heads: numHeads,
-      kv_num_heads: numKvHeads,
-      do_rotary: 1,
-      scale: 1 / Math.sqrt(headDim),
-      local_window_size: config.slidingWindow ?? -1,
-    },
-  )
+  const { lastPosition, totalLength, cos, sin, scales } = cache
+  const { q, k, v } = widenHeads(g, rows, config)
+  const scaled = scales
+    ? [g.op('Mul', [q, scales.query]), g.op('Div', [k, scales.key]), g.op('Div', [v, scales.value])]
+    : [q, k, v]
+  const state = [cache.key, cache.value, lastPosition, totalLength, cos, sin]
+  const operatorScales = scales ? [null, null, null, unitScale(g), unitScale(g)] : []
+  const node = g.node('GroupQueryAttention', [...scaled, ...state, ...operatorScales], {
+    ...operatorAttributes(config),
+    do_rotary: 1,
+    ...(scales && INT8_CACHE),
+  })
   const [attended, key, value] = node.outputs as [Value, Value, Value]
-  const output = resizeHeads(g, attended, { heads: numHeads, from: width, to: headDim })
-  return { output, key, value }
+  const rescaled = scales ? g.op('Mul', [attended, scales.output]) : attended
+  return { output: narrowHeads(g, rescaled, config), key, value }
+}
+
+/**
+ * The same for positions after an int8 cache. The operator's own way over such a cache takes three times as long with
+ * many new positions (docs/decisions.md), so it gets the past unpacked; new positions are exact in this call.
+ */
+function attentionAfterInt8(
+  g: Graph,
+  rows: AttentionRows,
+  { config, past }: { readonly config: CausalAttentionConfig; readonly past: Int8Past },
+): Attended {
+  const { positions, lastPosition, totalLength, cos, sin, length, pastScales } = past
+  const { q, k, v } = widenHeads(g, rows, config)
+  const rotate = (x: Value) => g.op('RotaryEmbedding', [x, positions, cos, sin])
+  const rotated = rotate(k)
+  const layout = { heads: config.numKvHeads, width: cacheHeadDim(config.headDim) }
+  const unpack = (kind: 'key' | 'value') =>
+    unpackRows(g, past[kind], { scale: pastScales[kind], length, ...layout })
+  const attended = g.op(
+    'GroupQueryAttention',
+    [rotate(q), rotated, v, unpack('key'), unpack('value'), lastPosition, totalLength],
+    operatorAttributes(config),
+  )
+  const key = packRows(g, rotated, { scale: pastScales.key, isRotated: true, ...layout })
+  const value = packRows(g, v, { scale: pastScales.value, isRotated: false, ...layout })
+  const output = narrowHeads(g, attended, config)
+  const scales = { key: key.scale, value: value.scale }
+  return { output, key: key.data, value: value.data, scales }
+}
+
+function operatorAttributes({
+  numHeads,
+  numKvHeads,
+  headDim,
+  slidingWindow,
+}: CausalAttentionConfig) {
+  return {
+    num_heads: numHeads,
+    kv_num_heads: numKvHeads,
+    scale: 1 / Math.sqrt(headDim),
+    local_window_size: slidingWindow ?? -1,
+  }
+}
+
+const INT8_CACHE = {
+  k_quant_type: 'PER_TENSOR',
+  v_quant_type: 'PER_TENSOR',
+  kv_cache_bit_width: 8,
+} as const
+
+function unitScale(g: Graph): Value {
+  return g.constant(hostTensor('float32', [1], Float32Array.of(1)))
 }
 
 /** q [B, T, N·H], k and v [B, T, K·H] to [B, T, N·H] in operators that have gradients. */
@@ -180,6 +263,20 @@ function sequenceAttention(
  */
 export function cacheHeadDim(headDim: number): number {
   return Math.ceil(headDim / 16) * 16
+}
+
+function widenHeads(
+  g: Graph,
+  { q, k, v }: AttentionRows,
+  { numHeads, numKvHeads, headDim }: CausalAttentionConfig,
+): AttentionRows {
+  const widen = (rows: Value, heads: number) =>
+    resizeHeads(g, rows, { heads, from: headDim, to: cacheHeadDim(headDim) })
+  return { q: widen(q, numHeads), k: widen(k, numKvHeads), v: widen(v, numKvHeads) }
+}
+
+function narrowHeads(g: Graph, rows: Value, { numHeads, headDim }: CausalAttentionConfig): Value {
+  return resizeHeads(g, rows, { heads: numHeads, from: cacheHeadDim(headDim), to: headDim })
 }
 
 /** [B, T, heads·from] to [B, T, heads·to], zeros added to or cut off the end of each half of each head. */

@@ -17,7 +17,7 @@ export async function searchBeams(
 ): Promise<Answer> {
   const { embedded, prepared } = encoded
   const length = prepared.inputIds.length
-  const size = { rows: options.numBeams, capacity: length + options.maxTokens }
+  const size = { rows: options.numBeams, filled: length, capacity: length + options.maxTokens }
   const clock = { prefilledAt: 0 }
   const beams = await parts.engine.withGroup(size, async (group) => {
     const run = { signal: options.signal }
@@ -32,7 +32,7 @@ export async function searchBeams(
       isStopped: stopTest(parts, options),
       uniform: options.temperature > 0 ? uniform(options) : undefined,
       async step(ids, parents) {
-        group.reorder(parents)
+        await group.reorder(parents)
         const logits = await group.step(ids, run)
         const vocabSize = logits.length / ids.length
         return ids.map((_, i) => logits.subarray(i * vocabSize, (i + 1) * vocabSize))

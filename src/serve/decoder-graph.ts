@@ -1,12 +1,40 @@
-/** The decoder as the engine runs it: embeddings in, cached attention, logits of the rows asked for. */
+/**
+ * The decoder as the engine runs it: embeddings in, cached attention, logits of the rows asked for.
+ *
+ * A float32 cache needs one graph. An int8 cache needs two with the same weights, since its operator is fast with one new
+ * position and slow with many: one graph prefills over the unpacked past, the other decodes over the cache as it is.
+ */
 import { Graph, type Value } from '../graph/graph.ts'
 import { decoder, languageHead, type DecoderConfig } from '../decoder/decoder.ts'
-import { cacheHeadDim, type LayerCache } from '../layers/attention.ts'
+import { cacheHeadDim, type LayerContext } from '../layers/attention.ts'
 import { flattenRows } from '../layers/linear.ts'
 
+/** How keys and values are kept: as they are computed, or in 8 bits with scales for each sequence and channel. */
+export const CACHE_FORMS = ['f32', 'int8'] as const
+export type CacheForm = (typeof CACHE_FORMS)[number]
+
+export type CacheNames = { readonly key: string; readonly value: string }
+
 /** Names of a layer's cache among inputs; the outputs have the same names with `present.` for `past.`. */
-export function cacheNames(layer: number): { readonly key: string; readonly value: string } {
+export function cacheNames(layer: number): CacheNames {
   return { key: `past.${layer}.key`, value: `past.${layer}.value` }
+}
+
+/** Names of the scales of a layer's int8 cache among inputs: those of `CacheScales`. */
+export function scaleNames(
+  layer: number,
+): CacheNames & { readonly query: string; readonly output: string } {
+  const name = (of: string) => `scale.${layer}.${of}`
+  return { key: name('key'), value: name('value'), query: name('query'), output: name('output') }
+}
+
+/** Names of what a prefill adds to a layer's int8 cache, and of the scales after it, among outputs. */
+export function addedNames(layer: number): {
+  readonly rows: CacheNames
+  readonly scale: CacheNames
+} {
+  const names = (of: string) => ({ key: `${of}.${layer}.key`, value: `${of}.${layer}.value` })
+  return { rows: names('added'), scale: names('next') }
 }
 
 /**
@@ -15,26 +43,72 @@ export function cacheNames(layer: number): { readonly key: string; readonly valu
  * Outputs: logits float32[R,V] and each layer's cache, to be bound to the inputs' memory.
  */
 export function decoderGraph(config: DecoderConfig): Graph {
-  const g = new Graph('decoder')
-  const { numKvHeads } = config.attention
-  const width = cacheHeadDim(config.attention.headDim)
-  const embeddings = g.input('embeddings', 'float32', ['B', 'T', config.hiddenSize])
-  const rows = g.input('rows', 'int64', ['R'])
-  const shared = {
-    lastPosition: g.input('lastPosition', 'int32', ['B']),
-    totalLength: g.input('totalLength', 'int32', []),
-    cos: g.input('cos', 'float32', ['positions', width / 2]),
-    sin: g.input('sin', 'float32', ['positions', width / 2]),
-  }
-  const cacheShape = ['B', numKvHeads, 'C', width]
-  const caches = Array.from({ length: config.numLayers }, (_, i): LayerCache => {
-    const names = cacheNames(i)
-    const key = g.input(names.key, 'float32', cacheShape)
-    const value = g.input(names.value, 'float32', cacheShape)
-    return { key, value, ...shared }
+  return inPlaceGraph(config, 'f32')
+}
+
+/** The same over int8 caches, with the scales of each layer: key and value float32[B,1,K·H], query and output [B,1,N·H]. */
+export function int8DecodeGraph(config: DecoderConfig): Graph {
+  return inPlaceGraph(config, 'int8')
+}
+
+/**
+ * More positions of one sequence after those of its int8 cache.
+ *
+ * Inputs: as `decoderGraph` with B = 1, the caches int8; cached uint8[P], any values, P the filled length; positions
+ * int64[1,T]; each layer's scales of keys and values float32[1,1,K·H], 0 where the cache is empty.
+ * Outputs: logits float32[R,V]; each layer's new rows int8[1,K,T,H], and its scales after them.
+ */
+export function int8PrefillGraph(config: DecoderConfig): Graph {
+  const g = new Graph('prefill')
+  const inputs = sharedInputs(g, config, 1)
+  g.input('cached', 'uint8', ['P'])
+  const positions = g.input('positions', 'int64', [1, 'T'])
+  const caches = layersOf(config, (i): LayerContext => {
+    const names = scaleNames(i)
+    const pastScales = {
+      key: g.input(names.key, 'float32', [1, 1, kvWidth(config)]),
+      value: g.input(names.value, 'float32', [1, 1, kvWidth(config)]),
+    }
+    const past = { ...cacheInputs(g, config, { layer: i, batch: 1, dtype: 'int8' }), pastScales }
+    return { ...past, ...inputs.attention, positions, length: 'P' }
   })
-  const result = decoder(g, config, embeddings, caches)
-  g.output('logits', languageHead(g, config, rowsOf(g, result.hidden, rows)))
+  const result = decoder(g, config, inputs.embeddings, caches)
+  g.output('logits', languageHead(g, config, rowsOf(g, result.hidden, inputs.rows)))
+  result.caches.forEach(({ key, value, scales }, i) => {
+    const names = addedNames(i)
+    g.output(names.rows.key, key)
+    g.output(names.rows.value, value)
+    if (!scales) throw new Error('internal: an int8 cache without scales')
+    g.output(names.scale.key, scales.key)
+    g.output(names.scale.value, scales.value)
+  })
+  return g
+}
+
+export function presentName(past: string): string {
+  return past.replace('past.', 'present.')
+}
+
+/** K·H: elements of one position of a cache, and of the scales of keys or values. */
+export function kvWidth({ attention }: DecoderConfig): number {
+  return attention.numKvHeads * cacheHeadDim(attention.headDim)
+}
+
+/** N·H: elements of a position's queries at the cache's width of a head. */
+export function queryWidth({ attention }: DecoderConfig): number {
+  return attention.numHeads * cacheHeadDim(attention.headDim)
+}
+
+function inPlaceGraph(config: DecoderConfig, form: CacheForm): Graph {
+  const g = new Graph('decoder')
+  const inputs = sharedInputs(g, config, 'B')
+  const dtype = form === 'int8' ? 'int8' : 'float32'
+  const caches = layersOf(config, (i): LayerContext => {
+    const cache = cacheInputs(g, config, { layer: i, batch: 'B', dtype })
+    return { ...cache, ...inputs.attention, scales: form === 'int8' ? scales(g, config, i) : null }
+  })
+  const result = decoder(g, config, inputs.embeddings, caches)
+  g.output('logits', languageHead(g, config, rowsOf(g, result.hidden, inputs.rows)))
   result.caches.forEach((cache, i) => {
     const names = cacheNames(i)
     g.output(presentName(names.key), cache.key)
@@ -43,8 +117,43 @@ export function decoderGraph(config: DecoderConfig): Graph {
   return g
 }
 
-export function presentName(past: string): string {
-  return past.replace('past.', 'present.')
+function sharedInputs(g: Graph, config: DecoderConfig, batch: 'B' | 1) {
+  const angles = cacheHeadDim(config.attention.headDim) / 2
+  return {
+    embeddings: g.input('embeddings', 'float32', [batch, 'T', config.hiddenSize]),
+    rows: g.input('rows', 'int64', ['R']),
+    attention: {
+      lastPosition: g.input('lastPosition', 'int32', [batch]),
+      totalLength: g.input('totalLength', 'int32', []),
+      cos: g.input('cos', 'float32', ['positions', angles]),
+      sin: g.input('sin', 'float32', ['positions', angles]),
+    },
+  }
+}
+
+function layersOf<T>(config: DecoderConfig, make: (layer: number) => T): T[] {
+  return Array.from({ length: config.numLayers }, (_, layer) => make(layer))
+}
+
+function cacheInputs(
+  g: Graph,
+  { attention }: DecoderConfig,
+  { layer, batch, dtype }: { layer: number; batch: 'B' | 1; dtype: 'float32' | 'int8' },
+): { readonly key: Value; readonly value: Value } {
+  const names = cacheNames(layer)
+  const shape = [batch, attention.numKvHeads, 'C', cacheHeadDim(attention.headDim)]
+  return { key: g.input(names.key, dtype, shape), value: g.input(names.value, dtype, shape) }
+}
+
+function scales(g: Graph, config: DecoderConfig, layer: number) {
+  const names = scaleNames(layer)
+  const scale = (name: string, width: number) => g.input(name, 'float32', ['B', 1, width])
+  return {
+    key: scale(names.key, kvWidth(config)),
+    value: scale(names.value, kvWidth(config)),
+    query: scale(names.query, queryWidth(config)),
+    output: scale(names.output, queryWidth(config)),
+  }
 }
 
 /** hidden [B, T, D] at flattened rows [R] gives [R, D]. */

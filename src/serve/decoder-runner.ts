@@ -1,15 +1,18 @@
 /**
  * Runs the decoder over a cache: prefill of one sequence in chunks, decoding of several at once.
  *
- * Every buffer of a decode step is bound once and rewritten in place. Prefill goes row by row because the attention
- * operator takes several new positions over a past for one sequence only.
+ * Prefill goes row by row because the attention operator takes several new positions over a past for one sequence only.
  */
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import { cacheHeadDim } from '../layers/attention.ts'
 import { rotaryTables } from '../layers/rotary.ts'
-import type { Feeds, RunOptions, Runtime, Session, Tensor } from '../runtime/runtime.ts'
-import { cacheNames, presentName } from './decoder-graph.ts'
-import { KvCache, type CacheLayer } from './kv-cache.ts'
+import type { RunOptions, Runtime, Session, Tensor } from '../runtime/runtime.ts'
+import { pastFeeds, presentFeeds } from './cache-feeds.ts'
+import { DecodeStepper } from './decode-stepper.ts'
+import type { CacheForm } from './decoder-graph.ts'
+import { Int8Prefill, type CacheChunk } from './int8-prefill.ts'
+import { disposeLayers, KvCache } from './kv-cache.ts'
+import { TensorScope } from './tensor-scope.ts'
 
 /** Positions of one prefill run: large enough for full speed, small enough to stop soon. */
 export const PREFILL_CHUNK = 512
@@ -25,28 +28,42 @@ export type PrefillRequest = {
   readonly logitRows: readonly number[]
 }
 
+export type DecoderSessions = {
+  readonly cacheForm: CacheForm
+  /** Prompts: `decoderGraph`, or `int8PrefillGraph`. */
+  readonly prefill: Session
+  /** Steps of several sequences: the same session as `prefill`, or `int8DecodeGraph`. */
+  readonly decode: Session
+  /** The graph of `decode` in a form that is faster with one sequence, or null. */
+  readonly singleStream: Session | null
+}
+
 export class DecoderRunner {
   readonly config: DecoderConfig
+  readonly cacheForm: CacheForm
   readonly #runtime: Runtime
-  readonly #session: Session
-  readonly #singleStream: Session | null
-  #tables: { positions: number; cos: Tensor; sin: Tensor } | null = null
+  readonly #sessions: DecoderSessions
+  readonly #int8Prefill: Int8Prefill
+  /** Longest last. Shorter ones stay, since a stepper may have bound them. */
+  readonly #tables: { readonly positions: number; readonly cos: Tensor; readonly sin: Tensor }[] =
+    []
 
+  /** Disposes of the sessions when it is disposed of. */
   constructor(parts: {
     readonly runtime: Runtime
     readonly config: DecoderConfig
-    readonly session: Session
-    /** The same model in a form that decodes one sequence faster, or null. */
-    readonly singleStream: Session | null
+    readonly sessions: DecoderSessions
   }) {
-    this.#runtime = parts.runtime
-    this.#session = parts.session
-    this.#singleStream = parts.singleStream
-    this.config = parts.config
+    const { runtime, config, sessions } = parts
+    this.#runtime = runtime
+    this.#sessions = sessions
+    this.#int8Prefill = new Int8Prefill({ runtime, config, session: sessions.prefill })
+    this.config = config
+    this.cacheForm = sessions.cacheForm
   }
 
   newCache(slots: number, capacity: number): KvCache {
-    return new KvCache(this.#runtime, this.config, { slots, capacity })
+    return new KvCache(this.#runtime, this.config, { slots, capacity, form: this.cacheForm })
   }
 
   /** Fills a slot and gives the logits asked for, [rows, V] row-major. */
@@ -67,21 +84,24 @@ export class DecoderRunner {
 
   /** A stepper over the sequences in slots [0, count). Dispose it when the set changes. */
   stepper(cache: KvCache, count: number): DecodeStepper {
+    const { decode, singleStream } = this.#sessions
     return new DecodeStepper({
       runtime: this.#runtime,
-      session: (count === 1 && this.#singleStream) || this.#session,
+      session: (count === 1 && singleStream) || decode,
       config: this.config,
-      layers: cache.view(0, count),
+      cache,
       tables: this.#rotary(cache.capacity),
       count,
     })
   }
 
   dispose(): void {
-    this.#tables?.cos.dispose()
-    this.#tables?.sin.dispose()
-    this.#session.dispose()
-    this.#singleStream?.dispose()
+    for (const { cos, sin } of this.#tables) {
+      cos.dispose()
+      sin.dispose()
+    }
+    const { prefill, decode, singleStream } = this.#sessions
+    for (const session of new Set([prefill, decode, singleStream])) session?.dispose()
   }
 
   async #chunk(
@@ -91,152 +111,60 @@ export class DecoderRunner {
   ): Promise<void> {
     const { hiddenSize, vocabSize } = this.config
     const { start, end } = chunk
+    const { cache, slot } = request
     // A run without any logit row would be a product of no rows; one is computed and thrown away instead.
     const rows = chunk.rows.length > 0 ? chunk.rows.map((row) => row - start) : [end - start - 1]
     const logits = chunk.rows.length > 0 ? chunk.logits : new Float32Array(vocabSize)
     const total = request.cachedLength + end
-    const scope = new Scope(this.#runtime)
-    const layers = request.cache.view(request.slot, 1)
+    const scope = new TensorScope(this.#runtime)
     try {
       const data = request.embeddings.subarray(start * hiddenSize, end * hiddenSize)
-      const feeds: Record<string, Tensor> = {
+      const inputs = {
         embeddings: scope.tensor('float32', [1, end - start, hiddenSize], data),
         rows: scope.tensor('int64', [rows.length], BigInt64Array.from(rows, BigInt)),
         lastPosition: scope.tensor('int32', [1], Int32Array.of(total - 1)),
         totalLength: scope.tensor('int32', [], Int32Array.of(total)),
+        ...this.#rotary(cache.capacity),
       }
       const outputs = { logits: scope.tensor('float32', [rows.length, vocabSize], logits) }
-      await this.#session.run(
-        { ...feeds, ...this.#rotary(request.cache.capacity), ...pastFeeds(layers) },
+      const length = end - start
+      const part = { cache, slot, cachedLength: total - length, length, inputs, outputs }
+      if (cache.form === 'int8') await this.#int8Prefill.run(part, options)
+      else await this.#runInPlace(part, options)
+    } finally {
+      scope.dispose()
+    }
+  }
+
+  /** A float32 cache grows where it is. */
+  async #runInPlace(chunk: CacheChunk, options: RunOptions): Promise<void> {
+    const { cache, slot, cachedLength, length, inputs, outputs } = chunk
+    const layers = cache.view(slot, 1)
+    try {
+      await this.#sessions.prefill.run(
+        { ...inputs, ...pastFeeds(layers) },
         { ...outputs, ...presentFeeds(layers) },
         options,
       )
+      cache.touch(cachedLength + length)
     } finally {
-      scope.dispose()
       disposeLayers(layers)
     }
   }
 
-  /** The rotation tables, grown to the next power of two when a longer sequence comes. */
+  /** Rotation tables for at least so many positions, doubled when a longer sequence comes. */
   #rotary(positions: number): { cos: Tensor; sin: Tensor } {
-    if (!this.#tables || this.#tables.positions < positions) {
-      const { headDim } = this.config.attention
-      const size = 2 ** Math.ceil(Math.log2(Math.max(positions, 256)))
-      const width = cacheHeadDim(headDim) / 2
-      const { cos, sin } = rotaryTables(this.config.rope, { positions: size, headDim, width })
-      this.#tables?.cos.dispose()
-      this.#tables?.sin.dispose()
-      const shape = [size, width]
-      this.#tables = {
-        positions: size,
-        cos: this.#runtime.tensor('float32', shape, cos),
-        sin: this.#runtime.tensor('float32', shape, sin),
-      }
+    const last = this.#tables.at(-1)
+    if (last && last.positions >= positions) return { cos: last.cos, sin: last.sin }
+    const { headDim } = this.config.attention
+    const size = 2 ** Math.ceil(Math.log2(Math.max(positions, 256)))
+    const width = cacheHeadDim(headDim) / 2
+    const { cos, sin } = rotaryTables(this.config.rope, { positions: size, headDim, width })
+    const tables = {
+      cos: this.#runtime.tensor('float32', [size, width], cos),
+      sin: this.#runtime.tensor('float32', [size, width], sin),
     }
-    return { cos: this.#tables.cos, sin: this.#tables.sin }
-  }
-}
-
-/** One decode step after another over the same slots, with every buffer bound once. */
-export class DecodeStepper {
-  readonly count: number
-  /** Embeddings of the next tokens, [B, D]: write here before `step`. */
-  readonly embeddings: Float32Array
-  /** Logits of the last step, [B, V]. */
-  readonly logits: Float32Array
-  readonly #lastPosition: Int32Array
-  readonly #totalLength = new Int32Array(1)
-  readonly #scope: Scope
-  readonly #layers: readonly CacheLayer[]
-  readonly #binding: ReturnType<Session['bind']>
-
-  constructor(parts: {
-    runtime: Runtime
-    session: Session
-    config: DecoderConfig
-    layers: readonly CacheLayer[]
-    tables: Feeds
-    count: number
-  }) {
-    const { runtime, config, count, layers } = parts
-    this.count = count
-    this.embeddings = new Float32Array(count * config.hiddenSize)
-    this.logits = new Float32Array(count * config.vocabSize)
-    this.#lastPosition = new Int32Array(count)
-    this.#layers = layers
-    const scope = new Scope(runtime)
-    this.#scope = scope
-    const rows = BigInt64Array.from({ length: count }, (_, i) => BigInt(i))
-    this.#binding = parts.session.bind(
-      {
-        embeddings: scope.tensor('float32', [count, 1, config.hiddenSize], this.embeddings),
-        rows: scope.tensor('int64', [count], rows),
-        lastPosition: scope.tensor('int32', [count], this.#lastPosition),
-        totalLength: scope.tensor('int32', [], this.#totalLength),
-        ...parts.tables,
-        ...pastFeeds(layers),
-      },
-      {
-        logits: scope.tensor('float32', [count, config.vocabSize], this.logits),
-        ...presentFeeds(layers),
-      },
-    )
-  }
-
-  /** Adds one position to each sequence; `lengths` are the filled lengths before it. */
-  async step(lengths: readonly number[], options: RunOptions): Promise<void> {
-    this.#lastPosition.set(lengths)
-    this.#totalLength[0] = Math.max(...lengths) + 1
-    await this.#binding.run(options)
-  }
-
-  dispose(): void {
-    this.#binding.dispose()
-    this.#scope.dispose()
-    disposeLayers(this.#layers)
-  }
-}
-
-/** Tensors that live as long as one run. */
-class Scope {
-  readonly #runtime: Runtime
-  readonly #tensors: Tensor[] = []
-
-  constructor(runtime: Runtime) {
-    this.#runtime = runtime
-  }
-
-  tensor(...args: Parameters<Runtime['tensor']>): Tensor {
-    const tensor = this.#runtime.tensor(...args)
-    this.#tensors.push(tensor)
-    return tensor
-  }
-
-  dispose(): void {
-    for (const tensor of this.#tensors) tensor.dispose()
-  }
-}
-
-function pastFeeds(layers: readonly CacheLayer[]): Record<string, Tensor> {
-  return Object.fromEntries(
-    layers.flatMap(({ key, value }, i) => {
-      const names = cacheNames(i)
-      return [
-        [names.key, key],
-        [names.value, value],
-      ]
-    }),
-  )
-}
-
-function presentFeeds(layers: readonly CacheLayer[]): Record<string, Tensor> {
-  const past = Object.entries(pastFeeds(layers))
-  return Object.fromEntries(past.map(([name, tensor]) => [presentName(name), tensor]))
-}
-
-function disposeLayers(layers: readonly CacheLayer[]): void {
-  for (const { key, value } of layers) {
-    key.dispose()
-    value.dispose()
+    this.#tables.push({ positions: size, ...tables })
+    return tables
   }
 }

@@ -3,10 +3,11 @@
  *
  * It knows no text: a sequence says how it chooses its next token and when it ends.
  */
+import { CapacityError } from '../core/errors.ts'
 import type { RunOptions } from '../runtime/runtime.ts'
 import type { DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
-import { KvCache } from './kv-cache.ts'
+import { formatGiB, sequenceBytes, type KvCache } from './kv-cache.ts'
 import { commonLength, PrefixStore } from './prefix-store.ts'
 import { SequenceGroup, type EmbeddedPrompt } from './sequence-group.ts'
 
@@ -21,19 +22,27 @@ export type SequenceRequest = {
   onPrefilled?(cachedLength: number): void
 }
 
+/** Fewer positions than this are computed again sooner than looked after. */
+const FEWEST_SHARED = 8
+const SMALLEST_CAPACITY = 1024
+
 export class Engine {
   readonly #runner: DecoderRunner
   readonly #table: EmbeddingTable
   readonly #prefixes: PrefixStore
+  readonly #freeBytes: () => number
 
   constructor(parts: {
     readonly runner: DecoderRunner
     readonly table: EmbeddingTable
     /** Memory that caches of finished sequences may keep. */
     readonly prefixBytes: number
+    /** Memory that can still be taken. */
+    readonly freeBytes: () => number
   }) {
     this.#runner = parts.runner
     this.#table = parts.table
+    this.#freeBytes = parts.freeBytes
     this.#prefixes = new PrefixStore(parts.prefixBytes)
   }
 
@@ -42,9 +51,10 @@ export class Engine {
    * with the reason of the last.
    */
   async generate(requests: readonly SequenceRequest[]): Promise<void> {
+    const filled = Math.max(...requests.map(({ prompt }) => prompt.keys.length))
     const capacity = Math.max(...requests.map((r) => r.prompt.keys.length + r.maxTokens))
     await this.withGroup(
-      { rows: requests.length, capacity, prompt: requests[0]?.prompt },
+      { rows: requests.length, filled, capacity, prompt: requests[0]?.prompt },
       async (group, cachedLength) => {
         const running = await this.#start(group, requests, cachedLength)
         await decode(group, running)
@@ -59,7 +69,8 @@ export class Engine {
     options: RunOptions,
   ): Promise<Float32Array> {
     const sorted = [...new Set(positions)].sort((a, b) => a - b)
-    const rows = await this.withGroup({ rows: 1, capacity: prompt.keys.length }, (group) =>
+    const { length } = prompt.keys
+    const rows = await this.withGroup({ rows: 1, filled: length, capacity: length }, (group) =>
       group.add(prompt, { cachedLength: 0, logitRows: sorted }, options),
     )
     const { vocabSize } = this.#runner.config
@@ -72,38 +83,67 @@ export class Engine {
   }
 
   /**
-   * Gives a group with room for `rows` sequences. For one sequence with a prompt, the cache that shares most of its
-   * beginning is used again, and is kept afterwards for the next.
+   * Gives a group with room for `rows` sequences. For one sequence with a prompt, what a kept cache shares of its beginning
+   * is used again, and its own is kept afterwards for the next. Throws CapacityError if the prompts do not fit into memory.
    */
   async withGroup<T>(
-    size: {
-      readonly rows: number
-      readonly capacity: number
-      readonly prompt?: EmbeddedPrompt | undefined
-    },
+    size: GroupSize,
     use: (group: SequenceGroup, cachedLength: number) => Promise<T>,
   ): Promise<T> {
-    const isLone = size.rows === 1 && size.prompt !== undefined
-    const taken = isLone ? this.#prefixes.take(size.prompt.keys, size.capacity) : null
-    const cache = taken?.cache ?? this.#runner.newCache(size.rows, roundUp(size.capacity, 64))
+    const keys = size.rows === 1 ? (size.prompt?.keys ?? []) : []
+    const { cache, length } = await this.#takeCache(size, keys)
     const group = new SequenceGroup(this.#runner, this.#table, cache)
-    let keys: readonly number[] | null = null
+    let held: readonly number[] = []
     try {
-      // At least one position is computed anew: its logits are wanted.
-      const cachedLength = Math.min(taken?.length ?? 0, (size.prompt?.keys.length ?? 1) - 1)
-      const result = await use(group, cachedLength)
-      if (isLone && group.rows === 1) keys = group.keys(0)
+      const result = await use(group, length)
+      if (keys.length > 0 && group.rows === 1) held = group.keys(0)
       return result
     } finally {
       group.dispose()
-      if (keys) this.#prefixes.put(keys, cache, KvCache.bytes(this.#runner.config, keys.length))
-      else cache.dispose()
+      this.#prefixes.put({ keys: held, cache })
     }
   }
 
   dispose(): void {
     this.#prefixes.dispose()
     this.#runner.dispose()
+  }
+
+  /** A cache, and how many of its positions are those of `keys`; one at least is left to compute, for its logits. */
+  async #takeCache(
+    size: GroupSize,
+    keys: readonly number[],
+  ): Promise<{ readonly cache: KvCache; readonly length: number }> {
+    const found = this.#prefixes.take(keys.slice(0, -1), FEWEST_SHARED)
+    if (!found) return { cache: this.#newCache(size), length: 0 }
+    // What another conversation has more than this one, and more than they share, is its own.
+    const isOurs = 2 * found.shared >= found.keys.length
+    if (isOurs && found.cache.capacity >= size.capacity) {
+      return { cache: found.cache, length: found.shared }
+    }
+    try {
+      const cache = this.#newCache(size)
+      await found.cache.copySlot(0, { cache, slot: 0, length: found.shared })
+      return { cache, length: found.shared }
+    } finally {
+      this.#prefixes.put({ cache: found.cache, keys: isOurs ? [] : found.keys })
+    }
+  }
+
+  #newCache({ rows, filled, capacity }: GroupSize): KvCache {
+    const { config, cacheForm } = this.#runner
+    const bytes = rows * sequenceBytes(config, cacheForm, filled)
+    const kept = this.#prefixes.takeMemory({ slots: rows, capacity, bytes })
+    if (kept) return kept
+    const free = this.#freeBytes()
+    if (bytes > free + this.#prefixes.bytes) {
+      throw new CapacityError(
+        'CAPACITY_MEMORY',
+        `kvCache: ${rows} × ${filled} positions need ${formatGiB(bytes)}, ${formatGiB(free)} are free; send a shorter prompt or fewer at once, or load the model with kvCache 'int8'.`,
+      )
+    }
+    if (bytes > free) this.#prefixes.shrink(free + this.#prefixes.bytes - bytes)
+    return this.#runner.newCache(rows, rows === 1 ? growingCapacity(capacity) : capacity)
   }
 
   /** Prefills every prompt; one that begins like an earlier one of the call copies those positions. */
@@ -113,15 +153,19 @@ export class Engine {
     cachedLength: number,
   ): Promise<Running[]> {
     const running: Running[] = []
+    const firstLogits: Float32Array[] = []
     for (const request of requests) {
-      const { prompt } = request
-      const last = prompt.keys.length - 1
-      const cached = group.rows === 0 ? cachedLength : shareBeginning(group, prompt)
-      const logits = await group.add(
-        prompt,
-        { cachedLength: cached, logitRows: [last] },
-        { signal: request.signal },
-      )
+      const { prompt, signal } = request
+      const twin = rowWith(group, prompt)
+      let logits = twin === null ? undefined : firstLogits[twin]
+      let cached = prompt.keys.length - 1
+      if (logits && twin !== null) await group.fork(twin)
+      else {
+        cached = group.rows === 0 ? cachedLength : await shareBeginning(group, prompt)
+        const what = { cachedLength: cached, logitRows: [prompt.keys.length - 1] }
+        logits = await group.add(prompt, what, { signal })
+      }
+      firstLogits.push(logits.slice())
       request.onPrefilled?.(cached)
       running.push({ request, token: request.next(logits) })
     }
@@ -129,13 +173,21 @@ export class Engine {
   }
 }
 
+export type GroupSize = {
+  readonly rows: number
+  /** Positions that a row takes for certain, and those that it may take. */
+  readonly filled: number
+  readonly capacity: number
+  readonly prompt?: EmbeddedPrompt | undefined
+}
+
 type Running = { readonly request: SequenceRequest; token: number | null }
 
 /** Steps until no sequence is left; each gives its place up when it ends. */
 async function decode(group: SequenceGroup, running: Running[]): Promise<void> {
   for (;;) {
-    dropEnded(group, running)
-    if (running.length === 0 || running.every(({ token }) => token === null)) return
+    await dropEnded(group, running)
+    if (running.every(({ token }) => token === null)) return
     const only = running.length === 1 ? running[0]?.request.signal : undefined
     const ids = running.map(({ token }) => token as number)
     const logits = await group.step(ids, { signal: only })
@@ -147,7 +199,7 @@ async function decode(group: SequenceGroup, running: Running[]): Promise<void> {
 }
 
 /** Removes the rows of ended or aborted sequences; the last row stays, since its cache may be wanted again. */
-function dropEnded(group: SequenceGroup, running: Running[]): void {
+async function dropEnded(group: SequenceGroup, running: Running[]): Promise<void> {
   for (let i = running.length - 1; i >= 0; i--) {
     const { request, token } = running[i] as Running
     if (running.length === 1) {
@@ -155,23 +207,33 @@ function dropEnded(group: SequenceGroup, running: Running[]): void {
       return
     }
     if (token !== null && !request.signal?.aborted) continue
-    group.remove(i)
+    await group.remove(i)
     running[i] = running.at(-1) as Running
     running.pop()
   }
 }
 
-function shareBeginning(group: SequenceGroup, prompt: EmbeddedPrompt): number {
+/** A row that holds just this prompt, or null. */
+function rowWith(group: SequenceGroup, { keys }: EmbeddedPrompt): number | null {
+  for (let row = 0; row < group.rows; row++) {
+    const other = group.keys(row)
+    if (other.length === keys.length && commonLength(other, keys) === keys.length) return row
+  }
+  return null
+}
+
+async function shareBeginning(group: SequenceGroup, prompt: EmbeddedPrompt): Promise<number> {
   let best = { row: 0, length: 0 }
   for (let row = 0; row < group.rows; row++) {
     const length = commonLength(group.keys(row), prompt.keys)
     if (length > best.length) best = { row, length }
   }
   const length = Math.min(best.length, prompt.keys.length - 1)
-  if (length > 0) group.share(best.row, length)
+  if (length > 0) await group.share(best.row, length)
   return length
 }
 
-function roundUp(value: number, multiple: number): number {
-  return Math.ceil(value / multiple) * multiple
+/** Room for a conversation to go on: capacity that is not used takes no memory. */
+function growingCapacity(capacity: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(capacity, SMALLEST_CAPACITY)))
 }

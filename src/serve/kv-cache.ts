@@ -1,73 +1,221 @@
 /**
  * The keys and values of the sequences that are being answered.
  *
- * One buffer per layer and kind, [slots, K, C, H] with C the capacity. A sequence owns one slot and its positions
- * [0, length); the memory of [length, C) holds nothing. Slots of one call are adjacent, so that a run over several
- * sequences is a view and never a copy. Buffers are zeroed by the system on first touch: untouched capacity costs
- * address space, not memory.
+ * One buffer per layer and kind, [slots, K, C, H] with C the capacity, float32 or int8 with scales for each slot. A
+ * sequence owns one slot and its positions [0, length); the memory of [length, C) holds nothing. Slots of one call are
+ * adjacent, so that a run over several sequences is a view and never a copy. Buffers are zeroed by the system on first
+ * touch: untouched capacity costs address space, not memory.
  */
+import { CapacityError } from '../core/errors.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import { cacheHeadDim } from '../layers/attention.ts'
 import type { Runtime, Tensor } from '../runtime/runtime.ts'
+import { kvWidth, queryWidth, type CacheForm } from './decoder-graph.ts'
 
-export type CacheLayer = { readonly key: Tensor; readonly value: Tensor }
+export type CacheLayer = {
+  readonly key: Tensor
+  readonly value: Tensor
+  /** Of an int8 cache: those of `CacheScales`, key and value float32[slots,1,K·H], query and output [slots,1,N·H]. */
+  readonly scales: LayerScales | null
+}
+
+export type LayerScales = {
+  readonly key: Tensor
+  readonly value: Tensor
+  readonly query: Tensor
+  readonly output: Tensor
+}
+
+export type CacheKind = 'key' | 'value'
+export const CACHE_KINDS = ['key', 'value'] as const
+const SCALE_NAMES = ['key', 'value', 'query', 'output'] as const
+
+/** Bytes that are copied before other callbacks may run: a few milliseconds, also where the target was never touched. */
+const COPY_BYTES = 4 << 20
 
 export class KvCache {
+  readonly form: CacheForm
   readonly slots: number
   readonly capacity: number
+  /** K and H of the buffers. */
+  readonly heads: number
+  readonly width: number
   readonly layers: readonly CacheLayer[]
-  readonly #heads: number
-  readonly #headDim: number
+  readonly #config: DecoderConfig
+  /** The furthest that any slot was filled. */
+  #touched = 0
 
-  constructor(runtime: Runtime, config: DecoderConfig, size: { slots: number; capacity: number }) {
+  /** Throws CapacityError if the system has no memory for it. */
+  constructor(
+    runtime: Runtime,
+    config: DecoderConfig,
+    size: { readonly slots: number; readonly capacity: number; readonly form: CacheForm },
+  ) {
+    this.form = size.form
     this.slots = size.slots
     this.capacity = size.capacity
-    this.#heads = config.attention.numKvHeads
-    this.#headDim = cacheHeadDim(config.attention.headDim)
-    const shape = [size.slots, this.#heads, size.capacity, this.#headDim]
-    this.layers = Array.from({ length: config.numLayers }, () => ({
-      key: runtime.tensor('float32', shape),
-      value: runtime.tensor('float32', shape),
-    }))
+    this.heads = config.attention.numKvHeads
+    this.width = cacheHeadDim(config.attention.headDim)
+    this.#config = config
+    this.layers = allocated(size, config, () => {
+      const shape = [size.slots, this.heads, size.capacity, this.width]
+      const dtype = size.form === 'int8' ? 'int8' : 'float32'
+      return Array.from({ length: config.numLayers }, () => ({
+        key: runtime.tensor(dtype, shape),
+        value: runtime.tensor(dtype, shape),
+        scales: size.form === 'int8' ? emptyScales(runtime, config, size.slots) : null,
+      }))
+    })
+  }
+
+  /** Bytes of memory that hold something. */
+  get bytes(): number {
+    return this.slots * sequenceBytes(this.#config, this.form, this.#touched)
+  }
+
+  /** Says that positions [0, length) of a slot are filled. */
+  touch(length: number): void {
+    this.#touched = Math.max(this.#touched, length)
   }
 
   /** The caches of slots [first, first + count), sharing this one's memory. Whoever asks disposes. */
   view(first: number, count: number): CacheLayer[] {
-    const shape = [count, this.#heads, this.capacity, this.#headDim]
-    const offset = first * this.#heads * this.capacity * this.#headDim
-    return this.layers.map(({ key, value }) => ({
-      key: key.view(shape, offset),
-      value: value.view(shape, offset),
+    const slotsOf = (tensor: Tensor) => {
+      const inner = tensor.shape.slice(1)
+      const size = inner.reduce((a, b) => a * b, 1)
+      return tensor.view([count, ...inner], first * size)
+    }
+    return this.layers.map(({ key, value, scales }) => ({
+      key: slotsOf(key),
+      value: slotsOf(value),
+      scales: scales && {
+        key: slotsOf(scales.key),
+        value: slotsOf(scales.value),
+        query: slotsOf(scales.query),
+        output: slotsOf(scales.output),
+      },
     }))
   }
 
-  /** Copies positions [0, length) of a sequence from one slot to another, of this cache or a different one. */
-  copySlot(from: number, target: { cache: KvCache; slot: number; length: number }): void {
-    const { cache, slot, length } = target
-    this.layers.forEach((layer, i) => {
-      const other = cache.layers[i] as CacheLayer
-      for (const kind of ['key', 'value'] as const) {
-        const source = layer[kind].data as Float32Array
-        const destination = other[kind].data as Float32Array
-        for (let head = 0; head < this.#heads; head++) {
-          const start = (from * this.#heads + head) * this.capacity * this.#headDim
-          const to = (slot * this.#heads + head) * cache.capacity * this.#headDim
-          destination.set(source.subarray(start, start + length * this.#headDim), to)
-        }
-      }
-    })
+  /** Where positions of one head of a slot begin in a layer's buffers. */
+  offset(slot: number, head: number): number {
+    return (slot * this.heads + head) * this.capacity * this.width
   }
 
-  /** Bytes that `length` positions of one sequence take. */
-  static bytes(config: DecoderConfig, length: number): number {
-    const { numKvHeads, headDim } = config.attention
-    return 2 * 4 * config.numLayers * numKvHeads * cacheHeadDim(headDim) * length
+  /**
+   * Copies positions [start, length) of a sequence, and its scales, from one slot to another, of this cache or a
+   * different one of the same form.
+   */
+  async copySlot(
+    from: number,
+    {
+      cache,
+      slot,
+      length,
+      start = 0,
+    }: {
+      readonly cache: KvCache
+      readonly slot: number
+      readonly length: number
+      readonly start?: number
+    },
+  ): Promise<void> {
+    const breath = new Breath()
+    for (const [i, layer] of this.layers.entries()) {
+      const target = cache.layers[i] as CacheLayer
+      for (const kind of CACHE_KINDS) {
+        for (let head = 0; head < this.heads; head++) {
+          const [first, end] = [start, length].map(
+            (position) => this.offset(from, head) + position * this.width,
+          )
+          const rows = layer[kind].data.subarray(first, end)
+          target[kind].data.set(rows as never, cache.offset(slot, head) + start * this.width)
+          await breath.after(rows.byteLength)
+        }
+      }
+      for (const name of SCALE_NAMES) {
+        const [scales, place] = [layer.scales?.[name], target.scales?.[name]]
+        if (scales && place) slotRow(place, slot).set(slotRow(scales, from))
+      }
+    }
+    cache.touch(length)
+  }
+
+  /** Whether the rows of two slots mean the same; always where there are no scales. */
+  hasEqualScales(slot: number, other: number): boolean {
+    return this.layers.every(({ scales }) =>
+      CACHE_KINDS.every((kind) => {
+        if (!scales) return true
+        const theirs = slotRow(scales[kind], other)
+        return slotRow(scales[kind], slot).every((scale, i) => scale === theirs[i])
+      }),
+    )
   }
 
   dispose(): void {
-    for (const { key, value } of this.layers) {
-      key.dispose()
-      value.dispose()
-    }
+    disposeLayers(this.layers)
   }
+}
+
+/** Bytes that `length` positions of one sequence take. */
+export function sequenceBytes(config: DecoderConfig, form: CacheForm, length: number): number {
+  const elements = 2 * config.numLayers * kvWidth(config) * length
+  if (form === 'f32') return 4 * elements
+  return elements + 4 * config.numLayers * 2 * (kvWidth(config) + queryWidth(config))
+}
+
+export function disposeLayers(layers: readonly CacheLayer[]): void {
+  for (const { key, value, scales } of layers) {
+    for (const tensor of [key, value, ...Object.values(scales ?? {})]) tensor.dispose()
+  }
+}
+
+/** Lets other callbacks run when enough bytes were moved. */
+export class Breath {
+  #bytes = 0
+
+  async after(bytes: number): Promise<void> {
+    this.#bytes += bytes
+    if (this.#bytes < COPY_BYTES) return
+    this.#bytes = 0
+    await new Promise((resolve) => setTimeout(resolve))
+  }
+}
+
+/** The scales of one slot. */
+export function slotRow(scales: Tensor, slot: number): Float32Array {
+  const width = scales.shape[2] as number
+  return (scales.data as Float32Array).subarray(slot * width, (slot + 1) * width)
+}
+
+function emptyScales(runtime: Runtime, config: DecoderConfig, slots: number): LayerScales {
+  const scale = (width: number) => runtime.tensor('float32', [slots, 1, width])
+  return {
+    key: scale(kvWidth(config)),
+    value: scale(kvWidth(config)),
+    query: scale(queryWidth(config)),
+    output: scale(queryWidth(config)),
+  }
+}
+
+function allocated<T>(
+  { slots, capacity, form }: { slots: number; capacity: number; form: CacheForm },
+  config: DecoderConfig,
+  allocate: () => T,
+): T {
+  try {
+    return allocate()
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    const bytes = slots * sequenceBytes(config, form, capacity)
+    throw new CapacityError(
+      'CAPACITY_MEMORY',
+      `kvCache: ${slots} sequences of ${capacity} positions need ${formatGiB(bytes)}, more than can be allocated; ask for fewer tokens or answers at once.`,
+      { cause: error },
+    )
+  }
+}
+
+export function formatGiB(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(2)} GiB`
 }

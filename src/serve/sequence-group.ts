@@ -5,9 +5,11 @@
  * place to the last one, so that running rows stay adjacent and a step is a view of the cache.
  */
 import type { RunOptions } from '../runtime/runtime.ts'
-import type { DecodeStepper, DecoderRunner } from './decoder-runner.ts'
+import type { DecodeStepper } from './decode-stepper.ts'
+import type { DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import type { KvCache } from './kv-cache.ts'
+import { commonLength } from './prefix-store.ts'
 
 /** A prompt as the decoder reads it. */
 export type EmbeddedPrompt = {
@@ -71,14 +73,14 @@ export class SequenceGroup {
   }
 
   /** Copies positions [0, length) of a row to the slot that the next added row will have. */
-  share(row: number, length: number): void {
-    this.#cache.copySlot(row, { cache: this.#cache, slot: this.#rows.length, length })
+  async share(row: number, length: number): Promise<void> {
+    await this.#cache.copySlot(row, { cache: this.#cache, slot: this.#rows.length, length })
   }
 
   /** Adds a row equal to an existing one. */
-  fork(row: number): void {
+  async fork(row: number): Promise<void> {
     const { keys, length } = this.#row(row)
-    this.share(row, length)
+    await this.share(row, length)
     this.#rows.push({ keys: [...keys], length })
     this.#forgetStepper()
   }
@@ -100,11 +102,11 @@ export class SequenceGroup {
   }
 
   /** Takes a row out; the last row moves into its place. */
-  remove(row: number): void {
+  async remove(row: number): Promise<void> {
     const last = this.#rows.length - 1
     const moved = this.#row(last)
     if (row !== last) {
-      this.#cache.copySlot(last, { cache: this.#cache, slot: row, length: moved.length })
+      await this.#cache.copySlot(last, { cache: this.#cache, slot: row, length: moved.length })
       this.#rows[row] = moved
     }
     this.#rows.pop()
@@ -112,19 +114,20 @@ export class SequenceGroup {
   }
 
   /** Makes row i what row `parents[i]` was; there may be fewer or more rows than before. */
-  reorder(parents: readonly number[]): void {
+  async reorder(parents: readonly number[]): Promise<void> {
     const before = this.#rows
-    const changed = parents.flatMap((parent, row) => (parent === row ? [] : [row]))
+    const moves = parents.flatMap((parent, row) => {
+      if (parent === row) return []
+      return [{ parent, row, length: this.#row(parent).length, start: this.#inCommon(row, parent) }]
+    })
     // Through a second cache, because a row may be read after its place was written.
     this.#scratch ??= this.#runner.newCache(this.#cache.slots, this.#cache.capacity)
     const scratch = this.#scratch
-    const lengthOf = (row: number) => (before[parents[row] as number] as Row).length
-    for (const row of changed) {
-      const target = { cache: scratch, slot: row, length: lengthOf(row) }
-      this.#cache.copySlot(parents[row] as number, target)
+    for (const { parent, row, ...range } of moves) {
+      await this.#cache.copySlot(parent, { cache: scratch, slot: row, ...range })
     }
-    for (const row of changed) {
-      scratch.copySlot(row, { cache: this.#cache, slot: row, length: lengthOf(row) })
+    for (const { row, ...range } of moves) {
+      await scratch.copySlot(row, { cache: this.#cache, slot: row, ...range })
     }
     this.#rows = parents.map((parent) => {
       const { keys, length } = before[parent] as Row
@@ -136,6 +139,12 @@ export class SequenceGroup {
   dispose(): void {
     this.#forgetStepper()
     this.#scratch?.dispose()
+  }
+
+  /** Positions that two rows hold alike: beams differ in their last tokens only. */
+  #inCommon(row: number, other: number): number {
+    const keys = this.#rows[row]?.keys ?? []
+    return this.#cache.hasEqualScales(row, other) ? commonLength(keys, this.#row(other).keys) : 0
   }
 
   #row(index: number): Row {

@@ -1,0 +1,97 @@
+/** One decode step after another over the same slots of a cache, with every buffer bound once. */
+import type { DecoderConfig } from '../decoder/decoder.ts'
+import type { Feeds, RunOptions, Runtime, Session } from '../runtime/runtime.ts'
+import { pastFeeds, presentFeeds, scaleFeeds } from './cache-feeds.ts'
+import { shareCut, widenScales } from './cache-scales.ts'
+import { disposeLayers, type CacheLayer, type KvCache } from './kv-cache.ts'
+import { TensorScope } from './tensor-scope.ts'
+
+/**
+ * Share of a position's elements that may be cut off by the scales of an int8 cache before the position is computed
+ * again over wider ones: docs/decisions.md.
+ */
+const TOLERATED_CUT = 0.02
+/** Each repetition doubles scales: more than float32 has powers of two that differ in a model. */
+const MOST_REPETITIONS = 24
+
+export class DecodeStepper {
+  readonly count: number
+  /** Embeddings of the next tokens, [B, D]: write here before `step`. */
+  readonly embeddings: Float32Array
+  /** Logits of the last step, [B, V]. */
+  readonly logits: Float32Array
+  readonly #cache: KvCache
+  readonly #lastPosition: Int32Array
+  readonly #totalLength = new Int32Array(1)
+  readonly #scope: TensorScope
+  readonly #layers: readonly CacheLayer[]
+  readonly #binding: ReturnType<Session['bind']>
+
+  /** Steps the sequences in slots [0, count). */
+  constructor(parts: {
+    readonly runtime: Runtime
+    readonly session: Session
+    readonly config: DecoderConfig
+    readonly cache: KvCache
+    /** cos and sin */
+    readonly tables: Feeds
+    readonly count: number
+  }) {
+    const { runtime, config, count, cache } = parts
+    this.count = count
+    this.embeddings = new Float32Array(count * config.hiddenSize)
+    this.logits = new Float32Array(count * config.vocabSize)
+    this.#cache = cache
+    this.#lastPosition = new Int32Array(count)
+    const layers = cache.view(0, count)
+    const scope = new TensorScope(runtime)
+    this.#layers = layers
+    this.#scope = scope
+    const rows = BigInt64Array.from({ length: count }, (_, i) => BigInt(i))
+    this.#binding = parts.session.bind(
+      {
+        embeddings: scope.tensor('float32', [count, 1, config.hiddenSize], this.embeddings),
+        rows: scope.tensor('int64', [count], rows),
+        lastPosition: scope.tensor('int32', [count], this.#lastPosition),
+        totalLength: scope.tensor('int32', [], this.#totalLength),
+        ...parts.tables,
+        ...pastFeeds(layers),
+        ...scaleFeeds(layers),
+      },
+      {
+        logits: scope.tensor('float32', [count, config.vocabSize], this.logits),
+        ...presentFeeds(layers),
+      },
+    )
+  }
+
+  /** Adds one position to each sequence; `lengths` are the filled lengths before it. */
+  async step(lengths: readonly number[], options: RunOptions): Promise<void> {
+    this.#lastPosition.set(lengths)
+    this.#totalLength[0] = Math.max(...lengths) + 1
+    this.#cache.touch(this.#totalLength[0])
+    await this.#binding.run(options)
+    if (this.#cache.form === 'int8') await this.#keepInScale(lengths, options)
+  }
+
+  dispose(): void {
+    this.#binding.dispose()
+    this.#scope.dispose()
+    disposeLayers(this.#layers)
+  }
+
+  /**
+   * Widens scales in which the newest positions are cut off, and computes positions of which much was again. What happens
+   * to a sequence depends on itself alone: the scales of those that cut off little wait until the others are done.
+   */
+  async #keepInScale(lengths: readonly number[], options: RunOptions): Promise<void> {
+    const newest = lengths.map((length, slot) => ({ slot, from: length, to: length + 1 }))
+    for (let i = 0; i < MOST_REPETITIONS; i++) {
+      const bad = newest.filter((added) => shareCut(this.#cache, added) > TOLERATED_CUT)
+      if (bad.length === 0) break
+      for (const added of bad) widenScales(this.#cache, added)
+      await this.#binding.run(options)
+    }
+    for (const added of newest) widenScales(this.#cache, added)
+  }
+}

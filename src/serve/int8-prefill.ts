@@ -1,0 +1,142 @@
+/**
+ * Prefill of an int8 cache: a run gives the new rows, already in 8 bits, and the host puts them into the slot.
+ *
+ * Nothing but one layer's keys and values ever is float32, and that in the engine's memory for intermediates: fresh
+ * memory for all layers, four times the cache, would cost more than the rounding it saves (docs/decisions.md).
+ */
+import type { DecoderConfig } from '../decoder/decoder.ts'
+import type { Feeds, RunOptions, Runtime, Session, Tensor } from '../runtime/runtime.ts'
+import { pastFeeds, pastScaleFeeds, type NamedTensors } from './cache-feeds.ts'
+import { clearScales, growScales, setScales } from './cache-scales.ts'
+import { addedNames, kvWidth } from './decoder-graph.ts'
+import {
+  Breath,
+  CACHE_KINDS,
+  disposeLayers,
+  slotRow,
+  type CacheKind,
+  type KvCache,
+} from './kv-cache.ts'
+import { TensorScope } from './tensor-scope.ts'
+
+/** Positions to add to a slot of a cache. */
+export type CacheChunk = {
+  readonly cache: KvCache
+  readonly slot: number
+  /** Positions [0, cachedLength) are filled; [cachedLength, cachedLength + length) are computed. */
+  readonly cachedLength: number
+  readonly length: number
+  /** Inputs other than those of the cache, and the logits. */
+  readonly inputs: Feeds
+  readonly outputs: Feeds
+}
+
+export class Int8Prefill {
+  readonly #runtime: Runtime
+  readonly #config: DecoderConfig
+  readonly #session: Session
+  /** Memory for the new rows of all layers, kept from run to run unless one is at it already. */
+  #staging: Int8Array | null = null
+
+  constructor(parts: {
+    readonly runtime: Runtime
+    readonly config: DecoderConfig
+    readonly session: Session
+  }) {
+    this.#runtime = parts.runtime
+    this.#config = parts.config
+    this.#session = parts.session
+  }
+
+  async run(chunk: CacheChunk, options: RunOptions): Promise<void> {
+    const { cache, slot, cachedLength, length } = chunk
+    if (cachedLength === 0) clearScales(cache, slot)
+    const scope = new TensorScope(this.#runtime)
+    const layers = cache.view(slot, 1)
+    const staging = this.#takeStaging(length)
+    try {
+      const positions = BigInt64Array.from({ length }, (_, i) => BigInt(cachedLength + i))
+      const feeds = {
+        cached: scope.tensor('uint8', [cachedLength]),
+        positions: scope.tensor('int64', [1, length], positions),
+        ...pastFeeds(layers),
+        ...pastScaleFeeds(layers),
+      }
+      const added = this.#addedTensors(scope, staging, length)
+      await this.#session.run(
+        { ...chunk.inputs, ...feeds },
+        { ...chunk.outputs, ...added },
+        options,
+      )
+      await store(chunk, added)
+    } finally {
+      this.#staging = staging
+      scope.dispose()
+      disposeLayers(layers)
+    }
+  }
+
+  #takeStaging(length: number): Int8Array {
+    const size = 2 * this.#config.numLayers * kvWidth(this.#config) * length
+    const staging = this.#staging
+    this.#staging = null
+    return staging && staging.length >= size ? staging : new Int8Array(size)
+  }
+
+  #addedTensors(scope: TensorScope, staging: Int8Array, length: number): NamedTensors {
+    const { attention, numLayers } = this.#config
+    const width = kvWidth(this.#config)
+    const size = width * length
+    const shape = [1, attention.numKvHeads, length, width / attention.numKvHeads]
+    const tensors: NamedTensors = {}
+    for (let layer = 0; layer < numLayers; layer++) {
+      const names = addedNames(layer)
+      CACHE_KINDS.forEach((kind, i) => {
+        const start = (2 * layer + i) * size
+        const rows = staging.subarray(start, start + size)
+        tensors[names.rows[kind]] = scope.tensor('int8', shape, rows)
+        tensors[names.scale[kind]] = scope.tensor('float32', [1, 1, width])
+      })
+    }
+    return tensors
+  }
+}
+
+/** Puts new rows behind those of the slot, which get the new scales. */
+async function store(chunk: CacheChunk, added: NamedTensors): Promise<void> {
+  const { cache, cachedLength, length } = chunk
+  const breath = new Breath()
+  for (const layer of cache.layers.keys()) {
+    const names = addedNames(layer)
+    for (const kind of CACHE_KINDS) {
+      adoptScales(chunk, { layer, kind }, added[names.scale[kind]] as Tensor)
+      const rows = (added[names.rows[kind]] as Tensor).data as Int8Array
+      storeRows(chunk, { layer, kind }, rows)
+      await breath.after(rows.byteLength)
+    }
+  }
+  cache.touch(cachedLength + length)
+}
+
+type Part = { readonly layer: number; readonly kind: CacheKind }
+
+function storeRows({ cache, slot, cachedLength, length }: CacheChunk, part: Part, rows: Int8Array) {
+  const data = cache.layers[part.layer]?.[part.kind].data as Int8Array
+  const size = length * cache.width
+  for (let head = 0; head < cache.heads; head++) {
+    const start = cache.offset(slot, head) + cachedLength * cache.width
+    data.set(rows.subarray(head * size, (head + 1) * size), start)
+  }
+}
+
+function adoptScales({ cache, slot, cachedLength }: CacheChunk, part: Part, scale: Tensor): void {
+  const next = scale.data as Float32Array
+  if (cachedLength > 0) {
+    const before = slotRow(cache.layers[part.layer]?.scales?.[part.kind] as Tensor, slot)
+    const factors = next.map((s, i) => s / (before[i] as number))
+    if (factors.some((factor) => factor !== 1)) {
+      growScales(cache, part, factors, { slot, from: 0, to: cachedLength })
+    }
+  }
+  setScales(cache, { ...part, slot }, next)
+}

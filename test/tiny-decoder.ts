@@ -1,0 +1,123 @@
+/** A decoder with random weights, small enough to run many times: what tests of serving need. */
+import { allocate } from '../src/core/dtype.ts'
+import { Rng } from '../src/core/rng.ts'
+import { elementCount } from '../src/core/shape.ts'
+import { hostTensor, type HostTensor } from '../src/core/tensor.ts'
+import type { DecoderConfig } from '../src/decoder/decoder.ts'
+import { liveParameters, lower, writeOnnx, type Graph, type Value } from '../src/graph/index.ts'
+import type { Runtime, Session } from '../src/runtime/runtime.ts'
+import {
+  decoderGraph,
+  int8DecodeGraph,
+  int8PrefillGraph,
+  type CacheForm,
+} from '../src/serve/decoder-graph.ts'
+import { DecoderRunner } from '../src/serve/decoder-runner.ts'
+import { EmbeddingTable } from '../src/serve/embedding-table.ts'
+import type { EmbeddedPrompt } from '../src/serve/sequence-group.ts'
+
+/** Grouped heads of a width that the operator does not take as it is. */
+export const TINY: DecoderConfig = {
+  kind: 'llama',
+  hiddenSize: 48,
+  intermediateSize: 96,
+  numLayers: 2,
+  attention: { numHeads: 4, numKvHeads: 2, headDim: 12, bias: true, slidingWindow: null },
+  vocabSize: 64,
+  epsilon: 1e-5,
+  rope: { theta: 10000, factor: 1 },
+  tieEmbeddings: false,
+  maxPositions: 512,
+}
+
+export class TinyDecoder {
+  readonly runner: DecoderRunner
+  readonly table: EmbeddingTable
+  readonly config: DecoderConfig
+
+  private constructor(runner: DecoderRunner, table: EmbeddingTable) {
+    this.runner = runner
+    this.table = table
+    this.config = runner.config
+  }
+
+  /** The weights depend on the config only: two forms of cache have the same. */
+  static async create(
+    runtime: Runtime,
+    form: CacheForm,
+    { config = TINY, weights = 'f32' }: { config?: DecoderConfig; weights?: 'f32' | 'int8' } = {},
+  ): Promise<TinyDecoder> {
+    const graphs =
+      form === 'f32' ? [decoderGraph(config)] : [int8PrefillGraph(config), int8DecodeGraph(config)]
+    const sessions: Session[] = []
+    for (const graph of graphs) sessions.push(await createSession(runtime, graph, weights))
+    const [prefill, decode] = [sessions[0]!, sessions.at(-1)!]
+    const parts = { cacheForm: form, prefill, decode, singleStream: null }
+    const runner = new DecoderRunner({ runtime, config, sessions: parts })
+    const rows = draw('embedding', [config.vocabSize, config.hiddenSize], 1)
+    return new TinyDecoder(runner, new EmbeddingTable(rows))
+  }
+
+  prompt(ids: readonly number[]): EmbeddedPrompt {
+    return {
+      keys: ids,
+      embeddings: (from) => {
+        const rows = new Float32Array((ids.length - from) * this.config.hiddenSize)
+        this.table.copyRows(ids.slice(from), rows)
+        return rows
+      },
+    }
+  }
+
+  dispose(): void {
+    this.runner.dispose()
+  }
+}
+
+/** Ids of a tiny vocabulary. */
+export function drawIds(count: number, seed: number): number[] {
+  const rng = new Rng(seed)
+  return Array.from({ length: count }, () => Math.floor(rng.uniform() * TINY.vocabSize))
+}
+
+async function createSession(
+  runtime: Runtime,
+  source: Graph,
+  weights: 'f32' | 'int8',
+): Promise<Session> {
+  const { graph } = lower(source, () => weights)
+  const initializers = liveParameters(graph).map((value) => [value.name, weight(value)] as const)
+  return runtime.createSession(writeOnnx(graph), { initializers: new Map(initializers) })
+}
+
+function weight({ name, shape, dtype }: Value): HostTensor {
+  const dims = shape as readonly number[]
+  if (dtype === 'int8') return drawInt8(name, dims)
+  if (name.endsWith('.scale')) return filled(dims, 0.0015)
+  if (name.endsWith('Norm.weight') || name === 'decoder.norm.weight') return filled(dims, 1)
+  return draw(name, dims, dims.length === 2 ? 1 / Math.sqrt(dims[1]!) : 0.3)
+}
+
+function draw(name: string, shape: readonly number[], size: number): HostTensor {
+  const rng = new Rng(seedOf(name))
+  const data = Float32Array.from({ length: elementCount(shape) }, () => size * rng.normal())
+  return hostTensor('float32', shape, data)
+}
+
+function drawInt8(name: string, shape: readonly number[]): HostTensor {
+  const rng = new Rng(seedOf(name))
+  const data = allocate('int8', elementCount(shape)) as Int8Array
+  return hostTensor(
+    'int8',
+    shape,
+    data.map(() => Math.round(254 * rng.uniform() - 127)),
+  )
+}
+
+function filled(shape: readonly number[], value: number): HostTensor {
+  return hostTensor('float32', shape, new Float32Array(elementCount(shape)).fill(value))
+}
+
+function seedOf(name: string): number {
+  return [...name].reduce((seed, letter) => (seed * 31 + letter.charCodeAt(0)) % 1_000_003, 7)
+}
