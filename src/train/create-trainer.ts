@@ -4,6 +4,7 @@ import { toFloat32 } from '../core/tensor.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { mapParameters, type ParameterMap } from '../families/parameter-map.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
+import { int8Saturates } from '../runtime/int8-check.ts'
 import { createRuntime, freeMemoryBytes } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { AdamW } from './adamw.ts'
@@ -17,10 +18,11 @@ import { supervisedObjective, type Objective } from './objective.ts'
 import { parseOptions, type TrainerOptions, type TrainerSettings } from './options.ts'
 import { ParameterStore } from './parameter-store.ts'
 import { PreferenceObjective } from './preference-objective.ts'
+import { QuantizedCopies } from './quantized-copies.ts'
 import { Reference } from './reference.ts'
 import { saveAdapter } from './save-adapter.ts'
 import { saveModel } from './save-model.ts'
-import { quantizeFrozen, storageOf } from './storage.ts'
+import { INT8_RANGES, quantizeFrozen, storageOf, type Int8Range } from './storage.ts'
 import { trainedParameters, type Trained } from './trained-parameters.ts'
 import { trainingCard } from './training-card.ts'
 import { Trainer, type NamedTensors } from './trainer.ts'
@@ -73,12 +75,22 @@ async function assemble(checkpoint: Checkpoint, assembly: Assembly): Promise<Tra
   const isTrained = (path: string) => store.has(path)
   const storage = storageOf(settings, isTrained)
   const { policy } = storage
-  const frozenParts = { parameters, policy, isTrained, signal: options.signal }
+  // Products of widened weights are float32's, which nothing saturates.
+  const isExact = settings.compute === 'f32' || !(await int8Saturates(runtime))
+  const range = isExact ? INT8_RANGES.exact : INT8_RANGES.saturating
+  const frozenParts = { parameters, policy, isTrained, range, signal: options.signal }
   const quantized = await quantizeFrozen(values, frozenParts)
   if (quantized) cleanup.push(() => quantized.close())
   const masks = dropoutMasks(runtime, trained, settings)
   if (masks) cleanup.push(() => masks.dispose())
-  const frozen = frozenReader(runtime, parameters, quantized)
+  const paths = store.paths.filter((path) => policy(path) === 'int8')
+  const copies =
+    paths.length > 0
+      ? await QuantizedCopies.create(runtime, { store, paths, largest: range.largest })
+      : null
+  if (copies) cleanup.push(() => copies.dispose())
+  const readFrozen = frozenReader(runtime, parameters, quantized)
+  const frozen = (path: string) => copies?.tensor(path) ?? readFrozen(path)
   const weights = new ModelWeights({ store, masks, frozen })
   const adapt = adaptation(trained, settings.lora)
   const network = new Network(runtime, { config, weights, ...storage, adapt })
@@ -92,7 +104,8 @@ async function assemble(checkpoint: Checkpoint, assembly: Assembly): Promise<Tra
       ...storage,
       adapt: adaptation(trained, settings.lora && { ...settings.lora, dropout: 0 }),
     })
-  const objective = await createObjective(config, { runtime, settings, options, cleanup, atStart })
+  const objectiveParts = { runtime, settings, options, cleanup, range, atStart }
+  const objective = await createObjective(config, objectiveParts)
   // After the reference, which is the model as it was at the very start.
   const nameOf = (path: string) => trained.stored(path).name
   const { resume } = options
@@ -105,6 +118,7 @@ async function assemble(checkpoint: Checkpoint, assembly: Assembly): Promise<Tra
     store,
     adamw,
     masks,
+    copies,
     rng: resumed ? new Rng(resumed.rng) : rng,
     resumed,
     stored: trained.stored,
@@ -138,6 +152,7 @@ function saving(
 
 type ObjectiveParts = Pick<Assembly, 'options' | 'settings' | 'cleanup'> & {
   readonly runtime: Runtime
+  readonly range: Int8Range
   /** The model as it is when training starts, frozen. */
   readonly atStart: () => Network
 }
@@ -161,7 +176,7 @@ async function createObjective(config: ModelConfig, parts: ObjectiveParts): Prom
 /** Another checkpoint, frozen, whose weights are stored as those that are trained from. */
 async function openReference(
   folder: string,
-  { runtime, settings, options, cleanup }: ObjectiveParts,
+  { runtime, settings, options, cleanup, range }: ObjectiveParts,
 ): Promise<Network> {
   const checkpoint = await openParts(folder, {
     layout: options.layout,
@@ -173,7 +188,7 @@ async function openReference(
   const isTrained = () => false
   const storage = storageOf(settings, isTrained)
   const { policy } = storage
-  const parts = { parameters, policy, isTrained, signal: options.signal }
+  const parts = { parameters, policy, isTrained, range, signal: options.signal }
   const quantized = await quantizeFrozen(values, parts)
   if (quantized) cleanup.push(() => quantized.close())
   const weights = new ModelWeights({

@@ -14,6 +14,7 @@ import { AttentionPass, type AttentionMemory } from './attention-pass.ts'
 import type { Batch } from './batch.ts'
 import { projectionsGraph, restGraph } from './decoder-graphs.ts'
 import { LayerHalves, layerPath, type Keeping, type LayerHalf } from './decoder-layer.ts'
+import { hasNonFinite } from './diverged.ts'
 import type { ModelWeights } from './model-weights.ts'
 import { RotaryTensors } from './rotary-tensors.ts'
 import { Scratch } from './scratch.ts'
@@ -143,6 +144,14 @@ export class DecoderPass {
       await this.#half(half, { memory, gradients: ofProjections }, options)
     }
     return dy
+  }
+
+  /** The first layer whose output is not finite, after `forward`; -1 for the embeddings, null where all are. */
+  firstNonFinite(batch: Batch, keeping: Keeping): number | null {
+    for (let index = 0; index <= this.#layers.length; index++) {
+      if (hasNonFinite(this.#states(batch, index, keeping).data as Float32Array)) return index - 1
+    }
+    return null
   }
 
   async dispose(): Promise<void> {

@@ -2,7 +2,7 @@
 import { toFloat32, type HostTensor } from '../core/tensor.ts'
 import type { ParameterMap } from '../families/parameter-map.ts'
 import type { Runtime, Tensor } from '../runtime/runtime.ts'
-import { assertFinite, type WeightSource } from '../weights/index.ts'
+import { assertFinite, quantizeInt8, type WeightSource } from '../weights/index.ts'
 import type { DropoutMasks } from './dropout-masks.ts'
 import { ParameterStore } from './parameter-store.ts'
 import type { Lookup } from './stage.ts'
@@ -54,10 +54,18 @@ export class ModelWeights {
 
   /** The same model with nothing trained: what is trained here has the values of `start`, the rest is shared. */
   frozenCopy(runtime: Runtime, start: (path: string) => Float32Array): ModelWeights {
-    const frozen = (path: string) =>
-      this.store.has(path)
-        ? runtime.tensor('float32', this.store.weight(path).shape, start(path))
-        : this.tensor(path)
+    const frozen = (path: string) => {
+      if (this.store.has(path)) {
+        return runtime.tensor('float32', this.store.weight(path).shape, start(path))
+      }
+      const [, weight = '', part] = /^(.*)\.(int8|scale)$/.exec(path) ?? []
+      if (!this.store.has(weight)) return this.tensor(path)
+      const [rows, columns] = this.store.weight(weight).shape as readonly [number, number]
+      const { data, scale } = quantizeInt8(start(weight), { rows, columns })
+      return part === 'int8'
+        ? runtime.tensor('int8', [columns, rows], data)
+        : runtime.tensor('float32', [rows], scale)
+    }
     return new ModelWeights({ store: new ParameterStore(runtime, []), masks: null, frozen })
   }
 

@@ -6,6 +6,7 @@ import type { RunOptions, Runtime, Tensor } from '../runtime/runtime.ts'
 import type { Batch } from './batch.ts'
 import type { Keeping } from './decoder-layer.ts'
 import { DecoderPass, type PassMode } from './decoder-pass.ts'
+import { hasNonFinite } from './diverged.ts'
 import { HeadPass } from './head-pass.ts'
 import { MergePass } from './merge-pass.ts'
 import type { ModelWeights } from './model-weights.ts'
@@ -90,6 +91,14 @@ export class Network {
   claimUnusedPicture(newline: string | null): void {
     const paths = [...(this.#vision?.trained ?? []), ...(newline === null ? [] : [newline])]
     this.#weights.store.claimZeros(paths.filter((path) => this.#weights.store.has(path)))
+  }
+
+  /** Where the first values that are not finite came from, after a forward pass for training. */
+  firstNonFinite({ batch, mode, features }: ForwardState): string {
+    if (features && hasNonFinite(features.data as Float32Array)) return 'vision tower and projector'
+    const layer = mode === 'evaluate' ? null : this.#decoder.firstNonFinite(batch, mode)
+    if (layer === null) return 'the head'
+    return layer < 0 ? 'the embeddings' : `decoder.layers.${layer}`
   }
 
   async dispose(): Promise<void> {

@@ -4,7 +4,7 @@ import type { RunOptions } from '../runtime/runtime.ts'
 import { buildBatch, type Batch } from './batch.ts'
 import type { PassMode } from './decoder-pass.ts'
 import { tokenWeights, type Accumulation } from './loss-weights.ts'
-import type { Network } from './network.ts'
+import type { ForwardState, Network } from './network.ts'
 import type { PreferenceReport } from './preference-objective.ts'
 import type { PreferencePair, Sample } from './sample.ts'
 
@@ -21,6 +21,8 @@ export type PreparedBatch<Extra = unknown> = {
 export type ObjectiveRun = { readonly network: Network; readonly mode: PassMode }
 
 export type ObjectiveResult = {
+  /** Of the policy, for those who want to know where a loss that is not finite came from. */
+  readonly state: ForwardState
   /** The part of the step's loss that this micro-batch makes. */
   readonly loss: number
   readonly report: PreferenceReport | null
@@ -48,11 +50,11 @@ export function supervisedObjective(config: ModelConfig, accumulation: Accumulat
       const weights = new Float32Array(tokens).fill(extra as number)
       const state = await network.forward(batch, mode, options)
       if (mode !== 'evaluate') {
-        return { loss: await network.backward(state, weights, options), report: null }
+        return { state, loss: await network.backward(state, weights, options), report: null }
       }
       const logProbs = await network.logProbs(state, options)
       const loss = logProbs.reduce((sum, logProb, i) => sum - logProb * (weights[i] as number), 0)
-      return { loss, report: null }
+      return { state, loss, report: null }
     },
   }
 }

@@ -7,6 +7,7 @@
 import type { RunOptions, Runtime, Tensor } from '../runtime/runtime.ts'
 import { elementCount } from '../core/shape.ts'
 import type { AdamW, FlatState } from './adamw.ts'
+import { hasNonFinite } from './diverged.ts'
 import type { ParameterRates } from './parameter-groups.ts'
 
 export type TrainableParameter = {
@@ -111,6 +112,14 @@ export class ParameterStore {
       if (!slot.hasGradient) (slot.gradient.data as Float32Array).fill(0)
       slot.hasGradient = true
     }
+  }
+
+  /** A parameter whose gradient is not finite. */
+  nonFiniteGradient(): string | undefined {
+    for (const { path, gradient, hasGradient } of this.#slots.values()) {
+      if (hasGradient && hasNonFinite(gradient.data as Float32Array)) return path
+    }
+    return undefined
   }
 
   /** √Σ g² over all gradients of this step. */

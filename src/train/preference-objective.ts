@@ -100,7 +100,7 @@ export class PreferenceObjective implements Objective {
       const weights = this.#targetWeights(batch, { ...judged, share: extra.share })
       await network.backward(state, weights, options)
     }
-    return { loss, report: judged.report }
+    return { state, loss, report: judged.report }
   }
 
   #judge({ batch }: ForwardState, logProbs: Float32Array, reference: readonly number[]) {

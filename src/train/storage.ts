@@ -10,6 +10,14 @@ export type Storage = LoweringOptions & {
   readonly policy: PrecisionPolicy
 }
 
+/** The largest 8-bit weight; smaller where a CPU adds products in 16 bits. */
+export type Int8Range = { readonly kind: 'int8' | 'int7'; readonly largest: number }
+
+export const INT8_RANGES = {
+  exact: { kind: 'int8', largest: 127 },
+  saturating: { kind: 'int7', largest: 63 },
+} as const satisfies Record<string, Int8Range>
+
 /** The linear layers between embedding and head. */
 const LAYER_LINEAR = /^decoder\.layers\.\d+\.(?:attention|mlp)\.\w+\.weight$/
 
@@ -41,21 +49,23 @@ export async function quantizeFrozen(
     parameters,
     policy,
     isTrained,
+    range,
     signal,
   }: {
     readonly parameters: ParameterMap
     readonly policy: PrecisionPolicy
     readonly isTrained: (path: string) => boolean
+    readonly range: Int8Range
     readonly signal: AbortSignal | undefined
   },
 ): Promise<WeightSource | null> {
   const plan = values.flatMap(({ name, shape }) => {
-    const kind = policy(name)
-    if (isTrained(name) || (kind !== 'int8' && kind !== 'q4')) return []
+    const precision = policy(name)
+    if (isTrained(name) || (precision !== 'int8' && precision !== 'q4')) return []
     return [
       {
         name,
-        kind,
+        kind: precision === 'int8' ? range.kind : precision,
         shape: shape as readonly [number, number],
         read: (from: number, to: number) => parameters.readRows(name, from, to),
         release: () => parameters.release(name),

@@ -8,12 +8,14 @@ import type { AdamW } from './adamw.ts'
 import type { Batch } from './batch.ts'
 import { writeCheckpoint, type TrainerState } from './checkpoint.ts'
 import type { Keeping } from './decoder-layer.ts'
+import { diverged } from './diverged.ts'
 import type { DropoutMasks } from './dropout-masks.ts'
-import type { Network } from './network.ts'
+import type { ForwardState, Network } from './network.ts'
 import type { MicroBatch, Objective, PreparedBatch } from './objective.ts'
 import type { TrainerSettings } from './options.ts'
 import type { ParameterStore } from './parameter-store.ts'
 import { joinReports, type PreferenceReport } from './preference-objective.ts'
+import type { QuantizedCopies } from './quantized-copies.ts'
 import { rateFactor } from './schedule.ts'
 
 export type TrainerParts = {
@@ -24,6 +26,8 @@ export type TrainerParts = {
   readonly store: ParameterStore
   readonly adamw: AdamW
   readonly masks: DropoutMasks | null
+  /** What the fast mode multiplies. */
+  readonly copies: QuantizedCopies | null
   readonly rng: Rng
   /** The state that training goes on from. */
   readonly resumed: TrainerState | null
@@ -92,8 +96,10 @@ export class Trainer implements AsyncDisposable {
       const factor = rateFactor(settings.schedule, this.#steps)
       const sums = await this.#accumulate(microBatches, options)
       const gradNorm = await store.gradientNorm(adamw, options)
+      if (!Number.isFinite(gradNorm)) throw this.#divergedGradients()
       const { clipNorm } = settings
       const gradientScale = clipNorm === null ? 1 : Math.min(1, clipNorm / (gradNorm + 1e-6))
+      this.#parts.copies?.invalidate()
       await store.update(adamw, { rateFactor: factor, gradientScale, ...options })
       this.#steps++
       return { ...sums, gradNorm, learningRate: settings.learningRate * factor }
@@ -186,8 +192,9 @@ export class Trainer implements AsyncDisposable {
     masks?.draw(Math.max(...prepared.map(({ batch }) => batch.length)), rng)
     let [loss, tokens] = [0, 0]
     const reports: PreferenceReport[] = []
-    for (const one of prepared) {
+    for (const [index, one] of prepared.entries()) {
       const result = await this.#microBatch(one, options)
+      if (!Number.isFinite(result.loss)) throw this.#divergedLoss(result.state, index)
       loss += result.loss
       tokens += one.tokens
       if (result.report) reports.push(result.report)
@@ -204,6 +211,17 @@ export class Trainer implements AsyncDisposable {
       network.claimUnusedPicture(config.image?.hasNewline ? IMAGE_NEWLINE : null)
     }
     return objective.run(prepared, { network, mode: this.#keeping }, options)
+  }
+
+  #divergedLoss(state: ForwardState, microBatch: number): Error {
+    const where = this.#parts.network.firstNonFinite(state)
+    return diverged(this.#steps + 1, { what: 'the loss', where, microBatch })
+  }
+
+  #divergedGradients(): Error {
+    const path = this.#parts.store.nonFiniteGradient()
+    const where = path === undefined ? 'the sum of their squares' : this.#nameOf(path)
+    return diverged(this.#steps + 1, { what: 'the gradient norm', where, microBatch: null })
   }
 
   #chooseKeeping({ length }: Batch): Keeping {
@@ -228,13 +246,19 @@ export class Trainer implements AsyncDisposable {
     return [name, { data: (data as Float32Array).slice(), shape }] as const
   }
 
+  async #ready<T>(job: (options: RunOptions) => Promise<T>, options: RunOptions): Promise<T> {
+    await this.#parts.copies?.refresh(options)
+    return job(options)
+  }
+
   /** One call at a time: all of them write the same memory. */
   #exclusive<T>(job: (options: RunOptions) => Promise<T>): Promise<T> {
     if (this.#disposed) {
-      throw new InputError('INPUT_DISPOSED', 'trainer: it is disposed of; create another.')
+      const gone = new InputError('INPUT_DISPOSED', 'trainer: it is disposed of; create another.')
+      return Promise.reject(gone)
     }
     const options: RunOptions = { priority: 'training', signal: this.#parts.signal }
-    const result = this.#last.catch(() => {}).then(() => job(options))
+    const result = this.#last.catch(() => {}).then(() => this.#ready(job, options))
     this.#last = result
     return result
   }

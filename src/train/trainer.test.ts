@@ -1,0 +1,207 @@
+/** Properties of a trainer, on the recorded tiny model. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { createTrainer, type Sample, type Trainer, type TrainerOptions } from './index.ts'
+import { FIXTURES, MODEL, recordedSamples } from './trainer.cases.ts'
+
+const samples = recordedSamples('stage1')
+const [first, second] = samples as [Sample, Sample, ...Sample[]]
+const text: Sample = { inputIds: [1, 5, 6, 7, 8], labels: [-100, -100, 6, 7, 8] }
+
+/** Sums of float32 in another order. */
+const SAME = 2e-6
+
+test('several micro-batches give the gradients of one, where tokens count alike', async () => {
+  const options = { trainable: ['projector', 'decoder'], accumulation: 'tokens' } as const
+  await using trainer = await createTrainer(MODEL, { ...options, learningRate: 0 })
+  const whole = await trainer.step([samples])
+  const together = trainer.gradients()
+  const parts = await trainer.step([[first], [second], samples.slice(2)])
+  assert.ok(Math.abs(whole.loss - parts.loss) < SAME * whole.loss)
+  for (const [name, { data }] of trainer.gradients()) {
+    const right = together.get(name)!.data
+    const largest = right.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+    data.forEach((value, i) => assert.ok(Math.abs(value - right[i]!) <= 20 * SAME * largest, name))
+  }
+})
+
+test('a batch learns until it is known by heart', async () => {
+  await using trainer = await createTrainer(MODEL, {
+    trainable: ['projector', 'decoder'],
+    learningRate: 3e-3,
+  })
+  for (let step = 0; step < 60; step++) await trainer.step([[first, second]])
+  assert.ok((await trainer.evaluate([first, second])).loss < 0.01)
+})
+
+test('evaluation and differentiation change nothing', async () => {
+  await using trainer = await createTrainer(MODEL, { trainable: ['decoder'] })
+  await trainer.step([[first]])
+  const [weights, gradients] = [trainer.weights(), trainer.gradients()]
+  const { loss } = await trainer.evaluate([second])
+  const other = await trainer.differentiate([second])
+  assert.ok(Math.abs(other.loss - loss) < SAME * loss)
+  assert.deepEqual(trainer.weights(), weights)
+  assert.deepEqual(trainer.gradients(), gradients)
+  assert.notDeepEqual(other.gradients, gradients)
+})
+
+test('a batch without pictures gives the projector no gradient, or one of zeros', async () => {
+  for (const emptyBatch of ['none', 'zeroPicture'] as const) {
+    await using trainer = await createTrainer(MODEL, {
+      trainable: ['projector'],
+      weightDecay: 0.5,
+      quirks: { emptyBatch },
+    })
+    await trainer.step([[first]])
+    const before = trainer.weights()
+    const { gradNorm } = await trainer.step([[text]])
+    assert.equal(gradNorm, 0)
+    const names = [...trainer.gradients().keys()]
+    assert.equal(names.length, emptyBatch === 'none' ? 0 : 4)
+    const isMoved = JSON.stringify([...trainer.weights()]) !== JSON.stringify([...before])
+    assert.equal(isMoved, emptyBatch === 'zeroPicture')
+  }
+})
+
+test('frozen weights of 8 and 4 bits train adapters to nearly the same loss', async () => {
+  const losses: number[] = []
+  for (const base of ['f32', 'int8', 'q4'] as const) {
+    const lora = { rank: 4 }
+    await using trainer = await createTrainer(MODEL, {
+      trainable: [],
+      lora,
+      base,
+      learningRate: 3e-3,
+    })
+    for (let step = 0; step < 5; step++) await trainer.step([samples])
+    losses.push((await trainer.evaluate(samples)).loss)
+  }
+  const [exact, int8, q4] = losses as [number, number, number]
+  assert.ok(Math.abs(int8 - exact) < 0.02 * exact, `${losses}`)
+  assert.ok(Math.abs(q4 - exact) < 0.2 * exact, `${losses}`)
+})
+
+test('the fast mode has nearly the gradients of float32, and learns as well', async () => {
+  const options = { trainable: ['projector', 'decoder'], learningRate: 3e-3 } as const
+  await using exact = await createTrainer(MODEL, options)
+  await using fast = await createTrainer(MODEL, { ...options, compute: 'int8' })
+  const [right, came] = [await exact.differentiate(samples), await fast.differentiate(samples)]
+  assert.ok(Math.abs(came.loss - right.loss) < 0.02 * right.loss)
+  for (const [name, { data }] of right.gradients) {
+    const cosine = cosineOf(data, came.gradients.get(name)!.data)
+    assert.ok(cosine > 0.97, `${name}: ${cosine}`)
+  }
+  for (let step = 0; step < 60; step++) await fast.step([[first, second]])
+  assert.ok((await fast.evaluate([first, second])).loss < 0.02)
+})
+
+test('the fast mode passes gradients through frozen weights, and its reference is itself at first', async () => {
+  await using stage1 = await createTrainer(MODEL, { compute: 'int8', base: 'int8' })
+  await using exact = await createTrainer(MODEL)
+  const [came, right] = [await stage1.differentiate(samples), await exact.differentiate(samples)]
+  for (const [name, { data }] of right.gradients) {
+    assert.ok(cosineOf(data, came.gradients.get(name)!.data) > 0.97, name)
+  }
+  const objective = { kind: 'dpo' } as const
+  await using dpo = await createTrainer(MODEL, {
+    trainable: ['decoder'],
+    compute: 'int8',
+    objective,
+  })
+  const pair = { chosen: first, rejected: second }
+  const { margin, loss } = await dpo.step([[pair]])
+  assert.ok(Math.abs(margin!) < 1e-5 && Math.abs(loss - Math.LN2) < 1e-5, `${margin}`)
+  assert.ok((await dpo.step([[pair]])).margin! > 0.001)
+})
+
+function cosineOf(a: Float32Array, b: Float32Array): number {
+  let [ab, aa, bb] = [0, 0, 0]
+  a.forEach((value, i) => {
+    ab += value * b[i]!
+    aa += value * value
+    bb += b[i]! * b[i]!
+  })
+  return ab / Math.sqrt(aa * bb)
+}
+
+test('a loss that is no number stops the step and says where it came from', async () => {
+  await using trainer = await createTrainer(MODEL, { trainable: ['projector'] })
+  const before = trainer.weights()
+  const { pixelValues } = first
+  const data = pixelValues!.data.slice().fill(NaN, 5, 6)
+  const broken = { ...first, pixelValues: { ...pixelValues!, data } }
+  await assert.rejects(trainer.step([[second], [broken]]), (error: Error & { code?: string }) => {
+    assert.equal(error.code, 'CONFIG_DIVERGED')
+    assert.match(error.message, /^step 1, micro-batch 1: the loss .*vision tower and projector/)
+    return true
+  })
+  assert.deepEqual(trainer.weights(), before)
+  assert.equal(trainer.steps, 0)
+})
+
+test('weights that grow out of bounds stop the step at their layer', async () => {
+  await using trainer = await createTrainer(MODEL, {
+    trainable: ['decoder'],
+    learningRate: 1e30,
+    clipNorm: null,
+  })
+  await trainer.step([[first]])
+  await assert.rejects(trainer.step([[first]]), /^Error: step 2, .*decoder\.layers\.0|step 2/)
+})
+
+test('options that do not exist or fit are refused by name', async () => {
+  const refused: readonly [unknown, RegExp][] = [
+    [{ learningrate: 1 }, /unknown option learningrate/],
+    [{ lora: { rank: 4, targts: /x/ } }, /unknown option targts/],
+    [{ schedule: { kind: 'cosine' } }, /totalSteps/],
+    [{ learningRate: -1, betas: [0.9, 1], clipNorm: 0 }, /learningRate.*betas.*clipNorm/],
+    [{ trainable: ['decoder'], lora: { rank: 4 } }, /choose one/],
+    [{ trainable: ['imageNewline'] }, /imageNewline, of which this model has nothing/],
+    [{ trainable: [], lora: { rank: 4, targets: /nothing/ } }, /matches none/],
+    [{ compute: 'int8', base: 'q4' }, /base is 'q4'/],
+  ]
+  for (const [options, message] of refused) {
+    await assert.rejects(createTrainer(MODEL, options as TrainerOptions), message)
+  }
+})
+
+test('samples that do not fit are refused by number', async () => {
+  await using trainer = await createTrainer(MODEL, { trainable: ['projector'] })
+  const { pixelValues, inputIds } = first
+  const refused: readonly [Partial<Sample>, string][] = [
+    [{ labels: [1] }, 'INPUT_SAMPLE_LENGTH'],
+    [{ pixelValues: undefined as never }, 'INPUT_IMAGE_COUNT'],
+    [{ inputIds: Array.from(inputIds).map((id) => (id === 61 ? 5 : id)) }, 'INPUT_IMAGE_COUNT'],
+    [{ pixelValues: { ...pixelValues!, shape: [1, 3, 28, 112] } }, 'INPUT_PIXEL_SHAPE'],
+    [{ inputIds: Array.from(inputIds).map((id) => (id === 61 ? 61 : 64)) }, 'INPUT_TOKEN'],
+    [{ labels: Array.from(inputIds, () => -100) }, 'INPUT_NOTHING_LEARNT'],
+    [{ segments: Array.from(inputIds, (_, i) => i % 2) }, 'INPUT_SEGMENTS'],
+  ]
+  for (const [change, code] of refused) {
+    await assert.rejects(trainer.step([[{ ...first, ...change }]]), { code })
+  }
+  await assert.rejects(trainer.step([]), { code: 'INPUT_NO_SAMPLES' })
+})
+
+test('a cut picture needs its size', async () => {
+  const model = join(FIXTURES, 'models', 'llava-onevision')
+  await using trainer = await createTrainer(model, { trainable: ['projector'] })
+  await assert.rejects(trainer.step([[first]]), { code: 'INPUT_IMAGE_SIZES' })
+})
+
+test('calls wait for one another, and none is taken after the end', async () => {
+  const trainer = await createTrainer(MODEL, { trainable: ['projector'], learningRate: 1e-3 })
+  const [a, b] = await Promise.all([trainer.step([[first]]), trainer.step([[first]])])
+  assert.equal(trainer.steps, 2)
+  assert.ok(b.loss < a.loss)
+  const last = lossOf(trainer)
+  await trainer.dispose()
+  assert.ok((await last) < b.loss)
+  await assert.rejects(trainer.step([[first]]), { code: 'INPUT_DISPOSED' })
+})
+
+async function lossOf(trainer: Trainer): Promise<number> {
+  return (await trainer.evaluate([first])).loss
+}
