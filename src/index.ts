@@ -2,7 +2,7 @@
 export { loadModel, type LoadOptions, type LoadProgress } from './load-model.ts'
 export type { Model, Prepared, Rows, Score, LogitPositions } from './model.ts'
 export type { PrecisionOption, PrecisionName, ChosenPrecision } from './choose-precision.ts'
-export type { ModelConfig, Layout, Quirks } from './families/family.ts'
+export type { ModelConfig, Layout, Quirks, VideoConfig } from './families/family.ts'
 export type { GenerateRequest, PromptInput } from './serve/request.ts'
 export type { GenerateOptions } from './serve/generate-options.ts'
 export type { ContentPart, ImageSource, Message, VideoSource } from './serve/messages.ts'

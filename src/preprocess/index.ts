@@ -1,4 +1,4 @@
-/** Pictures: bytes → pixels → tiles → pixel values, and how many tokens that will be. */
+/** Pictures and clips: bytes → pixels → tiles → pixel values, and how many tokens that will be. */
 export {
   fitOnCanvas,
   keptRegion,
@@ -8,6 +8,15 @@ export {
 } from './anyres.ts'
 export { convertImage, type ImageMode, type ModeImage } from './convert-image.ts'
 export type { DecodedImage, DecodeOptions } from './decode-image.ts'
+export {
+  frameTimes,
+  sampleFrames,
+  type Clip,
+  type ClipInfo,
+  type ClipSource,
+  type Sampling,
+} from './frames.ts'
+export { clipInfoOf, openClip, type OpenClipOptions } from './frames-node.ts'
 export type { ImageFile, ImagePixels } from './image-source.ts'
 export type { Channels, Image, ImageSize, Region, RgbImage } from './image.ts'
 export {
@@ -48,3 +57,11 @@ export type { ResampleFilter } from './resample-kernel.ts'
 export type { Box } from './resample.ts'
 export { resizeImage, type ResizeOptions, type ResizeOrder } from './resize.ts'
 export { planTiles, tileCount, type TilePlan, type Tiling } from './tiling.ts'
+export {
+  countVideoTokens,
+  videoTokenConfig,
+  type ClipNewline,
+  type FramePooling,
+  type VideoTokenConfig,
+  type VideoTokens,
+} from './video-tokens.ts'

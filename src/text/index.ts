@@ -40,3 +40,4 @@ export {
 } from './label-conversation.ts'
 export type { TemplateLimits } from './jinja/limits.ts'
 export { maskGenerated, tokenOffsets, type OffsetTokenizer } from './token-offsets.ts'
+export { timeInstruction } from './time-instruction.ts'
