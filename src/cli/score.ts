@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import {
+  findBenchmark,
   readEvalFiles,
   score as scoreAnswers,
   type ScoredMetric,
@@ -25,6 +26,7 @@ export const score: Verb = {
     'score vizwiz --answers answers.jsonl --questions llava_test.jsonl --out upload/',
   ],
   async run(args, { terminal }) {
+    const benchmark = findBenchmark(args.positionals[0] as string)
     const answers = args.text('answers')
     if (answers === undefined)
       throw new UsageError('llava score needs --answers, a file or a folder.')
@@ -32,7 +34,7 @@ export const score: Verb = {
       const path = args.text(name)
       return path === undefined ? [] : readEvalFiles(path)
     }
-    const report = await scoreAnswers(args.positionals[0] as string, {
+    const report = await scoreAnswers(benchmark.name, {
       answers: readEvalFiles(answers),
       questions: read('questions'),
       labels: read('labels'),

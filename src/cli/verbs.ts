@@ -33,6 +33,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./convert.ts')).convert,
   },
   {
+    name: 'score',
+    places: '<benchmark>',
+    about: 'Numbers and submissions from the answers to a benchmark',
+    load: async () => (await import('./score.ts')).score,
+  },
+  {
     name: 'bench',
     places: '',
     about: 'Speed and memory of this machine with a model',

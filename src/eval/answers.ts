@@ -22,22 +22,33 @@ export function readAnswers(files: readonly EvalFile[], broken?: { count: number
   })
 }
 
-/** The only answer of each question. Throws InputError where a question was answered twice. */
+export type AnswerKeys = {
+  /** What tells questions apart, where it is not the id alone. */
+  readonly key?: (answer: Answer) => string
+  /** Ids that the benchmark itself gives to several questions. Of their answers the last stands for all. */
+  readonly shared?: ReadonlySet<string>
+}
+
+/**
+ * The only answer of each question; the same answer twice is one. Throws InputError where a question has two answers that
+ * differ.
+ */
 export function answersById(
   answers: readonly Answer[],
-  key: (answer: Answer) => string = ({ id }) => id,
+  { key = ({ id }) => id, shared = new Set() }: AnswerKeys = {},
 ): Map<string, Answer> {
   const byId = new Map<string, Answer>()
   const twice = new Set<string>()
   for (const answer of answers) {
     const id = key(answer)
-    if (byId.has(id)) twice.add(id)
+    const before = byId.get(id)
+    if (before && before.text !== answer.text && !shared.has(id)) twice.add(id)
     byId.set(id, answer)
   }
   if (twice.size > 0) {
     throw new InputError(
       'INPUT_ANSWERS_DUPLICATE',
-      `eval: every question should be answered once, ${twice.size} came twice or more (${some(twice)}); remove the older answers.`,
+      `eval: every question should be answered once, ${twice.size} came with different answers (${some(twice)}); remove the older ones.`,
     )
   }
   return byId

@@ -15,6 +15,8 @@ export type Benchmark = {
     readonly questions?: string
     readonly labels?: string
   }
+  /** Kinds of file besides answers without which nothing can be done. */
+  readonly needs: readonly ('questions' | 'labels')[]
   /** How answers are read and added up, in one sentence: part of the recipe. */
   readonly rule: string
   readonly score: (input: ScoreInput) => Scored

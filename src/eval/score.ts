@@ -4,10 +4,16 @@
  */
 import { InputError } from '../core/errors.ts'
 import { Rng } from '../core/rng.ts'
-import type { Benchmark, Counts, Outcome, PublishedScore } from './benchmark.ts'
+import type { Benchmark, Counts, Metric, Outcome, PublishedScore } from './benchmark.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
 import type { EvalFile } from './eval-file.ts'
-import { bootstrapInterval, valueOf, type Interval } from './metrics/intervals.ts'
+import {
+  intervalOf,
+  resampledSums,
+  valueOf,
+  type Interval,
+  type Statistic,
+} from './metrics/intervals.ts'
 import { hashFiles, hashText } from './recipe-hash.ts'
 
 export type ScoreRequest = {
@@ -68,19 +74,32 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
   return {
     benchmark: benchmark.name,
     title: benchmark.title,
-    metrics: metrics.map(({ statistic, ...metric }) => ({
-      ...metric,
-      value: finite(valueOf(statistic)),
-      // The same draws for every metric: adding one moves no other.
-      interval95: bootstrapInterval(statistic, new Rng(seed)),
-      published: benchmark.published.filter((row) => row.metric === metric.name),
-    })),
+    metrics: withIntervals(metrics, benchmark.published, seed),
     counts,
     outcomes,
     printed: printed ?? null,
     written: written ?? {},
     recipe: await recipeOf(benchmark, { answers, questions, labels, seed }),
   }
+}
+
+function withIntervals(
+  metrics: readonly Metric[],
+  published: readonly PublishedScore[],
+  seed: number,
+): ScoredMetric[] {
+  const drawn = new Map<Statistic['rows'], number[][]>()
+  return metrics.map(({ statistic, ...metric }) => {
+    // The same draws for every metric: adding one moves no other.
+    const sums = drawn.get(statistic.rows) ?? resampledSums(statistic.rows, new Rng(seed))
+    drawn.set(statistic.rows, sums)
+    return {
+      ...metric,
+      value: finite(valueOf(statistic)),
+      interval95: intervalOf(sums, statistic.of),
+      published: published.filter((row) => row.metric === metric.name),
+    }
+  })
 }
 
 /** By name, without regard to case and marks: `ScienceQA`, `science-qa` and `scienceqa` are one. */
@@ -94,7 +113,10 @@ export function findBenchmark(name: string): Benchmark {
   )
 }
 
-function checkKinds({ name, files }: Benchmark, given: Required<Omit<ScoreRequest, 'seed'>>): void {
+function checkKinds(
+  { name, files, needs }: Benchmark,
+  given: Required<Omit<ScoreRequest, 'seed'>>,
+): void {
   if (given.answers.length === 0) {
     throw new InputError(
       'INPUT_ANSWERS_MISSING',
@@ -102,6 +124,12 @@ function checkKinds({ name, files }: Benchmark, given: Required<Omit<ScoreReques
     )
   }
   for (const kind of ['questions', 'labels'] as const) {
+    if (given[kind].length === 0 && needs.includes(kind)) {
+      throw new InputError(
+        `INPUT_${kind.toUpperCase()}_MISSING`,
+        `eval.${name}: ${kind} should come too (${files[kind]}), none did.`,
+      )
+    }
     if (given[kind].length > 0 && files[kind] === undefined) {
       throw new InputError(
         'INPUT_FILES_UNUSED',

@@ -24,6 +24,7 @@ export const gqa: Benchmark = {
     answers: 'answers',
     labels: 'testdev_balanced_questions.json; without it only the submission is written',
   },
+  needs: [],
   rule: 'lower case without full stops at the end; exact match',
   score: scoreGqa,
   published: publishedRows('accuracy', 'haotian-liu/LLaVA docs/MODEL_ZOO.md', {

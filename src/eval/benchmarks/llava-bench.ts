@@ -24,6 +24,7 @@ export const llavaBench: Benchmark = {
   name: 'llava-bench',
   title: 'LLaVA-Bench (COCO, In-the-Wild, Wilder)',
   files: { answers: "the judge's reviews, with a tuple of two scores on each line" },
+  needs: [],
   rule: 'mean score of the answers over mean score of the references, each rounded to three decimals, in percent',
   score: scoreLlavaBench,
   published: publishedRows(

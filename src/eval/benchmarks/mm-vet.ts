@@ -27,6 +27,7 @@ export const mmVet: Benchmark = {
     answers: "the evaluator's grades (scores), or answers (writes the evaluator's input)",
     labels: 'mm-vet.json, for scores by capability',
   },
+  needs: [],
   rule: "the judge's grades, averaged over its runs; mean of all questions, and of those with a capability",
   score: scoreMmVet,
   published: publishedRows('total', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (judge gpt-4-0613)', {

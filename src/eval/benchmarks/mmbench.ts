@@ -14,7 +14,9 @@ import { answersById, countAnswers, readAnswers, type Answer } from '../answers.
 import {
   meanPercent,
   publishedRows,
+  ratioPercent,
   type Benchmark,
+  type Metric,
   type Outcome,
   type Scored,
   type ScoreInput,
@@ -54,6 +56,7 @@ function mmbenchOf(name: string, title: string, zoo: Readonly<Record<string, num
       answers: 'the submission .xlsx or .tsv (with the columns prediction and answer), or answers',
       labels: "the dataset's .tsv; needed where answers hold no truth",
     },
+    needs: [],
     rule: "the letter named at the start, or an option's text; circular: all rotations right; vanilla: every row on its own",
     score: scoreMmbench,
     published: publishedRows('circular', MODEL_ZOO, zoo),
@@ -93,7 +96,7 @@ function scoreMmbench({ answers: files, labels }: ScoreInput): Scored {
         'circular',
         circular.map(({ score }) => score),
       ),
-      meanPercent('vanilla', scores),
+      vanilla(questions, scores),
       ...groups.sort().map((group) =>
         meanPercent(
           `circular ${group}`,
@@ -102,6 +105,17 @@ function scoreMmbench({ answers: files, labels }: ScoreInput): Scored {
       ),
     ],
   }
+}
+
+/** Every row on its own. Questions are drawn, not rows: the rotations of one go right together. */
+function vanilla(questions: readonly Question[], scores: readonly number[]): Metric {
+  const rows = new Map<number, [number, number]>()
+  questions.forEach(({ base }, i) => {
+    const [right, count] = rows.get(base) ?? [0, 0]
+    rows.set(base, [right + (scores[i] ?? 0), count + 1])
+  })
+  const statistic = { rows: [...rows.values()], of: ratioPercent }
+  return { name: 'vanilla', statistic, unit: 'percent', digits: 2 }
 }
 
 /** 1 where all rotations of a question are right. */

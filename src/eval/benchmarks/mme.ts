@@ -49,6 +49,7 @@ export const mme: Benchmark = {
     answers: 'answers, or the folder of official result files (TASK.txt)',
     labels: 'the folder MME_Benchmark_release_version; needed with answers',
   },
+  needs: [],
   rule: 'exactly yes or no, else what the first four letters hold, else wrong; accuracy plus accuracy of whole pictures, summed over tasks',
   score: scoreMme,
   published: [

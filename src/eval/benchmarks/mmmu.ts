@@ -38,6 +38,7 @@ export const mmmu: Benchmark = {
     labels:
       'answer_dict_val.json, or rows with id, question_type, answer and options; needed where answers hold no truth',
   },
+  needs: [],
   rule: 'the option named last, drawn where none is named; open answers by containment, numbers to two decimals; micro average',
   score: scoreMmmu,
   published: publishedRows('accuracy', 'LLaVA-NeXT blog 2024-01-30', {

@@ -30,10 +30,11 @@ export const pope: Benchmark = {
   title: 'POPE',
   files: {
     answers: 'answers of all categories',
-    questions: 'llava_pope_test.jsonl, or leave it out and give labels whose ids the answers have',
+    questions: 'llava_pope_test.jsonl',
     labels:
       'the folder with coco_pope_random.json, coco_pope_popular.json, coco_pope_adversarial.json',
   },
+  needs: ['questions', 'labels'],
   rule: 'No, not or no as a word before the first full stop is no, everything else yes; F1 of yes by category, and its mean',
   score: scorePope,
   published: [
@@ -87,19 +88,17 @@ function readCases(questions: readonly EvalFile[], labels: readonly EvalFile[]):
   return labelFiles(labels).flatMap((file) => {
     const category = /coco_pope_(\w+)\.json$/.exec(file.name)?.[1] ?? file.name
     const rows = readRows(file)
-    const own =
-      questions.length > 0 ? asked.filter((question) => question.category === category) : null
-    if (own && own.length !== rows.length) {
+    const own = asked.filter((question) => question.category === category)
+    if (own.length !== rows.length) {
       throw new InputError(
         'INPUT_LABELS_FOREIGN',
         `eval.pope: ${file.name} should have a label for each of the ${own.length} ${category} questions, it has ${rows.length}; are the labels those of this question file?`,
       )
     }
-    return rows.map((row, i) => {
-      const question = own?.[i]
-      if (question) checkSame(question.row, row, file, i)
-      const id = question?.id ?? `${category}/${textField(row, 'question_id', file)}`
-      return { id, category, label: textField(row, 'label', file) === 'no' ? 'no' : 'yes' }
+    return own.map(({ id, row }, i) => {
+      const label = rows[i] ?? {}
+      checkSame(row, label, file, i)
+      return { id, category, label: textField(label, 'label', file) === 'no' ? 'no' : 'yes' }
     })
   })
 }

@@ -30,6 +30,7 @@ export const scienceQa: Benchmark = {
     questions: 'llava_test_CQM-A.json (truth and pictures)',
     labels: 'in place of questions: the folder with problems.json and pid_splits.json',
   },
+  needs: [],
   rule: 'a letter A–E alone or before ". ", else the only "The answer is X."; the rest is wrong; accuracy',
   score: scoreScienceQa,
   published: [

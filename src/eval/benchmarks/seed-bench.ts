@@ -5,6 +5,7 @@
  *   {"question_type": {"Scene Understanding": 1, …}, "questions": [{"question_id": "101669", "question_type_id": 1,
  *    "data_type": "image", "question": "…", "choice_a": "…", "answer": "A", "data_id": "1454426_2591111986"}, …]}
  * Answers: {"question_id": 101669, "prompt": "…", "text": "B"}
+ * Two of its questions have the id 49914: the last answer stands for both, as in the official script.
  * Official scorer and submission: haotian-liu/LLaVA scripts/convert_seed_for_submission.py at c121f04.
  */
 import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
@@ -29,6 +30,7 @@ export const seedBench: Benchmark = {
     labels:
       'SEED-Bench.json; without it only the submission is written, in the order of the answers',
   },
+  needs: [],
   rule: 'the answer is the letter and nothing else; accuracy',
   score: scoreSeedBench,
   published: [
@@ -61,11 +63,11 @@ type Judged = Question & { readonly score: number }
 
 function scoreSeedBench({ answers: files, labels }: ScoreInput): Scored {
   const given = readAnswers(files)
-  const answers = answersById(given)
   const questions = labels.flatMap(readQuestions)
+  const answers = answersById(given, { shared: repeated(questions.map(({ id }) => id)) })
   const isKnown = questions.length > 0
   const ids = isKnown ? questions.map(({ id }) => id) : given.map(({ id }) => id)
-  const counts = countAnswers(ids, answers)
+  const counts = { ...countAnswers([...new Set(ids)], answers), questions: ids.length }
   const judged = questions.map((question): Judged => {
     const isRight = answers.get(question.id)?.text === question.answer
     return { ...question, score: isRight ? 1 : 0 }
@@ -80,6 +82,11 @@ function scoreSeedBench({ answers: files, labels }: ScoreInput): Scored {
     ...(isKnown ? { printed: printAll(judged) } : {}),
     ...(counts.missing === 0 ? { written: { 'submission.jsonl': submission(ids, answers) } } : {}),
   }
+}
+
+function repeated(ids: readonly string[]): Set<string> {
+  const seen = new Set<string>()
+  return new Set(ids.filter((id) => seen.has(id) || !seen.add(id)))
 }
 
 function metricsOf(judged: readonly Judged[]) {

@@ -28,6 +28,7 @@ export const textvqa: Benchmark = {
   name: 'textvqa',
   title: 'TextVQA (val)',
   files: { answers: 'answers', labels: 'TextVQA_0.5.1_val.json' },
+  needs: ['labels'],
   rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
   score: scoreTextvqa,
   published: publishedRows('accuracy', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (with OCR tokens)', {
@@ -43,7 +44,7 @@ export const textvqa: Benchmark = {
 }
 
 function scoreTextvqa({ answers: files, labels }: ScoreInput): Scored {
-  const answers = answersById(readAnswers(files), keyOf)
+  const answers = answersById(readAnswers(files), { key: keyOf })
   const truths = labels.flatMap(readTruths)
   const counts = countAnswers(
     truths.map(({ key }) => key),

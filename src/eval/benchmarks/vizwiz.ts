@@ -31,6 +31,7 @@ export const vizwiz: Benchmark = {
     labels:
       'val.json, for the split whose truth is public; without it only the submission is written',
   },
+  needs: ['questions'],
   rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
   score: scoreVizwiz,
   published: publishedRows(
@@ -58,12 +59,6 @@ function scoreVizwiz({ answers: files, questions, labels }: ScoreInput): Scored 
       image: textField(row, 'image', file),
     })),
   )
-  if (asked.length === 0) {
-    throw new InputError(
-      'INPUT_QUESTIONS_MISSING',
-      'eval.vizwiz: the question file should come too (llava_test.jsonl), since the submission names pictures; give it as questions.',
-    )
-  }
   const counts = countAnswers(
     asked.map(({ id }) => id),
     answers,

@@ -38,6 +38,7 @@ export const vqav2: Benchmark = {
     questions: 'llava_vqav2_mscoco_test2015.jsonl: every id of the submission',
     labels: 'v2_mscoco_val2014_annotations.json, for the split whose truth is public',
   },
+  needs: [],
   rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
   score: scoreVqav2,
   published: publishedRows(

@@ -25,19 +25,26 @@ const RESAMPLES = 1000
  * 95 % of a thousand such scores kept. Resamples without a score (a part with nothing in it) do not count.
  * Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), §13.3.
  */
-export function bootstrapInterval(statistic: Statistic, rng: Rng): Interval | null {
-  const { rows, of } = statistic
+export function bootstrapInterval({ rows, of }: Statistic, rng: Rng): Interval | null {
+  return intervalOf(resampledSums(rows, rng), of)
+}
+
+/** The sums of a thousand resamples, for all statistics of the same units. */
+export function resampledSums(rows: Statistic['rows'], rng: Rng): number[][] {
   const width = rows[0]?.length ?? 0
-  const scores: number[] = []
-  for (let n = 0; n < RESAMPLES && rows.length > 1; n++) {
-    const sums = Array.from({ length: width }, () => 0)
+  const flat = Float64Array.from(rows.flat())
+  return Array.from({ length: rows.length > 1 ? RESAMPLES : 0 }, () => {
+    const sums = new Float64Array(width)
     for (let i = 0; i < rows.length; i++) {
-      const row = rows[rng.integer(rows.length)] as readonly number[]
-      for (let k = 0; k < width; k++) sums[k] = (sums[k] as number) + (row[k] as number)
+      const start = rng.integer(rows.length) * width
+      for (let k = 0; k < width; k++) sums[k] = (sums[k] as number) + (flat[start + k] as number)
     }
-    const score = of(sums)
-    if (Number.isFinite(score)) scores.push(score)
-  }
+    return [...sums]
+  })
+}
+
+export function intervalOf(resamples: readonly number[][], of: Statistic['of']): Interval | null {
+  const scores = resamples.map(of).filter(Number.isFinite)
   if (scores.length === 0) return null
   scores.sort((a, b) => a - b)
   return { low: quantile(scores, 0.025), high: quantile(scores, 0.975) }

@@ -1,0 +1,101 @@
+/**
+ * The official answers of LLaVA-1.5-13B: their published scores, and the submissions that were made from them.
+ *
+ * The folder `assets/eval` is looked for beside the one that LLAVA_FIXTURES names. Several of these benchmarks may not be
+ * passed on, so that the repository has no copy: without the folder this skips, aloud.
+ */
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { readEvalFiles, score, type ScoreReport } from '../../src/eval/index.ts'
+
+const FOLDER = join(process.env['LLAVA_FIXTURES'] ?? 'fixtures', '../assets/eval')
+const ANSWERS = join(FOLDER, 'llava-v1.5-13b')
+const skip = existsSync(ANSWERS) ? false : `there are no official answers at ${FOLDER}`
+
+const read = (...parts: string[]) => readEvalFiles(join(ANSWERS, ...parts))
+
+describe('official answers', { skip }, () => {
+  test('POPE scores as published', async () => {
+    const report = await score('pope', {
+      answers: read('pope/answers/llava-v1.5-13b.jsonl'),
+      questions: read('pope/llava_pope_test.jsonl'),
+      labels: readEvalFiles(join(FOLDER, 'pope-coco')),
+    })
+    same(report, {
+      'F1 random': '87.14',
+      'F1 popular': '86.25',
+      'F1 adversarial': '84.46',
+      'F1 mean': '85.95',
+    })
+    assert.equal(report.counts.questions, 8910)
+  })
+
+  for (const form of ['output.jsonl', 'result.json']) {
+    test(`ScienceQA scores as published, from ${form}`, async () => {
+      const report = await score('scienceqa', {
+        answers: read(`scienceqa/answers/llava-v1.5-13b_${form}`),
+        questions: read('scienceqa/llava_test_CQM-A.json'),
+      })
+      same(report, { 'accuracy IMG': '71.64', accuracy: '74.39' })
+      assert.equal(report.metrics[0]?.name, 'accuracy IMG')
+    })
+  }
+
+  test("ScienceQA's result files are written as they are", async () => {
+    const { written } = await score('scienceqa', {
+      answers: read('scienceqa/answers/llava-v1.5-13b_output.jsonl'),
+      questions: read('scienceqa/llava_test_CQM-A.json'),
+    })
+    for (const [ours, theirs] of [
+      ['result.json', 'llava-v1.5-13b_result.json'],
+      ['output.json', 'llava-v1.5-13b_output.jsonl'],
+    ] as const) {
+      const expected = readFileSync(join(ANSWERS, 'scienceqa/answers', theirs), 'utf8')
+      assert.equal(written[ours] === expected, true, ours)
+    }
+  })
+
+  test('MMBench scores as published, from the spreadsheet', async () => {
+    const sheet = read('mmbench/answers_upload/mmbench_dev_20230712/llava-v1.5-13b.xlsx')
+    const expected = { circular: '67.69', vanilla: '76.45' }
+    same(await score('mmbench', { answers: sheet }), expected)
+    const answers = read('mmbench/answers/mmbench_dev_20230712/llava-v1.5-13b.jsonl')
+    same(await score('mmbench', { answers, labels: sheet }), expected)
+  })
+
+  test('the VizWiz submission is the one that was sent', async () => {
+    const { written } = await score('vizwiz', {
+      answers: read('vizwiz/answers/llava-v1.5-13b.jsonl'),
+      questions: read('vizwiz/llava_test.jsonl'),
+    })
+    const sent = readFileSync(join(ANSWERS, 'vizwiz/answers_upload/llava-v1.5-13b.json'), 'utf8')
+    assert.equal(written['submission.json'] === sent, true)
+  })
+
+  test('the SEED-Bench submission is read and written as it was sent', async () => {
+    const sent = read('seed_bench/answers_upload/llava-v1.5-13b.jsonl')
+    const { written } = await score('seed-bench', { answers: sent })
+    assert.equal(written['submission.jsonl'] === sent[0]?.text, true)
+  })
+
+  test('GQA predictions have the official form, one for each answer', async () => {
+    const { written, counts } = await score('gqa', {
+      answers: read('gqa/answers/llava_gqa_testdev_balanced/llava-v1.5-13b.jsonl'),
+    })
+    const text = written['testdev_balanced_predictions.json'] ?? ''
+    assert.match(text, /^\[\{"questionId": "201307251", "prediction": "no"\}, \{/)
+    assert.equal((JSON.parse(text) as unknown[]).length, counts.answers)
+    assert.equal(counts.answers, 12578)
+  })
+})
+
+function same({ metrics }: ScoreReport, expected: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(expected)) {
+    const metric = metrics.find((one) => one.name === name)
+    assert.equal(metric?.value?.toFixed(2), value, name)
+    const { low, high } = metric?.interval95 ?? { low: Number.NaN, high: Number.NaN }
+    assert.ok(low < metric!.value! && metric!.value! < high, `${name} lies in [${low}, ${high}]`)
+  }
+}
