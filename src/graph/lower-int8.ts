@@ -7,7 +7,6 @@
  * left over is quantised again, 254 times finer, and multiplied in the same product as further rows: 16 bits for twice
  * the arithmetic and no more weights read. Source of the per-row scheme: arXiv:2208.07339 §2.1.
  */
-import type { Dim } from '../core/shape.ts'
 import { hostTensor } from '../core/tensor.ts'
 import type { Graph, Value } from './graph.ts'
 
@@ -55,7 +54,7 @@ export class Int8Products {
     const { first, step } = this.#quantize(x)
     const rows = digits === 1 ? first : this.#withSecondDigit(x)
     const sums = g.op('MatMulIntegerToFloat', [rows, data, g.scalar(1), scale, this.#zero])
-    const sum = digits === 1 ? sums : this.#joinDigits(sums, x.shape[0] as Dim)
+    const sum = digits === 1 ? sums : this.#joinDigits(sums)
     return g.op('Mul', [sum, step])
   }
 
@@ -72,7 +71,10 @@ export class Int8Products {
     return result
   }
 
-  /** uint8 of x's shape twice along the first axis: the first digits, then the second ones. */
+  /**
+   * uint8 [2, …] of x's shape: the first digits, then the second ones. A new axis, whose size is known: putting them
+   * behind one another along a symbolic axis makes the engine's start quadratic in the number of layers.
+   */
   #withSecondDigit(x: Value): Value {
     const known = this.#bothDigits.get(x)
     if (known) return known
@@ -81,16 +83,19 @@ export class Int8Products {
     const rounded = g.op('DequantizeLinear', [first, g.scalar(1), this.#zero])
     const rest = g.op('Sub', [steps, rounded])
     const second = g.op('QuantizeLinear', [rest, g.scalar(1 / SECOND_STEPS), this.#zero])
-    const both = g.op('Concat', [first, second], { axis: 0 })
+    const stacked = [first, second].map((digit) => g.op('Unsqueeze', [digit], { axes: [0] }))
+    const both = g.op('Concat', stacked, { axis: 0 })
     this.#bothDigits.set(x, both)
     return both
   }
 
-  /** Sums of first digits, then of second ones, along the first axis of size 2 · `rows`. */
-  #joinDigits(sums: Value, rows: Dim): Value {
+  /** [2, …] sums of both digits to one. */
+  #joinDigits(sums: Value): Value {
     const g = this.#graph
-    const halves = g.node('Split', [sums], { axis: 0, split: [rows, rows] }).outputs
-    const [first, second] = halves as [Value, Value]
+    const [first, second] = [0n, 1n].map((index) => {
+      const at = g.constant(hostTensor('int64', [], BigInt64Array.of(index)), 'digit')
+      return g.op('Gather', [sums, at], { axis: 0 })
+    }) as [Value, Value]
     return g.op('Add', [first, g.op('Mul', [second, g.scalar(1 / SECOND_STEPS)])])
   }
 }

@@ -52,14 +52,17 @@ graph linear
   v14 float32[T,40] = DequantizeLinear(v12, 1, 128)
   v15 float32[T,40] = Sub(v10, v14)
   v17 uint8[T,40] = QuantizeLinear(v15, 0.003937007859349251, 128)
-  v18 uint8[T+T,40] = Concat(v12, v17) axis=0
-  v20 float32[T+T,3] = MatMulIntegerToFloat(v18, w.int8, 1, w.scale, 128)
-  v21 float32[T,3], v22 float32[T,3] = Split(v20) axis=0 split=[T,T]
-  v24 float32[T,3] = Mul(v22, 0.003937007859349251)
-  v25 float32[T,3] = Add(v21, v24)
-  v26 float32[T,3] = Mul(v25, v9)
-  v28 float32[T,3] = Add(v26, b)
-  output y = v28`,
+  v18 uint8[1,T,40] = Unsqueeze(v12) axes=[0]
+  v19 uint8[1,T,40] = Unsqueeze(v17) axes=[0]
+  v20 uint8[2,T,40] = Concat(v18, v19) axis=0
+  v22 float32[2,T,3] = MatMulIntegerToFloat(v20, w.int8, 1, w.scale, 128)
+  v24 float32[T,3] = Gather(v22, 0) axis=0
+  v26 float32[T,3] = Gather(v22, 1) axis=0
+  v28 float32[T,3] = Mul(v26, 0.003937007859349251)
+  v29 float32[T,3] = Add(v24, v28)
+  v30 float32[T,3] = Mul(v29, v9)
+  v32 float32[T,3] = Add(v30, b)
+  output y = v32`,
   q8: `
 graph linear
   input x float32[T,40]
