@@ -143,14 +143,14 @@ test('orientation is read from Exif and broken Exif is no fault', () => {
 })
 
 function expectHeader(bytes: Uint8Array): void {
-  const start = performance.now()
+  const before = process.cpuUsage() // not the clock: other tests run at the same time
   try {
     const { width, height } = probeImage(bytes)
     assert.ok(width >= 1 && height >= 1)
   } catch (error) {
     assert.ok(error instanceof InputError, String(error))
   }
-  assert.ok(performance.now() - start < 500)
+  assert.ok(process.cpuUsage(before).user < 5e5)
 }
 
 function edits(): fc.Arbitrary<[number, number][]> {

@@ -79,7 +79,7 @@ test('a wholly different checkpoint is answered shortly and in good time', () =>
     name: `language_model.model.layers.${i}.self_attn.q_proj.weight`,
     shape: [2],
   }))
-  const started = performance.now()
+  const before = process.cpuUsage() // not the clock: other tests run at the same time
   assert.throws(() => matchTensors(source, expected), /6000 faults came[^]*and 5980 more$/)
-  assert.ok(performance.now() - started < 5000)
+  assert.ok(process.cpuUsage(before).user < 5e6)
 })
