@@ -1,5 +1,8 @@
 /** Every benchmark that can be scored. A new one is a file and a line. */
 import type { Benchmark } from '../benchmark.ts'
+import { ai2d } from './ai2d.ts'
+import { chartqa } from './chartqa.ts'
+import { docvqa, infovqa } from './docvqa.ts'
 import { gqa } from './gqa.ts'
 import { llavaBench } from './llava-bench.ts'
 import { mmVet } from './mm-vet.ts'
@@ -7,6 +10,7 @@ import { mmbench, mmbenchCn } from './mmbench.ts'
 import { mme } from './mme.ts'
 import { mmmu } from './mmmu.ts'
 import { pope } from './pope.ts'
+import { realWorldQa } from './realworldqa.ts'
 import { scienceQa } from './science-qa.ts'
 import { seedBench } from './seed-bench.ts'
 import { textvqa } from './textvqa.ts'
@@ -27,4 +31,9 @@ export const BENCHMARKS: readonly Benchmark[] = [
   llavaBench,
   mmVet,
   mmmu,
+  ai2d,
+  chartqa,
+  docvqa,
+  infovqa,
+  realWorldQa,
 ]

@@ -3,6 +3,26 @@ import { InputError } from '../../core/errors.ts'
 import { readAnswers, type Answer } from '../answers.ts'
 import type { EvalFile } from '../eval-file.ts'
 
+export const PERCEPTION = [
+  'existence',
+  'count',
+  'position',
+  'color',
+  'posters',
+  'celebrity',
+  'scene',
+  'landmark',
+  'artwork',
+  'OCR',
+]
+export const COGNITION = [
+  'commonsense_reasoning',
+  'numerical_calculation',
+  'text_translation',
+  'code_reasoning',
+]
+export const MME_TASKS = [...PERCEPTION, ...COGNITION]
+
 export type MmeCase = {
   readonly id: string
   readonly task: string
@@ -47,18 +67,25 @@ function fromResults(file: EvalFile): MmeCase[] {
 
 type Truth = Pick<MmeCase, 'task' | 'picture' | 'truth'> & { readonly label: string }
 
-/** By task, picture and question. */
+/**
+ * By task, picture and question: from TASK/NAME.txt, or the lists TASK.txt of picture, question and truth that come with the
+ * official scorer. Other texts in the folder are passed over.
+ */
 function readTruths(file: EvalFile): [string, Truth][] {
   if (!file.name.endsWith('.txt')) return []
   const parts = file.name.split('/').filter((part) => part !== 'questions_answers_YN')
-  const [name = '', task = ''] = parts.reverse()
-  return linesOf(file).map(([question = '', answer], i) => {
-    const truth = answer?.toLowerCase()
-    if (truth !== 'yes' && truth !== 'no') throw badLine(file, i, 2)
-    return [
-      keyOf(task, name, question),
-      { task, picture: `${task}/${name}`, truth, label: answer ?? '' },
-    ]
+  const [name = '', folder = ''] = parts.reverse()
+  const isList = MME_TASKS.includes(taskOf(name))
+  const task = isList ? taskOf(name) : folder
+  if (!MME_TASKS.includes(task)) return []
+  return linesOf(file).map((fields, i) => {
+    const [question = '', label = ''] = fields.slice(-2)
+    const truth = label.toLowerCase()
+    if (fields.length !== (isList ? 3 : 2) || (truth !== 'yes' && truth !== 'no')) {
+      throw badLine(file, i, isList ? 3 : 2)
+    }
+    const own = isList ? `${(fields[0] ?? '').replace(/\.[^.]*$/, '')}.txt` : name
+    return [keyOf(task, own, question), { task, picture: `${task}/${own}`, truth, label }]
   })
 }
 

@@ -19,27 +19,8 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import { mmeAnswer } from '../metrics/yes-no.ts'
-import { readMmeCases, type MmeCase } from './mme-files.ts'
+import { COGNITION, MME_TASKS, PERCEPTION, readMmeCases, type MmeCase } from './mme-files.ts'
 
-const PERCEPTION = [
-  'existence',
-  'count',
-  'position',
-  'color',
-  'posters',
-  'celebrity',
-  'scene',
-  'landmark',
-  'artwork',
-  'OCR',
-]
-const COGNITION = [
-  'commonsense_reasoning',
-  'numerical_calculation',
-  'text_translation',
-  'code_reasoning',
-]
-const TASKS = [...PERCEPTION, ...COGNITION]
 const BLOG = 'LLaVA-NeXT blog 2024-01-30'
 
 export const mme: Benchmark = {
@@ -118,7 +99,7 @@ function picturesOf(cases: readonly MmeCase[], outcomes: readonly Outcome[]): Pi
 }
 
 function metricsOf(pictures: readonly Picture[]): Metric[] {
-  const present = TASKS.filter((task) => pictures.some((picture) => picture.task === task))
+  const present = MME_TASKS.filter((task) => pictures.some((picture) => picture.task === task))
   const sums = (tasks: readonly string[]) => {
     const own = tasks.filter((task) => present.includes(task))
     return own.length > 0 ? [own] : []

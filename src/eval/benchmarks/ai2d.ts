@@ -1,0 +1,40 @@
+/**
+ * AI2D: multiple choice about diagrams of school science.
+ *
+ * Paper: arXiv:1603.07396. Data: huggingface.co/datasets/lmms-lab/ai2d (CC BY-SA), test, 3,088 questions:
+ *   {"question": "which of these define dairy item", "options": ["c", "D", "b", "a"], "answer": "1", "image": …}
+ * Official scorer: lmms-eval tasks/ai2d: the letter before a full stop at the start, else the whole answer; equal but for
+ * case and marks.
+ */
+import { publishedRows } from '../benchmark.ts'
+import { exactMatch } from '../metrics/exact-match.ts'
+import { shortAnswerBenchmark } from '../short-answers.ts'
+
+export const ai2d = shortAnswerBenchmark({
+  name: 'ai2d',
+  title: 'AI2D (test)',
+  rule: 'the letter before a full stop at the start, else the whole answer; exact match without case and marks',
+  judge: (answer, [target = '']) => {
+    const read = /^\s*([A-Z])\./.exec(answer)?.[1] ?? answer
+    // The dataset counts options from 0; the prompt, and lmms-eval's target, have letters.
+    const letter = /^\d$/.test(target) ? String.fromCharCode(65 + Number(target)) : target
+    return { score: exactMatch(read, letter), read }
+  },
+  published: [
+    ...publishedRows('overall', 'LLaVA-NeXT blog 2024-05-10', {
+      'llava-v1.5-13b': 54.8,
+      'llava-v1.6-vicuna-7b': 66.6,
+      'llava-v1.6-mistral-7b': 60.8,
+      'llava-v1.6-vicuna-13b': 70.0,
+      'llava-v1.6-34b': 74.9,
+      'llama3-llava-next-8b': 71.6,
+      'llava-next-72b': 77.4,
+      'llava-next-110b': 80.4,
+    }),
+    ...publishedRows('overall', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 57.1,
+      'llava-onevision-qwen2-7b': 81.4,
+      'llava-onevision-qwen2-72b': 85.6,
+    }),
+  ],
+})

@@ -1,0 +1,35 @@
+/**
+ * ChartQA: questions about charts, written by people (human) and made from captions (augmented).
+ *
+ * Paper: arXiv:2203.10244. Data: huggingface.co/datasets/lmms-lab/ChartQA (GPL-3.0), test, 2,500 questions:
+ *   {"type": "human_test", "question": "How many food item is shown in the bar graph?", "answer": "14", "image": …}
+ * Official scorer: the paper's relaxed accuracy, as lmms-eval tasks/chartqa/utils.py.
+ */
+import { publishedRows } from '../benchmark.ts'
+import { relaxedAccuracy } from '../metrics/relaxed-accuracy.ts'
+import { shortAnswerBenchmark } from '../short-answers.ts'
+
+export const chartqa = shortAnswerBenchmark({
+  name: 'chartqa',
+  title: 'ChartQA (test)',
+  rule: 'numbers within 5 % of the target, other answers equal but for case; relaxed accuracy',
+  judge: (answer, [target = '']) => ({ score: relaxedAccuracy(answer, target), read: answer }),
+  part: ({ type }) => (typeof type === 'string' ? type.replace(/_(?:test|val|split)$/, '') : null),
+  published: [
+    ...publishedRows('overall', 'LLaVA-NeXT blog 2024-05-10', {
+      'llava-v1.5-13b': 18.2,
+      'llava-v1.6-vicuna-7b': 54.8,
+      'llava-v1.6-mistral-7b': 38.8,
+      'llava-v1.6-vicuna-13b': 62.2,
+      'llava-v1.6-34b': 68.7,
+      'llama3-llava-next-8b': 69.5,
+      'llava-next-72b': 77.0,
+      'llava-next-110b': 79.7,
+    }),
+    ...publishedRows('overall', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 61.4,
+      'llava-onevision-qwen2-7b': 80.0,
+      'llava-onevision-qwen2-72b': 83.7,
+    }),
+  ],
+})
