@@ -46,10 +46,7 @@ export class Engine {
     this.#prefixes = new PrefixStore(parts.prefixBytes)
   }
 
-  /**
-   * Runs sequences to their ends, together. A sequence whose signal is aborted leaves; when all have, the call rejects
-   * with the reason of the last.
-   */
+  /** Runs sequences to their ends, together. One whose signal is aborted ends there, and the others go on. */
   async generate(requests: readonly SequenceRequest[]): Promise<void> {
     const filled = Math.max(...requests.map(({ prompt }) => prompt.keys.length))
     const capacity = Math.max(...requests.map((r) => r.prompt.keys.length + r.maxTokens))
@@ -156,6 +153,7 @@ export class Engine {
     const firstLogits: Float32Array[] = []
     for (const request of requests) {
       const { prompt, signal } = request
+      if (signal?.aborted) continue
       const twin = rowWith(group, prompt)
       let logits = twin === null ? undefined : firstLogits[twin]
       let cached = prompt.keys.length - 1
@@ -163,7 +161,8 @@ export class Engine {
       else {
         cached = group.rows === 0 ? cachedLength : await shareBeginning(group, prompt)
         const what = { cachedLength: cached, logitRows: [prompt.keys.length - 1] }
-        logits = await group.add(prompt, what, { signal })
+        logits = await unlessAborted(signal, () => group.add(prompt, what, { signal }))
+        if (!logits) continue
       }
       firstLogits.push(logits.slice())
       request.onPrefilled?.(cached)
@@ -188,9 +187,10 @@ async function decode(group: SequenceGroup, running: Running[]): Promise<void> {
   for (;;) {
     await dropEnded(group, running)
     if (running.every(({ token }) => token === null)) return
-    const only = running.length === 1 ? running[0]?.request.signal : undefined
     const ids = running.map(({ token }) => token as number)
-    const logits = await group.step(ids, { signal: only })
+    const signal = commonSignal(running)
+    const logits = await unlessAborted(signal, () => group.step(ids, { signal }))
+    if (!logits) continue
     const vocabSize = logits.length / running.length
     running.forEach((sequence, i) => {
       sequence.token = sequence.request.next(logits.subarray(i * vocabSize, (i + 1) * vocabSize))
@@ -201,15 +201,31 @@ async function decode(group: SequenceGroup, running: Running[]): Promise<void> {
 /** Removes the rows of ended or aborted sequences; the last row stays, since its cache may be wanted again. */
 async function dropEnded(group: SequenceGroup, running: Running[]): Promise<void> {
   for (let i = running.length - 1; i >= 0; i--) {
-    const { request, token } = running[i] as Running
-    if (running.length === 1) {
-      if (token !== null) request.signal?.throwIfAborted()
-      return
-    }
-    if (token !== null && !request.signal?.aborted) continue
+    const sequence = running[i] as Running
+    if (sequence.request.signal?.aborted) sequence.token = null
+    if (sequence.token !== null || running.length === 1) continue
     await group.remove(i)
     running[i] = running.at(-1) as Running
     running.pop()
+  }
+}
+
+/** The signal that stops all of them at once: a step of several that are stopped apart runs to its end. */
+function commonSignal(running: readonly Running[]): AbortSignal | undefined {
+  const signal = running[0]?.request.signal
+  return running.every(({ request }) => request.signal === signal) ? signal : undefined
+}
+
+/** What `run` gives, or undefined if the signal stopped it. */
+async function unlessAborted<T>(
+  signal: AbortSignal | undefined,
+  run: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await run()
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return undefined
+    throw error
   }
 }
 

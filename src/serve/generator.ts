@@ -64,7 +64,7 @@ export class Generator {
       return this.#runs(encoded, limited, { onText, start })
     })
     if (!Array.isArray(group)) return group ?? abortedAnswer(start)
-    await this.#decode(group)
+    await this.#parts.engine.generate(group.map((run) => run.request))
     return AnswerRun.answer(group)
   }
 
@@ -90,7 +90,8 @@ export class Generator {
         }),
       )
     }
-    await this.#decode(groups.flat())
+    const runs = groups.flat()
+    if (runs.length > 0) await this.#parts.engine.generate(runs.map((run) => run.request))
     return groups.map((group) =>
       group.length > 0 ? AnswerRun.answer(group) : abortedAnswer(start),
     )
@@ -198,17 +199,6 @@ export class Generator {
       const hear = index === 0 ? onText : () => {}
       return new AnswerRun({ ...this.#parts, encoded, options, index, onText: hear, start })
     })
-  }
-
-  /** Runs answers to their ends; those that are aborted end with what they have. */
-  async #decode(runs: readonly AnswerRun[]): Promise<void> {
-    if (runs.length === 0) return
-    const requests = runs.map(({ request }) => request)
-    try {
-      await this.#parts.engine.generate(requests)
-    } catch (error) {
-      if (!requests.some(({ signal }) => signal?.aborted && signal.reason === error)) throw error
-    }
   }
 
   /** The options with `maxTokens` cut to the context. */

@@ -65,7 +65,7 @@ const ANYRES = {
 }
 
 /** Every message has its role in front; content is a text or a list of parts. */
-const TEMPLATE = `{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}{% if part['type'] == 'image' %}{{ '<image>\n' }}{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}`
+const TEMPLATE = `{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}{% if part['type'] == 'image' %}{{ '<image>\n' }}{% elif part['type'] == 'video' %}{{ '<video>\n' }}{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}`
 
 const FILES = { 'chat_template.jinja': TEMPLATE }
 
@@ -151,6 +151,21 @@ export const NEXT: TinyCheckpoint = {
   addBos: true,
 }
 
+export const NEXT_VIDEO: TinyCheckpoint = {
+  name: 'next-video, frames pooled before the projector',
+  names: 'hub',
+  config: {
+    ...NEXT.config,
+    model_type: 'llava_next_video',
+    video_token_index: controlId('<video>'),
+    text_config: { model_type: 'llama', ...DECODER },
+    spatial_pool_mode: 'average',
+    spatial_pool_stride: 2,
+  },
+  files: { ...FILES, 'preprocessor_config.json': ANYRES },
+  addBos: true,
+}
+
 export const TEXT_ONLY: TinyCheckpoint = {
   name: 'text, Qwen2',
   names: 'text',
@@ -172,4 +187,12 @@ export const SLIDING_WINDOW: TinyCheckpoint = {
   files: FILES,
 }
 
-export const TINY_CHECKPOINTS = [LLAVA_CLIP, LLAVA_SIGLIP, MINI, NEXT, TEXT_ONLY, SLIDING_WINDOW]
+export const TINY_CHECKPOINTS = [
+  LLAVA_CLIP,
+  LLAVA_SIGLIP,
+  MINI,
+  NEXT,
+  NEXT_VIDEO,
+  TEXT_ONLY,
+  SLIDING_WINDOW,
+]

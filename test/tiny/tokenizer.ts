@@ -7,6 +7,7 @@ export const CONTROL_TOKENS = [
   '<|im_end|>',
   '<image>',
   '<pad>',
+  '<video>',
 ] as const
 export type ControlToken = (typeof CONTROL_TOKENS)[number]
 
