@@ -55,14 +55,13 @@ export class FfprobeReader {
   }
 
   #packet(line: string): void {
-    const { pts_time: time, flags = '' } = fieldsOf(line)
-    if (flags.includes('D')) return
+    if (fieldOf(line, 'flags')?.includes('D')) return
     if (this.#frames === this.#times.length) {
       const larger = new Float64Array(2 * this.#frames)
       larger.set(this.#times)
       this.#times = larger
     }
-    const seconds = Number(time)
+    const seconds = Number(fieldOf(line, 'pts_time'))
     if (Number.isFinite(seconds)) this.#times[this.#frames] = seconds
     else this.#isTimed = false
     this.#frames++
@@ -79,6 +78,15 @@ function fieldsOf(line: string): Fields {
     return at < 0 ? [] : [[field.slice(0, at), field.slice(at + 1)]]
   })
   return Object.fromEntries(pairs)
+}
+
+/** One field alone: there are as many packets as frames. */
+function fieldOf(line: string, name: string): string | undefined {
+  const at = line.indexOf(`|${name}=`)
+  if (at < 0) return undefined
+  const start = at + name.length + 2
+  const end = line.indexOf('|', start)
+  return end < 0 ? line.slice(start) : line.slice(start, end)
 }
 
 /** 0 for what is not a number ("N/A") or is not there. */
