@@ -70,6 +70,7 @@ test('relaxed accuracy allows numbers five percent, and texts nothing but case',
     ['Blue', 'blue', 1],
     ['blue.', 'blue', 0],
     ['1e2', '100', 1],
+    ['nan', 'nan', 0],
   ]
   for (const [answer, target, expected] of cases) {
     assert.equal(relaxedAccuracy(answer, target), expected, `${answer} for ${target}`)

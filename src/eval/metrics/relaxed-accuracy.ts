@@ -9,7 +9,8 @@ import { parsePythonFloat } from '../python-text.ts'
  */
 export function relaxedAccuracy(answer: string, target: string): number {
   const [given, wanted] = [toNumber(answer), toNumber(target)]
-  if (given !== null && wanted) return Math.abs(given - wanted) / Math.abs(wanted) <= 0.05 ? 1 : 0
+  if (given !== null && wanted !== null && wanted !== 0)
+    return Math.abs(given - wanted) / Math.abs(wanted) <= 0.05 ? 1 : 0
   return answer.toLowerCase() === target.toLowerCase() ? 1 : 0
 }
 

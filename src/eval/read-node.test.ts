@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { InputError } from '../core/errors.ts'
+import { readJsonLines, readRows } from './eval-file.ts'
+import { readEvalFiles } from './read-node.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'llava-eval-'))
+after(() => rmSync(folder, { recursive: true }))
+
+const SHEET = 'fixtures/eval/table.xlsx'
+
+describe('a spreadsheet', () => {
+  test('gives its rows as texts: shared and rich texts, numbers, gaps, escapes', () => {
+    const [file] = readEvalFiles(SHEET)
+    assert.deepEqual(readRows(file!), [
+      {
+        index: '1',
+        question: `Is 1 < 2 & 'so' "on"?\nyes`,
+        A: 'yes',
+        B: 'no',
+        prediction: 'A',
+        answer: 'A',
+      },
+      {
+        index: '1000001',
+        question: 'naïve 東京 🙂 _x0041_',
+        A: 'no',
+        B: 'yes',
+        prediction: 'B. yes',
+        answer: 'B',
+      },
+      { index: '2.5', question: 'true', A: '', B: '', prediction: '', answer: '' },
+    ])
+  })
+
+  test('that is cut off anywhere, or has a flipped byte in its sheet, is refused with its name', () => {
+    const bytes = readFileSync(SHEET)
+    const path = join(folder, 'cut.xlsx')
+    for (let length = 0; length < bytes.length; length += 97) {
+      writeFileSync(path, bytes.subarray(0, length))
+      assert.throws(
+        () => readEvalFiles(path),
+        (error) => error instanceof InputError && error.message.includes('cut.xlsx'),
+      )
+    }
+    const at = bytes.indexOf('xl/worksheets/sheet1.xml') + 60
+    const flipped = Buffer.from(bytes)
+    flipped[at] = flipped[at]! ^ 0x55
+    writeFileSync(path, flipped)
+    assert.throws(() => readEvalFiles(path), { code: 'INPUT_SPREADSHEET_BROKEN' })
+  })
+})
+
+test('a folder gives its tables and texts by name, and pictures are passed over', () => {
+  const root = join(folder, 'mme')
+  mkdirSync(join(root, 'count'), { recursive: true })
+  writeFileSync(join(root, 'count/b.txt'), 'b')
+  writeFileSync(join(root, 'a.jsonl'), '{}')
+  writeFileSync(join(root, 'count/c.jpg'), 'c')
+  assert.deepEqual(
+    readEvalFiles(root).map(({ name }) => name),
+    ['a.jsonl', 'count/b.txt'],
+  )
+})
+
+test('nothing, an empty folder and a text that is not UTF-8 are refused', () => {
+  mkdirSync(join(folder, 'empty'))
+  writeFileSync(join(folder, 'latin.jsonl'), Buffer.from([0x7b, 0xe9, 0x7d]))
+  for (const [name, code] of [
+    ['none.jsonl', 'INPUT_ANSWERS_MISSING'],
+    ['empty', 'INPUT_ANSWERS_MISSING'],
+    ['latin.jsonl', 'INPUT_ANSWERS_BROKEN'],
+  ] as const) {
+    assert.throws(() => readEvalFiles(join(folder, name)), { code })
+  }
+})
+
+test('tables with quotes, line feeds in cells and either line ending are read', () => {
+  const text = 'index,prediction\r\n1,"a ""b"",\nc"\r\n2,\r\n'
+  const rows = [
+    { index: '1', prediction: 'a "b",\nc' },
+    { index: '2', prediction: '' },
+  ]
+  assert.deepEqual(readRows({ name: 'a.csv', text }), rows)
+  assert.deepEqual(readRows({ name: 'a.tsv', text: 'index\tprediction\n1\ta, b' }), [
+    { index: '1', prediction: 'a, b' },
+  ])
+  assert.throws(() => readRows({ name: 'a.csv', text: 'x,x\n1,2' }), {
+    code: 'INPUT_ANSWERS_BROKEN',
+  })
+})
+
+test('a broken line is named by its number, or counted where the original counts it', () => {
+  const file = { name: 'a.jsonl', text: '{"a":1}\n\n{broken\n[1]\n' }
+  assert.throws(() => readJsonLines(file), /line 3 of a\.jsonl/)
+  const broken = { count: 0 }
+  assert.deepEqual(readJsonLines(file, broken), [{ a: 1 }])
+  assert.equal(broken.count, 2)
+})

@@ -1,0 +1,311 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, test } from 'node:test'
+import { InputError } from '../core/errors.ts'
+import { compareRuns } from './compare.ts'
+import type { EvalFile } from './eval-file.ts'
+import { BENCHMARKS } from './benchmarks/index.ts'
+import { readEvalFiles } from './read-node.ts'
+import { findBenchmark, score, type ScoreReport } from './score.ts'
+
+const lines = (name: string, rows: readonly object[]): EvalFile => ({
+  name,
+  text: rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
+})
+const json = (name: string, value: unknown): EvalFile => ({ name, text: JSON.stringify(value) })
+const values = ({ metrics }: ScoreReport) =>
+  Object.fromEntries(metrics.map(({ name, value }) => [name, value]))
+
+test('names are unique, found in any spelling, and unknown ones are refused with a list', () => {
+  const names = BENCHMARKS.map(({ name }) => name)
+  assert.equal(new Set(names).size, names.length)
+  assert.equal(findBenchmark('Science-QA').name, 'scienceqa')
+  assert.equal(findBenchmark('MMBench_CN').name, 'mmbench-cn')
+  assert.throws(() => findBenchmark('nope'), /pope/)
+})
+
+const POPE = {
+  questions: [
+    lines('q.jsonl', [
+      { question_id: 1, image: 'a.jpg', text: 'Is there a cat?\nAnswer', category: 'random' },
+      { question_id: 2, image: 'a.jpg', text: 'Is there a dog?\nAnswer', category: 'random' },
+      { question_id: 3, image: 'b.jpg', text: 'Is there a cup?\nAnswer', category: 'random' },
+    ]),
+  ],
+  labels: [
+    lines('coco_pope_random.json', [
+      { image: 'a.jpg', text: 'Is there a cat?', label: 'yes' },
+      { image: 'a.jpg', text: 'Is there a dog?', label: 'no' },
+      { image: 'b.jpg', text: 'Is there a cup?', label: 'yes' },
+    ]),
+  ],
+}
+const popeAnswers = (...texts: [number, string][]) => [
+  lines(
+    'a.jsonl',
+    texts.map(([question_id, text]) => ({ question_id, text })),
+  ),
+]
+
+test("POPE's rates are those of scikit-learn", async () => {
+  const { yesNo } = JSON.parse(readFileSync('fixtures/eval/oracle.json', 'utf8')) as {
+    yesNo: { truth: number[]; said: number[] } & Record<string, number>
+  }
+  const word = (value: number) => (value === 1 ? 'yes' : 'no')
+  const asked = yesNo.truth.map((_, id) => ({ question_id: id, text: 'q', category: 'random' }))
+  const { metrics } = await score('pope', {
+    questions: [lines('q.jsonl', asked)],
+    labels: [
+      lines(
+        'coco_pope_random.json',
+        yesNo.truth.map((value) => ({ label: word(value) })),
+      ),
+    ],
+    answers: popeAnswers(...yesNo.said.map((value, id): [number, string] => [id, word(value)])),
+  })
+  for (const name of ['accuracy', 'precision', 'recall', 'F1']) {
+    const ours = metrics.find((one) => one.name === `${name} random`)!.value!
+    assert.ok(Math.abs(ours / 100 - yesNo[name.toLowerCase()]!) < 1e-12, name)
+  }
+})
+
+describe('answers', () => {
+  test('in another order score the same, and a missing one counts as wrong', async () => {
+    const all = await score('pope', {
+      ...POPE,
+      answers: popeAnswers([3, 'Yes'], [1, 'Yes'], [2, 'No']),
+    })
+    assert.equal(values(all)['F1 mean'], 100)
+    const two = await score('pope', { ...POPE, answers: popeAnswers([1, 'Yes'], [2, 'No']) })
+    assert.equal(values(two)['recall random'], 50)
+    assert.deepEqual(two.counts, { questions: 3, answers: 2, missing: 1, extra: 0, unreadable: 0 })
+  })
+
+  test('to no question are counted, and none to any question is another benchmark', async () => {
+    const extra = await score('pope', { ...POPE, answers: popeAnswers([1, 'Yes'], [9, 'No']) })
+    assert.deepEqual([extra.counts.extra, extra.counts.missing], [1, 2])
+    await rejects('pope', { ...POPE, answers: popeAnswers([9, 'No']) }, 'INPUT_ANSWERS_FOREIGN')
+  })
+
+  test('that contradict each other are refused; the same answer twice is one', async () => {
+    const twice = popeAnswers([1, 'Yes'], [1, 'No'])
+    await rejects('pope', { ...POPE, answers: twice }, 'INPUT_ANSWERS_DUPLICATE')
+    const same = await score('pope', { ...POPE, answers: popeAnswers([1, 'Yes'], [1, 'Yes']) })
+    assert.equal(same.counts.answers, 1)
+  })
+
+  test('without a text, without an id, or in a damaged file are refused', async () => {
+    const bad = (file: EvalFile) => ({ ...POPE, answers: [file] })
+    await rejects('pope', bad(lines('a.jsonl', [{ question_id: 1 }])), 'INPUT_ANSWERS_FIELD')
+    await rejects('pope', bad(lines('a.jsonl', [{ text: 'Yes' }])), 'INPUT_ANSWERS_FIELD')
+    await rejects(
+      'pope',
+      bad({ name: 'a.jsonl', text: '{"question_id": 1, "te' }),
+      'INPUT_ANSWERS_BROKEN',
+    )
+  })
+})
+
+test('labels of other questions, needless files and missing ones are refused', async () => {
+  const answers = popeAnswers([1, 'Yes'])
+  const other = [
+    lines(
+      'coco_pope_random.json',
+      Array.from({ length: 3 }, () => ({ image: 'z.jpg', label: 'no' })),
+    ),
+  ]
+  await rejects('pope', { ...POPE, answers, labels: other }, 'INPUT_LABELS_FOREIGN')
+  await rejects('pope', { ...POPE, answers, labels: [] }, 'INPUT_LABELS_MISSING')
+  await rejects('mmbench', { answers, questions: POPE.questions }, 'INPUT_FILES_UNUSED')
+})
+
+test('the recipe changes with answers, truth and seed, and not with file names', async () => {
+  const answers = popeAnswers([1, 'Yes'])
+  const base = (await score('pope', { ...POPE, answers })).recipe.hash
+  const renamed = [{ ...answers[0]!, name: 'other.jsonl' }]
+  assert.equal((await score('pope', { ...POPE, answers: renamed })).recipe.hash, base)
+  assert.notEqual((await score('pope', { ...POPE, answers, seed: 1 })).recipe.hash, base)
+  assert.notEqual(
+    (await score('pope', { ...POPE, answers: popeAnswers([1, 'No']) })).recipe.hash,
+    base,
+  )
+})
+
+test('MMBench counts a question only if all its rotations are right', async () => {
+  const rows = [
+    { index: 1, A: 'x', B: 'y', answer: 'A', prediction: 'A', 'l2-category': 'logic' },
+    { index: 1000001, A: 'y', B: 'x', answer: 'B', prediction: 'B. x', 'l2-category': 'logic' },
+    { index: 2, A: 'x', B: 'y', answer: 'A', prediction: 'x', 'l2-category': 'scene' },
+    {
+      index: 1000002,
+      A: 'y',
+      B: 'x',
+      answer: 'B',
+      prediction: 'cannot say',
+      'l2-category': 'scene',
+    },
+  ]
+  const report = await score('mmbench', { answers: [lines('a.jsonl', rows)] })
+  assert.deepEqual(values(report), {
+    circular: 50,
+    vanilla: 75,
+    'circular logic': 100,
+    'circular scene': 0,
+  })
+  assert.equal(report.counts.unreadable, 1)
+  const sheet = await assertRejected(
+    score('mmbench', { answers: readEvalFiles('fixtures/eval/table.xlsx') }),
+  )
+  assert.match(sheet.message, /a letter as answer/)
+})
+
+describe('MME', () => {
+  const labels: EvalFile[] = [
+    {
+      name: 'count/a.txt',
+      text: 'One?  Please answer yes or no.\tYes\nTwo? Please answer yes or no.\tNo\n',
+    },
+    {
+      name: 'count/b.txt',
+      text: 'Three? Please answer yes or no.\tYes\nFour? Please answer yes or no.\tNo\n',
+    },
+    { name: 'readme.txt', text: 'anything' },
+  ]
+  const ask = (picture: string, question: string, text: string) => ({
+    question_id: `count/${picture}.png`,
+    prompt: `${question}\nAnswer the question using a single word or phrase.`,
+    text,
+  })
+  const answers = lines('a.jsonl', [
+    ask('a', 'One?', 'Yes'),
+    ask('a', 'Two?', 'No, not two'),
+    ask('b', 'Three?', 'Yes'),
+    ask('b', 'Four?', 'It may be'),
+  ])
+
+  test('adds accuracy and whole pictures, and writes what the official scorer reads', async () => {
+    const report = await score('mme', { answers: [answers], labels })
+    assert.deepEqual(values(report), { perception: 125, count: 125 })
+    assert.equal(report.counts.unreadable, 1)
+    const text = report.written['count.txt']!
+    assert.match(text, /^a\.txt\tOne\?  Please answer yes or no\.\tYes\tYes\n/)
+    const again = await score('mme', { answers: [{ name: 'results/count.txt', text }] })
+    assert.deepEqual(values(again), values(report))
+  })
+
+  test('takes the truth from the lists of the official scorer as well', async () => {
+    const list = labels
+      .slice(0, 2)
+      .map(({ name, text }) =>
+        text.replaceAll(/^/gm, `${name.at(6)}.png\t`).replaceAll(/^..png\t$/gm, ''),
+      )
+    const report = await score('mme', {
+      answers: [answers],
+      labels: [{ name: 'count.txt', text: list.join('') }],
+    })
+    assert.equal(values(report)['perception'], 125)
+  })
+
+  test('a question without an answer is wrong, a picture with one question is refused', async () => {
+    const three = { ...answers, text: answers.text.split('\n').slice(0, 3).join('\n') }
+    const report = await score('mme', { answers: [three], labels })
+    assert.deepEqual([values(report)['count'], report.counts.missing], [125, 1])
+    const odd = { name: 'count.txt', text: 'a.png\tOne?\tYes\tYes\n' }
+    await rejects('mme', { answers: [odd] }, 'INPUT_ANSWERS_PAIRS')
+  })
+})
+
+test('MM-Vet averages grades over runs, in all and by capability', async () => {
+  const grades = { v1_0: { score: [1, 0.8] }, v1_1: { score: [0, 0.2] } }
+  const labels = [
+    json('mm-vet.json', { v1_0: { capability: ['ocr', 'math'] }, v1_1: { capability: ['ocr'] } }),
+  ]
+  const { metrics } = await score('mm-vet', { answers: [json('grades.json', grades)], labels })
+  const shown = metrics.map(({ name, value }) => [name, value?.toFixed(1)])
+  assert.deepEqual(shown, [
+    ['total', '50.0'],
+    ['ocr', '50.0'],
+    ['math', '90.0'],
+  ])
+  const ten = [json('grades.json', { v1_0: { score: [10] } })]
+  await rejects('mm-vet', { answers: ten }, 'INPUT_GRADES_BROKEN')
+})
+
+test('LLaVA-Bench leaves unreadable reviews in, counted, and refuses answers without a judge', async () => {
+  const reviews = [
+    { question_id: 0, category: 'llava_bench_conv', tuple: [8, 6] },
+    { question_id: 1, category: 'llava_bench_detail', tuple: [-1, -1] },
+  ]
+  const report = await score('llava-bench', { answers: [lines('r.jsonl', reviews)] })
+  assert.deepEqual(values(report), { all: 71.4, llava_bench_conv: 75, llava_bench_detail: 100 })
+  assert.equal(report.counts.unreadable, 1)
+  await rejects(
+    'llava-bench',
+    { answers: [lines('a.jsonl', [{ question_id: 0, text: 'x' }])] },
+    'INPUT_ANSWERS_FIELD',
+  )
+})
+
+test('MMMU scores by subject, from answers by id and from rows with options', async () => {
+  const labels = [
+    json('answer_dict_val.json', {
+      validation_Art_1: { question_type: 'multiple-choice', ground_truth: 'B' },
+      validation_Art_Theory_2: { question_type: 'short-answer', ground_truth: ['24', '24.0'] },
+    }),
+  ]
+  const answers = [json('a.json', { validation_Art_1: '(B)', validation_Art_Theory_2: 'It is 25' })]
+  const report = await score('mmmu', { answers, labels })
+  assert.deepEqual(values(report), { accuracy: 50, Art: 100, Art_Theory: 0 })
+  const row = {
+    id: 'validation_Art_1',
+    answer: 'C',
+    response: 'it must be the dark sea',
+    options: `['xyz', "b's", 'the dark sea']`,
+  }
+  const rows = await score('mmmu', { answers: [lines('a.jsonl', [row])] })
+  assert.equal(values(rows)['accuracy'], 100)
+})
+
+test("short answers are read from lmms-eval's samples and from tables", async () => {
+  const samples = [
+    { doc_id: 0, target: '14', doc: { type: 'human_test' }, filtered_resps: ['14.5'] },
+    { doc_id: 1, target: 'Yes', doc: { type: 'augmented_test' }, filtered_resps: ['no'] },
+  ]
+  const chart = await score('chartqa', { answers: [lines('samples.jsonl', samples)] })
+  assert.deepEqual(values(chart), { overall: 50, augmented: 0, human: 100 })
+  const table = { name: 'a.tsv', text: 'index\tanswer\tprediction\n0\t1\tB. cat\n1\tC\tA' }
+  assert.equal(values(await score('ai2d', { answers: [table] }))['overall'], 50)
+  const doc = { questionId: 5, answers: ['0.28', '0.29'], prediction: '0.29' }
+  assert.equal(
+    values(await score('docvqa', { answers: [lines('a.jsonl', [doc])] }))['overall'],
+    100,
+  )
+})
+
+test('two runs are compared question by question', async () => {
+  const run = async (...texts: [number, string][]) =>
+    (await score('pope', { ...POPE, answers: popeAnswers(...texts) })).outcomes
+  const first = await run([1, 'Yes'], [2, 'No'], [3, 'Yes'])
+  const second = await run([1, 'No'], [2, 'No'], [3, 'Yes'])
+  const { onlyFirst, onlySecond, bothRight, pValue } = compareRuns(first, second)
+  assert.deepEqual([onlyFirst, onlySecond, bothRight, pValue], [['1'], [], 2, 1])
+  assert.throws(() => compareRuns(first, second.slice(1)), InputError)
+})
+
+async function rejects(
+  name: string,
+  request: Parameters<typeof score>[1],
+  code: string,
+): Promise<void> {
+  const error = await assertRejected(score(name, request))
+  assert.equal(error.code, code, error.message)
+}
+
+async function assertRejected(promise: Promise<unknown>): Promise<InputError> {
+  const error: unknown = await promise.then(
+    () => null,
+    (reason: unknown) => reason,
+  )
+  assert.ok(error instanceof InputError, String(error))
+  return error
+}

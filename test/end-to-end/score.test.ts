@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { llava } from './run-cli.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'llava-score-'))
+after(() => rmSync(folder, { recursive: true }))
+
+const answers = join(folder, 'answers.jsonl')
+const questions = join(folder, 'questions.jsonl')
+writeFileSync(answers, '{"question_id": 7, "text": "The Two dogs."}\n')
+writeFileSync(questions, '{"question_id": 7, "image": "a.jpg", "text": "q"}\n')
+const vizwiz = ['score', 'vizwiz', '--answers', answers, '--questions', questions]
+
+test('score writes the submission and what it was made from', async () => {
+  const out = join(folder, 'out')
+  const { code, stdout } = await llava([...vizwiz, '--out', out])
+  assert.equal(code, 0)
+  assert.match(stdout, /1 questions, 1 answers, 0 missing/)
+  assert.deepEqual(readdirSync(out).sort(), ['score.json', 'submission.json'])
+  const text = readFileSync(join(out, 'submission.json'), 'utf8')
+  assert.equal(text, '[{"image": "a.jpg", "answer": "2 dogs"}]')
+})
+
+test('score --json is one object with metrics, intervals, counts and the recipe', async () => {
+  const reviews = join(folder, 'reviews.jsonl')
+  writeFileSync(
+    reviews,
+    '{"question_id": 1, "tuple": [8, 6]}\n{"question_id": 2, "tuple": [8, 8]}\n',
+  )
+  const { code, stdout } = await llava(['score', 'llava-bench', '--answers', reviews, '--json'])
+  assert.equal(code, 0)
+  const report = JSON.parse(stdout) as {
+    metrics: { name: string; value: number; interval95: { low: number; high: number } }[]
+    recipe: { hash: string }
+  }
+  const [all] = report.metrics
+  assert.deepEqual([all!.name, all!.value, all!.interval95], ['all', 87.5, { low: 75, high: 100 }])
+  assert.match(report.recipe.hash, /^[0-9a-f]{64}$/)
+})
+
+test('score says what is missing: 2 for a wrong command, 1 for wrong files', async () => {
+  const without = await llava(['score', 'pope'])
+  assert.equal(without.code, 2)
+  assert.match(without.stderr, /--answers/)
+  const noQuestions = await llava(['score', 'vizwiz', '--answers', answers])
+  assert.equal(noQuestions.code, 1)
+  assert.match(noQuestions.stderr, /llava_test\.jsonl/)
+  const unknown = await llava(['score', 'nope', '--answers', answers])
+  assert.equal(unknown.code, 1)
+  assert.match(unknown.stderr, /pope/)
+})
