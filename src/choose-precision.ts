@@ -43,6 +43,8 @@ export type PrecisionFacts = {
   readonly isInt8Exact: boolean
   /** The form of the cache that was asked for. */
   readonly kvCache?: CacheForm | undefined
+  /** Names of all linear weights: a pattern that fits none of them is a mistake. */
+  readonly linears?: readonly string[] | undefined
 }
 
 export function choosePrecision(option: PrecisionOption, facts: PrecisionFacts): ChosenPrecision {
@@ -54,6 +56,7 @@ export function choosePrecision(option: PrecisionOption, facts: PrecisionFacts):
       `precision: expected one of ${PRECISIONS.join(', ')}, "${String(wanted)}" came.`,
     )
   }
+  if (facts.linears) checkLayers(layers, facts.linears)
   const { name, reason } =
     wanted === 'auto' ? automatic(facts) : { name: wanted, reason: 'as asked for' }
   const form = FORMS[name]
@@ -70,6 +73,21 @@ export function choosePrecision(option: PrecisionOption, facts: PrecisionFacts):
       : null,
     kvCache: cacheForm(facts.kvCache ?? (name === 'f32' ? 'f32' : 'int8')),
   }
+}
+
+function checkLayers(
+  layers: Readonly<Record<string, LinearPrecision>>,
+  linears: readonly string[],
+): void {
+  const unused = Object.entries(layers).filter(([pattern, precision]) => {
+    const policy = precisionPolicy('f32', { [pattern]: precision === 'f32' ? 'q8' : precision })
+    return linears.every((name) => policy(name) === 'f32')
+  })
+  if (unused.length === 0) return
+  throw new ConfigError(
+    'CONFIG_PRECISION_PATTERN',
+    `precision.layers: ${unused.map(([pattern]) => `"${pattern}"`).join(', ')} fits no linear layer; names are like ${linears[0]}.`,
+  )
 }
 
 function cacheForm(wanted: CacheForm): CacheForm {

@@ -1,13 +1,13 @@
 /** `loadModel`: a name in, a model out. Families, weights, runtime and engine are put together here and nowhere else. */
+import { checkLoadOptions } from './check-load-options.ts'
 import { choosePrecision, type ChosenPrecision, type PrecisionOption } from './choose-precision.ts'
-import { ConfigError, InputError } from './core/errors.ts'
+import { InputError } from './core/errors.ts'
 import { toFloat32 } from './core/tensor.ts'
 import { EMBEDDING, type DecoderConfig } from './decoder/decoder.ts'
 import { withClipOptions, type ClipOptions } from './families/clip-options.ts'
 import { IMAGE_NEWLINE } from './families/parameter-names.ts'
 import { mapParameters, type ParameterMap } from './families/parameter-map.ts'
-import { checkQuirks } from './families/quirks.ts'
-import { Graph } from './graph/graph.ts'
+import { Graph, type Value } from './graph/graph.ts'
 import { liveParameters } from './graph/onnx-writer.ts'
 import { openParts, type Checkpoint, type CheckpointOptions } from './load-checkpoint.ts'
 import { quantizedPlanner } from './load-quantized.ts'
@@ -37,7 +37,7 @@ import { PromptPreparer, type PicturePreprocessor } from './serve/prepare-prompt
 import { resolveClip, resolveLocalClip } from './serve/video-source.ts'
 import { visionGraph, visionHalves, VisionRunner } from './serve/vision-runner.ts'
 import { loadTokenizer } from './text/node.ts'
-import type { WeightSource } from './weights/index.ts'
+import { assertFinite, type WeightSource } from './weights/index.ts'
 
 export type LoadProgress = {
   /** `notice`: nothing is counted, `item` is something worth knowing. */
@@ -71,32 +71,6 @@ export type LoadOptions = CheckpointOptions & {
   readonly signal?: AbortSignal | undefined
 }
 
-const OPTION_NAMES = [
-  'precision',
-  'device',
-  'threads',
-  'maxContext',
-  'frames',
-  'ropeScaling',
-  'kvBytes',
-  'kvCache',
-  'autoOrient',
-  'allowRemote',
-  'cacheDir',
-  'hub',
-  'revision',
-  'onProgress',
-  'signal',
-  'layout',
-  'quirks',
-  'template',
-  'base',
-  'adapters',
-  'projector',
-  'visionTower',
-  'tokenizer',
-]
-
 /** Rows of encoded pictures that are remembered: about forty pictures of a 7B. */
 const PICTURE_CACHE_BYTES = 256 << 20
 const DEFAULT_KV_BYTES = 1 << 30
@@ -107,7 +81,7 @@ const DEFAULT_KV_BYTES = 1 << 30
  * Throws ConfigError for options or a config that cannot be used, CheckpointError for files that are missing or damaged.
  */
 export async function loadModel(name: string, options: LoadOptions = {}): Promise<Model> {
-  checkOptions(options)
+  checkLoadOptions(options)
   options.signal?.throwIfAborted()
   const checkpoint = await openParts(name, options)
   const cleanup: (() => void | Promise<void>)[] = [() => checkpoint.close()]
@@ -140,7 +114,7 @@ async function assemble(
   const graphs = modelGraphs(checkpoint)
   const parameters = parameterMap(checkpoint, graphs)
   const isInt8Exact = !(await int8Saturates(runtime))
-  const precision = precisionOf(options, checkpoint, { decoder: graphs.decoder, isInt8Exact })
+  const precision = precisionOf(options, checkpoint, { graphs, isInt8Exact })
   const opened: WeightSource[] = []
   cleanup.push(() => opened.forEach((source) => source.close()))
   const quantize = quantizedPlanner(checkpoint, options, opened)
@@ -169,7 +143,7 @@ async function assemble(
     vision,
     engine,
     table,
-    newline: config.image?.hasNewline ? toFloat32(parameters.read(IMAGE_NEWLINE)) : null,
+    newline: config.image?.hasNewline ? newlineRow(parameters) : null,
   })
   return new Model({
     config: modelConfig,
@@ -183,6 +157,12 @@ async function assemble(
     clipInfo: clips.infoOf,
     dispose,
   })
+}
+
+function newlineRow(parameters: ParameterMap): Float32Array {
+  const stored = parameters.read(IMAGE_NEWLINE)
+  assertFinite(stored, IMAGE_NEWLINE, 'the checkpoint')
+  return toFloat32(stored)
 }
 
 type Pictures = PicturePreprocessor & {
@@ -260,12 +240,11 @@ export function parameterMap({ parts, config }: Checkpoint, graphs: ModelGraphs)
 export function precisionOf(
   { precision = 'auto', kvCache }: LoadOptions,
   { config }: Checkpoint,
-  { decoder, isInt8Exact }: { readonly decoder: Graph; readonly isInt8Exact: boolean },
+  { graphs, isInt8Exact }: { readonly graphs: ModelGraphs; readonly isInt8Exact: boolean },
 ): ChosenPrecision {
-  const linears = decoder.nodes.flatMap((node) => (node.op === 'Linear' ? [node.inputs[1]] : []))
-  const sizes = linears.map(
-    (weight) => weight?.shape.reduce<number>((a, b) => a * Number(b), 1) ?? 0,
-  )
+  const decoder = linearWeights(graphs.decoder)
+  const others = [graphs.vision, graphs.projector].flatMap((g) => (g ? linearWeights(g) : []))
+  const sizes = decoder.map(({ shape }) => shape.reduce<number>((a, b) => a * Number(b), 1))
   return choosePrecision(precision, {
     decoderElements: sizes.reduce((a, b) => a + b, 0),
     visionWidth: config.vision?.hiddenSize ?? 0,
@@ -273,7 +252,12 @@ export function precisionOf(
     freeBytes: freeMemoryBytes(),
     isInt8Exact,
     kvCache,
+    linears: [...decoder, ...others].map(({ name }) => name),
   })
+}
+
+function linearWeights(graph: Graph): Value[] {
+  return graph.nodes.flatMap(({ op, inputs }) => (op === 'Linear' ? [inputs[1] as Value] : []))
 }
 
 async function createDecoder(
@@ -316,21 +300,4 @@ async function createVision(
 function generationOf({ documents, config }: Checkpoint): ReturnType<typeof parseGenerationConfig> {
   const parsed = parseGenerationConfig(documents.files.get('generation_config.json'))
   return parsed.eosTokenIds.length > 0 ? parsed : { ...parsed, eosTokenIds: config.endTokens }
-}
-
-export function checkOptions(options: LoadOptions): void {
-  const unknown = Object.keys(options).filter((name) => !OPTION_NAMES.includes(name))
-  if (unknown.length > 0) {
-    throw new InputError(
-      'INPUT_UNKNOWN_OPTION',
-      `loadModel: unknown option ${unknown.join(', ')}; known are ${OPTION_NAMES.join(', ')}.`,
-    )
-  }
-  checkQuirks(options.quirks ?? {})
-  if (options.device !== undefined && options.device !== 'cpu') {
-    throw new ConfigError(
-      'CONFIG_DEVICE',
-      `loadModel: device should be 'cpu', '${String(options.device)}' came.`,
-    )
-  }
 }

@@ -1,14 +1,9 @@
 /** `quantizeModel`: the quantised copies of a checkpoint made ahead of time, without loading a model. */
+import { checkLoadOptions } from './check-load-options.ts'
 import type { ChosenPrecision } from './choose-precision.ts'
 import { lower } from './graph/lower.ts'
 import { openParts } from './load-checkpoint.ts'
-import {
-  checkOptions,
-  modelGraphs,
-  parameterMap,
-  precisionOf,
-  type LoadOptions,
-} from './load-model.ts'
+import { modelGraphs, parameterMap, precisionOf, type LoadOptions } from './load-model.ts'
 import { quantizedPlanner } from './load-quantized.ts'
 import { quantizePlan } from './load-weights.ts'
 import { int8Saturates } from './runtime/int8-check.ts'
@@ -36,14 +31,14 @@ export async function quantizeModel(
   name: string,
   options: LoadOptions = {},
 ): Promise<QuantizedModel> {
-  checkOptions(options)
+  checkLoadOptions(options)
   const checkpoint = await openParts(name, options)
   const opened: WeightSource[] = []
   try {
     const graphs = modelGraphs(checkpoint)
     const parameters = parameterMap(checkpoint, graphs)
     const isInt8Exact = await checkInt8(options.threads)
-    const precision = precisionOf(options, checkpoint, { decoder: graphs.decoder, isInt8Exact })
+    const precision = precisionOf(options, checkpoint, { graphs, isInt8Exact })
     const { vision, decoder, singleStream } = precision
     const parts = [
       { part: 'vision', graph: graphs.vision, policy: vision },

@@ -41,8 +41,9 @@ export async function precisionFacts(
   args: Arguments,
 ): Promise<PrecisionReport> {
   const isInt8Exact = await checkInt8(args.number('threads'))
-  const { vision, projector, decoder } = modelGraphs(checkpoint)
-  const chosen = precisionOf(precisionOptions(args), checkpoint, { decoder, isInt8Exact })
+  const graphs = modelGraphs(checkpoint)
+  const { vision, projector, decoder } = graphs
+  const chosen = precisionOf(precisionOptions(args), checkpoint, { graphs, isInt8Exact })
   const parts = [
     examine('vision', vision, chosen.vision),
     examine('projector', projector, chosen.vision),

@@ -18,7 +18,8 @@ import { WidenedProducts } from './lower-widened.ts'
  * How the weight of one linear layer is stored and multiplied. `int8a16` stores what `int8` does and gives activations 16
  * bits instead of 8.
  */
-export type LinearPrecision = 'f32' | 'int8' | 'int8a16' | 'q8' | 'q4' | 'q4b128'
+export type LinearPrecision = (typeof LINEAR_PRECISIONS)[number]
+export const LINEAR_PRECISIONS = ['f32', 'int8', 'int8a16', 'q8', 'q4', 'q4b128'] as const
 
 export type PrecisionPolicy = (parameter: string) => LinearPrecision
 
@@ -264,6 +265,12 @@ export function precisionPolicy(
       throw new ConfigError(
         'CONFIG_PRECISION_PATTERN',
         `precision.layers: "${pattern}" is no parameter pattern; write a dotted path in which * stands for anything.`,
+      )
+    }
+    if (!LINEAR_PRECISIONS.includes(precision)) {
+      throw new ConfigError(
+        'CONFIG_PRECISION',
+        `precision.layers: "${pattern}" should be one of ${LINEAR_PRECISIONS.join(', ')}, "${String(precision)}" came.`,
       )
     }
     const source = pattern.replaceAll('.', '\\.').replaceAll('*', '.*')

@@ -1,0 +1,84 @@
+/** The options of `loadModel`, checked before anything is opened: a misspelt or impossible one is never ignored. */
+import { ConfigError, InputError } from './core/errors.ts'
+import { checkQuirks } from './families/quirks.ts'
+import type { LoadOptions } from './load-model.ts'
+
+type Check = { readonly expected: string; readonly is: (value: unknown) => boolean }
+
+const TEXT: Check = { expected: 'a text', is: (value) => typeof value === 'string' && value !== '' }
+const FLAG: Check = { expected: 'true or false', is: (value) => typeof value === 'boolean' }
+const OBJECT: Check = { expected: 'an object', is: (value) => isObject(value) }
+const COUNT: Check = {
+  expected: 'a whole number from 1',
+  is: (value) => Number.isSafeInteger(value) && (value as number) >= 1,
+}
+/** Checked where it is used. */
+const ANYTHING: Check = { expected: '', is: () => true }
+
+const CHECKS: { readonly [O in keyof Required<LoadOptions>]: Check } = {
+  precision: ANYTHING,
+  device: ANYTHING,
+  threads: COUNT,
+  maxContext: COUNT,
+  frames: ANYTHING,
+  ropeScaling: ANYTHING,
+  kvBytes: {
+    expected: 'a number from 0',
+    is: (value) => typeof value === 'number' && value >= 0,
+  },
+  kvCache: ANYTHING,
+  autoOrient: FLAG,
+  allowRemote: FLAG,
+  cacheDir: TEXT,
+  hub: OBJECT,
+  revision: TEXT,
+  onProgress: { expected: 'a function', is: (value) => typeof value === 'function' },
+  signal: { expected: 'an AbortSignal', is: (value) => value instanceof AbortSignal },
+  layout: {
+    expected: "'original' or 'hf'",
+    is: (value) => value === 'original' || value === 'hf',
+  },
+  quirks: OBJECT,
+  template: TEXT,
+  base: TEXT,
+  adapters: {
+    expected: 'a list of folders',
+    is: (value) => Array.isArray(value) && value.every(TEXT.is),
+  },
+  projector: TEXT,
+  visionTower: TEXT,
+  tokenizer: TEXT,
+  processor: ANYTHING,
+}
+
+/** Throws InputError INPUT_UNKNOWN_OPTION for names, ConfigError for values. */
+export function checkLoadOptions(options: LoadOptions): void {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  const unknown = Object.keys(options).filter((name) => !Object.hasOwn(CHECKS, name))
+  if (unknown.length > 0) {
+    throw new InputError(
+      'INPUT_UNKNOWN_OPTION',
+      `loadModel: unknown option ${unknown.join(', ')}; known are ${Object.keys(CHECKS).join(', ')}.`,
+    )
+  }
+  const faults = given.flatMap(([name, value]) => {
+    const { expected, is } = CHECKS[name as keyof LoadOptions]
+    return is(value) ? [] : [`${name} should be ${expected}, ${describe(value)} came`]
+  })
+  if (faults.length > 0) throw new ConfigError('CONFIG_OPTION', `loadModel: ${faults.join('; ')}.`)
+  if (options.device !== undefined && options.device !== 'cpu') {
+    throw new ConfigError(
+      'CONFIG_DEVICE',
+      `loadModel: device should be 'cpu', '${String(options.device)}' came.`,
+    )
+  }
+  checkQuirks(options.quirks ?? {})
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function describe(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? String(value))
+}
