@@ -266,6 +266,56 @@ test('MMMU scores by subject, from answers by id and from rows with options', as
   assert.equal(values(rows)['accuracy'], 100)
 })
 
+test('MathVista takes extractions, and without one only what needs no judge', async () => {
+  const choice = { question_type: 'multi_choice', answer_type: 'text', choices: ['cat', 'dog'] }
+  const rows = {
+    1: { ...choice, answer: 'dog', extraction: 'the (B)', response: 'It is (B).' },
+    2: { ...choice, answer: 'dog', extraction: 'a dog', response: '?' },
+    3: { ...choice, answer: 'cat', response: 'I think it is the first' },
+    4: {
+      question_type: 'free_form',
+      answer_type: 'float',
+      precision: 1,
+      answer: '1.2',
+      extraction: '1.24',
+    },
+    5: { question_type: 'free_form', answer_type: 'integer', answer: '7', response: '7.9' },
+    6: {
+      question_type: 'free_form',
+      answer_type: 'float',
+      precision: 2,
+      answer: '2.0',
+      response: 2,
+    },
+  }
+  const { outcomes, counts } = await score('mathvista', { answers: [json('a.json', rows)] })
+  assert.deepEqual(
+    outcomes.map((one) => one.score),
+    [1, 1, 0, 1, 1, 1],
+  )
+  assert.equal(counts.unreadable, 1)
+})
+
+test('ScienceQA is scored by the columns of its table where the dataset tells them', async () => {
+  const problem = { choices: ['x', 'y'], answer: 1, subject: 'natural science', grade: 'grade3' }
+  const labels = [
+    json('problems.json', {
+      1: { ...problem, hint: 'Read.', image: 'image.png' },
+      2: { ...problem, hint: '', image: null, subject: 'language science', grade: 'grade12' },
+    }),
+    json('pid_splits.json', { test: ['1', '2'] }),
+  ]
+  const answers = [
+    lines('a.jsonl', [
+      { question_id: '1', prompt: '<image>', text: 'B' },
+      { question_id: '2', prompt: 'q', text: 'A' },
+    ]),
+  ]
+  const report = await score('scienceqa', { answers, labels })
+  const columns = { NAT: 100, LAN: 0, TXT: 100, IMG: 100, NO: 0, 'G1-6': 100, 'G7-12': 0 }
+  assert.deepEqual(values(report), { 'accuracy IMG': 100, accuracy: 50, ...columns })
+})
+
 test("short answers are read from lmms-eval's samples and from tables", async () => {
   const samples = [
     { doc_id: 0, target: '14', doc: { type: 'human_test' }, filtered_resps: ['14.5'] },

@@ -5,6 +5,7 @@ import { chartqa } from './chartqa.ts'
 import { docvqa, infovqa } from './docvqa.ts'
 import { gqa } from './gqa.ts'
 import { llavaBench } from './llava-bench.ts'
+import { mathvista } from './mathvista.ts'
 import { mmVet } from './mm-vet.ts'
 import { mmbench, mmbenchCn } from './mmbench.ts'
 import { mme } from './mme.ts'
@@ -31,6 +32,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   llavaBench,
   mmVet,
   mmmu,
+  mathvista,
   ai2d,
   chartqa,
   docvqa,

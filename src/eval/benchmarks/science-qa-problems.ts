@@ -9,7 +9,11 @@ export type Problem = {
   readonly answer: number
   /** `null` where only the prompt of the answer tells, as in the official script. */
   readonly hasPicture: boolean | null
+  /** The columns of the dataset's table that it counts in: NAT, SOC, LAN; TXT, IMG, NO; G1-6, G7-12. */
+  readonly columns: readonly string[]
 }
+
+export const COLUMNS = ['NAT', 'SOC', 'LAN', 'TXT', 'IMG', 'NO', 'G1-6', 'G7-12']
 
 export function readProblems(
   questions: readonly EvalFile[],
@@ -38,8 +42,31 @@ function fromDataset(problemsFile: EvalFile, splitsFile: EvalFile): Problem[] {
     if (!Array.isArray(choices) || typeof answer !== 'number') {
       throw unreadable(problemsFile, `problems with choices and answer, ${String(id)} among them`)
     }
-    return { id: String(id), choices: choices.length, answer, hasPicture: null }
+    const columns = isRow(problem) ? columnsOf(problem) : []
+    return { id: String(id), choices: choices.length, answer, hasPicture: null, columns }
   })
+}
+
+const SUBJECTS: Readonly<Record<string, string>> = {
+  'natural science': 'NAT',
+  'social science': 'SOC',
+  'language science': 'LAN',
+}
+
+/** A question with a text and a picture counts under both. Source: lupantech/ScienceQA tools/evaluate_acc.py. */
+function columnsOf({ subject, hint, image, grade }: Row): string[] {
+  const hasText = typeof hint === 'string' && hint !== ''
+  const hasImage = typeof image === 'string' && image !== ''
+  const year = Number(/^grade(\d+)$/.exec(String(grade))?.[1] ?? Number.NaN)
+  const column = SUBJECTS[String(subject)]
+  return [
+    ...(column === undefined ? [] : [column]),
+    ...(hasText ? ['TXT'] : []),
+    ...(hasImage ? ['IMG'] : []),
+    ...(hasText || hasImage ? [] : ['NO']),
+    ...(year <= 6 ? ['G1-6'] : []),
+    ...(year > 6 ? ['G7-12'] : []),
+  ]
 }
 
 function fromConversations(file: EvalFile): Problem[] {
@@ -52,7 +79,13 @@ function fromConversations(file: EvalFile): Problem[] {
       throw unreadable(file, 'conversations of a question and a letter')
     }
     const choices = Math.max(answer + 1, question.match(/^[A-E]\. /gm)?.length ?? 0)
-    return { id: String(row['id']), choices, answer, hasPicture: row['image'] !== undefined }
+    return {
+      id: String(row['id']),
+      choices,
+      answer,
+      hasPicture: row['image'] !== undefined,
+      columns: [],
+    }
   })
 }
 

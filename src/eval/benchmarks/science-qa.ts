@@ -18,9 +18,21 @@ import {
 import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { FAILED, scienceQaLetter } from '../metrics/option-letter.ts'
 import { pythonFixed, pythonJson } from '../python-text.ts'
-import { readProblems, type Problem } from './science-qa-problems.ts'
+import { COLUMNS, readProblems, type Problem } from './science-qa-problems.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
+
+const FINE_TUNED = {
+  accuracy: 90.92,
+  NAT: 90.36,
+  SOC: 95.95,
+  LAN: 88.0,
+  TXT: 89.49,
+  IMG: 88.0,
+  NO: 90.66,
+  'G1-6': 90.93,
+  'G7-12': 90.9,
+}
 
 export const scienceQa: Benchmark = {
   name: 'scienceqa',
@@ -44,6 +56,11 @@ export const scienceQa: Benchmark = {
       'llava-v1.6-vicuna-13b': 73.6,
       'llava-v1.6-34b': 81.8,
     }),
+    ...Object.entries(FINE_TUNED).flatMap(([column, value]) =>
+      publishedRows(column, 'arXiv:2304.08485 (ScienceQA table)', {
+        'llava-13b, fine-tuned': value,
+      }),
+    ),
   ],
 }
 
@@ -82,6 +99,10 @@ function scoreScienceQa({ answers: files, questions, labels }: ScoreInput): Scor
     metrics: [
       meanPercent('accuracy IMG', judged.filter(({ hasPicture }) => hasPicture).map(score)),
       meanPercent('accuracy', judged.map(score)),
+      ...COLUMNS.flatMap((column) => {
+        const own = judged.filter(({ problem }) => problem.columns.includes(column))
+        return own.length > 0 ? [meanPercent(column, own.map(score))] : []
+      }),
     ],
     ...official(judged, score),
   }

@@ -1,0 +1,123 @@
+/**
+ * MathVista: mathematics in pictures; free answers, from which a judge first extracts the value.
+ *
+ * Paper: arXiv:2310.02255. Data: huggingface.co/datasets/AI4Math/MathVista (CC BY-SA 4.0), testmini, 1,000 questions:
+ *   {"pid": "1", "question_type": "free_form", "answer_type": "float", "precision": 1.0, "choices": null, "answer": "1.2", "response": "…",
+ *    "extraction": "1.2"}
+ * Answers are the official result files, {"1": {…}, …}, or rows with these fields; the truth may be in them or in labels.
+ * Official scorer: lupantech/MathVista evaluation/extract_answer.py and calculate_score.py, as lmms-eval
+ * tasks/mathvista/mathvista_evals.py. Without an extraction only what needs no judge is read: an option's text, a number
+ * alone. The rest is unreadable, counted, and wrong.
+ */
+import { answersById, countAnswers } from '../answers.ts'
+import {
+  meanPercent,
+  publishedRows,
+  type Benchmark,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import { isRow, readJson, readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { levenshtein } from '../metrics/anls.ts'
+import { parsePythonFloat, pythonFloat, pythonRound, pythonStrip } from '../python-text.ts'
+
+export const mathvista: Benchmark = {
+  name: 'mathvista',
+  title: 'MathVista (testmini)',
+  files: {
+    answers: 'the official result file, with response or extraction and, without labels, the truth',
+    labels: 'testmini.json: question_type, answer_type, choices, precision and answer by pid',
+  },
+  needs: [],
+  rule: 'the extracted value; a letter is its option, another text the nearest option; numbers at the precision asked for; equal texts',
+  score: scoreMathvista,
+  published: [
+    ...publishedRows('accuracy', 'LLaVA-NeXT blog 2024-01-30', {
+      'llava-v1.5-13b': 27.6,
+      'llava-v1.6-vicuna-7b': 34.6,
+      'llava-v1.6-mistral-7b': 37.7,
+      'llava-v1.6-vicuna-13b': 35.3,
+      'llava-v1.6-34b': 46.5,
+    }),
+    ...publishedRows('accuracy', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 34.8,
+      'llava-onevision-qwen2-7b': 63.2,
+      'llava-onevision-qwen2-72b': 67.5,
+    }),
+  ],
+}
+
+function scoreMathvista({ answers: files, labels }: ScoreInput): Scored {
+  const given = files.flatMap(readByPid)
+  const answers = answersById(
+    given.flatMap(({ id, row }) => {
+      const text = row['extraction'] ?? row['response'] ?? row['text']
+      return typeof text === 'string' || typeof text === 'number'
+        ? [{ id, text: String(text), row }]
+        : []
+    }),
+  )
+  const problems = labels.length > 0 ? labels.flatMap(readByPid) : given
+  const outcomes = problems.map(({ id, row, file }) => {
+    const answer = answers.get(id)
+    const expected = pythonStrip(textField(row, 'answer', file))
+    const read = answer === undefined ? null : readValue(answer.row, row)
+    const score = read !== null && pythonStrip(read) === expected ? 1 : 0
+    return { id, given: answer?.text ?? '', read: read ?? '', expected, score }
+  })
+  const unreadable = outcomes.filter(({ id, read }) => answers.has(id) && read === '').length
+  return {
+    counts: countAnswers(
+      problems.map(({ id }) => id),
+      answers,
+      unreadable,
+    ),
+    outcomes,
+    metrics: [
+      meanPercent(
+        'accuracy',
+        outcomes.map(({ score }) => score),
+        1,
+      ),
+    ],
+  }
+}
+
+/** What the answer says, in the form of the truth; `null` where that cannot be told. */
+function readValue(answer: Row, problem: Row): string | null {
+  const choices = Array.isArray(problem['choices']) ? problem['choices'].map(String) : []
+  const isChoice = problem['question_type'] === 'multi_choice'
+  const extraction = answer['extraction']
+  const response = String(answer['response'] ?? answer['text'] ?? '')
+  const text = extraction === undefined || extraction === null ? response : String(extraction)
+  if (isChoice) {
+    const isExtracted = text !== response || choices.includes(text) || /^\(?[A-Za-z]\)?$/.test(text)
+    return isExtracted ? nearestChoice(text, choices) : null
+  }
+  const type = problem['answer_type']
+  if (type !== 'integer' && type !== 'float') return text
+  const value = parsePythonFloat(text)
+  if (value === null || !Number.isFinite(value)) return null
+  if (type === 'integer') return String(Math.trunc(value))
+  return pythonFloat(pythonRound(value, Number(problem['precision'] ?? 0)))
+}
+
+function nearestChoice(text: string, choices: readonly string[]): string | null {
+  const plain = pythonStrip(text)
+  const letter = /\(([a-zA-Z])\)/.exec(plain)?.[1]?.toUpperCase() ?? plain
+  const named = letter.length === 1 ? choices[letter.charCodeAt(0) - 65] : undefined
+  if (named !== undefined) return named
+  const distances = choices.map((choice) => levenshtein([...letter], [...choice]))
+  return choices[distances.indexOf(Math.min(...distances))] ?? null
+}
+
+type ByPid = { readonly id: string; readonly row: Row; readonly file: EvalFile }
+
+function readByPid(file: EvalFile): ByPid[] {
+  const isObject = /^\s*\{\s*"\d+"\s*:/.test(file.text)
+  const whole = isObject ? readJson(file) : null
+  if (isRow(whole)) {
+    return Object.entries(whole).map(([id, row]) => ({ id, row: isRow(row) ? row : {}, file }))
+  }
+  return readRows(file).map((row) => ({ id: textField(row, 'pid', file), row, file }))
+}
