@@ -5,6 +5,7 @@ import {
   findBenchmark,
   readEvalFiles,
   score as scoreAnswers,
+  writeSheet,
   type ScoredMetric,
   type ScoreReport,
 } from '../eval/index.ts'
@@ -55,16 +56,19 @@ function writeFiles(report: ScoreReport, folder: string | undefined): string[] {
   if (folder === undefined) return []
   const result = { ...summaryOf(report), outcomes: report.outcomes }
   const files = { ...report.written, 'score.json': `${JSON.stringify(result, null, 2)}\n` }
-  return Object.entries(files).map(([name, text]) => {
+  const sheets = Object.entries(report.sheets).map(
+    ([name, rows]) => [name, writeSheet(rows)] as const,
+  )
+  return [...Object.entries(files), ...sheets].map(([name, content]) => {
     const path = join(folder, name)
     mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, text)
+    writeFileSync(path, content)
     return path
   })
 }
 
 function linesOf(
-  { title, metrics, counts, recipe, written }: ScoreReport,
+  { title, metrics, counts, recipe, written, sheets }: ScoreReport,
   files: readonly string[],
 ): string[] {
   const lines = [title]
@@ -74,8 +78,9 @@ function linesOf(
   const shown = Object.entries(counts).map(([name, count]) => `${count} ${name}`)
   lines.push('', `  ${shown.join(', ')}; recipe ${recipe.hash.slice(0, 12)}`)
   if (files.length > 0) lines.push(...files.map((file) => `  wrote ${file}`))
-  else if (Object.keys(written).length > 0) {
-    lines.push(`  --out FOLDER writes ${Object.keys(written).join(', ')}`)
+  else {
+    const names = [...Object.keys(written), ...Object.keys(sheets)]
+    if (names.length > 0) lines.push(`  --out FOLDER writes ${names.join(', ')}`)
   }
   return lines
 }

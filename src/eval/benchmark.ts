@@ -41,7 +41,11 @@ export type Scored = {
   readonly printed?: string
   /** Files that the official scripts write: submissions and results, by name. */
   readonly written?: Readonly<Record<string, string>>
+  /** Spreadsheets that the official scripts write, as rows of cells, the header first. */
+  readonly sheets?: Readonly<Record<string, Sheet>>
 }
+
+export type Sheet = readonly (readonly string[])[]
 
 export type Metric = {
   readonly name: string

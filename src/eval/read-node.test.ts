@@ -6,6 +6,7 @@ import { after, describe, test } from 'node:test'
 import { InputError } from '../core/errors.ts'
 import { readJsonLines, readRows } from './eval-file.ts'
 import { readEvalFiles } from './read-node.ts'
+import { writeSheet } from './write-sheet-node.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llava-eval-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -52,6 +53,23 @@ describe('a spreadsheet', () => {
     writeFileSync(path, flipped)
     assert.throws(() => readEvalFiles(path), { code: 'INPUT_SPREADSHEET_BROKEN' })
   })
+})
+
+test('what is written as a spreadsheet is read back', () => {
+  const rows = [
+    ['index', 'text', ...Array.from({ length: 26 }, (_, i) => `c${i}`)],
+    [
+      '241',
+      ' <a> & "b"\n_x0041_ \u0001é🙂',
+      '007',
+      ...Array.from({ length: 24 }, () => ''),
+      'last',
+    ],
+  ]
+  const path = join(folder, 'written.xlsx')
+  writeFileSync(path, writeSheet(rows))
+  assert.deepEqual(readEvalFiles(path)[0]?.cells, rows)
+  assert.deepEqual(writeSheet(rows), readFileSync(path))
 })
 
 test('a folder gives its tables and texts by name, and pictures are passed over', () => {

@@ -4,7 +4,7 @@
  */
 import { InputError } from '../core/errors.ts'
 import { Rng } from '../core/rng.ts'
-import type { Benchmark, Counts, Metric, Outcome, PublishedScore } from './benchmark.ts'
+import type { Benchmark, Counts, Metric, Outcome, PublishedScore, Sheet } from './benchmark.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
 import type { EvalFile } from './eval-file.ts'
 import {
@@ -32,6 +32,8 @@ export type ScoreReport = {
   readonly outcomes: readonly Outcome[]
   readonly printed: string | null
   readonly written: Readonly<Record<string, string>>
+  /** Tables for `writeSheet`. */
+  readonly sheets: Readonly<Record<string, Sheet>>
   readonly recipe: Recipe
 }
 
@@ -65,7 +67,7 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
   const { answers, questions = [], labels = [], seed = 0 } = request
   checkKinds(benchmark, { answers, questions, labels })
   const rng = new Rng(seed)
-  const { metrics, counts, outcomes, printed, written } = benchmark.score({
+  const { metrics, counts, outcomes, printed, written, sheets } = benchmark.score({
     answers,
     questions,
     labels,
@@ -79,6 +81,7 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     outcomes,
     printed: printed ?? null,
     written: written ?? {},
+    sheets: sheets ?? {},
     recipe: await recipeOf(benchmark, { answers, questions, labels, seed }),
   }
 }

@@ -62,7 +62,10 @@ describe('official answers', { skip }, () => {
     const expected = { circular: '67.69', vanilla: '76.45' }
     same(await score('mmbench', { answers: sheet }), expected)
     const answers = read('mmbench/answers/mmbench_dev_20230712/llava-v1.5-13b.jsonl')
-    same(await score('mmbench', { answers, labels: sheet }), expected)
+    const report = await score('mmbench', { answers, labels: sheet })
+    same(report, expected)
+    // Not the bytes: the spreadsheet that was sent has the time at which it was made.
+    assert.deepEqual(report.sheets['submission.xlsx'], sheet[0]?.cells)
   })
 
   test('the VizWiz submission is the one that was sent', async () => {

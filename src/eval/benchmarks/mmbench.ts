@@ -19,6 +19,7 @@ import {
   type Metric,
   type Outcome,
   type Scored,
+  type Sheet,
   type ScoreInput,
 } from '../benchmark.ts'
 import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
@@ -91,6 +92,7 @@ function scoreMmbench({ answers: files, labels }: ScoreInput): Scored {
   return {
     counts,
     outcomes,
+    ...(labels.length > 0 ? { sheets: { 'submission.xlsx': submission(labels, answers) } } : {}),
     metrics: [
       meanPercent(
         'circular',
@@ -105,6 +107,21 @@ function scoreMmbench({ answers: files, labels }: ScoreInput): Scored {
       ),
     ],
   }
+}
+
+const DROPPED = ['hint', 'category', 'source', 'image', 'comment', 'l2-category', 'prediction']
+const PREDICTION_COLUMN = 6
+
+/** The dataset's table with the answers in it. Source: haotian-liu/LLaVA scripts/convert_mmbench_for_submission.py. */
+function submission(labels: readonly EvalFile[], answers: ReadonlyMap<string, Answer>): Sheet {
+  const rows = labels.flatMap(readRows)
+  const kept = Object.keys(rows[0] ?? {}).filter((name) => !DROPPED.includes(name))
+  const columns = kept.toSpliced(PREDICTION_COLUMN, 0, 'prediction')
+  const cell = (row: Row, name: string) => {
+    const value = name === 'prediction' ? answers.get(String(row['index']))?.text : row[name]
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
+  }
+  return [columns, ...rows.map((row) => columns.map((name) => cell(row, name)))]
 }
 
 /** Every row on its own. Questions are drawn, not rows: the rotations of one go right together. */
