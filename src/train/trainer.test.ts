@@ -167,6 +167,39 @@ test('options that do not exist or fit are refused by name', async () => {
   }
 })
 
+test('activations are kept where they fit and made again where not, and it is said', async () => {
+  await using auto = await createTrainer(MODEL, { trainable: ['decoder'] })
+  assert.equal(auto.activations, null)
+  await auto.step([[first]])
+  assert.equal(auto.activations, 'keep')
+  await using again = await createTrainer(MODEL, {
+    trainable: ['decoder'],
+    activations: 'recompute',
+  })
+  const [kept, made] = [await auto.differentiate([first]), await again.differentiate([first])]
+  assert.equal(again.activations, 'recompute')
+  assert.notEqual(kept.loss, made.loss)
+  await again.step([[first]])
+  assert.deepEqual((await again.differentiate([first])).gradients, kept.gradients)
+})
+
+test('a model of which nothing is trained can be evaluated and not stepped', async () => {
+  await using trainer = await createTrainer(MODEL, { trainable: [] })
+  assert.ok((await trainer.evaluate([first])).loss > 0)
+  await assert.rejects(trainer.step([[first]]), { code: 'CONFIG_TRAINER' })
+})
+
+test('an aborted step changes no weight', async () => {
+  const abort = new AbortController()
+  const options = { trainable: ['decoder'], signal: abort.signal } as const
+  await using trainer = await createTrainer(MODEL, options)
+  const before = trainer.weights()
+  const step = trainer.step([samples])
+  abort.abort(new Error('enough'))
+  await assert.rejects(step, /enough/)
+  assert.deepEqual(trainer.weights(), before)
+})
+
 test('samples that do not fit are refused by number', async () => {
   await using trainer = await createTrainer(MODEL, { trainable: ['projector'] })
   const { pixelValues, inputIds } = first

@@ -1,5 +1,5 @@
 /** One trainer over one model: steps, evaluation, gradients, weights. `create-trainer.ts` makes one. */
-import { InputError } from '../core/errors.ts'
+import { ConfigError, InputError } from '../core/errors.ts'
 import type { Rng } from '../core/rng.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { IMAGE_NEWLINE } from '../families/parameter-names.ts'
@@ -68,6 +68,8 @@ export class Trainer implements AsyncDisposable {
   cursor: unknown
   #steps: number
   #keeping: Keeping | null = null
+  /** The longest batch whose activations were kept. */
+  #keptLength = 0
   #last: Promise<unknown> = Promise.resolve()
   #disposed: Promise<void> | null = null
 
@@ -93,6 +95,7 @@ export class Trainer implements AsyncDisposable {
   step(microBatches: readonly MicroBatch[]): Promise<StepResult> {
     return this.#exclusive(async (options) => {
       const { store, adamw, settings } = this.#parts
+      if (store.paths.length === 0) throw nothingTrained()
       const factor = rateFactor(settings.schedule, this.#steps)
       const sums = await this.#accumulate(microBatches, options)
       const gradNorm = await store.gradientNorm(adamw, options)
@@ -224,11 +227,15 @@ export class Trainer implements AsyncDisposable {
     return diverged(this.#steps + 1, { what: 'the gradient norm', where, microBatch: null })
   }
 
+  /** Memory that was taken for a longer batch is there already. */
   #chooseKeeping({ length }: Batch): Keeping {
     const { settings, network, freeBytes } = this.#parts
     if (settings.activations !== 'auto') return settings.activations
-    const kept = network.activationBytes(length, 'keep')
-    return kept <= ACTIVATION_SHARE * freeBytes() ? 'keep' : 'recompute'
+    const taken = this.#keptLength > 0 ? network.activationBytes(this.#keptLength, 'keep') : 0
+    const more = network.activationBytes(length, 'keep') - taken
+    if (more > 0 && more > ACTIVATION_SHARE * freeBytes()) return 'recompute'
+    this.#keptLength = Math.max(this.#keptLength, length)
+    return 'keep'
   }
 
   #gradients(): NamedTensors {
@@ -266,4 +273,11 @@ export class Trainer implements AsyncDisposable {
 
 function emptyBatch({ quirks }: TrainerSettings, { layout }: ModelConfig) {
   return quirks.emptyBatch ?? (layout === 'original' ? 'zeroPicture' : 'none')
+}
+
+function nothingTrained(): ConfigError {
+  return new ConfigError(
+    'CONFIG_TRAINER',
+    'step: trainable is empty and there is no lora, so there is nothing to train; name a part, or only evaluate.',
+  )
 }
