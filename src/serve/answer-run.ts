@@ -3,10 +3,11 @@ import type { Answer, Sequence } from './answer.ts'
 import { AnswerStream } from './answer-stream.ts'
 import type { SequenceRequest } from './engine.ts'
 import type { ResolvedGenerateOptions } from './generate-options.ts'
-import type { EncodedPrompt, GeneratorParts, OnText } from './generator.ts'
+import type { AnswerParts, EncodedPrompt, OnText } from './generator.ts'
+import type { ProcessorContext } from './logit-processors.ts'
 import { createSampler, type ChosenToken, type Sampler } from './sampler.ts'
 
-type Parts = Pick<GeneratorParts, 'config' | 'tokenizer'> & {
+type Parts = Pick<AnswerParts, 'config' | 'tokenizer' | 'unusableIds'> & {
   readonly encoded: EncodedPrompt
   readonly options: ResolvedGenerateOptions
   /** Which of the `n` answers to its request. */
@@ -115,18 +116,9 @@ export class AnswerRun {
 /** What the logit processors need to know of the prompt and the vocabulary. */
 export function processorContext({
   config,
-  tokenizer,
+  unusableIds,
   encoded,
-}: Pick<Parts, 'config' | 'tokenizer' | 'encoded'>): {
-  promptIds: readonly number[]
-  vocabSize: number
-  unusableIds: number[]
-} {
+}: Pick<Parts, 'config' | 'unusableIds' | 'encoded'>): ProcessorContext {
   const { vocabSize } = config.decoder
-  const placeholder = config.image?.placeholder
-  const unusableIds: number[] = []
-  for (let id = 0; id < vocabSize; id++) {
-    if (id === placeholder || tokenizer.tokenOf(id) === undefined) unusableIds.push(id)
-  }
   return { promptIds: encoded.prepared.inputIds, vocabSize, unusableIds }
 }

@@ -3,14 +3,14 @@ import type { Answer } from './answer.ts'
 import { processorContext } from './answer-run.ts'
 import { beamSearch, type Beam } from './beam-search.ts'
 import type { ResolvedGenerateOptions } from './generate-options.ts'
-import type { EncodedPrompt, GeneratorParts } from './generator.ts'
+import type { EncodedPrompt, AnswerParts } from './generator.ts'
 import { createLogitProcessor, type LogitProcessor } from './logit-processors.ts'
 import { sampleRng } from './sample-rng.ts'
 import { filterLogits } from './sampling-filters.ts'
 import { createStopMatcher } from './stop-strings.ts'
 
 export async function searchBeams(
-  parts: GeneratorParts,
+  parts: AnswerParts,
   encoded: EncodedPrompt,
   options: ResolvedGenerateOptions,
   start: number,
@@ -43,7 +43,7 @@ export async function searchBeams(
 }
 
 function processor(
-  parts: GeneratorParts,
+  parts: AnswerParts,
   encoded: EncodedPrompt,
   options: ResolvedGenerateOptions,
 ): LogitProcessor {
@@ -62,7 +62,7 @@ function uniform({ seed }: ResolvedGenerateOptions): () => number {
 }
 
 function stopTest(
-  { tokenizer }: GeneratorParts,
+  { tokenizer }: AnswerParts,
   { stop }: ResolvedGenerateOptions,
 ): (tokens: readonly number[]) => boolean {
   if (stop.length === 0) return () => false
@@ -73,7 +73,7 @@ function stopTest(
 }
 
 type Parts = {
-  readonly parts: GeneratorParts
+  readonly parts: AnswerParts
   readonly encoded: EncodedPrompt
   readonly options: ResolvedGenerateOptions
 }

@@ -33,6 +33,11 @@ export type GeneratorParts = {
   readonly newline: Float32Array | null
 }
 
+export type AnswerParts = GeneratorParts & {
+  /** Ids that no answer may have: those of no token, and those that mark places. */
+  readonly unusableIds: readonly number[]
+}
+
 /** A prompt through preparation and vision, and how long those took. */
 export type EncodedPrompt = {
   readonly prepared: PreparedPrompt
@@ -46,11 +51,11 @@ export type EncodedPrompt = {
 export type OnText = (text: string) => void
 
 export class Generator {
-  readonly #parts: GeneratorParts
+  readonly #parts: AnswerParts
   readonly #pictures = new PictureKeys()
 
   constructor(parts: GeneratorParts) {
-    this.#parts = parts
+    this.#parts = { ...parts, unusableIds: unusableIds(parts) }
   }
 
   /** One answer; `onText` hears its pieces as they become certain. */
@@ -222,6 +227,14 @@ export class Generator {
       `prompt: it has ${inputIds.length} tokens (${imageSlots.length} of them pictures and clips), ${excess} more than the context of ${maxContext}${room}; shorten it, send fewer pictures or frames, or raise maxContext.`,
     )
   }
+}
+
+/** A vocabulary is larger than an answer is long: it is looked through once. */
+function unusableIds({ config, tokenizer }: GeneratorParts): number[] {
+  const marks = [config.image?.placeholder, config.video?.placeholder]
+  return Array.from({ length: config.decoder.vocabSize }, (_, id) => id).filter(
+    (id) => marks.includes(id) || tokenizer.tokenOf(id) === undefined,
+  )
 }
 
 /** What `run` gives, or `aborted` if the caller stopped it. */
