@@ -43,7 +43,7 @@ export async function saveModel(folder: string, parts: SaveParts): Promise<void>
 }
 
 async function writeAsStored(folder: string, { checkpoint, store }: SaveParts): Promise<void> {
-  const { config, parts, family, documents } = checkpoint
+  const { config, parts, family } = checkpoint
   const tensors = savedTensors({ config, parts, rules: family.parameterNames, store })
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]))
   let release = () => {}
@@ -61,13 +61,11 @@ async function writeAsStored(folder: string, { checkpoint, store }: SaveParts): 
     { metadata: { format: 'pt' } },
   )
   for (const path of copiedFiles(checkpoint)) await copyFileInto(path, folder)
-  const json = `${JSON.stringify(documents.files.get('config.json'), null, 2)}\n`
-  const bytes = new TextEncoder().encode(json)
-  await writeFileAtomically(joinPath(folder, 'config.json'), (append) => append(bytes))
 }
 
 const COPIED = new Set([
   ...TOKENIZER_FILES,
+  'config.json',
   'generation_config.json',
   'preprocessor_config.json',
   'processor_config.json',
@@ -76,14 +74,17 @@ const COPIED = new Set([
   'chat_template.jinja',
 ])
 
-/** Processor, tokenizer and template: from the checkpoint's folder, else from where the tokenizer is. */
-function copiedFiles({ folder, tokenizerPath }: Checkpoint): string[] {
+/**
+ * Config, processor, tokenizer and template, byte for byte: from the checkpoint's folder, else from where the tokenizer is
+ * or the weights under an adapter.
+ */
+function copiedFiles({ folder, tokenizerPath, files }: Checkpoint): string[] {
   const isFile = listFolder(tokenizerPath) === undefined
-  const folders = [folder, isFile ? parentFolder(tokenizerPath) : tokenizerPath]
+  const tokenizerFolder = isFile ? parentFolder(tokenizerPath) : tokenizerPath
   const paths = new Map<string, string>()
-  for (const place of folders.reverse()) {
+  for (const place of [folder, tokenizerFolder, ...files.map(parentFolder)]) {
     for (const name of listFolder(place) ?? []) {
-      if (COPIED.has(name)) paths.set(name, joinPath(place, name))
+      if (COPIED.has(name) && !paths.has(name)) paths.set(name, joinPath(place, name))
     }
   }
   return [...paths.values()]

@@ -4,7 +4,8 @@
  * LLAVA_FIXTURES names a folder with `training`; without it the small cases copied into `fixtures` are used.
  */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import {
@@ -112,7 +113,28 @@ for (const name of ['lora', 'lora-int8']) {
         activations,
       })
       await followRun(trainer, folder, recorded, { h: recorded.hyperparameters })
+      await checkAdapter(trainer, join(folder, recorded.lora.after_last))
     })
+  }
+}
+
+/** PEFT's file after the last step: the same names, the same numbers. */
+async function checkAdapter(trainer: Trainer, expected: string): Promise<void> {
+  const parent = mkdtempSync(join(tmpdir(), 'adapter-'))
+  try {
+    await trainer.save(join(parent, 'saved'))
+    const file = 'adapter_model.safetensors'
+    const [came, right] = [join(parent, 'saved'), expected].map((at) => readTensors(join(at, file)))
+    for (const [name, { data, shape }] of right!) {
+      assert.deepEqual(came!.get(name)?.shape, shape, name)
+      const { lora, learningRate } = trainer.settings
+      assert.ok(lora)
+      data.forEach((value, i) => {
+        assertNear(came!.get(name)!.data[i]!, value, WEIGHTS_EVERY * learningRate, name)
+      })
+    }
+  } finally {
+    rmSync(parent, { recursive: true })
   }
 }
 
