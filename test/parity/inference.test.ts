@@ -79,15 +79,16 @@ function runCase(name: string): void {
         await checkPrompt(model, prompt, tensors)
       })
     }
-    test('a batch equals the single runs', async (t) => {
-      if (!model) return t.skip('not loaded')
-      const prompts = recorded.prompts.filter(({ name: one }) =>
-        recorded.batch?.prompts.includes(one),
-      )
-      if (prompts.length === 0) return t.skip('no batch recorded')
-      const answers = await model.generateBatch(prompts.map((prompt) => request(prompt)))
-      answers.forEach((answer, i) => assert.deepEqual(answer.tokens, prompts[i]!.greedy.ids))
-    })
+    const inBatch = recorded.prompts.filter(({ name: one }) =>
+      recorded.batch?.prompts.includes(one),
+    )
+    if (inBatch.length > 0) {
+      test('a batch equals the single runs', async (t) => {
+        if (!model) return t.skip('not loaded')
+        const answers = await model.generateBatch(inBatch.map((prompt) => request(prompt)))
+        answers.forEach((answer, i) => assert.deepEqual(answer.tokens, inBatch[i]!.greedy.ids))
+      })
+    }
     if (existsSync(join(path, 'original'))) {
       test('its twin in the original layout says the same', () =>
         checkTwin(path, recorded, tensors))
