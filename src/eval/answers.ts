@@ -1,8 +1,9 @@
 /** Answers matched with questions: one for each, none lost unseen. */
 import { InputError } from '../core/errors.ts'
 import type { Counts } from './benchmark.ts'
-import { readJsonLines, readRows, textField, type EvalFile, type Row } from './eval-file.ts'
+import { isRow, readJsonLines, readRows, textField, type EvalFile, type Row } from './eval-file.ts'
 
+/** `row` has all fields; those of an lmms-eval sample's `doc` stand beside its own. */
 export type Answer = { readonly id: string; readonly text: string; readonly row: Row }
 
 /** Names of an answer's fields in the files of the original scripts, lmms-eval and VLMEvalKit. */
@@ -17,7 +18,7 @@ export function readAnswers(files: readonly EvalFile[], broken?: { count: number
     return rows.map((row) => ({
       id: textField(row, ID_FIELDS.find((name) => name in row) ?? 'question_id', file),
       text: answerText(row, file),
-      row,
+      row: isRow(row['doc']) ? { ...row, ...row['doc'] } : row,
     }))
   })
 }

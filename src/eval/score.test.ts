@@ -266,6 +266,50 @@ test('MMMU scores by subject, from answers by id and from rows with options', as
   assert.equal(values(rows)['accuracy'], 100)
 })
 
+test("samples of lmms-eval and VLMEvalKit's tables hold their truth", async () => {
+  const pope = [
+    {
+      doc_id: 0,
+      doc: { question_id: '1', category: 'random', answer: 'yes' },
+      filtered_resps: ['Yes'],
+    },
+    {
+      doc_id: 1,
+      doc: { question_id: '1', category: 'popular', answer: 'no' },
+      filtered_resps: ['Yes'],
+    },
+  ]
+  const { metrics } = await score('pope', { answers: [lines('s.jsonl', pope)] })
+  assert.deepEqual(
+    metrics.filter(({ name }) => name.startsWith('accuracy')).map(({ value }) => value),
+    [100, 0],
+  )
+  const mme = [
+    {
+      index: 0,
+      category: 'OCR',
+      image_path: 'a.jpg',
+      question: 'q',
+      answer: 'Yes',
+      prediction: 'Yes',
+    },
+    {
+      index: 1,
+      category: 'OCR',
+      image_path: 'a.jpg',
+      question: 'r',
+      answer: 'No',
+      prediction: 'Yes',
+    },
+  ]
+  assert.equal(values(await score('mme', { answers: [lines('s.jsonl', mme)] }))['OCR'], 50)
+  const mmmu = [
+    { index: 4, id: 'validation_Art_1', A: 'x', B: 'y', answer: 'B', prediction: 'B.' },
+    { index: 5, id: 'validation_Art_2', A: 'x', B: 'y', answer: 'A', prediction: 'B' },
+  ]
+  assert.equal(values(await score('mmmu', { answers: [lines('s.jsonl', mmmu)] }))['accuracy'], 50)
+})
+
 test('MathVista takes extractions, and without one only what needs no judge', async () => {
   const choice = { question_type: 'multi_choice', answer_type: 'text', choices: ['cat', 'dog'] }
   const rows = {

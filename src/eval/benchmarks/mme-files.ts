@@ -41,13 +41,35 @@ export function readMmeCases(answers: readonly EvalFile[], labels: readonly Eval
   if (answers.every(({ name }) => name.endsWith('.txt'))) {
     return { cases: answers.flatMap(fromResults), results: null }
   }
+  const given = readAnswers(answers)
+  if (labels.length === 0 && given.every(({ row }) => 'answer' in row)) {
+    return { cases: given.map(fromSample), results: null }
+  }
   if (labels.length === 0) {
     throw new InputError(
       'INPUT_LABELS_MISSING',
       'eval.mme: the truth should come with answers: give the folder MME_Benchmark_release_version as labels, or result files as answers.',
     )
   }
-  return fromAnswers(readAnswers(answers), new Map(labels.flatMap(readTruths)))
+  return fromAnswers(given, new Map(labels.flatMap(readTruths)))
+}
+
+/** The samples of lmms-eval and VLMEvalKit's tables hold task, picture and truth. */
+function fromSample({ id, text, row }: Answer): MmeCase {
+  const { category: task, question, answer } = row
+  const picture = row['image_path'] ?? row['question_id']
+  const truth = String(answer).toLowerCase()
+  if (
+    typeof task !== 'string' ||
+    typeof picture !== 'string' ||
+    (truth !== 'yes' && truth !== 'no')
+  ) {
+    throw new InputError(
+      'INPUT_ANSWERS_FIELD',
+      `eval.mme: rows should have category, question_id or image_path, and yes or no as answer, ${id} has not; give labels.`,
+    )
+  }
+  return { id: `${picture}/${String(question)}`, task, picture, truth, given: text }
 }
 
 function fromResults(file: EvalFile): MmeCase[] {

@@ -60,7 +60,10 @@ type Truth = {
 
 function scoreMmmu({ answers: files, labels, rng }: ScoreInput): Scored {
   const answers = answersById(files.flatMap(readMmmuAnswers))
-  const truths = (labels.length > 0 ? labels : files).flatMap(readTruths)
+  const truths =
+    labels.length > 0
+      ? labels.flatMap(readTruths)
+      : [...answers].map(([id, { row }]) => truthOf(id, row))
   let guesses = 0
   const outcomes = truths.map((truth): Outcome => {
     const answer = answers.get(truth.id)
@@ -112,7 +115,7 @@ function subjectOf(id: string): string {
 
 function readMmmuAnswers(file: EvalFile): Answer[] {
   const whole = isTable(file) ? null : readJson(file)
-  if (!isRow(whole)) return readAnswers([file])
+  if (!isRow(whole)) return readAnswers([file]).map((answer) => ({ ...answer, id: idOf(answer) }))
   return Object.entries(whole).map(([id, value]) => {
     const text = isRow(value) ? (value['response'] ?? value['text']) : value
     if (typeof text !== 'string' && typeof text !== 'number') {
@@ -120,6 +123,11 @@ function readMmmuAnswers(file: EvalFile): Answer[] {
     }
     return { id, text: String(text), row: isRow(value) ? value : {} }
   })
+}
+
+/** Samples are counted, and their ids are the dataset's: `validation_Art_1`. */
+function idOf({ id, row }: Answer): string {
+  return typeof row['id'] === 'string' ? row['id'] : id
 }
 
 function readTruths(file: EvalFile): Truth[] {
@@ -155,6 +163,9 @@ function optionsOf(row: Row): string[] | null {
   const list = row['options']
   if (Array.isArray(list) && list.length > 0) return list.map(String)
   if (typeof list === 'string' && list.startsWith('[')) return pythonList(list)
+  const columns = [...'ABCDEFGHI'].map((letter) => row[letter])
+  const texts = columns.filter((text) => typeof text === 'string' && text !== '').map(String)
+  if (texts.length > 0) return texts
   const letters = row['all_choices']
   return Array.isArray(letters) ? letters.map((letter) => `(${String(letter)})`) : null
 }

@@ -9,7 +9,7 @@
  * file; we pair by question, so that an answer that is missing or in another place moves no other.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, readAnswers } from '../answers.ts'
+import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
 import {
   publishedRows,
   type Benchmark,
@@ -29,12 +29,12 @@ export const pope: Benchmark = {
   name: 'pope',
   title: 'POPE',
   files: {
-    answers: 'answers of all categories',
+    answers: 'answers of all categories, or rows that hold category and answer as well',
     questions: 'llava_pope_test.jsonl',
     labels:
       'the folder with coco_pope_random.json, coco_pope_popular.json, coco_pope_adversarial.json',
   },
-  needs: ['questions', 'labels'],
+  needs: [],
   rule: 'No, not or no as a word before the first full stop is no, everything else yes; F1 of yes by category, and its mean',
   score: scorePope,
   published: [
@@ -57,16 +57,18 @@ export const pope: Benchmark = {
 type Case = { readonly id: string; readonly category: string; readonly label: 'yes' | 'no' }
 
 function scorePope({ answers: files, questions, labels }: ScoreInput): Scored {
-  const cases = readCases(questions, labels)
-  const answers = answersById(readAnswers(files))
+  const given = readAnswers(files)
+  const isWhole = questions.length === 0 && labels.length === 0
+  const cases = isWhole ? given.map(caseOfSample) : readCases(questions, labels)
+  const answers = answersById(given, isWhole ? { key: keyOfSample } : {})
   const counts = countAnswers(
     cases.map(({ id }) => id),
     answers,
   )
   const outcomes = cases.map(({ id, label }): Outcome => {
-    const given = answers.get(id)?.text
-    const read = given === undefined ? '' : popeAnswer(given)
-    return { id, given: given ?? '', read, expected: label, score: read === label ? 1 : 0 }
+    const text = answers.get(id)?.text
+    const read = text === undefined ? '' : popeAnswer(text)
+    return { id, given: text ?? '', read, expected: label, score: read === label ? 1 : 0 }
   })
   const categories = [...new Set(cases.map(({ category }) => category))]
   const parts = categories.map((category) => ({
@@ -76,8 +78,31 @@ function scorePope({ answers: files, questions, labels }: ScoreInput): Scored {
   return { counts, outcomes, metrics: metricsOf(parts), printed: parts.map(printPart).join('') }
 }
 
+/** The samples of lmms-eval and VLMEvalKit's tables hold category and truth; ids repeat from category to category. */
+function caseOfSample(answer: Answer): Case {
+  const { category, answer: truth } = answer.row
+  const label = String(truth).toLowerCase()
+  if (typeof category !== 'string' || (label !== 'yes' && label !== 'no')) {
+    throw new InputError(
+      'INPUT_LABELS_MISSING',
+      `eval.pope: the truth should come with questions and labels, or as category and answer in every row, ${answer.id} has neither; give both.`,
+    )
+  }
+  return { id: keyOfSample(answer), category, label }
+}
+
+function keyOfSample({ id, row }: Answer): string {
+  return `${String(row['category'])}/${String(row['question_id'] ?? id)}`
+}
+
 /** In the order of the label files, which the official script takes from the folder's listing. */
 function readCases(questions: readonly EvalFile[], labels: readonly EvalFile[]): Case[] {
+  if (questions.length === 0 || labels.length === 0) {
+    throw new InputError(
+      `INPUT_${questions.length === 0 ? 'QUESTIONS' : 'LABELS'}_MISSING`,
+      'eval.pope: questions (llava_pope_test.jsonl) and labels (coco_pope_*.json) should come together, one did.',
+    )
+  }
   const asked = questions.flatMap((file) =>
     readRows(file).map((row) => ({
       row,
