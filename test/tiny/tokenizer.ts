@@ -49,7 +49,7 @@ export function tinyTokenizer({ addBos }: { readonly addBos: boolean }): Record<
       decoder: { type: 'ByteLevel' },
       model: {
         type: 'BPE',
-        vocab: Object.fromEntries(byteCharacters().map((character, byte) => [character, byte])),
+        vocab: Object.fromEntries(tinyVocabulary().map((character, byte) => [character, byte])),
         merges: [],
       },
     },
@@ -63,7 +63,7 @@ export function tinyTokenizer({ addBos }: { readonly addBos: boolean }): Record<
 }
 
 /** The character that stands for each byte: itself where it is printable, else one from 256 on. Source: GPT-2. */
-function byteCharacters(): string[] {
+export function tinyVocabulary(): string[] {
   let next = 256
   return Array.from({ length: BYTES }, (_, byte) => {
     const isPrintable =

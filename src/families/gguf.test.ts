@@ -1,0 +1,171 @@
+/** A GGUF file says what the folder says that it was made from: the same config, and the same numbers bit for bit. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { ConfigError } from '../core/errors.ts'
+import { toFloat32 } from '../core/tensor.ts'
+import { loadModel, type Model } from '../index.ts'
+import { permuteRotary, writeGguf, type GgufField } from '../weights/index.ts'
+import {
+  writeTinyCheckpoint,
+  type TinyCheckpoint,
+  type WrittenCheckpoint,
+} from '../../test/tiny/checkpoint.ts'
+import { SLIDING_WINDOW, TEXT_ONLY } from '../../test/tiny/checkpoints.ts'
+import { CONTROL_TOKENS, controlId, tinyVocabulary } from '../../test/tiny/tokenizer.ts'
+import { ggufDocuments } from './gguf.ts'
+import { textOnly } from './text-only.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'llava-gguf-'))
+after(() => rmSync(folder, { recursive: true }))
+
+const LLAMA: TinyCheckpoint = {
+  ...TEXT_ONLY,
+  name: 'llama',
+  config: {
+    ...SLIDING_WINDOW.config,
+    model_type: 'llama',
+    rms_norm_eps: 1e-5,
+    rope_theta: 5000,
+    tie_word_embeddings: false,
+  },
+}
+
+/** The names of llama.cpp. */
+const NAMES: readonly (readonly [RegExp, string])[] = [
+  [/^decoder\.embedTokens\.weight$/, 'token_embd.weight'],
+  [/^decoder\.norm\.weight$/, 'output_norm.weight'],
+  [/^decoder\.head\.weight$/, 'output.weight'],
+  [/^decoder\.layers\.(\d+)\.attentionNorm/, 'blk.$1.attn_norm'],
+  [/^decoder\.layers\.(\d+)\.mlpNorm/, 'blk.$1.ffn_norm'],
+  [/^decoder\.layers\.(\d+)\.attention\.o\./, 'blk.$1.attn_output.'],
+  [/^decoder\.layers\.(\d+)\.attention\.(\w)\./, 'blk.$1.attn_$2.'],
+  [/^decoder\.layers\.(\d+)\.mlp\.(\w+)\./, 'blk.$1.ffn_$2.'],
+]
+
+async function writeTwin(
+  checkpoint: WrittenCheckpoint,
+  file: string,
+  template: string,
+): Promise<void> {
+  const { decoder } = checkpoint.config
+  const { numHeads, numKvHeads, headDim } = decoder.attention
+  const architecture = decoder.kind
+  const tensors = new Map(
+    [...checkpoint.weights].map(([path, tensor]) => {
+      const [pattern, replacement] = NAMES.find(([pattern]) => pattern.test(path))!
+      const part = /\.attention\.([qk])\./.exec(path)?.[1]
+      const isReordered = architecture === 'llama' && part !== undefined
+      const heads = part === 'q' ? numHeads : numKvHeads
+      const rows = isReordered ? permuteRotary(tensor, heads) : tensor
+      return [path.replace(pattern, replacement), rows] as const
+    }),
+  )
+  const uint = (value: number): GgufField => ({ type: 'uint32', value })
+  const float = (value: number): GgufField => ({ type: 'float32', value })
+  const tokens = [...tinyVocabulary(), ...CONTROL_TOKENS]
+  const types = tokens.map((_, id) => (id < 256 ? 1 : 3))
+  await writeGguf(
+    file,
+    {
+      'general.architecture': { type: 'string', value: architecture },
+      [`${architecture}.embedding_length`]: uint(decoder.hiddenSize),
+      [`${architecture}.feed_forward_length`]: uint(decoder.intermediateSize),
+      [`${architecture}.block_count`]: uint(decoder.numLayers),
+      [`${architecture}.attention.head_count`]: uint(numHeads),
+      [`${architecture}.attention.head_count_kv`]: uint(numKvHeads),
+      [`${architecture}.attention.key_length`]: uint(headDim),
+      [`${architecture}.context_length`]: uint(decoder.maxPositions),
+      [`${architecture}.attention.layer_norm_rms_epsilon`]: float(decoder.epsilon),
+      [`${architecture}.rope.freq_base`]: float(decoder.rope.theta),
+      ...(decoder.rope.factor !== 1 && {
+        [`${architecture}.rope.scaling.type`]: { type: 'string', value: 'linear' },
+        [`${architecture}.rope.scaling.factor`]: float(decoder.rope.factor),
+      }),
+      'tokenizer.ggml.model': { type: 'string', value: 'gpt2' },
+      'tokenizer.ggml.pre': { type: 'string', value: 'gpt-2' },
+      'tokenizer.ggml.tokens': { type: 'string[]', value: tokens },
+      'tokenizer.ggml.token_type': { type: 'int32[]', value: types },
+      'tokenizer.ggml.merges': { type: 'string[]', value: [] },
+      'tokenizer.ggml.eos_token_id': uint(controlId('<|im_end|>')),
+      'tokenizer.chat_template': { type: 'string', value: template },
+    },
+    [...tensors].map(([name, { shape }]) => ({ name, type: 'F32' as const, shape })),
+    ({ name }) => toFloat32(tensors.get(name)!),
+  )
+}
+
+for (const checkpoint of [LLAMA, TEXT_ONLY]) {
+  describe(`${checkpoint.name} from a GGUF file`, () => {
+    let twin: Model
+    let original: Model
+    let written: WrittenCheckpoint
+    before(async () => {
+      written = await writeTinyCheckpoint(join(folder, checkpoint.name), checkpoint)
+      const file = join(folder, `${checkpoint.name}.gguf`)
+      await writeTwin(written, file, checkpoint.files['chat_template.jinja'] as string)
+      original = await loadModel(written.folder, { precision: 'f32' })
+      twin = await loadModel(file, { precision: 'f32' })
+    })
+    after(async () => {
+      await original.dispose()
+      await twin.dispose()
+    })
+
+    test('has the same config', () => {
+      const { epsilon, rope, ...decoder } = twin.config.decoder
+      const { epsilon: wanted, rope: turned, ...expected } = written.config.decoder
+      assert.deepEqual(decoder, expected)
+      // float32 in the file
+      assert.equal(epsilon, Math.fround(wanted))
+      assert.deepEqual(rope, turned)
+      assert.deepEqual(twin.config.prompt, written.config.prompt)
+      assert.deepEqual(twin.config.endTokens, written.config.endTokens)
+      assert.equal(twin.config.maxContext, written.config.maxContext)
+    })
+
+    test('gives the same ids and answers', async () => {
+      const messages = [{ role: 'user', content: 'What is <|im_end|> it, 2 + 2?' }] as const
+      const prepared = await original.prepare({ messages })
+      assert.deepEqual((await twin.prepare({ messages })).inputIds, prepared.inputIds)
+      const request = { messages, maxTokens: 8, ignoreEos: true }
+      assert.deepEqual(
+        (await twin.generate(request)).tokens,
+        (await original.generate(request)).tokens,
+      )
+      const [ours, theirs] = [await twin.logits({ messages }), await original.logits({ messages })]
+      ours.data.forEach((value, i) => assert.ok(Math.abs(value - theirs.data[i]!) < 1e-4))
+    })
+  })
+}
+
+test('an architecture that is not supported is refused by its name', () => {
+  const source = {
+    tensors: new Map(),
+    metadata: new Map([['general.architecture', 'mamba']]),
+  } as unknown as Parameters<typeof ggufDocuments>[1]
+  assert.throws(
+    () => ggufDocuments('model.gguf', source),
+    (error) =>
+      error instanceof ConfigError &&
+      /model\.gguf: general\.architecture "mamba" is not supported; known are llama, qwen2/.test(
+        error.message,
+      ),
+  )
+})
+
+test('a rope scaling that is not supported is refused as in any config', () => {
+  const source = {
+    tensors: new Map(),
+    metadata: new Map<string, unknown>([
+      ['general.architecture', 'llama'],
+      ['llama.vocab_size', 8],
+      ['llama.rope.scaling.type', 'yarn'],
+      ['llama.rope.scaling.factor', 2],
+    ]),
+  } as unknown as Parameters<typeof ggufDocuments>[1]
+  const documents = ggufDocuments('model.gguf', source)
+  assert.throws(() => textOnly.parseConfig(documents, {}), /rope type "yarn" is not supported/)
+})
