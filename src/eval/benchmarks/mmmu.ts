@@ -10,6 +10,7 @@
  * answer names none; we draw with the run's seed, and count these as unreadable. Micro average over all questions.
  */
 import { InputError } from '../../core/errors.ts'
+import type { Rng } from '../../core/rng.ts'
 import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
 import {
   meanPercent,
@@ -64,23 +65,16 @@ function scoreMmmu({ answers: files, labels, rng }: ScoreInput): Scored {
     labels.length > 0
       ? labels.flatMap(readTruths)
       : [...answers].map(([id, { row }]) => truthOf(id, row))
-  let guesses = 0
-  const outcomes = truths.map((truth): Outcome => {
-    const answer = answers.get(truth.id)
-    const expected = truth.accepted.join(' | ')
-    if (!answer) return { id: truth.id, given: '', read: '', expected, score: 0 }
-    if (!truth.isChoice) {
-      const score = mmmuOpen(answer.text, truth.accepted)
-      const read = mmmuOpenAnswers(answer.text).join(' | ')
-      return { id: truth.id, given: answer.text, read, expected, score }
-    }
-    const options = truth.options ?? optionsOf(answer.row) ?? FOUR
-    const { letter, isGuess } = mmmuChoice(answer.text, options, rng)
-    if (isGuess) guesses++
-    const score = truth.accepted.includes(letter) ? 1 : 0
-    return { id: truth.id, given: answer.text, read: letter, expected, score }
-  })
+  const judged = truths.map((truth) => judge(truth, answers.get(truth.id), rng))
+  const guesses = judged.filter(({ isGuess }) => isGuess).length
+  const outcomes = judged.map(({ outcome }) => outcome)
   const subjects = [...new Set(truths.map(({ id }) => subjectOf(id)))].sort()
+  const percent = (name: string, part: readonly Outcome[]) =>
+    meanPercent(
+      name,
+      part.map(({ score }) => score),
+      1,
+    )
   return {
     counts: countAnswers(
       truths.map(({ id }) => id),
@@ -89,20 +83,32 @@ function scoreMmmu({ answers: files, labels, rng }: ScoreInput): Scored {
     ),
     outcomes,
     metrics: [
-      meanPercent(
-        'accuracy',
-        outcomes.map(({ score }) => score),
-        1,
-      ),
+      percent('accuracy', outcomes),
       ...subjects.map((subject) =>
-        meanPercent(
+        percent(
           subject,
-          outcomes.filter(({ id }) => subjectOf(id) === subject).map(({ score }) => score),
-          1,
+          outcomes.filter(({ id }) => subjectOf(id) === subject),
         ),
       ),
     ],
   }
+}
+
+function judge(
+  { id, isChoice, accepted, options }: Truth,
+  answer: Answer | undefined,
+  rng: Rng,
+): { readonly outcome: Outcome; readonly isGuess: boolean } {
+  const given = answer?.text ?? ''
+  const outcome = { id, given, read: '', expected: accepted.join(' | '), score: 0 }
+  if (!answer) return { outcome, isGuess: false }
+  if (!isChoice) {
+    const read = mmmuOpenAnswers(given).join(' | ')
+    return { outcome: { ...outcome, read, score: mmmuOpen(given, accepted) }, isGuess: false }
+  }
+  const { letter, isGuess } = mmmuChoice(given, options ?? optionsOf(answer.row) ?? FOUR, rng)
+  const score = accepted.includes(letter) ? 1 : 0
+  return { outcome: { ...outcome, read: letter, score }, isGuess }
 }
 
 /** Where neither file tells the options: letters are read, texts cannot be. */
