@@ -5,10 +5,23 @@
  * the rows: they hold the largest number there is. Such channels get twice the scale, and the rows they have are halved.
  */
 import { INT8_LEVELS } from '../layers/int8-cache.ts'
-import { CACHE_KINDS, slotRow, type CacheKind, type KvCache, type LayerScales } from './kv-cache.ts'
+import {
+  Breath,
+  CACHE_KINDS,
+  slotRow,
+  type CacheKind,
+  type KvCache,
+  type LayerScales,
+} from './kv-cache.ts'
 
 /** Positions [from, to) of a slot. */
 export type Positions = { readonly slot: number; readonly from: number; readonly to: number }
+
+/** Keys or values of one layer in one slot. */
+export type SlotPart = { readonly layer: number; readonly kind: CacheKind; readonly slot: number }
+
+/** What a channel costs that is rescaled, in bytes copied: each of its rows lies in a cache line of its own. */
+const LINE_BYTES = 64
 
 /** Gives a slot without positions the scale 0 everywhere, which says so. */
 export function clearScales(cache: KvCache, slot: number): void {
@@ -17,59 +30,109 @@ export function clearScales(cache: KvCache, slot: number): void {
   }
 }
 
+/** Gives a part the scales `next` [K·H]; its rows [0, length), which have other scales, are rounded again. */
+export async function setScales(
+  cache: KvCache,
+  part: SlotPart,
+  { next, length }: { readonly next: Float32Array; readonly length: number },
+): Promise<void> {
+  const breath = new Breath()
+  const before = scalesOf(cache, part.layer)[part.kind]
+  for (const [channel, scale] of slotRow(before, part.slot).slice().entries()) {
+    const wanted = next[channel] as number
+    if (wanted === scale) continue
+    setScale(cache, part, { channel, scale: wanted })
+    if (length === 0) continue
+    divideRows(cache, part, { channel, divisor: wanted / scale, length })
+    await breath.after(length * LINE_BYTES)
+  }
+}
+
 /** The share of the elements of `added`, the newest positions, that is cut off. */
 export function shareCut(cache: KvCache, added: Positions): number {
   let cut = 0
   for (const layer of cache.layers.keys()) {
-    for (const kind of CACHE_KINDS) cut += findCut(cache, { layer, kind }, added)
+    for (const kind of CACHE_KINDS) cut += cutElements(cache, { layer, kind }, added).length
   }
   const perPosition = 2 * cache.layers.length * cache.heads * cache.width
   return cut / (perPosition * (added.to - added.from))
 }
 
 /** Doubles the scales of the channels in which some of `added`, the newest positions, is cut off. */
-export function widenScales(cache: KvCache, added: Positions): void {
-  const isCut = new Uint8Array(cache.heads * cache.width)
+export async function widenScales(cache: KvCache, added: Positions): Promise<void> {
+  const breath = new Breath()
   for (const layer of cache.layers.keys()) {
     for (const kind of CACHE_KINDS) {
-      if (findCut(cache, { layer, kind }, added, isCut) === 0) continue
-      if (kind === 'key') joinPairs(isCut, cache.width)
-      const factors = Float32Array.from(isCut, (flag) => 1 + flag)
-      growScales(cache, { layer, kind }, factors, { slot: added.slot, from: 0, to: added.to })
-      isCut.fill(0)
+      const part = { layer, kind, slot: added.slot }
+      const cut = new Set(cutElements(cache, part, added))
+      const channels = kind === 'key' ? withPartners(cut, cache.width) : cut
+      const scales = slotRow(scalesOf(cache, layer)[kind], added.slot)
+      for (const channel of channels) {
+        setScale(cache, part, { channel, scale: 2 * (scales[channel] as number) })
+        divideRows(cache, part, { channel, divisor: 2, length: added.to })
+        await breath.after(added.to * LINE_BYTES)
+      }
     }
   }
 }
 
-type Part = { readonly layer: number; readonly kind: CacheKind }
-
-/** Multiplies scales by `factors` [K·H] and divides the rows at `positions` by them. */
-export function growScales(
+/** The channels, of K·H, of elements at the positions that hold a largest number; one entry an element. */
+function cutElements(
   cache: KvCache,
-  { layer, kind }: Part,
-  factors: Float32Array,
-  positions: Positions,
-): void {
-  const { slot } = positions
-  const scale = slotRow(scalesOf(cache, layer)[kind], slot)
-  const grown = scale.map((s, i) => s * (factors[i] as number))
-  setScales(cache, { layer, kind, slot }, grown)
-  divideRows(cache, { layer, kind }, factors, positions)
+  { layer, kind }: Pick<SlotPart, 'layer' | 'kind'>,
+  { slot, from, to }: Positions,
+): number[] {
+  const data = cache.layers[layer]?.[kind].data as Int8Array
+  const { width } = cache
+  const channels: number[] = []
+  for (let head = 0; head < cache.heads; head++) {
+    const start = cache.offset(slot, head)
+    for (let i = start + from * width; i < start + to * width; i++) {
+      const value = data[i] as number
+      if (value >= INT8_LEVELS || value <= -INT8_LEVELS) {
+        channels.push(head * width + ((i - start) % width))
+      }
+    }
+  }
+  return channels
 }
 
-/** Sets s of one kind of a slot, [K·H], and what queries or results are multiplied by because of it. */
-export function setScales(
+/** Elements i and i + H/2 of a head share a scale. */
+function withPartners(channels: ReadonlySet<number>, width: number): Set<number> {
+  const half = width / 2
+  const partners = [...channels].map((channel) =>
+    channel % width < half ? channel + half : channel - half,
+  )
+  return new Set([...channels, ...partners])
+}
+
+/** Sets s of one channel, and what queries or results are multiplied by because of it. */
+function setScale(
   cache: KvCache,
-  { layer, kind, slot }: Part & { readonly slot: number },
-  values: Float32Array,
+  { layer, kind, slot }: SlotPart,
+  { channel, scale }: { readonly channel: number; readonly scale: number },
 ): void {
   const scales = scalesOf(cache, layer)
-  slotRow(scales[kind], slot).set(values)
-  const wide = slotRow(kind === 'key' ? scales.query : scales.output, slot)
-  const group = wide.length / values.length
-  for (let head = 0; head < cache.heads * group; head++) {
-    const start = Math.floor(head / group) * cache.width
-    wide.set(values.subarray(start, start + cache.width), head * cache.width)
+  const { width, heads } = cache
+  slotRow(scales[kind], slot)[channel] = scale
+  const ofQueries = slotRow(kind === 'key' ? scales.query : scales.output, slot)
+  const group = ofQueries.length / (heads * width)
+  const first = Math.floor(channel / width) * group * width + (channel % width)
+  for (let i = 0; i < group; i++) ofQueries[first + i * width] = scale
+}
+
+/** Divides rows [0, length) of one channel, halves away from zero. */
+function divideRows(
+  cache: KvCache,
+  { layer, kind, slot }: SlotPart,
+  { channel, divisor, length }: { channel: number; divisor: number; length: number },
+): void {
+  const data = cache.layers[layer]?.[kind].data as Int8Array
+  const { width } = cache
+  const start = cache.offset(slot, Math.floor(channel / width)) + (channel % width)
+  for (let i = start; i < start + length * width; i += width) {
+    const quotient = (data[i] as number) / divisor
+    data[i] = quotient < 0 ? -Math.round(-quotient) : Math.round(quotient)
   }
 }
 
@@ -77,61 +140,4 @@ function scalesOf(cache: KvCache, layer: number): LayerScales {
   const scales = cache.layers[layer]?.scales
   if (!scales) throw new Error('internal: scales of a float32 cache')
   return scales
-}
-
-/** How many elements at the positions hold a largest number. Marks their channels in `isCut` [K·H]. */
-function findCut(
-  cache: KvCache,
-  { layer, kind }: Part,
-  { slot, from, to }: Positions,
-  isCut?: Uint8Array,
-): number {
-  const data = cache.layers[layer]?.[kind].data as Int8Array
-  const { width } = cache
-  let count = 0
-  for (let head = 0; head < cache.heads; head++) {
-    const start = cache.offset(slot, head)
-    for (let i = start + from * width; i < start + to * width; i++) {
-      const value = data[i] as number
-      if (value < INT8_LEVELS && value > -INT8_LEVELS) continue
-      if (isCut) isCut[head * width + ((i - start) % width)] = 1
-      count++
-    }
-  }
-  return count
-}
-
-/** Elements i and i + H/2 of a head share a scale. */
-function joinPairs(isCut: Uint8Array, width: number): void {
-  const half = width / 2
-  for (let start = 0; start < isCut.length; start += width) {
-    for (let i = start; i < start + half; i++) {
-      if (isCut[i] || isCut[i + half]) isCut[i] = isCut[i + half] = 1
-    }
-  }
-}
-
-/** Divides rows by `factors` [K·H], halves away from zero. */
-function divideRows(
-  cache: KvCache,
-  { layer, kind }: Part,
-  factors: Float32Array,
-  { slot, from, to }: Positions,
-): void {
-  const data = cache.layers[layer]?.[kind].data as Int8Array
-  const { width } = cache
-  for (let head = 0; head < cache.heads; head++) {
-    const first = head * width
-    const channels = Array.from({ length: width }, (_, i) => i).filter(
-      (i) => factors[first + i] !== 1,
-    )
-    if (channels.length === 0) continue
-    const start = cache.offset(slot, head)
-    for (let row = start + from * width; row < start + to * width; row += width) {
-      for (const channel of channels) {
-        const quotient = (data[row + channel] as number) / (factors[first + channel] as number)
-        data[row + channel] = quotient < 0 ? -Math.round(-quotient) : Math.round(quotient)
-      }
-    }
-  }
 }

@@ -2,7 +2,7 @@
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import type { Feeds, RunOptions, Runtime, Session } from '../runtime/runtime.ts'
 import { pastFeeds, presentFeeds, scaleFeeds } from './cache-feeds.ts'
-import { shareCut, widenScales } from './cache-scales.ts'
+import { shareCut, widenScales, type Positions } from './cache-scales.ts'
 import { disposeLayers, type CacheLayer, type KvCache } from './kv-cache.ts'
 import { TensorScope } from './tensor-scope.ts'
 
@@ -11,7 +11,7 @@ import { TensorScope } from './tensor-scope.ts'
  * again over wider ones: docs/decisions.md.
  */
 const TOLERATED_CUT = 0.02
-/** Each repetition doubles scales: more than float32 has powers of two that differ in a model. */
+/** Each repetition doubles scales: no two values of a channel differ by so many powers of two. */
 const MOST_REPETITIONS = 24
 
 export class DecodeStepper {
@@ -85,13 +85,19 @@ export class DecodeStepper {
    * to a sequence depends on itself alone: the scales of those that cut off little wait until the others are done.
    */
   async #keepInScale(lengths: readonly number[], options: RunOptions): Promise<void> {
-    const newest = lengths.map((length, slot) => ({ slot, from: length, to: length + 1 }))
-    for (let i = 0; i < MOST_REPETITIONS; i++) {
-      const bad = newest.filter((added) => shareCut(this.#cache, added) > TOLERATED_CUT)
-      if (bad.length === 0) break
-      for (const added of bad) widenScales(this.#cache, added)
-      await this.#binding.run(options)
+    let unsure = lengths.map((length, slot) => ({ slot, from: length, to: length + 1 }))
+    const slightlyCut: Positions[] = []
+    for (let i = 0; unsure.length > 0 && i < MOST_REPETITIONS; i++) {
+      if (i > 0) await this.#binding.run(options)
+      const bad: typeof unsure = []
+      for (const added of unsure) {
+        const share = shareCut(this.#cache, added)
+        if (share > TOLERATED_CUT) bad.push(added)
+        else if (share > 0) slightlyCut.push(added)
+      }
+      for (const added of bad) await widenScales(this.#cache, added)
+      unsure = bad
     }
-    for (const added of newest) widenScales(this.#cache, added)
+    for (const added of slightlyCut) await widenScales(this.#cache, added)
   }
 }

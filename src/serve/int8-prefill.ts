@@ -7,16 +7,9 @@
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import type { Feeds, RunOptions, Runtime, Session, Tensor } from '../runtime/runtime.ts'
 import { pastFeeds, pastScaleFeeds, type NamedTensors } from './cache-feeds.ts'
-import { clearScales, growScales, setScales } from './cache-scales.ts'
+import { clearScales, setScales } from './cache-scales.ts'
 import { addedNames, kvWidth } from './decoder-graph.ts'
-import {
-  Breath,
-  CACHE_KINDS,
-  disposeLayers,
-  slotRow,
-  type CacheKind,
-  type KvCache,
-} from './kv-cache.ts'
+import { Breath, CACHE_KINDS, disposeLayers, type KvCache } from './kv-cache.ts'
 import { TensorScope } from './tensor-scope.ts'
 
 /** Positions to add to a slot of a cache. */
@@ -104,39 +97,22 @@ export class Int8Prefill {
 
 /** Puts new rows behind those of the slot, which get the new scales. */
 async function store(chunk: CacheChunk, added: NamedTensors): Promise<void> {
-  const { cache, cachedLength, length } = chunk
+  const { cache, slot, cachedLength, length } = chunk
   const breath = new Breath()
   for (const layer of cache.layers.keys()) {
     const names = addedNames(layer)
     for (const kind of CACHE_KINDS) {
-      adoptScales(chunk, { layer, kind }, added[names.scale[kind]] as Tensor)
+      const next = (added[names.scale[kind]] as Tensor).data as Float32Array
+      await setScales(cache, { layer, kind, slot }, { next, length: cachedLength })
       const rows = (added[names.rows[kind]] as Tensor).data as Int8Array
-      storeRows(chunk, { layer, kind }, rows)
+      const data = cache.layers[layer]?.[kind].data as Int8Array
+      const size = length * cache.width
+      for (let head = 0; head < cache.heads; head++) {
+        const start = cache.offset(slot, head) + cachedLength * cache.width
+        data.set(rows.subarray(head * size, (head + 1) * size), start)
+      }
       await breath.after(rows.byteLength)
     }
   }
   cache.touch(cachedLength + length)
-}
-
-type Part = { readonly layer: number; readonly kind: CacheKind }
-
-function storeRows({ cache, slot, cachedLength, length }: CacheChunk, part: Part, rows: Int8Array) {
-  const data = cache.layers[part.layer]?.[part.kind].data as Int8Array
-  const size = length * cache.width
-  for (let head = 0; head < cache.heads; head++) {
-    const start = cache.offset(slot, head) + cachedLength * cache.width
-    data.set(rows.subarray(head * size, (head + 1) * size), start)
-  }
-}
-
-function adoptScales({ cache, slot, cachedLength }: CacheChunk, part: Part, scale: Tensor): void {
-  const next = scale.data as Float32Array
-  if (cachedLength > 0) {
-    const before = slotRow(cache.layers[part.layer]?.scales?.[part.kind] as Tensor, slot)
-    const factors = next.map((s, i) => s / (before[i] as number))
-    if (factors.some((factor) => factor !== 1)) {
-      growScales(cache, part, factors, { slot, from: 0, to: cachedLength })
-    }
-  }
-  setScales(cache, { ...part, slot }, next)
 }
