@@ -62,10 +62,8 @@ class Lowering {
   readonly #values = new Map<Value, Value>()
   readonly #constants: Graph['constants']
   #int8Products: Int8Products | null = null
-  /** Sums of blocks, and rows of unit size, of inputs: layers that read one activation share the work. */
+  /** Sums of blocks of inputs: layers that read one activation share the work. */
   readonly #sums = new Map<Value, Value>()
-  readonly #unitRows = new Map<Value, { scaled: Value; size: Value }>()
-
   readonly #widened: WidenedProducts | null
 
   constructor(source: Graph, widen: boolean) {
@@ -149,7 +147,7 @@ class Lowering {
     const precision = this.#precision(weight, policy)
     if (precision === 'f32') return this.graph.op('MatMul', [gradient, this.mapped(weight)])
     if (this.#widened) return this.#widened.inputGradient(gradient, weight, precision)
-    if (precision === 'int8') return this.#rowNormalisedGradient(gradient, weight)
+    if (precision === 'int8') return this.#int8Gradient(gradient, weight)
     throw new ConfigError(
       'CONFIG_PRECISION_GRADIENT',
       `${this.graph.name}: gradients pass through weights of f32 or int8, ${weight.name} is ${precision}; choose one of the two for it.`,
@@ -157,15 +155,16 @@ class Lowering {
   }
 
   /**
-   * The scale of an output is a factor of its gradient's column: with z = dy · s and m = max(|z|) of each row,
-   * m · DynamicQuantizeMatMul(z / m, Wᵀ, 1). One copy of the weight serves both directions.
+   * The scale of an output is a factor of its gradient's column: with z = dy · s, which is quantised row by row, the
+   * product is with the integers alone. One copy of the weight serves both directions.
    */
-  #rowNormalisedGradient(dy: Value, weight: Value): Value {
+  #int8Gradient(dy: Value, weight: Value): Value {
     const { data, scale } = this.#int8Parameters(weight)
-    const { scaled, size } = this.#unitRow(this.graph.op('Mul', [dy, scale]))
     const turned = this.graph.op('Transpose', [data], { perm: [1, 0] })
-    const product = this.graph.op('DynamicQuantizeMatMul', [scaled, turned, this.graph.scalar(1)])
-    return this.graph.op('Mul', [product, size])
+    const one = this.graph.constant(hostTensor('float32', [1], Float32Array.of(1)), 'one')
+    this.#int8Products ??= new Int8Products(this.graph)
+    const z = this.graph.op('Mul', [dy, scale])
+    return this.#int8Products.product(z, { data: turned, scale: one }, 1)
   }
 
   /** dyᵀ x, all rows of a batch in one product. */
@@ -191,19 +190,6 @@ class Lowering {
       data: this.graph.parameter(`${weight.name}.int8`, [columns, rows], 'int8'),
       scale: this.graph.parameter(`${weight.name}.scale`, [rows]),
     }
-  }
-
-  #unitRow(x: Value): { scaled: Value; size: Value } {
-    const known = this.#unitRows.get(x)
-    if (known) return known
-    const largest = this.graph.op('ReduceMax', [this.graph.op('Abs', [x])], {
-      axes: [-1],
-      keepdims: 1,
-    })
-    const size = this.graph.op('Max', [largest, this.graph.scalar(1e-8)])
-    const result = { scaled: this.graph.op('Div', [x, size]), size }
-    this.#unitRows.set(x, result)
-    return result
   }
 
   #blocks(x: Value, weight: Value, precision: keyof typeof BLOCK_FORMATS): Value {
