@@ -85,9 +85,9 @@ function bracket(
 }
 
 function writeText(text: string): string {
-  // JSON.stringify escapes as Python does, except that it leaves DEL and everything above ASCII as it is.
+  // JSON.stringify escapes as Python does, except that it leaves DEL and everything above it as it is.
   return JSON.stringify(text).replace(
-    /[\u0080-\uffff]/g,
+    /[\u007f-\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
