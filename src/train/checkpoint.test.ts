@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { createTrainer, type Trainer, type TrainerOptions } from './index.ts'
-import { MODEL, recordedSamples } from './trainer.cases.ts'
+import { MODEL, recordedSamples } from '../../test/recorded-training.ts'
 
 let folder: string
 before(() => {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { openFileBytes, openLoraAdapter, readSafetensors } from '../weights/index.ts'
 import { createTrainer, type Trainer } from './index.ts'
-import { FIXTURES, MODEL, recordedSamples } from './trainer.cases.ts'
+import { FIXTURES, MODEL, recordedSamples } from '../../test/recorded-training.ts'
 
 let root: string
 before(() => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createTrainer, type Sample, type Trainer, type TrainerOptions } from './index.ts'
-import { FIXTURES, MODEL, recordedSamples } from './trainer.cases.ts'
+import { FIXTURES, MODEL, recordedSamples } from '../../test/recorded-training.ts'
 
 const samples = recordedSamples('stage1')
 const [first, second] = samples as [Sample, Sample, ...Sample[]]
@@ -114,6 +114,18 @@ test('the fast mode passes gradients through frozen weights, and its reference i
   const { margin, loss } = await dpo.step([[pair]])
   assert.ok(Math.abs(margin!) < 1e-5 && Math.abs(loss - Math.LN2) < 1e-5, `${margin}`)
   assert.ok((await dpo.step([[pair]])).margin! > 0.001)
+})
+
+test('a reference in a folder of its own counts as the start does, where it is the same', async () => {
+  const losses: number[] = []
+  for (const reference of [undefined, MODEL]) {
+    const objective = { kind: 'dpo', loss: 'ipo', reference } as const
+    await using trainer = await createTrainer(MODEL, { trainable: ['decoder'], objective })
+    const pairs = [{ chosen: first, rejected: second }]
+    await trainer.step([pairs])
+    losses.push((await trainer.evaluate(pairs)).loss)
+  }
+  assert.equal(losses[0], losses[1])
 })
 
 function cosineOf(a: Float32Array, b: Float32Array): number {

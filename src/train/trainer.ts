@@ -6,6 +6,7 @@ import { IMAGE_NEWLINE } from '../families/parameter-names.ts'
 import type { RunOptions, Tensor } from '../runtime/runtime.ts'
 import type { AdamW } from './adamw.ts'
 import type { Batch } from './batch.ts'
+import type { NamedTensors } from './build-network.ts'
 import { writeCheckpoint, type TrainerState } from './checkpoint.ts'
 import type { Keeping } from './decoder-layer.ts'
 import { diverged } from './diverged.ts'
@@ -51,11 +52,6 @@ export type StepResult = Partial<PreferenceReport> & {
   /** Tokens that were learnt from. */
   readonly tokens: number
 }
-
-export type NamedTensors = Map<
-  string,
-  { readonly data: Float32Array; readonly shape: readonly number[] }
->
 
 /** Activations may take this part of the memory that is free. */
 const ACTIVATION_SHARE = 0.5

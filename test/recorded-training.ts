@@ -1,8 +1,8 @@
 /** Samples and options that tests of the trainer share: the recorded tiny model and its pictures. */
 import { join } from 'node:path'
-import { toFloat32 } from '../core/tensor.ts'
-import { openFileBytes, readSafetensors } from '../weights/index.ts'
-import type { Sample } from './sample.ts'
+import { toFloat32 } from '../src/core/tensor.ts'
+import { openFileBytes, readSafetensors } from '../src/weights/index.ts'
+import type { Sample } from '../src/train/index.ts'
 
 export const FIXTURES = join('fixtures', 'training')
 export const MODEL = join(FIXTURES, 'models', 'llava')
