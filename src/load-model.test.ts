@@ -100,6 +100,22 @@ describe('precision', () => {
     })
   }
 
+  for (const precision of ['f32', 'int8', 'q8', 'q4', 'q4b128'] as const) {
+    test(`a batch in ${precision} equals the single runs`, async () => {
+      await using model = await loadModel(join(root, 'llava'), { precision, cacheDir })
+      const texts = ['Hello', 'What is 2 + 2?', 'A longer question about spring. '.repeat(6)]
+      const requests = texts.map((text, i) => ({
+        messages: [{ role: 'user' as const, content: text }],
+        maxTokens: 20 + 4 * i,
+        ignoreEos: true,
+      }))
+      const together = await model.generateBatch(requests)
+      for (const [i, request] of requests.entries()) {
+        assert.deepEqual((await model.generate(request)).tokens, together[i]!.tokens)
+      }
+    })
+  }
+
   test('auto takes float32 for what is small, and says why', async () => {
     const { data, precision } = await trial(join(root, 'llava'), {})
     assert.equal(precision.name, 'f32')

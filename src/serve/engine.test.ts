@@ -36,9 +36,20 @@ test('a question that only begins like a kept conversation leaves it as it is', 
   const system = drawIds(20, 1)
   const long = [...system, ...drawIds(100, 2)]
   const { tokens } = await ask(engine, long, 2)
-  assert.equal((await ask(engine, [...system, ...drawIds(30, 3)], 2)).cachedLength, system.length)
+  assert.equal((await ask(engine, [...system, ...drawIds(15, 3)], 2)).cachedLength, system.length)
   const again = await ask(engine, [...long, ...tokens, 5], 2)
   assert.equal(again.cachedLength, long.length + tokens.length - 1)
+})
+
+test('the smaller part of a prompt is computed again: it would keep the scales of another', async () => {
+  const engine = newEngine({})
+  const system = drawIds(20, 1)
+  const question = [...system, ...drawIds(30, 3)]
+  const alone = await ask(newEngine({}), question, 6)
+  await ask(engine, [...system, ...drawIds(100, 2)], 2)
+  const after = await ask(engine, question, 6)
+  assert.deepEqual(after, alone)
+  assert.equal(after.cachedLength, 0)
 })
 
 test('the same prompt several times in a call gives the same logits', async () => {

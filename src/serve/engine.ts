@@ -111,7 +111,7 @@ export class Engine {
     size: GroupSize,
     keys: readonly number[],
   ): Promise<{ readonly cache: KvCache; readonly length: number }> {
-    const found = this.#prefixes.take(keys.slice(0, -1), FEWEST_SHARED)
+    const found = this.#prefixes.take(keys.slice(0, -1), this.#fewestShared(keys.length))
     if (!found) return { cache: this.#newCache(size), length: 0 }
     // What another conversation has more than this one, and more than they share, is its own.
     const isOurs = 2 * found.shared >= found.keys.length
@@ -159,7 +159,7 @@ export class Engine {
       let cached = prompt.keys.length - 1
       if (logits && twin !== null) await group.fork(twin)
       else {
-        cached = group.rows === 0 ? cachedLength : await shareBeginning(group, prompt)
+        cached = group.rows === 0 ? cachedLength : await this.#shareBeginning(group, prompt)
         const what = { cachedLength: cached, logitRows: [prompt.keys.length - 1] }
         logits = await unlessAborted(signal, () => group.add(prompt, what, { signal }))
         if (!logits) continue
@@ -169,6 +169,28 @@ export class Engine {
       running.push({ request, token: request.next(logits) })
     }
     return running
+  }
+
+  /** Copies what an earlier row has of the prompt's beginning, if it is enough. */
+  async #shareBeginning(group: SequenceGroup, prompt: EmbeddedPrompt): Promise<number> {
+    let best = { row: 0, length: 0 }
+    for (let row = 0; row < group.rows; row++) {
+      const length = commonLength(group.keys(row), prompt.keys)
+      if (length > best.length) best = { row, length }
+    }
+    const length = Math.min(best.length, prompt.keys.length - 1)
+    if (length < this.#fewestShared(prompt.keys.length)) return 0
+    await group.share(best.row, length)
+    return length
+  }
+
+  /**
+   * Positions that are worth sharing with a prompt of `length`. In an int8 cache they keep the other prompt's scales: the
+   * smaller part of a prompt is rather computed again, and gives what the prompt gives alone.
+   */
+  #fewestShared(length: number): number {
+    const isExact = this.#runner.cacheForm === 'f32'
+    return isExact ? FEWEST_SHARED : Math.max(FEWEST_SHARED, Math.ceil(length / 2))
   }
 }
 
@@ -236,17 +258,6 @@ function rowWith(group: SequenceGroup, { keys }: EmbeddedPrompt): number | null 
     if (other.length === keys.length && commonLength(other, keys) === keys.length) return row
   }
   return null
-}
-
-async function shareBeginning(group: SequenceGroup, prompt: EmbeddedPrompt): Promise<number> {
-  let best = { row: 0, length: 0 }
-  for (let row = 0; row < group.rows; row++) {
-    const length = commonLength(group.keys(row), prompt.keys)
-    if (length > best.length) best = { row, length }
-  }
-  const length = Math.min(best.length, prompt.keys.length - 1)
-  if (length > 0) await group.share(best.row, length)
-  return length
 }
 
 /** Room for a conversation to go on: capacity that is not used takes no memory. */
