@@ -14,17 +14,29 @@ export type EncodedMedia = {
   readonly rows: Float32Array
 }
 
-/** Numbers the pictures that were seen, so that positions of equal pixels have equal keys. */
+/** Names that are remembered: more pictures than caches of conversations are kept. */
+const MOST_NAMES = 10_000
+
+/** Numbers the pictures that were seen, so that positions of equal pixels have equal keys. A number is never used again. */
 export class PictureKeys {
   readonly #ids = new Map<string, number>()
+  #next = 0
 
   key(name: string, row: number): number {
     let id = this.#ids.get(name)
     if (id === undefined) {
-      id = this.#ids.size
+      id = this.#next++
       this.#ids.set(name, id)
+      if (this.#ids.size > MOST_NAMES) this.#forgetOldest()
     }
     return -1 - (id * ROWS_PER_PICTURE + row)
+  }
+
+  #forgetOldest(): void {
+    for (const name of this.#ids.keys()) {
+      this.#ids.delete(name)
+      return
+    }
   }
 }
 
