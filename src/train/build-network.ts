@@ -66,7 +66,7 @@ export async function buildTrained(
   workspace: Workspace,
 ): Promise<TrainedNetwork> {
   const { runtime, settings, cleanup } = workspace
-  const store = startStore(runtime, trained)
+  const store = await startStore(runtime, trained)
   const isTrained = (path: string) => store.has(path)
   const storage = storageOf(settings, isTrained)
   const readFrozen = await openFrozen(source, { storage, isTrained }, workspace)
@@ -101,10 +101,22 @@ export async function buildFrozen(checkpoint: Checkpoint, workspace: Workspace):
   return network
 }
 
-function startStore(runtime: Runtime, { parameters, start }: Trained): ParameterStore {
+/** Numbers that are copied before other work of the process gets its turn. */
+const TURN = 1 << 22
+
+async function startStore(
+  runtime: Runtime,
+  { parameters, start }: Trained,
+): Promise<ParameterStore> {
   const store = new ParameterStore(runtime, parameters)
+  let copied = 0
   for (const path of store.paths) {
-    ;(store.weight(path).data as Float32Array).set(start(path))
+    const weight = store.weight(path).data as Float32Array
+    weight.set(start(path))
+    copied += weight.length
+    if (copied < TURN) continue
+    copied = 0
+    await new Promise((resolve) => setTimeout(resolve))
   }
   return store
 }

@@ -140,9 +140,9 @@ export class ImageRows {
   #checkPixels({ data, shape }: PixelTensor, where: string): void {
     const side = this.#config.vision?.imageSize ?? 0
     const [tiles, ...rest] = shape
-    const isTile = rest.join() === [3, side, side].join()
-    if (isTile && (tiles as number) > 0 && data.length === (tiles as number) * 3 * side * side)
-      return
+    const isTile = rest.join() === [3, side, side].join() && (tiles as number) > 0
+    const isWhole = data instanceof Float32Array && data.length === (tiles ?? 0) * 3 * side * side
+    if (isTile && isWhole) return
     throw new InputError(
       'INPUT_PIXEL_SHAPE',
       `${where}: expected tiles float32[I,3,${side},${side}], [${shape}] with ${data.length} elements came; cut and scale pictures with this model's preprocessor.`,

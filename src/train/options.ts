@@ -42,6 +42,7 @@ export type TrainerQuirks = Quirks & {
 }
 
 export type TrainerOptions = Pick<FamilyOptions, 'layout'> & {
+  /** `imageNewline`: where the model has one. */
   readonly trainable?: readonly ModelPart[]
   readonly lora?: LoraOptions
   readonly objective?: Objective

@@ -54,8 +54,11 @@ export function trainedParameters(sources: TrainedSources): Trained {
   }
 }
 
+/** The newline row goes with the decoder in recipes, whether or not a model has one. */
 function checkParts(values: readonly Value[], { trainable }: TrainerSettings): void {
-  const missing = trainable.filter((part) => !values.some(({ name }) => partOf(name) === part))
+  const missing = trainable.filter(
+    (part) => part !== 'imageNewline' && !values.some(({ name }) => partOf(name) === part),
+  )
   if (missing.length === 0) return
   throw new ConfigError(
     'CONFIG_TRAINER',

@@ -170,7 +170,7 @@ test('options that do not exist or fit are refused by name', async () => {
     [{ schedule: { kind: 'cosine' } }, /totalSteps/],
     [{ learningRate: -1, betas: [0.9, 1], clipNorm: 0 }, /learningRate.*betas.*clipNorm/],
     [{ trainable: ['decoder'], lora: { rank: 4 } }, /choose one/],
-    [{ trainable: ['imageNewline'] }, /imageNewline, of which this model has nothing/],
+    [{ trainable: ['audio'] }, /one of projector, decoder, vision, imageNewline, audio came/],
     [{ trainable: [], lora: { rank: 4, targets: /nothing/ } }, /matches none/],
     [{ compute: 'int8', base: 'q4' }, /base is 'q4'/],
   ]
