@@ -50,14 +50,16 @@ export class Network {
     this.#head = new HeadPass(runtime, { config: decoder, weights })
   }
 
-  /** Bytes of activations that lie between forward and backward of T positions. */
-  activationBytes(length: number, keeping: Keeping): number {
-    return this.#decoder.activationBytes(length, keeping)
+  /** Bytes of activations that lie between forward and backward. */
+  activationBytes({ length, images }: Batch, keeping: Keeping): number {
+    const seen = images ? (this.#vision?.activationBytes(images, keeping) ?? 0) : 0
+    return seen + this.#decoder.activationBytes(length, keeping)
   }
 
   async forward(batch: Batch, mode: PassMode, options: RunOptions): Promise<ForwardState> {
     const { images } = batch
-    const features = images && this.#vision ? await this.#vision.forward(images, options) : null
+    const features =
+      images && this.#vision ? await this.#vision.forward(images, mode, options) : null
     const embeddings = this.#decoder.input(batch)
     await this.#merge.forward(batch, { features, embeddings }, options)
     const hidden = await this.#decoder.forward(batch, mode, options)
@@ -83,7 +85,9 @@ export class Network {
     if (!isMergeNeeded) return loss
     const gradient = await this.#merge.backward(batch, { features, dy }, options)
     const { images } = batch
-    if (gradient && images) await this.#vision?.backward(images, gradient, options)
+    if (gradient && images) {
+      await this.#vision?.backward(images, { dy: gradient, keeping: mode }, options)
+    }
     return loss
   }
 

@@ -64,8 +64,8 @@ export class Trainer implements AsyncDisposable {
   cursor: unknown
   #steps: number
   #keeping: Keeping | null = null
-  /** The longest batch whose activations were kept. */
-  #keptLength = 0
+  /** Of the activations of the largest batch that was kept. */
+  #keptBytes = 0
   #last: Promise<unknown> = Promise.resolve()
   #disposed: Promise<void> | null = null
 
@@ -223,14 +223,13 @@ export class Trainer implements AsyncDisposable {
     return diverged(this.#steps + 1, { what: 'the gradient norm', where, microBatch: null })
   }
 
-  /** Memory that was taken for a longer batch is there already. */
-  #chooseKeeping({ length }: Batch): Keeping {
+  /** Memory that was taken for a larger batch is there already. */
+  #chooseKeeping(batch: Batch): Keeping {
     const { settings, network, freeBytes } = this.#parts
     if (settings.activations !== 'auto') return settings.activations
-    const taken = this.#keptLength > 0 ? network.activationBytes(this.#keptLength, 'keep') : 0
-    const more = network.activationBytes(length, 'keep') - taken
-    if (more > 0 && more > ACTIVATION_SHARE * freeBytes()) return 'recompute'
-    this.#keptLength = Math.max(this.#keptLength, length)
+    const bytes = network.activationBytes(batch, 'keep')
+    if (bytes - this.#keptBytes > ACTIVATION_SHARE * freeBytes()) return 'recompute'
+    this.#keptBytes = Math.max(this.#keptBytes, bytes)
     return 'keep'
   }
 

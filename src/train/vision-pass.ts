@@ -1,5 +1,6 @@
 /** Tower and projector over the tiles of a batch, forward and backward. */
 import { keepProducts } from '../autodiff/index.ts'
+import { elementCount } from '../core/shape.ts'
 import { resolveShape } from '../graph/dimension.ts'
 import { Graph } from '../graph/graph.ts'
 import { liveParameters } from '../graph/onnx-writer.ts'
@@ -7,6 +8,8 @@ import { projector, type ProjectorConfig } from '../projector/projector.ts'
 import type { RunOptions, Runtime, Tensor } from '../runtime/runtime.ts'
 import { featureRows, visionTower, type VisionConfig } from '../vision/vision-transformer.ts'
 import { poolGraph } from './decoder-graphs.ts'
+import type { Keeping } from './decoder-layer.ts'
+import type { PassMode } from './decoder-pass.ts'
 import { gatherTensors } from './gather-tensors.ts'
 import type { BatchImages } from './image-rows.ts'
 import type { ModelWeights } from './model-weights.ts'
@@ -41,7 +44,7 @@ export class VisionPass {
   readonly #vision: VisionConfig
   readonly #projector: ProjectorConfig
   readonly #weights: ModelWeights
-  readonly #tower: Stage
+  readonly #tower: { readonly [K in Keeping]: Stage }
   readonly #projection: Stage
   readonly #pools = new Map<string, Stage>()
   readonly #trained: { readonly tower: readonly string[]; readonly projector: readonly string[] }
@@ -57,7 +60,11 @@ export class VisionPass {
     const trainedOf = (graph: Graph) =>
       liveParameters(graph).flatMap(({ name }) => (weights.store.has(name) ? [name] : []))
     this.#trained = { tower: trainedOf(tower), projector: trainedOf(rows) }
-    this.#tower = new Stage(runtime, tower, { policy: F32, wrt: this.#trained.tower })
+    const wrt = this.#trained.tower
+    this.#tower = {
+      keep: new Stage(runtime, tower, { policy: F32, wrt, keep: keepProducts }),
+      recompute: new Stage(runtime, tower, { policy: F32, wrt }),
+    }
     this.#projection = new Stage(runtime, rows, {
       policy: F32,
       wrt: [...(this.#isTowerTrained ? ['features'] : []), ...this.#trained.projector],
@@ -74,13 +81,22 @@ export class VisionPass {
     return [...this.#trained.tower, ...this.#trained.projector]
   }
 
+  /** Bytes of the tower's activations that lie between forward and backward. */
+  activationBytes({ tiles }: BatchImages, keeping: Keeping): number {
+    if (keeping === 'recompute' || !this.#isTowerTrained) return 0
+    return (
+      this.#keptShapes().reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0) * tiles.length
+    )
+  }
+
   /** The projector's rows of all tiles, float32[F,D]; tiles go through the tower one by one. */
-  async forward(images: BatchImages, options: RunOptions): Promise<Tensor> {
+  async forward(images: BatchImages, mode: PassMode, options: RunOptions): Promise<Tensor> {
     const features = this.#features('features', images)
+    const keeping = this.#isTowerTrained && mode === 'keep' ? 'keep' : 'recompute'
     for (const [i, tile] of images.tiles.entries()) {
       const view = this.#tileView(features, i)
-      const tensors = this.#pixels(tile).set('features', view)
-      await this.#tower.forward(this.#weights.lookup(tensors), options)
+      const tensors = this.#tileInputs(tile, i, keeping).set('features', view)
+      await this.#tower[keeping].forward(this.#weights.lookup(tensors), options)
       view.dispose()
     }
     const { pooled } = images
@@ -94,7 +110,11 @@ export class VisionPass {
   }
 
   /** From the gradient of the projector's rows to those of parameters, after `forward` of the same pictures. */
-  async backward(images: BatchImages, dy: Tensor, options: RunOptions): Promise<void> {
+  async backward(
+    images: BatchImages,
+    { dy, keeping }: { readonly dy: Tensor; readonly keeping: Keeping },
+    options: RunOptions,
+  ): Promise<void> {
     if (!this.isTrained) return
     const memory = this.#projectorMemory(images).set('gradient.rows', dy)
     const gradient = this.#scratch.tensor('gradient.input', this.#pooled(images).shape)
@@ -105,11 +125,12 @@ export class VisionPass {
     const features = images.pooled
       ? await this.#poolBackward(images, images.pooled, gradient, options)
       : gradient
-    await this.#towerBackward(images, features, options)
+    await this.#towerBackward(images, { dy: features, keeping }, options)
   }
 
   async dispose(): Promise<void> {
-    for (const stage of [this.#tower, this.#projection, ...this.#pools.values()]) {
+    const towers = [this.#tower.keep, this.#tower.recompute]
+    for (const stage of [...towers, this.#projection, ...this.#pools.values()]) {
       await stage.dispose()
     }
     this.#scratch.dispose()
@@ -134,12 +155,17 @@ export class VisionPass {
     return gradient
   }
 
-  async #towerBackward(images: BatchImages, dy: Tensor, options: RunOptions): Promise<void> {
+  async #towerBackward(
+    images: BatchImages,
+    { dy, keeping }: { readonly dy: Tensor; readonly keeping: Keeping },
+    options: RunOptions,
+  ): Promise<void> {
     for (const [i, tile] of images.tiles.entries()) {
       const view = this.#tileView(dy, i)
-      const tensors = this.#pixels(tile).set('gradient.features', view)
+      const tensors = this.#tileInputs(tile, i, keeping).set('gradient.features', view)
       const accumulate = this.#weights.store.claim(this.#trained.tower)
-      await this.#tower.backward(this.#weights.lookup(tensors), { accumulate, ...options })
+      const run = { accumulate, ...options }
+      await this.#tower[keeping].backward(this.#weights.lookup(tensors), run)
       view.dispose()
     }
   }
@@ -178,9 +204,25 @@ export class VisionPass {
     return features.view([1, rows, width], index * rows * width)
   }
 
-  #pixels(tile: Float32Array): Map<string, Tensor> {
+  /** The pixels of a tile, and what of it is kept. */
+  #tileInputs(pixels: Float32Array, index: number, keeping: Keeping): Map<string, Tensor> {
     const side = this.#vision.imageSize
-    return new Map([['pixelValues', this.#scratch.filled('pixelValues', [1, 3, side, side], tile)]])
+    const tensor = this.#scratch.filled('pixelValues', [1, 3, side, side], pixels)
+    const tensors = new Map([['pixelValues', tensor]])
+    if (keeping === 'recompute') return tensors
+    for (const { name, shape } of this.#keptShapes()) {
+      tensors.set(name, this.#scratch.tensor(`tile.${index}.${name}`, shape))
+    }
+    return tensors
+  }
+
+  /** What the tower keeps of one tile. */
+  #keptShapes() {
+    const sizes = new Map([['I', 1]])
+    return this.#tower.keep.kept.map(({ name, shape }) => ({
+      name,
+      shape: resolveShape(shape, sizes),
+    }))
   }
 
   #projectorMemory(images: BatchImages): Map<string, Tensor> {
