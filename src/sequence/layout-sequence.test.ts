@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { InputError } from '../core/errors.ts'
-import { layoutSequence, type MediaRows } from './layout-sequence.ts'
+import { foldPlaces, layoutSequence, type MediaRows } from './layout-sequence.ts'
 
 const image = (rows: number): MediaRows => ({ kind: 'image', rows })
 const video = (rows: number): MediaRows => ({ kind: 'video', rows })
@@ -48,4 +48,17 @@ test('places and what came must be as many', () => {
   refused([1], SHARED, [video(1)], /no placeholders but 1 picture or clip/)
   refused([1], SHARED, [image(1)], /no image placeholders but 1 image/)
   assert.throws(() => layoutSequence([1], { image: null, video: null }, [image(1)]), InputError)
+})
+
+test('places that are repeated already are folded back, others stay', () => {
+  const places = { image: 9, video: 8 }
+  const media = [
+    { kind: 'image', rows: 3 },
+    { kind: 'video', rows: 2 },
+    { kind: 'image', rows: 1 },
+  ] as const
+  const folded = [1, 9, 2, 8, 9, 3]
+  assert.deepEqual(foldPlaces([1, 9, 9, 9, 2, 8, 8, 9, 3], places, media), folded)
+  assert.deepEqual(foldPlaces(folded, places, media), folded)
+  assert.deepEqual(foldPlaces([9, 9, 1], places, media), [9, 9, 1])
 })

@@ -57,3 +57,32 @@ function checkPlaces(
   if (image === video && clips.given > 0) checkSharedPlaces({ ...clips, given: media.length })
   else checkMediaPlaces(pictures, image === video ? { places: 0, given: 0 } : clips)
 }
+
+/**
+ * Ids whose places are repeated already, as `prepare` gives them, with one placeholder for each picture or clip again;
+ * any others as they are.
+ */
+export function foldPlaces(
+  ids: readonly number[],
+  placeholders: { readonly image: number | null; readonly video: number | null },
+  media: readonly MediaRows[],
+): number[] {
+  const places = ids.filter((id) => id === placeholders.image || id === placeholders.video).length
+  const total = media.reduce((sum, { rows }) => sum + rows, 0)
+  if (places === media.length || places !== total) return [...ids]
+  const waiting = new Map<number | null, number[]>()
+  for (const { kind, rows } of media) {
+    const id = placeholders[kind]
+    waiting.set(id, [...(waiting.get(id) ?? []), rows])
+  }
+  const folded: number[] = []
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] as number
+    folded.push(id)
+    const rows = waiting.get(id)?.shift()
+    if (rows === undefined) continue
+    if (!ids.slice(i, i + rows).every((other) => other === id)) return [...ids]
+    i += rows - 1
+  }
+  return folded
+}

@@ -18,7 +18,12 @@ import type { ImageSize } from '../preprocess/image.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import type { PreparedImage } from '../preprocess/preprocess-image.ts'
 import { arrangeImageTokens, type RowMap } from '../sequence/arrange-image-tokens.ts'
-import { layoutSequence, type MediaRows, type SequenceLayout } from '../sequence/layout-sequence.ts'
+import {
+  foldPlaces,
+  layoutSequence,
+  type MediaRows,
+  type SequenceLayout,
+} from '../sequence/layout-sequence.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { featureRows } from '../vision/vision-transformer.ts'
 import type { ImageSource, PlainMessage, VideoPart } from './messages.ts'
@@ -192,7 +197,8 @@ export class PromptPreparer {
       image: image?.placeholder ?? null,
       video: video?.placeholder ?? null,
     }
-    const layout = { prompt: built.prompt, ...layoutSequence(built.ids, placeholders, media) }
+    const ids = prompt.kind === 'ids' ? foldPlaces(built.ids, placeholders, media) : built.ids
+    const layout = { prompt: built.prompt, ...layoutSequence(ids, placeholders, media) }
     if (truncate === 'refuse' || layout.inputIds.length <= maxContext) return layout
     return {
       ...layout,
