@@ -20,6 +20,8 @@ export type Positions = { readonly slot: number; readonly from: number; readonly
 /** Keys or values of one layer in one slot. */
 export type SlotPart = { readonly layer: number; readonly kind: CacheKind; readonly slot: number }
 
+/** Share of new positions' elements that may be cut off before they are computed again: docs/decisions.md. */
+export const TOLERATED_CUT = 0.02
 /** What a channel costs that is rescaled, in bytes copied: each of its rows lies in a cache line of its own. */
 const LINE_BYTES = 64
 

@@ -2,15 +2,10 @@
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import type { Feeds, RunOptions, Runtime, Session } from '../runtime/runtime.ts'
 import { pastFeeds, presentFeeds, scaleFeeds } from './cache-feeds.ts'
-import { shareCut, widenScales, type Positions } from './cache-scales.ts'
+import { shareCut, TOLERATED_CUT, widenScales, type Positions } from './cache-scales.ts'
 import { disposeLayers, type CacheLayer, type KvCache } from './kv-cache.ts'
 import { TensorScope } from './tensor-scope.ts'
 
-/**
- * Share of a position's elements that may be cut off by the scales of an int8 cache before the position is computed
- * again over wider ones: docs/decisions.md.
- */
-const TOLERATED_CUT = 0.02
 /** Each repetition doubles scales: no two values of a channel differ by so many powers of two. */
 const MOST_REPETITIONS = 24
 

@@ -57,7 +57,7 @@ export class DecoderRunner {
     const { runtime, config, sessions } = parts
     this.#runtime = runtime
     this.#sessions = sessions
-    this.#int8Prefill = new Int8Prefill({ runtime, config, session: sessions.prefill })
+    this.#int8Prefill = new Int8Prefill({ runtime, config, ...sessions })
     this.config = config
     this.cacheForm = sessions.cacheForm
   }

@@ -117,11 +117,11 @@ test('a reordered row copies what it lacks, also where scales have grown apart',
 
 test('a prompt that goes on after cached positions is near one that was read at once', async () => {
   const decoder = await TinyDecoder.create(runtime, 'int8')
-  const ids = drawIds(90, 1)
-  const whole = new Trial(decoder, 1)
+  const ids = drawIds(200, 1)
+  const whole = new Trial(decoder, 1, 200)
   const [expected] = await whole.add(ids)
-  for (const cachedLength of [1, 30, 89]) {
-    const parts = new Trial(decoder, 1)
+  for (const cachedLength of [1, 30, 150, 180, 199]) {
+    const parts = new Trial(decoder, 1, 200)
     await parts.add(ids.slice(0, cachedLength))
     const before = parts.scales()
     const reused = new SequenceGroup(decoder.runner, decoder.table, parts.cache)

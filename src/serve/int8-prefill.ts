@@ -2,12 +2,19 @@
  * Prefill of an int8 cache: a run gives the new rows, already in 8 bits, and the host puts them into the slot.
  *
  * Nothing but one layer's keys and values ever is float32, and that in the engine's memory for intermediates: fresh
- * memory for all layers, four times the cache, would cost more than the rounding it saves (docs/decisions.md).
+ * memory for all layers, four times the cache, would cost more than the rounding it saves. A few positions after many are
+ * sooner added as a decode step adds one, in place: docs/decisions.md.
  */
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import type { Feeds, RunOptions, Runtime, Session, Tensor } from '../runtime/runtime.ts'
-import { pastFeeds, pastScaleFeeds, type NamedTensors } from './cache-feeds.ts'
-import { clearScales, setScales } from './cache-scales.ts'
+import {
+  pastFeeds,
+  pastScaleFeeds,
+  presentFeeds,
+  scaleFeeds,
+  type NamedTensors,
+} from './cache-feeds.ts'
+import { clearScales, setScales, shareCut, TOLERATED_CUT, widenScales } from './cache-scales.ts'
 import { addedNames, kvWidth } from './decoder-graph.ts'
 import { Breath, CACHE_KINDS, disposeLayers, type KvCache } from './kv-cache.ts'
 import { TensorScope } from './tensor-scope.ts'
@@ -24,24 +31,65 @@ export type CacheChunk = {
   readonly outputs: Feeds
 }
 
+/**
+ * New positions up to which adding them in place is faster, where every query head has keys of its own: its cost goes with
+ * queries times the past, that of unpacking with the keys of the past.
+ */
+const SHORT = 64
+/** Positions whose scales are good for others; before so few, unpacking costs nothing. */
+const SETTLED = 128
+
 export class Int8Prefill {
   readonly #runtime: Runtime
   readonly #config: DecoderConfig
-  readonly #session: Session
+  readonly #prefill: Session
+  readonly #decode: Session
   /** Memory for the new rows of all layers, kept from run to run unless one is at it already. */
   #staging: Int8Array | null = null
 
   constructor(parts: {
     readonly runtime: Runtime
     readonly config: DecoderConfig
-    readonly session: Session
+    /** `int8PrefillGraph` */
+    readonly prefill: Session
+    /** `int8DecodeGraph` */
+    readonly decode: Session
   }) {
     this.#runtime = parts.runtime
     this.#config = parts.config
-    this.#session = parts.session
+    this.#prefill = parts.prefill
+    this.#decode = parts.decode
   }
 
   async run(chunk: CacheChunk, options: RunOptions): Promise<void> {
+    const { numHeads, numKvHeads } = this.#config.attention
+    const isShort = chunk.length <= (SHORT * numKvHeads) / numHeads
+    if (isShort && chunk.cachedLength >= SETTLED && (await this.#addInPlace(chunk, options))) return
+    await this.#addUnpacked(chunk, options)
+  }
+
+  /** False if the scales of the slot cut off too much of the new positions: then they are still to be added. */
+  async #addInPlace(chunk: CacheChunk, options: RunOptions): Promise<boolean> {
+    const { cache, slot, cachedLength, length } = chunk
+    const layers = cache.view(slot, 1)
+    try {
+      await this.#decode.run(
+        { ...chunk.inputs, ...pastFeeds(layers), ...scaleFeeds(layers) },
+        { ...chunk.outputs, ...presentFeeds(layers) },
+        options,
+      )
+    } finally {
+      disposeLayers(layers)
+    }
+    cache.touch(cachedLength + length)
+    const added = { slot, from: cachedLength, to: cachedLength + length }
+    const share = shareCut(cache, added)
+    if (share > TOLERATED_CUT) return false
+    if (share > 0) await widenScales(cache, added)
+    return true
+  }
+
+  async #addUnpacked(chunk: CacheChunk, options: RunOptions): Promise<void> {
     const { cache, slot, cachedLength, length } = chunk
     if (cachedLength === 0) clearScales(cache, slot)
     const scope = new TensorScope(this.#runtime)
@@ -56,7 +104,7 @@ export class Int8Prefill {
         ...pastScaleFeeds(layers),
       }
       const added = this.#addedTensors(scope, staging, length)
-      await this.#session.run(
+      await this.#prefill.run(
         { ...chunk.inputs, ...feeds },
         { ...chunk.outputs, ...added },
         options,
