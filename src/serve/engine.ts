@@ -24,6 +24,8 @@ export type SequenceRequest = {
 
 /** Fewer positions than this are computed again sooner than looked after. */
 const FEWEST_SHARED = 8
+/** The same within a call, whose answers are to equal the single ones: over int8 caches, sharing makes them only alike. */
+const FEWEST_COPIED = { f32: 1, int8: 128 } as const
 const SMALLEST_CAPACITY = 1024
 
 export class Engine {
@@ -179,7 +181,11 @@ export class Engine {
       if (length > best.length) best = { row, length }
     }
     const length = Math.min(best.length, prompt.keys.length - 1)
-    if (length < this.#fewestShared(prompt.keys.length)) return 0
+    const fewest = Math.max(
+      this.#fewestShared(prompt.keys.length),
+      FEWEST_COPIED[this.#runner.cacheForm],
+    )
+    if (length < fewest) return 0
     await group.share(best.row, length)
     return length
   }
