@@ -14,8 +14,11 @@ import { Int8Prefill, type CacheChunk } from './int8-prefill.ts'
 import { disposeLayers, KvCache } from './kv-cache.ts'
 import { TensorScope } from './tensor-scope.ts'
 
-/** Positions of one prefill run: large enough for full speed, small enough to stop soon. */
-export const PREFILL_CHUNK = 512
+/**
+ * Most positions of one prefill run. A picture and a question go in one; longer runs are hardly faster, and the operator's
+ * scores take memory for each of a run's positions times all: docs/decisions.md.
+ */
+export const PREFILL_CHUNK = 768
 
 export type PrefillRequest = {
   readonly cache: KvCache
@@ -72,8 +75,10 @@ export class DecoderRunner {
     const length = request.embeddings.length / hiddenSize
     const logits = new Float32Array(request.logitRows.length * vocabSize)
     let written = 0
-    for (let start = 0; start < length; start += PREFILL_CHUNK) {
-      const end = Math.min(length, start + PREFILL_CHUNK)
+    // Runs of equal length: a short rest would cost more than its share.
+    const size = Math.ceil(length / Math.ceil(length / PREFILL_CHUNK))
+    for (let start = 0; start < length; start += size) {
+      const end = Math.min(length, start + size)
       const inChunk = request.logitRows.filter((row) => row >= start && row < end)
       const target = logits.subarray(written * vocabSize, (written + inChunk.length) * vocabSize)
       await this.#chunk(request, { start, end, rows: inChunk, logits: target }, options)

@@ -138,8 +138,8 @@ test('a prompt that goes on after cached positions is near one that was read at 
 test('a long prompt, which is read in several runs, is near one over a float32 cache', async () => {
   const config = { ...TINY, maxPositions: 2048 }
   const run = async (decoder: TinyDecoder) => {
-    const trial = new Trial(decoder, 1, 700)
-    const logits = await trial.add(drawIds(600, 1))
+    const trial = new Trial(decoder, 1, 1800)
+    const logits = await trial.add(drawIds(1700, 1))
     const rows = await trial.steps([drawIds(5, 2)])
     trial.dispose()
     return [...logits, ...rows[0]!]
