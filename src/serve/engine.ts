@@ -136,9 +136,10 @@ export class Engine {
     if (kept) return kept
     const free = this.#freeBytes()
     if (bytes > free + this.#prefixes.bytes) {
+      const smaller = cacheForm === 'f32' ? ", or load the model with kvCache 'int8'" : ''
       throw new CapacityError(
         'CAPACITY_MEMORY',
-        `kvCache: ${rows} × ${filled} positions need ${formatGiB(bytes)}, ${formatGiB(free)} are free; send a shorter prompt or fewer at once, or load the model with kvCache 'int8'.`,
+        `kvCache: ${rows} × ${filled} positions need ${formatGiB(bytes)}, ${formatGiB(free)} are free; send a shorter prompt or fewer at once${smaller}.`,
       )
     }
     if (bytes > free) this.#prefixes.shrink(free + this.#prefixes.bytes - bytes)
