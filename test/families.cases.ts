@@ -8,6 +8,7 @@ import { Rng } from '../src/core/rng.ts'
 import { loadModel, type Answer, type ContentPart, type Message, type Model } from '../src/index.ts'
 import { createRuntime } from '../src/runtime/node.ts'
 import type { Runtime } from '../src/runtime/runtime.ts'
+import { PREFILL_CHUNK } from '../src/serve/decoder-runner.ts'
 import { logSumExp } from '../src/serve/logprobs.ts'
 import {
   writeTinyCheckpoint,
@@ -20,7 +21,7 @@ import { embeddingsOf, fullForward } from './tiny/full-forward.ts'
 const TOLERANCE = 2e-4
 
 /** Over the length of one prefill run. */
-const LONG = 'A question of many words. '.repeat(24)
+const LONG = 'A question of many words. '.repeat(40)
 
 const GREEDY = { maxTokens: 6, ignoreEos: true, logprobs: true } as const
 
@@ -70,8 +71,9 @@ export function familyCases(checkpoint: TinyCheckpoint): void {
       const rows = await embeddingsOf(cold, written, request)
       const { logits, vocabSize } = await fullForward(runtime, written, rows)
       const length = logits.length / vocabSize
-      assert.ok(length > 512)
-      const positions = [length - 1, 0, 511, 512, 513]
+      assert.ok(length > PREFILL_CHUNK)
+      const half = Math.ceil(length / 2)
+      const positions = [length - 1, 0, half - 1, half, half + 1, PREFILL_CHUNK]
       const { data, shape } = await cold.logits({ ...request, positions })
       assert.deepEqual(shape, [positions.length, vocabSize])
       positions.forEach((position, i) => {

@@ -168,7 +168,7 @@ function precisionLines({ precision, processor }: PrecisionReport): string[] {
   return [
     `precision ${precision.name}: ${precision.reason}`,
     ...formatTable(rows).map(indent),
-    `  ${formatBytes(precision.bytes)} of weights in memory`,
+    `  ${formatBytes(precision.bytes)} of weights in memory, keys and values in ${precision.kvCache}`,
     `processor ${processor.model}, ${processor.cores} threads${processor.features.map((name) => `, ${name}`).join('')}; ${exact}`,
   ]
 }

@@ -2,6 +2,7 @@
 import type { LoadOptions, Model, PrecisionOption } from '../index.ts'
 import { PRECISIONS, type PrecisionName } from '../choose-precision.ts'
 import type { LinearPrecision } from '../graph/lower.ts'
+import { CACHE_FORMS } from '../serve/decoder-graph.ts'
 import { hubOptionsFromEnvironment } from '../weights/hub.ts'
 import type { Arguments } from './arguments.ts'
 import { defaultModel } from './package.ts'
@@ -110,6 +111,12 @@ export const LOAD_OPTIONS: readonly OptionSpec[] = [
       about: 'Memory for caches of earlier conversations',
     },
     {
+      name: 'kv-cache',
+      kind: 'text',
+      choices: CACHE_FORMS,
+      about: 'How keys and values are kept (default: f32 if the precision is, else int8)',
+    },
+    {
       name: 'auto-orient',
       kind: 'flag',
       about: 'Turn pictures as their Exif data says; the reference does not',
@@ -175,12 +182,17 @@ export function loadOptions(args: Arguments, session: Session): LoadOptions {
     ...given({
       maxContext: args.number('max-context'),
       kvBytes: args.number('kv-bytes'),
+      kvCache: kvCacheOption(args),
       frames: args.number('frames'),
       ropeScaling: ropeScaling(args.text('rope-scaling')),
     }),
     ...(args.flag('auto-orient') && { autoOrient: true }),
     ...(args.flag('allow-remote') && { allowRemote: true }),
   }
+}
+
+export function kvCacheOption(args: Arguments): LoadOptions['kvCache'] {
+  return args.text('kv-cache') as LoadOptions['kvCache']
 }
 
 /** Whether a number can be one is the library's to say. */

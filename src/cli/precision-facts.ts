@@ -10,7 +10,7 @@ import { modelGraphs, precisionOf } from '../load-model.ts'
 import { int8Saturates } from '../runtime/int8-check.ts'
 import { cpuFeatures, createRuntime } from '../runtime/node.ts'
 import type { Arguments } from './arguments.ts'
-import { precisionOptions } from './load-flags.ts'
+import { kvCacheOption, precisionOptions } from './load-flags.ts'
 
 export type LayerCount = {
   readonly part: 'vision' | 'projector' | 'decoder' | 'singleStream'
@@ -25,6 +25,7 @@ export type PrecisionReport = {
     readonly name: ChosenPrecision['name']
     readonly reason: string
     readonly layers: readonly LayerCount[]
+    readonly kvCache: ChosenPrecision['kvCache']
     /** Of all weights of the graphs, in their precisions. */
     readonly bytes: number
   }
@@ -43,7 +44,8 @@ export async function precisionFacts(
   const isInt8Exact = await checkInt8(args.number('threads'))
   const graphs = modelGraphs(checkpoint)
   const { vision, projector, decoder } = graphs
-  const chosen = precisionOf(precisionOptions(args), checkpoint, { graphs, isInt8Exact })
+  const options = { ...precisionOptions(args), kvCache: kvCacheOption(args) }
+  const chosen = precisionOf(options, checkpoint, { graphs, isInt8Exact })
   const parts = [
     examine('vision', vision, chosen.vision),
     examine('projector', projector, chosen.vision),
@@ -55,6 +57,7 @@ export async function precisionFacts(
       name: chosen.name,
       reason: chosen.reason,
       layers: parts.flatMap(({ layers }) => layers),
+      kvCache: chosen.kvCache,
       bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
     },
     processor: { ...processorFacts(), isInt8Exact },

@@ -63,6 +63,13 @@ describe('llava ask', { concurrency: 2 }, () => {
     assert.equal(answer.logprobs[0].top.length, 2)
   })
 
+  test('--kv-cache int8 keeps less, and the answer goes on from it', async () => {
+    const args = ['--kv-cache', 'int8', '--ignore-eos', '--json', 'Hello']
+    const { code, stdout } = await llava([...ASK, ...args])
+    assert.equal(code, 0)
+    assert.equal(JSON.parse(stdout).tokens.length, 4)
+  })
+
   test('says that an Exif orientation was not applied, and is silent where it was', async () => {
     const ignored = await llava([...ASK, '--image', TURNED, 'Hi'])
     assert.match(ignored.stderr, /^note: .*exif-rotated.*--auto-orient applies it\.\n$/)
@@ -113,6 +120,13 @@ describe('llava ask refuses', { concurrency: 2 }, () => {
       'USAGE',
       /should be auto, f32/,
       ['ask', '--precision', 'int9', 'Hi'],
+    ],
+    [
+      'an unknown form of the cache',
+      2,
+      'USAGE',
+      /--kv-cache should be f32, int8/,
+      [...ASK, '--kv-cache', 'f8', 'Hi'],
     ],
     [
       'words outside quotes',

@@ -31,6 +31,17 @@ describe('llava inspect', { concurrency: 2 }, () => {
     assert.equal(typeof facts.processor.isInt8Exact, 'boolean')
   })
 
+  test('the form of the cache is that of the weights, or what --kv-cache says', async () => {
+    for (const [flags, form] of [
+      [['--precision', 'f32'], 'f32'],
+      [['--precision', 'int8'], 'int8'],
+      [['--precision', 'f32', '--kv-cache', 'int8'], 'int8'],
+    ] as const) {
+      const { precision } = await json(['inspect', MODEL, ...flags])
+      assert.equal(precision.kvCache, form)
+    }
+  })
+
   test('a checkpoint, for people', async () => {
     const { stdout } = await llava(['inspect', MODEL])
     assert.match(stdout, /family llava, hf layout/)
