@@ -7,6 +7,7 @@ export type { GenerateRequest, PromptInput } from './serve/request.ts'
 export type { GenerateOptions } from './serve/generate-options.ts'
 export type { ContentPart, ImageSource, Message, VideoSource } from './serve/messages.ts'
 export type { Answer, FinishReason, Sequence, StreamEvent, Timings, Usage } from './serve/answer.ts'
+export type { ServingCounters, ServingStats } from './serve/serving-stats.ts'
 export {
   CapacityError,
   CheckpointError,

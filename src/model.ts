@@ -12,6 +12,7 @@ import type { PromptPreparer } from './serve/prepare-prompt.ts'
 import { parsePrompt, type GenerateRequest, type PromptInput } from './serve/request.ts'
 import type { ClipInfo } from './preprocess/frames.ts'
 import type { ImageSize } from './preprocess/image.ts'
+import type { ServingStats } from './serve/serving-stats.ts'
 import { streamAnswer } from './serve/stream-answer.ts'
 import type { Tokenizer } from './text/tokenizer.ts'
 
@@ -164,6 +165,11 @@ export class Model implements AsyncDisposable {
     })
     const total = logprobs.reduce((sum, logprob) => sum + logprob, 0)
     return { tokens, logprobs, total, mean: total / tokens.length }
+  }
+
+  /** What runs and waits now, what is kept, and what was done so far. */
+  stats(): ServingStats {
+    return this.#parts.generator.stats
   }
 
   /** Frees all memory. Calls that still run finish first; later ones are refused. */

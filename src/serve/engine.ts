@@ -9,6 +9,7 @@ import type { DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import { formatGiB, sequenceBytes, type KvCache } from './kv-cache.ts'
 import { commonLength, PrefixStore } from './prefix-store.ts'
+import { newCounters, type ServingStats } from './serving-stats.ts'
 import { SequenceGroup, type EmbeddedPrompt } from './sequence-group.ts'
 
 export type SequenceRequest = {
@@ -33,6 +34,8 @@ export class Engine {
   readonly #table: EmbeddingTable
   readonly #prefixes: PrefixStore
   readonly #freeBytes: () => number
+  readonly #counters = newCounters()
+  readonly #prefixBytes: number
 
   constructor(parts: {
     readonly runner: DecoderRunner
@@ -46,19 +49,38 @@ export class Engine {
     this.#table = parts.table
     this.#freeBytes = parts.freeBytes
     this.#prefixes = new PrefixStore(parts.prefixBytes)
+    this.#prefixBytes = parts.prefixBytes
+  }
+
+  get stats(): EngineStats {
+    const { sequences, finished } = this.#counters
+    return {
+      running: sequences - finished,
+      waiting: 0,
+      maxRows: Infinity,
+      cachedTokens: this.#prefixes.positions,
+      kvBytes: this.#prefixes.bytes,
+      kvBudgetBytes: this.#prefixBytes,
+      counters: { ...this.#counters },
+    }
   }
 
   /** Runs sequences to their ends, together. One whose signal is aborted ends there, and the others go on. */
   async generate(requests: readonly SequenceRequest[]): Promise<void> {
     const filled = Math.max(...requests.map(({ prompt }) => prompt.keys.length))
     const capacity = Math.max(...requests.map((r) => r.prompt.keys.length + r.maxTokens))
-    await this.withGroup(
-      { rows: requests.length, filled, capacity, prompt: requests[0]?.prompt },
-      async (group, cachedLength) => {
-        const running = await this.#start(group, requests, cachedLength)
-        await decode(group, running)
-      },
-    )
+    this.#counters.sequences += requests.length
+    try {
+      await this.withGroup(
+        { rows: requests.length, filled, capacity, prompt: requests[0]?.prompt },
+        async (group, cachedLength) => {
+          const running = await this.#start(group, requests, cachedLength)
+          await decode(group, running)
+        },
+      )
+    } finally {
+      this.#counters.finished += requests.length
+    }
   }
 
   /** Logits of chosen positions of one prompt, [positions, V]. */
@@ -200,6 +222,8 @@ export class Engine {
     return isExact ? FEWEST_SHARED : Math.max(FEWEST_SHARED, Math.ceil(length / 2))
   }
 }
+
+export type EngineStats = Omit<ServingStats, 'pictureBytes' | 'pictureBudgetBytes'>
 
 export type GroupSize = {
   readonly rows: number

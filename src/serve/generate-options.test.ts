@@ -56,6 +56,8 @@ test('every option of the contract is taken', () => {
     topLogprobs: 5,
     signal,
     responseFormat: { type: 'text' },
+    cacheSalt: 'tenant',
+    priority: -1.5,
   } as const
   const options = parse({ ...given, stop: 'END', logitBias: { 3: -100 } })
   for (const [name, value] of Object.entries(given))

@@ -51,6 +51,10 @@ export type GenerateOptions = {
   readonly logprobs?: boolean | undefined
   readonly topLogprobs?: number | undefined
   readonly responseFormat?: ResponseFormat | undefined
+  /** Who asks: kept beginnings and pictures are shared only by requests with equal salts. */
+  readonly cacheSalt?: string | undefined
+  /** Of the requests that wait, those with the highest number go first. */
+  readonly priority?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -78,6 +82,8 @@ export type ResolvedGenerateOptions = {
   readonly logprobs: boolean
   readonly topLogprobs: number
   readonly responseFormat: ResponseFormat
+  readonly cacheSalt: string
+  readonly priority: number
   readonly signal: AbortSignal | undefined
 
   readonly minTokens: number
@@ -105,6 +111,8 @@ export const GENERATE_DEFAULTS = {
   ignoreEos: false,
   logprobs: false,
   topLogprobs: 0,
+  cacheSalt: '',
+  priority: 0,
 } as const
 
 /** Checks and completes the options of a request. Throws one InputError that names every fault. */
@@ -160,6 +168,8 @@ export function resolveOptions(
     logprobs: options.logprobs ?? topLogprobs > 0,
     topLogprobs,
     responseFormat: options.responseFormat ?? { type: 'text' },
+    cacheSalt: options.cacheSalt ?? usual.cacheSalt,
+    priority: options.priority ?? usual.priority,
     signal: options.signal,
     minTokens,
     noRepeatNgramSize,
@@ -253,6 +263,11 @@ const RESPONSE_FORMAT: FieldRule<ResponseFormat> = {
   read: (value) => (isRecord(value) && value['type'] === 'text' ? { type: 'text' } : undefined),
 }
 
+const TEXT: FieldRule<string> = {
+  expected: 'a text',
+  read: (value) => (typeof value === 'string' ? value : undefined),
+}
+
 const ABORT_SIGNAL: FieldRule<AbortSignal> = {
   expected: 'an AbortSignal',
   read: (value) => (value instanceof AbortSignal ? value : undefined),
@@ -279,6 +294,8 @@ const RULES: { readonly [K in OptionName]: FieldRule<NonNullable<GenerateOptions
   logprobs: FLAG,
   topLogprobs: wholeNumberFrom(0, 20),
   responseFormat: RESPONSE_FORMAT,
+  cacheSalt: TEXT,
+  priority: FINITE,
   signal: ABORT_SIGNAL,
 }
 

@@ -19,6 +19,7 @@ import type { PreparedClip } from './prepare-clip.ts'
 import type { PreparedPicture, PreparedPrompt, PromptPreparer } from './prepare-prompt.ts'
 import { parseGenerateRequest, type Prompt } from './request.ts'
 import type { EmbeddedPrompt } from './sequence-group.ts'
+import type { ServingStats } from './serving-stats.ts'
 import type { VisionRunner } from './vision-runner.ts'
 
 export type GeneratorParts = {
@@ -56,6 +57,18 @@ export class Generator {
 
   constructor(parts: GeneratorParts) {
     this.#parts = { ...parts, unusableIds: unusableIds(parts) }
+  }
+
+  get stats(): ServingStats {
+    const { engine, vision } = this.#parts
+    const { counters, ...state } = engine.stats
+    const { bytes = 0, budgetBytes = 0, pictures = 0, cachedPictures = 0 } = vision?.stats ?? {}
+    return {
+      ...state,
+      pictureBytes: bytes,
+      pictureBudgetBytes: budgetBytes,
+      counters: { ...counters, pictures, cachedPictures },
+    }
   }
 
   /** One answer; `onText` hears its pieces as they become certain. */

@@ -27,6 +27,10 @@ export class PrefixStore {
     return this.#entries.reduce((sum, { cache }) => sum + cache.bytes, 0)
   }
 
+  get positions(): number {
+    return this.#entries.reduce((sum, { keys }) => sum + keys.length, 0)
+  }
+
   /** Takes out the cache that shares most positions with `keys`, if one shares `fewest` or more. */
   take(keys: readonly number[], fewest: number): (KeptCache & { readonly shared: number }) | null {
     let best: { entry: KeptCache; shared: number } | null = null

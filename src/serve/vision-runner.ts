@@ -47,6 +47,8 @@ export class VisionRunner {
   readonly #cacheBytes: number
   readonly #cache = new Map<string, Float32Array>()
   #usedBytes = 0
+  #wanted = 0
+  #found = 0
 
   constructor(parts: {
     runtime: Runtime
@@ -95,6 +97,15 @@ export class VisionRunner {
       const pooled = mergeImageRows(pool, features, { width, newline: null })
       return this.#project(pooled, options)
     })
+  }
+
+  get stats(): VisionStats {
+    return {
+      bytes: this.#usedBytes,
+      budgetBytes: this.#cacheBytes,
+      pictures: this.#wanted,
+      cachedPictures: this.#found,
+    }
   }
 
   has(hash: string): boolean {
@@ -156,7 +167,9 @@ export class VisionRunner {
 
   async #remembered(name: string, make: () => Promise<Float32Array>): Promise<Float32Array> {
     const known = this.#cache.get(name)
+    this.#wanted++
     if (known) {
+      this.#found++
       this.#cache.delete(name)
       this.#cache.set(name, known)
       return known
@@ -176,6 +189,14 @@ export class VisionRunner {
       this.#usedBytes -= data.byteLength
     }
   }
+}
+
+/** Memory of the rows that are kept, and how many pictures and frames were wanted and found among them. */
+export type VisionStats = {
+  readonly bytes: number
+  readonly budgetBytes: number
+  readonly pictures: number
+  readonly cachedPictures: number
 }
 
 /** One tile or several as the tower takes them, float32[I,3,h,w], and the name of their bytes. */
