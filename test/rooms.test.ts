@@ -60,7 +60,7 @@ const PACKAGES: Readonly<Record<string, readonly RegExp[]>> = {
   cac: [/^src\/cli\//],
   'cli-progress': [/^src\/cli\//],
   koffi: [/^src\/runtime\//, /^src\/weights\/node\.ts$/],
-  sharp: [/^src\/preprocess\/decode-image\.ts$/],
+  sharp: [/^src\/preprocess\/decode-image\.ts$/, /^src\/cli\/drawing\.ts$/],
 }
 
 type Import = { readonly file: string; readonly isType: boolean; readonly target: string }

@@ -1,4 +1,4 @@
-/** How a picture is cut for a model, and how many tokens it takes, by its header alone. */
+/** How a picture is cut for a model, and how many tokens it takes, by its header alone unless it is drawn. */
 import { readFile } from 'node:fs/promises'
 import { InputError } from '../core/errors.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
@@ -6,12 +6,18 @@ import {
   countImageTokens,
   imageSizeOf,
   probeImage,
+  readImage,
+  resizedSize,
   type ImageProcessor,
   type ImageSize,
   type ImageTokens,
 } from '../preprocess/index.ts'
+import { featureRows, patchesPerSide, type VisionConfig } from '../vision/vision-transformer.ts'
 import type { Arguments } from './arguments.ts'
+import { drawPicture, type PictureDrawing } from './draw-picture.ts'
+import { writeDrawing } from './drawing.ts'
 import type { Description } from './inspect.ts'
+import { partLines, pictureParts, sumOf } from './token-parts.ts'
 
 export async function describePicture(
   file: string,
@@ -19,7 +25,8 @@ export async function describePicture(
   args: Arguments,
 ): Promise<Description> {
   const { config, documents } = checkpoint
-  if (!config.image) {
+  const { image, vision } = config
+  if (!image || !vision) {
     throw new InputError(
       'INPUT_IMAGE_UNSUPPORTED',
       `inspect: ${documents.name} takes text only; give a model with a vision tower as --model.`,
@@ -29,9 +36,22 @@ export async function describePicture(
   const { format, orientation, ...stored } = probeImage(bytes)
   const autoOrient = args.flag('auto-orient')
   const size = imageSizeOf(bytes, { autoOrient })
-  const tokens = countImageTokens(size, config.image.tokens)
-  const steps = stepsOf(size, config.image.processor, tokens)
+  const tokens = countImageTokens(size, image.tokens)
+  const parts = pictureParts(tokens, featureRows(vision))
+  const steps = stepsOf(size, image.processor, tokens)
   const isOrientationIgnored = orientation !== 1 && !autoOrient
+  const out = args.text('draw')
+  if (out !== undefined) {
+    const svg = await drawPicture({
+      title: `${file}: ${sizeText(size)}, ${sumOf(parts)} tokens`,
+      image: await readImage(bytes, { autoOrient }),
+      processor: image.processor,
+      tokens,
+      cells: cellsOf(vision, image.tokens.patchesPerSide),
+      parts,
+    })
+    await writeDrawing(out, svg)
+  }
   const facts = {
     kind: 'picture',
     file,
@@ -44,7 +64,9 @@ export async function describePicture(
     steps,
     tiles: tokens.tiles,
     grid: tokens.map === null ? null : { columns: tokens.grid.width, rows: tokens.grid.height },
-    tokens: tokens.tokens,
+    parts,
+    tokens: sumOf(parts),
+    ...(out !== undefined && { drawing: out }),
   }
   const note = `Exif orientation ${orientation} is not applied, as in the reference; --auto-orient applies it`
   return {
@@ -52,9 +74,15 @@ export async function describePicture(
     lines: [
       `${file}: ${format}, ${stored.width} × ${stored.height}${isOrientationIgnored ? `; ${note}` : ''}`,
       ...steps.map((step) => `  ${step}`),
-      `  ${tokens.tiles === 1 ? 'one tile' : `${tokens.tiles} tiles`}, ${tokens.tokens} tokens`,
+      ...partLines(parts).map((line) => `  ${line}`),
+      `  ${tokens.tiles === 1 ? 'one tile' : `${tokens.tiles} tiles`}, ${sumOf(parts)} tokens`,
     ],
   }
+}
+
+/** A cell of the map may be several patches of the tower. */
+function cellsOf(vision: VisionConfig, perSide: number): PictureDrawing['cells'] {
+  return { perSide, pixels: vision.patchSize * Math.floor(patchesPerSide(vision) / perSide) }
 }
 
 /** What happens to the pixels, in order. */
@@ -64,8 +92,14 @@ function stepsOf(size: ImageSize, processor: ImageProcessor, tokens: ImageTokens
   const { picture } = canvas
   const place = `resized to ${sizeText(picture)} (${processor.filter})`
   const padding = `at (${picture.left}, ${picture.top}) of a canvas of ${sizeText(canvas)}`
+  const steps = {
+    none: `${place}, ${padding}`,
+    anyres: `${place}, ${padding}`,
+    highres: `padded to a square, ${place}`,
+    cropSplit: `the shorter side resized to ${picture.width} (lanczos), the middle ${sizeText(picture)} cut out`,
+  }
   return [
-    `${place}, ${padding}`,
+    steps[processor.tiling.kind],
     `cut into ${grid.width} × ${grid.height} tiles of ${sizeText(processor.tile)}`,
     ...(hasBase ? [`and the whole picture once more as a base tile`] : []),
     ...lastSteps(processor),
@@ -81,19 +115,13 @@ function fitSteps(size: ImageSize, { pad, resize, crop, filter }: ImageProcessor
     steps.push(`padded to ${sizeText(current)} with rgb(${pad.join(', ')})`)
   }
   if (resize.kind !== 'none') {
-    current = resize.kind === 'exact' ? resize.size : shortestEdge(current, resize.edge)
+    current = resizedSize(current, { resize })
     steps.push(`resized to ${sizeText(current)} (${filter})`)
   }
   if (crop !== null && (crop.width !== current.width || crop.height !== current.height)) {
     steps.push(`the middle ${sizeText(crop)} cut out`)
   }
   return steps
-}
-
-function shortestEdge({ width, height }: ImageSize, edge: number): ImageSize {
-  return width <= height
-    ? { width: edge, height: Math.trunc((edge * height) / width) }
-    : { width: Math.trunc((edge * width) / height), height: edge }
 }
 
 function lastSteps({ normalise }: ImageProcessor): string[] {

@@ -1,9 +1,11 @@
-/** `llava inspect`: what a checkpoint, a picture or a prompt is to a model. Nothing is run. */
-import { existsSync, statSync } from 'node:fs'
+/** `llava inspect`: what a checkpoint, a picture, a clip or a prompt is to a model. Nothing is run. */
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { InputError } from '../core/errors.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
 import type { Arguments } from './arguments.ts'
 import { describeCheckpoint } from './inspect-checkpoint.ts'
+import { checkDrawingName } from './drawing.ts'
+import { describeClip } from './inspect-clip.ts'
 import { describePicture } from './inspect-picture.ts'
 import { describePrompt } from './inspect-prompt.ts'
 import { defaultModel } from './package.ts'
@@ -26,11 +28,26 @@ export const inspect: Verb = {
       about: 'A picture in the prompt; repeat for more',
     },
     { name: 'raw', kind: 'flag', about: 'The prompt as it is, without a template' },
+    {
+      name: 'draw',
+      kind: 'text',
+      value: 'file',
+      about: 'Draw how a picture is cut, or the frames of a clip, into this .svg or .png',
+    },
+    {
+      name: 'as',
+      kind: 'text',
+      choices: ['picture', 'clip'],
+      about: 'What a GIF is looked at as (default: a picture)',
+    },
+    { name: 'fps', kind: 'number', value: 'n', about: 'Frames of each second of a clip' },
     ...LOAD_OPTIONS,
   ],
   examples: [
     'inspect llava-1.5-7b-hf',
     'inspect kitchen.jpg --model llava-1.5-7b-hf',
+    'inspect kitchen.jpg --model llava-1.5-7b-hf --draw kitchen.svg',
+    'inspect dance.mp4 --model llava-onevision-7b --frames 16 --draw dance.png',
     'inspect llava-1.5-7b-hf --image kitchen.jpg --prompt "What is on the table?"',
   ],
   async run(args, session) {
@@ -49,29 +66,60 @@ async function describe(thing: string, args: Arguments, session: Session): Promi
       describePrompt(checkpoint, args, terminal),
     )
   }
-  for (const name of ['image', 'raw'] as const) {
-    if (args.has(name)) throw new UsageError(`--${name} goes with --prompt.`)
-  }
-  if (isWeights(thing)) {
-    return withCheckpoint(thing, args, session, (checkpoint) =>
-      describeCheckpoint(thing, checkpoint, args),
-    )
-  }
-  return withCheckpoint(args.text('model') ?? defaultModel(), args, session, (checkpoint) =>
-    describePicture(thing, checkpoint, args),
+  const kind = kindOf(thing, args)
+  checkPurpose(kind, args)
+  const model = kind === 'checkpoint' ? thing : (args.text('model') ?? defaultModel())
+  return withCheckpoint(model, args, session, (checkpoint) =>
+    DESCRIBE[kind](thing, checkpoint, args),
   )
 }
 
-/** Folders, .gguf files and hub ids are checkpoints; any other file is looked at as a picture. */
-function isWeights(thing: string): boolean {
-  if (!existsSync(thing)) {
-    if (!/\.(png|jpe?g|webp|gif|tiff?|avif|bmp|p[bgp]m)$/i.test(thing)) return true
-    throw new InputError(
-      'INPUT_IMAGE_MISSING',
-      `inspect: there is no picture at ${thing}; check the path.`,
-    )
+type Kind = 'checkpoint' | 'picture' | 'clip'
+
+const DESCRIBE = {
+  checkpoint: describeCheckpoint,
+  picture: describePicture,
+  clip: describeClip,
+} as const
+
+/** Options that would do nothing. Throws UsageError. */
+function checkPurpose(kind: Kind, args: Arguments): void {
+  for (const name of ['image', 'raw'] as const) {
+    if (args.has(name)) throw new UsageError(`--${name} goes with --prompt.`)
   }
-  return statSync(thing).isDirectory() || thing.endsWith('.gguf')
+  if (kind === 'checkpoint' && args.has('draw')) {
+    throw new UsageError('--draw goes with a picture or a clip.')
+  }
+  if (kind !== 'clip' && args.has('fps')) throw new UsageError('--fps goes with a clip.')
+  const file = args.text('draw')
+  if (file !== undefined) checkDrawingName(file)
+}
+
+const PICTURE = /\.(png|jpe?g|webp|gif|tiff?|avif|bmp|p[bgp]m)$/i
+const FILM = /\.(mp4|m4v|mov|mkv|webm|avi|y4m|mpe?g|ts|ogv|wmv|flv|3gp)$/i
+
+/** Hub ids and folders of JSON files are checkpoints, folders of pictures and films clips, other files pictures. */
+function kindOf(thing: string, args: Arguments): Kind {
+  const given = args.text('as') as Kind | undefined
+  if (!existsSync(thing)) return missingKind(thing)
+  if (statSync(thing).isDirectory()) {
+    const names = readdirSync(thing)
+    const isClip =
+      names.some((name) => PICTURE.test(name)) && !names.some((name) => /\.json$/i.test(name))
+    return isClip ? 'clip' : 'checkpoint'
+  }
+  if (thing.endsWith('.gguf')) return 'checkpoint'
+  return given ?? (FILM.test(thing) ? 'clip' : 'picture')
+}
+
+function missingKind(thing: string): 'checkpoint' {
+  const [kind] =
+    Object.entries({ picture: PICTURE, clip: FILM }).find(([, name]) => name.test(thing)) ?? []
+  if (kind === undefined) return 'checkpoint'
+  throw new InputError(
+    kind === 'clip' ? 'INPUT_VIDEO_MISSING' : 'INPUT_IMAGE_MISSING',
+    `inspect: there is no ${kind} at ${thing}; check the path.`,
+  )
 }
 
 async function withCheckpoint(

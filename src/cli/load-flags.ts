@@ -183,12 +183,19 @@ export function loadOptions(args: Arguments, session: Session): LoadOptions {
       maxContext: args.number('max-context'),
       kvBytes: args.number('kv-bytes'),
       kvCache: kvCacheOption(args),
-      frames: args.number('frames'),
-      ropeScaling: ropeScaling(args.text('rope-scaling')),
     }),
+    ...clipOptions(args),
     ...(args.flag('auto-orient') && { autoOrient: true }),
     ...(args.flag('allow-remote') && { allowRemote: true }),
   }
+}
+
+/** Those of the group of clips. */
+export function clipOptions(args: Arguments): Pick<LoadOptions, 'frames' | 'ropeScaling'> {
+  return given({
+    frames: args.number('frames'),
+    ropeScaling: ropeScaling(args.text('rope-scaling')),
+  })
 }
 
 export function kvCacheOption(args: Arguments): LoadOptions['kvCache'] {

@@ -17,7 +17,7 @@ export {
   type Sampling,
 } from './frames.ts'
 export { clipInfoOf, openClip, type OpenClipOptions } from './frames-node.ts'
-export type { ImageFile, ImagePixels } from './image-source.ts'
+export { isPixels, pixelsToRgb, type ImageFile, type ImagePixels } from './image-source.ts'
 export type { Channels, Image, ImageSize, Region, RgbImage } from './image.ts'
 export {
   fitOf,
@@ -51,7 +51,7 @@ export {
 export { originalImageProcessor, type OriginalProcessorInput } from './original-image-processor.ts'
 export { parseImageProcessor, type ProcessorOptions } from './parse-image-processor.ts'
 export { parsePinpoints } from './pinpoints.ts'
-export { preprocessImage, type PreparedImage } from './preprocess-image.ts'
+export { preprocessImage, resizedSize, type PreparedImage } from './preprocess-image.ts'
 export { probeImage, type ImageFormat, type ImageHeader, type Orientation } from './probe-image.ts'
 export type { ResampleFilter } from './resample-kernel.ts'
 export type { Box } from './resample.ts'

@@ -112,7 +112,11 @@ function fitTile(image: RgbImage, processor: ImageProcessor): Image {
   return { ...wanted, channels: 3, data: framed }
 }
 
-function resizedSize(size: ImageSize, { resize }: ImageProcessor): ImageSize {
+/** What a picture, padded where it is to be, is resized to for its one tile. */
+export function resizedSize(
+  size: ImageSize,
+  { resize }: Pick<ImageProcessor, 'resize'>,
+): ImageSize {
   if (resize.kind === 'none') return { width: size.width, height: size.height }
   if (resize.kind === 'exact') return resize.size
   const { edge } = resize

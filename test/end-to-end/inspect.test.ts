@@ -1,9 +1,10 @@
 /** What `inspect`, `quantize` and `bench` find out about the smallest recorded checkpoint. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { probeImage } from '../../src/preprocess/index.ts'
 import { llava } from './run-cli.ts'
 
 const MODEL = 'fixtures/inference/llava-mlp'
@@ -62,6 +63,62 @@ describe('llava inspect', { concurrency: 2 }, () => {
     assert.equal(turned.steps[0], 'resized to 336 × 448 (bicubic)')
   })
 
+  test('a picture that is drawn: the parts of its tokens, as SVG and PNG', async () => {
+    const model = 'fixtures/original/checkpoints/llava-v1.6-vicuna'
+    const svg = join(FOLDER, 'photo.svg')
+    const facts = await json(['inspect', PHOTO, '--model', model, '--draw', svg])
+    assert.deepEqual(
+      facts.parts.map(({ part, tokens }: { part: string; tokens: number }) => [part, tokens]),
+      [
+        ['base tile', 576],
+        ['grid', 48 * 36],
+        ['newlines', 36],
+      ],
+    )
+    assert.equal(facts.tokens, 2340)
+    assert.equal(facts.drawing, svg)
+    assert.match(readFileSync(svg, 'utf8'), /^<svg .*together: 2340 tokens/s)
+    const png = join(FOLDER, 'photo.png')
+    await json(['inspect', PHOTO, '--model', MODEL, '--draw', png])
+    assert.equal(probeImage(readFileSync(png)).format, 'png')
+  })
+
+  test('a clip: frames, times and tokens, drawn frame by frame', async () => {
+    const model = 'fixtures/inference/next-video-rope'
+    const svg = join(FOLDER, 'clip.svg')
+    const args = ['--model', model, '--frames', '3', '--draw', svg]
+    const facts = await json(['inspect', 'fixtures/pictures/clip', ...args])
+    assert.deepEqual(facts.taken, [
+      { frame: 0, time: 0, tokens: 144 },
+      { frame: 3, time: 3, tokens: 144 },
+      { frame: 7, time: 7, tokens: 144 },
+    ])
+    assert.equal(facts.tokens, 3 * 144)
+    const drawn = readFileSync(svg, 'utf8')
+    assert.equal(drawn.match(/<image /g)?.length, 3)
+    assert.match(drawn, /frame 3 at 3\.00 s/)
+    const film = await json(['inspect', 'fixtures/clips/420.y4m', '--model', model, '--fps', '5'])
+    assert.deepEqual(
+      film.taken.map(({ time }: { time: number }) => time),
+      [0, 0.2],
+    )
+    const gif = 'fixtures/pictures/animated-160x160.gif'
+    assert.equal((await json(['inspect', gif, '--model', model])).kind, 'picture')
+    assert.equal((await json(['inspect', gif, '--model', model, '--as', 'clip'])).kind, 'clip')
+  })
+
+  test('options that would do nothing are wrong usage', async () => {
+    for (const [args, message] of [
+      [[PHOTO, '--draw', 'photo.bmp'], /\.svg or \.png file; "photo\.bmp"/],
+      [[PHOTO, '--fps', '3'], /--fps goes with a clip/],
+      [[MODEL, '--draw', 'x.svg'], /--draw goes with a picture or a clip/],
+    ] as const) {
+      const { code, stderr } = await llava(['inspect', ...args, '--model', MODEL])
+      assert.match(stderr, message)
+      assert.equal(code, 2)
+    }
+  })
+
   test('a prompt: every token, and the place of the picture with its count', async () => {
     const facts = await json(['inspect', MODEL, '--image', PHOTO, '--prompt', 'What is this?'])
     assert.equal(facts.prompt, 'USER: <image>\nWhat is this? ASSISTANT:')
@@ -79,6 +136,7 @@ describe('llava inspect', { concurrency: 2 }, () => {
     writeFileSync(text, 'Dear diary')
     const cases = [
       ['nothing.png', /no picture at nothing\.png.*\[INPUT_IMAGE_MISSING\]/],
+      ['nothing.mp4', /no clip at nothing\.mp4.*\[INPUT_VIDEO_MISSING\]/],
       ['nothing', /no folder or file nothing.*\[CHECKPOINT_NOT_FOUND\]/],
       [text, /expected a whole PNG.*\[INPUT_IMAGE_UNREADABLE\]/],
     ] as const
