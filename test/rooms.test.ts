@@ -59,8 +59,11 @@ const PACKAGES: Readonly<Record<string, readonly RegExp[]>> = {
   '@huggingface/hub': [/^src\/weights\/hub-client-node\.ts$/],
   cac: [/^src\/cli\//],
   'cli-progress': [/^src\/cli\//],
+  hyparquet: [/^src\/data\/parquet-rows\.ts$/],
+  'hyparquet-compressors': [/^src\/data\/parquet-rows\.ts$/],
   koffi: [/^src\/runtime\//, /^src\/weights\/node\.ts$/],
   sharp: [/^src\/preprocess\/decode-image\.ts$/, /^src\/cli\/drawing\.ts$/],
+  yaml: [/^src\/data\/dataset-spec\.ts$/],
 }
 
 type Import = { readonly file: string; readonly isType: boolean; readonly target: string }

@@ -1,0 +1,64 @@
+/**
+ * Conversations in LLaVA's own format: LLaVA-Instruct, the 665K mixture, LLaVA-NeXT-Data, M4-Instruct, OneVision.
+ *
+ * {"id": "000000033471", "image": "coco/train2017/000000033471.jpg", "conversations": [{"from": "human", "value": "<image>\nWhat are
+ * the colors of the bus in the image?"}, {"from": "gpt", "value": "The bus in the image is white and red."}]}
+ *
+ * `image` is a path, a list of paths, or absent; `video` a path; other fields are ignored.
+ * Papers: arXiv:2304.08485, arXiv:2310.03744. Example and addresses: huggingface.co/datasets/liuhaotian/LLaVA-Instruct-150K
+ * (CC BY 4.0), lmms-lab/LLaVA-NeXT-Data (Parquet).
+ */
+import type { RecordTurn } from '../record.ts'
+import {
+  describe,
+  idOf,
+  imagesOf,
+  isRow,
+  originOf,
+  structureFault,
+  textOf,
+  videosOf,
+  type RowFormat,
+} from '../row-format.ts'
+
+export const llava: RowFormat = {
+  name: 'llava',
+  about: 'conversations: [{ from, value }] with image, images or video',
+  matches: (row) => 'conversations' in row,
+  read(row, where) {
+    const [images, videos] = [imagesOf(row, where), videosOf(row, where)]
+    const { conversations } = row
+    if (!Array.isArray(conversations) || conversations.length === 0) {
+      throw structureFault(
+        where,
+        `conversations should be a list of turns, ${describe(conversations)} came`,
+      )
+    }
+    const place = videos.length > 0 ? '<video>' : null
+    const turns = conversations.map((turn: unknown, i) =>
+      turnOf(turn, place, `${where}: turn ${i + 1}`),
+    )
+    const media = [...images, ...videos]
+    return { id: idOf(row), origin: originOf(row, media), images, videos, turns }
+  },
+}
+
+const SPEAKERS: Readonly<Record<string, RecordTurn['from']>> = {
+  human: 'human',
+  user: 'human',
+  gpt: 'gpt',
+  assistant: 'gpt',
+}
+
+/** Also `{ role, content }`, which LLaVA-NeXT's `preprocess_qwen` takes. `place` is read as `<image>`. */
+function turnOf(turn: unknown, place: string | null, where: string): RecordTurn {
+  if (!isRow(turn))
+    throw structureFault(where, `{ from, value } should stand here, ${describe(turn)} came`)
+  const speaker = textOf(turn['from'] ?? turn['role'], 'from', where)
+  const from = Object.hasOwn(SPEAKERS, speaker) ? SPEAKERS[speaker] : undefined
+  if (from === undefined) {
+    throw structureFault(where, `from should be human or gpt, ${describe(speaker)} came`)
+  }
+  const value = textOf(turn['value'] ?? turn['content'], 'value', where)
+  return { from, value: place === null ? value : value.replaceAll(place, '<image>') }
+}

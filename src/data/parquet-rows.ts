@@ -1,0 +1,183 @@
+/**
+ * Rows of Parquet files, pictures inside them included.
+ *
+ * A row cannot be read alone: columns are compressed in pages. So rows are read in blocks, a row group or a part of one, and
+ * the last few blocks are kept. Reading in order is fast; in random order a whole block is decoded for each row.
+ */
+import { createHash } from 'node:crypto'
+import { open, type FileHandle } from 'node:fs/promises'
+import { basename } from 'node:path'
+import {
+  parquetMetadataAsync,
+  parquetReadObjects,
+  type AsyncBuffer,
+  type FileMetaData,
+} from 'hyparquet'
+import { compressors } from 'hyparquet-compressors'
+import { InputError } from '../core/errors.ts'
+import { parquetFiles } from './parquet-files.ts'
+import { RecordFault } from './record-fault.ts'
+import type { Row } from './row-format.ts'
+import type { OpenRowsOptions, Rows } from './rows.ts'
+
+/** Row groups of more bytes than this are read in parts of so many rows. */
+const BLOCK_BYTES = 2 ** 25
+const BLOCK_ROWS = 64
+const KEPT_BLOCKS = 4
+
+type ParquetFile = {
+  readonly path: string
+  readonly handle: FileHandle
+  readonly buffer: AsyncBuffer
+  readonly metadata: FileMetaData
+  /** Half-open ranges of rows that are read together. */
+  readonly blocks: readonly (readonly [number, number])[]
+  /** Rows of the files before it. */
+  readonly start: number
+  readonly length: number
+}
+
+/** All rows of one split of a folder, or of one file. Throws InputError INPUT_DATA_…; the caller closes. */
+export async function openParquetRows(
+  path: string,
+  split: string | null,
+  { onProgress, signal }: OpenRowsOptions = {},
+): Promise<Rows> {
+  const names = parquetFiles(path, split)
+  const files: ParquetFile[] = []
+  const close = async () => {
+    await Promise.all(files.map(({ handle }) => handle.close()))
+  }
+  try {
+    let start = 0
+    for (const [i, name] of names.entries()) {
+      signal?.throwIfAborted()
+      const file = await openFile(name, start)
+      files.push(file)
+      start += file.length
+      onProgress?.(i + 1, names.length)
+    }
+    const read = blockReader(files)
+    return { length: start, sha256: await hashOf(files), read, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function openFile(path: string, start: number): Promise<ParquetFile> {
+  const handle = await open(path).catch((cause: unknown) => {
+    throw new InputError(
+      'INPUT_DATA_MISSING',
+      `data: expected a Parquet file at ${path}, it cannot be opened; check the path.`,
+      { cause },
+    )
+  })
+  try {
+    const { size } = await handle.stat()
+    const buffer = { byteLength: size, slice: (from: number, to = size) => slice(handle, from, to) }
+    const metadata = await parquetMetadataAsync(buffer, { geoparquet: false })
+    const blocks = blocksOf(metadata)
+    return { path, handle, buffer, metadata, blocks, start, length: Number(metadata.num_rows) }
+  } catch (cause) {
+    await handle.close()
+    throw new InputError(
+      'INPUT_DATA_BROKEN',
+      `data: ${path} should be a Parquet file, it is not (${(cause as Error).message}); get it again.`,
+      { cause },
+    )
+  }
+}
+
+async function slice(handle: FileHandle, from: number, to: number): Promise<ArrayBuffer> {
+  const bytes = new Uint8Array(to - from)
+  for (let at = 0; at < bytes.length;) {
+    const { bytesRead } = await handle.read(bytes, at, bytes.length - at, from + at)
+    if (bytesRead === 0) throw new Error('the file ends early')
+    at += bytesRead
+  }
+  return bytes.buffer
+}
+
+function blocksOf({ row_groups: groups }: FileMetaData): [number, number][] {
+  const blocks: [number, number][] = []
+  let start = 0
+  for (const { num_rows, total_byte_size } of groups) {
+    const end = start + Number(num_rows)
+    const step = Number(total_byte_size) <= BLOCK_BYTES ? end - start : BLOCK_ROWS
+    for (; start < end; start = Math.min(end, start + step)) {
+      blocks.push([start, Math.min(end, start + step)])
+    }
+  }
+  return blocks
+}
+
+/** Keeps the blocks that were used last. */
+function blockReader(files: readonly ParquetFile[]): Rows['read'] {
+  const kept = new Map<string, Promise<Row[]>>()
+  const blockOf = (file: ParquetFile, [from, to]: readonly [number, number]) => {
+    const key = `${file.start + from}`
+    const rows = kept.get(key) ?? readBlock(file, from, to)
+    kept.delete(key)
+    kept.set(key, rows)
+    const [oldest] = kept.keys()
+    if (kept.size > KEPT_BLOCKS && oldest !== undefined) kept.delete(oldest)
+    return rows
+  }
+  return async (index, where) => {
+    const file = files.find(({ start, length }) => index >= start && index < start + length)
+    const block = file?.blocks.find(
+      ([from, to]) => index - file.start >= from && index - file.start < to,
+    )
+    if (!file || !block) throw new Error(`internal: there is no row ${index}`)
+    try {
+      const row = (await blockOf(file, block))[index - file.start - block[0]]
+      if (row) return row
+      throw new Error('the row is not there')
+    } catch (cause) {
+      const reason = (cause as Error).message
+      throw new RecordFault(
+        'unreadable',
+        `${where}: rows ${block[0]} to ${block[1] - 1} of ${basename(file.path)} cannot be read (${reason}); get the file again.`,
+        { cause },
+      )
+    }
+  }
+}
+
+function readBlock({ buffer, metadata }: ParquetFile, from: number, to: number): Promise<Row[]> {
+  return parquetReadObjects({
+    file: buffer,
+    metadata,
+    rowStart: from,
+    rowEnd: to,
+    rowFormat: 'object',
+    compressors,
+    // Without this, bytes of pictures would come as text, and not all of them.
+    utf8: false,
+    geoparquet: false,
+    parsers: { stringFromBytes },
+    useOffsetIndex: true,
+  })
+}
+
+/** Text that is no UTF-8 stays bytes: whoever needs it as text finds the fault in that record alone. */
+function stringFromBytes(bytes: Uint8Array | undefined): string | Uint8Array | undefined {
+  if (!bytes) return undefined
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return bytes.slice()
+  }
+}
+
+/** Over names, sizes and footers, which name every page's place and size: the data themselves may be hundreds of gigabytes. */
+async function hashOf(files: readonly ParquetFile[]): Promise<string> {
+  const hash = createHash('sha256')
+  for (const { path, buffer, metadata } of files) {
+    const { byteLength } = buffer
+    hash.update(`${basename(path)}\n${byteLength}\n`)
+    hash.update(new Uint8Array(await buffer.slice(byteLength - metadata.metadata_length - 8)))
+  }
+  return hash.digest('hex')
+}
