@@ -57,11 +57,15 @@ const PLATFORM = [/\/(?:[\w-]+-)?node\.ts$/, /^src\/(?:cli|data)\//]
 const PACKAGES: Readonly<Record<string, readonly RegExp[]>> = {
   '@bufbuild/protobuf': [/^src\/graph\/onnx/, /^src\/runtime\//],
   '@huggingface/hub': [/^src\/weights\/hub-client-node\.ts$/],
+  '@hono/node-server': [/^src\/serve\/http-node\.ts$/],
   cac: [/^src\/cli\//],
   'cli-progress': [/^src\/cli\//],
+  hono: [/^src\/serve\/http\/app\.ts$/],
   hyparquet: [/^src\/data\/parquet-rows\.ts$/],
   'hyparquet-compressors': [/^src\/data\/parquet-rows\.ts$/],
   koffi: [/^src\/runtime\//, /^src\/weights\/node\.ts$/],
+  pino: [/^src\/serve\/http-node\.ts$/],
+  'prom-client': [/^src\/serve\/http\/metrics\.ts$/],
   sharp: [/^src\/preprocess\/decode-image\.ts$/, /^src\/cli\/drawing\.ts$/],
   yaml: [/^src\/data\/dataset-spec\.ts$/],
 }

@@ -15,6 +15,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./chat.ts')).chat,
   },
   {
+    name: 'serve',
+    places: '',
+    about: "An HTTP server in OpenAI's and Anthropic's words",
+    load: async () => (await import('./serve.ts')).serve,
+  },
+  {
     name: 'inspect',
     places: '<thing>',
     about: 'What a checkpoint, a picture or a prompt is to a model',

@@ -12,6 +12,11 @@ export class Faults {
     this.#where = where
   }
 
+  /** How many were noted. */
+  get count(): number {
+    return this.#messages.length
+  }
+
   /** Notes one fault. The error gets the code of the first one. */
   add(code: string, message: string): void {
     this.#code ??= code

@@ -1,0 +1,107 @@
+/**
+ * Who is answered now, who waits, and who is sent away: at most so many answers at a time, in the order of their coming.
+ *
+ * The engine batches what runs; this keeps what waits bounded, so that a flood costs its senders a 503 and nobody else.
+ */
+import { CapacityError } from '../../core/errors.ts'
+
+type Waiting = { readonly answers: number; readonly start: () => void }
+
+export class Admission {
+  readonly #maxRunning: number
+  readonly #maxQueued: number
+  readonly #waiting: Waiting[] = []
+  #running = 0
+  #isClosed = false
+  #onIdle: (() => void)[] = []
+
+  constructor(limits: { readonly maxRunning: number; readonly maxQueued: number }) {
+    this.#maxRunning = limits.maxRunning
+    this.#maxQueued = limits.maxQueued
+  }
+
+  /** Answers that are given at the moment. */
+  get running(): number {
+    return this.#running
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Resolves when nobody is answered and nobody waits. */
+  idle(): Promise<void> {
+    if (this.#running === 0 && this.#waiting.length === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#onIdle.push(resolve))
+  }
+
+  /** From now on nobody new is let in; who waits already still is. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /**
+   * Waits for a place for `answers` answers and gives the function that frees it. Throws CapacityError where the queue is
+   * full or the server stops, and the signal's reason if it is aborted first.
+   */
+  async enter(answers: number, signal: AbortSignal): Promise<() => void> {
+    signal.throwIfAborted()
+    if (this.#isClosed) {
+      throw new CapacityError('CAPACITY_STOPPING', 'server: it is stopping; ask another one.')
+    }
+    const places = Math.min(answers, this.#maxRunning)
+    const isFree = this.#waiting.length === 0 && this.#running + places <= this.#maxRunning
+    if (isFree) this.#running += places
+    else await this.#wait(places, signal)
+    let isFreed = false
+    return () => {
+      if (isFreed) return
+      isFreed = true
+      this.#running -= places
+      this.#startWaiting()
+    }
+  }
+
+  async #wait(answers: number, signal: AbortSignal): Promise<void> {
+    if (this.#waiting.length >= this.#maxQueued) {
+      throw new CapacityError(
+        'CAPACITY_QUEUE',
+        `server: ${this.#running} answers are running and ${this.#waiting.length} requests wait, which is as many as may; try again later.`,
+      )
+    }
+    await new Promise<void>((resolve, reject) => {
+      const leave = () => {
+        const at = this.#waiting.indexOf(entry)
+        if (at >= 0) this.#waiting.splice(at, 1)
+        reject(signal.reason)
+        this.#startWaiting()
+      }
+      const entry: Waiting = {
+        answers,
+        start: () => {
+          signal.removeEventListener('abort', leave)
+          resolve()
+        },
+      }
+      signal.addEventListener('abort', leave, { once: true })
+      this.#waiting.push(entry)
+    })
+  }
+
+  /** Lets in the first of the queue while there is room; they are counted here, before anybody else comes. */
+  #startWaiting(): void {
+    for (;;) {
+      const [next] = this.#waiting
+      if (!next || this.#running + next.answers > this.#maxRunning) break
+      this.#waiting.shift()
+      this.#running += next.answers
+      next.start()
+    }
+    if (this.#running > 0 || this.#waiting.length > 0) return
+    for (const resolve of this.#onIdle.splice(0)) resolve()
+  }
+}

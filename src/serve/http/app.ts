@@ -1,0 +1,204 @@
+/**
+ * The HTTP server as a function from Request to Response; `http-node.ts` puts a socket under it.
+ *
+ *   host ─ origin ─ key ─ limits ─ route ─ queue ─ model ─▶ JSON or events
+ *
+ * Every request passes the same guards in this order, whatever its route: there is no route without them.
+ */
+import { Hono } from 'hono'
+import { Admission } from './admission.ts'
+import { findApiKey, presentedKey, type ApiKey } from './api-keys.ts'
+import { chatRoute } from './chat-route.ts'
+import { anthropicError, failureOf, HttpError, openAiError, type Failure } from './http-error.ts'
+import type { Log } from './log.ts'
+import type { MediaReaders } from './media.ts'
+import { Metrics } from './metrics.ts'
+import { checkHost, checkOrigin, corsHeaders, preflight } from './origin-guard.ts'
+import { PLAIN_ROUTES } from './plain-routes.ts'
+import { RateLimits } from './rate-limits.ts'
+import type { Route } from './route.ts'
+import type { Caller, Exchange, ServerContext } from './server-context.ts'
+import { SERVER_DEFAULTS, type ServerConfig } from './server-config.ts'
+import type { ServedModel } from './served-model.ts'
+
+export type AppOptions = {
+  readonly models: readonly ServedModel[]
+  readonly config?: Partial<ServerConfig> | undefined
+  /** Where there are none, everybody who reaches the server may use it. */
+  readonly keys?: readonly ApiKey[] | undefined
+  readonly media?: Partial<MediaReaders> | undefined
+  readonly log?: Log | undefined
+  /** Milliseconds since 1970. */
+  readonly now?: (() => number) | undefined
+}
+
+export type App = {
+  fetch(request: Request): Promise<Response>
+  /** Lets nobody in any more, and resolves when all answers are given, or stopped after `shutdownSeconds`. */
+  drain(): Promise<void>
+}
+
+export const ROUTES: readonly Route[] = [chatRoute, ...PLAIN_ROUTES]
+
+export function createApp(options: AppOptions): App {
+  const { now = Date.now, log = () => {}, models, keys = [] } = options
+  const config = { ...SERVER_DEFAULTS, ...options.config }
+  const admission = new Admission(config)
+  const stop = new AbortController()
+  const context: ServerContext = {
+    config,
+    models,
+    media: { remote: null, file: null, ...options.media },
+    admission,
+    limits: new RateLimits(config, now),
+    metrics: new Metrics(admission, models),
+    stopped: stop.signal,
+    now,
+    newId: () => crypto.randomUUID().replaceAll('-', ''),
+    log,
+  }
+  const hono = new Hono()
+  for (const route of ROUTES) {
+    const path = route.path.replace(/\{(\w+)\}/g, ':$1{.+}')
+    hono.on(route.method.toUpperCase(), path, ({ req }) =>
+      handle(context, { request: req.raw, route, keys }),
+    )
+  }
+  hono.notFound(({ req }) => handle(context, { request: req.raw, route: UNKNOWN, keys }))
+  return {
+    fetch: async (request) => hono.fetch(request),
+    drain: () => drain(admission, stop, config.shutdownSeconds),
+  }
+}
+
+async function drain(admission: Admission, stop: AbortController, seconds: number): Promise<void> {
+  admission.close()
+  const reason = new HttpError(503, 'CAPACITY_STOPPING', 'server: it is stopping; ask another one.')
+  const timer = setTimeout(() => stop.abort(reason), seconds * 1000)
+  await admission.idle()
+  clearTimeout(timer)
+}
+
+const UNKNOWN: Route = {
+  method: 'get',
+  path: 'unknown',
+  about: '',
+  responses: {},
+  isFree: true,
+  async answer(_, { request }) {
+    const { pathname } = new URL(request.url)
+    throw new HttpError(
+      404,
+      'INPUT_ROUTE',
+      `server: there is no ${request.method} ${pathname.slice(0, 80)}; /openapi.json lists what there is.`,
+    )
+  },
+}
+
+type Handling = {
+  readonly request: Request
+  readonly route: Route
+  readonly keys: readonly ApiKey[]
+}
+
+/** One request from its arrival to its response; whatever is thrown on the way becomes one. */
+async function handle(context: ServerContext, handling: Handling): Promise<Response> {
+  const { request, route } = handling
+  const start = performance.now()
+  const id = context.newId()
+  let origin: string | null = null
+  let response: Response
+  let failure: Failure | null = null
+  try {
+    checkHost(request, context.config)
+    origin = checkOrigin(request, context.config)
+    response =
+      request.method === 'OPTIONS' && origin !== null
+        ? preflight(origin)
+        : await answer(context, handling, id)
+  } catch (error) {
+    failure = noteFailure(context, id, error)
+    response = errorResponse(failure, route)
+  }
+  const { status } = response
+  context.metrics.countRequest(route.path, status)
+  context.log('info', {
+    event: 'request',
+    request: id,
+    method: request.method,
+    route: route.path,
+    status,
+    ms: Math.round(performance.now() - start),
+    ...(failure && { code: failure.code }),
+  })
+  const headers = new Headers(response.headers)
+  for (const [name, value] of Object.entries({
+    ...SAFE_HEADERS,
+    ...(origin !== null && corsHeaders(origin)),
+    'x-request-id': id,
+  })) {
+    if (!headers.has(name)) headers.set(name, value)
+  }
+  return new Response(response.body, { status, headers })
+}
+
+const SAFE_HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+}
+
+async function answer(
+  context: ServerContext,
+  { request, route, keys }: Handling,
+  id: string,
+): Promise<Response> {
+  const caller = await callerOf(request, keys)
+  if (!route.isFree) context.limits.admit(caller)
+  const left = new AbortController()
+  const timer = setTimeout(
+    () => left.abort(new HttpError(504, 'CAPACITY_TIME', 'server: the answer took too long.')),
+    context.config.answerSeconds * 1000,
+  )
+  // A pending answer keeps the process alive by itself.
+  if (typeof timer === 'object') timer.unref?.()
+  const leave = () => left.abort(GONE)
+  request.signal.addEventListener('abort', leave, { once: true })
+  if (request.signal.aborted) leave()
+  const signal = AbortSignal.any([left.signal, context.stopped])
+  const failed = (error: unknown) => noteFailure(context, id, error)
+  const exchange: Exchange = { id, request, caller, signal, leave, failed }
+  return route.answer(context, exchange)
+}
+
+const GONE = new HttpError(499, 'CLIENT_GONE', 'client: it left before its answer.')
+
+async function callerOf(request: Request, keys: readonly ApiKey[]): Promise<Caller> {
+  if (keys.length === 0) return { name: 'anyone', salt: '' }
+  const presented = presentedKey(request)
+  const key = presented === null ? null : await findApiKey(keys, presented)
+  if (key) return { name: key.name, salt: key.name }
+  throw new HttpError(
+    401,
+    'INPUT_API_KEY',
+    presented === null
+      ? 'key: this server wants one; send it as Authorization: Bearer KEY.'
+      : 'key: it is none of this server.',
+    { 'www-authenticate': 'Bearer' },
+  )
+}
+
+function noteFailure(context: ServerContext, id: string, error: unknown): Failure {
+  const failure = failureOf(error)
+  if (failure.status === 500) {
+    const shown = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    context.log('error', { event: 'failure', request: id, error: shown })
+  }
+  return failure
+}
+
+function errorResponse(failure: Failure, route: Route): Response {
+  const body = route.isAnthropic ? anthropicError(failure) : openAiError(failure)
+  return Response.json(body, { status: failure.status, headers: failure.headers })
+}

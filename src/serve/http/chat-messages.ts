@@ -1,0 +1,174 @@
+/** OpenAI's messages: what they may hold, and the library's messages from them. */
+import type { ContentPart, Message } from '../messages.ts'
+import { InputError } from '../../core/errors.ts'
+import type { JsonSchema } from './json-schema.ts'
+import type { RequestMedia } from './media.ts'
+import type { ServerConfig } from './server-config.ts'
+
+export type ChatMessage = {
+  readonly role: 'system' | 'developer' | 'user' | 'assistant'
+  readonly content: string | readonly ChatPart[]
+}
+
+type UrlOf<K extends string> = { readonly [N in K]: string | { readonly url: string } }
+
+export type ChatPart =
+  | { readonly type: 'text'; readonly text: string }
+  | ({ readonly type: 'image_url' } & UrlOf<'image_url'>)
+  | ({ readonly type: 'video_url' } & UrlOf<'video_url'> & ClipFields)
+  | { readonly type: 'file'; readonly file: { readonly file_data: string } }
+
+type ClipFields = { readonly frames?: number | null; readonly fps?: number | null }
+
+const TEXT_PART: JsonSchema = {
+  type: 'object',
+  properties: { type: { const: 'text' }, text: { type: 'string' } },
+  required: ['type', 'text'],
+  additionalProperties: false,
+}
+
+function urlPart(type: string, about: string, other: Readonly<Record<string, JsonSchema>>) {
+  const url: JsonSchema = { type: 'string', minLength: 1, description: about }
+  const object: JsonSchema = {
+    type: 'object',
+    properties: { url, detail: { description: 'Taken, without effect.' } },
+    required: ['url'],
+    additionalProperties: false,
+  }
+  return {
+    type: 'object',
+    properties: { type: { const: type }, [type]: { anyOf: [url, object] }, ...other },
+    required: ['type', type],
+    additionalProperties: false,
+  } as const satisfies JsonSchema
+}
+
+const IMAGE_PART = urlPart('image_url', 'A data: URL; https: and file: where the server allows', {})
+const VIDEO_PART = urlPart('video_url', 'A data: URL; https: and file: where the server allows', {
+  frames: { type: 'integer', minimum: 1, maximum: 1024 },
+  fps: { type: 'number', exclusiveMinimum: 0 },
+})
+
+const FILE_PART: JsonSchema = {
+  type: 'object',
+  properties: {
+    type: { const: 'file' },
+    file: {
+      type: 'object',
+      properties: {
+        file_data: {
+          type: 'string',
+          minLength: 1,
+          description: 'A data: URL of a picture, a clip or a plain text',
+        },
+        filename: { description: 'Taken, without effect.' },
+      },
+      required: ['file_data'],
+      additionalProperties: false,
+      'x-refused': { file_id: { because: 'this server keeps no files; send file_data' } },
+    },
+  },
+  required: ['type', 'file'],
+  additionalProperties: false,
+}
+
+/** `messages` of a chat. */
+export function messagesProperty({ maxMessages }: ServerConfig): JsonSchema {
+  return {
+    type: 'array',
+    minItems: 1,
+    maxItems: maxMessages,
+    items: {
+      anyOf: [
+        messageSchema(['system', 'developer'], [TEXT_PART]),
+        messageSchema(['user'], [TEXT_PART, IMAGE_PART, VIDEO_PART, FILE_PART]),
+        messageSchema(['assistant'], [TEXT_PART]),
+      ],
+    },
+  }
+}
+
+function messageSchema(roles: readonly string[], parts: readonly JsonSchema[]): JsonSchema {
+  return {
+    type: 'object',
+    properties: {
+      role: { enum: roles },
+      content: { anyOf: [{ type: 'string' }, { type: 'array', items: { anyOf: parts } }] },
+      name: { description: 'Taken, without effect.' },
+    },
+    required: ['role', 'content'],
+    additionalProperties: false,
+    'x-refused': {
+      refusal: { because: 'an answer is text; put it into content' },
+      audio: { because: 'this server knows no sound' },
+      tool_calls: { because: 'no tools are offered', unless: [[]] },
+    },
+  }
+}
+
+/** The library's messages, with media read. Throws InputError for media that cannot be had. */
+export async function readMessages(
+  messages: readonly ChatMessage[],
+  media: RequestMedia,
+): Promise<Message[]> {
+  const read: Message[] = []
+  for (const [i, { role, content }] of messages.entries()) {
+    const known = role === 'developer' ? 'system' : role
+    if (typeof content === 'string') {
+      read.push({ role: known, content })
+      continue
+    }
+    const parts: ContentPart[] = []
+    for (const [j, part] of content.entries()) {
+      parts.push(await readPart(part, { media, path: `messages[${i}].content[${j}]` }))
+    }
+    read.push({ role: known, content: parts })
+  }
+  return read
+}
+
+type At = { readonly media: RequestMedia; readonly path: string }
+
+async function readPart(part: ChatPart, { media, path }: At): Promise<ContentPart> {
+  switch (part.type) {
+    case 'text':
+      return part
+    case 'image_url': {
+      const url = urlOf(part.image_url)
+      return { type: 'image', image: await media.picture(url, `${path}.image_url`) }
+    }
+    case 'video_url': {
+      const video = await media.clip(urlOf(part.video_url), `${path}.video_url`)
+      return clipPart(video, part)
+    }
+    case 'file':
+      return readFile(part.file.file_data, { media, path: `${path}.file.file_data` })
+  }
+}
+
+function urlOf(given: string | { readonly url: string }): string {
+  return typeof given === 'string' ? given : given.url
+}
+
+function clipPart(video: Uint8Array, { frames, fps }: ClipFields): ContentPart {
+  return {
+    type: 'video',
+    video,
+    ...(typeof frames === 'number' && { frames }),
+    ...(typeof fps === 'number' && { fps }),
+  }
+}
+
+/** What a file is, its media type says. */
+async function readFile(url: string, { media, path }: At): Promise<ContentPart> {
+  const kind = /^data:(image|video|text\/plain)\b/i.exec(url.slice(0, 64))?.[1]?.toLowerCase()
+  if (kind === 'image') return { type: 'image', image: await media.picture(url, path) }
+  if (kind === 'video') return { type: 'video', video: await media.clip(url, path) }
+  if (kind === 'text/plain') {
+    return { type: 'text', text: new TextDecoder().decode(await media.clip(url, path)) }
+  }
+  throw new InputError(
+    'INPUT_MEDIA_TYPE',
+    `${path} should be a data: URL of type image/…, video/… or text/plain; no other file can be read.`,
+  )
+}

@@ -1,0 +1,132 @@
+/** OpenAI's shapes of an answer, as schemas, and the parts of them that several routes share. */
+import type { Answer, AnswerLogprob, Usage } from '../answer.ts'
+import type { JsonSchema } from './json-schema.ts'
+import type { ServedModel } from './served-model.ts'
+
+export type FinishedAs = 'stop' | 'length'
+
+const COUNT: JsonSchema = { type: 'integer', minimum: 0 }
+
+/** An object with exactly these properties. */
+export function exactly(properties: Readonly<Record<string, JsonSchema>>): JsonSchema {
+  return {
+    type: 'object',
+    properties,
+    required: Object.keys(properties),
+    additionalProperties: false,
+  }
+}
+
+export const USAGE = exactly({
+  prompt_tokens: { ...COUNT, description: 'Image tokens included.' },
+  completion_tokens: COUNT,
+  total_tokens: COUNT,
+  prompt_tokens_details: exactly({ cached_tokens: COUNT, image_tokens: COUNT }),
+})
+
+export function openAiUsage(usage: Usage) {
+  const { promptTokens, completionTokens, cachedTokens, imageTokens } = usage
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: cachedTokens, image_tokens: imageTokens },
+  }
+}
+
+const TOKEN = {
+  token: { type: 'string' },
+  logprob: { type: 'number' },
+  bytes: { type: 'array', items: { type: 'integer', minimum: 0, maximum: 255 } },
+} as const satisfies Record<string, JsonSchema>
+
+const LOGPROBS: JsonSchema = {
+  anyOf: [
+    { type: 'null' },
+    exactly({
+      content: {
+        type: 'array',
+        items: exactly({ ...TOKEN, top_logprobs: { type: 'array', items: exactly(TOKEN) } }),
+      },
+      refusal: { type: 'null' },
+    }),
+  ],
+}
+
+export function logprobsOf(answer: Answer, model: ServedModel) {
+  if (!answer.logprobs) return null
+  return {
+    content: answer.logprobs.map((one: AnswerLogprob) => ({
+      ...tokenLogprob(one, model),
+      top_logprobs: one.top.map((other) => tokenLogprob(other, model)),
+    })),
+    refusal: null,
+  }
+}
+
+/** JSON has no −Infinity: a token that cannot be gets OpenAI's least number. */
+const LEAST_LOGPROB = -9999
+
+function tokenLogprob({ id, logprob }: { id: number; logprob: number }, model: ServedModel) {
+  const bytes = model.tokenBytes(id)
+  return {
+    token: new TextDecoder().decode(bytes),
+    logprob: Math.max(logprob, LEAST_LOGPROB),
+    bytes: [...bytes],
+  }
+}
+
+const FINISH: JsonSchema = { enum: ['stop', 'length'] }
+const HEAD = {
+  id: { type: 'string' },
+  created: COUNT,
+  model: { type: 'string' },
+  system_fingerprint: { type: 'null' },
+} as const satisfies Record<string, JsonSchema>
+
+export const CHAT_COMPLETION = exactly({
+  ...HEAD,
+  object: { const: 'chat.completion' },
+  choices: {
+    type: 'array',
+    items: exactly({
+      index: COUNT,
+      message: exactly({
+        role: { const: 'assistant' },
+        content: { type: 'string' },
+        refusal: { type: 'null' },
+      }),
+      logprobs: LOGPROBS,
+      finish_reason: FINISH,
+    }),
+  },
+  usage: USAGE,
+})
+
+export const CHAT_CHUNK: JsonSchema = {
+  type: 'object',
+  properties: {
+    ...HEAD,
+    object: { const: 'chat.completion.chunk' },
+    choices: {
+      type: 'array',
+      items: exactly({
+        index: COUNT,
+        delta: {
+          type: 'object',
+          properties: {
+            role: { const: 'assistant' },
+            content: { type: 'string' },
+            refusal: { type: 'null' },
+          },
+          additionalProperties: false,
+        },
+        logprobs: LOGPROBS,
+        finish_reason: { anyOf: [{ type: 'null' }, FINISH] },
+      }),
+    },
+    usage: { anyOf: [{ type: 'null' }, USAGE] },
+  },
+  required: [...Object.keys(HEAD), 'object', 'choices'],
+  additionalProperties: false,
+}

@@ -1,0 +1,194 @@
+/** `POST /v1/chat/completions`, as platform.openai.com/docs/api-reference/chat describes it. */
+import type { Answer } from '../answer.ts'
+import { messagesProperty, readMessages, type ChatMessage } from './chat-messages.ts'
+import {
+  CHAT_CHUNK,
+  CHAT_COMPLETION,
+  logprobsOf,
+  openAiUsage,
+  type FinishedAs,
+} from './chat-response.ts'
+import {
+  choiceEvents,
+  choiceRequests,
+  collectChoices,
+  totalUsage,
+  type ChoiceEvent,
+} from './choices.ts'
+import type { JsonSchema } from './json-schema.ts'
+import { RequestMedia } from './media.ts'
+import type { Route } from './route.ts'
+import {
+  choicesProperty,
+  given,
+  ignoredProperties,
+  maxTokensProperty,
+  SAMPLING_PROPERTIES,
+  samplingOptions,
+  type SamplingFields,
+} from './sampling-fields.ts'
+import { modelNamed, readRequest, type Exchange, type ServerContext } from './server-context.ts'
+import type { ServedModel, ServedRequest } from './served-model.ts'
+import type { ServerConfig } from './server-config.ts'
+import { openAiStream, type ServerEvent } from './sse.ts'
+import { UNSUPPORTED_CHAT_FIELDS } from './unsupported-fields.ts'
+
+type ChatRequest = SamplingFields & {
+  readonly model?: string | null
+  readonly messages: readonly ChatMessage[]
+  readonly max_tokens?: number | null
+  readonly max_completion_tokens?: number | null
+  readonly n?: number | null
+  readonly stream?: boolean | null
+  readonly stream_options?: { readonly include_usage?: boolean | null } | null
+  readonly logprobs?: boolean | null
+  readonly top_logprobs?: number | null
+}
+
+export function chatRequestSchema(config: ServerConfig): JsonSchema {
+  return {
+    type: 'object',
+    properties: {
+      model: { type: 'string' },
+      messages: messagesProperty(config),
+      max_completion_tokens: {
+        ...maxTokensProperty(config),
+        description: 'Tokens of an answer at most. Default: as many as the server allows.',
+      },
+      max_tokens: { ...maxTokensProperty(config), description: 'The older name.' },
+      n: choicesProperty(config),
+      stream: { type: 'boolean' },
+      stream_options: {
+        type: 'object',
+        properties: {
+          include_usage: { type: 'boolean' },
+          ...ignoredProperties(['include_obfuscation', 'continuous_usage_stats']),
+        },
+        additionalProperties: false,
+      },
+      logprobs: { type: 'boolean' },
+      top_logprobs: { type: 'integer', minimum: 0, maximum: 20 },
+      ...SAMPLING_PROPERTIES,
+      ...ignoredProperties(IGNORED),
+    },
+    required: ['messages'],
+    additionalProperties: false,
+    'x-refused': UNSUPPORTED_CHAT_FIELDS,
+  }
+}
+
+/** Book-keeping of OpenAI's service; how an answer comes about does not depend on them. */
+const IGNORED = [
+  'user',
+  'store',
+  'metadata',
+  'service_tier',
+  'safety_identifier',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'parallel_tool_calls',
+  'prediction',
+]
+
+export const chatRoute: Route = {
+  method: 'post',
+  path: '/v1/chat/completions',
+  about: 'An answer to a conversation with pictures and clips',
+  request: chatRequestSchema,
+  responses: { json: CHAT_COMPLETION, event: CHAT_CHUNK },
+  async answer(context, exchange) {
+    const schema = chatRequestSchema(context.config)
+    const body = await readRequest<ChatRequest>(context, exchange, schema)
+    const model = modelNamed(context, body.model)
+    const media = new RequestMedia(context.media, context.config, exchange.signal)
+    const messages = await readMessages(body.messages, media)
+    const asked = { ...chatOptions(body, context.config), messages }
+    const call = { id: `chatcmpl-${context.newId()}`, body, model }
+    return answerChat(context, exchange, { ...call, request: asked })
+  },
+}
+
+function chatOptions(body: ChatRequest, { maxTokens }: ServerConfig) {
+  return {
+    ...samplingOptions(body),
+    maxTokens: body.max_completion_tokens ?? body.max_tokens ?? maxTokens,
+    ...given({ logprobs: body.logprobs, topLogprobs: body.top_logprobs }),
+  }
+}
+
+type ChatCall = {
+  readonly id: string
+  readonly body: ChatRequest
+  readonly model: ServedModel
+  readonly request: ServedRequest
+}
+
+async function answerChat(
+  context: ServerContext,
+  exchange: Exchange,
+  { id, body, model, request }: ChatCall,
+): Promise<Response> {
+  const n = body.n ?? 1
+  const events = choiceEvents(context, { model, requests: choiceRequests(request, n) }, exchange)
+  const head = { id, created: Math.floor(context.now() / 1000), model: model.id }
+  if (body.stream) {
+    const includesUsage = body.stream_options?.include_usage ?? false
+    return openAiStream(chatChunks(events, { head, n, includesUsage, model }), exchange)
+  }
+  const answers = await collectChoices(events, n)
+  return Response.json({
+    ...head,
+    object: 'chat.completion',
+    choices: answers.map((answer, index) => ({
+      index,
+      message: { role: 'assistant', content: answer.text, refusal: null },
+      logprobs: logprobsOf(answer, model),
+      finish_reason: finishedAs(answer),
+    })),
+    usage: openAiUsage(totalUsage(answers)),
+    system_fingerprint: null,
+  })
+}
+
+type ChunkOptions = {
+  readonly head: { readonly id: string; readonly created: number; readonly model: string }
+  readonly n: number
+  readonly includesUsage: boolean
+  readonly model: ServedModel
+}
+
+async function* chatChunks(
+  events: AsyncIterable<ChoiceEvent>,
+  { head, n, includesUsage, model }: ChunkOptions,
+): AsyncGenerator<ServerEvent, void, undefined> {
+  const chunk = (index: number, delta: object, end: object = {}) => ({
+    data: {
+      ...head,
+      object: 'chat.completion.chunk',
+      system_fingerprint: null,
+      choices: [{ index, delta, logprobs: null, finish_reason: null, ...end }],
+      ...(includesUsage && { usage: null }),
+    },
+  })
+  const begun = new Set<number>()
+  const answers: Answer[] = []
+  for await (const { index, event } of events) {
+    if (!begun.has(index)) yield chunk(index, { role: 'assistant', content: '', refusal: null })
+    begun.add(index)
+    if (event.type === 'text') yield chunk(index, { content: event.text })
+    else {
+      answers.push(event)
+      const end = { logprobs: logprobsOf(event, model), finish_reason: finishedAs(event) }
+      yield chunk(index, {}, end)
+    }
+  }
+  if (includesUsage && answers.length === n) {
+    const usage = openAiUsage(totalUsage(answers))
+    const object = 'chat.completion.chunk'
+    yield { data: { ...head, object, system_fingerprint: null, choices: [], usage } }
+  }
+}
+
+export function finishedAs({ finishReason }: Answer): FinishedAs {
+  return finishReason === 'length' ? 'length' : 'stop'
+}

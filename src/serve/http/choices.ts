@@ -1,0 +1,96 @@
+/** Answers to one request through the queue: one stream of events for all choices, with the counting that goes with it. */
+import type { Answer, StreamEvent, Usage } from '../answer.ts'
+import type { ServedModel, ServedRequest } from './served-model.ts'
+import type { Exchange, ServerContext } from './server-context.ts'
+
+export type ChoiceEvent = { readonly index: number; readonly event: StreamEvent }
+
+export type Asked = {
+  readonly model: ServedModel
+  /** One for each choice. */
+  readonly requests: readonly ServedRequest[]
+}
+
+/** As many requests as choices: choice i is what the request gives alone with seed + i. */
+export function choiceRequests(request: ServedRequest, choices: number): ServedRequest[] {
+  const seed = request.seed ?? 0
+  return Array.from({ length: choices }, (_, i) =>
+    i === 0 ? request : { ...request, seed: seed + i },
+  )
+}
+
+/** The events of all choices as they come. Throws what the model throws, and AbortError where the exchange ended. */
+export async function* choiceEvents(
+  context: ServerContext,
+  { model, requests }: Asked,
+  exchange: Exchange,
+): AsyncGenerator<ChoiceEvent, void, undefined> {
+  const { admission, metrics, limits, log } = context
+  const { id, signal, caller } = exchange
+  const queued = performance.now()
+  const free = await admission.enter(requests.length, signal)
+  metrics.queueSeconds.observe((performance.now() - queued) / 1000)
+  try {
+    const streams = requests.map((request) => model.stream({ ...request, signal }))
+    for await (const choice of merge(streams, exchange.leave)) {
+      if (choice.event.type === 'done') {
+        metrics.countAnswer(choice.event)
+        limits.spend(caller, choice.event.usage)
+        const { finishReason, usage, timings } = choice.event
+        log('info', { event: 'answer', request: id, finishReason, usage, timings })
+        // The library answers an abort with what there was; a client must not take that for the whole.
+        if (choice.event.finishReason === 'abort') signal.throwIfAborted()
+      }
+      yield choice
+    }
+  } finally {
+    free()
+  }
+}
+
+/** Whole answers, in order of the choices. */
+export async function collectChoices(
+  events: AsyncIterable<ChoiceEvent>,
+  choices: number,
+): Promise<Answer[]> {
+  const answers: Answer[] = []
+  for await (const { index, event } of events) if (event.type === 'done') answers[index] = event
+  if (answers.length === choices && answers.every(Boolean)) return answers
+  throw new Error(`internal: ${answers.length} of ${choices} answers came`)
+}
+
+/** Of a request as a whole: its prompt counts once, its answers all. */
+export function totalUsage(answers: readonly { readonly usage: Usage }[]): Usage {
+  const usages = answers.map(({ usage }) => usage)
+  const [first] = usages
+  if (!first) throw new Error('internal: a request without answers')
+  const completionTokens = usages.reduce((sum, usage) => sum + usage.completionTokens, 0)
+  return { ...first, completionTokens }
+}
+
+/** Events of several streams in the order in which they come. Leaving early, or one that fails, stops the others. */
+async function* merge(
+  streams: readonly AsyncIterable<StreamEvent>[],
+  stop: () => void,
+): AsyncGenerator<ChoiceEvent, void, undefined> {
+  const iterators = streams.map((stream) => stream[Symbol.asyncIterator]())
+  const next = async (index: number) => {
+    const result = await (iterators[index] as AsyncIterator<StreamEvent>).next()
+    return { index, result }
+  }
+  const pending = new Map(iterators.map((_, index) => [index, next(index)]))
+  try {
+    while (pending.size > 0) {
+      const { index, result } = await Promise.race(pending.values())
+      if (result.done) pending.delete(index)
+      else {
+        pending.set(index, next(index))
+        yield { index, event: result.value }
+      }
+    }
+  } finally {
+    if (pending.size > 0) stop()
+    // One that failed has told why; the others are only waited for.
+    await Promise.allSettled(iterators.map((iterator) => iterator.return?.()))
+  }
+}

@@ -1,0 +1,86 @@
+/** What went wrong as a response: OpenAI's error envelope, with the library's stable codes in it. */
+import { CapacityError, InputError } from '../../core/errors.ts'
+
+/** A failure with a status of its own; `code` is as stable as the library's. */
+export class HttpError extends Error {
+  override readonly name = 'HttpError'
+  readonly status: number
+  readonly code: string
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(message)
+    this.status = status
+    this.code = code
+    this.headers = headers
+  }
+}
+
+export type Failure = {
+  readonly status: number
+  readonly code: string
+  readonly message: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** Codes of inputs that are too large in bytes or pixels. */
+const TOO_LARGE = /^INPUT_(?:IMAGE|VIDEO|BODY|MEDIA)_TOO_LARGE$/
+
+/** Seconds after which a full server is worth another try, where nobody knows better. */
+const RETRY_AFTER_SECONDS = '1'
+
+/**
+ * How a thrown value is answered. Only what the caller can act on is told: the message of a bug stays in the log, since it
+ * may speak of other requests.
+ */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof HttpError) return error
+  if (error instanceof InputError) {
+    const status = TOO_LARGE.test(error.code) ? 413 : 400
+    return { status, code: error.code, message: error.message, headers: {} }
+  }
+  if (error instanceof CapacityError) {
+    const headers = { 'retry-after': RETRY_AFTER_SECONDS }
+    return { status: 503, code: error.code, message: error.message, headers }
+  }
+  const message = 'internal: the server failed to answer; its log says why.'
+  return { status: 500, code: 'INTERNAL', message, headers: {} }
+}
+
+/** The kind of an error in OpenAI's words. */
+export function errorType(status: number): string {
+  if (status === 401) return 'authentication_error'
+  if (status === 403) return 'permission_error'
+  if (status === 429) return 'rate_limit_error'
+  return status < 500 ? 'invalid_request_error' : 'server_error'
+}
+
+export type ErrorEnvelope = {
+  readonly error: {
+    readonly message: string
+    readonly type: string
+    readonly param: string | null
+    readonly code: string
+  }
+}
+
+export function openAiError({ status, code, message }: Failure): ErrorEnvelope {
+  return { error: { message, type: errorType(status), param: null, code } }
+}
+
+/** The same for `/v1/messages`: Anthropic's names of kinds. */
+export function anthropicError({ status, code, message }: Failure): object {
+  return { type: 'error', error: { type: anthropicType(status), message, code } }
+}
+
+function anthropicType(status: number): string {
+  if (status === 404) return 'not_found_error'
+  if (status === 413) return 'request_too_large'
+  if (status === 503) return 'overloaded_error'
+  return status >= 500 ? 'api_error' : errorType(status)
+}

@@ -1,0 +1,227 @@
+/**
+ * The part of JSON Schema in which requests and responses are described, and the check of a request against it.
+ *
+ * The same objects stand in the OpenAPI document, so the document cannot say anything else than what the server does.
+ * `null` for a property that is not required counts as its absence, as OpenAI's clients write it.
+ */
+import { describe, isRecord, type Faults } from '../faults.ts'
+
+export type JsonSchema = {
+  readonly type?: JsonType | readonly JsonType[]
+  readonly enum?: readonly (string | number | boolean | null)[]
+  readonly const?: string | number | boolean
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly required?: readonly string[]
+  readonly additionalProperties?: boolean | JsonSchema
+  readonly maxProperties?: number
+  readonly items?: JsonSchema
+  readonly minItems?: number
+  readonly maxItems?: number
+  readonly minimum?: number
+  readonly exclusiveMinimum?: number
+  readonly maximum?: number
+  readonly minLength?: number
+  readonly maxLength?: number
+  readonly anyOf?: readonly JsonSchema[]
+  readonly description?: string
+  readonly default?: unknown
+  /** Names that other servers take and this one does not, with the reason; refused unless null or the neutral value. */
+  readonly 'x-refused'?: Readonly<Record<string, Refusal>>
+}
+
+export type JsonType = 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null'
+
+export type Refusal = { readonly because: string; readonly unless?: readonly unknown[] }
+
+const CODE = 'INPUT_OPTION'
+/** A hostile body may have millions: the first ones are told, and nothing more is looked at. */
+const MOST_FAULTS = 16
+
+/** Notes everything in `value` that the schema does not allow, each with its path. */
+export function checkSchema(
+  schema: JsonSchema,
+  value: unknown,
+  { path, faults }: { readonly path: string; readonly faults: Faults },
+): void {
+  if (faults.count >= MOST_FAULTS) return
+  const at = { path, faults }
+  if (schema.anyOf) return checkAnyOf(schema, value, at)
+  if (!isOf(schema, value)) {
+    faults.mismatch(CODE, path === '' ? 'the body' : path, expectedOf(schema), value)
+  } else if (isRecord(value)) checkObject(schema, value, at)
+  else if (Array.isArray(value) && schema.items) {
+    for (const [i, item] of value.entries()) {
+      checkSchema(schema.items, item, { path: `${path}[${i}]`, faults })
+    }
+  }
+}
+
+/** Whether the value alone, without what it holds, is what the schema says. */
+function isOf(schema: JsonSchema, value: unknown): boolean {
+  const { type, const: only } = schema
+  const types = type === undefined ? [] : [type].flat()
+  if (types.length > 0 && !types.some((one) => isOfType(one, value))) return false
+  if (only !== undefined && value !== only) return false
+  if (schema.enum && !schema.enum.includes(value as string)) return false
+  if (typeof value === 'number') {
+    if (value < (schema.minimum ?? -Infinity) || value > (schema.maximum ?? Infinity)) return false
+    return value > (schema.exclusiveMinimum ?? -Infinity)
+  }
+  if (typeof value === 'string') {
+    return value.length >= (schema.minLength ?? 0) && value.length <= (schema.maxLength ?? Infinity)
+  }
+  if (Array.isArray(value)) {
+    return value.length >= (schema.minItems ?? 0) && value.length <= (schema.maxItems ?? Infinity)
+  }
+  return !isRecord(value) || Object.keys(value).length <= (schema.maxProperties ?? Infinity)
+}
+
+const IS_TYPE: { readonly [T in JsonType]: (value: unknown) => boolean } = {
+  object: isRecord,
+  array: Array.isArray,
+  string: (value) => typeof value === 'string',
+  number: (value) => typeof value === 'number',
+  integer: Number.isSafeInteger,
+  boolean: (value) => typeof value === 'boolean',
+  null: (value) => value === null,
+}
+
+function isOfType(type: JsonType, value: unknown): boolean {
+  return IS_TYPE[type](value)
+}
+
+type Place = { readonly path: string; readonly faults: Faults }
+
+function checkObject(
+  schema: JsonSchema,
+  value: Record<string, unknown>,
+  { path, faults }: Place,
+): void {
+  const { properties = {}, required = [], additionalProperties = true } = schema
+  const below = (name: string) => (path === '' ? name : `${path}.${name}`)
+  for (const name of required) {
+    if (Object.hasOwn(value, name)) continue
+    faults.add(
+      CODE,
+      `${below(name)} is missing; it should be ${expectedOf(properties[name] ?? {})}`,
+    )
+  }
+  const strangers: Record<string, unknown> = {}
+  for (const [name, item] of Object.entries(value)) {
+    const known = Object.hasOwn(properties, name) ? properties[name] : undefined
+    if (known) {
+      const isAbsent = item === null && !required.includes(name)
+      if (!isAbsent) checkSchema(known, item, { path: below(name), faults })
+    } else if (typeof additionalProperties === 'object') {
+      checkSchema(additionalProperties, item, { path: below(name), faults })
+    } else if (!additionalProperties)
+      noteStranger(schema, [name, item], { path, faults }, strangers)
+  }
+  faults.unknownKeys('INPUT_UNKNOWN_OPTION', path, strangers, Object.keys(properties))
+}
+
+function noteStranger(
+  schema: JsonSchema,
+  [name, item]: readonly [string, unknown],
+  { path, faults }: Place,
+  strangers: Record<string, unknown>,
+): void {
+  const refused = schema['x-refused'] ?? {}
+  const refusal = Object.hasOwn(refused, name) ? refused[name] : undefined
+  if (!refusal) {
+    if (Object.keys(strangers).length < MOST_FAULTS) strangers[name] = item
+    return
+  }
+  const isNeutral = item === null || refusal.unless?.some((neutral) => isEqual(neutral, item))
+  const full = path === '' ? name : `${path}.${name}`
+  if (!isNeutral) faults.add('INPUT_UNSUPPORTED', `${full} is not supported: ${refusal.because}`)
+}
+
+function isEqual(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+/** The branch that the value is meant for is checked alone, so that its faults are named and not those of the others. */
+function checkAnyOf(schema: JsonSchema, value: unknown, at: Place): void {
+  const branches = schema.anyOf ?? []
+  const meant = branches.filter((branch) => isMeant(branch, value))
+  const [only] = meant
+  if (only === undefined) {
+    const expected = expectedOf(schema)
+    const tag = isRecord(value) ? tagOf(value) : null
+    if (tag) at.faults.mismatch(CODE, `${at.path}.${tag.name}`, expected, tag.value)
+    else at.faults.mismatch(CODE, at.path, expected, value)
+  } else checkSchema(only, value, at)
+}
+
+/** Properties that say which of several kinds an object is. */
+const TAGS = ['type', 'role']
+
+function tagOf(value: Record<string, unknown>): { name: string; value: unknown } | null {
+  const name = TAGS.find((tag) => Object.hasOwn(value, tag))
+  return name === undefined ? null : { name, value: value[name] }
+}
+
+function isMeant(branch: JsonSchema, value: unknown): boolean {
+  const types = branch.type === undefined ? [] : [branch.type].flat()
+  if (!types.some((type) => isOfType(type, value))) return false
+  if (!isRecord(value)) return Array.isArray(value) ? isListMeant(branch, value) : true
+  return TAGS.every((tag) => {
+    const schema = branch.properties?.[tag]
+    const isNamed = schema && (schema.const !== undefined || schema.enum !== undefined)
+    const isOptional = !Object.hasOwn(value, tag) && !branch.required?.includes(tag)
+    return !isNamed || isOptional || isOf(schema, value[tag])
+  })
+}
+
+/** Lists of texts and lists of numbers are different branches. */
+function isListMeant({ items }: JsonSchema, value: readonly unknown[]): boolean {
+  const [first] = value
+  if (first === undefined || !items) return true
+  return items.anyOf ? items.anyOf.some((one) => isMeant(one, first)) : isMeant(items, first)
+}
+
+/** Completes "should be …". */
+function expectedOf(schema: JsonSchema): string {
+  if (schema.anyOf) return [...new Set(schema.anyOf.map(branchName))].join(' or ')
+  if (schema.const !== undefined) return describe(schema.const)
+  if (schema.enum) return schema.enum.map((one) => describe(one)).join(' or ')
+  const type = schema.type === undefined ? 'a value' : [schema.type].flat().map(nameOf).join(' or ')
+  return `${type}${boundsOf(schema)}`
+}
+
+function branchName(branch: JsonSchema): string {
+  const tag = TAGS.map((name) => branch.properties?.[name]).find(
+    (schema) => schema?.const !== undefined || schema?.enum,
+  )
+  return tag ? expectedOf(tag) : expectedOf(branch)
+}
+
+const TYPE_NAMES: { readonly [T in JsonType]: string } = {
+  object: 'an object',
+  array: 'a list',
+  string: 'a text',
+  number: 'a number',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  null: 'null',
+}
+
+function nameOf(type: JsonType): string {
+  return TYPE_NAMES[type]
+}
+
+function boundsOf(schema: JsonSchema): string {
+  const { minimum, maximum, exclusiveMinimum } = schema
+  const bounds = [
+    ...(exclusiveMinimum === undefined ? [] : [`over ${exclusiveMinimum}`]),
+    ...(minimum === undefined ? [] : [`from ${minimum}`]),
+    ...(maximum === undefined ? [] : [`up to ${maximum}`]),
+    ...(schema.minLength === undefined ? [] : [`of at least ${schema.minLength} characters`]),
+    ...(schema.maxLength === undefined ? [] : [`of at most ${schema.maxLength} characters`]),
+    ...(schema.minItems === undefined ? [] : [`of at least ${schema.minItems}`]),
+    ...(schema.maxItems === undefined ? [] : [`of at most ${schema.maxItems}`]),
+    ...(schema.maxProperties === undefined ? [] : [`of at most ${schema.maxProperties} names`]),
+  ]
+  return bounds.length === 0 ? '' : ` ${bounds.join(' ')}`
+}

@@ -1,0 +1,98 @@
+/** Routes that answer at once: models, health, metrics, and the document about all of them. */
+import { exactly } from './chat-response.ts'
+import type { JsonSchema } from './json-schema.ts'
+import type { Route } from './route.ts'
+import { modelNamed } from './server-context.ts'
+import type { ServedModel } from './served-model.ts'
+
+const MODEL = exactly({
+  id: { type: 'string' },
+  object: { const: 'model' },
+  created: { type: 'integer' },
+  owned_by: { const: 'llava-ts' },
+  max_model_len: { type: 'integer', description: 'The longest sequence, in tokens.' },
+  input_modalities: { type: 'array', items: { enum: ['text', 'image', 'video'] } },
+})
+
+function shown({ id, created, maxContext, takes }: ServedModel) {
+  return {
+    id,
+    object: 'model',
+    created,
+    owned_by: 'llava-ts',
+    max_model_len: maxContext,
+    input_modalities: [
+      'text',
+      ...(takes.images ? ['image'] : []),
+      ...(takes.videos ? ['video'] : []),
+    ],
+  }
+}
+
+const modelsRoute: Route = {
+  method: 'get',
+  path: '/v1/models',
+  about: 'The models that are served',
+  responses: {
+    json: exactly({ object: { const: 'list' }, data: { type: 'array', items: MODEL } }),
+  },
+  isFree: true,
+  answer: async ({ models }) => Response.json({ object: 'list', data: models.map(shown) }),
+}
+
+const modelRoute: Route = {
+  method: 'get',
+  path: '/v1/models/{model}',
+  about: 'One of them',
+  responses: { json: MODEL },
+  isFree: true,
+  async answer(context, { request }) {
+    const { pathname } = new URL(request.url)
+    const name = decodeURIComponent(pathname.slice('/v1/models/'.length))
+    return Response.json(shown(modelNamed(context, name)))
+  },
+}
+
+const STATUS: JsonSchema = exactly({ status: { enum: ['ok', 'stopping'] } })
+
+const healthRoute: Route = {
+  method: 'get',
+  path: '/health',
+  about: 'Whether the process lives',
+  responses: { json: STATUS },
+  isFree: true,
+  answer: async () => Response.json({ status: 'ok' }),
+}
+
+const readyRoute: Route = {
+  method: 'get',
+  path: '/ready',
+  about: 'Whether it takes requests: status 503 while it stops',
+  responses: { json: STATUS },
+  isFree: true,
+  async answer({ admission }) {
+    return admission.isClosed
+      ? Response.json({ status: 'stopping' }, { status: 503 })
+      : Response.json({ status: 'ok' })
+  },
+}
+
+const metricsRoute: Route = {
+  method: 'get',
+  path: '/metrics',
+  about: "Counts and times in Prometheus' text format",
+  responses: { text: 'text/plain' },
+  isFree: true,
+  async answer({ metrics }) {
+    const { type, text } = await metrics.text()
+    return new Response(text, { headers: { 'content-type': type } })
+  },
+}
+
+export const PLAIN_ROUTES: readonly Route[] = [
+  modelsRoute,
+  modelRoute,
+  healthRoute,
+  readyRoute,
+  metricsRoute,
+]

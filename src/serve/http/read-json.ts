@@ -1,0 +1,118 @@
+/**
+ * The body of a request as JSON, within limits that are checked while it arrives.
+ *
+ * Bytes and nesting are counted chunk by chunk: a body that is too large or too deep is given up before it is whole.
+ */
+import { HttpError } from './http-error.ts'
+
+export type BodyLimits = { readonly maxBodyBytes: number; readonly maxJsonDepth: number }
+
+export async function readJson(request: Request, limits: BodyLimits): Promise<unknown> {
+  const type = request.headers.get('content-type') ?? ''
+  // A page of another origin may send every other type without asking.
+  if (!/^application\/json\s*(?:;|$)/i.test(type)) {
+    throw new HttpError(
+      415,
+      'INPUT_CONTENT_TYPE',
+      `body: content-type should be application/json, ${JSON.stringify(type.slice(0, 80))} came.`,
+    )
+  }
+  const bytes = await readBody(request, limits)
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown
+  } catch {
+    throw new HttpError(400, 'INPUT_BODY_JSON', 'body: expected JSON in UTF-8, it is none.')
+  }
+}
+
+async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
+  const { maxBodyBytes } = limits
+  if (Number(request.headers.get('content-length') ?? 0) > maxBodyBytes) throw tooLarge(limits)
+  const chunks: Uint8Array[] = []
+  const depth = new DepthCount()
+  let length = 0
+  if (request.body) {
+    for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
+      length += chunk.length
+      if (length > maxBodyBytes) throw tooLarge(limits)
+      if (depth.push(chunk) > limits.maxJsonDepth) {
+        throw new HttpError(
+          400,
+          'INPUT_BODY_DEPTH',
+          `body: at most ${limits.maxJsonDepth} levels of lists and objects are read; nest less.`,
+        )
+      }
+      chunks.push(chunk)
+    }
+  }
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return whole
+}
+
+function tooLarge({ maxBodyBytes }: BodyLimits): HttpError {
+  return new HttpError(
+    413,
+    'INPUT_BODY_TOO_LARGE',
+    `body: at most ${maxBodyBytes} bytes are read, more came; send smaller pictures or fewer.`,
+  )
+}
+
+const [QUOTE, BACKSLASH] = [0x22, 0x5c]
+const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
+
+/** How deep lists and objects are nested in JSON that comes in chunks; texts, most of a body with pictures, are skipped. */
+class DepthCount {
+  #depth = 0
+  #deepest = 0
+  #isInText = false
+  #isEscaped = false
+
+  /** Gives the deepest level so far. */
+  push(chunk: Uint8Array): number {
+    let at = 0
+    while (at < chunk.length)
+      at = this.#isInText ? this.#skipText(chunk, at) : this.#step(chunk, at)
+    return this.#deepest
+  }
+
+  /** From inside a text to behind its end, or to the end of the chunk. */
+  #skipText(chunk: Uint8Array, start: number): number {
+    let at = start
+    if (this.#isEscaped) {
+      this.#isEscaped = false
+      at++
+    }
+    for (;;) {
+      const quote = indexOrEnd(chunk, QUOTE, at)
+      const backslash = chunk.subarray(at, quote).indexOf(BACKSLASH)
+      if (backslash < 0) {
+        this.#isInText = quote === chunk.length
+        return quote + 1
+      }
+      at += backslash + 2
+      if (at > chunk.length) {
+        this.#isEscaped = true
+        return at
+      }
+    }
+  }
+
+  #step(chunk: Uint8Array, at: number): number {
+    const byte = chunk[at]
+    if (byte === QUOTE) this.#isInText = true
+    else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
+      this.#deepest = Math.max(this.#deepest, ++this.#depth)
+    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) this.#depth--
+    return at + 1
+  }
+}
+
+function indexOrEnd(chunk: Uint8Array, byte: number, from: number): number {
+  const index = chunk.indexOf(byte, from)
+  return index < 0 ? chunk.length : index
+}

@@ -1,0 +1,95 @@
+/**
+ * How an answer is drawn, in the words of OpenAI and the extensions that vLLM and SGLang share.
+ *
+ * Sources: platform.openai.com/docs/api-reference/chat/create; docs.vllm.ai, "Extra parameters" of the OpenAI-compatible
+ * server; docs.sglang.ai, "Sampling parameters".
+ */
+import type { GenerateOptions } from '../generate-options.ts'
+import type { JsonSchema } from './json-schema.ts'
+import type { ServerConfig } from './server-config.ts'
+
+export type SamplingFields = {
+  readonly temperature?: number | null
+  readonly top_p?: number | null
+  readonly top_k?: number | null
+  readonly min_p?: number | null
+  readonly seed?: number | null
+  readonly stop?: string | readonly string[] | null
+  readonly presence_penalty?: number | null
+  readonly frequency_penalty?: number | null
+  readonly repetition_penalty?: number | null
+  readonly logit_bias?: Readonly<Record<string, number>> | null
+  readonly ignore_eos?: boolean | null
+}
+
+const STOP: JsonSchema = {
+  anyOf: [
+    { type: 'string', minLength: 1, maxLength: 256 },
+    { type: 'array', items: { type: 'string', minLength: 1, maxLength: 256 }, maxItems: 16 },
+  ],
+  description: 'The answer ends before these texts.',
+}
+
+export const SAMPLING_PROPERTIES: { readonly [K in keyof Required<SamplingFields>]: JsonSchema } = {
+  temperature: {
+    type: 'number',
+    minimum: 0,
+    maximum: 2,
+    description: "0 takes the best token. Default: the checkpoint's, else 0.",
+  },
+  top_p: { type: 'number', minimum: 0, maximum: 1 },
+  top_k: { type: 'integer', minimum: -1, description: '0 and -1 keep all tokens.' },
+  min_p: { type: 'number', minimum: 0, maximum: 1 },
+  seed: { type: 'integer', description: 'Choice i is drawn with seed + i. Default 0.' },
+  stop: STOP,
+  presence_penalty: { type: 'number', minimum: -2, maximum: 2 },
+  frequency_penalty: { type: 'number', minimum: -2, maximum: 2 },
+  repetition_penalty: { type: 'number', exclusiveMinimum: 0, maximum: 100 },
+  logit_bias: {
+    type: 'object',
+    additionalProperties: { type: 'number', minimum: -100, maximum: 100 },
+    maxProperties: 1024,
+    description: 'Token id → what is added to its logit.',
+  },
+  ignore_eos: { type: 'boolean', description: 'Go on after the end token.' },
+}
+
+/** The library's options; what was not given is left to the checkpoint and the library. */
+export function samplingOptions(fields: SamplingFields): GenerateOptions {
+  const { top_k: topK } = fields
+  return given({
+    temperature: fields.temperature,
+    topP: fields.top_p,
+    topK: topK === -1 ? 0 : topK,
+    minP: fields.min_p,
+    seed: fields.seed,
+    stop: fields.stop,
+    presencePenalty: fields.presence_penalty,
+    frequencyPenalty: fields.frequency_penalty,
+    repetitionPenalty: fields.repetition_penalty,
+    logitBias: fields.logit_bias,
+    ignoreEos: fields.ignore_eos,
+  })
+}
+
+export function maxTokensProperty({ maxTokens }: ServerConfig): JsonSchema {
+  return { type: 'integer', minimum: 1, maximum: maxTokens }
+}
+
+export function choicesProperty({ maxChoices }: ServerConfig): JsonSchema {
+  return { type: 'integer', minimum: 1, maximum: maxChoices, description: 'How many answers.' }
+}
+
+/** Fields that change nothing here and are taken so that clients need not leave them out. */
+export function ignoredProperties(names: readonly string[]): Readonly<Record<string, JsonSchema>> {
+  return Object.fromEntries(names.map((name) => [name, { description: 'Taken, without effect.' }]))
+}
+
+export type Given<T> = { readonly [K in keyof T]?: NonNullable<T[K]> }
+
+/** Without what is null or undefined. */
+export function given<T extends object>(fields: T): Given<T> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined && value !== null),
+  ) as Given<T>
+}

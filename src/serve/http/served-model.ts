@@ -1,0 +1,73 @@
+/**
+ * What the HTTP server needs of a model: a local one, or one behind another server.
+ *
+ * `Model` of the library is one through `serveModel`; the types are its own, read structurally, because a room does not
+ * import what puts the rooms together.
+ */
+import type { StreamEvent } from '../answer.ts'
+import type { GenerateRequest, PromptInput } from '../request.ts'
+
+export type ServedModel = {
+  /** What clients call it. */
+  readonly id: string
+  /** When it was loaded, in seconds since 1970. */
+  readonly created: number
+  /** The longest sequence, in tokens. */
+  readonly maxContext: number
+  /** What a message may hold beside text. */
+  readonly takes: { readonly images: boolean; readonly videos: boolean }
+  /** An answer in pieces, then whole; a signal in the request stops it within a step. */
+  stream(request: ServedRequest): AsyncIterable<StreamEvent>
+  /** How many tokens a prompt has, without running anything. */
+  countTokens(prompt: PromptInput): Promise<number>
+  /** The ids that a prompt becomes, image and video places repeated. */
+  promptIds(prompt: PromptInput): Promise<readonly number[]>
+  /** The ids of a bare text; control tokens in it are read as such. */
+  tokenize(text: string, options: { readonly addBos: boolean }): Promise<readonly number[]>
+  detokenize(ids: readonly number[]): Promise<string>
+  /** The bytes that a token adds to a text, and the text that they are, for logprobs. */
+  tokenBytes(id: number): Uint8Array
+  /** Gauges and counters of the engine for `/metrics`, by name. */
+  stats?(): Readonly<Record<string, unknown>>
+}
+
+export type ServedRequest = GenerateRequest
+
+/** The part of the library's `Model` that is served. */
+export type LocalModel = {
+  readonly config: {
+    readonly maxContext: number
+    readonly image: object | null
+    readonly video: object | null
+  }
+  readonly tokenizer: {
+    encode(text: string, options: { readonly addBos: boolean }): number[]
+    decode(ids: readonly number[]): string
+    tokenBytes(id: number): Uint8Array
+  }
+  stream(request: GenerateRequest): AsyncIterable<StreamEvent>
+  countTokens(input: PromptInput): { readonly text: number; readonly image: number }
+  prepare(input: PromptInput): Promise<{ readonly inputIds: readonly number[] }>
+  stats?(): object
+}
+
+/** A loaded model under a name; `now` is in milliseconds since 1970. */
+export function serveModel(model: LocalModel, id: string, now: number): ServedModel {
+  const { config, tokenizer } = model
+  return {
+    id,
+    created: Math.floor(now / 1000),
+    maxContext: config.maxContext,
+    takes: { images: config.image !== null, videos: config.video !== null },
+    stream: (request) => model.stream(request),
+    async countTokens(prompt) {
+      const { text, image } = model.countTokens(prompt)
+      return text + image
+    },
+    promptIds: async (prompt) => (await model.prepare(prompt)).inputIds,
+    tokenize: async (text, { addBos }) => tokenizer.encode(text, { addBos }),
+    detokenize: async (ids) => tokenizer.decode(ids),
+    tokenBytes: (id_) => tokenizer.tokenBytes(id_),
+    ...(model.stats && { stats: () => ({ ...model.stats?.() }) }),
+  }
+}

@@ -1,0 +1,72 @@
+/** What all routes of a server work with. */
+import { Faults } from '../faults.ts'
+import type { Admission } from './admission.ts'
+import { HttpError, type Failure } from './http-error.ts'
+import { checkSchema, type JsonSchema } from './json-schema.ts'
+import { promptForLog, type Log } from './log.ts'
+import type { MediaReaders } from './media.ts'
+import type { Metrics } from './metrics.ts'
+import type { RateLimits } from './rate-limits.ts'
+import { readJson } from './read-json.ts'
+import type { ServedModel } from './served-model.ts'
+import type { ServerConfig } from './server-config.ts'
+
+export type ServerContext = {
+  readonly config: ServerConfig
+  /** At least one; the first answers requests that name none. */
+  readonly models: readonly ServedModel[]
+  readonly media: MediaReaders
+  readonly admission: Admission
+  readonly limits: RateLimits
+  readonly metrics: Metrics
+  /** Aborted when running answers have had their time after the server was told to stop. */
+  readonly stopped: AbortSignal
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  readonly newId: () => string
+  readonly log: Log
+}
+
+/** Who asks: the name of the key, and what keeps its cached prompts apart from those of others. */
+export type Caller = { readonly name: string; readonly salt: string }
+
+/** One request on its way through a route. */
+export type Exchange = {
+  readonly id: string
+  readonly request: Request
+  readonly caller: Caller
+  /** Aborted when the client is gone, the answer takes too long, or the server ends. */
+  readonly signal: AbortSignal
+  /** Aborts the signal: the reader of a stream has left. */
+  readonly leave: () => void
+  /** Logs what went wrong after the response began, and says how it is told. */
+  readonly failed: (error: unknown) => Failure
+}
+
+/** The body, checked against its schema. */
+export async function readRequest<T>(
+  { config, log }: ServerContext,
+  { id, request }: Exchange,
+  schema: JsonSchema,
+): Promise<T> {
+  const body = await readJson(request, config)
+  if (config.logPrompts) log('info', { event: 'prompt', request: id, body: promptForLog(body) })
+  const faults = new Faults(new URL(request.url).pathname)
+  checkSchema(schema, body, { path: '', faults })
+  faults.throwIfAny()
+  return body as T
+}
+
+export function modelNamed(
+  { models }: ServerContext,
+  name: string | null | undefined,
+): ServedModel {
+  const found =
+    name === undefined || name === null ? models[0] : models.find(({ id }) => id === name)
+  if (found) return found
+  throw new HttpError(
+    404,
+    'INPUT_MODEL',
+    `model ${JSON.stringify(String(name).slice(0, 80))} is not served here; there is ${models.map(({ id }) => id).join(', ')}.`,
+  )
+}
