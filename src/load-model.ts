@@ -208,7 +208,7 @@ export type ModelGraphs = {
   readonly decoder: Graph
 }
 
-export function modelGraphs({ config }: Checkpoint): ModelGraphs {
+export function modelGraphs({ config }: Pick<Checkpoint, 'config'>): ModelGraphs {
   const { vision, projector, video } = config
   const decoder = decoderGraph(config.decoder)
   if (!vision || !projector) return { vision: null, projector: null, decoder }
@@ -224,7 +224,10 @@ export function modelGraphs({ config }: Checkpoint): ModelGraphs {
 const UNREAD = /^vision\.layers\.|^imageNewline$/
 const TIED_HEAD = /^decoder\.head\.weight$/
 
-export function parameterMap({ parts, config }: Checkpoint, graphs: ModelGraphs): ParameterMap {
+export function parameterMap(
+  { parts, config }: Pick<Checkpoint, 'parts' | 'config'>,
+  graphs: ModelGraphs,
+): ParameterMap {
   const wanted = [graphs.vision, graphs.projector, graphs.decoder].flatMap((graph) =>
     graph ? liveParameters(graph) : [],
   )
@@ -239,7 +242,7 @@ export function parameterMap({ parts, config }: Checkpoint, graphs: ModelGraphs)
 
 export function precisionOf(
   { precision = 'auto', kvCache }: LoadOptions,
-  { config }: Checkpoint,
+  { config }: Pick<Checkpoint, 'config'>,
   { graphs, isInt8Exact }: { readonly graphs: ModelGraphs; readonly isInt8Exact: boolean },
 ): ChosenPrecision {
   const decoder = linearWeights(graphs.decoder)
