@@ -67,7 +67,7 @@ const PACKAGES: Readonly<Record<string, readonly RegExp[]>> = {
   pino: [/^src\/serve\/http-node\.ts$/],
   'prom-client': [/^src\/serve\/http\/metrics\.ts$/],
   sharp: [/^src\/preprocess\/decode-image\.ts$/, /^src\/cli\/drawing\.ts$/],
-  yaml: [/^src\/data\/dataset-spec\.ts$/],
+  yaml: [/^src\/data\/dataset-spec\.ts$/, /^src\/train\/recipe\//],
 }
 
 type Import = { readonly file: string; readonly isType: boolean; readonly target: string }

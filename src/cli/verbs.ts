@@ -39,6 +39,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./convert.ts')).convert,
   },
   {
+    name: 'train',
+    places: '<recipe>',
+    about: 'Alignment, instruction or preferences, by a recipe',
+    load: async () => (await import('./train.ts')).train,
+  },
+  {
     name: 'score',
     places: '<benchmark>',
     about: 'Numbers and submissions from the answers to a benchmark',

@@ -31,7 +31,7 @@ export type BuiltPrompt = {
 
 export const IMAGE_TAG = '<image>'
 
-type PromptTools = { readonly config: ModelConfig; readonly tokenizer: Tokenizer }
+export type PromptTools = { readonly config: ModelConfig; readonly tokenizer: Tokenizer }
 
 /** The prompt of a conversation, open for the answer; one that ends with an assistant's words is continued. */
 export function buildPrompt(messages: readonly PromptMessage[], tools: PromptTools): BuiltPrompt {
@@ -48,16 +48,17 @@ export function buildPrompt(messages: readonly PromptMessage[], tools: PromptToo
   const rendered =
     prompt.kind === 'conversation'
       ? renderTurns(messages, prompt, plain)
-      : renderTemplate(messages, prompt.template, { plain, ...tools })
-  return { prompt: plain.reveal(rendered), ids: tokenize(rendered, tools, plain) }
+      : renderTemplate(messages, prompt.template, { plain, end: endOf(messages), ...tools })
+  return { prompt: plain.reveal(rendered), ids: tokenizeRendered(rendered, tools, plain) }
 }
 
 /** A prompt given as text: it is read for control tokens, since whoever writes one means them. */
 export function rawPrompt(prompt: string, tools: PromptTools): BuiltPrompt {
-  return { prompt, ids: tokenize(prompt, tools, null) }
+  return { prompt, ids: tokenizeRendered(prompt, tools, null) }
 }
 
-function tokenize(
+/** The ids of a prompt; `plain` is what kept people's words from being read for control tokens. */
+export function tokenizeRendered(
   text: string,
   { config, tokenizer }: PromptTools,
   plain: PlainText | null,
@@ -74,23 +75,36 @@ function tokenOf(tokenizer: Tokenizer, id: number | undefined): string | undefin
   return id === undefined ? undefined : tokenizer.tokenOf(id)
 }
 
-function textsOf({ content }: PromptMessage): readonly string[] {
+/** What people wrote in a message. */
+export function textsOf({ content }: PromptMessage): readonly string[] {
   if (typeof content === 'string') return [content]
   return content.flatMap((part) => (part.type === 'text' ? [part.text] : []))
 }
 
-function renderTemplate(
+/** How a conversation ends: open for an answer, in the middle of one, or closed as training sees it. */
+export type PromptEnd = 'opened' | 'continued' | 'closed'
+
+function endOf(messages: readonly PromptMessage[]): PromptEnd {
+  return messages.at(-1)?.role === 'assistant' ? 'continued' : 'opened'
+}
+
+/** A conversation by a chat template, people's words protected by `plain`. */
+export function renderTemplate(
   messages: readonly PromptMessage[],
   template: string,
-  { plain, config, tokenizer }: PromptTools & { readonly plain: PlainText },
+  {
+    plain,
+    config,
+    tokenizer,
+    end,
+  }: PromptTools & { readonly plain: PlainText; readonly end: PromptEnd },
 ): string {
-  const isOpen = messages.at(-1)?.role === 'assistant'
   const bosToken = tokenOf(tokenizer, tokenizer.bosId)
   const eosToken = tokenOf(tokenizer, tokenizer.eosId)
   return renderChat(template, {
     messages: messages.map((message) => chatMessage(message, plain, config.image !== null)),
-    addGenerationPrompt: !isOpen,
-    continueFinalMessage: isOpen,
+    addGenerationPrompt: end === 'opened',
+    continueFinalMessage: end === 'continued',
     ...(bosToken !== undefined && { bosToken }),
     ...(eosToken !== undefined && { eosToken }),
   })

@@ -82,6 +82,11 @@ export class Trainer implements AsyncDisposable {
     return this.#steps
   }
 
+  /** Numbers that are trained. */
+  get trainedParameters(): number {
+    return this.#parts.store.state.weights.data.length
+  }
+
   /** Whether the last micro-batch's activations lay in memory or were made again; null before the first. */
   get activations(): Keeping | null {
     return this.#keeping

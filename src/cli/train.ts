@@ -1,0 +1,93 @@
+/** `llava train`: a run by a recipe. */
+import {
+  readRecipe,
+  setValue,
+  train as runTraining,
+  type TrainEvent,
+  type TrainOutcome,
+} from '../train/index.ts'
+import { Progress } from './progress.ts'
+import type { Terminal } from './terminal.ts'
+import type { Verb } from './verb.ts'
+
+export const train: Verb = {
+  options: [
+    {
+      name: 'set',
+      kind: 'texts',
+      value: 'path=value',
+      about: 'Another value for a key of the recipe; repeat for more',
+    },
+    { name: 'resume', kind: 'flag', about: 'Go on from the latest checkpoint, if there is one' },
+  ],
+  examples: [
+    'train recipes/llava-v1.5/alignment.yaml --set model=vicuna-7b --set output=runs/stage1',
+    'train recipe.yaml --set steps=100 --set schedule.warmupRatio=0',
+    'train recipe.yaml --resume',
+  ],
+  async run(args, { terminal, signal }) {
+    const written = await readRecipe(args.positionals[0] as string)
+    const recipe = args.texts('set').reduce<unknown>(setValue, written)
+    const progress = new Progress(terminal)
+    try {
+      const onEvent = (event: TrainEvent) => show(event, terminal, progress)
+      const outcome = await runTraining(recipe, { onEvent, signal, resume: args.flag('resume') })
+      progress.end()
+      report(outcome, terminal)
+    } finally {
+      progress.end()
+    }
+  },
+}
+
+function show(event: TrainEvent, terminal: Terminal, progress: Progress): void {
+  if (event.kind === 'progress') return progress.update(event)
+  if (event.kind === 'step') {
+    const { loss, positionsPerSecond, remainingSeconds, step, totalSteps } = event
+    const speed = `${Math.round(positionsPerSecond)} tokens/s`
+    const item = `loss ${loss.toFixed(4)}  ${speed}  ${formatDuration(remainingSeconds)} left`
+    return progress.update({
+      stage: 'train',
+      done: step,
+      total: totalSteps,
+      item: `${step}/${totalSteps}  ${item}`,
+    })
+  }
+  progress.end()
+  const line = lineOf(event)
+  if (terminal.isJson) terminal.note(JSON.stringify(event))
+  else terminal.note(line)
+}
+
+function lineOf(event: Exclude<TrainEvent, { kind: 'progress' | 'step' }>): string {
+  switch (event.kind) {
+    case 'start': {
+      const { records, quarantined, totalSteps, resumedAt, trainedParameters } = event
+      const from = resumedAt > 0 ? `, from step ${resumedAt}` : ''
+      const aside = quarantined > 0 ? ` (${quarantined} in quarantine)` : ''
+      return `${records - quarantined} records${aside}, ${totalSteps} steps${from}, ${trainedParameters} parameters are trained`
+    }
+    case 'evaluation':
+      return `step ${event.step}: held-out loss ${event.loss.toFixed(4)}`
+    case 'checkpoint':
+      return `step ${event.step}: ${event.folder}`
+    case 'warning':
+      return `step ${event.step}: warning: ${event.message}`
+    case 'saved':
+      return `saved ${event.folder}`
+  }
+}
+
+function report(outcome: TrainOutcome, terminal: Terminal): void {
+  if (terminal.isJson) return terminal.json(outcome)
+  const { model, steps, loss, evaluationLoss } = outcome
+  terminal.print(model)
+  if (loss !== null) terminal.print(`  loss ${loss.toFixed(4)} after ${steps} steps`)
+  if (evaluationLoss !== null) terminal.print(`  held-out loss ${evaluationLoss.toFixed(4)}`)
+}
+
+function formatDuration(seconds: number): string {
+  const minutes = Math.floor(seconds / 60)
+  if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+  return minutes > 0 ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.ceil(seconds)} s`
+}

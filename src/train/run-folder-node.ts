@@ -1,0 +1,142 @@
+/**
+ * The folder of a run:
+ *
+ *   recipe.json          the recipe with every default filled in
+ *   log.jsonl            one line an event
+ *   quarantine.jsonl     one line a record that is not learnt from
+ *   inspection-….json    what the look at every record found, so that the next start need not look again
+ *   checkpoints/step-N   the latest states; a folder of that name is complete
+ *   model                what was trained
+ */
+import { createHash } from 'node:crypto'
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { CheckpointError, ConfigError } from '../core/errors.ts'
+import { writeFileAtomically } from '../weights/node.ts'
+import type { Inspection } from './inspect-records.ts'
+import type { TrainEvent } from './run-events.ts'
+
+export type FoundCheckpoint = { readonly step: number; readonly folder: string }
+
+const LOG = 'log.jsonl'
+const CHECKPOINTS = 'checkpoints'
+
+export class RunFolder {
+  readonly path: string
+  #log: number | null = null
+
+  constructor(path: string) {
+    this.path = resolve(path)
+  }
+
+  get modelFolder(): string {
+    return join(this.path, 'model')
+  }
+
+  checkpointFolder(step: number): string {
+    return join(this.path, CHECKPOINTS, `step-${String(step).padStart(8, '0')}`)
+  }
+
+  /** The latest checkpoint, or null. Throws ConfigError where a run is there already and nobody said to go on with it. */
+  async start({ isResumed }: { readonly isResumed: boolean }): Promise<FoundCheckpoint | null> {
+    await mkdir(join(this.path, CHECKPOINTS), { recursive: true }).catch(refused(this.path))
+    const names = await readdir(this.path)
+    if (names.includes(LOG) && !isResumed) {
+      throw new ConfigError(
+        'CONFIG_RUN_EXISTS',
+        `output: ${this.path} holds a run already; go on with it (--resume), or name another folder.`,
+      )
+    }
+    return (await this.#checkpoints()).at(-1) ?? null
+  }
+
+  /** Deletes all checkpoints but the latest, and what was cut short. */
+  async prune(keep: number): Promise<void> {
+    const folder = join(this.path, CHECKPOINTS)
+    const kept = (await this.#checkpoints()).slice(-keep).map((one) => one.folder)
+    for (const name of await readdir(folder)) {
+      const path = join(folder, name)
+      if (!kept.includes(path)) await rm(path, { recursive: true, force: true })
+    }
+  }
+
+  /** Opens the log behind the lines up to `step`: what came after it is done again. */
+  async openLog(step: number): Promise<void> {
+    const path = join(this.path, LOG)
+    const text = await readFile(path, 'utf8').catch(() => '')
+    // A line that was cut short has no end.
+    const lines = text.split('\n').slice(0, -1)
+    const kept = lines.filter((line) => stepOf(line) <= step)
+    if (kept.length < lines.length || text !== '') await this.write(LOG, kept)
+    this.#log = openSync(path, 'a')
+  }
+
+  /** Throws CheckpointError where the disk refuses. */
+  log(event: TrainEvent): void {
+    if (this.#log === null || event.kind === 'progress') return
+    const line = JSON.stringify({ time: new Date().toISOString(), ...event })
+    try {
+      writeSync(this.#log, `${line}\n`)
+    } catch (error) {
+      refused(join(this.path, LOG))(error)
+    }
+  }
+
+  /** The events of the log so far. */
+  async events(): Promise<TrainEvent[]> {
+    const text = await readFile(join(this.path, LOG), 'utf8').catch(() => '')
+    return text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as TrainEvent)
+  }
+
+  /** Writes a file of lines, or of one text, whole or not at all. */
+  async write(name: string, lines: string | readonly string[]): Promise<void> {
+    const text = typeof lines === 'string' ? lines : lines.map((line) => `${line}\n`).join('')
+    const bytes = new TextEncoder().encode(text)
+    await writeFileAtomically(join(this.path, name), (append) => append(bytes))
+  }
+
+  async remembered(key: string): Promise<Inspection | null> {
+    const text = await readFile(join(this.path, inspectionName(key)), 'utf8').catch(() => null)
+    return text === null ? null : (JSON.parse(text) as Inspection)
+  }
+
+  remember(key: string, inspection: Inspection): Promise<void> {
+    return this.write(inspectionName(key), JSON.stringify(inspection))
+  }
+
+  close(): void {
+    if (this.#log !== null) closeSync(this.#log)
+    this.#log = null
+  }
+
+  async #checkpoints(): Promise<FoundCheckpoint[]> {
+    const folder = join(this.path, CHECKPOINTS)
+    const names = (await readdir(folder)).filter((name) => /^step-\d+$/.test(name)).sort()
+    return names.map((name) => ({ step: Number(name.slice(5)), folder: join(folder, name) }))
+  }
+}
+
+function inspectionName(key: string): string {
+  return `inspection-${createHash('sha256').update(key).digest('hex').slice(0, 12)}.json`
+}
+
+function stepOf(line: string): number {
+  const { step = 0 } = JSON.parse(line) as { step?: number }
+  return step
+}
+
+function refused(path: string): (cause: unknown) => never {
+  return (cause) => {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+    const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)
+    throw new CheckpointError(
+      isFull ? 'CHECKPOINT_DISK_FULL' : 'CHECKPOINT_UNWRITABLE',
+      `output: expected to write ${path}, it cannot be written (${code}); ${isFull ? 'free some space' : 'check the folder and its permissions'}, the checkpoints that are there are whole.`,
+      { cause },
+    )
+  }
+}
