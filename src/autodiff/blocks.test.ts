@@ -49,6 +49,8 @@ const CLIP: VisionConfig = {
   hasPatchBias: false,
   featureLayers: [1, 2],
   dropFirstRow: true,
+  isStandardised: false,
+  patchMerge: 1,
 }
 
 const LLAMA: DecoderConfig = {
@@ -101,6 +103,8 @@ const BLOCKS = [
       hasPatchBias: true,
       featureLayers: [2],
       dropFirstRow: false,
+      isStandardised: false,
+      patchMerge: 1,
     }),
     input: 'pixelValues',
   },

@@ -14,14 +14,14 @@ import {
 } from '../preprocess/parse-image-processor.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import type { ProjectorConfig } from '../projector/projector.ts'
-import type { VisionConfig } from '../vision/vision-transformer.ts'
+import { featureWidth, type VisionConfig } from '../vision/vision-transformer.ts'
 import { IMAGE_TOKEN_INDEX } from '../text/tokenize-prompt.ts'
 import { endTokens, templateOf } from './checkpoint-text.ts'
 import { parseDecoderConfig } from './decoder-config.ts'
 import type { CheckpointDocuments, FamilyOptions, ModelConfig } from './family.ts'
 import { isObject, JsonReader } from './json-reader.ts'
 import { originalPrompt } from './original-parts.ts'
-import { ACTIVATION_NAMES, parseVisionConfig } from './vision-config.ts'
+import { ACTIVATION_NAMES, parseVisionConfig, withFeatureMap } from './vision-config.ts'
 
 export type HfParts = Pick<
   ModelConfig,
@@ -46,7 +46,8 @@ export function parseHfParts(
     'default',
   )
   const layers = json.integers('vision_feature_layer', [-2])
-  const vision = parseVisionConfig(json.object('vision_config'), () => ({ layers, dropFirstRow }))
+  const tower = parseVisionConfig(json.object('vision_config'), () => ({ layers, dropFirstRow }))
+  const vision = withFeatureMap(tower, json)
   const layout = options.layout ?? 'hf'
   return {
     layout,
@@ -55,7 +56,7 @@ export function parseHfParts(
     projector: {
       depth: 2,
       activation: json.choice('projector_hidden_act', ACTIVATION_NAMES, 'gelu'),
-      inputSize: vision.hiddenSize * layers.length,
+      inputSize: featureWidth(vision),
       hiddenSize: decoder.hiddenSize,
       bias: json.boolean('multimodal_projector_bias', true),
     },

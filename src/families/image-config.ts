@@ -42,7 +42,7 @@ export function imageConfig(
       (merge.layout === 'spatial' && merge.newline) || (video?.tokens.newline ?? 'none') !== 'none',
     tokens: imageTokenConfig({
       tile: processor.tile,
-      patchSize: vision.patchSize,
+      patchSize: vision.patchSize * vision.patchMerge,
       tiling: processor.tiling,
       merge,
       rounding,

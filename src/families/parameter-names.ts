@@ -93,6 +93,8 @@ export const PROJECTOR_NAMES: readonly NameRule[] = [
     pattern: new RegExp(`^(?:model\\.)?mm_projector\\.${2 * layer}\\.(weight|bias)$`),
     path: `projector.layers.${layer}.$1`,
   })),
+  // What brings the tower's features to one size, in checkpoints of our own.
+  { pattern: /^(?:model\.)?vision_feature_scale\.(weight|bias)$/, path: 'standardise.$1' },
 ]
 
 /** The learned row that ends each row of a map of patches. */

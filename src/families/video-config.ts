@@ -12,7 +12,7 @@ import {
   type ClipNewline,
   type FramePooling,
 } from '../preprocess/video-tokens.ts'
-import { featureRows, patchesPerSide, type VisionConfig } from '../vision/vision-transformer.ts'
+import { featureRows, rowsPerSide, type VisionConfig } from '../vision/vision-transformer.ts'
 import type { ModelConfig, PoolPlace, Quirks, VideoConfig } from './family.ts'
 import type { JsonReader } from './json-reader.ts'
 
@@ -45,7 +45,7 @@ export function videoConfig(
 ): VideoConfig {
   const { vision, placeholder } = parts
   const tokens = videoTokenConfig({
-    patchesPerSide: patchesPerSide(vision),
+    patchesPerSide: rowsPerSide(vision),
     rowsPerFrame: featureRows(vision),
     pooling: poolingOf(habits.pooling, quirks),
     newline: quirks.clipNewline === undefined ? habits.newline : NEWLINES[quirks.clipNewline],
@@ -67,7 +67,7 @@ const ZERO_SHOT_FRAMES = 16
 
 /** What is done with a checkpoint that never saw a clip: CLIP's even maps are halved, others stay. */
 export function zeroShotPooling(vision: VisionConfig): FramePooling {
-  const isMap = featureRows(vision) === patchesPerSide(vision) ** 2
+  const isMap = featureRows(vision) === rowsPerSide(vision) ** 2
   return vision.kind === 'clip' && isMap ? { mode: 'average', stride: 2 } : { mode: 'none' }
 }
 

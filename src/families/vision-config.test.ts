@@ -25,6 +25,8 @@ const CLIP: VisionConfig = {
   hasPatchBias: false,
   featureLayers: [11],
   dropFirstRow: true,
+  isStandardised: false,
+  patchMerge: 1,
 }
 
 const SIGLIP: VisionConfig = {
@@ -97,6 +99,8 @@ test('what a file says counts', () => {
     epsilon: 1e-3,
     featureLayers: [5],
     dropFirstRow: false,
+    isStandardised: false,
+    patchMerge: 1,
   })
   // 384 is no multiple of 14: six pixels are not seen.
   assert.equal(patchesPerSide(config), 27)

@@ -5,7 +5,7 @@
  */
 import { ConfigError } from '../core/errors.ts'
 import type { Activation } from '../layers/mlp.ts'
-import type { VisionConfig } from '../vision/vision-transformer.ts'
+import { patchesPerSide, type VisionConfig } from '../vision/vision-transformer.ts'
 import { JsonReader } from './json-reader.ts'
 
 /** Names of activations in checkpoints. */
@@ -135,7 +135,29 @@ export function parseVisionConfig(
     hasPatchBias: tower.hasPatchBias,
     featureLayers: layers.map((layer) => absoluteLayer(reader, layer, numLayers)),
     dropFirstRow,
+    isStandardised: false,
+    patchMerge: 1,
   }
+}
+
+/**
+ * The tower with what our own checkpoints do with its features, which no other library knows: `vision_feature_scale`
+ * (channels are standardised) and `projector_patch_merge` (squares of patches become one row).
+ */
+export function withFeatureMap(vision: VisionConfig, json: JsonReader): VisionConfig {
+  const patchMerge = json.integer('projector_patch_merge', 1)
+  const merged = {
+    ...vision,
+    patchMerge,
+    isStandardised: json.boolean('vision_feature_scale', false),
+  }
+  const isMap = vision.dropFirstRow === vision.hasClassToken
+  if (patchMerge === 1 || (isMap && patchesPerSide(vision) % patchMerge === 0)) return merged
+  const came = isMap ? `there are ${patchesPerSide(vision)}` : 'the class token is among them'
+  throw new ConfigError(
+    'CONFIG_PATCH_MERGE',
+    `${json.path}.projector_patch_merge: expected patches that fill squares of ${patchMerge} × ${patchMerge} along each side of a tile, ${came}.`,
+  )
 }
 
 /** Side lengths of a tile and of a patch. */

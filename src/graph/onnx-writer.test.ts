@@ -330,6 +330,8 @@ function inferenceGraphs(precision: LinearPrecision): Graph[] {
         hasPatchBias: tower.kind !== 'clip',
         featureLayers: [1, 2],
         dropFirstRow: true,
+        isStandardised: false,
+        patchMerge: 1,
       },
       projection,
     ),

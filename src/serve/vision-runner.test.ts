@@ -21,6 +21,8 @@ const VISION: VisionConfig = {
   hasPatchBias: true,
   featureLayers: [1],
   dropFirstRow: false,
+  isStandardised: false,
+  patchMerge: 1,
 }
 const PROJECTOR: ProjectorConfig = {
   depth: 2,

@@ -10,8 +10,12 @@ export type ModelPart = 'projector' | 'decoder' | 'vision' | 'imageNewline'
 
 export const MODEL_PARTS: readonly ModelPart[] = ['projector', 'decoder', 'vision', 'imageNewline']
 
-/** The part of a parameter by our dotted path. */
-export function partOf(path: string): ModelPart {
+/** Numbers that were measured and are never trained: what standardises the tower's features. */
+const MEASURED = /^standardise\./
+
+/** The part of a parameter by our dotted path; null: of none. */
+export function partOf(path: string): ModelPart | null {
+  if (MEASURED.test(path)) return null
   const first = path.slice(0, path.indexOf('.') < 0 ? path.length : path.indexOf('.'))
   const part = MODEL_PARTS.find((known) => known === first)
   if (part) return part
@@ -33,8 +37,9 @@ export type GroupRates = {
 export type ParameterRates = { readonly learningRate: number; readonly weightDecay: number }
 
 export function ratesOf(path: string, rates: GroupRates): ParameterRates {
+  const part = partOf(path)
   return {
-    learningRate: rates.learningRates[partOf(path)] ?? rates.learningRate,
+    learningRate: (part && rates.learningRates[part]) ?? rates.learningRate,
     weightDecay: isDecayed(path) ? rates.weightDecay : 0,
   }
 }

@@ -40,7 +40,10 @@ export type TrainedSources = {
 export function trainedParameters(sources: TrainedSources): Trained {
   const { values, parameters, settings } = sources
   checkParts(values, settings)
-  const inFull = values.filter(({ name }) => settings.trainable.includes(partOf(name)))
+  const inFull = values.filter(({ name }) => {
+    const part = partOf(name)
+    return part !== null && settings.trainable.includes(part)
+  })
   const lora = settings.lora ? loraParameters(sources) : null
   const specs = [
     ...inFull.map(({ name, shape }) => ({ path: name, shape: shape as readonly number[] })),

@@ -28,6 +28,8 @@ const BASE = {
   numLayers: 2,
   numHeads: 2,
   epsilon: 1e-5,
+  isStandardised: false,
+  patchMerge: 1,
 } as const
 
 const TOWERS: Readonly<Record<string, VisionConfig>> = {

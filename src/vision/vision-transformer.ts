@@ -31,6 +31,10 @@ export type VisionConfig = {
   readonly featureLayers: readonly number[]
   /** Whether the first row of the features is left out: the class token's, where there is one. */
   readonly dropFirstRow: boolean
+  /** Whether stored numbers bring the features' channels to one size: some are hundreds of times as large as others. */
+  readonly isStandardised: boolean
+  /** Side of the squares of patches that become one row, their channels beside one another; 1: every patch is a row. */
+  readonly patchMerge: number
 }
 
 /** Patches along one side of a tile; what is left over at the right and bottom is not seen. */
@@ -38,16 +42,26 @@ export function patchesPerSide(config: VisionConfig): number {
   return Math.floor(config.imageSize / config.patchSize)
 }
 
+/** Rows of the features beside one another, where they are a map: patches, or squares of patches. */
+export function rowsPerSide(config: VisionConfig): number {
+  return Math.floor(patchesPerSide(config) / config.patchMerge)
+}
+
 /** Rows that one tile gives to the projector. */
 export function featureRows(config: VisionConfig): number {
-  return embeddingRows(config) - (config.dropFirstRow ? 1 : 0)
+  return (embeddingRows(config) - (config.dropFirstRow ? 1 : 0)) / config.patchMerge ** 2
+}
+
+/** Numbers in each of them. */
+export function featureWidth({ hiddenSize, featureLayers, patchMerge }: VisionConfig): number {
+  return hiddenSize * featureLayers.length * patchMerge ** 2
 }
 
 function embeddingRows(config: VisionConfig): number {
   return patchesPerSide(config) ** 2 + (config.hasClassToken ? 1 : 0)
 }
 
-/** pixelValues [I, 3, imageSize, imageSize] to features [I, P, D·featureLayers]. */
+/** pixelValues [I, 3, imageSize, imageSize] to features [I, P, D·featureLayers], or [I, P/m², D·featureLayers·m²] merged. */
 export function visionTower(g: Graph, config: VisionConfig, pixelValues: Value): Value {
   let x = embeddings(g, config, pixelValues) // [I, 1 + P, D]
   const last = Math.max(...config.featureLayers)
@@ -57,7 +71,8 @@ export function visionTower(g: Graph, config: VisionConfig, pixelValues: Value):
     states.push(x)
   }
   const chosen = config.featureLayers.map((layer) => patchRows(g, config, states[layer] as Value))
-  return chosen.length === 1 ? (chosen[0] as Value) : g.op('Concat', chosen, { axis: -1 })
+  const features = chosen.length === 1 ? (chosen[0] as Value) : g.op('Concat', chosen, { axis: -1 })
+  return mergePatches(g, config, standardise(g, config, features))
 }
 
 function embeddings(g: Graph, config: VisionConfig, pixelValues: Value): Value {
@@ -114,4 +129,28 @@ function patchRows(g: Graph, config: VisionConfig, x: Value): Value {
   if (!config.dropFirstRow) return x
   const rows = x.shape[1] as number
   return g.op('Slice', [x], { starts: [1], ends: [rows], axes: [1] }) // [I, P, D]
+}
+
+/** weight ∘ x + bias, with numbers that belong to no layer and are never trained. x [I, P, D]. */
+function standardise(g: Graph, { isStandardised }: VisionConfig, x: Value): Value {
+  if (!isStandardised) return x
+  const width = x.shape[2] as number
+  const scaled = g.op('Mul', [x, g.parameter('standardise.weight', [width])])
+  return g.op('Add', [scaled, g.parameter('standardise.bias', [width])])
+}
+
+/**
+ * Squares of m × m patches as one row each: top left, top right, … bottom right, all channels of one patch before those
+ * of the next. x [I, P, D] to [I, P/m², D·m²].
+ *
+ * Fewer, wider rows cost the decoder less and keep everything. Source: arXiv:2310.09478 §2 (MiniGPT-v2).
+ */
+function mergePatches(g: Graph, config: VisionConfig, x: Value): Value {
+  const { patchMerge: m } = config
+  if (m === 1) return x
+  const [tiles, side] = [x.shape[0] as Dim, rowsPerSide(config)]
+  const width = x.shape[2] as number
+  const split = g.op('Reshape', [x], { shape: [tiles, side, m, side, m, width] }) // [I, Y, y, X, x, D]
+  const squares = g.op('Transpose', [split], { perm: [0, 1, 3, 2, 4, 5] }) // [I, Y, X, y, x, D]
+  return g.op('Reshape', [squares], { shape: [tiles, side * side, m * m * width] })
 }

@@ -9,7 +9,7 @@ import {
   visionFields,
   type TokenIds,
 } from './config-fields.ts'
-import { decoderTensors, storedLayers, usualDType, visionTensors } from './plan-tensors.ts'
+import { copied, decoderTensors, storedLayers, usualDType, visionTensors } from './plan-tensors.ts'
 import { processorFile } from './processor-file.ts'
 import { hfProjector } from './projector-tensors.ts'
 import type { Target, TargetInput } from './target.ts'
@@ -28,6 +28,7 @@ export function llavaHfTarget(input: TargetInput): Target {
   const parts = { stored, dtype, name }
   const tensors = [
     ...visionTensors(vision, numLayers, parts),
+    ...(vision.isStandardised ? STANDARDISING.map((path) => copied(path, parts)) : []),
     ...hfProjector(projector, parts),
     ...decoderTensors(decoder, vocabSize, parts),
   ]
@@ -48,6 +49,8 @@ export function llavaHfTarget(input: TargetInput): Target {
   ] as [string, Uint8Array][])
   return { folders: [{ folder: '', files, tensors }], notices: notices(input) }
 }
+
+const STANDARDISING = ['standardise.weight', 'standardise.bias']
 
 type Written = {
   readonly image: number
@@ -79,6 +82,8 @@ function modelConfig({ config, documents }: TargetInput, written: Written): unkn
       ...decoderFields(decoder, { vocabSize, tokens, dtype }),
     },
     vision_config: visionFields(vision, numLayers),
+    ...(vision.isStandardised && { vision_feature_scale: true }),
+    ...(vision.patchMerge > 1 && { projector_patch_merge: vision.patchMerge }),
     ...lengthLimit(documents.files.get('config.json')),
   }
 }
@@ -132,8 +137,21 @@ function chatTemplate({ config, tokenizer }: TargetInput): string {
 
 /** Where the two ways to tokenise around a picture cannot be made to agree. */
 function notices({ config, tokenizer }: TargetInput): string[] {
-  if (config.prompt.kind !== 'conversation' || pieceGap(tokenizer) !== null) return []
+  const { patchMerge, isStandardised } = config.vision
+  const own = [
+    ...(patchMerge > 1 ? [`merges ${patchMerge} × ${patchMerge} patches into one row`] : []),
+    ...(isStandardised ? ["standardises the tower's channels"] : []),
+  ]
   return [
-    'The tokenizer reads the text after a picture in another way than the original, which tokenises it alone: prompts may differ by a token there.',
+    ...(own.length > 0
+      ? [
+          `The model ${own.join(' and ')} before the projector, which transformers' llava has no form for: this folder is read by llava-ts alone.`,
+        ]
+      : []),
+    ...(config.prompt.kind !== 'conversation' || pieceGap(tokenizer) !== null
+      ? []
+      : [
+          'The tokenizer reads the text after a picture in another way than the original, which tokenises it alone: prompts may differ by a token there.',
+        ]),
   ]
 }

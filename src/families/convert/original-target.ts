@@ -25,6 +25,7 @@ import { jsonBytes } from './written-json.ts'
 /** Throws ConfigError for what the layout has no form for. */
 export function originalTarget(input: TargetInput): Target {
   const { config, stored, dtype } = input
+  checkFeatures(config)
   const tower = towerFolder(input)
   const depth = originalProjectorDepth(config.projector, stored)
   const name = (path: string) => originalName(path, depth)
@@ -41,6 +42,14 @@ export function originalTarget(input: TargetInput): Target {
     ['generation_config.json', jsonBytes(generationConfig(input, tokenIds(input)))],
   ] as [string, Uint8Array][])
   return { folders: [{ folder: '', files, tensors }, tower.output], notices: notices(input) }
+}
+
+function checkFeatures({ vision }: EyedConfig): void {
+  if (vision.patchMerge === 1 && !vision.isStandardised) return
+  throw new ConfigError(
+    'CONFIG_CONVERT',
+    'convert: the original repositories neither merge patches before the projector nor standardise the channels of features; only llava-hf is written, with keys of our own.',
+  )
 }
 
 /** A last row that is only the placeholder's goes: the original has no such token. */

@@ -51,6 +51,7 @@ export function llavaHfName(path: string, kind: VisionConfig['kind']): string {
   if (path === 'decoder.head.weight') return 'language_model.lm_head.weight'
   if (path.startsWith('decoder.')) return `language_model.model.${leaf(DECODER, path)}`
   if (path.startsWith('projector.')) return hfProjectorName(path)
+  if (path.startsWith('standardise.')) return path.replace('standardise', 'vision_feature_scale')
   return `vision_tower.${towerName(path, kind)}`
 }
 
