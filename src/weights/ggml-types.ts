@@ -6,9 +6,11 @@
  *   Q8_0  d, 32 int8           d·q
  *   Q4_0  d, 16 bytes          d·(q − 8)
  *   Q4_1  d, m, 16 bytes       d·q + m, rounded once to float32
+ *   Q5_0  d, 32 bits, 16 bytes d·(q − 16), the fifth bits of all values apart
+ *   Q5_1  d, m, 32 bits, 16 bytes  d·q + m, rounded once to float32
  *   Q6_K  256 elements in 16 groups with an int8 scale s each: d·s·(q − 32); llama.cpp's "Q4_0" files keep the head so
  *
- * Source: ggml, src/ggml-quants.c and src/ggml-common.h (`block_q8_0`, `block_q4_0`, `block_q4_1`, `block_q6_K`).
+ * Source: ggml, src/ggml-quants.c and src/ggml-common.h (`block_q8_0`, `block_q4_0`, `block_q4_1`, `block_q5_0`, `block_q5_1`, `block_q6_K`).
  */
 import { float16ToNumber, type DType } from '../core/dtype.ts'
 
@@ -47,6 +49,26 @@ export const GGML_TYPES: ReadonlyMap<number, GgmlType> = new Map<number, GgmlTyp
     },
   ],
   [
+    6,
+    {
+      name: 'Q5_0',
+      blockElements: 32,
+      blockBytes: 22,
+      dtype: 'float32',
+      dequantize: dequantizeQ5_0,
+    },
+  ],
+  [
+    7,
+    {
+      name: 'Q5_1',
+      blockElements: 32,
+      blockBytes: 24,
+      dtype: 'float32',
+      dequantize: dequantizeQ5_1,
+    },
+  ],
+  [
     8,
     {
       name: 'Q8_0',
@@ -76,8 +98,6 @@ export const GGML_TYPES: ReadonlyMap<number, GgmlType> = new Map<number, GgmlTyp
 
 /** Names of the types that exist and are not read, for messages. */
 export const UNREAD_GGML_TYPES: ReadonlyMap<number, string> = new Map([
-  [6, 'Q5_0'],
-  [7, 'Q5_1'],
   [9, 'Q8_1'],
   [10, 'Q2_K'],
   [11, 'Q3_K'],
@@ -138,6 +158,40 @@ function dequantizeQ4_1(blocks: Uint8Array): Float32Array {
     }
   }
   return target
+}
+
+function dequantizeQ5_0(blocks: Uint8Array): Float32Array {
+  const target = new Float32Array((blocks.length / 22) * 32)
+  for (let from = 0, to = 0; from < blocks.length; from += 22, to += 32) {
+    fiveBits(blocks, from + 2, { scale: float16At(blocks, from), zero: 16, offset: 0 }, target, to)
+  }
+  return target
+}
+
+function dequantizeQ5_1(blocks: Uint8Array): Float32Array {
+  const target = new Float32Array((blocks.length / 24) * 32)
+  for (let from = 0, to = 0; from < blocks.length; from += 24, to += 32) {
+    const [scale, offset] = [float16At(blocks, from), float16At(blocks, from + 2)]
+    fiveBits(blocks, from + 4, { scale, zero: 0, offset }, target, to)
+  }
+  return target
+}
+
+/** 32 high bits and 16 bytes of nibbles from `at`, as scale · (q − zero) + offset. */
+function fiveBits(
+  blocks: Uint8Array,
+  at: number,
+  { scale, zero, offset }: { scale: number; zero: number; offset: number },
+  target: Float32Array,
+  to: number,
+): void {
+  for (let i = 0; i < 16; i++) {
+    const byte = blocks[at + 4 + i] as number
+    const high = ((blocks[at + (i >> 3)] as number) >>> (i & 7)) & 1
+    const higher = ((blocks[at + 2 + (i >> 3)] as number) >>> (i & 7)) & 1
+    target[to + i] = scale * (((byte & 15) | (high << 4)) - zero) + offset
+    target[to + 16 + i] = scale * (((byte >>> 4) | (higher << 4)) - zero) + offset
+  }
 }
 
 /** 128 bytes of low nibbles, 64 of two high bits, 16 scales, d; in two halves of 128 elements. */

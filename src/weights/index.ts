@@ -4,7 +4,7 @@ export { openCheckpoint, openWeightFile } from './open-checkpoint.ts'
 export { readSafetensors } from './safetensors.ts'
 export { memoryBytes, type FileBytes } from './file-bytes.ts'
 export { openFileBytes } from './node.ts'
-export { assertFinite } from './assert-finite.ts'
+export { assertFinite, isFiniteTensor } from './assert-finite.ts'
 export { matchTensors, type ExpectedTensor, type MatchOptions } from './match-tensors.ts'
 export {
   writeSafetensors,
@@ -16,6 +16,8 @@ export {
 export { openGguf, readGgufMetadata } from './open-checkpoint.ts'
 export type { GgufSource } from './gguf.ts'
 export type { GgufMetadata, GgufValue } from './gguf-metadata.ts'
+export { encodeBlocks, type BlockType } from './block-search.ts'
+export { storedPlan } from './stored-blocks.ts'
 export { permuteRotary, unpermuteRotary } from './rotary-order.ts'
 export {
   writeGguf,
@@ -37,6 +39,6 @@ export {
 export { hashFiles, type HashEvent, type HashOptions } from './quantized-cache-key-node.ts'
 export { openLoraAdapter, type LoraAdapter } from './lora.ts'
 export { mergeLora } from './lora-merge.ts'
-export { tensorRows } from './tensor-rows.ts'
+export { sliceRows, tensorRows } from './tensor-rows.ts'
 export { hubOptionsFromEnvironment, isModelId, type HubSettings } from './hub.ts'
 export { resolveModel, type HubEvent, type ResolveOptions } from './hub-node.ts'

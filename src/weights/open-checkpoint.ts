@@ -9,6 +9,7 @@ import { readPytorch } from './pytorch.ts'
 import { readSafetensors } from './safetensors.ts'
 import { joinShards, readShardIndex } from './sharded.ts'
 import type { WeightSource } from './source.ts'
+import { withoutBlocks } from './stored-blocks.ts'
 
 /**
  * Opens the checkpoint in a folder (safetensors, PyTorch, GGUF; one file or several), or the one file that the path names.
@@ -25,6 +26,11 @@ export function openCheckpoint(path: string): WeightSource {
 
 /** Opens one file by the end of its name: `.safetensors`, `.bin`, `.pt`, `.pth` or `.gguf`. */
 export function openWeightFile(path: string): WeightSource {
+  return withoutBlocks(openStored(path))
+}
+
+/** The tensors under the names that stand in the file. */
+function openStored(path: string): WeightSource {
   return openWith(path, (file) => {
     if (path.endsWith('.safetensors')) return readSafetensors(file)
     if (/\.(bin|pt|pth)$/.test(path)) return readPytorch(file)
@@ -69,8 +75,8 @@ function openSharded(folder: string, indexName: string, names: readonly string[]
     const shards = readShardIndex(index)
     const files = new Set(shards.values())
     checkPresent(folder, indexName, files, names)
-    for (const file of files) sources.set(file, openWeightFile(joinPath(folder, file)))
-    return joinShards(indexName, shards, sources)
+    for (const file of files) sources.set(file, openStored(joinPath(folder, file)))
+    return withoutBlocks(joinShards(indexName, shards, sources))
   } catch (error) {
     for (const source of sources.values()) source.close()
     throw error
