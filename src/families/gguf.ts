@@ -4,6 +4,7 @@
  * Source: ggml `docs/gguf.md` (keys); llama.cpp `gguf-py/gguf/constants.py` (names).
  */
 import { ConfigError } from '../core/errors.ts'
+import type { HostTensor } from '../core/tensor.ts'
 import type { GgufSource } from '../weights/gguf.ts'
 import { unpermuteRotary } from '../weights/rotary-order.ts'
 import type { TensorInfo, WeightSource } from '../weights/source.ts'
@@ -73,10 +74,7 @@ export function ggufSource(source: GgufSource): WeightSource {
   const tensors = new Map<string, TensorInfo>()
   for (const [ours, theirs] of names) tensors.set(ours, source.tensors.get(theirs) as TensorInfo)
   const architecture = String(source.metadata.get('general.architecture'))
-  const heads = {
-    q: Number(source.metadata.get(`${architecture}.attention.head_count`)),
-    k: Number(source.metadata.get(`${architecture}.attention.head_count_kv`)),
-  }
+  const heads = headCounts(source)
   return {
     tensors,
     read(name) {
@@ -87,6 +85,40 @@ export function ggufSource(source: GgufSource): WeightSource {
     },
     release: (name) => source.release?.(names.get(name) ?? name),
     close: () => source.close(),
+  }
+}
+
+/** A tensor as its file holds it: the bytes of blocks uint8 [rows, bytes of a row], or plain numbers. */
+export type GgufStored = { readonly type: string; readonly tensor: HostTensor }
+
+/** Every tensor under transformers' name and in its order of rows, not widened. The source still owns the file. */
+export function ggufStored(source: GgufSource): ReadonlyMap<string, () => GgufStored> {
+  const architecture = String(source.metadata.get('general.architecture'))
+  const heads = headCounts(source)
+  return new Map(
+    [...source.tensors.keys()].map((theirs) => {
+      const name = transformersName(theirs)
+      const kind = /\.([qk])_proj\./.exec(name)?.[1] as 'q' | 'k' | undefined
+      const read = () => {
+        const { type, shape, bytes } = source.blocks(theirs)
+        const rows = shape.length === 1 ? 1 : (shape[0] as number)
+        const tensor: HostTensor =
+          type === 'F32' || type === 'F16' || type === 'BF16'
+            ? source.read(theirs)
+            : { dtype: 'uint8', shape: [rows, bytes.length / rows], data: bytes }
+        const isReordered = kind !== undefined && architecture === 'llama'
+        return { type, tensor: isReordered ? unpermuteRotary(tensor, heads[kind]) : tensor }
+      }
+      return [name, read] as const
+    }),
+  )
+}
+
+function headCounts({ metadata }: GgufSource): { readonly q: number; readonly k: number } {
+  const architecture = String(metadata.get('general.architecture'))
+  return {
+    q: Number(metadata.get(`${architecture}.attention.head_count`)),
+    k: Number(metadata.get(`${architecture}.attention.head_count_kv`)),
   }
 }
 

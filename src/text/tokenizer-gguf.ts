@@ -56,7 +56,7 @@ function fromScores(metadata: GgufMetadata): Tokenizer {
   return tokenizerFromPieces(model, { ...config, added })
 }
 
-type WordRule = {
+export type WordRule = {
   readonly patterns: readonly string[]
   readonly addsBos?: boolean
   readonly normalizer?: string
@@ -79,27 +79,53 @@ const WORD_RULES: { readonly [pre: string]: WordRule } = {
   qwen2: { patterns: [QWEN2_PATTERN], normalizer: 'NFC' },
 }
 
-function fromMerges(metadata: GgufMetadata): Tokenizer {
+/** What the metadata of a byte-level BPE vocabulary say, checked. */
+export type GgufBpe = {
+  readonly tokens: readonly string[]
+  readonly merges: readonly unknown[]
+  readonly added: readonly AddedToken[]
+  readonly rule: WordRule
+  readonly roles: TokenRoles
+}
+
+/** Throws as `tokenizerFromGguf` does, and ConfigError for a vocabulary of another model. */
+export function readGgufBpe(metadata: GgufMetadata): GgufBpe {
+  const model = asText(metadata.get('tokenizer.ggml.model'), 'tokenizer.ggml.model')
+  if (model !== 'gpt2') throw unsupported('tokenizer.ggml.model', model, 'gpt2')
   const tokens = readTokens(metadata)
+  const pre = asText(metadata.get('tokenizer.ggml.pre') ?? 'default', 'tokenizer.ggml.pre')
+  const rule = Object.hasOwn(WORD_RULES, pre) ? WORD_RULES[pre] : undefined
+  if (!rule) throw unsupported('tokenizer.ggml.pre', pre, Object.keys(WORD_RULES).join(', '))
+  return {
+    tokens,
+    merges: readList(metadata, 'merges'),
+    added: addedTokens(tokens, readTypes(metadata, tokens.length)),
+    rule,
+    roles: readRoles(metadata, tokens),
+  }
+}
+
+/** Whether a word that is a token is taken whole, whatever the merges would make of it. */
+export function ignoresMerges(rule: WordRule): boolean {
+  return rule === LLAMA3
+}
+
+function fromMerges(metadata: GgufMetadata): Tokenizer {
+  const { tokens, merges, added, rule, roles } = readGgufBpe(metadata)
   const vocabulary = vocabularyOf(
     tokens.map((token, id) => [token, id] as const),
     'tokenizer.ggml.tokens',
   )
-  const pre = asText(metadata.get('tokenizer.ggml.pre') ?? 'default', 'tokenizer.ggml.pre')
-  const rule = Object.hasOwn(WORD_RULES, pre) ? WORD_RULES[pre] : undefined
-  if (!rule) throw unsupported('tokenizer.ggml.pre', pre, Object.keys(WORD_RULES).join(', '))
-  const merges = readList(metadata, 'merges')
   const bpe = new Bpe({
     ids: vocabulary.ids,
     merges: readMerges(merges, vocabulary),
     byteLevel: true,
-    ignoreMerges: rule === LLAMA3,
+    ignoreMerges: ignoresMerges(rule),
   })
   const words = compilePreTokenizer({ type: 'Sequence', pretokenizers: wordSteps(rule) })
-  const roles = readRoles(metadata, tokens)
   return new Tokenizer({
     vocabulary,
-    added: addedTokens(tokens, readTypes(metadata, tokens.length)),
+    added,
     roles,
     normalize: compileNormalizer(rule.normalizer ? { type: rule.normalizer } : null),
     encode: (text, isStart, ids) => {
@@ -113,7 +139,8 @@ function fromMerges(metadata: GgufMetadata): Tokenizer {
   })
 }
 
-function wordSteps(rule: WordRule): unknown[] {
+/** Steps of a pre-tokenizer as tokenizer.json has them. */
+export function wordSteps(rule: WordRule): unknown[] {
   const splits = rule.patterns.map((Regex) => ({
     type: 'Split',
     pattern: { Regex },
