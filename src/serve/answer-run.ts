@@ -28,11 +28,16 @@ export class AnswerRun {
   #firstTokenAt = 0
   #endedAt = 0
 
+  /** Tokens whose log-probabilities went out with a text. */
+  #heard = 0
   constructor(parts: Parts) {
     this.#parts = parts
     const { encoded, options, tokenizer } = parts
     const { continues } = encoded.prepared
-    const decoder = tokenizer.stream({ skipSpecial: true, continuation: continues })
+    const decoder = tokenizer.stream({
+      skipSpecial: options.skipSpecialTokens,
+      continuation: continues,
+    })
     this.#stream = new AnswerStream(decoder, options)
     this.#sampler = createSampler(options, processorContext(parts), parts.index)
     this.request = {
@@ -63,7 +68,7 @@ export class AnswerRun {
     this.#chosen.push(chosen)
     this.#firstTokenAt ||= performance.now()
     const text = this.#stream.push(chosen)
-    if (text !== '') this.#parts.onText(text)
+    if (text !== '') this.#hear(text)
     if (this.#stream.finishReason === undefined) return chosen.id
     this.#endedAt = performance.now()
     return null
@@ -74,14 +79,20 @@ export class AnswerRun {
    * the two ways differ only in how many U+FFFD stand for broken bytes.
    */
   #text(): string {
+  #hear(text: string): void {
+    const { logprobs } = this.#stream
+    this.#parts.onText(text, logprobs.slice(this.#heard))
+    this.#heard = logprobs.length
+  }
+
     const { encoded, options, tokenizer } = this.#parts
     if (options.stop.length > 0 || encoded.prepared.continues) return this.#stream.text
-    return tokenizer.decode(this.#stream.tokens, { skipSpecial: true })
+    return tokenizer.decode(this.#stream.tokens, { skipSpecial: options.skipSpecialTokens })
   }
 
   #end(): { readonly answer: Answer; readonly score: number } {
     const rest = this.#stream.abort()
-    if (rest !== '') this.#parts.onText(rest)
+    if (rest !== '') this.#hear(rest)
     const { encoded, options, start } = this.#parts
     const { prepared, preprocessMs, visionMs } = encoded
     const endedAt = this.#endedAt || performance.now()

@@ -42,5 +42,11 @@ export type Timings = {
   readonly totalMs: number
 }
 
-export type StreamEvent =
-  { readonly type: 'text'; readonly text: string } | ({ readonly type: 'done' } & Answer)
+export type StreamEvent = TextEvent | ({ readonly type: 'done' } & Answer)
+
+export type TextEvent = {
+  readonly type: 'text'
+  readonly text: string
+  /** Of the tokens since the last text; some of the last ones may be in `done` only. */
+  readonly logprobs?: readonly AnswerLogprob[]
+}

@@ -63,11 +63,11 @@ function uniform({ seed }: ResolvedGenerateOptions): () => number {
 
 function stopTest(
   { tokenizer }: AnswerParts,
-  { stop }: ResolvedGenerateOptions,
+  { stop, skipSpecialTokens: skipSpecial }: ResolvedGenerateOptions,
 ): (tokens: readonly number[]) => boolean {
   if (stop.length === 0) return () => false
   return (tokens) => {
-    const text = tokenizer.decode([...tokens], { skipSpecial: true })
+    const text = tokenizer.decode([...tokens], { skipSpecial })
     return createStopMatcher(stop).push(text).stop !== undefined
   }
 }
@@ -126,9 +126,9 @@ function withoutEnd(
 function textOf(tokens: readonly number[], { parts, encoded, options }: Parts): string {
   const { tokenizer } = parts
   const { continues } = encoded.prepared
-  if (options.stop.length === 0 && !continues)
-    return tokenizer.decode(tokens, { skipSpecial: true })
-  const stream = tokenizer.stream({ skipSpecial: true, continuation: continues })
+  const skipSpecial = options.skipSpecialTokens
+  if (options.stop.length === 0 && !continues) return tokenizer.decode(tokens, { skipSpecial })
+  const stream = tokenizer.stream({ skipSpecial, continuation: continues })
   const text = tokens.map((id) => stream.push(id)).join('') + stream.end()
   const matcher = createStopMatcher(options.stop)
   const safe = matcher.push(text)

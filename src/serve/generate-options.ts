@@ -50,6 +50,8 @@ export type GenerateOptions = {
   readonly ignoreEos?: boolean | undefined
   readonly logprobs?: boolean | undefined
   readonly topLogprobs?: number | undefined
+  /** Leave control tokens out of the text. Default true. */
+  readonly skipSpecialTokens?: boolean | undefined
   readonly responseFormat?: ResponseFormat | undefined
   /** Who asks: kept beginnings and pictures are shared only by requests with equal salts. */
   readonly cacheSalt?: string | undefined
@@ -81,6 +83,7 @@ export type ResolvedGenerateOptions = {
   readonly ignoreEos: boolean
   readonly logprobs: boolean
   readonly topLogprobs: number
+  readonly skipSpecialTokens: boolean
   readonly responseFormat: ResponseFormat
   readonly cacheSalt: string
   readonly priority: number
@@ -111,6 +114,7 @@ export const GENERATE_DEFAULTS = {
   ignoreEos: false,
   logprobs: false,
   topLogprobs: 0,
+  skipSpecialTokens: true,
   cacheSalt: '',
   priority: 0,
 } as const
@@ -167,6 +171,7 @@ export function resolveOptions(
     ignoreEos: options.ignoreEos ?? usual.ignoreEos,
     logprobs: options.logprobs ?? topLogprobs > 0,
     topLogprobs,
+    skipSpecialTokens: options.skipSpecialTokens ?? usual.skipSpecialTokens,
     responseFormat: options.responseFormat ?? { type: 'text' },
     cacheSalt: options.cacheSalt ?? usual.cacheSalt,
     priority: options.priority ?? usual.priority,
@@ -293,6 +298,7 @@ const RULES: { readonly [K in OptionName]: FieldRule<NonNullable<GenerateOptions
   ignoreEos: FLAG,
   logprobs: FLAG,
   topLogprobs: wholeNumberFrom(0, 20),
+  skipSpecialTokens: FLAG,
   responseFormat: RESPONSE_FORMAT,
   cacheSalt: TEXT,
   priority: FINITE,

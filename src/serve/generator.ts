@@ -7,7 +7,7 @@ import { InputError } from '../core/errors.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { mergeImageRows } from '../sequence/merge-rows.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
-import type { Answer } from './answer.ts'
+import type { Answer, AnswerLogprob } from './answer.ts'
 import { AnswerRun } from './answer-run.ts'
 import { searchBeams } from './beam-answer.ts'
 import { embedPrompt, PictureKeys, type EncodedMedia } from './embedded-prompt.ts'
@@ -49,7 +49,8 @@ export type EncodedPrompt = {
   readonly visionMs: number
 }
 
-export type OnText = (text: string) => void
+/** Hears a piece of text, and the log-probabilities of the tokens since the last one where they are wanted. */
+export type OnText = (text: string, logprobs: readonly AnswerLogprob[]) => void
 
 export class Generator {
   readonly #parts: AnswerParts

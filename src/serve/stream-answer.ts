@@ -1,8 +1,11 @@
 /** An answer as events: pieces of text as they become certain, then everything. */
-import type { Answer, StreamEvent } from './answer.ts'
+import type { Answer, AnswerLogprob, StreamEvent, TextEvent } from './answer.ts'
 
 /** Answers a request; `onText` hears the pieces of text. */
-export type Generate = (request: object, onText: (text: string) => void) => Promise<Answer>
+export type Generate = (
+  request: object,
+  onText: (text: string, logprobs: readonly AnswerLogprob[]) => void,
+) => Promise<Answer>
 
 /** `request` as for `generate`. Whoever leaves the loop early aborts the answer. */
 export async function* streamAnswer(
@@ -10,10 +13,10 @@ export async function* streamAnswer(
   request: object,
 ): AsyncGenerator<StreamEvent, void, undefined> {
   const left = new AbortController()
-  const waiting: string[] = []
+  const waiting: TextEvent[] = []
   let wake = () => {}
-  const answer = generate(withSignal(request, left.signal), (text) => {
-    waiting.push(text)
+  const answer = generate(withSignal(request, left.signal), (text, logprobs) => {
+    waiting.push({ type: 'text', text, ...(logprobs.length > 0 && { logprobs }) })
     wake()
   })
   const ended = answer.then(
@@ -25,7 +28,7 @@ export async function* streamAnswer(
     while (!isOver) {
       const arrived = new Promise<boolean>((resolve) => (wake = () => resolve(false)))
       if (waiting.length === 0) isOver = await Promise.race([arrived, ended])
-      for (const text of waiting.splice(0)) yield { type: 'text', text }
+      yield* waiting.splice(0)
     }
     yield { type: 'done', ...(await answer) }
   } finally {
