@@ -26,10 +26,10 @@ export class AnswerRun {
   #cachedTokens = 0
   #prefilledAt = 0
   #firstTokenAt = 0
-  #endedAt = 0
-
   /** Tokens whose log-probabilities went out with a text. */
   #heard = 0
+  #endedAt = 0
+
   constructor(parts: Parts) {
     this.#parts = parts
     const { encoded, options, tokenizer } = parts
@@ -74,17 +74,17 @@ export class AnswerRun {
     return null
   }
 
-  /**
-   * The whole text. Decoded in one go, as the reference does it, unless a stop string cut it or it continues other words;
-   * the two ways differ only in how many U+FFFD stand for broken bytes.
-   */
-  #text(): string {
   #hear(text: string): void {
     const { logprobs } = this.#stream
     this.#parts.onText(text, logprobs.slice(this.#heard))
     this.#heard = logprobs.length
   }
 
+  /**
+   * The whole text. Decoded in one go, as the reference does it, unless a stop string cut it or it continues other words;
+   * the two ways differ only in how many U+FFFD stand for broken bytes.
+   */
+  #text(): string {
     const { encoded, options, tokenizer } = this.#parts
     if (options.stop.length > 0 || encoded.prepared.continues) return this.#stream.text
     return tokenizer.decode(this.#stream.tokens, { skipSpecial: options.skipSpecialTokens })
