@@ -45,6 +45,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./train.ts')).train,
   },
   {
+    name: 'data',
+    places: '<action> [data]',
+    about: 'Data sets checked, shown as training sees them, mixed',
+    load: async () => (await import('./data.ts')).data,
+  },
+  {
     name: 'score',
     places: '<benchmark>',
     about: 'Numbers and submissions from the answers to a benchmark',

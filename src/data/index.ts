@@ -16,5 +16,47 @@ export {
   type PreferenceRecord,
   type RecordTurn,
 } from './record.ts'
-export { FAULT_REASONS, RecordFault, type FaultReason } from './record-fault.ts'
+export { FAULT_REASONS, faultReasonOf, RecordFault, type FaultReason } from './record-fault.ts'
 export type { Row, RowContent, RowFormat } from './row-format.ts'
+export {
+  checkRecord,
+  measureRecord,
+  verdictOf,
+  wordCount,
+  type AnyRecord,
+  type RecordFacts,
+  type RecordRules,
+  type TokenCounts,
+  type TokenRule,
+  type Verdict,
+} from './check-record.ts'
+export { tokensByMode, type ModeTokenOptions } from './count-tokens.ts'
+export { checkClip, checkPicture, type PictureDepth } from './check-picture.ts'
+export { Quarantine, QUARANTINE_THRESHOLD, type QuarantinedRecord } from './quarantine.ts'
+export { surveyRecords, type Survey, type SurveyOptions } from './survey.ts'
+export {
+  originalOrder,
+  type Permute,
+  type SamplerOptions,
+  type SamplerVariant,
+} from './original-sampler.ts'
+export { usableRecords, type UsableRecords } from './usable-records.ts'
+export { packRows } from './pack-rows.ts'
+export { drawEpoch, type WeightedSource } from './draw-epoch.ts'
+export {
+  BATCHINGS,
+  planEpoch,
+  type Batching,
+  type BatchOptions,
+  type SampleLength,
+  type Step,
+} from './plan-epoch.ts'
+export {
+  BatchSchedule,
+  type CursorState,
+  type ScheduledStep,
+  type ScheduleOptions,
+} from './batch-schedule.ts'
+export { mixIndices } from './mix.ts'
+export { writeRecords, type WriteRecordsOptions } from './write-records.ts'
+export { PictureCensus, type PictureCounts } from './picture-census.ts'

@@ -26,3 +26,26 @@ export class RecordFault extends InputError {
     this.reason = reason
   }
 }
+
+/** Codes of the rooms that look at what is in a record, by how they begin; the first that fits counts. */
+const REASONS: readonly (readonly [string, FaultReason])[] = [
+  ['INPUT_IMAGE_PLACES', 'places'],
+  ['INPUT_IMAGE_MISSING', 'picture-missing'],
+  ['INPUT_IMAGE', 'picture-broken'],
+  ['INPUT_VIDEO_PLACES', 'places'],
+  ['INPUT_VIDEO_MISSING', 'clip-missing'],
+  ['INPUT_VIDEO', 'clip-broken'],
+  ['INPUT_CONVERSATION_ORDER', 'order'],
+  ['INPUT_CONVERSATION', 'structure'],
+  ['INPUT_TOO_LONG', 'too-long'],
+]
+
+/** Codes of errors that say nothing about a record: files that vanish, options. */
+const OTHERS = /^INPUT_(?:DATA|OPTION|UNKNOWN)/
+
+/** The reason behind an error about a record, `labels` for all that rendering refuses; null for other errors. */
+export function faultReasonOf(error: unknown): FaultReason | null {
+  if (error instanceof RecordFault) return error.reason
+  if (!(error instanceof InputError) || OTHERS.test(error.code)) return null
+  return REASONS.find(([code]) => error.code.startsWith(code))?.[1] ?? 'labels'
+}

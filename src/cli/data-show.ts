@@ -1,0 +1,201 @@
+/** `llava data show`: one record as training sees it: its tokens, which of them are learnt, where its pictures' rows are. */
+import type { AnyRecord } from '../data/index.ts'
+import { modalityOf } from '../data/index.ts'
+import { countImageTokens, imageSizeOf } from '../preprocess/index.ts'
+import { IGNORE_INDEX, type Sample } from '../train/index.ts'
+import { featureRows } from '../vision/vision-transformer.ts'
+import { DATA_OPTIONS, type DataAction } from './data-action.ts'
+import {
+  DATA_MODEL_OPTIONS,
+  openData,
+  openDataModel,
+  wholeNumber,
+  type DataModel,
+} from './open-data.ts'
+import { modelOf } from './load-flags.ts'
+import { Progress } from './progress.ts'
+import type { Terminal } from './terminal.ts'
+import { partLines, pictureParts, sumOf, type TokenPart } from './token-parts.ts'
+import { UsageError } from './usage-error.ts'
+
+export const dataShow: DataAction = {
+  name: 'show',
+  place: '<data>',
+  about: 'one record as training sees it',
+  options: [
+    { name: 'index', kind: 'number', value: 'n', about: 'Which record, from 0' },
+    ...DATA_MODEL_OPTIONS,
+    ...DATA_OPTIONS,
+  ],
+  examples: ['data show instruct.json --index 17 --model llava-1.5-7b-hf'],
+  async run(args, session) {
+    const { terminal } = session
+    const index = wholeNumber(args, 'index')
+    if (index === undefined) throw new UsageError('llava data show needs --index, a number from 0.')
+    const progress = new Progress(terminal)
+    await using dataset = await openData(args, session, progress).finally(() => progress.end())
+    const where = dataset.whereOf(index)
+    await using model = await openDataModel(modelOf(args), args, session)
+    const record = await dataset.readEither(index)
+    const shown = await describeRecord(record, model)
+    const { id, source, origin } = record
+    const modality = modalityOf(record)
+    if (terminal.isJson) return terminal.json({ index, id, source, origin, modality, ...shown })
+    terminal.print(`${where.replace(/^data: /, '')}, id ${id}: ${modality}`)
+    for (const line of linesOf(shown, terminal)) terminal.print(line)
+  },
+}
+
+type ShownToken = {
+  readonly id: number
+  /** As the vocabulary writes it; null for the rows of a picture. */
+  readonly token: string | null
+  readonly text: string
+  readonly kind: 'text' | 'special' | 'image'
+  /** Positions in the sequence: [from, to). */
+  readonly from: number
+  readonly to: number
+  readonly isLearnt: boolean
+}
+
+type ShownPicture = {
+  /** null for a picture inside the data file. */
+  readonly file: string | null
+  readonly width: number
+  readonly height: number
+  readonly tiles: number
+  /** Tiles beside and above one another; null for one tile. */
+  readonly grid: { readonly columns: number; readonly rows: number } | null
+  readonly parts: readonly TokenPart[]
+}
+
+type ShownSequence = {
+  /** Of a preference record: which of its answers. */
+  readonly answer: 'chosen' | 'rejected' | null
+  readonly length: number
+  readonly learnt: number
+  readonly tokens: readonly ShownToken[]
+}
+
+type Shown = {
+  readonly pictures: readonly ShownPicture[]
+  readonly sequences: readonly ShownSequence[]
+}
+
+async function describeRecord(record: AnyRecord, model: DataModel): Promise<Shown> {
+  const { preparer } = model
+  const header = { pictures: 'header' } as const
+  const pictures = record.images.map((image) => describePicture(image, record.images.length, model))
+  const rows = pictures.map(({ parts }) => sumOf(parts))
+  const shown = (sample: Sample, answer: ShownSequence['answer']): ShownSequence => ({
+    answer,
+    length: sample.inputIds.length,
+    learnt: Array.from(sample.labels).filter((label) => label !== IGNORE_INDEX).length,
+    tokens: tokensOf(sample, rows, model),
+  })
+  if ('turns' in record) {
+    return { pictures, sequences: [shown(await preparer.sample(record, header), null)] }
+  }
+  const { chosen, rejected } = await preparer.pair(record, header)
+  return { pictures, sequences: [shown(chosen, 'chosen'), shown(rejected, 'rejected')] }
+}
+
+function describePicture(
+  image: AnyRecord['images'][number],
+  pictures: number,
+  { checkpoint }: DataModel,
+): ShownPicture {
+  const { image: config, vision } = checkpoint.config
+  const file = typeof image === 'string' ? image : null
+  const size = imageSizeOf(image)
+  // The preparer says by its own name that the model takes no pictures.
+  if (!config || !vision) return { file, ...size, tiles: 0, grid: null, parts: [] }
+  const tokens = countImageTokens(size, config.tokens, { pictures })
+  const grid = tokens.map && { columns: tokens.grid.width, rows: tokens.grid.height }
+  return {
+    file,
+    ...size,
+    tiles: tokens.tiles,
+    grid,
+    parts: pictureParts(tokens, featureRows(vision)),
+  }
+}
+
+function tokensOf(
+  { inputIds, labels }: Sample,
+  rows: readonly number[],
+  { tokenizer, checkpoint }: DataModel,
+): ShownToken[] {
+  const placeholder = checkpoint.config.image?.placeholder
+  const stream = tokenizer.stream({ skipSpecial: false })
+  const tokens: ShownToken[] = []
+  let [at, picture] = [0, 0]
+  while (at < inputIds.length) {
+    const id = inputIds[at] as number
+    const isLearnt = labels[at] !== IGNORE_INDEX
+    if (id === placeholder) {
+      const to = at + (rows[picture++] ?? 1)
+      tokens.push({ id, token: null, text: '<image>', kind: 'image', from: at, to, isLearnt })
+      at = to
+      continue
+    }
+    const kind = tokenizer.specialIds.has(id) ? 'special' : 'text'
+    const token = tokenizer.tokenOf(id) ?? null
+    tokens.push({ id, token, text: stream.push(id), kind, from: at, to: ++at, isLearnt })
+  }
+  return tokens
+}
+
+function linesOf({ pictures, sequences }: Shown, terminal: Terminal): string[] {
+  const lines = pictures.flatMap((picture, i) => pictureLines(picture, placesOf(i, sequences), i))
+  for (const { answer, length, learnt, tokens } of sequences) {
+    if (answer !== null) lines.push('', `${answer}:`)
+    lines.push('', markedText(tokens, terminal), '')
+    lines.push(`${length} tokens, ${learnt} learnt: ${terminal.style('green', '⟦such⟧')}`)
+  }
+  return lines
+}
+
+/** Where a picture's rows are, the same in both answers of a preference record. */
+function placesOf(picture: number, [first]: readonly ShownSequence[]): ShownToken | undefined {
+  return first?.tokens.filter(({ kind }) => kind === 'image')[picture]
+}
+
+function pictureLines(
+  { file, width, height, tiles, grid, parts }: ShownPicture,
+  place: ShownToken | undefined,
+  i: number,
+): string[] {
+  const cut = grid ? `, ${grid.columns} × ${grid.rows} tiles` : tiles > 1 ? `, ${tiles} tiles` : ''
+  const positions = place ? `positions ${place.from} to ${place.to - 1}` : 'no position'
+  let from = place?.from ?? 0
+  return [
+    `picture ${i + 1}: ${file ?? 'inside the file'}, ${width} × ${height}${cut}; ${positions}`,
+    ...partLines(parts).map((line, at) => {
+      const start = from
+      from += parts[at]?.tokens ?? 0
+      // Newline rows end the rows of the grid, so only what comes before them has a place of its own.
+      const isApart = parts.some(({ part }) => part === 'newlines') && at > 0
+      return isApart ? `  ${line}` : `  ${line}, from ${start}`
+    }),
+  ]
+}
+
+/** The sequence as it reads. What is learnt is green and in brackets, so that it shows without colours too. */
+function markedText(tokens: readonly ShownToken[], terminal: Terminal): string {
+  let text = ''
+  for (let i = 0; i < tokens.length;) {
+    const { isLearnt } = tokens[i] as ShownToken
+    const end = tokens.findIndex((token, at) => at > i && token.isLearnt !== isLearnt)
+    const run = tokens.slice(i, end < 0 ? tokens.length : end)
+    const words = run.map((token) => shownText(token, terminal)).join('')
+    text += isLearnt ? terminal.style('green', `⟦${words}⟧`) : words
+    i += run.length
+  }
+  return text
+}
+
+function shownText({ text, kind, from, to, isLearnt }: ShownToken, terminal: Terminal): string {
+  if (kind === 'image') return terminal.style('magenta', `[image × ${to - from}]`)
+  return kind === 'special' && !isLearnt ? terminal.style('yellow', text) : text
+}
