@@ -61,12 +61,14 @@ const PACKAGES: Readonly<Record<string, readonly RegExp[]>> = {
   cac: [/^src\/cli\//],
   'cli-progress': [/^src\/cli\//],
   hono: [/^src\/serve\/http\/app\.ts$/],
-  hyparquet: [/^src\/data\/parquet-rows\.ts$/],
-  'hyparquet-compressors': [/^src\/data\/parquet-rows\.ts$/],
+  hyparquet: [/^src\/data\/parquet-rows\.ts$/, /^src\/eval\/parquet-node\.ts$/],
+  'hyparquet-compressors': [/^src\/data\/parquet-rows\.ts$/, /^src\/eval\/parquet-node\.ts$/],
   koffi: [/^src\/runtime\//, /^src\/weights\/node\.ts$/],
   pino: [/^src\/serve\/http-node\.ts$/],
   'prom-client': [/^src\/serve\/http\/metrics\.ts$/],
   sharp: [/^src\/preprocess\/decode-image\.ts$/, /^src\/cli\/drawing\.ts$/],
+  vega: [/^src\/eval\/report-charts\.ts$/],
+  'vega-lite': [/^src\/eval\/report-charts\.ts$/],
   yaml: [/^src\/data\/dataset-spec\.ts$/, /^src\/train\/recipe\//],
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import {
   findBenchmark,
-  readEvalFiles,
+  loadEvalFiles,
   score as scoreAnswers,
   writeSheet,
   type ScoredMetric,
@@ -31,14 +31,14 @@ export const score: Verb = {
     const answers = args.text('answers')
     if (answers === undefined)
       throw new UsageError('llava score needs --answers, a file or a folder.')
-    const read = (name: string) => {
+    const read = async (name: string) => {
       const path = args.text(name)
-      return path === undefined ? [] : readEvalFiles(path)
+      return path === undefined ? [] : loadEvalFiles(path)
     }
     const report = await scoreAnswers(benchmark.name, {
-      answers: readEvalFiles(answers),
-      questions: read('questions'),
-      labels: read('labels'),
+      answers: await loadEvalFiles(answers),
+      questions: await read('questions'),
+      labels: await read('labels'),
       seed: args.number('seed'),
     })
     const files = writeFiles(report, args.text('out'))
@@ -67,16 +67,25 @@ function writeFiles(report: ScoreReport, folder: string | undefined): string[] {
   })
 }
 
-function linesOf(
-  { title, metrics, counts, recipe, written, sheets }: ScoreReport,
-  files: readonly string[],
-): string[] {
+/** Title, numbers with intervals and published rows, counts and the recipe's hash. */
+export function scoreLines({
+  title,
+  metrics,
+  counts,
+  recipe,
+}: Pick<ScoreReport, 'title' | 'metrics' | 'counts'> & { recipe: { hash: string } }): string[] {
   const lines = [title]
   if (metrics.length === 0)
     lines.push('  no score: the truth did not come, or only a server knows it')
   else lines.push(...formatTable(metrics.map(rowOf)).map((line) => `  ${line}`))
   const shown = Object.entries(counts).map(([name, count]) => `${count} ${name}`)
   lines.push('', `  ${shown.join(', ')}; recipe ${recipe.hash.slice(0, 12)}`)
+  return lines
+}
+
+function linesOf(report: ScoreReport, files: readonly string[]): string[] {
+  const { written, sheets } = report
+  const lines = scoreLines(report)
   if (files.length > 0) lines.push(...files.map((file) => `  wrote ${file}`))
   else {
     const names = [...Object.keys(written), ...Object.keys(sheets)]
@@ -85,12 +94,13 @@ function linesOf(
   return lines
 }
 
-function rowOf({ name, value, digits, interval95, published }: ScoredMetric): string[] {
+function rowOf({ name, value, digits, interval95, baseline, published }: ScoredMetric): string[] {
   const show = (number: number) => number.toFixed(digits)
   return [
     name,
     value === null ? '–' : show(value),
     interval95 ? `[${show(interval95.low)}, ${show(interval95.high)}]` : '',
+    baseline ? `${baseline.name} ${show(baseline.value)}` : '',
     published.length > 0
       ? `published: ${published.map((row) => `${row.model} ${row.value}`).join(', ')}`
       : '',

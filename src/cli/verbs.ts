@@ -51,6 +51,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./data.ts')).data,
   },
   {
+    name: 'eval',
+    places: '[...benchmarks]',
+    about: 'Benchmarks asked of a model, scored, compared and reported',
+    load: async () => (await import('./eval.ts')).evaluation,
+  },
+  {
     name: 'score',
     places: '<benchmark>',
     about: 'Numbers and submissions from the answers to a benchmark',

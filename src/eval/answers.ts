@@ -55,6 +55,15 @@ export function answersById(
   return byId
 }
 
+/** Those of the truths that were asked about: all of them, unless a run was limited. */
+export function onlyAsked<T>(
+  truths: readonly T[],
+  asked: ReadonlySet<string> | undefined,
+  id: (truth: T) => string,
+): readonly T[] {
+  return asked ? truths.filter((truth) => asked.has(id(truth))) : truths
+}
+
 /** What is missing and what is too much. Throws InputError where not one answer belongs to a question. */
 export function countAnswers(
   questions: readonly string[],

@@ -3,7 +3,9 @@
  */
 import type { Rng } from '../core/rng.ts'
 import type { EvalFile } from './eval-file.ts'
+import type { JudgeSpec } from './judge-spec.ts'
 import type { Statistic } from './metrics/intervals.ts'
+import type { AskSpec } from './question.ts'
 
 export type Benchmark = {
   /** As it is called on the command line: `pope`, `mmbench-cn`. */
@@ -20,6 +22,10 @@ export type Benchmark = {
   /** How answers are read and added up, in one sentence: part of the recipe. */
   readonly rule: string
   readonly score: (input: ScoreInput) => Scored
+  /** How a model is asked; without it only answers can be scored. */
+  readonly ask?: AskSpec
+  /** How a judge is asked about the answers, where no rule can score them. */
+  readonly judge?: JudgeSpec
   readonly published: readonly PublishedScore[]
 }
 
@@ -29,6 +35,8 @@ export type ScoreInput = {
   readonly labels: readonly EvalFile[]
   /** For rules that draw where an answer says nothing. */
   readonly rng: Rng
+  /** The questions that were asked, as `truthId` names them, where not all of the files were. */
+  readonly asked?: ReadonlySet<string> | undefined
 }
 
 export type Scored = {
@@ -54,6 +62,8 @@ export type Metric = {
   readonly unit: 'percent' | 'points'
   /** Decimals of the published tables. */
   readonly digits: number
+  /** What costs nothing and scores something all the same. */
+  readonly baseline?: { readonly name: string; readonly value: number }
 }
 
 export type Counts = {

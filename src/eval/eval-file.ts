@@ -11,6 +11,10 @@ export type EvalFile = {
   readonly text: string
   /** A spreadsheet's rows, the header first. */
   readonly cells?: readonly (readonly string[])[]
+  /** A Parquet file's rows. */
+  readonly rows?: readonly Row[]
+  /** SHA-256 of a file whose content is not in `text`. */
+  readonly sha256?: string
 }
 
 export type Row = Readonly<Record<string, unknown>>
@@ -44,6 +48,7 @@ export function readJsonLines(file: EvalFile, broken?: { count: number }): Row[]
 
 /** Records of any form that people have: JSON lines, a JSON list, a tab- or comma-separated table, a spreadsheet. */
 export function readRows(file: EvalFile): Row[] {
+  if (file.rows) return [...file.rows]
   if (file.cells) return tableRows(file, file.cells)
   if (/\.tsv$/i.test(file.name)) return tableRows(file, parseTable(file.text, '\t'))
   if (/\.csv$/i.test(file.name)) return tableRows(file, parseTable(file.text, ','))

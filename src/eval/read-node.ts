@@ -1,15 +1,32 @@
 /** Answer, question and label files from disk. */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join, sep } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import type { EvalFile } from './eval-file.ts'
+import { readParquet } from './parquet-node.ts'
 import { readSheet } from './xlsx.ts'
 import { unzipTexts } from './zip-node.ts'
 
 const KINDS = /\.(?:jsonl?|txt|tsv|csv|xlsx)$/i
+const PARQUET = /\.parquet$/i
 
 /** The file, or all tables and texts in the folder and below it, by name. */
 export function readEvalFiles(path: string): EvalFile[] {
+  return findFiles(path, KINDS).map(readEvalFile)
+}
+
+/** The same with Parquet files, whose pictures are read when they are needed. */
+export async function loadEvalFiles(path: string): Promise<EvalFile[]> {
+  const found = findFiles(path, new RegExp(`${KINDS.source}|${PARQUET.source}`, 'i'))
+  return Promise.all(
+    found.map((file) => (PARQUET.test(file.name) ? loadParquet(file) : readEvalFile(file))),
+  )
+}
+
+type Found = { readonly path: string; readonly name: string }
+
+function findFiles(path: string, kinds: RegExp): Found[] {
   const stat = statSync(path, { throwIfNoEntry: false })
   if (!stat) {
     throw new InputError(
@@ -17,20 +34,30 @@ export function readEvalFiles(path: string): EvalFile[] {
       `eval: there is nothing at ${path}; check the path.`,
     )
   }
-  if (!stat.isDirectory()) return [readEvalFile(path, basename(path))]
+  if (!stat.isDirectory()) return [{ path, name: basename(path) }]
   const names = readdirSync(path, { recursive: true, encoding: 'utf8' })
-    .filter((name) => KINDS.test(name) && statSync(join(path, name)).isFile())
+    .filter((name) => kinds.test(name) && statSync(join(path, name)).isFile())
     .sort()
   if (names.length === 0) {
     throw new InputError(
       'INPUT_ANSWERS_MISSING',
-      `eval: the folder ${path} should hold .json, .jsonl, .txt, .tsv, .csv or .xlsx files, it has none.`,
+      `eval: the folder ${path} should hold .json, .jsonl, .txt, .tsv, .csv, .xlsx or .parquet files, it has none.`,
     )
   }
-  return names.map((name) => readEvalFile(join(path, name), name.split(sep).join('/')))
+  return names.map((name) => ({ path: join(path, name), name: name.split(sep).join('/') }))
 }
 
-function readEvalFile(path: string, name: string): EvalFile {
+async function loadParquet({ path, name }: Found): Promise<EvalFile> {
+  return { name, text: '', rows: await readParquet(path), sha256: await hashContent(path) }
+}
+
+async function hashContent(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array)
+  return hash.digest('hex')
+}
+
+function readEvalFile({ path, name }: Found): EvalFile {
   const bytes = readFileSync(path)
   if (/\.xlsx$/i.test(name))
     return { name, text: '', cells: readSheet(unzipTexts(bytes, name), name) }

@@ -6,6 +6,7 @@ import { InputError } from '../core/errors.ts'
 import { Rng } from '../core/rng.ts'
 import type { Benchmark, Counts, Metric, Outcome, PublishedScore, Sheet } from './benchmark.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
+import { miniBenchmark } from './benchmarks/mini.ts'
 import type { EvalFile } from './eval-file.ts'
 import {
   intervalOf,
@@ -22,6 +23,8 @@ export type ScoreRequest = {
   readonly labels?: readonly EvalFile[]
   /** For intervals, and for rules that draw. */
   readonly seed?: number
+  /** The questions that a limited run asked; all others of the files are left out. */
+  readonly asked?: ReadonlySet<string> | undefined
 }
 
 export type ScoreReport = {
@@ -44,6 +47,7 @@ export type ScoredMetric = {
   readonly unit: 'percent' | 'points'
   readonly digits: number
   readonly interval95: Interval | null
+  readonly baseline?: Metric['baseline']
   readonly published: readonly PublishedScore[]
 }
 
@@ -64,7 +68,7 @@ export type Recipe = {
  */
 export async function score(name: string, request: ScoreRequest): Promise<ScoreReport> {
   const benchmark = findBenchmark(name)
-  const { answers, questions = [], labels = [], seed = 0 } = request
+  const { answers, questions = [], labels = [], seed = 0, asked } = request
   checkKinds(benchmark, { answers, questions, labels })
   const rng = new Rng(seed)
   const { metrics, counts, outcomes, printed, written, sheets } = benchmark.score({
@@ -72,6 +76,7 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     questions,
     labels,
     rng,
+    asked,
   })
   return {
     benchmark: benchmark.name,
@@ -110,15 +115,16 @@ export function findBenchmark(name: string): Benchmark {
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
   const found = BENCHMARKS.find((benchmark) => plain(benchmark.name) === plain(name))
   if (found) return found
+  if (/^(?:quick|mini(?:-[\w-]+)?)$/.test(name)) return miniBenchmark(name)
   throw new InputError(
     'INPUT_BENCHMARK_UNKNOWN',
-    `eval: there is no benchmark "${name}"; there are ${BENCHMARKS.map((one) => one.name).join(', ')}.`,
+    `eval: there is no benchmark "${name}"; there are ${BENCHMARKS.map((one) => one.name).join(', ')}, quick and mini-<task>.`,
   )
 }
 
 function checkKinds(
   { name, files, needs }: Benchmark,
-  given: Required<Omit<ScoreRequest, 'seed'>>,
+  given: Pick<Required<ScoreRequest>, 'answers' | 'questions' | 'labels'>,
 ): void {
   if (given.answers.length === 0) {
     throw new InputError(
@@ -144,7 +150,7 @@ function checkKinds(
 
 async function recipeOf(
   { name, rule }: Benchmark,
-  { answers, questions, labels, seed }: Required<ScoreRequest>,
+  { answers, questions, labels, seed }: Required<Omit<ScoreRequest, 'asked'>>,
 ): Promise<Recipe> {
   const parts = {
     benchmark: name,

@@ -3,7 +3,7 @@
  * label file with the same ids. What they share is here; a benchmark brings how it compares.
  */
 import { InputError } from '../core/errors.ts'
-import { answersById, countAnswers, readAnswers } from './answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers } from './answers.ts'
 import {
   meanPercent,
   type Benchmark,
@@ -12,6 +12,8 @@ import {
   type ScoreInput,
 } from './benchmark.ts'
 import { isRow, readRows, textField, type EvalFile, type Row } from './eval-file.ts'
+import { pictureField } from './llava-questions.ts'
+import type { AskSpec, Picture, Question } from './question.ts'
 
 export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'rule' | 'published'> & {
   /** Scores 0 to 1, and what was read. */
@@ -22,11 +24,29 @@ export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'rule' | 'publi
   ) => { readonly score: number; readonly read: string }
   /** Which part of the benchmark a row is of, where its table has parts. */
   readonly part?: (row: Row) => string | null
+  readonly ask?: TableAsk
 }
 
-export function shortAnswerBenchmark({ judge, part, ...rule }: ShortAnswerRule): Benchmark {
+/** How rows of the dataset's own table are asked. */
+export type TableAsk = {
+  readonly prompt: (row: Row) => string
+  /** The prompt in one sentence. */
+  readonly about: string
+  readonly maxTokens: number
+  /** The usual name of the table. */
+  readonly file: string
+  /** The column `image`, unless said otherwise. */
+  readonly images?: (row: Row) => readonly Picture[]
+  readonly video?: (row: Row) => string
+  /** The folder of pictures or clips that rows name. */
+  readonly folder?: string
+  readonly isInterleaved?: boolean
+}
+
+export function shortAnswerBenchmark({ judge, part, ask, ...rule }: ShortAnswerRule): Benchmark {
   return {
     ...rule,
+    ...(ask ? { ask: askTable(ask) } : {}),
     files: {
       answers: 'lmms-eval samples (.jsonl), a table with prediction and answer, or answers',
       labels:
@@ -38,12 +58,13 @@ export function shortAnswerBenchmark({ judge, part, ...rule }: ShortAnswerRule):
 }
 
 function scoreShortAnswers(
-  { answers: files, labels }: ScoreInput,
+  { answers: files, labels, asked }: ScoreInput,
   judge: ShortAnswerRule['judge'],
   part: (row: Row) => string | null,
 ): Scored {
   const answers = answersById(readAnswers(files))
-  const truths = (labels.length > 0 ? labels : files).flatMap(readTruths)
+  const all = (labels.length > 0 ? labels : files).flatMap(readTruths)
+  const truths = onlyAsked(all, asked, ({ id }) => id)
   const outcomes = truths.map(({ id, accepted, row }): Outcome => {
     const given = answers.get(id)?.text
     const { score, read } =
@@ -65,14 +86,40 @@ function scoreShortAnswers(
   }
 }
 
+/** Questions of a table that holds the truth as well. */
+export function askTable(ask: TableAsk): AskSpec {
+  const { prompt, about, maxTokens, images, video, isInterleaved = false } = ask
+  const question = (row: Row, id: string): Question => ({
+    id,
+    prompt: prompt(row),
+    images: images ? images(row) : pictureField(row['image']),
+    maxTokens,
+    ...(video ? { video: video(row) } : {}),
+    ...(isInterleaved ? { isInterleaved } : {}),
+  })
+  return {
+    questions: (files) =>
+      files.flatMap((file) => readRows(file).map((row, i) => question(row, rowId(row, i, file)))),
+    prompt: `${about}; greedy`,
+    folder: { questions: ask.file, ...(ask.folder === undefined ? {} : { images: ask.folder }) },
+    hasTruth: true,
+  }
+}
+
+/** A row's id; Parquet files without one are counted, as lmms-eval counts their rows. */
+export function rowId(row: Row, i: number, file: EvalFile): string {
+  const name = ID_FIELDS.find((field) => field in row)
+  return name === undefined && file.rows ? String(i) : textField(row, name ?? 'question_id', file)
+}
+
 type Truth = { readonly id: string; readonly accepted: readonly string[]; readonly row: Row }
 
 const ID_FIELDS = ['question_id', 'questionId', 'doc_id', 'index', 'id', 'pid']
 const TRUTH_FIELDS = ['answers', 'answer', 'label', 'target']
 
 function readTruths(file: EvalFile): Truth[] {
-  return readRows(file).map((sample) => {
-    const id = textField(sample, ID_FIELDS.find((name) => name in sample) ?? 'question_id', file)
+  return readRows(file).map((sample, i) => {
+    const id = rowId(sample, i, file)
     // lmms-eval keeps the dataset's row in `doc`; its `target` is the text that the prompt asks for.
     const row = isRow(sample['doc']) ? { ...sample, ...sample['doc'] } : sample
     const own =

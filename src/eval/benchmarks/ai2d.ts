@@ -8,6 +8,7 @@
  */
 import { publishedRows } from '../benchmark.ts'
 import { exactMatch } from '../metrics/exact-match.ts'
+import { OPTION_LETTER, optionLines } from '../llava-questions.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
 export const ai2d = shortAnswerBenchmark({
@@ -19,6 +20,17 @@ export const ai2d = shortAnswerBenchmark({
     // The dataset counts options from 0; the prompt, and lmms-eval's target, have letters.
     const letter = /^\d$/.test(target) ? String.fromCharCode(65 + Number(target)) : target
     return { score: exactMatch(read, letter), read }
+  },
+  ask: {
+    prompt: ({ question, options }) =>
+      [
+        question,
+        ...optionLines(Array.isArray(options) ? options.map(String) : []),
+        OPTION_LETTER,
+      ].join('\n'),
+    about: 'question, options by letter and the option-letter instruction, after the picture',
+    maxTokens: 16,
+    file: 'test',
   },
   published: [
     ...publishedRows('overall', 'LLaVA-NeXT blog 2024-05-10', {

@@ -15,6 +15,12 @@ export const chartqa = shortAnswerBenchmark({
   rule: 'numbers within 5 % of the target, other answers equal but for case; relaxed accuracy',
   judge: (answer, [target = '']) => ({ score: relaxedAccuracy(answer, target), read: answer }),
   part: ({ type }) => (typeof type === 'string' ? type.replace(/_(?:test|val|split)$/, '') : null),
+  ask: {
+    prompt: ({ question }) => `${String(question)}\nAnswer the question with a single word.`,
+    about: 'question and "Answer the question with a single word.", after the picture',
+    maxTokens: 16,
+    file: 'test',
+  },
   published: [
     ...publishedRows('overall', 'LLaVA-NeXT blog 2024-05-10', {
       'llava-v1.5-13b': 18.2,

@@ -6,6 +6,7 @@
  * Official scorer: ANLS of the challenge (rrc.cvc.uab.es), in the form of lmms-eval api/metrics.py.
  */
 import { publishedRows, type PublishedScore } from '../benchmark.ts'
+import { SHORT_ANSWER } from '../llava-questions.ts'
 import { anls } from '../metrics/anls.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
@@ -46,6 +47,12 @@ function anlsBenchmark(name: string, title: string, published: readonly Publishe
     title,
     rule: 'lower case, spaces collapsed; 1 − edit distance over the longer length, 0 below one half; best of the accepted answers',
     judge: (answer, accepted) => ({ score: anls(answer, accepted, 'docvqa'), read: answer }),
+    ask: {
+      prompt: ({ question }) => `${String(question)}\n${SHORT_ANSWER}`,
+      about: 'question and the short-answer instruction, after the picture',
+      maxTokens: 32,
+      file: 'validation',
+    },
     published,
   })
 }

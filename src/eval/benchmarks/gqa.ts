@@ -6,7 +6,7 @@
  * Answers: {"question_id": "201307251", "prompt": "Is it overcast?\nAnswer the question using …", "text": "No"}
  * Submission: haotian-liu/LLaVA scripts/convert_gqa_for_eval.py at c121f04; official scorer: the dataset's eval.py, accuracy.
  */
-import { answersById, countAnswers, readAnswers } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers } from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -15,6 +15,7 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import { isRow, readJson, unreadable, type EvalFile } from '../eval-file.ts'
+import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { pythonJson } from '../python-text.ts'
 
 export const gqa: Benchmark = {
@@ -27,6 +28,15 @@ export const gqa: Benchmark = {
   needs: [],
   rule: 'lower case without full stops at the end; exact match',
   score: scoreGqa,
+  ask: {
+    questions: llavaQuestions(128),
+    prompt: LLAVA_PROMPT,
+    folder: {
+      questions: 'llava_gqa_testdev_balanced.jsonl',
+      labels: 'data/testdev_balanced_questions.json',
+      images: 'data/images',
+    },
+  },
   published: publishedRows('accuracy', 'haotian-liu/LLaVA docs/MODEL_ZOO.md', {
     'llava-v1.5-7b': 62.0,
     'llava-v1.5-13b': 63.3,
@@ -39,10 +49,10 @@ export const gqa: Benchmark = {
   }),
 }
 
-function scoreGqa({ answers: files, labels }: ScoreInput): Scored {
+function scoreGqa({ answers: files, labels, asked }: ScoreInput): Scored {
   const given = readAnswers(files)
   const answers = answersById(given)
-  const truths = new Map(labels.flatMap(readTruths))
+  const truths = new Map(onlyAsked(labels.flatMap(readTruths), asked, ([id]) => id))
   const outcomes = [...truths].map(([id, expected]) => {
     const text = answers.get(id)?.text
     const read = text === undefined ? '' : gqaAnswer(text)

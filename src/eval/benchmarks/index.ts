@@ -4,7 +4,7 @@ import { ai2d } from './ai2d.ts'
 import { chartqa } from './chartqa.ts'
 import { docvqa, infovqa } from './docvqa.ts'
 import { gqa } from './gqa.ts'
-import { llavaBench } from './llava-bench.ts'
+import { llavaBench, llavaBenchCoco, llavaWilder } from './llava-bench.ts'
 import { mathvista } from './mathvista.ts'
 import { mmVet } from './mm-vet.ts'
 import { mmbench, mmbenchCn } from './mmbench.ts'
@@ -14,7 +14,7 @@ import { pope } from './pope.ts'
 import { realWorldQa } from './realworldqa.ts'
 import { scienceQa } from './science-qa.ts'
 import { seedBench } from './seed-bench.ts'
-import { textvqa } from './textvqa.ts'
+import { textvqa, textvqaNoOcr } from './textvqa.ts'
 import { vizwiz } from './vizwiz.ts'
 import { vqav2 } from './vqav2.ts'
 
@@ -24,12 +24,15 @@ export const BENCHMARKS: readonly Benchmark[] = [
   vizwiz,
   scienceQa,
   textvqa,
+  textvqaNoOcr,
   pope,
   mme,
   mmbench,
   mmbenchCn,
   seedBench,
   llavaBench,
+  llavaBenchCoco,
+  llavaWilder,
   mmVet,
   mmmu,
   mathvista,

@@ -4,7 +4,8 @@
  * Paper: arXiv:2304.08485 §5.1 (COCO: 90 questions, In-the-Wild: 60); Wilder: LLaVA-NeXT blog 2024-05-10. Data:
  * huggingface.co/datasets/liuhaotian/llava-bench-in-the-wild (no licence named).
  * What scores is the judge's reviews: {"question_id": 0, "category": "llava_bench_conv", "tuple": [8.0, 7.0], "content": "8 7\n…"};
- * the tuple is reference, answer; [-1, -1] where the judge could not be read, counted and left in, as in the original.
+ * the tuple is reference, answer; [-1, -1] where the judge could not be read, counted and left in, as in the original;
+ * [-999, -999] where there was no judge, left out, as in lmms-eval.
  * Official scorer: haotian-liu/LLaVA llava/eval/summarize_gpt_review.py at c121f04. Scores of different judges do not
  * compare: 81.6 with gpt-4-0314 is 72.3 with gpt-4-0613.
  */
@@ -17,16 +18,31 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { readJsonLines, textField, type EvalFile } from '../eval-file.ts'
+import { isRow, readJsonLines, readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { LLAVA_PROMPT, llavaQuestions, pictureField } from '../llava-questions.ts'
 import { pythonFloat, pythonRound } from '../python-text.ts'
+import type { Question } from '../question.ts'
+import { llavaBenchJudge, wilderId, wilderJudge } from './llava-bench-judge.ts'
 
-export const llavaBench: Benchmark = {
-  name: 'llava-bench',
-  title: 'LLaVA-Bench (COCO, In-the-Wild, Wilder)',
-  files: { answers: "the judge's reviews, with a tuple of two scores on each line" },
+const SCORING: Pick<Benchmark, 'files' | 'needs' | 'rule' | 'score'> = {
+  files: {
+    answers: "the judge's reviews, with a tuple of two scores on each line",
+  },
   needs: [],
   rule: 'mean score of the answers over mean score of the references, each rounded to three decimals, in percent',
   score: scoreLlavaBench,
+}
+
+export const llavaBench: Benchmark = {
+  name: 'llava-bench',
+  title: 'LLaVA-Bench (In-the-Wild)',
+  ...SCORING,
+  ask: {
+    questions: llavaQuestions(1024),
+    prompt: LLAVA_PROMPT,
+    folder: { questions: 'questions.jsonl', labels: '.', images: 'images' },
+  },
+  judge: llavaBenchJudge('llava_bench_'),
   published: publishedRows(
     'all',
     'haotian-liu/LLaVA docs/MODEL_ZOO.md (In-the-Wild, judge gpt-4-0314)',
@@ -43,6 +59,60 @@ export const llavaBench: Benchmark = {
   ),
 }
 
+const V1 = 'arXiv:2304.08485 (LLaVA-Bench (COCO), judge gpt-4-0314)'
+
+export const llavaBenchCoco: Benchmark = {
+  name: 'llava-bench-coco',
+  title: 'LLaVA-Bench (COCO)',
+  ...SCORING,
+  ask: {
+    questions: llavaQuestions(1024),
+    prompt: LLAVA_PROMPT,
+    folder: { questions: 'qa90_questions.jsonl', labels: '.', images: 'val2014' },
+  },
+  judge: llavaBenchJudge(''),
+  published: [
+    ...publishedRows('all', V1, { 'llava-13b-v1': 85.1 }),
+    ...publishedRows('conv', V1, { 'llava-13b-v1': 83.1 }),
+    ...publishedRows('detail', V1, { 'llava-13b-v1': 75.3 }),
+    ...publishedRows('complex', V1, { 'llava-13b-v1': 96.5 }),
+  ],
+}
+
+export const llavaWilder: Benchmark = {
+  name: 'llava-wilder',
+  title: 'LLaVA-Bench (Wilder, small)',
+  ...SCORING,
+  ask: {
+    questions: (files) => files.flatMap(readWilderQuestions),
+    prompt: 'the question, after the picture; greedy',
+    folder: { questions: 'Small' },
+    hasTruth: true,
+  },
+  judge: wilderJudge,
+  published: [
+    ...publishedRows('all', 'LLaVA-NeXT blog 2024-05-10 (judge gpt-4-vision-preview)', {
+      'llama3-llava-next-8b': 62.5,
+      'llava-next-72b': 71.2,
+      'llava-next-110b': 70.5,
+    }),
+    ...publishedRows('all', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 55.0,
+      'llava-onevision-qwen2-7b': 67.8,
+      'llava-onevision-qwen2-72b': 72.0,
+    }),
+  ],
+}
+
+function readWilderQuestions(file: EvalFile): Question[] {
+  return readRows(file).map((row, i) => ({
+    id: wilderId(row, i),
+    prompt: textField(row, 'Question', file),
+    images: pictureField(row['image']),
+    maxTokens: 4096,
+  }))
+}
+
 type Review = {
   readonly id: string
   readonly category: string | null
@@ -56,12 +126,14 @@ function scoreLlavaBench({ answers: files }: ScoreInput): Scored {
       `eval.llava-bench: the reviews of one run should come, ${files.length} files came; give one.`,
     )
   }
-  const reviews = files.flatMap(readReviews)
-  const ids = reviews.map(({ id }) => id)
+  const all = files.flatMap(readReviews)
+  const reviews = all.filter(({ pair }) => !pair.includes(-999))
+  const ids = all.map(({ id }) => id)
+  const judged = new Map(reviews.map(({ id }) => [id, id]))
   const unreadable = reviews.filter(({ pair }) => pair[0] === -1 && pair[1] === -1).length
   const groups = groupsOf(reviews)
   return {
-    counts: countAnswers(ids, new Map(ids.map((id) => [id, id])), unreadable),
+    counts: countAnswers(ids, judged, unreadable),
     outcomes: reviews.map(({ id, pair: [reference, answer] }) => ({
       id,
       given: '',
@@ -116,9 +188,9 @@ function printGroups(name: string, groups: readonly Group[]): string {
 
 function readReviews(file: EvalFile): Review[] {
   return readJsonLines(file).map((row) => {
-    const pair: unknown = row['tuple'] ?? row['score']
+    const pair = pairOf(row)
     const [reference, answer] = Array.isArray(pair) ? (pair as readonly unknown[]) : []
-    const id = textField(row, 'question_id', file)
+    const id = textField(row, 'question_id' in row ? 'question_id' : 'doc_id', file)
     if (typeof reference !== 'number' || typeof answer !== 'number') {
       throw new InputError(
         'INPUT_ANSWERS_FIELD',
@@ -128,4 +200,10 @@ function readReviews(file: EvalFile): Review[] {
     const category = typeof row['category'] === 'string' ? row['category'] : null
     return { id, category, pair: [reference, answer] }
   })
+}
+
+/** As the original writes it, or in the samples of lmms-eval. */
+function pairOf(row: Row): unknown {
+  const sample = row['gpt_eval_llava_all']
+  return row['tuple'] ?? row['score'] ?? (isRow(sample) ? sample['scores'] : undefined)
 }

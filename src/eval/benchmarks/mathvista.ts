@@ -9,7 +9,7 @@
  * tasks/mathvista/mathvista_evals.py. Without an extraction only what needs no judge is read: an option's text, a number
  * alone. The rest is unreadable, counted, and wrong.
  */
-import { answersById, countAnswers } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked } from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -17,8 +17,9 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { isRow, readJson, readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { textField, type Row } from '../eval-file.ts'
 import { levenshtein } from '../metrics/anls.ts'
+import { mathvistaJudge, readByPid, readMathvistaQuestions } from './mathvista-judge.ts'
 import { parsePythonFloat, pythonFloat, pythonRound, pythonStrip } from '../python-text.ts'
 
 export const mathvista: Benchmark = {
@@ -31,6 +32,13 @@ export const mathvista: Benchmark = {
   needs: [],
   rule: 'the extracted value; a letter is its option, another text the nearest option; numbers at the precision asked for; equal texts',
   score: scoreMathvista,
+  ask: {
+    questions: (files) => files.flatMap(readMathvistaQuestions),
+    prompt: 'the released query: hint, question and choices, after the picture; greedy',
+    folder: { questions: 'testmini', images: '.' },
+    hasTruth: true,
+  },
+  judge: mathvistaJudge,
   published: [
     ...publishedRows('accuracy', 'LLaVA-NeXT blog 2024-01-30', {
       'llava-v1.5-13b': 27.6,
@@ -47,7 +55,7 @@ export const mathvista: Benchmark = {
   ],
 }
 
-function scoreMathvista({ answers: files, labels }: ScoreInput): Scored {
+function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
   const given = files.flatMap(readByPid)
   const answers = answersById(
     given.flatMap(({ id, row }) => {
@@ -57,7 +65,8 @@ function scoreMathvista({ answers: files, labels }: ScoreInput): Scored {
         : []
     }),
   )
-  const problems = labels.length > 0 ? labels.flatMap(readByPid) : given
+  const all = labels.length > 0 ? labels.flatMap(readByPid) : given
+  const problems = onlyAsked(all, asked, ({ id }) => id)
   const outcomes = problems.map(({ id, row, file }) => {
     const answer = answers.get(id)
     const expected = pythonStrip(textField(row, 'answer', file))
@@ -109,15 +118,4 @@ function nearestChoice(text: string, choices: readonly string[]): string | null 
   if (named !== undefined) return named
   const distances = choices.map((choice) => levenshtein([...letter], [...choice]))
   return choices[distances.indexOf(Math.min(...distances))] ?? null
-}
-
-type ByPid = { readonly id: string; readonly row: Row; readonly file: EvalFile }
-
-function readByPid(file: EvalFile): ByPid[] {
-  const isObject = /^\s*\{\s*"\d+"\s*:/.test(file.text)
-  const whole = isObject ? readJson(file) : null
-  if (isRow(whole)) {
-    return Object.entries(whole).map(([id, row]) => ({ id, row: isRow(row) ? row : {}, file }))
-  }
-  return readRows(file).map((row) => ({ id: textField(row, 'pid', file), row, file }))
 }

@@ -8,7 +8,7 @@
  *   {"v1_0": {"model": "gpt-4-0613", "content": ["0.5"], "score": [0.5, …one a run]}, …}
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, readAnswers } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -18,7 +18,9 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
+import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { pythonJson } from '../python-text.ts'
+import { mmVetJudge } from './mm-vet-judge.ts'
 
 export const mmVet: Benchmark = {
   name: 'mm-vet',
@@ -30,6 +32,12 @@ export const mmVet: Benchmark = {
   needs: [],
   rule: "the judge's grades, averaged over its runs; mean of all questions, and of those with a capability",
   score: scoreMmVet,
+  ask: {
+    questions: llavaQuestions(1024, (question) => ({ ...question, truth: `v1_${question.id}` })),
+    prompt: LLAVA_PROMPT,
+    folder: { questions: 'llava-mm-vet.jsonl', labels: 'mm-vet.json', images: 'images' },
+  },
+  judge: mmVetJudge,
   published: publishedRows('total', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (judge gpt-4-0613)', {
     'llava-v1.5-7b': 31.1,
     'llava-v1.5-13b': 36.1,
@@ -44,11 +52,12 @@ export const mmVet: Benchmark = {
 
 const CAPABILITIES = ['rec', 'ocr', 'know', 'gen', 'spat', 'math']
 
-function scoreMmVet({ answers: files, labels }: ScoreInput): Scored {
+function scoreMmVet({ answers: files, labels, asked }: ScoreInput): Scored {
   if (!files.every(isGrades)) return submit(files)
   const grades = new Map(files.flatMap(readGrades))
   const questions = new Map(labels.flatMap(readQuestions))
-  const ids = questions.size > 0 ? [...questions.keys()] : [...grades.keys()]
+  const all = questions.size > 0 ? [...questions.keys()] : [...grades.keys()]
+  const ids = onlyAsked(all, asked, (id) => id)
   const outcomes = ids.map((id) => {
     const scores = grades.get(id) ?? []
     const score = scores.reduce((sum, value) => sum + value, 0) / Math.max(1, scores.length)
@@ -81,7 +90,7 @@ function scoreMmVet({ answers: files, labels }: ScoreInput): Scored {
 }
 
 function submit(files: readonly EvalFile[]): Scored {
-  const answers = answersById(readAnswers(files))
+  const answers = answersById(files.flatMap(readMmVetAnswers))
   const rows = new Map([...answers].map(([id, { text }]) => [`v1_${id}`, text]))
   return {
     counts: countAnswers([...answers.keys()], answers),
@@ -91,9 +100,21 @@ function submit(files: readonly EvalFile[]): Scored {
   }
 }
 
-/** One object over many lines, keyed by question: answers have an object on every line. */
+/** One object over many lines, keyed by question: answers have an object on every line, or a text for each key. */
 function isGrades({ text }: EvalFile): boolean {
-  return /^\s*\{\s*"v1_\d+"\s*:/.test(text)
+  return /^\s*\{\s*"v1_\d+"\s*:\s*\{/.test(text)
+}
+
+/** The evaluator's input again, or answer lines. */
+function readMmVetAnswers(file: EvalFile): Answer[] {
+  if (!/^\s*\{\s*"v1_\d+"\s*:/.test(file.text)) return readAnswers([file])
+  const whole = readJson(file)
+  if (!isRow(whole)) throw unreadable(file, 'an object keyed by question')
+  return Object.entries(whole).map(([id, text]) => ({
+    id: id.slice(3),
+    text: String(text),
+    row: {},
+  }))
 }
 
 function readGrades(file: EvalFile): [string, number[]][] {

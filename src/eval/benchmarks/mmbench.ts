@@ -10,7 +10,7 @@
  * language model about; here it is unreadable, counted, and wrong.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -23,11 +23,13 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { OPTION_LETTER } from '../llava-questions.ts'
 import { optionLetter } from '../metrics/option-letter.ts'
+import { readMmbenchQuestions, ROTATION } from './mmbench-questions.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
 
-export const mmbench = mmbenchOf('mmbench', 'MMBench (dev)', {
+export const mmbench = mmbenchOf('mmbench', 'MMBench (dev)', OPTION_LETTER, {
   'llava-v1.5-7b': 64.3,
   'llava-v1.5-13b': 67.7,
   'llava-v1.5-7b-lora': 66.1,
@@ -38,7 +40,7 @@ export const mmbench = mmbenchOf('mmbench', 'MMBench (dev)', {
   'llava-v1.6-34b': 79.3,
 })
 
-export const mmbenchCn = mmbenchOf('mmbench-cn', 'MMBench-CN (dev)', {
+export const mmbenchCn = mmbenchOf('mmbench-cn', 'MMBench-CN (dev)', '请直接回答选项字母。', {
   'llava-v1.5-7b': 58.3,
   'llava-v1.5-13b': 63.6,
   'llava-v1.5-7b-lora': 58.9,
@@ -49,7 +51,12 @@ export const mmbenchCn = mmbenchOf('mmbench-cn', 'MMBench-CN (dev)', {
   'llava-v1.6-34b': 79.0,
 })
 
-function mmbenchOf(name: string, title: string, zoo: Readonly<Record<string, number>>): Benchmark {
+function mmbenchOf(
+  name: string,
+  title: string,
+  instruction: string,
+  zoo: Readonly<Record<string, number>>,
+): Benchmark {
   return {
     name,
     title,
@@ -60,6 +67,14 @@ function mmbenchOf(name: string, title: string, zoo: Readonly<Record<string, num
     needs: [],
     rule: "the letter named at the start, or an option's text; circular: all rotations right; vanilla: every row on its own",
     score: scoreMmbench,
+    ask: {
+      questions: (files) => files.flatMap((file) => readMmbenchQuestions(file, instruction)),
+      prompt: `hint, question, options A to D and "${instruction}", after the picture; greedy`,
+      folder: {
+        questions: name === 'mmbench' ? 'mmbench_dev_20230712.tsv' : 'mmbench_dev_cn_20231003.tsv',
+      },
+      hasTruth: true,
+    },
     published: publishedRows('circular', MODEL_ZOO, zoo),
   }
 }
@@ -72,12 +87,10 @@ type Question = {
   readonly group: string
 }
 
-/** Rotations of a question have its index plus multiples of this. */
-const ROTATION = 1_000_000
-
-function scoreMmbench({ answers: files, labels }: ScoreInput): Scored {
+function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
   const truthFiles = labels.length > 0 ? labels : files
-  const questions = truthFiles.flatMap((file) => readRows(file).map((row) => questionOf(row, file)))
+  const all = truthFiles.flatMap((file) => readRows(file).map((row) => questionOf(row, file)))
+  const questions = onlyAsked(all, asked, ({ id }) => id)
   const answers = answersById(readAnswers(files))
   const outcomes = questions.map((question) => outcomeOf(question, answers.get(question.id)))
   const unreadable = outcomes.filter(({ id, read }) => answers.has(id) && read === '').length

@@ -166,7 +166,7 @@ function linesOf(file: EvalFile): string[][] {
   return file.text
     .split(/\r?\n/)
     .filter((line) => line.trim() !== '')
-    .map((line) => line.trim().split('\t'))
+    .map((line) => line.split('\t').map((field) => field.trim()))
 }
 
 function badLine(file: EvalFile, i: number, fields: number): InputError {

@@ -9,7 +9,7 @@
  * convert_answer_to_mme.py does. A task scores accuracy + accuracy of pictures with both right, 200 at most.
  */
 import { InputError } from '../../core/errors.ts'
-import { countAnswers } from '../answers.ts'
+import { countAnswers, onlyAsked } from '../answers.ts'
 import {
   publishedRows,
   type Benchmark,
@@ -18,6 +18,7 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
+import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { mmeAnswer } from '../metrics/yes-no.ts'
 import { COGNITION, MME_TASKS, PERCEPTION, readMmeCases, type MmeCase } from './mme-files.ts'
 
@@ -33,6 +34,15 @@ export const mme: Benchmark = {
   needs: [],
   rule: 'exactly yes or no, else what the first four letters hold, else wrong; accuracy plus accuracy of whole pictures, summed over tasks',
   score: scoreMme,
+  ask: {
+    questions: llavaQuestions(128, (question) => ({ ...question, group: String(question.id) })),
+    prompt: LLAVA_PROMPT,
+    folder: {
+      questions: 'llava_mme.jsonl',
+      labels: 'MME_Benchmark_release_version',
+      images: 'MME_Benchmark_release_version',
+    },
+  },
   published: [
     ...publishedRows('perception', 'haotian-liu/LLaVA docs/MODEL_ZOO.md', {
       'llava-v1.5-7b': 1510.7,
@@ -58,8 +68,11 @@ export const mme: Benchmark = {
 
 type Picture = { readonly task: string; readonly scores: readonly number[] }
 
-function scoreMme({ answers, labels }: ScoreInput): Scored {
-  const { cases, results } = readMmeCases(answers, labels)
+function scoreMme({ answers, labels, asked }: ScoreInput): Scored {
+  const { cases: all, results } = readMmeCases(answers, labels)
+  // Truths are of pictures' texts, questions of their files: `OCR/0001.txt` and `OCR/0001.jpg`.
+  const pictureIds = asked && new Set([...asked].map(stem))
+  const cases = onlyAsked(all, pictureIds, ({ picture }) => stem(picture))
   const outcomes = cases.map(outcomeOf)
   const given = new Map(cases.flatMap(({ id, given: text }) => (text === null ? [] : [[id, text]])))
   const unreadable = outcomes.filter(({ read }) => read === 'other').length
@@ -74,6 +87,12 @@ function scoreMme({ answers, labels }: ScoreInput): Scored {
     metrics: metricsOf(pictures),
     ...(results ? { written: results } : {}),
   }
+}
+
+/** `OCR/images/0001.jpg` and `OCR/0001.txt` are one picture. */
+function stem(picture: string): string {
+  const parts = picture.replace(/\.[^./]*$/, '').split('/')
+  return `${parts[0]}/${parts.at(-1)}`
 }
 
 function outcomeOf({ id, truth, given }: MmeCase): Outcome {

@@ -11,7 +11,7 @@
  */
 import { InputError } from '../../core/errors.ts'
 import type { Rng } from '../../core/rng.ts'
-import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -29,6 +29,8 @@ import {
   type EvalFile,
   type Row,
 } from '../eval-file.ts'
+import { OPTION_LETTER, optionLines, pictureField, SHORT_ANSWER } from '../llava-questions.ts'
+import type { Question } from '../question.ts'
 import { mmmuChoice, mmmuOpen, mmmuOpenAnswers } from '../metrics/mmmu-answer.ts'
 
 export const mmmu: Benchmark = {
@@ -42,6 +44,13 @@ export const mmmu: Benchmark = {
   needs: [],
   rule: 'the option named last, drawn where none is named; open answers by containment, numbers to two decimals; micro average',
   score: scoreMmmu,
+  ask: {
+    questions: (files) => files.flatMap(readMmmuQuestions),
+    prompt:
+      'question, options by letter, an empty line and the instruction, after the pictures it names; greedy',
+    folder: { questions: 'validation' },
+    hasTruth: true,
+  },
   published: publishedRows('accuracy', 'LLaVA-NeXT blog 2024-01-30', {
     'llava-v1.5-13b': 36.4,
     'llava-v1.6-vicuna-7b': 35.8,
@@ -59,12 +68,13 @@ type Truth = {
   readonly options: readonly string[] | null
 }
 
-function scoreMmmu({ answers: files, labels, rng }: ScoreInput): Scored {
+function scoreMmmu({ answers: files, labels, rng, asked }: ScoreInput): Scored {
   const answers = answersById(files.flatMap(readMmmuAnswers))
-  const truths =
+  const all =
     labels.length > 0
       ? labels.flatMap(readTruths)
       : [...answers].map(([id, { row }]) => truthOf(id, row))
+  const truths = onlyAsked(all, asked, ({ id }) => id)
   const judged = truths.map((truth) => judge(truth, answers.get(truth.id), rng))
   const guesses = judged.filter(({ isGuess }) => isGuess).length
   const outcomes = judged.map(({ outcome }) => outcome)
@@ -160,6 +170,20 @@ function truthOf(id: string, row: Row): Truth {
   }
   const isChoice = (row['question_type'] ?? 'multiple-choice') === 'multiple-choice'
   return { id, isChoice, accepted: accepted.map(String), options: optionsOf(row) }
+}
+
+/** As lmms-eval asks: `<image 1>` stays in the text, the pictures that it names stand before it. */
+function readMmmuQuestions(file: EvalFile): Question[] {
+  return readRows(file).map((row) => {
+    const question = textField(row, 'question', file)
+    const isChoice = (row['question_type'] ?? 'multiple-choice') === 'multiple-choice'
+    const options = optionLines(isChoice ? (optionsOf(row) ?? []) : [])
+    const instruction = isChoice ? OPTION_LETTER : SHORT_ANSWER
+    const prompt = [question, ...options, '', instruction].join('\n')
+    const named = new Set((prompt.match(/<image [1-7]>/g) ?? []).sort())
+    const images = [...named].flatMap((name) => pictureField(row[`image_${name.charAt(7)}`]))
+    return { id: textField(row, 'id', file), prompt, images, maxTokens: isChoice ? 16 : 64 }
+  })
 }
 
 /** Options as a list, as the dataset's text of one, or by letter. */

@@ -9,7 +9,7 @@
  * file; we pair by question, so that an answer that is missing or in another place moves no other.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   publishedRows,
   type Benchmark,
@@ -19,6 +19,7 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { popeAnswer } from '../metrics/yes-no.ts'
 import { pythonFixed, pythonFloat } from '../python-text.ts'
 
@@ -37,6 +38,11 @@ export const pope: Benchmark = {
   needs: [],
   rule: 'No, not or no as a word before the first full stop is no, everything else yes; F1 of yes by category, and its mean',
   score: scorePope,
+  ask: {
+    questions: llavaQuestions(128),
+    prompt: LLAVA_PROMPT,
+    folder: { questions: 'llava_pope_test.jsonl', labels: 'coco', images: 'val2014' },
+  },
   published: [
     ...publishedRows('F1 mean', MODEL_ZOO, {
       'llava-v1.5-7b': 85.9,
@@ -56,10 +62,11 @@ export const pope: Benchmark = {
 
 type Case = { readonly id: string; readonly category: string; readonly label: 'yes' | 'no' }
 
-function scorePope({ answers: files, questions, labels }: ScoreInput): Scored {
+function scorePope({ answers: files, questions, labels, asked }: ScoreInput): Scored {
   const given = readAnswers(files)
   const isWhole = questions.length === 0 && labels.length === 0
-  const cases = isWhole ? given.map(caseOfSample) : readCases(questions, labels)
+  const all = isWhole ? given.map(caseOfSample) : readCases(questions, labels)
+  const cases = onlyAsked(all, asked, ({ id }) => id)
   const answers = answersById(given, isWhole ? { key: keyOfSample } : {})
   const counts = countAnswers(
     cases.map(({ id }) => id),

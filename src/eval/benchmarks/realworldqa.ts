@@ -20,6 +20,12 @@ export const realWorldQa = shortAnswerBenchmark({
     const read = /^[A-E]$/.test(target) ? (optionLetter(answer, LETTERS) ?? answer) : answer
     return { score: exactMatch(read, target), read }
   },
+  ask: {
+    prompt: ({ question }) => String(question).trim(),
+    about: 'the question, which holds its instruction, after the picture',
+    maxTokens: 16,
+    file: 'test',
+  },
   published: [
     ...publishedRows('overall', 'LLaVA-NeXT blog 2024-05-10', {
       'llava-v1.6-mistral-7b': 54.4,

@@ -7,7 +7,7 @@
  * Answers: {"question_id": "5", "prompt": "<image>\n…", "text": "B"}, or the official script's two result files.
  * Official scorer: haotian-liu/LLaVA llava/eval/eval_science_qa.py at c121f04.
  */
-import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -17,7 +17,9 @@ import {
 } from '../benchmark.ts'
 import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { FAILED, scienceQaLetter } from '../metrics/option-letter.ts'
+import { OPTION_LETTER } from '../llava-questions.ts'
 import { pythonFixed, pythonJson } from '../python-text.ts'
+import type { Question } from '../question.ts'
 import { COLUMNS, readProblems, type Problem } from './science-qa-problems.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
@@ -45,6 +47,12 @@ export const scienceQa: Benchmark = {
   needs: [],
   rule: 'a letter A–E alone or before ". ", else the only "The answer is X."; the rest is wrong; accuracy',
   score: scoreScienceQa,
+  ask: {
+    questions: (files) => files.flatMap(readScienceQuestions),
+    prompt:
+      'the released question, after its picture if it has one, and the option-letter instruction; greedy',
+    folder: { questions: 'llava_test_CQM-A.json', images: 'images/test' },
+  },
   published: [
     ...publishedRows('accuracy IMG', MODEL_ZOO, {
       'llava-v1.5-7b': 66.8,
@@ -76,8 +84,8 @@ type Judged = {
   readonly hasPicture: boolean
 }
 
-function scoreScienceQa({ answers: files, questions, labels }: ScoreInput): Scored {
-  const problems = readProblems(questions, labels)
+function scoreScienceQa({ answers: files, questions, labels, asked }: ScoreInput): Scored {
+  const problems = onlyAsked(readProblems(questions, labels), asked, ({ id }) => id)
   const answers = answersById(files.flatMap(readScienceAnswers))
   const judged = problems.map((problem) => judge(problem, answers.get(problem.id)))
   const read = judged.filter(({ problem }) => answers.has(problem.id))
@@ -152,6 +160,29 @@ function official(judged: readonly Judged[], score: (one: Judged) => number) {
       'result.json': pythonJson(result, { indent: 2 }),
     },
   }
+}
+
+/** As model_vqa_science.py asks with --single-pred-prompt. */
+function readScienceQuestions(file: EvalFile): Question[] {
+  const list = readJson(file)
+  if (!Array.isArray(list) || !list.every(isRow)) throw unreadable(file, 'a list of conversations')
+  return list.map((row) => {
+    const turns: unknown = row['conversations']
+    const first: unknown = Array.isArray(turns) ? turns[0] : null
+    const value = isRow(first) ? first['value'] : null
+    if (typeof value !== 'string')
+      throw unreadable(file, 'conversations that begin with a question')
+    const prompt = `${value.replaceAll('<image>', '').trim()}\n${OPTION_LETTER}`
+    const image = row['image']
+    const hasPicture = typeof image === 'string'
+    return {
+      id: String(row['id']),
+      prompt,
+      images: hasPicture ? [image] : [],
+      ...(hasPicture ? { shown: `<image>\n${prompt}` } : {}),
+      maxTokens: 1024,
+    }
+  })
 }
 
 /** JSON lines, or what the official script wrote: `correct` and `incorrect` with prompts, or `outputs` by id. */

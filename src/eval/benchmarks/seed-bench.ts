@@ -8,7 +8,7 @@
  * Two of its questions have the id 49914: the last answer stands for both, as in the official script.
  * Official scorer and submission: haotian-liu/LLaVA scripts/convert_seed_for_submission.py at c121f04.
  */
-import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -17,6 +17,7 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import { isRow, readJson, textField, unreadable, type EvalFile } from '../eval-file.ts'
+import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { pythonFixed, pythonJson } from '../python-text.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
@@ -33,6 +34,11 @@ export const seedBench: Benchmark = {
   needs: [],
   rule: 'the answer is the letter and nothing else; accuracy',
   score: scoreSeedBench,
+  ask: {
+    questions: llavaQuestions(128),
+    prompt: LLAVA_PROMPT,
+    folder: { questions: 'llava-seed-bench.jsonl', labels: 'SEED-Bench.json', images: '.' },
+  },
   published: [
     ...publishedRows('accuracy', MODEL_ZOO, {
       'llava-v1.5-7b': 58.6,
@@ -61,9 +67,9 @@ type Question = {
 
 type Judged = Question & { readonly score: number }
 
-function scoreSeedBench({ answers: files, labels }: ScoreInput): Scored {
+function scoreSeedBench({ answers: files, labels, asked }: ScoreInput): Scored {
   const given = readAnswers(files)
-  const questions = labels.flatMap(readQuestions)
+  const questions = onlyAsked(labels.flatMap(readQuestions), asked, ({ id }) => id)
   const answers = answersById(given, { shared: repeated(questions.map(({ id }) => id)) })
   const isKnown = questions.length > 0
   const ids = isKnown ? questions.map(({ id }) => id) : given.map(({ id }) => id)

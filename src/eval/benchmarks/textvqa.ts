@@ -10,7 +10,7 @@
  * there are; here questions without one count as wrong, so that `printed` and the metric differ where some are missing.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -19,18 +19,17 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import { isRow, readJson, textField, unreadable, type EvalFile } from '../eval-file.ts'
+import { llavaQuestions } from '../llava-questions.ts'
 import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
 import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
 import { pythonFixed } from '../python-text.ts'
 import { humanAnswers } from './vqav2.ts'
 
-export const textvqa: Benchmark = {
+export const textvqa = textvqaOf({
   name: 'textvqa',
-  title: 'TextVQA (val)',
-  files: { answers: 'answers', labels: 'TextVQA_0.5.1_val.json' },
-  needs: ['labels'],
-  rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
-  score: scoreTextvqa,
+  title: 'TextVQA (val, with OCR tokens)',
+  prompt: 'the released prompt with its OCR tokens, after the picture; greedy',
+  change: (prompt) => prompt,
   published: publishedRows('accuracy', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (with OCR tokens)', {
     'llava-v1.5-7b': 58.2,
     'llava-v1.5-13b': 61.3,
@@ -41,11 +40,48 @@ export const textvqa: Benchmark = {
     'llava-v1.6-vicuna-13b': 67.1,
     'llava-v1.6-34b': 69.5,
   }),
+})
+
+/** The same questions without the tokens that an OCR program read: what lmms-eval asks. */
+export const textvqaNoOcr = textvqaOf({
+  name: 'textvqa-no-ocr',
+  title: 'TextVQA (val, without OCR tokens)',
+  prompt: 'the released prompt without its line of OCR tokens, after the picture; greedy',
+  change: (prompt) => prompt.replace(/\nReference OCR token:[^\n]*/, ''),
+  published: [],
+})
+
+type Variant = Pick<Benchmark, 'name' | 'title' | 'published'> & {
+  readonly prompt: string
+  readonly change: (prompt: string) => string
 }
 
-function scoreTextvqa({ answers: files, labels }: ScoreInput): Scored {
+function textvqaOf({ prompt, change, ...variant }: Variant): Benchmark {
+  return {
+    ...variant,
+    files: { answers: 'answers', labels: 'TextVQA_0.5.1_val.json' },
+    needs: ['labels'],
+    rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
+    score: scoreTextvqa,
+    ask: {
+      questions: llavaQuestions(128, (question) => ({
+        ...question,
+        prompt: change(question.prompt),
+        truth: `${question.id} ${textvqaQuestion(question.prompt)}`,
+      })),
+      prompt,
+      folder: {
+        questions: 'llava_textvqa_val_v051_ocr.jsonl',
+        labels: 'TextVQA_0.5.1_val.json',
+        images: 'train_images',
+      },
+    },
+  }
+}
+
+function scoreTextvqa({ answers: files, labels, asked }: ScoreInput): Scored {
   const answers = answersById(readAnswers(files), { key: keyOf })
-  const truths = labels.flatMap(readTruths)
+  const truths = onlyAsked(labels.flatMap(readTruths), asked, ({ key }) => key)
   const counts = countAnswers(
     truths.map(({ key }) => key),
     answers,

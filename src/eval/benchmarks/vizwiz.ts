@@ -7,7 +7,7 @@
  * Submission (EvalAI challenge 1911): haotian-liu/LLaVA scripts/convert_vizwiz_for_submission.py at c121f04.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -17,6 +17,7 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import { readRows, textField, type EvalFile } from '../eval-file.ts'
+import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
 import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
 import { pythonJson } from '../python-text.ts'
@@ -34,6 +35,11 @@ export const vizwiz: Benchmark = {
   needs: ['questions'],
   rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
   score: scoreVizwiz,
+  ask: {
+    questions: llavaQuestions(128),
+    prompt: LLAVA_PROMPT,
+    folder: { questions: 'llava_test.jsonl', images: 'test' },
+  },
   published: publishedRows(
     'accuracy',
     'haotian-liu/LLaVA docs/MODEL_ZOO.md (test, by the server)',
@@ -50,15 +56,16 @@ export const vizwiz: Benchmark = {
   ),
 }
 
-function scoreVizwiz({ answers: files, questions, labels }: ScoreInput): Scored {
+function scoreVizwiz({ answers: files, questions, labels, asked: limit }: ScoreInput): Scored {
   const broken = { count: 0 }
   const answers = answersById(readAnswers(files, broken))
-  const asked = questions.flatMap((file) =>
+  const all = questions.flatMap((file) =>
     readRows(file).map((row) => ({
       id: textField(row, 'question_id', file),
       image: textField(row, 'image', file),
     })),
   )
+  const asked = onlyAsked(all, limit, ({ id }) => id)
   const counts = countAnswers(
     asked.map(({ id }) => id),
     answers,

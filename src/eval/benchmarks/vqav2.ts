@@ -9,7 +9,7 @@
  * test2015, an empty answer where there is none.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, readAnswers, type Answer } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -26,6 +26,7 @@ import {
   type EvalFile,
   type Row,
 } from '../eval-file.ts'
+import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
 import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
 import { pythonJson } from '../python-text.ts'
@@ -41,6 +42,15 @@ export const vqav2: Benchmark = {
   needs: [],
   rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
   score: scoreVqav2,
+  ask: {
+    questions: llavaQuestions(128),
+    prompt: LLAVA_PROMPT,
+    folder: {
+      questions: 'llava_vqav2_mscoco_test-dev2015.jsonl',
+      images: 'test2015',
+      submission: 'llava_vqav2_mscoco_test2015.jsonl',
+    },
+  },
   published: publishedRows(
     'accuracy',
     'haotian-liu/LLaVA docs/MODEL_ZOO.md (test-dev, by the server)',
@@ -57,13 +67,13 @@ export const vqav2: Benchmark = {
   ),
 }
 
-function scoreVqav2({ answers: files, questions, labels }: ScoreInput): Scored {
+function scoreVqav2({ answers: files, questions, labels, asked: limit }: ScoreInput): Scored {
   const broken = { count: 0 }
   const answers = answersById(readAnswers(files, broken))
   const asked = questions.flatMap((file) =>
     readRows(file).map((row) => ({ row, id: textField(row, 'question_id', file) })),
   )
-  const truths = new Map(labels.flatMap(readTruths))
+  const truths = new Map(onlyAsked(labels.flatMap(readTruths), limit, ([id]) => id))
   if (asked.length === 0 && truths.size === 0) {
     throw new InputError(
       'INPUT_QUESTIONS_MISSING',
@@ -75,7 +85,10 @@ function scoreVqav2({ answers: files, questions, labels }: ScoreInput): Scored {
     question_id: row['question_id'],
     answer: normaliseVqaAnswer(answers.get(id)?.text ?? ''),
   }))
-  const ids = truths.size > 0 ? [...truths.keys()] : asked.map(({ id }) => id)
+  const ids =
+    truths.size > 0
+      ? [...truths.keys()]
+      : onlyAsked(asked, limit, ({ id }) => id).map(({ id }) => id)
   return {
     counts: countAnswers(ids, answers, broken.count),
     outcomes,

@@ -74,3 +74,33 @@ export function mcnemar(onlyFirst: number, onlySecond: number): number {
   }
   return Math.min(1, 2 * tail)
 }
+
+export type PairedDifference = Interval & { readonly mean: number; readonly pValue: number }
+
+/**
+ * The mean of second less first over the same questions, its percentile bootstrap interval, and how likely so large a mean
+ * is if neither run is better: twice the smaller share of resamples on either side of zero, at most 1.
+ * Source: Efron and Tibshirani (1993), §16; Berg-Kirkpatrick et al., EMNLP 2012, for paired runs.
+ */
+export function pairedBootstrap(
+  scores: readonly (readonly [number, number])[],
+  rng: Rng,
+): PairedDifference {
+  const rows = scores.map(([first, second]) => [second - first, 1])
+  const meanOf = ([sum = 0, count = 1]: readonly number[]) => sum / count
+  const mean = valueOf({ rows, of: meanOf })
+  const means = resampledSums(rows, rng).map(meanOf)
+  if (means.length === 0) return { mean, low: mean, high: mean, pValue: 1 }
+  const share = (test: (value: number) => boolean) => means.filter(test).length / means.length
+  const tail = Math.min(
+    share((value) => value <= 0),
+    share((value) => value >= 0),
+  )
+  means.sort((a, b) => a - b)
+  return {
+    mean,
+    low: quantile(means, 0.025),
+    high: quantile(means, 0.975),
+    pValue: Math.min(1, 2 * tail),
+  }
+}

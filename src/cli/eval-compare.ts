@@ -1,0 +1,44 @@
+/** `llava eval compare A B`: what changed between two results, and whether that can be chance. */
+import { compareResults as compare, readResult, type ResultComparison } from '../eval/index.ts'
+import type { Arguments } from './arguments.ts'
+import { UsageError } from './usage-error.ts'
+import type { Session } from './verb.ts'
+
+const SHOWN = 20
+
+export async function compareResults(args: Arguments, { terminal }: Session): Promise<void> {
+  const [, first, second, ...rest] = args.positionals
+  if (first === undefined || second === undefined || rest.length > 0) {
+    throw new UsageError(
+      'llava eval compare needs two results: files, or folders with result.json.',
+    )
+  }
+  const comparison = compare(readResult(first), readResult(second), args.number('seed') ?? 0)
+  if (terminal.isJson) terminal.json(comparison)
+  else for (const line of lines(comparison)) terminal.print(line)
+}
+
+function lines(comparison: ResultComparison): string[] {
+  const { benchmark, questions, means, difference, test, pValue, changed } = comparison
+  const percent = (value: number) => (100 * value).toFixed(2)
+  const name = test === 'mcnemar' ? "McNemar's exact test" : 'paired bootstrap'
+  const better = changed.filter(({ scores }) => scores[1] > scores[0]).length
+  return [
+    `${benchmark}: ${questions} questions`,
+    `  mean score ${percent(means[0])} and ${percent(means[1])}, difference ${percent(difference.mean)} [${percent(difference.low)}, ${percent(difference.high)}]`,
+    `  ${name}: p = ${pValue.toPrecision(3)}`,
+    `  ${changed.length} scores changed (${better} better, ${changed.length - better} worse), ${comparison.otherTexts} answers are other texts, ${comparison.nearTies} of them near-ties`,
+    `  recipes differ in: ${comparison.recipeDiffers.join(', ') || 'nothing'}`,
+    ...changed
+      .slice(0, SHOWN)
+      .flatMap(({ id, given, expected, scores, isNearTie }) => [
+        `  ${id}${isNearTie ? ' (near-tie)' : ''}: ${scores.join(' → ')}, expected ${oneLine(expected)}`,
+        `    ${oneLine(given[0])} → ${oneLine(given[1])}`,
+      ]),
+    ...(changed.length > SHOWN ? [`  and ${changed.length - SHOWN} more; --json has all`] : []),
+  ]
+}
+
+function oneLine(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
+}

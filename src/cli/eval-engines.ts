@@ -1,0 +1,316 @@
+/** Who answers and who judges, by the flags: models in this process, or OpenAI-compatible servers. */
+import { readFile } from 'node:fs/promises'
+import {
+  Endpoint,
+  EndpointEngine,
+  EndpointJudge,
+  type AnswerEngine,
+  type EngineAnswer,
+  type EngineRequest,
+  type Judge,
+  type JudgeReply,
+  type JudgeRequest,
+} from '../eval/index.ts'
+import type { Answer, ContentPart, GenerateRequest, Model } from '../index.ts'
+import { openParts } from '../load-checkpoint.ts'
+import { hashFiles } from '../weights/index.ts'
+import { joinPath, userCacheFolder } from '../weights/node.ts'
+import type { Arguments } from './arguments.ts'
+import { checkpointOptions, loadFromFlags, modelOf } from './load-flags.ts'
+import { UsageError } from './usage-error.ts'
+import type { OptionSpec, Session } from './verb.ts'
+
+export const ENGINE_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: 'engine',
+    kind: 'texts',
+    value: 'url',
+    about: 'Ask an OpenAI-compatible server (http://…/v1) for --model; repeat to share the work',
+    group: 'Model',
+  },
+]
+
+export const JUDGE_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: 'judge',
+    kind: 'texts',
+    value: 'url|folder',
+    about: 'Judge: a server (http://…/v1) or a model folder; a second one is compared',
+  },
+  {
+    name: 'judge-model',
+    kind: 'texts',
+    value: 'id',
+    about: "The judge's pinned model id at its server; one for each",
+  },
+  { name: 'judge-calls', kind: 'number', value: 'n', about: 'Calls of judges at most' },
+  {
+    name: 'judge-cost',
+    kind: 'number',
+    value: 'x',
+    about: 'Cost of judges at most, by --judge-price',
+  },
+  {
+    name: 'judge-price',
+    kind: 'text',
+    value: 'in,out',
+    about: 'Price of a million tokens in and out',
+  },
+].map((spec) => ({ ...spec, group: 'Judges' }) as OptionSpec)
+
+export type Engines = {
+  readonly engines: readonly AnswerEngine[]
+  /** Of the model in this process. */
+  readonly batch: number
+  dispose(): Promise<void>
+}
+
+/** Loads the model, or names the servers. Throws UsageError. */
+export async function enginesOf(args: Arguments, session: Session): Promise<Engines> {
+  const urls = args.texts('engine')
+  const batch = args.number('batch') ?? 16
+  if (!Number.isInteger(batch) || batch < 1)
+    throw new UsageError('--batch should be a whole number from 1.')
+  if (urls.length === 0) {
+    const { model } = await loadFromFlags(args, session)
+    const engine = new ModelEngine(model, args, await identityOf(model, args, session))
+    return { engines: [engine], batch, dispose: () => model.dispose() }
+  }
+  const name = args.text('model')
+  if (name === undefined)
+    throw new UsageError('--engine needs --model, the id that the server knows.')
+  const engines = urls.map((url) => {
+    const endpoint = new Endpoint({ url, apiKey: keyOf(session, 'LLAVA_ENGINE_KEY') })
+    return new EndpointEngine({
+      endpoint,
+      model: name,
+      readPicture: readFile,
+      seed: args.number('seed') ?? 0,
+    })
+  })
+  return { engines, batch, dispose: async () => {} }
+}
+
+export type Judges = { readonly judges: readonly Judge[]; dispose(): Promise<void> }
+
+export async function judgesOf(args: Arguments, session: Session): Promise<Judges> {
+  const places = args.texts('judge')
+  const models = args.texts('judge-model')
+  const loaded: Model[] = []
+  const judges: Judge[] = []
+  let next = 0
+  for (const place of places) {
+    if (/^https?:/.test(place)) {
+      const model = models[next++]
+      if (model === undefined) {
+        throw new UsageError(
+          `--judge ${place} needs --judge-model, the id of one pinned version of a model.`,
+        )
+      }
+      const endpoint = new Endpoint({ url: place, apiKey: keyOf(session, 'LLAVA_JUDGE_KEY') })
+      judges.push(new EndpointJudge({ endpoint, model, readPicture: readFile }))
+    } else {
+      const { loadModel } = await import('../index.ts')
+      const model = await loadModel(place, { signal: session.signal })
+      loaded.push(model)
+      judges.push(new ModelJudge(place, model))
+    }
+  }
+  if (next < models.length) throw new UsageError('--judge-model came without a --judge for it.')
+  return {
+    judges,
+    dispose: async () => {
+      for (const model of loaded) await model.dispose()
+    },
+  }
+}
+
+/** In million tokens, in and out. */
+export function judgeLimits(args: Arguments) {
+  const price = args.text('judge-price')
+  const [promptPrice, completionPrice] = (price ?? '').split(',').map(Number)
+  const isPair = Number.isFinite(promptPrice) && Number.isFinite(completionPrice)
+  if (price !== undefined && !isPair)
+    throw new UsageError('--judge-price should be two numbers, IN,OUT.')
+  if (price === undefined && args.has('judge-cost'))
+    throw new UsageError('--judge-cost needs --judge-price IN,OUT.')
+  return {
+    calls: args.number('judge-calls'),
+    cost: args.number('judge-cost'),
+    ...(price === undefined ? {} : { promptPrice, completionPrice }),
+  }
+}
+
+function keyOf({ environment }: Session, name: string): string | undefined {
+  return environment[name] ?? environment['OPENAI_API_KEY']
+}
+
+/** A model in this process. */
+class ModelEngine implements AnswerEngine {
+  readonly name: string
+  readonly identity: AnswerEngine['identity']
+  readonly #model: Model
+
+  constructor(model: Model, args: Arguments, identity: AnswerEngine['identity']) {
+    this.name = modelOf(args).split(/[/\\]/).at(-1) ?? 'model'
+    this.identity = identity
+    this.#model = model
+  }
+
+  /** All together; where one of them cannot be answered, each alone, so that the others are. */
+  async answer(
+    requests: readonly EngineRequest[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly EngineAnswer[]> {
+    if (requests.some(({ choices }) => choices)) return this.#eachAlone(requests, signal)
+    try {
+      const answers = await this.#model.generateBatch(
+        requests.map((one) => generateRequest(one, signal)),
+      )
+      return answers.map(engineAnswer)
+    } catch {
+      signal?.throwIfAborted()
+      return this.#eachAlone(requests, signal)
+    }
+  }
+
+  async #eachAlone(
+    requests: readonly EngineRequest[],
+    signal: AbortSignal | undefined,
+  ): Promise<EngineAnswer[]> {
+    const answers: EngineAnswer[] = []
+    for (const request of requests) {
+      try {
+        answers.push(
+          request.choices
+            ? await this.#choose(request)
+            : engineAnswer(await this.#model.generate(generateRequest(request, signal))),
+        )
+      } catch (error) {
+        signal?.throwIfAborted()
+        answers.push({ error: error instanceof Error ? error.message : String(error) })
+      }
+    }
+    return answers
+  }
+
+  /** The continuation of the plain text that the model finds likeliest, by the sum over its tokens. */
+  async #choose({ messages, choices = [] }: EngineRequest): Promise<EngineAnswer> {
+    const prompt = messages
+      .map(({ content }) => (typeof content === 'string' ? content : ''))
+      .join('')
+    const ranked: { readonly choice: string; readonly total: number }[] = []
+    for (const choice of choices) {
+      const { total } = await this.#model.score({ prompt, continuation: choice })
+      ranked.push({ choice, total })
+    }
+    ranked.sort((a, b) => b.total - a.total)
+    const [best, second] = ranked
+    if (!best) return { error: 'no continuations came' }
+    return {
+      text: best.choice,
+      finishReason: 'stop',
+      ...(second ? { margin: best.total - second.total } : {}),
+    }
+  }
+}
+
+function generateRequest(
+  { messages, maxTokens }: EngineRequest,
+  signal: AbortSignal | undefined,
+): GenerateRequest {
+  return {
+    messages,
+    maxTokens,
+    temperature: 0,
+    numBeams: 1,
+    topLogprobs: 2,
+    ...(signal ? { signal } : {}),
+  }
+}
+
+function engineAnswer({ text, finishReason, usage, logprobs = [] }: Answer): EngineAnswer {
+  const margins = logprobs.flatMap(({ logprob, top }) => {
+    const next = top.find((other) => other.logprob <= logprob && other !== top[0])
+    return next ? [logprob - next.logprob] : []
+  })
+  return {
+    text,
+    finishReason,
+    promptTokens: usage.promptTokens,
+    completionTokens: usage.completionTokens,
+    ...(margins.length > 0 ? { margin: Math.min(...margins) } : {}),
+  }
+}
+
+/** A model in this process as judge. */
+class ModelJudge implements Judge {
+  readonly name: string
+  readonly identity: Judge['identity']
+  readonly #model: Model
+
+  constructor(name: string, model: Model) {
+    this.name = name.split(/[/\\]/).at(-1) ?? name
+    this.identity = { kind: 'local', model: this.name, precision: model.precision.name }
+    this.#model = model
+  }
+
+  async ask(request: JudgeRequest, signal: AbortSignal | undefined): Promise<JudgeReply> {
+    const { temperature, maxTokens, messages } = request
+    const images = await Promise.all(
+      request.images.map(async (image): Promise<ContentPart> => ({
+        type: 'image',
+        image: typeof image === 'function' ? await image() : image,
+      })),
+    )
+    const { text, usage } = await this.#model.generate({
+      messages: messages.map(({ role, content }, i) => ({
+        role,
+        content:
+          i === messages.length - 1
+            ? [...images, { type: 'text' as const, text: content }]
+            : content,
+      })),
+      temperature,
+      maxTokens,
+      ...(signal ? { signal } : {}),
+    })
+    return { text, promptTokens: usage.promptTokens, completionTokens: usage.completionTokens }
+  }
+}
+
+/** What answers of the model depend on, the bytes of its weights included. */
+async function identityOf(
+  model: Model,
+  args: Arguments,
+  session: Session,
+): Promise<AnswerEngine['identity']> {
+  const { config, precision, device } = model
+  return {
+    kind: 'local',
+    model: modelOf(args).split(/[/\\]/).at(-1),
+    weights: await weightsHash(args, session),
+    family: config.family,
+    layout: config.layout,
+    precision: {
+      name: precision.name,
+      kvCache: precision.kvCache,
+      layers: args.texts('layer-precision'),
+    },
+    device,
+    prompt: config.prompt,
+    images: config.image,
+    video: config.video,
+    maxContext: config.maxContext,
+  }
+}
+
+async function weightsHash(args: Arguments, session: Session): Promise<string> {
+  const checkpoint = await openParts(modelOf(args), checkpointOptions(args, session))
+  try {
+    const memoFile = joinPath(args.text('cache-dir') ?? userCacheFolder(), 'hashes.json')
+    return await hashFiles(checkpoint.files, { memoFile, signal: session.signal })
+  } finally {
+    checkpoint.close()
+  }
+}

@@ -1,0 +1,145 @@
+/** Where a benchmark's files are: named by flags, below a folder of benchmarks, or in the package. */
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { findBenchmark, loadEvalFiles, type Benchmark, type EvalFile } from '../eval/index.ts'
+import type { Arguments } from './arguments.ts'
+import { packageFolder } from './package.ts'
+import { UsageError } from './usage-error.ts'
+import type { OptionSpec } from './verb.ts'
+
+export const FILE_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: 'questions',
+    kind: 'text',
+    value: 'path',
+    about: 'The question file, or a folder of them',
+  },
+  {
+    name: 'labels',
+    kind: 'text',
+    value: 'path',
+    about: 'The truth, where questions do not hold it',
+  },
+  {
+    name: 'images',
+    kind: 'text',
+    value: 'folder',
+    about: 'Pictures and clips that questions name',
+  },
+  {
+    name: 'data',
+    kind: 'text',
+    value: 'folder',
+    about: "A folder for each benchmark, laid out as its authors do (LLaVA's playground/data/eval)",
+  },
+].map((spec) => ({ ...spec, group: 'Files' }) as OptionSpec)
+
+export type Plan = {
+  readonly benchmark: Benchmark
+  readonly questions: readonly EvalFile[]
+  readonly labels: readonly EvalFile[]
+  readonly submission?: readonly EvalFile[]
+  readonly mediaFolder: string | undefined
+}
+
+/** Where the quick set may lie in the package. */
+const QUICK_FOLDERS = ['models/mini/quick', 'fixtures/eval/quick']
+
+/** The benchmarks by name, `mini-*` being all tasks of the mini model. */
+export function benchmarkNames(args: Arguments): string[] {
+  return args.positionals.flatMap((name) => {
+    if (name !== 'mini-*') return [name]
+    const folder = args.text('questions') ?? quickFolder()
+    const tasks = readdirSync(folder)
+      .filter((file) => file.endsWith('.jsonl'))
+      .sort()
+    if (tasks.length === 0)
+      throw new UsageError(`mini-* needs a folder of .jsonl files; ${folder} has none.`)
+    return tasks.map((file) => `mini-${file.slice(0, -'.jsonl'.length)}`)
+  })
+}
+
+export async function planOf(name: string, args: Arguments): Promise<Plan> {
+  const benchmark = findBenchmark(name)
+  const mini = /^mini-(.+)$/.exec(benchmark.name)?.[1]
+  if (benchmark.name === 'quick' || mini !== undefined) return miniPlan(benchmark, mini, args)
+  const home = homeOf(benchmark, args)
+  const folder = benchmark.ask?.folder
+  const place = (part: string | undefined) => {
+    const path = home === undefined || part === undefined ? undefined : join(home, part)
+    return path !== undefined && existsSync(path) ? path : undefined
+  }
+  const questions = args.text('questions') ?? place(folder?.questions) ?? home
+  if (questions === undefined) {
+    throw new UsageError(
+      `llava eval ${name} needs --questions (${folder?.questions ?? 'its question file'}) or --data.`,
+    )
+  }
+  const labels = args.text('labels') ?? place(folder?.labels)
+  const submission = place(folder?.submission)
+  return {
+    benchmark,
+    questions: await loadEvalFiles(questions),
+    labels: labels === undefined ? [] : await loadEvalFiles(labels),
+    ...(submission === undefined ? {} : { submission: await loadEvalFiles(submission) }),
+    mediaFolder: args.text('images') ?? place(folder?.images) ?? home,
+  }
+}
+
+async function miniPlan(
+  benchmark: Benchmark,
+  task: string | undefined,
+  args: Arguments,
+): Promise<Plan> {
+  const given = args.text('questions') ?? quickFolder()
+  const path =
+    task !== undefined && !given.endsWith('.jsonl') ? join(given, `${task}.jsonl`) : given
+  const files = await loadEvalFiles(path)
+  const questions = files.filter(({ name }) => name.endsWith('.jsonl'))
+  const folder = given.endsWith('.jsonl') ? dirname(given) : given
+  return {
+    benchmark,
+    questions,
+    labels: [],
+    mediaFolder: args.text('images') ?? mediaFolder(folder, benchmark, questions),
+  }
+}
+
+/** Pictures are named from the folder of the questions or, as the data is built, from the one above. */
+function mediaFolder(folder: string, { ask }: Benchmark, questions: readonly EvalFile[]): string {
+  const named = ask?.questions(questions).flatMap(({ images }) => images)
+  const first = named?.find((image) => typeof image === 'string')
+  const places = [folder, dirname(resolve(folder))]
+  return places.find((place) => first !== undefined && existsSync(join(place, first))) ?? folder
+}
+
+function quickFolder(): string {
+  const root = packageFolder()
+  const found = QUICK_FOLDERS.map((folder) => join(root, folder)).find((folder) =>
+    existsSync(folder),
+  )
+  if (found !== undefined) return found
+  throw new UsageError(
+    `the quick questions come with the package's model, this version has none (${QUICK_FOLDERS.join(', ')}); give --questions.`,
+  )
+}
+
+/** LLaVA's folders have underlines, and names of their own. */
+function homeOf({ name }: Benchmark, args: Arguments): string | undefined {
+  const data = args.text('data')
+  if (data === undefined) return undefined
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
+  const own = plain(ALIASES[name] ?? name)
+  const found = existsSync(data)
+    ? readdirSync(data).find((entry) => plain(entry) === own)
+    : undefined
+  if (found !== undefined) return join(data, found)
+  throw new UsageError(`--data ${data} should hold a folder ${name}, it has none.`)
+}
+
+const ALIASES: Readonly<Record<string, string>> = {
+  'llava-bench': 'llava-bench-in-the-wild',
+  'textvqa-no-ocr': 'textvqa',
+  'mmbench-cn': 'mmbench_cn',
+  'mm-vet': 'mm-vet',
+}

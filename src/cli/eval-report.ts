@@ -1,0 +1,22 @@
+/** `llava eval report FOLDER…`: one HTML page and a Markdown table over results. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { htmlReport, markdownReport, readReports } from '../eval/index.ts'
+import type { Arguments } from './arguments.ts'
+import type { Session } from './verb.ts'
+
+export async function writeReports(args: Arguments, { terminal }: Session): Promise<void> {
+  const [, ...given] = args.positionals
+  const folders = given.length > 0 ? given : ['eval-results']
+  const results = readReports(folders)
+  const out = args.text('out') ?? 'eval-report'
+  mkdirSync(out, { recursive: true })
+  const files = {
+    [join(out, 'report.html')]: await htmlReport(results),
+    [join(out, 'report.md')]: markdownReport(results),
+  }
+  for (const [path, text] of Object.entries(files)) writeFileSync(path, text)
+  const names = Object.keys(files)
+  if (terminal.isJson) terminal.json({ results: results.length, files: names })
+  else for (const name of names) terminal.print(`wrote ${name}`)
+}

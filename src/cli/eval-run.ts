@@ -1,0 +1,120 @@
+/** `llava eval BENCH…`: a model is asked a benchmark's questions, and the answers are scored. */
+import { join } from 'node:path'
+import { InputError } from '../core/errors.ts'
+import { evaluate, FileJudgeCache, type EvalReport, type RunState } from '../eval/index.ts'
+import { userCacheFolder, joinPath } from '../weights/node.ts'
+import type { Arguments } from './arguments.ts'
+import { enginesOf, judgeLimits, judgesOf, type Engines, type Judges } from './eval-engines.ts'
+import { benchmarkNames, planOf, type Plan } from './eval-files.ts'
+import { packageVersion } from './package.ts'
+import { Progress } from './progress.ts'
+import { scoreLines } from './score.ts'
+import type { Session } from './verb.ts'
+
+export async function runBenchmarks(args: Arguments, session: Session): Promise<void> {
+  const plans: Plan[] = []
+  for (const name of benchmarkNames(args)) plans.push(await planOf(name, args))
+  const engines = await enginesOf(args, session)
+  const judges = await judgesOf(args, session)
+  const results: { readonly report: EvalReport; readonly folder: string }[] = []
+  try {
+    for (const plan of plans) {
+      const report = await runPlan(plan, { args, session, engines, judges })
+      results.push(report)
+      if (!session.terminal.isJson)
+        for (const line of reportLines(report)) session.terminal.print(line)
+    }
+  } finally {
+    await engines.dispose()
+    await judges.dispose()
+  }
+  if (session.terminal.isJson) session.terminal.json({ results: results.map(jsonOf) })
+}
+
+type Parts = {
+  readonly args: Arguments
+  readonly session: Session
+  readonly engines: Engines
+  readonly judges: Judges
+}
+
+async function runPlan(plan: Plan, parts: Parts): Promise<{ report: EvalReport; folder: string }> {
+  const { args, session, engines } = parts
+  const { judges } = parts.judges
+  const isBlind = args.flag('blind')
+  const folder = join(
+    args.text('out') ?? 'eval-results',
+    `${plan.benchmark.name}${isBlind ? '-blind' : ''}`,
+  )
+  const progress = new Progress(session.terminal)
+  try {
+    const report = await evaluate({
+      ...plan,
+      engines: engines.engines,
+      batch: engines.batch,
+      judges: plan.benchmark.judge ? judges : [],
+      judgeCache: new FileJudgeCache(
+        joinPath(args.text('cache-dir') ?? userCacheFolder(), 'judge'),
+      ),
+      judgeLimits: judgeLimits(args),
+      out: folder,
+      limit: wholeNumber(args, 'limit'),
+      seed: args.number('seed'),
+      maxTokens: wholeNumber(args, 'max-tokens'),
+      isBlind,
+      codeVersion: packageVersion(),
+      signal: session.signal,
+      onProgress: (stage, state) =>
+        progress.update({ stage: `${plan.benchmark.name} ${stage}`, ...shown(state) }),
+    })
+    return { report, folder }
+  } finally {
+    progress.end()
+  }
+}
+
+function wholeNumber(args: Arguments, name: string): number | undefined {
+  const value = args.number(name)
+  if (value === undefined || (Number.isInteger(value) && value > 0)) return value
+  throw new InputError(
+    'INPUT_OPTION',
+    `eval: --${name} should be a whole number from 1, ${value} came.`,
+  )
+}
+
+function shown({ done, total, errors, secondsLeft }: RunState) {
+  const left = secondsLeft === null ? '' : `, ${duration(secondsLeft)} left`
+  const faults = errors === 0 ? '' : `, ${errors} errors`
+  return { done, total, item: `${done}/${total}${faults}${left}` }
+}
+
+function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`
+}
+
+function reportLines({ report, folder }: { report: EvalReport; folder: string }): string[] {
+  const { run, judged, agreement } = report
+  const speed = run.answered > 0 ? `, ${(run.answered / run.seconds).toFixed(1)} answers/s` : ''
+  return [
+    ...scoreLines(report),
+    `  model ${run.model}${speed}; ${run.errors.length} errors, ${run.cutOff} cut off`,
+    ...judged.map(
+      ({ judge, reviews, nonsense, suspicious, calls, cached }) =>
+        `  judge ${judge}: ${reviews} reviews (${calls} calls, ${cached} kept), ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge`,
+    ),
+    ...(agreement
+      ? [
+          `  judges agree on ${agreement.equal} of ${agreement.both}, rank correlation ${agreement.rank?.toFixed(2) ?? '–'}`,
+        ]
+      : []),
+    `  wrote ${join(folder, 'result.json')}`,
+    '',
+  ]
+}
+
+/** All but single questions: those are in result.json. */
+function jsonOf({ report, folder }: { report: EvalReport; folder: string }) {
+  const { benchmark, title, metrics, counts, recipe, run, judged, agreement } = report
+  return { benchmark, title, metrics, counts, recipe, run, judged, agreement, folder }
+}

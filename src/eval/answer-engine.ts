@@ -1,0 +1,34 @@
+/** Who answers the questions: a model in this process, or a server elsewhere. The runner knows no more than this. */
+import type { Message } from '../serve/messages.ts'
+
+export type EngineRequest = {
+  readonly messages: readonly Message[]
+  readonly maxTokens: number
+  /** Continuations of the prompt, of which the likeliest is the answer. The prompt is then text without a template. */
+  readonly choices?: readonly string[]
+}
+
+export type EngineAnswer =
+  | {
+      readonly text: string
+      /** `length`: the answer was cut off at `maxTokens`. */
+      readonly finishReason: string
+      readonly promptTokens?: number
+      readonly completionTokens?: number
+      /** The least distance in log-probability between the chosen token and the next best: small ones flip easily. */
+      readonly margin?: number
+    }
+  /** This question could not be answered; others can be. */
+  | { readonly error: string }
+
+export type AnswerEngine = {
+  /** How answer files and errors call it. */
+  readonly name: string
+  /** Everything about it that answers depend on: part of the recipe. */
+  readonly identity: Readonly<Record<string, unknown>>
+  /** As many answers as requests, in their order. Throws only where no question can be answered any more. */
+  answer(
+    requests: readonly EngineRequest[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly EngineAnswer[]>
+}

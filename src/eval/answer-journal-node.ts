@@ -1,0 +1,135 @@
+/**
+ * Answers on the disk: one JSON line for each question, appended, and synced once for each batch.
+ *
+ * A process may be killed at any byte. What it leaves is whole lines and at most one torn line at the end, which is cut
+ * off when the file is opened again; its question is asked again. Lines that hold an error are left out then too, in a new
+ * file that takes the old one's name at once, so that no question ever has two lines.
+ */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { InputError } from '../core/errors.ts'
+import type { Row } from './eval-file.ts'
+import { isRow } from './eval-file.ts'
+import { questionKeys } from './question.ts'
+import { isErrorLine, type Journal, type JournalEntry } from './run-questions.ts'
+
+export class AnswerJournal implements Journal, Disposable {
+  readonly answered: Set<string>
+  readonly #path: string
+  readonly #file: number
+
+  /** Throws InputError where another process writes the same file. */
+  constructor(path: string) {
+    mkdirSync(dirname(path), { recursive: true })
+    takeLock(path)
+    this.#path = path
+    const kept = readWholeLines(path).filter((line) => !isErrorLine(line))
+    writeFileWhole(path, kept.map((line) => `${JSON.stringify(line)}\n`).join(''))
+    this.answered = new Set(questionKeys(kept.map(keyParts)))
+    this.#file = openSync(path, 'a')
+  }
+
+  async append(entries: readonly JournalEntry[]): Promise<void> {
+    const twice = entries.find(({ key }) => this.answered.has(key))
+    if (twice) throw new Error(`internal: ${twice.key} was answered before`)
+    const bytes = Buffer.from(entries.map(({ line }) => `${JSON.stringify(line)}\n`).join(''))
+    for (let at = 0; at < bytes.length;) at += writeSync(this.#file, bytes, at)
+    fsyncSync(this.#file)
+    for (const { key } of entries) this.answered.add(key)
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#file)
+    rmSync(lockOf(this.#path), { force: true })
+  }
+}
+
+/** The lines that are whole; a torn one at the end is none. Throws InputError for a broken line before it. */
+export function readWholeLines(path: string): Row[] {
+  if (!existsSync(path)) return []
+  const lines = readFileSync(path, 'utf8').split('\n')
+  lines.pop() // What follows the last line feed: nothing, or a torn line.
+  return lines.map((line, i) => {
+    const row = parseRow(line)
+    if (row) return row
+    throw new InputError(
+      'INPUT_ANSWERS_BROKEN',
+      `eval: line ${i + 1} of ${path} should be an answer, "${line.slice(0, 40)}" came; name another --out, or remove the line.`,
+    )
+  })
+}
+
+/** A file that is there whole or as it was. */
+export function writeFileWhole(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true })
+  const draft = `${path}.${process.pid}.tmp`
+  const file = openSync(draft, 'w')
+  try {
+    const bytes = Buffer.from(text)
+    for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(draft, path)
+}
+
+function parseRow(line: string): Row | null {
+  try {
+    const value: unknown = JSON.parse(line)
+    return isRow(value) ? value : null
+  } catch {
+    return null // The caller says where.
+  }
+}
+
+function keyParts(line: Row): { readonly id: string; readonly prompt: string } {
+  return { id: String(line['question_id']), prompt: String(line['prompt']) }
+}
+
+function lockOf(path: string): string {
+  return `${path}.lock`
+}
+
+/** The lock holds its owner's process id; that of a process that has ended is taken over. */
+function takeLock(path: string): void {
+  const lock = lockOf(path)
+  for (;;) {
+    try {
+      const file = openSync(lock, 'wx')
+      writeSync(file, String(process.pid))
+      closeSync(file)
+      return
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    const owner = existsSync(lock) ? Number(readFileSync(lock, 'utf8')) : 0
+    if (owner !== process.pid && isAlive(owner)) {
+      throw new InputError(
+        'INPUT_OUT_BUSY',
+        `eval: ${path} should be written by one process, ${owner} is at it; wait for it, or name another --out.`,
+      )
+    }
+    rmSync(lock, { force: true })
+  }
+}
+
+function isAlive(id: number): boolean {
+  if (!Number.isInteger(id) || id <= 0) return false
+  try {
+    process.kill(id, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * How a judge is asked for LLaVA-Bench: the reference as Assistant 1, the answer as Assistant 2, a pair of scores on the
+ * first line.
+ *
+ * Source: haotian-liu/LLaVA llava/eval/eval_gpt_review_bench.py (In-the-Wild) and eval_gpt_review_visual.py (COCO) at
+ * c121f04; lmms-eval tasks/llava_wilder/utils.py (Wilder).
+ */
+import { InputError } from '../../core/errors.ts'
+import type { Answer } from '../answers.ts'
+import { isRow, readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { LLAVA_BENCH_RULES, LLAVA_BENCH_SYSTEM, WILDER_RULE } from '../judge-prompts.ts'
+import type { JudgeInput, JudgeSpec, JudgeTask } from '../judge-spec.ts'
+import { pictureField } from '../llava-questions.ts'
+import { parsePythonFloat } from '../python-text.ts'
+
+/** `prefix` stands before a category in the table of rules. */
+export function llavaBenchJudge(prefix: '' | 'llava_bench_'): JudgeSpec {
+  return {
+    model: 'gpt-4-0314',
+    temperature: 0.2,
+    maxTokens: 1024,
+    tasks: (input) => benchTasks(input, prefix),
+    read: (reply) => readPair(reply),
+  }
+}
+
+export const wilderJudge: JudgeSpec = {
+  model: 'gpt-4-vision-preview',
+  temperature: 0,
+  maxTokens: 1024,
+  tasks: wilderTasks,
+  read: (reply) => readPair(reply),
+}
+
+/** Two numbers on the first line, 1 to 10 as the prompt asks; what is outside is no verdict. */
+export function readPair(reply: string): Row | null {
+  const words = (reply.split('\n')[0] ?? '').trim().replaceAll(',', ' ').split(' ')
+  const pair = words.map(parsePythonFloat)
+  const isPair =
+    pair.length === 2 && pair.every((score) => score !== null && score >= 0 && score <= 10)
+  return isPair ? { tuple: pair } : null
+}
+
+function benchTasks({ answers, questions, labels }: JudgeInput, prefix: string): JudgeTask[] {
+  const contexts = new Map(fileOf(labels, 'context').map((row) => [String(row['image']), row]))
+  const references = new Map(
+    fileOf(labels, 'answers').map((row) => [String(row['question_id']), row]),
+  )
+  const asked = questions.flatMap((file) => readRows(file).map((row) => ({ row, file })))
+  const byId = new Map(answers.map((answer) => [answer.id, answer]))
+  return asked.flatMap(({ row, file }) => {
+    const id = textField(row, 'question_id', file)
+    const answer = byId.get(id)
+    if (!answer) return []
+    const category = `${prefix}${String(row['category'])}`
+    const rule = LLAVA_BENCH_RULES[category]
+    const context = contexts.get(String(row['image']))
+    const reference = references.get(id)?.['text']
+    if (rule === undefined || context === undefined || typeof reference !== 'string') {
+      throw new InputError(
+        'INPUT_LABELS_FOREIGN',
+        `eval.llava-bench: question ${id} should have a known category, a context and a reference answer, it has not (category ${category}); give context.jsonl and answers_gpt4.jsonl of this benchmark as labels.`,
+      )
+    }
+    const content =
+      `[Context]\n${contextText(context)}\n\n[Question]\n${textField(row, 'text', file)}\n\n` +
+      `${pairText(reference, answer.text)}[System]\n${rule}\n\n`
+    const fields = { question_id: row['question_id'], category }
+    return [{ ...taskOf(id, content, fields, LLAVA_BENCH_SYSTEM), answer: answer.text }]
+  })
+}
+
+function wilderTasks({ answers, labels, questions }: JudgeInput): JudgeTask[] {
+  const rows = (labels.length > 0 ? labels : questions).flatMap((file) =>
+    readRows(file).map((row, i) => ({ row, id: wilderId(row, i) })),
+  )
+  const byId = new Map(answers.map((answer: Answer) => [answer.id, answer]))
+  return rows.flatMap(({ row, id }) => {
+    const answer = byId.get(id)
+    if (!answer) return []
+    const content =
+      `[Question]\n${String(row['Question'] ?? '')}\n\n` +
+      `${pairText(String(row['Answer'] ?? ''), answer.text)}[System]\n${WILDER_RULE}\n\n`
+    const category = typeof row['Category'] === 'string' ? { category: row['Category'] } : {}
+    return [
+      {
+        ...taskOf(id, content, { question_id: id, ...category }),
+        answer: answer.text,
+        images: pictureField(row['image']),
+      },
+    ]
+  })
+}
+
+/** Rows of the small and medium sets have no id in some releases: they are counted then. */
+export function wilderId(row: Row, i: number): string {
+  return String(row['question_id'] ?? row['id'] ?? i)
+}
+
+function taskOf(
+  id: string,
+  content: string,
+  fields: Row,
+  system?: string,
+): Omit<JudgeTask, 'answer'> {
+  return {
+    id,
+    messages: [
+      ...(system === undefined ? [] : [{ role: 'system' as const, content: system }]),
+      { role: 'user', content },
+    ],
+    fields,
+    unread: { tuple: [-1, -1] },
+  }
+}
+
+function pairText(reference: string, answer: string): string {
+  return (
+    `[Assistant 1]\n${reference}\n\n[End of Assistant 1]\n\n` +
+    `[Assistant 2]\n${answer}\n\n[End of Assistant 2]\n\n`
+  )
+}
+
+/** Captions; of COCO also the boxes, after an empty line. */
+function contextText(context: Row): string {
+  const captions = context['captions'] ?? context['caption']
+  const text = Array.isArray(captions) ? captions.map(String).join('\n') : String(captions ?? '')
+  const instances = context['instances']
+  if (!Array.isArray(instances)) return text
+  const boxes = instances.map((one: unknown) =>
+    isRow(one) ? `${String(one['category'])}: ${pythonList(one['bbox'])}` : '',
+  )
+  return `${text}\n\n${boxes.join('\n')}`
+}
+
+function pythonList(value: unknown): string {
+  return Array.isArray(value) ? `[${value.map(String).join(', ')}]` : String(value)
+}
+
+/** The rows of the one file whose name holds `part`. */
+function fileOf(files: readonly EvalFile[], part: string): Row[] {
+  const found = files.filter(
+    ({ name }) => (name.split('/').at(-1) ?? name).includes(part) && /gpt4|context/.test(name),
+  )
+  const [file] = found
+  if (file) return readRows(file)
+  throw new InputError(
+    'INPUT_LABELS_MISSING',
+    `eval.llava-bench: the judge needs context.jsonl and answers_gpt4.jsonl as labels, there is no file with "${part}" in its name.`,
+  )
+}

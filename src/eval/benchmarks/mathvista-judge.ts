@@ -1,0 +1,86 @@
+/**
+ * MathVista's problems, how they are asked, and how a judge extracts the value from a free answer.
+ *
+ * Source: lupantech/MathVista evaluation/extract_answer.py (its five examples, temperature 0, 256 tokens); lmms-eval
+ * tasks/mathvista/mathvista_evals.py.
+ */
+import { isRow, readJson, readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { MATHVISTA_DEMO } from '../judge-prompts.ts'
+import type { JudgeInput, JudgeSpec, JudgeTask } from '../judge-spec.ts'
+import { pictureField } from '../llava-questions.ts'
+import { parsePythonFloat } from '../python-text.ts'
+import type { Question } from '../question.ts'
+
+export const mathvistaJudge: JudgeSpec = {
+  model: 'gpt-3.5-turbo',
+  temperature: 0,
+  maxTokens: 256,
+  tasks,
+  read: readExtraction,
+}
+
+export type ByPid = { readonly id: string; readonly row: Row; readonly file: EvalFile }
+
+/** Problems or answers: an object keyed by problem, rows with pid, or the samples of lmms-eval. */
+export function readByPid(file: EvalFile): ByPid[] {
+  const isObject = /^\s*\{\s*"\d+"\s*:/.test(file.text)
+  const whole = isObject ? readJson(file) : null
+  if (isRow(whole)) {
+    return Object.entries(whole).map(([id, row]) => ({ id, row: isRow(row) ? row : {}, file }))
+  }
+  return readRows(file).map((sample) => {
+    const row = isRow(sample['doc']) ? { ...sample, ...sample['doc'] } : sample
+    return { id: textField(row, 'pid' in row ? 'pid' : 'question_id', file), row, file }
+  })
+}
+
+export function readMathvistaQuestions(file: EvalFile): Question[] {
+  return readByPid(file).map(({ id, row }) => ({
+    id,
+    prompt: textField(row, 'query', file),
+    images: pictureField(row['decoded_image'] ?? row['image']),
+    maxTokens: 1024,
+    extra: { pid: id },
+  }))
+}
+
+/** A value is short: what is longer repeats the answer. */
+const MOST_CHARACTERS = 200
+
+function readExtraction(reply: string): Row | null {
+  const text = reply.trim()
+  return text !== '' && text.length <= MOST_CHARACTERS ? { extraction: text } : null
+}
+
+function tasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
+  const problems = new Map(
+    (labels.length > 0 ? labels : questions).flatMap(readByPid).map((one) => [one.id, one]),
+  )
+  return answers.flatMap(({ id, text }) => {
+    const problem = problems.get(id)
+    if (!problem) return []
+    const query = textField(problem.row, 'query', problem.file)
+    const content = `${MATHVISTA_DEMO.trim()}\n\n${query}\n\n${text}\n\nExtracted answer: `
+    const known = plainValue(text, problem.row)
+    return [
+      {
+        id,
+        answer: text,
+        messages: [{ role: 'user' as const, content }],
+        fields: { pid: id, response: text },
+        unread: { extraction: '' },
+        ...(known === null ? {} : { known: { extraction: known } }),
+      },
+    ]
+  })
+}
+
+/** What the official script takes without a judge: an option's text, a number alone; an empty answer is none. */
+function plainValue(text: string, { question_type, answer_type, choices }: Row): string | null {
+  if (text === '') return ''
+  if (question_type === 'multi_choice' && Array.isArray(choices) && choices.includes(text))
+    return text
+  if (answer_type === 'integer' && /^\s*[+-]?\d+\s*$/.test(text)) return String(Number(text))
+  if (answer_type === 'float' && parsePythonFloat(text) !== null) return text.trim()
+  return null
+}

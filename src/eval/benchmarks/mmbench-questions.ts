@@ -1,0 +1,61 @@
+/**
+ * MMBench's questions from its tables, as haotian-liu/LLaVA llava/eval/model_vqa_mmbench.py at c121f04 asks them.
+ *
+ * Options end at the first that is missing. A picture is base64; later tables have, in rotations, the index of the row that
+ * holds it.
+ */
+import { InputError } from '../../core/errors.ts'
+import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { idField, optionLines, pictureField } from '../llava-questions.ts'
+import type { Question } from '../question.ts'
+
+/** Rotations of a question have its index plus multiples of this. */
+export const ROTATION = 1_000_000
+
+export function readMmbenchQuestions(file: EvalFile, instruction: string): Question[] {
+  const rows = readRows(file)
+  const byIndex = new Map(rows.map((row) => [String(row['index']), row]))
+  return rows.map((row) => {
+    const id = idField(row, 'index', file)
+    const letters = optionsOf(row)
+    const hint = isNone(row['hint']) ? [] : [String(row['hint'])]
+    const shown = [...hint, textField(row, 'question', file), ...optionLines(letters)].join('\n')
+    return {
+      id,
+      group: String(Number(id) % ROTATION),
+      prompt: `${shown}\n${instruction}`,
+      shown,
+      images: pictureField(pictureOf(row, byIndex)),
+      maxTokens: 1024,
+      extra: {
+        round_id: 0,
+        options: letters,
+        option_char: letters.map((_, i) => String.fromCharCode(65 + i)),
+      },
+    }
+  })
+}
+
+function optionsOf(row: Row): string[] {
+  const columns = [...'ABCD'].map((letter) => row[letter])
+  const end = columns.findIndex(isNone)
+  return columns.slice(0, end < 0 ? columns.length : end).map(String)
+}
+
+/** What pandas reads as no value, and the words that the original takes for none. */
+function isNone(value: unknown): boolean {
+  return (
+    value === undefined || value === null || /^(?:|nan|none|null|n\/a|na)$/i.test(String(value))
+  )
+}
+
+function pictureOf(row: Row, byIndex: ReadonlyMap<string, Row>): unknown {
+  const image = String(row['image'] ?? '')
+  if (!/^\d{1,9}$/.test(image)) return image
+  const other = byIndex.get(image)?.['image']
+  if (typeof other === 'string' && !/^\d{1,9}$/.test(other)) return other
+  throw new InputError(
+    'INPUT_QUESTIONS_PICTURE',
+    `eval.mmbench: the picture of row ${String(row['index'])} should be in row ${image}, it is not; is the table cut off?`,
+  )
+}

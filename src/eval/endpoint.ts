@@ -1,0 +1,169 @@
+/**
+ * An OpenAI-compatible server, called with patience: waits as it asks, retries what may pass, gives up with a reason.
+ *
+ * Source: platform.openai.com/docs/api-reference; RFC 9110 §10.2.3 (Retry-After: seconds or a date).
+ */
+import { CapacityError, InputError } from '../core/errors.ts'
+
+export type EndpointOptions = {
+  /** Up to and with the version: `http://127.0.0.1:8000/v1`. */
+  readonly url: string
+  readonly apiKey?: string | undefined
+  /** Calls of one request, the first included. */
+  readonly attempts?: number
+  readonly timeoutMs?: number
+  /** What the world gives; others in tests. */
+  readonly fetch?: typeof fetch
+  readonly sleep?: (ms: number, signal: AbortSignal | undefined) => Promise<void>
+  readonly now?: () => number
+}
+
+const ATTEMPTS = 6
+const TIMEOUT_MS = 600_000
+const FIRST_WAIT_MS = 500
+const LONGEST_WAIT_MS = 60_000
+/** A server that asks for more than this is not waited for. */
+const MOST_ASKED_MS = 600_000
+const MOST_CHARACTERS = 16 * 1024 * 1024
+
+export class Endpoint {
+  readonly url: string
+  readonly #options: EndpointOptions
+  /** No call begins before this time: where one was told to wait, the others wait too. */
+  #openAt = 0
+  calls = 0
+
+  constructor(options: EndpointOptions) {
+    if (!/^https?:\/\/[^\s/]+/.test(options.url)) {
+      throw new InputError(
+        'INPUT_ENDPOINT',
+        `eval: an endpoint should be a URL like http://127.0.0.1:8000/v1, "${options.url}" came.`,
+      )
+    }
+    this.url = options.url.replace(/\/+$/, '')
+    this.#options = options
+  }
+
+  /**
+   * The JSON that the server answers with. Throws InputError for what it refuses for good, CapacityError where it cannot be
+   * reached or stays busy, and the signal's reason when aborted.
+   */
+  async post(path: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
+    const attempts = this.#options.attempts ?? ATTEMPTS
+    let fault = 'no attempt was allowed'
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      await this.#waitTurn(signal)
+      const result = await this.#attempt(path, body, signal)
+      if ('value' in result) return result.value
+      fault = result.fault
+      if (attempt + 1 < attempts) this.#postpone(attempt, result.retryAfterMs)
+    }
+    throw new CapacityError(
+      'CAPACITY_ENDPOINT',
+      `eval: ${this.url} should answer, ${attempts} attempts failed (${fault}); is it running?`,
+    )
+  }
+
+  #now(): number {
+    return (this.#options.now ?? Date.now)()
+  }
+
+  async #waitTurn(signal: AbortSignal | undefined): Promise<void> {
+    const sleep = this.#options.sleep ?? sleepFor
+    for (let wait = this.#openAt - this.#now(); wait > 0; wait = this.#openAt - this.#now()) {
+      await sleep(wait, signal)
+    }
+    signal?.throwIfAborted()
+  }
+
+  /** As the server asked, else twice as long as the last time. */
+  #postpone(attempt: number, askedMs: number | null): void {
+    if (askedMs !== null && askedMs > MOST_ASKED_MS) {
+      throw new CapacityError(
+        'CAPACITY_ENDPOINT_BUSY',
+        `eval: ${this.url} asks to wait ${Math.round(askedMs / 1000)} s, at most ${MOST_ASKED_MS / 1000} s are waited; run the same command later, it goes on where it ended.`,
+      )
+    }
+    const wait = askedMs ?? Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt)
+    this.#openAt = Math.max(this.#openAt, this.#now() + wait)
+  }
+
+  async #attempt(path: string, body: unknown, signal: AbortSignal | undefined): Promise<Attempt> {
+    const { apiKey, timeoutMs = TIMEOUT_MS } = this.#options
+    const limit = AbortSignal.timeout(timeoutMs)
+    this.calls++
+    try {
+      const response = await (this.#options.fetch ?? fetch)(`${this.url}${path}`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+        },
+        body: JSON.stringify(body),
+        signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      })
+      return await this.#read(response)
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (error instanceof InputError) throw error
+      return { fault: faultOf(error), retryAfterMs: null }
+    }
+  }
+
+  async #read(response: Response): Promise<Attempt> {
+    const text = await response.text()
+    if (text.length > MOST_CHARACTERS)
+      return { fault: 'an answer of over 16 MB', retryAfterMs: null }
+    if (response.ok) {
+      try {
+        return { value: JSON.parse(text) as unknown }
+      } catch {
+        return { fault: `no JSON: ${text.slice(0, 80)}`, retryAfterMs: null }
+      }
+    }
+    const fault = `HTTP ${response.status}: ${text.slice(0, 200)}`
+    if (isPassing(response.status)) {
+      return { fault, retryAfterMs: retryAfterMs(response.headers.get('retry-after'), this.#now()) }
+    }
+    throw new InputError(
+      'INPUT_ENDPOINT_REFUSED',
+      `eval: ${this.url} should take the request, it refused it (${fault}).`,
+    )
+  }
+}
+
+type Attempt =
+  { readonly value: unknown } | { readonly fault: string; readonly retryAfterMs: number | null }
+
+function isPassing(status: number): boolean {
+  return status === 408 || status === 409 || status === 429 || status >= 500
+}
+
+/** Milliseconds from now; null where the header says nothing that can be read. */
+export function retryAfterMs(header: string | null, now: number): number | null {
+  if (header === null || header.trim() === '') return null
+  const seconds = Number(header)
+  if (Number.isFinite(seconds)) return Math.max(0, seconds * 1000)
+  const date = Date.parse(header)
+  return Number.isNaN(date) ? null : Math.max(0, date - now)
+}
+
+function faultOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { cause } = error
+  return cause instanceof Error ? `${error.message}: ${cause.message}` : error.message
+}
+
+function sleepFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((done, fail) => {
+    const stop = () => {
+      clearTimeout(timer)
+      fail(signal?.reason as Error)
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop)
+      done()
+    }, ms)
+    signal?.addEventListener('abort', stop, { once: true })
+  })
+}

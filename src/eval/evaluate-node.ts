@@ -1,0 +1,400 @@
+/**
+ * One benchmark, from its question files to a result: asked, judged where it needs a judge, scored, written down with the
+ * recipe it was made by.
+ *
+ * In the folder: `run.json` (the recipe, before the first answer), `answers.jsonl` (the original's form, grows as answers
+ * come), `reviews.jsonl` (what judges said), submissions, and last of all `result.json`. The same call over the same folder
+ * goes on where the last one ended; another recipe in it is refused.
+ */
+import { existsSync, readFileSync, statSync, writeFileSync, mkdirSync } from 'node:fs'
+import { join, resolve, dirname } from 'node:path'
+import { InputError } from '../core/errors.ts'
+import type { AnswerEngine } from './answer-engine.ts'
+import { AnswerJournal, readWholeLines, writeFileWhole } from './answer-journal-node.ts'
+import { readAnswers } from './answers.ts'
+import type { AskSpec, Picture, Question } from './question.ts'
+import { questionKeys, truthId } from './question.ts'
+import type { Benchmark, Outcome } from './benchmark.ts'
+import type { EvalFile, Row } from './eval-file.ts'
+import { isRow } from './eval-file.ts'
+import { judgeAgreement, type Agreement } from './judge-agreement.ts'
+import {
+  reviewText,
+  runJudge,
+  type Judge,
+  type JudgeCache,
+  type Judged,
+  type JudgeLimits,
+} from './judge.ts'
+import { makeRecipe, type EvalRecipe } from './eval-recipe.ts'
+import { isErrorLine, runQuestions, type RunState } from './run-questions.ts'
+import { score, type ScoreReport } from './score.ts'
+import { selectQuestions } from './select-questions.ts'
+import { writeSheet } from './write-sheet-node.ts'
+
+export type EvaluateRequest = {
+  readonly benchmark: Benchmark
+  readonly questions: readonly EvalFile[]
+  readonly labels: readonly EvalFile[]
+  /** All questions of the submission, where they are more than those asked. */
+  readonly submission?: readonly EvalFile[]
+  /** The folder of the pictures and clips that the questions name. */
+  readonly mediaFolder?: string | undefined
+  /** All of one model. */
+  readonly engines: readonly AnswerEngine[]
+  /** The first one's verdicts are the score; a second one is compared with it. */
+  readonly judges?: readonly Judge[]
+  readonly judgeCache?: JudgeCache
+  readonly judgeLimits?: JudgeLimits
+  readonly judgeConcurrency?: number
+  readonly out: string
+  readonly batch: number
+  readonly limit?: number | undefined
+  /** Draws the questions of a limited run, where it is given; for intervals and drawn options, else 0. */
+  readonly seed?: number | undefined
+  readonly isBlind?: boolean
+  readonly maxTokens?: number | undefined
+  readonly codeVersion: string
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: (stage: 'answers' | 'reviews', state: RunState) => void
+  readonly now?: () => number
+}
+
+export type EvalReport = Omit<ScoreReport, 'recipe' | 'outcomes'> & {
+  readonly recipe: EvalRecipe
+  readonly outcomes: readonly AskedOutcome[]
+  readonly run: RunFacts
+  readonly judged: readonly JudgedFacts[]
+  readonly agreement: Agreement | null
+}
+
+export type AskedOutcome = Outcome & {
+  readonly prompt?: string
+  readonly image?: string
+  /** The least distance between the chosen token and the next best, in log-probability. */
+  readonly margin?: number
+}
+
+export type RunFacts = {
+  readonly model: string
+  /** Questions that could not be answered; they count as wrong. */
+  readonly errors: readonly { readonly id: string; readonly error: string }[]
+  /** Answers that were cut off at their longest. */
+  readonly cutOff: number
+  readonly batch: number
+  readonly seconds: number
+  /** Answered in this call; the others were there before. */
+  readonly answered: number
+}
+
+export type JudgedFacts = Pick<Judged, 'calls' | 'cached' | 'cost' | 'nonsense' | 'suspicious'> & {
+  readonly judge: string
+  readonly reviews: number
+}
+
+/** Throws InputError for files and pictures that do not fit, and what engines and judges throw when they are gone. */
+export async function evaluate(request: EvaluateRequest): Promise<EvalReport> {
+  const { benchmark, out } = request
+  const ask = askSpecOf(benchmark)
+  const all = ask.questions(request.questions)
+  if (all.length === 0) throw noQuestions(benchmark)
+  const questions = selectQuestions(all, request)
+  const asked = questions.length < all.length ? new Set(questions.map(truthId)) : undefined
+  await preflight(request, ask, asked)
+  checkPictures(questions, request)
+  const recipe = await makeRecipe({ ...request, ask, asked: questions })
+  guardFolder(out, recipe)
+  const { lines, run } = await answerAll(request, questions)
+  const answers = linesFile(
+    'answers.jsonl',
+    lines.filter((line) => !isErrorLine(line)),
+  )
+  const judged = await judgeAll(request, answers)
+  const report = await score(benchmark.name, {
+    ...filesOf(request, ask),
+    answers: [judged.reviews ?? answers],
+    seed: request.seed ?? 0,
+    asked,
+  })
+  const outcomes = withQuestions(report.outcomes, questions, lines)
+  const { facts, agreement } = judged
+  const result: EvalReport = { ...report, recipe, outcomes, run, judged: facts, agreement }
+  await keepExamples(out, outcomes, questions, request)
+  writeResult(out, result)
+  return result
+}
+
+function askSpecOf({ name, ask }: Benchmark): AskSpec {
+  if (ask) return ask
+  throw new InputError(
+    'INPUT_BENCHMARK_UNASKED',
+    `eval.${name}: this benchmark is only scored; give its answers to llava score.`,
+  )
+}
+
+function noQuestions({ name, files }: Benchmark): InputError {
+  return new InputError(
+    'INPUT_QUESTIONS_MISSING',
+    `eval.${name}: the question file should hold questions (${files.questions ?? 'the dataset'}), it holds none.`,
+  )
+}
+
+/** What the scorer is given beside answers: a kind that the benchmark does not take is left out. */
+function filesOf({ benchmark, questions, labels, submission }: EvaluateRequest, ask: AskSpec) {
+  const { files } = benchmark
+  const truth = labels.length > 0 ? labels : ask.hasTruth ? questions : []
+  return {
+    questions: files.questions === undefined ? [] : (submission ?? questions),
+    labels: files.labels === undefined ? [] : truth,
+  }
+}
+
+/** Scores no answers at all: wrong or missing truth shows now, not after a night. */
+async function preflight(
+  request: EvaluateRequest,
+  ask: AskSpec,
+  asked: ReadonlySet<string> | undefined,
+): Promise<void> {
+  const { benchmark, judges = [] } = request
+  if (benchmark.judge) {
+    if (judges.length > 0) benchmark.judge.tasks({ answers: [], ...judgeFiles(request) })
+    return
+  }
+  const answers = [linesFile('answers.jsonl', [])]
+  await score(benchmark.name, { ...filesOf(request, ask), answers, asked })
+}
+
+function checkPictures(
+  questions: readonly Question[],
+  { mediaFolder, isBlind, benchmark }: EvaluateRequest,
+): void {
+  const names = questions.flatMap(({ images, video }) => [...images, ...(video ? [video] : [])])
+  const named = [...new Set(names.filter((name) => typeof name === 'string'))]
+  if (named.length === 0 || isBlind) return
+  const missing = named.filter((name) => !existsSync(mediaPath(name, mediaFolder)))
+  if (missing.length < named.length) return
+  throw new InputError(
+    'INPUT_PICTURES_MISSING',
+    `eval.${benchmark.name}: the pictures should be below ${mediaFolder ?? 'a folder of pictures, none was named'}, none of ${named.length} is (${named[0]}); name the folder with --images.`,
+  )
+}
+
+function mediaPath(name: string, folder: string | undefined): string {
+  return resolve(folder ?? '.', name)
+}
+
+/** A folder belongs to one recipe. */
+function guardFolder(out: string, recipe: EvalRecipe): void {
+  const path = join(out, 'run.json')
+  if (existsSync(path)) {
+    const before: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    const differing = isRow(before) ? differingKeys(before, recipe) : ['everything']
+    if (differing.length > 0) {
+      throw new InputError(
+        'INPUT_OUT_OTHER_RUN',
+        `eval: ${out} should be of this run, it was begun with another ${differing.join(', ')}; name another --out, or remove the folder.`,
+      )
+    }
+  }
+  writeFileWhole(path, `${JSON.stringify(recipe, null, 2)}\n`)
+}
+
+/** Judges may change: answers do not depend on them. */
+function differingKeys(before: Row, recipe: EvalRecipe): string[] {
+  const now: Row = { ...recipe }
+  return Object.keys(now).filter(
+    (key) =>
+      !['hash', 'judge', 'rule'].includes(key) &&
+      JSON.stringify(before[key]) !== JSON.stringify(now[key]),
+  )
+}
+
+async function answerAll(
+  request: EvaluateRequest,
+  questions: readonly Question[],
+): Promise<{ readonly lines: Row[]; readonly run: RunFacts }> {
+  const { out, engines, batch, mediaFolder, signal, onProgress } = request
+  const now = request.now ?? (() => performance.now())
+  const path = join(out, 'answers.jsonl')
+  const start = now()
+  let before = 0
+  {
+    using journal = new AnswerJournal(path)
+    before = journal.answered.size
+    await runQuestions({
+      ...request,
+      questions,
+      engines,
+      journal,
+      batch,
+      signal,
+      now,
+      openPicture: (picture) => openPicture(picture, mediaFolder),
+      openVideo: (name) => mediaPath(name, mediaFolder),
+      onProgress: (state) => onProgress?.('answers', state),
+    })
+  }
+  const lines = inOrder(readWholeLines(path), questions)
+  return { lines, run: runFacts(lines, { request, seconds: (now() - start) / 1000, before }) }
+}
+
+async function openPicture(
+  picture: Picture,
+  folder: string | undefined,
+): Promise<string | Uint8Array> {
+  if (picture instanceof Uint8Array) return picture
+  if (typeof picture === 'function') return picture()
+  const path = mediaPath(picture, folder)
+  if (statSync(path, { throwIfNoEntry: false })?.isFile()) return path
+  throw new InputError('INPUT_PICTURE_MISSING', `eval: there is no picture at ${path}.`)
+}
+
+/** Several engines answer in any order; files are read in the questions' order. */
+function inOrder(lines: readonly Row[], questions: readonly Question[]): Row[] {
+  const keys = questionKeys(
+    lines.map((line) => ({ id: String(line['question_id']), prompt: String(line['prompt']) })),
+  )
+  const byKey = new Map(keys.map((key, i) => [key, lines[i] as Row]))
+  return questionKeys(questions).flatMap((key) => {
+    const line = byKey.get(key)
+    return line ? [line] : []
+  })
+}
+
+function runFacts(
+  lines: readonly Row[],
+  { request, seconds, before }: { request: EvaluateRequest; seconds: number; before: number },
+): RunFacts {
+  const metadata = (line: Row): Row => (isRow(line['metadata']) ? line['metadata'] : {})
+  return {
+    model: request.engines[0]?.name ?? '',
+    errors: lines
+      .filter(isErrorLine)
+      .map((line) => ({ id: String(line['question_id']), error: String(metadata(line)['error']) })),
+    cutOff: lines.filter((line) => metadata(line)['finishReason'] === 'length').length,
+    batch: request.batch,
+    seconds,
+    answered: lines.length - before,
+  }
+}
+
+type JudgedAll = {
+  readonly reviews: EvalFile | null
+  readonly facts: readonly JudgedFacts[]
+  readonly agreement: Agreement | null
+}
+
+async function judgeAll(request: EvaluateRequest, answers: EvalFile): Promise<JudgedAll> {
+  const { benchmark, judges = [], judgeCache, out } = request
+  const spec = benchmark.judge
+  if (!spec || judges.length === 0 || !judgeCache)
+    return { reviews: null, facts: [], agreement: null }
+  const tasks = spec.tasks({ answers: readAnswers([answers]), ...judgeFiles(request) })
+  const runs: { readonly judge: Judge; readonly judged: Judged }[] = []
+  for (const judge of judges) {
+    const judged = await runJudge({
+      spec,
+      tasks,
+      judge,
+      cache: judgeCache,
+      limits: request.judgeLimits ?? {},
+      concurrency: request.judgeConcurrency ?? 4,
+      signal: request.signal,
+      onProgress: (done, total) =>
+        request.onProgress?.('reviews', { done, total, errors: 0, secondsLeft: null }),
+    })
+    const name = `reviews-${judge.name.replaceAll(/[^\w.-]/g, '_')}.${spec.collect ? 'json' : 'jsonl'}`
+    writeFileWhole(join(out, name), reviewText(spec, judged.reviews))
+    runs.push({ judge, judged })
+  }
+  const [first, second] = runs
+  const text = first ? reviewText(spec, first.judged.reviews) : ''
+  return {
+    reviews: { name: spec.collect ? 'reviews.json' : 'reviews.jsonl', text },
+    facts: runs.map(({ judge, judged: { reviews, ...facts } }) => ({
+      judge: judge.name,
+      reviews: reviews.length,
+      ...facts,
+    })),
+    agreement: first && second ? judgeAgreement(first.judged.reviews, second.judged.reviews) : null,
+  }
+}
+
+function judgeFiles({ questions, labels }: EvaluateRequest) {
+  return { questions, labels }
+}
+
+function withQuestions(
+  outcomes: readonly Outcome[],
+  questions: readonly Question[],
+  lines: readonly Row[],
+): AskedOutcome[] {
+  const asked = new Map(questions.map((question) => [truthId(question), question]))
+  const margins = new Map(lines.map((line) => [String(line['question_id']), marginOf(line)]))
+  return outcomes.map((outcome) => {
+    const question = asked.get(outcome.id)
+    if (!question) return outcome
+    const [image] = question.images
+    const margin = margins.get(String(question.id))
+    return {
+      ...outcome,
+      prompt: question.prompt,
+      ...(typeof image === 'string' ? { image } : {}),
+      ...(margin === undefined ? {} : { margin }),
+    }
+  })
+}
+
+function marginOf({ metadata }: Row): number | undefined {
+  const margin = isRow(metadata) ? metadata['margin'] : undefined
+  return typeof margin === 'number' ? margin : undefined
+}
+
+/** Pictures of the worst answers, so that a report needs nothing but the folder. */
+export const EXAMPLES = 12
+
+async function keepExamples(
+  out: string,
+  outcomes: readonly AskedOutcome[],
+  questions: readonly Question[],
+  { mediaFolder }: EvaluateRequest,
+): Promise<void> {
+  const asked = new Map(questions.map((question) => [truthId(question), question]))
+  const examples = worstOf(outcomes, EXAMPLES)
+  for (const [i, { id }] of examples.entries()) {
+    const [picture] = asked.get(id)?.images ?? []
+    if (picture === undefined) continue
+    try {
+      const opened = await openPicture(picture, mediaFolder)
+      const path = join(out, 'examples', `${i}.bin`)
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, typeof opened === 'string' ? readFileSync(opened) : opened)
+    } catch (error) {
+      // Its question is on record as one that could not be asked.
+      if (!(error instanceof InputError)) throw error
+    }
+  }
+}
+
+/** The lowest scores, spread over the benchmark. The order is fixed: examples are numbered by it. */
+export function worstOf(outcomes: readonly AskedOutcome[], count: number): AskedOutcome[] {
+  const wrong = outcomes.filter(({ score, given }) => score < 1 && given !== '')
+  const lowest = [...wrong].sort((a, b) => a.score - b.score)
+  const worst = lowest.filter(({ score }) => score === lowest[0]?.score)
+  if (worst.length <= count) return lowest.slice(0, count)
+  return Array.from(
+    { length: count },
+    (_, i) => worst[Math.floor((i * worst.length) / count)] as AskedOutcome,
+  )
+}
+
+function writeResult(out: string, { written, sheets, ...result }: EvalReport): void {
+  for (const [name, text] of Object.entries(written)) writeFileWhole(join(out, name), text)
+  for (const [name, rows] of Object.entries(sheets))
+    writeFileSync(join(out, name), writeSheet(rows))
+  writeFileWhole(join(out, 'result.json'), `${JSON.stringify(result, null, 2)}\n`)
+}
+
+function linesFile(name: string, lines: readonly Row[]): EvalFile {
+  return { name, text: lines.map((line) => `${JSON.stringify(line)}\n`).join('') }
+}

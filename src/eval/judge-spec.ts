@@ -1,0 +1,40 @@
+/** What a benchmark asks a judge, and how it reads what the judge says. */
+import type { Answer } from './answers.ts'
+import type { EvalFile, Row } from './eval-file.ts'
+import type { Picture } from './question.ts'
+
+export type JudgeSpec = {
+  /** The model that the published scores were judged by. */
+  readonly model: string
+  readonly temperature: number
+  readonly maxTokens: number
+  /** Temperatures at which what is no verdict is asked for again. */
+  readonly retryTemperatures?: readonly number[]
+  /** The reviews as the one JSON value that the scorer reads; without it they are lines. */
+  readonly collect?: (reviews: readonly Row[]) => unknown
+  /** One task for each verdict that the score needs. Throws InputError where files that it needs are missing. */
+  readonly tasks: (input: JudgeInput) => JudgeTask[]
+  /** The fields of the verdict in a reply; `null` for what is none. A verdict out of its range is none. */
+  readonly read: (reply: string, task: JudgeTask) => Row | null
+}
+
+export type JudgeInput = {
+  readonly answers: readonly Answer[]
+  readonly questions: readonly EvalFile[]
+  readonly labels: readonly EvalFile[]
+}
+
+export type JudgeTask = {
+  /** The question's id, or several of them. */
+  readonly id: string
+  readonly messages: readonly { readonly role: 'system' | 'user'; readonly content: string }[]
+  /** The answer that is judged, as it stands in the messages. */
+  readonly answer: string
+  readonly images?: readonly Picture[]
+  /** What a review holds beside the verdict: ids, categories. */
+  readonly fields: Row
+  /** The verdict where no judge is needed. */
+  readonly known?: Row
+  /** The verdict's fields where the judge gave none. */
+  readonly unread: Row
+}

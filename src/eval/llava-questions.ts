@@ -1,0 +1,68 @@
+/**
+ * Question files of LLaVA-1.5's evaluation: JSON lines of question_id, image and text, the instruction already in the text.
+ *
+ * Source: haotian-liu/LLaVA docs/Evaluation.md at c121f04. `model_vqa_loader.py` answers with at most 128 tokens, greedily;
+ * `model_vqa.py`, for open questions, with at most 1024.
+ */
+import type { EvalFile, Row } from './eval-file.ts'
+import { isRow, readRows, textField } from './eval-file.ts'
+import type { Picture, Question } from './question.ts'
+
+export const SHORT_ANSWER = 'Answer the question using a single word or phrase.'
+export const OPTION_LETTER = "Answer with the option's letter from the given choices directly."
+
+export const LLAVA_PROMPT = 'the released prompt, after the picture; greedy'
+
+type Change = (question: Question, row: Row) => Question
+
+/** A reader of such files; `change` says what is particular to a benchmark. */
+export function llavaQuestions(
+  maxTokens: number,
+  change: Change = (question) => question,
+): (files: readonly EvalFile[]) => Question[] {
+  return (files) =>
+    files.flatMap((file) =>
+      readRows(file).map((row) => {
+        const image = row['image']
+        const question: Question = {
+          id: idField(row, 'question_id', file),
+          prompt: textField(row, 'text', file).replaceAll('<image>', '').trim(),
+          images: typeof image === 'string' && image !== '' ? [image] : [],
+          maxTokens,
+          ...(typeof row['category'] === 'string' ? { extra: { category: row['category'] } } : {}),
+        }
+        return change(question, row)
+      }),
+    )
+}
+
+/** An id as the file has it, number or text. Throws InputError where there is none. */
+export function idField(row: Row, name: string, file: EvalFile): string | number {
+  const value = row[name]
+  return typeof value === 'number' ? value : textField(row, name, file)
+}
+
+/** `A. one`, line by line. */
+export function optionLines(options: readonly string[]): string[] {
+  return options.map((option, i) => `${String.fromCharCode(65 + i)}. ${option}`)
+}
+
+/** The picture in a field of a dataset's row: a function that reads it, a file name, base64, or the struct of JSON exports. */
+export function pictureField(value: unknown): Picture[] {
+  if (typeof value === 'function') return [value as () => Promise<Uint8Array>]
+  if (value instanceof Uint8Array) return [value]
+  if (typeof value === 'string' && value !== '')
+    return [isBase64(value) ? fromBase64(value) : value]
+  if (!isRow(value)) return []
+  const { bytes, path } = value
+  return pictureField(bytes ?? path)
+}
+
+/** Longer than any file name, and of no other characters. */
+function isBase64(text: string): boolean {
+  return text.length > 255 && /^[A-Za-z0-9+/=\s]+$/.test(text)
+}
+
+function fromBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
+}

@@ -1,0 +1,69 @@
+/** What a benchmark asks: questions as they go to an engine, whoever answers. */
+import type { EvalFile, Row } from './eval-file.ts'
+
+export type Question = {
+  /** As the answer file names it; several questions of a benchmark may share one. */
+  readonly id: string | number
+  /** As the scorer names it, where that differs. */
+  readonly truth?: string
+  /** Questions that are scored together, of one picture or one set of rotations: a limit takes all or none. */
+  readonly group?: string
+  /** The text that is sent, the format's instruction included. */
+  readonly prompt: string
+  /** What the benchmark's answer files show as the prompt, where it is not the text that is sent. */
+  readonly shown?: string
+  readonly images: readonly Picture[]
+  /** A clip's file name. */
+  readonly video?: string
+  /** Pictures stand where `<image>` does in the prompt; otherwise all stand before it. */
+  readonly isInterleaved?: boolean
+  readonly maxTokens: number
+  /** The answer is the likeliest of these continuations; nothing is generated. */
+  readonly choices?: readonly string[]
+  /** What the benchmark's answer files hold beside the answer: category, options. */
+  readonly extra?: Row
+}
+
+/** A file name below the folder of pictures, the bytes of a picture file, or bytes that are read when needed. */
+export type Picture = string | Uint8Array | (() => Promise<Uint8Array>)
+
+export type AskSpec = {
+  /** The questions of the released files, as they are, in their order. Throws InputError for files of another kind. */
+  readonly questions: (files: readonly EvalFile[]) => Question[]
+  /** How the prompt is made, in one sentence: part of the recipe. */
+  readonly prompt: string
+  /** Names in the benchmark's folder as its authors lay it out. */
+  readonly folder: {
+    readonly questions: string
+    /** Absent where the question file holds the truth, or only a server knows it. */
+    readonly labels?: string
+    readonly images?: string
+    /** The questions of the submission, where they are more than those that are asked. */
+    readonly submission?: string
+  }
+  /** Whether the question files are the labels too. */
+  readonly hasTruth?: boolean
+}
+
+/** A question's name to the scorer. */
+export function truthId(question: Question): string {
+  return question.truth ?? String(question.id)
+}
+
+/** The prompt as answer files have it. */
+export function shownPrompt({ shown, prompt }: Pick<Question, 'shown' | 'prompt'>): string {
+  return shown ?? prompt
+}
+
+/** What tells a question from all others of its file, repeats of the same counted: answers are resumed by it. */
+export function questionKeys(
+  questions: readonly Pick<Question, 'id' | 'prompt' | 'shown'>[],
+): readonly string[] {
+  const seen = new Map<string, number>()
+  return questions.map((question) => {
+    const name = JSON.stringify([String(question.id), shownPrompt(question)])
+    const repeat = seen.get(name) ?? 0
+    seen.set(name, repeat + 1)
+    return repeat === 0 ? name : `${name}#${repeat}`
+  })
+}

@@ -1,0 +1,103 @@
+/** Charts of a report as SVG texts, drawn by Vega-Lite. Loaded when a report is written: nothing else needs it. */
+import type { TopLevelSpec } from 'vega-lite'
+
+export type BarRow = {
+  readonly category: string
+  readonly model: string
+  readonly value: number
+  readonly low: number
+  readonly high: number
+  readonly guess: number | null
+}
+
+export type StrengthPoint = {
+  readonly model: string
+  readonly benchmark: string
+  readonly strength: number
+  readonly score: number
+}
+
+const WIDTH = 640
+const SCORE = { title: 'score', scale: { domain: [0, 100] } }
+
+/** One bar for each part of a benchmark, its interval across it, a tick where a guess stands. */
+export function barChart(rows: readonly BarRow[]): Promise<string> {
+  const y = { field: 'category', type: 'nominal' as const, title: null, sort: null }
+  return toSvg({
+    data: { values: [...rows] },
+    width: WIDTH,
+    height: { step: 22 },
+    encoding: { y },
+    layer: [
+      {
+        mark: { type: 'bar', color: '#7aa6d8' },
+        encoding: { x: { field: 'value', type: 'quantitative', ...SCORE } },
+      },
+      {
+        mark: { type: 'rule', color: '#24415f' },
+        encoding: { x: { field: 'low', type: 'quantitative' }, x2: { field: 'high' } },
+      },
+      {
+        transform: [{ filter: 'datum.guess !== null' }],
+        mark: { type: 'tick', color: '#c0392b', thickness: 2 },
+        encoding: { x: { field: 'guess', type: 'quantitative' } },
+      },
+    ],
+  })
+}
+
+/** Benchmarks side by side, a bar for each model. */
+export function modelChart(rows: readonly BarRow[]): Promise<string> {
+  return toSvg({
+    data: { values: [...rows] },
+    width: WIDTH,
+    mark: 'bar',
+    encoding: {
+      y: { field: 'category', type: 'nominal', title: null, sort: null },
+      yOffset: { field: 'model' },
+      x: { field: 'value', type: 'quantitative', ...SCORE },
+      color: { field: 'model', type: 'nominal' },
+    },
+  })
+}
+
+/** A point for each model and benchmark, and a straight line through each benchmark's points (least squares). */
+export function strengthChart(points: readonly StrengthPoint[]): Promise<string> {
+  const x = {
+    field: 'strength',
+    type: 'quantitative' as const,
+    title: 'MMLU',
+    scale: { zero: false },
+  }
+  const y = {
+    field: 'score',
+    type: 'quantitative' as const,
+    title: 'score',
+    scale: { zero: false },
+  }
+  const color = { field: 'benchmark', type: 'nominal' as const }
+  return toSvg({
+    data: { values: [...points] },
+    width: WIDTH,
+    height: 360,
+    layer: [
+      { mark: { type: 'point', filled: true, size: 60 }, encoding: { x, y, color } },
+      { mark: { type: 'text', dy: -10 }, encoding: { x, y, text: { field: 'model' } } },
+      {
+        transform: [{ regression: 'score', on: 'strength', groupby: ['benchmark'] }],
+        mark: { type: 'line', strokeDash: [4, 4] },
+        encoding: { x, y, color },
+      },
+    ],
+  })
+}
+
+async function toSvg(spec: TopLevelSpec): Promise<string> {
+  const [vega, lite] = await Promise.all([import('vega'), import('vega-lite')])
+  const view = new vega.View(vega.parse(lite.compile(spec).spec), { renderer: 'none' })
+  try {
+    return await view.toSVG()
+  } finally {
+    view.finalize()
+  }
+}

@@ -1,0 +1,294 @@
+/**
+ * A report over results: one HTML page that needs nothing else, and a table in Markdown, which is also the model card's
+ * section.
+ */
+import type { EvalReport, AskedOutcome } from './evaluate-node.ts'
+import { dataUrl } from './endpoint-engine.ts'
+import {
+  barChart,
+  modelChart,
+  strengthChart,
+  type BarRow,
+  type StrengthPoint,
+} from './report-charts.ts'
+import type { PublishedScore } from './benchmark.ts'
+
+export type ReportedResult = Pick<
+  EvalReport,
+  | 'benchmark'
+  | 'title'
+  | 'metrics'
+  | 'counts'
+  | 'recipe'
+  | 'outcomes'
+  | 'run'
+  | 'judged'
+  | 'agreement'
+> & {
+  /** The worst answers, with their pictures where they were kept. */
+  readonly examples: readonly {
+    readonly outcome: AskedOutcome
+    readonly picture: Uint8Array | null
+  }[]
+}
+
+type Metric = EvalReport['metrics'][number]
+
+/** Benchmarks by rows, models by columns if there are several. */
+export function markdownReport(results: readonly ReportedResult[]): string {
+  const lines = [
+    '## Evaluation',
+    '',
+    '| benchmark | model | metric | score | 95 % interval | without the picture, or guessed | published | questions | errors | recipe |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+    ...results
+      .filter(({ recipe }) => !recipe.isBlind)
+      .flatMap((result) => headline(result).map((metric) => markdownRow(result, metric, results))),
+    '',
+    'Scores are of this program: `llava eval` asked the released questions, greedily; intervals are percentile bootstraps over questions.',
+    '',
+  ]
+  return lines.join('\n')
+}
+
+function markdownRow(
+  result: ReportedResult,
+  metric: Metric,
+  results: readonly ReportedResult[],
+): string {
+  const { title, run, counts, recipe } = result
+  const cells = [
+    title,
+    run.model,
+    metric.name,
+    shown(metric),
+    metric.interval95
+      ? `${metric.interval95.low.toFixed(metric.digits)}–${metric.interval95.high.toFixed(metric.digits)}`
+      : '',
+    guessOf(result, metric, results),
+    publishedText(metric.published),
+    String(counts.questions),
+    String(run.errors.length),
+    `\`${recipe.hash.slice(0, 12)}\``,
+  ]
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
+}
+
+/** The numbers that benchmarks are known by: those with published rows, else the first. */
+function headline({ metrics }: ReportedResult): readonly Metric[] {
+  const known = metrics.filter(({ published }) => published.length > 0)
+  return known.length > 0 ? known : metrics.slice(0, 1)
+}
+
+function shown({ value, digits }: Metric): string {
+  return value === null ? '–' : value.toFixed(digits)
+}
+
+/** The blind run's score of the same benchmark and model, else the baseline that the benchmark itself states. */
+function guessOf(
+  result: ReportedResult,
+  metric: Metric,
+  results: readonly ReportedResult[],
+): string {
+  const blind = results.find(
+    (other) =>
+      other.recipe.isBlind &&
+      other.benchmark === result.benchmark &&
+      other.run.model === result.run.model,
+  )
+  const value = blind?.metrics.find(({ name }) => name === metric.name)
+  if (value) return `${shown(value)} (blind)`
+  return metric.baseline
+    ? `${metric.baseline.value.toFixed(metric.digits)} (${metric.baseline.name})`
+    : ''
+}
+
+function publishedText(published: readonly PublishedScore[]): string {
+  return published.map(({ model, value }) => `${model} ${value}`).join(', ')
+}
+
+/** Charts are drawn here: the page runs no script. */
+export async function htmlReport(results: readonly ReportedResult[]): Promise<string> {
+  const seen = results.filter(({ recipe }) => !recipe.isBlind)
+  const sections = await Promise.all(seen.map((result) => resultSection(result)))
+  const body = [
+    '<h1>Evaluation</h1>',
+    summaryTable(seen, results),
+    await modelsSection(seen),
+    await strengthSection(seen),
+    ...sections,
+  ]
+  return `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Evaluation</title><style>${STYLE}</style></head>\n<body>\n${body.join('\n')}\n</body></html>\n`
+}
+
+const STYLE =
+  'body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}' +
+  'table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d8dee4;vertical-align:top}' +
+  'td.n{text-align:right;font-variant-numeric:tabular-nums}pre{white-space:pre-wrap;background:#f6f8fa;padding:.6rem;overflow-wrap:anywhere}' +
+  '.examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(16rem,1fr));gap:1rem}.examples img{max-width:100%;max-height:14rem}' +
+  'figure{margin:0;border:1px solid #d8dee4;padding:.6rem}svg{max-width:100%;height:auto}'
+
+function summaryTable(seen: readonly ReportedResult[], results: readonly ReportedResult[]): string {
+  const head = [
+    'benchmark',
+    'model',
+    'metric',
+    'score',
+    '95 % interval',
+    'blind or guessed',
+    'published',
+    'questions',
+    'missing',
+    'errors',
+    'recipe',
+  ]
+  const rows = seen.flatMap((result) =>
+    headline(result).map((metric) => {
+      const { counts, run, recipe } = result
+      const interval = metric.interval95
+      return [
+        text(result.title),
+        text(run.model),
+        text(metric.name),
+        number(shown(metric)),
+        number(
+          interval
+            ? `${interval.low.toFixed(metric.digits)} – ${interval.high.toFixed(metric.digits)}`
+            : '',
+        ),
+        text(guessOf(result, metric, results)),
+        publishedCell(metric.published),
+        number(String(counts.questions)),
+        number(String(counts.missing)),
+        number(String(run.errors.length)),
+        `<td><code>${escapeHtml(recipe.hash.slice(0, 12))}</code></td>`,
+      ].join('')
+    }),
+  )
+  return `<table><thead><tr>${head.map((cell) => `<th>${cell}</th>`).join('')}</tr></thead><tbody>${rows.map((row) => `<tr>${row}</tr>`).join('\n')}</tbody></table>`
+}
+
+function publishedCell(published: readonly PublishedScore[]): string {
+  if (published.length === 0) return '<td></td>'
+  const items = published.map(
+    ({ model, value, source }) =>
+      `<li>${escapeHtml(model)} <b>${value}</b> <small>${escapeHtml(source)}</small></li>`,
+  )
+  return `<td><details><summary>${published.length} models</summary><ul>${items.join('')}</ul></details></td>`
+}
+
+async function modelsSection(results: readonly ReportedResult[]): Promise<string> {
+  const models = new Set(results.map(({ run }) => run.model))
+  const rows = results.flatMap((result): BarRow[] => {
+    const [metric] = headline(result)
+    return metric && metric.value !== null && metric.unit === 'percent'
+      ? [barOf(metric, result.title, result.run.model)]
+      : []
+  })
+  if (models.size < 2 || rows.length < 2) return ''
+  return `<h2>Models</h2>${await modelChart(rows)}`
+}
+
+/** A language model's own strength, by MMLU, against what it scores with pictures. */
+async function strengthSection(results: readonly ReportedResult[]): Promise<string> {
+  const strength = new Map(
+    results
+      .filter(({ benchmark }) => benchmark === 'mmlu')
+      .map(({ run, metrics }) => [run.model, metrics[0]?.value ?? null]),
+  )
+  const points = results.flatMap((result): StrengthPoint[] => {
+    const x = strength.get(result.run.model) ?? null
+    const metric = headline(result)[0]
+    if (
+      result.benchmark === 'mmlu' ||
+      x === null ||
+      !metric ||
+      metric.value === null ||
+      metric.unit !== 'percent'
+    )
+      return []
+    return [{ model: result.run.model, benchmark: result.title, strength: x, score: metric.value }]
+  })
+  if (new Set(points.map(({ model }) => model)).size < 3) return ''
+  return `<h2>Strength of the language model</h2>${await strengthChart(points)}`
+}
+
+async function resultSection(result: ReportedResult): Promise<string> {
+  const { title, run, metrics, judged, agreement, recipe } = result
+  const bars = metrics
+    .filter(({ value, unit }) => value !== null && unit === 'percent')
+    .map((metric) => barOf(metric, metric.name, run.model))
+  const chart = bars.length > 1 ? await barChart(bars) : ''
+  const facts = [
+    `${run.errors.length} errors, ${run.cutOff} answers cut off at their longest, batch ${run.batch}`,
+    ...judged.map(
+      ({ judge, reviews, nonsense, suspicious, cost }) =>
+        `judge ${judge}: ${reviews} reviews, ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge, cost ${cost.toFixed(2)}`,
+    ),
+    ...(agreement
+      ? [
+          `judges: ${agreement.equal} of ${agreement.both} verdicts the same, rank correlation ${agreement.rank?.toFixed(2) ?? '–'}, kappa ${agreement.kappa?.toFixed(2) ?? '–'}`,
+        ]
+      : []),
+  ]
+  const nonsense = judged.flatMap((one) => one.nonsense).slice(0, 10)
+  return [
+    `<h2>${escapeHtml(title)}: ${escapeHtml(run.model)}</h2>`,
+    `<p>${facts.map(escapeHtml).join('<br>')}</p>`,
+    chart,
+    examples(result.examples),
+    nonsense.length > 0
+      ? `<h3>What judges said that is no verdict</h3><pre>${escapeHtml(nonsense.map(({ id, content }) => `${id}: ${content}`).join('\n'))}</pre>`
+      : '',
+    `<details><summary>recipe</summary><pre>${escapeHtml(JSON.stringify(recipe, null, 2))}</pre></details>`,
+  ].join('\n')
+}
+
+function barOf(metric: Metric, category: string, model: string): BarRow {
+  const value = metric.value ?? 0
+  return {
+    category,
+    model,
+    value,
+    low: metric.interval95?.low ?? value,
+    high: metric.interval95?.high ?? value,
+    guess: metric.baseline?.value ?? null,
+  }
+}
+
+function examples(list: ReportedResult['examples']): string {
+  if (list.length === 0) return ''
+  const figures = list.map(({ outcome, picture }) => {
+    const image = picture ? `<img alt="" src="${dataUrl(picture)}">` : ''
+    const words = [
+      ['asked', outcome.prompt ?? ''],
+      ['expected', outcome.expected],
+      ['given', outcome.given],
+      ['read as', outcome.read],
+    ].filter(([, value]) => value !== '')
+    const shown = words.map(([name, value]) => `<b>${name}</b> ${escapeHtml(clip(value ?? ''))}`)
+    return `<figure>${image}<figcaption>${escapeHtml(outcome.id)}<br>${shown.join('<br>')}</figcaption></figure>`
+  })
+  return `<h3>Wrong answers</h3><div class="examples">${figures.join('\n')}</div>`
+}
+
+function clip(value: string): string {
+  return value.length > 400 ? `${value.slice(0, 400)}…` : value
+}
+
+function text(value: string): string {
+  return `<td>${escapeHtml(value)}</td>`
+}
+
+function number(value: string): string {
+  return `<td class="n">${escapeHtml(value)}</td>`
+}
+
+/** Models' and judges' words are text and nothing else. */
+export function escapeHtml(value: string): string {
+  return value
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+}

@@ -1,0 +1,67 @@
+/** Results on the disk: those of `llava eval` with their examples, below one folder or several. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { InputError } from '../core/errors.ts'
+import { parseResult, type ComparedResult } from './compare-results.ts'
+import { EXAMPLES, worstOf, type EvalReport } from './evaluate-node.ts'
+import type { ReportedResult } from './report.ts'
+
+const NAMES = ['result.json', 'score.json']
+
+/** A result file, or the one in the folder. Throws InputError for what is none. */
+export function readResult(path: string): ComparedResult {
+  const file = resultFile(path)
+  if (file !== null) return parseResult(parseJson(file), file)
+  throw new InputError(
+    'INPUT_RESULT_MISSING',
+    `eval: ${path} should be a result file, or a folder with result.json or score.json; there is none.`,
+  )
+}
+
+/** Every result of `llava eval` in the folders and below them, by path. */
+export function readReports(paths: readonly string[]): ReportedResult[] {
+  const files = paths.flatMap((path) => {
+    if (!existsSync(path) || !statSync(path).isDirectory()) return [resultFile(path) ?? path]
+    return readdirSync(path, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('result.json'))
+      .sort()
+      .map((name) => join(path, name))
+  })
+  const results = files.filter((file) => existsSync(file)).map(readReport)
+  if (results.length > 0) return results
+  throw new InputError(
+    'INPUT_RESULT_MISSING',
+    `eval: there should be results of llava eval below ${paths.join(', ')}, there are none.`,
+  )
+}
+
+function readReport(file: string): ReportedResult {
+  const value = parseJson(file)
+  const { outcomes } = parseResult(value, file)
+  const report = value as EvalReport // its fields were written by this program
+  const examples = worstOf(outcomes, EXAMPLES).map((outcome, i) => {
+    const picture = join(dirname(file), 'examples', `${i}.bin`)
+    return { outcome, picture: existsSync(picture) ? readFileSync(picture) : null }
+  })
+  if (report.run) return { ...report, examples }
+  throw new InputError(
+    'INPUT_RESULT_BROKEN',
+    `eval: ${file} should be a result of llava eval, it says nothing of its run.`,
+  )
+}
+
+function resultFile(path: string): string | null {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (stat?.isFile()) return path
+  return NAMES.map((name) => join(path, name)).find((file) => existsSync(file)) ?? null
+}
+
+function parseJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch (cause) {
+    throw new InputError('INPUT_RESULT_BROKEN', `eval: ${file} should be JSON; is it cut off?`, {
+      cause,
+    })
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * Asks all questions that have no answer yet: in batches, of one engine or several, every answer written down before the
+ * next batch begins.
+ */
+import { CapacityError } from '../core/errors.ts'
+import type { ContentPart, Message } from '../serve/messages.ts'
+import type { AnswerEngine, EngineAnswer, EngineRequest } from './answer-engine.ts'
+import type { Row } from './eval-file.ts'
+import { questionKeys, shownPrompt, type Picture, type Question } from './question.ts'
+
+/** Where answers are kept. An append is on the disk when its promise is fulfilled. */
+export type Journal = {
+  /** Keys of the questions that were answered before. */
+  readonly answered: ReadonlySet<string>
+  append(entries: readonly JournalEntry[]): Promise<void>
+}
+
+export type JournalEntry = { readonly key: string; readonly line: Row }
+
+export type RunRequest = {
+  readonly questions: readonly Question[]
+  readonly engines: readonly AnswerEngine[]
+  readonly journal: Journal
+  /** Questions that go to an engine together. */
+  readonly batch: number
+  /** The picture as an engine takes it. Throws InputError where it is not there. */
+  readonly openPicture: (picture: Picture) => Promise<string | Uint8Array>
+  readonly openVideo: (name: string) => string
+  /** Asks without pictures: what can be answered blindly. */
+  readonly isBlind?: boolean
+  readonly maxTokens?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: (state: RunState) => void
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number
+}
+
+export type RunState = {
+  readonly done: number
+  readonly total: number
+  readonly errors: number
+  /** Null until something was answered in this run. */
+  readonly secondsLeft: number | null
+}
+
+/** Batches in a row that may fail entirely; then no engine is there any more. */
+const MOST_FAILURES = 3
+
+/** Throws the signal's reason when aborted, and CapacityError where an engine answers nothing any more. */
+export async function runQuestions(run: RunRequest): Promise<RunState> {
+  const { questions, engines, journal } = run
+  const keys = questionKeys(questions)
+  const open = questions
+    .map((question, i) => ({ question, key: keys[i] as string }))
+    .filter(({ key }) => !journal.answered.has(key))
+  const state = { next: 0, done: questions.length - open.length, errors: 0, start: run.now() }
+  const progress = (): RunState =>
+    stateOf(state, { open: open.length, total: questions.length, now: run.now() })
+  run.onProgress?.(progress())
+  const work = async (engine: AnswerEngine) => {
+    let failures = 0
+    while (state.next < open.length) {
+      run.signal?.throwIfAborted()
+      const batch = open.slice(state.next, (state.next += run.batch))
+      const lines = await askBatch(engine, batch, run)
+      await journal.append(lines)
+      const errors = lines.filter(({ line }) => isErrorLine(line)).length
+      state.done += batch.length
+      state.errors += errors
+      run.onProgress?.(progress())
+      failures = errors === batch.length ? failures + 1 : 0
+      if (failures === MOST_FAILURES) throw engineDown(engine, lines)
+    }
+  }
+  await Promise.all(engines.map(work))
+  return progress()
+}
+
+type Open = { readonly question: Question; readonly key: string }
+
+async function askBatch(
+  engine: AnswerEngine,
+  batch: readonly Open[],
+  run: RunRequest,
+): Promise<JournalEntry[]> {
+  const requests = await Promise.all(batch.map(({ question }) => requestOf(question, run)))
+  const ready = requests.filter((request): request is EngineRequest => !('error' in request))
+  const given = ready.length > 0 ? await engine.answer(ready, run.signal) : []
+  run.signal?.throwIfAborted()
+  let next = 0
+  const answers = requests.map((request) => ('error' in request ? request : given[next++]))
+  return batch.map(({ question, key }, i) => {
+    const answer = answers[i] ?? { error: 'the engine gave no answer' }
+    return { key, line: lineOf(question, answer, engine.name) }
+  })
+}
+
+async function requestOf(
+  question: Question,
+  run: RunRequest,
+): Promise<EngineRequest | { error: string }> {
+  try {
+    return {
+      messages: await messagesOf(question, run),
+      maxTokens: Math.min(question.maxTokens, run.maxTokens ?? Number.POSITIVE_INFINITY),
+      ...(question.choices ? { choices: question.choices } : {}),
+    }
+  } catch (error) {
+    // A picture that is not there concerns one question; it is on record with its reason.
+    return { error: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+async function messagesOf(question: Question, run: RunRequest): Promise<Message[]> {
+  const { prompt, video } = question
+  if (run.isBlind) return [{ role: 'user', content: prompt.replaceAll('<image>', '').trim() }]
+  const images = await Promise.all(
+    question.images.map(async (picture): Promise<ContentPart> => ({
+      type: 'image',
+      image: await run.openPicture(picture),
+    })),
+  )
+  const clips: ContentPart[] =
+    video === undefined ? [] : [{ type: 'video', video: run.openVideo(video) }]
+  const media = [...clips, ...images]
+  if (media.length === 0) return [{ role: 'user', content: prompt }]
+  const content = question.isInterleaved
+    ? interleave(prompt, media)
+    : [...media, { type: 'text' as const, text: prompt }]
+  return [{ role: 'user', content }]
+}
+
+/** Pictures where the prompt says, those without a place in front. */
+function interleave(prompt: string, media: readonly ContentPart[]): ContentPart[] {
+  const texts = prompt.split('<image>')
+  const unplaced = Math.max(0, media.length - (texts.length - 1))
+  const parts: ContentPart[] = [...media.slice(0, unplaced)]
+  texts.forEach((text, i) => {
+    if (text !== '') parts.push({ type: 'text', text })
+    const picture = media[unplaced + i]
+    if (i < texts.length - 1 && picture) parts.push(picture)
+  })
+  return parts
+}
+
+/** A line of the original's answer files; what went wrong stands in its metadata. */
+function lineOf(question: Question, answer: EngineAnswer, model: string): Row {
+  const { id, extra } = question
+  const head = { question_id: id, ...extra, prompt: shownPrompt(question) }
+  if ('error' in answer) return { ...head, text: '', model_id: model, metadata: answer }
+  const { text, ...metadata } = answer
+  return { ...head, text: text.trim(), model_id: model, metadata }
+}
+
+/** Whether a line says that its question could not be answered. */
+export function isErrorLine(line: Row): boolean {
+  const metadata = line['metadata']
+  return typeof metadata === 'object' && metadata !== null && 'error' in metadata
+}
+
+function stateOf(
+  { done, errors, start }: { done: number; errors: number; start: number },
+  { open, total, now }: { readonly open: number; readonly total: number; readonly now: number },
+): RunState {
+  const answered = done - (total - open)
+  const seconds = (now - start) / 1000
+  const secondsLeft = answered === 0 ? null : (seconds / answered) * (total - done)
+  return { done, total, errors, secondsLeft }
+}
+
+function engineDown(engine: AnswerEngine, lines: readonly JournalEntry[]): CapacityError {
+  const metadata = lines[0]?.line['metadata'] as { error?: string } | undefined
+  return new CapacityError(
+    'CAPACITY_ENGINE_DOWN',
+    `eval: ${engine.name} should answer questions, ${MOST_FAILURES} batches in a row failed entirely (${metadata?.error ?? 'no reason given'}); mend it and run the same command again, it goes on where it ended.`,
+  )
+}
