@@ -84,7 +84,6 @@ type Shown = {
 
 async function describeRecord(record: AnyRecord, model: DataModel): Promise<Shown> {
   const { preparer } = model
-  const header = { pictures: 'header' } as const
   const pictures = record.images.map((image) => describePicture(image, record.images.length, model))
   const rows = pictures.map(({ parts }) => sumOf(parts))
   const shown = (sample: Sample, answer: ShownSequence['answer']): ShownSequence => ({
@@ -94,9 +93,9 @@ async function describeRecord(record: AnyRecord, model: DataModel): Promise<Show
     tokens: tokensOf(sample, rows, model),
   })
   if ('turns' in record) {
-    return { pictures, sequences: [shown(await preparer.sample(record, header), null)] }
+    return { pictures, sequences: [shown(await preparer.sample(record), null)] }
   }
-  const { chosen, rejected } = await preparer.pair(record, header)
+  const { chosen, rejected } = await preparer.pair(record)
   return { pictures, sequences: [shown(chosen, 'chosen'), shown(rejected, 'rejected')] }
 }
 
