@@ -69,6 +69,13 @@ function lineOf(event: Exclude<TrainEvent, { kind: 'progress' | 'step' }>): stri
     }
     case 'evaluation':
       return `step ${event.step}: held-out loss ${event.loss.toFixed(4)}`
+    case 'answers':
+      return event.answers
+        .map(
+          ({ question, answer }) =>
+            `step ${event.step}: ${inOneLine(question)} → ${inOneLine(answer)}`,
+        )
+        .join('\n')
     case 'checkpoint':
       return `step ${event.step}: ${event.folder}`
     case 'warning':
@@ -90,4 +97,8 @@ function formatDuration(seconds: number): string {
   const minutes = Math.floor(seconds / 60)
   if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
   return minutes > 0 ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.ceil(seconds)} s`
+}
+
+function inOneLine(text: string): string {
+  return text.replaceAll('<image>', '').replace(/\s+/g, ' ').trim()
 }

@@ -98,12 +98,22 @@ export function logProbsGraph(config: DecoderConfig): Graph {
   return g
 }
 
+/** hidden float32[R,D] to logits float32[R,V]. */
+export function logitsGraph(config: DecoderConfig): Graph {
+  const g = new Graph('decoder.logits')
+  g.output('logits', headLogits(g, config))
+  return g
+}
+
 function headGraph(name: string, config: DecoderConfig) {
   const g = new Graph(name)
+  const logits = headLogits(g, config)
+  return { g, labels: g.input('labels', 'int64', ['R']), logits }
+}
+
+function headLogits(g: Graph, config: DecoderConfig): Value {
   const hidden = g.input('hidden', 'float32', ['R', config.hiddenSize])
-  const labels = g.input('labels', 'int64', ['R'])
-  const normed = rmsNorm(g, 'decoder.norm', hidden, config.epsilon)
-  return { g, labels, logits: languageHead(g, config, normed) }
+  return languageHead(g, config, rmsNorm(g, 'decoder.norm', hidden, config.epsilon))
 }
 
 /** One way in which rows of pictures come out of the projector's, see `row-gather.ts`. */

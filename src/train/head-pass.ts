@@ -3,7 +3,7 @@ import type { DecoderConfig } from '../decoder/decoder.ts'
 import { liveParameters } from '../graph/onnx-writer.ts'
 import type { RunOptions, Runtime, Tensor } from '../runtime/runtime.ts'
 import type { Batch } from './batch.ts'
-import { logProbsGraph, lossGraph } from './decoder-graphs.ts'
+import { logitsGraph, logProbsGraph, lossGraph } from './decoder-graphs.ts'
 import type { ModelWeights } from './model-weights.ts'
 import { Scratch } from './scratch.ts'
 import { Stage } from './stage.ts'
@@ -16,6 +16,7 @@ export class HeadPass {
   readonly #weights: ModelWeights
   readonly #loss: Stage
   readonly #logProbs: Stage
+  readonly #logits: Stage
   readonly #trained: readonly string[]
   readonly #scratch: Scratch
 
@@ -33,6 +34,7 @@ export class HeadPass {
     const wrt = ['hidden', ...this.#trained]
     this.#loss = new Stage(runtime, graph, { policy, wrt, together: true })
     this.#logProbs = new Stage(runtime, logProbsGraph(config), { policy, wrt: [] })
+    this.#logits = new Stage(runtime, logitsGraph(config), { policy, wrt: [] })
   }
 
   get isTrained(): boolean {
@@ -82,9 +84,36 @@ export class HeadPass {
     return { loss, dy }
   }
 
+  /** The most likely token behind each of some positions. */
+  async nextTokens(
+    positions: Int32Array,
+    hidden: Tensor,
+    options: RunOptions,
+  ): Promise<readonly number[]> {
+    const { hiddenSize, vocabSize } = this.#config
+    const tokens: number[] = []
+    for (const [start, end] of this.#pieces(positions.length)) {
+      const rows = this.#scratch.tensor('hidden', [end - start, hiddenSize])
+      const places = positions.subarray(start, end)
+      gatherRows(rows.data as Float32Array, hidden.data as Float32Array, places)
+      const logits = this.#scratch.tensor('logits', [end - start, vocabSize])
+      const tensors = new Map([
+        ['hidden', rows],
+        ['logits', logits],
+      ])
+      await this.#logits.forward(this.#weights.lookup(tensors), options)
+      for (let row = 0; row < end - start; row++) {
+        const from = row * vocabSize
+        tokens.push(largestPlace((logits.data as Float32Array).subarray(from, from + vocabSize)))
+      }
+    }
+    return tokens
+  }
+
   async dispose(): Promise<void> {
     await this.#loss.dispose()
     await this.#logProbs.dispose()
+    await this.#logits.dispose()
     this.#scratch.dispose()
   }
 
@@ -114,4 +143,12 @@ function gatherRows(target: Float32Array, source: Float32Array, rows: Int32Array
 function scatterRows(target: Float32Array, source: Float32Array, rows: Int32Array): void {
   const width = source.length / rows.length
   rows.forEach((row, i) => target.set(source.subarray(i * width, (i + 1) * width), row * width))
+}
+
+function largestPlace(values: Float32Array): number {
+  let largest = 0
+  for (let i = 1; i < values.length; i++) {
+    if ((values[i] as number) > (values[largest] as number)) largest = i
+  }
+  return largest
 }

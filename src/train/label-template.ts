@@ -28,9 +28,11 @@ import { IGNORE_INDEX, type LabelledConversation } from '../text/label-conversat
  */
 export function labelTemplate(
   messages: readonly PromptMessage[],
-  template: string,
   tools: PromptTools,
 ): LabelledConversation {
+  const { prompt } = tools.config
+  if (prompt.kind !== 'template') throw new Error('internal: the checkpoint has no template')
+  const { template } = prompt
   const texts = [template, ...messages.flatMap(textsOf)]
   const plain = new PlainText(tools.tokenizer, [IMAGE_TAG], texts)
   const render = (count: number, end: PromptEnd) =>

@@ -71,6 +71,13 @@ export class Network {
     return this.#head.logProbs(batch, hidden, options)
   }
 
+  /** The most likely token behind the last position of each sequence. */
+  nextTokens({ batch, hidden }: ForwardState, options: RunOptions): Promise<readonly number[]> {
+    let end = 0
+    const last = batch.segments.map((length) => (end += length) - 1)
+    return this.#head.nextTokens(Int32Array.from(last), hidden, options)
+  }
+
   /** −Σ weights ∘ log p(target), its gradients added to those of this step in the store. */
   async backward(
     { batch, mode, hidden, features }: ForwardState,

@@ -4,6 +4,7 @@
  * serving will.
  */
 import { ConfigError } from '../core/errors.ts'
+import { conversationsOf, type TokenCounts } from '../data/check-record.ts'
 import { RecordFault } from '../data/record-fault.ts'
 import {
   preferenceTurns,
@@ -11,16 +12,18 @@ import {
   type PreferenceRecord,
   type RecordTurn,
 } from '../data/record.ts'
-import type { PromptMessage, PromptPart } from '../families/build-prompt.ts'
+import { buildPrompt, type PromptMessage, type PromptPart } from '../families/build-prompt.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { countImageTokens } from '../preprocess/image-tokens.ts'
 import type { ImageSize } from '../preprocess/image.ts'
 import type { PreparedImage } from '../preprocess/preprocess-image.ts'
-import { imageSizeOf, type Preprocessor } from '../preprocess/node.ts'
+import type { Preprocessor } from '../preprocess/node.ts'
 import { arrangeImageTokens } from '../sequence/arrange-image-tokens.ts'
 import { layoutSequence, type MediaRows } from '../sequence/layout-sequence.ts'
-import { IMAGE_TOKEN_INDEX } from '../text/tokenize-prompt.ts'
+import { normaliseImageTags } from '../text/conversation-image-tags.ts'
+import { renderConversation } from '../text/conversation.ts'
 import { labelConversation, type LabelledConversation } from '../text/label-conversation.ts'
+import { IMAGE_TOKEN_INDEX, tokenizePrompt } from '../text/tokenize-prompt.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { featureRows } from '../vision/vision-transformer.ts'
 import { labelTemplate } from './label-template.ts'
@@ -36,8 +39,7 @@ export type PreparerParts = {
   readonly maxLength: number
 }
 
-/** Whether pictures are decoded, or only their sizes read: then samples have no pixels and only their lengths count. */
-export type PictureDepth = { readonly pictures?: 'decode' | 'header' }
+type Media = Pick<DataRecord, 'images' | 'videos'>
 
 export class RecordPreparer {
   readonly #parts: PreparerParts
@@ -47,93 +49,129 @@ export class RecordPreparer {
     this.#parts = parts
   }
 
+  /** How long a record will be, by the sizes of its pictures alone. Throws as `sample` does. */
+  count(record: DataRecord | PreferenceRecord, sizes: readonly ImageSize[]): TokenCounts {
+    const counts = conversationsOf(record).map((turns) => {
+      const labelled = this.#label(turns, record)
+      const { inputIds, labels } = this.#lengthened(labelled, sizes)
+      const media = inputIds.length - labelled.inputIds.length + sizes.length
+      return { total: inputIds.length, media, learnt: learntOf(labels) }
+    })
+    const sum = (key: 'total' | 'media' | 'learnt') =>
+      counts.reduce((all, one) => all + one[key], 0)
+    const longest = Math.max(...counts.map(({ total }) => total))
+    return { total: sum('total'), longest, media: sum('media'), learnt: sum('learnt') }
+  }
+
   /** Throws RecordFault or InputError for a record that cannot be learnt from. */
-  async sample(record: DataRecord, depth?: PictureDepth): Promise<Sample> {
-    const { images, videos } = record
-    return this.#sample(record.turns, { images, videos }, depth)
+  async sample(record: DataRecord): Promise<Sample> {
+    const labelled = this.#label(record.turns, record)
+    return this.#withPictures(labelled, await this.#pictures(record))
   }
 
-  async pair(record: PreferenceRecord, depth?: PictureDepth): Promise<PreferencePair> {
+  /** Both answers, with the same pictures. */
+  async pair(record: PreferenceRecord): Promise<PreferencePair> {
     const { chosen, rejected } = preferenceTurns(record)
-    const media = { images: record.images, videos: record.videos }
-    const [better, worse] = await Promise.all([
-      this.#sample(chosen, media, depth),
-      this.#sample(rejected, media, depth),
-    ])
-    return { chosen: better, rejected: worse }
+    const [better, worse] = [this.#label(chosen, record), this.#label(rejected, record)]
+    const pictures = await this.#pictures(record)
+    return {
+      chosen: this.#withPictures(better, pictures),
+      rejected: this.#withPictures(worse, pictures),
+    }
   }
 
-  async #sample(
-    turns: readonly RecordTurn[],
-    { images, videos }: Pick<DataRecord, 'images' | 'videos'>,
-    { pictures: depth = 'decode' }: PictureDepth = {},
-  ): Promise<Sample> {
-    if (videos.length > 0) {
-      throw new RecordFault('clip-broken', 'record: clips cannot be trained on by recipes.')
-    }
-    const labelled = this.#label(turns, images.length)
-    if (depth === 'header') {
-      return this.#lengthened(
-        labelled,
-        images.map((image) => imageSizeOf(image)),
-      )
-    }
-    const pictures = await Promise.all(images.map((image) => this.#picture(image, images.length)))
-    const sizes = pictures.map(({ imageSize }) => imageSize)
-    const sample = this.#lengthened(labelled, sizes)
-    if (pictures.length === 0) return sample
-    return {
-      ...sample,
-      pixelValues: joinPixels(pictures.map(({ pixelValues }) => pixelValues)),
-      imageSizes: sizes,
-    }
+  /** The first question of a record, open for the answer; nothing of it is learnt. */
+  async question(record: DataRecord): Promise<Sample> {
+    const end = record.turns.findIndex(({ from }) => from === 'gpt')
+    const inputIds = this.#ask(record.turns.slice(0, end), record)
+    const labels = inputIds.map(() => IGNORE_INDEX)
+    return this.#withPictures({ inputIds, labels }, await this.#pictures(record))
+  }
+
+  /** What a model said. */
+  text(tokens: readonly number[]): string {
+    return this.#parts.tokenizer.decode([...tokens], { skipSpecial: true }).trim()
   }
 
   /** Ids with one placeholder a picture, and their labels. */
-  #label(turns: readonly RecordTurn[], pictures: number): LabelledConversation {
-    const { config, tokenizer, conversation } = this.#parts
+  #label(turns: readonly RecordTurn[], media: Media): LabelledConversation {
+    const { videos, images } = media
+    if (videos.length > 0) {
+      throw new RecordFault(
+        'clip-broken',
+        'record: it has a clip, and recipes learn from pictures alone; leave it out.',
+      )
+    }
+    const { config, tokenizer } = this.#parts
+    const mode = this.#mode()
     const labelled =
-      conversation === 'template' && config.prompt.kind === 'template'
-        ? labelTemplate(messagesOf(turns, pictures), config.prompt.template, { config, tokenizer })
-        : this.#labelByMode(turns, pictures)
-    const isLearnt = labelled.labels.some((label, i) => i > 0 && label !== IGNORE_INDEX)
-    if (isLearnt) return labelled
+      mode === null
+        ? labelTemplate(messagesOf(turns, images.length), { config, tokenizer })
+        : this.#labelByMode(mode, turns, images.length)
+    if (learntOf(labelled.labels) > 0) return labelled
     throw new RecordFault('labels', 'labels: no token of the record is learnt; give it an answer.')
   }
 
-  #labelByMode(turns: readonly RecordTurn[], pictures: number): LabelledConversation {
-    const { config, tokenizer, conversation } = this.#parts
-    const { prompt, image } = config
-    const own = prompt.kind === 'conversation' ? prompt : null
-    const mode = conversation === 'template' ? (own?.mode ?? '') : conversation
+  #labelByMode(mode: string, turns: readonly RecordTurn[], pictures: number): LabelledConversation {
+    const { tokenizer } = this.#parts
     const { inputIds, labels } = labelConversation(mode, tokenizer, turns, {
       hasImage: pictures > 0,
-      ...(own?.wrapImage && { wrapImage: true }),
+      wrapImage: this.#wrapsImage(),
     })
-    const placeholder = image?.placeholder ?? IMAGE_TOKEN_INDEX
-    return {
-      inputIds: inputIds.map((id) => (id === IMAGE_TOKEN_INDEX ? placeholder : id)),
-      labels,
-    }
+    return { inputIds: this.#placed(inputIds), labels }
   }
 
-  #picture(image: string | Uint8Array, pictures: number): Promise<PreparedImage> {
+  /** Ids of turns that end with a question, one placeholder a picture. */
+  #ask(turns: readonly RecordTurn[], { images }: Media): number[] {
+    const { config, tokenizer } = this.#parts
+    const mode = this.#mode()
+    if (mode === null) {
+      return buildPrompt(messagesOf(turns, images.length), { config, tokenizer }).ids
+    }
+    const wrapImage = this.#wrapsImage()
+    // Stage 1 learns captions of bare pictures: its questions are discarded.
+    const prompt =
+      mode === 'plain'
+        ? IMAGE_PLACE
+        : renderConversation(mode, normaliseImageTags(turns, { mode, wrapImage }), {
+            addGenerationPrompt: true,
+          })
+    return this.#placed(tokenizePrompt(tokenizer, prompt))
+  }
+
+  /** The conversation mode, or null where the checkpoint's template writes the conversations. */
+  #mode(): string | null {
+    const { config, conversation } = this.#parts
+    if (conversation !== 'template') return conversation
+    return config.prompt.kind === 'conversation' ? config.prompt.mode : null
+  }
+
+  #wrapsImage(): boolean {
+    const { prompt } = this.#parts.config
+    return prompt.kind === 'conversation' && prompt.wrapImage
+  }
+
+  /** −200 becomes the checkpoint's placeholder. */
+  #placed(ids: readonly number[]): number[] {
+    const placeholder = this.#parts.config.image?.placeholder ?? IMAGE_TOKEN_INDEX
+    return ids.map((id) => (id === IMAGE_TOKEN_INDEX ? placeholder : id))
+  }
+
+  #pictures({ images }: Media): Promise<PreparedImage[]> {
     const { config, preprocessor } = this.#parts
-    if (!config.image) {
-      throw new RecordFault('places', 'record: it has pictures, and the model takes text only.')
-    }
-    return preprocessor.preprocess(image, config.image.processor, { pictures })
+    const { image } = config
+    if (images.length === 0) return Promise.resolve([])
+    if (!image) throw noEyes()
+    const options = { pictures: images.length }
+    return Promise.all(images.map((one) => preprocessor.preprocess(one, image.processor, options)))
   }
 
-  #rows(size: ImageSize, pictures: number): MediaRows {
-    const { image, vision } = this.#parts.config
-    if (!image || !vision) throw new Error('internal: a picture came to a model without eyes')
-    const tokens = countImageTokens(size, image.tokens, { pictures })
-    const { rows } = arrangeImageTokens(tokens, {
-      patchesPerSide: image.tokens.patchesPerSide,
-      rowsPerTile: featureRows(vision),
-    })
-    return { kind: 'image', rows }
+  #withPictures(labelled: LabelledConversation, pictures: readonly PreparedImage[]): Sample {
+    const sizes = pictures.map(({ imageSize }) => imageSize)
+    const sample = this.#lengthened(labelled, sizes)
+    if (pictures.length === 0) return sample
+    const pixelValues = joinPixels(pictures.map((picture) => picture.pixelValues))
+    return { ...sample, pixelValues, imageSizes: sizes }
   }
 
   /** Places as long as their rows, in ids and labels alike. */
@@ -156,6 +194,22 @@ export class RecordPreparer {
     if (longer.length > maxLength) throw tooLong(longer.length, maxLength)
     return { inputIds: layout.inputIds, labels: longer }
   }
+
+  #rows(size: ImageSize, pictures: number): MediaRows {
+    const { image, vision } = this.#parts.config
+    if (!image || !vision) throw noEyes()
+    const tokens = countImageTokens(size, image.tokens, { pictures })
+    const { rows } = arrangeImageTokens(tokens, {
+      patchesPerSide: image.tokens.patchesPerSide,
+      rowsPerTile: featureRows(vision),
+    })
+    return { kind: 'image', rows }
+  }
+}
+
+/** The first label is predicted by nobody. */
+function learntOf(labels: ArrayLike<number>): number {
+  return Array.from(labels).filter((label, i) => i > 0 && label !== IGNORE_INDEX).length
 }
 
 const IMAGE_PLACE = '<image>'
@@ -163,9 +217,9 @@ const IMAGE_PLACE = '<image>'
 /** Turns as messages for a template, each `<image>` a part of its own. */
 export function messagesOf(turns: readonly RecordTurn[], pictures: number): PromptMessage[] {
   return turns.map(({ from, value }) => {
-    if (from === 'gpt') return { role: 'assistant', content: [{ type: 'text', text: value }] }
-    const content = pictures > 0 ? partsOf(value) : [{ type: 'text' as const, text: value }]
-    return { role: 'user', content }
+    const text = [{ type: 'text' as const, text: value }]
+    if (from === 'gpt') return { role: 'assistant', content: text }
+    return { role: 'user', content: pictures > 0 ? partsOf(value) : text }
   })
 }
 
@@ -198,6 +252,10 @@ function checkConversation({ config, conversation }: PreparerParts): void {
     'CONFIG_TEMPLATE_MISSING',
     'recipe: conversation is template, and the checkpoint has no chat template; name a conversation mode.',
   )
+}
+
+function noEyes(): RecordFault {
+  return new RecordFault('places', 'record: it has pictures, and the model takes text only.')
 }
 
 function tooLong(length: number, maxLength: number): RecordFault {

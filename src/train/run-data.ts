@@ -1,26 +1,34 @@
-/** A recipe's records, inspected, and the steps that they make. */
-import { Rng } from '../core/rng.ts'
+/** A recipe's records, looked at before the first step, and the steps that they make. */
+import { BatchSchedule, type CursorState } from '../data/batch-schedule.ts'
+import { checkRecord } from '../data/check-record.ts'
 import { openDataset, type Dataset } from '../data/dataset.ts'
-import type { PreferencePair, Sample } from './sample.ts'
+import { Quarantine } from '../data/quarantine.ts'
+import { surveyRecords, type Survey } from '../data/survey.ts'
+import { usableRecords } from '../data/usable-records.ts'
 import type { MicroBatch } from './objective.ts'
-import { checkQuarantine, inspectRecords, type Inspection } from './inspect-records.ts'
 import type { RecordPreparer } from './prepare-record.ts'
-import { planEpoch, type SampleLength, type Step } from './recipe/batches.ts'
 import type { Recipe, RecipeData } from './recipe/recipe.ts'
 import type { TrainEvent } from './run-events.ts'
+import type { PreferencePair, Sample } from './sample.ts'
 
 export type DataTools = {
   readonly recipe: Recipe
   readonly preparer: RecordPreparer
   readonly onEvent: (event: TrainEvent) => void
   readonly signal: AbortSignal | undefined
-  readonly memory: InspectionMemory
+  readonly memory: SurveyMemory
 }
 
-/** Inspections that earlier starts wrote, by what they looked at. */
-export type InspectionMemory = {
-  remembered(key: string): Promise<Inspection | null>
-  remember(key: string, inspection: Inspection): Promise<void>
+/** Surveys that earlier starts wrote, by what they looked at. */
+export type SurveyMemory = {
+  remembered(key: string): Promise<StoredSurvey | null>
+  remember(key: string, survey: StoredSurvey): Promise<void>
+}
+
+/** As JSON. */
+export type StoredSurvey = {
+  readonly facts: Survey['facts']
+  readonly quarantined: Quarantine['records']
 }
 
 export type LoadedStep = {
@@ -31,138 +39,93 @@ export type LoadedStep = {
   readonly samples: number
 }
 
+/** Where the data stand, for a checkpoint. */
+export type DataCursor = { readonly records: string; readonly batches: CursorState['sha256'] }
+
 export type RunData = {
-  readonly inspection: Inspection
-  readonly sha256: string
+  readonly records: number
+  readonly quarantine: Quarantine
+  /** What a resumed run must find again. */
+  readonly cursor: DataCursor
   readonly stepsPerEpoch: number
+  /** Of the run, counted from 0. */
   readonly load: (step: number) => Promise<LoadedStep>
   readonly close: () => Promise<void>
 }
 
 /** Throws ConfigError CONFIG_QUARANTINE where too many records cannot be learnt from. */
 export async function openRunData(tools: DataTools): Promise<RunData> {
-  const { recipe } = tools
-  const dataset = await open(recipe.data, tools)
+  const { dataset, survey } = await openSurveyed(tools.recipe.data, tools)
+  const { indices, lengths, sources } = usableRecords(dataset, survey.facts)
+  const { batching, batchSize, accumulation, seed, maxLength } = tools.recipe
+  const longest = lengths.reduce((most, { tokens }) => Math.max(most, tokens), 1)
+  const rowTokens = maxLength ?? longest
+  const order = { batching, batchSize, accumulation, rowTokens, seed, lengths, sources }
+  const schedule = new BatchSchedule(order)
+  const { stepsPerEpoch, state } = schedule
+  return {
+    records: survey.facts.length,
+    quarantine: survey.quarantine,
+    cursor: { records: dataset.sha256, batches: state.sha256 },
+    stepsPerEpoch,
+    load(step) {
+      const samples = schedule.at(Math.floor(step / stepsPerEpoch), step % stepsPerEpoch)
+      const records = samples.map((batch) => batch.map((sample) => indices[sample] as number))
+      return loadStep(records, dataset, tools)
+    },
+    close: () => dataset.close(),
+  }
+}
+
+/** Opens a data set and looks at its first records, all unless said. */
+export async function openSurveyed(
+  data: RecipeData,
+  tools: DataTools,
+  records = Infinity,
+): Promise<{ readonly dataset: Dataset; readonly survey: Survey }> {
+  const { recipe, onEvent, signal } = tools
+  const dataset = await openDataset(data.spec, {
+    imageFolder: data.imageFolder,
+    videoFolder: data.videoFolder,
+    seed: recipe.seed,
+    signal,
+    onProgress: (state) => onEvent({ kind: 'progress', ...state }),
+  })
   try {
-    const inspection = await inspect(dataset, tools)
-    checkQuarantine(inspection, recipe.quarantine.threshold)
-    const usable = inspection.lengths.flatMap((length, i) => (length ? [i] : []))
-    const lengths = usable.map((i) => inspection.lengths[i] as SampleLength)
-    const planOf = epochPlans(recipe, lengths)
-    const stepsPerEpoch = planOf(0).length
-    return {
-      inspection,
-      sha256: dataset.sha256,
-      stepsPerEpoch,
-      load: (step) => {
-        const plan = planOf(Math.floor(step / stepsPerEpoch))
-        const records = (plan[step % stepsPerEpoch] as Step).map((samples) =>
-          samples.map((i) => usable[i] as number),
-        )
-        return loadStep(records, dataset, tools)
-      },
-      close: () => dataset.close(),
-    }
+    const survey = await surveyed(dataset, Math.min(records, dataset.length), tools)
+    survey.quarantine.check(survey.facts.length, recipe.quarantine.threshold)
+    return { dataset, survey }
   } catch (error) {
     await dataset.close()
     throw error
   }
 }
 
-/** The first records of a held-out set, ready to be evaluated. */
-export async function openHeldOut(
-  data: RecipeData,
-  records: number | undefined,
-  tools: DataTools,
-): Promise<{ readonly dataset: Dataset; readonly usable: readonly number[] }> {
-  const dataset = await open(data, tools)
-  const whole = await inspect(dataset, tools, records)
-  checkQuarantine(whole, tools.recipe.quarantine.threshold)
-  return { dataset, usable: whole.lengths.flatMap((length, i) => (length ? [i] : [])) }
-}
-
-function open(
-  { spec, imageFolder, videoFolder }: RecipeData,
-  { recipe, onEvent, signal }: DataTools,
-): Promise<Dataset> {
-  return openDataset(spec, {
-    imageFolder,
-    videoFolder,
-    seed: recipe.seed,
-    signal,
-    onProgress: (state) => onEvent({ kind: 'progress', ...state }),
-  })
-}
-
-async function inspect(
-  dataset: Dataset,
-  tools: DataTools,
-  records = dataset.length,
-): Promise<Inspection> {
-  const { recipe, onEvent, signal, memory } = tools
-  const { model, conversation, maxLength, quarantine, stage } = recipe
-  const count = Math.min(records, dataset.length)
-  const settings = [model, conversation, maxLength ?? null, quarantine.pictures, stage, count]
+async function surveyed(dataset: Dataset, count: number, tools: DataTools): Promise<Survey> {
+  const { recipe, preparer, onEvent, signal, memory } = tools
+  const { model, conversation, maxLength, quarantine: how, stage } = recipe
+  const settings = [model, conversation, maxLength ?? null, how.pictures, stage, count]
   const key = JSON.stringify([dataset.sha256, ...settings])
   const known = await memory.remembered(key)
-  if (known) return known
-  const inspection = await inspectRecords({
+  if (known) {
+    const quarantine = new Quarantine()
+    for (const record of known.quarantined) quarantine.add(record)
+    return { facts: known.facts, quarantine }
+  }
+  const survey = await surveyRecords({
     count,
     whereOf: (index) => dataset.whereOf(index),
-    measure: (index) => measure(dataset, index, tools),
-    onProgress: (done, total) =>
-      onEvent({ kind: 'progress', stage: 'check', done, total, item: '' }),
+    check: (index) =>
+      checkRecord(dataset, index, {
+        kind: stage === 'dpo' ? 'preference' : 'conversation',
+        pictures: how.pictures,
+        tokens: (record, sizes) => preparer.count(record, sizes),
+      }),
+    onProgress: (state) => onEvent({ kind: 'progress', ...state }),
     signal,
   })
-  await memory.remember(key, inspection)
-  return inspection
-}
-
-async function measure(
-  dataset: Dataset,
-  index: number,
-  { recipe, preparer }: DataTools,
-): Promise<SampleLength> {
-  const pictures = recipe.quarantine.pictures
-  if (recipe.stage === 'dpo') {
-    const record = await dataset.readPreference(index)
-    const { chosen, rejected } = await preparer.pair(record, { pictures })
-    const text = `${record.prompt} ${record.chosen}`
-    const tokens = chosen.inputIds.length + rejected.inputIds.length
-    return { words: wordsOf(text), tokens, hasMedia: hasMedia(record) }
-  }
-  const record = await dataset.read(index)
-  const { inputIds } = await preparer.sample(record, { pictures })
-  const words = record.turns.reduce((sum, { value }) => sum + wordsOf(value), 0)
-  return { words, tokens: inputIds.length, hasMedia: hasMedia(record) }
-}
-
-/** As Python's `len(text.split())`. */
-function wordsOf(text: string): number {
-  return text.match(/\S+/g)?.length ?? 0
-}
-
-function hasMedia({ images, videos }: { images: readonly unknown[]; videos: readonly unknown[] }) {
-  return images.length > 0 || videos.length > 0
-}
-
-/** The plan of an epoch by its number; the last one asked for is kept. */
-function epochPlans(recipe: Recipe, lengths: readonly SampleLength[]): (epoch: number) => Step[] {
-  const { batching, batchSize, accumulation, seed } = recipe
-  const longest = lengths.reduce((most, { tokens }) => Math.max(most, tokens), 1)
-  const options = { batching, batchSize, accumulation, rowTokens: recipe.maxLength ?? longest }
-  let kept: { epoch: number; plan: Step[] } | null = null
-  return (epoch) => {
-    if (kept?.epoch !== epoch) {
-      kept = { epoch, plan: planEpoch(lengths, options, new Rng(mixSeeds(seed, epoch))) }
-    }
-    return kept.plan
-  }
-}
-
-/** Another stream of numbers for each epoch, and none that the trainer's seed gives. */
-function mixSeeds(seed: number, epoch: number): number {
-  return (Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(epoch + 1, 0x85ebca6b)) | 0
+  await memory.remember(key, { facts: survey.facts, quarantined: survey.quarantine.records })
+  return survey
 }
 
 async function loadStep(
@@ -170,20 +133,29 @@ async function loadStep(
   dataset: Dataset,
   { recipe, preparer }: DataTools,
 ): Promise<LoadedStep> {
-  const load = (index: number): Promise<Sample | PreferencePair> =>
-    recipe.stage === 'dpo'
-      ? dataset.readPreference(index).then((record) => preparer.pair(record))
-      : dataset.read(index).then((record) => preparer.sample(record))
   const microBatches = await Promise.all(
-    records.map((samples) => Promise.all(samples.map(load)) as Promise<MicroBatch>),
+    records.map((batch) => loadSamples(batch, dataset, { recipe, preparer })),
   )
   const positions = microBatches.flat().reduce((sum, one) => sum + positionsOf(one), 0)
   return {
     microBatches,
-    where: records.map((samples) => samples.map((index) => dataset.whereOf(index))),
+    where: records.map((batch) => batch.map((index) => dataset.whereOf(index))),
     positions,
-    samples: records.reduce((sum, samples) => sum + samples.length, 0),
+    samples: records.reduce((sum, batch) => sum + batch.length, 0),
   }
+}
+
+/** Records, by their numbers, as a micro-batch. */
+export function loadSamples(
+  records: readonly number[],
+  dataset: Dataset,
+  { recipe, preparer }: Pick<DataTools, 'recipe' | 'preparer'>,
+): Promise<MicroBatch> {
+  const load = async (index: number) =>
+    recipe.stage === 'dpo'
+      ? preparer.pair(await dataset.readPreference(index))
+      : preparer.sample(await dataset.read(index))
+  return Promise.all(records.map(load)) as Promise<MicroBatch>
 }
 
 function positionsOf(one: Sample | PreferencePair): number {

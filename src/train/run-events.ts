@@ -29,6 +29,12 @@ export type TrainEvent =
       readonly seconds: number
     }
   | {
+      readonly kind: 'answers'
+      readonly step: number
+      readonly answers: readonly SampleAnswer[]
+      readonly seconds: number
+    }
+  | {
       readonly kind: 'checkpoint'
       readonly step: number
       readonly folder: string
@@ -36,6 +42,15 @@ export type TrainEvent =
     }
   | { readonly kind: 'warning'; readonly step: number; readonly message: string }
   | { readonly kind: 'saved'; readonly step: number; readonly folder: string }
+
+/** What the model said to a held-out question at some step. */
+export type SampleAnswer = {
+  /** Its first picture's file. */
+  readonly picture: string | null
+  readonly question: string
+  readonly expected: string
+  readonly answer: string
+}
 
 export type StepEvent = {
   readonly kind: 'step'

@@ -4,7 +4,7 @@
  *   recipe.json          the recipe with every default filled in
  *   log.jsonl            one line an event
  *   quarantine.jsonl     one line a record that is not learnt from
- *   inspection-….json    what the look at every record found, so that the next start need not look again
+ *   survey-….json        what the look at every record found, so that the next start need not look again
  *   checkpoints/step-N   the latest states; a folder of that name is complete
  *   model                what was trained
  */
@@ -14,7 +14,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { CheckpointError, ConfigError } from '../core/errors.ts'
 import { writeFileAtomically } from '../weights/node.ts'
-import type { Inspection } from './inspect-records.ts'
+import type { StoredSurvey } from './run-data.ts'
 import type { TrainEvent } from './run-events.ts'
 
 export type FoundCheckpoint = { readonly step: number; readonly folder: string }
@@ -99,13 +99,13 @@ export class RunFolder {
     await writeFileAtomically(join(this.path, name), (append) => append(bytes))
   }
 
-  async remembered(key: string): Promise<Inspection | null> {
-    const text = await readFile(join(this.path, inspectionName(key)), 'utf8').catch(() => null)
-    return text === null ? null : (JSON.parse(text) as Inspection)
+  async remembered(key: string): Promise<StoredSurvey | null> {
+    const text = await readFile(join(this.path, surveyName(key)), 'utf8').catch(() => null)
+    return text === null ? null : (JSON.parse(text) as StoredSurvey)
   }
 
-  remember(key: string, inspection: Inspection): Promise<void> {
-    return this.write(inspectionName(key), JSON.stringify(inspection))
+  remember(key: string, survey: StoredSurvey): Promise<void> {
+    return this.write(surveyName(key), JSON.stringify(survey))
   }
 
   close(): void {
@@ -120,8 +120,8 @@ export class RunFolder {
   }
 }
 
-function inspectionName(key: string): string {
-  return `inspection-${createHash('sha256').update(key).digest('hex').slice(0, 12)}.json`
+function surveyName(key: string): string {
+  return `survey-${createHash('sha256').update(key).digest('hex').slice(0, 12)}.json`
 }
 
 function stepOf(line: string): number {

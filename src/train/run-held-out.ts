@@ -1,7 +1,8 @@
-/** Records that are never learnt from: the loss on them. */
+/** Records that are never learnt from: the loss on them, and what the model answers. */
 import type { Dataset } from '../data/dataset.ts'
-import type { MicroBatch } from './objective.ts'
-import { openHeldOut, type DataTools } from './run-data.ts'
+import type { DataRecord } from '../data/record.ts'
+import { loadSamples, openSurveyed, type DataTools } from './run-data.ts'
+import type { SampleAnswer } from './run-events.ts'
 import type { Trainer } from './trainer.ts'
 
 /** Samples that are evaluated together. */
@@ -22,7 +23,8 @@ export class HeldOut {
   static async open(tools: DataTools): Promise<HeldOut | null> {
     const { evaluation } = tools.recipe
     if (!evaluation) return null
-    const { dataset, usable } = await openHeldOut(evaluation.data, evaluation.records, tools)
+    const { dataset, survey } = await openSurveyed(evaluation.data, tools, evaluation.records)
+    const usable = survey.facts.flatMap((facts, i) => (facts ? [i] : []))
     return new HeldOut(dataset, usable, tools)
   }
 
@@ -31,9 +33,9 @@ export class HeldOut {
     const isPreference = this.#tools.recipe.stage === 'dpo'
     let [sum, count, tokens] = [0, 0, 0]
     for (let start = 0; start < this.#usable.length; start += TOGETHER) {
-      const microBatch = await this.#load(this.#usable.slice(start, start + TOGETHER))
-      const result = await trainer.evaluate(microBatch)
-      const weight = isPreference ? microBatch.length : result.tokens
+      const records = this.#usable.slice(start, start + TOGETHER)
+      const result = await trainer.evaluate(await loadSamples(records, this.#dataset, this.#tools))
+      const weight = isPreference ? records.length : result.tokens
       sum += result.loss * weight
       count += weight
       tokens += result.tokens
@@ -41,16 +43,46 @@ export class HeldOut {
     return { loss: sum / Math.max(1, count), tokens }
   }
 
+  /** The first records, each asked with its first question. */
+  async answers(
+    trainer: Trainer,
+    { count, maxTokens }: { readonly count: number; readonly maxTokens: number },
+  ): Promise<SampleAnswer[]> {
+    const { preparer } = this.#tools
+    const records = await Promise.all(
+      this.#usable
+        .slice(0, count)
+        .map(async (i) => asConversation(await this.#dataset.readEither(i))),
+    )
+    const questions = await Promise.all(records.map((record) => preparer.question(record)))
+    const said = await trainer.answers(questions, { maxTokens })
+    return records.map(({ images, turns }, i) => {
+      const answered = turns.findIndex(({ from }) => from === 'gpt')
+      const [picture] = images
+      return {
+        picture: typeof picture === 'string' ? picture : null,
+        question: turns
+          .slice(0, answered)
+          .map(({ value }) => value)
+          .join('\n'),
+        expected: turns[answered]?.value ?? '',
+        answer: preparer.text(said[i] ?? []),
+      }
+    })
+  }
+
   close(): Promise<void> {
     return this.#dataset.close()
   }
+}
 
-  async #load(records: readonly number[]): Promise<MicroBatch> {
-    const { recipe, preparer } = this.#tools
-    const dataset = this.#dataset
-    if (recipe.stage === 'dpo') {
-      return Promise.all(records.map(async (i) => preparer.pair(await dataset.readPreference(i))))
-    }
-    return Promise.all(records.map(async (i) => preparer.sample(await dataset.read(i))))
-  }
+/** Of two answers the better one is expected. */
+function asConversation(record: Awaited<ReturnType<Dataset['readEither']>>): DataRecord {
+  if ('turns' in record) return record
+  const { prompt, chosen, rejected: _, ...media } = record
+  const turns = [
+    { from: 'human' as const, value: prompt },
+    { from: 'gpt' as const, value: chosen },
+  ]
+  return { ...media, turns }
 }

@@ -5,7 +5,7 @@ import type { TrainEvent } from './run-events.ts'
 
 export type NotesFacts = {
   readonly recipe: Recipe
-  readonly data: Pick<RunData, 'inspection' | 'sha256'>
+  readonly data: Pick<RunData, 'records' | 'quarantine' | 'cursor'>
   readonly events: readonly TrainEvent[]
 }
 
@@ -13,10 +13,10 @@ export type NotesFacts = {
 const ROWS = 12
 
 export function modelNotes({ recipe, data, events }: NotesFacts): string {
-  const { lengths, quarantined } = data.inspection
+  const { records, quarantine, cursor } = data
   const paragraphs = [
     '## Data',
-    `${lengths.length - quarantined.length} records, SHA-256 \`${data.sha256}\`; ${quarantined.length} of ${lengths.length} in quarantine.`,
+    `${records - quarantine.size} records, SHA-256 \`${cursor.records}\`; ${quarantine.size} of ${records} in quarantine.`,
     '## Loss',
     lossTable(events),
     '## Recipe',

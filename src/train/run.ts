@@ -18,7 +18,13 @@ import { parseRecipe } from './recipe/parse-recipe.ts'
 import { readRecipeFile } from './recipe/read-recipe-node.ts'
 import type { Recipe } from './recipe/recipe.ts'
 import { trainerOptions } from './recipe/trainer-options.ts'
-import { openRunData, type DataTools, type LoadedStep, type RunData } from './run-data.ts'
+import {
+  openRunData,
+  type DataCursor,
+  type DataTools,
+  type LoadedStep,
+  type RunData,
+} from './run-data.ts'
 import { HeldOut } from './run-held-out.ts'
 import type { TrainEvent } from './run-events.ts'
 import { RunFolder, type FoundCheckpoint } from './run-folder-node.ts'
@@ -88,11 +94,10 @@ async function openRun(
   const trainer = await createTrainer(model.from, trainerOptions(recipe, resumed))
   cleanup.push(() => trainer.dispose())
   checkCursor(trainer, { data, found })
-  const { quarantined } = data.inspection
   await folder.write('recipe.json', `${JSON.stringify(recipe, null, 2)}\n`)
   await folder.write(
     'quarantine.jsonl',
-    quarantined.map((one) => JSON.stringify(one)),
+    data.quarantine.records.map((one) => JSON.stringify(one)),
   )
   onEvent(startOf(trainer, { data, totalSteps, output: folder.path }))
   return new Run({ recipe, folder, data, heldOut, trainer, totalSteps, onEvent, signal })
@@ -112,18 +117,17 @@ async function openPreparer(recipe: Recipe, cleanup: Cleanup): Promise<RecordPre
   return new RecordPreparer({ config, tokenizer, preprocessor, conversation, maxLength })
 }
 
-type Cursor = { readonly data: string }
-
 /** The steps of other records would be other steps. */
 function checkCursor(
   { cursor }: Trainer,
   { data, found }: { data: RunData; found: FoundCheckpoint | null },
 ): void {
   if (!found) return
-  if ((cursor as Cursor | null)?.data === data.sha256) return
+  const { records, batches } = (cursor ?? {}) as Partial<DataCursor>
+  if (records === data.cursor.records && batches === data.cursor.batches) return
   throw new ConfigError(
     'CONFIG_RESUME_DATA',
-    `resume: ${found.folder} was written while other records were learnt; put the data back as they were, or start a new run.`,
+    `resume: ${found.folder} was written while other records were learnt, or the same in other batches; put the data and the recipe back as they were, or start a new run.`,
   )
 }
 
@@ -131,12 +135,11 @@ function startOf(
   trainer: Trainer,
   { data, totalSteps, output }: { data: RunData; totalSteps: number; output: string },
 ): TrainEvent {
-  const { lengths, quarantined } = data.inspection
   return {
     kind: 'start',
     output,
-    records: lengths.length,
-    quarantined: quarantined.length,
+    records: data.records,
+    quarantined: data.quarantine.size,
     totalSteps,
     stepsPerEpoch: data.stepsPerEpoch,
     resumedAt: trainer.steps,
@@ -178,7 +181,7 @@ class Run {
       const asked = performance.now()
       const loaded = await queue.take(trainer.steps)
       await this.#step(loaded, asked)
-      await this.#evaluateIfDue()
+      await this.#lookIfDue()
       if (signal?.aborted) {
         await this.#checkpoint()
         signal.throwIfAborted()
@@ -203,12 +206,12 @@ class Run {
     if (warning !== null) onEvent({ kind: 'warning', step, message: warning })
   }
 
-  async #evaluateIfDue(): Promise<void> {
+  async #lookIfDue(): Promise<void> {
     const { recipe, trainer, totalSteps } = this.#parts
-    const { evaluation } = recipe
-    if (!evaluation) return
-    const isDue = trainer.steps % evaluation.everySteps === 0 || trainer.steps === totalSteps
-    if (isDue) await this.#evaluate()
+    const isDue = (look: { readonly everySteps: number } | null) =>
+      look && (trainer.steps % look.everySteps === 0 || trainer.steps === totalSteps)
+    if (isDue(recipe.evaluation)) await this.#evaluate()
+    if (isDue(recipe.answers)) await this.#answer()
   }
 
   async #evaluate(): Promise<void> {
@@ -219,6 +222,15 @@ class Run {
     this.#evaluationLoss = loss
     const seconds = (performance.now() - began) / 1000
     onEvent({ kind: 'evaluation', step: trainer.steps, loss, tokens, seconds })
+  }
+
+  async #answer(): Promise<void> {
+    const { recipe, heldOut, trainer, onEvent } = this.#parts
+    if (!heldOut || !recipe.answers) return
+    const began = performance.now()
+    const answers = await heldOut.answers(trainer, recipe.answers)
+    const seconds = (performance.now() - began) / 1000
+    onEvent({ kind: 'answers', step: trainer.steps, answers, seconds })
   }
 
   #isCheckpointDue(): boolean {
@@ -233,8 +245,7 @@ class Run {
     const { recipe, folder, trainer, data, onEvent } = this.#parts
     const began = performance.now()
     const path = folder.checkpointFolder(trainer.steps)
-    const cursor: Cursor = { data: data.sha256 }
-    await trainer.checkpoint(path, { cursor })
+    await trainer.checkpoint(path, { cursor: data.cursor })
     await folder.prune(recipe.checkpoint.keep)
     this.#lastCheckpoint = performance.now()
     const seconds = (this.#lastCheckpoint - began) / 1000

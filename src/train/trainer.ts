@@ -5,7 +5,7 @@ import type { ModelConfig } from '../families/family.ts'
 import { IMAGE_NEWLINE } from '../families/parameter-names.ts'
 import type { RunOptions, Tensor } from '../runtime/runtime.ts'
 import type { AdamW } from './adamw.ts'
-import type { Batch } from './batch.ts'
+import { buildBatch, type Batch } from './batch.ts'
 import type { NamedTensors } from './build-network.ts'
 import { writeCheckpoint, type TrainerState } from './checkpoint.ts'
 import type { Keeping } from './decoder-layer.ts'
@@ -17,6 +17,7 @@ import type { TrainerSettings } from './options.ts'
 import type { ParameterStore } from './parameter-store.ts'
 import { joinReports, type PreferenceReport } from './preference-objective.ts'
 import type { QuantizedCopies } from './quantized-copies.ts'
+import { IGNORE_INDEX, type Sample } from './sample.ts'
 import { rateFactor } from './schedule.ts'
 
 export type TrainerParts = {
@@ -137,6 +138,28 @@ export class Trainer implements AsyncDisposable {
     })
   }
 
+  /**
+   * What the model as it is now says behind each sample, most likely token after most likely token, without the end token.
+   *
+   * Every token is a whole forward pass: there is no cache here, and for a look now and then none is needed.
+   */
+  answers(
+    samples: readonly Sample[],
+    { maxTokens }: { readonly maxTokens: number },
+  ): Promise<readonly (readonly number[])[]> {
+    return this.#exclusive(async (options) => {
+      const said = samples.map((): number[] => [])
+      let open = samples.map((_, i) => i)
+      for (let step = 0; step < maxTokens && open.length > 0; step++) {
+        const longer = open.map((i) => continued(samples[i] as Sample, said[i] as number[]))
+        const next = await this.#nextTokens(longer, options)
+        open.forEach((sample, i) => said[sample]?.push(next[i] as number))
+        open = open.filter((sample) => !this.config.endTokens.includes(said[sample]?.at(-1) ?? -1))
+      }
+      return said.map((ids) => ids.filter((id) => !this.config.endTokens.includes(id)))
+    })
+  }
+
   /** Gradients of the last step, before clipping, by checkpoint name; parameters that took no part are left out. */
   gradients(): NamedTensors {
     return this.#gradients()
@@ -206,6 +229,13 @@ export class Trainer implements AsyncDisposable {
     return { loss, tokens, ...(reports.length > 0 && joinReports(reports)) }
   }
 
+  async #nextTokens(samples: readonly Sample[], options: RunOptions): Promise<readonly number[]> {
+    const { network, masks, config } = this.#parts
+    const batch = buildBatch(samples, config)
+    masks?.place(batch.length, null)
+    return network.nextTokens(await network.forward(batch, 'evaluate', options), options)
+  }
+
   #microBatch(prepared: PreparedBatch, options: RunOptions) {
     const { network, config, settings, masks, rng, objective } = this.#parts
     const { batch } = prepared
@@ -269,6 +299,12 @@ export class Trainer implements AsyncDisposable {
     this.#last = result
     return result
   }
+}
+
+/** A sample with tokens behind it. */
+function continued(sample: Sample, tokens: readonly number[]): Sample {
+  const inputIds = [...Array.from(sample.inputIds), ...tokens]
+  return { ...sample, inputIds, labels: inputIds.map(() => IGNORE_INDEX) }
 }
 
 function emptyBatch({ quirks }: TrainerSettings, { layout }: ModelConfig) {

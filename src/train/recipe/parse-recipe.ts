@@ -1,10 +1,11 @@
 /** A recipe's YAML, already parsed, to a `Recipe`. */
+import { BATCHINGS } from '../../data/plan-epoch.ts'
+import { QUARANTINE_THRESHOLD } from '../../data/quarantine.ts'
 import type { SourceSpec } from '../../data/dataset-spec.ts'
 import { MODEL_PARTS, type ModelPart } from '../parameter-groups.ts'
 import { PREFERENCE_LOSSES } from '../preference-loss.ts'
 import type { TrainerQuirks } from '../options.ts'
 import type {
-  Batching,
   Recipe,
   RecipeAnswers,
   RecipeData,
@@ -52,7 +53,6 @@ const KEYS = [
 ] as const
 
 const STAGES: readonly TrainingStage[] = ['alignment', 'instruction', 'dpo']
-const BATCHINGS: readonly Batching[] = ['grouped', 'perModality', 'mixed', 'packed']
 
 /** What each stage trains and how its conversations are written, unless the recipe says otherwise. */
 const STAGE_DEFAULTS: Readonly<
@@ -70,7 +70,6 @@ const STAGE_DEFAULTS: Readonly<
   dpo: { trainable: ['decoder'], conversation: 'template', learningRate: 5e-7 },
 }
 
-const QUARANTINE_THRESHOLD = 0.01
 const CHECKPOINT_MINUTES = 15
 const CHECKPOINTS_KEPT = 2
 const EVALUATE_EVERY = 200

@@ -1,4 +1,5 @@
 /** What a training run is told: a recipe, read from YAML, with every default filled in and every value checked. */
+import type { Batching } from '../../data/plan-epoch.ts'
 import type { DatasetSpec } from '../../data/dataset-spec.ts'
 import type { Layout } from '../../families/family.ts'
 import type { BaseStorage, TrainerQuirks } from '../options.ts'
@@ -9,12 +10,6 @@ import type { ScheduleKind } from '../schedule.ts'
 
 /** Stage 1 aligns the projector, stage 2 follows instructions, the last learns preferences. */
 export type TrainingStage = 'alignment' | 'instruction' | 'dpo'
-
-/**
- * How samples become batches: `grouped` by modality and length as the original sampler does, `perModality` without its
- * mixed last batch, `mixed` in random order, `packed` in random order with as many samples in a row as fit.
- */
-export type Batching = 'grouped' | 'perModality' | 'mixed' | 'packed'
 
 export type RecipeModel = {
   /** Folder or hub id. */
