@@ -1,5 +1,5 @@
 /** A graph, a precision and a checkpoint become a session: what is stored is read, what is wanted smaller is quantised. */
-import { toFloat32, type HostTensor } from './core/tensor.ts'
+import type { HostTensor } from './core/tensor.ts'
 import type { ParameterMap } from './families/parameter-map.ts'
 import type { Graph, Value } from './graph/graph.ts'
 import {
@@ -9,8 +9,9 @@ import {
   type PrecisionPolicy,
 } from './graph/lower.ts'
 import { liveParameters, writeOnnx } from './graph/onnx-writer.ts'
+import { readFloatWeight, turnTaker, type TakeTurns } from './read-float-weight.ts'
 import type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
-import { assertFinite, type WeightSource } from './weights/index.ts'
+import type { WeightSource } from './weights/index.ts'
 import type { QuantizedKind } from './weights/quantize.ts'
 import type { QuantizeItem } from './weights/quantizer.ts'
 
@@ -51,11 +52,13 @@ export async function createModelSessions(
   const weights = new Map<string, HostTensor>()
   const sharedWeights = graphs.length > 1 ? parts.runtime.createSharedWeights() : undefined
   const sessions: Session[] = []
+  const takeTurns = turnTaker(parts.signal)
+  const read = (value: Value) => initializer(value, { ...parts, quantized, takeTurns })
   try {
     for (const { graph } of lowered) {
       const initializers = new Map<string, HostTensor>()
       for (const value of liveParameters(graph)) {
-        const data = weights.get(value.name) ?? initializer(value, parts.parameters, quantized)
+        const data = weights.get(value.name) ?? (await read(value))
         weights.set(value.name, data)
         initializers.set(value.name, data)
       }
@@ -85,16 +88,17 @@ function createSession(
   })
 }
 
-function initializer(
+async function initializer(
   value: Value,
-  parameters: ParameterMap,
-  quantized: WeightSource | null,
-): HostTensor {
+  from: Pick<SessionParts, 'parameters'> & {
+    readonly quantized: WeightSource | null
+    readonly takeTurns: TakeTurns
+  },
+): Promise<HostTensor> {
+  const { parameters, quantized, takeTurns } = from
   const shape = value.shape as readonly number[]
   if (quantized?.tensors.has(value.name)) return { ...quantized.read(value.name), shape }
-  const stored = parameters.read(value.name)
-  assertFinite(stored, value.name, 'the checkpoint')
-  return { dtype: 'float32', shape, data: toFloat32(stored) }
+  return { ...(await readFloatWeight(value.name, parameters, takeTurns)), shape }
 }
 
 /** What must be quantised for the layers of a lowered graph. */

@@ -14,8 +14,14 @@ export type StoredPlace = { readonly source: WeightSource; readonly name: string
 
 export type ParameterMap = {
   has(path: string): boolean
-  /** Name and shape in its file. */
-  stored(path: string): { readonly name: string; readonly shape: readonly number[] }
+  /** Name and shape in its file, and whether reading it only looks at the file's memory. */
+  stored(path: string): {
+    readonly name: string
+    readonly shape: readonly number[]
+    readonly isView: boolean
+  }
+  /** The shape the model wants. */
+  shape(path: string): readonly number[]
   /** Files and their names of tensors that nothing reads, as long as they are known. */
   readonly unread: readonly StoredPlace[]
   /** The tensor at our path, in the shape the model wants. */
@@ -71,8 +77,11 @@ export function mapParameters(
     has: (path) => places.has(path),
     stored(path) {
       const { source, name } = place(path)
-      return { name, shape: source.tensors.get(name)?.shape ?? [] }
+      const isView = source.readRows === undefined
+      return { name, shape: source.tensors.get(name)?.shape ?? [], isView }
     },
+    shape: (path) =>
+      shapes.get(path) ?? place(path).source.tensors.get(place(path).name)?.shape ?? [],
     unread,
     read(path) {
       const { source, name } = place(path)

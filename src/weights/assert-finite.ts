@@ -16,6 +16,11 @@ export function assertFinite(tensor: HostTensor, name: string, file: string): vo
   )
 }
 
+/** Whether a tensor holds no NaN and no infinity. */
+export function isFiniteTensor(tensor: HostTensor): boolean {
+  return firstNonFinite(tensor) < 0
+}
+
 /**
  * A float is NaN or infinite when its exponent is all ones. Adding `one` to the exponent bits then carries into the
  * sign bit, so a block is checked by OR-ing sums and looking at `carry` once. 16-bit floats go two to a word.

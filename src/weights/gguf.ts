@@ -43,6 +43,17 @@ export function readGguf(file: FileBytes): GgufSource {
         viewBytes(dtype, bytes.buffer, bytes.byteOffset, elementCount(shape))
       return { dtype, shape, data }
     },
+    readRows(name, from, to) {
+      const { dtype, shape, type, offset, numBytes } = find(name)
+      const [rows = 1, ...inner] = shape
+      const rowBytes = numBytes / rows
+      const bytes = file.bytes(offset + from * rowBytes, (to - from) * rowBytes)
+      const part = [to - from, ...inner]
+      const data =
+        type.dequantize?.(bytes) ??
+        viewBytes(dtype, bytes.buffer, bytes.byteOffset, elementCount(part))
+      return { dtype, shape: part, data }
+    },
     blocks(name) {
       const { type, shape, offset, numBytes } = find(name)
       return { type: type.name, shape, bytes: file.bytes(offset, numBytes) }
