@@ -1,6 +1,6 @@
 /** Files of tensors, streamed: what other rooms use of this one. */
 export type { TensorInfo, WeightSource } from './source.ts'
-export { openCheckpoint, openWeightFile } from './open-checkpoint.ts'
+export { openCheckpoint, openStored, openWeightFile } from './open-checkpoint.ts'
 export { readSafetensors } from './safetensors.ts'
 export { memoryBytes, type FileBytes } from './file-bytes.ts'
 export { openFileBytes } from './node.ts'
@@ -17,7 +17,7 @@ export { openGguf, readGgufMetadata } from './open-checkpoint.ts'
 export type { GgufSource } from './gguf.ts'
 export type { GgufMetadata, GgufValue } from './gguf-metadata.ts'
 export { encodeBlocks, type BlockType } from './block-search.ts'
-export { storedPlan } from './stored-blocks.ts'
+export { fitsBlocks, ownName, storedPlan, withoutBlocks } from './stored-blocks.ts'
 export { permuteRotary, unpermuteRotary } from './rotary-order.ts'
 export {
   writeGguf,

@@ -16,21 +16,25 @@ import { withoutBlocks } from './stored-blocks.ts'
  * Throws CheckpointError if there is none, a shard is missing, or anything is damaged.
  */
 export function openCheckpoint(path: string): WeightSource {
+  return withoutBlocks(openStored(path))
+}
+
+/** The same with every tensor as it lies in its file: blocks of few bits as bytes, under names that say so. */
+export function openStored(path: string): WeightSource {
   const names = listFolder(path)
-  if (names === undefined) return openWeightFile(path)
+  if (names === undefined) return openStoredFile(path)
   const chosen = chooseCheckpointFiles(path, names)
   return chosen.kind === 'file'
-    ? openWeightFile(joinPath(path, chosen.file))
+    ? openStoredFile(joinPath(path, chosen.file))
     : openSharded(path, chosen.index, names)
 }
 
 /** Opens one file by the end of its name: `.safetensors`, `.bin`, `.pt`, `.pth` or `.gguf`. */
 export function openWeightFile(path: string): WeightSource {
-  return withoutBlocks(openStored(path))
+  return withoutBlocks(openStoredFile(path))
 }
 
-/** The tensors under the names that stand in the file. */
-function openStored(path: string): WeightSource {
+function openStoredFile(path: string): WeightSource {
   return openWith(path, (file) => {
     if (path.endsWith('.safetensors')) return readSafetensors(file)
     if (/\.(bin|pt|pth)$/.test(path)) return readPytorch(file)
@@ -75,8 +79,8 @@ function openSharded(folder: string, indexName: string, names: readonly string[]
     const shards = readShardIndex(index)
     const files = new Set(shards.values())
     checkPresent(folder, indexName, files, names)
-    for (const file of files) sources.set(file, openStored(joinPath(folder, file)))
-    return withoutBlocks(joinShards(indexName, shards, sources))
+    for (const file of files) sources.set(file, openStoredFile(joinPath(folder, file)))
+    return joinShards(indexName, shards, sources)
   } catch (error) {
     for (const source of sources.values()) source.close()
     throw error

@@ -91,6 +91,8 @@ const STORED_NAMES: ReadonlyMap<DType, string> = new Map(
 export type ShardOptions = WriteOptions & {
   /** No shard is longer, unless one tensor alone is. As in transformers, 5 GB if left out. */
   readonly maxShardBytes?: number
+  /** Tensors that begin a shard of their own, so that what follows can change without the shards before it. */
+  readonly beginsShard?: ((name: string) => boolean) | undefined
 }
 
 /**
@@ -103,7 +105,8 @@ export async function writeShardedSafetensors(
   produce: TensorProducer,
   options: ShardOptions = {},
 ): Promise<string[]> {
-  const shards = splitIntoShards(plans, options.maxShardBytes ?? 5_000_000_000)
+  const { maxShardBytes = 5_000_000_000, beginsShard = () => false } = options
+  const shards = splitIntoShards(plans, maxShardBytes, beginsShard)
   if (shards.length <= 1) {
     await writeSafetensors(joinPath(folder, 'model.safetensors'), plans, produce, options)
     return ['model.safetensors']
@@ -136,13 +139,17 @@ function checkNoSingleFile(folder: string): void {
   )
 }
 
-function splitIntoShards(plans: readonly TensorPlan[], maxBytes: number): TensorPlan[][] {
+function splitIntoShards(
+  plans: readonly TensorPlan[],
+  maxBytes: number,
+  beginsShard: (name: string) => boolean,
+): TensorPlan[][] {
   const shards: TensorPlan[][] = []
   let room = 0
   for (const plan of plans) {
     const bytes = planBytes(plan)
     const last = shards.at(-1)
-    if (last === undefined || bytes > room) {
+    if (last === undefined || bytes > room || beginsShard(plan.name)) {
       shards.push([plan])
       room = maxBytes - bytes
     } else {

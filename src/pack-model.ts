@@ -1,0 +1,105 @@
+/**
+ * `packModel`: a base folder and what was trained on top of it become one small folder that loads as it is.
+ *
+ *   model-….safetensors          the language model byte for byte as the base stores it: it never changes
+ *   the last of them             tower and projector, trained or not, in blocks of few bits
+ *   adapter_model.safetensors    the LoRA adapter in blocks, merged when the folder is loaded
+ *
+ * Training again changes the two small files alone.
+ */
+import { familyOf } from './families/index.ts'
+import {
+  adapterTensors,
+  baseTensors,
+  seeingTensors,
+  type PackedTensor,
+  type PackSources,
+} from './pack-tensors.ts'
+import { readDocuments } from './weights/documents.ts'
+import { copyFileInto, writeFolderAtomically } from './weights/folder-node.ts'
+import {
+  openLoraAdapter,
+  openStored,
+  writeSafetensors,
+  writeShardedSafetensors,
+  type BlockType,
+  type TensorPlan,
+} from './weights/index.ts'
+import { joinPath, listFolder, writeFileAtomically } from './weights/node.ts'
+
+export type PackOptions = {
+  /** The folder that was trained from. */
+  readonly base: string
+  /** The adapter's folder that training saved. */
+  readonly adapter: string
+  /** The README.md of the folder. */
+  readonly card: string
+  /** Blocks that tower, projector and adapter are stored in. */
+  readonly blocks?: BlockType | undefined
+}
+
+/** Longest shard: repositories and package registries take it. */
+const SHARD_BYTES = 44_000_000
+
+/** Writes the folder `out`. Throws CheckpointError for an adapter that does not fit its base. */
+export async function packModel(out: string, options: PackOptions): Promise<readonly string[]> {
+  const stored = openStored(options.base)
+  try {
+    const adapter = openLoraAdapter(options.adapter)
+    try {
+      return await pack(out, { stored, adapter }, options)
+    } finally {
+      adapter.source.close()
+    }
+  } finally {
+    stored.close()
+  }
+}
+
+async function pack(out: string, sources: PackSources, options: PackOptions): Promise<string[]> {
+  const documents = { name: options.base, files: readDocuments(options.base) }
+  const { parameterNames: rules, parseConfig } = familyOf(documents)
+  const { vision } = parseConfig(documents, { processor: 'derived' })
+  const numBlocks = Math.max(...(vision?.featureLayers ?? [0]))
+  const { blocks = 'Q8_0' } = options
+  const base = baseTensors(sources, rules)
+  const seeing = seeingTensors(sources, { rules, numBlocks, blocks })
+  const first = seeing[0]?.name
+  const names: string[] = []
+  await writeFolderAtomically(out, async (folder) => {
+    const write = async (name: string, bytes: Uint8Array) => {
+      await writeFileAtomically(joinPath(folder, name), (append) => append(bytes))
+      names.push(name)
+    }
+    const shards = await writeShardedSafetensors(folder, [...base, ...seeing], produce, {
+      maxShardBytes: SHARD_BYTES,
+      beginsShard: (name) => name === first,
+      metadata: { format: 'pt' },
+    })
+    const path = joinPath(folder, 'adapter_model.safetensors')
+    const lora = adapterTensors(sources.adapter, blocks)
+    await writeSafetensors(path, lora, produce, { metadata: { format: 'pt' } })
+    names.push(...shards, 'adapter_model.safetensors')
+    for (const name of (listFolder(options.base) ?? []).filter(isCopied)) {
+      await copyFileInto(joinPath(options.base, name), folder)
+      names.push(name)
+    }
+    await write('adapter_config.json', adapterConfig(options.adapter))
+    await write('README.md', new TextEncoder().encode(options.card))
+  })
+  return names
+}
+
+const produce = (plan: TensorPlan) => (plan as PackedTensor).read().data
+
+/** Small files that come along; weights, adapter and card are made here. */
+function isCopied(name: string): boolean {
+  return /\.(?:json|jinja|model)$/.test(name) && !/\.index\.json$|^adapter_/.test(name)
+}
+
+/** The trained adapter's config; its base is the folder itself, and nothing is trained in full beside it any more. */
+function adapterConfig(folder: string): Uint8Array {
+  const config = readDocuments(folder).get('adapter_config.json') as object
+  const packed = { ...config, base_model_name_or_path: '.', modules_to_save: null }
+  return new TextEncoder().encode(`${JSON.stringify(packed, null, 2)}\n`)
+}

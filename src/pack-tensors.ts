@@ -1,0 +1,93 @@
+/** What a packed model holds: the base's own bytes, and what was trained in blocks of few bits. */
+import { float32ToFloat16 } from './core/dtype.ts'
+import { elementCount } from './core/shape.ts'
+import { toFloat32, type HostTensor } from './core/tensor.ts'
+import { llavaHfName } from './families/convert/target-names.ts'
+import { parameterPath, type NameRule } from './families/parameter-names.ts'
+import {
+  encodeBlocks,
+  fitsBlocks,
+  ownName,
+  storedPlan,
+  withoutBlocks,
+  type BlockType,
+  type LoraAdapter,
+  type TensorPlan,
+  type WeightSource,
+} from './weights/index.ts'
+
+export type PackedTensor = TensorPlan & { read(): HostTensor }
+
+export type PackSources = {
+  /** The base with its tensors as they lie in its files. */
+  readonly stored: WeightSource
+  readonly adapter: LoraAdapter
+}
+
+/** Tower and projector: parts that may have been trained in full. */
+const SEEING = /^(?:vision|projector)\./
+
+/** Everything but tower and projector, as it lies in the base's files. */
+export function baseTensors({ stored }: PackSources, rules: readonly NameRule[]): PackedTensor[] {
+  return [...stored.tensors].flatMap(([name, info]) => {
+    const path = parameterPath(rules, ownName(name, info))
+    if (path === undefined || path === null || SEEING.test(path)) return []
+    const { dtype, shape } = info
+    return [{ name, dtype, shape, read: () => stored.read(name) }]
+  })
+}
+
+/** Tower and projector as they were trained, else as the base has them; blocks behind `numBlocks` are never read. */
+export function seeingTensors(
+  { stored, adapter }: PackSources,
+  {
+    rules,
+    numBlocks,
+    blocks,
+  }: {
+    readonly rules: readonly NameRule[]
+    readonly numBlocks: number
+    readonly blocks: BlockType
+  },
+): PackedTensor[] {
+  const base = withoutBlocks(stored)
+  const places = new Map<string, { readonly source: WeightSource; readonly name: string }>()
+  const add = (trained: string, source: WeightSource, name: string) => {
+    const path = parameterPath(rules, trained)
+    const block = Number(/^vision\.layers\.(\d+)\./.exec(path ?? '')?.[1] ?? 0)
+    if (path && SEEING.test(path) && block < numBlocks) places.set(path, { source, name })
+  }
+  for (const name of base.tensors.keys()) add(name, base, name)
+  for (const [trained, name] of adapter.replacements) add(trained, adapter.source, name)
+  return [...places].map(([path, { source, name }]) =>
+    packed(llavaHfName(path, 'vit'), source, name, blocks),
+  )
+}
+
+/** The pairs of matrices of an adapter, under the names of its file. */
+export function adapterTensors({ modules, source }: LoraAdapter, type: BlockType): PackedTensor[] {
+  return [...modules.values()].flatMap(({ a, b }) =>
+    [a, b].map((name) => packed(name, source, name, type)),
+  )
+}
+
+/** Below this many elements a tensor stays in float32: norms and biases are a thousandth of a model. */
+const SMALL = 4096
+
+function packed(name: string, source: WeightSource, stored: string, type: BlockType): PackedTensor {
+  const { shape } = source.tensors.get(stored) as { readonly shape: readonly number[] }
+  const values = () => toFloat32(source.read(stored))
+  if (elementCount(shape) < SMALL) {
+    return { name, ...widened(shape), read: () => ({ ...widened(shape), data: values() }) }
+  }
+  if (!fitsBlocks(shape)) {
+    const plan = { dtype: 'float16', shape } as const
+    return { name, ...plan, read: () => ({ ...plan, data: float32ToFloat16(values()) }) }
+  }
+  const plan = storedPlan(name, shape, type)
+  return { ...plan, read: () => ({ ...plan, data: encodeBlocks(type, values()) }) }
+}
+
+function widened(shape: readonly number[]) {
+  return { dtype: 'float32', shape } as const
+}
