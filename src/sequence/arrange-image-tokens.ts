@@ -35,11 +35,7 @@ export function arrangeImageTokens(
   const writer = new RowWriter(tokens.tokens, taps)
   for (let row = 0; row < tokens.leading; row++) writer.copy(row)
   const cells = new CellIndex(tokens, tokens.map, { patchesPerSide, rowsPerTile })
-  const { width, height } = tokens.map.size
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) CELLS[tokens.map.pooling](cells, writer, x, y)
-    if (tokens.newline === 'rows') writer.copy(NEWLINE_ROW)
-  }
+  MAPS[tokens.map.pooling](cells, writer, tokens.newline === 'rows')
   return writer.finish(tokens.map.pooling)
 }
 
@@ -79,24 +75,43 @@ class CellIndex {
   }
 }
 
-type CellWriter = (cells: CellIndex, writer: RowWriter, x: number, y: number) => void
+type MapWriter = (cells: CellIndex, writer: RowWriter, isEnded: boolean) => void
 
-const CELLS: { readonly [K in TokenMap['pooling']]: CellWriter } = {
-  none: (cells, writer, x, y) => writer.copy(cells.at(x, y)),
-  max: (cells, writer, x, y) =>
-    writer.combine(
-      [0, 1, 2, 3].map((i) => cells.at(2 * x + (i & 1), 2 * y + (i >> 1))),
-      [1, 1, 1, 1],
-    ),
-  bilinear(cells, writer, x, y) {
-    const { kept, size } = cells.map
-    const [left, right, alongX] = neighbours(x, kept.width, size.width)
-    const [top, bottom, alongY] = neighbours(y, kept.height, size.height)
-    writer.combine(
-      [cells.at(left, top), cells.at(right, top), cells.at(left, bottom), cells.at(right, bottom)],
-      [(1 - alongX) * (1 - alongY), alongX * (1 - alongY), (1 - alongX) * alongY, alongX * alongY],
-    )
+/** Writes all cells of a map, row by row, a newline behind each row if it has them. */
+const MAPS: { readonly [K in TokenMap['pooling']]: MapWriter } = {
+  none(cells, writer, isEnded) {
+    const { width, height } = cells.map.size
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) writer.copy(cells.at(x, y))
+      if (isEnded) writer.copy(NEWLINE_ROW)
+    }
   },
+  max(cells, writer, isEnded) {
+    const { width, height } = cells.map.size
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        for (let i = 0; i < 4; i++) writer.tap(cells.at(2 * x + (i & 1), 2 * y + (i >> 1)), 1)
+      }
+      if (isEnded) writer.copy(NEWLINE_ROW)
+    }
+  },
+  bilinear(cells, writer, isEnded) {
+    const { kept, size } = cells.map
+    const columns = axisNeighbours(kept.width, size.width)
+    for (const [top, bottom, alongY] of axisNeighbours(kept.height, size.height)) {
+      for (const [left, right, alongX] of columns) {
+        writer.tap(cells.at(left, top), (1 - alongX) * (1 - alongY))
+        writer.tap(cells.at(right, top), alongX * (1 - alongY))
+        writer.tap(cells.at(left, bottom), (1 - alongX) * alongY)
+        writer.tap(cells.at(right, bottom), alongX * alongY)
+      }
+      if (isEnded) writer.copy(NEWLINE_ROW)
+    }
+  },
+}
+
+function axisNeighbours(from: number, to: number): [number, number, number][] {
+  return Array.from({ length: to }, (_, i) => neighbours(i, from, to))
 }
 
 /**
@@ -122,17 +137,18 @@ class RowWriter {
     this.#weights = new Float32Array(rows * taps)
   }
 
+  /** A row that is one of the source, whatever the others are. */
   copy(index: number): void {
-    this.combine(
-      Array.from({ length: this.#taps }, () => index),
-      Array.from({ length: this.#taps }, (_, i) => (i === 0 ? 1 : 0)),
-    )
+    this.#indices.fill(index, this.#next, this.#next + this.#taps)
+    this.#weights[this.#next] = 1
+    this.#next += this.#taps
   }
 
-  combine(indices: readonly number[], weights: readonly number[]): void {
-    this.#indices.set(indices, this.#next)
-    this.#weights.set(weights, this.#next)
-    this.#next += this.#taps
+  /** One of the sources of a row. */
+  tap(index: number, weight: number): void {
+    this.#indices[this.#next] = index
+    this.#weights[this.#next] = weight
+    this.#next++
   }
 
   finish(pooling: TokenMap['pooling']): RowMap {
