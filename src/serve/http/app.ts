@@ -9,17 +9,23 @@ import { Hono } from 'hono'
 import { Admission } from './admission.ts'
 import { findApiKey, presentedKey, type ApiKey } from './api-keys.ts'
 import { chatRoute } from './chat-route.ts'
+import { completionsRoute } from './completions-route.ts'
+import { generateRoute } from './generate-route.ts'
 import { anthropicError, failureOf, HttpError, openAiError, type Failure } from './http-error.ts'
 import type { Log } from './log.ts'
 import type { MediaReaders } from './media.ts'
+import { MESSAGES_ROUTES } from './messages-route.ts'
 import { Metrics } from './metrics.ts'
+import { openApiDocument } from './openapi.ts'
 import { checkHost, checkOrigin, corsHeaders, preflight } from './origin-guard.ts'
 import { PLAIN_ROUTES } from './plain-routes.ts'
 import { RateLimits } from './rate-limits.ts'
+import { responsesRoute } from './responses-route.ts'
 import type { Route } from './route.ts'
 import type { Caller, Exchange, ServerContext } from './server-context.ts'
 import { SERVER_DEFAULTS, type ServerConfig } from './server-config.ts'
 import type { ServedModel } from './served-model.ts'
+import { TOKENIZE_ROUTES } from './tokenize-routes.ts'
 
 export type AppOptions = {
   readonly models: readonly ServedModel[]
@@ -38,7 +44,25 @@ export type App = {
   drain(): Promise<void>
 }
 
-export const ROUTES: readonly Route[] = [chatRoute, ...PLAIN_ROUTES]
+const openApiRoute: Route = {
+  method: 'get',
+  path: '/openapi.json',
+  about: 'This document',
+  responses: { json: { type: 'object' } },
+  isFree: true,
+  answer: async ({ config }) => Response.json(openApiDocument(ROUTES, config)),
+}
+
+export const ROUTES: readonly Route[] = [
+  chatRoute,
+  completionsRoute,
+  responsesRoute,
+  ...MESSAGES_ROUTES,
+  generateRoute,
+  ...TOKENIZE_ROUTES,
+  ...PLAIN_ROUTES,
+  openApiRoute,
+]
 
 export function createApp(options: AppOptions): App {
   const { now = Date.now, log = () => {}, models, keys = [] } = options

@@ -1,11 +1,11 @@
 /** OpenAI's shapes of an answer, as schemas, and the parts of them that several routes share. */
-import type { Answer, AnswerLogprob, Usage } from '../answer.ts'
+import type { AnswerLogprob, Usage } from '../answer.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { ServedModel } from './served-model.ts'
 
 export type FinishedAs = 'stop' | 'length'
 
-const COUNT: JsonSchema = { type: 'integer', minimum: 0 }
+export const COUNT: JsonSchema = { type: 'integer', minimum: 0 }
 
 /** An object with exactly these properties. */
 export function exactly(properties: Readonly<Record<string, JsonSchema>>): JsonSchema {
@@ -40,27 +40,50 @@ const TOKEN = {
   bytes: { type: 'array', items: { type: 'integer', minimum: 0, maximum: 255 } },
 } as const satisfies Record<string, JsonSchema>
 
+export const TOKEN_LOGPROB = exactly({
+  ...TOKEN,
+  top_logprobs: { type: 'array', items: exactly(TOKEN) },
+})
+
 const LOGPROBS: JsonSchema = {
   anyOf: [
     { type: 'null' },
-    exactly({
-      content: {
-        type: 'array',
-        items: exactly({ ...TOKEN, top_logprobs: { type: 'array', items: exactly(TOKEN) } }),
-      },
-      refusal: { type: 'null' },
-    }),
+    exactly({ content: { type: 'array', items: TOKEN_LOGPROB }, refusal: { type: 'null' } }),
   ],
 }
 
-export function logprobsOf(answer: Answer, model: ServedModel) {
-  if (!answer.logprobs) return null
+export function logprobsOf(logprobs: readonly AnswerLogprob[] | undefined, model: ServedModel) {
+  if (!logprobs) return null
+  return { content: logprobs.map((one) => withTop(one, model)), refusal: null }
+}
+
+export function withTop(one: AnswerLogprob, model: ServedModel) {
   return {
-    content: answer.logprobs.map((one: AnswerLogprob) => ({
-      ...tokenLogprob(one, model),
-      top_logprobs: one.top.map((other) => tokenLogprob(other, model)),
-    })),
-    refusal: null,
+    ...tokenLogprob(one, model),
+    top_logprobs: one.top.map((other) => tokenLogprob(other, model)),
+  }
+}
+
+/** Which log-probabilities of streamed choices went out already. */
+export class ToldLogprobs {
+  readonly #told = new Map<number, number>()
+
+  /** Those that come with a piece of text; undefined where none were asked for. */
+  more(
+    index: number,
+    logprobs: readonly AnswerLogprob[] | undefined,
+  ): readonly AnswerLogprob[] | undefined {
+    this.#told.set(index, (this.#told.get(index) ?? 0) + (logprobs?.length ?? 0))
+    return logprobs
+  }
+
+  /** Those of a whole answer that did not come with a piece of text. */
+  rest(
+    index: number,
+    logprobs: readonly AnswerLogprob[] | undefined,
+  ): readonly AnswerLogprob[] | undefined {
+    const rest = logprobs?.slice(this.#told.get(index) ?? 0)
+    return rest && rest.length > 0 ? rest : undefined
   }
 }
 

@@ -6,6 +6,7 @@ import {
   CHAT_COMPLETION,
   logprobsOf,
   openAiUsage,
+  ToldLogprobs,
   type FinishedAs,
 } from './chat-response.ts'
 import {
@@ -142,10 +143,10 @@ async function answerChat(
     choices: answers.map((answer, index) => ({
       index,
       message: { role: 'assistant', content: answer.text, refusal: null },
-      logprobs: logprobsOf(answer, model),
+      logprobs: logprobsOf(answer.logprobs, model),
       finish_reason: finishedAs(answer),
     })),
-    usage: openAiUsage(totalUsage(answers)),
+    usage: openAiUsage(totalUsage(answers, n)),
     system_fingerprint: null,
   })
 }
@@ -171,19 +172,22 @@ async function* chatChunks(
     },
   })
   const begun = new Set<number>()
+  const told = new ToldLogprobs()
   const answers: Answer[] = []
   for await (const { index, event } of events) {
     if (!begun.has(index)) yield chunk(index, { role: 'assistant', content: '', refusal: null })
     begun.add(index)
-    if (event.type === 'text') yield chunk(index, { content: event.text })
-    else {
-      answers.push(event)
-      const end = { logprobs: logprobsOf(event, model), finish_reason: finishedAs(event) }
-      yield chunk(index, {}, end)
+    if (event.type === 'text') {
+      const logprobs = told.more(index, event.logprobs)
+      yield chunk(index, { content: event.text }, { logprobs: logprobsOf(logprobs, model) })
+    } else {
+      answers[index] = event
+      const logprobs = logprobsOf(told.rest(index, event.logprobs), model)
+      yield chunk(index, {}, { logprobs, finish_reason: finishedAs(event) })
     }
   }
   if (includesUsage && answers.length === n) {
-    const usage = openAiUsage(totalUsage(answers))
+    const usage = openAiUsage(totalUsage(answers, n))
     const object = 'chat.completion.chunk'
     yield { data: { ...head, object, system_fingerprint: null, choices: [], usage } }
   }

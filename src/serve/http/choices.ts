@@ -1,7 +1,7 @@
 /** Answers to one request through the queue: one stream of events for all choices, with the counting that goes with it. */
 import type { Answer, StreamEvent, Usage } from '../answer.ts'
 import type { ServedModel, ServedRequest } from './served-model.ts'
-import type { Exchange, ServerContext } from './server-context.ts'
+import type { Caller, Exchange, ServerContext } from './server-context.ts'
 
 export type ChoiceEvent = { readonly index: number; readonly event: StreamEvent }
 
@@ -31,7 +31,9 @@ export async function* choiceEvents(
   const free = await admission.enter(requests.length, signal)
   metrics.queueSeconds.observe((performance.now() - queued) / 1000)
   try {
-    const streams = requests.map((request) => model.stream({ ...request, signal }))
+    const streams = requests.map((request) =>
+      model.stream({ ...request, ...saltOf(request, caller), signal }),
+    )
     for await (const choice of merge(streams, exchange.leave)) {
       if (choice.event.type === 'done') {
         metrics.countAnswer(choice.event)
@@ -48,6 +50,11 @@ export async function* choiceEvents(
   }
 }
 
+/** Callers with keys share nothing with one another, whatever salts they name. */
+function saltOf({ cacheSalt = '' }: ServedRequest, { salt }: Caller): { cacheSalt?: string } {
+  return salt === '' && cacheSalt === '' ? {} : { cacheSalt: JSON.stringify([salt, cacheSalt]) }
+}
+
 /** Whole answers, in order of the choices. */
 export async function collectChoices(
   events: AsyncIterable<ChoiceEvent>,
@@ -59,13 +66,17 @@ export async function collectChoices(
   throw new Error(`internal: ${answers.length} of ${choices} answers came`)
 }
 
-/** Of a request as a whole: its prompt counts once, its answers all. */
-export function totalUsage(answers: readonly { readonly usage: Usage }[]): Usage {
-  const usages = answers.map(({ usage }) => usage)
-  const [first] = usages
-  if (!first) throw new Error('internal: a request without answers')
-  const completionTokens = usages.reduce((sum, usage) => sum + usage.completionTokens, 0)
-  return { ...first, completionTokens }
+/** Of a request as a whole: each prompt counts once, its `choices` answers all. */
+export function totalUsage(answers: readonly Answer[], choices: number): Usage {
+  const total = { promptTokens: 0, imageTokens: 0, cachedTokens: 0, completionTokens: 0 }
+  for (const [i, { usage }] of answers.entries()) {
+    total.completionTokens += usage.completionTokens
+    if (i % choices !== 0) continue
+    total.promptTokens += usage.promptTokens
+    total.imageTokens += usage.imageTokens
+    total.cachedTokens += usage.cachedTokens
+  }
+  return total
 }
 
 /** Events of several streams in the order in which they come. Leaving early, or one that fails, stops the others. */

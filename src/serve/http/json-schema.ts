@@ -178,7 +178,8 @@ function isMeant(branch: JsonSchema, value: unknown): boolean {
 function isListMeant({ items }: JsonSchema, value: readonly unknown[]): boolean {
   const [first] = value
   if (first === undefined || !items) return true
-  return items.anyOf ? items.anyOf.some((one) => isMeant(one, first)) : isMeant(items, first)
+  const kinds = items.anyOf ?? [items]
+  return kinds.some(({ type = [] }) => [type].flat().some((one) => isOfType(one, first)))
 }
 
 /** Completes "should be …". */

@@ -20,6 +20,9 @@ export type SamplingFields = {
   readonly repetition_penalty?: number | null
   readonly logit_bias?: Readonly<Record<string, number>> | null
   readonly ignore_eos?: boolean | null
+  readonly skip_special_tokens?: boolean | null
+  readonly cache_salt?: string | null
+  readonly priority?: number | null
 }
 
 const STOP: JsonSchema = {
@@ -52,11 +55,23 @@ export const SAMPLING_PROPERTIES: { readonly [K in keyof Required<SamplingFields
     description: 'Token id → what is added to its logit.',
   },
   ignore_eos: { type: 'boolean', description: 'Go on after the end token.' },
+  skip_special_tokens: { type: 'boolean', description: 'Default true.' },
+  cache_salt: {
+    type: 'string',
+    maxLength: 256,
+    description: 'Cached prompts and pictures are shared only under equal salts (and keys).',
+  },
+  priority: {
+    type: 'integer',
+    minimum: -100,
+    maximum: 100,
+    description: 'Of those that wait the lowest is taken first. Default 0.',
+  },
 }
 
 /** The library's options; what was not given is left to the checkpoint and the library. */
 export function samplingOptions(fields: SamplingFields): GenerateOptions {
-  const { top_k: topK } = fields
+  const { top_k: topK, priority } = fields
   return given({
     temperature: fields.temperature,
     topP: fields.top_p,
@@ -69,6 +84,10 @@ export function samplingOptions(fields: SamplingFields): GenerateOptions {
     repetitionPenalty: fields.repetition_penalty,
     logitBias: fields.logit_bias,
     ignoreEos: fields.ignore_eos,
+    skipSpecialTokens: fields.skip_special_tokens,
+    cacheSalt: fields.cache_salt,
+    // The library takes the highest first; the field is vLLM's.
+    priority: typeof priority === 'number' ? -priority : undefined,
   })
 }
 

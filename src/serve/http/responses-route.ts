@@ -1,0 +1,211 @@
+/** `POST /v1/responses`: OpenAI's newer route for texts and pictures; platform.openai.com/docs/api-reference/responses. */
+import type { Answer } from '../answer.ts'
+import type { ContentPart, Message } from '../messages.ts'
+import { choiceEvents, collectChoices, type ChoiceEvent } from './choices.ts'
+import { HttpError, openAiError } from './http-error.ts'
+import type { JsonSchema } from './json-schema.ts'
+import { RequestMedia } from './media.ts'
+import { RESPONSE, RESPONSE_EVENT, ResponseShape } from './responses-shape.ts'
+import type { Route } from './route.ts'
+import {
+  given,
+  ignoredProperties,
+  maxTokensProperty,
+  SAMPLING_PROPERTIES,
+  samplingOptions,
+  type SamplingFields,
+} from './sampling-fields.ts'
+import { modelNamed, readRequest } from './server-context.ts'
+import type { ServerConfig } from './server-config.ts'
+import { streamEvents, type ServerEvent } from './sse.ts'
+import { UNSUPPORTED_CHAT_FIELDS } from './unsupported-fields.ts'
+
+type InputPart =
+  | { readonly type: 'input_text' | 'output_text'; readonly text: string }
+  | { readonly type: 'input_image'; readonly image_url: string }
+
+export type InputItem = {
+  readonly role: 'user' | 'assistant' | 'system' | 'developer'
+  readonly content: string | readonly InputPart[]
+}
+
+export type ResponsesRequest = SamplingFields & {
+  readonly model?: string | null
+  readonly input: string | readonly InputItem[]
+  readonly instructions?: string | null
+  readonly max_output_tokens?: number | null
+  readonly top_logprobs?: number | null
+  readonly include?: readonly string[] | null
+  readonly metadata?: Readonly<Record<string, string>> | null
+  readonly stream?: boolean | null
+}
+
+const TEXT = (type: string): JsonSchema => ({
+  type: 'object',
+  properties: {
+    type: { const: type },
+    text: { type: 'string' },
+    ...ignoredProperties(['annotations', 'logprobs']),
+  },
+  required: ['type', 'text'],
+  additionalProperties: false,
+})
+
+const IMAGE: JsonSchema = {
+  type: 'object',
+  properties: {
+    type: { const: 'input_image' },
+    image_url: { type: 'string', minLength: 1 },
+    ...ignoredProperties(['detail']),
+  },
+  required: ['type', 'image_url'],
+  additionalProperties: false,
+  'x-refused': { file_id: { because: 'this server keeps no files; send image_url' } },
+}
+
+function itemSchema(roles: readonly string[], parts: readonly JsonSchema[]): JsonSchema {
+  return {
+    type: 'object',
+    properties: {
+      type: { const: 'message' },
+      role: { enum: roles },
+      content: { anyOf: [{ type: 'string' }, { type: 'array', items: { anyOf: parts } }] },
+      ...ignoredProperties(['id', 'status', 'phase']),
+    },
+    required: ['role', 'content'],
+    additionalProperties: false,
+  }
+}
+
+function requestSchema(config: ServerConfig): JsonSchema {
+  return {
+    type: 'object',
+    properties: {
+      model: { type: 'string' },
+      input: {
+        anyOf: [
+          { type: 'string', minLength: 1 },
+          {
+            type: 'array',
+            minItems: 1,
+            maxItems: config.maxMessages,
+            items: {
+              anyOf: [
+                itemSchema(['user'], [TEXT('input_text'), IMAGE]),
+                itemSchema(['system', 'developer'], [TEXT('input_text')]),
+                itemSchema(['assistant'], [TEXT('output_text')]),
+              ],
+            },
+          },
+        ],
+      },
+      instructions: { type: 'string', description: 'A system message in front.' },
+      max_output_tokens: maxTokensProperty(config),
+      top_logprobs: { type: 'integer', minimum: 0, maximum: 20 },
+      include: { type: 'array', items: { enum: ['message.output_text.logprobs'] } },
+      metadata: { type: 'object', additionalProperties: { type: 'string' }, maxProperties: 16 },
+      stream: { type: 'boolean' },
+      ...SAMPLING_PROPERTIES,
+      ...ignoredProperties(IGNORED),
+    },
+    required: ['input'],
+    additionalProperties: false,
+    'x-refused': {
+      ...UNSUPPORTED_CHAT_FIELDS,
+      previous_response_id: { because: 'answers are not kept; send the conversation' },
+      conversation: { because: 'answers are not kept; send the conversation' },
+      background: { because: 'answers are not kept', unless: [false] },
+      truncation: { because: 'prompts are never cut', unless: ['disabled'] },
+      reasoning: { because: 'these models do not reason apart from their answer', unless: [{}] },
+      prompt: { because: 'this server keeps no prompts' },
+      max_tool_calls: { because: 'no tools are offered' },
+    },
+  }
+}
+
+const IGNORED = [
+  'user',
+  'store',
+  'service_tier',
+  'safety_identifier',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'parallel_tool_calls',
+  'stream_options',
+]
+
+export const responsesRoute: Route = {
+  method: 'post',
+  path: '/v1/responses',
+  about: 'An answer to a text or a conversation with pictures',
+  request: requestSchema,
+  responses: { json: RESPONSE, event: RESPONSE_EVENT },
+  async answer(context, exchange) {
+    const body = await readRequest<ResponsesRequest>(
+      context,
+      exchange,
+      requestSchema(context.config),
+    )
+    const model = modelNamed(context, body.model)
+    const media = new RequestMedia(context.media, context.config, exchange.signal)
+    const wantsLogprobs = (body.include ?? []).length > 0
+    const request = {
+      messages: await readInput(body, media),
+      ...samplingOptions(body),
+      maxTokens: body.max_output_tokens ?? context.config.maxTokens,
+      ...(wantsLogprobs && { logprobs: true, ...given({ topLogprobs: body.top_logprobs }) }),
+    }
+    const events = choiceEvents(context, { model, requests: [request] }, exchange)
+    const { newId, now } = context
+    const shape = new ResponseShape(body, { model, newId, now })
+    if (body.stream) {
+      const onFailure = (error: unknown) => {
+        const { error: told } = openAiError(exchange.failed(error))
+        return { event: 'error', data: shape.error(told) }
+      }
+      return streamEvents(responseEvents(events, shape), { onFailure, onGone: exchange.leave })
+    }
+    const [answer] = await collectChoices(events, 1)
+    return Response.json(shape.ended(answer as Answer))
+  },
+}
+
+async function readInput(body: ResponsesRequest, media: RequestMedia): Promise<Message[]> {
+  const { input, instructions } = body
+  const messages: Message[] =
+    typeof instructions === 'string' ? [{ role: 'system', content: instructions }] : []
+  if (typeof input === 'string') return [...messages, { role: 'user', content: input }]
+  for (const [i, { role, content }] of input.entries()) {
+    const known = role === 'developer' ? 'system' : role
+    if (typeof content === 'string') messages.push({ role: known, content })
+    else {
+      const parts: ContentPart[] = []
+      for (const [j, part] of content.entries()) {
+        const path = `input[${i}].content[${j}].image_url`
+        if (part.type !== 'input_image') parts.push({ type: 'text', text: part.text })
+        else parts.push({ type: 'image', image: await media.picture(part.image_url, path) })
+      }
+      messages.push({ role: known, content: parts })
+    }
+  }
+  return checkNotEmpty(messages)
+}
+
+function checkNotEmpty(messages: Message[]): Message[] {
+  if (messages.length > 0) return messages
+  throw new HttpError(400, 'INPUT_PROMPT', '/v1/responses: input should hold a message.')
+}
+
+async function* responseEvents(
+  events: AsyncIterable<ChoiceEvent>,
+  shape: ResponseShape,
+): AsyncGenerator<ServerEvent, void, undefined> {
+  const named = (data: { readonly type: string }) => ({ event: data.type, data })
+  let hasBegun = false
+  for await (const { event } of events) {
+    if (!hasBegun) for (const one of shape.begin()) yield named(one)
+    hasBegun = true
+    if (event.type === 'text') yield named(shape.delta(event.text, event.logprobs))
+    else for (const one of shape.end(event)) yield named(one)
+  }
+}

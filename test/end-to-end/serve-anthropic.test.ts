@@ -1,0 +1,141 @@
+/** Anthropic's client, SGLang's route, and the plain routes, against a real server with a real, tiny model. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import Anthropic from '@anthropic-ai/sdk'
+import { loadModel, type Model } from '../../src/index.ts'
+import { PICTURE, PICTURE_URL, startServer, type TestServer } from './serve-setup.ts'
+
+let model: Model
+let server: TestServer
+let client: Anthropic
+
+before(async () => {
+  model = await loadModel('fixtures/inference/mini-vit-crop', { precision: 'f32' })
+  server = await startServer({ model })
+  const { url: baseURL, fetch } = server
+  client = new Anthropic({ baseURL, apiKey: 'none', maxRetries: 0, fetch })
+})
+after(async () => {
+  await server.close()
+  await model.dispose()
+})
+
+const data = Buffer.from(PICTURE).toString('base64')
+const question: Anthropic.MessageParam[] = [
+  {
+    role: 'user',
+    content: [
+      { type: 'image', source: { type: 'base64', media_type: 'image/jpeg', data } },
+      { type: 'text', text: 'What is it?' },
+    ],
+  },
+]
+
+async function expected(maxTokens: number) {
+  const content = [
+    { type: 'image', image: PICTURE } as const,
+    { type: 'text', text: 'What is it?' } as const,
+  ]
+  const messages = [
+    { role: 'system', content: 'Be kind.' } as const,
+    { role: 'user', content } as const,
+  ]
+  return model.generate({ messages, maxTokens })
+}
+
+test("Anthropic's client gets what the library gives, whole and streamed", async () => {
+  const create = { model: server.id, system: 'Be kind.', messages: question, max_tokens: 20 }
+  const { text, usage } = await expected(20)
+  const whole = await client.messages.create(create)
+  assert.deepEqual(whole.content, [{ type: 'text', text }])
+  assert.equal(whole.stop_reason, 'max_tokens')
+  const input = whole.usage.input_tokens + (whole.usage.cache_read_input_tokens ?? 0)
+  assert.equal(input, usage.promptTokens)
+  const stream = client.messages.stream(create)
+  assert.equal(await stream.finalText(), text)
+  const final = await stream.finalMessage()
+  assert.equal(final.usage.output_tokens, usage.completionTokens)
+  const counted = await client.messages.countTokens({
+    model: server.id,
+    system: 'Be kind.',
+    messages: question,
+  })
+  assert.equal(counted.input_tokens, usage.promptTokens)
+})
+
+test('the stop sequence that ended an answer is told', async () => {
+  const { text } = await expected(20)
+  const stop = text.slice(5, 8)
+  const create = { model: server.id, system: 'Be kind.', messages: question, max_tokens: 20 }
+  const answer = await client.messages.create({ ...create, stop_sequences: ['~~~', stop] })
+  assert.equal(answer.stop_reason, 'stop_sequence')
+  assert.equal(answer.stop_sequence, stop)
+})
+
+test("errors of /v1/messages are in Anthropic's words", async () => {
+  await assert.rejects(
+    client.messages.create({ model: 'other', messages: question, max_tokens: 2 }),
+    (error) => error instanceof Anthropic.NotFoundError && error.type === 'not_found_error',
+  )
+  await assert.rejects(
+    client.messages.create({ model: server.id, messages: question, max_tokens: 5000 }),
+    Anthropic.BadRequestError,
+  )
+})
+
+test("SGLang's route continues a prompt with a picture, whole and streamed", async () => {
+  const text = 'USER: <image>\nWhat is it? ASSISTANT:'
+  const sampling_params = { max_new_tokens: 12, temperature: 0, top_k: -1 }
+  const body = { text, image_data: PICTURE_URL, sampling_params, return_logprob: true }
+  const answer = await model.generate({ prompt: text, images: [PICTURE], maxTokens: 12 })
+  const { status, body: whole } = await server.post('/generate', body)
+  assert.equal(status, 200)
+  assert.equal(whole.text, answer.text)
+  assert.deepEqual(whole.meta_info.finish_reason, { type: 'length', length: 12 })
+  assert.equal(whole.meta_info.output_token_logprobs.length, 12)
+  const response = await server.fetch(`${server.url}/generate`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ ...body, stream: true }),
+  })
+  const events = (await response.text()).trim().split('\n\n')
+  assert.equal(events.pop(), 'data: [DONE]')
+  const last = JSON.parse((events.pop() as string).slice('data: '.length)) as { text: string }
+  assert.equal(last.text, answer.text)
+})
+
+test('tokenize and detokenize are each other turned round', async () => {
+  const { body } = await server.post('/tokenize', {
+    prompt: 'Hello world',
+    add_special_tokens: false,
+  })
+  assert.equal(body.count, body.tokens.length)
+  const back = await server.post('/detokenize', { tokens: body.tokens })
+  assert.equal(back.body.prompt, 'Hello world')
+  const image_url = { url: PICTURE_URL }
+  const content = [{ type: 'image_url', image_url }]
+  const chat = await server.post('/tokenize', { messages: [{ role: 'user', content }] })
+  const prepared = await model.prepare({
+    messages: [{ role: 'user', content: [{ type: 'image', image: PICTURE }] }],
+  })
+  assert.deepEqual(chat.body.tokens, prepared.inputIds)
+})
+
+test('health, readiness and metrics are told', async () => {
+  for (const path of ['/health', '/ready']) {
+    const response = await server.fetch(`${server.url}${path}`)
+    assert.deepEqual(await response.json(), { status: 'ok' })
+  }
+  const text = await (await server.fetch(`${server.url}/metrics`)).text()
+  assert.match(text, /^llava_tokens_total\{kind="image"\} [1-9]/m)
+  assert.match(text, /^llava_answers_total\{finish_reason="length"\} [1-9]/m)
+  assert.match(text, /^llava_phase_seconds_count\{phase="prefill"\} [1-9]/m)
+  assert.match(text, /^llava_engine\{model="tiny",name="counters.finished"\} [1-9]/m)
+  assert.match(text, /^llava_answers_running 0$/m)
+})
+
+test('a route that is not there is told', async () => {
+  const { status, body } = await server.post('/v1/nothing', {})
+  assert.equal(status, 404)
+  assert.equal(body.error.code, 'INPUT_ROUTE')
+})
