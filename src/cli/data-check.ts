@@ -4,14 +4,12 @@ import {
   PictureCensus,
   surveyRecords,
   verdictOf,
-  type AnyRecord,
   type Dataset,
   type PictureCounts,
   type RecordRules,
   type Survey,
   type TokenRule,
 } from '../data/index.ts'
-import { IGNORE_INDEX, type Sample } from '../train/index.ts'
 import type { Arguments } from './arguments.ts'
 import { DATA_OPTIONS, type DataAction } from './data-action.ts'
 import { summariseLengths, summariseMasks, tally, type LengthSummary } from './data-summary.ts'
@@ -19,6 +17,7 @@ import { THRESHOLD_OPTION, thresholdOf } from './data-threshold.ts'
 import { formatTable } from './format.ts'
 import { DATA_MODEL_OPTIONS, openData, openDataModel, type DataModel } from './open-data.ts'
 import { Progress } from './progress.ts'
+import { UsageError } from './usage-error.ts'
 import type { Session } from './verb.ts'
 
 const DEPTHS = ['header', 'decode', 'none'] as const
@@ -44,6 +43,9 @@ export const dataCheck: DataAction = {
   ],
   async run(args, session) {
     const threshold = thresholdOf(args)
+    if (args.has('model') && args.text('pictures') === 'none') {
+      throw new UsageError('--model counts rows by sizes of pictures; leave out --pictures none.')
+    }
     const progress = new Progress(session.terminal)
     try {
       await using dataset = await openData(args, session, progress)
@@ -79,7 +81,10 @@ type Found = {
 async function look(dataset: Dataset, { model, args, session, progress }: Tools): Promise<Found> {
   const { signal } = session
   const pictures = (args.text('pictures') ?? 'header') as NonNullable<RecordRules['pictures']>
-  const rules = { pictures, ...(model && { tokens: tokensOf(model) }) }
+  // The counts of training itself, so that both leave out the same records.
+  const tokens: TokenRule | undefined =
+    model === null ? undefined : (record, sizes) => model.preparer.count(record, sizes)
+  const rules = { pictures, tokens }
   const census = new PictureCensus()
   const origins: string[] = []
   const survey = await surveyRecords({
@@ -99,31 +104,6 @@ async function look(dataset: Dataset, { model, args, session, progress }: Tools)
     progress.update({ stage: 'compare', done, total, item: '' })
   const counts = pictures === 'none' ? null : await census.count(compare, signal)
   return { survey, pictures: counts, origins }
-}
-
-/** Tokens of the very samples that training makes. */
-function tokensOf({ preparer, checkpoint }: DataModel): TokenRule {
-  const placeholder = checkpoint.config.image?.placeholder
-  return async (record) => {
-    const counts = (await samplesOf(record, preparer)).map(({ inputIds, labels }) => {
-      const ids = Array.from(inputIds)
-      const media = ids.filter((id) => id === placeholder).length
-      const learnt = Array.from(labels).filter((label, i) => i > 0 && label !== IGNORE_INDEX)
-      return { total: ids.length, longest: ids.length, media, learnt: learnt.length }
-    })
-    return counts.reduce((a, b) => ({
-      total: a.total + b.total,
-      longest: Math.max(a.longest, b.longest),
-      media: a.media + b.media,
-      learnt: a.learnt + b.learnt,
-    }))
-  }
-}
-
-async function samplesOf(record: AnyRecord, preparer: DataModel['preparer']): Promise<Sample[]> {
-  if ('turns' in record) return [await preparer.sample(record, { pictures: 'header' })]
-  const { chosen, rejected } = await preparer.pair(record, { pictures: 'header' })
-  return [chosen, rejected]
 }
 
 type Report = ReturnType<typeof reportOf>

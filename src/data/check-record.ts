@@ -32,7 +32,7 @@ export type RecordRules = {
   /** Whether pictures and clips are looked at. Default `header`. */
   readonly pictures?: PictureDepth | 'none'
   /** Without it no tokens are counted. */
-  readonly tokens?: TokenRule
+  readonly tokens?: TokenRule | undefined
   /** Most tokens of a conversation, rows of pictures included. */
   readonly maxLength?: number
 }
