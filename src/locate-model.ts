@@ -1,6 +1,7 @@
-/** A model's name as a path: what lies on this machine as it is, a hub id through the Hugging Face cache. */
+/** A model's name as a path: what lies on this machine as it is, `mini` in the package, a hub id through the Hugging Face cache. */
 import { CheckpointError } from './core/errors.ts'
 import { listFolder, isFile, userHubFolder } from './weights/node.ts'
+import { packagedModel } from './packaged-model-node.ts'
 import { resolveModel } from './weights/hub-node.ts'
 import { DEFAULT_ENDPOINT, isModelId, type HubSettings } from './weights/hub.ts'
 import type { LoadProgress } from './load-model.ts'
@@ -23,6 +24,8 @@ export async function locate(
   { hub, revision, onProgress, signal }: HubOptions,
 ): Promise<string> {
   if (listFolder(name) !== undefined || isFile(name)) return name
+  const packaged = packagedModel(name)
+  if (packaged !== null) return packaged
   if (!name.includes('/') || !isModelId(name)) {
     throw new CheckpointError(
       'CHECKPOINT_NOT_FOUND',

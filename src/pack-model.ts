@@ -34,8 +34,9 @@ export type PackOptions = {
   readonly adapter: string
   /** The README.md of the folder. */
   readonly card: string
-  /** Blocks that tower, projector and adapter are stored in. */
+  /** Blocks that tower and projector are stored in. */
   readonly blocks?: BlockType | undefined
+  readonly adapterBlocks?: BlockType | undefined
 }
 
 /** Longest shard: repositories and package registries take it. */
@@ -61,7 +62,7 @@ async function pack(out: string, sources: PackSources, options: PackOptions): Pr
   const { parameterNames: rules, parseConfig } = familyOf(documents)
   const { vision } = parseConfig(documents, { processor: 'derived' })
   const numBlocks = Math.max(...(vision?.featureLayers ?? [0]))
-  const { blocks = 'Q8_0' } = options
+  const { blocks = 'Q8_0', adapterBlocks = 'Q8_0' } = options
   const base = baseTensors(sources, rules)
   const seeing = seeingTensors(sources, { rules, numBlocks, blocks })
   const first = seeing[0]?.name
@@ -77,7 +78,7 @@ async function pack(out: string, sources: PackSources, options: PackOptions): Pr
       metadata: { format: 'pt' },
     })
     const path = joinPath(folder, 'adapter_model.safetensors')
-    const lora = adapterTensors(sources.adapter, blocks)
+    const lora = adapterTensors(sources.adapter, adapterBlocks)
     await writeSafetensors(path, lora, produce, { metadata: { format: 'pt' } })
     names.push(...shards, 'adapter_model.safetensors')
     for (const name of (listFolder(options.base) ?? []).filter(isCopied)) {

@@ -1,13 +1,5 @@
 /** `llava convert`: a checkpoint in another layout, its parts merged. */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import {
   CONVERT_LAYOUTS,
@@ -23,9 +15,9 @@ import { loadTokenizer } from '../text/index.ts'
 import type { Arguments } from './arguments.ts'
 import { formatBytes } from './format.ts'
 import { CHECKPOINT_OPTIONS, checkpointOptions } from './load-flags.ts'
+import { outFolder } from './out-folder.ts'
 import { packageVersion } from './package.ts'
 import { Progress } from './progress.ts'
-import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
 
 export const convert: Verb = {
@@ -57,7 +49,7 @@ export const convert: Verb = {
     'convert llava-v1.5-7b-lora --base vicuna-7b-v1.5 --out merged',
   ],
   async run(args, session) {
-    const out = outFolder(args)
+    const out = outFolder(args, 'convert')
     const to = (args.text('to') ?? 'llava-hf') as ConvertLayout
     const source = args.positionals[0] as string
     const progress = new Progress(session.terminal)
@@ -78,15 +70,6 @@ export const convert: Verb = {
       checkpoint.close()
     }
   },
-}
-
-function outFolder(args: Arguments): string {
-  const out = args.text('out')
-  if (out === undefined) throw new UsageError('llava convert needs --out, the folder to write.')
-  if (existsSync(out) && (!statSync(out).isDirectory() || readdirSync(out).length > 0)) {
-    throw new UsageError(`--out ${out} is there already and not an empty folder; choose another.`)
-  }
-  return resolve(out)
 }
 
 async function convertOptions(

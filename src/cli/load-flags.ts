@@ -140,6 +140,7 @@ export const LOAD_OPTIONS: readonly OptionSpec[] = [
   ...CHECKPOINT_OPTIONS,
 ]
 
+/** The model that `--model` names, else the one in the package. */
 export function modelOf(args: Arguments): string {
   return args.text('model') ?? defaultModel()
 }
@@ -219,6 +220,9 @@ export type LoadedModel = { readonly model: Model; readonly name: string; readon
 /** The model that the flags name. Ctrl-C stops it. */
 export async function loadFromFlags(args: Arguments, session: Session): Promise<LoadedModel> {
   const name = modelOf(args)
+  if (!args.has('model')) {
+    session.terminal.note(`model: ${name}, which comes with the package (--model names another)`)
+  }
   const options = loadOptions(args, session)
   const start = performance.now()
   const progress = new Progress(session.terminal)

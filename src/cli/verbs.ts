@@ -39,6 +39,18 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./convert.ts')).convert,
   },
   {
+    name: 'assemble',
+    places: '<decoder>',
+    about: 'A new model to train: a language model, a tower, a fresh projector',
+    load: async () => (await import('./assemble.ts')).assemble,
+  },
+  {
+    name: 'pack',
+    places: '<base>',
+    about: 'A base and what was trained on it as one small folder',
+    load: async () => (await import('./pack.ts')).pack,
+  },
+  {
     name: 'train',
     places: '<recipe>',
     about: 'Alignment, instruction or preferences, by a recipe',

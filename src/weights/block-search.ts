@@ -16,8 +16,8 @@ const FORMS = {
   Q5_1: { levels: 32, hasOffset: true, bytes: 24 },
 } as const
 
-export type SearchedType = keyof typeof FORMS
-export type BlockType = SearchedType | 'Q8_0'
+export const BLOCK_TYPES = ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0'] as const
+export type BlockType = (typeof BLOCK_TYPES)[number]
 
 const BLOCK = 32
 /** Ranges that are tried, as shares of the block's own. */

@@ -1,0 +1,15 @@
+/** The folder that a verb writes, which must be new or empty. */
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Arguments } from './arguments.ts'
+import { UsageError } from './usage-error.ts'
+
+/** The value of `--out`. Throws UsageError where it is missing or in the way. */
+export function outFolder(args: Arguments, verb: string): string {
+  const out = args.text('out')
+  if (out === undefined) throw new UsageError(`llava ${verb} needs --out, the folder to write.`)
+  if (existsSync(out) && (!statSync(out).isDirectory() || readdirSync(out).length > 0)) {
+    throw new UsageError(`--out ${out} is there already and not an empty folder; choose another.`)
+  }
+  return resolve(out)
+}

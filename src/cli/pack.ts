@@ -1,0 +1,54 @@
+/** `llava pack`: a base and the adapter that was trained on it as one small folder that loads as it is. */
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { packModel } from '../pack-model.ts'
+import { BLOCK_TYPES, type BlockType } from '../weights/block-search.ts'
+import { formatBytes, formatTable } from './format.ts'
+import { outFolder } from './out-folder.ts'
+import { UsageError } from './usage-error.ts'
+import type { Verb } from './verb.ts'
+
+export const pack: Verb = {
+  options: [
+    { name: 'adapter', kind: 'text', value: 'folder', about: 'What training saved' },
+    { name: 'out', kind: 'text', value: 'folder', about: 'Where to; new or empty' },
+    {
+      name: 'card',
+      kind: 'text',
+      value: 'file',
+      about: 'The README.md of the folder (default: that of the adapter)',
+    },
+    {
+      name: 'blocks',
+      kind: 'text',
+      choices: BLOCK_TYPES,
+      about: 'How tower and projector are stored (default: Q8_0)',
+    },
+    {
+      name: 'adapter-blocks',
+      kind: 'text',
+      choices: BLOCK_TYPES,
+      about: 'How the adapter is stored (default: Q8_0)',
+    },
+  ],
+  examples: ['pack base --adapter runs/mini/instruction/model --card card.md --out models/mini'],
+  async run(args, { terminal }) {
+    const out = outFolder(args, 'pack')
+    const adapter = args.text('adapter')
+    if (adapter === undefined)
+      throw new UsageError('llava pack needs --adapter, what training saved.')
+    const names = await packModel(out, {
+      base: args.positionals[0] as string,
+      adapter,
+      card: readFileSync(args.text('card') ?? join(adapter, 'README.md'), 'utf8'),
+      blocks: args.text('blocks') as BlockType | undefined,
+      adapterBlocks: args.text('adapter-blocks') as BlockType | undefined,
+    })
+    const files = names.map((name) => ({ name, bytes: statSync(join(out, name)).size }))
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+    if (terminal.isJson) return terminal.json({ out, bytes, files })
+    terminal.print(`${out}: ${formatBytes(bytes)}`)
+    const rows = files.map((file) => [formatBytes(file.bytes), file.name])
+    for (const line of formatTable(rows)) terminal.print(`  ${line}`)
+  },
+}
