@@ -12,6 +12,10 @@ const COUNT: Check = {
   expected: 'a whole number from 1',
   is: (value) => Number.isSafeInteger(value) && (value as number) >= 1,
 }
+const SIZE: Check = {
+  expected: 'a number from 0',
+  is: (value) => typeof value === 'number' && value >= 0,
+}
 /** Checked where it is used. */
 const ANYTHING: Check = { expected: '', is: () => true }
 
@@ -22,10 +26,12 @@ const CHECKS: { readonly [O in keyof Required<LoadOptions>]: Check } = {
   maxContext: COUNT,
   frames: ANYTHING,
   ropeScaling: ANYTHING,
-  kvBytes: {
-    expected: 'a number from 0',
-    is: (value) => typeof value === 'number' && value >= 0,
-  },
+  kvBytes: SIZE,
+  prefixCache: FLAG,
+  maxRows: COUNT,
+  maxWaiting: COUNT,
+  pictureBytes: SIZE,
+  maxPixels: COUNT,
   kvCache: ANYTHING,
   autoOrient: FLAG,
   allowRemote: FLAG,

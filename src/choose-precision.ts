@@ -41,6 +41,8 @@ export type PrecisionFacts = {
   readonly freeBytes: number
   /** Whether the processor multiplies int8 exactly. */
   readonly isInt8Exact: boolean
+  /** Answers at a time that the model is loaded for: one, unless somebody says so. */
+  readonly streams?: number | undefined
   /** The form of the cache that was asked for. */
   readonly kvCache?: CacheForm | undefined
   /** Names of all linear weights: a pattern that fits none of them is a mistake. */
@@ -135,7 +137,7 @@ function automatic(facts: PrecisionFacts): {
   readonly name: Exclude<PrecisionName, 'auto'>
   readonly reason: string
 } {
-  const { decoderElements, freeBytes, isInt8Exact } = facts
+  const { decoderElements, freeBytes, isInt8Exact, streams = 1 } = facts
   const size = `${(decoderElements / 1e9).toFixed(2)} billion weights in the decoder`
   const memory = `${(freeBytes / 2 ** 30).toFixed(1)} GiB free`
   const fits = (bytes: number) => decoderElements * bytes < freeBytes * HEADROOM
@@ -145,7 +147,8 @@ function automatic(facts: PrecisionFacts): {
   if (!isInt8Exact) {
     return { name: 'q4', reason: `this processor's int8 products may saturate` }
   }
-  if (fits(BYTES.int8 + BYTES.q4)) {
+  // Of several streams, how one is answered must not depend on whether it is alone at the moment.
+  if (streams === 1 && fits(BYTES.int8 + BYTES.q4)) {
     return {
       name: 'int8+q4',
       reason: `${size}, ${memory}: int8 for prompts and 4 bits for decoding both fit`,

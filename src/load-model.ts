@@ -34,8 +34,9 @@ import type { ImageSource } from './serve/messages.ts'
 import { resolveLocalPicture, resolvePicture } from './serve/picture-source.ts'
 import type { ClipOpener } from './serve/prepare-clip.ts'
 import { PromptPreparer, type PicturePreprocessor } from './serve/prepare-prompt.ts'
+import { RequestGate } from './serve/request-gate.ts'
 import { resolveClip, resolveLocalClip } from './serve/video-source.ts'
-import { visionGraph, visionHalves, VisionRunner } from './serve/vision-runner.ts'
+import { visionGraph, visionHalves, VisionRunner, type Turn } from './serve/vision-runner.ts'
 import { loadTokenizer } from './text/node.ts'
 import { assertFinite, type WeightSource } from './weights/index.ts'
 
@@ -57,8 +58,21 @@ export type LoadOptions = CheckpointOptions & {
   readonly frames?: ClipOptions['frames']
   /** Stretches positions for longer contexts; `auto`: as the demo of NeXT-Video does for the number of frames. */
   readonly ropeScaling?: ClipOptions['ropeScaling']
-  /** Memory for caches of finished conversations. */
+  /**
+   * Memory for keys and values: of running answers, and with what they leave, of kept beginnings. An answer that needs more
+   * runs alone. Default: a quarter of what is free when the model is loaded, at least 1 GiB.
+   */
   readonly kvBytes?: number | undefined
+  /** Keep beginnings of ended answers for requests that begin alike. Default true. */
+  readonly prefixCache?: boolean | undefined
+  /** Answers that are decoded together at most. Default 16. Where it is given, `auto` precisions are those for several. */
+  readonly maxRows?: number | undefined
+  /** Requests that may wait for their prompt to be read; further ones are refused with CAPACITY_QUEUE. Default: any number. */
+  readonly maxWaiting?: number | undefined
+  /** Memory for rows of encoded pictures. Default 256 MiB. */
+  readonly pictureBytes?: number | undefined
+  /** Pixels of pictures that are decoded, encoded or waiting to be read at a time. Default 268 million. */
+  readonly maxPixels?: number | undefined
   /** How keys and values are kept. Default: `f32` if the precision is, else `int8`. */
   readonly kvCache?: CacheForm | undefined
   /** Turn pictures as their Exif data says; the reference does not. */
@@ -71,9 +85,16 @@ export type LoadOptions = CheckpointOptions & {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Rows of encoded pictures that are remembered: about forty pictures of a 7B. */
-const PICTURE_CACHE_BYTES = 256 << 20
-const DEFAULT_KV_BYTES = 1 << 30
+const SERVING_DEFAULTS = {
+  maxRows: 16,
+  maxWaiting: Infinity,
+  prefixCache: true,
+  /** About forty pictures of a 7B. */
+  pictureBytes: 256 << 20,
+  /** Twenty pictures of twelve megapixels. */
+  maxPixels: 2 ** 28,
+} as const
+const LEAST_KV_BYTES = 1 << 30
 
 /**
  * Loads a model: a folder, a .gguf file, or a hub id such as `llava-hf/llava-1.5-7b-hf`.
@@ -119,17 +140,22 @@ async function assemble(
   cleanup.push(() => opened.forEach((source) => source.close()))
   const quantize = quantizedPlanner(checkpoint, options, opened)
   const parts = { runtime, parameters, quantize, isInt8Exact, signal: options.signal }
-  const vision = await createVision(checkpoint, graphs, { precision, parts })
-  if (vision) cleanup.push(() => vision.dispose())
+  const serving = servingOptions(options)
   const table = new EmbeddingTable(parameters.read(EMBEDDING))
   const runner = await createDecoder(config.decoder, graphs.decoder, { precision, parts })
-  const engine = new Engine({
-    runner,
-    table,
-    prefixBytes: options.kvBytes ?? DEFAULT_KV_BYTES,
-    freeBytes: freeMemoryBytes,
-  })
+  cleanup.push(() => runner.dispose())
+  const { maxRows, prefixCache } = serving
+  const kvBytes = options.kvBytes ?? Math.max(LEAST_KV_BYTES, freeMemoryBytes() / 4)
+  const limits = { maxRows, prefixCache, kvBytes, freeBytes: freeMemoryBytes }
+  const engine = new Engine({ runner, table, ...limits })
   cleanup.push(() => engine.dispose())
+  const vision = await createVision(checkpoint, graphs, {
+    precision,
+    parts,
+    cacheBytes: serving.pictureBytes,
+    turn: (job) => engine.scheduler.turn(job),
+  })
+  if (vision) cleanup.push(() => vision.dispose())
   const pictures = createPictures(options)
   cleanup.push(() => pictures.dispose())
   const modelConfig = { ...config, maxContext: options.maxContext ?? config.maxContext }
@@ -142,6 +168,7 @@ async function assemble(
     preparer,
     vision,
     engine,
+    gate: new RequestGate(serving),
     table,
     newline: config.image?.hasNewline ? newlineRow(parameters) : null,
   })
@@ -157,6 +184,13 @@ async function assemble(
     clipInfo: clips.infoOf,
     dispose,
   })
+}
+
+type ServingOptions = { readonly [O in keyof typeof SERVING_DEFAULTS]: NonNullable<LoadOptions[O]> }
+
+function servingOptions(options: LoadOptions): ServingOptions {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  return { ...SERVING_DEFAULTS, ...(Object.fromEntries(given) as Partial<ServingOptions>) }
 }
 
 function newlineRow(parameters: ParameterMap): Float32Array {
@@ -241,7 +275,7 @@ export function parameterMap(
 }
 
 export function precisionOf(
-  { precision = 'auto', kvCache }: LoadOptions,
+  { precision = 'auto', kvCache, maxRows = 1 }: LoadOptions,
   { config }: Pick<Checkpoint, 'config'>,
   { graphs, isInt8Exact }: { readonly graphs: ModelGraphs; readonly isInt8Exact: boolean },
 ): ChosenPrecision {
@@ -255,6 +289,7 @@ export function precisionOf(
     freeBytes: freeMemoryBytes(),
     isInt8Exact,
     kvCache,
+    streams: maxRows,
     linears: [...decoder, ...others].map(({ name }) => name),
   })
 }
@@ -280,10 +315,17 @@ async function createDecoder(
   return new DecoderRunner({ runtime: parts.runtime, config, sessions })
 }
 
+type VisionParts = {
+  readonly precision: ChosenPrecision
+  readonly parts: SessionParts
+  readonly cacheBytes: number
+  readonly turn: Turn
+}
+
 async function createVision(
   { config }: Checkpoint,
   graphs: ModelGraphs,
-  { precision, parts }: { readonly precision: ChosenPrecision; readonly parts: SessionParts },
+  { precision, parts, cacheBytes, turn }: VisionParts,
 ): Promise<VisionRunner | null> {
   const { vision, projector } = config
   if (!vision || !projector || !graphs.vision) return null
@@ -296,7 +338,8 @@ async function createVision(
     sessions: { tower, projector: second },
     vision,
     projector,
-    cacheBytes: PICTURE_CACHE_BYTES,
+    cacheBytes,
+    turn,
   })
 }
 

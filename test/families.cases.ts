@@ -43,7 +43,7 @@ export function familyCases(checkpoint: TinyCheckpoint): void {
       written = await writeTinyCheckpoint(join(folder, 'model'), checkpoint)
       runtime = await createRuntime()
       model = await loadModel(written.folder, { precision: 'f32' })
-      cold = await loadModel(written.folder, { precision: 'f32', kvBytes: 0 })
+      cold = await loadModel(written.folder, { precision: 'f32', prefixCache: false })
     })
     after(async () => {
       await model.dispose()

@@ -1,25 +1,27 @@
 /** One answer while it grows: its sampler, its text, its clock. */
 import type { Answer, Sequence } from './answer.ts'
 import { AnswerStream } from './answer-stream.ts'
-import type { SequenceRequest } from './engine.ts'
 import type { ResolvedGenerateOptions } from './generate-options.ts'
 import type { AnswerParts, EncodedPrompt, OnText } from './generator.ts'
 import type { ProcessorContext } from './logit-processors.ts'
+import type { SequenceRequest } from './scheduled-sequence.ts'
 import { createSampler, type ChosenToken, type Sampler } from './sampler.ts'
 
-type Parts = Pick<AnswerParts, 'config' | 'tokenizer' | 'unusableIds'> & {
+export type AnswerRunParts = Pick<AnswerParts, 'config' | 'tokenizer' | 'unusableIds'> & {
   readonly encoded: EncodedPrompt
   readonly options: ResolvedGenerateOptions
   /** Which of the `n` answers to its request. */
   readonly index: number
   readonly onText: OnText
+  /** Called when the prompt is read. */
+  readonly onPrefilled?: (() => void) | undefined
   /** When the request came, on `performance.now`'s clock. */
   readonly start: number
 }
 
 export class AnswerRun {
   readonly request: SequenceRequest
-  readonly #parts: Parts
+  readonly #parts: AnswerRunParts
   readonly #stream: AnswerStream
   readonly #sampler: Sampler
   readonly #chosen: ChosenToken[] = []
@@ -30,7 +32,7 @@ export class AnswerRun {
   #heard = 0
   #endedAt = 0
 
-  constructor(parts: Parts) {
+  constructor(parts: AnswerRunParts) {
     this.#parts = parts
     const { encoded, options, tokenizer } = parts
     const { continues } = encoded.prepared
@@ -44,9 +46,12 @@ export class AnswerRun {
       prompt: encoded.embedded,
       maxTokens: options.maxTokens,
       signal: options.signal,
+      salt: options.cacheSalt,
+      priority: options.priority,
       onPrefilled: (cachedLength) => {
         this.#cachedTokens = cachedLength
         this.#prefilledAt = performance.now()
+        parts.onPrefilled?.()
       },
       next: (logits) => this.#next(logits),
     }
@@ -129,7 +134,7 @@ export function processorContext({
   config,
   unusableIds,
   encoded,
-}: Pick<Parts, 'config' | 'unusableIds' | 'encoded'>): ProcessorContext {
+}: Pick<AnswerRunParts, 'config' | 'unusableIds' | 'encoded'>): ProcessorContext {
   const { vocabSize } = config.decoder
   return { promptIds: encoded.prepared.inputIds, vocabSize, unusableIds }
 }

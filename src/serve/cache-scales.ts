@@ -45,8 +45,24 @@ export async function setScales(
     if (wanted === scale) continue
     setScale(cache, part, { channel, scale: wanted })
     if (length === 0) continue
-    divideRows(cache, part, { channel, divisor: wanted / scale, length })
+    divideRows(cache, part, { channel, divisor: wanted / scale, from: 0, to: length })
     await breath.after(length * LINE_BYTES)
+  }
+}
+
+/** Rounds rows that have the scales `before` [K·H] to those of their part. */
+export async function rescaleRows(
+  cache: KvCache,
+  part: SlotPart,
+  { before, from, to }: { readonly before: Float32Array; from: number; to: number },
+): Promise<void> {
+  const breath = new Breath()
+  const scales = slotRow(scalesOf(cache, part.layer)[part.kind], part.slot)
+  for (const [channel, scale] of scales.entries()) {
+    const was = before[channel] as number
+    if (was === scale) continue
+    divideRows(cache, part, { channel, divisor: scale / was, from, to })
+    await breath.after((to - from) * LINE_BYTES)
   }
 }
 
@@ -71,7 +87,7 @@ export async function widenScales(cache: KvCache, added: Positions): Promise<voi
       const scales = slotRow(scalesOf(cache, layer)[kind], added.slot)
       for (const channel of channels) {
         setScale(cache, part, { channel, scale: 2 * (scales[channel] as number) })
-        divideRows(cache, part, { channel, divisor: 2, length: added.to })
+        divideRows(cache, part, { channel, divisor: 2, from: 0, to: added.to })
         await breath.after(added.to * LINE_BYTES)
       }
     }
@@ -123,16 +139,16 @@ function setScale(
   for (let i = 0; i < group; i++) ofQueries[first + i * width] = scale
 }
 
-/** Divides rows [0, length) of one channel, halves away from zero. */
+/** Divides rows [from, to) of one channel, halves away from zero. */
 function divideRows(
   cache: KvCache,
   { layer, kind, slot }: SlotPart,
-  { channel, divisor, length }: { channel: number; divisor: number; length: number },
+  { channel, divisor, from, to }: { channel: number; divisor: number; from: number; to: number },
 ): void {
   const data = cache.layers[layer]?.[kind].data as Int8Array
   const { width } = cache
   const start = cache.offset(slot, Math.floor(channel / width)) + (channel % width)
-  for (let i = start; i < start + length * width; i += width) {
+  for (let i = start + from * width; i < start + to * width; i += width) {
     const quotient = (data[i] as number) / divisor
     data[i] = quotient < 0 ? -Math.round(-quotient) : Math.round(quotient)
   }

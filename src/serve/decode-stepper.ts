@@ -64,7 +64,7 @@ export class DecodeStepper {
   async step(lengths: readonly number[], options: RunOptions): Promise<void> {
     this.#lastPosition.set(lengths)
     this.#totalLength[0] = Math.max(...lengths) + 1
-    this.#cache.touch(this.#totalLength[0])
+    lengths.forEach((length, slot) => this.#cache.touch(slot, length + 1))
     await this.#binding.run(options)
     if (this.#cache.form === 'int8') await this.#keepInScale(lengths, options)
   }

@@ -69,22 +69,54 @@ export class DecoderRunner {
     return new KvCache(this.#runtime, this.config, { slots, capacity, form: this.cacheForm })
   }
 
-  /** Fills a slot and gives the logits asked for, [rows, V] row-major. */
+  /** Fills a slot in as many runs as it takes, and gives the logits asked for, [rows, V] row-major. */
   async prefill(request: PrefillRequest, options: RunOptions): Promise<Float32Array> {
     const { hiddenSize, vocabSize } = this.config
     const length = request.embeddings.length / hiddenSize
     const logits = new Float32Array(request.logitRows.length * vocabSize)
     let written = 0
-    // Runs of equal length: a short rest would cost more than its share.
-    const size = Math.ceil(length / Math.ceil(length / PREFILL_CHUNK))
-    for (let start = 0; start < length; start += size) {
-      const end = Math.min(length, start + size)
-      const inChunk = request.logitRows.filter((row) => row >= start && row < end)
-      const target = logits.subarray(written * vocabSize, (written + inChunk.length) * vocabSize)
-      await this.#chunk(request, { start, end, rows: inChunk, logits: target }, options)
-      written += inChunk.length
+    for (let start = 0; start < length;) {
+      const end = runEnd(start, length)
+      const inRun = request.logitRows.filter((row) => row >= start && row < end)
+      const part = {
+        ...request,
+        cachedLength: request.cachedLength + start,
+        embeddings: request.embeddings.subarray(start * hiddenSize, end * hiddenSize),
+        logitRows: inRun.map((row) => row - start),
+      }
+      logits.set(await this.prefillRun(part, options), written)
+      written += inRun.length * vocabSize
+      start = end
     }
     return logits
+  }
+
+  /** The same in one run. */
+  async prefillRun(request: PrefillRequest, options: RunOptions): Promise<Float32Array> {
+    const { hiddenSize, vocabSize } = this.config
+    const { cache, slot, cachedLength, embeddings, logitRows } = request
+    const length = embeddings.length / hiddenSize
+    // A run without any logit row would be a product of no rows; one is computed and thrown away instead.
+    const rows = logitRows.length > 0 ? logitRows : [length - 1]
+    const logits = new Float32Array(rows.length * vocabSize)
+    const total = cachedLength + length
+    const scope = new TensorScope(this.#runtime)
+    try {
+      const inputs = {
+        embeddings: scope.tensor('float32', [1, length, hiddenSize], embeddings),
+        rows: scope.tensor('int64', [rows.length], BigInt64Array.from(rows, BigInt)),
+        lastPosition: scope.tensor('int32', [1], Int32Array.of(total - 1)),
+        totalLength: scope.tensor('int32', [], Int32Array.of(total)),
+        ...this.#rotary(cache.capacity),
+      }
+      const outputs = { logits: scope.tensor('float32', [rows.length, vocabSize], logits) }
+      const part = { cache, slot, cachedLength, length, inputs, outputs }
+      if (cache.form === 'int8') await this.#int8Prefill.run(part, options)
+      else await this.#runInPlace(part, options)
+    } finally {
+      scope.dispose()
+    }
+    return logitRows.length > 0 ? logits : new Float32Array(0)
   }
 
   /** A stepper over the sequences in slots [0, count). Dispose it when the set changes. */
@@ -109,38 +141,6 @@ export class DecoderRunner {
     for (const session of new Set([prefill, decode, singleStream])) session?.dispose()
   }
 
-  async #chunk(
-    request: PrefillRequest,
-    chunk: { start: number; end: number; rows: readonly number[]; logits: Float32Array },
-    options: RunOptions,
-  ): Promise<void> {
-    const { hiddenSize, vocabSize } = this.config
-    const { start, end } = chunk
-    const { cache, slot } = request
-    // A run without any logit row would be a product of no rows; one is computed and thrown away instead.
-    const rows = chunk.rows.length > 0 ? chunk.rows.map((row) => row - start) : [end - start - 1]
-    const logits = chunk.rows.length > 0 ? chunk.logits : new Float32Array(vocabSize)
-    const total = request.cachedLength + end
-    const scope = new TensorScope(this.#runtime)
-    try {
-      const data = request.embeddings.subarray(start * hiddenSize, end * hiddenSize)
-      const inputs = {
-        embeddings: scope.tensor('float32', [1, end - start, hiddenSize], data),
-        rows: scope.tensor('int64', [rows.length], BigInt64Array.from(rows, BigInt)),
-        lastPosition: scope.tensor('int32', [1], Int32Array.of(total - 1)),
-        totalLength: scope.tensor('int32', [], Int32Array.of(total)),
-        ...this.#rotary(cache.capacity),
-      }
-      const outputs = { logits: scope.tensor('float32', [rows.length, vocabSize], logits) }
-      const length = end - start
-      const part = { cache, slot, cachedLength: total - length, length, inputs, outputs }
-      if (cache.form === 'int8') await this.#int8Prefill.run(part, options)
-      else await this.#runInPlace(part, options)
-    } finally {
-      scope.dispose()
-    }
-  }
-
   /** A float32 cache grows where it is. */
   async #runInPlace(chunk: CacheChunk, options: RunOptions): Promise<void> {
     const { cache, slot, cachedLength, length, inputs, outputs } = chunk
@@ -151,7 +151,7 @@ export class DecoderRunner {
         { ...outputs, ...presentFeeds(layers) },
         options,
       )
-      cache.touch(cachedLength + length)
+      cache.touch(slot, cachedLength + length)
     } finally {
       disposeLayers(layers)
     }
@@ -172,4 +172,10 @@ export class DecoderRunner {
     this.#tables.push({ positions: size, ...tables })
     return tables
   }
+}
+
+/** Where a run from `start` of a prompt of `length` ends: runs are of equal length, a short rest would cost more than its share. */
+export function runEnd(start: number, length: number, most: number = PREFILL_CHUNK): number {
+  const rest = length - start
+  return start + Math.ceil(rest / Math.ceil(rest / most))
 }

@@ -8,7 +8,7 @@ import type { ModelConfig } from '../families/family.ts'
 import { mergeImageRows } from '../sequence/merge-rows.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { Answer, AnswerLogprob } from './answer.ts'
-import { AnswerRun } from './answer-run.ts'
+import { AnswerRun, type AnswerRunParts } from './answer-run.ts'
 import { searchBeams } from './beam-answer.ts'
 import { embedPrompt, PictureKeys, type EncodedMedia } from './embedded-prompt.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
@@ -17,10 +17,12 @@ import type { ResolvedGenerateOptions } from './generate-options.ts'
 import type { GenerationConfig } from './generation-config.ts'
 import type { PreparedClip } from './prepare-clip.ts'
 import type { PreparedPicture, PreparedPrompt, PromptPreparer } from './prepare-prompt.ts'
-import { parseGenerateRequest, type Prompt } from './request.ts'
+import { parseGenerateRequest, type ParsedRequest, type Prompt } from './request.ts'
+import { countPixels, type RequestGate } from './request-gate.ts'
+import { extendPrompt } from './scheduled-sequence.ts'
 import type { EmbeddedPrompt } from './sequence-group.ts'
 import type { ServingStats } from './serving-stats.ts'
-import type { VisionRunner } from './vision-runner.ts'
+import type { VisionOptions, VisionRunner } from './vision-runner.ts'
 
 export type GeneratorParts = {
   readonly config: ModelConfig
@@ -29,6 +31,7 @@ export type GeneratorParts = {
   readonly preparer: PromptPreparer
   readonly vision: VisionRunner | null
   readonly engine: Engine
+  readonly gate: RequestGate
   readonly table: EmbeddingTable
   /** The row that ends rows of tiles, where the family has one. */
   readonly newline: Float32Array | null
@@ -49,71 +52,62 @@ export type EncodedPrompt = {
   readonly visionMs: number
 }
 
+type EncodeOptions = VisionOptions & {
+  /** Tokens that are to fit behind the prompt. */
+  readonly answer?: number
+}
+
 /** Hears a piece of text, and the log-probabilities of the tokens since the last one where they are wanted. */
 export type OnText = (text: string, logprobs: readonly AnswerLogprob[]) => void
 
 export class Generator {
   readonly #parts: AnswerParts
   readonly #pictures = new PictureKeys()
+  #preparing = 0
 
   constructor(parts: GeneratorParts) {
     this.#parts = { ...parts, unusableIds: unusableIds(parts) }
   }
 
   get stats(): ServingStats {
-    const { engine, vision } = this.#parts
-    const { counters, ...state } = engine.stats
+    const { engine, gate, vision } = this.#parts
+    const { counters, ...state } = engine.scheduler.stats
     const { bytes = 0, budgetBytes = 0, pictures = 0, cachedPictures = 0 } = vision?.stats ?? {}
     return {
       ...state,
+      preparing: this.#preparing,
       pictureBytes: bytes,
       pictureBudgetBytes: budgetBytes,
-      counters: { ...counters, pictures, cachedPictures },
+      counters: { ...counters, refused: gate.refused, pictures, cachedPictures },
     }
   }
 
   /** One answer; `onText` hears its pieces as they become certain. */
   async generate(request: unknown, onText: OnText = () => {}): Promise<Answer> {
-    const start = performance.now()
-    const { prompt, options } = parseGenerateRequest(request, this.#parts.generation)
-    const group = await unlessAborted(options, null, async () => {
-      const encoded = await this.encode(prompt, options)
-      const limited = this.#limit(encoded, options)
-      if (options.numBeams > 1) return searchBeams(this.#parts, encoded, limited, start)
-      return this.#runs(encoded, limited, { onText, start })
-    })
-    if (!Array.isArray(group)) return group ?? abortedAnswer(start)
-    await this.#parts.engine.generate(group.map((run) => run.request))
-    return AnswerRun.answer(group)
+    return this.#answer(parseGenerateRequest(request, this.#parts.generation), onText)
   }
 
   /**
-   * As many answers as requests, decoded together; each equals the one it would get alone, and one that is aborted
-   * leaves the others as they are.
+   * As many answers as requests; each equals the one it would get alone, and one that is aborted leaves the others as they
+   * are. Where one fails the others are given up.
    */
   async generateBatch(requests: readonly unknown[]): Promise<Answer[]> {
-    const start = performance.now()
     if (!Array.isArray(requests)) {
       throw new InputError('INPUT_PROMPT', 'generateBatch: expected a list of requests.')
     }
     const parsed = requests.map((one) => parseGenerateRequest(one, this.#parts.generation))
-    if (parsed.some(({ options }) => options.numBeams > 1)) {
-      return Promise.all(requests.map((request) => this.generate(request)))
+    const failed = new AbortController()
+    const answers = parsed.map(({ prompt, options }) => {
+      const signals = options.signal ? [options.signal, failed.signal] : [failed.signal]
+      return this.#answer({ prompt, options: { ...options, signal: AbortSignal.any(signals) } })
+    })
+    try {
+      return await Promise.all(answers)
+    } catch (error) {
+      failed.abort()
+      await Promise.allSettled(answers)
+      throw error
     }
-    const groups: AnswerRun[][] = []
-    for (const { prompt, options } of parsed) {
-      groups.push(
-        await unlessAborted(options, [], async () => {
-          const encoded = await this.encode(prompt, options)
-          return this.#runs(encoded, this.#limit(encoded, options), { onText: () => {}, start })
-        }),
-      )
-    }
-    const runs = groups.flat()
-    if (runs.length > 0) await this.#parts.engine.generate(runs.map((run) => run.request))
-    return groups.map((group) =>
-      group.length > 0 ? AnswerRun.answer(group) : abortedAnswer(start),
-    )
   }
 
   /**
@@ -122,10 +116,7 @@ export class Generator {
    */
   async encode(
     prompt: Prompt,
-    {
-      signal,
-      answer = 0,
-    }: { readonly signal?: AbortSignal | undefined; readonly answer?: number } = {},
+    { signal, answer = 0, salt = '' }: EncodeOptions = {},
   ): Promise<EncodedPrompt> {
     const { preparer, table } = this.#parts
     const start = performance.now()
@@ -135,8 +126,11 @@ export class Generator {
     const clock = { framesMs: 0 }
     const media: EncodedMedia[] = []
     for (const one of prepared.media) {
+      const options = { signal, salt }
       media.push(
-        await (one.kind === 'image' ? this.#picture(one, signal) : this.#clip(one, clock, signal)),
+        await (one.kind === 'image'
+          ? this.#picture(one, options)
+          : this.#clip(one, clock, options)),
       )
     }
     const embedded = embedPrompt(prepared, media, { table, keys: this.#pictures })
@@ -147,26 +141,42 @@ export class Generator {
 
   /** The prompt with tokens behind it. */
   extend(prompt: EmbeddedPrompt, ids: readonly number[]): EmbeddedPrompt {
-    const { table } = this.#parts
-    return {
-      keys: [...prompt.keys, ...ids],
-      embeddings(from) {
-        const start = Math.min(from, prompt.keys.length)
-        const head = prompt.embeddings(start)
-        const tail = new Float32Array(ids.length * table.width)
-        table.copyRows(ids, tail)
-        const whole = new Float32Array(head.length + tail.length)
-        whole.set(head)
-        whole.set(tail, head.length)
-        return whole.subarray((from - start) * table.width)
-      },
+    return extendPrompt(prompt, ids, this.#parts.table)
+  }
+
+  /** The scheduler puts it together with the answers to all other requests. */
+  async #answer({ prompt, options }: ParsedRequest, onText: OnText = () => {}): Promise<Answer> {
+    const start = performance.now()
+    const { gate, engine } = this.#parts
+    const answer = await unlessAborted(options, null, async () => {
+      const leave = await gate.enter(countPixels(prompt), options)
+      try {
+        const encoded = await this.#prepared(prompt, options)
+        const limited = this.#limit(encoded, options)
+        if (options.numBeams > 1) return await searchBeams(this.#parts, encoded, limited, start)
+        const runs = this.#runs(encoded, limited, { onText, start, onPrefilled: leave })
+        await engine.generate(runs.map((run) => run.request))
+        return AnswerRun.answer(runs)
+      } finally {
+        leave()
+      }
+    })
+    return answer ?? abortedAnswer(start)
+  }
+
+  async #prepared(prompt: Prompt, options: ResolvedGenerateOptions): Promise<EncodedPrompt> {
+    this.#preparing++
+    try {
+      return await this.encode(prompt, { signal: options.signal, salt: options.cacheSalt })
+    } finally {
+      this.#preparing--
     }
   }
 
-  async #picture(picture: PreparedPicture, signal: AbortSignal | undefined): Promise<EncodedMedia> {
+  async #picture(picture: PreparedPicture, options: VisionOptions): Promise<EncodedMedia> {
     const { hash, imageSize, rows } = picture
     const pixels = { hash, pixelValues: picture.pixelValues.data }
-    const features = await this.#vision().encode(pixels, { signal, priority: 'prefill' })
+    const features = await this.#vision().encode(pixels, options)
     // Equal tiles are not yet equal rows: how much of them is padding says the size alone.
     const name = `${hash} ${imageSize.width}x${imageSize.height} ${rows.rows}`
     return { name, rows: mergeImageRows(rows, features, this.#rowsFormat()) }
@@ -176,17 +186,16 @@ export class Generator {
   async #clip(
     clip: PreparedClip,
     clock: { framesMs: number },
-    signal: AbortSignal | undefined,
+    options: VisionOptions,
   ): Promise<EncodedMedia> {
     const { frames, frameRows } = clip.tokens
     const rowsFormat = this.#rowsFormat()
     const pooled = new Float32Array(frames * frameRows * rowsFormat.width)
     const hashes: string[] = []
     let waitsSince = performance.now()
-    for await (const { hash, pixelValues } of clip.frames(signal)) {
+    for await (const { hash, pixelValues } of clip.frames(options.signal)) {
       clock.framesMs += performance.now() - waitsSince
       const pixels = { hash, pixelValues: pixelValues.data }
-      const options = { signal, priority: 'prefill' } as const
       const rows = await this.#vision().encodeFrame(pixels, clip.maps.pool, options)
       pooled.set(rows, hashes.length * frameRows * rowsFormat.width)
       hashes.push(hash)
@@ -211,12 +220,12 @@ export class Generator {
   #runs(
     encoded: EncodedPrompt,
     options: ResolvedGenerateOptions,
-    { onText, start }: { readonly onText: OnText; readonly start: number },
+    { onText, ...parts }: Pick<AnswerRunParts, 'onText' | 'start' | 'onPrefilled'>,
   ): AnswerRun[] {
     return Array.from({ length: options.n }, (_, index) => {
       // Only the first of several answers is heard while it grows.
       const hear = index === 0 ? onText : () => {}
-      return new AnswerRun({ ...this.#parts, encoded, options, index, onText: hear, start })
+      return new AnswerRun({ ...this.#parts, ...parts, encoded, options, index, onText: hear })
     })
   }
 

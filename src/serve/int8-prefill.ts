@@ -81,7 +81,7 @@ export class Int8Prefill {
     } finally {
       disposeLayers(layers)
     }
-    cache.touch(cachedLength + length)
+    cache.touch(slot, cachedLength + length)
     const added = { slot, from: cachedLength, to: cachedLength + length }
     const share = shareCut(cache, added)
     if (share > TOLERATED_CUT) return false
@@ -162,5 +162,5 @@ async function store(chunk: CacheChunk, added: NamedTensors): Promise<void> {
       await breath.after(rows.byteLength)
     }
   }
-  cache.touch(cachedLength + length)
+  cache.touch(slot, cachedLength + length)
 }

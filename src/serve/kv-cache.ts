@@ -42,8 +42,8 @@ export class KvCache {
   readonly width: number
   readonly layers: readonly CacheLayer[]
   readonly #config: DecoderConfig
-  /** The furthest that any slot was filled. */
-  #touched = 0
+  /** The furthest that each slot was filled. */
+  readonly #touched: number[]
 
   /** Throws CapacityError if the system has no memory for it. */
   constructor(
@@ -57,6 +57,7 @@ export class KvCache {
     this.heads = config.attention.numKvHeads
     this.width = cacheHeadDim(config.attention.headDim)
     this.#config = config
+    this.#touched = new Array<number>(size.slots).fill(0)
     this.layers = allocated(size, config, () => {
       const shape = [size.slots, this.heads, size.capacity, this.width]
       const dtype = size.form === 'int8' ? 'int8' : 'float32'
@@ -70,12 +71,22 @@ export class KvCache {
 
   /** Bytes of memory that hold something. */
   get bytes(): number {
-    return this.slots * sequenceBytes(this.#config, this.form, this.#touched)
+    return this.#touched.reduce((sum, length) => sum + this.bytesOf(length), 0)
+  }
+
+  /** Bytes that `length` positions of a slot take. */
+  bytesOf(length: number): number {
+    return sequenceBytes(this.#config, this.form, length)
+  }
+
+  /** The furthest that a slot was filled. */
+  touched(slot: number): number {
+    return this.#touched[slot] ?? 0
   }
 
   /** Says that positions [0, length) of a slot are filled. */
-  touch(length: number): void {
-    this.#touched = Math.max(this.#touched, length)
+  touch(slot: number, length: number): void {
+    this.#touched[slot] = Math.max(this.touched(slot), length)
   }
 
   /** The caches of slots [first, first + count), sharing this one's memory. Whoever asks disposes. */
@@ -138,7 +149,7 @@ export class KvCache {
         if (scales && place) slotRow(place, slot).set(slotRow(scales, from))
       }
     }
-    cache.touch(length)
+    cache.touch(slot, length)
   }
 
   /** Whether the rows of two slots mean the same; always where there are no scales. */
@@ -216,6 +227,23 @@ function allocated<T>(
   }
 }
 
-export function formatGiB(bytes: number): string {
+function formatGiB(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`
+}
+
+/** For sequences that do not fit into the memory that is free. */
+export function memoryError(what: {
+  readonly rows: number
+  readonly positions: number
+  readonly bytes: number
+  readonly freeBytes: number
+  readonly form: CacheForm
+}): CapacityError {
+  const { rows, positions, form } = what
+  const [needed, free] = [what.bytes, what.freeBytes].map(formatGiB)
+  const smaller = form === 'f32' ? ", or load the model with kvCache 'int8'" : ''
+  return new CapacityError(
+    'CAPACITY_MEMORY',
+    `kvCache: ${rows} × ${positions} positions need ${needed}, ${free} are free; send a shorter prompt or fewer at once${smaller}.`,
+  )
 }

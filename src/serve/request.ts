@@ -54,11 +54,10 @@ export type PromptForm =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'ids'; readonly ids: readonly number[] }
 
+export type ParsedRequest = { readonly prompt: Prompt; readonly options: ResolvedGenerateOptions }
+
 /** Checks and completes a request for an answer. Throws one InputError that names every fault. */
-export function parseGenerateRequest(
-  input: unknown,
-  config: GenerationConfig,
-): { prompt: Prompt; options: ResolvedGenerateOptions } {
+export function parseGenerateRequest(input: unknown, config: GenerationConfig): ParsedRequest {
   const faults = new Faults('generate')
   const fields = checkPrompt(input, OPTION_NAMES, faults)
   const options = resolveOptions(readGenerateOptions(fields, faults), config, faults)

@@ -9,11 +9,11 @@ import type { DecodeStepper } from './decode-stepper.ts'
 import type { DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import type { KvCache } from './kv-cache.ts'
-import { commonLength } from './prefix-store.ts'
+import { commonLength } from './common-length.ts'
 
 /** A prompt as the decoder reads it. */
 export type EmbeddedPrompt = {
-  /** What each position is: the token id, or a negative number for a row of a picture. `prefix-store.ts` compares them. */
+  /** What each position is: the token id, or a negative number for a row of a picture. `prefix-cache.ts` compares them. */
   readonly keys: readonly number[]
   /** Embeddings of positions [from, keys.length), [·, D] row-major. */
   embeddings(from: number): Float32Array
@@ -65,7 +65,8 @@ export class SequenceGroup {
         embeddings: prompt.embeddings(cachedLength),
         logitRows: logitRows.map((row) => row - cachedLength),
       },
-      { priority: 'prefill', ...options },
+      // Running answers would never let a lower priority in.
+      { priority: 'decode', ...options },
     )
     this.#rows.push({ keys: [...prompt.keys], length: prompt.keys.length })
     this.#forgetStepper()

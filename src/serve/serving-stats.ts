@@ -1,5 +1,7 @@
 /** What the engine does at the moment and has done so far: what a server's metrics and a health check read. */
 export type ServingStats = {
+  /** Requests whose text and pictures are being prepared. */
+  readonly preparing: number
   /** Sequences whose prompt is read or that are decoded. */
   readonly running: number
   /** Sequences that wait for a row. */

@@ -8,7 +8,7 @@ import { elementCount } from '../core/shape.ts'
 import { Graph, type Value } from '../graph/graph.ts'
 import type { RowMap } from '../sequence/arrange-image-tokens.ts'
 import { mergeImageRows } from '../sequence/merge-rows.ts'
-import type { RunOptions, Runtime, Session } from '../runtime/runtime.ts'
+import type { Runtime, Session } from '../runtime/runtime.ts'
 import { featureRows, visionTower, type VisionConfig } from '../vision/vision-transformer.ts'
 
 /** pixelValues float32[I,3,h,w] to features float32[I,P,D]. */
@@ -38,6 +38,15 @@ function pixelInput(g: Graph, { imageSize }: VisionConfig): Value {
 /** Either one session for tower and projector, or one for each half. */
 export type VisionSessions = { readonly tower: Session; readonly projector: Session | null }
 
+/** Runs a job when its turn comes: pictures are encoded between the steps of running answers. */
+export type Turn = <T>(job: () => Promise<T>) => Promise<T>
+
+export type VisionOptions = {
+  readonly signal?: AbortSignal | undefined
+  /** Rows are kept for requests with an equal salt only. */
+  readonly salt?: string | undefined
+}
+
 export class VisionRunner {
   readonly #runtime: Runtime
   readonly #sessions: VisionSessions
@@ -45,7 +54,9 @@ export class VisionRunner {
   readonly #towerWidth: number
   readonly #width: number
   readonly #cacheBytes: number
+  readonly #turn: Turn
   readonly #cache = new Map<string, Float32Array>()
+  readonly #making = new Map<string, Promise<Float32Array>>()
   #usedBytes = 0
   #wanted = 0
   #found = 0
@@ -56,6 +67,7 @@ export class VisionRunner {
     vision: VisionConfig
     projector: ProjectorConfig
     cacheBytes: number
+    turn?: Turn
   }) {
     const { inputSize, hiddenSize, depth } = parts.projector
     this.#runtime = parts.runtime
@@ -64,14 +76,15 @@ export class VisionRunner {
     this.#width = depth === 0 ? inputSize : hiddenSize
     this.#towerWidth = parts.sessions.projector ? inputSize : this.#width
     this.#cacheBytes = parts.cacheBytes
+    this.#turn = parts.turn ?? ((job) => job())
   }
 
   /**
    * Rows for the decoder of one picture's tiles, [I·P, D]. `hash` names the pixels; tiles go through the
    * tower one by one, since several at once gain nothing on a CPU and a run stops only between nodes.
    */
-  encode(picture: Pixels, options: RunOptions): Promise<Float32Array> {
-    return this.#remembered(picture.hash, async () => {
+  encode(picture: Pixels, options: VisionOptions): Promise<Float32Array> {
+    return this.#remembered(picture.hash, options, async () => {
       const { pixelValues } = picture
       const tiles = pixelValues.length / this.#tileSize()
       const perTile = featureRows(this.#vision) * this.#width
@@ -89,9 +102,9 @@ export class VisionRunner {
    * Pooled rows of one frame, [k², D]. Where the halves are apart, `pool` works on what the tower gives, else on what
    * the projector gives; null pools nothing.
    */
-  encodeFrame(frame: Pixels, pool: RowMap | null, options: RunOptions): Promise<Float32Array> {
+  encodeFrame(frame: Pixels, pool: RowMap | null, options: VisionOptions): Promise<Float32Array> {
     if (!pool) return this.encode(frame, options)
-    return this.#remembered(`${frame.hash} pooled`, async () => {
+    return this.#remembered(`${frame.hash} pooled`, options, async () => {
       const features = await this.#tower(frame.pixelValues, options)
       const width = this.#towerWidth
       const pooled = mergeImageRows(pool, features, { width, newline: null })
@@ -108,10 +121,6 @@ export class VisionRunner {
     }
   }
 
-  has(hash: string): boolean {
-    return this.#cache.has(hash)
-  }
-
   dispose(): void {
     this.#cache.clear()
     this.#sessions.tower.dispose()
@@ -123,7 +132,7 @@ export class VisionRunner {
   }
 
   /** What the first session gives for one tile. */
-  #tower(tile: Float32Array, options: RunOptions): Promise<Float32Array> {
+  #tower(tile: Float32Array, options: VisionOptions): Promise<Float32Array> {
     const side = this.#vision.imageSize
     return this.#run(this.#sessions.tower, options, {
       input: { name: 'pixelValues', shape: [1, 3, side, side], data: tile },
@@ -132,7 +141,7 @@ export class VisionRunner {
   }
 
   /** Rows for the decoder, where the first session has not made them already. */
-  async #project(features: Float32Array, options: RunOptions): Promise<Float32Array> {
+  async #project(features: Float32Array, options: VisionOptions): Promise<Float32Array> {
     const { projector: session } = this.#sessions
     if (!session) return features
     const count = features.length / this.#towerWidth
@@ -144,7 +153,7 @@ export class VisionRunner {
 
   async #run(
     session: Session,
-    options: RunOptions,
+    { signal }: VisionOptions,
     {
       input,
       output,
@@ -157,7 +166,8 @@ export class VisionRunner {
     const fed = this.#runtime.tensor('float32', input.shape, input.data)
     const made = this.#runtime.tensor('float32', output.shape, data)
     try {
-      await session.run({ [input.name]: fed }, { [output.name]: made }, options)
+      const run = { signal, priority: 'prefill' } as const
+      await this.#turn(() => session.run({ [input.name]: fed }, { [output.name]: made }, run))
     } finally {
       fed.dispose()
       made.dispose()
@@ -165,18 +175,39 @@ export class VisionRunner {
     return data
   }
 
-  async #remembered(name: string, make: () => Promise<Float32Array>): Promise<Float32Array> {
-    const known = this.#cache.get(name)
+  /** Rows that are kept, or that somebody is making already, or that are made now. */
+  async #remembered(
+    pixels: string,
+    { salt = '', signal }: VisionOptions,
+    make: () => Promise<Float32Array>,
+  ): Promise<Float32Array> {
+    const name = `${pixels} ${salt}`
     this.#wanted++
-    if (known) {
-      this.#found++
-      this.#cache.delete(name)
-      this.#cache.set(name, known)
-      return known
+    for (;;) {
+      const known = this.#cache.get(name)
+      if (known) this.#cache.delete(name)
+      if (known) this.#cache.set(name, known)
+      // Whoever is making them may be stopped; then another one who wants them goes on.
+      const rows = known ?? (await this.#making.get(name)?.catch(() => null))
+      signal?.throwIfAborted()
+      if (rows) {
+        this.#found++
+        return rows
+      }
+      if (!this.#making.has(name)) return this.#make(name, make)
     }
-    const rows = await make()
-    this.#remember(name, rows)
-    return rows
+  }
+
+  async #make(name: string, make: () => Promise<Float32Array>): Promise<Float32Array> {
+    const making = make()
+    this.#making.set(name, making)
+    try {
+      const rows = await making
+      this.#remember(name, rows)
+      return rows
+    } finally {
+      this.#making.delete(name)
+    }
   }
 
   #remember(name: string, rows: Float32Array): void {

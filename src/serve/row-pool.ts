@@ -1,0 +1,361 @@
+/**
+ * The slots of the sequences that are decoded together, and what is left in those that are free.
+ *
+ * Rows are [0, rows): row i owns slot i, so that a step is a view of the cache. A row that ends gives its place to the
+ * last one. A new sequence is read into the next slot and joins when its prompt is there. What a slot holds is never
+ * thrown away while it may be of use: it goes on in place if the next sequence begins the same way, else into the
+ * prefix cache. The buffers grow with the number of rows and the longest of them; untouched memory costs nothing.
+ */
+import type { RunOptions } from '../runtime/runtime.ts'
+import { commonLength } from './common-length.ts'
+import type { DecodeStepper } from './decode-stepper.ts'
+import type { DecoderRunner } from './decoder-runner.ts'
+import type { EmbeddingTable } from './embedding-table.ts'
+import { sequenceBytes, type KvCache } from './kv-cache.ts'
+import { PrefixCache, type Found, type Keyed } from './prefix-cache.ts'
+
+/** What positions [0, keys.length) of a slot are. */
+type Held = { salt: string; keys: number[] }
+
+/** Fewer positions than this are computed again sooner than looked after. */
+const FEWEST_SHARED = 8
+/**
+ * The same between rows that run together, whose answers are to equal the single ones: over int8 caches, sharing makes
+ * them only alike.
+ */
+const FEWEST_COPIED = { f32: FEWEST_SHARED, int8: 128 } as const
+/**
+ * Positions that are computed anew however much is kept. The attention operator adds up in another order for one position
+ * than for several: with two, a prompt has the same numbers however it came into its slot.
+ */
+const FEWEST_COMPUTED = 2
+const SMALLEST_CAPACITY = 1024
+
+export class RowPool {
+  readonly #runner: DecoderRunner
+  readonly #table: EmbeddingTable
+  readonly #budgetBytes: number
+  readonly #freeBytes: () => number
+  readonly #prefixes: PrefixCache | null
+  #cache: KvCache | null = null
+  #held: Held[] = []
+  #rows = 0
+  /** The slot of the sequence that is being read. */
+  #joining: number | null = null
+  #stepper: DecodeStepper | null = null
+
+  constructor(parts: {
+    readonly runner: DecoderRunner
+    readonly table: EmbeddingTable
+    /** Memory for keys and values, those of rows included. */
+    readonly budgetBytes: number
+    /** Memory that can still be taken. */
+    readonly freeBytes: () => number
+    /** Whether sequences that ended leave anything for others. */
+    readonly keeps: boolean
+  }) {
+    const { runner, table, budgetBytes, freeBytes, keeps } = parts
+    this.#freeBytes = freeBytes
+    this.#runner = runner
+    this.#table = table
+    this.#budgetBytes = budgetBytes
+    this.#prefixes = keeps ? new PrefixCache(runner.config, runner.cacheForm) : null
+  }
+
+  get rows(): number {
+    return this.#rows
+  }
+
+  /** Memory of all slots, and of kept beginnings. */
+  get bytes(): number {
+    return this.#slotBytes + this.keptBytes
+  }
+
+  /** Memory that can be given back at once. */
+  get keptBytes(): number {
+    return this.#prefixes?.bytes ?? 0
+  }
+
+  /** Positions of beginnings that are kept, also in free slots. */
+  get keptPositions(): number {
+    const free = this.#held.slice(this.#rows).reduce((sum, { keys }) => sum + keys.length, 0)
+    return free + (this.#prefixes?.positions ?? 0)
+  }
+
+  get evictedPositions(): number {
+    return this.#prefixes?.evictedPositions ?? 0
+  }
+
+  /** Memory that a sequence of `length` positions takes. */
+  bytesOf(length: number): number {
+    return sequenceBytes(this.#runner.config, this.#runner.cacheForm, length)
+  }
+
+  /** Memory that a sequence of `length` positions takes in the next slot beside what was taken there already. */
+  newBytesOf(length: number): number {
+    const touched = this.#cache?.touched(this.#rows) ?? 0
+    return this.bytesOf(length) - (touched > 0 ? this.bytesOf(touched) : 0)
+  }
+
+  /** The keys of a row's positions. */
+  keys(row: number): readonly number[] {
+    return this.#heldBy(row).keys
+  }
+
+  /**
+   * Readies the next slot for a sequence and fills it with what is kept of its beginning. Gives the number of those
+   * positions; at least one is left to compute, for its logits. Throws CapacityError if there is no memory for `capacity`.
+   */
+  async begin(
+    sequence: Keyed,
+    { slots, capacity }: { readonly slots: number; readonly capacity: number },
+  ): Promise<number> {
+    await this.#grow(Math.max(slots, this.#rows + 1), capacity)
+    const slot = this.#rows
+    const found = this.#prefixes?.find(sequence) ?? { length: 0, path: [] }
+    try {
+      const length = await this.#fill(slot, sequence, found)
+      this.#held[slot] = { salt: sequence.salt, keys: sequence.keys.slice(0, length) }
+      this.#joining = slot
+      return length
+    } finally {
+      this.#prefixes?.release(found)
+    }
+  }
+
+  /** Reads more of the sequence that began; gives the logits of the last position if they are wanted. */
+  async read(
+    part: { readonly keys: readonly number[]; readonly embeddings: Float32Array },
+    { wantsLogits, ...options }: RunOptions & { readonly wantsLogits: boolean },
+  ): Promise<Float32Array> {
+    const slot = this.#joiningSlot()
+    const held = this.#heldBy(slot)
+    const logits = await this.#runner.prefillRun(
+      {
+        cache: this.#buffers(),
+        slot,
+        cachedLength: held.keys.length,
+        embeddings: part.embeddings,
+        logitRows: wantsLogits ? [part.keys.length - 1] : [],
+      },
+      options,
+    )
+    held.keys = held.keys.concat(part.keys)
+    return logits
+  }
+
+  /** Makes the sequence that was read a row. */
+  async join(): Promise<void> {
+    const slot = this.#joiningSlot()
+    const place = this.#rows
+    if (slot !== place) {
+      await this.#vacate(place)
+      await this.#copy(slot, place)
+      this.#held[slot] = nothing()
+    }
+    this.#joining = null
+    this.#rows++
+    this.#forgetStepper()
+  }
+
+  /** Gives the slot of the sequence that began back; what was read of it is of use to others. */
+  leave(): void {
+    this.#joining = null
+  }
+
+  /** Adds a row equal to the last one. */
+  async fork(slots: number): Promise<void> {
+    const { keys } = this.#heldBy(this.#rows - 1)
+    await this.#grow(Math.max(slots, this.#rows + 1), keys.length)
+    await this.#vacate(this.#rows)
+    await this.#copy(this.#rows - 1, this.#rows)
+    this.#rows++
+    this.#forgetStepper()
+  }
+
+  /** Appends one token to each row and gives the logits after it, [rows, V], valid until the next step. */
+  async step(ids: readonly number[], options: RunOptions): Promise<Float32Array> {
+    const rows = this.#held.slice(0, this.#rows)
+    this.#stepper ??= this.#runner.stepper(this.#buffers(), this.#rows)
+    const stepper = this.#stepper
+    this.#table.copyRows(ids, stepper.embeddings)
+    await stepper.step(
+      rows.map(({ keys }) => keys.length),
+      options,
+    )
+    rows.forEach(({ keys }, i) => keys.push(ids[i] as number))
+    return stepper.logits
+  }
+
+  /** Takes a row out; the last row moves into its place. */
+  async remove(row: number): Promise<void> {
+    const last = this.#rows - 1
+    if (row !== last) {
+      await this.#vacate(row)
+      await this.#copy(last, row)
+      this.#held[last] = nothing()
+    }
+    this.#rows--
+    this.#forgetStepper()
+  }
+
+  /** Takes all rows out and trusts nothing of what they hold: a step of theirs failed. */
+  clear(): void {
+    for (let row = 0; row < this.#rows; row++) this.#held[row] = nothing()
+    this.#rows = 0
+    this.#forgetStepper()
+  }
+
+  /** Forgets what is kept beyond the budget, and `bytes` more of it. */
+  shrink(bytes = 0): void {
+    const within = Math.min(this.keptBytes, this.#budgetBytes - this.#slotBytes)
+    this.#prefixes?.shrink(within - bytes)
+  }
+
+  /** To be called when no row is left: gives slots up that take more than half of the budget. */
+  async rest(): Promise<void> {
+    if (this.#cache && 2 * this.#slotBytes > this.#budgetBytes) await this.#replace(null)
+  }
+
+  dispose(): void {
+    this.#forgetStepper()
+    this.#cache?.dispose()
+    this.#cache = null
+    this.#held = []
+    this.#prefixes?.shrink(0)
+  }
+
+  get #slotBytes(): number {
+    return this.#cache?.bytes ?? 0
+  }
+
+  /** Fills a slot with the most that any source has of a sequence's beginning. */
+  async #fill(slot: number, sequence: Keyed, found: Found): Promise<number> {
+    const own = this.#shared(slot, sequence)
+    const other = this.#bestOther(slot, sequence)
+    const most = Math.max(own, other.length, found.length)
+    const length = Math.min(most, sequence.keys.length - FEWEST_COMPUTED)
+    const isNear = own < most && other.length === most
+    if (length < this.#fewest(sequence.keys.length, isNear)) {
+      await this.#vacate(slot)
+      return 0
+    }
+    if (own >= length) {
+      await this.#vacate(slot, length)
+      return length
+    }
+    await this.#vacate(slot)
+    // Equal keys mean equal rows only where no scales are between them.
+    const start = this.#runner.cacheForm === 'f32' ? own : 0
+    const cache = this.#buffers()
+    if (isNear) await cache.copySlot(other.slot, { cache, slot, start, length })
+    else await this.#prefixes?.load(found, { cache, slot }, { start, length })
+    return length
+  }
+
+  /**
+   * Positions that are worth sharing with a prompt of `length`. In an int8 cache they keep the other prompt's scales: the
+   * smaller part of a prompt is rather computed again, and gives what the prompt gives alone.
+   */
+  #fewest(length: number, isNear: boolean): number {
+    const { cacheForm } = this.#runner
+    const fewest = isNear ? FEWEST_COPIED[cacheForm] : FEWEST_SHARED
+    return cacheForm === 'f32' ? fewest : Math.max(fewest, Math.ceil(length / 2))
+  }
+
+  #bestOther(slot: number, sequence: Keyed): { readonly slot: number; readonly length: number } {
+    let best = { slot: 0, length: 0 }
+    for (let other = 0; other < this.#held.length; other++) {
+      const length = other === slot ? 0 : this.#shared(other, sequence)
+      if (length > best.length) best = { slot: other, length }
+    }
+    return best
+  }
+
+  #shared(slot: number, { salt, keys }: Keyed): number {
+    const held = this.#heldBy(slot)
+    const isOpen = slot < this.#rows || this.#prefixes !== null
+    return isOpen && held.salt === salt ? commonLength(held.keys, keys) : 0
+  }
+
+  /**
+   * Keeps what a slot holds before it is overwritten behind position `kept`. What is lost is worth a copy only if the copy
+   * is not mostly of what stays.
+   */
+  async #vacate(slot: number, kept = 0): Promise<void> {
+    const held = this.#heldBy(slot)
+    const prefixes = this.#prefixes
+    if (!prefixes || held.keys.length === 0) return
+    const copied = held.keys.length - prefixes.keptLength(held)
+    if (copied <= 2 * (held.keys.length - kept)) {
+      const room = Math.min(this.#budgetBytes - this.#slotBytes, prefixes.bytes + this.#freeBytes())
+      await prefixes.store(held, { cache: this.#buffers(), slot }, room)
+    }
+    if (kept === 0) this.#held[slot] = nothing()
+  }
+
+  async #copy(from: number, slot: number): Promise<void> {
+    const cache = this.#buffers()
+    const { salt, keys } = this.#heldBy(from)
+    await cache.copySlot(from, { cache, slot, length: keys.length })
+    this.#held[slot] = { salt, keys: [...keys] }
+  }
+
+  /** Makes room for so many slots of so many positions. */
+  async #grow(slots: number, capacity: number): Promise<void> {
+    const { slots: oldSlots = 0, capacity: oldCapacity = SMALLEST_CAPACITY } = this.#cache ?? {}
+    if (this.#cache && slots <= oldSlots && capacity <= oldCapacity) return
+    await this.#replace(
+      this.#runner.newCache(
+        Math.max(powerOfTwo(slots), oldSlots),
+        Math.max(powerOfTwo(capacity), oldCapacity),
+      ),
+    )
+  }
+
+  /** Moves rows, and what the next slot holds, to other buffers, and into the prefix cache what has no place there. */
+  async #replace(next: KvCache | null): Promise<void> {
+    const before = this.#cache
+    const moved = next ? this.#rows + 1 : 0
+    for (let slot = moved; slot < this.#held.length; slot++) await this.#vacate(slot)
+    this.#forgetStepper()
+    const held = Array.from({ length: next?.slots ?? 0 }, nothing)
+    for (const [slot, one] of this.#held.slice(0, moved).entries()) {
+      if (!next || !before || one.keys.length === 0) continue
+      await before.copySlot(slot, { cache: next, slot, length: one.keys.length })
+      held[slot] = one
+    }
+    before?.dispose()
+    this.#cache = next
+    this.#held = held
+  }
+
+  #buffers(): KvCache {
+    if (!this.#cache) throw new Error('internal: rows without a cache')
+    return this.#cache
+  }
+
+  #joiningSlot(): number {
+    if (this.#joining === null) throw new Error('internal: no sequence began')
+    return this.#joining
+  }
+
+  #heldBy(slot: number): Held {
+    const held = this.#held[slot]
+    if (!held) throw new Error(`internal: slot ${slot} of ${this.#held.length} does not exist`)
+    return held
+  }
+
+  #forgetStepper(): void {
+    this.#stepper?.dispose()
+    this.#stepper = null
+  }
+}
+
+function nothing(): Held {
+  return { salt: '', keys: [] }
+}
+
+function powerOfTwo(size: number): number {
+  return 2 ** Math.ceil(Math.log2(size))
+}

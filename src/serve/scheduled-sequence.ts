@@ -1,0 +1,126 @@
+/** A sequence from when it is handed in until it ended, was stopped, or failed. */
+import type { EmbeddingTable } from './embedding-table.ts'
+import type { EmbeddedPrompt } from './sequence-group.ts'
+
+export type SequenceRequest = {
+  readonly prompt: EmbeddedPrompt
+  /** Positions that the answer may take. */
+  readonly maxTokens: number
+  /** Called with the logits [V] after the last position; gives the next token, or null to end. May overwrite them. */
+  next(logits: Float32Array): number | null
+  readonly signal?: AbortSignal | undefined
+  /** Sequences with equal salts share beginnings. */
+  readonly salt?: string | undefined
+  /** Of those that wait, the highest goes first. */
+  readonly priority?: number | undefined
+  /** Called when the prompt is in the cache, with the number of positions that were there before. */
+  onPrefilled?(cachedLength: number): void
+}
+
+export type SequenceEnd = 'finished' | 'aborted' | 'failed'
+
+export class ScheduledSequence {
+  readonly request: SequenceRequest
+  readonly salt: string
+  readonly priority: number
+  /** Rejects if the sequence failed; one that was stopped is done. */
+  readonly done: Promise<void>
+  readonly #stop = new AbortController()
+  #resolve = (): void => {}
+  #reject: (error: unknown) => void = () => {}
+  #prompt: EmbeddedPrompt
+  /** The token that was chosen last and is in no cache yet. */
+  #token: number | null = null
+  #isRead = false
+  #end: SequenceEnd | null = null
+
+  constructor(request: SequenceRequest) {
+    this.request = request
+    this.salt = request.salt ?? ''
+    this.priority = request.priority ?? 0
+    this.#prompt = request.prompt
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  /** What is to be read: the prompt, and what the answer had when it lost its row. */
+  get prompt(): EmbeddedPrompt {
+    return this.#prompt
+  }
+
+  get token(): number | null {
+    return this.#token
+  }
+
+  /** Aborted when somebody wants the sequence to stop. */
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  get end(): SequenceEnd | null {
+    return this.#end
+  }
+
+  /** Positions that it takes if its answer has `tokens`, or what it may have if that is less. */
+  lengthWith(tokens: number): number {
+    const { prompt, maxTokens } = this.request
+    return prompt.keys.length + Math.min(tokens, maxTokens)
+  }
+
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  /** Says that the prompt is read; the first time counts, later it was only read again. */
+  markRead(cachedLength: number): void {
+    if (this.#isRead) return
+    this.#isRead = true
+    this.request.onPrefilled?.(cachedLength)
+  }
+
+  /** Chooses the token after the last position. A fault of whoever chooses is this sequence's alone. */
+  choose(logits: Float32Array): void {
+    try {
+      this.#token = this.request.next(logits)
+      if (this.#token === null) this.finish('finished')
+    } catch (error) {
+      this.finish('failed', error)
+    }
+  }
+
+  /** Takes what a row had into the prompt, to be read again. */
+  rewind(keys: readonly number[], table: EmbeddingTable): void {
+    const tokens = [...keys.slice(this.#prompt.keys.length), this.#token as number]
+    this.#prompt = extendPrompt(this.#prompt, tokens, table)
+  }
+
+  finish(end: SequenceEnd, error?: unknown): void {
+    if (this.#end) return
+    this.#end = end
+    if (end === 'failed') this.#reject(error)
+    else this.#resolve()
+  }
+}
+
+/** The prompt with tokens behind it. */
+export function extendPrompt(
+  prompt: EmbeddedPrompt,
+  ids: readonly number[],
+  table: EmbeddingTable,
+): EmbeddedPrompt {
+  return {
+    keys: [...prompt.keys, ...ids],
+    embeddings(from) {
+      const start = Math.min(from, prompt.keys.length)
+      const head = prompt.embeddings(start)
+      const tail = new Float32Array(ids.length * table.width)
+      table.copyRows(ids, tail)
+      const whole = new Float32Array(head.length + tail.length)
+      whole.set(head)
+      whole.set(tail, head.length)
+      return whole.subarray((from - start) * table.width)
+    },
+  }
+}

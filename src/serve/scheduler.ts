@@ -1,0 +1,396 @@
+/**
+ * Who runs when: sequences join and leave between decode steps, and prompts are read a piece at a time.
+ *
+ * One loop, as long as there is work: rows that ended leave; at most one piece of prompts is read, or one other heavy
+ * job runs; all rows make a step. So a running answer never waits for more than one piece. A sequence that waits is
+ * let in when a row is free and keys and values of all rows, as long as they are expected to get, fit into the budget.
+ * Answers that get longer than expected push the last row out, which goes on when there is room again.
+ */
+import { AbortListeners } from '../runtime/abort-listeners.ts'
+import type { CapacityError } from '../core/errors.ts'
+import { PREFILL_CHUNK, runEnd, type DecoderRunner } from './decoder-runner.ts'
+import type { EmbeddingTable } from './embedding-table.ts'
+import { memoryError } from './kv-cache.ts'
+import { RowPool } from './row-pool.ts'
+import { ScheduledSequence, type SequenceEnd, type SequenceRequest } from './scheduled-sequence.ts'
+import { newCounters, type ServingStats } from './serving-stats.ts'
+import { WaitingQueue } from './waiting-queue.ts'
+
+/** A sequence that was handed in. */
+export type SequenceHandle = {
+  /** Settles when it ended or was stopped; rejects if it failed. */
+  readonly done: Promise<void>
+  /** Stops it as its signal would. */
+  cancel(): void
+}
+
+/** What of a model's state is the scheduler's. */
+export type SchedulerStats = Omit<ServingStats, 'preparing' | 'pictureBytes' | 'pictureBudgetBytes'>
+
+export type SchedulerParts = {
+  readonly runner: DecoderRunner
+  readonly table: EmbeddingTable
+  /** Sequences that are decoded together at most. */
+  readonly maxRows: number
+  /** Memory for keys and values: of rows, and with what they leave, of kept beginnings. */
+  readonly kvBytes: number
+  /** Whether sequences that ended leave their beginnings to others. */
+  readonly prefixCache: boolean
+  /** Memory that can still be taken. */
+  readonly freeBytes: () => number
+}
+
+/**
+ * Most positions of prompts that are read before running answers go on. Over a float32 cache the numbers are the same
+ * however a prompt is cut; over an int8 cache they are not, so there prompts are cut as if they were alone.
+ */
+const SHARED_CHUNK = 256
+/** A piece is filled up with further prompts while so many positions are left of it. */
+const LEAST_CHUNK = 32
+/** Tokens that an answer is expected to have, however many it may have. */
+const EXPECTED_TOKENS = 256
+
+/** The sequence whose prompt is being read: its positions [at, length) are missing. */
+type Reading = {
+  readonly sequence: ScheduledSequence
+  readonly cachedLength: number
+  /** From `cachedLength` on. */
+  readonly embeddings: Float32Array
+  at: number
+}
+
+export class Scheduler {
+  readonly #parts: SchedulerParts
+  readonly #pool: RowPool
+  readonly #waiting = new WaitingQueue<ScheduledSequence>(({ priority }) => priority)
+  readonly #jobs: (() => Promise<void>)[] = []
+  readonly #aborts = new AbortListeners()
+  readonly #counters = newCounters()
+  /** Row i of the pool is that of sequence i. */
+  #running: ScheduledSequence[] = []
+  #reading: Reading | null = null
+  #loop: Promise<void> | null = null
+  #isJobNext = false
+
+  constructor(parts: SchedulerParts) {
+    this.#parts = parts
+    const { kvBytes: budgetBytes, prefixCache: keeps } = parts
+    this.#pool = new RowPool({ ...parts, budgetBytes, keeps })
+  }
+
+  get stats(): SchedulerStats {
+    return {
+      running: this.#running.length + (this.#reading ? 1 : 0),
+      waiting: this.#waiting.size,
+      maxRows: this.#parts.maxRows,
+      cachedTokens: this.#pool.keptPositions,
+      kvBytes: this.#pool.bytes,
+      kvBudgetBytes: this.#parts.kvBytes,
+      counters: { ...this.#counters, evictedTokens: this.#pool.evictedPositions },
+    }
+  }
+
+  submit(request: SequenceRequest): SequenceHandle {
+    const sequence = new ScheduledSequence(request)
+    this.#counters.sequences++
+    const stop = () => this.#stop(sequence)
+    const { signal } = request
+    if (signal?.aborted) this.#finish(sequence, 'aborted')
+    else {
+      const forget = signal && this.#aborts.add(signal, stop)
+      void sequence.done.catch(() => {}).finally(forget)
+      this.#waiting.add(sequence)
+      this.#wake()
+    }
+    return { done: sequence.done, cancel: stop }
+  }
+
+  /** Runs something heavy between steps, when its turn comes. */
+  turn<T>(job: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#jobs.push(() => Promise.resolve().then(job).then(resolve, reject))
+      this.#wake()
+    })
+  }
+
+  /** Memory that `release` can give back. */
+  get keptBytes(): number {
+    return this.#pool.keptBytes
+  }
+
+  /** Gives up to `bytes` of what is kept back. */
+  release(bytes: number): void {
+    this.#pool.shrink(bytes)
+  }
+
+  /** To be called when all sequences are done. */
+  async dispose(): Promise<void> {
+    while (this.#loop) await this.#loop
+    this.#pool.dispose()
+  }
+
+  #stop(sequence: ScheduledSequence): void {
+    sequence.stop()
+    this.#waiting.remove(sequence)
+    // One that has a row leaves it at the next step.
+    const hasPlace = this.#running.includes(sequence) || this.#reading?.sequence === sequence
+    if (!hasPlace) this.#finish(sequence, 'aborted')
+  }
+
+  #wake(): void {
+    this.#loop ??= this.#work()
+      .catch((error: unknown) => this.#failAll(error))
+      .finally(() => {
+        this.#loop = null
+        if (this.#hasWork()) this.#wake()
+      })
+  }
+
+  async #work(): Promise<void> {
+    // Whoever calls several times in a row finds all of it considered together.
+    await Promise.resolve()
+    while (this.#hasWork()) {
+      await this.#dropEnded()
+      if (this.#isJobsTurn()) await this.#jobs.shift()?.()
+      else await this.#readPrompts()
+      await this.#step()
+    }
+    await this.#pool.rest()
+  }
+
+  #hasWork(): boolean {
+    const { length } = this.#running
+    return length > 0 || this.#reading !== null || this.#waiting.size > 0 || this.#jobs.length > 0
+  }
+
+  /** Jobs and prompts take turns where both wait. */
+  #isJobsTurn(): boolean {
+    const hasPrompt = this.#reading !== null || this.#waiting.size > 0
+    this.#isJobNext = this.#jobs.length > 0 && (!hasPrompt || !this.#isJobNext)
+    return this.#isJobNext
+  }
+
+  async #dropEnded(): Promise<void> {
+    for (let row = this.#running.length - 1; row >= 0; row--) {
+      const sequence = this.#running[row] as ScheduledSequence
+      if (sequence.signal.aborted) this.#finish(sequence, 'aborted')
+      if (sequence.end) await this.#removeRow(row)
+    }
+  }
+
+  async #removeRow(row: number): Promise<void> {
+    await this.#pool.remove(row)
+    this.#running[row] = this.#running.at(-1) as ScheduledSequence
+    this.#running.pop()
+  }
+
+  /** Reads one piece: of one prompt, or of several short ones. */
+  async #readPrompts(): Promise<void> {
+    const isExact = this.#parts.runner.cacheForm === 'f32'
+    let left = isExact && this.#running.length > 0 ? SHARED_CHUNK : PREFILL_CHUNK
+    for (let isFirst = true; ; isFirst = false) {
+      this.#reading ??= await this.#admit()
+      const reading = this.#reading
+      if (!reading) return
+      const { length } = reading.sequence.prompt.keys
+      const end = isExact ? runEnd(reading.at, length, left) : runEnd(reading.at, length)
+      if (!isFirst && end - reading.at > left) return
+      left -= end - reading.at
+      await this.#readPiece(reading, end)
+      if (left < LEAST_CHUNK) return
+    }
+  }
+
+  async #readPiece(reading: Reading, end: number): Promise<void> {
+    const { sequence, cachedLength, embeddings, at } = reading
+    const { keys } = sequence.prompt
+    const { hiddenSize } = this.#parts.runner.config
+    const [first, last] = [at, end].map((position) => (position - cachedLength) * hiddenSize)
+    const part = { keys: keys.slice(at, end), embeddings: embeddings.subarray(first, last) }
+    const isWhole = end === keys.length
+    const run = { wantsLogits: isWhole, signal: sequence.signal, priority: 'prefill' } as const
+    const logits = await this.#guard([sequence], () => this.#pool.read(part, run))
+    this.#pool.shrink()
+    if (!logits) {
+      this.#pool.leave()
+      this.#reading = null
+      return
+    }
+    reading.at = end
+    this.#counters.prefilledTokens += end - at
+    if (!isWhole) return
+    this.#reading = null
+    await this.#join(reading, logits)
+  }
+
+  /** Makes a sequence that was read a row, and with it those that wait with the same prompt. */
+  async #join({ sequence, cachedLength }: Reading, logits: Float32Array): Promise<void> {
+    const twins = this.#twinsOf(sequence)
+    for (const [i, one] of [sequence, ...twins].entries()) {
+      const joined = await this.#guard([sequence, ...twins].slice(i), async () => {
+        if (i === 0) await this.#pool.join()
+        else await this.#pool.fork(this.#wantedSlots())
+        return true
+      })
+      if (!joined) return
+      this.#running.push(one)
+      const cached = i === 0 ? cachedLength : sequence.prompt.keys.length - 1
+      this.#countPrompt(one, cached)
+      one.markRead(cached)
+      this.#choose(one, logits.slice())
+    }
+  }
+
+  #twinsOf({ prompt, salt }: ScheduledSequence): ScheduledSequence[] {
+    const free = this.#parts.maxRows - this.#running.length - 1
+    const budget = this.#parts.kvBytes - this.#expectedBytes()
+    const each = this.#pool.bytesOf(prompt.keys.length + EXPECTED_TOKENS)
+    const most = Math.min(free, Math.floor(budget / each) - 1)
+    if (most <= 0) return []
+    return this.#waiting.takeWhere(
+      (other) => other.salt === salt && areEqual(other.prompt.keys, prompt.keys),
+      most,
+    )
+  }
+
+  /** Lets the next sequence in, if there is room for it. */
+  async #admit(): Promise<Reading | null> {
+    const sequence = this.#waiting.first
+    if (!sequence || this.#running.length >= this.#parts.maxRows) return null
+    const { keys } = sequence.prompt
+    const isAlone = this.#running.length === 0
+    const wanted = this.#expectedBytes() + this.#pool.bytesOf(sequence.lengthWith(EXPECTED_TOKENS))
+    if (!isAlone && wanted > this.#parts.kvBytes) return null
+    const missing = this.#pool.newBytesOf(keys.length) - this.#parts.freeBytes()
+    if (missing > this.#pool.keptBytes) {
+      if (!isAlone) return null
+      this.#waiting.remove(sequence)
+      this.#finish(sequence, 'failed', this.#memoryError(keys.length))
+      return null
+    }
+    if (missing > 0) this.#pool.shrink(missing)
+    this.#waiting.remove(sequence)
+    const capacity = sequence.lengthWith(Infinity)
+    const size = { slots: this.#wantedSlots(), capacity }
+    return this.#guard([sequence], async () => {
+      const cachedLength = await this.#pool.begin({ salt: sequence.salt, keys }, size)
+      this.#pool.shrink()
+      const embeddings = sequence.prompt.embeddings(cachedLength)
+      return { sequence, cachedLength, embeddings, at: cachedLength }
+    })
+  }
+
+  /** All rows make a step. */
+  async #step(): Promise<void> {
+    await this.#dropEnded()
+    await this.#preempt()
+    const rows = this.#running
+    if (rows.length === 0) return
+    const ids = rows.map(({ token }) => token as number)
+    // A step of several runs to its end, also if one of them is stopped.
+    const signal = rows.length === 1 ? rows[0]?.signal : undefined
+    const logits = await this.#guard(rows, () =>
+      this.#pool.step(ids, { priority: 'decode', signal }),
+    )
+    if (!logits) {
+      if (rows.some(({ end }) => end === 'failed')) {
+        this.#pool.clear()
+        this.#running = []
+      }
+      return
+    }
+    this.#counters.steps++
+    this.#counters.steppedRows += rows.length
+    this.#pool.shrink()
+    const { vocabSize } = this.#parts.runner.config
+    rows.forEach((sequence, i) =>
+      this.#choose(sequence, logits.subarray(i * vocabSize, (i + 1) * vocabSize)),
+    )
+  }
+
+  /** While the rows together are longer than the budget has room for, the last one of the lowest priority waits again. */
+  async #preempt(): Promise<void> {
+    while (this.#running.length > 1 && this.#filledBytes() > this.#parts.kvBytes) {
+      const lowest = Math.min(...this.#running.map(({ priority }) => priority))
+      const row = this.#running.findLastIndex(({ priority }) => priority === lowest)
+      const sequence = this.#running[row] as ScheduledSequence
+      sequence.rewind(this.#pool.keys(row), this.#parts.table)
+      await this.#removeRow(row)
+      this.#waiting.addFirst(sequence)
+      this.#counters.preempted++
+    }
+  }
+
+  #filledBytes(): number {
+    return this.#running.reduce(
+      (sum, _, row) => sum + this.#pool.bytesOf(this.#pool.keys(row).length + 1),
+      0,
+    )
+  }
+
+  /** Memory of the rows when they are as long as they are expected to get. */
+  #expectedBytes(): number {
+    return this.#running.reduce((sum, sequence, row) => {
+      const expected = sequence.lengthWith(EXPECTED_TOKENS)
+      return sum + this.#pool.bytesOf(Math.max(expected, this.#pool.keys(row).length + 1))
+    }, 0)
+  }
+
+  #wantedSlots(): number {
+    const { length } = this.#running
+    return Math.min(this.#parts.maxRows, length + 1 + this.#waiting.size)
+  }
+
+  #choose(sequence: ScheduledSequence, logits: Float32Array): void {
+    this.#counters.completionTokens++
+    sequence.choose(logits)
+    if (sequence.end) this.#counters[sequence.end]++
+  }
+
+  #finish(sequence: ScheduledSequence, end: SequenceEnd, error?: unknown): void {
+    if (sequence.end) return
+    sequence.finish(end, error)
+    this.#counters[end]++
+  }
+
+  /** The loop itself failed: nobody may wait for what will never come. */
+  #failAll(error: unknown): void {
+    const waiting = this.#waiting.takeWhere(() => true, Infinity)
+    const reading = this.#reading ? [this.#reading.sequence] : []
+    for (const one of [...this.#running, ...reading, ...waiting]) this.#finish(one, 'failed', error)
+    this.#running = []
+    this.#reading = null
+    this.#pool.leave()
+    this.#pool.clear()
+  }
+
+  #memoryError(positions: number): CapacityError {
+    const [bytes, freeBytes] = [this.#pool.bytesOf(positions), this.#parts.freeBytes()]
+    return memoryError({ rows: 1, positions, bytes, freeBytes, form: this.#parts.runner.cacheForm })
+  }
+
+  /** What `run` gives, or null where it fails: then so do the sequences that it is for, or they were stopped. */
+  async #guard<T>(
+    sequences: readonly ScheduledSequence[],
+    run: () => Promise<T>,
+  ): Promise<T | null> {
+    try {
+      return await run()
+    } catch (error) {
+      for (const sequence of sequences) {
+        const isStopped = sequence.signal.aborted && error === sequence.signal.reason
+        this.#finish(sequence, isStopped ? 'aborted' : 'failed', error)
+      }
+      return null
+    }
+  }
+
+  #countPrompt({ prompt }: ScheduledSequence, cachedLength: number): void {
+    this.#counters.promptTokens += prompt.keys.length
+    this.#counters.cachedTokens += cachedLength
+  }
+}
+
+function areEqual(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((key, i) => key === b[i])
+}
