@@ -1,0 +1,150 @@
+/** `llava data build mini`: the mini model's training and test data from licensed pictures and a generator. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { BUILDERS } from '../data/mini/builders.ts'
+import { buildMini } from '../data/mini/build-mini.ts'
+import { REPLAY_PROMPTS } from '../data/mini/replay-prompts.ts'
+import { parseReplay, type Replayed } from '../data/mini/replay.ts'
+import type { Statistics, TaskStatistics } from '../data/mini/statistics.ts'
+import { loadModel } from '../index.ts'
+import type { Arguments } from './arguments.ts'
+import { Progress } from './progress.ts'
+import { UsageError } from './usage-error.ts'
+import type { OptionSpec, Session } from './verb.ts'
+
+export const DATA_BUILD_OPTIONS: readonly OptionSpec[] = [
+  { name: 'assets', kind: 'text', value: 'folder', about: 'Pictures: grocery/, clothing/, …' },
+  { name: 'out', kind: 'text', value: 'folder', about: 'Where to; new or empty' },
+  {
+    name: 'only',
+    kind: 'text',
+    value: 'a,b',
+    about: `Sources (${BUILDERS.map(({ name }) => name).join(', ')})`,
+  },
+  { name: 'count', kind: 'number', value: 'n', about: 'Conversations to train on in all' },
+  { name: 'test-count', kind: 'number', value: 'n', about: 'Questions a test task at most' },
+  { name: 'seed', kind: 'number', value: 'n', about: 'Seed of everything drawn (default: 0)' },
+  {
+    name: 'replay',
+    kind: 'text',
+    value: 'file',
+    about: 'Prompts and answers of the language model',
+  },
+  {
+    name: 'replay-model',
+    kind: 'text',
+    value: 'model',
+    about: 'Answers the prompts and writes --replay',
+  },
+]
+
+export const DATA_BUILD_EXAMPLES: readonly string[] = [
+  'data build mini --assets assets/images --out mini-data --replay recipes/mini/replay.jsonl',
+  'data build mini --out drawn --only scenes,words,charts --count 500 --seed 1',
+]
+
+export async function buildData(args: Arguments, session: Session): Promise<void> {
+  const out = outFolder(args)
+  const progress = new Progress(session.terminal)
+  try {
+    const replayed = await readReplay(args, session, progress)
+    const statistics = await buildMini({
+      assets: resolve(args.text('assets') ?? '.'),
+      out,
+      seed: wholeNumber(args, 'seed'),
+      only: args.text('only')?.split(','),
+      count: wholeNumber(args, 'count'),
+      testCount: wholeNumber(args, 'test-count'),
+      replayed,
+      onProgress: progress.update,
+      signal: session.signal,
+    })
+    progress.end()
+    report(session, out, statistics)
+  } finally {
+    progress.end()
+  }
+}
+
+function outFolder(args: Arguments): string {
+  const out = args.text('out')
+  if (out === undefined) throw new UsageError('llava data build needs --out, the folder to write.')
+  if (existsSync(out) && readdirSync(out).length > 0) {
+    throw new UsageError(`--out ${out} is there already and not empty; choose another.`)
+  }
+  return resolve(out)
+}
+
+function wholeNumber(args: Arguments, name: string): number | undefined {
+  const value = args.number(name)
+  if (value === undefined || (Number.isInteger(value) && value >= 0)) return value
+  throw new UsageError(`--${name} should be a whole number; ${value} came.`)
+}
+
+const BATCH = 8
+const MAX_ANSWER_TOKENS = 80
+
+/** What the file holds; with a model, what the model says, which the file then holds. */
+async function readReplay(
+  args: Arguments,
+  session: Session,
+  progress: Progress,
+): Promise<readonly Replayed[]> {
+  const file = args.text('replay')
+  const name = args.text('replay-model')
+  if (name === undefined)
+    return file === undefined ? [] : parseReplay(readFileSync(file, 'utf8'), file)
+  if (file === undefined) throw new UsageError('--replay-model needs --replay, the file to write.')
+  await using model = await loadModel(name, { signal: session.signal })
+  const replayed: Replayed[] = []
+  for (let i = 0; i < REPLAY_PROMPTS.length; i += BATCH) {
+    const prompts = REPLAY_PROMPTS.slice(i, i + BATCH)
+    const answers = await model.generateBatch(
+      prompts.map((prompt) => ({
+        messages: [{ role: 'user' as const, content: prompt }],
+        maxTokens: MAX_ANSWER_TOKENS,
+        temperature: 0,
+        signal: session.signal,
+      })),
+    )
+    answers.forEach(({ text, finishReason }, j) => {
+      const answer = finishReason === 'stop' ? text.trim() : wholeSentences(text)
+      if (answer !== '') replayed.push({ prompt: prompts[j] as string, answer })
+    })
+    progress.update({
+      stage: 'replay',
+      done: i + prompts.length,
+      total: REPLAY_PROMPTS.length,
+      item: name,
+    })
+  }
+  mkdirSync(dirname(resolve(file)), { recursive: true })
+  writeFileSync(file, replayed.map((one) => `${JSON.stringify(one)}\n`).join(''))
+  return replayed
+}
+
+/** What comes before the last full stop of an answer that was cut; nothing if no sentence was finished. */
+function wholeSentences(text: string): string {
+  return /^.*[.!?](?=\s|$)/s.exec(text.trim())?.[0] ?? ''
+}
+
+function report({ terminal }: Session, out: string, statistics: Statistics): void {
+  if (terminal.isJson) return terminal.json({ out, ...statistics })
+  const row = (name: string, count: number) => `  ${name.padEnd(24)}${String(count).padStart(6)}`
+  const tasks = (title: string, all: Readonly<Record<string, TaskStatistics>>) => {
+    terminal.print(title)
+    for (const [task, { questions, majority, majorityShare }] of Object.entries(all)) {
+      const share = `${(100 * majorityShare).toFixed(1).padStart(6)} %`
+      terminal.print(`${row(task, questions)}${share}  ${majority.slice(0, 40)}`)
+    }
+  }
+  terminal.print(`${out}, seed ${statistics.seed}`)
+  terminal.print('alignment: records by source')
+  for (const [name, count] of Object.entries(statistics.alignment)) terminal.print(row(name, count))
+  terminal.print('instruction: records by source')
+  for (const [name, count] of Object.entries(statistics.instruction))
+    terminal.print(row(name, count))
+  tasks('instruction: turns by task, the commonest answer', statistics.turns)
+  tasks('test: questions by task, the commonest answer', statistics.test)
+  terminal.print(`left out, being in the other split: ${statistics.leftOut}`)
+}

@@ -1,0 +1,262 @@
+/**
+ * Builds the mini model's data: records to train on in LLaVA's format, held-out questions, and the pictures of both.
+ *
+ *   stage1.json        pictures with one sentence each, for alignment
+ *   stage2.json        conversations, for instruction; the same by source in sources/
+ *   test/<task>.jsonl  { id, image, task, question, answer, choices? }
+ *   images/            what the others name, relative to the output folder
+ *   statistics.json    counts, seeds and the scores of always giving one answer
+ *
+ * The same seed and assets give the same files.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { InputError } from '../../core/errors.ts'
+import type { BuildContext, Builder, Picture } from './builder.ts'
+import { BUILDERS } from './builders.ts'
+import { Lots } from './lots.ts'
+import { PictureStore, type Split } from './picture-store.ts'
+import type { Replayed } from './replay.ts'
+import { summarise, type Statistics } from './statistics.ts'
+import { converse, distinctTurns, fullQuestion, type Message, type Turn } from './turn.ts'
+
+export type MiniOptions = {
+  readonly assets: string
+  readonly out: string
+  readonly seed?: number
+  /** Names of builders; none: all. */
+  readonly only?: readonly string[]
+  /** Training records altogether; the builders keep their shares. */
+  readonly count?: number
+  /** Questions a test task at most. */
+  readonly testCount?: number
+  readonly replayed?: readonly Replayed[]
+  readonly onProgress?: (state: {
+    readonly stage: string
+    readonly done: number
+    readonly total: number
+    readonly item: string
+  }) => void
+  readonly signal?: AbortSignal
+}
+
+/** A line of LLaVA's format; `source` and `tasks` are for statistics and subsets. */
+export type MiniRecord = {
+  readonly id: string
+  readonly source: string
+  readonly tasks: readonly string[]
+  readonly image?: string | readonly string[]
+  readonly conversations: readonly Message[]
+}
+
+export type MiniQuestion = {
+  readonly id: string
+  readonly image?: string | readonly string[]
+  readonly task: string
+  readonly question: string
+  readonly answer: string
+  readonly choices?: readonly string[]
+}
+
+export async function buildMini(options: MiniOptions): Promise<Statistics> {
+  const builders = chooseBuilders(options.only)
+  const work = new MiniBuild(options, builders)
+  for (const builder of builders) await work.run(builder)
+  return work.finish()
+}
+
+function chooseBuilders(only: readonly string[] | undefined): readonly Builder[] {
+  const unknown = only?.filter((name) => BUILDERS.every((builder) => builder.name !== name)) ?? []
+  if (unknown.length > 0) {
+    throw new InputError(
+      'INPUT_BUILDER_UNKNOWN',
+      `data: sources should be among ${BUILDERS.map(({ name }) => name).join(', ')}; ${unknown.join(', ')} came.`,
+    )
+  }
+  return BUILDERS.filter(({ name }) => only === undefined || only.includes(name))
+}
+
+class MiniBuild {
+  readonly #options: MiniOptions
+  readonly #store: PictureStore
+  readonly #lots: Lots
+  /** By how much the counts of training records are multiplied. */
+  readonly #scale: number
+  readonly #total: number
+  readonly #alignment: MiniRecord[] = []
+  readonly #instruction = new Map<string, readonly MiniRecord[]>()
+  readonly #separate = new Set<string>()
+  readonly #questions = new Map<string, MiniQuestion[]>()
+  #leftOut = 0
+  #done = 0
+
+  constructor(options: MiniOptions, builders: readonly Builder[]) {
+    const { assets, out, seed = 0, count } = options
+    this.#options = options
+    this.#store = new PictureStore(assets, out)
+    this.#lots = new Lots(`mini/${seed}`)
+    const usual = sum(builders.map(({ counts }) => counts.instruction))
+    this.#scale = count === undefined || usual === 0 ? 1 : count / usual
+    this.#total = sum(
+      builders.map(
+        ({ counts }) => this.#scaled(counts.alignment) + this.#scaled(counts.instruction),
+      ),
+    )
+  }
+
+  async run(builder: Builder): Promise<void> {
+    const { name, isSeparate } = builder
+    if (isSeparate) this.#separate.add(name)
+    await this.#align(builder)
+    const records = await this.#instruct(builder)
+    this.#instruction.set(name, records)
+    await this.#test(builder)
+  }
+
+  finish(): Statistics {
+    const { out, seed = 0 } = this.#options
+    const mixed = [...this.#instruction]
+      .filter(([name]) => !this.#separate.has(name))
+      .flatMap(([, records]) => records)
+    writeJson(out, 'stage1.json', this.#lots.fork('stage1').shuffle(this.#alignment))
+    writeJson(out, 'stage2.json', this.#lots.fork('stage2').shuffle(mixed))
+    for (const [name, records] of this.#instruction) writeJson(out, `sources/${name}.json`, records)
+    for (const [task, questions] of this.#questions)
+      writeLines(out, `test/${task}.jsonl`, questions)
+    const statistics = summarise({
+      seed,
+      alignment: this.#alignment,
+      instruction: this.#instruction,
+      questions: this.#questions,
+      leftOut: this.#leftOut,
+    })
+    writeJson(out, 'statistics.json', statistics)
+    return statistics
+  }
+
+  async #align(builder: Builder): Promise<void> {
+    const { name, counts, alignment } = builder
+    const count = this.#scaled(counts.alignment)
+    if (alignment === undefined || count === 0) return
+    const lots = this.#lots.fork(`${name}/alignment`)
+    const instructions = lots.fork('instructions').deck(BRIEF_INSTRUCTIONS)
+    let number = 0
+    for await (const { picture, caption } of alignment(this.#context(lots, count))) {
+      const id = `${name}-align-${pad(number++)}`
+      const image = this.#add([picture], 'train', id)
+      if (image === undefined) continue
+      this.#alignment.push({
+        id,
+        source: name,
+        tasks: ['caption'],
+        image,
+        conversations: [
+          { from: 'human', value: `<image>\n${instructions()}` },
+          { from: 'gpt', value: caption },
+        ],
+      })
+      this.#tick(name)
+    }
+  }
+
+  async #instruct(builder: Builder): Promise<MiniRecord[]> {
+    const { name, counts, instruction } = builder
+    const count = this.#scaled(counts.instruction)
+    const records: MiniRecord[] = []
+    if (instruction === undefined || count === 0) return records
+    const context = this.#context(this.#lots.fork(`${name}/instruction`), count)
+    for await (const { pictures, turns: asked, isBrief } of instruction(context)) {
+      const turns = distinctTurns(asked)
+      const id = `${name}-${pad(records.length)}`
+      const image = this.#add(pictures, 'train', id)
+      if (image === undefined && pictures.length > 0) continue
+      records.push({
+        id,
+        source: name,
+        tasks: turns.map(({ task }) => task),
+        ...(image === undefined ? {} : { image }),
+        conversations: converse(turns, isBrief, pictures.length),
+      })
+      this.#tick(name)
+    }
+    return records
+  }
+
+  async #test(builder: Builder): Promise<void> {
+    const { name, counts, test } = builder
+    const count = this.#options.testCount ?? counts.test
+    if (test === undefined || count === 0) return
+    const context = this.#context(this.#lots.fork(`${name}/test`), count)
+    for await (const { pictures, turn } of test(context)) {
+      const questions = this.#questionsOf(turn.task)
+      const id = `${turn.task}-${pad(questions.length)}`
+      const image = this.#add(pictures, 'test', `test/${id}`)
+      if (image !== undefined) questions.push(questionOf(id, image, turn))
+    }
+  }
+
+  #questionsOf(task: string): MiniQuestion[] {
+    const found = this.#questions.get(task)
+    if (found !== undefined) return found
+    const made: MiniQuestion[] = []
+    this.#questions.set(task, made)
+    return made
+  }
+
+  #add(pictures: readonly Picture[], split: Split, id: string): MiniRecord['image'] {
+    this.#options.signal?.throwIfAborted()
+    const paths = pictures.map((picture, i) =>
+      this.#store.add(picture, split, `drawn/${pictures.length > 1 ? `${id}-${i + 1}` : id}`),
+    )
+    const there = paths.filter((path) => path !== undefined)
+    if (there.length < paths.length) this.#leftOut++
+    if (there.length < paths.length || there.length === 0) return undefined
+    return there.length === 1 ? there[0] : there
+  }
+
+  #context(lots: Lots, count: number): BuildContext {
+    const { assets, replayed = [] } = this.#options
+    return { assets, lots, count, replayed }
+  }
+
+  #scaled(count: number): number {
+    return Math.round(count * this.#scale)
+  }
+
+  #tick(item: string): void {
+    this.#done++
+    this.#options.onProgress?.({ stage: 'build', done: this.#done, total: this.#total, item })
+  }
+}
+
+/** How a brief description is asked for; LLaVA's `plain` template leaves this out. */
+const BRIEF_INSTRUCTIONS: readonly string[] = [
+  'Describe the picture in one sentence.',
+  'What does the picture show?',
+  'Give a short caption for the picture.',
+  'Say briefly what you see.',
+  'Write one sentence about the picture.',
+]
+
+function questionOf(id: string, image: string | readonly string[], turn: Turn): MiniQuestion {
+  const { task, answer, choices } = turn
+  const asked = { id, image, task, question: fullQuestion(turn), answer }
+  return choices === undefined ? asked : { ...asked, choices }
+}
+
+function writeJson(out: string, name: string, value: unknown): void {
+  write(out, name, `${JSON.stringify(value, null, 1)}\n`)
+}
+
+function writeLines(out: string, name: string, values: readonly unknown[]): void {
+  write(out, name, values.map((value) => `${JSON.stringify(value)}\n`).join(''))
+}
+
+function write(out: string, name: string, text: string): void {
+  const path = join(out, name)
+  mkdirSync(join(path, '..'), { recursive: true })
+  writeFileSync(path, text)
+}
+
+const pad = (number: number) => String(number).padStart(5, '0')
+const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0)

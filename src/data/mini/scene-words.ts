@@ -1,0 +1,66 @@
+/** Scenes put into words: names of shapes, groups and places. */
+import type { Scene, SceneShape } from './scene.ts'
+import { SIDE } from './rasterise.ts'
+import { pluralOf, type Box } from './shapes.ts'
+import { capitalise, joinList, withArticle } from './turn.ts'
+
+export const NUMBER_WORDS: readonly string[] = [
+  'no',
+  'one',
+  'two',
+  'three',
+  'four',
+  'five',
+  'six',
+  'seven',
+  'eight',
+  'nine',
+]
+
+export function nameOf({ kind, color }: Pick<SceneShape, 'kind' | 'color'>): string {
+  return `${color} ${kind}`
+}
+
+/** One sentence: `Two red circles and a blue star.` Groups come in the order of reading. */
+export function captionOf(scene: Scene): string {
+  const counts = new Map<string, SceneShape[]>()
+  for (const shape of inReadingOrder(scene.shapes)) {
+    counts.set(nameOf(shape), [...(counts.get(nameOf(shape)) ?? []), shape])
+  }
+  const groups = [...counts.values()].map((group) => {
+    const [first] = group as [SceneShape, ...SceneShape[]]
+    if (group.length === 1) return withArticle(nameOf(first))
+    return `${NUMBER_WORDS[group.length]} ${first.color} ${pluralOf(first.kind)}`
+  })
+  return `${capitalise(joinList(groups))}.`
+}
+
+export function inReadingOrder(shapes: readonly SceneShape[]): SceneShape[] {
+  const row = ({ y }: SceneShape) => Math.floor((y * 3) / SIDE)
+  return shapes.toSorted((a, b) => row(a) - row(b) || a.x - b.x)
+}
+
+export const PLACES: readonly string[] = [
+  'top left',
+  'top right',
+  'bottom left',
+  'bottom right',
+  'center',
+]
+
+/** Corners begin this far from the middle lines, and the middle ends this near to it, in pixels. */
+const CORNER = 34
+const MIDDLE = 22
+
+/** Where the shape is, undefined where two names would do. */
+export function placeOf({ x, y }: Pick<SceneShape, 'x' | 'y'>): string | undefined {
+  const [dx, dy] = [x - SIDE / 2, y - SIDE / 2]
+  if (Math.abs(dx) <= MIDDLE && Math.abs(dy) <= MIDDLE) return 'center'
+  if (Math.abs(dx) < CORNER || Math.abs(dy) < CORNER) return undefined
+  return `${dy < 0 ? 'top' : 'bottom'} ${dx < 0 ? 'left' : 'right'}`
+}
+
+/** `[x1, y1, x2, y2]` in parts of the side, two decimals: the form that the family was trained on. */
+export function boxText(box: Box, side = SIDE): string {
+  return `[${box.map((value) => (value / side).toFixed(2)).join(', ')}]`
+}
