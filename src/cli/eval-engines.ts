@@ -257,12 +257,7 @@ class ModelJudge implements Judge {
 
   async ask(request: JudgeRequest, signal: AbortSignal | undefined): Promise<JudgeReply> {
     const { temperature, maxTokens, messages } = request
-    const images = await Promise.all(
-      request.images.map(async (image): Promise<ContentPart> => ({
-        type: 'image',
-        image: typeof image === 'function' ? await image() : image,
-      })),
-    )
+    const images = request.images.map((image): ContentPart => ({ type: 'image', image }))
     const { text, usage } = await this.#model.generate({
       messages: messages.map(({ role, content }, i) => ({
         role,

@@ -32,6 +32,7 @@ export const FILE_OPTIONS: readonly OptionSpec[] = [
     value: 'folder',
     about: "A folder for each benchmark, laid out as its authors do (LLaVA's playground/data/eval)",
   },
+  { name: 'wordnet', kind: 'text', value: 'folder', about: "WordNet's dictionary, for nextqa-oe" },
 ].map((spec) => ({ ...spec, group: 'Files' }) as OptionSpec)
 
 export type Plan = {

@@ -1,7 +1,13 @@
 /** `llava eval BENCH…`: a model is asked a benchmark's questions, and the answers are scored. */
 import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
-import { evaluate, FileJudgeCache, type EvalReport, type RunState } from '../eval/index.ts'
+import {
+  evaluate,
+  FileJudgeCache,
+  loadWordNet,
+  type EvalReport,
+  type RunState,
+} from '../eval/index.ts'
 import { userCacheFolder, joinPath } from '../weights/node.ts'
 import type { Arguments } from './arguments.ts'
 import { enginesOf, judgeLimits, judgesOf, type Engines, type Judges } from './eval-engines.ts'
@@ -63,6 +69,7 @@ async function runPlan(plan: Plan, parts: Parts): Promise<{ report: EvalReport; 
       maxTokens: wholeNumber(args, 'max-tokens'),
       isBlind,
       codeVersion: packageVersion(),
+      wordNet: wordNetOf(args),
       signal: session.signal,
       onProgress: (stage, state) =>
         progress.update({ stage: `${plan.benchmark.name} ${stage}`, ...shown(state) }),
@@ -71,6 +78,11 @@ async function runPlan(plan: Plan, parts: Parts): Promise<{ report: EvalReport; 
   } finally {
     progress.end()
   }
+}
+
+function wordNetOf(args: Arguments) {
+  const folder = args.text('wordnet')
+  return folder === undefined ? undefined : loadWordNet(folder)
 }
 
 function wholeNumber(args: Arguments, name: string): number | undefined {

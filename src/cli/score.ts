@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import {
   findBenchmark,
   loadEvalFiles,
+  loadWordNet,
   score as scoreAnswers,
   writeSheet,
   type ScoredMetric,
@@ -19,6 +20,12 @@ export const score: Verb = {
     { name: 'questions', kind: 'text', value: 'path', about: 'The question file they answer' },
     { name: 'labels', kind: 'text', value: 'path', about: 'The truth: a file or a folder' },
     { name: 'out', kind: 'text', value: 'folder', about: 'Where submissions and result.json go' },
+    {
+      name: 'wordnet',
+      kind: 'text',
+      value: 'folder',
+      about: "WordNet's dictionary, for nextqa-oe",
+    },
     { name: 'seed', kind: 'number', value: 'n', about: 'For intervals and drawn options' },
   ],
   examples: [
@@ -40,6 +47,7 @@ export const score: Verb = {
       questions: await read('questions'),
       labels: await read('labels'),
       seed: args.number('seed'),
+      ...(args.has('wordnet') && { wordNet: loadWordNet(args.text('wordnet') as string) }),
     })
     const files = writeFiles(report, args.text('out'))
     if (terminal.isJson) terminal.json({ ...summaryOf(report), files })

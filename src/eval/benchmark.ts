@@ -5,6 +5,7 @@ import type { Rng } from '../core/rng.ts'
 import type { EvalFile } from './eval-file.ts'
 import type { JudgeSpec } from './judge-spec.ts'
 import type { Statistic } from './metrics/intervals.ts'
+import type { WordNet } from './metrics/wordnet.ts'
 import type { AskSpec } from './question.ts'
 
 export type Benchmark = {
@@ -37,6 +38,8 @@ export type ScoreInput = {
   readonly rng: Rng
   /** The questions that were asked, as `truthId` names them, where not all of the files were. */
   readonly asked?: ReadonlySet<string> | undefined
+  /** For similarity of words. */
+  readonly wordNet?: WordNet | undefined
 }
 
 export type Scored = {

@@ -30,6 +30,7 @@ import { makeRecipe, type EvalRecipe } from './eval-recipe.ts'
 import { isErrorLine, runQuestions, type RunState } from './run-questions.ts'
 import { score, type ScoreReport } from './score.ts'
 import { selectQuestions } from './select-questions.ts'
+import type { WordNet } from './metrics/wordnet.ts'
 import { writeSheet } from './write-sheet-node.ts'
 
 export type EvaluateRequest = {
@@ -55,6 +56,7 @@ export type EvaluateRequest = {
   readonly isBlind?: boolean
   readonly maxTokens?: number | undefined
   readonly codeVersion: string
+  readonly wordNet?: WordNet | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: (stage: 'answers' | 'reviews', state: RunState) => void
   readonly now?: () => number
@@ -115,6 +117,7 @@ export async function evaluate(request: EvaluateRequest): Promise<EvalReport> {
     answers: [judged.reviews ?? answers],
     seed: request.seed ?? 0,
     asked,
+    wordNet: request.wordNet,
   })
   const outcomes = withQuestions(report.outcomes, questions, lines)
   const { facts, agreement } = judged
@@ -161,7 +164,12 @@ async function preflight(
     return
   }
   const answers = [linesFile('answers.jsonl', [])]
-  await score(benchmark.name, { ...filesOf(request, ask), answers, asked })
+  await score(benchmark.name, {
+    ...filesOf(request, ask),
+    answers,
+    asked,
+    wordNet: request.wordNet,
+  })
 }
 
 function checkPictures(
@@ -241,7 +249,7 @@ async function answerAll(
 async function openPicture(
   picture: Picture,
   folder: string | undefined,
-): Promise<string | Uint8Array> {
+): Promise<string | Uint8Array | null> {
   if (picture instanceof Uint8Array) return picture
   if (typeof picture === 'function') return picture()
   const path = mediaPath(picture, folder)
@@ -366,6 +374,7 @@ async function keepExamples(
     if (picture === undefined) continue
     try {
       const opened = await openPicture(picture, mediaFolder)
+      if (opened === null) continue
       const path = join(out, 'examples', `${i}.bin`)
       mkdirSync(dirname(path), { recursive: true })
       writeFileSync(path, typeof opened === 'string' ? readFileSync(opened) : opened)

@@ -44,10 +44,7 @@ export class EndpointJudge implements Judge {
   async #wireMessages({ messages, images }: JudgeRequest): Promise<unknown[]> {
     const urls = await Promise.all(
       images.map(async (image) => {
-        const bytes =
-          image instanceof Uint8Array
-            ? image
-            : await (typeof image === 'function' ? image() : this.#readPicture(image))
+        const bytes = image instanceof Uint8Array ? image : await this.#readPicture(image)
         return { type: 'image_url', image_url: { url: dataUrl(bytes) } }
       }),
     )

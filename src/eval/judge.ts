@@ -20,7 +20,8 @@ export type Judge = {
 
 export type JudgeRequest = {
   readonly messages: JudgeTask['messages']
-  readonly images: readonly Picture[]
+  /** Files by path, or bytes. */
+  readonly images: readonly (string | Uint8Array)[]
   readonly temperature: number
   readonly maxTokens: number
 }
@@ -135,7 +136,7 @@ async function askOnce(
 ): Promise<JudgeReply> {
   const request: JudgeRequest = {
     messages: task.messages,
-    images: await Promise.all((task.images ?? []).map(readPicture)),
+    images: (await Promise.all((task.images ?? []).map(readPicture))).filter((one) => one !== null),
     temperature,
     maxTokens: spec.maxTokens,
   }
@@ -152,7 +153,7 @@ async function askOnce(
   return reply
 }
 
-async function readPicture(picture: Picture): Promise<string | Uint8Array> {
+async function readPicture(picture: Picture): Promise<string | Uint8Array | null> {
   return typeof picture === 'function' ? picture() : picture
 }
 

@@ -6,7 +6,7 @@
  */
 import type { EvalFile, Row } from './eval-file.ts'
 import { isRow, readRows, textField } from './eval-file.ts'
-import type { Picture, Question } from './question.ts'
+import type { LazyPicture, Picture, Question } from './question.ts'
 
 export const SHORT_ANSWER = 'Answer the question using a single word or phrase.'
 export const OPTION_LETTER = "Answer with the option's letter from the given choices directly."
@@ -49,7 +49,7 @@ export function optionLines(options: readonly string[]): string[] {
 
 /** The picture in a field of a dataset's row: a function that reads it, a file name, base64, or the struct of JSON exports. */
 export function pictureField(value: unknown): Picture[] {
-  if (typeof value === 'function') return [value as () => Promise<Uint8Array>]
+  if (typeof value === 'function') return [value as LazyPicture]
   if (value instanceof Uint8Array) return [value]
   if (typeof value === 'string' && value !== '')
     return [isBase64(value) ? fromBase64(value) : value]

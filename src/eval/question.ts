@@ -25,7 +25,10 @@ export type Question = {
 }
 
 /** A file name below the folder of pictures, the bytes of a picture file, or bytes that are read when needed. */
-export type Picture = string | Uint8Array | (() => Promise<Uint8Array>)
+export type Picture = string | Uint8Array | LazyPicture
+
+/** Null where the dataset's row has no picture in that column. */
+export type LazyPicture = () => Promise<Uint8Array | null>
 
 export type AskSpec = {
   /** The questions of the released files, as they are, in their order. Throws InputError for files of another kind. */

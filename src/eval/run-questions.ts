@@ -2,7 +2,7 @@
  * Asks all questions that have no answer yet: in batches, of one engine or several, every answer written down before the
  * next batch begins.
  */
-import { CapacityError } from '../core/errors.ts'
+import { CapacityError, InputError } from '../core/errors.ts'
 import type { ContentPart, Message } from '../serve/messages.ts'
 import type { AnswerEngine, EngineAnswer, EngineRequest } from './answer-engine.ts'
 import type { Row } from './eval-file.ts'
@@ -24,7 +24,7 @@ export type RunRequest = {
   /** Questions that go to an engine together. */
   readonly batch: number
   /** The picture as an engine takes it. Throws InputError where it is not there. */
-  readonly openPicture: (picture: Picture) => Promise<string | Uint8Array>
+  readonly openPicture: (picture: Picture) => Promise<string | Uint8Array | null>
   readonly openVideo: (name: string) => string
   /** Asks without pictures: what can be answered blindly. */
   readonly isBlind?: boolean
@@ -114,12 +114,16 @@ async function requestOf(
 async function messagesOf(question: Question, run: RunRequest): Promise<Message[]> {
   const { prompt, video } = question
   if (run.isBlind) return [{ role: 'user', content: prompt.replaceAll('<image>', '').trim() }]
-  const images = await Promise.all(
-    question.images.map(async (picture): Promise<ContentPart> => ({
-      type: 'image',
-      image: await run.openPicture(picture),
-    })),
-  )
+  const opened = await Promise.all(question.images.map(run.openPicture))
+  const images = opened
+    .filter((image) => image !== null)
+    .map((image): ContentPart => ({ type: 'image', image }))
+  if (images.length === 0 && opened.length > 0) {
+    throw new InputError(
+      'INPUT_PICTURE_MISSING',
+      `eval: question ${question.id} should have a picture, its row has none.`,
+    )
+  }
   const clips: ContentPart[] =
     video === undefined ? [] : [{ type: 'video', video: run.openVideo(video) }]
   const media = [...clips, ...images]
@@ -134,7 +138,7 @@ async function messagesOf(question: Question, run: RunRequest): Promise<Message[
 function interleave(prompt: string, media: readonly ContentPart[]): ContentPart[] {
   const texts = prompt.split('<image>')
   const unplaced = Math.max(0, media.length - (texts.length - 1))
-  const parts: ContentPart[] = [...media.slice(0, unplaced)]
+  const parts: ContentPart[] = media.slice(0, unplaced)
   texts.forEach((text, i) => {
     if (text !== '') parts.push({ type: 'text', text })
     const picture = media[unplaced + i]

@@ -15,6 +15,7 @@ import {
   type Interval,
   type Statistic,
 } from './metrics/intervals.ts'
+import type { WordNet } from './metrics/wordnet.ts'
 import { hashFiles, hashText } from './recipe-hash.ts'
 
 export type ScoreRequest = {
@@ -25,6 +26,8 @@ export type ScoreRequest = {
   readonly seed?: number
   /** The questions that a limited run asked; all others of the files are left out. */
   readonly asked?: ReadonlySet<string> | undefined
+  /** For benchmarks that measure how close words are: WUPS. */
+  readonly wordNet?: WordNet | undefined
 }
 
 export type ScoreReport = {
@@ -68,7 +71,7 @@ export type Recipe = {
  */
 export async function score(name: string, request: ScoreRequest): Promise<ScoreReport> {
   const benchmark = findBenchmark(name)
-  const { answers, questions = [], labels = [], seed = 0, asked } = request
+  const { answers, questions = [], labels = [], seed = 0, asked, wordNet } = request
   checkKinds(benchmark, { answers, questions, labels })
   const rng = new Rng(seed)
   const { metrics, counts, outcomes, printed, written, sheets } = benchmark.score({
@@ -77,6 +80,7 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     labels,
     rng,
     asked,
+    wordNet,
   })
   return {
     benchmark: benchmark.name,
@@ -150,7 +154,7 @@ function checkKinds(
 
 async function recipeOf(
   { name, rule }: Benchmark,
-  { answers, questions, labels, seed }: Required<Omit<ScoreRequest, 'asked'>>,
+  { answers, questions, labels, seed }: Required<Omit<ScoreRequest, 'asked' | 'wordNet'>>,
 ): Promise<Recipe> {
   const parts = {
     benchmark: name,

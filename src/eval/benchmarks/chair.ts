@@ -1,0 +1,192 @@
+/**
+ * CHAIR: objects that a long answer names though the picture has none of them.
+ *
+ * Paper: arXiv:1809.02156. Data: COCO instances_*.json (CC BY 4.0) says which objects are in a picture, synonyms.txt of the
+ * official scorer which words mean which object: a line for each, the object first: `person, girl, boy, man, woman, …`.
+ * Questions name the pictures: {"question_id": 0, "image": "COCO_val2014_000000310196.jpg", "text": "Please describe this image in detail."}
+ * Official scorer: LisaAnne/Hallucination utils/chair.py. Like it, we look for words and pairs of words, without number, and
+ * count what is said twice twice; unlike it, objects come from the boxes alone and not from captions too, and nouns lose their
+ * plural by rule (`-s`, `-es`, `-ies`, and a list), not by the pattern package: our figures are close to its, not the same.
+ *
+ *   CHAIR_i = objects named and absent / objects named      CHAIR_s = answers with one / answers      lower is better
+ */
+import { InputError } from '../../core/errors.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers } from '../answers.ts'
+import {
+  ratioPercent,
+  type Benchmark,
+  type Metric,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
+import { isRow, readJson, readRows, textField, unreadable, type EvalFile } from '../eval-file.ts'
+import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
+
+export const chair: Benchmark = {
+  name: 'chair',
+  title: 'CHAIR (objects named but absent)',
+  files: {
+    answers: 'answers',
+    questions: 'the question file, which names the pictures',
+    labels: 'a folder with instances_*.json and synonyms.txt',
+  },
+  needs: ['questions', 'labels'],
+  rule: 'words and pairs of words, singular, that mean a COCO object; those without a box in the picture over all, and answers with one over all',
+  score: scoreChair,
+  ask: {
+    questions: llavaQuestions(512),
+    prompt: LLAVA_PROMPT,
+    folder: { questions: 'questions.jsonl', labels: 'annotations', images: 'val2014' },
+  },
+  published: [],
+}
+
+function scoreChair({ answers: files, questions, labels, asked: limit }: ScoreInput): Scored {
+  const answers = answersById(readAnswers(files))
+  const meaning = readSynonyms(labels)
+  const present = readObjects(labels, meaning)
+  const all = questions.flatMap((file) =>
+    readRows(file).map((row) => ({
+      id: textField(row, 'question_id', file),
+      image: textField(row, 'image', file),
+    })),
+  )
+  const asked = onlyAsked(all, limit, ({ id }) => id)
+  const read = asked.map(({ id, image }) => {
+    const text = answers.get(id)?.text ?? ''
+    const named = objectsNamed(text, meaning)
+    const there = present.get(pictureNumber(image)) ?? new Set<string>()
+    const absent = named.filter((object) => !there.has(object))
+    const found = new Set(named.filter((object) => there.has(object)))
+    return {
+      id,
+      text,
+      named,
+      absent,
+      found: found.size,
+      there: there.size,
+      isThere: answers.has(id),
+    }
+  })
+  const rows = read.map(({ named, absent, found, there, isThere }) => [
+    absent.length,
+    named.length,
+    absent.length > 0 ? 1 : 0,
+    isThere ? 1 : 0,
+    found,
+    there,
+  ])
+  const metric = (name: string, top: number, bottom: number): Metric => ({
+    name,
+    statistic: { rows, of: (sums) => ratioPercent([sums[top] ?? 0, sums[bottom] ?? 0]) },
+    unit: 'percent',
+    digits: 1,
+  })
+  return {
+    counts: countAnswers(
+      asked.map(({ id }) => id),
+      answers,
+    ),
+    outcomes: read.map(({ id, text, absent, isThere }) => ({
+      id,
+      given: text,
+      read: absent.join(', '),
+      expected: '',
+      score: isThere && absent.length === 0 ? 1 : 0,
+    })),
+    metrics: [metric('CHAIR_i', 0, 1), metric('CHAIR_s', 2, 3), metric('recall', 4, 5)],
+  }
+}
+
+/** The objects that a text names, in order; at each place the longest name counts. */
+export function objectsNamed(text: string, meaning: ReadonlyMap<string, string>): string[] {
+  const words = (text.toLowerCase().match(/[a-z]+/g) ?? []).map(singular)
+  const named: string[] = []
+  for (let i = 0; i < words.length; i++) {
+    const pair = meaning.get(`${words[i]} ${words[i + 1] ?? ''}`)
+    const object = pair ?? meaning.get(words[i] as string)
+    if (object === undefined) continue
+    named.push(object)
+    if (pair !== undefined) i++
+  }
+  return named
+}
+
+const IRREGULAR: Readonly<Record<string, string>> = {
+  people: 'person',
+  men: 'man',
+  women: 'woman',
+  children: 'child',
+  knives: 'knife',
+  wolves: 'wolf',
+  geese: 'goose',
+  mice: 'mouse',
+  sheep: 'sheep',
+  skis: 'skis',
+  scissors: 'scissors',
+  buses: 'bus',
+  bus: 'bus',
+  glasses: 'glass',
+}
+
+/** Source of the rules: Quirk et al., A Comprehensive Grammar of the English Language (1985), §5.81. */
+export function singular(word: string): string {
+  const odd = IRREGULAR[word]
+  if (odd !== undefined) return odd
+  if (/[^aeiou]ies$/.test(word)) return `${word.slice(0, -3)}y`
+  if (/(?:ch|sh|x|ss)es$/.test(word)) return word.slice(0, -2)
+  return /[^su]s$/.test(word) ? word.slice(0, -1) : word
+}
+
+/** Word to object. */
+function readSynonyms(files: readonly EvalFile[]): Map<string, string> {
+  const file = files.find(({ name }) => name.endsWith('synonyms.txt'))
+  if (!file) throw missing('synonyms.txt')
+  const lines = file.text.split(/\r?\n/).filter((line) => line.trim() !== '')
+  return new Map(
+    lines.flatMap((line) => {
+      const words = line.split(',').map((word) => word.trim().toLowerCase())
+      return words.map(
+        (word) => [word.split(/\s+/).map(singular).join(' '), words[0] ?? word] as const,
+      )
+    }),
+  )
+}
+
+/** Picture number to the objects that have a box in it. */
+function readObjects(
+  files: readonly EvalFile[],
+  meaning: ReadonlyMap<string, string>,
+): Map<number, Set<string>> {
+  const found = files.filter(({ name }) => /instances_\w+\.json$/.test(name))
+  if (found.length === 0) throw missing('instances_*.json')
+  const present = new Map<number, Set<string>>()
+  for (const file of found) {
+    const whole = readJson(file)
+    const annotations: unknown = isRow(whole) ? whole['annotations'] : null
+    const categories: unknown = isRow(whole) ? whole['categories'] : null
+    if (!Array.isArray(annotations) || !Array.isArray(categories)) {
+      throw unreadable(file, 'an object with "annotations" and "categories"')
+    }
+    const names = new Map(categories.filter(isRow).map((row) => [row['id'], String(row['name'])]))
+    for (const one of annotations.filter(isRow)) {
+      const name = names.get(one['category_id']) ?? ''
+      const key = name.split(' ').map(singular).join(' ')
+      const objects = present.get(Number(one['image_id'])) ?? new Set<string>()
+      present.set(Number(one['image_id']), objects.add(meaning.get(key) ?? name))
+    }
+  }
+  return present
+}
+
+/** `COCO_val2014_000000310196.jpg` is picture 310196. */
+function pictureNumber(name: string): number {
+  return Number(/(\d+)\.\w+$/.exec(name)?.[1] ?? Number.NaN)
+}
+
+function missing(name: string): InputError {
+  return new InputError(
+    'INPUT_LABELS_MISSING',
+    `eval.chair: the labels should hold ${name}, they do not; give the folder with both files.`,
+  )
+}

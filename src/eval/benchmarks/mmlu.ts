@@ -1,0 +1,152 @@
+/**
+ * MMLU: multiple choice over 57 subjects, text alone; the likeliest letter counts, nothing is generated.
+ *
+ * Paper: arXiv:2009.03300. Data: huggingface.co/datasets/cais/mmlu (MIT), test and, for examples, dev:
+ *   {"question": "Find all c in Z_3 such that Z_3[x]/(x^2 + c) is a field.", "subject": "abstract_algebra", "choices": ["0", "1", "2", "3"],
+ *    "answer": 1}
+ * or the original's test/<subject>_test.csv and dev/<subject>_dev.csv without a header: question, four options, letter.
+ * Official scorer: hendrycks/test evaluate.py, in the form of lm-evaluation-harness mmlu: the sum of log-probabilities of
+ * " A" to " D" after "Answer:". The mean is over questions. It needs no chat template, and asks with none.
+ */
+import { InputError } from '../../core/errors.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers } from '../answers.ts'
+import { meanPercent, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
+import { readRows, type EvalFile, type Row } from '../eval-file.ts'
+import type { Question } from '../question.ts'
+
+const LETTERS = ['A', 'B', 'C', 'D']
+
+export const mmlu = mmluOf('mmlu', 'MMLU (no examples)', 0)
+export const mmlu5 = mmluOf('mmlu-5', 'MMLU (five examples)', 5)
+
+function mmluOf(name: string, title: string, shots: number): Benchmark {
+  return {
+    name,
+    title,
+    files: { answers: 'answers: letters by id', labels: 'the test tables' },
+    needs: ['labels'],
+    rule: 'the likeliest of " A", " B", " C" and " D"; mean over questions',
+    score: scoreMmlu,
+    ask: {
+      questions: (files) => questionsOf(files, shots),
+      prompt: `${shots} solved examples of the subject, question, options by letter, "Answer:"; log-probabilities of the letters`,
+      folder: { questions: '.' },
+      hasTruth: true,
+    },
+    published: [],
+  }
+}
+
+type Item = {
+  readonly id: string
+  readonly subject: string
+  readonly question: string
+  readonly choices: readonly string[]
+  readonly answer: string
+}
+
+function scoreMmlu({ answers: files, labels, asked }: ScoreInput): Scored {
+  const answers = answersById(readAnswers(files))
+  const items = onlyAsked(labels.filter(isTest).flatMap(readItems), asked, ({ id }) => id)
+  const outcomes = items.map(({ id, answer }) => {
+    const given = answers.get(id)?.text
+    const read = given?.trim() ?? ''
+    return { id, given: given ?? '', read, expected: answer, score: read === answer ? 1 : 0 }
+  })
+  const subjects = [...new Set(items.map(({ subject }) => subject))].sort()
+  const scores = (subject: string | null) =>
+    outcomes
+      .filter((_, i) => subject === null || items[i]?.subject === subject)
+      .map(({ score }) => score)
+  return {
+    counts: countAnswers(
+      items.map(({ id }) => id),
+      answers,
+    ),
+    outcomes,
+    metrics: [
+      meanPercent('accuracy', scores(null), 1),
+      ...(subjects.length > 1 ? subjects.map((name) => meanPercent(name, scores(name), 1)) : []),
+    ],
+  }
+}
+
+function questionsOf(files: readonly EvalFile[], shots: number): Question[] {
+  const examples = files.filter((file) => !isTest(file)).flatMap(readItems)
+  return files
+    .filter(isTest)
+    .flatMap(readItems)
+    .map((item) => {
+      const own = examples.filter(({ subject }) => subject === item.subject).slice(0, shots)
+      if (own.length < shots) {
+        throw new InputError(
+          'INPUT_QUESTIONS_MISSING',
+          `eval.mmlu: there should be ${shots} examples of ${item.subject} in a file named dev, there are ${own.length}; give the dev tables too.`,
+        )
+      }
+      const heading = `The following are multiple choice questions (with answers) about ${item.subject.replaceAll('_', ' ')}.\n\n`
+      const solved = own.map((one) => `${promptOf(one)} ${one.answer}\n\n`).join('')
+      return {
+        id: item.id,
+        prompt: `${heading}${solved}${promptOf(item)}`,
+        images: [],
+        maxTokens: 1,
+        choices: LETTERS.map((letter) => ` ${letter}`),
+      }
+    })
+}
+
+function promptOf({ question, choices }: Item): string {
+  const options = choices.map((choice, i) => `${LETTERS[i] ?? ''}. ${choice}`)
+  return [question.trim(), ...options, 'Answer:'].join('\n')
+}
+
+/** Not the examples, which are in files or folders called dev; nor the other splits. */
+function isTest({ name }: EvalFile): boolean {
+  return !/(?:^|[/_.-])(?:dev|val|validation|auxiliary_train|train)(?:[/_.-])/.test(name)
+}
+
+function readItems(file: EvalFile): Item[] {
+  if (/_(?:test|dev|val)\.csv$/.test(file.name)) return fromCsv(file)
+  return readRows(file).map((row, i) => itemOf(row, i, file))
+}
+
+function itemOf(row: Row, i: number, file: EvalFile): Item {
+  const { question, choices, answer, subject } = row
+  const letter = typeof answer === 'number' ? LETTERS[answer] : String(answer)
+  const isItem = typeof question === 'string' && Array.isArray(choices) && choices.length === 4
+  if (!isItem || letter === undefined || !LETTERS.includes(letter)) throw broken(file, i)
+  const name = typeof subject === 'string' && subject !== '' ? subject : subjectOf(file)
+  return {
+    id: `${name}/${i}`,
+    subject: name,
+    question,
+    choices: choices.map(String),
+    answer: letter,
+  }
+}
+
+/** A table without a header: the first row is a question, so columns are named here. */
+function fromCsv(file: EvalFile): Item[] {
+  const headed = { name: file.name, text: `question,A,B,C,D,answer\n${file.text}` }
+  const subject = subjectOf(file)
+  return readRows(headed).map((row, i) => {
+    const answer = String(row['answer'])
+    if (!LETTERS.includes(answer)) throw broken(file, i)
+    const choices = LETTERS.map((letter) => String(row[letter]))
+    return { id: `${subject}/${i}`, subject, question: String(row['question']), choices, answer }
+  })
+}
+
+function subjectOf({ name }: EvalFile): string {
+  const parts = name.split('/')
+  const file = (parts.at(-1) ?? name).replace(/_(?:test|dev|val)\.csv$/, '')
+  return file === parts.at(-1) && parts.length > 1 ? (parts.at(-2) as string) : file
+}
+
+function broken({ name }: EvalFile, i: number): InputError {
+  return new InputError(
+    'INPUT_QUESTIONS_BROKEN',
+    `eval.mmlu: row ${i + 1} of ${name} should be a question, four choices and an answer A to D; is it another table?`,
+  )
+}

@@ -1,0 +1,89 @@
+/**
+ * MVBench: twenty tasks that need more than one frame, multiple choice.
+ *
+ * Paper: arXiv:2311.17005. Data: huggingface.co/datasets/OpenGVLab/MVBench (MIT), json/<task>.json, 200 questions each:
+ *   {"video": "166583.webm", "question": "What is the action performed by the person in the video?", "candidates": ["Not sure",
+ *    "Scattering something down", "Piling something up"], "answer": "Piling something up"}
+ * Official scorer: OpenGVLab/Ask-Anything video_chat2/mvbench.ipynb, in the form of lmms-eval tasks/mvbench/utils.py. It
+ * leaves empty answers out of the mean; here they are wrong.
+ */
+import { publishedRows } from '../benchmark.ts'
+import type { EvalFile, Row } from '../eval-file.ts'
+import { standaloneLetter } from '../metrics/choice-letter.ts'
+import { shortAnswerBenchmark } from '../short-answers.ts'
+
+/** Where the clips of a task lie. */
+const FOLDERS: Readonly<Record<string, string>> = {
+  object_interaction: 'star/Charades_segment',
+  action_sequence: 'star/Charades_segment',
+  action_prediction: 'star/Charades_segment',
+  action_localization: 'sta/sta_video_segment',
+  moving_count: 'clevrer/video_validation',
+  fine_grained_pose: 'nturgbd_convert',
+  character_order: 'perception/videos',
+  object_shuffle: 'perception/videos',
+  egocentric_navigation: 'vlnqa',
+  moving_direction: 'clevrer/video_validation',
+  episodic_reasoning: 'tvqa/video_fps3_hq_segment',
+  fine_grained_action: 'Moments_in_Time_Raw/videos',
+  scene_transition: 'scene_qa/video',
+  state_change: 'perception/videos',
+  moving_attribute: 'clevrer/video_validation',
+  action_antonym: 'ssv2_video_mp4',
+  unexpected_action: 'FunQA_test/test',
+  counterfactual_inference: 'clevrer/video_validation',
+  object_existence: 'clevrer/video_validation',
+  action_count: 'perception/videos',
+}
+
+export const mvbench = shortAnswerBenchmark({
+  name: 'mvbench',
+  title: 'MVBench',
+  rule: 'the letter before a full stop at the start, else the first letter A to E that stands alone; accuracy',
+  form: { id: (_, i, file) => `${taskOf(file)}/${i}` },
+  judge: (answer, [target = ''], row) => {
+    const place = candidatesOf(row).indexOf(target)
+    const read = standaloneLetter(answer)
+    const letter = place < 0 ? target : String.fromCharCode(65 + place)
+    return { score: read === letter ? 1 : 0, read }
+  },
+  part: ({ task_type: task }, id) =>
+    typeof task === 'string' ? task : id.includes('/') ? (id.split('/')[0] ?? null) : null,
+  ask: {
+    prompt: (row) => {
+      const options = candidatesOf(row).map(
+        (text, i) => `(${String.fromCharCode(65 + i)}) ${text}\n`,
+      )
+      return `Question:${String(row['question'])}\nOption:\n${options.join('')}Only give the best option.\n`
+    },
+    about: 'question, options in brackets and "Only give the best option.", after the clip',
+    maxTokens: 16,
+    file: 'json',
+    images: () => [],
+    video: ({ video }, file) => `${FOLDERS[taskOf(file)] ?? '.'}/${String(video)}`,
+    folder: 'video',
+  },
+  published: [
+    ...publishedRows('overall', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 45.5,
+      'llava-onevision-qwen2-7b': 56.7,
+      'llava-onevision-qwen2-72b': 59.4,
+    }),
+    ...publishedRows('overall', 'LLaVA-NeXT blog 2024-06-16', {
+      'llava-interleave-qwen-0.5b': 45.6,
+      'llava-interleave-qwen-7b': 53.1,
+      'llava-interleave-qwen-14b': 54.9,
+    }),
+  ],
+})
+
+function candidatesOf({ candidates }: Row): string[] {
+  return Array.isArray(candidates) ? candidates.map(String) : []
+}
+
+/** `json/action_antonym.json` holds that task; Parquet shards lie in its folder. */
+function taskOf({ name }: EvalFile): string {
+  const parts = name.split('/')
+  const file = (parts.at(-1) ?? name).replace(/\.\w+$/, '')
+  return file in FOLDERS ? file : (parts.find((part) => part in FOLDERS) ?? file)
+}

@@ -1,0 +1,95 @@
+/**
+ * NExT-QA: why, how and when of everyday clips; five options, or a short answer.
+ *
+ * Paper: arXiv:2105.08276. Data: huggingface.co/datasets/lmms-lab/NExTQA (MIT), MC and OE, test:
+ *   {"video": "4882821564", "question": "why did the boy pick up one present from the group of them and move to the sofa", "answer": 1,
+ *    "qid": 6, "type": "CW", "a0": "share with the girl", "a1": "approach lady sitting there", …}
+ *   {"video": …, "question": …, "answer": "unwrap it", "type": "CW", "additional_ref_answer": null}
+ * Official scorer: doc-doc/NExT-QA eval_mc.py; of open answers doc-doc/NExT-OE metrics.py; both in the form of lmms-eval
+ * tasks/nextqa/utils.py. Options are read as MMMU reads them, drawn where none is named.
+ */
+import { publishedRows, type Benchmark } from '../benchmark.ts'
+import type { Row } from '../eval-file.ts'
+import { optionLines } from '../llava-questions.ts'
+import { mmmuChoice } from '../metrics/mmmu-answer.ts'
+import { shortAnswerBenchmark } from '../short-answers.ts'
+import { askTable, type TableForm } from '../table-rows.ts'
+import { scoreNextQaOpen } from './nextqa-open.ts'
+
+const BLOG = 'LLaVA-NeXT blog 2024-04-30'
+const ONEVISION = 'arXiv:2408.03326'
+
+/** A video's questions are counted. */
+const form: TableForm = { id: ({ video, qid }, i) => `${String(video)}_${String(qid ?? i)}` }
+
+const video = ({ video: name }: Row) => `${String(name)}.mp4`
+
+export const nextqaMc = shortAnswerBenchmark({
+  name: 'nextqa-mc',
+  title: 'NExT-QA (multiple choice, test)',
+  rule: 'the option named last, drawn where none is named; accuracy',
+  form,
+  judge: (answer, [target = ''], row, rng) => {
+    const letter = /^\d$/.test(target) ? String.fromCharCode(65 + Number(target)) : target
+    const read = mmmuChoice(answer, optionsOf(row), rng).letter
+    return { score: read === letter ? 1 : 0, read }
+  },
+  part: ({ type }) => (typeof type === 'string' ? type : null),
+  ask: {
+    prompt: (row) => [String(row['question']).trim(), ...optionLines(optionsOf(row))].join('\n'),
+    about: 'question and options A to E, after the clip',
+    maxTokens: 16,
+    file: 'MC',
+    images: () => [],
+    video,
+    folder: 'videos',
+  },
+  published: [
+    ...publishedRows('overall', ONEVISION, {
+      'llava-onevision-qwen2-0.5b': 57.2,
+      'llava-onevision-qwen2-7b': 79.4,
+      'llava-onevision-qwen2-72b': 80.2,
+    }),
+    ...publishedRows('overall', 'LLaVA-NeXT docs (0716)', { 'llava-next-video-32b-qwen': 77.31 }),
+    ...publishedRows('overall', 'LLaVA-NeXT blog 2024-06-16', {
+      'llava-interleave-qwen-0.5b': 59.5,
+      'llava-interleave-qwen-7b': 78.2,
+      'llava-interleave-qwen-14b': 79.1,
+    }),
+  ],
+})
+
+export const nextqaOe: Benchmark = {
+  name: 'nextqa-oe',
+  title: 'NExT-QA (open-ended, test)',
+  files: {
+    answers: 'answers, or lmms-eval samples, which hold the truth',
+    labels: 'the OE table; needed where answers hold no truth',
+  },
+  needs: [],
+  rule: 'WUPS: words without stop words, the best Wu-Palmer similarity of each in WordNet, their product, the lesser of both directions; exact match for DB and DC; mean',
+  score: scoreNextQaOpen,
+  ask: askTable(
+    {
+      prompt: ({ question }) =>
+        `${String(question).trim()}\nAnswer a question using a short phrase or sentence.`,
+      about: 'question and "Answer a question using a short phrase or sentence.", after the clip',
+      maxTokens: 64,
+      file: 'OE',
+      images: () => [],
+      video,
+      folder: 'videos',
+    },
+    form,
+  ),
+  published: publishedRows('WUPS@0', BLOG, {
+    'llava-next-video-7b': 26.9,
+    'llava-next-video-7b-dpo': 26.92,
+    'llava-next-video-34b': 27.34,
+    'llava-next-video-34b-dpo': 27.3,
+  }),
+}
+
+function optionsOf(row: Row): string[] {
+  return ['a0', 'a1', 'a2', 'a3', 'a4'].map((name) => String(row[name] ?? '').trim())
+}

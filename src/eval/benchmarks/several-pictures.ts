@@ -1,0 +1,132 @@
+/**
+ * NLVR2, BLINK and Mantis-Eval: questions over several pictures.
+ *
+ * NLVR2: arXiv:1811.00491, as huggingface.co/datasets/lmms-lab/LLaVA-NeXT-Interleave-Bench (in_domain, sub_task NLVR2_Mantis) asks it:
+ *   {"sample_id": 7, "sub_task": "NLVR2_Mantis", "question_type": "multi-choice", "question": "…", "answer": "A", "image_0": …, "image_1": …}
+ * BLINK: arXiv:2404.12390 (Apache-2.0), huggingface.co/datasets/BLINK-Benchmark/BLINK, val:
+ *   {"idx": "val_Counting_1", "sub_task": "Counting", "prompt": "How many blue floats are there?\nSelect …", "choices": ["0", "3", "2", "1"],
+ *    "answer": "(D)", "image_1": …}
+ * Mantis-Eval: arXiv:2405.01483 (Apache-2.0), huggingface.co/datasets/TIGER-Lab/Mantis-Eval, test:
+ *   {"id": "mantis_eval_0", "question_type": "multi-choice", "question": "<image> <image> Which …?", "options": ["(A) …"], "answer": "A",
+ *    "images": […]}
+ * Official scorers: lmms-eval tasks/llava_interleave_bench, tasks/blink and tasks/mantis. Mantis-Eval's options are asked line
+ * by line; lmms-eval prints them as a Python list behind the instruction.
+ */
+import { publishedRows } from '../benchmark.ts'
+import type { Row } from '../eval-file.ts'
+import { OPTION_LETTER, pictureField } from '../llava-questions.ts'
+import {
+  leadingLetter,
+  mantisAnswer,
+  mantisLetter,
+  standaloneLetter,
+} from '../metrics/choice-letter.ts'
+import type { Picture } from '../question.ts'
+import { shortAnswerBenchmark } from '../short-answers.ts'
+
+const BLOG = 'LLaVA-NeXT blog 2024-06-16'
+
+export const nlvr2 = shortAnswerBenchmark({
+  name: 'nlvr2',
+  title: 'NLVR2 (LLaVA-Interleave-Bench)',
+  rule: 'the letter before a full stop at the start, else the first letter A to E that stands alone, else the words; accuracy',
+  form: {
+    id: ({ sample_id }, i) => String(sample_id ?? i),
+    keep: ({ sub_task: task }) => task === undefined || String(task).startsWith('NLVR2'),
+  },
+  judge: (answer, [target = '']) => {
+    const read = standaloneLetter(answer)
+    return { score: read === standaloneLetter(target) ? 1 : 0, read }
+  },
+  ask: {
+    prompt: ({ question }) => String(question),
+    about: 'the released question with its pictures in place',
+    maxTokens: 64,
+    file: 'in_domain',
+    images: (row) => numbered(row),
+    folder: '.',
+    isInterleaved: true,
+  },
+  published: publishedRows('overall', BLOG, {
+    'llava-interleave-qwen-0.5b': 67.8,
+    'llava-interleave-qwen-7b': 88.8,
+    'llava-interleave-qwen-14b': 91.1,
+  }),
+})
+
+export const blink = shortAnswerBenchmark({
+  name: 'blink',
+  title: 'BLINK (val)',
+  rule: 'the letter at the start, brackets passed over; accuracy',
+  form: { id: ({ idx }, i) => String(idx ?? i) },
+  judge: (answer, [target = '']) => {
+    const read = leadingLetter(answer)
+    return { score: read === target.replaceAll(/[()]/g, '') ? 1 : 0, read }
+  },
+  part: ({ sub_task: task }) => (typeof task === 'string' ? task : null),
+  ask: {
+    prompt: ({ prompt, choices }) => {
+      const letters = (Array.isArray(choices) ? choices : []).map((_, i) =>
+        String.fromCharCode(65 + i),
+      )
+      return `Note: You only need to respond with ${letters.join(', ')} without providing any additional information.\n${String(prompt)}`
+    },
+    about: "lmms-eval's note, and the released prompt, after the pictures",
+    maxTokens: 64,
+    file: 'val',
+    images: (row) => numbered(row),
+  },
+  published: publishedRows('overall', BLOG, {
+    'llava-interleave-qwen-0.5b': 39.2,
+    'llava-interleave-qwen-7b': 52.6,
+    'llava-interleave-qwen-14b': 52.1,
+  }),
+})
+
+export const mantisEval = shortAnswerBenchmark({
+  name: 'mantis-eval',
+  title: 'Mantis-Eval',
+  rule: 'behind "answer:" or "the answer is" if there is one: the first letter, or the whole option; short answers equal but for case; accuracy',
+  judge: (answer, [target = ''], row) => judgeMantis(answer, target, row),
+  ask: {
+    prompt: (row) => {
+      const question = String(row['question'])
+      const options = Array.isArray(row['options']) ? row['options'].map(String).join('\n') : ''
+      if (row['question_type'] !== 'short-answer')
+        return `${question}\n${options}\n${OPTION_LETTER}`
+      return `Given the images, answer the following short answer vqa question:\nQ: ${question}\nYou can first give your analysis, and then give your final answer as "Final Answer:"`
+    },
+    about:
+      'question with its pictures in place, options line by line and the option-letter instruction',
+    maxTokens: 64,
+    file: 'mantis_eval',
+    images: ({ images }) => (Array.isArray(images) ? images.flatMap(pictureField) : []),
+    isInterleaved: true,
+  },
+  published: publishedRows('overall', BLOG, {
+    'llava-interleave-qwen-0.5b': 45.6,
+    'llava-interleave-qwen-7b': 62.7,
+    'llava-interleave-qwen-14b': 66.4,
+  }),
+})
+
+function judgeMantis(answer: string, target: string, row: Row): { score: number; read: string } {
+  const truth = target.replaceAll(/^[()\s]+|[()\s]+$/g, '')
+  if (row['question_type'] === 'short-answer') {
+    const read = mantisAnswer(answer)
+    return { score: read.toLowerCase() === truth.toLowerCase() ? 1 : 0, read }
+  }
+  const wanted = (/\p{L}/u.exec(truth)?.[0] ?? '').toUpperCase()
+  const options = Array.isArray(row['options']) ? row['options'].map(String) : []
+  const letter = mantisLetter(answer, options.length)
+  if (letter !== null) return { score: letter === wanted ? 1 : 0, read: letter }
+  const option = options[wanted.charCodeAt(0) - 65]?.replace(/^(?:\([A-Z]\)|[A-Z][.:])/, '') ?? ''
+  return { score: option !== '' && answer.trim() === option.trim() ? 1 : 0, read: answer }
+}
+
+/** The columns image_0, image_1 … in the order of their numbers; empty ones hold no picture. */
+function numbered(row: Row): Picture[] {
+  const columns = Object.keys(row).filter((name) => /^image_\d+$/.test(name))
+  const byNumber = columns.sort((a, b) => Number(a.slice(6)) - Number(b.slice(6)))
+  return byNumber.flatMap((name) => pictureField(row[name]))
+}

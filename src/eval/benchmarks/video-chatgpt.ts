@@ -1,0 +1,192 @@
+/**
+ * Video-ChatGPT: answers about clips, judged in five dimensions.
+ *
+ * Paper: arXiv:2306.05424. Data: huggingface.co/datasets/lmms-lab/VideoChatGPT (CC BY-SA 4.0), Generic, Temporal and Consistency:
+ *   {"video_name": "v_p1QGn0IzfW0", "question": "What is happening in the video?", "question_1": "None", "question_2": "None", "answer": "…"}
+ * Of Consistency, a row has question_1 or question_2; the two rows of a clip are judged together.
+ * Official scorer: mbzuai-oryx/Video-ChatGPT quantitative_evaluation/, in the form of lmms-eval tasks/videochatgpt/utils.py.
+ * Correctness, detail and context are three calls over each generic answer.
+ */
+import { publishedRows, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
+import { onlyAsked } from '../answers.ts'
+import type { EvalFile, Row } from '../eval-file.ts'
+import {
+  fillPair,
+  meanScore,
+  outcomeOf,
+  readReviews,
+  readVerdict,
+  REVIEW_FILES,
+  reviewCounts,
+  type Review,
+} from '../judged-answers.ts'
+import { VIDEO_CHATGPT } from '../judge-prompts.ts'
+import type { JudgeInput, JudgeTask } from '../judge-spec.ts'
+import type { Question } from '../question.ts'
+import { tableRows } from '../table-rows.ts'
+
+type Dimension = keyof typeof VIDEO_CHATGPT
+
+const DIMENSIONS: readonly Dimension[] = [
+  'correctness',
+  'detail',
+  'context',
+  'temporal',
+  'consistency',
+]
+const GENERIC = ['correctness', 'detail', 'context'] as const
+const BLOG = 'LLaVA-NeXT blog 2024-04-30 (judge gpt-3.5-turbo-0613)'
+
+export const videoChatGpt: Benchmark = {
+  name: 'video-chatgpt',
+  title: 'Video-ChatGPT',
+  files: REVIEW_FILES,
+  needs: [],
+  rule: "the judge's whole numbers 0 to 5, averaged by dimension; the mean of the dimensions; no verdict is 0",
+  score: scoreVideoChatGpt,
+  ask: {
+    questions: (files) => files.flatMap(readVideoQuestions),
+    prompt: 'the question, after the clip; greedy',
+    folder: { questions: '.', images: 'Test_Videos' },
+    hasTruth: true,
+  },
+  judge: {
+    model: 'gpt-3.5-turbo-0613',
+    temperature: 0,
+    maxTokens: 64,
+    tasks,
+    read: (reply) => readVerdict(reply, false),
+  },
+  published: [
+    ...dimensionRows('llava-next-video-7b', [3.39, 3.29, 3.92, 2.6, 3.12]),
+    ...dimensionRows('llava-next-video-7b-dpo', [3.64, 3.45, 4.17, 2.95, 4.08]),
+    ...dimensionRows('llava-next-video-34b', [3.48, 3.37, 3.95, 2.64, 3.28]),
+    ...dimensionRows('llava-next-video-34b-dpo', [3.81, 3.55, 4.24, 3.14, 4.12]),
+    ...dimensionRows('gpt-4v', [4.09, 3.88, 4.37, 3.94, 4.02]),
+    ...publishedRows('mean', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 3.12,
+      'llava-onevision-qwen2-7b': 3.51,
+      'llava-onevision-qwen2-72b': 3.62,
+    }),
+  ],
+}
+
+function dimensionRows(model: string, values: readonly number[]) {
+  return DIMENSIONS.flatMap((name, i) =>
+    publishedRows(name, BLOG, { [model]: values[i] as number }),
+  )
+}
+
+function scoreVideoChatGpt({ answers: files, asked }: ScoreInput): Scored {
+  const reviews = onlyAsked(files.flatMap(readReviews), asked, ({ id }) => id)
+  const parts = DIMENSIONS.map((name) => ({
+    name,
+    own: reviews.filter(({ part }) => part === name),
+  })).filter(({ own }) => own.length > 0)
+  return {
+    counts: reviewCounts(reviews),
+    outcomes: reviews.map(outcomeOf),
+    metrics: [
+      meanOfParts(parts.map(({ own }) => own)),
+      ...parts.map(({ name, own }) => meanScore(name, own)),
+    ],
+  }
+}
+
+function meanOfParts(parts: readonly (readonly Review[])[]) {
+  const rows = parts.flatMap((own, p) =>
+    own.map(({ score }) => parts.flatMap((_, q) => (p === q ? [score, 1] : [0, 0]))),
+  )
+  const of = (sums: readonly number[]) =>
+    parts.reduce((total, _, p) => total + (sums[2 * p] ?? 0) / (sums[2 * p + 1] ?? 0), 0) /
+    parts.length
+  return { name: 'mean', statistic: { rows, of }, unit: 'points' as const, digits: 2 }
+}
+
+type VideoRow = {
+  readonly id: string
+  readonly row: Row
+  readonly set: 'generic' | 'temporal' | 'consistency'
+}
+
+/** Which of the three sets a file is, by its name or its columns. */
+function readVideoRows(file: EvalFile): VideoRow[] {
+  const name = file.name.toLowerCase()
+  return tableRows(file, { id: (_, i) => String(i) }).map(({ id, row }) => {
+    const isPair = [row['question_1'], row['question_2']].some(
+      (text) => typeof text === 'string' && text !== 'None',
+    )
+    const set = isPair ? 'consistency' : name.includes('temporal') ? 'temporal' : 'generic'
+    return { id: `${set}/${id}`, row, set }
+  })
+}
+
+function readVideoQuestions(file: EvalFile): Question[] {
+  return readVideoRows(file).map(({ id, row }) => ({
+    id,
+    prompt: questionOf(row),
+    images: [],
+    video: `${String(row['video_name'])}.mp4`,
+    group: String(row['video_name']),
+    maxTokens: 1024,
+  }))
+}
+
+function questionOf(row: Row): string {
+  const texts = [row['question_1'], row['question_2'], row['question']]
+  return String(texts.find((text) => typeof text === 'string' && text !== 'None') ?? '')
+}
+
+function tasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
+  const given = new Map(answers.map((answer) => [answer.id, answer.text]))
+  const rows = (labels.length > 0 ? labels : questions).flatMap(readVideoRows)
+  const answered = rows.flatMap((one) => {
+    const pred = given.get(one.id)
+    return pred === undefined ? [] : [{ ...one, pred }]
+  })
+  const single = answered.flatMap(({ id, row, set, pred }) => {
+    const dimensions =
+      set === 'generic' ? GENERIC : set === 'temporal' ? (['temporal'] as const) : []
+    const values = { question: questionOf(row), answer: String(row['answer']), pred }
+    return dimensions.map((part) => taskOf(id, part, pred, values))
+  })
+  return [...single, ...pairTasks(answered.filter(({ set }) => set === 'consistency'))]
+}
+
+/** The two questions of a clip, first and second. */
+function pairTasks(rows: readonly (VideoRow & { readonly pred: string })[]): JudgeTask[] {
+  const seconds = rows.filter(({ row }) => isAsked(row['question_2']))
+  return rows
+    .filter(({ row }) => isAsked(row['question_1']))
+    .flatMap((first) => {
+      const second = seconds.find(({ row }) => row['video_name'] === first.row['video_name'])
+      if (!second) return []
+      const values = {
+        question1: String(first.row['question_1']),
+        question2: String(second.row['question_2']),
+        answer: String(first.row['answer']),
+        pred1: first.pred,
+        pred2: second.pred,
+      }
+      return [taskOf(first.id, 'consistency', `${first.pred}\n${second.pred}`, values)]
+    })
+}
+
+function isAsked(text: unknown): boolean {
+  return typeof text === 'string' && text !== 'None'
+}
+
+function taskOf(
+  id: string,
+  part: Dimension,
+  answer: string,
+  values: Readonly<Record<string, string>>,
+): JudgeTask {
+  return {
+    id: `${id} ${part}`,
+    answer,
+    messages: fillPair(VIDEO_CHATGPT[part], values),
+    fields: { question_id: id, part },
+    unread: { score: 0, unread: true },
+  }
+}

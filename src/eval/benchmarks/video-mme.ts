@@ -1,0 +1,48 @@
+/**
+ * Video-MME: multiple choice about clips of eleven seconds to an hour.
+ *
+ * Paper: arXiv:2405.21075. Data: huggingface.co/datasets/lmms-lab/Video-MME (academic use), test, 2,700 questions:
+ *   {"video_id": "001", "duration": "short", "domain": "Knowledge", "videoID": "fFjv93ACGo8", "question_id": "001-1",
+ *    "question": "When demonstrating …, which ornament …?", "options": ["A. Apples.", …], "answer": "C"}
+ * Official scorer: BradyFU/Video-MME evaluation/eval_your_results.py. Without subtitles.
+ */
+import { publishedRows } from '../benchmark.ts'
+import { OPTION_LETTER } from '../llava-questions.ts'
+import { firstCapital } from '../metrics/choice-letter.ts'
+import { shortAnswerBenchmark } from '../short-answers.ts'
+
+export const videoMme = shortAnswerBenchmark({
+  name: 'video-mme',
+  title: 'Video-MME (without subtitles)',
+  rule: 'without phrases like "The answer is", the first capital A to D; accuracy',
+  judge: (answer, [target = '']) => {
+    const read = firstCapital(answer)
+    return { score: read !== '' && read === target ? 1 : 0, read }
+  },
+  part: ({ duration }) => (typeof duration === 'string' ? duration : null),
+  ask: {
+    prompt: ({ question, options }) =>
+      [
+        'Select the best answer to the following multiple-choice question based on the video and the subtitles. Respond with only the letter (A, B, C, or D) of the correct option.',
+        String(question),
+        ...(Array.isArray(options) ? options.map(String) : []),
+        '',
+        OPTION_LETTER,
+      ].join('\n'),
+    about:
+      "lmms-eval's instruction, question, options and the option-letter instruction, after the clip",
+    maxTokens: 16,
+    file: 'videomme',
+    images: () => [],
+    video: ({ videoID }) => `${String(videoID)}.mp4`,
+    folder: 'data',
+  },
+  published: [
+    ...publishedRows('overall', 'arXiv:2408.03326 (without subtitles)', {
+      'llava-onevision-qwen2-0.5b': 44.0,
+      'llava-onevision-qwen2-7b': 58.2,
+      'llava-onevision-qwen2-72b': 66.2,
+    }),
+    ...publishedRows('overall', 'LLaVA-NeXT docs (0716)', { 'llava-next-video-32b-qwen': 60.2 }),
+  ],
+})

@@ -1,0 +1,184 @@
+/**
+ * Benchmarks whose answers only a judge can score, one number each: how the judge is asked over rows of the dataset, and
+ * how its reviews add up.
+ *
+ * A review: {"question_id": "v_1QIUV7WYKXg-8-12_1", "pred": "yes", "score": 4, "content": "{'pred': 'yes', 'score': 4}"}; without a
+ * verdict, score 0 and `no`, as in the official scripts, counted as unreadable.
+ */
+import { InputError } from '../core/errors.ts'
+import { countAnswers, onlyAsked } from './answers.ts'
+import type { Benchmark, Metric, Scored, ScoreInput } from './benchmark.ts'
+import { isRow, readRows, textField, type EvalFile, type Row } from './eval-file.ts'
+import type { PromptPair } from './judge-prompts.ts'
+import type { JudgeInput, JudgeSpec, JudgeTask } from './judge-spec.ts'
+import { readPythonDict, readScore } from './python-dict.ts'
+import { tableRows, type TableForm } from './table-rows.ts'
+
+export const REVIEW_FILES: Benchmark['files'] = {
+  answers: "the judge's reviews: rows with question_id, score and, where there is one, pred",
+}
+
+export type JudgedRule = {
+  /** Accuracy is the share of `pred` yes, or of scores from this one on; without it there is none. */
+  readonly right?: 'yes' | number
+  readonly scoreName: string
+  /** Reviews of different kinds are different numbers. */
+  readonly part?: string
+}
+
+export type Review = {
+  readonly id: string
+  readonly part: string
+  readonly score: number
+  readonly pred: string | null
+  readonly content: string
+  readonly isUnread: boolean
+}
+
+/** Accuracy and mean score of reviews. */
+export function scoreReviews(
+  { answers: files, asked }: ScoreInput,
+  { right, scoreName }: JudgedRule,
+): Scored {
+  const reviews = onlyAsked(files.flatMap(readReviews), asked, ({ id }) => id)
+  const isRight = ({ pred, score }: Review) =>
+    right === 'yes' ? pred === 'yes' : score >= (right ?? 0)
+  const accuracy: Metric = {
+    name: 'accuracy',
+    statistic: {
+      rows: reviews.map((one) => [isRight(one) ? 1 : 0, 1]),
+      of: ([a = 0, b = 0]) => (a / b) * 100,
+    },
+    unit: 'percent',
+    digits: 1,
+  }
+  return {
+    counts: reviewCounts(reviews),
+    outcomes: reviews.map(outcomeOf),
+    metrics: [...(right === undefined ? [] : [accuracy]), meanScore(scoreName, reviews)],
+  }
+}
+
+export function meanScore(name: string, reviews: readonly Review[]): Metric {
+  const rows = reviews.map(({ score }) => [score, 1])
+  return {
+    name,
+    statistic: { rows, of: ([sum = 0, count = 0]) => sum / count },
+    unit: 'points',
+    digits: 2,
+  }
+}
+
+export function reviewCounts(reviews: readonly Review[]) {
+  const ids = reviews.map(({ id, part }) => (part === '' ? id : `${id} ${part}`))
+  const unread = reviews.filter(({ isUnread }) => isUnread).length
+  return countAnswers(ids, new Map(ids.map((id) => [id, id])), unread)
+}
+
+/** Scores are shown as shares of five, so that runs can be compared. */
+export function outcomeOf({ id, part, score, pred, content }: Review) {
+  return {
+    id: part === '' ? id : `${id} ${part}`,
+    score: score / 5,
+    given: content,
+    read: pred === null ? String(score) : `${pred} ${score}`,
+    expected: '',
+  }
+}
+
+/** Reviews of ours, of the official scripts, or lmms-eval's samples. */
+export function readReviews(file: EvalFile): Review[] {
+  return readRows(file).map((sample, i) => {
+    const inner = sample['gpt_eval_score'] ?? sample['gpt_eval_accuracy']
+    const row = isRow(inner) ? { ...sample, ...inner } : sample
+    const field = ['question_id', 'id', 'video_name', 'doc_id'].find((name) => name in row)
+    const score = readScore(row['score'] as string | number | undefined)
+    if (score === null || score < 0 || score > 5) {
+      throw new InputError(
+        'INPUT_ANSWERS_FIELD',
+        `eval: every review of ${file.name} should have a score from 0 to 5, row ${i + 1} has ${JSON.stringify(row['score'])}. Answers need a judge first.`,
+      )
+    }
+    const pred = row['Correctness'] ?? row['pred']
+    return {
+      id: textField(row, field ?? 'question_id', file),
+      part: typeof row['part'] === 'string' ? row['part'] : '',
+      score,
+      pred: typeof pred === 'string' ? verdictWord(pred) : null,
+      content: typeof row['content'] === 'string' ? row['content'] : '',
+      isUnread: row['unread'] === true,
+    }
+  })
+}
+
+function verdictWord(text: string): string {
+  const lower = text.toLowerCase()
+  if (lower.includes('yes')) return 'yes'
+  return lower.includes('no') ? 'no' : lower
+}
+
+/** A judge that is asked for `{'score': n}`, or with `hasPred` for `{'pred': 'yes', 'score': n}`. */
+export function dictJudge(parts: {
+  readonly prompt: PromptPair
+  readonly hasPred: boolean
+  readonly form?: TableForm
+}): JudgeSpec {
+  return {
+    model: 'gpt-3.5-turbo-0613',
+    temperature: 0,
+    maxTokens: 64,
+    tasks: (input) => rowTasks(input, parts),
+    read: (reply) => readVerdict(reply, parts.hasPred),
+  }
+}
+
+/** Score 0 to 5, cut to a whole number as the scripts do; yes or no where it is asked for. */
+export function readVerdict(reply: string, hasPred: boolean): Row | null {
+  const verdict = readPythonDict(reply)
+  const score = verdict && readScore(verdict['score'])
+  if (verdict === null || score === null || score < 0 || score > 5) return null
+  if (!hasPred) return { score }
+  const pred = verdictWord(String(verdict['pred'] ?? ''))
+  return pred === 'yes' || pred === 'no' ? { pred, score } : null
+}
+
+function rowTasks(
+  { answers, questions, labels }: JudgeInput,
+  {
+    prompt,
+    hasPred,
+    form,
+  }: { readonly prompt: PromptPair; readonly hasPred: boolean; readonly form?: TableForm },
+): JudgeTask[] {
+  const given = new Map(answers.map((answer) => [answer.id, answer.text]))
+  const rows = (labels.length > 0 ? labels : questions).flatMap((file) => tableRows(file, form))
+  return rows.flatMap(({ id, row }) => {
+    const pred = given.get(id)
+    if (pred === undefined) return []
+    const values = { question: String(row['question']), answer: String(row['answer']), pred }
+    return [
+      {
+        id,
+        answer: pred,
+        messages: fillPair(prompt, values),
+        fields: { question_id: id },
+        unread: { ...(hasPred ? { pred: 'no' } : {}), score: 0, unread: true },
+      },
+    ]
+  })
+}
+
+/** Each place once, so that an answer with braces in it fills nothing else. */
+export function fillPair(
+  { system, user }: PromptPair,
+  values: Readonly<Record<string, string>>,
+): JudgeTask['messages'] {
+  return [
+    { role: 'system', content: system },
+    { role: 'user', content: fill(user, values) },
+  ]
+}
+
+export function fill(text: string, values: Readonly<Record<string, string>>): string {
+  return text.replaceAll(/\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole)
+}

@@ -1,0 +1,30 @@
+/** The dictionary that judges are asked for, `{'pred': 'yes', 'score': 4}`, read as data: nothing is evaluated. */
+import { parsePythonFloat } from './python-text.ts'
+
+/**
+ * Texts and numbers of the first `{…}` in a reply, by key; null for anything else, nested dictionaries among it.
+ * Source: lmms-eval tasks/activitynetqa/utils.py, parse_score, which takes the text from the first `{` to the first `}`.
+ */
+export function readPythonDict(reply: string): Readonly<Record<string, string | number>> | null {
+  const body = /\{([^{}]*)\}/.exec(reply)?.[1]
+  if (body === undefined || body.trim() === '') return null
+  const result: Record<string, string | number> = {}
+  const item =
+    /\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*:\s*(?:'([^'\\]*)'|"([^"\\]*)"|([^\s,'"]+))\s*(?:,|$)/gy
+  let end = 0
+  for (const match of body.matchAll(item)) {
+    const [whole, single, double, text, other, bare] = match
+    const key = single ?? double ?? ''
+    const number = bare === undefined ? null : parsePythonFloat(bare)
+    if (bare !== undefined && number === null) return null
+    result[key] = number ?? text ?? other ?? ''
+    end = match.index + whole.length
+  }
+  return end === body.length ? result : null
+}
+
+/** `int(value)` of a score: a number is cut, a text must be a whole number; null where Python would raise. */
+export function readScore(value: string | number | undefined): number | null {
+  if (typeof value === 'number') return Number.isFinite(value) ? Math.trunc(value) : null
+  return value !== undefined && /^\s*[+-]?\d+\s*$/.test(value) ? Number(value) : null
+}
