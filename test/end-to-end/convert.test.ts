@@ -15,6 +15,7 @@ import { llava } from './run-cli.ts'
 const ORIGINAL = 'fixtures/original/checkpoints'
 const TOWER_224 = `${ORIGINAL}/tower-clip-vit-large-patch14`
 const TOWER_336 = `${TOWER_224}-336`
+const TOWER_SIGLIP = `${ORIGINAL}/tower-siglip-so400m-patch14-384`
 const FOLDER = mkdtempSync(join(tmpdir(), 'llava-convert-'))
 after(() => rmSync(FOLDER, { recursive: true }))
 
@@ -37,6 +38,9 @@ describe('original to llava-hf and back', () => {
     ['llava-v1.5', { visionTower: TOWER_336 }, 1],
     ['llava-v1.5-lora', { visionTower: TOWER_336, base: `${ORIGINAL}/vicuna` }, 1],
     ['llava-v1.5-projector', { visionTower: TOWER_336, base: `${ORIGINAL}/vicuna` }, 1],
+    ['llava-v1.6-vicuna', { visionTower: TOWER_336 }, 1],
+    ['llava-next-video', { visionTower: TOWER_336 }, 2],
+    ['llava-onevision-qwen2', { visionTower: TOWER_SIGLIP }, 2],
   ]
   for (const [name, options, added] of cases) {
     test(`${name}: logits are equal, the vocabulary grows by the picture's token and shrinks again`, async () => {

@@ -11,7 +11,7 @@ const MORE = [{ type: 'image' }, { type: 'text', text: 'and' }, { type: 'image' 
 
 test('a template writes what the conversation mode writes', () => {
   const convertible = [...CONVERSATION_MODES].filter(
-    ([, { style, examples }]) => !examples && style !== 'LLAMA_3' && style !== 'PLAIN',
+    ([, { style, examples }]) => !examples && style !== 'PLAIN',
   )
   assert.ok(convertible.length > 15)
   for (const [mode] of convertible) {
@@ -54,6 +54,13 @@ test('pictures are wrapped and set apart as asked', () => {
   assert.match(wrapped, /<im_start><image><im_end>\nWhat/)
   const apart = renderChat(conversationTemplate('v1', { gap: ' ' }), { messages })
   assert.match(apart, /<image> \nWhat/)
+})
+
+test('clips have a tag of their own where the class has one', () => {
+  const content = [{ type: 'text', text: 'What happens?' }, { type: 'video' }] as const
+  const messages = [{ role: 'user' as const, content }]
+  const shown = renderChat(conversationTemplate('v1', { hasVideo: true }), { messages })
+  assert.match(shown, /USER: <video>\nWhat happens\?/)
 })
 
 test('a mode without a Jinja form is refused', () => {

@@ -16,6 +16,8 @@ export type TemplateOptions = {
   readonly wrapImage?: boolean
   /** Between a picture and the line feed after it: see `pieceGap`. */
   readonly gap?: string
+  /** Clips have a token of their own. */
+  readonly hasVideo?: boolean
 }
 
 /**
@@ -34,7 +36,7 @@ export function pieceGap(tokenizer: Tokenizer): string | null {
 /** Throws ConfigError for a mode whose style has no template here. */
 export function conversationTemplate(
   mode: string,
-  { wrapImage = false, gap = '' }: TemplateOptions = {},
+  { wrapImage = false, gap = '', hasVideo = false }: TemplateOptions = {},
 ): string {
   const found = conversationMode(mode)
   const style = STYLES[found.style]
@@ -44,8 +46,10 @@ export function conversationTemplate(
       `convert: conversation mode ${mode} has no Jinja form; give one as template.`,
     )
   }
-  const { head, question, answer, open } = style(found)
-  const body = wrapImage ? bodyMacro(WRAPPED_IMAGE, '') : bodyMacro('<image>', gap)
+  const { head, question, answer, open, isTrimmed = false } = style(found)
+  const words = `body(message['content'])${isTrimmed ? ' | trim' : ''}`
+  const image = wrapImage ? WRAPPED_IMAGE : '<image>'
+  const body = bodyMacro({ image, ...(hasVideo && { video: '<video>' }) }, wrapImage ? '' : gap)
   return `${body}
 {%- set system = ${text(found.system)} -%}
 {%- set turns = messages -%}
@@ -56,28 +60,34 @@ export function conversationTemplate(
 {{- ${head} -}}
 {%- for message in turns -%}
 {%- if message['role'] == 'user' -%}
-{{- ${question[0]} + body(message['content']) + ${question[1]} -}}
+{{- ${question[0]} + ${words} + ${question[1]} -}}
 {%- else -%}
-{{- ${answer[0]} + body(message['content']) + ${answer[1]} -}}
+{{- ${answer[0]} + ${words} + ${answer[1]} -}}
 {%- endif -%}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- ${open} -}}{%- endif -%}`
 }
 
-function bodyMacro(image: string, gap: string): string {
-  return `{%- macro body(content) -%}
+/** `tags`: what stands for a part of each type that is no text. */
+function bodyMacro(tags: Readonly<Record<string, string>>, gap: string): string {
+  const types = Object.keys(tags)
+  const among = `'in', [${types.map((type) => `'${type}'`).join(', ')}]`
+  return `{%- set tags = {${Object.entries(tags)
+    .map(([type, tag]) => `${text(type)}: ${text(tag)}`)
+    .join(', ')}} -%}
+{%- macro body(content) -%}
 {%- if content is string -%}
 {{- content -}}
 {%- else -%}
 {%- set parts = content -%}
-{%- set pictures = content | selectattr('type', 'equalto', 'image') | list -%}
+{%- set pictures = content | selectattr('type', ${among}) | list -%}
 {%- if pictures | length == 1 -%}
-{%- set parts = pictures + (content | rejectattr('type', 'equalto', 'image') | list) -%}
+{%- set parts = pictures + (content | rejectattr('type', ${among}) | list) -%}
 {%- endif -%}
 {%- for part in parts -%}
-{{- ${text(image)} if part['type'] == 'image' else part['text'] -}}
+{{- tags[part['type']] if part['type'] in tags else part['text'] -}}
 {%- if not loop.last -%}
-{{- ${text(`${gap}\n`)} if part['type'] == 'image' else '\\n' -}}
+{{- ${text(`${gap}\n`)} if part['type'] in tags else '\\n' -}}
 {%- endif -%}
 {%- endfor -%}
 {%- endif -%}
@@ -91,6 +101,8 @@ type Pieces = {
   readonly answer: readonly [string, string]
   /** Opens an answer. */
   readonly open: string
+  /** White space around a message's words goes. */
+  readonly isTrimmed?: boolean
 }
 
 const STYLES: { readonly [S in ConversationStyle]?: (mode: ConversationMode) => Pieces } = {
@@ -102,6 +114,13 @@ const STYLES: { readonly [S in ConversationStyle]?: (mode: ConversationMode) => 
     ...between([`${user}\n`, `${assistant}\n`], `${sep}\n`),
     head: `(system + ${text(`${sep}\n`)}) if system else ''`,
   }),
+  LLAMA_3: () => ({
+    head: `${text(`<|begin_of_text|>${llama3Header('system')}`)} + system | trim + '<|eot_id|>'`,
+    question: [text(llama3Header('user')), text('<|eot_id|>')],
+    answer: [text(llama3Header('assistant')), text('<|eot_id|>')],
+    open: text(llama3Header('assistant')),
+    isTrimmed: true,
+  }),
   LLAMA_2: ({ sep, sep2 }) => ({
     head: text(''),
     question: [
@@ -111,6 +130,10 @@ const STYLES: { readonly [S in ConversationStyle]?: (mode: ConversationMode) => 
     answer: [text(' '), text(` ${sep2}`)],
     open: text(''),
   }),
+}
+
+function llama3Header(role: string): string {
+  return `<|start_header_id|>${role}<|end_header_id|>\n\n`
 }
 
 function colons([user, assistant]: readonly [string, string], sep: string, end: string): Pieces {

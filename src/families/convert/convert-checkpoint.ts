@@ -72,12 +72,10 @@ export function planConversion(source: ConvertSource, options: ConvertOptions): 
 
 function eyed(config: ConvertSource['config']): EyedConfig {
   const { family, vision, projector, image } = config
-  if (family === 'llava' && vision && projector && image) {
-    return { ...config, vision, projector, image }
-  }
+  if (vision && projector && image) return { ...config, vision, projector, image }
   throw new ConfigError(
     'CONFIG_CONVERT',
-    `convert: checkpoints of family llava can be converted, this one is ${family === 'llava' ? 'text only' : `of family ${family}`}.`,
+    `convert: checkpoints that see can be converted, this one is of family ${family} and has no vision tower.`,
   )
 }
 

@@ -1,4 +1,4 @@
-/** A plain LLaVA checkpoint in the layout of `llava-hf`: what transformers' LlavaForConditionalGeneration reads. */
+/** A checkpoint in the layout of `llava-hf`: what the LLaVA classes of transformers read. */
 import { ConfigError } from '../../core/errors.ts'
 import { conversationTemplate, pieceGap } from './conversation-template.ts'
 import {
@@ -9,12 +9,15 @@ import {
   visionFields,
   type TokenIds,
 } from './config-fields.ts'
+import { IMAGE_NEWLINE } from '../parameter-names.ts'
+import { hfClassOf, mediaFields, type HfClass, type Placeholders } from './hf-class.ts'
 import { copied, decoderTensors, storedLayers, usualDType, visionTensors } from './plan-tensors.ts'
-import { processorFile } from './processor-file.ts'
+import { processorFile, videoProcessorFile } from './processor-file.ts'
 import { hfProjector } from './projector-tensors.ts'
+import { readingNotices } from './reading-notices.ts'
 import type { Target, TargetInput } from './target.ts'
 import { llavaHfName } from './target-names.ts'
-import { IMAGE_TOKEN, imageTokenId, withImageToken } from './tokenizer-files.ts'
+import { IMAGE_TOKEN, placeholderIds, VIDEO_TOKEN, withPlaceholders } from './tokenizer-files.ts'
 import { jsonBytes } from './written-json.ts'
 
 /** Throws ConfigError for what the layout has no form for. */
@@ -22,38 +25,59 @@ export function llavaHfTarget(input: TargetInput): Target {
   const { config, stored, tokenizer, tokenizerFiles, dtype } = input
   const { vision, projector, decoder } = config
   const numLayers = Math.min(storedLayers(stored), vision.numLayers)
-  const image = imageTokenId(tokenizer)
-  const vocabSize = Math.max(decoder.vocabSize, image + 1)
+  const hfClass = hfClassOf(config, input.documents)
+  const placeholders = placeholderIds(tokenizer, { hasVideo: hfClass.videoProcessor !== null })
+  const last = Math.max(placeholders.image, placeholders.video ?? 0)
+  const vocabSize = Math.max(decoder.vocabSize, last + 1)
   const name = (path: string) => llavaHfName(path, vision.kind)
   const parts = { stored, dtype, name }
   const tensors = [
     ...visionTensors(vision, numLayers, parts),
     ...(vision.isStandardised ? STANDARDISING.map((path) => copied(path, parts)) : []),
     ...hfProjector(projector, parts),
+    ...(hfClass.imageProcessor !== null ? [copied(IMAGE_NEWLINE, parts)] : []),
     ...decoderTensors(decoder, vocabSize, parts),
   ]
   const written = {
-    image,
+    hfClass,
+    placeholders,
     vocabSize,
     numLayers,
     dtype: usualDType(tensors),
     tokens: tokenIds(input),
   }
+  const json = jsonFiles(input, written)
+  const read = { name: input.documents.name, files: json }
   const files = new Map([
-    ...withImageToken(tokenizerFiles, tokenizer, image),
-    ['config.json', jsonBytes(modelConfig(input, written))],
-    ['generation_config.json', jsonBytes(generationConfig(input, written.tokens))],
-    ['preprocessor_config.json', jsonBytes(processorFile(config.image.processor, vision.kind))],
-    ['processor_config.json', jsonBytes(processorConfig(input))],
-    ['chat_template.json', jsonBytes({ chat_template: chatTemplate(input) })],
-  ] as [string, Uint8Array][])
-  return { folders: [{ folder: '', files, tensors }], notices: notices(input) }
+    ...withPlaceholders(tokenizerFiles, tokenizer, { ...placeholders, ...hfClass }),
+    ...[...json].map(([file, content]): [string, Uint8Array] => [file, jsonBytes(content)]),
+  ])
+  return {
+    folders: [{ folder: '', files, tensors }],
+    notices: [...notices(input), ...readingNotices(config, read)],
+  }
+}
+
+function jsonFiles(input: TargetInput, written: Written): ReadonlyMap<string, unknown> {
+  const { image, video, vision } = input.config
+  const { hfClass } = written
+  const files = new Map<string, unknown>([
+    ['config.json', modelConfig(input, written)],
+    ['generation_config.json', generationConfig(input, written.tokens)],
+    ['preprocessor_config.json', processorFile(image.processor, vision.kind, hfClass)],
+    ['processor_config.json', processorConfig(input, hfClass)],
+    ['chat_template.json', { chat_template: chatTemplate(input, hfClass) }],
+  ])
+  if (hfClass.videoProcessor === null || video === null) return files
+  const frames = videoProcessorFile(video.processor, vision.kind, hfClass)
+  return files.set('video_preprocessor_config.json', frames)
 }
 
 const STANDARDISING = ['standardise.weight', 'standardise.bias']
 
 type Written = {
-  readonly image: number
+  readonly hfClass: HfClass
+  readonly placeholders: Placeholders
   readonly vocabSize: number
   readonly numLayers: number
   readonly dtype: ReturnType<typeof usualDType>
@@ -62,13 +86,13 @@ type Written = {
 
 function modelConfig({ config, documents }: TargetInput, written: Written): unknown {
   const { vision, projector, decoder } = config
-  const { vocabSize, tokens, dtype, numLayers } = written
+  const { vocabSize, tokens, dtype, numLayers, hfClass } = written
   const layers = vision.featureLayers.map((layer) => fromTheEnd(layer, numLayers))
   return {
-    architectures: ['LlavaForConditionalGeneration'],
-    model_type: 'llava',
+    architectures: [hfClass.architecture],
+    model_type: hfClass.modelType,
     ignore_index: -100,
-    image_token_index: written.image,
+    ...mediaFields(hfClass, config, written.placeholders),
     image_seq_length: tokensOfPicture(config),
     projector_hidden_act: projector.depth === 1 ? 'linear' : activationName(projector.activation),
     multimodal_projector_bias: projector.bias,
@@ -99,11 +123,18 @@ function lengthLimit(json: unknown): object {
   return typeof limit === 'number' ? { tokenizer_model_max_length: limit } : {}
 }
 
-function processorConfig({ config }: TargetInput): unknown {
+function processorConfig({ config }: TargetInput, hfClass: HfClass): unknown {
   const { vision } = config
+  const { tiling } = config.image.tokens
+  const isLimited = tiling.kind === 'anyres' && tiling.maxTiles !== null
   return {
-    processor_class: 'LlavaProcessor',
+    processor_class: hfClass.processorClass,
     image_token: IMAGE_TOKEN,
+    ...(hfClass.videoProcessor !== null && { video_token: VIDEO_TOKEN }),
+    ...(isLimited && {
+      num_image_tokens: tokensOfPicture(config),
+      vision_aspect_ratio: `anyres_max_${tiling.maxTiles}`,
+    }),
     patch_size: vision.patchSize,
     vision_feature_select_strategy: vision.dropFirstRow ? 'default' : 'full',
     num_additional_image_tokens: vision.hasClassToken ? 1 : 0,
@@ -122,12 +153,13 @@ export function generationConfig({ documents }: TargetInput, tokens: TokenIds): 
   return { ...known, ...tokenFields(tokens) }
 }
 
-function chatTemplate({ config, tokenizer }: TargetInput): string {
+function chatTemplate({ config, tokenizer }: TargetInput, { videoProcessor }: HfClass): string {
   const { prompt } = config
   if (prompt.kind === 'template') return prompt.template
   if (prompt.kind === 'conversation') {
     const gap = pieceGap(tokenizer) ?? ''
-    return conversationTemplate(prompt.mode, { wrapImage: prompt.wrapImage, gap })
+    const { mode, wrapImage } = prompt
+    return conversationTemplate(mode, { wrapImage, gap, hasVideo: videoProcessor !== null })
   }
   throw new ConfigError(
     'CONFIG_TEMPLATE_MISSING',

@@ -1,14 +1,20 @@
 /**
- * A plain LLaVA checkpoint in the layout of the original repositories: the language model and projector in one folder,
- * the vision tower in a folder inside it.
+ * A checkpoint in the layout of the original repositories: the language model and projector in one folder, the vision
+ * tower in a folder inside it.
  */
 import { ConfigError } from '../../core/errors.ts'
-import { fitOf } from '../../preprocess/image-processor.ts'
+import type { DecoderConfig } from '../../decoder/decoder.ts'
+import { fitOf, type ImageProcessor } from '../../preprocess/image-processor.ts'
+import type { Tiling } from '../../preprocess/tiling.ts'
+import type { ClipNewline } from '../../preprocess/video-tokens.ts'
 import type { VisionConfig } from '../../vision/vision-transformer.ts'
+import { IMAGE_NEWLINE } from '../parameter-names.ts'
 import { decoderFields, fromTheEnd, visionFields } from './config-fields.ts'
+import { wasShownClips } from './hf-class.ts'
 import { conversationTemplate, WRAPPED_IMAGE } from './conversation-template.ts'
 import { generationConfig, tokenIds } from './llava-hf-target.ts'
 import {
+  copied,
   decoderTensors,
   storedLayers,
   usualDType,
@@ -19,7 +25,8 @@ import { processorFile } from './processor-file.ts'
 import { originalProjector, originalProjectorDepth } from './projector-tensors.ts'
 import type { EyedConfig, OutputFolder, Target, TargetInput } from './target.ts'
 import { originalName, towerName } from './target-names.ts'
-import { originalTokenizerFiles, withoutImageToken } from './tokenizer-files.ts'
+import { readingNotices } from './reading-notices.ts'
+import { originalTokenizerFiles, withoutPlaceholders } from './tokenizer-files.ts'
 import { jsonBytes } from './written-json.ts'
 
 /** Throws ConfigError for what the layout has no form for. */
@@ -33,6 +40,7 @@ export function originalTarget(input: TargetInput): Target {
   const { vocabSize, tokenizerFiles } = vocabularyOf(input)
   const tensors = [
     ...originalProjector(config.projector, depth, parts),
+    ...(config.image.hasNewline ? [copied(IMAGE_NEWLINE, parts)] : []),
     ...decoderTensors(config.decoder, vocabSize, parts),
   ]
   const json = modelConfig(input, { depth, vocabSize, tower, dtype: usualDType(tensors) })
@@ -41,7 +49,15 @@ export function originalTarget(input: TargetInput): Target {
     ['config.json', jsonBytes(json)],
     ['generation_config.json', jsonBytes(generationConfig(input, tokenIds(input)))],
   ] as [string, Uint8Array][])
-  return { folders: [{ folder: '', files, tensors }, tower.output], notices: notices(input) }
+  const read = {
+    name: input.documents.name,
+    files: new Map([['config.json', json]]),
+    tower: tower.documents,
+  }
+  return {
+    folders: [{ folder: '', files, tensors }, tower.output],
+    notices: [...notices(input), ...readingNotices(config, read)],
+  }
 }
 
 function checkFeatures({ vision }: EyedConfig): void {
@@ -52,19 +68,29 @@ function checkFeatures({ vision }: EyedConfig): void {
   )
 }
 
-/** A last row that is only the placeholder's goes: the original has no such token. */
+/** Last rows that are only the placeholders' go: the original has no such tokens. */
 function vocabularyOf(input: TargetInput): {
   readonly vocabSize: number
   readonly tokenizerFiles: TargetInput['tokenizerFiles']
 } {
-  const { decoder, image } = input.config
+  const { decoder, image, video } = input.config
   const files = originalTokenizerFiles(input.tokenizerFiles)
-  const last = decoder.vocabSize - 1
-  if (image.placeholder !== last) return { vocabSize: decoder.vocabSize, tokenizerFiles: files }
-  return { vocabSize: last, tokenizerFiles: withoutImageToken(files, last) }
+  const placeholders = [image.placeholder, video?.placeholder]
+  let vocabSize = decoder.vocabSize
+  while (placeholders.includes(vocabSize - 1)) vocabSize--
+  const gone = Array.from({ length: decoder.vocabSize - vocabSize }, (_, i) => vocabSize + i)
+  return {
+    vocabSize,
+    tokenizerFiles: gone.length === 0 ? files : withoutPlaceholders(files, gone),
+  }
 }
 
-type Tower = { readonly output: OutputFolder; readonly numLayers: number; readonly layer: number }
+type Tower = {
+  readonly output: OutputFolder
+  readonly documents: ReadonlyMap<string, unknown>
+  readonly numLayers: number
+  readonly layer: number
+}
 
 /**
  * The tower as a folder. The original's SigLIP deletes the last block of the tower that it loads and takes the features
@@ -79,14 +105,12 @@ function towerFolder({ config, stored, dtype }: TargetInput): Tower {
   const parts: PlanParts = { stored, dtype, name: (path) => towerName(path, vision.kind) }
   const from = (index: number) => Math.min(index, present - 1)
   const tensors = visionTensors(vision, numLayers, parts, from)
-  const files = new Map([
-    [
-      'config.json',
-      jsonBytes({ ...visionFields(vision, numLayers), torch_dtype: usualDType(tensors) }),
-    ],
-    ['preprocessor_config.json', jsonBytes(towerProcessor(config))],
+  const documents = new Map<string, unknown>([
+    ['config.json', { ...visionFields(vision, numLayers), torch_dtype: usualDType(tensors) }],
+    ['preprocessor_config.json', towerProcessor(config)],
   ])
-  return { output: { folder: vision.kind, files, tensors }, numLayers, layer }
+  const files = new Map([...documents].map(([name, json]) => [name, jsonBytes(json)] as const))
+  return { output: { folder: vision.kind, files, tensors }, documents, numLayers, layer }
 }
 
 function featureLayer(vision: VisionConfig): number {
@@ -107,7 +131,7 @@ function featureLayer(vision: VisionConfig): number {
 
 /** The tower's own processor. `pad` is said by the model's config, so the file crops as CLIP's always does. */
 function towerProcessor({ image, vision }: EyedConfig): Record<string, unknown> {
-  const { processor } = image
+  const processor: ImageProcessor = { ...image.processor, tiling: { kind: 'none' } }
   const json =
     fitOf(processor) === 'pad' && vision.kind === 'clip'
       ? processorFile(
@@ -147,7 +171,9 @@ function modelConfig(
     architectures: [name],
     model_type: type,
     ...decoderFields(decoder, { vocabSize, tokens: tokenIds(input), dtype }),
-    ...(fitOf(image.processor) === 'pad' && { image_aspect_ratio: 'pad' }),
+    ...originalRope(decoder),
+    ...pictureFields(image),
+    ...clipFields(input),
     mm_hidden_size: vision.hiddenSize,
     mm_projector_type: depth === 1 ? 'linear' : `mlp${depth}x_gelu`,
     mm_use_im_patch_token: false,
@@ -164,7 +190,76 @@ function modelConfig(
 function lengthLimit({ config, documents }: TargetInput): number {
   const json = documents.files.get('config.json') as Record<string, unknown> | undefined
   const limit = json?.['tokenizer_model_max_length']
-  return typeof limit === 'number' ? limit : config.decoder.maxPositions
+  return typeof limit === 'number' ? limit : config.maxContext
+}
+
+/** In which of Qwen2's and Mistral's fields the original's classes find other things than transformers' do. */
+function originalRope({ kind, rope, attention, maxPositions }: DecoderConfig): object {
+  if (kind === 'llama') return {}
+  if (rope.factor !== 1) {
+    throw unsupported(
+      `the original scales positions of Llama alone, this ${kind} has them scaled by ${rope.factor}`,
+    )
+  }
+  if (kind === 'mistral') return {}
+  // Its Qwen2 takes the window whatever use_sliding_window says, and leaves one position more in sight.
+  const { slidingWindow } = attention
+  return {
+    use_sliding_window: false,
+    sliding_window: slidingWindow === null ? maxPositions : slidingWindow - 1,
+  }
+}
+
+/** Throws ConfigError for tiles that the original's keys have no words for. */
+function pictureFields({ processor, tokens }: EyedConfig['image']): object {
+  const { tiling, merge } = tokens
+  if (tiling.kind === 'none') {
+    return fitOf(processor) === 'pad' ? { image_aspect_ratio: 'pad' } : {}
+  }
+  if (tiling.kind === 'anyres' && tiling.base === 'pad') {
+    throw unsupported('the released code squashes the base tile, which this checkpoint pads')
+  }
+  return { ...tilingFields(tiling), mm_patch_merge_type: mergeType(merge) }
+}
+
+function tilingFields(tiling: Exclude<Tiling, { kind: 'none' }>): object {
+  if (tiling.kind === 'highres') {
+    return { image_aspect_ratio: 'highres', image_grid_pinpoints: String(tiling.side) }
+  }
+  if (tiling.kind === 'cropSplit') {
+    throw unsupported('pictures cut by crop_split are not converted')
+  }
+  const { pinpoints, maxTiles } = tiling
+  return {
+    image_aspect_ratio: maxTiles === null ? 'anyres' : `anyres_max_${maxTiles}`,
+    image_grid_pinpoints: pinpoints.map(({ width, height }) => [width, height]),
+  }
+}
+
+function mergeType(merge: EyedConfig['image']['tokens']['merge']): string {
+  if (merge.layout === 'flat') return 'flat'
+  const { unpad, maxPool, base } = merge
+  const shape = unpad ? '_unpad' : maxPool ? '_maxpool2x2' : ''
+  return `spatial${shape}${base ? '' : '_nobase'}`
+}
+
+/** Only checkpoints that were trained on clips say how; without the keys the original stops at one. */
+function clipFields({ config, documents }: TargetInput): object {
+  const { video } = config
+  const pooling = video?.tokens.pooling
+  if (!video || !pooling || pooling.mode === 'none' || !wasShownClips(config, documents)) return {}
+  return {
+    mm_spatial_pool_mode: pooling.mode,
+    mm_spatial_pool_stride: pooling.stride,
+    mm_newline_position: NEWLINE_POSITIONS[video.tokens.newline],
+  }
+}
+
+const NEWLINE_POSITIONS: { readonly [N in ClipNewline]: string } = {
+  none: 'no_token',
+  end: 'one_token',
+  frames: 'frame',
+  rows: 'grid',
 }
 
 function wrapsImage({ config: { prompt } }: TargetInput): boolean {

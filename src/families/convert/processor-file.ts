@@ -3,6 +3,7 @@ import { ConfigError } from '../../core/errors.ts'
 import type { ImageProcessor } from '../../preprocess/image-processor.ts'
 import type { ResampleFilter } from '../../preprocess/resample-kernel.ts'
 import type { VisionConfig } from '../../vision/vision-transformer.ts'
+import { isAnyres, pinpointPairs, type HfClass } from './hf-class.ts'
 
 /** Pillow's numbers. */
 const FILTERS: { readonly [F in ResampleFilter]: number } = {
@@ -14,14 +15,39 @@ const FILTERS: { readonly [F in ResampleFilter]: number } = {
   hamming: 5,
 }
 
+type Classes = Pick<HfClass, 'processorClass' | 'imageProcessor'>
+
+const PLAIN: Classes = { processorClass: 'LlavaProcessor', imageProcessor: null }
+
 /** Throws ConfigError for a processor that no class of transformers works as. */
 export function processorFile(
   processor: ImageProcessor,
   kind: VisionConfig['kind'],
+  classes: Classes = PLAIN,
 ): Record<string, unknown> {
-  const { tile, pad, resize, crop, rescale, normalise, filter } = processor
-  const square = { height: tile.height, width: tile.width }
-  const shared = {
+  const { tiling } = processor
+  const shared = sharedFields(processor, classes)
+  return isAnyres(tiling)
+    ? { ...shared, ...tileFields(processor, classes), image_grid_pinpoints: pinpointPairs(tiling) }
+    : { ...shared, ...fitFields(processor, kind) }
+}
+
+/** What prepares frames, for classes that have a processor of their own for them. */
+export function videoProcessorFile(
+  processor: ImageProcessor,
+  kind: VisionConfig['kind'],
+  { processorClass, videoProcessor }: Pick<HfClass, 'processorClass' | 'videoProcessor'>,
+): Record<string, unknown> {
+  const { image_processor_type: _, ...steps } = fitFields(processor, kind)
+  const shared = sharedFields(processor, { processorClass })
+  return { ...shared, ...steps, do_sample_frames: false, video_processor_type: videoProcessor }
+}
+
+function sharedFields(
+  { resize, rescale, normalise, filter }: ImageProcessor,
+  { processorClass }: Pick<Classes, 'processorClass'>,
+): Record<string, unknown> {
+  return {
     do_convert_rgb: true,
     resample: FILTERS[filter],
     do_rescale: rescale !== null,
@@ -30,21 +56,42 @@ export function processorFile(
     image_mean: normalise?.mean ?? [0, 0, 0],
     image_std: normalise?.std ?? [1, 1, 1],
     do_resize: resize.kind !== 'none',
-    processor_class: 'LlavaProcessor',
+    processor_class: processorClass,
   }
+}
+
+/** Tiles are of their size already; the steps only say which. */
+function tileFields(
+  { tile, crop }: ImageProcessor,
+  { imageProcessor }: Classes,
+): Record<string, unknown> {
+  const square = { height: tile.height, width: tile.width }
+  const type = { do_pad: true, image_processor_type: imageProcessor }
+  // OneVision's class has no crop.
+  if (crop === null || imageProcessor === 'LlavaOnevisionImageProcessor') {
+    return { ...type, size: square, crop_size: square, do_center_crop: false }
+  }
+  return { ...type, size: { shortest_edge: tile.width }, crop_size: square, do_center_crop: true }
+}
+
+function fitFields(
+  { tile, pad, resize, crop }: ImageProcessor,
+  kind: VisionConfig['kind'],
+): Record<string, unknown> {
+  const square = { height: tile.height, width: tile.width }
   if (pad !== null) {
     // On a square, shortest edge and crop come to the tile itself; the class knows no other way to say so.
     const cropped = { size: { shortest_edge: tile.width }, crop_size: square, do_center_crop: true }
-    return { ...shared, ...cropped, do_pad: true, image_processor_type: 'LlavaImageProcessor' }
+    return { ...cropped, do_pad: true, image_processor_type: 'LlavaImageProcessor' }
   }
   if (resize.kind === 'shortestEdge' && crop !== null) {
     const size = { shortest_edge: resize.edge }
     const cropped = { size, crop_size: square, do_center_crop: true }
-    return { ...shared, ...cropped, image_processor_type: 'CLIPImageProcessor' }
+    return { ...cropped, image_processor_type: 'CLIPImageProcessor' }
   }
   if (resize.kind === 'exact' && crop === null) {
     const type = kind === 'siglip' ? 'SiglipImageProcessor' : 'ViTImageProcessor'
-    return { ...shared, size: square, image_processor_type: type }
+    return { size: square, image_processor_type: type }
   }
   throw new ConfigError(
     'CONFIG_CONVERT',

@@ -4,6 +4,7 @@
  * Written are the names that the hub's files have, which every version of transformers reads. Source: transformers 5.23
  * `conversion_mapping.py`; LLaVA at c121f04 `llava_arch.py`.
  */
+import { IMAGE_NEWLINE } from '../parameter-names.ts'
 import type { VisionConfig } from '../../vision/vision-transformer.ts'
 
 type Leaf = readonly [RegExp, string]
@@ -48,6 +49,7 @@ const VIT: readonly Leaf[] = [
 
 /** The name in a `llava-hf` file. */
 export function llavaHfName(path: string, kind: VisionConfig['kind']): string {
+  if (path === IMAGE_NEWLINE) return 'image_newline'
   if (path === 'decoder.head.weight') return 'language_model.lm_head.weight'
   if (path.startsWith('decoder.')) return `language_model.model.${leaf(DECODER, path)}`
   if (path.startsWith('projector.')) return hfProjectorName(path)
@@ -57,6 +59,7 @@ export function llavaHfName(path: string, kind: VisionConfig['kind']): string {
 
 /** The name in an original file; the tower lies in a folder of its own. */
 export function originalName(path: string, projectorDepth: number): string {
+  if (path === IMAGE_NEWLINE) return 'model.image_newline'
   if (path === 'decoder.head.weight') return 'lm_head.weight'
   if (path.startsWith('decoder.')) return `model.${leaf(DECODER, path)}`
   const [, layer = '', rest = ''] = /^projector\.layers\.(\d+)\.(.*)$/.exec(path) ?? []

@@ -1,14 +1,16 @@
 /**
- * The tokenizer's files for the target: copied, with the placeholder `<image>` added (`llava-hf` wants it in the
- * vocabulary) or taken out again (the original repositories put pictures in place of an id that is in none).
+ * The tokenizer's files for the target: copied, with the placeholders `<image>` and `<video>` added (`llava-hf` wants them
+ * in the vocabulary) or taken out again (the original repositories put pictures in place of an id that is in none).
  */
 import { CheckpointError } from '../../core/errors.ts'
 import type { Tokenizer } from '../../text/tokenizer.ts'
 import { isObject, type JsonObject } from '../json-reader.ts'
+import type { HfClass, Placeholders } from './hf-class.ts'
 import { sentencePieceJson } from './sentencepiece-json.ts'
 import { addedTokenEntry, jsonBytes } from './written-json.ts'
 
 export const IMAGE_TOKEN = '<image>'
+export const VIDEO_TOKEN = '<video>'
 
 /** What is copied byte for byte unless it is changed below. */
 export const TOKENIZER_FILES = [
@@ -23,29 +25,51 @@ export const TOKENIZER_FILES = [
 
 export type Files = ReadonlyMap<string, Uint8Array>
 
-/** The id of `<image>`: the one it has, else the next free one. */
-export function imageTokenId(tokenizer: Tokenizer): number {
-  const known = tokenizer.idOf(IMAGE_TOKEN)
-  if (known !== undefined) return known
-  let id = tokenizer.vocabSize
+/** The ids of the placeholders: those they have, else the next free ones. */
+export function placeholderIds(
+  tokenizer: Tokenizer,
+  { hasVideo }: { readonly hasVideo: boolean },
+): Placeholders {
+  const image = tokenizer.idOf(IMAGE_TOKEN) ?? freeId(tokenizer, tokenizer.vocabSize)
+  if (!hasVideo) return { image, video: null }
+  const video =
+    tokenizer.idOf(VIDEO_TOKEN) ?? freeId(tokenizer, Math.max(tokenizer.vocabSize, image + 1))
+  return { image, video }
+}
+
+function freeId(tokenizer: Tokenizer, from: number): number {
+  let id = from
   while (tokenizer.tokenOf(id) !== undefined) id++
   return id
 }
 
-/** The files with `<image>` as token `id`, and with a tokenizer.json. */
-export function withImageToken(files: Files, tokenizer: Tokenizer, id: number): Files {
+/** The files with the placeholders as tokens, and with a tokenizer.json. */
+export function withPlaceholders(
+  files: Files,
+  tokenizer: Tokenizer,
+  { image, video, processorClass }: Placeholders & Pick<HfClass, 'processorClass'>,
+): Files {
   const config = readJson(files, 'tokenizer_config.json')
-  const isKnown = tokenizer.tokenOf(id) !== undefined
-  const image = { content: IMAGE_TOKEN, ...SPECIAL }
-  const decoder = tokenizer.addedTokens.map((token) => [token.id, addedTokenEntry(token)] as const)
+  const named = [
+    { id: image, key: 'image_token', content: IMAGE_TOKEN },
+    ...(video === null ? [] : [{ id: video, key: 'video_token', content: VIDEO_TOKEN }]),
+  ]
+  const added = named
+    .filter(({ id }) => tokenizer.tokenOf(id) === undefined)
+    .map(({ id, content }) => ({ id, content, ...SPECIAL }))
+  const decoder = [
+    ...tokenizer.addedTokens.map((token) => [token.id, addedTokenEntry(token)] as const),
+    ...added.map(({ id, ...token }) => [id, token] as const),
+  ]
   const extra = config['extra_special_tokens']
+  const roles = Object.fromEntries(named.map(({ key, content }) => [key, content]))
   const written = new Map(files).set(
     'tokenizer_config.json',
     jsonBytes({
       ...config,
-      ...(!isKnown && { added_tokens_decoder: Object.fromEntries([...decoder, [id, image]]) }),
-      extra_special_tokens: { ...(isObject(extra) && extra), image_token: IMAGE_TOKEN },
-      processor_class: 'LlavaProcessor',
+      ...(added.length > 0 && { added_tokens_decoder: Object.fromEntries(decoder) }),
+      extra_special_tokens: { ...(isObject(extra) && extra), ...roles },
+      processor_class: processorClass,
     }),
   )
   const model = files.get('tokenizer.model')
@@ -53,8 +77,8 @@ export function withImageToken(files: Files, tokenizer: Tokenizer, id: number): 
     const json = sentencePieceJson(model, tokenizer, config['legacy'] !== false)
     if (json) written.set('tokenizer.json', json)
   }
-  if (isKnown) return written
-  return editTokenizerJson(written, (tokens) => [...tokens, { id, ...image }])
+  if (added.length === 0) return written
+  return editTokenizerJson(written, (tokens) => [...tokens, ...added])
 }
 
 /** The files as the original repositories read them: the SentencePiece model alone where there is one. */
@@ -64,8 +88,8 @@ export function originalTokenizerFiles(files: Files): Files {
   return new Map([...files].filter(([name]) => !isSentencePiece || name !== 'tokenizer.json'))
 }
 
-/** The files without `<image>`, and without what is the processor's. */
-export function withoutImageToken(files: Files, id: number): Files {
+/** The files without the placeholders `ids`, and without what is the processor's. */
+export function withoutPlaceholders(files: Files, ids: readonly number[]): Files {
   const changed = new Map(files)
   const config = without(readJson(files, 'tokenizer_config.json'), 'processor_class')
   const decoder = config['added_tokens_decoder']
@@ -74,19 +98,23 @@ export function withoutImageToken(files: Files, id: number): Files {
     'tokenizer_config.json',
     jsonBytes({
       ...config,
-      ...(isObject(decoder) && { added_tokens_decoder: without(decoder, String(id)) }),
-      ...(isObject(extra) && { extra_special_tokens: without(extra, 'image_token') }),
+      ...(isObject(decoder) && { added_tokens_decoder: without(decoder, ...ids.map(String)) }),
+      ...(isObject(extra) && {
+        extra_special_tokens: without(extra, 'image_token', 'video_token'),
+      }),
     }),
   )
   if (files.has('added_tokens.json')) {
     const added = readJson(files, 'added_tokens.json')
-    changed.set('added_tokens.json', jsonBytes(without(added, IMAGE_TOKEN)))
+    changed.set('added_tokens.json', jsonBytes(without(added, IMAGE_TOKEN, VIDEO_TOKEN)))
   }
-  return editTokenizerJson(changed, (tokens) => tokens.filter((token) => token['id'] !== id))
+  return editTokenizerJson(changed, (tokens) =>
+    tokens.filter((token) => !ids.includes(Number(token['id']))),
+  )
 }
 
-function without(object: JsonObject, key: string): JsonObject {
-  return Object.fromEntries(Object.entries(object).filter(([name]) => name !== key))
+function without(object: JsonObject, ...keys: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => !keys.includes(name)))
 }
 
 const SPECIAL = {

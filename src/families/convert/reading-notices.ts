@@ -1,0 +1,78 @@
+/**
+ * What a converted checkpoint will be read as, compared with what it was: where the target's layout has other habits, its
+ * reader is told before he wonders.
+ */
+import type { VideoTokenConfig } from '../../preprocess/video-tokens.ts'
+import { familyOf } from '../index.ts'
+import type { CheckpointDocuments, ModelConfig } from '../family.ts'
+import type { EyedConfig } from './target.ts'
+
+/** A sentence for each difference. `documents` are those of the target. */
+export function readingNotices(config: EyedConfig, documents: CheckpointDocuments): string[] {
+  const read = familyOf(documents).parseConfig(documents, {})
+  checkPictures(config, read)
+  return [...pictureNotices(config, read), ...clipNotices(config, read)]
+}
+
+/** Tiles and their merge have a form in the target or were refused: anything else is a fault of ours. */
+function checkPictures({ image, decoder, vision }: EyedConfig, read: ModelConfig): void {
+  const was = JSON.stringify([
+    image.tokens.tiling,
+    image.tokens.merge,
+    rotation({ decoder, vision }),
+  ])
+  const is = JSON.stringify([read.image?.tokens.tiling, read.image?.tokens.merge, rotation(read)])
+  if (was !== is) throw new Error(`internal: ${was} would be read as ${is} after conversion`)
+}
+
+function rotation({ decoder, vision }: Pick<ModelConfig, 'decoder' | 'vision'>): unknown {
+  const { rope, epsilon, attention } = decoder
+  return [rope, epsilon, attention, vision?.imageSize, vision?.patchSize, vision?.activation]
+}
+
+function pictureNotices({ image }: EyedConfig, read: ModelConfig): string[] {
+  const notices: string[] = []
+  if (
+    image.tokens.tiling.kind === 'anyres' &&
+    image.tokens.rounding !== read.image?.tokens.rounding
+  ) {
+    notices.push(
+      'The two layouts round the size of a picture without its padding differently: a few sizes (704 × 396, say) have a row of patches more or less.',
+    )
+  }
+  if (image.tokens.severalPictures !== read.image?.tokens.severalPictures) {
+    notices.push(
+      `Several pictures in one prompt are ${SEVERAL[read.image?.tokens.severalPictures ?? 'each']} in the new layout.`,
+    )
+  }
+  return notices
+}
+
+const SEVERAL = { each: 'each cut into tiles', single: 'padded to one tile each' } as const
+
+function clipNotices({ video }: EyedConfig, read: ModelConfig): string[] {
+  if (!video || !read.video) return []
+  const notices: string[] = []
+  const isPooled = video.tokens.pooling.mode !== 'none'
+  if (isPooled && video.poolPlace !== read.video.poolPlace) {
+    notices.push(
+      `Frames of clips are pooled ${read.video.poolPlace} the projector in the new layout, ${video.poolPlace} it in the old one: answers about clips differ.`,
+    )
+  }
+  const [was, is] = [video.tokens, read.video.tokens].map(clipText)
+  if (was !== is) notices.push(`Clips were read as ${was}, in the new layout they are ${is}.`)
+  return notices
+}
+
+function clipText({ pooling, newline }: VideoTokenConfig): string {
+  const pooled =
+    pooling.mode === 'none' ? 'whole frames' : `frames pooled by ${pooling.mode} ${pooling.stride}`
+  return `${pooled} with ${NEWLINES[newline]}`
+}
+
+const NEWLINES = {
+  none: 'no newline',
+  end: 'one newline at the end',
+  frames: 'a newline after each frame',
+  rows: 'a newline after each row',
+} as const
