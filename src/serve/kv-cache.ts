@@ -57,7 +57,7 @@ export class KvCache {
     this.heads = config.attention.numKvHeads
     this.width = cacheHeadDim(config.attention.headDim)
     this.#config = config
-    this.#touched = new Array<number>(size.slots).fill(0)
+    this.#touched = Array.from({ length: size.slots }, () => 0)
     this.layers = allocated(size, config, () => {
       const shape = [size.slots, this.heads, size.capacity, this.width]
       const dtype = size.form === 'int8' ? 'int8' : 'float32'

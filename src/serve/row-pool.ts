@@ -30,6 +30,8 @@ const FEWEST_COPIED = { f32: FEWEST_SHARED, int8: 128 } as const
  */
 const FEWEST_COMPUTED = 2
 const SMALLEST_CAPACITY = 1024
+/** Memory of slots to that of the rows in them from which on moving them to fresh memory is worth it. */
+const MOST_SLACK = 1.25
 
 export class RowPool {
   readonly #runner: DecoderRunner
@@ -206,10 +208,22 @@ export class RowPool {
     this.#forgetStepper()
   }
 
-  /** Forgets what is kept beyond the budget, and `bytes` more of it. */
-  shrink(bytes = 0): void {
-    const within = Math.min(this.keptBytes, this.#budgetBytes - this.#slotBytes)
-    this.#prefixes?.shrink(within - bytes)
+  /** Gives `bytes` of what is kept back. */
+  release(bytes: number): void {
+    this.#prefixes?.shrink(this.keptBytes - bytes)
+  }
+
+  /**
+   * Keeps to the budget: kept beginnings go first, then what lies in the slots behind rows that were longer once. To be
+   * called between runs, when nothing is being read.
+   */
+  async fit(): Promise<void> {
+    this.#prefixes?.shrink(this.#budgetBytes - this.#slotBytes)
+    const cache = this.#cache
+    if (!cache || this.#slotBytes <= this.#budgetBytes || this.#joining !== null) return
+    const filled = this.#held.slice(0, this.#rows).reduce((sum, { keys }) => sum + keys.length, 0)
+    if (this.#slotBytes < MOST_SLACK * this.bytesOf(filled)) return
+    await this.#replace(this.#runner.newCache(cache.slots, cache.capacity))
   }
 
   /** To be called when no row is left: gives slots up that take more than half of the budget. */
@@ -316,7 +330,8 @@ export class RowPool {
   /** Moves rows, and what the next slot holds, to other buffers, and into the prefix cache what has no place there. */
   async #replace(next: KvCache | null): Promise<void> {
     const before = this.#cache
-    const moved = next ? this.#rows + 1 : 0
+    // What the next slot holds may go on in place, if it is no longer than there is room for.
+    const moved = next ? this.#rows + (this.#slotBytes <= this.#budgetBytes ? 1 : 0) : 0
     for (let slot = moved; slot < this.#held.length; slot++) await this.#vacate(slot)
     this.#forgetStepper()
     const held = Array.from({ length: next?.slots ?? 0 }, nothing)

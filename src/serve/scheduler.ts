@@ -49,6 +49,8 @@ const SHARED_CHUNK = 256
 const LEAST_CHUNK = 32
 /** Tokens that an answer is expected to have, however many it may have. */
 const EXPECTED_TOKENS = 256
+/** The same for one that has more already. */
+const EXPECTED_FURTHER = 64
 
 /** The sequence whose prompt is being read: its positions [at, length) are missing. */
 type Reading = {
@@ -120,7 +122,7 @@ export class Scheduler {
 
   /** Gives up to `bytes` of what is kept back. */
   release(bytes: number): void {
-    this.#pool.shrink(bytes)
+    this.#pool.release(bytes)
   }
 
   /** To be called when all sequences are done. */
@@ -193,11 +195,12 @@ export class Scheduler {
       const reading = this.#reading
       if (!reading) return
       const { length } = reading.sequence.prompt.keys
-      const end = isExact ? runEnd(reading.at, length, left) : runEnd(reading.at, length)
-      if (!isFirst && end - reading.at > left) return
+      // Of further prompts only what is left as a whole.
+      if (!isFirst && length - reading.at > left) return
+      const end = runEnd(reading.at, length, isExact ? left : PREFILL_CHUNK)
       left -= end - reading.at
       await this.#readPiece(reading, end)
-      if (left < LEAST_CHUNK) return
+      if (left < LEAST_CHUNK || this.#reading) return
     }
   }
 
@@ -210,7 +213,6 @@ export class Scheduler {
     const isWhole = end === keys.length
     const run = { wantsLogits: isWhole, signal: sequence.signal, priority: 'prefill' } as const
     const logits = await this.#guard([sequence], () => this.#pool.read(part, run))
-    this.#pool.shrink()
     if (!logits) {
       this.#pool.leave()
       this.#reading = null
@@ -259,7 +261,7 @@ export class Scheduler {
     if (!sequence || this.#running.length >= this.#parts.maxRows) return null
     const { keys } = sequence.prompt
     const isAlone = this.#running.length === 0
-    const wanted = this.#expectedBytes() + this.#pool.bytesOf(sequence.lengthWith(EXPECTED_TOKENS))
+    const wanted = this.#expectedBytes() + this.#pool.bytesOf(expectedLength(sequence, keys.length))
     if (!isAlone && wanted > this.#parts.kvBytes) return null
     const missing = this.#pool.newBytesOf(keys.length) - this.#parts.freeBytes()
     if (missing > this.#pool.keptBytes) {
@@ -268,13 +270,12 @@ export class Scheduler {
       this.#finish(sequence, 'failed', this.#memoryError(keys.length))
       return null
     }
-    if (missing > 0) this.#pool.shrink(missing)
+    if (missing > 0) this.#pool.release(missing)
     this.#waiting.remove(sequence)
     const capacity = sequence.lengthWith(Infinity)
     const size = { slots: this.#wantedSlots(), capacity }
     return this.#guard([sequence], async () => {
       const cachedLength = await this.#pool.begin({ salt: sequence.salt, keys }, size)
-      this.#pool.shrink()
       const embeddings = sequence.prompt.embeddings(cachedLength)
       return { sequence, cachedLength, embeddings, at: cachedLength }
     })
@@ -284,6 +285,7 @@ export class Scheduler {
   async #step(): Promise<void> {
     await this.#dropEnded()
     await this.#preempt()
+    await this.#pool.fit()
     const rows = this.#running
     if (rows.length === 0) return
     const ids = rows.map(({ token }) => token as number)
@@ -301,7 +303,6 @@ export class Scheduler {
     }
     this.#counters.steps++
     this.#counters.steppedRows += rows.length
-    this.#pool.shrink()
     const { vocabSize } = this.#parts.runner.config
     rows.forEach((sequence, i) =>
       this.#choose(sequence, logits.subarray(i * vocabSize, (i + 1) * vocabSize)),
@@ -331,8 +332,8 @@ export class Scheduler {
   /** Memory of the rows when they are as long as they are expected to get. */
   #expectedBytes(): number {
     return this.#running.reduce((sum, sequence, row) => {
-      const expected = sequence.lengthWith(EXPECTED_TOKENS)
-      return sum + this.#pool.bytesOf(Math.max(expected, this.#pool.keys(row).length + 1))
+      const length = expectedLength(sequence, this.#pool.keys(row).length)
+      return sum + this.#pool.bytesOf(length)
     }, 0)
   }
 
@@ -389,6 +390,12 @@ export class Scheduler {
     this.#counters.promptTokens += prompt.keys.length
     this.#counters.cachedTokens += cachedLength
   }
+}
+
+/** Positions that a sequence of `length` is expected to get. */
+function expectedLength(sequence: ScheduledSequence, length: number): number {
+  const expected = Math.max(sequence.lengthWith(EXPECTED_TOKENS), length + EXPECTED_FURTHER)
+  return Math.min(expected, sequence.lengthWith(Infinity))
 }
 
 function areEqual(a: readonly number[], b: readonly number[]): boolean {

@@ -1,0 +1,400 @@
+/** Sequences that come and go in any order: each gets what it gets alone, and none keeps the others waiting. */
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { CapacityError } from '../core/errors.ts'
+import { Rng } from '../core/rng.ts'
+import { createRuntime } from '../runtime/node.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import { drawIds, TINY, TinyDecoder } from '../../test/tiny-decoder.ts'
+import { sequenceBytes } from './kv-cache.ts'
+import type { SequenceRequest } from './scheduled-sequence.ts'
+import { Scheduler, type SchedulerParts } from './scheduler.ts'
+
+const CONFIG = { ...TINY, maxPositions: 4096 }
+const PLENTY = 1 << 30
+/**
+ * Logits of a prompt are the same bit for bit on the processors that we know; of positions that an answer had before they
+ * were read again, or where other kernels are chosen, only the order of sums may differ.
+ */
+const ROUNDING = 1e-4
+
+let runtime: Runtime
+let decoder: TinyDecoder
+before(async () => {
+  runtime = await createRuntime()
+  decoder = await TinyDecoder.create(runtime, 'f32', { config: CONFIG })
+})
+after(() => {
+  decoder.dispose()
+  runtime.dispose()
+})
+
+const opened: Scheduler[] = []
+afterEach(async () => {
+  for (const scheduler of opened.splice(0)) await scheduler.dispose()
+})
+
+function newScheduler(parts: Partial<SchedulerParts> = {}): Scheduler {
+  const limits = { maxRows: 16, kvBytes: PLENTY, prefixCache: true, freeBytes: () => PLENTY }
+  const { runner, table } = decoder
+  const scheduler = new Scheduler({ runner, table, ...limits, ...parts })
+  opened.push(scheduler)
+  return scheduler
+}
+
+type Trace = { tokens: number[]; logits: Float32Array[]; cachedLength: number }
+
+/** A greedy sequence of `count` tokens, and where its trace will be. */
+function greedy(
+  ids: readonly number[],
+  count: number,
+  more: Partial<SequenceRequest> & { onToken?: (tokens: readonly number[]) => void } = {},
+): SequenceRequest & { readonly trace: Trace } {
+  const trace: Trace = { tokens: [], logits: [], cachedLength: -1 }
+  return {
+    prompt: decoder.prompt(ids),
+    maxTokens: count,
+    onPrefilled: (length) => (trace.cachedLength = length),
+    next(logits) {
+      trace.logits.push(logits.slice())
+      const best = logits.indexOf(Math.max(...logits))
+      trace.tokens.push(best)
+      more.onToken?.(trace.tokens)
+      return trace.tokens.length < count ? best : null
+    },
+    trace,
+    ...more,
+  }
+}
+
+function assertSame(actual: Trace, expected: Trace): void {
+  assert.deepEqual(actual.tokens, expected.tokens)
+  for (const [i, row] of expected.logits.entries()) {
+    const error = row.reduce((most, x, k) => Math.max(most, Math.abs(x - actual.logits[i]![k]!)), 0)
+    assert.ok(error <= ROUNDING, `logits of token ${i} are off by ${error}`)
+  }
+}
+
+/** Of one position and of many, alone and alike, with common beginnings of all lengths. */
+const PROMPTS = [
+  ...[1, 2, 3, 31, 32, 33, 64, 300, 1000].map((length) => drawIds(length, length)),
+  ...[1, 2, 7, 8, 40, 300].map((rest) => [...drawIds(500, 99), ...drawIds(rest, rest)]),
+  drawIds(300, 300),
+  drawIds(300, 300),
+]
+const LENGTHS = [9, 3, 12, 1, 7]
+
+describe('the order of events never changes an answer', () => {
+  const lengthOf = (i: number) => LENGTHS[i % LENGTHS.length]!
+  const alone: Trace[] = []
+  before(async () => {
+    for (const [i, ids] of PROMPTS.entries()) {
+      const scheduler = newScheduler({ prefixCache: false, maxRows: 1 })
+      const request = greedy(ids, lengthOf(i))
+      await scheduler.submit(request).done
+      alone.push(request.trace)
+    }
+  })
+
+  async function runAll(
+    scheduler: Scheduler,
+    order: readonly number[],
+    pause: () => Promise<void> = async () => {},
+  ): Promise<void> {
+    const runs: { readonly i: number; readonly trace: Trace; readonly done: Promise<void> }[] = []
+    for (const i of order) {
+      const request = greedy(PROMPTS[i]!, lengthOf(i))
+      runs.push({ i, trace: request.trace, done: scheduler.submit(request).done })
+      await pause()
+    }
+    await Promise.all(runs.map(({ done }) => done))
+    for (const { i, trace } of runs) assertSame(trace, alone[i]!)
+  }
+
+  const all = PROMPTS.map((_, i) => i)
+
+  test('all at once, again when all is kept, and one by one then', async () => {
+    const scheduler = newScheduler()
+    await runAll(scheduler, all)
+    await runAll(scheduler, all.toReversed())
+    for (const i of all) await runAll(scheduler, [i])
+    const { cachedTokens, promptTokens } = scheduler.stats.counters
+    assert.ok(cachedTokens > promptTokens / 2, 'beginnings were shared')
+  })
+
+  for (const maxRows of [1, 2, 5]) {
+    test(`in any order and at any time, ${maxRows} together`, async () => {
+      const rng = new Rng(maxRows)
+      const scheduler = newScheduler({ maxRows })
+      const order = all.concat(all).sort(() => rng.uniform() - 0.5)
+      await runAll(scheduler, order, async () => {
+        for (let i = rng.integer(6); i > 0; i--) await new Promise(setImmediate)
+      })
+    })
+  }
+
+  test('where memory is short: what is kept goes, and rows give way', async () => {
+    const kvBytes = sequenceBytes(CONFIG, 'f32', 1100)
+    const scheduler = newScheduler({ kvBytes })
+    let most = 0
+    const watch = async () => {
+      most = Math.max(most, scheduler.stats.kvBytes)
+      await new Promise(setImmediate)
+    }
+    await runAll(scheduler, all, watch)
+    await runAll(scheduler, all, watch)
+    assert.ok(scheduler.stats.counters.evictedTokens > 0)
+    // Slots of rows that were longer once may take a quarter more for a while.
+    assert.ok(most <= 1.25 * kvBytes, `${most / kvBytes} of the budget`)
+  })
+
+  test('answers that get longer than expected begin again and go on', async () => {
+    // Two rows fit as long as they are expected to get, not as long as they may.
+    const kvBytes = sequenceBytes(CONFIG, 'f32', 2 * 285)
+    const scheduler = newScheduler({ kvBytes, prefixCache: false })
+    const prompts = [drawIds(20, 1), drawIds(30, 2)]
+    const requests = prompts.map((ids) => greedy(ids, 330))
+    await Promise.all(requests.map((request) => scheduler.submit(request).done))
+    assert.equal(scheduler.stats.counters.preempted, 1)
+    for (const [i, ids] of prompts.entries()) {
+      const request = greedy(ids, 330)
+      await newScheduler({ maxRows: 1 }).submit(request).done
+      assertSame(requests[i]!.trace, request.trace)
+    }
+  })
+})
+
+describe('nobody waits long', () => {
+  /** What the runner does, in order: positions that are read, or a step of so many rows. */
+  async function record(run: () => Promise<void>): Promise<(number | string)[]> {
+    const events: (number | string)[] = []
+    const { runner } = decoder
+    const { prefillRun, stepper } = runner
+    runner.prefillRun = (request, options) => {
+      events.push(request.embeddings.length / CONFIG.hiddenSize)
+      return prefillRun.call(runner, request, options)
+    }
+    runner.stepper = (cache, count) => {
+      const made = stepper.call(runner, cache, count)
+      const step = made.step.bind(made)
+      made.step = (...args) => (events.push(`step ${count}`), step(...args))
+      return made
+    }
+    try {
+      await run()
+    } finally {
+      Object.assign(runner, { prefillRun, stepper })
+    }
+    return events
+  }
+
+  test('a long prompt is read in pieces between the steps of a running answer', async () => {
+    const scheduler = newScheduler()
+    const events = await record(async () => {
+      let long: Promise<void> | undefined
+      const first = greedy(drawIds(10, 1), 30, {
+        onToken: ({ length }) => {
+          if (length === 5) long = scheduler.submit(greedy(drawIds(2000, 2), 2)).done
+        },
+      })
+      await scheduler.submit(first).done
+      await long
+    })
+    const pieces = events.filter((event) => typeof event === 'number')
+    assert.equal(
+      pieces.reduce((a, b) => a + b, 0),
+      2010,
+    )
+    for (const [i, event] of events.entries()) {
+      if (typeof event !== 'number' || i === 0) continue
+      assert.ok(event <= 256, `a piece of ${event}`)
+      assert.equal(typeof events[i - 1], 'string', 'two pieces without a step between them')
+    }
+  })
+
+  test('alone, a prompt is read in long runs; short ones are read together', async () => {
+    const scheduler = newScheduler()
+    assert.deepEqual(
+      await record(async () => scheduler.submit(greedy(drawIds(2000, 2), 1)).done),
+      [667, 667, 666],
+    )
+    const requests = [11, 12, 13, 14].map((seed) => greedy(drawIds(20, seed), 3))
+    const events = await record(async () => {
+      await Promise.all(requests.map((request) => scheduler.submit(request).done))
+    })
+    assert.deepEqual(events, [20, 20, 20, 20, 'step 4', 'step 4'])
+  })
+
+  test('a job runs between two steps, and its failure is its own', async () => {
+    const scheduler = newScheduler()
+    const jobs: Promise<unknown>[] = []
+    const order: string[] = []
+    const request = greedy(drawIds(10, 1), 8, {
+      onToken: ({ length }) => {
+        order.push('token')
+        if (length !== 3) return
+        for (const name of ['a', 'b']) {
+          jobs.push(scheduler.turn(async () => (order.push(name), name)))
+        }
+        jobs.push(assert.rejects(scheduler.turn(() => Promise.reject(new Error('no')))))
+      },
+    })
+    await scheduler.submit(request).done
+    await Promise.all(jobs)
+    assert.deepEqual(order.slice(2, 7), ['token', 'a', 'token', 'b', 'token'])
+    assert.equal(await scheduler.turn(async () => 7), 7)
+  })
+
+  test('the highest priority goes first, equal ones in order of arrival', async () => {
+    const scheduler = newScheduler({ maxRows: 1 })
+    const order: number[] = []
+    const submit = (name: number, priority: number) =>
+      scheduler.submit(greedy(drawIds(5, name), 1, { priority, onToken: () => order.push(name) }))
+        .done
+    await Promise.all([submit(1, 0), submit(2, 5), submit(3, 5), submit(4, -1), submit(5, 9)])
+    assert.deepEqual(order, [5, 2, 3, 1, 4])
+  })
+})
+
+describe('an end of one is no end of the others', () => {
+  test('a sequence that is stopped leaves within one step, one that waits at once', async () => {
+    const scheduler = newScheduler({ maxRows: 2 })
+    const stop = new AbortController()
+    const other = greedy(drawIds(10, 1), 40)
+    const stopped = greedy(drawIds(12, 2), 1000, {
+      signal: stop.signal,
+      onToken: ({ length }) => length === 7 && stop.abort(),
+    })
+    const waiting = greedy(drawIds(14, 3), 3, { signal: stop.signal })
+    const handles = [other, stopped, waiting].map((request) => scheduler.submit(request))
+    await handles[2]!.done
+    assert.equal(waiting.trace.cachedLength, -1)
+    await Promise.all(handles.map(({ done }) => done))
+    assert.ok(stopped.trace.tokens.length <= 8, `${stopped.trace.tokens.length} tokens`)
+    assert.equal(other.trace.tokens.length, 40)
+    const alone = greedy(drawIds(10, 1), 40)
+    await newScheduler().submit(alone).done
+    assertSame(other.trace, alone.trace)
+    assert.deepEqual([scheduler.stats.running, scheduler.stats.counters.aborted], [0, 2])
+  })
+
+  test('so does one that is cancelled while its prompt is read, and what was read is kept', async () => {
+    const scheduler = newScheduler()
+    const ids = drawIds(3000, 5)
+    const handle = scheduler.submit(greedy(ids, 5))
+    while (scheduler.stats.counters.prefilledTokens < 700) await new Promise(setImmediate)
+    handle.cancel()
+    await handle.done
+    const again = greedy(ids, 3)
+    await scheduler.submit(again).done
+    assert.ok(again.trace.cachedLength >= 700, `${again.trace.cachedLength} were kept`)
+  })
+
+  test('a fault of whoever chooses tokens is that sequence’s alone', async () => {
+    const scheduler = newScheduler()
+    const good = greedy(drawIds(10, 1), 20)
+    const bad = greedy(drawIds(10, 2), 20, {
+      onToken: ({ length }) => {
+        if (length === 4) throw new Error('wrong')
+      },
+    })
+    const handles = [good, bad].map((request) => scheduler.submit(request))
+    await assert.rejects(handles[1]!.done, /wrong/)
+    await handles[0]!.done
+    assert.equal(good.trace.tokens.length, 20)
+    const { finished, failed, sequences } = scheduler.stats.counters
+    assert.deepEqual([sequences, finished, failed], [2, 1, 1])
+  })
+
+  test('a step that fails is the end of those in it, and later ones are answered', async () => {
+    const scheduler = newScheduler()
+    const { runner } = decoder
+    const { stepper } = runner
+    let steps = 0
+    runner.stepper = (cache, count) => {
+      const made = stepper.call(runner, cache, count)
+      const step = made.step.bind(made)
+      made.step = async (...args) => {
+        if (++steps === 3) throw new Error('broken')
+        return step(...args)
+      }
+      return made
+    }
+    try {
+      const handles = [1, 2].map((seed) => scheduler.submit(greedy(drawIds(10, seed), 9)))
+      for (const { done } of handles) await assert.rejects(done, /broken/)
+    } finally {
+      runner.stepper = stepper
+    }
+    const later = greedy(drawIds(10, 1), 5)
+    await scheduler.submit(later).done
+    assert.equal(later.trace.cachedLength, 0, 'nothing of a failed row is trusted')
+  })
+
+  test('a prompt that no memory holds fails alone', async () => {
+    const free = sequenceBytes(CONFIG, 'f32', 500)
+    const scheduler = newScheduler({ freeBytes: () => free })
+    const handles = [drawIds(100, 1), drawIds(900, 2), drawIds(90, 3)].map((ids) =>
+      scheduler.submit(greedy(ids, 3)),
+    )
+    await assert.rejects(handles[1]!.done, CapacityError)
+    await Promise.all([handles[0]!.done, handles[2]!.done])
+  })
+})
+
+describe('beginnings are shared', () => {
+  test('a common beginning is read once, however many come together or later', async () => {
+    const scheduler = newScheduler()
+    const common = drawIds(1000, 1)
+    const requests = [1, 2, 3, 4, 5, 6, 7, 8].map((seed) =>
+      greedy([...common, ...drawIds(20, seed)], 4),
+    )
+    await Promise.all(requests.map((request) => scheduler.submit(request).done))
+    assert.equal(scheduler.stats.counters.prefilledTokens, 1000 + 8 * 20)
+    for (let seed = 20; seed < 40; seed++) {
+      await scheduler.submit(greedy(drawIds(600, seed), 2)).done
+    }
+    const later = greedy([...common, ...drawIds(10, 50)], 2)
+    await scheduler.submit(later).done
+    assert.equal(later.trace.cachedLength, 1000)
+  })
+
+  test('equal prompts are read once', async () => {
+    const scheduler = newScheduler({ maxRows: 3 })
+    const requests = Array.from({ length: 7 }, () => greedy(drawIds(50, 1), 5))
+    await Promise.all(requests.map((request) => scheduler.submit(request).done))
+    // Those that come when a row is free again compute two positions each.
+    assert.ok(scheduler.stats.counters.prefilledTokens <= 50 + 2 * 4)
+    for (const { trace } of requests) assertSame(trace, requests[0]!.trace)
+  })
+
+  test('only by requests with the same salt', async () => {
+    const scheduler = newScheduler()
+    const ids = drawIds(200, 1)
+    const ask = async (salt: string) => {
+      const request = greedy(ids, 2, { salt })
+      await scheduler.submit(request).done
+      return request.trace.cachedLength
+    }
+    assert.equal(await ask('a'), 0)
+    assert.equal(await ask('b'), 0)
+    assert.equal(await ask(''), 0)
+    assert.equal(await ask('a'), 198)
+    const together = [greedy(ids, 20, { salt: 'c' }), greedy(ids, 20, { salt: 'd' })]
+    await Promise.all(together.map((request) => scheduler.submit(request).done))
+    assert.deepEqual(
+      together.map(({ trace }) => trace.cachedLength),
+      [0, 0],
+    )
+  })
+
+  test('nothing is kept where nothing is to be kept', async () => {
+    const scheduler = newScheduler({ prefixCache: false })
+    const ids = drawIds(200, 1)
+    for (let i = 0; i < 3; i++) {
+      const request = greedy(ids, 2)
+      await scheduler.submit(request).done
+      assert.equal(request.trace.cachedLength, 0)
+    }
+  })
+})
