@@ -45,7 +45,7 @@ export class LineUp {
 
   /** llava-ts with a folder loaded. */
   ours(folder: string, loadOptions: LoadOptions): Promise<WorkerProcess> {
-    const options = { threads: this.options.threads, kvBytes: 0, ...loadOptions }
+    const options = { threads: this.options.threads, prefixCache: false, ...loadOptions }
     return this.#start(`ours ${folder} ${JSON.stringify(options)}`, nodeWorker('ours'), {
       folder,
       options,

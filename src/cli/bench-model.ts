@@ -48,7 +48,7 @@ export async function measureModel(model: Model, plan: BenchPlan): Promise<Model
 
 const PROMPT_TOKENS = 16
 
-/** Tokens a second of all streams together, from when the last prompt was read. */
+/** Tokens a second of all streams together, from when the last prompt was read; all prompts fit into one piece. */
 async function decodeRate(
   model: Model,
   streams: number,
@@ -60,7 +60,7 @@ async function decodeRate(
     ignoreEos: true,
   }))
   const answers = await ask(model, requests, plan)
-  // The first token of each comes with its prompt; the last prompt is read before any stream goes on.
+  // The first token of each comes with its prompt; prompts that come together are read before any stream goes on.
   const decodeMs = Math.min(...answers.map(({ timings }) => timings.decodeMs))
   return (streams * (plan.tokens - 1) * 1000) / decodeMs
 }
@@ -100,7 +100,7 @@ async function ask(
 }
 
 /** Ids of ordinary tokens, never twice in the same order. */
-class Words {
+export class Words {
   readonly #ids: readonly number[]
 
   constructor({ config, tokenizer }: Model) {

@@ -9,6 +9,7 @@ import { featureRows } from '../vision/vision-transformer.ts'
 import type { Arguments } from './arguments.ts'
 import { measureFloor, type MachineFloor } from './bench-floor.ts'
 import { measureModel, type BenchPlan, type ModelSpeeds } from './bench-model.ts'
+import { measureServing, servingLines } from './bench-serving.ts'
 import { formatBytes, formatTable } from './format.ts'
 import { LOAD_OPTIONS, loadOptions, modelOf } from './load-flags.ts'
 import { formatMeasured } from './measure.ts'
@@ -39,10 +40,21 @@ export const bench: Verb = {
       about: 'How many answers at once (default: 1,4,8)',
     },
     { name: 'tokens', kind: 'number', value: 'n', about: 'Tokens of an answer (default: 32)' },
+    {
+      name: 'serve',
+      kind: 'flag',
+      about: 'Measure answers to many at once instead: streams of 1, 4, 8, 16, and what they share',
+    },
     ...LOAD_OPTIONS,
   ],
-  examples: ['bench', 'bench --model llava-1.5-7b-hf --precision int8 --rounds 9', 'bench --json'],
+  examples: [
+    'bench',
+    'bench --model llava-1.5-7b-hf --precision int8 --rounds 9',
+    'bench --serve --streams 1,8',
+    'bench --json',
+  ],
   async run(args, session) {
+    if (args.flag('serve')) return benchServing(args, session)
     const report = await measureAll(args, session)
     const { terminal } = session
     if (terminal.isJson) terminal.json(report)
@@ -107,9 +119,40 @@ async function measureAll(args: Arguments, session: Session): Promise<Report> {
   }
 }
 
-function readPlan(args: Arguments, { terminal, signal }: Session): BenchPlan {
+async function benchServing(args: Arguments, session: Session): Promise<void> {
+  const { terminal, signal } = session
+  const plan = readPlan(args, session, { tokens: 64, streams: [1, 4, 8, 16] })
+  const progress = new Progress(terminal)
+  const options = loadOptions(args, session)
+  const maxRows = Math.max(16, ...plan.streams)
+  const loading = { ...options, maxRows, signal, onProgress: progress.update }
+  const model = await loadModel(modelOf(args), loading).finally(() => progress.end())
+  const watch = new ProcessWatch()
+  try {
+    const speeds = await measureServing(model, plan)
+    const { memory, eventLoop } = watch.take()
+    const report = {
+      model: modelOf(args),
+      precision: model.precision.name,
+      speeds,
+      memory,
+      eventLoop,
+    }
+    if (terminal.isJson) terminal.json(report)
+    else for (const line of servingLines(report)) terminal.print(line)
+  } finally {
+    watch.stop()
+    await model.dispose()
+  }
+}
+
+function readPlan(
+  args: Arguments,
+  { terminal, signal }: Session,
+  usual: Pick<BenchPlan, 'tokens' | 'streams'> = { tokens: 32, streams: [1, 4, 8] },
+): BenchPlan {
   const rounds = args.number('rounds') ?? 5
-  const tokens = args.number('tokens') ?? 32
+  const tokens = args.number('tokens') ?? usual.tokens
   if (!(Number.isInteger(rounds) && rounds >= 1))
     throw new UsageError('--rounds should be 1 or more.')
   if (!(Number.isInteger(tokens) && tokens >= 2))
@@ -118,7 +161,7 @@ function readPlan(args: Arguments, { terminal, signal }: Session): BenchPlan {
     rounds,
     tokens,
     prefill: counts(args, 'prefill') ?? [128, 512, 1024],
-    streams: counts(args, 'streams') ?? [1, 4, 8],
+    streams: counts(args, 'streams') ?? usual.streams,
     signal,
     onStep: (step) => terminal.note(terminal.style('dim', step, 'stderr')),
   }

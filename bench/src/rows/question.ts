@@ -122,7 +122,11 @@ async function secondQuestion(context: Context): Promise<Row> {
   const tower = sizedTower(context)
   const tokens = patchesOf(tower)
   const folder = await lineUp.checkpoint(shape, tower)
-  const worker = await lineUp.ours(folder, { precision: 'int8', kvBytes: 2 ** 30 })
+  const worker = await lineUp.ours(folder, {
+    precision: 'int8',
+    prefixCache: true,
+    kvBytes: 2 ** 30,
+  })
   const about = (round: number, seed: number): AnswerQuestion => ({
     promptTokens: tokens + SECOND_QUESTION_TOKENS,
     newTokens: 1,

@@ -73,7 +73,7 @@ async function memory(context: Context): Promise<Row> {
       const { peakBytes } = await worker.watchMemory(async () => {
         await worker.ask('load', {
           folder,
-          options: { precision: 'int8', kvBytes: 0, threads: options.threads },
+          options: { precision: 'int8', prefixCache: false, threads: options.threads },
         })
         await worker.ask('answer', question)
       })
