@@ -21,15 +21,17 @@ export async function readFloatWeight(
   const [rows = 1, ...inner] = shape
   const width = elementCount(inner)
   const step = Math.max(1, Math.floor(PIECE / Math.max(1, width)))
-  const whole = isView || rows <= step ? parameters.read(path) : null
+  const whole = isView ? parameters.read(path) : null
   const widened = whole?.dtype === 'float32' ? null : new Float32Array(rows * width)
   for (let from = 0; from < rows; from += step) {
     const to = Math.min(rows, from + step)
+    const target = widened?.subarray(from * width, to * width)
+    if (!whole && target) parameters.readInto(path, from, target)
     const piece = whole
       ? sliceRows({ ...whole, shape: [rows, width] }, from, to)
-      : floats(parameters.readRows(path, from, to))
+      : floats(target as Float32Array)
     if (!isFiniteTensor(piece)) assertFinite(parameters.read(path), path, 'the checkpoint')
-    widened?.set(toFloat32(piece), from * width)
+    if (whole) target?.set(toFloat32(piece))
     await takeTurns(piece.data.length)
   }
   const data = widened ?? (whole as HostTensor).data

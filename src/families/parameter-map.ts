@@ -3,7 +3,7 @@ import { elementCount, sameShape } from '../core/shape.ts'
 import type { Value } from '../graph/graph.ts'
 import type { WeightSource } from '../weights/source.ts'
 import { toFloat32, type HostTensor } from '../core/tensor.ts'
-import { tensorRows } from '../weights/tensor-rows.ts'
+import { rowsInto, tensorRows } from '../weights/tensor-rows.ts'
 import { mismatch, type ParameterFault } from './parameter-faults.ts'
 import { parameterPath, type NameRule } from './parameter-names.ts'
 
@@ -28,6 +28,8 @@ export type ParameterMap = {
   read(path: string): HostTensor
   /** Rows [from, to) of a matrix, in float32. */
   readRows(path: string, from: number, to: number): Float32Array
+  /** As many rows from `from` on as `target` takes, in float32 and in place. */
+  readInto(path: string, from: number, target: Float32Array): void
   release(path: string): void
 }
 
@@ -91,6 +93,10 @@ export function mapParameters(
     readRows(path, from, to) {
       const { source, name } = place(path)
       return toFloat32(tensorRows(source, name, from, to))
+    },
+    readInto(path, from, target) {
+      const { source, name } = place(path)
+      rowsInto(source, name, from, target)
     },
     release: (path) => place(path).source.release?.(place(path).name),
   }

@@ -21,7 +21,8 @@ export type GgmlType = {
   readonly blockBytes: number
   /** What `read` gives: the stored type for plain numbers, float32 for blocks. */
   readonly dtype: DType
-  readonly dequantize?: (blocks: Uint8Array) => Float32Array
+  /** The values that blocks stand for, in new memory unless some is given. */
+  readonly dequantize?: (blocks: Uint8Array, into?: Float32Array) => Float32Array
 }
 
 /** The types that are read, by their number in the file. */
@@ -132,71 +133,85 @@ function dequantizeQ8_0(blocks: Uint8Array): Float32Array {
   return target
 }
 
-function dequantizeQ4_0(blocks: Uint8Array): Float32Array {
-  const target = new Float32Array((blocks.length / 18) * 32)
+function dequantizeQ4_0(
+  blocks: Uint8Array,
+  target: Float32Array = new Float32Array((blocks.length / 18) * 32),
+): Float32Array {
   for (let from = 0, to = 0; from < blocks.length; from += 18, to += 32) {
     const d = float16At(blocks, from)
-    for (let i = 0; i < 16; i++) {
-      const byte = blocks[from + 2 + i] as number
-      target[to + i] = d * ((byte & 15) - 8)
-      target[to + 16 + i] = d * ((byte >>> 4) - 8)
-    }
+    for (let q = 0; q < 16; q++) LEVELS[q] = d * (q - 8)
+    fourBits(blocks, from + 2, target, to)
   }
   return target
 }
 
-function dequantizeQ4_1(blocks: Uint8Array): Float32Array {
-  const target = new Float32Array((blocks.length / 20) * 32)
+function dequantizeQ4_1(
+  blocks: Uint8Array,
+  target: Float32Array = new Float32Array((blocks.length / 20) * 32),
+): Float32Array {
   for (let from = 0, to = 0; from < blocks.length; from += 20, to += 32) {
     const d = float16At(blocks, from)
     const m = float16At(blocks, from + 2)
-    for (let i = 0; i < 16; i++) {
-      const byte = blocks[from + 4 + i] as number
-      // The sum is exact in float64, so that storing it rounds once.
-      target[to + i] = d * (byte & 15) + m
-      target[to + 16 + i] = d * (byte >>> 4) + m
-    }
+    // The sum is exact in float64, so that storing it rounds once.
+    for (let q = 0; q < 16; q++) LEVELS[q] = d * q + m
+    fourBits(blocks, from + 4, target, to)
   }
   return target
 }
 
-function dequantizeQ5_0(blocks: Uint8Array): Float32Array {
-  const target = new Float32Array((blocks.length / 22) * 32)
-  for (let from = 0, to = 0; from < blocks.length; from += 22, to += 32) {
-    fiveBits(blocks, from + 2, { scale: float16At(blocks, from), zero: 16, offset: 0 }, target, to)
-  }
-  return target
-}
-
-function dequantizeQ5_1(blocks: Uint8Array): Float32Array {
-  const target = new Float32Array((blocks.length / 24) * 32)
-  for (let from = 0, to = 0; from < blocks.length; from += 24, to += 32) {
-    const [scale, offset] = [float16At(blocks, from), float16At(blocks, from + 2)]
-    fiveBits(blocks, from + 4, { scale, zero: 0, offset }, target, to)
-  }
-  return target
-}
-
-/** 32 high bits and 16 bytes of nibbles from `at`, as scale · (q − zero) + offset. */
-function fiveBits(
+function dequantizeQ5_0(
   blocks: Uint8Array,
-  at: number,
-  { scale, zero, offset }: { scale: number; zero: number; offset: number },
-  target: Float32Array,
-  to: number,
-): void {
+  target: Float32Array = new Float32Array((blocks.length / 22) * 32),
+): Float32Array {
+  for (let from = 0, to = 0; from < blocks.length; from += 22, to += 32) {
+    const d = float16At(blocks, from)
+    for (let q = 0; q < 32; q++) LEVELS[q] = d * (q - 16)
+    fiveBits(blocks, from + 2, target, to)
+  }
+  return target
+}
+
+function dequantizeQ5_1(
+  blocks: Uint8Array,
+  target: Float32Array = new Float32Array((blocks.length / 24) * 32),
+): Float32Array {
+  for (let from = 0, to = 0; from < blocks.length; from += 24, to += 32) {
+    const d = float16At(blocks, from)
+    const m = float16At(blocks, from + 2)
+    for (let q = 0; q < 32; q++) LEVELS[q] = d * q + m
+    fiveBits(blocks, from + 4, target, to)
+  }
+  return target
+}
+
+/** What each number of the block at hand stands for: looking it up is several times as fast as computing it anew. */
+const LEVELS = new Float32Array(32)
+
+/** 16 bytes of nibbles from `at`. */
+function fourBits(blocks: Uint8Array, at: number, target: Float32Array, to: number): void {
+  for (let i = 0; i < 16; i++) {
+    const byte = blocks[at + i] as number
+    target[to + i] = LEVELS[byte & 15] as number
+    target[to + 16 + i] = LEVELS[byte >>> 4] as number
+  }
+}
+
+/** 32 high bits and 16 bytes of nibbles from `at`. */
+function fiveBits(blocks: Uint8Array, at: number, target: Float32Array, to: number): void {
+  const low = (blocks[at] as number) | ((blocks[at + 1] as number) << 8)
+  const high = (blocks[at + 2] as number) | ((blocks[at + 3] as number) << 8)
   for (let i = 0; i < 16; i++) {
     const byte = blocks[at + 4 + i] as number
-    const high = ((blocks[at + (i >> 3)] as number) >>> (i & 7)) & 1
-    const higher = ((blocks[at + 2 + (i >> 3)] as number) >>> (i & 7)) & 1
-    target[to + i] = scale * (((byte & 15) | (high << 4)) - zero) + offset
-    target[to + 16 + i] = scale * (((byte >>> 4) | (higher << 4)) - zero) + offset
+    target[to + i] = LEVELS[(byte & 15) | (((low >>> i) & 1) << 4)] as number
+    target[to + 16 + i] = LEVELS[(byte >>> 4) | (((high >>> i) & 1) << 4)] as number
   }
 }
 
 /** 128 bytes of low nibbles, 64 of two high bits, 16 scales, d; in two halves of 128 elements. */
-function dequantizeQ6_K(blocks: Uint8Array): Float32Array {
-  const target = new Float32Array((blocks.length / 210) * 256)
+function dequantizeQ6_K(
+  blocks: Uint8Array,
+  target: Float32Array = new Float32Array((blocks.length / 210) * 256),
+): Float32Array {
   for (let block = 0, to = 0; block < blocks.length; block += 210) {
     const d = float16At(blocks, block + 208)
     for (let half = 0; half < 2; half++, to += 128) {

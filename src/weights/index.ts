@@ -39,6 +39,6 @@ export {
 export { hashFiles, type HashEvent, type HashOptions } from './quantized-cache-key-node.ts'
 export { openLoraAdapter, type LoraAdapter } from './lora.ts'
 export { mergeLora } from './lora-merge.ts'
-export { sliceRows, tensorRows } from './tensor-rows.ts'
+export { rowsInto, sliceRows, tensorRows } from './tensor-rows.ts'
 export { hubOptionsFromEnvironment, isModelId, type HubSettings } from './hub.ts'
 export { resolveModel, type HubEvent, type ResolveOptions } from './hub-node.ts'

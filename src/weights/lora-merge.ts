@@ -1,14 +1,15 @@
 /**
  * LoRA merged into its base, one tensor at a time and only when it is read.
  *
- *   W' = W + scale · B A        in float32, sums in float64
+ *   W' = W + scale · B A        in float32
  */
-import { formatType } from '../core/shape.ts'
+import { elementCount, formatType } from '../core/shape.ts'
 import { toFloat32, type HostTensor } from '../core/tensor.ts'
+import { addLowRank } from './lora-product.ts'
 import { adapterFaults, type LoraAdapter, type LoraModule } from './lora.ts'
 import { nearestName } from './nearest-name.ts'
 import type { TensorInfo, WeightSource } from './source.ts'
-import { tensorRows } from './tensor-rows.ts'
+import { rowsInto, tensorRows } from './tensor-rows.ts'
 
 /**
  * A source over `base` in which the adapters are merged, in order; closing it closes base and adapters.
@@ -27,10 +28,14 @@ export function mergeLora(
   if (faults.length > 0) throw adapterFaults(faults)
   const tensors = new Map<string, TensorInfo>(base.tensors)
   for (const [name, { info }] of merges) tensors.set(name, info)
-  const widen = keepLast(widenProducts)
-  const readRows = (name: string, from: number, to: number) => {
+  const productsOf = keepLast(readProducts)
+  const readRows = (name: string, from: number, to: number): HostTensor => {
     const merge = merges.get(name)
-    return merge ? mergeRows(merge, widen(merge), from, to) : tensorRows(base, name, from, to)
+    if (!merge) return tensorRows(base, name, from, to)
+    const shape = [to - from, ...merge.info.shape.slice(1)]
+    const data = new Float32Array(elementCount(shape))
+    mergeInto(merge, productsOf(merge), from, data)
+    return { dtype: 'float32', shape, data }
   }
   return {
     tensors,
@@ -39,6 +44,11 @@ export function mergeLora(
       return merge ? readRows(name, 0, merge.info.shape[0] as number) : base.read(name)
     },
     readRows,
+    readInto(name, from, target) {
+      const merge = merges.get(name)
+      if (merge) mergeInto(merge, productsOf(merge), from, target)
+      else rowsInto(base, name, from, target)
+    },
     release: (name) => base.release?.(name),
     close() {
       base.close()
@@ -111,19 +121,17 @@ function mergeOf(merges: Map<string, Merge>, base: WeightSource, name: string): 
   return merge
 }
 
-type WideProduct = {
+type ReadProduct = {
   readonly module: LoraModule
-  readonly a: Float64Array
-  readonly b: Float64Array
+  readonly a: Float32Array
+  readonly b: Float32Array
 }
 
-function widenProducts({ products }: Merge): WideProduct[] {
-  const widen = (source: WeightSource, name: string) =>
-    new Float64Array(toFloat32(source.read(name)))
+function readProducts({ products }: Merge): ReadProduct[] {
   return products.map(({ source, module }) => ({
     module,
-    a: widen(source, module.a),
-    b: widen(source, module.b),
+    a: toFloat32(source.read(module.a)),
+    b: toFloat32(source.read(module.b)),
   }))
 }
 
@@ -136,100 +144,16 @@ function keepLast<K, V>(compute: (key: K) => V): (key: K) => V {
   }
 }
 
-function mergeRows(
-  { from: at }: Merge,
-  products: readonly WideProduct[],
+/** As many merged rows from `from` on as `target` takes. */
+function mergeInto(
+  { from: at, info }: Merge,
+  products: readonly ReadProduct[],
   from: number,
-  to: number,
-): HostTensor {
-  const stored = tensorRows(at.source, at.name, from, to)
-  const data = toFloat32(stored).slice()
+  target: Float32Array,
+): void {
+  rowsInto(at.source, at.name, from, target)
+  const to = from + target.length / elementCount(info.shape.slice(1))
   for (const { module, a, b } of products) {
-    addProduct(data, b.subarray(from * module.rank, to * module.rank), a, module)
-  }
-  return { dtype: 'float32', shape: stored.shape, data }
-}
-
-/**
- * target [n, columns] += scale · b a, with b [n, rank] and a [rank, columns].
- *
- * Four columns of `a` are laid side by side and stay in the first cache while two rows at a time pass over them; eight
- * sums stay in registers.
- */
-function addProduct(
-  target: Float32Array,
-  b: Float64Array,
-  a: Float64Array,
-  { rank, scale, columns }: LoraModule,
-): void {
-  const rows = target.length / columns
-  const strip = new Float64Array(rank * 4)
-  for (let k = 0; k < columns; k += 4) {
-    const count = Math.min(4, columns - k)
-    for (let r = 0; r < rank; r++)
-      for (let j = 0; j < count; j++) strip[r * 4 + j] = a[r * columns + k + j] as number
-    for (let n = 0; n < rows; n += 2) {
-      const isPair = n + 1 < rows
-      sumStrip(strip, b, n * rank, (isPair ? n + 1 : n) * rank, rank)
-      addSums(target, n * columns + k, count, 0, scale)
-      if (isPair) addSums(target, (n + 1) * columns + k, count, 4, scale)
-    }
-  }
-}
-
-const sums = new Float64Array(8)
-
-function sumStrip(
-  strip: Float64Array,
-  b: Float64Array,
-  first: number,
-  second: number,
-  rank: number,
-): void {
-  let s0 = 0
-  let s1 = 0
-  let s2 = 0
-  let s3 = 0
-  let t0 = 0
-  let t1 = 0
-  let t2 = 0
-  let t3 = 0
-  for (let r = 0; r < rank; r++) {
-    const u = b[first + r] as number
-    const v = b[second + r] as number
-    const a0 = strip[r * 4] as number
-    const a1 = strip[r * 4 + 1] as number
-    const a2 = strip[r * 4 + 2] as number
-    const a3 = strip[r * 4 + 3] as number
-    s0 += u * a0
-    s1 += u * a1
-    s2 += u * a2
-    s3 += u * a3
-    t0 += v * a0
-    t1 += v * a1
-    t2 += v * a2
-    t3 += v * a3
-  }
-  sums[0] = s0
-  sums[1] = s1
-  sums[2] = s2
-  sums[3] = s3
-  sums[4] = t0
-  sums[5] = t1
-  sums[6] = t2
-  sums[7] = t3
-}
-
-/** float32 after each step, as torch adds a merged product. */
-function addSums(
-  target: Float32Array,
-  offset: number,
-  count: number,
-  first: number,
-  scale: number,
-): void {
-  for (let j = 0; j < count; j++) {
-    const change = Math.fround(Math.fround(sums[first + j] as number) * scale)
-    target[offset + j] = (target[offset + j] as number) + change
+    addLowRank(target, b.subarray(from * module.rank, to * module.rank), a, module)
   }
 }

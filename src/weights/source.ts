@@ -23,6 +23,11 @@ export type WeightSource = {
   read(name: string): HostTensor
   /** The rows [from, to) of its first dimension, where that is less work than the whole: a merged adapter computes them. */
   readRows?(name: string, from: number, to: number): HostTensor
+  /**
+   * The same rows as float32 into memory that is there, where a source computes its tensors: blocks are widened and
+   * adapters merged in place, without a copy in between.
+   */
+  readInto?(name: string, from: number, target: Float32Array): void
   /** Bytes of `name` are in no memory of ours after this (a hint; a mapped source drops its pages). */
   release?(name: string): void
   close(): void

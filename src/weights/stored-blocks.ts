@@ -7,10 +7,10 @@
  * than a block share it: `NAME.Q8_0.16`, uint8 [rows · 16/32, bytes of a block], stands for float32 [rows, 16].
  */
 import { elementCount } from '../core/shape.ts'
-import type { HostTensor } from '../core/tensor.ts'
+import { toFloat32, type HostTensor } from '../core/tensor.ts'
 import { GGML_TYPES, type GgmlType } from './ggml-types.ts'
 import type { TensorInfo, WeightSource } from './source.ts'
-import { sliceRows, tensorRows } from './tensor-rows.ts'
+import { rowsInto, sliceRows, tensorRows } from './tensor-rows.ts'
 
 /** The types that tensors are stored in so, by name. */
 const BLOCK_TYPES: ReadonlyMap<string, GgmlType> = new Map(
@@ -51,6 +51,16 @@ export function withoutBlocks(source: WeightSource): WeightSource {
       if (!found.hasWholeRows) return sliceRows(read(name), from, to)
       const shape = [to - from, ...found.shape.slice(1)]
       return widen(tensorRows(source, found.name, from, to), found.type, shape)
+    },
+    readInto(name, from, target) {
+      const found = stored.get(name)
+      if (!found) return rowsInto(source, name, from, target)
+      const width = elementCount(found.shape.slice(1))
+      const to = from + target.length / width
+      if (!found.hasWholeRows) return target.set(toFloat32(sliceRows(read(name), from, to)))
+      const { data } = tensorRows(source, found.name, from, to)
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+      found.type.dequantize?.(bytes, target)
     },
     release: (name) => source.release?.(stored.get(name)?.name ?? name),
     close: () => source.close(),

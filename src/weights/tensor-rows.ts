@@ -1,5 +1,6 @@
 /** Part of a tensor: the rows [from, to) of its first dimension. */
-import type { HostTensor } from '../core/tensor.ts'
+import { elementCount } from '../core/shape.ts'
+import { toFloat32, type HostTensor } from '../core/tensor.ts'
 import type { WeightSource } from './source.ts'
 
 /** A view where the source gives views; a source that computes its tensors computes these rows only. */
@@ -20,4 +21,17 @@ export function sliceRows(
   const [rows = 1, ...inner] = shape
   const size = rows === 0 ? 0 : data.length / rows
   return { dtype, shape: [to - from, ...inner], data: data.subarray(from * size, to * size) }
+}
+
+/** As many rows from `from` on as `target` takes, as float32. */
+export function rowsInto(
+  source: WeightSource,
+  name: string,
+  from: number,
+  target: Float32Array,
+): void {
+  if (source.readInto) return source.readInto(name, from, target)
+  const [, ...inner] = source.tensors.get(name)?.shape ?? []
+  const rows = target.length / elementCount(inner)
+  target.set(toFloat32(tensorRows(source, name, from, from + rows)))
 }
