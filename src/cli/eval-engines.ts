@@ -28,6 +28,13 @@ export const ENGINE_OPTIONS: readonly OptionSpec[] = [
     about: 'Ask an OpenAI-compatible server (http://…/v1) for --model; repeat to share the work',
     group: 'Model',
   },
+  {
+    name: 'engine-attempts',
+    kind: 'number',
+    value: 'n',
+    about: 'How often a server is tried for a question (default: 6)',
+    group: 'Model',
+  },
 ]
 
 export const JUDGE_OPTIONS: readonly OptionSpec[] = [
@@ -80,7 +87,11 @@ export async function enginesOf(args: Arguments, session: Session): Promise<Engi
   if (name === undefined)
     throw new UsageError('--engine needs --model, the id that the server knows.')
   const engines = urls.map((url) => {
-    const endpoint = new Endpoint({ url, apiKey: keyOf(session, 'LLAVA_ENGINE_KEY') })
+    const endpoint = new Endpoint({
+      url,
+      apiKey: keyOf(session, 'LLAVA_ENGINE_KEY'),
+      attempts: args.number('engine-attempts'),
+    })
     return new EndpointEngine({
       endpoint,
       model: name,
@@ -157,41 +168,15 @@ class ModelEngine implements AnswerEngine {
     this.#model = model
   }
 
-  /** All together; where one of them cannot be answered, each alone, so that the others are. */
-  async answer(
-    requests: readonly EngineRequest[],
-    signal: AbortSignal | undefined,
-  ): Promise<readonly EngineAnswer[]> {
-    if (requests.some(({ choices }) => choices)) return this.#eachAlone(requests, signal)
+  /** The model's scheduler puts questions that are asked at the same time together. */
+  async answer(request: EngineRequest, signal: AbortSignal | undefined): Promise<EngineAnswer> {
     try {
-      const answers = await this.#model.generateBatch(
-        requests.map((one) => generateRequest(one, signal)),
-      )
-      return answers.map(engineAnswer)
-    } catch {
+      if (request.choices) return await this.#choose(request)
+      return engineAnswer(await this.#model.generate(generateRequest(request, signal)))
+    } catch (error) {
       signal?.throwIfAborted()
-      return this.#eachAlone(requests, signal)
+      return { error: error instanceof Error ? error.message : String(error) }
     }
-  }
-
-  async #eachAlone(
-    requests: readonly EngineRequest[],
-    signal: AbortSignal | undefined,
-  ): Promise<EngineAnswer[]> {
-    const answers: EngineAnswer[] = []
-    for (const request of requests) {
-      try {
-        answers.push(
-          request.choices
-            ? await this.#choose(request)
-            : engineAnswer(await this.#model.generate(generateRequest(request, signal))),
-        )
-      } catch (error) {
-        signal?.throwIfAborted()
-        answers.push({ error: error instanceof Error ? error.message : String(error) })
-      }
-    }
-    return answers
   }
 
   /** The continuation of the plain text that the model finds likeliest, by the sum over its tokens. */

@@ -26,9 +26,6 @@ export type AnswerEngine = {
   readonly name: string
   /** Everything about it that answers depend on: part of the recipe. */
   readonly identity: Readonly<Record<string, unknown>>
-  /** As many answers as requests, in their order. Throws only where no question can be answered any more. */
-  answer(
-    requests: readonly EngineRequest[],
-    signal: AbortSignal | undefined,
-  ): Promise<readonly EngineAnswer[]>
+  /** Called for many questions at once: what goes together is the engine's to say. Throws only when aborted. */
+  answer(request: EngineRequest, signal: AbortSignal | undefined): Promise<EngineAnswer>
 }

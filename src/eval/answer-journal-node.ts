@@ -1,5 +1,5 @@
 /**
- * Answers on the disk: one JSON line for each question, appended, and synced once for each batch.
+ * Answers on the disk: one JSON line for each question, appended, and synced together with those that came meanwhile.
  *
  * A process may be killed at any byte. What it leaves is whole lines and at most one torn line at the end, which is cut
  * off when the file is opened again; its question is asked again. Lines that hold an error are left out then too, in a new
@@ -7,6 +7,7 @@
  */
 import {
   closeSync,
+  fsync,
   existsSync,
   fsyncSync,
   mkdirSync,
@@ -17,16 +18,22 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 import { InputError } from '../core/errors.ts'
 import type { Row } from './eval-file.ts'
 import { isRow } from './eval-file.ts'
 import { questionKeys } from './question.ts'
 import { isErrorLine, type Journal, type JournalEntry } from './run-questions.ts'
 
+const sync = promisify(fsync)
+
 export class AnswerJournal implements Journal, Disposable {
   readonly answered: Set<string>
   readonly #path: string
   readonly #file: number
+  /** Not yet written. */
+  readonly #lines: string[] = []
+  #writing: Promise<void> | null = null
 
   /** Throws InputError where another process writes the same file. */
   constructor(path: string) {
@@ -39,13 +46,27 @@ export class AnswerJournal implements Journal, Disposable {
     this.#file = openSync(path, 'a')
   }
 
+  /** Several appends share one sync: those that come while another is under way. */
   async append(entries: readonly JournalEntry[]): Promise<void> {
-    const twice = entries.find(({ key }) => this.answered.has(key))
-    if (twice) throw new Error(`internal: ${twice.key} was answered before`)
-    const bytes = Buffer.from(entries.map(({ line }) => `${JSON.stringify(line)}\n`).join(''))
-    for (let at = 0; at < bytes.length;) at += writeSync(this.#file, bytes, at)
-    fsyncSync(this.#file)
-    for (const { key } of entries) this.answered.add(key)
+    for (const { key } of entries) {
+      if (this.answered.has(key)) throw new Error(`internal: ${key} was answered before`)
+      this.answered.add(key)
+    }
+    this.#lines.push(...entries.map(({ line }) => `${JSON.stringify(line)}\n`))
+    this.#writing ??= this.#write()
+    await this.#writing
+  }
+
+  async #write(): Promise<void> {
+    try {
+      while (this.#lines.length > 0) {
+        const bytes = Buffer.from(this.#lines.splice(0).join(''))
+        for (let at = 0; at < bytes.length;) at += writeSync(this.#file, bytes, at)
+        await sync(this.#file)
+      }
+    } finally {
+      this.#writing = null
+    }
   }
 
   [Symbol.dispose](): void {

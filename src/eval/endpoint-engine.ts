@@ -26,15 +26,7 @@ export class EndpointEngine implements AnswerEngine {
     this.identity = { kind: 'endpoint', model: options.model }
   }
 
-  /** The whole batch at once: batching is the server's business. */
-  answer(
-    requests: readonly EngineRequest[],
-    signal: AbortSignal | undefined,
-  ): Promise<readonly EngineAnswer[]> {
-    return Promise.all(requests.map((request) => this.#one(request, signal)))
-  }
-
-  async #one(request: EngineRequest, signal: AbortSignal | undefined): Promise<EngineAnswer> {
+  async answer(request: EngineRequest, signal: AbortSignal | undefined): Promise<EngineAnswer> {
     try {
       return await (request.choices
         ? this.#choose(request, signal)

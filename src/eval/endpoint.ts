@@ -10,7 +10,7 @@ export type EndpointOptions = {
   readonly url: string
   readonly apiKey?: string | undefined
   /** Calls of one request, the first included. */
-  readonly attempts?: number
+  readonly attempts?: number | undefined
   readonly timeoutMs?: number
   /** What the world gives; others in tests. */
   readonly fetch?: typeof fetch

@@ -6,32 +6,24 @@
  * come), `reviews.jsonl` (what judges said), submissions, and last of all `result.json`. The same call over the same folder
  * goes on where the last one ended; another recipe in it is refused.
  */
-import { existsSync, readFileSync, statSync, writeFileSync, mkdirSync } from 'node:fs'
-import { join, resolve, dirname } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import type { AnswerEngine } from './answer-engine.ts'
 import { AnswerJournal, readWholeLines, writeFileWhole } from './answer-journal-node.ts'
-import { readAnswers } from './answers.ts'
-import type { AskSpec, Picture, Question } from './question.ts'
-import { questionKeys, truthId } from './question.ts'
 import type { Benchmark, Outcome } from './benchmark.ts'
-import type { EvalFile, Row } from './eval-file.ts'
-import { isRow } from './eval-file.ts'
-import { judgeAgreement, type Agreement } from './judge-agreement.ts'
-import {
-  reviewText,
-  runJudge,
-  type Judge,
-  type JudgeCache,
-  type Judged,
-  type JudgeLimits,
-} from './judge.ts'
+import { isRow, type EvalFile, type Row } from './eval-file.ts'
 import { makeRecipe, type EvalRecipe } from './eval-recipe.ts'
+import type { Agreement } from './judge-agreement.ts'
+import { judgeAll, judgeFiles } from './judge-answers-node.ts'
+import type { Judge, JudgeCache, Judged, JudgeLimits } from './judge.ts'
+import { mediaPath, openPicture } from './media-node.ts'
+import type { WordNet } from './metrics/wordnet.ts'
+import { questionKeys, truthId, type AskSpec, type Question } from './question.ts'
+import { keepExamples, writeResult } from './result-files-node.ts'
 import { isErrorLine, runQuestions, type RunState } from './run-questions.ts'
 import { score, type ScoreReport } from './score.ts'
 import { selectQuestions } from './select-questions.ts'
-import type { WordNet } from './metrics/wordnet.ts'
-import { writeSheet } from './write-sheet-node.ts'
 
 export type EvaluateRequest = {
   readonly benchmark: Benchmark
@@ -122,7 +114,7 @@ export async function evaluate(request: EvaluateRequest): Promise<EvalReport> {
   const outcomes = withQuestions(report.outcomes, questions, lines)
   const { facts, agreement } = judged
   const result: EvalReport = { ...report, recipe, outcomes, run, judged: facts, agreement }
-  await keepExamples(out, outcomes, questions, request)
+  await keepExamples(out, outcomes, questions, request.mediaFolder)
   writeResult(out, result)
   return result
 }
@@ -187,10 +179,6 @@ function checkPictures(
   )
 }
 
-function mediaPath(name: string, folder: string | undefined): string {
-  return resolve(folder ?? '.', name)
-}
-
 /** A folder belongs to one recipe. */
 function guardFolder(out: string, recipe: EvalRecipe): void {
   const path = join(out, 'run.json')
@@ -246,17 +234,6 @@ async function answerAll(
   return { lines, run: runFacts(lines, { request, seconds: (now() - start) / 1000, before }) }
 }
 
-async function openPicture(
-  picture: Picture,
-  folder: string | undefined,
-): Promise<string | Uint8Array | null> {
-  if (picture instanceof Uint8Array) return picture
-  if (typeof picture === 'function') return picture()
-  const path = mediaPath(picture, folder)
-  if (statSync(path, { throwIfNoEntry: false })?.isFile()) return path
-  throw new InputError('INPUT_PICTURE_MISSING', `eval: there is no picture at ${path}.`)
-}
-
 /** Several engines answer in any order; files are read in the questions' order. */
 function inOrder(lines: readonly Row[], questions: readonly Question[]): Row[] {
   const keys = questionKeys(
@@ -286,52 +263,6 @@ function runFacts(
   }
 }
 
-type JudgedAll = {
-  readonly reviews: EvalFile | null
-  readonly facts: readonly JudgedFacts[]
-  readonly agreement: Agreement | null
-}
-
-async function judgeAll(request: EvaluateRequest, answers: EvalFile): Promise<JudgedAll> {
-  const { benchmark, judges = [], judgeCache, out } = request
-  const spec = benchmark.judge
-  if (!spec || judges.length === 0 || !judgeCache)
-    return { reviews: null, facts: [], agreement: null }
-  const tasks = spec.tasks({ answers: readAnswers([answers]), ...judgeFiles(request) })
-  const runs: { readonly judge: Judge; readonly judged: Judged }[] = []
-  for (const judge of judges) {
-    const judged = await runJudge({
-      spec,
-      tasks,
-      judge,
-      cache: judgeCache,
-      limits: request.judgeLimits ?? {},
-      concurrency: request.judgeConcurrency ?? 4,
-      signal: request.signal,
-      onProgress: (done, total) =>
-        request.onProgress?.('reviews', { done, total, errors: 0, secondsLeft: null }),
-    })
-    const name = `reviews-${judge.name.replaceAll(/[^\w.-]/g, '_')}.${spec.collect ? 'json' : 'jsonl'}`
-    writeFileWhole(join(out, name), reviewText(spec, judged.reviews))
-    runs.push({ judge, judged })
-  }
-  const [first, second] = runs
-  const text = first ? reviewText(spec, first.judged.reviews) : ''
-  return {
-    reviews: { name: spec.collect ? 'reviews.json' : 'reviews.jsonl', text },
-    facts: runs.map(({ judge, judged: { reviews, ...facts } }) => ({
-      judge: judge.name,
-      reviews: reviews.length,
-      ...facts,
-    })),
-    agreement: first && second ? judgeAgreement(first.judged.reviews, second.judged.reviews) : null,
-  }
-}
-
-function judgeFiles({ questions, labels }: EvaluateRequest) {
-  return { questions, labels }
-}
-
 function withQuestions(
   outcomes: readonly Outcome[],
   questions: readonly Question[],
@@ -356,52 +287,6 @@ function withQuestions(
 function marginOf({ metadata }: Row): number | undefined {
   const margin = isRow(metadata) ? metadata['margin'] : undefined
   return typeof margin === 'number' ? margin : undefined
-}
-
-/** Pictures of the worst answers, so that a report needs nothing but the folder. */
-export const EXAMPLES = 12
-
-async function keepExamples(
-  out: string,
-  outcomes: readonly AskedOutcome[],
-  questions: readonly Question[],
-  { mediaFolder }: EvaluateRequest,
-): Promise<void> {
-  const asked = new Map(questions.map((question) => [truthId(question), question]))
-  const examples = worstOf(outcomes, EXAMPLES)
-  for (const [i, { id }] of examples.entries()) {
-    const [picture] = asked.get(id)?.images ?? []
-    if (picture === undefined) continue
-    try {
-      const opened = await openPicture(picture, mediaFolder)
-      if (opened === null) continue
-      const path = join(out, 'examples', `${i}.bin`)
-      mkdirSync(dirname(path), { recursive: true })
-      writeFileSync(path, typeof opened === 'string' ? readFileSync(opened) : opened)
-    } catch (error) {
-      // Its question is on record as one that could not be asked.
-      if (!(error instanceof InputError)) throw error
-    }
-  }
-}
-
-/** The lowest scores, spread over the benchmark. The order is fixed: examples are numbered by it. */
-export function worstOf(outcomes: readonly AskedOutcome[], count: number): AskedOutcome[] {
-  const wrong = outcomes.filter(({ score, given }) => score < 1 && given !== '')
-  const lowest = [...wrong].sort((a, b) => a.score - b.score)
-  const worst = lowest.filter(({ score }) => score === lowest[0]?.score)
-  if (worst.length <= count) return lowest.slice(0, count)
-  return Array.from(
-    { length: count },
-    (_, i) => worst[Math.floor((i * worst.length) / count)] as AskedOutcome,
-  )
-}
-
-function writeResult(out: string, { written, sheets, ...result }: EvalReport): void {
-  for (const [name, text] of Object.entries(written)) writeFileWhole(join(out, name), text)
-  for (const [name, rows] of Object.entries(sheets))
-    writeFileSync(join(out, name), writeSheet(rows))
-  writeFileWhole(join(out, 'result.json'), `${JSON.stringify(result, null, 2)}\n`)
 }
 
 function linesFile(name: string, lines: readonly Row[]): EvalFile {

@@ -3,8 +3,9 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { parseResult, type ComparedResult } from './compare-results.ts'
-import { EXAMPLES, worstOf, type EvalReport } from './evaluate-node.ts'
+import type { EvalReport } from './evaluate-node.ts'
 import type { ReportedResult } from './report.ts'
+import { EXAMPLES, worstOf } from './result-files-node.ts'
 
 const NAMES = ['result.json', 'score.json']
 

@@ -1,6 +1,6 @@
 /**
- * Asks all questions that have no answer yet: in batches, of one engine or several, every answer written down before the
- * next batch begins.
+ * Asks all questions that have no answer yet, several at once, of one engine or several. Every answer is written down when it
+ * comes.
  */
 import { CapacityError, InputError } from '../core/errors.ts'
 import type { ContentPart, Message } from '../serve/messages.ts'
@@ -21,7 +21,7 @@ export type RunRequest = {
   readonly questions: readonly Question[]
   readonly engines: readonly AnswerEngine[]
   readonly journal: Journal
-  /** Questions that go to an engine together. */
+  /** Questions that an engine has at the same time. */
   readonly batch: number
   /** The picture as an engine takes it. Throws InputError where it is not there. */
   readonly openPicture: (picture: Picture) => Promise<string | Uint8Array | null>
@@ -43,12 +43,12 @@ export type RunState = {
   readonly secondsLeft: number | null
 }
 
-/** Batches in a row that may fail entirely; then no engine is there any more. */
+/** So many times `batch` questions may fail in a row; then the engine is taken for gone. */
 const MOST_FAILURES = 3
 
 /** Throws the signal's reason when aborted, and CapacityError where an engine answers nothing any more. */
 export async function runQuestions(run: RunRequest): Promise<RunState> {
-  const { questions, engines, journal } = run
+  const { questions, engines, journal, batch } = run
   const keys = questionKeys(questions)
   const open = questions
     .map((question, i) => ({ question, key: keys[i] as string }))
@@ -57,42 +57,47 @@ export async function runQuestions(run: RunRequest): Promise<RunState> {
   const progress = (): RunState =>
     stateOf(state, { open: open.length, total: questions.length, now: run.now() })
   run.onProgress?.(progress())
-  const work = async (engine: AnswerEngine) => {
-    let failures = 0
+  const stop = new AbortController()
+  const signal = run.signal ? AbortSignal.any([run.signal, stop.signal]) : stop.signal
+  const work = async (engine: AnswerEngine, health: { failures: number }) => {
     while (state.next < open.length) {
-      run.signal?.throwIfAborted()
-      const batch = open.slice(state.next, (state.next += run.batch))
-      const lines = await askBatch(engine, batch, run)
-      await journal.append(lines)
-      const errors = lines.filter(({ line }) => isErrorLine(line)).length
-      state.done += batch.length
-      state.errors += errors
+      signal.throwIfAborted()
+      const entry = await askOne(engine, open[state.next++] as Open, { ...run, signal })
+      await journal.append([entry])
+      const isError = isErrorLine(entry.line)
+      state.done++
+      if (isError) state.errors++
       run.onProgress?.(progress())
-      failures = errors === batch.length ? failures + 1 : 0
-      if (failures === MOST_FAILURES) throw engineDown(engine, lines)
+      health.failures = isError ? health.failures + 1 : 0
+      const isGone = health.failures >= MOST_FAILURES * batch || state.errors === open.length
+      if (isGone) throw engineDown(engine, health.failures, entry)
     }
   }
-  await Promise.all(engines.map(work))
+  const workers = engines.flatMap((engine) => {
+    const health = { failures: 0 }
+    return Array.from({ length: batch }, () => work(engine, health))
+  })
+  try {
+    await Promise.all(workers)
+  } catch (error) {
+    stop.abort(error)
+    await Promise.allSettled(workers)
+    throw error
+  }
   return progress()
 }
 
 type Open = { readonly question: Question; readonly key: string }
 
-async function askBatch(
+async function askOne(
   engine: AnswerEngine,
-  batch: readonly Open[],
+  { question, key }: Open,
   run: RunRequest,
-): Promise<JournalEntry[]> {
-  const requests = await Promise.all(batch.map(({ question }) => requestOf(question, run)))
-  const ready = requests.filter((request): request is EngineRequest => !('error' in request))
-  const given = ready.length > 0 ? await engine.answer(ready, run.signal) : []
+): Promise<JournalEntry> {
+  const request = await requestOf(question, run)
+  const answer = 'error' in request ? request : await engine.answer(request, run.signal)
   run.signal?.throwIfAborted()
-  let next = 0
-  const answers = requests.map((request) => ('error' in request ? request : given[next++]))
-  return batch.map(({ question, key }, i) => {
-    const answer = answers[i] ?? { error: 'the engine gave no answer' }
-    return { key, line: lineOf(question, answer, engine.name) }
-  })
+  return { key, line: lineOf(question, answer, engine.name) }
 }
 
 async function requestOf(
@@ -172,10 +177,10 @@ function stateOf(
   return { done, total, errors, secondsLeft }
 }
 
-function engineDown(engine: AnswerEngine, lines: readonly JournalEntry[]): CapacityError {
-  const metadata = lines[0]?.line['metadata'] as { error?: string } | undefined
+function engineDown(engine: AnswerEngine, failures: number, { line }: JournalEntry): CapacityError {
+  const { error } = line['metadata'] as { error: string }
   return new CapacityError(
     'CAPACITY_ENGINE_DOWN',
-    `eval: ${engine.name} should answer questions, ${MOST_FAILURES} batches in a row failed entirely (${metadata?.error ?? 'no reason given'}); mend it and run the same command again, it goes on where it ended.`,
+    `eval: ${engine.name} should answer questions, ${failures} in a row failed (${error}); mend it and run the same command again, it goes on where it ended.`,
   )
 }

@@ -43,10 +43,8 @@ export const llavaBench: Benchmark = {
     folder: { questions: 'questions.jsonl', labels: '.', images: 'images' },
   },
   judge: llavaBenchJudge('llava_bench_'),
-  published: publishedRows(
-    'all',
-    'haotian-liu/LLaVA docs/MODEL_ZOO.md (In-the-Wild, judge gpt-4-0314)',
-    {
+  published: [
+    ...publishedRows('all', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (In-the-Wild, judge gpt-4-0314)', {
       'llava-v1.5-7b': 65.4,
       'llava-v1.5-13b': 72.5,
       'llava-v1.5-7b-lora': 67.9,
@@ -55,8 +53,24 @@ export const llavaBench: Benchmark = {
       'llava-v1.6-mistral-7b': 83.2,
       'llava-v1.6-vicuna-13b': 87.3,
       'llava-v1.6-34b': 89.6,
-    },
-  ),
+    }),
+    ...publishedRows('all', 'LLaVA-NeXT blog 2024-05-10 (judge gpt-4-0613)', {
+      'llava-next-110b': 90.4,
+      'llava-next-72b': 89.2,
+      'llama3-llava-next-8b': 80.1,
+      'llava-v1.6-34b': 88.8,
+      'llava-v1.6-vicuna-13b': 72.3,
+      'llava-v1.6-vicuna-7b': 72.3,
+      'llava-v1.6-mistral-7b': 71.7,
+      'gpt-4v': 98.0,
+      'llava-v1.5-13b': 59.6,
+    }),
+    ...publishedRows('all', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 74.2,
+      'llava-onevision-qwen2-7b': 90.7,
+      'llava-onevision-qwen2-72b': 93.5,
+    }),
+  ],
 }
 
 const V1 = 'arXiv:2304.08485 (LLaVA-Bench (COCO), judge gpt-4-0314)'

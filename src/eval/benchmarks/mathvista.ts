@@ -47,6 +47,12 @@ export const mathvista: Benchmark = {
       'llava-v1.6-vicuna-13b': 35.3,
       'llava-v1.6-34b': 46.5,
     }),
+    ...publishedRows('accuracy', 'LLaVA-NeXT blog 2024-05-10', {
+      'llava-next-110b': 49.0,
+      'llava-next-72b': 46.6,
+      'llama3-llava-next-8b': 37.5,
+      'gpt-4v': 49.9,
+    }),
     ...publishedRows('accuracy', 'arXiv:2408.03326', {
       'llava-onevision-qwen2-0.5b': 34.8,
       'llava-onevision-qwen2-7b': 63.2,

@@ -38,16 +38,23 @@ export const mmVet: Benchmark = {
     folder: { questions: 'llava-mm-vet.jsonl', labels: 'mm-vet.json', images: 'images' },
   },
   judge: mmVetJudge,
-  published: publishedRows('total', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (judge gpt-4-0613)', {
-    'llava-v1.5-7b': 31.1,
-    'llava-v1.5-13b': 36.1,
-    'llava-v1.5-7b-lora': 30.2,
-    'llava-v1.5-13b-lora': 38.3,
-    'llava-v1.6-vicuna-7b': 43.9,
-    'llava-v1.6-mistral-7b': 47.3,
-    'llava-v1.6-vicuna-13b': 48.4,
-    'llava-v1.6-34b': 57.4,
-  }),
+  published: [
+    ...publishedRows('total', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (judge gpt-4-0613)', {
+      'llava-v1.5-7b': 31.1,
+      'llava-v1.5-13b': 36.1,
+      'llava-v1.5-7b-lora': 30.2,
+      'llava-v1.5-13b-lora': 38.3,
+      'llava-v1.6-vicuna-7b': 43.9,
+      'llava-v1.6-mistral-7b': 47.3,
+      'llava-v1.6-vicuna-13b': 48.4,
+      'llava-v1.6-34b': 57.4,
+    }),
+    ...publishedRows('total', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 29.1,
+      'llava-onevision-qwen2-7b': 57.5,
+      'llava-onevision-qwen2-72b': 63.7,
+    }),
+  ],
 }
 
 const CAPABILITIES = ['rec', 'ocr', 'know', 'gen', 'spat', 'math']

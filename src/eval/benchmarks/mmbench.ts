@@ -18,6 +18,7 @@ import {
   type Benchmark,
   type Metric,
   type Outcome,
+  type PublishedScore,
   type Scored,
   type Sheet,
   type ScoreInput,
@@ -29,16 +30,34 @@ import { readMmbenchQuestions, ROTATION } from './mmbench-questions.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
 
-export const mmbench = mmbenchOf('mmbench', 'MMBench (dev)', OPTION_LETTER, {
-  'llava-v1.5-7b': 64.3,
-  'llava-v1.5-13b': 67.7,
-  'llava-v1.5-7b-lora': 66.1,
-  'llava-v1.5-13b-lora': 68.5,
-  'llava-v1.6-vicuna-7b': 67.4,
-  'llava-v1.6-mistral-7b': 68.7,
-  'llava-v1.6-vicuna-13b': 70.0,
-  'llava-v1.6-34b': 79.3,
-})
+export const mmbench = mmbenchOf(
+  'mmbench',
+  'MMBench (dev)',
+  OPTION_LETTER,
+  {
+    'llava-v1.5-7b': 64.3,
+    'llava-v1.5-13b': 67.7,
+    'llava-v1.5-7b-lora': 66.1,
+    'llava-v1.5-13b-lora': 68.5,
+    'llava-v1.6-vicuna-7b': 67.4,
+    'llava-v1.6-mistral-7b': 68.7,
+    'llava-v1.6-vicuna-13b': 70.0,
+    'llava-v1.6-34b': 79.3,
+  },
+  [
+    ...publishedRows('circular', 'LLaVA-NeXT blog 2024-05-10', {
+      'llava-next-110b': 80.5,
+      'llava-next-72b': 80.5,
+      'llama3-llava-next-8b': 72.1,
+      'gpt-4v': 75.0,
+    }),
+    ...publishedRows('circular', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 52.1,
+      'llava-onevision-qwen2-7b': 80.8,
+      'llava-onevision-qwen2-72b': 85.9,
+    }),
+  ],
+)
 
 export const mmbenchCn = mmbenchOf('mmbench-cn', 'MMBench-CN (dev)', '请直接回答选项字母。', {
   'llava-v1.5-7b': 58.3,
@@ -56,6 +75,7 @@ function mmbenchOf(
   title: string,
   instruction: string,
   zoo: Readonly<Record<string, number>>,
+  more: readonly PublishedScore[] = [],
 ): Benchmark {
   return {
     name,
@@ -75,7 +95,7 @@ function mmbenchOf(
       },
       hasTruth: true,
     },
-    published: publishedRows('circular', MODEL_ZOO, zoo),
+    published: [...publishedRows('circular', MODEL_ZOO, zoo), ...more],
   }
 }
 

@@ -56,6 +56,28 @@ export const mme: Benchmark = {
       'llava-v1.6-vicuna-13b': 1575,
       'llava-v1.6-34b': 1631,
     }),
+    ...publishedRows('perception', 'LLaVA-NeXT blog 2024-05-10', {
+      'llava-next-110b': 1746.5,
+      'llava-next-72b': 1699.3,
+      'llama3-llava-next-8b': 1603.7,
+      'gpt-4v': 1409.4,
+    }),
+    ...publishedRows('cognition', 'LLaVA-NeXT blog 2024-05-10', {
+      'llava-next-110b': 453.9,
+      'llava-next-72b': 459.6,
+      'llama3-llava-next-8b': 367.8,
+      'gpt-4v': 517.1,
+    }),
+    ...publishedRows('perception', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 1238,
+      'llava-onevision-qwen2-7b': 1580,
+      'llava-onevision-qwen2-72b': 1682,
+    }),
+    ...publishedRows('cognition', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 240,
+      'llava-onevision-qwen2-7b': 418,
+      'llava-onevision-qwen2-72b': 579,
+    }),
     ...publishedRows('cognition', BLOG, {
       'llava-v1.5-13b': 295,
       'llava-v1.6-vicuna-7b': 332,

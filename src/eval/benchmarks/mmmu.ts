@@ -51,13 +51,31 @@ export const mmmu: Benchmark = {
     folder: { questions: 'validation' },
     hasTruth: true,
   },
-  published: publishedRows('accuracy', 'LLaVA-NeXT blog 2024-01-30', {
-    'llava-v1.5-13b': 36.4,
-    'llava-v1.6-vicuna-7b': 35.8,
-    'llava-v1.6-mistral-7b': 35.3,
-    'llava-v1.6-vicuna-13b': 36.2,
-    'llava-v1.6-34b': 51.1,
-  }),
+  published: [
+    ...publishedRows('accuracy', 'LLaVA-NeXT blog 2024-01-30', {
+      'llava-v1.5-13b': 36.4,
+      'llava-v1.6-vicuna-7b': 35.8,
+      'llava-v1.6-mistral-7b': 35.3,
+      'llava-v1.6-vicuna-13b': 36.2,
+      'llava-v1.6-34b': 51.1,
+    }),
+    ...publishedRows('accuracy', 'LLaVA-NeXT blog 2024-05-10', {
+      'llava-next-110b': 50.1,
+      'llava-next-72b': 49.9,
+      'llama3-llava-next-8b': 41.7,
+      'llava-v1.6-34b': 49.7,
+      'llava-v1.6-vicuna-13b': 35.9,
+      'llava-v1.6-vicuna-7b': 35.1,
+      'llava-v1.6-mistral-7b': 33.4,
+      'gpt-4v': 56.8,
+      'llava-v1.5-13b': 35.3,
+    }),
+    ...publishedRows('accuracy', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 31.4,
+      'llava-onevision-qwen2-7b': 48.8,
+      'llava-onevision-qwen2-72b': 56.8,
+    }),
+  ],
 }
 
 type Truth = {

@@ -64,6 +64,11 @@ export const scienceQa: Benchmark = {
       'llava-v1.6-vicuna-13b': 73.6,
       'llava-v1.6-34b': 81.8,
     }),
+    ...publishedRows('accuracy IMG', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 67.2,
+      'llava-onevision-qwen2-7b': 96.0,
+      'llava-onevision-qwen2-72b': 90.3,
+    }),
     ...Object.entries(FINE_TUNED).flatMap(([column, value]) =>
       publishedRows(column, 'arXiv:2304.08485 (ScienceQA table)', {
         'llava-13b, fine-tuned': value,

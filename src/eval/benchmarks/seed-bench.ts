@@ -53,6 +53,16 @@ export const seedBench: Benchmark = {
       'llava-v1.6-vicuna-13b': 71.9,
       'llava-v1.6-34b': 75.9,
     }),
+    ...publishedRows('accuracy image', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 65.5,
+      'llava-onevision-qwen2-7b': 75.4,
+      'llava-onevision-qwen2-72b': 78.0,
+    }),
+    ...publishedRows('accuracy video', 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 44.2,
+      'llava-onevision-qwen2-7b': 56.9,
+      'llava-onevision-qwen2-72b': 62.1,
+    }),
     ...publishedRows('accuracy video', PAPER, { 'llava-v1.5-7b': 37.3, 'llava-v1.5-13b': 42.7 }),
   ],
 }

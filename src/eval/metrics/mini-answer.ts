@@ -83,7 +83,14 @@ const READERS: { readonly [F in AnswerForm]: (answer: string, truth: Truth) => F
   },
   text: (answer, truth) => {
     const text = plainText(answer)
-    return { score: Number(text === plainText(truth.answer)), read: text, isValid: text !== '' }
+    // A task of mixed questions has numbers among its texts.
+    const number = readNumber(truth.answer)
+    const isNumber = number !== null && number === readNumber(answer)
+    return {
+      score: Number(isNumber || text === plainText(truth.answer)),
+      read: text,
+      isValid: text !== '',
+    }
   },
 }
 

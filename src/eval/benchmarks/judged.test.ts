@@ -1,0 +1,231 @@
+/** What judges say about clips, and what objects long answers name. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { readAnswers } from '../answers.ts'
+import type { EvalFile } from '../eval-file.ts'
+import { fill, readVerdict } from '../judged-answers.ts'
+import { readPythonDict } from '../python-dict.ts'
+import { findBenchmark, score } from '../score.ts'
+import { objectsNamed, singular } from './chair.ts'
+import { readHoundScore } from './video-judged.ts'
+
+const lines = (name: string, rows: readonly object[]): EvalFile => ({
+  name,
+  text: rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
+})
+const json = (name: string, value: unknown): EvalFile => ({ name, text: JSON.stringify(value) })
+const values = (report: Awaited<ReturnType<typeof score>>) =>
+  Object.fromEntries(report.metrics.map(({ name, value }) => [name, value]))
+
+describe('a dictionary that a judge wrote', () => {
+  test('is read as data, cut to whole numbers, and refused out of range', () => {
+    assert.deepEqual(readVerdict("{'pred': 'yes', 'score': 4.8}", true), { pred: 'yes', score: 4 })
+    assert.deepEqual(readVerdict('Sure: {"pred": "Yes", "score": "3"} done', true), {
+      pred: 'yes',
+      score: 3,
+    })
+    assert.deepEqual(readVerdict("{'score': 0}", false), { score: 0 })
+    for (const reply of [
+      "{'score': 10}",
+      "{'score': -1}",
+      "{''score': 4.8}",
+      '',
+      'yes, 5',
+      "{'pred': 'yes'}",
+      "{'pred': 'maybe', 'score': 3}",
+      "{'pred': 'yes', 'score': '4.8'}",
+    ]) {
+      assert.equal(readVerdict(reply, true), null, reply)
+    }
+  })
+  test('is never run', () => {
+    assert.equal(readPythonDict("{'score': __import__('os')}"), null)
+    assert.equal(readPythonDict('{}'), null)
+  })
+})
+
+test('what an answer holds fills no other place of the prompt', () => {
+  assert.equal(
+    fill('Q {question} A {pred}', { question: '{pred}', pred: '{question}' }),
+    'Q {pred} A {question}',
+  )
+})
+
+test('ActivityNet-QA: yes is right, no verdict is no and 0, samples of lmms-eval are read', async () => {
+  const reviews = lines('r.jsonl', [
+    { question_id: 'a', pred: 'yes', score: 4 },
+    { question_id: 'b', pred: 'no', score: 1 },
+    { question_id: 'c', pred: 'no', score: 0, unread: true },
+  ])
+  const report = await score('activitynet-qa', { answers: [reviews] })
+  assert.deepEqual(
+    [
+      values(report)['accuracy']!.toFixed(1),
+      values(report)['score']!.toFixed(2),
+      report.counts.unreadable,
+    ],
+    ['33.3', '1.67', 1],
+  )
+  const sample = lines('s.jsonl', [
+    {
+      doc_id: 0,
+      gpt_eval_score: { question_id: 'a', pred: 'No way', Correctness: 'yes', score: 5 },
+    },
+  ])
+  assert.equal(values(await score('activitynet-qa', { answers: [sample] }))['accuracy'], 100)
+  await assert.rejects(
+    score('activitynet-qa', { answers: [lines('a.jsonl', [{ question_id: 'a', text: 'x' }])] }),
+    { code: 'INPUT_ANSWERS_FIELD' },
+  )
+})
+
+test('ActivityNet-QA asks with a capital and a question mark, and its judge sees question, answer and prediction', () => {
+  const { ask, judge } = findBenchmark('activitynet-qa')
+  const table = json('test.json', [
+    {
+      video_name: 'x',
+      question_id: 'v_x_1',
+      question: 'is the Athlete in',
+      answer: 'yes',
+      type: '3',
+    },
+  ])
+  const [asked] = ask!.questions([table])
+  assert.equal(
+    asked!.prompt,
+    'Is the athlete in? Answer the question using a single word or phrase.',
+  )
+  assert.equal(asked!.video, 'v_x.mp4')
+  const answers = readAnswers([lines('a.jsonl', [{ question_id: 'v_x_1', text: 'Yes' }])])
+  const [task] = judge!.tasks({ answers, questions: [table], labels: [] })
+  assert.match(
+    task!.messages[1]!.content,
+    /Question: is the Athlete in\nCorrect Answer: yes\nPredicted Answer: Yes\n/,
+  )
+})
+
+test('Video-ChatGPT asks three times about generic answers, once about temporal, once about a pair', async () => {
+  const { ask, judge } = findBenchmark('video-chatgpt')
+  const none = { question_1: 'None', question_2: 'None' }
+  const files = [
+    json('Generic/test.json', [{ video_name: 'v1', question: 'What?', ...none, answer: 'A' }]),
+    json('Temporal/test.json', [{ video_name: 'v1', question: 'When?', ...none, answer: 'B' }]),
+    json('Consistency/test.json', [
+      { video_name: 'v1', question: 'None', question_1: 'One?', question_2: 'None', answer: 'C' },
+      { video_name: 'v1', question: 'None', question_1: 'None', question_2: 'Two?', answer: 'C' },
+    ]),
+  ]
+  const asked = ask!.questions(files)
+  assert.deepEqual(
+    asked.map(({ prompt }) => prompt),
+    ['What?', 'When?', 'One?', 'Two?'],
+  )
+  const answers = readAnswers([
+    lines(
+      'a.jsonl',
+      asked.map(({ id, prompt }) => ({ question_id: id, text: `to ${prompt}` })),
+    ),
+  ])
+  const tasks = judge!.tasks({ answers, questions: files, labels: [] })
+  assert.deepEqual(
+    tasks.map(({ fields }) => fields['part']),
+    ['correctness', 'detail', 'context', 'temporal', 'consistency'],
+  )
+  assert.match(
+    tasks[4]!.messages[1]!.content,
+    /Question 1: One\?\nQuestion 2: Two\?\nCorrect Answer: C\nPredicted Answer to Question 1: to One\?\nPredicted Answer to Question 2: to Two\?/,
+  )
+  const reviews = lines(
+    'r.jsonl',
+    tasks.map(({ fields }, i) => ({ ...fields, score: i })),
+  )
+  assert.deepEqual(values(await score('video-chatgpt', { answers: [reviews] })), {
+    mean: 2,
+    correctness: 0,
+    detail: 1,
+    context: 2,
+    temporal: 3,
+    consistency: 4,
+  })
+})
+
+test('LLaVA-Hound: right from 3 on, the score stands on its line', async () => {
+  assert.deepEqual(readHoundScore('Explanation: good.\nScore: 4'), { score: 4 })
+  assert.deepEqual(readHoundScore('**Score:** 5'), { score: 5 })
+  for (const reply of ['Score: 10', 'Score: 0', 'It deserves a score of 4', ''])
+    assert.equal(readHoundScore(reply), null, reply)
+  const reviews = lines('r.jsonl', [
+    { question_id: 1, score: 3 },
+    { question_id: 2, score: 2 },
+  ])
+  assert.deepEqual(values(await score('hound-qa', { answers: [reviews] })), {
+    accuracy: 50,
+    score: 2.5,
+  })
+})
+
+describe('CHAIR', () => {
+  const labels: EvalFile[] = [
+    {
+      name: 'synonyms.txt',
+      text: 'person, man, woman, people\ndog, puppy\nhot dog, hotdog\nbus\ndining table, table\n',
+    },
+    json('instances_val2014.json', {
+      categories: [
+        { id: 1, name: 'person' },
+        { id: 2, name: 'dog' },
+        { id: 3, name: 'dining table' },
+      ],
+      annotations: [
+        { image_id: 42, category_id: 1 },
+        { image_id: 42, category_id: 3 },
+      ],
+    }),
+  ]
+  const questions = [
+    lines('q.jsonl', [
+      { question_id: 1, image: 'COCO_val2014_000000000042.jpg', text: 'Describe.' },
+      { question_id: 2, image: 'COCO_val2014_000000000007.jpg', text: 'Describe.' },
+    ]),
+  ]
+
+  test('counts objects that are named and not there', async () => {
+    const answers = [
+      lines('a.jsonl', [
+        { question_id: 1, text: 'Two men and a puppy sit at the table.' },
+        { question_id: 2, text: 'A lake.' },
+      ]),
+    ]
+    const report = await score('chair', { answers, questions, labels })
+    assert.deepEqual(
+      Object.entries(values(report)).map(([name, value]) => [name, value!.toFixed(1)]),
+      [
+        ['CHAIR_i', '33.3'],
+        ['CHAIR_s', '50.0'],
+        ['recall', '100.0'],
+      ],
+    )
+    assert.deepEqual(
+      report.outcomes.map(({ read, score: one }) => [read, one]),
+      [
+        ['dog', 0],
+        ['', 1],
+      ],
+    )
+    await assert.rejects(score('chair', { answers, questions, labels: labels.slice(1) }), {
+      code: 'INPUT_LABELS_MISSING',
+    })
+  })
+
+  test('knows plurals, and takes two words together', () => {
+    assert.deepEqual(
+      ['buses', 'knives', 'ponies', 'glass', 'benches', 'people', 'bus', 'dogs'].map(singular),
+      ['bus', 'knife', 'pony', 'glass', 'bench', 'person', 'bus', 'dog'],
+    )
+    const meaning = new Map([
+      ['hot dog', 'hot dog'],
+      ['dog', 'dog'],
+    ])
+    assert.deepEqual(objectsNamed('Hot dogs for dogs', meaning), ['hot dog', 'dog'])
+  })
+})

@@ -1,0 +1,55 @@
+/** The judges' part of a run: every answer reviewed by each, reviews written down, the first judge's scored. */
+import { join } from 'node:path'
+import { writeFileWhole } from './answer-journal-node.ts'
+import { readAnswers } from './answers.ts'
+import type { EvalFile } from './eval-file.ts'
+import type { EvaluateRequest, JudgedFacts } from './evaluate-node.ts'
+import { judgeAgreement, type Agreement } from './judge-agreement.ts'
+import { reviewText, runJudge, type Judge, type Judged } from './judge.ts'
+
+export type JudgedAll = {
+  readonly reviews: EvalFile | null
+  readonly facts: readonly JudgedFacts[]
+  readonly agreement: Agreement | null
+}
+
+/** Nothing where the benchmark needs no judge or none came. */
+export async function judgeAll(request: EvaluateRequest, answers: EvalFile): Promise<JudgedAll> {
+  const { benchmark, judges = [], judgeCache, out } = request
+  const spec = benchmark.judge
+  if (!spec || judges.length === 0 || !judgeCache)
+    return { reviews: null, facts: [], agreement: null }
+  const tasks = spec.tasks({ answers: readAnswers([answers]), ...judgeFiles(request) })
+  const runs: { readonly judge: Judge; readonly judged: Judged }[] = []
+  for (const judge of judges) {
+    const judged = await runJudge({
+      spec,
+      tasks,
+      judge,
+      cache: judgeCache,
+      limits: request.judgeLimits ?? {},
+      concurrency: request.judgeConcurrency ?? 4,
+      signal: request.signal,
+      onProgress: (done, total) =>
+        request.onProgress?.('reviews', { done, total, errors: 0, secondsLeft: null }),
+    })
+    const name = `reviews-${judge.name.replaceAll(/[^\w.-]/g, '_')}.${spec.collect ? 'json' : 'jsonl'}`
+    writeFileWhole(join(out, name), reviewText(spec, judged.reviews))
+    runs.push({ judge, judged })
+  }
+  const [first, second] = runs
+  const text = first ? reviewText(spec, first.judged.reviews) : ''
+  return {
+    reviews: { name: spec.collect ? 'reviews.json' : 'reviews.jsonl', text },
+    facts: runs.map(({ judge, judged: { reviews, ...facts } }) => ({
+      judge: judge.name,
+      reviews: reviews.length,
+      ...facts,
+    })),
+    agreement: first && second ? judgeAgreement(first.judged.reviews, second.judged.reviews) : null,
+  }
+}
+
+export function judgeFiles({ questions, labels }: EvaluateRequest) {
+  return { questions, labels }
+}

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { escapeHtml, htmlReport, markdownReport, type ReportedResult } from './report.ts'
+
+const PNG = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a])
+
+function reported(model: string, parts: Partial<ReportedResult> = {}, value = 80): ReportedResult {
+  const recipe = { hash: 'abcdef0123456789', isBlind: false } as ReportedResult['recipe']
+  return {
+    benchmark: 'pope',
+    title: 'POPE',
+    metrics: [
+      {
+        name: 'F1 mean',
+        value,
+        unit: 'percent',
+        digits: 2,
+        interval95: { low: value - 1, high: value + 1 },
+        published: [{ model: 'llava-v1.5-7b', metric: 'F1 mean', value: 85.9, source: 'zoo' }],
+      },
+      { name: 'accuracy', value: 75, unit: 'percent', digits: 2, interval95: null, published: [] },
+    ],
+    counts: { questions: 9, answers: 8, missing: 1, extra: 0, unreadable: 0 },
+    recipe,
+    outcomes: [],
+    run: { model, errors: [{ id: '1', error: 'e' }], cutOff: 0, batch: 1, seconds: 1, answered: 9 },
+    judged: [
+      {
+        judge: 'j',
+        reviews: 2,
+        calls: 2,
+        cached: 0,
+        cost: 0,
+        nonsense: [{ id: '3', content: '<script>alert(1)</script>' }],
+        suspicious: [],
+      },
+    ],
+    agreement: null,
+    examples: [
+      {
+        outcome: {
+          id: '1',
+          score: 0,
+          given: '<b>no</b> | x',
+          read: '',
+          expected: 'yes',
+          prompt: 'Is it?',
+        },
+        picture: PNG,
+      },
+    ],
+    ...parts,
+  }
+}
+
+test('the page needs nothing else: no script, no address, pictures inside, words as text', async () => {
+  const html = await htmlReport([reported('a'), reported('b')])
+  assert.match(html, /^<!doctype html>/)
+  assert.doesNotMatch(html, /<script|\bsrc="(?!data:image\/png;base64,)|<link|@import/)
+  // Vega writes the names of SVG's and XLink's schemas; nothing else is an address.
+  assert.doesNotMatch(
+    html.replaceAll(/http:\/\/www\.w3\.org\/(?:2000\/svg|1999\/xlink)/g, ''),
+    /https?:\/\//,
+  )
+  assert.match(html, /&lt;script&gt;alert/)
+  assert.match(html, /&lt;b&gt;no/)
+  assert.match(html, /llava-v1\.5-7b/)
+  assert.ok(html.split('<svg').length >= 4, 'a chart for each benchmark, and one of the models')
+})
+
+test('the table says score, interval, guess, published row, errors and recipe', () => {
+  const blind = reported(
+    'a',
+    { recipe: { hash: 'x', isBlind: true } as ReportedResult['recipe'] },
+    55,
+  )
+  const table = markdownReport([reported('a'), blind])
+  const row = table.split('\n').find((line) => line.startsWith('| POPE'))
+  assert.equal(
+    row,
+    '| POPE | a | F1 mean | 80.00 | 79.00–81.00 | 55.00 (blind) | llava-v1.5-7b 85.9 | 9 | 1 | `abcdef012345` |',
+  )
+  assert.equal(table.split('\n').filter((line) => line.startsWith('| POPE')).length, 1)
+})
+
+test('strength against score is drawn from three models on', async () => {
+  const mmlu = (model: string, value: number) =>
+    reported(model, { benchmark: 'mmlu', title: 'MMLU' }, value)
+  const both = (model: string, value: number) => [
+    mmlu(model, value),
+    reported(model, {}, value + 20),
+  ]
+  assert.doesNotMatch(await htmlReport([...both('a', 30), ...both('b', 40)]), /Strength/)
+  assert.match(
+    await htmlReport([...both('a', 30), ...both('b', 40), ...both('c', 50)]),
+    /Strength of the language model/,
+  )
+})
+
+test('marks of HTML become text', () => {
+  assert.equal(escapeHtml(`<a href="x">&'`), `&lt;a href=&quot;x&quot;&gt;&amp;'`)
+})

@@ -1,0 +1,55 @@
+/** What a run leaves in its folder: submissions, pictures of wrong answers, and last of all the result. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { InputError } from '../core/errors.ts'
+import { writeFileWhole } from './answer-journal-node.ts'
+import type { AskedOutcome, EvalReport } from './evaluate-node.ts'
+import { openPicture } from './media-node.ts'
+import { truthId, type Question } from './question.ts'
+import { writeSheet } from './write-sheet-node.ts'
+
+/** Pictures of the worst answers, so that a report needs nothing but the folder. */
+export const EXAMPLES = 12
+
+export async function keepExamples(
+  out: string,
+  outcomes: readonly AskedOutcome[],
+  questions: readonly Question[],
+  mediaFolder: string | undefined,
+): Promise<void> {
+  const asked = new Map(questions.map((question) => [truthId(question), question]))
+  const examples = worstOf(outcomes, EXAMPLES)
+  for (const [i, { id }] of examples.entries()) {
+    const [picture] = asked.get(id)?.images ?? []
+    if (picture === undefined) continue
+    try {
+      const opened = await openPicture(picture, mediaFolder)
+      if (opened === null) continue
+      const path = join(out, 'examples', `${i}.bin`)
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, typeof opened === 'string' ? readFileSync(opened) : opened)
+    } catch (error) {
+      // Its question is on record as one that could not be asked.
+      if (!(error instanceof InputError)) throw error
+    }
+  }
+}
+
+/** The lowest scores, spread over the benchmark. The order is fixed: examples are numbered by it. */
+export function worstOf(outcomes: readonly AskedOutcome[], count: number): AskedOutcome[] {
+  const wrong = outcomes.filter(({ score, given }) => score < 1 && given !== '')
+  const lowest = [...wrong].sort((a, b) => a.score - b.score)
+  const worst = lowest.filter(({ score }) => score === lowest[0]?.score)
+  if (worst.length <= count) return lowest.slice(0, count)
+  return Array.from(
+    { length: count },
+    (_, i) => worst[Math.floor((i * worst.length) / count)] as AskedOutcome,
+  )
+}
+
+export function writeResult(out: string, { written, sheets, ...result }: EvalReport): void {
+  for (const [name, text] of Object.entries(written)) writeFileWhole(join(out, name), text)
+  for (const [name, rows] of Object.entries(sheets))
+    writeFileSync(join(out, name), writeSheet(rows))
+  writeFileWhole(join(out, 'result.json'), `${JSON.stringify(result, null, 2)}\n`)
+}

@@ -1,0 +1,251 @@
+/** `llava eval` as a user runs it: killed and resumed, in batches and one by one, here and behind a server. */
+import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { loadModel, type Model } from '../../src/index.ts'
+import { llava } from './run-cli.ts'
+
+const MODEL = resolve('fixtures/inference/llava-mlp')
+const FOLDER = mkdtempSync(join(tmpdir(), 'llava-eval-'))
+const QUESTIONS = join(FOLDER, 'quick')
+const COUNT = 12
+mkdirSync(join(QUESTIONS, 'images'), { recursive: true })
+for (const name of ['photo-640x480.jpg', 'exif-rotated-320x240.jpg']) {
+  copyFileSync(join('fixtures/pictures', name), join(QUESTIONS, 'images', name))
+}
+const rows = Array.from({ length: COUNT }, (_, i) => ({
+  id: `color-${i}`,
+  image: `images/${i % 2 ? 'photo-640x480.jpg' : 'exif-rotated-320x240.jpg'}`,
+  task: 'color',
+  question: `What color is thing ${i}?\nAnswer the question using a single word or phrase.`,
+  answer: 'Red',
+}))
+writeFileSync(
+  join(QUESTIONS, 'color.jsonl'),
+  rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
+)
+after(() => rmSync(FOLDER, { recursive: true }))
+
+const EVAL = ['eval', 'quick', '--questions', QUESTIONS, '--max-tokens', '6', '--json']
+const LOCAL = ['--model', MODEL, '--precision', 'f32']
+type Line = { question_id: string; text: string; metadata: { error?: string } }
+type Result = {
+  metrics: object[]
+  outcomes: { id: string; given: string }[]
+  recipe: { hash: string; model: object }
+}
+
+const linesOf = (out: string): Line[] => {
+  const path = join(FOLDER, out, 'quick/answers.jsonl')
+  const whole = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []
+  return whole.map((line) => JSON.parse(line) as Line)
+}
+const resultOf = (out: string) =>
+  JSON.parse(readFileSync(join(FOLDER, out, 'quick/result.json'), 'utf8')) as Result
+const textsOf = (out: string) =>
+  Object.fromEntries(linesOf(out).map(({ question_id, text }) => [question_id, text]))
+
+describe('llava eval', () => {
+  before(async () => {
+    const ran = await llava([...EVAL, ...LOCAL, '--out', join(FOLDER, 'whole')])
+    assert.equal(ran.code, 0, ran.stderr)
+  })
+
+  test('killed three times and resumed, every question is answered once, and scores are the same', async () => {
+    const args = [...EVAL, ...LOCAL, '--batch', '1', '--out', join(FOLDER, 'killed')]
+    for (const atLeast of [2, 5, 8]) {
+      const ran = await llava(args, {
+        onStart: (child) => killWhen(child, () => linesOf('killed').length >= atLeast),
+      })
+      assert.notEqual(ran.code, 0, 'the run was killed before its end')
+      assert.ok(!existsSync(join(FOLDER, 'killed/quick/result.json')))
+    }
+    assert.ok(linesOf('killed').length < COUNT)
+    assert.equal((await llava(args)).code, 0)
+    assert.deepEqual(
+      linesOf('killed').map(({ question_id }) => question_id),
+      rows.map(({ id }) => id),
+    )
+    // One by one after kills, in batches without: the same answers and scores.
+    assert.deepEqual(textsOf('killed'), textsOf('whole'))
+    assert.deepEqual(resultOf('killed').metrics, resultOf('whole').metrics)
+    assert.equal(resultOf('killed').recipe.hash, resultOf('whole').recipe.hash)
+  })
+
+  test('another recipe in the same folder is refused by what differs', async () => {
+    const ran = await llava(
+      [...EVAL, ...LOCAL, '--max-tokens=3', '--out', join(FOLDER, 'whole')].filter(
+        (one, i, all) => one !== '--max-tokens' && all[i - 1] !== '--max-tokens',
+      ),
+    )
+    assert.equal(ran.code, 1)
+    assert.match(ran.stdout + ran.stderr, /begun with another decoding/)
+  })
+
+  test('compare finds nothing between equal runs, report writes one page and a table', async () => {
+    const compared = await llava([
+      'eval',
+      'compare',
+      join(FOLDER, 'whole/quick'),
+      join(FOLDER, 'killed/quick'),
+      '--json',
+    ])
+    const { pValue, changed, otherTexts } = JSON.parse(compared.stdout) as {
+      pValue: number
+      changed: object[]
+      otherTexts: number
+    }
+    assert.deepEqual([pValue, changed.length, otherTexts], [1, 0, 0])
+    const out = join(FOLDER, 'report')
+    const reported = await llava(['eval', 'report', join(FOLDER, 'whole'), '--out', out])
+    assert.equal(reported.code, 0, reported.stderr)
+    const html = readFileSync(join(out, 'report.html'), 'utf8')
+    assert.match(html, /data:image\/jpeg;base64,/)
+    assert.match(
+      readFileSync(join(out, 'report.md'), 'utf8'),
+      /\| Quick set of the mini model \| llava-mlp \| overall \| 0\.0 \|/,
+    )
+  })
+
+  test('a picture that is not there is an error of its question; all of them, of the run', async () => {
+    const folder = join(FOLDER, 'holes')
+    mkdirSync(join(folder, 'images'), { recursive: true })
+    copyFileSync(
+      join(QUESTIONS, 'images/photo-640x480.jpg'),
+      join(folder, 'images/photo-640x480.jpg'),
+    )
+    writeFileSync(
+      join(folder, 'color.jsonl'),
+      rows
+        .slice(0, 4)
+        .map((row) => `${JSON.stringify(row)}\n`)
+        .join(''),
+    )
+    const args = ['eval', 'quick', '--questions', folder, '--max-tokens', '2', ...LOCAL, '--json']
+    const ran = await llava([...args, '--out', join(FOLDER, 'some')])
+    const { results } = JSON.parse(ran.stdout) as {
+      results: { counts: object; run: { errors: { id: string }[] } }[]
+    }
+    assert.deepEqual(
+      results[0]!.run.errors.map(({ id }) => id),
+      ['color-0', 'color-2'],
+    )
+    assert.deepEqual(results[0]!.counts, {
+      questions: 4,
+      answers: 2,
+      missing: 2,
+      extra: 0,
+      unreadable: 0,
+    })
+    rmSync(join(folder, 'images'), { recursive: true })
+    const none = await llava([...args, '--out', join(FOLDER, 'none')])
+    assert.equal(none.code, 1)
+    assert.match(none.stdout + none.stderr, /--images/)
+  })
+
+  test('says what is missing: 2 for a wrong command, 1 for wrong files', async () => {
+    const cases = [
+      [['eval'], 2],
+      [['eval', 'pope', ...LOCAL], 2],
+      [['eval', 'nope', '--questions', QUESTIONS, ...LOCAL], 1],
+      [['eval', 'quick', '--questions', QUESTIONS, '--engine', 'http://127.0.0.1:9/v1'], 2],
+      [['eval', 'compare', QUESTIONS], 2],
+      [['eval', 'report', join(FOLDER, 'empty')], 1],
+    ] as const
+    for (const [args, code] of cases) assert.equal((await llava(args)).code, code, args.join(' '))
+  })
+})
+
+describe('llava eval --engine', () => {
+  let model: Model
+  let server: Server
+  before(async () => {
+    model = await loadModel(MODEL, { precision: 'f32' })
+    server = createServer(async (request, response) => {
+      const chunks: Buffer[] = []
+      for await (const chunk of request) chunks.push(chunk as Buffer)
+      const body = JSON.parse(Buffer.concat(chunks).toString()) as {
+        messages: never[]
+        max_tokens: number
+      }
+      const { text, finishReason, usage } = await model.generate({
+        messages: body.messages,
+        maxTokens: body.max_tokens,
+        temperature: 0,
+      })
+      const choices = [
+        { message: { role: 'assistant', content: text }, finish_reason: finishReason },
+      ]
+      response.end(
+        JSON.stringify({
+          choices,
+          usage: { prompt_tokens: usage.promptTokens, completion_tokens: usage.completionTokens },
+        }),
+      )
+    })
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  })
+  after(async () => {
+    server.closeAllConnections()
+    await new Promise((done) => server.close(done))
+    await model.dispose()
+  })
+
+  test('gives the scores of the same weights here', async () => {
+    const { port } = server.address() as AddressInfo
+    const url = `http://127.0.0.1:${port}/v1`
+    const ran = await llava([
+      ...EVAL,
+      '--engine',
+      url,
+      '--engine',
+      url,
+      '--model',
+      'the-model',
+      '--batch',
+      '2',
+      '--out',
+      join(FOLDER, 'served'),
+    ])
+    assert.equal(ran.code, 0, ran.stderr)
+    assert.deepEqual(textsOf('served'), textsOf('whole'))
+    assert.deepEqual(resultOf('served').metrics, resultOf('whole').metrics)
+    assert.deepEqual(resultOf('served').recipe.model, { kind: 'endpoint', model: 'the-model' })
+  })
+
+  test('that is down ends with the reason', async () => {
+    const ran = await llava([
+      ...EVAL,
+      '--engine',
+      'http://127.0.0.1:9/v1',
+      '--engine-attempts',
+      '1',
+      '--model',
+      'm',
+      '--out',
+      join(FOLDER, 'down'),
+    ])
+    assert.equal(ran.code, 1)
+    assert.match(ran.stdout + ran.stderr, /should answer/)
+  })
+})
+
+function killWhen(child: ChildProcess, isTime: () => boolean): void {
+  const timer = setInterval(() => {
+    if (isTime()) child.kill('SIGKILL')
+  }, 2)
+  child.on('exit', () => clearInterval(timer))
+}
