@@ -19,6 +19,8 @@ import { createPreprocessor, imageSizeOf } from './preprocess/node.ts'
 import { int8Saturates } from './runtime/int8-check.ts'
 import { createRuntime, freeMemoryBytes } from './runtime/node.ts'
 import type { Session } from './runtime/runtime.ts'
+import { grammarVocabulary } from './serve/constrained/grammar-vocabulary.ts'
+import { GrammarThreads } from './serve/constrained/grammar-threads-node.ts'
 import {
   decoderGraph,
   int8DecodeGraph,
@@ -60,10 +62,14 @@ export type LoadOptions = CheckpointOptions & {
   readonly ropeScaling?: ClipOptions['ropeScaling']
   /**
    * Memory for keys and values: of running answers, and with what they leave, of kept beginnings. An answer that needs more
-   * runs alone. Default: a quarter of what is free when the model is loaded, at least 1 GiB.
+   * runs alone. Default: a quarter of what is free when the model is loaded, at least 1 GiB; kept beginnings take no more
+   * than that GiB then.
    */
   readonly kvBytes?: number | undefined
-  /** Keep beginnings of ended answers for requests that begin alike. Default true. */
+  /**
+   * Keep beginnings of ended answers for requests that begin alike. Default true. Without it, answers over an int8 cache do
+   * not depend on what ran before or runs beside them; over a float32 cache they never do.
+   */
   readonly prefixCache?: boolean | undefined
   /** Answers that are decoded together at most. Default 16. Where it is given, `auto` precisions are those for several. */
   readonly maxRows?: number | undefined
@@ -94,7 +100,7 @@ const SERVING_DEFAULTS = {
   /** Twenty pictures of twelve megapixels. */
   maxPixels: 2 ** 28,
 } as const
-const LEAST_KV_BYTES = 1 << 30
+const DEFAULT_KEPT_BYTES = 2 ** 30
 
 /**
  * Loads a model: a folder, a .gguf file, or a hub id such as `llava-hf/llava-1.5-7b-hf`.
@@ -145,8 +151,9 @@ async function assemble(
   const runner = await createDecoder(config.decoder, graphs.decoder, { precision, parts })
   cleanup.push(() => runner.dispose())
   const { maxRows, prefixCache } = serving
-  const kvBytes = options.kvBytes ?? Math.max(LEAST_KV_BYTES, freeMemoryBytes() / 4)
-  const limits = { maxRows, prefixCache, kvBytes, freeBytes: freeMemoryBytes }
+  const kvBytes = options.kvBytes ?? Math.max(DEFAULT_KEPT_BYTES, freeMemoryBytes() / 4)
+  const keptBytes = options.kvBytes ?? DEFAULT_KEPT_BYTES
+  const limits = { maxRows, prefixCache, kvBytes, keptBytes, freeBytes: freeMemoryBytes }
   const engine = new Engine({ runner, table, ...limits })
   cleanup.push(() => engine.dispose())
   const vision = await createVision(checkpoint, graphs, {
@@ -161,15 +168,21 @@ async function assemble(
   const modelConfig = { ...config, maxContext: options.maxContext ?? config.maxContext }
   const clips = createClips(options)
   const preparer = new PromptPreparer({ config: modelConfig, tokenizer, pictures, clips })
+  const generation = generationOf(checkpoint)
+  const constraints = new GrammarThreads(
+    grammarVocabulary({ config, tokenizer, stopIds: generation.eosTokenIds }),
+  )
+  cleanup.push(() => constraints.dispose())
   const generator = new Generator({
     config: modelConfig,
-    generation: generationOf(checkpoint),
+    generation,
     tokenizer,
     preparer,
     vision,
     engine,
     gate: new RequestGate(serving),
     table,
+    constraints,
     newline: config.image?.hasNewline ? newlineRow(parameters) : null,
   })
   return new Model({

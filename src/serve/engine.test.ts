@@ -96,7 +96,7 @@ function newEngine({
   freeBytes?: () => number
 }): Engine {
   const { runner, table } = decoder
-  const limits = { maxRows: 4, kvBytes: PLENTY, prefixCache, freeBytes }
+  const limits = { maxRows: 4, kvBytes: PLENTY, keptBytes: PLENTY, prefixCache, freeBytes }
   // The decoder is shared and outlives the engines, whose kept caches go with the runtime.
   return new Engine({ runner, table, ...limits })
 }

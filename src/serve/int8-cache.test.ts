@@ -74,11 +74,11 @@ test('a fork, a removed row and reordered rows take their scales along', async (
   const trial = new Trial(decoder, 3)
   await trial.add(first)
   await trial.add(second)
-  await trial.group.fork(0)
+  await trial.group.reorder([0, 1, 0])
   await trial.steps([a, b, c]) // rows: first a, second b, first c
   await trial.group.reorder([2, 0, 1]) // first c, first a, second b
   await trial.steps([a, a, a])
-  await trial.group.remove(0) // second b a, first a a
+  await trial.group.reorder([2, 1]) // second b a, first a a
   const rows = await trial.steps([c, c])
   for (const [i, ids] of [
     [...second, ...b],
@@ -99,7 +99,7 @@ test('a reordered row copies what it lacks, also where scales have grown apart',
   const prompt = drawIds(2, 1)
   const trial = new Trial(decoder, 2)
   await trial.add(prompt)
-  await trial.group.fork(0)
+  await trial.group.reorder([0, 0])
   const [a, b, c] = [drawIds(20, 3), drawIds(20, 4), drawIds(8, 5)]
   await trial.group.reorder([1, 0])
   await trial.steps([a, b])

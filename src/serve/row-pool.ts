@@ -37,6 +37,7 @@ export class RowPool {
   readonly #runner: DecoderRunner
   readonly #table: EmbeddingTable
   readonly #budgetBytes: number
+  readonly #keptBytes: number
   readonly #freeBytes: () => number
   readonly #prefixes: PrefixCache | null
   #cache: KvCache | null = null
@@ -51,12 +52,15 @@ export class RowPool {
     readonly table: EmbeddingTable
     /** Memory for keys and values, those of rows included. */
     readonly budgetBytes: number
+    /** The most of it that kept beginnings take. */
+    readonly keptBytes: number
     /** Memory that can still be taken. */
     readonly freeBytes: () => number
-    /** Whether sequences that ended leave anything for others. */
+    /** Whether sequences leave anything for others. */
     readonly keeps: boolean
   }) {
-    const { runner, table, budgetBytes, freeBytes, keeps } = parts
+    const { runner, table, budgetBytes, keptBytes, freeBytes, keeps } = parts
+    this.#keptBytes = keptBytes
     this.#freeBytes = freeBytes
     this.#runner = runner
     this.#table = table
@@ -218,7 +222,7 @@ export class RowPool {
    * called between runs, when nothing is being read.
    */
   async fit(): Promise<void> {
-    this.#prefixes?.shrink(this.#budgetBytes - this.#slotBytes)
+    this.#prefixes?.shrink(this.#roomForKept)
     const cache = this.#cache
     if (!cache || this.#slotBytes <= this.#budgetBytes || this.#joining !== null) return
     const filled = this.#held.slice(0, this.#rows).reduce((sum, { keys }) => sum + keys.length, 0)
@@ -237,6 +241,10 @@ export class RowPool {
     this.#cache = null
     this.#held = []
     this.#prefixes?.shrink(0)
+  }
+
+  get #roomForKept(): number {
+    return Math.min(this.#keptBytes, this.#budgetBytes - this.#slotBytes)
   }
 
   get #slotBytes(): number {
@@ -288,7 +296,9 @@ export class RowPool {
 
   #shared(slot: number, { salt, keys }: Keyed): number {
     const held = this.#heldBy(slot)
-    const isOpen = slot < this.#rows || this.#prefixes !== null
+    // Rows over a float32 cache share what they have in any case: it changes no number.
+    const isExact = this.#runner.cacheForm === 'f32' && slot < this.#rows
+    const isOpen = isExact || this.#prefixes !== null
     return isOpen && held.salt === salt ? commonLength(held.keys, keys) : 0
   }
 

@@ -31,6 +31,8 @@ export class ScheduledSequence {
   #prompt: EmbeddedPrompt
   /** The token that was chosen last and is in no cache yet. */
   #token: number | null = null
+  /** Whether it was let in: it leaves its row when the loop comes to it, and waits for nothing else. */
+  isIn = false
   #isRead = false
   #end: SequenceEnd | null = null
 
@@ -80,8 +82,9 @@ export class ScheduledSequence {
     this.request.onPrefilled?.(cachedLength)
   }
 
-  /** Chooses the token after the last position. A fault of whoever chooses is this sequence's alone. */
+  /** Chooses the token after the last position, unless it is to stop. A fault of whoever chooses is this sequence's alone. */
   choose(logits: Float32Array): void {
+    if (this.signal.aborted) return
     try {
       this.#token = this.request.next(logits)
       if (this.#token === null) this.finish('finished')

@@ -35,9 +35,10 @@ afterEach(async () => {
 })
 
 function newScheduler(parts: Partial<SchedulerParts> = {}): Scheduler {
-  const limits = { maxRows: 16, kvBytes: PLENTY, prefixCache: true, freeBytes: () => PLENTY }
+  const limits = { maxRows: 16, kvBytes: PLENTY, keptBytes: PLENTY, prefixCache: true }
   const { runner, table } = decoder
-  const scheduler = new Scheduler({ runner, table, ...limits, ...parts })
+  const freeBytes = () => PLENTY
+  const scheduler = new Scheduler({ runner, table, freeBytes, ...limits, ...parts })
   opened.push(scheduler)
   return scheduler
 }
@@ -396,5 +397,27 @@ describe('beginnings are shared', () => {
       await scheduler.submit(request).done
       assert.equal(request.trace.cachedLength, 0)
     }
+  })
+})
+
+describe('over an int8 cache', () => {
+  test('where nothing is shared, an answer is bit for bit the one it is alone', async () => {
+    const int8 = await TinyDecoder.create(runtime, 'int8', { config: CONFIG, weights: 'int8' })
+    const { runner, table } = int8
+    const parts = { runner, table, prefixCache: false }
+    const lone: Trace[] = []
+    for (const ids of PROMPTS) {
+      const request = greedy(ids, 6)
+      await newScheduler({ ...parts, maxRows: 1 }).submit(request).done
+      lone.push(request.trace)
+    }
+    const scheduler = newScheduler({ ...parts, maxRows: 6 })
+    const requests = PROMPTS.map((ids) => greedy(ids, 6))
+    await Promise.all(requests.map((request) => scheduler.submit(request).done))
+    for (const [i, { trace }] of requests.entries()) {
+      assert.deepEqual([trace.tokens, trace.logits], [lone[i]!.tokens, lone[i]!.logits])
+    }
+    for (const one of opened.splice(0)) await one.dispose()
+    int8.dispose()
   })
 })

@@ -34,7 +34,9 @@ export type SchedulerParts = {
   readonly maxRows: number
   /** Memory for keys and values: of rows, and with what they leave, of kept beginnings. */
   readonly kvBytes: number
-  /** Whether sequences that ended leave their beginnings to others. */
+  /** The most of it that kept beginnings take. */
+  readonly keptBytes: number
+  /** Whether sequences leave their beginnings to others; over int8 caches also whether running ones share them. */
   readonly prefixCache: boolean
   /** Memory that can still be taken. */
   readonly freeBytes: () => number
@@ -133,10 +135,10 @@ export class Scheduler {
 
   #stop(sequence: ScheduledSequence): void {
     sequence.stop()
+    // One that is in leaves when the loop comes to it.
+    if (sequence.isIn) return
     this.#waiting.remove(sequence)
-    // One that has a row leaves it at the next step.
-    const hasPlace = this.#running.includes(sequence) || this.#reading?.sequence === sequence
-    if (!hasPlace) this.#finish(sequence, 'aborted')
+    this.#finish(sequence, 'aborted')
   }
 
   #wake(): void {
@@ -211,7 +213,8 @@ export class Scheduler {
     const [first, last] = [at, end].map((position) => (position - cachedLength) * hiddenSize)
     const part = { keys: keys.slice(at, end), embeddings: embeddings.subarray(first, last) }
     const isWhole = end === keys.length
-    const run = { wantsLogits: isWhole, signal: sequence.signal, priority: 'prefill' } as const
+    // The order is ours; a lower priority would wait for ever beside a beam search.
+    const run = { wantsLogits: isWhole, signal: sequence.signal, priority: 'decode' } as const
     const logits = await this.#guard([sequence], () => this.#pool.read(part, run))
     if (!logits) {
       this.#pool.leave()
@@ -228,6 +231,7 @@ export class Scheduler {
   /** Makes a sequence that was read a row, and with it those that wait with the same prompt. */
   async #join({ sequence, cachedLength }: Reading, logits: Float32Array): Promise<void> {
     const twins = this.#twinsOf(sequence)
+    for (const twin of twins) twin.isIn = true
     for (const [i, one] of [sequence, ...twins].entries()) {
       const joined = await this.#guard([sequence, ...twins].slice(i), async () => {
         if (i === 0) await this.#pool.join()
@@ -272,6 +276,7 @@ export class Scheduler {
     }
     if (missing > 0) this.#pool.release(missing)
     this.#waiting.remove(sequence)
+    sequence.isIn = true
     const capacity = sequence.lengthWith(Infinity)
     const size = { slots: this.#wantedSlots(), capacity }
     return this.#guard([sequence], async () => {
@@ -317,6 +322,7 @@ export class Scheduler {
       const sequence = this.#running[row] as ScheduledSequence
       sequence.rewind(this.#pool.keys(row), this.#parts.table)
       await this.#removeRow(row)
+      sequence.isIn = false
       this.#waiting.addFirst(sequence)
       this.#counters.preempted++
     }
@@ -343,8 +349,8 @@ export class Scheduler {
   }
 
   #choose(sequence: ScheduledSequence, logits: Float32Array): void {
-    this.#counters.completionTokens++
     sequence.choose(logits)
+    if (!sequence.signal.aborted) this.#counters.completionTokens++
     if (sequence.end) this.#counters[sequence.end]++
   }
 

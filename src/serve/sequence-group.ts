@@ -1,8 +1,6 @@
 /**
- * Sequences that are decoded together: their cache, how far each slot is filled, and the steps.
- *
- * Rows are [0, rows): row i owns slot i of the cache and positions [0, lengths[i]) of it. A row that ends gives its
- * place to the last one, so that running rows stay adjacent and a step is a view of the cache.
+ * Sequences that are decoded together as one caller wants it, such as the beams of a search: their cache, how far each slot
+ * is filled, and the steps. Row i owns slot i of the cache and positions [0, lengths[i]) of it.
  */
 import type { RunOptions } from '../runtime/runtime.ts'
 import type { DecodeStepper } from './decode-stepper.ts'
@@ -36,14 +34,6 @@ export class SequenceGroup {
     this.#cache = cache
   }
 
-  get rows(): number {
-    return this.#rows.length
-  }
-
-  keys(row: number): readonly number[] {
-    return this.#row(row).keys
-  }
-
   /**
    * Adds a row whose slot already holds positions [0, cachedLength) of the prompt, and fills in the others. Gives the
    * logits of `logitRows` (positions of the prompt, none of them cached), [rows, V].
@@ -73,19 +63,6 @@ export class SequenceGroup {
     return logits
   }
 
-  /** Copies positions [0, length) of a row to the slot that the next added row will have. */
-  async share(row: number, length: number): Promise<void> {
-    await this.#cache.copySlot(row, { cache: this.#cache, slot: this.#rows.length, length })
-  }
-
-  /** Adds a row equal to an existing one. */
-  async fork(row: number): Promise<void> {
-    const { keys, length } = this.#row(row)
-    await this.share(row, length)
-    this.#rows.push({ keys: [...keys], length })
-    this.#forgetStepper()
-  }
-
   /** Appends one token to each row and gives the logits after it, [rows, V], valid until the next step. */
   async step(ids: readonly number[], options: RunOptions): Promise<Float32Array> {
     this.#stepper ??= this.#runner.stepper(this.#cache, this.#rows.length)
@@ -100,18 +77,6 @@ export class SequenceGroup {
       row.length++
     })
     return stepper.logits
-  }
-
-  /** Takes a row out; the last row moves into its place. */
-  async remove(row: number): Promise<void> {
-    const last = this.#rows.length - 1
-    const moved = this.#row(last)
-    if (row !== last) {
-      await this.#cache.copySlot(last, { cache: this.#cache, slot: row, length: moved.length })
-      this.#rows[row] = moved
-    }
-    this.#rows.pop()
-    this.#forgetStepper()
   }
 
   /** Makes row i what row `parents[i]` was; there may be fewer or more rows than before. */

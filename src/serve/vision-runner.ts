@@ -166,7 +166,7 @@ export class VisionRunner {
     const fed = this.#runtime.tensor('float32', input.shape, input.data)
     const made = this.#runtime.tensor('float32', output.shape, data)
     try {
-      const run = { signal, priority: 'prefill' } as const
+      const run = { signal, priority: 'decode' } as const
       await this.#turn(() => session.run({ [input.name]: fed }, { [output.name]: made }, run))
     } finally {
       fed.dispose()
