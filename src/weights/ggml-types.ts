@@ -123,9 +123,11 @@ function plain(name: string, dtype: DType, bytes: number): GgmlType {
   return { name, blockElements: 1, blockBytes: bytes, dtype }
 }
 
-function dequantizeQ8_0(blocks: Uint8Array): Float32Array {
+function dequantizeQ8_0(
+  blocks: Uint8Array,
+  target: Float32Array = new Float32Array((blocks.length / 34) * 32),
+): Float32Array {
   const values = new Int8Array(blocks.buffer, blocks.byteOffset, blocks.byteLength)
-  const target = new Float32Array((blocks.length / 34) * 32)
   for (let from = 0, to = 0; from < blocks.length; from += 34, to += 32) {
     const d = float16At(blocks, from)
     for (let i = 0; i < 32; i++) target[to + i] = d * (values[from + 2 + i] as number)
