@@ -108,7 +108,13 @@ export const LOAD_OPTIONS: readonly OptionSpec[] = [
       name: 'kv-bytes',
       kind: 'number',
       value: 'bytes',
-      about: 'Memory for caches of earlier conversations',
+      about: 'Memory for keys and values of running answers and kept beginnings',
+    },
+    {
+      name: 'max-rows',
+      kind: 'number',
+      value: 'n',
+      about: 'Answers that are decoded together at most (default: 16)',
     },
     {
       name: 'kv-cache',
@@ -183,6 +189,7 @@ export function loadOptions(args: Arguments, session: Session): LoadOptions {
     ...given({
       maxContext: args.number('max-context'),
       kvBytes: args.number('kv-bytes'),
+      maxRows: args.number('max-rows'),
       kvCache: kvCacheOption(args),
     }),
     ...clipOptions(args),
