@@ -31,6 +31,15 @@ function broken(name: string, change: (folder: string) => void): string {
   return folder
 }
 
+/** A copy of a checkpoint's folder with other keys in one of its JSON files. */
+function edited(source: string, file: string, keys: object): string {
+  const folder = mkdtempSync(join(FOLDER, 'edited-'))
+  cpSync(source, folder, { recursive: true })
+  const json = JSON.parse(readFileSync(join(source, file), 'utf8')) as object
+  writeFileSync(join(folder, file), JSON.stringify({ ...json, ...keys }))
+  return folder
+}
+
 type Header = Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>
 
 /** Rewrites the header of model.safetensors, and the bytes behind it. */
@@ -129,6 +138,34 @@ describe('checkpoints that are refused', () => {
   for (const [name, change, refusal] of cases) {
     test(name, () => refused(loadModel(broken(name, change)), refusal))
   }
+
+  test('grids that are no multiples of the tile', () => {
+    const folder = edited('fixtures/inference/next-video-rope', 'preprocessor_config.json', {
+      image_grid_pinpoints: [
+        [336, 672],
+        [500, 336],
+      ],
+    })
+    return refused(loadModel(folder), {
+      code: 'CONFIG_PINPOINTS',
+      message: /image_grid_pinpoints: expected pairs of multiples of the tile's side 336.*500/,
+    })
+  })
+
+  test('a way to merge tiles, and one to cut pictures, that nobody knows', async () => {
+    const visionTower = 'fixtures/original/checkpoints/tower-clip-vit-large-patch14-336'
+    const source = 'fixtures/original/checkpoints/llava-v1.6-vicuna'
+    const merge = edited(source, 'config.json', { mm_patch_merge_type: 'spatial_pad' })
+    await refused(loadModel(merge, { visionTower }), {
+      code: 'CONFIG_PATCH_MERGE',
+      message: /mm_patch_merge_type: expected flat, spatial.*came spatial_pad/,
+    })
+    const cut = edited(source, 'config.json', { image_aspect_ratio: 'anyres_min_3' })
+    await refused(loadModel(cut, { visionTower }), {
+      code: 'CONFIG_ASPECT_RATIO',
+      message: /image_aspect_ratio: expected square.*came anyres_min_3/,
+    })
+  })
 
   test('no such model', () =>
     refused(loadModel('no-such-model'), {

@@ -1,6 +1,8 @@
 /** Clips from the outside: what is counted is what is seen, in every form a clip can have, and what cannot be is refused. */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import {
@@ -108,6 +110,51 @@ describe('a model that was trained on clips', () => {
     await refused(() => model.prepare(request), 'INPUT_CONTEXT', /10000 frames/)
   })
 
+  test('a clip gives all it has where more is asked for', async () => {
+    const { videos } = await model.prepare(ask(clip(FRAMES, { frames: 10_000 })))
+    assert.equal(videos[0]!.frames, files.length)
+  })
+
+  test('frames that follow at an uneven rate have the times of the file', async () => {
+    const gif = uneven(readFileSync('fixtures/pictures/animated-160x160.gif'))
+    const { videos } = await model.prepare(ask(clip(gif, { frames: 4 })))
+    const steps = videos[0]!.times.slice(1).map((time, i) => time - videos[0]!.times[i]!)
+    assert.ok(new Set(steps.map((step) => step.toFixed(3))).size > 1, steps.join())
+    assert.ok(steps.every((step) => step > 0))
+  })
+
+  const broken: readonly (readonly [string, Uint8Array, RegExp])[] = [
+    ['an empty file', new Uint8Array(), /INPUT_VIDEO_EMPTY/],
+    ['a Y4M header without a frame', Buffer.from('YUV4MPEG2 W4 H4 F25:1\n'), /INPUT_VIDEO_EMPTY/],
+    ['a Y4M file without sizes', Buffer.from('YUV4MPEG2 F25:1\nFRAME\n'), /INPUT_VIDEO_UNREADABLE/],
+    [
+      'a GIF without a picture',
+      Buffer.from('474946383961010001000000003b', 'hex'),
+      /INPUT_VIDEO_(EMPTY|UNREADABLE)/,
+    ],
+    ['a GIF cut off in its head', Buffer.from('474946383961', 'hex'), /INPUT_VIDEO_UNREADABLE/],
+    ['a picture', readFileSync('fixtures/pictures/photo-640x480.jpg'), /INPUT_VIDEO_SOURCE/],
+    // Without ffmpeg the decoder is missing, with it the file is what is wrong.
+    [
+      'a film cut off',
+      readFileSync('fixtures/clips/turned.mp4').subarray(0, 900),
+      /INPUT_VIDEO_(UNREADABLE|EMPTY|DECODER)/,
+    ],
+    [
+      'noise',
+      Uint8Array.from({ length: 5000 }, (_, i) => (i * i) % 251),
+      /INPUT_VIDEO_(UNREADABLE|DECODER)/,
+    ],
+  ]
+  for (const [what, bytes, code] of broken) {
+    test(`${what} is refused as a clip, counted or seen`, async () => {
+      const request = ask(clip(new Uint8Array(bytes)))
+      const isRefused = (error: unknown) => error instanceof InputError && code.test(error.code)
+      await assert.rejects(() => model.prepare(request), isRefused)
+      assert.throws(() => model.countTokens(request), isRefused)
+    })
+  }
+
   test('clips without frames, places without clips and clips without places are refused', async () => {
     await refused(() => model.prepare(ask(clip('src/core'))), 'INPUT_VIDEO_EMPTY', /no pictures/)
     await refused(() => model.prepare(ask(clip('no.mp4'))), 'INPUT_VIDEO_MISSING', /no\.mp4/)
@@ -124,6 +171,48 @@ describe('a model that was trained on clips', () => {
     const broken = [files[0]!, 'no/such/frame.png']
     await refused(() => model.generate(ask(clip(broken))), 'INPUT_IMAGE_MISSING', /frame\.png/)
   })
+})
+
+/** The same GIF, its second picture shown nine times as long as the others. */
+function uneven(gif: Buffer): Uint8Array {
+  const bytes = Uint8Array.from(gif)
+  let at = -1
+  for (let i = 0; i < 2; i++) at = gif.indexOf(Buffer.from('21f904', 'hex'), at + 1)
+  assert.ok(at > 0)
+  bytes[at + 4] = 90
+  bytes[at + 5] = 0
+  return bytes
+}
+
+/** Runs a module in a process whose temporary files lie in a folder of its own; gives what is left there. */
+function leftBehind(code: string): string[] {
+  const folder = mkdtempSync(join(tmpdir(), 'llava-left-'))
+  try {
+    const env = { ...process.env, TMPDIR: folder, TEMP: folder, TMP: folder }
+    execFileSync(process.execPath, ['--input-type=module', '-e', code], { env })
+    return readdirSync(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test('bytes that are no film leave no file behind, whether they are counted or decoded', () => {
+  const module = new URL('../../src/preprocess/index.js', import.meta.url).href
+  const code = `
+    import { clipInfoOf, openClip } from '${module}'
+    const bytes = new Uint8Array(5000).fill(7)
+    const isRefused = async (run) => {
+      try { await run() } catch (error) { if (/^INPUT_VIDEO/.test(error.code)) return }
+      process.exit(1)
+    }
+    await isRefused(() => openClip(bytes))
+    await isRefused(() => clipInfoOf(bytes))
+    const stop = new AbortController()
+    const opening = openClip(bytes, { signal: stop.signal })
+    stop.abort(Object.assign(new Error('stop'), { code: 'INPUT_VIDEO_ABORTED' }))
+    await isRefused(() => opening)
+  `
+  assert.deepEqual(leftBehind(code), [])
 })
 
 describe('a model that never saw a clip', () => {
