@@ -67,8 +67,8 @@ const PACKAGES: Readonly<Record<string, readonly RegExp[]>> = {
   pino: [/^src\/serve\/http-node\.ts$/],
   'prom-client': [/^src\/serve\/http\/metrics\.ts$/],
   sharp: [/^src\/preprocess\/decode-image\.ts$/, /^src\/cli\/drawing\.ts$/],
-  vega: [/^src\/eval\/report-charts\.ts$/],
-  'vega-lite': [/^src\/eval\/report-charts\.ts$/],
+  vega: [/^src\/eval\/report-charts\.ts$/, /^src\/train\/run-charts\.ts$/],
+  'vega-lite': [/^src\/eval\/report-charts\.ts$/, /^src\/train\/run-charts\.ts$/],
   yaml: [/^src\/data\/dataset-spec\.ts$/, /^src\/train\/recipe\//],
 }
 

@@ -1,11 +1,15 @@
 /** `llava train`: a run by a recipe. */
 import {
+  dryRun,
+  type DryRun,
   readRecipe,
   setValue,
   train as runTraining,
   type TrainEvent,
   type TrainOutcome,
 } from '../train/index.ts'
+import { measureFloor } from './bench-floor.ts'
+import { formatBytes, formatCount, formatTable } from './format.ts'
 import { Progress } from './progress.ts'
 import type { Terminal } from './terminal.ts'
 import type { Verb } from './verb.ts'
@@ -19,15 +23,22 @@ export const train: Verb = {
       about: 'Another value for a key of the recipe; repeat for more',
     },
     { name: 'resume', kind: 'flag', about: 'Go on from the latest checkpoint, if there is one' },
+    {
+      name: 'dry-run',
+      kind: 'flag',
+      about: 'Train nothing; show what would be trained, its memory, time and cost',
+    },
   ],
   examples: [
     'train recipes/llava-v1.5/alignment.yaml --set model=vicuna-7b --set output=runs/stage1',
     'train recipe.yaml --set steps=100 --set schedule.warmupRatio=0',
     'train recipe.yaml --resume',
+    'train recipes/llava-v1.5/instruction.yaml --dry-run',
   ],
   async run(args, { terminal, signal }) {
     const written = await readRecipe(args.positionals[0] as string)
     const recipe = args.texts('set').reduce<unknown>(setValue, written)
+    if (args.flag('dry-run')) return showDryRun(recipe, terminal, signal)
     const progress = new Progress(terminal)
     try {
       const onEvent = (event: TrainEvent) => show(event, terminal, progress)
@@ -38,6 +49,37 @@ export const train: Verb = {
       progress.end()
     }
   },
+}
+
+async function showDryRun(recipe: unknown, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const rates = await measureFloor(['f32', 'int8'], undefined)
+  const rate = (form: 'f32' | 'int8') => rates.operationsPerSecond[form]?.median ?? 0
+  const operationsPerSecond = { f32: rate('f32'), int8: rate('int8') }
+  const dry = await dryRun(recipe, { operationsPerSecond, signal })
+  if (terminal.isJson) return terminal.json({ ...dry, operationsPerSecond })
+  for (const line of dryRunLines(dry)) terminal.print(line)
+}
+
+function dryRunLines(dry: DryRun): string[] {
+  const { recipe, groups, size, memory, seconds, gpu, operationsPerSecond } = dry
+  const rows = groups.map(({ part, kind, parameters, learningRate, weightDecay }) => [
+    part,
+    kind,
+    formatCount(parameters),
+    learningRate === null ? 'frozen' : `rate ${learningRate}, decay ${weightDecay}`,
+  ])
+  const lines = [`${recipe.name || recipe.output}: ${recipe.stage}`]
+  lines.push(...formatTable(rows).map((line) => `  ${line}`), '')
+  if (!size || !memory) return [...lines, '  the data are not there: no size, memory or time']
+  const { frozenWeights, trained, activations } = memory
+  const flops = `${(operationsPerSecond / 1e9).toFixed(0)} GFLOP/s of products`
+  lines.push(
+    `  steps   ${size.steps} of ${size.batch} samples, about ${Math.round(size.tokens)} tokens each (from ${dry.sizeFrom})`,
+    `  memory  ${formatBytes(frozenWeights + trained)} of weights and optimizer, ${formatBytes(activations)} of activations where they are kept`,
+    `  here    ${formatDuration(seconds ?? 0)} at ${flops}`,
+  )
+  if (gpu) lines.push(`  there   ${Math.ceil(gpu.hours)} ${gpu.gpu} hours (${gpu.from})`)
+  return lines
 }
 
 function show(event: TrainEvent, terminal: Terminal, progress: Progress): void {

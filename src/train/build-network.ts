@@ -6,6 +6,7 @@ import type { Checkpoint } from '../load-checkpoint.ts'
 import { int8Saturates } from '../runtime/int8-check.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { DropoutMasks } from './dropout-masks.ts'
+import { hashTower, openFeatureCache, type FeatureCache } from './feature-cache-node.ts'
 import { addAdapters } from './lora-graph.ts'
 import { modelParameters } from './model-parameters.ts'
 import { frozenReader, ModelWeights } from './model-weights.ts'
@@ -76,7 +77,8 @@ export async function buildTrained(
   const frozen = (path: string) => copies?.tensor(path) ?? readFrozen(path)
   const weights = new ModelWeights({ store, masks, frozen })
   const adapt = adaptation(trained, settings.lora)
-  const network = new Network(runtime, { config, weights, ...storage, adapt })
+  const features = await openFeatures(source, workspace)
+  const network = new Network(runtime, { config, weights, ...storage, adapt, features })
   cleanup.push(() => network.dispose())
   const atStart = () =>
     new Network(runtime, {
@@ -84,6 +86,7 @@ export async function buildTrained(
       weights: weights.frozenCopy(runtime, trained.start),
       ...storage,
       adapt: adaptation(trained, settings.lora && { ...settings.lora, dropout: 0 }),
+      features,
     })
   return { network, store, masks, copies, atStart }
 }
@@ -96,9 +99,20 @@ export async function buildFrozen(checkpoint: Checkpoint, workspace: Workspace):
   const frozen = await openFrozen(readParameters(checkpoint), { storage, isTrained }, workspace)
   const weights = new ModelWeights({ store: new ParameterStore(runtime, []), masks: null, frozen })
   const { config } = checkpoint
-  const network = new Network(runtime, { config, weights, ...storage, adapt: (graph) => graph })
+  const adapt = (graph: Graph) => graph
+  const network = new Network(runtime, { config, weights, ...storage, adapt, features: null })
   cleanup.push(() => network.dispose())
   return network
+}
+
+/** The cache of a tower that is frozen; null where nobody asked for one. */
+async function openFeatures(
+  { values, parameters }: CheckpointParameters,
+  { settings }: Workspace,
+): Promise<FeatureCache | null> {
+  const { featureCache, trainable } = settings
+  if (featureCache === null || trainable.includes('vision')) return null
+  return openFeatureCache(featureCache, hashTower(values, parameters))
 }
 
 /** Numbers that are copied before other work of the process gets its turn. */

@@ -7,6 +7,7 @@ import type { Batch } from './batch.ts'
 import type { Keeping } from './decoder-layer.ts'
 import { DecoderPass, type PassMode } from './decoder-pass.ts'
 import { hasNonFinite } from './diverged.ts'
+import type { FeatureCache } from './feature-cache-node.ts'
 import { HeadPass } from './head-pass.ts'
 import { MergePass } from './merge-pass.ts'
 import type { ModelWeights } from './model-weights.ts'
@@ -17,6 +18,8 @@ export type NetworkParts = LoweringOptions & {
   readonly weights: ModelWeights
   readonly policy: PrecisionPolicy
   readonly adapt: (graph: Graph, path: (path: string) => string) => Graph
+  /** Of a frozen tower. */
+  readonly features: FeatureCache | null
 }
 
 /** What forward left for backward. */
@@ -38,12 +41,12 @@ export class Network {
   readonly #head: HeadPass
 
   constructor(runtime: Runtime, parts: NetworkParts) {
-    const { config, weights } = parts
+    const { config, weights, features } = parts
     const { vision, projector, decoder } = config
     this.config = config
     this.#weights = weights
     this.#vision =
-      vision && projector ? new VisionPass(runtime, { vision, projector, weights }) : null
+      vision && projector ? new VisionPass(runtime, { vision, projector, weights, features }) : null
     const hasFeatureGradient = this.#vision?.isTrained ?? false
     this.#merge = new MergePass(runtime, { config: decoder, weights, hasFeatureGradient })
     this.#decoder = new DecoderPass({ ...parts, runtime, config: decoder })

@@ -73,6 +73,8 @@ export type TrainerOptions = Pick<FamilyOptions, 'layout'> & {
   readonly projector?: string
   readonly visionTower?: string
   readonly tokenizer?: string
+  /** Folder in which the features of a frozen tower are kept: a picture goes through it once. */
+  readonly featureCache?: string
   /** Folder of a checkpoint to go on from. */
   readonly resume?: string
   readonly threads?: number
@@ -98,6 +100,7 @@ export type TrainerSettings = {
   readonly activations: 'auto' | 'keep' | 'recompute'
   readonly seed: number
   readonly quirks: TrainerQuirks
+  readonly featureCache: string | null
 }
 
 export type SftSettings = { readonly kind: 'sft' }
@@ -153,6 +156,7 @@ const OPTION_NAMES = [
   'projector',
   'visionTower',
   'tokenizer',
+  'featureCache',
   'resume',
   'threads',
   'signal',
@@ -198,6 +202,7 @@ export function parseOptions(options: TrainerOptions): TrainerSettings {
     ]),
     seed: faults.integer('seed', options.seed ?? TRAINER_DEFAULTS.seed, 0),
     quirks,
+    featureCache: options.featureCache ?? null,
   }
   if (settings.lora && settings.trainable.includes('decoder')) {
     faults.add(

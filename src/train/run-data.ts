@@ -103,9 +103,9 @@ export async function openSurveyed(
 
 async function surveyed(dataset: Dataset, count: number, tools: DataTools): Promise<Survey> {
   const { recipe, preparer, onEvent, signal, memory } = tools
-  const { model, conversation, maxLength, quarantine: how, stage } = recipe
-  const settings = [model, conversation, maxLength ?? null, how.pictures, stage, count]
-  const key = JSON.stringify([dataset.sha256, ...settings])
+  const { model, conversation, maxLength, frames, fps, quarantine: how, stage } = recipe
+  const settings = { model, conversation, maxLength, frames, fps, pictures: how.pictures, stage }
+  const key = JSON.stringify([dataset.sha256, count, settings])
   const known = await memory.remembered(key)
   if (known) {
     const quarantine = new Quarantine()

@@ -6,18 +6,29 @@
  *   quarantine.jsonl     one line a record that is not learnt from
  *   survey-….json        what the look at every record found, so that the next start need not look again
  *   checkpoints/step-N   the latest states; a folder of that name is complete
+ *   report.html          curves and answers, for a browser
  *   model                what was trained
  */
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { extname, join, resolve } from 'node:path'
 import { CheckpointError, ConfigError } from '../core/errors.ts'
 import { writeFileAtomically } from '../weights/node.ts'
 import type { StoredSurvey } from './run-data.ts'
 import type { TrainEvent } from './run-events.ts'
 
 export type FoundCheckpoint = { readonly step: number; readonly folder: string }
+
+/** Pictures that pages show, by their ending, and how long one may be. */
+const SHOWN: Readonly<Record<string, string>> = {
+  '.png': 'image/png',
+  '.jpg': 'image/jpeg',
+  '.jpeg': 'image/jpeg',
+  '.webp': 'image/webp',
+  '.gif': 'image/gif',
+}
+const SHOWN_BYTES = 200_000
 
 const LOG = 'log.jsonl'
 const CHECKPOINTS = 'checkpoints'
@@ -34,15 +45,22 @@ export class RunFolder {
     return join(this.path, 'model')
   }
 
+  get projectorFile(): string {
+    return join(this.path, 'projector.safetensors')
+  }
+
   checkpointFolder(step: number): string {
     return join(this.path, CHECKPOINTS, `step-${String(step).padStart(8, '0')}`)
   }
 
-  /** The latest checkpoint, or null. Throws ConfigError where a run is there already and nobody said to go on with it. */
+  /**
+   * The latest checkpoint, or null. Throws ConfigError where a run is there already and nobody said to go on with it; one
+   * that ended before its first step left an empty log.
+   */
   async start({ isResumed }: { readonly isResumed: boolean }): Promise<FoundCheckpoint | null> {
     await mkdir(join(this.path, CHECKPOINTS), { recursive: true }).catch(refused(this.path))
-    const names = await readdir(this.path)
-    if (names.includes(LOG) && !isResumed) {
+    const log = await stat(join(this.path, LOG)).catch(() => null)
+    if (log !== null && log.size > 0 && !isResumed) {
       throw new ConfigError(
         'CONFIG_RUN_EXISTS',
         `output: ${this.path} holds a run already; go on with it (--resume), or name another folder.`,
@@ -61,13 +79,14 @@ export class RunFolder {
     }
   }
 
-  /** Opens the log behind the lines up to `step`: what came after it is done again. */
-  async openLog(step: number): Promise<void> {
+  /** Opens the log behind the lines up to the checkpoint: what came after it is done again. */
+  async openLog(found: FoundCheckpoint | null): Promise<void> {
     const path = join(this.path, LOG)
     const text = await readFile(path, 'utf8').catch(() => '')
     // A line that was cut short has no end.
     const lines = text.split('\n').slice(0, -1)
-    const kept = lines.filter((line) => stepOf(line) <= step)
+    const last = found?.step ?? -1
+    const kept = lines.filter((line) => stepOf(line) <= last)
     if (kept.length < lines.length || text !== '') await this.write(LOG, kept)
     this.#log = openSync(path, 'a')
   }
@@ -99,6 +118,14 @@ export class RunFolder {
     await writeFileAtomically(join(this.path, name), (append) => append(bytes))
   }
 
+  /** A picture's file as a data URL; null where it is too long for a page or of a kind that browsers do not show. */
+  async pictureUrl(path: string): Promise<string | null> {
+    const type = SHOWN[extname(path).toLowerCase()]
+    const bytes = type === undefined ? null : await readFile(path).catch(() => null)
+    if (!bytes || bytes.length > SHOWN_BYTES) return null
+    return `data:${type};base64,${bytes.toString('base64')}`
+  }
+
   async remembered(key: string): Promise<StoredSurvey | null> {
     const text = await readFile(join(this.path, surveyName(key)), 'utf8').catch(() => null)
     return text === null ? null : (JSON.parse(text) as StoredSurvey)
@@ -124,9 +151,14 @@ function surveyName(key: string): string {
   return `survey-${createHash('sha256').update(key).digest('hex').slice(0, 12)}.json`
 }
 
+/** A line that a power cut spoilt is of no step that is kept. */
 function stepOf(line: string): number {
-  const { step = 0 } = JSON.parse(line) as { step?: number }
-  return step
+  try {
+    const { step = 0 } = JSON.parse(line) as { step?: number }
+    return step
+  } catch {
+    return Infinity
+  }
 }
 
 function refused(path: string): (cause: unknown) => never {

@@ -10,6 +10,7 @@ import { featureRows, visionTower, type VisionConfig } from '../vision/vision-tr
 import { poolGraph } from './decoder-graphs.ts'
 import type { Keeping } from './decoder-layer.ts'
 import type { PassMode } from './decoder-pass.ts'
+import type { FeatureCache } from './feature-cache-node.ts'
 import { gatherTensors } from './gather-tensors.ts'
 import type { BatchImages } from './image-rows.ts'
 import type { ModelWeights } from './model-weights.ts'
@@ -37,6 +38,8 @@ export type VisionParts = {
   readonly vision: VisionConfig
   readonly projector: ProjectorConfig
   readonly weights: ModelWeights
+  /** Of a frozen tower. */
+  readonly features: FeatureCache | null
 }
 
 export class VisionPass {
@@ -44,13 +47,15 @@ export class VisionPass {
   readonly #vision: VisionConfig
   readonly #projector: ProjectorConfig
   readonly #weights: ModelWeights
+  readonly #cache: FeatureCache | null
   readonly #tower: { readonly [K in Keeping]: Stage }
   readonly #projection: Stage
   readonly #pools = new Map<string, Stage>()
   readonly #trained: { readonly tower: readonly string[]; readonly projector: readonly string[] }
   readonly #scratch: Scratch
 
-  constructor(runtime: Runtime, { vision, projector: projection, weights }: VisionParts) {
+  constructor(runtime: Runtime, parts: VisionParts) {
+    const { vision, projector: projection, weights, features } = parts
     this.#runtime = runtime
     this.#vision = vision
     this.#projector = projection
@@ -60,6 +65,7 @@ export class VisionPass {
     const trainedOf = (graph: Graph) =>
       liveParameters(graph).flatMap(({ name }) => (weights.store.has(name) ? [name] : []))
     this.#trained = { tower: trainedOf(tower), projector: trainedOf(rows) }
+    this.#cache = this.#isTowerTrained ? null : features
     const wrt = this.#trained.tower
     this.#tower = {
       keep: new Stage(runtime, tower, { policy: F32, wrt, keep: keepProducts }),
@@ -95,8 +101,12 @@ export class VisionPass {
     const keeping = this.#isTowerTrained && mode === 'keep' ? 'keep' : 'recompute'
     for (const [i, tile] of images.tiles.entries()) {
       const view = this.#tileView(features, i)
-      const tensors = this.#tileInputs(tile, i, keeping).set('features', view)
-      await this.#tower[keeping].forward(this.#weights.lookup(tensors), options)
+      const known = await this.#cache?.read(tile, view.data as Float32Array)
+      if (!known) {
+        const tensors = this.#tileInputs(tile, i, keeping).set('features', view)
+        await this.#tower[keeping].forward(this.#weights.lookup(tensors), options)
+        await this.#cache?.write(tile, view.data as Float32Array)
+      }
       view.dispose()
     }
     const { pooled } = images

@@ -1,5 +1,5 @@
 /** A recipe's YAML, already parsed, to a `Recipe`. */
-import { BATCHINGS } from '../../data/plan-epoch.ts'
+import { BATCHINGS, type Batching } from '../../data/plan-epoch.ts'
 import { QUARANTINE_THRESHOLD } from '../../data/quarantine.ts'
 import type { SourceSpec } from '../../data/dataset-spec.ts'
 import { MODEL_PARTS, type ModelPart } from '../parameter-groups.ts'
@@ -13,6 +13,7 @@ import type {
   RecipeLora,
   RecipeModel,
   RecipePreference,
+  RecipePublished,
   TrainingStage,
 } from './recipe.ts'
 import { isRecipeObject, RecipeFaults, RecipeReader } from './recipe-reader.ts'
@@ -28,6 +29,7 @@ const KEYS = [
   'compute',
   'activations',
   'threads',
+  'featureCache',
   'learningRate',
   'learningRates',
   'weightDecay',
@@ -42,6 +44,8 @@ const KEYS = [
   'normalisation',
   'batching',
   'maxLength',
+  'frames',
+  'fps',
   'conversation',
   'data',
   'quarantine',
@@ -49,6 +53,7 @@ const KEYS = [
   'checkpoint',
   'evaluation',
   'answers',
+  'published',
   'output',
 ] as const
 
@@ -94,6 +99,7 @@ export function parseRecipe(value: unknown): Recipe {
     compute: read.choice('compute', ['f32', 'int8']) ?? 'f32',
     activations: read.choice('activations', ['auto', 'keep', 'recompute']) ?? 'auto',
     threads: read.integer('threads'),
+    featureCache: read.text('featureCache'),
     learningRate: read.number('learningRate') ?? learningRate,
     learningRates: parseRates(read),
     weightDecay: read.number('weightDecay') ?? 0,
@@ -105,8 +111,10 @@ export function parseRecipe(value: unknown): Recipe {
     batchSize: read.integer('batchSize') ?? 1,
     accumulation: read.integer('accumulation') ?? 1,
     normalisation: parseNormalisation(read),
-    batching: read.choice('batching', BATCHINGS) ?? 'grouped',
+    batching: parseBatching(read, stage),
     maxLength: read.integer('maxLength'),
+    frames: read.integer('frames'),
+    fps: read.number('fps'),
     conversation: read.text('conversation') ?? conversation,
     data: parseData(read, 'data', faults),
     quarantine: parseQuarantine(read),
@@ -114,6 +122,7 @@ export function parseRecipe(value: unknown): Recipe {
     checkpoint: parseCheckpoint(read),
     evaluation,
     answers: parseAnswers(read, evaluation),
+    published: parsePublished(read),
     output: read.requiredText('output'),
   }
   faults.throwIfAny()
@@ -242,6 +251,14 @@ function parseLength(read: RecipeReader): Recipe['length'] {
   return steps === undefined ? { epochs: read.integer('epochs') ?? 1 } : { steps }
 }
 
+function parseBatching(read: RecipeReader, stage: TrainingStage): Batching {
+  const batching = read.choice('batching', BATCHINGS) ?? 'grouped'
+  if (batching === 'packed' && stage === 'dpo') {
+    read.fault('batching', 'packed puts samples into rows, and dpo has pairs of them; take mixed')
+  }
+  return batching
+}
+
 /** Rows of packed samples differ in how much they hold, so their tokens count and not their means. */
 function parseNormalisation(read: RecipeReader): Recipe['normalisation'] {
   const usual = read.raw('batching') === 'packed' ? 'tokens' : 'meanOfMeans'
@@ -308,5 +325,19 @@ function parseAnswers(
     everySteps: answers.integer('everySteps') ?? evaluation?.everySteps ?? EVALUATE_EVERY,
     count: answers.integer('count') ?? ANSWERS.count,
     maxTokens: answers.integer('maxTokens') ?? ANSWERS.maxTokens,
+  }
+}
+
+const PUBLISHED_KEYS = ['records', 'tokensPerRecord', 'gpus', 'gpu', 'hours']
+
+function parsePublished(read: RecipeReader): RecipePublished | null {
+  const published = read.object('published', PUBLISHED_KEYS)
+  if (!published) return null
+  return {
+    records: published.integer('records'),
+    tokensPerRecord: published.number('tokensPerRecord'),
+    gpus: published.integer('gpus'),
+    gpu: published.text('gpu'),
+    hours: published.number('hours'),
   }
 }

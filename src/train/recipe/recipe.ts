@@ -16,6 +16,7 @@ export type RecipeModel = {
   readonly from: string
   readonly base: string | undefined
   readonly adapters: readonly string[]
+  /** A file or folder; `new`: untrained, drawn from the recipe's seed. */
   readonly projector: string | undefined
   readonly visionTower: string | undefined
   readonly tokenizer: string | undefined
@@ -74,6 +75,8 @@ export type Recipe = {
   readonly compute: 'f32' | 'int8'
   readonly activations: 'auto' | 'keep' | 'recompute'
   readonly threads: number | undefined
+  /** Folder for the features of a frozen tower. */
+  readonly featureCache: string | undefined
   readonly learningRate: number
   readonly learningRates: Readonly<Partial<Record<ModelPart, number>>>
   readonly weightDecay: number
@@ -95,6 +98,9 @@ export type Recipe = {
   readonly batching: Batching
   /** Tokens of a sample, and of a packed row; longer samples are quarantined. */
   readonly maxLength: number | undefined
+  /** Most frames of a clip, and frames of a second; the checkpoint's own unless said. */
+  readonly frames: number | undefined
+  readonly fps: number | undefined
   /** A conversation mode, or `template`: the model's own. */
   readonly conversation: string
   readonly data: RecipeData
@@ -112,6 +118,16 @@ export type Recipe = {
   }
   readonly evaluation: RecipeEvaluation | null
   readonly answers: RecipeAnswers | null
+  /** What is known of this run as its authors made it: for what a dry run tells where the data are not there. */
+  readonly published: RecipePublished | null
   /** The folder of the run. */
   readonly output: string
+}
+
+export type RecipePublished = {
+  readonly records: number | undefined
+  readonly tokensPerRecord: number | undefined
+  readonly gpus: number | undefined
+  readonly gpu: string | undefined
+  readonly hours: number | undefined
 }

@@ -22,6 +22,7 @@ export function trainerOptions(
     compute: recipe.compute,
     activations: recipe.activations,
     threads: recipe.threads,
+    ...(recipe.featureCache !== undefined && { featureCache: recipe.featureCache }),
     learningRate: recipe.learningRate,
     learningRates: recipe.learningRates,
     weightDecay: recipe.weightDecay,

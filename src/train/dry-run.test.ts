@@ -1,0 +1,79 @@
+/** What a dry run says is what a run does. */
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { blindRows, colourRows, tinyRecipe, TINY_MODEL } from '../../test/tiny-run.ts'
+import { createTrainer, dryRun, parseRecipe, train, type TrainEvent } from './index.ts'
+import { trainerOptions } from './recipe/trainer-options.ts'
+
+let root: string
+before(() => {
+  root = mkdtempSync(join(tmpdir(), 'llava-dry-'))
+})
+after(() => rmSync(root, { recursive: true }))
+
+const operationsPerSecond = { f32: 1e9, int8: 2e9 }
+
+test('trained parameters are counted as the trainer has them', async () => {
+  for (const given of [
+    { trainable: ['projector', 'decoder', 'vision'] },
+    { trainable: ['projector'], lora: { rank: 3, targets: 'layers\\.1\\..*(?:q|down)_proj$' } },
+    { trainable: ['vision'], lora: { rank: 2 }, learningRates: { vision: 1e-5 } },
+  ]) {
+    const recipe = tinyRecipe(join(root, 'count'), colourRows(join(root, 'count'), 2), given)
+    const { groups } = await dryRun(recipe, { operationsPerSecond })
+    const options = trainerOptions(parseRecipe(recipe), { totalSteps: 1, resume: null })
+    await using trainer = await createTrainer(TINY_MODEL, options)
+    const trained = groups.filter(({ isTrained }) => isTrained)
+    const counted = trained.reduce((sum, { parameters }) => sum + parameters, 0)
+    assert.equal(counted, trainer.trainedParameters)
+  }
+})
+
+test('steps, samples and lengths are those of the run, and nothing is written', async () => {
+  const folder = join(root, 'size')
+  const rows = colourRows(folder, 5)
+  const recipe = tinyRecipe(folder, [...rows, ...blindRows(rows)], {
+    steps: undefined,
+    epochs: 2,
+    batchSize: 4,
+  })
+  const dry = await dryRun(recipe, { operationsPerSecond })
+  assert.ok(!existsSync(join(folder, 'run')))
+  const events: TrainEvent[] = []
+  await train(recipe, { onEvent: (event) => events.push(event) })
+  const steps = events.filter((event) => event.kind === 'step')
+  assert.equal(dry.sizeFrom, 'data')
+  assert.equal(dry.size?.steps, steps.length)
+  assert.equal(dry.size?.records, 10)
+  const positions = steps.reduce((sum, step) => sum + step.positions, 0)
+  assert.ok(Math.abs((dry.size?.tokens ?? 0) * 20 - positions) < 1e-6 * positions)
+  assert.equal(dry.seconds, (dry.operations ?? 0) / 1e9)
+})
+
+test('frozen parts cost less, and the fast mode less time', async () => {
+  const folder = join(root, 'cost')
+  const rows = colourRows(folder, 2)
+  const cost = (given: Record<string, unknown>) =>
+    dryRun(tinyRecipe(folder, rows, given), { operationsPerSecond })
+  const whole = await cost({ trainable: ['projector', 'decoder', 'vision'] })
+  const stage1 = await cost({ trainable: ['projector'] })
+  assert.ok((stage1.operations ?? 0) < 0.8 * (whole.operations ?? 0))
+  assert.ok((stage1.memory?.trained ?? 0) < 0.2 * (whole.memory?.trained ?? 0))
+  const fast = await cost({ trainable: ['projector'], compute: 'int8' })
+  assert.equal(fast.seconds, (stage1.seconds ?? 0) / 2)
+})
+
+test('data that are not there are taken as published, or missed', async () => {
+  const recipe = { ...tinyRecipe(join(root, 'gone'), []), data: join(root, 'gone', 'none.json') }
+  await assert.rejects(dryRun(recipe, { operationsPerSecond }), { code: 'INPUT_DATA_MISSING' })
+  const published = { records: 1000, tokensPerRecord: 300, gpus: 8, hours: 3.5 }
+  const dry = await dryRun(
+    { ...recipe, published, steps: undefined, batchSize: 10 },
+    { operationsPerSecond },
+  )
+  assert.deepEqual([dry.sizeFrom, dry.size?.steps], ['published', 100])
+  assert.deepEqual(dry.gpu, { gpu: 'A100', hours: 28, from: 'published' })
+})

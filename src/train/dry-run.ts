@@ -1,0 +1,154 @@
+/** A recipe looked at without training: what would be trained, how much memory and time it takes, here and where it was published. */
+import { InputError } from '../core/errors.ts'
+import type { RecordFacts } from '../data/check-record.ts'
+import type { ModelConfig } from '../families/family.ts'
+import { runMemory, runOperations, type RunMemory, type RunSize } from './estimate.ts'
+import { parseOptions } from './options.ts'
+import { parameterTable, type ParameterGroup } from './recipe/parameter-table.ts'
+import { parseRecipe } from './recipe/parse-recipe.ts'
+import { readRecipeFile } from './recipe/read-recipe-node.ts'
+import type { Recipe, RecipePublished } from './recipe/recipe.ts'
+import { trainerOptions } from './recipe/trainer-options.ts'
+import { openPreparer } from './open-preparer.ts'
+import { openSurveyed, type DataTools } from './run-data.ts'
+
+export type DryRunOptions = {
+  /** What products reach on this machine, by the arithmetic; measured by whoever asks. */
+  readonly operationsPerSecond: Readonly<Record<'f32' | 'int8', number>>
+  readonly signal?: AbortSignal
+}
+
+export type DryRun = {
+  readonly recipe: Recipe
+  readonly groups: readonly ParameterGroup[]
+  /** null: neither are the data there, nor does the recipe say how many there are. */
+  readonly size: RunSize | null
+  /** `data`: the first records were looked at; `published`: what the recipe says of its authors' run. */
+  readonly sizeFrom: 'data' | 'published' | null
+  readonly memory: RunMemory | null
+  /** Operations of the run, and how long this machine would take at the rate of its products. */
+  readonly operations: number | null
+  readonly operationsPerSecond: number
+  readonly seconds: number | null
+  /** What its authors used, or what it would take of theirs. */
+  readonly gpu: GpuCost | null
+}
+
+export type GpuCost = {
+  readonly gpu: string
+  readonly hours: number
+  readonly from: 'published' | 'estimated'
+}
+
+/** Records that are looked at for their lengths. */
+const LOOKED_AT = 200
+
+/** An A100's bfloat16 peak, and the part of it that training is taken to reach. */
+const A100_OPERATIONS = 312e12
+const A100_SHARE = 0.4
+
+/** Throws as `train` does for a recipe or checkpoint that cannot be used. Nothing is written. */
+export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<DryRun> {
+  const parsed = parseRecipe(typeof recipe === 'string' ? await readRecipeFile(recipe) : recipe)
+  const { preparer, config, dispose } = await openPreparer(parsed)
+  try {
+    const settings = parseOptions(trainerOptions(parsed, { totalSteps: 1, resume: null }))
+    const groups = parameterTable(config, settings)
+    const tools = { recipe: parsed, preparer, signal: options.signal, ...SILENT }
+    const measured = (await measuredSize(tools, config)) ?? publishedSize(parsed, config)
+    const operationsPerSecond = options.operationsPerSecond[parsed.compute]
+    const operations = measured && runOperations(config, groups, measured.size)
+    return {
+      recipe: parsed,
+      groups,
+      ...(measured ?? { size: null, sizeFrom: null }),
+      memory: measured && runMemory(config, groups, { settings, size: measured.size }),
+      operations,
+      operationsPerSecond,
+      seconds: operations === null ? null : operations / operationsPerSecond,
+      gpu: gpuCost(parsed.published, operations),
+    }
+  } finally {
+    await dispose()
+  }
+}
+
+/** Nothing is told and nothing remembered. */
+const SILENT: Pick<DataTools, 'onEvent' | 'memory'> = {
+  onEvent: () => {},
+  memory: { remembered: () => Promise.resolve(null), remember: () => Promise.resolve() },
+}
+
+type Sized = { readonly size: RunSize; readonly sizeFrom: 'data' | 'published' }
+
+/** By the first records; null where the data are not there and the recipe says how large they are. */
+async function measuredSize(tools: DataTools, config: ModelConfig): Promise<Sized | null> {
+  const { recipe } = tools
+  try {
+    const { dataset, survey } = await openSurveyed(recipe.data, tools, LOOKED_AT)
+    const facts = survey.facts.filter((one) => one !== null)
+    const records = Math.round(dataset.length * (facts.length / survey.facts.length))
+    await dataset.close()
+    const mean = (of: (facts: RecordFacts) => number) =>
+      facts.reduce((sum, one) => sum + of(one), 0) / facts.length
+    const means = {
+      tokens: mean(({ tokens }) => tokens?.total ?? 0),
+      learnt: mean(({ tokens }) => tokens?.learnt ?? 0),
+      media: mean(({ tokens }) => tokens?.media ?? 0),
+    }
+    return { size: sizeOf(recipe, config, { records, ...means }), sizeFrom: 'data' }
+  } catch (error) {
+    const isMissing = error instanceof InputError && error.code === 'INPUT_DATA_MISSING'
+    if (isMissing && recipe.published?.records !== undefined) return null
+    throw error
+  }
+}
+
+/** A quarter of the tokens is learnt where nobody says. */
+const LEARNT_SHARE = 0.25
+
+function publishedSize(recipe: Recipe, config: ModelConfig): Sized | null {
+  const { records, tokensPerRecord } = recipe.published ?? {}
+  if (records === undefined || tokensPerRecord === undefined) return null
+  const patches = config.image ? config.image.tokens.patchesPerSide ** 2 : 0
+  const means = {
+    tokens: tokensPerRecord,
+    learnt: LEARNT_SHARE * Math.max(1, tokensPerRecord - patches),
+    media: Math.min(patches, tokensPerRecord),
+  }
+  return { size: sizeOf(recipe, config, { records, ...means }), sizeFrom: 'published' }
+}
+
+type Means = { records: number; tokens: number; learnt: number; media: number }
+
+function sizeOf(
+  { batchSize, accumulation, length }: Recipe,
+  { image }: ModelConfig,
+  { records, tokens, learnt, media }: Means,
+): RunSize {
+  const batch = batchSize * accumulation
+  const perEpoch = Math.ceil(records / batch)
+  const patches = image ? image.tokens.patchesPerSide ** 2 : 1
+  return {
+    records,
+    tokens,
+    learnt,
+    tiles: media / patches,
+    steps: 'steps' in length ? length.steps : length.epochs * perEpoch,
+    batch,
+    microBatchTokens: batchSize * tokens,
+  }
+}
+
+function gpuCost(published: RecipePublished | null, operations: number | null): GpuCost | null {
+  const { gpu = 'A100', gpus, hours } = published ?? {}
+  if (gpus !== undefined && hours !== undefined) {
+    return { gpu, hours: gpus * hours, from: 'published' }
+  }
+  if (operations === null) return null
+  return {
+    gpu: 'A100',
+    hours: operations / (A100_OPERATIONS * A100_SHARE) / 3600,
+    from: 'estimated',
+  }
+}

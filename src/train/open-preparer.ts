@@ -1,0 +1,38 @@
+/** What makes a recipe's records samples: its checkpoint's config and tokenizer, and threads for pictures. */
+import type { ModelConfig } from '../families/family.ts'
+import { openParts } from '../load-checkpoint.ts'
+import { createPreprocessor } from '../preprocess/node.ts'
+import { loadTokenizer } from '../text/node.ts'
+import { RecordPreparer } from './prepare-record.ts'
+import type { Recipe } from './recipe/recipe.ts'
+
+export type OpenedPreparer = {
+  readonly preparer: RecordPreparer
+  readonly config: ModelConfig
+  readonly dispose: () => Promise<void>
+}
+
+export async function openPreparer(recipe: Recipe): Promise<OpenedPreparer> {
+  const { from, quirks, projector: _projector, ...parts } = recipe.model
+  const { emptyBatch: _emptyBatch, ...familyQuirks } = quirks
+  const checkpoint = await openParts(from, { ...parts, quirks: familyQuirks })
+  const { config, tokenizerPath } = checkpoint
+  checkpoint.close()
+  const tokenizer = await loadTokenizer(tokenizerPath)
+  const preprocessor = createPreprocessor()
+  const { conversation, maxLength, frames, fps } = recipe
+  try {
+    const preparer = new RecordPreparer({
+      config,
+      tokenizer,
+      preprocessor,
+      conversation,
+      maxLength: Math.min(maxLength ?? Infinity, config.maxContext),
+      sampling: { frames, fps },
+    })
+    return { preparer, config, dispose: () => preprocessor.dispose() }
+  } catch (error) {
+    await preprocessor.dispose()
+    throw error
+  }
+}

@@ -1,0 +1,121 @@
+/** A record's pictures or clips: how many rows each takes in the decoder, and their pixels, as serving prepares them. */
+import { RecordFault } from '../data/record-fault.ts'
+import type { DataRecord } from '../data/record.ts'
+import type { ModelConfig, VideoConfig } from '../families/family.ts'
+import { defaultFrames } from '../families/video-config.ts'
+import { openClip } from '../preprocess/frames-node.ts'
+import { sampleFrames, type ClipInfo, type Sampling } from '../preprocess/frames.ts'
+import { countImageTokens } from '../preprocess/image-tokens.ts'
+import type { ImageSize } from '../preprocess/image.ts'
+import type { Preprocessor } from '../preprocess/node.ts'
+import { countVideoTokens } from '../preprocess/video-tokens.ts'
+import { arrangeImageTokens } from '../sequence/arrange-image-tokens.ts'
+import type { MediaRows } from '../sequence/layout-sequence.ts'
+import { featureRows } from '../vision/vision-transformer.ts'
+import type { PixelTensor, Sample } from './sample.ts'
+
+export type RecordMedia = Pick<DataRecord, 'images' | 'videos'>
+
+export type MediaTools = {
+  readonly config: ModelConfig
+  readonly preprocessor: Preprocessor
+  /** How clips are sampled; frames by the checkpoint's recipe unless said. */
+  readonly sampling: { readonly frames: number | undefined; readonly fps: number | undefined }
+}
+
+export type PreparedMedia = Pick<Sample, 'pixelValues' | 'imageSizes' | 'videos'> & {
+  readonly rows: readonly MediaRows[]
+}
+
+/** Decoded and cut. Throws InputError for what cannot be decoded. */
+export async function prepareMedia(media: RecordMedia, tools: MediaTools): Promise<PreparedMedia> {
+  const { images, videos } = media
+  if (videos.length > 0) return prepareClips(videos, tools)
+  if (images.length === 0) return { rows: [] }
+  const { config, preprocessor } = tools
+  const { processor } = config.image ?? noEyes()
+  const pictures = await Promise.all(
+    images.map((one) => preprocessor.preprocess(one, processor, { pictures: images.length })),
+  )
+  const sizes = pictures.map(({ imageSize }) => imageSize)
+  const pixelValues = joinPixels(pictures.map((picture) => picture.pixelValues))
+  return { rows: pictureRows(sizes, config), pixelValues, imageSizes: sizes }
+}
+
+/** The rows alone, by the sizes of its pictures and what clips say of themselves. */
+export async function countMedia(
+  { videos }: RecordMedia,
+  sizes: readonly ImageSize[],
+  tools: MediaTools,
+): Promise<readonly MediaRows[]> {
+  if (videos.length === 0) return pictureRows(sizes, tools.config)
+  const clips = await Promise.all(videos.map((path) => openClip(path)))
+  return clips.map((clip) => clipRows(framesOf(clip, videos.length, tools), tools))
+}
+
+function pictureRows(sizes: readonly ImageSize[], config: ModelConfig): MediaRows[] {
+  if (sizes.length === 0) return []
+  const { image, vision } = config
+  if (!image || !vision) return noEyes()
+  return sizes.map((size) => {
+    const tokens = countImageTokens(size, image.tokens, { pictures: sizes.length })
+    const { rows } = arrangeImageTokens(tokens, {
+      patchesPerSide: image.tokens.patchesPerSide,
+      rowsPerTile: featureRows(vision),
+    })
+    return { kind: 'image', rows }
+  })
+}
+
+async function prepareClips(paths: readonly string[], tools: MediaTools): Promise<PreparedMedia> {
+  const { processor } = videoOf(tools)
+  const clips = await Promise.all(
+    paths.map(async (path) => {
+      const clip = await openClip(path)
+      const taken = framesOf(clip, paths.length, tools)
+      const frames: Promise<PixelTensor>[] = []
+      for await (const frame of clip.read(taken)) {
+        const prepared = tools.preprocessor.preprocess(frame, processor, { pictures: 1 })
+        const pixels = prepared.then(({ pixelValues }) => pixelValues)
+        // Its failure is heard of below, when all frames are there.
+        pixels.catch(() => {})
+        frames.push(pixels)
+      }
+      return { rows: clipRows(taken, tools), pixels: joinPixels(await Promise.all(frames)) }
+    }),
+  )
+  return { rows: clips.map(({ rows }) => rows), videos: clips.map(({ pixels }) => pixels) }
+}
+
+function framesOf(info: ClipInfo, clips: number, { config, sampling }: MediaTools): number[] {
+  const wanted: Sampling = {
+    frames: sampling.frames ?? defaultFrames(config, clips),
+    fps: sampling.fps,
+  }
+  return sampleFrames(info, wanted)
+}
+
+function clipRows(frames: readonly number[], tools: MediaTools): MediaRows {
+  return { kind: 'video', rows: countVideoTokens(frames.length, videoOf(tools).tokens).tokens }
+}
+
+function videoOf({ config: { video } }: MediaTools): VideoConfig {
+  return video ?? noEyes()
+}
+
+function joinPixels(parts: readonly PixelTensor[]): PixelTensor {
+  const [first] = parts as [PixelTensor]
+  if (parts.length === 1) return first
+  const tiles = parts.reduce((sum, { shape }) => sum + (shape[0] as number), 0)
+  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0))
+  let at = 0
+  for (const part of parts) {
+    data.set(part.data, at)
+    at += part.data.length
+  }
+  return { data, shape: [tiles, ...first.shape.slice(1)] }
+}
+
+function noEyes(): never {
+  throw new RecordFault('places', 'record: the model takes no pictures or clips, and it has some.')
+}

@@ -1,0 +1,77 @@
+/** What a recipe may say, and what is said about one that cannot be followed. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseRecipe } from './parse-recipe.ts'
+import { setValue } from './set-value.ts'
+
+const LEAST = { model: 'm', stage: 'instruction', data: 'd.json', output: 'o' }
+
+test('defaults are filled in by stage', () => {
+  const instruction = parseRecipe(LEAST)
+  assert.deepEqual(instruction.trainable, ['projector', 'decoder'])
+  assert.equal(instruction.conversation, 'template')
+  assert.deepEqual(instruction.length, { epochs: 1 })
+  assert.equal(instruction.quarantine.threshold, 0.01)
+  const alignment = parseRecipe({ ...LEAST, stage: 'alignment' })
+  assert.deepEqual(
+    [alignment.trainable, alignment.conversation, alignment.learningRate],
+    [['projector'], 'plain', 1e-3],
+  )
+  const lora = parseRecipe({ ...LEAST, lora: { rank: 8 } })
+  assert.deepEqual(lora.trainable, ['projector'])
+  assert.equal(parseRecipe({ ...LEAST, batching: 'packed' }).normalisation, 'tokens')
+})
+
+test('everything that is wrong is said at once, unknown keys with the nearest known one', () => {
+  const wrong = {
+    ...LEAST,
+    stage: 'pretrain',
+    lerningRate: 1,
+    schedule: { kind: 'cosinus', warmupStep: 3 },
+    batchSize: 0.5,
+    trainable: ['projector', 'tower'],
+    epochs: 1,
+    steps: 1,
+    lora: { rank: 4, targets: '(' },
+    data: {},
+    preference: { beta: 0.1 },
+    zzz: 1,
+  }
+  assert.throws(
+    () => parseRecipe(wrong),
+    (error: Error & { code: string }) => {
+      assert.equal(error.code, 'CONFIG_RECIPE')
+      for (const part of [
+        /stage should be one of alignment, instruction, dpo, "pretrain" came/,
+        /lerningRate is no key of a recipe \(did you mean learningRate\?\)/,
+        /schedule\.warmupStep is no key of a recipe \(did you mean warmupSteps\?\)/,
+        /schedule\.kind should be one of cosine, linear, constant, "cosinus" came/,
+        /batchSize should be a (?:whole )?number of at least 1, 0.5 came/,
+        /trainable should be of .*, tower came/,
+        /epochs and steps both say/,
+        /lora\.targets should be a regular expression/,
+        /data\.path or datasets should name the records/,
+        /preference belongs to stage dpo alone/,
+        /zzz is no key of a recipe \(known are name, model/,
+      ]) {
+        assert.match(error.message, part)
+      }
+      return true
+    },
+  )
+  assert.throws(() => parseRecipe('text'), /the file should be a mapping/)
+  assert.throws(() => parseRecipe(null), /stage should be one of/)
+})
+
+test('--set replaces single values, in lists too, and reads them as YAML', () => {
+  const set = (assignment: string) =>
+    setValue({ a: { b: 1, c: 2 }, list: [{ x: 1 }, { x: 2 }] }, assignment)
+  assert.deepEqual(set('a.b=5')['a'], { b: 5, c: 2 })
+  assert.deepEqual(set('a.d=[x, 0.5]')['a'], { b: 1, c: 2, d: ['x', 0.5] })
+  assert.deepEqual(set('list.1.x=y')['list'], [{ x: 1 }, { x: 'y' }])
+  assert.deepEqual(set('new.one=a=b')['new'], { one: 'a=b' })
+  assert.equal(set('a=')['a'], null)
+  for (const wrong of ['a', '=1', 'a..b=1', '.a=1']) {
+    assert.throws(() => set(wrong), { code: 'INPUT_OPTION' })
+  }
+})

@@ -1,0 +1,223 @@
+/**
+ * Every recipe of the family's papers: its numbers, and three steps of it on a tiny model of its kind, after which what it
+ * trains has moved and nothing else has.
+ */
+import assert from 'node:assert/strict'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { parse } from 'yaml'
+import { toFloat32 } from '../../core/tensor.ts'
+import { openCheckpoint, openLoraAdapter } from '../../weights/index.ts'
+import { blindRows, colourRows, type TinyRow } from '../../../test/tiny-run.ts'
+import { dryRun, parseRecipe, train, type Recipe } from '../index.ts'
+import type { ModelPart } from '../parameter-groups.ts'
+
+type Expected = {
+  /** A recorded checkpoint of the same kind. */
+  readonly model: string
+  readonly batch: number
+  readonly epochs: number
+  readonly warmup: number
+  readonly kind?: 'linear'
+  /** Rate of each part that is trained. */
+  readonly rates: Readonly<Partial<Record<ModelPart | 'lora', number>>>
+  readonly rows?: 'captions' | 'clips' | 'preferences'
+  /** The tiny tokenizer's own, where it knows none of the recipe's tokens. */
+  readonly conversation?: string
+}
+
+const LINEAR = 'llava-linear-224'
+const MLP = 'llava-mlp'
+const TILES = 'next-video-rope'
+const instruction = { batch: 128, epochs: 1, warmup: 0.03 } as const
+const both = { projector: 2e-5, decoder: 2e-5 } as const
+const whole = { ...both, vision: 2e-6, imageNewline: 2e-5 } as const
+const adapters = { projector: 2e-5, lora: 2e-4 } as const
+
+/** The numbers of the papers and scripts that the recipes name. */
+const RECIPES: Readonly<Record<string, Expected>> = {
+  'llava-v1/alignment': {
+    ...instruction,
+    model: LINEAR,
+    rates: { projector: 2e-3 },
+    rows: 'captions',
+  },
+  'llava-v1/instruction': { ...instruction, model: LINEAR, batch: 32, epochs: 3, rates: both },
+  'scienceqa/instruction': { ...instruction, model: LINEAR, batch: 32, epochs: 12, rates: both },
+  'llava-v1.5/alignment': {
+    ...instruction,
+    model: MLP,
+    batch: 256,
+    rates: { projector: 1e-3 },
+    rows: 'captions',
+  },
+  'llava-v1.5/instruction': { ...instruction, model: MLP, rates: both },
+  'llava-v1.5-lora/instruction': { ...instruction, model: MLP, rates: adapters },
+  'llava-v1.5-lora/task': { ...instruction, model: MLP, rates: adapters },
+  'llava-v1.5-hd/instruction': {
+    ...instruction,
+    model: TILES,
+    rates: { ...both, imageNewline: 2e-5 },
+  },
+  'next/alignment': {
+    ...instruction,
+    model: TILES,
+    batch: 256,
+    rates: { projector: 1e-3 },
+    rows: 'captions',
+  },
+  'next/instruction': { ...instruction, model: TILES, rates: whole },
+  'next-llms/llama3-8b': {
+    ...instruction,
+    model: 'next-qwen',
+    rates: whole,
+    conversation: 'qwen_1_5',
+  },
+  'next-llms/qwen-72b': {
+    ...instruction,
+    model: 'next-qwen',
+    rates: { projector: 1e-5, decoder: 1e-5, vision: 2e-6, imageNewline: 1e-5 },
+  },
+  'next-video/instruction': { ...instruction, model: TILES, rates: whole, rows: 'clips' },
+  'next-video-dpo/preference': {
+    model: TILES,
+    batch: 16,
+    epochs: 3,
+    warmup: 0.1,
+    kind: 'linear',
+    rates: { projector: 5e-7, decoder: 5e-7, vision: 5e-7, imageNewline: 5e-7 },
+    rows: 'preferences',
+  },
+}
+
+let root: string
+let rows: TinyRow[]
+before(() => {
+  root = mkdtempSync(join(tmpdir(), 'llava-recipes-'))
+  rows = colourRows(root, 1)
+  mkdirSync(join(root, 'clip'))
+  for (const name of ['red', 'green']) {
+    copyFileSync(join(root, `${name}.ppm`), join(root, 'clip', `${name}.ppm`))
+  }
+})
+after(() => rmSync(root, { recursive: true }))
+
+/** Records of the kind that the recipe learns from. */
+function recordsOf(kind: Expected['rows']): unknown[] {
+  const answer = { from: 'gpt', value: 'red, then green.' }
+  const clip = {
+    id: 'c',
+    video: 'clip',
+    conversations: [{ from: 'human', value: '<video>\nWhat?' }, answer],
+  }
+  if (kind === 'captions') {
+    return rows.map((row) => ({ ...row, conversations: row.conversations.slice(0, 2) }))
+  }
+  if (kind === 'clips') return [...rows, clip]
+  if (kind === 'preferences') {
+    const pair = { prompt: 'What?', chosen: 'red, green.', rejected: 'blue.' }
+    return [
+      { id: 'v', video: 'clip', ...pair },
+      { id: 'i', image: 'red.ppm', ...pair },
+    ]
+  }
+  return [...rows, ...blindRows(rows)]
+}
+
+function written(name: string): Record<string, unknown> {
+  return parse(readFileSync(join('recipes', `${name}.yaml`), 'utf8')) as Record<string, unknown>
+}
+
+/** The recipe on a tiny model, with tiny data, for three steps. */
+function tiny(
+  name: string,
+  { model, rows: kind, conversation }: Expected,
+): Record<string, unknown> {
+  const recipe = written(name)
+  const path = join(root, `${name.replace('/', '-')}.json`)
+  writeFileSync(path, JSON.stringify(recordsOf(kind)))
+  const { epochs: _, ...rest } = recipe
+  const parts = typeof recipe['model'] === 'string' ? {} : (recipe['model'] as object)
+  return {
+    ...rest,
+    model: { ...parts, from: join('fixtures', 'inference', model), base: undefined },
+    data: { path, imageFolder: root },
+    ...(conversation && { conversation }),
+    steps: 3,
+    // All of the records in every step.
+    batchSize: 2,
+    accumulation: 1,
+    maxLength: 4096,
+    output: join(root, name),
+  }
+}
+
+test('each recipe is known here', () => {
+  const found = readdirSync('recipes', { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.yaml') && !name.startsWith('mini'))
+    .map((name) => name.replaceAll('\\', '/').replace(/\.yaml$/, ''))
+  assert.deepEqual(found.sort(), Object.keys(RECIPES).sort())
+})
+
+for (const [name, expected] of Object.entries(RECIPES)) {
+  test(`${name} has the numbers of its paper, and trains what it says`, async () => {
+    const recipe = parseRecipe(written(name))
+    assert.equal(recipe.batchSize * recipe.accumulation, expected.batch)
+    assert.deepEqual(recipe.length, { epochs: expected.epochs })
+    const { kind, warmupRatio } = recipe.schedule
+    assert.deepEqual([kind, warmupRatio], [expected.kind ?? 'cosine', expected.warmup])
+    const { weightDecay, betas, eps, clipNorm } = recipe
+    assert.deepEqual([weightDecay, betas, eps, clipNorm], [0, [0.9, 0.999], 1e-8, 1])
+
+    const small = tiny(name, expected)
+    const { groups } = await dryRun(small, { operationsPerSecond: { f32: 1e11, int8: 1e11 } })
+    const rates = groups.flatMap(({ part, kind: what, isTrained, learningRate }) =>
+      isTrained ? [[what === 'lora' ? 'lora' : part, learningRate] as const] : [],
+    )
+    assert.deepEqual(Object.fromEntries(rates), expected.rates)
+    const { model, steps } = await train(small)
+    assert.equal(steps, 3)
+    checkMoved(join('fixtures', 'inference', expected.model), model, recipe)
+  })
+}
+
+const PARTS: readonly (readonly [RegExp, ModelPart])[] = [
+  [/vision_tower\./, 'vision'],
+  [/multi_modal_projector\./, 'projector'],
+  [/image_newline/, 'imageNewline'],
+  [/language_model\.|lm_head/, 'decoder'],
+]
+
+/** Something of each trained part moved, and nothing of the others. */
+function checkMoved(base: string, folder: string, { lora, trainable }: Recipe): void {
+  if (lora) {
+    const { modules, replacements, source } = openLoraAdapter(folder)
+    const moved = [...modules.values()].some(({ b }) =>
+      toFloat32(source.read(b)).some((x) => x !== 0),
+    )
+    assert.ok(moved)
+    assert.ok([...replacements.keys()].every((name) => name.includes('multi_modal_projector')))
+    source.close()
+    return
+  }
+  const [before, now] = [openCheckpoint(base), openCheckpoint(folder)]
+  const moved = new Set<ModelPart>()
+  for (const name of before.tensors.keys()) {
+    const part = PARTS.find(([pattern]) => pattern.test(name))?.[1]
+    const [old, own] = [toFloat32(before.read(name)), toFloat32(now.read(name))]
+    if (part && old.some((value, i) => value !== own[i])) moved.add(part)
+  }
+  before.close()
+  now.close()
+  assert.deepEqual([...moved].sort(), [...trainable].sort())
+}

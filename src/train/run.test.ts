@@ -1,0 +1,207 @@
+/** Whole runs by recipes, on the smallest recorded checkpoint. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { loadModel } from '../index.ts'
+import { openLoraAdapter } from '../weights/index.ts'
+import { blindRows, colourRows, tinyRecipe } from '../../test/tiny-run.ts'
+import { train, type StepEvent, type TrainEvent } from './index.ts'
+
+let root: string
+before(() => {
+  root = mkdtempSync(join(tmpdir(), 'llava-run-'))
+})
+after(() => rmSync(root, { recursive: true }))
+
+async function runOf(recipe: unknown, options: Parameters<typeof train>[1] = {}) {
+  const events: TrainEvent[] = []
+  const outcome = await train(recipe, { ...options, onEvent: (event) => events.push(event) })
+  return { outcome, events, steps: events.filter((event) => event.kind === 'step') }
+}
+
+const lossesOf = (steps: readonly StepEvent[]) =>
+  steps.map(({ loss, gradNorm }) => [loss, gradNorm])
+
+/** Steps until four colours are known by heart. */
+const STEPS = 40
+
+test('a batch is learnt by heart, and without its pictures it is not', async () => {
+  const rows = colourRows(join(root, 'heart'), 4)
+  const recipe = { steps: STEPS, batchSize: 4, learningRate: 5e-3 }
+  const seeing = await runOf(tinyRecipe(join(root, 'heart'), rows, recipe))
+  assert.ok((seeing.outcome.loss ?? 1) < 0.01, `${seeing.outcome.loss}`)
+  const blind = await runOf(tinyRecipe(join(root, 'blind'), blindRows(rows), recipe))
+  // One token of seven in each record is one of four colours, and nothing tells which.
+  assert.ok((blind.outcome.loss ?? 0) > Math.log(4) / 10, `${blind.outcome.loss}`)
+})
+
+test('what was learnt is what the saved model answers', async () => {
+  await using model = await loadModel(join(root, 'heart', 'run', 'model'), { precision: 'f32' })
+  for (const colour of ['red', 'green', 'blue', 'white']) {
+    const image = join(root, 'heart', `${colour}.ppm`)
+    const content = [
+      { type: 'image' as const, image },
+      { type: 'text' as const, text: 'Which colour?' },
+    ]
+    const answer = await model.generate({ messages: [{ role: 'user', content }], maxTokens: 8 })
+    assert.equal(answer.text, colour)
+    assert.equal(answer.finishReason, 'stop')
+  }
+})
+
+test('a run that was stopped goes on as if it had not been', async () => {
+  const folder = join(root, 'resume')
+  const rows = colourRows(folder, 10)
+  const recipe = (output: string) =>
+    tinyRecipe(folder, rows, {
+      trainable: ['projector', 'vision'],
+      lora: { rank: 4, dropout: 0.1 },
+      steps: 8,
+      schedule: { kind: 'cosine', warmupSteps: 2 },
+      output: join(folder, output),
+    })
+  const whole = await runOf(recipe('whole'))
+  const stop = new AbortController()
+  const options = {
+    signal: stop.signal,
+    onEvent: (event: TrainEvent) => {
+      if (event.kind === 'step' && event.step === 3) stop.abort()
+    },
+  }
+  await assert.rejects(train(recipe('parts'), options), { name: 'AbortError' })
+  assert.deepEqual(readdirSync(join(folder, 'parts', 'checkpoints')), ['step-00000003'])
+  await assert.rejects(train(recipe('parts')), { code: 'CONFIG_RUN_EXISTS' })
+  const rest = await runOf(recipe('parts'), { resume: true })
+  assert.deepEqual(lossesOf(rest.steps), lossesOf(whole.steps.slice(3)))
+  const [a, b] = ['whole', 'parts'].map((name) =>
+    readFileSync(join(folder, name, 'model', 'adapter_model.safetensors')),
+  )
+  assert.deepEqual(a, b)
+  const log = readFileSync(join(folder, 'parts', 'log.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+  const logged = log.map((line) => JSON.parse(line) as TrainEvent)
+  assert.deepEqual(
+    logged.flatMap((event) => (event.kind === 'step' ? [event.step] : [])),
+    [1, 2, 3, 4, 5, 6, 7, 8],
+  )
+})
+
+test('other records, or the same in other batches, are not gone on with', async () => {
+  const folder = join(root, 'other')
+  const rows = colourRows(folder, 6)
+  await train(tinyRecipe(folder, rows, { steps: 1 }))
+  const code = 'CONFIG_RESUME_DATA'
+  await assert.rejects(train(tinyRecipe(folder, rows.slice(1), { steps: 2 }), { resume: true }), {
+    code,
+  })
+  await assert.rejects(
+    train(tinyRecipe(folder, rows, { steps: 2, batchSize: 3 }), { resume: true }),
+    { code },
+  )
+})
+
+test('broken records are set aside with their reasons, and too many stop the run before a step', async () => {
+  const folder = join(root, 'broken')
+  const rows: unknown[] = colourRows(folder, 97)
+  writeFileSync(join(folder, 'cut.ppm'), 'P6 16 16 255\nabc')
+  const [first] = rows as [{ conversations: unknown[] }]
+  rows.push(
+    { ...first, id: 'cut', image: 'cut.ppm' },
+    { ...first, id: 'gone', image: 'gone.ppm' },
+    { ...first, id: 'places', image: ['red.ppm', 'blue.ppm'] },
+  )
+  const recipe = (threshold: number, output: string) =>
+    tinyRecipe(folder, rows, { steps: 1, quarantine: { threshold }, output: join(folder, output) })
+  const events: TrainEvent[] = []
+  await assert.rejects(
+    train(recipe(0.01, 'stopped'), { onEvent: (event) => events.push(event) }),
+    (error: Error & { code: string }) => {
+      assert.equal(error.code, 'CONFIG_QUARANTINE')
+      assert.match(
+        error.message,
+        /1 %.*100 records.*picture-broken.*picture-missing|picture-missing/,
+      )
+      return true
+    },
+  )
+  assert.ok(events.every(({ kind }) => kind === 'progress'))
+  const { events: told } = await runOf(recipe(0.05, 'run'))
+  const start = told.find((event) => event.kind === 'start')
+  assert.deepEqual([start?.records, start?.quarantined], [100, 3])
+  const lines = readFileSync(join(folder, 'run', 'quarantine.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+  const reasons = lines.map((line) => (JSON.parse(line) as { reason: string }).reason)
+  assert.deepEqual(reasons, ['picture-broken', 'picture-missing', 'places'])
+})
+
+test('packed rows give the losses and norms of unpacked ones', async () => {
+  const folder = join(root, 'packed')
+  const rows = [...colourRows(folder, 6), ...blindRows(colourRows(folder, 6))]
+  const common = {
+    steps: 3,
+    normalisation: 'tokens',
+    trainable: ['projector', 'decoder', 'vision'],
+  }
+  const rowsOf = (output: string, batching: object) =>
+    runOf(tinyRecipe(folder, rows, { ...common, ...batching, output: join(folder, output) }))
+  const packed = await rowsOf('packed', { batching: 'packed', batchSize: 4, maxLength: 700 })
+  const alone = await rowsOf('alone', { batching: 'mixed', batchSize: 1, accumulation: 4 })
+  packed.steps.forEach((step, i) => {
+    const { loss, gradNorm, samples } = step
+    const other = alone.steps[i] as StepEvent
+    assert.deepEqual([samples, step.positions], [other.samples, other.positions])
+    assert.ok(Math.abs(loss - other.loss) < 1e-4 * loss, `step ${i}: ${loss} ${other.loss}`)
+    assert.ok(
+      Math.abs(gradNorm - other.gradNorm) < 1e-3 * gradNorm,
+      `${gradNorm} ${other.gradNorm}`,
+    )
+  })
+})
+
+test('held-out records are measured and answered as the recipe says', async () => {
+  const folder = join(root, 'held')
+  const rows = colourRows(folder, 8)
+  const recipe = tinyRecipe(folder, rows, { steps: 4, lora: { rank: 2 } })
+  const evaluation = { data: recipe['data'], everySteps: 2, records: 3 }
+  const answers = { everySteps: 4, count: 2, maxTokens: 3 }
+  const { events, outcome } = await runOf({ ...recipe, evaluation, answers })
+  const seen = events.flatMap((event) => (event.kind === 'evaluation' ? [event.step] : []))
+  assert.deepEqual(seen, [0, 2, 4])
+  const said = events.find((event) => event.kind === 'answers')
+  assert.equal(said?.step, 4)
+  assert.deepEqual(
+    said?.answers.map(({ question, expected }) => [question, expected]),
+    [
+      ['<image>\nWhich colour?', 'red'],
+      ['<image>\nWhich colour?', 'green'],
+    ],
+  )
+  const adapter = openLoraAdapter(outcome.model)
+  adapter.source.close()
+  await using model = await loadModel(outcome.model, { precision: 'f32' })
+  const answered = said?.answers[0]
+  const content = [
+    { type: 'image' as const, image: answered?.picture ?? '' },
+    { type: 'text' as const, text: 'Which colour?' },
+  ]
+  const answer = await model.generate({ messages: [{ role: 'user', content }], maxTokens: 3 })
+  assert.equal(answer.text.trim(), answered?.answer)
+})
+
+test('a loss that is no number names its records', async () => {
+  const folder = join(root, 'nan')
+  const recipe = tinyRecipe(folder, colourRows(folder, 4), {
+    steps: 30,
+    learningRate: 1e30,
+    clipNorm: 'none',
+  })
+  await assert.rejects(train(recipe), (error: Error & { code: string }) => {
+    assert.equal(error.code, 'CONFIG_DIVERGED')
+    assert.match(error.message, /^step \d+.*Records: data: rows\[\d\], data: rows\[\d\]\.$/s)
+    return true
+  })
+})
