@@ -66,7 +66,11 @@ const PACKAGES: Readonly<Record<string, readonly RegExp[]>> = {
   koffi: [/^src\/runtime\//, /^src\/weights\/node\.ts$/],
   pino: [/^src\/serve\/http-node\.ts$/],
   'prom-client': [/^src\/serve\/http\/metrics\.ts$/],
-  sharp: [/^src\/preprocess\/decode-image\.ts$/, /^src\/cli\/drawing\.ts$/],
+  sharp: [
+    /^src\/preprocess\/decode-image\.ts$/,
+    /^src\/cli\/drawing\.ts$/,
+    /^src\/data\/mini\/rasterise\.ts$/,
+  ],
   vega: [/^src\/eval\/report-charts\.ts$/, /^src\/train\/run-charts\.ts$/],
   'vega-lite': [/^src\/eval\/report-charts\.ts$/, /^src\/train\/run-charts\.ts$/],
   yaml: [/^src\/data\/dataset-spec\.ts$/, /^src\/train\/recipe\//],
