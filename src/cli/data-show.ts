@@ -48,10 +48,10 @@ export const dataShow: DataAction = {
 
 type ShownToken = {
   readonly id: number
-  /** As the vocabulary writes it; null for the rows of a picture. */
+  /** As the vocabulary writes it; null for the rows of a picture or clip. */
   readonly token: string | null
   readonly text: string
-  readonly kind: 'text' | 'special' | 'image'
+  readonly kind: 'text' | 'special' | 'image' | 'video'
   /** Positions in the sequence: [from, to). */
   readonly from: number
   readonly to: number
@@ -79,24 +79,26 @@ type ShownSequence = {
 
 type Shown = {
   readonly pictures: readonly ShownPicture[]
+  readonly clips: readonly string[]
   readonly sequences: readonly ShownSequence[]
 }
 
 async function describeRecord(record: AnyRecord, model: DataModel): Promise<Shown> {
   const { preparer } = model
+  const clips = record.videos
   const pictures = record.images.map((image) => describePicture(image, record.images.length, model))
   const rows = pictures.map(({ parts }) => sumOf(parts))
   const shown = (sample: Sample, answer: ShownSequence['answer']): ShownSequence => ({
     answer,
     length: sample.inputIds.length,
     learnt: Array.from(sample.labels).filter((label) => label !== IGNORE_INDEX).length,
-    tokens: tokensOf(sample, rows, model),
+    tokens: tokensOf(sample, clips.length > 0 ? 'clips' : rows, model),
   })
   if ('turns' in record) {
-    return { pictures, sequences: [shown(await preparer.sample(record), null)] }
+    return { pictures, clips, sequences: [shown(await preparer.sample(record), null)] }
   }
   const { chosen, rejected } = await preparer.pair(record)
-  return { pictures, sequences: [shown(chosen, 'chosen'), shown(rejected, 'rejected')] }
+  return { pictures, clips, sequences: [shown(chosen, 'chosen'), shown(rejected, 'rejected')] }
 }
 
 function describePicture(
@@ -120,12 +122,17 @@ function describePicture(
   }
 }
 
+/** `rows` of each picture. Rows of clips are told apart by the text between them. */
 function tokensOf(
   { inputIds, labels }: Sample,
-  rows: readonly number[],
+  rows: readonly number[] | 'clips',
   { tokenizer, checkpoint }: DataModel,
 ): ShownToken[] {
-  const placeholder = checkpoint.config.image?.placeholder
+  const { image, video } = checkpoint.config
+  const [kind, placeholder] =
+    rows === 'clips'
+      ? (['video', video?.placeholder] as const)
+      : (['image', image?.placeholder] as const)
   const stream = tokenizer.stream({ skipSpecial: false })
   const tokens: ShownToken[] = []
   let [at, picture] = [0, 0]
@@ -133,20 +140,30 @@ function tokensOf(
     const id = inputIds[at] as number
     const isLearnt = labels[at] !== IGNORE_INDEX
     if (id === placeholder) {
-      const to = at + (rows[picture++] ?? 1)
-      tokens.push({ id, token: null, text: '<image>', kind: 'image', from: at, to, isLearnt })
+      const to = rows === 'clips' ? endOfRun(inputIds, at) : at + (rows[picture++] ?? 1)
+      tokens.push({ id, token: null, text: `<${kind}>`, kind, from: at, to, isLearnt })
       at = to
       continue
     }
-    const kind = tokenizer.specialIds.has(id) ? 'special' : 'text'
     const token = tokenizer.tokenOf(id) ?? null
-    tokens.push({ id, token, text: stream.push(id), kind, from: at, to: ++at, isLearnt })
+    const written = tokenizer.specialIds.has(id) ? 'special' : 'text'
+    const text = stream.push(id)
+    tokens.push({ id, token, text, kind: written, from: at, to: ++at, isLearnt })
   }
   return tokens
 }
 
-function linesOf({ pictures, sequences }: Shown, terminal: Terminal): string[] {
-  const lines = pictures.flatMap((picture, i) => pictureLines(picture, placesOf(i, sequences), i))
+function endOfRun(ids: ArrayLike<number>, from: number): number {
+  let to = from
+  while (to < ids.length && ids[to] === ids[from]) to++
+  return to
+}
+
+function linesOf({ pictures, clips, sequences }: Shown, terminal: Terminal): string[] {
+  const lines = [
+    ...pictures.flatMap((picture, i) => pictureLines(picture, placeOf(i, sequences), i)),
+    ...clips.map((clip, i) => `clip ${i + 1}: ${clip}; ${positionsOf(placeOf(i, sequences))}`),
+  ]
   for (const { answer, length, learnt, tokens } of sequences) {
     if (answer !== null) lines.push('', `${answer}:`)
     lines.push('', markedText(tokens, terminal), '')
@@ -155,9 +172,13 @@ function linesOf({ pictures, sequences }: Shown, terminal: Terminal): string[] {
   return lines
 }
 
-/** Where a picture's rows are, the same in both answers of a preference record. */
-function placesOf(picture: number, [first]: readonly ShownSequence[]): ShownToken | undefined {
-  return first?.tokens.filter(({ kind }) => kind === 'image')[picture]
+/** Where the rows of a picture or clip are, the same in both answers of a preference record. */
+function placeOf(number: number, [first]: readonly ShownSequence[]): ShownToken | undefined {
+  return first?.tokens.filter(({ token }) => token === null)[number]
+}
+
+function positionsOf(place: ShownToken | undefined): string {
+  return place ? `positions ${place.from} to ${place.to - 1}` : 'no position'
 }
 
 function pictureLines(
@@ -166,10 +187,9 @@ function pictureLines(
   i: number,
 ): string[] {
   const cut = grid ? `, ${grid.columns} × ${grid.rows} tiles` : tiles > 1 ? `, ${tiles} tiles` : ''
-  const positions = place ? `positions ${place.from} to ${place.to - 1}` : 'no position'
   let from = place?.from ?? 0
   return [
-    `picture ${i + 1}: ${file ?? 'inside the file'}, ${width} × ${height}${cut}; ${positions}`,
+    `picture ${i + 1}: ${file ?? 'inside the file'}, ${width} × ${height}${cut}; ${positionsOf(place)}`,
     ...partLines(parts).map((line, at) => {
       const start = from
       from += parts[at]?.tokens ?? 0
@@ -195,6 +215,8 @@ function markedText(tokens: readonly ShownToken[], terminal: Terminal): string {
 }
 
 function shownText({ text, kind, from, to, isLearnt }: ShownToken, terminal: Terminal): string {
-  if (kind === 'image') return terminal.style('magenta', `[image × ${to - from}]`)
+  if (kind === 'image' || kind === 'video') {
+    return terminal.style('magenta', `[${kind} × ${to - from}]`)
+  }
   return kind === 'special' && !isLearnt ? terminal.style('yellow', text) : text
 }

@@ -54,6 +54,12 @@ export const DATA_MODEL_OPTIONS: readonly OptionSpec[] = [
     value: 'tokens',
     about: 'Longer records do not fit (default: what the model takes)',
   },
+  {
+    name: 'frames',
+    kind: 'number',
+    value: 'n',
+    about: "Frames of a clip (default: as the model's recipe has it)",
+  },
   ...CHECKPOINT_OPTIONS,
 ]
 
@@ -85,16 +91,18 @@ export async function openDataModel(
     const tokenizer = await loadTokenizer(tokenizerPath)
     const maxLength = wholeNumber(args, 'max-length') ?? config.maxContext
     const conversation = args.text('conversation') ?? 'template'
-    const preparer = new RecordPreparer({
-      config,
-      tokenizer,
-      preprocessor,
-      conversation,
-      maxLength,
-    })
+    const sampling = { frames: framesOf(args), fps: undefined }
+    const parts = { config, tokenizer, preprocessor, conversation, maxLength, sampling }
+    const preparer = new RecordPreparer(parts)
     return { checkpoint, tokenizer, preparer, maxLength, [Symbol.asyncDispose]: dispose }
   } catch (error) {
     await dispose()
     throw error
   }
+}
+
+function framesOf(args: Arguments): number | undefined {
+  const frames = wholeNumber(args, 'frames')
+  if (frames !== 0) return frames
+  throw new UsageError('--frames should be at least 1; 0 came.')
 }
