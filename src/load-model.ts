@@ -138,6 +138,10 @@ async function assemble(
   const tokenizer = await loadTokenizer(checkpoint.tokenizerPath)
   const runtime = await createRuntime({ threads: options.threads })
   cleanup.push(() => runtime.dispose())
+  const pictures = createPictures(options)
+  cleanup.push(() => pictures.dispose())
+  // Its modules are read while this thread reads weights.
+  if (config.image) pictures.warm()
   const graphs = modelGraphs(checkpoint)
   const parameters = parameterMap(checkpoint, graphs)
   const isInt8Exact = !(await int8Saturates(runtime))
@@ -145,9 +149,11 @@ async function assemble(
   const opened: WeightSource[] = []
   cleanup.push(() => opened.forEach((source) => source.close()))
   const quantize = quantizedPlanner(checkpoint, options, opened)
-  const parts = { runtime, parameters, quantize, isInt8Exact, signal: options.signal }
+  const embeddings = parameters.read(EMBEDDING)
+  const known = new Map([[EMBEDDING, embeddings]])
+  const parts = { runtime, parameters, known, quantize, isInt8Exact, signal: options.signal }
   const serving = servingOptions(options)
-  const table = new EmbeddingTable(parameters.read(EMBEDDING))
+  const table = new EmbeddingTable(embeddings)
   const runner = await createDecoder(config.decoder, graphs.decoder, { precision, parts })
   cleanup.push(() => runner.dispose())
   const { maxRows, prefixCache } = serving
@@ -160,11 +166,9 @@ async function assemble(
     precision,
     parts,
     cacheBytes: serving.pictureBytes,
-    turn: (job) => engine.scheduler.turn(job),
+    turn: (job, rank) => engine.scheduler.turn(job, rank),
   })
   if (vision) cleanup.push(() => vision.dispose())
-  const pictures = createPictures(options)
-  cleanup.push(() => pictures.dispose())
   const modelConfig = { ...config, maxContext: options.maxContext ?? config.maxContext }
   const clips = createClips(options)
   const preparer = new PromptPreparer({ config: modelConfig, tokenizer, pictures, clips })
@@ -213,6 +217,7 @@ function newlineRow(parameters: ParameterMap): Float32Array {
 }
 
 type Pictures = PicturePreprocessor & {
+  warm(): void
   size(image: ImageSource): ImageSize
   dispose(): Promise<void>
 }
@@ -235,6 +240,7 @@ function createPictures({ autoOrient = false, allowRemote = false }: LoadOptions
       }
       return imageSizeOf(source, { autoOrient })
     },
+    warm: () => preprocessor.warm(),
     dispose: () => preprocessor.dispose(),
   }
 }

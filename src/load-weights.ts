@@ -20,6 +20,8 @@ export type QuantizedPlanner = (plan: readonly QuantizeItem[]) => Promise<Weight
 export type SessionParts = {
   readonly runtime: Runtime
   readonly parameters: ParameterMap
+  /** Tensors that have been read already, in the shapes that the graphs want: they are held in memory once. */
+  readonly known?: ReadonlyMap<string, HostTensor> | undefined
   /** Opens the quantised forms of weights, making them where they are not there yet. Who gives it closes them. */
   readonly quantize: QuantizedPlanner
   /** Whether int8 weights may use all of [−127, 127]: `runtime/int8-check.ts`. */
@@ -90,7 +92,7 @@ function createSession(
 
 async function initializer(
   value: Value,
-  from: Pick<SessionParts, 'parameters'> & {
+  from: Pick<SessionParts, 'parameters' | 'known'> & {
     readonly quantized: WeightSource | null
     readonly takeTurns: TakeTurns
   },
@@ -98,7 +100,8 @@ async function initializer(
   const { parameters, quantized, takeTurns } = from
   const shape = value.shape as readonly number[]
   if (quantized?.tensors.has(value.name)) return { ...quantized.read(value.name), shape }
-  return { ...(await readFloatWeight(value.name, parameters, takeTurns)), shape }
+  const known = from.known?.get(value.name)
+  return { ...(await readFloatWeight(value.name, { parameters, known, takeTurns })), shape }
 }
 
 /** What must be quantised for the layers of a lowered graph. */

@@ -14,14 +14,22 @@ const PIECE = 1 << 19
  */
 export async function readFloatWeight(
   path: string,
-  parameters: ParameterMap,
-  takeTurns: TakeTurns,
+  {
+    parameters,
+    known,
+    takeTurns,
+  }: {
+    readonly parameters: ParameterMap
+    /** The tensor, where it has been read already. */
+    readonly known?: HostTensor | undefined
+    readonly takeTurns: TakeTurns
+  },
 ): Promise<HostTensor> {
   const { shape, isView } = parameters.stored(path)
   const [rows = 1, ...inner] = shape
   const width = elementCount(inner)
   const step = Math.max(1, Math.floor(PIECE / Math.max(1, width)))
-  const whole = isView ? parameters.read(path) : null
+  const whole = known ?? (isView ? parameters.read(path) : null)
   const widened = whole?.dtype === 'float32' ? null : new Float32Array(rows * width)
   for (let from = 0; from < rows; from += step) {
     const to = Math.min(rows, from + step)

@@ -166,3 +166,8 @@ async function tiffSamples(image: Sharp): Promise<Samples> {
   if (isGrey) return 'wide'
   throw unreadable(`its TIFF has ${channels} channels of ${depth}`)
 }
+
+/** Reads the library that decodes before the first picture needs it; where it is missing, that picture says so. */
+export function warmDecoder(): void {
+  import('sharp').catch(() => {})
+}

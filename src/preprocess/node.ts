@@ -12,6 +12,7 @@ import { InputError } from '../core/errors.ts'
 import {
   decodeImage,
   DECODE_OPTIONS,
+  warmDecoder,
   type DecodedImage,
   type DecodeOptions,
 } from './decode-image.ts'
@@ -116,6 +117,8 @@ export type Preprocessor = {
     image: ImageFile,
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<DecodedImage>
+  /** Starts a worker now, for a picture that is likely to come. */
+  warm(): void
   /** Stops the workers; what still runs is rejected. */
   dispose(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -144,6 +147,7 @@ export function createPreprocessor(options: PreprocessorOptions = {}): Preproces
       const source = await readBytes(image, maxBytes)
       return (await run({ kind: 'read', source, decode }, signal)) as DecodedImage
     },
+    warm: () => pool.warm(),
     dispose: () => pool.dispose(),
     [Symbol.asyncDispose]: () => pool.dispose(),
   }
@@ -215,4 +219,7 @@ function startWorker(): Worker {
   return new Worker(new URL(import.meta.url), { workerData: { room: WORKER_MARK }, execArgv: [] })
 }
 
-if (!isMainThread && parentPort !== null && workerData?.room === WORKER_MARK) serveJobs(parentPort)
+if (!isMainThread && parentPort !== null && workerData?.room === WORKER_MARK) {
+  serveJobs(parentPort)
+  warmDecoder()
+}

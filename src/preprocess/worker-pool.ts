@@ -35,6 +35,11 @@ export class WorkerPool {
     this.#start = start
   }
 
+  /** Starts a worker before there is a job: its modules are then read while others wait for something else. */
+  warm(): void {
+    if (!this.#isDisposed && this.#members.size === 0) this.#grow()
+  }
+
   /** Rejects with the signal's reason as soon as it is aborted. */
   run(job: Job, signal?: AbortSignal): Promise<JobResult> {
     if (this.#isDisposed) return Promise.reject(disposedError())
