@@ -108,6 +108,16 @@ const BLOCKS = [
     }),
     input: 'pixelValues',
   },
+  {
+    name: 'merged patches of standardised features',
+    graph: towerGraph({
+      ...CLIP,
+      featureLayers: [2],
+      isStandardised: true,
+      patchMerge: 2,
+    }),
+    input: 'pixelValues',
+  },
   { name: 'a layer of the decoder', graph: layerGraph(), input: 'x' },
 ]
 

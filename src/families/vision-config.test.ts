@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { ConfigError } from '../core/errors.ts'
 import { featureRows, patchesPerSide, type VisionConfig } from '../vision/vision-transformer.ts'
 import { JsonReader } from './json-reader.ts'
-import { parseVisionConfig, publishedTower } from './vision-config.ts'
+import { parseVisionConfig, publishedTower, withFeatureMap } from './vision-config.ts'
 
 function parse(json: object, layers: readonly number[] = [-2], dropFirstRow = true): VisionConfig {
   const reader = new JsonReader('config.vision_config', json)
@@ -157,4 +157,15 @@ test('the towers that original checkpoints name are known without their files', 
   assert.equal(publishedTower('openai/clip-vit-large-patch14')?.['image_size'], 224)
   assert.equal(publishedTower('google/siglip-so400m-patch14-384')?.['num_hidden_layers'], 27)
   assert.equal(publishedTower('constructor'), undefined)
+})
+
+test('patches merge where squares of them fill a tile, and the class token is none of them', () => {
+  const merged = (vision: VisionConfig, side: number) =>
+    withFeatureMap(vision, new JsonReader('config.json', { projector_patch_merge: side }))
+  const six = { ...CLIP, imageSize: 6 * CLIP.patchSize }
+  assert.equal(featureRows(merged(six, 2)), 9)
+  assert.equal(featureRows(merged(six, 3)), 4)
+  assert.equal(featureRows(merged(six, 1)), 36)
+  assert.throws(() => merged(six, 4), { code: 'CONFIG_PATCH_MERGE' })
+  assert.throws(() => merged({ ...six, dropFirstRow: false }, 2), { code: 'CONFIG_PATCH_MERGE' })
 })

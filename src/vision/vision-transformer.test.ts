@@ -9,7 +9,13 @@ import { createRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { runGraph } from '../../test/run-graph.ts'
 import { scalarAttention } from '../../test/scalar-attention.ts'
-import { featureRows, visionTower, type VisionConfig } from './vision-transformer.ts'
+import {
+  featureRows,
+  featureWidth,
+  patchesPerSide,
+  visionTower,
+  type VisionConfig,
+} from './vision-transformer.ts'
 
 let runtime: Runtime
 before(async () => {
@@ -63,6 +69,19 @@ const TOWERS: Readonly<Record<string, VisionConfig>> = {
     featureLayers: [0, 2, 1],
     dropFirstRow: false,
   },
+  'ViT, squares of 2 × 2 patches, channels standardised': {
+    ...BASE,
+    imageSize: 16,
+    kind: 'vit',
+    activation: 'gelu',
+    hasClassToken: true,
+    hasPreNorm: false,
+    hasPatchBias: true,
+    featureLayers: [1, 2],
+    dropFirstRow: true,
+    isStandardised: true,
+    patchMerge: 2,
+  },
 }
 
 describe('a tower computes its formula', () => {
@@ -81,8 +100,7 @@ describe('a tower computes its formula', () => {
       const values: Record<string, HostTensor> = { pixels: draw([2, 3, side, side], 1) }
       for (const value of liveParameters(g)) values[value.name] = draw(value.shape as number[], 0.4)
       const { y } = await runGraph(runtime, g, values)
-      const width = config.featureLayers.length * config.hiddenSize
-      assert.deepEqual(y!.shape, [2, featureRows(config), width])
+      assert.deepEqual(y!.shape, [2, featureRows(config), featureWidth(config)])
       const perTile = 3 * side * side
       for (const tile of [0, 1]) {
         const pixels = values['pixels']!.data.subarray(tile * perTile, (tile + 1) * perTile)
@@ -122,7 +140,31 @@ function scalarTower(config: VisionConfig, pixels: Float32Array, weights: Weight
     states.push(rows)
   }
   const kept = rows.map((_, i) => i).slice(config.dropFirstRow ? 1 : 0)
-  return kept.flatMap((row) => config.featureLayers.flatMap((layer) => states[layer]![row]!))
+  const features = kept.map((row) => config.featureLayers.flatMap((layer) => states[layer]![row]!))
+  const { isStandardised } = config
+  const [weight, bias] = isStandardised
+    ? [weights('standardise.weight'), weights('standardise.bias')]
+    : [null, null]
+  const scaled = features.map((row) =>
+    row.map((value, i) => (weight && bias ? value * weight[i]! + bias[i]! : value)),
+  )
+  return scalarMerge(config, scaled)
+}
+
+/** Patch by patch: squares from the top left on, and in each the patches likewise. */
+function scalarMerge(config: VisionConfig, rows: Rows): number[] {
+  const { patchMerge: m } = config
+  if (m === 1) return rows.flat()
+  const side = patchesPerSide(config)
+  const places = Array.from({ length: side / m }, (_, i) => i * m)
+  return places.flatMap((top) =>
+    places.flatMap((left) =>
+      Array.from(
+        { length: m * m },
+        (_, i) => [top + Math.floor(i / m), left + (i % m)] as const,
+      ).flatMap(([y, x]) => rows[y * side + x]!),
+    ),
+  )
 }
 
 function scalarEmbeddings(config: VisionConfig, pixels: Float32Array, weights: Weights): Rows {

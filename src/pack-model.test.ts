@@ -1,0 +1,268 @@
+/** A tiny language model and tower become a model, are trained for a step, and are packed: nothing is lost on the way. */
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { assembleModel } from './assemble-model.ts'
+import { Rng } from './core/rng.ts'
+import { loadModel } from './load-model.ts'
+import { createTrainer } from './train/index.ts'
+import {
+  openCheckpoint,
+  openGguf,
+  openStored,
+  writeGguf,
+  writeSafetensors,
+  type GgufTensorPlan,
+} from './weights/index.ts'
+import { loadTokenizer } from './text/node.ts'
+import { packModel } from './pack-model.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'llava-ts-'))
+const at = (name: string) => join(folder, name)
+after(() => rmSync(folder, { recursive: true }))
+
+const D = 64
+const VOCABULARY = ['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<unused>', ...byteTokens()]
+const rng = new Rng(3)
+const PICTURE = {
+  data: Uint8Array.from({ length: 3 * 40 * 24 }, (_, i) => (i * 37) % 256),
+  width: 40,
+  height: 24,
+  channels: 3 as const,
+}
+const QUESTION = {
+  messages: [
+    {
+      role: 'user' as const,
+      content: [
+        { type: 'image' as const, image: PICTURE },
+        { type: 'text' as const, text: 'What?' },
+      ],
+    },
+  ],
+}
+
+before(async () => {
+  await writeDecoder(at('lm.gguf'))
+  await writeTower(at('tower'))
+  writeFileSync(at('picture.ppm'), ppm())
+  await assembleModel(at('base'), {
+    decoder: at('lm.gguf'),
+    visionTower: at('tower'),
+    pictures: [at('picture.ppm')],
+    patchMerge: 2,
+    imageToken: '<unused>',
+    embeddings: 'Q5_0',
+    seed: 1,
+  })
+})
+
+test('the decoder is stored as it was, the picture has a place and a quarter of the rows', async () => {
+  const [gguf, stored] = [openGguf(at('lm.gguf')), openStored(at('base'))]
+  const name = 'language_model.model.layers.0.mlp.down_proj.weight.Q8_0'
+  assert.deepEqual(
+    [...(stored.read(name).data as Uint8Array)],
+    [...gguf.blocks('blk.0.ffn_down.weight').bytes],
+  )
+  gguf.close()
+  stored.close()
+  const model = await loadModel(at('base'), { precision: 'f32' })
+  try {
+    const { prompt, inputIds, images } = await model.prepare(QUESTION)
+    assert.equal(prompt, '<|im_start|>user\n<image>\nWhat?<|im_end|>\n<|im_start|>assistant\n')
+    assert.equal(inputIds.filter((id) => id === 3).length, 4)
+    assert.equal(images[0]!.tokens, 4)
+    const rows = (await model.encodeImages(QUESTION)).images[0]!
+    assert.deepEqual(rows.shape, [4, D])
+  } finally {
+    await model.dispose()
+  }
+})
+
+test('text alone is what it was to the language model', async () => {
+  const request = { messages: [{ role: 'user' as const, content: 'Why, 12?' }] }
+  const made = await loadTokenizer(at('base'))
+  const own = await loadTokenizer(at('lm.gguf'))
+  const text = 'Why? 123 <|im_start|> é\n\n  x'
+  assert.deepEqual(
+    made.encode(text, { specialTokens: 'parse', addBos: false }),
+    own.encode(text, { specialTokens: 'parse', addBos: false }),
+  )
+  const models = [
+    await loadModel(at('base'), { precision: 'f32' }),
+    await loadModel(at('lm.gguf'), { precision: 'f32' }),
+  ]
+  try {
+    const [a, b] = await Promise.all(models.map((model) => model.prepare(request)))
+    assert.equal(a!.prompt, b!.prompt)
+    assert.deepEqual(a!.inputIds, b!.inputIds)
+  } finally {
+    for (const model of models) await model.dispose()
+  }
+})
+
+test('a packed model answers as base and adapter do, and only its last files know what was trained', async () => {
+  await train(at('adapter'))
+  const card = '# A card\n'
+  await packModel(at('packed'), { base: at('base'), adapter: at('adapter'), card })
+  const apart = await loadModel(at('base'), { adapters: [at('adapter')], precision: 'f32' })
+  const packed = await loadModel(at('packed'), { precision: 'f32' })
+  try {
+    const [a, b] = [await apart.logits(QUESTION), await packed.logits(QUESTION)]
+    assertNear(b.data, a.data, 0.03)
+    const [seen, rows] = [await apart.encodeImages(QUESTION), await packed.encodeImages(QUESTION)]
+    assertNear(rows.images[0]!.data, seen.images[0]!.data, 0.05)
+  } finally {
+    await apart.dispose()
+    await packed.dispose()
+  }
+  await packModel(at('again'), { base: at('base'), adapter: at('adapter'), card })
+  assert.deepEqual(readdirSync(at('again')).sort(), readdirSync(at('packed')).sort())
+  const [source, base] = [openStored(at('packed')), openCheckpoint(at('base'))]
+  const files = (pattern: RegExp) =>
+    new Set([...source.tensors].flatMap(([name, { file }]) => (pattern.test(name) ? [file] : [])))
+  const seeing = files(/^vision_tower|projector/)
+  assert.ok(seeing.size > 0)
+  for (const file of files(/^language_model/)) assert.ok(!seeing.has(file), file)
+  // Block 1 is the last whose output is read; the third is in no packed file.
+  assert.ok([...base.tensors.keys()].some((name) => name.includes('layer.2.')))
+  assert.ok(![...source.tensors.keys()].some((name) => name.includes('layer.2.')))
+  source.close()
+  base.close()
+})
+
+/** Of the largest value. */
+function assertNear(actual: Float32Array, expected: Float32Array, tolerance: number): void {
+  const size = Math.max(...expected.map(Math.abs))
+  expected.forEach((value, i) =>
+    assert.ok(Math.abs(actual[i]! - value) <= tolerance * size, `[${i}]: ${actual[i]}, ${value}`),
+  )
+}
+
+async function train(out: string): Promise<void> {
+  const trainer = await createTrainer(at('base'), {
+    trainable: ['projector', 'vision'],
+    lora: { rank: 8, alpha: 16, targets: /(?:q|v|down)_proj/ },
+    learningRate: 1e-2,
+  })
+  try {
+    const inputIds = [1, 10, 3, 3, 3, 3, 20, 21, 22, 2]
+    const labels = inputIds.map((id, i) => (i < 6 ? -100 : id))
+    const data = Float32Array.from({ length: 3 * 32 * 32 }, () => rng.normal())
+    const sample = { inputIds, labels, pixelValues: { data, shape: [1, 3, 32, 32] } }
+    for (let step = 0; step < 2; step++) await trainer.step([[sample]])
+    await trainer.save(out)
+  } finally {
+    await trainer.dispose()
+  }
+}
+
+async function writeDecoder(path: string): Promise<void> {
+  const plan = (name: string, shape: number[], type: GgufTensorPlan['type'] = 'Q8_0') => ({
+    name,
+    shape,
+    type,
+  })
+  const plans = [
+    plan('token_embd.weight', [VOCABULARY.length, D]),
+    plan('output_norm.weight', [D], 'F32'),
+    plan('blk.0.attn_norm.weight', [D], 'F32'),
+    plan('blk.0.ffn_norm.weight', [D], 'F32'),
+    ...['q', 'output'].map((name) => plan(`blk.0.attn_${name}.weight`, [D, D])),
+    ...['k', 'v'].map((name) => plan(`blk.0.attn_${name}.weight`, [D / 2, D])),
+    ...['gate', 'up'].map((name) => plan(`blk.0.ffn_${name}.weight`, [96, D])),
+    plan('blk.0.ffn_down.weight', [D, 96]),
+  ]
+  const number = (value: number) => ({ type: 'uint32', value }) as const
+  const text = (value: string) => ({ type: 'string', value }) as const
+  const metadata = {
+    'general.architecture': text('llama'),
+    'llama.block_count': number(1),
+    'llama.context_length': number(256),
+    'llama.embedding_length': number(D),
+    'llama.feed_forward_length': number(96),
+    'llama.attention.head_count': number(2),
+    'llama.attention.head_count_kv': number(1),
+    'llama.attention.layer_norm_rms_epsilon': { type: 'float32', value: 1e-5 } as const,
+    'llama.vocab_size': number(VOCABULARY.length),
+    'tokenizer.ggml.model': text('gpt2'),
+    'tokenizer.ggml.pre': text('smollm'),
+    'tokenizer.ggml.tokens': { type: 'string[]', value: VOCABULARY } as const,
+    'tokenizer.ggml.token_type': {
+      type: 'int32[]',
+      value: VOCABULARY.map((_, id) => (id < 4 ? 3 : 1)),
+    } as const,
+    'tokenizer.ggml.merges': { type: 'string[]', value: ['W h', 'Wh y'].slice(0, 0) } as const,
+    'tokenizer.ggml.bos_token_id': number(1),
+    'tokenizer.ggml.eos_token_id': number(2),
+    'tokenizer.chat_template': text(
+      "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+    ),
+  }
+  await writeGguf(path, metadata, plans, ({ name, shape }) => draw(name, shape))
+}
+
+/** Three blocks under timm's names, of which LLaVA reads two. */
+async function writeTower(path: string): Promise<void> {
+  mkdirSync(path)
+  const config = {
+    model_type: 'vit',
+    image_size: 32,
+    patch_size: 8,
+    hidden_size: 32,
+    num_hidden_layers: 3,
+    num_attention_heads: 2,
+    intermediate_size: 64,
+    layer_norm_eps: 1e-6,
+  }
+  writeFileSync(join(path, 'config.json'), JSON.stringify(config))
+  const shapes: [string, number[]][] = [
+    ['cls_token', [1, 1, 32]],
+    ['pos_embed', [1, 17, 32]],
+    ['patch_embed.proj.weight', [32, 3, 8, 8]],
+    ['patch_embed.proj.bias', [32]],
+    ...[0, 1, 2].flatMap((i) =>
+      (
+        [
+          ['norm1', [32]],
+          ['norm2', [32]],
+          ['attn.qkv', [96, 32]],
+          ['attn.proj', [32, 32]],
+          ['mlp.fc1', [64, 32]],
+          ['mlp.fc2', [32, 64]],
+        ] as const
+      ).flatMap(([name, shape]): [string, number[]][] => [
+        [`blocks.${i}.${name}.weight`, [...shape]],
+        [`blocks.${i}.${name}.bias`, [shape[0]]],
+      ]),
+    ),
+  ]
+  const plans = shapes.map(([name, shape]) => ({ name, shape, dtype: 'float32' as const }))
+  await writeSafetensors(join(path, 'model.safetensors'), plans, ({ name, shape }) =>
+    draw(name, shape),
+  )
+}
+
+function draw(name: string, shape: readonly number[]): Float32Array {
+  const isNorm = /norm\d?\.weight$/.test(name)
+  const size = isNorm ? 0.1 : 0.25
+  const count = shape.reduce((a, b) => a * b, 1)
+  return Float32Array.from({ length: count }, () => (isNorm ? 1 : 0) + size * rng.normal())
+}
+
+/** Bytes as GPT-2 writes them: printable ones as themselves, the others from U+0100 on. */
+function byteTokens(): string[] {
+  let next = 0x100
+  return Array.from({ length: 256 }, (_, byte) => {
+    const isShown = (byte > 32 && byte < 127) || (byte > 160 && byte !== 173)
+    return String.fromCodePoint(isShown ? byte : next++)
+  })
+}
+
+function ppm(): Uint8Array {
+  const { data, width, height } = PICTURE
+  const head = new TextEncoder().encode(`P6\n${width} ${height}\n255\n`)
+  return Uint8Array.from([...head, ...data])
+}
