@@ -8,42 +8,51 @@ import { parseReplay, type Replayed } from '../data/mini/replay.ts'
 import type { Statistics, TaskStatistics } from '../data/mini/statistics.ts'
 import { loadModel } from '../index.ts'
 import type { Arguments } from './arguments.ts'
+import type { DataAction } from './data-action.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
-import type { OptionSpec, Session } from './verb.ts'
+import type { Session } from './verb.ts'
 
-export const DATA_BUILD_OPTIONS: readonly OptionSpec[] = [
-  { name: 'assets', kind: 'text', value: 'folder', about: 'Pictures: grocery/, clothing/, …' },
-  { name: 'out', kind: 'text', value: 'folder', about: 'Where to; new or empty' },
-  {
-    name: 'only',
-    kind: 'text',
-    value: 'a,b',
-    about: `Sources (${BUILDERS.map(({ name }) => name).join(', ')})`,
-  },
-  { name: 'count', kind: 'number', value: 'n', about: 'Conversations to train on in all' },
-  { name: 'test-count', kind: 'number', value: 'n', about: 'Questions a test task at most' },
-  { name: 'seed', kind: 'number', value: 'n', about: 'Seed of everything drawn (default: 0)' },
-  {
-    name: 'replay',
-    kind: 'text',
-    value: 'file',
-    about: 'Prompts and answers of the language model',
-  },
-  {
-    name: 'replay-model',
-    kind: 'text',
-    value: 'model',
-    about: 'Answers the prompts and writes --replay',
-  },
-]
+const SETS: readonly string[] = ['mini']
 
-export const DATA_BUILD_EXAMPLES: readonly string[] = [
-  'data build mini --assets assets/images --out mini-data --replay recipes/mini/replay.jsonl',
-  'data build mini --out drawn --only scenes,words,charts --count 500 --seed 1',
-]
+export const dataBuild: DataAction = {
+  name: 'build',
+  place: '<set>',
+  about: 'pictures and questions of the mini model, from licensed pictures and a generator',
+  options: [
+    { name: 'assets', kind: 'text', value: 'folder', about: 'Holds grocery/, clothing/, …' },
+    { name: 'out', kind: 'text', value: 'folder', about: 'Where to; new or empty' },
+    {
+      name: 'only',
+      kind: 'text',
+      value: 'a,b',
+      about: `Sources (${BUILDERS.map(({ name }) => name).join(', ')})`,
+    },
+    { name: 'count', kind: 'number', value: 'n', about: 'Conversations to train on, in all' },
+    { name: 'test-count', kind: 'number', value: 'n', about: 'Questions a test task at most' },
+    { name: 'replay', kind: 'text', value: 'file', about: "The language model's own answers" },
+    {
+      name: 'replay-model',
+      kind: 'text',
+      value: 'model',
+      about: 'Answers the prompts anew and writes --replay',
+    },
+    { name: 'seed', kind: 'number', value: 'n', about: 'Of everything drawn (default: 0)' },
+  ],
+  examples: [
+    'data build mini --assets pictures --out data/mini --replay recipes/mini/replay.jsonl',
+    'data build mini --only scenes,words,charts --count 500 --seed 1 --out drawn',
+  ],
+  async run(args, session) {
+    const set = args.positionals[1] as string
+    if (!SETS.includes(set)) {
+      throw new UsageError(`llava data build: expected ${SETS.join(', ')}, "${set}" came.`)
+    }
+    await buildSet(args, session)
+  },
+}
 
-export async function buildData(args: Arguments, session: Session): Promise<void> {
+async function buildSet(args: Arguments, session: Session): Promise<void> {
   const out = outFolder(args)
   const progress = new Progress(session.terminal)
   try {
@@ -81,9 +90,6 @@ function wholeNumber(args: Arguments, name: string): number | undefined {
   throw new UsageError(`--${name} should be a whole number; ${value} came.`)
 }
 
-const BATCH = 8
-const MAX_ANSWER_TOKENS = 80
-
 /** What the file holds; with a model, what the model says, which the file then holds. */
 async function readReplay(
   args: Arguments,
@@ -95,31 +101,39 @@ async function readReplay(
   if (name === undefined)
     return file === undefined ? [] : parseReplay(readFileSync(file, 'utf8'), file)
   if (file === undefined) throw new UsageError('--replay-model needs --replay, the file to write.')
-  await using model = await loadModel(name, { signal: session.signal })
+  const replayed = await answerPrompts(name, session, progress)
+  mkdirSync(dirname(resolve(file)), { recursive: true })
+  writeFileSync(file, replayed.map((one) => `${JSON.stringify(one)}\n`).join(''))
+  return replayed
+}
+
+const BATCH = 8
+const MAX_ANSWER_TOKENS = 80
+
+async function answerPrompts(
+  name: string,
+  { signal }: Session,
+  progress: Progress,
+): Promise<Replayed[]> {
+  await using model = await loadModel(name, { signal })
   const replayed: Replayed[] = []
-  for (let i = 0; i < REPLAY_PROMPTS.length; i += BATCH) {
-    const prompts = REPLAY_PROMPTS.slice(i, i + BATCH)
+  const total = REPLAY_PROMPTS.length
+  for (let done = 0; done < total; done += BATCH) {
+    const prompts = REPLAY_PROMPTS.slice(done, done + BATCH)
     const answers = await model.generateBatch(
       prompts.map((prompt) => ({
         messages: [{ role: 'user' as const, content: prompt }],
         maxTokens: MAX_ANSWER_TOKENS,
         temperature: 0,
-        signal: session.signal,
+        signal,
       })),
     )
-    answers.forEach(({ text, finishReason }, j) => {
+    answers.forEach(({ text, finishReason }, i) => {
       const answer = finishReason === 'stop' ? text.trim() : wholeSentences(text)
-      if (answer !== '') replayed.push({ prompt: prompts[j] as string, answer })
+      if (answer !== '') replayed.push({ prompt: prompts[i] as string, answer })
     })
-    progress.update({
-      stage: 'replay',
-      done: i + prompts.length,
-      total: REPLAY_PROMPTS.length,
-      item: name,
-    })
+    progress.update({ stage: 'replay', done: done + prompts.length, total, item: name })
   }
-  mkdirSync(dirname(resolve(file)), { recursive: true })
-  writeFileSync(file, replayed.map((one) => `${JSON.stringify(one)}\n`).join(''))
   return replayed
 }
 

@@ -1,14 +1,15 @@
-/** `llava data ACTION DATA`: what is in a data set, one of its records as training sees it, a part of it. */
+/** `llava data ACTION DATA`: what is in a data set, one of its records as training sees it, a part of it, a new one. */
 import { nearestName } from '../weights/nearest-name.ts'
 import type { Arguments } from './arguments.ts'
 import type { DataAction } from './data-action.ts'
+import { dataBuild } from './data-build.ts'
 import { dataCheck } from './data-check.ts'
 import { dataMix } from './data-mix.ts'
 import { dataShow } from './data-show.ts'
 import { UsageError } from './usage-error.ts'
 import type { Verb } from './verb.ts'
 
-const ACTIONS: readonly DataAction[] = [dataCheck, dataShow, dataMix]
+const ACTIONS: readonly DataAction[] = [dataCheck, dataShow, dataMix, dataBuild]
 
 export const data: Verb = {
   options: ACTIONS.flatMap(({ name, place, about, options }) =>

@@ -90,11 +90,13 @@ async function iconPicture(assets: string, { file }: Icon, lots: Lots) {
   return { bytes, extension: 'png' } as const
 }
 
-/** `a red apple`; names of several things and of gestures go without an article. */
+const MASS =
+  /^(?:.* )?(?:bread|bacon|broccoli|butter|corn|custard|falafel|flatbread|fondue|garlic|mate|oden|popcorn|rice|sake|salad|spaghetti|sushi)$/
+
+/** `a red apple`, `grapes`, `cooked rice`. */
 function phrase({ name }: Icon): string {
-  return /(?:s|food|milk|rice|hand|up|down|holding|fist)$|^(?:two|head) |face/.test(name)
-    ? name
-    : withArticle(name)
+  const isPlural = /[^suo]s$|potatoes$/.test(name) && !/ (?:with|at) /.test(name)
+  return isPlural || MASS.test(name) || name.startsWith('thumbs') ? name : withArticle(name)
 }
 
 function captionOf(icon: Icon): string {

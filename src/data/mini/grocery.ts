@@ -1,4 +1,5 @@
 /** Photographs of fruit, vegetables and cartons in shops: GroceryStoreDataset (MIT), its own train and test split. */
+import { InputError } from '../../core/errors.ts'
 import type { BuildContext, Builder, Captioned, Conversation, Question } from './builder.ts'
 import {
   anyOf,
@@ -94,12 +95,7 @@ function readShop(assets: string, split: 'train' | 'test'): Shop {
   const photos = readAssetText(assets, `grocery/${split}.txt`)
     .trim()
     .split(/\r?\n/)
-    .map((line): Photo => {
-      const [path, id] = line.split(', ') as [string, string]
-      const [fine, , coarse, , , about] = rows[Number(id)] as (typeof rows)[number]
-      const kind = KINDS[path.split('/')[1] ?? ''] as GroceryKind
-      return { file: `grocery/${path}`, fine, coarse, name: coarseName(coarse), kind, about }
-    })
+    .map((line) => parsePhoto(line, rows))
   const described = new Map(rows.map((row) => [row[5], firstSentence(assets, row[5])]))
   const byName = groupBy(photos, ({ name }) => name).toSorted((a, b) => b.length - a.length)
   return {
@@ -113,6 +109,20 @@ function readShop(assets: string, split: 'train' | 'test'): Shop {
     ),
     popular: byName.slice(0, 10).map(([first]) => first?.name ?? ''),
   }
+}
+
+/** A line of a list, `path, fine class, coarse class`, with the class's row of classes.csv. */
+function parsePhoto(line: string, rows: readonly (readonly string[])[]): Photo {
+  const [path = '', id] = line.split(', ')
+  const [fine, , coarse, , , about] = rows[Number(id)] ?? []
+  const kind = KINDS[path.split('/')[1] ?? '']
+  if (fine === undefined || coarse === undefined || about === undefined || kind === undefined) {
+    throw new InputError(
+      'INPUT_ASSET_DAMAGED',
+      `data: grocery lists should hold "path, class, class" with classes of classes.csv, but one has "${line}"; take GroceryStoreDataset's files.`,
+    )
+  }
+  return { file: `grocery/${path}`, fine, coarse, name: coarseName(coarse), kind, about }
 }
 
 function firstSentence(assets: string, path: string): string {

@@ -37,13 +37,13 @@ export function lineSvg({ text, font, size, color, x, y, anchor = 'middle' }: Li
   return `<text ${place} ${face} font-size="${size.toFixed(1)}" fill="${color}">${escapeXml(text)}</text>`
 }
 
-/** The largest size, within the limits, at which the text is at most `width` pixels wide; undefined: none is. */
+/** The largest size up to `most` at which the text is at most `width` pixels wide. */
 export function fitSize(
-  { text, font }: Pick<Line, 'text' | 'font'>,
-  { least, most, width }: { readonly least: number; readonly most: number; readonly width: number },
-): number | undefined {
-  const size = Math.min(most, width / emWidth(text, font))
-  return size < least ? undefined : size
+  text: string,
+  font: Font,
+  { most, width }: { readonly most: number; readonly width: number },
+): number {
+  return Math.min(most, width / emWidth(text, font))
 }
 
 /** An upper bound of the width in parts of the size. */

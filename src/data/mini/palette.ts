@@ -45,6 +45,16 @@ export function colorsOn(background: Rgb): string[] {
   return COLOR_NAMES.filter((name) => distance(COLORS[name] as Rgb, background) >= LEAST_CONTRAST)
 }
 
+/** Difference of lightness, of 255, from which thin strokes are read with ease. */
+const LEAST_LIGHTNESS = 64
+
+/** The names of the colours that letters are read in. */
+export function inksOn(background: Rgb): string[] {
+  return COLOR_NAMES.filter(
+    (name) => Math.abs(lightness(COLORS[name] as Rgb) - lightness(background)) >= LEAST_LIGHTNESS,
+  )
+}
+
 /** One shade of the colour: the same name, never quite the same number. */
 export function shadeOf(name: string, lots: Lots): Rgb {
   const [r, g, b] = COLORS[name] as Rgb
@@ -56,10 +66,9 @@ export function cssColor([r, g, b]: Rgb): string {
   return `rgb(${r},${g},${b})`
 }
 
-/** Black or white, whichever is read better on `background`. */
-export function inkOn(background: Rgb): string {
-  const [r, g, b] = background
-  return 0.299 * r + 0.587 * g + 0.114 * b > 128 ? 'black' : 'white'
+/** Luma of ITU-R BT.601. */
+function lightness([r, g, b]: Rgb): number {
+  return 0.299 * r + 0.587 * g + 0.114 * b
 }
 
 function distance(a: Rgb, b: Rgb): number {

@@ -6,7 +6,7 @@
 import type { Lots } from './lots.ts'
 import { COLOR_NAMES } from './palette.ts'
 import type { Scene, SceneShape } from './scene.ts'
-import { boxText, nameOf, NUMBER_WORDS, placeOf, PLACES } from './scene-words.ts'
+import { boxText, nameOf, NUMBER_WORDS, placeOf } from './scene-words.ts'
 import { pluralOf, SHAPE_KINDS, type ShapeKind } from './shapes.ts'
 import { capitalise, choiceTurn, verdict, withArticle, type Turn } from './turn.ts'
 
@@ -169,8 +169,10 @@ export function count({ shapes }: Scene, { lots }: Wishes): Turn | undefined {
     ...COLOR_NAMES.map((name) => [thingsOfColor(name), countOf(shapes, 'color', name)] as const),
     [ALL_SHAPES, shapes.length] as const,
   ].filter(([, number]) => number > 0)
-  // Most groups have one member: the number is drawn first, so that it is not the answer to everything.
-  const number = lots.pick([...new Set(groups.map(([, members]) => members))])
+  // Most groups have one member: the number is drawn first, and one seldom, or it were the answer to everything.
+  const numbers = [...new Set(groups.map(([, members]) => members))]
+  const several = numbers.filter((members) => members > 1)
+  const number = lots.pick(several.length > 0 && lots.chance(0.85) ? several : numbers)
   const [things] = lots.pick(groups.filter(([, members]) => members === number))
   return countTurn(things, number)
 }

@@ -1,0 +1,46 @@
+/** Charts are drawn to scale and asked about truly. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { drawChart, chartSvg, type ChartKind } from './chart-drawing.ts'
+import { charts } from './charts.ts'
+import { Lots } from './lots.ts'
+
+const KINDS: readonly ChartKind[] = ['bar', 'line', 'pie']
+
+test('values differ where one is asked for, and slices make a whole', () => {
+  for (let seed = 0; seed < 300; seed++) {
+    const kind = KINDS[seed % 3]!
+    const { parts } = drawChart(kind, new Lots(`chart/${seed}`))
+    const values = parts.map(({ value }) => value).sort((a, b) => a - b)
+    assert.ok(values[0]! < values[1]! && values.at(-1)! > values.at(-2)!)
+    assert.ok(values.every((value) => value >= 1 && value <= 9))
+    if (kind === 'pie')
+      assert.equal(
+        values.reduce((a, b) => a + b, 0),
+        10,
+      )
+    else assert.equal(new Set(values).size, values.length)
+  }
+})
+
+test('bars are as high as their values', () => {
+  const lots = new Lots('heights')
+  const chart = drawChart('bar', lots)
+  const heights = [...chartSvg(chart, lots).matchAll(/height="([\d.]+)" fill="rgb/g)].map(([, h]) =>
+    Number(h),
+  )
+  // The first rectangle is the page.
+  const bars = heights.slice(-chart.parts.length)
+  chart.parts.forEach(({ value }, i) => {
+    assert.ok(Math.abs(bars[i]! / bars[0]! - value / chart.parts[0]!.value) < 0.01)
+  })
+})
+
+test('held-out answers are spread over many values', async () => {
+  const context = { assets: '', lots: new Lots('answers'), count: 60, replayed: [] }
+  const counts = new Map<string, number>()
+  for await (const { turn } of charts.test!(context)) {
+    counts.set(turn.answer, (counts.get(turn.answer) ?? 0) + 1)
+  }
+  assert.ok(Math.max(...counts.values()) < 15)
+})

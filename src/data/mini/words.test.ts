@@ -1,0 +1,79 @@
+/** Words are drawn whole, told apart from those kept for the test, and asked about truly. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import sharp from 'sharp'
+import { Lexicon } from './lexicon.ts'
+import { Lots } from './lots.ts'
+import { SIDE } from './rasterise.ts'
+import { wishesFrom } from './scenes.ts'
+import { HELD_OUT_WORDS, TRAINED_WORDS } from './word-list.ts'
+import { drawPage, drawTexts, pagePicture } from './word-page.ts'
+import { askAbout } from './word-questions.ts'
+import { words } from './words.ts'
+
+test('held-out words are never among those to train on', () => {
+  const trained = new Set(TRAINED_WORDS)
+  assert.equal(trained.size, TRAINED_WORDS.length)
+  assert.ok(HELD_OUT_WORDS.length > 30)
+  assert.ok(HELD_OUT_WORDS.every((word) => !trained.has(word)))
+})
+
+test('letters leave a rim free on every side, and some ink in the middle', async () => {
+  const lots = new Lots('rim')
+  const lexicon = new Lexicon(lots, TRAINED_WORDS)
+  for (let i = 0; i < 25; i++) {
+    const texts = drawTexts(lots, lexicon)
+    const { bytes } = await pagePicture(drawPage(lots, texts))
+    const { data } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true })
+    const isInk = (x: number, y: number) =>
+      [0, 1, 2].some(
+        (c) => Math.abs((data[3 * (y * SIDE + x) + c] as number) - (data[c] as number)) > 40,
+      )
+    const all = Array.from({ length: SIDE }, (_, place) => place)
+    for (const rim of [0, 1, SIDE - 2, SIDE - 1]) {
+      assert.ok(!all.some((place) => isInk(rim, place) || isInk(place, rim)), texts.join(' '))
+    }
+    assert.ok(
+      all.some((x) => all.some((y) => isInk(x, y))),
+      texts.join(' '),
+    )
+  }
+})
+
+test('answers about a word follow from its letters', () => {
+  const lots = new Lots('letters')
+  const [lexicon, wishes] = [new Lexicon(lots, TRAINED_WORDS), wishesFrom(lots)]
+  for (let i = 0; i < 300; i++) {
+    const page = drawPage(lots, drawTexts(lots, lexicon))
+    const text = page.lines[0]!.text
+    for (const turn of askAbout(page, wishes, lexicon)) {
+      if (turn.task === 'words' || turn.task === 'numbers') assert.equal(turn.answer, text)
+      if (turn.task === 'spelling') assert.equal(turn.answer.replaceAll(' ', ''), text)
+      if (turn.task === 'letters') {
+        const place = ['first', 'second', 'third', 'fourth'].findIndex((name) =>
+          turn.question.includes(name),
+        )
+        assert.equal(turn.answer, text.at(place))
+      }
+      if (turn.task === 'word-presence') {
+        const asked = /"(.*)"/.exec(turn.question)?.[1]?.toLowerCase()
+        const isThere = page.lines.some((line) => line.text.toLowerCase() === asked)
+        assert.equal(turn.answer, isThere ? 'Yes' : 'No')
+      }
+      if (turn.task === 'number-compare') {
+        const limit = Number(/than (\d+)/.exec(turn.question)?.[1])
+        assert.equal(turn.answer, Number(text) > limit ? 'Yes' : 'No')
+      }
+      if (turn.choices) assert.equal(turn.choices['ABCD'.indexOf(turn.answer)], text)
+    }
+  }
+})
+
+test('the test of unseen words shows held-out words only', async () => {
+  const context = { assets: '', lots: new Lots('test'), count: 5, replayed: [] }
+  const held = new Set(HELD_OUT_WORDS)
+  for await (const { turn } of words.test!(context)) {
+    if (turn.task === 'words-unseen') assert.ok(held.has(turn.answer.toLowerCase()), turn.answer)
+    if (turn.task === 'words') assert.ok(!held.has(turn.answer.toLowerCase()), turn.answer)
+  }
+})
