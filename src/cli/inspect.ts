@@ -7,6 +7,7 @@ import { describeCheckpoint } from './inspect-checkpoint.ts'
 import { checkDrawingName } from './drawing.ts'
 import { describeClip } from './inspect-clip.ts'
 import { describePicture } from './inspect-picture.ts'
+import { describePlan } from './inspect-plan.ts'
 import { describePrompt } from './inspect-prompt.ts'
 import { defaultModel } from './package.ts'
 import { checkpointOptions, LOAD_OPTIONS } from './load-flags.ts'
@@ -25,7 +26,7 @@ export const inspect: Verb = {
       short: 'i',
       kind: 'texts',
       value: 'file',
-      about: 'A picture in the prompt; repeat for more',
+      about: 'A picture in the prompt, or for --plan, there also WxH; repeat for more',
     },
     { name: 'raw', kind: 'flag', about: 'The prompt as it is, without a template' },
     {
@@ -40,6 +41,11 @@ export const inspect: Verb = {
       choices: ['picture', 'clip'],
       about: 'What a GIF is looked at as (default: a picture)',
     },
+    {
+      name: 'plan',
+      kind: 'flag',
+      about: 'Memory at each precision and tokens of pictures; published ids are not fetched',
+    },
     { name: 'fps', kind: 'number', value: 'n', about: 'Frames of each second of a clip' },
     ...LOAD_OPTIONS,
   ],
@@ -48,6 +54,7 @@ export const inspect: Verb = {
     'inspect kitchen.jpg --model llava-1.5-7b-hf',
     'inspect kitchen.jpg --model llava-1.5-7b-hf --draw kitchen.svg',
     'inspect dance.mp4 --model llava-onevision-7b --frames 16 --draw dance.png',
+    'inspect liuhaotian/llava-v1.6-34b --plan --image 1280x720',
     'inspect llava-1.5-7b-hf --image kitchen.jpg --prompt "What is on the table?"',
   ],
   async run(args, session) {
@@ -61,6 +68,7 @@ export const inspect: Verb = {
 
 async function describe(thing: string, args: Arguments, session: Session): Promise<Description> {
   const { terminal } = session
+  if (args.flag('plan')) return describePlan(thing, args, session)
   if (args.has('prompt')) {
     return withCheckpoint(thing, args, session, (checkpoint) =>
       describePrompt(checkpoint, args, terminal),

@@ -64,7 +64,7 @@ export async function precisionFacts(
   }
 }
 
-async function checkInt8(threads: number | undefined): Promise<boolean> {
+export async function checkInt8(threads: number | undefined): Promise<boolean> {
   const runtime = await createRuntime({ threads })
   try {
     return !(await int8Saturates(runtime))
@@ -81,7 +81,8 @@ export function linearElements(graph: Graph): number {
   )
 }
 
-function examine(
+/** Its linear layers by form, and the bytes of all weights. */
+export function examine(
   part: LayerCount['part'],
   graph: Graph | null,
   policy: PrecisionPolicy | null,

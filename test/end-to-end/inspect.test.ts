@@ -107,6 +107,36 @@ describe('llava inspect', { concurrency: 2 }, () => {
     assert.equal((await json(['inspect', gif, '--model', model, '--as', 'clip'])).kind, 'clip')
   })
 
+  test('a plan of a published checkpoint: memory and tokens, nothing is fetched', async () => {
+    const env = { HF_HUB_OFFLINE: '1', HF_HOME: join(FOLDER, 'empty') }
+    const args = ['inspect', 'liuhaotian/llava-v1.6-34b', '--plan', '--image', '1280x720']
+    const { code, stdout, stderr } = await llava([...args, '--json'], { env })
+    assert.equal(code, 0, stderr)
+    const facts = JSON.parse(stdout)
+    assert.deepEqual(facts.pictures, [{ width: 1280, height: 720, tokens: 1948, tiles: 5 }])
+    type Row = { precision: string; weights: number; total: number; fullContext: number }
+    const byName = new Map((facts.memory as Row[]).map((row) => [row.precision, row]))
+    // 34.75 billion weights, of which the last block of the tower is not read and the table of embeddings stays in its file.
+    const f32 = byName.get('f32')!.weights / 4e9
+    assert.ok(Math.abs(f32 - 34.75) < 0.1, `${f32}`)
+    assert.ok(Math.abs(byName.get('int8')!.weights / 1e9 - 34.3) < 0.3)
+    assert.ok(byName.get('q4')!.weights < 0.8 * byName.get('int8')!.weights)
+    for (const { weights, total, fullContext } of byName.values()) {
+      assert.ok(weights < total && total <= fullContext)
+    }
+    assert.equal(facts.memory.length, 6)
+  })
+
+  test('a plan of a folder is of its own config; unknown ids are told what is near', async () => {
+    const facts = await json(['inspect', MODEL, '--plan', '--precision', 'f32'])
+    assert.equal(facts.memory.length, 1)
+    assert.equal(facts.pictures[0].tokens, 576)
+    assert.equal(facts.memory[0].fits, true)
+    const { code, stderr } = await llava(['inspect', 'liuhaotian/llava-v1.6-35b', '--plan'])
+    assert.equal(code, 1)
+    assert.match(stderr, /\(liuhaotian\/llava-v1\.6-34b is\).*\[INPUT_PLAN_UNKNOWN\]/)
+  })
+
   test('options that would do nothing are wrong usage', async () => {
     for (const [args, message] of [
       [[PHOTO, '--draw', 'photo.bmp'], /\.svg or \.png file; "photo\.bmp"/],
