@@ -10,7 +10,8 @@ import {
 } from '../families/convert/convert-checkpoint.ts'
 import { OUTPUT_DTYPES, type OutputDType } from '../families/convert/output-tensor.ts'
 import { TOKENIZER_FILES } from '../families/convert/tokenizer-files.ts'
-import { openParts, type Checkpoint } from '../load-checkpoint.ts'
+import { openParts, type Checkpoint, type CheckpointOptions } from '../load-checkpoint.ts'
+import { openDelta } from '../open-delta.ts'
 import { loadTokenizer } from '../text/index.ts'
 import type { Arguments } from './arguments.ts'
 import { formatBytes } from './format.ts'
@@ -18,6 +19,7 @@ import { CHECKPOINT_OPTIONS, checkpointOptions } from './load-flags.ts'
 import { outFolder } from './out-folder.ts'
 import { packageVersion } from './package.ts'
 import { Progress } from './progress.ts'
+import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
 
 export const convert: Verb = {
@@ -29,6 +31,12 @@ export const convert: Verb = {
       about: 'The layout to write (default: llava-hf)',
     },
     { name: 'out', kind: 'text', value: 'folder', about: 'Where to; new or empty' },
+    {
+      name: 'delta',
+      kind: 'text',
+      value: 'folder',
+      about: 'In place of a source: a difference to the LLaMA that --base names',
+    },
     {
       name: 'dtype',
       kind: 'text',
@@ -47,21 +55,19 @@ export const convert: Verb = {
     'convert llava-v1.5-7b --to llava-hf --out llava-1.5-7b-hf --dtype float16',
     'convert llava-1.5-7b-hf --to original --out llava-v1.5-7b',
     'convert llava-v1.5-7b-lora --base vicuna-7b-v1.5 --out merged',
+    'convert --delta LLaVA-13b-delta-v1-1 --base llama-13b --to original --out llava-13b-v1-1',
   ],
   async run(args, session) {
     const out = outFolder(args, 'convert')
     const to = (args.text('to') ?? 'llava-hf') as ConvertLayout
-    const source = args.positionals[0] as string
+    const source = sourceOf(args)
     const progress = new Progress(session.terminal)
     const { signal } = session
-    const checkpoint = await openParts(source, {
-      ...checkpointOptions(args, session),
-      onProgress: progress.update,
-      signal,
-    })
+    const options = { ...checkpointOptions(args, session), onProgress: progress.update, signal }
+    const checkpoint = await open(source, args, options)
     try {
-      const options = await convertOptions(args, { checkpoint, to, session, progress })
-      const conversion = planConversion(checkpoint, options)
+      const plan = await convertOptions(args, { checkpoint, to, session, progress })
+      const conversion = planConversion(checkpoint, plan)
       const { files, bytes } = await writeWhole(conversion, out)
       progress.end()
       report(session, { source, out, to, files, bytes, notices: conversion.notices })
@@ -70,6 +76,28 @@ export const convert: Verb = {
       checkpoint.close()
     }
   },
+}
+
+/** The checkpoint to convert. Throws UsageError unless there is one, and a base with a delta. */
+function sourceOf(args: Arguments): string {
+  const [source] = args.positionals
+  const delta = args.text('delta')
+  if (source !== undefined && delta !== undefined) {
+    throw new UsageError(`--delta stands in place of a source; "${source}" came too.`)
+  }
+  if (delta !== undefined && !args.has('base')) {
+    throw new UsageError('--delta needs --base, the LLaMA that it is a difference to.')
+  }
+  const found = source ?? delta
+  if (found !== undefined) return found
+  throw new UsageError('llava convert needs a source: a folder, a hub id, or --delta with --base.')
+}
+
+function open(source: string, args: Arguments, options: CheckpointOptions): Promise<Checkpoint> {
+  const { base } = options
+  return args.has('delta') && base !== undefined
+    ? openDelta(source, { ...options, base })
+    : openParts(source, options)
 }
 
 async function convertOptions(

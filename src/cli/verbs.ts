@@ -34,7 +34,7 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'convert',
-    places: '<source>',
+    places: '[source]',
     about: 'A checkpoint in another layout, adapters and parts merged',
     load: async () => (await import('./convert.ts')).convert,
   },

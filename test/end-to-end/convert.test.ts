@@ -9,7 +9,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { loadModel, type LoadOptions, type Message } from '../../src/index.ts'
-import { openCheckpoint } from '../../src/weights/index.ts'
+import { float16ToFloat32, float32ToFloat16 } from '../../src/core/dtype.ts'
+import { toFloat32 } from '../../src/core/tensor.ts'
+import { openCheckpoint, type WeightSource } from '../../src/weights/index.ts'
 import { llava } from './run-cli.ts'
 
 const ORIGINAL = 'fixtures/original/checkpoints'
@@ -66,6 +68,60 @@ describe('original to llava-hf and back', () => {
     assert.ok(!existsSync(out))
   })
 })
+
+describe('a delta and its base', () => {
+  const delta = `${ORIGINAL}/llava-v1`
+  const base = `${ORIGINAL}/vicuna`
+
+  test('are added, tensor by tensor, and the vocabulary keeps the rows that it gained', async () => {
+    const out = join(FOLDER, 'applied')
+    const parts = ['--delta', delta, '--base', base, '--vision-tower', TOWER_224]
+    const { code, stderr } = await llava(['convert', ...parts, '--to', 'original', '--out', out])
+    assert.equal(code, 0, stderr)
+    const sources = [delta, base, out].map(openCheckpoint)
+    const [theirs, ours, sum] = sources as [WeightSource, WeightSource, WeightSource]
+    let added = 0
+    for (const [name, { shape }] of sum.tensors) {
+      const expected = toFloat32(theirs.read(name)).slice()
+      assert.deepEqual(shape, theirs.tensors.get(name)!.shape)
+      if (ours.tensors.has(name)) {
+        toFloat32(ours.read(name)).forEach((value, i) => (expected[i]! += value))
+        added++
+      } else assert.match(name, /mm_projector/)
+      assert.deepEqual(toFloat32(sum.read(name)), rounded(expected), name)
+    }
+    assert.equal(added, ours.tensors.size)
+    for (const source of sources) source.close()
+    await look(out)
+  })
+
+  test('need one another', async () => {
+    for (const [args, message] of [
+      [['--delta', delta], /--delta needs --base/],
+      [[delta, '--delta', delta], /in place of a source/],
+      [[], /needs a source/],
+    ] as const) {
+      const { code, stderr } = await llava(['convert', ...args, '--out', join(FOLDER, 'none')])
+      assert.equal(code, 2)
+      assert.match(stderr, message)
+    }
+  })
+
+  test('a base of another kind is refused before anything is written', async () => {
+    const out = join(FOLDER, 'other-base')
+    const other = 'fixtures/inference/llava-mlp'
+    const args = ['convert', '--delta', delta, '--base', other, '--vision-tower', TOWER_224]
+    const { code, stderr } = await llava([...args, '--out', out])
+    assert.equal(code, 1)
+    assert.match(stderr, /is not in the base.*\[CHECKPOINT_DELTA\]/)
+    assert.ok(!existsSync(out))
+  })
+})
+
+/** As float16 holds them. */
+function rounded(values: Float32Array): Float32Array {
+  return float16ToFloat32(float32ToFloat16(values))
+}
 
 describe('llava-hf', () => {
   test('to original: the same raw prompt gives the same logits', async () => {

@@ -35,8 +35,8 @@ const LAYOUTS = {
 
 const USE = {
   'llava-hf': `\`\`\`python
-from transformers import AutoProcessor, LlavaForConditionalGeneration
-model = LlavaForConditionalGeneration.from_pretrained("path/to/this/folder")
+from transformers import AutoModelForImageTextToText, AutoProcessor
+model = AutoModelForImageTextToText.from_pretrained("path/to/this/folder")
 processor = AutoProcessor.from_pretrained("path/to/this/folder")
 \`\`\``,
   original: `The vision tower lies in the folder that \`mm_vision_tower\` of config.json names, inside this one. The original code looks for
