@@ -80,6 +80,11 @@ const SPECS: readonly OptionSpec[] = [
   { name: 'ignore-eos', kind: 'flag', about: 'Go on after the end token' },
   { name: 'logprobs', kind: 'flag', about: 'Log-probabilities of the tokens; with --json' },
   {
+    name: 'lookup',
+    kind: 'flag',
+    about: 'Guess words that came before and check several at once; needs --kv-cache f32',
+  },
+  {
     name: 'top-logprobs',
     kind: 'number',
     value: 'n',

@@ -52,6 +52,7 @@ export class AnswerRun {
         this.#cachedTokens = cachedLength
         this.#prefilledAt = performance.now()
         parts.onPrefilled?.()
+      lookup: options.lookup,
       },
       next: (logits) => this.#next(logits),
     }

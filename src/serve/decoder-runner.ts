@@ -65,6 +65,11 @@ export class DecoderRunner {
     this.cacheForm = sessions.cacheForm
   }
 
+  /** Whether one run over several positions is what so many steps are: the same weights, and a cache that is not rounded. */
+  get hasExactRuns(): boolean {
+    return this.cacheForm === 'f32' && this.#sessions.singleStream === null
+  }
+
   newCache(slots: number, capacity: number): KvCache {
     return new KvCache(this.#runtime, this.config, { slots, capacity, form: this.cacheForm })
   }

@@ -4,12 +4,14 @@
  * It knows no text: a sequence says how it chooses its next token and when it ends. Sequences go through the scheduler;
  * what needs rows of its own (beams, logits of a whole prompt) gets a group, whose runs take turns with the scheduler's.
  */
+import { InputError } from '../core/errors.ts'
 import type { RunOptions } from '../runtime/runtime.ts'
 import type { DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import { memoryError, sequenceBytes, type KvCache } from './kv-cache.ts'
+import { decodeByLookup, type LookupOptions } from './prompt-lookup.ts'
 import type { SequenceRequest } from './scheduled-sequence.ts'
-import { Scheduler, type SchedulerParts } from './scheduler.ts'
+import { Scheduler, type SchedulerParts, type SequenceHandle } from './scheduler.ts'
 import { SequenceGroup, type EmbeddedPrompt } from './sequence-group.ts'
 
 export type GroupSize = {
@@ -39,7 +41,10 @@ export class Engine {
    * on; if one fails, the others of the call stop.
    */
   async generate(requests: readonly SequenceRequest[]): Promise<void> {
-    const handles = requests.map((request) => this.scheduler.submit(request))
+    if (requests.some(({ lookup }) => lookup)) this.#checkLookup()
+    const handles = requests.map(({ lookup, ...request }) =>
+      lookup ? this.#look(request, lookup) : this.scheduler.submit(request),
+    )
     try {
       await Promise.all(handles.map(({ done }) => done))
     } catch (error) {
@@ -47,6 +52,30 @@ export class Engine {
       await Promise.allSettled(handles.map(({ done }) => done))
       throw error
     }
+  }
+
+  #checkLookup(): void {
+    if (this.#runner.hasExactRuns) return
+    throw new InputError(
+      'INPUT_LOOKUP',
+      "generate: lookup is offered where a run over several tokens gives the numbers of single steps; load the model with kvCache 'f32', and not with precision int8+q4, which steps with other weights.",
+    )
+  }
+
+  /** A sequence that looks its next tokens up, in a group of its own. */
+  #look(request: SequenceRequest, lookup: LookupOptions): SequenceHandle {
+    const stop = new AbortController()
+    const signals = [stop.signal, ...(request.signal ? [request.signal] : [])]
+    const signal = AbortSignal.any(signals)
+    const { length } = request.prompt.keys
+    const size = { rows: 1, filled: length, capacity: length + request.maxTokens }
+    const done = this.withGroup(size, async (group) => {
+      await decodeByLookup(group, request, { lookup, signal })
+    }).catch((error: unknown) => {
+      // Whoever stopped it knows.
+      if (!signal.aborted || error !== signal.reason) throw error
+    })
+    return { done, cancel: () => stop.abort() }
   }
 
   /** Logits of chosen positions of one prompt, [positions, V]. */

@@ -23,6 +23,7 @@ import {
 } from './field-rules.ts'
 import type { GenerationConfig } from './generation-config.ts'
 
+import { LOOKUP_DEFAULTS, type LookupOptions } from './prompt-lookup.ts'
 export type GenerateOptions = {
   readonly maxTokens?: number | undefined
   /** 0 takes the best token; more than 0 draws. */
@@ -54,6 +55,8 @@ export type GenerateOptions = {
   readonly skipSpecialTokens?: boolean | undefined
   readonly responseFormat?: ResponseFormat | undefined
   /** Who asks: kept beginnings and pictures are shared only by requests with equal salts. */
+  /** Guess tokens by what followed the same words before, and check several at once: the answer stays the same. */
+  readonly lookup?: boolean | Partial<LookupOptions> | undefined
   readonly cacheSalt?: string | undefined
   /** Of the requests that wait, those with the highest number go first. */
   readonly priority?: number | undefined
@@ -84,6 +87,7 @@ export type ResolvedGenerateOptions = {
   readonly logprobs: boolean
   readonly topLogprobs: number
   readonly skipSpecialTokens: boolean
+  readonly lookup: LookupOptions | null
   readonly responseFormat: ResponseFormat
   readonly cacheSalt: string
   readonly priority: number
@@ -172,6 +176,7 @@ export function resolveOptions(
     logprobs: options.logprobs ?? topLogprobs > 0,
     topLogprobs,
     skipSpecialTokens: options.skipSpecialTokens ?? usual.skipSpecialTokens,
+    lookup: resolveLookup(options.lookup),
     responseFormat: options.responseFormat ?? { type: 'text' },
     cacheSalt: options.cacheSalt ?? usual.cacheSalt,
     priority: options.priority ?? usual.priority,
@@ -225,8 +230,16 @@ function resolveBeams(options: GenerateOptions, config: GenerationConfig) {
     n: options.n ?? (numBeams > 1 ? numBeams : usual.n),
   }
 }
+function resolveLookup(lookup: GenerateOptions['lookup']): LookupOptions | null {
+  if (!lookup) return null
+  return lookup === true ? LOOKUP_DEFAULTS : { ...LOOKUP_DEFAULTS, ...lookup }
+}
+
 
 function noteContradictions(options: ResolvedGenerateOptions, faults: Faults): void {
+  if (options.lookup && (n > 1 || numBeams > 1)) {
+    faults.add('INPUT_OPTION', 'lookup is for one answer; leave out n and numBeams')
+  }
   const { n, numBeams, temperature, logprobs, topLogprobs } = options
   if (numBeams > 1 && n > numBeams) {
     faults.add(
@@ -268,6 +281,18 @@ const RESPONSE_FORMAT: FieldRule<ResponseFormat> = {
   read: (value) => (isRecord(value) && value['type'] === 'text' ? { type: 'text' } : undefined),
 }
 
+const LOOKUP: FieldRule<boolean | Partial<LookupOptions>> = {
+  expected: 'true, false or { ngram, maxTokens }, whole numbers from 1',
+  read(value) {
+    if (typeof value === 'boolean' || !isRecord(value)) return FLAG.read(value)
+    const fits = Object.entries(value).every(
+      ([name, count]) =>
+        Object.hasOwn(LOOKUP_DEFAULTS, name) && wholeNumberFrom(1, 64).read(count) !== undefined,
+    )
+    return fits ? value : undefined
+  },
+}
+
 const TEXT: FieldRule<string> = {
   expected: 'a text',
   read: (value) => (typeof value === 'string' ? value : undefined),
@@ -305,6 +330,7 @@ const RULES: { readonly [K in OptionName]: FieldRule<NonNullable<GenerateOptions
   signal: ABORT_SIGNAL,
 }
 
+  lookup: LOOKUP,
 type OptionName = keyof GenerateOptions
 
 export const OPTION_NAMES = Object.keys(RULES) as readonly OptionName[]

@@ -1,5 +1,6 @@
 /** A sequence from when it is handed in until it ended, was stopped, or failed. */
 import type { EmbeddingTable } from './embedding-table.ts'
+import type { LookupOptions } from './prompt-lookup.ts'
 import type { EmbeddedPrompt } from './sequence-group.ts'
 
 export type SequenceRequest = {
@@ -13,6 +14,8 @@ export type SequenceRequest = {
   readonly salt?: string | undefined
   /** Of those that wait, the highest goes first. */
   readonly priority?: number | undefined
+  /** Guess tokens by what came before and check them together; such a sequence has a cache of its own. */
+  readonly lookup?: LookupOptions | null | undefined
   /** Called when the prompt is in the cache, with the number of positions that were there before. */
   onPrefilled?(cachedLength: number): void
 }

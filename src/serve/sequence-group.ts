@@ -79,6 +79,28 @@ export class SequenceGroup {
     return stepper.logits
   }
 
+  /** Appends tokens to the only row in one run, and gives the logits after each of them, [ids, V]. */
+  async extend(ids: readonly number[], options: RunOptions): Promise<Float32Array> {
+    const row = this.#row(0)
+    const embeddings = new Float32Array(ids.length * this.#table.width)
+    this.#table.copyRows(ids, embeddings)
+    const run = { cache: this.#cache, slot: 0, cachedLength: row.length, embeddings }
+    const logits = await this.#runner.prefillRun(
+      { ...run, logitRows: ids.map((_, i) => i) },
+      { priority: 'decode', ...options },
+    )
+    row.keys.push(...ids)
+    row.length += ids.length
+    return logits
+  }
+
+  /** Forgets the positions of the only row from `length` on. */
+  rewind(length: number): void {
+    const row = this.#row(0)
+    row.keys.length = length
+    row.length = length
+  }
+
   /** Makes row i what row `parents[i]` was; there may be fewer or more rows than before. */
   async reorder(parents: readonly number[]): Promise<void> {
     const before = this.#rows
