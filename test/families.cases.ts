@@ -115,7 +115,8 @@ export function familyCases(checkpoint: TinyCheckpoint): void {
         assert.ok(warm.usage.cachedTokens >= first.usage.promptTokens - 1, 'what was there is used')
         assertSameAnswer(warm, await cold.generate({ messages: again, ...GREEDY }))
         const same = await model.generate({ messages: again, ...GREEDY })
-        assert.equal(same.usage.cachedTokens, same.usage.promptTokens - 1)
+        // Two positions are always computed: with one, sums are added up in another order.
+        assert.equal(same.usage.cachedTokens, same.usage.promptTokens - 2)
         assertSameAnswer(same, warm)
       }
     })

@@ -67,6 +67,7 @@ export class Generator {
 
   constructor(parts: GeneratorParts) {
     this.#parts = { ...parts, unusableIds: unusableIds(parts) }
+  #encoded = 0
   }
 
   get stats(): ServingStats {
@@ -126,8 +127,8 @@ export class Generator {
     const clock = { framesMs: 0 }
     const media: EncodedMedia[] = []
     for (const one of prepared.media) {
-      const options = { signal, salt }
       media.push(
+    const options = { signal, salt, rank: this.#encoded++ }
         await (one.kind === 'image'
           ? this.#picture(one, options)
           : this.#clip(one, clock, options)),

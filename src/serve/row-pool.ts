@@ -11,19 +11,13 @@ import { commonLength } from './common-length.ts'
 import type { DecodeStepper } from './decode-stepper.ts'
 import type { DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
+import { fewestShared } from './fewest-shared.ts'
 import { sequenceBytes, type KvCache } from './kv-cache.ts'
 import { PrefixCache, type Found, type Keyed } from './prefix-cache.ts'
 
 /** What positions [0, keys.length) of a slot are. */
 type Held = { salt: string; keys: number[] }
 
-/** Fewer positions than this are computed again sooner than looked after. */
-const FEWEST_SHARED = 8
-/**
- * The same between rows that run together, whose answers are to equal the single ones: over int8 caches, sharing makes
- * them only alike.
- */
-const FEWEST_COPIED = { f32: FEWEST_SHARED, int8: 128 } as const
 /**
  * Positions that are computed anew however much is kept. The attention operator adds up in another order for one position
  * than for several: with two, a prompt has the same numbers however it came into its slot.
@@ -68,10 +62,6 @@ export class RowPool {
     this.#prefixes = keeps ? new PrefixCache(runner.config, runner.cacheForm) : null
   }
 
-  get rows(): number {
-    return this.#rows
-  }
-
   /** Memory of all slots, and of kept beginnings. */
   get bytes(): number {
     return this.#slotBytes + this.keptBytes
@@ -84,8 +74,9 @@ export class RowPool {
 
   /** Positions of beginnings that are kept, also in free slots. */
   get keptPositions(): number {
+    if (!this.#prefixes) return 0
     const free = this.#held.slice(this.#rows).reduce((sum, { keys }) => sum + keys.length, 0)
-    return free + (this.#prefixes?.positions ?? 0)
+    return free + this.#prefixes.positions
   }
 
   get evictedPositions(): number {
@@ -110,7 +101,7 @@ export class RowPool {
 
   /**
    * Readies the next slot for a sequence and fills it with what is kept of its beginning. Gives the number of those
-   * positions; at least one is left to compute, for its logits. Throws CapacityError if there is no memory for `capacity`.
+   * positions; some are left to compute, for the logits of the last. Throws CapacityError if there is no memory for `capacity`.
    */
   async begin(
     sequence: Keyed,
@@ -230,9 +221,14 @@ export class RowPool {
     await this.#replace(this.#runner.newCache(cache.slots, cache.capacity))
   }
 
-  /** To be called when no row is left: gives slots up that take more than half of the budget. */
+  /** To be called when no row is left: of many slots, or of one that is too large, only what is kept stays. */
   async rest(): Promise<void> {
-    if (this.#cache && 2 * this.#slotBytes > this.#budgetBytes) await this.#replace(null)
+    const cache = this.#cache
+    const most = Math.min(this.#keptBytes, this.#budgetBytes / 2)
+    if (!cache || this.#slotBytes <= most) return
+    if (this.#slotBytes > this.#budgetBytes) await this.#replace(null)
+    // What the first slot holds goes on there, if it is what was asked last.
+    else if (cache.slots > 1) await this.#replace(this.#runner.newCache(1, cache.capacity))
   }
 
   dispose(): void {
@@ -258,7 +254,7 @@ export class RowPool {
     const most = Math.max(own, other.length, found.length)
     const length = Math.min(most, sequence.keys.length - FEWEST_COMPUTED)
     const isNear = own < most && other.length === most
-    if (length < this.#fewest(sequence.keys.length, isNear)) {
+    if (length < fewestShared(sequence.keys.length, this.#runner.cacheForm, isNear)) {
       await this.#vacate(slot)
       return 0
     }
@@ -273,16 +269,6 @@ export class RowPool {
     if (isNear) await cache.copySlot(other.slot, { cache, slot, start, length })
     else await this.#prefixes?.load(found, { cache, slot }, { start, length })
     return length
-  }
-
-  /**
-   * Positions that are worth sharing with a prompt of `length`. In an int8 cache they keep the other prompt's scales: the
-   * smaller part of a prompt is rather computed again, and gives what the prompt gives alone.
-   */
-  #fewest(length: number, isNear: boolean): number {
-    const { cacheForm } = this.#runner
-    const fewest = isNear ? FEWEST_COPIED[cacheForm] : FEWEST_SHARED
-    return cacheForm === 'f32' ? fewest : Math.max(fewest, Math.ceil(length / 2))
   }
 
   #bestOther(slot: number, sequence: Keyed): { readonly slot: number; readonly length: number } {

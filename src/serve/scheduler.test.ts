@@ -226,7 +226,7 @@ describe('nobody waits long', () => {
     assert.deepEqual(events, [20, 20, 20, 20, 'step 4', 'step 4'])
   })
 
-  test('a job runs between two steps, and its failure is its own', async () => {
+  test('a job runs between two steps, the lowest rank first, and its failure is its own', async () => {
     const scheduler = newScheduler()
     const jobs: Promise<unknown>[] = []
     const order: string[] = []
@@ -234,16 +234,16 @@ describe('nobody waits long', () => {
       onToken: ({ length }) => {
         order.push('token')
         if (length !== 3) return
-        for (const name of ['a', 'b']) {
-          jobs.push(scheduler.turn(async () => (order.push(name), name)))
+        for (const name of ['b', 'a']) {
+          jobs.push(scheduler.turn(async () => order.push(name), name === 'a' ? 1 : 2))
         }
-        jobs.push(assert.rejects(scheduler.turn(() => Promise.reject(new Error('no')))))
+        jobs.push(assert.rejects(scheduler.turn(() => Promise.reject(new Error('no')), 3)))
       },
     })
     await scheduler.submit(request).done
     await Promise.all(jobs)
     assert.deepEqual(order.slice(2, 7), ['token', 'a', 'token', 'b', 'token'])
-    assert.equal(await scheduler.turn(async () => 7), 7)
+    assert.equal(await scheduler.turn(async () => 7, 0), 7)
   })
 
   test('the highest priority goes first, equal ones in order of arrival', async () => {

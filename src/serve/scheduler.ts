@@ -11,6 +11,7 @@ import type { CapacityError } from '../core/errors.ts'
 import { PREFILL_CHUNK, runEnd, type DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import { memoryError } from './kv-cache.ts'
+import { RowBudget, type RowLength } from './row-budget.ts'
 import { RowPool } from './row-pool.ts'
 import { ScheduledSequence, type SequenceEnd, type SequenceRequest } from './scheduled-sequence.ts'
 import { newCounters, type ServingStats } from './serving-stats.ts'
@@ -49,11 +50,6 @@ export type SchedulerParts = {
 const SHARED_CHUNK = 256
 /** A piece is filled up with further prompts while so many positions are left of it. */
 const LEAST_CHUNK = 32
-/** Tokens that an answer is expected to have, however many it may have. */
-const EXPECTED_TOKENS = 256
-/** The same for one that has more already. */
-const EXPECTED_FURTHER = 64
-
 /** The sequence whose prompt is being read: its positions [at, length) are missing. */
 type Reading = {
   readonly sequence: ScheduledSequence
@@ -63,11 +59,14 @@ type Reading = {
   at: number
 }
 
+type Job = { readonly rank: number; readonly run: () => Promise<void> }
+
 export class Scheduler {
   readonly #parts: SchedulerParts
   readonly #pool: RowPool
+  readonly #budget: RowBudget
   readonly #waiting = new WaitingQueue<ScheduledSequence>(({ priority }) => priority)
-  readonly #jobs: (() => Promise<void>)[] = []
+  readonly #jobs = new WaitingQueue<Job>(({ rank }) => -rank)
   readonly #aborts = new AbortListeners()
   readonly #counters = newCounters()
   /** Row i of the pool is that of sequence i. */
@@ -80,6 +79,7 @@ export class Scheduler {
     this.#parts = parts
     const { kvBytes: budgetBytes, prefixCache: keeps } = parts
     this.#pool = new RowPool({ ...parts, budgetBytes, keeps })
+    this.#budget = new RowBudget(budgetBytes, (length) => this.#pool.bytesOf(length))
   }
 
   get stats(): SchedulerStats {
@@ -109,10 +109,10 @@ export class Scheduler {
     return { done: sequence.done, cancel: stop }
   }
 
-  /** Runs something heavy between steps, when its turn comes. */
-  turn<T>(job: () => Promise<T>): Promise<T> {
+  /** Runs something heavy between steps, when its turn comes: the lowest rank first. */
+  turn<T>(job: () => Promise<T>, rank: number): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#jobs.push(() => Promise.resolve().then(job).then(resolve, reject))
+      this.#jobs.add({ rank, run: () => Promise.resolve().then(job).then(resolve, reject) })
       this.#wake()
     })
   }
@@ -155,7 +155,7 @@ export class Scheduler {
     await Promise.resolve()
     while (this.#hasWork()) {
       await this.#dropEnded()
-      if (this.#isJobsTurn()) await this.#jobs.shift()?.()
+      if (this.#isJobsTurn()) await this.#jobs.takeFirst()?.run()
       else await this.#readPrompts()
       await this.#step()
     }
@@ -164,13 +164,13 @@ export class Scheduler {
 
   #hasWork(): boolean {
     const { length } = this.#running
-    return length > 0 || this.#reading !== null || this.#waiting.size > 0 || this.#jobs.length > 0
+    return length > 0 || this.#reading !== null || this.#waiting.size > 0 || this.#jobs.size > 0
   }
 
   /** Jobs and prompts take turns where both wait. */
   #isJobsTurn(): boolean {
     const hasPrompt = this.#reading !== null || this.#waiting.size > 0
-    this.#isJobNext = this.#jobs.length > 0 && (!hasPrompt || !this.#isJobNext)
+    this.#isJobNext = this.#jobs.size > 0 && (!hasPrompt || !this.#isJobNext)
     return this.#isJobNext
   }
 
@@ -247,15 +247,13 @@ export class Scheduler {
     }
   }
 
-  #twinsOf({ prompt, salt }: ScheduledSequence): ScheduledSequence[] {
-    const free = this.#parts.maxRows - this.#running.length - 1
-    const budget = this.#parts.kvBytes - this.#expectedBytes()
-    const each = this.#pool.bytesOf(prompt.keys.length + EXPECTED_TOKENS)
-    const most = Math.min(free, Math.floor(budget / each) - 1)
-    if (most <= 0) return []
+  #twinsOf(sequence: ScheduledSequence): ScheduledSequence[] {
+    const { prompt, salt } = sequence
+    const free = this.#parts.maxRows - this.#running.length
+    const most = Math.min(free, this.#budget.roomFor(sequence, this.#rows())) - 1
     return this.#waiting.takeWhere(
       (other) => other.salt === salt && areEqual(other.prompt.keys, prompt.keys),
-      most,
+      Math.max(0, most),
     )
   }
 
@@ -265,8 +263,7 @@ export class Scheduler {
     if (!sequence || this.#running.length >= this.#parts.maxRows) return null
     const { keys } = sequence.prompt
     const isAlone = this.#running.length === 0
-    const wanted = this.#expectedBytes() + this.#pool.bytesOf(expectedLength(sequence, keys.length))
-    if (!isAlone && wanted > this.#parts.kvBytes) return null
+    if (!isAlone && this.#budget.roomFor(sequence, this.#rows()) < 1) return null
     const missing = this.#pool.newBytesOf(keys.length) - this.#parts.freeBytes()
     if (missing > this.#pool.keptBytes) {
       if (!isAlone) return null
@@ -316,7 +313,7 @@ export class Scheduler {
 
   /** While the rows together are longer than the budget has room for, the last one of the lowest priority waits again. */
   async #preempt(): Promise<void> {
-    while (this.#running.length > 1 && this.#filledBytes() > this.#parts.kvBytes) {
+    while (this.#budget.isExceeded(this.#rows())) {
       const lowest = Math.min(...this.#running.map(({ priority }) => priority))
       const row = this.#running.findLastIndex(({ priority }) => priority === lowest)
       const sequence = this.#running[row] as ScheduledSequence
@@ -328,19 +325,11 @@ export class Scheduler {
     }
   }
 
-  #filledBytes(): number {
-    return this.#running.reduce(
-      (sum, _, row) => sum + this.#pool.bytesOf(this.#pool.keys(row).length + 1),
-      0,
-    )
-  }
-
-  /** Memory of the rows when they are as long as they are expected to get. */
-  #expectedBytes(): number {
-    return this.#running.reduce((sum, sequence, row) => {
-      const length = expectedLength(sequence, this.#pool.keys(row).length)
-      return sum + this.#pool.bytesOf(length)
-    }, 0)
+  #rows(): RowLength[] {
+    return this.#running.map((sequence, row) => ({
+      sequence,
+      length: this.#pool.keys(row).length,
+    }))
   }
 
   #wantedSlots(): number {
@@ -396,12 +385,6 @@ export class Scheduler {
     this.#counters.promptTokens += prompt.keys.length
     this.#counters.cachedTokens += cachedLength
   }
-}
-
-/** Positions that a sequence of `length` is expected to get. */
-function expectedLength(sequence: ScheduledSequence, length: number): number {
-  const expected = Math.max(sequence.lengthWith(EXPECTED_TOKENS), length + EXPECTED_FURTHER)
-  return Math.min(expected, sequence.lengthWith(Infinity))
 }
 
 function areEqual(a: readonly number[], b: readonly number[]): boolean {

@@ -38,13 +38,15 @@ function pixelInput(g: Graph, { imageSize }: VisionConfig): Value {
 /** Either one session for tower and projector, or one for each half. */
 export type VisionSessions = { readonly tower: Session; readonly projector: Session | null }
 
-/** Runs a job when its turn comes: pictures are encoded between the steps of running answers. */
-export type Turn = <T>(job: () => Promise<T>) => Promise<T>
+/** Runs a job when its turn comes, the lowest rank first: pictures are encoded between the steps of running answers. */
+export type Turn = <T>(job: () => Promise<T>, rank: number) => Promise<T>
 
 export type VisionOptions = {
   readonly signal?: AbortSignal | undefined
   /** Rows are kept for requests with an equal salt only. */
   readonly salt?: string | undefined
+  /** Of the pictures that wait, those of the lowest rank are encoded first: one whole, rather than a tile of each. */
+  readonly rank?: number | undefined
 }
 
 export class VisionRunner {
@@ -153,7 +155,7 @@ export class VisionRunner {
 
   async #run(
     session: Session,
-    { signal }: VisionOptions,
+    { signal, rank = 0 }: VisionOptions,
     {
       input,
       output,
@@ -167,7 +169,8 @@ export class VisionRunner {
     const made = this.#runtime.tensor('float32', output.shape, data)
     try {
       const run = { signal, priority: 'decode' } as const
-      await this.#turn(() => session.run({ [input.name]: fed }, { [output.name]: made }, run))
+      const encode = () => session.run({ [input.name]: fed }, { [output.name]: made }, run)
+      await this.#turn(encode, rank)
     } finally {
       fed.dispose()
       made.dispose()

@@ -28,6 +28,10 @@ export class WaitingQueue<T> {
     this.#items.splice(at < 0 ? this.#items.length : at, 0, item)
   }
 
+  takeFirst(): T | undefined {
+    return this.#items.shift()
+  }
+
   remove(item: T): void {
     this.#items = this.#items.filter((other) => other !== item)
   }
