@@ -1,7 +1,7 @@
 /** A recipe's records, looked at before the first step, and the steps that they make. */
 import { BatchSchedule, type CursorState } from '../data/batch-schedule.ts'
 import { checkRecord } from '../data/check-record.ts'
-import { openDataset, type Dataset } from '../data/dataset.ts'
+import { openDataset, type Dataset, type DataSource } from '../data/dataset.ts'
 import { Quarantine } from '../data/quarantine.ts'
 import { surveyRecords, type Survey } from '../data/survey.ts'
 import { usableRecords } from '../data/usable-records.ts'
@@ -44,6 +44,8 @@ export type DataCursor = { readonly records: string; readonly batches: CursorSta
 
 export type RunData = {
   readonly records: number
+  /** What they lie in, for the model card. */
+  readonly sources: readonly Pick<DataSource, 'name' | 'length' | 'weight'>[]
   readonly quarantine: Quarantine
   /** What a resumed run must find again. */
   readonly cursor: DataCursor
@@ -65,6 +67,7 @@ export async function openRunData(tools: DataTools): Promise<RunData> {
   const { stepsPerEpoch, state } = schedule
   return {
     records: survey.facts.length,
+    sources: dataset.sources,
     quarantine: survey.quarantine,
     cursor: { records: dataset.sha256, batches: state.sha256 },
     stepsPerEpoch,

@@ -5,7 +5,7 @@ import type { TrainEvent } from './run-events.ts'
 
 export type NotesFacts = {
   readonly recipe: Recipe
-  readonly data: Pick<RunData, 'records' | 'quarantine' | 'cursor'>
+  readonly data: Pick<RunData, 'records' | 'sources' | 'quarantine' | 'cursor'>
   readonly events: readonly TrainEvent[]
 }
 
@@ -13,16 +13,24 @@ export type NotesFacts = {
 const ROWS = 12
 
 export function modelNotes({ recipe, data, events }: NotesFacts): string {
-  const { records, quarantine, cursor } = data
+  const { records, sources, quarantine, cursor } = data
   const paragraphs = [
     '## Data',
     `${records - quarantine.size} records, SHA-256 \`${cursor.records}\`; ${quarantine.size} of ${records} in quarantine.`,
+    sourceTable(sources),
     '## Loss',
     lossTable(events),
     '## Recipe',
     `\`\`\`json\n${JSON.stringify(recipe, null, 2)}\n\`\`\``,
   ]
   return paragraphs.join('\n\n')
+}
+
+function sourceTable(sources: RunData['sources']): string {
+  const rows = sources.map(
+    ({ name, length, weight }) => `| ${name} | ${length} | ${weight ?? 'all once'} |`,
+  )
+  return ['| source | records | weight |', '| --- | --- | --- |', ...rows].join('\n')
 }
 
 /** The mean loss over equal parts of the run, and what was held out at their ends. */

@@ -24,22 +24,22 @@ async function runOf(recipe: unknown, options: Parameters<typeof train>[1] = {})
 const lossesOf = (steps: readonly StepEvent[]) =>
   steps.map(({ loss, gradNorm }) => [loss, gradNorm])
 
-/** Steps until four colours are known by heart. */
+/** Steps until two colours are known by heart. */
 const STEPS = 40
 
 test('a batch is learnt by heart, and without its pictures it is not', async () => {
-  const rows = colourRows(join(root, 'heart'), 4)
-  const recipe = { steps: STEPS, batchSize: 4, learningRate: 5e-3 }
+  const rows = colourRows(join(root, 'heart'), 2)
+  const recipe = { steps: STEPS, batchSize: 2, learningRate: 5e-3 }
   const seeing = await runOf(tinyRecipe(join(root, 'heart'), rows, recipe))
   assert.ok((seeing.outcome.loss ?? 1) < 0.01, `${seeing.outcome.loss}`)
   const blind = await runOf(tinyRecipe(join(root, 'blind'), blindRows(rows), recipe))
-  // One token of seven in each record is one of four colours, and nothing tells which.
-  assert.ok((blind.outcome.loss ?? 0) > Math.log(4) / 10, `${blind.outcome.loss}`)
+  // One token of some ten in each record is one of two colours, and nothing tells which.
+  assert.ok((blind.outcome.loss ?? 0) > Math.log(2) / 12, `${blind.outcome.loss}`)
 })
 
 test('what was learnt is what the saved model answers', async () => {
   await using model = await loadModel(join(root, 'heart', 'run', 'model'), { precision: 'f32' })
-  for (const colour of ['red', 'green', 'blue', 'white']) {
+  for (const colour of ['red', 'green']) {
     const image = join(root, 'heart', `${colour}.ppm`)
     const content = [
       { type: 'image' as const, image },

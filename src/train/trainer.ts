@@ -154,7 +154,7 @@ export class Trainer implements AsyncDisposable {
         const longer = open.map((i) => continued(samples[i] as Sample, said[i] as number[]))
         const next = await this.#nextTokens(longer, options)
         open.forEach((sample, i) => said[sample]?.push(next[i] as number))
-        open = open.filter((sample) => !this.config.endTokens.includes(said[sample]?.at(-1) ?? -1))
+        open = open.filter((i) => this.#canGoOn(samples[i] as Sample, said[i] as number[]))
       }
       return said.map((ids) => ids.filter((id) => !this.config.endTokens.includes(id)))
     })
@@ -227,6 +227,11 @@ export class Trainer implements AsyncDisposable {
       if (result.report) reports.push(result.report)
     }
     return { loss, tokens, ...(reports.length > 0 && joinReports(reports)) }
+  }
+
+  #canGoOn({ inputIds }: Sample, said: readonly number[]): boolean {
+    const { endTokens, maxContext } = this.config
+    return inputIds.length + said.length < maxContext && !endTokens.includes(said.at(-1) ?? -1)
   }
 
   async #nextTokens(samples: readonly Sample[], options: RunOptions): Promise<readonly number[]> {
