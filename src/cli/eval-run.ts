@@ -111,6 +111,11 @@ function reportLines({ report, folder }: { report: EvalReport; folder: string })
   return [
     ...scoreLines(report),
     `  model ${run.model}${speed}; ${run.errors.length} errors, ${run.cutOff} cut off`,
+    ...(report.metrics.length === 0 && judged.length === 0
+      ? [
+          '  the answers are kept; --judge has them reviewed, or llava score takes what a server says',
+        ]
+      : []),
     ...judged.map(
       ({ judge, reviews, nonsense, suspicious, calls, cached }) =>
         `  judge ${judge}: ${reviews} reviews (${calls} calls, ${cached} kept), ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge`,

@@ -103,20 +103,46 @@ export async function evaluate(request: EvaluateRequest): Promise<EvalReport> {
     'answers.jsonl',
     lines.filter((line) => !isErrorLine(line)),
   )
-  const judged = await judgeAll(request, answers)
-  const report = await score(benchmark.name, {
-    ...filesOf(request, ask),
-    answers: [judged.reviews ?? answers],
-    seed: request.seed ?? 0,
-    asked,
-    wordNet: request.wordNet,
-  })
+  const errors = run.errors.map(({ id }) => id)
+  const judged = await judgeAll(request, answers, errors)
+  const scored = judged.reviews ?? (isJudgeNeeded(benchmark) ? null : answers)
+  const report = scored
+    ? await score(benchmark.name, {
+        ...filesOf(request, ask),
+        answers: [scored],
+        seed: request.seed ?? 0,
+        asked,
+        wordNet: request.wordNet,
+      })
+    : unjudged(benchmark, { questions: questions.length, answers: lines.length - errors.length })
   const outcomes = withQuestions(report.outcomes, questions, lines)
   const { facts, agreement } = judged
   const result: EvalReport = { ...report, recipe, outcomes, run, judged: facts, agreement }
   await keepExamples(out, outcomes, questions, request.mediaFolder)
   writeResult(out, result)
   return result
+}
+
+/** Answers without a number: a judge may come later, over the same folder. */
+function unjudged(
+  { name, title }: Benchmark,
+  { questions, answers }: { readonly questions: number; readonly answers: number },
+): Omit<ScoreReport, 'recipe'> {
+  const counts = { questions, answers, missing: questions - answers, extra: 0, unreadable: 0 }
+  return {
+    benchmark: name,
+    title,
+    metrics: [],
+    counts,
+    outcomes: [],
+    printed: null,
+    written: {},
+    sheets: {},
+  }
+}
+
+function isJudgeNeeded({ judge }: Benchmark): boolean {
+  return judge !== undefined && judge.isOptional !== true
 }
 
 function askSpecOf({ name, ask }: Benchmark): AskSpec {
@@ -151,10 +177,11 @@ async function preflight(
   asked: ReadonlySet<string> | undefined,
 ): Promise<void> {
   const { benchmark, judges = [] } = request
-  if (benchmark.judge) {
-    if (judges.length > 0) benchmark.judge.tasks({ answers: [], ...judgeFiles(request) })
+  if (benchmark.judge && judges.length > 0) {
+    benchmark.judge.tasks({ answers: [], ...judgeFiles(request) })
     return
   }
+  if (isJudgeNeeded(benchmark)) return
   const answers = [linesFile('answers.jsonl', [])]
   await score(benchmark.name, {
     ...filesOf(request, ask),

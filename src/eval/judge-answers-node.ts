@@ -5,6 +5,7 @@ import { readAnswers } from './answers.ts'
 import type { EvalFile } from './eval-file.ts'
 import type { EvaluateRequest, JudgedFacts } from './evaluate-node.ts'
 import { judgeAgreement, type Agreement } from './judge-agreement.ts'
+import type { JudgeTask } from './judge-spec.ts'
 import { reviewText, runJudge, type Judge, type Judged } from './judge.ts'
 
 export type JudgedAll = {
@@ -14,12 +15,20 @@ export type JudgedAll = {
 }
 
 /** Nothing where the benchmark needs no judge or none came. */
-export async function judgeAll(request: EvaluateRequest, answers: EvalFile): Promise<JudgedAll> {
+export async function judgeAll(
+  request: EvaluateRequest,
+  answers: EvalFile,
+  errors: readonly string[],
+): Promise<JudgedAll> {
   const { benchmark, judges = [], judgeCache, out } = request
   const spec = benchmark.judge
   if (!spec || judges.length === 0 || !judgeCache)
     return { reviews: null, facts: [], agreement: null }
-  const tasks = spec.tasks({ answers: readAnswers([answers]), ...judgeFiles(request) })
+  const failed = errors.map((id) => ({ id, text: '', row: {} }))
+  const given = [...readAnswers([answers]), ...failed]
+  const tasks = spec
+    .tasks({ answers: given, ...judgeFiles(request) })
+    .map((task) => (isOf(task, errors) ? { ...task, known: task.unread } : task))
   const runs: { readonly judge: Judge; readonly judged: Judged }[] = []
   for (const judge of judges) {
     const judged = await runJudge({
@@ -52,4 +61,9 @@ export async function judgeAll(request: EvaluateRequest, answers: EvalFile): Pro
 
 export function judgeFiles({ questions, labels }: EvaluateRequest) {
   return { questions, labels }
+}
+
+/** A question that could not be asked has no answer to judge: it counts as one without a verdict. */
+function isOf({ id }: JudgeTask, errors: readonly string[]): boolean {
+  return errors.some((error) => id === error || id.startsWith(`${error} `))
 }

@@ -7,6 +7,8 @@ export type JudgeSpec = {
   /** The model that the published scores were judged by. */
   readonly model: string
   readonly temperature: number
+  /** Answers without a judge are something too: a submission, or what needs none. */
+  readonly isOptional?: boolean
   readonly maxTokens: number
   /** Temperatures at which what is no verdict is asked for again. */
   readonly retryTemperatures?: readonly number[]

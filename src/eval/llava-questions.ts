@@ -26,7 +26,7 @@ export function llavaQuestions(
         const image = row['image']
         const question: Question = {
           id: idField(row, 'question_id', file),
-          prompt: textField(row, 'text', file).replaceAll('<image>', '').trim(),
+          prompt: textField(row, 'text', file),
           images: typeof image === 'string' && image !== '' ? [image] : [],
           maxTokens,
           ...(typeof row['category'] === 'string' ? { extra: { category: row['category'] } } : {}),

@@ -215,6 +215,40 @@ describe('MME', () => {
   })
 })
 
+test('MME: an empty answer is an answer, and wrong', async () => {
+  const text =
+    'a.png\tOne?\tYes\t\nb.png\tTwo?\tNo\tno.\na.png\tThree?\tNo\t No\nb.png\tFour?\tYes\tYES\r\n'
+  const report = await score('mme', { answers: [{ name: 'count.txt', text }] })
+  assert.deepEqual(values(report), { perception: 125, count: 125 })
+  assert.deepEqual([report.counts.questions, report.counts.unreadable], [4, 1])
+})
+
+test("MM-Vet's evaluator input is written again from itself, and its samples by lmms-eval score", async () => {
+  const input = json('a.json', { v1_0: 'x = 3', v1_1: 'a "cat"' })
+  const { written } = await score('mm-vet', { answers: [input] })
+  assert.deepEqual(JSON.parse(written['mm-vet.json']!), { v1_0: 'x = 3', v1_1: 'a "cat"' })
+  const sample = (i: number, grade: number, capabilities: string) => ({
+    doc_id: i,
+    doc: { question_id: `v1_${i}` },
+    gpt_eval_score: { question_id: `v1_${i}`, score: grade, capabilities },
+  })
+  const samples = [lines('s.jsonl', [sample(0, 0.5, 'ocr,math'), sample(1, 1, 'ocr')])]
+  assert.deepEqual(values(await score('mm-vet', { answers: samples })), {
+    total: 75,
+    ocr: 75,
+    math: 50,
+  })
+})
+
+test('LLaVA-Bench leaves out reviews that no judge gave, as lmms-eval does', async () => {
+  const reviews = [
+    { doc_id: 0, gpt_eval_llava_all: { scores: [10, 5] } },
+    { doc_id: 1, gpt_eval_llava_all: { scores: [-999, -999] } },
+  ]
+  const report = await score('llava-wilder', { answers: [lines('r.jsonl', reviews)] })
+  assert.deepEqual([values(report)['all'], report.counts.missing], [50, 1])
+})
+
 test('MM-Vet averages grades over runs, in all and by capability', async () => {
   const grades = { v1_0: { score: [1, 0.8] }, v1_1: { score: [0, 0.2] } }
   const labels = [

@@ -226,6 +226,81 @@ describe('llava eval --engine', () => {
     assert.deepEqual(resultOf('served').recipe.model, { kind: 'endpoint', model: 'the-model' })
   })
 
+  test('and --judge: reviews are kept, scored and counted, answers wait for a judge', async () => {
+    const bench = join(FOLDER, 'bench')
+    mkdirSync(bench)
+    const write = (name: string, row: object) =>
+      writeFileSync(join(bench, name), `${JSON.stringify(row)}\n`)
+    const image = 'photo-640x480.jpg'
+    write('questions.jsonl', { question_id: 1, image, category: 'conv', text: 'What is it?' })
+    write('context.jsonl', { image, caption: 'A photo.' })
+    write('answers_gpt4.jsonl', { question_id: 1, text: 'A photo.' })
+    const judge = createServer((request, response) => {
+      request
+        .resume()
+        .on('end', () => response.end('{"choices":[{"message":{"content":"8 6\\nFine."}}]}'))
+    })
+    await new Promise<void>((done) => judge.listen(0, '127.0.0.1', done))
+    const at = (one: Server) => `http://127.0.0.1:${(one.address() as AddressInfo).port}/v1`
+    const files = [
+      '--questions',
+      join(bench, 'questions.jsonl'),
+      '--labels',
+      bench,
+      '--images',
+      join(QUESTIONS, 'images'),
+    ]
+    const args = [
+      'eval',
+      'llava-bench',
+      ...files,
+      '--engine',
+      at(server),
+      '--model',
+      'm',
+      '--max-tokens',
+      '4',
+      '--out',
+      join(FOLDER, 'judged'),
+      '--json',
+      '--cache-dir',
+      FOLDER,
+    ]
+    const before = await llava(args)
+    assert.deepEqual(
+      (JSON.parse(before.stdout) as { results: { metrics: object[] }[] }).results[0]!.metrics,
+      [],
+      before.stderr,
+    )
+    const ran = await llava([...args, '--judge', at(judge), '--judge-model', 'gpt-4-0314'])
+    judge.close()
+    assert.equal(ran.code, 0, ran.stdout + ran.stderr)
+    const { results } = JSON.parse(ran.stdout) as {
+      results: { metrics: { value: number }[]; judged: object[]; recipe: { judge: object } }[]
+    }
+    const [result] = results
+    assert.equal(result!.metrics[0]!.value, 75)
+    assert.deepEqual(result!.recipe.judge, [{ kind: 'endpoint', model: 'gpt-4-0314' }])
+    assert.deepEqual(result!.judged, [
+      {
+        judge: 'gpt-4-0314',
+        reviews: 1,
+        calls: 1,
+        cached: 0,
+        cost: 0,
+        nonsense: [],
+        suspicious: [],
+      },
+    ])
+    const review = readFileSync(join(FOLDER, 'judged/llava-bench/reviews-gpt-4-0314.jsonl'), 'utf8')
+    assert.deepEqual(JSON.parse(review), {
+      question_id: 1,
+      category: 'llava_bench_conv',
+      tuple: [8, 6],
+      content: '8 6\nFine.',
+    })
+  })
+
   test('that is down ends with the reason', async () => {
     const ran = await llava([
       ...EVAL,

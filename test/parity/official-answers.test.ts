@@ -8,7 +8,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { readEvalFiles, score, type ScoreReport } from '../../src/eval/index.ts'
+import { findBenchmark, readEvalFiles, score, type ScoreReport } from '../../src/eval/index.ts'
+import { shownPrompt } from '../../src/eval/question.ts'
 
 const FOLDER = join(process.env['LLAVA_FIXTURES'] ?? 'fixtures', '../assets/eval')
 const ANSWERS = join(FOLDER, 'llava-v1.5-13b')
@@ -82,6 +83,35 @@ describe('official answers', { skip }, () => {
     const { written } = await score('seed-bench', { answers: sent })
     assert.equal(written['submission.jsonl'] === sent[0]?.text, true)
   })
+
+  for (const [name, questions, answers] of [
+    ['pope', 'pope/llava_pope_test.jsonl', 'pope/answers/llava-v1.5-13b.jsonl'],
+    [
+      'gqa',
+      'gqa/llava_gqa_testdev_balanced.jsonl',
+      'gqa/answers/llava_gqa_testdev_balanced/llava-v1.5-13b.jsonl',
+    ],
+    ['vizwiz', 'vizwiz/llava_test.jsonl', 'vizwiz/answers/llava-v1.5-13b.jsonl'],
+    ['textvqa', 'textvqa/llava_textvqa_val_v051_ocr.jsonl', 'textvqa/answers/llava-v1.5-13b.jsonl'],
+    ['scienceqa', 'scienceqa/llava_test_CQM-A.json', 'scienceqa/answers/llava-v1.5-13b.jsonl'],
+  ] as const) {
+    test(`${name} is asked as it was: question by question, the prompts of the official answers`, () => {
+      const asked = findBenchmark(name).ask!.questions(read(questions))
+      const answered = read(answers).flatMap(({ text }) => text.trim().split('\n'))
+      const prompts = answered.map((line) => {
+        const { question_id, prompt } = JSON.parse(line) as { question_id: unknown; prompt: string }
+        return [String(question_id), prompt]
+      })
+      // Of ScienceQA only a few lines of the answers are left.
+      const ids = new Set(prompts.map(([id]) => id))
+      const own = asked.filter(({ id }) => ids.has(String(id)))
+      assert.ok(own.length > 0)
+      assert.deepEqual(
+        own.map((one) => [String(one.id), shownPrompt(one)]),
+        prompts,
+      )
+    })
+  }
 
   test('GQA predictions have the official form, one for each answer', async () => {
     const { written, counts } = await score('gqa', {

@@ -14,6 +14,7 @@ import type { Question } from '../question.ts'
 export const mathvistaJudge: JudgeSpec = {
   model: 'gpt-3.5-turbo',
   temperature: 0,
+  isOptional: true,
   maxTokens: 256,
   tasks,
   read: readExtraction,

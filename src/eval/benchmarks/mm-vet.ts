@@ -17,7 +17,7 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
+import { isRow, readJson, readRows, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { pythonJson } from '../python-text.ts'
 import { mmVetJudge } from './mm-vet-judge.ts'
@@ -60,9 +60,16 @@ export const mmVet: Benchmark = {
 const CAPABILITIES = ['rec', 'ocr', 'know', 'gen', 'spat', 'math']
 
 function scoreMmVet({ answers: files, labels, asked }: ScoreInput): Scored {
-  if (!files.every(isGrades)) return submit(files)
-  const grades = new Map(files.flatMap(readGrades))
-  const questions = new Map(labels.flatMap(readQuestions))
+  const samples = files.flatMap(readSamples)
+  if (samples.length === 0 && !files.every(isGrades)) return submit(files)
+  const grades = new Map<string, readonly number[]>(
+    samples.length > 0 ? samples.map(({ id, grade }) => [id, [grade]]) : files.flatMap(readGrades),
+  )
+  const questions = new Map<string, readonly string[]>(
+    labels.length > 0
+      ? labels.flatMap(readQuestions)
+      : samples.map(({ id, capabilities }) => [id, capabilities]),
+  )
   const all = questions.size > 0 ? [...questions.keys()] : [...grades.keys()]
   const ids = onlyAsked(all, asked, (id) => id)
   const outcomes = ids.map((id) => {
@@ -105,6 +112,24 @@ function submit(files: readonly EvalFile[]): Scored {
     metrics: [],
     written: { 'mm-vet.json': pythonJson(rows, { indent: 2 }) },
   }
+}
+
+type GradedSample = {
+  readonly id: string
+  readonly grade: number
+  readonly capabilities: readonly string[]
+}
+
+/** The samples of lmms-eval hold grade and capabilities; other files have none. */
+function readSamples(file: EvalFile): GradedSample[] {
+  if (!file.text.includes('"gpt_eval_score"')) return []
+  return readRows(file).map((row) => {
+    const inner = row['gpt_eval_score']
+    const { question_id: id, score, capabilities } = isRow(inner) ? inner : {}
+    const isGrade = typeof score === 'number' && score >= 0 && score <= 1
+    if (!isGrade) throw unreadable(file, 'samples with a gpt_eval_score from 0 to 1')
+    return { id: String(id), grade: score, capabilities: String(capabilities ?? '').split(',') }
+  })
 }
 
 /** One object over many lines, keyed by question: answers have an object on every line, or a text for each key. */

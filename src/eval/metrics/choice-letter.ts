@@ -30,20 +30,13 @@ function withoutMarks(text: string): string {
   return result.replaceAll(/\.(?!\d)/g, '')
 }
 
-const PREFIXES = [
-  'The best answer is',
-  'The correct answer is',
-  'The answer is',
-  'The answer',
-  'The best option is',
-  'The correct option is',
-  'Best answer:',
-  'Best option:',
-]
+const PREFIXES = ['The best answer is', 'The correct answer is', 'The answer is', 'The answer']
 
 /**
  * Video-MME's reading: without the usual phrases, the first capital A to D, wherever it stands; empty where there is none.
- * Source: BradyFU/Video-MME evaluation/eval_your_results.py, extract_characters_regex.
+ * The official list goes on with four phrases between which commas are missing, so that none of them is ever found: `Best
+ * option: D` is B. That is kept.
+ * Source: BradyFU/Video-MME evaluation/eval_your_results.py, extract_characters_regex; lmms-eval tasks/videomme/utils.py at 0c1350d.
  */
 export function firstCapital(answer: string): string {
   const plain = PREFIXES.reduce((text, prefix) => text.replaceAll(prefix, ''), answer.trim())
