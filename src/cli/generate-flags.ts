@@ -1,5 +1,7 @@
 /** The options of `generate` as flags. */
+import { readFileSync } from 'node:fs'
 import type { GenerateOptions } from '../index.ts'
+import { isRecord } from '../serve/faults.ts'
 import { parseGenerateOptions } from '../serve/generate-options.ts'
 import { parseGenerationConfig } from '../serve/generation-config.ts'
 import type { Arguments } from './arguments.ts'
@@ -77,13 +79,13 @@ const SPECS: readonly OptionSpec[] = [
   },
   { name: 'n', kind: 'number', value: 'n', about: 'How many answers' },
   { name: 'stop', kind: 'texts', value: 'text', about: 'End before this text; repeat for more' },
-  { name: 'ignore-eos', kind: 'flag', about: 'Go on after the end token' },
-  { name: 'logprobs', kind: 'flag', about: 'Log-probabilities of the tokens; with --json' },
   {
     name: 'lookup',
     kind: 'flag',
     about: 'Guess words that came before and check several at once; needs --kv-cache f32',
   },
+  { name: 'ignore-eos', kind: 'flag', about: 'Go on after the end token' },
+  { name: 'logprobs', kind: 'flag', about: 'Log-probabilities of the tokens; with --json' },
   {
     name: 'top-logprobs',
     kind: 'number',
@@ -92,7 +94,15 @@ const SPECS: readonly OptionSpec[] = [
   },
 ]
 
-export const GENERATE_OPTIONS = SPECS.map((spec) => ({ ...spec, group: 'Answer' }))
+/** The form of the answer: one of them at most. */
+const FORMATS: readonly OptionSpec[] = [
+  { name: 'schema', kind: 'text', value: 'file', about: 'JSON by the JSON Schema in this file' },
+  { name: 'regex', kind: 'text', value: 'pattern', about: 'An answer that matches as a whole' },
+  { name: 'choice', kind: 'texts', value: 'text', about: 'One of these texts; repeat for more' },
+  { name: 'grammar', kind: 'text', value: 'file', about: 'By the EBNF grammar in this file' },
+]
+
+export const GENERATE_OPTIONS = [...SPECS, ...FORMATS].map((spec) => ({ ...spec, group: 'Answer' }))
 
 /**
  * The options that were given. Throws UsageError or InputError for values out of range, before any model is loaded.
@@ -116,6 +126,41 @@ function readOptions(args: Arguments): GenerateOptions {
     ...options,
     ...(early !== undefined && { earlyStopping: early === 'never' ? early : early === 'true' }),
     ...(args.has('logit-bias') && { logitBias: logitBias(args.texts('logit-bias')) }),
+    ...responseFormat(args),
+  }
+}
+
+function responseFormat(args: Arguments): Pick<GenerateOptions, 'responseFormat'> {
+  const given = FORMATS.filter(({ name }) => args.has(name)).map(({ name }) => name)
+  if (given.length > 1) {
+    throw new UsageError(`--${given.join(' and --')} came; an answer has one form.`)
+  }
+  const [schema, pattern, grammar] = ['schema', 'regex', 'grammar'].map((name) => args.text(name))
+  if (schema !== undefined) {
+    return { responseFormat: { type: 'json_schema', schema: readSchema(schema) } }
+  }
+  if (pattern !== undefined) return { responseFormat: { type: 'regex', pattern } }
+  if (grammar !== undefined) return { responseFormat: { type: 'ebnf', grammar: readText(grammar) } }
+  const choices = args.texts('choice')
+  return choices.length === 0 ? {} : { responseFormat: { type: 'choice', choices } }
+}
+
+function readSchema(path: string): object {
+  const text = readText(path)
+  try {
+    const schema: unknown = JSON.parse(text)
+    if (isRecord(schema)) return schema
+  } catch {
+    // Told below.
+  }
+  throw new UsageError(`--schema ${path} should hold a JSON Schema: an object in JSON.`)
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UsageError(`${path} cannot be read: ${(error as Error).message}.`)
   }
 }
 

@@ -1,56 +1,108 @@
 /** `llava serve`: the HTTP server with a model in it. */
+import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
+import type { ApiKey, MediaReaders, ServerConfig } from '../serve/http/index.ts'
 import type { Arguments } from './arguments.ts'
 import { LOAD_OPTIONS, loadFromFlags } from './load-flags.ts'
+import { SERVER_OPTIONS, serverConfig } from './serve-flags.ts'
+import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
 
 export const serve: Verb = {
-  options: [
-    {
-      name: 'host',
-      kind: 'text',
-      value: 'address',
-      about: 'Address to listen at (default: 127.0.0.1)',
-    },
-    { name: 'port', kind: 'number', value: 'n', about: 'Port; 0 takes a free one (default: 8080)' },
-    {
-      name: 'served-name',
-      kind: 'text',
-      value: 'name',
-      about: "What clients call the model (default: its folder's name)",
-    },
-    ...LOAD_OPTIONS,
+  options: [...SERVER_OPTIONS, ...LOAD_OPTIONS],
+  examples: [
+    'serve --model llava-hf/llava-1.5-7b-hf',
+    'serve --model FOLDER --host 0.0.0.0 --api-key-file keys.txt --tls-cert c.pem --tls-key k.pem',
+    'serve --model FOLDER --allow-media-host "*.example.com" --requests-per-minute 60',
   ],
-  examples: ['serve --model llava-hf/llava-1.5-7b-hf', 'serve --model FOLDER --port 8000'],
   async run(args, session) {
+    const settings = await readSettings(args, session)
     const { model, name } = await loadFromFlags(args, session)
     try {
-      await serveUntilInterrupted(args, session, { model, name })
+      await serveUntilInterrupted(args, session, { settings, model, name })
     } finally {
       await model.dispose()
     }
   },
 }
 
-type Loaded = Pick<Awaited<ReturnType<typeof loadFromFlags>>, 'model' | 'name'>
+type Settings = {
+  readonly config: Partial<ServerConfig>
+  readonly keys: readonly ApiKey[]
+  readonly media: Partial<MediaReaders>
+  readonly tls: { readonly cert: string; readonly key: string } | undefined
+}
+
+/** What the command line says, checked before a model is loaded. */
+async function readSettings(
+  args: Arguments,
+  { terminal, environment }: Session,
+): Promise<Settings> {
+  const { parseApiKeys } = await import('../serve/http/index.ts')
+  const keyFile = args.text('api-key-file')
+  const keyText = keyFile === undefined ? (environment['LLAVA_API_KEY'] ?? '') : readText(keyFile)
+  const keys = await parseApiKeys(keyText)
+  if (keyFile !== undefined && keys.length === 0) {
+    throw new UsageError(`--api-key-file ${keyFile} holds no key.`)
+  }
+  const host = args.text('host') ?? '127.0.0.1'
+  const isLocal = /^(?:127\.|::1$|localhost$)/.test(host)
+  if (!isLocal && keys.length === 0) {
+    const note = `everybody who reaches ${host} may use this server: it has no --api-key-file.`
+    terminal.note(terminal.style('yellow', note, 'stderr'))
+  }
+  return { config: serverConfig(args), keys, media: await readers(args), tls: tlsFiles(args) }
+}
+
+async function readers(args: Arguments): Promise<Partial<MediaReaders>> {
+  const hosts = args.texts('allow-media-host')
+  const addresses = args.texts('allow-media-address')
+  const root = args.text('media-root')
+  if (addresses.length > 0 && hosts.length === 0) {
+    throw new UsageError(
+      '--allow-media-address needs --allow-media-host: nothing is fetched without.',
+    )
+  }
+  const { fileMedia, remoteMedia } = await import('../serve/http-node.ts')
+  return {
+    ...(hosts.length > 0 && { remote: remoteMedia({ hosts, addresses }) }),
+    ...(root !== undefined && { file: await fileMedia(root) }),
+  }
+}
+
+function tlsFiles(args: Arguments): Settings['tls'] {
+  const [cert, key] = [args.text('tls-cert'), args.text('tls-key')]
+  if (cert === undefined && key === undefined) return undefined
+  if (cert !== undefined && key !== undefined) return { cert: readText(cert), key: readText(key) }
+  throw new UsageError('--tls-cert and --tls-key belong together; give both.')
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UsageError(`${path} cannot be read: ${(error as Error).message}.`)
+  }
+}
+
+type Loaded = Pick<Awaited<ReturnType<typeof loadFromFlags>>, 'model' | 'name'> & {
+  readonly settings: Settings
+}
 
 async function serveUntilInterrupted(
   args: Arguments,
   { terminal, signal }: Session,
-  { model, name }: Loaded,
+  { settings, model, name }: Loaded,
 ): Promise<void> {
   const { createApp, serveModel } = await import('../serve/http/index.ts')
   const { createLog, listen } = await import('../serve/http-node.ts')
   const id = args.text('served-name') ?? basename(name)
-  const app = createApp({
-    models: [serveModel(model, id, Date.now())],
-    log: createLog(terminal.streams.stderr),
-  })
-  const server = await listen(app, {
-    host: args.text('host') ?? '127.0.0.1',
-    port: args.number('port') ?? 8080,
-  })
-  terminal.note(`${id} at ${server.url}/v1; Ctrl-C stops.`)
+  const { tls, ...options } = settings
+  const models = [serveModel(model, id, Date.now())]
+  const app = createApp({ ...options, models, log: createLog(terminal.streams.stderr) })
+  const host = args.text('host') ?? '127.0.0.1'
+  const server = await listen(app, { host, port: args.number('port') ?? 8080, tls })
+  terminal.note(`${id} is served at ${server.url}/v1; Ctrl-C stops it.`)
   if (terminal.isJson) terminal.json({ url: server.url, model: id })
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve()

@@ -1,6 +1,7 @@
 /** One answer while it grows: its sampler, its text, its clock. */
 import type { Answer, Sequence } from './answer.ts'
 import { AnswerStream } from './answer-stream.ts'
+import type { TokenConstraint } from './constrained/token-constraint.ts'
 import type { ResolvedGenerateOptions } from './generate-options.ts'
 import type { AnswerParts, EncodedPrompt, OnText } from './generator.ts'
 import type { ProcessorContext } from './logit-processors.ts'
@@ -12,6 +13,8 @@ export type AnswerRunParts = Pick<AnswerParts, 'config' | 'tokenizer' | 'unusabl
   readonly options: ResolvedGenerateOptions
   /** Which of the `n` answers to its request. */
   readonly index: number
+  /** Keeps the answer to a form; disposed of by whoever made it. */
+  readonly constraint?: TokenConstraint | null
   readonly onText: OnText
   /** Called when the prompt is read. */
   readonly onPrefilled?: (() => void) | undefined
@@ -41,18 +44,19 @@ export class AnswerRun {
       continuation: continues,
     })
     this.#stream = new AnswerStream(decoder, options)
-    this.#sampler = createSampler(options, processorContext(parts), parts.index)
+    const context = processorContext(parts)
+    this.#sampler = createSampler(options, context, parts.index, parts.constraint)
     this.request = {
       prompt: encoded.embedded,
       maxTokens: options.maxTokens,
       signal: options.signal,
       salt: options.cacheSalt,
       priority: options.priority,
+      lookup: options.lookup,
       onPrefilled: (cachedLength) => {
         this.#cachedTokens = cachedLength
         this.#prefilledAt = performance.now()
         parts.onPrefilled?.()
-      lookup: options.lookup,
       },
       next: (logits) => this.#next(logits),
     }

@@ -99,7 +99,8 @@ test('all faults come at once', () => {
     [{ stop: ['a', ''] }, /stop should be a text or a list of texts, none empty/],
     [{ stop: '\ud83d' }, /half a character/],
     [{ topLogprobs: 21 }, /topLogprobs should be a whole number from 0 to 20/],
-    [{ responseFormat: { type: 'json_object' } }, /responseFormat .* cannot force JSON/],
+    [{ responseFormat: { type: 'json' } }, /responseFormat should be .*json_schema/],
+    [{ responseFormat: { type: 'json_object' }, numBeams: 2 }, /not offered with numBeams 2/],
     [{ signal: {} }, /signal should be an AbortSignal, an object came/],
     [{ temperature: null }, /temperature should be 0 or more, null came/],
   ]

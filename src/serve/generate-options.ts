@@ -7,6 +7,7 @@
  * temperature 1 and the best 50 tokens. A file that does not sample still lends its top_p, top_k and min_p to a request
  * that does, as `model.generate(do_sample=True)` would read them.
  */
+import { readResponseFormat, type ResponseFormat } from './constrained/response-format.ts'
 import { Faults, isRecord } from './faults.ts'
 import {
   EARLY_STOPPING,
@@ -22,8 +23,8 @@ import {
   type FieldRule,
 } from './field-rules.ts'
 import type { GenerationConfig } from './generation-config.ts'
-
 import { LOOKUP_DEFAULTS, type LookupOptions } from './prompt-lookup.ts'
+
 export type GenerateOptions = {
   readonly maxTokens?: number | undefined
   /** 0 takes the best token; more than 0 draws. */
@@ -54,16 +55,14 @@ export type GenerateOptions = {
   /** Leave control tokens out of the text. Default true. */
   readonly skipSpecialTokens?: boolean | undefined
   readonly responseFormat?: ResponseFormat | undefined
-  /** Who asks: kept beginnings and pictures are shared only by requests with equal salts. */
   /** Guess tokens by what followed the same words before, and check several at once: the answer stays the same. */
   readonly lookup?: boolean | Partial<LookupOptions> | undefined
+  /** Who asks: kept beginnings and pictures are shared only by requests with equal salts. */
   readonly cacheSalt?: string | undefined
   /** Of the requests that wait, those with the highest number go first. */
   readonly priority?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
-
-export type ResponseFormat = { readonly type: 'text' }
 
 /** Every option with its value; the last group comes from the checkpoint only. */
 export type ResolvedGenerateOptions = {
@@ -87,8 +86,8 @@ export type ResolvedGenerateOptions = {
   readonly logprobs: boolean
   readonly topLogprobs: number
   readonly skipSpecialTokens: boolean
-  readonly lookup: LookupOptions | null
   readonly responseFormat: ResponseFormat
+  readonly lookup: LookupOptions | null
   readonly cacheSalt: string
   readonly priority: number
   readonly signal: AbortSignal | undefined
@@ -176,8 +175,8 @@ export function resolveOptions(
     logprobs: options.logprobs ?? topLogprobs > 0,
     topLogprobs,
     skipSpecialTokens: options.skipSpecialTokens ?? usual.skipSpecialTokens,
-    lookup: resolveLookup(options.lookup),
     responseFormat: options.responseFormat ?? { type: 'text' },
+    lookup: resolveLookup(options.lookup),
     cacheSalt: options.cacheSalt ?? usual.cacheSalt,
     priority: options.priority ?? usual.priority,
     signal: options.signal,
@@ -230,17 +229,17 @@ function resolveBeams(options: GenerateOptions, config: GenerationConfig) {
     n: options.n ?? (numBeams > 1 ? numBeams : usual.n),
   }
 }
+
 function resolveLookup(lookup: GenerateOptions['lookup']): LookupOptions | null {
   if (!lookup) return null
   return lookup === true ? LOOKUP_DEFAULTS : { ...LOOKUP_DEFAULTS, ...lookup }
 }
 
-
 function noteContradictions(options: ResolvedGenerateOptions, faults: Faults): void {
+  const { n, numBeams, temperature, logprobs, topLogprobs } = options
   if (options.lookup && (n > 1 || numBeams > 1)) {
     faults.add('INPUT_OPTION', 'lookup is for one answer; leave out n and numBeams')
   }
-  const { n, numBeams, temperature, logprobs, topLogprobs } = options
   if (numBeams > 1 && n > numBeams) {
     faults.add(
       'INPUT_OPTION',
@@ -251,6 +250,12 @@ function noteContradictions(options: ResolvedGenerateOptions, faults: Faults): v
     faults.add(
       'INPUT_OPTION',
       `n ${n} with temperature 0 would give the same answer ${n} times; set a temperature or numBeams`,
+    )
+  }
+  if (numBeams > 1 && options.responseFormat.type !== 'text') {
+    faults.add(
+      'INPUT_OPTION',
+      `responseFormat ${options.responseFormat.type} is not offered with numBeams ${numBeams}; leave out one of them`,
     )
   }
   if (topLogprobs > 0 && !logprobs) {
@@ -277,8 +282,9 @@ const LOGIT_BIAS: FieldRule<Readonly<Record<string, number>>> = {
 }
 
 const RESPONSE_FORMAT: FieldRule<ResponseFormat> = {
-  expected: "{ type: 'text' } (this version cannot force JSON)",
-  read: (value) => (isRecord(value) && value['type'] === 'text' ? { type: 'text' } : undefined),
+  expected:
+    "{ type: 'text' }, { type: 'json_object' }, { type: 'json_schema', schema }, { type: 'regex', pattern }, { type: 'choice', choices } or { type: 'ebnf', grammar }",
+  read: readResponseFormat,
 }
 
 const LOOKUP: FieldRule<boolean | Partial<LookupOptions>> = {
@@ -325,12 +331,12 @@ const RULES: { readonly [K in OptionName]: FieldRule<NonNullable<GenerateOptions
   topLogprobs: wholeNumberFrom(0, 20),
   skipSpecialTokens: FLAG,
   responseFormat: RESPONSE_FORMAT,
+  lookup: LOOKUP,
   cacheSalt: TEXT,
   priority: FINITE,
   signal: ABORT_SIGNAL,
 }
 
-  lookup: LOOKUP,
 type OptionName = keyof GenerateOptions
 
 export const OPTION_NAMES = Object.keys(RULES) as readonly OptionName[]

@@ -10,6 +10,8 @@ import type { Tokenizer } from '../text/tokenizer.ts'
 import type { Answer, AnswerLogprob } from './answer.ts'
 import { AnswerRun, type AnswerRunParts } from './answer-run.ts'
 import { searchBeams } from './beam-answer.ts'
+import { grammarOf } from './constrained/response-format.ts'
+import type { ConstraintMaker, TokenConstraint } from './constrained/token-constraint.ts'
 import { embedPrompt, PictureKeys, type EncodedMedia } from './embedded-prompt.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import type { Engine } from './engine.ts'
@@ -33,6 +35,7 @@ export type GeneratorParts = {
   readonly engine: Engine
   readonly gate: RequestGate
   readonly table: EmbeddingTable
+  readonly constraints: ConstraintMaker
   /** The row that ends rows of tiles, where the family has one. */
   readonly newline: Float32Array | null
 }
@@ -64,10 +67,10 @@ export class Generator {
   readonly #parts: AnswerParts
   readonly #pictures = new PictureKeys()
   #preparing = 0
+  #encoded = 0
 
   constructor(parts: GeneratorParts) {
     this.#parts = { ...parts, unusableIds: unusableIds(parts) }
-  #encoded = 0
   }
 
   get stats(): ServingStats {
@@ -126,9 +129,9 @@ export class Generator {
     const preparedAt = performance.now()
     const clock = { framesMs: 0 }
     const media: EncodedMedia[] = []
+    const options = { signal, salt, rank: this.#encoded++ }
     for (const one of prepared.media) {
       media.push(
-    const options = { signal, salt, rank: this.#encoded++ }
         await (one.kind === 'image'
           ? this.#picture(one, options)
           : this.#clip(one, clock, options)),
@@ -149,20 +152,35 @@ export class Generator {
   async #answer({ prompt, options }: ParsedRequest, onText: OnText = () => {}): Promise<Answer> {
     const start = performance.now()
     const { gate, engine } = this.#parts
+    const constraints: TokenConstraint[] = []
     const answer = await unlessAborted(options, null, async () => {
+      await this.#constrain(options, constraints)
       const leave = await gate.enter(countPixels(prompt), options)
       try {
         const encoded = await this.#prepared(prompt, options)
         const limited = this.#limit(encoded, options)
         if (options.numBeams > 1) return await searchBeams(this.#parts, encoded, limited, start)
-        const runs = this.#runs(encoded, limited, { onText, start, onPrefilled: leave })
+        const own = { onText, start, onPrefilled: leave }
+        const runs = this.#runs(encoded, limited, own, constraints)
         await engine.generate(runs.map((run) => run.request))
         return AnswerRun.answer(runs)
       } finally {
         leave()
       }
-    })
+    }).finally(() => constraints.forEach((constraint) => constraint.dispose()))
     return answer ?? abortedAnswer(start)
+  }
+
+  /** Adds to `constraints` one for each answer, where the request wants a form. */
+  async #constrain(
+    { responseFormat, n, signal }: ResolvedGenerateOptions,
+    constraints: TokenConstraint[],
+  ): Promise<void> {
+    const grammar = grammarOf(responseFormat)
+    if (!grammar) return
+    for (let i = 0; i < n; i++) {
+      constraints.push(await this.#parts.constraints.create(grammar, signal))
+    }
   }
 
   async #prepared(prompt: Prompt, options: ResolvedGenerateOptions): Promise<EncodedPrompt> {
@@ -222,11 +240,14 @@ export class Generator {
     encoded: EncodedPrompt,
     options: ResolvedGenerateOptions,
     { onText, ...parts }: Pick<AnswerRunParts, 'onText' | 'start' | 'onPrefilled'>,
+    constraints: readonly TokenConstraint[],
   ): AnswerRun[] {
     return Array.from({ length: options.n }, (_, index) => {
       // Only the first of several answers is heard while it grows.
       const hear = index === 0 ? onText : () => {}
-      return new AnswerRun({ ...this.#parts, ...parts, encoded, options, index, onText: hear })
+      const constraint = constraints[index] ?? null
+      const own = { encoded, options, index, constraint, onText: hear }
+      return new AnswerRun({ ...this.#parts, ...parts, ...own })
     })
   }
 

@@ -101,3 +101,6 @@ export function createLog(stream: { write(line: string): unknown }): Log {
   )
   return (level, fields) => logger[level](fields)
 }
+
+export { fileMedia } from './http/file-media-node.ts'
+export { remoteMedia, type RemoteMediaOptions } from './http/remote-media-node.ts'

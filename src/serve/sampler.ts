@@ -1,5 +1,6 @@
 /** Logits to one token: by maximum at temperature 0, by chance otherwise. */
 import type { Rng } from '../core/rng.ts'
+import type { TokenConstraint } from './constrained/token-constraint.ts'
 import { expNonPositive } from './exp.ts'
 import type { ResolvedGenerateOptions } from './generate-options.ts'
 import { createLogitProcessor, type ProcessorContext } from './logit-processors.ts'
@@ -19,12 +20,13 @@ export type Sampler = (logits: Float32Array, generated: readonly number[]) => Ch
 
 /**
  * The sampler of answer `index` (of `n`) to one request. Equal seeds and equal logits give equal tokens, whatever other
- * requests run beside it: each token takes one number from the answer's own generator.
+ * requests run beside it: each token takes one number from the answer's own generator. A constraint hears every token.
  */
 export function createSampler(
   options: ResolvedGenerateOptions,
   context: ProcessorContext,
   index = 0,
+  constraint: TokenConstraint | null = null,
 ): Sampler {
   const process = createLogitProcessor(options, context)
   const rng = sampleRng(options.seed, index)
@@ -34,7 +36,9 @@ export function createSampler(
     const top = options.logprobs ? topLogprobs(logits, options.topLogprobs, total) : []
     const raw = needsLogprobs ? logits.slice() : logits
     process(logits, generated)
+    constraint?.mask(logits)
     const id = chooseToken(logits, options, rng)
+    constraint?.accept(id)
     return { id, logprob: needsLogprobs ? (raw[id] as number) - total : NaN, top }
   }
 }

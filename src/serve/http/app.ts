@@ -25,6 +25,7 @@ import type { Route } from './route.ts'
 import type { Caller, Exchange, ServerContext } from './server-context.ts'
 import { SERVER_DEFAULTS, type ServerConfig } from './server-config.ts'
 import type { ServedModel } from './served-model.ts'
+import { EVENT_STREAM } from './sse.ts'
 import { TOKENIZE_ROUTES } from './tokenize-routes.ts'
 
 export type AppOptions = {
@@ -180,20 +181,45 @@ async function answer(
 ): Promise<Response> {
   const caller = await callerOf(request, keys)
   if (!route.isFree) context.limits.admit(caller)
-  const left = new AbortController()
-  const timer = setTimeout(
-    () => left.abort(new HttpError(504, 'CAPACITY_TIME', 'server: the answer took too long.')),
-    context.config.answerSeconds * 1000,
-  )
-  // A pending answer keeps the process alive by itself.
-  if (typeof timer === 'object') timer.unref?.()
-  const leave = () => left.abort(GONE)
+  const exchange = openExchange(context, { id, request, caller })
+  try {
+    const response = await route.answer(context, exchange)
+    // A stream goes on, and ends its exchange itself.
+    if (response.headers.get('content-type')?.startsWith(EVENT_STREAM) !== true) exchange.end()
+    return response
+  } catch (error) {
+    exchange.end()
+    throw error
+  }
+}
+
+/** An exchange that is aborted when its client leaves, its time is over, or the server ends; `end` stops the watching. */
+function openExchange(
+  context: ServerContext,
+  { id, request, caller }: Pick<Exchange, 'id' | 'request' | 'caller'>,
+): Exchange {
+  const over = new AbortController()
+  const late = new HttpError(504, 'CAPACITY_TIME', 'server: the answer took too long.')
+  const timer = setTimeout(() => over.abort(late), context.config.answerSeconds * 1000)
+  const leave = () => over.abort(GONE)
+  const stop = () => over.abort(context.stopped.reason)
   request.signal.addEventListener('abort', leave, { once: true })
+  context.stopped.addEventListener('abort', stop, { once: true })
   if (request.signal.aborted) leave()
-  const signal = AbortSignal.any([left.signal, context.stopped])
-  const failed = (error: unknown) => noteFailure(context, id, error)
-  const exchange: Exchange = { id, request, caller, signal, leave, failed }
-  return route.answer(context, exchange)
+  if (context.stopped.aborted) stop()
+  return {
+    id,
+    request,
+    caller,
+    signal: over.signal,
+    leave,
+    failed: (error) => noteFailure(context, id, error),
+    end() {
+      clearTimeout(timer)
+      request.signal.removeEventListener('abort', leave)
+      context.stopped.removeEventListener('abort', stop)
+    },
+  }
 }
 
 const GONE = new HttpError(499, 'CLIENT_GONE', 'client: it left before its answer.')

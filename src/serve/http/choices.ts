@@ -47,6 +47,7 @@ export async function* choiceEvents(
     }
   } finally {
     free()
+    exchange.end()
   }
 }
 

@@ -1,5 +1,5 @@
 /** What went wrong as a response: OpenAI's error envelope, with the library's stable codes in it. */
-import { CapacityError, InputError } from '../../core/errors.ts'
+import { CapacityError, ConfigError, InputError } from '../../core/errors.ts'
 
 /** A failure with a status of its own; `code` is as stable as the library's. */
 export class HttpError extends Error {
@@ -40,9 +40,10 @@ const RETRY_AFTER_SECONDS = '1'
  */
 export function failureOf(error: unknown): Failure {
   if (error instanceof HttpError) return error
-  if (error instanceof InputError) {
+  // Of a loaded model: that it has no template, say, or that its template refuses the conversation.
+  if (error instanceof InputError || error instanceof ConfigError) {
     const status = TOO_LARGE.test(error.code) ? 413 : 400
-    return { status, code: error.code, message: error.message, headers: {} }
+    return { status, code: error.code, message: shortened(error.message), headers: {} }
   }
   if (error instanceof CapacityError) {
     const headers = { 'retry-after': RETRY_AFTER_SECONDS }
@@ -51,6 +52,13 @@ export function failureOf(error: unknown): Failure {
   const message = 'internal: the server failed to answer; its log says why.'
   return { status: 500, code: 'INTERNAL', message, headers: {} }
 }
+
+/** Names that a request made up stand in messages, and may be as long as a body. */
+function shortened(message: string): string {
+  return message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}…` : message
+}
+
+const LONGEST_MESSAGE = 4000
 
 /** The kind of an error in OpenAI's words. */
 export function errorType(status: number): string {

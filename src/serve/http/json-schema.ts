@@ -73,7 +73,8 @@ function isOf(schema: JsonSchema, value: unknown): boolean {
   if (Array.isArray(value)) {
     return value.length >= (schema.minItems ?? 0) && value.length <= (schema.maxItems ?? Infinity)
   }
-  return !isRecord(value) || Object.keys(value).length <= (schema.maxProperties ?? Infinity)
+  const { maxProperties } = schema
+  return maxProperties === undefined || Object.keys(value as object).length <= maxProperties
 }
 
 const IS_TYPE: { readonly [T in JsonType]: (value: unknown) => boolean } = {
@@ -107,15 +108,19 @@ function checkObject(
     )
   }
   const strangers: Record<string, unknown> = {}
-  for (const [name, item] of Object.entries(value)) {
+  let count = 0
+  for (const name in value) {
+    const item = value[name]
     const known = Object.hasOwn(properties, name) ? properties[name] : undefined
     if (known) {
       const isAbsent = item === null && !required.includes(name)
       if (!isAbsent) checkSchema(known, item, { path: below(name), faults })
     } else if (typeof additionalProperties === 'object') {
       checkSchema(additionalProperties, item, { path: below(name), faults })
-    } else if (!additionalProperties)
+    } else if (!additionalProperties) {
+      if (++count > MOST_FAULTS) break
       noteStranger(schema, [name, item], { path, faults }, strangers)
+    }
   }
   faults.unknownKeys('INPUT_UNKNOWN_OPTION', path, strangers, Object.keys(properties))
 }
@@ -129,7 +134,7 @@ function noteStranger(
   const refused = schema['x-refused'] ?? {}
   const refusal = Object.hasOwn(refused, name) ? refused[name] : undefined
   if (!refusal) {
-    if (Object.keys(strangers).length < MOST_FAULTS) strangers[name] = item
+    strangers[name] = item
     return
   }
   const isNeutral = item === null || refusal.unless?.some((neutral) => isEqual(neutral, item))

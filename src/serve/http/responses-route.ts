@@ -1,7 +1,9 @@
 /** `POST /v1/responses`: OpenAI's newer route for texts and pictures; platform.openai.com/docs/api-reference/responses. */
 import type { Answer } from '../answer.ts'
 import type { ContentPart, Message } from '../messages.ts'
+import { exactly } from './chat-response.ts'
 import { choiceEvents, collectChoices, type ChoiceEvent } from './choices.ts'
+import { NAMED_SCHEMA, type FormatFields } from './format-fields.ts'
 import { HttpError, openAiError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { RequestMedia } from './media.ts'
@@ -35,9 +37,35 @@ export type ResponsesRequest = SamplingFields & {
   readonly instructions?: string | null
   readonly max_output_tokens?: number | null
   readonly top_logprobs?: number | null
+  readonly text?: { readonly format?: TextFormat | null } | null
   readonly include?: readonly string[] | null
   readonly metadata?: Readonly<Record<string, string>> | null
   readonly stream?: boolean | null
+}
+
+/** As `response_format` of chat, one level flatter. */
+type TextFormat =
+  | { readonly type: 'text' | 'json_object' }
+  | { readonly type: 'json_schema'; readonly schema: object }
+
+const TEXT_FORMAT: JsonSchema = {
+  type: 'object',
+  properties: {
+    format: {
+      anyOf: [
+        exactly({ type: { const: 'text' } }),
+        exactly({ type: { const: 'json_object' } }),
+        {
+          type: 'object',
+          properties: { type: { const: 'json_schema' }, ...NAMED_SCHEMA },
+          required: ['type', 'schema'],
+          additionalProperties: false,
+        },
+      ],
+    },
+  },
+  additionalProperties: false,
+  'x-refused': { verbosity: { because: 'there is nothing to set it on', unless: ['medium'] } },
 }
 
 const TEXT = (type: string): JsonSchema => ({
@@ -102,6 +130,7 @@ function requestSchema(config: ServerConfig): JsonSchema {
       instructions: { type: 'string', description: 'A system message in front.' },
       max_output_tokens: maxTokensProperty(config),
       top_logprobs: { type: 'integer', minimum: 0, maximum: 20 },
+      text: TEXT_FORMAT,
       include: { type: 'array', items: { enum: ['message.output_text.logprobs'] } },
       metadata: { type: 'object', additionalProperties: { type: 'string' }, maxProperties: 16 },
       stream: { type: 'boolean' },
@@ -151,7 +180,7 @@ export const responsesRoute: Route = {
     const wantsLogprobs = (body.include ?? []).length > 0
     const request = {
       messages: await readInput(body, media),
-      ...samplingOptions(body),
+      ...samplingOptions({ ...body, ...formatField(body) }),
       maxTokens: body.max_output_tokens ?? context.config.maxTokens,
       ...(wantsLogprobs && { logprobs: true, ...given({ topLogprobs: body.top_logprobs }) }),
     }
@@ -168,6 +197,13 @@ export const responsesRoute: Route = {
     const [answer] = await collectChoices(events, 1)
     return Response.json(shape.ended(answer as Answer))
   },
+}
+
+function formatField({ text, response_format }: ResponsesRequest): FormatFields {
+  const format = text?.format
+  if (!format) return { response_format }
+  if (format.type !== 'json_schema') return { response_format: { type: format.type } }
+  return { response_format: { type: 'json_schema', json_schema: { schema: format.schema } } }
 }
 
 async function readInput(body: ResponsesRequest, media: RequestMedia): Promise<Message[]> {

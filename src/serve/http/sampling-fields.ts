@@ -5,10 +5,11 @@
  * server; docs.sglang.ai, "Sampling parameters".
  */
 import type { GenerateOptions } from '../generate-options.ts'
+import { FORMAT_PROPERTIES, responseFormatOf, type FormatFields } from './format-fields.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { ServerConfig } from './server-config.ts'
 
-export type SamplingFields = {
+export type SamplingFields = FormatFields & {
   readonly temperature?: number | null
   readonly top_p?: number | null
   readonly top_k?: number | null
@@ -34,6 +35,7 @@ const STOP: JsonSchema = {
 }
 
 export const SAMPLING_PROPERTIES: { readonly [K in keyof Required<SamplingFields>]: JsonSchema } = {
+  ...FORMAT_PROPERTIES,
   temperature: {
     type: 'number',
     minimum: 0,
@@ -72,7 +74,7 @@ export const SAMPLING_PROPERTIES: { readonly [K in keyof Required<SamplingFields
 /** The library's options; what was not given is left to the checkpoint and the library. */
 export function samplingOptions(fields: SamplingFields): GenerateOptions {
   const { top_k: topK, priority } = fields
-  return given({
+  const options = given({
     temperature: fields.temperature,
     topP: fields.top_p,
     topK: topK === -1 ? 0 : topK,
@@ -89,6 +91,7 @@ export function samplingOptions(fields: SamplingFields): GenerateOptions {
     // The library takes the highest first; the field is vLLM's.
     priority: typeof priority === 'number' ? -priority : undefined,
   })
+  return { ...options, ...responseFormatOf(fields) }
 }
 
 export function maxTokensProperty({ maxTokens }: ServerConfig): JsonSchema {

@@ -41,6 +41,8 @@ export type Exchange = {
   readonly leave: () => void
   /** Logs what went wrong after the response began, and says how it is told. */
   readonly failed: (error: unknown) => Failure
+  /** Nothing is to be aborted any more. */
+  readonly end: () => void
 }
 
 /** The body, checked against its schema. */

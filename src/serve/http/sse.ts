@@ -1,4 +1,4 @@
-/** Events to a stream of server-sent events (WHATWG HTML §9.2), as pulled by whoever reads it. */
+/** Events to a stream of server-sent events (WHATWG HTML §9.2). */
 import { openAiError } from './http-error.ts'
 import type { Exchange } from './server-context.ts'
 
@@ -10,8 +10,10 @@ function formatEvent({ event, data }: ServerEvent): string {
   return `${name}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`
 }
 
+export const EVENT_STREAM = 'text/event-stream'
+
 const HEADERS = {
-  'content-type': 'text/event-stream; charset=utf-8',
+  'content-type': `${EVENT_STREAM}; charset=utf-8`,
   'cache-control': 'no-cache, no-transform',
   // Proxies of nginx's kind would hold the answer back until it is whole.
   'x-accel-buffering': 'no',
@@ -20,6 +22,9 @@ const HEADERS = {
 /**
  * A response of the events that `events` gives. The first of them is waited for, so that a request that cannot be answered
  * still gets its status; `onFailure` turns a later error into a last event. `onGone` is told when the reader leaves.
+ *
+ * Events are taken as they come, whether somebody reads them or not: a slow reader holds up its own copy of an answer, which
+ * is small, and not its place among the answers that run.
  */
 export async function streamEvents(
   events: AsyncGenerator<ServerEvent, void, undefined>,
@@ -30,28 +35,39 @@ export async function streamEvents(
 ): Promise<Response> {
   const first = await events.next()
   const encoder = new TextEncoder()
-  let isFirst = true
+  let isLeft = false
   const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const result = isFirst ? first : await nextOf(events, onFailure)
-      isFirst = false
-      if (result.done) controller.close()
-      else controller.enqueue(encoder.encode(formatEvent(result.value)))
+    start(controller) {
+      const send = (event: ServerEvent) => {
+        if (!isLeft) controller.enqueue(encoder.encode(formatEvent(event)))
+      }
+      void pump(first, events, { send, onFailure }).then(() => {
+        if (!isLeft) controller.close()
+      })
     },
-    cancel: onGone,
+    cancel() {
+      isLeft = true
+      onGone()
+    },
   })
   return new Response(body, { headers: HEADERS })
 }
 
-async function nextOf(
+type Pumping = {
+  readonly send: (event: ServerEvent) => void
+  readonly onFailure: (error: unknown) => ServerEvent
+}
+
+async function pump(
+  first: IteratorResult<ServerEvent, void>,
   events: AsyncGenerator<ServerEvent, void, undefined>,
-  onFailure: (error: unknown) => ServerEvent,
-): Promise<IteratorResult<ServerEvent, void>> {
+  { send, onFailure }: Pumping,
+): Promise<void> {
+  if (!first.done) send(first.value)
   try {
-    return await events.next()
+    for await (const event of events) send(event)
   } catch (error) {
-    // The generator is over now: the next pull closes the stream.
-    return { done: false, value: onFailure(error) }
+    send(onFailure(error))
   }
 }
 

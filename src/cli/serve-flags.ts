@@ -1,0 +1,97 @@
+/** The options of `llava serve` that are not the model's. */
+import { SERVER_DEFAULTS, type ServerConfig } from '../serve/http/server-config.ts'
+import type { Arguments } from './arguments.ts'
+import { UsageError } from './usage-error.ts'
+import type { OptionSpec } from './verb.ts'
+
+const ADDRESS: readonly OptionSpec[] = [
+  { name: 'host', kind: 'text', value: 'address', about: 'Where to listen (default: 127.0.0.1)' },
+  { name: 'port', kind: 'number', value: 'n', about: 'Port; 0 takes a free one (default: 8080)' },
+  {
+    name: 'served-name',
+    kind: 'text',
+    value: 'name',
+    about: "What clients call the model (default: its folder's name)",
+  },
+  { name: 'tls-cert', kind: 'text', value: 'file', about: 'Certificate in PEM; with --tls-key' },
+  { name: 'tls-key', kind: 'text', value: 'file', about: 'Its key' },
+]
+
+const ACCESS: readonly OptionSpec[] = [
+  {
+    name: 'api-key-file',
+    kind: 'text',
+    value: 'file',
+    about: 'Keys, one a line: KEY, or NAME KEY, or NAME sha256:DIGEST (default: $LLAVA_API_KEY)',
+  },
+  {
+    name: 'allow-host',
+    kind: 'texts',
+    value: 'name',
+    about: 'A name of this server beside localhost; repeat for more',
+  },
+  {
+    name: 'allow-origin',
+    kind: 'texts',
+    value: 'origin',
+    about: 'A web page that may use it: https://app.example; repeat for more',
+  },
+  {
+    name: 'allow-media-host',
+    kind: 'texts',
+    value: 'host',
+    about: 'Fetch pictures from this host (*.example.com, *); repeat for more',
+  },
+  {
+    name: 'allow-media-address',
+    kind: 'texts',
+    value: 'range',
+    about: 'And from these addresses that are not public; repeat for more',
+  },
+  { name: 'media-root', kind: 'text', value: 'folder', about: 'Read file: URLs below this folder' },
+  { name: 'log-prompts', kind: 'flag', about: 'Write what people ask into the log' },
+]
+
+/** Numbers of the config, which must be whole and at least so much. */
+const LIMITS = {
+  'max-running': ['maxRunning', 1, 'Answers given at a time'],
+  'max-queued': ['maxQueued', 0, 'Requests that may wait'],
+  'max-choices': ['maxChoices', 1, 'Answers to one request'],
+  'max-answer-tokens': ['maxTokens', 1, 'Tokens of an answer'],
+  'max-media': ['maxMedia', 0, 'Pictures and clips of a request'],
+  'max-media-bytes': ['maxMediaBytes', 1, 'Bytes of one of them'],
+  'max-pixels': ['maxPixels', 1, 'Pixels of all of them'],
+  'max-body-bytes': ['maxBodyBytes', 1, 'Bytes of a request'],
+  'requests-per-minute': ['requestsPerMinute', 1, 'Requests of a key'],
+  'tokens-per-minute': ['tokensPerMinute', 1, 'Tokens of a key, prompts and answers'],
+  'answer-seconds': ['answerSeconds', 1, 'Time for an answer'],
+  'shutdown-seconds': ['shutdownSeconds', 0, 'Time for answers to end when the server stops'],
+} as const satisfies Record<string, readonly [keyof ServerConfig, number, string]>
+
+export const SERVER_OPTIONS: readonly OptionSpec[] = [
+  ...ADDRESS.map((spec) => ({ ...spec, group: 'Server' })),
+  ...ACCESS.map((spec) => ({ ...spec, group: 'Access' })),
+  ...Object.entries(LIMITS).map(([name, [field, , about]]): OptionSpec => ({
+    name,
+    kind: 'number',
+    value: 'n',
+    about: `${about} (default: ${SERVER_DEFAULTS[field] ?? 'no limit'})`,
+    group: 'Limits',
+  })),
+]
+
+/** The config of the flags that were given. Throws UsageError. */
+export function serverConfig(args: Arguments): Partial<ServerConfig> {
+  const limits = Object.entries(LIMITS).flatMap(([name, [field, least]]) => {
+    const value = args.number(name)
+    if (value === undefined) return []
+    if (Number.isSafeInteger(value) && value >= least) return [[field, value] as const]
+    throw new UsageError(`--${name} should be a whole number from ${least}; ${value} came.`)
+  })
+  return {
+    ...Object.fromEntries(limits),
+    allowedHosts: args.texts('allow-host'),
+    allowedOrigins: args.texts('allow-origin'),
+    logPrompts: args.flag('log-prompts'),
+  }
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { enforceable } from './enforceable-schema.ts'
+
+test('every keyword that would not be enforced is refused by its name', () => {
+  const refused: readonly [object, RegExp][] = [
+    [{ type: 'string', not: { const: 'a' } }, /#\/not is not enforced/],
+    [{ type: 'array', uniqueItems: true }, /#\/uniqueItems is not enforced/],
+    [{ type: 'integer', multipleOf: 3 }, /#\/multipleOf is not enforced/],
+    [{ type: 'object', if: {}, else: {} }, /#\/if is not enforced here.*\n.*#\/else/],
+    [{ type: 'object', dependentRequired: {} }, /#\/dependentRequired/],
+    [{ type: 'array', contains: {} }, /#\/contains/],
+    [{ type: 'string', format: 'iri' }, /#\/format should be email/],
+    [{ allOf: [{ type: 'string' }, { maxLength: 3 }] }, /#\/allOf of more than one/],
+    [{ $ref: 'https://example.com/schema' }, /#\/\$ref should be # or/],
+    [{ $ref: '#/$defs/none' }, /#\/\$ref names #\/\$defs\/none, which is not there/],
+    [{ type: 'string', pattern: 'a', maxLength: 3 }, /has several of pattern, format and lengths/],
+    [{ type: 'string', anyOf: [{ type: 'integer' }] }, /#\/type is not enforced/],
+    [{ type: 'string', enum: ['a', 1] }, /#\/enum has a value that is not of the type/],
+    [{ minimum: 3 }, /has minimum and no type/],
+    [{ type: 'object', properties: {}, required: ['a'] }, /names a, which is not among properties/],
+    [{ type: 'strnig' }, /#\/type should name types of JSON, strnig came/],
+    [{ type: 'object', properties: { a: false } }, /#\/properties\/a should be a schema/],
+    [{ oneOf: [{ type: 'integer' }, { type: 'number' }] }, /#\/oneOf is enforced only where/],
+    [{ type: 'string', minLength: '2' }, /#\/minLength should be a number/],
+    [{ enum: [1], const: 1 }, /enum and const, which are not enforced together/],
+    [{ type: 'object', properties: { a: { $defs: {} } } }, /definitions; only the outermost/],
+  ]
+  for (const [schema, message] of refused) {
+    assert.throws(
+      () => enforceable(schema),
+      { code: 'INPUT_FORMAT', message },
+      JSON.stringify(schema),
+    )
+  }
+})
+
+test('what is meant as the standard means it is written so', () => {
+  const written: readonly [object, object][] = [
+    // XGrammar would allow no property and no item at all.
+    [{ type: 'object' }, { type: 'object', additionalProperties: true }],
+    [{ type: 'array' }, { type: 'array', items: true }],
+    [
+      { title: 'T', type: 'string', maxLength: 3 },
+      { type: 'string', maxLength: 3 },
+    ],
+    [
+      { type: ['string', 'null'], maxLength: 3 },
+      { anyOf: [{ type: 'string', maxLength: 3 }, { type: 'null' }] },
+    ],
+    [{ const: 'a' }, { enum: ['a'] }],
+    [{ allOf: [{ type: 'null' }] }, { type: 'null' }],
+    [
+      { oneOf: [{ type: 'null' }, { type: 'string' }] },
+      { anyOf: [{ type: 'null' }, { type: 'string' }] },
+    ],
+    [
+      {
+        $defs: { n: { type: 'integer' } },
+        type: 'object',
+        properties: { a: { $ref: '#/$defs/n' } },
+      },
+      {
+        type: 'object',
+        properties: { a: { $ref: '#/$defs/n' } },
+        $defs: { n: { type: 'integer' } },
+      },
+    ],
+  ]
+  for (const [schema, expected] of written) assert.deepEqual(enforceable(schema), expected)
+})
+
+test('depth and size are limited', () => {
+  let deep: object = { type: 'null' }
+  for (let i = 0; i < 40; i++) deep = { type: 'array', items: deep }
+  assert.throws(() => enforceable(deep), /may have 32 levels/)
+  const properties = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`p${i}`, true]))
+  assert.throws(() => enforceable({ type: 'object', properties }), /may have 2000 schemas/)
+})

@@ -1,0 +1,388 @@
+/**
+ * A JSON Schema that XGrammar enforces whole, from one that somebody wrote.
+ *
+ * XGrammar 0.1.27 accepts and ignores what it does not know, and reads some things otherwise than the standard; each of
+ * these was tried. What it would not enforce is refused here by name and path; what it reads otherwise is written so that it
+ * is meant as the standard means it, or narrower.
+ */
+import { InputError } from '../../core/errors.ts'
+import { isRecord } from '../faults.ts'
+import { jsonPattern } from './safe-regex.ts'
+
+const DEEPEST = 32
+const MOST_NODES = 2000
+
+/** Throws InputError INPUT_FORMAT that names every fault. */
+export function enforceable(schema: object): object {
+  const walk = new Walk(schema)
+  const written = walk.visit(schema, '#', 0)
+  walk.throwIfFaulty()
+  return written as object
+}
+
+/** They say something about a schema and nothing about values. */
+const ANNOTATIONS = [
+  'title',
+  'description',
+  'default',
+  'examples',
+  'deprecated',
+  'readOnly',
+  'writeOnly',
+  '$comment',
+  '$schema',
+  '$id',
+]
+const DEFINITIONS = ['$defs', 'definitions']
+
+/** Keywords by the types that they are enforced for. */
+const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
+  object: [
+    'properties',
+    'required',
+    'additionalProperties',
+    'patternProperties',
+    'propertyNames',
+    'minProperties',
+    'maxProperties',
+  ],
+  array: ['items', 'prefixItems', 'minItems', 'maxItems'],
+  string: ['minLength', 'maxLength', 'pattern', 'format'],
+  integer: ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'],
+  number: ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'],
+  boolean: [],
+  null: [],
+}
+
+const FORMATS = [
+  'email',
+  'date',
+  'time',
+  'date-time',
+  'duration',
+  'ipv4',
+  'ipv6',
+  'hostname',
+  'uuid',
+  'uri',
+]
+
+class Walk {
+  readonly #root: object
+  readonly #faults: string[] = []
+  #nodes = 0
+
+  constructor(root: object) {
+    this.#root = root
+  }
+
+  throwIfFaulty(): void {
+    if (this.#faults.length === 0) return
+    const shown = this.#faults.slice(0, 16).join('.\n  ')
+    throw new InputError('INPUT_FORMAT', `responseFormat: the schema cannot be enforced: ${shown}.`)
+  }
+
+  visit(schema: unknown, path: string, depth: number): unknown {
+    if (depth > DEEPEST || ++this.#nodes > MOST_NODES) {
+      const limit = depth > DEEPEST ? `${DEEPEST} levels` : `${MOST_NODES} schemas`
+      throw new InputError(
+        'INPUT_FORMAT',
+        `responseFormat: a schema may have ${limit}, ${path} is beyond.`,
+      )
+    }
+    if (schema === true) return true
+    if (!isRecord(schema)) return this.#fault(path, 'should be a schema')
+    const combined = ['$ref', 'anyOf', 'oneOf', 'allOf', 'enum', 'const'].filter(
+      (key) => key in schema,
+    )
+    const [kind] = combined
+    if (kind === undefined) return this.#typed(schema, path, depth)
+    if (combined.length > 1)
+      this.#fault(path, `has ${combined.join(' and ')}, which are not enforced together`)
+    return this.#withDefinitions(schema, this.#combined(kind, schema, { path, depth }), {
+      path,
+      depth,
+    })
+  }
+
+  #fault(path: string, what: string): true {
+    this.#faults.push(`${path} ${what}`)
+    return true
+  }
+
+  #refuseOthers(schema: object, path: string, known: readonly string[]): void {
+    for (const key of Object.keys(schema)) {
+      if ([...known, ...ANNOTATIONS, ...DEFINITIONS].includes(key)) continue
+      this.#fault(`${path}/${key.slice(0, 60)}`, 'is not enforced here')
+    }
+  }
+
+  #combined(kind: string, schema: Record<string, unknown>, { path, depth }: Place): object {
+    const value = schema[kind]
+    if (kind === 'const' || kind === 'enum') return this.#values(kind, schema, path)
+    this.#refuseOthers(schema, path, [kind])
+    if (kind === '$ref') return this.#reference(value, path)
+    if (!Array.isArray(value) || value.length === 0) {
+      this.#fault(`${path}/${kind}`, 'should be a list of schemas')
+      return {}
+    }
+    const branches = value.map((one, i) => this.visit(one, `${path}/${kind}/${i}`, depth + 1))
+    if (kind === 'allOf' && branches.length > 1) {
+      this.#fault(`${path}/allOf`, 'of more than one schema is not enforced; merge them')
+    }
+    if (kind === 'oneOf' && !areApart(value)) {
+      this.#fault(
+        `${path}/oneOf`,
+        'is enforced only where its schemas differ by type or by the const of one required property; use anyOf',
+      )
+    }
+    return kind === 'allOf' ? (branches[0] as object) : { anyOf: branches }
+  }
+
+  #values(kind: string, schema: Record<string, unknown>, path: string): object {
+    this.#refuseOthers(schema, path, [kind, 'type'])
+    const values = kind === 'const' ? [schema['const']] : schema['enum']
+    if (!Array.isArray(values) || values.length === 0 || values.length > 1000) {
+      this.#fault(`${path}/enum`, 'should be a list of 1 to 1000 values')
+      return {}
+    }
+    const types = typesOf(schema)
+    const stranger = values.find((one) => types && !types.some((type) => isOfType(one, type)))
+    if (stranger !== undefined)
+      this.#fault(`${path}/${kind}`, 'has a value that is not of the type')
+    return { enum: values }
+  }
+
+  #reference(value: unknown, path: string): object {
+    const isLocal =
+      typeof value === 'string' && /^#(?:$|\/(?:\$defs|definitions)\/[\w.-]+$)/.test(value)
+    if (!isLocal) {
+      this.#fault(`${path}/$ref`, 'should be # or #/$defs/NAME')
+      return {}
+    }
+    const [, kind = '', name = ''] = value.split('/')
+    const group = (this.#root as Record<string, unknown>)[kind]
+    if (value !== '#' && !(isRecord(group) && Object.hasOwn(group, name))) {
+      this.#fault(`${path}/$ref`, `names ${value.slice(0, 80)}, which is not there`)
+    }
+    return { $ref: value }
+  }
+
+  #typed(schema: Record<string, unknown>, path: string, depth: number): unknown {
+    const place = { path, depth }
+    const types = typesOf(schema)
+    const used = Object.keys(schema).filter((key) => Object.values(KEYWORDS).flat().includes(key))
+    if (!types) {
+      this.#refuseOthers(schema, path, used)
+      if (used.length > 0) this.#fault(path, `has ${used.join(', ')} and no type; say which`)
+      return this.#withDefinitions(schema, {}, place)
+    }
+    const unknown = types.find((type) => !Object.hasOwn(KEYWORDS, type))
+    if (unknown !== undefined || types.length === 0) {
+      return this.#fault(
+        `${path}/type`,
+        `should name types of JSON, ${String(unknown).slice(0, 40)} came`,
+      )
+    }
+    this.#refuseOthers(schema, path, ['type', ...types.flatMap((type) => KEYWORDS[type] ?? [])])
+    const branches = types.map((type) => this.#ofType(type, schema, place))
+    const written = branches.length === 1 ? (branches[0] as object) : { anyOf: branches }
+    return this.#withDefinitions(schema, written, place)
+  }
+
+  #ofType(type: string, schema: Record<string, unknown>, place: Place): object {
+    if (type === 'object') return this.#object(schema, place)
+    if (type === 'array') return this.#array(schema, place)
+    if (type === 'string') return this.#string(schema, place)
+    return { type, ...this.#numbers(schema, KEYWORDS[type] ?? [], place.path) }
+  }
+
+  #object(schema: Record<string, unknown>, { path, depth }: Place): object {
+    const {
+      properties,
+      patternProperties,
+      propertyNames,
+      additionalProperties,
+      required = [],
+    } = schema
+    const named = isRecord(properties) ? properties : {}
+    const isBare =
+      properties === undefined && patternProperties === undefined && propertyNames === undefined
+    const others = additionalProperties ?? (isBare ? true : undefined)
+    const unnamed = Array.isArray(required)
+      ? required.filter((name) => !Object.hasOwn(named, String(name)))
+      : []
+    if (unnamed.length > 0) {
+      this.#fault(
+        `${path}/required`,
+        `names ${String(unnamed[0]).slice(0, 60)}, which is not among properties`,
+      )
+    }
+    const below = (key: string, value: unknown) => this.visit(value, `${path}/${key}`, depth + 1)
+    return {
+      type: 'object',
+      ...(properties !== undefined && {
+        properties: mapRecord(
+          properties,
+          (value, name) => below(`properties/${name}`, value),
+          this.#notRecord(path),
+        ),
+      }),
+      ...(patternProperties !== undefined && {
+        patternProperties: this.#patterns(patternProperties, path, depth),
+      }),
+      ...(propertyNames !== undefined && { propertyNames: below('propertyNames', propertyNames) }),
+      ...(others !== undefined && {
+        additionalProperties: others === false ? false : below('additionalProperties', others),
+      }),
+      ...(Array.isArray(required) && required.length > 0 && { required }),
+      ...this.#numbers(schema, ['minProperties', 'maxProperties'], path),
+    }
+  }
+
+  #patterns(patterns: unknown, path: string, depth: number): object {
+    const written: Record<string, unknown> = {}
+    for (const [pattern, value] of Object.entries(isRecord(patterns) ? patterns : {})) {
+      const whole = this.#pattern(pattern, `${path}/patternProperties`)
+      written[whole] = this.visit(value, `${path}/patternProperties`, depth + 1)
+    }
+    return written
+  }
+
+  #array(schema: Record<string, unknown>, { path, depth }: Place): object {
+    const { items, prefixItems } = schema
+    const rest = items ?? (prefixItems === undefined ? true : undefined)
+    const below = (key: string, value: unknown) => this.visit(value, `${path}/${key}`, depth + 1)
+    if (prefixItems !== undefined && !Array.isArray(prefixItems)) {
+      this.#fault(`${path}/prefixItems`, 'should be a list of schemas')
+    }
+    return {
+      type: 'array',
+      ...(Array.isArray(prefixItems) && {
+        prefixItems: prefixItems.map((one, i) => below(`prefixItems/${i}`, one)),
+      }),
+      ...(rest !== undefined && { items: rest === false ? false : below('items', rest) }),
+      ...this.#numbers(schema, ['minItems', 'maxItems'], path),
+    }
+  }
+
+  #string(schema: Record<string, unknown>, { path }: Place): object {
+    const { pattern, format } = schema
+    const hasLength = 'minLength' in schema || 'maxLength' in schema
+    if ([pattern !== undefined, format !== undefined, hasLength].filter(Boolean).length > 1) {
+      this.#fault(path, 'has several of pattern, format and lengths; one of them is enforced')
+    }
+    if (format !== undefined && !FORMATS.includes(String(format))) {
+      this.#fault(`${path}/format`, `should be ${FORMATS.join(', ')}; others are not enforced`)
+    }
+    return {
+      type: 'string',
+      ...(pattern !== undefined && { pattern: this.#pattern(pattern, `${path}/pattern`) }),
+      ...(format !== undefined && { format }),
+      ...this.#numbers(schema, ['minLength', 'maxLength'], path),
+    }
+  }
+
+  #pattern(pattern: unknown, path: string): string {
+    const whole = typeof pattern === 'string' ? jsonPattern(pattern) : { fault: 'should be a text' }
+    if ('pattern' in whole) return whole.pattern
+    this.#fault(path, whole.fault)
+    return ''
+  }
+
+  #numbers(schema: Record<string, unknown>, keys: readonly string[], path: string): object {
+    const given = keys.filter((key) => key in schema)
+    for (const key of given) {
+      const value = schema[key]
+      const isCount = /^m(?:in|ax)(?:Length|Items|Properties)$/.test(key)
+      const isFine = isCount
+        ? Number.isSafeInteger(value) && (value as number) >= 0
+        : Number.isFinite(value)
+      if (!isFine) this.#fault(`${path}/${key}`, 'should be a number that counts')
+    }
+    return Object.fromEntries(given.map((key) => [key, schema[key]]))
+  }
+
+  #withDefinitions(
+    schema: Record<string, unknown>,
+    written: object,
+    { path, depth }: Place,
+  ): object {
+    const definitions = DEFINITIONS.filter((key) => key in schema)
+    if (definitions.length > 0 && path !== '#')
+      this.#fault(path, 'has definitions; only the outermost schema may')
+    return {
+      ...written,
+      ...Object.fromEntries(
+        definitions.map((key) => [
+          key,
+          mapRecord(
+            schema[key],
+            (value, name) => this.visit(value, `${path}/${key}/${name}`, depth + 1),
+            this.#notRecord(path),
+          ),
+        ]),
+      ),
+    }
+  }
+
+  #notRecord(path: string): () => void {
+    return () => void this.#fault(path, 'should hold an object of schemas')
+  }
+}
+
+type Place = { readonly path: string; readonly depth: number }
+
+function mapRecord(
+  record: unknown,
+  change: (value: unknown, name: string) => unknown,
+  onFault: () => void,
+): object {
+  if (!isRecord(record)) {
+    onFault()
+    return {}
+  }
+  return Object.fromEntries(
+    Object.entries(record).map(([name, value]) => [name, change(value, name.slice(0, 60))]),
+  )
+}
+
+function typesOf({ type }: Record<string, unknown>): string[] | null {
+  return type === undefined ? null : [type].flat().map(String)
+}
+
+function isOfType(value: unknown, type: string): boolean {
+  if (type === 'null') return value === null
+  if (type === 'array') return Array.isArray(value)
+  if (type === 'object') return isRecord(value)
+  return type === 'integer' ? Number.isInteger(value) : typeof value === type
+}
+
+/** Whether no value can be of two of the schemas: their types differ, or a property that all require has other values. */
+function areApart(schemas: readonly unknown[]): boolean {
+  const records = schemas.filter(isRecord)
+  if (records.length !== schemas.length) return false
+  const types = records.map(({ type }) => type)
+  if (types.every((type) => typeof type === 'string' && type !== 'number') && isDistinct(types))
+    return true
+  const [first] = records
+  const names = isRecord(first?.['properties']) ? Object.keys(first['properties']) : []
+  return names.some((name) => {
+    const values = records.map((record) => fixedValues(record, name))
+    return values.every((one) => one !== null) && isDistinct(values.flat())
+  })
+}
+
+function fixedValues(
+  { properties, required }: Record<string, unknown>,
+  name: string,
+): unknown[] | null {
+  const property = isRecord(properties) ? properties[name] : undefined
+  if (!isRecord(property) || !Array.isArray(required) || !required.includes(name)) return null
+  if (property['const'] !== undefined) return [property['const']]
+  return Array.isArray(property['enum']) ? property['enum'] : null
+}
+
+function isDistinct(values: readonly unknown[]): boolean {
+  return new Set(values.map((one) => JSON.stringify(one))).size === values.length
+}

@@ -1,0 +1,36 @@
+/** What the thread of a grammar and the engine's thread say to each other. */
+import type { Grammar } from './response-format.ts'
+
+/** The bytes of all tokens one after another; token i has [offsets[i], offsets[i + 1]), nothing where it cannot be chosen. */
+export type TokenTable = {
+  readonly bytes: Uint8Array
+  readonly offsets: Uint32Array
+  readonly stopIds: readonly number[]
+}
+
+export type VocabularyBytes = {
+  readonly vocabSize: number
+  /** End tokens: the grammar says where they may come. */
+  readonly stopIds: readonly number[]
+  /** Empty for ids that no constrained answer may have. */
+  tokenBytes(id: number): Uint8Array
+}
+
+export type ToGrammar =
+  | { readonly kind: 'compile'; readonly grammar: Grammar; readonly tokens: TokenTable }
+  | { readonly kind: 'open'; readonly matcher: number; readonly shared: SharedArrayBuffer }
+  | { readonly kind: 'accept'; readonly matcher: number; readonly id: number }
+  | { readonly kind: 'close'; readonly matcher: number }
+
+export type FromGrammar =
+  { readonly kind: 'compiled' } | { readonly kind: 'refused'; readonly reason: string }
+
+/** Words of a matcher's shared memory: how many masks were written, what the last one is, and its bits from `BITS` on. */
+export const [TURN, STATE, BITS] = [0, 1, 2] as const
+
+/** `over`: the answer is complete; `broken`: a token was accepted that was banned, which is our bug. */
+export const STATES = { open: 0, over: 1, broken: 2 } as const
+
+export function sharedWords(vocabSize: number): number {
+  return BITS + Math.ceil(vocabSize / 32)
+}

@@ -1,0 +1,138 @@
+/**
+ * The thread of one grammar: compiles it, and keeps a matcher for each answer that follows it.
+ *
+ * A compile that does not end can be ended with its thread and takes nothing else along. After each accepted token the next
+ * mask is made at once, while the model computes the next logits; the engine finds it in shared memory.
+ */
+import { parentPort } from 'node:worker_threads'
+import type { CompiledGrammar, GrammarMatcher } from '@mlc-ai/web-xgrammar'
+import {
+  BITS,
+  STATE,
+  STATES,
+  TURN,
+  type FromGrammar,
+  type ToGrammar,
+  type TokenTable,
+} from './grammar-messages.ts'
+import { loadXGrammar, type XGrammarModule } from './load-xgrammar-node.ts'
+import type { Grammar } from './response-format.ts'
+
+/** Of a JSON answer: enough for the usual indentation, and no model can write white space for ever. */
+const MOST_SPACES = 16
+
+type Matching = { readonly matcher: GrammarMatcher; readonly words: Int32Array }
+
+const heard: string[] = []
+const matchers = new Map<number, Matching>()
+let xgrammar: XGrammarModule | null = null
+let compiled: CompiledGrammar | null = null
+let work: Promise<void> = Promise.resolve()
+
+// One message after another, each to its end.
+parentPort?.on('message', (message: ToGrammar) => {
+  work = work.then(() => handle(message))
+})
+
+async function handle(message: ToGrammar): Promise<void> {
+  switch (message.kind) {
+    case 'compile':
+      return compile(message.grammar, message.tokens)
+    case 'open':
+      return open(message.matcher, new Int32Array(message.shared))
+    case 'accept':
+      return accept(message.matcher, message.id)
+    case 'close':
+      matchers.get(message.matcher)?.matcher.dispose()
+      matchers.delete(message.matcher)
+  }
+}
+
+async function compile(grammar: Grammar, tokens: TokenTable): Promise<void> {
+  const answer = (message: FromGrammar) => parentPort?.postMessage(message)
+  try {
+    xgrammar = loadXGrammar((line) => heard.push(line))
+    const { TokenizerInfo, GrammarCompiler } = xgrammar
+    const vocabulary = byteLevel(tokens)
+    const { length } = vocabulary
+    const stops = [...tokens.stopIds]
+    const info = await TokenizerInfo.createTokenizerInfo(
+      vocabulary,
+      'byte_level',
+      false,
+      length,
+      stops,
+    )
+    const compiler = await GrammarCompiler.createGrammarCompiler(info, false)
+    compiled = await compileWith(compiler, grammar)
+    answer({ kind: 'compiled' })
+  } catch (error) {
+    answer({ kind: 'refused', reason: reasonOf(error) })
+  }
+}
+
+type Compiler = Awaited<ReturnType<XGrammarModule['GrammarCompiler']['createGrammarCompiler']>>
+
+function compileWith(compiler: Compiler, { kind, text }: Grammar): Promise<CompiledGrammar> {
+  if (kind === 'ebnf') return compiler.compileGrammar(text)
+  if (kind === 'schema') {
+    return compiler.compileJSONSchema(text, true, undefined, undefined, true, MOST_SPACES)
+  }
+  const tag = { type: 'structural_tag', format: { type: 'regex', pattern: text } } as const
+  return compiler.compileStructuralTag(tag)
+}
+
+/** XGrammar's own words where it had some, without the paths of its makers' machine. */
+function reasonOf(error: unknown): string {
+  const last = heard.filter((line) => /error|fatal|invalid|fail|unknown|cannot/i.test(line)).at(-1)
+  const text = last ?? (error instanceof Error ? error.message : String(error))
+  return text
+    .replace(/\S*\/(\w+\.(?:cc|h)):\d+:?/g, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, 300)
+}
+
+async function open(id: number, words: Int32Array): Promise<void> {
+  if (!xgrammar || !compiled) throw new Error('internal: a matcher was opened before its grammar')
+  const matcher = await xgrammar.GrammarMatcher.createGrammarMatcher(compiled)
+  const matching = { matcher, words }
+  matchers.set(id, matching)
+  await writeMask(matching)
+}
+
+async function accept(id: number, token: number): Promise<void> {
+  const matching = matchers.get(id)
+  if (!matching) return
+  if (matching.matcher.acceptToken(token)) return writeMask(matching)
+  publish(matching.words, STATES.broken)
+}
+
+async function writeMask({ matcher, words }: Matching): Promise<void> {
+  if (matcher.isTerminated()) return publish(words, STATES.over)
+  words.set((await matcher.getNextTokenBitmask()).subarray(0, words.length - BITS), BITS)
+  publish(words, STATES.open)
+}
+
+function publish(words: Int32Array, state: number): void {
+  words[STATE] = state
+  Atomics.add(words, TURN, 1)
+  Atomics.notify(words, TURN)
+}
+
+/**
+ * Tokens as GPT-2 writes them, each byte a printable character: the one form in which XGrammar takes bytes of any kind from
+ * JavaScript. Source of the mapping: openai/gpt-2, src/encoder.py, bytes_to_unicode.
+ */
+function byteLevel({ bytes, offsets }: TokenTable): string[] {
+  const characters: string[] = []
+  let next = 256
+  for (let byte = 0; byte < 256; byte++) {
+    const isPrintable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
+    characters.push(String.fromCharCode(isPrintable ? byte : next++))
+  }
+  return Array.from({ length: offsets.length - 1 }, (_, id) => {
+    const token = bytes.subarray(offsets[id], offsets[id + 1])
+    return Array.from(token, (byte) => characters[byte]).join('')
+  })
+}

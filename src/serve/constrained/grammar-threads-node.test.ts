@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { Rng } from '../../core/rng.ts'
+import { GrammarThreads } from './grammar-threads-node.ts'
+import { grammarOf, type ResponseFormat } from './response-format.ts'
+import type { TokenConstraint } from './token-constraint.ts'
+
+/** A token for each byte, a few longer ones, and the end. */
+const LONGER = ['true', '": ', 'hello', ', "', '\u00e9t\u00e9', '{"', '"}']
+const STOP = 256 + LONGER.length
+const VOCABULARY = {
+  // More logits than tokens, as padded checkpoints have.
+  vocabSize: STOP + 10,
+  stopIds: [STOP],
+  tokenBytes(id: number) {
+    if (id < 256) return Uint8Array.of(id)
+    return new TextEncoder().encode(LONGER[id - 256] ?? '')
+  },
+}
+const threads = new GrammarThreads(VOCABULARY, { compileMs: 4000, maxThreads: 3 })
+after(() => threads.dispose())
+
+async function open(format: ResponseFormat): Promise<TokenConstraint> {
+  const grammar = grammarOf(format)
+  assert.ok(grammar)
+  return threads.create(grammar)
+}
+
+function allowed(constraint: TokenConstraint): number[] {
+  const logits = new Float32Array(VOCABULARY.vocabSize)
+  constraint.mask(logits)
+  return [...logits.keys()].filter((id) => logits[id] === 0)
+}
+
+/** Writes at random what the constraint allows, until it can only end. */
+function write(constraint: TokenConstraint, seed: number): string {
+  const rng = new Rng(seed)
+  const bytes: number[] = []
+  for (let step = 0; step < 3000; step++) {
+    const ids = allowed(constraint)
+    // Ends as soon as it may, so that no string goes on for ever.
+    const quote = ids.find((id) => id === STOP || id === 0x22 || id === 0x7d || id === 0x5d)
+    const id =
+      quote !== undefined && rng.uniform() < 0.3
+        ? quote
+        : (ids[Math.floor(rng.uniform() * ids.length)] as number)
+    constraint.accept(id)
+    if (id === STOP) {
+      assert.ok(constraint.isDone)
+      return new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.from(bytes))
+    }
+    bytes.push(...VOCABULARY.tokenBytes(id))
+  }
+  assert.fail('it does not end')
+}
+
+test('a choice is one of its texts, whatever the tokens are', async () => {
+  const choices = ['true', 'tram "7"', 'été']
+  const seen = new Set<string>()
+  for (let seed = 0; seed < 12; seed++) {
+    const constraint = await open({ type: 'choice', choices })
+    seen.add(write(constraint, seed))
+    constraint.dispose()
+  }
+  assert.deepEqual([...seen].sort(), [...choices].sort())
+})
+
+test('a regular expression holds for the whole answer, and bytes of one character come one by one', async () => {
+  for (let seed = 0; seed < 5; seed++) {
+    const constraint = await open({ type: 'regex', pattern: '[a-cé]{2,4}-\\d+' })
+    assert.match(write(constraint, seed), /^[a-cé]{2,4}-\d+$/)
+    constraint.dispose()
+  }
+})
+
+test('a grammar holds, and a text that nothing can follow only ends', async () => {
+  const constraint = await open({ type: 'ebnf', grammar: 'root ::= "a" b\nb ::= "b" | "c"' })
+  assert.deepEqual(allowed(constraint), [0x61])
+  constraint.accept(0x61)
+  assert.deepEqual(allowed(constraint), [0x62, 0x63])
+  constraint.accept(0x63)
+  assert.deepEqual(allowed(constraint), [STOP])
+  assert.equal(constraint.isDone, false)
+  constraint.accept(STOP)
+  assert.equal(constraint.isDone, true)
+  constraint.dispose()
+})
+
+test('answers to one grammar run beside each other', async () => {
+  const format = { type: 'choice', choices: ['ab', 'cd'] } as const
+  const [one, other] = [await open(format), await open(format)]
+  one.accept(0x61)
+  assert.deepEqual([allowed(one), allowed(other)], [[0x62], [0x61, 0x63]])
+  one.dispose()
+  other.accept(0x63)
+  assert.deepEqual(allowed(other), [0x64])
+  other.dispose()
+})
+
+test('what cannot be compiled is refused with the reason, and the next grammar is not hurt', async () => {
+  const refused: readonly ResponseFormat[] = [
+    { type: 'ebnf', grammar: 'root ::= undefined_rule' },
+    { type: 'ebnf', grammar: 'root ::= "a' },
+    { type: 'regex', pattern: 'a(?=b)' },
+    { type: 'regex', pattern: '(' },
+    { type: 'choice', choices: [] },
+    { type: 'regex', pattern: 'a'.repeat(5000) },
+  ]
+  for (const format of refused) await assert.rejects(open(format), { code: 'INPUT_FORMAT' })
+  const constraint = await open({ type: 'choice', choices: ['a'] })
+  assert.deepEqual(allowed(constraint), [0x61])
+  constraint.dispose()
+})
+
+test('a compile that takes too long is ended, and nobody waits for it', async () => {
+  const own = new GrammarThreads(VOCABULARY, { compileMs: 300 })
+  try {
+    const hostile = { kind: 'regex', text: '.*a.{14}' } as const
+    await assert.rejects(own.create(hostile), /not compiled within 300 ms/)
+  } finally {
+    await own.dispose()
+  }
+})
+
+test('as many grammars are in use as may; those not in use give their place up', async () => {
+  const own = new GrammarThreads(VOCABULARY, { maxThreads: 1 })
+  const grammar = (text: string) => grammarOf({ type: 'choice', choices: [text] })!
+  try {
+    const first = await own.create(grammar('a'))
+    await assert.rejects(own.create(grammar('b')), { code: 'CAPACITY_FORMATS' })
+    first.dispose()
+    const second = await own.create(grammar('b'))
+    assert.deepEqual(allowed(second), [0x62])
+    second.dispose()
+  } finally {
+    await own.dispose()
+  }
+})

@@ -1,0 +1,262 @@
+/** Constraints by XGrammar: a thread for each grammar in use, and some kept for those that come again. */
+import { Worker } from 'node:worker_threads'
+import { CapacityError, InputError } from '../../core/errors.ts'
+import {
+  BITS,
+  sharedWords,
+  STATE,
+  STATES,
+  TURN,
+  type FromGrammar,
+  type ToGrammar,
+  type TokenTable,
+  type VocabularyBytes,
+} from './grammar-messages.ts'
+import type { Grammar } from './response-format.ts'
+import type { ConstraintMaker, TokenConstraint } from './token-constraint.ts'
+
+export type ThreadLimits = { readonly maxThreads: number; readonly compileMs: number }
+
+export const THREAD_LIMITS: ThreadLimits = { maxThreads: 8, compileMs: 10_000 }
+
+/** A mask takes microseconds, some milliseconds; one that takes so long will not come. */
+const MASK_MS = 10_000
+
+export class GrammarThreads implements ConstraintMaker {
+  readonly #vocabulary: VocabularyBytes
+  readonly #limits: ThreadLimits
+  /** By grammar, the one that was used last at the end. */
+  readonly #threads = new Map<string, GrammarThread>()
+  #tokens: Promise<TokenTable> | null = null
+
+  constructor(vocabulary: VocabularyBytes, limits: Partial<ThreadLimits> = {}) {
+    this.#vocabulary = vocabulary
+    this.#limits = { ...THREAD_LIMITS, ...limits }
+  }
+
+  async create(grammar: Grammar, signal?: AbortSignal): Promise<TokenConstraint> {
+    if (this.#vocabulary.stopIds.length === 0) {
+      throw new InputError(
+        'INPUT_FORMAT',
+        'responseFormat: this model has no end token, so an answer could not end where its form does; ask without a format.',
+      )
+    }
+    this.#tokens ??= tokenTable(this.#vocabulary)
+    const tokens = await this.#tokens
+    signal?.throwIfAborted()
+    const key = `${grammar.kind} ${grammar.text}`
+    const thread = this.#threads.get(key) ?? this.#start(grammar, tokens)
+    this.#threads.delete(key)
+    this.#threads.set(key, thread)
+    const release = thread.hold()
+    try {
+      await untilAborted(thread.compiled, signal)
+      return thread.open(this.#vocabulary.vocabSize, release)
+    } catch (error) {
+      release()
+      // What was refused, or was not done in time, is not worth its place.
+      if (!signal?.aborted && this.#threads.get(key) === thread) {
+        this.#threads.delete(key)
+        await thread.end()
+      }
+      throw error
+    }
+  }
+
+  async dispose(): Promise<void> {
+    const threads = [...this.#threads.values()]
+    this.#threads.clear()
+    await Promise.all(threads.map((thread) => thread.end()))
+  }
+
+  #start(grammar: Grammar, tokens: TokenTable): GrammarThread {
+    if (this.#threads.size >= this.#limits.maxThreads) {
+      const idle = [...this.#threads].find(([, thread]) => thread.isIdle)
+      if (!idle) {
+        throw new CapacityError(
+          'CAPACITY_FORMATS',
+          `responseFormat: ${this.#threads.size} different formats are in use, which is as many as may; try again later.`,
+        )
+      }
+      this.#threads.delete(idle[0])
+      void idle[1].end()
+    }
+    return new GrammarThread(grammar, tokens, this.#limits.compileMs)
+  }
+}
+
+class GrammarThread {
+  readonly compiled: Promise<void>
+  readonly #worker: Worker
+  #users = 0
+  #matchers = 0
+
+  constructor(grammar: Grammar, tokens: TokenTable, compileMs: number) {
+    const file = new URL('./grammar-thread-node.js', import.meta.url)
+    this.#worker = new Worker(file, { resourceLimits: { maxOldGenerationSizeMb: 256 } })
+    this.compiled = this.#compile(grammar, tokens, compileMs)
+    // Whoever waits hears of it; nobody may be left when it fails.
+    this.compiled.catch(() => {})
+  }
+
+  get isIdle(): boolean {
+    return this.#users === 0
+  }
+
+  /** Keeps the thread until the returned function is called. */
+  hold(): () => void {
+    this.#users++
+    let isHeld = true
+    return () => {
+      if (isHeld) this.#users--
+      isHeld = false
+    }
+  }
+
+  open(vocabSize: number, release: () => void): TokenConstraint {
+    const matcher = this.#matchers++
+    const shared = new SharedArrayBuffer(4 * sharedWords(vocabSize))
+    this.#send({ kind: 'open', matcher, shared })
+    const accept = (id: number) => this.#send({ kind: 'accept', matcher, id })
+    const close = () => {
+      this.#send({ kind: 'close', matcher })
+      release()
+    }
+    return new SharedConstraint(new Int32Array(shared), { accept, close })
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  #send(message: ToGrammar): void {
+    this.#worker.postMessage(message)
+  }
+
+  #compile(grammar: Grammar, tokens: TokenTable, compileMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const tooLong = `it was not compiled within ${compileMs} ms; make it smaller`
+      const timer = setTimeout(() => reject(refused(tooLong)), compileMs)
+      this.#worker.on('message', (message: FromGrammar) => {
+        clearTimeout(timer)
+        if (message.kind === 'refused') return reject(refused(message.reason))
+        // From now on an idle thread keeps no process alive.
+        this.#worker.unref()
+        resolve()
+      })
+      this.#worker.on('error', (error) => {
+        clearTimeout(timer)
+        reject(refused(error instanceof RangeError ? 'it is nested too deeply' : error.message))
+      })
+      this.#send({ kind: 'compile', grammar, tokens })
+    })
+  }
+}
+
+function refused(reason: string): InputError {
+  return new InputError('INPUT_FORMAT', `responseFormat: it cannot be compiled: ${reason}.`)
+}
+
+async function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (!signal) return work
+  const { promise, stop } = aborted(signal)
+  try {
+    await Promise.race([work, promise])
+  } finally {
+    stop()
+  }
+}
+
+function aborted(signal: AbortSignal): { promise: Promise<never>; stop: () => void } {
+  let onAbort = () => {}
+  const promise = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+  return { promise, stop: () => signal.removeEventListener('abort', onAbort) }
+}
+
+type MatcherThread = { readonly accept: (id: number) => void; readonly close: () => void }
+
+/** A matcher in its thread, as the sampler sees it. */
+class SharedConstraint implements TokenConstraint {
+  readonly #words: Int32Array
+  readonly #thread: MatcherThread
+  /** Masks that must have been written before the next is read. */
+  #turn = 1
+  #isClosed = false
+
+  constructor(words: Int32Array, thread: MatcherThread) {
+    this.#words = words
+    this.#thread = thread
+  }
+
+  get isDone(): boolean {
+    this.#await()
+    return this.#words[STATE] === STATES.over
+  }
+
+  mask(logits: Float32Array): void {
+    this.#await()
+    if (this.#words[STATE] !== STATES.open) {
+      throw new Error(`internal: a mask was wanted in state ${this.#words[STATE]}`)
+    }
+    if (applyMask(this.#words, logits)) return
+    throw new InputError(
+      'INPUT_FORMAT',
+      'responseFormat: no token of this model goes on from here as the format wants; use another format.',
+    )
+  }
+
+  accept(id: number): void {
+    this.#turn++
+    this.#thread.accept(id)
+  }
+
+  dispose(): void {
+    if (!this.#isClosed) this.#thread.close()
+    this.#isClosed = true
+  }
+
+  /** The thread had the time of a model step for its mask: mostly it is there. */
+  #await(): void {
+    for (;;) {
+      const written = Atomics.load(this.#words, TURN)
+      if (written >= this.#turn) return
+      if (Atomics.wait(this.#words, TURN, written, MASK_MS) === 'timed-out') {
+        throw new InputError('INPUT_FORMAT', 'responseFormat: the format takes too long to follow.')
+      }
+    }
+  }
+}
+
+/** Bans the tokens whose bits are 0; gives whether any is left. */
+function applyMask(words: Int32Array, logits: Float32Array): boolean {
+  let isAny = 0
+  for (let at = 0; at < logits.length; at += 32) {
+    const bits = words[BITS + (at >> 5)] as number
+    isAny |= bits
+    if (bits === -1) continue
+    const end = Math.min(at + 32, logits.length)
+    for (let id = at; id < end; id++) if (((bits >> (id & 31)) & 1) === 0) logits[id] = -Infinity
+  }
+  return isAny !== 0
+}
+
+/** How many tokens are looked at before others have their turn. */
+const TOKENS_A_TURN = 8192
+
+async function tokenTable(vocabulary: VocabularyBytes): Promise<TokenTable> {
+  const { vocabSize, stopIds } = vocabulary
+  const offsets = new Uint32Array(vocabSize + 1)
+  const parts: Uint8Array[] = []
+  for (let id = 0; id < vocabSize; id++) {
+    const token = vocabulary.tokenBytes(id)
+    parts.push(token)
+    offsets[id + 1] = (offsets[id] as number) + token.length
+    if (id % TOKENS_A_TURN === TOKENS_A_TURN - 1) await new Promise((next) => setTimeout(next, 0))
+  }
+  const bytes = new Uint8Array(offsets[vocabSize] as number)
+  for (const [id, token] of parts.entries()) bytes.set(token, offsets[id])
+  return { bytes, offsets, stopIds }
+}

@@ -1,0 +1,28 @@
+/** The tokens of a model as a grammar sees them. */
+import type { ModelConfig } from '../../families/family.ts'
+import type { Tokenizer } from '../../text/tokenizer.ts'
+import type { VocabularyBytes } from './grammar-messages.ts'
+
+const NOTHING = new Uint8Array(0)
+
+/** Control tokens have no text here: otherwise one could be chosen inside a JSON text, letter by letter what it is called. */
+export function grammarVocabulary({
+  config,
+  tokenizer,
+  stopIds,
+}: {
+  readonly config: ModelConfig
+  readonly tokenizer: Tokenizer
+  readonly stopIds: readonly number[]
+}): VocabularyBytes {
+  const { vocabSize } = config.decoder
+  const added = new Set(tokenizer.addedTokens.map(({ id }) => id))
+  for (const { placeholder } of [config.image, config.video].filter((one) => one !== null)) {
+    added.add(placeholder)
+  }
+  return {
+    vocabSize,
+    stopIds,
+    tokenBytes: (id) => (added.has(id) ? NOTHING : tokenizer.tokenBytes(id)),
+  }
+}

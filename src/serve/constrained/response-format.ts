@@ -1,0 +1,123 @@
+/**
+ * The form that an answer is asked to have: JSON, JSON by a schema, a regular expression, one of several texts, a grammar.
+ *
+ * What is too large or cannot be enforced is refused here, by name and before anything is compiled.
+ */
+import { InputError } from '../../core/errors.ts'
+import { isRecord } from '../faults.ts'
+import { enforceable } from './enforceable-schema.ts'
+import { ebnfFault, wholeRegex } from './safe-regex.ts'
+
+export type ResponseFormat =
+  | { readonly type: 'text' }
+  /** Any JSON object. */
+  | { readonly type: 'json_object' }
+  /** JSON by a schema, of which every keyword is enforced; an object has the named properties only, unless the schema says more. */
+  | { readonly type: 'json_schema'; readonly schema: object }
+  /** The whole answer matches. */
+  | { readonly type: 'regex'; readonly pattern: string }
+  | { readonly type: 'choice'; readonly choices: readonly string[] }
+  /** XGrammar's EBNF (that of GBNF); the rule `root` is the answer. */
+  | { readonly type: 'ebnf'; readonly grammar: string }
+
+/** What XGrammar compiles. */
+export type Grammar = { readonly kind: 'schema' | 'regex' | 'ebnf'; readonly text: string }
+
+const LONGEST = { schema: 1 << 16, regex: 4096, ebnf: 1 << 16 } as const
+const MOST_CHOICES = 1000
+
+/** The grammar of a format; null where every text will do. Throws InputError INPUT_FORMAT. */
+export function grammarOf(format: ResponseFormat): Grammar | null {
+  switch (format.type) {
+    case 'text':
+      return null
+    case 'json_object':
+      return { kind: 'schema', text: '{"type":"object","additionalProperties":true}' }
+    case 'json_schema':
+      return limited('schema', JSON.stringify(enforceable(format.schema)))
+    case 'regex':
+      return limited('regex', checkedRegex(format.pattern))
+    case 'choice':
+      return limited('ebnf', choiceGrammar(format.choices))
+    case 'ebnf':
+      return limited('ebnf', checkedGrammar(format.grammar))
+  }
+}
+
+function checkedRegex(pattern: string): string {
+  const written = wholeRegex(pattern.slice(0, LONGEST.regex + 1))
+  if ('pattern' in written) return written.pattern
+  throw new InputError('INPUT_FORMAT', `responseFormat: the regular expression ${written.fault}.`)
+}
+
+function checkedGrammar(grammar: string): string {
+  const fault = ebnfFault(grammar.slice(0, LONGEST.ebnf + 1))
+  if (fault === null) return grammar
+  throw new InputError('INPUT_FORMAT', `responseFormat: the grammar ${fault}.`)
+}
+
+function limited(kind: Grammar['kind'], text: string): Grammar {
+  const longest = LONGEST[kind]
+  if (text !== '' && text.length <= longest) return { kind, text }
+  throw new InputError(
+    'INPUT_FORMAT',
+    `responseFormat: a ${kind} should have 1 to ${longest} characters, it has ${text.length}.`,
+  )
+}
+
+function choiceGrammar(choices: readonly string[]): string {
+  if (choices.length === 0 || choices.length > MOST_CHOICES || choices.includes('')) {
+    throw new InputError(
+      'INPUT_FORMAT',
+      `responseFormat: expected 1 to ${MOST_CHOICES} choices, none empty, ${choices.length} came.`,
+    )
+  }
+  return `root ::= ${choices.map(literal).join(' | ')}`
+}
+
+/** A text in EBNF; JSON's escapes are among those that XGrammar reads. */
+function literal(text: string): string {
+  return JSON.stringify(text)
+}
+
+/** A format from a value that somebody gave, or undefined where it is none. OpenAI's nested `json_schema` is taken as well. */
+export function readResponseFormat(value: unknown): ResponseFormat | undefined {
+  if (!isRecord(value)) return undefined
+  const { type } = value
+  if (type === 'text' || type === 'json_object') return hasOnly(value, []) ? { type } : undefined
+  if (type === 'json_schema') return readSchemaFormat(value)
+  if (type === 'regex') {
+    const { pattern } = value
+    return typeof pattern === 'string' && hasOnly(value, ['pattern'])
+      ? { type, pattern }
+      : undefined
+  }
+  if (type === 'choice') {
+    const { choices } = value
+    const isList = Array.isArray(choices) && choices.every((one) => typeof one === 'string')
+    return isList && hasOnly(value, ['choices']) ? { type, choices } : undefined
+  }
+  if (type !== 'ebnf') return undefined
+  const { grammar } = value
+  return typeof grammar === 'string' && hasOnly(value, ['grammar']) ? { type, grammar } : undefined
+}
+
+function readSchemaFormat(value: Record<string, unknown>): ResponseFormat | undefined {
+  const nested = value['json_schema']
+  if (nested === undefined) {
+    const { schema } = value
+    return isRecord(schema) && hasOnly(value, ['schema'])
+      ? { type: 'json_schema', schema }
+      : undefined
+  }
+  if (!isRecord(nested) || !hasOnly(value, ['json_schema'])) return undefined
+  const isKnown = Object.keys(nested).every((key) =>
+    ['name', 'description', 'schema', 'strict'].includes(key),
+  )
+  const { schema } = nested
+  return isKnown && isRecord(schema) ? { type: 'json_schema', schema } : undefined
+}
+
+function hasOnly(value: object, names: readonly string[]): boolean {
+  return Object.keys(value).every((key) => key === 'type' || names.includes(key))
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Faults } from '../faults.ts'
+import { checkSchema, type JsonSchema } from './json-schema.ts'
+
+function faultsOf(schema: JsonSchema, value: unknown): string {
+  const faults = new Faults('here')
+  checkSchema(schema, value, { path: '', faults })
+  try {
+    faults.throwIfAny()
+    return ''
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+const PARTS: JsonSchema = {
+  type: 'object',
+  properties: {
+    n: { type: 'integer', minimum: 1, maximum: 4 },
+    parts: {
+      type: 'array',
+      items: {
+        anyOf: [
+          {
+            type: 'object',
+            properties: { type: { const: 'a' }, size: { type: 'number' } },
+            required: ['type', 'size'],
+          },
+          { type: 'object', properties: { type: { const: 'b' } }, required: ['type'] },
+        ],
+      },
+    },
+  },
+  required: ['n'],
+  additionalProperties: false,
+  'x-refused': { tools: { because: 'there are none', unless: [[]] } },
+}
+
+test('faults are told with their paths, of the branch that was meant', () => {
+  assert.equal(faultsOf(PARTS, { n: 2, parts: [{ type: 'a', size: 1 }, { type: 'b' }] }), '')
+  assert.match(faultsOf(PARTS, { n: 5 }), /n should be a whole number from 1 up to 4, 5 came/)
+  assert.match(faultsOf(PARTS, {}), /n is missing; it should be a whole number/)
+  assert.match(faultsOf(PARTS, { n: 1, parts: [{ type: 'a' }] }), /parts\[0\]\.size is missing/)
+  assert.match(
+    faultsOf(PARTS, { n: 1, parts: [{ type: 'c' }] }),
+    /parts\[0\]\.type should be "a" or "b", "c" came/,
+  )
+  assert.match(faultsOf(PARTS, []), /the body should be an object/)
+})
+
+test('null is absence where a name is not required, and only there', () => {
+  assert.equal(faultsOf(PARTS, { n: 1, parts: null }), '')
+  assert.match(faultsOf(PARTS, { n: null }), /n should be a whole number .* null came/)
+})
+
+test('strange names are told with what was meant, refused ones with the reason', () => {
+  assert.match(faultsOf(PARTS, { n: 1, part: 2 }), /part is not a known name; did you mean parts/)
+  assert.match(faultsOf(PARTS, { n: 1, tools: [1] }), /tools is not supported: there are none/)
+  assert.equal(faultsOf(PARTS, { n: 1, tools: [] }), '')
+  assert.match(faultsOf(PARTS, { n: 1, constructor: 2 }), /constructor is not a known name/)
+})
+
+test('of a million faults the first are told', () => {
+  const parts = Array.from({ length: 1e6 }, () => 7)
+  assert.ok(faultsOf(PARTS, { n: 1, parts }).length < 4000)
+})
