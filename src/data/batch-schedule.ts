@@ -7,7 +7,8 @@
 import { createHash } from 'node:crypto'
 import { ConfigError } from '../core/errors.ts'
 import { Rng } from '../core/rng.ts'
-import { drawEpoch, mixSeeds, type WeightedSource } from './draw-epoch.ts'
+import { drawEpoch, mixSeeds, type WeightedSamples } from './draw-epoch.ts'
+import type { WeightedSource } from './usable-records.ts'
 import { planEpoch, type BatchOptions, type SampleLength, type Step } from './plan-epoch.ts'
 
 export type ScheduleOptions = BatchOptions & {
@@ -35,6 +36,7 @@ export type ScheduledStep = {
 export class BatchSchedule {
   readonly #options: ScheduleOptions
   readonly #sha256: string
+  readonly #strata: readonly WeightedSamples[]
   #epoch = 0
   #step = 0
   #plan: { readonly epoch: number; readonly steps: readonly Step[] } | null = null
@@ -43,10 +45,10 @@ export class BatchSchedule {
   constructor(options: ScheduleOptions, state?: CursorState) {
     this.#options = options
     this.#sha256 = hashOf(options)
+    this.#strata = strataOf(options)
     if (state) this.#restore(state)
   }
 
-  /** Steps of the epoch that the cursor is in. With weights and `perModality` another one may have a step more or less. */
   get stepsPerEpoch(): number {
     return this.#planOf(this.#epoch).length
   }
@@ -91,16 +93,29 @@ export class BatchSchedule {
   }
 
   #makePlan(epoch: number): Step[] {
-    const {
-      lengths,
-      seed,
-      sources = [{ start: 0, length: lengths.length, weight: null }],
-    } = this.#options
-    const drawn = drawEpoch(sources, epoch, seed)
+    const { lengths, seed } = this.#options
+    const drawn = drawEpoch(this.#strata, epoch, seed)
     const own = Array.from(drawn, (sample) => lengths[sample] as SampleLength)
     const plan = planEpoch(own, this.#options, new Rng(mixSeeds(mixSeeds(seed, -1), epoch)))
     return plan.map((step) => step.map((batch) => batch.map((place) => drawn[place] as number)))
   }
+}
+
+/**
+ * Sources with weights, each parted into samples with and without pictures that share its weight: then every epoch has
+ * as many of either, and so as many steps.
+ */
+function strataOf({ lengths, sources }: ScheduleOptions): WeightedSamples[] {
+  const all = lengths.map((_, i) => i)
+  if (!sources || sources.every(({ weight }) => weight === null))
+    return [{ samples: all, weight: null }]
+  return sources.flatMap(({ start, length, weight }) => {
+    const own = all.slice(start, start + length)
+    return [true, false].map((hasMedia) => {
+      const samples = own.filter((sample) => lengths[sample]?.hasMedia === hasMedia)
+      return { samples, weight: ((weight ?? 0) * samples.length) / length }
+    })
+  })
 }
 
 function hashOf(options: ScheduleOptions): string {

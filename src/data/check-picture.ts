@@ -25,7 +25,7 @@ export async function checkPicture(picture: Picture, depth: PictureDepth): Promi
     if (typeof picture !== 'string') return await checkBytes(picture, depth)
     return await checkFile(picture, depth)
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') {
+    if (['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '')) {
       throw new RecordFault(
         'picture-missing',
         `picture: expected a file at ${name}, there is none; check imageFolder or leave the record out.`,
@@ -81,7 +81,7 @@ function sizeOf({ width, height }: ImageHeader): ImageSize {
   throw new Error(`its header says ${width} × ${height}, more than ${MAX_PIXELS} pixels`)
 }
 
-/** Whether the file has the end that its kind promises; of kinds without one: yes, if that is known to be safe. */
+/** Whether the file has the end that its kind promises; kinds without a mark there are decoded. */
 function endsWell(
   format: ImageFormat,
   head: Uint8Array,

@@ -190,10 +190,12 @@ test('a mask that the original would get wrong is a fault, and so is one that le
 test('words are those of Python: no-break and ideographic spaces part them, a zero-width one does not', () => {
   const value = ' one\u00a0two\u3000three\u200bstill \n\tfour\u001cfive '
   assert.equal(
-    wordCount([
-      { from: 'human', value },
-      { from: 'gpt', value: 'six' },
-    ]),
+    wordCount(
+      recordOf([
+        ['human', value],
+        ['gpt', 'six'],
+      ]),
+    ),
     6,
   )
 })

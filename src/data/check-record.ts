@@ -50,7 +50,6 @@ export type TokenCounts = {
 
 export type RecordFacts = {
   readonly modality: Modality
-  /** Words of all turns, counted as the original's sampler does. */
   readonly words: number
   /** null without a token rule. */
   readonly tokens: TokenCounts | null
@@ -110,8 +109,7 @@ export async function measureRecord(
   if (tokens && tokens.longest > (rules.maxLength ?? Infinity)) {
     throw tooLong(tokens.longest, rules.maxLength as number)
   }
-  const words = wordCount(conversations[0] ?? [])
-  return { modality: modalityOf(record), words, tokens, sizes }
+  return { modality: modalityOf(record), words: wordCount(record), tokens, sizes }
 }
 
 /** A conversation with its answers; of a preference record two. */
@@ -170,7 +168,14 @@ function tooLong(total: number, maxLength: number): RecordFault {
 
 const WORD = new RegExp(`[^${SPACE}]+`, 'g')
 
-/** Words of all turns as Python's `str.split` finds them: the length that the original groups by. */
-export function wordCount(turns: readonly RecordTurn[]): number {
-  return turns.reduce((sum, { value }) => sum + (value.match(WORD)?.length ?? 0), 0)
+/**
+ * Words of all turns as Python's `str.split` finds them: the length that the original groups by. Of a preference record
+ * its question and both answers; the original adds those of a third one, which nothing learns.
+ */
+export function wordCount(record: AnyRecord): number {
+  const texts =
+    'turns' in record
+      ? record.turns.map(({ value }) => value)
+      : [record.prompt, record.chosen, record.rejected]
+  return texts.reduce((sum, text) => sum + (text.match(WORD)?.length ?? 0), 0)
 }

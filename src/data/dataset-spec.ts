@@ -124,18 +124,22 @@ function parseEntry(
   where: string,
 ): ParsedSource[] {
   const { path, samplingStrategy, weight, ...spec } = fieldsOf(entry, where)
-  const imageFolder = spec.imageFolder ?? defaults.imageFolder
-  const videoFolder = spec.videoFolder ?? defaults.videoFolder
+  // What holds for all sources is relative to where it was said, and not to a mixture file.
+  const { baseFolder = process.cwd() } = defaults
+  const folder = (own: string | undefined, general: string | undefined) => {
+    if (own !== undefined) return resolve(base, own)
+    return general === undefined ? undefined : resolve(baseFolder, general)
+  }
   return expandBraces(resolve(base, path)).map((file) => {
     const kind = kindOf(file, where)
-    const own = kind === 'parquet' && isFolder(file) ? file : dirname(file)
-    const pictures = imageFolder === undefined ? own : resolve(base, imageFolder)
+    const beside = kind === 'parquet' && isFolder(file) ? file : dirname(file)
+    const imageFolder = folder(spec.imageFolder, defaults.imageFolder) ?? beside
     return {
       name: spec.name ?? parse(file).name,
       kind,
       path: file,
-      imageFolder: pictures,
-      videoFolder: videoFolder === undefined ? pictures : resolve(base, videoFolder),
+      imageFolder,
+      videoFolder: folder(spec.videoFolder, defaults.videoFolder) ?? imageFolder,
       strategy: parseSamplingStrategy(samplingStrategy ?? 'all', where),
       weight: weight ?? null,
       split: spec.split ?? null,

@@ -64,6 +64,10 @@ test('pictures lie beside the file unless a folder is named', async () => {
   const spec = { datasets: [{ path: 'sub/p.json', imageFolder: 'pics' }] }
   await using named = await openDataset(spec, { baseFolder: folder, imageFolder: '/elsewhere' })
   assert.deepEqual((await named.read(0)).images, [join(folder, 'pics/x.png')])
+  write('sub/m.yaml', 'datasets: [{ json_path: p.json }]')
+  const general = { baseFolder: folder, imageFolder: 'pics' }
+  await using mixed = await openDataset('sub/m.yaml', general)
+  assert.deepEqual((await mixed.read(0)).images, [join(folder, 'pics/x.png')])
 })
 
 test('strategies take what they say, in the order of the file', async () => {

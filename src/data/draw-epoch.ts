@@ -7,36 +7,34 @@
  */
 import { Rng } from '../core/rng.ts'
 
-/** Samples [start, start + length) of one source. */
-export type WeightedSource = {
-  readonly start: number
-  readonly length: number
+export type WeightedSamples = {
+  readonly samples: ArrayLike<number>
+  /** All have one, or none. */
   readonly weight: number | null
 }
 
 /** As many samples as there are in all, source after source; without weights each of them once. */
 export function drawEpoch(
-  sources: readonly WeightedSource[],
+  sources: readonly WeightedSamples[],
   epoch: number,
   seed: number,
 ): Int32Array {
-  const filled = sources.filter(({ length }) => length > 0)
-  const total = filled.reduce((sum, { length }) => sum + length, 0)
-  if (filled.every(({ weight }) => weight === null)) {
-    return Int32Array.from(filled.flatMap(({ start, length }) => range(start, length)))
-  }
-  const drawn = new Int32Array(total)
+  const filled = sources.filter(({ samples }) => samples.length > 0)
+  const drawn = new Int32Array(filled.reduce((sum, { samples }) => sum + samples.length, 0))
+  const isWeighted = filled.some(({ weight }) => weight !== null)
+  const shares = isWeighted ? sharesOf(filled, drawn.length) : []
   let at = 0
-  for (const [i, share] of sharesOf(filled, total).entries()) {
-    const { start, length } = filled[i] as WeightedSource
-    const order = endlessOrder(length, mixSeeds(seed, i))
-    for (let k = 0; k < share; k++) drawn[at++] = start + order(epoch * share + k)
+  for (const [i, { samples }] of filled.entries()) {
+    const share = shares[i] ?? samples.length
+    const order = isWeighted ? endlessOrder(samples.length, mixSeeds(seed, i)) : (k: number) => k
+    const first = isWeighted ? epoch * share : 0
+    for (let k = 0; k < share; k++) drawn[at++] = samples[order(first + k)] as number
   }
   return drawn
 }
 
 /** `total` in parts as the weights say, by the largest remainders. */
-function sharesOf(sources: readonly WeightedSource[], total: number): number[] {
+function sharesOf(sources: readonly WeightedSamples[], total: number): number[] {
   const sum = sources.reduce((all, { weight }) => all + (weight ?? 0), 0)
   const exact = sources.map(({ weight }) => (total * (weight ?? 0)) / sum)
   const shares = exact.map(Math.floor)
@@ -66,8 +64,4 @@ export function mixSeeds(seed: number, part: number): number {
   let mixed = Math.imul(seed ^ (seed >>> 16), 0x85ebca6b) ^ Math.imul(part + 1, 0x9e3779b1)
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
   return mixed ^ (mixed >>> 16)
-}
-
-function range(start: number, length: number): number[] {
-  return Array.from({ length }, (_, i) => start + i)
 }

@@ -40,9 +40,9 @@ export {
   type SamplerOptions,
   type SamplerVariant,
 } from './original-sampler.ts'
-export { usableRecords, type UsableRecords } from './usable-records.ts'
+export { usableRecords, type UsableRecords, type WeightedSource } from './usable-records.ts'
 export { packRows } from './pack-rows.ts'
-export { drawEpoch, type WeightedSource } from './draw-epoch.ts'
+export { drawEpoch, type WeightedSamples } from './draw-epoch.ts'
 export {
   BATCHINGS,
   planEpoch,

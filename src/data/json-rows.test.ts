@@ -91,6 +91,7 @@ test('an array that does not end, or goes on after its end, is refused as a whol
     ['[{"a":"]}]', /is in record 0/],
     ['[{"a":1}]{"b":2}', /follows the closing bracket/],
     ['', /it is empty/],
+    ['{\n"a": [1]\n}', /its first record is neither/],
   ] as const
   for (const [text, message] of cases) {
     await assert.rejects(openJsonRows(write('cut.json', text)), {

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import { open, type FileHandle } from 'node:fs/promises'
 import { InputError } from '../core/errors.ts'
-import { JsonArrayScanner, JsonLineScanner } from './json-scanner.ts'
+import { JsonArrayScanner, JsonLineScanner, type RowSpans } from './json-scanner.ts'
 import { describe, isRow, structureFault } from './row-format.ts'
 import { RecordFault } from './record-fault.ts'
 import type { OpenRowsOptions, Rows } from './rows.ts'
@@ -25,6 +25,7 @@ export async function openJsonRows(path: string, options: OpenRowsOptions = {}):
   })
   try {
     const { spans, sha256 } = await index(file, path, options)
+    if (/\.json$/i.test(path) && spans.length > 1) await checkFirstLine(file, spans, path)
     return {
       length: spans.length,
       sha256,
@@ -57,6 +58,15 @@ async function index(file: FileHandle, path: string, { onProgress, signal }: Ope
   const fault = scanner.finish(size)
   if (fault !== null) throw broken(path, fault)
   return { spans: scanner.spans, sha256: hash.digest('hex') }
+}
+
+/** In a .json file, lines that are no records mean one object over many lines, and not as many broken records. */
+async function checkFirstLine(file: FileHandle, spans: RowSpans, path: string): Promise<void> {
+  const isRecord = await readRow(file, spans.at(0), path).then(
+    () => true,
+    () => false,
+  )
+  if (!isRecord) throw broken(path, 'its first record is neither')
 }
 
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf]

@@ -99,40 +99,64 @@ test('packed rows hold every sample once and no more than they may; no two half-
   assert.throws(() => packRows([4], () => 101, 100), { code: 'INPUT_TOO_LONG' })
 })
 
+const range = (start: number, length: number) => upTo(length).map((i) => start + i)
+
 test('sources with weights get their shares, and every record its turn', () => {
-  const sources = [
-    { start: 0, length: 58, weight: 1 },
-    { start: 58, length: 23, weight: 1 },
-    { start: 81, length: 77, weight: 1 },
-  ]
+  const sources = [range(0, 58), range(58, 23), range(81, 77)]
+  const weighted = sources.map((samples) => ({ samples, weight: 1 }))
   const seen = new Int32Array(158)
   for (let epoch = 0; epoch < 40; epoch++) {
-    const drawn = drawEpoch(sources, epoch, 7)
+    const drawn = drawEpoch(weighted, epoch, 7)
     assert.equal(drawn.length, 158)
-    assert.deepEqual(drawEpoch(sources, epoch, 7), drawn)
-    for (const { start, length } of sources) {
-      const own = drawn.filter((sample) => sample >= start && sample < start + length)
+    assert.deepEqual(drawEpoch(weighted, epoch, 7), drawn)
+    for (const samples of sources) {
+      const own = drawn.filter((sample) => samples.includes(sample))
       assert.ok(Math.abs(own.length - 158 / 3) < 1)
     }
     for (const sample of drawn) seen[sample]!++
   }
-  for (const { start, length } of sources) {
-    const own = seen.subarray(start, start + length)
+  for (const samples of sources) {
+    const own = samples.map((sample) => seen[sample]!)
     assert.ok(Math.max(...own) - Math.min(...own) <= 1, 'used evenly over epochs')
   }
 })
 
 test('without weights an epoch is every sample once; an empty source takes nothing', () => {
   const plain = [
-    { start: 0, length: 3, weight: null },
-    { start: 3, length: 2, weight: null },
+    { samples: range(0, 3), weight: null },
+    { samples: range(3, 2), weight: null },
   ]
   assert.deepEqual([...drawEpoch(plain, 4, 1)], [0, 1, 2, 3, 4])
   const weighted = [
-    { start: 0, length: 0, weight: 5 },
-    { start: 0, length: 4, weight: 1 },
+    { samples: [], weight: 5 },
+    { samples: range(0, 4), weight: 1 },
   ]
   assert.deepEqual(sorted(drawEpoch(weighted, 0, 1)), [0, 1, 2, 3])
+})
+
+test('every epoch has as many steps, weights or not', () => {
+  fc.assert(
+    fc.property(
+      lengths,
+      batches,
+      seeds,
+      fc.integer({ min: 1, max: 9 }),
+      (all, options, seed, ratio) => {
+        const half = Math.floor(all.length / 2)
+        const sources = [
+          { start: 0, length: half, weight: ratio },
+          { start: half, length: all.length - half, weight: 1 },
+        ]
+        const schedule = new BatchSchedule({ ...options, lengths: all, sources, seed })
+        const steps = schedule.stepsPerEpoch
+        for (let epoch = 1; epoch < 5; epoch++) {
+          schedule.at(epoch, steps - 1)
+          assert.throws(() => schedule.at(epoch, steps), { message: /has no step/ })
+        }
+      },
+    ),
+    { numRuns: 60 },
+  )
 })
 
 test('a schedule that goes on from its state shows what an uninterrupted one shows', () => {

@@ -1,8 +1,14 @@
 /** What is left of a data set when the quarantine is taken out, as the samplers want it. */
 import type { RecordFacts } from './check-record.ts'
 import type { Dataset } from './dataset.ts'
-import type { WeightedSource } from './draw-epoch.ts'
 import type { SampleLength } from './plan-epoch.ts'
+
+/** Samples [start, start + length), and their source's share of an epoch against the others'. */
+export type WeightedSource = {
+  readonly start: number
+  readonly length: number
+  readonly weight: number | null
+}
 
 export type UsableRecords = {
   /** Number of each sample in the data set. */

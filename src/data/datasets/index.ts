@@ -2,5 +2,6 @@
 import type { RowFormat } from '../row-format.ts'
 import { llava } from './llava.ts'
 import { preference } from './preference.ts'
+import { scienceqa } from './scienceqa.ts'
 
-export const ROW_FORMATS: readonly RowFormat[] = [preference, llava]
+export const ROW_FORMATS: readonly RowFormat[] = [preference, llava, scienceqa]
