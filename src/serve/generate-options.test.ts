@@ -101,6 +101,7 @@ test('all faults come at once', () => {
     [{ topLogprobs: 21 }, /topLogprobs should be a whole number from 0 to 20/],
     [{ responseFormat: { type: 'json' } }, /responseFormat should be .*json_schema/],
     [{ responseFormat: { type: 'json_object' }, numBeams: 2 }, /not offered with numBeams 2/],
+    [{ responseFormat: { type: 'json_object' }, ignoreEos: true }, /ignoreEos contradicts/],
     [{ signal: {} }, /signal should be an AbortSignal, an object came/],
     [{ temperature: null }, /temperature should be 0 or more, null came/],
   ]

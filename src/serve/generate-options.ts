@@ -252,6 +252,12 @@ function noteContradictions(options: ResolvedGenerateOptions, faults: Faults): v
       `n ${n} with temperature 0 would give the same answer ${n} times; set a temperature or numBeams`,
     )
   }
+  if (options.ignoreEos && options.responseFormat.type !== 'text') {
+    faults.add(
+      'INPUT_OPTION',
+      `ignoreEos contradicts responseFormat ${options.responseFormat.type}, whose answers end; leave out one of them`,
+    )
+  }
   if (numBeams > 1 && options.responseFormat.type !== 'text') {
     faults.add(
       'INPUT_OPTION',

@@ -28,7 +28,7 @@ export type FromGrammar =
 /** Words of a matcher's shared memory: how many masks were written, what the last one is, and its bits from `BITS` on. */
 export const [TURN, STATE, BITS] = [0, 1, 2] as const
 
-/** `over`: the answer is complete; `broken`: a token was accepted that was banned, which is our bug. */
+/** `over`: the answer is complete; `broken`: XGrammar failed, or a banned token was accepted. */
 export const STATES = { open: 0, over: 1, broken: 2 } as const
 
 export function sharedWords(vocabSize: number): number {

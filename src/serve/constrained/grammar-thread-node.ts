@@ -38,10 +38,14 @@ async function handle(message: ToGrammar): Promise<void> {
   switch (message.kind) {
     case 'compile':
       return compile(message.grammar, message.tokens)
-    case 'open':
-      return open(message.matcher, new Int32Array(message.shared))
-    case 'accept':
-      return accept(message.matcher, message.id)
+    case 'open': {
+      const words = new Int32Array(message.shared)
+      return orBroken(words, () => open(message.matcher, words))
+    }
+    case 'accept': {
+      const matching = matchers.get(message.matcher)
+      return matching && orBroken(matching.words, () => accept(matching, message.id))
+    }
     case 'close':
       matchers.get(message.matcher)?.matcher.dispose()
       matchers.delete(message.matcher)
@@ -101,11 +105,18 @@ async function open(id: number, words: Int32Array): Promise<void> {
   await writeMask(matching)
 }
 
-async function accept(id: number, token: number): Promise<void> {
-  const matching = matchers.get(id)
-  if (!matching) return
+async function accept(matching: Matching, token: number): Promise<void> {
   if (matching.matcher.acceptToken(token)) return writeMask(matching)
   publish(matching.words, STATES.broken)
+}
+
+/** The engine waits for a mask: it must hear of it where none can be made. */
+async function orBroken(words: Int32Array, make: () => Promise<void>): Promise<void> {
+  try {
+    await make()
+  } catch {
+    publish(words, STATES.broken)
+  }
 }
 
 async function writeMask({ matcher, words }: Matching): Promise<void> {

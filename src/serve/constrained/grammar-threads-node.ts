@@ -20,7 +20,7 @@ export type ThreadLimits = { readonly maxThreads: number; readonly compileMs: nu
 export const THREAD_LIMITS: ThreadLimits = { maxThreads: 8, compileMs: 10_000 }
 
 /** A mask takes microseconds, some milliseconds; one that takes so long will not come. */
-const MASK_MS = 10_000
+const MASK_MS = 2000
 
 export class GrammarThreads implements ConstraintMaker {
   readonly #vocabulary: VocabularyBytes
@@ -28,6 +28,8 @@ export class GrammarThreads implements ConstraintMaker {
   /** By grammar, the one that was used last at the end. */
   readonly #threads = new Map<string, GrammarThread>()
   #tokens: Promise<TokenTable> | null = null
+  /** Resolves when the last compile that was asked for is over: one at a time, so that a flood of them takes one core. */
+  #lane: Promise<unknown> = Promise.resolve()
 
   constructor(vocabulary: VocabularyBytes, limits: Partial<ThreadLimits> = {}) {
     this.#vocabulary = vocabulary
@@ -54,8 +56,8 @@ export class GrammarThreads implements ConstraintMaker {
       return thread.open(this.#vocabulary.vocabSize, release)
     } catch (error) {
       release()
-      // What was refused, or was not done in time, is not worth its place.
-      if (!signal?.aborted && this.#threads.get(key) === thread) {
+      // What was refused, or is wanted by nobody before it is done, is not worth its place.
+      if (this.#threads.get(key) === thread && thread.isIdle && !thread.isCompiled) {
         this.#threads.delete(key)
         await thread.end()
       }
@@ -81,8 +83,19 @@ export class GrammarThreads implements ConstraintMaker {
       this.#threads.delete(idle[0])
       void idle[1].end()
     }
-    return new GrammarThread(grammar, tokens, this.#limits.compileMs)
+    const { compileMs } = this.#limits
+    const thread = new GrammarThread({ grammar, tokens, compileMs, turn: this.#lane })
+    this.#lane = thread.compiled.catch(() => {})
+    return thread
   }
+}
+
+type Compiling = {
+  readonly grammar: Grammar
+  readonly tokens: TokenTable
+  readonly compileMs: number
+  /** When it may begin. */
+  readonly turn: Promise<unknown>
 }
 
 class GrammarThread {
@@ -90,13 +103,22 @@ class GrammarThread {
   readonly #worker: Worker
   #users = 0
   #matchers = 0
+  #isCompiled = false
+  #isEnded = false
+  #giveUp: (error: Error) => void = () => {}
 
-  constructor(grammar: Grammar, tokens: TokenTable, compileMs: number) {
+  constructor(work: Compiling) {
     const file = new URL('./grammar-thread-node.js', import.meta.url)
     this.#worker = new Worker(file, { resourceLimits: { maxOldGenerationSizeMb: 256 } })
-    this.compiled = this.#compile(grammar, tokens, compileMs)
+    const ended = new Promise<never>((_, reject) => (this.#giveUp = reject))
+    this.#worker.on('error', ({ message }) => this.#giveUp(refused(message)))
+    this.compiled = Promise.race([this.#compile(work), ended])
     // Whoever waits hears of it; nobody may be left when it fails.
     this.compiled.catch(() => {})
+  }
+
+  get isCompiled(): boolean {
+    return this.#isCompiled
   }
 
   get isIdle(): boolean {
@@ -126,6 +148,8 @@ class GrammarThread {
   }
 
   async end(): Promise<void> {
+    this.#isEnded = true
+    this.#giveUp(new Error('internal: the thread of a grammar has ended'))
     await this.#worker.terminate()
   }
 
@@ -133,20 +157,19 @@ class GrammarThread {
     this.#worker.postMessage(message)
   }
 
-  #compile(grammar: Grammar, tokens: TokenTable, compileMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
+  async #compile({ grammar, tokens, compileMs, turn }: Compiling): Promise<void> {
+    await turn
+    if (this.#isEnded) return
+    await new Promise<void>((resolve, reject) => {
       const tooLong = `it was not compiled within ${compileMs} ms; make it smaller`
       const timer = setTimeout(() => reject(refused(tooLong)), compileMs)
       this.#worker.on('message', (message: FromGrammar) => {
         clearTimeout(timer)
         if (message.kind === 'refused') return reject(refused(message.reason))
+        this.#isCompiled = true
         // From now on an idle thread keeps no process alive.
         this.#worker.unref()
         resolve()
-      })
-      this.#worker.on('error', (error) => {
-        clearTimeout(timer)
-        reject(refused(error instanceof RangeError ? 'it is nested too deeply' : error.message))
       })
       this.#send({ kind: 'compile', grammar, tokens })
     })

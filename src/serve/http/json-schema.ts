@@ -107,7 +107,8 @@ function checkObject(
       `${below(name)} is missing; it should be ${expectedOf(properties[name] ?? {})}`,
     )
   }
-  const strangers: Record<string, unknown> = {}
+  // Without a prototype: a body may name __proto__.
+  const strangers = Object.create(null) as Record<string, unknown>
   let count = 0
   for (const name in value) {
     const item = value[name]
