@@ -1,6 +1,6 @@
 /** A tiny language model and tower become a model, are trained for a step, and are packed: nothing is lost on the way. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -141,10 +141,21 @@ function assertNear(actual: Float32Array, expected: Float32Array, tolerance: num
   )
 }
 
-async function train(out: string): Promise<void> {
+test('an adapter that does not fit is refused, and no folder is left', async () => {
+  const other = at('other')
+  await train(other, /o_proj/)
+  const config = JSON.parse(readFileSync(join(other, 'adapter_config.json'), 'utf8')) as object
+  writeFileSync(join(other, 'adapter_config.json'), JSON.stringify({ ...config, r: 4 }))
+  await assert.rejects(packModel(at('none'), { base: at('base'), adapter: other, card: '' }), {
+    code: 'CHECKPOINT_ADAPTER',
+  })
+  assert.ok(!readdirSync(folder).some((name) => name.startsWith('none')))
+})
+
+async function train(out: string, targets = /(?:q|v|down)_proj/): Promise<void> {
   const trainer = await createTrainer(at('base'), {
     trainable: ['projector', 'vision'],
-    lora: { rank: 8, alpha: 16, targets: /(?:q|v|down)_proj/ },
+    lora: { rank: 8, alpha: 16, targets },
     learningRate: 1e-2,
   })
   try {

@@ -8,6 +8,8 @@
  * Training again changes the two small files alone.
  */
 import { familyOf } from './families/index.ts'
+import { openParts } from './load-checkpoint.ts'
+import { modelGraphs, parameterMap } from './load-model.ts'
 import {
   adapterTensors,
   baseTensors,
@@ -87,6 +89,7 @@ async function pack(out: string, sources: PackSources, options: PackOptions): Pr
     }
     await write('adapter_config.json', adapterConfig(options.adapter))
     await write('README.md', new TextEncoder().encode(options.card))
+    await checkWhole(folder)
   })
   return names
 }
@@ -103,4 +106,14 @@ function adapterConfig(folder: string): Uint8Array {
   const config = readDocuments(folder).get('adapter_config.json') as object
   const packed = { ...config, base_model_name_or_path: '.', modules_to_save: null }
   return new TextEncoder().encode(`${JSON.stringify(packed, null, 2)}\n`)
+}
+
+/** Throws CheckpointError unless the folder holds every weight of its model and an adapter that fits. */
+async function checkWhole(folder: string): Promise<void> {
+  const checkpoint = await openParts(folder, {})
+  try {
+    parameterMap(checkpoint, modelGraphs(checkpoint))
+  } finally {
+    checkpoint.close()
+  }
 }

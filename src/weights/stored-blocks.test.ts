@@ -104,6 +104,17 @@ test('bytes that are no whole blocks, and other dtypes, stay what they are', asy
   source.close()
 })
 
+test('a tensor in two forms is refused', async () => {
+  const path = await write(
+    'twice',
+    new Map<TensorPlan, Uint8Array | Float32Array>([
+      [storedPlan('w', [1, 32], 'Q8_0'), new Uint8Array(34)],
+      [{ name: 'w', dtype: 'float32', shape: [1, 32] }, new Float32Array(32)],
+    ]),
+  )
+  assert.throws(() => openCheckpoint(path), { code: 'CHECKPOINT_DUPLICATE' })
+})
+
 test('matrices that fill no whole blocks are not stored so', () => {
   assert.ok(fitsBlocks([4, 16]))
   assert.ok(!fitsBlocks([3, 7]))

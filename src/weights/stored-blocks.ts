@@ -6,6 +6,7 @@
  * numbers of blocks: uint8 [rows, columns/32 · bytes of a block] stands for float32 [rows, columns]. Rows that are shorter
  * than a block share it: `NAME.Q8_0.16`, uint8 [rows · 16/32, bytes of a block], stands for float32 [rows, 16].
  */
+import { CheckpointError } from '../core/errors.ts'
 import { elementCount } from '../core/shape.ts'
 import { toFloat32, type HostTensor } from '../core/tensor.ts'
 import { GGML_TYPES, type GgmlType } from './ggml-types.ts'
@@ -31,11 +32,10 @@ export function withoutBlocks(source: WeightSource): WeightSource {
   const tensors = new Map<string, TensorInfo>()
   for (const [name, info] of source.tensors) {
     const found = storedBlocks(name, info)
-    if (found) stored.set(found.own, found)
-    tensors.set(
-      found?.own ?? name,
-      found ? { ...info, dtype: 'float32', shape: found.shape } : info,
-    )
+    const own = found?.own ?? name
+    if (tensors.has(own)) throw storedTwice(own, info.file)
+    if (found) stored.set(own, found)
+    tensors.set(own, found ? { ...info, dtype: 'float32', shape: found.shape } : info)
   }
   if (stored.size === 0) return source
   const read = (name: string) => {
@@ -65,6 +65,13 @@ export function withoutBlocks(source: WeightSource): WeightSource {
     release: (name) => source.release?.(stored.get(name)?.name ?? name),
     close: () => source.close(),
   }
+}
+
+function storedTwice(name: string, file: string): CheckpointError {
+  return new CheckpointError(
+    'CHECKPOINT_DUPLICATE',
+    `weights: expected every tensor once, ${file} holds ${name} in two forms; write the file again.`,
+  )
 }
 
 function widen({ data }: HostTensor, type: GgmlType, shape: readonly number[]): HostTensor {
