@@ -62,12 +62,11 @@ export function compareResults(
   }
   const { pValue } = compareRuns(first.outcomes, second.outcomes)
   const others = new Map(second.outcomes.map((outcome) => [outcome.id, outcome]))
-  const pairs = first.outcomes.map((a) => ({ a, b: others.get(a.id) ?? a }))
+  const pairs = first.outcomes.map((a): Pair => ({ a, b: others.get(a.id) ?? a }))
   const scores = pairs.map(({ a, b }): [number, number] => [a.score, b.score])
   const isBinary = scores.flat().every((score) => score === 0 || score === 1)
   const difference = pairedBootstrap(scores, new Rng(seed))
   const mean = (k: 0 | 1) => scores.reduce((sum, pair) => sum + pair[k], 0) / scores.length
-  const isNear = ({ a, b }: (typeof pairs)[number]) => Math.min(a.margin ?? 1, b.margin ?? 1) < NEAR
   const otherTexts = pairs.filter(({ a, b }) => a.given !== b.given)
   return {
     benchmark: first.benchmark,
@@ -76,19 +75,31 @@ export function compareResults(
     test: isBinary ? 'mcnemar' : 'bootstrap',
     pValue: isBinary ? pValue : difference.pValue,
     difference,
-    changed: pairs
-      .filter(({ a, b }) => a.score !== b.score)
-      .map(({ a, b }) => ({
-        id: a.id,
-        prompt: a.prompt ?? '',
-        expected: a.expected,
-        given: [a.given, b.given],
-        scores: [a.score, b.score],
-        isNearTie: isNear({ a, b }),
-      })),
+    changed: pairs.filter(({ a, b }) => a.score !== b.score).map(changedQuestion),
     otherTexts: otherTexts.length,
-    nearTies: otherTexts.filter(isNear).length,
+    nearTies: otherTexts.filter(isNearTie).length,
     recipeDiffers: differingParts(first.recipe, second.recipe),
+  }
+}
+
+type Pair = {
+  readonly a: ComparedResult['outcomes'][number]
+  readonly b: ComparedResult['outcomes'][number]
+}
+
+function isNearTie({ a, b }: Pair): boolean {
+  return Math.min(a.margin ?? 1, b.margin ?? 1) < NEAR
+}
+
+function changedQuestion(pair: Pair): ChangedQuestion {
+  const { a, b } = pair
+  return {
+    id: a.id,
+    prompt: a.prompt ?? '',
+    expected: a.expected,
+    given: [a.given, b.given],
+    scores: [a.score, b.score],
+    isNearTie: isNearTie(pair),
   }
 }
 

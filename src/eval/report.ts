@@ -74,10 +74,10 @@ function markdownRow(
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
 }
 
-/** The numbers that benchmarks are known by: those with published rows, else the first. */
+/** The numbers that benchmarks are known by: those with published rows, else the first and what has a guess beside it. */
 function headline({ metrics }: ReportedResult): readonly Metric[] {
   const known = metrics.filter(({ published }) => published.length > 0)
-  return known.length > 0 ? known : metrics.slice(0, 1)
+  return known.length > 0 ? known : metrics.filter(({ baseline }, i) => i === 0 || baseline)
 }
 
 function shown({ value, digits }: Metric): string {

@@ -41,6 +41,17 @@ export const chair: Benchmark = {
   published: [],
 }
 
+type Read = {
+  readonly id: string
+  readonly text: string
+  readonly isThere: boolean
+  readonly named: readonly string[]
+  readonly absent: readonly string[]
+  /** Objects of the picture that the answer names, and all of them. */
+  readonly found: number
+  readonly present: number
+}
+
 function scoreChair({ answers: files, questions, labels, asked: limit }: ScoreInput): Scored {
   const answers = answersById(readAnswers(files))
   const meaning = readSynonyms(labels)
@@ -52,35 +63,14 @@ function scoreChair({ answers: files, questions, labels, asked: limit }: ScoreIn
     })),
   )
   const asked = onlyAsked(all, limit, ({ id }) => id)
-  const read = asked.map(({ id, image }) => {
-    const text = answers.get(id)?.text ?? ''
-    const named = objectsNamed(text, meaning)
+  const read = asked.map(({ id, image }): Read => {
+    const text = answers.get(id)?.text
+    const named = objectsNamed(text ?? '', meaning)
     const there = present.get(pictureNumber(image)) ?? new Set<string>()
+    const found = new Set(named.filter((object) => there.has(object))).size
     const absent = named.filter((object) => !there.has(object))
-    const found = new Set(named.filter((object) => there.has(object)))
-    return {
-      id,
-      text,
-      named,
-      absent,
-      found: found.size,
-      there: there.size,
-      isThere: answers.has(id),
-    }
-  })
-  const rows = read.map(({ named, absent, found, there, isThere }) => [
-    absent.length,
-    named.length,
-    absent.length > 0 ? 1 : 0,
-    isThere ? 1 : 0,
-    found,
-    there,
-  ])
-  const metric = (name: string, top: number, bottom: number): Metric => ({
-    name,
-    statistic: { rows, of: (sums) => ratioPercent([sums[top] ?? 0, sums[bottom] ?? 0]) },
-    unit: 'percent',
-    digits: 1,
+    const isThere = text !== undefined
+    return { id, text: text ?? '', isThere, named, absent, found, present: there.size }
   })
   return {
     counts: countAnswers(
@@ -94,8 +84,27 @@ function scoreChair({ answers: files, questions, labels, asked: limit }: ScoreIn
       expected: '',
       score: isThere && absent.length === 0 ? 1 : 0,
     })),
-    metrics: [metric('CHAIR_i', 0, 1), metric('CHAIR_s', 2, 3), metric('recall', 4, 5)],
+    metrics: metricsOf(read),
   }
+}
+
+/** Questions without an answer name nothing; they count where recall looks for objects. */
+function metricsOf(read: readonly Read[]): Metric[] {
+  const rows = read.map(({ named, absent, found, present, isThere }) => [
+    absent.length,
+    named.length,
+    absent.length > 0 ? 1 : 0,
+    isThere ? 1 : 0,
+    found,
+    present,
+  ])
+  const share = (name: string, top: number): Metric => ({
+    name,
+    statistic: { rows, of: (sums) => ratioPercent([sums[top] ?? 0, sums[top + 1] ?? 0]) },
+    unit: 'percent',
+    digits: 1,
+  })
+  return [share('CHAIR_i', 0), share('CHAIR_s', 2), share('recall', 4)]
 }
 
 /** The objects that a text names, in order; at each place the longest name counts. */

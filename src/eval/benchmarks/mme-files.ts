@@ -42,7 +42,8 @@ export function readMmeCases(answers: readonly EvalFile[], labels: readonly Eval
     return { cases: answers.flatMap(fromResults), results: null }
   }
   const given = readAnswers(answers)
-  if (labels.length === 0 && given.every(({ row }) => 'answer' in row)) {
+  const isWhole = given.length > 0 && given.every(({ row }) => 'answer' in row)
+  if (labels.length === 0 && isWhole) {
     return { cases: given.map(fromSample), results: null }
   }
   if (labels.length === 0) {
