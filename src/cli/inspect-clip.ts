@@ -14,6 +14,7 @@ import {
   readImage,
   sampleFrames,
   type Clip,
+  type Sampling,
   type VideoTokens,
 } from '../preprocess/index.ts'
 import type { Arguments } from './arguments.ts'
@@ -21,7 +22,7 @@ import { drawClip, type DrawnFrame } from './draw-clip.ts'
 import { writeDrawing } from './drawing.ts'
 import type { Description } from './inspect.ts'
 import { clipOptions } from './load-flags.ts'
-import { clipParts, partLines } from './token-parts.ts'
+import { clipParts, partLines, type TokenPart } from './token-parts.ts'
 
 export async function describeClip(
   file: string,
@@ -30,7 +31,7 @@ export async function describeClip(
 ): Promise<Description> {
   const { documents } = checkpoint
   const config = withClipOptions(checkpoint.config, clipOptions(args))
-  const { video } = config
+  const { video, maxContext } = config
   if (!video) {
     throw new InputError(
       'INPUT_VIDEO_UNSUPPORTED',
@@ -39,43 +40,57 @@ export async function describeClip(
   }
   const clip = await openClip(file, { autoOrient: args.flag('auto-orient') })
   const sampling = { frames: defaultFrames(config, 1), fps: args.number('fps') }
-  const taken = sampleFrames(clip, sampling)
-  const times = frameTimes(clip, taken, sampling)
-  const tokens = countVideoTokens(taken.length, video.tokens)
-  const parts = clipParts(tokens)
-  const frames = taken.map((frame, i) => ({
-    frame,
-    time: times[i] as number,
-    tokens: tokensOfFrame(tokens),
-  }))
-  const title = `${file}: ${clip.frames} frames${clip.framesPerSecond === null ? '' : `, ${round(clip.framesPerSecond)} a second`}`
-  const out = args.text('draw')
-  if (out !== undefined) {
-    await writeDrawing(out, await drawClip(title, seenFrames(clip, frames, video), parts))
+  const { taken, parts, tokens } = sampled(clip, sampling, video)
+  const title = titleOf(file, clip)
+  const drawing = args.text('draw')
+  if (drawing !== undefined) {
+    await writeDrawing(drawing, await drawClip(title, seenFrames(clip, taken, video), parts))
   }
-  const { maxContext } = config
+  const { frames, framesPerSecond } = clip
+  const facts = { frames, framesPerSecond, taken, parts, tokens, maxContext }
+  const named = { kind: 'clip', file, model: documents.name }
   return {
-    facts: {
-      kind: 'clip',
-      file,
-      model: documents.name,
-      frames: clip.frames,
-      framesPerSecond: clip.framesPerSecond,
-      taken: frames,
-      parts,
-      tokens: tokens.tokens,
-      maxContext,
-      ...(out !== undefined && { drawing: out }),
-    },
-    lines: [
-      title,
-      ...frames.map(
-        (one) => `  frame ${one.frame} at ${one.time.toFixed(2)} s, ${one.tokens} tokens`,
-      ),
-      ...partLines(parts).map((words) => `  ${words}`),
-      `  ${tokens.tokens} tokens; the context holds ${maxContext}`,
-    ],
+    facts: { ...named, ...facts, ...(drawing !== undefined && { drawing }) },
+    lines: [title, ...linesOf(facts).map((line) => `  ${line}`)],
   }
+}
+
+type SampledFrame = Omit<DrawnFrame, 'image'>
+
+type SampledClip = {
+  readonly taken: readonly SampledFrame[]
+  readonly parts: readonly TokenPart[]
+  readonly tokens: number
+}
+
+function sampled(clip: Clip, sampling: Sampling, video: VideoConfig): SampledClip {
+  const numbers = sampleFrames(clip, sampling)
+  const times = frameTimes(clip, numbers, sampling)
+  const counted = countVideoTokens(numbers.length, video.tokens)
+  const tokens = tokensOfFrame(counted)
+  return {
+    taken: numbers.map((frame, i) => ({ frame, time: times[i] as number, tokens })),
+    parts: clipParts(counted),
+    tokens: counted.tokens,
+  }
+}
+
+function titleOf(file: string, { frames, framesPerSecond }: Clip): string {
+  const rate = framesPerSecond === null ? '' : `, ${round(framesPerSecond)} a second`
+  return `${file}: ${frames} frames${rate}`
+}
+
+function linesOf({
+  taken,
+  parts,
+  tokens,
+  maxContext,
+}: SampledClip & { maxContext: number }): string[] {
+  return [
+    ...taken.map((one) => `frame ${one.frame} at ${one.time.toFixed(2)} s, ${one.tokens} tokens`),
+    ...partLines(parts),
+    `${tokens} tokens; the context holds ${maxContext}`,
+  ]
 }
 
 /** Rows of one frame, with the newline rows that are its own. */
@@ -87,7 +102,7 @@ function tokensOfFrame({ frameRows, side, newline }: VideoTokens): number {
 /** As the tower sees them, one by one. */
 async function* seenFrames(
   clip: Clip,
-  frames: readonly Omit<DrawnFrame, 'image'>[],
+  frames: readonly SampledFrame[],
   { processor }: VideoConfig,
 ): AsyncGenerator<DrawnFrame> {
   const pictures = clip.read(frames.map(({ frame }) => frame))

@@ -17,67 +17,73 @@ import type { Arguments } from './arguments.ts'
 import { drawPicture, type PictureDrawing } from './draw-picture.ts'
 import { writeDrawing } from './drawing.ts'
 import type { Description } from './inspect.ts'
-import { partLines, pictureParts, sumOf } from './token-parts.ts'
+import { partLines, pictureParts, sumOf, type TokenPart } from './token-parts.ts'
 
 export async function describePicture(
   file: string,
   checkpoint: Checkpoint,
   args: Arguments,
 ): Promise<Description> {
-  const { config, documents } = checkpoint
-  const { image, vision } = config
+  const { image, vision } = checkpoint.config
+  const { name: model } = checkpoint.documents
   if (!image || !vision) {
     throw new InputError(
       'INPUT_IMAGE_UNSUPPORTED',
-      `inspect: ${documents.name} takes text only; give a model with a vision tower as --model.`,
+      `inspect: ${model} takes text only; give a model with a vision tower as --model.`,
     )
   }
   const bytes = await readFile(file)
-  const { format, orientation, ...stored } = probeImage(bytes)
   const autoOrient = args.flag('auto-orient')
   const size = imageSizeOf(bytes, { autoOrient })
-  const tokens = countImageTokens(size, image.tokens)
-  const parts = pictureParts(tokens, featureRows(vision))
-  const steps = stepsOf(size, image.processor, tokens)
+  const counted = countImageTokens(size, image.tokens)
+  const parts = pictureParts(counted, featureRows(vision))
+  const tokens = sumOf(parts)
+  const drawing = args.text('draw')
+  if (drawing !== undefined) {
+    const title = `${file}: ${sizeText(size)}, ${tokens} tokens`
+    const shown = await readImage(bytes, { autoOrient })
+    const { processor } = image
+    const cells = cellsOf(vision, image.tokens.patchesPerSide)
+    const cut = { title, image: shown, processor, tokens: counted, cells, parts }
+    await writeDrawing(drawing, await drawPicture(cut))
+  }
+  const { format, orientation, width, height } = probeImage(bytes)
   const isOrientationIgnored = orientation !== 1 && !autoOrient
-  const out = args.text('draw')
-  if (out !== undefined) {
-    const svg = await drawPicture({
-      title: `${file}: ${sizeText(size)}, ${sumOf(parts)} tokens`,
-      image: await readImage(bytes, { autoOrient }),
-      processor: image.processor,
-      tokens,
-      cells: cellsOf(vision, image.tokens.patchesPerSide),
-      parts,
-    })
-    await writeDrawing(out, svg)
-  }
-  const facts = {
-    kind: 'picture',
-    file,
-    format,
-    width: stored.width,
-    height: stored.height,
-    orientation,
-    isOrientationIgnored,
-    model: documents.name,
-    steps,
-    tiles: tokens.tiles,
-    grid: tokens.map === null ? null : { columns: tokens.grid.width, rows: tokens.grid.height },
-    parts,
-    tokens: sumOf(parts),
-    ...(out !== undefined && { drawing: out }),
-  }
-  const note = `Exif orientation ${orientation} is not applied, as in the reference; --auto-orient applies it`
+  const steps = stepsOf(size, image.processor, counted)
+  const { tiles } = counted
+  const grid = gridOf(counted)
+  const stored = { file, format, width, height, orientation, isOrientationIgnored }
+  const facts = { ...stored, model, steps, tiles, grid, parts, tokens }
   return {
-    facts,
-    lines: [
-      `${file}: ${format}, ${stored.width} × ${stored.height}${isOrientationIgnored ? `; ${note}` : ''}`,
-      ...steps.map((step) => `  ${step}`),
-      ...partLines(parts).map((line) => `  ${line}`),
-      `  ${tokens.tiles === 1 ? 'one tile' : `${tokens.tiles} tiles`}, ${sumOf(parts)} tokens`,
-    ],
+    facts: { kind: 'picture', ...facts, ...(drawing !== undefined && { drawing }) },
+    lines: linesOf(facts),
   }
+}
+
+function gridOf({ map, grid }: ImageTokens): { columns: number; rows: number } | null {
+  return map === null ? null : { columns: grid.width, rows: grid.height }
+}
+
+function linesOf(facts: {
+  readonly file: string
+  readonly format: string
+  readonly width: number
+  readonly height: number
+  readonly orientation: number
+  readonly isOrientationIgnored: boolean
+  readonly steps: readonly string[]
+  readonly parts: readonly TokenPart[]
+  readonly tiles: number
+  readonly tokens: number
+}): string[] {
+  const { file, format, width, height, orientation, steps, parts, tiles, tokens } = facts
+  const note = `; Exif orientation ${orientation} is not applied, as in the reference; --auto-orient applies it`
+  return [
+    `${file}: ${format}, ${width} × ${height}${facts.isOrientationIgnored ? note : ''}`,
+    ...steps.map((step) => `  ${step}`),
+    ...partLines(parts).map((line) => `  ${line}`),
+    `  ${tiles === 1 ? 'one tile' : `${tiles} tiles`}, ${tokens} tokens`,
+  ]
 }
 
 /** A cell of the map may be several patches of the tower. */

@@ -24,7 +24,7 @@ import type { Arguments } from './arguments.ts'
 import { formatBytes, formatTable } from './format.ts'
 import type { Description } from './inspect.ts'
 import { checkpointOptions, clipOptions, kvCacheOption } from './load-flags.ts'
-import { MemoryPlanner, type MemoryPlan } from './plan-memory.ts'
+import { MemoryPlanner, type MemoryPlan, type PlannedPrompt } from './plan-memory.ts'
 import { checkInt8 } from './precision-facts.ts'
 import { pictureParts, sumOf } from './token-parts.ts'
 import type { Session } from './verb.ts'
@@ -35,54 +35,67 @@ export async function describePlan(
   session: Session,
 ): Promise<Description> {
   const { config, unverified } = await planned(name, args, session)
-  const planner = new MemoryPlanner(config, {
-    isInt8Exact: await checkInt8(args.number('threads')),
-  })
+  const { family, layout, maxContext } = config
+  const estimated = await estimate(config, args)
+  const facts = { kind: 'plan', name, family, layout, unverified, maxContext, ...estimated }
+  return { facts, lines: linesOf(facts) }
+}
+
+type PlannedRow = MemoryPlan & { readonly fullContext: number; readonly fits: boolean }
+
+type Estimate = {
+  readonly pictures: readonly PlannedPicture[]
+  readonly clip: { readonly frames: number; readonly tokens: number } | null
+  readonly prompt: PlannedPrompt
+  readonly memory: readonly PlannedRow[]
+  readonly freeBytes: number
+  readonly chosen: { readonly precision: string; readonly reason: string }
+}
+
+async function estimate(config: ModelConfig, args: Arguments): Promise<Estimate> {
+  const isInt8Exact = await checkInt8(args.number('threads'))
+  const planner = new MemoryPlanner(config, { isInt8Exact })
+  const { maxContext } = config
   const pictures = picturesOf(config, args)
-  const clip = clipOf(config)
   const largest = pictures.reduce((a, b) => (b.tokens > a.tokens ? b : a), NO_PICTURE)
-  const prompt = {
-    tokens: Math.min(config.maxContext, largest.tokens + TEXT),
-    tiles: largest.tiles,
-  }
-  const whole = { tokens: config.maxContext, tiles: largest.tiles }
-  const free = freeMemoryBytes()
-  const rows = precisionsOf(args).map((precision) => {
-    const chosen = planner.choose(precision, kvCacheOption(args))
+  const { tiles } = largest
+  const prompt = { tokens: Math.min(maxContext, largest.tokens + TEXT), tiles }
+  const freeBytes = freeMemoryBytes()
+  const kvCache = kvCacheOption(args)
+  const memory = precisionsOf(args).map((precision): PlannedRow => {
+    const chosen = planner.choose(precision, kvCache)
     const plan = planner.plan(chosen, prompt)
-    const full = planner.plan(chosen, whole)
-    return { ...plan, fullContext: full.total, fits: plan.total <= free }
+    const full = planner.plan(chosen, { tokens: maxContext, tiles })
+    return { ...plan, fullContext: full.total, fits: plan.total <= freeBytes }
   })
-  const auto = planner.choose('auto', kvCacheOption(args))
-  return {
-    facts: {
-      kind: 'plan',
-      name,
-      family: config.family,
-      layout: config.layout,
-      unverified,
-      maxContext: config.maxContext,
-      pictures,
-      clip,
-      prompt,
-      memory: rows,
-      freeBytes: free,
-      chosen: { precision: auto.name, reason: auto.reason },
-    },
-    lines: [
-      `${name}: family ${config.family}, ${config.layout} layout, context ${config.maxContext}`,
-      ...(unverified.length > 0 ? [`not seen in its files: ${unverified.join(', ')}`] : []),
-      '',
-      ...pictures.map(
-        (one) => `  ${one.width} × ${one.height}: ${one.tokens} tokens in ${one.tiles} tiles`,
-      ),
-      ...(clip ? [`  a clip of ${clip.frames} frames: ${clip.tokens} tokens`] : []),
-      '',
-      `memory for a prompt of ${prompt.tokens} tokens, and for a full context`,
-      ...formatTable([HEADS, ...rows.map(rowText)]).map((line) => `  ${line}`),
-      `${formatBytes(free)} are free here; auto would take ${auto.name}: ${auto.reason}`,
-    ],
+  const { name: precision, reason } = planner.choose('auto', kvCache)
+  const chosen = { precision, reason }
+  return { pictures, clip: clipOf(config), prompt, memory, freeBytes, chosen }
+}
+
+type Facts = Estimate &
+  Pick<ModelConfig, 'family' | 'layout' | 'maxContext'> & {
+    readonly name: string
+    readonly unverified: readonly string[]
   }
+
+function linesOf(facts: Facts): string[] {
+  const { name, family, layout, maxContext, unverified, pictures, clip, chosen } = facts
+  const sizes = pictures.map(
+    ({ width, height, tokens, tiles }) =>
+      `  ${width} × ${height}: ${tokens} tokens in ${tiles} tile${tiles === 1 ? '' : 's'}`,
+  )
+  return [
+    `${name}: family ${family}, ${layout} layout, context ${maxContext}`,
+    ...(unverified.length > 0 ? [`not seen in its files: ${unverified.join(', ')}`] : []),
+    '',
+    ...sizes,
+    ...(clip ? [`  a clip of ${clip.frames} frames: ${clip.tokens} tokens`] : []),
+    '',
+    `memory for a prompt of ${facts.prompt.tokens} tokens, and for a full context`,
+    ...formatTable([HEADS, ...facts.memory.map(rowText)]).map((line) => `  ${line}`),
+    `${formatBytes(facts.freeBytes)} are free here; auto would take ${chosen.precision}: ${chosen.reason}`,
+  ]
 }
 
 /** Room for a question and its answer beside a picture. */
@@ -144,7 +157,7 @@ function sizeOf(text: string): ImageSize {
   return width === undefined ? imageSizeOf(text) : { width: Number(width), height: Number(height) }
 }
 
-function clipOf(config: ModelConfig): { frames: number; tokens: number } | null {
+function clipOf(config: ModelConfig): Estimate['clip'] {
   if (!config.video) return null
   const frames = defaultFrames(config, 1)
   return { frames, tokens: countVideoTokens(frames, config.video.tokens).tokens }
@@ -157,9 +170,7 @@ function precisionsOf(args: Arguments): PrecisionName[] {
 
 const HEADS = ['precision', 'weights', 'keys, values', 'beside', 'together', 'full context', 'here']
 
-function rowText(
-  row: MemoryPlan & { readonly fullContext: number; readonly fits: boolean },
-): string[] {
+function rowText(row: PlannedRow): string[] {
   const { precision, weights, cache, workspace, total, fullContext, fits } = row
   const sizes = [weights, cache, workspace, total, fullContext].map(formatBytes)
   return [precision, ...sizes, fits ? 'fits' : 'does not fit']

@@ -2,11 +2,16 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, describe, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { loadModel, type GenerateRequest, type Model } from '../index.ts'
 import { writeTinyCheckpoint } from '../../test/tiny/checkpoint.ts'
 import { LLAVA_CLIP, TEXT_ONLY } from '../../test/tiny/checkpoints.ts'
-import { lookUp } from './prompt-lookup.ts'
+import { drawIds, TinyDecoder } from '../../test/tiny-decoder.ts'
+import { createRuntime } from '../runtime/node.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import { Engine } from './engine.ts'
+import { decodeByLookup, lookUp, type LookupCounts } from './prompt-lookup.ts'
+import type { SequenceRequest } from './scheduled-sequence.ts'
 
 describe('what is guessed', () => {
   const guess = (keys: number[], ngram = 3, maxTokens = 4) => lookUp(keys, { ngram, maxTokens })
@@ -31,6 +36,64 @@ describe('what is guessed', () => {
     assert.deepEqual(guess([1, 2, 3, 4, 5, 1], 1, 2), [2, 3])
     assert.deepEqual(guess([9, 2, 3, 1, 2, 7, 9, 2], 2), [3, 1, 2, 7])
     assert.deepEqual(guess([9, 2, 3, 1, 2, 7, 9, 2], 1), [7, 9, 2])
+  })
+})
+
+describe('checking guesses', () => {
+  let runtime: Runtime
+  let decoder: TinyDecoder
+  let engine: Engine
+  before(async () => {
+    runtime = await createRuntime()
+    decoder = await TinyDecoder.create(runtime, 'f32')
+    const limits = { maxRows: 2, kvBytes: 1 << 30, keptBytes: 0, prefixCache: false }
+    engine = new Engine({ ...decoder, ...limits, freeBytes: () => 1 << 30 })
+  })
+  after(() => {
+    decoder.dispose()
+    runtime.dispose()
+  })
+
+  /** Chooses `answer` whatever the logits are, and keeps them. */
+  function scripted(answer: readonly number[]): { seen: Float32Array[]; request: SequenceRequest } {
+    const seen: Float32Array[] = []
+    const next = (logits: Float32Array) => {
+      seen.push(logits.slice())
+      return seen.length < answer.length ? (answer[seen.length - 1] as number) : null
+    }
+    return {
+      seen,
+      request: { prompt: decoder.prompt(drawIds(30, 7)), maxTokens: answer.length, next },
+    }
+  }
+
+  async function countRuns(request: SequenceRequest): Promise<LookupCounts> {
+    const size = { rows: 1, filled: 30, capacity: 30 + request.maxTokens }
+    const lookup = { ngram: 3, maxTokens: 10 }
+    return engine.withGroup(size, (group) => decodeByLookup(group, request, { lookup }))
+  }
+
+  test('a text that repeats itself takes a fraction of the runs', async () => {
+    const { request } = scripted(Array.from({ length: 120 }, (_, i) => i % 7))
+    const { runs, guessed, accepted } = await countRuns(request)
+    assert.ok(runs < 30, `${runs} runs for 120 tokens`)
+    assert.ok(accepted > 85 && accepted <= guessed)
+  })
+
+  test('after wrong guesses the logits are those of single steps', async () => {
+    const noise = drawIds(120, 3)
+    const answer = noise.map((id, i) => (i % 9 === 8 ? id : i % 4))
+    const looked = scripted(answer)
+    const { guessed, accepted } = await countRuns(looked.request)
+    assert.ok(accepted > 20 && accepted < guessed, `${accepted} of ${guessed}`)
+    const plain = scripted(answer)
+    await engine.generate([plain.request])
+    assert.equal(looked.seen.length, plain.seen.length)
+    looked.seen.forEach((logits, i) =>
+      logits.forEach((value, id) =>
+        assert.ok(Math.abs(value - plain.seen[i]![id]!) < 1e-4, `token ${i}, logit ${id}`),
+      ),
+    )
   })
 })
 
