@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { enforceable } from './enforceable-schema.ts'
+import { lengthPattern } from './safe-regex.ts'
 
 test('every keyword that would not be enforced is refused by its name', () => {
   const refused: readonly [object, RegExp][] = [
@@ -23,6 +24,7 @@ test('every keyword that would not be enforced is refused by its name', () => {
     [{ type: 'object', properties: { a: false } }, /#\/properties\/a should be a schema/],
     [{ oneOf: [{ type: 'integer' }, { type: 'number' }] }, /#\/oneOf is enforced only where/],
     [{ type: 'string', minLength: '2' }, /#\/minLength should be a number/],
+    [{ type: 'string', maxLength: 1e9 }, /#\/maxLength is over/],
     [{ enum: [1], const: 1 }, /enum and const, which are not enforced together/],
     [{ type: 'object', properties: { a: { $defs: {} } } }, /definitions; only the outermost/],
   ]
@@ -42,11 +44,11 @@ test('what is meant as the standard means it is written so', () => {
     [{ type: 'array' }, { type: 'array', items: true }],
     [
       { title: 'T', type: 'string', maxLength: 3 },
-      { type: 'string', maxLength: 3 },
+      { type: 'string', pattern: lengthPattern(0, 3) },
     ],
     [
       { type: ['string', 'null'], maxLength: 3 },
-      { anyOf: [{ type: 'string', maxLength: 3 }, { type: 'null' }] },
+      { anyOf: [{ type: 'string', pattern: lengthPattern(0, 3) }, { type: 'null' }] },
     ],
     [{ const: 'a' }, { enum: ['a'] }],
     [{ allOf: [{ type: 'null' }] }, { type: 'null' }],

@@ -7,10 +7,12 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
-import { jsonPattern } from './safe-regex.ts'
+import { jsonPattern, lengthPattern } from './safe-regex.ts'
 
 const DEEPEST = 32
 const MOST_NODES = 2000
+/** Characters, items and properties that bounds may name. */
+const LONGEST_TEXT = 4096
 
 /** Throws InputError INPUT_FORMAT that names every fault. */
 export function enforceable(schema: object): object {
@@ -279,8 +281,14 @@ class Walk {
       type: 'string',
       ...(pattern !== undefined && { pattern: this.#pattern(pattern, `${path}/pattern`) }),
       ...(format !== undefined && { format }),
-      ...this.#numbers(schema, ['minLength', 'maxLength'], path),
+      ...(hasLength && { pattern: this.#lengths(schema, path) }),
     }
+  }
+
+  #lengths(schema: Record<string, unknown>, path: string): string {
+    const numbers = this.#numbers(schema, ['minLength', 'maxLength'], path)
+    const { minLength = 0, maxLength = null } = numbers as Record<string, number>
+    return lengthPattern(minLength, maxLength)
   }
 
   #pattern(pattern: unknown, path: string): string {
@@ -299,6 +307,9 @@ class Walk {
         ? Number.isSafeInteger(value) && (value as number) >= 0
         : Number.isFinite(value)
       if (!isFine) this.#fault(`${path}/${key}`, 'should be a number that counts')
+      else if (isCount && (value as number) > LONGEST_TEXT) {
+        this.#fault(`${path}/${key}`, `is over ${LONGEST_TEXT}`)
+      }
     }
     return Object.fromEntries(given.map((key) => [key, schema[key]]))
   }

@@ -51,6 +51,7 @@ test('what XGrammar would take for bytes is written beside its class, or refused
   ]) {
     assert.ok('fault' in wholeRegex(pattern), pattern)
   }
+  assert.ok('fault' in wholeRegex('((a{2000}){2000}){2}'))
   assert.equal(ebnfFault('root ::= "é" [a-z] # [é]'), null)
   assert.match(ebnfFault('root ::= "[" [a-é]') ?? '', /classes hold ASCII only/)
 })

@@ -28,8 +28,22 @@ export function jsonPattern(pattern: string): Rewritten {
   return { pattern: `${isFromStart ? '' : any}(${written.text})${isToEnd ? '' : any}` }
 }
 
+/** Texts of so many characters. XGrammar's own lengths let control characters through. */
+export function lengthPattern(least: number, most: number | null): string {
+  return `${anyBut('')}{${least},${most ?? ''}}`
+}
+
+/** More repetitions than this, all multiplied, could take more memory than there is. */
+const MOST_REPEATS = 1e6
+
+function repeats(pattern: string): number {
+  const counts = [...pattern.matchAll(/\{(\d+)(?:,(\d*))?\}/g)]
+  return counts.reduce((product, [, least, most]) => product * Number(most || least || 1), 1)
+}
+
 /** Why a grammar would not be followed, or null: its classes of characters have the same defect. */
 export function ebnfFault(grammar: string): string | null {
+  if (repeats(grammar) > MOST_REPEATS) return TOO_MANY
   const texts = /"(?:\\.|[^"\\])*"|#.*|\[((?:\\.|[^\]\\])*)\]/g
   for (const [, inside] of grammar.matchAll(texts)) {
     if (inside !== undefined && isBeyondAscii(inside)) {
@@ -38,6 +52,8 @@ export function ebnfFault(grammar: string): string | null {
   }
   return null
 }
+
+const TOO_MANY = 'repeats too much'
 
 function isBeyondAscii(text: string): boolean {
   return /[^\0-\x7f]|\\[uU]|\\x[89a-f]/i.test(text)
@@ -62,6 +78,7 @@ type Part = { readonly text: string; readonly end: number } | { readonly fault: 
 type Body = { readonly text: string; readonly hasTopLevelChoice: boolean }
 
 function rewrite(body: string, isJson: boolean): Body | { readonly fault: string } {
+  if (repeats(body) > MOST_REPEATS) return { fault: TOO_MANY }
   let text = ''
   let depth = 0
   let hasTopLevelChoice = false

@@ -69,7 +69,7 @@ export function createApp(options: AppOptions): App {
   const { now = Date.now, log = () => {}, models, keys = [] } = options
   const config = { ...SERVER_DEFAULTS, ...options.config }
   const admission = new Admission(config)
-  const stop = new AbortController()
+  const exchanges: ServerContext['exchanges'] = new Set()
   const context: ServerContext = {
     config,
     models,
@@ -77,7 +77,7 @@ export function createApp(options: AppOptions): App {
     admission,
     limits: new RateLimits(config, now),
     metrics: new Metrics(admission, models),
-    stopped: stop.signal,
+    exchanges,
     now,
     newId: () => crypto.randomUUID().replaceAll('-', ''),
     log,
@@ -92,14 +92,15 @@ export function createApp(options: AppOptions): App {
   hono.notFound(({ req }) => handle(context, { request: req.raw, route: UNKNOWN, keys }))
   return {
     fetch: async (request) => hono.fetch(request),
-    drain: () => drain(admission, stop, config.shutdownSeconds),
+    drain: () => drain(context),
   }
 }
 
-async function drain(admission: Admission, stop: AbortController, seconds: number): Promise<void> {
+async function drain({ admission, exchanges, config }: ServerContext): Promise<void> {
   admission.close()
   const reason = new HttpError(503, 'CAPACITY_STOPPING', 'server: it is stopping; ask another one.')
-  const timer = setTimeout(() => stop.abort(reason), seconds * 1000)
+  const stopAll = () => exchanges.forEach((stop) => stop(reason))
+  const timer = setTimeout(stopAll, config.shutdownSeconds * 1000)
   await admission.idle()
   clearTimeout(timer)
 }
@@ -202,11 +203,10 @@ function openExchange(
   const late = new HttpError(504, 'CAPACITY_TIME', 'server: the answer took too long.')
   const timer = setTimeout(() => over.abort(late), context.config.answerSeconds * 1000)
   const leave = () => over.abort(GONE)
-  const stop = () => over.abort(context.stopped.reason)
+  const stop = (reason: unknown) => over.abort(reason)
   request.signal.addEventListener('abort', leave, { once: true })
-  context.stopped.addEventListener('abort', stop, { once: true })
+  context.exchanges.add(stop)
   if (request.signal.aborted) leave()
-  if (context.stopped.aborted) stop()
   return {
     id,
     request,
@@ -217,7 +217,7 @@ function openExchange(
     end() {
       clearTimeout(timer)
       request.signal.removeEventListener('abort', leave)
-      context.stopped.removeEventListener('abort', stop)
+      context.exchanges.delete(stop)
     },
   }
 }

@@ -19,8 +19,8 @@ export type ServerContext = {
   readonly admission: Admission
   readonly limits: RateLimits
   readonly metrics: Metrics
-  /** Aborted when running answers have had their time after the server was told to stop. */
-  readonly stopped: AbortSignal
+  /** Ends each request that is not answered yet, with a reason. */
+  readonly exchanges: Set<(reason: unknown) => void>
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly newId: () => string
