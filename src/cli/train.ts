@@ -78,7 +78,8 @@ function dryRunLines(dry: DryRun): string[] {
     `  memory  ${formatBytes(frozenWeights + trained)} of weights and optimizer, ${formatBytes(activations)} of activations where they are kept`,
     `  here    ${formatDuration(seconds ?? 0)} at ${flops}`,
   )
-  if (gpu) lines.push(`  there   ${Number(gpu.hours.toPrecision(2))} ${gpu.gpu} hours (${gpu.from})`)
+  if (gpu)
+    lines.push(`  there   ${Number(gpu.hours.toPrecision(2))} ${gpu.gpu} hours (${gpu.from})`)
   return lines
 }
 

@@ -1,7 +1,7 @@
 /**
  * Runs in processes of their own that are killed, interrupted, or find no room on the disk.
  *
- * LLAVA_KILLS says how often the run is killed; ten take half a minute.
+ * LLAVA_KILLS says how often the run is killed; ten take a minute or two.
  */
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
