@@ -4,7 +4,7 @@ import { elementCount } from './core/shape.ts'
 import type { ParameterMap } from './families/parameter-map.ts'
 import { assertFinite, isFiniteTensor, sliceRows } from './weights/index.ts'
 
-/** Elements between two turns: about ten milliseconds of the slowest source, a merged adapter. */
+/** Elements that are read before it is asked whether it is time for others: a few milliseconds of a merged adapter. */
 const PIECE = 1 << 19
 
 /**
@@ -40,7 +40,7 @@ export async function readFloatWeight(
       : floats(target as Float32Array)
     if (!isFiniteTensor(piece)) assertFinite(parameters.read(path), path, 'the checkpoint')
     if (whole) target?.set(toFloat32(piece))
-    await takeTurns(piece.data.length)
+    await takeTurns()
   }
   const data = widened ?? (whole as HostTensor).data
   return { dtype: 'float32', shape: parameters.shape(path), data }
@@ -50,17 +50,18 @@ function floats(data: Float32Array): HostTensor {
   return { dtype: 'float32', shape: [data.length], data }
 }
 
-/** Called with the number of elements just read; waits when it is time to. */
-export type TakeTurns = (elements: number) => Promise<void>
+/** Called after each piece; waits when it is time to. */
+export type TakeTurns = () => Promise<void>
 
-/** Lets others run after every PIECE of elements. */
+/** Milliseconds between two turns: a timer waits a whole one, which after every piece of a fast source would add up. */
+const TURN_MS = 15
+
 export function turnTaker(signal?: AbortSignal): TakeTurns {
-  let since = 0
-  return async (elements) => {
-    since += elements
-    if (since < PIECE) return
-    since = 0
+  let last = performance.now()
+  return async () => {
+    if (performance.now() - last < TURN_MS) return
     await new Promise((resolve) => setTimeout(resolve))
+    last = performance.now()
     signal?.throwIfAborted()
   }
 }
