@@ -23,6 +23,14 @@ export function grammarVocabulary({
   return {
     vocabSize,
     stopIds,
-    tokenBytes: (id) => (added.has(id) ? NOTHING : tokenizer.tokenBytes(id)),
+    tokenBytes(id) {
+      const bytes = added.has(id) ? NOTHING : tokenizer.tokenBytes(id)
+      return bytes.some(isNeverUtf8) ? NOTHING : bytes
+    },
   }
+}
+
+/** Bytes that no UTF-8 has (RFC 3629 §1): XGrammar takes them for beginnings of characters. */
+function isNeverUtf8(byte: number): boolean {
+  return byte === 0xc0 || byte === 0xc1 || byte >= 0xf5
 }
