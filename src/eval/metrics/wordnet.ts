@@ -99,6 +99,9 @@ export class WordNet {
     const depths = new Map(common.map((key) => [key, this.#depth(key, Math.min)]))
     const deepest = Math.max(...depths.values())
     const lowest = common.filter((key) => depths.get(key) === deepest)
+    // At the top the root above all is as deep as they are, and NLTK takes it: its name, *ROOT*, sorts first.
+    const isTop = needsRoot && deepest === 0
+    if (isTop && !lowest.includes(keyOf(a))) return rootSimilarity(up, other)
     const subsumer = lowest.includes(keyOf(a)) ? keyOf(a) : (lowest.sort(byName(this))[0] as string)
     const depth = this.#depth(subsumer, Math.max) + 1
     const path = (from: ReadonlyMap<string, number>) => this.#shortest(from, subsumer)
