@@ -102,7 +102,9 @@ describe('precision', () => {
 
   for (const precision of ['f32', 'int8', 'q8', 'q4', 'q4b128'] as const) {
     test(`a batch in ${precision} equals the single runs`, async () => {
-      await using model = await loadModel(join(root, 'llava'), { precision, cacheDir })
+      // What an int8 cache keeps of an earlier prompt makes the next answer alike, not equal.
+      const options = { precision, cacheDir, prefixCache: precision === 'f32' }
+      await using model = await loadModel(join(root, 'llava'), options)
       const texts = ['Hello', 'What is 2 + 2?', 'A longer question about spring. '.repeat(6)]
       const requests = texts.map((text, i) => ({
         messages: [{ role: 'user' as const, content: text }],
