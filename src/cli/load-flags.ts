@@ -225,7 +225,12 @@ function precisionOption(args: Arguments): PrecisionOption | undefined {
 export type LoadedModel = { readonly model: Model; readonly name: string; readonly loadMs: number }
 
 /** The model that the flags name. Ctrl-C stops it. */
-export async function loadFromFlags(args: Arguments, session: Session): Promise<LoadedModel> {
+export async function loadFromFlags(
+  args: Arguments,
+  session: Session,
+  /** What the verb takes where no flag says otherwise. */
+  defaults: LoadOptions = {},
+): Promise<LoadedModel> {
   const name = modelOf(args)
   if (!args.has('model')) {
     session.terminal.note(`model: ${name}, which comes with the package (--model names another)`)
@@ -237,7 +242,8 @@ export async function loadFromFlags(args: Arguments, session: Session): Promise<
     const { signal } = session
     // The engine is read from disk only now: a wrong command line is answered without it.
     const { loadModel } = await import('../index.ts')
-    const model = await loadModel(name, { ...options, signal, onProgress: progress.update })
+    const loading = { ...defaults, ...options, signal, onProgress: progress.update }
+    const model = await loadModel(name, loading)
     return { model, name, loadMs: performance.now() - start }
   } finally {
     progress.end()

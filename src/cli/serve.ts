@@ -8,6 +8,9 @@ import { SERVER_OPTIONS, serverConfig } from './serve-flags.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
 
+/** Answers decoded together: said to the loader, which then chooses no precision that is good for one alone. */
+const ROWS = 16
+
 export const serve: Verb = {
   options: [...SERVER_OPTIONS, ...LOAD_OPTIONS],
   examples: [
@@ -17,7 +20,7 @@ export const serve: Verb = {
   ],
   async run(args, session) {
     const settings = await readSettings(args, session)
-    const { model, name } = await loadFromFlags(args, session)
+    const { model, name } = await loadFromFlags(args, session, { maxRows: ROWS })
     try {
       await serveUntilInterrupted(args, session, { settings, model, name })
     } finally {
