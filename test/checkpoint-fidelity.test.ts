@@ -188,7 +188,7 @@ function originalParts(known: KnownCheckpoint, rules: readonly NameRule[]): Weig
 }
 
 function adapterShapes(base: Shapes): Shapes {
-  const linear = Object.entries(base).filter(([name]) => /_proj\.weight$/.test(name))
+  const linear = Object.entries(base).filter(([name]) => name.endsWith('_proj.weight'))
   return Object.fromEntries(
     linear.flatMap(([name, [rows = 0, columns = 0]]) => {
       const path = `base_model.model.${name.replace(/\.weight$/, '')}`

@@ -30,7 +30,7 @@ for (const name of ['llava-mlp', 'next-qwen']) {
   describe(name, () => {
     const load = (options = {}) =>
       loadModel(`fixtures/inference/${name}`, { precision: 'f32', ...options })
-    let alone: string[] = []
+    const alone: string[] = []
     let model: Model
     before(async () => {
       model = await load()
