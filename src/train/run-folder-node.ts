@@ -13,8 +13,9 @@ import { createHash } from 'node:crypto'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { extname, join, resolve } from 'node:path'
-import { CheckpointError, ConfigError } from '../core/errors.ts'
+import { ConfigError } from '../core/errors.ts'
 import { writeFileAtomically } from '../weights/node.ts'
+import { refusedWrite } from '../weights/refused-write.ts'
 import type { StoredSurvey } from './run-data.ts'
 import type { TrainEvent } from './run-events.ts'
 
@@ -162,13 +163,8 @@ function stepOf(line: string): number {
 }
 
 function refused(path: string): (cause: unknown) => never {
-  return (cause) => {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
-    const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)
-    throw new CheckpointError(
-      isFull ? 'CHECKPOINT_DISK_FULL' : 'CHECKPOINT_UNWRITABLE',
-      `output: expected to write ${path}, it cannot be written (${code}); ${isFull ? 'free some space' : 'check the folder and its permissions'}, the checkpoints that are there are whole.`,
-      { cause },
-    )
-  }
+  return refusedWrite(path, {
+    where: 'output',
+    untouched: 'the checkpoints that are there are whole',
+  })
 }

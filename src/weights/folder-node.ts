@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import { copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { CheckpointError } from '../core/errors.ts'
+import { refusedWrite } from './refused-write.ts'
 
 /**
  * Lets `write` fill a temporary folder and puts it at `path`. Whatever `write` throws passes through and nothing is left;
@@ -88,13 +88,5 @@ async function sync(path: string): Promise<void> {
 }
 
 function refused(path: string): (cause: unknown) => never {
-  return (cause) => {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
-    const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)
-    throw new CheckpointError(
-      isFull ? 'CHECKPOINT_DISK_FULL' : 'CHECKPOINT_UNWRITABLE',
-      `weights: expected to write ${path}, it cannot be written (${code}); ${isFull ? 'free some space' : 'check the folder and its permissions'}, what was there before is untouched.`,
-      { cause },
-    )
-  }
+  return refusedWrite(path, { where: 'weights', untouched: 'what was there before is untouched' })
 }

@@ -11,6 +11,7 @@ import { basename, dirname, join } from 'node:path'
 
 import { CheckpointError } from '../core/errors.ts'
 import { errorCode, exists } from './hub-cache-node.ts'
+import { isDiskFull } from './refused-write.ts'
 
 /** A file of a repository as the hub lists it: large ones are known by their sha256, small ones by git's hash of the blob. */
 export type HubFile = { readonly path: string; readonly size: number; readonly hash: string }
@@ -49,8 +50,6 @@ export async function downloadBlob(download: Download): Promise<void> {
     throw explainWrite(download, error)
   }
 }
-
-const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
 
 // A process that is downloading writes far more often.
 const ABANDONED_MS = 10 * 60 * 1000
@@ -120,7 +119,7 @@ async function appendStream(
     return undefined
   } catch (error) {
     download.signal?.throwIfAborted()
-    const isFinal = error instanceof CheckpointError || FULL.includes(errorCode(error))
+    const isFinal = error instanceof CheckpointError || isDiskFull(errorCode(error))
     if (isFinal) throw error
     return error
   }
@@ -158,7 +157,7 @@ async function contentHash(path: string, { hash }: HubFile): Promise<string> {
 
 function explainWrite({ file, blob }: Download, cause: unknown): unknown {
   const code = errorCode(cause)
-  if (FULL.includes(code)) {
+  if (isDiskFull(code)) {
     return new CheckpointError(
       'CHECKPOINT_DISK_FULL',
       `weights: expected room for ${file.path} (${file.size} bytes) in ${dirname(blob)}, the disk or its quota is full; free some space or set another cache folder (HF_HOME).`,

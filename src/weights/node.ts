@@ -15,6 +15,7 @@ import koffi from 'koffi'
 
 import { CapacityError, CheckpointError } from '../core/errors.ts'
 import { checkRange, type FileBytes } from './file-bytes.ts'
+import { isDiskFull } from './refused-write.ts'
 
 /** Opens a file for reading. `map: false` insists on plain reads. Throws CheckpointError if there is no such file. */
 export function openFileBytes(path: string, options: { map?: boolean } = {}): FileBytes {
@@ -284,7 +285,7 @@ async function syncFolder(folder: string): Promise<void> {
 
 function failToWrite(path: string, cause: unknown): never {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  if (['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)) {
+  if (isDiskFull(code)) {
     throw new CheckpointError(
       'CHECKPOINT_DISK_FULL',
       `weights: expected room for ${path}, the disk or its quota is full (${code}); free some space, nothing half-written was left.`,
