@@ -101,6 +101,16 @@ export function meanPercent(name: string, scores: readonly number[], digits = 2)
   return { name, statistic: { rows, of: ratioPercent }, unit: 'percent', digits }
 }
 
+/** The mean score of outcomes as a percentage. */
+export function meanScore(
+  name: string,
+  outcomes: readonly Pick<Outcome, 'score'>[],
+  digits?: number,
+): Metric {
+  const scores = outcomes.map(({ score }) => score)
+  return meanPercent(name, scores, digits)
+}
+
 export function ratioPercent([sum = 0, count = 0]: readonly number[]): number {
   return (sum / count) * 100
 }

@@ -10,13 +10,13 @@ import { readAnswers } from './answers.ts'
 import { llavaBench } from './benchmarks/llava-bench.ts'
 import { mmVet } from './benchmarks/mm-vet.ts'
 import { Endpoint } from './endpoint.ts'
-import type { EvalFile } from './eval-file.ts'
 import { cohensKappa, judgeAgreement, spearman } from './judge-agreement.ts'
 import { FileJudgeCache } from './judge-cache-node.ts'
 import { EndpointJudge } from './judge-endpoint.ts'
 import { reviewText, runJudge, type JudgeLimits } from './judge.ts'
 import type { JudgeSpec } from './judge-spec.ts'
 import { score } from './score.ts'
+import { jsonFile as json, jsonLines as lines } from '../../test/eval-files.ts'
 
 type Body = { model: string; temperature: number; messages: { role: string; content: string }[] }
 
@@ -49,12 +49,6 @@ const say = (text: string | ((prompt: string) => string)) => {
     )
   }
 }
-
-const json = (name: string, value: unknown): EvalFile => ({ name, text: JSON.stringify(value) })
-const lines = (name: string, rows: readonly object[]): EvalFile => ({
-  name,
-  text: rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
-})
 
 const TRUTH = json('mm-vet.json', {
   v1_0: { question: 'What is x?', answer: '-1<AND>-5', capability: ['math'] },

@@ -7,6 +7,7 @@
 import type { EvalFile, Row } from './eval-file.ts'
 import { isRow, readRows, textField } from './eval-file.ts'
 import type { LazyPicture, Picture, Question } from './question.ts'
+import { letterAt } from './metrics/choice-letter.ts'
 
 export const SHORT_ANSWER = 'Answer the question using a single word or phrase.'
 export const OPTION_LETTER = "Answer with the option's letter from the given choices directly."
@@ -44,7 +45,7 @@ export function idField(row: Row, name: string, file: EvalFile): string | number
 
 /** `A. one`, line by line. */
 export function optionLines(options: readonly string[]): string[] {
-  return options.map((option, i) => `${String.fromCharCode(65 + i)}. ${option}`)
+  return options.map((option, i) => `${letterAt(i)}. ${option}`)
 }
 
 /** The picture in a field of a dataset's row: a function that reads it, a file name, base64, or the struct of JSON exports. */

@@ -6,12 +6,8 @@ import type { Question } from './question.ts'
 import { shownPrompt } from './question.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
 import { findBenchmark } from './score.ts'
+import { jsonFile as json, jsonLines as lines } from '../../test/eval-files.ts'
 
-const lines = (name: string, rows: readonly object[]): EvalFile => ({
-  name,
-  text: rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
-})
-const json = (name: string, value: unknown): EvalFile => ({ name, text: JSON.stringify(value) })
 const ask = (name: string, file: EvalFile): Question[] => findBenchmark(name).ask!.questions([file])
 const LETTER = "Answer with the option's letter from the given choices directly."
 const SHORT = 'Answer the question using a single word or phrase.'

@@ -6,15 +6,12 @@ import { compareRuns } from './compare.ts'
 import type { EvalFile } from './eval-file.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
 import { readEvalFiles } from './read-node.ts'
-import { findBenchmark, score, type ScoreReport } from './score.ts'
-
-const lines = (name: string, rows: readonly object[]): EvalFile => ({
-  name,
-  text: rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
-})
-const json = (name: string, value: unknown): EvalFile => ({ name, text: JSON.stringify(value) })
-const values = ({ metrics }: ScoreReport) =>
-  Object.fromEntries(metrics.map(({ name, value }) => [name, value]))
+import { findBenchmark, score } from './score.ts'
+import {
+  jsonFile as json,
+  jsonLines as lines,
+  metricValues as values,
+} from '../../test/eval-files.ts'
 
 test('names are unique, found in any spelling, and unknown ones are refused with a list', () => {
   const names = BENCHMARKS.map(({ name }) => name)

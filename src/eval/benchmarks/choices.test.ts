@@ -11,14 +11,11 @@ import {
   standaloneLetter,
 } from '../metrics/choice-letter.ts'
 import { findBenchmark, score } from '../score.ts'
-
-const lines = (name: string, rows: readonly object[]): EvalFile => ({
-  name,
-  text: rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
-})
-const json = (name: string, value: unknown): EvalFile => ({ name, text: JSON.stringify(value) })
-const values = (report: Awaited<ReturnType<typeof score>>) =>
-  Object.fromEntries(report.metrics.map(({ name, value }) => [name, value]))
+import {
+  jsonFile as json,
+  jsonLines as lines,
+  metricValues as values,
+} from '../../../test/eval-files.ts'
 
 /** Each expected value was printed by the function named, of lmms-eval at 75571cf (Video-MME: 0c1350d), under CPython 3.11. */
 describe('letters are read as the official scripts read them', () => {

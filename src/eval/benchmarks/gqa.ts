@@ -8,7 +8,7 @@
  */
 import { answersById, countAnswers, onlyAsked, readAnswers } from '../answers.ts'
 import {
-  meanPercent,
+  meanScore,
   publishedRows,
   type Benchmark,
   type Scored,
@@ -71,15 +71,7 @@ function scoreGqa({ answers: files, labels, asked }: ScoreInput): Scored {
   return {
     counts: countAnswers(truths.size > 0 ? [...truths.keys()] : [...answers.keys()], answers),
     outcomes,
-    metrics:
-      truths.size > 0
-        ? [
-            meanPercent(
-              'accuracy',
-              outcomes.map(({ score }) => score),
-            ),
-          ]
-        : [],
+    metrics: truths.size > 0 ? [meanScore('accuracy', outcomes)] : [],
     written: { 'testdev_balanced_predictions.json': pythonJson(submission) },
   }
 }

@@ -8,14 +8,11 @@ import { readPythonDict } from '../python-dict.ts'
 import { findBenchmark, score } from '../score.ts'
 import { objectsNamed, singular } from './chair.ts'
 import { readHoundScore } from './video-judged.ts'
-
-const lines = (name: string, rows: readonly object[]): EvalFile => ({
-  name,
-  text: rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
-})
-const json = (name: string, value: unknown): EvalFile => ({ name, text: JSON.stringify(value) })
-const values = (report: Awaited<ReturnType<typeof score>>) =>
-  Object.fromEntries(report.metrics.map(({ name, value }) => [name, value]))
+import {
+  jsonFile as json,
+  jsonLines as lines,
+  metricValues as values,
+} from '../../../test/eval-files.ts'
 
 describe('a dictionary that a judge wrote', () => {
   test('is read as data, cut to whole numbers, and refused out of range', () => {

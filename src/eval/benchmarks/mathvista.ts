@@ -11,7 +11,7 @@
  */
 import { answersById, countAnswers, onlyAsked } from '../answers.ts'
 import {
-  meanPercent,
+  meanScore,
   publishedRows,
   type Benchmark,
   type Scored,
@@ -88,13 +88,7 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
       unreadable,
     ),
     outcomes,
-    metrics: [
-      meanPercent(
-        'accuracy',
-        outcomes.map(({ score }) => score),
-        1,
-      ),
-    ],
+    metrics: [meanScore('accuracy', outcomes, 1)],
   }
 }
 

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { EvalFile } from '../eval-file.ts'
 import { formOf, intersectionOverUnion, readInForm } from '../metrics/mini-answer.ts'
 import { findBenchmark, score } from '../score.ts'
+import { jsonLines as lines } from '../../../test/eval-files.ts'
 
-const lines = (name: string, rows: readonly object[]): EvalFile => ({
-  name,
-  text: rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
-})
 const item = (task: string, i: number, answer: string, choices?: string[]) => ({
   id: `${task}-${i}`,
   image: `${i}.png`,

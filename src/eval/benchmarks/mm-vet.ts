@@ -10,7 +10,7 @@
 import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
-  meanPercent,
+  meanScore,
   publishedRows,
   type Benchmark,
   type Metric,
@@ -82,22 +82,10 @@ function scoreMmVet({ answers: files, labels, asked }: ScoreInput): Scored {
     counts: countAnswers(ids, grades, unreadable),
     outcomes,
     metrics: [
-      meanPercent(
-        'total',
-        outcomes.map(({ score }) => score),
-        1,
-      ),
+      meanScore('total', outcomes, 1),
       ...CAPABILITIES.flatMap((name): Metric[] => {
         const own = outcomes.filter(({ id }) => questions.get(id)?.includes(name))
-        return own.length > 0
-          ? [
-              meanPercent(
-                name,
-                own.map(({ score }) => score),
-                1,
-              ),
-            ]
-          : []
+        return own.length > 0 ? [meanScore(name, own, 1)] : []
       }),
     ],
   }

@@ -8,6 +8,7 @@ import { InputError } from '../../core/errors.ts'
 import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { idField, optionLines, pictureField } from '../llava-questions.ts'
 import type { Question } from '../question.ts'
+import { letterAt } from '../metrics/choice-letter.ts'
 
 /** Rotations of a question have its index plus multiples of this. */
 export const ROTATION = 1_000_000
@@ -30,7 +31,7 @@ export function readMmbenchQuestions(file: EvalFile, instruction: string): Quest
       extra: {
         round_id: 0,
         options: letters,
-        option_char: letters.map((_, i) => String.fromCharCode(65 + i)),
+        option_char: letters.map((_, i) => letterAt(i)),
       },
     }
   })

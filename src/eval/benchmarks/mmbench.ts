@@ -13,6 +13,7 @@ import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanPercent,
+  meanScore,
   publishedRows,
   ratioPercent,
   type Benchmark,
@@ -127,10 +128,7 @@ function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
     outcomes,
     ...(labels.length > 0 ? { sheets: { 'submission.xlsx': submission(labels, answers) } } : {}),
     metrics: [
-      meanPercent(
-        'circular',
-        circular.map(({ score }) => score),
-      ),
+      meanScore('circular', circular),
       vanilla(questions, scores),
       ...groups.sort().map((group) =>
         meanPercent(

@@ -13,7 +13,7 @@ import { InputError } from '../../core/errors.ts'
 import type { Rng } from '../../core/rng.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
-  meanPercent,
+  meanScore,
   publishedRows,
   type Benchmark,
   type Outcome,
@@ -97,12 +97,7 @@ function scoreMmmu({ answers: files, labels, rng, asked }: ScoreInput): Scored {
   const guesses = judged.filter(({ isGuess }) => isGuess).length
   const outcomes = judged.map(({ outcome }) => outcome)
   const subjects = [...new Set(truths.map(({ id }) => subjectOf(id)))].sort()
-  const percent = (name: string, part: readonly Outcome[]) =>
-    meanPercent(
-      name,
-      part.map(({ score }) => score),
-      1,
-    )
+  const percent = (name: string, part: readonly Outcome[]) => meanScore(name, part, 1)
   return {
     counts: countAnswers(
       truths.map(({ id }) => id),

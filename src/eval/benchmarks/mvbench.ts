@@ -9,7 +9,7 @@
  */
 import { publishedRows } from '../benchmark.ts'
 import type { EvalFile, Row } from '../eval-file.ts'
-import { standaloneLetter } from '../metrics/choice-letter.ts'
+import { standaloneLetter, letterAt } from '../metrics/choice-letter.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
 /** Where the clips of a task lie. */
@@ -44,16 +44,14 @@ export const mvbench = shortAnswerBenchmark({
   judge: (answer, [target = ''], row) => {
     const place = candidatesOf(row).indexOf(target)
     const read = standaloneLetter(answer)
-    const letter = place < 0 ? target : String.fromCharCode(65 + place)
+    const letter = place < 0 ? target : letterAt(place)
     return { score: read === letter ? 1 : 0, read }
   },
   part: ({ task_type: task }, id) =>
     typeof task === 'string' ? task : id.includes('/') ? (id.split('/')[0] ?? null) : null,
   ask: {
     prompt: (row) => {
-      const options = candidatesOf(row).map(
-        (text, i) => `(${String.fromCharCode(65 + i)}) ${text}\n`,
-      )
+      const options = candidatesOf(row).map((text, i) => `(${letterAt(i)}) ${text}\n`)
       return `Question:${String(row['question'])}\nOption:\n${options.join('')}Only give the best option.\n`
     },
     about: 'question, options in brackets and "Only give the best option.", after the clip',

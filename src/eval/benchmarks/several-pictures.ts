@@ -20,6 +20,7 @@ import {
   mantisAnswer,
   mantisLetter,
   standaloneLetter,
+  letterAt,
 } from '../metrics/choice-letter.ts'
 import type { Picture } from '../question.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
@@ -66,9 +67,7 @@ export const blink = shortAnswerBenchmark({
   part: ({ sub_task: task }) => (typeof task === 'string' ? task : null),
   ask: {
     prompt: ({ prompt, choices }) => {
-      const letters = (Array.isArray(choices) ? choices : []).map((_, i) =>
-        String.fromCharCode(65 + i),
-      )
+      const letters = (Array.isArray(choices) ? choices : []).map((_, i) => letterAt(i))
       return `Note: You only need to respond with ${letters.join(', ')} without providing any additional information.\n${String(prompt)}`
     },
     about: "lmms-eval's note, and the released prompt, after the pictures",

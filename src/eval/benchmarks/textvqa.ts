@@ -12,7 +12,7 @@
 import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
-  meanPercent,
+  meanScore,
   publishedRows,
   type Benchmark,
   type Scored,
@@ -98,12 +98,7 @@ function scoreTextvqa({ answers: files, labels, asked }: ScoreInput): Scored {
   return {
     counts,
     outcomes,
-    metrics: [
-      meanPercent(
-        'accuracy',
-        outcomes.map(({ score }) => score),
-      ),
-    ],
+    metrics: [meanScore('accuracy', outcomes)],
     printed: `${name.replace(/\.[^.]*$/, '')}\nSamples: ${scored}\nAccuracy: ${pythonFixed((100 * total) / scored, 2)}%\n\n`,
   }
 }

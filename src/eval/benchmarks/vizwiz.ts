@@ -9,7 +9,7 @@
 import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
-  meanPercent,
+  meanScore,
   publishedRows,
   type Benchmark,
   type Counts,
@@ -75,15 +75,7 @@ function scoreVizwiz({ answers: files, questions, labels, asked: limit }: ScoreI
   return {
     counts,
     outcomes: scores,
-    metrics:
-      scores.length > 0
-        ? [
-            meanPercent(
-              'accuracy',
-              scores.map(({ score }) => score),
-            ),
-          ]
-        : [],
+    metrics: scores.length > 0 ? [meanScore('accuracy', scores)] : [],
     printed: `total results: ${answers.size}, total split: ${asked.length}, error_line: ${broken.count}\n`,
     ...submission(asked, answers, counts),
   }

@@ -11,7 +11,7 @@
 import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
-  meanPercent,
+  meanScore,
   publishedRows,
   type Benchmark,
   type Scored,
@@ -92,15 +92,7 @@ function scoreVqav2({ answers: files, questions, labels, asked: limit }: ScoreIn
   return {
     counts: countAnswers(ids, answers, broken.count),
     outcomes,
-    metrics:
-      truths.size > 0
-        ? [
-            meanPercent(
-              'accuracy',
-              outcomes.map(({ score }) => score),
-            ),
-          ]
-        : [],
+    metrics: truths.size > 0 ? [meanScore('accuracy', outcomes)] : [],
     printed: `total results: ${answers.size}, total split: ${asked.length}, error_line: ${broken.count}\n`,
     ...(asked.length > 0 ? { written: { 'submission.json': pythonJson(submission) } } : {}),
   }

@@ -1,5 +1,10 @@
 /** Letters of options read out of answers, in the ways of the benchmarks that have their own. */
 
+/** A for option 0, B for 1. */
+export function letterAt(i: number): string {
+  return String.fromCharCode(65 + i)
+}
+
 /**
  * MVBench's and LLaVA-Interleave-Bench's reading: `B. text` is B; else, without marks, the first letter A to E that stands
  * alone, be it the article; else the whole answer in lower case.

@@ -6,6 +6,7 @@
  */
 import { isRow } from '../eval-file.ts'
 import { optionLetter } from './option-letter.ts'
+import { letterAt } from './choice-letter.ts'
 
 export type AnswerForm = 'yes-no' | 'letter' | 'number' | 'box' | 'json' | 'text'
 
@@ -46,9 +47,7 @@ const READERS: { readonly [F in AnswerForm]: (answer: string, truth: Truth) => F
     }
   },
   letter: (answer, truth) => {
-    const options = Object.fromEntries(
-      truth.choices.map((choice, i) => [String.fromCharCode(65 + i), choice]),
-    )
+    const options = Object.fromEntries(truth.choices.map((choice, i) => [letterAt(i), choice]))
     const letter = optionLetter(answer, options)
     return { score: Number(letter === truth.answer), read: letter ?? '', isValid: letter !== null }
   },

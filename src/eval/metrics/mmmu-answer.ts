@@ -6,6 +6,7 @@
  */
 import type { Rng } from '../../core/rng.ts'
 import { parsePythonFloat, pythonRound, pythonStrip, pythonWords } from '../python-text.ts'
+import { letterAt } from './choice-letter.ts'
 
 export type Choice = {
   readonly letter: string
@@ -15,7 +16,7 @@ export type Choice = {
 
 /** The option that `response` names; of several, the one named last. `options` are in order, A first. */
 export function mmmuChoice(response: string, options: readonly string[], rng: Rng): Choice {
-  const letters = options.map((_, i) => String.fromCharCode(65 + i))
+  const letters = options.map((_, i) => letterAt(i))
   let text = response
   for (const mark of [',', '.', '!', '?', ';', ':', "'"]) text = stripMark(text, mark)
   text = ` ${text} `
