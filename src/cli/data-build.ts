@@ -9,6 +9,7 @@ import type { Statistics, TaskStatistics } from '../data/mini/statistics.ts'
 import { loadModel } from '../index.ts'
 import type { Arguments } from './arguments.ts'
 import type { DataAction } from './data-action.ts'
+import { wholeNumber } from './open-data.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session } from './verb.ts'
@@ -82,12 +83,6 @@ function outFolder(args: Arguments): string {
     throw new UsageError(`--out ${out} is there already and not empty; choose another.`)
   }
   return resolve(out)
-}
-
-function wholeNumber(args: Arguments, name: string): number | undefined {
-  const value = args.number(name)
-  if (value === undefined || (Number.isInteger(value) && value >= 0)) return value
-  throw new UsageError(`--${name} should be a whole number; ${value} came.`)
 }
 
 /** What the file holds; with a model, what the model says, which the file then holds. */

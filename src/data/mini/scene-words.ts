@@ -40,14 +40,6 @@ export function inReadingOrder(shapes: readonly SceneShape[]): SceneShape[] {
   return shapes.toSorted((a, b) => row(a) - row(b) || a.x - b.x)
 }
 
-export const PLACES: readonly string[] = [
-  'top left',
-  'top right',
-  'bottom left',
-  'bottom right',
-  'center',
-]
-
 /** Corners begin this far from the middle lines, and the middle ends this near to it, in pixels. */
 const CORNER = 34
 const MIDDLE = 22
