@@ -2,6 +2,7 @@
 import type { AnyRecord } from '../data/index.ts'
 import { modalityOf } from '../data/index.ts'
 import { countImageTokens, imageSizeOf } from '../preprocess/index.ts'
+import { partLines, pictureParts, sumOf, type TokenPart } from '../preprocess/token-parts.ts'
 import { IGNORE_INDEX, type Sample } from '../train/index.ts'
 import { featureRows } from '../vision/vision-transformer.ts'
 import { DATA_OPTIONS, type DataAction } from './data-action.ts'
@@ -15,7 +16,6 @@ import {
 import { modelOf } from './load-flags.ts'
 import { Progress } from './progress.ts'
 import type { Terminal } from './terminal.ts'
-import { partLines, pictureParts, sumOf, type TokenPart } from './token-parts.ts'
 import { UsageError } from './usage-error.ts'
 
 export const dataShow: DataAction = {

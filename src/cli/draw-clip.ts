@@ -1,7 +1,7 @@
 /** The frames that are taken of a clip, drawn as the tower sees them, with their times and tokens. */
 import type { RgbImage } from '../preprocess/index.ts'
+import { partLines, sumOf, type TokenPart } from '../preprocess/token-parts.ts'
 import { drawing, picture, rect, text } from './drawing.ts'
-import { partLines, sumOf, type TokenPart } from './token-parts.ts'
 
 const MARGIN = 16
 const LINE = 18

@@ -11,8 +11,8 @@ import {
   type RgbImage,
   type Tiling,
 } from '../preprocess/index.ts'
+import { pictureParts, sumOf } from '../preprocess/token-parts.ts'
 import { drawPicture } from './draw-picture.ts'
-import { pictureParts, sumOf } from './token-parts.ts'
 
 const PINPOINTS = [
   { width: 56, height: 28 },

@@ -6,9 +6,9 @@ import type {
   Region,
   RgbImage,
 } from '../preprocess/index.ts'
+import { keptOnSheet, sheetOf, type Sheet, type TileCells } from '../preprocess/picture-sheet.ts'
+import { partLines, sumOf, type TokenPart } from '../preprocess/token-parts.ts'
 import { drawing, line, picture, rect, text } from './drawing.ts'
-import { sheetOf, type Sheet } from './picture-sheet.ts'
-import { partLines, sumOf, type TokenPart } from './token-parts.ts'
 
 const MARGIN = 16
 const LINE = 18
@@ -21,8 +21,7 @@ export type PictureDrawing = {
   readonly image: RgbImage
   readonly processor: ImageProcessor
   readonly tokens: ImageTokens
-  /** Cells of the map beside one another in a tile, and the side of one in pixels. */
-  readonly cells: { readonly perSide: number; readonly pixels: number }
+  readonly cells: TileCells
   readonly parts: readonly TokenPart[]
 }
 
@@ -75,7 +74,7 @@ async function sheetElements(
   place: Place,
 ): Promise<string[]> {
   const whole = place({ left: 0, top: 0, ...tiles })
-  const kept = keptPixels(parts)
+  const kept = keptOnSheet(parts.tokens, parts.processor.tile, parts.cells)
   return [
     rect(whole, { fill: 'url(#padding)' }),
     await picture(parts.image, place(shown)),
@@ -119,26 +118,6 @@ function gridLines({ width: columns, height: rows }: ImageSize, whole: Region): 
   return lines
 }
 
-/** The cells of the map that are used, in pixels of the tiles; null where every cell is, or none. */
-function keptPixels({ tokens, processor, cells }: PictureDrawing): Region | null {
-  const { map } = tokens
-  if (map === null) return null
-  const { kept, full } = map
-  if (kept.width === full.width && kept.height === full.height) return null
-  if (kept.width <= 0 || kept.height <= 0) return null
-  const start = (cell: number, side: number) =>
-    Math.floor(cell / cells.perSide) * side + (cell % cells.perSide) * cells.pixels
-  const end = (cell: number, side: number) => start(cell - 1, side) + cells.pixels
-  const { width, height } = processor.tile
-  const [left, top] = [start(kept.left, width), start(kept.top, height)]
-  return {
-    left,
-    top,
-    width: end(kept.left + kept.width, width) - left,
-    height: end(kept.top + kept.height, height) - top,
-  }
-}
-
 /** The whole picture once more, squashed or on a square of padding. */
 async function baseTile({ image, processor }: PictureDrawing, top: number): Promise<string[]> {
   const { tiling } = processor
@@ -165,7 +144,9 @@ function legend(parts: PictureDrawing, [x, y]: readonly [number, number]): strin
   const rows: readonly (readonly [Record<string, string | number>, string])[] = [
     [TILE, 'a tile'],
     [{ fill: 'url(#padding)' }, 'padding'],
-    ...(keptPixels(parts) === null ? [] : [[KEPT, 'patches that are kept'] as const]),
+    ...(keptOnSheet(parts.tokens, parts.processor.tile, parts.cells) === null
+      ? []
+      : [[KEPT, 'patches that are kept'] as const]),
   ]
   return rows.flatMap(([look, words], i) => [
     rect({ left: x, top: y + i * LINE - 11, width: 20, height: 12 }, look),

@@ -17,12 +17,12 @@ import {
   type Sampling,
   type VideoTokens,
 } from '../preprocess/index.ts'
+import { clipParts, partLines, type TokenPart } from '../preprocess/token-parts.ts'
 import type { Arguments } from './arguments.ts'
 import { drawClip, type DrawnFrame } from './draw-clip.ts'
 import { writeDrawing } from './drawing.ts'
 import type { Description } from './inspect.ts'
 import { clipOptions } from './load-flags.ts'
-import { clipParts, partLines, type TokenPart } from './token-parts.ts'
 
 export async function describeClip(
   file: string,

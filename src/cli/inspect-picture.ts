@@ -12,12 +12,12 @@ import {
   type ImageSize,
   type ImageTokens,
 } from '../preprocess/index.ts'
+import { partLines, pictureParts, sumOf, type TokenPart } from '../preprocess/token-parts.ts'
 import { featureRows, patchesPerSide, type VisionConfig } from '../vision/vision-transformer.ts'
 import type { Arguments } from './arguments.ts'
 import { drawPicture, type PictureDrawing } from './draw-picture.ts'
 import { writeDrawing } from './drawing.ts'
 import type { Description } from './inspect.ts'
-import { partLines, pictureParts, sumOf, type TokenPart } from './token-parts.ts'
 
 export async function describePicture(
   file: string,

@@ -12,7 +12,7 @@ import {
   type Region,
   type RgbImage,
   type Tiling,
-} from '../preprocess/index.ts'
+} from './index.ts'
 import { sheetOf } from './picture-sheet.ts'
 
 const SIDE = 24

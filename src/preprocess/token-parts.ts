@@ -1,5 +1,6 @@
 /** Which part of a picture or a clip takes how many tokens. */
-import type { ImageTokens, VideoTokens } from '../preprocess/index.ts'
+import type { ImageTokens } from './image-tokens.ts'
+import type { VideoTokens } from './video-tokens.ts'
 
 export type TokenPart = {
   readonly part: 'tile' | 'tiles' | 'base tile' | 'grid' | 'frames' | 'newlines'

@@ -3,13 +3,11 @@
  *
  * Everything is in pixels as the tower sees them; the tiles begin at (0, 0), so a picture that is cropped begins before.
  */
-import {
-  resizedSize,
-  type ImageProcessor,
-  type ImageSize,
-  type Region,
-  type TilePlan,
-} from '../preprocess/index.ts'
+import type { ImageProcessor } from './image-processor.ts'
+import type { ImageTokens } from './image-tokens.ts'
+import type { ImageSize, Region } from './image.ts'
+import { resizedSize } from './preprocess-image.ts'
+import type { TilePlan } from './tiling.ts'
 
 export type Sheet = {
   /** The whole picture as it was resized; what lies outside of `tiles` is cut off, what it does not cover is padding. */
@@ -69,6 +67,31 @@ const PICTURES: {
     const [width, height] = [size.width * scale, size.height * scale]
     return { left: left - (width - side) / 2, top: top - (height - side) / 2, width, height }
   },
+}
+
+/** Cells of the map beside one another in a tile, and the side of one in pixels. */
+export type TileCells = { readonly perSide: number; readonly pixels: number }
+
+/** The cells of the map that are used, in pixels of the tiles; null where every cell is, or none. */
+export function keptOnSheet(
+  { map }: ImageTokens,
+  tile: ImageSize,
+  cells: TileCells,
+): Region | null {
+  if (map === null) return null
+  const { kept, full } = map
+  if (kept.width === full.width && kept.height === full.height) return null
+  if (kept.width <= 0 || kept.height <= 0) return null
+  const start = (cell: number, side: number) =>
+    Math.floor(cell / cells.perSide) * side + (cell % cells.perSide) * cells.pixels
+  const end = (cell: number, side: number) => start(cell - 1, side) + cells.pixels
+  const [left, top] = [start(kept.left, tile.width), start(kept.top, tile.height)]
+  return {
+    left,
+    top,
+    width: end(kept.left + kept.width, tile.width) - left,
+    height: end(kept.top + kept.height, tile.height) - top,
+  }
 }
 
 function squareAround({ width, height }: ImageSize): ImageSize {
