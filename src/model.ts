@@ -6,6 +6,7 @@ import type { Answer, StreamEvent } from './serve/answer.ts'
 import type { Engine } from './serve/engine.ts'
 import type { Generator } from './serve/generator.ts'
 import { logSumExp } from './serve/logprobs.ts'
+import type { MediaTokens } from './serve/media-tokens.ts'
 import type { ImageSource, VideoSource } from './serve/messages.ts'
 import type { PreparedFrame } from './serve/prepare-clip.ts'
 import type { PromptPreparer } from './serve/prepare-prompt.ts'
@@ -81,6 +82,14 @@ export class Model implements AsyncDisposable {
     const { preparer, imageSize, clipInfo } = this.#parts
     const clips = prompt.videos.map(({ video }) => clipInfo(video))
     return preparer.count(prompt, prompt.images.map(imageSize), clips)
+  }
+
+  /** How each picture is cut and what each picture and clip costs: by headers, without decoding or running anything. */
+  measureMedia(input: PromptInput): Promise<MediaTokens> {
+    return this.#call(async () => {
+      const prompt = parsePrompt('measureMedia', input)
+      return this.#parts.preparer.measure(prompt, prompt.images.map(this.#parts.imageSize))
+    })
   }
 
   /** What the model will see: prompt, ids, and every tile as bytes and as numbers. */

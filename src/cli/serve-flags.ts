@@ -50,6 +50,7 @@ const ACCESS: readonly OptionSpec[] = [
   },
   { name: 'media-root', kind: 'text', value: 'folder', about: 'Read file: URLs below this folder' },
   { name: 'log-prompts', kind: 'flag', about: 'Write what people ask into the log' },
+  { name: 'no-page', kind: 'flag', about: 'Serve no web page at /' },
 ]
 
 /** Numbers of the config, which must be whole and at least so much. */

@@ -1,9 +1,11 @@
 /** `llava serve`: the HTTP server with a model in it. */
 import { readFileSync } from 'node:fs'
-import { basename } from 'node:path'
-import type { ApiKey, MediaReaders, ServerConfig } from '../serve/http/index.ts'
+import { basename, join } from 'node:path'
+import { ConfigError } from '../core/errors.ts'
+import type { ApiKey, MediaReaders, PageFile, ServerConfig } from '../serve/http/index.ts'
 import type { Arguments } from './arguments.ts'
 import { LOAD_OPTIONS, loadFromFlags } from './load-flags.ts'
+import { packageFolder } from './package.ts'
 import { SERVER_OPTIONS, serverConfig } from './serve-flags.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
@@ -33,14 +35,13 @@ type Settings = {
   readonly config: Partial<ServerConfig>
   readonly keys: readonly ApiKey[]
   readonly media: Partial<MediaReaders>
+  readonly page: readonly PageFile[]
   readonly tls: { readonly cert: string; readonly key: string } | undefined
 }
 
 /** What the command line says, checked before a model is loaded. */
-async function readSettings(
-  args: Arguments,
-  { terminal, environment }: Session,
-): Promise<Settings> {
+async function readSettings(args: Arguments, session: Session): Promise<Settings> {
+  const { terminal, environment } = session
   const { parseApiKeys } = await import('../serve/http/index.ts')
   const keyFile = args.text('api-key-file')
   const keyText = keyFile === undefined ? (environment['LLAVA_API_KEY'] ?? '') : readText(keyFile)
@@ -54,7 +55,20 @@ async function readSettings(
     const note = `everybody who reaches ${host} may use this server: it has no --api-key-file.`
     terminal.note(terminal.style('yellow', note, 'stderr'))
   }
-  return { config: serverConfig(args), keys, media: await readers(args), tls: tlsFiles(args) }
+  const page = args.flag('no-page') ? [] : await pageFiles(session)
+  return { config: serverConfig(args), keys, media: await readers(args), page, tls: tlsFiles(args) }
+}
+
+/** The web page of the package; programs are answered without one too. */
+async function pageFiles({ terminal }: Session): Promise<readonly PageFile[]> {
+  const { readPage } = await import('../serve/http-node.ts')
+  try {
+    return await readPage(join(packageFolder(), 'dist', 'web'))
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    terminal.note(terminal.style('yellow', error.message, 'stderr'))
+    return []
+  }
 }
 
 async function readers(args: Arguments): Promise<Partial<MediaReaders>> {
@@ -105,8 +119,10 @@ async function serveUntilInterrupted(
   const app = createApp({ ...options, models, log: createLog(terminal.streams.stderr) })
   const host = args.text('host') ?? '127.0.0.1'
   const server = await listen(app, { host, port: args.number('port') ?? 8080, tls })
+  const page = settings.page.length > 0 ? `${server.url}/` : null
   terminal.note(`${id} is served at ${server.url}/v1; Ctrl-C stops it.`)
-  if (terminal.isJson) terminal.json({ url: server.url, model: id })
+  if (page !== null) terminal.note(`Talk to it at ${page}`)
+  if (terminal.isJson) terminal.json({ url: server.url, model: id, page })
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })

@@ -102,5 +102,6 @@ export function createLog(stream: { write(line: string): unknown }): Log {
   return (level, fields) => logger[level](fields)
 }
 
+export { readPage } from './http/page-node.ts'
 export { fileMedia } from './http/file-media-node.ts'
 export { remoteMedia, type RemoteMediaOptions } from './http/remote-media-node.ts'

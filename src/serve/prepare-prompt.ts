@@ -26,6 +26,13 @@ import {
 } from '../sequence/layout-sequence.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { featureRows } from '../vision/vision-transformer.ts'
+import {
+  clipTokens,
+  pictureTokens,
+  type ClipTokens,
+  type MediaTokens,
+  type PictureTokens,
+} from './media-tokens.ts'
 import type { ImageSource, PlainMessage, VideoPart } from './messages.ts'
 import {
   countClip,
@@ -115,6 +122,38 @@ export class PromptPreparer {
     const layout = this.#layout(prompt, inOrder(prompt, pictures, counted))
     const image = layout.imageSlots.length
     return { text: layout.inputIds.length - image, image }
+  }
+
+  /** The same with how each picture is cut; clips are opened, and nothing is decoded. */
+  async measure(
+    prompt: Prompt,
+    sizes: readonly ImageSize[],
+    signal?: AbortSignal,
+  ): Promise<MediaTokens> {
+    this.#checkMedia(prompt)
+    const clips = await this.#openClips(prompt, signal)
+    const pictures = sizes.map((size) => {
+      const tokens = this.#tokens(size, sizes.length)
+      return {
+        picture: pictureTokens(size, tokens, this.#config),
+        rows: { kind: 'image' as const, rows: pictureRows(tokens, this.#rowsPerTile()) },
+      }
+    })
+    const given = inOrder<MediaRows>(
+      prompt,
+      pictures.map(({ rows }) => rows),
+      clips.map(({ kind, tokens }) => ({ kind, rows: tokens.tokens })),
+    )
+    const { inputIds, imageSlots } = this.#layout(prompt, given)
+    return {
+      text: inputIds.length - imageSlots.length,
+      image: imageSlots.length,
+      media: inOrder<PictureTokens | ClipTokens>(
+        prompt,
+        pictures.map(({ picture }) => picture),
+        clips.map(clipTokens),
+      ),
+    }
   }
 
   async #openClips(prompt: Prompt, signal: AbortSignal | undefined): Promise<PreparedClip[]> {
@@ -216,6 +255,10 @@ export class PromptPreparer {
       return buildPrompt(
         prompt.messages.map((message) => withoutMedia(message, clipType)),
         tools,
+        prompt.toolUse && {
+          tools: prompt.toolUse.tools,
+          isRequired: prompt.toolUse.required !== null,
+        },
       )
     }
     this.#checkIds(prompt.ids)
@@ -278,10 +321,13 @@ function pictureRows(tokens: ImageTokens, perTile: number): number {
   return tokens.tiles * perTile + (tokens.newline === 'end' ? 1 : 0)
 }
 
-function withoutMedia({ role, content }: PlainMessage, clipType: 'image' | 'video'): PromptMessage {
-  if (typeof content === 'string') return { role, content }
+function withoutMedia(
+  { content, ...message }: PlainMessage,
+  clipType: 'image' | 'video',
+): PromptMessage {
+  if (typeof content === 'string') return { ...message, content }
   return {
-    role,
+    ...message,
     content: content.map((part) =>
       part.type === 'text' ? part : { type: part.type === 'video' ? clipType : 'image' },
     ),

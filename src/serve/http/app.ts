@@ -13,11 +13,13 @@ import { completionsRoute } from './completions-route.ts'
 import { generateRoute } from './generate-route.ts'
 import { anthropicError, failureOf, HttpError, openAiError, type Failure } from './http-error.ts'
 import type { Log } from './log.ts'
+import { mediaRoute } from './media-route.ts'
 import type { MediaReaders } from './media.ts'
 import { MESSAGES_ROUTES } from './messages-route.ts'
 import { Metrics } from './metrics.ts'
 import { openApiDocument } from './openapi.ts'
 import { checkHost, checkOrigin, corsHeaders, preflight } from './origin-guard.ts'
+import { pageRoutes, type PageFile } from './page.ts'
 import { PLAIN_ROUTES } from './plain-routes.ts'
 import { RateLimits } from './rate-limits.ts'
 import { responsesRoute } from './responses-route.ts'
@@ -34,6 +36,8 @@ export type AppOptions = {
   /** Where there are none, everybody who reaches the server may use it. */
   readonly keys?: readonly ApiKey[] | undefined
   readonly media?: Partial<MediaReaders> | undefined
+  /** The web page; none: `/` is no route. */
+  readonly page?: readonly PageFile[] | undefined
   readonly log?: Log | undefined
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined
@@ -61,6 +65,7 @@ export const ROUTES: readonly Route[] = [
   ...MESSAGES_ROUTES,
   generateRoute,
   ...TOKENIZE_ROUTES,
+  mediaRoute,
   ...PLAIN_ROUTES,
   openApiRoute,
 ]
@@ -88,6 +93,10 @@ export function createApp(options: AppOptions): App {
     hono.on(route.method.toUpperCase(), path, ({ req }) =>
       handle(context, { request: req.raw, route, keys }),
     )
+  }
+  for (const route of pageRoutes(options.page ?? [])) {
+    // Loads without a key, through every other guard.
+    hono.get(route.path, ({ req }) => handle(context, { request: req.raw, route, keys: [] }))
   }
   hono.notFound(({ req }) => handle(context, { request: req.raw, route: UNKNOWN, keys }))
   return {

@@ -3,6 +3,7 @@ export { createApp, type App, type AppOptions } from './app.ts'
 export { parseApiKeys, type ApiKey } from './api-keys.ts'
 export type { Log } from './log.ts'
 export type { MediaReader, MediaReaders } from './media.ts'
+export type { PageFile } from './page.ts'
 export { SERVER_DEFAULTS, type ServerConfig } from './server-config.ts'
 export {
   serveModel,

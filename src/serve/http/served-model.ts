@@ -5,6 +5,7 @@
  * import what puts the rooms together.
  */
 import type { StreamEvent } from '../answer.ts'
+import type { MediaTokens } from '../media-tokens.ts'
 import type { GenerateRequest, PromptInput } from '../request.ts'
 
 export type ServedModel = {
@@ -20,6 +21,8 @@ export type ServedModel = {
   stream(request: ServedRequest): AsyncIterable<StreamEvent>
   /** How many tokens a prompt has, without running anything. */
   countTokens(prompt: PromptInput): Promise<number>
+  /** How each picture is cut and what each picture and clip costs. Absent: the model does not tell. */
+  measureMedia?(prompt: PromptInput): Promise<MediaTokens>
   /** The ids that a prompt becomes, image and video places repeated. */
   promptIds(prompt: PromptInput): Promise<readonly number[]>
   /** The ids of a bare text; control tokens in it are read as such. */
@@ -48,6 +51,7 @@ export type LocalModel = {
   stream(request: GenerateRequest): AsyncIterable<StreamEvent>
   countTokens(input: PromptInput): { readonly text: number; readonly image: number }
   prepare(input: PromptInput): Promise<{ readonly inputIds: readonly number[] }>
+  measureMedia?(input: PromptInput): Promise<MediaTokens>
   stats?(): object
 }
 
@@ -68,6 +72,7 @@ export function serveModel(model: LocalModel, id: string, now: number): ServedMo
     tokenize: async (text, { addBos }) => tokenizer.encode(text, { addBos }),
     detokenize: async (ids) => tokenizer.decode(ids),
     tokenBytes: (id_) => tokenizer.tokenBytes(id_),
+    ...(model.measureMedia && { measureMedia: model.measureMedia.bind(model) }),
     ...(model.stats && { stats: () => ({ ...model.stats?.() }) }),
   }
 }
