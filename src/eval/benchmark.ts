@@ -36,6 +36,8 @@ export type ScoreInput = {
   readonly labels: readonly EvalFile[]
   /** For rules that draw where an answer says nothing. */
   readonly rng: Rng
+  /** The seed that was given, for rules whose official script has one of its own. */
+  readonly seed?: number | undefined
   /** The questions that were asked, as `truthId` names them, where not all of the files were. */
   readonly asked?: ReadonlySet<string> | undefined
   /** For similarity of words. */

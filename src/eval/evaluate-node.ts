@@ -110,7 +110,7 @@ export async function evaluate(request: EvaluateRequest): Promise<EvalReport> {
     ? await score(benchmark.name, {
         ...filesOf(request, ask),
         answers: [scored],
-        seed: request.seed ?? 0,
+        ...(request.seed === undefined ? {} : { seed: request.seed }),
         asked,
         wordNet: request.wordNet,
       })

@@ -1,7 +1,6 @@
 /** Any OpenAI-compatible server as judge. */
-import type { Endpoint } from './endpoint.ts'
-import { dataUrl, readChatReply } from './endpoint-engine.ts'
-import { isRow } from './eval-file.ts'
+import { dataUrl, readChatReply } from '../serve/remote/chat-wire.ts'
+import type { Endpoint } from '../serve/remote/endpoint.ts'
 import type { Judge, JudgeReply, JudgeRequest } from './judge.ts'
 
 export class EndpointJudge implements Judge {
@@ -31,13 +30,12 @@ export class EndpointJudge implements Judge {
       max_tokens: request.maxTokens,
     }
     const reply = await this.#endpoint.post('/chat/completions', body, signal)
-    const usage = isRow(reply) && isRow(reply['usage']) ? reply['usage'] : {}
-    const count = (name: string) => (typeof usage[name] === 'number' ? usage[name] : 0)
-    return {
-      text: readChatReply(reply, this.#endpoint.url).text,
-      promptTokens: count('prompt_tokens'),
-      completionTokens: count('completion_tokens'),
-    }
+    const {
+      text,
+      promptTokens = 0,
+      completionTokens = 0,
+    } = readChatReply(reply, this.#endpoint.url)
+    return { text, promptTokens, completionTokens }
   }
 
   /** Pictures go behind the text of the last message, as lmms-eval sends them. */

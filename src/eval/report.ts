@@ -3,7 +3,7 @@
  * section.
  */
 import type { EvalReport, AskedOutcome } from './evaluate-node.ts'
-import { dataUrl } from './endpoint-engine.ts'
+import { dataUrl } from '../serve/remote/chat-wire.ts'
 import {
   barChart,
   modelChart,

@@ -79,6 +79,7 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     questions,
     labels,
     rng,
+    seed: request.seed,
     asked,
     wordNet,
   })

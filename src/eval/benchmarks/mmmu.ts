@@ -5,17 +5,19 @@
  * official repository has it, answer_dict_val.json:
  *   {"validation_Accounting_1": {"question_type": "multiple-choice", "ground_truth": "B"}, …}
  * Answers: {"validation_Accounting_1": "B", …}; or rows with id, response (or text) and, where truths have none, answer,
- * question_type, and options, all_choices or index2ans.
- * Official scorer: MMMU-Benchmark/MMMU eval/eval_utils.py at 51ce7f3, in lmms-eval's form. It draws an option where an
- * answer names none; we draw with the run's seed, and count these as unreadable. Micro average over all questions.
+ * question_type, and options, all_choices or index2ans; or the official folder of SUBJECT/output.json.
+ * Official scorer: MMMU-Benchmark/MMMU mmmu/main_eval_only.py and main_parse_and_eval.py at bb0b95a; of answers that hold no
+ * choices of their own, in lmms-eval's form. Where an answer names no option, one is drawn as there, by Python's generator with
+ * the seed 42 and in the order of the answers; these count as unreadable. Where the options are not known, as in answers by id
+ * beside answer_dict_val.json, nothing is drawn. Micro average over all questions.
  */
 import { InputError } from '../../core/errors.ts'
-import type { Rng } from '../../core/rng.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanScore,
   publishedRows,
   type Benchmark,
+  type Metric,
   type Outcome,
   type Scored,
   type ScoreInput,
@@ -31,18 +33,26 @@ import {
 } from '../eval-file.ts'
 import { OPTION_LETTER, optionLines, pictureField, SHORT_ANSWER } from '../llava-questions.ts'
 import type { Question } from '../question.ts'
-import { mmmuChoice, mmmuOpen, mmmuOpenAnswers } from '../metrics/mmmu-answer.ts'
+import {
+  mmmuChoice,
+  mmmuLetter,
+  mmmuOpen,
+  mmmuOpenAnswers,
+  type Draw,
+} from '../metrics/mmmu-answer.ts'
+import { PythonRandom } from '../python-random.ts'
+import { pythonFloat, pythonRound } from '../python-text.ts'
 
 export const mmmu: Benchmark = {
   name: 'mmmu',
   title: 'MMMU (val)',
   files: {
-    answers: 'answers by id, or rows with id and response',
+    answers: 'answers by id, rows with id and response, or the folder of SUBJECT/output.json',
     labels:
       'answer_dict_val.json, or rows with id, question_type, answer and options; needed where answers hold no truth',
   },
   needs: [],
-  rule: 'the option named last, drawn where none is named; open answers by containment, numbers to two decimals; micro average',
+  rule: 'the option named last, drawn where none is named and the options are known; open answers by containment, numbers to two decimals; micro average',
   score: scoreMmmu,
   ask: {
     questions: (files) => files.flatMap(readMmmuQuestions),
@@ -86,56 +96,139 @@ type Truth = {
   readonly options: readonly string[] | null
 }
 
-function scoreMmmu({ answers: files, labels, rng, asked }: ScoreInput): Scored {
-  const answers = answersById(files.flatMap(readMmmuAnswers))
+/** The seed of the official script. */
+const SEED = 42
+
+function scoreMmmu({ answers: files, labels, seed = SEED, asked }: ScoreInput): Scored {
+  const answers = answersById(answerFiles(files).flatMap(readMmmuAnswers))
   const all =
     labels.length > 0
       ? labels.flatMap(readTruths)
       : [...answers].map(([id, { row }]) => truthOf(id, row))
   const truths = onlyAsked(all, asked, ({ id }) => id)
-  const judged = truths.map((truth) => judge(truth, answers.get(truth.id), rng))
-  const guesses = judged.filter(({ isGuess }) => isGuess).length
-  const outcomes = judged.map(({ outcome }) => outcome)
-  const subjects = [...new Set(truths.map(({ id }) => subjectOf(id)))].sort()
-  const percent = (name: string, part: readonly Outcome[]) => meanScore(name, part, 1)
+  const readings = readAll(truths, answers, new PythonRandom(seed))
+  const outcomes = truths.map((truth) => outcomeOf(truth, answers.get(truth.id), readings))
+  const unreadable = [...readings.values()].filter(({ isNamed }) => !isNamed).length
   return {
     counts: countAnswers(
       truths.map(({ id }) => id),
       answers,
-      guesses,
+      unreadable,
     ),
     outcomes,
-    metrics: [
-      percent('accuracy', outcomes),
-      ...subjects.map((subject) =>
-        percent(
-          subject,
-          outcomes.filter(({ id }) => subjectOf(id) === subject),
-        ),
-      ),
-    ],
+    metrics: metricsOf(outcomes),
+    printed: printed(outcomes.filter(({ id }) => answers.has(id))),
   }
 }
 
-function judge(
-  { id, isChoice, accepted, options }: Truth,
-  answer: Answer | undefined,
-  rng: Rng,
-): { readonly outcome: Outcome; readonly isGuess: boolean } {
-  const given = answer?.text ?? ''
-  const outcome = { id, given, read: '', expected: accepted.join(' | '), score: 0 }
-  if (!answer) return { outcome, isGuess: false }
+/** Of an official folder the responses, not what its scripts made of them. */
+function answerFiles(files: readonly EvalFile[]): readonly EvalFile[] {
+  const responses = files.filter(({ name }) => /(?:^|\/)output\.json$/.test(name))
+  return responses.length > 0 ? responses : files
+}
+
+type Reading = { readonly read: string; readonly score: number; readonly isNamed: boolean }
+
+/** In the order of the answers: what is drawn for one depends on those before it. */
+function readAll(
+  truths: readonly Truth[],
+  answers: ReadonlyMap<string, Answer>,
+  draw: Draw,
+): Map<string, Reading> {
+  const byId = new Map(truths.map((truth) => [truth.id, truth]))
+  return new Map(
+    [...answers].flatMap(([id, answer]): [string, Reading][] => {
+      const truth = byId.get(id)
+      return truth ? [[id, readAnswer(truth, answer, draw)]] : []
+    }),
+  )
+}
+
+function readAnswer(
+  { isChoice, accepted, options }: Truth,
+  { text, row }: Answer,
+  draw: Draw,
+): Reading {
   if (!isChoice) {
-    const read = mmmuOpenAnswers(given).join(' | ')
-    return { outcome: { ...outcome, read, score: mmmuOpen(given, accepted) }, isGuess: false }
+    const read = mmmuOpenAnswers(text).join(' | ')
+    return { read, score: mmmuOpen(text, accepted), isNamed: true }
   }
-  const { letter, isGuess } = mmmuChoice(given, options ?? optionsOf(answer.row) ?? FOUR, rng)
-  const score = accepted.includes(letter) ? 1 : 0
-  return { outcome: { ...outcome, read: letter, score }, isGuess }
+  const known = options ?? optionsOf(row)
+  const form = ['all_choices', 'index2ans'].some((name) => name in row) ? 'mmmu' : 'lmms-eval'
+  const { letter, isGuess } =
+    known === null ? letterOnly(text) : mmmuChoice(text, known, draw, form)
+  return { read: letter, score: accepted.includes(letter) ? 1 : 0, isNamed: !isGuess }
 }
 
-/** Where neither file tells the options: letters are read, texts cannot be. */
-const FOUR = ['(A)', '(B)', '(C)', '(D)']
+/** Of options nobody knows the letters can be read, and nothing can be drawn. */
+function letterOnly(text: string) {
+  const letter = mmmuLetter(text, LETTERS, 'mmmu')
+  return { letter: letter ?? '', isGuess: letter === null }
+}
+
+const LETTERS = [...'ABCDEFGHI'].map((letter) => `(${letter})`)
+
+function outcomeOf(
+  { id, accepted }: Truth,
+  answer: Answer | undefined,
+  readings: ReadonlyMap<string, Reading>,
+): Outcome {
+  const { read = '', score = 0 } = readings.get(id) ?? {}
+  return { id, given: answer?.text ?? '', read, expected: accepted.join(' | '), score }
+}
+
+const DOMAINS: Readonly<Record<string, readonly string[]>> = {
+  'Art and Design': ['Art', 'Art_Theory', 'Design', 'Music'],
+  Business: ['Accounting', 'Economics', 'Finance', 'Manage', 'Marketing'],
+  Science: ['Biology', 'Chemistry', 'Geography', 'Math', 'Physics'],
+  'Health and Medicine': [
+    'Basic_Medical_Science',
+    'Clinical_Medicine',
+    'Diagnostics_and_Laboratory_Medicine',
+    'Pharmacy',
+    'Public_Health',
+  ],
+  'Humanities and Social Science': ['History', 'Literature', 'Sociology', 'Psychology'],
+  'Tech and Engineering': [
+    'Agriculture',
+    'Architecture_and_Engineering',
+    'Computer_Science',
+    'Electronics',
+    'Energy_and_Power',
+    'Materials',
+    'Mechanical_Engineering',
+  ],
+}
+
+/** All questions, fields of more than one subject, subjects. */
+function metricsOf(outcomes: readonly Outcome[]): Metric[] {
+  const of = (subjects: readonly string[]) =>
+    outcomes.filter(({ id }) => subjects.includes(subjectOf(id)))
+  const subjects = [...new Set(outcomes.map(({ id }) => subjectOf(id)))].sort()
+  const fields = Object.entries(DOMAINS).filter(
+    ([, own]) => own.filter((subject) => subjects.includes(subject)).length > 1,
+  )
+  return [
+    meanScore('accuracy', outcomes, 1),
+    ...fields.map(([field, own]) => meanScore(field, of(own), 1)),
+    ...subjects.map((subject) => meanScore(subject, of([subject]), 1)),
+  ]
+}
+
+/** The dictionary that `main_eval_only.py` prints, of what was answered. */
+function printed(outcomes: readonly Outcome[]): string {
+  const cell = (name: string, part: readonly Outcome[]) => {
+    const right = part.reduce((sum, { score }) => sum + score, 0)
+    const accuracy = part.length === 0 ? '0' : pythonFloat(pythonRound(right / part.length, 3))
+    return `'${name}': {'num': ${part.length}, 'acc': ${accuracy}}`
+  }
+  const cells = Object.entries(DOMAINS).flatMap(([field, subjects]) => {
+    const parts = subjects.map((subject) => outcomes.filter(({ id }) => subjectOf(id) === subject))
+    const own = parts.flatMap((part, i) => (part.length > 0 ? [cell(subjects[i] ?? '', part)] : []))
+    return [cell(`Overall-${field}`, parts.flat()), ...own]
+  })
+  return `{${[...cells, cell('Overall', outcomes)].join(', ')}}\n`
+}
 
 /** `validation_Art_Theory_12` is of Art_Theory. */
 function subjectOf(id: string): string {

@@ -1,10 +1,9 @@
 /**
  * MMMU's reading of free answers.
  *
- * Source: MMMU-Benchmark/MMMU eval/eval_utils.py at 51ce7f3, in the form of lmms-eval tasks/mmmu/utils.py at 02bc1c0, which
- * also looks for `A.` and does not ask for a space before a letter: in `NASA said so`, the last A of NASA is an option.
+ * Source: MMMU-Benchmark/MMMU mmmu/utils/eval_utils.py at bb0b95a, and lmms-eval tasks/mmmu/utils.py at 02bc1c0, which also
+ * looks for `A.` and does not ask for a space before a letter: in `NASA said so`, the last A of NASA is an option.
  */
-import type { Rng } from '../../core/rng.ts'
 import { parsePythonFloat, pythonRound, pythonStrip, pythonWords } from '../python-text.ts'
 import { letterAt } from './choice-letter.ts'
 
@@ -14,25 +13,63 @@ export type Choice = {
   readonly isGuess: boolean
 }
 
+/** Whose script reads: the benchmark's own, or lmms-eval's, by which most published scores were made. */
+export type ChoiceForm = 'mmmu' | 'lmms-eval'
+
+/** What draws: `integer(n)` is below n. */
+export type Draw = { integer(bound: number): number }
+
 /** The option that `response` names; of several, the one named last. `options` are in order, A first. */
-export function mmmuChoice(response: string, options: readonly string[], rng: Rng): Choice {
+export function mmmuChoice(
+  response: string,
+  options: readonly string[],
+  draw: Draw,
+  form: ChoiceForm = 'lmms-eval',
+): Choice {
+  const letters = options.map((_, i) => letterAt(i))
+  const named = mmmuLetter(response, options, form)
+  if (named !== null) return { letter: named, isGuess: false }
+  return { letter: letters[draw.integer(letters.length)] ?? 'A', isGuess: true }
+}
+
+/** The same without drawing: null where no option is named. */
+export function mmmuLetter(
+  response: string,
+  options: readonly string[],
+  form: ChoiceForm = 'lmms-eval',
+): string | null {
   const letters = options.map((_, i) => letterAt(i))
   let text = response
   for (const mark of [',', '.', '!', '?', ';', ':', "'"]) text = stripMark(text, mark)
   text = ` ${text} `
-  const forms = [
-    { found: (letter: string) => `(${letter})`, placed: (letter: string) => `(${letter})` },
-    { found: (letter: string) => `${letter} `, placed: (letter: string) => ` ${letter} ` },
-    { found: (letter: string) => `${letter}.`, placed: (letter: string) => ` ${letter} ` },
-  ]
-  for (const { found, placed } of forms) {
+  for (const { found, placed } of FORMS[form]) {
     const named = letters.filter((letter) => text.includes(found(letter)))
     const last = lastNamed(named, (letter) => text.lastIndexOf(placed(letter)))
-    if (last !== undefined) return { letter: last, isGuess: false }
+    if (last !== undefined) return last
   }
-  const named = pythonWords(text).length > 5 ? lastOption(text, letters, options) : undefined
-  if (named !== undefined) return { letter: named, isGuess: false }
-  return { letter: letters[rng.integer(letters.length)] ?? 'A', isGuess: true }
+  if (pythonWords(text).length <= 5) return null
+  return lastOption(text, letters, options) ?? null
+}
+
+type LetterForm = {
+  readonly found: (letter: string) => string
+  readonly placed: (letter: string) => string
+}
+
+const inBrackets = (letter: string) => `(${letter})`
+const alone = (letter: string) => ` ${letter} `
+
+/** In which forms a letter is looked for, one after the other, and by which its place is told. */
+const FORMS: Readonly<Record<ChoiceForm, readonly LetterForm[]>> = {
+  mmmu: [
+    { found: inBrackets, placed: inBrackets },
+    { found: alone, placed: alone },
+  ],
+  'lmms-eval': [
+    { found: inBrackets, placed: inBrackets },
+    { found: (letter) => `${letter} `, placed: alone },
+    { found: (letter) => `${letter}.`, placed: alone },
+  ],
 }
 
 /** 1 if an answer read from `response` is, or contains, one of the accepted ones. */

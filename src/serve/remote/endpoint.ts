@@ -3,7 +3,7 @@
  *
  * Source: platform.openai.com/docs/api-reference; RFC 9110 §10.2.3 (Retry-After: seconds or a date).
  */
-import { CapacityError, InputError } from '../core/errors.ts'
+import { CapacityError, InputError } from '../../core/errors.ts'
 
 export type EndpointOptions = {
   /** Up to and with the version: `http://127.0.0.1:8000/v1`. */
@@ -37,7 +37,7 @@ export class Endpoint {
     if (!/^https?:\/\/[^\s/]+/.test(options.url)) {
       throw new InputError(
         'INPUT_ENDPOINT',
-        `eval: an endpoint should be a URL like http://127.0.0.1:8000/v1, "${options.url}" came.`,
+        `endpoint: it should be a URL like http://127.0.0.1:8000/v1, "${options.url}" came.`,
       )
     }
     this.url = options.url.replace(/\/+$/, '')
@@ -48,19 +48,28 @@ export class Endpoint {
    * The JSON that the server answers with. Throws InputError for what it refuses for good, CapacityError where it cannot be
    * reached or stays busy, and the signal's reason when aborted.
    */
-  async post(path: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
+  post(path: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
+    return this.#call(path, { method: 'POST', body: JSON.stringify(body) }, signal)
+  }
+
+  /** The same for what has no body. */
+  get(path: string, signal?: AbortSignal): Promise<unknown> {
+    return this.#call(path, { method: 'GET' }, signal)
+  }
+
+  async #call(path: string, request: Call, signal: AbortSignal | undefined): Promise<unknown> {
     const attempts = this.#options.attempts ?? ATTEMPTS
     let fault = 'no attempt was allowed'
     for (let attempt = 0; attempt < attempts; attempt++) {
       await this.#waitTurn(signal)
-      const result = await this.#attempt(path, body, signal)
+      const result = await this.#attempt(path, request, signal)
       if ('value' in result) return result.value
       fault = result.fault
       if (attempt + 1 < attempts) this.#postpone(attempt, result.retryAfterMs)
     }
     throw new CapacityError(
       'CAPACITY_ENDPOINT',
-      `eval: ${this.url} should answer, ${attempts} attempts failed (${fault}); is it running?`,
+      `endpoint: ${this.url} should answer, ${attempts} attempts failed (${fault}); is it running?`,
     )
   }
 
@@ -81,25 +90,24 @@ export class Endpoint {
     if (askedMs !== null && askedMs > MOST_ASKED_MS) {
       throw new CapacityError(
         'CAPACITY_ENDPOINT_BUSY',
-        `eval: ${this.url} asks to wait ${Math.round(askedMs / 1000)} s, at most ${MOST_ASKED_MS / 1000} s are waited; run the same command later, it goes on where it ended.`,
+        `endpoint: ${this.url} asks to wait ${Math.round(askedMs / 1000)} s, at most ${MOST_ASKED_MS / 1000} s are waited; run the same command later, it goes on where it ended.`,
       )
     }
     const wait = askedMs ?? Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt)
     this.#openAt = Math.max(this.#openAt, this.#now() + wait)
   }
 
-  async #attempt(path: string, body: unknown, signal: AbortSignal | undefined): Promise<Attempt> {
+  async #attempt(path: string, request: Call, signal: AbortSignal | undefined): Promise<Attempt> {
     const { apiKey, timeoutMs = TIMEOUT_MS } = this.#options
     const limit = AbortSignal.timeout(timeoutMs)
     this.calls++
     try {
       const response = await (this.#options.fetch ?? fetch)(`${this.url}${path}`, {
-        method: 'POST',
+        ...request,
         headers: {
           'content-type': 'application/json',
           ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
         },
-        body: JSON.stringify(body),
         signal: signal ? AbortSignal.any([signal, limit]) : limit,
       })
       return await this.#read(response)
@@ -127,10 +135,12 @@ export class Endpoint {
     }
     throw new InputError(
       'INPUT_ENDPOINT_REFUSED',
-      `eval: ${this.url} should take the request, it refused it (${fault}).`,
+      `endpoint: ${this.url} should take the request, it refused it (${fault}).`,
     )
   }
 }
+
+type Call = { readonly method: string; readonly body?: string }
 
 type Attempt =
   { readonly value: unknown } | { readonly fault: string; readonly retryAfterMs: number | null }

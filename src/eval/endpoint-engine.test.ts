@@ -1,0 +1,168 @@
+/** A model behind a server, asked as a benchmark asks. */
+import assert from 'node:assert/strict'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, test } from 'node:test'
+import { Endpoint } from '../serve/remote/endpoint.ts'
+import { EndpointEngine } from './endpoint-engine.ts'
+
+type Handler = (
+  body: Record<string, unknown>,
+  response: ServerResponse,
+  request: IncomingMessage,
+) => void
+
+async function withServer(
+  handlers: readonly Handler[],
+  use: (url: string, calls: () => number) => Promise<void>,
+): Promise<void> {
+  let calls = 0
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const handler = handlers[Math.min(calls++, handlers.length - 1)]!
+    handler(
+      JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>,
+      response,
+      request,
+    )
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
+  try {
+    await use(url, () => calls)
+  } finally {
+    server.closeAllConnections()
+    await new Promise((done) => server.close(done))
+  }
+}
+
+const reply =
+  (content: string): Handler =>
+  (_, response) =>
+    response.end(
+      JSON.stringify({
+        choices: [{ message: { content }, finish_reason: 'stop' }],
+        usage: { prompt_tokens: 7, completion_tokens: 2 },
+      }),
+    )
+const status =
+  (code: number, headers: Record<string, string> = {}): Handler =>
+  (_, response) =>
+    response.writeHead(code, headers).end('{"error":"no"}')
+
+/** Time that passes by being slept through. */
+function patience() {
+  const slept: number[] = []
+  let now = 1000
+  const sleep = async (ms: number) => {
+    slept.push(ms)
+    now += ms
+  }
+  return { slept, sleep, now: () => now }
+}
+
+describe('an engine behind an endpoint', () => {
+  const pixel = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 1, 2, 3])
+  const engineAt = (url: string, attempts = 2) => {
+    const { sleep, now } = patience()
+    const endpoint = new Endpoint({ url, sleep, now, attempts, apiKey: 'secret' })
+    return new EndpointEngine({ endpoint, model: 'm', readPicture: async () => pixel, seed: 3 })
+  }
+  const ask = {
+    messages: [
+      {
+        role: 'user' as const,
+        content: [
+          { type: 'image' as const, image: 'a.png' },
+          { type: 'text' as const, text: 'q' },
+        ],
+      },
+    ],
+    maxTokens: 8,
+  }
+
+  test('sends pictures as data, greedily, and reads text and usage', async () => {
+    const check: Handler = (body, response, request) => {
+      assert.deepEqual(body, {
+        model: 'm',
+        messages: [
+          {
+            role: 'user',
+            content: [
+              {
+                type: 'image_url',
+                image_url: {
+                  url: `data:image/png;base64,${Buffer.from(pixel).toString('base64')}`,
+                },
+              },
+              { type: 'text', text: 'q' },
+            ],
+          },
+        ],
+        max_tokens: 8,
+        temperature: 0,
+        seed: 3,
+      })
+      assert.equal(request.headers.authorization, 'Bearer secret')
+      reply('yes')(body, response, request)
+    }
+    await withServer([check], async (url) => {
+      const answer = await engineAt(url).answer(ask, undefined)
+      assert.deepEqual(answer, {
+        text: 'yes',
+        finishReason: 'stop',
+        promptTokens: 7,
+        completionTokens: 2,
+      })
+    })
+  })
+
+  test('gives an error for one question and answers for the others', async () => {
+    const some: Handler = (body, response, request) =>
+      JSON.stringify(body).includes('bad')
+        ? status(400)(body, response, request)
+        : reply('ok')(body, response, request)
+    await withServer([some], async (url) => {
+      const bad = { ...ask, messages: [{ role: 'user' as const, content: 'bad' }] }
+      const engine = engineAt(url)
+      const [first, second] = await Promise.all([
+        engine.answer(bad, undefined),
+        engine.answer(ask, undefined),
+      ])
+      assert.ok('error' in first! && /HTTP 400/.test(first.error))
+      assert.ok('text' in second!)
+    })
+  })
+
+  test('says so where a reply holds no text', async () => {
+    const odd: Handler = (_, response) => response.end('{"choices":[{"message":{"content":null}}]}')
+    await withServer([odd], async (url) => {
+      const answer = await engineAt(url).answer(ask, undefined)
+      assert.ok('error' in answer && /choices/.test(answer.error))
+    })
+  })
+
+  test('takes the likeliest of the choices from the listed log-probabilities', async () => {
+    const top: Handler = (body, response) => {
+      assert.deepEqual(
+        [body['prompt'], body['max_tokens'], body['logprobs']],
+        ['Q\nAnswer:', 1, 20],
+      )
+      response.end(
+        JSON.stringify({
+          choices: [{ logprobs: { top_logprobs: [{ ' B': -0.5, ' A': -1.5, the: -0.1 }] } }],
+        }),
+      )
+    }
+    await withServer([top], async (url) => {
+      const request = {
+        messages: [{ role: 'user' as const, content: 'Q\nAnswer:' }],
+        maxTokens: 1,
+        choices: [' A', ' B', ' C'],
+      }
+      const answer = await engineAt(url).answer(request, undefined)
+      assert.deepEqual(answer, { text: ' B', finishReason: 'stop', margin: 1 })
+    })
+  })
+})

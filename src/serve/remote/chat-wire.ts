@@ -1,0 +1,103 @@
+/** A conversation as OpenAI-compatible servers take it over HTTP, and what they reply. */
+import { InputError } from '../../core/errors.ts'
+import { isRecord } from '../faults.ts'
+import type { ContentPart, Message } from '../messages.ts'
+
+/** Reads the file of a picture or clip that a message names by its path. */
+export type ReadFile = (path: string) => Promise<Uint8Array>
+
+/** Messages with their media as `data:` URLs; the addresses of media that the server fetches itself stay. */
+export function wireMessages(messages: readonly Message[], readFile: ReadFile): Promise<object[]> {
+  return Promise.all(
+    messages.map(async ({ role, content }) => ({
+      role,
+      content:
+        typeof content === 'string'
+          ? content
+          : await Promise.all(content.map((part) => wirePart(part, readFile))),
+    })),
+  )
+}
+
+export type ChatReply = {
+  readonly text: string
+  readonly finishReason: string
+  readonly promptTokens?: number
+  readonly completionTokens?: number
+}
+
+/** Throws InputError where the reply holds no text. */
+export function readChatReply(reply: unknown, url: string): ChatReply {
+  const fields = isRecord(reply) ? reply : {}
+  const choice: unknown = Array.isArray(fields['choices']) ? fields['choices'][0] : null
+  const message = isRecord(choice) ? choice['message'] : null
+  const text = isRecord(message) ? message['content'] : null
+  if (typeof text !== 'string') {
+    throw new InputError(
+      'INPUT_ENDPOINT_REPLY',
+      `endpoint: ${url} should reply with choices[0].message.content, a text; ${JSON.stringify(reply)?.slice(0, 120)} came.`,
+    )
+  }
+  const reason = isRecord(choice) ? choice['finish_reason'] : null
+  const usage = isRecord(fields['usage']) ? fields['usage'] : {}
+  return {
+    text,
+    finishReason: typeof reason === 'string' ? reason : 'stop',
+    ...numberField('promptTokens', usage['prompt_tokens']),
+    ...numberField('completionTokens', usage['completion_tokens']),
+  }
+}
+
+/** `data:` URL of a picture or clip, its kind by its first bytes; what is not known is taken for `unknown`. */
+export function dataUrl(bytes: Uint8Array, unknown = 'image/jpeg'): string {
+  let binary = ''
+  for (let at = 0; at < bytes.length; at += 0x8000) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + 0x8000))
+  }
+  return `data:${mediaType(bytes) ?? unknown};base64,${btoa(binary)}`
+}
+
+async function wirePart(part: ContentPart, readFile: ReadFile): Promise<object> {
+  switch (part.type) {
+    case 'text':
+    case 'image_url':
+      return part
+    case 'image': {
+      const { image } = part
+      if (typeof image === 'string' && /^(?:https?|data):/i.test(image)) return pictureUrl(image)
+      const bytes = image instanceof Uint8Array ? image : await readFile(String(image))
+      return pictureUrl(dataUrl(bytes))
+    }
+    case 'video': {
+      const { video } = part
+      if (Array.isArray(video)) throw noClip('a list of pictures')
+      if (typeof video === 'string' && /^(?:https?|data):/i.test(video)) return clipUrl(video)
+      const bytes = video instanceof Uint8Array ? video : await readFile(String(video))
+      return clipUrl(dataUrl(bytes, 'video/mp4'))
+    }
+  }
+}
+
+const pictureUrl = (url: string): object => ({ type: 'image_url', image_url: { url } })
+const clipUrl = (url: string): object => ({ type: 'video_url', video_url: { url } })
+
+function noClip(what: string): InputError {
+  return new InputError(
+    'INPUT_ENDPOINT_PART',
+    `endpoint: a clip for a server should be one file, ${what} came; make a film of it, or ask a local model.`,
+  )
+}
+
+function mediaType(bytes: Uint8Array): string | null {
+  const starts = (...head: number[]) => head.every((byte, i) => bytes[i] === byte)
+  if (starts(0x89, 0x50, 0x4e, 0x47)) return 'image/png'
+  if (starts(0xff, 0xd8)) return 'image/jpeg'
+  if (starts(0x47, 0x49, 0x46)) return 'image/gif'
+  if (starts(0x52, 0x49, 0x46, 0x46)) return 'image/webp'
+  if (starts(0x1a, 0x45, 0xdf, 0xa3)) return 'video/webm'
+  return String.fromCharCode(...bytes.subarray(4, 8)) === 'ftyp' ? 'video/mp4' : null
+}
+
+function numberField<K extends string>(name: K, value: unknown): { [P in K]?: number } {
+  return typeof value === 'number' ? ({ [name]: value } as { [P in K]?: number }) : {}
+}
