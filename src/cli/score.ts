@@ -92,8 +92,18 @@ export function scoreLines({
 }
 
 function linesOf(report: ScoreReport, files: readonly string[]): string[] {
-  const { written, sheets } = report
+  const { written, sheets, printed } = report
   const lines = scoreLines(report)
+  if (printed !== null) {
+    lines.push('', '  the official script prints:')
+    lines.push(
+      ...printed
+        .trimEnd()
+        .split('\n')
+        .map((line) => `  ${line}`),
+      '',
+    )
+  }
   if (files.length > 0) lines.push(...files.map((file) => `  wrote ${file}`))
   else {
     const names = [...Object.keys(written), ...Object.keys(sheets)]

@@ -286,7 +286,12 @@ test('MMMU scores by subject, from answers by id and from rows with options', as
   ]
   const answers = [json('a.json', { validation_Art_1: '(B)', validation_Art_Theory_2: 'It is 25' })]
   const report = await score('mmmu', { answers, labels })
-  assert.deepEqual(values(report), { accuracy: 50, Art: 100, Art_Theory: 0 })
+  assert.deepEqual(values(report), {
+    accuracy: 50,
+    'Art and Design': 50,
+    Art: 100,
+    Art_Theory: 0,
+  })
   const row = {
     id: 'validation_Art_1',
     answer: 'C',
