@@ -223,7 +223,7 @@ type Pictures = PicturePreprocessor & {
 }
 
 /** Pictures in any form that a message may hold them in, decoded on worker threads. */
-function createPictures({ autoOrient = false, allowRemote = false }: LoadOptions): Pictures {
+export function createPictures({ autoOrient = false, allowRemote = false }: LoadOptions): Pictures {
   const preprocessor = createPreprocessor({ autoOrient })
   return {
     async preprocess(image, processor, { pictures, signal }) {
@@ -245,7 +245,7 @@ function createPictures({ autoOrient = false, allowRemote = false }: LoadOptions
   }
 }
 
-function createClips({ autoOrient = false, allowRemote = false }: LoadOptions): ClipOpener {
+export function createClips({ autoOrient = false, allowRemote = false }: LoadOptions): ClipOpener {
   return {
     async open(video, signal) {
       return openClip(await resolveClip(video, { allowRemote, signal }), { autoOrient, signal })
@@ -362,7 +362,10 @@ async function createVision(
   })
 }
 
-function generationOf({ documents, config }: Checkpoint): ReturnType<typeof parseGenerationConfig> {
+export function generationOf({
+  documents,
+  config,
+}: Checkpoint): ReturnType<typeof parseGenerationConfig> {
   const parsed = parseGenerationConfig(documents.files.get('generation_config.json'))
   return parsed.eosTokenIds.length > 0 ? parsed : { ...parsed, eosTokenIds: config.endTokens }
 }

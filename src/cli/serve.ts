@@ -2,11 +2,24 @@
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { ConfigError } from '../core/errors.ts'
-import type { ApiKey, MediaReaders, PageFile, ServerConfig } from '../serve/http/index.ts'
+import type {
+  ApiKey,
+  Log,
+  MediaReaders,
+  PageFile,
+  ServedModel,
+  ServerConfig,
+} from '../serve/http/index.ts'
 import type { Arguments } from './arguments.ts'
 import { LOAD_OPTIONS, loadFromFlags } from './load-flags.ts'
 import { packageFolder } from './package.ts'
 import { SERVER_OPTIONS, serverConfig } from './serve-flags.ts'
+import {
+  connectFromFlags,
+  UPSTREAM_LIMITS,
+  UPSTREAM_OPTIONS,
+  upstreamSettings,
+} from './serve-upstream.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
 
@@ -14,20 +27,30 @@ import type { Session, Verb } from './verb.ts'
 const ROWS = 16
 
 export const serve: Verb = {
-  options: [...SERVER_OPTIONS, ...LOAD_OPTIONS],
+  options: [...SERVER_OPTIONS, ...UPSTREAM_OPTIONS, ...LOAD_OPTIONS],
   examples: [
     'serve --model llava-hf/llava-1.5-7b-hf',
     'serve --model FOLDER --host 0.0.0.0 --api-key-file keys.txt --tls-cert c.pem --tls-key k.pem',
     'serve --model FOLDER --allow-media-host "*.example.com" --requests-per-minute 60',
+    'serve --upstream http://10.0.0.5:30000 --upstream http://10.0.0.6:30000 --model FOLDER',
   ],
   async run(args, session) {
+    const upstream = upstreamSettings(args, session)
     const settings = await readSettings(args, session)
-    const { model, name } = await loadFromFlags(args, session, { maxRows: ROWS })
-    try {
-      await serveUntilInterrupted(args, session, { settings, model, name })
-    } finally {
-      await model.dispose()
+    const { createLog } = await import('../serve/http-node.ts')
+    const log = createLog(session.terminal.streams.stderr)
+    if (upstream) {
+      const limits = { ...UPSTREAM_LIMITS, ...settings.config }
+      const { models, dispose } = await connectFromFlags(args, session, { settings: upstream, log })
+      const serving = { settings: { ...settings, config: limits }, models, log }
+      return serveUntilInterrupted(args, session, serving).finally(dispose)
     }
+    const { model, name } = await loadFromFlags(args, session, { maxRows: ROWS })
+    const { serveModel } = await import('../serve/http/index.ts')
+    const models = [serveModel(model, args.text('served-name') ?? basename(name), Date.now())]
+    await serveUntilInterrupted(args, session, { settings, models, log }).finally(() =>
+      model.dispose(),
+    )
   },
 }
 
@@ -102,21 +125,22 @@ function readText(path: string): string {
   }
 }
 
-type Loaded = Pick<Awaited<ReturnType<typeof loadFromFlags>>, 'model' | 'name'> & {
+type Serving = {
   readonly settings: Settings
+  readonly models: readonly ServedModel[]
+  readonly log: Log
 }
 
 async function serveUntilInterrupted(
   args: Arguments,
   { terminal, signal }: Session,
-  { settings, model, name }: Loaded,
+  { settings, models, log }: Serving,
 ): Promise<void> {
-  const { createApp, serveModel } = await import('../serve/http/index.ts')
-  const { createLog, listen } = await import('../serve/http-node.ts')
-  const id = args.text('served-name') ?? basename(name)
+  const { createApp } = await import('../serve/http/index.ts')
+  const { listen } = await import('../serve/http-node.ts')
+  const id = models[0]?.id ?? ''
   const { tls, ...options } = settings
-  const models = [serveModel(model, id, Date.now())]
-  const app = createApp({ ...options, models, log: createLog(terminal.streams.stderr) })
+  const app = createApp({ ...options, models, log })
   const host = args.text('host') ?? '127.0.0.1'
   const server = await listen(app, { host, port: args.number('port') ?? 8080, tls })
   const page = settings.page.length > 0 ? `${server.url}/` : null

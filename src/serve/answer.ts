@@ -10,6 +10,8 @@ export type Answer = {
   /** One entry for each of `tokens`; log-probabilities are the model's own, before penalties and filters. */
   readonly logprobs?: readonly AnswerLogprob[]
   readonly finishReason: FinishReason
+  /** The stop string that ended it, where a server behind this one says so. */
+  readonly stopString?: string
   /** All answers to one request, best first: with `n` or `numBeams` over 1. */
   readonly sequences?: readonly Sequence[]
   readonly usage: Usage

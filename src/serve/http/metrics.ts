@@ -2,7 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Answer } from '../answer.ts'
 import type { Admission } from './admission.ts'
-import type { ServedModel } from './served-model.ts'
+import type { ServedModel, WorkerStats } from './served-model.ts'
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]
 
@@ -104,6 +104,7 @@ export class Metrics {
         },
       })
     }
+    this.#addWorkers(models)
     if (models.every(({ stats }) => stats === undefined)) return
     new Gauge({
       name: 'llava_engine',
@@ -119,6 +120,42 @@ export class Metrics {
       },
     })
   }
+
+  /** Workers behind this server, where there are some. */
+  #addWorkers(models: readonly ServedModel[]): void {
+    if (models.every(({ workers }) => workers === undefined)) return
+    const registers = [this.#registry]
+    new Gauge({
+      name: 'llava_worker_state',
+      help: 'The state that a worker is in is 1: up, draining, down',
+      labelNames: ['worker', 'state'],
+      registers,
+      collect() {
+        for (const one of workersOf(models)) {
+          for (const state of ['up', 'draining', 'down']) {
+            this.set({ worker: one.worker, state }, one.state === state ? 1 : 0)
+          }
+        }
+      },
+    })
+    new Gauge({
+      name: 'llava_worker',
+      help: "A worker's counts by name: requests, failures, ejections, tokens, and what it answers now",
+      labelNames: ['worker', 'name'],
+      registers,
+      collect() {
+        for (const { worker, state: _, ...numbers } of workersOf(models)) {
+          for (const [name, value] of numbersIn(numbers)) this.set({ worker, name }, value)
+        }
+      },
+    })
+  }
+}
+
+/** A worker that serves several models stands behind each, and is one. */
+function workersOf(models: readonly ServedModel[]): WorkerStats[] {
+  const stats = models.flatMap((model) => model.workers?.() ?? [])
+  return [...new Map(stats.map((one) => [one.worker, one])).values()]
 }
 
 /** Numbers of a nested object with their paths: `prefix.hits`. */

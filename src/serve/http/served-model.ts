@@ -32,6 +32,13 @@ export type ServedModel = {
   tokenBytes(id: number): Uint8Array
   /** Gauges and counters of the engine for `/metrics`, by name. */
   stats?(): Readonly<Record<string, unknown>>
+  /** The workers behind it, where there are some, with their counts. */
+  workers?(): readonly WorkerStats[]
+}
+
+/** A worker's address and state, and its counts and sizes by name. */
+export type WorkerStats = { readonly worker: string; readonly state: string } & {
+  readonly [name: string]: string | number
 }
 
 export type ServedRequest = GenerateRequest

@@ -1,0 +1,132 @@
+/** `llava serve --upstream`: the same server with its models behind other servers. */
+import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import type { Log, ServedModel, ServerConfig } from '../serve/http/index.ts'
+import type { Arguments } from './arguments.ts'
+import { loadOptions } from './load-flags.ts'
+import { UsageError } from './usage-error.ts'
+import type { OptionSpec, Session } from './verb.ts'
+
+export const UPSTREAM_OPTIONS: readonly OptionSpec[] = (
+  [
+    {
+      name: 'upstream',
+      kind: 'texts',
+      value: 'url',
+      about: 'Serve what this server of ours, vLLM’s or SGLang’s serves; repeat for more',
+    },
+    {
+      name: 'upstream-api-key-file',
+      kind: 'text',
+      value: 'file',
+      about: 'The key that they want (default: $LLAVA_UPSTREAM_API_KEY)',
+    },
+    {
+      name: 'upstream-attempts',
+      kind: 'number',
+      value: 'n',
+      about: 'Workers that are asked for one answer at most (default: 3)',
+    },
+    {
+      name: 'upstream-health-seconds',
+      kind: 'number',
+      value: 'n',
+      about: 'Time between two checks of a worker (default: 5)',
+    },
+  ] satisfies OptionSpec[]
+).map((spec) => ({ ...spec, group: 'Upstream' }))
+
+/** What is answered at a time where a whole row of machines does it; flags say otherwise. */
+export const UPSTREAM_LIMITS: Partial<ServerConfig> = { maxRunning: 256, maxQueued: 512 }
+
+export type UpstreamSettings = {
+  readonly urls: readonly string[]
+  readonly apiKey: string | undefined
+  readonly attempts: number | undefined
+  readonly everySeconds: number | undefined
+}
+
+/** Null without `--upstream`. Throws UsageError. */
+export function upstreamSettings(
+  args: Arguments,
+  { environment }: Pick<Session, 'environment'>,
+): UpstreamSettings | null {
+  const urls = args.texts('upstream')
+  const file = args.text('upstream-api-key-file')
+  if (urls.length === 0) {
+    if (file === undefined) return null
+    throw new UsageError('--upstream-api-key-file needs --upstream: nobody else is asked.')
+  }
+  for (const url of urls) checkUrl(url)
+  const key = file === undefined ? environment['LLAVA_UPSTREAM_API_KEY'] : readKey(file)
+  return {
+    urls,
+    apiKey: key === '' ? undefined : key,
+    attempts: wholeFrom1(args, 'upstream-attempts'),
+    everySeconds: wholeFrom1(args, 'upstream-health-seconds'),
+  }
+}
+
+/** Models of the workers. With `--model` prompts are rendered and counted by that checkpoint, whose weights stay unread. */
+export async function connectFromFlags(
+  args: Arguments,
+  session: Session,
+  { settings, log }: { readonly settings: UpstreamSettings; readonly log: Log },
+): Promise<{ readonly models: readonly ServedModel[]; dispose(): Promise<void> }> {
+  const { signal } = session
+  const { urls, apiKey, attempts, everySeconds } = settings
+  const { connectUpstreams } = await import('../serve/http/upstream/index.ts')
+  const { loadPromptSide } = await import('../load-prompt-side.ts')
+  const name = args.text('model')
+  const side =
+    name === undefined
+      ? undefined
+      : await loadPromptSide(name, { ...loadOptions(args, session), signal })
+  try {
+    const { models, close } = await connectUpstreams({
+      workers: urls.map((url) => ({ url, apiKey })),
+      attempts,
+      health: everySeconds === undefined ? {} : { everySeconds },
+      id: args.text('served-name') ?? (name === undefined ? undefined : basename(name)),
+      side,
+      log,
+      now: Date.now(),
+      signal,
+    })
+    return {
+      models,
+      async dispose() {
+        close()
+        await side?.dispose()
+      },
+    }
+  } catch (error) {
+    await side?.dispose()
+    throw error
+  }
+}
+
+function checkUrl(url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : null
+  const isPlain = parsed && /^https?:$/.test(parsed.protocol) && parsed.search + parsed.hash === ''
+  if (isPlain && parsed.username === '') return
+  throw new UsageError(
+    `--upstream should be a URL like http://10.0.0.5:30000, without a key in it; "${url}" came.`,
+  )
+}
+
+function readKey(file: string): string {
+  try {
+    const key = readFileSync(file, 'utf8').trim()
+    if (/^\S+$/.test(key)) return key
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read: ${(error as Error).message}.`)
+  }
+  throw new UsageError(`--upstream-api-key-file ${file} should hold one key and nothing else.`)
+}
+
+function wholeFrom1(args: Arguments, name: string): number | undefined {
+  const value = args.number(name)
+  if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) return value
+  throw new UsageError(`--${name} should be a whole number from 1; ${value} came.`)
+}

@@ -1,0 +1,103 @@
+/** Workers at their addresses, as models to serve. */
+import { ConfigError } from '../../../core/errors.ts'
+import type { ServedModel } from '../served-model.ts'
+import type { PromptSide } from './prompt-side.ts'
+import { UpstreamModel } from './upstream-model.ts'
+import { WorkerPool, type PoolOptions } from './worker-pool.ts'
+import type { Worker, WorkerModel } from './worker.ts'
+
+export type UpstreamOptions = PoolOptions & {
+  /** What clients call the model; default: what the workers do. */
+  readonly id?: string | undefined
+  /** The checkpoint that all workers serve, under whatever name; default: they are asked about prompts and tokens. */
+  readonly side?: PromptSide | undefined
+  /** Milliseconds since 1970. */
+  readonly now: number
+  readonly signal?: AbortSignal | undefined
+}
+
+export type Upstreams = {
+  readonly models: readonly ServedModel[]
+  readonly pool: WorkerPool
+  close(): void
+}
+
+/**
+ * Meets the workers and lists what they serve. Workers that serve a model of the same name serve it together; with a name or
+ * a checkpoint of its own there is one model, the first of each. Throws CapacityError where no worker answers.
+ */
+export async function connectUpstreams(options: UpstreamOptions): Promise<Upstreams> {
+  const pool = new WorkerPool(options)
+  try {
+    await pool.open(options.signal ?? new AbortController().signal)
+    const models = options.id === undefined && !options.side ? allOf(pool) : [firstOf(pool)]
+    return {
+      models: models.map(({ id, nameOn }) => serve(pool, { id, nameOn }, options)),
+      pool,
+      close: () => pool.close(),
+    }
+  } catch (error) {
+    pool.close()
+    throw error
+  }
+}
+
+type Listed = { readonly id: string; readonly nameOn: (worker: Worker) => string | null }
+
+/** Of the workers that answer: who comes later may serve them too, and others. */
+function allOf({ workers }: WorkerPool): Listed[] {
+  const ids = new Set(workers.flatMap(({ models }) => models.map(({ id }) => id)))
+  return [...ids].map((id) => ({ id, nameOn: (worker) => modelOn(worker, id)?.id ?? null }))
+}
+
+function firstOf({ workers }: WorkerPool): Listed {
+  const id = workers.flatMap(({ models }) => models)[0]?.id ?? ''
+  return { id, nameOn: (worker) => worker.models[0]?.id ?? null }
+}
+
+function modelOn({ models }: Worker, id: string): WorkerModel | undefined {
+  return models.find((model) => model.id === id)
+}
+
+function serve(pool: WorkerPool, { id, nameOn }: Listed, options: UpstreamOptions): ServedModel {
+  const { side = null, log = () => {}, now } = options
+  const known = pool.workers.flatMap((worker) => modelOn(worker, nameOn(worker) ?? '') ?? [])
+  const contexts = known.flatMap(({ maxContext }) => maxContext ?? [])
+  if (side) contexts.push(side.config.maxContext)
+  if (side) checkOffered(pool, side)
+  const shared = {
+    images: known.every(({ takes }) => takes.images),
+    videos: known.every(({ takes }) => takes.videos),
+  }
+  return new UpstreamModel({
+    pool,
+    id: options.id ?? id,
+    nameOn,
+    maxContext: Math.min(...contexts, Number.MAX_SAFE_INTEGER),
+    takes: {
+      images: shared.images && (side === null || side.config.image !== null),
+      videos: shared.videos && (side === null || side.config.video !== null),
+    },
+    side,
+    log,
+    now,
+  })
+}
+
+/** Throws ConfigError where the checkpoint asks for something with each answer that a worker has no field for. */
+function checkOffered({ workers }: WorkerPool, { generation }: PromptSide): void {
+  const { noRepeatNgramSize, badWords, suppressTokens, beginSuppressTokens } = generation
+  const wanted = [
+    ...(noRepeatNgramSize > 0 ? ['no_repeat_ngram_size'] : []),
+    ...(badWords.length > 0 ? ['bad_words_ids'] : []),
+    ...(suppressTokens.length > 0 ? ['suppress_tokens'] : []),
+    ...(beginSuppressTokens.length > 0 ? ['begin_suppress_tokens'] : []),
+    ...((generation.numBeams ?? 1) > 1 ? ['num_beams'] : []),
+  ]
+  const foreign = workers.find(({ kind, state }) => state === 'up' && kind !== 'llava-ts')
+  if (wanted.length === 0 || !foreign) return
+  throw new ConfigError(
+    'CONFIG_UPSTREAM',
+    `upstream: generation_config.json asks for ${wanted.join(', ')}, which ${foreign.api.url} (${foreign.kind}) is not told with a request; remove it from the file, or serve the model by this program.`,
+  )
+}

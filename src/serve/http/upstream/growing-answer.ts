@@ -1,0 +1,99 @@
+/** An answer while its pieces come from a worker: its text, its tokens, its counts, its clock. */
+import type { Answer, AnswerLogprob, StreamEvent, TextEvent } from '../../answer.ts'
+import { WorkerFailure } from './upstream-error.ts'
+import type { WireEnd, WireUsage } from './wire-answer.ts'
+
+/** A piece with its tokens named, the end token not among them. */
+export type NamedPiece = {
+  readonly text: string
+  readonly logprobs: readonly AnswerLogprob[]
+  readonly ids: readonly number[]
+  readonly end: WireEnd | null
+  readonly usage: WireUsage | null
+  /** Tokens that the worker counts and we do not: the end token. */
+  readonly uncounted: number
+}
+
+export class GrowingAnswer {
+  readonly #start: number
+  #text = ''
+  #ids: number[] = []
+  #logprobs: AnswerLogprob[] = []
+  /** Log-probabilities that came since the last text. */
+  #held: AnswerLogprob[] = []
+  #end: WireEnd | null = null
+  #usage: WireUsage | null = null
+  #uncounted = 0
+  #firstAt = 0
+
+  /** `start`: when the request came, on `performance.now`'s clock. */
+  constructor(start: number) {
+    this.#start = start
+  }
+
+  /** The event that a piece makes, if there is text in it. */
+  add({ text, logprobs, ids, end, usage, uncounted }: NamedPiece): TextEvent | null {
+    this.#firstAt ||= performance.now()
+    this.#text += text
+    this.#ids.push(...ids)
+    this.#logprobs.push(...logprobs)
+    this.#held.push(...logprobs)
+    this.#uncounted += uncounted
+    this.#end = end ?? this.#end
+    this.#usage = usage ?? this.#usage
+    if (text === '') return null
+    const held = this.#held.splice(0)
+    return { type: 'text', text, ...(held.length > 0 && { logprobs: held }) }
+  }
+
+  /** The whole; `image`: tokens of pictures where they were counted here. Throws WorkerFailure where the end did not come. */
+  done({
+    image,
+    hasLogprobs,
+  }: {
+    readonly image: number | undefined
+    readonly hasLogprobs: boolean
+  }): StreamEvent {
+    const [end, usage] = [this.#end, this.#usage]
+    if (!end || !usage) throw new WorkerFailure('failed', 'its answer has no end or no usage')
+    const endedAt = performance.now()
+    const { promptTokens, cachedTokens, imageTokens } = usage
+    const completionTokens = Math.max(0, usage.completionTokens - this.#uncounted)
+    return {
+      type: 'done',
+      text: this.#text,
+      tokens: this.#tokens(completionTokens),
+      ...(hasLogprobs && { logprobs: this.#logprobs }),
+      finishReason: end.reason,
+      ...(end.stop !== null && { stopString: end.stop }),
+      usage: {
+        promptTokens,
+        imageTokens: image ?? imageTokens ?? 0,
+        cachedTokens,
+        completionTokens,
+      },
+      timings: this.#timings(endedAt),
+    }
+  }
+
+  /** Ids where the worker said them, by themselves or with their log-probabilities. */
+  #tokens(count: number): readonly number[] {
+    if (this.#ids.length > 0) return this.#ids.slice(0, count)
+    const ids = this.#logprobs.map(({ id }) => id)
+    return ids.every((id) => id >= 0) ? ids : []
+  }
+
+  /** What happened where is not known here: until the first word it is all prefill. */
+  #timings(endedAt: number): Answer['timings'] {
+    const firstTokenMs = (this.#firstAt || endedAt) - this.#start
+    const totalMs = endedAt - this.#start
+    return {
+      preprocessMs: 0,
+      visionMs: 0,
+      prefillMs: firstTokenMs,
+      decodeMs: totalMs - firstTokenMs,
+      firstTokenMs,
+      totalMs,
+    }
+  }
+}

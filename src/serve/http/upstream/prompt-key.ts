@@ -1,0 +1,40 @@
+/** A prompt as a text by whose beginnings prompts are told apart: words as they are, pictures and clips as their hashes. */
+import type { PlainPart } from '../../messages.ts'
+import type { Prompt } from '../../request.ts'
+import { bytesOf } from './wire-media.ts'
+
+/** More tells no two prompts apart that are not apart already, as far as it pays. */
+const LONGEST = 1 << 15
+
+export async function promptKey(prompt: Prompt, salt: string): Promise<string> {
+  const media: string[] = []
+  if (prompt.kind === 'messages') {
+    const parts: string[] = []
+    for (const { role, content } of prompt.messages) {
+      const shown =
+        typeof content === 'string' ? [content] : await Promise.all(content.map(partKey))
+      parts.push(`${role}\n${shown.join('\n')}\n`)
+    }
+    return cut(salt, parts.join(''))
+  }
+  for (const image of prompt.images) media.push(await hashOf(bytesOf(image)))
+  for (const { video } of prompt.videos) media.push(await hashOf(bytesOf(video)))
+  const text = prompt.kind === 'text' ? prompt.text : prompt.ids.join(' ')
+  // Media first: where in the text they stand is the checkpoint's to say, and other pictures make another prompt.
+  return cut(salt, `${media.join('\n')}\n${text}`)
+}
+
+function cut(salt: string, key: string): string {
+  return `${salt}\n${key}`.slice(0, LONGEST)
+}
+
+async function partKey(part: PlainPart): Promise<string> {
+  if (part.type === 'text') return part.text
+  if (part.type === 'image') return hashOf(bytesOf(part.image))
+  return `${await hashOf(bytesOf(part.video))} ${part.frames ?? ''} ${part.fps ?? ''}`
+}
+
+async function hashOf(bytes: Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

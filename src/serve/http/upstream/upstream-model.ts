@@ -1,0 +1,286 @@
+/**
+ * A model behind workers as the server serves its own: the same checks, the same events, the same counts.
+ *
+ * With the checkpoint's files here (`side`) prompts are counted, defaults filled in and tokens named as our own engine does
+ * it; without them the workers are asked.
+ */
+import { InputError } from '../../../core/errors.ts'
+import type { AnswerLogprob, StreamEvent } from '../../answer.ts'
+import { isRecord } from '../../faults.ts'
+import type { ResolvedGenerateOptions } from '../../generate-options.ts'
+import { parseGenerationConfig } from '../../generation-config.ts'
+import { parseGenerateRequest, parsePrompt, type PromptInput } from '../../request.ts'
+import { HttpError } from '../http-error.ts'
+import type { Log } from '../log.ts'
+import type { ServedModel, ServedRequest } from '../served-model.ts'
+import { GrowingAnswer } from './growing-answer.ts'
+import { promptKey } from './prompt-key.ts'
+import type { PromptSide } from './prompt-side.ts'
+import { TokenBook } from './token-book.ts'
+import { WorkerFailure } from './upstream-error.ts'
+import { WireReader, type WireLogprob, type WirePiece, type WireToken } from './wire-answer.ts'
+import { wireRequest, type ToSend, type WireRequest } from './wire-request.ts'
+import type { WorkerPool } from './worker-pool.ts'
+import type { Worker } from './worker.ts'
+
+export type UpstreamParts = {
+  readonly pool: WorkerPool
+  /** What clients call it. */
+  readonly id: string
+  /** What a worker calls it; null: it does not serve it. */
+  readonly nameOn: (worker: Worker) => string | null
+  readonly maxContext: number
+  readonly takes: ServedModel['takes']
+  readonly side: PromptSide | null
+  readonly log: Log
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+/** Without the checkpoint: whatever a request does not say is greedy and plain. */
+const PLAIN_GENERATION = parseGenerationConfig(undefined)
+
+export class UpstreamModel implements ServedModel {
+  readonly id: string
+  readonly created: number
+  readonly maxContext: number
+  readonly takes: ServedModel['takes']
+  readonly measureMedia?: NonNullable<ServedModel['measureMedia']>
+  readonly #parts: UpstreamParts
+  readonly #book: TokenBook
+
+  constructor(parts: UpstreamParts) {
+    this.#parts = parts
+    this.id = parts.id
+    this.created = Math.floor(parts.now / 1000)
+    this.maxContext = parts.maxContext
+    this.takes = parts.takes
+    const { side } = parts
+    const measure = side?.measureMedia
+    if (measure) this.measureMedia = (prompt) => measure(prompt)
+    this.#book = new TokenBook((id) => this.detokenize([id]))
+  }
+
+  async *stream(request: ServedRequest): AsyncGenerator<StreamEvent, void, undefined> {
+    const start = performance.now()
+    const { pool, side } = this.#parts
+    const { prompt, options } = parseGenerateRequest(request, side?.generation ?? PLAIN_GENERATION)
+    const counted = side ? side.countTokens(promptOf(request)) : null
+    const fitting = counted ? this.#limited(counted, options) : options
+    const signal = options.signal ?? new AbortController().signal
+    const routed = {
+      serves: (worker: Worker) => this.#parts.nameOn(worker) !== null,
+      key: await promptKey(prompt, options.cacheSalt),
+      signal,
+    }
+    const growing = new GrowingAnswer(start)
+    const asked = { prompt, asked: request, options: fitting, isCheckpointKnown: side !== null }
+    const pieces = pool.stream(routed, (worker, over) => this.#pieces(worker, asked, over))
+    for await (const { worker, piece } of pieces) {
+      const uncounted = endsByToken(piece.end, worker.kind) ? 1 : 0
+      // Others count the end token among the answer's, and give its log-probability last.
+      const counting = uncounted > 0 ? piece.logprobs.slice(0, -1) : piece.logprobs
+      const text = growing.add({ ...piece, uncounted, logprobs: await this.#named(counting) })
+      if (text !== null) yield text
+      if (piece.usage && counted) this.#compare(worker, piece.usage.promptTokens, counted)
+      if (piece.usage) note(worker, piece.usage)
+    }
+    yield growing.done({ image: counted?.image, hasLogprobs: options.logprobs })
+  }
+
+  async countTokens(prompt: PromptInput): Promise<number> {
+    const { side } = this.#parts
+    if (!side) return (await this.promptIds(prompt)).length
+    const { text, image } = side.countTokens(prompt)
+    return text + image
+  }
+
+  async promptIds(prompt: PromptInput): Promise<readonly number[]> {
+    const { side } = this.#parts
+    if (side) return (await side.prepare(prompt)).inputIds
+    const parsed = parsePrompt('tokenize', prompt)
+    if (parsed.kind === 'ids' && parsed.media.length === 0) return parsed.ids
+    return this.#tokens(async (worker, model) => {
+      if (parsed.kind === 'text' && parsed.media.length === 0) return { model, prompt: parsed.text }
+      if (parsed.kind !== 'messages') throw uncounted()
+      const options = parseGenerateRequest({ ...prompt }, PLAIN_GENERATION).options
+      const send = { kind: worker.kind, model, prompt: parsed, asked: {}, options }
+      const { body } = wireRequest({ ...send, isCheckpointKnown: false })
+      return { model, messages: body['messages'] }
+    })
+  }
+
+  async tokenize(text: string, { addBos }: { readonly addBos: boolean }) {
+    const { side } = this.#parts
+    if (side) return side.tokenizer.encode(text, { addBos })
+    return this.#tokens(async (_, model) => ({ model, prompt: text, add_special_tokens: addBos }))
+  }
+
+  async detokenize(ids: readonly number[]): Promise<string> {
+    const { side } = this.#parts
+    if (side) return side.tokenizer.decode(ids)
+    const answer = await this.#ask('/detokenize', async (_, model) => ({ model, tokens: ids }))
+    // vLLM and ours say `prompt`, SGLang says `text`.
+    const text = isRecord(answer) ? (answer['prompt'] ?? answer['text']) : null
+    if (typeof text === 'string') return text
+    throw new WorkerFailure('failed', '/detokenize should give a text')
+  }
+
+  tokenBytes(id: number): Uint8Array {
+    const { side } = this.#parts
+    return side && id >= 0 ? side.tokenizer.tokenBytes(id) : this.#book.bytesOf(id)
+  }
+
+  workers(): ReturnType<NonNullable<ServedModel['workers']>> {
+    return this.#parts.pool.workers.map(({ api, state, running, counters }) => ({
+      worker: api.url,
+      state,
+      running,
+      ...counters,
+    }))
+  }
+
+  /** The pieces of an answer that hold something. */
+  async *#pieces(
+    worker: Worker,
+    asked: Omit<ToSend, 'kind' | 'model'>,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ worker: Worker; piece: WirePiece }, void, undefined> {
+    const model = this.#parts.nameOn(worker) ?? this.id
+    const wire = wireRequest({ kind: worker.kind, model, ...asked })
+    let hasEnded = false
+    for await (const piece of answerPieces(worker, wire, signal)) {
+      hasEnded ||= piece.end !== null
+      const holds = piece.text !== '' || piece.logprobs.length > 0 || piece.ids.length > 0
+      if (holds || piece.end || piece.usage) yield { worker, piece }
+    }
+    if (!hasEnded) throw new WorkerFailure('failed', 'its answer has no finish_reason')
+  }
+
+  /** As our own engine: a prompt that is too long is refused, an answer that would be is cut. */
+  #limited(
+    { text, image }: { readonly text: number; readonly image: number },
+    options: ResolvedGenerateOptions,
+  ): ResolvedGenerateOptions {
+    const room = this.maxContext - text - image
+    if (room >= 1) return { ...options, maxTokens: Math.min(options.maxTokens, room) }
+    throw new InputError(
+      'INPUT_CONTEXT',
+      `prompt: it has ${text + image} tokens (${image} of them pictures and clips), ${1 - room} more than the context of ${this.maxContext} leaves beside 1 of the answer; shorten it, or send fewer pictures or frames.`,
+    )
+  }
+
+  async #named(logprobs: readonly WireLogprob[]): Promise<AnswerLogprob[]> {
+    if (logprobs.length === 0) return []
+    const ids = logprobs
+      .flatMap(({ top, ...one }) => [one, ...top])
+      .flatMap((one) => (one.bytes === undefined ? [one.id] : []))
+    if (!this.#parts.side) await this.#book.learn(ids)
+    const token = (one: WireToken) => ({
+      id: one.bytes === undefined ? one.id : this.#book.numberOf(one.bytes),
+      logprob: one.logprob,
+    })
+    return logprobs.map((one) => ({ ...token(one), top: one.top.map(token) }))
+  }
+
+  /** A worker that renders prompts otherwise answers another question: it is told aloud. */
+  #compare(
+    worker: Worker,
+    came: number,
+    { text, image }: { readonly text: number; readonly image: number },
+  ): void {
+    if (came === text + image) return
+    worker.counters.mismatches++
+    this.#parts.log('warn', {
+      event: 'prompt-mismatch',
+      worker: worker.api.url,
+      expected: text + image,
+      came,
+    })
+  }
+
+  async #tokens(body: AskBody): Promise<readonly number[]> {
+    const answer = await this.#ask('/tokenize', body)
+    const tokens: unknown = isRecord(answer) ? answer['tokens'] : null
+    if (Array.isArray(tokens) && tokens.every(Number.isSafeInteger)) return tokens as number[]
+    throw new WorkerFailure('failed', '/tokenize should give tokens')
+  }
+
+  async #ask(path: string, body: AskBody): Promise<unknown> {
+    const { pool, nameOn } = this.#parts
+    const serves = (worker: Worker) => nameOn(worker) !== null
+    const { signal } = new AbortController()
+    return pool.ask({ serves, signal }, async (worker, over) =>
+      worker.api.post(path, await body(worker, nameOn(worker) ?? this.id), over),
+    )
+  }
+}
+
+type AskBody = (worker: Worker, model: string) => Promise<object>
+
+function uncounted(): InputError {
+  return new InputError(
+    'INPUT_UPSTREAM',
+    'tokenize: raw prompts with pictures are counted where the checkpoint is known; start the server with --model.',
+  )
+}
+
+/** The prompt of a request alone. */
+function promptOf(request: ServedRequest): PromptInput {
+  const fields = request as Readonly<Record<string, unknown>>
+  const names = [
+    'messages',
+    'tools',
+    'toolChoice',
+    'parallelToolCalls',
+    'prompt',
+    'inputIds',
+    'images',
+    'videos',
+  ]
+  return Object.fromEntries(
+    names.flatMap((name) => (fields[name] === undefined ? [] : [[name, fields[name]]])),
+  ) as PromptInput
+}
+
+/**
+ * The stream of one answer. vLLM and SGLang refuse a limit that is more than the context leaves, where ours cuts it: asked
+ * without one they stop at the context, which is then the nearer of the two.
+ */
+async function* answerPieces(
+  worker: Worker,
+  { path, body }: WireRequest,
+  signal: AbortSignal,
+): AsyncGenerator<WirePiece, void, undefined> {
+  const read = async function* (sent: object) {
+    const reader = new WireReader(path)
+    for await (const event of worker.api.events(path, sent, signal)) yield reader.read(event)
+  }
+  try {
+    yield* read(body)
+  } catch (error) {
+    const { max_tokens: limit, ...unlimited } = body
+    const isForeign = worker.kind === 'vllm' || worker.kind === 'sglang'
+    if (!isForeign || limit === undefined || !isAboutLength(error)) throw error
+    yield* read(unlimited)
+  }
+}
+
+function isAboutLength(error: unknown): boolean {
+  return (
+    error instanceof HttpError &&
+    error.status === 400 &&
+    /max_tokens|max_completion_tokens|max_new_tokens|context length/i.test(error.message)
+  )
+}
+
+/** Whether an end token stands behind the answer. */
+function endsByToken(end: WirePiece['end'], kind: Worker['kind']): boolean {
+  return end?.reason === 'stop' && end.stop === null && (kind === 'vllm' || kind === 'sglang')
+}
+
+function note({ counters }: Worker, usage: NonNullable<WirePiece['usage']>): void {
+  counters.promptTokens += usage.promptTokens
+  counters.cachedTokens += usage.cachedTokens
+  counters.completionTokens += usage.completionTokens
+}

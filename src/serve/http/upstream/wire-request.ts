@@ -1,0 +1,246 @@
+/**
+ * A request for an answer in the words of each kind of worker.
+ *
+ * Sources: platform.openai.com/docs/api-reference; docs.vllm.ai, "OpenAI-Compatible Server", extra parameters of chat and
+ * completions (vllm/entrypoints/openai/*\/protocol.py at 002032e); docs.sglang.io, "Sampling parameters" and "SGLang Native
+ * APIs" (python/sglang/srt/entrypoints/openai/protocol.py at 004c82e).
+ */
+import { InputError } from '../../../core/errors.ts'
+import { grammarOf, type ResponseFormat } from '../../constrained/response-format.ts'
+import type { GenerateOptions, ResolvedGenerateOptions } from '../../generate-options.ts'
+import type { PlainMessage, PlainPart, VideoPart } from '../../messages.ts'
+import type { Prompt } from '../../request.ts'
+import { imageUrl, videoUrl } from './wire-media.ts'
+import type { WorkerKind } from './worker.ts'
+
+/** Where a request goes, and in which form its answer comes. */
+export type WireRequest = {
+  readonly path: '/v1/chat/completions' | '/v1/completions' | '/generate'
+  readonly body: Record<string, unknown>
+}
+
+export type ToSend = {
+  readonly kind: WorkerKind
+  /** What the worker calls the model. */
+  readonly model: string
+  readonly prompt: Prompt
+  /** What the request says, and that with every default. */
+  readonly asked: GenerateOptions
+  readonly options: ResolvedGenerateOptions
+  /** Whether defaults are those of the checkpoint, and log-probabilities may come with ids only. */
+  readonly isCheckpointKnown: boolean
+}
+
+/** Throws InputError for what this kind of worker does not offer. */
+export function wireRequest(send: ToSend): WireRequest {
+  const { kind, prompt } = send
+  if (prompt.kind === 'messages') return { path: '/v1/chat/completions', body: chatBody(send) }
+  if (kind === 'llava-ts' || kind === 'sglang') {
+    return { path: '/generate', body: generateBody(send) }
+  }
+  if (prompt.media.length > 0) {
+    throw notOffered(kind, 'pictures and clips beside a raw prompt', 'send them in messages')
+  }
+  return { path: '/v1/completions', body: completionBody(send) }
+}
+
+function chatBody(send: ToSend): Record<string, unknown> {
+  const { kind, prompt, options } = send
+  const messages = prompt.kind === 'messages' ? prompt.messages : []
+  const continues = messages.at(-1)?.role === 'assistant'
+  if (continues && kind === 'openai') {
+    throw notOffered(kind, 'an answer that goes on in the assistant’s words', 'end with a user')
+  }
+  return {
+    ...commonBody(send),
+    messages: messages.map((message) => wireMessage(message, kind)),
+    max_tokens: options.maxTokens,
+    ...(options.logprobs && { logprobs: true, top_logprobs: options.topLogprobs }),
+    ...(options.logprobs && kind === 'vllm' && { return_tokens_as_token_ids: true }),
+    ...(continues && kind !== 'llava-ts' && { continue_final_message: true }),
+    ...(continues && kind === 'vllm' && { add_generation_prompt: false }),
+  }
+}
+
+function completionBody(send: ToSend): Record<string, unknown> {
+  const { prompt, options, kind } = send
+  return {
+    ...commonBody(send),
+    prompt: prompt.kind === 'text' ? prompt.text : prompt.kind === 'ids' ? prompt.ids : '',
+    max_tokens: options.maxTokens,
+    ...(options.logprobs && { logprobs: options.topLogprobs }),
+    ...(options.logprobs && kind === 'vllm' && { return_tokens_as_token_ids: true }),
+    ...(kind === 'vllm' && { return_token_ids: true }),
+  }
+}
+
+/** SGLang's own route, which ours has too: the only one that takes raw prompts with pictures. */
+function generateBody(send: ToSend): Record<string, unknown> {
+  const { prompt, options, kind } = send
+  return {
+    ...(prompt.kind === 'ids' && { input_ids: prompt.ids }),
+    ...(prompt.kind === 'text' && { text: prompt.text }),
+    ...(prompt.images.length > 0 && { image_data: prompt.images.map(imageUrl) }),
+    ...(prompt.videos.length > 0 && {
+      video_data: prompt.videos.map((clip) => wholeClipUrl(clip, kind)),
+    }),
+    stream: true,
+    sampling_params: nativeSampling(send),
+    // SGLang's name beside the sampling for what keeps tenants apart.
+    ...(kind === 'sglang' && options.cacheSalt !== '' && { extra_key: options.cacheSalt }),
+    ...(options.logprobs && { return_logprob: true, top_logprobs_num: options.topLogprobs }),
+  }
+}
+
+/** The same settings under the names of `sampling_params`. */
+function nativeSampling(send: ToSend): Record<string, unknown> {
+  const { kind, options } = send
+  const { model: _model, stream: _stream, stream_options: _options, ...common } = commonBody(send)
+  const { seed, min_tokens: minTokens, ...sampling } = common as Record<string, unknown>
+  const params = {
+    ...sampling,
+    max_new_tokens: options.maxTokens,
+    ...(seed !== undefined && { sampling_seed: seed }),
+    ...(minTokens !== undefined && { min_new_tokens: minTokens }),
+  }
+  if (kind === 'llava-ts') return params
+  const { response_format: _, cache_salt: __, ...rest } = params as Record<string, unknown>
+  const grammar = grammarOf(options.responseFormat)
+  return { ...rest, ...(grammar?.kind === 'schema' && { json_schema: grammar.text }) }
+}
+
+/** Everything but the prompt and the log-probabilities. */
+function commonBody({ kind, model, asked, options, isCheckpointKnown }: ToSend) {
+  return {
+    model,
+    stream: true,
+    stream_options: { include_usage: true },
+    // One of ours reads the same checkpoint: what the request leaves out, it completes as this server would.
+    ...(kind === 'llava-ts' && !isCheckpointKnown ? askedSampling(asked) : fullSampling(options)),
+    ...(options.stop.length > 0 && { stop: options.stop }),
+    ...(kind !== 'openai' && extensions(kind, options)),
+    ...formatFields(kind, options.responseFormat),
+  }
+}
+
+function askedSampling(asked: GenerateOptions) {
+  return withoutUndefined({
+    temperature: asked.temperature,
+    top_p: asked.topP,
+    top_k: asked.topK,
+    min_p: asked.minP,
+    seed: asked.seed,
+    repetition_penalty: asked.repetitionPenalty,
+    presence_penalty: asked.presencePenalty,
+    frequency_penalty: asked.frequencyPenalty,
+    logit_bias: asked.logitBias,
+  })
+}
+
+/** Said whole, since what others put for what is not said is their own. */
+function fullSampling(options: ResolvedGenerateOptions) {
+  const { temperature, topP, topK, minP, seed, presencePenalty, frequencyPenalty } = options
+  return {
+    temperature,
+    ...(temperature > 0 && { top_p: topP, seed }),
+    ...(temperature > 0 && topK > 0 && { top_k: topK }),
+    ...(temperature > 0 && topK === 0 && { top_k: -1 }),
+    ...(temperature > 0 && { min_p: minP }),
+    repetition_penalty: options.repetitionPenalty,
+    presence_penalty: presencePenalty,
+    frequency_penalty: frequencyPenalty,
+    ...(options.logitBias.size > 0 && { logit_bias: Object.fromEntries(options.logitBias) }),
+    ...(options.minTokens > 0 && { min_tokens: options.minTokens }),
+  }
+}
+
+function extensions(kind: WorkerKind, options: ResolvedGenerateOptions) {
+  const { ignoreEos, skipSpecialTokens, cacheSalt, priority } = options
+  return {
+    ...(ignoreEos && { ignore_eos: true }),
+    ...(!skipSpecialTokens && { skip_special_tokens: false }),
+    ...(cacheSalt !== '' && { cache_salt: cacheSalt }),
+    // Others refuse it, or read it otherwise, unless they are started for it; it orders who waits and nothing else.
+    ...(kind === 'llava-ts' && priority !== 0 && { priority: -priority }),
+  }
+}
+
+/** The form of an answer. What would not be enforced, or is too large, is refused here as it is by our own engine. */
+function formatFields(kind: WorkerKind, format: ResponseFormat): Record<string, unknown> {
+  const grammar = grammarOf(format)
+  if (!grammar) return {}
+  const { kind: form, text } = grammar
+  if (kind === 'llava-ts') return ownFormat(format)
+  if (kind === 'openai') {
+    if (format.type === 'json_object') return { response_format: { type: 'json_object' } }
+    if (form !== 'schema') throw notOffered(kind, `responseFormat ${format.type}`, 'ask for JSON')
+    const schema = JSON.parse(text) as unknown
+    return {
+      response_format: {
+        type: 'json_schema',
+        json_schema: { name: 'answer', schema, strict: true },
+      },
+    }
+  }
+  if (kind === 'vllm') {
+    const name = ({ schema: 'json', regex: 'regex', ebnf: 'grammar' } as const)[form]
+    if (format.type === 'choice') return { structured_outputs: { choice: format.choices } }
+    return { structured_outputs: { [name]: form === 'schema' ? JSON.parse(text) : text } }
+  }
+  if (form !== 'schema') return { [form]: text }
+  const schema = JSON.parse(text) as unknown
+  return { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema } } }
+}
+
+function ownFormat(format: ResponseFormat): Record<string, unknown> {
+  switch (format.type) {
+    case 'text':
+      return {}
+    case 'json_object':
+      return { response_format: { type: 'json_object' } }
+    case 'json_schema':
+      return { json_schema: format.schema }
+    case 'regex':
+      return { regex: format.pattern }
+    case 'choice':
+      return { choice: format.choices }
+    case 'ebnf':
+      return { ebnf: format.grammar }
+  }
+}
+
+function wireMessage({ role, content }: PlainMessage, kind: WorkerKind): Record<string, unknown> {
+  if (typeof content === 'string') return { role, content }
+  return { role, content: content.map((part) => wirePart(part, kind)) }
+}
+
+function wirePart(part: PlainPart, kind: WorkerKind): Record<string, unknown> {
+  if (part.type === 'text') return { type: 'text', text: part.text }
+  if (part.type === 'image') return { type: 'image_url', image_url: { url: imageUrl(part.image) } }
+  const url = wholeClipUrl(part, kind)
+  if (kind !== 'llava-ts') return { type: 'video_url', video_url: { url } }
+  const { frames, fps } = part
+  return {
+    type: 'video_url',
+    video_url: { url },
+    ...(frames !== undefined && { frames }),
+    ...(fps !== undefined && { fps }),
+  }
+}
+
+/** How many frames are taken others say when they are started; `/generate` has no place for it anywhere. */
+function wholeClipUrl({ video, frames, fps }: VideoPart, kind: WorkerKind): string {
+  if ((frames === undefined && fps === undefined) || kind === 'llava-ts') return videoUrl(video)
+  throw notOffered(kind, 'frames and fps of a clip', 'leave them out')
+}
+
+function notOffered(kind: WorkerKind, what: string, instead: string): InputError {
+  return new InputError(
+    'INPUT_UPSTREAM',
+    `model: ${what} came, which a worker of kind ${kind} does not offer; ${instead}.`,
+  )
+}
+
+function withoutUndefined(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,141 @@
+/** One worker over HTTP: JSON, and streams of server-sent events. It is configured, not named by a request, and trusted so far. */
+import { isRecord } from '../../faults.ts'
+import { refusalOf, WorkerFailure } from './upstream-error.ts'
+
+export type WorkerAddress = {
+  /** Up to the host and port, or up to and with `/v1`. */
+  readonly url: string
+  readonly apiKey?: string | undefined
+  readonly fetch?: typeof fetch | undefined
+}
+
+/** Of an answer that is no stream: models, tokens, errors. */
+const MOST_BYTES = 64 << 20
+
+export class WorkerApi {
+  /** Without a slash or `/v1` at the end. */
+  readonly url: string
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #fetch: typeof fetch
+
+  constructor({ url, apiKey, fetch: own = fetch }: WorkerAddress) {
+    this.url = url.replace(/\/+$/, '').replace(/\/v1$/, '')
+    this.#headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
+    this.#fetch = own
+  }
+
+  /** Throws WorkerFailure where there is no answer of status 200. */
+  async get(path: string, signal: AbortSignal): Promise<unknown> {
+    const response = await this.#call(path, { signal })
+    const text = await this.#text(response, signal)
+    if (!response.ok) throw refusalOf(response.status, parse(text))
+    return parse(text)
+  }
+
+  /** Throws HttpError for what the worker refuses, WorkerFailure for everything that another one may do better. */
+  async post(path: string, body: object, signal: AbortSignal): Promise<unknown> {
+    const response = await this.#post(path, body, signal)
+    const value = parse(await this.#text(response, signal))
+    if (value !== undefined) return value
+    throw new WorkerFailure('failed', `${path} should answer with JSON`)
+  }
+
+  /** The data of each event up to `[DONE]`; a stream that ends without it broke off. Throws as `post`. */
+  async *events(
+    path: string,
+    body: object,
+    signal: AbortSignal,
+  ): AsyncGenerator<Record<string, unknown>, void, undefined> {
+    const response = await this.#post(path, body, signal)
+    try {
+      for await (const data of serverEvents(response.body as ReadableStream<Uint8Array>)) {
+        if (data === '[DONE]') return
+        const event = parse(data)
+        if (isRecord(event)) yield event
+        else throw new WorkerFailure('failed', `${path} should send objects`)
+      }
+    } catch (error) {
+      throw this.#brokenBy(error, signal)
+    }
+    throw new WorkerFailure('gone', 'its answer broke off')
+  }
+
+  async #post(path: string, body: object, signal: AbortSignal): Promise<Response> {
+    const response = await this.#call(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal,
+    })
+    if (response.ok && response.body) return response
+    throw refusalOf(response.status, parse(await this.#text(response, signal)))
+  }
+
+  async #call(path: string, init: RequestInit & { readonly signal: AbortSignal }) {
+    const headers = { ...init.headers, ...this.#headers }
+    try {
+      return await this.#fetch(`${this.url}${path}`, { ...init, headers, redirect: 'error' })
+    } catch (error) {
+      throw this.#brokenBy(error, init.signal)
+    }
+  }
+
+  async #text({ body }: Response, signal: AbortSignal): Promise<string> {
+    if (!body) return ''
+    const decoder = new TextDecoder()
+    let text = ''
+    let bytes = 0
+    try {
+      for await (const chunk of body) {
+        bytes += chunk.length
+        if (bytes > MOST_BYTES) throw new WorkerFailure('failed', 'its answer is too long')
+        text += decoder.decode(chunk, { stream: true })
+      }
+    } catch (error) {
+      throw this.#brokenBy(error, signal)
+    }
+    return text + decoder.decode()
+  }
+
+  /** What a call was ended by: the caller's own reason, or a failure of the worker. */
+  #brokenBy(error: unknown, signal: AbortSignal): unknown {
+    if (signal.aborted) return signal.reason
+    if (!(error instanceof TypeError || isSystemError(error))) return error
+    const { cause } = error
+    const why = cause instanceof Error ? cause.message : error.message
+    return new WorkerFailure('gone', `it cannot be reached (${why})`, { cause: error })
+  }
+}
+
+/** What Node.js' own network errors have; `fetch` wraps most of them into a TypeError. */
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.name === 'Error'
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+/** The `data` of each event of a stream; names and comments are passed over (WHATWG HTML §9.2). */
+export async function* serverEvents(
+  body: ReadableStream<Uint8Array>,
+): AsyncGenerator<string, void, undefined> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  let data: string[] = []
+  for await (const chunk of body) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split(/\r\n|\n/)
+    rest = lines.pop() ?? ''
+    for (const line of lines) {
+      if (line.startsWith('data:')) data.push(line.slice(line.startsWith('data: ') ? 6 : 5))
+      else if (line === '' && data.length > 0) {
+        yield data.join('\n')
+        data = []
+      }
+    }
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Several workers as one: each request to the worker that knows its beginning, around those that are gone, and once more
+ * to another where one fails before the first word.
+ */
+import { CapacityError } from '../../../core/errors.ts'
+import type { Log } from '../log.ts'
+import { chooseWorker, ROUTING_DEFAULTS, type RoutingConfig } from './choose-worker.ts'
+import { PrefixTree } from './prefix-tree.ts'
+import { toldFailure, WorkerFailure } from './upstream-error.ts'
+import { WorkerApi, type WorkerAddress } from './worker-api.ts'
+import { HEALTH_DEFAULTS, Worker, type HealthConfig } from './worker.ts'
+
+export type PoolOptions = {
+  readonly workers: readonly WorkerAddress[]
+  readonly routing?: Partial<RoutingConfig> | undefined
+  readonly health?: Partial<HealthConfig> | undefined
+  /** Workers that are asked for one answer at most. */
+  readonly attempts?: number | undefined
+  readonly log?: Log | undefined
+}
+
+/** Characters of prompts that are remembered of all workers together. */
+const REMEMBERED = 16 << 20
+const ATTEMPTS = 3
+
+export type Routed = {
+  /** Whether a worker can answer. */
+  readonly serves: (worker: Worker) => boolean
+  /** The prompt as a text, salt first; null: whoever is idlest. */
+  readonly key: string | null
+  readonly signal: AbortSignal
+}
+
+export class WorkerPool {
+  readonly workers: readonly Worker[]
+  readonly #routing: RoutingConfig
+  readonly #health: HealthConfig
+  readonly #attempts: number
+  readonly #log: Log
+  readonly #tree = new PrefixTree<Worker>(REMEMBERED)
+  readonly #closed = new AbortController()
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(options: PoolOptions) {
+    this.#routing = { ...ROUTING_DEFAULTS, ...options.routing }
+    this.#health = { ...HEALTH_DEFAULTS, ...options.health }
+    this.#attempts = options.attempts ?? ATTEMPTS
+    this.#log = options.log ?? (() => {})
+    const parts = { health: this.#health, log: this.#log }
+    this.workers = options.workers.map((address) => new Worker(new WorkerApi(address), parts))
+  }
+
+  /** Meets all workers; those that do not answer are asked again by later checks. Throws CapacityError where none does. */
+  async open(signal: AbortSignal): Promise<void> {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#health.timeoutSeconds * 1000)])
+    const met = await Promise.allSettled(this.workers.map((worker) => worker.meet(limit)))
+    signal.throwIfAborted()
+    const faults = met.flatMap((result, i) => {
+      if (result.status === 'fulfilled') return []
+      const why = result.reason instanceof Error ? result.reason.message : String(result.reason)
+      const url = this.workers[i]?.api.url
+      this.#log('warn', { event: 'worker-down', worker: url, why })
+      return [`${url}: ${why}`]
+    })
+    if (faults.length < this.workers.length) return this.#checkLater()
+    throw new CapacityError(
+      'CAPACITY_UPSTREAM',
+      `upstream: at least one worker should answer GET /v1/models, none did; start it first (${faults.join('; ')}).`,
+    )
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#closed.abort()
+  }
+
+  /** Checks all workers once. */
+  async check(): Promise<void> {
+    const { signal } = this.#closed
+    await Promise.all(
+      this.workers.map(async (worker) => {
+        const isBack = await worker.check(signal)
+        // It may have been started anew, and then has nothing in its cache.
+        if (isBack) this.#tree.forget(worker)
+      }),
+    )
+  }
+
+  /** The worker of that address gets nothing new; resolves when it has finished what it had. */
+  async drain(url: string): Promise<void> {
+    await this.#named(url).hold()
+  }
+
+  resume(url: string): void {
+    this.#named(url).release()
+  }
+
+  /**
+   * The events of an answer. Where a worker fails before the first of them, another one is asked. Throws CapacityError where
+   * no worker could, and what a worker refuses.
+   */
+  async *stream<E>(
+    routed: Routed,
+    call: (worker: Worker, signal: AbortSignal) => AsyncIterable<E>,
+  ): AsyncGenerator<E, void, undefined> {
+    const { key, signal } = routed
+    const tried = new Set<Worker>()
+    for (let left = this.#attempts - 1; ; left--) {
+      const worker = this.#choose(routed, tried)
+      const begun = worker.begin()
+      let failure: WorkerFailure | null = null
+      let isHeard = false
+      try {
+        for await (const event of call(worker, AbortSignal.any([signal, begun.signal]))) {
+          if (!isHeard && key !== null) this.#tree.add(key, worker)
+          isHeard = true
+          begun.heard()
+          yield event
+        }
+        return
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!(error instanceof WorkerFailure)) throw error
+        failure = error
+        const { kind, message: why } = error
+        this.#log('warn', { event: 'worker-failed', worker: worker.api.url, kind, why })
+        if (isHeard || left === 0) throw toldFailure(error)
+      } finally {
+        begun.end(failure)
+      }
+      this.#exclude(worker, { tried, routed, failure })
+    }
+  }
+
+  /** One JSON answer from any worker that can give it; as `stream`. */
+  async ask(
+    routed: Omit<Routed, 'key'>,
+    call: (worker: Worker, signal: AbortSignal) => Promise<unknown>,
+  ): Promise<unknown> {
+    const once = async function* (worker: Worker, signal: AbortSignal) {
+      yield await call(worker, signal)
+    }
+    for await (const answer of this.stream({ ...routed, key: null }, once)) return answer
+    throw new Error('internal: a worker gave no answer')
+  }
+
+  /** Not this one again, unless it is the only one and may just have closed an idle connection. */
+  #exclude(
+    worker: Worker,
+    { tried, routed, failure }: { tried: Set<Worker>; routed: Routed; failure: WorkerFailure },
+  ): void {
+    tried.add(worker)
+    const isOther = this.#able(routed).some((one) => !tried.has(one))
+    if (isOther) return
+    if (failure.kind === 'gone' && worker.state === 'up') tried.delete(worker)
+    else throw toldFailure(failure)
+  }
+
+  #choose(routed: Routed, tried: ReadonlySet<Worker>): Worker {
+    const able = this.#able(routed).filter((worker) => !tried.has(worker))
+    if (able.length === 0) {
+      throw new CapacityError(
+        'CAPACITY_UPSTREAM',
+        'server: no worker can be reached at the moment; try again later.',
+      )
+    }
+    const matches = routed.key === null ? new Map<Worker, number>() : this.#tree.match(routed.key)
+    const candidates = able.map((worker) => ({
+      worker,
+      running: worker.running,
+      matched: matches.get(worker) ?? 0,
+      cached: this.#tree.sizeOf(worker),
+    }))
+    return chooseWorker(candidates, routed.key?.length ?? 0, this.#routing).worker
+  }
+
+  #able({ serves }: Routed): Worker[] {
+    return this.workers.filter((worker) => worker.state === 'up' && serves(worker))
+  }
+
+  #named(url: string): Worker {
+    const { url: wanted } = new WorkerApi({ url })
+    const worker = this.workers.find(({ api }) => api.url === wanted)
+    if (worker) return worker
+    throw new Error(`internal: ${url} is no worker of this pool`)
+  }
+
+  #checkLater(): void {
+    this.#timer = setTimeout(() => {
+      void this.check()
+        .catch(() => {})
+        .then(() => {
+          if (!this.#closed.signal.aborted) this.#checkLater()
+        })
+    }, this.#health.everySeconds * 1000)
+    // A server that has stopped is not kept alive by its checks.
+    ;(this.#timer as { unref?: () => void }).unref?.()
+  }
+}

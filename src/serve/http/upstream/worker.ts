@@ -1,0 +1,211 @@
+/** One worker as this server sees it: who it is, whether it may be asked, what it answers now and has answered. */
+import type { Log } from '../log.ts'
+import { isRecord } from '../../faults.ts'
+import { WorkerFailure } from './upstream-error.ts'
+import type { WorkerApi } from './worker-api.ts'
+
+/** Whose words it speaks; `openai`: those of OpenAI alone. */
+export type WorkerKind = 'llava-ts' | 'vllm' | 'sglang' | 'openai'
+
+export type WorkerModel = {
+  readonly id: string
+  /** Null: it does not say. */
+  readonly maxContext: number | null
+  readonly takes: { readonly images: boolean; readonly videos: boolean }
+}
+
+/** `draining`: it finishes what it has and gets nothing new. */
+export type WorkerState = 'up' | 'down' | 'draining'
+
+export type HealthConfig = {
+  readonly everySeconds: number
+  readonly timeoutSeconds: number
+  /** Checks and calls in a row that fail until it is asked no more, and checks in a row that succeed until it is again. */
+  readonly failures: number
+  readonly successes: number
+}
+
+export const HEALTH_DEFAULTS: HealthConfig = {
+  everySeconds: 5,
+  timeoutSeconds: 5,
+  failures: 3,
+  successes: 2,
+}
+
+export type WorkerCounters = {
+  requests: number
+  /** Requests that went on to another worker, or ended in an error. */
+  failures: number
+  ejections: number
+  promptTokens: number
+  cachedTokens: number
+  completionTokens: number
+  /** Prompts that it counted otherwise than the checkpoint here. */
+  mismatches: number
+}
+
+export class Worker {
+  readonly api: WorkerApi
+  readonly counters: WorkerCounters = {
+    requests: 0,
+    failures: 0,
+    ejections: 0,
+    promptTokens: 0,
+    cachedTokens: 0,
+    completionTokens: 0,
+    mismatches: 0,
+  }
+  readonly #health: HealthConfig
+  readonly #log: Log
+  /** Stops the calls that nobody heard a word of yet. */
+  readonly #unheard = new Set<(reason: WorkerFailure) => void>()
+  #kind: WorkerKind = 'openai'
+  #models: readonly WorkerModel[] = []
+  #running = 0
+  /** What the last checks said; a worker nobody has reached yet is down. */
+  #isUp = false
+  #isStopping = false
+  #isHeldBack = false
+  #failed = 0
+  #succeeded = 0
+  #onIdle: (() => void)[] = []
+
+  constructor(
+    api: WorkerApi,
+    { health, log }: { readonly health: HealthConfig; readonly log: Log },
+  ) {
+    this.api = api
+    this.#health = health
+    this.#log = log
+  }
+
+  get kind(): WorkerKind {
+    return this.#kind
+  }
+
+  get models(): readonly WorkerModel[] {
+    return this.#models
+  }
+
+  get running(): number {
+    return this.#running
+  }
+
+  get state(): WorkerState {
+    if (!this.#isUp) return 'down'
+    return this.#isStopping || this.#isHeldBack ? 'draining' : 'up'
+  }
+
+  /** Asks for nothing new until it is told otherwise; resolves when it has finished what it had. */
+  hold(): Promise<void> {
+    this.#isHeldBack = true
+    if (this.#running === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#onIdle.push(resolve))
+  }
+
+  release(): void {
+    this.#isHeldBack = false
+  }
+
+  /** Asks whether it is well; a worker that comes back says anew who it is. True where it just came back. */
+  async check(signal: AbortSignal): Promise<boolean> {
+    const limit = AbortSignal.timeout(this.#health.timeoutSeconds * 1000)
+    const over = AbortSignal.any([signal, limit])
+    try {
+      if (this.#models.length === 0 || !this.#isUp) await this.#introduce(over)
+      await this.api.get(this.#kind === 'llava-ts' ? '/ready' : '/health', over)
+    } catch (error) {
+      signal.throwIfAborted()
+      // Our own servers say when they stop; others fail their check then.
+      this.#isStopping = this.#kind === 'llava-ts' && isBusy(error)
+      if (!this.#isStopping) this.#noteFailure(error)
+      return false
+    }
+    this.#isStopping = false
+    return this.#noteSuccess()
+  }
+
+  /** First contact: up at once where it answers. Throws what keeps it from answering. */
+  async meet(signal: AbortSignal): Promise<void> {
+    await this.#introduce(signal)
+    this.#isUp = true
+  }
+
+  /** A call begins. `heard` says that its first word came, `end` that it is over, and how. */
+  begin(): WorkerCall {
+    const stop = new AbortController()
+    const leave = (reason: WorkerFailure) => stop.abort(reason)
+    this.#unheard.add(leave)
+    this.#running++
+    this.counters.requests++
+    return {
+      signal: stop.signal,
+      heard: () => void this.#unheard.delete(leave),
+      end: (failure) => {
+        this.#unheard.delete(leave)
+        this.#running--
+        if (failure) this.counters.failures++
+        if (failure?.kind === 'gone') this.#noteFailure(failure)
+        else this.#failed = 0
+        if (this.#running === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
+      },
+    }
+  }
+
+  async #introduce(signal: AbortSignal): Promise<void> {
+    const list = await this.api.get('/v1/models', signal)
+    const data = isRecord(list) && Array.isArray(list['data']) ? (list['data'] as unknown[]) : []
+    const cards = data.filter(isRecord)
+    const owner = cards[0]?.['owned_by']
+    this.#kind = owner === 'llava-ts' || owner === 'vllm' || owner === 'sglang' ? owner : 'openai'
+    this.#models = cards.flatMap(modelOf)
+    if (this.#models.length > 0) return
+    throw new WorkerFailure('failed', '/v1/models should list a model')
+  }
+
+  #noteFailure(error: unknown): void {
+    this.#succeeded = 0
+    this.#failed++
+    if (!this.#isUp || this.#failed < this.#health.failures) return
+    this.#isUp = false
+    this.counters.ejections++
+    const why = error instanceof Error ? error.message : String(error)
+    this.#log('warn', { event: 'worker-down', worker: this.api.url, why })
+    const reason = new WorkerFailure('gone', 'it stopped answering')
+    for (const leave of this.#unheard) leave(reason)
+  }
+
+  #noteSuccess(): boolean {
+    this.#failed = 0
+    this.#succeeded++
+    if (this.#isUp || this.#succeeded < this.#health.successes) return false
+    this.#isUp = true
+    this.#log('info', { event: 'worker-up', worker: this.api.url, kind: this.#kind })
+    return true
+  }
+}
+
+export type WorkerCall = {
+  /** Aborted where the worker is found to be gone before a word of the answer came. */
+  readonly signal: AbortSignal
+  readonly heard: () => void
+  readonly end: (failure: WorkerFailure | null) => void
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof WorkerFailure && error.kind === 'busy'
+}
+
+/** A card of `/v1/models`; what it takes only our own servers say. */
+function modelOf(card: Record<string, unknown>): WorkerModel[] {
+  const { id, max_model_len: length, input_modalities: modalities } = card
+  if (typeof id !== 'string') return []
+  const takes = (kind: string) => !Array.isArray(modalities) || modalities.includes(kind)
+  return [
+    {
+      id,
+      maxContext: typeof length === 'number' ? length : null,
+      takes: { images: takes('image'), videos: takes('video') },
+    },
+  ]
+}
