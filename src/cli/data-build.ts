@@ -31,6 +31,7 @@ export const dataBuild: DataAction = {
     },
     { name: 'count', kind: 'number', value: 'n', about: 'Conversations to train on, in all' },
     { name: 'test-count', kind: 'number', value: 'n', about: 'Questions a test task at most' },
+    { name: 'turns', kind: 'number', value: 'n', about: 'Turns of a conversation at most' },
     { name: 'replay', kind: 'text', value: 'file', about: "The language model's own answers" },
     {
       name: 'replay-model',
@@ -65,6 +66,7 @@ async function buildSet(args: Arguments, session: Session): Promise<void> {
       only: args.text('only')?.split(','),
       count: wholeNumber(args, 'count'),
       testCount: wholeNumber(args, 'test-count'),
+      turns: wholeNumber(args, 'turns'),
       replayed,
       onProgress: progress.update,
       signal: session.signal,

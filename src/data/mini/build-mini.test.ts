@@ -85,6 +85,16 @@ test('records begin with their tags, name pictures that are there, and answer ev
   assert.ok(pairs.every(({ image }) => image?.length === 2))
 })
 
+test('conversations are cut after the turns asked for, at the front of the very same ones', async () => {
+  const [whole, short] = [await usual, await build('short', { turns: 1 })]
+  const [long, first] = [whole, short].map(({ out }) => readRecords(out, 'sources/scenes.json'))
+  assert.ok(long?.some(({ tasks }) => tasks.length > 1))
+  assert.deepEqual(
+    first?.map(({ conversations }) => conversations),
+    long?.map(({ conversations }) => conversations.slice(0, 2)),
+  )
+})
+
 test('no picture of the test is one that was trained on', async () => {
   const { out } = await usual
   const trained = new Set(

@@ -30,6 +30,8 @@ export type MiniOptions = {
   readonly count?: number
   /** Questions a test task at most. */
   readonly testCount?: number
+  /** Turns of a conversation at most. One: no answer can be had from the ones before it, only from the picture. */
+  readonly turns?: number
   readonly replayed?: readonly Replayed[]
   readonly onProgress?: (state: {
     readonly stage: string
@@ -59,6 +61,12 @@ export type MiniQuestion = {
 }
 
 export async function buildMini(options: MiniOptions): Promise<Statistics> {
+  if (options.turns === 0) {
+    throw new InputError(
+      'INPUT_BUILDER_TURNS',
+      'data: a conversation should have 1 turn or more; 0 came.',
+    )
+  }
   const builders = chooseBuilders(options.only)
   const work = new MiniBuild(options, builders)
   for (const builder of builders) await work.run(builder)
@@ -166,7 +174,7 @@ class MiniBuild {
     if (instruction === undefined || count === 0) return records
     const context = this.#context(this.#lots.fork(`${name}/instruction`), count)
     for await (const { pictures, turns: asked, isBrief } of instruction(context)) {
-      const turns = distinctTurns(asked)
+      const turns = distinctTurns(asked).slice(0, this.#options.turns)
       const id = `${name}-${pad(records.length)}`
       const image = this.#add(pictures, 'train', id)
       if (image === undefined && pictures.length > 0) continue
