@@ -32,8 +32,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   train: [...MODEL, 'autodiff', 'runtime', 'data'],
   data: ['core', 'text', 'preprocess'],
   eval: ['core', 'text', 'data', 'serve'],
+  label: ['core', 'preprocess', 'data', 'serve'],
   assembly: SERVING,
-  cli: [...SERVING, 'autodiff', 'data', 'train', 'eval', 'assembly'],
+  cli: [...SERVING, 'autodiff', 'data', 'train', 'eval', 'label', 'assembly'],
 }
 
 /** Rooms that a room may know the types of: what a stage is given by the one before it, and configs of blocks. */
@@ -58,14 +59,17 @@ const PACKAGES: Readonly<Record<string, readonly RegExp[]>> = {
   '@bufbuild/protobuf': [/^src\/graph\/onnx/, /^src\/runtime\//],
   '@huggingface/hub': [/^src\/weights\/hub-client-node\.ts$/],
   '@hono/node-server': [/^src\/serve\/http-node\.ts$/],
+  '@libsql/client': [/^src\/label\/libsql-database-node\.ts$/],
   '@mlc-ai/web-xgrammar': [/^src\/serve\/constrained\//],
   cac: [/^src\/cli\//],
   'cli-progress': [/^src\/cli\//],
   hono: [/^src\/serve\/http\/app\.ts$/],
   hyparquet: [/^src\/data\/parquet-rows\.ts$/, /^src\/eval\/parquet-node\.ts$/],
   'hyparquet-compressors': [/^src\/data\/parquet-rows\.ts$/, /^src\/eval\/parquet-node\.ts$/],
+  'hyparquet-writer': [/^src\/label\/write-labels-node\.ts$/],
   'ipaddr.js': [/^src\/serve\/http\/remote-media-node\.ts$/],
   koffi: [/^src\/runtime\//, /^src\/weights\/node\.ts$/],
+  pg: [/^src\/label\/postgres-database-node\.ts$/],
   pino: [/^src\/serve\/http-node\.ts$/],
   'prom-client': [/^src\/serve\/http\/metrics\.ts$/],
   'request-filtering-agent': [/^src\/serve\/http\/remote-media-node\.ts$/],

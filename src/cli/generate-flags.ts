@@ -145,7 +145,8 @@ function responseFormat(args: Arguments): Pick<GenerateOptions, 'responseFormat'
   return choices.length === 0 ? {} : { responseFormat: { type: 'choice', choices } }
 }
 
-function readSchema(path: string): object {
+/** Throws UsageError for a file that holds no schema. */
+export function readSchema(path: string): object {
   const text = readText(path)
   try {
     const schema: unknown = JSON.parse(text)

@@ -21,6 +21,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./serve.ts')).serve,
   },
   {
+    name: 'label',
+    places: '<...inputs>',
+    about: 'Questions asked about every picture and clip of a folder, table or shards',
+    load: async () => (await import('./label.ts')).labelVerb,
+  },
+  {
     name: 'inspect',
     places: '<thing>',
     about: 'What a checkpoint, a picture or a prompt is to a model',

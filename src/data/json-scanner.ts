@@ -4,9 +4,20 @@
 export class RowSpans {
   #bounds = new Float64Array(1024)
   #count = 0
+  #drained = 0
 
+  /** Of all that came, also of those that were drained. */
   get length(): number {
-    return this.#count / 2
+    return this.#drained + this.#count / 2
+  }
+
+  /** Those since the last call, which are forgotten here: for files that are read once and in order. */
+  drain(): (readonly [number, number])[] {
+    const count = this.#count / 2
+    const spans = Array.from({ length: count }, (_, i) => this.#span(i))
+    this.#drained += count
+    this.#count = 0
+    return spans
   }
 
   push(start: number, end: number): void {
@@ -20,8 +31,13 @@ export class RowSpans {
   }
 
   at(index: number): readonly [number, number] {
-    if (!(index >= 0 && index < this.length)) throw new Error(`internal: there is no row ${index}`)
-    return [this.#bounds[2 * index] as number, this.#bounds[2 * index + 1] as number]
+    if (!(index >= this.#drained && index < this.length))
+      throw new Error(`internal: there is no row ${index}`)
+    return this.#span(index - this.#drained)
+  }
+
+  #span(at: number): readonly [number, number] {
+    return [this.#bounds[2 * at] as number, this.#bounds[2 * at + 1] as number]
   }
 }
 

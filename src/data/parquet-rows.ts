@@ -10,6 +10,7 @@ import { basename } from 'node:path'
 import {
   parquetMetadataAsync,
   parquetReadObjects,
+  parquetSchema,
   type AsyncBuffer,
   type FileMetaData,
 } from 'hyparquet'
@@ -65,6 +66,24 @@ export async function openParquetRows(
   }
 }
 
+/** One column of one file, a block at a time: what is next to it, pictures mostly, is not read. */
+export async function* readParquetColumn(
+  path: string,
+  names: readonly string[],
+): AsyncGenerator<readonly unknown[]> {
+  const file = await openFile(path, 0)
+  try {
+    const fields = parquetSchema(file.metadata).children.map(({ element }) => element.name)
+    const name = names.find((one) => fields.includes(one))
+    for (const [from, to] of file.blocks) {
+      if (name === undefined) yield Array.from({ length: to - from }, () => null)
+      else yield (await readBlock(file, [from, to], [name])).map((row) => row[name])
+    }
+  } finally {
+    await file.handle.close()
+  }
+}
+
 async function openFile(path: string, start: number): Promise<ParquetFile> {
   const handle = await open(path).catch((cause: unknown) => {
     throw new InputError(
@@ -117,7 +136,7 @@ function blockReader(files: readonly ParquetFile[]): Rows['read'] {
   const kept = new Map<string, Promise<Row[]>>()
   const blockOf = (file: ParquetFile, [from, to]: readonly [number, number]) => {
     const key = `${file.start + from}`
-    const rows = kept.get(key) ?? readBlock(file, from, to)
+    const rows = kept.get(key) ?? readBlock(file, [from, to])
     kept.delete(key)
     kept.set(key, rows)
     const [oldest] = kept.keys()
@@ -145,8 +164,13 @@ function blockReader(files: readonly ParquetFile[]): Rows['read'] {
   }
 }
 
-function readBlock({ buffer, metadata }: ParquetFile, from: number, to: number): Promise<Row[]> {
+function readBlock(
+  { buffer, metadata }: ParquetFile,
+  [from, to]: readonly [number, number],
+  columns?: string[],
+): Promise<Row[]> {
   return parquetReadObjects({
+    ...(columns && { columns }),
     file: buffer,
     metadata,
     rowStart: from,

@@ -1,7 +1,7 @@
 /** A conversation as OpenAI-compatible servers take it over HTTP, and what they reply. */
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
-import type { ContentPart, Message } from '../messages.ts'
+import type { ContentPart, Message, VideoPart } from '../messages.ts'
 
 /** Reads the file of a picture or clip that a message names by its path. */
 export type ReadFile = (path: string) => Promise<Uint8Array>
@@ -71,15 +71,36 @@ async function wirePart(part: ContentPart, readFile: ReadFile): Promise<object> 
     case 'video': {
       const { video } = part
       if (Array.isArray(video)) throw noClip('a list of pictures')
-      if (typeof video === 'string' && /^(?:https?|data):/i.test(video)) return clipUrl(video)
-      const bytes = video instanceof Uint8Array ? video : await readFile(String(video))
-      return clipUrl(dataUrl(bytes, 'video/mp4'))
+      const isUrl = typeof video === 'string' && /^(?:https?|data):/i.test(video)
+      if (isUrl) return clipUrl(video, part)
+      const bytes = video instanceof Uint8Array ? video : await clipBytes(String(video), readFile)
+      return clipUrl(dataUrl(bytes, 'video/mp4'), part)
     }
   }
 }
 
-const pictureUrl = (url: string): object => ({ type: 'image_url', image_url: { url } })
-const clipUrl = (url: string): object => ({ type: 'video_url', video_url: { url } })
+async function clipBytes(path: string, readFile: ReadFile): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code === 'EISDIR') throw noClip('a folder')
+    throw error
+  }
+}
+
+function pictureUrl(url: string): object {
+  return { type: 'image_url', image_url: { url } }
+}
+
+/** How many frames are taken is our own server's word; others are not troubled with it unasked. */
+function clipUrl(url: string, { frames, fps }: VideoPart): object {
+  return {
+    type: 'video_url',
+    video_url: { url },
+    ...(frames !== undefined && { frames }),
+    ...(fps !== undefined && { fps }),
+  }
+}
 
 function noClip(what: string): InputError {
   return new InputError(

@@ -1,0 +1,148 @@
+/** Who labels: a model in this process, or a server elsewhere. The run knows no more of it than this. */
+import { CapacityError, InputError } from '../core/errors.ts'
+import type { Answer } from '../serve/answer.ts'
+import { isRecord } from '../serve/faults.ts'
+import { readChatReply, wireMessages, type ReadFile } from '../serve/remote/chat-wire.ts'
+import { Endpoint } from '../serve/remote/endpoint.ts'
+import type { GenerateRequest } from '../serve/request.ts'
+import type { Message } from '../serve/messages.ts'
+
+export type LabelEngine = {
+  /** The model's name, which answers carry. */
+  readonly model: string
+  /** Where it is, for people. */
+  readonly place: string
+  /** Questions that it answers at the same time. */
+  readonly batch: number
+  /**
+   * Throws what is the question's fault, and an EngineFault where the engine itself is at fault; the signal's reason when
+   * aborted.
+   */
+  answer(question: LabelQuestion, signal: AbortSignal): Promise<LabelAnswer>
+}
+
+export type LabelQuestion = {
+  readonly messages: readonly Message[]
+  readonly options: LabelSampling
+}
+
+/** What all kinds of engines understand alike. */
+export type LabelSampling = {
+  readonly maxTokens?: number
+  readonly temperature?: number
+  readonly topP?: number
+  readonly seed?: number
+  readonly stop?: readonly string[]
+  readonly presencePenalty?: number
+  readonly frequencyPenalty?: number
+  /** A JSON Schema that answers keep to. */
+  readonly schema?: object
+}
+
+export type LabelAnswer = {
+  readonly text: string
+  readonly finishReason: string
+  readonly promptTokens?: number
+  readonly completionTokens?: number
+}
+
+/** Not the question's fault: another engine, or this one later, may answer it. */
+export class EngineFault extends Error {
+  override readonly name = 'EngineFault'
+  readonly code: string
+  constructor(cause: CapacityError) {
+    super(cause.message, { cause })
+    this.code = cause.code
+  }
+}
+
+/** The part of the library's `Model` that labels. */
+export type LabelModel = { generate(request: GenerateRequest): Promise<Answer> }
+
+export function modelEngine(model: LabelModel, name: string, batch: number): LabelEngine {
+  return {
+    model: name,
+    place: 'this process',
+    batch,
+    async answer({ messages, options: { schema, ...options } }, signal) {
+      const { text, finishReason, usage } = await model.generate({
+        messages,
+        ...options,
+        ...(schema && { responseFormat: { type: 'json_schema', schema } }),
+        signal,
+      })
+      signal.throwIfAborted()
+      const { promptTokens, completionTokens } = usage
+      return { text, finishReason, promptTokens, completionTokens }
+    },
+  }
+}
+
+export type ServerOptions = {
+  readonly url: string
+  /** The id that the server knows its model by; the only one it has may be left out. */
+  readonly model?: string | undefined
+  readonly apiKey?: string | undefined
+  readonly attempts?: number | undefined
+  readonly batch: number
+  readonly readFile: ReadFile
+}
+
+/** Throws CapacityError where the server cannot be reached, and InputError where it has several models and none was named. */
+export async function serverEngine(
+  options: ServerOptions,
+  signal: AbortSignal,
+): Promise<LabelEngine> {
+  const { batch, readFile } = options
+  const endpoint = new Endpoint(options)
+  const model = options.model ?? (await onlyModel(endpoint, signal))
+  return {
+    model,
+    place: endpoint.url,
+    batch,
+    async answer(question, aborted) {
+      const messages = await wireMessages(question.messages, readFile)
+      try {
+        const body = { model, messages, ...wireOptions(question.options) }
+        return readChatReply(await endpoint.post('/chat/completions', body, aborted), endpoint.url)
+      } catch (error) {
+        throw error instanceof CapacityError ? new EngineFault(error) : error
+      }
+    },
+  }
+}
+
+async function onlyModel(endpoint: Endpoint, signal: AbortSignal): Promise<string> {
+  const reply = await endpoint.get('/models', signal)
+  const list = isRecord(reply) && Array.isArray(reply['data']) ? (reply['data'] as unknown[]) : []
+  const ids = list.flatMap((one) =>
+    isRecord(one) && typeof one['id'] === 'string' ? one['id'] : [],
+  )
+  const [id] = ids
+  if (id !== undefined && ids.length === 1) return id
+  throw new InputError(
+    'INPUT_LABEL_MODEL',
+    `label: ${endpoint.url} should have one model, it has ${ids.slice(0, 5).join(', ') || 'none'}; say which is meant.`,
+  )
+}
+
+/** In the words of OpenAI, which SGLang and vLLM take too. */
+function wireOptions(options: LabelSampling): object {
+  const { maxTokens, temperature = 0, topP, seed = 0, stop, schema } = options
+  const { presencePenalty, frequencyPenalty } = options
+  return {
+    ...(maxTokens !== undefined && { max_tokens: maxTokens }),
+    temperature,
+    seed,
+    ...(topP !== undefined && { top_p: topP }),
+    ...(stop && stop.length > 0 && { stop }),
+    ...(presencePenalty !== undefined && { presence_penalty: presencePenalty }),
+    ...(frequencyPenalty !== undefined && { frequency_penalty: frequencyPenalty }),
+    ...(schema && {
+      response_format: {
+        type: 'json_schema',
+        json_schema: { name: 'label', schema, strict: true },
+      },
+    }),
+  }
+}

@@ -1,0 +1,24 @@
+/** What a run tells whoever started it. */
+export type LabelEvent =
+  | LabelProgress
+  /** A run that was begun before goes on. */
+  | { readonly type: 'resumed'; readonly done: number; readonly failed: number }
+  /** An engine answers nothing any more; the others go on without it. */
+  | { readonly type: 'engine-lost'; readonly engine: string; readonly reason: string }
+  /** Nothing is left but what others are at. */
+  | { readonly type: 'waiting'; readonly items: number }
+  | { readonly type: 'writing'; readonly rows: number }
+
+export type LabelProgress = {
+  readonly type: 'progress'
+  /** Items that are known so far. */
+  readonly items: number
+  /** Whether there are no more. */
+  readonly isListed: boolean
+  /** Of them, by everybody: with or without errors. */
+  readonly done: number
+  /** Of those, with errors. */
+  readonly failed: number
+  readonly itemsPerSecond: number | null
+  readonly secondsLeft: number | null
+}

@@ -1,0 +1,236 @@
+/** The items of all inputs, one after another and never all of them. */
+import { createHash } from 'node:crypto'
+import { open, type FileHandle } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { readCsvRows } from '../data/csv-rows.ts'
+import { readParquetColumn } from '../data/parquet-rows.ts'
+import type { MediaReference, Row } from '../data/row-format.ts'
+import { streamJsonRows } from '../data/stream-json-rows.ts'
+import { readAt, readTarMembers, type TarMember } from '../data/tar-members.ts'
+import { walkFiles } from '../data/walk-files.ts'
+import { HEADER_BYTES, itemSize } from './item-size.ts'
+import { mediaTypeOf, type FilePlace, type LabelInput, type LabelItem } from './item.ts'
+import { ID_FIELDS, mediaOf } from './media-fields.ts'
+
+export type ListOptions = {
+  /** Where the paths of manifests begin; else beside the manifest. */
+  readonly media: string | undefined
+  /** A folder that holds pictures is one clip, its pictures the frames. */
+  readonly clipFolders: boolean
+}
+
+/** Null stands for something that was left out: a file that is no picture and no clip. */
+export async function* listItems(
+  inputs: readonly LabelInput[],
+  options: ListOptions,
+): AsyncGenerator<LabelItem | null> {
+  for (const [number, input] of inputs.entries()) {
+    const isAlone = inputs.length === 1
+    yield* LISTERS[input.kind]({ input, number, isAlone, options })
+  }
+}
+
+type Listing = {
+  readonly input: LabelInput
+  readonly number: number
+  readonly isAlone: boolean
+  readonly options: ListOptions
+}
+
+const LISTERS: {
+  readonly [K in LabelInput['kind']]: (listing: Listing) => AsyncGenerator<LabelItem | null>
+} = {
+  folder: (listing) => (listing.options.clipFolders ? clipFolders(listing) : folder(listing)),
+  file: singleFile,
+  manifest,
+  tar,
+  parquet,
+}
+
+async function* folder({ input, number, isAlone }: Listing): AsyncGenerator<LabelItem | null> {
+  for await (const path of walkFiles(input.path)) {
+    const type = mediaTypeOf(path)
+    if (!type) {
+      yield null
+      continue
+    }
+    const media = [{ type, path }]
+    yield {
+      place: placeOf(number, path),
+      id: isAlone ? path : `${input.name.replace(/\/+$/, '')}/${path}`,
+      size: await fileSize(media, input.path),
+      prefix: '',
+      source: { input: number, kind: 'files', media },
+    }
+  }
+}
+
+/** A folder may come up again between folders below it: the queue takes an item once. */
+async function* clipFolders({ input, number, isAlone }: Listing): AsyncGenerator<LabelItem | null> {
+  let last = ''
+  for await (const path of walkFiles(input.path)) {
+    if (mediaTypeOf(path) !== 'image') {
+      yield null
+      continue
+    }
+    const name = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '.'
+    if (name === last) continue
+    last = name
+    yield {
+      place: placeOf(number, name),
+      id: isAlone ? name : `${input.name.replace(/\/+$/, '')}/${name}`,
+      size: 0,
+      prefix: '',
+      source: { input: number, kind: 'files', media: [{ type: 'video', path: name }] },
+    }
+  }
+}
+
+async function* singleFile({ input, number }: Listing): AsyncGenerator<LabelItem> {
+  const media = [{ type: mediaTypeOf(input.name) ?? ('image' as const), path: '' }]
+  yield {
+    place: placeOf(number, input.name),
+    id: input.name,
+    size: await fileSize(media, input.path),
+    prefix: '',
+    source: { input: number, kind: 'files', media },
+  }
+}
+
+async function* manifest({ input, number, options }: Listing): AsyncGenerator<LabelItem> {
+  const rows = /\.[ct]sv$/i.test(input.path) ? readCsvRows(input.path) : streamJsonRows(input.path)
+  const base = resolve(options.media ?? join(input.path, '..'))
+  let index = 0
+  for await (const row of rows) {
+    const { media, text } = mediaOf(row, `${input.name}, row ${index}`)
+    const files = media.map(({ type, reference }) => ({ type, path: pathOf(reference, base) }))
+    yield {
+      place: placeOf(number, numbered(index)),
+      id: rowId(row, input, index),
+      size: await fileSize(files, base),
+      prefix: files.length === 0 ? '' : shortHash(files.map(({ path }) => path).join('\n')),
+      source: { input: number, kind: 'files', media: files, ...(text !== null && { text }) },
+    }
+    index++
+  }
+}
+
+/** WebDataset: files whose names are alike up to the first dot are one sample. */
+async function* tar({ input, number }: Listing): AsyncGenerator<LabelItem | null> {
+  const file = await open(input.path)
+  try {
+    let index = 0
+    let sample: { readonly key: string; readonly members: TarMember[] } | null = null
+    const take = async (): Promise<LabelItem | null> =>
+      sample && tarItem(file, { ...sample, input, number, index: index++ })
+    for await (const member of readTarMembers(input.path)) {
+      const key = keyOf(member.name)
+      if (sample && sample.key !== key) {
+        yield await take()
+        sample = null
+      }
+      sample ??= { key, members: [] }
+      sample.members.push(member)
+    }
+    if (sample) yield await take()
+  } finally {
+    await file.close()
+  }
+}
+
+async function tarItem(
+  file: FileHandle,
+  sample: {
+    readonly key: string
+    readonly members: readonly TarMember[]
+    readonly input: LabelInput
+    readonly number: number
+    readonly index: number
+  },
+): Promise<LabelItem | null> {
+  const media = sample.members.flatMap(({ name, offset, size }) => {
+    const type = mediaTypeOf(name)
+    return type ? [{ type, offset, bytes: size }] : []
+  })
+  if (media.length === 0) return null
+  const heads = await Promise.all(
+    media.map(async ({ type, offset, bytes }) => {
+      const length = type === 'image' ? Math.min(bytes, HEADER_BYTES) : 0
+      return { type, bytes, head: await readAt(file, offset, length) }
+    }),
+  )
+  return {
+    place: placeOf(sample.number, numbered(sample.index)),
+    id: `${basename(sample.input.name).replace(/\.tar$/i, '')}/${sample.key}`,
+    size: itemSize(heads),
+    prefix: '',
+    source: { input: sample.number, kind: 'members', media },
+  }
+}
+
+/** Rows keep their order: neighbours lie in one block of the file. */
+async function* parquet({ input, number }: Listing): AsyncGenerator<LabelItem> {
+  let index = 0
+  for await (const ids of readParquetColumn(input.path, ID_FIELDS)) {
+    for (const id of ids) {
+      yield {
+        place: placeOf(number, numbered(index)),
+        id: rowId({ id }, input, index),
+        size: 0,
+        prefix: '',
+        source: { input: number, kind: 'row', row: index },
+      }
+      index++
+    }
+  }
+}
+
+/** Numbers of so many digits sort as texts do. */
+function numbered(index: number): string {
+  return String(index).padStart(12, '0')
+}
+
+function placeOf(input: number, within: string): string {
+  return `${String(input).padStart(7, '0')}/${within}`
+}
+
+function rowId(row: Row, { name }: LabelInput, index: number): string {
+  const value = ID_FIELDS.map((field) => row[field]).find(
+    (one) => one !== undefined && one !== null && one !== '',
+  )
+  return value === undefined ? `${basename(name)}#${index}` : String(value)
+}
+
+/** The name up to the first dot behind the last slash. */
+function keyOf(name: string): string {
+  const at = name.indexOf('.', name.lastIndexOf('/') + 1)
+  return (at < 0 ? name : name.slice(0, at)).replace(/^\.\//, '')
+}
+
+function pathOf(reference: MediaReference, base: string): string {
+  if (typeof reference !== 'string') throw new Error('internal: bytes in a manifest')
+  return /^[a-z][a-z\d+.-]+:/i.test(reference) ? reference : resolve(base, reference)
+}
+
+async function fileSize(media: readonly FilePlace[], base: string): Promise<number> {
+  const heads = await Promise.all(
+    media.map(async ({ type, path }) => ({ type, ...(await headOf(resolve(base, path))) })),
+  )
+  return itemSize(heads)
+}
+
+/** What is not there or no file counts as small: its turn says so. */
+async function headOf(path: string): Promise<{ head: Uint8Array; bytes: number }> {
+  const file = await open(path).catch(() => null)
+  try {
+    const { size = 0 } = (await file?.stat()) ?? {}
+    const head = file && (await readAt(file, 0, Math.min(size, HEADER_BYTES)).catch(() => null))
+    return { head: head ?? new Uint8Array(0), bytes: size }
+  } finally {
+    await file?.close()
+  }
+}
+
+function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16)
+}

@@ -1,0 +1,253 @@
+/**
+ * Engines at work on a queue: each takes items, asks all prompts about one together, and writes down what it got.
+ *
+ * Prompts about an item follow one another, so that its pictures and the beginning they share are computed once. An engine
+ * is given more questions than it answers at a time: while it decodes some, the pictures of the next are prepared.
+ */
+import { CapacityError } from '../core/errors.ts'
+import type { ContentPart, Message } from '../serve/messages.ts'
+import type { ErrorCount } from './error-limit.ts'
+import { errorOf, resultOf, type ItemResult, type PromptResult } from './item-result.ts'
+import type { ItemSource } from './item.ts'
+import { EngineFault, type LabelEngine, type LabelSampling } from './label-engine.ts'
+import type { LabelEvent } from './label-events.ts'
+import { Slots } from './slots.ts'
+import type { ClaimedItem, WorkQueue } from './work-queue.ts'
+
+export type EngineRun = {
+  readonly queue: WorkQueue
+  readonly engines: readonly LabelEngine[]
+  readonly prompts: readonly string[]
+  readonly system: string | undefined
+  readonly options: LabelSampling
+  readonly read: (source: ItemSource) => Promise<ContentPart[]>
+  readonly errors: ErrorCount
+  /** So often engines may fail an item before the item is to blame. */
+  readonly attempts: number
+  readonly signal: AbortSignal
+  readonly onEvent: (event: LabelEvent) => void
+  /** One more item is done, with or without errors. */
+  readonly onDone: (hasErrors: boolean) => void
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
+}
+
+/** Of a question that is answered, so many are prepared. */
+const AHEAD = 2
+/** So many items may fail an engine in a row; then it is gone. */
+const MOST_FAULTS = 3
+/** The queue is asked so often whether others have left something. */
+const POLL_MS = 250
+
+export type EngineTally = {
+  readonly engine: string
+  readonly model: string
+  readonly items: number
+}
+
+/**
+ * Until every item is done or failed, whoever did it. Throws the signal's reason when aborted, and CapacityError where too
+ * many items fail or no engine is left.
+ */
+export async function runEngines(run: EngineRun): Promise<EngineTally[]> {
+  const workers = run.engines.map((engine) => new EngineWorker(engine, run))
+  const stop = new AbortController()
+  const signal = AbortSignal.any([run.signal, stop.signal])
+  try {
+    const ends = await Promise.all(
+      workers.map(async (worker) => {
+        try {
+          return await worker.work(signal)
+        } catch (error) {
+          stop.abort(error)
+          throw error
+        }
+      }),
+    )
+    const [lost] = ends.filter((end) => end !== null)
+    if (lost && ends.every((end) => end !== null)) throw noEngineLeft(run.engines.length, lost)
+  } finally {
+    await Promise.allSettled(workers.map((worker) => worker.settled()))
+  }
+  return workers.map(({ tally }) => tally)
+}
+
+class EngineWorker {
+  readonly #engine: LabelEngine
+  readonly #run: EngineRun
+  readonly #slots: Slots
+  readonly #working = new Set<Promise<void>>()
+  #claimed: ClaimedItem[] = []
+  #faultsInRow = 0
+  #lost: EngineFault | null = null
+  #items = 0
+  #failure: unknown = null
+  /** Results that wait for the one write that is under way. */
+  #results: { readonly place: string; readonly result: ItemResult }[] = []
+  #writing: Promise<void> | null = null
+
+  constructor(engine: LabelEngine, run: EngineRun) {
+    this.#engine = engine
+    this.#run = run
+    this.#slots = new Slots(AHEAD * engine.batch)
+  }
+
+  get tally(): EngineTally {
+    const { place, model } = this.#engine
+    return { engine: place, model, items: this.#items }
+  }
+
+  /** Null when all is done; why, if the engine is gone before that. */
+  async work(signal: AbortSignal): Promise<EngineFault | null> {
+    for (;;) {
+      signal.throwIfAborted()
+      if (this.#failure !== null) throw this.#failure
+      if (this.#lost) return this.#giveUp()
+      if (this.#working.size >= this.#mostItems) {
+        await Promise.race(this.#working)
+        continue
+      }
+      const item = this.#claimed.shift() ?? (await this.#claim())
+      if (item) this.#start(item, signal)
+      else if (this.#working.size > 0) await Promise.race(this.#working)
+      else if (await this.#isOver()) return null
+      else await this.#run.sleep(POLL_MS, signal)
+    }
+  }
+
+  /** When nothing of it is under way any more. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#working)
+    await this.#writing
+  }
+
+  get #mostItems(): number {
+    return Math.max(2, Math.ceil((AHEAD * this.#engine.batch) / this.#run.prompts.length))
+  }
+
+  async #claim(): Promise<ClaimedItem | undefined> {
+    this.#claimed = await this.#run.queue.claim(this.#mostItems)
+    return this.#claimed.shift()
+  }
+
+  /** What others have leased may come back, and what is not listed yet may come. */
+  async #isOver(): Promise<boolean> {
+    const { queue, onEvent } = this.#run
+    await queue.reclaim()
+    if (!(await queue.isListed())) return false
+    const { items, done, failed, leased } = await queue.counts()
+    if (done + failed === items) return true
+    if (leased > 0 && done + failed + leased === items) onEvent({ type: 'waiting', items: leased })
+    return false
+  }
+
+  async #giveUp(): Promise<EngineFault | null> {
+    await Promise.allSettled(this.#working)
+    await this.#run.queue.release(
+      this.#claimed.map(({ place }) => place),
+      { isFault: false },
+    )
+    const { message: reason = '' } = this.#lost ?? {}
+    this.#run.onEvent({ type: 'engine-lost', engine: this.#engine.place, reason })
+    return this.#lost
+  }
+
+  #start(item: ClaimedItem, signal: AbortSignal): void {
+    const working = this.#label(item, signal)
+      .catch((error: unknown) => {
+        // The loop throws it; what was aborted has its reason there.
+        if (!signal.aborted) this.#failure ??= error
+      })
+      .finally(() => this.#working.delete(working))
+    this.#working.add(working)
+  }
+
+  async #label(item: ClaimedItem, signal: AbortSignal): Promise<void> {
+    const result = await this.#resultOf(item, signal)
+    if (result) await this.#write(item.place, result)
+  }
+
+  /** Null where the engine failed: somebody else asks. */
+  async #resultOf(item: ClaimedItem, signal: AbortSignal): Promise<ItemResult | null> {
+    const { prompts, read } = this.#run
+    let media: ContentPart[]
+    try {
+      media = await read(item.source)
+    } catch (error) {
+      return prompts.map(() => ({ error: errorOf(error) }))
+    }
+    const asked = await Promise.allSettled(
+      prompts.map((prompt, i) => {
+        const known = item.before?.[i]
+        if (known && known.error === undefined) return known
+        return this.#slots.use(() => this.#ask([...media, { type: 'text', text: prompt }], signal))
+      }),
+    )
+    signal.throwIfAborted()
+    const fault = asked.find(isEngineFault)?.reason as EngineFault | undefined
+    if (fault) return this.#faulted(item, fault)
+    this.#faultsInRow = 0
+    return asked.map((one) =>
+      one.status === 'fulfilled' ? one.value : { error: errorOf(one.reason) },
+    )
+  }
+
+  async #ask(content: ContentPart[], signal: AbortSignal): Promise<PromptResult> {
+    signal.throwIfAborted()
+    const { system, options } = this.#run
+    const messages: Message[] = [
+      ...(system === undefined ? [] : [{ role: 'system' as const, content: system }]),
+      { role: 'user', content: plainWhereText(content) },
+    ]
+    const answer = await this.#engine.answer({ messages, options }, signal)
+    return resultOf(answer, this.#engine.model, options.schema !== undefined)
+  }
+
+  /** The item goes back, unless the engine is well and this item alone fails it again and again. */
+  async #faulted(item: ClaimedItem, fault: EngineFault): Promise<ItemResult | null> {
+    const { attempts, prompts, queue } = this.#run
+    if (this.#faultsInRow === 0 && item.faults + 1 >= attempts) {
+      return prompts.map(() => ({ error: errorOf(fault) }))
+    }
+    if (++this.#faultsInRow >= MOST_FAULTS) this.#lost ??= fault
+    await queue.release([item.place], { isFault: true })
+    return null
+  }
+
+  /** What comes while one write is under way goes into the next together. */
+  async #write(place: string, result: ItemResult): Promise<void> {
+    this.#results.push({ place, result })
+    this.#writing ??= this.#writeAll().finally(() => (this.#writing = null))
+    await this.#writing
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#results.length > 0) {
+      const results = this.#results.splice(0)
+      const written = await this.#run.queue.complete(results)
+      this.#items += written
+      for (const { result } of results) {
+        const errors = result.flatMap(({ error }) => (error ? [error] : []))
+        this.#run.onDone(errors.length > 0)
+        this.#run.errors.add(errors)
+      }
+    }
+  }
+}
+
+/** A text alone stays one: chat templates may render it differently from a list with one text. */
+function plainWhereText(content: ContentPart[]): Message['content'] {
+  if (!content.every((part) => part.type === 'text')) return content
+  return content.map(({ text }) => text).join('\n')
+}
+
+function isEngineFault(one: PromiseSettledResult<unknown>): one is PromiseRejectedResult {
+  return one.status === 'rejected' && one.reason instanceof EngineFault
+}
+
+function noEngineLeft(engines: number, lost: EngineFault): CapacityError {
+  return new CapacityError(
+    'CAPACITY_LABEL_ENGINES',
+    `label: ${engines === 1 ? 'the engine' : `one of ${engines} engines`} should answer, none does any more (${lost.message}); mend it and run the same command again, it goes on where it ended.`,
+    { cause: lost },
+  )
+}

@@ -1,0 +1,358 @@
+/** The work queue in SQL, over either kind of database. */
+import { InputError } from '../core/errors.ts'
+import { hasError, type ItemResult } from './item-result.ts'
+import type { ItemSource, LabelItem } from './item.ts'
+import type { SqlDatabase, SqlResult, SqlStatement, SqlValue } from './sql-database.ts'
+import type { ClaimedItem, QueueCounts, RunRecipe, WorkQueue } from './work-queue.ts'
+
+const [OPEN, LEASED, DONE, FAILED] = [0, 1, 2, 3] as const
+/** Results are read back in pages of so many items. */
+const PAGE = 500
+
+export type QueueOptions = {
+  /** What tells the run from others on the same database. */
+  readonly run: string
+  readonly recipe: RunRecipe
+  /** Forgets what there is of a run of this name. */
+  readonly overwrite: boolean
+  readonly leaseMs: number
+  /** Machine, process and a random number, with colons between. */
+  readonly owner: string
+  /** False only where it is certain: a process of this machine that has ended. */
+  readonly isAlive: (owner: string) => boolean
+}
+
+/** Throws InputError where the database holds a run of this name with another recipe. The caller closes. */
+export async function openQueue(database: SqlDatabase, options: QueueOptions): Promise<WorkQueue> {
+  await makeTables(database)
+  if (options.overwrite) await forget(database, options.run)
+  const number = await joinRun(database, options)
+  const queue = new SqlQueue(database, { ...options, number })
+  await queue.releaseDead()
+  return queue
+}
+
+class SqlQueue implements WorkQueue {
+  readonly #database: SqlDatabase
+  readonly #options: QueueOptions & { readonly number: number }
+
+  constructor(database: SqlDatabase, options: QueueOptions & { readonly number: number }) {
+    this.#database = database
+    this.#options = options
+  }
+
+  async isListed(): Promise<boolean> {
+    return Number(await this.#fieldOfRun('listed')) === 1
+  }
+
+  async takeListing(): Promise<boolean> {
+    const { changed } = await this.#run(
+      `UPDATE llava_runs SET lister = $2, lister_until = $3
+       WHERE number = $1 AND listed = 0 AND (lister IS NULL OR lister = $2 OR lister_until < $4)`,
+      [this.#owner, this.#until, this.#now],
+    )
+    return changed === 1
+  }
+
+  async add(items: readonly LabelItem[]): Promise<number> {
+    if (items.length === 0) return 0
+    const places = items.map(
+      (_, i) => `($1, ${[0, 1, 2, 3, 4].map((k) => `$${5 * i + k + 2}`).join(', ')})`,
+    )
+    const args = items.flatMap(({ place, id, size, prefix, source }) => [
+      place,
+      id,
+      size,
+      prefix,
+      JSON.stringify(source),
+    ])
+    const { changed } = await this.#run(
+      `INSERT INTO llava_items (run, place, id, size, prefix, source) VALUES ${places.join(', ')}
+       ON CONFLICT DO NOTHING`,
+      args,
+    )
+    if (changed < items.length) await this.#checkSame(items)
+    return changed
+  }
+
+  async endListing(skipped: number): Promise<void> {
+    await this.#run(
+      'UPDATE llava_runs SET listed = 1, lister = NULL, skipped = $2 WHERE number = $1',
+      [skipped],
+    )
+  }
+
+  async skipped(): Promise<number> {
+    return Number(await this.#fieldOfRun('skipped'))
+  }
+
+  async claim(most: number): Promise<ClaimedItem[]> {
+    const { skipLocked, byteOrder } = this.#database
+    const { rows } = await this.#run(
+      `UPDATE llava_items SET state = ${LEASED}, owner = $2, until = $3
+       WHERE run = $1 AND place IN (
+         SELECT place FROM llava_items WHERE run = $1 AND state = ${OPEN}
+         ORDER BY size DESC, prefix ${byteOrder}, place ${byteOrder} LIMIT $4 ${skipLocked})
+       RETURNING place, id, size, prefix, source, faults, result`,
+      [this.#owner, this.#until, most],
+    )
+    return rows.map(itemOf).sort(inOrder)
+  }
+
+  async complete(results: readonly { place: string; result: ItemResult }[]): Promise<number> {
+    const { number } = this.#options
+    const changes = await this.#database.runAll(
+      results.map(({ place, result }) => ({
+        sql: `UPDATE llava_items SET state = $4, result = $5, owner = NULL, until = NULL
+              WHERE run = $1 AND place = $2 AND owner = $3 AND state = ${LEASED}`,
+        args: [
+          number,
+          place,
+          this.#owner,
+          hasError(result) ? FAILED : DONE,
+          JSON.stringify(result),
+        ],
+      })),
+    )
+    return changes.reduce((sum, { changed }) => sum + changed, 0)
+  }
+
+  async release(places: readonly string[], { isFault }: { isFault: boolean }): Promise<void> {
+    const { number } = this.#options
+    await this.#database.runAll(
+      places.map((place) => ({
+        sql: `UPDATE llava_items SET state = ${OPEN}, owner = NULL, until = NULL, faults = faults + $4
+              WHERE run = $1 AND place = $2 AND owner = $3 AND state = ${LEASED}`,
+        args: [number, place, this.#owner, isFault ? 1 : 0],
+      })),
+    )
+  }
+
+  async heartbeat(): Promise<void> {
+    const args = [this.#options.number, this.#owner, this.#until]
+    await this.#database.runAll([
+      {
+        sql: `UPDATE llava_items SET until = $3 WHERE run = $1 AND state = ${LEASED} AND owner = $2`,
+        args,
+      },
+      { sql: 'UPDATE llava_runs SET lister_until = $3 WHERE number = $1 AND lister = $2', args },
+    ])
+  }
+
+  async reclaim(): Promise<void> {
+    await this.#run(
+      `UPDATE llava_items SET state = ${OPEN}, owner = NULL, until = NULL
+       WHERE run = $1 AND state = ${LEASED} AND until < $2`,
+      [this.#now],
+    )
+  }
+
+  /** Nobody waits for the lease of a process of this machine that has ended. */
+  async releaseDead(): Promise<void> {
+    const { rows } = await this.#run(
+      `SELECT owner FROM llava_items WHERE run = $1 AND state = ${LEASED} GROUP BY owner
+       UNION SELECT lister AS owner FROM llava_runs WHERE number = $1 AND lister IS NOT NULL`,
+      [],
+    )
+    for (const { owner } of rows) {
+      if (!this.#options.isAlive(String(owner))) await this.#giveBack(String(owner))
+    }
+  }
+
+  async counts(): Promise<QueueCounts> {
+    const { rows } = await this.#run(
+      'SELECT state, COUNT(*) AS count FROM llava_items WHERE run = $1 GROUP BY state',
+      [],
+    )
+    const of = (state: number) =>
+      Number(rows.find((row) => Number(row['state']) === state)?.['count'] ?? 0)
+    const [leased, done, failed] = [of(LEASED), of(DONE), of(FAILED)]
+    return { items: of(OPEN) + leased + done + failed, done, failed, leased }
+  }
+
+  async reopen(): Promise<void> {
+    const args = [this.#options.number]
+    await this.#database.runAll([
+      {
+        sql: `UPDATE llava_items SET state = ${OPEN}, faults = 0 WHERE run = $1 AND state = ${FAILED}`,
+        args,
+      },
+      { sql: 'UPDATE llava_runs SET listed = 0 WHERE number = $1', args },
+    ])
+  }
+
+  async *results(): AsyncGenerator<{ readonly id: string; readonly result: ItemResult }> {
+    const { byteOrder } = this.#database
+    for (let after = ''; ;) {
+      const { rows } = await this.#run(
+        `SELECT place, id, result FROM llava_items
+         WHERE run = $1 AND place ${byteOrder} > $2 AND state IN (${DONE}, ${FAILED})
+         ORDER BY place ${byteOrder} LIMIT ${PAGE}`,
+        [after],
+      )
+      for (const { id, result } of rows) {
+        yield { id: String(id), result: JSON.parse(String(result)) as ItemResult }
+      }
+      if (rows.length < PAGE) return
+      after = String(rows.at(-1)?.['place'])
+    }
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#giveBack(this.#owner)
+    } finally {
+      await this.#database.close()
+    }
+  }
+
+  async #giveBack(owner: string): Promise<void> {
+    const args = [this.#options.number, owner]
+    await this.#database.runAll([
+      {
+        sql: `UPDATE llava_items SET state = ${OPEN}, owner = NULL, until = NULL
+              WHERE run = $1 AND state = ${LEASED} AND owner = $2`,
+        args,
+      },
+      { sql: 'UPDATE llava_runs SET lister = NULL WHERE number = $1 AND lister = $2', args },
+    ])
+  }
+
+  /** An item that was listed before is known by its place and its id; an id elsewhere is a second one. */
+  async #checkSame(items: readonly LabelItem[]): Promise<void> {
+    const marks = items.map((_, i) => `$${i + 2}`).join(', ')
+    const { rows } = await this.#run(
+      `SELECT id, place FROM llava_items WHERE run = $1 AND id IN (${marks})`,
+      items.map(({ id }) => id),
+    )
+    const known = new Map(rows.map(({ id, place }) => [String(id), String(place)]))
+    const twice = items.find(({ id, place }) => known.get(id) !== place)
+    if (!twice) return
+    throw new InputError(
+      'INPUT_LABEL_ID',
+      `label: every item should have an id of its own, "${twice.id}" comes twice; give the rows ids that differ.`,
+    )
+  }
+
+  async #fieldOfRun(name: 'listed' | 'skipped'): Promise<unknown> {
+    const { rows } = await this.#run(`SELECT ${name} FROM llava_runs WHERE number = $1`, [])
+    return rows[0]?.[name]
+  }
+
+  /** The run's number comes first. */
+  #run(sql: string, args: readonly SqlValue[]): Promise<SqlResult> {
+    return this.#database.run({ sql, args: [this.#options.number, ...args] })
+  }
+
+  get #owner(): string {
+    return this.#options.owner
+  }
+
+  get #now(): number {
+    return this.#database.now()
+  }
+
+  get #until(): number {
+    return this.#now + this.#options.leaseMs
+  }
+}
+
+type Ordered = ClaimedItem & { readonly size: number; readonly prefix: string }
+
+function itemOf(row: Readonly<Record<string, unknown>>): Ordered {
+  const { place, id, size, prefix, source, faults, result } = row
+  return {
+    place: String(place),
+    id: String(id),
+    size: Number(size),
+    prefix: String(prefix),
+    source: JSON.parse(String(source)) as ItemSource,
+    faults: Number(faults),
+    before: typeof result === 'string' ? (JSON.parse(result) as ItemResult) : null,
+  }
+}
+
+/** As they were chosen: what a changed row returns comes in any order. */
+function inOrder(a: Ordered, b: Ordered): number {
+  return b.size - a.size || compare(a.prefix, b.prefix) || compare(a.place, b.place)
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+const TABLES = [
+  `CREATE TABLE IF NOT EXISTS llava_runs (
+     number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, recipe TEXT NOT NULL,
+     listed INTEGER NOT NULL DEFAULT 0, skipped INTEGER NOT NULL DEFAULT 0,
+     lister TEXT, lister_until BIGINT)`,
+  `CREATE TABLE IF NOT EXISTS llava_items (
+     run INTEGER NOT NULL, place TEXT NOT NULL, id TEXT NOT NULL,
+     size INTEGER NOT NULL, prefix TEXT NOT NULL, source TEXT NOT NULL,
+     state INTEGER NOT NULL DEFAULT ${OPEN}, owner TEXT, until BIGINT,
+     faults INTEGER NOT NULL DEFAULT 0, result TEXT,
+     PRIMARY KEY (run, place), UNIQUE (run, id))`,
+]
+
+async function makeTables(database: SqlDatabase): Promise<void> {
+  const { byteOrder } = database
+  // Two machines that begin at the same moment both find nothing; one of them then finds what the other made.
+  for (const sql of [
+    ...TABLES.map((table) => table.replaceAll('place TEXT', `place TEXT ${byteOrder}`)),
+    `CREATE INDEX IF NOT EXISTS llava_items_next
+     ON llava_items (run, state, size DESC, prefix ${byteOrder}, place ${byteOrder})`,
+  ]) {
+    await database.run({ sql, args: [] }).catch(() => database.run({ sql, args: [] }))
+  }
+}
+
+async function forget(database: SqlDatabase, name: string): Promise<void> {
+  const statements: SqlStatement[] = [
+    {
+      sql: 'DELETE FROM llava_items WHERE run IN (SELECT number FROM llava_runs WHERE name = $1)',
+      args: [name],
+    },
+    { sql: 'DELETE FROM llava_runs WHERE name = $1', args: [name] },
+  ]
+  await database.runAll(statements)
+}
+
+async function joinRun(
+  database: SqlDatabase,
+  { run, recipe }: Pick<QueueOptions, 'run' | 'recipe'>,
+): Promise<number> {
+  await database.run({
+    sql: `INSERT INTO llava_runs (number, name, recipe)
+          SELECT COALESCE(MAX(number), 0) + 1, $1, $2 FROM llava_runs WHERE true ON CONFLICT DO NOTHING`,
+    args: [run, JSON.stringify(recipe)],
+  })
+  const { rows } = await database.run({
+    sql: 'SELECT number, recipe FROM llava_runs WHERE name = $1',
+    args: [run],
+  })
+  const [found] = rows
+  // Another one that began at the same moment took the number.
+  if (!found) return joinRun(database, { run, recipe })
+  checkRecipe(JSON.parse(String(found['recipe'])) as RunRecipe, recipe)
+  return Number(found['number'])
+}
+
+/** A run goes on with what it began with; of its models, some may do. */
+function checkRecipe(begun: RunRecipe, now: RunRecipe): void {
+  const names = [...new Set([...Object.keys(begun), ...Object.keys(now)])]
+  const other = names.filter((name) => {
+    if (name === 'models') return now.models.some((model) => !begun.models.includes(model))
+    return JSON.stringify(begun[name]) !== JSON.stringify(now[name])
+  })
+  if (other.length === 0) return
+  const [first = ''] = other
+  throw new InputError(
+    'INPUT_LABEL_RUN',
+    `label: a run of this name was begun with another ${other.join(', ')} (${short(begun[first])}, now ${short(now[first])}); give the same, name another --out, or begin anew with --overwrite.`,
+  )
+}
+
+function short(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing'
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text
+}
