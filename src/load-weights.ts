@@ -1,4 +1,5 @@
 /** A graph, a precision and a checkpoint become a session: what is stored is read, what is wanted smaller is quantised. */
+import { elementCount } from './core/shape.ts'
 import type { HostTensor } from './core/tensor.ts'
 import type { ParameterMap } from './families/parameter-map.ts'
 import type { Graph, Value } from './graph/graph.ts'
@@ -9,7 +10,13 @@ import {
   type PrecisionPolicy,
 } from './graph/lower.ts'
 import { liveParameters, writeOnnx } from './graph/onnx-writer.ts'
-import { readFloatWeight, turnTaker, type TakeTurns } from './read-float-weight.ts'
+import {
+  floatArena,
+  isFileMemory,
+  readFloatWeight,
+  turnTaker,
+  type TakeTurns,
+} from './read-float-weight.ts'
 import type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
 import type { WeightSource } from './weights/index.ts'
 import type { QuantizedKind } from './weights/quantize.ts'
@@ -55,7 +62,8 @@ export async function createModelSessions(
   const sharedWeights = graphs.length > 1 ? parts.runtime.createSharedWeights() : undefined
   const sessions: Session[] = []
   const takeTurns = turnTaker(parts.signal)
-  const read = (value: Value) => initializer(value, { ...parts, quantized, takeTurns })
+  const allocate = floatArena(widenedElements(lowered, { ...parts, quantized }))
+  const read = (value: Value) => initializer(value, { ...parts, quantized, allocate, takeTurns })
   try {
     for (const { graph } of lowered) {
       const initializers = new Map<string, HostTensor>()
@@ -90,18 +98,40 @@ function createSession(
   })
 }
 
+type FloatParts = Pick<SessionParts, 'parameters' | 'known'> & {
+  readonly quantized: WeightSource | null
+}
+
+/** Elements of all weights that become float32 copies, each counted once. */
+function widenedElements(
+  lowered: readonly { readonly graph: Graph }[],
+  { parameters, known, quantized }: FloatParts,
+): number {
+  const values = new Map(
+    lowered.flatMap(({ graph }) => liveParameters(graph).map((value) => [value.name, value])),
+  )
+  let elements = 0
+  for (const { name, shape } of values.values()) {
+    if (quantized?.tensors.has(name) || isFileMemory(name, parameters)) continue
+    if (known?.get(name)?.dtype === 'float32') continue
+    elements += elementCount(shape as readonly number[])
+  }
+  return elements
+}
+
 async function initializer(
   value: Value,
-  from: Pick<SessionParts, 'parameters' | 'known'> & {
-    readonly quantized: WeightSource | null
+  from: FloatParts & {
+    readonly allocate: (elements: number) => Float32Array
     readonly takeTurns: TakeTurns
   },
 ): Promise<HostTensor> {
-  const { parameters, quantized, takeTurns } = from
+  const { parameters, quantized, allocate, takeTurns } = from
   const shape = value.shape as readonly number[]
   if (quantized?.tensors.has(value.name)) return { ...quantized.read(value.name), shape }
   const known = from.known?.get(value.name)
-  return { ...(await readFloatWeight(value.name, { parameters, known, takeTurns })), shape }
+  const float = await readFloatWeight(value.name, { parameters, known, allocate, takeTurns })
+  return { ...float, shape }
 }
 
 /** What must be quantised for the layers of a lowered graph. */

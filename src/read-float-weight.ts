@@ -17,11 +17,14 @@ export async function readFloatWeight(
   {
     parameters,
     known,
+    allocate,
     takeTurns,
   }: {
     readonly parameters: ParameterMap
     /** The tensor, where it has been read already. */
     readonly known?: HostTensor | undefined
+    /** Memory for so many elements, should it have to be widened. */
+    readonly allocate: (elements: number) => Float32Array
     readonly takeTurns: TakeTurns
   },
 ): Promise<HostTensor> {
@@ -30,7 +33,7 @@ export async function readFloatWeight(
   const width = elementCount(inner)
   const step = Math.max(1, Math.floor(PIECE / Math.max(1, width)))
   const whole = known ?? (isView ? parameters.read(path) : null)
-  const widened = whole?.dtype === 'float32' ? null : new Float32Array(rows * width)
+  const widened = whole?.dtype === 'float32' ? null : allocate(rows * width)
   for (let from = 0; from < rows; from += step) {
     const to = Math.min(rows, from + step)
     const target = widened?.subarray(from * width, to * width)
@@ -44,6 +47,34 @@ export async function readFloatWeight(
   }
   const data = widened ?? (whole as HostTensor).data
   return { dtype: 'float32', shape: parameters.shape(path), data }
+}
+
+/** Whether the parameter is handed over as its file's own memory. */
+export function isFileMemory(path: string, parameters: ParameterMap): boolean {
+  const { isView, dtype } = parameters.stored(path)
+  return isView && dtype === 'float32'
+}
+
+/** Elements of one piece of an arena: 1 GiB. */
+const ARENA_PIECE = 1 << 28
+
+/**
+ * Memory for weights of `total` elements that live and die together, in few pieces: the collector looks at the whole heap
+ * whenever some tens of megabytes were taken outside of it, which for weights taken one by one costs as much as reading them.
+ */
+export function floatArena(total: number): (elements: number) => Float32Array {
+  let left = total
+  let piece = new Float32Array(0)
+  let used = 0
+  return (elements) => {
+    if (used + elements > piece.length) {
+      piece = new Float32Array(Math.max(elements, Math.min(left, ARENA_PIECE)))
+      used = 0
+    }
+    left -= elements
+    used += elements
+    return piece.subarray(used - elements, used)
+  }
 }
 
 function floats(data: Float32Array): HostTensor {

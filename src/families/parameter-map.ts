@@ -1,4 +1,5 @@
 /** Where each of our parameters lies in the files at hand, checked against what the model needs. */
+import type { DType } from '../core/dtype.ts'
 import { elementCount, sameShape } from '../core/shape.ts'
 import type { Value } from '../graph/graph.ts'
 import type { WeightSource } from '../weights/source.ts'
@@ -14,9 +15,10 @@ export type StoredPlace = { readonly source: WeightSource; readonly name: string
 
 export type ParameterMap = {
   has(path: string): boolean
-  /** Name and shape in its file, and whether reading it only looks at the file's memory. */
+  /** Name, dtype and shape in its file, and whether reading it only looks at the file's memory. */
   stored(path: string): {
     readonly name: string
+    readonly dtype: DType | undefined
     readonly shape: readonly number[]
     readonly isView: boolean
   }
@@ -80,7 +82,8 @@ export function mapParameters(
     stored(path) {
       const { source, name } = place(path)
       const isView = source.readRows === undefined
-      return { name, shape: source.tensors.get(name)?.shape ?? [], isView }
+      const { dtype, shape = [] } = source.tensors.get(name) ?? {}
+      return { name, dtype, shape, isView }
     },
     shape: (path) =>
       shapes.get(path) ?? place(path).source.tensors.get(place(path).name)?.shape ?? [],

@@ -5,8 +5,9 @@ import { CheckpointError, ConfigError } from '../core/errors.ts'
 import { readGgufMetadata } from '../weights/index.ts'
 import { SPACE_RULES, tokenizerFromSentencePiece, type SpaceRule } from './sentencepiece.ts'
 import type { TokenizerFiles } from './tokenizer-config.ts'
-import { tokenizerFromGguf } from './tokenizer-gguf.ts'
-import { parseJsonFile, tokenizerFromJson } from './tokenizer-json.ts'
+import { inTurns } from './steps.ts'
+import { ggufSteps } from './tokenizer-gguf.ts'
+import { parseJsonFile, tokenizerSteps } from './tokenizer-json.ts'
 import { checkChoice, checkOptions } from './tokenizer-options.ts'
 import { LLAMA3, tokenizerFromTiktoken } from './tokenizer-tiktoken.ts'
 import type { Tokenizer } from './tokenizer.ts'
@@ -35,10 +36,12 @@ export async function loadTokenizer(
   checkChoice('loadTokenizer: spaces', options.spaces, SPACE_RULES)
   const file = await findFile(folderOrFile)
   const kind = await kindOf(file)
-  if (kind === 'gguf') return tokenizerFromGguf(readGgufMetadata(file))
+  if (kind === 'gguf') return inTurns(ggufSteps(readGgufMetadata(file)))
   const bytes = await readFile(file)
   const files = await readFilesBeside(file)
-  if (kind === 'json') return tokenizerFromJson(parseJsonFile(bytes, basename(file)), files)
+  if (kind === 'json') {
+    return inTurns(tokenizerSteps(parseJsonFile(bytes, basename(file)), files))
+  }
   if (kind === 'tiktoken') return fromTiktoken(bytes, file)
   return tokenizerFromSentencePiece(bytes, files, options.spaces)
 }

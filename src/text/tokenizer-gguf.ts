@@ -11,21 +11,27 @@ import { compileNormalizer } from './normalizer.ts'
 import { compilePreTokenizer, GPT2_PATTERN } from './pre-tokenizer.ts'
 import { PIECE_TYPES } from './sentencepiece-proto.ts'
 import { tokenizerFromPieces } from './sentencepiece.ts'
+import { atOnce, type Steps } from './steps.ts'
 import { specialToken, type AddedToken } from './tokenizer-added.ts'
 import { readTokenizerConfig } from './tokenizer-config.ts'
 import { asFlag, asText, damaged, unsupported } from './tokenizer-fields.ts'
-import { readMerges } from './tokenizer-json.ts'
+import { mergeSteps } from './tokenizer-json.ts'
 import { LLAMA3_PATTERN } from './tokenizer-tiktoken.ts'
 import { Tokenizer, type TokenRoles } from './tokenizer.ts'
-import { vocabularyOf } from './tokenizer-vocabulary.ts'
+import { vocabularySteps } from './tokenizer-vocabulary.ts'
 
 export type GgufMetadata = ReadonlyMap<string, unknown>
 
 /** Throws CheckpointError where the metadata are damaged, ConfigError for a vocabulary that is not supported. */
 export function tokenizerFromGguf(metadata: GgufMetadata): Tokenizer {
+  return atOnce(ggufSteps(metadata))
+}
+
+/** The same with pauses. */
+export function* ggufSteps(metadata: GgufMetadata): Steps<Tokenizer> {
   const model = asText(metadata.get('tokenizer.ggml.model'), 'tokenizer.ggml.model')
   if (model === 'llama') return fromScores(metadata)
-  if (model === 'gpt2') return fromMerges(metadata)
+  if (model === 'gpt2') return yield* fromMerges(metadata)
   throw unsupported('tokenizer.ggml.model', model, 'llama, gpt2')
 }
 
@@ -110,15 +116,16 @@ export function ignoresMerges(rule: WordRule): boolean {
   return rule === LLAMA3
 }
 
-function fromMerges(metadata: GgufMetadata): Tokenizer {
+function* fromMerges(metadata: GgufMetadata): Steps<Tokenizer> {
   const { tokens, merges, added, rule, roles } = readGgufBpe(metadata)
-  const vocabulary = vocabularyOf(
+  yield
+  const vocabulary = yield* vocabularySteps(
     tokens.map((token, id) => [token, id] as const),
     'tokenizer.ggml.tokens',
   )
   const bpe = new Bpe({
     ids: vocabulary.ids,
-    merges: readMerges(merges, vocabulary),
+    merges: yield* mergeSteps(merges, vocabulary),
     byteLevel: true,
     ignoreMerges: ignoresMerges(rule),
   })

@@ -10,6 +10,7 @@ import { MergeTable } from './bpe-merges.ts'
 import { compileDecoder } from './detokenizer.ts'
 import { compileNormalizer } from './normalizer.ts'
 import { compilePreTokenizer } from './pre-tokenizer.ts'
+import { atOnce, type Steps } from './steps.ts'
 import { mergeAdded, mergeRoles, readAddedToken, readTokenizerConfig } from './tokenizer-config.ts'
 import type { TokenizerFiles } from './tokenizer-config.ts'
 import {
@@ -23,7 +24,7 @@ import {
 } from './tokenizer-fields.ts'
 import { compilePostProcessor } from './tokenizer-post.ts'
 import { Tokenizer } from './tokenizer.ts'
-import { byteTokenIds, vocabularyOf, type Vocabulary } from './tokenizer-vocabulary.ts'
+import { byteTokenIds, vocabularySteps, type Vocabulary } from './tokenizer-vocabulary.ts'
 
 /**
  * The tokenizer that a parsed tokenizer.json describes, with the roles and added tokens of the files beside it.
@@ -31,15 +32,19 @@ import { byteTokenIds, vocabularyOf, type Vocabulary } from './tokenizer-vocabul
  * Throws CheckpointError where the file is damaged, ConfigError for a model or step that is not supported.
  */
 export function tokenizerFromJson(json: unknown, files: TokenizerFiles = {}): Tokenizer {
+  return atOnce(tokenizerSteps(json, files))
+}
+
+/** The same with pauses: a vocabulary of a hundred thousand tokens takes a tenth of a second. */
+export function* tokenizerSteps(json: unknown, files: TokenizerFiles): Steps<Tokenizer> {
   const root = asFields(json, 'tokenizer.json')
   const model = asFields(root['model'], 'model')
   checkModelType(model)
-  const vocabulary = vocabularyOf(
-    Object.entries(asFields(model['vocab'], 'model.vocab')),
-    'model.vocab',
-  )
+  const entries = Object.entries(asFields(model['vocab'], 'model.vocab'))
+  yield
+  const vocabulary = yield* vocabularySteps(entries, 'model.vocab')
   const preTokenizer = compilePreTokenizer(root['pre_tokenizer'])
-  const bpe = compileBpe(model, vocabulary, preTokenizer.byteLevel)
+  const bpe = yield* compileBpe(model, vocabulary, preTokenizer.byteLevel)
   const config = readTokenizerConfig(files)
   const own = asList(root['added_tokens'] ?? [], 'added_tokens').map((token, i) =>
     readAddedToken(token, `added_tokens[${i}]`),
@@ -89,7 +94,7 @@ function checkModelType(model: Fields): void {
   if (dropout !== 0) throw unsupported('model.dropout', String(dropout), '0')
 }
 
-function compileBpe(model: Fields, vocabulary: Vocabulary, byteLevel: boolean): Bpe {
+function* compileBpe(model: Fields, vocabulary: Vocabulary, byteLevel: boolean): Steps<Bpe> {
   const { ids } = vocabulary
   const prefix = asText(model['continuing_subword_prefix'] ?? '', 'model.continuing_subword_prefix')
   const unk = model['unk_token'] ?? undefined
@@ -99,7 +104,7 @@ function compileBpe(model: Fields, vocabulary: Vocabulary, byteLevel: boolean): 
   }
   return new Bpe({
     ids,
-    merges: readMerges(asList(model['merges'], 'model.merges'), vocabulary, prefix),
+    merges: yield* mergeSteps(asList(model['merges'], 'model.merges'), vocabulary, prefix),
     byteLevel,
     ignoreMerges: asFlag(model['ignore_merges'], false, 'model.ignore_merges'),
     byteIds: asFlag(model['byte_fallback'], false, 'model.byte_fallback')
@@ -112,15 +117,19 @@ function compileBpe(model: Fields, vocabulary: Vocabulary, byteLevel: boolean): 
   })
 }
 
+/** Merges between two pauses. */
+const MERGES = 4096
+
 /** Merges are pairs, or in older files strings with a space between the halves; their order is their rank. */
-export function readMerges(
+export function* mergeSteps(
   list: readonly unknown[],
   { ids, tokens }: Vocabulary,
   prefix = '',
-): MergeTable {
+): Steps<MergeTable> {
   const table = new MergeTable(list.length)
   let last = -1
-  list.forEach((merge, rank) => {
+  for (const [rank, merge] of list.entries()) {
+    if (rank % MERGES === 0) yield
     const [left, right] = readMerge(merge, rank)
     const leftId = ids.get(left)
     const rightId = ids.get(right)
@@ -134,7 +143,7 @@ export function readMerges(
     }
     table.set(leftId, rightId, rank, result)
     last = result
-  })
+  }
   return table
 }
 

@@ -1,4 +1,5 @@
 /** The tokens of a vocabulary by id, and the ids by token. */
+import { atOnce, type Steps } from './steps.ts'
 import { damaged, isId } from './tokenizer-fields.ts'
 
 export type Vocabulary = {
@@ -7,14 +8,22 @@ export type Vocabulary = {
   readonly tokens: readonly (string | undefined)[]
 }
 
+type Entries = Iterable<readonly [token: string, id: unknown]>
+
 /** Throws CheckpointError for an id that is no id or given twice. */
-export function vocabularyOf(
-  entries: Iterable<readonly [token: string, id: unknown]>,
-  where: string,
-): Vocabulary {
+export function vocabularyOf(entries: Entries, where: string): Vocabulary {
+  return atOnce(vocabularySteps(entries, where))
+}
+
+/** Entries between two pauses. */
+const ENTRIES = 4096
+
+/** The same with pauses. */
+export function* vocabularySteps(entries: Entries, where: string): Steps<Vocabulary> {
   const ids = new Map<string, number>()
   const tokens: (string | undefined)[] = []
   for (const [token, value] of entries) {
+    if (ids.size % ENTRIES === 0) yield
     const other = isId(value) ? tokens[value] : undefined
     if (!isId(value) || other !== undefined) {
       const expected = other === undefined ? 'an id' : `an id other than that of ${other}`

@@ -13,6 +13,12 @@
  * Source: ggml, src/ggml-quants.c and src/ggml-common.h (`block_q8_0`, `block_q4_0`, `block_q4_1`, `block_q5_0`, `block_q5_1`, `block_q6_K`).
  */
 import { float16ToNumber, type DType } from '../core/dtype.ts'
+import {
+  BLOCK_ELEMENTS,
+  blockBytes,
+  dequantizeBlocks,
+  type BlockForm,
+} from './dequantize-kernel.ts'
 
 export type GgmlType = {
   readonly name: string
@@ -29,56 +35,11 @@ export type GgmlType = {
 export const GGML_TYPES: ReadonlyMap<number, GgmlType> = new Map<number, GgmlType>([
   [0, plain('F32', 'float32', 4)],
   [1, plain('F16', 'float16', 2)],
-  [
-    2,
-    {
-      name: 'Q4_0',
-      blockElements: 32,
-      blockBytes: 18,
-      dtype: 'float32',
-      dequantize: dequantizeQ4_0,
-    },
-  ],
-  [
-    3,
-    {
-      name: 'Q4_1',
-      blockElements: 32,
-      blockBytes: 20,
-      dtype: 'float32',
-      dequantize: dequantizeQ4_1,
-    },
-  ],
-  [
-    6,
-    {
-      name: 'Q5_0',
-      blockElements: 32,
-      blockBytes: 22,
-      dtype: 'float32',
-      dequantize: dequantizeQ5_0,
-    },
-  ],
-  [
-    7,
-    {
-      name: 'Q5_1',
-      blockElements: 32,
-      blockBytes: 24,
-      dtype: 'float32',
-      dequantize: dequantizeQ5_1,
-    },
-  ],
-  [
-    8,
-    {
-      name: 'Q8_0',
-      blockElements: 32,
-      blockBytes: 34,
-      dtype: 'float32',
-      dequantize: dequantizeQ8_0,
-    },
-  ],
+  [2, blocksOf32('Q4_0', { bits: 4, hasMinimum: false })],
+  [3, blocksOf32('Q4_1', { bits: 4, hasMinimum: true })],
+  [6, blocksOf32('Q5_0', { bits: 5, hasMinimum: false })],
+  [7, blocksOf32('Q5_1', { bits: 5, hasMinimum: true })],
+  [8, blocksOf32('Q8_0', { bits: 8, hasMinimum: false })],
   [
     14,
     {
@@ -123,89 +84,19 @@ function plain(name: string, dtype: DType, bytes: number): GgmlType {
   return { name, blockElements: 1, blockBytes: bytes, dtype }
 }
 
-function dequantizeQ8_0(
-  blocks: Uint8Array,
-  target: Float32Array = new Float32Array((blocks.length / 34) * 32),
-): Float32Array {
-  const values = new Int8Array(blocks.buffer, blocks.byteOffset, blocks.byteLength)
-  for (let from = 0, to = 0; from < blocks.length; from += 34, to += 32) {
-    const d = float16At(blocks, from)
-    for (let i = 0; i < 32; i++) target[to + i] = d * (values[from + 2 + i] as number)
-  }
-  return target
-}
-
-function dequantizeQ4_0(
-  blocks: Uint8Array,
-  target: Float32Array = new Float32Array((blocks.length / 18) * 32),
-): Float32Array {
-  for (let from = 0, to = 0; from < blocks.length; from += 18, to += 32) {
-    const d = float16At(blocks, from)
-    for (let q = 0; q < 16; q++) LEVELS[q] = d * (q - 8)
-    fourBits(blocks, from + 2, target, to)
-  }
-  return target
-}
-
-function dequantizeQ4_1(
-  blocks: Uint8Array,
-  target: Float32Array = new Float32Array((blocks.length / 20) * 32),
-): Float32Array {
-  for (let from = 0, to = 0; from < blocks.length; from += 20, to += 32) {
-    const d = float16At(blocks, from)
-    const m = float16At(blocks, from + 2)
-    // The sum is exact in float64, so that storing it rounds once.
-    for (let q = 0; q < 16; q++) LEVELS[q] = d * q + m
-    fourBits(blocks, from + 4, target, to)
-  }
-  return target
-}
-
-function dequantizeQ5_0(
-  blocks: Uint8Array,
-  target: Float32Array = new Float32Array((blocks.length / 22) * 32),
-): Float32Array {
-  for (let from = 0, to = 0; from < blocks.length; from += 22, to += 32) {
-    const d = float16At(blocks, from)
-    for (let q = 0; q < 32; q++) LEVELS[q] = d * (q - 16)
-    fiveBits(blocks, from + 2, target, to)
-  }
-  return target
-}
-
-function dequantizeQ5_1(
-  blocks: Uint8Array,
-  target: Float32Array = new Float32Array((blocks.length / 24) * 32),
-): Float32Array {
-  for (let from = 0, to = 0; from < blocks.length; from += 24, to += 32) {
-    const d = float16At(blocks, from)
-    const m = float16At(blocks, from + 2)
-    for (let q = 0; q < 32; q++) LEVELS[q] = d * q + m
-    fiveBits(blocks, from + 4, target, to)
-  }
-  return target
-}
-
-/** What each number of the block at hand stands for: looking it up is several times as fast as computing it anew. */
-const LEVELS = new Float32Array(32)
-
-/** 16 bytes of nibbles from `at`. */
-function fourBits(blocks: Uint8Array, at: number, target: Float32Array, to: number): void {
-  for (let i = 0; i < 16; i++) {
-    const byte = blocks[at + i] as number
-    target[to + i] = LEVELS[byte & 15] as number
-    target[to + 16 + i] = LEVELS[byte >>> 4] as number
-  }
-}
-
-/** 32 high bits and 16 bytes of nibbles from `at`. */
-function fiveBits(blocks: Uint8Array, at: number, target: Float32Array, to: number): void {
-  const low = (blocks[at] as number) | ((blocks[at + 1] as number) << 8)
-  const high = (blocks[at + 2] as number) | ((blocks[at + 3] as number) << 8)
-  for (let i = 0; i < 16; i++) {
-    const byte = blocks[at + 4 + i] as number
-    target[to + i] = LEVELS[(byte & 15) | (((low >>> i) & 1) << 4)] as number
-    target[to + 16 + i] = LEVELS[(byte >>> 4) | (((high >>> i) & 1) << 4)] as number
+function blocksOf32(name: string, form: BlockForm): GgmlType {
+  const bytes = blockBytes(form)
+  return {
+    name,
+    blockElements: BLOCK_ELEMENTS,
+    blockBytes: bytes,
+    dtype: 'float32',
+    dequantize(
+      blocks,
+      into = new Float32Array((blocks.length / bytes) * BLOCK_ELEMENTS),
+    ): Float32Array {
+      return dequantizeBlocks(form, blocks, into)
+    },
   }
 }
 

@@ -2,8 +2,8 @@
  * target += scale · b a, the product of an adapter, in WebAssembly SIMD: four to eight times as fast as loops in JavaScript,
  * which loading a small model would otherwise spend most of its time in.
  *
- * Sixteen columns at a time: their part of `a` stays in the first cache while all rows pass over it, and their sums stay in
- * four registers. Everything is float32, as torch adds a merged product.
+ * Sixteen columns of two rows at a time: their part of `a` stays in the first cache while all rows pass over it, and their
+ * sums stay in eight registers. Everything is float32, as torch adds a merged product.
  */
 import {
   f32,
@@ -14,6 +14,7 @@ import {
   repeatWhile,
   v128,
   type Code,
+  type Local,
 } from './quantize-wasm.ts'
 
 export type LowRank = { readonly rank: number; readonly scale: number; readonly columns: number }
@@ -32,24 +33,34 @@ export function addLowRank(
   const rows = target.length / columns
   const strips = Math.ceil(columns / STRIP)
   const padded = strips * STRIP
-  const { memory, run } = openKernel(4 * (rank * padded + rows * rank + rows * padded))
-  // a lies strip by strip, [strips, rank, 16].
-  const strip = new Float32Array(memory.buffer, 0, rank * padded).fill(0)
-  for (let s = 0; s < strips; s++) {
-    for (let r = 0; r < rank; r++) {
-      const from = r * columns + s * STRIP
-      const part = a.subarray(from, Math.min(from + STRIP, (r + 1) * columns))
-      strip.set(part, (s * rank + r) * STRIP)
-    }
-  }
-  const place = { a: 0, b: strip.byteLength, target: strip.byteLength + 4 * rows * rank }
+  // Rows go in pairs; the partner of an odd last one is computed and left.
+  const pairs = Math.ceil(rows / 2)
+  const { memory, run } = openKernel(4 * (rank * padded + 2 * pairs * (rank + padded)))
+  const strip = new Float32Array(memory.buffer, 0, rank * padded)
+  arrangeStrips(a, strip, { rank, columns })
+  const place = { b: strip.byteLength, target: strip.byteLength + 8 * pairs * rank }
   new Float32Array(memory.buffer, place.b, rows * rank).set(b.subarray(0, rows * rank))
   const sums = new Float32Array(memory.buffer, place.target, rows * padded)
   if (padded === columns) sums.set(target)
   else copyRows(target, columns, sums, padded)
-  run(place.target, place.b, place.a, rows, rank, strips, scale)
+  run(place.target, place.b, 0, pairs, rank, strips, scale)
   if (padded === columns) target.set(sums)
   else copyRows(sums, padded, target, columns)
+}
+
+/** `a` strip by strip, [strips, rank, 16]; zeros behind the last column. */
+function arrangeStrips(
+  a: Float32Array,
+  strips: Float32Array,
+  { rank, columns }: Pick<LowRank, 'rank' | 'columns'>,
+): void {
+  for (let to = 0, first = 0; to < strips.length; first += STRIP) {
+    for (let from = first, r = 0; r < rank; r++, from += columns) {
+      for (let i = 0; i < STRIP; i++) {
+        strips[to++] = first + i < columns ? (a[from + i] as number) : 0
+      }
+    }
+  }
 }
 
 function copyRows(from: Float32Array, fromWidth: number, to: Float32Array, toWidth: number): void {
@@ -60,11 +71,12 @@ function copyRows(from: Float32Array, fromWidth: number, to: Float32Array, toWid
 }
 
 type Kernel = {
+  /** `rowPairs`, `rank` and `strips` are at least one. */
   run(
     target: number,
     b: number,
     a: number,
-    rows: number,
+    rowPairs: number,
     rank: number,
     strips: number,
     scale: number,
@@ -85,20 +97,24 @@ function openKernel(bytes: number): Kernel {
   return kernel
 }
 
+const LANES = [0, 1, 2, 3]
+
+/** One row of a pair: its place, its part of `b`, and its four sums. */
+type Row = {
+  readonly atB: Local
+  readonly target: Local
+  readonly weight: Local
+  readonly sums: readonly Local[]
+}
+
 function productModule(): Uint8Array<ArrayBuffer> {
   return moduleOf((body) => {
     const address = () => body.param('i32')
-    const [target, b, a, rows, rank, strips] = [
-      address(),
-      address(),
-      address(),
-      address(),
-      address(),
-      address(),
-    ]
+    const [target, b, a] = [address(), address(), address()]
+    const [rowPairs, rank, strips] = [address(), address(), address()]
     const scale = body.param('f32')
     const local = () => body.local('i32')
-    const [strip, row, left, atA, atB, atTarget] = [
+    const [strip, pair, left, atA, stride, bytesOfB] = [
       local(),
       local(),
       local(),
@@ -106,56 +122,81 @@ function productModule(): Uint8Array<ArrayBuffer> {
       local(),
       local(),
     ]
-    const stride = local()
-    const sums = [0, 1, 2, 3].map(() => body.local('v128'))
-    const weight = body.local('v128')
-    const advance = (place: typeof strip, by: Code) => place.set(i32.add(place.get, by))
-    const four = (at: Code, lane: number): Code => i32.add(at, i32.const(16 * lane))
+    const four = body.local('v128')
+    const rows: readonly Row[] = [0, 1].map(() => ({
+      atB: local(),
+      target: local(),
+      weight: body.local('v128'),
+      sums: LANES.map(() => body.local('v128')),
+    }))
+    const [first, second] = rows as readonly [Row, Row]
+    const countDown = (place: Local) => place.set(i32.sub(place.get, i32.const(1)))
+    // What a row and the next of its pair do with the same four columns.
     const product = repeatWhile(
       [
-        weight.set(f32x4.splat(f32.load(atB.get))),
-        ...sums.map((sum, lane) =>
-          sum.set(f32x4.add(sum.get, f32x4.mul(weight.get, v128.load(four(atA.get, lane))))),
-        ),
+        ...rows.map(({ weight, atB }) => weight.set(f32x4.splat(f32.load(atB.get)))),
+        ...LANES.flatMap((lane) => [
+          four.set(v128.load(offset(atA.get, 16 * lane))),
+          ...rows.map(({ weight, sums }) => {
+            const sum = sums[lane] as Local
+            return sum.set(f32x4.add(sum.get, f32x4.mul(weight.get, four.get)))
+          }),
+        ]),
         advance(atA, i32.const(4 * STRIP)),
-        advance(atB, i32.const(4)),
-        left.set(i32.sub(left.get, i32.const(1))),
+        ...rows.map(({ atB }) => advance(atB, i32.const(4))),
+        countDown(left),
       ],
       left.get,
     )
-    const everyRow = repeatWhile(
+    const everyPair = repeatWhile(
       [
-        ...sums.map((sum) => sum.set(f32x4.splat(f32.const(0)))),
+        ...rows.flatMap(({ sums }) => sums.map((sum) => sum.set(f32x4.splat(f32.const(0))))),
         atA.set(a.get),
         left.set(rank.get),
         product,
-        ...sums.map((sum, lane) => {
-          const place = four(atTarget.get, lane)
-          const added = f32x4.mul(sum.get, f32x4.splat(scale.get))
-          return v128.store(place, f32x4.add(v128.load(place), added))
-        }),
-        advance(atTarget, stride.get),
-        row.set(i32.sub(row.get, i32.const(1))),
+        ...rows.flatMap((row) => LANES.map((lane) => addSum(row, lane, scale))),
+        // The first has come to where the second began, and the second to where the next pair begins.
+        first.atB.set(second.atB.get),
+        second.atB.set(i32.add(first.atB.get, bytesOfB.get)),
+        ...rows.map((row) => advance(row.target, i32.shiftLeft(stride.get, i32.const(1)))),
+        countDown(pair),
       ],
-      row.get,
+      pair.get,
     )
     const everyStrip = repeatWhile(
       [
-        atB.set(b.get),
-        atTarget.set(target.get),
-        row.set(rows.get),
-        everyRow,
+        first.atB.set(b.get),
+        second.atB.set(i32.add(b.get, bytesOfB.get)),
+        first.target.set(target.get),
+        second.target.set(i32.add(target.get, stride.get)),
+        pair.set(rowPairs.get),
+        everyPair,
         advance(target, i32.const(4 * STRIP)),
         a.set(atA.get),
-        strip.set(i32.sub(strip.get, i32.const(1))),
+        countDown(strip),
       ],
       strip.get,
     )
     return [
       ...stride.set(i32.shiftLeft(strips.get, i32.const(6))),
+      ...bytesOfB.set(i32.shiftLeft(rank.get, i32.const(2))),
       ...strip.set(strips.get),
       ...everyStrip,
       ...giveBack(i32.const(0)),
     ]
   })
+}
+
+function addSum({ target, sums }: Row, lane: number, scale: Local): Code {
+  const place = offset(target.get, 16 * lane)
+  const added = f32x4.mul((sums[lane] as Local).get, f32x4.splat(scale.get))
+  return v128.store(place, f32x4.add(v128.load(place), added))
+}
+
+function advance(place: Local, by: Code): Code {
+  return place.set(i32.add(place.get, by))
+}
+
+function offset(address: Code, bytes: number): Code {
+  return i32.add(address, i32.const(bytes))
 }

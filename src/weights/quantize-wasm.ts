@@ -93,10 +93,17 @@ export const i32 = {
   const: (value: number): Code => [0x41, ...signed(value)],
   add: plain(0x6a),
   sub: plain(0x6b),
+  mul: plain(0x6c),
+  and: plain(0x71),
+  or: plain(0x72),
   shiftLeft: plain(0x74),
+  isEqual: plain(0x46),
   isLess: plain(0x49),
+  load: access([0x28], 2),
+  load16: access([0x2f], 1),
   store8: access([0x3a], 0),
   fromF32: (value: Code): Code => [...value, 0xfc, 0x01],
+  bitsOfF32: plain(0xbc),
 }
 
 export const f32 = {
@@ -113,12 +120,16 @@ export const f32 = {
   isGreater: plain(0x5e),
   isLess: plain(0x5d),
   isUnequal: plain(0x5c),
+  ofBits: plain(0xbe),
 }
 
 export const v128 = {
   load: access([0xfd, 0x00], 4),
   store: access([0xfd, 0x0b], 4),
+  const: (bytes: readonly number[]): Code => [0xfd, 0x0c, ...bytes],
+  and: simd(0x4e),
   or: simd(0x50),
+  isAnySet: simd(0x53),
 }
 
 export const f32x4 = {
@@ -133,7 +144,20 @@ export const f32x4 = {
   lane: (value: Code, lane: number): Code => [...value, 0xfd, 0x1f, lane],
 }
 
-export const i32x4 = { fromF32x4: simd(0xf8) }
+export const i32x4 = {
+  splat: simd(0x11),
+  add: simd(0xae),
+  fromF32x4: simd(0xf8),
+  toF32x4: simd(0xfa),
+}
+
+/** The lower or higher half of the lanes, twice as wide: with their sign, or as numbers of at least 0. */
+export const widen = {
+  i8: { low: simd(0x87), high: simd(0x88) },
+  u8: { low: simd(0x89), high: simd(0x8a) },
+  i16: { low: simd(0xa7), high: simd(0xa8) },
+  u16: { low: simd(0xa9), high: simd(0xaa) },
+}
 
 export const i8x16 = {
   splat: simd(0x0f),
@@ -141,6 +165,8 @@ export const i8x16 = {
   narrowI16x8: simd(0x66),
   narrowI32x4: simd(0x86),
   shiftLeft: simd(0x6b),
+  shiftRight: simd(0x6d),
+  isUnequal: simd(0x24),
   /** Sixteen of the thirty-two bytes of two vectors. */
   shuffle: (a: Code, b: Code, lanes: readonly number[]): Code => [...a, ...b, 0xfd, 0x0d, ...lanes],
 }

@@ -1,0 +1,26 @@
+/** Long work that may pause: a generator that yields wherever others could get their turn. */
+
+export type Steps<T> = Generator<void, T, void>
+
+/** All of it now. */
+export function atOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+  }
+}
+
+/** Milliseconds between two turns of others: the event loop is never held up for long. */
+const TURN_MS = 10
+
+/** With turns for others in between. */
+export async function inTurns<T>(steps: Steps<T>): Promise<T> {
+  let began = performance.now()
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+    if (performance.now() - began < TURN_MS) continue
+    await new Promise((resolve) => setTimeout(resolve))
+    began = performance.now()
+  }
+}
