@@ -12,6 +12,16 @@ import { tokenizePrompt } from '../text/tokenize-prompt.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { ModelConfig } from './family.ts'
 import { PlainText } from './plain-text.ts'
+import { requireToolFormat, TOOL_MARKS } from './tool-format.ts'
+import {
+  callFields,
+  callTexts,
+  CallIds,
+  templateTools,
+  toolTexts,
+  type ToolCall,
+  type ToolDefinition,
+} from './tool-messages.ts'
 
 export type PromptPart =
   | { readonly type: 'text'; readonly text: string }
@@ -19,8 +29,19 @@ export type PromptPart =
   | { readonly type: 'video' }
 
 export type PromptMessage = {
-  readonly role: 'system' | 'user' | 'assistant'
+  readonly role: 'system' | 'user' | 'assistant' | 'tool'
   readonly content: string | readonly PromptPart[]
+  /** What an assistant called. */
+  readonly toolCalls?: readonly ToolCall[] | undefined
+  /** The call that a tool's message is the result of. */
+  readonly toolCallId?: string | undefined
+}
+
+/** What the model may call in its answer. */
+export type OfferedTools = {
+  readonly tools: readonly ToolDefinition[]
+  /** The answer is to be a call. */
+  readonly isRequired: boolean
 }
 
 export type BuiltPrompt = {
@@ -34,11 +55,18 @@ export const IMAGE_TAG = '<image>'
 export type PromptTools = { readonly config: ModelConfig; readonly tokenizer: Tokenizer }
 
 /** The prompt of a conversation, open for the answer; one that ends with an assistant's words is continued. */
-export function buildPrompt(messages: readonly PromptMessage[], tools: PromptTools): BuiltPrompt {
+export function buildPrompt(
+  messages: readonly PromptMessage[],
+  tools: PromptTools,
+  offered: OfferedTools | null = null,
+): BuiltPrompt {
   const { prompt } = tools.config
+  const hasCalls = offered !== null || messages.some(isOfTools)
+  const format = hasCalls ? requireToolFormat(prompt) : null
   const template = prompt.kind === 'template' ? [prompt.template] : []
-  const texts = [...template, ...messages.flatMap(textsOf)]
-  const plain = new PlainText(tools.tokenizer, [IMAGE_TAG], texts)
+  const texts = [...template, ...messages.flatMap(writtenIn), ...toolTexts(offered?.tools ?? [])]
+  const tags = [IMAGE_TAG, ...(format ? TOOL_MARKS[format] : [])]
+  const plain = new PlainText(tools.tokenizer, tags, texts)
   if (prompt.kind === 'none') {
     throw new ConfigError(
       'CONFIG_TEMPLATE_MISSING',
@@ -48,8 +76,25 @@ export function buildPrompt(messages: readonly PromptMessage[], tools: PromptToo
   const rendered =
     prompt.kind === 'conversation'
       ? renderTurns(messages, prompt, plain)
-      : renderTemplate(messages, prompt.template, { plain, end: endOf(messages), ...tools })
-  return { prompt: plain.reveal(rendered), ids: tokenizeRendered(rendered, tools, plain) }
+      : renderTemplate(messages, prompt.template, {
+          plain,
+          end: endOf(messages),
+          offered,
+          ids: format && new CallIds(format),
+          ...tools,
+        })
+  // The mark is a control token, which no grammar over texts can ask for: it is written for the model.
+  const opened = format === 'mistral' && offered?.isRequired ? `${rendered}[TOOL_CALLS]` : rendered
+  return { prompt: plain.reveal(opened), ids: tokenizeRendered(opened, tools, plain) }
+}
+
+function isOfTools({ role, toolCalls = [] }: PromptMessage): boolean {
+  return role === 'tool' || toolCalls.length > 0
+}
+
+/** Everything in a message that comes from outside. */
+function writtenIn(message: PromptMessage): string[] {
+  return [...textsOf(message), ...callTexts(message.toolCalls ?? [])]
 }
 
 /** A prompt given as text: it is read for control tokens, since whoever writes one means them. */
@@ -85,7 +130,13 @@ export function textsOf({ content }: PromptMessage): readonly string[] {
 export type PromptEnd = 'opened' | 'continued' | 'closed'
 
 function endOf(messages: readonly PromptMessage[]): PromptEnd {
-  return messages.at(-1)?.role === 'assistant' ? 'continued' : 'opened'
+  const last = messages.at(-1)
+  if (last?.role !== 'assistant') return 'opened'
+  if (!isOfTools(last)) return 'continued'
+  throw new InputError(
+    'INPUT_MESSAGES',
+    'messages: after calls of tools their results are expected, and the conversation ends; add a message of role tool for each call.',
+  )
 }
 
 /** A conversation by a chat template, people's words protected by `plain`. */
@@ -97,17 +148,39 @@ export function renderTemplate(
     config,
     tokenizer,
     end,
-  }: PromptTools & { readonly plain: PlainText; readonly end: PromptEnd },
+    offered = null,
+    ids = null,
+  }: PromptTools & {
+    readonly plain: PlainText
+    readonly end: PromptEnd
+    readonly offered?: OfferedTools | null
+    readonly ids?: CallIds | null
+  },
 ): string {
   const bosToken = tokenOf(tokenizer, tokenizer.bosId)
   const eosToken = tokenOf(tokenizer, tokenizer.eosId)
   return renderChat(template, {
-    messages: messages.map((message) => chatMessage(message, plain, config.image !== null)),
+    messages: messages.map((message) => ({
+      ...chatMessage(message, plain, config.image !== null),
+      ...(ids && toolFields(message, plain, ids)),
+    })),
     addGenerationPrompt: end === 'opened',
     continueFinalMessage: end === 'continued',
+    ...(offered && { tools: templateTools(offered.tools, plain) }),
     ...(bosToken !== undefined && { bosToken }),
     ...(eosToken !== undefined && { eosToken }),
   })
+}
+
+/** Results are one text for every template; an assistant that only called said nothing. */
+function toolFields(message: PromptMessage, plain: PlainText, ids: CallIds): Partial<ChatMessage> {
+  const { role, toolCalls = [], toolCallId } = message
+  const text = plain.protect([textsOf(message).join('\n')])[0] ?? ''
+  if (role === 'tool') {
+    return { content: text, ...(toolCallId !== undefined && { tool_call_id: ids.of(toolCallId) }) }
+  }
+  if (toolCalls.length === 0) return {}
+  return { ...(text === '' && { content: '' }), ...callFields(toolCalls, { plain, ids }) }
 }
 
 /** Templates of models with eyes go through lists of parts; those of language models want one text. */

@@ -1,5 +1,6 @@
 /** What a request is answered with. Field by field the contract of `model.generate` and `model.stream`. */
 import type { TokenLogprob } from './logprobs.ts'
+import type { WrittenCall } from './tools/call-parser.ts'
 
 export type FinishReason = 'stop' | 'length' | 'abort'
 
@@ -12,6 +13,8 @@ export type Answer = {
   readonly finishReason: FinishReason
   /** The stop string that ended it, where a server behind this one says so. */
   readonly stopString?: string
+  /** What the model calls, where it might; `text` is what it says beside. */
+  readonly toolCalls?: readonly WrittenCall[]
   /** All answers to one request, best first: with `n` or `numBeams` over 1. */
   readonly sequences?: readonly Sequence[]
   readonly usage: Usage
@@ -51,4 +54,6 @@ export type TextEvent = {
   readonly text: string
   /** Of the tokens since the last text; some of the last ones may be in `done` only. */
   readonly logprobs?: readonly AnswerLogprob[]
+  /** Calls that became whole, behind the text, which may be empty. */
+  readonly toolCalls?: readonly WrittenCall[]
 }

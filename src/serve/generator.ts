@@ -5,12 +5,13 @@
  */
 import { InputError } from '../core/errors.ts'
 import type { ModelConfig } from '../families/family.ts'
+import { requireToolFormat } from '../families/tool-format.ts'
 import { mergeImageRows } from '../sequence/merge-rows.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { Answer, AnswerLogprob } from './answer.ts'
 import { AnswerRun, type AnswerRunParts } from './answer-run.ts'
 import { searchBeams } from './beam-answer.ts'
-import { grammarOf } from './constrained/response-format.ts'
+import { grammarOf, type Grammar } from './constrained/response-format.ts'
 import type { ConstraintMaker, TokenConstraint } from './constrained/token-constraint.ts'
 import { embedPrompt, PictureKeys, type EncodedMedia } from './embedded-prompt.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
@@ -24,6 +25,9 @@ import { countPixels, type RequestGate } from './request-gate.ts'
 import { extendPrompt } from './scheduled-sequence.ts'
 import type { EmbeddedPrompt } from './sequence-group.ts'
 import type { ServingStats } from './serving-stats.ts'
+import { callGrammar } from './tools/call-grammar.ts'
+import type { WrittenCall } from './tools/call-parser.ts'
+import { CallHearer } from './tools/hear-calls.ts'
 import type { VisionOptions, VisionRunner } from './vision-runner.ts'
 
 export type GeneratorParts = {
@@ -60,8 +64,12 @@ type EncodeOptions = VisionOptions & {
   readonly answer?: number
 }
 
-/** Hears a piece of text, and the log-probabilities of the tokens since the last one where they are wanted. */
-export type OnText = (text: string, logprobs: readonly AnswerLogprob[]) => void
+/** Hears a piece of text, the log-probabilities of the tokens since the last one where they are wanted, and calls of tools. */
+export type OnText = (
+  text: string,
+  logprobs: readonly AnswerLogprob[],
+  calls?: readonly WrittenCall[],
+) => void
 
 export class Generator {
   readonly #parts: AnswerParts
@@ -149,12 +157,30 @@ export class Generator {
   }
 
   /** The scheduler puts it together with the answers to all other requests. */
-  async #answer({ prompt, options }: ParsedRequest, onText: OnText = () => {}): Promise<Answer> {
+  async #answer(request: ParsedRequest, onText: OnText = () => {}): Promise<Answer> {
+    const toolUse = request.prompt.kind === 'messages' ? request.prompt.toolUse : null
+    if (!toolUse) return this.#write(request, grammarOf(request.options.responseFormat), onText)
+    const format = requireToolFormat(this.#parts.config.prompt)
+    const { required, isParallel } = toolUse
+    const grammar = required
+      ? callGrammar(required, { format, isParallel })
+      : grammarOf(request.options.responseFormat)
+    const hearer = new CallHearer(toolUse, format, onText)
+    // Marks of calls are control tokens to some tokenizers.
+    const options = { ...request.options, skipSpecialTokens: false }
+    return hearer.end(await this.#write({ ...request, options }, grammar, hearer.hear))
+  }
+
+  async #write(
+    { prompt, options }: ParsedRequest,
+    grammar: Grammar | null,
+    onText: OnText,
+  ): Promise<Answer> {
     const start = performance.now()
     const { gate, engine } = this.#parts
     const constraints: TokenConstraint[] = []
     const answer = await unlessAborted(options, null, async () => {
-      await this.#constrain(options, constraints)
+      await this.#constrain(grammar, options, constraints)
       const leave = await gate.enter(countPixels(prompt), options)
       try {
         const encoded = await this.#prepared(prompt, options)
@@ -173,10 +199,10 @@ export class Generator {
 
   /** Adds to `constraints` one for each answer, where the request wants a form. */
   async #constrain(
-    { responseFormat, n, signal }: ResolvedGenerateOptions,
+    grammar: Grammar | null,
+    { n, signal }: ResolvedGenerateOptions,
     constraints: TokenConstraint[],
   ): Promise<void> {
-    const grammar = grammarOf(responseFormat)
     if (!grammar) return
     for (let i = 0; i < n; i++) {
       constraints.push(await this.#parts.constraints.create(grammar, signal))

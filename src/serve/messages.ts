@@ -1,14 +1,19 @@
 /** A conversation with pictures and clips: what a request may hold, and the checks of it. */
 import { describe, isRecord, type Faults } from './faults.ts'
 import { POSITIVE, wholeNumberFrom } from './field-rules.ts'
+import type { ToolCall } from '../families/tool-messages.ts'
 
 export type Message = {
   readonly role: Role
   /** A text alone stays one: chat templates may render it differently from a list with one text. */
   readonly content: string | readonly ContentPart[]
+  /** What the assistant called in this turn. */
+  readonly toolCalls?: readonly ToolCall[] | undefined
+  /** Of role tool: the id of the call that this is the result of. */
+  readonly toolCallId?: string | undefined
 }
 
-export type Role = 'system' | 'user' | 'assistant'
+export type Role = 'system' | 'user' | 'assistant' | 'tool'
 
 export type ContentPart = TextPart | ImagePart | ImageUrlPart | VideoPart
 
@@ -48,12 +53,14 @@ export type VideoSource = string | URL | Uint8Array | Blob | readonly ImageSourc
 /** Parts as the stages see them: OpenAI's image_url has become an image. */
 export type PlainPart = TextPart | ImagePart | VideoPart
 
-export type PlainMessage = { readonly role: Role; readonly content: string | readonly PlainPart[] }
+export type PlainMessage = Omit<Message, 'content'> & {
+  readonly content: string | readonly PlainPart[]
+}
 
 /** Messages that were checked, with every image_url as an image. */
 export function plainMessages(messages: readonly Message[]): PlainMessage[] {
-  return messages.map(({ role, content }) => ({
-    role,
+  return messages.map(({ content, ...message }) => ({
+    ...message,
     content: typeof content === 'string' ? content : content.map(plainPart),
   }))
 }
@@ -74,28 +81,49 @@ export function checkMessages(path: string, value: unknown, faults: Faults): voi
 }
 
 const CODE = 'INPUT_MESSAGES'
-const ROLES: readonly unknown[] = ['system', 'user', 'assistant'] satisfies readonly Role[]
+const ROLES: readonly unknown[] = ['system', 'user', 'assistant', 'tool'] satisfies readonly Role[]
 
 function checkMessage(path: string, value: unknown, faults: Faults): void {
   if (!isRecord(value)) {
     faults.mismatch(CODE, path, 'an object with role and content', value)
     return
   }
-  const { role, content } = value
-  faults.unknownKeys(CODE, path, value, ['role', 'content'])
+  const { role, content, toolCalls, toolCallId } = value
+  const own = role === 'assistant' ? ['toolCalls'] : role === 'tool' ? ['toolCallId'] : []
+  faults.unknownKeys(CODE, path, value, ['role', 'content', ...own])
   if (!ROLES.includes(role)) faults.mismatch(CODE, `${path}.role`, ROLES.join(' or '), role)
+  if (role === 'assistant' && toolCalls !== undefined) {
+    checkToolCalls(`${path}.toolCalls`, toolCalls, faults)
+  }
+  if (role === 'tool' && toolCallId !== undefined && typeof toolCallId !== 'string') {
+    faults.mismatch(CODE, `${path}.toolCallId`, 'the id of a call', toolCallId)
+  }
   if (Array.isArray(content))
-    content.forEach((part, i) => checkPart(`${path}.content[${i}]`, part, faults))
+    content.forEach((part, i) => checkPart(`${path}.content[${i}]`, part, faults, role))
   else if (typeof content !== 'string')
     faults.mismatch(CODE, `${path}.content`, 'a text or a list of parts', content)
 }
 
-function checkPart(path: string, value: unknown, faults: Faults): void {
+function checkToolCalls(path: string, value: unknown, faults: Faults): void {
+  if (!Array.isArray(value)) {
+    faults.mismatch(CODE, path, 'a list of calls', value)
+    return
+  }
+  for (const [i, call] of value.entries()) {
+    const names = ['id', 'name', 'arguments']
+    const isCall = isRecord(call) && names.every((name) => typeof call[name] === 'string')
+    if (isCall) faults.unknownKeys(CODE, `${path}[${i}]`, call, names)
+    else faults.mismatch(CODE, `${path}[${i}]`, 'id, name and arguments, texts each', call)
+  }
+}
+
+function checkPart(path: string, value: unknown, faults: Faults, role: unknown): void {
   if (!isRecord(value)) {
     faults.mismatch(CODE, path, 'an object with a type', value)
     return
   }
-  const known = Object.keys(PART_CHECKS)
+  // Templates write results as texts.
+  const known = role === 'tool' ? ['text'] : Object.keys(PART_CHECKS)
   const type = known.find((name) => name === value['type']) as keyof typeof PART_CHECKS | undefined
   if (type === undefined) faults.mismatch(CODE, `${path}.type`, known.join(' or '), value['type'])
   else PART_CHECKS[type](path, value, faults)

@@ -59,7 +59,12 @@ test('a text alone stays a text, for templates that care', () => {
     { role: 'user', content: 'Hi' },
   ]
   const media = { images: [], videos: [], media: [] }
-  assert.deepEqual(parse({ messages }), { kind: 'messages', messages, ...media })
+  assert.deepEqual(parse({ messages }), {
+    kind: 'messages',
+    messages,
+    toolUse: null,
+    ...media,
+  })
 })
 
 test('a prompt or token ids bring pictures beside them', () => {
@@ -103,7 +108,7 @@ test('faults name their path, and all of them come at once', () => {
   )
   refuses(
     { messages: [{ role: 'human', content: null, name: 'x' }, 3] },
-    /\.role should be system or user or assistant, "human"/,
+    /\.role should be system or user or assistant or tool, "human"/,
     /\.content should be/,
     /messages\[0\]\.name/,
     /messages\[1\] should be/,

@@ -13,6 +13,7 @@ import {
   type ResolvedGenerateOptions,
 } from './generate-options.ts'
 import type { GenerationConfig } from './generation-config.ts'
+import { checkTools, readToolUse, type ToolFields, type ToolUse } from './tools/tool-use.ts'
 import {
   checkImageSource,
   checkMessages,
@@ -30,7 +31,7 @@ export type GenerateRequest = PromptInput & GenerateOptions
 
 /** A conversation; or a text that no template touches, or token ids, with their pictures and clips beside them. */
 export type PromptInput =
-  | { readonly messages: readonly Message[] }
+  | ({ readonly messages: readonly Message[] } & ToolFields)
   | ({ readonly prompt: string } & Media)
   | ({ readonly inputIds: readonly number[] } & Media)
 
@@ -50,7 +51,11 @@ export type Prompt = PromptForm & {
 }
 
 export type PromptForm =
-  | { readonly kind: 'messages'; readonly messages: readonly PlainMessage[] }
+  | {
+      readonly kind: 'messages'
+      readonly messages: readonly PlainMessage[]
+      readonly toolUse: ToolUse | null
+    }
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'ids'; readonly ids: readonly number[] }
 
@@ -61,8 +66,29 @@ export function parseGenerateRequest(input: unknown, config: GenerationConfig): 
   const faults = new Faults('generate')
   const fields = checkPrompt(input, OPTION_NAMES, faults)
   const options = resolveOptions(readGenerateOptions(fields, faults), config, faults)
+  noteToolContradictions(fields, options, faults)
   faults.throwIfAny()
   return { prompt: toPrompt(input as PromptInput), options }
+}
+
+function noteToolContradictions(
+  fields: Record<string, unknown>,
+  { n, numBeams, ignoreEos, responseFormat }: ResolvedGenerateOptions,
+  faults: Faults,
+): void {
+  const toolUse = fields['tools'] === undefined || faults.count > 0 ? null : readToolUse(fields)
+  if (!toolUse) return
+  if (n > 1 || numBeams > 1) {
+    faults.add('INPUT_TOOLS', 'tools are for one answer; leave out n and numBeams')
+  }
+  if (toolUse.required === null) return
+  if (ignoreEos) faults.add('INPUT_TOOLS', 'ignoreEos contradicts toolChoice, whose answers end')
+  if (responseFormat.type !== 'text') {
+    faults.add(
+      'INPUT_TOOLS',
+      `responseFormat ${responseFormat.type} contradicts toolChoice, which wants a call; leave out one of them`,
+    )
+  }
 }
 
 /**
@@ -83,6 +109,7 @@ export function parsePrompt(
 const CODE = 'INPUT_PROMPT'
 const FORMS = ['messages', 'prompt', 'inputIds']
 const MEDIA = ['images', 'videos']
+const TOOLS = ['tools', 'toolChoice', 'parallelToolCalls']
 
 /** Notes the faults of a prompt and of names that nobody knows; returns the input's fields. */
 function checkPrompt(
@@ -94,7 +121,12 @@ function checkPrompt(
     faults.mismatch(CODE, 'the request', 'an object with messages, prompt or inputIds', input)
     return {}
   }
-  faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', input, [...FORMS, ...MEDIA, ...otherNames])
+  faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', input, [
+    ...FORMS,
+    ...MEDIA,
+    ...TOOLS,
+    ...otherNames,
+  ])
   const { messages, prompt, inputIds, images, videos } = input
   const given = FORMS.filter((name) => input[name] !== undefined)
   if (given.length !== 1) {
@@ -111,6 +143,7 @@ function checkPrompt(
   if (messages !== undefined && (images ?? videos) !== undefined) {
     faults.add(CODE, 'images and videos go into the content of messages, not beside them')
   }
+  checkTools(input, faults)
   checkEach('images', images, checkImageSource, faults)
   checkEach('videos', videos, checkVideo, faults)
   return input
@@ -140,6 +173,7 @@ function toPrompt(input: PromptInput): Prompt {
     return {
       kind: 'messages',
       messages,
+      toolUse: readToolUse(input),
       images,
       videos: parts.filter((part) => part.type === 'video'),
       media: parts.flatMap(({ type }) => (type === 'text' ? [] : [type])),

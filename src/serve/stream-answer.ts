@@ -1,11 +1,9 @@
 /** An answer as events: pieces of text as they become certain, then everything. */
-import type { Answer, AnswerLogprob, StreamEvent, TextEvent } from './answer.ts'
+import type { Answer, StreamEvent, TextEvent } from './answer.ts'
+import type { OnText } from './generator.ts'
 
 /** Answers a request; `onText` hears the pieces of text. */
-export type Generate = (
-  request: object,
-  onText: (text: string, logprobs: readonly AnswerLogprob[]) => void,
-) => Promise<Answer>
+export type Generate = (request: object, onText: OnText) => Promise<Answer>
 
 /** `request` as for `generate`. Whoever leaves the loop early aborts the answer. */
 export async function* streamAnswer(
@@ -15,8 +13,13 @@ export async function* streamAnswer(
   const left = new AbortController()
   const waiting: TextEvent[] = []
   let wake = () => {}
-  const answer = generate(withSignal(request, left.signal), (text, logprobs) => {
-    waiting.push({ type: 'text', text, ...(logprobs.length > 0 && { logprobs }) })
+  const answer = generate(withSignal(request, left.signal), (text, logprobs, toolCalls = []) => {
+    waiting.push({
+      type: 'text',
+      text,
+      ...(logprobs.length > 0 && { logprobs }),
+      ...(toolCalls.length > 0 && { toolCalls }),
+    })
     wake()
   })
   const ended = answer.then(

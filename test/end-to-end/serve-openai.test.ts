@@ -289,7 +289,8 @@ test('what is not offered is refused by name, what is harmless is taken', async 
   })
   const tools: OpenAI.ChatCompletionTool[] = [{ type: 'function', function: { name: 'f' } }]
   const refused: readonly [object, RegExp][] = [
-    [{ tools }, /tools is not supported/],
+    [{ tools }, /tools: expected a model whose chat template shows tools/],
+    [{ functions: [{ name: 'f' }] }, /functions is not supported: it is the older form; use tools/],
     [{ modalities: ['audio'] }, /modalities is not supported/],
     [{ max_token: 3 }, /max_token is not a known name; did you mean max_tokens/],
     [{ temperature: 3 }, /temperature should be a number from 0 up to 2, 3 came/],

@@ -68,7 +68,7 @@ async function compile(grammar: Grammar, tokens: TokenTable): Promise<void> {
       stops,
     )
     const compiler = await GrammarCompiler.createGrammarCompiler(info, false)
-    compiled = await compileWith(compiler, grammar)
+    compiled = await compileWith(compiler, grammar, xgrammar)
     answer({ kind: 'compiled' })
   } catch (error) {
     answer({ kind: 'refused', reason: reasonOf(error) })
@@ -77,10 +77,26 @@ async function compile(grammar: Grammar, tokens: TokenTable): Promise<void> {
 
 type Compiler = Awaited<ReturnType<XGrammarModule['GrammarCompiler']['createGrammarCompiler']>>
 
-function compileWith(compiler: Compiler, { kind, text }: Grammar): Promise<CompiledGrammar> {
+async function compileWith(
+  compiler: Compiler,
+  { kind, text, frame }: Grammar,
+  { Testings }: XGrammarModule,
+): Promise<CompiledGrammar> {
   if (kind === 'ebnf') return compiler.compileGrammar(text)
-  if (kind === 'schema') {
+  if (kind === 'schema' && frame === undefined) {
     return compiler.compileJSONSchema(text, true, undefined, undefined, true, MOST_SPACES)
+  }
+  if (kind === 'schema') {
+    // Structural tags would do the same, but with as much white space as the model likes.
+    const rules = await Testings._jsonSchemaToEBNF(
+      text,
+      true,
+      undefined,
+      undefined,
+      true,
+      MOST_SPACES,
+    )
+    return compiler.compileGrammar(`${rules}\nframed_answer ::= ${frame}\n`, 'framed_answer')
   }
   const tag = { type: 'structural_tag', format: { type: 'regex', pattern: text } } as const
   return compiler.compileStructuralTag(tag)

@@ -46,7 +46,7 @@ export class GrammarThreads implements ConstraintMaker {
     this.#tokens ??= tokenTable(this.#vocabulary)
     const tokens = await this.#tokens
     signal?.throwIfAborted()
-    const key = `${grammar.kind} ${grammar.text}`
+    const key = `${grammar.kind} ${grammar.frame ?? ''} ${grammar.text}`
     const thread = this.#threads.get(key) ?? this.#start(grammar, tokens)
     this.#threads.delete(key)
     this.#threads.set(key, thread)

@@ -1,11 +1,15 @@
 /** The tokens of a model as a grammar sees them. */
 import type { ModelConfig } from '../../families/family.ts'
+import { TOOL_MARKS } from '../../families/tool-format.ts'
 import type { Tokenizer } from '../../text/tokenizer.ts'
 import type { VocabularyBytes } from './grammar-messages.ts'
 
 const NOTHING = new Uint8Array(0)
 
-/** Control tokens have no text here: otherwise one could be chosen inside a JSON text, letter by letter what it is called. */
+/**
+ * Control tokens have no text here: otherwise one could be chosen inside a JSON text, letter by letter what it is called.
+ * Tags around calls are the exception where they are tokens that stay in a text: models were trained to write those.
+ */
 export function grammarVocabulary({
   config,
   tokenizer,
@@ -16,7 +20,11 @@ export function grammarVocabulary({
   readonly stopIds: readonly number[]
 }): VocabularyBytes {
   const { vocabSize } = config.decoder
-  const added = new Set(tokenizer.addedTokens.map(({ id }) => id))
+  const added = new Set(
+    tokenizer.addedTokens
+      .filter(({ special, content }) => special || !TOOL_MARKS.hermes.includes(content))
+      .map(({ id }) => id),
+  )
   for (const { placeholder } of [config.image, config.video].filter((one) => one !== null)) {
     added.add(placeholder)
   }

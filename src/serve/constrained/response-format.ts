@@ -21,7 +21,12 @@ export type ResponseFormat =
   | { readonly type: 'ebnf'; readonly grammar: string }
 
 /** What XGrammar compiles. */
-export type Grammar = { readonly kind: 'schema' | 'regex' | 'ebnf'; readonly text: string }
+export type Grammar = {
+  readonly kind: 'schema' | 'regex' | 'ebnf'
+  readonly text: string
+  /** The body of a rule around `root`, which is what the schema says; without one `root` is the answer. */
+  readonly frame?: string | undefined
+}
 
 const LONGEST = { schema: 1 << 16, regex: 4096, ebnf: 1 << 16 } as const
 const MOST_CHOICES = 1000
@@ -34,7 +39,7 @@ export function grammarOf(format: ResponseFormat): Grammar | null {
     case 'json_object':
       return { kind: 'schema', text: '{"type":"object","additionalProperties":true}' }
     case 'json_schema':
-      return limited('schema', JSON.stringify(enforceable(format.schema)))
+      return schemaGrammar(format.schema)
     case 'regex':
       return limited('regex', checkedRegex(format.pattern))
     case 'choice':
@@ -42,6 +47,11 @@ export function grammarOf(format: ResponseFormat): Grammar | null {
     case 'ebnf':
       return limited('ebnf', checkedGrammar(format.grammar))
   }
+}
+
+/** JSON by a schema. Throws InputError INPUT_FORMAT for what cannot be enforced. */
+export function schemaGrammar(schema: object): Grammar {
+  return limited('schema', JSON.stringify(enforceable(schema)))
 }
 
 function checkedRegex(pattern: string): string {

@@ -4,10 +4,14 @@ import { InputError } from '../../core/errors.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { RequestMedia } from './media.ts'
 import type { ServerConfig } from './server-config.ts'
+import { MESSAGE_CALLS, type OpenAiCall } from './tool-fields.ts'
 
 export type ChatMessage = {
-  readonly role: 'system' | 'developer' | 'user' | 'assistant'
-  readonly content: string | readonly ChatPart[]
+  readonly role: 'system' | 'developer' | 'user' | 'assistant' | 'tool'
+  /** Null only where an assistant called. */
+  readonly content?: string | readonly ChatPart[] | null
+  readonly tool_calls?: readonly OpenAiCall[] | null
+  readonly tool_call_id?: string | null
 }
 
 type UrlOf<K extends string> = { readonly [N in K]: string | { readonly url: string } }
@@ -82,26 +86,41 @@ export function messagesProperty({ maxMessages }: ServerConfig): JsonSchema {
       anyOf: [
         messageSchema(['system', 'developer'], [TEXT_PART]),
         messageSchema(['user'], [TEXT_PART, IMAGE_PART, VIDEO_PART, FILE_PART]),
-        messageSchema(['assistant'], [TEXT_PART]),
+        messageSchema(['assistant'], [TEXT_PART], { own: { tool_calls: MESSAGE_CALLS } }),
+        messageSchema(['tool'], [TEXT_PART], {
+          own: { tool_call_id: { type: 'string', minLength: 1 } },
+          required: ['role', 'content', 'tool_call_id'],
+        }),
       ],
     },
   }
 }
 
-function messageSchema(roles: readonly string[], parts: readonly JsonSchema[]): JsonSchema {
+function messageSchema(
+  roles: readonly string[],
+  parts: readonly JsonSchema[],
+  {
+    own = {},
+    required = 'tool_calls' in own ? ['role'] : ['role', 'content'],
+  }: {
+    readonly own?: Readonly<Record<string, JsonSchema>>
+    readonly required?: readonly string[]
+  } = {},
+): JsonSchema {
   return {
     type: 'object',
     properties: {
       role: { enum: roles },
       content: { anyOf: [{ type: 'string' }, { type: 'array', items: { anyOf: parts } }] },
       name: { description: 'Taken, without effect.' },
+      ...own,
     },
-    required: ['role', 'content'],
+    required,
     additionalProperties: false,
     'x-refused': {
       refusal: { because: 'an answer is text; put it into content' },
       audio: { because: 'this server knows no sound' },
-      tool_calls: { because: 'no tools are offered', unless: [[]] },
+      function_call: { because: 'it is the older form; use tool_calls' },
     },
   }
 }
@@ -112,19 +131,34 @@ export async function readMessages(
   media: RequestMedia,
 ): Promise<Message[]> {
   const read: Message[] = []
-  for (const [i, { role, content }] of messages.entries()) {
-    const known = role === 'developer' ? 'system' : role
+  for (const [i, message] of messages.entries()) {
+    const { role } = message
+    const calls = message.tool_calls ?? []
+    const content = message.content ?? (calls.length > 0 ? '' : missing(`messages[${i}].content`))
+    const known = {
+      role: role === 'developer' ? ('system' as const) : role,
+      ...(calls.length > 0 && { toolCalls: calls.map(toolCall) }),
+      ...(typeof message.tool_call_id === 'string' && { toolCallId: message.tool_call_id }),
+    }
     if (typeof content === 'string') {
-      read.push({ role: known, content })
+      read.push({ ...known, content })
       continue
     }
     const parts: ContentPart[] = []
     for (const [j, part] of content.entries()) {
       parts.push(await readPart(part, { media, path: `messages[${i}].content[${j}]` }))
     }
-    read.push({ role: known, content: parts })
+    read.push({ ...known, content: parts })
   }
   return read
+}
+
+function toolCall({ id, function: { name, arguments: given } }: OpenAiCall) {
+  return { id, name, arguments: given }
+}
+
+function missing(path: string): never {
+  throw new InputError('INPUT_MESSAGES', `${path} should be a text or a list of parts, none came.`)
 }
 
 type At = { readonly media: RequestMedia; readonly path: string }

@@ -3,7 +3,7 @@ import type { AnswerLogprob, Usage } from '../answer.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { ServedModel } from './served-model.ts'
 
-export type FinishedAs = 'stop' | 'length'
+export type FinishedAs = 'stop' | 'length' | 'tool_calls'
 
 export const COUNT: JsonSchema = { type: 'integer', minimum: 0 }
 
@@ -99,7 +99,14 @@ function tokenLogprob({ id, logprob }: { id: number; logprob: number }, model: S
   }
 }
 
-const FINISH: JsonSchema = { enum: ['stop', 'length'] }
+/** A call of a tool in an answer. */
+const ANSWER_CALL = {
+  id: { type: 'string' },
+  type: { const: 'function' },
+  function: exactly({ name: { type: 'string' }, arguments: { type: 'string' } }),
+} as const satisfies Record<string, JsonSchema>
+
+const FINISH: JsonSchema = { enum: ['stop', 'length', 'tool_calls'] }
 const HEAD = {
   id: { type: 'string' },
   created: COUNT,
@@ -114,11 +121,17 @@ export const CHAT_COMPLETION = exactly({
     type: 'array',
     items: exactly({
       index: COUNT,
-      message: exactly({
-        role: { const: 'assistant' },
-        content: { type: 'string' },
-        refusal: { type: 'null' },
-      }),
+      message: {
+        type: 'object',
+        properties: {
+          role: { const: 'assistant' },
+          content: { type: ['string', 'null'], description: 'null beside calls without words.' },
+          refusal: { type: 'null' },
+          tool_calls: { type: 'array', minItems: 1, items: exactly(ANSWER_CALL) },
+        },
+        required: ['role', 'content', 'refusal'],
+        additionalProperties: false,
+      },
       logprobs: LOGPROBS,
       finish_reason: FINISH,
     }),
@@ -141,6 +154,7 @@ export const CHAT_CHUNK: JsonSchema = {
             role: { const: 'assistant' },
             content: { type: 'string' },
             refusal: { type: 'null' },
+            tool_calls: { type: 'array', items: exactly({ index: COUNT, ...ANSWER_CALL }) },
           },
           additionalProperties: false,
         },

@@ -32,19 +32,27 @@ import { modelNamed, readRequest, type Exchange, type ServerContext } from './se
 import type { ServedModel, ServedRequest } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
 import { openAiStream, type ServerEvent } from './sse.ts'
+import {
+  answerCall,
+  newCallId,
+  TOOL_PROPERTIES,
+  toolFields,
+  type ToolRequest,
+} from './tool-fields.ts'
 import { UNSUPPORTED_CHAT_FIELDS } from './unsupported-fields.ts'
 
-type ChatRequest = SamplingFields & {
-  readonly model?: string | null
-  readonly messages: readonly ChatMessage[]
-  readonly max_tokens?: number | null
-  readonly max_completion_tokens?: number | null
-  readonly n?: number | null
-  readonly stream?: boolean | null
-  readonly stream_options?: { readonly include_usage?: boolean | null } | null
-  readonly logprobs?: boolean | null
-  readonly top_logprobs?: number | null
-}
+type ChatRequest = SamplingFields &
+  ToolRequest & {
+    readonly model?: string | null
+    readonly messages: readonly ChatMessage[]
+    readonly max_tokens?: number | null
+    readonly max_completion_tokens?: number | null
+    readonly n?: number | null
+    readonly stream?: boolean | null
+    readonly stream_options?: { readonly include_usage?: boolean | null } | null
+    readonly logprobs?: boolean | null
+    readonly top_logprobs?: number | null
+  }
 
 export function chatRequestSchema(config: ServerConfig): JsonSchema {
   return {
@@ -69,6 +77,7 @@ export function chatRequestSchema(config: ServerConfig): JsonSchema {
       },
       logprobs: { type: 'boolean' },
       top_logprobs: { type: 'integer', minimum: 0, maximum: 20 },
+      ...TOOL_PROPERTIES,
       ...SAMPLING_PROPERTIES,
       ...ignoredProperties(IGNORED),
     },
@@ -87,7 +96,6 @@ const IGNORED = [
   'safety_identifier',
   'prompt_cache_key',
   'prompt_cache_retention',
-  'parallel_tool_calls',
   'prediction',
 ]
 
@@ -103,7 +111,7 @@ export const chatRoute: Route = {
     const model = modelNamed(context, body.model)
     const media = new RequestMedia(context.media, context.config, exchange.signal)
     const messages = await readMessages(body.messages, media)
-    const asked = { ...chatOptions(body, context.config), messages }
+    const asked = { ...chatOptions(body, context.config), ...toolFields(body), messages }
     const call = { id: `chatcmpl-${context.newId()}`, body, model }
     return answerChat(context, exchange, { ...call, request: asked })
   },
@@ -134,7 +142,8 @@ async function answerChat(
   const head = { id, created: Math.floor(context.now() / 1000), model: model.id }
   if (body.stream) {
     const includesUsage = body.stream_options?.include_usage ?? false
-    return openAiStream(chatChunks(events, { head, n, includesUsage, model }), exchange)
+    const { newId } = context
+    return openAiStream(chatChunks(events, { head, n, includesUsage, model, newId }), exchange)
   }
   const answers = await collectChoices(events, n)
   return Response.json({
@@ -142,7 +151,7 @@ async function answerChat(
     object: 'chat.completion',
     choices: answers.map((answer, index) => ({
       index,
-      message: { role: 'assistant', content: answer.text, refusal: null },
+      message: messageOf(answer, context.newId),
       logprobs: logprobsOf(answer.logprobs, model),
       finish_reason: finishedAs(answer),
     })),
@@ -151,16 +160,27 @@ async function answerChat(
   })
 }
 
+function messageOf({ text, toolCalls = [] }: Answer, newId: () => string) {
+  const calls = toolCalls.map((call) => answerCall(call, newCallId(newId)))
+  return {
+    role: 'assistant',
+    content: calls.length > 0 && text === '' ? null : text,
+    refusal: null,
+    ...(calls.length > 0 && { tool_calls: calls }),
+  }
+}
+
 type ChunkOptions = {
   readonly head: { readonly id: string; readonly created: number; readonly model: string }
   readonly n: number
   readonly includesUsage: boolean
   readonly model: ServedModel
+  readonly newId: () => string
 }
 
 async function* chatChunks(
   events: AsyncIterable<ChoiceEvent>,
-  { head, n, includesUsage, model }: ChunkOptions,
+  { head, n, includesUsage, model, newId }: ChunkOptions,
 ): AsyncGenerator<ServerEvent, void, undefined> {
   const chunk = (index: number, delta: object, end: object = {}) => ({
     data: {
@@ -173,13 +193,21 @@ async function* chatChunks(
   })
   const begun = new Set<number>()
   const told = new ToldLogprobs()
+  /** By choice, how many it made. */
+  const calls: number[] = []
   const answers: Answer[] = []
   for await (const { index, event } of events) {
     if (!begun.has(index)) yield chunk(index, { role: 'assistant', content: '', refusal: null })
     begun.add(index)
     if (event.type === 'text') {
-      const logprobs = told.more(index, event.logprobs)
-      yield chunk(index, { content: event.text }, { logprobs: logprobsOf(logprobs, model) })
+      const logprobs = logprobsOf(told.more(index, event.logprobs), model)
+      if (event.text !== '') yield chunk(index, { content: event.text }, { logprobs })
+      for (const [i, call] of (event.toolCalls ?? []).entries()) {
+        const at = calls[index] ?? 0
+        calls[index] = at + 1
+        const delta = { tool_calls: [{ index: at, ...answerCall(call, newCallId(newId)) }] }
+        yield chunk(index, delta, event.text === '' && i === 0 ? { logprobs } : {})
+      }
     } else {
       answers[index] = event
       const logprobs = logprobsOf(told.rest(index, event.logprobs), model)
@@ -193,6 +221,7 @@ async function* chatChunks(
   }
 }
 
-export function finishedAs({ finishReason }: Answer): FinishedAs {
-  return finishReason === 'length' ? 'length' : 'stop'
+export function finishedAs({ finishReason, toolCalls = [] }: Answer): FinishedAs {
+  if (finishReason === 'length') return 'length'
+  return toolCalls.length > 0 ? 'tool_calls' : 'stop'
 }

@@ -1,8 +1,7 @@
 /** `POST /v1/responses`: OpenAI's newer route for texts and pictures; platform.openai.com/docs/api-reference/responses. */
-import type { Answer } from '../answer.ts'
 import type { ContentPart, Message } from '../messages.ts'
 import { exactly } from './chat-response.ts'
-import { choiceEvents, collectChoices, type ChoiceEvent } from './choices.ts'
+import { choiceEvents, type ChoiceEvent } from './choices.ts'
 import { NAMED_SCHEMA, type FormatFields } from './format-fields.ts'
 import { HttpError, openAiError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
@@ -20,15 +19,39 @@ import {
 import { modelNamed, readRequest } from './server-context.ts'
 import type { ServerConfig } from './server-config.ts'
 import { streamEvents, type ServerEvent } from './sse.ts'
+import {
+  FUNCTION_PROPERTIES,
+  TOOL_CHOICES,
+  TOOL_PROPERTIES,
+  toolFieldsOf,
+  toolList,
+  type OpenAiFunction,
+} from './tool-fields.ts'
 import { UNSUPPORTED_CHAT_FIELDS } from './unsupported-fields.ts'
 
 type InputPart =
   | { readonly type: 'input_text' | 'output_text'; readonly text: string }
   | { readonly type: 'input_image'; readonly image_url: string }
 
-export type InputItem = {
+export type InputItem = MessageItem | CallItem | CallOutputItem
+
+type MessageItem = {
+  readonly type?: 'message' | null
   readonly role: 'user' | 'assistant' | 'system' | 'developer'
   readonly content: string | readonly InputPart[]
+}
+
+type CallItem = {
+  readonly type: 'function_call'
+  readonly call_id: string
+  readonly name: string
+  readonly arguments: string
+}
+
+type CallOutputItem = {
+  readonly type: 'function_call_output'
+  readonly call_id: string
+  readonly output: string | readonly { readonly type: 'input_text'; readonly text: string }[]
 }
 
 export type ResponsesRequest = SamplingFields & {
@@ -41,6 +64,10 @@ export type ResponsesRequest = SamplingFields & {
   readonly include?: readonly string[] | null
   readonly metadata?: Readonly<Record<string, string>> | null
   readonly stream?: boolean | null
+  readonly tools?: readonly (OpenAiFunction & { readonly type: 'function' })[] | null
+  readonly tool_choice?:
+    'none' | 'auto' | 'required' | { readonly type: 'function'; readonly name: string } | null
+  readonly parallel_tool_calls?: boolean | null
 }
 
 /** As `response_format` of chat, one level flatter. */
@@ -105,6 +132,38 @@ function itemSchema(roles: readonly string[], parts: readonly JsonSchema[]): Jso
   }
 }
 
+const CALL: JsonSchema = {
+  type: 'object',
+  properties: {
+    type: { const: 'function_call' },
+    call_id: { type: 'string', minLength: 1 },
+    name: FUNCTION_PROPERTIES.name,
+    arguments: { type: 'string' },
+    ...ignoredProperties(['id', 'status']),
+  },
+  required: ['type', 'call_id', 'name', 'arguments'],
+  additionalProperties: false,
+}
+
+const CALL_OUTPUT: JsonSchema = {
+  type: 'object',
+  properties: {
+    type: { const: 'function_call_output' },
+    call_id: { type: 'string', minLength: 1 },
+    output: { anyOf: [{ type: 'string' }, { type: 'array', items: TEXT('input_text') }] },
+    ...ignoredProperties(['id', 'status']),
+  },
+  required: ['type', 'call_id', 'output'],
+  additionalProperties: false,
+}
+
+const TOOL: JsonSchema = {
+  type: 'object',
+  properties: { type: { const: 'function' }, ...FUNCTION_PROPERTIES },
+  required: ['type', 'name'],
+  additionalProperties: false,
+}
+
 function requestSchema(config: ServerConfig): JsonSchema {
   return {
     type: 'object',
@@ -122,6 +181,8 @@ function requestSchema(config: ServerConfig): JsonSchema {
                 itemSchema(['user'], [TEXT('input_text'), IMAGE]),
                 itemSchema(['system', 'developer'], [TEXT('input_text')]),
                 itemSchema(['assistant'], [TEXT('output_text')]),
+                CALL,
+                CALL_OUTPUT,
               ],
             },
           },
@@ -134,6 +195,15 @@ function requestSchema(config: ServerConfig): JsonSchema {
       include: { type: 'array', items: { enum: ['message.output_text.logprobs'] } },
       metadata: { type: 'object', additionalProperties: { type: 'string' }, maxProperties: 16 },
       stream: { type: 'boolean' },
+      tools: toolList(TOOL),
+      tool_choice: {
+        anyOf: [
+          TOOL_CHOICES,
+          exactly({ type: { const: 'function' }, name: FUNCTION_PROPERTIES.name }),
+        ],
+        description: TOOL_PROPERTIES.tool_choice.description,
+      },
+      parallel_tool_calls: TOOL_PROPERTIES.parallel_tool_calls,
       ...SAMPLING_PROPERTIES,
       ...ignoredProperties(IGNORED),
     },
@@ -147,7 +217,7 @@ function requestSchema(config: ServerConfig): JsonSchema {
       truncation: { because: 'prompts are never cut', unless: ['disabled'] },
       reasoning: { because: 'these models do not reason apart from their answer', unless: [{}] },
       prompt: { because: 'this server keeps no prompts' },
-      max_tool_calls: { because: 'no tools are offered' },
+      max_tool_calls: { because: 'answers are not counted together; see parallel_tool_calls' },
     },
   }
 }
@@ -159,7 +229,6 @@ const IGNORED = [
   'safety_identifier',
   'prompt_cache_key',
   'prompt_cache_retention',
-  'parallel_tool_calls',
   'stream_options',
 ]
 
@@ -180,6 +249,7 @@ export const responsesRoute: Route = {
     const wantsLogprobs = (body.include ?? []).length > 0
     const request = {
       messages: await readInput(body, media),
+      ...toolsOf(body),
       ...samplingOptions({ ...body, ...formatField(body) }),
       maxTokens: body.max_output_tokens ?? context.config.maxTokens,
       ...(wantsLogprobs && { logprobs: true, ...given({ topLogprobs: body.top_logprobs }) }),
@@ -194,9 +264,28 @@ export const responsesRoute: Route = {
       }
       return streamEvents(responseEvents(events, shape), { onFailure, onGone: exchange.leave })
     }
-    const [answer] = await collectChoices(events, 1)
-    return Response.json(shape.ended(answer as Answer))
+    return Response.json(await wholeResponse(events, shape))
   },
+}
+
+async function wholeResponse(
+  events: AsyncIterable<ChoiceEvent>,
+  shape: ResponseShape,
+): Promise<object> {
+  let whole: object | null = null
+  for await (const { event } of events) {
+    if (event.type === 'text') shape.piece(event)
+    else {
+      shape.end(event)
+      whole = shape.response(event)
+    }
+  }
+  if (whole) return whole
+  throw new Error('internal: a response without an end')
+}
+
+function toolsOf({ tools, tool_choice, parallel_tool_calls }: ResponsesRequest) {
+  return toolFieldsOf(tools ?? [], tool_choice, parallel_tool_calls)
 }
 
 function formatField({ text, response_format }: ResponsesRequest): FormatFields {
@@ -211,7 +300,16 @@ async function readInput(body: ResponsesRequest, media: RequestMedia): Promise<M
   const messages: Message[] =
     typeof instructions === 'string' ? [{ role: 'system', content: instructions }] : []
   if (typeof input === 'string') return [...messages, { role: 'user', content: input }]
-  for (const [i, { role, content }] of input.entries()) {
+  for (const [i, item] of input.entries()) {
+    if (item.type === 'function_call') {
+      addCall(messages, item)
+      continue
+    }
+    if (item.type === 'function_call_output') {
+      messages.push({ role: 'tool', content: textOf(item), toolCallId: item.call_id })
+      continue
+    }
+    const { role, content } = item
     const known = role === 'developer' ? 'system' : role
     if (typeof content === 'string') messages.push({ role: known, content })
     else {
@@ -225,6 +323,19 @@ async function readInput(body: ResponsesRequest, media: RequestMedia): Promise<M
     }
   }
   return checkNotEmpty(messages)
+}
+
+/** Calls in a row, and the words before them, are one message of the assistant. */
+function addCall(messages: Message[], { call_id: id, name, arguments: given }: CallItem): void {
+  const call = { id, name, arguments: given }
+  const last = messages.at(-1)
+  if (last?.role !== 'assistant') {
+    messages.push({ role: 'assistant', content: '', toolCalls: [call] })
+  } else messages.splice(-1, 1, { ...last, toolCalls: [...(last.toolCalls ?? []), call] })
+}
+
+function textOf({ output }: CallOutputItem): string {
+  return typeof output === 'string' ? output : output.map(({ text }) => text).join('\n')
 }
 
 function checkNotEmpty(messages: Message[]): Message[] {
@@ -241,7 +352,7 @@ async function* responseEvents(
   for await (const { event } of events) {
     if (!hasBegun) for (const one of shape.begin()) yield named(one)
     hasBegun = true
-    if (event.type === 'text') yield named(shape.delta(event.text, event.logprobs))
-    else for (const one of shape.end(event)) yield named(one)
+    const told = event.type === 'text' ? shape.piece(event) : shape.end(event)
+    for (const one of told) yield named(one)
   }
 }

@@ -1,9 +1,11 @@
 /** The objects of `/v1/responses`: the response while it grows and when it is there, and the events in between. */
-import type { Answer, AnswerLogprob } from '../answer.ts'
+import type { Answer, AnswerLogprob, TextEvent } from '../answer.ts'
+import type { WrittenCall } from '../tools/call-parser.ts'
 import { COUNT, exactly, TOKEN_LOGPROB, withTop } from './chat-response.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { ResponsesRequest } from './responses-route.ts'
 import type { ServedModel } from './served-model.ts'
+import { newCallId } from './tool-fields.ts'
 
 const LOGPROBS: JsonSchema = { type: 'array', items: TOKEN_LOGPROB }
 const PART = exactly({
@@ -13,13 +15,22 @@ const PART = exactly({
   logprobs: LOGPROBS,
 })
 const STATUS: JsonSchema = { enum: ['in_progress', 'completed', 'incomplete'] }
-const ITEM = exactly({
+const MESSAGE_ITEM = exactly({
   id: { type: 'string' },
   type: { const: 'message' },
   role: { const: 'assistant' },
   status: STATUS,
   content: { type: 'array', items: PART },
 })
+const CALL_ITEM = exactly({
+  id: { type: 'string' },
+  type: { const: 'function_call' },
+  call_id: { type: 'string' },
+  name: { type: 'string' },
+  arguments: { type: 'string' },
+  status: STATUS,
+})
+const ITEM: JsonSchema = { anyOf: [MESSAGE_ITEM, CALL_ITEM] }
 const USAGE: JsonSchema = exactly({
   input_tokens: { ...COUNT, description: 'Image tokens included.' },
   input_tokens_details: exactly({ cached_tokens: COUNT, image_tokens: COUNT }),
@@ -45,24 +56,24 @@ export const RESPONSE = exactly({
   metadata: { type: 'object', additionalProperties: { type: 'string' } },
   model: { type: 'string' },
   output: { type: 'array', items: ITEM },
-  parallel_tool_calls: { const: false },
+  parallel_tool_calls: { type: 'boolean' },
   previous_response_id: { type: 'null' },
   store: { const: false },
   temperature: NULLABLE_NUMBER,
-  tool_choice: { const: 'none' },
-  tools: { type: 'array', maxItems: 0 },
+  tool_choice: { anyOf: [{ type: 'string' }, { type: 'object' }] },
+  tools: { type: 'array', items: { type: 'object' } },
   top_p: NULLABLE_NUMBER,
   truncation: { const: 'disabled' },
   usage: { anyOf: [{ type: 'null' }, USAGE] },
 })
 
 const PLACE = {
-  sequence_number: COUNT,
-  output_index: { const: 0 },
+  output_index: COUNT,
   content_index: { const: 0 },
   item_id: { type: 'string' },
 } as const satisfies Record<string, JsonSchema>
 const ITEM_PLACE = { output_index: PLACE.output_index } as const
+const CALL_PLACE = { output_index: PLACE.output_index, item_id: PLACE.item_id } as const
 
 function eventOf(type: string, properties: Readonly<Record<string, JsonSchema>>): JsonSchema {
   return exactly({ type: { const: type }, sequence_number: COUNT, ...properties })
@@ -87,19 +98,38 @@ export const RESPONSE_EVENT: JsonSchema = {
       text: { type: 'string' },
       logprobs: LOGPROBS,
     }),
+    eventOf('response.function_call_arguments.delta', {
+      ...CALL_PLACE,
+      delta: { type: 'string' },
+    }),
+    eventOf('response.function_call_arguments.done', {
+      ...CALL_PLACE,
+      name: { type: 'string' },
+      arguments: { type: 'string' },
+    }),
   ],
 }
 
 type Event = { readonly type: string; readonly [field: string]: unknown }
 
-/** One response: its ids, and the number of the next event. */
+/** A message of the answer while it grows. */
+type OpenMessage = { readonly id: string; text: string; logprobs: object[] }
+
+/**
+ * One response: its ids, what is in it so far, and the number of the next event.
+ *
+ * Words and calls are items in the order in which they come; a stream tells each item's events, a response in one piece is
+ * made by the same calls.
+ */
 export class ResponseShape {
   readonly #request: ResponsesRequest
   readonly #model: ServedModel
   readonly #now: () => number
+  readonly #newId: () => string
   readonly #created: number
   readonly #id: string
-  readonly #itemId: string
+  readonly #items: object[] = []
+  #message: OpenMessage | null = null
   #sequence = 0
 
   constructor(
@@ -114,40 +144,41 @@ export class ResponseShape {
     this.#request = request
     this.#model = parts.model
     this.#now = parts.now
+    this.#newId = parts.newId
     this.#created = this.#seconds()
     this.#id = `resp_${parts.newId()}`
-    this.#itemId = `msg_${parts.newId()}`
   }
 
   begin(): Event[] {
-    const response = this.#response('in_progress', [], null)
-    const item = this.#item('in_progress', [])
+    const response = this.#response('in_progress', null)
     return [
       this.#event('response.created', { response }),
       this.#event('response.in_progress', { response }),
-      this.#event('response.output_item.added', { output_index: 0, item }),
-      this.#event('response.content_part.added', { ...this.#place(), part: this.#part('', []) }),
     ]
   }
 
-  delta(delta: string, logprobs: readonly AnswerLogprob[] = []): Event {
-    const shown = this.#logprobs(logprobs)
-    return this.#event('response.output_text.delta', { ...this.#place(), delta, logprobs: shown })
+  /** Words, then calls. */
+  piece({ text, logprobs = [], toolCalls = [] }: TextEvent): Event[] {
+    return [
+      ...(text === '' ? [] : this.#words(text, logprobs)),
+      ...toolCalls.flatMap((call) => [...this.#close('completed'), ...this.#call(call)]),
+    ]
   }
 
   end(answer: Answer): Event[] {
-    const response = this.ended(answer)
-    const [item] = response.output
-    const logprobs = this.#logprobs(answer.logprobs ?? [])
-    const { text } = answer
+    const status = statusOf(answer)
+    // An answer without a word is a message without one.
+    const opened = this.#items.length > 0 || this.#message ? [] : this.#open()
+    // What was told in pieces may have other signs for broken bytes than the whole.
+    if (this.#message && this.#items.length === 0) {
+      this.#message.text = answer.text
+      this.#message.logprobs = this.#logprobs(answer.logprobs ?? [])
+    }
+    const closed = this.#close(status)
     return [
-      this.#event('response.output_text.done', { ...this.#place(), text, logprobs }),
-      this.#event('response.content_part.done', {
-        ...this.#place(),
-        part: this.#part(text, logprobs),
-      }),
-      this.#event('response.output_item.done', { output_index: 0, item }),
-      this.#event(`response.${response.status}`, { response }),
+      ...opened,
+      ...closed,
+      this.#event(`response.${status}`, { response: this.response(answer) }),
     ]
   }
 
@@ -156,11 +187,10 @@ export class ResponseShape {
     return this.#event('error', { code, message, param: null })
   }
 
-  ended(answer: Answer) {
-    const status = answer.finishReason === 'length' ? 'incomplete' : 'completed'
-    const part = this.#part(answer.text, this.#logprobs(answer.logprobs ?? []))
+  /** The whole, when all items are there. */
+  response(answer: Answer) {
     const { promptTokens, completionTokens, cachedTokens, imageTokens } = answer.usage
-    return this.#response(status, [this.#item(status, [part])], {
+    return this.#response(statusOf(answer), {
       input_tokens: promptTokens,
       input_tokens_details: { cached_tokens: cachedTokens, image_tokens: imageTokens },
       output_tokens: completionTokens,
@@ -169,7 +199,67 @@ export class ResponseShape {
     })
   }
 
-  #response(status: string, output: readonly object[], usage: object | null) {
+  #words(delta: string, logprobs: readonly AnswerLogprob[]): Event[] {
+    const opened = this.#message ? [] : this.#open()
+    const message = this.#message as unknown as OpenMessage
+    const shown = this.#logprobs(logprobs)
+    message.text += delta
+    message.logprobs.push(...shown)
+    const fields = { ...this.#place(message), delta, logprobs: shown }
+    return [...opened, this.#event('response.output_text.delta', fields)]
+  }
+
+  #open(): Event[] {
+    const message = { id: `msg_${this.#newId()}`, text: '', logprobs: [] }
+    this.#message = message
+    return [
+      this.#event('response.output_item.added', {
+        output_index: this.#items.length,
+        item: messageItem(message, 'in_progress', []),
+      }),
+      this.#event('response.content_part.added', {
+        ...this.#place(message),
+        part: textPart('', []),
+      }),
+    ]
+  }
+
+  /** Ends the message that is open, if one is. */
+  #close(status: Status): Event[] {
+    const message = this.#message
+    if (!message) return []
+    const { text, logprobs } = message
+    const part = textPart(text, logprobs)
+    const item = messageItem(message, status, [part])
+    const place = this.#place(message)
+    this.#message = null
+    this.#items.push(item)
+    return [
+      this.#event('response.output_text.done', { ...place, text, logprobs }),
+      this.#event('response.content_part.done', { ...place, part }),
+      this.#event('response.output_item.done', { output_index: place.output_index, item }),
+    ]
+  }
+
+  #call({ name, arguments: given }: WrittenCall): Event[] {
+    const id = `fc_${this.#newId()}`
+    const call = { id, type: 'function_call', call_id: newCallId(this.#newId), name }
+    const output_index = this.#items.length
+    const place = { output_index, item_id: id }
+    const item = { ...call, arguments: given, status: 'completed' }
+    this.#items.push(item)
+    return [
+      this.#event('response.output_item.added', {
+        output_index,
+        item: { ...call, arguments: '', status: 'in_progress' },
+      }),
+      this.#event('response.function_call_arguments.delta', { ...place, delta: given }),
+      this.#event('response.function_call_arguments.done', { ...place, name, arguments: given }),
+      this.#event('response.output_item.done', { output_index, item }),
+    ]
+  }
+
+  #response(status: Status, usage: object | null) {
     const request = this.#request
     return {
       id: this.#id,
@@ -184,13 +274,13 @@ export class ResponseShape {
       max_output_tokens: request.max_output_tokens ?? null,
       metadata: request.metadata ?? {},
       model: this.#model.id,
-      output,
-      parallel_tool_calls: false,
+      output: [...this.#items],
+      parallel_tool_calls: request.parallel_tool_calls ?? true,
       previous_response_id: null,
       store: false,
       temperature: request.temperature ?? null,
-      tool_choice: 'none',
-      tools: [],
+      tool_choice: request.tool_choice ?? 'auto',
+      tools: request.tools ?? [],
       top_p: request.top_p ?? null,
       truncation: 'disabled',
       usage,
@@ -201,23 +291,29 @@ export class ResponseShape {
     return Math.floor(this.#now() / 1000)
   }
 
-  #item(status: string, content: readonly object[]) {
-    return { id: this.#itemId, type: 'message', role: 'assistant', status, content }
-  }
-
-  #part(text: string, logprobs: readonly object[]) {
-    return { type: 'output_text', text, annotations: [], logprobs }
-  }
-
   #logprobs(logprobs: readonly AnswerLogprob[]) {
     return logprobs.map((one) => withTop(one, this.#model))
   }
 
-  #place() {
-    return { output_index: 0, content_index: 0, item_id: this.#itemId }
+  #place({ id }: OpenMessage) {
+    return { output_index: this.#items.length, content_index: 0, item_id: id }
   }
 
   #event(type: string, fields: object): Event {
     return { type, sequence_number: this.#sequence++, ...fields }
   }
+}
+
+type Status = 'in_progress' | 'completed' | 'incomplete'
+
+function statusOf({ finishReason }: Answer): Status {
+  return finishReason === 'length' ? 'incomplete' : 'completed'
+}
+
+function messageItem({ id }: OpenMessage, status: Status, content: readonly object[]) {
+  return { id, type: 'message', role: 'assistant', status, content }
+}
+
+function textPart(text: string, logprobs: readonly object[]) {
+  return { type: 'output_text', text, annotations: [], logprobs }
 }
