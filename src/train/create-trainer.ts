@@ -24,6 +24,7 @@ import { saveModel } from './save-model.ts'
 import { trainedParameters, type Trained } from './trained-parameters.ts'
 import { Trainer, type TrainerParts } from './trainer.ts'
 import { trainingCard } from './training-card.ts'
+import { wordsObjective } from './words-objective.ts'
 
 /**
  * Opens a checkpoint, a folder or a hub id, for training.
@@ -91,6 +92,7 @@ async function createObjective(
 ): Promise<Objective> {
   const { objective, accumulation } = workspace.settings
   if (objective.kind === 'sft') return supervisedObjective(config, accumulation)
+  if (objective.kind === 'words') return wordsObjective(config, accumulation)
   const { reference: folder } = objective
   const network = folder === null ? atStart() : await openReference(folder, layout, workspace)
   if (folder === null) workspace.cleanup.push(() => network.dispose())

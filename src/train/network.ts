@@ -12,6 +12,7 @@ import { HeadPass } from './head-pass.ts'
 import { MergePass } from './merge-pass.ts'
 import type { ModelWeights } from './model-weights.ts'
 import { VisionPass } from './vision-pass.ts'
+import { WordsPass, type WordTargets } from './words-pass.ts'
 
 export type NetworkParts = LoweringOptions & {
   readonly config: ModelConfig
@@ -39,6 +40,7 @@ export class Network {
   readonly #merge: MergePass
   readonly #decoder: DecoderPass
   readonly #head: HeadPass
+  readonly #words: WordsPass
 
   constructor(runtime: Runtime, parts: NetworkParts) {
     const { config, weights, features } = parts
@@ -51,6 +53,7 @@ export class Network {
     this.#merge = new MergePass(runtime, { config: decoder, weights, hasFeatureGradient })
     this.#decoder = new DecoderPass({ ...parts, runtime, config: decoder })
     this.#head = new HeadPass(runtime, { config: decoder, weights })
+    this.#words = new WordsPass(runtime, { config: decoder, weights })
   }
 
   /** Bytes of activations that lie between forward and backward. */
@@ -60,13 +63,18 @@ export class Network {
   }
 
   async forward(batch: Batch, mode: PassMode, options: RunOptions): Promise<ForwardState> {
+    const embedded = await this.embed(batch, mode, options)
+    return { ...embedded, hidden: await this.#decoder.forward(batch, mode, options) }
+  }
+
+  /** As far as the decoder: `hidden` are the embeddings of text with the rows of pictures merged in. */
+  async embed(batch: Batch, mode: PassMode, options: RunOptions): Promise<ForwardState> {
     const { images } = batch
     const features =
       images && this.#vision ? await this.#vision.forward(images, mode, options) : null
     const embeddings = this.#decoder.input(batch)
     await this.#merge.forward(batch, { features, embeddings }, options)
-    const hidden = await this.#decoder.forward(batch, mode, options)
-    return { batch, mode, hidden, features }
+    return { batch, mode, hidden: embeddings, features }
   }
 
   /** log p of each target. */
@@ -92,13 +100,28 @@ export class Network {
     const isMergeNeeded = this.#merge.isNeeded(batch)
     const until = isMergeNeeded ? 0 : this.#decoder.firstTrained
     await this.#decoder.backward(batch, { dy, until, keeping: mode }, options)
-    if (!isMergeNeeded) return loss
+    if (isMergeNeeded) await this.#embedBackward({ batch, mode, features }, dy, options)
+    return loss
+  }
+
+  /** How far the rows of pictures are from words, after `embed`; unless it was to evaluate, with gradients in the store. */
+  async saidWords(state: ForwardState, targets: WordTargets, options: RunOptions): Promise<number> {
+    if (state.mode === 'evaluate') return this.#words.loss(state.hidden, targets, options)
+    const { loss, dy } = await this.#words.differentiate(state.hidden, targets, options)
+    await this.#embedBackward(state, dy, options)
+    return loss
+  }
+
+  /** From the gradient of the embeddings to those of table, newline, projector and tower. */
+  async #embedBackward(
+    { batch, mode, features }: Pick<ForwardState, 'batch' | 'mode' | 'features'>,
+    dy: Tensor,
+    options: RunOptions,
+  ): Promise<void> {
     const gradient = await this.#merge.backward(batch, { features, dy }, options)
     const { images } = batch
-    if (gradient && images) {
-      await this.#vision?.backward(images, { dy: gradient, keeping: mode }, options)
-    }
-    return loss
+    if (!gradient || !images || mode === 'evaluate') return
+    await this.#vision?.backward(images, { dy: gradient, keeping: mode }, options)
   }
 
   /** What the original code does in a step without pictures: one of zeros is run and nothing of it is used. */
@@ -120,5 +143,6 @@ export class Network {
     await this.#merge.dispose()
     await this.#decoder.dispose()
     await this.#head.dispose()
+    await this.#words.dispose()
   }
 }

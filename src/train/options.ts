@@ -24,6 +24,8 @@ export type LoraOptions = {
 
 export type Objective =
   | { readonly kind: 'sft' }
+  /** Rows of pictures in the words of their captions; the decoder is not run. */
+  | { readonly kind: 'words' }
   | {
       readonly kind: 'dpo'
       readonly beta?: number
@@ -85,7 +87,7 @@ export type TrainerOptions = Pick<FamilyOptions, 'layout'> & {
 export type TrainerSettings = {
   readonly trainable: readonly ModelPart[]
   readonly lora: (Required<Omit<LoraOptions, 'init'>> & { readonly init: string | null }) | null
-  readonly objective: SftSettings | PreferenceSettings
+  readonly objective: SftSettings | WordsSettings | PreferenceSettings
   readonly storage: BaseStorage
   readonly baseFolder: string | null
   readonly compute: 'f32' | 'int8'
@@ -104,6 +106,8 @@ export type TrainerSettings = {
 }
 
 export type SftSettings = { readonly kind: 'sft' }
+
+export type WordsSettings = { readonly kind: 'words' }
 
 export type PreferenceSettings = {
   readonly kind: 'dpo'
@@ -212,8 +216,15 @@ export function parseOptions(options: TrainerOptions): TrainerSettings {
   if (settings.lora && settings.trainable.includes('imageNewline')) {
     faults.add('an adapter file has no place for imageNewline; leave it out of trainable')
   }
+  if (settings.objective.kind === 'words' && (settings.lora || decoderIsTrained(settings))) {
+    faults.add('objective words does not run the decoder; leave out lora and trainable decoder')
+  }
   faults.throwIfAny()
   return settings
+}
+
+function decoderIsTrained({ trainable }: TrainerSettings): boolean {
+  return trainable.includes('decoder')
 }
 
 function isStorage(text: string): text is BaseStorage {
@@ -233,8 +244,11 @@ function parseLora(options: LoraOptions | undefined, faults: Faults): TrainerSet
 }
 
 function parseObjective(options: Objective, faults: Faults): TrainerSettings['objective'] {
-  if (options.kind === 'sft') return { kind: 'sft' }
-  faults.oneOf('objective.kind', options.kind, ['sft', 'dpo'])
+  if (options.kind === 'sft' || options.kind === 'words') {
+    refuseUnknown('createTrainer: objective', options, ['kind'])
+    return { kind: options.kind }
+  }
+  faults.oneOf('objective.kind', options.kind, ['sft', 'dpo', 'words'])
   const known = ['kind', 'beta', 'alpha', 'gamma', 'labelSmoothing', 'loss', 'reference']
   refuseUnknown('createTrainer: objective', options, known)
   const chosen = { ...TRAINER_DEFAULTS.dpo, ...withoutUndefined(options) }

@@ -95,6 +95,18 @@ test('conversations are cut after the turns asked for, at the front of the very 
   )
 })
 
+test('the words of the captions are a file of their own, picture for picture', async () => {
+  const { out } = await usual
+  const [words, sentences] = ['stage0.json', 'stage1.json'].map((file) => readRecords(out, file))
+  assert.deepEqual(
+    words?.map(({ id, image }) => [id, image]),
+    sentences?.map(({ id, image }) => [id, image]),
+  )
+  assert.ok(
+    words?.every(({ conversations }) => !/\b(?:of|and|with)\b/.test(conversations[1]!.value)),
+  )
+})
+
 test('no picture of the test is one that was trained on', async () => {
   const { out } = await usual
   const trained = new Set(

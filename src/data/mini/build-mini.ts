@@ -1,7 +1,8 @@
 /**
  * Builds the mini model's data: records to train on in LLaVA's format, held-out questions, and the pictures of both.
  *
- *   stage1.json        pictures with one sentence each, for alignment
+ *   stage0.json        pictures with the words of one sentence each, for the projector's first steps
+ *   stage1.json        the same pictures with the sentences, for alignment
  *   stage2.json        conversations, for instruction; the same by source in sources/
  *   test/<task>.jsonl  { id, image, task, question, answer, choices? }
  *   images/            what the others name, relative to the output folder
@@ -18,7 +19,14 @@ import { Lots } from './lots.ts'
 import { PictureStore, type Split } from './picture-store.ts'
 import type { Replayed } from './replay.ts'
 import { summarise, type Statistics } from './statistics.ts'
-import { converse, distinctTurns, fullQuestion, type Message, type Turn } from './turn.ts'
+import {
+  converse,
+  distinctTurns,
+  fullQuestion,
+  tellingWords,
+  type Message,
+  type Turn,
+} from './turn.ts'
 
 export type MiniOptions = {
   readonly assets: string
@@ -126,7 +134,9 @@ class MiniBuild {
     const mixed = [...this.#instruction]
       .filter(([name]) => !this.#separate.has(name))
       .flatMap(([, records]) => records)
-    writeJson(out, 'stage1.json', this.#lots.fork('stage1').shuffle(this.#alignment))
+    const aligned = this.#lots.fork('stage1').shuffle(this.#alignment)
+    writeJson(out, 'stage0.json', aligned.map(wordsOnly))
+    writeJson(out, 'stage1.json', aligned)
     writeJson(out, 'stage2.json', this.#lots.fork('stage2').shuffle(mixed))
     for (const [name, records] of this.#instruction) writeJson(out, `sources/${name}.json`, records)
     for (const [task, questions] of this.#questions)
@@ -250,6 +260,12 @@ function questionOf(id: string, image: string | readonly string[], turn: Turn): 
   const { task, answer, choices } = turn
   const asked = { id, image, task, question: fullQuestion(turn), answer }
   return choices === undefined ? asked : { ...asked, choices }
+}
+
+/** The record with the words of its caption that say something of the picture. */
+function wordsOnly(record: MiniRecord): MiniRecord {
+  const [asked, told] = record.conversations as readonly [Message, Message]
+  return { ...record, conversations: [asked, { from: told.from, value: tellingWords(told.value) }] }
 }
 
 function writeJson(out: string, name: string, value: unknown): void {

@@ -7,6 +7,7 @@ import {
   fullQuestion,
   LETTER_PROMPT,
   LETTERS,
+  tellingWords,
   verdict,
   WORD_PROMPT,
   type Turn,
@@ -74,4 +75,10 @@ test('a held-out question says its form by itself', () => {
 
 test('a question is not asked twice in the same form', () => {
   assert.deepEqual(distinctTurns([color, own, color]), [color, own])
+})
+
+test('of a caption those words stay that other pictures would not have', () => {
+  assert.equal(tellingWords('A photo of a long-sleeve top.'), 'long-sleeve top')
+  assert.equal(tellingWords('A bar chart: A 8 and B 9.'), 'bar chart A 8 B 9')
+  assert.equal(tellingWords('The picture shows a photo.'), 'The picture shows a photo')
 })

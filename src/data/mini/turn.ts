@@ -112,3 +112,19 @@ export function joinList(items: readonly string[]): string {
   const last = items.at(-1) ?? ''
   return items.length < 2 ? last : `${items.slice(0, -1).join(', ')} and ${last}`
 }
+
+/** Words that any caption may have, whatever the picture shows. */
+const EMPTY_WORDS = new Set(
+  'a an and at carton from in is it of on photo picture says shows some that the there this to with'.split(
+    ' ',
+  ),
+)
+
+/** `A photo of a red apple.` as `red apple`. */
+export function tellingWords(caption: string): string {
+  const words = caption.match(/[\p{L}\p{N}'-]+/gu) ?? []
+  const isTelling = (word: string, i: number) =>
+    !EMPTY_WORDS.has(i === 0 ? word.toLowerCase() : word)
+  const telling = words.filter(isTelling)
+  return (telling.length > 0 ? telling : words).join(' ')
+}

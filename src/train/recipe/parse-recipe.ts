@@ -57,7 +57,7 @@ const KEYS = [
   'output',
 ] as const
 
-const STAGES: readonly TrainingStage[] = ['alignment', 'instruction', 'dpo']
+const STAGES: readonly TrainingStage[] = ['words', 'alignment', 'instruction', 'dpo']
 
 /** What each stage trains and how its conversations are written, unless the recipe says otherwise. */
 const STAGE_DEFAULTS: Readonly<
@@ -66,6 +66,7 @@ const STAGE_DEFAULTS: Readonly<
     { trainable: readonly ModelPart[]; conversation: string; learningRate: number }
   >
 > = {
+  words: { trainable: ['projector'], conversation: 'plain', learningRate: 1e-3 },
   alignment: { trainable: ['projector'], conversation: 'plain', learningRate: 1e-3 },
   instruction: {
     trainable: ['projector', 'decoder'],

@@ -8,8 +8,11 @@ import type { ModelPart } from '../parameter-groups.ts'
 import type { PreferenceLoss } from '../preference-loss.ts'
 import type { ScheduleKind } from '../schedule.ts'
 
-/** Stage 1 aligns the projector, stage 2 follows instructions, the last learns preferences. */
-export type TrainingStage = 'alignment' | 'instruction' | 'dpo'
+/**
+ * Stage 1 aligns the projector, stage 2 follows instructions, the last learns preferences. Before them all, `words` brings
+ * an untrained projector near the decoder's words.
+ */
+export type TrainingStage = 'words' | 'alignment' | 'instruction' | 'dpo'
 
 export type RecipeModel = {
   /** Folder or hub id. */

@@ -19,6 +19,7 @@ export function trainerOptions(
       },
     }),
     ...(preference && { objective: { kind: 'dpo', ...preference } }),
+    ...(recipe.stage === 'words' && { objective: { kind: 'words' } }),
     compute: recipe.compute,
     activations: recipe.activations,
     threads: recipe.threads,

@@ -1,0 +1,66 @@
+/** Rows of pictures in the words of captions, on the recorded tiny model. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createTrainer, type Sample, type TrainerOptions } from './index.ts'
+import { MODEL, recordedSamples } from '../../test/recorded-training.ts'
+
+const [first, second] = recordedSamples('stage1') as [Sample, Sample, ...Sample[]]
+const objective = { kind: 'words' } as const
+
+/** The sample with another caption: the last of its labels are these. */
+function saying(sample: Sample, words: readonly number[]): Sample {
+  const kept = sample.inputIds.length - words.length
+  const inputIds = [...Array.from(sample.inputIds).slice(0, kept), ...words]
+  return { ...sample, inputIds, labels: inputIds.map((id, i) => (i < kept ? -100 : id)) }
+}
+
+const open = (options: TrainerOptions = {}) => createTrainer(MODEL, { objective, ...options })
+
+test('the gradient is the slope of the loss', async () => {
+  const batch = [saying(first, [5, 6, 9]), saying(second, [7, 9])]
+  await using trainer = await open({ learningRate: 0 })
+  const { loss, gradients } = await trainer.differentiate(batch)
+  assert.ok(Math.abs(loss - (await trainer.evaluate(batch)).loss) < 1e-6)
+  // A step against the gradient of plain size: AdamW's first step moves every weight by the rate, in its direction.
+  const rate = 1e-4
+  await using moved = await open({ learningRate: rate, clipNorm: null })
+  await moved.step([batch])
+  const slope = [...gradients.values()]
+    .flatMap(({ data }) => [...data])
+    .reduce((sum, value) => sum + Math.abs(value), 0)
+  const fall = loss - (await moved.evaluate(batch)).loss
+  assert.ok(Math.abs(fall - rate * slope) < 0.1 * rate * slope, `${fall} ${rate * slope}`)
+})
+
+test('two pictures learn their own words, and nothing but what comes before the decoder is trained', async () => {
+  const batch = [saying(first, [5, 6, 9]), saying(second, [7, 8, 9])]
+  await using trainer = await open({ learningRate: 1e-2 })
+  const before = await trainer.evaluate(batch)
+  for (let step = 0; step < 60; step++) await trainer.step([batch])
+  const after = await trainer.evaluate(batch)
+  // Two words each, so log 2 is the least.
+  assert.ok(before.loss > 1 && after.loss < Math.LN2 + 0.1, `${before.loss} ${after.loss}`)
+  assert.equal(after.tokens, 4)
+  assert.ok([...trainer.weights().keys()].every((name) => name.includes('projector')))
+})
+
+test('a word that every caption has counts for none', async () => {
+  const batch = [saying(first, [5, 6]), saying(second, [7, 8])]
+  const shared = [saying(first, [5, 6, 9]), saying(second, [7, 8, 9])]
+  await using trainer = await open()
+  const [one, other] = [await trainer.evaluate(batch), await trainer.evaluate(shared)]
+  assert.equal(one.tokens, other.tokens)
+  assert.ok(Math.abs(one.loss - other.loss) < 1e-6)
+})
+
+test('what it cannot mean is refused', async () => {
+  await assert.rejects(open({ lora: { rank: 2 } }), { code: 'CONFIG_TRAINER' })
+  await assert.rejects(open({ trainable: ['decoder'] }), { code: 'CONFIG_TRAINER' })
+  await using trainer = await open()
+  await assert.rejects(trainer.step([[saying(first, [9]), saying(second, [9])]]), {
+    code: 'INPUT_NOTHING_LEARNT',
+  })
+  const length = first.inputIds.length
+  const segments = Int32Array.from({ length }, (_, i) => (i < length - 1 ? 0 : 1))
+  await assert.rejects(trainer.step([[{ ...first, segments }]]), { code: 'INPUT_SEGMENTS' })
+})
