@@ -2,7 +2,7 @@
 import { checkLoadOptions } from './check-load-options.ts'
 import { choosePrecision, type ChosenPrecision, type PrecisionOption } from './choose-precision.ts'
 import { InputError } from './core/errors.ts'
-import { toFloat32 } from './core/tensor.ts'
+import { toFloat32, type HostTensor } from './core/tensor.ts'
 import { EMBEDDING, type DecoderConfig } from './decoder/decoder.ts'
 import { withClipOptions, type ClipOptions } from './families/clip-options.ts'
 import { IMAGE_NEWLINE } from './families/parameter-names.ts'
@@ -13,6 +13,7 @@ import { openParts, type Checkpoint, type CheckpointOptions } from './load-check
 import { quantizedPlanner } from './load-quantized.ts'
 import { createModelSession, createModelSessions, type SessionParts } from './load-weights.ts'
 import { Model } from './model.ts'
+import { readFloatWeight, turnTaker } from './read-float-weight.ts'
 import type { ImageSize } from './preprocess/image.ts'
 import { clipInfoOf, openClip } from './preprocess/frames-node.ts'
 import { createPreprocessor, imageSizeOf } from './preprocess/node.ts'
@@ -135,7 +136,6 @@ async function assemble(
   { cleanup, dispose }: Lifetime,
 ): Promise<Model> {
   const config = withClipOptions(checkpoint.config, options)
-  const tokenizer = await loadTokenizer(checkpoint.tokenizerPath)
   const runtime = await createRuntime({ threads: options.threads })
   cleanup.push(() => runtime.dispose())
   const pictures = createPictures(options)
@@ -149,12 +149,27 @@ async function assemble(
   const opened: WeightSource[] = []
   cleanup.push(() => opened.forEach((source) => source.close()))
   const quantize = quantizedPlanner(checkpoint, options, opened)
-  const embeddings = parameters.read(EMBEDDING)
+  const embeddings = await readEmbeddings(parameters, options.signal)
   const known = new Map([[EMBEDDING, embeddings]])
   const parts = { runtime, parameters, known, quantize, isInt8Exact, signal: options.signal }
   const serving = servingOptions(options)
   const table = new EmbeddingTable(embeddings)
-  const runner = await createDecoder(config.decoder, graphs.decoder, { precision, parts })
+  let begin = () => {}
+  const areWeightsRead = new Promise<void>((resolve) => (begin = resolve))
+  const decoder = createDecoder(config.decoder, graphs.decoder, {
+    precision,
+    parts: { ...parts, onRead: () => begin() },
+  })
+  const cacheBytes = serving.pictureBytes
+  const turn: Turn = (job, rank) => engine.scheduler.turn(job, rank)
+  // Packing the weights is the engine's work, on threads of its own: the rest is read meanwhile.
+  const rest = areWeightsRead.then(() =>
+    Promise.all([
+      loadTokenizer(checkpoint.tokenizerPath),
+      createVision(checkpoint, graphs, { precision, parts, cacheBytes, turn }),
+    ]),
+  )
+  const [runner, [tokenizer, vision]] = await Promise.all([decoder, rest])
   cleanup.push(() => runner.dispose())
   const { maxRows, prefixCache } = serving
   const kvBytes = options.kvBytes ?? Math.max(DEFAULT_KEPT_BYTES, freeMemoryBytes() / 4)
@@ -162,12 +177,6 @@ async function assemble(
   const limits = { maxRows, prefixCache, kvBytes, keptBytes, freeBytes: freeMemoryBytes }
   const engine = new Engine({ runner, table, ...limits })
   cleanup.push(() => engine.dispose())
-  const vision = await createVision(checkpoint, graphs, {
-    precision,
-    parts,
-    cacheBytes: serving.pictureBytes,
-    turn: (job, rank) => engine.scheduler.turn(job, rank),
-  })
   if (vision) cleanup.push(() => vision.dispose())
   const modelConfig = { ...config, maxContext: options.maxContext ?? config.maxContext }
   const clips = createClips(options)
@@ -201,6 +210,16 @@ async function assemble(
     clipInfo: clips.infoOf,
     dispose,
   })
+}
+
+/** The file's own memory where it is a view, else widened with turns for others in between. */
+async function readEmbeddings(
+  parameters: ParameterMap,
+  signal: AbortSignal | undefined,
+): Promise<HostTensor> {
+  if (parameters.stored(EMBEDDING).isView) return parameters.read(EMBEDDING)
+  const allocate = (elements: number) => new Float32Array(elements)
+  return readFloatWeight(EMBEDDING, { parameters, allocate, takeTurns: turnTaker(signal) })
 }
 
 type ServingOptions = { readonly [O in keyof typeof SERVING_DEFAULTS]: NonNullable<LoadOptions[O]> }

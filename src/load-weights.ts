@@ -33,6 +33,8 @@ export type SessionParts = {
   readonly quantize: QuantizedPlanner
   /** Whether int8 weights may use all of [−127, 127]: `runtime/int8-check.ts`. */
   readonly isInt8Exact: boolean
+  /** Called when all weights are read and the engine begins to pack them. */
+  readonly onRead?: (() => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -72,7 +74,9 @@ export async function createModelSessions(
         weights.set(value.name, data)
         initializers.set(value.name, data)
       }
-      sessions.push(await createSession(graph, { initializers, sharedWeights }, parts))
+      const made = createSession(graph, { initializers, sharedWeights }, parts)
+      parts.onRead?.()
+      sessions.push(await made)
     }
   } catch (error) {
     for (const session of sessions) session.dispose()
