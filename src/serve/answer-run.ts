@@ -37,7 +37,7 @@ export class AnswerRun {
 
   constructor(parts: AnswerRunParts) {
     this.#parts = parts
-    const { encoded, options, tokenizer } = parts
+    const { encoded, options, tokenizer, constraint } = parts
     const { continues } = encoded.prepared
     const decoder = tokenizer.stream({
       skipSpecial: options.skipSpecialTokens,
@@ -59,6 +59,7 @@ export class AnswerRun {
         parts.onPrefilled?.()
       },
       next: (logits) => this.#next(logits),
+      ...(constraint && options.jumpForward && { ahead: () => constraint.ahead() }),
     }
   }
 

@@ -55,6 +55,8 @@ export type GenerateOptions = {
   /** Leave control tokens out of the text. Default true. */
   readonly skipSpecialTokens?: boolean | undefined
   readonly responseFormat?: ResponseFormat | undefined
+  /** Read text that `responseFormat` or a call of a tool forces in one run; the answer stays the same. Default true. */
+  readonly jumpForward?: boolean | undefined
   /** Guess tokens by what followed the same words before, and check several at once: the answer stays the same. */
   readonly lookup?: boolean | Partial<LookupOptions> | undefined
   /** Who asks: kept beginnings and pictures are shared only by requests with equal salts. */
@@ -87,6 +89,7 @@ export type ResolvedGenerateOptions = {
   readonly topLogprobs: number
   readonly skipSpecialTokens: boolean
   readonly responseFormat: ResponseFormat
+  readonly jumpForward: boolean
   readonly lookup: LookupOptions | null
   readonly cacheSalt: string
   readonly priority: number
@@ -118,6 +121,7 @@ export const GENERATE_DEFAULTS = {
   logprobs: false,
   topLogprobs: 0,
   skipSpecialTokens: true,
+  jumpForward: true,
   cacheSalt: '',
   priority: 0,
 } as const
@@ -176,6 +180,7 @@ export function resolveOptions(
     topLogprobs,
     skipSpecialTokens: options.skipSpecialTokens ?? usual.skipSpecialTokens,
     responseFormat: options.responseFormat ?? { type: 'text' },
+    jumpForward: options.jumpForward ?? usual.jumpForward,
     lookup: resolveLookup(options.lookup),
     cacheSalt: options.cacheSalt ?? usual.cacheSalt,
     priority: options.priority ?? usual.priority,
@@ -337,6 +342,7 @@ const RULES: { readonly [K in OptionName]: FieldRule<NonNullable<GenerateOptions
   topLogprobs: wholeNumberFrom(0, 20),
   skipSpecialTokens: FLAG,
   responseFormat: RESPONSE_FORMAT,
+  jumpForward: FLAG,
   lookup: LOOKUP,
   cacheSalt: TEXT,
   priority: FINITE,

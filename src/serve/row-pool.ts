@@ -184,6 +184,23 @@ export class RowPool {
     return stepper.logits
   }
 
+  /** Appends several tokens to one row in one run and gives the logits after each, [ids, V]. */
+  async extend(row: number, ids: readonly number[]): Promise<Float32Array> {
+    const held = this.#heldBy(row)
+    const embeddings = new Float32Array(ids.length * this.#table.width)
+    this.#table.copyRows(ids, embeddings)
+    const part = { cache: this.#buffers(), slot: row, cachedLength: held.keys.length, embeddings }
+    const logitRows = ids.map((_, i) => i)
+    const logits = await this.#runner.prefillRun({ ...part, logitRows }, { priority: 'decode' })
+    held.keys.push(...ids)
+    return logits
+  }
+
+  /** Forgets the positions of a row from `length` on. */
+  rewind(row: number, length: number): void {
+    this.#heldBy(row).keys.length = length
+  }
+
   /** Takes a row out; the last row moves into its place. */
   async remove(row: number): Promise<void> {
     const last = this.#rows - 1

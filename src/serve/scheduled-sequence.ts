@@ -9,6 +9,8 @@ export type SequenceRequest = {
   readonly maxTokens: number
   /** Called with the logits [V] after the last position; gives the next token, or null to end. May overwrite them. */
   next(logits: Float32Array): number | null
+  /** Tokens that are likely to be chosen after the newest one, because its form leaves no other text. */
+  ahead?(): Promise<readonly number[]>
   readonly signal?: AbortSignal | undefined
   /** Sequences with equal salts share beginnings. */
   readonly salt?: string | undefined

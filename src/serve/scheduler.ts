@@ -10,6 +10,7 @@ import { AbortListeners } from '../runtime/abort-listeners.ts'
 import type { CapacityError } from '../core/errors.ts'
 import { PREFILL_CHUNK, runEnd, type DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
+import { isWorthReading, jumpForward, MOST_JUMPING_ROWS } from './jump-forward.ts'
 import { memoryError } from './kv-cache.ts'
 import { RowBudget, type RowLength } from './row-budget.ts'
 import { RowPool } from './row-pool.ts'
@@ -288,6 +289,7 @@ export class Scheduler {
     await this.#dropEnded()
     await this.#preempt()
     await this.#pool.fit()
+    await this.#jump()
     const rows = this.#running
     if (rows.length === 0) return
     const ids = rows.map(({ token }) => token as number)
@@ -309,6 +311,28 @@ export class Scheduler {
     rows.forEach((sequence, i) =>
       this.#choose(sequence, logits.subarray(i * vocabSize, (i + 1) * vocabSize)),
     )
+  }
+
+  /** Rows whose next text is known read it at once. */
+  async #jump(): Promise<void> {
+    if (!this.#parts.runner.hasExactRuns || this.#running.length > MOST_JUMPING_ROWS) return
+    const aheads = await Promise.all(this.#running.map(({ request }) => request.ahead?.() ?? []))
+    for (const [row, sequence] of this.#running.entries()) {
+      const { length } = this.#pool.keys(row)
+      // The newest token takes a position, and the last one that may be chosen needs none.
+      const room = sequence.lengthWith(Infinity) - length - 1
+      const ids = aheads[row]?.slice(0, Math.max(0, room)) ?? []
+      if (!isWorthReading(ids.length, this.#running.length)) continue
+      const ahead = await jumpForward(sequence, ids, {
+        extend: (all) => this.#guard([sequence], () => this.#pool.extend(row, all)),
+        choose: (logits) => this.#choose(sequence, logits),
+      })
+      this.#pool.rewind(row, length + (ahead ? 1 + ahead.accepted : 0))
+      if (!ahead) continue
+      this.#counters.jumps++
+      this.#counters.jumpedTokens += ahead.accepted
+    }
+    await this.#dropEnded()
   }
 
   /** While the rows together are longer than the budget has room for, the last one of the lowest priority waits again. */

@@ -37,6 +37,9 @@ export type ServingCounters = {
   /** Decode steps, and the rows of all of them: their quotient is the mean size of a batch. */
   readonly steps: number
   readonly steppedRows: number
+  /** Runs over text that a form forced, and the tokens that needed no step of their own by them. */
+  readonly jumps: number
+  readonly jumpedTokens: number
   /** Positions that were kept and had to go. */
   readonly evictedTokens: number
   /** Rows that gave their place up for others and began again. */
@@ -61,6 +64,8 @@ export function newCounters(): MutableCounters {
     completionTokens: 0,
     steps: 0,
     steppedRows: 0,
+    jumps: 0,
+    jumpedTokens: 0,
     evictedTokens: 0,
     preempted: 0,
     pictures: 0,

@@ -25,8 +25,21 @@ export type ToGrammar =
 export type FromGrammar =
   { readonly kind: 'compiled' } | { readonly kind: 'refused'; readonly reason: string }
 
-/** Words of a matcher's shared memory: how many masks were written, what the last one is, and its bits from `BITS` on. */
-export const [TURN, STATE, BITS] = [0, 1, 2] as const
+/** Bytes of the text that must come next; more of it is told when they have come. */
+export const MOST_AHEAD = 256
+
+/**
+ * Words of a matcher's shared memory: how many masks were written, what the last one is; how often the text that must come
+ * next was written, how many bytes it has, and the bytes; the bits of the mask from `BITS` on.
+ */
+export const [TURN, STATE, AHEAD_TURN, AHEAD_LENGTH, AHEAD, BITS] = [
+  0,
+  1,
+  2,
+  3,
+  4,
+  4 + MOST_AHEAD / 4,
+] as const
 
 /** `over`: the answer is complete; `broken`: XGrammar failed, or a banned token was accepted. */
 export const STATES = { open: 0, over: 1, broken: 2 } as const

@@ -7,7 +7,11 @@
 import { parentPort } from 'node:worker_threads'
 import type { CompiledGrammar, GrammarMatcher } from '@mlc-ai/web-xgrammar'
 import {
+  AHEAD,
+  AHEAD_LENGTH,
+  AHEAD_TURN,
   BITS,
+  MOST_AHEAD,
   STATE,
   STATES,
   TURN,
@@ -23,6 +27,9 @@ const MOST_SPACES = 16
 
 type Matching = { readonly matcher: GrammarMatcher; readonly words: Int32Array }
 
+const encoder = new TextEncoder()
+/** Encoders do not write into shared memory. */
+const copied = new Uint8Array(MOST_AHEAD)
 const heard: string[] = []
 const matchers = new Map<number, Matching>()
 let xgrammar: XGrammarModule | null = null
@@ -118,12 +125,26 @@ async function open(id: number, words: Int32Array): Promise<void> {
   const matcher = await xgrammar.GrammarMatcher.createGrammarMatcher(compiled)
   const matching = { matcher, words }
   matchers.set(id, matching)
+  writeAhead(matching)
   await writeMask(matching)
 }
 
 async function accept(matching: Matching, token: number): Promise<void> {
-  if (matching.matcher.acceptToken(token)) return writeMask(matching)
-  publish(matching.words, STATES.broken)
+  if (!matching.matcher.acceptToken(token)) return publish(matching.words, STATES.broken)
+  writeAhead(matching)
+  return writeMask(matching)
+}
+
+/** What must come next, first: it is there in microseconds, and a mask may take longer. */
+function writeAhead({ matcher, words }: Matching): void {
+  const forced = matcher.isTerminated() ? '' : matcher.findJumpForwardString()
+  // A character that is cut comes as a sign for broken bytes.
+  const whole = forced.split('\ufffd', 1)[0] ?? ''
+  const bytes = new Uint8Array(words.buffer, 4 * AHEAD, MOST_AHEAD)
+  words[AHEAD_LENGTH] = encoder.encodeInto(whole.slice(0, MOST_AHEAD), copied).written
+  bytes.set(copied)
+  Atomics.add(words, AHEAD_TURN, 1)
+  Atomics.notify(words, AHEAD_TURN)
 }
 
 /** The engine waits for a mask: it must hear of it where none can be made. */

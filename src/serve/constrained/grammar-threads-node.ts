@@ -2,6 +2,9 @@
 import { Worker } from 'node:worker_threads'
 import { CapacityError, InputError } from '../../core/errors.ts'
 import {
+  AHEAD,
+  AHEAD_LENGTH,
+  AHEAD_TURN,
   BITS,
   sharedWords,
   STATE,
@@ -13,6 +16,7 @@ import {
   type VocabularyBytes,
 } from './grammar-messages.ts'
 import type { Grammar } from './response-format.ts'
+import { TokenTexts } from './token-texts.ts'
 import type { ConstraintMaker, TokenConstraint } from './token-constraint.ts'
 
 export type ThreadLimits = { readonly maxThreads: number; readonly compileMs: number }
@@ -22,12 +26,16 @@ export const THREAD_LIMITS: ThreadLimits = { maxThreads: 8, compileMs: 10_000 }
 /** A mask takes microseconds, some milliseconds; one that takes so long will not come. */
 const MASK_MS = 2000
 
+/** What must come next is known in microseconds; where it is not, the answer goes on without. */
+const AHEAD_MS = 5
+
 export class GrammarThreads implements ConstraintMaker {
   readonly #vocabulary: VocabularyBytes
   readonly #limits: ThreadLimits
   /** By grammar, the one that was used last at the end. */
   readonly #threads = new Map<string, GrammarThread>()
   #tokens: Promise<TokenTable> | null = null
+  #texts: TokenTexts | null = null
   /** Resolves when the last compile that was asked for is over: one at a time, so that a flood of them takes one core. */
   #lane: Promise<unknown> = Promise.resolve()
 
@@ -45,6 +53,8 @@ export class GrammarThreads implements ConstraintMaker {
     }
     this.#tokens ??= tokenTable(this.#vocabulary)
     const tokens = await this.#tokens
+    this.#texts ??= new TokenTexts(tokens)
+    const texts = this.#texts
     signal?.throwIfAborted()
     const key = `${grammar.kind} ${grammar.frame ?? ''} ${grammar.text}`
     const thread = this.#threads.get(key) ?? this.#start(grammar, tokens)
@@ -53,7 +63,7 @@ export class GrammarThreads implements ConstraintMaker {
     const release = thread.hold()
     try {
       await untilAborted(thread.compiled, signal)
-      return thread.open(this.#vocabulary.vocabSize, release)
+      return thread.open(this.#vocabulary.vocabSize, { texts, release })
     } catch (error) {
       release()
       // What was refused, or is wanted by nobody before it is done, is not worth its place.
@@ -135,7 +145,10 @@ class GrammarThread {
     }
   }
 
-  open(vocabSize: number, release: () => void): TokenConstraint {
+  open(
+    vocabSize: number,
+    { texts, release }: { readonly texts: TokenTexts; readonly release: () => void },
+  ): TokenConstraint {
     const matcher = this.#matchers++
     const shared = new SharedArrayBuffer(4 * sharedWords(vocabSize))
     this.#send({ kind: 'open', matcher, shared })
@@ -144,7 +157,7 @@ class GrammarThread {
       this.#send({ kind: 'close', matcher })
       release()
     }
-    return new SharedConstraint(new Int32Array(shared), { accept, close })
+    return new SharedConstraint(new Int32Array(shared), { accept, close, texts })
   }
 
   async end(): Promise<void> {
@@ -199,7 +212,11 @@ function aborted(signal: AbortSignal): { promise: Promise<never>; stop: () => vo
   return { promise, stop: () => signal.removeEventListener('abort', onAbort) }
 }
 
-type MatcherThread = { readonly accept: (id: number) => void; readonly close: () => void }
+type MatcherThread = {
+  readonly accept: (id: number) => void
+  readonly close: () => void
+  readonly texts: TokenTexts
+}
 
 /** A matcher in its thread, as the sampler sees it. */
 class SharedConstraint implements TokenConstraint {
@@ -236,6 +253,15 @@ class SharedConstraint implements TokenConstraint {
     this.#thread.accept(id)
   }
 
+  async ahead(): Promise<readonly number[]> {
+    const words = this.#words
+    // Without holding up the event loop, and not for longer than a step may take.
+    await waitAsync(words, AHEAD_TURN, this.#turn - 1, AHEAD_MS).value
+    if (Atomics.load(words, AHEAD_TURN) !== this.#turn) return []
+    const bytes = new Uint8Array(words.buffer, 4 * AHEAD, words[AHEAD_LENGTH])
+    return this.#thread.texts.tokensOf(bytes)
+  }
+
   dispose(): void {
     if (!this.#isClosed) this.#thread.close()
     this.#isClosed = true
@@ -251,6 +277,16 @@ class SharedConstraint implements TokenConstraint {
       }
     }
   }
+}
+
+/** ES2024's `Atomics.waitAsync`, which every Node has that this runs on. */
+const { waitAsync } = Atomics as unknown as {
+  waitAsync(
+    words: Int32Array,
+    index: number,
+    value: number,
+    timeoutMs: number,
+  ): { readonly value: string | Promise<string> }
 }
 
 /** Bans the tokens whose bits are 0; gives whether any is left. */

@@ -5,6 +5,11 @@ export type TokenConstraint = {
   /** Sets the logits [V] of tokens that cannot come next to −∞. Throws InputError where none can. */
   mask(logits: Float32Array): void
   accept(id: number): void
+  /**
+   * Tokens that the text which must come next is likely made of; none where there is a choice, or where nobody knows in
+   * time: it is a guess that saves work and decides nothing.
+   */
+  ahead(): Promise<readonly number[]>
   /** Nothing can come any more. */
   readonly isDone: boolean
   dispose(): void
