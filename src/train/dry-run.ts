@@ -57,7 +57,7 @@ export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<D
     const tools = { recipe: parsed, preparer, signal: options.signal, ...SILENT }
     const measured = (await measuredSize(tools, config)) ?? publishedSize(parsed, config)
     const operationsPerSecond = options.operationsPerSecond[parsed.compute]
-    const operations = measured && runOperations(config, groups, measured.size)
+    const operations = measured && runOperations(config, groups, { settings, size: measured.size })
     return {
       recipe: parsed,
       groups,

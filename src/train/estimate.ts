@@ -37,10 +37,11 @@ export type RunMemory = {
 export function runOperations(
   config: ModelConfig,
   groups: readonly ParameterGroup[],
-  size: RunSize,
+  { settings, size }: { readonly settings: TrainerSettings; readonly size: RunSize },
 ): number {
   const { decoder, vision } = config
   const samples = size.steps * size.batch
+  const isDecoderRun = settings.objective.kind !== 'words'
   const rows = {
     vision: vision ? size.tiles * (vision.imageSize / vision.patchSize) ** 2 : 0,
     projector: vision ? size.tiles * featureRows(vision) : 0,
@@ -58,13 +59,15 @@ export function runOperations(
   }
   let products = 0
   for (const { part, parameters, isTrained: trains, kind } of groups) {
+    if (part === 'decoder' && !isDecoderRun) continue
     const passes = 1 + Number(reachesBack[part]) + Number(trains)
     // Embeddings that are tied to the head multiply what it would.
     const isHead = kind === 'head' || (kind === 'embedding' && decoder.tieEmbeddings)
     const own = isHead ? size.learnt : kind === 'embedding' ? 0 : rows[part]
     products += 2 * passes * parameters * own
   }
-  const attention = decoder.numLayers * 3 * 4 * (size.tokens ** 2 / 2) * attentionWidth(decoder)
+  const layers = isDecoderRun ? decoder.numLayers : 0
+  const attention = layers * 3 * 4 * (size.tokens ** 2 / 2) * attentionWidth(decoder)
   return (products + attention) * samples
 }
 
@@ -82,11 +85,12 @@ export function runMemory(
   }
   const trained = groups.reduce((sum, one) => sum + (one.isTrained ? one.parameters : 0), 0)
   const { decoder } = config
+  const layers = settings.objective.kind === 'words' ? 0 : decoder.numLayers
   const width = 6 * decoder.hiddenSize + 3 * decoder.intermediateSize + 2 * attentionWidth(decoder)
   return {
     frozenWeights: groups.reduce((sum, group) => sum + bytesOf(group), 0),
     trained: 16 * trained,
-    activations: 4 * size.microBatchTokens * decoder.numLayers * width,
+    activations: 4 * size.microBatchTokens * layers * width,
   }
 }
 
