@@ -14,6 +14,7 @@ import { countAnswers } from '../answers.ts'
 import {
   publishedRows,
   type Benchmark,
+  type Counts,
   type Metric,
   type Scored,
   type ScoreInput,
@@ -26,7 +27,8 @@ import { llavaBenchJudge, wilderId, wilderJudge } from './llava-bench-judge.ts'
 
 const SCORING: Pick<Benchmark, 'files' | 'needs' | 'rule' | 'score'> = {
   files: {
-    answers: "the judge's reviews, with a tuple of two scores on each line",
+    answers:
+      "the judge's reviews, with a tuple of two scores on each line, or a folder of such files; lmms-eval's samples; VLMEvalKit's table with score and gpt4_score",
   },
   needs: [],
   rule: 'mean score of the answers over mean score of the references, each rounded to three decimals, in percent',
@@ -133,14 +135,37 @@ type Review = {
   readonly pair: readonly [number, number]
 }
 
+/** Several files are several models, each with its own numbers, as the original prints them. */
 function scoreLlavaBench({ answers: files }: ScoreInput): Scored {
-  if (files.length !== 1) {
-    throw new InputError(
-      'INPUT_ANSWERS_SEVERAL',
-      `eval.llava-bench: the reviews of one run should come, ${files.length} files came; give one.`,
-    )
+  const scored = files.map(scoreFile)
+  const [first, ...others] = scored
+  if (first && others.length === 0) return first
+  const prefix = ({ name }: EvalFile) => `${configOf(name)}: `
+  const named = scored.map((one, i) => ({ ...one, prefix: prefix(files[i] as EvalFile) }))
+  return {
+    counts: {
+      questions: sumOf(scored, 'questions'),
+      answers: sumOf(scored, 'answers'),
+      missing: sumOf(scored, 'missing'),
+      extra: sumOf(scored, 'extra'),
+      unreadable: sumOf(scored, 'unreadable'),
+    },
+    outcomes: named.flatMap((one) =>
+      one.outcomes.map((outcome) => ({ ...outcome, id: one.prefix + outcome.id })),
+    ),
+    metrics: named.flatMap((one) =>
+      one.metrics.map((metric) => ({ ...metric, name: one.prefix + metric.name })),
+    ),
+    printed: scored.map(({ printed }) => printed ?? '').join(''),
   }
-  const all = files.flatMap(readReviews)
+}
+
+function sumOf(scored: readonly Scored[], name: keyof Counts): number {
+  return scored.reduce((sum, { counts }) => sum + counts[name], 0)
+}
+
+function scoreFile(file: EvalFile): Scored {
+  const all = readReviews(file)
   const reviews = all.filter(({ pair }) => !pair.includes(-999))
   const ids = all.map(({ id }) => id)
   const judged = new Map(reviews.map(({ id }) => [id, id]))
@@ -156,7 +181,7 @@ function scoreLlavaBench({ answers: files }: ScoreInput): Scored {
       score: answer / reference,
     })),
     metrics: groups.map(metricOf),
-    printed: printGroups(files[0]?.name ?? '', groups),
+    printed: printGroups(file.name, groups),
   }
 }
 
@@ -186,10 +211,13 @@ function means([reference = 0, answer = 0, count = 0]: readonly number[]) {
   return { first, second, ratio: pythonRound((second / first) * 100, 1) }
 }
 
+/** The file's name as the original shows it. */
+function configOf(name: string): string {
+  return (name.split('/').at(-1) ?? name).replaceAll('gpt4_text_', '').replaceAll('.jsonl', '')
+}
+
 function printGroups(name: string, groups: readonly Group[]): string {
-  const config = (name.split('/').at(-1) ?? name)
-    .replaceAll('gpt4_text_', '')
-    .replaceAll('.jsonl', '')
+  const config = configOf(name)
   const sorted = [...groups].sort(([a], [b]) => (a < b ? -1 : 1))
   const lines = sorted.map(([group, reviews]) => {
     const sums = [0, 1].map((k) => reviews.reduce((sum, { pair }) => sum + (pair[k] ?? 0), 0))
@@ -201,18 +229,25 @@ function printGroups(name: string, groups: readonly Group[]): string {
 }
 
 function readReviews(file: EvalFile): Review[] {
-  return readJsonLines(file).map((row) => {
-    const pair = pairOf(row)
+  const isTable = file.cells !== undefined || /\.[tc]sv$/i.test(file.name)
+  return (isTable ? readRows(file) : readJsonLines(file)).map((row) => {
+    const pair = isTable ? tablePair(row) : pairOf(row)
     const [reference, answer] = Array.isArray(pair) ? (pair as readonly unknown[]) : []
-    const id = textField(row, 'question_id' in row ? 'question_id' : 'doc_id', file)
+    const field = ['question_id', 'doc_id', 'index'].find((name) => name in row)
+    const id = textField(row, field ?? 'question_id', file)
     if (typeof reference !== 'number' || typeof answer !== 'number') {
       throw new InputError(
         'INPUT_ANSWERS_FIELD',
         `eval.llava-bench: every review of ${file.name} should have "tuple", two numbers; question ${id} has ${JSON.stringify(pair)}. Answers need a judge first.`,
       )
     }
-    const category = typeof row['category'] === 'string' ? row['category'] : null
-    return { id, category, pair: [reference, answer] }
+    const sample = row['gpt_eval_llava_all']
+    const category = row['category'] ?? (isRow(sample) ? sample['category'] : null)
+    return {
+      id,
+      category: typeof category === 'string' ? category : null,
+      pair: [reference, answer],
+    }
   })
 }
 
@@ -220,4 +255,10 @@ function readReviews(file: EvalFile): Review[] {
 function pairOf(row: Row): unknown {
   const sample = row['gpt_eval_llava_all']
   return row['tuple'] ?? row['score'] ?? (isRow(sample) ? sample['scores'] : undefined)
+}
+
+/** VLMEvalKit's columns; empty cells are no scores. */
+function tablePair({ gpt4_score: reference, score: answer }: Row): unknown {
+  const numbers = [reference, answer].map((cell) => (cell === '' ? Number.NaN : Number(cell)))
+  return numbers.some(Number.isNaN) ? [reference, answer] : numbers
 }

@@ -4,8 +4,10 @@
  * Paper: arXiv:2308.02490. Data: github.com/yuweihao/MM-Vet (CC BY-NC 4.0), mm-vet.json:
  *   {"v1_0": {"imagename": "v1_0.png", "question": "What is x in the equation?", "answer": "-1<AND>-5", "capability": ["ocr", "math"]}, …}
  * Answers: {"question_id": 0, "text": "…"} become the evaluator's input {"v1_0": "…"}: haotian-liu/LLaVA
- * scripts/convert_mmvet_for_eval.py at c121f04. The evaluator (mm-vet_evaluator.ipynb) writes grades, which score:
- *   {"v1_0": {"model": "gpt-4-0613", "content": ["0.5"], "score": [0.5, …one a run]}, …}
+ * scripts/convert_mmvet_for_eval.py at c121f04. The evaluator (mm-vet_evaluator.py at acde843) writes grades, which score:
+ *   {"v1_0": {"model": ["gpt-4-0613"], "content": ["0.5"], "score": [0.5, …one a run]}, …}
+ * and its tables by capability and by set of capabilities, which are written as it does. Its sets are printed in no certain order; here
+ * a set is named in the order of the question file.
  */
 import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
@@ -17,16 +19,26 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { isRow, readJson, readRows, unreadable, type EvalFile, type Row } from '../eval-file.ts'
+import {
+  isRow,
+  readJson,
+  readRows,
+  textField,
+  unreadable,
+  type EvalFile,
+  type Row,
+} from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { pythonJson } from '../python-text.ts'
 import { mmVetJudge } from './mm-vet-judge.ts'
+import { mmVetTables, type GradedQuestion } from './mm-vet-tables.ts'
 
 export const mmVet: Benchmark = {
   name: 'mm-vet',
   title: 'MM-Vet',
   files: {
-    answers: "the evaluator's grades (scores), or answers (writes the evaluator's input)",
+    answers:
+      "the evaluator's grades, or a table with score (scores); or answers (writes the evaluator's input)",
     labels: 'mm-vet.json, for scores by capability',
   },
   needs: [],
@@ -71,24 +83,32 @@ function scoreMmVet({ answers: files, labels, asked }: ScoreInput): Scored {
       : samples.map(({ id, capabilities }) => [id, capabilities]),
   )
   const all = questions.size > 0 ? [...questions.keys()] : [...grades.keys()]
-  const ids = onlyAsked(all, asked, (id) => id)
-  const outcomes = ids.map((id) => {
+  const graded = onlyAsked(all, asked, (id) => id).map((id) => {
     const scores = grades.get(id) ?? []
     const score = scores.reduce((sum, value) => sum + value, 0) / Math.max(1, scores.length)
-    return { id, given: '', read: scores.join(', '), expected: '', score }
+    return { id, scores, score, capabilities: questions.get(id) ?? [] }
   })
+  const ids = graded.map(({ id }) => id)
   const unreadable = ids.filter((id) => grades.get(id)?.length === 0).length
+  const model = (files[0]?.name.split('/').at(-1) ?? '').replace(/_gpt-.*$|\.json$/, '')
   return {
     counts: countAnswers(ids, grades, unreadable),
-    outcomes,
-    metrics: [
-      meanScore('total', outcomes, 1),
-      ...CAPABILITIES.flatMap((name): Metric[] => {
-        const own = outcomes.filter(({ id }) => questions.get(id)?.includes(name))
-        return own.length > 0 ? [meanScore(name, own, 1)] : []
-      }),
-    ],
+    outcomes: graded.map(({ id, scores, score }) => {
+      return { id, given: '', read: scores.join(', '), expected: '', score }
+    }),
+    metrics: metricsOf(graded),
+    ...(labels.length > 0 ? { written: mmVetTables(model, graded) } : {}),
   }
+}
+
+function metricsOf(graded: readonly GradedQuestion[]): Metric[] {
+  return [
+    meanScore('total', graded, 1),
+    ...CAPABILITIES.flatMap((name): Metric[] => {
+      const own = graded.filter(({ capabilities }) => capabilities.includes(name))
+      return own.length > 0 ? [meanScore(name, own, 1)] : []
+    }),
+  ]
 }
 
 function submit(files: readonly EvalFile[]): Scored {
@@ -108,16 +128,36 @@ type GradedSample = {
   readonly capabilities: readonly string[]
 }
 
-/** The samples of lmms-eval hold grade and capabilities; other files have none. */
+/** The samples of lmms-eval and VLMEvalKit's graded tables hold grade and capabilities; other files have none. */
 function readSamples(file: EvalFile): GradedSample[] {
+  if (file.cells || /\.[tc]sv$/i.test(file.name)) return readRows(file).map(fromTable(file))
   if (!file.text.includes('"gpt_eval_score"')) return []
   return readRows(file).map((row) => {
     const inner = row['gpt_eval_score']
     const { question_id: id, score, capabilities } = isRow(inner) ? inner : {}
-    const isGrade = typeof score === 'number' && score >= 0 && score <= 1
-    if (!isGrade) throw unreadable(file, 'samples with a gpt_eval_score from 0 to 1')
-    return { id: String(id), grade: score, capabilities: String(capabilities ?? '').split(',') }
+    return gradedSample(file, { id: String(id), score, capabilities })
   })
+}
+
+/** Rows of VLMEvalKit's table, where a question without a grade has an empty cell. */
+function fromTable(file: EvalFile) {
+  return (row: Row): GradedSample => {
+    const index = textField(row, 'index', file)
+    const id = index.startsWith('v1_') ? index : `v1_${index}`
+    const score = row['score'] === '' ? 0 : Number(row['score'] ?? Number.NaN)
+    return gradedSample(file, { id, score, capabilities: row['category'] })
+  }
+}
+
+function gradedSample(
+  file: EvalFile,
+  { id, score, capabilities }: { id: string; score: unknown; capabilities: unknown },
+): GradedSample {
+  if (typeof score !== 'number' || !(score >= 0 && score <= 1)) {
+    throw unreadable(file, `grades from 0 to 1 in a column score or gpt_eval_score, also of ${id}`)
+  }
+  const names = String(capabilities ?? '').split(',')
+  return { id, grade: score, capabilities: names.map((name) => name.trim()) }
 }
 
 /** One object over many lines, keyed by question: answers have an object on every line, or a text for each key. */

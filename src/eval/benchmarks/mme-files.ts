@@ -29,6 +29,8 @@ export type MmeCase = {
   readonly picture: string
   readonly truth: 'yes' | 'no'
   readonly given: string | null
+  /** Whose reading: of the official result files their own script's. */
+  readonly form: 'mme' | 'lmms-eval'
 }
 
 export type MmeCases = {
@@ -39,7 +41,10 @@ export type MmeCases = {
 
 export function readMmeCases(answers: readonly EvalFile[], labels: readonly EvalFile[]): MmeCases {
   if (answers.every(({ name }) => name.endsWith('.txt'))) {
-    return { cases: answers.flatMap(fromResults), results: null }
+    // Other texts may lie in the folder, and a single file may have any name.
+    const ofTasks = answers.filter(({ name }) => MME_TASKS.includes(taskOf(name)))
+    const results = ofTasks.length > 0 ? ofTasks : answers
+    return { cases: results.flatMap(fromResults), results: null }
   }
   const given = readAnswers(answers)
   const isWhole = given.length > 0 && given.every(({ row }) => 'answer' in row)
@@ -70,20 +75,30 @@ function fromSample({ id, text, row }: Answer): MmeCase {
       `eval.mme: rows should have category, question_id or image_path, and yes or no as answer, ${id} has not; give labels.`,
     )
   }
-  return { id: `${picture}/${String(question)}`, task, picture, truth, given: text }
+  return {
+    id: `${picture}/${String(question)}`,
+    task,
+    picture,
+    truth,
+    given: text,
+    form: 'lmms-eval',
+  }
 }
 
 function fromResults(file: EvalFile): MmeCase[] {
   const task = taskOf(file.name)
-  return linesOf(file).map(([picture = '', , truth = '', given], i) => {
+  return linesOf(file).map(([picture = '', , truth = '', given, ...rest], i) => {
     const label = truth.toLowerCase()
-    if (given === undefined || (label !== 'yes' && label !== 'no')) throw badLine(file, i, 4)
+    const isTruth = label === 'yes' || label === 'no'
+    const isWhole = given !== undefined && rest.every((field) => field.trim() === '')
+    if (!isWhole || !isTruth) throw badLine(file, i, 4)
     return {
       id: `${task}/${picture}/${i}`,
       task,
       picture: `${task}/${picture}`,
       truth: label,
       given,
+      form: 'mme',
     }
   })
 }
@@ -138,7 +153,7 @@ function fromAnswers(answers: readonly Answer[], truths: ReadonlyMap<string, Tru
   // Tasks nobody answered are another run's; within a task, a question without an answer is wrong.
   const cases = [...truths]
     .filter(([, { task }]) => lines.has(task))
-    .map(([id, truth]) => ({ id, ...truth, given: given.get(id) ?? null }))
+    .map(([id, truth]) => ({ id, ...truth, given: given.get(id) ?? null, form: 'mme' as const }))
   const results = Object.fromEntries([...lines].map(([task, own]) => [`${task}.txt`, own.join('')]))
   return { cases, results }
 }
@@ -167,7 +182,7 @@ function linesOf(file: EvalFile): string[][] {
   return file.text
     .split(/\r?\n/)
     .filter((line) => line.trim() !== '')
-    .map((line) => line.split('\t').map((field) => field.trim()))
+    .map((line) => line.split('\t').map((field, i) => (i < 3 ? field.trim() : field)))
 }
 
 function badLine(file: EvalFile, i: number, fields: number): InputError {

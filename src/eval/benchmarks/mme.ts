@@ -6,7 +6,9 @@
  * Answers: {"question_id": "code_reasoning/0020.png", "prompt": "… Answer the question using a single word or phrase.",
  * "text": "Yes"}, or the official results: TASK.txt with lines of picture, question, truth and answer, tabs between.
  * Official scorer: eval_tool/calculation.py of the data's repository; the results are written as LLaVA's
- * convert_answer_to_mme.py does. A task scores accuracy + accuracy of pictures with both right, 200 at most.
+ * convert_answer_to_mme.py does. A task scores accuracy + accuracy of pictures with both right, 200 at most. The script takes
+ * each two lines for one picture; we go by the picture's name, so that lines may come in any order, and by lines where a name
+ * stands for several pictures.
  */
 import { InputError } from '../../core/errors.ts'
 import { countAnswers, onlyAsked } from '../answers.ts'
@@ -20,6 +22,7 @@ import {
 } from '../benchmark.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { mmeAnswer } from '../metrics/yes-no.ts'
+import { pythonFloat } from '../python-text.ts'
 import { COGNITION, MME_TASKS, PERCEPTION, readMmeCases, type MmeCase } from './mme-files.ts'
 
 const BLOG = 'LLaVA-NeXT blog 2024-01-30'
@@ -107,6 +110,7 @@ function scoreMme({ answers, labels, asked }: ScoreInput): Scored {
     ),
     outcomes,
     metrics: metricsOf(pictures),
+    printed: printed(pictures),
     ...(results ? { written: results } : {}),
   }
 }
@@ -117,8 +121,8 @@ function stem(picture: string): string {
   return `${parts[0]}/${parts.at(-1)}`
 }
 
-function outcomeOf({ id, truth, given }: MmeCase): Outcome {
-  const read = given === null ? '' : mmeAnswer(given)
+function outcomeOf({ id, truth, given, form }: MmeCase): Outcome {
+  const read = given === null ? '' : mmeAnswer(given, form)
   return { id, given: given ?? '', read, expected: truth, score: read === truth ? 1 : 0 }
 }
 
@@ -129,14 +133,40 @@ function picturesOf(cases: readonly MmeCase[], outcomes: readonly Outcome[]): Pi
     one.scores.push(outcomes[i]?.score ?? 0)
     pictures.set(picture, one)
   })
-  const odd = [...pictures].filter(([, { scores }]) => scores.length !== 2)
+  const odd = [...pictures].filter(([, { scores }]) => scores.length % 2 !== 0)
   if (odd.length > 0) {
     throw new InputError(
       'INPUT_ANSWERS_PAIRS',
       `eval.mme: every picture should have two questions, ${odd.length} have not (${odd[0]?.[0]} has ${odd[0]?.[1].scores.length}); are lines missing?`,
     )
   }
-  return [...pictures.values()]
+  return [...pictures.values()].flatMap(({ task, scores }) =>
+    scores.flatMap((score, i) => (i % 2 ? [] : [{ task, scores: [score, scores[i + 1] ?? 0] }])),
+  )
+}
+
+/** What the official script prints, of each half that has all its tasks: without one of them it fails. */
+function printed(pictures: readonly Picture[]): string {
+  const halves = Object.entries({ Perception: PERCEPTION, Cognition: COGNITION })
+  const texts = halves.flatMap(([name, tasks]) => {
+    const scores = tasks.map((task) => taskScore(pictures.filter((one) => one.task === task)))
+    if (scores.some(Number.isNaN)) return []
+    const total = scores.reduce((sum, score) => sum + score, 0)
+    const lines = tasks.map((task, i) => `\t ${task}  score: ${pythonFloat(scores[i] ?? 0)}`)
+    return [
+      `=========== ${name} ===========`,
+      `total score: ${pythonFloat(total)} \n`,
+      ...lines,
+      '\n',
+    ]
+  })
+  return texts.map((line) => `${line}\n`).join('')
+}
+
+function taskScore(pictures: readonly Picture[]): number {
+  const right = pictures.reduce((sum, { scores: [a = 0, b = 0] }) => sum + a + b, 0)
+  const both = pictures.reduce((sum, { scores: [a = 0, b = 0] }) => sum + a * b, 0)
+  return (right / (2 * pictures.length)) * 100 + (both / pictures.length) * 100
 }
 
 function metricsOf(pictures: readonly Picture[]): Metric[] {

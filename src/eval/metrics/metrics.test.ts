@@ -95,7 +95,12 @@ test("POPE's and MME's readings of yes and no keep their traps", () => {
   ]
   assert.deepEqual(texts.map(popeAnswer), ['yes', 'no', 'no', 'no', 'yes', 'yes', 'yes', 'yes'])
   const mme = ['Yes', 'no.', 'Yes, it is', 'nothing', 'It is', 'I know', '', ' NO']
-  assert.deepEqual(mme.map(mmeAnswer), ['yes', 'no', 'yes', 'no', 'other', 'other', 'other', 'no'])
+  assert.deepEqual(
+    mme.map((text) => mmeAnswer(text)),
+    ['yes', 'no', 'yes', 'no', 'other', 'other', 'other', 'no'],
+  )
+  assert.deepEqual([mmeAnswer('1. No'), mmeAnswer('1. No', 'mme')], ['no', 'other'])
+  assert.deepEqual([mmeAnswer('   no'), mmeAnswer('   no', 'mme')], ['no', 'other'])
 })
 
 describe('option letters', () => {

@@ -12,11 +12,16 @@ export function popeAnswer(text: string): 'yes' | 'no' {
 }
 
 /**
- * MME's reading: lower case without spaces and full stops; exactly yes or no, else whichever the first four letters hold.
+ * MME's reading: exactly yes or no, else whichever the first four letters hold. lmms-eval leaves out spaces at the ends and full
+ * stops first: `1. no` is no to it and neither to the official script.
  * Source: BradyFU/Awesome-Multimodal-Large-Language-Models, tools/eval_tool/calculation.py; lmms-eval tasks/mme/utils.py.
  */
-export function mmeAnswer(text: string): 'yes' | 'no' | 'other' {
-  const plain = text.toLowerCase().trim().replaceAll('.', '')
+export function mmeAnswer(
+  text: string,
+  form: 'mme' | 'lmms-eval' = 'lmms-eval',
+): 'yes' | 'no' | 'other' {
+  const lower = text.toLowerCase()
+  const plain = form === 'mme' ? lower : lower.trim().replaceAll('.', '')
   const start = plain.slice(0, 4)
   if (start.includes('yes')) return 'yes'
   return start.includes('no') ? 'no' : 'other'
