@@ -20,3 +20,31 @@ export {
   LlavaError,
   ShapeError,
 } from './core/errors.ts'
+export {
+  assistant,
+  Branches,
+  fork,
+  gen,
+  image,
+  program,
+  ProgramState,
+  select,
+  system,
+  user,
+  video,
+} from './serve/program/index.ts'
+export type {
+  ChoiceMethod,
+  EngineSource,
+  GenOptions,
+  GenPiece,
+  Program,
+  ProgramEngine,
+  ProgramEvent,
+  RemoteAddress,
+  SelectPiece,
+  Step,
+  Turn,
+  Value,
+} from './serve/program/index.ts'
+export type { ChoiceFields, ChoiceScore, ChoiceScores } from './serve/score-choices.ts'

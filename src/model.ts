@@ -13,6 +13,7 @@ import type { PromptPreparer } from './serve/prepare-prompt.ts'
 import { parsePrompt, type GenerateRequest, type PromptInput } from './serve/request.ts'
 import type { ClipInfo } from './preprocess/frames.ts'
 import type { ImageSize } from './preprocess/image.ts'
+import type { ChoiceFields, ChoiceScores } from './serve/score-choices.ts'
 import type { ServingStats } from './serve/serving-stats.ts'
 import { streamAnswer } from './serve/stream-answer.ts'
 import type { Tokenizer } from './text/tokenizer.ts'
@@ -174,6 +175,18 @@ export class Model implements AsyncDisposable {
     })
     const total = logprobs.reduce((sum, logprob) => sum + logprob, 0)
     return { tokens, logprobs, total, mean: total / tokens.length }
+  }
+
+  /**
+   * Log-probabilities of several texts as continuations of a conversation, read together: the conversation once, and what is
+   * in the cache not at all.
+   */
+  scoreChoices(input: PromptInput & ChoiceFields): Promise<ChoiceScores> {
+    return this.#call(async () => {
+      const { choices, unconditional, signal, ...rest } = input
+      const prompt = parsePrompt('scoreChoices', rest)
+      return this.#parts.generator.scoreChoices(prompt, { choices, unconditional, signal })
+    })
   }
 
   /** What runs and waits now, what is kept, and what was done so far. */

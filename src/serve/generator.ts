@@ -22,6 +22,7 @@ import type { PreparedClip } from './prepare-clip.ts'
 import type { PreparedPicture, PreparedPrompt, PromptPreparer } from './prepare-prompt.ts'
 import { parseGenerateRequest, type ParsedRequest, type Prompt } from './request.ts'
 import { countPixels, type RequestGate } from './request-gate.ts'
+import { scoreChoices, type ChoiceFields, type ChoiceScores } from './score-choices.ts'
 import { extendPrompt } from './scheduled-sequence.ts'
 import type { EmbeddedPrompt } from './sequence-group.ts'
 import type { ServingStats } from './serving-stats.ts'
@@ -59,7 +60,7 @@ export type EncodedPrompt = {
   readonly visionMs: number
 }
 
-type EncodeOptions = VisionOptions & {
+export type EncodeOptions = VisionOptions & {
   /** Tokens that are to fit behind the prompt. */
   readonly answer?: number
 }
@@ -154,6 +155,14 @@ export class Generator {
   /** The prompt with tokens behind it. */
   extend(prompt: EmbeddedPrompt, ids: readonly number[]): EmbeddedPrompt {
     return extendPrompt(prompt, ids, this.#parts.table)
+  }
+
+  /** What the model thinks of several continuations of a conversation: `score-choices.ts`. */
+  async scoreChoices(prompt: Prompt, fields: ChoiceFields): Promise<ChoiceScores> {
+    return scoreChoices(prompt, fields, {
+      ...this.#parts,
+      encode: (one, options) => this.encode(one, options),
+    })
   }
 
   /** The scheduler puts it together with the answers to all other requests. */

@@ -104,6 +104,11 @@ export class PromptPreparer {
     return { ...layout, media: order.map((i) => given[i] as (typeof given)[number]), continues }
   }
 
+  /** The ids of a prompt with one placeholder for each picture and clip; nothing is opened. */
+  promptIds(prompt: Prompt): readonly number[] {
+    return this.#build(prompt).ids
+  }
+
   /** Tokens of text and of pictures and clips, the sizes of which are given in order; nothing is decoded. */
   count(
     prompt: Prompt,

@@ -1,13 +1,15 @@
 /** An answer while its pieces come from a worker: its text, its tokens, its counts, its clock. */
 import type { Answer, AnswerLogprob, StreamEvent, TextEvent } from '../../answer.ts'
 import { WorkerFailure } from './upstream-error.ts'
-import type { WireEnd, WireUsage } from './wire-answer.ts'
+import type { WrittenCall } from '../../tools/call-parser.ts'
+import type { WireCall, WireEnd, WireUsage } from './wire-answer.ts'
 
 /** A piece with its tokens named, the end token not among them. */
 export type NamedPiece = {
   readonly text: string
   readonly logprobs: readonly AnswerLogprob[]
   readonly ids: readonly number[]
+  readonly calls: readonly WireCall[]
   readonly end: WireEnd | null
   readonly usage: WireUsage | null
   /** Tokens that the worker counts and we do not: the end token. */
@@ -21,6 +23,9 @@ export class GrowingAnswer {
   #logprobs: AnswerLogprob[] = []
   /** Log-probabilities that came since the last text. */
   #held: AnswerLogprob[] = []
+  #calls: WrittenCall[] = []
+  /** Of which so many were told. */
+  #told = 0
   #end: WireEnd | null = null
   #usage: WireUsage | null = null
   #uncounted = 0
@@ -31,8 +36,8 @@ export class GrowingAnswer {
     this.#start = start
   }
 
-  /** The event that a piece makes, if there is text in it. */
-  add({ text, logprobs, ids, end, usage, uncounted }: NamedPiece): TextEvent | null {
+  /** The event that a piece makes, if there is text in it or a call has become whole. */
+  add({ text, logprobs, ids, calls, end, usage, uncounted }: NamedPiece): TextEvent | null {
     this.#firstAt ||= performance.now()
     this.#text += text
     this.#ids.push(...ids)
@@ -41,9 +46,27 @@ export class GrowingAnswer {
     this.#uncounted += uncounted
     this.#end = end ?? this.#end
     this.#usage = usage ?? this.#usage
-    if (text === '') return null
+    const whole = this.#wholeCalls(calls)
+    if (text === '' && whole.length === 0) return null
     const held = this.#held.splice(0)
-    return { type: 'text', text, ...(held.length > 0 && { logprobs: held }) }
+    return {
+      type: 'text',
+      text,
+      ...(held.length > 0 && { logprobs: held }),
+      ...(whole.length > 0 && { toolCalls: whole }),
+    }
+  }
+
+  /** Calls that are whole now: the next one has begun, or the answer ended. */
+  #wholeCalls(pieces: readonly WireCall[]): readonly WrittenCall[] {
+    for (const piece of pieces) {
+      const { name, arguments: text } = this.#calls[piece.index] ?? { name: '', arguments: '' }
+      this.#calls[piece.index] = { name: name + piece.name, arguments: text + piece.arguments }
+    }
+    const whole = this.#end ? this.#calls.length : Math.max(0, this.#calls.length - 1)
+    const told = this.#calls.slice(this.#told, whole)
+    this.#told = Math.max(this.#told, whole)
+    return told
   }
 
   /** The whole; `image`: tokens of pictures where they were counted here. Throws WorkerFailure where the end did not come. */
@@ -66,6 +89,7 @@ export class GrowingAnswer {
       ...(hasLogprobs && { logprobs: this.#logprobs }),
       finishReason: end.reason,
       ...(end.stop !== null && { stopString: end.stop }),
+      ...(this.#calls.length > 0 && { toolCalls: this.#calls }),
       usage: {
         promptTokens,
         imageTokens: image ?? imageTokens ?? 0,

@@ -10,10 +10,12 @@ export async function promptKey(prompt: Prompt, salt: string): Promise<string> {
   const media: string[] = []
   if (prompt.kind === 'messages') {
     const parts: string[] = []
-    for (const { role, content } of prompt.messages) {
+    if (prompt.toolUse) parts.push(JSON.stringify(prompt.toolUse.tools))
+    for (const { role, content, toolCalls = [] } of prompt.messages) {
       const shown =
         typeof content === 'string' ? [content] : await Promise.all(content.map(partKey))
-      parts.push(`${role}\n${shown.join('\n')}\n`)
+      const calls = toolCalls.length > 0 ? JSON.stringify(toolCalls) : ''
+      parts.push(`${role}\n${shown.join('\n')}\n${calls}`)
     }
     return cut(salt, parts.join(''))
   }

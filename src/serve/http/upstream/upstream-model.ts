@@ -151,7 +151,8 @@ export class UpstreamModel implements ServedModel {
     let hasEnded = false
     for await (const piece of answerPieces(worker, wire, signal)) {
       hasEnded ||= piece.end !== null
-      const holds = piece.text !== '' || piece.logprobs.length > 0 || piece.ids.length > 0
+      const { text, logprobs, ids, calls } = piece
+      const holds = text !== '' || logprobs.length + ids.length + calls.length > 0
       if (holds || piece.end || piece.usage) yield { worker, piece }
     }
     if (!hasEnded) throw new WorkerFailure('failed', 'its answer has no finish_reason')

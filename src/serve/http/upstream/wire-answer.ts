@@ -17,9 +17,13 @@ export type WirePiece = {
   readonly text: string
   readonly logprobs: readonly WireLogprob[]
   readonly ids: readonly number[]
+  readonly calls: readonly WireCall[]
   readonly end: WireEnd | null
   readonly usage: WireUsage | null
 }
+
+/** A piece of a call: its name comes once, its arguments may come in parts. */
+export type WireCall = { readonly index: number; readonly name: string; readonly arguments: string }
 
 export type WireEnd = {
   readonly reason: 'stop' | 'length'
@@ -52,7 +56,7 @@ export class WireReader {
     const choices: unknown = event['choices']
     const choice: unknown = Array.isArray(choices) ? choices[0] : undefined
     const usage = usageOf(event['usage'])
-    if (!isRecord(choice)) return { text: '', logprobs: [], ids: [], end: null, usage }
+    if (!isRecord(choice)) return { ...NOTHING, usage }
     const { delta, text, logprobs, finish_reason: reason, token_ids: ids } = choice
     const content = isRecord(delta) ? delta['content'] : text
     return {
@@ -60,6 +64,7 @@ export class WireReader {
       logprobs:
         this.#form === '/v1/completions' ? legacyLogprobs(logprobs) : chatLogprobs(logprobs),
       ids: isIds(ids) ? ids : [],
+      calls: isRecord(delta) ? callsOf(delta['tool_calls']) : [],
       end: endOf(reason, choice['stop_reason'] ?? choice['matched_stop']),
       usage,
     }
@@ -83,12 +88,23 @@ export class WireReader {
     const logprobs = told.slice(this.#toldLogprobs)
     this.#toldLogprobs = Math.max(this.#toldLogprobs, told.length)
     const usage = end ? usageOf({ ...info, prompt_tokens_details: info }) : null
-    return { text, logprobs, ids: [], end, usage }
+    return { ...NOTHING, text, logprobs, end, usage }
   }
+}
+
+const NOTHING: WirePiece = { text: '', logprobs: [], ids: [], calls: [], end: null, usage: null }
+
+function callsOf(value: unknown): WireCall[] {
+  if (!Array.isArray(value)) return []
+  return value.filter(isRecord).flatMap(({ index = 0, function: called }) => {
+    const { name = '', arguments: text = '' } = isRecord(called) ? called : {}
+    return [{ index: Number(index), name: String(name ?? ''), arguments: String(text ?? '') }]
+  })
 }
 
 function endOf(reason: unknown, stop: unknown): WireEnd | null {
   if (reason === null || reason === undefined) return null
+  if (reason === 'tool_calls') return { reason: 'stop', stop: null }
   if (reason === 'stop') return { reason, stop: typeof stop === 'string' ? stop : null }
   if (reason === 'length') return { reason, stop: null }
   throw new WorkerFailure('failed', `its answer ended by ${String(reason).slice(0, 40)}`)

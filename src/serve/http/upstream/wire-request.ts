@@ -10,6 +10,7 @@ import { grammarOf, type ResponseFormat } from '../../constrained/response-forma
 import type { GenerateOptions, ResolvedGenerateOptions } from '../../generate-options.ts'
 import type { PlainMessage, PlainPart, VideoPart } from '../../messages.ts'
 import type { Prompt } from '../../request.ts'
+import type { ToolUse } from '../../tools/tool-use.ts'
 import { imageUrl, videoUrl } from './wire-media.ts'
 import type { WorkerKind } from './worker.ts'
 
@@ -54,6 +55,7 @@ function chatBody(send: ToSend): Record<string, unknown> {
   return {
     ...commonBody(send),
     messages: messages.map((message) => wireMessage(message, kind)),
+    ...(prompt.kind === 'messages' && prompt.toolUse && toolFields(prompt.toolUse)),
     max_tokens: options.maxTokens,
     ...(options.logprobs && { logprobs: true, top_logprobs: options.topLogprobs }),
     ...(options.logprobs && kind === 'vllm' && { return_tokens_as_token_ids: true }),
@@ -209,9 +211,34 @@ function ownFormat(format: ResponseFormat): Record<string, unknown> {
   }
 }
 
-function wireMessage({ role, content }: PlainMessage, kind: WorkerKind): Record<string, unknown> {
-  if (typeof content === 'string') return { role, content }
-  return { role, content: content.map((part) => wirePart(part, kind)) }
+function wireMessage(
+  { role, content, toolCalls = [], toolCallId }: PlainMessage,
+  kind: WorkerKind,
+): Record<string, unknown> {
+  return {
+    role,
+    content: typeof content === 'string' ? content : content.map((part) => wirePart(part, kind)),
+    ...(toolCalls.length > 0 && {
+      tool_calls: toolCalls.map(({ id, ...call }) => ({ id, type: 'function', function: call })),
+    }),
+    ...(toolCallId !== undefined && { tool_call_id: toolCallId }),
+  }
+}
+
+/** A call that must be is of any tool, or of the one that is left. */
+function toolFields({ tools, required, isParallel }: ToolUse): Record<string, unknown> {
+  const [only] = required ?? []
+  const choice =
+    required?.length === 1 && only
+      ? { type: 'function', function: { name: only.name } }
+      : required
+        ? 'required'
+        : 'auto'
+  return {
+    tools: tools.map((tool) => ({ type: 'function', function: tool })),
+    tool_choice: choice,
+    ...(!isParallel && { parallel_tool_calls: false }),
+  }
 }
 
 function wirePart(part: PlainPart, kind: WorkerKind): Record<string, unknown> {

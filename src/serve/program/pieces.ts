@@ -1,0 +1,97 @@
+/**
+ * The words of a program: roles, pictures and clips, and the places that a model fills.
+ *
+ * The language is that of SGLang's front end (docs.sglang.io, "Frontend Language"), with functions for what Python's
+ * operators do there.
+ */
+import type { GenerateOptions } from '../generate-options.ts'
+import type { ImagePart, ImageSource, VideoPart, VideoSource } from '../messages.ts'
+import type { ChoiceMethod } from './choose-option.ts'
+
+/** What stands in a turn; a place that a model fills stands in the assistant's only. */
+export type Piece = string | ImagePart | VideoPart | GenPiece | SelectPiece
+
+export type Turn = {
+  readonly type: 'turn'
+  readonly role: 'system' | 'user' | 'assistant'
+  readonly pieces: readonly Piece[]
+}
+
+export type GenPiece = {
+  readonly type: 'gen'
+  readonly name: string
+  readonly options: GenOptions
+}
+
+export type SelectPiece = {
+  readonly type: 'select'
+  readonly name: string
+  readonly choices: readonly string[]
+  readonly method: ChoiceMethod
+}
+
+/** How a place is filled: the options of `generate`, and shorter words for the form of the answer. */
+export type GenOptions = Omit<
+  GenerateOptions,
+  | 'n'
+  | 'numBeams'
+  | 'lengthPenalty'
+  | 'earlyStopping'
+  | 'lookup'
+  | 'logprobs'
+  | 'topLogprobs'
+  | 'signal'
+> & {
+  /** The whole answer matches. */
+  readonly regex?: string | undefined
+  /** `true`: any JSON object; a JSON Schema: one that it describes. */
+  readonly json?: true | object | undefined
+  /** A grammar whose rule `root` is the answer. */
+  readonly ebnf?: string | undefined
+  /** The likeliest of these texts: the same as `select`. */
+  readonly choices?: readonly string[] | undefined
+  /** How the likeliest is found. Default: `tokenLengthNormalized`. */
+  readonly method?: ChoiceMethod | undefined
+}
+
+export type SelectOptions = { readonly method?: ChoiceMethod | undefined }
+
+/** A place for an answer, kept under `name`. */
+export function gen(name: string, options: GenOptions = {}): GenPiece | SelectPiece {
+  const { choices, method, ...rest } = options
+  return choices ? select(name, choices, { method }) : { type: 'gen', name, options: rest }
+}
+
+/** A place for the likeliest of several texts, kept under `name`. */
+export function select(
+  name: string,
+  choices: readonly string[],
+  { method = 'tokenLengthNormalized' }: SelectOptions = {},
+): SelectPiece {
+  return { type: 'select', name, choices, method }
+}
+
+/** A picture: a path, URL, bytes, Blob or `{ data, width, height }`. */
+export function image(source: ImageSource): ImagePart {
+  return { type: 'image', image: source }
+}
+
+/** A clip: a file, a folder of frames, or pictures. */
+export function video(
+  source: VideoSource,
+  options: { readonly frames?: number; readonly fps?: number } = {},
+): VideoPart {
+  return { type: 'video', video: source, ...options }
+}
+
+export function system(...pieces: readonly string[]): Turn {
+  return { type: 'turn', role: 'system', pieces }
+}
+
+export function user(...pieces: readonly (string | ImagePart | VideoPart)[]): Turn {
+  return { type: 'turn', role: 'user', pieces }
+}
+
+export function assistant(...pieces: readonly (string | GenPiece | SelectPiece)[]): Turn {
+  return { type: 'turn', role: 'assistant', pieces }
+}

@@ -1,0 +1,75 @@
+/** What runs the places of programs: a loaded model, or a server somewhere else. */
+import { ConfigError } from '../../core/errors.ts'
+import type { Answer, StreamEvent, Usage } from '../answer.ts'
+import { isRecord } from '../faults.ts'
+import type { Message } from '../messages.ts'
+import type { GenerateRequest, PromptInput } from '../request.ts'
+import type { ChoiceFields, ChoiceScores } from '../score-choices.ts'
+import { chooseOption, type ChoiceMethod } from './choose-option.ts'
+import type { RemoteAddress } from './remote-engine-node.ts'
+
+export type ProgramEngine = {
+  /** The answer, whose pieces `onText` hears. A conversation that ends with the assistant goes on in its words. */
+  generate(request: GenerateRequest, onText: (text: string) => void): Promise<Answer>
+  select(request: SelectRequest): Promise<Selected>
+}
+
+export type SelectRequest = {
+  readonly messages: readonly Message[]
+  readonly choices: readonly string[]
+  readonly method: ChoiceMethod
+  readonly signal: AbortSignal
+}
+
+export type Selected = {
+  readonly index: number
+  /** Null: the server keeps them to itself. */
+  readonly scores: readonly number[] | null
+  readonly probabilities: readonly number[] | null
+  readonly usage: Usage
+}
+
+/** The parts of a loaded model that programs need. */
+export type ProgramModel = {
+  stream(request: GenerateRequest): AsyncIterable<StreamEvent>
+  scoreChoices(request: PromptInput & ChoiceFields): Promise<ChoiceScores>
+}
+
+/** Whatever can run a program. */
+export type EngineSource = ProgramEngine | ProgramModel | RemoteAddress
+
+export async function engineOf(source: EngineSource): Promise<ProgramEngine> {
+  if (isRecord(source) && 'url' in source) {
+    const { connectRemote } = await import('./remote-engine-node.ts')
+    return connectRemote(source as RemoteAddress)
+  }
+  if ('select' in source && typeof source.select === 'function') return source
+  if ('scoreChoices' in source && typeof source.stream === 'function') return localEngine(source)
+  throw new ConfigError(
+    'CONFIG_PROGRAM_ENGINE',
+    'program: the engine should be a loaded model, or { url, model, key } of a server; something else came.',
+  )
+}
+
+function localEngine(model: ProgramModel): ProgramEngine {
+  return {
+    generate: (request, onText) => collect(model.stream(request), onText),
+    async select({ method, ...request }) {
+      const unconditional = method === 'unconditionalLikelihoodNormalized'
+      const { choices, usage } = await model.scoreChoices({ ...request, unconditional })
+      return { ...chooseOption(choices, method), usage }
+    },
+  }
+}
+
+/** The whole answer of a stream. */
+export async function collect(
+  events: AsyncIterable<StreamEvent>,
+  onText: (text: string) => void,
+): Promise<Answer> {
+  for await (const event of events) {
+    if (event.type === 'done') return event
+    onText(event.text)
+  }
+  throw new Error('internal: a stream ended without an answer')
+}

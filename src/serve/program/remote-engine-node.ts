@@ -1,0 +1,162 @@
+/**
+ * Programs on a server somewhere else: ours, vLLM, SGLang, or any that speaks OpenAI's words.
+ *
+ * Branches send the same beginning, byte by byte, for the server's own cache to find. `select` is a constraint there: the
+ * server's choice among the texts, since no API gives the log-probabilities of texts that were not written.
+ */
+import { readFile } from 'node:fs/promises'
+import { InputError } from '../../core/errors.ts'
+import { isRecord } from '../faults.ts'
+import type { ContentPart, ImageSource, Message, VideoSource } from '../messages.ts'
+import { resolveLocalPicture } from '../picture-source.ts'
+import { resolveLocalClip } from '../video-source.ts'
+import type { GenerateRequest } from '../request.ts'
+import { connectUpstreams } from '../http/upstream/index.ts'
+import type { ServedModel } from '../http/served-model.ts'
+import { encodePng } from './encode-png.ts'
+import { collect, type ProgramEngine, type Selected } from './program-engine.ts'
+
+export type RemoteAddress = {
+  /** With or without `/v1`: `http://127.0.0.1:8080`. */
+  readonly url: string
+  /** The id that the server knows its model by. Default: its first. */
+  readonly model?: string | undefined
+  readonly key?: string | undefined
+}
+
+/** Throws CapacityError where nobody answers, InputError where the model is not served there. */
+export async function connectRemote({ url, model, key }: RemoteAddress): Promise<ProgramEngine> {
+  const { models, pool, close } = await connectUpstreams({
+    workers: [{ url, apiKey: key }],
+    now: Date.now(),
+  })
+  // A program asks when it asks; nobody watches the server between.
+  close()
+  const served = model === undefined ? models[0] : models.find(({ id }) => id === model)
+  if (!served) {
+    throw new InputError(
+      'INPUT_MODEL',
+      `program: ${url} serves ${models.map(({ id }) => id).join(', ')}, not ${model}; name one of them.`,
+    )
+  }
+  return new RemoteEngine(served, pool.workers[0]?.kind === 'openai')
+}
+
+class RemoteEngine implements ProgramEngine {
+  readonly #model: ServedModel
+  readonly #hasPlainWords: boolean
+  readonly #files = new Map<string, Promise<Uint8Array>>()
+
+  /** `hasPlainWords`: of forms the server knows OpenAI's alone. */
+  constructor(model: ServedModel, hasPlainWords: boolean) {
+    this.#model = model
+    this.#hasPlainWords = hasPlainWords
+  }
+
+  async generate(request: GenerateRequest, onText: (text: string) => void) {
+    const messages = 'messages' in request ? await this.#sent(request.messages) : []
+    return collect(this.#model.stream({ ...request, messages }), onText)
+  }
+
+  async select({
+    messages,
+    choices,
+    signal,
+  }: Parameters<ProgramEngine['select']>[0]): Promise<Selected> {
+    const schema = {
+      type: 'object',
+      properties: { choice: { enum: choices } },
+      required: ['choice'],
+    }
+    const responseFormat = this.#hasPlainWords
+      ? ({ type: 'json_schema', schema } as const)
+      : ({ type: 'choice', choices } as const)
+    const maxTokens = 16 + Math.max(...choices.map((choice) => choice.length))
+    const request = { messages: await this.#sent(messages), responseFormat, maxTokens, signal }
+    const { text, usage } = await collect(
+      this.#model.stream({ ...request, temperature: 0 }),
+      () => {},
+    )
+    const index = choices.indexOf(this.#hasPlainWords ? chosenIn(text) : text)
+    if (index >= 0) return { index, scores: null, probabilities: null, usage }
+    throw new InputError(
+      'INPUT_ENDPOINT_REPLY',
+      `select: the server should answer with one of the choices, ${JSON.stringify(text.slice(0, 80))} came; does it enforce forms?`,
+    )
+  }
+
+  /** Media as bytes, each file read once. */
+  #sent(messages: readonly Message[]): Promise<Message[]> {
+    return Promise.all(
+      messages.map(async ({ role, content }) => ({
+        role,
+        content:
+          typeof content === 'string'
+            ? content
+            : await Promise.all(content.map((part) => this.#part(part))),
+      })),
+    )
+  }
+
+  async #part(part: ContentPart): Promise<ContentPart> {
+    if (part.type === 'text') return part
+    if (part.type === 'video') return { ...part, video: await this.#clip(part.video) }
+    const { image_url: given } = part.type === 'image_url' ? part : { image_url: null }
+    const source =
+      part.type === 'image' ? part.image : typeof given === 'string' ? given : given?.url
+    return { type: 'image', image: await this.#picture(source ?? '') }
+  }
+
+  async #picture(source: ImageSource): Promise<Uint8Array> {
+    const local = resolveLocalPicture(source)
+    if (local instanceof Uint8Array) return local
+    if (local instanceof Blob) return new Uint8Array(await local.arrayBuffer())
+    if (typeof local === 'string' || local instanceof URL) return this.#file(local)
+    return encodePng(local)
+  }
+
+  async #clip(source: VideoSource): Promise<Uint8Array> {
+    const local = resolveLocalClip(source)
+    if (local instanceof Uint8Array) return local
+    if (local instanceof Blob) return new Uint8Array(await local.arrayBuffer())
+    if (typeof local === 'string' || local instanceof URL) return this.#file(local)
+    throw new InputError(
+      'INPUT_ENDPOINT_PART',
+      'program: a clip for a server should be one file, a list of pictures came; make a film of it, or run the program on a loaded model.',
+    )
+  }
+
+  #file(path: string | URL): Promise<Uint8Array> {
+    if (path instanceof URL && path.protocol !== 'file:') {
+      throw new InputError(
+        'INPUT_IMAGE_REMOTE',
+        `program: ${path.origin} is not fetched for a server; give the file's bytes or path.`,
+      )
+    }
+    const name = String(path)
+    const read = this.#files.get(name) ?? readNamed(path)
+    this.#files.set(name, read)
+    return read
+  }
+}
+
+async function readNamed(path: string | URL): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(path))
+  } catch (error) {
+    throw new InputError(
+      'INPUT_MEDIA_FILE',
+      `program: ${String(path)} cannot be read: ${(error as Error).message}.`,
+      { cause: error },
+    )
+  }
+}
+
+function chosenIn(text: string): string {
+  try {
+    const value = JSON.parse(text) as unknown
+    return isRecord(value) ? String(value['choice']) : ''
+  } catch {
+    return ''
+  }
+}

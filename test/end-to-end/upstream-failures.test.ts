@@ -1,0 +1,201 @@
+/** Workers that die, hang, drain or are slow, and clients that leave: each on a wire that is cut at the right moment. */
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, test } from 'node:test'
+import { loadModel, type Model } from '../../src/index.ts'
+import { startServer, type TestServer } from './serve-setup.ts'
+import { startFront, startWire, type Front, type Wire } from './upstream-setup.ts'
+
+const FOLDER = 'fixtures/inference/mini-vit-crop'
+const LONG = 'An essay about a garden, a bench and the light of an evening. '.repeat(5)
+
+let models: Model[]
+let workers: TestServer[]
+let wires: Wire[]
+let front: Front
+before(async () => {
+  models = await Promise.all([1, 2].map(() => loadModel(FOLDER, { precision: 'f32' })))
+  workers = await Promise.all(models.map((model) => startServer({ model })))
+  wires = await Promise.all(workers.map(({ port }) => startWire(port)))
+})
+after(async () => {
+  await front.close()
+  await Promise.all(wires.map((wire) => wire.close()))
+  await Promise.all(workers.map((worker) => worker.close()))
+  await Promise.all(models.map((model) => model.dispose()))
+})
+/** Each test has a server of its own, which knows nothing of what was cached, and whole wires. */
+beforeEach(async () => {
+  await front?.close()
+  for (const wire of wires) wire.mend()
+  for (const wire of wires) wire.onReply = () => {}
+  front = await startFront(wires.map(({ url }) => url))
+})
+
+const ask = (content: string, more: object = {}) => ({
+  messages: [{ role: 'user', content }],
+  max_tokens: 6,
+  ignore_eos: true,
+  ...more,
+})
+const chat = (body: object) => front.post('/v1/chat/completions', body)
+const stats = () => front.upstreams.models[0]!.workers!()
+const counts = (name: string) => stats().map((one) => one[name])
+const states = () => stats().map(({ state }) => state)
+
+function openStream(body: object, signal?: AbortSignal): Promise<Response> {
+  return fetch(`${front.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ ...body, stream: true }),
+    ...(signal && { signal }),
+  })
+}
+
+test('prompts that begin alike go to one worker, which finds their beginning in its cache', async () => {
+  const cached: number[] = []
+  for (const essay of ['First', 'Second']) {
+    for (let i = 0; i < 3; i++) {
+      const { body } = await chat(ask(`${essay}: ${LONG} Question ${i}`))
+      cached.push(body.usage.prompt_tokens_details.cached_tokens)
+    }
+  }
+  assert.ok(cached[1]! > 100 && cached[2]! > 100 && cached[4]! > 100, String(cached))
+  assert.deepEqual(counts('requests'), [3, 3])
+})
+
+test('a worker that is much busier than another gets nothing, though it has the beginning', async () => {
+  await front.close()
+  const routing = { balanceAbove: 2 }
+  front = await startFront(
+    wires.map(({ url }) => url),
+    { routing },
+  )
+  await Promise.all(Array.from({ length: 12 }, (_, i) => chat(ask(`${LONG} Question ${i}`))))
+  const [first, second] = counts('requests') as [number, number]
+  assert.ok(Math.min(first, second) >= 3, `${first} and ${second}`)
+})
+
+test('a worker that cannot be reached: another one answers, and after some failures nobody asks it', async () => {
+  wires[0]!.cut()
+  for (let i = 0; i < 6; i++) {
+    const { status } = await chat(ask(`${'abcdef'[i]} is asked with words of its own`))
+    assert.equal(status, 200)
+  }
+  assert.deepEqual(states(), ['down', 'up'])
+  const asked = counts('requests')[0]
+  assert.equal(asked, 3)
+  await chat(ask('Another'))
+  assert.equal(counts('requests')[0], asked)
+  assert.equal(counts('ejections')[0], 1)
+})
+
+test('it is asked again when its checks are well, and starts with an empty cache', async () => {
+  const { pool } = front.upstreams
+  wires[0]!.cut()
+  for (let i = 0; i < 3; i++) await pool.check()
+  assert.deepEqual(states(), ['down', 'up'])
+  wires[0]!.mend()
+  await pool.check()
+  assert.equal(states()[0], 'down', 'one good check is not enough')
+  await pool.check()
+  assert.deepEqual(states(), ['up', 'up'])
+})
+
+test('where all are gone the client is told so, with a time to come back', async () => {
+  for (const wire of wires) wire.cut()
+  const { status, headers, body } = await chat(ask('Hello'))
+  assert.equal(status, 503)
+  assert.equal(body.error.code, 'CAPACITY_UPSTREAM')
+  assert.equal(headers.get('retry-after'), '1')
+  assert.doesNotMatch(body.error.message, /127\.0\.0\.1|http/, 'no address of ours')
+})
+
+test('after the first word an answer that breaks off is not asked for again', async () => {
+  const whole = ask('Tell it at length', { max_tokens: 200 })
+  for (const wire of wires) {
+    wire.onReply = (text) => {
+      if (/"content":"[^"]/.test(text)) wire.cut()
+    }
+  }
+  const text = await (await openStream(whole)).text()
+  const events = text.split('\n\n').flatMap((one) => /^data: (.*)$/m.exec(one)?.[1] ?? [])
+  const last = JSON.parse(events.findLast((one) => one !== '[DONE]')!)
+  assert.equal(last.error.code, 'CAPACITY_UPSTREAM')
+  assert.equal(events.includes('[DONE]'), false)
+  const [first, second] = counts('requests') as [number, number]
+  assert.equal(first + second, 1)
+})
+
+test('a worker that hangs loses what nobody heard a word of to another one', async () => {
+  wires[0]!.hold()
+  const answer = chat(ask('Hello'))
+  while (counts('running')[0] === 0) await new Promise(setImmediate)
+  await front.upstreams.pool.check().catch(() => {})
+  wires[0]!.cut()
+  assert.equal((await answer).status, 200)
+  assert.equal(counts('requests')[1], 1)
+})
+
+test('a draining worker finishes its answers and gets no new ones', async () => {
+  const { pool } = front.upstreams
+  const [first] = wires as [Wire, Wire]
+  const stream = await openStream(ask('Tell it at length', { max_tokens: 100 }))
+  assert.equal(counts('running')[0], 1)
+  let isDrained = false
+  const drained = pool.drain(first.url).then(() => (isDrained = true))
+  assert.deepEqual(states(), ['draining', 'up'])
+  for (let i = 0; i < 3; i++) await chat(ask(`Question ${i}`))
+  assert.equal(counts('requests')[0], 1)
+  assert.equal(isDrained || counts('running')[0] === 1, true)
+  assert.match(await stream.text(), /\[DONE\]/)
+  await drained
+  pool.resume(first.url)
+  assert.deepEqual(states(), ['up', 'up'])
+})
+
+test('one of ours that is told to stop is drained without being told', async () => {
+  const model = models[0]!
+  const stopping = await startServer({ model })
+  const own = await startFront([stopping.url, wires[1]!.url])
+  try {
+    const running = fetch(`${own.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(ask('Tell it', { max_tokens: 60, stream: true })),
+    })
+    const response = await running
+    const closed = stopping.close()
+    await own.upstreams.pool.check()
+    for (let i = 0; i < 4; i++) {
+      assert.equal((await own.post('/v1/chat/completions', ask(`Question ${i}`))).status, 200)
+    }
+    assert.match(await response.text(), /\[DONE\]/)
+    await closed
+  } finally {
+    await own.close()
+  }
+})
+
+test('a client that leaves stops the answer at the worker', async () => {
+  const leave = new AbortController()
+  const stream = await openStream(ask('Tell it at length', { max_tokens: 2000 }), leave.signal)
+  const reader = stream.body!.getReader()
+  await reader.read()
+  leave.abort()
+  await reader.read().catch(() => {})
+  const running = () => models.reduce((sum, model) => sum + model.stats().running, 0)
+  for (let turn = 0; running() > 0 && turn < 2000; turn++)
+    await new Promise((r) => setTimeout(r, 5))
+  assert.equal(running(), 0)
+  assert.deepEqual(counts('running'), [0, 0])
+  assert.deepEqual(counts('failures'), [0, 0], 'which is no fault of the worker')
+})
+
+test('workers are in the metrics, with state and counts', async () => {
+  await chat(ask('Hello'))
+  const text = await (await front.fetch(`${front.url}/metrics`)).text()
+  const [first] = wires as [Wire, Wire]
+  assert.ok(text.includes(`llava_worker_state{worker="${first.url}",state="up"} 1`), text)
+  assert.match(text, /llava_worker\{worker="[^"]+",name="requests"\} 1/)
+  assert.match(text, /llava_worker\{worker="[^"]+",name="promptTokens"\} [1-9]/)
+})
