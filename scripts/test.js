@@ -12,7 +12,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 const wanted = process.argv.slice(2)
-const files = ['src', 'test'].flatMap((folder) =>
+const files = ['src', 'test', 'web/src'].flatMap((folder) =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => join('build', folder, name.replace(/\.ts$/, '.js')))

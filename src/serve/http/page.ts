@@ -33,6 +33,8 @@ export const PAGE_POLICY = [
 ].join('; ')
 
 const PAGE_HEADERS = {
+  // Links in answers would tell a name server where they lead.
+  'x-dns-prefetch-control': 'off',
   'content-security-policy': PAGE_POLICY,
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',

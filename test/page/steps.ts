@@ -1,0 +1,415 @@
+/** What people do on the page, in order: each step begins where the one before it ended. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Locator, Page } from 'playwright-core'
+import { assertNamed, assertNoSidewaysScrolling } from './accessible.ts'
+import { KEY } from './server.ts'
+
+export type StepTools = {
+  readonly page: Page
+  /** What went wrong until now. */
+  readonly faults: readonly string[]
+  readonly url: string
+  /** Takes a picture of the page, where pictures are wanted. */
+  shoot(name: string): Promise<void>
+}
+
+export type Step = { readonly name: string; run(tools: StepTools): Promise<void> }
+
+const PHOTO = 'fixtures/pictures/photo-640x480.jpg'
+const WIDE = 'fixtures/pictures/photo-1344x336.png'
+const TALL = 'fixtures/pictures/photo-480x640.png'
+const CLIP = 'fixtures/pictures/animated-160x160.gif'
+
+export const STEPS: readonly Step[] = [
+  { name: 'the page asks for a key, refuses a wrong one, and takes the right one', run: giveKey },
+  { name: 'a photo is uploaded, and how it is cut and what it costs is shown', run: uploadPhoto },
+  { name: 'a question is answered word by word', run: ask },
+  { name: 'an answer is stopped, and what there was stays', run: stop },
+  { name: 'an answer is asked for again, and a question is edited', run: retryAndEdit },
+  { name: 'two pictures, one dropped and one pasted, are asked about together', run: twoPictures },
+  { name: 'a clip is asked about', run: clip },
+  { name: 'an answer keeps to a schema made of fields', run: jsonAnswer },
+  { name: 'an answer that attacks the page loads, runs and fetches nothing', run: attack },
+  { name: 'after a reload the history is there, pictures included', run: findHistory },
+  { name: 'a conversation is saved as a file and deleted', run: saveAndDelete },
+  { name: 'everything on it has a name for those who do not see it', run: named },
+  { name: 'it is dark where the system is', run: dark },
+  { name: 'it fits a phone', run: phone },
+]
+
+async function giveKey({ page, shoot }: StepTools): Promise<void> {
+  const dialog = page.getByRole('dialog', { name: 'A key, please' })
+  await dialog.waitFor()
+  await shoot('key')
+  await dialog.getByLabel('Key').fill('a-wrong-key-0123456789')
+  await dialog.getByRole('button', { name: 'Use it' }).click()
+  await dialog.getByText('That key is none of this server.').waitFor()
+  await dialog.getByLabel('Key').fill(KEY)
+  await page.keyboard.press('Enter')
+  await dialog.waitFor({ state: 'detached' })
+  assert.equal(await page.evaluate(() => sessionStorage.getItem('llava.key')), KEY)
+  await shoot('begin')
+}
+
+async function uploadPhoto({ page, shoot }: StepTools): Promise<void> {
+  await page.locator('[data-part=files]').setInputFiles(PHOTO)
+  const tile = attached(page).first()
+  await tile.getByText(/^[\d,]+ tokens$/).waitFor()
+  await shoot('attached')
+  await tile.getByRole('button', { name: /show what the model sees/ }).click()
+  const dialog = page.getByRole('dialog', { name: 'What the model sees' })
+  await dialog.getByText('640 × 480 pixels').waitFor()
+  const shown = await dialog.locator('.costs tfoot .number').innerText()
+  assert.equal(`${shown} tokens`, await tile.locator('.medium-cost').innerText())
+  await shoot('cut')
+  await page.keyboard.press('Escape')
+  await dialog.waitFor({ state: 'detached' })
+  const focused = page.locator(':focus')
+  assert.match((await focused.getAttribute('aria-label')) ?? '', /show what the model sees/)
+}
+
+async function ask({ page, shoot }: StepTools): Promise<void> {
+  await setNumber(page, 'Longest answer', '100')
+  await page.getByRole('button', { name: 'Close settings' }).click()
+  await countChanges(page)
+  const answer = await asked(page, 'What is in this picture?')
+  await finished(answer)
+  assert.ok((await changes(page)) > 2, 'the answer came in one piece')
+  await answer.getByText(/→ \d+ tokens/).waitFor()
+  assert.notEqual((await answer.locator('.prose').innerText()).trim(), '')
+  await shoot('answer')
+}
+
+/** Answers may be short: some questions are asked until one can be stopped in the middle. */
+async function stop({ page, shoot }: StepTools): Promise<void> {
+  await setNumber(page, 'Longest answer', '1000')
+  await page.getByRole('button', { name: 'Close settings' }).click()
+  for (const question of ['Tell me more.', 'Write a long story about it.', 'List 100 words.']) {
+    const answer = await asked(page, question)
+    await answer.locator('.prose').waitFor()
+    const button = page.getByRole('button', { name: 'Stop the answer' })
+    if (await button.isVisible()) {
+      await shoot('streaming')
+      await page.keyboard.press('Escape')
+    }
+    await finished(answer)
+    if ((await answer.getByText('stopped').count()) === 0) continue
+    assert.notEqual(await answer.locator('.prose').innerText(), '')
+    return
+  }
+  assert.fail('no answer was long enough to be stopped')
+}
+
+async function retryAndEdit({ page }: StepTools): Promise<void> {
+  const before = await answers(page).count()
+  const answer = answers(page).last()
+  await setNumber(page, 'Longest answer', '16')
+  await answer.getByRole('button', { name: 'Ask again' }).click()
+  await answers(page).last().getByText('longest answer reached').waitFor()
+  assert.equal(await answers(page).count(), before)
+  const question = page.locator('.question').first()
+  await question.hover()
+  await question.getByRole('button', { name: 'Edit the question' }).click()
+  await page.getByLabel('Edited question').fill('Describe this picture in one sentence.')
+  await page.keyboard.press('Enter')
+  await page.locator('.question').getByText('Describe this picture in one sentence.').waitFor()
+  await finished(answers(page).last())
+  assert.equal(await page.locator('.question').count(), 1, 'later turns were replaced')
+  assert.equal(await page.locator('.question .medium').count(), 1, 'the photo stayed')
+}
+
+async function twoPictures({ page, shoot }: StepTools): Promise<void> {
+  await page.getByRole('button', { name: 'New conversation' }).first().click()
+  await give(page, 'drop', WIDE, 'image/png')
+  await give(page, 'paste', TALL, 'image/png')
+  await attached(page)
+    .nth(1)
+    .getByText(/tokens$/)
+    .waitFor()
+  await page.getByText(/^together [\d,]+ tokens$/).waitFor()
+  await shoot('two-pictures-attached')
+  await setNumber(page, 'Longest answer', '60')
+  const answer = await asked(page, 'What is different between the two?')
+  await finished(answer)
+  await answer.getByText(/→ \d+ tokens/).waitFor()
+  assert.equal(await page.locator('.question .medium img').count(), 2)
+  await shoot('two-pictures')
+}
+
+async function clip({ page, shoot }: StepTools): Promise<void> {
+  await page.getByRole('button', { name: 'New conversation' }).first().click()
+  await page.locator('[data-part=files]').setInputFiles(CLIP)
+  const tile = attached(page).first()
+  await tile.getByText(/^[\d,]+ tokens$/).waitFor()
+  await tile.getByText('clip', { exact: true }).waitFor()
+  await tile.getByRole('button', { name: /show what the model sees/ }).click()
+  await page.getByText(/the model sees \d+ frames of it/).waitFor()
+  await shoot('clip-frames')
+  await page.keyboard.press('Escape')
+  const answer = await asked(page, 'What happens in this clip?')
+  await finished(answer)
+  await answer.getByText(/→ \d+ tokens/).waitFor()
+  await shoot('clip')
+}
+
+async function jsonAnswer({ page, shoot }: StepTools): Promise<void> {
+  await page.getByRole('button', { name: 'New conversation' }).first().click()
+  const panel = await openSettings(page)
+  await panel.getByLabel('Form').selectOption('JSON of a schema')
+  await panel.getByRole('button', { name: 'JSON Schema' }).click()
+  const text = panel.getByLabel('JSON Schema', { exact: true })
+  await text.fill('{ "type": "object", "properties": { "a": { "type": "strin" } } ')
+  await panel.getByText('this is no JSON').waitFor()
+  await text.fill('{ "type": "object", "properties": { "a": { "type": "strin" } } }')
+  await panel.getByText('"strin" is none of').waitFor()
+  await shoot('schema-fault')
+  await text.fill(JSON.stringify(SCHEMA))
+  await panel.getByRole('button', { name: 'Fields' }).click()
+  await panel.getByRole('button', { name: 'Check with the server' }).click()
+  await panel.getByText('The server takes it.').waitFor()
+  await setNumber(page, 'Longest answer', '')
+  await page.locator('[data-part=files]').setInputFiles(PHOTO)
+  const answer = await asked(page, 'What is to be seen?')
+  await finished(answer)
+  const given = JSON.parse(await answer.locator('.json').innerText()) as Record<string, unknown>
+  assert.deepEqual(Object.keys(given), Object.keys(SCHEMA.properties))
+  assert.ok(SCHEMA.properties.light.enum.includes(given['light'] as string))
+  await shoot('json')
+}
+
+const SCHEMA = {
+  type: 'object',
+  properties: {
+    isOutdoors: { type: 'boolean' },
+    light: { enum: ['day', 'night', 'unclear'] },
+    objects: { enum: ['none', 'one', 'many'] },
+  },
+  required: ['isOutdoors', 'light', 'objects'],
+}
+
+/** The model is made to say the attack: it is the only text that the answer may be. */
+async function attack({ page }: StepTools): Promise<void> {
+  let hits = 0
+  const canary = createServer((_, response) => {
+    hits++
+    response.end()
+  })
+  await new Promise<void>((resolve) => canary.listen(0, '127.0.0.1', resolve))
+  const place = `http://127.0.0.1:${(canary.address() as AddressInfo).port}`
+  try {
+    await page.getByRole('button', { name: 'New conversation' }).first().click()
+    const panel = await openSettings(page)
+    await panel.getByLabel('Form').selectOption('One of some texts')
+    await panel.getByLabel('Texts, one a line').fill(attackOn(place))
+    const answer = await asked(page, 'Say it.')
+    await finished(answer)
+    const prose = answer.locator('.prose')
+    assert.match(await prose.innerText(), /the end of the attack/)
+    const active =
+      'img, picture, video, audio, script, style, link, iframe, object, embed, svg, form'
+    assert.equal(await prose.locator(active).count(), 0)
+    for (const link of await prose.locator('a').all()) {
+      assert.match((await link.getAttribute('href')) ?? '', /^(?:https?|mailto):/)
+      assert.match((await link.getAttribute('rel')) ?? '', /noopener noreferrer/)
+      await link.hover()
+    }
+    assert.equal(await page.evaluate(() => document.title.includes('taken')), false)
+    assert.equal(hits, 0, 'something was fetched')
+    await panel.getByLabel('Form').selectOption('Free text')
+  } finally {
+    canary.close()
+  }
+}
+
+function attackOn(place: string): string {
+  return [
+    `![a](${place}/image.png)`,
+    `<img src="${place}/html.png" onerror="document.title='taken'">`,
+    `<script>document.title='taken'</script>`,
+    `<style>@import "${place}/style.css"</style>`,
+    `<link rel="prefetch" href="${place}/prefetch">`,
+    `<iframe src="${place}/frame"></iframe>`,
+    `<svg><image href="${place}/svg.png"/></svg>`,
+    `<video src="${place}/video.mp4" autoplay></video>`,
+    `[click](javascript:document.title='taken')`,
+    `[click](data:text/html,<script>alert(1)</script>)`,
+    `[click](${place}/link)`,
+    `[![b](${place}/nested.png)](${place}/outer)`,
+    `![c](//127.0.0.1/relative.png)`,
+    `the end of the attack`,
+  ].join(' ')
+}
+
+async function findHistory({ page, shoot }: StepTools): Promise<void> {
+  await page.reload()
+  const history = page.getByRole('navigation', { name: 'Conversations' })
+  await history.getByRole('button', { name: /^What is different between the two/ }).click()
+  await page.locator('.bubble').getByText('What is different between the two?').waitFor()
+  const pictures = page.locator('.question .medium img')
+  await pictures.nth(1).waitFor()
+  for (const picture of await pictures.all()) {
+    await picture.evaluate((image: HTMLImageElement) => image.decode())
+  }
+  await page.locator('.question .medium-cost').nth(1).waitFor()
+  assert.equal(await history.locator('li').count(), 5)
+  await shoot('history')
+}
+
+async function saveAndDelete({ page }: StepTools): Promise<void> {
+  const history = page.getByRole('navigation', { name: 'Conversations' })
+  const item = history.locator('li', { hasText: 'What happens in this clip?' })
+  await item.hover()
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    item.getByRole('button', { name: /^Save / }).click(),
+  ])
+  const saved = JSON.parse(readFileSync(await download.path(), 'utf8')) as {
+    readonly conversations: readonly { readonly title: string; readonly media: object }[]
+  }
+  assert.equal(saved.conversations[0]?.title, 'What happens in this clip?')
+  const [url] = Object.values(saved.conversations[0]?.media ?? {}) as string[]
+  const bytes = Buffer.from(url?.split(',')[1] ?? '', 'base64')
+  assert.deepEqual(bytes, readFileSync(CLIP))
+  await item.hover()
+  await item.getByRole('button', { name: /^Delete / }).click()
+  await item.waitFor({ state: 'detached' })
+  await page.reload()
+  await history.locator('li').nth(3).waitFor()
+  assert.equal(await history.locator('li').count(), 4, 'it is gone for good')
+}
+
+async function named({ page }: StepTools): Promise<void> {
+  await openConversation(page, 'What is different between the two?')
+  await openSettings(page)
+  await assertNamed(page)
+}
+
+async function dark({ page, shoot }: StepTools): Promise<void> {
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await shoot('dark-settings')
+  await page.getByRole('button', { name: 'Close settings' }).click()
+  await openConversation(page, 'What is to be seen?')
+  await page.locator('.question .medium-cost').waitFor()
+  await shoot('dark')
+  await page.emulateMedia({ colorScheme: 'light' })
+}
+
+async function phone({ page, shoot }: StepTools): Promise<void> {
+  await page.setViewportSize({ width: 375, height: 740 })
+  await page.reload()
+  await page.getByRole('button', { name: 'Conversations' }).click()
+  const drawer = page.getByRole('dialog', { name: 'Conversations' })
+  await drawer.waitFor()
+  await shoot('phone-history')
+  await openConversation(page, 'What is different between the two?')
+  await drawer.waitFor({ state: 'detached' })
+  await page.locator('.question .medium-cost').nth(1).waitFor()
+  await assertNoSidewaysScrolling(page)
+  await shoot('phone')
+  await page
+    .getByRole('button', { name: /show what the model sees/ })
+    .first()
+    .click()
+  await page.getByRole('dialog', { name: 'What the model sees' }).waitFor()
+  await assertNoSidewaysScrolling(page)
+  await shoot('phone-cut')
+  await page.keyboard.press('Escape')
+  const panel = await openSettings(page)
+  await panel.getByLabel('Form').selectOption('JSON of a schema')
+  await assertNoSidewaysScrolling(page)
+  await assertNamed(page)
+  await shoot('phone-settings')
+}
+
+type Counting = { lengths?: Set<number> }
+
+/** How many lengths the last answer has had is counted from now on. */
+async function countChanges(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    const lengths = ((globalThis as Counting).lengths = new Set<number>())
+    const note = () => {
+      const shown = [...document.querySelectorAll('.prose')].at(-1)
+      if (shown) lengths.add(shown.textContent.length)
+    }
+    new MutationObserver(note).observe(document.body, {
+      childList: true,
+      subtree: true,
+      characterData: true,
+    })
+  })
+}
+
+async function changes(page: Page): Promise<number> {
+  return page.evaluate(() => (globalThis as Counting).lengths?.size ?? 0)
+}
+
+// Parts of the page
+
+function composer(page: Page): Locator {
+  return page.getByLabel('Your question')
+}
+
+function attached(page: Page): Locator {
+  return page.locator('.composer .medium')
+}
+
+function answers(page: Page): Locator {
+  return page.locator('.answer')
+}
+
+/** Asks as people do, and returns the answer that begins. */
+async function asked(page: Page, question: string): Promise<Locator> {
+  const before = await answers(page).count()
+  await composer(page).fill(question)
+  await page.keyboard.press('Enter')
+  const answer = answers(page).nth(before)
+  await answer.waitFor()
+  return answer
+}
+
+async function finished(answer: Locator): Promise<void> {
+  await answer.getByRole('button', { name: 'Ask again' }).waitFor()
+}
+
+async function openSettings(page: Page): Promise<Locator> {
+  const panel = page.locator('.settings')
+  if (!(await panel.isVisible())) {
+    await page.getByRole('button', { name: 'Settings', exact: true }).click()
+  }
+  await panel.waitFor()
+  return panel
+}
+
+async function openConversation(page: Page, title: string): Promise<void> {
+  const history = page.getByRole('navigation', { name: 'Conversations' })
+  await history.getByRole('button', { name: new RegExp(`^${title.replace('?', '\\?')}`) }).click()
+}
+
+async function setNumber(page: Page, label: string, value: string): Promise<void> {
+  const panel = await openSettings(page)
+  await panel.getByLabel(label).fill(value)
+}
+
+/** A file as the browser hands it over when one is dropped or pasted. */
+async function give(page: Page, how: 'drop' | 'paste', path: string, type: string): Promise<void> {
+  const bytes = readFileSync(path).toString('base64')
+  await composer(page).evaluate(
+    (field, file) => {
+      const data = new DataTransfer()
+      const decoded = Uint8Array.from(atob(file.bytes), (character) => character.charCodeAt(0))
+      data.items.add(new File([decoded], file.name, { type: file.type }))
+      const at = { bubbles: true, cancelable: true }
+      if (file.how === 'paste') {
+        field.dispatchEvent(new ClipboardEvent('paste', { ...at, clipboardData: data }))
+        return
+      }
+      for (const name of ['dragenter', 'dragover', 'drop']) {
+        field.dispatchEvent(new DragEvent(name, { ...at, dataTransfer: data }))
+      }
+    },
+    { bytes, type, how, name: path.split('/').at(-1) ?? 'file' },
+  )
+}

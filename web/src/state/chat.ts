@@ -1,0 +1,316 @@
+/**
+ * The state of the page and everything that changes it. Views show `state` and call the methods; each change makes a new
+ * `state` and tells whoever subscribed.
+ */
+import { ApiFailure, storedKey, storeKey } from '../api/client.ts'
+import { measureMedia, type MediumCost } from '../api/media-tokens.ts'
+import { listModels, type ServedModel } from '../api/models.ts'
+import { askModel } from './ask-model.ts'
+import { History } from './history.ts'
+import { MediaStore } from './media-store.ts'
+import { isJsonForm, requestOptions, type Settings } from './settings.ts'
+import { loadSettings, storeSettings } from './stored-settings.ts'
+import {
+  emptyConversation,
+  mediaOf,
+  newId,
+  titleOf,
+  type AnswerTurn,
+  type Conversation,
+  type Medium,
+  type Turn,
+  type UserTurn,
+} from './turns.ts'
+
+export type Connection =
+  | { readonly status: 'connecting' | 'ready' }
+  | { readonly status: 'key'; readonly isWrong: boolean }
+  | { readonly status: 'down'; readonly message: string }
+
+export type ChatState = {
+  readonly connection: Connection
+  readonly models: readonly ServedModel[]
+  readonly settings: Settings
+  /** Those with something in them, the latest first. */
+  readonly conversations: readonly Conversation[]
+  readonly current: Conversation
+  /** Attached and not sent yet. */
+  readonly draft: readonly Medium[]
+  /** What pictures and clips cost, by their ids. */
+  readonly costs: ReadonlyMap<string, MediumCost>
+  /** What is wrong with what is attached. */
+  readonly mediaFault: string | null
+  /** Conversations that an answer is under way in. */
+  readonly running: ReadonlySet<string>
+  readonly isHistoryKept: boolean
+  /** What is said to those who listen instead of looking. */
+  readonly announcement: string
+}
+
+export class Chat {
+  state: ChatState
+  readonly media = new MediaStore()
+  readonly #listeners = new Set<() => void>()
+  readonly #stops = new Map<string, AbortController>()
+  #history: History | null = null
+  #measuring = new AbortController()
+
+  constructor() {
+    this.state = {
+      connection: { status: 'connecting' },
+      models: [],
+      settings: loadSettings(),
+      conversations: [],
+      current: emptyConversation(Date.now()),
+      draft: [],
+      costs: new Map(),
+      mediaFault: null,
+      running: new Set(),
+      isHistoryKept: true,
+      announcement: '',
+    }
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #set(change: Partial<ChatState>): void {
+    this.state = { ...this.state, ...change }
+    for (const listener of this.#listeners) listener()
+  }
+
+  async start(): Promise<void> {
+    await Promise.all([this.#openHistory(), this.connect()])
+  }
+
+  async #openHistory(): Promise<void> {
+    try {
+      this.#history = await History.open()
+      this.media.attach(this.#history)
+      this.#set({ conversations: (await this.#history.conversations()).map(ended) })
+    } catch {
+      this.#set({ isHistoryKept: false })
+    }
+  }
+
+  /** Asks what is served, which is also how a key is tried. */
+  async connect(): Promise<void> {
+    try {
+      const models = await listModels()
+      this.#set({ connection: { status: 'ready' }, models })
+      void this.#measure()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  useKey(key: string | null): Promise<void> {
+    storeKey(key)
+    return this.connect()
+  }
+
+  #fail(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error)
+    if (error instanceof ApiFailure && error.isKeyWanted) {
+      this.#set({ connection: { status: 'key', isWrong: storedKey() !== null } })
+    } else this.#set({ connection: { status: 'down', message } })
+  }
+
+  /** The one that answers, of those that are served. */
+  get model(): ServedModel | undefined {
+    const { models, settings } = this.state
+    return models.find(({ id }) => id === settings.model) ?? models[0]
+  }
+
+  setSettings(change: Partial<Settings>): void {
+    const settings = { ...this.state.settings, ...change }
+    storeSettings(settings)
+    this.#set({ settings })
+    if (change.model !== undefined) void this.#measure()
+  }
+
+  announce(announcement: string): void {
+    this.#set({ announcement })
+  }
+
+  // Conversations
+
+  begin(): void {
+    this.#set({ current: emptyConversation(Date.now()), costs: new Map() })
+    void this.#measure()
+  }
+
+  open(id: string): void {
+    const current = this.state.conversations.find((one) => one.id === id)
+    if (!current) return
+    this.#set({ current, costs: new Map() })
+    void this.#measure()
+  }
+
+  async remove(id: string): Promise<void> {
+    this.stop(id)
+    await this.#history?.remove(id)
+    this.#set({ conversations: this.state.conversations.filter((one) => one.id !== id) })
+    if (this.state.current.id === id) this.begin()
+    this.announce('Conversation deleted')
+  }
+
+  async removeAll(): Promise<void> {
+    for (const id of this.#stops.keys()) this.stop(id)
+    await this.#history?.clear()
+    this.#set({ conversations: [] })
+    this.begin()
+    this.announce('All conversations deleted')
+  }
+
+  /** Shows a conversation as it is now, and keeps it if `isKept`. */
+  async #update(conversation: Conversation, isKept: boolean): Promise<void> {
+    const { conversations, current } = this.state
+    const others = conversations.filter(({ id }) => id !== conversation.id)
+    this.#set({
+      conversations: [conversation, ...others],
+      ...(current.id === conversation.id && { current: conversation }),
+    })
+    if (isKept) await this.#keep((history) => history.save(conversation))
+  }
+
+  /** A browser that has no room any more keeps nobody from talking on; it is said that nothing is kept. */
+  async #keep(act: (history: History) => Promise<void>): Promise<void> {
+    if (!this.#history) return
+    await act(this.#history).catch(() => this.#set({ isHistoryKept: false }))
+  }
+
+  // Pictures and clips
+
+  /** Attaches files; those that are neither pictures nor clips are named. */
+  async attach(files: readonly File[]): Promise<void> {
+    const media = await Promise.all(files.map((file) => this.media.add(file)))
+    const known = media.filter((one) => one !== null)
+    const strange = files.filter((_, i) => media[i] === null).map(({ name }) => name)
+    const fault = strange.length > 0 ? `${strange.join(', ')}: neither a picture nor a clip.` : null
+    this.#set({ draft: [...this.state.draft, ...known], mediaFault: fault })
+    if (known.length > 0) await this.#measure(fault)
+  }
+
+  detach(id: string): void {
+    this.#set({ draft: this.state.draft.filter((one) => one.id !== id) })
+    void this.#measure()
+  }
+
+  /** The costs of all that is shown: they depend on how many pictures a prompt has. */
+  async #measure(fault: string | null = null): Promise<void> {
+    const { current, draft } = this.state
+    const media = [...mediaOf(current.turns), ...draft]
+    this.#measuring.abort()
+    const { signal } = (this.#measuring = new AbortController())
+    const { model } = this
+    if (!model || media.length === 0) {
+      this.#set({ mediaFault: fault })
+      return
+    }
+    try {
+      const content = await this.media.content(media)
+      const measured = await measureMedia(model.id, content, signal)
+      const costs = media.flatMap(({ id }, i) => {
+        const cost = measured[i]
+        return cost ? [[id, cost] as const] : []
+      })
+      if (!signal.aborted) this.#set({ costs: new Map(costs), mediaFault: fault })
+    } catch (error) {
+      if (!signal.aborted) this.#set({ mediaFault: fault ?? (error as Error).message })
+    }
+  }
+
+  // Questions and answers
+
+  async send(text: string): Promise<void> {
+    const { current, draft } = this.state
+    const isEmpty = text.trim() === '' && draft.length === 0
+    if (isEmpty || !this.model || this.#stops.has(current.id)) return
+    const turn: UserTurn = { role: 'user', id: newId(), text, media: draft }
+    this.#set({ draft: [] })
+    await this.#ask(current, [...current.turns, turn])
+  }
+
+  /** Asks again for an answer, in the place of that one and what came after it. */
+  async retry(answerId: string): Promise<void> {
+    const { current } = this.state
+    const at = current.turns.findIndex(({ id }) => id === answerId)
+    if (at > 0) await this.#ask(current, current.turns.slice(0, at))
+  }
+
+  /** Says something else in the place of a question and what came after it. */
+  async edit(questionId: string, text: string, media: readonly Medium[]): Promise<void> {
+    const { current } = this.state
+    const at = current.turns.findIndex(({ id }) => id === questionId)
+    const turn: UserTurn = { role: 'user', id: newId(), text, media }
+    if (at >= 0) await this.#ask(current, [...current.turns.slice(0, at), turn])
+  }
+
+  stop(conversation: string = this.state.current.id): void {
+    this.#stops.get(conversation)?.abort()
+  }
+
+  async #ask(conversation: Conversation, turns: readonly Turn[]): Promise<void> {
+    const { model } = this
+    const { settings } = this.state
+    if (!model || this.#stops.has(conversation.id)) return
+    const answer: AnswerTurn = {
+      role: 'assistant',
+      id: newId(),
+      text: '',
+      state: 'running',
+      model: model.id,
+      options: requestOptions(settings, Math.floor(Math.random() * 1e9)),
+      isJson: isJsonForm(settings),
+    }
+    const stop = new AbortController()
+    this.#stops.set(conversation.id, stop)
+    this.#set({ running: new Set(this.#stops.keys()), announcement: 'Answering' })
+    const asked = { ...conversation, title: titleOf(turns), updated: Date.now() }
+    const show = (shown: AnswerTurn, isKept: boolean) =>
+      this.#update({ ...asked, turns: [...turns, shown] }, isKept)
+    try {
+      await this.#keep(() => this.media.keep(mediaOf(turns), conversation.id))
+      await show(answer, true)
+      const { system } = settings
+      const events = { turns, system, store: this.media, signal: stop.signal }
+      const given = await askModel(answer, events, (part) => void show(part, false))
+      this.#announceAnswer(given)
+      await show(given, true)
+    } catch (error) {
+      await this.#noteFailure(answer, error, (failed) => show(failed, true))
+    } finally {
+      this.#stops.delete(conversation.id)
+      this.#set({ running: new Set(this.#stops.keys()) })
+    }
+  }
+
+  #announceAnswer({ state, text }: AnswerTurn): void {
+    this.announce(state === 'stopped' ? 'Stopped' : `Answer: ${text}`)
+  }
+
+  async #noteFailure(
+    answer: AnswerTurn,
+    error: unknown,
+    show: (failed: AnswerTurn) => Promise<void>,
+  ): Promise<void> {
+    const failure = error instanceof Error ? error.message : String(error)
+    this.announce(`No answer: ${failure}`)
+    await show({ ...answer, state: 'failed', failure })
+    // The server that was started again may have another model, or want another key.
+    if (error instanceof ApiFailure && [401, 404].includes(error.status)) await this.connect()
+  }
+}
+
+/** A page that was closed in the middle of an answer has only what there was. */
+function ended(conversation: Conversation): Conversation {
+  return {
+    ...conversation,
+    turns: conversation.turns.map((turn) =>
+      turn.role === 'assistant' && turn.state === 'running' ? { ...turn, state: 'stopped' } : turn,
+    ),
+  }
+}

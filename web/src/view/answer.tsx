@@ -1,0 +1,116 @@
+/** What the model said, how fast, and what can be done with it. */
+import type { JSX } from 'preact'
+import { useMemo, useState } from 'preact/hooks'
+import type { AnswerTurn } from '../state/turns.ts'
+import { IconButton } from './icon.tsx'
+import { JsonText } from './json-text.tsx'
+import { markdown } from './markdown.ts'
+import { useChat } from './use-chat.ts'
+
+type AnswerProps = { readonly turn: AnswerTurn; readonly isBusy: boolean }
+
+export function Answer({ turn, isBusy }: AnswerProps): JSX.Element {
+  const { chat } = useChat()
+  const isRunning = turn.state === 'running'
+  return (
+    <li class="turn answer" aria-busy={isRunning}>
+      <h3 class="hidden">{turn.model}</h3>
+      {turn.text === '' && isRunning && (
+        <p class="waiting">
+          <span />
+          <span />
+          <span />
+          <span class="hidden">The model reads</span>
+        </p>
+      )}
+      {turn.text !== '' && <AnswerText text={turn.text} isJson={turn.isJson ?? false} />}
+      {turn.state === 'failed' && (
+        <p class="fault" role="alert">
+          {turn.failure}
+        </p>
+      )}
+      {!isRunning && (
+        <div class="turn-actions">
+          {turn.text !== '' && <CopyButton text={turn.text} />}
+          <IconButton
+            icon="retry"
+            label="Ask again"
+            isDisabled={isBusy}
+            onClick={() => void chat.retry(turn.id)}
+          />
+          <AnswerFacts turn={turn} />
+        </div>
+      )}
+    </li>
+  )
+}
+
+type AnswerTextProps = { readonly text: string; readonly isJson: boolean }
+
+function AnswerText({ text, isJson }: AnswerTextProps): JSX.Element {
+  return isJson ? <JsonText text={text} /> : <Prose text={text} />
+}
+
+function Prose({ text }: { readonly text: string }): JSX.Element {
+  const shown = useMemo(() => proseOf(text), [text])
+  return <div class="prose">{shown}</div>
+}
+
+/** Nonsense may be nested deeper than can be read as Markdown; it is then shown as it came. */
+function proseOf(text: string) {
+  try {
+    return markdown(text)
+  } catch (error) {
+    if (error instanceof RangeError) return <p>{text}</p>
+    throw error
+  }
+}
+
+/** Pages of plain HTTP may not write to the clipboard; there is no button then. */
+function CopyButton({ text }: { readonly text: string }): JSX.Element | null {
+  const { chat } = useChat()
+  const [isCopied, setCopied] = useState(false)
+  if (!('clipboard' in navigator)) return null
+  const copy = async () => {
+    await navigator.clipboard.writeText(text)
+    setCopied(true)
+    chat.announce('Copied')
+    setTimeout(() => setCopied(false), 1500)
+  }
+  return (
+    <IconButton
+      icon={isCopied ? 'check' : 'copy'}
+      label={isCopied ? 'Copied' : 'Copy the answer'}
+      onClick={() => void copy()}
+    />
+  )
+}
+
+function AnswerFacts({ turn }: { readonly turn: AnswerTurn }): JSX.Element {
+  const { usage, firstMs, totalMs, options, state, isCut } = turn
+  const facts: string[] = []
+  if (state === 'stopped') facts.push('stopped')
+  if (isCut) facts.push('longest answer reached')
+  if (usage) {
+    facts.push(`${usage.promptTokens.toLocaleString('en')} → ${usage.completionTokens} tokens`)
+    if (usage.cachedTokens > 0) facts.push(`${usage.cachedTokens.toLocaleString('en')} cached`)
+    const rate = tokensPerSecond(turn)
+    if (rate !== null) facts.push(`${rate.toFixed(rate < 10 ? 1 : 0)} tokens/s`)
+  }
+  if (firstMs !== undefined) facts.push(`first after ${seconds(firstMs)}`)
+  else if (totalMs !== undefined) facts.push(seconds(totalMs))
+  if (options['seed'] !== undefined) facts.push(`seed ${String(options['seed'])}`)
+  return <span class="facts">{facts.join(' · ')}</span>
+}
+
+function tokensPerSecond({ usage, firstMs, totalMs }: AnswerTurn): number | null {
+  if (!usage || firstMs === undefined || totalMs === undefined) return null
+  const passed = totalMs - firstMs
+  return usage.completionTokens > 1 && passed > 0
+    ? ((usage.completionTokens - 1) / passed) * 1000
+    : null
+}
+
+function seconds(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`
+}

@@ -1,0 +1,112 @@
+/** Where a question is written. Enter sends, Shift with Enter begins a line. */
+import type { JSX } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import type { Medium } from '../state/turns.ts'
+import { FilePicker, pastedFiles } from './attachments.tsx'
+import { Icon } from './icon.tsx'
+import { MediumTile } from './medium.tsx'
+import { GrowingText } from './growing-text.tsx'
+import { useChat } from './use-chat.ts'
+
+type ComposerProps = {
+  readonly onOpenMedium: (medium: Medium) => void
+  /** Settings that cannot be sent: what is wrong with them. */
+  readonly settingsFault: string | null
+}
+
+export function Composer({ onOpenMedium, settingsFault }: ComposerProps): JSX.Element {
+  const { chat, state } = useChat()
+  const { draft, current, mediaFault, running, connection } = state
+  const [text, setText] = useState('')
+  const field = useRef<HTMLTextAreaElement>(null)
+  useEffect(() => field.current?.focus(), [current.id])
+  const isRunning = running.has(current.id)
+  const isEmpty = text.trim() === '' && draft.length === 0
+  const canSend = !isEmpty && !isRunning && settingsFault === null && connection.status === 'ready'
+  const send = () => {
+    if (!canSend) return
+    setText('')
+    void chat.send(text)
+    field.current?.focus()
+  }
+  return (
+    <form
+      class="composer"
+      aria-label="Question"
+      onSubmit={(event) => {
+        event.preventDefault()
+        send()
+      }}
+    >
+      {connection.status === 'down' && (
+        <p class="fault" role="alert">
+          {connection.message}
+          <button type="button" class="quiet" onClick={() => void chat.connect()}>
+            Try again
+          </button>
+        </p>
+      )}
+      {(mediaFault ?? settingsFault) !== null && (
+        <p class="fault" role="alert">
+          {mediaFault ?? settingsFault}
+        </p>
+      )}
+      <div class="composer-box">
+        {draft.length > 0 && (
+          <ul class="media" aria-label="Attached">
+            {draft.map((medium) => (
+              <li key={medium.id}>
+                <MediumTile
+                  medium={medium}
+                  onOpen={onOpenMedium}
+                  onRemove={({ id }) => {
+                    chat.detach(id)
+                    field.current?.focus()
+                  }}
+                />
+              </li>
+            ))}
+          </ul>
+        )}
+        <GrowingText
+          fieldRef={field}
+          label="Your question"
+          placeholder="Ask about a picture, a clip, or anything"
+          value={text}
+          onInput={setText}
+          onSubmit={send}
+          onPaste={(event) => {
+            const files = pastedFiles(event)
+            if (files.length > 0) void chat.attach(files)
+          }}
+        />
+        <div class="composer-row">
+          <FilePicker onFiles={(files) => void chat.attach(files)} />
+          <span class="composer-cost">{costText(draft, state.costs)}</span>
+          {isRunning ? (
+            <button type="button" class="send" onClick={() => chat.stop()} title="Stop (Escape)">
+              <Icon name="stop" />
+              <span class="hidden">Stop the answer</span>
+            </button>
+          ) : (
+            <button type="submit" class="send" disabled={!canSend} title="Send (Enter)">
+              <Icon name="send" />
+              <span class="hidden">Send</span>
+            </button>
+          )}
+        </div>
+      </div>
+    </form>
+  )
+}
+
+function costText(
+  draft: readonly Medium[],
+  costs: ReadonlyMap<string, { readonly tokens: number }>,
+): string {
+  if (draft.length < 2) return ''
+  const tokens = draft.map(({ id }) => costs.get(id)?.tokens)
+  if (tokens.includes(undefined)) return ''
+  const sum = tokens.reduce<number>((total, one = 0) => total + one, 0)
+  return `together ${sum.toLocaleString('en')} tokens`
+}
