@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { EventEmitter } from 'node:events'
+import { EventEmitter, getEventListeners } from 'node:events'
 import { test } from 'node:test'
 import { ConfigError, InputError } from '../core/errors.ts'
 import { packError, unpackError, type Job, type JobResult } from './worker-jobs.ts'
@@ -99,4 +99,16 @@ test('errors keep class, code and message between threads; others are our bug', 
     assert.deepEqual({ ...back, message: back.message }, { ...error, message: error.message })
   }
   assert.match(unpackError(packError(new TypeError('oops'))).message, /^internal: .*oops/)
+})
+
+test('the pictures of one request share one listener to its signal', async () => {
+  const { pool, workers } = fakePool(1)
+  const { signal } = new AbortController()
+  const runs = Array.from({ length: 20 }, () => pool.run(JOB, signal))
+  assert.equal(getEventListeners(signal, 'abort').length, 1)
+  for (const run of runs) {
+    workers[0]?.answer()
+    await run
+  }
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
 })

@@ -1,4 +1,5 @@
 /** A few worker threads that take jobs in the order they come, one each at a time. */
+import { AbortListeners } from '../core/abort-listeners.ts'
 import { CapacityError } from '../core/errors.ts'
 import { unpackError, type Answer, type Job, type JobResult } from './worker-jobs.ts'
 
@@ -27,6 +28,7 @@ export class WorkerPool {
   readonly #start: () => WorkerLike
   readonly #members = new Set<Member>()
   readonly #queue: Waiting[] = []
+  readonly #aborts = new AbortListeners()
   #nextId = 0
   #isDisposed = false
 
@@ -44,7 +46,7 @@ export class WorkerPool {
   run(job: Job, signal?: AbortSignal): Promise<JobResult> {
     if (this.#isDisposed) return Promise.reject(disposedError())
     return new Promise((resolve, reject) => {
-      const release = (): void => signal?.removeEventListener('abort', onAbort)
+      let release = (): void => {}
       const waiting: Waiting = {
         id: this.#nextId++,
         job,
@@ -56,7 +58,8 @@ export class WorkerPool {
         if (at >= 0) this.#queue.splice(at, 1)
         reject(signal?.reason)
       }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      // The pictures of one request share its signal.
+      if (signal) release = this.#aborts.add(signal, onAbort)
       this.#queue.push(waiting)
       this.#dispatch()
     })

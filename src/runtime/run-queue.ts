@@ -8,7 +8,7 @@
  * When a job ends, the next start is deferred once (`defer`), so that a loop that awaited the job can put its next
  * step in first. Otherwise a decode loop would take turns with whatever waits.
  */
-import { AbortListeners } from './abort-listeners.ts'
+import { AbortListeners } from '../core/abort-listeners.ts'
 import type { Priority } from './runtime.ts'
 
 const PRIORITIES = ['decode', 'prefill', 'training'] as const satisfies readonly Priority[]

@@ -3,6 +3,7 @@
  * time. From when a picture is decoded until its rows are in a cache, its request holds samples and rows; the others
  * wait with what they were sent.
  */
+import { AbortListeners } from '../core/abort-listeners.ts'
 import { CapacityError } from '../core/errors.ts'
 import { probeImage } from '../preprocess/probe-image.ts'
 import type { ImageSource } from './messages.ts'
@@ -15,6 +16,7 @@ export class RequestGate {
   readonly #maxWaiting: number
   readonly #maxPixels: number
   readonly #waiting = new WaitingQueue<Waiting>(({ priority }) => priority)
+  readonly #aborts = new AbortListeners()
   /** Requests that came and whose prompt is not read. */
   #unread = 0
   #pixels = 0
@@ -65,12 +67,12 @@ export class RequestGate {
         reject(signal?.reason)
         this.#letIn()
       }
+      const forget = signal && this.#aborts.add(signal, leave)
       const start = () => {
-        signal?.removeEventListener('abort', leave)
+        forget?.()
         resolve()
       }
       const entry = { pixels, priority, start }
-      signal?.addEventListener('abort', leave, { once: true })
       this.#waiting.add(entry)
       this.#letIn()
     })

@@ -6,7 +6,7 @@
  * let in when a row is free and keys and values of all rows, as long as they are expected to get, fit into the budget.
  * Answers that get longer than expected push the last row out, which goes on when there is room again.
  */
-import { AbortListeners } from '../runtime/abort-listeners.ts'
+import { AbortListeners } from '../core/abort-listeners.ts'
 import type { CapacityError } from '../core/errors.ts'
 import { PREFILL_CHUNK, runEnd, type DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'

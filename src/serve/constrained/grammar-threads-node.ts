@@ -1,5 +1,6 @@
 /** Constraints by XGrammar: a thread for each grammar in use, and some kept for those that come again. */
 import { Worker } from 'node:worker_threads'
+import { AbortListeners } from '../../core/abort-listeners.ts'
 import { CapacityError, InputError } from '../../core/errors.ts'
 import {
   AHEAD,
@@ -32,6 +33,7 @@ const AHEAD_MS = 5
 export class GrammarThreads implements ConstraintMaker {
   readonly #vocabulary: VocabularyBytes
   readonly #limits: ThreadLimits
+  readonly #aborts = new AbortListeners()
   /** By grammar, the one that was used last at the end. */
   readonly #threads = new Map<string, GrammarThread>()
   #tokens: Promise<TokenTable> | null = null
@@ -62,7 +64,7 @@ export class GrammarThreads implements ConstraintMaker {
     this.#threads.set(key, thread)
     const release = thread.hold()
     try {
-      await untilAborted(thread.compiled, signal)
+      await untilAborted(thread.compiled, signal, this.#aborts)
       return thread.open(this.#vocabulary.vocabSize, { texts, release })
     } catch (error) {
       release()
@@ -193,23 +195,21 @@ function refused(reason: string): InputError {
   return new InputError('INPUT_FORMAT', `responseFormat: it cannot be compiled: ${reason}.`)
 }
 
-async function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+async function untilAborted(
+  work: Promise<void>,
+  signal: AbortSignal | undefined,
+  aborts: AbortListeners,
+): Promise<void> {
   if (!signal) return work
-  const { promise, stop } = aborted(signal)
+  let stop = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    stop = aborts.add(signal, () => reject(signal.reason))
+  })
   try {
-    await Promise.race([work, promise])
+    await Promise.race([work, aborted])
   } finally {
     stop()
   }
-}
-
-function aborted(signal: AbortSignal): { promise: Promise<never>; stop: () => void } {
-  let onAbort = () => {}
-  const promise = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  return { promise, stop: () => signal.removeEventListener('abort', onAbort) }
 }
 
 type MatcherThread = {
