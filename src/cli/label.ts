@@ -2,7 +2,6 @@
 import { label, type LabelEvent, type LabelProgress, type LabelReport } from '../label/index.ts'
 import { LABEL_OPTIONS, labelEngines, labelOptions } from './label-flags.ts'
 import { Progress } from './progress.ts'
-import type { Terminal } from './terminal.ts'
 import type { Verb } from './verb.ts'
 
 export const labelVerb: Verb = {
@@ -18,15 +17,19 @@ export const labelVerb: Verb = {
     const options = labelOptions(args)
     const { engines, dispose } = labelEngines(args, session)
     const progress = new Progress(terminal)
+    let hasBegun = false
     try {
-      const onEvent = (event: LabelEvent) => show(event, progress)
+      const onEvent = (event: LabelEvent) => {
+        hasBegun = true
+        show(event, progress)
+      }
       const report = await label({ ...options, engines }, { onEvent, signal })
       progress.end()
       if (terminal.isJson) terminal.json({ ...report, out: options.out ?? null })
       else for (const line of reportLines(report, options.out)) terminal.print(line)
     } catch (error) {
       progress.end()
-      noteKept(terminal, options.out)
+      if (hasBegun) terminal.note('What is done is kept: the same command goes on from there.')
       throw error
     } finally {
       progress.end()
@@ -85,8 +88,4 @@ function reportLines(report: LabelReport, out: string | undefined): string[] {
     `  ${seconds.toFixed(1)} s, ${itemsPerSecond.toFixed(2)} items/s`,
     ...(rows === null ? [] : [`wrote ${rows} rows to ${out}`]),
   ]
-}
-
-function noteKept(terminal: Terminal, out: string | undefined): void {
-  if (out !== undefined) terminal.note('What is done is kept: the same command goes on from there.')
 }

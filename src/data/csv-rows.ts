@@ -43,9 +43,8 @@ class CsvCells {
   readonly #separator: string
   #line: string[] = []
   #cell = ''
-  #isQuoted = false
-  /** The last character was a quote inside a quoted cell: the end of it, or the first of two. */
-  #hasQuote = false
+  /** `after`: behind a quote inside a quoted cell, which ends it or is the first of two. */
+  #state: 'start' | 'plain' | 'quoted' | 'after' = 'start'
 
   constructor(separator: string) {
     this.#separator = separator
@@ -53,55 +52,48 @@ class CsvCells {
 
   *take(text: string): Generator<string[]> {
     for (const character of text) {
-      if (this.#isQuoted) this.#quoted(character)
-      else if (character === '"' && this.#cell === '') this.#isQuoted = true
+      if (this.#state === 'quoted') this.#quoted(character)
       else if (character === this.#separator) this.#endCell()
       else if (character === '\n') yield this.#endLine()
-      else this.#cell += character
-      if (this.#hasEnded) {
-        this.#hasEnded = false
-        if (character === this.#separator) this.#endCell()
-        else if (character === '\n') yield this.#endLine()
-        else if (character !== '\r') this.#cell += character
-      }
+      else if (character === '"' && this.#state !== 'plain') this.#quote()
+      else this.#plain(character)
     }
   }
 
   /** The last line, which may end without a line break; null within quotes. */
   end(): string[] | null {
-    if (this.#isQuoted && !this.#hasQuote) return null
-    return this.#endLine()
+    return this.#state === 'quoted' ? null : this.#endLine()
   }
 
-  /** A quoted cell ended before this character. */
-  #hasEnded = false
-
   #quoted(character: string): void {
-    if (!this.#hasQuote) {
-      if (character === '"') this.#hasQuote = true
-      else this.#cell += character
-      return
-    }
-    this.#hasQuote = false
-    if (character === '"') this.#cell += '"'
-    else {
-      this.#isQuoted = false
-      this.#hasEnded = true
-    }
+    if (character === '"') this.#state = 'after'
+    else this.#cell += character
+  }
+
+  /** Opens a cell, or is the second of two inside one. */
+  #quote(): void {
+    if (this.#state === 'after') this.#cell += '"'
+    this.#state = 'quoted'
+  }
+
+  #plain(character: string): void {
+    // Of a line that ends with two characters, behind a quoted cell.
+    if (this.#state === 'after' && character === '\r') return
+    this.#state = 'plain'
+    this.#cell += character
   }
 
   #endCell(): void {
     this.#line.push(this.#cell)
     this.#cell = ''
+    this.#state = 'start'
   }
 
   #endLine(): string[] {
-    if (this.#cell.endsWith('\r')) this.#cell = this.#cell.slice(0, -1)
+    if (this.#state === 'plain' && this.#cell.endsWith('\r')) this.#cell = this.#cell.slice(0, -1)
     this.#endCell()
     const line = this.#line
     this.#line = []
-    this.#isQuoted = false
-    this.#hasQuote = false
     return line
   }
 }

@@ -35,8 +35,8 @@ export type EngineRun = {
 const AHEAD = 2
 /** So many items may fail an engine in a row; then it is gone. */
 const MOST_FAULTS = 3
-/** The queue is asked so often whether others have left something. */
-const POLL_MS = 250
+/** The queue is asked whether there is something new, at first soon, then less and less often. */
+const [FIRST_POLL_MS, LONGEST_POLL_MS] = [5, 1000] as const
 
 export type EngineTally = {
   readonly engine: string
@@ -77,7 +77,10 @@ class EngineWorker {
   readonly #slots: Slots
   readonly #working = new Set<Promise<void>>()
   #claimed: ClaimedItem[] = []
+  /** Items that it failed since it last answered, and how often it did. */
+  readonly #failing = new Set<string>()
   #faultsInRow = 0
+  #pollMs: number = FIRST_POLL_MS
   #lost: EngineFault | null = null
   #items = 0
   #failure: unknown = null
@@ -108,10 +111,23 @@ class EngineWorker {
       }
       const item = this.#claimed.shift() ?? (await this.#claim())
       if (item) this.#start(item, signal)
-      else if (this.#working.size > 0) await Promise.race(this.#working)
-      else if (await this.#isOver()) return null
-      else await this.#run.sleep(POLL_MS, signal)
+      else if (await this.#isIdle(signal)) return null
     }
+  }
+
+  /** Waits until there may be something to do; true when all is done. */
+  async #isIdle(signal: AbortSignal): Promise<boolean> {
+    if (this.#working.size === 0 && (await this.#isOver())) return true
+    const stop = new AbortController()
+    const abort = () => stop.abort()
+    signal.addEventListener('abort', abort, { once: true })
+    // What ends may have been given back, and others may have left something.
+    const paused = this.#run.sleep(this.#pollMs, stop.signal).catch(() => {})
+    await Promise.race([...this.#working, paused])
+    signal.removeEventListener('abort', abort)
+    stop.abort()
+    this.#pollMs = Math.min(2 * this.#pollMs, LONGEST_POLL_MS)
+    return false
   }
 
   /** When nothing of it is under way any more. */
@@ -152,6 +168,7 @@ class EngineWorker {
   }
 
   #start(item: ClaimedItem, signal: AbortSignal): void {
+    this.#pollMs = FIRST_POLL_MS
     const working = this.#label(item, signal)
       .catch((error: unknown) => {
         // The loop throws it; what was aborted has its reason there.
@@ -186,6 +203,7 @@ class EngineWorker {
     const fault = asked.find(isEngineFault)?.reason as EngineFault | undefined
     if (fault) return this.#faulted(item, fault)
     this.#faultsInRow = 0
+    this.#failing.clear()
     return asked.map((one) =>
       one.status === 'fulfilled' ? one.value : { error: errorOf(one.reason) },
     )
@@ -198,17 +216,27 @@ class EngineWorker {
       ...(system === undefined ? [] : [{ role: 'system' as const, content: system }]),
       { role: 'user', content: plainWhereText(content) },
     ]
-    const answer = await this.#engine.answer({ messages, options }, signal)
+    // A signal of its own: with dozens of listeners on one, Node.js warns of a leak.
+    const own = AbortSignal.any([signal])
+    const answer = await this.#engine.answer({ messages, options }, own)
     return resultOf(answer, this.#engine.model, options.schema !== undefined)
   }
 
-  /** The item goes back, unless the engine is well and this item alone fails it again and again. */
+  /**
+   * The item goes back: to another engine, or to this one later. An engine that fails several items in a row, or its first
+   * one again and again, is gone; where it has answered others, an item that it fails again and again is to blame.
+   */
   async #faulted(item: ClaimedItem, fault: EngineFault): Promise<ItemResult | null> {
     const { attempts, prompts, queue } = this.#run
-    if (this.#faultsInRow === 0 && item.faults + 1 >= attempts) {
-      return prompts.map(() => ({ error: errorOf(fault) }))
+    this.#failing.add(item.place)
+    this.#faultsInRow++
+    const hasAnswered = this.#items > 0
+    const isGone =
+      this.#failing.size >= MOST_FAULTS || (!hasAnswered && this.#faultsInRow >= MOST_FAULTS)
+    if (isGone) this.#lost ??= fault
+    else if (hasAnswered && item.faults + 1 >= attempts) {
+      return prompts.map(() => ({ error: errorOf(fault.cause) }))
     }
-    if (++this.#faultsInRow >= MOST_FAULTS) this.#lost ??= fault
     await queue.release([item.place], { isFault: true })
     return null
   }

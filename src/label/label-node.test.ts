@@ -1,0 +1,526 @@
+/** Runs over every kind of input, with engines that fail, and runs that are stopped and go on. */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { after, describe, test } from 'node:test'
+import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
+import { parquetWriteBuffer } from 'hyparquet-writer'
+import { pack } from 'tar-stream'
+import { CapacityError, InputError } from '../core/errors.ts'
+import type { Answer } from '../serve/answer.ts'
+import type { GenerateRequest } from '../serve/request.ts'
+import { label, type LabelEvent, type LabelModel, type LabelOptions } from './index.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'llava-label-'))
+after(() => rmSync(root, { recursive: true }))
+let files = 0
+const newPath = (name: string) => join(root, `${files++}-${name}`)
+
+/** A PNG header of that size; nobody here decodes what follows. */
+function png(width: number, height: number, rest = ''): Buffer {
+  const head = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex')
+  const size = Buffer.alloc(13)
+  size.writeUInt32BE(width, 0)
+  size.writeUInt32BE(height, 4)
+  size.set([8, 2, 0, 0, 0], 8)
+  return Buffer.concat([head, size, Buffer.alloc(4), Buffer.from(rest)])
+}
+
+function folderOf(names: readonly string[]): string {
+  const folder = newPath('folder')
+  names.forEach((name, i) => {
+    mkdirSync(join(folder, name, '..'), { recursive: true })
+    writeFileSync(join(folder, name), png(10 + i, 10, name))
+  })
+  return folder
+}
+
+type Asked = { readonly request: GenerateRequest; readonly text: string; readonly media: string[] }
+
+/** Says what it was asked: a model whose answers depend on all of the request. */
+function echo(
+  asked: Asked[] = [],
+  hear: (one: Asked) => void | Promise<void> = () => {},
+): LabelModel {
+  return {
+    async generate(request) {
+      const { messages } = request as Extract<GenerateRequest, { messages: unknown }>
+      const { content } = messages.at(-1)!
+      const parts =
+        typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
+      const text = parts.flatMap((part) => (part.type === 'text' ? part.text : [])).join('|')
+      const media = parts.flatMap((part) => {
+        if (part.type === 'image') return `image ${shown(part.image)}`
+        return part.type === 'video' ? `video ${shown(part.video)}` : []
+      })
+      const one = { request, text, media }
+      asked.push(one)
+      await hear(one)
+      const answer = request.responseFormat
+        ? JSON.stringify({ n: text.length, say: text, list: [1] })
+        : `${text} ${media.join(' ')}`
+      return {
+        text: answer,
+        tokens: [],
+        finishReason: 'stop',
+        usage: { promptTokens: 3, imageTokens: 0, cachedTokens: 0, completionTokens: 2 },
+        timings: {} as Answer['timings'],
+      }
+    },
+  }
+}
+
+function shown(source: unknown): string {
+  if (source instanceof Uint8Array)
+    return createHash('sha1').update(source).digest('hex').slice(0, 8)
+  return String(source).slice(root.length)
+}
+
+const shaOf = (bytes: Uint8Array) => shown(new Uint8Array(bytes))
+
+type Line = {
+  item_id: string
+  prompt_id: string
+  text: string | null
+  answer?: unknown
+  usage: unknown
+  error: { code: string; message: string } | null
+}
+
+async function run(options: Partial<LabelOptions>, onEvent?: (event: LabelEvent) => void) {
+  const out = options.out ?? newPath('out.jsonl')
+  const whole: LabelOptions = {
+    input: root,
+    prompts: ['what?'],
+    engines: [{ model: echo(), name: 'echo' }],
+    ...options,
+    out,
+  }
+  const report = await label(whole, onEvent && { onEvent })
+  return { report, out, lines: out.endsWith('.jsonl') ? linesOf(out) : [] }
+}
+
+const linesOf = (out: string) =>
+  readFileSync(out, 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Line)
+
+describe('an input', () => {
+  test('that is a folder: pictures and clips below it, by path; other files are counted', async () => {
+    const input = folderOf(['b/2.png', 'a.JPG', 'b/1.mp4', 'notes.txt', '.hidden/3.png'])
+    const { lines, report } = await run({ input })
+    assert.deepEqual(
+      lines.map(({ item_id }) => item_id),
+      ['a.JPG', 'b/1.mp4', 'b/2.png'],
+    )
+    assert.match(lines[1]!.text!, /^what\? video .*b\/1\.mp4$/)
+    assert.equal(lines[2]!.text, `what? image ${shaOf(readFileSync(join(input, 'b/2.png')))}`)
+    assert.equal(report.skipped, 1)
+  })
+
+  test('of folders of frames: each is a clip', async () => {
+    const input = folderOf(['x/1.png', 'x/2.png', 'y/z/1.png', 'x/w/1.png'])
+    const { lines } = await run({ input, clipFolders: true, frames: 2 })
+    assert.deepEqual(
+      lines.map(({ item_id, text }) => [item_id, text!.slice(0, 11)]),
+      ['x', 'x/w', 'y/z'].map((name) => [name, 'what? video']),
+    )
+  })
+
+  test('of several pictures by a pattern', async () => {
+    const folder = folderOf(['p-1.png', 'p-2.png', 'q.png'])
+    const { lines } = await run({ input: [`${folder}/p-{1..2}.png`, `${folder}/q*.png`] })
+    assert.deepEqual(
+      lines.map(({ item_id }) => item_id.slice(folder.length)),
+      ['/p-1.png', '/p-2.png', '/q.png'],
+    )
+  })
+
+  test('that is a manifest: ids, several pictures, texts, paths beside it or in --media', async () => {
+    const folder = folderOf(['1.png', '2.png'])
+    const manifest = newPath('rows.jsonl')
+    const rows = [
+      { id: 7, images: ['1.png', '2.png'], text: 'both' },
+      { image: '2.png' },
+      { id: 'only', text: 'no picture' },
+      { id: 'clip', video: 'film.mp4' },
+    ]
+    writeFileSync(manifest, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+    const { lines } = await run({ input: manifest, media: folder, maxErrors: 1 })
+    const [a, b] = ['1.png', '2.png'].map((name) => shaOf(readFileSync(join(folder, name))))
+    assert.deepEqual(
+      lines.map(({ item_id, text, error }) => [item_id, text ?? error!.code]),
+      [
+        ['7', `both|what? image ${a} image ${b}`],
+        [`${manifest.split('/').at(-1)}#1`, `what? image ${b}`],
+        ['only', 'no picture\nwhat? '],
+        ['clip', 'INPUT_LABEL_MEDIA'],
+      ],
+    )
+    writeFileSync(join(folder, 'rows.csv'), 'id,file_name,other\nx,1.png,\ny,"2.png",z\n')
+    assert.deepEqual(
+      (await run({ input: join(folder, 'rows.csv') })).lines.map(({ text }) => text),
+      [`what? image ${a}`, `what? image ${b}`],
+    )
+  })
+
+  test('of Parquet: pictures in the rows', async () => {
+    const pictures = [png(5, 5, 'one'), png(6, 6, 'two'), png(7, 7, 'three')]
+    const file = newPath('rows.parquet')
+    const bytes = parquetWriteBuffer({
+      columnData: [
+        { name: 'image', data: pictures.map((one) => new Uint8Array(one)), type: 'BYTE_ARRAY' },
+        { name: 'id', data: [30n, 10n, 20n], type: 'INT64' },
+      ],
+      rowGroupSize: 2,
+    })
+    writeFileSync(file, new Uint8Array(bytes))
+    const { lines } = await run({ input: file })
+    assert.deepEqual(
+      lines.map(({ item_id, text }) => [item_id, text]),
+      ['30', '10', '20'].map((id, i) => [id, `what? image ${shaOf(pictures[i]!)}`]),
+    )
+  })
+
+  test('of shards: samples by the first dot, in their order', async () => {
+    const folder = newPath('shards')
+    mkdirSync(folder)
+    for (const shard of ['00', '01']) {
+      const tar = pack()
+      for (const key of ['b', 'a']) {
+        tar.entry({ name: `${key}.json` }, '{}')
+        tar.entry({ name: `${key}.0.png` }, png(3, 3, shard + key))
+        tar.entry({ name: `${key}.1.png` }, png(4, 4, shard + key))
+      }
+      tar.entry({ name: 'text.txt' }, 'no picture')
+      tar.finalize()
+      writeFileSync(join(folder, `s-${shard}.tar`), await buffer(tar))
+    }
+    const { lines, report } = await run({ input: `${folder}/s-{00..01}.tar` })
+    const two = (key: string) =>
+      [png(3, 3, key), png(4, 4, key)].map((one) => `image ${shaOf(one)}`).join(' ')
+    assert.deepEqual(
+      lines.map(({ item_id, text }) => [item_id, text]),
+      ['00b', '00a', '01b', '01a'].map((key) => [
+        `s-${key.slice(0, 2)}/${key.slice(2)}`,
+        `what? ${two(key)}`,
+      ]),
+    )
+    assert.equal(report.skipped, 2)
+  })
+
+  test('that holds nothing, is not there or of no known kind is refused', async () => {
+    await assert.rejects(run({ input: folderOf(['a.txt']) }), { code: 'INPUT_LABEL_EMPTY' })
+    await assert.rejects(run({ input: '/none' }), { code: 'INPUT_DATA_MISSING' })
+    const packed = newPath('shard.tar.gz')
+    writeFileSync(packed, '')
+    await assert.rejects(run({ input: packed }), /unpack it once/)
+    const twice = newPath('twice.jsonl')
+    writeFileSync(twice, '{"id":1,"text":"a"}\n{"id":1,"text":"b"}\n')
+    await assert.rejects(run({ input: twice }), { code: 'INPUT_LABEL_ID' })
+  })
+})
+
+describe('questions', () => {
+  const input = folderOf(['1.png', '2.png', '3.png'])
+
+  test('about one item follow one another, with the system message and the options', async () => {
+    const asked: Asked[] = []
+    const prompts = ['a?', 'b?', 'c?']
+    await run({
+      input,
+      prompts,
+      system: 'be brief',
+      maxTokens: 9,
+      seed: 4,
+      engines: [{ model: echo(asked), name: 'echo', batch: 1 }],
+    })
+    assert.deepEqual(
+      asked.map(({ text }) => text),
+      [...prompts, ...prompts, ...prompts],
+    )
+    // The largest first: the file that was written last.
+    assert.deepEqual(new Set(asked.slice(0, 3).flatMap(({ media }) => media)).size, 1)
+    const { messages, maxTokens, seed } = asked[0]!.request as GenerateRequest & {
+      messages: { role: string; content: unknown }[]
+    }
+    assert.deepEqual(messages[0], { role: 'system', content: 'be brief' })
+    assert.deepEqual([maxTokens, seed], [9, 4])
+  })
+
+  test('with a schema give answers that are read, in columns of their own in Parquet', async () => {
+    const schema = {
+      type: 'object',
+      properties: { n: { type: 'integer' }, say: { type: 'string' }, list: { type: 'array' } },
+    }
+    const { lines } = await run({ input, schema })
+    assert.deepEqual(lines[0]!.answer, { n: 5, say: 'what?', list: [1] })
+    assert.deepEqual(lines[0]!.usage, { prompt_tokens: 3, completion_tokens: 2 })
+    const { out } = await run({ input, schema, out: newPath('out.parquet') })
+    const rows = await parquetReadObjects({ file: await asyncBufferFromFile(out) })
+    assert.equal(rows.length, 3)
+    assert.deepEqual(
+      { ...rows[0] },
+      {
+        item_id: '1.png',
+        prompt_id: 'p1',
+        text: JSON.stringify({ n: 5, say: 'what?', list: [1] }),
+        answer_n: 5n,
+        answer_say: 'what?',
+        answer_list: '[1]',
+        finish_reason: 'stop',
+        prompt_tokens: 3n,
+        completion_tokens: 2n,
+        model: 'echo',
+        error_code: null,
+        error: null,
+      },
+    )
+  })
+
+  test('whose answers are no JSON though they should be are errors, with the answer', async () => {
+    const model: LabelModel = {
+      generate: async (request) => ({ ...(await echo().generate(request)), text: '{"n": 1' }),
+    }
+    const engines = [{ model, name: 'cut' }]
+    const { lines, report } = await run({ input, schema: { type: 'object' }, engines })
+    assert.deepEqual(
+      [lines[0]!.text, lines[0]!.answer, lines[0]!.error!.code],
+      ['{"n": 1', null, 'INPUT_LABEL_JSON'],
+    )
+    assert.equal(report.failed, 3)
+  })
+
+  test('that no option names are refused all at once', async () => {
+    const wrong = { promts: ['x'], out: 'a.txt', engines: [], prompts: [] } as object
+    await assert.rejects(label({ input, ...wrong } as unknown as LabelOptions), (error: Error) => {
+      assert.ok(error instanceof InputError)
+      assert.match(error.message, /promts.*did you mean prompts/)
+      assert.match(error.message, /engines[^]*out should be/)
+      return true
+    })
+    await assert.rejects(run({ input, temperature: -1 }), { code: 'INPUT_OPTION' })
+  })
+})
+
+describe('a run', () => {
+  const names = Array.from({ length: 60 }, (_, i) => `${i}.png`)
+
+  test('records what fails and goes on, and asks it again when it is wished', async () => {
+    const input = folderOf(names)
+    const out = newPath('out.jsonl')
+    let isBroken = true
+    const model = echo([], ({ text, media }) => {
+      const fails =
+        isBroken &&
+        text === 'b?' &&
+        media[0] === `image ${shaOf(readFileSync(join(input, '7.png')))}`
+      if (fails) throw new InputError('INPUT_X', 'model: no.')
+    })
+    const options = { input, out, prompts: ['a?', 'b?'], engines: [{ model, name: 'echo' }] }
+    const first = await run(options)
+    assert.deepEqual(first.report.errors, { INPUT_X: 1 })
+    assert.deepEqual(
+      first.lines
+        .filter(({ error }) => error)
+        .map(({ item_id, prompt_id }) => [item_id, prompt_id]),
+      [['7.png', 'p2']],
+    )
+    const asked: Asked[] = []
+    isBroken = false
+    writeFileSync(join(input, '99.png'), png(9, 9, 'new'))
+    const engines = [{ model: echo(asked), name: 'echo' }]
+    const again = await run({ ...options, engines })
+    assert.deepEqual([asked.length, again.report.failed], [0, 1])
+    const resumed = await run({ ...options, engines, resume: true })
+    // The one that failed, and two about the new file.
+    assert.deepEqual(asked.map(({ text }) => text).sort(), ['a?', 'b?', 'b?'])
+    assert.deepEqual([resumed.report.failed, resumed.lines.length], [0, 122])
+  })
+
+  test('stops when too many fail', async () => {
+    const input = folderOf(names)
+    const model = echo([], () => {
+      throw new InputError('INPUT_X', 'model: no.')
+    })
+    const out = newPath('out.jsonl')
+    const options = { input, out, engines: [{ model, name: 'echo', batch: 2 }] }
+    await assert.rejects(run(options), { code: 'CAPACITY_LABEL_ERRORS' })
+    assert.ok(!existsSync(out))
+    await assert.rejects(run({ ...options, overwrite: true, maxErrors: 3 }), /4 of 4 did/)
+    const { report } = await run({ ...options, resume: true, maxErrors: '100%' })
+    assert.equal(report.failed, 60)
+  })
+
+  test('that is stopped leaves no file, and then ends as if it had not been', async () => {
+    const input = folderOf(names)
+    const whole = await run({ input, prompts: ['a?', 'b?'] })
+    const out = newPath('out.jsonl')
+    for (const most of [3, 20, 90]) {
+      const stop = new AbortController()
+      let count = 0
+      const model = echo([], async () => {
+        await new Promise(setImmediate)
+        if (++count === most) stop.abort(new Error('enough'))
+      })
+      const engines = [{ model, name: 'echo', batch: 4 }]
+      const options = { input, out, prompts: ['a?', 'b?'], engines }
+      await assert.rejects(label(options, { signal: stop.signal }), /enough/)
+      assert.ok(!existsSync(out))
+    }
+    const events: LabelEvent[] = []
+    await run({ input, out, prompts: ['a?', 'b?'] }, (event) => events.push(event))
+    assert.equal(readFileSync(out, 'utf8'), readFileSync(whole.out, 'utf8'))
+    assert.equal(events[0]!.type, 'resumed')
+    const last = events.findLast((event) => event.type === 'progress')!
+    assert.deepEqual([last.done, last.items, last.isListed], [60, 60, true])
+  })
+
+  test('that two share does each item once, and both write the same', async () => {
+    const input = folderOf(names)
+    const asked: Asked[] = []
+    const queue = newPath('queue')
+    const slow = (): LabelModel => echo(asked, () => new Promise((done) => setTimeout(done, 2)))
+    const outs = [newPath('out.jsonl'), newPath('out.jsonl')]
+    const reports = await Promise.all(
+      outs.map((out) =>
+        label({
+          input,
+          out,
+          queue,
+          prompts: ['a?'],
+          engines: [{ model: slow(), name: 'm', batch: 2 }],
+        }),
+      ),
+    )
+    assert.equal(asked.length, 60)
+    assert.equal(new Set(asked.flatMap(({ media }) => media)).size, 60)
+    const own = reports.map(({ engines }) => engines[0]!.items)
+    assert.equal(own[0]! + own[1]!, 60)
+    assert.ok(
+      own.every((items) => items > 5),
+      String(own),
+    )
+    assert.equal(readFileSync(outs[0]!, 'utf8'), readFileSync(outs[1]!, 'utf8'))
+  })
+
+  test('does not go on with something else, nor over a file that it did not write', async () => {
+    const input = folderOf(['1.png'])
+    const { out } = await run({ input })
+    await assert.rejects(run({ input, out, prompts: ['else?'] }), { code: 'INPUT_LABEL_RUN' })
+    await assert.rejects(run({ input: folderOf(['1.png']), out }), /another input/)
+    const engines = [{ model: echo(), name: 'other' }]
+    await assert.rejects(run({ input, out, engines }), /another models/)
+    await run({ input, out, prompts: ['else?'], overwrite: true })
+    const foreign = newPath('mine.jsonl')
+    writeFileSync(foreign, 'precious')
+    await assert.rejects(run({ input, out: foreign }), { code: 'INPUT_LABEL_OUT' })
+    assert.equal(readFileSync(foreign, 'utf8'), 'precious')
+  })
+})
+
+describe('servers', () => {
+  const input = folderOf(Array.from({ length: 24 }, (_, i) => `${i}.png`))
+  type Body = { messages: { content: { type: string; image_url: { url: string } }[] }[] }
+
+  async function withServer(
+    answer: (body: Body, url: string) => object | number,
+    use: (url: string) => Promise<void>,
+  ) {
+    const server: Server = createServer(async (request, response) => {
+      const text = (await buffer(request)).toString()
+      const reply = answer(
+        text === '' ? (null as unknown as Body) : (JSON.parse(text) as Body),
+        request.url!,
+      )
+      if (typeof reply === 'number') response.writeHead(reply).end('{}')
+      else response.end(JSON.stringify(reply))
+    })
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+    try {
+      await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`)
+    } finally {
+      server.closeAllConnections()
+      server.close()
+    }
+  }
+  const MODELS = { data: [{ id: 'm' }] }
+  const WELL = { choices: [{ message: { content: 'well' }, finish_reason: 'stop' }] }
+
+  test('share the work with a model here, and one that goes is left out', async () => {
+    let calls = 0
+    const bodies: Body[] = []
+    await withServer(
+      (body, path) => {
+        if (path === '/v1/models') return MODELS
+        bodies.push(body)
+        return ++calls > 6 ? 500 : WELL
+      },
+      async (url) => {
+        const events: LabelEvent[] = []
+        const slow = echo([], () => new Promise((done) => setTimeout(done, 20)))
+        const engines = [
+          { url, attempts: 1, batch: 1 },
+          { model: slow, name: 'here', batch: 1 },
+        ]
+        const { report, lines } = await run({ input, engines }, (event) => events.push(event))
+        assert.deepEqual([report.items, report.failed, lines.length], [24, 0, 24])
+        const [server, here] = report.engines
+        assert.deepEqual([server!.items, server!.items + here!.items], [6, 24])
+        assert.ok(events.some((event) => event.type === 'engine-lost' && event.engine === url))
+        assert.match(bodies[0]!.messages[0]!.content[0]!.image_url.url, /^data:image\/png;base64,/)
+      },
+    )
+  })
+
+  test('that are all gone stop the run, which goes on when they are back', async () => {
+    let isDown = false
+    await withServer(
+      (_, path) => (path === '/v1/models' ? MODELS : isDown ? 503 : WELL),
+      async (url) => {
+        const out = newPath('out.jsonl')
+        const options = { input, out, engines: [{ url, attempts: 1, batch: 2 }] }
+        isDown = true
+        await assert.rejects(run(options), (error: Error) => {
+          assert.ok(error instanceof CapacityError && error.code === 'CAPACITY_LABEL_ENGINES')
+          return true
+        })
+        isDown = false
+        const { report } = await run(options)
+        assert.deepEqual([report.items, report.failed], [24, 0])
+      },
+    )
+  })
+
+  test('that fail over one item only are well, and the item is to blame', async () => {
+    const poison = readFileSync(join(input, '3.png')).toString('base64')
+    await withServer(
+      (body, path) => {
+        if (path === '/v1/models') return MODELS
+        return JSON.stringify(body).includes(poison) ? 500 : WELL
+      },
+      async (url) => {
+        const engines = [{ url, attempts: 1, batch: 2 }]
+        const { report, lines } = await run({ input, engines, maxErrors: 1 })
+        assert.equal(report.failed, 1)
+        const [bad] = lines.filter(({ error }) => error !== null)
+        assert.deepEqual([bad!.item_id, bad!.error!.code], ['3.png', 'CAPACITY_ENDPOINT'])
+      },
+    )
+  })
+
+  test('with several models want one to be named', async () => {
+    await withServer(
+      () => ({ data: [{ id: 'a' }, { id: 'b' }] }),
+      async (url) => {
+        await assert.rejects(run({ input, engines: [{ url }] }), /it has a, b; say which/)
+      },
+    )
+  })
+})
