@@ -7,6 +7,7 @@ import { decoderGraph } from '../serve/decoder-graph.ts'
 import { visionGraph } from '../serve/vision-runner.ts'
 import { featureRows } from '../vision/vision-transformer.ts'
 import type { Arguments } from './arguments.ts'
+import { labelLines, measureLabelling } from './bench-label.ts'
 import { measureFloor, type MachineFloor } from './bench-floor.ts'
 import { measureModel, type BenchPlan, type ModelSpeeds } from './bench-model.ts'
 import { measureServing, servingLines } from './bench-serving.ts'
@@ -45,16 +46,25 @@ export const bench: Verb = {
       kind: 'flag',
       about: 'Measure answers to many at once instead: streams of 1, 4, 8, 16, and what they share',
     },
+    {
+      name: 'label',
+      kind: 'flag',
+      about: 'Measure labelling instead: beside the engine alone, and beside a loop over questions',
+    },
+    { name: 'items', kind: 'number', value: 'n', about: 'Pictures of a round (default: 48)' },
+    { name: 'clips', kind: 'number', value: 'n', about: 'Clips to label (default: 20)' },
     ...LOAD_OPTIONS,
   ],
   examples: [
     'bench',
     'bench --model llava-1.5-7b-hf --precision int8 --rounds 9',
     'bench --serve --streams 1,8',
+    'bench --label --frames 8',
     'bench --json',
   ],
   async run(args, session) {
     if (args.flag('serve')) return benchServing(args, session)
+    if (args.flag('label')) return benchLabelling(args, session)
     const report = await measureAll(args, session)
     const { terminal } = session
     if (terminal.isJson) terminal.json(report)
@@ -143,6 +153,31 @@ async function benchServing(args: Arguments, session: Session): Promise<void> {
   } finally {
     watch.stop()
     await model.dispose()
+  }
+}
+
+async function benchLabelling(args: Arguments, session: Session): Promise<void> {
+  const { terminal, signal } = session
+  const plan = readPlan(args, session)
+  const name = modelOf(args)
+  const progress = new Progress(terminal)
+  const options = { ...loadOptions(args, session), signal, onProgress: progress.update }
+  const batch = options.maxRows ?? 16
+  const load = (more: object) =>
+    loadModel(name, { ...options, ...more }).finally(() => progress.end())
+  const engine = await load({ maxRows: batch })
+  try {
+    const models = {
+      engine,
+      alone: () => load({ prefixCache: false, maxRows: 1, pictureBytes: 0 }),
+    }
+    const [pictures, clips] = [args.number('items') ?? 48, args.number('clips') ?? 20]
+    const frames = options.frames ?? 8
+    const speeds = await measureLabelling(models, { ...plan, pictures, clips, frames, batch })
+    if (terminal.isJson) terminal.json({ model: name, precision: engine.precision.name, speeds })
+    else for (const line of labelLines(name, speeds)) terminal.print(line)
+  } finally {
+    await engine.dispose()
   }
 }
 
