@@ -21,6 +21,9 @@ const { values } = parseArgs({
   },
 })
 
+/** What the README shows, by the names of the steps' pictures. */
+const IMAGES: Readonly<Record<string, string>> = { json: 'page.webp', cut: 'page-cut.webp' }
+
 process.exitCode = await main()
 
 async function main(): Promise<number> {
@@ -60,9 +63,6 @@ async function main(): Promise<number> {
     }
   }
 }
-
-/** What the README shows, by the names of the steps' pictures. */
-const IMAGES: Readonly<Record<string, string>> = { json: 'page.webp', cut: 'page-cut.webp' }
 
 async function save(folder: string, name: string, bytes: Uint8Array): Promise<void> {
   await mkdir(folder, { recursive: true })
