@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
 import type { LoadOptions } from '../../src/load-model.ts'
+import type { TrainerOptions } from '../../src/train/options.ts'
 import { writeCheckpoint } from './models/write-checkpoint.ts'
 import { writeDecoderGguf, type GgufType } from './models/write-gguf.ts'
 import type { DecoderShape, TowerShape } from './models/shapes.ts'
@@ -16,6 +17,15 @@ import { BENCH_FOLDER, type Options } from './options.ts'
 import { WorkerProcess, type Launch } from './worker-process.ts'
 
 export type TorchDtype = 'float32' | 'bfloat16'
+
+/** All weights of a decoder, or a projector in front of a frozen one. bfloat16 is autocast, and the frozen weights' form. */
+export type TorchTraining = {
+  readonly kind: 'full' | 'stage1'
+  readonly shape: DecoderShape
+  readonly dtype: TorchDtype
+  /** Activations are made again. */
+  readonly checkpointing: boolean
+}
 type Peer = 'node-llama-cpp' | 'torch' | 'openvino'
 
 /** Live contenders may take this share of memory before the longest unused is ended. */
@@ -55,6 +65,25 @@ export class LineUp {
   /** A process of ours with nothing loaded, which the caller closes. */
   freshOurs(): WorkerProcess {
     return new WorkerProcess('ours', nodeWorker('ours'))
+  }
+
+  /** A trainer of ours over a folder. */
+  trainer(folder: string, trainerOptions: TrainerOptions): Promise<WorkerProcess> {
+    const options = { threads: this.options.threads, ...trainerOptions }
+    return this.#start(`trainer ${folder} ${JSON.stringify(options)}`, nodeWorker('trainer'), {
+      folder,
+      options,
+    })
+  }
+
+  async torchTrainer(request: TorchTraining): Promise<WorkerProcess | null> {
+    if (this.isMissing('torch')) return null
+    const whole = { ...request, threads: this.options.threads }
+    return this.#start(
+      `torch trainer ${JSON.stringify(whole)}`,
+      this.#python('torch_trainer'),
+      whole,
+    )
   }
 
   async llama(

@@ -1,106 +1,18 @@
-/** `npm run bench:peers`: llava-ts beside its peers, row by row. */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { LineUp } from './line-up.ts'
-import {
-  formatMachine,
-  measureMachine,
-  otherWork,
-  type Machine,
-  type ProductSize,
-} from './machine.ts'
-import { parseOptions, USAGE, type Options } from './options.ts'
-import { formatRow, rowToJson, type Row } from './row.ts'
+/** `npm run bench:peers`: answering, llava-ts beside its peers, row by row. */
 import { ROWS } from './rows/index.ts'
-import type { RowMaker } from './rows/context.ts'
+import { runBenchmark } from './run-bench.ts'
 
-/** Inputs and outputs of the widest layers of each shape that has a row. */
-const PRODUCT_SIZES: readonly ProductSize[] = [
-  [600, 4096, 11008],
-  [600, 1152, 4304],
-  [600, 1024, 4096],
-  [600, 896, 4864],
-  [600, 576, 1536],
-]
-
-await main(process.argv.slice(2))
-
-async function main(args: readonly string[]): Promise<void> {
-  if (args.includes('--help')) {
-    console.log(USAGE)
-    return
-  }
-  const options = parseOptions(args)
-  if (options.only[0] === 'list') {
-    console.log(ROWS.map(({ name }) => name).join('\n'))
-    return
-  }
-  mkdirSync(options.workFolder, { recursive: true })
-  const lineUp = new LineUp(options, (line) => console.log(line))
-  try {
-    const warning = otherWork()
-    if (warning !== null) console.log(warning)
-    const machine = await describeMachine(lineUp, options)
-    const { rows, failures } = await measureRows(chosenRows(options), { lineUp, options, machine })
-    await lineUp.close()
-    console.log('The machine again, to see how far it drifted:')
-    const machineAtEnd = await describeMachine(lineUp, options)
-    if (options.jsonFile !== null) {
-      const report = {
-        machine,
-        machineAtEnd,
-        warning,
-        options,
-        rows: rows.map(rowToJson),
-        failures,
-      }
-      writeFileSync(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`)
-    }
-    if (failures.length > 0) process.exitCode = 1
-  } finally {
-    await lineUp.close()
-  }
-}
-
-async function describeMachine(lineUp: LineUp, { threads }: Options): Promise<Machine> {
-  const worker = lineUp.freshOurs()
-  try {
-    const machine = await measureMachine(worker, { threads, sizes: PRODUCT_SIZES })
-    console.log(`${formatMachine(machine)}\n`)
-    return machine
-  } finally {
-    await worker.close()
-  }
-}
-
-type Failure = { readonly name: string; readonly reason: string }
-
-/** A row that fails says so, and the others are measured all the same. */
-async function measureRows(
-  makers: readonly RowMaker[],
-  context: Parameters<RowMaker['make']>[0],
-): Promise<{ rows: Row[]; failures: Failure[] }> {
-  const rows: Row[] = []
-  const failures: Failure[] = []
-  for (const { name, make } of makers) {
-    context.lineUp.beginRow()
-    try {
-      const row = await make(context)
-      rows.push(row)
-      console.log(`${formatRow(row)}\n`)
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      failures.push({ name, reason })
-      console.log(`${name}: FAILED\n  ${reason.replaceAll('\n', '\n  ')}\n`)
-    }
-  }
-  return { rows, failures }
-}
-
-function chosenRows({ only }: Options): readonly RowMaker[] {
-  if (only.length === 0) return ROWS
-  const chosen = ROWS.filter(({ name }) => only.some((start) => name.startsWith(start)))
-  if (chosen.length > 0) return chosen
-  throw new Error(
-    `bench: no row begins with ${only.join(' or ')}; rows are ${ROWS.map((row) => row.name).join(', ')}.`,
-  )
-}
+await runBenchmark(
+  {
+    command: 'npm run bench:peers',
+    rows: ROWS,
+    products: [
+      [600, 4096, 11008],
+      [600, 1152, 4304],
+      [600, 1024, 4096],
+      [600, 896, 4864],
+      [600, 576, 1536],
+    ],
+  },
+  process.argv.slice(2),
+)

@@ -20,16 +20,18 @@ export type Options = {
   readonly isSmoke: boolean
 }
 
-export const USAGE = `npm run bench:peers -- [options]
+export function usageOf(command: string): string {
+  return `${command} -- [options]
   --only ROW,…     rows whose names begin so; --only list prints the names
   --rounds N       alternating rounds (default 5; rows of many seconds take at most 3)
-  --layers N       layers of the 7B-shaped decoder (default 8)
+  --layers N       layers of the 7B-shaped decoder (default 8; training takes two)
   --work DIR       where synthetic models are kept (default: llava-ts-bench in the system's temporary folder)
   --json FILE      the figures for a program
   --python FILE    Python with torch, transformers, openvino and nncf (default: bench/.cache/venv, else python3)
   --threads N      threads of every contender (default: the cores)
   --mini FOLDER    the mini model for the cold start (default: its shape with random weights)
   --smoke          small shapes and one round: shows that every row runs; its figures mean nothing`
+}
 
 export function parseOptions(args: readonly string[]): Options {
   const { values } = parseArgs({

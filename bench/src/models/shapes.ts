@@ -88,6 +88,18 @@ export const STUB: DecoderShape = {
   ropeTheta: 10000,
 }
 
+/** Next to no work: what a frozen decoder needs in front of it to be trained through. */
+export const STUB_TOWER: TowerShape = {
+  name: 'stub-tower-336',
+  kind: 'clip_vision_model',
+  hiddenSize: 128,
+  intermediateSize: 256,
+  numLayers: 2,
+  numHeads: 2,
+  patchSize: 14,
+  imageSize: 336,
+}
+
 export const CLIP_L_336: TowerShape = {
   name: 'clip-l-336',
   kind: 'clip_vision_model',

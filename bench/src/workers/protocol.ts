@@ -37,6 +37,23 @@ export type BatchQuestion = {
   readonly seed: number
 }
 
+/** One optimizer step over one row. */
+export type StepQuestion = {
+  readonly tokens: number
+  /** How many positions are learnt: the last ones. */
+  readonly supervised: number
+  readonly seed: number
+  /** Of `tokens`, the first ones. */
+  readonly imageTokens?: number
+}
+
+export type StepTimings = {
+  readonly ms: number
+  readonly loss: number
+  /** Whether ours kept its activations; null of peers. */
+  readonly activations: 'keep' | 'recompute' | null
+}
+
 /** Answers requests until stdin ends. Each operation takes the request's fields and gives a JSON value. */
 export function serveOperations(
   operations: Readonly<Record<string, (request: never) => unknown>>,
