@@ -27,6 +27,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: async () => (await import('./label.ts')).labelVerb,
   },
   {
+    name: 'launch',
+    places: '<engine> [model]',
+    about: 'The command that starts SGLang or vLLM with a checkpoint',
+    load: async () => (await import('./launch.ts')).launch,
+  },
+  {
     name: 'inspect',
     places: '<thing>',
     about: 'What a checkpoint, a picture or a prompt is to a model',

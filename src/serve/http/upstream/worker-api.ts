@@ -73,8 +73,14 @@ export class WorkerApi {
 
   async #call(path: string, init: RequestInit & { readonly signal: AbortSignal }) {
     const headers = { ...init.headers, ...this.#headers }
+    const call = () =>
+      this.#fetch(`${this.url}${path}`, { ...init, headers, redirect: 'error' as const })
     try {
-      return await this.#fetch(`${this.url}${path}`, { ...init, headers, redirect: 'error' })
+      // A connection that was kept may have been closed just then: RFC 9112 §9.3.1 lets such a call be made once more.
+      return await call().catch((error: unknown) => {
+        if (init.signal.aborted || !wasReset(error)) throw error
+        return call()
+      })
     } catch (error) {
       throw this.#brokenBy(error, init.signal)
     }
@@ -105,6 +111,13 @@ export class WorkerApi {
     const why = cause instanceof Error ? cause.message : error.message
     return new WorkerFailure('gone', `it cannot be reached (${why})`, { cause: error })
   }
+}
+
+/** Whether a connection was closed before its answer, other than one that could not be opened. */
+function wasReset(error: unknown): boolean {
+  const cause: unknown = error instanceof Error ? error.cause : null
+  const code = isRecord(cause) || cause instanceof Error ? (cause as { code?: unknown }).code : null
+  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
 }
 
 /** What Node.js' own network errors have; `fetch` wraps most of them into a TypeError. */

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openParts } from '../load-checkpoint.ts'
+import { planLaunch, type LaunchFacts, type LaunchOptions } from './launch-plan.ts'
+
+const OPTIONS: LaunchOptions = {
+  host: '127.0.0.1',
+  port: 8000,
+  servedName: null,
+  maxContext: 4096,
+  dtype: null,
+  gpuGib: 80,
+  gpus: 8,
+  maxImages: null,
+}
+
+async function plan(
+  engine: LaunchFacts['engine'],
+  model: string,
+  { options = {}, ...facts }: Partial<LaunchFacts> & { options?: Partial<LaunchOptions> } = {},
+) {
+  const checkpoint = await openParts(`fixtures/inference/${model}`, {})
+  checkpoint.close()
+  const found: LaunchFacts = {
+    engine,
+    model,
+    config: checkpoint.config,
+    elements: { float16: 7e9 },
+    isInParts: false,
+    isPacked: false,
+    hasOwnTemplate: false,
+    ...facts,
+  }
+  return planLaunch(found, { ...OPTIONS, ...options })
+}
+
+test('a checkpoint that an engine reads as it is is not converted, one of the other layout is', async () => {
+  assert.equal((await plan('vllm', 'llava-mlp')).convert, null)
+  assert.equal((await plan('sglang', 'llava-mlp')).convert, null)
+  assert.deepEqual((await plan('sglang', 'next-qwen')).convert, [
+    ...['npx', 'llava', 'convert', 'next-qwen', '--to', 'original'],
+    ...['--out', 'next-qwen-original'],
+  ])
+  assert.deepEqual((await plan('sglang', 'next-qwen')).command.slice(0, 5), [
+    ...['python3', '-m', 'sglang.launch_server', '--model-path', 'next-qwen-original'],
+  ])
+  const merged = await plan('vllm', 'llava-mlp', { isInParts: true })
+  assert.equal(merged.convert?.at(-1), 'llava-mlp-hf')
+})
+
+test('the type is the one that most weights are stored in; float32 becomes float16', async () => {
+  const dtype = async (elements: LaunchFacts['elements']) =>
+    (await plan('vllm', 'llava-mlp', { elements })).dtype
+  assert.equal(await dtype({ bfloat16: 100, float32: 3 }), 'bfloat16')
+  assert.equal(await dtype({ float32: 100 }), 'float16')
+  const said = await plan('vllm', 'llava-mlp', { options: { dtype: 'float32' } })
+  assert.equal(said.weightBytes, 4 * 7e9)
+})
+
+test('as many cards as weights and a context need, that its heads can be divided by', async () => {
+  const cards = (gpuGib: number, gpus = 8) =>
+    plan('vllm', 'llava-mlp', { elements: { float16: 34e9 }, options: { gpuGib, gpus } })
+  const { attention } = (await openParts('fixtures/inference/llava-mlp', {})).config.decoder
+  const possible = (n: number) => attention.numHeads % n === 0
+  const one = await cards(80)
+  assert.equal(one.tensorParallel, 1)
+  const few = await cards(48)
+  assert.equal(few.tensorParallel, [2, 4, 8].find(possible))
+  assert.ok(few.command.join(' ').includes(`--tensor-parallel-size ${few.tensorParallel}`))
+  const none = await cards(8, 2)
+  assert.ok(none.warnings.some((one_) => /do not fit 2 cards of 8 GiB/.test(one_)))
+})
+
+test('pictures of a request are as many as the context holds', async () => {
+  const { limits } = await plan('vllm', 'llava-mlp', { options: { maxContext: 2048 } })
+  const [fewer, more] = [limits.image, (await plan('vllm', 'llava-mlp')).limits.image]
+  assert.ok(fewer >= 1 && fewer < more)
+  const { warnings } = await plan('vllm', 'llava-mlp', { options: { maxImages: 15 } })
+  assert.ok(warnings.some((one) => /15 pictures of \d+ tokens are more/.test(one)))
+})
+
+test('what an engine cannot serve is said, and not converted for it', async () => {
+  const merging = await plan('vllm', 'mini-vit-crop', { isPacked: true })
+  assert.equal(merging.servable, false)
+  assert.equal(merging.convert, null)
+  assert.match(merging.warnings.join('\n'), /its tower is a ViT/)
+  const clips = await plan('sglang', 'next-video-rope')
+  assert.equal(clips.servable, false)
+  assert.deepEqual((await plan('vllm', 'next-video-rope')).limits, { image: 0, video: 1 })
+})
+
+test('mini is refused by name: its patches are merged before the projector', async () => {
+  const { config } = await openParts('fixtures/inference/llava-mlp', {})
+  const vision = { ...config.vision!, patchMerge: 2 }
+  for (const engine of ['vllm', 'sglang'] as const) {
+    const { warnings, servable } = await plan(engine, 'llava-mlp', {
+      config: { ...config, vision },
+    })
+    assert.equal(servable, false)
+    assert.match(warnings[0]!, /it merges 2 × 2 patches before its projector/)
+  }
+})
+
+test('SGLang is told the template of a conversation mode by its own name', async () => {
+  const { config } = await openParts('fixtures/inference/llava-mlp', {})
+  const of = async (mode: string) => {
+    const prompt = { kind: 'conversation', mode, wrapImage: false } as const
+    return plan('sglang', 'llava-mlp', { config: { ...config, layout: 'original', prompt } })
+  }
+  assert.equal((await of('vicuna_v1')).chatTemplate, 'vicuna_v1.1')
+  const unknown = await of('llava_v0')
+  assert.equal(unknown.chatTemplate, null)
+  assert.match(unknown.warnings.join('\n'), /conversation mode llava_v0/)
+})
