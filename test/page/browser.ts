@@ -31,7 +31,7 @@ export async function openPage(
     deviceScaleFactor: scale,
     acceptDownloads: true,
   })
-  context.setDefaultTimeout(90_000)
+  context.setDefaultTimeout(300_000)
   const page = await context.newPage()
   const faults: string[] = []
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`))

@@ -3,7 +3,8 @@
  *
  * Each step does something that people do and holds what they see against what it should be; with `--shots` it also takes a
  * picture of it, and `--images docs/images` makes those of the README. `--model` names a checkpoint whose answers make
- * sense; the one of the tests is small and random.
+ * sense; the one of the tests is small and random. `--only PATTERN` takes the first step and those whose names match it; some
+ * need what earlier ones left behind.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,13 +12,14 @@ import { parseArgs } from 'node:util'
 import sharp from 'sharp'
 import { chromiumPath, openPage } from './browser.ts'
 import { servePage } from './server.ts'
-import { STEPS, type StepTools } from './steps.ts'
+import { STEPS, type Step, type StepTools } from './steps.ts'
 
 const { values } = parseArgs({
   options: {
     model: { type: 'string', default: 'fixtures/inference/next-qwen' },
     shots: { type: 'string' },
     images: { type: 'string' },
+    only: { type: 'string' },
   },
 })
 
@@ -25,6 +27,13 @@ const { values } = parseArgs({
 const IMAGES: Readonly<Record<string, string>> = { json: 'page.webp', cut: 'page-cut.webp' }
 
 process.exitCode = await main()
+
+function chosenSteps(): readonly Step[] {
+  const { only } = values
+  return only === undefined
+    ? STEPS
+    : STEPS.filter(({ name }, i) => i === 0 || new RegExp(only).test(name))
+}
 
 async function main(): Promise<number> {
   const chromium = chromiumPath(process.env)
@@ -34,7 +43,7 @@ async function main(): Promise<number> {
   try {
     const { page, faults } = opened
     const tools: StepTools = { page, faults, url: server.url, shoot }
-    for (const { name, run } of STEPS) {
+    for (const { name, run } of chosenSteps()) {
       const start = performance.now()
       await run(tools)
       if (faults.length > 0) throw new Error(`${name}: ${faults.join('; ')}`)

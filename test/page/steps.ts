@@ -26,7 +26,7 @@ const CLIP = 'fixtures/pictures/animated-160x160.gif'
 export const STEPS: readonly Step[] = [
   { name: 'the page asks for a key, refuses a wrong one, and takes the right one', run: giveKey },
   { name: 'a photo is uploaded, and how it is cut and what it costs is shown', run: uploadPhoto },
-  { name: 'a question is answered word by word', run: ask },
+  { name: 'a question is answered word by word, and as every other client is', run: ask },
   { name: 'an answer is stopped, and what there was stays', run: stop },
   { name: 'an answer is asked for again, and a question is edited', run: retryAndEdit },
   { name: 'two pictures, one dropped and one pasted, are asked about together', run: twoPictures },
@@ -71,8 +71,9 @@ async function uploadPhoto({ page, shoot }: StepTools): Promise<void> {
   assert.match((await focused.getAttribute('aria-label')) ?? '', /show what the model sees/)
 }
 
-async function ask({ page, shoot }: StepTools): Promise<void> {
+async function ask({ page, shoot, url }: StepTools): Promise<void> {
   await setNumber(page, 'Longest answer', '100')
+  await setNumber(page, 'Temperature', '0')
   await page.getByRole('button', { name: 'Close settings' }).click()
   await countChanges(page)
   const answer = await asked(page, 'What is in this picture?')
@@ -81,6 +82,39 @@ async function ask({ page, shoot }: StepTools): Promise<void> {
   await answer.getByText(/→ \d+ tokens/).waitFor()
   assert.notEqual((await answer.locator('.prose').innerText()).trim(), '')
   await shoot('answer')
+  assert.equal(await lastText(page), await askedDirectly(url, 'What is in this picture?', 100))
+  await setNumber(page, 'Temperature', '')
+}
+
+/** The answer as the page keeps it. */
+async function lastText(page: Page): Promise<string> {
+  return page.evaluate(async () => {
+    const opened = indexedDB.open('llava')
+    await new Promise((resolve) => (opened.onsuccess = resolve))
+    const all = opened.result.transaction('conversations').objectStore('conversations').getAll()
+    await new Promise((resolve) => (all.onsuccess = resolve))
+    opened.result.close()
+    const kept = all.result as { updated: number; turns: { text: string }[] }[]
+    kept.sort((a, b) => a.updated - b.updated)
+    return kept.at(-1)?.turns.at(-1)?.text ?? ''
+  })
+}
+
+/** The greedy answer that a program gets to the same question about the photo. */
+async function askedDirectly(url: string, text: string, most: number): Promise<string> {
+  const picture = `data:image/jpeg;base64,${readFileSync(PHOTO).toString('base64')}`
+  const content = [
+    { type: 'image_url', image_url: { url: picture } },
+    { type: 'text', text },
+  ]
+  const messages = [{ role: 'user', content }]
+  const response = await fetch(`${url}v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${KEY}` },
+    body: JSON.stringify({ messages, temperature: 0, max_tokens: most }),
+  })
+  const body = (await response.json()) as { choices: { message: { content: string } }[] }
+  return body.choices[0]?.message.content ?? ''
 }
 
 /** Answers may be short: some questions are asked until one can be stopped in the middle. */

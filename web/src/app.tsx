@@ -1,7 +1,6 @@
 /** The page: earlier conversations, the one that is open, and settings. */
 import type { JSX } from 'preact'
 import { useCallback, useEffect, useState } from 'preact/hooks'
-import { settingsFault } from './state/settings-fault.ts'
 import type { Medium } from './state/turns.ts'
 import { useDrop } from './view/attachments.tsx'
 import { Composer } from './view/composer.tsx'
@@ -16,7 +15,7 @@ import { useChat, useMatches } from './view/use-chat.ts'
 
 export function App(): JSX.Element {
   const { chat, state } = useChat()
-  const { connection, current, settings, announcement } = state
+  const { connection, current, announcement } = state
   const isWide = useMatches('(min-width: 800px)')
   const [showsHistory, setShowsHistory] = useState(isWide)
   const [showsSettings, setShowsSettings] = useState(false)
@@ -43,7 +42,7 @@ export function App(): JSX.Element {
           onSettings={() => setShowsSettings(!showsSettings)}
         />
         <ConversationView onOpenMedium={setMedium} />
-        <Composer onOpenMedium={setMedium} settingsFault={settingsFault(settings)} />
+        <Composer onOpenMedium={setMedium} />
       </main>
       {showsSettings && (
         <Panel title="Settings" side="right" onClose={() => setShowsSettings(false)}>

@@ -8,6 +8,7 @@ import { listModels, type ServedModel } from '../api/models.ts'
 import { askModel } from './ask-model.ts'
 import { History } from './history.ts'
 import { MediaStore } from './media-store.ts'
+import { settingsFault } from './settings-fault.ts'
 import { isJsonForm, requestOptions, type Settings } from './settings.ts'
 import { loadSettings, storeSettings } from './stored-settings.ts'
 import {
@@ -124,6 +125,13 @@ export class Chat {
     return models.find(({ id }) => id === settings.model) ?? models[0]
   }
 
+  /** Whether a question can be sent now: there is a model, it is at rest, and the settings can be sent. */
+  get canAsk(): boolean {
+    const { current, settings, connection } = this.state
+    const isReady = connection.status === 'ready' && this.model !== undefined
+    return isReady && !this.#stops.has(current.id) && settingsFault(settings) === null
+  }
+
   setSettings(change: Partial<Settings>): void {
     const settings = { ...this.state.settings, ...change }
     storeSettings(settings)
@@ -219,7 +227,10 @@ export class Chat {
       })
       if (!signal.aborted) this.#set({ costs: new Map(costs), mediaFault: fault })
     } catch (error) {
-      if (!signal.aborted) this.#set({ mediaFault: fault ?? (error as Error).message })
+      if (signal.aborted) return
+      // A model behind another server: what its pictures cost nobody here knows.
+      const isUntold = error instanceof ApiFailure && error.code === 'INPUT_UNSUPPORTED'
+      this.#set({ mediaFault: fault ?? (isUntold ? null : (error as Error).message) })
     }
   }
 
@@ -228,7 +239,7 @@ export class Chat {
   async send(text: string): Promise<void> {
     const { current, draft } = this.state
     const isEmpty = text.trim() === '' && draft.length === 0
-    if (isEmpty || !this.model || this.#stops.has(current.id)) return
+    if (isEmpty || !this.canAsk) return
     const turn: UserTurn = { role: 'user', id: newId(), text, media: draft }
     this.#set({ draft: [] })
     await this.#ask(current, [...current.turns, turn])
@@ -256,7 +267,7 @@ export class Chat {
   async #ask(conversation: Conversation, turns: readonly Turn[]): Promise<void> {
     const { model } = this
     const { settings } = this.state
-    if (!model || this.#stops.has(conversation.id)) return
+    if (!model || !this.canAsk) return
     const answer: AnswerTurn = {
       role: 'assistant',
       id: newId(),

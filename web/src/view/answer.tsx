@@ -7,9 +7,9 @@ import { JsonText } from './json-text.tsx'
 import { markdown } from './markdown.ts'
 import { useChat } from './use-chat.ts'
 
-type AnswerProps = { readonly turn: AnswerTurn; readonly isBusy: boolean }
+type AnswerProps = { readonly turn: AnswerTurn }
 
-export function Answer({ turn, isBusy }: AnswerProps): JSX.Element {
+export function Answer({ turn }: AnswerProps): JSX.Element {
   const { chat } = useChat()
   const isRunning = turn.state === 'running'
   return (
@@ -35,7 +35,7 @@ export function Answer({ turn, isBusy }: AnswerProps): JSX.Element {
           <IconButton
             icon="retry"
             label="Ask again"
-            isDisabled={isBusy}
+            isDisabled={!chat.canAsk}
             onClick={() => void chat.retry(turn.id)}
           />
           <AnswerFacts turn={turn} />

@@ -1,6 +1,7 @@
 /** Where a question is written. Enter sends, Shift with Enter begins a line. */
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { settingsFault } from '../state/settings-fault.ts'
 import type { Medium } from '../state/turns.ts'
 import { FilePicker, pastedFiles } from './attachments.tsx'
 import { Icon } from './icon.tsx'
@@ -8,21 +9,21 @@ import { MediumTile } from './medium.tsx'
 import { GrowingText } from './growing-text.tsx'
 import { useChat } from './use-chat.ts'
 
-type ComposerProps = {
-  readonly onOpenMedium: (medium: Medium) => void
-  /** Settings that cannot be sent: what is wrong with them. */
-  readonly settingsFault: string | null
-}
+type ComposerProps = { readonly onOpenMedium: (medium: Medium) => void }
 
-export function Composer({ onOpenMedium, settingsFault }: ComposerProps): JSX.Element {
+export function Composer({ onOpenMedium }: ComposerProps): JSX.Element {
   const { chat, state } = useChat()
-  const { draft, current, mediaFault, running, connection } = state
+  const { draft, current, mediaFault, running, connection, settings } = state
   const [text, setText] = useState('')
   const field = useRef<HTMLTextAreaElement>(null)
-  useEffect(() => field.current?.focus(), [current.id])
+  useEffect(() => {
+    // On a phone the keyboard would cover the conversation.
+    if (matchMedia('(hover: hover)').matches) field.current?.focus()
+  }, [current.id])
   const isRunning = running.has(current.id)
   const isEmpty = text.trim() === '' && draft.length === 0
-  const canSend = !isEmpty && !isRunning && settingsFault === null && connection.status === 'ready'
+  const canSend = !isEmpty && chat.canAsk
+  const fault = mediaFault ?? settingsFault(settings)
   const send = () => {
     if (!canSend) return
     setText('')
@@ -46,9 +47,9 @@ export function Composer({ onOpenMedium, settingsFault }: ComposerProps): JSX.El
           </button>
         </p>
       )}
-      {(mediaFault ?? settingsFault) !== null && (
+      {fault !== null && (
         <p class="fault" role="alert">
-          {mediaFault ?? settingsFault}
+          {fault}
         </p>
       )}
       <div class="composer-box">

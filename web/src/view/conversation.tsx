@@ -46,7 +46,7 @@ export function ConversationView({ onOpenMedium }: ConversationProps): JSX.Eleme
                 onOpenMedium={onOpenMedium}
               />
             ) : (
-              <Answer key={turn.id} turn={turn} isBusy={isRunning} />
+              <Answer key={turn.id} turn={turn} />
             ),
           )}
         </ol>

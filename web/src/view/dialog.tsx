@@ -1,4 +1,4 @@
-/** Panels and dialogs. The browser's own element holds the focus inside, gives it back, and closes on Escape. */
+/** Panels and dialogs. The browser's own element holds the focus inside, and closes on Escape. */
 import type { ComponentChildren, JSX } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
 import { IconButton } from './icon.tsx'
@@ -16,8 +16,13 @@ export function Dialog({ title, class: look = '', onClose, children }: DialogPro
   const id = useId()
   useEffect(() => {
     const shown = element.current
+    const before = document.activeElement
     shown?.showModal()
-    return () => shown?.close()
+    return () => {
+      shown?.close()
+      // The element gives the focus back by itself only while it is on the page.
+      if (before instanceof HTMLElement && before.isConnected) before.focus()
+    }
   }, [])
   return (
     <dialog

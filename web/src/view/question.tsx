@@ -69,9 +69,9 @@ function QuestionEditor({ turn, onOpenMedium, onClose }: QuestionEditorProps): J
   const [media, setMedia] = useState(turn.media)
   const field = useRef<HTMLTextAreaElement>(null)
   useEffect(() => field.current?.focus(), [])
-  const isEmpty = text.trim() === '' && media.length === 0
+  const canAsk = (text.trim() !== '' || media.length > 0) && chat.canAsk
   const ask = () => {
-    if (isEmpty) return
+    if (!canAsk) return
     onClose()
     void chat.edit(turn.id, text, media)
   }
@@ -101,7 +101,7 @@ function QuestionEditor({ turn, onOpenMedium, onClose }: QuestionEditorProps): J
         <button type="button" class="quiet" onClick={onClose}>
           Cancel
         </button>
-        <button type="submit" class="primary" disabled={isEmpty}>
+        <button type="submit" class="primary" disabled={!canAsk}>
           Ask
         </button>
       </p>
