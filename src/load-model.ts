@@ -344,12 +344,15 @@ async function createDecoder(
   const { kvCache: cacheForm } = precision
   const isInt8 = cacheForm === 'int8'
   const graphs = isInt8 ? [int8PrefillGraph(config), int8DecodeGraph(config)] : [graph]
-  const made = await createModelSessions(graphs, precision.decoder, parts)
+  const { singleStream } = precision
+  // The weights of a second form are still to be read then.
+  const first = singleStream ? { ...parts, onRead: undefined } : parts
+  const made = await createModelSessions(graphs, precision.decoder, first)
   const [prefill, decode] = [made[0] as Session, made.at(-1) as Session]
-  const singleStream = precision.singleStream
-    ? await createModelSession(graphs.at(-1) as Graph, precision.singleStream, parts)
+  const alone = singleStream
+    ? await createModelSession(graphs.at(-1) as Graph, singleStream, parts)
     : null
-  const sessions = { cacheForm, prefill, decode, singleStream }
+  const sessions = { cacheForm, prefill, decode, singleStream: alone }
   return new DecoderRunner({ runtime: parts.runtime, config, sessions })
 }
 
