@@ -127,8 +127,8 @@ async function openFolderParts(
   parts.push({ source: mergeAdapters(main, adapters), rules: family.parameterNames })
   const projectors = projectorFiles(folder, names, options)
   const projectorRules = [...PROJECTOR_NAMES, ...family.parameterNames]
-  for (const file of projectors) {
-    parts.push({ source: keep(withoutPeftPrefix(openWeightFile(file))), rules: projectorRules })
+  for (const path of projectors) {
+    parts.push({ source: keep(openProjector(path)), rules: projectorRules })
   }
   const config = family.parseConfig(documents, options)
   return {
@@ -138,7 +138,7 @@ async function openFolderParts(
     parts,
     tokenizerPath: options.tokenizer ?? tokenizerPath([folder, base], config.layout),
     folder,
-    files: [...used, ...adapters.flatMap(adapterFiles), ...projectors],
+    files: [...used, ...adapters.flatMap(adapterFiles), ...projectors.flatMap(projectorWeights)],
   }
 }
 
@@ -251,7 +251,33 @@ function projectorFiles(
     .map((name) => joinPath(folder, name))
   if (projector === undefined) return own
   const inside = listFolder(projector)
-  return [...own, inside ? joinPath(projector, 'mm_projector.bin') : projector]
+  const isStage1 = inside?.includes('mm_projector.bin') ?? false
+  return [...own, isStage1 ? joinPath(projector, 'mm_projector.bin') : projector]
+}
+
+/** A projector's file, or the projector alone out of the folder of a model: stage 1 leaves either. */
+function openProjector(path: string): WeightSource {
+  if (listFolder(path) === undefined) return withoutPeftPrefix(openWeightFile(path))
+  const source = openCheckpoint(path)
+  const own = [...source.tensors].filter(([name]) => PROJECTOR_TENSOR.test(name))
+  if (own.length > 0) return { ...source, tensors: new Map(own) }
+  source.close()
+  throw new CheckpointError(
+    'CHECKPOINT_PROJECTOR',
+    `projector: expected mm_projector.bin or a model with a projector in ${path}, the model there has none; give the folder or file that stage 1 wrote.`,
+  )
+}
+
+const PROJECTOR_TENSOR = /(?:^|\.)(?:multi_modal_projector|mm_projector|image_newline)(?:\.|$)/
+
+function projectorWeights(path: string): string[] {
+  if (listFolder(path) === undefined) return [path]
+  const source = openCheckpoint(path)
+  try {
+    return weightFiles(source, path)
+  } finally {
+    source.close()
+  }
 }
 
 /** Tensor names as they were before PEFT wrapped the model. */

@@ -41,7 +41,11 @@ export const train: Verb = {
     if (args.flag('dry-run')) return showDryRun(recipe, terminal, signal)
     const progress = new Progress(terminal)
     try {
-      const onEvent = (event: TrainEvent) => show(event, terminal, progress)
+      const tellActivations = activationsTeller(terminal, progress)
+      const onEvent = (event: TrainEvent) => {
+        tellActivations(event)
+        show(event, terminal, progress)
+      }
       const outcome = await runTraining(recipe, { onEvent, signal, resume: args.flag('resume') })
       progress.end()
       report(outcome, terminal)
@@ -81,6 +85,23 @@ function dryRunLines(dry: DryRun): string[] {
   if (gpu)
     lines.push(`  there   ${Number(gpu.hours.toPrecision(2))} ${gpu.gpu} hours (${gpu.from})`)
   return lines
+}
+
+const ACTIVATIONS = {
+  keep: 'activations are kept between forward and backward: there is memory for them',
+  recompute: 'activations are made again in the backward pass',
+} as const
+
+/** Says which was chosen at the first step, and when it changes. */
+function activationsTeller(terminal: Terminal, progress: Progress): (event: TrainEvent) => void {
+  let known: keyof typeof ACTIVATIONS | null = null
+  return (event) => {
+    if (terminal.isJson || event.kind !== 'step' || !event.activations) return
+    if (event.activations === known) return
+    known = event.activations
+    progress.end()
+    terminal.note(`step ${event.step}: ${ACTIVATIONS[known]}`)
+  }
 }
 
 function show(event: TrainEvent, terminal: Terminal, progress: Progress): void {

@@ -12,16 +12,28 @@ import { countVideoTokens } from '../preprocess/video-tokens.ts'
 import { arrangeImageTokens, type RowMap } from '../sequence/arrange-image-tokens.ts'
 import { arrangeVideoTokens } from '../sequence/arrange-video-tokens.ts'
 import { featureRows } from '../vision/vision-transformer.ts'
+import { LazyPixels } from './lazy-pixels.ts'
 import { composeMaps, gatherRows, wholeMap, type PlacedMap, type RowGather } from './row-gather.ts'
 import type { PixelTensor, Sample } from './sample.ts'
 
 export type BatchImages = {
-  /** The pixels of every tile and frame once, [C·h·w] each. */
-  readonly tiles: readonly Float32Array[]
+  /** Every tile and frame once. */
+  readonly tiles: readonly Tile[]
+  /** Of their pixels, those that have to be loaded before. */
+  readonly lazy: readonly LazyPixels[]
   /** From the tower's rows to the projector's; null: as they are. */
   readonly pooled: RowGather | null
   /** From the projector's rows to positions, one part for each way in which rows are combined. */
   readonly placed: readonly PlacedRows[]
+}
+
+/** One of the tiles or frames of some pixels. */
+export type Tile = { readonly pixels: PixelTensor; readonly index: number }
+
+/** [C·h·w] */
+export function tilePixels({ pixels: { data, shape }, index }: Tile): Float32Array {
+  const size = data.length / (shape[0] as number)
+  return data.subarray(index * size, (index + 1) * size)
 }
 
 export type PlacedRows = RowGather & {
@@ -38,9 +50,9 @@ type Placement = PlacedMap & { readonly slots: readonly number[] }
 export class ImageRows {
   readonly #config: ModelConfig
   readonly #rowsPerTile: number
-  readonly #tiles: Float32Array[] = []
+  readonly #tiles: Tile[] = []
   /** Pixels that several samples share, as the two answers of a pair do, go through the tower once. */
-  readonly #places = new Map<Float32Array, TilePlace>()
+  readonly #places = new Map<Float32Array | LazyPixels, TilePlace>()
   readonly #pools: PlacedMap[] = []
   readonly #placements: Placement[] = []
   #projectorRows = 0
@@ -77,7 +89,8 @@ export class ImageRows {
     })
     const isPooled = this.#pools.some(({ map }) => map.combine !== 'copy')
     const pooled = isPooled ? gatherRows(this.#pools, 0) : null
-    return { tiles: this.#tiles, pooled, placed }
+    const lazy = [...this.#places.keys()].filter((key) => key instanceof LazyPixels)
+    return { tiles: this.#tiles, lazy, pooled, placed }
   }
 
   #pictureMaps({ pixelValues, imageSizes }: Sample, where: string): PlacedMap[] {
@@ -122,25 +135,27 @@ export class ImageRows {
   /** Takes tiles whose rows go to the projector by `pool`, unless it has them. */
   #addTiles(pixels: PixelTensor, pool: RowMap, where: string): TilePlace {
     this.#checkPixels(pixels, where)
-    const { data, shape } = pixels
-    const known = this.#places.get(data)
+    const key = pixels instanceof LazyPixels ? pixels : pixels.data
+    const known = this.#places.get(key)
     if (known) return known
     const place = { tile: this.#tiles.length, row: this.#projectorRows }
-    const count = shape[0] as number
-    const size = data.length / count
-    for (let i = 0; i < count; i++) {
+    for (let index = 0; index < (pixels.shape[0] as number); index++) {
       this.#pools.push({ map: pool, firstRow: this.#tiles.length * this.#rowsPerTile })
-      this.#tiles.push(data.subarray(i * size, (i + 1) * size))
+      this.#tiles.push({ pixels, index })
       this.#projectorRows += pool.rows
     }
-    this.#places.set(data, place)
+    this.#places.set(key, place)
     return place
   }
 
-  #checkPixels({ data, shape }: PixelTensor, where: string): void {
+  #checkPixels(pixels: PixelTensor, where: string): void {
+    const { shape } = pixels
     const side = this.#config.vision?.imageSize ?? 0
     const [tiles, ...rest] = shape
     const isTile = rest.join() === [3, side, side].join() && (tiles as number) > 0
+    // What is lazy is checked when it comes.
+    if (isTile && pixels instanceof LazyPixels) return
+    const { data } = pixels
     const isWhole = data instanceof Float32Array && data.length === (tiles ?? 0) * 3 * side * side
     if (isTile && isWhole) return
     throw new InputError(

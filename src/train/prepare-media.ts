@@ -4,7 +4,7 @@ import type { DataRecord } from '../data/record.ts'
 import type { ModelConfig, VideoConfig } from '../families/family.ts'
 import { defaultFrames } from '../families/video-config.ts'
 import { openClip } from '../preprocess/frames-node.ts'
-import { sampleFrames, type ClipInfo, type Sampling } from '../preprocess/frames.ts'
+import { sampleFrames, type Clip, type ClipInfo, type Sampling } from '../preprocess/frames.ts'
 import { countImageTokens } from '../preprocess/image-tokens.ts'
 import type { ImageSize } from '../preprocess/image.ts'
 import type { Preprocessor } from '../preprocess/node.ts'
@@ -12,6 +12,7 @@ import { countVideoTokens } from '../preprocess/video-tokens.ts'
 import { arrangeImageTokens } from '../sequence/arrange-image-tokens.ts'
 import type { MediaRows } from '../sequence/layout-sequence.ts'
 import { featureRows } from '../vision/vision-transformer.ts'
+import { LazyPixels } from './lazy-pixels.ts'
 import type { PixelTensor, Sample } from './sample.ts'
 
 export type RecordMedia = Pick<DataRecord, 'images' | 'videos'>
@@ -42,6 +43,39 @@ export async function prepareMedia(media: RecordMedia, tools: MediaTools): Promi
   return { rows: pictureRows(sizes, config), pixelValues, imageSizes: sizes }
 }
 
+/** The same with pixels that are decoded when they are needed; `sizes` are those of its pictures. */
+export async function planMedia(
+  media: RecordMedia,
+  sizes: readonly ImageSize[],
+  tools: MediaTools,
+): Promise<PreparedMedia> {
+  const { images, videos } = media
+  if (videos.length > 0) return planClips(videos, tools)
+  if (images.length === 0) return { rows: [] }
+  const { image, vision } = tools.config
+  if (!image || !vision) return noEyes()
+  const tiles = sizes.reduce(
+    (sum, size) => sum + countImageTokens(size, image.tokens, { pictures: sizes.length }).tiles,
+    0,
+  )
+  const pixelValues = new LazyPixels(tileShape(tiles, tools), async () => {
+    const prepared = await prepareMedia({ images, videos: [] }, tools)
+    return prepared.pixelValues as PixelTensor
+  })
+  return { rows: pictureRows(sizes, tools.config), pixelValues, imageSizes: sizes }
+}
+
+/** Whether a record's pixels are many times those of a single tile. */
+export function hasManyTiles({ images, videos }: RecordMedia, { config }: MediaTools): boolean {
+  if (videos.length > 0 || images.length > 1) return true
+  return images.length > 0 && config.image?.tokens.tiling.kind !== 'none'
+}
+
+function tileShape(tiles: number, { config }: MediaTools): readonly number[] {
+  const side = config.vision?.imageSize ?? noEyes()
+  return [tiles, 3, side, side]
+}
+
 /** The rows alone, by the sizes of its pictures and what clips say of themselves. */
 export async function countMedia(
   { videos }: RecordMedia,
@@ -68,23 +102,44 @@ function pictureRows(sizes: readonly ImageSize[], config: ModelConfig): MediaRow
 }
 
 async function prepareClips(paths: readonly string[], tools: MediaTools): Promise<PreparedMedia> {
-  const { processor } = videoOf(tools)
   const clips = await Promise.all(
     paths.map(async (path) => {
       const clip = await openClip(path)
       const taken = framesOf(clip, paths.length, tools)
-      const frames: Promise<PixelTensor>[] = []
-      for await (const frame of clip.read(taken)) {
-        const prepared = tools.preprocessor.preprocess(frame, processor, { pictures: 1 })
-        const pixels = prepared.then(({ pixelValues }) => pixelValues)
-        // Its failure is heard of below, when all frames are there.
-        pixels.catch(() => {})
-        frames.push(pixels)
-      }
-      return { rows: clipRows(taken, tools), pixels: joinPixels(await Promise.all(frames)) }
+      return { rows: clipRows(taken, tools), pixels: await readFrames(clip, taken, tools) }
     }),
   )
   return { rows: clips.map(({ rows }) => rows), videos: clips.map(({ pixels }) => pixels) }
+}
+
+async function planClips(paths: readonly string[], tools: MediaTools): Promise<PreparedMedia> {
+  const clips = await Promise.all(
+    paths.map(async (path) => {
+      const taken = framesOf(await openClip(path), paths.length, tools)
+      const pixels = new LazyPixels(tileShape(taken.length, tools), async () =>
+        readFrames(await openClip(path), taken, tools),
+      )
+      return { rows: clipRows(taken, tools), pixels }
+    }),
+  )
+  return { rows: clips.map(({ rows }) => rows), videos: clips.map(({ pixels }) => pixels) }
+}
+
+async function readFrames(
+  clip: Clip,
+  taken: readonly number[],
+  tools: MediaTools,
+): Promise<PixelTensor> {
+  const { processor } = videoOf(tools)
+  const frames: Promise<PixelTensor>[] = []
+  for await (const frame of clip.read(taken)) {
+    const prepared = tools.preprocessor.preprocess(frame, processor, { pictures: 1 })
+    const pixels = prepared.then(({ pixelValues }) => pixelValues)
+    // Its failure is heard of below, when all frames are there.
+    pixels.catch(() => {})
+    frames.push(pixels)
+  }
+  return joinPixels(await Promise.all(frames))
 }
 
 function framesOf(info: ClipInfo, clips: number, { config, sampling }: MediaTools): number[] {

@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { loadModel, type Model } from '../index.ts'
+import { checkPicture } from '../data/check-picture.ts'
 import type { DataRecord } from '../data/record.ts'
 import { TINY_MODEL } from '../../test/tiny-run.ts'
+import { LazyPixels } from './lazy-pixels.ts'
 import { openPreparer, type OpenedPreparer } from './open-preparer.ts'
 import { parseRecipe } from './recipe/parse-recipe.ts'
 import type { Sample } from './index.ts'
@@ -183,4 +185,37 @@ test('records that do not fit are refused with a reason', async () => {
     const two = Array.from({ length: 2 }, () => join(PICTURES, 'photo-1x1.png'))
     await rejects({ images: two, turns: short }, { code: 'INPUT_IMAGE_PLACES' })
   })
+})
+
+test('pixels that wait until they are needed are those that do not', async () => {
+  const wide = join(PICTURES, 'photo-1000x300.png')
+  for (const [name, overrides, given] of [
+    ['next-qwen', { conversation: 'qwen_1_5' }, {}],
+    ['next-qwen', { conversation: 'qwen_1_5' }, { images: [wide] }],
+    ['next-video-rope', { conversation: 'vicuna_v1', frames: 2 }, { images: [], videos: [clip] }],
+  ] as const) {
+    const model = join(INFERENCE, name)
+    await withPreparer({ model, ...overrides }, async ({ preparer }) => {
+      const one = record(given)
+      const two = { ...one, turns: one.turns.slice(0, 2) }
+      const right = await preparer.sample(two)
+      const came = await preparer.lazySample(two, (pictures) =>
+        Promise.all(pictures.map((picture) => checkPicture(picture, 'header'))),
+      )
+      assert.deepEqual(came.inputIds, right.inputIds)
+      const [lazy, eager] = [came, right].map(({ pixelValues, videos = [] }) => [
+        ...(pixelValues ? [pixelValues] : []),
+        ...videos,
+      ])
+      assert.ok(lazy!.length > 0)
+      for (const [i, pixels] of lazy!.entries()) {
+        assert.ok(pixels instanceof LazyPixels)
+        assert.deepEqual(pixels.shape, eager![i]!.shape)
+        assert.throws(() => pixels.data, /before they were loaded/)
+        await pixels.load()
+        assert.deepEqual(pixels.data, eager![i]!.data)
+      }
+      assert.deepEqual(came.imageSizes, right.imageSizes)
+    })
+  }
 })

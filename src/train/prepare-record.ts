@@ -23,6 +23,8 @@ import type { Tokenizer } from '../text/tokenizer.ts'
 import { labelTemplate } from './label-template.ts'
 import {
   countMedia,
+  hasManyTiles,
+  planMedia,
   prepareMedia,
   type MediaTools,
   type PreparedMedia,
@@ -37,6 +39,9 @@ export type PreparerParts = MediaTools & {
   /** Longer samples are refused. */
   readonly maxLength: number
 }
+
+/** Sizes of pictures, by their headers. */
+export type SizesOf = (pictures: RecordMedia['images']) => Promise<readonly ImageSize[]>
 
 export class RecordPreparer {
   readonly #parts: PreparerParts
@@ -70,11 +75,35 @@ export class RecordPreparer {
     return this.#withMedia(labelled, await prepareMedia(record, this.#parts))
   }
 
+  /** The same with pixels that are decoded when they are needed, where there are many; `sizes` are read from headers. */
+  async lazySample(record: DataRecord, sizes: SizesOf): Promise<Sample> {
+    const labelled = this.#label(record.turns, record)
+    return this.#withMedia(labelled, await this.#lazyMedia(record, sizes))
+  }
+
   /** Both answers, with the same pixels. */
   async pair(record: PreferenceRecord): Promise<PreferencePair> {
     const { chosen, rejected } = preferenceTurns(record)
     const [better, worse] = [this.#label(chosen, record), this.#label(rejected, record)]
-    const media = await prepareMedia(record, this.#parts)
+    return this.#pairOf(better, worse, await prepareMedia(record, this.#parts))
+  }
+
+  async lazyPair(record: PreferenceRecord, sizes: SizesOf): Promise<PreferencePair> {
+    const { chosen, rejected } = preferenceTurns(record)
+    const [better, worse] = [this.#label(chosen, record), this.#label(rejected, record)]
+    return this.#pairOf(better, worse, await this.#lazyMedia(record, sizes))
+  }
+
+  async #lazyMedia(media: RecordMedia, sizes: SizesOf): Promise<PreparedMedia> {
+    if (!hasManyTiles(media, this.#parts)) return prepareMedia(media, this.#parts)
+    return planMedia(media, await sizes(media.images), this.#parts)
+  }
+
+  #pairOf(
+    better: LabelledConversation,
+    worse: LabelledConversation,
+    media: PreparedMedia,
+  ): PreferencePair {
     return { chosen: this.#withMedia(better, media), rejected: this.#withMedia(worse, media) }
   }
 

@@ -1,12 +1,14 @@
 /** A recipe's records, looked at before the first step, and the steps that they make. */
 import { BatchSchedule, type CursorState } from '../data/batch-schedule.ts'
+import { checkPicture } from '../data/check-picture.ts'
 import { checkRecord } from '../data/check-record.ts'
 import { openDataset, type Dataset, type DataSource } from '../data/dataset.ts'
 import { Quarantine } from '../data/quarantine.ts'
 import { surveyRecords, type Survey } from '../data/survey.ts'
 import { usableRecords } from '../data/usable-records.ts'
 import type { MicroBatch } from './objective.ts'
-import type { RecordPreparer } from './prepare-record.ts'
+import { LazyPixels } from './lazy-pixels.ts'
+import type { RecordPreparer, SizesOf } from './prepare-record.ts'
 import type { Recipe, RecipeData } from './recipe/recipe.ts'
 import type { TrainEvent } from './run-events.ts'
 import type { PreferencePair, Sample } from './sample.ts'
@@ -137,8 +139,10 @@ async function loadStep(
   { recipe, preparer }: DataTools,
 ): Promise<LoadedStep> {
   const microBatches = await Promise.all(
-    records.map((batch) => loadSamples(batch, dataset, { recipe, preparer })),
+    records.map((batch) => loadSamples(batch, dataset, { recipe, preparer, isLazy: true })),
   )
+  // The first micro-batch of a step would be waited for; the others come while one before them is learnt.
+  for (const one of microBatches[0] ?? []) beginSample(one)
   const positions = microBatches.flat().reduce((sum, one) => sum + positionsOf(one), 0)
   return {
     microBatches,
@@ -148,17 +152,39 @@ async function loadStep(
   }
 }
 
+type Loading = Pick<DataTools, 'recipe' | 'preparer'> & {
+  /** Pixels of records with many tiles are decoded when they are needed. */
+  readonly isLazy?: boolean
+}
+
 /** Records, by their numbers, as a micro-batch. */
 export function loadSamples(
   records: readonly number[],
   dataset: Dataset,
-  { recipe, preparer }: Pick<DataTools, 'recipe' | 'preparer'>,
+  { recipe, preparer, isLazy = false }: Loading,
 ): Promise<MicroBatch> {
-  const load = async (index: number) =>
-    recipe.stage === 'dpo'
-      ? preparer.pair(await dataset.readPreference(index))
-      : preparer.sample(await dataset.read(index))
-  return Promise.all(records.map(load)) as Promise<MicroBatch>
+  const pair = async (index: number) => {
+    const record = await dataset.readPreference(index)
+    return isLazy ? preparer.lazyPair(record, headerSizes) : preparer.pair(record)
+  }
+  const sample = async (index: number) => {
+    const record = await dataset.read(index)
+    return isLazy ? preparer.lazySample(record, headerSizes) : preparer.sample(record)
+  }
+  const load: (index: number) => Promise<Sample | PreferencePair> =
+    recipe.stage === 'dpo' ? pair : sample
+  return Promise.all(records.map((index) => load(index))) as Promise<MicroBatch>
+}
+
+const headerSizes: SizesOf = (pictures) =>
+  Promise.all(pictures.map((picture) => checkPicture(picture, 'header')))
+
+function beginSample(one: Sample | PreferencePair): void {
+  const { pixelValues, videos = [] } = 'inputIds' in one ? one : one.chosen
+  for (const pixels of [pixelValues, ...videos]) {
+    // Whoever needs it hears of its failure.
+    if (pixels instanceof LazyPixels) pixels.load().catch(() => {})
+  }
 }
 
 function positionsOf(one: Sample | PreferencePair): number {

@@ -58,6 +58,8 @@ export type StepEvent = {
   readonly step: number
   readonly totalSteps: number
   readonly epoch: number
+  /** Whether the activations of its last micro-batch lay in memory or were made again. */
+  readonly activations?: 'keep' | 'recompute' | null
   readonly loss: number
   readonly gradNorm: number
   readonly learningRate: number

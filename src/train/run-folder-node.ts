@@ -11,7 +11,7 @@
  */
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, rmdir, stat } from 'node:fs/promises'
 import { extname, join, resolve } from 'node:path'
 import { ConfigError } from '../core/errors.ts'
 import { writeFileAtomically } from '../weights/node.ts'
@@ -56,18 +56,30 @@ export class RunFolder {
 
   /**
    * The latest checkpoint, or null. Throws ConfigError where a run is there already and nobody said to go on with it; one
-   * that ended before its first step left an empty log.
+   * that ended before its first step is none.
    */
   async start({ isResumed }: { readonly isResumed: boolean }): Promise<FoundCheckpoint | null> {
     await mkdir(join(this.path, CHECKPOINTS), { recursive: true }).catch(refused(this.path))
-    const log = await stat(join(this.path, LOG)).catch(() => null)
-    if (log !== null && log.size > 0 && !isResumed) {
+    const found = (await this.#checkpoints()).at(-1) ?? null
+    if (!isResumed && (found !== null || (await this.#hasStep()))) {
       throw new ConfigError(
         'CONFIG_RUN_EXISTS',
         `output: ${this.path} holds a run already; go on with it (--resume), or name another folder.`,
       )
     }
-    return (await this.#checkpoints()).at(-1) ?? null
+    return found
+  }
+
+  /** After a start that failed: takes away what it made and left empty. */
+  async abandon(): Promise<void> {
+    this.close()
+    const log = join(this.path, LOG)
+    const isEmpty = (await stat(log).catch(() => null))?.size === 0
+    if (isEmpty) await rm(log, { force: true })
+    for (const folder of [join(this.path, CHECKPOINTS), this.path]) {
+      // A folder with something in it stays.
+      await rmdir(folder).catch(() => {})
+    }
   }
 
   /** Deletes all checkpoints but the latest, and what was cut short. */
@@ -139,6 +151,12 @@ export class RunFolder {
   close(): void {
     if (this.#log !== null) closeSync(this.#log)
     this.#log = null
+  }
+
+  /** Whether the log tells of a step that was made. */
+  async #hasStep(): Promise<boolean> {
+    const text = await readFile(join(this.path, LOG), 'utf8').catch(() => '')
+    return text.split('\n').some((line) => line.includes('"kind":"step"'))
   }
 
   async #checkpoints(): Promise<FoundCheckpoint[]> {

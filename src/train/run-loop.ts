@@ -74,8 +74,8 @@ export class Run {
     this.#loss = result.loss
     const step = trainer.steps
     const epoch = Math.floor((step - 1) / data.stepsPerEpoch) + 1
-    const event = this.#watch.step({ step, epoch, result, loaded, asked, began })
-    onEvent(event)
+    const watched = this.#watch.step({ step, epoch, result, loaded, asked, began })
+    onEvent({ ...watched, activations: trainer.activations })
     const warning = this.#watch.warning()
     if (warning !== null) onEvent({ kind: 'warning', step, message: warning })
   }

@@ -1,13 +1,21 @@
 /** Whole runs by recipes, on the smallest recorded checkpoint. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { loadModel } from '../index.ts'
 import { openLoraAdapter } from '../weights/index.ts'
-import { blindRows, colourRows, tinyRecipe } from '../../test/tiny-run.ts'
-import { train, type StepEvent, type TrainEvent } from './index.ts'
+import { blindRows, colourRows, TINY_MODEL, tinyRecipe } from '../../test/tiny-run.ts'
+import { createTrainer, train, type StepEvent, type TrainEvent } from './index.ts'
 
 let root: string
 before(() => {
@@ -87,6 +95,42 @@ test('a run that was stopped goes on as if it had not been', async () => {
     logged.flatMap((event) => (event.kind === 'step' ? [event.step] : [])),
     [1, 2, 3, 4, 5, 6, 7, 8],
   )
+})
+
+test('a start that failed leaves nothing behind, and one without a step is no run', async () => {
+  const folder = join(root, 'failed')
+  const recipe = tinyRecipe(folder, colourRows(folder, 4), { steps: 1 })
+  const output = join(folder, 'run')
+  const gone = { ...recipe, data: join(folder, 'gone.json') }
+  await assert.rejects(train(gone))
+  assert.ok(!existsSync(output))
+  mkdirSync(output)
+  writeFileSync(join(output, 'log.jsonl'), '{"kind":"start","output":"run"}\n')
+  await assert.rejects(train(gone))
+  assert.ok(!existsSync(output))
+  await train(recipe)
+  await assert.rejects(train(recipe), { code: 'CONFIG_RUN_EXISTS' })
+})
+
+test('stage 2 takes the projector out of the folder that stage 1 wrote', async () => {
+  const folder = join(root, 'stages')
+  const rows = colourRows(folder, 4)
+  const stage1 = tinyRecipe(folder, rows, {
+    trainable: ['projector'],
+    steps: 2,
+    output: join(folder, 'stage1'),
+  })
+  const { model } = await train(stage1)
+  await using from = await createTrainer(model)
+  await using taken = await createTrainer(TINY_MODEL, { projector: model })
+  await using fresh = await createTrainer(TINY_MODEL)
+  const [right, came, other] = [from, taken, fresh].map((one) => [...one.weights()])
+  assert.deepEqual(came, right)
+  assert.notDeepEqual(came, other)
+  await using asked = await loadModel(TINY_MODEL, { precision: 'f32', projector: model })
+  assert.ok(asked.config.projector)
+  const blind = join('fixtures', 'text')
+  await assert.rejects(createTrainer(TINY_MODEL, { projector: blind }), { name: 'CheckpointError' })
 })
 
 test('other records, or the same in other batches, are not gone on with', async () => {

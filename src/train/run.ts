@@ -43,7 +43,8 @@ export async function train(recipe: unknown, options: TrainOptions = {}): Promis
   options.signal?.throwIfAborted()
   const cleanup: Cleanup = []
   try {
-    return await (await openRun(parsed, options, cleanup)).run()
+    const run = await openRun(parsed, options, cleanup)
+    return await run.run()
   } finally {
     for (const step of cleanup.reverse()) await step()
   }
@@ -58,8 +59,9 @@ async function openRun(
   cleanup: Cleanup,
 ): Promise<Run> {
   const folder = new RunFolder(given.output)
-  cleanup.push(() => folder.close())
   const found = await folder.start({ isResumed: resume })
+  let isOpen = false
+  cleanup.push(() => (isOpen ? folder.close() : folder.abandon()))
   await folder.openLog(found)
   const onEvent = (event: TrainEvent) => {
     folder.log(event)
@@ -67,7 +69,7 @@ async function openRun(
   }
   const { preparer, config, dispose } = await openPreparer(given)
   cleanup.push(dispose)
-  const recipe = await withNewProjector(given, { config, folder })
+  const recipe = await withNewProjector(given, { config, folder, isNew: found === null })
   const tools: DataTools = { recipe, preparer, onEvent, signal, memory: folder }
   const data = await openRunData(tools)
   cleanup.push(() => data.close())
@@ -85,17 +87,22 @@ async function openRun(
     data.quarantine.records.map((one) => JSON.stringify(one)),
   )
   onEvent(startOf(trainer, { data, totalSteps, output: folder.path }))
+  isOpen = true
   return new Run({ recipe, folder, data, heldOut, trainer, totalSteps, onEvent, signal })
 }
 
-/** `projector: new` as the file that it becomes; a run that goes on finds it there. */
+/** `projector: new` as the file that it becomes; a run that goes on finds it there, what a failed start drew is drawn again. */
 async function withNewProjector(
   recipe: Recipe,
-  { config, folder }: { readonly config: ModelConfig; readonly folder: RunFolder },
+  {
+    config,
+    folder,
+    isNew,
+  }: { readonly config: ModelConfig; readonly folder: RunFolder; readonly isNew: boolean },
 ): Promise<Recipe> {
   if (recipe.model.projector !== 'new') return recipe
   const projector = folder.projectorFile
-  if (!isFile(projector)) await writeNewProjector(projector, config, recipe.seed)
+  if (isNew || !isFile(projector)) await writeNewProjector(projector, config, recipe.seed)
   return { ...recipe, model: { ...recipe.model, projector } }
 }
 

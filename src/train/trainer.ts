@@ -11,6 +11,7 @@ import { writeCheckpoint, type TrainerState } from './checkpoint.ts'
 import type { Keeping } from './decoder-layer.ts'
 import { diverged } from './diverged.ts'
 import type { DropoutMasks } from './dropout-masks.ts'
+import { beginPixels, loadPixels, releasePixels } from './lazy-pixels.ts'
 import type { ForwardState, Network } from './network.ts'
 import type { MicroBatch, Objective, PreparedBatch } from './objective.ts'
 import type { TrainerSettings } from './options.ts'
@@ -118,7 +119,9 @@ export class Trainer implements AsyncDisposable {
       const [prepared] = objective.prepare([microBatch]) as [PreparedBatch]
       masks?.place(prepared.batch.length, null)
       const run = { network, mode: 'evaluate' } as const
-      const { loss, report } = await objective.run(prepared, run, options)
+      const { loss, report } = await withPixels(prepared.batch, undefined, () =>
+        objective.run(prepared, run, options),
+      )
       return { loss, tokens: prepared.tokens, ...report }
     })
   }
@@ -220,7 +223,9 @@ export class Trainer implements AsyncDisposable {
     let [loss, tokens] = [0, 0]
     const reports: PreferenceReport[] = []
     for (const [index, one] of prepared.entries()) {
-      const result = await this.#microBatch(one, options)
+      const result = await withPixels(one.batch, prepared[index + 1]?.batch, () =>
+        this.#microBatch(one, options),
+      )
       if (!Number.isFinite(result.loss)) throw this.#divergedLoss(result.state, index)
       loss += result.loss
       tokens += one.tokens
@@ -238,7 +243,9 @@ export class Trainer implements AsyncDisposable {
     const { network, masks, config } = this.#parts
     const batch = buildBatch(samples, config)
     masks?.place(batch.length, null)
-    return network.nextTokens(await network.forward(batch, 'evaluate', options), options)
+    return withPixels(batch, undefined, async () =>
+      network.nextTokens(await network.forward(batch, 'evaluate', options), options),
+    )
   }
 
   #microBatch(prepared: PreparedBatch, options: RunOptions) {
@@ -303,6 +310,21 @@ export class Trainer implements AsyncDisposable {
     const result = this.#last.catch(() => {}).then(() => this.#ready(job, options))
     this.#last = result
     return result
+  }
+}
+
+/** With the pixels of a batch there, those of the next one on their way, and its own gone afterwards. */
+async function withPixels<T>(
+  batch: Batch,
+  next: Batch | undefined,
+  job: () => Promise<T>,
+): Promise<T> {
+  try {
+    await loadPixels(batch)
+    beginPixels(next)
+    return await job()
+  } finally {
+    releasePixels(batch)
   }
 }
 

@@ -12,7 +12,7 @@ import type { Keeping } from './decoder-layer.ts'
 import type { PassMode } from './decoder-pass.ts'
 import type { FeatureCache } from './feature-cache-node.ts'
 import { gatherTensors } from './gather-tensors.ts'
-import type { BatchImages } from './image-rows.ts'
+import { tilePixels, type BatchImages } from './image-rows.ts'
 import type { ModelWeights } from './model-weights.ts'
 import type { GatherForm, RowGather } from './row-gather.ts'
 import { Scratch } from './scratch.ts'
@@ -101,11 +101,12 @@ export class VisionPass {
     const keeping = this.#isTowerTrained && mode === 'keep' ? 'keep' : 'recompute'
     for (const [i, tile] of images.tiles.entries()) {
       const view = this.#tileView(features, i)
-      const known = await this.#cache?.read(tile, view.data as Float32Array)
+      const pixels = tilePixels(tile)
+      const known = await this.#cache?.read(pixels, view.data as Float32Array)
       if (!known) {
-        const tensors = this.#tileInputs(tile, i, keeping).set('features', view)
+        const tensors = this.#tileInputs(pixels, i, keeping).set('features', view)
         await this.#tower[keeping].forward(this.#weights.lookup(tensors), options)
-        await this.#cache?.write(tile, view.data as Float32Array)
+        await this.#cache?.write(pixels, view.data as Float32Array)
       }
       view.dispose()
     }
@@ -172,7 +173,8 @@ export class VisionPass {
   ): Promise<void> {
     for (const [i, tile] of images.tiles.entries()) {
       const view = this.#tileView(dy, i)
-      const tensors = this.#tileInputs(tile, i, keeping).set('gradient.features', view)
+      const inputs = this.#tileInputs(tilePixels(tile), i, keeping)
+      const tensors = inputs.set('gradient.features', view)
       const accumulate = this.#weights.store.claim(this.#trained.tower)
       const run = { accumulate, ...options }
       await this.#tower[keeping].backward(this.#weights.lookup(tensors), run)
