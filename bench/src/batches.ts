@@ -26,7 +26,7 @@ import {
   type SurveyMemory,
 } from '../../src/train/run-data.ts'
 import { otherWork } from './machine.ts'
-import { alternate, median, ratio, type Contender } from './rounds.ts'
+import { alternate, median, ratio, type Contender, type Measurement } from './rounds.ts'
 
 const { values } = parseArgs({
   options: {
@@ -80,11 +80,14 @@ try {
   const contenders = opened.map(({ arm, data }) => contender(arm, data))
   for (const { sample } of contenders) await sample(0)
   const measured = await alternate(contenders, Number(values.rounds))
-  const [naive] = ARMS
+  const [naive] = ARMS as readonly [Arm, ...Arm[]]
   const results = []
   for (const { arm, data } of opened) {
-    const own = measured.get(arm.name)!
-    const gain = ratio(measured.get(naive!.name)!, own)
+    const [own, first] = [arm, naive].map(({ name }) => measured.get(name) as Measurement) as [
+      Measurement,
+      Measurement,
+    ]
+    const gain = ratio(first, own)
     const shares = await paddedShare(arm, data)
     const perSecond = 1000 / median(own)
     results.push({ name: arm.name, tokensPerSecond: perSecond, gain: median(gain), ...shares })

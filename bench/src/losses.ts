@@ -24,6 +24,19 @@ import { SMOLLM2 } from './models/shapes.ts'
 import { FIRST_WORD } from './models/tokenizer.ts'
 import { otherWork } from './machine.ts'
 
+const SMALL = {
+  ...SMOLLM2,
+  name: 'losses-192',
+  hiddenSize: 192,
+  intermediateSize: 512,
+  numLayers: 6,
+  numHeads: 3,
+  numKvHeads: 1,
+  vocabSize: 512,
+}
+const ROWS = 8
+const LENGTH = 64
+
 const { values } = parseArgs({
   options: {
     steps: { type: 'string', default: '300' },
@@ -74,19 +87,6 @@ async function byRecipe(file: string, { seed, compute }: Arm): Promise<number[]>
     rmSync(output, { recursive: true })
   }
 }
-
-const SMALL = {
-  ...SMOLLM2,
-  name: 'losses-192',
-  hiddenSize: 192,
-  intermediateSize: 512,
-  numLayers: 6,
-  numHeads: 3,
-  numKvHeads: 1,
-  vocabSize: 512,
-}
-const ROWS = 8
-const LENGTH = 64
 
 async function byGrammar({ seed, compute }: Arm): Promise<number[]> {
   const folder = await writeCheckpoint(values.work, SMALL)
