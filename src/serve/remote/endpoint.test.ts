@@ -1,5 +1,6 @@
 /** A real server plays the protocol: busy, broken, gone, and well. */
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
@@ -100,6 +101,25 @@ describe('an endpoint', () => {
     await withServer([cut, reply('whole')], async (url) => {
       const { sleep, now } = patience()
       assert.ok(await new Endpoint({ url, sleep, now }).post('/x', {}))
+    })
+  })
+
+  test('that is busy is waited for by many with one listener to their signal, and left by all when it aborts', async () => {
+    // Each had a listener of its own: a run of sixteen questions warned of a leak whenever a server was busy.
+    await withServer([status(503, { 'retry-after': '60' })], async (url, calls) => {
+      const endpoint = new Endpoint({ url })
+      const stop = new AbortController()
+      const posts = Array.from({ length: 20 }, () =>
+        endpoint.post('/x', {}, stop.signal).catch((error: unknown) => error),
+      )
+      while (getEventListeners(stop.signal, 'abort').length === 0 || calls() < 20) {
+        await new Promise((done) => setTimeout(done, 5))
+      }
+      assert.equal(getEventListeners(stop.signal, 'abort').length, 1)
+      const reason = new Error('enough')
+      stop.abort(reason)
+      assert.deepEqual(new Set(await Promise.all(posts)), new Set([reason]))
+      assert.equal(getEventListeners(stop.signal, 'abort').length, 0)
     })
   })
 

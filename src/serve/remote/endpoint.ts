@@ -3,6 +3,7 @@
  *
  * Source: platform.openai.com/docs/api-reference; RFC 9110 §10.2.3 (Retry-After: seconds or a date).
  */
+import { AbortListeners } from '../../core/abort-listeners.ts'
 import { CapacityError, InputError } from '../../core/errors.ts'
 
 export type EndpointOptions = {
@@ -29,6 +30,7 @@ const MOST_CHARACTERS = 16 * 1024 * 1024
 export class Endpoint {
   readonly url: string
   readonly #options: EndpointOptions
+  readonly #aborts = new AbortListeners()
   /** No call begins before this time: where one was told to wait, the others wait too. */
   #openAt = 0
   calls = 0
@@ -78,12 +80,27 @@ export class Endpoint {
   }
 
   async #waitTurn(signal: AbortSignal | undefined): Promise<void> {
-    const sleep = this.#options.sleep ?? sleepFor
+    const sleep = this.#options.sleep ?? this.#sleep
     for (let wait = this.#openAt - this.#now(); wait > 0; wait = this.#openAt - this.#now()) {
       await sleep(wait, signal)
     }
     signal?.throwIfAborted()
   }
+
+  /** All calls that wait share one listener to a run's signal. */
+  readonly #sleep = (ms: number, signal: AbortSignal | undefined): Promise<void> =>
+    new Promise((done, fail) => {
+      const forget = signal
+        ? this.#aborts.add(signal, () => {
+            clearTimeout(timer)
+            fail(signal.reason as Error)
+          })
+        : () => {}
+      const timer = setTimeout(() => {
+        forget()
+        done()
+      }, ms)
+    })
 
   /** As the server asked, else twice as long as the last time. */
   #postpone(attempt: number, askedMs: number | null): void {
@@ -162,18 +179,4 @@ function faultOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { cause } = error
   return cause instanceof Error ? `${error.message}: ${cause.message}` : error.message
-}
-
-function sleepFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((done, fail) => {
-    const stop = () => {
-      clearTimeout(timer)
-      fail(signal?.reason as Error)
-    }
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', stop)
-      done()
-    }, ms)
-    signal?.addEventListener('abort', stop, { once: true })
-  })
 }
