@@ -3,13 +3,14 @@ import { nearestName } from '../weights/nearest-name.ts'
 import type { Arguments } from './arguments.ts'
 import type { DataAction } from './data-action.ts'
 import { dataBuild } from './data-build.ts'
+import { dataBuildBench } from './data-build-bench.ts'
 import { dataCheck } from './data-check.ts'
 import { dataMix } from './data-mix.ts'
 import { dataShow } from './data-show.ts'
 import { UsageError } from './usage-error.ts'
 import type { Verb } from './verb.ts'
 
-const ACTIONS: readonly DataAction[] = [dataCheck, dataShow, dataMix, dataBuild]
+const ACTIONS: readonly DataAction[] = [dataCheck, dataShow, dataMix, dataBuild, dataBuildBench]
 
 export const data: Verb = {
   options: ACTIONS.flatMap(({ name, place, about, options }) =>

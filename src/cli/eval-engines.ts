@@ -11,7 +11,7 @@ import {
   type JudgeReply,
   type JudgeRequest,
 } from '../eval/index.ts'
-import type { Answer, ContentPart, GenerateRequest, Model } from '../index.ts'
+import type { Answer, ContentPart, GenerateRequest, LoadOptions, Model } from '../index.ts'
 import { openParts } from '../load-checkpoint.ts'
 import { hashFiles } from '../weights/index.ts'
 import { joinPath, userCacheFolder } from '../weights/node.ts'
@@ -73,13 +73,18 @@ export type Engines = {
 }
 
 /** Loads the model, or names the servers. Throws UsageError. */
-export async function enginesOf(args: Arguments, session: Session): Promise<Engines> {
+export async function enginesOf(
+  args: Arguments,
+  session: Session,
+  /** What the model is loaded with where no flag says otherwise. */
+  defaults: LoadOptions = {},
+): Promise<Engines> {
   const urls = args.texts('engine')
   const batch = args.number('batch') ?? 16
   if (!Number.isInteger(batch) || batch < 1)
     throw new UsageError('--batch should be a whole number from 1.')
   if (urls.length === 0) {
-    const { model } = await loadFromFlags(args, session)
+    const { model } = await loadFromFlags(args, session, defaults)
     const engine = new ModelEngine(model, args, await identityOf(model, args, session))
     return { engines: [engine], batch, dispose: () => model.dispose() }
   }
@@ -285,7 +290,8 @@ async function identityOf(
   }
 }
 
-async function weightsHash(args: Arguments, session: Session): Promise<string> {
+/** Of the bytes of all weight files. */
+export async function weightsHash(args: Arguments, session: Session): Promise<string> {
   const checkpoint = await openParts(modelOf(args), checkpointOptions(args, session))
   try {
     const memoFile = joinPath(args.text('cache-dir') ?? userCacheFolder(), 'hashes.json')

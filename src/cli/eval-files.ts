@@ -47,8 +47,8 @@ export type Plan = {
 const QUICK_FOLDERS = ['models/mini/quick', 'fixtures/eval/quick']
 
 /** The benchmarks by name, `mini-*` being all tasks of the mini model. */
-export function benchmarkNames(args: Arguments): string[] {
-  return args.positionals.flatMap((name) => {
+export function benchmarkNames(args: Arguments, names = args.positionals): string[] {
+  return names.flatMap((name) => {
     if (name !== 'mini-*') return [name]
     const folder = args.text('questions') ?? quickFolder()
     const tasks = readdirSync(folder)

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import {
+  contaminationText,
   evaluate,
   FileJudgeCache,
   loadWordNet,
@@ -11,7 +12,9 @@ import {
 import { userCacheFolder, joinPath } from '../weights/node.ts'
 import type { Arguments } from './arguments.ts'
 import { enginesOf, judgeLimits, judgesOf, type Engines, type Judges } from './eval-engines.ts'
+import { runContamination } from './eval-contamination.ts'
 import { benchmarkNames, planOf, type Plan } from './eval-files.ts'
+import { measureOneByOne, type Speed } from './eval-speed.ts'
 import { packageVersion } from './package.ts'
 import { Progress } from './progress.ts'
 import { scoreLines } from './score.ts'
@@ -22,7 +25,7 @@ export async function runBenchmarks(args: Arguments, session: Session): Promise<
   for (const name of benchmarkNames(args)) plans.push(await planOf(name, args))
   const engines = await enginesOf(args, session)
   const judges = await judgesOf(args, session)
-  const results: { readonly report: EvalReport; readonly folder: string }[] = []
+  const results: Ran[] = []
   try {
     for (const plan of plans) {
       const report = await runPlan(plan, { args, session, engines, judges })
@@ -37,6 +40,8 @@ export async function runBenchmarks(args: Arguments, session: Session): Promise<
   if (session.terminal.isJson) session.terminal.json({ results: results.map(jsonOf) })
 }
 
+type Ran = { readonly report: EvalReport; readonly folder: string; readonly speed: Speed | null }
+
 type Parts = {
   readonly args: Arguments
   readonly session: Session
@@ -44,7 +49,7 @@ type Parts = {
   readonly judges: Judges
 }
 
-async function runPlan(plan: Plan, parts: Parts): Promise<{ report: EvalReport; folder: string }> {
+async function runPlan(plan: Plan, parts: Parts): Promise<Ran> {
   const { args, session, engines } = parts
   const { judges } = parts.judges
   const isBlind = args.flag('blind')
@@ -52,10 +57,12 @@ async function runPlan(plan: Plan, parts: Parts): Promise<{ report: EvalReport; 
     args.text('out') ?? 'eval-results',
     `${plan.benchmark.name}${isBlind ? '-blind' : ''}`,
   )
+  const contamination = await runContamination(plan, { args, session })
   const progress = new Progress(session.terminal)
   try {
     const report = await evaluate({
       ...plan,
+      ...(contamination ? { contamination } : {}),
       engines: engines.engines,
       batch: engines.batch,
       judges: plan.benchmark.judge ? judges : [],
@@ -74,7 +81,8 @@ async function runPlan(plan: Plan, parts: Parts): Promise<{ report: EvalReport; 
       onProgress: (stage, state) =>
         progress.update({ stage: `${plan.benchmark.name} ${stage}`, ...shown(state) }),
     })
-    return { report, folder }
+    progress.end()
+    return { report, folder, speed: await measureOneByOne(plan, report, args, session) }
   } finally {
     progress.end()
   }
@@ -105,17 +113,19 @@ function duration(seconds: number): string {
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`
 }
 
-function reportLines({ report, folder }: { report: EvalReport; folder: string }): string[] {
+function reportLines({ report, folder, speed: alone }: Ran): string[] {
   const { run, judged, agreement } = report
   const speed = run.answered > 0 ? `, ${(run.answered / run.seconds).toFixed(1)} answers/s` : ''
   return [
     ...scoreLines(report),
     `  model ${run.model}${speed}; ${run.errors.length} errors, ${run.cutOff} cut off`,
+    ...(alone ? [`  ${speedText(alone)}`] : []),
     ...(report.metrics.length === 0 && judged.length === 0
       ? [
           '  the answers are kept; --judge has them reviewed, or llava score takes what a server says',
         ]
       : []),
+    ...(report.contamination ? [`  ${contaminationText(report.contamination)}`] : []),
     ...judged.map(
       ({ judge, reviews, nonsense, suspicious, calls, cached }) =>
         `  judge ${judge}: ${reviews} reviews (${calls} calls, ${cached} kept), ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge`,
@@ -130,8 +140,18 @@ function reportLines({ report, folder }: { report: EvalReport; folder: string })
   ]
 }
 
+function speedText({ questions, perSecond, ratio }: Speed): string {
+  const times =
+    ratio === null
+      ? 'no answer of this run to compare with'
+      : `the run was ${ratio.toFixed(1)} times as fast`
+  return `one by one, without caches: ${perSecond.toFixed(1)} answers/s over ${questions} questions; ${times}`
+}
+
 /** All but single questions: those are in result.json. */
-function jsonOf({ report, folder }: { report: EvalReport; folder: string }) {
-  const { benchmark, title, metrics, counts, recipe, run, judged, agreement } = report
-  return { benchmark, title, metrics, counts, recipe, run, judged, agreement, folder }
+function jsonOf({ report, folder, speed }: Ran) {
+  const { benchmark, title, metrics, counts, recipe, run, judged, agreement, contamination } =
+    report
+  const found = { ...(contamination ? { contamination } : {}), ...(speed ? { speed } : {}) }
+  return { benchmark, title, metrics, counts, recipe, run, judged, agreement, ...found, folder }
 }

@@ -1,9 +1,11 @@
 /** `llava eval`: benchmarks run, compared and reported. */
 import { compareResults } from './eval-compare.ts'
+import { checkBenchmarks, MIXTURE_OPTIONS } from './eval-contamination.ts'
 import { ENGINE_OPTIONS, JUDGE_OPTIONS } from './eval-engines.ts'
 import { FILE_OPTIONS } from './eval-files.ts'
 import { writeReports } from './eval-report.ts'
 import { runBenchmarks } from './eval-run.ts'
+import { SPEED_OPTION } from './eval-speed.ts'
 import { LOAD_OPTIONS } from './load-flags.ts'
 import { UsageError } from './usage-error.ts'
 import type { Verb } from './verb.ts'
@@ -36,9 +38,11 @@ export const evaluation: Verb = {
       about: "Cuts answers sooner than the benchmark's limit",
     },
     { name: 'blind', kind: 'flag', about: 'Ask without pictures: what a guess is worth' },
+    SPEED_OPTION,
     ...FILE_OPTIONS,
     ...ENGINE_OPTIONS,
     ...JUDGE_OPTIONS,
+    ...MIXTURE_OPTIONS,
     ...LOAD_OPTIONS,
   ],
   examples: [
@@ -49,16 +53,18 @@ export const evaluation: Verb = {
     'eval mm-vet --data eval --judge https://api.openai.com/v1 --judge-model gpt-4-0613',
     'eval compare results-a/pope results-b/pope',
     'eval report results-a results-b --out report',
+    'eval contamination quick --mixture data/mini/instruction.json',
   ],
   async run(args, session) {
     const [first] = args.positionals
     if (first === undefined) {
       throw new UsageError(
-        'llava eval needs a benchmark, such as quick or pope; or compare, or report.',
+        'llava eval needs a benchmark, such as quick or pope; or compare, report or contamination.',
       )
     }
     if (first === 'compare') return compareResults(args, session)
     if (first === 'report') return writeReports(args, session)
+    if (first === 'contamination') return checkBenchmarks(args, session)
     return runBenchmarks(args, session)
   },
 }

@@ -60,3 +60,21 @@ export {
 export { mixIndices } from './mix.ts'
 export { writeRecords, type WriteRecordsOptions } from './write-records.ts'
 export { PictureCensus, type PictureCounts } from './picture-census.ts'
+export {
+  CONTAMINATION_RULE,
+  findContamination,
+  type Contamination,
+  type ContaminationItem,
+  type ContaminationOptions,
+  type Overlap,
+} from './contamination.ts'
+export { likeness, picturePrint, type Likeness, type PicturePrint } from './picture-print.ts'
+export { PrintStore } from './print-store.ts'
+export {
+  buildBench,
+  type BenchAnswerer,
+  type BenchEmbedder,
+  type BenchReport,
+  type BuildBenchOptions,
+} from './bench/build-bench.ts'
+export type { BenchRequest } from './bench/read-requests.ts'

@@ -1,5 +1,6 @@
 /** What a score was made by: enough to make it again, and a hash that is the same for the same. */
 import { InputError } from '../core/errors.ts'
+import type { Contamination } from '../data/contamination.ts'
 import type { AnswerEngine } from './answer-engine.ts'
 import type { Benchmark } from './benchmark.ts'
 import type { EvalFile } from './eval-file.ts'
@@ -32,6 +33,8 @@ export type EvalRecipe = {
   }
   readonly labels: string | null
   readonly seed: number
+  /** The training data that the questions were compared with, where they were: the hash of its rows. */
+  readonly training?: string
   /** Version of this program. */
   readonly code: string
 }
@@ -50,6 +53,7 @@ export async function makeRecipe(parts: {
   readonly maxTokens?: number | undefined
   readonly seed?: number | undefined
   readonly codeVersion: string
+  readonly contamination?: Contamination | undefined
 }): Promise<EvalRecipe> {
   const { benchmark, ask, asked, engines, judges = [] } = parts
   const most = parts.maxTokens ?? Number.POSITIVE_INFINITY
@@ -70,6 +74,7 @@ export async function makeRecipe(parts: {
     },
     labels: parts.labels.length > 0 ? await hashFiles(parts.labels) : null,
     seed: parts.seed ?? 0,
+    ...(parts.contamination ? { training: parts.contamination.training.sha256 } : {}),
     code: parts.codeVersion,
   }
   return { hash: await hashText(JSON.stringify(recipe)), ...recipe }

@@ -12,6 +12,8 @@ import { InputError } from '../core/errors.ts'
 import type { AnswerEngine } from './answer-engine.ts'
 import { AnswerJournal, readWholeLines, writeFileWhole } from './answer-journal-node.ts'
 import type { Benchmark, Outcome } from './benchmark.ts'
+import type { Contamination } from '../data/contamination.ts'
+import { resultContamination, type ResultContamination } from './contamination-node.ts'
 import { isRow, type EvalFile, type Row } from './eval-file.ts'
 import { makeRecipe, type EvalRecipe } from './eval-recipe.ts'
 import type { Agreement } from './judge-agreement.ts'
@@ -49,6 +51,8 @@ export type EvaluateRequest = {
   readonly maxTokens?: number | undefined
   readonly codeVersion: string
   readonly wordNet?: WordNet | undefined
+  /** What of the questions was in the training data, to stand beside the scores. */
+  readonly contamination?: Contamination | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: (stage: 'answers' | 'reviews', state: RunState) => void
   readonly now?: () => number
@@ -60,6 +64,7 @@ export type EvalReport = Omit<ScoreReport, 'recipe' | 'outcomes'> & {
   readonly run: RunFacts
   readonly judged: readonly JudgedFacts[]
   readonly agreement: Agreement | null
+  readonly contamination?: ResultContamination
 }
 
 export type AskedOutcome = Outcome & {
@@ -117,7 +122,16 @@ export async function evaluate(request: EvaluateRequest): Promise<EvalReport> {
     : unjudged(benchmark, { questions: questions.length, answers: lines.length - errors.length })
   const outcomes = withQuestions(report.outcomes, questions, lines)
   const { facts, agreement } = judged
-  const result: EvalReport = { ...report, recipe, outcomes, run, judged: facts, agreement }
+  const { contamination } = request
+  const result: EvalReport = {
+    ...report,
+    recipe,
+    outcomes,
+    run,
+    judged: facts,
+    agreement,
+    ...(contamination ? { contamination: resultContamination(contamination, outcomes) } : {}),
+  }
   await keepExamples(out, outcomes, questions, request.mediaFolder)
   writeResult(out, result)
   return result
@@ -222,12 +236,12 @@ function guardFolder(out: string, recipe: EvalRecipe): void {
   writeFileWhole(path, `${JSON.stringify(recipe, null, 2)}\n`)
 }
 
-/** Judges may change: answers do not depend on them. */
+/** Judges and what is known of the training data may change: answers do not depend on them. */
 function differingKeys(before: Row, recipe: EvalRecipe): string[] {
   const now: Row = { ...recipe }
   return Object.keys(now).filter(
     (key) =>
-      !['hash', 'judge', 'rule'].includes(key) &&
+      !['hash', 'judge', 'rule', 'training'].includes(key) &&
       JSON.stringify(before[key]) !== JSON.stringify(now[key]),
   )
 }

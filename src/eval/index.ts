@@ -13,7 +13,9 @@ export type { AskedOutcome, EvalReport, EvaluateRequest } from './evaluate-node.
 export type { EvalRecipe } from './eval-recipe.ts'
 export type { AnswerEngine, EngineAnswer, EngineRequest } from './answer-engine.ts'
 export type { AskSpec, Picture, Question } from './question.ts'
-export type { RunState } from './run-questions.ts'
+export { runQuestions, type RunState } from './run-questions.ts'
+export { selectQuestions } from './select-questions.ts'
+export { mediaPath, openPicture } from './media-node.ts'
 export { Endpoint, type EndpointOptions } from '../serve/remote/endpoint.ts'
 export { EndpointEngine } from './endpoint-engine.ts'
 export { EndpointJudge } from './judge-endpoint.ts'
@@ -41,3 +43,9 @@ export { textvqaQuestion } from './benchmarks/textvqa.ts'
 export { compareResults, type ComparedResult, type ResultComparison } from './compare-results.ts'
 export { readReports, readResult } from './results-node.ts'
 export { htmlReport, markdownReport, type ReportedResult } from './report.ts'
+export {
+  checkContamination,
+  contaminationText,
+  type ContaminationRequest,
+  type ResultContamination,
+} from './contamination-node.ts'

@@ -61,6 +61,56 @@ export function modelChart(rows: readonly BarRow[]): Promise<string> {
   })
 }
 
+const RADIUS = 200
+const RINGS = [25, 50, 75, 100]
+
+/** Benchmarks around a circle, a closed line for each model; the rim is 100. */
+export function radarChart(rows: readonly BarRow[]): Promise<string> {
+  const categories = [...new Set(rows.map(({ category }) => category))]
+  const around = (i: number, value: number) => {
+    const angle = (2 * Math.PI * i) / categories.length
+    return { x: value * Math.sin(angle), y: value * Math.cos(angle), i }
+  }
+  const rings = RINGS.flatMap((ring) => categories.map((_, i) => ({ ring, ...around(i, ring) })))
+  const names = categories.map((category, i) => ({ category, ...around(i, 116) }))
+  const points = rows.map(({ category, model, value }) => ({
+    model,
+    category,
+    value,
+    ...around(categories.indexOf(category), value),
+  }))
+  const place = (field: 'x' | 'y') => ({
+    field,
+    type: 'quantitative' as const,
+    axis: null,
+    scale: { domain: [-130, 130] },
+  })
+  const encoding = { x: place('x'), y: place('y') }
+  const order = { field: 'i', type: 'quantitative' as const }
+  return toSvg({
+    width: 2 * RADIUS,
+    height: 2 * RADIUS,
+    config: { view: { stroke: null } },
+    layer: [
+      {
+        data: { values: rings },
+        mark: { type: 'line', interpolate: 'linear-closed', color: '#d8dee4', strokeWidth: 1 },
+        encoding: { ...encoding, order, detail: { field: 'ring' } },
+      },
+      {
+        data: { values: names },
+        mark: { type: 'text', limit: 150 },
+        encoding: { ...encoding, text: { field: 'category' } },
+      },
+      {
+        data: { values: points },
+        mark: { type: 'line', interpolate: 'linear-closed', strokeWidth: 2, point: true },
+        encoding: { ...encoding, order, color: { field: 'model', type: 'nominal' } },
+      },
+    ],
+  })
+}
+
 /** A point for each model and benchmark, and a straight line through each benchmark's points (least squares). */
 export function strengthChart(points: readonly StrengthPoint[]): Promise<string> {
   const x = {

@@ -97,6 +97,32 @@ test('strength against score is drawn from three models on', async () => {
   )
 })
 
+test('models are drawn around a circle from three benchmarks on that all of them have', async () => {
+  const three = (model: string) =>
+    ['One', 'Two', 'Three'].map((title) =>
+      reported(model, { title, metrics: reported(model).metrics.slice(0, 1) }),
+    )
+  const charts = async (results: ReportedResult[]) =>
+    (await htmlReport(results)).split('<svg').length - 1
+  assert.equal(await charts([...three('a'), ...three('b')]), 2)
+  assert.equal(await charts([...three('a'), ...three('b').slice(1)]), 1)
+  assert.equal(await charts(three('a')), 0)
+})
+
+test('what was in the training data stands with its result', async () => {
+  const counts = { equal: 1, near: 2 }
+  const contamination = {
+    items: 9,
+    pictures: counts,
+    texts: counts,
+    both: 1,
+    scores: { clean: 0.5, overlapping: 1 },
+  } as ReportedResult['contamination'] & object
+  const html = await htmlReport([reported('a', { contamination })])
+  assert.match(html, /3 pictures \(1 equal\), 3 texts \(1 equal\), 1 both, of 9 questions/)
+  assert.match(html, /mean score 100\.0 of those, 50\.0 of the others/)
+})
+
 test('marks of HTML become text', () => {
   assert.equal(escapeHtml(`<a href="x">&'`), `&lt;a href=&quot;x&quot;&gt;&amp;'`)
 })

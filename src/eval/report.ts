@@ -4,9 +4,11 @@
  */
 import type { EvalReport, AskedOutcome } from './evaluate-node.ts'
 import { dataUrl } from '../serve/remote/chat-wire.ts'
+import { contaminationText } from './contamination-node.ts'
 import {
   barChart,
   modelChart,
+  radarChart,
   strengthChart,
   type BarRow,
   type StrengthPoint,
@@ -24,6 +26,7 @@ export type ReportedResult = Pick<
   | 'run'
   | 'judged'
   | 'agreement'
+  | 'contamination'
 > & {
   /** The worst answers, with their pictures where they were kept. */
   readonly examples: readonly {
@@ -186,7 +189,19 @@ async function modelsSection(results: readonly ReportedResult[]): Promise<string
       : []
   })
   if (models.size < 2 || rows.length < 2) return ''
-  return `<h2>Models</h2>${await modelChart(rows)}`
+  const shared = sharedRows(rows, models.size)
+  // A circle needs three directions, and models are compared on what all of them were asked.
+  const isRound = new Set(shared.map(({ category }) => category)).size >= 3
+  return `<h2>Models</h2>${isRound ? await radarChart(shared) : ''}${await modelChart(rows)}`
+}
+
+/** Of the benchmarks that every model has a score of. */
+function sharedRows(rows: readonly BarRow[], models: number): BarRow[] {
+  const seen = new Map<string, Set<string>>()
+  for (const { category, model } of rows) {
+    seen.set(category, (seen.get(category) ?? new Set()).add(model))
+  }
+  return rows.filter(({ category }) => seen.get(category)?.size === models)
 }
 
 /** A language model's own strength, by MMLU, against what it scores with pictures. */
@@ -214,13 +229,14 @@ async function strengthSection(results: readonly ReportedResult[]): Promise<stri
 }
 
 async function resultSection(result: ReportedResult): Promise<string> {
-  const { title, run, metrics, judged, agreement, recipe } = result
+  const { title, run, metrics, judged, agreement, recipe, contamination } = result
   const bars = metrics
     .filter(({ value, unit }) => value !== null && unit === 'percent')
     .map((metric) => barOf(metric, metric.name, run.model))
   const chart = bars.length > 1 ? await barChart(bars) : ''
   const facts = [
     `${run.errors.length} errors, ${run.cutOff} answers cut off at their longest, batch ${run.batch}`,
+    ...(contamination ? [contaminationText(contamination)] : []),
     ...judged.map(
       ({ judge, reviews, nonsense, suspicious, cost }) =>
         `judge ${judge}: ${reviews} reviews, ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge, cost ${cost.toFixed(2)}`,

@@ -1,0 +1,206 @@
+/** A benchmark out of requests: what is left out and why, the same by seed, going on after a kill, people's review. */
+import assert from 'node:assert/strict'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, describe, test } from 'node:test'
+import sharp from 'sharp'
+import { InputError } from '../../core/errors.ts'
+import { Rng } from '../../core/rng.ts'
+import { openDataset } from '../dataset.ts'
+import { buildBench, type BuildBenchOptions } from './build-bench.ts'
+import type { BenchRequest } from './read-requests.ts'
+import { weightedKMeans } from './weighted-kmeans.ts'
+
+const ROOT = mkdtempSync(join(tmpdir(), 'llava-bench-'))
+const IMAGES = resolve('fixtures/eval/quick/images')
+after(() => rmSync(ROOT, { recursive: true }))
+
+const requests = join(ROOT, 'requests')
+mkdirSync(requests)
+const names = Array.from({ length: 12 }, (_, i) => `color-${String(i).padStart(5, '0')}.png`)
+for (const name of names) cpSync(join(IMAGES, name), join(requests, name))
+await sharp(join(IMAGES, names[0]!))
+  .resize({ width: 150 })
+  .jpeg()
+  .toFile(join(requests, 'again.jpg'))
+writeFileSync(join(requests, 'broken.png'), 'nothing')
+cpSync('fixtures/pictures/photo-640x480.jpg', join(requests, 'photo.jpg'))
+writeFileSync(join(requests, 'photo.txt'), 'How would you paint this?\n')
+const rows = [
+  ...names.map((image, i) => ({
+    id: `r${i}`,
+    image,
+    text: `Tell me about thing number ${i} here`,
+    category: i % 2 ? 'math' : undefined,
+  })),
+  { id: 'twin', image: 'again.jpg', text: 'tell me about thing number 0 here!' },
+  { id: 'other', image: 'again.jpg', text: 'Write a poem about the sea', answer: 'The sea.' },
+  { id: 'bad', image: 'broken.png', text: 'What?' },
+  { id: 'empty', image: names[1], text: ' ' },
+  { id: 'gone', image: 'nowhere.png', text: 'What?' },
+  { id: 'r3', image: names[3], text: 'Twice' },
+]
+writeFileSync(join(requests, 'requests.jsonl'), rows.map((row) => JSON.stringify(row)).join('\n'))
+
+const build = (out: string, options: Partial<BuildBenchOptions> = {}) =>
+  buildBench({ folder: requests, out: join(ROOT, out), size: 6, seed: 3, ...options })
+const linesOf = (out: string, name: string) =>
+  readFileSync(join(ROOT, out, name), 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+const reasons = (dropped: readonly { id: string; step: string }[], step: string) =>
+  dropped.filter((one) => one.step === step).map(({ id }) => id)
+
+describe('a benchmark is built', () => {
+  test('with broken, duplicate and training requests left out by name', async () => {
+    const train = join(ROOT, 'train.json')
+    const turns = [
+      { from: 'human', value: '<image>\nWhat?' },
+      { from: 'gpt', value: 'A thing.' },
+    ]
+    writeFileSync(
+      train,
+      JSON.stringify([{ id: '1', image: join(IMAGES, names[5]!), conversations: turns }]),
+    )
+    await using mixture = await openDataset(train, {})
+    const report = await build('mixed', { mixture })
+    assert.deepEqual(reasons(report.dropped, 'read').sort(), ['bad', 'empty', 'gone', 'r3'])
+    assert.deepEqual(reasons(report.dropped, 'duplicate'), ['twin'])
+    assert.deepEqual(reasons(report.dropped, 'training data'), ['r5'])
+    assert.equal(report.contamination?.pictures.equal, 1)
+    const { read, usable, distinct, decontaminated, chosen } = report.steps
+    assert.deepEqual([read, usable, distinct, decontaminated, chosen], [19, 15, 14, 13, 6])
+    const bench = linesOf('mixed', 'bench.jsonl')
+    assert.equal(bench.length, 6)
+    assert.ok(!bench.some(({ question_id }) => question_id === 'r5'))
+    // The largest picture by far: weighted clusters are drawn to it.
+    assert.ok(bench.some(({ question_id }) => question_id === 'photo'))
+    for (const { image } of bench)
+      assert.ok(readFileSync(join(ROOT, 'mixed', String(image))).length > 0)
+  })
+
+  test('the same for the same seed, and another for another', async () => {
+    await build('one')
+    await build('two')
+    assert.deepEqual(linesOf('one', 'bench.jsonl'), linesOf('two', 'bench.jsonl'))
+    const seeds = new Set<string>()
+    for (const seed of [1, 2, 3, 4]) {
+      await build(`seed${seed}`, { seed, size: 4 })
+      seeds.add(
+        linesOf(`seed${seed}`, 'bench.jsonl')
+          .map((row) => row['question_id'])
+          .join(),
+      )
+    }
+    assert.ok(seeds.size > 1)
+    await assert.rejects(build('one', { seed: 4 }), InputError)
+  })
+
+  test('going on after a kill: no picture embedded and no question asked twice', async () => {
+    const asked: string[] = []
+    const embedder = {
+      identity: 'mean colour',
+      async embed(path: string) {
+        asked.push(path)
+        if (asked.length === 5) throw new Error('killed')
+        const { channels } = await sharp(path).stats()
+        return Float32Array.from(channels.map(({ mean }) => mean))
+      },
+    }
+    const answered: string[] = []
+    const answerer = {
+      identity: 'echo',
+      async answer({ id, text }: BenchRequest) {
+        answered.push(id)
+        return `About: ${text}`
+      },
+    }
+    await assert.rejects(build('killed', { embedder, answerer }), /killed/)
+    const report = await build('killed', { embedder, answerer })
+    assert.equal(new Set(asked).size, asked.length - 1, 'only the picture of the kill came twice')
+    assert.equal(new Set(answered).size, answered.length)
+    await build('killed', { embedder, answerer })
+    assert.equal(
+      answered.length,
+      linesOf('killed', 'bench.jsonl').filter(({ Answer }) => String(Answer).startsWith('About'))
+        .length,
+    )
+    assert.deepEqual(
+      [report.references, report.embeddings.pictures],
+      [{ by: 'echo', missing: 0 }, 'mean colour'],
+    )
+  })
+
+  test('after people’s review: left out what they refuse, theirs what they rewrite', async () => {
+    const first = await build('reviewed')
+    assert.deepEqual(first.references.by, null)
+    const path = join(ROOT, 'reviewed', 'review.jsonl')
+    const review = linesOf('reviewed', 'review.jsonl')
+    review[0]!['accept'] = false
+    review[1]!['reference'] = 'A better answer.'
+    writeFileSync(path, review.map((row) => `${JSON.stringify(row)}\n`).join(''))
+    const second = await build('reviewed')
+    assert.equal(second.steps.accepted, first.steps.accepted - 1)
+    const bench = linesOf('reviewed', 'bench.jsonl')
+    assert.ok(!bench.some(({ question_id }) => question_id === review[0]!['question_id']))
+    assert.equal(bench[0]!['Answer'], 'A better answer.')
+    assert.deepEqual(linesOf('reviewed', 'review.jsonl'), review)
+    writeFileSync(path, '{"question_id": ')
+    await assert.rejects(build('reviewed'), /line 1/)
+  })
+
+  test('from nothing is refused', async () => {
+    mkdirSync(join(ROOT, 'nothing'))
+    await assert.rejects(build('x', { folder: join(ROOT, 'nothing') }), InputError)
+    writeFileSync(join(ROOT, 'nothing', 'a.jsonl'), '{"image": ')
+    await assert.rejects(build('y', { folder: join(ROOT, 'nothing') }), /cut off/)
+  })
+})
+
+describe('weighted k-means', () => {
+  const rng = new Rng(5)
+  const middles = [
+    [0, 0],
+    [10, 0],
+    [0, 10],
+  ]
+  const points = Array.from({ length: 60 }, (_, i) =>
+    Float32Array.from(middles[i % 3]!.map((value) => value + rng.normal())),
+  )
+
+  test('finds clusters that are far apart, and every point its nearest centre', () => {
+    const { assigned, centres, distances } = weightedKMeans(
+      points,
+      points.map(() => 1),
+      { k: 3, rng: new Rng(0) },
+    )
+    const groups = new Set(points.map((_, i) => `${i % 3} ${assigned[i]}`))
+    assert.equal(groups.size, 3)
+    points.forEach((point, i) => {
+      const all = centres.map(
+        (centre) => (point[0]! - centre[0]!) ** 2 + (point[1]! - centre[1]!) ** 2,
+      )
+      assert.ok(Math.abs(Math.min(...all) - distances[i]!) < 1e-9)
+    })
+  })
+
+  test('draws a centre to what weighs most', () => {
+    const pair = [Float32Array.of(0), Float32Array.of(10)]
+    const { centres } = weightedKMeans(pair, [9, 1], { k: 1, rng: new Rng(0) })
+    assert.ok(Math.abs(centres[0]![0]! - 1) < 1e-9)
+  })
+
+  test('gives no more clusters than there are points that differ', () => {
+    const same = Array.from({ length: 5 }, () => Float32Array.of(1))
+    assert.equal(
+      weightedKMeans(
+        same,
+        same.map(() => 1),
+        { k: 3, rng: new Rng(0) },
+      ).centres.length,
+      1,
+    )
+  })
+})

@@ -1,0 +1,365 @@
+/**
+ * A benchmark like LLaVA-Bench (Wilder) out of a folder of user requests with pictures.
+ *
+ *   requests ─ broken and duplicate ones dropped ─ training pictures dropped ─ vectors ─ weighted k-means ─ one a cluster
+ *     ─ reference answers ─▶ bench.jsonl, images/, review.jsonl, report.json
+ *
+ * Who embeds and who answers is handed in: nothing here runs a model. Everything that takes long is kept in the folder as it comes
+ * (prints, embeddings, references), so that the same call goes on where the last one ended; the same seed and the same requests give
+ * the same benchmark. `review.jsonl` is for people: what they mark `"accept": false` is left out and what they rewrite is taken, when
+ * the same call is made again.
+ */
+import { createHash } from 'node:crypto'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
+import { extname, join } from 'node:path'
+import { InputError } from '../../core/errors.ts'
+import { findContamination, type Contamination } from '../contamination.ts'
+import type { Dataset, DatasetProgress } from '../dataset.ts'
+import { PrintStore } from '../print-store.ts'
+import {
+  chooseRequests,
+  dropDuplicates,
+  dropOverlapping,
+  type PrintedRequest,
+} from './choose-requests.ts'
+import { KeptLines } from '../kept-lines.ts'
+import { readRequests, type BenchRequest, type DroppedRequest } from './read-requests.ts'
+import { printVector, requestVectors } from './request-vectors.ts'
+
+export type BenchEmbedder = {
+  /** Model and what of it: in the report, and what kept embeddings belong to. */
+  readonly identity: string
+  embed(picture: string): Promise<Float32Array>
+}
+
+export type BenchAnswerer = {
+  readonly identity: string
+  answer(request: BenchRequest): Promise<string>
+}
+
+export type BuildBenchOptions = {
+  readonly folder: string
+  readonly out: string
+  /** How many questions, at most. */
+  readonly size: number
+  readonly seed: number
+  /** Without one, pictures are compared by colours and frequencies. */
+  readonly embedder?: BenchEmbedder | undefined
+  /** Without one, references are left to people. */
+  readonly answerer?: BenchAnswerer | undefined
+  /** Training data whose pictures are left out. */
+  readonly mixture?: Dataset | undefined
+  readonly onProgress?: (state: DatasetProgress) => void
+  readonly signal?: AbortSignal | undefined
+}
+
+export type BenchReport = {
+  readonly seed: number
+  readonly size: number
+  readonly embeddings: { readonly pictures: string; readonly texts: string }
+  readonly references: { readonly by: string | null; readonly missing: number }
+  /** Requests that were left at each step. */
+  readonly steps: {
+    readonly read: number
+    readonly usable: number
+    readonly distinct: number
+    readonly decontaminated: number
+    readonly chosen: number
+    readonly accepted: number
+  }
+  readonly contamination: Omit<Contamination, 'overlaps'> | null
+  readonly dropped: readonly (DroppedRequest & { readonly step: string })[]
+}
+
+const BASELINE = 'colours and frequencies (no model)'
+const TEXTS = 'TF-IDF over hashed words (no model)'
+
+/** Throws InputError for a folder without requests, and for an output folder of another build. */
+export async function buildBench(options: BuildBenchOptions): Promise<BenchReport> {
+  const { folder, out, size, seed, mixture } = options
+  mkdirSync(out, { recursive: true })
+  const read = readRequests(folder)
+  guard(options, read.requests)
+  const prints = new PrintStore(join(out, 'work', 'prints.jsonl'))
+  const printed = await printAll(read.requests, prints, options)
+  const distinct = dropDuplicates(printed.kept)
+  const found = mixture ? await compareWith(mixture, distinct.kept, prints, options) : null
+  const clean = found
+    ? dropOverlapping(distinct.kept, found.overlaps)
+    : { ...distinct, dropped: [] }
+  const vectors = await embedAll(clean.kept, options)
+  const picked = chooseRequests(clean.kept, vectors, { size, seed })
+  const entries = await referenceAll(
+    picked.chosen.map(({ index, size: alike }) => ({
+      ...(clean.kept[index] as PrintedRequest),
+      alike,
+    })),
+    options,
+  )
+  const accepted = writeBench(out, entries)
+  const steps = {
+    read: read.requests.length + read.dropped.length,
+    usable: printed.kept.length,
+    distinct: distinct.kept.length,
+    decontaminated: clean.kept.length,
+    chosen: entries.length,
+    accepted: accepted.length,
+  }
+  const report: BenchReport = {
+    seed,
+    size,
+    embeddings: { pictures: options.embedder?.identity ?? BASELINE, texts: TEXTS },
+    references: {
+      by: options.answerer?.identity ?? null,
+      missing: accepted.filter(({ reference }) => reference === '').length,
+    },
+    steps,
+    contamination: found && withoutOverlaps(found),
+    dropped: [
+      ...named('read', [...read.dropped, ...printed.dropped]),
+      ...named('duplicate', distinct.dropped),
+      ...named('training data', clean.dropped),
+      ...named('alike', picked.dropped),
+    ],
+  }
+  writeWhole(join(out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`)
+  return report
+}
+
+function named(step: string, dropped: readonly DroppedRequest[]) {
+  return dropped.map((one) => ({ step, ...one }))
+}
+
+function withoutOverlaps({ overlaps: _overlaps, ...rest }: Contamination) {
+  return rest
+}
+
+/** A folder belongs to one set of requests, size, seed and embedder. */
+function guard(
+  { out, size, seed, embedder, mixture }: BuildBenchOptions,
+  requests: readonly BenchRequest[],
+): void {
+  const build = JSON.stringify({
+    requests: createHash('sha256').update(JSON.stringify(requests)).digest('hex'),
+    size,
+    seed,
+    embeddings: embedder?.identity ?? BASELINE,
+    mixture: mixture?.sha256 ?? null,
+  })
+  const path = join(out, 'work', 'build.json')
+  if (!existsSync(path)) {
+    mkdirSync(join(out, 'work'), { recursive: true })
+    writeWhole(path, build)
+    return
+  }
+  if (readFileSync(path, 'utf8') === build) return
+  throw new InputError(
+    'INPUT_OUT_OTHER_RUN',
+    `data build-bench: ${out} should be of this build, it was begun with other requests, size, seed, embeddings or training data; name another --out.`,
+  )
+}
+
+type Options = Pick<BuildBenchOptions, 'onProgress' | 'signal'>
+
+async function printAll(
+  requests: readonly BenchRequest[],
+  store: PrintStore,
+  { onProgress, signal }: Options,
+) {
+  const kept: PrintedRequest[] = []
+  const dropped: DroppedRequest[] = []
+  for (const [i, request] of requests.entries()) {
+    signal?.throwIfAborted()
+    const prints = await Promise.all(request.images.map((image) => store.print(image)))
+    const whole = prints.filter((print) => print !== null)
+    if (whole.length === prints.length) kept.push({ request, prints: whole })
+    else dropped.push({ id: request.id, reason: 'a picture cannot be decoded' })
+    onProgress?.({ stage: 'pictures', done: i + 1, total: requests.length, item: request.id })
+  }
+  return { kept, dropped }
+}
+
+function compareWith(
+  mixture: Dataset,
+  requests: readonly PrintedRequest[],
+  prints: PrintStore,
+  { onProgress, signal }: Options,
+): Promise<Contamination> {
+  const items = requests.map(({ request: { id, text, images } }) => ({
+    id,
+    text,
+    pictures: async () => images,
+  }))
+  return findContamination(items, mixture, {
+    prints,
+    ...(onProgress ? { onProgress } : {}),
+    signal,
+  })
+}
+
+async function embedAll(
+  requests: readonly PrintedRequest[],
+  { out, embedder, onProgress, signal }: BuildBenchOptions,
+): Promise<Float32Array[]> {
+  const kept = new KeptLines<string>(join(out, 'work', 'embeddings.jsonl'))
+  const pictures: Float32Array[] = []
+  for (const [i, { request, prints }] of requests.entries()) {
+    signal?.throwIfAborted()
+    const own = embedder
+      ? await Promise.all(
+          request.images.map(async (image) => {
+            const text = await kept.get(`${embedder.identity}|${image}`, async () =>
+              encode(await embedder.embed(image)),
+            )
+            return decode(text)
+          }),
+        )
+      : prints.map(printVector)
+    pictures.push(meanVector(own))
+    onProgress?.({ stage: 'embed', done: i + 1, total: requests.length, item: request.id })
+  }
+  return requestVectors(
+    pictures,
+    requests.map(({ request }) => request.text),
+  )
+}
+
+function meanVector(vectors: readonly Float32Array[]): Float32Array {
+  const [first] = vectors
+  if (!first) throw new Error('internal: a request without pictures was embedded')
+  return first.map(
+    (_, d) => vectors.reduce((sum, one) => sum + (one[d] as number), 0) / vectors.length,
+  )
+}
+
+function encode({ buffer, byteOffset, byteLength }: Float32Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64')
+}
+
+function decode(text: string): Float32Array {
+  return new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer)
+}
+
+type Entry = PrintedRequest & { readonly alike: number; readonly reference: string }
+
+/** Those that came with an answer keep it. */
+async function referenceAll(
+  chosen: readonly (PrintedRequest & { readonly alike: number })[],
+  { out, answerer, onProgress, signal }: BuildBenchOptions,
+): Promise<Entry[]> {
+  const kept = new KeptLines<string>(join(out, 'work', 'references.jsonl'))
+  const refer = async ({ request }: PrintedRequest): Promise<string> => {
+    if (request.answer !== null) return request.answer
+    if (!answerer) return ''
+    return kept.get(`${answerer.identity}|${request.id}`, () => answerer.answer(request))
+  }
+  const entries: Entry[] = []
+  for (let start = 0; start < chosen.length; start += TOGETHER) {
+    signal?.throwIfAborted()
+    const block = chosen.slice(start, start + TOGETHER)
+    const references = await Promise.all(block.map(refer))
+    entries.push(...block.map((one, i) => ({ ...one, reference: references[i] ?? '' })))
+    onProgress?.({ stage: 'references', done: entries.length, total: chosen.length, item: '' })
+  }
+  return entries
+}
+
+/** Asked at the same time: an engine answers them together. */
+const TOGETHER = 8
+
+type ReviewRow = {
+  readonly question_id: string
+  readonly image: readonly string[]
+  readonly question: string
+  readonly reference: string
+  readonly category: string | null
+  /** Requests of the same cluster: what the question stands for. */
+  readonly alike: number
+  readonly accept: boolean | null
+  readonly note: string
+}
+
+/** The review file is never overwritten but by what people left in it; the benchmark follows it. */
+function writeBench(out: string, entries: readonly Entry[]): readonly ReviewRow[] {
+  mkdirSync(join(out, 'images'), { recursive: true })
+  const path = join(out, 'review.jsonl')
+  const before = readReview(path)
+  const rows = entries.map((entry): ReviewRow => {
+    const old = before.get(entry.request.id)
+    return { ...rowOf(out, entry), ...(old ? reviewed(old) : {}) }
+  })
+  writeWhole(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  const accepted = rows.filter(({ accept }) => accept !== false)
+  const bench = accepted.map(({ question_id, image, question, reference, category }) => ({
+    question_id,
+    image: image.length === 1 ? image[0] : image,
+    Question: question,
+    Answer: reference,
+    ...(category === null ? {} : { Category: category }),
+  }))
+  writeWhole(join(out, 'bench.jsonl'), bench.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  return accepted
+}
+
+function rowOf(out: string, { request, prints, alike, reference }: Entry): ReviewRow {
+  const image = request.images.map((path, i) => {
+    const name = `images/${prints[i]?.sha256.slice(0, 16)}${extname(path).toLowerCase()}`
+    if (!existsSync(join(out, name))) copyFileSync(path, join(out, name))
+    return name
+  })
+  return {
+    question_id: request.id,
+    image,
+    question: request.text,
+    reference,
+    category: request.category,
+    alike,
+    accept: null,
+    note: '',
+  }
+}
+
+function readReview(path: string): Map<string, Partial<ReviewRow>> {
+  if (!existsSync(path)) return new Map()
+  const lines = readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+  return new Map(
+    lines.map((line, i) => {
+      try {
+        const row = JSON.parse(line) as Partial<ReviewRow>
+        return [String(row.question_id), row]
+      } catch (cause) {
+        throw new InputError(
+          'INPUT_REVIEW_BROKEN',
+          `data build-bench: line ${i + 1} of ${path} should be a JSON object; mend it.`,
+          { cause },
+        )
+      }
+    }),
+  )
+}
+
+/** What people may change. */
+function reviewed(row: Partial<ReviewRow>) {
+  const { question, reference, category = null, accept = null, note = '' } = row
+  return {
+    ...(question === undefined ? {} : { question }),
+    ...(reference === undefined || reference === '' ? {} : { reference }),
+    category,
+    accept,
+    note,
+  }
+}
+
+function writeWhole(path: string, text: string): void {
+  writeFileSync(`${path}.tmp`, text)
+  renameSync(`${path}.tmp`, path)
+}
