@@ -1,5 +1,6 @@
 /** Text that a form forces is read in one run; answers are what they are without. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import {
@@ -85,4 +86,19 @@ test('forced tokens take no step of their own', async () => {
   assert.ok(without.steps >= 30 && without.jumped === 0, JSON.stringify(without))
   const { steps: left, jumped } = await steps(true)
   assert.ok(left <= 20 && jumped >= 10, JSON.stringify({ left, jumped }))
+})
+
+test('a process that does nothing else waits for its answer (it once ended with exit code 13)', () => {
+  const index = new URL('../../src/index.js', import.meta.url).href
+  const program = `
+    const { loadModel } = await import(${JSON.stringify(index)})
+    const model = await loadModel('fixtures/inference/mini-vit-crop', { precision: 'f32' })
+    const format = { type: 'regex', pattern: '[ab]{12}-[0-9]{3}' }
+    const { text } = await model.generate({ prompt: 'a', maxTokens: 60, responseFormat: format })
+    console.log(text)
+    await model.dispose()`
+  const args = ['--input-type=module', '-e', program]
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  assert.match(stdout, /^[ab]{12}-[0-9]{3}\n$/)
 })

@@ -255,8 +255,7 @@ class SharedConstraint implements TokenConstraint {
 
   async ahead(): Promise<readonly number[]> {
     const words = this.#words
-    // Without holding up the event loop, and not for longer than a step may take.
-    await waitAsync(words, AHEAD_TURN, this.#turn - 1, AHEAD_MS).value
+    await isWritten(words, this.#turn)
     if (Atomics.load(words, AHEAD_TURN) !== this.#turn) return []
     const bytes = new Uint8Array(words.buffer, 4 * AHEAD, words[AHEAD_LENGTH])
     return this.#thread.texts.tokensOf(bytes)
@@ -279,13 +278,23 @@ class SharedConstraint implements TokenConstraint {
   }
 }
 
+/** Waits for what must come next, without holding up the event loop, and not for longer than a step may take. */
+async function isWritten(words: Int32Array, turn: number): Promise<void> {
+  const { value } = waitAsync(words, AHEAD_TURN, turn - 1)
+  if (typeof value === 'string') return
+  // The timer is also what keeps the process alive meanwhile: neither the wait nor an idle thread does.
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, AHEAD_MS)))
+  await Promise.race([value, late])
+  clearTimeout(timer)
+}
+
 /** ES2024's `Atomics.waitAsync`, which every Node has that this runs on. */
 const { waitAsync } = Atomics as unknown as {
   waitAsync(
     words: Int32Array,
     index: number,
     value: number,
-    timeoutMs: number,
   ): { readonly value: string | Promise<string> }
 }
 
