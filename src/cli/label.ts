@@ -1,4 +1,5 @@
 /** `llava label`: questions asked about every item of an input. */
+import { InputError } from '../core/errors.ts'
 import { label, type LabelEvent, type LabelProgress, type LabelReport } from '../label/index.ts'
 import { LABEL_OPTIONS, labelEngines, labelOptions } from './label-flags.ts'
 import { Progress } from './progress.ts'
@@ -17,19 +18,22 @@ export const labelVerb: Verb = {
     const options = labelOptions(args)
     const { engines, dispose } = labelEngines(args, session)
     const progress = new Progress(terminal)
-    let hasBegun = false
+    let [hasBegun, isOver] = [false, false]
     try {
       const onEvent = (event: LabelEvent) => {
         hasBegun = true
         show(event, progress)
       }
       const report = await label({ ...options, engines }, { onEvent, signal })
+      isOver = true
       progress.end()
       if (terminal.isJson) terminal.json({ ...report, out: options.out ?? null })
       else for (const line of reportLines(report, options.out)) terminal.print(line)
+      if (report.failed === report.items) throw allFailed(report)
     } catch (error) {
       progress.end()
-      if (hasBegun) terminal.note('What is done is kept: the same command goes on from there.')
+      if (hasBegun && !isOver)
+        terminal.note('What is done is kept: the same command goes on from there.')
       throw error
     } finally {
       progress.end()
@@ -77,6 +81,14 @@ function progressText(event: LabelProgress): string {
 function duration(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} s`
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`
+}
+
+function allFailed({ items, errors }: LabelReport): InputError {
+  const codes = Object.keys(errors).join(', ') || 'in a run before'
+  return new InputError(
+    'INPUT_LABEL_FAILED',
+    `label: some of ${items} items should have answers, all failed (${codes}); their rows say why, and --resume asks again.`,
+  )
 }
 
 function reportLines(report: LabelReport, out: string | undefined): string[] {

@@ -40,9 +40,9 @@ export type LabelInput = {
 }
 
 const PICTURES = /\.(?:jpe?g|png|webp|bmp|tiff?|avif|p[bgpn]m)$/i
-const CLIPS = /\.(?:gif|y4m|mp4|m4v|mov|webm|mkv|avi|mpe?g|ts|wmv|flv|ogv)$/i
+const CLIPS = /\.(?:gif|y4m|mp4|m4v|mov|webm|mkv|avi|mpe?g|m2ts|wmv|flv|ogv)$/i
 
-/** By the end of its name; null for what is neither. Whether a GIF moves shows when it is opened. */
+/** By the end of its name; null for what is neither. A GIF that does not move is a picture after all. */
 export function mediaTypeOf(name: string): MediaType | null {
   if (PICTURES.test(name)) return 'image'
   return CLIPS.test(name) ? 'video' : null

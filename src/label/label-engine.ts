@@ -12,8 +12,8 @@ export type LabelEngine = {
   readonly model: string
   /** Where it is, for people. */
   readonly place: string
-  /** Questions that it answers at the same time. */
-  readonly batch: number
+  /** Questions that it is given at the same time. */
+  readonly atOnce: number
   /**
    * Throws what is the question's fault, and an EngineFault where the engine itself is at fault; the signal's reason when
    * aborted.
@@ -29,6 +29,7 @@ export type LabelQuestion = {
 /** What all kinds of engines understand alike. */
 export type LabelSampling = {
   readonly maxTokens?: number
+  /** 0, the default, takes the best token. */
   readonly temperature?: number
   readonly topP?: number
   readonly seed?: number
@@ -59,14 +60,18 @@ export class EngineFault extends Error {
 /** The part of the library's `Model` that labels. */
 export type LabelModel = { generate(request: GenerateRequest): Promise<Answer> }
 
+/** While some questions are decoded, as many are prepared: pictures are read, cut and encoded. */
+const PREPARED_AHEAD = 2
+
 export function modelEngine(model: LabelModel, name: string, batch: number): LabelEngine {
   return {
     model: name,
     place: 'this process',
-    batch,
+    atOnce: PREPARED_AHEAD * batch,
     async answer({ messages, options: { schema, ...options } }, signal) {
       const { text, finishReason, usage } = await model.generate({
         messages,
+        numBeams: 1,
         ...options,
         ...(schema && { responseFormat: { type: 'json_schema', schema } }),
         signal,
@@ -99,7 +104,7 @@ export async function serverEngine(
   return {
     model,
     place: endpoint.url,
-    batch,
+    atOnce: batch,
     async answer(question, aborted) {
       const messages = await wireMessages(question.messages, readFile)
       try {
@@ -128,10 +133,10 @@ async function onlyModel(endpoint: Endpoint, signal: AbortSignal): Promise<strin
 
 /** In the words of OpenAI, which SGLang and vLLM take too. */
 function wireOptions(options: LabelSampling): object {
-  const { maxTokens, temperature = 0, topP, seed = 0, stop, schema } = options
+  const { maxTokens, temperature, topP, seed, stop, schema } = options
   const { presencePenalty, frequencyPenalty } = options
   return {
-    ...(maxTokens !== undefined && { max_tokens: maxTokens }),
+    max_tokens: maxTokens,
     temperature,
     seed,
     ...(topP !== undefined && { top_p: topP }),

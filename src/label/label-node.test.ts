@@ -31,6 +31,14 @@ function png(width: number, height: number, rest = ''): Buffer {
   return Buffer.concat([head, size, Buffer.alloc(4), Buffer.from(rest)])
 }
 
+/** One black pixel, so many times. */
+function gif(frames: number): Buffer {
+  const bytes = (hex: string) => Buffer.from(hex.replaceAll(' ', ''), 'hex')
+  const head = bytes('474946383961 0100 0100 80 00 00 000000 000000')
+  const frame = bytes('21f904 00 0a00 00 00 2c 0000 0000 0100 0100 00 02 02 4401 00')
+  return Buffer.concat([head, ...Array.from({ length: frames }, () => frame), bytes('3b')])
+}
+
 function folderOf(names: readonly string[]): string {
   const folder = newPath('folder')
   names.forEach((name, i) => {
@@ -130,6 +138,22 @@ describe('an input', () => {
     assert.deepEqual(
       lines.map(({ item_id, text }) => [item_id, text!.slice(0, 11)]),
       ['x', 'x/w', 'y/z'].map((name) => [name, 'what? video']),
+    )
+  })
+
+  test('of GIFs: those that move are clips, the others pictures', async () => {
+    const folder = newPath('gifs')
+    mkdirSync(folder)
+    for (const [name, frames] of [
+      ['moves.gif', 3],
+      ['still.gif', 1],
+    ] as const) {
+      writeFileSync(join(folder, name), gif(frames))
+    }
+    const { lines } = await run({ input: folder })
+    assert.deepEqual(
+      lines.map(({ text }) => text!.slice(0, 11)),
+      ['what? video', 'what? image'],
     )
   })
 
@@ -306,6 +330,8 @@ describe('questions', () => {
       return true
     })
     await assert.rejects(run({ input, temperature: -1 }), { code: 'INPUT_OPTION' })
+    const schema = { type: 'object', dependentRequired: {} }
+    await assert.rejects(run({ input, schema }), /dependentRequired/)
   })
 })
 

@@ -1,4 +1,5 @@
 /** What a run of labelling takes, checked as a whole before anything is opened. */
+import { grammarOf } from '../serve/constrained/response-format.ts'
 import { Faults, isRecord } from '../serve/faults.ts'
 import { parseGenerateOptions } from '../serve/generate-options.ts'
 import { parseGenerationConfig } from '../serve/generation-config.ts'
@@ -55,6 +56,9 @@ export type LabelEngineOptions =
     }
 
 export const LABEL_DEFAULTS = { maxErrors: '10%', leaseMs: 60_000, batch: 16 } as const
+
+/** Said to every engine: their own differ. */
+const SAMPLING_DEFAULTS = { maxTokens: 128, temperature: 0, seed: 0 } as const
 
 export type LabelPlan = {
   readonly input: readonly string[]
@@ -156,7 +160,10 @@ function samplingOf(options: LabelOptions): LabelSampling {
   )
   const responseFormat = schema && { responseFormat: { type: 'json_schema', schema } }
   parseGenerateOptions({ ...given, ...responseFormat }, parseGenerationConfig(undefined))
-  return { ...given, ...(schema && { schema }) }
+  // A server may keep to more than a model here can: what that refuses is refused before anything is asked.
+  const isHere = options.engines.some((engine) => !('url' in engine))
+  if (schema && isHere) grammarOf({ type: 'json_schema', schema })
+  return { ...SAMPLING_DEFAULTS, ...given, ...(schema && { schema }) }
 }
 
 function checkTexts(name: string, value: unknown, faults: Faults): void {

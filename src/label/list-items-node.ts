@@ -124,6 +124,8 @@ async function* tar({ input, number }: Listing): AsyncGenerator<LabelItem | null
     const take = async (): Promise<LabelItem | null> =>
       sample && tarItem(file, { ...sample, input, number, index: index++ })
     for await (const member of readTarMembers(input.path)) {
+      // As in folders; some programs put a hidden file beside each.
+      if (/(?:^|\/)\.[^/]*$/.test(member.name)) continue
       const key = keyOf(member.name)
       if (sample && sample.key !== key) {
         yield await take()

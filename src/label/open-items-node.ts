@@ -1,12 +1,14 @@
-/** The bytes of an item, when its turn comes. Files that are used again and again stay open, a few of them. */
-import { readFile, open, stat, type FileHandle } from 'node:fs/promises'
+/** The bytes of an item, when its turn comes. */
+import { open, readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { openParquetRows } from '../data/parquet-rows.ts'
+import type { Row } from '../data/row-format.ts'
 import type { Rows } from '../data/rows.ts'
 import { readAt } from '../data/tar-members.ts'
+import { clipInfoOf } from '../preprocess/frames-node.ts'
 import type { ContentPart } from '../serve/messages.ts'
-import type { FilePlace, ItemSource, LabelInput, MediaType } from './item.ts'
+import type { FilePlace, ItemSource, LabelInput, MediaType, MemberPlace } from './item.ts'
 import { mediaOf } from './media-fields.ts'
 
 export type ClipOptions = {
@@ -14,12 +16,16 @@ export type ClipOptions = {
   readonly fps?: number | undefined
 }
 
-const MOST_OPEN = 16
+/** A table keeps some of its blocks in memory; rows come in their order, so two of them are enough. */
+const MOST_TABLES = 2
+
+type Table = { readonly rows: Promise<Rows>; readers: number; isWanted: boolean }
 
 export class ItemOpener {
   readonly #inputs: readonly LabelInput[]
   readonly #clip: ClipOptions
-  readonly #open = new Map<number, Promise<{ close(): Promise<void> }>>()
+  /** By the number of the input, the least recently used first. */
+  readonly #tables = new Map<number, Table>()
 
   constructor(inputs: readonly LabelInput[], clip: ClipOptions) {
     this.#inputs = inputs
@@ -36,32 +42,78 @@ export class ItemOpener {
         return [...parts, ...textPart(source.text ?? null)]
       }
       case 'members':
-        return Promise.all(
-          source.media.map(async ({ type, offset, bytes }) => {
-            const file = await this.#shared(source.input, () => open(input.path))
-            return this.#part(type, await readAt(file, offset, bytes))
-          }),
-        )
-      case 'row': {
-        const rows = await this.#shared<Rows>(source.input, () => openParquetRows(input.path, null))
-        const row = await rows.read(source.row, `${input.name}, row ${source.row}`)
-        const { media, text } = mediaOf(row, `${input.name}, row ${source.row}`)
-        const parts = await Promise.all(
-          media.map(({ type, reference }) =>
-            typeof reference === 'string'
-              ? this.#file({ type, path: resolve(input.path, '..', reference) }, input)
-              : this.#part(type, reference),
-          ),
-        )
-        return [...parts, ...textPart(text)]
-      }
+        return this.#members(source.media, input)
+      case 'row':
+        return this.#row(source, input)
     }
   }
 
   async close(): Promise<void> {
-    const all = [...this.#open.values()]
-    this.#open.clear()
-    for (const one of all) await (await one.catch(() => null))?.close()
+    const tables = [...this.#tables.values()]
+    this.#tables.clear()
+    for (const table of tables) await this.#leave(table)
+  }
+
+  async #members(media: readonly MemberPlace[], input: LabelInput): Promise<ContentPart[]> {
+    const file = await open(input.path)
+    try {
+      const parts: ContentPart[] = []
+      for (const { type, offset, bytes } of media) {
+        parts.push(this.#part(type, await readAt(file, offset, bytes)))
+      }
+      return parts
+    } finally {
+      await file.close()
+    }
+  }
+
+  async #row(
+    { input: number, row }: { readonly input: number; readonly row: number },
+    input: LabelInput,
+  ): Promise<ContentPart[]> {
+    const where = `${input.name}, row ${row}`
+    const table = this.#table(number, input)
+    table.readers++
+    let content: Row
+    try {
+      content = await (await table.rows).read(row, where)
+    } finally {
+      table.readers--
+      if (!table.isWanted) await this.#leave(table)
+    }
+    const { media, text } = mediaOf(content, where)
+    const parts = await Promise.all(
+      media.map(({ type, reference }) =>
+        typeof reference === 'string'
+          ? this.#file({ type, path: resolve(input.path, '..', reference) }, input)
+          : this.#part(type, reference),
+      ),
+    )
+    return [...parts, ...textPart(text)]
+  }
+
+  #table(number: number, { path }: LabelInput): Table {
+    const table = this.#tables.get(number) ?? {
+      rows: openParquetRows(path, null),
+      readers: 0,
+      isWanted: true,
+    }
+    this.#tables.delete(number)
+    this.#tables.set(number, table)
+    const [oldest] = this.#tables
+    if (this.#tables.size > MOST_TABLES && oldest) {
+      this.#tables.delete(oldest[0])
+      void this.#leave(oldest[1])
+    }
+    return table
+  }
+
+  /** Whoever reads last closes; a table that could not be opened told so whoever read it. */
+  async #leave(table: Table): Promise<void> {
+    table.isWanted = false
+    if (table.readers > 0) return
+    const rows = await table.rows.catch(() => null)
+    await rows?.close()
   }
 
   /** Clips stay paths, since only some of their bytes may be needed; pictures are read once for all prompts. */
@@ -78,8 +130,9 @@ export class ItemOpener {
     return this.#part(type, new Uint8Array(await readFile(whole)))
   }
 
+  /** A GIF that does not move is a picture. */
   #part(type: MediaType, source: string | Uint8Array): ContentPart {
-    if (type === 'image') return { type, image: source }
+    if (type === 'image' || isStillGif(source)) return { type: 'image', image: source }
     const { frames, fps } = this.#clip
     return {
       type,
@@ -88,30 +141,18 @@ export class ItemOpener {
       ...(fps !== undefined && { fps }),
     }
   }
-
-  /** The least recently used file is closed when there are too many. */
-  async #shared<T extends { close(): Promise<void> } = FileHandle>(
-    input: number,
-    make: () => Promise<T>,
-  ): Promise<T> {
-    const known = this.#open.get(input) as Promise<T> | undefined
-    const file = known ?? make()
-    this.#open.delete(input)
-    this.#open.set(input, file)
-    const [oldest] = this.#open
-    if (this.#open.size > MOST_OPEN && oldest) {
-      this.#open.delete(oldest[0])
-      // Whoever reads from it now may still do so.
-      setTimeout(
-        () => void oldest[1].then((one) => one.close()).catch(() => {}),
-        CLOSE_LATER_MS,
-      ).unref()
-    }
-    return file
-  }
 }
 
-const CLOSE_LATER_MS = 60_000
+function isStillGif(source: string | Uint8Array): boolean {
+  if (typeof source === 'string' || String.fromCharCode(...source.subarray(0, 3)) !== 'GIF') {
+    return false
+  }
+  try {
+    return clipInfoOf(source).frames === 1
+  } catch {
+    return false // Whoever decodes it says what is wrong with it.
+  }
+}
 
 function textPart(text: string | null): ContentPart[] {
   return text === null ? [] : [{ type: 'text', text }]

@@ -9,9 +9,13 @@ export function newOwner(): string {
 /** False for a process of this machine that has ended; another machine's is known by its leases alone. */
 export function isAlive(owner: string): boolean {
   const [host, id] = owner.split(':')
-  if (host !== hostname()) return true
+  return host !== hostname() || isProcessAlive(Number(id))
+}
+
+/** Of this machine. */
+export function isProcessAlive(id: number): boolean {
   try {
-    process.kill(Number(id), 0)
+    process.kill(id, 0)
     return true
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'

@@ -1,8 +1,7 @@
 /**
  * Engines at work on a queue: each takes items, asks all prompts about one together, and writes down what it got.
  *
- * Prompts about an item follow one another, so that its pictures and the beginning they share are computed once. An engine
- * is given more questions than it answers at a time: while it decodes some, the pictures of the next are prepared.
+ * Prompts about an item follow one another, so that its pictures and the beginning they share are computed once.
  */
 import { CapacityError } from '../core/errors.ts'
 import type { ContentPart, Message } from '../serve/messages.ts'
@@ -31,8 +30,6 @@ export type EngineRun = {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
-/** Of a question that is answered, so many are prepared. */
-const AHEAD = 2
 /** So many items may fail an engine in a row; then it is gone. */
 const MOST_FAULTS = 3
 /** The queue is asked whether there is something new, at first soon, then less and less often. */
@@ -91,7 +88,7 @@ class EngineWorker {
   constructor(engine: LabelEngine, run: EngineRun) {
     this.#engine = engine
     this.#run = run
-    this.#slots = new Slots(AHEAD * engine.batch)
+    this.#slots = new Slots(engine.atOnce)
   }
 
   get tally(): EngineTally {
@@ -137,7 +134,7 @@ class EngineWorker {
   }
 
   get #mostItems(): number {
-    return Math.max(2, Math.ceil((AHEAD * this.#engine.batch) / this.#run.prompts.length))
+    return Math.max(2, Math.ceil(this.#engine.atOnce / this.#run.prompts.length))
   }
 
   async #claim(): Promise<ClaimedItem | undefined> {
@@ -150,10 +147,9 @@ class EngineWorker {
     const { queue, onEvent } = this.#run
     await queue.reclaim()
     if (!(await queue.isListed())) return false
-    const { items, done, failed, leased } = await queue.counts()
-    if (done + failed === items) return true
-    if (leased > 0 && done + failed + leased === items) onEvent({ type: 'waiting', items: leased })
-    return false
+    const { open, leased } = await queue.left()
+    if (open === 0 && leased > 0) onEvent({ type: 'waiting', items: leased })
+    return open + leased === 0
   }
 
   async #giveUp(): Promise<EngineFault | null> {

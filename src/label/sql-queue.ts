@@ -28,7 +28,7 @@ export async function openQueue(database: SqlDatabase, options: QueueOptions): P
   if (options.overwrite) await forget(database, options.run)
   const number = await joinRun(database, options)
   const queue = new SqlQueue(database, { ...options, number })
-  await queue.releaseDead()
+  await queue.reclaim()
   return queue
 }
 
@@ -89,10 +89,12 @@ class SqlQueue implements WorkQueue {
   async claim(most: number): Promise<ClaimedItem[]> {
     const { skipLocked, byteOrder } = this.#database
     const { rows } = await this.#run(
-      `UPDATE llava_items SET state = ${LEASED}, owner = $2, until = $3
-       WHERE run = $1 AND place IN (
+      // What is chosen is chosen once; as a plain subquery it may be run again, and lock more.
+      `WITH next AS MATERIALIZED (
          SELECT place FROM llava_items WHERE run = $1 AND state = ${OPEN}
          ORDER BY size DESC, prefix ${byteOrder}, place ${byteOrder} LIMIT $4 ${skipLocked})
+       UPDATE llava_items SET state = ${LEASED}, owner = $2, until = $3
+       WHERE run = $1 AND place IN (SELECT place FROM next)
        RETURNING place, id, size, prefix, source, faults, result`,
       [this.#owner, this.#until, most],
     )
@@ -145,10 +147,11 @@ class SqlQueue implements WorkQueue {
        WHERE run = $1 AND state = ${LEASED} AND until < $2`,
       [this.#now],
     )
+    await this.#releaseDead()
   }
 
   /** Nobody waits for the lease of a process of this machine that has ended. */
-  async releaseDead(): Promise<void> {
+  async #releaseDead(): Promise<void> {
     const { rows } = await this.#run(
       `SELECT owner FROM llava_items WHERE run = $1 AND state = ${LEASED} GROUP BY owner
        UNION SELECT lister AS owner FROM llava_runs WHERE number = $1 AND lister IS NOT NULL`,
@@ -160,14 +163,24 @@ class SqlQueue implements WorkQueue {
   }
 
   async counts(): Promise<QueueCounts> {
-    const { rows } = await this.#run(
-      'SELECT state, COUNT(*) AS count FROM llava_items WHERE run = $1 GROUP BY state',
-      [],
-    )
-    const of = (state: number) =>
-      Number(rows.find((row) => Number(row['state']) === state)?.['count'] ?? 0)
+    const of = await this.#count([OPEN, LEASED, DONE, FAILED])
     const [leased, done, failed] = [of(LEASED), of(DONE), of(FAILED)]
     return { items: of(OPEN) + leased + done + failed, done, failed, leased }
+  }
+
+  async left(): Promise<{ readonly open: number; readonly leased: number }> {
+    const of = await this.#count([OPEN, LEASED])
+    return { open: of(OPEN), leased: of(LEASED) }
+  }
+
+  async #count(states: readonly number[]): Promise<(state: number) => number> {
+    const { rows } = await this.#run(
+      `SELECT state, COUNT(*) AS count FROM llava_items
+       WHERE run = $1 AND state IN (${states.join(', ')}) GROUP BY state`,
+      [],
+    )
+    const counts = new Map(rows.map(({ state, count }) => [Number(state), Number(count)]))
+    return (state) => counts.get(state) ?? 0
   }
 
   async reopen(): Promise<void> {
@@ -348,7 +361,7 @@ function checkRecipe(begun: RunRecipe, now: RunRecipe): void {
   const [first = ''] = other
   throw new InputError(
     'INPUT_LABEL_RUN',
-    `label: a run of this name was begun with another ${other.join(', ')} (${short(begun[first])}, now ${short(now[first])}); give the same, name another --out, or begin anew with --overwrite.`,
+    `label: a run of this name was begun with another ${other.join(', ')} (${short(begun[first])}, now ${short(now[first])}); give the same, name another --out (or --run, on a server), or begin anew with --overwrite.`,
   )
 }
 

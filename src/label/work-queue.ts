@@ -47,6 +47,8 @@ export type WorkQueue = {
   reclaim(): Promise<void>
 
   counts(): Promise<QueueCounts>
+  /** What is not done: quick where that is little. */
+  left(): Promise<{ readonly open: number; readonly leased: number }>
   /** The places of failed items are asked again, and what has come into the input since is listed. */
   reopen(): Promise<void>
   /** Done and failed items in the order of the input. */

@@ -1,9 +1,10 @@
 /** All answers of a run to one file, which appears whole or not at all: JSON lines, or Parquet. */
-import { mkdir, open, rename, rm } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileWriter, ParquetWriter } from 'hyparquet-writer'
 import { InputError } from '../core/errors.ts'
 import { answerColumns, answerLine, type AnswerColumn, type LabelRow } from './answer-columns.ts'
+import { isProcessAlive } from './owner-node.ts'
 
 export type WriteLabelsOptions = {
   readonly schema: object | undefined
@@ -33,6 +34,7 @@ export async function writeLabels(
 ): Promise<number> {
   const target = resolve(path)
   await mkdir(dirname(target), { recursive: true })
+  await removeDrafts(target)
   const draft = `${target}.${process.pid}.tmp`
   const write = labelFormat(path) === 'parquet' ? writeParquet : writeLines
   try {
@@ -43,6 +45,15 @@ export async function writeLabels(
   } catch (error) {
     await rm(draft, { force: true })
     throw error
+  }
+}
+
+/** Of processes that were killed while they wrote. */
+async function removeDrafts(target: string): Promise<void> {
+  for (const name of await readdir(dirname(target))) {
+    const [, id] = name.startsWith(basename(target)) ? (/\.(\d+)\.tmp$/.exec(name) ?? []) : []
+    if (name !== `${basename(target)}.${id}.tmp` || isProcessAlive(Number(id))) continue
+    await rm(join(dirname(target), name), { force: true })
   }
 }
 

@@ -48,14 +48,12 @@ function writePhotos(): void {
   }
 }
 
-const label = (out: string, more: readonly string[] = []) => [
-  'label',
-  PHOTOS,
-  ...['--model', MODEL, '--precision', 'f32', '--threads', '1'],
-  ...['-p', 'What is it?', '-p', 'Why is it so?', '--max-tokens', '4'],
-  ...['--json', '--out', join(root, out)],
-  ...more,
-]
+const ASKED = ['-p', 'What is it?', '-p', 'Why is it so?', '--max-tokens', '4', '--json']
+const HERE = ['--model', MODEL, '--precision', 'f32', '--threads', '1']
+const label = (out: string, more: readonly string[] = []) => {
+  const args = ['label', PHOTOS, '--out', join(root, out)]
+  return args.concat(HERE, ASKED, more)
+}
 type Report = { items: number; failed: number; engines: { items: number }[]; rows: number }
 type Row = {
   item_id: string
@@ -202,7 +200,7 @@ describe('with a model in this process', () => {
       input: join(PHOTOS, '0', '1?.ppm'),
       prompts: ['Is it?'],
       engines: [{ model, name: 'tiny' }],
-      maxTokens: 24,
+      maxTokens: 64,
       maxErrors: '90%',
       schema,
       out,
