@@ -37,13 +37,15 @@ async function plan(
 test('a checkpoint that an engine reads as it is is not converted, one of the other layout is', async () => {
   assert.equal((await plan('vllm', 'llava-mlp')).convert, null)
   assert.equal((await plan('sglang', 'llava-mlp')).convert, null)
-  assert.deepEqual((await plan('sglang', 'next-qwen')).convert, [
-    ...['npx', 'llava', 'convert', 'next-qwen', '--to', 'original'],
-    ...['--out', 'next-qwen-original'],
-  ])
-  assert.deepEqual((await plan('sglang', 'next-qwen')).command.slice(0, 5), [
-    ...['python3', '-m', 'sglang.launch_server', '--model-path', 'next-qwen-original'],
-  ])
+  const { convert, command } = await plan('sglang', 'next-qwen')
+  assert.equal(
+    convert?.join(' '),
+    'npx llava convert next-qwen --to original --out next-qwen-original',
+  )
+  assert.match(
+    command.join(' '),
+    /^python3 -m sglang.launch_server --model-path next-qwen-original /,
+  )
   const merged = await plan('vllm', 'llava-mlp', { isInParts: true })
   assert.equal(merged.convert?.at(-1), 'llava-mlp-hf')
 })

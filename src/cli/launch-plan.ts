@@ -87,16 +87,10 @@ export function planLaunch(facts: LaunchFacts, options: LaunchOptions): LaunchPl
     convert: isConverted ? convertCommand(facts.model, layout, out) : null,
     command: engine === 'vllm' ? vllmCommand(starting) : sglangCommand(starting),
     front: [
-      ...[
-        'npx',
-        'llava',
-        'serve',
-        '--upstream',
-        `http://${reachable(options.host)}:${options.port}`,
-      ],
+      ['npx', 'llava', 'serve', '--upstream', `http://${reachable(options.host)}:${options.port}`],
       // Counted as it is served: the layouts round some sizes of pictures differently.
-      ...['--model', model],
-    ],
+      ['--model', model],
+    ].flat(),
     dtype,
     contextLength: options.maxContext,
     tensorParallel,
@@ -268,31 +262,29 @@ type Starting = LaunchOptions &
 function vllmCommand(start: Starting): string[] {
   const { model, host, port, dtype, maxContext, tensorParallel, servedName, limits } = start
   return [
-    ...['vllm', 'serve', model, '--host', host, '--port', String(port)],
-    ...(servedName === null ? [] : ['--served-model-name', servedName]),
-    ...['--dtype', dtype, '--max-model-len', String(maxContext)],
-    ...(tensorParallel > 1 ? ['--tensor-parallel-size', String(tensorParallel)] : []),
-    ...(limits.image + limits.video > 0 ? ['--limit-mm-per-prompt', JSON.stringify(limits)] : []),
+    ['vllm', 'serve', model, '--host', host, '--port', String(port)],
+    servedName === null ? [] : ['--served-model-name', servedName],
+    ['--dtype', dtype, '--max-model-len', String(maxContext)],
+    tensorParallel > 1 ? ['--tensor-parallel-size', String(tensorParallel)] : [],
+    limits.image + limits.video > 0 ? ['--limit-mm-per-prompt', JSON.stringify(limits)] : [],
     // Cached tokens are in the usage only so.
-    '--enable-prompt-tokens-details',
-  ]
+    ['--enable-prompt-tokens-details'],
+  ].flat()
 }
 
 function sglangCommand(start: Starting): string[] {
   const { model, host, port, dtype, maxContext, tensorParallel, servedName, limits } = start
   const { chatTemplate } = start
   return [
-    ...['python3', '-m', 'sglang.launch_server', '--model-path', model],
-    ...['--host', host, '--port', String(port)],
-    ...(servedName === null ? [] : ['--served-model-name', servedName]),
-    ...['--dtype', dtype, '--context-length', String(maxContext)],
-    ...(tensorParallel > 1 ? ['--tp-size', String(tensorParallel)] : []),
-    ...(chatTemplate === null ? [] : ['--chat-template', chatTemplate]),
-    ...(limits.image + limits.video > 0
-      ? ['--limit-mm-data-per-request', JSON.stringify(limits)]
-      : []),
-    '--enable-cache-report',
-  ]
+    ['python3', '-m', 'sglang.launch_server', '--model-path', model],
+    ['--host', host, '--port', String(port)],
+    servedName === null ? [] : ['--served-model-name', servedName],
+    ['--dtype', dtype, '--context-length', String(maxContext)],
+    tensorParallel > 1 ? ['--tp-size', String(tensorParallel)] : [],
+    chatTemplate === null ? [] : ['--chat-template', chatTemplate],
+    limits.image + limits.video > 0 ? ['--limit-mm-data-per-request', JSON.stringify(limits)] : [],
+    ['--enable-cache-report'],
+  ].flat()
 }
 
 function reachable(host: string): string {

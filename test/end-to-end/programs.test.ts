@@ -15,6 +15,7 @@ import {
   type Model,
 } from '../../src/index.ts'
 import { PICTURE, startServer, type TestServer } from './serve-setup.ts'
+import { PATIENT } from './upstream-setup.ts'
 
 const FOLDER = 'fixtures/inference/mini-vit-crop'
 const ESSAY =
@@ -25,7 +26,7 @@ let model: Model
 let server: TestServer
 before(async () => {
   model = await loadModel(FOLDER, { precision: 'f32' })
-  server = await startServer({ model })
+  server = await startServer({ model, listen: PATIENT })
 })
 after(async () => {
   await server.close()

@@ -4,10 +4,9 @@ import { after, before, describe, test } from 'node:test'
 import { loadModel, type Model } from '../../src/index.ts'
 import { loadPromptSide, type LoadedPromptSide } from '../../src/load-prompt-side.ts'
 import { PICTURE_URL, startServer, type TestServer } from './serve-setup.ts'
-import { startFront, startWire, type Front, type Wire } from './upstream-setup.ts'
+import { PATIENT, startFront, startWire, type Front, type Wire } from './upstream-setup.ts'
 
 const FOLDER = 'fixtures/inference/mini-vit-crop'
-const LONG = 'An essay about the picture of a garden, a bench and the evening light. '.repeat(6)
 
 const ask = (text: string, more: object = {}) => ({
   messages: [{ role: 'user', content: text }],
@@ -35,7 +34,7 @@ let wires: Wire[]
 before(async () => {
   models = await Promise.all([1, 2].map(() => loadModel(FOLDER, { precision: 'f32' })))
   side = await loadPromptSide(FOLDER)
-  workers = await Promise.all(models.map((model) => startServer({ model })))
+  workers = await Promise.all(models.map((model) => startServer({ model, listen: PATIENT })))
   wires = await Promise.all(workers.map(({ port }) => startWire(port)))
 })
 after(async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { loadModel, type Model } from '../../src/index.ts'
 import { startServer, type TestServer } from './serve-setup.ts'
-import { startFront, startWire, type Front, type Wire } from './upstream-setup.ts'
+import { PATIENT, startFront, startWire, type Front, type Wire } from './upstream-setup.ts'
 
 const FOLDER = 'fixtures/inference/mini-vit-crop'
 const LONG = 'An essay about a garden, a bench and the light of an evening. '.repeat(5)
@@ -14,7 +14,7 @@ let wires: Wire[]
 let front: Front
 before(async () => {
   models = await Promise.all([1, 2].map(() => loadModel(FOLDER, { precision: 'f32' })))
-  workers = await Promise.all(models.map((model) => startServer({ model })))
+  workers = await Promise.all(models.map((model) => startServer({ model, listen: PATIENT })))
   wires = await Promise.all(workers.map(({ port }) => startWire(port)))
 })
 after(async () => {
@@ -155,7 +155,7 @@ test('a draining worker finishes its answers and gets no new ones', async () => 
 
 test('one of ours that is told to stop is drained without being told', async () => {
   const model = models[0]!
-  const stopping = await startServer({ model })
+  const stopping = await startServer({ model, listen: PATIENT })
   const own = await startFront([stopping.url, wires[1]!.url])
   try {
     const running = fetch(`${own.url}/v1/chat/completions`, {

@@ -86,7 +86,7 @@ export async function startFront(
     ...options,
   })
   const { models } = upstreams
-  const server = await startServer({ model: NO_MODEL, app: { models, ...app } })
+  const server = await startServer({ model: NO_MODEL, app: { models, ...app }, listen: PATIENT })
   return {
     ...server,
     upstreams,
@@ -97,6 +97,9 @@ export async function startFront(
     },
   }
 }
+
+/** Connections are kept through pauses of a busy machine: nobody here tests how they end. */
+export const PATIENT = { limits: { keepAliveSeconds: 120 } } as const
 
 /** `startServer` wants a model, which the ones behind workers take the place of. */
 const NO_MODEL = {

@@ -107,6 +107,13 @@ const ANSWER_CALL = {
 } as const satisfies Record<string, JsonSchema>
 
 const FINISH: JsonSchema = { enum: ['stop', 'length', 'tool_calls'] }
+/** vLLM's name for what ended an answer, where one of the stop strings did. */
+const STOP_REASON: JsonSchema = { type: 'string', description: 'The stop string that ended it.' }
+
+function withStop(choice: ReturnType<typeof exactly>): JsonSchema {
+  return { ...choice, properties: { ...choice.properties, stop_reason: STOP_REASON } }
+}
+
 const HEAD = {
   id: { type: 'string' },
   created: COUNT,
@@ -119,22 +126,24 @@ export const CHAT_COMPLETION = exactly({
   object: { const: 'chat.completion' },
   choices: {
     type: 'array',
-    items: exactly({
-      index: COUNT,
-      message: {
-        type: 'object',
-        properties: {
-          role: { const: 'assistant' },
-          content: { type: ['string', 'null'], description: 'null beside calls without words.' },
-          refusal: { type: 'null' },
-          tool_calls: { type: 'array', minItems: 1, items: exactly(ANSWER_CALL) },
+    items: withStop(
+      exactly({
+        index: COUNT,
+        message: {
+          type: 'object',
+          properties: {
+            role: { const: 'assistant' },
+            content: { type: ['string', 'null'], description: 'null beside calls without words.' },
+            refusal: { type: 'null' },
+            tool_calls: { type: 'array', minItems: 1, items: exactly(ANSWER_CALL) },
+          },
+          required: ['role', 'content', 'refusal'],
+          additionalProperties: false,
         },
-        required: ['role', 'content', 'refusal'],
-        additionalProperties: false,
-      },
-      logprobs: LOGPROBS,
-      finish_reason: FINISH,
-    }),
+        logprobs: LOGPROBS,
+        finish_reason: FINISH,
+      }),
+    ),
   },
   usage: USAGE,
 })
@@ -146,21 +155,23 @@ export const CHAT_CHUNK: JsonSchema = {
     object: { const: 'chat.completion.chunk' },
     choices: {
       type: 'array',
-      items: exactly({
-        index: COUNT,
-        delta: {
-          type: 'object',
-          properties: {
-            role: { const: 'assistant' },
-            content: { type: 'string' },
-            refusal: { type: 'null' },
-            tool_calls: { type: 'array', items: exactly({ index: COUNT, ...ANSWER_CALL }) },
+      items: withStop(
+        exactly({
+          index: COUNT,
+          delta: {
+            type: 'object',
+            properties: {
+              role: { const: 'assistant' },
+              content: { type: 'string' },
+              refusal: { type: 'null' },
+              tool_calls: { type: 'array', items: exactly({ index: COUNT, ...ANSWER_CALL }) },
+            },
+            additionalProperties: false,
           },
-          additionalProperties: false,
-        },
-        logprobs: LOGPROBS,
-        finish_reason: { anyOf: [{ type: 'null' }, FINISH] },
-      }),
+          logprobs: LOGPROBS,
+          finish_reason: { anyOf: [{ type: 'null' }, FINISH] },
+        }),
+      ),
     },
     usage: { anyOf: [{ type: 'null' }, USAGE] },
   },

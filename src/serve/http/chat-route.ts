@@ -39,6 +39,7 @@ import {
   toolFields,
   type ToolRequest,
 } from './tool-fields.ts'
+import { stopStringOf } from './stop-string.ts'
 import { UNSUPPORTED_CHAT_FIELDS } from './unsupported-fields.ts'
 
 type ChatRequest = SamplingFields &
@@ -140,24 +141,34 @@ async function answerChat(
   const n = body.n ?? 1
   const events = choiceEvents(context, { model, requests: choiceRequests(request, n) }, exchange)
   const head = { id, created: Math.floor(context.now() / 1000), model: model.id }
+  const stops = [body.stop ?? []].flat()
   if (body.stream) {
     const includesUsage = body.stream_options?.include_usage ?? false
     const { newId } = context
-    return openAiStream(chatChunks(events, { head, n, includesUsage, model, newId }), exchange)
+    const options = { head, n, includesUsage, model, stops, newId }
+    return openAiStream(chatChunks(events, options), exchange)
   }
   const answers = await collectChoices(events, n)
+  const choices = answers.map(async (answer, index) => ({
+    index,
+    message: messageOf(answer, context.newId),
+    logprobs: logprobsOf(answer.logprobs, model),
+    finish_reason: finishedAs(answer),
+    ...(await stopReason(answer, { model, stops })),
+  }))
   return Response.json({
     ...head,
     object: 'chat.completion',
-    choices: answers.map((answer, index) => ({
-      index,
-      message: messageOf(answer, context.newId),
-      logprobs: logprobsOf(answer.logprobs, model),
-      finish_reason: finishedAs(answer),
-    })),
+    choices: await Promise.all(choices),
     usage: openAiUsage(totalUsage(answers, n)),
     system_fingerprint: null,
   })
+}
+
+/** Said where a stop string ended the answer. */
+async function stopReason(answer: Answer, asked: Parameters<typeof stopStringOf>[1]) {
+  const stop = await stopStringOf(answer, asked)
+  return stop === null ? {} : { stop_reason: stop }
 }
 
 function messageOf({ text, toolCalls = [] }: Answer, newId: () => string) {
@@ -175,12 +186,13 @@ type ChunkOptions = {
   readonly n: number
   readonly includesUsage: boolean
   readonly model: ServedModel
+  readonly stops: readonly string[]
   readonly newId: () => string
 }
 
 async function* chatChunks(
   events: AsyncIterable<ChoiceEvent>,
-  { head, n, includesUsage, model, newId }: ChunkOptions,
+  { head, n, includesUsage, model, stops, newId }: ChunkOptions,
 ): AsyncGenerator<ServerEvent, void, undefined> {
   const chunk = (index: number, delta: object, end: object = {}) => ({
     data: {
@@ -211,7 +223,8 @@ async function* chatChunks(
     } else {
       answers[index] = event
       const logprobs = logprobsOf(told.rest(index, event.logprobs), model)
-      yield chunk(index, {}, { logprobs, finish_reason: finishedAs(event) })
+      const stop = await stopReason(event, { model, stops })
+      yield chunk(index, {}, { logprobs, finish_reason: finishedAs(event), ...stop })
     }
   }
   if (includesUsage && answers.length === n) {

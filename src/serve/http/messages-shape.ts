@@ -5,6 +5,7 @@ import { COUNT, exactly } from './chat-response.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { ServedModel } from './served-model.ts'
 import type { ServerEvent } from './sse.ts'
+import { stopStringOf } from './stop-string.ts'
 import { newCallId } from './tool-fields.ts'
 
 const USAGE = exactly({
@@ -178,17 +179,14 @@ function named(data: Told): ServerEvent {
   return { event: data.type, data }
 }
 
-/** Which stop sequence it was, the text behind the answer's own tells. */
 async function endOf(
   answer: Answer,
-  { model, stops }: { readonly model: ServedModel; readonly stops: readonly string[] },
+  asked: { readonly model: ServedModel; readonly stops: readonly string[] },
 ) {
   if (answer.finishReason === 'length') return { stop_reason: 'max_tokens', stop_sequence: null }
   if ((answer.toolCalls ?? []).length > 0) return { stop_reason: 'tool_use', stop_sequence: null }
-  const written = stops.length > 0 ? await model.detokenize(answer.tokens) : ''
-  const rest = written.slice(written.lastIndexOf(answer.text) + answer.text.length)
-  const stop = stops.find((one) => rest.startsWith(one))
-  return stop === undefined
+  const stop = await stopStringOf(answer, asked)
+  return stop === null
     ? { stop_reason: 'end_turn', stop_sequence: null }
     : { stop_reason: 'stop_sequence', stop_sequence: stop }
 }
