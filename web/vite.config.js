@@ -13,6 +13,8 @@ export default {
     assetsInlineLimit: 0,
     modulePreload: false,
     reportCompressedSize: false,
+    // A busy machine is no fault of the build.
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   logLevel: 'warn',
 }

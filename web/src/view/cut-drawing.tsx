@@ -30,6 +30,9 @@ export function CutDrawing({ url, cost, name }: CutDrawingProps): JSX.Element {
   )
 }
 
+/** Pixels of the page that a drawing has at most. */
+const SHEET = { width: 620, height: 440 }
+
 type SheetProps = { readonly url: string; readonly cut: PictureCut; readonly name: string }
 
 function Sheet({ url, cut, name }: SheetProps): JSX.Element {
@@ -42,7 +45,7 @@ function Sheet({ url, cut, name }: SheetProps): JSX.Element {
   return (
     <svg
       viewBox={viewBox(grown(all, 2 * unit))}
-      preserveAspectRatio="xMinYMin"
+      {...fitted(all, SHEET)}
       role="img"
       aria-label={label}
     >
@@ -116,6 +119,11 @@ function outline({ left, top, width, height }: Region): string {
 
 function attributes({ left, top, width, height }: Region) {
   return { x: left, y: top, width, height }
+}
+
+function fitted({ width, height }: Size, most: Size): Size {
+  const scale = Math.min(most.width / width, most.height / height)
+  return { width: width * scale, height: height * scale }
 }
 
 function viewBox({ left, top, width, height }: Region): string {
