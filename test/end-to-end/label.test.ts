@@ -30,7 +30,7 @@ import { llava } from './run-cli.ts'
 import { startServer } from './serve-setup.ts'
 
 const KILLS = Number(process.env['LLAVA_KILLS'] ?? 3)
-const ITEMS = Number(process.env['LLAVA_ITEMS'] ?? 150)
+const ITEMS = Number(process.env['LLAVA_ITEMS'] ?? 100)
 const root = mkdtempSync(join(tmpdir(), 'llava-label-e2e-'))
 const PHOTOS = join(root, 'photos')
 const MODEL = join(root, 'tiny')
@@ -91,21 +91,22 @@ test('each picture has both answers, by its path, and the broken ones say why', 
 
 test(`killed ${KILLS} times at random and interrupted, a run ends as if it had not been`, async () => {
   const rng = new Rng(Date.now() % 2 ** 31)
-  const moments = Array.from({ length: KILLS - 1 }, () => Math.floor(rng.uniform() * ITEMS * 0.8))
+  const moments = Array.from({ length: KILLS - 1 }, () => Math.floor(rng.uniform() * ITEMS * 0.6))
   for (const atLeast of [-1, ...moments.sort((a, b) => a - b)]) {
-    const ran = await llava(label('killed.jsonl'), {
+    // One at a time: what is left takes longer than the kill.
+    const ran = await llava(label('killed.jsonl', ['--batch', '1']), {
       onStart: (child) => {
         // The first may come before there is a queue, or while the folder is listed.
-        const moment = atLeast < 0 ? wait(rng.uniform() * 2000) : untilDone(child, atLeast)
+        const moment = atLeast < 0 ? wait(rng.uniform() * 600) : untilDone(child, atLeast)
         void moment.then(() => wait(rng.uniform() * 20)).then(() => child.kill('SIGKILL'))
       },
     })
     assert.notEqual(ran.code, 0, 'the run was killed before its end')
     assert.ok(!existsSync(join(root, 'killed.jsonl')))
   }
-  const stopped = await llava(label('killed.jsonl', ['--batch', '2']), {
+  const stopped = await llava(label('killed.jsonl', ['--batch', '1']), {
     onStart: (child) => {
-      void untilDone(child, Math.floor(ITEMS * 0.82)).then(() => child.kill('SIGINT'))
+      void untilDone(child, Math.floor(ITEMS * 0.7)).then(() => child.kill('SIGINT'))
     },
   })
   assert.equal(stopped.code, 130, stopped.stderr)
