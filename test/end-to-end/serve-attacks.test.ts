@@ -322,6 +322,47 @@ test('bodies that are too large, too deep, no JSON, or full of strange names are
   )
 })
 
+test('a form that is a bomb is refused or ended, and nobody waits for it', async () => {
+  const nested = (levels: number): object =>
+    levels === 0 ? { type: 'null' } : { type: 'array', items: nested(levels - 1) }
+  const refused: readonly [string, object][] = [
+    ['a schema too deep', { json_schema: nested(40) }],
+    ['a schema of too many values', { json_schema: { enum: [...Array(2000).keys()] } }],
+    ['a keyword that is not enforced', { json_schema: { type: 'array', uniqueItems: true } }],
+    ['a schema from elsewhere', { json_schema: { $ref: 'https://evil.example/schema' } }],
+    ['a pattern too long', { regex: 'a'.repeat(5000) }],
+    ['too many choices', { choice: Array.from({ length: 1500 }, (_, i) => `choice ${i}`) }],
+    ['a grammar too long', { ebnf: `root ::= "${'a'.repeat(70_000)}"` }],
+    ['a grammar without a rule', { ebnf: 'root ::= nothing' }],
+  ]
+  for (const [name, fields] of refused) {
+    const { status, body } = await server.post(CHAT, chat(fields))
+    assert.deepEqual([status, body.error.code], [400, 'INPUT_FORMAT'], name)
+  }
+  // Compiling this one takes longer than anybody should wait: it is done beside, and given up.
+  const bomb = server.post(CHAT, chat({ regex: '.*a.{12}', max_tokens: 1 }))
+  await assertStillAnswers()
+  assert.ok([200, 400].includes((await bomb).status))
+  await assertStillAnswers()
+})
+
+test('a template comes from the checkpoint and never from a request', async () => {
+  const template = '{% for i in range(1000000000) %}x{% endfor %}'
+  for (const name of ['chat_template', 'template', 'chat_template_kwargs']) {
+    const { status, body } = await server.post(CHAT, chat({ [name]: template }))
+    assert.deepEqual([status, body.error.code], [400, 'INPUT_UNKNOWN_OPTION'], name)
+  }
+  const content = `${template}{{ 7 * 7 }}`
+  const { body } = await server.post('/tokenize', { messages: [{ role: 'user', content }] })
+  const { body: text } = await server.post('/detokenize', { tokens: body.tokens })
+  assert.ok(text.prompt.includes(content))
+})
+
+test('a name with half an escape is the name of nothing', async () => {
+  const { status } = await rawGet(server.port, '/v1/models/%E0%A4%A', {})
+  assert.equal(status, 404)
+})
+
 test('headers that are too large are refused, and a client that sends slowly is cut off', async () => {
   const limits = { headersSeconds: 0.3, requestSeconds: 0.6, maxHeaderBytes: 4096 }
   await using({ listen: { limits } }, async (own) => {

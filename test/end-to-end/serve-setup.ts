@@ -66,7 +66,16 @@ export async function startServer({
 type Media = Readonly<Record<string, { readonly schema: object }>>
 type OpenApi = {
   readonly paths: Readonly<
-    Record<string, Record<string, { responses: Record<string, { content: Media }> }>>
+    Record<
+      string,
+      Record<
+        string,
+        {
+          readonly requestBody?: { readonly content: Media }
+          readonly responses: Record<string, { content: Media }>
+        }
+      >
+    >
   >
   readonly components: object
 }
@@ -93,6 +102,11 @@ function checkedFetch(document: OpenApi): typeof fetch {
     const operation = path === undefined ? undefined : document.paths[path]?.[method]
     if (!operation) return response
     const where = `${method} ${pathname} ${response.status}`
+    const asked = operation.requestBody?.content['application/json']?.schema
+    if (response.ok && asked && typeof init?.body === 'string') {
+      // What is answered is what the document allows.
+      check(`${where}, the request`, asked, JSON.parse(init.body))
+    }
     const content = operation.responses[response.status]?.content
     const [type] = (response.headers.get('content-type') ?? '').split(';')
     const schema = content?.[type ?? '']?.schema
@@ -119,7 +133,9 @@ function eventCheck(check: (data: unknown) => void): TransformStream<Uint8Array,
       const events = text.split('\n\n')
       text = events.pop() ?? ''
       for (const event of events) {
-        const data = /^data: (.*)$/m.exec(event)?.[1] ?? ''
+        const data = /^data: (.*)$/m.exec(event)?.[1]
+        // A comment says only that the stream lives.
+        if (data === undefined) continue
         const isEnd = data === '[DONE]' || /^event: error$/m.test(event)
         if (!isEnd && !data.startsWith('{"error"')) check(JSON.parse(data))
       }

@@ -171,10 +171,19 @@ async function handle(context: ServerContext, handling: Handling): Promise<Respo
     ...SAFE_HEADERS,
     ...(origin !== null && corsHeaders(origin)),
     'x-request-id': id,
+    ...(failure && mayBeUnread(request) && { connection: 'close' }),
   })) {
     if (!headers.has(name)) headers.set(name, value)
   }
   return new Response(response.body, { status, headers })
+}
+
+/** Bodies of so many bytes come in one piece with their headers, mostly. */
+const SHORT_BODY = 16 << 10
+
+/** Whether the rest of a refused body may still be on its way: its connection is of no use to another request. */
+function mayBeUnread({ headers }: Request): boolean {
+  return headers.has('transfer-encoding') || Number(headers.get('content-length')) > SHORT_BODY
 }
 
 const SAFE_HEADERS = {
@@ -222,6 +231,7 @@ function openExchange(
     caller,
     signal: over.signal,
     leave,
+    heartbeatMs: context.config.heartbeatSeconds * 1000,
     failed: (error) => noteFailure(context, id, error),
     end() {
       clearTimeout(timer)

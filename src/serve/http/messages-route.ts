@@ -95,7 +95,11 @@ const messagesRoute: Route = {
       data: anthropicError(exchange.failed(error)),
     })
     const told = messageEvents(events, shape, inputTokens)
-    return streamEvents(told, { onFailure, onGone: exchange.leave })
+    return streamEvents(told, {
+      onFailure,
+      onGone: exchange.leave,
+      heartbeatMs: exchange.heartbeatMs,
+    })
   },
 }
 

@@ -48,9 +48,18 @@ const modelRoute: Route = {
   isFree: true,
   async answer(context, { request }) {
     const { pathname } = new URL(request.url)
-    const name = decodeURIComponent(pathname.slice('/v1/models/'.length))
+    const name = decoded(pathname.slice('/v1/models/'.length))
     return Response.json(shown(modelNamed(context, name)))
   },
+}
+
+/** A name with half an escape in it is the name of nothing. */
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
+  }
 }
 
 const STATUS: JsonSchema = exactly({ status: { enum: ['ok', 'stopping'] } })

@@ -262,7 +262,11 @@ export const responsesRoute: Route = {
         const { error: told } = openAiError(exchange.failed(error))
         return { event: 'error', data: shape.error(told) }
       }
-      return streamEvents(responseEvents(events, shape), { onFailure, onGone: exchange.leave })
+      return streamEvents(responseEvents(events, shape), {
+        onFailure,
+        onGone: exchange.leave,
+        heartbeatMs: exchange.heartbeatMs,
+      })
     }
     return Response.json(await wholeResponse(events, shape))
   },

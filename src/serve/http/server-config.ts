@@ -23,6 +23,8 @@ export type ServerConfig = {
   readonly tokensPerMinute: number | null
   /** Seconds until a request that is not answered is given up. */
   readonly answerSeconds: number
+  /** Seconds after which a stream that has nothing to say sends a comment, so that nobody cuts it off. */
+  readonly heartbeatSeconds: number
   /** Seconds that running answers have after the server was told to stop. */
   readonly shutdownSeconds: number
   /** Write what people ask into the log, pictures left out. */
@@ -45,6 +47,7 @@ export const SERVER_DEFAULTS: ServerConfig = {
   requestsPerMinute: null,
   tokensPerMinute: null,
   answerSeconds: 600,
+  heartbeatSeconds: 15,
   shutdownSeconds: 30,
   logPrompts: false,
 }

@@ -39,6 +39,8 @@ export type Exchange = {
   readonly signal: AbortSignal
   /** Aborts the signal: the reader of a stream has left. */
   readonly leave: () => void
+  /** A stream that is silent for so long says that it lives. */
+  readonly heartbeatMs: number
   /** Logs what went wrong after the response began, and says how it is told. */
   readonly failed: (error: unknown) => Failure
   /** Nothing is to be aborted any more. */

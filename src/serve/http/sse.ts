@@ -23,25 +23,38 @@ const HEADERS = {
  * A response of the events that `events` gives. The first of them is waited for, so that a request that cannot be answered
  * still gets its status; `onFailure` turns a later error into a last event. `onGone` is told when the reader leaves.
  *
+ * Whoever waits in the queue hears a comment after `heartbeatMs` without an event, and again: proxies cut off what is silent,
+ * and a socket whose reader has left without a word is found out.
+ *
  * Events are taken as they come, whether somebody reads them or not: a slow reader holds up its own copy of an answer, which
  * is small, and not its place among the answers that run.
  */
 export async function streamEvents(
   events: AsyncGenerator<ServerEvent, void, undefined>,
-  {
-    onFailure,
-    onGone,
-  }: { readonly onFailure: (error: unknown) => ServerEvent; readonly onGone: () => void },
+  { onFailure, onGone, heartbeatMs }: StreamOptions,
 ): Promise<Response> {
-  const first = await events.next()
+  const first = events.next()
+  const isLate = !(await isInTime(first, heartbeatMs))
   const encoder = new TextEncoder()
   let isLeft = false
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
-      const send = (event: ServerEvent) => {
-        if (!isLeft) controller.enqueue(encoder.encode(formatEvent(event)))
+      let isSilent = true
+      const write = (text: string) => {
+        if (!isLeft) controller.enqueue(encoder.encode(text))
       }
+      const send = (event: ServerEvent) => {
+        isSilent = false
+        write(formatEvent(event))
+      }
+      const beat = () => {
+        if (isSilent) write(': waiting\n\n')
+        isSilent = true
+      }
+      if (isLate) beat()
+      const timer = setInterval(beat, heartbeatMs)
       void pump(first, events, { send, onFailure }).then(() => {
+        clearInterval(timer)
         if (!isLeft) controller.close()
       })
     },
@@ -53,18 +66,36 @@ export async function streamEvents(
   return new Response(body, { headers: HEADERS })
 }
 
+type StreamOptions = {
+  readonly onFailure: (error: unknown) => ServerEvent
+  readonly onGone: () => void
+  readonly heartbeatMs: number
+}
+
+/** Whether `first` resolves before the time is over; rejects as it does within the time. */
+async function isInTime(first: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, ms, false)))
+  try {
+    return await Promise.race([first.then(() => true), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 type Pumping = {
   readonly send: (event: ServerEvent) => void
   readonly onFailure: (error: unknown) => ServerEvent
 }
 
 async function pump(
-  first: IteratorResult<ServerEvent, void>,
+  first: Promise<IteratorResult<ServerEvent, void>>,
   events: AsyncGenerator<ServerEvent, void, undefined>,
   { send, onFailure }: Pumping,
 ): Promise<void> {
-  if (!first.done) send(first.value)
   try {
+    const { done, value } = await first
+    if (!done) send(value)
     for await (const event of events) send(event)
   } catch (error) {
     send(onFailure(error))
@@ -74,10 +105,10 @@ async function pump(
 /** OpenAI's ends: `[DONE]` after the last event, and an error as an event of its own. */
 export function openAiStream(
   events: AsyncGenerator<ServerEvent, void, undefined>,
-  { failed, leave }: Exchange,
+  { failed, leave, heartbeatMs }: Exchange,
 ): Promise<Response> {
   const onFailure = (error: unknown) => ({ data: openAiError(failed(error)) })
-  return streamEvents(withDone(events), { onFailure, onGone: leave })
+  return streamEvents(withDone(events), { onFailure, onGone: leave, heartbeatMs })
 }
 
 async function* withDone(
