@@ -1,0 +1,236 @@
+/** Each field of sampling on each route that has it means what it means in the library. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { loadModel, type GenerateOptions, type Model } from '../../src/index.ts'
+import { startServer, type TestServer } from './serve-setup.ts'
+
+let model: Model
+let server: TestServer
+
+before(async () => {
+  model = await loadModel('fixtures/inference/mini-vit-crop', { precision: 'f32' })
+  server = await startServer({ model })
+})
+after(async () => {
+  await server.close()
+  await model.dispose()
+})
+
+const TEXT = 'Tell me a story.'
+const messages = [{ role: 'user', content: TEXT } as const]
+const MAX = 14
+const DRAWN = { temperature: 1, seed: 5 }
+
+type Field = { readonly http: Record<string, unknown>; readonly library: GenerateOptions }
+
+/** Beside them every request is drawn, so that each of them changes something. */
+const FIELDS: Readonly<Record<string, Field>> = {
+  temperature: { http: { temperature: 0.4 }, library: { temperature: 0.4 } },
+  top_p: { http: { top_p: 0.5 }, library: { topP: 0.5 } },
+  top_k: { http: { top_k: 3 }, library: { topK: 3 } },
+  min_p: { http: { min_p: 0.2 }, library: { minP: 0.2 } },
+  seed: { http: { seed: 9 }, library: { seed: 9 } },
+  presence_penalty: { http: { presence_penalty: 1.5 }, library: { presencePenalty: 1.5 } },
+  frequency_penalty: { http: { frequency_penalty: -1 }, library: { frequencyPenalty: -1 } },
+  repetition_penalty: { http: { repetition_penalty: 1.6 }, library: { repetitionPenalty: 1.6 } },
+  logit_bias: { http: { logit_bias: { 65: 30 } }, library: { logitBias: { 65: 30 } } },
+  ignore_eos: { http: { ignore_eos: true }, library: { ignoreEos: true } },
+  skip_special_tokens: {
+    http: { skip_special_tokens: false },
+    library: { skipSpecialTokens: false },
+  },
+  regex: {
+    http: { regex: '[a-f]{3}-[0-9]{2}' },
+    library: { responseFormat: { type: 'regex', pattern: '[a-f]{3}-[0-9]{2}' } },
+  },
+  choice: {
+    http: { choice: ['left', 'right'] },
+    library: { responseFormat: { type: 'choice', choices: ['left', 'right'] } },
+  },
+  ebnf: {
+    http: { ebnf: 'root ::= "a" root | "b"' },
+    library: { responseFormat: { type: 'ebnf', grammar: 'root ::= "a" root | "b"' } },
+  },
+  json_schema: {
+    http: { json_schema: { enum: ['x', 'y'] } },
+    library: { responseFormat: { type: 'json_schema', schema: { enum: ['x', 'y'] } } },
+  },
+  response_format: {
+    http: { response_format: { type: 'json_schema', json_schema: { schema: { enum: [1, 2] } } } },
+    library: { responseFormat: { type: 'json_schema', schema: { enum: [1, 2] } } },
+  },
+}
+
+type RouteCase = {
+  readonly path: string
+  readonly body: (fields: Record<string, unknown>) => object
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly textOf: (body: any) => string
+  readonly isRaw: boolean
+  /** Those that the route has; undefined: all. */
+  readonly fields?: readonly string[]
+}
+
+const ROUTES: readonly RouteCase[] = [
+  {
+    path: '/v1/chat/completions',
+    body: (fields) => ({ messages, max_completion_tokens: MAX, ...fields }),
+    textOf: (body) => body.choices[0].message.content,
+    isRaw: false,
+  },
+  {
+    path: '/v1/completions',
+    body: (fields) => ({ prompt: TEXT, max_tokens: MAX, ...fields }),
+    textOf: (body) => body.choices[0].text,
+    isRaw: true,
+  },
+  {
+    path: '/v1/responses',
+    body: (fields) => ({ input: TEXT, max_output_tokens: MAX, ...fields }),
+    textOf: (body) => body.output[0].content[0].text,
+    isRaw: false,
+  },
+  {
+    path: '/generate',
+    body: ({ seed, ...fields }) => ({
+      text: TEXT,
+      sampling_params: { max_new_tokens: MAX, sampling_seed: seed, ...fields },
+    }),
+    textOf: (body) => body.text,
+    isRaw: true,
+  },
+  {
+    path: '/v1/messages',
+    body: ({ temperature, top_p, top_k }) => ({
+      messages,
+      max_tokens: MAX,
+      temperature,
+      top_p,
+      top_k,
+    }),
+    textOf: (body) => body.content[0].text,
+    isRaw: false,
+    fields: ['temperature', 'top_p', 'top_k'],
+  },
+]
+
+for (const { path, body, textOf, isRaw, fields } of ROUTES) {
+  test(`${path}: every field means what it means in the library`, async () => {
+    for (const [name, { http, library }] of Object.entries(FIELDS)) {
+      if (fields && !fields.includes(name)) continue
+      // Anthropic's route has no seed: it draws with that of the library.
+      const drawn = fields ? { temperature: 1 } : DRAWN
+      const prompt = isRaw ? { prompt: TEXT } : { messages }
+      const expected = await model.generate({ ...prompt, maxTokens: MAX, ...drawn, ...library })
+      const { status, body: answer } = await server.post(path, body({ ...drawn, ...http }))
+      assert.equal(status, 200, `${name}: ${JSON.stringify(answer)}`)
+      assert.equal(textOf(answer), expected.text, name)
+    }
+  })
+}
+
+test('stop ends an answer on every route, and is not part of it', async () => {
+  for (const { path, body, textOf, isRaw, fields } of ROUTES) {
+    const prompt = isRaw ? { prompt: TEXT } : { messages }
+    const { text } = await model.generate({ ...prompt, maxTokens: MAX })
+    const stop = text.slice(3, 6)
+    const own = fields ? { stop_sequences: [stop] } : { stop: [stop] }
+    const asked = fields ? { ...body({}), ...own } : body(own)
+    const { body: answer } = await server.post(path, asked)
+    assert.equal(textOf(answer), text.slice(0, text.indexOf(stop)), path)
+  }
+})
+
+test('choice i has seed + i wherever there are several', async () => {
+  const third = await model.generate({ prompt: TEXT, maxTokens: MAX, temperature: 1, seed: 7 })
+  const completions = await server.post('/v1/completions', {
+    prompt: TEXT,
+    max_tokens: MAX,
+    n: 3,
+    ...DRAWN,
+  })
+  assert.equal(completions.body.choices[2].text, third.text)
+  const generate = await server.post('/generate', {
+    text: TEXT,
+    sampling_params: { max_new_tokens: MAX, n: 3, temperature: 1, sampling_seed: 5 },
+  })
+  assert.equal(generate.body[2].text, third.text)
+})
+
+test("log-probabilities are the model's on every route that tells them", async () => {
+  const expected = await model.generate({ messages, maxTokens: 6, topLogprobs: 2 })
+  const wanted = expected.logprobs?.map(({ logprob }) => logprob) ?? []
+  const isNear = (told: readonly number[], path: string) => {
+    assert.equal(told.length, wanted.length, path)
+    told.forEach((one, i) => assert.ok(Math.abs(one - (wanted[i] ?? NaN)) < 1e-4, path))
+  }
+  const tokens = (list: readonly { logprob: number; top_logprobs: unknown[] }[]) => {
+    assert.ok(list.every(({ top_logprobs }) => top_logprobs.length === 2))
+    return list.map(({ logprob }) => logprob)
+  }
+  const chat = { messages, max_tokens: 6, logprobs: true, top_logprobs: 2 }
+  const { body: chatted } = await server.post('/v1/chat/completions', chat)
+  isNear(tokens(chatted.choices[0].logprobs.content), 'chat')
+  const include = ['message.output_text.logprobs']
+  const responses = { input: TEXT, max_output_tokens: 6, include, top_logprobs: 2 }
+  const { body: response } = await server.post('/v1/responses', responses)
+  isNear(tokens(response.output[0].content[0].logprobs), 'responses')
+  const raw = await model.generate({ prompt: TEXT, maxTokens: 6, topLogprobs: 1 })
+  const { body: completed } = await server.post('/v1/completions', {
+    prompt: TEXT,
+    max_tokens: 6,
+    logprobs: 1,
+  })
+  const told = completed.choices[0].logprobs.token_logprobs as number[]
+  told.forEach((one, i) => {
+    assert.ok(Math.abs(one - (raw.logprobs?.[i]?.logprob ?? NaN)) < 1e-4, 'completions')
+  })
+})
+
+test("a stream of /v1/messages has Anthropic's events in their order", async () => {
+  const response = await server.fetch(`${server.url}/v1/messages`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ messages, max_tokens: 6, stream: true }),
+  })
+  const text = await response.text()
+  const names = [...text.matchAll(/^event: (\w+)$/gm)].map(([, name]) => name)
+  assert.deepEqual(
+    names.filter((name, i) => name !== names[i - 1]),
+    [
+      'message_start',
+      'content_block_start',
+      'content_block_delta',
+      'content_block_stop',
+      'message_delta',
+      'message_stop',
+    ],
+  )
+  const types = [...text.matchAll(/^data: \{"type":"(\w+)"/gm)].map(([, type]) => type)
+  assert.deepEqual(types, names)
+})
+
+test('the metrics tell queue, batch, tokens, cache hits, and times by phase', async () => {
+  await server.post('/v1/chat/completions', { messages, max_tokens: 4 })
+  await server.post('/v1/chat/completions', { messages, max_tokens: 4 })
+  const text = await (await server.fetch(`${server.url}/metrics`)).text()
+  for (const line of [
+    /^llava_http_requests_total\{route="\/v1\/chat\/completions",status="200"\} [1-9]/m,
+    /^llava_answers_running \d/m,
+    /^llava_requests_waiting \d/m,
+    /^llava_tokens_total\{kind="prompt"\} [1-9]/m,
+    /^llava_tokens_total\{kind="cached"\} [1-9]/m,
+    /^llava_tokens_total\{kind="completion"\} [1-9]/m,
+    /^llava_queue_seconds_count [1-9]/m,
+    /^llava_first_token_seconds_count [1-9]/m,
+    /^llava_token_seconds_count [1-9]/m,
+    ...['preprocess', 'vision', 'prefill', 'decode'].map(
+      (phase) => new RegExp(`^llava_phase_seconds_count\\{phase="${phase}"\\} [1-9]`, 'm'),
+    ),
+    /^llava_engine\{model="tiny",name="counters.steps"\} [1-9]/m,
+    /^llava_engine\{model="tiny",name="counters.steppedRows"\} [1-9]/m,
+    /^llava_engine\{model="tiny",name="kvBytes"\} \d/m,
+  ]) {
+    assert.match(text, line)
+  }
+})
