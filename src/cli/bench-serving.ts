@@ -3,13 +3,12 @@ import type { GenerateRequest, Model } from '../index.ts'
 import { Words, type BenchPlan } from './bench-model.ts'
 import { formatBytes, formatTable } from './format.ts'
 import { formatMeasured, measured, type Measured } from './measure.ts'
+import { spread, type Spread } from './spread.ts'
 import type { Watched } from './watch-process.ts'
 
 const PROMPT_TOKENS = 128
 /** A beginning that all requests have, and what each adds. */
 const SHARED = { streams: 8, beginning: 1000, own: 20 } as const
-
-export type Spread = { readonly p50: number; readonly p99: number; readonly most: number }
 
 export type ServingSpeeds = {
   readonly streams: readonly {
@@ -143,13 +142,6 @@ async function listen(model: Model, asked: GenerateRequest): Promise<Heard> {
     firstTokenMs: (times[0] ?? performance.now()) - start,
     betweenMs: times.slice(1).map((time, i) => time - (times[i] as number)),
   }
-}
-
-function spread(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b)
-  const at = (share: number) =>
-    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
-  return { p50: at(0.5) ?? 0, p99: at(0.99) ?? 0, most: sorted.at(-1) ?? 0 }
 }
 
 export function servingLines(report: {

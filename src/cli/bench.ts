@@ -7,6 +7,7 @@ import { decoderGraph } from '../serve/decoder-graph.ts'
 import { visionGraph } from '../serve/vision-runner.ts'
 import { featureRows } from '../vision/vision-transformer.ts'
 import type { Arguments } from './arguments.ts'
+import { constraintLines, measureConstraint, type ConstraintSpeeds } from './bench-constraint.ts'
 import { labelLines, measureLabelling } from './bench-label.ts'
 import { measureFloor, type MachineFloor } from './bench-floor.ts'
 import { measureModel, type BenchPlan, type ModelSpeeds } from './bench-model.ts'
@@ -80,6 +81,8 @@ type Report = {
   readonly loadMs: number
   readonly load: Watched
   readonly speeds: ModelSpeeds
+  /** What forms of answers cost a token; null for a model without end tokens. */
+  readonly constraint: ConstraintSpeeds | null
   readonly run: Watched
   readonly floor: Floor
 }
@@ -110,6 +113,7 @@ async function measureAll(args: Arguments, session: Session): Promise<Report> {
     progress.end()
     const speeds = await measureModel(model, plan).finally(() => model.dispose())
     const run = watch.take()
+    const constraint = await measureConstraint(model, plan)
     plan.onStep('measuring the floor …')
     const { precision, device } = model
     return {
@@ -120,6 +124,7 @@ async function measureAll(args: Arguments, session: Session): Promise<Report> {
       loadMs,
       load,
       speeds,
+      constraint,
       run,
       floor: await floorOf(model, speeds, options.threads),
     }
@@ -294,6 +299,7 @@ function reportLines(report: Report): string[] {
   return [
     `${model} in ${precision} on ${machine.processor}, ${machine.threads} threads; medians (least–most)`,
     ...formatTable(rows).map((line) => `  ${line}`),
+    ...(report.constraint ? constraintLines(report.constraint) : []),
     `floor: ${formatBytes(floor.bytesPerSecond.median)}/s from memory, ${formatBytes(floor.decodeBytes)} of weights a token; ${rates.join(', ')}`,
   ]
 }
