@@ -6,6 +6,8 @@ import type { EvalFile } from './eval-file.ts'
 import type { EvaluateRequest, JudgedFacts } from './evaluate-node.ts'
 import { judgeAgreement, type Agreement } from './judge-agreement.ts'
 import type { JudgeTask } from './judge-spec.ts'
+import { mediaPath } from './media-node.ts'
+import type { Picture } from './question.ts'
 import { reviewText, runJudge, type Judge, type Judged } from './judge.ts'
 
 export type JudgedAll = {
@@ -29,6 +31,7 @@ export async function judgeAll(
   const tasks = spec
     .tasks({ answers: given, ...judgeFiles(request) })
     .map((task) => (isOf(task, errors) ? { ...task, known: task.unread } : task))
+    .map((task) => (task.images ? { ...task, images: task.images.map(located(request)) } : task))
   const runs: { readonly judge: Judge; readonly judged: Judged }[] = []
   for (const judge of judges) {
     const judged = await runJudge({
@@ -61,6 +64,12 @@ export async function judgeAll(
 
 export function judgeFiles({ questions, labels }: EvaluateRequest) {
   return { questions, labels }
+}
+
+/** Pictures that rows name are where the questions' are. */
+function located({ mediaFolder }: EvaluateRequest) {
+  return (picture: Picture): Picture =>
+    typeof picture === 'string' ? mediaPath(picture, mediaFolder) : picture
 }
 
 /** A question that could not be asked has no answer to judge: it counts as one without a verdict. */

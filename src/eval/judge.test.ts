@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { readAnswers } from './answers.ts'
-import { llavaBench } from './benchmarks/llava-bench.ts'
+import { llavaBench, llavaBenchCoco } from './benchmarks/llava-bench.ts'
 import { mmVet } from './benchmarks/mm-vet.ts'
 import { Endpoint } from '../serve/remote/endpoint.ts'
 import { cohensKappa, judgeAgreement, spearman } from './judge-agreement.ts'
@@ -216,6 +216,27 @@ test('LLaVA-Bench shows context, reference and answer, and takes a pair of 0 to 
   assert.throws(() => spec.tasks({ answers, questions, labels: [] }), {
     code: 'INPUT_LABELS_MISSING',
   })
+})
+
+test('LLaVA-Bench (COCO) shows captions and boxes, from the files as they are named', () => {
+  const image = '000000441147.jpg'
+  const questions = [
+    lines('qa90_questions.jsonl', [
+      { question_id: 0, image, category: 'detail', text: 'What is it?' },
+    ]),
+  ]
+  const instances = [{ category: 'suitcase', bbox: [0.125, 0, 1, 0.5] }]
+  const labels = [
+    lines('caps_boxes_coco2014_val_80.jsonl', [{ image, captions: ['One.', 'Two.'], instances }]),
+    lines('qa90_gpt4_answer.jsonl', [{ question_id: 0, text: 'Old cases' }]),
+  ]
+  const answers = readAnswers([lines('a.jsonl', [{ question_id: 0, text: 'Cases' }])])
+  const [task] = llavaBenchCoco.judge!.tasks({ answers, questions, labels })
+  assert.deepEqual(task!.fields, { question_id: 0, category: 'detail' })
+  assert.match(
+    task!.messages[1]!.content,
+    /^\[Context\]\nOne\.\nTwo\.\n\nsuitcase: \[0\.125, 0\.0, 1\.0, 0\.5\]\n\n\[Question\]\nWhat is it\?\n\n\[Assistant 1\]\nOld cases/,
+  )
 })
 
 test('two judges agree as far as their verdicts do', async () => {

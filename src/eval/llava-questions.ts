@@ -48,10 +48,11 @@ export function optionLines(options: readonly string[]): string[] {
   return options.map((option, i) => `${letterAt(i)}. ${option}`)
 }
 
-/** The picture in a field of a dataset's row: a function that reads it, a file name, base64, or the struct of JSON exports. */
+/** The picture, or the list of them, in a field of a dataset's row: a function that reads it, a file name, base64, or the struct of JSON exports. */
 export function pictureField(value: unknown): Picture[] {
   if (typeof value === 'function') return [value as LazyPicture]
   if (value instanceof Uint8Array) return [value]
+  if (Array.isArray(value)) return value.flatMap(pictureField)
   if (typeof value === 'string' && value !== '')
     return [isBase64(value) ? fromBase64(value) : value]
   if (!isRow(value)) return []

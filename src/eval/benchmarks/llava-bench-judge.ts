@@ -11,7 +11,7 @@ import { isRow, readRows, textField, type EvalFile, type Row } from '../eval-fil
 import { LLAVA_BENCH_RULES, LLAVA_BENCH_SYSTEM, WILDER_RULE } from '../judge-prompts.ts'
 import type { JudgeInput, JudgeSpec, JudgeTask } from '../judge-spec.ts'
 import { pictureField } from '../llava-questions.ts'
-import { parsePythonFloat } from '../python-text.ts'
+import { parsePythonFloat, pythonFloat } from '../python-text.ts'
 
 /** `prefix` stands before a category in the table of rules. */
 export function llavaBenchJudge(prefix: '' | 'llava_bench_'): JudgeSpec {
@@ -42,9 +42,14 @@ export function readPair(reply: string): Row | null {
 }
 
 function benchTasks({ answers, questions, labels }: JudgeInput, prefix: string): JudgeTask[] {
-  const contexts = new Map(fileOf(labels, 'context').map((row) => [String(row['image']), row]))
+  const contexts = new Map(
+    fileOf(labels, 'context', /context|caps_boxes/).map((row) => [String(row['image']), row]),
+  )
   const references = new Map(
-    fileOf(labels, 'answers').map((row) => [String(row['question_id']), row]),
+    fileOf(labels, 'GPT-4 answer', /answers?_gpt4|gpt4_answers?/).map((row) => [
+      String(row['question_id']),
+      row,
+    ]),
   )
   const asked = questions.flatMap((file) => readRows(file).map((row) => ({ row, file })))
   const byId = new Map(answers.map((answer) => [answer.id, answer]))
@@ -133,19 +138,19 @@ function contextText(context: Row): string {
   return `${text}\n\n${boxes.join('\n')}`
 }
 
+/** Boxes are shares of the picture: 1 and 0 are floats too. */
 function pythonList(value: unknown): string {
-  return Array.isArray(value) ? `[${value.map(String).join(', ')}]` : String(value)
+  if (!Array.isArray(value)) return String(value)
+  const isShare = value.every((one: unknown) => typeof one === 'number' && one >= 0 && one <= 1)
+  return `[${value.map((one) => (isShare ? pythonFloat(one as number) : String(one))).join(', ')}]`
 }
 
-/** The rows of the one file whose name holds `part`. */
-function fileOf(files: readonly EvalFile[], part: string): Row[] {
-  const found = files.filter(
-    ({ name }) => (name.split('/').at(-1) ?? name).includes(part) && /gpt4|context/.test(name),
-  )
-  const [file] = found
+/** The rows of the one file of that name: `context.jsonl` and `answers_gpt4.jsonl`, of COCO `caps_boxes_…` and `qa90_gpt4_answer`. */
+function fileOf(files: readonly EvalFile[], what: string, form: RegExp): Row[] {
+  const file = files.find(({ name }) => form.test(name.split('/').at(-1) ?? name))
   if (file) return readRows(file)
   throw new InputError(
     'INPUT_LABELS_MISSING',
-    `eval.llava-bench: the judge needs context.jsonl and answers_gpt4.jsonl as labels, there is no file with "${part}" in its name.`,
+    `eval.llava-bench: the judge needs the benchmark's context and GPT-4's answers as labels (context.jsonl and answers_gpt4.jsonl; of COCO caps_boxes_coco2014_val_80.jsonl and qa90_gpt4_answer.jsonl), no file of ${what} came.`,
   )
 }
