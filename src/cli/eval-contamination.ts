@@ -43,7 +43,7 @@ export async function checkBenchmarks(args: Arguments, session: Session): Promis
   try {
     await using dataset = await openMixture(mixture, args, session, progress)
     for (const name of benchmarkNames(args, names)) {
-      const plan = await planOf(name, args)
+      const plan = await planOf(name, args, args.has('mixture') ? args.text('data') : undefined)
       const found = await compare(plan, { dataset, args, session, progress })
       progress.end()
       const file = join(out, plan.benchmark.name, 'contamination.json')

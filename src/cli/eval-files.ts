@@ -60,11 +60,16 @@ export function benchmarkNames(args: Arguments, names = args.positionals): strin
   })
 }
 
-export async function planOf(name: string, args: Arguments): Promise<Plan> {
+/** `data` holds a folder for each benchmark. */
+export async function planOf(
+  name: string,
+  args: Arguments,
+  data = args.text('data'),
+): Promise<Plan> {
   const benchmark = findBenchmark(name)
   const mini = /^mini-(.+)$/.exec(benchmark.name)?.[1]
   if (benchmark.name === 'quick' || mini !== undefined) return miniPlan(benchmark, mini, args)
-  const home = homeOf(benchmark, args)
+  const home = data === undefined ? undefined : homeOf(benchmark, data)
   const folder = benchmark.ask?.folder
   const place = (part: string | undefined) => {
     const path = home === undefined || part === undefined ? undefined : join(home, part)
@@ -126,9 +131,7 @@ function quickFolder(): string {
 }
 
 /** LLaVA's folders have underlines, and names of their own. */
-function homeOf({ name }: Benchmark, args: Arguments): string | undefined {
-  const data = args.text('data')
-  if (data === undefined) return undefined
+function homeOf({ name }: Benchmark, data: string): string {
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
   const own = plain(ALIASES[name] ?? name)
   const found = existsSync(data)

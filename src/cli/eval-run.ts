@@ -14,13 +14,14 @@ import type { Arguments } from './arguments.ts'
 import { enginesOf, judgeLimits, judgesOf, type Engines, type Judges } from './eval-engines.ts'
 import { runContamination } from './eval-contamination.ts'
 import { benchmarkNames, planOf, type Plan } from './eval-files.ts'
-import { measureOneByOne, type Speed } from './eval-speed.ts'
+import { measureOneByOne, oneByOneOf, type Speed } from './eval-speed.ts'
 import { packageVersion } from './package.ts'
 import { Progress } from './progress.ts'
 import { scoreLines } from './score.ts'
 import type { Session } from './verb.ts'
 
 export async function runBenchmarks(args: Arguments, session: Session): Promise<void> {
+  oneByOneOf(args)
   const plans: Plan[] = []
   for (const name of benchmarkNames(args)) plans.push(await planOf(name, args))
   const engines = await enginesOf(args, session)

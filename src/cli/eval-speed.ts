@@ -27,18 +27,24 @@ export type Speed = {
   readonly ratio: number | null
 }
 
-/** Of a model in this process alone: what a server keeps is not ours to say. Null where it was not asked for. */
+/** How many questions are asked again. Throws UsageError before any is asked for the first time. */
+export function oneByOneOf(args: Arguments): number | undefined {
+  const count = args.number('one-by-one')
+  const isWhole = count === undefined || (Number.isInteger(count) && count >= 1)
+  // What a server keeps is not ours to say.
+  if (isWhole && !(count !== undefined && args.has('engine'))) return count
+  throw new UsageError('--one-by-one should be a whole number from 1, and come without --engine.')
+}
+
+/** Null where it was not asked for. */
 export async function measureOneByOne(
   { benchmark, questions, mediaFolder }: Plan,
   { run }: Pick<EvalReport, 'run'>,
   args: Arguments,
   session: Session,
 ): Promise<Speed | null> {
-  const count = args.number('one-by-one')
+  const count = oneByOneOf(args)
   if (count === undefined) return null
-  if (!Number.isInteger(count) || count < 1 || args.has('engine')) {
-    throw new UsageError('--one-by-one should be a whole number from 1, and come without --engine.')
-  }
   const all = selectQuestions(benchmark.ask?.questions(questions) ?? [], {
     limit: args.number('limit'),
     seed: args.number('seed'),

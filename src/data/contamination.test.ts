@@ -137,7 +137,7 @@ describe('a benchmark against a mixture', () => {
     const byId = new Map(found.overlaps.map((one) => [one.id, one]))
     assert.deepEqual([...byId.keys()], ['equal', 'drawn', 'text'])
     assert.equal(byId.get('equal')!.picture!.places.length, 41)
-    assert.deepEqual(byId.get('equal')!.both, ['train.json[0]'])
+    assert.deepEqual(byId.get('equal')!.both, ['train[0]'])
     assert.equal(byId.get('drawn')!.picture!.kind, 'near')
     assert.equal(byId.get('text')!.picture, null)
     assert.equal(found.sources[0]!.pictures, 2)
