@@ -28,7 +28,7 @@ export const THREAD_LIMITS: ThreadLimits = { maxThreads: 8, compileMs: 10_000 }
 const MASK_MS = 2000
 
 /** What must come next is known in microseconds; where it is not, the answer goes on without. */
-const AHEAD_MS = 5
+const AHEAD_MS = 2
 
 export class GrammarThreads implements ConstraintMaker {
   readonly #vocabulary: VocabularyBytes
