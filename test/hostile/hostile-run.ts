@@ -332,7 +332,7 @@ export class HostileRun {
   }
 
   #left(): number {
-    return Math.max(1, this.#parts.seconds * 1000 - (performance.now() - this.#start))
+    return Math.max(1, Math.ceil(this.#parts.seconds * 1000 - (performance.now() - this.#start)))
   }
 
   #judgeMemory(): void {

@@ -51,7 +51,7 @@ function isFault(line: string): boolean {
   try {
     return (JSON.parse(line) as { level?: number }).level === 50
   } catch {
-    return /error|warning|\bat /i.test(line)
+    return /error|warning|^\s+at\s/i.test(line)
   }
 }
 
