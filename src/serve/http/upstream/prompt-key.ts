@@ -36,6 +36,11 @@ async function partKey(part: PlainPart): Promise<string> {
   return `${await hashOf(bytesOf(part.video))} ${part.frames ?? ''} ${part.fps ?? ''}`
 }
 
+/** The salt as workers get it: of bounded length, and without the name of a key. */
+export async function saltOf(salt: string): Promise<string> {
+  return salt === '' ? '' : hashOf(new TextEncoder().encode(salt))
+}
+
 async function hashOf(bytes: Uint8Array): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')

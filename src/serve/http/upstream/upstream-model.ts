@@ -4,7 +4,7 @@
  * With the checkpoint's files here (`side`) prompts are counted, defaults filled in and tokens named as our own engine does
  * it; without them the workers are asked.
  */
-import { InputError } from '../../../core/errors.ts'
+import { CapacityError, InputError } from '../../../core/errors.ts'
 import type { AnswerLogprob, StreamEvent } from '../../answer.ts'
 import { isRecord } from '../../faults.ts'
 import type { ResolvedGenerateOptions } from '../../generate-options.ts'
@@ -14,7 +14,7 @@ import { HttpError } from '../http-error.ts'
 import type { Log } from '../log.ts'
 import type { ServedModel, ServedRequest } from '../served-model.ts'
 import { GrowingAnswer } from './growing-answer.ts'
-import { promptKey } from './prompt-key.ts'
+import { promptKey, saltOf } from './prompt-key.ts'
 import type { PromptSide } from './prompt-side.ts'
 import { TokenBook } from './token-book.ts'
 import { WorkerFailure } from './upstream-error.ts'
@@ -74,7 +74,8 @@ export class UpstreamModel implements ServedModel {
       signal,
     }
     const growing = new GrowingAnswer(start)
-    const asked = { prompt, asked: request, options: fitting, isCheckpointKnown: side !== null }
+    const salted = { ...fitting, cacheSalt: await saltOf(options.cacheSalt) }
+    const asked = { prompt, asked: request, options: salted }
     const pieces = pool.stream(routed, (worker, over) => this.#pieces(worker, asked, over))
     for await (const { worker, piece } of pieces) {
       const uncounted = endsByToken(piece.end, worker.kind) ? 1 : 0
@@ -105,7 +106,7 @@ export class UpstreamModel implements ServedModel {
       if (parsed.kind !== 'messages') throw uncounted()
       const options = parseGenerateRequest({ ...prompt }, PLAIN_GENERATION).options
       const send = { kind: worker.kind, model, prompt: parsed, asked: {}, options }
-      const { body } = wireRequest({ ...send, isCheckpointKnown: false })
+      const { body } = wireRequest(send)
       return { model, messages: body['messages'] }
     })
   }
@@ -210,12 +211,24 @@ export class UpstreamModel implements ServedModel {
   async #ask(path: string, body: AskBody): Promise<unknown> {
     const { pool, nameOn } = this.#parts
     const serves = (worker: Worker) => nameOn(worker) !== null
-    const { signal } = new AbortController()
-    return pool.ask({ serves, signal }, async (worker, over) =>
-      worker.api.post(path, await body(worker, nameOn(worker) ?? this.id), over),
+    const over = new AbortController()
+    const late = new CapacityError(
+      'CAPACITY_UPSTREAM',
+      `server: no worker answered ${path} in time; try again later.`,
     )
+    const timer = setTimeout(() => over.abort(late), ASK_MS)
+    try {
+      return await pool.ask({ serves, signal: over.signal }, async (worker, signal) =>
+        worker.api.post(path, await body(worker, nameOn(worker) ?? this.id), signal),
+      )
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }
+
+/** For what runs no model. */
+const ASK_MS = 30_000
 
 type AskBody = (worker: Worker, model: string) => Promise<object>
 

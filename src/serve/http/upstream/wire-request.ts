@@ -28,8 +28,6 @@ export type ToSend = {
   /** What the request says, and that with every default. */
   readonly asked: GenerateOptions
   readonly options: ResolvedGenerateOptions
-  /** Whether defaults are those of the checkpoint, and log-probabilities may come with ids only. */
-  readonly isCheckpointKnown: boolean
 }
 
 /** Throws InputError for what this kind of worker does not offer. */
@@ -112,13 +110,13 @@ function nativeSampling(send: ToSend): Record<string, unknown> {
 }
 
 /** Everything but the prompt and the log-probabilities. */
-function commonBody({ kind, model, asked, options, isCheckpointKnown }: ToSend) {
+function commonBody({ kind, model, asked, options }: ToSend) {
   return {
     model,
     stream: true,
     stream_options: { include_usage: true },
     // One of ours reads the same checkpoint: what the request leaves out, it completes as this server would.
-    ...(kind === 'llava-ts' && !isCheckpointKnown ? askedSampling(asked) : fullSampling(options)),
+    ...(kind === 'llava-ts' ? askedSampling(asked) : fullSampling(kind, options)),
     ...(options.stop.length > 0 && { stop: options.stop }),
     ...(kind !== 'openai' && extensions(kind, options)),
     ...formatFields(kind, options.responseFormat),
@@ -140,20 +138,46 @@ function askedSampling(asked: GenerateOptions) {
 }
 
 /** Said whole, since what others put for what is not said is their own. */
-function fullSampling(options: ResolvedGenerateOptions) {
-  const { temperature, topP, topK, minP, seed, presencePenalty, frequencyPenalty } = options
+function fullSampling(kind: WorkerKind, options: ResolvedGenerateOptions) {
+  const { temperature, topP, seed, presencePenalty, frequencyPenalty, logitBias } = options
   return {
     temperature,
     ...(temperature > 0 && { top_p: topP, seed }),
-    ...(temperature > 0 && topK > 0 && { top_k: topK }),
-    ...(temperature > 0 && topK === 0 && { top_k: -1 }),
-    ...(temperature > 0 && { min_p: minP }),
-    repetition_penalty: options.repetitionPenalty,
     presence_penalty: presencePenalty,
     frequency_penalty: frequencyPenalty,
-    ...(options.logitBias.size > 0 && { logit_bias: Object.fromEntries(options.logitBias) }),
-    ...(options.minTokens > 0 && { min_tokens: options.minTokens }),
+    ...(logitBias.size > 0 && { logit_bias: Object.fromEntries(logitBias) }),
+    ...(kind === 'openai' ? plainWords(options) : moreSampling(options)),
   }
+}
+
+function moreSampling({
+  temperature,
+  topK,
+  minP,
+  repetitionPenalty,
+  minTokens,
+}: ResolvedGenerateOptions) {
+  return {
+    ...(temperature > 0 && { top_k: topK > 0 ? topK : -1, min_p: minP }),
+    repetition_penalty: repetitionPenalty,
+    ...(minTokens > 0 && { min_tokens: minTokens }),
+  }
+}
+
+/** Throws InputError for what OpenAI has no word for and would change the answer. */
+function plainWords(options: ResolvedGenerateOptions): object {
+  const { temperature, topK, minP, repetitionPenalty, minTokens, ignoreEos } = options
+  const isDrawn = temperature > 0
+  const wanted = [
+    ...(isDrawn && topK > 0 ? ['top_k'] : []),
+    ...(isDrawn && minP > 0 ? ['min_p'] : []),
+    ...(repetitionPenalty === 1 ? [] : ['repetition_penalty']),
+    ...(minTokens > 0 ? ['min_new_tokens'] : []),
+    ...(ignoreEos ? ['ignore_eos'] : []),
+    ...(options.skipSpecialTokens ? [] : ['skip_special_tokens']),
+  ]
+  if (wanted.length === 0) return {}
+  throw notOffered('openai', wanted.join(' and '), 'leave it out')
 }
 
 function extensions(kind: WorkerKind, options: ResolvedGenerateOptions) {
