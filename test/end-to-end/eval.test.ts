@@ -62,6 +62,8 @@ describe('llava eval', () => {
   before(async () => {
     const ran = await llava([...EVAL, ...LOCAL, '--out', join(FOLDER, 'whole')])
     assert.equal(ran.code, 0, ran.stderr)
+    // Twelve questions at once share one signal: Node warned of a leak of listeners.
+    assert.doesNotMatch(ran.stderr, /MaxListeners/)
   })
 
   test('killed three times and resumed, every question is answered once, and scores are the same', async () => {
@@ -120,6 +122,84 @@ describe('llava eval', () => {
     )
   })
 
+  test('training data that holds a picture and a question is named, alone and beside the scores', async () => {
+    const mixture = join(FOLDER, 'train.json')
+    const turns = [
+      { from: 'human', value: '<image>\nWhat color is thing 1?' },
+      { from: 'gpt', value: 'Red' },
+    ]
+    const image = resolve('fixtures/pictures/photo-640x480.jpg')
+    writeFileSync(mixture, JSON.stringify([{ id: '1', image, conversations: turns }]))
+    const checked = [
+      '--questions',
+      QUESTIONS,
+      '--mixture',
+      mixture,
+      '--cache-dir',
+      FOLDER,
+      '--json',
+    ]
+    const out = join(FOLDER, 'contamination')
+    const asData = checked.map((one) => (one === '--mixture' ? '--data' : one))
+    const alone = await llava(['eval', 'contamination', 'quick', ...asData, '--out', out])
+    assert.equal(alone.code, 0, alone.stderr)
+    const { results } = JSON.parse(alone.stdout) as {
+      results: { pictures: object; texts: object; both: number; items: number }[]
+    }
+    const [found] = results
+    assert.deepEqual(
+      [found!.items, found!.pictures, found!.texts, found!.both],
+      [COUNT, { equal: 6, near: 0 }, { equal: 1, near: 0 }, 1],
+    )
+    assert.ok(existsSync(join(out, 'quick/contamination.json')))
+    const run = [
+      'eval',
+      'quick',
+      ...checked,
+      ...LOCAL,
+      '--max-tokens',
+      '2',
+      '--limit',
+      '2',
+      '--one-by-one',
+      '1',
+      '--out',
+      join(FOLDER, 'checked'),
+    ]
+    const ran = await llava(run)
+    assert.equal(ran.code, 0, ran.stderr)
+    const { results: runs } = JSON.parse(ran.stdout) as {
+      results: {
+        contamination: { overlapping: string[]; scores: object }
+        recipe: { training: string }
+        speed: { questions: number; ratio: number }
+      }[]
+    }
+    const [{ contamination, recipe, speed }] = runs as [(typeof runs)[number]]
+    assert.equal(contamination.overlapping.length, 6)
+    assert.deepEqual(contamination.scores, { clean: 0, overlapping: 0 })
+    assert.match(recipe.training, /^[0-9a-f]{64}$/)
+    assert.equal(speed.questions, 1)
+    assert.ok(speed.ratio > 0)
+  })
+
+  test('the quick set is found without a flag, and is in the package', async () => {
+    const { files } = JSON.parse(readFileSync('package.json', 'utf8')) as { files: string[] }
+    assert.ok(files.includes('fixtures/eval/quick'))
+    const gone = ['--engine', 'http://127.0.0.1:9/v1', '--engine-attempts', '1', '--model', 'm']
+    const ran = await llava([
+      'eval',
+      'quick',
+      ...gone,
+      '--limit',
+      '1',
+      '--out',
+      join(FOLDER, 'found'),
+    ])
+    assert.equal(ran.code, 1)
+    assert.match(ran.stdout + ran.stderr, /should answer questions/)
+  })
+
   test('a picture that is not there is an error of its question; all of them, of the run', async () => {
     const folder = join(FOLDER, 'holes')
     mkdirSync(join(folder, 'images'), { recursive: true })
@@ -167,6 +247,75 @@ describe('llava eval', () => {
     ] as const
     for (const [args, code] of cases) assert.equal((await llava(args)).code, code, args.join(' '))
   })
+})
+
+test('llava data build-bench: embedded and answered by a model, asked like Wilder', async () => {
+  const folder = join(FOLDER, 'requests')
+  mkdirSync(folder)
+  const pictures = ['photo-640x480.jpg', 'exif-rotated-320x240.jpg', 'photo-336x336.png']
+  for (const name of pictures) copyFileSync(join('fixtures/pictures', name), join(folder, name))
+  const rows = pictures.map((image, i) => ({ id: `r${i}`, image, text: `What is at place ${i}?` }))
+  writeFileSync(join(folder, 'requests.jsonl'), rows.map((row) => JSON.stringify(row)).join('\n'))
+  const out = join(FOLDER, 'bench-built')
+  const build = [
+    'data',
+    'build-bench',
+    folder,
+    '--out',
+    out,
+    '--size',
+    '2',
+    '--max-tokens',
+    '3',
+    ...LOCAL,
+    '--json',
+  ]
+  const ran = await llava(build)
+  assert.equal(ran.code, 0, ran.stdout + ran.stderr)
+  const report = JSON.parse(ran.stdout) as {
+    steps: { chosen: number }
+    references: { by: string }
+    embeddings: { pictures: string }
+  }
+  assert.deepEqual([report.steps.chosen, report.references.by], [2, 'llava-mlp'])
+  assert.match(
+    report.embeddings.pictures,
+    /^mean features of tower and projector of llava-mlp \(weights [0-9a-f]{12}\)$/,
+  )
+  const asked = [
+    'eval',
+    'llava-wilder',
+    '--questions',
+    join(out, 'bench.jsonl'),
+    '--images',
+    out,
+    '--max-tokens',
+    '2',
+  ]
+  let seen = ''
+  const judge = createServer((request, response) => {
+    request.on('data', (chunk: Buffer) => (seen += chunk.toString()))
+    request.on('end', () => response.end('{"choices":[{"message":{"content":"10 6"}}]}'))
+  })
+  await new Promise<void>((done) => judge.listen(0, '127.0.0.1', done))
+  const url = `http://127.0.0.1:${(judge.address() as AddressInfo).port}/v1`
+  const judged = ['--judge', url, '--judge-model', 'j', '--cache-dir', FOLDER]
+  const evaluated = await llava([
+    ...asked,
+    ...LOCAL,
+    ...judged,
+    '--out',
+    join(FOLDER, 'wilder'),
+    '--json',
+  ])
+  judge.closeAllConnections()
+  judge.close()
+  assert.equal(evaluated.code, 0, evaluated.stderr)
+  const { results } = JSON.parse(evaluated.stdout) as {
+    results: { metrics: { value: number }[] }[]
+  }
+  assert.equal(results[0]!.metrics[0]!.value, 60)
+  assert.match(seen, /data:image\/(?:jpeg|png);base64,/, 'the judge sees the picture')
 })
 
 describe('llava eval --engine', () => {
