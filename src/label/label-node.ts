@@ -91,10 +91,9 @@ type RunParts = {
 
 /** Items that go into the queue together. */
 const LISTED_TOGETHER = 500
-/** What others do shows after so long. */
-const RECOUNT_MS = 5000
-/** A count that takes longer than this is not repeated: the queue has millions of items. */
-const MOST_COUNT_MS = 50
+/** What others do shows after so long; where counting takes long, over millions of items, it is a fiftieth of the time. */
+const RECOUNT_MS = 2000
+const COUNTING_SHARE = 50
 
 class LabelRun {
   readonly #parts: RunParts
@@ -167,6 +166,7 @@ class LabelRun {
       await sleepFor(1000, undefined, { signal })
     }
     this.#isListed = true
+    await this.#recount(signal)
   }
 
   async #listAll(signal: AbortSignal): Promise<void> {
@@ -224,7 +224,8 @@ class LabelRun {
 
   #progress(): void {
     const { items, done, failed } = this.#counts
-    const all = done + failed
+    // A count may have seen what is being noted just now.
+    const all = Math.min(done + failed, items)
     this.#pace.note(all)
     const itemsPerSecond = this.#pace.perSecond(all)
     this.#parts.onEvent({
@@ -234,24 +235,37 @@ class LabelRun {
       done: all,
       failed,
       itemsPerSecond,
-      secondsLeft: itemsPerSecond === null ? null : (items - all) / itemsPerSecond,
+      secondsLeft: itemsPerSecond === null ? null : Math.max(0, items - all) / itemsPerSecond,
     })
   }
 
-  /** Others work on the queue too. */
+  /** Others work on the queue too, and may have listed what is in it. */
   #recountNowAndThen(signal: AbortSignal): { stop(): void } {
-    const timer = setInterval(() => {
-      const start = performance.now()
-      const counted = this.#parts.queue.counts().then((counts) => {
-        if (signal.aborted) return
-        this.#counts = counts
-        this.#progress()
-        if (performance.now() - start > MOST_COUNT_MS) clearInterval(timer)
-      })
-      // A queue that is gone shows where it is needed.
-      counted.catch(() => clearInterval(timer))
-    }, RECOUNT_MS)
-    return { stop: () => clearInterval(timer) }
+    let [timer, isOver]: [NodeJS.Timeout | undefined, boolean] = [undefined, false]
+    const later = (ms: number) => {
+      if (isOver) return
+      timer = setTimeout(() => {
+        const start = performance.now()
+        const counted = this.#recount(signal)
+        counted.then(
+          () => later(Math.max(RECOUNT_MS, COUNTING_SHARE * (performance.now() - start))),
+          () => {}, // A queue that is gone shows where it is needed.
+        )
+      }, ms)
+    }
+    later(RECOUNT_MS)
+    const stop = () => {
+      isOver = true
+      clearTimeout(timer)
+    }
+    return { stop }
+  }
+
+  async #recount(signal: AbortSignal): Promise<void> {
+    const counts = await this.#parts.queue.counts()
+    if (signal.aborted) return
+    this.#counts = counts
+    this.#progress()
   }
 
   #write(out: string): Promise<number> {
