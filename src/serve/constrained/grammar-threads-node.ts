@@ -121,7 +121,9 @@ class GrammarThread {
 
   constructor(work: Compiling) {
     const file = new URL('./grammar-thread-node.js', import.meta.url)
-    this.#worker = new Worker(file, { resourceLimits: { maxOldGenerationSizeMb: 256 } })
+    // What the process was started with, such as --input-type, is not for a thread of a file.
+    const own = { execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 256 } }
+    this.#worker = new Worker(file, own)
     const ended = new Promise<never>((_, reject) => (this.#giveUp = reject))
     this.#worker.on('error', ({ message }) => this.#giveUp(refused(message)))
     this.compiled = Promise.race([this.#compile(work), ended])
