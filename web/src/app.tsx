@@ -19,6 +19,8 @@ export function App(): JSX.Element {
   const isWide = useMatches('(min-width: 800px)')
   const [showsHistory, setShowsHistory] = useState(isWide)
   const [showsSettings, setShowsSettings] = useState(false)
+  // A window that becomes narrow would have its panel laid over the conversation.
+  useEffect(() => setShowsHistory(isWide), [isWide])
   const [medium, setMedium] = useState<Medium | null>(null)
   const [isKeyAsked, setKeyAsked] = useState(true)
   const isDropping = useDrop(useCallback((files) => void chat.attach(files), [chat]))
