@@ -30,6 +30,8 @@ const ENEMIES = 3
 const FUZZERS = 2
 const SLOW = 12
 const MOST_FINDINGS = 60
+/** Tokens of a secret question behind its marker, at least. */
+const SECRET_TOKENS = 10
 /** A friend comes back so often when the server is full. */
 const MOST_TRIES = 200
 
@@ -114,6 +116,7 @@ export class HostileRun {
       metadata: { marker },
       include: [],
     })
+    let alices = 0
     for (const [i, who] of (['alice', 'alice', 'bob'] as const).entries()) {
       const response = await this.#answered('/v1/responses', body, who)
       if (!response) return
@@ -123,7 +126,11 @@ export class HostileRun {
         this.#found(`${who} asked with ${marker} and got ${response.status} ${text.slice(0, 300)}`)
       }
       const cached = Number(/"cached_tokens":(\d+)/.exec(text)?.[1])
-      if (i === 2 && cached > 0) this.#found(`bob found ${cached} cached tokens of alice`)
+      if (i === 1) alices = cached
+      // What the template begins with he has from his own questions, and no word behind the secret.
+      if (i === 2 && cached > 0 && cached > alices - SECRET_TOKENS) {
+        this.#found(`bob found ${cached} cached tokens where alice found ${alices}`)
+      }
     }
     this.#count('secrets kept')
   }
