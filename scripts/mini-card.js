@@ -46,8 +46,8 @@ tags:
 # mini
 
 The model that comes with llava-ts: ViT-Ti/16-224, squares of 2 × 2 patches merged into 49 rows, a projector of two layers, and
-SmolLM2-135M-Instruct. It was trained on CPUs by llava-ts itself, and answers short questions about groceries, clothes, drawn
-shapes, charts, tables and words. It is small: what it says about other pictures is often wrong.`
+SmolLM2-135M-Instruct. It was trained on CPUs by llava-ts itself, and answers short questions about groceries, clothes and drawn
+shapes. It is small: what it says about other pictures is often wrong.`
 }
 
 function use() {

@@ -11,7 +11,9 @@ const QUICK = 'fixtures/eval/quick'
 type Question = { readonly image: string; readonly question: string; readonly answer: string }
 
 function questionsOf(task: string, count: number): Question[] {
-  const lines = readFileSync(join(QUICK, `${task}.jsonl`), 'utf8').trim().split('\n')
+  const lines = readFileSync(join(QUICK, `${task}.jsonl`), 'utf8')
+    .trim()
+    .split('\n')
   return lines.slice(0, count).map((line) => JSON.parse(line) as Question)
 }
 
