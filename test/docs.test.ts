@@ -46,7 +46,7 @@ for (const page of PAGES) {
     })
 
     test('scripts that it names exist', () => {
-      const named = all(/npm run ([\w:]+)/g)
+      const named = all(/npm run ([\w:-]+)/g)
       assert.deepEqual(
         named.filter((name) => scripts[name] === undefined),
         [],

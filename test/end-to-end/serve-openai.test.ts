@@ -296,7 +296,8 @@ test('what is not offered is refused by name, what is harmless is taken', async 
     [{ temperature: 3 }, /temperature should be a number from 0 up to 2, 3 came/],
     [{ n: 9 }, /n should be a whole number from 1 up to 8, 9 came/],
     [{ messages: [] }, /messages should be a list of at least 1/],
-    [{ messages: [{ role: 'tool', content: '' }] }, /messages\[0\].role should be/],
+    [{ messages: [{ role: 'wizard', content: '' }] }, /messages\[0\].role should be/],
+    [{ messages: [{ role: 'tool', content: '' }] }, /messages\[0\].tool_call_id is missing/],
     [
       { messages: [{ role: 'user', content: [{ type: 'input_audio' }] }] },
       /messages\[0\].content\[0\].type should be "text" or "image_url"/,

@@ -42,7 +42,7 @@ test('everything that is wrong is said at once, unknown keys with the nearest kn
     (error: Error & { code: string }) => {
       assert.equal(error.code, 'CONFIG_RECIPE')
       for (const part of [
-        /stage should be one of alignment, instruction, dpo, "pretrain" came/,
+        /stage should be one of words, alignment, instruction, dpo, "pretrain" came/,
         /lerningRate is no key of a recipe \(did you mean learningRate\?\)/,
         /schedule\.warmupStep is no key of a recipe \(did you mean warmupSteps\?\)/,
         /schedule\.kind should be one of cosine, linear, constant, "cosinus" came/,
