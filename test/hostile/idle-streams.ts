@@ -14,10 +14,14 @@ import { listen } from '../../src/serve/http-node.ts'
 
 const { values } = parseArgs({ options: { streams: { type: 'string', default: '1000' } } })
 const count = Number(values.streams)
+const LENGTH = 24
+/** Answers that run at once; as many are asked first, and keep the others waiting until all are there. */
+const ROWS = 4
 
 const model = await loadModel('fixtures/inference/mini-vit-crop', {
   precision: 'f32',
   maxWaiting: count + 16,
+  maxRows: ROWS,
 })
 const app = createApp({
   models: [serveModel(model, 'tiny', Date.now())],
@@ -30,7 +34,7 @@ const server = await listen(app, {
   // A friend's connection is not to be closed between two questions.
   limits: { keepAliveSeconds: 600 },
 })
-const expected = await model.generate(question('Hello', 24))
+const expected = await model.generate(question('Hello', LENGTH))
 
 function question(content: string, maxTokens: number) {
   return { messages: [{ role: 'user', content } as const], maxTokens, ignoreEos: true }
@@ -40,11 +44,13 @@ type Stream = { readonly socket: Socket; text: string; isOpen: boolean }
 
 const body = JSON.stringify({
   messages: [{ role: 'user', content: 'Hello' }],
-  max_tokens: 24,
+  max_tokens: LENGTH,
   ignore_eos: true,
   stream: true,
   priority: 100,
 })
+const held = new AbortController()
+const holders = Array.from({ length: ROWS }, () => hold(held.signal))
 globalThis.gc?.()
 const before = process.memoryUsage.rss()
 const streams: Stream[] = []
@@ -65,6 +71,14 @@ function open(): Stream {
   return stream
 }
 
+/** Answers without end, until the signal. */
+async function hold(signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const asked = { ...question('Wait', 300), priority: -100, signal }
+    await model.generate(asked).catch(() => {})
+  }
+}
+
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
@@ -76,6 +90,7 @@ const isBegun = ({ text, isOpen }: Stream) => isOpen && text.startsWith('HTTP/1.
 while (streams.some(({ isOpen }) => isOpen)) {
   const begun = streams.filter(isBegun).length
   most = Math.max(most, begun)
+  if (begun === count) held.abort()
   if (begun === most) bytes = Math.max(bytes, process.memoryUsage.rss() - before)
   const start = performance.now()
   const [health, asked] = await Promise.all([
@@ -101,6 +116,8 @@ const whole = streams.filter(({ text }) => {
   const pieces = [...text.matchAll(/"delta":\{"content":("(?:[^"\\]|\\.)*")/g)]
   return pieces.map(([, piece]) => JSON.parse(piece as string) as string).join('') === expected.text
 }).length
+held.abort()
+await Promise.all(holders)
 await server.close()
 await model.dispose()
 waits.sort((a, b) => a - b)
