@@ -74,8 +74,10 @@ function open(): Stream {
 /** Answers without end, until the signal. */
 async function hold(signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const asked = { ...question('Wait', 300), priority: -100, signal }
-    await model.generate(asked).catch(() => {})
+    const asked = { ...question('Wait', 300), priority: 100, signal }
+    await model.generate(asked).catch((error: unknown) => {
+      if (!signal.aborted) throw error
+    })
   }
 }
 
