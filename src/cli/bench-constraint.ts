@@ -52,12 +52,14 @@ export async function measureConstraint(
         // The first time warms up.
         if (i >= answers.length) costs.push(...own)
       }
+      // A vocabulary that cannot write the text (a made-up one) has measured nothing.
+      if (costs.length === 0) continue
       forms.push({ form, compileMs, tokens: costs.length, costMs: spread(costs) })
     }
   } finally {
     await threads.dispose()
   }
-  return { vocabSize: config.decoder.vocabSize, forms }
+  return forms.length === 0 ? null : { vocabSize: config.decoder.vocabSize, forms }
 }
 
 export function constraintLines({ vocabSize, forms }: ConstraintSpeeds): string[] {
