@@ -1,66 +1,9 @@
 /** A model behind a server, asked as a benchmark asks. */
 import assert from 'node:assert/strict'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
 import { Endpoint } from '../serve/remote/endpoint.ts'
 import { EndpointEngine } from './endpoint-engine.ts'
-
-type Handler = (
-  body: Record<string, unknown>,
-  response: ServerResponse,
-  request: IncomingMessage,
-) => void
-
-async function withServer(
-  handlers: readonly Handler[],
-  use: (url: string, calls: () => number) => Promise<void>,
-): Promise<void> {
-  let calls = 0
-  const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk as Buffer)
-    const handler = handlers[Math.min(calls++, handlers.length - 1)]!
-    handler(
-      JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>,
-      response,
-      request,
-    )
-  })
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
-  try {
-    await use(url, () => calls)
-  } finally {
-    server.closeAllConnections()
-    await new Promise((done) => server.close(done))
-  }
-}
-
-const reply =
-  (content: string): Handler =>
-  (_, response) =>
-    response.end(
-      JSON.stringify({
-        choices: [{ message: { content }, finish_reason: 'stop' }],
-        usage: { prompt_tokens: 7, completion_tokens: 2 },
-      }),
-    )
-const status =
-  (code: number, headers: Record<string, string> = {}): Handler =>
-  (_, response) =>
-    response.writeHead(code, headers).end('{"error":"no"}')
-
-/** Time that passes by being slept through. */
-function patience() {
-  const slept: number[] = []
-  let now = 1000
-  const sleep = async (ms: number) => {
-    slept.push(ms)
-    now += ms
-  }
-  return { slept, sleep, now: () => now }
-}
+import { patience, reply, status, withServer, type Handler } from '../../test/scripted-server.ts'
 
 describe('an engine behind an endpoint', () => {
   const pixel = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 1, 2, 3])
