@@ -5,6 +5,7 @@ import type { RunOptions, Runtime, Tensor } from '../runtime/runtime.ts'
 import type { Batch } from './batch.ts'
 import { logitsGraph, logProbsGraph, lossGraph } from './decoder-graphs.ts'
 import type { ModelWeights } from './model-weights.ts'
+import { gatherRows, scatterRows } from './copy-rows.ts'
 import { Scratch } from './scratch.ts'
 import { Stage } from './stage.ts'
 
@@ -133,16 +134,6 @@ export class HeadPass {
     const size = Math.max(1, Math.floor(LOGITS / this.#config.vocabSize))
     for (let start = 0; start < rows; start += size) yield [start, Math.min(rows, start + size)]
   }
-}
-
-function gatherRows(target: Float32Array, source: Float32Array, rows: Int32Array): void {
-  const width = target.length / rows.length
-  rows.forEach((row, i) => target.set(source.subarray(row * width, (row + 1) * width), i * width))
-}
-
-function scatterRows(target: Float32Array, source: Float32Array, rows: Int32Array): void {
-  const width = source.length / rows.length
-  rows.forEach((row, i) => target.set(source.subarray(i * width, (i + 1) * width), row * width))
 }
 
 function largestPlace(values: Float32Array): number {

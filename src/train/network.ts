@@ -40,12 +40,15 @@ export class Network {
   readonly #merge: MergePass
   readonly #decoder: DecoderPass
   readonly #head: HeadPass
-  readonly #words: WordsPass
+  readonly #runtime: Runtime
+  /** Made when it is first asked for: other objectives never do. */
+  #words: WordsPass | null = null
 
   constructor(runtime: Runtime, parts: NetworkParts) {
     const { config, weights, features } = parts
     const { vision, projector, decoder } = config
     this.config = config
+    this.#runtime = runtime
     this.#weights = weights
     this.#vision =
       vision && projector ? new VisionPass(runtime, { vision, projector, weights, features }) : null
@@ -53,7 +56,6 @@ export class Network {
     this.#merge = new MergePass(runtime, { config: decoder, weights, hasFeatureGradient })
     this.#decoder = new DecoderPass({ ...parts, runtime, config: decoder })
     this.#head = new HeadPass(runtime, { config: decoder, weights })
-    this.#words = new WordsPass(runtime, { config: decoder, weights })
   }
 
   /** Bytes of activations that lie between forward and backward. */
@@ -106,6 +108,8 @@ export class Network {
 
   /** How far the rows of pictures are from words, after `embed`; unless it was to evaluate, with gradients in the store. */
   async saidWords(state: ForwardState, targets: WordTargets, options: RunOptions): Promise<number> {
+    const parts = { config: this.config.decoder, weights: this.#weights }
+    this.#words ??= new WordsPass(this.#runtime, parts)
     if (state.mode === 'evaluate') return this.#words.loss(state.hidden, targets, options)
     const { loss, dy } = await this.#words.differentiate(state.hidden, targets, options)
     await this.#embedBackward(state, dy, options)
@@ -143,6 +147,6 @@ export class Network {
     await this.#merge.dispose()
     await this.#decoder.dispose()
     await this.#head.dispose()
-    await this.#words.dispose()
+    await this.#words?.dispose()
   }
 }

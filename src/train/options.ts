@@ -216,15 +216,14 @@ export function parseOptions(options: TrainerOptions): TrainerSettings {
   if (settings.lora && settings.trainable.includes('imageNewline')) {
     faults.add('an adapter file has no place for imageNewline; leave it out of trainable')
   }
-  if (settings.objective.kind === 'words' && (settings.lora || decoderIsTrained(settings))) {
+  if (
+    settings.objective.kind === 'words' &&
+    (settings.lora || settings.trainable.includes('decoder'))
+  ) {
     faults.add('objective words does not run the decoder; leave out lora and trainable decoder')
   }
   faults.throwIfAny()
   return settings
-}
-
-function decoderIsTrained({ trainable }: TrainerSettings): boolean {
-  return trainable.includes('decoder')
 }
 
 function isStorage(text: string): text is BaseStorage {

@@ -8,6 +8,7 @@
 import { EMBEDDING, type DecoderConfig } from '../decoder/decoder.ts'
 import { Graph } from '../graph/graph.ts'
 import type { RunOptions, Runtime, Tensor } from '../runtime/runtime.ts'
+import { gatherRows, scatterRows } from './copy-rows.ts'
 import type { ModelWeights } from './model-weights.ts'
 import { Scratch } from './scratch.ts'
 import { Stage } from './stage.ts'
@@ -57,7 +58,7 @@ export class WordsPass {
     const policy = () => 'f32' as const
     const graph = wordsGraph(config)
     this.#backward = new Stage(runtime, graph, { policy, wrt: ['rows'], together: true })
-    this.#forward = new Stage(runtime, wordsGraph(config), { policy, wrt: [] })
+    this.#forward = new Stage(runtime, graph, { policy, wrt: [] })
   }
 
   async loss(embeddings: Tensor, targets: WordTargets, options: RunOptions): Promise<number> {
@@ -78,10 +79,7 @@ export class WordsPass {
     tensors.set('gradient.rows', gradient)
     await this.#backward.backward(this.#weights.lookup(tensors), { accumulate: false, ...options })
     const dy = this.#scratch.zeros('dy', embeddings.shape)
-    targets.rows.forEach((row, i) => {
-      const from = (gradient.data as Float32Array).subarray(i * width, (i + 1) * width)
-      ;(dy.data as Float32Array).set(from, row * width)
-    })
+    scatterRows(dy.data as Float32Array, gradient.data as Float32Array, targets.rows)
     return { loss: lossIn(tensors), dy }
   }
 
@@ -95,10 +93,7 @@ export class WordsPass {
     const { hiddenSize: width } = this.#config
     const scratch = this.#scratch
     const gathered = scratch.tensor('rows', [rows.length, width])
-    rows.forEach((row, i) => {
-      const from = (embeddings.data as Float32Array).subarray(row * width, (row + 1) * width)
-      ;(gathered.data as Float32Array).set(from, i * width)
-    })
+    gatherRows(gathered.data as Float32Array, embeddings.data as Float32Array, rows)
     return new Map([
       ['rows', gathered],
       ['ids', scratch.filled('ids', [ids.length], ids)],
