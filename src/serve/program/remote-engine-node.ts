@@ -10,6 +10,7 @@ import { isRecord } from '../faults.ts'
 import type { ContentPart, ImageSource, Message, VideoSource } from '../messages.ts'
 import { resolveLocalPicture } from '../picture-source.ts'
 import { resolveLocalClip } from '../video-source.ts'
+import { mapParts } from '../remote/chat-wire.ts'
 import type { GenerateRequest } from '../request.ts'
 import { connectUpstreams } from '../http/upstream/index.ts'
 import type { ServedModel } from '../http/served-model.ts'
@@ -87,15 +88,7 @@ class RemoteEngine implements ProgramEngine {
 
   /** Media as bytes, each file read once. */
   #sent(messages: readonly Message[]): Promise<Message[]> {
-    return Promise.all(
-      messages.map(async ({ role, content }) => ({
-        role,
-        content:
-          typeof content === 'string'
-            ? content
-            : await Promise.all(content.map((part) => this.#part(part))),
-      })),
-    )
+    return mapParts(messages, (part) => this.#part(part))
   }
 
   async #part(part: ContentPart): Promise<ContentPart> {

@@ -8,13 +8,18 @@ export type ReadFile = (path: string) => Promise<Uint8Array>
 
 /** Messages with their media as `data:` URLs; the addresses of media that the server fetches itself stay. */
 export function wireMessages(messages: readonly Message[], readFile: ReadFile): Promise<object[]> {
+  return mapParts(messages, (part) => wirePart(part, readFile))
+}
+
+/** Role and content of each message, with every part of a content that has parts made into another. */
+export function mapParts<Part>(
+  messages: readonly Message[],
+  make: (part: ContentPart) => Promise<Part>,
+): Promise<{ role: Message['role']; content: string | Part[] }[]> {
   return Promise.all(
     messages.map(async ({ role, content }) => ({
       role,
-      content:
-        typeof content === 'string'
-          ? content
-          : await Promise.all(content.map((part) => wirePart(part, readFile))),
+      content: typeof content === 'string' ? content : await Promise.all(content.map(make)),
     })),
   )
 }
