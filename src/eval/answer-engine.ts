@@ -26,6 +26,8 @@ export type AnswerEngine = {
   readonly name: string
   /** Everything about it that answers depend on: part of the recipe. */
   readonly identity: Readonly<Record<string, unknown>>
+  /** Questions that it takes beyond the batch, to have their pictures ready when there is room. */
+  readonly ahead?: number
   /** Called for many questions at once: what goes together is the engine's to say. Throws only when aborted. */
   answer(request: EngineRequest, signal: AbortSignal | undefined): Promise<EngineAnswer>
 }

@@ -1,24 +1,31 @@
 /** Answers matched with questions: one for each, none lost unseen. */
 import { InputError } from '../core/errors.ts'
 import type { Counts } from './benchmark.ts'
-import { isRow, readJsonLines, readRows, textField, type EvalFile, type Row } from './eval-file.ts'
+import {
+  isJsonLines,
+  readJsonLines,
+  readRows,
+  textField,
+  type EvalFile,
+  type Row,
+} from './eval-file.ts'
+import { sampleFields } from './samples.ts'
 
-/** `row` has all fields; those of an lmms-eval sample's `doc` stand beside its own. */
+/** `row` has all fields; what an lmms-eval sample holds of the dataset's row stands beside its own. */
 export type Answer = { readonly id: string; readonly text: string; readonly row: Row }
 
 /** Names of an answer's fields in the files of the original scripts, lmms-eval and VLMEvalKit. */
-const ID_FIELDS = ['question_id', 'questionId', 'doc_id', 'index', 'id', 'pid']
+const ID_FIELDS = ['question_id', 'questionId', 'doc_id', 'index', 'id', 'pid', 'idx']
 const TEXT_FIELDS = ['text', 'prediction', 'pred', 'response', 'answer_text']
 
 /** Every answer of the files: the original's, lmms-eval's samples (`filtered_resps`) or VLMEvalKit's tables. */
 export function readAnswers(files: readonly EvalFile[], broken?: { count: number }): Answer[] {
   return files.flatMap((file) => {
-    const isLines = !file.cells && !/\.[tc]sv$/i.test(file.name)
-    const rows = isLines && broken ? linesOf(file, broken) : readRows(file)
+    const rows = broken && isJsonLines(file) ? readJsonLines(file, broken) : readRows(file)
     return rows.map((row) => ({
       id: textField(row, ID_FIELDS.find((name) => name in row) ?? 'question_id', file),
       text: answerText(row, file),
-      row: isRow(row['doc']) ? { ...row, ...row['doc'] } : row,
+      row: sampleFields(row),
     }))
   })
 }
@@ -90,15 +97,9 @@ export function countAnswers(
 
 function answerText(row: Row, file: EvalFile): string {
   const responses = row['filtered_resps'] ?? row['resps']
-  if (Array.isArray(responses)) {
-    const first: unknown = responses.flat(2)[0]
-    if (typeof first === 'string') return first
-  }
+  const first: unknown = Array.isArray(responses) ? responses.flat(2)[0] : responses
+  if (typeof first === 'string') return first
   return textField(row, TEXT_FIELDS.find((name) => name in row) ?? 'text', file)
-}
-
-function linesOf(file: EvalFile, broken: { count: number }): Row[] {
-  return file.text.trimStart().startsWith('[') ? readRows(file) : readJsonLines(file, broken)
 }
 
 function some(ids: Iterable<string>): string {

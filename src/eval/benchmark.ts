@@ -113,6 +113,20 @@ export function meanScore(
   return meanPercent(name, scores, digits)
 }
 
+/** The mean over parts of their means, as a percentage: a part with many questions weighs no more than another. */
+export function meanOfParts(
+  parts: readonly (readonly number[])[],
+  { name = 'mean of parts', digits = 1 } = {},
+): Metric {
+  const rows = parts.flatMap((scores, p) =>
+    scores.map((score) => parts.flatMap((_, q) => (q === p ? [score, 1] : [0, 0]))),
+  )
+  const of = (sums: readonly number[]) =>
+    parts.reduce((total, _, p) => total + ratioPercent(sums.slice(2 * p, 2 * p + 2)), 0) /
+    parts.length
+  return { name, statistic: { rows, of }, unit: 'percent', digits }
+}
+
 export function ratioPercent([sum = 0, count = 0]: readonly number[]): number {
   return (sum / count) * 100
 }

@@ -52,10 +52,16 @@ export function readRows(file: EvalFile): Row[] {
   if (file.cells) return tableRows(file, file.cells)
   if (/\.tsv$/i.test(file.name)) return tableRows(file, parseTable(file.text, '\t'))
   if (/\.csv$/i.test(file.name)) return tableRows(file, parseTable(file.text, ','))
-  if (!file.text.trimStart().startsWith('[')) return readJsonLines(file)
-  const list = readJson(file)
+  if (isJsonLines(file)) return readJsonLines(file)
+  const whole = readJson(file)
+  const list: unknown = isRow(whole) ? whole['logs'] : whole
   if (Array.isArray(list) && list.every(isRow)) return list
   throw unreadable(file, 'a list of JSON objects')
+}
+
+/** Neither a table, nor a list over the whole file, nor lmms-eval's object of arguments and samples. */
+export function isJsonLines({ name, text, cells, rows }: EvalFile): boolean {
+  return !rows && !cells && !/\.[tc]sv$/i.test(name) && !/^\s*(?:\[|\{\s*"args"\s*:)/.test(text)
 }
 
 /** A field that has to be there, as text. */

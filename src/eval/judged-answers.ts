@@ -8,11 +8,19 @@
 import { InputError } from '../core/errors.ts'
 import { countAnswers, onlyAsked } from './answers.ts'
 import type { Benchmark, Metric, Scored, ScoreInput } from './benchmark.ts'
-import { isRow, readRows, textField, type EvalFile, type Row } from './eval-file.ts'
+import {
+  isRow,
+  readJson,
+  readRows,
+  textField,
+  unreadable,
+  type EvalFile,
+  type Row,
+} from './eval-file.ts'
 import type { PromptPair } from './judge-prompts.ts'
 import type { JudgeInput, JudgeSpec, JudgeTask } from './judge-spec.ts'
 import { readPythonDict, readScore } from './python-dict.ts'
-import { tableRows, type TableForm } from './table-rows.ts'
+import { allTableRows, type TableForm } from './table-rows.ts'
 
 export const REVIEW_FILES: Benchmark['files'] = {
   answers: "the judge's reviews: rows with question_id, score and, where there is one, pred",
@@ -40,20 +48,27 @@ export function scoreReviews(
   { answers: files, asked }: ScoreInput,
   { right, scoreName }: JudgedRule,
 ): Scored {
-  const reviews = onlyAsked(files.flatMap(readReviews), asked, ({ id }) => id)
+  const reviews = onlyAsked(
+    files.flatMap((file) => readReviews(file)),
+    asked,
+    ({ id }) => id,
+  )
   const isRight = ({ pred, score }: Review) =>
     right === 'yes' ? pred === 'yes' : score >= (right ?? 0)
+  const isNeither = ({ pred }: Review) =>
+    right === 'yes' && pred !== null && pred !== 'yes' && pred !== 'no'
   const accuracy: Metric = {
     name: 'accuracy',
     statistic: {
-      rows: reviews.map((one) => [isRight(one) ? 1 : 0, 1]),
+      // The official scripts divide by yes and no; what is neither is counted as unreadable.
+      rows: reviews.map((one) => [isRight(one) ? 1 : 0, isNeither(one) ? 0 : 1]),
       of: ([a = 0, b = 0]) => (a / b) * 100,
     },
     unit: 'percent',
     digits: 1,
   }
   return {
-    counts: reviewCounts(reviews),
+    counts: reviewCounts(reviews.map((one) => (isNeither(one) ? { ...one, isUnread: true } : one))),
     outcomes: reviews.map(outcomeOf),
     metrics: [...(right === undefined ? [] : [accuracy]), meanScore(scoreName, reviews)],
   }
@@ -86,12 +101,13 @@ export function outcomeOf({ id, part, score, pred, content }: Review) {
   }
 }
 
-/** Reviews of ours, of the official scripts, or lmms-eval's samples. */
-export function readReviews(file: EvalFile): Review[] {
-  return readRows(file).map((sample, i) => {
+/** Reviews of ours, of the official scripts, or lmms-eval's samples; of a part that the file does not name itself. */
+export function readReviews(file: EvalFile, part = ''): Review[] {
+  const nameOf = uniqueNames()
+  return reviewRows(file).map((sample, i) => {
     const inner = sample['gpt_eval_score'] ?? sample['gpt_eval_accuracy']
     const row = isRow(inner) ? { ...sample, ...inner } : sample
-    const field = ['question_id', 'id', 'video_name', 'doc_id'].find((name) => name in row)
+    const field = ['question_id', 'id', 'doc_id', 'video_name'].find((name) => name in row)
     const score = readScore(row['score'] as string | number | undefined)
     if (score === null || score < 0 || score > 5) {
       throw new InputError(
@@ -101,14 +117,45 @@ export function readReviews(file: EvalFile): Review[] {
     }
     const pred = row['Correctness'] ?? row['pred']
     return {
-      id: textField(row, field ?? 'question_id', file),
-      part: typeof row['part'] === 'string' ? row['part'] : '',
+      id: nameOf(textField(row, field ?? 'question_id', file), field === 'video_name'),
+      part: typeof row['part'] === 'string' ? row['part'] : part,
       score,
       pred: typeof pred === 'string' ? verdictWord(pred) : null,
       content: typeof row['content'] === 'string' ? row['content'] : '',
       isUnread: row['unread'] === true,
     }
   })
+}
+
+/**
+ * Rows, or what Video-ChatGPT's scripts write: of all questions {"v_p1QGn0IzfW0_0": [{"pred": "yes", "score": 4}, {"q": …}]}, or
+ * of one such a pair alone, its name the file's.
+ * Source: mbzuai-oryx/Video-ChatGPT quantitative_evaluation/evaluate_activitynet_qa.py.
+ */
+function reviewRows(file: EvalFile): Row[] {
+  if (/^\s*\{\s*"[^"]*"\s*:\s*\[/.test(file.text)) {
+    const whole = readJson(file)
+    return Object.entries(isRow(whole) ? whole : {}).map(([id, value]) => {
+      const [verdict]: unknown[] = Array.isArray(value) ? value : []
+      if (isRow(verdict)) return { id, ...verdict }
+      throw unreadable(file, `reviews by question, ${id} among them`)
+    })
+  }
+  const rows = readRows(file)
+  const [verdict, asked] = rows
+  const isPair = rows.length === 2 && asked !== undefined && ('q' in asked || 'q1' in asked)
+  if (!isPair || !verdict || 'question_id' in verdict) return rows
+  return [{ id: file.name.replace(/\.json$/, ''), ...verdict }]
+}
+
+/** Clips have several questions; those that are named by the clip alone are counted, as the official scripts do. */
+function uniqueNames(): (name: string, isClip: boolean) => string {
+  const seen = new Map<string, number>()
+  return (name, isClip) => {
+    const repeat = seen.get(name) ?? 0
+    seen.set(name, repeat + 1)
+    return isClip && repeat > 0 ? `${name}_${repeat}` : name
+  }
 }
 
 function verdictWord(text: string): string {
@@ -151,7 +198,7 @@ function rowTasks(
   }: { readonly prompt: PromptPair; readonly hasPred: boolean; readonly form?: TableForm },
 ): JudgeTask[] {
   const given = new Map(answers.map((answer) => [answer.id, answer.text]))
-  const rows = (labels.length > 0 ? labels : questions).flatMap((file) => tableRows(file, form))
+  const rows = allTableRows(labels.length > 0 ? labels : questions, form)
   return rows.flatMap(({ id, row }) => {
     const pred = given.get(id)
     if (pred === undefined) return []

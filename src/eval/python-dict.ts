@@ -1,4 +1,4 @@
-/** The dictionary that judges are asked for, `{'pred': 'yes', 'score': 4}`, read as data: nothing is evaluated. */
+/** Python's dictionaries and lists, as judges and tables write them, `{'pred': 'yes', 'score': 4}`, read as data: nothing is evaluated. */
 import { parsePythonFloat } from './python-text.ts'
 
 /**
@@ -27,4 +27,31 @@ export function readPythonDict(reply: string): Readonly<Record<string, string | 
 export function readScore(value: string | number | undefined): number | null {
   if (typeof value === 'number') return Number.isFinite(value) ? Math.trunc(value) : null
   return value !== undefined && /^\s*[+-]?\d+\s*$/.test(value) ? Number(value) : null
+}
+
+/** The texts of `['a', "b's", 3]`, as Python prints a list; null for anything else. Source: VLMEvalKit's columns of answers. */
+export function readPythonList(text: string): string[] | null {
+  const body = /^\s*\[(.*)\]\s*$/s.exec(text)?.[1]
+  if (body === undefined) return null
+  const texts: string[] = []
+  const item = /\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([-+\w.]+))\s*(?:,|$)/gsy
+  let end = 0
+  for (const match of body.matchAll(item)) {
+    const [whole, single, double, bare] = match
+    texts.push(bare ?? plainText(single ?? double ?? ''))
+    end = match.index + whole.length
+  }
+  return body.slice(end).trim() === '' ? texts : null
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', '0': '\0' }
+
+function plainText(literal: string): string {
+  return literal.replaceAll(
+    /\\(?:x([\da-f]{2})|u([\da-f]{4})|(.))/gis,
+    (_, byte: string | undefined, unit: string | undefined, mark: string) => {
+      const code = byte ?? unit
+      return code === undefined ? (ESCAPES[mark] ?? mark) : String.fromCharCode(parseInt(code, 16))
+    },
+  )
 }

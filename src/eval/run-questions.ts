@@ -21,7 +21,7 @@ export type RunRequest = {
   readonly questions: readonly Question[]
   readonly engines: readonly AnswerEngine[]
   readonly journal: Journal
-  /** Questions that an engine has at the same time. */
+  /** Questions that an engine answers at the same time. */
   readonly batch: number
   /** The picture as an engine takes it. Throws InputError where it is not there. */
   readonly openPicture: (picture: Picture) => Promise<string | Uint8Array | null>
@@ -75,7 +75,9 @@ export async function runQuestions(run: RunRequest): Promise<RunState> {
   }
   const workers = engines.flatMap((engine) => {
     const health = { failures: 0 }
-    return Array.from({ length: batch }, () => work(engine, health))
+    // One by one means one.
+    const ahead = batch > 1 ? (engine.ahead ?? 0) : 0
+    return Array.from({ length: batch + ahead }, () => work(engine, health))
   })
   try {
     await Promise.all(workers)

@@ -3,21 +3,24 @@
  * label file with the same ids. What they share is here; a benchmark brings how it compares.
  */
 import type { Rng } from '../core/rng.ts'
-import { answersById, countAnswers, onlyAsked, readAnswers } from './answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from './answers.ts'
 import {
+  meanOfParts,
   meanPercent,
   type Benchmark,
   type Outcome,
   type Scored,
   type ScoreInput,
 } from './benchmark.ts'
-import type { Row } from './eval-file.ts'
+import type { EvalFile, Row } from './eval-file.ts'
+import { checkSameRow, isSample } from './samples.ts'
 import {
   acceptedAnswers,
+  allTableRows,
   askTable,
-  tableRows,
   type TableAsk,
   type TableForm,
+  type TableRow,
 } from './table-rows.ts'
 
 export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'rule' | 'published'> & {
@@ -30,6 +33,10 @@ export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'rule' | 'publi
   ) => { readonly score: number; readonly read: string }
   /** Which part of the benchmark a row is of, where its table has parts. */
   readonly part?: (row: Row, id: string) => string | null
+  /** The mean of the parts, where the official script has it. */
+  readonly hasMeanOfParts?: boolean
+  /** Rows of a file that only the official scripts write; null where it is a table like others. */
+  readonly unpack?: (file: EvalFile, kind: 'answers' | 'labels') => readonly Row[] | null
   readonly form?: TableForm
   readonly ask?: TableAsk
 }
@@ -53,11 +60,20 @@ export function shortAnswerBenchmark(rule: ShortAnswerRule): Benchmark {
 }
 
 function scoreShortAnswers(
-  { answers: files, labels, rng, asked }: ScoreInput,
-  { judge, part = () => null, form }: ShortAnswerRule,
+  { answers: answerFiles, labels: labelFiles, rng, asked }: ScoreInput,
+  { name: benchmark, judge, part = () => null, form, unpack, hasMeanOfParts }: ShortAnswerRule,
 ): Scored {
+  const opened = (kind: 'answers' | 'labels') => (file: EvalFile) => {
+    const rows = unpack?.(file, kind)
+    return rows ? { ...file, rows } : file
+  }
+  const files = answerFiles.map(opened('answers'))
+  const labels = labelFiles.map(opened('labels'))
   const answers = answersById(readAnswers(files))
-  const all = (labels.length > 0 ? labels : files).flatMap((file) => tableRows(file, form))
+  const all =
+    labels.length > 0
+      ? labelRows(allTableRows(labels, form), answers, benchmark)
+      : allTableRows(files, form)
   const truths = onlyAsked(all, asked, ({ id }) => id)
   const outcomes = truths.map((truth): Outcome => {
     const { id, row } = truth
@@ -77,6 +93,26 @@ function scoreShortAnswers(
       answers,
     ),
     outcomes,
-    metrics: [null, ...parts].map((name) => meanPercent(name ?? 'overall', scoresOf(name), 1)),
+    metrics: [
+      meanPercent('overall', scoresOf(null), 1),
+      ...(hasMeanOfParts && parts.length > 1 ? [meanOfParts(parts.map(scoresOf))] : []),
+      ...parts.map((name) => meanPercent(name, scoresOf(name), 1)),
+    ],
   }
+}
+
+/** Rows of the labels, named as the answers are: lmms-eval's samples say which row they are of by its place. */
+export function labelRows(
+  rows: readonly TableRow[],
+  answers: ReadonlyMap<string, Answer>,
+  benchmark: string,
+): readonly TableRow[] {
+  const isSamples = answers.size > 0 && [...answers.values()].every(({ row }) => isSample(row))
+  if (!isSamples) return rows
+  return rows.map((one) => {
+    const id = String(one.place)
+    const sample = answers.get(id)
+    if (sample) checkSameRow(sample.row, one.row, benchmark)
+    return { ...one, id }
+  })
 }

@@ -1,8 +1,10 @@
 /** Rows of datasets' own tables: their ids, their truth, and how they are asked. */
 import { InputError } from '../core/errors.ts'
-import { isRow, readRows, textField, type EvalFile, type Row } from './eval-file.ts'
+import { readRows, textField, type EvalFile, type Row } from './eval-file.ts'
 import { pictureField } from './llava-questions.ts'
+import { readPythonList } from './python-dict.ts'
 import type { AskSpec, Picture, Question } from './question.ts'
+import { sampleFields } from './samples.ts'
 
 /** What is particular to a table. */
 export type TableForm = {
@@ -10,6 +12,8 @@ export type TableForm = {
   readonly id?: (row: Row, i: number, file: EvalFile) => string
   /** Rows of other benchmarks in the same table are passed over. */
   readonly keep?: (row: Row) => boolean
+  /** The split that is asked; files of the others, which a whole download holds too, are passed over. */
+  readonly split?: Split
 }
 
 /** How rows are asked. */
@@ -40,7 +44,7 @@ export function askTable(ask: TableAsk, form: TableForm = {}): AskSpec {
     ...(isInterleaved ? { isInterleaved } : {}),
   })
   return {
-    questions: (files) => files.flatMap((file) => tableRows(file, form).map(question)),
+    questions: (files) => allTableRows(files, form).map(question),
     prompt: `${about}; greedy`,
     folder: { questions: ask.file, ...(ask.folder === undefined ? {} : { images: ask.folder }) },
     hasTruth: true,
@@ -49,32 +53,61 @@ export function askTable(ask: TableAsk, form: TableForm = {}): AskSpec {
 
 export type TableRow = {
   readonly id: string
-  /** lmms-eval keeps the dataset's row in `doc`: its fields stand beside the sample's. */
+  /** What lmms-eval keeps of the dataset's row stands beside the sample's fields. */
   readonly row: Row
   readonly file: EvalFile
+  /** Among all rows of the files, those included that are passed over. */
+  readonly place: number
 }
 
 const ID_FIELDS = ['question_id', 'questionId', 'doc_id', 'index', 'id', 'pid']
 
-export function tableRows(file: EvalFile, { id, keep }: TableForm = {}): TableRow[] {
-  const rows = readRows(file).map((sample, i): TableRow => {
-    const row = isRow(sample['doc']) ? { ...sample, ...sample['doc'] } : sample
+export function tableRows(file: EvalFile, form?: TableForm): TableRow[] {
+  return allTableRows([file], form)
+}
+
+/** Rows of all files as of one table: a dataset's Parquet files are pieces of it. */
+export function allTableRows(
+  files: readonly EvalFile[],
+  { id, keep, split }: TableForm = {},
+): TableRow[] {
+  let place = 0
+  const nameOf = (sample: Row, row: Row, i: number, file: EvalFile) => {
     const name = ID_FIELDS.find((field) => field in sample)
-    if (name !== undefined) return { id: textField(sample, name, file), row, file }
-    if (id) return { id: id(row, i, file), row, file }
-    return { id: file.rows ? String(i) : textField(sample, 'question_id', file), row, file }
-  })
+    if (name !== undefined) return textField(sample, name, file)
+    if (id) return id(row, i, file)
+    return file.rows ? String(place) : textField(sample, 'question_id', file)
+  }
+  const rows = ofSplit(files, split).flatMap((file) =>
+    readRows(file).map((sample, i): TableRow => {
+      const row = sampleFields(sample)
+      return { id: nameOf(sample, row, i, file), row, file, place: place++ }
+    }),
+  )
   return keep ? rows.filter(({ row }) => keep(row)) : rows
 }
 
-const TRUTH_FIELDS = ['answers', 'answer', 'label', 'target']
+const SPLITS = { train: /^train/, validation: /^val/, test: /^test/, dev: /^dev/ } as const
+export type Split = keyof typeof SPLITS
+
+/** Without the files of other splits, if any is of this one: `data/test-00000-of-00002.parquet` is of test. */
+export function ofSplit(files: readonly EvalFile[], split: Split | undefined): readonly EvalFile[] {
+  const isOf = ({ name }: EvalFile, one: Split) => SPLITS[one].test(name.split('/').at(-1) ?? name)
+  if (split === undefined || !files.some((file) => isOf(file, split))) return files
+  const others = (Object.keys(SPLITS) as Split[]).filter((one) => one !== split)
+  return files.filter((file) => !others.some((one) => isOf(file, one)))
+}
+
+const TRUTH_FIELDS = ['answers', 'answer', 'label', 'target', 'gt_answer', 'gt_content']
 
 /** The accepted answers. Throws InputError where the row has none. */
 export function acceptedAnswers({ id, row, file }: TableRow): string[] {
   // lmms-eval's `target` is the text that the prompt asks for.
   const own =
     row['target'] ?? TRUTH_FIELDS.map((name) => row[name]).find((one) => one !== undefined)
-  const accepted = (Array.isArray(own) ? own : [own]).filter(
+  // lmms-eval's newer samples and VLMEvalKit's tables hold lists as Python prints them.
+  const list = typeof own === 'string' ? (readPythonList(own) ?? own) : own
+  const accepted = (Array.isArray(list) ? list : [list]).filter(
     (truth) => typeof truth === 'string' || typeof truth === 'number',
   )
   if (accepted.length > 0) return accepted.map(String)

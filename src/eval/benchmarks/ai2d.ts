@@ -15,6 +15,7 @@ export const ai2d = shortAnswerBenchmark({
   name: 'ai2d',
   title: 'AI2D (test)',
   rule: 'the letter before a full stop at the start, else the whole answer; exact match without case and marks',
+  form: { split: 'test' },
   judge: (answer, [target = '']) => {
     const read = /^\s*([A-Z])\./.exec(answer)?.[1] ?? answer
     // The dataset counts options from 0; the prompt, and lmms-eval's target, have letters.

@@ -5,8 +5,9 @@
  * official scorer which words mean which object: a line for each, the object first: `person, girl, boy, man, woman, …`.
  * Questions name the pictures: {"question_id": 0, "image": "COCO_val2014_000000310196.jpg", "text": "Please describe this image in detail."}
  * Official scorer: LisaAnne/Hallucination utils/chair.py. Like it, we look for words and pairs of words, without number, and
- * count what is said twice twice; unlike it, objects come from the boxes alone and not from captions too, and nouns lose their
- * plural by rule (`-s`, `-es`, `-ies`, and a list), not by the pattern package: our figures are close to its, not the same.
+ * count what is said twice twice; objects come from the boxes and, where captions_*.json lies beside them, from captions. Unlike
+ * it, nouns lose their plural by rule (`-s`, `-es`, `-ies`, and a list), not by the pattern package, and "stove top oven" is an
+ * oven once: our figures are close to its, not the same.
  *
  *   CHAIR_i = objects named and absent / objects named      CHAIR_s = answers with one / answers      lower is better
  */
@@ -28,7 +29,7 @@ export const chair: Benchmark = {
   files: {
     answers: 'answers',
     questions: 'the question file, which names the pictures',
-    labels: 'a folder with instances_*.json and synonyms.txt',
+    labels: 'a folder with instances_*.json, synonyms.txt and, if wanted, captions_*.json',
   },
   needs: ['questions', 'labels'],
   rule: 'words and pairs of words, singular, that mean a COCO object; those without a box in the picture over all, and answers with one over all',
@@ -110,16 +111,36 @@ function metricsOf(read: readonly Read[]): Metric[] {
 /** The objects that a text names, in order; at each place the longest name counts. */
 export function objectsNamed(text: string, meaning: ReadonlyMap<string, string>): string[] {
   const words = (text.toLowerCase().match(/[a-z]+/g) ?? []).map(singular)
-  const named: string[] = []
+  const terms: string[] = []
   for (let i = 0; i < words.length; i++) {
-    const pair = meaning.get(`${words[i]} ${words[i + 1] ?? ''}`)
-    const object = pair ?? meaning.get(words[i] as string)
-    if (object === undefined) continue
-    named.push(object)
-    if (pair !== undefined) i++
+    const pair = `${words[i]} ${words[i + 1] ?? ''}`
+    const term = PAIRS.get(pair) ?? (meaning.has(pair) ? pair : undefined)
+    terms.push(term ?? (words[i] as string))
+    if (term !== undefined) i++
   }
-  return named
+  // "The seat of the toilet" is no chair.
+  const isSeat = (term: string) => term === 'seat' && terms.includes('toilet')
+  return terms.flatMap((term) => {
+    const object = isSeat(term) ? undefined : meaning.get(term)
+    return object === undefined ? [] : [object]
+  })
 }
+
+const ANIMALS = 'bird cat dog horse sheep cow elephant bear zebra giraffe animal cub'.split(' ')
+
+/** Pairs that are one thing, or none of COCO's: a baby bird is a bird and no person, a train track no train. Source: utils/chair.py. */
+const PAIRS: ReadonlyMap<string, string> = new Map([
+  ...ANIMALS.flatMap((animal): [string, string][] => [
+    [`baby ${animal}`, animal],
+    [`adult ${animal}`, animal],
+  ]),
+  ['passenger jet', 'jet'],
+  ['passenger train', 'train'],
+  ['bow tie', 'tie'],
+  ['toilet seat', 'toilet'],
+  ['home plate', 'home plate'],
+  ['train track', 'train track'],
+])
 
 const IRREGULAR: Readonly<Record<string, string>> = {
   people: 'person',
@@ -183,6 +204,16 @@ function readObjects(
       const key = name.split(' ').map(singular).join(' ')
       const objects = present.get(Number(one['image_id'])) ?? new Set<string>()
       present.set(Number(one['image_id']), objects.add(meaning.get(key) ?? name))
+    }
+  }
+  for (const file of files.filter(({ name }) => /captions_\w+\.json$/.test(name))) {
+    const whole = readJson(file)
+    const captions: unknown = isRow(whole) ? whole['annotations'] : null
+    if (!Array.isArray(captions)) throw unreadable(file, 'an object with "annotations"')
+    for (const { image_id: id, caption } of captions.filter(isRow)) {
+      const objects = present.get(Number(id)) ?? new Set<string>()
+      for (const object of objectsNamed(String(caption), meaning)) objects.add(object)
+      present.set(Number(id), objects)
     }
   }
   return present

@@ -6,6 +6,7 @@
  * Official scorer: the paper's relaxed accuracy, as lmms-eval tasks/chartqa/utils.py.
  */
 import { publishedRows } from '../benchmark.ts'
+import type { Row } from '../eval-file.ts'
 import { relaxedAccuracy } from '../metrics/relaxed-accuracy.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
@@ -13,8 +14,9 @@ export const chartqa = shortAnswerBenchmark({
   name: 'chartqa',
   title: 'ChartQA (test)',
   rule: 'numbers within 5 % of the target, other answers equal but for case; relaxed accuracy',
+  form: { split: 'test' },
   judge: (answer, [target = '']) => ({ score: relaxedAccuracy(answer, target), read: answer }),
-  part: ({ type }) => (typeof type === 'string' ? type.replace(/_(?:test|val|split)$/, '') : null),
+  part: partOf,
   ask: {
     prompt: ({ question }) => `${String(question)}\nAnswer the question with a single word.`,
     about: 'question and "Answer the question with a single word.", after the picture',
@@ -39,3 +41,11 @@ export const chartqa = shortAnswerBenchmark({
     }),
   ],
 })
+
+/** By the dataset's column, VLMEvalKit's, or which metric lmms-eval's sample has. */
+function partOf(row: Row): string | null {
+  const kind = row['type'] ?? row['split']
+  if (typeof kind === 'string') return /^(?:test_)?(human|augmented)/.exec(kind)?.[1] ?? kind
+  const parts = ['human', 'augmented']
+  return parts.find((name) => row[`relaxed_${name}_split`] !== undefined) ?? null
+}

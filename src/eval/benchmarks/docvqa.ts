@@ -45,6 +45,7 @@ function anlsBenchmark(name: string, title: string, published: readonly Publishe
   return shortAnswerBenchmark({
     name,
     title,
+    form: { split: 'validation' },
     rule: 'lower case, spaces collapsed; 1 − edit distance over the longer length, 0 below one half; best of the accepted answers',
     judge: (answer, accepted) => ({ score: anls(answer, accepted, 'docvqa'), read: answer }),
     ask: {

@@ -6,7 +6,7 @@
  * Answers: {"question_id": "201307251", "prompt": "Is it overcast?\nAnswer the question using …", "text": "No"}
  * Submission: haotian-liu/LLaVA scripts/convert_gqa_for_eval.py at c121f04; official scorer: the dataset's eval.py, accuracy.
  */
-import { answersById, countAnswers, onlyAsked, readAnswers } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanScore,
   publishedRows,
@@ -16,14 +16,17 @@ import {
 } from '../benchmark.ts'
 import { isRow, readJson, unreadable, type EvalFile } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
+import { exactMatch } from '../metrics/exact-match.ts'
 import { pythonJson } from '../python-text.ts'
+import { isSample } from '../samples.ts'
 
 export const gqa: Benchmark = {
   name: 'gqa',
   title: 'GQA (testdev balanced)',
   files: {
-    answers: 'answers',
-    labels: 'testdev_balanced_questions.json; without it only the submission is written',
+    answers: "answers, lmms-eval's samples or VLMEvalKit's table",
+    labels:
+      'testdev_balanced_questions.json; without it, and without the truth in the answers, only the submission is written',
   },
   needs: [],
   rule: 'lower case without full stops at the end; exact match',
@@ -52,17 +55,14 @@ export const gqa: Benchmark = {
 function scoreGqa({ answers: files, labels, asked }: ScoreInput): Scored {
   const given = readAnswers(files)
   const answers = answersById(given)
-  const truths = new Map(onlyAsked(labels.flatMap(readTruths), asked, ([id]) => id))
+  const all = labels.length > 0 ? labels.flatMap(readTruths) : given.flatMap(truthOf)
+  const truths = new Map(onlyAsked(all, asked, ([id]) => id))
   const outcomes = [...truths].map(([id, expected]) => {
-    const text = answers.get(id)?.text
-    const read = text === undefined ? '' : gqaAnswer(text)
-    return {
-      id,
-      given: text ?? '',
-      read,
-      expected,
-      score: text !== undefined && read === expected ? 1 : 0,
-    }
+    const answer = answers.get(id)
+    const read = answer === undefined ? '' : gqaAnswer(answer.text)
+    // lmms-eval passes over case and all marks.
+    const isSame = answer && isSample(answer.row) ? exactMatch(read, expected) : read === expected
+    return { id, given: answer?.text ?? '', read, expected, score: answer && isSame ? 1 : 0 }
   })
   const submission = given.map(({ id, row, text }) => ({
     questionId: row['question_id'] ?? id,
@@ -74,6 +74,12 @@ function scoreGqa({ answers: files, labels, asked }: ScoreInput): Scored {
     metrics: truths.size > 0 ? [meanScore('accuracy', outcomes)] : [],
     written: { 'testdev_balanced_predictions.json': pythonJson(submission) },
   }
+}
+
+/** lmms-eval's samples and VLMEvalKit's table hold the truth. */
+function truthOf({ id, row }: Answer): [string, string][] {
+  const answer = row['target'] ?? (row['prediction'] === undefined ? undefined : row['answer'])
+  return typeof answer === 'string' ? [[id, answer]] : []
 }
 
 function gqaAnswer(text: string): string {

@@ -8,8 +8,10 @@ import { isRow, readJson, readRows, textField, type EvalFile, type Row } from '.
 import { MATHVISTA_DEMO } from '../judge-prompts.ts'
 import type { JudgeInput, JudgeSpec, JudgeTask } from '../judge-spec.ts'
 import { pictureField } from '../llava-questions.ts'
+import { readPythonList } from '../python-dict.ts'
 import { parsePythonFloat } from '../python-text.ts'
 import type { Question } from '../question.ts'
+import { sampleFields } from '../samples.ts'
 
 export const mathvistaJudge: JudgeSpec = {
   model: 'gpt-3.5-turbo',
@@ -30,9 +32,21 @@ export function readByPid(file: EvalFile): ByPid[] {
     return Object.entries(whole).map(([id, row]) => ({ id, row: isRow(row) ? row : {}, file }))
   }
   return readRows(file).map((sample) => {
-    const row = isRow(sample['doc']) ? { ...sample, ...sample['doc'] } : sample
-    return { id: textField(row, 'pid' in row ? 'pid' : 'question_id', file), row, file }
+    const row = withLists(sampleFields(sample))
+    const field = ['pid', 'question_id', 'index'].find((name) => name in row)
+    return { id: textField(row, field ?? 'pid', file), row, file }
   })
+}
+
+/** VLMEvalKit's table has choices as Python prints them, and the extracted value as `res`. */
+function withLists(row: Row): Row {
+  const { choices, res } = row
+  const list = typeof choices === 'string' ? (readPythonList(choices) ?? []) : choices
+  const extraction = 'log' in row && typeof res === 'string' ? { extraction: res } : {}
+  const text = row['filtered_resps'] ?? row['prediction']
+  const response = Array.isArray(text) ? text.flat(2)[0] : text
+  const own = typeof response === 'string' ? { response } : {}
+  return { ...own, ...row, ...extraction, ...(list === undefined ? {} : { choices: list }) }
 }
 
 export function readMathvistaQuestions(file: EvalFile): Question[] {

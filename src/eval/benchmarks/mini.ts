@@ -9,7 +9,7 @@
  */
 import { answersById, countAnswers, onlyAsked, readAnswers } from '../answers.ts'
 import type { Benchmark, Metric, Outcome, Scored, ScoreInput } from '../benchmark.ts'
-import { ratioPercent } from '../benchmark.ts'
+import { meanOfParts, ratioPercent } from '../benchmark.ts'
 import { readRows, textField, type EvalFile } from '../eval-file.ts'
 import {
   formOf,
@@ -69,7 +69,7 @@ function scoreMini({ answers: files, labels, asked }: ScoreInput): Scored {
     outcomes: all.map(outcomeOf),
     metrics: [
       percent('overall', all, weightedMajority(tasks)),
-      ...(read.length > 1 ? [macroAverage(read.map((one) => one.items))] : []),
+      ...(read.length > 1 ? [meanOfTasks(read.map((one) => one.items))] : []),
       ...read.flatMap((one) => taskMetrics(one.task, one.items)),
     ],
   }
@@ -100,15 +100,9 @@ function percent(name: string, items: readonly Read[], baseline: number): Metric
   }
 }
 
-/** The mean over tasks: a task with many questions weighs no more than another. */
-function macroAverage(tasks: readonly (readonly Read[])[]): Metric {
-  const rows = tasks.flatMap((items, t) =>
-    items.map(({ reading }) => tasks.flatMap((_, u) => (u === t ? [reading.score, 1] : [0, 0]))),
-  )
-  const of = (sums: readonly number[]) =>
-    tasks.reduce((total, _, t) => total + ratioPercent(sums.slice(2 * t, 2 * t + 2)), 0) /
-    tasks.length
-  return { name: 'mean of tasks', statistic: { rows, of }, unit: 'percent', digits: 1 }
+function meanOfTasks(tasks: readonly (readonly Read[])[]): Metric {
+  const scores = tasks.map((items) => items.map(({ reading }) => reading.score))
+  return meanOfParts(scores, { name: 'mean of tasks' })
 }
 
 function taskMetrics(task: Task, items: readonly Read[]): Metric[] {

@@ -26,7 +26,8 @@ import {
 } from '../benchmark.ts'
 import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { OPTION_LETTER } from '../llava-questions.ts'
-import { optionLetter } from '../metrics/option-letter.ts'
+import { optionColumns, optionLetter } from '../metrics/option-letter.ts'
+import { sampleFields } from '../samples.ts'
 import { readMmbenchQuestions, ROTATION } from './mmbench-questions.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
@@ -110,9 +111,12 @@ type Question = {
 
 function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
   const truthFiles = labels.length > 0 ? labels : files
-  const all = truthFiles.flatMap((file) => readRows(file).map((row) => questionOf(row, file)))
+  const all = truthFiles.flatMap((file) =>
+    readRows(file).map((row) => questionOf(sampleFields(row), file)),
+  )
   const questions = onlyAsked(all, asked, ({ id }) => id)
-  const answers = answersById(readAnswers(files))
+  const key = ({ id, row }: Answer) => String(row['index'] ?? id)
+  const answers = answersById(readAnswers(files), { key })
   const outcomes = questions.map((question) => outcomeOf(question, answers.get(question.id)))
   const unreadable = outcomes.filter(({ id, read }) => answers.has(id) && read === '').length
   const counts = countAnswers(
@@ -188,14 +192,14 @@ function questionOf(row: Row, file: EvalFile): Question {
       `eval.mmbench: rows of ${file.name} should have a number as index and a letter as answer, "${id}" and "${answer}" came; has this split its answers?`,
     )
   }
-  const options = Object.fromEntries(
-    [...'ABCDE'].flatMap((letter) => {
-      const text = row[letter]
-      return typeof text === 'string' && text !== '' ? [[letter, text]] : []
-    }),
-  )
-  const group = typeof row['l2-category'] === 'string' ? row['l2-category'] : ''
-  return { id, base: Number(id) % ROTATION, answer, options, group }
+  const group = row['l2-category'] ?? row['L2-category']
+  return {
+    id,
+    base: Number(id) % ROTATION,
+    answer,
+    options: optionColumns(row) ?? {},
+    group: typeof group === 'string' ? group : '',
+  }
 }
 
 function outcomeOf({ id, answer, options }: Question, given: Answer | undefined): Outcome {

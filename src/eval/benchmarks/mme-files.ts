@@ -2,6 +2,7 @@
 import { InputError } from '../../core/errors.ts'
 import { readAnswers, type Answer } from '../answers.ts'
 import type { EvalFile } from '../eval-file.ts'
+import { isSample } from '../samples.ts'
 
 export const PERCEPTION = [
   'existence',
@@ -30,7 +31,7 @@ export type MmeCase = {
   readonly truth: 'yes' | 'no'
   readonly given: string | null
   /** Whose reading: of the official result files their own script's. */
-  readonly form: 'mme' | 'lmms-eval'
+  readonly form: 'mme' | 'lmms-eval' | 'vlmevalkit'
 }
 
 export type MmeCases = {
@@ -47,7 +48,7 @@ export function readMmeCases(answers: readonly EvalFile[], labels: readonly Eval
     return { cases: results.flatMap(fromResults), results: null }
   }
   const given = readAnswers(answers)
-  const isWhole = given.length > 0 && given.every(({ row }) => 'answer' in row)
+  const isWhole = given.length > 0 && given.every(({ row }) => 'answer' in row || isSample(row))
   if (labels.length === 0 && isWhole) {
     return { cases: given.map(fromSample), results: null }
   }
@@ -62,9 +63,12 @@ export function readMmeCases(answers: readonly EvalFile[], labels: readonly Eval
 
 /** The samples of lmms-eval and VLMEvalKit's tables hold task, picture and truth. */
 function fromSample({ id, text, row }: Answer): MmeCase {
-  const { category: task, question, answer } = row
+  const { category: task, question } = row
   const picture = row['image_path'] ?? row['question_id']
-  const truth = String(answer).toLowerCase()
+  const truth = String(row['answer'] ?? row['target'])
+    .trim()
+    .replaceAll('.', '')
+    .toLowerCase()
   if (
     typeof task !== 'string' ||
     typeof picture !== 'string' ||
@@ -76,12 +80,13 @@ function fromSample({ id, text, row }: Answer): MmeCase {
     )
   }
   return {
-    id: `${picture}/${String(question)}`,
+    // A sample's own number: newer ones have no question.
+    id: isSample(row) ? id : `${task}/${picture}/${String(question)}`,
     task,
-    picture,
+    picture: `${task}/${picture}`,
     truth,
     given: text,
-    form: 'lmms-eval',
+    form: isSample(row) ? 'lmms-eval' : 'vlmevalkit',
   }
 }
 

@@ -21,7 +21,7 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
-import { mmeAnswer } from '../metrics/yes-no.ts'
+import { mmeAnswer, yesOrNo } from '../metrics/yes-no.ts'
 import { pythonFloat } from '../python-text.ts'
 import { COGNITION, MME_TASKS, PERCEPTION, readMmeCases, type MmeCase } from './mme-files.ts'
 
@@ -100,7 +100,7 @@ function scoreMme({ answers, labels, asked }: ScoreInput): Scored {
   const cases = onlyAsked(all, pictureIds, ({ picture }) => stem(picture))
   const outcomes = cases.map(outcomeOf)
   const given = new Map(cases.flatMap(({ id, given: text }) => (text === null ? [] : [[id, text]])))
-  const unreadable = outcomes.filter(({ read }) => read === 'other').length
+  const unreadable = outcomes.filter(({ read }) => read === 'other' || read === 'unknown').length
   const pictures = picturesOf(cases, outcomes)
   return {
     counts: countAnswers(
@@ -122,7 +122,7 @@ function stem(picture: string): string {
 }
 
 function outcomeOf({ id, truth, given, form }: MmeCase): Outcome {
-  const read = given === null ? '' : mmeAnswer(given, form)
+  const read = given === null ? '' : form === 'vlmevalkit' ? yesOrNo(given) : mmeAnswer(given, form)
   return { id, given: given ?? '', read, expected: truth, score: read === truth ? 1 : 0 }
 }
 

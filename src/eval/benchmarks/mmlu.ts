@@ -9,10 +9,11 @@
  * " A" to " D" after "Answer:". The mean is over questions. It needs no chat template, and asks with none.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, onlyAsked, readAnswers } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import { meanPercent, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
 import { readRows, type EvalFile, type Row } from '../eval-file.ts'
 import type { Question } from '../question.ts'
+import { isSample, sampleFields } from '../samples.ts'
 
 const LETTERS = ['A', 'B', 'C', 'D']
 
@@ -23,8 +24,11 @@ function mmluOf(name: string, title: string, shots: number): Benchmark {
   return {
     name,
     title,
-    files: { answers: 'answers: letters by id', labels: 'the test tables' },
-    needs: ['labels'],
+    files: {
+      answers: 'letters by id, or samples of lm-evaluation-harness or lmms-eval',
+      labels: 'the test tables; needed where answers hold no truth',
+    },
+    needs: [],
     rule: 'the likeliest of " A", " B", " C" and " D"; mean over questions',
     score: scoreMmlu,
     ask: {
@@ -46,8 +50,12 @@ type Item = {
 }
 
 function scoreMmlu({ answers: files, labels, asked }: ScoreInput): Scored {
-  const answers = answersById(readAnswers(files))
-  const items = onlyAsked(labels.filter(isTest).flatMap(readItems), asked, ({ id }) => id)
+  const samples = labels.length === 0 ? files.flatMap(readSamples) : []
+  const answers = answersById(samples.length > 0 ? samples.map(answerOf) : readAnswers(files))
+  const all: readonly Pick<Item, 'id' | 'subject' | 'answer'>[] =
+    samples.length > 0 ? samples : testFiles(labels).flatMap(readItems)
+  if (all.length === 0) throw noTruth()
+  const items = onlyAsked(all, asked, ({ id }) => id)
   const outcomes = items.map(({ id, answer }) => {
     const given = answers.get(id)?.text
     const read = given?.trim() ?? ''
@@ -71,10 +79,44 @@ function scoreMmlu({ answers: files, labels, asked }: ScoreInput): Scored {
   }
 }
 
+type Sample = Pick<Item, 'id' | 'subject' | 'answer'> & { readonly likeliest: string }
+
+/**
+ * Samples of lm-evaluation-harness and lmms-eval, a file for each subject: `DATE_samples_mmlu_anatomy_DATE.jsonl` with lines
+ *   {"doc_id": 0, "target": "2", "filtered_resps": [["-2.3", "False"], ["-1.9", "True"], …], …}
+ */
+function readSamples(file: EvalFile): Sample[] {
+  const own = /samples_mmlu_(?:[a-z]+shot_)?(.+?)(?:_\d{4}-\d\d-.*)?\.jsonl$/.exec(file.name)?.[1]
+  return readRows(file)
+    .filter(isSample)
+    .map((sample): Sample => {
+      const row = sampleFields(sample)
+      const subject = typeof row['subject'] === 'string' ? row['subject'] : (own ?? file.name)
+      const list: unknown = row['filtered_resps'] ?? row['resps']
+      const totals = (Array.isArray(list) ? list : []).map((one: unknown) =>
+        Number(Array.isArray(one) ? one.flat()[0] : Number.NaN),
+      )
+      const best = totals.indexOf(Math.max(...totals))
+      const answer = LETTERS[Number(row['target'] ?? row['answer'])] ?? String(row['target'])
+      const id = `${subject}/${String(row['doc_id'])}`
+      return { id, subject, answer, likeliest: LETTERS[best] ?? '' }
+    })
+}
+
+function answerOf({ id, likeliest }: Sample): Answer {
+  return { id, text: likeliest, row: {} }
+}
+
+function noTruth(): InputError {
+  return new InputError(
+    'INPUT_LABELS_MISSING',
+    'eval.mmlu: labels should come too (the test tables), or samples with log-probabilities and target as answers, neither did.',
+  )
+}
+
 function questionsOf(files: readonly EvalFile[], shots: number): Question[] {
-  const examples = files.filter((file) => !isTest(file)).flatMap(readItems)
-  return files
-    .filter(isTest)
+  const examples = shots > 0 ? files.filter(isDev).flatMap(readItems) : []
+  return testFiles(files)
     .flatMap(readItems)
     .map((item) => {
       const own = examples.filter(({ subject }) => subject === item.subject).slice(0, shots)
@@ -101,9 +143,20 @@ function promptOf({ question, choices }: Item): string {
   return [question.trim(), ...options, 'Answer:'].join('\n')
 }
 
+/** The whole repository has every question twice: in `all/`, and in the folder of its subject. */
+function testFiles(files: readonly EvalFile[]): readonly EvalFile[] {
+  const tests = files.filter(isTest)
+  const whole = tests.filter(({ name }) => /(?:^|\/)all\/[^/]+$/.test(name))
+  return whole.length > 0 ? whole : tests
+}
+
 /** Not the examples, which are in files or folders called dev; nor the other splits. */
 function isTest({ name }: EvalFile): boolean {
   return !/(?:^|[/_.-])(?:dev|val|validation|auxiliary_train|train)(?:[/_.-])/.test(name)
+}
+
+function isDev({ name }: EvalFile): boolean {
+  return /(?:^|[/_.-])dev[/_.-]/.test(name)
 }
 
 function readItems(file: EvalFile): Item[] {

@@ -40,8 +40,11 @@ import {
   mmmuOpenAnswers,
   type Draw,
 } from '../metrics/mmmu-answer.ts'
+import { readPythonList } from '../python-dict.ts'
 import { PythonRandom } from '../python-random.ts'
 import { pythonFloat, pythonRound } from '../python-text.ts'
+import { isSample } from '../samples.ts'
+import { ofSplit } from '../table-rows.ts'
 
 export const mmmu: Benchmark = {
   name: 'mmmu',
@@ -55,7 +58,7 @@ export const mmmu: Benchmark = {
   rule: 'the option named last, drawn where none is named and the options are known; open answers by containment, numbers to two decimals; micro average',
   score: scoreMmmu,
   ask: {
-    questions: (files) => files.flatMap(readMmmuQuestions),
+    questions: (files) => ofSplit(files, 'validation').flatMap(readMmmuQuestions),
     prompt:
       'question, options by letter, an empty line and the instruction, after the pictures it names; greedy',
     folder: { questions: 'validation' },
@@ -103,8 +106,8 @@ function scoreMmmu({ answers: files, labels, seed = SEED, asked }: ScoreInput): 
   const answers = answersById(answerFiles(files).flatMap(readMmmuAnswers))
   const all =
     labels.length > 0
-      ? labels.flatMap(readTruths)
-      : [...answers].map(([id, { row }]) => truthOf(id, row))
+      ? ofSplit(labels, 'validation').flatMap(readTruths)
+      : [...answers].filter(isOfSplit).map(([id, { row }]) => truthOf(id, row))
   const truths = onlyAsked(all, asked, ({ id }) => id)
   const readings = readAll(truths, answers, new PythonRandom(seed))
   const outcomes = truths.map((truth) => outcomeOf(truth, answers.get(truth.id), readings))
@@ -119,6 +122,11 @@ function scoreMmmu({ answers: files, labels, seed = SEED, asked }: ScoreInput): 
     metrics: metricsOf(outcomes),
     printed: printed(outcomes.filter(({ id }) => answers.has(id))),
   }
+}
+
+/** VLMEvalKit's table MMMU_DEV_VAL has the few questions of dev as well. */
+function isOfSplit([id]: readonly [string, Answer]): boolean {
+  return !id.startsWith('dev_')
 }
 
 /** Of an official folder the responses, not what its scripts made of them. */
@@ -154,6 +162,11 @@ function readAnswer(
     return { read, score: mmmuOpen(text, accepted), isNamed: true }
   }
   const known = options ?? optionsOf(row)
+  // Newer samples of lmms-eval hold no options, and what it read or drew in their stead.
+  const parsed: unknown = known === null && isSample(row) ? row['parsed_pred'] : null
+  if (Array.isArray(parsed) && typeof parsed[0] === 'string') {
+    return { read: parsed[0], score: accepted.includes(parsed[0]) ? 1 : 0, isNamed: true }
+  }
   const form = ['all_choices', 'index2ans'].some((name) => name in row) ? 'mmmu' : 'lmms-eval'
   const { letter, isGuess } =
     known === null ? letterOnly(text) : mmmuChoice(text, known, draw, form)
@@ -261,7 +274,7 @@ function readTruths(file: EvalFile): Truth[] {
 /** An object with one id a key is one JSON value over the file; rows are lines, a list or a table. */
 function isTable({ name, text, cells }: EvalFile): boolean {
   if (cells || /\.(?:[tc]sv|jsonl)$/i.test(name)) return true
-  return text.trimStart().startsWith('[')
+  return /^\s*(?:\[|\{\s*"args"\s*:)/.test(text)
 }
 
 function truthOf(id: string, row: Row): Truth {
@@ -298,16 +311,11 @@ function optionsOf(row: Row): string[] | null {
   if (isRow(byLetter)) return Object.values(byLetter).map(String)
   const list = row['options']
   if (Array.isArray(list) && list.length > 0) return list.map(String)
-  if (typeof list === 'string' && list.startsWith('[')) return pythonList(list)
+  const printed = typeof list === 'string' ? readPythonList(list) : null
+  if (printed && printed.length > 0) return printed
   const columns = [...'ABCDEFGHI'].map((letter) => row[letter])
   const texts = columns.filter((text) => typeof text === 'string' && text !== '').map(String)
   if (texts.length > 0) return texts
   const letters = row['all_choices']
   return Array.isArray(letters) ? letters.map((letter) => `(${String(letter)})`) : null
-}
-
-/** The texts of `['a', "b's"]`, as Python prints a list. */
-function pythonList(text: string): string[] {
-  const items = [...text.matchAll(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/g)]
-  return items.map(([, single, double]) => (single ?? double ?? '').replaceAll(/\\(.)/g, '$1'))
 }

@@ -8,8 +8,9 @@
  * leaves empty answers out of the mean; here they are wrong.
  */
 import { publishedRows } from '../benchmark.ts'
-import type { EvalFile, Row } from '../eval-file.ts'
+import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { standaloneLetter, letterAt } from '../metrics/choice-letter.ts'
+import { readPythonList } from '../python-dict.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
 /** Where the clips of a task lie. */
@@ -41,10 +42,14 @@ export const mvbench = shortAnswerBenchmark({
   title: 'MVBench',
   rule: 'the letter before a full stop at the start, else the first letter A to E that stands alone; accuracy',
   form: { id: (_, i, file) => `${taskOf(file)}/${i}` },
+  unpack: unpackResults,
   judge: (answer, [target = ''], row) => {
+    if ('gt' in row) return { score: officialScore(answer, target), read: answer }
     const place = candidatesOf(row).indexOf(target)
     const read = standaloneLetter(answer)
-    const letter = place < 0 ? target : letterAt(place)
+    // lmms-eval's newer samples have the letter in place of the candidates.
+    const { gt_answer: known } = row
+    const letter = place >= 0 ? letterAt(place) : typeof known === 'string' ? known : target
     return { score: read === letter ? 1 : 0, read }
   },
   part: ({ task_type: task }, id) =>
@@ -76,7 +81,32 @@ export const mvbench = shortAnswerBenchmark({
 })
 
 function candidatesOf({ candidates }: Row): string[] {
+  if (typeof candidates === 'string') return readPythonList(candidates) ?? []
   return Array.isArray(candidates) ? candidates.map(String) : []
+}
+
+/** What the notebook writes: {"acc_dict": {"Action Sequence": [148, 200], …}, "res_list": [{"pred": "(A) …", "gt": "(A) …"}, …]}, task by task. */
+function unpackResults(file: EvalFile): readonly Row[] | null {
+  if (!/^\s*\{\s*"acc_dict"/.test(file.text)) return null
+  const whole = readJson(file)
+  const { acc_dict: tasks, res_list: list } = isRow(whole) ? whole : {}
+  if (!isRow(tasks) || !Array.isArray(list)) throw unreadable(file, 'an object with "res_list"')
+  const names = Object.entries(tasks).flatMap(([name, counts]) => {
+    const [, total = 0] = Array.isArray(counts) ? counts.map(Number) : []
+    return Array.from({ length: total }, () => name)
+  })
+  return list.filter(isRow).map((row, i) => ({
+    ...row,
+    question_id: i,
+    answer: row['gt'],
+    task_type: names[i],
+  }))
+}
+
+/** The notebook's check_ans: one of the first words holds the other. */
+function officialScore(answer: string, truth: string): number {
+  const [given = '', wanted = ''] = [answer, truth].map((text) => text.toLowerCase().split(' ')[0])
+  return wanted.includes(given.replaceAll('.', '')) || given.includes(wanted) ? 1 : 0
 }
 
 /** `json/action_antonym.json` holds that task; Parquet shards lie in its folder. */

@@ -9,9 +9,11 @@
  * tasks/nextqa/utils.py. Options are read as MMMU reads them, drawn where none is named.
  */
 import { publishedRows, type Benchmark } from '../benchmark.ts'
-import type { Row } from '../eval-file.ts'
+import type { Rng } from '../../core/rng.ts'
+import { isRow, readJson, type EvalFile, type Row } from '../eval-file.ts'
 import { optionLines } from '../llava-questions.ts'
-import { mmmuChoice } from '../metrics/mmmu-answer.ts'
+import { letterAt } from '../metrics/choice-letter.ts'
+import { mmmuChoice, mmmuLetter } from '../metrics/mmmu-answer.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 import { askTable, type TableForm } from '../table-rows.ts'
 import { scoreNextQaOpen } from './nextqa-open.ts'
@@ -20,7 +22,10 @@ const BLOG = 'LLaVA-NeXT blog 2024-04-30'
 const ONEVISION = 'arXiv:2408.03326'
 
 /** A video's questions are counted. */
-const form: TableForm = { id: ({ video, qid }, i) => `${String(video)}_${String(qid ?? i)}` }
+const form: TableForm = {
+  id: ({ video, qid }, i) => `${String(video)}_${String(qid ?? i)}`,
+  split: 'test',
+}
 
 const video = ({ video: name }: Row) => `${String(name)}.mp4`
 
@@ -31,10 +36,12 @@ export const nextqaMc = shortAnswerBenchmark({
   form,
   judge: (answer, [target = ''], row, rng) => {
     const letter = /^\d$/.test(target) ? String.fromCharCode(65 + Number(target)) : target
-    const read = mmmuChoice(answer, optionsOf(row), rng).letter
+    const read = readChoice(answer, row, rng)
     return { score: read === letter ? 1 : 0, read }
   },
-  part: ({ type }) => (typeof type === 'string' ? type : null),
+  // The official script counts questions about before (TP) with those about after (TN).
+  part: ({ type }) => (typeof type === 'string' ? type.replace('TP', 'TN') : null),
+  unpack: unpackResults,
   ask: {
     prompt: (row) => [String(row['question']).trim(), ...optionLines(optionsOf(row))].join('\n'),
     about: 'question and options A to E, after the clip',
@@ -63,8 +70,9 @@ export const nextqaOe: Benchmark = {
   name: 'nextqa-oe',
   title: 'NExT-QA (open-ended, test)',
   files: {
-    answers: 'answers, or lmms-eval samples, which hold the truth',
-    labels: 'the OE table; needed where answers hold no truth',
+    answers: "answers, the official result file, or lmms-eval's samples, which hold the truth",
+    labels:
+      'the OE table, or the folder of test.csv and add_reference_answer_test.json; needed where answers hold no truth',
   },
   needs: [],
   rule: 'WUPS: words without stop words, the best Wu-Palmer similarity of each in WordNet, their product, the lesser of both directions; exact match for DB and DC; mean',
@@ -88,6 +96,27 @@ export const nextqaOe: Benchmark = {
     'llava-next-video-34b': 27.34,
     'llava-next-video-34b-dpo': 27.3,
   }),
+}
+
+/** Of options that nobody knows, as in lmms-eval's newer samples, only letters are read and none is drawn. */
+function readChoice(answer: string, row: Row, rng: Rng): string {
+  if (row['a0'] !== undefined) return mmmuChoice(answer, optionsOf(row), rng).letter
+  return (
+    mmmuLetter(
+      answer,
+      ['A', 'B', 'C', 'D', 'E'].map((letter) => `(${letter})`),
+    ) ?? ''
+  )
+}
+
+/** The official result file: {"4924794333_4": {"prediction": 2, "answer": 2}, …}. */
+function unpackResults(file: EvalFile): readonly Row[] | null {
+  if (!/^\s*\{\s*"\d+_\d+"\s*:\s*\{/.test(file.text)) return null
+  const whole = readJson(file)
+  return Object.entries(isRow(whole) ? whole : {}).map(([id, value]) => {
+    const { prediction, answer } = isRow(value) ? value : {}
+    return { question_id: id, prediction: letterAt(Number(prediction)), answer: String(answer) }
+  })
 }
 
 function optionsOf(row: Row): string[] {

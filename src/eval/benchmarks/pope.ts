@@ -20,8 +20,9 @@ import {
 } from '../benchmark.ts'
 import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
-import { popeAnswer } from '../metrics/yes-no.ts'
+import { exactlyYesOrNo, popeAnswer, yesOrNo } from '../metrics/yes-no.ts'
 import { pythonFixed, pythonFloat } from '../python-text.ts'
+import { isSample } from '../samples.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
 const PAPER = 'arXiv:2310.03744 (detail)'
@@ -30,13 +31,14 @@ export const pope: Benchmark = {
   name: 'pope',
   title: 'POPE',
   files: {
-    answers: 'answers of all categories, or rows that hold category and answer as well',
+    answers:
+      "answers of all categories, lmms-eval's samples, or VLMEvalKit's table, which hold the truth",
     questions: 'llava_pope_test.jsonl',
     labels:
       'the folder with coco_pope_random.json, coco_pope_popular.json, coco_pope_adversarial.json',
   },
   needs: [],
-  rule: 'No, not or no as a word before the first full stop is no, everything else yes; F1 of yes by category, and its mean',
+  rule: 'No, not or no as a word before the first full stop is no, everything else yes (samples of lmms-eval and tables of VLMEvalKit: as these read); F1 of yes by category, and its mean',
   score: scorePope,
   ask: {
     questions: llavaQuestions(128),
@@ -63,43 +65,58 @@ export const pope: Benchmark = {
 type Case = { readonly id: string; readonly category: string; readonly label: 'yes' | 'no' }
 
 function scorePope({ answers: files, questions, labels, asked }: ScoreInput): Scored {
-  const given = readAnswers(files)
   const isWhole = questions.length === 0 && labels.length === 0
+  const given = isWhole ? readAnswers(files).flatMap(byCategory) : readAnswers(files)
   const all = isWhole ? given.map(caseOfSample) : readCases(questions, labels)
   const cases = onlyAsked(all, asked, ({ id }) => id)
-  const answers = answersById(given, isWhole ? { key: keyOfSample } : {})
-  const counts = countAnswers(
-    cases.map(({ id }) => id),
-    answers,
-  )
+  const answers = answersById(given)
   const outcomes = cases.map(({ id, label }): Outcome => {
-    const text = answers.get(id)?.text
-    const read = text === undefined ? '' : popeAnswer(text)
-    return { id, given: text ?? '', read, expected: label, score: read === label ? 1 : 0 }
+    const answer = answers.get(id)
+    const read = answer === undefined ? '' : readerOf(answer, isWhole)(answer.text)
+    return { id, given: answer?.text ?? '', read, expected: label, score: read === label ? 1 : 0 }
   })
   const categories = [...new Set(cases.map(({ category }) => category))]
   const parts = categories.map((category) => ({
     category,
     rows: outcomes.filter((_, i) => cases[i]?.category === category).map(confusionRow),
   }))
+  const counts = countAnswers(
+    cases.map(({ id }) => id),
+    answers,
+    outcomes.filter(({ read }) => read === 'other' || read === 'unknown').length,
+  )
   return { counts, outcomes, metrics: metricsOf(parts), printed: parts.map(printPart).join('') }
 }
 
-/** The samples of lmms-eval and VLMEvalKit's tables hold category and truth; ids repeat from category to category. */
-function caseOfSample(answer: Answer): Case {
-  const { category, answer: truth } = answer.row
-  const label = String(truth).toLowerCase()
-  if (typeof category !== 'string' || (label !== 'yes' && label !== 'no')) {
-    throw new InputError(
-      'INPUT_LABELS_MISSING',
-      `eval.pope: the truth should come with questions and labels, or as category and answer in every row, ${answer.id} has neither; give both.`,
-    )
-  }
-  return { id: keyOfSample(answer), category, label }
+/** Samples and tables are read as by the program that wrote them, so that its number comes out. */
+function readerOf({ row }: Answer, isWhole: boolean): (text: string) => string {
+  if (isSample(row)) return exactlyYesOrNo
+  return isWhole ? yesOrNo : popeAnswer
 }
 
-function keyOfSample({ id, row }: Answer): string {
-  return `${String(row['category'])}/${String(row['question_id'] ?? id)}`
+/**
+ * lmms-eval's samples and VLMEvalKit's tables hold category and truth; ids repeat from category to category. A table's row is
+ * of several, `adversarial,popular`, where they ask the same; newer samples do not say of which.
+ */
+function byCategory({ id, text, row }: Answer): Answer[] {
+  const { category } = row
+  const names = typeof category === 'string' && category !== '' ? category.split(',') : ['all']
+  return names.map((name) => ({
+    id: `${name}/${isSample(row) ? id : String(row['question_id'] ?? id)}`,
+    text,
+    row: { ...row, category: name },
+  }))
+}
+
+function caseOfSample({ id, row }: Answer): Case {
+  const label = String(row['answer'] ?? row['target'])
+    .trim()
+    .toLowerCase()
+  if (label === 'yes' || label === 'no') return { id, category: String(row['category']), label }
+  throw new InputError(
+    'INPUT_LABELS_MISSING',
+    `eval.pope: the truth should come with questions and labels, or as answer, yes or no, in every row, ${id} has neither; give both.`,
+  )
 }
 
 /** In the order of the label files, which the official script takes from the folder's listing. */
@@ -156,22 +173,25 @@ function checkSame(question: Row, label: Row, file: EvalFile, place: number): vo
   )
 }
 
-/** [true positive, false positive, true negative, false negative]; a missing answer is whichever is wrong. */
+/**
+ * [true positive, false positive, true negative, false negative, questions]; a missing answer is whichever is wrong. What is
+ * neither yes nor no to lmms-eval is in none of the four; what VLMEvalKit does not know is no yes.
+ */
 function confusionRow({ read, expected }: Outcome): number[] {
-  if (expected === 'yes') return read === 'yes' ? [1, 0, 0, 0] : [0, 0, 0, 1]
-  return read === 'no' ? [0, 0, 1, 0] : [0, 1, 0, 0]
+  if (read === 'other') return [0, 0, 0, 0, 1]
+  if (expected === 'yes') return read === 'yes' ? [1, 0, 0, 0, 1] : [0, 0, 0, 1, 1]
+  if (read === 'unknown') return [0, 0, 0, 0, 1]
+  return read === 'no' ? [0, 0, 1, 0, 1] : [0, 1, 0, 0, 1]
 }
 
 type Part = { readonly category: string; readonly rows: readonly (readonly number[])[] }
 
 const RATES = {
   F1: ([tp = 0, fp = 0, , fn = 0]: readonly number[]) => f1(tp / (tp + fp), tp / (tp + fn)),
-  accuracy: ([tp = 0, fp = 0, tn = 0, fn = 0]: readonly number[]) =>
-    (tp + tn) / (tp + tn + fp + fn),
+  accuracy: ([tp = 0, , tn = 0, , all = 0]: readonly number[]) => (tp + tn) / all,
   precision: ([tp = 0, fp = 0]: readonly number[]) => tp / (tp + fp),
   recall: ([tp = 0, , , fn = 0]: readonly number[]) => tp / (tp + fn),
-  'yes ratio': ([tp = 0, fp = 0, tn = 0, fn = 0]: readonly number[]) =>
-    (tp + fp) / (tp + fp + tn + fn),
+  'yes ratio': ([tp = 0, fp = 0, , , all = 0]: readonly number[]) => (tp + fp) / all,
 }
 
 function f1(precision: number, recall: number): number {
@@ -179,12 +199,12 @@ function f1(precision: number, recall: number): number {
 }
 
 function metricsOf(parts: readonly Part[]): Metric[] {
-  // Counts of category p stand at 4p … 4p+3, so that one resample serves all of them.
+  // Counts of category p stand at 5p … 5p+4, so that one resample serves all of them.
   const rows = parts.flatMap(({ rows: own }, p) =>
-    own.map((row) => parts.flatMap((_, i) => (i === p ? row : [0, 0, 0, 0]))),
+    own.map((row) => parts.flatMap((_, i) => (i === p ? row : [0, 0, 0, 0, 0]))),
   )
   const mean = (sums: readonly number[]) =>
-    (parts.reduce((sum, _, p) => sum + RATES.F1(sums.slice(4 * p, 4 * p + 4)), 0) / parts.length) *
+    (parts.reduce((sum, _, p) => sum + RATES.F1(sums.slice(5 * p, 5 * p + 5)), 0) / parts.length) *
     100
   const rates = parts.flatMap((part) =>
     Object.entries(RATES).map(([name, rate]) => ({
@@ -198,13 +218,13 @@ function metricsOf(parts: readonly Part[]): Metric[] {
 }
 
 function printPart({ category, rows }: Part): string {
-  const sums = [0, 1, 2, 3].map((k) => rows.reduce((sum, row) => sum + (row[k] ?? 0), 0))
+  const sums = [0, 1, 2, 3, 4].map((k) => rows.reduce((sum, row) => sum + (row[k] ?? 0), 0))
   const rates = Object.values(RATES).map((rate) => rate(sums))
   const [F1 = 0, accuracy = 0, precision = 0, recall = 0, yes = 0] = rates
   return [
     `Category: ${category}, # samples: ${rows.length}`,
     'TP\tFP\tTN\tFN\t',
-    sums.join('\t'),
+    sums.slice(0, 4).join('\t'),
     `Accuracy: ${pythonFloat(accuracy)}`,
     `Precision: ${pythonFloat(precision)}`,
     `Recall: ${pythonFloat(recall)}`,

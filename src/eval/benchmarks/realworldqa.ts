@@ -16,6 +16,7 @@ export const realWorldQa = shortAnswerBenchmark({
   name: 'realworldqa',
   title: 'RealWorldQA (test)',
   rule: 'the letter at the start where the truth is a letter; exact match without case and marks',
+  form: { split: 'test' },
   judge: (answer, [target = '']) => {
     const read = /^[A-E]$/.test(target) ? (optionLetter(answer, LETTERS) ?? answer) : answer
     return { score: exactMatch(read, target), read }

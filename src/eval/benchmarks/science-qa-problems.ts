@@ -1,6 +1,8 @@
 /** ScienceQA's questions and their truth, from LLaVA's question file or from the dataset's own two. */
 import { InputError } from '../../core/errors.ts'
+import type { Answer } from '../answers.ts'
 import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
+import { isSample } from '../samples.ts'
 
 export type Problem = {
   readonly id: string
@@ -67,6 +69,27 @@ function columnsOf({ subject, hint, image, grade }: Row): string[] {
     ...(year <= 6 ? ['G1-6'] : []),
     ...(year > 6 ? ['G7-12'] : []),
   ]
+}
+
+/** Of lmms-eval's samples and VLMEvalKit's table, which hold the truth; none of other answers. */
+export function ownProblems(answers: readonly Answer[], { name }: EvalFile): Problem[] {
+  // The tasks scienceqa_img and VLMEvalKit's ScienceQA_TEST are of the questions with a picture.
+  const isOfPictures = /img/i.test(name.split('/').at(-1) ?? name)
+  return answers.flatMap(({ id, row }): Problem[] => {
+    const truth = row['target'] ?? row['answer']
+    const place = typeof truth === 'number' ? truth : 'ABCDE'.indexOf(String(truth ?? '?'))
+    if (place < 0 || (!isSample(row) && row['prediction'] === undefined)) return []
+    const choices: unknown = row['choices']
+    return [
+      {
+        id,
+        choices: Array.isArray(choices) ? choices.length : 5,
+        answer: place,
+        hasPicture: isOfPictures || !isSample(row),
+        columns: [],
+      },
+    ]
+  })
 }
 
 function fromConversations(file: EvalFile): Problem[] {

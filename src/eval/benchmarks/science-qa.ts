@@ -16,11 +16,12 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
-import { FAILED, scienceQaLetter } from '../metrics/option-letter.ts'
+import { FAILED, optionColumns, optionLetter, scienceQaLetter } from '../metrics/option-letter.ts'
 import { OPTION_LETTER } from '../llava-questions.ts'
 import { pythonFixed, pythonJson } from '../python-text.ts'
+import { isSample } from '../samples.ts'
 import type { Question } from '../question.ts'
-import { COLUMNS, readProblems, type Problem } from './science-qa-problems.ts'
+import { COLUMNS, ownProblems, readProblems, type Problem } from './science-qa-problems.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
 
@@ -40,12 +41,13 @@ export const scienceQa: Benchmark = {
   name: 'scienceqa',
   title: 'ScienceQA (test)',
   files: {
-    answers: "answers, or the official script's output or result file",
+    answers:
+      "answers, the official script's output or result file, or lmms-eval's samples or VLMEvalKit's table, which hold the truth",
     questions: 'llava_test_CQM-A.json (truth and pictures)',
     labels: 'in place of questions: the folder with problems.json and pid_splits.json',
   },
   needs: [],
-  rule: 'a letter A–E alone or before ". ", else the only "The answer is X."; the rest is wrong; accuracy',
+  rule: 'a letter A–E alone or before ". ", else the only "The answer is X."; the rest is wrong (samples of lmms-eval: alone in either case, or before "."; tables of VLMEvalKit: also the option); accuracy',
   score: scoreScienceQa,
   ask: {
     questions: (files) => files.flatMap(readScienceQuestions),
@@ -90,8 +92,12 @@ type Judged = {
 }
 
 function scoreScienceQa({ answers: files, questions, labels, asked }: ScoreInput): Scored {
-  const problems = onlyAsked(readProblems(questions, labels), asked, ({ id }) => id)
-  const answers = answersById(files.flatMap(readScienceAnswers))
+  const given = files.map((file) => ({ file, answers: readScienceAnswers(file) }))
+  const answers = answersById(given.flatMap((one) => one.answers))
+  const hasNone = questions.length === 0 && labels.length === 0
+  const own = hasNone ? given.flatMap((one) => ownProblems(one.answers, one.file)) : []
+  const all = own.length > 0 ? own : readProblems(questions, labels)
+  const problems = onlyAsked(all, asked, ({ id }) => id)
   const judged = problems.map((problem) => judge(problem, answers.get(problem.id)))
   const read = judged.filter(({ problem }) => answers.has(problem.id))
   const counts = countAnswers(
@@ -121,11 +127,25 @@ function scoreScienceQa({ answers: files, questions, labels, asked }: ScoreInput
   }
 }
 
+/** Samples and tables are read as by the program that wrote them. */
+function readLetter({ text, row }: Answer): string {
+  if (isSample(row)) return sampleLetter(text)
+  const options = optionColumns(row)
+  return options ? (optionLetter(text, options) ?? FAILED) : scienceQaLetter(text)
+}
+
+/** The letter alone in either case, or a capital before a full stop. Source: lmms-eval tasks/scienceqa/utils.py. */
+function sampleLetter(text: string): string {
+  const plain = text.trim()
+  if (/^[A-Ea-e]$/.test(plain)) return plain.toUpperCase()
+  return /^([A-E])\./.exec(plain)?.[1] ?? FAILED
+}
+
 /** A missing answer is the text FAILED to an unknown prompt, as in the official script. */
 function judge(problem: Problem, answer: Answer | undefined): Judged {
   const text = answer?.text ?? FAILED
   const prompt = typeof answer?.row['prompt'] === 'string' ? answer.row['prompt'] : 'Unknown'
-  const read = scienceQaLetter(text)
+  const read = answer === undefined ? FAILED : readLetter(answer)
   const place = LETTERS.slice(0, problem.choices).indexOf(read)
   const hasPicture = problem.hasPicture ?? prompt.includes('<image>')
   return { problem, text, prompt, read, place, hasPicture }

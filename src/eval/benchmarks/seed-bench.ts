@@ -16,9 +16,11 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { isRow, readJson, textField, unreadable, type EvalFile } from '../eval-file.ts'
+import { isRow, readJson, textField, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
+import { optionColumns, optionLetter } from '../metrics/option-letter.ts'
 import { pythonFixed, pythonJson } from '../python-text.ts'
+import { isSample } from '../samples.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
 const PAPER = 'arXiv:2310.03744'
@@ -27,12 +29,12 @@ export const seedBench: Benchmark = {
   name: 'seed-bench',
   title: 'SEED-Bench',
   files: {
-    answers: 'answers, or a submission',
+    answers: "answers, a submission, lmms-eval's samples or VLMEvalKit's table",
     labels:
-      'SEED-Bench.json; without it only the submission is written, in the order of the answers',
+      'SEED-Bench.json; without it, and without the truth in the answers, only the submission is written',
   },
   needs: [],
-  rule: 'the answer is the letter and nothing else; accuracy',
+  rule: 'the answer is the letter and nothing else (of samples of lmms-eval its first character, of tables of VLMEvalKit also at the start or the option); accuracy',
   score: scoreSeedBench,
   ask: {
     questions: llavaQuestions(128),
@@ -79,26 +81,68 @@ type Judged = Question & { readonly score: number }
 
 function scoreSeedBench({ answers: files, labels, asked }: ScoreInput): Scored {
   const given = readAnswers(files)
-  const questions = onlyAsked(labels.flatMap(readQuestions), asked, ({ id }) => id)
+  const all = labels.length > 0 ? labels.flatMap(readQuestions) : given.flatMap(questionOf)
+  const questions = onlyAsked(all, asked, ({ id }) => id)
   const answers = answersById(given, { shared: repeated(questions.map(({ id }) => id)) })
   const isKnown = questions.length > 0
   const ids = isKnown ? questions.map(({ id }) => id) : given.map(({ id }) => id)
   const counts = { ...countAnswers([...new Set(ids)], answers), questions: ids.length }
   const judged = questions.map((question): Judged => {
-    const isRight = answers.get(question.id)?.text === question.answer
+    const answer = answers.get(question.id)
+    const isRight = answer !== undefined && readLetter(answer) === question.answer
     return { ...question, score: isRight ? 1 : 0 }
   })
   return {
     counts,
     outcomes: judged.map(({ id, answer, score }) => {
-      const text = answers.get(id)?.text ?? ''
-      return { id, given: text, read: text, expected: answer, score }
+      const own = answers.get(id)
+      const read = own === undefined ? '' : readLetter(own)
+      return { id, given: own?.text ?? '', read, expected: answer, score }
     }),
     metrics: isKnown ? metricsOf(judged) : [],
     ...(isKnown ? { printed: printAll(judged) } : {}),
     ...(counts.missing === 0 ? { written: { 'submission.jsonl': submission(ids, answers) } } : {}),
   }
 }
+
+/** The answer is the letter; to lmms-eval its first character is; in VLMEvalKit's tables options are texts too. */
+function readLetter({ text, row }: Answer): string {
+  if (isSample(row)) return text.trim().charAt(0).toUpperCase()
+  const options = optionColumns(row)
+  return options ? (optionLetter(text, options) ?? '') : text
+}
+
+/** lmms-eval's samples and VLMEvalKit's tables hold the truth. */
+function questionOf({ id, row }: Answer): Question[] {
+  const { answer = row['target'], data_type: medium, question_type_id: type } = row
+  if (typeof answer !== 'string' || !/^[A-D]$/.test(answer)) return []
+  const kind = Number(type ?? 0)
+  const category = row['category']
+  const typeName = typeof category === 'string' ? category : (TYPES[kind - 1] ?? '')
+  return [{ id, answer, medium: mediumOf(row, medium), type: kind, typeName }]
+}
+
+/** Newer samples say it in a metric's name; VLMEvalKit's table is of pictures. */
+function mediumOf(row: Row, medium: unknown): string {
+  if (typeof medium === 'string') return medium
+  return row['seed_video'] === undefined ? 'image' : 'video'
+}
+
+/** By their number, from 1. */
+const TYPES = [
+  'Scene Understanding',
+  'Instance Identity',
+  'Instance Attributes',
+  'Instance Location',
+  'Instances Counting',
+  'Spatial Relation',
+  'Instance Interaction',
+  'Visual Reasoning',
+  'Text Understanding',
+  'Action Recognition',
+  'Action Prediction',
+  'Procedure Understanding',
+]
 
 function repeated(ids: readonly string[]): Set<string> {
   const seen = new Set<string>()
@@ -119,11 +163,11 @@ function metricsOf(judged: readonly Judged[]) {
 
 /** In the order of the types' numbers. */
 function byType(judged: readonly Judged[]): [string, Judged[]][] {
-  const types = [...new Set(judged.map(({ type }) => type))].sort((a, b) => a - b)
-  return types.map((type) => {
-    const part = judged.filter((one) => one.type === type)
-    return [part[0]?.typeName ?? '', part]
-  })
+  const order = new Map(judged.map(({ typeName, type }) => [typeName, type]))
+  const names = [...order.keys()].sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0))
+  return names
+    .filter((name) => name !== '')
+    .map((name) => [name, judged.filter(({ typeName }) => typeName === name)])
 }
 
 function printAll(judged: readonly Judged[]): string {

@@ -13,7 +13,7 @@
  * by line; lmms-eval prints them as a Python list behind the instruction.
  */
 import { publishedRows } from '../benchmark.ts'
-import type { Row } from '../eval-file.ts'
+import { isRow, readJson, type EvalFile, type Row } from '../eval-file.ts'
 import { OPTION_LETTER, pictureField } from '../llava-questions.ts'
 import {
   leadingLetter,
@@ -59,12 +59,17 @@ export const blink = shortAnswerBenchmark({
   name: 'blink',
   title: 'BLINK (val)',
   rule: 'the letter at the start, brackets passed over; accuracy',
-  form: { id: ({ idx }, i) => String(idx ?? i) },
+  form: { id: ({ idx }, i) => String(idx ?? i), split: 'validation' },
   judge: (answer, [target = '']) => {
     const read = leadingLetter(answer)
     return { score: read === target.replaceAll(/[()]/g, '') ? 1 : 0, read }
   },
-  part: ({ sub_task: task }) => (typeof task === 'string' ? task : null),
+  part: ({ sub_task: task, category, idx, id }) => {
+    const name = task ?? category ?? /^[a-z]+_(.+)_\d+$/.exec(String(idx ?? id))?.[1]
+    return typeof name === 'string' ? name : null
+  },
+  hasMeanOfParts: true,
+  unpack: unpackBlink,
   ask: {
     prompt: ({ prompt, choices }) => {
       const letters = (Array.isArray(choices) ? choices : []).map((_, i) => letterAt(i))
@@ -86,6 +91,7 @@ export const mantisEval = shortAnswerBenchmark({
   name: 'mantis-eval',
   title: 'Mantis-Eval',
   rule: 'behind "answer:" or "the answer is" if there is one: the first letter, or the whole option; short answers equal but for case; accuracy',
+  form: { split: 'test' },
   judge: (answer, [target = ''], row) => judgeMantis(answer, target, row),
   ask: {
     prompt: (row) => {
@@ -109,17 +115,34 @@ export const mantisEval = shortAnswerBenchmark({
   }),
 })
 
+/**
+ * What the official repository writes: {"val": [{"idx": "val_Counting_1", "prediction": "(D)", "answer": "(D)"}]} for each task, then
+ * {"val_Counting_1": "(D)"} for all of them; val_answers.json has the truth so.
+ */
+function unpackBlink(file: EvalFile, kind: 'answers' | 'labels'): readonly Row[] | null {
+  if (!/^\s*\{\s*"(?:val|test)/.test(file.text)) return null
+  const whole = readJson(file)
+  if (!isRow(whole)) return null
+  const list: unknown = whole['val'] ?? whole['test']
+  if (Array.isArray(list)) return list.filter(isRow)
+  const field = kind === 'labels' ? 'answer' : 'prediction'
+  return Object.entries(whole).map(([idx, letter]) => ({ idx, [field]: letter }))
+}
+
 function judgeMantis(answer: string, target: string, row: Row): { score: number; read: string } {
   const truth = target.replaceAll(/^[()\s]+|[()\s]+$/g, '')
-  if (row['question_type'] === 'short-answer') {
+  // lmms-eval's newer samples do not hold the type either.
+  const type = row['question_type'] ?? (/^[A-Z]$/.test(truth) ? 'multi-choice' : 'short-answer')
+  if (type === 'short-answer') {
     const read = mantisAnswer(answer)
     return { score: read.toLowerCase() === truth.toLowerCase() ? 1 : 0, read }
   }
   const wanted = (/\p{L}/u.exec(truth)?.[0] ?? '').toUpperCase()
-  const options = Array.isArray(row['options']) ? row['options'].map(String) : []
-  const letter = mantisLetter(answer, options.length)
+  // lmms-eval's newer samples do not hold the options.
+  const options = Array.isArray(row['options']) ? row['options'].map(String) : null
+  const letter = mantisLetter(answer, options?.length ?? 26)
   if (letter !== null) return { score: letter === wanted ? 1 : 0, read: letter }
-  const option = options[wanted.charCodeAt(0) - 65]?.replace(/^(?:\([A-Z]\)|[A-Z][.:])/, '') ?? ''
+  const option = options?.[wanted.charCodeAt(0) - 65]?.replace(/^(?:\([A-Z]\)|[A-Z][.:])/, '') ?? ''
   return { score: option !== '' && answer.trim() === option.trim() ? 1 : 0, read: answer }
 }
 

@@ -23,7 +23,9 @@ import { llavaQuestions } from '../llava-questions.ts'
 import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
 import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
 import { pythonFixed } from '../python-text.ts'
-import { humanAnswers } from './vqav2.ts'
+import { labelRows } from '../short-answers.ts'
+import { allTableRows } from '../table-rows.ts'
+import { humanAnswers, ownHumans } from './vqav2.ts'
 
 export const textvqa = textvqaOf({
   name: 'textvqa',
@@ -59,8 +61,11 @@ type Variant = Pick<Benchmark, 'name' | 'title' | 'published'> & {
 function textvqaOf({ prompt, change, ...variant }: Variant): Benchmark {
   return {
     ...variant,
-    files: { answers: 'answers', labels: 'TextVQA_0.5.1_val.json' },
-    needs: ['labels'],
+    files: {
+      answers: "answers, lmms-eval's samples, or VLMEvalKit's table",
+      labels: "TextVQA_0.5.1_val.json or the dataset's table; needed where answers hold no truth",
+    },
+    needs: [],
     rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
     score: scoreTextvqa,
     ask: {
@@ -80,8 +85,13 @@ function textvqaOf({ prompt, change, ...variant }: Variant): Benchmark {
 }
 
 function scoreTextvqa({ answers: files, labels, asked }: ScoreInput): Scored {
-  const answers = answersById(readAnswers(files), { key: keyOf })
-  const truths = onlyAsked(labels.flatMap(readTruths), asked, ({ key }) => key)
+  const given = readAnswers(files)
+  const byPrompt = given.some(({ row }) => typeof row['prompt'] === 'string')
+  const answers = answersById(given, byPrompt ? { key: keyOf } : {})
+  const all =
+    labels.length > 0 ? readTruths(labels, answers, byPrompt) : [...answers].flatMap(ownTruth)
+  if (all.length === 0) throw noTruth()
+  const truths = onlyAsked(all, asked, ({ key }) => key)
   const counts = countAnswers(
     truths.map(({ key }) => key),
     answers,
@@ -122,12 +132,41 @@ export function textvqaQuestion(prompt: string): string {
   )
 }
 
-function readTruths(file: EvalFile): { readonly key: string; readonly humans: string[] }[] {
+type Truth = { readonly key: string; readonly humans: readonly string[] }
+
+/** Named by picture and question as LLaVA's answers are, else by the number of the question. */
+function readTruths(
+  files: readonly EvalFile[],
+  answers: ReadonlyMap<string, Answer>,
+  byPrompt: boolean,
+): Truth[] {
+  const rows = allTableRows(files.map(withData), { split: 'validation' })
+  const named = byPrompt || answers.size === 0 ? rows : labelRows(rows, answers, 'textvqa')
+  return named.map(({ id, row, file }) => {
+    const question = () => textField(row, 'question', file).toLowerCase()
+    const key = named === rows ? `${textField(row, 'image_id', file)} ${question()}` : id
+    return { key, humans: humanAnswers(row, file) }
+  })
+}
+
+/** TextVQA_0.5.1_val.json holds its rows as `data`. */
+function withData(file: EvalFile): EvalFile {
+  if (!/^\s*\{/.test(file.text) || !file.text.includes('"data"')) return file
   const whole = readJson(file)
   const list: unknown = isRow(whole) ? whole['data'] : null
-  if (!Array.isArray(list) || !list.every(isRow)) throw unreadable(file, 'an object with "data"')
-  return list.map((row) => ({
-    key: `${textField(row, 'image_id', file)} ${textField(row, 'question', file).toLowerCase()}`,
-    humans: humanAnswers(row, file),
-  }))
+  if (Array.isArray(list) && list.every(isRow)) return { ...file, rows: list }
+  throw unreadable(file, 'an object with "data"')
+}
+
+/** lmms-eval's samples with the dataset's row, and VLMEvalKit's table, hold the human answers. */
+function ownTruth([key, { row }]: readonly [string, Answer]): Truth[] {
+  const humans = ownHumans(row)
+  return humans ? [{ key, humans }] : []
+}
+
+function noTruth(): InputError {
+  return new InputError(
+    'INPUT_LABELS_MISSING',
+    'eval.textvqa: labels should come too (TextVQA_0.5.1_val.json), or the human answers in every row, neither did.',
+  )
 }

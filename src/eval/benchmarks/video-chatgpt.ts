@@ -9,7 +9,7 @@
  */
 import { publishedRows, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
 import { onlyAsked } from '../answers.ts'
-import type { EvalFile, Row } from '../eval-file.ts'
+import { isRow, readRows, type EvalFile, type Row } from '../eval-file.ts'
 import {
   fillPair,
   meanScore,
@@ -78,7 +78,7 @@ function dimensionRows(model: string, values: readonly number[]) {
 }
 
 function scoreVideoChatGpt({ answers: files, asked }: ScoreInput): Scored {
-  const reviews = onlyAsked(files.flatMap(readReviews), asked, ({ id }) => id)
+  const reviews = onlyAsked(files.flatMap(readDimensions), asked, ({ id }) => id)
   const parts = DIMENSIONS.map((name) => ({
     name,
     own: reviews.filter(({ part }) => part === name),
@@ -91,6 +91,25 @@ function scoreVideoChatGpt({ answers: files, asked }: ScoreInput): Scored {
       ...parts.map(({ name, own }) => meanScore(name, own)),
     ],
   }
+}
+
+/** A dimension is named in each review, in lmms-eval's samples by their metric, or by the file: `correctness_results.json`. */
+function readDimensions(file: EvalFile): Review[] {
+  const part = dimensionOf(file.name)
+  if (!file.text.includes('"gpt_eval_score_')) return readReviews(file, part)
+  return readRows(file).flatMap((sample) =>
+    Object.entries(sample).flatMap(([metric, inner]) => {
+      const name = /^gpt_eval_score_(.+)$/.exec(metric)?.[1]
+      if (name === undefined || !isRow(inner)) return []
+      const { doc_id: id } = sample
+      const review = { ...inner, question_id: id, part: dimensionOf(name) }
+      return readReviews({ ...file, text: '', rows: [review] })
+    }),
+  )
+}
+
+function dimensionOf(name: string): string {
+  return DIMENSIONS.find((one) => name.includes(one)) ?? ''
 }
 
 function meanOfParts(parts: readonly (readonly Review[])[]) {

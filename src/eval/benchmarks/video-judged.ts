@@ -11,12 +11,12 @@
  * Scores hang on the judge's version: 62.65 with one gpt-3.5-turbo is 74.83 with another.
  */
 import { publishedRows, type Benchmark } from '../benchmark.ts'
-import { textField, type Row } from '../eval-file.ts'
+import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { dictJudge, fill, REVIEW_FILES, scoreReviews } from '../judged-answers.ts'
 import { ACTIVITYNET_QA, HOUND_JUDGE, VIDEO_DETAIL } from '../judge-prompts.ts'
 import type { JudgeInput, JudgeTask } from '../judge-spec.ts'
 import { SHORT_ANSWER } from '../llava-questions.ts'
-import { askTable, tableRows, type TableForm } from '../table-rows.ts'
+import { allTableRows, askTable, type TableForm } from '../table-rows.ts'
 
 const BLOG = 'LLaVA-NeXT blog 2024-04-30 (judge gpt-3.5-turbo-0613)'
 
@@ -106,7 +106,8 @@ export const houndQa: Benchmark = {
   files: REVIEW_FILES,
   needs: [],
   rule: "the judge's 1 to 5 as right from 3 on, and averaged; no verdict is 0",
-  score: (input) => scoreReviews(input, { right: 3, scoreName: 'score' }),
+  score: ({ answers, ...input }) =>
+    scoreReviews({ ...input, answers: answers.map(withScores) }, { right: 3, scoreName: 'score' }),
   ask: askTable({
     prompt: ({ question }) => String(question),
     about: 'the question, after the clip',
@@ -136,9 +137,23 @@ export function readHoundScore(reply: string): Row | null {
   return score === undefined ? null : { score: Number(score) }
 }
 
+/** The official script keeps replies and reads them last: {"id": "8467_2_0", "response": "Explanation: …\nScore: 4"}. */
+function withScores(file: EvalFile): EvalFile {
+  const rows = readRows(file).map((row): Row => {
+    const { response, score } = row
+    if (typeof response !== 'string' || score !== undefined) return row
+    return {
+      ...row,
+      ...(readHoundScore(response) ?? { score: 0, unread: true }),
+      content: response,
+    }
+  })
+  return { ...file, rows }
+}
+
 function houndTasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
   const given = new Map(answers.map((answer) => [answer.id, answer.text]))
-  const rows = (labels.length > 0 ? labels : questions).flatMap((file) => tableRows(file))
+  const rows = allTableRows(labels.length > 0 ? labels : questions)
   return rows.flatMap(({ id, row, file }) => {
     const prediction = given.get(id)
     if (prediction === undefined) return []

@@ -7,6 +7,7 @@
  * Official scorer: BradyFU/Video-MME evaluation/eval_your_results.py. Without subtitles.
  */
 import { publishedRows } from '../benchmark.ts'
+import { isRow, readRows, type EvalFile, type Row } from '../eval-file.ts'
 import { OPTION_LETTER } from '../llava-questions.ts'
 import { firstCapital } from '../metrics/choice-letter.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
@@ -15,10 +16,12 @@ export const videoMme = shortAnswerBenchmark({
   name: 'video-mme',
   title: 'Video-MME (without subtitles)',
   rule: 'without phrases like "The answer is", the first capital A to D; accuracy',
+  form: { split: 'test' },
   judge: (answer, [target = '']) => {
     const read = firstCapital(answer)
     return { score: read !== '' && read === target ? 1 : 0, read }
   },
+  unpack: unpackVideos,
   part: ({ duration }) => (typeof duration === 'string' ? duration : null),
   ask: {
     prompt: ({ question, options }) =>
@@ -46,3 +49,11 @@ export const videoMme = shortAnswerBenchmark({
     ...publishedRows('overall', 'LLaVA-NeXT docs (0716)', { 'llava-next-video-32b-qwen': 60.2 }),
   ],
 })
+
+/** The official script's list of clips: {"video_id": "001", "duration": "short", "questions": [{"question_id": "001-1", "response": "C.", …}]}. */
+function unpackVideos(file: EvalFile): readonly Row[] | null {
+  if (!/^\s*\[/.test(file.text) || !file.text.includes('"questions"')) return null
+  return readRows(file).flatMap(({ questions, ...clip }) =>
+    (Array.isArray(questions) ? questions : []).filter(isRow).map((row) => ({ ...clip, ...row })),
+  )
+}

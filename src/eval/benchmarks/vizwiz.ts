@@ -16,23 +16,25 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { readRows, textField, type EvalFile } from '../eval-file.ts'
+import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
 import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
 import { pythonJson } from '../python-text.ts'
-import { humanAnswers } from './vqav2.ts'
+import { isSample } from '../samples.ts'
+import { allTableRows } from '../table-rows.ts'
+import { humanAnswers, ownHumans } from './vqav2.ts'
 
 export const vizwiz: Benchmark = {
   name: 'vizwiz',
   title: 'VizWiz',
   files: {
-    answers: 'answers',
-    questions: 'llava_test.jsonl, which names the pictures',
+    answers: "answers, or lmms-eval's samples",
+    questions: 'llava_test.jsonl, which names the pictures; needed where answers do not',
     labels:
-      'val.json, for the split whose truth is public; without it only the submission is written',
+      "val.json or the table of the validation split, whose truth is public; without it, and without the truth in lmms-eval's samples, only the submission is written",
   },
-  needs: ['questions'],
+  needs: [],
   rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
   score: scoreVizwiz,
   ask: {
@@ -59,19 +61,17 @@ export const vizwiz: Benchmark = {
 function scoreVizwiz({ answers: files, questions, labels, asked: limit }: ScoreInput): Scored {
   const broken = { count: 0 }
   const answers = answersById(readAnswers(files, broken))
-  const all = questions.flatMap((file) =>
-    readRows(file).map((row) => ({
-      id: textField(row, 'question_id', file),
-      image: textField(row, 'image', file),
-    })),
-  )
+  const all =
+    questions.length > 0 ? questions.flatMap(readQuestions) : [...answers].flatMap(ownQuestion)
+  if (all.length === 0) throw noQuestions()
   const asked = onlyAsked(all, limit, ({ id }) => id)
   const counts = countAnswers(
     asked.map(({ id }) => id),
     answers,
     broken.count,
   )
-  const scores = labels.length > 0 ? accuracies(asked, answers, labels) : []
+  const truths = labels.length > 0 ? readTruths(labels) : ownTruths(asked, answers)
+  const scores = truths.size > 0 ? accuracies(asked, answers, truths) : []
   return {
     counts,
     outcomes: scores,
@@ -82,6 +82,32 @@ function scoreVizwiz({ answers: files, questions, labels, asked: limit }: ScoreI
 }
 
 type Asked = { readonly id: string; readonly image: string }
+
+function readQuestions(file: EvalFile): Asked[] {
+  return readRows(file).map((row) => ({
+    id: textField(row, 'question_id', file),
+    image: textField(row, 'image', file),
+  }))
+}
+
+/** lmms-eval's samples name the picture. */
+function ownQuestion([id, { row }]: readonly [string, Answer]): Asked[] {
+  const image = isSample(row) ? imageOf(row) : null
+  return image === null ? [] : [{ id, image }]
+}
+
+/** Questions of the tables at the hub are named as their pictures, without the ending. */
+function imageOf({ image, question_id: name }: Row): string | null {
+  if (typeof image === 'string') return image
+  return typeof name === 'string' ? `${name.replace(/\.jpg$/, '')}.jpg` : null
+}
+
+function noQuestions(): InputError {
+  return new InputError(
+    'INPUT_QUESTIONS_MISSING',
+    'eval.vizwiz: questions should come too (llava_test.jsonl, which names the pictures), none did.',
+  )
+}
 
 /** The server refuses incomplete submissions, and so does the official script: none is written then. */
 function submission(
@@ -97,18 +123,27 @@ function submission(
   return { written: { 'submission.json': pythonJson(rows) } }
 }
 
-function accuracies(
-  asked: readonly Asked[],
-  answers: ReadonlyMap<string, Answer>,
-  labels: readonly EvalFile[],
-) {
-  const truths = new Map(
-    labels.flatMap((file) =>
-      readRows(file).map(
-        (row) => [textField(row, 'image', file), humanAnswers(row, file)] as const,
-      ),
-    ),
+type Truths = ReadonlyMap<string, readonly string[]>
+
+function readTruths(labels: readonly EvalFile[]): Truths {
+  const rows = allTableRows(labels, {
+    id: (row, i) => imageOf(row) ?? String(i),
+    split: 'validation',
+  })
+  return new Map(rows.map(({ row, id, file }) => [imageOf(row) ?? id, humanAnswers(row, file)]))
+}
+
+/** lmms-eval's samples with the dataset's row hold the human answers. */
+function ownTruths(asked: readonly Asked[], answers: ReadonlyMap<string, Answer>): Truths {
+  return new Map(
+    asked.flatMap(({ id, image }) => {
+      const humans = ownHumans(answers.get(id)?.row ?? {})
+      return humans ? [[image, humans] as const] : []
+    }),
   )
+}
+
+function accuracies(asked: readonly Asked[], answers: ReadonlyMap<string, Answer>, truths: Truths) {
   return asked.map(({ id, image }) => {
     const humans = truths.get(image)
     if (!humans) {

@@ -29,7 +29,10 @@ import {
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
 import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
+import { readPythonList } from '../python-dict.ts'
 import { pythonJson } from '../python-text.ts'
+import { labelRows } from '../short-answers.ts'
+import { allTableRows } from '../table-rows.ts'
 
 export const vqav2: Benchmark = {
   name: 'vqav2',
@@ -37,7 +40,8 @@ export const vqav2: Benchmark = {
   files: {
     answers: 'answers',
     questions: 'llava_vqav2_mscoco_test2015.jsonl: every id of the submission',
-    labels: 'v2_mscoco_val2014_annotations.json, for the split whose truth is public',
+    labels:
+      'v2_mscoco_val2014_annotations.json or the table of the validation split, whose truth is public',
   },
   needs: [],
   rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
@@ -73,7 +77,8 @@ function scoreVqav2({ answers: files, questions, labels, asked: limit }: ScoreIn
   const asked = questions.flatMap((file) =>
     readRows(file).map((row) => ({ row, id: textField(row, 'question_id', file) })),
   )
-  const truths = new Map(onlyAsked(labels.flatMap(readTruths), limit, ([id]) => id))
+  const all = labels.length > 0 ? readTruths(labels, answers) : [...answers].flatMap(ownTruth)
+  const truths = new Map(onlyAsked(all, limit, ([id]) => id))
   if (asked.length === 0 && truths.size === 0) {
     throw new InputError(
       'INPUT_QUESTIONS_MISSING',
@@ -106,18 +111,43 @@ function outcomeOf(id: string, humans: readonly string[], answer: Answer | undef
 
 /** The human answers of a row: texts, or objects with `answer`, as both challenges write them. */
 export function humanAnswers(row: Row, file: EvalFile): string[] {
-  const list: unknown = row['answers']
-  const texts: unknown[] = Array.isArray(list)
-    ? list.map((item: unknown) => (isRow(item) ? item['answer'] : item))
-    : []
-  if (texts.length > 0 && texts.every((text) => typeof text === 'string')) return texts
+  const texts = ownHumans(row)
+  if (texts) return texts
   throw unreadable(file, 'rows with "answers", a list of texts')
 }
 
-function readTruths(file: EvalFile): [string, string[]][] {
-  const whole = readJson(file)
-  const list: unknown = isRow(whole) ? whole['annotations'] : whole
-  if (!Array.isArray(list) || !list.every(isRow))
-    throw unreadable(file, 'an object with "annotations"')
-  return list.map((row) => [textField(row, 'question_id', file), humanAnswers(row, file)])
+/** The same where the row has them, be it as VLMEvalKit prints a list into `answer`; else null. */
+export function ownHumans(row: Row): string[] | null {
+  const { answers, answer } = row
+  const printed = typeof answers === 'string' ? answers : answer
+  const list = Array.isArray(answers)
+    ? answers.map((item: unknown) => (isRow(item) ? item['answer'] : item))
+    : typeof printed === 'string' && row['prediction'] !== undefined
+      ? readPythonList(printed)
+      : null
+  if (!list || list.length === 0 || !list.every((text) => typeof text === 'string')) return null
+  return list
 }
+
+/** Samples of lmms-eval that keep the dataset's row hold its human answers. */
+function ownTruth([id, { row }]: readonly [string, Answer]): Truth[] {
+  const humans = ownHumans(row)
+  return humans ? [[id, humans]] : []
+}
+
+/** Of the dataset's file of annotations, or of the rows of its table. */
+function readTruths(files: readonly EvalFile[], answers: ReadonlyMap<string, Answer>) {
+  const opened = files.map(withAnnotations)
+  const rows = labelRows(allTableRows(opened, { split: 'validation' }), answers, 'vqav2')
+  return rows.map(({ id, row, file }): Truth => [id, humanAnswers(row, file)])
+}
+
+function withAnnotations(file: EvalFile): EvalFile {
+  if (!/^\s*\{/.test(file.text) || !file.text.includes('"annotations"')) return file
+  const whole = readJson(file)
+  const list: unknown = isRow(whole) ? whole['annotations'] : null
+  if (Array.isArray(list) && list.every(isRow)) return { ...file, rows: list }
+  throw unreadable(file, 'an object with "annotations"')
+}
+
+type Truth = readonly [id: string, humans: readonly string[]]

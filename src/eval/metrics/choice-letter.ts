@@ -25,7 +25,7 @@ export function standaloneLetter(answer: string): string {
 const MARKS = [...';/[]"{}()=+\\_-><@`,?!']
 
 /** As the VQA challenge's normaliser: a mark beside a space anywhere is deleted, another becomes a space. */
-function withoutMarks(text: string): string {
+export function withoutMarks(text: string): string {
   const hasThousands = /\d,\d/.test(text)
   let result = text
   for (const mark of MARKS) {

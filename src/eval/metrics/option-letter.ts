@@ -34,3 +34,17 @@ export function optionLetter(
   )
   return named.length === 1 ? (named[0] ?? null) : null
 }
+
+/** The options that a table's row has in columns A to E; null where it has none. */
+export function optionColumns(
+  row: Readonly<Record<string, unknown>>,
+): Record<string, string> | null {
+  const columns = [...'ABCDE'].flatMap((letter) => {
+    const text = row[letter]
+    // An empty cell of MMBench's tables is `nan` where pandas has written it out.
+    return typeof text === 'string' && text !== '' && text !== 'nan'
+      ? [[letter, text] as const]
+      : []
+  })
+  return columns.length > 0 ? Object.fromEntries(columns) : null
+}

@@ -6,6 +6,8 @@
  * of NLTK 3.9, whose numbers the published scores are.
  */
 
+import type { PerceptronTagger } from './perceptron-tagger.ts'
+
 const PARTS = ['noun', 'verb', 'adj', 'adv'] as const
 type Part = (typeof PARTS)[number]
 
@@ -51,9 +53,13 @@ export class WordNet {
   readonly #exceptions = new Map<Part, Map<string, string[]>>()
   readonly #parents = new Map<string, Sense[]>()
 
+  /** Tells words' parts of speech, where its weights lay beside the dictionary. */
+  readonly tagger: PerceptronTagger | null
+
   /** The dictionary's files by name. */
-  constructor(texts: ReadonlyMap<string, string>) {
+  constructor(texts: ReadonlyMap<string, string>, tagger: PerceptronTagger | null = null) {
     this.#texts = texts
+    this.tagger = tagger
     for (const part of PARTS) {
       this.#index.set(part, parseIndex(texts.get(`index.${part}`) ?? ''))
       this.#exceptions.set(part, parseExceptions(texts.get(`${part}.exc`) ?? ''))

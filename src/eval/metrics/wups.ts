@@ -4,10 +4,14 @@
  *   min(Π_{w in a} max_{v in b} sim(w, v), Π_{v in b} max_{w in a} sim(v, w)), words alike to nothing left out
  *
  * sim is 1 for equal words, else Wu and Palmer's similarity of first senses, times 0.1 below `threshold`.
- * Source: Malinowski and Fritz, arXiv:1410.0210 §4.3; doc-doc/NExT-OE metrics.py, as lmms-eval tasks/nextqa/utils.py. There words
- * are tagged by a perceptron and lemmatised by their tag; here without a tagger: as verbs where they end in -ing or -ed and
- * are forms of one, else as nouns, else as verbs. Where the tagger says otherwise the score differs a little.
+ * Source: Malinowski and Fritz, arXiv:1410.0210 §4.3; doc-doc/NExT-OE metrics.py and eval_oe.py at a83f8f5, as lmms-eval
+ * tasks/nextqa/utils.py. There words are tagged by NLTK's perceptron and lemmatised by their tag, as pywsd does it. With its
+ * weights at hand that is what happens here; without them words are taken as verbs where they end in -ing or -ed and are forms
+ * of one, else as nouns, else as verbs, and the score differs a little.
  */
+import type { PerceptronTagger } from './perceptron-tagger.ts'
+import { porterStem } from './porter-stem.ts'
+import { treebankWords } from './treebank-words.ts'
 import type { WordNet } from './wordnet.ts'
 
 export function wups(
@@ -15,7 +19,7 @@ export function wups(
   truth: string,
   { wordNet, threshold }: { readonly wordNet: WordNet; readonly threshold: number },
 ): number {
-  const [a, b] = [answer.split(' ').filter(Boolean), truth.split(' ').filter(Boolean)]
+  const [a, b] = [treebankWords(answer), treebankWords(truth)]
   const similarity = (x: string, y: string) => wordSimilarity(x, y, wordNet, threshold)
   return Math.min(oneWay(a, b, similarity), oneWay(b, a, similarity))
 }
@@ -39,18 +43,41 @@ function wordSimilarity(a: string, b: string, wordNet: WordNet, threshold: numbe
 
 /** Base forms of the words that say something, with single spaces. */
 export function contentWords(sentence: string, wordNet: WordNet): string {
-  return (sentence.toLowerCase().match(/[a-z0-9]+(?:'[a-z]+)?|[^\sa-z0-9]/g) ?? [])
-    .map((word) => lemma(word, wordNet))
-    .filter((word) => !STOP_WORDS.has(word))
-    .join(' ')
+  const { tagger } = wordNet
+  const lemmas = tagger
+    ? taggedLemmas(sentence, wordNet, tagger)
+    : (sentence.toLowerCase().match(/[a-z0-9]+(?:'[a-z]+)?|[^\sa-z0-9]/g) ?? []).map((word) =>
+        lemma(word, wordNet),
+      )
+  return lemmas.filter((word) => !STOP_WORDS.has(word)).join(' ')
+}
+
+const TAGGED = { NN: 'noun', JJ: 'adj', VB: 'verb', RB: 'adv' } as const
+
+/** By tags; what is no word of WordNet then is stemmed, if that makes it one. Source: pywsd/utils.py of 1.2.4, lemmatize_sentence. */
+function taggedLemmas(sentence: string, wordNet: WordNet, tagger: PerceptronTagger): string[] {
+  const words = treebankWords(sentence)
+  const tags = tagger.tag(words)
+  return words.map((word, i) => {
+    const lower = word.toLowerCase()
+    const tag = (tags[i] ?? '').slice(0, 2)
+    const part = tag in TAGGED ? TAGGED[tag as keyof typeof TAGGED] : 'noun'
+    const form = shortest(wordNet.baseForms(lower, part)) ?? lower
+    if (wordNet.firstSense(form)) return form
+    const stem = porterStem(lower)
+    return wordNet.firstSense(stem) ? stem : lower
+  })
+}
+
+/** The first of the shortest. */
+function shortest(forms: readonly string[]): string | undefined {
+  return forms.reduce<string | undefined>(
+    (best, form) => (best === undefined || form.length < best.length ? form : best),
+    undefined,
+  )
 }
 
 function lemma(word: string, wordNet: WordNet): string {
-  const shortest = (forms: readonly string[]) =>
-    forms.reduce<string | undefined>(
-      (best, form) => (best === undefined || form.length < best.length ? form : best),
-      undefined,
-    )
   const verb = shortest(wordNet.baseForms(word, 'verb'))
   if (/(?:ing|ed)$/.test(word) && verb !== undefined) return verb
   return shortest(wordNet.baseForms(word, 'noun')) ?? verb ?? word

@@ -1,0 +1,223 @@
+/** Files of lmms-eval and VLMEvalKit give the numbers that these give themselves. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, test } from 'node:test'
+import type { Row } from './eval-file.ts'
+import { score } from './score.ts'
+import { jsonFile, jsonLines, metricValues } from '../../test/eval-files.ts'
+
+type Recorded = {
+  readonly samples: readonly Row[]
+  readonly labels: readonly Row[]
+  readonly expected: Readonly<Record<string, number>>
+}
+
+const { lmmsEval, vlmEvalKit } = JSON.parse(readFileSync('fixtures/eval/samples.json', 'utf8')) as {
+  lmmsEval: Record<string, Recorded>
+  vlmEvalKit: Record<string, { table: string; expected: Record<string, number> }>
+}
+
+/** The same with the dataset's row, in the one file of a task that versions before 0.3 wrote. */
+function logsOf({ samples, labels }: Recorded): object {
+  const logs = samples.map((sample, i) => {
+    const { filtered_resps: text } = sample
+    const isList = Array.isArray(labels[i]!['answers']) && String(sample['target']).startsWith('[')
+    const target = isList ? labels[i]!['answers'] : sample['target']
+    return { ...sample, doc: labels[i], target, resps: [[text]], filtered_resps: [text] }
+  })
+  return { args: { model: 'llava' }, model_configs: { task: 'x' }, logs, time: '0101_0000' }
+}
+
+/** What newer samples do not hold. */
+const NEEDS_LABELS = ['vqav2', 'textvqa', 'vizwiz']
+
+/** lmms-eval rounds MMMU's share to five decimals. */
+const ROUNDED = 6e-4
+
+function assertNumbers(
+  found: Readonly<Record<string, number | null>>,
+  expected: Readonly<Record<string, number>>,
+  names: Readonly<Record<string, string>> = {},
+): void {
+  for (const [name, value] of Object.entries(expected)) {
+    const ours = found[names[name] ?? name]
+    assert.ok(typeof ours === 'number', `${name} is missing among ${Object.keys(found).join(', ')}`)
+    assert.ok(Math.abs(ours - value) < ROUNDED, `${name}: ${value} expected, ${ours} came`)
+  }
+}
+
+describe('samples of lmms-eval', () => {
+  for (const [name, recorded] of Object.entries(lmmsEval)) {
+    const { samples, labels, expected } = recorded
+    const file = (version: string) =>
+      `2025_samples_${name === 'scienceqa' ? 'scienceqa_img' : name}.${version}`
+    // POPE's rates are shares there, and newer samples do not say of which split a question is.
+    const percent = Object.fromEntries(
+      Object.entries(expected).map(([key, value]) => [key, name === 'pope' ? 100 * value : value]),
+    )
+    const names = Object.fromEntries(
+      Object.keys(expected).map((key) => [key, name === 'pope' ? `${key} all` : key]),
+    )
+
+    test(`${name}: without the dataset's row`, async () => {
+      const truth = NEEDS_LABELS.includes(name) ? { labels: [jsonFile('t.json', labels)] } : {}
+      const report = await score(name, { answers: [jsonLines(file('jsonl'), samples)], ...truth })
+      assertNumbers(metricValues(report), percent, names)
+      assert.deepEqual([report.counts.missing, report.counts.extra], [0, 0])
+    })
+
+    test(`${name}: with it, as until version 0.2`, async () => {
+      const report = await score(name, { answers: [jsonFile(file('json'), logsOf(recorded))] })
+      if (name === 'pope') return assert.equal(report.counts.questions, samples.length)
+      assertNumbers(metricValues(report), percent, names)
+    })
+  }
+
+  test('of other rows than the labels in their place are refused', async () => {
+    const { samples, labels } = lmmsEval['textvqa']!
+    const answers = [jsonLines('s.jsonl', samples)]
+    const turned = [jsonFile('t.json', labels.toReversed())]
+    await assert.rejects(score('textvqa', { answers, labels: turned }), {
+      code: 'INPUT_LABELS_FOREIGN',
+    })
+  })
+})
+
+describe('tables of VLMEvalKit', () => {
+  for (const [name, { table, expected }] of Object.entries(vlmEvalKit)) {
+    test(name, async () => {
+      const report = await score(name, { answers: [{ name: `${name}.tsv`, text: table }] })
+      assertNumbers(metricValues(report), expected)
+    })
+  }
+})
+
+test('lists that Python printed are read with their quotes and escapes', async () => {
+  const row = {
+    doc_id: 0,
+    target: String.raw`['it\'s', "a\"b", 'c\nd', 'é']`,
+    filtered_resps: "it's",
+  }
+  const report = await score('docvqa', { answers: [jsonLines('s.jsonl', [row])] })
+  assert.equal(report.outcomes[0]!.expected, `it's | a"b | c\nd | é`)
+})
+
+describe('files of the official scripts', () => {
+  test('BLINK: outputs of a task, predictions by question, and the mean of tasks', async () => {
+    const row = (idx: string, prediction: string, answer: string) => ({ idx, prediction, answer })
+    const outputs = [
+      jsonFile('Counting.json', {
+        val: [row('val_Counting_1', '(A)', '(A)'), row('val_Counting_2', '(B)', '(A)')],
+      }),
+      jsonFile('IQ Test.json', { val: [row('val_IQ_Test_1', '(C)', '(C)')] }),
+    ]
+    const values = metricValues(await score('blink', { answers: outputs }))
+    assert.deepEqual(
+      [values['Counting'], values['IQ_Test'], values['mean of parts']],
+      [50, 100, 75],
+    )
+    const answers = jsonFile('model.json', { val_Counting_1: '(A)', val_IQ_Test_1: '(B)' })
+    const labels = jsonFile('val_answers.json', { val_Counting_1: '(A)', val_IQ_Test_1: '(C)' })
+    const two = await score('blink', { answers: [answers], labels: [labels] })
+    assert.equal(metricValues(two)['overall'], 50)
+  })
+
+  test('Video-MME: clips with their questions', async () => {
+    const questions = [
+      { question_id: '001-1', options: [], answer: 'C', response: 'C. Berries.' },
+      { question_id: '001-2', options: [], answer: 'A', response: 'D.' },
+    ]
+    const clips = [{ video_id: '001', duration: 'short', domain: 'Knowledge', questions }]
+    const values = metricValues(await score('video-mme', { answers: [jsonFile('o.json', clips)] }))
+    assert.deepEqual([values['overall'], values['short']], [50, 50])
+  })
+
+  test('MVBench: what the notebook keeps, task by task', async () => {
+    const results = {
+      acc_dict: { 'Action Sequence': [1, 2], 'State Change': [1, 1] },
+      res_list: [
+        { pred: '(A) He sat.', gt: '(A) He sat.' },
+        { pred: 'B. He stood', gt: '(C) He ran' },
+        { pred: '(B', gt: '(B) red' },
+      ],
+    }
+    const values = metricValues(await score('mvbench', { answers: [jsonFile('r.json', results)] }))
+    assert.deepEqual([values['Action Sequence'], values['State Change']], [50, 100])
+  })
+
+  test('NExT-QA: predictions by question, types from the table', async () => {
+    const answers = jsonFile('r.json', {
+      '1_0': { prediction: 2, answer: 2 },
+      '1_1': { prediction: 0, answer: 4 },
+    })
+    const alone = metricValues(await score('nextqa-mc', { answers: [answers] }))
+    assert.equal(alone['overall'], 50)
+    const text =
+      'video,question,answer,qid,type,a0,a1,a2,a3,a4\n1,q,2,0,TP,a,b,c,d,e\n1,q,4,1,CW,a,b,c,d,e\n'
+    const both = await score('nextqa-mc', {
+      answers: [answers],
+      labels: [{ name: 'test.csv', text }],
+    })
+    assert.deepEqual([metricValues(both)['TN'], metricValues(both)['CW']], [100, 0])
+  })
+
+  test('Video-ChatGPT: pairs of a verdict and what was asked, of all questions or of one', async () => {
+    const asked = { q: 'Q', a: 'yes', pred: 'yes' }
+    const all = {
+      v_a_0: [{ pred: 'yes', score: 4 }, asked],
+      v_b_0: [{ pred: 'no', score: '1' }, asked],
+    }
+    const values = metricValues(
+      await score('activitynet-qa', { answers: [jsonFile('all.json', all)] }),
+    )
+    assert.deepEqual([values['accuracy'], values['score']], [50, 2.5])
+    const single = Object.entries(all).map(([name, pair]) => jsonFile(`out/${name}.json`, pair))
+    assert.deepEqual(metricValues(await score('activitynet-qa', { answers: single })), values)
+    const dimensions = ['correctness', 'consistency'].map((name, i) =>
+      jsonFile(`${name}_results.json`, { v_a_0: [{ score: 3 + i }, asked] }),
+    )
+    const means = metricValues(await score('video-chatgpt', { answers: dimensions }))
+    assert.deepEqual(means, { mean: 3.5, correctness: 3, consistency: 4 })
+  })
+
+  test('LLaVA-Hound: replies that are read last; one that says nothing is counted', async () => {
+    const rows = [
+      { id: '1', response: 'Explanation: good\nScore: 4' },
+      { id: '2', response: 'I cannot.' },
+    ]
+    const report = await score('hound-qa', { answers: [jsonLines('eval.jsonl', rows)] })
+    assert.deepEqual(
+      [metricValues(report), report.counts.unreadable],
+      [{ accuracy: 50, score: 2 }, 1],
+    )
+  })
+
+  test('MMLU: log-probabilities of lm-evaluation-harness, a file for each subject', async () => {
+    const sample = (doc_id: number, target: string, best: number) => ({
+      doc_id,
+      target,
+      filtered_resps: [0, 1, 2, 3].map((i) => [i === best ? '-0.5' : '-2.25', 'False']),
+    })
+    const files = [
+      jsonLines('samples_mmlu_anatomy_2024-05-01T10-00-00.jsonl', [
+        sample(0, '2', 2),
+        sample(1, '0', 1),
+      ]),
+      jsonLines('samples_mmlu_virology_2024-05-01T10-00-00.jsonl', [sample(0, '3', 3)]),
+    ]
+    const values = metricValues(await score('mmlu', { answers: files }))
+    assert.deepEqual([values['anatomy'], values['virology']], [50, 100])
+  })
+})
+
+test('of a whole download the files of other splits are passed over', async () => {
+  const row = (answer: string) => ({ question: 'Q', answer, prediction: '14', index: 1 })
+  const files = ['test', 'train', 'validation'].map((split, i) =>
+    jsonFile(`data/${split}-00000-of-00001.json`, [row(i === 0 ? '14' : '99')]),
+  )
+  const report = await score('chartqa', {
+    answers: [jsonFile('a.json', [row('14')])],
+    labels: files,
+  })
+  assert.deepEqual([report.counts.questions, metricValues(report)['overall']], [1, 100])
+})
