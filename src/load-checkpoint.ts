@@ -20,7 +20,12 @@ import type { WeightPart } from './families/parameter-map.ts'
 import { PROJECTOR_NAMES, TOWER_EXTRAS, VISION_NAMES } from './families/parameter-names.ts'
 import { publishedTower } from './families/vision-config.ts'
 import { readDocuments } from './weights/documents.ts'
-import { openCheckpoint, openGguf, openWeightFile, type WeightSource } from './weights/index.ts'
+import {
+  openCheckpoint,
+  openGgufInTurns,
+  openWeightFile,
+  type WeightSource,
+} from './weights/index.ts'
 import { mergeLora } from './weights/lora-merge.ts'
 import { openLoraAdapter } from './weights/lora.ts'
 import { baseName, isFile, joinPath, listFolder, parentFolder } from './weights/node.ts'
@@ -60,7 +65,7 @@ export async function openParts(name: string, options: CheckpointOptions): Promi
   try {
     const path = await locate(name, options)
     const checkpoint = path.endsWith('.gguf')
-      ? openGgufParts(path, options, keep)
+      ? await openGgufParts(path, options, keep)
       : await openFolderParts(path, await locateParts(options), keep)
     return { ...checkpoint, close }
   } catch (error) {
@@ -72,8 +77,12 @@ export async function openParts(name: string, options: CheckpointOptions): Promi
 type Keep = <S extends WeightSource>(source: S) => S
 type Opened = Omit<Checkpoint, 'close'>
 
-function openGgufParts(path: string, options: CheckpointOptions, keep: Keep): Opened {
-  const source = keep(openGguf(path))
+async function openGgufParts(
+  path: string,
+  options: CheckpointOptions,
+  keep: Keep,
+): Promise<Opened> {
+  const source = keep(await openGgufInTurns(path))
   const documents = ggufDocuments(baseName(path), source)
   const family = familyOf(documents)
   return {

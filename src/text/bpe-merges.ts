@@ -4,6 +4,7 @@
  * An open-addressing table over typed arrays: a few hundred thousand pairs cost 20 bytes each, and a look-up, of which
  * encoding makes one per symbol and merge, allocates nothing.
  */
+import { atOnce, type Steps } from '../core/steps.ts'
 import { damaged } from './tokenizer-fields.ts'
 
 /** Ranks share a float64 with a position when long runs are merged, so both are bounded. */
@@ -76,6 +77,11 @@ export class MergeTable {
   }
 }
 
+type OrderedPiece = { readonly id: number; readonly piece: string; readonly isTie: boolean }
+
+/** Pieces between two pauses. */
+const PIECES = 1024
+
 /**
  * The merges of a vocabulary that has scores or ranks of its pieces and no list of merges (SentencePiece, tiktoken).
  *
@@ -86,11 +92,20 @@ export class MergeTable {
  */
 export function mergesOfPieces(
   ids: ReadonlyMap<string, number>,
-  order: readonly { readonly id: number; readonly piece: string; readonly isTie: boolean }[],
+  order: readonly OrderedPiece[],
 ): MergeTable {
+  return atOnce(pieceMergeSteps(ids, order))
+}
+
+/** The same with pauses. */
+export function* pieceMergeSteps(
+  ids: ReadonlyMap<string, number>,
+  order: readonly OrderedPiece[],
+): Steps<MergeTable> {
   const found: number[] = []
   let rank = -1
-  for (const { id, piece, isTie } of order) {
+  for (const [i, { id, piece, isTie }] of order.entries()) {
+    if (i % PIECES === 0) yield
     if (piece.length > MAX_PIECE) throw damaged(`piece ${id}`, `at most ${MAX_PIECE} long`, piece)
     if (!isTie || rank < 0) rank++
     for (let cut = 1; cut < piece.length; cut++) {
@@ -103,6 +118,7 @@ export function mergesOfPieces(
   }
   const table = new MergeTable(found.length / 4)
   for (let i = 0; i < found.length; i += 4) {
+    if (i % (64 * PIECES) === 0) yield
     table.set(
       found[i] as number,
       found[i + 1] as number,

@@ -2,14 +2,14 @@
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { CheckpointError, ConfigError } from '../core/errors.ts'
+import { inTurns, type Steps } from '../core/steps.ts'
 import { readGgufMetadata } from '../weights/index.ts'
-import { SPACE_RULES, tokenizerFromSentencePiece, type SpaceRule } from './sentencepiece.ts'
+import { modelSteps, SPACE_RULES, type SpaceRule } from './sentencepiece.ts'
 import type { TokenizerFiles } from './tokenizer-config.ts'
-import { inTurns } from './steps.ts'
 import { ggufSteps } from './tokenizer-gguf.ts'
-import { parseJsonFile, tokenizerSteps } from './tokenizer-json.ts'
+import { jsonFileSteps, parseJsonFile, tokenizerSteps } from './tokenizer-json.ts'
 import { checkChoice, checkOptions } from './tokenizer-options.ts'
-import { LLAMA3, tokenizerFromTiktoken } from './tokenizer-tiktoken.ts'
+import { LLAMA3, tiktokenSteps } from './tokenizer-tiktoken.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
 export type LoadTokenizerOptions = {
@@ -36,14 +36,16 @@ export async function loadTokenizer(
   checkChoice('loadTokenizer: spaces', options.spaces, SPACE_RULES)
   const file = await findFile(folderOrFile)
   const kind = await kindOf(file)
-  if (kind === 'gguf') return inTurns(ggufSteps(readGgufMetadata(file)))
+  if (kind === 'gguf') return inTurns(ggufSteps(await readGgufMetadata(file)))
   const bytes = await readFile(file)
   const files = await readFilesBeside(file)
-  if (kind === 'json') {
-    return inTurns(tokenizerSteps(parseJsonFile(bytes, basename(file)), files))
-  }
-  if (kind === 'tiktoken') return fromTiktoken(bytes, file)
-  return tokenizerFromSentencePiece(bytes, files, options.spaces)
+  if (kind === 'json') return inTurns(fromJson(bytes, file, files))
+  if (kind === 'tiktoken') return inTurns(fromTiktoken(bytes, file))
+  return inTurns(modelSteps(bytes, files, options.spaces))
+}
+
+function* fromJson(bytes: Uint8Array, file: string, files: TokenizerFiles): Steps<Tokenizer> {
+  return yield* tokenizerSteps(yield* jsonFileSteps(bytes, basename(file)), files)
 }
 
 async function findFile(folderOrFile: string): Promise<string> {
@@ -78,8 +80,8 @@ async function kindOf(file: string): Promise<'json' | 'tiktoken' | 'gguf' | 'sen
 const LLAMA3_RANKS = 128_000
 
 /** Ranks say nothing of words and special tokens; only Llama 3 publishes a bare file of them. */
-function fromTiktoken(bytes: Uint8Array, file: string): Tokenizer {
-  const tokenizer = tokenizerFromTiktoken(bytes, LLAMA3)
+function* fromTiktoken(bytes: Uint8Array, file: string): Steps<Tokenizer> {
+  const tokenizer = yield* tiktokenSteps(bytes, LLAMA3)
   if (tokenizer.vocabSize === LLAMA3_RANKS + LLAMA3.special.length) return tokenizer
   throw new ConfigError(
     'CONFIG_TOKENIZER_UNSUPPORTED',

@@ -3,6 +3,7 @@
  *
  * Source: google/sentencepiece, src/sentencepiece_model.proto (0.2); wire format, protobuf.dev/programming-guides/encoding.
  */
+import { atOnce, type Steps } from '../core/steps.ts'
 import type { TokenRoles } from './tokenizer.ts'
 import { damaged, unsupported } from './tokenizer-fields.ts'
 
@@ -28,12 +29,22 @@ export type SentencePieceModel = {
 
 /** Throws CheckpointError where the bytes are damaged, ConfigError for a model that is not BPE. */
 export function readSentencePiece(bytes: Uint8Array): SentencePieceModel {
+  return atOnce(sentencePieceSteps(bytes))
+}
+
+/** Pieces between two pauses. */
+const PIECES = 2048
+
+/** The same with pauses. */
+export function* sentencePieceSteps(bytes: Uint8Array): Steps<SentencePieceModel> {
   const pieces: Piece[] = []
   let trainer = new Uint8Array(0)
   let normalizer = new Uint8Array(0)
   for (const { field, value } of readFields(bytes)) {
-    if (field === 1) pieces.push(readPiece(asBytes(value)))
-    else if (field === 2) trainer = asBytes(value)
+    if (field === 1) {
+      if (pieces.length % PIECES === 0) yield
+      pieces.push(readPiece(asBytes(value)))
+    } else if (field === 2) trainer = asBytes(value)
     else if (field === 3) normalizer = asBytes(value)
   }
   if (pieces.length === 0) throw damaged('tokenizer.model', 'a list of pieces', [])

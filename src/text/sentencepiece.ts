@@ -6,12 +6,13 @@
  * Source: google/sentencepiece, src/bpe_model.cc, src/normalizer.cc (0.2); huggingface/transformers 4.37,
  * models/llama/tokenization_llama.py.
  */
+import { atOnce, type Steps } from '../core/steps.ts'
 import { Bpe } from './bpe.ts'
-import { mergesOfPieces } from './bpe-merges.ts'
+import { pieceMergeSteps } from './bpe-merges.ts'
 import { compileDecoder } from './detokenizer.ts'
 import {
   PIECE_TYPES,
-  readSentencePiece,
+  sentencePieceSteps,
   type Piece,
   type SentencePieceModel,
 } from './sentencepiece-proto.ts'
@@ -20,7 +21,7 @@ import { mergeAdded, mergeRoles, readTokenizerConfig } from './tokenizer-config.
 import type { TokenizerConfig, TokenizerFiles } from './tokenizer-config.ts'
 import { damaged, unsupported } from './tokenizer-fields.ts'
 import { Tokenizer, type TokenizerParts } from './tokenizer.ts'
-import { byteTokenIds, vocabularyOf } from './tokenizer-vocabulary.ts'
+import { byteTokenIds, vocabularySteps } from './tokenizer-vocabulary.ts'
 
 /**
  * Where ▁ is put in front.
@@ -40,18 +41,27 @@ export function tokenizerFromSentencePiece(
   files: TokenizerFiles = {},
   spaces?: SpaceRule,
 ): Tokenizer {
+  return atOnce(modelSteps(bytes, files, spaces))
+}
+
+/** The same with pauses. */
+export function* modelSteps(
+  bytes: Uint8Array,
+  files: TokenizerFiles,
+  spaces?: SpaceRule,
+): Steps<Tokenizer> {
   const config = readTokenizerConfig(files)
-  return tokenizerFromPieces(readSentencePiece(bytes), config, spaces)
+  return yield* pieceSteps(yield* sentencePieceSteps(bytes), config, spaces)
 }
 
 /** The same from pieces, wherever they were read. */
-export function tokenizerFromPieces(
+export function* pieceSteps(
   model: SentencePieceModel,
   config: TokenizerConfig,
   spaces?: SpaceRule,
-): Tokenizer {
+): Steps<Tokenizer> {
   const { pieces } = model
-  const vocabulary = vocabularyOf(
+  const vocabulary = yield* vocabularySteps(
     pieces.map(({ piece }, id) => [piece, id] as const),
     'pieces',
   )
@@ -64,12 +74,13 @@ export function tokenizerFromPieces(
     const id = added.find(({ content }) => content === token)?.id
     return id === undefined ? [] : [id]
   }
+  const encode = yield* encoderSteps(model)
   return new Tokenizer({
     vocabulary,
     added,
     roles,
     normalize: (text) => text,
-    ...spacing(rule, isPrefixed, tidied(rule, model), vocabulary.ids.get(SPACE)),
+    ...spacing(rule, isPrefixed, tidied(rule, model, encode), vocabulary.ids.get(SPACE)),
     around: {
       before: config.addsBos ? around(roles.bos) : [],
       after: config.addsEos ? around(roles.eos) : [],
@@ -89,8 +100,7 @@ function controlTokens(pieces: readonly Piece[]): AddedToken[] {
 type EncodeMarked = (text: string, ids: number[]) => void
 
 /** Models that remove extra white space never see a space beside another one, nor at an end. */
-function tidied(rule: SpaceRule, model: SentencePieceModel): TidyAndEncode {
-  const encode = encoder(model)
+function tidied(rule: SpaceRule, model: SentencePieceModel, encode: EncodeMarked): TidyAndEncode {
   if (!model.collapsesSpaces) return { tidy: (text) => text, encode }
   // Under `once` a stretch is shielded by what transformers puts in front of it, so its leading space stays.
   const ends = rule === 'once' ? / $/ : /^ | $/g
@@ -100,7 +110,7 @@ function tidied(rule: SpaceRule, model: SentencePieceModel): TidyAndEncode {
 type TidyAndEncode = { readonly tidy: (text: string) => string; readonly encode: EncodeMarked }
 
 /** Encodes text whose spaces are marks already. User-defined pieces are taken out first and never merge. */
-function encoder(model: SentencePieceModel): EncodeMarked {
+function* encoderSteps(model: SentencePieceModel): Steps<EncodeMarked> {
   const { pieces } = model
   if (pieces.some(({ type }) => type === PIECE_TYPES.unused)) {
     throw unsupported('tokenizer.model', 'a model with unused pieces', 'models without them')
@@ -115,7 +125,7 @@ function encoder(model: SentencePieceModel): EncodeMarked {
   const unknown = pieces.findIndex(({ type }) => type === PIECE_TYPES.unknown)
   const bpe = new Bpe({
     ids,
-    merges: mergesOfPieces(ids, ranked),
+    merges: yield* pieceMergeSteps(ids, ranked),
     byteIds: byteTokenIds(new Map(bytePieces(pieces))),
     unkId: unknown < 0 ? undefined : unknown,
     fuseUnk: true,

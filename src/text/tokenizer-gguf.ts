@@ -5,13 +5,13 @@
  * named (`tokenizer.ggml.pre`), and the names stand for llama.cpp's expressions.
  * Source: ggml-org/ggml, docs/gguf.md; ggml-org/llama.cpp, src/llama-vocab.cpp (b4000 and on).
  */
+import { atOnce, type Steps } from '../core/steps.ts'
 import { Bpe } from './bpe.ts'
 import { compileDecoder } from './detokenizer.ts'
 import { compileNormalizer } from './normalizer.ts'
 import { compilePreTokenizer, GPT2_PATTERN } from './pre-tokenizer.ts'
 import { PIECE_TYPES } from './sentencepiece-proto.ts'
-import { tokenizerFromPieces } from './sentencepiece.ts'
-import { atOnce, type Steps } from './steps.ts'
+import { pieceSteps } from './sentencepiece.ts'
 import { specialToken, type AddedToken } from './tokenizer-added.ts'
 import { readTokenizerConfig } from './tokenizer-config.ts'
 import { asFlag, asText, damaged, unsupported } from './tokenizer-fields.ts'
@@ -30,12 +30,12 @@ export function tokenizerFromGguf(metadata: GgufMetadata): Tokenizer {
 /** The same with pauses. */
 export function* ggufSteps(metadata: GgufMetadata): Steps<Tokenizer> {
   const model = asText(metadata.get('tokenizer.ggml.model'), 'tokenizer.ggml.model')
-  if (model === 'llama') return fromScores(metadata)
+  if (model === 'llama') return yield* fromScores(metadata)
   if (model === 'gpt2') return yield* fromMerges(metadata)
   throw unsupported('tokenizer.ggml.model', model, 'llama, gpt2')
 }
 
-function fromScores(metadata: GgufMetadata): Tokenizer {
+function* fromScores(metadata: GgufMetadata): Steps<Tokenizer> {
   const tokens = readTokens(metadata)
   const scores = readNumbers(metadata, 'scores', tokens.length)
   const types = readTypes(metadata, tokens.length)
@@ -59,7 +59,7 @@ function fromScores(metadata: GgufMetadata): Tokenizer {
   )
   const roles = readRoles(metadata, tokens)
   const model = { pieces, roles, addsPrefixSpace, collapsesSpaces: false }
-  return tokenizerFromPieces(model, { ...config, added })
+  return yield* pieceSteps(model, { ...config, added })
 }
 
 export type WordRule = {

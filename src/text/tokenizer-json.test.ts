@@ -3,7 +3,14 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { CheckpointError, ConfigError, LlavaError } from '../core/errors.ts'
-import { parseJsonFile, tokenizerFromJson } from './tokenizer-json.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
+import {
+  jsonFileSteps,
+  parseJsonFile,
+  tokenizerFromJson,
+  tokenizerSteps,
+} from './tokenizer-json.ts'
+import type { Tokenizer } from './tokenizer.ts'
 
 const FILE = 'fixtures/text/tokenizers/layer-list/tokenizer.json'
 const bytes = readFileSync(FILE)
@@ -119,9 +126,36 @@ test('a file with one byte changed is a tokenizer or an error of ours', () => {
       const copy = Uint8Array.from(bytes)
       copy[at] = byte
       works(() => tokenizerFromJson(parseJsonFile(copy, 'tokenizer.json')).encode('a b'))
+      works(() => atOnce(fileSteps(copy)).encode('a b'))
     }),
     { numRuns: 200 },
   )
+})
+
+function* fileSteps(file: Uint8Array): Steps<Tokenizer> {
+  return yield* tokenizerSteps(yield* jsonFileSteps(file, 'tokenizer.json'), {})
+}
+
+test('a vocabulary of a hundred thousand tokens is read with many pauses, to the same tokenizer', () => {
+  const json = read() as Json & { model: { vocab: Record<string, number>; merges: string[][] } }
+  const { vocab, merges } = json.model
+  const letters = Object.keys(vocab).filter((token) => token.length === 1)
+  const first = 1000 // Behind all tokens of the file.
+  for (let i = 0; i < 100_000; i++) {
+    const pair = [i % letters.length, Math.floor(i / letters.length) % letters.length]
+    const halves = pair.map((at) => letters[at]!)
+    const token = halves.join('')
+    if (!(token in vocab)) merges.push(halves)
+    vocab[token in vocab ? `${token}${i}` : token] = first + i
+  }
+  const steps = fileSteps(Buffer.from(JSON.stringify(json, null, 2)))
+  let pauses = 0
+  let result = steps.next()
+  for (; !result.done; result = steps.next()) pauses++
+  assert.ok(pauses > 80, `${pauses} pauses`)
+  const text = 'A red stop sign, and a cat.'
+  assert.deepEqual(result.value.encode(text), tokenizerFromJson(json).encode(text))
+  assert.equal(result.value.vocabSize, tokenizerFromJson(json).vocabSize)
 })
 
 function works(call: () => unknown): void {

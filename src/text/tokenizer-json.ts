@@ -5,12 +5,13 @@
  * family uses another one.
  */
 import { CheckpointError } from '../core/errors.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import { Bpe } from './bpe.ts'
 import { MergeTable } from './bpe-merges.ts'
 import { compileDecoder } from './detokenizer.ts'
+import { jsonSteps } from './json-steps.ts'
 import { compileNormalizer } from './normalizer.ts'
 import { compilePreTokenizer } from './pre-tokenizer.ts'
-import { atOnce, type Steps } from './steps.ts'
 import { mergeAdded, mergeRoles, readAddedToken, readTokenizerConfig } from './tokenizer-config.ts'
 import type { TokenizerFiles } from './tokenizer-config.ts'
 import {
@@ -35,12 +36,13 @@ export function tokenizerFromJson(json: unknown, files: TokenizerFiles = {}): To
   return atOnce(tokenizerSteps(json, files))
 }
 
-/** The same with pauses: a vocabulary of a hundred thousand tokens takes a tenth of a second. */
+/** The same with pauses: a vocabulary of a hundred thousand tokens takes a tenth of a second. It may be a Map. */
 export function* tokenizerSteps(json: unknown, files: TokenizerFiles): Steps<Tokenizer> {
   const root = asFields(json, 'tokenizer.json')
   const model = asFields(root['model'], 'model')
   checkModelType(model)
-  const entries = Object.entries(asFields(model['vocab'], 'model.vocab'))
+  const vocab = asFields(model['vocab'], 'model.vocab')
+  const entries = vocab instanceof Map ? (vocab as Map<string, unknown>) : Object.entries(vocab)
   yield
   const vocabulary = yield* vocabularySteps(entries, 'model.vocab')
   const preTokenizer = compilePreTokenizer(root['pre_tokenizer'])
@@ -75,15 +77,34 @@ export function* tokenizerSteps(json: unknown, files: TokenizerFiles): Steps<Tok
 /** Parses the bytes of a JSON file. Throws CheckpointError unless they are UTF-8 JSON. */
 export function parseJsonFile(bytes: Uint8Array, name: string): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown
+    return JSON.parse(decodeText(bytes)) as unknown
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new CheckpointError(
-      'CHECKPOINT_TOKENIZER',
-      `tokenizer: ${name} should be JSON in UTF-8, it is not (${reason}); is the file damaged?`,
-      { cause: error },
-    )
+    throw notJson(name, error)
   }
+}
+
+/** The same with pauses, for `tokenizerSteps`: long objects are Maps. */
+export function* jsonFileSteps(bytes: Uint8Array, name: string): Steps<unknown> {
+  try {
+    const text = decodeText(bytes)
+    yield
+    return yield* jsonSteps(text)
+  } catch (error) {
+    throw notJson(name, error)
+  }
+}
+
+function decodeText(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+}
+
+function notJson(name: string, error: unknown): CheckpointError {
+  const reason = error instanceof Error ? error.message : String(error)
+  return new CheckpointError(
+    'CHECKPOINT_TOKENIZER',
+    `tokenizer: ${name} should be JSON in UTF-8, it is not (${reason}); is the file damaged?`,
+    { cause: error },
+  )
 }
 
 /** Old files leave the type out; only BPE has merges. */

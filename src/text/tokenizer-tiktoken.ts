@@ -4,15 +4,16 @@
  * Such a file holds neither the expression that cuts the text nor the special tokens; both come from the caller.
  * Source: openai/tiktoken 0.7, tiktoken/load.py; meta-llama/llama3, llama/tokenizer.py.
  */
+import { atOnce, type Steps } from '../core/steps.ts'
 import { Bpe } from './bpe.ts'
-import { mergesOfPieces } from './bpe-merges.ts'
+import { pieceMergeSteps } from './bpe-merges.ts'
 import { compileDecoder } from './detokenizer.ts'
 import { compilePreTokenizer } from './pre-tokenizer.ts'
 import { specialToken } from './tokenizer-added.ts'
 import { BYTE_CHARS } from './tokenizer-bytes.ts'
 import { damaged } from './tokenizer-fields.ts'
 import { Tokenizer } from './tokenizer.ts'
-import { vocabularyOf } from './tokenizer-vocabulary.ts'
+import { vocabularySteps } from './tokenizer-vocabulary.ts'
 
 export type TiktokenOptions = {
   /** The expression that cuts a text into words. */
@@ -27,10 +28,16 @@ export type TiktokenOptions = {
 
 /** Throws CheckpointError where a line is not a token and its rank. */
 export function tokenizerFromTiktoken(bytes: Uint8Array, options: TiktokenOptions): Tokenizer {
-  const vocabulary = vocabularyOf(readRanks(bytes), 'ranks')
+  return atOnce(tiktokenSteps(bytes, options))
+}
+
+/** The same with pauses. */
+export function* tiktokenSteps(bytes: Uint8Array, options: TiktokenOptions): Steps<Tokenizer> {
+  const vocabulary = yield* vocabularySteps(readRanks(bytes), 'ranks')
   const { ids } = vocabulary
   const order = [...ids].sort((a, b) => a[1] - b[1])
-  const merges = mergesOfPieces(
+  yield
+  const merges = yield* pieceMergeSteps(
     ids,
     order.map(([piece, id]) => ({ id, piece, isTie: false })),
   )

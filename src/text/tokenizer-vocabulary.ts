@@ -1,5 +1,5 @@
 /** The tokens of a vocabulary by id, and the ids by token. */
-import { atOnce, type Steps } from './steps.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import { damaged, isId } from './tokenizer-fields.ts'
 
 export type Vocabulary = {

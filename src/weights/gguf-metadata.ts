@@ -1,5 +1,6 @@
 /** The metadata of a GGUF file: every kind of value, arrays in arrays included. Source: ggml, docs/gguf.md. */
 import { CheckpointError } from '../core/errors.ts'
+import type { Steps } from '../core/steps.ts'
 import type { ByteCursor } from './byte-cursor.ts'
 import type { FileBytes } from './file-bytes.ts'
 
@@ -8,13 +9,20 @@ export type GgufValue = number | bigint | boolean | string | GgufValue[]
 
 export type GgufMetadata = ReadonlyMap<string, GgufValue>
 
-/** Reads `count` fields. Throws CheckpointError for a key that stands twice, an unknown type, or a length past the file's end. */
-export function readGgufFields(file: FileBytes, cursor: ByteCursor, count: number): GgufMetadata {
+/**
+ * Reads `count` fields, with pauses: vocabularies lie here. Throws CheckpointError for a key that stands twice, an unknown
+ * type, or a length past the file's end.
+ */
+export function* ggufFieldSteps(
+  file: FileBytes,
+  cursor: ByteCursor,
+  count: number,
+): Steps<GgufMetadata> {
   const fields = new Map<string, GgufValue>()
   for (let i = 0; i < count; i++) {
     const key = readGgufText(cursor)
     if (fields.has(key)) throw wrong(file, key, 'is there twice')
-    fields.set(key, readValue({ file, cursor, key }, cursor.uint32(), 0))
+    fields.set(key, yield* readValue({ file, cursor, key }, cursor.uint32(), 0))
   }
   return fields
 }
@@ -49,15 +57,21 @@ const VALUE_TYPES: ReadonlyMap<number, ValueType> = new Map<number, ValueType>([
   [12, { minBytes: 8, read: (cursor) => cursor.float64() }],
 ])
 
-function readValue(field: Field, type: number, depth: number): GgufValue {
-  if (type === ARRAY) return readArray(field, depth)
-  const valueType = VALUE_TYPES.get(type)
-  if (valueType === undefined)
-    throw wrong(field.file, field.key, `has a value of unknown type ${type}`)
-  return valueType.read(field.cursor)
+function* readValue(field: Field, type: number, depth: number): Steps<GgufValue> {
+  if (type === ARRAY) return yield* readArray(field, depth)
+  return valueTypeOf(field, type).read(field.cursor)
 }
 
-function readArray(field: Field, depth: number): GgufValue[] {
+function valueTypeOf(field: Field, type: number): ValueType {
+  const valueType = VALUE_TYPES.get(type)
+  if (valueType) return valueType
+  throw wrong(field.file, field.key, `has a value of unknown type ${type}`)
+}
+
+/** Values between two pauses. */
+const VALUES = 4096
+
+function* readArray(field: Field, depth: number): Steps<GgufValue[]> {
   if (depth === MAX_DEPTH)
     throw wrong(field.file, field.key, `holds arrays more than ${MAX_DEPTH} deep`)
   const { cursor } = field
@@ -65,7 +79,12 @@ function readArray(field: Field, depth: number): GgufValue[] {
   const minBytes = type === ARRAY ? MIN_ARRAY_BYTES : (VALUE_TYPES.get(type)?.minBytes ?? 1)
   const count = cursor.count(`values of ${field.key}`, minBytes)
   const values: GgufValue[] = []
-  for (let i = 0; i < count; i++) values.push(readValue(field, type, depth + 1))
+  for (let i = 0; i < count; i++) {
+    if (i % VALUES === 0) yield
+    values.push(
+      type === ARRAY ? yield* readArray(field, depth + 1) : valueTypeOf(field, type).read(cursor),
+    )
+  }
   return values
 }
 

@@ -3,16 +3,17 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { CheckpointError } from '../core/errors.ts'
+import { atOnce } from '../core/steps.ts'
 import { toFloat32 } from '../core/tensor.ts'
 import { memoryBytes } from './file-bytes.ts'
-import { readGguf, readGgufMetadataOf } from './gguf.ts'
-import { openGguf, openWeightFile, readGgufMetadata } from './open-checkpoint.ts'
+import { ggufMetadataSteps, readGguf } from './gguf.ts'
+import { openGguf, openGgufInTurns, openWeightFile, readGgufMetadata } from './open-checkpoint.ts'
 
 const PATH = 'fixtures/weights/types.gguf'
 const content = new Uint8Array(readFileSync(PATH))
 
-test('every metadata type comes back with its value', () => {
-  const metadata = readGgufMetadata(PATH)
+test('every metadata type comes back with its value', async () => {
+  const metadata = await readGgufMetadata(PATH)
   assert.deepEqual(
     Object.fromEntries([...metadata].filter(([key]) => /^(value|array)\./.test(key))),
     {
@@ -172,5 +173,14 @@ test('tensors of other types, shapes and places are refused by name', () => {
 test('the metadata is read whatever the tensors are', () => {
   const at = afterName('Q4_0.weight')
   const bytes = changed((view) => view.setUint32(at + 20, 13, true))
-  assert.equal(readGgufMetadataOf(memoryBytes('x.gguf', bytes)).get('value.uint8'), 200)
+  assert.equal(atOnce(ggufMetadataSteps(memoryBytes('x.gguf', bytes))).get('value.uint8'), 200)
+})
+
+test('a file that is read in turns is the same source, or refused for the same reason', async () => {
+  const [turns, whole] = [await openGgufInTurns(PATH), openGguf(PATH)]
+  assert.deepEqual(turns.metadata, whole.metadata)
+  assert.deepEqual([...turns.tensors], [...whole.tensors])
+  assert.deepEqual(turns.read('Q4_0.weight'), whole.read('Q4_0.weight'))
+  for (const source of [turns, whole]) source.close()
+  await assert.rejects(openGgufInTurns('fixtures/weights/types.safetensors'), /begin with GGUF/)
 })

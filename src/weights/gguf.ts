@@ -8,10 +8,11 @@
 import { viewBytes } from '../core/dtype.ts'
 import { CheckpointError } from '../core/errors.ts'
 import { elementCount } from '../core/shape.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import { ByteCursor } from './byte-cursor.ts'
 import type { FileBytes } from './file-bytes.ts'
 import { GGML_TYPES, UNREAD_GGML_TYPES, type GgmlType } from './ggml-types.ts'
-import { readGgufFields, readGgufText, type GgufMetadata } from './gguf-metadata.ts'
+import { ggufFieldSteps, readGgufText, type GgufMetadata } from './gguf-metadata.ts'
 import type { TensorInfo, WeightSource } from './source.ts'
 import { unknownTensor } from './unknown-tensor.ts'
 
@@ -27,9 +28,14 @@ export type GgufSource = WeightSource & {
 
 /** Reads the header of `file`, which the source closes when it is closed. Throws CheckpointError if anything in it is wrong. */
 export function readGguf(file: FileBytes): GgufSource {
+  return atOnce(ggufSourceSteps(file))
+}
+
+/** The same with pauses. */
+export function* ggufSourceSteps(file: FileBytes): Steps<GgufSource> {
   const cursor = new ByteCursor(file)
   const counts = readStart(file, cursor)
-  const metadata = readGgufFields(file, cursor, counts.numFields)
+  const metadata = yield* ggufFieldSteps(file, cursor, counts.numFields)
   const tensors = readTensorInfos(file, cursor, counts.numTensors, readAlignment(file, metadata))
   const find = (name: string) => tensors.get(name) ?? unknownTensor(name, tensors, file.name)
   return {
@@ -67,9 +73,9 @@ export function readGguf(file: FileBytes): GgufSource {
 }
 
 /** The metadata alone: a tokenizer lives there, whatever the tensors are. */
-export function readGgufMetadataOf(file: FileBytes): GgufMetadata {
+export function* ggufMetadataSteps(file: FileBytes): Steps<GgufMetadata> {
   const cursor = new ByteCursor(file)
-  return readGgufFields(file, cursor, readStart(file, cursor).numFields)
+  return yield* ggufFieldSteps(file, cursor, readStart(file, cursor).numFields)
 }
 
 const MAGIC = 0x46554747 // "GGUF"

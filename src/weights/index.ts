@@ -13,7 +13,7 @@ export {
   type TensorPlan,
   type TensorProducer,
 } from './safetensors-writer.ts'
-export { openGguf, readGgufMetadata } from './open-checkpoint.ts'
+export { openGguf, openGgufInTurns, readGgufMetadata } from './open-checkpoint.ts'
 export type { GgufSource } from './gguf.ts'
 export type { GgufMetadata, GgufValue } from './gguf-metadata.ts'
 export { encodeBlocks, type BlockType } from './block-search.ts'

@@ -1,8 +1,9 @@
 /** A path in, a source of tensors out, whatever the file's format. */
 import { CheckpointError } from '../core/errors.ts'
+import { inTurns } from '../core/steps.ts'
 import { chooseCheckpointFiles } from './checkpoint-files.ts'
 import type { FileBytes } from './file-bytes.ts'
-import { readGguf, readGgufMetadataOf, type GgufSource } from './gguf.ts'
+import { ggufMetadataSteps, ggufSourceSteps, readGguf, type GgufSource } from './gguf.ts'
 import type { GgufMetadata } from './gguf-metadata.ts'
 import { joinPath, listFolder, openFileBytes } from './node.ts'
 import { readPytorch } from './pytorch.ts'
@@ -51,6 +52,17 @@ export function openGguf(path: string): GgufSource {
   return openWith(path, readGguf)
 }
 
+/** The same with turns for others while a vocabulary of a hundred thousand tokens is read. */
+export async function openGgufInTurns(path: string): Promise<GgufSource> {
+  const file = openFileBytes(path)
+  try {
+    return await inTurns(ggufSourceSteps(file))
+  } catch (error) {
+    file.close()
+    throw error
+  }
+}
+
 /** The source that `read` makes owns the file; if it makes none, the file is closed here. */
 function openWith<S extends WeightSource>(path: string, read: (file: FileBytes) => S): S {
   const file = openFileBytes(path)
@@ -63,10 +75,10 @@ function openWith<S extends WeightSource>(path: string, read: (file: FileBytes) 
 }
 
 /** The metadata of a GGUF file, tokenizer included; its tensors are not looked at. Throws CheckpointError if it is damaged. */
-export function readGgufMetadata(path: string): GgufMetadata {
+export async function readGgufMetadata(path: string): Promise<GgufMetadata> {
   const file = openFileBytes(path)
   try {
-    return readGgufMetadataOf(file)
+    return await inTurns(ggufMetadataSteps(file))
   } finally {
     file.close()
   }
