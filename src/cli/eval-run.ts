@@ -14,6 +14,7 @@ import type { Arguments } from './arguments.ts'
 import { enginesOf, judgeLimits, judgesOf, type Engines, type Judges } from './eval-engines.ts'
 import { runContamination } from './eval-contamination.ts'
 import { benchmarkNames, planOf, type Plan } from './eval-files.ts'
+import { formatDuration } from './format.ts'
 import { measureOneByOne, oneByOneOf, type Speed } from './eval-speed.ts'
 import { packageVersion } from './package.ts'
 import { Progress } from './progress.ts'
@@ -104,14 +105,9 @@ function wholeNumber(args: Arguments, name: string): number | undefined {
 }
 
 function shown({ done, total, errors, secondsLeft }: RunState) {
-  const left = secondsLeft === null ? '' : `, ${duration(secondsLeft)} left`
+  const left = secondsLeft === null ? '' : `, ${formatDuration(secondsLeft)} left`
   const faults = errors === 0 ? '' : `, ${errors} errors`
   return { done, total, item: `${done}/${total}${faults}${left}` }
-}
-
-function duration(seconds: number): string {
-  if (seconds < 90) return `${Math.ceil(seconds)} s`
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`
 }
 
 function reportLines({ report, folder, speed: alone }: Ran): string[] {

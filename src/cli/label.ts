@@ -1,6 +1,7 @@
 /** `llava label`: questions asked about every item of an input. */
 import { InputError } from '../core/errors.ts'
 import { label, type LabelEvent, type LabelProgress, type LabelReport } from '../label/index.ts'
+import { formatDuration } from './format.ts'
 import { LABEL_OPTIONS, labelEngines, labelOptions } from './label-flags.ts'
 import { Progress } from './progress.ts'
 import type { Verb } from './verb.ts'
@@ -74,13 +75,8 @@ function progressText(event: LabelProgress): string {
     `${done}/${items}${isListed ? '' : ' and more'}`,
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(itemsPerSecond === null ? [] : [`${itemsPerSecond.toFixed(1)} items/s`]),
-    ...(secondsLeft === null || !isListed ? [] : [`${duration(secondsLeft)} left`]),
+    ...(secondsLeft === null || !isListed ? [] : [`${formatDuration(secondsLeft)} left`]),
   ].join(', ')
-}
-
-function duration(seconds: number): string {
-  if (seconds < 90) return `${Math.ceil(seconds)} s`
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`
 }
 
 function allFailed({ items, errors }: LabelReport): InputError {

@@ -9,7 +9,7 @@ import {
   type TrainOutcome,
 } from '../train/index.ts'
 import { measureFloor } from './bench-floor.ts'
-import { formatBytes, formatCount, formatTable } from './format.ts'
+import { formatBytes, formatCount, formatDuration, formatTable } from './format.ts'
 import { Progress } from './progress.ts'
 import type { Terminal } from './terminal.ts'
 import type { Verb } from './verb.ts'
@@ -155,12 +155,6 @@ function report(outcome: TrainOutcome, terminal: Terminal): void {
   terminal.print(model)
   if (loss !== null) terminal.print(`  loss ${loss.toFixed(4)} after ${steps} steps`)
   if (evaluationLoss !== null) terminal.print(`  held-out loss ${evaluationLoss.toFixed(4)}`)
-}
-
-function formatDuration(seconds: number): string {
-  const minutes = Math.floor(seconds / 60)
-  if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
-  return minutes > 0 ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.ceil(seconds)} s`
 }
 
 function inOneLine(text: string): string {

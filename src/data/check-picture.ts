@@ -8,6 +8,7 @@
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { decodeImage } from '../preprocess/decode-image.ts'
 import type { ImageSize } from '../preprocess/image.ts'
+import { MAX_PIXELS } from '../preprocess/max-pixels.ts'
 import { probeImage, type ImageFormat, type ImageHeader } from '../preprocess/probe-image.ts'
 import { RecordFault } from './record-fault.ts'
 import type { Picture } from './record.ts'
@@ -72,9 +73,6 @@ async function checkBytes(bytes: Uint8Array, depth: PictureDepth): Promise<Image
   if (!isSure) await decodeImage(bytes)
   return sizeOf(header)
 }
-
-/** Pillow's limit, which decoding has as well. */
-const MAX_PIXELS = 178_956_970
 
 function sizeOf({ width, height }: ImageHeader): ImageSize {
   if (width * height <= MAX_PIXELS) return { width, height }

@@ -10,6 +10,7 @@ import { InputError } from '../core/errors.ts'
 import { unreadable } from './byte-reader.ts'
 import { cmykToRgb, clipToRgb } from './convert-samples.ts'
 import { checkOptions, isPositiveInteger, type RgbImage } from './image.ts'
+import { MAX_PIXELS } from './max-pixels.ts'
 import { isTurned, orientImage } from './orient-image.ts'
 import { probeImage, type ImageFormat, type ImageHeader, type Orientation } from './probe-image.ts'
 import { readBmp } from './read-bmp.ts'
@@ -42,7 +43,7 @@ export async function decodeImage(
   bytes: Uint8Array,
   options: DecodeOptions = {},
 ): Promise<DecodedImage> {
-  const { autoOrient = false, maxPixels = 178_956_970, maxSide = 65_500 } = options
+  const { autoOrient = false, maxPixels = MAX_PIXELS, maxSide = 65_500 } = options
   checkOptions('readImage', options, DECODE_OPTIONS)
   const header = probeImage(bytes)
   checkSize(header, maxPixels, maxSide)

@@ -6,6 +6,8 @@
 import { InputError } from '../core/errors.ts'
 import type { ImageFile, ImagePixels } from './image-source.ts'
 import type { ImageSize } from './image.ts'
+import { MAX_PIXELS } from './max-pixels.ts'
+import { roundHalfEven } from './round-half-even.ts'
 
 /** A file, a folder of pictures, a clip's bytes, or pictures. */
 export type ClipSource = string | URL | Uint8Array | Blob | readonly (ImageFile | ImagePixels)[]
@@ -94,22 +96,13 @@ export function unreadableClip(what: string, reason: string, options?: ErrorOpti
 
 /** As for pictures: what a header claims is checked before anything is decoded. */
 export function checkClipSize({ width, height }: ImageSize): void {
-  if (width * height <= MOST_PIXELS) return
+  if (width * height <= MAX_PIXELS) return
   throw new InputError(
     'INPUT_VIDEO_TOO_LARGE',
-    `video: expected frames of at most ${MOST_PIXELS} pixels, they have ${width} × ${height}; make it smaller.`,
+    `video: expected frames of at most ${MAX_PIXELS} pixels, they have ${width} × ${height}; make it smaller.`,
   )
 }
 
-const MOST_PIXELS = 178_956_970
-
 function multiples(step: number, count: number): number[] {
   return Array.from({ length: Math.ceil(count / step) }, (_, i) => i * step)
-}
-
-/** Python's round. */
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value)
-  const rest = value - floor
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor
 }

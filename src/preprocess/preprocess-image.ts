@@ -10,6 +10,7 @@ import { padColour, type ImageProcessor } from './image-processor.ts'
 import { normaliseTiles } from './normalise.ts'
 import { resample, type Canvas } from './resample.ts'
 import { passOrder } from './resize.ts'
+import { roundHalfEven } from './round-half-even.ts'
 import { copyRows, TileWriter } from './tile-writer.ts'
 import { planTiles, tileCount, type TilePlan, type Tiling } from './tiling.ts'
 
@@ -159,12 +160,6 @@ function cropSquare(image: RgbImage, { order }: ImageProcessor, side: number): I
   const passes = passOrder(order, image, size)
   const data = resample({ image, size, window, filter: 'lanczos', order: passes })
   return { width: side, height: side, channels: 3, data }
-}
-
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value)
-  const isUp = value - floor === 0.5 ? floor % 2 === 1 : value - floor > 0.5
-  return isUp ? floor + 1 : floor
 }
 
 function squareCanvas(image: ImageSize, colour: readonly number[]): Canvas {

@@ -5,6 +5,7 @@
  * Source: python-pillow/Pillow src/PIL/PpmImagePlugin.py at 4e5f09f.
  */
 import { unreadable } from './byte-reader.ts'
+import { roundHalfEven } from './round-half-even.ts'
 
 export type PnmHeader = {
   readonly width: number
@@ -128,11 +129,4 @@ function skipSpace(bytes: Uint8Array, from: number): number {
 
 function isSpace(code: number): boolean {
   return code === 0x20 || (code >= 9 && code <= 13)
-}
-
-/** Python's round(). */
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value)
-  const rest = value - floor
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor
 }
