@@ -57,6 +57,7 @@ const MERGES = [
   'spatial_unpad_nobase',
   'spatial_maxpool2x2',
   'spatial_maxpool2x2_nobase',
+  'spatial_unpad_maxpool2x2',
 ]
 const FIVE = [
   [1, 2],

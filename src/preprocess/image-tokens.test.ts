@@ -70,6 +70,8 @@ test('ways to merge count as the original does', () => {
   assert.equal(count('spatial_unpad'), 576 + 48 * 37)
   assert.equal(count('spatial_unpad_nobase'), 48 * 37)
   assert.equal(count('spatial_maxpool2x2'), 576 + 24 * 24)
+  assert.equal(count('spatial_nobase_unpad'), 48 * 37)
+  assert.equal(count('spatial_unpad_maxpool2x2'), 576 + 24 * 24)
   assert.throws(() => parsePatchMerge('spatial_pad'), { code: 'CONFIG_PATCH_MERGE' })
 })
 

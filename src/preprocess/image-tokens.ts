@@ -144,26 +144,33 @@ function mapTokens(
   }
 }
 
-/** `flat`, `spatial`, `spatial_unpad`, `spatial_maxpool2x2`, with `_nobase`; as data. Throws ConfigError. */
+/**
+ * `flat`, or `spatial` with any of `_unpad`, `_maxpool2x2` and `_nobase` behind it, as data. Throws ConfigError.
+ *
+ * The original looks for the words anywhere in the string. With maxima nothing is unpadded and rows have no newline, but a
+ * picture of one tile still ends with one.
+ */
 export function parsePatchMerge(type: string): PatchMerge {
-  const known = /^spatial(_unpad|_maxpool2x2)?(_nobase)?$/.exec(type)
   if (type === 'flat') return { layout: 'flat' }
-  if (known === null) {
+  const [layout, ...words] = type.split('_')
+  if (layout !== 'spatial' || !words.every((word) => MERGE_WORDS.includes(word))) {
     throw new ConfigError(
       'CONFIG_PATCH_MERGE',
-      `mm_patch_merge_type: expected flat, spatial, spatial_unpad or spatial_maxpool2x2, with or without _nobase; ` +
+      `mm_patch_merge_type: expected flat, or spatial with _${MERGE_WORDS.join(', _')} or none of them behind it; ` +
         `came ${type}.`,
     )
   }
-  const unpad = known[1] === '_unpad'
+  const unpad = words.includes('unpad')
   return {
     layout: 'spatial',
     unpad,
-    maxPool: known[1] === '_maxpool2x2',
-    base: known[2] === undefined,
+    maxPool: words.includes('maxpool2x2'),
+    base: !words.includes('nobase'),
     newline: unpad,
   }
 }
+
+const MERGE_WORDS = ['unpad', 'maxpool2x2', 'nobase']
 
 export type ImageTokenOptions = Partial<Omit<ImageTokenConfig, 'tile' | 'patchesPerSide'>> & {
   /** Width and height of a tile in pixels. */

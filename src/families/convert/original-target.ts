@@ -239,8 +239,7 @@ function tilingFields(tiling: Exclude<Tiling, { kind: 'none' }>): object {
 function mergeType(merge: EyedConfig['image']['tokens']['merge']): string {
   if (merge.layout === 'flat') return 'flat'
   const { unpad, maxPool, base } = merge
-  const shape = unpad ? '_unpad' : maxPool ? '_maxpool2x2' : ''
-  return `spatial${shape}${base ? '' : '_nobase'}`
+  return `spatial${unpad ? '_unpad' : ''}${maxPool ? '_maxpool2x2' : ''}${base ? '' : '_nobase'}`
 }
 
 /** Only checkpoints that were trained on clips say how; without the keys the original stops at one. */
