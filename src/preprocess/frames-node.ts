@@ -26,14 +26,14 @@ import { y4mClip, type OpenBytes } from './frames-y4m.ts'
 import { emptyClip, pictureClip, type Clip, type ClipInfo, type ClipSource } from './frames.ts'
 
 export type OpenClipOptions = {
-  /** Turn the frames as the file says; the reference does not. */
-  readonly autoOrient?: boolean
+  /** Turn the frames of a film as the file says, as the reference's reader (decord 0.6) does; default true. */
+  readonly autoOrient?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /** Throws InputError with a code INPUT_VIDEO_… for what is no clip, is not there or cannot be decoded here. */
 export async function openClip(source: ClipSource, options: OpenClipOptions = {}): Promise<Clip> {
-  const { autoOrient = false, signal } = options
+  const { autoOrient = true, signal } = options
   signal?.throwIfAborted()
   if (source instanceof Blob) return openClip(new Uint8Array(await source.arrayBuffer()), options)
   const place = locate(source)
