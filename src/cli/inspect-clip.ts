@@ -38,7 +38,7 @@ export async function describeClip(
       `inspect: ${documents.name} takes no clips; give a model with a vision tower as --model.`,
     )
   }
-  const clip = await openClip(file, { autoOrient: args.flag('auto-orient') })
+  const clip = await openClip(file)
   const sampling = { frames: defaultFrames(config, 1), fps: args.number('fps') }
   const { taken, parts, tokens } = sampled(clip, sampling, video)
   const title = titleOf(file, clip)

@@ -2,7 +2,7 @@
  * Frames of a film by their numbers, through a pipe: nothing is written to disk, and of a long film no more than a frame is
  * in memory.
  *
- * The flags give the bytes that PyAV and decord give: no turning, no frames repeated to keep a rate, swscale as it is.
+ * The flags give the bytes that PyAV and decord give before any turning: no frames repeated to keep a rate, swscale as it is.
  * Sources: FFmpeg 5.1 doc/ffmpeg.texi, doc/filters.texi (trim), fftools/ffmpeg_opt.c (`-ss` counts from the start of the
  * file's clock).
  */
@@ -131,7 +131,7 @@ async function missingFrame(
   frame: number,
   complaint: Promise<string>,
 ): Promise<Error> {
-  const why = firstLine(await complaint)
+  const why = firstLine(await complaint).replace(/\.$/, '')
   const reason = why === '' ? '' : ` (${why})`
   return unreadableClip(name, `is damaged: frame ${frame + 1} cannot be decoded${reason}`)
 }

@@ -39,6 +39,7 @@ test('a packet without a time leaves only their number', () => {
 
 test('the turn is counterclockwise, whether a matrix or a tag says it', () => {
   assert.equal(report(`${STREAM}|side_data|rotation=-90`)?.rotation, -90)
+  assert.equal(report(`${STREAM}|side_datum/display_matrix:rotation=-90`)?.rotation, -90)
   assert.equal(report(`${STREAM}|tag:rotate=90`)?.rotation, -90)
 })
 
@@ -48,6 +49,13 @@ test('a file without a film says so, and a rate of 0/0 is not believed', () => {
     report('stream|width=2|height=2|avg_frame_rate=0/0|r_frame_rate=25/1')?.framesPerSecond,
     25,
   )
+})
+
+test('without times the rate is frames by duration, since what an AVI says of it may be far off', () => {
+  const stream = 'stream|width=2|height=2|r_frame_rate=30/1|avg_frame_rate=600/1|duration=0.5'
+  const packets = Array.from({ length: 15 }, () => 'packet|pts_time=N/A|flags=__')
+  assert.equal(report(...packets, stream)?.framesPerSecond, 30)
+  assert.equal(report('packet|pts_time=0|flags=K_', stream)?.framesPerSecond, 600)
 })
 
 test('more frames than fit at first are kept', () => {

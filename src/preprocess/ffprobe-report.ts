@@ -1,7 +1,7 @@
 /**
  * What ffprobe says of a file (`-of compact`), line by line: its first video stream and when each frame is shown.
  *
- * Source: FFmpeg 5.1 fftools/ffprobe.c. Packets are listed as they lie in the file, frames follow one another by their
+ * Source: FFmpeg 5.1 and 8.0 fftools/ffprobe.c. Packets are listed as they lie in the file, frames follow one another by their
  * times; packets marked D come before the beginning that an edit list sets, and give no frame.
  */
 import type { ImageSize } from './image.ts'
@@ -21,7 +21,7 @@ export type FfprobeReport = {
 
 /** What to ask for. */
 export const FFPROBE_ENTRIES =
-  'stream=width,height,avg_frame_rate,r_frame_rate:stream_side_data=rotation:stream_tags=rotate:' +
+  'stream=width,height,avg_frame_rate,r_frame_rate,duration:stream_side_data=rotation:stream_tags=rotate:' +
   'format=start_time:packet=pts_time,flags'
 
 /** Takes the lines one by one, so that a long file costs eight bytes a frame. */
@@ -42,16 +42,21 @@ export class FfprobeReader {
   finish(): FfprobeReport | null {
     const stream = this.#stream
     if (!stream) return null
-    const rate = ratioOf(stream['avg_frame_rate']) || ratioOf(stream['r_frame_rate'])
     return {
       size: { width: numberOf(stream['width']), height: numberOf(stream['height']) },
-      framesPerSecond: rate || USUAL_RATE,
+      framesPerSecond: this.#rate(stream),
       times: this.#isTimed ? this.#times.slice(0, this.#frames).sort() : null,
       frames: this.#frames,
       clockStart: this.#clockStart,
-      // The tag is what older versions write, and turns the other way.
-      rotation: numberOf(stream['rotation']) || -numberOf(stream['tag:rotate']) || 0,
+      rotation: rotationOf(stream),
     }
+  }
+
+  /** Where packets have no times the rates are guesses too: AVI files have been seen with twenty times their own. */
+  #rate(stream: Fields): number {
+    const counted = this.#isTimed ? 0 : this.#frames / numberOf(stream['duration'])
+    if (counted > 0 && Number.isFinite(counted)) return counted
+    return ratioOf(stream['avg_frame_rate']) || ratioOf(stream['r_frame_rate']) || USUAL_RATE
   }
 
   #packet(line: string): void {
@@ -69,6 +74,12 @@ export class FfprobeReader {
 }
 
 const USUAL_RATE = 25
+
+/** `rotation=90`, from FFmpeg 7 on `side_datum/display_matrix:rotation=90`. The tag of older files turns the other way. */
+function rotationOf(stream: Fields): number {
+  const name = Object.keys(stream).find((key) => /(?:^|:)rotation$/.test(key))
+  return numberOf(stream[name ?? '']) || -numberOf(stream['tag:rotate']) || 0
+}
 
 type Fields = Readonly<Record<string, string>>
 
