@@ -1,7 +1,15 @@
 /** `llava ask`: one answer. */
 import { text } from 'node:stream/consumers'
-import type { Answer, ContentPart, GenerateRequest, Message, Model } from '../index.ts'
+import type {
+  Answer,
+  ContentPart,
+  GenerateOptions,
+  GenerateRequest,
+  Message,
+  Model,
+} from '../index.ts'
 import type { Arguments } from './arguments.ts'
+import { clipTimes } from './clip-times.ts'
 import { GENERATE_OPTIONS, generateOptions } from './generate-flags.ts'
 import { LOAD_OPTIONS, loadFromFlags } from './load-flags.ts'
 import { noteIgnoredOrientations } from './note-orientation.ts'
@@ -19,6 +27,12 @@ export const ask: Verb = {
       about: 'A picture; repeat for more',
     },
     { name: 'video', kind: 'texts', value: 'file', about: 'A clip; repeat for more' },
+    {
+      name: 'time-instruction',
+      kind: 'flag',
+      about:
+        'Say before the question when the frames of the clip are shown, as LLaVA-Video is asked',
+    },
     { name: 'system', kind: 'text', value: 'text', about: 'The system message' },
     {
       name: 'raw',
@@ -32,14 +46,15 @@ export const ask: Verb = {
     'ask --image kitchen.jpg "What is on the table?"',
     'ask --model llava-1.5-7b-hf --image a.jpg --image b.jpg "What changed?" --json',
     'ask --image cat.jpg --raw "USER: <image>\\nWhat is this? ASSISTANT:"',
+    'ask --model llava-onevision-7b --video dance.mp4 --frames 16 --time-instruction "Who falls?"',
     'ask --image cat.jpg - < question.txt',
   ],
   async run(args, session) {
-    const request = await readRequest(args, session)
+    const question = await readQuestion(args, session)
     const { model, name, loadMs } = await loadFromFlags(args, session)
     try {
       noteIgnoredOrientations(args, session.terminal)
-      const answer = await answerOf(model, request, session)
+      const answer = await answerOf(model, await requestOf(question, model), session)
       if (args.flag('json')) {
         const { precision, device } = model
         session.terminal.json({ ...answer, model: name, precision: precision.name, device, loadMs })
@@ -59,20 +74,44 @@ async function answerOf(model: Model, request: GenerateRequest, session: Session
   return terminal.isJson ? model.generate(whole) : showAnswer(model, whole, terminal)
 }
 
-async function readRequest(args: Arguments, { terminal }: Session): Promise<GenerateRequest> {
+type Question = {
+  readonly prompt: string
+  readonly images: readonly string[]
+  readonly videos: readonly string[]
+  readonly system: string | undefined
+  readonly isRaw: boolean
+  /** The clip whose times are told. */
+  readonly timed: string | undefined
+  readonly options: GenerateOptions
+}
+
+async function readQuestion(args: Arguments, { terminal }: Session): Promise<Question> {
   const options = generateOptions(args)
   const prompt = await readPrompt(args.positionals[0], terminal.streams.stdin)
-  const images = args.texts('image')
   const videos = args.texts('video')
   const system = args.text('system')
-  if (args.flag('raw')) {
-    if (system !== undefined) throw new UsageError('--system needs a template; --raw has none.')
-    return { prompt, images, videos, ...options }
+  const isRaw = args.flag('raw')
+  const isTimed = args.flag('time-instruction')
+  if (isRaw && (system !== undefined || isTimed)) {
+    throw new UsageError(
+      `--${isTimed ? 'time-instruction' : 'system'} needs a template; --raw has none.`,
+    )
   }
+  if (isTimed && videos.length !== 1) {
+    throw new UsageError(`--time-instruction goes with one --video, ${videos.length} came.`)
+  }
+  const timed = isTimed ? videos[0] : undefined
+  return { prompt, images: args.texts('image'), videos, system, isRaw, timed, options }
+}
+
+async function requestOf(question: Question, model: Model): Promise<GenerateRequest> {
+  const { images, videos, system, isRaw, timed, options } = question
+  const times = timed === undefined ? '' : `${await clipTimes(model, timed)}\n`
+  if (isRaw) return { prompt: question.prompt, images, videos, ...options }
   const content: ContentPart[] = [
     ...images.map((image) => ({ type: 'image', image }) as const),
     ...videos.map((video) => ({ type: 'video', video }) as const),
-    { type: 'text', text: prompt },
+    { type: 'text', text: `${times}${question.prompt}` },
   ]
   const messages: Message[] = [{ role: 'user', content }]
   if (system !== undefined) messages.unshift({ role: 'system', content: system })

@@ -9,7 +9,7 @@ import { withClipOptions } from '../families/clip-options.ts'
 import { familyOf } from '../families/index.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { knownCheckpoint, knownCheckpoints } from '../families/known-checkpoints.ts'
-import { defaultFrames } from '../families/video-config.ts'
+import { clipFits, defaultFrames, type ClipFit } from '../families/video-config.ts'
 import { openParts } from '../load-checkpoint.ts'
 import {
   countImageTokens,
@@ -45,7 +45,7 @@ type PlannedRow = MemoryPlan & { readonly fullContext: number; readonly fits: bo
 
 type Estimate = {
   readonly pictures: readonly PlannedPicture[]
-  readonly clip: { readonly frames: number; readonly tokens: number } | null
+  readonly clip: PlannedClip | null
   readonly prompt: PlannedPrompt
   readonly memory: readonly PlannedRow[]
   readonly freeBytes: number
@@ -73,6 +73,13 @@ async function estimate(config: ModelConfig, args: Arguments): Promise<Estimate>
   return { pictures, clip: clipOf(config), prompt, memory, freeBytes, chosen }
 }
 
+type PlannedClip = {
+  readonly frames: number
+  readonly tokens: number
+  /** What else the context holds: more frames of fewer tokens, or the other way round. */
+  readonly fits: readonly ClipFit[]
+}
+
 type Facts = Estimate &
   Pick<ModelConfig, 'family' | 'layout' | 'maxContext'> & {
     readonly name: string
@@ -90,11 +97,21 @@ function linesOf(facts: Facts): string[] {
     ...(unverified.length > 0 ? [`not seen in its files: ${unverified.join(', ')}`] : []),
     '',
     ...sizes,
-    ...(clip ? [`  a clip of ${clip.frames} frames: ${clip.tokens} tokens`] : []),
+    ...(clip ? clipLines(clip) : []),
     '',
     `memory for a prompt of ${facts.prompt.tokens} tokens, and for a full context`,
     ...formatTable([HEADS, ...facts.memory.map(rowText)]).map((line) => `  ${line}`),
     `${formatBytes(facts.freeBytes)} are free here; auto would take ${chosen.precision}: ${chosen.reason}`,
+  ]
+}
+
+function clipLines({ frames, tokens, fits }: PlannedClip): string[] {
+  const choices = fits.map((one) => `${one.frames} of ${one.tokensPerFrame} (${one.stride})`)
+  return [
+    `  a clip of ${frames} frames: ${tokens} tokens`,
+    ...(choices.length > 0
+      ? [`  frames of so many tokens that fit (poolStride): ${choices.join(', ')}`]
+      : []),
   ]
 }
 
@@ -160,7 +177,8 @@ function sizeOf(text: string): ImageSize {
 function clipOf(config: ModelConfig): Estimate['clip'] {
   if (!config.video) return null
   const frames = defaultFrames(config, 1)
-  return { frames, tokens: countVideoTokens(frames, config.video.tokens).tokens }
+  const { tokens } = countVideoTokens(frames, config.video.tokens)
+  return { frames, tokens, fits: clipFits(config) }
 }
 
 function precisionsOf(args: Arguments): PrecisionName[] {

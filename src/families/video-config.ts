@@ -129,7 +129,41 @@ const TEXT_TOKENS = 1000
 export function defaultFrames({ video, maxContext }: ModelConfig, clips: number): number {
   if (!video) throw new Error('internal: frames were asked of a model that takes no clips')
   if (video.frames !== null) return video.frames
-  const room = maxContext - Math.min(TEXT_TOKENS, Math.floor(maxContext / 4))
-  const fitting = Math.floor(room / clips / countVideoTokens(1, video.tokens).tokens)
+  const fitting = Math.floor(
+    clipRoom(maxContext) / clips / countVideoTokens(1, video.tokens).tokens,
+  )
   return Math.max(1, Math.min(video.maxFrames, fitting))
+}
+
+function clipRoom(maxContext: number): number {
+  return maxContext - Math.min(TEXT_TOKENS, Math.floor(maxContext / 4))
+}
+
+/** So many frames fit a context at so many tokens each. */
+export type ClipFit = {
+  /** `poolStride` that gives them; 1: frames are not pooled. */
+  readonly stride: number
+  readonly tokensPerFrame: number
+  readonly frames: number
+  readonly tokens: number
+}
+
+const STRIDES = [1, 2, 3, 4]
+
+/** Frames against tokens of a frame: what one clip can have of both within the context. */
+export function clipFits({
+  video,
+  maxContext,
+}: Pick<ModelConfig, 'video' | 'maxContext'>): ClipFit[] {
+  if (!video || video.tokens.rowsPerFrame !== video.tokens.patchesPerSide ** 2) return []
+  const { tokens: config } = video
+  const mode = config.pooling.mode === 'none' ? 'average' : config.pooling.mode
+  return STRIDES.filter((stride) => stride <= config.patchesPerSide).map((stride) => {
+    const pooling: FramePooling = stride === 1 ? { mode: 'none' } : { mode, stride }
+    const pooled = videoTokenConfig({ ...config, pooling })
+    const tokensPerFrame = countVideoTokens(1, pooled).frameRows
+    const frames = Math.floor(clipRoom(maxContext) / countVideoTokens(1, pooled).tokens)
+    const tokens = frames === 0 ? 0 : countVideoTokens(frames, pooled).tokens
+    return { stride, tokensPerFrame, frames, tokens }
+  })
 }

@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { clipTimes } from '../../src/cli/clip-times.ts'
 import {
   InputError,
   loadModel,
@@ -80,6 +81,17 @@ describe('a model that was trained on clips', () => {
     assert.deepEqual(
       both.videos,
       alone.flatMap(({ videos }) => videos),
+    )
+  })
+
+  test('how long a clip is and when its frames are shown can be told', async () => {
+    assert.equal(
+      await clipTimes(model, 'fixtures/clips/420.y4m'),
+      'The video lasts for 0.30 seconds, and 3 frames are uniformly sampled from it. These frames are located at 0.00s,0.10s,0.20s.Please answer the following questions related to this video.',
+    )
+    assert.match(
+      await clipTimes(model, FRAMES),
+      /lasts for 8\.00 seconds.* at 0\.00s,1\.00s,.*7\.00s\./,
     )
   })
 

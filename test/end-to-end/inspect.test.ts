@@ -125,6 +125,20 @@ describe('llava inspect', { concurrency: 2 }, () => {
       assert.ok(weights < total && total <= fullContext)
     }
     assert.equal(facts.memory.length, 6)
+    // An image-only checkpoint: 16 frames of 144 tokens in 4096, or more of fewer.
+    assert.deepEqual([facts.clip.frames, facts.clip.tokens], [16, 16 * 144 + 1])
+    assert.deepEqual(
+      facts.clip.fits.map(({ frames, tokensPerFrame }: Record<string, number>) => [
+        frames,
+        tokensPerFrame,
+      ]),
+      [
+        [5, 576],
+        [21, 144],
+        [47, 64],
+        [83, 36],
+      ],
+    )
   })
 
   test('a plan of a folder is of its own config; unknown ids are told what is near', async () => {
