@@ -1,7 +1,6 @@
 /** `loadModel`: a name in, a model out. Families, weights, runtime and engine are put together here and nowhere else. */
 import { checkLoadOptions } from './check-load-options.ts'
 import { choosePrecision, type ChosenPrecision, type PrecisionOption } from './choose-precision.ts'
-import { InputError } from './core/errors.ts'
 import { toFloat32, type HostTensor } from './core/tensor.ts'
 import { EMBEDDING, type DecoderConfig } from './decoder/decoder.ts'
 import { withClipOptions, type ClipOptions } from './families/clip-options.ts'
@@ -14,9 +13,7 @@ import { quantizedPlanner } from './load-quantized.ts'
 import { createModelSession, createModelSessions, type SessionParts } from './load-weights.ts'
 import { Model } from './model.ts'
 import { readFloatWeight, turnTaker } from './read-float-weight.ts'
-import type { ImageSize } from './preprocess/image.ts'
-import { clipInfoOf, openClip } from './preprocess/frames-node.ts'
-import { createPreprocessor, imageSizeOf } from './preprocess/node.ts'
+import { createClips, createPictures } from './open-media.ts'
 import { int8Saturates } from './runtime/int8-check.ts'
 import { createRuntime, freeMemoryBytes } from './runtime/node.ts'
 import type { Session } from './runtime/runtime.ts'
@@ -33,12 +30,8 @@ import { EmbeddingTable } from './serve/embedding-table.ts'
 import { Engine } from './serve/engine.ts'
 import { parseGenerationConfig } from './serve/generation-config.ts'
 import { Generator } from './serve/generator.ts'
-import type { ImageSource } from './serve/messages.ts'
-import { resolveLocalPicture, resolvePicture } from './serve/picture-source.ts'
-import type { ClipOpener } from './serve/prepare-clip.ts'
-import { PromptPreparer, type PicturePreprocessor } from './serve/prepare-prompt.ts'
+import { PromptPreparer } from './serve/prepare-prompt.ts'
 import { RequestGate } from './serve/request-gate.ts'
-import { resolveClip, resolveLocalClip } from './serve/video-source.ts'
 import { visionGraph, visionHalves, VisionRunner, type Turn } from './serve/vision-runner.ts'
 import { loadTokenizer } from './text/node.ts'
 import { assertFinite, type WeightSource } from './weights/index.ts'
@@ -233,44 +226,6 @@ function newlineRow(parameters: ParameterMap): Float32Array {
   const stored = parameters.read(IMAGE_NEWLINE)
   assertFinite(stored, IMAGE_NEWLINE, 'the checkpoint')
   return toFloat32(stored)
-}
-
-type Pictures = PicturePreprocessor & {
-  warm(): void
-  size(image: ImageSource): ImageSize
-  dispose(): Promise<void>
-}
-
-/** Pictures in any form that a message may hold them in, decoded on worker threads. */
-export function createPictures({ autoOrient = false, allowRemote = false }: LoadOptions): Pictures {
-  const preprocessor = createPreprocessor({ autoOrient })
-  return {
-    async preprocess(image, processor, { pictures, signal }) {
-      const source = await resolvePicture(image, { allowRemote, signal })
-      return preprocessor.preprocess(source, processor, { pictures, signal })
-    },
-    size(image) {
-      const source = resolveLocalPicture(image)
-      if (source instanceof Blob || (source instanceof URL && source.protocol !== 'file:')) {
-        throw new InputError(
-          'INPUT_IMAGE_SOURCE',
-          'countTokens: the size of a Blob or a remote picture is not known at once; give its bytes.',
-        )
-      }
-      return imageSizeOf(source, { autoOrient })
-    },
-    warm: () => preprocessor.warm(),
-    dispose: () => preprocessor.dispose(),
-  }
-}
-
-export function createClips({ autoOrient = false, allowRemote = false }: LoadOptions): ClipOpener {
-  return {
-    async open(video, signal) {
-      return openClip(await resolveClip(video, { allowRemote, signal }), { autoOrient, signal })
-    },
-    infoOf: (video) => clipInfoOf(resolveLocalClip(video)),
-  }
 }
 
 export type ModelGraphs = {

@@ -105,7 +105,7 @@ export class Model implements AsyncDisposable {
     const clips = prepared.media.filter((one) => one.kind === 'video')
     const frames: PreparedFrame[] = []
     for (const clip of clips) for await (const frame of clip.frames()) frames.push(frame)
-    const tiles = [...pictures, ...frames]
+    const tiles = [...(await Promise.all(pictures.map((one) => one.pixels()))), ...frames]
     return {
       prompt: prepared.prompt,
       inputIds: prepared.inputIds,
@@ -133,10 +133,11 @@ export class Model implements AsyncDisposable {
   async #encodeImages(input: PromptInput): Promise<EncodedImages> {
     const encoded = await this.#parts.generator.encode(parsePrompt('encodeImages', input))
     const width = this.config.decoder.hiddenSize
+    // The rows themselves may be those of other requests as well.
     const of = (kind: 'image' | 'video') =>
       encoded.media
-        .filter((_, i) => encoded.prepared.media[i]?.kind === kind)
-        .map(({ rows }): Rows => ({ data: rows, shape: [rows.length / width, width] }))
+        .filter((one) => one.kind === kind)
+        .map(({ rows }): Rows => ({ data: rows.slice(), shape: [rows.length / width, width] }))
     return { images: of('image'), videos: of('video') }
   }
 

@@ -57,6 +57,15 @@ export function clipInfoOf(source: ClipSource): ClipInfo {
     : infoOfBytes(place)
 }
 
+/** A folder as the list of its pictures; everything else as it is. */
+export function unfolded(source: ClipSource): ClipSource {
+  const isLocal = typeof source === 'string' || (source instanceof URL && isFile(source))
+  if (!isLocal) return source
+  const path = pathOf(source)
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+  return isFolder ? picturesIn(path) : source
+}
+
 type FilePlace =
   | { readonly kind: 'path'; readonly path: string }
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
@@ -65,13 +74,13 @@ type Place = FilePlace | { readonly kind: 'pictures'; readonly clip: Clip }
 function locate(source: ClipSource): Place {
   if (isList(source)) return { kind: 'pictures', clip: pictureClip(source) }
   if (source instanceof Uint8Array) return { kind: 'bytes', bytes: source }
-  if (source instanceof Blob || (source instanceof URL && source.protocol !== 'file:')) {
+  if (source instanceof Blob || (source instanceof URL && !isFile(source))) {
     throw new InputError(
       'INPUT_VIDEO_SOURCE',
       'video: how many frames a Blob or a remote clip has is not known at once; give its bytes.',
     )
   }
-  const path = source instanceof URL ? fileURLToPath(source) : source
+  const path = pathOf(source)
   const found = statSync(path, { throwIfNoEntry: false })
   if (!found) {
     throw new InputError(
@@ -79,7 +88,17 @@ function locate(source: ClipSource): Place {
       `video: expected a clip at ${path}, there is nothing; check the path.`,
     )
   }
-  return found.isDirectory() ? { kind: 'pictures', clip: folderClip(path) } : { kind: 'path', path }
+  return found.isDirectory()
+    ? { kind: 'pictures', clip: pictureClip(picturesIn(path)) }
+    : { kind: 'path', path }
+}
+
+function isFile(url: URL): boolean {
+  return url.protocol === 'file:'
+}
+
+function pathOf(place: string | URL): string {
+  return place instanceof URL ? fileURLToPath(place) : place
 }
 
 function isList(source: ClipSource): source is Extract<ClipSource, readonly unknown[]> {
@@ -88,11 +107,11 @@ function isList(source: ClipSource): source is Extract<ClipSource, readonly unkn
 
 const PICTURE_NAME = /^[^.].*\.(?:png|jpe?g|webp|gif|tiff?|avif|bmp|p[bgpn]m)$/i
 
-function folderClip(path: string): Clip {
+function picturesIn(path: string): string[] {
   const names = readdirSync(path).filter((name) => PICTURE_NAME.test(name))
   if (names.length === 0) throw emptyClip(`${path} has no pictures in it`)
   // By code units, as Python's sorted() orders names outside emoji.
-  return pictureClip(names.sort().map((name) => join(path, name)))
+  return names.sort().map((name) => join(path, name))
 }
 
 const HEAD_BYTES = 64

@@ -168,6 +168,11 @@ function isTiny(job: Job): boolean {
   )
 }
 
+/** The bytes of a picture's file. Rejects as `readImage` does. */
+export function readImageFile(source: ImageFile): Promise<Uint8Array> {
+  return readBytes(source, MAX_BYTES)
+}
+
 async function readBytes(source: ImageFile, maxBytes: number): Promise<Uint8Array> {
   if (source instanceof Blob) {
     checkFileSize(source.size, maxBytes)

@@ -17,7 +17,7 @@ const PREPARED = {
 const ROWS = Float32Array.of(7, 70, 8, 80)
 
 describe('what the decoder is given', () => {
-  const embedded = embedPrompt(PREPARED, [{ name: 'a', rows: ROWS }], {
+  const embedded = embedPrompt(PREPARED, [{ kind: 'image', name: 'a', rows: ROWS }], {
     table,
     keys: new PictureKeys(),
   })
@@ -33,7 +33,7 @@ describe('what the decoder is given', () => {
 
 describe('keys of positions', () => {
   const keysOf = (name: string, keys: PictureKeys) =>
-    embedPrompt(PREPARED, [{ name, rows: ROWS }], { table, keys }).keys
+    embedPrompt(PREPARED, [{ kind: 'image', name, rows: ROWS }], { table, keys }).keys
 
   test('are ids for text, and negative for rows of pictures, each its own', () => {
     const keys = keysOf('a', new PictureKeys())

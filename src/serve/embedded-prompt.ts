@@ -8,6 +8,7 @@ const ROWS_PER_PICTURE = 2 ** 21
 
 /** A picture or clip as the decoder reads it. */
 export type EncodedMedia = {
+  readonly kind: 'image' | 'video'
   /** Names its rows: the pixels they come from and how they were arranged. */
   readonly name: string
   /** [R, D], newline rows included. */
@@ -42,7 +43,7 @@ export class PictureKeys {
 
 /** `media` are the pictures and clips in the order of their places. */
 export function embedPrompt(
-  prepared: PreparedPrompt,
+  prepared: Pick<PreparedPrompt, 'inputIds' | 'imageSlots'>,
   media: readonly EncodedMedia[],
   { table, keys }: { readonly table: EmbeddingTable; readonly keys: PictureKeys },
 ): EmbeddedPrompt {

@@ -6,20 +6,19 @@
 import { InputError } from '../core/errors.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { requireToolFormat } from '../families/tool-format.ts'
-import { mergeImageRows } from '../sequence/merge-rows.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { Answer, AnswerLogprob } from './answer.ts'
-import { AnswerRun, type AnswerRunParts } from './answer-run.ts'
+import { AnswerRun, unheard, type AnswerRunParts } from './answer-run.ts'
 import { searchBeams } from './beam-answer.ts'
 import { grammarOf, type Grammar } from './constrained/response-format.ts'
 import type { ConstraintMaker, TokenConstraint } from './constrained/token-constraint.ts'
 import { embedPrompt, PictureKeys, type EncodedMedia } from './embedded-prompt.ts'
+import { MediaEncoder } from './encode-media.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import type { Engine } from './engine.ts'
 import type { ResolvedGenerateOptions } from './generate-options.ts'
 import type { GenerationConfig } from './generation-config.ts'
-import type { PreparedClip } from './prepare-clip.ts'
-import type { PreparedPicture, PreparedPrompt, PromptPreparer } from './prepare-prompt.ts'
+import type { PreparedPrompt, PromptPreparer } from './prepare-prompt.ts'
 import { parseGenerateRequest, type ParsedRequest, type Prompt } from './request.ts'
 import { countPixels, type RequestGate } from './request-gate.ts'
 import { scoreChoices, type ChoiceFields, type ChoiceScores } from './score-choices.ts'
@@ -52,9 +51,10 @@ export type AnswerParts = GeneratorParts & {
 
 /** A prompt through preparation and vision, and how long those took. */
 export type EncodedPrompt = {
-  readonly prepared: PreparedPrompt
+  /** Without what it was decoded to: an answer takes longer than its pictures are needed. */
+  readonly prepared: Omit<PreparedPrompt, 'media'>
   readonly embedded: EmbeddedPrompt
-  /** Rows of the pictures and clips, as `prepared.media`. */
+  /** Rows of the pictures and clips in the order of their places. */
   readonly media: readonly EncodedMedia[]
   readonly preprocessMs: number
   readonly visionMs: number
@@ -75,15 +75,18 @@ export type OnText = (
 export class Generator {
   readonly #parts: AnswerParts
   readonly #pictures = new PictureKeys()
+  readonly #media: MediaEncoder | null
   #preparing = 0
   #encoded = 0
 
   constructor(parts: GeneratorParts) {
     this.#parts = { ...parts, unusableIds: unusableIds(parts) }
+    const { vision, table, newline } = parts
+    this.#media = vision && new MediaEncoder(vision, { width: table.width, newline })
   }
 
   get stats(): ServingStats {
-    const { engine, gate, vision } = this.#parts
+    const { engine, gate, vision, preparer } = this.#parts
     const { counters, ...state } = engine.scheduler.stats
     const { bytes = 0, budgetBytes = 0, pictures = 0, cachedPictures = 0 } = vision?.stats ?? {}
     return {
@@ -91,12 +94,18 @@ export class Generator {
       preparing: this.#preparing,
       pictureBytes: bytes,
       pictureBudgetBytes: budgetBytes,
-      counters: { ...counters, refused: gate.refused, pictures, cachedPictures },
+      counters: {
+        ...counters,
+        refused: gate.refused,
+        pictures,
+        cachedPictures,
+        decodedPictures: preparer.decoded,
+      },
     }
   }
 
   /** One answer; `onText` hears its pieces as they become certain. */
-  async generate(request: unknown, onText: OnText = () => {}): Promise<Answer> {
+  async generate(request: unknown, onText: OnText = unheard): Promise<Answer> {
     return this.#answer(parseGenerateRequest(request, this.#parts.generation), onText)
   }
 
@@ -133,23 +142,17 @@ export class Generator {
   ): Promise<EncodedPrompt> {
     const { preparer, table } = this.#parts
     const start = performance.now()
-    const prepared = await preparer.prepare(prompt, signal)
+    const { media, ...prepared } = await preparer.prepare(prompt, { signal, salt })
     this.#checkLength(prepared, answer)
     const preparedAt = performance.now()
-    const clock = { framesMs: 0 }
-    const media: EncodedMedia[] = []
-    const options = { signal, salt, rank: this.#encoded++ }
-    for (const one of prepared.media) {
-      media.push(
-        await (one.kind === 'image'
-          ? this.#picture(one, options)
-          : this.#clip(one, clock, options)),
-      )
-    }
-    const embedded = embedPrompt(prepared, media, { table, keys: this.#pictures })
-    const visionMs = performance.now() - preparedAt - clock.framesMs
-    const preprocessMs = preparedAt - start + clock.framesMs
-    return { prepared, embedded, media, preprocessMs, visionMs }
+    const clock = { decodeMs: 0 }
+    const encoded: EncodedMedia[] = []
+    const options = { signal, salt, rank: this.#encoded++, clock }
+    for (const one of media) encoded.push(await this.#encoder().encode(one, options))
+    const embedded = embedPrompt(prepared, encoded, { table, keys: this.#pictures })
+    const visionMs = performance.now() - preparedAt - clock.decodeMs
+    const preprocessMs = preparedAt - start + clock.decodeMs
+    return { prepared, embedded, media: encoded, preprocessMs, visionMs }
   }
 
   /** The prompt with tokens behind it. */
@@ -166,7 +169,7 @@ export class Generator {
   }
 
   /** The scheduler puts it together with the answers to all other requests. */
-  async #answer(request: ParsedRequest, onText: OnText = () => {}): Promise<Answer> {
+  async #answer(request: ParsedRequest, onText: OnText = unheard): Promise<Answer> {
     const toolUse = request.prompt.kind === 'messages' ? request.prompt.toolUse : null
     if (!toolUse) return this.#write(request, grammarOf(request.options.responseFormat), onText)
     const format = requireToolFormat(this.#parts.config.prompt)
@@ -227,48 +230,9 @@ export class Generator {
     }
   }
 
-  async #picture(picture: PreparedPicture, options: VisionOptions): Promise<EncodedMedia> {
-    const { hash, imageSize, rows } = picture
-    const pixels = { hash, pixelValues: picture.pixelValues.data }
-    const features = await this.#vision().encode(pixels, options)
-    // Equal tiles are not yet equal rows: how much of them is padding says the size alone.
-    const name = `${hash} ${imageSize.width}x${imageSize.height} ${rows.rows}`
-    return { name, rows: mergeImageRows(rows, features, this.#rowsFormat()) }
-  }
-
-  /** Encodes frames as they come; `clock` counts what was waited for them. */
-  async #clip(
-    clip: PreparedClip,
-    clock: { framesMs: number },
-    options: VisionOptions,
-  ): Promise<EncodedMedia> {
-    const { frames, frameRows } = clip.tokens
-    const rowsFormat = this.#rowsFormat()
-    const pooled = new Float32Array(frames * frameRows * rowsFormat.width)
-    const hashes: string[] = []
-    let waitsSince = performance.now()
-    for await (const { hash, pixelValues } of clip.frames(options.signal)) {
-      clock.framesMs += performance.now() - waitsSince
-      const pixels = { hash, pixelValues: pixelValues.data }
-      const rows = await this.#vision().encodeFrame(pixels, clip.maps.pool, options)
-      pooled.set(rows, hashes.length * frameRows * rowsFormat.width)
-      hashes.push(hash)
-      waitsSince = performance.now()
-    }
-    return {
-      name: `clip ${hashes.join(' ')}`,
-      rows: mergeImageRows(clip.maps.rows, pooled, rowsFormat),
-    }
-  }
-
-  #vision(): VisionRunner {
-    const { vision } = this.#parts
-    if (!vision) throw new Error('internal: a picture came to a model without eyes')
-    return vision
-  }
-
-  #rowsFormat(): { readonly width: number; readonly newline: Float32Array | null } {
-    return { width: this.#parts.table.width, newline: this.#parts.newline }
+  #encoder(): MediaEncoder {
+    if (!this.#media) throw new Error('internal: a picture came to a model without eyes')
+    return this.#media
   }
 
   #runs(
@@ -279,7 +243,7 @@ export class Generator {
   ): AnswerRun[] {
     return Array.from({ length: options.n }, (_, index) => {
       // Only the first of several answers is heard while it grows.
-      const hear = index === 0 ? onText : () => {}
+      const hear = index === 0 ? onText : unheard
       const constraint = constraints[index] ?? null
       const own = { encoded, options, index, constraint, onText: hear }
       return new AnswerRun({ ...this.#parts, ...parts, ...own })
@@ -297,7 +261,7 @@ export class Generator {
   }
 
   /** Throws InputError if a prompt and `answer` tokens are more than the context. */
-  #checkLength({ inputIds, imageSlots }: PreparedPrompt, answer: number): void {
+  #checkLength({ inputIds, imageSlots }: EncodedPrompt['prepared'], answer: number): void {
     const { maxContext } = this.#parts.config
     const excess = inputIds.length + answer - maxContext
     if (excess <= 0) return

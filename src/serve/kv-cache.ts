@@ -30,8 +30,10 @@ export type CacheKind = 'key' | 'value'
 export const CACHE_KINDS = ['key', 'value'] as const
 const SCALE_NAMES = ['key', 'value', 'query', 'output'] as const
 
-/** Bytes that are copied before other callbacks may run: a few milliseconds, also where the target was never touched. */
-const COPY_BYTES = 4 << 20
+/** The clock is looked at after so many bytes: much less than a turn, also where the target was never touched. */
+const LOOK_BYTES = 1 << 20
+/** How long copying goes on before other callbacks may run, who then take a millisecond at least. */
+const TURN_MS = 8
 
 export class KvCache {
   readonly form: CacheForm
@@ -181,15 +183,18 @@ export function disposeLayers(layers: readonly CacheLayer[]): void {
   }
 }
 
-/** Lets other callbacks run when enough bytes were moved. */
+/** Lets other callbacks run now and then while bytes are moved. */
 export class Breath {
   #bytes = 0
+  #began = performance.now()
 
   async after(bytes: number): Promise<void> {
     this.#bytes += bytes
-    if (this.#bytes < COPY_BYTES) return
+    if (this.#bytes < LOOK_BYTES) return
     this.#bytes = 0
+    if (performance.now() - this.#began < TURN_MS) return
     await new Promise((resolve) => setTimeout(resolve))
+    this.#began = performance.now()
   }
 }
 

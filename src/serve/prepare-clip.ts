@@ -6,32 +6,38 @@
  */
 import {
   frameTimes,
+  pictureClip,
   sampleFrames,
   type Clip,
   type ClipInfo,
+  type ClipSource,
   type Sampling,
 } from '../preprocess/frames.ts'
-import type { ImageFile, ImagePixels } from '../preprocess/image-source.ts'
-import type { PreparedImage } from '../preprocess/preprocess-image.ts'
+import { isPixels, type ImageFile, type ImagePixels } from '../preprocess/image-source.ts'
 import {
   countVideoTokens,
   type VideoTokenConfig,
   type VideoTokens,
 } from '../preprocess/video-tokens.ts'
 import { arrangeVideoTokens, type VideoRowMaps } from '../sequence/arrange-video-tokens.ts'
+import { BoundedMap } from './bounded-map.ts'
+import { contentName, sha256 } from './content-name.ts'
 import type { VideoSource } from './messages.ts'
+import type { NamedImage } from './prepare-picture.ts'
+import { SharedWork } from './shared-work.ts'
 
 /** What opens clips: `preprocess/frames-node.ts`, or the browser's. */
 export type ClipOpener = {
-  open(video: VideoSource, signal?: AbortSignal): Promise<Clip>
+  /** What is to be opened: pictures, a folder's among them, a file, or bytes. What is elsewhere is fetched, if the model may. */
+  find(video: VideoSource, signal?: AbortSignal): Promise<ClipSource>
+  /** A name that only files of equal contents have, null where nobody knows. */
+  identify(file: string | URL): Promise<string | null>
+  open(source: ClipSource, signal?: AbortSignal): Promise<Clip>
   /** The same facts while the caller waits. */
   infoOf(video: VideoSource): ClipInfo
 }
 
-export type PreparedFrame = Pick<PreparedImage, 'tiles' | 'pixelValues'> & {
-  /** Names its pixels: SHA-256 in hex. */
-  readonly hash: string
-}
+export type PreparedFrame = Pick<NamedImage, 'tiles' | 'pixelValues' | 'hash'>
 
 export type PreparedClip = {
   readonly kind: 'video'
@@ -39,6 +45,8 @@ export type PreparedClip = {
   readonly maps: VideoRowMaps
   /** Seconds of the frames that are taken. */
   readonly times: readonly number[]
+  /** Clips of equal keys have equal frames, and may be decoded together; null: nobody knows. */
+  key(): Promise<string | null>
   /** Decodes and prepares the frames in order; nothing happens before the first is asked for. */
   frames(signal?: AbortSignal): AsyncIterable<PreparedFrame>
 }
@@ -48,24 +56,117 @@ export type PrepareFrame = (
   signal: AbortSignal | undefined,
 ) => Promise<PreparedFrame>
 
-export function prepareClip(
-  clip: Clip,
-  parts: {
-    readonly sampling: Sampling
+/** Which frames of a clip are taken, and their seconds. */
+type Sampled = { readonly taken: readonly number[]; readonly times: readonly number[] }
+
+export type ClipRequest = {
+  readonly sampling: Sampling
+  /** Only requests of equal salt share anything. */
+  readonly salt: string
+  readonly signal?: AbortSignal | undefined
+}
+
+const KNOWN_BYTES = 4 << 20
+
+export class ClipPreparer {
+  readonly #opener: ClipOpener
+  readonly #config: VideoTokenConfig
+  readonly #prepareFrame: PrepareFrame
+  readonly #opening = new SharedWork<Sampled & { readonly clip: Clip }>()
+  readonly #known = new BoundedMap<Sampled>(KNOWN_BYTES)
+
+  constructor(parts: {
+    readonly opener: ClipOpener
     readonly config: VideoTokenConfig
     readonly prepareFrame: PrepareFrame
-  },
-): PreparedClip {
-  const taken = sampleFrames(clip, parts.sampling)
-  const tokens = countVideoTokens(taken.length, parts.config)
-  return {
-    kind: 'video',
-    tokens,
-    maps: arrangeVideoTokens(tokens, parts.config),
-    times: frameTimes(clip, taken, parts.sampling),
-    frames: (signal) =>
-      mapAhead(clip.read(taken, signal), (frame) => parts.prepareFrame(frame, signal)),
+  }) {
+    this.#opener = parts.opener
+    this.#config = parts.config
+    this.#prepareFrame = parts.prepareFrame
   }
+
+  async prepare(video: VideoSource, request: ClipRequest): Promise<PreparedClip> {
+    const source = await this.#opener.find(video, request.signal)
+    return isList(source) ? this.#ofPictures(source, request) : this.#ofFilm(source, request)
+  }
+
+  #ofPictures(
+    pictures: readonly (ImageFile | ImagePixels)[],
+    { sampling, salt }: ClipRequest,
+  ): PreparedClip {
+    const clip = pictureClip(pictures)
+    const sampled = sample(clip, sampling)
+    const key = async () => {
+      const taken = sampled.taken.map((frame) => pictures[frame] as ImageFile | ImagePixels)
+      const names = await Promise.all(taken.map((picture) => this.#nameOf(picture)))
+      return names.includes(null) ? null : sha256(`pictures ${salt} ${names.join(' ')}`)
+    }
+    return this.#prepared(sampled, { key, open: async () => clip })
+  }
+
+  /** A film is probed once for all requests that want the same frames of it. */
+  async #ofFilm(
+    source: Exclude<ClipSource, readonly unknown[]>,
+    { sampling, salt, signal }: ClipRequest,
+  ): Promise<PreparedClip> {
+    const name = await this.#nameOf(source)
+    const { frames, fps } = sampling
+    const key = name && (await sha256(`film ${salt} ${frames} ${fps ?? ''} ${name}`))
+    const known = key === null ? undefined : this.#known.get(key)
+    const opened = known
+      ? null
+      : await this.#opening.do(key, signal, async (stop) => {
+          const clip = await this.#opener.open(source, stop)
+          const sampled = sample(clip, sampling)
+          if (key !== null) this.#known.set(key, sampled, 200 + 16 * sampled.taken.length)
+          return { ...sampled, clip }
+        })
+    return this.#prepared(known ?? (opened as Sampled), {
+      key: async () => key,
+      open: async (stop) => opened?.clip ?? this.#opener.open(source, stop),
+    })
+  }
+
+  #prepared(
+    { taken, times }: Sampled,
+    {
+      key,
+      open,
+    }: {
+      readonly key: PreparedClip['key']
+      readonly open: (signal: AbortSignal | undefined) => Promise<Clip>
+    },
+  ): PreparedClip {
+    const tokens = countVideoTokens(taken.length, this.#config)
+    const prepareFrame = this.#prepareFrame
+    return {
+      kind: 'video',
+      tokens,
+      maps: arrangeVideoTokens(tokens, this.#config),
+      times,
+      key,
+      async *frames(signal) {
+        const clip = await open(signal)
+        yield* mapAhead(clip.read(taken, signal), (frame) => prepareFrame(frame, signal))
+      },
+    }
+  }
+
+  async #nameOf(source: ImageFile | ImagePixels): Promise<string | null> {
+    if (source instanceof Blob) return null
+    if (source instanceof Uint8Array || isPixels(source)) return contentName(source)
+    const isText = typeof source === 'string' && /^data:/i.test(source)
+    return isText ? sha256(source) : this.#opener.identify(source)
+  }
+}
+
+function isList(source: ClipSource): source is Extract<ClipSource, readonly unknown[]> {
+  return Array.isArray(source)
+}
+
+function sample(clip: Clip, sampling: Sampling): Sampled {
+  const taken = sampleFrames(clip, sampling)
+  return { taken, times: frameTimes(clip, taken, sampling) }
 }
 
 export function countClip(

@@ -13,11 +13,8 @@ import {
 import type { ModelConfig, VideoConfig } from '../families/family.ts'
 import { defaultFrames } from '../families/video-config.ts'
 import type { ClipInfo, Sampling } from '../preprocess/frames.ts'
-import { countImageTokens, type ImageTokens } from '../preprocess/image-tokens.ts'
+import type { ImageTokens } from '../preprocess/image-tokens.ts'
 import type { ImageSize } from '../preprocess/image.ts'
-import type { ImageProcessor } from '../preprocess/image-processor.ts'
-import type { PreparedImage } from '../preprocess/preprocess-image.ts'
-import { arrangeImageTokens, type RowMap } from '../sequence/arrange-image-tokens.ts'
 import {
   foldPlaces,
   layoutSequence,
@@ -25,7 +22,6 @@ import {
   type SequenceLayout,
 } from '../sequence/layout-sequence.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
-import { featureRows } from '../vision/vision-transformer.ts'
 import {
   clipTokens,
   pictureTokens,
@@ -33,25 +29,15 @@ import {
   type MediaTokens,
   type PictureTokens,
 } from './media-tokens.ts'
-import type { ImageSource, PlainMessage, VideoPart } from './messages.ts'
+import type { PlainMessage, VideoPart } from './messages.ts'
+import { ClipPreparer, countClip, type ClipOpener, type PreparedClip } from './prepare-clip.ts'
 import {
-  countClip,
-  prepareClip,
-  type ClipOpener,
-  type PreparedClip,
-  type PreparedFrame,
-} from './prepare-clip.ts'
+  PicturePreparer,
+  PixelReader,
+  type PicturePreprocessor,
+  type PreparedPicture,
+} from './prepare-picture.ts'
 import type { Prompt } from './request.ts'
-
-export type PreparedPicture = PreparedImage & {
-  readonly kind: 'image'
-  readonly tokens: ImageTokens
-  readonly rows: RowMap
-  /** Names the pixels of its tiles: SHA-256 in hex. */
-  readonly hash: string
-  /** The file says how it wants to be turned, and it was not. */
-  readonly isOrientationIgnored: boolean
-}
 
 export type PreparedPrompt = Omit<SequenceLayout, 'order'> & {
   readonly prompt: string
@@ -61,20 +47,18 @@ export type PreparedPrompt = Omit<SequenceLayout, 'order'> & {
   readonly continues: boolean
 }
 
-/** What decodes pictures and cuts them: `preprocess/node.ts`, or the browser's. */
-export type PicturePreprocessor = {
-  preprocess(
-    image: ImageSource,
-    processor: ImageProcessor,
-    options: { readonly pictures: number; readonly signal?: AbortSignal | undefined },
-  ): Promise<PreparedImage & { readonly file: { readonly isOrientationIgnored: boolean } | null }>
+/** Who asks: requests of equal salt share what is decoded of their pictures and clips. */
+export type PrepareOptions = {
+  readonly salt?: string | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 export class PromptPreparer {
   readonly #config: ModelConfig
   readonly #tokenizer: Tokenizer
-  readonly #preprocessor: PicturePreprocessor
-  readonly #clips: ClipOpener
+  readonly #reader: PixelReader
+  readonly #pictures: PicturePreparer
+  readonly #clips: ClipPreparer | null
 
   constructor(parts: {
     readonly config: ModelConfig
@@ -82,20 +66,32 @@ export class PromptPreparer {
     readonly pictures: PicturePreprocessor
     readonly clips: ClipOpener
   }) {
-    this.#config = parts.config
+    const { config } = parts
+    this.#config = config
     this.#tokenizer = parts.tokenizer
-    this.#preprocessor = parts.pictures
-    this.#clips = parts.clips
+    this.#reader = new PixelReader(parts.pictures)
+    this.#pictures = new PicturePreparer(config, this.#reader)
+    this.#clips = config.video && this.#clipPreparer(parts.clips, config.video)
   }
 
-  async prepare(prompt: Prompt, signal?: AbortSignal): Promise<PreparedPrompt> {
+  /** Pictures and frames that were decoded. */
+  get decoded(): number {
+    return this.#reader.count
+  }
+
+  async prepare(
+    prompt: Prompt,
+    { salt = '', signal }: PrepareOptions = {},
+  ): Promise<PreparedPrompt> {
     this.#checkMedia(prompt)
     // Before a pixel is decoded: a clip alone may be too long.
-    const clips = await this.#openClips(prompt, signal)
-    const pictures = await Promise.all(
-      prompt.images.map((image) => this.#picture(image, prompt.images.length, signal)),
+    const clips = await this.#prepareClips(prompt, { salt, signal })
+    const pictures = prompt.images.length
+    const options = { pictures, salt, signal }
+    const prepared = await Promise.all(
+      prompt.images.map((image) => this.#pictures.prepare(image, options)),
     )
-    const given = inOrder<PreparedPicture | PreparedClip>(prompt, pictures, clips)
+    const given = inOrder<PreparedPicture | PreparedClip>(prompt, prepared, clips)
     const { order, ...layout } = this.#layout(
       prompt,
       given.map((one) => ({ kind: one.kind, rows: rowsOf(one) })),
@@ -117,8 +113,8 @@ export class PromptPreparer {
   ): { readonly text: number; readonly image: number } {
     this.#checkMedia(prompt)
     const pictures = sizes.map((size): MediaRows => {
-      const tokens = this.#tokens(size, sizes.length)
-      return { kind: 'image', rows: pictureRows(tokens, this.#rowsPerTile()) }
+      const tokens = this.#pictures.tokens(size, sizes.length)
+      return { kind: 'image', rows: pictureRows(tokens, this.#pictures.rowsPerTile()) }
     })
     const counted = clips.map((info, i): MediaRows => {
       const sampling = this.#sampling(prompt, prompt.videos[i] as VideoPart)
@@ -136,12 +132,13 @@ export class PromptPreparer {
     signal?: AbortSignal,
   ): Promise<MediaTokens> {
     this.#checkMedia(prompt)
-    const clips = await this.#openClips(prompt, signal)
+    const clips = await this.#prepareClips(prompt, { salt: '', signal })
     const pictures = sizes.map((size) => {
-      const tokens = this.#tokens(size, sizes.length)
+      const tokens = this.#pictures.tokens(size, sizes.length)
+      const rows = pictureRows(tokens, this.#pictures.rowsPerTile())
       return {
         picture: pictureTokens(size, tokens, this.#config),
-        rows: { kind: 'image' as const, rows: pictureRows(tokens, this.#rowsPerTile()) },
+        rows: { kind: 'image' as const, rows },
       }
     })
     const given = inOrder<MediaRows>(
@@ -161,26 +158,25 @@ export class PromptPreparer {
     }
   }
 
-  async #openClips(prompt: Prompt, signal: AbortSignal | undefined): Promise<PreparedClip[]> {
-    if (prompt.videos.length === 0) return []
-    const { tokens, processor } = this.#video()
-    const prepareFrame = async (
-      frame: ImageSource,
-      stop: AbortSignal | undefined,
-    ): Promise<PreparedFrame> => {
-      const prepared = await this.#preprocessor.preprocess(frame, processor, {
-        pictures: 1,
-        signal: stop,
-      })
-      return { ...prepared, hash: await hashOf(prepared.tiles.data) }
-    }
-    const opened = await Promise.all(
-      prompt.videos.map((part) => this.#clips.open(part.video, signal)),
-    )
-    const clips = opened.map((clip, i) => {
-      const sampling = this.#sampling(prompt, prompt.videos[i] as VideoPart)
-      return prepareClip(clip, { sampling, config: tokens, prepareFrame })
+  #clipPreparer(opener: ClipOpener, { tokens, processor }: VideoConfig): ClipPreparer {
+    return new ClipPreparer({
+      opener,
+      config: tokens,
+      prepareFrame: (frame, signal) => this.#reader.read(frame, processor, { pictures: 1, signal }),
     })
+  }
+
+  async #prepareClips(
+    prompt: Prompt,
+    options: { readonly salt: string; readonly signal: AbortSignal | undefined },
+  ): Promise<PreparedClip[]> {
+    const preparer = this.#clips
+    if (prompt.videos.length === 0 || !preparer) return []
+    const clips = await Promise.all(
+      prompt.videos.map((part) =>
+        preparer.prepare(part.video, { ...options, sampling: this.#sampling(prompt, part) }),
+      ),
+    )
     this.#checkClipsFit(clips)
     return clips
   }
@@ -193,45 +189,6 @@ export class PromptPreparer {
     const { video } = this.#config
     if (!video) throw new Error('internal: a clip came to a model that takes none')
     return video
-  }
-
-  async #picture(
-    image: ImageSource,
-    pictures: number,
-    signal: AbortSignal | undefined,
-  ): Promise<PreparedPicture> {
-    const { image: config } = this.#config
-    if (!config) throw new Error('internal: a picture came to a model without eyes')
-    const prepared = await this.#preprocessor.preprocess(image, config.processor, {
-      pictures,
-      signal,
-    })
-    const tokens = this.#tokens(prepared.imageSize, pictures)
-    const rows = arrangeImageTokens(tokens, {
-      patchesPerSide: config.tokens.patchesPerSide,
-      rowsPerTile: this.#rowsPerTile(),
-    })
-    const isOrientationIgnored = prepared.file?.isOrientationIgnored ?? false
-    return {
-      kind: 'image',
-      ...prepared,
-      tokens,
-      rows,
-      hash: await hashOf(prepared.tiles.data),
-      isOrientationIgnored,
-    }
-  }
-
-  #tokens(size: ImageSize, pictures: number): ImageTokens {
-    const { image } = this.#config
-    if (!image) throw new Error('internal: a picture came to a model without eyes')
-    return countImageTokens(size, image.tokens, { pictures })
-  }
-
-  /** Of a tower that keeps its class token a tile gives a row more than it has patches; only plain pictures can have it. */
-  #rowsPerTile(): number {
-    const { vision } = this.#config
-    return vision ? featureRows(vision) : 0
   }
 
   #layout(prompt: Prompt, media: readonly MediaRows[]): SequenceLayout & { prompt: string } {
@@ -337,9 +294,4 @@ function withoutMedia(
       part.type === 'text' ? part : { type: part.type === 'video' ? clipType : 'image' },
     ),
   }
-}
-
-async function hashOf(data: Uint8Array): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', data as Uint8Array<ArrayBuffer>)
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

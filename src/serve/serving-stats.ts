@@ -44,9 +44,10 @@ export type ServingCounters = {
   readonly evictedTokens: number
   /** Rows that gave their place up for others and began again. */
   readonly preempted: number
-  /** Pictures and frames that were wanted, and those of them whose rows were kept. */
+  /** Pictures and frames that were wanted, those of them whose rows were kept or being made, and those that were decoded. */
   readonly pictures: number
   readonly cachedPictures: number
+  readonly decodedPictures: number
 }
 
 export type MutableCounters = { -readonly [C in keyof ServingCounters]: number }
@@ -70,5 +71,6 @@ export function newCounters(): MutableCounters {
     preempted: 0,
     pictures: 0,
     cachedPictures: 0,
+    decodedPictures: 0,
   }
 }

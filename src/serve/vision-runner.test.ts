@@ -75,7 +75,7 @@ function rising(input: FakeTensor, output: FakeTensor): void {
 }
 
 function frame(hash: string, value: number) {
-  return { hash, pixelValues: new Float32Array(PIXELS).fill(value) }
+  return { hash, pixelValues: async () => new Float32Array(PIXELS).fill(value) }
 }
 
 test('a frame is encoded once, however often it comes, and so is a picture', async () => {
@@ -105,8 +105,9 @@ test('where the halves are apart, the pool works on what the tower gives', async
 
 test('tiles of a picture go through one by one and stay in order', async () => {
   const tower = fake(rising)
-  const pixelValues = Float32Array.from({ length: 3 * PIXELS }, (_, i) => Math.floor(i / PIXELS))
-  const rows = await runner(tower, null).encode({ hash: 'p', pixelValues }, {})
+  const values = Float32Array.from({ length: 3 * PIXELS }, (_, i) => Math.floor(i / PIXELS))
+  const picture = { hash: 'p', pixelValues: async () => values }
+  const rows = await runner(tower, null).encode(picture, {})
   assert.equal(tower.runs, 3)
   assert.deepEqual([rows[3], rows[15], rows[27]], [0, 1, 2])
 })
@@ -119,6 +120,17 @@ test('the oldest rows are forgotten when the cache is full', async () => {
   await vision.encodeFrame(frame('c', 1), AVERAGE, {})
   await vision.encodeFrame(frame('a', 1), AVERAGE, {})
   assert.equal(tower.runs, 4)
+})
+
+test('pixels of what is kept are not asked for, and frames are kept all or not at all', async () => {
+  const vision = runner(fake(rising), null)
+  const first = await vision.encodeFrame(frame('a', 1), AVERAGE, {})
+  const unknown = { hash: 'a', pixelValues: () => Promise.reject(new Error('decoded')) }
+  assert.equal(await vision.encodeFrame(unknown, AVERAGE, {}), first)
+  assert.deepEqual(vision.keptFrames(['a', 'a'], AVERAGE, {}), [first, first])
+  assert.equal(vision.keptFrames(['a', 'b'], AVERAGE, {}), null)
+  assert.equal(vision.keptFrames(['a'], null, {}), null)
+  assert.equal(vision.keptFrames(['a'], AVERAGE, { salt: 'of another' }), null)
 })
 
 test('the two halves have the parameters of the whole', () => {

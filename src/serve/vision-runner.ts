@@ -10,6 +10,7 @@ import type { RowMap } from '../sequence/arrange-image-tokens.ts'
 import { mergeImageRows } from '../sequence/merge-rows.ts'
 import type { Runtime, Session } from '../runtime/runtime.ts'
 import { featureRows, visionTower, type VisionConfig } from '../vision/vision-transformer.ts'
+import { BoundedMap } from './bounded-map.ts'
 
 /** pixelValues float32[I,3,h,w] to features float32[I,P,D]. */
 export function visionGraph(vision: VisionConfig, projection: ProjectorConfig): Graph {
@@ -57,9 +58,8 @@ export class VisionRunner {
   readonly #width: number
   readonly #cacheBytes: number
   readonly #turn: Turn
-  readonly #cache = new Map<string, Float32Array>()
+  readonly #cache: BoundedMap<Float32Array>
   readonly #making = new Map<string, Promise<Float32Array>>()
-  #usedBytes = 0
   #wanted = 0
   #found = 0
 
@@ -78,6 +78,7 @@ export class VisionRunner {
     this.#width = depth === 0 ? inputSize : hiddenSize
     this.#towerWidth = parts.sessions.projector ? inputSize : this.#width
     this.#cacheBytes = parts.cacheBytes
+    this.#cache = new BoundedMap(parts.cacheBytes)
     this.#turn = parts.turn ?? ((job) => job())
   }
 
@@ -87,7 +88,7 @@ export class VisionRunner {
    */
   encode(picture: Pixels, options: VisionOptions): Promise<Float32Array> {
     return this.#remembered(picture.hash, options, async () => {
-      const { pixelValues } = picture
+      const pixelValues = await picture.pixelValues(options.signal)
       const tiles = pixelValues.length / this.#tileSize()
       const perTile = featureRows(this.#vision) * this.#width
       const rows = new Float32Array(tiles * perTile)
@@ -106,17 +107,38 @@ export class VisionRunner {
    */
   encodeFrame(frame: Pixels, pool: RowMap | null, options: VisionOptions): Promise<Float32Array> {
     if (!pool) return this.encode(frame, options)
-    return this.#remembered(`${frame.hash} pooled`, options, async () => {
-      const features = await this.#tower(frame.pixelValues, options)
+    return this.#remembered(`${frame.hash} ${POOLED}`, options, async () => {
+      const features = await this.#tower(await frame.pixelValues(options.signal), options)
       const width = this.#towerWidth
       const pooled = mergeImageRows(pool, features, { width, newline: null })
       return this.#project(pooled, options)
     })
   }
 
+  /** What `encodeFrame` gave for each of these frames, if all of it is still kept. */
+  keptFrames(
+    hashes: readonly string[],
+    pool: RowMap | null,
+    { salt = '' }: VisionOptions,
+  ): Float32Array[] | null {
+    const kept = hashes.flatMap((hash) => {
+      const rows = this.#cache.get(`${hash}${pool ? ` ${POOLED}` : ''} ${salt}`)
+      return rows ? [rows] : []
+    })
+    if (kept.length < hashes.length) return null
+    this.noteFound(kept.length)
+    return kept
+  }
+
+  /** Counts pictures that somebody wanted and found with another request. */
+  noteFound(pictures: number): void {
+    this.#wanted += pictures
+    this.#found += pictures
+  }
+
   get stats(): VisionStats {
     return {
-      bytes: this.#usedBytes,
+      bytes: this.#cache.bytes,
       budgetBytes: this.#cacheBytes,
       pictures: this.#wanted,
       cachedPictures: this.#found,
@@ -188,8 +210,6 @@ export class VisionRunner {
     this.#wanted++
     for (;;) {
       const known = this.#cache.get(name)
-      if (known) this.#cache.delete(name)
-      if (known) this.#cache.set(name, known)
       // Whoever is making them may be stopped; then another one who wants them goes on.
       const rows = known ?? (await this.#making.get(name)?.catch(() => null))
       signal?.throwIfAborted()
@@ -206,24 +226,15 @@ export class VisionRunner {
     this.#making.set(name, making)
     try {
       const rows = await making
-      this.#remember(name, rows)
+      this.#cache.set(name, rows, rows.byteLength)
       return rows
     } finally {
       this.#making.delete(name)
     }
   }
-
-  #remember(name: string, rows: Float32Array): void {
-    if (rows.byteLength > this.#cacheBytes || this.#cache.has(name)) return
-    this.#cache.set(name, rows)
-    this.#usedBytes += rows.byteLength
-    for (const [oldest, data] of this.#cache) {
-      if (this.#usedBytes <= this.#cacheBytes) break
-      this.#cache.delete(oldest)
-      this.#usedBytes -= data.byteLength
-    }
-  }
 }
+
+const POOLED = 'pooled'
 
 /** Memory of the rows that are kept, and how many pictures and frames were wanted and found among them. */
 export type VisionStats = {
@@ -233,5 +244,8 @@ export type VisionStats = {
   readonly cachedPictures: number
 }
 
-/** One tile or several as the tower takes them, float32[I,3,h,w], and the name of their bytes. */
-type Pixels = { readonly hash: string; readonly pixelValues: Float32Array }
+/** One tile or several as the tower takes them, float32[I,3,h,w], asked for where they are not known, and their name. */
+export type Pixels = {
+  readonly hash: string
+  pixelValues(signal?: AbortSignal): Promise<Float32Array>
+}

@@ -1,0 +1,16 @@
+/** Names that only equal bytes or samples have. */
+import type { ImagePixels } from '../preprocess/image-source.ts'
+
+export async function contentName(source: Uint8Array | ImagePixels): Promise<string> {
+  if (source instanceof Uint8Array) return sha256(source)
+  return `${source.width}x${source.height} ${await sha256(source.data)}`
+}
+
+/** In hex, computed off this thread. */
+export async function sha256(data: Uint8Array | string): Promise<string> {
+  const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data
+  // Shared memory is not taken.
+  const own = bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice()
+  const digest = await crypto.subtle.digest('SHA-256', own as Uint8Array<ArrayBuffer>)
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
