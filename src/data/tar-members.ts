@@ -20,14 +20,15 @@ export async function* readTarMembers(path: string): AsyncGenerator<TarMember> {
     throw new InputError('INPUT_DATA_MISSING', `data: there is no tar file at ${path}.`, { cause })
   })
   try {
-    const { size } = await file.stat()
-    yield* membersOf(file, size, path)
+    yield* membersOf(file, path)
   } finally {
     await file.close()
   }
 }
 
-async function* membersOf(file: FileHandle, end: number, path: string): AsyncGenerator<TarMember> {
+/** The same of a file that is open; `path` is what messages call it. */
+export async function* membersOf(file: FileHandle, path: string): AsyncGenerator<TarMember> {
+  const { size: end } = await file.stat()
   let own: Extended = {}
   for (let at = 0; at + BLOCK <= end;) {
     const block = await readAt(file, at, BLOCK)

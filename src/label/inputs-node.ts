@@ -18,7 +18,7 @@ export function openInputs(given: readonly string[]): LabelInput[] {
 const KINDS: readonly (readonly [LabelInput['kind'], RegExp])[] = [
   ['manifest', /\.(?:jsonl?|ndjson|csv|tsv)$/i],
   ['parquet', /\.parquet$/i],
-  ['tar', /\.tar$/i],
+  ['tar', /\.(?:tar|tgz|tar\.gz)$/i],
 ]
 
 function kindOf(name: string): LabelInput['kind'] {
@@ -33,12 +33,12 @@ function kindOf(name: string): LabelInput['kind'] {
   const kind = KINDS.find(([, pattern]) => pattern.test(name))?.[0]
   if (kind) return kind
   if (mediaTypeOf(name)) return 'file'
-  const isPacked = /\.(?:tgz|tar\.\w+)$/i.test(name)
+  const isPacked = /\.tar\.\w+$/i.test(name)
   throw new InputError(
     'INPUT_LABEL_KIND',
     isPacked
-      ? `label: a shard should be a plain .tar, whose members can be read one by one, ${name} is packed; unpack it once (gunzip, unzstd).`
-      : `label: an input should be a folder, pictures, .jsonl, .json, .csv, .tsv, .parquet or .tar, ${name} came; name one of these.`,
+      ? `label: a shard should be a .tar or .tar.gz, ${name} is packed in another way; unpack it once (unzstd, unxz).`
+      : `label: an input should be a folder, pictures, .jsonl, .json, .csv, .tsv, .parquet, .tar or .tar.gz, ${name} came; name one of these.`,
   )
 }
 

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { after, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { pack } from 'tar-stream'
@@ -224,7 +225,9 @@ describe('an input', () => {
       }
       tar.entry({ name: 'text.txt' }, 'no picture')
       tar.finalize()
-      writeFileSync(join(folder, `s-${shard}.tar`), await buffer(tar))
+      const bytes = await buffer(tar)
+      writeFileSync(join(folder, `s-${shard}.tar`), bytes)
+      writeFileSync(join(folder, `s-${shard}.tar.gz`), gzipSync(bytes))
     }
     const { lines, report } = await run({ input: `${folder}/s-{00..01}.tar` })
     const two = (key: string) =>
@@ -237,12 +240,17 @@ describe('an input', () => {
       ]),
     )
     assert.equal(report.skipped, 2)
+    const packed = await run({ input: `${folder}/s-{00..01}.tar.gz` })
+    assert.deepEqual([packed.lines, packed.report.skipped], [lines, 2])
+    const cut = join(folder, 'cut.tgz')
+    writeFileSync(cut, readFileSync(join(folder, 's-00.tar.gz')).subarray(0, -20))
+    await assert.rejects(run({ input: cut }), { code: 'INPUT_DATA_BROKEN' })
   })
 
   test('that holds nothing, is not there or of no known kind is refused', async () => {
     await assert.rejects(run({ input: folderOf(['a.txt']) }), { code: 'INPUT_LABEL_EMPTY' })
     await assert.rejects(run({ input: '/none' }), { code: 'INPUT_DATA_MISSING' })
-    const packed = newPath('shard.tar.gz')
+    const packed = newPath('shard.tar.zst')
     writeFileSync(packed, '')
     await assert.rejects(run({ input: packed }), /unpack it once/)
     const twice = newPath('twice.jsonl')

@@ -27,6 +27,7 @@ import {
 import { openLibsql } from './libsql-database-node.ts'
 import { listItems } from './list-items-node.ts'
 import { ItemOpener } from './open-items-node.ts'
+import { ShardFiles } from './shard-files-node.ts'
 import { isAlive, newOwner } from './owner-node.ts'
 import { Pace } from './pace.ts'
 import { openPostgres } from './postgres-database-node.ts'
@@ -138,12 +139,13 @@ class LabelRun {
     if ((await queue.isListed()) && done + failed === items) return []
     const stop = new AbortController()
     const either = AbortSignal.any([signal, stop.signal])
-    const opener = new ItemOpener(this.#parts.inputs, plan)
+    const shards = new ShardFiles()
+    const opener = new ItemOpener(this.#parts.inputs, { clip: plan, shards })
     const beat = setInterval(() => {
       queue.heartbeat().catch((error: unknown) => stop.abort(error))
     }, plan.leaseMs / 3)
     try {
-      const jobs = [this.#list(either), this.#label(opener, either)] as const
+      const jobs = [this.#list(shards, either), this.#label(opener, either)] as const
       // Whichever fails stops the other, and is what the caller hears of.
       for (const job of jobs) job.catch((error: unknown) => stop.abort(error))
       await Promise.allSettled(jobs)
@@ -155,21 +157,22 @@ class LabelRun {
     } finally {
       clearInterval(beat)
       await opener.close()
+      await shards.close()
     }
   }
 
   /** By whoever comes first; the others wait for its items, and for its place if it dies. */
-  async #list(signal: AbortSignal): Promise<void> {
+  async #list(shards: ShardFiles, signal: AbortSignal): Promise<void> {
     const { queue } = this.#parts
     while (!(await queue.isListed())) {
-      if (await queue.takeListing()) return this.#listAll(signal)
+      if (await queue.takeListing()) return this.#listAll(shards, signal)
       await sleepFor(1000, undefined, { signal })
     }
     this.#isListed = true
     await this.#recount(signal)
   }
 
-  async #listAll(signal: AbortSignal): Promise<void> {
+  async #listAll(shards: ShardFiles, signal: AbortSignal): Promise<void> {
     const { inputs, plan, queue } = this.#parts
     let [batch, skipped]: [LabelItem[], number] = [[], 0]
     const add = async () => {
@@ -178,7 +181,7 @@ class LabelRun {
       this.#counts = { ...this.#counts, items: this.#counts.items + added }
       this.#progress()
     }
-    for await (const item of listItems(inputs, plan)) {
+    for await (const item of listItems(inputs, { ...plan, shards })) {
       signal.throwIfAborted()
       if (item) batch.push(item)
       else skipped++

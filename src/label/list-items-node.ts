@@ -6,17 +6,19 @@ import { readCsvRows } from '../data/csv-rows.ts'
 import { readParquetColumn } from '../data/parquet-rows.ts'
 import type { MediaReference, Row } from '../data/row-format.ts'
 import { streamJsonRows } from '../data/stream-json-rows.ts'
-import { readAt, readTarMembers, type TarMember } from '../data/tar-members.ts'
+import { membersOf, readAt, type TarMember } from '../data/tar-members.ts'
 import { walkFiles } from '../data/walk-files.ts'
 import { HEADER_BYTES, itemSize } from './item-size.ts'
 import { mediaTypeOf, type FilePlace, type LabelInput, type LabelItem } from './item.ts'
 import { ID_FIELDS, mediaOf } from './media-fields.ts'
+import { isPackedShard, type ShardFiles } from './shard-files-node.ts'
 
 export type ListOptions = {
   /** Where the paths of manifests begin; else beside the manifest. */
   readonly media: string | undefined
   /** A folder that holds pictures is one clip, its pictures the frames. */
   readonly clipFolders: boolean
+  readonly shards: ShardFiles
 }
 
 /** Null stands for something that was left out: a file that is no picture and no clip. */
@@ -115,29 +117,29 @@ async function* manifest({ input, number, options }: Listing): AsyncGenerator<La
   }
 }
 
-/** WebDataset: files whose names are alike up to the first dot are one sample. */
-async function* tar({ input, number }: Listing): AsyncGenerator<LabelItem | null> {
-  const file = await open(input.path)
-  try {
-    let index = 0
-    let sample: { readonly key: string; readonly members: TarMember[] } | null = null
-    const take = async (): Promise<LabelItem | null> =>
-      sample && tarItem(file, { ...sample, input, number, index: index++ })
-    for await (const member of readTarMembers(input.path)) {
-      // As in folders; some programs put a hidden file beside each.
-      if (/(?:^|\/)\.[^/]*$/.test(member.name)) continue
-      const key = keyOf(member.name)
-      if (sample && sample.key !== key) {
-        yield await take()
-        sample = null
-      }
-      sample ??= { key, members: [] }
-      sample.members.push(member)
+/**
+ * WebDataset: files whose names are alike up to the first dot are one sample. Those of a packed shard keep their order, so
+ * that it is unpacked once.
+ */
+async function* tar({ input, number, options }: Listing): AsyncGenerator<LabelItem | null> {
+  await using shard = await options.shards.borrow(input.path)
+  const { file } = shard
+  let index = 0
+  let sample: { readonly key: string; readonly members: TarMember[] } | null = null
+  const take = async (): Promise<LabelItem | null> =>
+    sample && tarItem(file, { ...sample, input, number, index: index++ })
+  for await (const member of membersOf(file, input.path)) {
+    // As in folders; some programs put a hidden file beside each.
+    if (/(?:^|\/)\.[^/]*$/.test(member.name)) continue
+    const key = keyOf(member.name)
+    if (sample && sample.key !== key) {
+      yield await take()
+      sample = null
     }
-    if (sample) yield await take()
-  } finally {
-    await file.close()
+    sample ??= { key, members: [] }
+    sample.members.push(member)
   }
+  if (sample) yield await take()
 }
 
 async function tarItem(
@@ -163,8 +165,8 @@ async function tarItem(
   )
   return {
     place: placeOf(sample.number, numbered(sample.index)),
-    id: `${basename(sample.input.name).replace(/\.tar$/i, '')}/${sample.key}`,
-    size: itemSize(heads),
+    id: `${basename(sample.input.name).replace(/\.(?:tar|tgz|tar\.gz)$/i, '')}/${sample.key}`,
+    size: isPackedShard(sample.input.path) ? 0 : itemSize(heads),
     prefix: '',
     source: { input: sample.number, kind: 'members', media },
   }

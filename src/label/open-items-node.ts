@@ -1,5 +1,5 @@
 /** The bytes of an item, when its turn comes. */
-import { open, readFile, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { openParquetRows } from '../data/parquet-rows.ts'
@@ -9,7 +9,9 @@ import { readAt } from '../data/tar-members.ts'
 import { clipInfoOf } from '../preprocess/frames-node.ts'
 import type { ContentPart } from '../serve/messages.ts'
 import type { FilePlace, ItemSource, LabelInput, MediaType, MemberPlace } from './item.ts'
+import { FewOpen } from './few-open.ts'
 import { mediaOf } from './media-fields.ts'
+import type { ShardFiles } from './shard-files-node.ts'
 
 export type ClipOptions = {
   readonly frames?: number | undefined
@@ -19,17 +21,24 @@ export type ClipOptions = {
 /** A table keeps some of its blocks in memory; rows come in their order, so two of them are enough. */
 const MOST_TABLES = 2
 
-type Table = { readonly rows: Promise<Rows>; readers: number; isWanted: boolean }
-
 export class ItemOpener {
   readonly #inputs: readonly LabelInput[]
   readonly #clip: ClipOptions
-  /** By the number of the input, the least recently used first. */
-  readonly #tables = new Map<number, Table>()
+  readonly #shards: ShardFiles
+  readonly #tables = new FewOpen<Rows>({
+    most: MOST_TABLES,
+    open: (path) => openParquetRows(path, null),
+    close: (rows) => rows.close(),
+  })
 
-  constructor(inputs: readonly LabelInput[], clip: ClipOptions) {
+  /** Whoever made `shards` closes them. */
+  constructor(
+    inputs: readonly LabelInput[],
+    { clip, shards }: { readonly clip: ClipOptions; readonly shards: ShardFiles },
+  ) {
     this.#inputs = inputs
     this.#clip = clip
+    this.#shards = shards
   }
 
   /** Media and text of an item as a message has them. Throws InputError or RecordFault for what cannot be read. */
@@ -48,39 +57,22 @@ export class ItemOpener {
     }
   }
 
-  async close(): Promise<void> {
-    const tables = [...this.#tables.values()]
-    this.#tables.clear()
-    for (const table of tables) await this.#leave(table)
+  close(): Promise<void> {
+    return this.#tables.close()
   }
 
   async #members(media: readonly MemberPlace[], input: LabelInput): Promise<ContentPart[]> {
-    const file = await open(input.path)
-    try {
-      const parts: ContentPart[] = []
-      for (const { type, offset, bytes } of media) {
-        parts.push(this.#part(type, await readAt(file, offset, bytes)))
-      }
-      return parts
-    } finally {
-      await file.close()
+    await using shard = await this.#shards.borrow(input.path)
+    const parts: ContentPart[] = []
+    for (const { type, offset, bytes } of media) {
+      parts.push(this.#part(type, await readAt(shard.file, offset, bytes)))
     }
+    return parts
   }
 
-  async #row(
-    { input: number, row }: { readonly input: number; readonly row: number },
-    input: LabelInput,
-  ): Promise<ContentPart[]> {
+  async #row({ row }: { readonly row: number }, input: LabelInput): Promise<ContentPart[]> {
     const where = `${input.name}, row ${row}`
-    const table = this.#table(number, input)
-    table.readers++
-    let content: Row
-    try {
-      content = await (await table.rows).read(row, where)
-    } finally {
-      table.readers--
-      if (!table.isWanted) await this.#leave(table)
-    }
+    const content = await this.#rowOf(input, row, where)
     const { media, text } = mediaOf(content, where)
     const parts = await Promise.all(
       media.map(({ type, reference }) =>
@@ -92,28 +84,9 @@ export class ItemOpener {
     return [...parts, ...textPart(text)]
   }
 
-  #table(number: number, { path }: LabelInput): Table {
-    const table = this.#tables.get(number) ?? {
-      rows: openParquetRows(path, null),
-      readers: 0,
-      isWanted: true,
-    }
-    this.#tables.delete(number)
-    this.#tables.set(number, table)
-    const [oldest] = this.#tables
-    if (this.#tables.size > MOST_TABLES && oldest) {
-      this.#tables.delete(oldest[0])
-      void this.#leave(oldest[1])
-    }
-    return table
-  }
-
-  /** Whoever reads last closes; a table that could not be opened told so whoever read it. */
-  async #leave(table: Table): Promise<void> {
-    table.isWanted = false
-    if (table.readers > 0) return
-    const rows = await table.rows.catch(() => null)
-    await rows?.close()
+  async #rowOf({ path }: LabelInput, row: number, where: string): Promise<Row> {
+    await using table = await this.#tables.borrow(path)
+    return table.file.read(row, where)
   }
 
   /** Clips stay paths, since only some of their bytes may be needed; pictures are read once for all prompts. */
