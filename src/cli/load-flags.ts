@@ -111,6 +111,12 @@ export const LOAD_OPTIONS: readonly OptionSpec[] = [
       about: 'Memory for keys and values of running answers and kept beginnings',
     },
     {
+      name: 'picture-bytes',
+      kind: 'number',
+      value: 'bytes',
+      about: 'Memory for rows of encoded pictures (default: 256 MiB)',
+    },
+    {
       name: 'max-rows',
       kind: 'number',
       value: 'n',
@@ -189,6 +195,7 @@ export function loadOptions(args: Arguments, session: Session): LoadOptions {
     ...given({
       maxContext: args.number('max-context'),
       kvBytes: args.number('kv-bytes'),
+      pictureBytes: args.number('picture-bytes'),
       maxRows: args.number('max-rows'),
       kvCache: kvCacheOption(args),
     }),

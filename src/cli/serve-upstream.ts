@@ -1,7 +1,7 @@
 /** `llava serve --upstream`: the same server with its models behind other servers. */
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import type { Log, ServedModel, ServerConfig } from '../serve/http/index.ts'
+import type { Log, ServedModel, ServerConfig, WorkerControl } from '../serve/http/index.ts'
 import type { Arguments } from './arguments.ts'
 import { loadOptions } from './load-flags.ts'
 import { UsageError } from './usage-error.ts'
@@ -20,6 +20,12 @@ export const UPSTREAM_OPTIONS: readonly OptionSpec[] = (
       kind: 'text',
       value: 'file',
       about: 'The key that they want (default: $LLAVA_UPSTREAM_API_KEY)',
+    },
+    {
+      name: 'operator-key-file',
+      kind: 'text',
+      value: 'file',
+      about: 'Keys, as in --api-key-file, of who may drain workers at /workers',
     },
     {
       name: 'upstream-attempts',
@@ -42,6 +48,8 @@ export const UPSTREAM_LIMITS: Partial<ServerConfig> = { maxRunning: 256, maxQueu
 export type UpstreamSettings = {
   readonly urls: readonly string[]
   readonly apiKey: string | undefined
+  /** Of those who may drain workers. */
+  readonly operatorKeyFile: string | undefined
   readonly attempts: number | undefined
   readonly everySeconds: number | undefined
 }
@@ -53,7 +61,11 @@ export function upstreamSettings(
 ): UpstreamSettings | null {
   const urls = args.texts('upstream')
   const file = args.text('upstream-api-key-file')
+  const operatorKeyFile = args.text('operator-key-file')
   if (urls.length === 0) {
+    if (operatorKeyFile !== undefined) {
+      throw new UsageError('--operator-key-file needs --upstream: there are no workers to drain.')
+    }
     if (file === undefined) return null
     throw new UsageError('--upstream-api-key-file needs --upstream: nobody else is asked.')
   }
@@ -62,9 +74,16 @@ export function upstreamSettings(
   return {
     urls,
     apiKey: key === '' ? undefined : key,
+    operatorKeyFile,
     attempts: wholeFrom1(args, 'upstream-attempts'),
     everySeconds: wholeFrom1(args, 'upstream-health-seconds'),
   }
+}
+
+export type Connected = {
+  readonly models: readonly ServedModel[]
+  readonly workers: WorkerControl
+  dispose(): Promise<void>
 }
 
 /** Models of the workers. With `--model` prompts are rendered and counted by that checkpoint, whose weights stay unread. */
@@ -72,7 +91,7 @@ export async function connectFromFlags(
   args: Arguments,
   session: Session,
   { settings, log }: { readonly settings: UpstreamSettings; readonly log: Log },
-): Promise<{ readonly models: readonly ServedModel[]; dispose(): Promise<void> }> {
+): Promise<Connected> {
   const { signal } = session
   const { urls, apiKey, attempts, everySeconds } = settings
   const { connectUpstreams } = await import('../serve/http/upstream/index.ts')
@@ -83,7 +102,7 @@ export async function connectFromFlags(
       ? undefined
       : await loadPromptSide(name, { ...loadOptions(args, session), signal })
   try {
-    const { models, close } = await connectUpstreams({
+    const { models, pool, close } = await connectUpstreams({
       workers: urls.map((url) => ({ url, apiKey })),
       attempts,
       health: everySeconds === undefined ? {} : { everySeconds },
@@ -95,6 +114,7 @@ export async function connectFromFlags(
     })
     return {
       models,
+      workers: pool,
       async dispose() {
         close()
         await side?.dispose()

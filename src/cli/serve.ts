@@ -9,6 +9,7 @@ import type {
   PageFile,
   ServedModel,
   ServerConfig,
+  WorkerControl,
 } from '../serve/http/index.ts'
 import type { Arguments } from './arguments.ts'
 import { LOAD_OPTIONS, loadFromFlags } from './load-flags.ts'
@@ -41,8 +42,12 @@ export const serve: Verb = {
     const log = createLog(session.terminal.streams.stderr)
     if (upstream) {
       const limits = { ...UPSTREAM_LIMITS, ...settings.config }
-      const { models, dispose } = await connectFromFlags(args, session, { settings: upstream, log })
-      const serving = { settings: { ...settings, config: limits }, models, log }
+      const { operatorKeyFile } = upstream
+      const operatorKeys = operatorKeyFile === undefined ? [] : await keysOf(operatorKeyFile)
+      const connected = await connectFromFlags(args, session, { settings: upstream, log })
+      const { dispose, models, workers } = connected
+      const own = { ...settings, config: limits, workers, operatorKeys }
+      const serving = { settings: own, models, log }
       return serveUntilInterrupted(args, session, serving).finally(dispose)
     }
     const { model, name } = await loadFromFlags(args, session, { maxRows: ROWS })
@@ -60,6 +65,8 @@ type Settings = {
   readonly media: Partial<MediaReaders>
   readonly page: readonly PageFile[]
   readonly tls: { readonly cert: string; readonly key: string } | undefined
+  readonly workers?: WorkerControl
+  readonly operatorKeys?: readonly ApiKey[]
 }
 
 /** What the command line says, checked before a model is loaded. */
@@ -67,11 +74,10 @@ async function readSettings(args: Arguments, session: Session): Promise<Settings
   const { terminal, environment } = session
   const { parseApiKeys } = await import('../serve/http/index.ts')
   const keyFile = args.text('api-key-file')
-  const keyText = keyFile === undefined ? (environment['LLAVA_API_KEY'] ?? '') : readText(keyFile)
-  const keys = await parseApiKeys(keyText)
-  if (keyFile !== undefined && keys.length === 0) {
-    throw new UsageError(`--api-key-file ${keyFile} holds no key.`)
-  }
+  const keys =
+    keyFile === undefined
+      ? await parseApiKeys(environment['LLAVA_API_KEY'] ?? '')
+      : await keysOf(keyFile)
   const host = args.text('host') ?? '127.0.0.1'
   const isLocal = /^(?:127\.|::1$|localhost$)/.test(host)
   if (!isLocal && keys.length === 0) {
@@ -80,6 +86,13 @@ async function readSettings(args: Arguments, session: Session): Promise<Settings
   }
   const page = args.flag('no-page') ? [] : await pageFiles(session)
   return { config: serverConfig(args), keys, media: await readers(args), page, tls: tlsFiles(args) }
+}
+
+async function keysOf(file: string): Promise<readonly ApiKey[]> {
+  const { parseApiKeys } = await import('../serve/http/index.ts')
+  const keys = await parseApiKeys(readText(file))
+  if (keys.length > 0) return keys
+  throw new UsageError(`${file} holds no key.`)
 }
 
 /** The web page of the package; programs are answered without one too. */
@@ -140,7 +153,8 @@ async function serveUntilInterrupted(
   const { listen } = await import('../serve/http-node.ts')
   const id = models[0]?.id ?? ''
   const { tls, ...options } = settings
-  const app = createApp({ ...options, models, log })
+  const memory = () => process.memoryUsage()
+  const app = createApp({ ...options, models, log, memory })
   const host = args.text('host') ?? '127.0.0.1'
   const server = await listen(app, { host, port: args.number('port') ?? 8080, tls })
   const page = settings.page.length > 0 ? `${server.url}/` : null

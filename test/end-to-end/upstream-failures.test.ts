@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { loadModel, type Model } from '../../src/index.ts'
+import { parseApiKeys } from '../../src/serve/http/index.ts'
 import { startServer, type TestServer } from './serve-setup.ts'
 import { PATIENT, startFront, startWire, type Front, type Wire } from './upstream-setup.ts'
 
@@ -151,6 +152,59 @@ test('a draining worker finishes its answers and gets no new ones', async () => 
   await drained
   pool.resume(first.url)
   assert.deepEqual(states(), ['up', 'up'])
+})
+
+test('an operator drains a worker and takes it back; a client may not, and nobody where there is no such key', async () => {
+  const [client, operator] = ['key-of-a-client-123', 'key-of-an-operator-1']
+  const { pool, models: served } = front.upstreams
+  const [first] = wires as [Wire, Wire]
+  const app = {
+    models: served,
+    workers: pool,
+    keys: await parseApiKeys(client),
+    operatorKeys: await parseApiKeys(operator),
+  }
+  const own = await startServer({ model: models[0]!, app, listen: PATIENT })
+  const as = (key: string) => ({ authorization: `Bearer ${key}` })
+  try {
+    const listed = await own.fetch(`${own.url}/workers`, { headers: as(operator) })
+    const { workers } = (await listed.json()) as { workers: { worker: string; state: string }[] }
+    assert.deepEqual(
+      workers.map(({ worker, state }) => [worker, state]),
+      wires.map(({ url }) => [url, 'up']),
+    )
+    const refused = await own.post('/workers/drain', { worker: first.url }, as(client))
+    assert.equal(refused.status, 401)
+    assert.equal((await own.post('/v1/chat/completions', ask('Hi'), as(operator))).status, 401)
+    const drained = await own.post('/workers/drain', { worker: `${first.url}/` }, as(operator))
+    assert.deepEqual([drained.status, drained.body.workers[0].state], [200, 'draining'])
+    assert.equal((await own.post('/v1/chat/completions', ask('Hi'), as(client))).status, 200)
+    assert.equal(counts('requests')[0], 0)
+    const unknown = await own.post('/workers/drain', { worker: 'http://a' }, as(operator))
+    assert.deepEqual([unknown.status, unknown.body.error.code], [400, 'INPUT_WORKER'])
+    const resumed = await own.post('/workers/resume', { worker: first.url }, as(operator))
+    assert.equal(resumed.body.workers[0].state, 'up')
+  } finally {
+    await own.close()
+  }
+  assert.equal((await front.post('/workers/drain', { worker: first.url })).status, 404)
+})
+
+test('it is ready as long as a worker can be asked', async () => {
+  const { pool } = front.upstreams
+  const ready = async () => {
+    const response = await front.fetch(`${front.url}/ready`)
+    return [response.status, await response.json()]
+  }
+  assert.deepEqual(await ready(), [200, { status: 'ok' }])
+  void pool.drain(wires[0]!.url)
+  assert.deepEqual(await ready(), [200, { status: 'ok' }])
+  wires[1]!.cut()
+  for (let i = 0; i < 3; i++) await pool.check()
+  assert.deepEqual(states(), ['draining', 'down'])
+  assert.deepEqual(await ready(), [503, { status: 'no-worker' }])
+  pool.resume(wires[0]!.url)
+  assert.deepEqual(await ready(), [200, { status: 'ok' }])
 })
 
 test('one of ours that is told to stop is drained without being told', async () => {

@@ -29,16 +29,22 @@ import { SERVER_DEFAULTS, type ServerConfig } from './server-config.ts'
 import type { ServedModel } from './served-model.ts'
 import { EVENT_STREAM } from './sse.ts'
 import { TOKENIZE_ROUTES } from './tokenize-routes.ts'
+import { workerRoutes, type WorkerControl } from './worker-routes.ts'
 
 export type AppOptions = {
   readonly models: readonly ServedModel[]
   readonly config?: Partial<ServerConfig> | undefined
   /** Where there are none, everybody who reaches the server may use it. */
   readonly keys?: readonly ApiKey[] | undefined
+  /** Workers that somebody with one of these keys may take out and back; no keys: nobody may. */
+  readonly workers?: WorkerControl | undefined
+  readonly operatorKeys?: readonly ApiKey[] | undefined
   readonly media?: Partial<MediaReaders> | undefined
   /** The web page; none: `/` is no route. */
   readonly page?: readonly PageFile[] | undefined
   readonly log?: Log | undefined
+  /** What memory the process has, in bytes by kind, for `/metrics`. */
+  readonly memory?: (() => object) | undefined
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined
 }
@@ -55,10 +61,10 @@ const openApiRoute: Route = {
   about: 'This document',
   responses: { json: { type: 'object' } },
   isFree: true,
-  answer: async ({ config }) => Response.json(openApiDocument(ROUTES, config)),
+  answer: async ({ config, routes }) => Response.json(openApiDocument(routes, config)),
 }
 
-export const ROUTES: readonly Route[] = [
+const ROUTES: readonly Route[] = [
   chatRoute,
   completionsRoute,
   responsesRoute,
@@ -71,27 +77,30 @@ export const ROUTES: readonly Route[] = [
 ]
 
 export function createApp(options: AppOptions): App {
-  const { now = Date.now, log = () => {}, models, keys = [] } = options
+  const { now = Date.now, log = () => {}, models, keys = [], workers, operatorKeys = [] } = options
+  const routes = workers && operatorKeys.length > 0 ? [...ROUTES, ...workerRoutes(workers)] : ROUTES
   const config = { ...SERVER_DEFAULTS, ...options.config }
   const admission = new Admission(config)
   const exchanges: ServerContext['exchanges'] = new Set()
   const context: ServerContext = {
     config,
+    routes,
     models,
     media: { remote: null, file: null, ...options.media },
     admission,
     limits: new RateLimits(config, now),
-    metrics: new Metrics(admission, models),
+    metrics: new Metrics(admission, models, options.memory),
     exchanges,
     now,
     newId: () => crypto.randomUUID().replaceAll('-', ''),
     log,
   }
   const hono = new Hono()
-  for (const route of ROUTES) {
+  for (const route of routes) {
     const path = route.path.replace(/\{(\w+)\}/g, ':$1{.+}')
+    const handling = { route, keys: route.isForOperators ? operatorKeys : keys }
     hono.on(route.method.toUpperCase(), path, ({ req }) =>
-      handle(context, { request: req.raw, route, keys }),
+      handle(context, { request: req.raw, ...handling }),
     )
   }
   for (const route of pageRoutes(options.page ?? [])) {

@@ -4,6 +4,7 @@ export { parseApiKeys, type ApiKey } from './api-keys.ts'
 export type { Log } from './log.ts'
 export type { MediaReader, MediaReaders } from './media.ts'
 export type { PageFile } from './page.ts'
+export type { WorkerControl } from './worker-routes.ts'
 export { SERVER_DEFAULTS, type ServerConfig } from './server-config.ts'
 export {
   serveModel,

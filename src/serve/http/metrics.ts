@@ -16,7 +16,12 @@ export class Metrics {
   readonly #firstToken: Histogram
   readonly #perToken: Histogram
 
-  constructor(admission: Admission, models: readonly ServedModel[]) {
+  /** `memory`: what the process has, in bytes by kind, where it is told. */
+  constructor(
+    admission: Admission,
+    models: readonly ServedModel[],
+    memory?: (() => object) | undefined,
+  ) {
     const registers = [this.#registry]
     this.queueSeconds = new Histogram({
       name: 'llava_queue_seconds',
@@ -62,6 +67,16 @@ export class Metrics {
       registers,
     })
     this.#addGauges(admission, models)
+    if (!memory) return
+    new Gauge({
+      name: 'llava_memory_bytes',
+      help: 'Memory of the process by kind: rss is all of it, heapUsed, external and arrayBuffers are of JavaScript',
+      labelNames: ['kind'],
+      registers,
+      collect() {
+        for (const [kind, bytes] of numbersIn(memory())) this.set({ kind }, bytes)
+      },
+    })
   }
 
   /** Prometheus' content type and text. */

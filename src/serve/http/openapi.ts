@@ -94,13 +94,14 @@ function success({ responses }: Route): object {
   }
 }
 
-function failures({ isAnthropic }: Route): object {
+function failures({ isAnthropic, responses }: Route): object {
   const $ref = `#/components/schemas/${isAnthropic ? 'AnthropicError' : 'Error'}`
+  const { unready } = responses
   return Object.fromEntries(
-    Object.entries(FAILURES).map(([status, description]) => [
-      status,
-      { description, content: { 'application/json': { schema: { $ref } } } },
-    ]),
+    Object.entries(FAILURES).map(([status, description]) => {
+      const schema = status === '503' && unready ? shown(unready) : { $ref }
+      return [status, { description, content: { 'application/json': { schema } } }]
+    }),
   )
 }
 

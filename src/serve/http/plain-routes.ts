@@ -62,13 +62,11 @@ function decoded(name: string): string {
   }
 }
 
-const STATUS: JsonSchema = exactly({ status: { enum: ['ok', 'stopping'] } })
-
 const healthRoute: Route = {
   method: 'get',
   path: '/health',
   about: 'Whether the process lives',
-  responses: { json: STATUS },
+  responses: { json: exactly({ status: { const: 'ok' } }) },
   isFree: true,
   answer: async () => Response.json({ status: 'ok' }),
 }
@@ -76,14 +74,25 @@ const healthRoute: Route = {
 const readyRoute: Route = {
   method: 'get',
   path: '/ready',
-  about: 'Whether it takes requests: status 503 while it stops',
-  responses: { json: STATUS },
-  isFree: true,
-  async answer({ admission }) {
-    return admission.isClosed
-      ? Response.json({ status: 'stopping' }, { status: 503 })
-      : Response.json({ status: 'ok' })
+  about: 'Whether it can answer: status 503 while it stops, and while no worker behind it is up',
+  responses: {
+    json: exactly({ status: { const: 'ok' } }),
+    unready: exactly({ status: { enum: ['stopping', 'no-worker'] } }),
   },
+  isFree: true,
+  async answer({ admission, models }) {
+    if (admission.isClosed) return unready('stopping')
+    return models.some(canAnswer) ? Response.json({ status: 'ok' }) : unready('no-worker')
+  },
+}
+
+function unready(status: string): Response {
+  return Response.json({ status }, { status: 503 })
+}
+
+/** A model of this process always can. */
+function canAnswer(model: ServedModel): boolean {
+  return model.workers === undefined || model.workers().some(({ state }) => state === 'up')
 }
 
 const metricsRoute: Route = {

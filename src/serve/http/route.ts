@@ -14,10 +14,14 @@ export type Route = {
     readonly json?: JsonSchema
     readonly event?: JsonSchema
     readonly text?: string
+    /** The body of status 503, where that is an answer and no error. */
+    readonly unready?: JsonSchema
   }
   /** Errors in Anthropic's envelope instead of OpenAI's. */
   readonly isAnthropic?: boolean
   /** Costs nothing: not counted against a key's limits. */
   readonly isFree?: boolean
+  /** Wants a key of an operator, not of a client. */
+  readonly isForOperators?: boolean
   answer(context: ServerContext, exchange: Exchange): Promise<Response>
 }

@@ -8,11 +8,13 @@ import type { MediaReaders } from './media.ts'
 import type { Metrics } from './metrics.ts'
 import type { RateLimits } from './rate-limits.ts'
 import { readJson } from './read-json.ts'
+import type { Route } from './route.ts'
 import type { ServedModel } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
 
 export type ServerContext = {
   readonly config: ServerConfig
+  readonly routes: readonly Route[]
   /** At least one; the first answers requests that name none. */
   readonly models: readonly ServedModel[]
   readonly media: MediaReaders

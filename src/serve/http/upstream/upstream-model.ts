@@ -133,12 +133,7 @@ export class UpstreamModel implements ServedModel {
   }
 
   workers(): ReturnType<NonNullable<ServedModel['workers']>> {
-    return this.#parts.pool.workers.map(({ api, state, running, counters }) => ({
-      worker: api.url,
-      state,
-      running,
-      ...counters,
-    }))
+    return this.#parts.pool.list()
   }
 
   /** The pieces of an answer that hold something. */

@@ -2,8 +2,9 @@
  * Several workers as one: each request to the worker that knows its beginning, around those that are gone, and once more
  * to another where one fails before the first word.
  */
-import { CapacityError } from '../../../core/errors.ts'
+import { CapacityError, InputError } from '../../../core/errors.ts'
 import type { Log } from '../log.ts'
+import type { WorkerStats } from '../served-model.ts'
 import { chooseWorker, ROUTING_DEFAULTS, type RoutingConfig } from './choose-worker.ts'
 import { PrefixTree } from './prefix-tree.ts'
 import { toldFailure, WorkerFailure } from './upstream-error.ts'
@@ -86,9 +87,19 @@ export class WorkerPool {
     )
   }
 
-  /** The worker of that address gets nothing new; resolves when it has finished what it had. */
-  async drain(url: string): Promise<void> {
-    await this.#named(url).hold()
+  /** Addresses, states and counts. */
+  list(): WorkerStats[] {
+    return this.workers.map(({ api, state, running, counters }) => ({
+      worker: api.url,
+      state,
+      running,
+      ...counters,
+    }))
+  }
+
+  /** The worker of that address gets nothing new; resolves when it has finished what it had. Throws InputError. */
+  drain(url: string): Promise<void> {
+    return this.#named(url).hold()
   }
 
   resume(url: string): void {
@@ -179,10 +190,12 @@ export class WorkerPool {
   }
 
   #named(url: string): Worker {
-    const { url: wanted } = new WorkerApi({ url })
-    const worker = this.workers.find(({ api }) => api.url === wanted)
+    const worker = this.workers.find(({ api }) => api.url === url.replace(/\/+$/, ''))
     if (worker) return worker
-    throw new Error(`internal: ${url} is no worker of this pool`)
+    throw new InputError(
+      'INPUT_WORKER',
+      `worker: it should be one of ${this.workers.map(({ api }) => api.url).join(', ')}; ${JSON.stringify(url.slice(0, 200))} came.`,
+    )
   }
 
   #checkLater(): void {
