@@ -16,11 +16,16 @@ import {
   type TokenTable,
   type VocabularyBytes,
 } from './grammar-messages.ts'
+import { leftOf } from './processor-time.ts'
 import type { Grammar } from './response-format.ts'
 import { TokenTexts } from './token-texts.ts'
 import type { ConstraintMaker, TokenConstraint } from './token-constraint.ts'
 
-export type ThreadLimits = { readonly maxThreads: number; readonly compileMs: number }
+export type ThreadLimits = {
+  readonly maxThreads: number
+  /** Time of a processor, which is time on the clock where there is one to be had. */
+  readonly compileMs: number
+}
 
 export const THREAD_LIMITS: ThreadLimits = { maxThreads: 8, compileMs: 10_000 }
 
@@ -179,9 +184,9 @@ class GrammarThread {
     if (this.#isEnded) return
     await new Promise<void>((resolve, reject) => {
       const tooLong = `it was not compiled within ${compileMs} ms; make it smaller`
-      const timer = setTimeout(() => reject(refused(tooLong)), compileMs)
+      const stop = afterWork(compileMs, () => reject(refused(tooLong)))
       this.#worker.on('message', (message: FromGrammar) => {
-        clearTimeout(timer)
+        stop()
         if (message.kind === 'refused') return reject(refused(message.reason))
         this.#isCompiled = true
         // From now on an idle thread keeps no process alive.
@@ -191,6 +196,21 @@ class GrammarThread {
       this.#send({ kind: 'compile', grammar, tokens })
     })
   }
+}
+
+/** Calls when so much work is done, unless the returned function is called before. */
+function afterWork(ms: number, call: () => void): () => void {
+  const [start, used] = [performance.now(), process.cpuUsage()]
+  const look = (): void => {
+    const { user, system } = process.cpuUsage(used)
+    const spent = { clockMs: performance.now() - start, processorMs: (user + system) / 1000 }
+    const left = leftOf(ms, spent)
+    if (left === 0) return call()
+    timer = setTimeout(look, Math.ceil(left)).unref()
+  }
+  // The thread itself keeps the process alive.
+  let timer = setTimeout(look, ms).unref()
+  return () => clearTimeout(timer)
 }
 
 function refused(reason: string): InputError {
