@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
 import type { LoadOptions } from '../../src/load-model.ts'
 import type { TrainerOptions } from '../../src/train/options.ts'
-import { writeCheckpoint } from './models/write-checkpoint.ts'
+import { writeCheckpoint, type PictureCut } from './models/write-checkpoint.ts'
 import { writeDecoderGguf, type GgufType } from './models/write-gguf.ts'
 import type { DecoderShape, TowerShape } from './models/shapes.ts'
 import { BENCH_FOLDER, type Options } from './options.ts'
@@ -49,8 +49,12 @@ export class LineUp {
     this.#inUse = new Set()
   }
 
-  checkpoint(decoder: DecoderShape, tower: TowerShape | null = null): Promise<string> {
-    return writeCheckpoint(this.options.workFolder, decoder, tower)
+  checkpoint(
+    decoder: DecoderShape,
+    tower: TowerShape | null = null,
+    cut: PictureCut = 'one tile',
+  ): Promise<string> {
+    return writeCheckpoint(this.options.workFolder, decoder, tower && { ...tower, cut })
   }
 
   /** llava-ts with a folder loaded. */

@@ -129,6 +129,11 @@ export function projectorTensors(tower: TowerShape, decoder: DecoderShape): Tens
   ]
 }
 
+/** What ends a row of a picture that is cut into tiles. */
+export function newlineTensor({ hiddenSize }: DecoderShape): TensorSpec {
+  return { name: 'image_newline', kind: 'bias', shape: [hiddenSize] }
+}
+
 function linear(name: string, rows: number, columns: number): TensorSpec {
   return { name: `${name}.weight`, kind: 'linear', shape: [rows, columns] }
 }

@@ -5,7 +5,13 @@ import { float32ToBfloat16 } from '../../../src/core/dtype.ts'
 import { writeShardedSafetensors } from '../../../src/weights/safetensors-writer.ts'
 import { randomWeights } from './random-weights.ts'
 import type { DecoderShape, TowerShape } from './shapes.ts'
-import { decoderTensors, projectorTensors, towerTensors, type TensorSpec } from './tensor-lists.ts'
+import {
+  decoderTensors,
+  newlineTensor,
+  projectorTensors,
+  towerTensors,
+  type TensorSpec,
+} from './tensor-lists.ts'
 import { BOS, EOS, tokenizerJson } from './tokenizer.ts'
 
 /** The id that stands for a picture: the last of the vocabulary. */
@@ -13,13 +19,18 @@ export function imageToken({ vocabSize }: DecoderShape): number {
   return vocabSize - 1
 }
 
+/** What becomes of a picture: LLaVA-1.5's one tile, or the tiles of LLaVA-1.6. */
+export type PictureCut = 'one tile' | 'anyres'
+
+type Tower = TowerShape & { readonly cut: PictureCut }
+
 /** Writes the checkpoint unless it is there, and gives its folder. With a tower it is a llava-hf model. */
 export async function writeCheckpoint(
   workFolder: string,
   decoder: DecoderShape,
-  tower: TowerShape | null = null,
+  tower: Tower | null = null,
 ): Promise<string> {
-  const folder = join(workFolder, tower ? `${tower.name}+${decoder.name}` : decoder.name)
+  const folder = join(workFolder, nameOf(decoder, tower))
   if (existsSync(folder)) return folder
   const unfinished = `${folder}.unfinished`
   rmSync(unfinished, { recursive: true, force: true })
@@ -32,10 +43,15 @@ export async function writeCheckpoint(
   return folder
 }
 
+function nameOf(decoder: DecoderShape, tower: Tower | null): string {
+  if (!tower) return decoder.name
+  return `${tower.name}${tower.cut === 'anyres' ? '-anyres' : ''}+${decoder.name}`
+}
+
 async function writeWeights(
   folder: string,
   decoder: DecoderShape,
-  tower: TowerShape | null,
+  tower: Tower | null,
 ): Promise<void> {
   const text = decoderTensors(decoder)
   const specs = tower
@@ -43,6 +59,7 @@ async function writeWeights(
         ...text.map((spec) => ({ ...spec, name: `language_model.${spec.name}` })),
         ...towerTensors(tower),
         ...projectorTensors(tower, decoder),
+        ...(tower.cut === 'anyres' ? [newlineTensor(decoder)] : []),
       ]
     : text
   const byName = new Map(specs.map((spec) => [spec.name, spec]))
@@ -60,7 +77,7 @@ export function tensorValues({ name, kind, shape }: TensorSpec): Float32Array {
   return randomWeights(own, kind, { count, columns: count / (shape[0] ?? 1) })
 }
 
-function documents(decoder: DecoderShape, tower: TowerShape | null): Record<string, object> {
+function documents(decoder: DecoderShape, tower: Tower | null): Record<string, object> {
   const image = imageToken(decoder)
   return {
     'config.json': tower ? llavaConfig(decoder, tower) : textConfig(decoder),
@@ -91,10 +108,12 @@ function textConfig(shape: DecoderShape): object {
   }
 }
 
-function llavaConfig(decoder: DecoderShape, tower: TowerShape): object {
+function llavaConfig(decoder: DecoderShape, tower: Tower): object {
+  const isNext = tower.cut === 'anyres'
   return {
-    model_type: 'llava',
-    architectures: ['LlavaForConditionalGeneration'],
+    model_type: isNext ? 'llava_next' : 'llava',
+    architectures: [isNext ? 'LlavaNextForConditionalGeneration' : 'LlavaForConditionalGeneration'],
+    ...(isNext && { image_grid_pinpoints: pinpoints(tower) }),
     image_token_index: imageToken(decoder),
     projector_hidden_act: 'gelu',
     vision_feature_layer: -1,
@@ -113,9 +132,18 @@ function llavaConfig(decoder: DecoderShape, tower: TowerShape): object {
   }
 }
 
-function processorConfig({ imageSize }: TowerShape): object {
+/** Those of LLaVA-1.6, as (height, width). */
+function pinpoints({ imageSize }: TowerShape): number[][] {
+  const grids = [[1, 2], [2, 1], [2, 2], [3, 1], [1, 3]]
+  return grids.map((pair) => pair.map((tiles) => tiles * imageSize))
+}
+
+function processorConfig(tower: Tower): object {
+  const { imageSize, cut } = tower
+  const isNext = cut === 'anyres'
   return {
-    image_processor_type: 'CLIPImageProcessor',
+    image_processor_type: isNext ? 'LlavaNextImageProcessor' : 'CLIPImageProcessor',
+    ...(isNext && { image_grid_pinpoints: pinpoints(tower) }),
     do_resize: true,
     size: { shortest_edge: imageSize },
     do_center_crop: true,

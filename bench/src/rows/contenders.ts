@@ -67,26 +67,34 @@ export async function torchIn(
   return worker ? [answering('torch bfloat16', worker, asked)] : []
 }
 
-export async function torchTower({ lineUp }: Context, tower: TowerShape): Promise<Contender[][]> {
+/** `tiles` at once, and how many times that counts. */
+export async function torchTower(
+  { lineUp }: Context,
+  tower: TowerShape,
+  { tiles, factor }: { readonly tiles: number; readonly factor: number } = ONE_TILE,
+): Promise<Contender[][]> {
   const groups: Contender[][] = []
   for (const dtype of ['bfloat16', 'float32'] as const) {
     const worker = await lineUp.torch('tower', tower, dtype)
-    groups.push(worker ? [running(`torch ${dtype}`, worker, 'tile')] : [])
+    const tile = { factor, request: { tiles } }
+    groups.push(worker ? [running(`torch ${dtype}`, worker, 'tile', tile)] : [])
   }
   return groups
 }
+
+const ONE_TILE = { tiles: 1, factor: 1 }
 
 /** A worker whose operation takes a seed and gives milliseconds. */
 export function running(
   label: string,
   worker: WorkerProcess,
   operation: string,
-  factor = 1,
+  { factor = 1, request = {} }: { readonly factor?: number; readonly request?: object } = {},
 ): Contender {
   return {
     label,
     sample: async (round) =>
-      factor * (await worker.ask<{ ms: number }>(operation, { seed: round })).ms,
+      factor * (await worker.ask<{ ms: number }>(operation, { ...request, seed: round })).ms,
   }
 }
 

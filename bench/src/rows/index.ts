@@ -1,6 +1,7 @@
 /** Every row, in the order of the table; those of one model stand together, so that it is loaded once. */
 import type { RowMaker } from './context.ts'
 import { decodeRows } from './decode.ts'
+import { mediaRows } from './media.ts'
 import { prefillRows } from './prefill.ts'
 import { questionRows } from './question.ts'
 import { singleProcessRows } from './single-process.ts'
@@ -11,5 +12,6 @@ export const ROWS: readonly RowMaker[] = [
   ...prefillRows,
   ...decodeRows,
   ...towerRows,
+  ...mediaRows,
   ...singleProcessRows,
 ]

@@ -103,5 +103,5 @@ async function openvinoPrefill({ lineUp }: Context, shape: DecoderShape, tokens:
   const numLayers = Math.min(OPENVINO_LAYERS, shape.numLayers)
   const worker = await lineUp.openvino('decoder', { ...shape, numLayers }, { tokens })
   const label = `OpenVINO int8 dynamic (${numLayers} layers × ${shape.numLayers / numLayers})`
-  return worker ? [running(label, worker, 'run', shape.numLayers / numLayers)] : []
+  return worker ? [running(label, worker, 'run', { factor: shape.numLayers / numLayers })] : []
 }

@@ -47,10 +47,11 @@ function loaded(): Model {
 }
 
 async function answer(question: AnswerQuestion): Promise<Timings> {
-  const { newTokens, picture } = question
+  const { newTokens, picture, clip } = question
   const { timings, usage, tokens } = await loaded().generate({
     inputIds: idsOf(question),
     ...(picture && { images: ['path' in picture ? picture.path : randomPicture(picture)] }),
+    ...(clip && { videos: [randomFrames(clip)] }),
     maxTokens: newTokens,
     temperature: 0,
     ignoreEos: true,
@@ -66,14 +67,14 @@ async function answer(question: AnswerQuestion): Promise<Timings> {
   }
 }
 
-/** With a picture, its places come first; text follows. */
-function idsOf({ promptTokens, seed, picture }: AnswerQuestion): number[] {
+/** With a picture or a clip, its place comes first; text follows. */
+function idsOf({ promptTokens, seed, picture, clip }: AnswerQuestion): number[] {
   const { image, decoder } = loaded().config
   const words = promptIds(seed, promptTokens - (picture?.tokens ?? 0), {
     first: FIRST_WORD,
     size: decoder.vocabSize,
   })
-  return picture && image ? [image.placeholder, ...words] : words
+  return (picture || clip) && image ? [image.placeholder, ...words] : words
 }
 
 /** Streams that share all but the last token of their prompts, so that what is measured is decoding. */
@@ -131,6 +132,10 @@ const ANYRES_336 = {
   image_mean: [0.48145466, 0.4578275, 0.40821073],
   image_std: [0.26862954, 0.26130258, 0.27577711],
   do_convert_rgb: true,
+}
+
+function randomFrames({ frames, side, seed }: NonNullable<AnswerQuestion['clip']>) {
+  return Array.from({ length: frames }, (_, i) => randomPicture({ side, seed: seed + i }))
 }
 
 function randomPicture({ side, seed }: { readonly side: number; readonly seed: number }) {

@@ -44,10 +44,10 @@ def answer(promptTokens, newTokens, seed):
 
 
 @torch.inference_mode()
-def tile(seed):
+def tile(seed, tiles):
     model, side = loaded["model"], loaded["shape"]["imageSize"]
     dtype = next(model.parameters()).dtype
-    pixels = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(seed)).to(dtype)
+    pixels = torch.randn(tiles, 3, side, side, generator=torch.Generator().manual_seed(seed)).to(dtype)
     start = time.perf_counter()
     model(pixel_values=pixels)
     return {"ms": 1000 * (time.perf_counter() - start)}
