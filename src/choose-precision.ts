@@ -155,5 +155,6 @@ function automatic(facts: PrecisionFacts): {
     }
   }
   if (fits(BYTES.int8)) return { name: 'int8', reason: `${size}, ${memory}: int8 fits` }
-  return { name: 'q4', reason: `${size}, ${memory}: only 4 bits fit` }
+  const least = fits(BYTES.q4) ? 'only 4 bits fit' : 'not even 4 bits fit, which are the least'
+  return { name: 'q4', reason: `${size}, ${memory}: ${least}` }
 }
