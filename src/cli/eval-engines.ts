@@ -161,9 +161,13 @@ function keyOf({ environment }: Session, name: string): string | undefined {
   return environment[name] ?? environment['OPENAI_API_KEY']
 }
 
+/** Questions whose pictures are read while others are answered. */
+const AHEAD = 8
+
 /** A model in this process. */
 class ModelEngine implements AnswerEngine {
   readonly name: string
+  readonly ahead = AHEAD
   readonly identity: AnswerEngine['identity']
   readonly #model: Model
 

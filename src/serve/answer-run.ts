@@ -22,6 +22,9 @@ export type AnswerRunParts = Pick<AnswerParts, 'config' | 'tokenizer' | 'unusabl
   readonly start: number
 }
 
+/** Where nobody reads along. */
+export const unheard: OnText = () => {}
+
 export class AnswerRun {
   readonly request: SequenceRequest
   readonly #parts: AnswerRunParts
@@ -53,6 +56,7 @@ export class AnswerRun {
       salt: options.cacheSalt,
       priority: options.priority,
       lookup: options.lookup,
+      isHeard: parts.onText !== unheard,
       onPrefilled: (cachedLength) => {
         this.#cachedTokens = cachedLength
         this.#prefilledAt = performance.now()

@@ -18,6 +18,8 @@ export type SequenceRequest = {
   readonly priority?: number | undefined
   /** Guess tokens by what came before and check them together; such a sequence has a cache of its own. */
   readonly lookup?: LookupOptions | null | undefined
+  /** Whether somebody reads along: then no step waits for other prompts. Default true. */
+  readonly isHeard?: boolean
   /** Called when the prompt is in the cache, with the number of positions that were there before. */
   onPrefilled?(cachedLength: number): void
 }

@@ -226,6 +226,20 @@ describe('nobody waits long', () => {
     assert.deepEqual(events, [20, 20, 20, 20, 'step 4', 'step 4'])
   })
 
+  test('rows that nobody reads along are filled before they go on, and their answers are the same', async () => {
+    const run = async (isHeard: boolean) => {
+      const scheduler = newScheduler()
+      const all = Array.from({ length: 8 }, (_, i) => greedy(drawIds(200, 90 + i), 3, { isHeard }))
+      await Promise.all(all.map((request) => scheduler.submit(request).done))
+      const answers = all.map(({ trace }) => trace.tokens)
+      return { answers, steps: scheduler.stats.counters.steps }
+    }
+    const [heard, unheard] = [await run(true), await run(false)]
+    assert.equal(unheard.steps, 2)
+    assert.ok(heard.steps > unheard.steps)
+    assert.deepEqual(unheard.answers, heard.answers)
+  })
+
   test('a job runs between two steps, the lowest rank first, and its failure is its own', async () => {
     const scheduler = newScheduler()
     const jobs: Promise<unknown>[] = []

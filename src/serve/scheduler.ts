@@ -5,6 +5,8 @@
  * job runs; all rows make a step. So a running answer never waits for more than one piece. A sequence that waits is
  * let in when a row is free and keys and values of all rows, as long as they are expected to get, fit into the budget.
  * Answers that get longer than expected push the last row out, which goes on when there is room again.
+ *
+ * Where nobody reads along, rows are filled before they go on: a step of many takes little longer than one of few.
  */
 import { AbortListeners } from '../core/abort-listeners.ts'
 import type { CapacityError } from '../core/errors.ts'
@@ -156,9 +158,8 @@ export class Scheduler {
     await Promise.resolve()
     while (this.#hasWork()) {
       await this.#dropEnded()
-      if (this.#isJobsTurn()) await this.#jobs.takeFirst()?.run()
-      else await this.#readPrompts()
-      await this.#step()
+      const isRead = await this.#readSomething()
+      if (!isRead || !this.#fillsFirst()) await this.#step()
     }
     await this.#pool.rest()
   }
@@ -166,6 +167,20 @@ export class Scheduler {
   #hasWork(): boolean {
     const { length } = this.#running
     return length > 0 || this.#reading !== null || this.#waiting.size > 0 || this.#jobs.size > 0
+  }
+
+  /** A job or a piece of prompts; false where nothing waits or there is no room. */
+  async #readSomething(): Promise<boolean> {
+    if (!this.#isJobsTurn()) return this.#readPrompts()
+    await this.#jobs.takeFirst()?.run()
+    return true
+  }
+
+  /** Whether rows that nobody reads along wait for further ones. */
+  #fillsFirst(): boolean {
+    const hasMore = this.#jobs.size > 0 || this.#reading !== null || this.#waiting.size > 0
+    const isHeard = this.#running.some(({ request }) => request.isHeard !== false)
+    return hasMore && !isHeard && this.#running.length < this.#parts.maxRows
   }
 
   /** Jobs and prompts take turns where both wait. */
@@ -189,21 +204,21 @@ export class Scheduler {
     this.#running.pop()
   }
 
-  /** Reads one piece: of one prompt, or of several short ones. */
-  async #readPrompts(): Promise<void> {
+  /** Reads one piece: of one prompt, or of several short ones. False where there was none, or no room. */
+  async #readPrompts(): Promise<boolean> {
     const isExact = this.#parts.runner.cacheForm === 'f32'
     let left = isExact && this.#running.length > 0 ? SHARED_CHUNK : PREFILL_CHUNK
     for (let isFirst = true; ; isFirst = false) {
       this.#reading ??= await this.#admit()
       const reading = this.#reading
-      if (!reading) return
+      if (!reading) return !isFirst
       const { length } = reading.sequence.prompt.keys
       // Of further prompts only what is left as a whole.
-      if (!isFirst && length - reading.at > left) return
+      if (!isFirst && length - reading.at > left) return true
       const end = runEnd(reading.at, length, isExact ? left : PREFILL_CHUNK)
       left -= end - reading.at
       await this.#readPiece(reading, end)
-      if (left < LEAST_CHUNK || this.#reading) return
+      if (left < LEAST_CHUNK || this.#reading) return true
     }
   }
 
