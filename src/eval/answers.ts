@@ -99,7 +99,8 @@ function answerText(row: Row, file: EvalFile): string {
   const responses = row['filtered_resps'] ?? row['resps']
   const first: unknown = Array.isArray(responses) ? responses.flat(2)[0] : responses
   if (typeof first === 'string') return first
-  return textField(row, TEXT_FIELDS.find((name) => name in row) ?? 'text', file)
+  const usual = isJsonLines(file) ? 'text' : 'prediction'
+  return textField(row, TEXT_FIELDS.find((name) => name in row) ?? usual, file)
 }
 
 function some(ids: Iterable<string>): string {

@@ -201,6 +201,7 @@ async function preflight(
     ...filesOf(request, ask),
     answers,
     asked,
+    allowsNone: true,
     wordNet: request.wordNet,
   })
 }

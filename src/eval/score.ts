@@ -26,6 +26,8 @@ export type ScoreRequest = {
   readonly seed?: number
   /** The questions that a limited run asked; all others of the files are left out. */
   readonly asked?: ReadonlySet<string> | undefined
+  /** To try questions and truth before anything is answered. Else a file without answers is refused. */
+  readonly allowsNone?: boolean
   /** For benchmarks that measure how close words are: WUPS. */
   readonly wordNet?: WordNet | undefined
 }
@@ -67,7 +69,7 @@ export type Recipe = {
 
 /**
  * Throws InputError for an unknown benchmark, a kind of file that it needs or does not take, and files that are damaged,
- * of another benchmark, or answer a question twice. Missing, extra and unreadable answers are counted.
+ * empty, of another benchmark, or answer a question twice. Missing, extra and unreadable answers are counted.
  */
 export async function score(name: string, request: ScoreRequest): Promise<ScoreReport> {
   const benchmark = findBenchmark(name)
@@ -83,6 +85,7 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     asked,
     wordNet,
   })
+  if (counts.answers === 0 && request.allowsNone !== true) throw noAnswers(benchmark)
   return {
     benchmark: benchmark.name,
     title: benchmark.title,
@@ -94,6 +97,13 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     sheets: sheets ?? {},
     recipe: await recipeOf(benchmark, { answers, questions, labels, seed }),
   }
+}
+
+function noAnswers({ name, files }: Benchmark): InputError {
+  return new InputError(
+    'INPUT_ANSWERS_MISSING',
+    `eval.${name}: the files should hold answers (${files.answers}), they hold none.`,
+  )
 }
 
 function withIntervals(
@@ -155,7 +165,12 @@ function checkKinds(
 
 async function recipeOf(
   { name, rule }: Benchmark,
-  { answers, questions, labels, seed }: Required<Omit<ScoreRequest, 'asked' | 'wordNet'>>,
+  {
+    answers,
+    questions,
+    labels,
+    seed,
+  }: Required<Omit<ScoreRequest, 'asked' | 'wordNet' | 'allowsNone'>>,
 ): Promise<Recipe> {
   const parts = {
     benchmark: name,

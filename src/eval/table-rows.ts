@@ -113,6 +113,6 @@ export function acceptedAnswers({ id, row, file }: TableRow): string[] {
   if (accepted.length > 0) return accepted.map(String)
   throw new InputError(
     'INPUT_LABELS_MISSING',
-    `eval: rows of ${file.name} should have one of ${TRUTH_FIELDS.join(', ')}, ${id} has none; give the truth as labels.`,
+    `eval: rows of ${file.name} should have one of ${TRUTH_FIELDS.slice(0, 4).join(', ')}, ${id} has none; give the truth as labels.`,
   )
 }

@@ -28,8 +28,10 @@ export function loadWordNet(folder: string): WordNet {
     )
   }
   const names = [...NEEDED, ...EXCEPTIONS.filter(isThere)]
-  // One byte a character, so that offsets in bytes are offsets in the text.
-  const texts = names.map((name) => [name, readFileSync(join(dictionary, name), 'latin1')] as const)
+  // One byte a character, so that offsets in bytes are offsets in the text. They count line feeds alone.
+  const read = (name: string) =>
+    readFileSync(join(dictionary, name), 'latin1').replaceAll('\r\n', '\n')
+  const texts = names.map((name) => [name, read(name)] as const)
   return new WordNet(new Map(texts), loadTagger(folder))
 }
 

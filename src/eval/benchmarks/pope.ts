@@ -134,6 +134,13 @@ function readCases(questions: readonly EvalFile[], labels: readonly EvalFile[]):
       category: textField(row, 'category', file),
     })),
   )
+  const ids = new Set(asked.map(({ id }) => id))
+  if (ids.size < asked.length) {
+    throw new InputError(
+      'INPUT_QUESTIONS_DUPLICATE',
+      `eval.pope: every question should have an id of its own, ${asked.length - ids.size} repeat one; check the question file.`,
+    )
+  }
   return labelFiles(labels).flatMap((file) => {
     const category = /coco_pope_(\w+)\.json$/.exec(file.name)?.[1] ?? file.name
     const rows = readRows(file)
@@ -144,9 +151,12 @@ function readCases(questions: readonly EvalFile[], labels: readonly EvalFile[]):
         `eval.pope: ${file.name} should have a label for each of the ${own.length} ${category} questions, it has ${rows.length}; are the labels those of this question file?`,
       )
     }
+    const byQuestion = new Map(rows.map((row) => [questionKey(row), row]))
     return own.map(({ id, row }, i) => {
-      const label = rows[i] ?? {}
-      checkSame(row, label, file, i)
+      const inPlace = rows[i] ?? {}
+      // Labels say what they are about: in another order they are found all the same.
+      const label = isAbout(inPlace, row) ? inPlace : byQuestion.get(questionKey(row))
+      if (label === undefined) throw foreignLabel(row, inPlace, file, i)
       return { id, category, label: textField(label, 'label', file) === 'no' ? 'no' : 'yes' }
     })
   })
@@ -162,14 +172,27 @@ function labelFiles(files: readonly EvalFile[]): EvalFile[] {
 }
 
 /** Label files of other releases list other questions: pairing by place would score noise. */
-function checkSame(question: Row, label: Row, file: EvalFile, place: number): void {
-  const isSame =
-    (label['image'] === undefined || label['image'] === question['image']) &&
-    (typeof label['text'] !== 'string' || String(question['text']).startsWith(label['text']))
-  if (isSame) return
-  throw new InputError(
+function isAbout(label: Row, question: Row): boolean {
+  const { image, text } = label
+  return (
+    (image === undefined || image === question['image']) &&
+    (typeof text !== 'string' || String(question['text']).startsWith(text))
+  )
+}
+
+/** Picture and question, without the instruction that follows on the next line. */
+function questionKey({ image, text }: Row): string {
+  return `${String(image)} ${lineOf(text)}`
+}
+
+function lineOf(text: unknown): string {
+  return String(text).split('\n')[0] ?? ''
+}
+
+function foreignLabel(question: Row, label: Row, file: EvalFile, place: number): InputError {
+  return new InputError(
     'INPUT_LABELS_FOREIGN',
-    `eval.pope: line ${place + 1} of ${file.name} should be about the question "${String(question['text']).slice(0, 60)}", it asks "${String(label['text'])}" of ${String(label['image'])}; take the labels of the question file's release.`,
+    `eval.pope: ${file.name} should have a label for the question "${lineOf(question['text'])}" of ${String(question['image'])}, it has none, and in its place (line ${place + 1}) "${lineOf(label['text'])}" of ${String(label['image'])}; take the labels of the question file's release.`,
   )
 }
 

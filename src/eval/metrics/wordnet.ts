@@ -6,6 +6,7 @@
  * of NLTK 3.9, whose numbers the published scores are.
  */
 
+import { InputError } from '../../core/errors.ts'
 import type { PerceptronTagger } from './perceptron-tagger.ts'
 
 const PARTS = ['noun', 'verb', 'adj', 'adv'] as const
@@ -167,7 +168,12 @@ export class WordNet {
   #line({ part, offset }: Sense): string[] {
     const text = this.#texts.get(`data.${part}`) ?? ''
     // Offsets count bytes; the data files are ASCII.
-    return text.slice(offset, text.indexOf('\n', offset)).split(' ')
+    const fields = text.slice(offset, text.indexOf('\n', offset)).split(' ')
+    if (Number(fields[0]) === offset) return fields
+    throw new InputError(
+      'INPUT_WORDNET_BROKEN',
+      `eval: data.${part} of WordNet should have a sense at byte ${offset}, as index.${part} says, it has "${fields.slice(0, 2).join(' ')}"; take all files of one release, as they are.`,
+    )
   }
 
   /** `dog.n.01`: the first word, its part of speech, and which of the word's senses it is. */
