@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { pack } from 'tar-stream'
-import { readTarMembers, type TarMember } from './tar-members.ts'
+import { openTar, readTarMembers, type TarMember } from './tar-members.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'llava-tar-'))
 after(() => rmSync(root, { recursive: true }))
@@ -24,7 +24,12 @@ async function write(files: readonly { name: string; data: Uint8Array }[]) {
 
 async function members(of = path): Promise<TarMember[]> {
   const all: TarMember[] = []
-  for await (const member of readTarMembers(of)) all.push(member)
+  const file = await openTar(of)
+  try {
+    for await (const member of readTarMembers(file, of)) all.push(member)
+  } finally {
+    await file.close()
+  }
   return all
 }
 

@@ -14,20 +14,18 @@ const BLOCK = 512
 /** Of names and pax records, which are text. */
 const MOST_META_BYTES = 2 ** 20
 
-/** Files in the order of the archive; folders, links and devices are left out. Throws InputError. */
-export async function* readTarMembers(path: string): AsyncGenerator<TarMember> {
-  const file = await open(path).catch((cause: unknown) => {
+/** Throws InputError where there is no such file. */
+export function openTar(path: string): Promise<FileHandle> {
+  return open(path).catch((cause: unknown) => {
     throw new InputError('INPUT_DATA_MISSING', `data: there is no tar file at ${path}.`, { cause })
   })
-  try {
-    yield* membersOf(file, path)
-  } finally {
-    await file.close()
-  }
 }
 
-/** The same of a file that is open; `path` is what messages call it. */
-export async function* membersOf(file: FileHandle, path: string): AsyncGenerator<TarMember> {
+/**
+ * Files in the order of the archive; folders, links and devices are left out. Throws InputError, in which the archive is
+ * called `path`.
+ */
+export async function* readTarMembers(file: FileHandle, path: string): AsyncGenerator<TarMember> {
   const { size: end } = await file.stat()
   let own: Extended = {}
   for (let at = 0; at + BLOCK <= end;) {

@@ -6,7 +6,7 @@ import { readCsvRows } from '../data/csv-rows.ts'
 import { readParquetColumn } from '../data/parquet-rows.ts'
 import type { MediaReference, Row } from '../data/row-format.ts'
 import { streamJsonRows } from '../data/stream-json-rows.ts'
-import { membersOf, readAt, type TarMember } from '../data/tar-members.ts'
+import { readAt, readTarMembers, type TarMember } from '../data/tar-members.ts'
 import { walkFiles } from '../data/walk-files.ts'
 import { HEADER_BYTES, itemSize } from './item-size.ts'
 import { mediaTypeOf, type FilePlace, type LabelInput, type LabelItem } from './item.ts'
@@ -128,7 +128,7 @@ async function* tar({ input, number, options }: Listing): AsyncGenerator<LabelIt
   let sample: { readonly key: string; readonly members: TarMember[] } | null = null
   const take = async (): Promise<LabelItem | null> =>
     sample && tarItem(file, { ...sample, input, number, index: index++ })
-  for await (const member of membersOf(file, input.path)) {
+  for await (const member of readTarMembers(file, input.path)) {
     // As in folders; some programs put a hidden file beside each.
     if (/(?:^|\/)\.[^/]*$/.test(member.name)) continue
     const key = keyOf(member.name)

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { InputError } from '../core/errors.ts'
+import { openTar } from '../data/tar-members.ts'
 import { FewOpen, type Lent } from './few-open.ts'
 
 /** Items of a shard follow one another, so one is read while another ends. */
@@ -28,7 +29,7 @@ export class ShardFiles {
   /** Throws InputError for a packed one that is not whole. */
   async borrow(path: string): Promise<Lent<FileHandle>> {
     if (isPackedShard(path)) return this.#unpacked.borrow(path)
-    const file = await open(path)
+    const file = await openTar(path)
     return { file, [Symbol.asyncDispose]: () => file.close() }
   }
 
