@@ -25,6 +25,13 @@ test('only the Llama class obeys rope_scaling', () => {
   assert.equal(factorOf('llava_qwen'), 1)
 })
 
+test('Mistral has no window, whatever its config says', () => {
+  for (const config of [{}, { sliding_window: 300 }, { sliding_window: null }]) {
+    const { attention } = parse({ model_type: 'llava_mistral', ...config })
+    assert.equal(attention.slidingWindow, null)
+  }
+})
+
 test('Qwen sees one position more than its window, used or not', () => {
   const windowOf = (config: object) =>
     parse({ model_type: 'llava_qwen', ...config }).attention.slidingWindow

@@ -3,7 +3,7 @@
  * pinned to make of its config.
  *
  * Sources: LLaVA at c121f04 and LLaVA-NeXT at df17966, `llava/model/language_model/llava_{mistral,qwen}.py`; transformers
- * 4.40.2 `modeling_attn_mask_utils.py`, `_make_causal_mask`.
+ * 4.37.2 `modeling_mistral.py`, `MistralModel.forward`; 4.40.2 `modeling_attn_mask_utils.py`, `_make_causal_mask`.
  */
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import { parseDecoderConfig } from './decoder-config.ts'
@@ -15,7 +15,12 @@ export function parseOriginalDecoder(json: JsonReader): DecoderConfig {
   if (decoder.kind === 'llama') return decoder
   // Only the Llama class obeys rope_scaling: the others set it to null or have never heard of it.
   const unscaled = { ...decoder, rope: { ...decoder.rope, factor: 1 } }
-  return decoder.kind === 'qwen2' ? withWindow(unscaled, json) : unscaled
+  return decoder.kind === 'qwen2' ? withWindow(unscaled, json) : withoutWindow(unscaled)
+}
+
+/** LLaVA's Mistral attends by torch's own function, whose mask is made without the window of the config. */
+function withoutWindow(decoder: DecoderConfig): DecoderConfig {
+  return { ...decoder, attention: { ...decoder.attention, slidingWindow: null } }
 }
 
 /**

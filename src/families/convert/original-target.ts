@@ -201,7 +201,7 @@ function originalRope({ kind, rope, attention, maxPositions }: DecoderConfig): o
       `the original scales positions of Llama alone, this ${kind} has them scaled by ${rope.factor}`,
     )
   }
-  if (kind === 'mistral') return {}
+  if (kind === 'mistral') return { sliding_window: null }
   // Its Qwen2 takes the window whatever use_sliding_window says, and leaves one position more in sight.
   const { slidingWindow } = attention
   return {

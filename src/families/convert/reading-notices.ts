@@ -11,7 +11,11 @@ import type { EyedConfig } from './target.ts'
 export function readingNotices(config: EyedConfig, documents: CheckpointDocuments): string[] {
   const read = familyOf(documents).parseConfig(documents, {})
   checkPictures(config, read)
-  return [...pictureNotices(config, read), ...clipNotices(config, read)]
+  return [
+    ...pictureNotices(config, read),
+    ...clipNotices(config, read),
+    ...windowNotices(config, read),
+  ]
 }
 
 /** Tiles and their merge have a form in the target or were refused: anything else is a fault of ours. */
@@ -26,7 +30,8 @@ function checkPictures({ image, decoder, vision }: EyedConfig, read: ModelConfig
 }
 
 function rotation({ decoder, vision }: Pick<ModelConfig, 'decoder' | 'vision'>): unknown {
-  const { rope, epsilon, attention } = decoder
+  const { rope, epsilon } = decoder
+  const { slidingWindow: _, ...attention } = decoder.attention
   return [rope, epsilon, attention, vision?.imageSize, vision?.patchSize, vision?.activation]
 }
 
@@ -62,6 +67,18 @@ function clipNotices({ video }: EyedConfig, read: ModelConfig): string[] {
   const [was, is] = [video.tokens, read.video.tokens].map(clipText)
   if (was !== is) notices.push(`Clips were read as ${was}, in the new layout they are ${is}.`)
   return notices
+}
+
+function windowNotices(config: EyedConfig, read: ModelConfig): string[] {
+  const [was, is] = [config, read].map(({ decoder }) => sightText(decoder.attention.slidingWindow))
+  if (was === is) return []
+  return [
+    `A position sees ${was} in the old layout, ${is} in the new one: answers to longer prompts differ.`,
+  ]
+}
+
+function sightText(slidingWindow: number | null): string {
+  return slidingWindow === null ? 'all before it' : `${slidingWindow} positions`
 }
 
 function clipText({ pooling, newline }: VideoTokenConfig): string {
