@@ -32,3 +32,10 @@ test('a place without picture and a picture without place are told apart', () =>
     /^INPUT_VIDEO_PLACES .* has 1 video placeholder but no videos came/,
   )
 })
+
+test('a clip at the tag of a picture is told where clips stand', () => {
+  assert.equal(
+    message({ places: 1, given: 0 }, { places: 0, given: 1 }),
+    'INPUT_IMAGE_PLACES sequence: the prompt has 1 image placeholder but no images came with it, and 1 video for no video placeholders; in this model a clip stands at <video>.',
+  )
+})

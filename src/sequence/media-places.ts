@@ -10,6 +10,15 @@ export type MediaCount = {
 
 /** Throws InputError INPUT_IMAGE_PLACES or INPUT_VIDEO_PLACES where the numbers differ. */
 export function checkMediaPlaces(images: MediaCount, videos: MediaCount): void {
+  // The original has one tag for both; a prompt that was written for it names the wrong one here.
+  if (images.places > images.given && videos.places < videos.given) {
+    const { places, given } = images
+    throw new InputError(
+      'INPUT_IMAGE_PLACES',
+      `sequence: the prompt has ${counted(places, 'image placeholder')} but ${counted(given, 'image')} came with it, and ` +
+        `${counted(videos.given, 'video')} for ${counted(videos.places, 'video placeholder')}; in this model a clip stands at <video>.`,
+    )
+  }
   checkPlaces('image', 'INPUT_IMAGE_PLACES', images)
   checkPlaces('video', 'INPUT_VIDEO_PLACES', videos)
 }
