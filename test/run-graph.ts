@@ -3,7 +3,13 @@ import { allocate } from '../src/core/dtype.ts'
 import { elementCount } from '../src/core/shape.ts'
 import { hostTensor, type HostTensor } from '../src/core/tensor.ts'
 import { resolveShape } from '../src/graph/dimension.ts'
-import { lower, writeOnnx, type Graph, type PrecisionPolicy } from '../src/graph/index.ts'
+import {
+  lower,
+  writeOnnx,
+  type Graph,
+  type LoweringOptions,
+  type PrecisionPolicy,
+} from '../src/graph/index.ts'
 import type { Runtime, Session } from '../src/runtime/runtime.ts'
 
 export type HostTensors = Readonly<Record<string, HostTensor>>
@@ -24,8 +30,9 @@ export class GraphRunner {
     runtime: Runtime,
     graph: Graph,
     policy: PrecisionPolicy = () => 'f32',
+    options: LoweringOptions = {},
   ): Promise<GraphRunner> {
-    const lowered = lower(graph, policy).graph
+    const lowered = lower(graph, policy, options).graph
     const session = await runtime.createSession(writeOnnx(lowered, { parameters: 'inputs' }))
     return new GraphRunner(runtime, lowered, session)
   }

@@ -8,6 +8,7 @@ export {
   type LinearPrecision,
   type LinearWeight,
   type LoweredGraph,
+  type LoweringOptions,
   type PrecisionPolicy,
 } from './lower.ts'
 export { liveParameters, writeOnnx, type OnnxOptions } from './onnx-writer.ts'

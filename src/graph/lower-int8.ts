@@ -4,8 +4,9 @@
  *   a_r = max_k |x_rk| / 127,   u = round(x / a) + 128,   y = a (u − 128) Wᵀ s
  *
  * Layers that read one activation share its quantised form. Where 8 bits of activation are too coarse, what rounding
- * left over is quantised again, 254 times finer, and multiplied in the same product as further rows: 16 bits for twice
- * the arithmetic and no more weights read. Source of the per-row scheme: arXiv:2208.07339 §2.1.
+ * left over is quantised again, 254 times finer, and multiplied too: 16 bits for twice the arithmetic. With few rows, the
+ * second digits are further rows of the same product, so that no more weights are read; with many, putting rows together
+ * and apart again takes longer than reading the weights twice. Source of the per-row scheme: arXiv:2208.07339 §2.1.
  */
 import { hostTensor } from '../core/tensor.ts'
 import type { Graph, Value } from './graph.ts'
@@ -13,12 +14,18 @@ import type { Graph, Value } from './graph.ts'
 /** How many 8-bit digits an activation gets. */
 export type ActivationDigits = 1 | 2
 
+/** Whether two digits of an activation are rows of one product, or each has a product. */
+export type DigitProducts = 'together' | 'apart'
+
 export type Int8Parameters = {
   /** int8[K,N] */
   readonly data: Value
   /** float32[N] */
   readonly scale: Value
 }
+
+/** rows ⊙ factor: a factor [..., 1] for each row, which a following product can take along. */
+export type ScaledRows = { readonly rows: Value; readonly factor: Value }
 
 type QuantizedRows = {
   /** x in steps: float32 of x's shape, in [−127, 127] */
@@ -41,21 +48,40 @@ export class Int8Products {
   readonly #graph: Graph
   readonly #zero: Value
   readonly #rows = new Map<Value, QuantizedRows>()
+  readonly #secondDigits = new Map<Value, Value>()
   readonly #bothDigits = new Map<Value, Value>()
+  readonly #digits: DigitProducts
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, digits: DigitProducts) {
     this.#graph = graph
+    this.#digits = digits
     this.#zero = graph.constant(hostTensor('uint8', [], Uint8Array.of(ZERO)), 'zero')
   }
 
-  /** x [..., K] times the weight, [..., N]. */
-  product(x: Value, { data, scale }: Int8Parameters, digits: ActivationDigits): Value {
-    const g = this.#graph
+  /** x [..., K], whose rows may have factors, times the weight: [..., N]. */
+  product(
+    { rows: x, factor }: ScaledRows | { readonly rows: Value; readonly factor: null },
+    weight: Int8Parameters,
+    digits: ActivationDigits,
+  ): ScaledRows {
     const { first, step } = this.#quantize(x)
-    const rows = digits === 1 ? first : this.#withSecondDigit(x)
-    const sums = g.op('MatMulIntegerToFloat', [rows, data, g.scalar(1), scale, this.#zero])
-    const sum = digits === 1 ? sums : this.#joinDigits(sums)
-    return g.op('Mul', [sum, step])
+    const rows = digits === 1 ? this.#multiply(first, weight) : this.#multiplyBoth(x, weight)
+    return { rows, factor: factor ? this.#graph.op('Mul', [step, factor]) : step }
+  }
+
+  /** One digit of the activations, whose unit is `unit` steps, times the weight. */
+  #multiply(rows: Value, { data, scale }: Int8Parameters, unit = 1): Value {
+    const g = this.#graph
+    return g.op('MatMulIntegerToFloat', [rows, data, g.scalar(unit), scale, this.#zero])
+  }
+
+  #multiplyBoth(x: Value, weight: Int8Parameters): Value {
+    if (this.#digits === 'together') {
+      return this.#joinDigits(this.#multiply(this.#withSecondDigit(x), weight))
+    }
+    const first = this.#multiply(this.#quantize(x).first, weight)
+    const second = this.#multiply(this.#secondDigit(x), weight, 1 / SECOND_STEPS)
+    return this.#graph.op('Add', [first, second])
   }
 
   #quantize(x: Value): QuantizedRows {
@@ -71,6 +97,19 @@ export class Int8Products {
     return result
   }
 
+  /** uint8 of x's shape: what the first digits left over. */
+  #secondDigit(x: Value): Value {
+    const known = this.#secondDigits.get(x)
+    if (known) return known
+    const g = this.#graph
+    const { steps, first } = this.#quantize(x)
+    const rounded = g.op('DequantizeLinear', [first, g.scalar(1), this.#zero])
+    const rest = g.op('Sub', [steps, rounded])
+    const second = g.op('QuantizeLinear', [rest, g.scalar(1 / SECOND_STEPS), this.#zero])
+    this.#secondDigits.set(x, second)
+    return second
+  }
+
   /**
    * uint8 [2, …] of x's shape: the first digits, then the second ones. A new axis, whose size is known: putting them
    * behind one another along a symbolic axis makes the engine's start quadratic in the number of layers.
@@ -79,11 +118,10 @@ export class Int8Products {
     const known = this.#bothDigits.get(x)
     if (known) return known
     const g = this.#graph
-    const { steps, first } = this.#quantize(x)
-    const rounded = g.op('DequantizeLinear', [first, g.scalar(1), this.#zero])
-    const rest = g.op('Sub', [steps, rounded])
-    const second = g.op('QuantizeLinear', [rest, g.scalar(1 / SECOND_STEPS), this.#zero])
-    const stacked = [first, second].map((digit) => g.op('Unsqueeze', [digit], { axes: [0] }))
+    const { first } = this.#quantize(x)
+    const stacked = [first, this.#secondDigit(x)].map((digit) =>
+      g.op('Unsqueeze', [digit], { axes: [0] }),
+    )
     const both = g.op('Concat', stacked, { axis: 0 })
     this.#bothDigits.set(x, both)
     return both

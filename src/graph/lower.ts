@@ -6,11 +6,17 @@
  * their scales, in the layouts of `weights/quantize*.ts`.
  */
 import { ConfigError } from '../core/errors.ts'
-import type { Dim } from '../core/shape.ts'
+import { sameShape, type Dim } from '../core/shape.ts'
 import { hostTensor } from '../core/tensor.ts'
 import { product } from './dimension.ts'
 import { Graph, type Node, type Value } from './graph.ts'
-import { Int8Products, type ActivationDigits, type Int8Parameters } from './lower-int8.ts'
+import {
+  Int8Products,
+  type ActivationDigits,
+  type DigitProducts,
+  type Int8Parameters,
+  type ScaledRows,
+} from './lower-int8.ts'
 import { groupedAttention } from './lower-attention.ts'
 import { WidenedProducts } from './lower-widened.ts'
 
@@ -43,14 +49,16 @@ export const BLOCK_FORMATS = {
 export type LoweringOptions = {
   /** Weights stay as stored, but products with them are made in float32: exact where int8 and q4 weights are frozen. */
   readonly widen?: boolean
+  /** How activations of 16 bits are multiplied: `apart` is faster with many rows, `together` with few. */
+  readonly digits?: DigitProducts
 }
 
 export function lower(
   source: Graph,
   policy: PrecisionPolicy,
-  { widen = false }: LoweringOptions = {},
+  { widen = false, digits = 'together' }: LoweringOptions = {},
 ): LoweredGraph {
-  const lowering = new Lowering(source, widen)
+  const lowering = new Lowering(source, { widen, digits })
   for (const node of source.nodes) lowering.add(node, policy)
   for (const { name, value } of source.outputs) lowering.graph.output(name, lowering.mapped(value))
   return { graph: lowering.graph, linears: [...lowering.linears.values()] }
@@ -60,14 +68,18 @@ class Lowering {
   readonly graph: Graph
   readonly linears = new Map<string, LinearWeight>()
   readonly #values = new Map<Value, Value>()
+  /** Products whose rows wait for their factors: some of these meet in the next product's. */
+  readonly #scaledRows = new Map<Value, ScaledRows>()
   readonly #constants: Graph['constants']
+  readonly #digits: DigitProducts
   #int8Products: Int8Products | null = null
   /** Sums of blocks of inputs: layers that read one activation share the work. */
   readonly #sums = new Map<Value, Value>()
   readonly #widened: WidenedProducts | null
 
-  constructor(source: Graph, widen: boolean) {
+  constructor(source: Graph, { widen, digits }: Required<LoweringOptions>) {
     this.graph = new Graph(source.name)
+    this.#digits = digits
     this.#widened = widen ? new WidenedProducts(this.graph) : null
     this.#constants = source.constants
     for (const input of source.inputs) {
@@ -78,20 +90,46 @@ class Lowering {
   mapped(value: Value): Value {
     const known = this.#values.get(value)
     if (known) return known
+    const scaled = this.#scaledRows.get(value)
+    if (scaled) return this.#keep(value, this.graph.op('Mul', [scaled.rows, scaled.factor]))
     const constant = this.#constants.get(value)
     const copy = constant
       ? this.graph.constant(constant, value.name)
       : this.graph.parameter(value.name, value.shape as readonly number[], value.dtype)
-    this.#values.set(value, copy)
-    return copy
+    return this.#keep(value, copy)
+  }
+
+  #keep(source: Value, lowered: Value): Value {
+    this.#values.set(source, lowered)
+    return lowered
   }
 
   add(node: Node, policy: PrecisionPolicy): void {
+    const scaled = node.op === 'Mul' ? this.#scaledProduct(node) : null
+    if (scaled) return void this.#scaledRows.set(node.outputs[0] as Value, scaled)
     const outputs = this.#outputs(node, policy)
-    node.outputs.forEach((output, i) => this.#values.set(output, outputs[i] as Value))
+    node.outputs.forEach((output, i) => {
+      const lowered = outputs[i] as Value | ScaledRows
+      if ('rows' in lowered) this.#scaledRows.set(output, lowered)
+      else this.#keep(output, lowered)
+    })
   }
 
-  #outputs(node: Node, policy: PrecisionPolicy): readonly Value[] {
+  /** a ⊙ (f b) = f (a ⊙ b): the rows' factors f wait on. */
+  #scaledProduct({ inputs }: Node): ScaledRows | null {
+    const [a, b] = inputs as [Value, Value]
+    for (const [waiting, other] of [
+      [b, a],
+      [a, b],
+    ] as const) {
+      const scaled = this.#waitingRows(waiting)
+      if (!scaled || !sameShape(waiting.shape, other.shape)) continue
+      return { ...scaled, rows: this.graph.op('Mul', [this.mapped(other), scaled.rows]) }
+    }
+    return null
+  }
+
+  #outputs(node: Node, policy: PrecisionPolicy): readonly (Value | ScaledRows)[] {
     if (node.op === 'Linear') return [this.#linear(node, policy)]
     if (node.op === 'LinearInputGradient') return [this.#inputGradient(node, policy)]
     const inputs = node.inputs.map((input) => input && this.mapped(input))
@@ -103,16 +141,25 @@ class Lowering {
     return this.graph.node(node.op, inputs, node.attributes).outputs
   }
 
-  #linear(node: Node, policy: PrecisionPolicy): Value {
+  #linear(node: Node, policy: PrecisionPolicy): Value | ScaledRows {
     const [x, weight, bias] = node.inputs as [Value, Value, Value | null | undefined]
     if (weight.origin !== 'parameter') return this.#product(this.mapped(x), weight, bias)
     const precision = this.#precision(weight, policy)
-    const input = this.mapped(x)
-    const isWidened = this.#widened && precision !== 'f32'
-    const output = isWidened
-      ? this.#widened.product(input, weight, precision)
-      : this.#byPrecision[precision](input, weight)
-    return bias ? this.graph.op('Add', [output, this.mapped(bias)]) : output
+    const output = this.#stored(x, weight, precision)
+    if (!bias) return output
+    const whole = 'rows' in output ? this.graph.op('Mul', [output.rows, output.factor]) : output
+    return this.graph.op('Add', [whole, this.mapped(bias)])
+  }
+
+  /** x times a weight as it is stored. */
+  #stored(x: Value, weight: Value, precision: LinearPrecision): Value | ScaledRows {
+    if (this.#widened && precision !== 'f32') {
+      return this.#widened.product(this.mapped(x), weight, precision)
+    }
+    if (precision === 'int8' || precision === 'int8a16') {
+      return this.#int8(x, weight, precision === 'int8' ? 1 : 2)
+    }
+    return this.#byPrecision[precision](this.mapped(x), weight)
   }
 
   #precision(weight: Value, policy: PrecisionPolicy): LinearPrecision {
@@ -123,11 +170,9 @@ class Lowering {
   }
 
   readonly #byPrecision: {
-    readonly [P in LinearPrecision]: (x: Value, weight: Value) => Value
+    readonly [P in Exclude<LinearPrecision, 'int8' | 'int8a16'>]: (x: Value, weight: Value) => Value
   } = {
     f32: (x, weight) => this.#product(x, weight),
-    int8: (x, weight) => this.#int8(x, weight, 1),
-    int8a16: (x, weight) => this.#int8(x, weight, 2),
     q8: (x, weight) => this.#blocks(x, weight, 'q8'),
     q4: (x, weight) => this.#blocks(x, weight, 'q4'),
     q4b128: (x, weight) => this.#blocks(x, weight, 'q4b128'),
@@ -162,9 +207,10 @@ class Lowering {
     const { data, scale } = this.#int8Parameters(weight)
     const turned = this.graph.op('Transpose', [data], { perm: [1, 0] })
     const one = this.graph.constant(hostTensor('float32', [1], Float32Array.of(1)), 'one')
-    this.#int8Products ??= new Int8Products(this.graph)
     const z = this.graph.op('Mul', [dy, scale])
-    return this.#int8Products.product(z, { data: turned, scale: one }, 1)
+    const parameters = { data: turned, scale: one }
+    const { rows, factor } = this.#products.product({ rows: z, factor: null }, parameters, 1)
+    return this.graph.op('Mul', [rows, factor])
   }
 
   /** dyᵀ x, all rows of a batch in one product. */
@@ -179,9 +225,20 @@ class Lowering {
     return this.graph.op('Reshape', [x], { shape })
   }
 
-  #int8(x: Value, weight: Value, digits: ActivationDigits): Value {
-    this.#int8Products ??= new Int8Products(this.graph)
-    return this.#int8Products.product(x, this.#int8Parameters(weight), digits)
+  #int8(x: Value, weight: Value, digits: ActivationDigits): ScaledRows {
+    const waiting = this.#waitingRows(x)
+    const input = waiting ?? { rows: this.mapped(x), factor: null }
+    return this.#products.product(input, this.#int8Parameters(weight), digits)
+  }
+
+  /** The rows of a value whose factors nobody has asked for yet. */
+  #waitingRows(value: Value): ScaledRows | undefined {
+    return this.#values.has(value) ? undefined : this.#scaledRows.get(value)
+  }
+
+  get #products(): Int8Products {
+    this.#int8Products ??= new Int8Products(this.graph, this.#digits)
+    return this.#int8Products
   }
 
   #int8Parameters(weight: Value): Int8Parameters {
