@@ -1,6 +1,7 @@
 /** `loadModel`: a name in, a model out. Families, weights, runtime and engine are put together here and nowhere else. */
 import { checkLoadOptions } from './check-load-options.ts'
 import { choosePrecision, type ChosenPrecision, type PrecisionOption } from './choose-precision.ts'
+import { nextTurn } from './core/steps.ts'
 import { toFloat32, type HostTensor } from './core/tensor.ts'
 import { EMBEDDING, type DecoderConfig } from './decoder/decoder.ts'
 import { withClipOptions, type ClipOptions } from './families/clip-options.ts'
@@ -10,9 +11,14 @@ import { Graph, type Value } from './graph/graph.ts'
 import { liveParameters } from './graph/onnx-writer.ts'
 import { openParts, type Checkpoint, type CheckpointOptions } from './load-checkpoint.ts'
 import { quantizedPlanner } from './load-quantized.ts'
-import { createModelSession, createModelSessions, type SessionParts } from './load-weights.ts'
+import {
+  createModelSession,
+  createModelSessions,
+  type SessionGraph,
+  type SessionParts,
+} from './load-weights.ts'
 import { Model } from './model.ts'
-import { readFloatWeight, turnTaker } from './read-float-weight.ts'
+import { assertFiniteInTurns, readFloatWeight, turnTaker } from './read-float-weight.ts'
 import { createClips, createPictures } from './open-media.ts'
 import { int8Saturates } from './runtime/int8-check.ts'
 import { createRuntime, freeMemoryBytes } from './runtime/node.ts'
@@ -129,13 +135,17 @@ async function assemble(
   { cleanup, dispose }: Lifetime,
 ): Promise<Model> {
   const config = withClipOptions(checkpoint.config, options)
+  // Each of these first steps takes some milliseconds of this thread: the event loop gets its turn in between.
+  await nextTurn()
   const runtime = await createRuntime({ threads: options.threads })
   cleanup.push(() => runtime.dispose())
+  await nextTurn()
   const pictures = createPictures(options)
   cleanup.push(() => pictures.dispose())
   // Its modules are read while this thread reads weights.
   if (config.image) pictures.warm()
   const graphs = modelGraphs(checkpoint)
+  await nextTurn()
   const parameters = parameterMap(checkpoint, graphs)
   const isInt8Exact = !(await int8Saturates(runtime))
   const precision = precisionOf(options, checkpoint, { graphs, isInt8Exact })
@@ -210,10 +220,20 @@ async function readEmbeddings(
   parameters: ParameterMap,
   signal: AbortSignal | undefined,
 ): Promise<HostTensor> {
-  if (parameters.stored(EMBEDDING).isView) return parameters.read(EMBEDDING)
+  const takeTurns = turnTaker(signal)
+  if (parameters.stored(EMBEDDING).isView) {
+    const table = parameters.read(EMBEDDING)
+    if (table.data.byteLength <= CHECKED_BYTES) {
+      await assertFiniteInTurns(table, EMBEDDING, takeTurns)
+    }
+    return table
+  }
   const allocate = (elements: number) => new Float32Array(elements)
-  return readFloatWeight(EMBEDDING, { parameters, allocate, takeTurns: turnTaker(signal) })
+  return readFloatWeight(EMBEDDING, { parameters, allocate, takeTurns })
 }
+
+/** Tables up to this are checked at once, larger ones row by row when they are used: checking reads a mapped file. */
+const CHECKED_BYTES = 1 << 28
 
 type ServingOptions = { readonly [O in keyof typeof SERVING_DEFAULTS]: NonNullable<LoadOptions[O]> }
 
@@ -298,14 +318,16 @@ async function createDecoder(
 ): Promise<DecoderRunner> {
   const { kvCache: cacheForm } = precision
   const isInt8 = cacheForm === 'int8'
-  const graphs = isInt8 ? [int8PrefillGraph(config), int8DecodeGraph(config)] : [graph]
+  // Prompts have many rows, steps have few.
+  const prefilling = { graph: int8PrefillGraph(config), digits: 'apart' } as const
+  const graphs = isInt8 ? [prefilling, { graph: int8DecodeGraph(config) }] : [{ graph }]
   const { singleStream } = precision
   // The weights of a second form are still to be read then.
   const first = singleStream ? { ...parts, onRead: undefined } : parts
   const made = await createModelSessions(graphs, precision.decoder, first)
   const [prefill, decode] = [made[0] as Session, made.at(-1) as Session]
   const alone = singleStream
-    ? await createModelSession(graphs.at(-1) as Graph, singleStream, parts)
+    ? await createModelSession((graphs.at(-1) as SessionGraph).graph, singleStream, parts)
     : null
   const sessions = { cacheForm, prefill, decode, singleStream: alone }
   return new DecoderRunner({ runtime: parts.runtime, config, sessions })

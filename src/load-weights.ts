@@ -1,5 +1,6 @@
 /** A graph, a precision and a checkpoint become a session: what is stored is read, what is wanted smaller is quantised. */
 import { elementCount } from './core/shape.ts'
+import { inTurns, nextTurn } from './core/steps.ts'
 import type { HostTensor } from './core/tensor.ts'
 import type { ParameterMap } from './families/parameter-map.ts'
 import type { Graph, Value } from './graph/graph.ts'
@@ -7,9 +8,12 @@ import {
   lower,
   type LinearPrecision,
   type LinearWeight,
+  type LoweredGraph,
+  type LoweringOptions,
   type PrecisionPolicy,
 } from './graph/lower.ts'
-import { liveParameters, writeOnnx } from './graph/onnx-writer.ts'
+import { liveParameters, onnxSteps } from './graph/onnx-writer.ts'
+import { packedParameters } from './graph/packed-parameters.ts'
 import {
   floatArena,
   isFileMemory,
@@ -44,37 +48,36 @@ export async function createModelSession(
   policy: PrecisionPolicy,
   parts: SessionParts,
 ): Promise<Session> {
-  const [session] = await createModelSessions([graph], policy, parts)
+  const [session] = await createModelSessions([{ graph }], policy, parts)
   return session as Session
 }
 
+/** A graph, and how it is lowered beside its precision. */
+export type SessionGraph = LoweringOptions & { readonly graph: Graph }
+
 /** The same for graphs over one set of weights, which are held in memory once. */
 export async function createModelSessions(
-  graphs: readonly Graph[],
+  graphs: readonly SessionGraph[],
   policy: PrecisionPolicy,
   parts: SessionParts,
 ): Promise<Session[]> {
-  const lowered = graphs.map((graph) => lower(graph, policy))
-  const linears = new Map(
-    lowered.flatMap((one) => one.linears.map((linear) => [linear.name, linear])),
-  )
-  const plan = quantizePlan([...linears.values()], parts)
-  const quantized = plan.length > 0 ? await parts.quantize(plan) : null
-  const weights = new Map<string, HostTensor>()
+  await nextTurn()
+  const takeTurns = turnTaker(parts.signal)
+  const lowered: LoweredGraph[] = []
+  for (const { graph, ...options } of graphs) {
+    lowered.push(lower(graph, policy, options))
+    await takeTurns()
+  }
+  const quantized = await quantizedWeights(lowered, parts)
+  const read = weightReader(lowered, { ...parts, quantized, takeTurns })
   const sharedWeights = graphs.length > 1 ? parts.runtime.createSharedWeights() : undefined
   const sessions: Session[] = []
-  const takeTurns = turnTaker(parts.signal)
-  const allocate = floatArena(widenedElements(lowered, { ...parts, quantized }))
-  const read = (value: Value) => initializer(value, { ...parts, quantized, allocate, takeTurns })
   try {
     for (const { graph } of lowered) {
       const initializers = new Map<string, HostTensor>()
-      for (const value of liveParameters(graph)) {
-        const data = weights.get(value.name) ?? (await read(value))
-        weights.set(value.name, data)
-        initializers.set(value.name, data)
-      }
-      const made = createSession(graph, { initializers, sharedWeights }, parts)
+      for (const value of liveParameters(graph)) initializers.set(value.name, await read(value))
+      const model = await inTurns(onnxSteps(graph))
+      const made = createSession(model, { initializers, sharedWeights }, parts)
       parts.onRead?.()
       sessions.push(await made)
     }
@@ -84,17 +87,39 @@ export async function createModelSessions(
   } finally {
     sharedWeights?.dispose()
   }
-  // Packed by the engine now; what was mapped need not stay in memory.
-  for (const name of weights.keys()) quantized?.release?.(name)
+  const packed = packedParameters(lowered.map(({ graph }) => graph))
+  for (const session of sessions) session.releaseWeights(packed)
+  // What was mapped need not stay in memory either.
+  for (const [source, names] of [
+    [quantized, quantized?.tensors.keys() ?? []],
+    [parts.parameters, packed],
+  ] as const) {
+    for (const name of names) {
+      source?.release?.(name)
+      await takeTurns()
+    }
+  }
   return sessions
 }
 
+/** The quantised forms that lowered graphs want; null where they want none. */
+async function quantizedWeights(
+  lowered: readonly LoweredGraph[],
+  parts: SessionParts,
+): Promise<WeightSource | null> {
+  const linears = new Map(
+    lowered.flatMap((one) => one.linears.map((linear) => [linear.name, linear])),
+  )
+  const plan = quantizePlan([...linears.values()], parts)
+  return plan.length > 0 ? parts.quantize(plan) : null
+}
+
 function createSession(
-  graph: Graph,
+  model: Uint8Array,
   options: Pick<SessionOptions, 'initializers' | 'sharedWeights'>,
   { runtime, signal }: SessionParts,
 ): Promise<Session> {
-  return runtime.createSession(writeOnnx(graph), {
+  return runtime.createSession(model, {
     ...options,
     signal,
     // Folding would read weights from the placeholder file that stands for memory handed over.
@@ -106,21 +131,39 @@ type FloatParts = Pick<SessionParts, 'parameters' | 'known'> & {
   readonly quantized: WeightSource | null
 }
 
-/** Elements of all weights that become float32 copies, each counted once. */
-function widenedElements(
-  lowered: readonly { readonly graph: Graph }[],
-  { parameters, known, quantized }: FloatParts,
-): number {
+/** Reads each weight once. What is widened to be packed lies in memory of its own, which is given back as a whole. */
+function weightReader(
+  lowered: readonly LoweredGraph[],
+  from: FloatParts & { readonly takeTurns: TakeTurns },
+): (value: Value) => Promise<HostTensor> {
+  const graphs = lowered.map(({ graph }) => graph)
   const values = new Map(
-    lowered.flatMap(({ graph }) => liveParameters(graph).map((value) => [value.name, value])),
+    graphs.flatMap((graph) => liveParameters(graph).map((value) => [value.name, value])),
   )
-  let elements = 0
-  for (const { name, shape } of values.values()) {
-    if (quantized?.tensors.has(name) || isFileMemory(name, parameters)) continue
-    if (known?.get(name)?.dtype === 'float32') continue
-    elements += elementCount(shape as readonly number[])
+  const packed = packedParameters(graphs)
+  const widened = [...values.values()].filter((value) => isWidened(value, from))
+  const arena = (isPacked: boolean) =>
+    floatArena(
+      widened
+        .filter(({ name }) => packed.has(name) === isPacked)
+        .reduce((sum, { shape }) => sum + elementCount(shape as readonly number[]), 0),
+    )
+  const [toPack, toKeep] = [arena(true), arena(false)]
+  const read = new Map<string, HostTensor>()
+  return async (value) => {
+    const known = read.get(value.name)
+    if (known) return known
+    const allocate = packed.has(value.name) ? toPack : toKeep
+    const tensor = await initializer(value, { ...from, allocate })
+    read.set(value.name, tensor)
+    return tensor
   }
-  return elements
+}
+
+/** Whether a weight becomes a float32 copy. */
+function isWidened({ name }: Value, { parameters, known, quantized }: FloatParts): boolean {
+  if (quantized?.tensors.has(name) || isFileMemory(name, parameters)) return false
+  return known?.get(name)?.dtype !== 'float32'
 }
 
 async function initializer(

@@ -71,6 +71,6 @@ async function checkInt8(threads: number | undefined): Promise<boolean> {
   try {
     return !(await int8Saturates(runtime))
   } finally {
-    runtime.dispose()
+    await runtime.dispose()
   }
 }

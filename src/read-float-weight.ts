@@ -1,6 +1,7 @@
 /** A weight in float32, read and checked a piece at a time: others get their turn in between. */
 import { toFloat32, type HostTensor } from './core/tensor.ts'
 import { elementCount } from './core/shape.ts'
+import { nextTurn } from './core/steps.ts'
 import type { ParameterMap } from './families/parameter-map.ts'
 import { assertFinite, isFiniteTensor, sliceRows } from './weights/index.ts'
 
@@ -49,6 +50,21 @@ export async function readFloatWeight(
   return { dtype: 'float32', shape: parameters.shape(path), data }
 }
 
+/** Throws as `assertFinite` does, a piece of the tensor [rows, …] at a time. */
+export async function assertFiniteInTurns(
+  tensor: HostTensor,
+  path: string,
+  takeTurns: TakeTurns,
+): Promise<void> {
+  const [rows = 1, ...inner] = tensor.shape
+  const step = Math.max(1, Math.floor(PIECE / Math.max(1, elementCount(inner))))
+  for (let from = 0; from < rows; from += step) {
+    const piece = sliceRows(tensor, from, Math.min(rows, from + step))
+    if (!isFiniteTensor(piece)) assertFinite(tensor, path, 'the checkpoint')
+    await takeTurns()
+  }
+}
+
 /** Whether the parameter is handed over as its file's own memory. */
 export function isFileMemory(path: string, parameters: ParameterMap): boolean {
   const { isView, dtype } = parameters.stored(path)
@@ -91,7 +107,7 @@ export function turnTaker(signal?: AbortSignal): TakeTurns {
   let last = performance.now()
   return async () => {
     if (performance.now() - last < TURN_MS) return
-    await new Promise((resolve) => setTimeout(resolve))
+    await nextTurn()
     last = performance.now()
     signal?.throwIfAborted()
   }

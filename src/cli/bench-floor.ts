@@ -46,7 +46,7 @@ export async function measureFloor(
       operationsPerSecond: operations,
     }
   } finally {
-    runtime.dispose()
+    await runtime.dispose()
   }
 }
 

@@ -20,7 +20,12 @@ export async function inTurns<T>(steps: Steps<T>): Promise<T> {
     const { done, value } = steps.next()
     if (done) return value
     if (performance.now() - began < TURN_MS) continue
-    await new Promise((resolve) => setTimeout(resolve))
+    await nextTurn()
     began = performance.now()
   }
+}
+
+/** Others have their turn now. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve))
 }

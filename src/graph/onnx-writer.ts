@@ -5,18 +5,21 @@
  * Source: the ONNX IR specification, version 10; operator sets 21 and com.microsoft 1.
  */
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import type { DType, TypedArray } from '../core/dtype.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import type { HostTensor } from '../core/tensor.ts'
 import type { Graph, Node, TensorType, Value } from './graph.ts'
 import { int64Tensor } from './lower.ts'
 import { DimArguments } from './onnx-dims.ts'
 import {
   AttributeProto_AttributeType,
+  GraphProtoSchema,
   ModelProtoSchema,
+  NodeProtoSchema,
   TensorProto_DataLocation,
   TensorProto_DataType,
   type AttributeProtoSchema,
-  type NodeProtoSchema,
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from './onnx_pb.ts'
@@ -31,32 +34,59 @@ export type OnnxOptions = {
   readonly parameters?: 'initializers' | 'inputs'
 }
 
-export function writeOnnx(
+export function writeOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
+  return atOnce(onnxSteps(graph, options))
+}
+
+/** Nodes between two pauses. */
+const NODES = 256
+/** Field numbers of onnx.proto. */
+const MODEL_GRAPH = 7
+const GRAPH_NODE = 1
+
+/** The same with pauses: a decoder has thousands of nodes. */
+export function* onnxSteps(
   graph: Graph,
   { parameters = 'initializers' }: OnnxOptions = {},
-): Uint8Array {
+): Steps<Uint8Array> {
   const writer = new Writer(graph)
-  for (const node of liveNodes(graph)) writer.node(node)
+  for (const [i, node] of liveNodes(graph).entries()) {
+    if (i % NODES === 0) yield
+    writer.node(node)
+  }
   const asInputs = parameters === 'inputs'
   const weights = [...graph.parameters.values()].filter((value) => writer.used.has(value))
-  const model = create(ModelProtoSchema, {
-    irVersion: 10n,
-    producerName: 'llava-ts',
-    opsetImport: [
-      { domain: '', version: 21n },
-      { domain: 'com.microsoft', version: 1n },
-    ],
-    graph: {
-      name: graph.name,
-      node: writer.nodes,
-      input: [...graph.inputs, ...(asInputs ? weights : [])].map((value) =>
-        valueInfo(value.name, value),
-      ),
-      output: graph.outputs.map(({ name, value }) => valueInfo(name, value)),
-      initializer: [...(asInputs ? [] : weights.map(externalTensor)), ...writer.initializers],
-    },
+  // A message is its fields one after another, so nodes are encoded by themselves.
+  const bytes = new BinaryWriter()
+  for (const [i, node] of writer.nodes.entries()) {
+    if (i % NODES === 0) yield
+    bytes.tag(GRAPH_NODE, WireType.LengthDelimited)
+    bytes.bytes(toBinary(NodeProtoSchema, create(NodeProtoSchema, node)))
+  }
+  const rest = create(GraphProtoSchema, {
+    name: graph.name,
+    input: [...graph.inputs, ...(asInputs ? weights : [])].map((value) =>
+      valueInfo(value.name, value),
+    ),
+    output: graph.outputs.map(({ name, value }) => valueInfo(name, value)),
+    initializer: [...(asInputs ? [] : weights.map(externalTensor)), ...writer.initializers],
   })
-  return toBinary(ModelProtoSchema, model)
+  bytes.raw(toBinary(GraphProtoSchema, rest))
+  yield
+  return new BinaryWriter()
+    .raw(toBinary(ModelProtoSchema, create(ModelProtoSchema, MODEL)))
+    .tag(MODEL_GRAPH, WireType.LengthDelimited)
+    .bytes(bytes.finish())
+    .finish()
+}
+
+const MODEL = {
+  irVersion: 10n,
+  producerName: 'llava-ts',
+  opsetImport: [
+    { domain: '', version: 21n },
+    { domain: 'com.microsoft', version: 1n },
+  ],
 }
 
 /** The names of the parameters that some output depends on, in order of declaration. */

@@ -18,7 +18,7 @@ async function withRuntime(body: (runtime: Runtime) => Promise<void>): Promise<v
   try {
     await body(runtime)
   } finally {
-    runtime.dispose()
+    await runtime.dispose()
   }
 }
 
@@ -177,7 +177,7 @@ test('the folder for the placeholder goes with the runtime', async () => {
   rmSync(join(temporaryFolder, readdirSync(temporaryFolder)[0]!), { recursive: true })
   await runtime.createSession(chainModel(4, 1), options)
   session.dispose()
-  runtime.dispose()
+  await runtime.dispose()
   assert.deepEqual(readdirSync(temporaryFolder), [])
   rmSync(temporaryFolder, { recursive: true })
 })

@@ -11,7 +11,12 @@ import { fileURLToPath } from 'node:url'
 import { ConfigError } from '../core/errors.ts'
 import { EXTERNAL_LOCATION } from '../graph/onnx-writer.ts'
 import { parseCpuFeatures, type CpuFeatures } from './cpu-features.ts'
-import { acquireEnvironment, LOG_SEVERITIES, type LogSeverity } from './ort-environment.ts'
+import {
+  acquireEnvironment,
+  LOG_SEVERITIES,
+  releasesEnded,
+  type LogSeverity,
+} from './ort-environment.ts'
 import { carriedFile, libraryFile } from './ort-library.ts'
 import { OrtRuntime } from './ort-runtime.ts'
 import type { Runtime } from './runtime.ts'
@@ -59,6 +64,7 @@ export type NodeRuntimeOptions = {
  */
 export async function createRuntime(options: NodeRuntimeOptions = {}): Promise<Runtime> {
   const { threads, spinning, logSeverity, temporaryFolder } = checkOptions(options)
+  await releasesEnded()
   const environment = acquireEnvironment(libraryPath(process), { threads, spinning, logSeverity })
   const placeholder = new PlaceholderFolder(temporaryFolder)
   return new OrtRuntime({

@@ -80,6 +80,7 @@ export class OrtApi {
   readonly #library: LibraryHandle
   readonly #table: readonly Pointer[]
   readonly #functions = new Map<string, NativeFunction>()
+  readonly #releases = new Set<Promise<void>>()
   /** Arguments of asynchronous calls in flight: native code reads their memory, so nothing may collect them. */
   readonly #inFlight = new Set<readonly Argument[]>()
 
@@ -142,6 +143,24 @@ export class OrtApi {
 
   free(name: ReleaseFunction, pointer: Pointer): void {
     this.#function(name)(pointer)
+  }
+
+  /** `free` on a thread of Node's pool: what gives gigabytes back to the system takes its time. */
+  freeAsync(name: ReleaseFunction, pointer: Pointer): Promise<void> {
+    const release = new Promise<void>((resolve, reject) => {
+      this.#function(name).async(pointer, (error: Error | null) => {
+        this.#releases.delete(release)
+        if (error) reject(error)
+        else resolve()
+      })
+    })
+    this.#releases.add(release)
+    return release
+  }
+
+  /** Resolves when nothing is being released on another thread. */
+  async released(): Promise<void> {
+    await Promise.allSettled(this.#releases)
   }
 
   #check(name: string, status: Pointer | null): void {

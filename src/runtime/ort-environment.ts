@@ -37,6 +37,11 @@ let loaded: OrtApi | undefined
 let current: { readonly options: EnvironmentOptions; readonly shared: Environment } | undefined
 let users = 0
 
+/** Resolves when no session of before is being released: whoever disposed of one may ask for another environment then. */
+export async function releasesEnded(): Promise<void> {
+  await loaded?.released()
+}
+
 /** Starts the environment, or joins the living one. Throws ConfigError if that one has other options. */
 export function acquireEnvironment(libraryPath: string, options: EnvironmentOptions): Environment {
   loaded ??= new OrtApi(libraryPath)

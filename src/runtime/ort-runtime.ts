@@ -5,7 +5,7 @@ import type { Pointer } from './ort-abi.ts'
 import type { Environment, LogSeverity } from './ort-environment.ts'
 import { checkInitializers } from './model-initializers.ts'
 import { createNativeSession } from './ort-session-options.ts'
-import { OrtSession, type NativeSession } from './ort-session.ts'
+import { OrtSession, type NativeSession, type SessionWeights } from './ort-session.ts'
 import { readSignature } from './ort-signature.ts'
 import { RunQueue } from './run-queue.ts'
 import type { Runtime, Session, SessionOptions, SharedWeights, Tensor } from './runtime.ts'
@@ -36,12 +36,18 @@ export class OrtRuntime implements Runtime {
   /** Sessions are created one at a time too: each occupies a thread of Node's small pool. */
   readonly #creations: RunQueue
   readonly #sessions = new Set<OrtSession>()
+  /** Those that sessions may join. */
   readonly #sharedWeights = new Set<OrtSharedWeights>()
+  /** Those that are not released. */
+  #containers = 0
   #creating = 0
+  readonly #gone: Promise<void>
+  #end: () => void = () => {}
   #disposed = false
   #released = false
 
   constructor(parts: RuntimeParts) {
+    this.#gone = new Promise((resolve) => (this.#end = resolve))
     this.#parts = parts
     this.threads = parts.threads
     this.version = `onnxruntime ${parts.environment.api.version}`
@@ -69,30 +75,37 @@ export class OrtRuntime implements Runtime {
 
   createSharedWeights(): SharedWeights {
     this.#checkAlive()
-    const shared = new OrtSharedWeights(this.#parts.environment, () =>
-      this.#sharedWeights.delete(shared),
-    )
+    const shared = new OrtSharedWeights(this.#parts.environment, {
+      onDispose: () => this.#sharedWeights.delete(shared),
+      onRelease: () => {
+        this.#containers--
+        this.#releaseIfUnused()
+      },
+    })
     this.#sharedWeights.add(shared)
+    this.#containers++
     return shared
   }
 
-  /** Waits for runs that were started or queued before; then sessions, tensors and weights are gone. */
-  dispose(): void {
-    if (this.#disposed) return
+  /** Resolves when runs that were started or queued before are over, and sessions, tensors and weights are gone. */
+  dispose(): Promise<void> {
+    if (this.#disposed) return this.#gone
     this.#disposed = true
     for (const shared of this.#sharedWeights) shared.dispose()
     for (const session of this.#sessions) session.dispose()
     this.#tensors.disposeAll()
     this.#releaseIfUnused()
+    return this.#gone
   }
 
   /** The environment goes last. */
   #releaseIfUnused(): void {
-    const uses = this.#sessions.size + this.#creating + this.#tensors.size
+    const uses = this.#sessions.size + this.#containers + this.#creating + this.#tensors.size
     if (!this.#disposed || uses > 0 || this.#released) return
     this.#released = true
     this.#parts.environment.release()
     this.#parts.onRelease()
+    this.#end()
   }
 
   async #createSession(model: Uint8Array, options: SessionOptions): Promise<Session> {
@@ -104,11 +117,12 @@ export class OrtRuntime implements Runtime {
         queue: this.#runs,
         tensors: this.#tensors,
       }
-      const session = new OrtSession(host, native, () => {
+      const onRelease = () => {
         weights.release()
         this.#sessions.delete(session)
         this.#releaseIfUnused()
-      })
+      }
+      const session = new OrtSession(host, { native, weights, onRelease })
       this.#sessions.add(session)
       return session
     } catch (error) {
@@ -136,7 +150,7 @@ export class OrtRuntime implements Runtime {
       this.#checkAlive()
       return { handle, ...readSignature(environment.api, environment.allocator, handle) }
     } catch (error) {
-      environment.api.free('ReleaseSession', handle)
+      await environment.api.freeAsync('ReleaseSession', handle)
       throw error
     }
   }
@@ -149,18 +163,23 @@ export class OrtRuntime implements Runtime {
     checkInitializers(model, initializers)
     const shared = sharedWeights === undefined ? undefined : this.#checkShared(sharedWeights)
     const wrapped = new Map<string, HostBackedTensor>()
-    const unlock: (() => void)[] = []
-    const release = () => {
-      for (const tensor of wrapped.values()) tensor.dispose()
-      for (const release of unlock) release()
-      shared?.leave()
+    const unlock = new Map<string, () => void>()
+    const letGo = (name: string) => {
+      wrapped.get(name)?.dispose()
+      unlock.get(name)?.()
+      wrapped.delete(name)
+      unlock.delete(name)
+    }
+    const release = (names?: ReadonlySet<string>) => {
+      for (const name of wrapped.keys()) if (!names || names.has(name)) letGo(name)
+      if (!names) shared?.leave()
     }
     shared?.join()
     try {
       for (const [name, { dtype, shape, data }] of initializers) {
         const tensor = this.#tensors.tensor(dtype, shape, data)
         wrapped.set(name, tensor)
-        unlock.push(tensor.lock())
+        unlock.set(name, tensor.lock())
       }
     } catch (error) {
       release()
@@ -186,23 +205,24 @@ export class OrtRuntime implements Runtime {
   }
 }
 
-type TakenWeights = {
+type TakenWeights = SessionWeights & {
   readonly initializers: ReadonlyMap<string, HostBackedTensor>
   readonly shared: OrtSharedWeights | undefined
-  release(): void
 }
+
+type SharedWeightsEvents = { readonly onDispose: () => void; readonly onRelease: () => void }
 
 /** Prepacked copies of equal initialisers, one for all sessions that joined; released with the last of them. */
 class OrtSharedWeights implements SharedWeights {
   readonly handle: Pointer
   readonly #environment: Environment
-  readonly #onDispose: () => void
+  readonly #events: SharedWeightsEvents
   #sessions = 0
   #disposed = false
 
-  constructor(environment: Environment, onDispose: () => void) {
+  constructor(environment: Environment, events: SharedWeightsEvents) {
     this.#environment = environment
-    this.#onDispose = onDispose
+    this.#events = events
     this.handle = environment.api.make('CreatePrepackedWeightsContainer')
   }
 
@@ -219,12 +239,15 @@ class OrtSharedWeights implements SharedWeights {
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
-    this.#onDispose()
+    this.#events.onDispose()
     this.#releaseIfUnused()
   }
 
   #releaseIfUnused(): void {
     if (!this.#disposed || this.#sessions > 0) return
-    this.#environment.api.free('ReleasePrepackedWeightsContainer', this.handle)
+    // What was packed is in here, and freed with it.
+    void this.#environment.api
+      .freeAsync('ReleasePrepackedWeightsContainer', this.handle)
+      .then(() => this.#events.onRelease())
   }
 }

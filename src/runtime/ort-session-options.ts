@@ -30,7 +30,7 @@ export async function createNativeSession(creation: Creation): Promise<Pointer> 
   try {
     configure(native, creation)
     const session = await load(native, creation)
-    if (options.signal?.aborted) api.free('ReleaseSession', session)
+    if (options.signal?.aborted) await api.freeAsync('ReleaseSession', session)
     options.signal?.throwIfAborted()
     return session
   } catch (error) {

@@ -28,6 +28,12 @@ export type NativeSession = {
   readonly names: NativeNames
 }
 
+/** The initialisers that a session holds. */
+export type SessionWeights = {
+  /** Lets go of those in `names`, or of all. */
+  release(names?: ReadonlySet<string>): void
+}
+
 /** One run, by `Run` or by a binding. */
 export type NativeRun = {
   readonly tensors: readonly HostBackedTensor[]
@@ -45,14 +51,27 @@ export class OrtSession implements Session {
   readonly #host: SessionHost
   readonly #names: NativeNames
   readonly #bindings = new Set<OrtBinding>()
+  readonly #weights: SessionWeights
   readonly #onRelease: () => void
   #pendingRuns = 0
   #disposed = false
   #released = false
 
   /** `onRelease` is called once, after the native session is gone. */
-  constructor(host: SessionHost, native: NativeSession, onRelease: () => void) {
+  constructor(
+    host: SessionHost,
+    {
+      native,
+      weights,
+      onRelease,
+    }: {
+      readonly native: NativeSession
+      readonly weights: SessionWeights
+      readonly onRelease: () => void
+    },
+  ) {
     this.#host = host
+    this.#weights = weights
     this.handle = native.handle
     this.signature = native.signature
     this.#names = native.names
@@ -101,6 +120,11 @@ export class OrtSession implements Session {
     return binding
   }
 
+  releaseWeights(names: ReadonlySet<string>): void {
+    this.checkAlive()
+    this.#weights.release(names)
+  }
+
   /** Waits for runs that were started or queued before. */
   dispose(): void {
     this.#disposed = true
@@ -108,8 +132,10 @@ export class OrtSession implements Session {
     this.#released = true
     for (const binding of this.#bindings) binding.dispose()
     this.#names.release()
-    this.#host.environment.api.free('ReleaseSession', this.handle)
-    this.#onRelease()
+    // Packed weights are freed with it, which would hold the event loop up.
+    void this.#host.environment.api
+      .freeAsync('ReleaseSession', this.handle)
+      .then(() => this.#onRelease())
   }
 
   checkAlive(): void {

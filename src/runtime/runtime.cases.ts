@@ -53,7 +53,7 @@ export function runtimeCases(
       try {
         await body(runtime)
       } finally {
-        runtime.dispose()
+        await runtime.dispose()
       }
     })
   }

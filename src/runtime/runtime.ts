@@ -35,6 +35,11 @@ export type Session = {
   run(inputs: Feeds, outputs: Feeds, options?: RunOptions): Promise<void>
   /** Binds names once for many runs; unbound names must be set before each run. */
   bind(inputs: Feeds, outputs: Feeds): Binding
+  /**
+   * Lets go of the memory of initialisers that the engine has copied into a form of its own (`packedParameters`). Those of
+   * `names` that the session does not have are left out. Not before all sessions that share weights are made.
+   */
+  releaseWeights(names: ReadonlySet<string>): void
   dispose(): void
 }
 
@@ -70,5 +75,6 @@ export type Runtime = {
   tensor(dtype: DType, shape: readonly number[], data?: TypedArray): Tensor
   createSession(model: Uint8Array, options?: SessionOptions): Promise<Session>
   createSharedWeights(): SharedWeights
-  dispose(): void
+  /** Resolves when runs that were started before are over and everything made here is gone. */
+  dispose(): Promise<void>
 }

@@ -3,9 +3,10 @@
  *
  * Prefill goes row by row because the attention operator takes several new positions over a past for one sequence only.
  */
+import { atOnce, inTurns } from '../core/steps.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import { cacheHeadDim } from '../layers/attention.ts'
-import { rotaryTables } from '../layers/rotary.ts'
+import { rotarySteps } from '../layers/rotary.ts'
 import type { RunOptions, Runtime, Session, Tensor } from '../runtime/runtime.ts'
 import { pastFeeds, presentFeeds } from './cache-feeds.ts'
 import { DecodeStepper } from './decode-stepper.ts'
@@ -41,6 +42,8 @@ export type DecoderSessions = {
   readonly singleStream: Session | null
 }
 
+type RotaryTensors = { readonly positions: number; readonly cos: Tensor; readonly sin: Tensor }
+
 export class DecoderRunner {
   readonly config: DecoderConfig
   readonly cacheForm: CacheForm
@@ -48,8 +51,7 @@ export class DecoderRunner {
   readonly #sessions: DecoderSessions
   readonly #int8Prefill: Int8Prefill
   /** Longest last. Shorter ones stay, since a stepper may have bound them. */
-  readonly #tables: { readonly positions: number; readonly cos: Tensor; readonly sin: Tensor }[] =
-    []
+  readonly #tables: RotaryTensors[] = []
 
   /** Disposes of the sessions when it is disposed of. */
   constructor(parts: {
@@ -105,6 +107,7 @@ export class DecoderRunner {
     const rows = logitRows.length > 0 ? logitRows : [length - 1]
     const logits = new Float32Array(rows.length * vocabSize)
     const total = cachedLength + length
+    if (!this.#tableFor(cache.capacity)) await this.#growTables(cache.capacity)
     const scope = new TensorScope(this.#runtime)
     try {
       const inputs = {
@@ -162,19 +165,41 @@ export class DecoderRunner {
     }
   }
 
-  /** Rotation tables for at least so many positions, doubled when a longer sequence comes. */
+  /** Rotation tables for at least so many positions. */
   #rotary(positions: number): { cos: Tensor; sin: Tensor } {
+    const { cos, sin } =
+      this.#tableFor(positions) ?? this.#keepTables(atOnce(this.#steps(positions)))
+    return { cos, sin }
+  }
+
+  #tableFor(positions: number): RotaryTensors | null {
     const last = this.#tables.at(-1)
-    if (last && last.positions >= positions) return { cos: last.cos, sin: last.sin }
+    return last && last.positions >= positions ? last : null
+  }
+
+  /** The same with turns for others, before anything is made for a longer sequence. */
+  async #growTables(positions: number): Promise<void> {
+    const tables = await inTurns(this.#steps(positions))
+    if (!this.#tableFor(positions)) this.#keepTables(tables)
+  }
+
+  /** Twice as many positions as before, or more. */
+  #steps(positions: number) {
     const { headDim } = this.config.attention
     const size = 2 ** Math.ceil(Math.log2(Math.max(positions, 256)))
     const width = cacheHeadDim(headDim) / 2
-    const { cos, sin } = rotaryTables(this.config.rope, { positions: size, headDim, width })
+    return rotarySteps(this.config.rope, { positions: size, headDim, width })
+  }
+
+  #keepTables({ cos, sin }: { cos: Float32Array; sin: Float32Array }): RotaryTensors {
+    const width = cacheHeadDim(this.config.attention.headDim) / 2
+    const positions = cos.length / width
     const tables = {
-      cos: this.#runtime.tensor('float32', [size, width], cos),
-      sin: this.#runtime.tensor('float32', [size, width], sin),
+      positions,
+      cos: this.#runtime.tensor('float32', [positions, width], cos),
+      sin: this.#runtime.tensor('float32', [positions, width], sin),
     }
-    this.#tables.push({ positions: size, ...tables })
+    this.#tables.push(tables)
     return tables
   }
 }

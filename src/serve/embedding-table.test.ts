@@ -37,14 +37,12 @@ test('another type, and numbers that are none, are refused by name', () => {
   refused(hostTensor('float16', [1, 2], Uint16Array.of(0x7c00, 0)), 'CHECKPOINT_NOT_FINITE')
 })
 
-test('a table too large to be looked through is checked as its rows are used', () => {
-  const width = 1 << 16
-  // Untouched memory of zeros costs address space only.
-  const data = new Float32Array(1025 * width)
-  data[3 * width + 7] = Infinity
-  const table = new EmbeddingTable(hostTensor('float32', [1025, width], data))
-  const target = new Float32Array(width)
-  table.copyRows([1024], target)
+test('rows are checked as they are used', () => {
+  const data = new Float32Array(8)
+  data[7] = Infinity
+  const table = new EmbeddingTable(hostTensor('float32', [4, 2], data))
+  const target = new Float32Array(2)
+  table.copyRows([2], target)
   assert.throws(
     () => table.copyRows([3], target),
     (error) => error instanceof CheckpointError && error.message.includes('row 3 has others'),

@@ -3,19 +3,14 @@ import { bfloat16ToFloat32, float16ToFloat32 } from '../core/dtype.ts'
 import { CheckpointError } from '../core/errors.ts'
 import type { HostTensor } from '../core/tensor.ts'
 import { EMBEDDING } from '../decoder/decoder.ts'
-import { assertFinite } from '../weights/index.ts'
-
-/** Tables up to this are checked at once, larger ones row by row when they are used: checking reads a mapped file. */
-const CHECKED_BYTES = 1 << 28
 
 export class EmbeddingTable {
   readonly rows: number
   readonly width: number
   readonly #copy: (id: number, target: Float32Array) => void
 
-  /** `table` [V, D] may be a view of a mapped file. Throws CheckpointError for one that holds NaN or an infinity. */
+  /** `table` [V, D] may be a view of a mapped file. */
   constructor(table: HostTensor) {
-    if (table.data.byteLength <= CHECKED_BYTES) assertFinite(table, EMBEDDING, 'the checkpoint')
     const [rows, width] = table.shape as readonly [number, number]
     this.rows = rows
     this.width = width

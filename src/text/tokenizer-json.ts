@@ -77,7 +77,7 @@ export function* tokenizerSteps(json: unknown, files: TokenizerFiles): Steps<Tok
 /** Parses the bytes of a JSON file. Throws CheckpointError unless they are UTF-8 JSON. */
 export function parseJsonFile(bytes: Uint8Array, name: string): unknown {
   try {
-    return JSON.parse(decodeText(bytes)) as unknown
+    return JSON.parse(atOnce(textSteps(bytes))) as unknown
   } catch (error) {
     throw notJson(name, error)
   }
@@ -86,16 +86,25 @@ export function parseJsonFile(bytes: Uint8Array, name: string): unknown {
 /** The same with pauses, for `tokenizerSteps`: long objects are Maps. */
 export function* jsonFileSteps(bytes: Uint8Array, name: string): Steps<unknown> {
   try {
-    const text = decodeText(bytes)
-    yield
-    return yield* jsonSteps(text)
+    return yield* jsonSteps(yield* textSteps(bytes))
   } catch (error) {
     throw notJson(name, error)
   }
 }
 
-function decodeText(bytes: Uint8Array): string {
-  return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+/** Bytes that are decoded at once. */
+const DECODED = 1 << 20
+
+/** Throws TypeError for bytes that are not UTF-8. */
+function* textSteps(bytes: Uint8Array): Steps<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const parts: string[] = []
+  for (let at = 0; at < bytes.length; at += DECODED) {
+    parts.push(decoder.decode(bytes.subarray(at, at + DECODED), { stream: true }))
+    yield
+  }
+  parts.push(decoder.decode())
+  return parts.join('')
 }
 
 function notJson(name: string, error: unknown): CheckpointError {
