@@ -1,6 +1,5 @@
 /** Routes that answer at once: models, health, metrics, and the document about all of them. */
 import { exactly } from './chat-response.ts'
-import type { JsonSchema } from './json-schema.ts'
 import type { Route } from './route.ts'
 import { modelNamed } from './server-context.ts'
 import type { ServedModel } from './served-model.ts'
