@@ -107,7 +107,7 @@ describe('files of the official scripts', () => {
     const row = (idx: string, prediction: string, answer: string) => ({ idx, prediction, answer })
     const outputs = [
       jsonFile('Counting.json', {
-        val: [row('val_Counting_1', '(A)', '(A)'), row('val_Counting_2', '(B)', '(A)')],
+        val: [row('val_Counting_1', '(A)', '(A)'), row('val_Counting_2', 'A', '(A)')],
       }),
       jsonFile('IQ Test.json', { val: [row('val_IQ_Test_1', '(C)', '(C)')] }),
     ]
@@ -120,6 +120,14 @@ describe('files of the official scripts', () => {
     const labels = jsonFile('val_answers.json', { val_Counting_1: '(A)', val_IQ_Test_1: '(C)' })
     const two = await score('blink', { answers: [answers], labels: [labels] })
     assert.equal(metricValues(two)['overall'], 50)
+  })
+
+  test('MathVista: an extraction that is the whole response is what its judge said', async () => {
+    const said = { response: 'Sorry, I cannot help', extraction: 'Sorry, I cannot help' }
+    const problem = { question_type: 'multi_choice', answer_type: 'text', choices: ['Yes', 'No'] }
+    const outputs = { 1: { ...problem, ...said, answer: 'Yes' }, 2: { ...problem, answer: 'No' } }
+    const report = await score('mathvista', { answers: [jsonFile('output_bard.json', outputs)] })
+    assert.deepEqual([report.outcomes[0]!.read, report.counts.missing], ['Yes', 1])
   })
 
   test('Video-MME: clips with their questions', async () => {

@@ -98,10 +98,12 @@ function readValue(answer: Row, problem: Row): string | null {
   const isChoice = problem['question_type'] === 'multi_choice'
   const extraction = answer['extraction']
   const response = String(answer['response'] ?? answer['text'] ?? '')
-  const text = extraction === undefined || extraction === null ? response : String(extraction)
+  // An extraction may be the whole response: then that is what its judge said.
+  const hasExtraction = extraction !== undefined && extraction !== null
+  const text = hasExtraction ? String(extraction) : response
   if (isChoice) {
-    const isExtracted = text !== response || choices.includes(text) || /^\(?[A-Za-z]\)?$/.test(text)
-    return isExtracted ? nearestChoice(text, choices) : null
+    const isPlain = choices.includes(text) || /^\(?[A-Za-z]\)?$/.test(text)
+    return hasExtraction || isPlain ? nearestChoice(text, choices) : null
   }
   const type = problem['answer_type']
   if (type !== 'integer' && type !== 'float') return text

@@ -117,16 +117,20 @@ export const mantisEval = shortAnswerBenchmark({
 
 /**
  * What the official repository writes: {"val": [{"idx": "val_Counting_1", "prediction": "(D)", "answer": "(D)"}]} for each task, then
- * {"val_Counting_1": "(D)"} for all of them; val_answers.json has the truth so.
+ * {"val_Counting_1": "(D)"} for all of them; val_answers.json has the truth so. Its scorer wants exactly such a letter.
  */
 function unpackBlink(file: EvalFile, kind: 'answers' | 'labels'): readonly Row[] | null {
   if (!/^\s*\{\s*"(?:val|test)/.test(file.text)) return null
   const whole = readJson(file)
   if (!isRow(whole)) return null
   const list: unknown = whole['val'] ?? whole['test']
-  if (Array.isArray(list)) return list.filter(isRow)
-  const field = kind === 'labels' ? 'answer' : 'prediction'
-  return Object.entries(whole).map(([idx, letter]) => ({ idx, [field]: letter }))
+  const letterOf = (text: unknown) => (/^\([A-Z]\)$/.test(String(text)) ? String(text) : '')
+  if (Array.isArray(list)) {
+    return list.filter(isRow).map((row) => ({ ...row, prediction: letterOf(row['prediction']) }))
+  }
+  return Object.entries(whole).map(([idx, letter]) =>
+    kind === 'labels' ? { idx, answer: letter } : { idx, prediction: letterOf(letter) },
+  )
 }
 
 function judgeMantis(answer: string, target: string, row: Row): { score: number; read: string } {
