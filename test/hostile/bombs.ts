@@ -233,7 +233,7 @@ export function mutated(rng: Rng): Bomb {
     const at = rng.integer(within)
     const kind = rng.integer(4)
     if (kind === 0) bytes[at] = rng.integer(256)
-    else if (kind === 1) bytes.fill(255, at, at + 4)
+    else if (kind === 1) bytes.fill(255, at, Math.min(at + 4, bytes.length))
     else if (kind === 2) bytes = Buffer.from(bytes.subarray(0, Math.max(8, bytes.length - at)))
     else bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(Math.max(0, at - 20))])
   }

@@ -3,11 +3,13 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { Rng } from '../../src/core/rng.ts'
 import { drawAttack, slowClient } from './attackers.ts'
 import { drawBody, operationsOf, written, type Operation } from './fuzz-document.ts'
+import { judgeMemory, type MemorySample, type MemoryVerdict } from './memory-phases.ts'
 import type { ServerProcess } from './server-process.ts'
 import type { ValidRequest } from './valid-requests.ts'
 
 export type HostileReport = {
   readonly figures: Readonly<Record<string, number | string>>
+  readonly memory: MemoryVerdict
   readonly findings: readonly string[]
 }
 
@@ -20,11 +22,9 @@ type Parts = {
   readonly signal: AbortSignal
 }
 
-type Sample = { readonly at: number; readonly bytes: number }
-
-/** Of the run; what is cached and compiled is there by then. */
-const WARM_UP = 0.3
-const MOST_GROWTH = 0.05
+/** The parts of memory that `/metrics` tells. */
+const MEMORY_PART =
+  /^llava_(?:memory_bytes\{kind="(\w+)"\}|engine\{model="[^"]*",name="(kvBytes|pictureBytes)"\}) (\d+)/gm
 const FRIENDS = 3
 const ENEMIES = 3
 const FUZZERS = 2
@@ -39,7 +39,7 @@ export class HostileRun {
   readonly #parts: Parts
   readonly #findings = new Map<string, number>()
   readonly #counts = new Map<string, number>()
-  readonly #memory: Sample[] = []
+  readonly #memory: MemorySample[] = []
   readonly #pings: number[] = []
   readonly #start = performance.now()
   #operations: readonly Operation[] = []
@@ -62,11 +62,12 @@ export class HostileRun {
       this.#watch(),
     ]
     await Promise.all(people)
-    this.#judgeMemory()
-    const { server } = this.#parts
+    const { seconds, server } = this.#parts
+    const memory = judgeMemory(this.#memory, Math.min(seconds, this.#seconds))
+    if (!memory.isFlat) this.#found('memory grew by more than 5 % after the warm-up')
     if (server.ended() !== null) this.#found(`the server died: ${server.ended()}`)
     else await this.#everybodyIsAnswered()
-    return { figures: this.#figures(), findings: this.#told() }
+    return { figures: this.#figures(), memory, findings: this.#told() }
   }
 
   get #isOver(): boolean {
@@ -209,10 +210,7 @@ export class HostileRun {
   /** Memory and whether the server still hears, every second. */
   async #watch(): Promise<void> {
     while (!this.#isOver) {
-      this.#memory.push({
-        at: performance.now() - this.#start,
-        bytes: this.#parts.server.memoryBytes(),
-      })
+      await this.#sampleMemory()
       const start = performance.now()
       try {
         const response = await this.#send('/health', null, 'alice', { method: 'GET' })
@@ -224,6 +222,25 @@ export class HostileRun {
       }
       await pause(1000)
     }
+  }
+
+  async #sampleMemory(): Promise<void> {
+    const at = this.#seconds
+    try {
+      const response = await this.#send('/metrics', null, 'alice', { method: 'GET' })
+      const told = [...(await response.text()).matchAll(MEMORY_PART)]
+      const parts = Object.fromEntries(
+        told.map(([, kind, size, value]) => [kind ?? size ?? '', Number(value)]),
+      )
+      this.#memory.push({ at, ...this.#parts.server.memory(), parts })
+    } catch (error) {
+      if (!this.#isOver) this.#found(`/metrics: ${describe(error)}`)
+    }
+  }
+
+  /** Since the beginning. */
+  get #seconds(): number {
+    return (performance.now() - this.#start) / 1000
   }
 
   /** When all is over, every known request once more. */
@@ -342,32 +359,14 @@ export class HostileRun {
     return Math.max(1, Math.ceil(this.#parts.seconds * 1000 - (performance.now() - this.#start)))
   }
 
-  #judgeMemory(): void {
-    const { first, last } = this.#memoryEnds()
-    if (first > 0 && last > first * (1 + MOST_GROWTH)) {
-      this.#found(`memory grew from ${megabytes(first)} to ${megabytes(last)} after the warm-up`)
-    }
-  }
-
-  /** Medians of the first and the last fifth of the time after the warm-up. */
-  #memoryEnds(): { readonly first: number; readonly last: number } {
-    const warm = this.#memory.slice(Math.floor(this.#memory.length * WARM_UP))
-    const fifth = Math.max(1, Math.floor(warm.length / 5))
-    return {
-      first: median(warm.slice(0, fifth).map(({ bytes }) => bytes)),
-      last: median(warm.slice(-fifth).map(({ bytes }) => bytes)),
-    }
-  }
-
   #figures(): Record<string, number | string> {
-    const { first, last } = this.#memoryEnds()
     const pings = [...this.#pings].sort((a, b) => a - b)
     return {
-      seconds: Math.round((performance.now() - this.#start) / 1000),
+      seconds: Math.round(this.#seconds),
       ...Object.fromEntries([...this.#counts].sort(([a], [b]) => a.localeCompare(b))),
-      'memory after the warm-up': megabytes(first),
-      'memory at the end': megabytes(last),
-      'memory at most': megabytes(Math.max(0, ...this.#memory.map(({ bytes }) => bytes))),
+      'memory at most, MB': Math.round(
+        Math.max(0, ...this.#memory.map(({ bytes }) => bytes)) / 1e6,
+      ),
       '/health p50 ms': (pings[pings.length >> 1] ?? 0).toFixed(1),
       '/health p99 ms': (pings[Math.floor(pings.length * 0.99)] ?? 0).toFixed(1),
     }
@@ -396,14 +395,6 @@ function times<T>(count: number, make: () => T): T[] {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(0)} MB`
 }
 
 function describe(error: unknown): string {

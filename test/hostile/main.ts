@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util'
 import { Rng } from '../../src/core/rng.ts'
 import { loadModel } from '../../src/index.ts'
 import { HostileRun } from './hostile-run.ts'
+import { memoryLines, warmUpOf } from './memory-phases.ts'
 import { startServerProcess } from './server-process.ts'
 import { validRequests } from './valid-requests.ts'
 
@@ -37,10 +38,12 @@ const model = await loadModel(MODEL, { precision: 'f32' })
 const known = await validRequests(model)
 await model.dispose()
 // Caches are full when the warming up is over.
-const limits = `--kv-bytes ${24 << 20} --max-running 8 --max-queued 48 --no-page`
+const limits = `--kv-bytes ${24 << 20} --picture-bytes ${24 << 20} --max-running 8 --max-queued 48 --no-page`
 const flags = `--model ${MODEL} --precision f32 --port 0 ${limits} --api-key-file`
 const server = await startServerProcess([...flags.split(' '), keyFile])
-say(`${server.url}: ${known.length} known requests, ${values.minutes} minutes`)
+say(
+  `${server.url}: ${known.length} known requests, ${values.minutes} minutes, of them ${(warmUpOf(seconds) / 60).toFixed(1)} to warm up`,
+)
 const stop = new AbortController()
 setMaxListeners(0, stop.signal)
 process.once('SIGINT', () => stop.abort())
@@ -61,10 +64,11 @@ const findings = [
   ...server.faults.map((line) => `the server said: ${line}`),
 ]
 for (const [name, figure] of Object.entries(report.figures)) say(`${name}: ${figure}`)
+for (const line of memoryLines(report.memory)) say(line)
 for (const finding of findings) say(`FOUND ${finding}`)
 say(findings.length === 0 ? 'nothing was found' : `${findings.length} findings`)
 if (values.json !== undefined) {
-  writeFileSync(values.json, JSON.stringify({ figures: report.figures, findings }, null, 2))
+  writeFileSync(values.json, JSON.stringify({ ...report, findings }, null, 2))
 }
 process.exit(findings.length === 0 ? 0 : 1)
 

@@ -10,8 +10,8 @@ export type ServerProcess = {
   readonly faults: readonly string[]
   /** How it ended, if it did. */
   readonly ended: () => string | null
-  /** Memory that it has now; 0 where the system does not tell. */
-  readonly memoryBytes: () => number
+  /** Memory that it has now, without files that are mapped, and its threads; 0 where the system does not tell. */
+  readonly memory: () => { readonly bytes: number; readonly threads: number }
   stop(): Promise<string | null>
 }
 
@@ -38,7 +38,7 @@ export async function startServerProcess(args: readonly string[]): Promise<Serve
     port: Number(new URL(url).port),
     faults,
     ended: () => ended,
-    memoryBytes: () => (ended === null ? memoryOf(child.pid ?? 0) : 0),
+    memory: () => memoryOf(child.pid ?? 0),
     async stop() {
       child.kill('SIGTERM')
       return end
@@ -70,11 +70,12 @@ async function urlOf(child: ChildProcess, end: Promise<string>): Promise<string>
   ])
 }
 
-function memoryOf(pid: number): number {
+function memoryOf(pid: number): { bytes: number; threads: number } {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024
+    const number = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0)
+    return { bytes: number('RssAnon') * 1024, threads: number('Threads') }
   } catch {
-    return 0
+    return { bytes: 0, threads: 0 }
   }
 }
