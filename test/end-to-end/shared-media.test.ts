@@ -12,8 +12,8 @@ import { loadModel, type ContentPart, type GenerateRequest, type Model } from '.
 const MODEL = 'fixtures/inference/mini-vit-crop'
 const CLIP = 'fixtures/pictures/clip'
 const PICTURE = 'fixtures/pictures/photo-640x480.jpg'
-const FRAMES = readdirSync(CLIP).length
-const QUESTIONS = ['What?', 'Where is it?', 'Who moves?', 'Is it red?', 'Why?', 'How many?']
+const FRAMES = 3
+const QUESTIONS = ['What?', 'Where is it?', 'Who moves?', 'Is it red?']
 
 const root = mkdtempSync(join(tmpdir(), 'llava-shared-'))
 let model: Model
@@ -35,7 +35,11 @@ function ask(part: ContentPart, text: string, more: Partial<GenerateRequest> = {
   return { messages: [{ role: 'user', content } as const], maxTokens: 4, ...more }
 }
 
-const clip = (video: string | readonly string[]): ContentPart => ({ type: 'video', video })
+const clip = (video: string | readonly string[]): ContentPart => ({
+  type: 'video',
+  video,
+  frames: FRAMES,
+})
 
 /** What `run` gives, and how many pictures and frames were decoded for it. */
 async function decodedBy<T>(run: () => Promise<T>): Promise<{ result: T; decoded: number }> {

@@ -9,6 +9,6 @@ test('a limit is over when it has gone by on the clock and on processors', () =>
 })
 
 test('what never gets a processor is over one day', () => {
-  assert.equal(leftOf(100, { clockMs: 599, processorMs: 0 }), 100)
-  assert.equal(leftOf(100, { clockMs: 600, processorMs: 0 }), 0)
+  assert.equal(leftOf(100, { clockMs: 399, processorMs: 0 }), 100)
+  assert.equal(leftOf(100, { clockMs: 400, processorMs: 0 }), 0)
 })

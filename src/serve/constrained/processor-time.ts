@@ -6,7 +6,7 @@
  */
 
 /** So many times its limit is as long as anything may take, whatever others do on the machine. */
-const MOST_TIMES = 6
+const MOST_TIMES = 4
 
 /** How long `limitMs` go on after so much time on the clock and on processors; 0: they are over. */
 export function leftOf(
