@@ -1,25 +1,51 @@
-"""Logits of a saved model, or of an adapter over its base, as transformers and PEFT compute them."""
+"""Logits of checkpoints, or of adapters over their bases, as transformers and PEFT compute them: one folder a question."""
 
 import json
 import pathlib
 import sys
+import traceback
 
 import numpy
 import torch
 import transformers
 
-folder = pathlib.Path(sys.argv[1])
-request = json.loads((folder / "request.json").read_text())
-model = transformers.AutoModelForImageTextToText.from_pretrained(
-    request["base"] or request["folder"], dtype=torch.float32
-)
-if request["base"]:
-    import peft
 
-    model = peft.PeftModel.from_pretrained(model, request["folder"])
-pixels = numpy.fromfile(folder / "pixels.f32", dtype=numpy.float32).reshape(request["shape"])
-with torch.inference_mode():
-    logits = model.eval()(
-        input_ids=torch.tensor([request["inputIds"]]), pixel_values=torch.from_numpy(pixels)
-    ).logits[0]
-logits.float().numpy().tofile(folder / "logits.f32")
+def model_of(request):
+    folder = request["base"] or request["checkpoint"]
+    model, found = transformers.AutoModelForImageTextToText.from_pretrained(
+        folder, dtype=torch.float32, output_loading_info=True
+    )
+    wrong = {kind: names for kind, names in found.items() if names and kind != "error_msgs"}
+    missing = [name for names in wrong.values() for name in names if "pooler" not in str(name)]
+    if missing:
+        raise ValueError(f"loaded with {wrong}")
+    if request["base"]:
+        import peft
+
+        model = peft.PeftModel.from_pretrained(model, request["checkpoint"])
+    return model.eval()
+
+
+def inputs_of(folder, request, kind):
+    pixels = numpy.fromfile(folder / "pixels.f32", dtype=numpy.float32).reshape(-1, *request["shape"])
+    pixels = torch.from_numpy(pixels)
+    tiles = sum(image["tiles"] for image in request["images"])
+    inputs = {"input_ids": torch.tensor([request["inputIds"]]), "pixel_values": pixels[:tiles]}
+    if kind != "llava":
+        sizes = [[image["height"], image["width"]] for image in request["images"]]
+        inputs["image_sizes"] = torch.tensor(sizes)
+    if request["frames"]:
+        inputs["pixel_values_videos"] = pixels[tiles:][None]
+    return inputs
+
+
+for folder in map(pathlib.Path, sys.argv[1:]):
+    request = json.loads((folder / "request.json").read_text())
+    try:
+        model = model_of(request)
+        kind = getattr(model, "config").model_type
+        with torch.inference_mode():
+            logits = model(**inputs_of(folder, request, kind)).logits[0]
+        logits.float().numpy().tofile(folder / "logits.f32")
+    except Exception:
+        (folder / "error.txt").write_text(traceback.format_exc()[-1500:])
