@@ -188,6 +188,17 @@ describe('what is not supported is refused by its name', () => {
     [{ hidden_size: '4096' }, 'CONFIG_TYPE', /hidden_size: expected a number ≥ 1, "4096" came/],
     [{ num_hidden_layers: 0 }, 'CONFIG_TYPE', /num_hidden_layers: expected a number ≥ 1, 0 came/],
     [
+      { num_hidden_layers: 1e9 },
+      'CONFIG_TYPE',
+      /num_hidden_layers: expected at most 1024, 1000000000/,
+    ],
+    [{ rope_theta: 0 }, 'CONFIG_TYPE', /rope_theta: expected a number ≥ 1, 0 came/],
+    [
+      { rope_scaling: nested(100_000) },
+      'CONFIG_TYPE',
+      /rope_scaling: expected an object, \[\["…"\]\]/,
+    ],
+    [
       { rope_scaling: { type: 'linear' } },
       'CONFIG_TYPE',
       /rope_scaling\.factor: expected a number ≥ 1, nothing came/,
@@ -233,3 +244,10 @@ describe('original classes do what they did', () => {
     assert.equal(windowOf({ sliding_window: null }), null)
   })
 })
+
+/** A list in a list in a list … */
+function nested(depth: number): unknown {
+  let list: unknown[] = []
+  for (let i = 0; i < depth; i++) list = [list]
+  return list
+}

@@ -74,7 +74,7 @@ export function parseDecoderConfig(json: JsonReader, tieDefault = false): Decode
   const numKvHeads = json.integer('num_key_value_heads', defaults.numKvHeads ?? numHeads)
   json.choice('hidden_act', { silu: true }, 'silu')
   checkHeads(json, { numHeads, numKvHeads, headDim })
-  const numLayers = json.integer('num_hidden_layers', 32)
+  const numLayers = json.layerCount('num_hidden_layers', 32)
   return {
     kind: defaults.kind,
     hiddenSize,
@@ -146,8 +146,8 @@ function parseRope(json: JsonReader): RopeConfig {
   const parameters = json.object('rope_parameters')
   const scaling = json.has('rope_scaling') ? json.object('rope_scaling') : parameters
   const theta = parameters.has('rope_theta')
-    ? parameters.number('rope_theta')
-    : json.number('rope_theta', 10000)
+    ? parameters.number('rope_theta', undefined, 1)
+    : json.number('rope_theta', 10000, 1)
   const kind = scaling.string('rope_type', scaling.string('type', 'default'))
   if (kind === 'default') return { theta, factor: 1 }
   if (kind === 'linear') return { theta, factor: scaling.number('factor', undefined, 1) }

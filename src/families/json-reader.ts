@@ -55,6 +55,13 @@ export class JsonReader {
     return value
   }
 
+  /** How often something is repeated, in a graph that is as long: a lie must not take all memory before it is found out. */
+  layerCount(key: string, fallback: number): number {
+    const value = this.integer(key, fallback)
+    if (value > MOST_LAYERS) throw this.#unexpected(key, `at most ${MOST_LAYERS}`, value)
+    return value
+  }
+
   boolean(key: string, fallback: boolean): boolean {
     const value = this.raw(key) ?? fallback
     if (typeof value !== 'boolean') throw this.#unexpected(key, 'true or false', value)
@@ -97,8 +104,27 @@ export class JsonReader {
   }
 }
 
+/** Several times what the deepest published model has. */
+const MOST_LAYERS = 1024
+
 function describe(value: unknown): string {
   if (value === undefined) return 'nothing'
-  const text = JSON.stringify(value) ?? String(value)
+  const text = JSON.stringify(outermost(value)) ?? String(value)
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}
+
+/** The value without what lies deeper in it, which may be deeper than a stack. */
+function outermost(value: unknown): unknown {
+  if (Array.isArray(value)) return value.slice(0, SHOWN).map(leaf)
+  if (!isObject(value)) return value
+  const entries = Object.entries(value).slice(0, SHOWN)
+  return Object.fromEntries(entries.map(([key, member]) => [key, leaf(member)]))
+}
+
+/** Members that fit the text that is shown. */
+const SHOWN = 40
+
+function leaf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.length === 0 ? value : ['…']
+  return isObject(value) ? {} : value
 }

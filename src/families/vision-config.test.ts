@@ -120,6 +120,8 @@ test('feature layers count hidden states: 0 the embeddings, −1 the last block'
     )
   }
   assert.throws(() => layersOf(), /expected at least one feature layer/)
+  const many = Array.from({ length: 14 }, () => -1)
+  assert.throws(() => layersOf(...many), /at most the 13 feature layers that there are, 14 came/)
 })
 
 test('a class token that is kept is a row of its own', () => {

@@ -103,12 +103,18 @@ export function parseVisionConfig(
 ): VisionConfig {
   const json = reader.has('model_type') ? reader : new JsonReader(reader.path, LLAVA_DEFAULT)
   const tower = json.choice('model_type', TOWERS)
-  const numLayers = json.integer('num_hidden_layers', 12)
+  const numLayers = json.layerCount('num_hidden_layers', 12)
   const { layers, dropFirstRow } = choose(numLayers, tower)
   if (layers.length === 0) {
     throw new ConfigError(
       'CONFIG_FEATURE_LAYER',
       `${reader.path}: expected at least one feature layer, none came.`,
+    )
+  }
+  if (layers.length > numLayers + 1) {
+    throw new ConfigError(
+      'CONFIG_FEATURE_LAYER',
+      `${reader.path}: expected at most the ${numLayers + 1} feature layers that there are, ${layers.length} came.`,
     )
   }
   const hiddenSize = json.integer('hidden_size', 768)

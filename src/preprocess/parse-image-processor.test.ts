@@ -80,12 +80,13 @@ test('the result cannot be changed', () => {
 })
 
 test('everything wrong with a file is said at once', () => {
-  const broken = { ...CLIP, image_mean: [0.5], resample: 9, do_rescale: 'yes' }
+  const image_std = [0.5, 0, 0.5]
+  const broken = { ...CLIP, image_mean: [0.5], image_std, resample: 9, do_rescale: 'yes' }
   assert.throws(
     () => parseImageProcessor(broken),
     (error: ConfigError) => {
       assert.equal(error.code, 'CONFIG_IMAGE_PROCESSOR')
-      for (const key of ['image_mean', 'resample', 'do_rescale'])
+      for (const key of ['image_mean', 'image_std', 'resample', 'do_rescale'])
         assert.match(error.message, new RegExp(key))
       return true
     },

@@ -44,7 +44,7 @@ export function parseImageProcessor(json: unknown, options: ProcessorOptions = {
     reader.fault('neither crop_size nor size { height, width }: tiles would differ in size')
   }
   const normalise = reader.flag('do_normalize')
-    ? { mean: reader.triple('image_mean'), std: reader.triple('image_std') }
+    ? { mean: reader.triple('image_mean'), std: reader.deviations('image_std') }
     : null
   const filter = FILTER_NUMBERS[reader.number('resample')]
   if (filter === undefined) reader.fault(`resample ${String(reader.keys['resample'])} is no filter`)
@@ -223,6 +223,13 @@ class Reader {
     const isTriple = Array.isArray(value) && value.length === 3 && value.every(Number.isFinite)
     if (!isTriple) this.fault(`${key} is not a list of three numbers`)
     return value as unknown as Rgb
+  }
+
+  /** Pixels are divided by them. */
+  deviations(key: string): Rgb {
+    const value = this.triple(key)
+    if (Array.isArray(value) && value.includes(0)) this.fault(`${key} has a zero`)
+    return value
   }
 
   size(key: string, isSquare: boolean): ImageSize {
