@@ -218,6 +218,18 @@ describe('files of the official scripts', () => {
   })
 })
 
+test('the tables of the hub are the truth of GQA, options of tables that of RealWorldQA', async () => {
+  const labels = [jsonFile('testdev.json', [{ id: '20', answer: 'no', imageId: 'n1' }])]
+  const gqa = await score('gqa', {
+    answers: [jsonLines('a.jsonl', [{ question_id: '20', text: 'No.' }])],
+    labels,
+  })
+  assert.equal(metricValues(gqa)['accuracy'], 100)
+  const text = 'index\tquestion\tA\tB\tanswer\tprediction\n0\tWhich?\tLeft\tRight\tB\tright\n'
+  const real = await score('realworldqa', { answers: [{ name: 'RealWorldQA.tsv', text }] })
+  assert.equal(metricValues(real)['overall'], 100)
+})
+
 test('of a whole download the files of other splits are passed over', async () => {
   const row = (answer: string) => ({ question: 'Q', answer, prediction: '14', index: 1 })
   const files = ['test', 'train', 'validation'].map((split, i) =>

@@ -19,6 +19,7 @@ import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { exactMatch } from '../metrics/exact-match.ts'
 import { pythonJson } from '../python-text.ts'
 import { isSample } from '../samples.ts'
+import { acceptedAnswers, tableRows } from '../table-rows.ts'
 
 export const gqa: Benchmark = {
   name: 'gqa',
@@ -86,7 +87,11 @@ function gqaAnswer(text: string): string {
   return text.replace(/\.+$/, '').toLowerCase()
 }
 
+/** The dataset's object of questions, or the table of the hub. */
 function readTruths(file: EvalFile): [string, string][] {
+  if (file.rows || /^\s*\[/.test(file.text)) {
+    return tableRows(file).map((one) => [one.id, acceptedAnswers(one)[0] ?? ''])
+  }
   const questions = readJson(file)
   if (!isRow(questions)) throw unreadable(file, 'an object of questions')
   return Object.entries(questions).map(([id, question]) => {

@@ -7,7 +7,7 @@
  */
 import { publishedRows } from '../benchmark.ts'
 import { exactMatch } from '../metrics/exact-match.ts'
-import { optionLetter } from '../metrics/option-letter.ts'
+import { optionColumns, optionLetter } from '../metrics/option-letter.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
 const LETTERS = { A: '', B: '', C: '', D: '', E: '' }
@@ -15,10 +15,11 @@ const LETTERS = { A: '', B: '', C: '', D: '', E: '' }
 export const realWorldQa = shortAnswerBenchmark({
   name: 'realworldqa',
   title: 'RealWorldQA (test)',
-  rule: 'the letter at the start where the truth is a letter; exact match without case and marks',
+  rule: 'the letter at the start (of tables with options also an option) where the truth is a letter; exact match without case and marks',
   form: { split: 'test' },
-  judge: (answer, [target = '']) => {
-    const read = /^[A-E]$/.test(target) ? (optionLetter(answer, LETTERS) ?? answer) : answer
+  judge: (answer, [target = ''], row) => {
+    const options = optionColumns(row) ?? LETTERS
+    const read = /^[A-E]$/.test(target) ? (optionLetter(answer, options) ?? answer) : answer
     return { score: exactMatch(read, target), read }
   },
   ask: {
