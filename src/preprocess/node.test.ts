@@ -155,3 +155,13 @@ test('a process ends by itself, disposed or not', async () => {
   )
   assert.equal(stdout, '1,224,224,3')
 })
+
+test(
+  'a device, which may never end, is refused',
+  { skip: process.platform === 'win32' },
+  async () => {
+    const refusal = { code: 'INPUT_IMAGE_MISSING', message: /no file/ }
+    await assert.rejects(readImage('/dev/zero'), refusal)
+    assert.throws(() => imageSizeOf('/dev/zero'), refusal)
+  },
+)

@@ -3,7 +3,7 @@
  *
  * This module is also what its own workers run (see the end): the only file of the room that knows `node:` modules.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, type Stats } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -79,7 +79,7 @@ function readNow(source: Exclude<ImageFile, Blob>, maxBytes: number): Uint8Array
   const place = locate(source, maxBytes)
   if (typeof place !== 'string') return place
   try {
-    checkFileSize(statSync(place).size, maxBytes)
+    checkFile(place, statSync(place), maxBytes)
     return readFileSync(place)
   } catch (error) {
     throw missingError(place, error)
@@ -181,11 +181,20 @@ async function readBytes(source: ImageFile, maxBytes: number): Promise<Uint8Arra
   const place = locate(source, maxBytes)
   if (typeof place !== 'string') return place
   try {
-    checkFileSize((await stat(place)).size, maxBytes)
+    checkFile(place, await stat(place), maxBytes)
     return await readFile(place)
   } catch (error) {
     throw missingError(place, error)
   }
+}
+
+/** A pipe without a writer never ends, a device perhaps neither. */
+function checkFile(path: string, info: Stats, maxBytes: number): void {
+  if (info.isFile()) return checkFileSize(info.size, maxBytes)
+  throw new InputError(
+    'INPUT_IMAGE_MISSING',
+    `readImage: expected a picture at ${path}, it is no file; check the path.`,
+  )
 }
 
 /** A file's path, or bytes that need no file. */

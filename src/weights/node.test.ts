@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -64,4 +65,10 @@ test('an empty file can be opened, a folder or nothing cannot', () => {
   assert.equal(openFileBytes(empty).bytes(0, 0).length, 0)
   assert.throws(() => openFileBytes(folder), { code: 'CHECKPOINT_NOT_A_FILE' })
   assert.throws(() => openFileBytes(join(folder, 'none')), { code: 'CHECKPOINT_UNREADABLE' })
+})
+
+test('a pipe is refused, not waited for', { skip: process.platform === 'win32' }, () => {
+  const pipe = join(folder, 'pipe.safetensors')
+  execFileSync('mkfifo', [pipe])
+  assert.throws(() => openFileBytes(pipe), { code: 'CHECKPOINT_NOT_A_FILE' })
 })

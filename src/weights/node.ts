@@ -7,7 +7,15 @@
  */
 import { constants } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  constants as fileConstants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+} from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -80,7 +88,8 @@ export function parentFolder(path: string): string {
 
 function openForReading(path: string): number {
   try {
-    return openSync(path, 'r')
+    // Without waiting for a writer, should it be a pipe.
+    return openSync(path, fileConstants.O_RDONLY | (fileConstants.O_NONBLOCK ?? 0))
   } catch (error) {
     throw new CheckpointError(
       'CHECKPOINT_UNREADABLE',
