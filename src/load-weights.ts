@@ -92,7 +92,7 @@ export async function createModelSessions(
   // What was mapped need not stay in memory either.
   for (const [source, names] of [
     [quantized, quantized?.tensors.keys() ?? []],
-    [parts.parameters, packed],
+    [parts.parameters, [...packed].filter((name) => !quantized?.tensors.has(name))],
   ] as const) {
     for (const name of names) {
       source?.release?.(name)

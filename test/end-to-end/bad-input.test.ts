@@ -158,7 +158,7 @@ describe('checkpoints that are refused', () => {
     const merge = edited(source, 'config.json', { mm_patch_merge_type: 'spatial_pad' })
     await refused(loadModel(merge, { visionTower }), {
       code: 'CONFIG_PATCH_MERGE',
-      message: /mm_patch_merge_type: expected flat, spatial.*came spatial_pad/,
+      message: /mm_patch_merge_type: expected flat, or spatial.*came spatial_pad/,
     })
     const cut = edited(source, 'config.json', { image_aspect_ratio: 'anyres_min_3' })
     await refused(loadModel(cut, { visionTower }), {
