@@ -1,6 +1,14 @@
 /** A tiny language model and tower become a model, are trained for a step, and are packed: nothing is lost on the way. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -140,6 +148,23 @@ function assertNear(actual: Float32Array, expected: Float32Array, tolerance: num
     assert.ok(Math.abs(actual[i]! - value) <= tolerance * size, `[${i}]: ${actual[i]}, ${value}`),
   )
 }
+
+test('a share of an adapter counts as one whose alpha is that much less', async () => {
+  await train(at('whole'))
+  const options = { base: at('base'), adapter: at('whole'), card: '' }
+  await packModel(at('half'), { ...options, adapterScale: 0.5 })
+  cpSync(at('whole'), at('less'), { recursive: true })
+  const file = join(at('less'), 'adapter_config.json')
+  const config = JSON.parse(readFileSync(file, 'utf8')) as { lora_alpha: number }
+  writeFileSync(file, JSON.stringify({ ...config, lora_alpha: config.lora_alpha / 2 }))
+  await packModel(at('whole packed'), { ...options, adapter: at('less') })
+  const bytes = (name: string) => readFileSync(join(at(name), 'adapter_config.json'), 'utf8')
+  assert.deepEqual(JSON.parse(bytes('half')), JSON.parse(bytes('whole packed')))
+  for (const adapterScale of [0, 1.5, NaN]) {
+    const refused = { code: 'CONFIG_ADAPTER_SCALE' }
+    await assert.rejects(packModel(at('none'), { ...options, adapterScale }), refused)
+  }
+})
 
 test('an adapter that does not fit is refused, and no folder is left', async () => {
   const other = at('other')

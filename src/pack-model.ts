@@ -7,6 +7,7 @@
  *
  * Training again changes the two small files alone.
  */
+import { ConfigError } from './core/errors.ts'
 import { familyOf } from './families/index.ts'
 import { openParts } from './load-checkpoint.ts'
 import { modelGraphs, parameterMap } from './load-model.ts'
@@ -39,6 +40,8 @@ export type PackOptions = {
   /** Blocks that tower and projector are stored in. */
   readonly blocks?: BlockType | undefined
   readonly adapterBlocks?: BlockType | undefined
+  /** How much of the adapter counts: with less than 1 more is left of what the base knew. */
+  readonly adapterScale?: number | undefined
 }
 
 /** Longest shard: repositories and package registries take it. */
@@ -46,6 +49,7 @@ const SHARD_BYTES = 44_000_000
 
 /** Writes the folder `out`. Throws CheckpointError for an adapter that does not fit its base. */
 export async function packModel(out: string, options: PackOptions): Promise<readonly string[]> {
+  checkScale(options.adapterScale)
   const stored = openStored(options.base)
   try {
     const adapter = openLoraAdapter(options.adapter)
@@ -87,7 +91,7 @@ async function pack(out: string, sources: PackSources, options: PackOptions): Pr
       await copyFileInto(joinPath(options.base, name), folder)
       names.push(name)
     }
-    await write('adapter_config.json', adapterConfig(options.adapter))
+    await write('adapter_config.json', adapterConfig(options))
     await write('README.md', new TextEncoder().encode(options.card))
     await checkWhole(folder)
   })
@@ -102,10 +106,31 @@ function isCopied(name: string): boolean {
 }
 
 /** The trained adapter's config; its base is the folder itself, and nothing is trained in full beside it any more. */
-function adapterConfig(folder: string): Uint8Array {
-  const config = readDocuments(folder).get('adapter_config.json') as object
-  const packed = { ...config, base_model_name_or_path: '.', modules_to_save: null }
+function adapterConfig({ adapter, adapterScale = 1 }: PackOptions): Uint8Array {
+  const config = readDocuments(adapter).get('adapter_config.json') as AdapterConfig
+  const pattern = Object.entries(config.alpha_pattern ?? {})
+  const packed = {
+    ...config,
+    base_model_name_or_path: '.',
+    modules_to_save: null,
+    lora_alpha: config.lora_alpha * adapterScale,
+    alpha_pattern: Object.fromEntries(pattern.map(([of, alpha]) => [of, alpha * adapterScale])),
+  }
   return new TextEncoder().encode(`${JSON.stringify(packed, null, 2)}\n`)
+}
+
+/** What scaling changes of a config that the adapter was opened with. */
+type AdapterConfig = {
+  readonly lora_alpha: number
+  readonly alpha_pattern?: Readonly<Record<string, number>> | null
+}
+
+function checkScale(scale = 1): void {
+  if (scale > 0 && scale <= 1) return
+  throw new ConfigError(
+    'CONFIG_ADAPTER_SCALE',
+    `pack: adapterScale should be over 0 and at most 1, ${scale} came; leave it out for the whole adapter.`,
+  )
 }
 
 /** Throws CheckpointError unless the folder holds every weight of its model and an adapter that fits. */

@@ -30,6 +30,12 @@ export const pack: Verb = {
       choices: BLOCK_TYPES,
       about: 'How the adapter is stored (default: Q8_0)',
     },
+    {
+      name: 'adapter-scale',
+      kind: 'number',
+      value: 'share',
+      about: 'How much of the adapter counts; less leaves more of what the base knew (default: 1)',
+    },
   ],
   examples: ['pack base --adapter runs/mini/instruction/model --card card.md --out models/mini'],
   async run(args, { terminal }) {
@@ -43,6 +49,7 @@ export const pack: Verb = {
       card: readFileSync(args.text('card') ?? join(adapter, 'README.md'), 'utf8'),
       blocks: args.text('blocks') as BlockType | undefined,
       adapterBlocks: args.text('adapter-blocks') as BlockType | undefined,
+      adapterScale: args.number('adapter-scale'),
     })
     const files = names.map((name) => ({ name, bytes: statSync(join(out, name)).size }))
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
