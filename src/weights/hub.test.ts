@@ -45,6 +45,9 @@ test('ids are what the hub allows and never a path', () => {
   for (const id of ['gpt2', 'llava-hf/llava-1.5-7b-hf', 'a_b/C.d']) assert.ok(isModelId(id), id)
   for (const id of ['./model', '../model', 'a/b/c', 'C:\\model', '/model', 'a//b', 'a/', '-a/b'])
     assert.ok(!isModelId(id), id)
+  for (const revision of ['..0', 'a..b', '.a', 'a/.b']) {
+    assert.throws(() => checkModelId('gpt2', revision), { code: 'INPUT_MODEL_REVISION' })
+  }
   fc.assert(
     fc.property(fc.string(), fc.string(), (id, revision) => {
       try {

@@ -58,7 +58,8 @@ export function checkModelId(id: string, revision: string): void {
       `weights: expected a hub id such as llava-hf/llava-1.5-7b-hf, ${JSON.stringify(id)} came; letters, digits, ".", "_" and "-" may stand in it.`,
     )
   }
-  if (!/^[\w.-]+(?:\/[\w.-]+)*$/.test(revision) || /(?:^|\/)\.+(?:\/|$)/.test(revision)) {
+  // Git has neither two dots in a name nor a part that begins with one.
+  if (!/^[\w.-]+(?:\/[\w.-]+)*$/.test(revision) || /\.\.|(?:^|\/)\./.test(revision)) {
     throw new InputError(
       'INPUT_MODEL_REVISION',
       `weights: expected a branch, tag or commit as revision of ${id}, ${JSON.stringify(revision)} came.`,
