@@ -63,7 +63,7 @@ patches nor standardised channels, so \`llava convert mini --to llava-hf\` write
 
 function made({ cpu, hours, seed, steps, date }) {
   const rows = [
-    ['recipe', '`recipes/mini/words.yaml`, then `recipes/mini/instruction.yaml`'],
+    ['recipe', '`words.yaml`, `instruction.yaml` and `instruction-2.yaml` of `recipes/mini`, one after another'],
     ['seed', seed],
     ['steps', steps],
     ['processor', cpu],
