@@ -63,7 +63,10 @@ patches nor standardised channels, so \`llava convert mini --to llava-hf\` write
 
 function made({ cpu, hours, seed, steps, date }) {
   const rows = [
-    ['recipe', '`words.yaml`, `instruction.yaml` and `instruction-2.yaml` of `recipes/mini`, one after another'],
+    [
+      'recipe',
+      '`words.yaml`, `instruction.yaml` and `instruction-2.yaml` of `recipes/mini`, one after another',
+    ],
     ['seed', seed],
     ['steps', steps],
     ['processor', cpu],
