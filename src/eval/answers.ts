@@ -9,7 +9,7 @@ import {
   type EvalFile,
   type Row,
 } from './eval-file.ts'
-import { sampleFields } from './samples.ts'
+import { firstText, sampleFields } from './samples.ts'
 
 /** `row` has all fields; what an lmms-eval sample holds of the dataset's row stands beside its own. */
 export type Answer = { readonly id: string; readonly text: string; readonly row: Row }
@@ -96,9 +96,8 @@ export function countAnswers(
 }
 
 function answerText(row: Row, file: EvalFile): string {
-  const responses = row['filtered_resps'] ?? row['resps']
-  const first: unknown = Array.isArray(responses) ? responses.flat(2)[0] : responses
-  if (typeof first === 'string') return first
+  const response = firstText(row['filtered_resps'] ?? row['resps'])
+  if (response !== null) return response
   const usual = isJsonLines(file) ? 'text' : 'prediction'
   return textField(row, TEXT_FIELDS.find((name) => name in row) ?? usual, file)
 }

@@ -113,22 +113,31 @@ export function meanScore(
   return meanPercent(name, scores, digits)
 }
 
-/** The mean over parts of their means, as a percentage: a part with many questions weighs no more than another. */
+/** The mean over parts of their means, as a percentage or in points: a part with many questions weighs no more than another. */
 export function meanOfParts(
   parts: readonly (readonly number[])[],
-  { name = 'mean of parts', digits = 1 } = {},
+  {
+    name = 'mean of parts',
+    unit = 'percent',
+    digits = 1,
+  }: Partial<Pick<Metric, 'name' | 'unit' | 'digits'>> = {},
 ): Metric {
+  const scale = unit === 'percent' ? 100 : 1
   const rows = parts.flatMap((scores, p) =>
     scores.map((score) => parts.flatMap((_, q) => (q === p ? [score, 1] : [0, 0]))),
   )
   const of = (sums: readonly number[]) =>
-    parts.reduce((total, _, p) => total + ratioPercent(sums.slice(2 * p, 2 * p + 2)), 0) /
+    parts.reduce((total, _, p) => total + meanIn(sums.slice(2 * p, 2 * p + 2)) * scale, 0) /
     parts.length
-  return { name, statistic: { rows, of }, unit: 'percent', digits }
+  return { name, statistic: { rows, of }, unit, digits }
 }
 
-export function ratioPercent([sum = 0, count = 0]: readonly number[]): number {
-  return (sum / count) * 100
+export function ratioPercent(sums: readonly number[]): number {
+  return meanIn(sums) * 100
+}
+
+function meanIn([sum = 0, count = 0]: readonly number[]): number {
+  return sum / count
 }
 
 /** A model's published numbers of one table, by metric. */

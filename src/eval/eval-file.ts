@@ -64,6 +64,15 @@ export function isJsonLines({ name, text, cells, rows }: EvalFile): boolean {
   return !rows && !cells && !/\.[tc]sv$/i.test(name) && !/^\s*(?:\[|\{\s*"args"\s*:)/.test(text)
 }
 
+/** A file whose rows are a list called `name` in one object, opened; any other file as it is. */
+export function withRowsOf(file: EvalFile, name: string): EvalFile {
+  if (!/^\s*\{/.test(file.text) || !file.text.includes(`"${name}"`)) return file
+  const whole = readJson(file)
+  const list: unknown = isRow(whole) ? whole[name] : null
+  if (Array.isArray(list) && list.every(isRow)) return { ...file, rows: list }
+  throw unreadable(file, `an object with "${name}"`)
+}
+
 /** A field that has to be there, as text. */
 export function textField(row: Row, name: string, file: EvalFile): string {
   const value = row[name]

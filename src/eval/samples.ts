@@ -23,6 +23,12 @@ export function isSample(row: Row): boolean {
   return 'doc_id' in row && ('filtered_resps' in row || 'resps' in row)
 }
 
+/** A response, which may be the first of a list of lists; null where there is no text. */
+export function firstText(responses: unknown): string | null {
+  const first: unknown = Array.isArray(responses) ? responses.flat(2)[0] : responses
+  return typeof first === 'string' ? first : null
+}
+
 /** Names that a sample and the dataset's row may both have. */
 const NAMES = ['question_id', 'questionId', 'idx', 'pid', 'sample_id', 'video_name']
 

@@ -11,7 +11,7 @@ import { pictureField } from '../llava-questions.ts'
 import { readPythonList } from '../python-dict.ts'
 import { parsePythonFloat } from '../python-text.ts'
 import type { Question } from '../question.ts'
-import { sampleFields } from '../samples.ts'
+import { firstText, sampleFields } from '../samples.ts'
 
 export const mathvistaJudge: JudgeSpec = {
   model: 'gpt-3.5-turbo',
@@ -43,9 +43,8 @@ function withLists(row: Row): Row {
   const { choices, res } = row
   const list = typeof choices === 'string' ? (readPythonList(choices) ?? []) : choices
   const extraction = 'log' in row && typeof res === 'string' ? { extraction: res } : {}
-  const text = row['filtered_resps'] ?? row['prediction']
-  const response = Array.isArray(text) ? text.flat(2)[0] : text
-  const own = typeof response === 'string' ? { response } : {}
+  const response = firstText(row['filtered_resps'] ?? row['prediction'])
+  const own = response === null ? {} : { response }
   return { ...own, ...row, ...extraction, ...(list === undefined ? {} : { choices: list }) }
 }
 

@@ -18,7 +18,7 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { isRow, readJson, textField, unreadable, type EvalFile } from '../eval-file.ts'
+import { textField, withRowsOf, type EvalFile } from '../eval-file.ts'
 import { llavaQuestions } from '../llava-questions.ts'
 import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
 import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
@@ -140,22 +140,15 @@ function readTruths(
   answers: ReadonlyMap<string, Answer>,
   byPrompt: boolean,
 ): Truth[] {
-  const rows = allTableRows(files.map(withData), { split: 'validation' })
+  // TextVQA_0.5.1_val.json holds its rows as `data`.
+  const opened = files.map((file) => withRowsOf(file, 'data'))
+  const rows = allTableRows(opened, { split: 'validation' })
   const named = byPrompt || answers.size === 0 ? rows : labelRows(rows, answers, 'textvqa')
   return named.map(({ id, row, file }) => {
     const question = () => textField(row, 'question', file).toLowerCase()
     const key = named === rows ? `${textField(row, 'image_id', file)} ${question()}` : id
     return { key, humans: humanAnswers(row, file) }
   })
-}
-
-/** TextVQA_0.5.1_val.json holds its rows as `data`. */
-function withData(file: EvalFile): EvalFile {
-  if (!/^\s*\{/.test(file.text) || !file.text.includes('"data"')) return file
-  const whole = readJson(file)
-  const list: unknown = isRow(whole) ? whole['data'] : null
-  if (Array.isArray(list) && list.every(isRow)) return { ...file, rows: list }
-  throw unreadable(file, 'an object with "data"')
 }
 
 /** lmms-eval's samples with the dataset's row, and VLMEvalKit's table, hold the human answers. */

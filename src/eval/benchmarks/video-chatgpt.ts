@@ -7,7 +7,13 @@
  * Official scorer: mbzuai-oryx/Video-ChatGPT quantitative_evaluation/, in the form of lmms-eval tasks/videochatgpt/utils.py.
  * Correctness, detail and context are three calls over each generic answer.
  */
-import { publishedRows, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
+import {
+  meanOfParts,
+  publishedRows,
+  type Benchmark,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
 import { onlyAsked } from '../answers.ts'
 import { isRow, readRows, type EvalFile, type Row } from '../eval-file.ts'
 import {
@@ -87,7 +93,10 @@ function scoreVideoChatGpt({ answers: files, asked }: ScoreInput): Scored {
     counts: reviewCounts(reviews),
     outcomes: reviews.map(outcomeOf),
     metrics: [
-      meanOfParts(parts.map(({ own }) => own)),
+      meanOfParts(
+        parts.map(({ own }) => own.map(({ score }) => score)),
+        { name: 'mean', unit: 'points', digits: 2 },
+      ),
       ...parts.map(({ name, own }) => meanScore(name, own)),
     ],
   }
@@ -110,16 +119,6 @@ function readDimensions(file: EvalFile): Review[] {
 
 function dimensionOf(name: string): string {
   return DIMENSIONS.find((one) => name.includes(one)) ?? ''
-}
-
-function meanOfParts(parts: readonly (readonly Review[])[]) {
-  const rows = parts.flatMap((own, p) =>
-    own.map(({ score }) => parts.flatMap((_, q) => (p === q ? [score, 1] : [0, 0]))),
-  )
-  const of = (sums: readonly number[]) =>
-    parts.reduce((total, _, p) => total + (sums[2 * p] ?? 0) / (sums[2 * p + 1] ?? 0), 0) /
-    parts.length
-  return { name: 'mean', statistic: { rows, of }, unit: 'points' as const, digits: 2 }
 }
 
 type VideoRow = {

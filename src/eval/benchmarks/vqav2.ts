@@ -19,10 +19,10 @@ import {
 } from '../benchmark.ts'
 import {
   isRow,
-  readJson,
   readRows,
   textField,
   unreadable,
+  withRowsOf,
   type EvalFile,
   type Row,
 } from '../eval-file.ts'
@@ -137,17 +137,9 @@ function ownTruth([id, { row }]: readonly [string, Answer]): Truth[] {
 
 /** Of the dataset's file of annotations, or of the rows of its table. */
 function readTruths(files: readonly EvalFile[], answers: ReadonlyMap<string, Answer>) {
-  const opened = files.map(withAnnotations)
+  const opened = files.map((file) => withRowsOf(file, 'annotations'))
   const rows = labelRows(allTableRows(opened, { split: 'validation' }), answers, 'vqav2')
   return rows.map(({ id, row, file }): Truth => [id, humanAnswers(row, file)])
-}
-
-function withAnnotations(file: EvalFile): EvalFile {
-  if (!/^\s*\{/.test(file.text) || !file.text.includes('"annotations"')) return file
-  const whole = readJson(file)
-  const list: unknown = isRow(whole) ? whole['annotations'] : null
-  if (Array.isArray(list) && list.every(isRow)) return { ...file, rows: list }
-  throw unreadable(file, 'an object with "annotations"')
 }
 
 type Truth = readonly [id: string, humans: readonly string[]]
