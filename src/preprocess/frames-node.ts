@@ -23,7 +23,14 @@ import { ByteReader } from './byte-reader.ts'
 import { ffmpegClip, ffmpegClipInfo, type LentFile } from './ffmpeg-node.ts'
 import { gifClip } from './frames-gif.ts'
 import { y4mClip, type OpenBytes } from './frames-y4m.ts'
-import { emptyClip, pictureClip, type Clip, type ClipInfo, type ClipSource } from './frames.ts'
+import {
+  emptyClip,
+  isPictureList,
+  pictureClip,
+  type Clip,
+  type ClipInfo,
+  type ClipSource,
+} from './frames.ts'
 
 export type OpenClipOptions = {
   /** Turn the frames of a film as the file says, as the reference's reader (decord 0.6) does; default true. */
@@ -72,7 +79,7 @@ type FilePlace =
 type Place = FilePlace | { readonly kind: 'pictures'; readonly clip: Clip }
 
 function locate(source: ClipSource): Place {
-  if (isList(source)) return { kind: 'pictures', clip: pictureClip(source) }
+  if (isPictureList(source)) return { kind: 'pictures', clip: pictureClip(source) }
   if (source instanceof Uint8Array) return { kind: 'bytes', bytes: source }
   if (source instanceof Blob || (source instanceof URL && !isFile(source))) {
     throw new InputError(
@@ -99,10 +106,6 @@ function isFile(url: URL): boolean {
 
 function pathOf(place: string | URL): string {
   return place instanceof URL ? fileURLToPath(place) : place
-}
-
-function isList(source: ClipSource): source is Extract<ClipSource, readonly unknown[]> {
-  return Array.isArray(source)
 }
 
 const PICTURE_NAME = /^[^.].*\.(?:png|jpe?g|webp|gif|tiff?|avif|bmp|p[bgpn]m)$/i

@@ -12,6 +12,11 @@ import { roundHalfEven } from './round-half-even.ts'
 /** A file, a folder of pictures, a clip's bytes, or pictures. */
 export type ClipSource = string | URL | Uint8Array | Blob | readonly (ImageFile | ImagePixels)[]
 
+/** Pictures of a clip one by one, and nothing that has to be opened. */
+export function isPictureList<S>(source: S): source is Extract<S, readonly unknown[]> {
+  return Array.isArray(source)
+}
+
 export type ClipInfo = {
   /** Frames that it has, at least one. */
   readonly frames: number

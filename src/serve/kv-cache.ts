@@ -7,6 +7,7 @@
  * touch: untouched capacity costs address space, not memory.
  */
 import { CapacityError } from '../core/errors.ts'
+import { nextTurn } from '../core/steps.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import { cacheHeadDim } from '../layers/attention.ts'
 import type { Runtime, Tensor } from '../runtime/runtime.ts'
@@ -193,7 +194,7 @@ export class Breath {
     if (this.#bytes < LOOK_BYTES) return
     this.#bytes = 0
     if (performance.now() - this.#began < TURN_MS) return
-    await new Promise((resolve) => setTimeout(resolve))
+    await nextTurn()
     this.#began = performance.now()
   }
 }

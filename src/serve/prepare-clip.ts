@@ -6,6 +6,7 @@
  */
 import {
   frameTimes,
+  isPictureList,
   pictureClip,
   sampleFrames,
   type Clip,
@@ -87,7 +88,7 @@ export class ClipPreparer {
 
   async prepare(video: VideoSource, request: ClipRequest): Promise<PreparedClip> {
     const source = await this.#opener.find(video, request.signal)
-    return isList(source) ? this.#ofPictures(source, request) : this.#ofFilm(source, request)
+    return isPictureList(source) ? this.#ofPictures(source, request) : this.#ofFilm(source, request)
   }
 
   #ofPictures(
@@ -158,10 +159,6 @@ export class ClipPreparer {
     const isText = typeof source === 'string' && /^data:/i.test(source)
     return isText ? sha256(source) : this.#opener.identify(source)
   }
-}
-
-function isList(source: ClipSource): source is Extract<ClipSource, readonly unknown[]> {
-  return Array.isArray(source)
 }
 
 function sample(clip: Clip, sampling: Sampling): Sampled {

@@ -5,7 +5,7 @@
  * of a list are resolved one by one when their turn comes.
  */
 import { InputError } from '../core/errors.ts'
-import type { ClipSource } from '../preprocess/frames.ts'
+import { isPictureList, type ClipSource } from '../preprocess/frames.ts'
 import type { VideoSource } from './messages.ts'
 import { fetchRemote, resolveLocalPicture, type ResolveOptions } from './picture-source.ts'
 
@@ -23,7 +23,7 @@ export async function resolveClip(
 
 /** The same without fetching and without waiting: remote clips stay URLs, Blobs stay Blobs. */
 export function resolveLocalClip(video: VideoSource): ClipSource {
-  if (isList(video)) return video
+  if (isPictureList(video)) return video
   const source = resolveLocalPicture(video)
   if (typeof source === 'string' || source instanceof URL || source instanceof Blob) return source
   if (source instanceof Uint8Array) return source
@@ -31,8 +31,4 @@ export function resolveLocalClip(video: VideoSource): ClipSource {
     'INPUT_VIDEO_SOURCE',
     'messages: a clip should be a path, a URL, bytes, a Blob or a list of pictures; put a picture into a list.',
   )
-}
-
-function isList(video: VideoSource): video is Extract<VideoSource, readonly unknown[]> {
-  return Array.isArray(video)
 }

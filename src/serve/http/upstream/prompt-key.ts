@@ -1,4 +1,5 @@
 /** A prompt as a text by whose beginnings prompts are told apart: words as they are, pictures and clips as their hashes. */
+import { sha256 } from '../../content-name.ts'
 import type { PlainPart } from '../../messages.ts'
 import type { Prompt } from '../../request.ts'
 import { bytesOf } from './wire-media.ts'
@@ -19,8 +20,8 @@ export async function promptKey(prompt: Prompt, salt: string): Promise<string> {
     }
     return cut(salt, parts.join(''))
   }
-  for (const image of prompt.images) media.push(await hashOf(bytesOf(image)))
-  for (const { video } of prompt.videos) media.push(await hashOf(bytesOf(video)))
+  for (const image of prompt.images) media.push(await sha256(bytesOf(image)))
+  for (const { video } of prompt.videos) media.push(await sha256(bytesOf(video)))
   const text = prompt.kind === 'text' ? prompt.text : prompt.ids.join(' ')
   // Media first: where in the text they stand is the checkpoint's to say, and other pictures make another prompt.
   return cut(salt, `${media.join('\n')}\n${text}`)
@@ -32,16 +33,11 @@ function cut(salt: string, key: string): string {
 
 async function partKey(part: PlainPart): Promise<string> {
   if (part.type === 'text') return part.text
-  if (part.type === 'image') return hashOf(bytesOf(part.image))
-  return `${await hashOf(bytesOf(part.video))} ${part.frames ?? ''} ${part.fps ?? ''}`
+  if (part.type === 'image') return sha256(bytesOf(part.image))
+  return `${await sha256(bytesOf(part.video))} ${part.frames ?? ''} ${part.fps ?? ''}`
 }
 
 /** The salt as workers get it: of bounded length, and without the name of a key. */
 export async function saltOf(salt: string): Promise<string> {
-  return salt === '' ? '' : hashOf(new TextEncoder().encode(salt))
-}
-
-async function hashOf(bytes: Uint8Array): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return salt === '' ? '' : sha256(salt)
 }
