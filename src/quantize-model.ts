@@ -66,7 +66,8 @@ export async function quantizeModel(
   }
 }
 
-async function checkInt8(threads: number | undefined): Promise<boolean> {
+/** Whether this processor multiplies int8 exactly. */
+export async function checkInt8(threads: number | undefined): Promise<boolean> {
   const runtime = await createRuntime({ threads })
   try {
     return !(await int8Saturates(runtime))

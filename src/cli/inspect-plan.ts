@@ -18,6 +18,7 @@ import {
   type ImageSize,
 } from '../preprocess/index.ts'
 import { pictureParts, sumOf } from '../preprocess/token-parts.ts'
+import { checkInt8 } from '../quantize-model.ts'
 import { freeMemoryBytes } from '../runtime/node.ts'
 import { nearestName } from '../weights/nearest-name.ts'
 import { featureRows } from '../vision/vision-transformer.ts'
@@ -26,7 +27,6 @@ import { formatBytes, formatTable } from './format.ts'
 import type { Description } from './inspect.ts'
 import { checkpointOptions, clipOptions, kvCacheOption } from './load-flags.ts'
 import { MemoryPlanner, type MemoryPlan, type PlannedPrompt } from './plan-memory.ts'
-import { checkInt8 } from './precision-facts.ts'
 import type { Session } from './verb.ts'
 
 export async function describePlan(

@@ -7,8 +7,8 @@ import { lower, type LinearPrecision, type PrecisionPolicy } from '../graph/lowe
 import { liveParameters } from '../graph/onnx-writer.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
 import { modelGraphs, precisionOf } from '../load-model.ts'
-import { int8Saturates } from '../runtime/int8-check.ts'
-import { cpuFeatures, createRuntime } from '../runtime/node.ts'
+import { checkInt8 } from '../quantize-model.ts'
+import { cpuFeatures } from '../runtime/node.ts'
 import type { Arguments } from './arguments.ts'
 import { kvCacheOption, precisionOptions } from './load-flags.ts'
 
@@ -61,15 +61,6 @@ export async function precisionFacts(
       bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
     },
     processor: { ...processorFacts(), isInt8Exact },
-  }
-}
-
-export async function checkInt8(threads: number | undefined): Promise<boolean> {
-  const runtime = await createRuntime({ threads })
-  try {
-    return !(await int8Saturates(runtime))
-  } finally {
-    await runtime.dispose()
   }
 }
 
