@@ -1,5 +1,6 @@
 /** Contenders over the same question: who answers it, and which of its timings counts. */
 import type { LoadOptions } from '../../../src/load-model.ts'
+import { isZen5 } from '../machine.ts'
 import type { DecoderShape, TowerShape } from '../models/shapes.ts'
 import type { GgufType } from '../models/write-gguf.ts'
 import type { Contender } from '../rounds.ts'
@@ -80,6 +81,11 @@ export async function torchTower(
     groups.push(worker ? [running(`torch ${dtype}`, worker, 'tile', tile)] : [])
   }
   return groups
+}
+
+/** What a tile of ours has to be times as fast as. */
+export function torchTowerBars(): { readonly bfloat16: number; readonly float32: number } {
+  return isZen5() ? { bfloat16: 1.8, float32: 4.5 } : { bfloat16: 1.1, float32: 2.5 }
 }
 
 const ONE_TILE = { tiles: 1, factor: 1 }

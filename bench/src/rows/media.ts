@@ -1,6 +1,5 @@
 /** A picture of several tiles and a clip of many frames: beside as many single tiles of ours, and beside peers. */
 import { towerFloor } from '../floors.ts'
-import { isZen5 } from '../machine.ts'
 import { CLIP_L_336, patchesOf, STUB, type TowerShape } from '../models/shapes.ts'
 import type { Row } from '../row.ts'
 import type { Contender } from '../rounds.ts'
@@ -14,7 +13,7 @@ import {
   type Group,
   type RowMaker,
 } from './context.ts'
-import { running, torchTower } from './contenders.ts'
+import { running, torchTower, torchTowerBars } from './contenders.ts'
 
 export const mediaRows: readonly RowMaker[] = [
   { name: 'anyres-5', make: anyres },
@@ -115,7 +114,7 @@ async function groups(
   },
 ): Promise<Group[]> {
   const factor = tiles / samples
-  const bars = isZen5() ? { bfloat16: 1.8, float32: 4.5 } : { bfloat16: 1.1, float32: 2.5 }
+  const bars = torchTowerBars()
   const [bfloat16 = [], float32 = []] = await torchTower(context, tower, { tiles: samples, factor })
   const dynamic = await context.lineUp.openvino('tower', tower)
   const openvino = dynamic

@@ -1,6 +1,5 @@
 /** One tile through a vision tower. */
 import { towerFloor } from '../floors.ts'
-import { isZen5 } from '../machine.ts'
 import {
   CLIP_L_336,
   patchesOf,
@@ -10,7 +9,7 @@ import {
 } from '../models/shapes.ts'
 import type { Row } from '../row.ts'
 import { contest, sizedTower, type Context, type Group, type RowMaker } from './context.ts'
-import { oursIn, running, torchTower } from './contenders.ts'
+import { oursIn, running, torchTower, torchTowerBars } from './contenders.ts'
 
 export const towerRows: readonly RowMaker[] = [
   {
@@ -36,7 +35,7 @@ async function tile(context: Context, name: string, tower: TowerShape): Promise<
     }),
     counts: ({ visionMs }: { readonly visionMs: number }) => visionMs,
   }
-  const bars = isZen5() ? { bfloat16: 1.8, float32: 4.5 } : { bfloat16: 1.1, float32: 2.5 }
+  const bars = torchTowerBars()
   const [bfloat16 = [], float32 = []] = await torchTower(context, tower)
   return contest({
     name,
