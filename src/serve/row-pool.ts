@@ -117,7 +117,13 @@ export class RowPool {
       return length
     } finally {
       this.#prefixes?.release(found)
+      this.#makeRoom(this.newBytesOf(sequence.keys.length))
     }
+  }
+
+  /** What is going to be read takes its memory from kept beginnings now, and not when it is there already. */
+  #makeRoom(bytes: number): void {
+    this.#prefixes?.shrink(this.#roomForKept - Math.max(0, bytes))
   }
 
   /** Reads more of the sequence that began; gives the logits of the last position if they are wanted. */
