@@ -21,8 +21,11 @@ const NAME_BYTES = 8 << 20
 
 type EncodedClip = { readonly media: EncodedMedia; readonly decodeMs: number }
 
+/** What is needed of the tower and of the rows it keeps. */
+export type FrameEncoder = Pick<VisionRunner, 'encode' | 'encodeFrame' | 'keptFrames' | 'noteFound'>
+
 export class MediaEncoder {
-  readonly #vision: VisionRunner
+  readonly #vision: FrameEncoder
   readonly #format: { readonly width: number; readonly newline: Float32Array | null }
   readonly #clips = new SharedWork<EncodedClip>()
   /** Names of the frames that clips gave, by the clips' keys. */
@@ -30,7 +33,7 @@ export class MediaEncoder {
 
   /** `width` of a row; `newline` ends rows of tiles, where the family has one. */
   constructor(
-    vision: VisionRunner,
+    vision: FrameEncoder,
     format: { readonly width: number; readonly newline: Float32Array | null },
   ) {
     this.#vision = vision
