@@ -1,5 +1,6 @@
 /** Anthropic's client, SGLang's route, and the plain routes, against a real server with a real, tiny model. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import Anthropic from '@anthropic-ai/sdk'
 import { loadModel, type Model } from '../../src/index.ts'
@@ -102,6 +103,89 @@ test("SGLang's route continues a prompt with a picture, whole and streamed", asy
   assert.equal(events.pop(), 'data: [DONE]')
   const last = JSON.parse((events.pop() as string).slice('data: '.length)) as { text: string }
   assert.equal(last.text, answer.text)
+})
+
+const ABOUT = (text: string) => `USER: <image>\n${text} ASSISTANT:`
+
+test("SGLang's route takes lists: each prompt gets what it gets alone, in order, n of each", async () => {
+  const other = 'fixtures/pictures/photo-480x640.png'
+  const otherUrl = `data:image/png;base64,${readFileSync(other).toString('base64')}`
+  const text = [ABOUT('What is it?'), ABOUT('Why?'), 'USER: Hello ASSISTANT:']
+  const sampling_params = [5, 9, 7].map((max_new_tokens, i) => ({
+    max_new_tokens,
+    n: 2,
+    temperature: i,
+    sampling_seed: 3,
+  }))
+  const image_data = [[PICTURE_URL], [otherUrl], []]
+  const alone = async (i: number, seed: number) => {
+    const images = [[PICTURE], [other], []][i] as (Uint8Array | string)[]
+    const options = { maxTokens: [5, 9, 7][i] ?? 0, temperature: i, seed }
+    return (await model.generate({ prompt: text[i] as string, images, ...options })).text
+  }
+  const wanted = await Promise.all([0, 0, 1, 1, 2, 2].map((i, at) => alone(i, 3 + (at % 2))))
+  const asked = { text, image_data, sampling_params, return_logprob: [false, true, false] }
+  const { status, body } = await server.post('/generate', asked)
+  assert.equal(status, 200, JSON.stringify(body))
+  type Shown = { text: string; index: number; meta_info: Record<string, unknown> }
+  assert.deepEqual(
+    body.map((one: Shown) => one.text),
+    wanted,
+  )
+  const hasLogprobs = body.map((one: Shown) => 'output_token_logprobs' in one.meta_info)
+  assert.deepEqual(hasLogprobs, [false, false, true, true, false, false])
+  assert.equal(new Set(body.map((one: Shown) => one.meta_info['id'])).size, 6)
+  const streamed = await server.fetch(`${server.url}/generate`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ ...asked, stream: true }),
+  })
+  const last: string[] = []
+  for (const event of (await streamed.text()).trim().split('\n\n').slice(0, -1)) {
+    const { index, text: soFar } = JSON.parse(event.slice('data: '.length)) as Shown
+    assert.ok(soFar.startsWith(last[index] ?? ''))
+    last[index] = soFar
+  }
+  assert.deepEqual(last, wanted)
+})
+
+test("SGLang's route takes lists of ids, a list of one, and one picture for all", async () => {
+  const ids = model.tokenizer.encode('Hello')
+  const { text } = await model.generate({ inputIds: ids, maxTokens: 6 })
+  const sampling_params = { max_new_tokens: 6 }
+  const { body: listed } = await server.post('/generate', { input_ids: [ids], sampling_params })
+  assert.deepEqual(
+    listed.map((one: { text: string }) => one.text),
+    [text],
+  )
+  const { body: alone } = await server.post('/generate', { input_ids: ids, sampling_params })
+  assert.equal(alone.text, text)
+  const shared = { image_data: PICTURE_URL, sampling_params }
+  const { body: both } = await server.post('/generate', {
+    text: [ABOUT('What?'), ABOUT('Why?')],
+    ...shared,
+  })
+  const { body: second } = await server.post('/generate', { text: ABOUT('Why?'), ...shared })
+  assert.equal(both[1].text, second.text)
+})
+
+test('lists of different lengths, and lists for a prompt that is none, are refused with what fits', async () => {
+  const text = ['a', 'b']
+  const cases: readonly [object, RegExp][] = [
+    [{ text, image_data: ['x'] }, /image_data should have one for each of 2 prompts, 1 came/],
+    [{ text, sampling_params: [{}] }, /sampling_params should have one for each of 2/],
+    [{ text, sampling_params: [{ n: 1 }, { n: 2 }] }, /n should be the same for all prompts/],
+    [{ text: 'a', sampling_params: [{}] }, /may be a list of one for each where text is a list/],
+    [{ text: 'a', image_data: [['x']] }, /image_data may be a list of one for each/],
+    [{ text: Array(9).fill('a') }, /prompts times n should be at most 8, 9 came/],
+    [{ text: ['a', 1] }, /text\[1\] should be a text of at least 1 characters, 1 came/],
+    [{ text, input_ids: [[1], [2]] }, /exactly one of text, input_ids/],
+  ]
+  for (const [body, message] of cases) {
+    const { status, body: told } = await server.post('/generate', body)
+    assert.equal(status, 400)
+    assert.match(told.error.message, message)
+  }
 })
 
 test('tokenize and detokenize are each other turned round', async () => {

@@ -1,6 +1,8 @@
 /** Answers to one request through the queue: one stream of events for all choices, with the counting that goes with it. */
 import type { Answer, StreamEvent, Usage } from '../answer.ts'
+import { HttpError } from './http-error.ts'
 import type { ServedModel, ServedRequest } from './served-model.ts'
+import type { ServerConfig } from './server-config.ts'
 import type { Caller, Exchange, ServerContext } from './server-context.ts'
 
 export type ChoiceEvent = { readonly index: number; readonly event: StreamEvent }
@@ -16,6 +18,16 @@ export function choiceRequests(request: ServedRequest, choices: number): ServedR
   const seed = request.seed ?? 0
   return Array.from({ length: choices }, (_, i) =>
     i === 0 ? request : { ...request, seed: seed + i },
+  )
+}
+
+/** Throws HttpError where one request asks for more answers than it may. */
+export function checkCount(count: number, path: string, { maxChoices }: ServerConfig): void {
+  if (count <= maxChoices) return
+  throw new HttpError(
+    400,
+    'INPUT_OPTION',
+    `${path}: prompts times n should be at most ${maxChoices}, ${count} came; send several requests.`,
   )
 }
 

@@ -3,13 +3,13 @@ import type { Answer, AnswerLogprob } from '../answer.ts'
 import { COUNT, exactly, openAiUsage, USAGE } from './chat-response.ts'
 import { finishedAs } from './chat-route.ts'
 import {
+  checkCount,
   choiceEvents,
   choiceRequests,
   collectChoices,
   totalUsage,
   type ChoiceEvent,
 } from './choices.ts'
-import { HttpError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { Route } from './route.ts'
 import {
@@ -132,7 +132,7 @@ export const completionsRoute: Route = {
     const requests = promptsOf(body).flatMap((prompt) =>
       choiceRequests({ ...prompt, ...optionsOf(body) }, n),
     )
-    checkCount(requests, context.config)
+    checkCount(requests.length, '/v1/completions', context.config)
     const events = choiceEvents(context, { model, requests }, exchange)
     const head = {
       id: `cmpl-${context.newId()}`,
@@ -171,15 +171,6 @@ function optionsOf(body: CompletionRequest) {
     maxTokens: body.max_tokens ?? 16,
     ...(typeof logprobs === 'number' && { logprobs: true, topLogprobs: logprobs }),
   }
-}
-
-function checkCount({ length }: readonly unknown[], { maxChoices }: ServerConfig): void {
-  if (length <= maxChoices) return
-  throw new HttpError(
-    400,
-    'INPUT_OPTION',
-    `/v1/completions: prompts times n should be at most ${maxChoices}, ${length} came; send several requests.`,
-  )
 }
 
 type ChunkOptions = {
