@@ -61,7 +61,7 @@ export class TinyDecoder {
   prompt(ids: readonly number[]): EmbeddedPrompt {
     return {
       keys: ids,
-      embeddings: (from) => {
+      embeddings: async (from) => {
         const rows = new Float32Array((ids.length - from) * this.config.hiddenSize)
         this.table.copyRows(ids.slice(from), rows)
         return rows

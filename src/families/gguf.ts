@@ -8,6 +8,7 @@ import type { HostTensor } from '../core/tensor.ts'
 import type { GgufSource } from '../weights/gguf.ts'
 import { unpermuteRotary } from '../weights/rotary-order.ts'
 import type { TensorInfo, WeightSource } from '../weights/source.ts'
+import { sliceRows, tensorRows } from '../weights/tensor-rows.ts'
 import type { CheckpointDocuments } from './family.ts'
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { llama: 'llama', qwen2: 'qwen2' }
@@ -75,14 +76,31 @@ export function ggufSource(source: GgufSource): WeightSource {
   for (const [ours, theirs] of names) tensors.set(ours, source.tensors.get(theirs) as TensorInfo)
   const architecture = String(source.metadata.get('general.architecture'))
   const heads = headCounts(source)
+  /** How many heads' rows are in another order: only llama's converter reorders, for llama.cpp's adjacent pairs. */
+  const reordered = (name: string): number | null => {
+    const kind = /\.([qk])_proj\./.exec(name)?.[1] as 'q' | 'k' | undefined
+    return kind && architecture === 'llama' ? heads[kind] : null
+  }
   return {
     tensors,
     read(name) {
       const tensor = source.read(names.get(name) ?? name)
-      const kind = /\.([qk])_proj\./.exec(name)?.[1] as 'q' | 'k' | undefined
-      // Only llama's converter reorders rows for llama.cpp's adjacent pairs.
-      return kind && architecture === 'llama' ? unpermuteRotary(tensor, heads[kind]) : tensor
+      const count = reordered(name)
+      return count === null ? tensor : unpermuteRotary(tensor, count)
     },
+    readRows(name, from, to) {
+      const theirs = names.get(name) ?? name
+      const count = reordered(name)
+      if (count === null) return tensorRows(source, theirs, from, to)
+      const [rows = 0] = tensors.get(name)?.shape ?? []
+      if (rows % count !== 0) return sliceRows(this.read(name), from, to)
+      // Rows change places within their heads.
+      const size = rows / count
+      const [first, end] = [Math.floor(from / size), Math.ceil(to / size)]
+      const whole = tensorRows(source, theirs, first * size, end * size)
+      return sliceRows(unpermuteRotary(whole, end - first), from - first * size, to - first * size)
+    },
+    isView: (name) => reordered(name) === null && source.isView?.(names.get(name) ?? name) === true,
     release: (name) => source.release?.(names.get(name) ?? name),
     close: () => source.close(),
   }

@@ -81,7 +81,7 @@ export function mapParameters(
     has: (path) => places.has(path),
     stored(path) {
       const { source, name } = place(path)
-      const isView = source.readRows === undefined
+      const isView = source.readRows === undefined || source.isView?.(name) === true
       const { dtype, shape = [] } = source.tensors.get(name) ?? {}
       return { name, dtype, shape, isView }
     },

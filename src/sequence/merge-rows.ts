@@ -1,4 +1,5 @@
 /** The index map applied on the host: projector rows become the rows of the prompt. */
+import { atOnce, type Steps } from '../core/steps.ts'
 import { NEWLINE_ROW, type RowMap } from './arrange-image-tokens.ts'
 
 /**
@@ -7,10 +8,26 @@ import { NEWLINE_ROW, type RowMap } from './arrange-image-tokens.ts'
 export function mergeImageRows(
   map: RowMap,
   features: Float32Array,
-  { width, newline }: { readonly width: number; readonly newline: Float32Array | null },
+  format: RowFormat,
 ): Float32Array {
+  return atOnce(mergeSteps(map, features, format))
+}
+
+export type RowFormat = { readonly width: number; readonly newline: Float32Array | null }
+
+/** Elements between two pauses. */
+const PIECE = 1 << 17
+
+/** The same with pauses: thousands of rows of a large model are tens of megabytes. */
+export function* mergeSteps(
+  map: RowMap,
+  features: Float32Array,
+  { width, newline }: RowFormat,
+): Steps<Float32Array> {
   const target = new Float32Array(map.rows * width)
+  const rowsBetween = Math.ceil(PIECE / (width * map.taps))
   for (let row = 0; row < map.rows; row++) {
+    if (row % rowsBetween === 0) yield
     const output = target.subarray(row * width, (row + 1) * width)
     for (let tap = 0; tap < map.taps; tap++) {
       const index = map.indices[row * map.taps + tap] as number
@@ -26,7 +43,7 @@ export function mergeImageRows(
 function sourceRow(
   index: number,
   features: Float32Array,
-  { width, newline }: { width: number; newline: Float32Array | null },
+  { width, newline }: RowFormat,
 ): Float32Array {
   if (index !== NEWLINE_ROW) return features.subarray(index * width, (index + 1) * width)
   if (newline) return newline

@@ -11,6 +11,7 @@
  */
 import type { EarlyStopping } from './field-rules.ts'
 import type { LogitProcessor } from './logit-processors.ts'
+import { Breath } from './kv-cache.ts'
 import { largestEntries, logSoftmax, type TokenLogprob } from './logprobs.ts'
 import type { ChosenToken } from './sampler.ts'
 
@@ -55,7 +56,7 @@ export async function beamSearch(search: BeamSearch): Promise<Beam[]> {
   let finished: readonly Beam[] = []
   let logits: readonly Float32Array[] = [search.firstLogits]
   for (let length = 1; ; length++) {
-    const candidates = continueBeams(search, running, logits)
+    const candidates = await continueBeams(search, running, logits)
     const ended = candidates.map((candidate) => endOf(search, candidate))
     const ending = candidates.flatMap((candidate, i) =>
       finish(search, candidate, i < numBeams ? ended[i] : undefined),
@@ -85,15 +86,16 @@ type Candidate = {
 }
 
 /** The continuations looked at in this step: by rank, or in the order in which they were drawn. */
-function continueBeams(
+async function continueBeams(
   search: BeamSearch,
   running: readonly Candidate[],
   logits: readonly Float32Array[],
-): Candidate[] {
+): Promise<Candidate[]> {
   const count = Math.max(2, 1 + search.eosTokenIds.length) * search.numBeams
   const { uniform, topLogprobs } = search
   const found: { key: number; candidate: Candidate }[] = []
-  running.forEach((beam, parent) => {
+  const breath = new Breath()
+  for (const [parent, beam] of running.entries()) {
     const values = (logits[parent] as Float32Array).slice()
     logSoftmax(values)
     const own = topLogprobs === undefined ? undefined : values.slice()
@@ -109,7 +111,8 @@ function continueBeams(
         candidate: { parent, tokens: [...beam.tokens, id], logprobs, sum },
       })
     }
-  })
+    await breath.take()
+  }
   return found
     .sort((a, b) => b.key - a.key)
     .slice(0, count)

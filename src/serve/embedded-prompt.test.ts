@@ -22,12 +22,12 @@ describe('what the decoder is given', () => {
     keys: new PictureKeys(),
   })
 
-  test('text rows from the table, picture rows in their places', () => {
-    assert.deepEqual([...embedded.embeddings(0)], [1, 10, 2, 20, 7, 70, 8, 80, 3, 30])
+  test('text rows from the table, picture rows in their places', async () => {
+    assert.deepEqual([...(await embedded.embeddings(0))], [1, 10, 2, 20, 7, 70, 8, 80, 3, 30])
   })
-  test('from any position on', () => {
-    assert.deepEqual([...embedded.embeddings(3)], [8, 80, 3, 30])
-    assert.deepEqual([...embedded.embeddings(5)], [])
+  test('from any position on', async () => {
+    assert.deepEqual([...(await embedded.embeddings(3))], [8, 80, 3, 30])
+    assert.deepEqual([...(await embedded.embeddings(5))], [])
   })
 })
 

@@ -1,4 +1,5 @@
 /** Text rows and picture rows in one sequence: what the decoder is given. */
+import { inTurns, type Steps } from '../core/steps.ts'
 import type { EmbeddedPrompt } from './sequence-group.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import type { PreparedPrompt } from './prepare-prompt.ts'
@@ -59,18 +60,19 @@ export function embedPrompt(
   imageSlots.forEach((slot, i) => (positions[slot] = pictureRows[i]?.key ?? 0))
   return {
     keys: positions,
-    embeddings(from) {
-      const target = new Float32Array((inputIds.length - from) * width)
-      // Rows of pictures are looked up as token 0 first and then overwritten: their ids are in no table.
-      table.copyRows(
-        positions.slice(from).map((key) => Math.max(key, 0)),
-        target,
-      )
-      imageSlots.forEach((slot, i) => {
-        const data = pictureRows[i]?.data
-        if (slot >= from && data) target.set(data, (slot - from) * width)
-      })
-      return target
-    },
+    embeddings: (from) => inTurns(rowSteps(from)),
+  }
+
+  function* rowSteps(from: number): Steps<Float32Array> {
+    const target = new Float32Array((inputIds.length - from) * width)
+    // Rows of pictures are looked up as token 0 first and then overwritten: their ids are in no table.
+    const ids = positions.slice(from).map((key) => Math.max(key, 0))
+    yield* table.rowSteps(ids, target)
+    for (const [i, slot] of imageSlots.entries()) {
+      const data = pictureRows[i]?.data
+      if (slot >= from && data) target.set(data, (slot - from) * width)
+      yield
+    }
+    return target
   }
 }

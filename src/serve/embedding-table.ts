@@ -1,6 +1,7 @@
 /** The embedding matrix on the host: an embedding is a row copy, widened to float32 where the file stores less. */
 import { bfloat16ToFloat32, float16ToFloat32 } from '../core/dtype.ts'
 import { CheckpointError } from '../core/errors.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import type { HostTensor } from '../core/tensor.ts'
 import { EMBEDDING } from '../decoder/decoder.ts'
 
@@ -19,6 +20,11 @@ export class EmbeddingTable {
 
   /** Writes the rows of `ids` into `target` [ids, D]. Throws CheckpointError for a row that is not finite. */
   copyRows(ids: ArrayLike<number>, target: Float32Array): void {
+    atOnce(this.rowSteps(ids, target))
+  }
+
+  /** The same with pauses: a prompt has thousands of rows, and the file's memory may still have to be read. */
+  *rowSteps(ids: ArrayLike<number>, target: Float32Array): Steps<void> {
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i] as number
       if (id < 0 || id >= this.rows) {
@@ -27,6 +33,7 @@ export class EmbeddingTable {
       const row = target.subarray(i * this.width, (i + 1) * this.width)
       this.#copy(id, row)
       if (!isFinite(row)) throw notFinite(id)
+      yield
     }
   }
 }

@@ -2,10 +2,12 @@
  * Pictures and clips to rows for the decoder. What several requests want at the same time is decoded and encoded once for
  * all of them; what comes again is put together from the frames' rows that are kept, and decoded only if one of them is gone.
  */
-import { mergeImageRows } from '../sequence/merge-rows.ts'
+import { inTurns } from '../core/steps.ts'
+import { mergeSteps, type RowFormat } from '../sequence/merge-rows.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { sha256 } from './content-name.ts'
 import type { EncodedMedia } from './embedded-prompt.ts'
+import { Breath } from './kv-cache.ts'
 import type { PreparedClip } from './prepare-clip.ts'
 import type { PreparedPicture } from './prepare-picture.ts'
 import { SharedWork } from './shared-work.ts'
@@ -26,16 +28,13 @@ export type FrameEncoder = Pick<VisionRunner, 'encode' | 'encodeFrame' | 'keptFr
 
 export class MediaEncoder {
   readonly #vision: FrameEncoder
-  readonly #format: { readonly width: number; readonly newline: Float32Array | null }
+  readonly #format: RowFormat
   readonly #clips = new SharedWork<EncodedClip>()
   /** Names of the frames that clips gave, by the clips' keys. */
   readonly #frames = new BoundedMap<readonly string[]>(NAME_BYTES)
 
   /** `width` of a row; `newline` ends rows of tiles, where the family has one. */
-  constructor(
-    vision: FrameEncoder,
-    format: { readonly width: number; readonly newline: Float32Array | null },
-  ) {
+  constructor(vision: FrameEncoder, format: RowFormat) {
     this.#vision = vision
     this.#format = format
   }
@@ -59,7 +58,7 @@ export class MediaEncoder {
       kind: 'image',
       // Equal tiles are not yet equal rows: how much of them is padding says the size alone.
       name: `${hash} ${imageSize.width}x${imageSize.height} ${rows.rows}`,
-      rows: mergeImageRows(rows, features, this.#format),
+      rows: await inTurns(mergeSteps(rows, features, this.#format)),
     }
   }
 
@@ -110,11 +109,15 @@ export class MediaEncoder {
   ): Promise<EncodedMedia> {
     const { frames, frameRows } = tokens
     const pooled = new Float32Array(frames * frameRows * this.#format.width)
-    for (const [i, one] of rows.entries()) pooled.set(one, i * frameRows * this.#format.width)
+    const breath = new Breath()
+    for (const [i, one] of rows.entries()) {
+      pooled.set(one, i * frameRows * this.#format.width)
+      await breath.after(one.byteLength)
+    }
     return {
       kind: 'video',
       name: `clip ${await sha256(names.join(' '))}`,
-      rows: mergeImageRows(maps.rows, pooled, this.#format),
+      rows: await inTurns(mergeSteps(maps.rows, pooled, this.#format)),
     }
   }
 }

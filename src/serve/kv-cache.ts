@@ -6,7 +6,9 @@
  * adjacent, so that a run over several sequences is a view and never a copy. Buffers are zeroed by the system on first
  * touch: untouched capacity costs address space, not memory.
  */
+import { allocate, bytesPerElement, type TypedArray } from '../core/dtype.ts'
 import { CapacityError } from '../core/errors.ts'
+import { elementCount } from '../core/shape.ts'
 import { nextTurn } from '../core/steps.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import { cacheHeadDim } from '../layers/attention.ts'
@@ -64,9 +66,13 @@ export class KvCache {
     this.layers = allocated(size, config, () => {
       const shape = [size.slots, this.heads, size.capacity, this.width]
       const dtype = size.form === 'int8' ? 'int8' : 'float32'
+      const memory = equalParts(dtype, {
+        elements: elementCount(shape),
+        parts: 2 * config.numLayers,
+      })
       return Array.from({ length: config.numLayers }, () => ({
-        key: runtime.tensor(dtype, shape),
-        value: runtime.tensor(dtype, shape),
+        key: runtime.tensor(dtype, shape, memory()),
+        value: runtime.tensor(dtype, shape, memory()),
         scales: size.form === 'int8' ? emptyScales(runtime, config, size.slots) : null,
       }))
     })
@@ -184,7 +190,7 @@ export function disposeLayers(layers: readonly CacheLayer[]): void {
   }
 }
 
-/** Lets other callbacks run now and then while bytes are moved. */
+/** Lets other callbacks run now and then while bytes are moved or rows are worked on. */
 export class Breath {
   #bytes = 0
   #began = performance.now()
@@ -193,6 +199,11 @@ export class Breath {
     this.#bytes += bytes
     if (this.#bytes < LOOK_BYTES) return
     this.#bytes = 0
+    await this.take()
+  }
+
+  /** After a piece of work that is long enough to look at the clock. */
+  async take(): Promise<void> {
     if (performance.now() - this.#began < TURN_MS) return
     await nextTurn()
     this.#began = performance.now()
@@ -212,6 +223,31 @@ function emptyScales(runtime: Runtime, config: DecoderConfig, slots: number): La
     value: scale(kvWidth(config)),
     query: scale(queryWidth(config)),
     output: scale(queryWidth(config)),
+  }
+}
+
+/** Bytes that are asked of the system at once, where several parts fit in. */
+const PIECE_BYTES = 2 ** 30
+
+/**
+ * Zeroed memory for parts of one size that live and die together. Small pieces would be cleared by the allocator, page by
+ * page and at once; large ones the system clears when they are touched.
+ */
+function equalParts(
+  dtype: 'int8' | 'float32',
+  { elements, parts }: { readonly elements: number; readonly parts: number },
+): () => TypedArray {
+  const fitting = Math.floor(PIECE_BYTES / bytesPerElement(dtype) / elements)
+  const perPiece = Math.min(parts, Math.max(1, fitting))
+  let piece = allocate(dtype, 0)
+  let at = 0
+  return () => {
+    if (at + elements > piece.length) {
+      piece = allocate(dtype, perPiece * elements)
+      at = 0
+    }
+    at += elements
+    return piece.subarray(at - elements, at)
   }
 }
 

@@ -122,9 +122,9 @@ export function extendPrompt(
 ): EmbeddedPrompt {
   return {
     keys: [...prompt.keys, ...ids],
-    embeddings(from) {
+    async embeddings(from) {
       const start = Math.min(from, prompt.keys.length)
-      const head = prompt.embeddings(start)
+      const head = await prompt.embeddings(start)
       const tail = new Float32Array(ids.length * table.width)
       table.copyRows(ids, tail)
       const whole = new Float32Array(head.length + tail.length)

@@ -13,7 +13,7 @@ import type { CapacityError } from '../core/errors.ts'
 import { PREFILL_CHUNK, runEnd, type DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import { isWorthReading, jumpForward, MOST_JUMPING_ROWS } from './jump-forward.ts'
-import { memoryError } from './kv-cache.ts'
+import { Breath, memoryError } from './kv-cache.ts'
 import { RowBudget, type RowLength } from './row-budget.ts'
 import { RowPool } from './row-pool.ts'
 import { ScheduledSequence, type SequenceEnd, type SequenceRequest } from './scheduled-sequence.ts'
@@ -294,7 +294,7 @@ export class Scheduler {
     const size = { slots: this.#wantedSlots(), capacity }
     return this.#guard([sequence], async () => {
       const cachedLength = await this.#pool.begin({ salt: sequence.salt, keys }, size)
-      const embeddings = sequence.prompt.embeddings(cachedLength)
+      const embeddings = await sequence.prompt.embeddings(cachedLength)
       return { sequence, cachedLength, embeddings, at: cachedLength }
     })
   }
@@ -323,9 +323,12 @@ export class Scheduler {
     this.#counters.steps++
     this.#counters.steppedRows += rows.length
     const { vocabSize } = this.#parts.runner.config
-    rows.forEach((sequence, i) =>
-      this.#choose(sequence, logits.subarray(i * vocabSize, (i + 1) * vocabSize)),
-    )
+    const breath = new Breath()
+    for (const [i, sequence] of rows.entries()) {
+      this.#choose(sequence, logits.subarray(i * vocabSize, (i + 1) * vocabSize))
+      // Sampling reads a large vocabulary several times.
+      await breath.take()
+    }
   }
 
   /** Rows whose next text is known read it at once. */

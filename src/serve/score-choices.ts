@@ -122,11 +122,12 @@ function shortened(prompt: EmbeddedPrompt, cut: number, { width }: EmbeddingTabl
   const keys = prompt.keys.slice(0, -cut)
   return {
     keys,
-    embeddings: (from) => prompt.embeddings(from).subarray(0, (keys.length - from) * width),
+    embeddings: async (from) =>
+      (await prompt.embeddings(from)).subarray(0, (keys.length - from) * width),
   }
 }
 
-const NOTHING: EmbeddedPrompt = { keys: [], embeddings: () => new Float32Array(0) }
+const NOTHING: EmbeddedPrompt = { keys: [], embeddings: async () => new Float32Array(0) }
 
 /** The tokens after the first, which is the whole prompt; null where there are none. */
 function aloneOf(

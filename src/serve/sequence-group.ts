@@ -14,7 +14,7 @@ export type EmbeddedPrompt = {
   /** What each position is: the token id, or a negative number for a row of a picture. `prefix-cache.ts` compares them. */
   readonly keys: readonly number[]
   /** Embeddings of positions [from, keys.length), [·, D] row-major. */
-  embeddings(from: number): Float32Array
+  embeddings(from: number): Promise<Float32Array>
 }
 
 type Row = { keys: number[]; length: number }
@@ -52,7 +52,7 @@ export class SequenceGroup {
         cache: this.#cache,
         slot,
         cachedLength,
-        embeddings: prompt.embeddings(cachedLength),
+        embeddings: await prompt.embeddings(cachedLength),
         logitRows: logitRows.map((row) => row - cachedLength),
       },
       // Running answers would never let a lower priority in.

@@ -5,9 +5,10 @@
 import type { ProjectorConfig } from '../projector/projector.ts'
 import { projector } from '../projector/projector.ts'
 import { elementCount } from '../core/shape.ts'
+import { inTurns } from '../core/steps.ts'
 import { Graph, type Value } from '../graph/graph.ts'
 import type { RowMap } from '../sequence/arrange-image-tokens.ts'
-import { mergeImageRows } from '../sequence/merge-rows.ts'
+import { mergeSteps } from '../sequence/merge-rows.ts'
 import type { Runtime, Session } from '../runtime/runtime.ts'
 import { featureRows, visionTower, type VisionConfig } from '../vision/vision-transformer.ts'
 import { BoundedMap } from './bounded-map.ts'
@@ -110,7 +111,7 @@ export class VisionRunner {
     return this.#remembered(`${frame.hash} ${POOLED}`, options, async () => {
       const features = await this.#tower(await frame.pixelValues(options.signal), options)
       const width = this.#towerWidth
-      const pooled = mergeImageRows(pool, features, { width, newline: null })
+      const pooled = await inTurns(mergeSteps(pool, features, { width, newline: null }))
       return this.#project(pooled, options)
     })
   }

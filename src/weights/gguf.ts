@@ -60,6 +60,7 @@ export function* ggufSourceSteps(file: FileBytes): Steps<GgufSource> {
         viewBytes(dtype, bytes.buffer, bytes.byteOffset, elementCount(part))
       return { dtype, shape: part, data }
     },
+    isView: (name) => find(name).type.dequantize === undefined,
     blocks(name) {
       const { type, shape, offset, numBytes } = find(name)
       return { type: type.name, shape, bytes: file.bytes(offset, numBytes) }

@@ -23,6 +23,8 @@ export type WeightSource = {
   read(name: string): HostTensor
   /** The rows [from, to) of its first dimension, where that is less work than the whole: a merged adapter computes them. */
   readRows?(name: string, from: number, to: number): HostTensor
+  /** Whether `read` looks at the file's memory all the same, where there is a `readRows`. */
+  isView?(name: string): boolean
   /**
    * The same rows as float32 into memory that is there, where a source computes its tensors: blocks are widened and
    * adapters merged in place, without a copy in between.
