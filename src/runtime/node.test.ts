@@ -199,6 +199,8 @@ test('a process that just ends leaves no folder and a quiet stderr', () => {
   `
   const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
     encoding: 'utf8',
+    // What ONNX Runtime itself would leave lies there too.
+    env: { ...process.env, TMPDIR: temporaryFolder, TMP: temporaryFolder },
   })
   assert.deepEqual([child.stdout, child.stderr, child.status], ['AbortError\n', '', 3])
   assert.deepEqual(readdirSync(temporaryFolder), [])

@@ -20,6 +20,7 @@ import {
 import { carriedFile, libraryFile } from './ort-library.ts'
 import { OrtRuntime } from './ort-runtime.ts'
 import type { Runtime } from './runtime.ts'
+import { refuseTelemetry } from './telemetry-node.ts'
 
 export { OrtError } from './ort-errors.ts'
 export type { CpuFeatures } from './cpu-features.ts'
@@ -65,6 +66,7 @@ export type NodeRuntimeOptions = {
 export async function createRuntime(options: NodeRuntimeOptions = {}): Promise<Runtime> {
   const { threads, spinning, logSeverity, temporaryFolder } = checkOptions(options)
   await releasesEnded()
+  refuseTelemetry()
   const environment = acquireEnvironment(libraryPath(process), { threads, spinning, logSeverity })
   const placeholder = new PlaceholderFolder(temporaryFolder)
   return new OrtRuntime({

@@ -20,6 +20,7 @@ const STATUS_FUNCTIONS = {
   SetGlobalInterOpNumThreads: '* int',
   SetGlobalSpinControl: '* int',
   CreateEnvWithGlobalThreadPools: 'int str * *',
+  DisableTelemetryEvents: '*',
   CreateCpuMemoryInfo: 'int int *',
   GetAllocatorWithDefaultOptions: '*',
   AllocatorFree: '* *',

@@ -65,6 +65,7 @@ function createEnvironment(api: OrtApi, options: EnvironmentOptions): Environmen
     api.call('SetGlobalSpinControl', threading, options.spinning ? 1 : 0)
     const severity = LOG_SEVERITIES.indexOf(options.logSeverity)
     env = api.make('CreateEnvWithGlobalThreadPools', severity, 'llava-ts', threading)
+    api.call('DisableTelemetryEvents', env)
   } finally {
     api.free('ReleaseThreadingOptions', threading)
   }
