@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import pino from 'pino'
 import type { App, Log } from './http/index.ts'
+import { OneATurn } from './one-a-turn.ts'
 
 export type ListenOptions = {
   readonly host: string
@@ -71,8 +72,12 @@ function nodeServer(app: App, { tls, limits }: ListenOptions): Server {
     // How often the two timeouts are looked after.
     connectionsCheckingInterval: Math.min(1000, bounds.headersSeconds * 250),
   }
+  const turns = new OneATurn(setImmediate)
   const handler: Parameters<typeof createServer>[1] = (incoming, outgoing) => {
-    void listener(incoming, outgoing)
+    turns.start(() => {
+      // Whoever left while he waited for his turn wants no answer.
+      if (!incoming.socket.destroyed) void listener(incoming, outgoing)
+    })
   }
   const server = tls
     ? createTlsServer({ ...options, cert: tls.cert as string, key: tls.key as string }, handler)
