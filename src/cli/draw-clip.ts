@@ -1,7 +1,7 @@
 /** The frames that are taken of a clip, drawn as the tower sees them, with their times and tokens. */
 import type { RgbImage } from '../preprocess/index.ts'
 import { partLines, sumOf, type TokenPart } from '../preprocess/token-parts.ts'
-import { drawing, picture, rect, text } from './drawing.ts'
+import { drawing, picture, rect, roomFor, text } from './drawing.ts'
 
 const MARGIN = 16
 const LINE = 18
@@ -29,7 +29,8 @@ export async function drawClip(
   const bottom = MARGIN + LINE + rows * cellHeight()
   const facts = [...partLines(parts), `together: ${sumOf(parts)} tokens`]
   elements.push(...facts.map((words, i) => text([MARGIN, bottom + (i + 1) * LINE], words)))
-  const width = Math.max(MARGIN + columns * (FRAME + MARGIN), 480)
+  const words = Math.max(roomFor([title], 'title'), roomFor(facts)) + 2 * MARGIN
+  const width = Math.max(MARGIN + columns * (FRAME + MARGIN), words)
   return drawing(width, bottom + (facts.length + 1) * LINE, elements)
 }
 

@@ -8,13 +8,14 @@ import type {
 } from '../preprocess/index.ts'
 import { keptOnSheet, sheetOf, type Sheet, type TileCells } from '../preprocess/picture-sheet.ts'
 import { partLines, sumOf, type TokenPart } from '../preprocess/token-parts.ts'
-import { drawing, line, picture, rect, text } from './drawing.ts'
+import { drawing, line, picture, rect, roomFor, text } from './drawing.ts'
 
 const MARGIN = 16
 const LINE = 18
 /** Longest side of the drawn sheet, and side of the base tile. */
 const SHEET = 720
 const BASE = 200
+const LEGEND = 200
 
 export type PictureDrawing = {
   readonly title: string
@@ -36,15 +37,20 @@ export async function drawPicture(parts: PictureDrawing): Promise<string> {
   const place = placed(scale, { left: left - extent.left * scale, top: top - extent.top * scale })
   const bottom = top + Math.max(extent.height * scale, tokens.plan.hasBase ? BASE : 0)
   const facts = [...partLines(parts.parts), `together: ${sumOf(parts.parts)} tokens`]
+  const legendLeft = MARGIN + Math.max(420, roomFor(facts) + MARGIN)
   const elements = [
     text([MARGIN, MARGIN + 4], parts.title, 'title'),
     ...(tokens.plan.hasBase ? await baseTile(parts, top) : []),
     text([left, top - 8], `${gridText(tokens)} of ${sizeText(processor.tile)}`, 'small'),
     ...(await sheetElements(parts, sheet, place)),
     ...facts.map((words, i) => text([MARGIN, bottom + MARGIN + (i + 1) * LINE], words)),
-    ...legend(parts, [MARGIN + 420, bottom + MARGIN + LINE]),
+    ...legend(parts, [legendLeft, bottom + MARGIN + LINE]),
   ]
-  const width = Math.max(left + extent.width * scale + MARGIN, 640)
+  const width = Math.max(
+    left + extent.width * scale + MARGIN,
+    legendLeft + LEGEND,
+    roomFor([parts.title], 'title') + 2 * MARGIN,
+  )
   return drawing(width, bottom + 2 * MARGIN + (Math.max(facts.length, 4) + 1) * LINE, elements)
 }
 

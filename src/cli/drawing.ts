@@ -36,6 +36,12 @@ export function text(at: readonly [number, number], words: string, kind = ''): s
   return `<text${written(place)}>${escaped(words)}</text>`
 }
 
+/** What words take at most: how wide they are is known only where they are set. */
+export function roomFor(words: readonly string[], kind: '' | 'title' = ''): number {
+  const letter = { '': 7.2, title: 8.2 }[kind]
+  return letter * Math.max(0, ...words.map((one) => [...one].length))
+}
+
 /** The picture squashed into a region. */
 export async function picture(image: RgbImage, region: Region): Promise<string> {
   const size = { width: atLeastOne(region.width), height: atLeastOne(region.height) }
