@@ -9,6 +9,7 @@ import { isPositiveInteger } from './image.ts'
 import { withFit, type ImageProcessor } from './image-processor.ts'
 import {
   isRecord,
+  parseBaseTile,
   parseImageProcessor,
   parseMaxTiles,
   type ProcessorOptions,
@@ -61,7 +62,7 @@ function readTiling(
   const grids = keys['image_grid_pinpoints']
   if (maxTiles !== undefined) {
     const pinpoints = parsePinpoints(grids, tile.width, 'original')
-    return { kind: 'anyres', pinpoints, maxTiles, base: 'squash' }
+    return { kind: 'anyres', pinpoints, maxTiles, base: parseBaseTile(keys) }
   }
   if (aspectRatio === 'highres') {
     // Here the key is a list of sides, of which the largest is always taken.

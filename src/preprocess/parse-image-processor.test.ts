@@ -74,6 +74,23 @@ test('with grids do_pad fills batches and pads nothing; pairs are height and wid
   })
 })
 
+test('anyres_base says in either layout how the base tile is made', () => {
+  const grids = { image_grid_pinpoints: [[336, 672]] }
+  const base = (keys: object) => {
+    const hf = parseImageProcessor({ ...CLIP, ...grids, ...keys }).tiling
+    const config = { image_aspect_ratio: 'anyres', ...grids, ...keys }
+    const original = originalImageProcessor({ config, tower: { processor: CLIP } }).tiling
+    return [hf, original].map((tiling) => tiling.kind === 'anyres' && tiling.base)
+  }
+  assert.deepEqual(base({}), ['squash', 'squash'])
+  assert.deepEqual(base({ anyres_base: 'pad' }), ['pad', 'pad'])
+  const code = 'CONFIG_IMAGE_PROCESSOR'
+  assert.throws(() => base({ anyres_base: 'crop' }), {
+    code,
+    message: /squash or pad, came "crop"/,
+  })
+})
+
 test('the result cannot be changed', () => {
   const processor = parseImageProcessor(CLIP)
   assert.throws(() => Object.assign(processor.tile, { width: 1 }), TypeError)

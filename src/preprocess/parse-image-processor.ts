@@ -75,6 +75,19 @@ export function parseMaxTiles(aspectRatio: string): number | null | undefined {
   return found && Number(found[1]) > 0 ? Number(found[1]) : undefined
 }
 
+/**
+ * How AnyRes makes its base tile: `anyres_base`, a key of ours in either layout. Without it the tile is squashed, as by the
+ * released code and transformers; the paper of LLaVA-1.5-HD pads it.
+ */
+export function parseBaseTile(keys: Readonly<Record<string, unknown>>): 'squash' | 'pad' {
+  const base = keys['anyres_base'] ?? 'squash'
+  if (base === 'squash' || base === 'pad') return base
+  throw new ConfigError(
+    'CONFIG_IMAGE_PROCESSOR',
+    `anyres_base: expected squash or pad, came ${JSON.stringify(base)}.`,
+  )
+}
+
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
@@ -108,7 +121,7 @@ function readTiling(
       `vision_aspect_ratio: expected anyres or anyres_max_N, came ${JSON.stringify(aspectRatio)}.`,
     )
   }
-  return { kind: 'anyres', pinpoints, maxTiles, base: 'squash' }
+  return { kind: 'anyres', pinpoints, maxTiles, base: parseBaseTile(keys) }
 }
 
 function severalPictures(keys: Readonly<Record<string, unknown>>): 'each' | 'single' {

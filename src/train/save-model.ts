@@ -1,12 +1,15 @@
-/** A trained model as a folder that transformers and `loadModel` read: the `llava-hf` layout. */
+/**
+ * A trained model as a folder that transformers and `loadModel` read: the `llava-hf` layout, or the original one where
+ * transformers has no form for how the checkpoint cuts and merges pictures.
+ */
 import { ConfigError } from '../core/errors.ts'
-import { planConversion } from '../families/convert/convert-checkpoint.ts'
+import { planConversion, type Conversion } from '../families/convert/convert-checkpoint.ts'
 import { TOKENIZER_FILES } from '../families/convert/tokenizer-files.ts'
 import { isObject } from '../families/json-reader.ts'
 import type { NameRule } from '../families/parameter-names.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
 import { loadTokenizer } from '../text/node.ts'
-import { copyFileInto, writeFolderAtomically } from '../weights/folder-node.ts'
+import { copyFileInto, makeFolder, writeFolderAtomically } from '../weights/folder-node.ts'
 import { openFileBytes, writeShardedSafetensors, type WeightSource } from '../weights/index.ts'
 import { joinPath, listFolder, parentFolder, writeFileAtomically } from '../weights/node.ts'
 import type { ParameterStore } from './parameter-store.ts'
@@ -91,21 +94,30 @@ function copiedFiles({ folder, tokenizerPath, files }: Checkpoint): string[] {
 }
 
 /** From the original layout. */
-async function writeConverted(folder: string, { checkpoint, store }: SaveParts): Promise<void> {
+async function writeConverted(folder: string, parts: SaveParts): Promise<void> {
+  const conversion = await conversionOf(parts)
+  for (const inner of conversion.folders) await makeFolder(joinPath(folder, inner))
+  await conversion.write(folder)
+}
+
+async function conversionOf({ checkpoint, store }: SaveParts): Promise<Conversion> {
   const { documents, config, parts, tokenizerPath } = checkpoint
   const trained = { source: storeSource(store), rules: OWN_PATHS }
-  const conversion = planConversion(
-    { documents, config, parts: [...parts, trained] },
-    {
-      to: 'llava-hf',
-      dtype: 'stored',
-      tokenizer: await loadTokenizer(tokenizerPath),
-      tokenizerFiles: tokenizerFiles(tokenizerPath),
-      merged: [],
-      version: '',
-    },
-  )
-  await conversion.write(folder)
+  const source = { documents, config, parts: [...parts, trained] }
+  const options = {
+    dtype: 'stored',
+    tokenizer: await loadTokenizer(tokenizerPath),
+    tokenizerFiles: tokenizerFiles(tokenizerPath),
+    merged: [],
+    version: '',
+  } as const
+  try {
+    return planConversion(source, { ...options, to: 'llava-hf' })
+  } catch (error) {
+    // A run of days is not lost because others have no form for what it trained.
+    if (!(error instanceof ConfigError) || error.code !== 'CONFIG_CONVERT') throw error
+    return planConversion(source, { ...options, to: 'original' })
+  }
 }
 
 /** Names that are our paths. */

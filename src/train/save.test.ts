@@ -1,9 +1,10 @@
 /** What training writes is a model again: the same names, the same answers. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { openParts } from '../load-checkpoint.ts'
 import { openFileBytes, openLoraAdapter, readSafetensors } from '../weights/index.ts'
 import { createTrainer, type Trainer } from './index.ts'
 import { FIXTURES, MODEL, recordedSamples } from '../../test/recorded-training.ts'
@@ -40,6 +41,37 @@ test('a saved model has the names of its base and answers as the trainer does', 
   assert.match(card, /1 step\.[^]*"trainable"[^]*## Data\n\nfour samples/)
   await using again = await createTrainer(folder)
   assert.equal(await lossOf(again), await lossOf(trainer))
+})
+
+test('what transformers has no form for is saved in the original layout, and read as it was trained', async () => {
+  const source = join(root, 'llava-v1.6-vicuna')
+  cpSync('fixtures/original/checkpoints/llava-v1.6-vicuna', source, { recursive: true })
+  const config = JSON.parse(readFileSync(join(source, 'config.json'), 'utf8')) as object
+  const ways = [
+    { keys: { mm_patch_merge_type: 'spatial_maxpool2x2' }, layout: 'original' },
+    { keys: { image_aspect_ratio: 'highres', image_grid_pinpoints: '672' }, layout: 'original' },
+    {
+      keys: {
+        image_aspect_ratio: 'crop_split',
+        image_crop_resolution: 500,
+        image_split_resolution: 336,
+      },
+      layout: 'original',
+    },
+    { keys: { anyres_base: 'pad' }, layout: 'hf' },
+  ]
+  const visionTower = 'fixtures/original/checkpoints/tower-clip-vit-large-patch14-336'
+  for (const [i, { keys, layout }] of ways.entries()) {
+    writeFileSync(join(source, 'config.json'), JSON.stringify({ ...config, ...keys }))
+    const folder = join(root, `way-${i}`)
+    await using trainer = await createTrainer(source, { visionTower, trainable: ['projector'] })
+    await trainer.save(folder)
+    const [was, is] = [await openParts(source, { visionTower }), await openParts(folder, {})]
+    assert.equal(is.config.layout, layout)
+    assert.deepEqual(is.config.image?.tokens.tiling, was.config.image?.tokens.tiling)
+    assert.deepEqual(is.config.image?.tokens.merge, was.config.image?.tokens.merge)
+    for (const { close } of [was, is]) close()
+  }
 })
 
 test('tied embeddings are saved once', async () => {

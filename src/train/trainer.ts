@@ -176,7 +176,7 @@ export class Trainer implements AsyncDisposable {
   }
 
   /**
-   * Writes a folder to load: the whole model in the `llava-hf` layout, or what was trained as a PEFT adapter where `lora`
+   * Writes a folder to load: the whole model in the `llava-hf` layout (the original one where that has no form for it), or what was trained as a PEFT adapter where `lora`
    * is set. `notes`, Markdown, go into its model card.
    */
   save(folder: string, { notes = '' }: { readonly notes?: string } = {}): Promise<void> {

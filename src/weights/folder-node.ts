@@ -43,6 +43,11 @@ export async function completeFolder(path: string): Promise<string | undefined> 
   return aside.length === 0 ? undefined : join(dirname(target), aside.sort().at(-1) as string)
 }
 
+/** A folder inside the temporary one. */
+export async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch(refused(path))
+}
+
 /** Copies a file and flushes it. */
 export async function copyFileInto(source: string, folder: string): Promise<void> {
   const target = join(folder, basename(source))

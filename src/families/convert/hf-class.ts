@@ -71,9 +71,6 @@ function checkTiles({ image }: EyedConfig): void {
   if (!isUnpadded) {
     throw unsupported('transformers merges tiles as spatial_unpad alone, this checkpoint otherwise')
   }
-  if (tiling.base === 'pad') {
-    throw unsupported('transformers squashes the base tile, which this checkpoint pads')
-  }
 }
 
 /** Whether the checkpoint was trained on clips, as its files say in one way or another. */
@@ -116,6 +113,11 @@ function poolFields({ video }: EyedConfig): Record<string, unknown> {
     spatial_pool_mode: isKnown ? pooling.mode : 'average',
     spatial_pool_stride: pooling && pooling.mode !== 'none' ? pooling.stride : 2,
   }
+}
+
+/** A key of ours where the base tile is padded, which no other reader does. */
+export function baseTileField(tiling: Tiling): { readonly anyres_base?: 'pad' } {
+  return isAnyres(tiling) && tiling.base === 'pad' ? { anyres_base: 'pad' } : {}
 }
 
 /** As (height, width), in our order, which decides ties. */

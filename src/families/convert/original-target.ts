@@ -5,12 +5,13 @@
 import { ConfigError } from '../../core/errors.ts'
 import type { DecoderConfig } from '../../decoder/decoder.ts'
 import { fitOf, type ImageProcessor } from '../../preprocess/image-processor.ts'
+import type { ImageSize } from '../../preprocess/image.ts'
 import type { Tiling } from '../../preprocess/tiling.ts'
 import type { ClipNewline } from '../../preprocess/video-tokens.ts'
 import type { VisionConfig } from '../../vision/vision-transformer.ts'
 import { IMAGE_NEWLINE } from '../parameter-names.ts'
 import { decoderFields, fromTheEnd, visionFields } from './config-fields.ts'
-import { wasShownClips } from './hf-class.ts'
+import { baseTileField, wasShownClips } from './hf-class.ts'
 import { conversationTemplate, WRAPPED_IMAGE } from './conversation-template.ts'
 import { generationConfig, tokenIds } from './llava-hf-target.ts'
 import {
@@ -210,29 +211,30 @@ function originalRope({ kind, rope, attention, maxPositions }: DecoderConfig): o
   }
 }
 
-/** Throws ConfigError for tiles that the original's keys have no words for. */
 function pictureFields({ processor, tokens }: EyedConfig['image']): object {
   const { tiling, merge } = tokens
   if (tiling.kind === 'none') {
     return fitOf(processor) === 'pad' ? { image_aspect_ratio: 'pad' } : {}
   }
-  if (tiling.kind === 'anyres' && tiling.base === 'pad') {
-    throw unsupported('the released code squashes the base tile, which this checkpoint pads')
-  }
-  return { ...tilingFields(tiling), mm_patch_merge_type: mergeType(merge) }
+  return { ...tilingFields(tiling, processor.tile), mm_patch_merge_type: mergeType(merge) }
 }
 
-function tilingFields(tiling: Exclude<Tiling, { kind: 'none' }>): object {
+function tilingFields(tiling: Exclude<Tiling, { kind: 'none' }>, tile: ImageSize): object {
   if (tiling.kind === 'highres') {
     return { image_aspect_ratio: 'highres', image_grid_pinpoints: String(tiling.side) }
   }
   if (tiling.kind === 'cropSplit') {
-    throw unsupported('pictures cut by crop_split are not converted')
+    return {
+      image_aspect_ratio: 'crop_split',
+      image_crop_resolution: tiling.side,
+      image_split_resolution: tile.width,
+    }
   }
   const { pinpoints, maxTiles } = tiling
   return {
     image_aspect_ratio: maxTiles === null ? 'anyres' : `anyres_max_${maxTiles}`,
     image_grid_pinpoints: pinpoints.map(({ width, height }) => [width, height]),
+    ...baseTileField(tiling),
   }
 }
 

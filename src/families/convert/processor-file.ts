@@ -3,7 +3,7 @@ import { ConfigError } from '../../core/errors.ts'
 import type { ImageProcessor } from '../../preprocess/image-processor.ts'
 import type { ResampleFilter } from '../../preprocess/resample-kernel.ts'
 import type { VisionConfig } from '../../vision/vision-transformer.ts'
-import { isAnyres, pinpointPairs, type HfClass } from './hf-class.ts'
+import { baseTileField, isAnyres, pinpointPairs, type HfClass } from './hf-class.ts'
 
 /** Pillow's numbers. */
 const FILTERS: { readonly [F in ResampleFilter]: number } = {
@@ -62,11 +62,11 @@ function sharedFields(
 
 /** Tiles are of their size already; the steps only say which. */
 function tileFields(
-  { tile, crop }: ImageProcessor,
+  { tile, crop, tiling }: ImageProcessor,
   { imageProcessor }: Classes,
 ): Record<string, unknown> {
   const square = { height: tile.height, width: tile.width }
-  const type = { do_pad: true, image_processor_type: imageProcessor }
+  const type = { do_pad: true, image_processor_type: imageProcessor, ...baseTileField(tiling) }
   // OneVision's class has no crop.
   if (crop === null || imageProcessor === 'LlavaOnevisionImageProcessor') {
     return { ...type, size: square, crop_size: square, do_center_crop: false }

@@ -12,6 +12,7 @@ export function readingNotices(config: EyedConfig, documents: CheckpointDocument
   const read = familyOf(documents).parseConfig(documents, {})
   checkPictures(config, read)
   return [
+    ...baseNotices(config),
     ...pictureNotices(config, read),
     ...clipNotices(config, read),
     ...windowNotices(config, read),
@@ -33,6 +34,14 @@ function rotation({ decoder, vision }: Pick<ModelConfig, 'decoder' | 'vision'>):
   const { rope, epsilon } = decoder
   const { slidingWindow: _, ...attention } = decoder.attention
   return [rope, epsilon, attention, vision?.imageSize, vision?.patchSize, vision?.activation]
+}
+
+function baseNotices({ image }: EyedConfig): string[] {
+  const { tiling } = image.tokens
+  if (tiling.kind !== 'anyres' || tiling.base === 'squash') return []
+  return [
+    'The base tile of a picture is padded (anyres_base, a key of ours): others squash it, so that this folder is read as it was trained by llava-ts alone.',
+  ]
 }
 
 function pictureNotices({ image }: EyedConfig, read: ModelConfig): string[] {
