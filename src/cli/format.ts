@@ -10,11 +10,13 @@ export function formatCount(count: number): string {
   return withUnit(count, ['', 'k', 'M', 'B', 'T']).trimEnd()
 }
 
-/** `45 s`, `12 min`, `3 h 25 min`: how long something takes still. */
+/** `45 s`, `12 min`, `3 h 25 min`, `40 days`: how long something takes still. */
 export function formatDuration(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} s`
   const minutes = Math.round(seconds / 60)
-  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+  if (minutes < 90) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  return hours < 100 ? `${hours} h ${minutes % 60} min` : `${Math.round(hours / 24)} days`
 }
 
 function withUnit(value: number, units: readonly string[]): string {

@@ -65,7 +65,7 @@ async function showDryRun(recipe: unknown, terminal: Terminal, signal: AbortSign
 }
 
 function dryRunLines(dry: DryRun): string[] {
-  const { recipe, groups, size, memory, seconds, gpu, operationsPerSecond } = dry
+  const { recipe, countedAs, groups, size, memory, seconds, gpu, operationsPerSecond } = dry
   const rows = groups.map(({ part, kind, parameters, learningRate, weightDecay }) => [
     part,
     kind,
@@ -73,6 +73,9 @@ function dryRunLines(dry: DryRun): string[] {
     learningRate === null ? 'frozen' : `rate ${learningRate}, decay ${weightDecay}`,
   ])
   const lines = [`${recipe.name || recipe.output}: ${recipe.stage}`]
+  if (countedAs !== null) {
+    lines.push(`  ${recipe.model.from} is not here; counted as ${countedAs} is published`)
+  }
   lines.push(...formatTable(rows).map((line) => `  ${line}`), '')
   if (!size || !memory) return [...lines, '  the data are not there: no size, memory or time']
   const { frozenWeights, trained, activations } = memory

@@ -80,3 +80,29 @@ test('data that are not there are taken as published, or missed', async () => {
   assert.deepEqual([dry.sizeFrom, dry.size?.steps], ['published', 100])
   assert.deepEqual(dry.gpu, { gpu: 'A100', hours: 28, from: 'published' })
 })
+
+test('a model that is not there is counted as the published one, unless it is none', async () => {
+  const recipe = {
+    ...tinyRecipe(join(root, 'absent'), []),
+    model: join(root, 'absent', 'model'),
+    trainable: ['projector'],
+    published: {
+      checkpoint: 'liuhaotian/llava-v1.5-7b',
+      records: 512,
+      tokensPerRecord: 600,
+      tilesPerRecord: 2,
+    },
+  }
+  const { countedAs, groups, size } = await dryRun(recipe, { operationsPerSecond })
+  assert.equal(countedAs, 'liuhaotian/llava-v1.5-7b')
+  const trained = groups.filter(({ isTrained }) => isTrained)
+  assert.equal(
+    trained.reduce((sum, { parameters }) => sum + parameters, 0),
+    (1024 + 1) * 4096 + (4096 + 1) * 4096,
+  )
+  assert.deepEqual([size?.tokens, size?.tiles], [600, 2])
+  const unknown = { ...recipe, published: { ...recipe.published, checkpoint: 'liuhaotian/llava' } }
+  await assert.rejects(dryRun(unknown, { operationsPerSecond }), { code: 'CONFIG_RECIPE' })
+  const silent = { ...recipe, published: undefined }
+  await assert.rejects(dryRun(silent, { operationsPerSecond }), { code: 'CHECKPOINT_NOT_FOUND' })
+})

@@ -1,7 +1,9 @@
 /** A recipe looked at without training: what would be trained, how much memory and time it takes, here and where it was published. */
-import { InputError } from '../core/errors.ts'
+import { CheckpointError, ConfigError, InputError } from '../core/errors.ts'
 import type { RecordFacts } from '../data/check-record.ts'
 import type { ModelConfig } from '../families/family.ts'
+import { familyOf } from '../families/index.ts'
+import { knownCheckpoint } from '../families/known-checkpoints.ts'
 import { runMemory, runOperations, type RunMemory, type RunSize } from './estimate.ts'
 import { parseOptions } from './options.ts'
 import { parameterTable, type ParameterGroup } from './recipe/parameter-table.ts'
@@ -9,7 +11,7 @@ import { parseRecipe } from './recipe/parse-recipe.ts'
 import { readRecipeFile } from './recipe/read-recipe-node.ts'
 import type { Recipe, RecipePublished } from './recipe/recipe.ts'
 import { trainerOptions } from './recipe/trainer-options.ts'
-import { openPreparer } from './open-preparer.ts'
+import { openPreparer, type OpenedPreparer } from './open-preparer.ts'
 import { openSurveyed, type DataTools } from './run-data.ts'
 
 export type DryRunOptions = {
@@ -20,6 +22,8 @@ export type DryRunOptions = {
 
 export type DryRun = {
   readonly recipe: Recipe
+  /** The published checkpoint that was counted, since the recipe's model is not there; null: its own model was. */
+  readonly countedAs: string | null
   readonly groups: readonly ParameterGroup[]
   /** null: neither are the data there, nor does the recipe say how many there are. */
   readonly size: RunSize | null
@@ -47,19 +51,23 @@ const LOOKED_AT = 200
 const A100_OPERATIONS = 312e12
 const A100_SHARE = 0.4
 
-/** Throws as `train` does for a recipe or checkpoint that cannot be used. Nothing is written. */
+/**
+ * Throws as `train` does for a recipe or checkpoint that cannot be used, but for a model that is not there: what the recipe
+ * says is published is counted then. Nothing is written.
+ */
 export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<DryRun> {
   const parsed = parseRecipe(typeof recipe === 'string' ? await readRecipeFile(recipe) : recipe)
-  const { preparer, config, dispose } = await openPreparer(parsed)
+  const { preparer, config, countedAs, dispose } = await openModel(parsed)
   try {
     const settings = parseOptions(trainerOptions(parsed, { totalSteps: 1, resume: null }))
     const groups = parameterTable(config, settings)
-    const tools = { recipe: parsed, preparer, signal: options.signal, ...SILENT }
-    const measured = (await measuredSize(tools, config)) ?? publishedSize(parsed, config)
+    const tools = preparer && { recipe: parsed, preparer, signal: options.signal, ...SILENT }
+    const measured = (tools && (await measuredSize(tools, config))) ?? publishedSize(parsed, config)
     const operationsPerSecond = options.operationsPerSecond[parsed.compute]
     const operations = measured && runOperations(config, groups, { settings, size: measured.size })
     return {
       recipe: parsed,
+      countedAs,
       groups,
       ...(measured ?? { size: null, sizeFrom: null }),
       memory: measured && runMemory(config, groups, { settings, size: measured.size }),
@@ -71,6 +79,39 @@ export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<D
   } finally {
     await dispose()
   }
+}
+
+type OpenedModel = Pick<OpenedPreparer, 'config' | 'dispose'> & {
+  /** null: there is no tokenizer, so records cannot be looked at. */
+  readonly preparer: OpenedPreparer['preparer'] | null
+  readonly countedAs: string | null
+}
+
+const MISSING = ['CHECKPOINT_NOT_FOUND', 'CHECKPOINT_NOT_CACHED', 'CHECKPOINT_PART_MISSING']
+
+/** The recipe's model, or where it is not on this machine the published one that is like it; nothing is fetched for that. */
+async function openModel(recipe: Recipe): Promise<OpenedModel> {
+  const checkpoint = recipe.published?.checkpoint
+  if (checkpoint === undefined) return { ...(await openPreparer(recipe)), countedAs: null }
+  try {
+    return { ...(await openPreparer(recipe, { offline: true })), countedAs: null }
+  } catch (error) {
+    if (!(error instanceof CheckpointError) || !MISSING.includes(error.code)) throw error
+    const config = publishedConfig(checkpoint, recipe)
+    return { preparer: null, config, countedAs: checkpoint, dispose: () => Promise.resolve() }
+  }
+}
+
+function publishedConfig(checkpoint: string, { model }: Recipe): ModelConfig {
+  const known = knownCheckpoint(checkpoint)
+  if (!known) {
+    throw new ConfigError(
+      'CONFIG_RECIPE',
+      `recipe: published.checkpoint should be the hub id of a published checkpoint, ${checkpoint} is none that is known; llava inspect ID --plan knows the same ones.`,
+    )
+  }
+  const { emptyBatch: _, ...quirks } = model.quirks
+  return familyOf(known.documents).parseConfig(known.documents, { quirks })
 }
 
 /** Nothing is told and nothing remembered. */
@@ -104,17 +145,17 @@ async function measuredSize(tools: DataTools, config: ModelConfig): Promise<Size
   }
 }
 
-/** A quarter of the tokens is learnt where nobody says. */
-const LEARNT_SHARE = 0.25
+/** A tenth of the tokens is learnt where nobody says: most are pictures and questions. */
+const LEARNT_SHARE = 0.1
 
 function publishedSize(recipe: Recipe, config: ModelConfig): Sized | null {
-  const { records, tokensPerRecord } = recipe.published ?? {}
+  const { records, tokensPerRecord, tilesPerRecord = 1 } = recipe.published ?? {}
   if (records === undefined || tokensPerRecord === undefined) return null
   const patches = config.image ? config.image.tokens.patchesPerSide ** 2 : 0
   const means = {
     tokens: tokensPerRecord,
-    learnt: LEARNT_SHARE * Math.max(1, tokensPerRecord - patches),
-    media: Math.min(patches, tokensPerRecord),
+    learnt: LEARNT_SHARE * tokensPerRecord,
+    media: tilesPerRecord * patches,
   }
   return { size: sizeOf(recipe, config, { records, ...means }), sizeFrom: 'published' }
 }

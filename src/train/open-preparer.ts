@@ -1,6 +1,7 @@
 /** What makes a recipe's records samples: its checkpoint's config and tokenizer, and threads for pictures. */
 import type { ModelConfig } from '../families/family.ts'
 import { openParts } from '../load-checkpoint.ts'
+import type { HubOptions } from '../locate-model.ts'
 import { createPreprocessor } from '../preprocess/node.ts'
 import { loadTokenizer } from '../text/node.ts'
 import { RecordPreparer } from './prepare-record.ts'
@@ -12,10 +13,13 @@ export type OpenedPreparer = {
   readonly dispose: () => Promise<void>
 }
 
-export async function openPreparer(recipe: Recipe): Promise<OpenedPreparer> {
+export async function openPreparer(
+  recipe: Recipe,
+  hub?: HubOptions['hub'],
+): Promise<OpenedPreparer> {
   const { from, quirks, projector: _projector, ...parts } = recipe.model
   const { emptyBatch: _emptyBatch, ...familyQuirks } = quirks
-  const checkpoint = await openParts(from, { ...parts, quirks: familyQuirks })
+  const checkpoint = await openParts(from, { ...parts, quirks: familyQuirks, hub })
   const { config, tokenizerPath } = checkpoint
   checkpoint.close()
   const tokenizer = await loadTokenizer(tokenizerPath)

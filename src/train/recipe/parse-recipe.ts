@@ -329,14 +329,24 @@ function parseAnswers(
   }
 }
 
-const PUBLISHED_KEYS = ['records', 'tokensPerRecord', 'gpus', 'gpu', 'hours']
+const PUBLISHED_KEYS = [
+  'checkpoint',
+  'records',
+  'tokensPerRecord',
+  'tilesPerRecord',
+  'gpus',
+  'gpu',
+  'hours',
+]
 
 function parsePublished(read: RecipeReader): RecipePublished | null {
   const published = read.object('published', PUBLISHED_KEYS)
   if (!published) return null
   return {
+    checkpoint: published.text('checkpoint'),
     records: published.integer('records'),
     tokensPerRecord: published.number('tokensPerRecord'),
+    tilesPerRecord: published.number('tilesPerRecord'),
     gpus: published.integer('gpus'),
     gpu: published.text('gpu'),
     hours: published.number('hours'),

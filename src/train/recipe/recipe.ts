@@ -128,8 +128,12 @@ export type Recipe = {
 }
 
 export type RecipePublished = {
+  /** Hub id of a checkpoint of the run's shape, by which a dry run counts where the model is not there. */
+  readonly checkpoint: string | undefined
   readonly records: number | undefined
   readonly tokensPerRecord: number | undefined
+  /** Tiles and frames that the tower sees of a record; 1 where it does not say. */
+  readonly tilesPerRecord: number | undefined
   readonly gpus: number | undefined
   readonly gpu: string | undefined
   readonly hours: number | undefined

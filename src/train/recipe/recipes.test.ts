@@ -38,6 +38,7 @@ type Expected = {
   readonly isUncut?: true
 }
 
+const RATES = { f32: 1e11, int8: 1e11 }
 const LINEAR = 'llava-linear-224'
 const MLP = 'llava-mlp'
 const TILES = 'next-video-rope'
@@ -195,8 +196,12 @@ for (const [name, expected] of Object.entries(RECIPES)) {
     const { weightDecay, betas, eps, clipNorm } = recipe
     assert.deepEqual([weightDecay, betas, eps, clipNorm], [0, [0.9, 0.999], 1e-8, 1])
 
+    const published = await dryRun(written(name), { operationsPerSecond: RATES })
+    assert.equal(published.countedAs, recipe.published?.checkpoint)
+    assert.ok((published.gpu?.hours ?? 0) > 0.5 && (published.memory?.trained ?? 0) > 1e7)
+
     const small = tiny(name, expected)
-    const { groups } = await dryRun(small, { operationsPerSecond: { f32: 1e11, int8: 1e11 } })
+    const { groups } = await dryRun(small, { operationsPerSecond: RATES })
     const rates = groups.flatMap(({ part, kind: what, isTrained, learningRate }) =>
       isTrained ? [[what === 'lora' ? 'lora' : part, learningRate] as const] : [],
     )
