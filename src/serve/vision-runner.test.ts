@@ -112,6 +112,44 @@ test('tiles of a picture go through one by one and stay in order', async () => {
   assert.deepEqual([rows[3], rows[15], rows[27]], [0, 1, 2])
 })
 
+test('a tile is encoded once, in one picture or in several that are kept', async () => {
+  const tower = fake(rising)
+  const vision = runner(tower, null)
+  const picture = (...values: number[]) => ({
+    hash: values.join(' '),
+    pixelValues: async () =>
+      Float32Array.from(
+        { length: values.length * PIXELS },
+        (_, i) => values[Math.floor(i / PIXELS)]!,
+      ),
+  })
+  const firstOf = async (...values: number[]) => {
+    const rows = await vision.encode(picture(...values), {})
+    return values.map((_, tile) => rows[tile * 12 + 3])
+  }
+  assert.deepEqual(await firstOf(5, 6, 5), [5, 6, 5])
+  assert.equal(tower.runs, 2)
+  assert.deepEqual(await firstOf(7, 6, 7, 5), [7, 6, 7, 5])
+  assert.equal(tower.runs, 3)
+  await vision.encode(picture(5, 6), { salt: 'of another' })
+  assert.equal(tower.runs, 5)
+})
+
+test('a picture that was stopped midway is made whole', async () => {
+  let stops = true
+  const tower = fake((input, output) => {
+    if (stops && input.data[0] === 2) throw new Error('stopped')
+    rising(input, output)
+  })
+  const vision = runner(tower, null)
+  const values = Float32Array.from({ length: 3 * PIXELS }, (_, i) => 1 + Math.floor(i / PIXELS))
+  const picture = { hash: 'p', pixelValues: async () => values }
+  await assert.rejects(vision.encode(picture, {}), /stopped/)
+  stops = false
+  const rows = await vision.encode(picture, {})
+  assert.deepEqual([rows[3], rows[15], rows[27]], [1, 2, 3])
+})
+
 test('the oldest rows are forgotten when the cache is full', async () => {
   const tower = fake(rising)
   const vision = runner(tower, null, 30)

@@ -1,6 +1,6 @@
 /**
  * Runs tower and projector over tiles and remembers what each picture gave, by the hash of its pixels: the same
- * picture is never encoded twice while the cache has room.
+ * picture, frame or tile of a picture is never encoded twice while the cache has room.
  */
 import type { ProjectorConfig } from '../projector/projector.ts'
 import { projector } from '../projector/projector.ts'
@@ -12,6 +12,7 @@ import { mergeSteps } from '../sequence/merge-rows.ts'
 import type { Runtime, Session } from '../runtime/runtime.ts'
 import { featureRows, visionTower, type VisionConfig } from '../vision/vision-transformer.ts'
 import { BoundedMap } from './bounded-map.ts'
+import { sha256 } from './content-name.ts'
 
 /** pixelValues float32[I,3,h,w] to features float32[I,P,D]. */
 export function visionGraph(vision: VisionConfig, projection: ProjectorConfig): Graph {
@@ -60,6 +61,8 @@ export class VisionRunner {
   readonly #cacheBytes: number
   readonly #turn: Turn
   readonly #cache: BoundedMap<Float32Array>
+  /** Where the rows of a tile are that was one of several. */
+  readonly #places = new BoundedMap<TilePlace>(PLACE_BYTES)
   readonly #making = new Map<string, Promise<Float32Array>>()
   #wanted = 0
   #found = 0
@@ -88,18 +91,34 @@ export class VisionRunner {
    * tower one by one, since several at once gain nothing on a CPU and a run stops only between nodes.
    */
   encode(picture: Pixels, options: VisionOptions): Promise<Float32Array> {
-    return this.#remembered(picture.hash, options, async () => {
+    return this.#remembered(picture.hash, options, async (name) => {
       const pixelValues = await picture.pixelValues(options.signal)
-      const tiles = pixelValues.length / this.#tileSize()
-      const perTile = featureRows(this.#vision) * this.#width
-      const rows = new Float32Array(tiles * perTile)
-      for (let i = 0; i < tiles; i++) {
-        const tile = pixelValues.subarray(i * this.#tileSize(), (i + 1) * this.#tileSize())
-        const features = await this.#tower(tile, options)
-        rows.set(await this.#project(features, options), i * perTile)
-      }
-      return rows
+      if (pixelValues.length > this.#tileSize()) return this.#tiles(pixelValues, name, options)
+      return this.#project(await this.#tower(pixelValues, options), options)
     })
+  }
+
+  /**
+   * Rows of several tiles. Some are alike: the base and the only tile of a small square picture, the empty ends of
+   * screenshots. `picture` is what their rows will be kept as.
+   */
+  async #tiles(pixelValues: Float32Array, picture: string, options: VisionOptions) {
+    const tiles = pixelValues.length / this.#tileSize()
+    const perTile = featureRows(this.#vision) * this.#width
+    const rows = new Float32Array(tiles * perTile)
+    for (let i = 0; i < tiles; i++) {
+      const tile = pixelValues.subarray(i * this.#tileSize(), (i + 1) * this.#tileSize())
+      const name = `${await sha256(bytesOf(tile))} ${options.salt ?? ''}`
+      const known = this.#rowsAt(this.#places.get(name), { picture, rows, made: i })
+      if (known) {
+        rows.set(known, i * perTile)
+        continue
+      }
+      const features = await this.#tower(tile, options)
+      rows.set(await this.#project(features, options), i * perTile)
+      this.#places.set(name, { picture, tile: i }, 2 * (name.length + picture.length))
+    }
+    return rows
   }
 
   /**
@@ -148,12 +167,27 @@ export class VisionRunner {
 
   dispose(): void {
     this.#cache.clear()
+    this.#places.clear()
     this.#sessions.tower.dispose()
     this.#sessions.projector?.dispose()
   }
 
   #tileSize(): number {
     return 3 * this.#vision.imageSize ** 2
+  }
+
+  /** Rows of a tile, in a picture that is kept or in the first tiles of the one that is being made. */
+  #rowsAt(
+    place: TilePlace | undefined,
+    { picture, rows, made }: { picture: string; rows: Float32Array; made: number },
+  ): Float32Array | undefined {
+    if (!place) return undefined
+    const isHere = place.picture === picture
+    // Tiles may be known from a time when this picture was begun and not finished, or was kept.
+    if (isHere && place.tile >= made) return undefined
+    const perTile = featureRows(this.#vision) * this.#width
+    const whole = isHere ? rows : this.#cache.get(place.picture)
+    return whole?.subarray(place.tile * perTile, (place.tile + 1) * perTile)
   }
 
   /** What the first session gives for one tile. */
@@ -205,7 +239,7 @@ export class VisionRunner {
   async #remembered(
     pixels: string,
     { salt = '', signal }: VisionOptions,
-    make: () => Promise<Float32Array>,
+    make: (name: string) => Promise<Float32Array>,
   ): Promise<Float32Array> {
     const name = `${pixels} ${salt}`
     this.#wanted++
@@ -218,7 +252,7 @@ export class VisionRunner {
         this.#found++
         return rows
       }
-      if (!this.#making.has(name)) return this.#make(name, make)
+      if (!this.#making.has(name)) return this.#make(name, () => make(name))
     }
   }
 
@@ -236,6 +270,14 @@ export class VisionRunner {
 }
 
 const POOLED = 'pooled'
+/** The name of the picture's rows, and which of its tiles. */
+type TilePlace = { readonly picture: string; readonly tile: number }
+/** Several thousand of them. */
+const PLACE_BYTES = 2 << 20
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}
 
 /** Memory of the rows that are kept, and how many pictures and frames were wanted and found among them. */
 export type VisionStats = {
