@@ -184,6 +184,8 @@ test('frames are as many as fit beside a text, shared between clips, at most 32'
   assert.equal(defaultFrames(hf('llava_next_video', { text: scaled }), 1), 32)
   assert.equal(defaultFrames(hf('llava_next_video', {}), 1), 21)
   assert.equal(defaultFrames(hf('llava_next_video', {}), 3), 7)
+  const cut = hf('llava_next_video', { options: { quirks: { truncate: 'asOriginal' } } })
+  assert.equal(defaultFrames(cut, 3), 32)
   assert.equal(
     defaultFrames(hf('llava_onevision', { text: { max_position_embeddings: 32768 } }), 1),
     32,

@@ -124,11 +124,13 @@ function poolingOf(pooling: FramePooling, { poolMode, poolStride }: Quirks): Fra
 const TEXT_TOKENS = 1000
 
 /**
- * Frames of each of `clips` clips whose request does not say how many: the recipe's number, else as many as fit the context.
+ * Frames of each of `clips` clips whose request does not say how many: the recipe's number, else as many as fit the context,
+ * or all that it may have where longer prompts are cut as the original cuts them.
  */
-export function defaultFrames({ video, maxContext }: ModelConfig, clips: number): number {
+export function defaultFrames({ video, maxContext, truncate }: ModelConfig, clips: number): number {
   if (!video) throw new Error('internal: frames were asked of a model that takes no clips')
   if (video.frames !== null) return video.frames
+  if (truncate === 'asOriginal') return video.maxFrames
   const fitting = Math.floor(
     clipRoom(maxContext) / clips / countVideoTokens(1, video.tokens).tokens,
   )
