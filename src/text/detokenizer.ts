@@ -10,6 +10,7 @@
 import { asFields, asList, asText, damaged, unsupported, type Fields } from './tokenizer-fields.ts'
 import { fromByteChars } from './tokenizer-bytes.ts'
 import { compilePattern } from './pre-tokenizer-regex.ts'
+import { checkGrowth, longestFrom, replaceMatches, totalLength } from './text-growth.ts'
 
 export type Decoder = {
   readonly decode: (tokens: readonly string[]) => string
@@ -32,20 +33,30 @@ export function compileDecoder(json: unknown, where = 'decoder'): Decoder {
   const steps = flatten(json, where, 0).map((fields) => compileStep(fields, where))
   const separator = steps.length === 0 ? ' ' : ''
   return {
-    decode: (tokens) => steps.reduce((list, step) => step.list(list), tokens).join(separator),
-    bytes: (token) => bytesOf(token, steps),
+    decode(tokens) {
+      const most = longestFrom(totalLength(tokens))
+      let list = tokens
+      for (const step of steps) {
+        list = step.list(list)
+        checkGrowth(where, totalLength(list), most)
+      }
+      return list.join(separator)
+    },
+    bytes: (token) => bytesOf(token, steps, where),
     leadingSpaces: steps.reduce((sum, step) => sum + (step.leadingSpaces ?? 0), 0),
   }
 }
 
 const encoder = new TextEncoder()
 
-function bytesOf(token: string, steps: readonly Step[]): Uint8Array {
+function bytesOf(token: string, steps: readonly Step[], where: string): Uint8Array {
+  const most = longestFrom(token.length)
   let current = token
   for (const step of steps) {
     const bytes = step.bytes?.(current)
     if (bytes) return bytes
     current = step.single?.(current) ?? current
+    checkGrowth(where, current.length, most)
   }
   return encoder.encode(current)
 }
@@ -75,7 +86,8 @@ const BUILDERS: { readonly [type: string]: (fields: Fields, where: string) => St
   Replace: (fields, where) => {
     const content = asText(fields['content'], `${where}.content`)
     const pattern = compilePattern(fields['pattern'], `${where}.pattern`)
-    const single = (token: string): string => token.replaceAll(pattern, () => content)
+    const single = (token: string): string =>
+      replaceMatches(token, pattern, { content, where, most: longestFrom(token.length) })
     return { list: (tokens) => tokens.map(single), single }
   },
   Strip: (fields, where) => {

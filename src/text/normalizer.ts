@@ -8,8 +8,10 @@
 import { unsupported, asFields, asFlag, asList, asText, type Fields } from './tokenizer-fields.ts'
 import { toByteChars } from './tokenizer-bytes.ts'
 import { compilePattern } from './pre-tokenizer-regex.ts'
+import { checkGrowth, longestFrom, replaceMatches } from './text-growth.ts'
 
-export type Normalizer = (text: string) => string
+/** `most`: characters that the result may have; what the text's length allows unless it is given. */
+export type Normalizer = (text: string, most?: number) => string
 
 /** The normalizer that `json` describes; null means none. Throws ConfigError for a type not in the table. */
 export function compileNormalizer(json: unknown, where = 'normalizer', depth = 0): Normalizer {
@@ -31,7 +33,12 @@ function compileSequence(fields: Fields, where: string, depth: number): Normaliz
   const steps = list.map((step, i) =>
     compileNormalizer(step, `${where}.normalizers[${i}]`, depth + 1),
   )
-  return (text) => steps.reduce((current, step) => step(current), text)
+  return (text, most = longestFrom(text.length)) =>
+    steps.reduce((current, step) => {
+      const next = step(current, most)
+      checkGrowth(where, next.length, most)
+      return next
+    }, text)
 }
 
 const BUILDERS: { readonly [type: string]: (fields: Fields, where: string) => Normalizer } = {
@@ -50,9 +57,8 @@ const BUILDERS: { readonly [type: string]: (fields: Fields, where: string) => No
   Replace: (fields, where) => {
     const content = asText(fields['content'], `${where}.content`)
     const pattern = compilePattern(fields['pattern'], `${where}.pattern`)
-    // A single known string is by far the most common case, and the fastest.
-    if (typeof pattern === 'string') return (text) => text.replaceAll(pattern, () => content)
-    return (text) => text.replace(pattern, () => content)
+    return (text, most = longestFrom(text.length)) =>
+      replaceMatches(text, pattern, { content, where, most })
   },
   Strip: (fields, where) => {
     const left = asFlag(fields['strip_left'], false, `${where}.strip_left`)

@@ -4,6 +4,7 @@
  * Source: huggingface/tokenizers, src/tokenizer/normalizer.rs, NormalizedString::split (0.23).
  */
 import { InputError } from '../core/errors.ts'
+import type { TextPattern } from './pattern-tree.ts'
 import { damaged } from './tokenizer-fields.ts'
 
 const BEHAVIORS = [
@@ -24,7 +25,7 @@ export function asBehavior(value: unknown, where: string): Behavior {
 /** The pieces of `text`, none of them empty; `invert` swaps matches and the stretches between them. */
 export function splitText(
   text: string,
-  pattern: string | RegExp,
+  pattern: string | TextPattern,
   behavior: Behavior,
   invert: boolean,
 ): string[] {
@@ -36,7 +37,7 @@ export function splitText(
     .filter((piece) => piece !== '')
 }
 
-function isolate(text: string, pattern: string | RegExp): string[] {
+function isolate(text: string, pattern: string | TextPattern): string[] {
   const pieces: string[] = []
   let end = 0
   forEachMatch(text, pattern, (from, to) => {
@@ -50,7 +51,7 @@ function isolate(text: string, pattern: string | RegExp): string[] {
 
 type Span = { start: number; end: number; isMatch: boolean }
 
-function findSpans(text: string, pattern: string | RegExp, invert: boolean): Span[] {
+function findSpans(text: string, pattern: string | TextPattern, invert: boolean): Span[] {
   const spans: Span[] = []
   let end = 0
   forEachMatch(text, pattern, (from, to) => {
@@ -62,9 +63,10 @@ function findSpans(text: string, pattern: string | RegExp, invert: boolean): Spa
   return spans
 }
 
-function forEachMatch(
+/** Calls `visit` with where each match begins and ends. */
+export function forEachMatch(
   text: string,
-  pattern: string | RegExp,
+  pattern: string | TextPattern,
   visit: (start: number, end: number) => void,
 ): void {
   if (typeof pattern === 'string') {
@@ -82,10 +84,11 @@ function forEachMatch(
 }
 
 /** A run of millions of characters that one repetition takes exhausts the stack of the engine. */
-function match(pattern: RegExp, text: string): RegExpExecArray | null {
+function match(pattern: TextPattern, text: string): ReturnType<TextPattern['exec']> {
   try {
     return pattern.exec(text)
   } catch (cause) {
+    if (!(cause instanceof RangeError) && !(cause instanceof SyntaxError)) throw cause
     throw new InputError(
       'INPUT_TEXT_TOO_LONG',
       `tokenizer: a run of characters from position ${pattern.lastIndex} of ${text.length} is too long to be cut into words; shorten the text.`,

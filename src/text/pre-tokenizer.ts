@@ -15,8 +15,11 @@ import {
   type Fields,
 } from './tokenizer-fields.ts'
 import { toByteChars } from './tokenizer-bytes.ts'
+import type { TextPattern } from './pattern-tree.ts'
 import { compilePattern } from './pre-tokenizer-regex.ts'
+import { GPT2_PATTERN } from './published-patterns.ts'
 import { asBehavior, splitText, type Behavior } from './pre-tokenizer-split.ts'
+import { checkGrowth, longestFrom, replaceMatches, totalLength } from './text-growth.ts'
 
 export type PreTokenizer = {
   /** The pieces of one stretch of text; `isStart`: it is the beginning of the whole text. */
@@ -39,6 +42,7 @@ export function compilePreTokenizer(json: unknown, where = 'pre_tokenizer'): Pre
     for (const step of steps) {
       const startsText = isStart && text.startsWith(pieces[0] ?? text)
       pieces = applyStep(step, pieces, startsText)
+      checkGrowth(where, totalLength(pieces), longestFrom(text.length))
     }
     return pieces
   }
@@ -66,10 +70,6 @@ function flatten(json: unknown, where: string, depth: number): Fields[] {
   return list.flatMap((step) => flatten(step, where, depth + 1))
 }
 
-/** GPT-2's expression: contractions, then words, numbers and signs with the space before them, then spaces. */
-export const GPT2_PATTERN =
-  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-
 function byteLevel(fields: Fields, isLast: boolean): Step {
   const where = 'pre_tokenizer.ByteLevel'
   const addsSpace = asFlag(fields['add_prefix_space'], true, `${where}.add_prefix_space`)
@@ -89,7 +89,7 @@ function compileStep(fields: Fields, where: string): Step {
   return build(fields, `${where}.${type}`)
 }
 
-function cutting(pattern: string | RegExp, behavior: Behavior, invert = false): Step {
+function cutting(pattern: string | TextPattern, behavior: Behavior, invert = false): Step {
   return (piece) => splitText(piece, pattern, behavior, invert)
 }
 
@@ -128,7 +128,8 @@ function metaspace(fields: Fields, where: string): Step {
   if (!scheme) throw damaged(`${where}.prepend_scheme`, 'first, always or never', given)
   const splits = asFlag(fields['split'], true, `${where}.split`)
   return (piece, isStart) => {
-    const marked = piece.replaceAll(' ', mark)
+    const most = longestFrom(piece.length)
+    const marked = replaceMatches(piece, ' ', { content: mark, where, most })
     const wantsMark = scheme === 'always' || (scheme === 'first' && isStart)
     const whole = wantsMark && marked !== '' && !marked.startsWith(mark) ? mark + marked : marked
     return splits ? splitText(whole, mark, 'MergedWithNext', false) : [whole]

@@ -9,14 +9,21 @@ import { atOnce, type Steps } from '../core/steps.ts'
 import { Bpe } from './bpe.ts'
 import { compileDecoder } from './detokenizer.ts'
 import { compileNormalizer } from './normalizer.ts'
-import { compilePreTokenizer, GPT2_PATTERN } from './pre-tokenizer.ts'
+import { compilePreTokenizer } from './pre-tokenizer.ts'
+import {
+  GPT2_PATTERN,
+  LLAMA3_PATTERN,
+  NUMBERS_PATTERN,
+  QWEN2_PATTERN,
+  SIGNS_PATTERN,
+  THREE_DIGITS_PATTERN,
+} from './published-patterns.ts'
 import { PIECE_TYPES } from './sentencepiece-proto.ts'
 import { pieceSteps } from './sentencepiece.ts'
 import { specialToken, type AddedToken } from './tokenizer-added.ts'
 import { readTokenizerConfig } from './tokenizer-config.ts'
 import { asFlag, asText, damaged, unsupported } from './tokenizer-fields.ts'
 import { mergeSteps } from './tokenizer-json.ts'
-import { LLAMA3_PATTERN } from './tokenizer-tiktoken.ts'
 import { Tokenizer, type TokenRoles } from './tokenizer.ts'
 import { vocabularySteps } from './tokenizer-vocabulary.ts'
 
@@ -68,14 +75,12 @@ export type WordRule = {
   readonly normalizer?: string
 }
 
-const QWEN2_PATTERN = LLAMA3_PATTERN.replace('\\p{N}{1,3}', '\\p{N}')
-
 const SMOLLM: WordRule = { patterns: ['\\p{N}', GPT2_PATTERN] }
 const LLAMA3: WordRule = { patterns: [LLAMA3_PATTERN], addsBos: true }
 
 /** Each expression cuts what the one before it left, matches and the stretches between them alike. */
 const WORD_RULES: { readonly [pre: string]: WordRule } = {
-  default: { patterns: ['[\\p{P}\\$\\+<=>\\^~\\|]+', GPT2_PATTERN, '\\p{N}+', '[0-9][0-9][0-9]'] },
+  default: { patterns: [SIGNS_PATTERN, GPT2_PATTERN, NUMBERS_PATTERN, THREE_DIGITS_PATTERN] },
   'gpt-2': { patterns: [GPT2_PATTERN] },
   smollm: SMOLLM,
   'llama-bpe': LLAMA3,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CheckpointError } from '../core/errors.ts'
-import { LLAMA3, LLAMA3_PATTERN, tokenizerFromTiktoken } from './tokenizer-tiktoken.ts'
+import { LLAMA3_PATTERN } from './published-patterns.ts'
+import { LLAMA3, tokenizerFromTiktoken } from './tokenizer-tiktoken.ts'
 
 function ranks(tokens: readonly string[]): Uint8Array {
   const bytes = Array.from({ length: 256 }, (_, byte) => Buffer.of(byte))

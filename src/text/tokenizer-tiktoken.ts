@@ -9,6 +9,7 @@ import { Bpe } from './bpe.ts'
 import { pieceMergeSteps } from './bpe-merges.ts'
 import { compileDecoder } from './detokenizer.ts'
 import { compilePreTokenizer } from './pre-tokenizer.ts'
+import { LLAMA3_PATTERN } from './published-patterns.ts'
 import { specialToken } from './tokenizer-added.ts'
 import { BYTE_CHARS } from './tokenizer-bytes.ts'
 import { damaged } from './tokenizer-fields.ts'
@@ -86,11 +87,6 @@ function decodeBase64(base64: string): string | undefined {
   for (const char of atob(base64)) spelt += BYTE_CHARS[char.charCodeAt(0)] as string
   return spelt
 }
-
-/** Llama 3's expression; Qwen2's takes numbers one character at a time instead. */
-export const LLAMA3_PATTERN =
-  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|" +
-  ' ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+'
 
 const reserved = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, i) => `<|reserved_special_token_${from + i}|>`)
