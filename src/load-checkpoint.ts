@@ -5,6 +5,7 @@
  * Each part is where an option says, else in a folder beside the checkpoint, else an error that names both.
  */
 import { CheckpointError } from './core/errors.ts'
+import { nextTurn } from './core/steps.ts'
 import { familyOf } from './families/index.ts'
 import type {
   CheckpointDocuments,
@@ -116,8 +117,11 @@ async function openFolderParts(
 ): Promise<Opened> {
   const names = listFolder(folder) ?? []
   const files = readDocuments(folder)
+  // Headers and documents take some milliseconds each: others get their turn in between.
+  await nextTurn()
   const base = await baseFolder(folder, { names, files }, options)
   const main = keep(openCheckpoint(base ?? folder))
+  await nextTurn()
   const tower = await towerFolder(folder, { files, main }, options)
   const documents: CheckpointDocuments = {
     name: folder,
@@ -133,12 +137,14 @@ async function openFolderParts(
     used.push(...weightFiles(source, tower))
   }
   const adapters = adapterFolders(folder, names, options)
+  await nextTurn()
   parts.push({ source: mergeAdapters(main, adapters), rules: family.parameterNames })
   const projectors = projectorFiles(folder, names, options)
   const projectorRules = [...PROJECTOR_NAMES, ...family.parameterNames]
   for (const path of projectors) {
     parts.push({ source: keep(openProjector(path)), rules: projectorRules })
   }
+  await nextTurn()
   const config = family.parseConfig(documents, options)
   return {
     documents,

@@ -1,12 +1,12 @@
 /** `loadModel`: a name in, a model out. Families, weights, runtime and engine are put together here and nowhere else. */
 import { checkLoadOptions } from './check-load-options.ts'
 import { choosePrecision, type ChosenPrecision, type PrecisionOption } from './choose-precision.ts'
-import { nextTurn } from './core/steps.ts'
+import { atOnce, inTurns, nextTurn, type Steps } from './core/steps.ts'
 import { toFloat32, type HostTensor } from './core/tensor.ts'
 import { EMBEDDING, type DecoderConfig } from './decoder/decoder.ts'
 import { withClipOptions, type ClipOptions } from './families/clip-options.ts'
 import { IMAGE_NEWLINE } from './families/parameter-names.ts'
-import { mapParameters, type ParameterMap } from './families/parameter-map.ts'
+import { parameterSteps, type ParameterMap } from './families/parameter-map.ts'
 import { Graph, type Value } from './graph/graph.ts'
 import { liveParameters } from './graph/onnx-writer.ts'
 import { openParts, type Checkpoint, type CheckpointOptions } from './load-checkpoint.ts'
@@ -146,7 +146,7 @@ async function assemble(
   if (config.image) pictures.warm()
   const graphs = modelGraphs(checkpoint)
   await nextTurn()
-  const parameters = parameterMap(checkpoint, graphs)
+  const parameters = await inTurns(parameterMapSteps(checkpoint, graphs))
   const isInt8Exact = !(await int8Saturates(runtime))
   const precision = precisionOf(options, checkpoint, { graphs, isInt8Exact })
   const opened: WeightSource[] = []
@@ -174,6 +174,7 @@ async function assemble(
   )
   const [runner, [tokenizer, vision]] = await Promise.all([decoder, rest])
   cleanup.push(() => runner.dispose())
+  await nextTurn()
   const { maxRows, prefixCache } = serving
   const kvBytes = options.kvBytes ?? Math.max(DEFAULT_KEPT_BYTES, freeMemoryBytes() / 4)
   const keptBytes = options.kvBytes ?? DEFAULT_KEPT_BYTES
@@ -185,6 +186,7 @@ async function assemble(
   const clips = createClips(options)
   const preparer = new PromptPreparer({ config: modelConfig, tokenizer, pictures, clips })
   const generation = generationOf(checkpoint)
+  await nextTurn()
   const constraints = new GrammarThreads(
     grammarVocabulary({ config, tokenizer, stopIds: generation.eosTokenIds }),
   )
@@ -272,9 +274,16 @@ const UNREAD = /^vision\.layers\.|^imageNewline$/
 const TIED_HEAD = /^decoder\.head\.weight$/
 
 export function parameterMap(
-  { parts, config }: Pick<Checkpoint, 'parts' | 'config'>,
+  checkpoint: Pick<Checkpoint, 'parts' | 'config'>,
   graphs: ModelGraphs,
 ): ParameterMap {
+  return atOnce(parameterMapSteps(checkpoint, graphs))
+}
+
+function* parameterMapSteps(
+  { parts, config }: Pick<Checkpoint, 'parts' | 'config'>,
+  graphs: ModelGraphs,
+): Steps<ParameterMap> {
   const wanted = [graphs.vision, graphs.projector, graphs.decoder].flatMap((graph) =>
     graph ? liveParameters(graph) : [],
   )
@@ -284,7 +293,8 @@ export function parameterMap(
   g.parameter(EMBEDDING, [vocabSize, hiddenSize])
   if (config.image?.hasNewline) g.parameter(IMAGE_NEWLINE, [hiddenSize])
   const unused = tieEmbeddings ? new RegExp(`${UNREAD.source}|${TIED_HEAD.source}`) : UNREAD
-  return mapParameters(parts, [...wanted, ...g.parameters.values()], { unused })
+  yield
+  return yield* parameterSteps(parts, [...wanted, ...g.parameters.values()], { unused })
 }
 
 export function precisionOf(
@@ -320,6 +330,7 @@ async function createDecoder(
   const isInt8 = cacheForm === 'int8'
   // Prompts have many rows, steps have few.
   const prefilling = { graph: int8PrefillGraph(config), digits: 'apart' } as const
+  await nextTurn()
   const graphs = isInt8 ? [prefilling, { graph: int8DecodeGraph(config) }] : [{ graph }]
   const { singleStream } = precision
   // The weights of a second form are still to be read then.

@@ -5,7 +5,7 @@ import type { HostTensor } from './core/tensor.ts'
 import type { ParameterMap } from './families/parameter-map.ts'
 import type { Graph, Value } from './graph/graph.ts'
 import {
-  lower,
+  loweringSteps,
   type LinearPrecision,
   type LinearWeight,
   type LoweredGraph,
@@ -42,6 +42,9 @@ export type SessionParts = {
   readonly signal?: AbortSignal | undefined
 }
 
+/** `live`: the parameters that some output depends on. */
+type LoweredParameters = LoweredGraph & { readonly live: readonly Value[] }
+
 /** Lowers `graph` by `policy` and makes a session with its weights. */
 export async function createModelSession(
   graph: Graph,
@@ -63,19 +66,23 @@ export async function createModelSessions(
 ): Promise<Session[]> {
   await nextTurn()
   const takeTurns = turnTaker(parts.signal)
-  const lowered: LoweredGraph[] = []
+  const lowered: LoweredParameters[] = []
   for (const { graph, ...options } of graphs) {
-    lowered.push(lower(graph, policy, options))
+    const made = await inTurns(loweringSteps(graph, policy, options))
+    lowered.push({ ...made, live: liveParameters(made.graph) })
     await takeTurns()
   }
+  const packed = packedParameters(lowered.map(({ graph }) => graph))
+  await takeTurns()
   const quantized = await quantizedWeights(lowered, parts)
-  const read = weightReader(lowered, { ...parts, quantized, takeTurns })
+  await takeTurns()
+  const read = weightReader(lowered, { ...parts, quantized, takeTurns, packed })
   const sharedWeights = graphs.length > 1 ? parts.runtime.createSharedWeights() : undefined
   const sessions: Session[] = []
   try {
-    for (const { graph } of lowered) {
+    for (const { graph, live } of lowered) {
       const initializers = new Map<string, HostTensor>()
-      for (const value of liveParameters(graph)) initializers.set(value.name, await read(value))
+      for (const value of live) initializers.set(value.name, await read(value))
       const model = await inTurns(onnxSteps(graph))
       const made = createSession(model, { initializers, sharedWeights }, parts)
       parts.onRead?.()
@@ -87,7 +94,6 @@ export async function createModelSessions(
   } finally {
     sharedWeights?.dispose()
   }
-  const packed = packedParameters(lowered.map(({ graph }) => graph))
   for (const session of sessions) session.releaseWeights(packed)
   // What was mapped need not stay in memory either.
   for (const [source, names] of [
@@ -133,14 +139,11 @@ type FloatParts = Pick<SessionParts, 'parameters' | 'known'> & {
 
 /** Reads each weight once. What is widened to be packed lies in memory of its own, which is given back as a whole. */
 function weightReader(
-  lowered: readonly LoweredGraph[],
-  from: FloatParts & { readonly takeTurns: TakeTurns },
+  lowered: readonly LoweredParameters[],
+  from: FloatParts & { readonly takeTurns: TakeTurns; readonly packed: ReadonlySet<string> },
 ): (value: Value) => Promise<HostTensor> {
-  const graphs = lowered.map(({ graph }) => graph)
-  const values = new Map(
-    graphs.flatMap((graph) => liveParameters(graph).map((value) => [value.name, value])),
-  )
-  const packed = packedParameters(graphs)
+  const { packed } = from
+  const values = new Map(lowered.flatMap(({ live }) => live.map((value) => [value.name, value])))
   const widened = [...values.values()].filter((value) => isWidened(value, from))
   const arena = (isPacked: boolean) =>
     floatArena(

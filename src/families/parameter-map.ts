@@ -3,6 +3,7 @@ import type { DType } from '../core/dtype.ts'
 import { elementCount, sameShape } from '../core/shape.ts'
 import type { Value } from '../graph/graph.ts'
 import type { WeightSource } from '../weights/source.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import { toFloat32, type HostTensor } from '../core/tensor.ts'
 import { rowsInto, tensorRows } from '../weights/tensor-rows.ts'
 import { mismatch, type ParameterFault } from './parameter-faults.ts'
@@ -43,13 +44,30 @@ export type ParameterMap = {
 export function mapParameters(
   parts: readonly WeightPart[],
   wanted: readonly Value[],
-  { unused }: { readonly unused: RegExp },
+  options: MapOptions,
 ): ParameterMap {
+  return atOnce(parameterSteps(parts, wanted, options))
+}
+
+/** `unused`: paths that are known though nothing wants them. */
+export type MapOptions = { readonly unused: RegExp }
+
+/** Names between two pauses. */
+const NAMES = 64
+
+/** The same with pauses: every name of a checkpoint is held against dozens of patterns. */
+export function* parameterSteps(
+  parts: readonly WeightPart[],
+  wanted: readonly Value[],
+  { unused }: MapOptions,
+): Steps<ParameterMap> {
   const places = new Map<string, StoredPlace>()
   const unread: StoredPlace[] = []
   const faults: ParameterFault[] = []
+  let names = 0
   for (const { source, rules } of parts) {
     for (const [name, info] of source.tensors) {
+      if (++names % NAMES === 0) yield
       const path = parameterPath(rules, name)
       const known = path ? places.get(path) : undefined
       if (path === undefined) faults.push({ kind: 'extra', name, info })
@@ -69,6 +87,7 @@ export function mapParameters(
     const info = source.tensors.get(name)
     if (info) faults.push({ kind: 'extra', name, info })
   }
+  yield
   if (faults.length > 0) {
     throw mismatch(faults, new Map([...places].map(([path, { name }]) => [path, name])))
   }

@@ -7,6 +7,7 @@
  */
 import { ConfigError } from '../core/errors.ts'
 import { sameShape, type Dim } from '../core/shape.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import { hostTensor } from '../core/tensor.ts'
 import { product } from './dimension.ts'
 import { Graph, type Node, type Value } from './graph.ts'
@@ -56,10 +57,25 @@ export type LoweringOptions = {
 export function lower(
   source: Graph,
   policy: PrecisionPolicy,
-  { widen = false, digits = 'together' }: LoweringOptions = {},
+  options: LoweringOptions = {},
 ): LoweredGraph {
+  return atOnce(loweringSteps(source, policy, options))
+}
+
+/** Nodes between two pauses. */
+const NODES = 32
+
+/** The same with pauses. */
+export function* loweringSteps(
+  source: Graph,
+  policy: PrecisionPolicy,
+  { widen = false, digits = 'together' }: LoweringOptions = {},
+): Steps<LoweredGraph> {
   const lowering = new Lowering(source, { widen, digits })
-  for (const node of source.nodes) lowering.add(node, policy)
+  for (const [i, node] of source.nodes.entries()) {
+    if (i % NODES === 0) yield
+    lowering.add(node, policy)
+  }
   for (const { name, value } of source.outputs) lowering.graph.output(name, lowering.mapped(value))
   return { graph: lowering.graph, linears: [...lowering.linears.values()] }
 }

@@ -6,6 +6,7 @@
  */
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import { ConfigError } from '../core/errors.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import type { HostTensor } from '../core/tensor.ts'
 import { TensorProto_DataLocation } from '../graph/onnx_pb.ts'
 import { checkNames, checkTypes, type Declared } from './session-signature.ts'
@@ -19,7 +20,15 @@ export function checkInitializers(
   model: Uint8Array,
   initializers: ReadonlyMap<string, HostTensor>,
 ): void {
-  const declared = externalTensors(model)
+  atOnce(initializerSteps(model, initializers))
+}
+
+/** The same with pauses. */
+export function* initializerSteps(
+  model: Uint8Array,
+  initializers: ReadonlyMap<string, HostTensor>,
+): Steps<void> {
+  const declared = yield* externalTensors(model)
   checkNames('initializer', declared, Object.fromEntries(initializers))
   const given = declared.map(({ name }) => initializers.get(name) as HostTensor)
   checkTypes([{ side: 'initializer', declared, given }])
@@ -30,11 +39,14 @@ const MODEL_GRAPH = 7
 const GRAPH_INITIALIZER = 5
 const TENSOR = { dims: 1, dataType: 2, name: 8, dataLocation: 14 } as const
 
-function externalTensors(model: Uint8Array): readonly Declared[] {
+function* externalTensors(model: Uint8Array): Steps<readonly Declared[]> {
   try {
-    return messages(model, MODEL_GRAPH)
-      .flatMap((graph) => messages(graph, GRAPH_INITIALIZER))
-      .map(readTensor)
+    const tensors: TensorHeader[] = []
+    for (const graph of yield* messages(model, MODEL_GRAPH)) {
+      for (const bytes of yield* messages(graph, GRAPH_INITIALIZER)) tensors.push(readTensor(bytes))
+      yield
+    }
+    return tensors
       .filter(({ dataLocation }) => dataLocation === TensorProto_DataLocation.EXTERNAL)
       .map(declaredOf)
   } catch (cause) {
@@ -47,13 +59,18 @@ function externalTensors(model: Uint8Array): readonly Declared[] {
   }
 }
 
+/** Fields between two pauses. */
+const FIELDS = 512
+
 /** The messages in one repeated field of a message. */
-function messages(bytes: Uint8Array, field: number): readonly Uint8Array[] {
+function* messages(bytes: Uint8Array, field: number): Steps<readonly Uint8Array[]> {
   const found: Uint8Array[] = []
+  let fields = 0
   for (const reader = new BinaryReader(bytes); reader.pos < reader.len;) {
     const [number, wireType] = reader.tag()
     if (number === field && wireType === WireType.LengthDelimited) found.push(reader.bytes())
     else reader.skip(wireType, number)
+    if (++fields % FIELDS === 0) yield
   }
   return found
 }

@@ -4,6 +4,7 @@
  * files beside it are handed what they need.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { availableParallelism, cpus, freemem, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -67,7 +68,11 @@ export async function createRuntime(options: NodeRuntimeOptions = {}): Promise<R
   const { threads, spinning, logSeverity, temporaryFolder } = checkOptions(options)
   await releasesEnded()
   refuseTelemetry()
-  const environment = acquireEnvironment(libraryPath(process), { threads, spinning, logSeverity })
+  const environment = await acquireEnvironment(libraryPath(process), {
+    threads,
+    spinning,
+    logSeverity,
+  })
   const placeholder = new PlaceholderFolder(temporaryFolder)
   return new OrtRuntime({
     environment,
@@ -152,7 +157,9 @@ function readIfThere(path: string): string | undefined {
 class PlaceholderFolder {
   readonly #parent: string
   #folder: string | undefined
-  readonly #removeAtExit = () => this.remove()
+  readonly #removeAtExit = () => {
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true })
+  }
 
   constructor(parent: string) {
     this.#parent = parent
@@ -170,9 +177,10 @@ class PlaceholderFolder {
     return this.#folder
   }
 
-  remove(): void {
+  /** A busy disk takes its time for it. */
+  async remove(): Promise<void> {
+    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
     process.off('exit', this.#removeAtExit)
-    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true })
     this.#folder = undefined
   }
 }

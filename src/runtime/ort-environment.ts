@@ -34,7 +34,8 @@ const MEMORY_DEFAULT = 0
 // Module state, because it mirrors state of the process: the library stays loaded (unloading it under a live pool
 // would crash), and the environment is one for all runtimes.
 let loaded: OrtApi | undefined
-let current: { readonly options: EnvironmentOptions; readonly shared: Environment } | undefined
+let current:
+  { readonly options: EnvironmentOptions; readonly shared: Promise<Environment> } | undefined
 let users = 0
 
 /** Resolves when no session of before is being released: whoever disposed of one may ask for another environment then. */
@@ -43,12 +44,21 @@ export async function releasesEnded(): Promise<void> {
 }
 
 /** Starts the environment, or joins the living one. Throws ConfigError if that one has other options. */
-export function acquireEnvironment(libraryPath: string, options: EnvironmentOptions): Environment {
+export async function acquireEnvironment(
+  libraryPath: string,
+  options: EnvironmentOptions,
+): Promise<Environment> {
   loaded ??= new OrtApi(libraryPath)
-  if (current === undefined) current = { options, shared: createEnvironment(loaded, options) }
+  current ??= { options, shared: createEnvironment(loaded, options) }
+  const { shared } = current
   checkSameOptions(current.options, options)
   users++
-  return current.shared
+  try {
+    return await shared
+  } catch (error) {
+    if (--users === 0) current = undefined
+    throw error
+  }
 }
 
 /**
@@ -56,7 +66,7 @@ export function acquireEnvironment(libraryPath: string, options: EnvironmentOpti
  * takes its share of every node: results would depend on who took which block. Graphs that can meet denormals (the
  * optimizer's decaying moments) must round them away themselves: a product of denormals is hundreds of times slower.
  */
-function createEnvironment(api: OrtApi, options: EnvironmentOptions): Environment {
+async function createEnvironment(api: OrtApi, options: EnvironmentOptions): Promise<Environment> {
   const threading = api.make('CreateThreadingOptions')
   let env: Pointer
   try {
@@ -64,7 +74,8 @@ function createEnvironment(api: OrtApi, options: EnvironmentOptions): Environmen
     api.call('SetGlobalInterOpNumThreads', threading, 1)
     api.call('SetGlobalSpinControl', threading, options.spinning ? 1 : 0)
     const severity = LOG_SEVERITIES.indexOf(options.logSeverity)
-    env = api.make('CreateEnvWithGlobalThreadPools', severity, 'llava-ts', threading)
+    // It lists every operator there is, which would hold the event loop up.
+    env = await api.makeAsync('CreateEnvWithGlobalThreadPools', severity, 'llava-ts', threading)
     api.call('DisableTelemetryEvents', env)
   } finally {
     api.free('ReleaseThreadingOptions', threading)

@@ -1,9 +1,10 @@
 /** The runtime over ONNX Runtime: one environment, one queue, and the lifetimes of what was made with it. */
 import type { DType, TypedArray } from '../core/dtype.ts'
 import { ConfigError } from '../core/errors.ts'
+import { inTurns } from '../core/steps.ts'
 import type { Pointer } from './ort-abi.ts'
 import type { Environment, LogSeverity } from './ort-environment.ts'
-import { checkInitializers } from './model-initializers.ts'
+import { initializerSteps } from './model-initializers.ts'
 import { createNativeSession } from './ort-session-options.ts'
 import { OrtSession, type NativeSession, type SessionWeights } from './ort-session.ts'
 import { readSignature } from './ort-signature.ts'
@@ -23,7 +24,7 @@ export type RuntimeParts = {
   /** Lets other callbacks run first. */
   readonly defer: (start: () => void) => void
   /** Called once, after everything native is released. */
-  readonly onRelease: () => void
+  readonly onRelease: () => Promise<void>
 }
 
 export class OrtRuntime implements Runtime {
@@ -43,11 +44,15 @@ export class OrtRuntime implements Runtime {
   #creating = 0
   readonly #gone: Promise<void>
   #end: () => void = () => {}
+  #fail: (error: unknown) => void = () => {}
   #disposed = false
   #released = false
 
   constructor(parts: RuntimeParts) {
-    this.#gone = new Promise((resolve) => (this.#end = resolve))
+    this.#gone = new Promise((resolve, reject) => {
+      this.#end = resolve
+      this.#fail = reject
+    })
     this.#parts = parts
     this.threads = parts.threads
     this.version = `onnxruntime ${parts.environment.api.version}`
@@ -104,12 +109,13 @@ export class OrtRuntime implements Runtime {
     if (!this.#disposed || uses > 0 || this.#released) return
     this.#released = true
     this.#parts.environment.release()
-    this.#parts.onRelease()
-    this.#end()
+    void this.#parts.onRelease().then(this.#end, this.#fail)
   }
 
   async #createSession(model: Uint8Array, options: SessionOptions): Promise<Session> {
-    const weights = this.#takeWeights(model, options)
+    await inTurns(initializerSteps(model, options.initializers ?? new Map()))
+    this.#checkAlive()
+    const weights = this.#takeWeights(options)
     try {
       const native = await this.#load(model, options, weights)
       const host = {
@@ -155,12 +161,8 @@ export class OrtRuntime implements Runtime {
     }
   }
 
-  /** Checks and wraps the initialisers, and holds the shared weights, until `release`. */
-  #takeWeights(
-    model: Uint8Array,
-    { initializers = new Map(), sharedWeights }: SessionOptions,
-  ): TakenWeights {
-    checkInitializers(model, initializers)
+  /** Wraps the initialisers, and holds the shared weights, until `release`. */
+  #takeWeights({ initializers = new Map(), sharedWeights }: SessionOptions): TakenWeights {
     const shared = sharedWeights === undefined ? undefined : this.#checkShared(sharedWeights)
     const wrapped = new Map<string, HostBackedTensor>()
     const unlock = new Map<string, () => void>()

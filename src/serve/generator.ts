@@ -276,9 +276,11 @@ export class Generator {
 /** A vocabulary is larger than an answer is long: it is looked through once. */
 function unusableIds({ config, tokenizer }: GeneratorParts): number[] {
   const marks = [config.image?.placeholder, config.video?.placeholder]
-  return Array.from({ length: config.decoder.vocabSize }, (_, id) => id).filter(
-    (id) => marks.includes(id) || tokenizer.tokenOf(id) === undefined,
-  )
+  const unusable: number[] = []
+  for (let id = 0; id < config.decoder.vocabSize; id++) {
+    if (marks.includes(id) || tokenizer.tokenOf(id) === undefined) unusable.push(id)
+  }
+  return unusable
 }
 
 /** What `run` gives, or `aborted` if the caller stopped it. */

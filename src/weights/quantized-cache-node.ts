@@ -12,6 +12,7 @@ import { basename, dirname, join } from 'node:path'
 import { bytesPerElement, type TypedArray } from '../core/dtype.ts'
 import { CheckpointError } from '../core/errors.ts'
 import { elementCount } from '../core/shape.ts'
+import { nextTurn } from '../core/steps.ts'
 import { openFileBytes } from './node.ts'
 import { workerQuantizer } from './quantize-node.ts'
 import {
@@ -70,7 +71,10 @@ export async function openQuantized(options: OpenQuantizedOptions): Promise<Weig
   options.signal?.throwIfAborted()
   const files = options.folders.map((folder) => join(folder, cacheFileName(options.plan)))
   for (const file of files) {
+    // Its header names thousands of tensors, and each is held against the plan.
+    await nextTurn()
     const source = openCache(file, options)
+    await nextTurn()
     if (source) return ready(source, file, false, options)
   }
   if (options.keep !== 'memory') {
