@@ -48,7 +48,7 @@ const TYPES: Readonly<Record<string, readonly string[]>> = {
 /** Single files that a room may import though their room is closed to it. */
 const FILES: Readonly<Record<string, readonly string[]>> = {
   // Training opens checkpoints and their parts as serving does.
-  train: ['src/load-checkpoint.ts'],
+  train: ['src/load-checkpoint.ts', 'src/read-float-weight.ts'],
 }
 
 /** Files that may name the platform (`node:`); everything else is handed what it needs. */

@@ -3,6 +3,7 @@ import { toFloat32 } from '../core/tensor.ts'
 import { mapParameters, type ParameterMap } from '../families/parameter-map.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
+import { turnTaker } from '../read-float-weight.ts'
 import { int8Saturates } from '../runtime/int8-check.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { DropoutMasks } from './dropout-masks.ts'
@@ -74,7 +75,7 @@ export async function buildTrained(
   const copies = await quantizedCopies(store, storage, workspace)
   const masks = dropoutMasks(runtime, trained, settings)
   if (masks) cleanup.push(() => masks.dispose())
-  const frozen = (path: string) => copies?.tensor(path) ?? readFrozen(path)
+  const frozen = async (path: string) => copies?.tensor(path) ?? readFrozen(path)
   const weights = new ModelWeights({ store, masks, frozen })
   const adapt = adaptation(trained, settings.lora)
   const features = await openFeatures(source, workspace)
@@ -115,22 +116,15 @@ async function openFeatures(
   return openFeatureCache(featureCache, hashTower(values, parameters))
 }
 
-/** Numbers that are copied before other work of the process gets its turn. */
-const TURN = 1 << 22
-
 async function startStore(
   runtime: Runtime,
-  { parameters, start }: Trained,
+  { parameters, startSteps }: Trained,
 ): Promise<ParameterStore> {
   const store = new ParameterStore(runtime, parameters)
-  let copied = 0
+  const takeTurns = turnTaker()
   for (const path of store.paths) {
     const weight = store.weight(path).data as Float32Array
-    weight.set(start(path))
-    copied += weight.length
-    if (copied < TURN) continue
-    copied = 0
-    await new Promise((resolve) => setTimeout(resolve))
+    for (const _ of startSteps(path, weight)) await takeTurns()
   }
   return store
 }

@@ -1,5 +1,6 @@
 /** `createTrainer`: a checkpoint in, a trainer out. */
 import { Rng } from '../core/rng.ts'
+import { inTurns } from '../core/steps.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
 import { createRuntime, freeMemoryBytes } from '../runtime/node.ts'
@@ -21,7 +22,7 @@ import { PreferenceObjective } from './preference-objective.ts'
 import { Reference } from './reference.ts'
 import { saveAdapter } from './save-adapter.ts'
 import { saveModel } from './save-model.ts'
-import { trainedParameters, type Trained } from './trained-parameters.ts'
+import { trainedSteps, type Trained } from './trained-parameters.ts'
 import { Trainer, type TrainerParts } from './trainer.ts'
 import { trainingCard } from './training-card.ts'
 import { wordsObjective } from './words-objective.ts'
@@ -61,7 +62,8 @@ async function assemble(
   const { config, family } = checkpoint
   const rng = new Rng(settings.seed)
   const source = readParameters(checkpoint)
-  const trained = trainedParameters({ ...source, rules: family.parameterNames, settings, rng })
+  const rules = family.parameterNames
+  const trained = await inTurns(trainedSteps({ ...source, rules, settings, rng }))
   const { atStart, ...model } = await buildTrained(checkpoint, { ...source, trained }, workspace)
   const { store } = model
   const objective = await createObjective(config, { atStart, layout }, workspace)

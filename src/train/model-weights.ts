@@ -1,8 +1,8 @@
 /** Tensors of a model by the names that lowered graphs give them: trained ones in the store, frozen ones as stored. */
-import { toFloat32, type HostTensor } from '../core/tensor.ts'
 import type { ParameterMap } from '../families/parameter-map.ts'
 import type { Runtime, Tensor } from '../runtime/runtime.ts'
-import { assertFinite, quantizeInt8, type WeightSource } from '../weights/index.ts'
+import { readFloatWeight, turnTaker } from '../read-float-weight.ts'
+import { quantizeInt8, type WeightSource } from '../weights/index.ts'
 import type { DropoutMasks } from './dropout-masks.ts'
 import { ParameterStore } from './parameter-store.ts'
 import type { Lookup } from './stage.ts'
@@ -11,14 +11,15 @@ export type ModelWeightsParts = {
   readonly store: ParameterStore
   readonly masks: DropoutMasks | null
   /** A tensor that is not trained; asked for once. */
-  readonly frozen: (path: string) => Tensor
+  readonly frozen: (path: string) => Promise<Tensor>
 }
 
 export class ModelWeights {
   readonly store: ParameterStore
   readonly masks: DropoutMasks | null
-  readonly #frozen: (path: string) => Tensor
+  readonly #frozen: (path: string) => Promise<Tensor>
   readonly #known = new Map<string, Tensor>()
+  readonly #reading = new Map<string, Promise<Tensor>>()
 
   constructor({ store, masks, frozen }: ModelWeightsParts) {
     this.store = store
@@ -43,18 +44,22 @@ export class ModelWeights {
     }
   }
 
-  tensor(path: string): Tensor {
+  tensor(path: string): Tensor | Promise<Tensor> {
     if (this.store.has(path)) return this.store.weight(path)
-    const known = this.#known.get(path)
+    const known = this.#known.get(path) ?? this.#reading.get(path)
     if (known) return known
-    const tensor = this.#frozen(path)
-    this.#known.set(path, tensor)
-    return tensor
+    const reading = this.#frozen(path).then((tensor) => {
+      this.#known.set(path, tensor)
+      this.#reading.delete(path)
+      return tensor
+    })
+    this.#reading.set(path, reading)
+    return reading
   }
 
   /** The same model with nothing trained: what is trained here has the values of `start`, the rest is shared. */
   frozenCopy(runtime: Runtime, start: (path: string) => Float32Array): ModelWeights {
-    const frozen = (path: string) => {
+    const frozen = async (path: string) => {
       if (this.store.has(path)) {
         return runtime.tensor('float32', this.store.weight(path).shape, start(path))
       }
@@ -80,17 +85,12 @@ export function frozenReader(
   runtime: Runtime,
   parameters: ParameterMap,
   quantized: WeightSource | null,
-): (path: string) => Tensor {
-  return (path) => {
+): (path: string) => Promise<Tensor> {
+  const allocate = (elements: number) => new Float32Array(elements)
+  return async (path) => {
     const { dtype, shape, data } = quantized?.tensors.has(path)
       ? quantized.read(path)
-      : widened(parameters, path)
+      : await readFloatWeight(path, { parameters, allocate, takeTurns: turnTaker() })
     return runtime.tensor(dtype, shape, data)
   }
-}
-
-function widened(parameters: ParameterMap, path: string): HostTensor {
-  const stored = parameters.read(path)
-  assertFinite(stored, path, 'the checkpoint')
-  return { dtype: 'float32', shape: stored.shape, data: toFloat32(stored) }
 }

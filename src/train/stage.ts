@@ -6,13 +6,14 @@
  */
 import { copyGraph } from '../autodiff/copy-graph.ts'
 import { differentiate, splitBackward, type KeepPolicy } from '../autodiff/index.ts'
+import { inTurns } from '../core/steps.ts'
 import { Graph, type TensorType, type Value } from '../graph/graph.ts'
-import { lower, type LoweringOptions, type PrecisionPolicy } from '../graph/lower.ts'
-import { writeOnnx } from '../graph/onnx-writer.ts'
+import { loweringSteps, type LoweringOptions, type PrecisionPolicy } from '../graph/lower.ts'
+import { onnxSteps } from '../graph/onnx-writer.ts'
 import type { Feeds, RunOptions, Runtime, Session, Tensor } from '../runtime/runtime.ts'
 
-/** The tensor that a graph's name stands for in one run. */
-export type Lookup = (name: string) => Tensor
+/** The tensor that a graph's name stands for in one run; a frozen weight is read when it is wanted first. */
+export type Lookup = (name: string) => Tensor | Promise<Tensor>
 
 export type StageOptions = LoweringOptions & {
   readonly policy: PrecisionPolicy
@@ -69,12 +70,14 @@ export class Stage {
     if (known) return known
     const graph = this.#graphs[kind]
     if (!graph) throw new Error(`internal: ${this.#graphs.forward.name} has no gradients`)
-    const model = writeOnnx(lower(graph, this.#policy, this.#lowering).graph, {
-      parameters: 'inputs',
-    })
-    const session = this.#runtime.createSession(model)
+    const session = this.#makeSession(graph)
     this.#sessions.set(kind, session)
     return session
+  }
+
+  async #makeSession(source: Graph): Promise<Session> {
+    const { graph } = await inTurns(loweringSteps(source, this.#policy, this.#lowering))
+    return this.#runtime.createSession(await inTurns(onnxSteps(graph, { parameters: 'inputs' })))
   }
 }
 
@@ -121,9 +124,12 @@ function outputOf(graph: Graph, name: string): TensorType {
 }
 
 async function run(session: Session, find: Lookup, options: RunOptions): Promise<void> {
-  await session.run(pick(session.inputNames, find), pick(session.outputNames, find), options)
+  const inputs = await pick(session.inputNames, find)
+  await session.run(inputs, await pick(session.outputNames, find), options)
 }
 
-function pick(names: readonly string[], find: Lookup): Feeds {
-  return Object.fromEntries(names.map((name) => [name, find(name)]))
+async function pick(names: readonly string[], find: Lookup): Promise<Feeds> {
+  const feeds: Record<string, Tensor> = {}
+  for (const name of names) feeds[name] = await find(name)
+  return feeds
 }

@@ -1,6 +1,7 @@
 /** What a trainer trains, from its settings: parameters of the model's parts, or adapters beside frozen ones. */
 import { ConfigError } from '../core/errors.ts'
 import type { Rng } from '../core/rng.ts'
+import type { Steps } from '../core/steps.ts'
 import { toFloat32 } from '../core/tensor.ts'
 import type { ParameterMap } from '../families/parameter-map.ts'
 import type { NameRule } from '../families/parameter-names.ts'
@@ -26,6 +27,8 @@ export type Trained = {
   readonly stored: (path: string) => StoredName
   /** What a parameter starts as. */
   readonly start: (path: string) => Float32Array
+  /** The same written into memory that is there, with pauses. */
+  readonly startSteps: (path: string, target: Float32Array) => Steps<void>
 }
 
 export type TrainedSources = {
@@ -37,14 +40,14 @@ export type TrainedSources = {
 }
 
 /** Throws ConfigError for parts that the model has not, CheckpointError for an adapter that does not fit. */
-export function trainedParameters(sources: TrainedSources): Trained {
+export function* trainedSteps(sources: TrainedSources): Steps<Trained> {
   const { values, parameters, settings } = sources
   checkParts(values, settings)
   const inFull = values.filter(({ name }) => {
     const part = partOf(name)
     return part !== null && settings.trainable.includes(part)
   })
-  const lora = settings.lora ? loraParameters(sources) : null
+  const lora = settings.lora ? yield* loraParameters(sources) : null
   const specs = [
     ...inFull.map(({ name, shape }) => ({ path: name, shape: shape as readonly number[] })),
     ...(lora?.parameters ?? []),
@@ -54,8 +57,22 @@ export function trainedParameters(sources: TrainedSources): Trained {
     modules: lora?.modules ?? [],
     stored: (path) => lora?.stored.get(path) ?? parameters.stored(path),
     start: (path) => lora?.starts.get(path) ?? toFloat32(parameters.read(path)),
+    *startSteps(path, target) {
+      const given = lora?.starts.get(path)
+      if (given) return target.set(given)
+      const { shape } = parameters.stored(path)
+      const width = target.length / (shape[0] ?? 1)
+      const rows = Math.ceil(PIECE / width) * width
+      for (let at = 0; at < target.length; at += rows) {
+        parameters.readInto(path, at / width, target.subarray(at, at + rows))
+        yield
+      }
+    },
   }
 }
+
+/** Numbers that are read between two pauses. */
+const PIECE = 1 << 19
 
 /** The newline row goes with the decoder in recipes, whether or not a model has one. */
 function checkParts(values: readonly Value[], { trainable }: TrainerSettings): void {
@@ -69,12 +86,14 @@ function checkParts(values: readonly Value[], { trainable }: TrainerSettings): v
   )
 }
 
-function loraParameters({ values, parameters, rules, settings, rng }: TrainedSources) {
+function* loraParameters({ values, parameters, rules, settings, rng }: TrainedSources) {
   const lora = settings.lora as NonNullable<TrainerSettings['lora']>
   const modules = loraModules(parameters, values, lora)
   const starts = new Map<string, Float32Array>()
   const stored = new Map<string, StoredName>()
-  const specs = modules.flatMap((module) => {
+  const specs: { readonly path: string; readonly shape: readonly number[] }[] = []
+  for (const module of modules) {
+    yield
     const { a, b } = adapterPaths(module.weight)
     const matrices = initialMatrices(module, lora, rng)
     const [shapeA, shapeB] = [
@@ -84,11 +103,8 @@ function loraParameters({ values, parameters, rules, settings, rng }: TrainedSou
     starts.set(a, matrices.a).set(b, matrices.b)
     stored.set(a, { name: peftName(module, 'a'), shape: shapeA })
     stored.set(b, { name: peftName(module, 'b'), shape: shapeB })
-    return [
-      { path: a, shape: shapeA },
-      { path: b, shape: shapeB },
-    ]
-  })
+    specs.push({ path: a, shape: shapeA }, { path: b, shape: shapeB })
+  }
   if (lora.init !== null) {
     const saved = readAdapter(lora.init, { modules, settings: lora, rules })
     for (const [path, data] of saved) starts.set(path, data)

@@ -7,6 +7,7 @@
  */
 import { EMBEDDING, type DecoderConfig } from '../decoder/decoder.ts'
 import { Graph } from '../graph/graph.ts'
+import { turnTaker } from '../read-float-weight.ts'
 import type { RunOptions, Runtime, Tensor } from '../runtime/runtime.ts'
 import { gatherRows, scatterRows } from './copy-rows.ts'
 import type { ModelWeights } from './model-weights.ts'
@@ -62,7 +63,7 @@ export class WordsPass {
   }
 
   async loss(embeddings: Tensor, targets: WordTargets, options: RunOptions): Promise<number> {
-    const tensors = this.#inputs(embeddings, targets)
+    const tensors = await this.#inputs(embeddings, targets)
     await this.#forward.forward(this.#weights.lookup(tensors), options)
     return lossIn(tensors)
   }
@@ -74,7 +75,7 @@ export class WordsPass {
     options: RunOptions,
   ): Promise<{ readonly loss: number; readonly dy: Tensor }> {
     const { hiddenSize: width } = this.#config
-    const tensors = this.#inputs(embeddings, targets)
+    const tensors = await this.#inputs(embeddings, targets)
     const gradient = this.#scratch.tensor('gradient.rows', [targets.rows.length, width])
     tensors.set('gradient.rows', gradient)
     await this.#backward.backward(this.#weights.lookup(tensors), { accumulate: false, ...options })
@@ -89,7 +90,10 @@ export class WordsPass {
     this.#scratch.dispose()
   }
 
-  #inputs(embeddings: Tensor, { ids, rows, weights }: WordTargets): Map<string, Tensor> {
+  async #inputs(
+    embeddings: Tensor,
+    { ids, rows, weights }: WordTargets,
+  ): Promise<Map<string, Tensor>> {
     const { hiddenSize: width } = this.#config
     const scratch = this.#scratch
     const gathered = scratch.tensor('rows', [rows.length, width])
@@ -98,21 +102,23 @@ export class WordsPass {
       ['rows', gathered],
       ['ids', scratch.filled('ids', [ids.length], ids)],
       ['targets', scratch.filled('targets', [rows.length, ids.length], weights)],
-      ['length', scratch.filled('length', [width], this.#lengths())],
+      ['length', scratch.filled('length', [width], await this.#lengths())],
       ['loss', scratch.tensor('loss', [])],
     ])
   }
 
   /** The mean length of the table's rows over √D: what normed rows are multiplied with. */
-  #lengths(): Float32Array {
+  async #lengths(): Promise<Float32Array> {
     if (this.#length) return this.#length
     const { vocabSize, hiddenSize: width } = this.#config
-    const table = this.#weights.tensor(EMBEDDING).data as Float32Array
+    const table = (await this.#weights.tensor(EMBEDDING)).data as Float32Array
+    const takeTurns = turnTaker()
     let sum = 0
     for (let row = 0; row < vocabSize; row++) {
       let squares = 0
       for (let i = row * width; i < (row + 1) * width; i++) squares += (table[i] as number) ** 2
       sum += Math.sqrt(squares / width)
+      await takeTurns()
     }
     this.#length = new Float32Array(width).fill(sum / vocabSize)
     return this.#length
