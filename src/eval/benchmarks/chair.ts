@@ -4,10 +4,10 @@
  * Paper: arXiv:1809.02156. Data: COCO instances_*.json (CC BY 4.0) says which objects are in a picture, synonyms.txt of the
  * official scorer which words mean which object: a line for each, the object first: `person, girl, boy, man, woman, …`.
  * Questions name the pictures: {"question_id": 0, "image": "COCO_val2014_000000310196.jpg", "text": "Please describe this image in detail."}
- * Official scorer: LisaAnne/Hallucination utils/chair.py. Like it, we look for words and pairs of words, without number, and
- * count what is said twice twice; objects come from the boxes and, where captions_*.json lies beside them, from captions. Unlike
- * it, nouns lose their plural by rule (`-s`, `-es`, `-ies`, and a list), not by the pattern package, and "stove top oven" is an
- * oven once: our figures are close to its, not the same.
+ * Official scorer: LisaAnne/Hallucination utils/chair.py at 6e4d33c. As it does, we look for words and pairs of words, without
+ * number, and count what is said twice twice; objects come from the boxes and, where captions_*.json lies beside them, from
+ * captions. Its words are ours with their quirks: a bus in the singular is none, nor is a tie in the plural. Texts are cut into
+ * sentences after `.`, `!` and `?`, and not by NLTK's punkt, which knows abbreviations.
  *
  *   CHAIR_i = objects named and absent / objects named      CHAIR_s = answers with one / answers      lower is better
  */
@@ -22,6 +22,7 @@ import {
 } from '../benchmark.ts'
 import { isRow, readJson, readRows, textField, unreadable, type EvalFile } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
+import { treebankWords } from '../metrics/treebank-words.ts'
 
 export const chair: Benchmark = {
   name: 'chair',
@@ -108,13 +109,13 @@ function metricsOf(read: readonly Read[]): Metric[] {
   return [share('CHAIR_i', 0), share('CHAIR_s', 2), share('recall', 4)]
 }
 
-/** The objects that a text names, in order; at each place the longest name counts. */
+/** The objects that a text names, in order. */
 export function objectsNamed(text: string, meaning: ReadonlyMap<string, string>): string[] {
-  const words = (text.toLowerCase().match(/[a-z]+/g) ?? []).map(singular)
+  const sentences = text.toLowerCase().split(/(?<=[.!?])\s+/)
+  const words = sentences.flatMap(treebankWords).map(singular)
   const terms: string[] = []
   for (let i = 0; i < words.length; i++) {
-    const pair = `${words[i]} ${words[i + 1] ?? ''}`
-    const term = PAIRS.get(pair) ?? (meaning.has(pair) ? pair : undefined)
+    const term = PAIRS.get(`${words[i]} ${words[i + 1] ?? ''}`)
     terms.push(term ?? (words[i] as string))
     if (term !== undefined) i++
   }
@@ -127,9 +128,15 @@ export function objectsNamed(text: string, meaning: ReadonlyMap<string, string>)
 }
 
 const ANIMALS = 'bird cat dog horse sheep cow elephant bear zebra giraffe animal cub'.split(' ')
+/** That are read as one word, whether it means an object (traffic light) or none (train track). */
+const FIXED =
+  'motor bike,motor cycle,air plane,traffic light,street light,traffic signal,stop light,fire hydrant,stop sign,parking meter,' +
+  'suit case,sports ball,baseball bat,baseball glove,tennis racket,wine glass,hot dog,cell phone,mobile phone,teddy bear,' +
+  'hair drier,potted plant,laptop computer,home plate,train track'
 
-/** Pairs that are one thing, or none of COCO's: a baby bird is a bird and no person, a train track no train. Source: utils/chair.py. */
+/** Pairs of words in the singular that are one: a baby bird is a bird and no person. Source: utils/chair.py. */
 const PAIRS: ReadonlyMap<string, string> = new Map([
+  ...FIXED.split(',').map((pair): [string, string] => [pair, pair]),
   ...ANIMALS.flatMap((animal): [string, string][] => [
     [`baby ${animal}`, animal],
     [`adult ${animal}`, animal],
@@ -138,49 +145,45 @@ const PAIRS: ReadonlyMap<string, string> = new Map([
   ['passenger train', 'train'],
   ['bow tie', 'tie'],
   ['toilet seat', 'toilet'],
-  ['home plate', 'home plate'],
-  ['train track', 'train track'],
+  ['wine glas', 'wine glass'],
 ])
 
-const IRREGULAR: Readonly<Record<string, string>> = {
-  people: 'person',
-  men: 'man',
-  women: 'woman',
-  children: 'child',
-  knives: 'knife',
-  wolves: 'wolf',
-  geese: 'goose',
-  mice: 'mouse',
-  sheep: 'sheep',
-  skis: 'skis',
-  scissors: 'scissors',
-  buses: 'bus',
-  bus: 'bus',
-  glasses: 'glass',
-}
+/** Endings, the first that fits: what is taken off, and what is put there. */
+const ENDINGS: readonly (readonly [RegExp, string])[] = [
+  [/(?<=^|n)scissors$/, 'scissors'],
+  [/men$/, 'man'],
+  [/people$/, 'person'],
+  [/children$/, 'child'],
+  [/geese$/, 'goose'],
+  [/oxen$/, 'ox'],
+  // Words in -ie keep their plural, and then are in no list.
+  [/(?:dogg|coll|bird|cook|bean|zomb)ies$/, '$&'],
+  [/(?<=[lm|])ice$/, 'ouse'],
+  [/(?<=x|ch|ss|sh|bus|o)es$/, ''],
+  [/(?<=[^aeiouy]|qu)ies$/, 'y'],
+  [/(?<=[aeo]l|[^d]ea|ar|r)ves$/, 'f'],
+  [/(?<=[nlw]i)ves$/, 'fe'],
+  [/(?<=[aeo]|si|ti|hi)ves$/, 've'],
+  [/(?<=[^f])ves$/, 'fe'],
+  [/s$/, ''],
+]
 
-/** Source of the rules: Quirk et al., A Comprehensive Grammar of the English Language (1985), §5.81. */
+/**
+ * The singular as far as it is in a list of objects: "glass" becomes "glas", "bus" "bu". Source of the rules: `singularize` of
+ * the pattern package, as utils/chair.py has it; those that lead to no object are left out.
+ */
 export function singular(word: string): string {
-  const odd = IRREGULAR[word]
-  if (odd !== undefined) return odd
-  if (/[^aeiou]ies$/.test(word)) return `${word.slice(0, -3)}y`
-  if (/(?:ch|sh|x|ss)es$/.test(word)) return word.slice(0, -2)
-  return /[^su]s$/.test(word) ? word.slice(0, -1) : word
+  for (const [ending, put] of ENDINGS) if (ending.test(word)) return word.replace(ending, put)
+  return word
 }
 
 /** Word to object. */
 function readSynonyms(files: readonly EvalFile[]): Map<string, string> {
   const file = files.find(({ name }) => name.endsWith('synonyms.txt'))
   if (!file) throw missing('synonyms.txt')
-  const lines = file.text.split(/\r?\n/).filter((line) => line.trim() !== '')
-  return new Map(
-    lines.flatMap((line) => {
-      const words = line.split(',').map((word) => word.trim().toLowerCase())
-      return words.map(
-        (word) => [word.split(/\s+/).map(singular).join(' '), words[0] ?? word] as const,
-      )
-    }),
-  )
+  // Cut as the script cuts them: what has a space too many or a comma behind it is never found.
+  const lines = file.text.split('\n').map((line) => line.trim().split(', '))
+  return new Map(lines.flatMap((words) => words.map((word) => [word, words[0] ?? word] as const)))
 }
 
 /** Picture number to the objects that have a box in it. */
@@ -201,9 +204,8 @@ function readObjects(
     const names = new Map(categories.filter(isRow).map((row) => [row['id'], String(row['name'])]))
     for (const one of annotations.filter(isRow)) {
       const name = names.get(one['category_id']) ?? ''
-      const key = name.split(' ').map(singular).join(' ')
       const objects = present.get(Number(one['image_id'])) ?? new Set<string>()
-      present.set(Number(one['image_id']), objects.add(meaning.get(key) ?? name))
+      present.set(Number(one['image_id']), objects.add(meaning.get(name) ?? name))
     }
   }
   for (const file of files.filter(({ name }) => /captions_\w+\.json$/.test(name))) {
