@@ -10,6 +10,7 @@
  */
 import { hostTensor } from '../core/tensor.ts'
 import type { Graph, Value } from './graph.ts'
+import type { OpName } from './ops/index.ts'
 
 /** How many 8-bit digits an activation gets. */
 export type ActivationDigits = 1 | 2
@@ -28,8 +29,6 @@ export type Int8Parameters = {
 export type ScaledRows = { readonly rows: Value; readonly factor: Value }
 
 type QuantizedRows = {
-  /** x in steps: float32 of x's shape, in [−127, 127] */
-  readonly steps: Value
   /** float32 of x's shape with a last axis of 1 */
   readonly step: Value
   /** uint8 of x's shape */
@@ -48,6 +47,8 @@ export class Int8Products {
   readonly #graph: Graph
   readonly #zero: Value
   readonly #rows = new Map<Value, QuantizedRows>()
+  readonly #steps = new Map<Value, Value>()
+  readonly #zerosOf = new Map<string, Value>()
   readonly #secondDigits = new Map<Value, Value>()
   readonly #bothDigits = new Map<Value, Value>()
   readonly #digits: DigitProducts
@@ -88,13 +89,35 @@ export class Int8Products {
     const known = this.#rows.get(x)
     if (known) return known
     const g = this.#graph
-    const largest = g.op('ReduceMax', [g.op('Abs', [x])], { axes: [-1], keepdims: 1 })
-    const step = g.op('Mul', [g.op('Max', [largest, g.scalar(SMALLEST)]), g.scalar(1 / LEVELS)])
-    const steps = g.op('Div', [x, step])
-    const first = g.op('QuantizeLinear', [steps, g.scalar(1), this.#zero])
-    const result = { steps, step, first }
+    const least = leastValue(x)
+    const sizes = least === null ? g.op('Abs', [x]) : x
+    const largest = g.op('ReduceMax', [sizes], { axes: [-1], keepdims: 1 })
+    const floor = g.scalar(Math.max(SMALLEST, -(least ?? 0)))
+    const step = g.op('Mul', [g.op('Max', [largest, floor]), g.scalar(1 / LEVELS)])
+    // A row is one block of the operator, which then divides by the row's step itself.
+    const block = { axis: x.shape.length - 1, block_size: x.shape.at(-1) as number }
+    const first = g.op('QuantizeLinear', [x, step, this.#zeros(step)], block)
+    const result = { step, first }
     this.#rows.set(x, result)
     return result
+  }
+
+  /** x in steps: in [−127, 127] */
+  #inSteps(x: Value, step: Value): Value {
+    const known = this.#steps.get(x)
+    if (known) return known
+    const steps = this.#graph.op('Div', [x, step])
+    this.#steps.set(x, steps)
+    return steps
+  }
+
+  /** The middle of uint8 for each row. */
+  #zeros({ shape }: Value): Value {
+    const known = this.#zerosOf.get(String(shape))
+    if (known) return known
+    const zeros = this.#graph.op('Expand', [this.#zero], { shape })
+    this.#zerosOf.set(String(shape), zeros)
+    return zeros
   }
 
   /** uint8 of x's shape: what the first digits left over. */
@@ -102,9 +125,9 @@ export class Int8Products {
     const known = this.#secondDigits.get(x)
     if (known) return known
     const g = this.#graph
-    const { steps, first } = this.#quantize(x)
+    const { first, step } = this.#quantize(x)
     const rounded = g.op('DequantizeLinear', [first, g.scalar(1), this.#zero])
-    const rest = g.op('Sub', [steps, rounded])
+    const rest = g.op('Sub', [this.#inSteps(x, step), rounded])
     const second = g.op('QuantizeLinear', [rest, g.scalar(1 / SECOND_STEPS), this.#zero])
     this.#secondDigits.set(x, second)
     return second
@@ -136,4 +159,21 @@ export class Int8Products {
     }) as [Value, Value]
     return g.op('Add', [first, g.op('Mul', [second, g.scalar(1 / SECOND_STEPS)])])
   }
+}
+
+/**
+ * The least value that an activation's function has: the sizes of its rows need no pass of their own then. A row that is
+ * smaller throughout is quantised as if it had that one.
+ */
+function leastValue({ origin }: Value): number | null {
+  if (typeof origin === 'string') return null
+  const least = LEAST_VALUES[origin.op]
+  return least === undefined ? null : least / ((origin.attributes['alpha'] as number) ?? 1)
+}
+
+/** Rounded down from −0.169971 (−0.170041 in the tanh form) and −0.278465, which α divides. */
+const LEAST_VALUES: { readonly [N in OpName]?: number } = {
+  Gelu: -0.1701,
+  QuickGelu: -0.2785,
+  Relu: 0,
 }

@@ -131,6 +131,42 @@ test('layers that read one activation share its quantised form, each in its own 
   checkRows(outputs['y.b']!, { ...parts, precision: 'int8a16' })
 })
 
+test('rows of an activation whose least value is known are quantised without a pass for their sizes', async () => {
+  const columns = 64
+  const { values, stored } = weightOf('int8', columns)
+  // The second row is the least that an activation can be and the third next to nothing.
+  const draws = [(rng: Rng) => 3 * rng.normal(), () => -0.751, () => -30]
+  const x = activations((rng, m) => draws[m]!(rng), 3, columns)
+  for (const [op, attributes, least] of [
+    ['Gelu', {}, 0.1701],
+    ['Gelu', { approximate: 'tanh' }, 0.1701],
+    ['QuickGelu', { alpha: 1.702 }, 0.2785 / 1.702],
+    ['Relu', {}, 0],
+  ] as const) {
+    const g = new Graph('activated')
+    const active = g.node(op, [g.input('x', 'float32', ['T', columns])], attributes).outputs[0]!
+    g.output('active', active)
+    g.output('y', g.op('Linear', [active, g.parameter('w', [ROWS, columns]), null]))
+    assert.doesNotMatch(printGraph(lower(g, () => 'int8').graph), /= Abs\(/)
+    const runner = await GraphRunner.create(runtime, g, () => 'int8')
+    const outputs = await runner.run({ ...values, x })
+    runner.dispose()
+    const rows = outputs['active']!
+    outputs['y']!.data.forEach((value, i) => {
+      const [row, output] = [Math.floor(i / ROWS), i % ROWS]
+      const from = row * columns
+      const step = Math.max(least, largest(rows, from, from + columns)) / 127
+      const weights = stored.slice(output * columns, (output + 1) * columns)
+      const allowed = (weights.reduce((sum, w) => sum + Math.abs(w), 0) * step) / 2
+      const off = Math.abs(Number(value) - product(rows, stored, { row, output, columns }))
+      assert.ok(
+        off <= allowed * 1.003 + 1e-7,
+        `${op}, row ${row}: off by ${off}, allowed ${allowed}`,
+      )
+    })
+  }
+})
+
 test('factors of rows wait for the next product, and are there for whoever else reads them', async () => {
   const columns = 40
   const g = new Graph('gated')

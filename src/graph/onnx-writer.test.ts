@@ -134,7 +134,18 @@ const USES: Readonly<Partial<Record<OpName, readonly Use[]>>> = {
       inputs: [floats([5], (i) => [0.25, 0.75, -1, 300, -300][i]!), scalar(0.5), byte(128)],
       expected: [128, 130, 126, 255, 0],
     },
+    {
+      // One scale for each row.
+      inputs: [
+        floats([2, 3], (i) => i - 3),
+        floats([2, 1], (i) => i + 1),
+        hostTensor('uint8', [2, 1], Uint8Array.of(128, 128)),
+      ],
+      attributes: { axis: 1, block_size: 3 },
+      expected: [125, 126, 127, 128, 128, 129],
+    },
   ],
+  Expand: [{ inputs: [byte(128)], attributes: { shape: [2, 1] }, expected: [128, 128] }],
   DequantizeLinear: [
     {
       inputs: [hostTensor('uint8', [3], Uint8Array.of(0, 128, 255)), scalar(0.5), byte(128)],

@@ -31,12 +31,12 @@ graph linear
   v5 float32[T,1] = ReduceMax(v4) axes=[-1] keepdims=1
   v7 float32[T,1] = Max(v5, 9.99999993922529e-9)
   v9 float32[T,1] = Mul(v7, 0.007874015718698502)
-  v10 float32[T,40] = Div(x, v9)
-  v12 uint8[T,40] = QuantizeLinear(v10, 1, 128)
-  v14 float32[T,3] = MatMulIntegerToFloat(v12, w.int8, 1, w.scale, 128)
-  v15 float32[T,3] = Mul(v14, v9)
-  v17 float32[T,3] = Add(v15, b)
-  output y = v17`,
+  v10 uint8[T,1] = Expand(128) shape=[T,1]
+  v11 uint8[T,40] = QuantizeLinear(x, v9, v10) axis=1 block_size=40
+  v13 float32[T,3] = MatMulIntegerToFloat(v11, w.int8, 1, w.scale, 128)
+  v14 float32[T,3] = Mul(v13, v9)
+  v16 float32[T,3] = Add(v14, b)
+  output y = v16`,
   int8a16: `
 graph linear
   input x float32[T,40]
@@ -47,12 +47,13 @@ graph linear
   v5 float32[T,1] = ReduceMax(v4) axes=[-1] keepdims=1
   v7 float32[T,1] = Max(v5, 9.99999993922529e-9)
   v9 float32[T,1] = Mul(v7, 0.007874015718698502)
-  v10 float32[T,40] = Div(x, v9)
-  v12 uint8[T,40] = QuantizeLinear(v10, 1, 128)
-  v14 float32[T,40] = DequantizeLinear(v12, 1, 128)
-  v15 float32[T,40] = Sub(v10, v14)
+  v10 uint8[T,1] = Expand(128) shape=[T,1]
+  v11 uint8[T,40] = QuantizeLinear(x, v9, v10) axis=1 block_size=40
+  v13 float32[T,40] = DequantizeLinear(v11, 1, 128)
+  v14 float32[T,40] = Div(x, v9)
+  v15 float32[T,40] = Sub(v14, v13)
   v17 uint8[T,40] = QuantizeLinear(v15, 0.003937007859349251, 128)
-  v18 uint8[1,T,40] = Unsqueeze(v12) axes=[0]
+  v18 uint8[1,T,40] = Unsqueeze(v11) axes=[0]
   v19 uint8[1,T,40] = Unsqueeze(v17) axes=[0]
   v20 uint8[2,T,40] = Concat(v18, v19) axis=0
   v22 float32[2,T,3] = MatMulIntegerToFloat(v20, w.int8, 1, w.scale, 128)

@@ -30,11 +30,14 @@ export const quantized = {
       return [{ dtype: 'float32', shape: [...a.shape.slice(0, -1), b.shape[1] as Dim] }]
     },
   }),
-  /** round(x / scale) + zero point, saturated to the zero point's type; scales run along `axis`. */
+  /**
+   * round(x / scale) + zero point, saturated to the zero point's type; scales run along `axis`. With `block_size` n, scale
+   * and zero point have x's shape but for that axis, of which n elements share one: all of it where n is its size.
+   */
   QuantizeLinear: defineOp({
     domain: '',
     required: {},
-    optional: { axis: 'int' },
+    optional: { axis: 'int', block_size: 'int' },
     infer(inputs) {
       const zero = required(inputs, 2)
       expectDtype(required(inputs, 0), 'float32')
