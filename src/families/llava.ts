@@ -10,7 +10,7 @@ import { hfProcessor, parseHfParts } from './hf-parts.ts'
 import { imageConfig } from './image-config.ts'
 import { JsonReader } from './json-reader.ts'
 import { isOriginalConfig, parseOriginalParts } from './original-parts.ts'
-import { DECODER_NAMES, PROJECTOR_NAMES, VISION_NAMES } from './parameter-names.ts'
+import { DECODER_NAMES, NEWLINE_NAMES, PROJECTOR_NAMES, VISION_NAMES } from './parameter-names.ts'
 import { hfHabits, originalHabits, videoConfig, zeroShotPooling } from './video-config.ts'
 
 export const llava: Family = {
@@ -23,7 +23,8 @@ export const llava: Family = {
       ? parseOriginal(json, documents, options)
       : parseHf(json, documents, options)
   },
-  parameterNames: [...DECODER_NAMES, ...VISION_NAMES, ...PROJECTOR_NAMES],
+  // A model of tiles whose config was made one of whole pictures keeps its newline.
+  parameterNames: [...NEWLINE_NAMES, ...DECODER_NAMES, ...VISION_NAMES, ...PROJECTOR_NAMES],
 }
 
 const FLAT = { layout: 'flat' } as const

@@ -13,6 +13,7 @@ import { tinyConfig, type TinyCheckpoint } from '../../test/tiny/checkpoint.ts'
 import { LLAVA_CLIP, LLAVA_SIGLIP, MINI, NEXT, TEXT_ONLY } from '../../test/tiny/checkpoints.ts'
 import { tensorName, type NameSet } from '../../test/tiny/tensor-names.ts'
 import { mapParameters, type WeightPart } from './parameter-map.ts'
+import { llava } from './llava.ts'
 import { next } from './next.ts'
 import { PROJECTOR_NAMES, TOWER_EXTRAS, VISION_NAMES, type NameRule } from './parameter-names.ts'
 
@@ -120,6 +121,12 @@ describe('every name set leads to every parameter', () => {
     shapes.set('model.rotary_emb.inv_freq', [1])
     mapped([{ source: sourceOf(shapes), rules: next.parameterNames }], TEXT_ONLY)
   })
+})
+
+test('a newline that no row ends with is known', () => {
+  const shapes = shapesIn('original', LLAVA_CLIP).set('model.image_newline', [32])
+  const parts = [{ source: sourceOf(shapes), rules: llava.parameterNames }]
+  mapParameters(parts, wantedOf(LLAVA_CLIP).wanted, { unused: /^imageNewline$/ })
 })
 
 test('tower and projector may lie in files of their own', () => {
