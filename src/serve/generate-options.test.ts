@@ -89,7 +89,7 @@ test('all faults come at once', () => {
     [{ topK: -1 }, /topK/],
     [{ minP: NaN }, /minP should be a number from 0 to 1, NaN came/],
     [{ seed: 0.5 }, /seed should be a whole number/],
-    [{ repetitionPenalty: 0 }, /repetitionPenalty should be more than 0/],
+    [{ repetitionPenalty: 0 }, /repetitionPenalty should be a number from 0.000001 to 1000000/],
     [{ presencePenalty: 3 }, /presencePenalty should be a number from -2 to 2/],
     [{ logitBias: { a: 1 } }, /logitBias should be an object of token ids/],
     [{ logitBias: { 3: 101 } }, /logitBias/],
@@ -108,6 +108,13 @@ test('all faults come at once', () => {
   for (const [input, pattern] of wrong) refuses(input, pattern)
   refuses({ maxTokens: 0, topP: 2, seed: 'x' }, /maxTokens[^]*topP[^]*seed/)
   refuses(null, /the options should be an object, null came/)
+})
+
+test('temperatures that float32 cannot divide by are the nearest that it can', () => {
+  const resolved = [0, 5e-324, 1e-40, 0.7, 1e300].map(
+    (temperature) => parse({ temperature }).temperature,
+  )
+  assert.deepEqual(resolved, [0, 0, 0, 0.7, 1e30])
 })
 
 test('options that exclude each other are refused', () => {

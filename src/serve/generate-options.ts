@@ -15,7 +15,6 @@ import {
   FLAG,
   isTokenId,
   numberFrom,
-  POSITIVE,
   STOP_STRINGS,
   WHOLE_NUMBER,
   wholeNumberFrom,
@@ -200,14 +199,20 @@ function resolveSampling(options: GenerateOptions, config: GenerationConfig) {
   const usual = GENERATE_DEFAULTS
   const sampling = config.doSample ? TRANSFORMERS_SAMPLING : usual
   const fileTemperature = config.doSample ? config.temperature : null
+  const temperature = options.temperature ?? fileTemperature ?? sampling.temperature
   return {
-    temperature: options.temperature ?? fileTemperature ?? sampling.temperature,
+    temperature: temperature < LEAST_TEMPERATURE ? 0 : Math.min(temperature, MOST_TEMPERATURE),
     topP: options.topP ?? config.topP ?? usual.topP,
     topK: options.topK ?? config.topK ?? sampling.topK,
     minP: options.minP ?? config.minP ?? usual.minP,
     seed: options.seed ?? usual.seed,
   }
 }
+
+/** Below it the best token is drawn anyway, and soon float32 is too small for logits divided by it. */
+const LEAST_TEMPERATURE = 1e-6
+/** From far below it on all tokens are as likely. */
+const MOST_TEMPERATURE = 1e30
 
 /** transformers' defaults for a checkpoint whose file says `do_sample: true`. */
 const TRANSFORMERS_SAMPLING = { temperature: 1, topK: 50 } as const
@@ -320,6 +325,9 @@ const ABORT_SIGNAL: FieldRule<AbortSignal> = {
   read: (value) => (value instanceof AbortSignal ? value : undefined),
 }
 
+/** Logits that are divided or multiplied by it stay finite. */
+const LEAST_PENALTY = 1e-6
+
 /** OpenAI's limits where it has some. */
 const RULES: { readonly [K in OptionName]: FieldRule<NonNullable<GenerateOptions[K]>> } = {
   maxTokens: wholeNumberFrom(1),
@@ -328,7 +336,7 @@ const RULES: { readonly [K in OptionName]: FieldRule<NonNullable<GenerateOptions
   topK: wholeNumberFrom(0),
   minP: numberFrom(0, 1),
   seed: WHOLE_NUMBER,
-  repetitionPenalty: POSITIVE,
+  repetitionPenalty: numberFrom(LEAST_PENALTY, 1 / LEAST_PENALTY),
   presencePenalty: numberFrom(-2, 2),
   frequencyPenalty: numberFrom(-2, 2),
   logitBias: LOGIT_BIAS,

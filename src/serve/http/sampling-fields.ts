@@ -49,7 +49,7 @@ export const SAMPLING_PROPERTIES: { readonly [K in keyof Required<SamplingFields
   stop: STOP,
   presence_penalty: { type: 'number', minimum: -2, maximum: 2 },
   frequency_penalty: { type: 'number', minimum: -2, maximum: 2 },
-  repetition_penalty: { type: 'number', exclusiveMinimum: 0, maximum: 100 },
+  repetition_penalty: { type: 'number', minimum: 0.000001, maximum: 100 },
   logit_bias: {
     type: 'object',
     additionalProperties: { type: 'number', minimum: -100, maximum: 100 },
