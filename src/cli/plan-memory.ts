@@ -93,7 +93,7 @@ function promptBytes({ decoder }: ModelConfig, kvCache: CacheForm, tokens: numbe
   const scores = run * tokens * attention.numHeads
   const rows = run * (ROWS * hiddenSize + INNER_ROWS * intermediateSize)
   const past = kvCache === 'int8' ? UNPACKED * 2 * tokens * width : 0
-  return FLOAT * (scores + rows + past + tokens * hiddenSize)
+  return Math.ceil(FLOAT * (scores + rows + past + tokens * hiddenSize))
 }
 
 /** Tiles go through the tower one by one; rows of all are kept, and once more in the order of the prompt. */
