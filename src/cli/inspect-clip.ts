@@ -17,17 +17,20 @@ import {
   type Sampling,
   type VideoTokens,
 } from '../preprocess/index.ts'
+import { namingFile } from '../preprocess/image-source.ts'
 import { clipParts, partLines, type TokenPart } from '../preprocess/token-parts.ts'
 import type { Arguments } from './arguments.ts'
 import { drawClip, type DrawnFrame } from './draw-clip.ts'
 import { writeDrawing } from './drawing.ts'
 import type { Description } from './inspect.ts'
 import { clipOptions } from './load-flags.ts'
+import type { Session } from './verb.ts'
 
 export async function describeClip(
   file: string,
   checkpoint: Checkpoint,
   args: Arguments,
+  { signal }: Session,
 ): Promise<Description> {
   const { documents } = checkpoint
   const config = withClipOptions(checkpoint.config, clipOptions(args))
@@ -38,13 +41,14 @@ export async function describeClip(
       `inspect: ${documents.name} takes no clips; give a model with a vision tower as --model.`,
     )
   }
-  const clip = await openClip(file)
+  const clip = await openClip(file, { signal })
   const sampling = { frames: defaultFrames(config, 1), fps: args.number('fps') }
   const { taken, parts, tokens } = sampled(clip, sampling, video)
   const title = titleOf(file, clip)
   const drawing = args.text('draw')
   if (drawing !== undefined) {
-    await writeDrawing(drawing, await drawClip(title, seenFrames(clip, taken, video), parts))
+    const seen = seenFrames(clip, taken, { video, signal })
+    await writeDrawing(drawing, await drawClip(title, seen, parts))
   }
   const { frames, framesPerSecond } = clip
   const facts = { frames, framesPerSecond, taken, parts, tokens, maxContext }
@@ -103,12 +107,16 @@ function tokensOfFrame({ frameRows, side, newline }: VideoTokens): number {
 async function* seenFrames(
   clip: Clip,
   frames: readonly SampledFrame[],
-  { processor }: VideoConfig,
+  { video, signal }: { readonly video: VideoConfig; readonly signal: AbortSignal },
 ): AsyncGenerator<DrawnFrame> {
-  const pictures = clip.read(frames.map(({ frame }) => frame))
+  const { processor } = video
+  const numbers = frames.map(({ frame }) => frame)
+  const pictures = clip.read(numbers, signal)
   let next = 0
   for await (const picture of pictures) {
-    const image = isPixels(picture) ? pixelsToRgb(picture) : await readImage(picture)
+    const image = isPixels(picture)
+      ? pixelsToRgb(picture)
+      : await namingFile(picture, readImage(picture))
     const { data } = preprocessImage(image, processor).tiles
     yield {
       ...(frames[next++] as (typeof frames)[number]),

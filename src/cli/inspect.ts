@@ -78,7 +78,7 @@ async function describe(thing: string, args: Arguments, session: Session): Promi
   checkPurpose(kind, args)
   const model = kind === 'checkpoint' ? thing : (args.text('model') ?? defaultModel())
   return withCheckpoint(model, args, session, (checkpoint) =>
-    DESCRIBE[kind](thing, checkpoint, args),
+    DESCRIBE[kind](thing, checkpoint, args, session),
   )
 }
 

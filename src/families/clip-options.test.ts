@@ -4,7 +4,7 @@ import { ConfigError } from '../core/errors.ts'
 import { withClipOptions, type ClipOptions } from './clip-options.ts'
 import type { ModelConfig } from './family.ts'
 import { familyOf } from './index.ts'
-import { defaultFrames } from './video-config.ts'
+import { defaultFrames, fittingFrames } from './video-config.ts'
 
 const CLIP = { model_type: 'clip_vision_model', image_size: 336, patch_size: 14 }
 const PROCESSOR = {
@@ -33,6 +33,11 @@ function factorAndContext(text: object, options: ClipOptions): [number, number] 
   const { decoder, maxContext } = nextVideo(text, options)
   return [decoder.rope.factor, maxContext]
 }
+
+test('how many frames fit does not depend on how many were asked for', () => {
+  const asked = nextVideo({}, { frames: 10_000 })
+  assert.deepEqual([defaultFrames(asked, 1), fittingFrames(asked, 1)], [10_000, 21])
+})
 
 test('auto stretches as the demo does: 16 frames not, 32 by 2, 56 by 3', () => {
   assert.deepEqual(factorAndContext({}, { ropeScaling: 'auto', frames: 16 }), [1, 4096])

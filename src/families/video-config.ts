@@ -127,14 +127,25 @@ const TEXT_TOKENS = 1000
  * Frames of each of `clips` clips whose request does not say how many: the recipe's number, else as many as fit the context,
  * or all that it may have where longer prompts are cut as the original cuts them.
  */
-export function defaultFrames({ video, maxContext, truncate }: ModelConfig, clips: number): number {
-  if (!video) throw new Error('internal: frames were asked of a model that takes no clips')
-  if (video.frames !== null) return video.frames
-  if (truncate === 'asOriginal') return video.maxFrames
+export function defaultFrames(config: ModelConfig, clips: number): number {
+  const { frames, maxFrames } = videoOf(config)
+  if (frames !== null) return frames
+  return config.truncate === 'asOriginal' ? maxFrames : fittingFrames(config, clips)
+}
+
+/** As many frames of each of `clips` clips as the context holds, at most what the model is usually shown. */
+export function fittingFrames(config: ModelConfig, clips: number): number {
+  const { maxContext } = config
+  const video = videoOf(config)
   const fitting = Math.floor(
     clipRoom(maxContext) / clips / countVideoTokens(1, video.tokens).tokens,
   )
   return Math.max(1, Math.min(video.maxFrames, fitting))
+}
+
+function videoOf({ video }: ModelConfig): VideoConfig {
+  if (!video) throw new Error('internal: frames were asked of a model that takes no clips')
+  return video
 }
 
 function clipRoom(maxContext: number): number {

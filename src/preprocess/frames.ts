@@ -94,7 +94,7 @@ export function emptyClip(reason: string): InputError {
 export function unreadableClip(what: string, reason: string, options?: ErrorOptions): InputError {
   return new InputError(
     'INPUT_VIDEO_UNREADABLE',
-    `video: expected a whole clip, but ${what} ${reason}.`,
+    `video: expected a whole clip, but ${what} ${reason}; give a file that plays from beginning to end.`,
     options,
   )
 }

@@ -46,6 +46,19 @@ export function schemeOf(source: string): string | undefined {
   return /^([a-z][a-z0-9+.-]+):/i.exec(source)?.[1]?.toLowerCase()
 }
 
+/** The work on a picture; who sent twenty files and one that is damaged is told which. */
+export async function namingFile<T>(source: unknown, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    const isPlace = typeof source === 'string' || source instanceof URL
+    const name = isPlace && schemeOf(String(source)) !== 'data' ? String(source) : null
+    if (!(error instanceof InputError) || name === null || error.message.includes(name)) throw error
+    const message = `${error.message.replace(/\.$/, '')}; the file is ${name}.`
+    throw new InputError(error.code, message, { cause: error })
+  }
+}
+
 /** The bytes of a base64 `data:` URL. Throws InputError for other URLs and for more than `maxBytes`. */
 export function decodeDataUrl(url: string, maxBytes: number): Uint8Array {
   const comma = url.indexOf(',')

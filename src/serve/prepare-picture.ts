@@ -5,6 +5,7 @@
  * What stays in memory of a picture is what it is called and how large it is, not its pixels.
  */
 import type { ModelConfig } from '../families/family.ts'
+import { namingFile } from '../preprocess/image-source.ts'
 import { countImageTokens, type ImageTokens } from '../preprocess/image-tokens.ts'
 import type { ImageSize, RgbImage } from '../preprocess/image.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
@@ -71,7 +72,8 @@ export class PixelReader {
     options: { readonly pictures: number; readonly signal?: AbortSignal | undefined },
   ): Promise<NamedImage> {
     this.#count++
-    const prepared = await this.#preprocessor.preprocess(image, processor, options)
+    const decoded = this.#preprocessor.preprocess(image, processor, options)
+    const prepared = await namingFile(image, decoded)
     return { ...prepared, hash: await sha256(prepared.tiles.data) }
   }
 }
@@ -112,7 +114,7 @@ export class PicturePreparer {
         return named
       })
     const known = this.#known.get(key)
-    const decoded = known ? null : await decode(signal)
+    const decoded = known ? null : await namingFile(image, decode(signal))
     const { imageSize, hash } = known ?? (decoded as NamedImage)
     const tokens = this.tokens(imageSize, pictures)
     return {

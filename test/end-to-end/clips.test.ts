@@ -1,7 +1,7 @@
 /** Clips from the outside: what is counted is what is seen, in every form a clip can have, and what cannot be is refused. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -166,6 +166,22 @@ describe('a model that was trained on clips', () => {
       assert.throws(() => model.countTokens(request), isRefused)
     })
   }
+
+  test('of many files the damaged one is named', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'llava-damaged-'))
+    const whole = readFileSync(files[0]!)
+    writeFileSync(join(folder, '1.png'), whole)
+    writeFileSync(join(folder, '2.png'), whole.subarray(0, whole.length >> 1))
+    const pictures = [1, 2].map((i) => ({
+      type: 'image' as const,
+      image: join(folder, `${i}.png`),
+    }))
+    for (const parts of [[clip(folder)], pictures]) {
+      const run = () => model.encodeImages(ask(...parts))
+      await refused(run, 'INPUT_IMAGE_UNREADABLE', /; the file is \S+2\.png\.$/)
+    }
+    rmSync(folder, { recursive: true })
+  })
 
   test('clips without frames, places without clips and clips without places are refused', async () => {
     await refused(() => model.prepare(ask(clip('src/core'))), 'INPUT_VIDEO_EMPTY', /no pictures/)
