@@ -10,11 +10,18 @@ import { toByteChars } from './tokenizer-bytes.ts'
 import { compilePattern } from './pre-tokenizer-regex.ts'
 import { checkGrowth, longestFrom, replaceMatches } from './text-growth.ts'
 
-/** `most`: characters that the result may have; what the text's length allows unless it is given. */
-export type Normalizer = (text: string, most?: number) => string
+export type Normalizer = (text: string) => string
+
+/** `most`: characters that the result may have. */
+type Step = (text: string, most: number) => string
 
 /** The normalizer that `json` describes; null means none. Throws ConfigError for a type not in the table. */
-export function compileNormalizer(json: unknown, where = 'normalizer', depth = 0): Normalizer {
+export function compileNormalizer(json: unknown): Normalizer {
+  const step = compileStep(json, 'normalizer', 0)
+  return (text) => step(text, longestFrom(text.length))
+}
+
+function compileStep(json: unknown, where: string, depth: number): Step {
   if (json === null || json === undefined) return (text) => text
   const fields = asFields(json, where)
   const type = asText(fields['type'], `${where}.type`)
@@ -27,13 +34,11 @@ export function compileNormalizer(json: unknown, where = 'normalizer', depth = 0
 /** Deeper than any file; keeps a hostile one from exhausting the stack. */
 const MAX_DEPTH = 8
 
-function compileSequence(fields: Fields, where: string, depth: number): Normalizer {
+function compileSequence(fields: Fields, where: string, depth: number): Step {
   if (depth > MAX_DEPTH) throw unsupported(where, 'nested too deeply', `${MAX_DEPTH} levels`)
   const list = asList(fields['normalizers'], `${where}.normalizers`)
-  const steps = list.map((step, i) =>
-    compileNormalizer(step, `${where}.normalizers[${i}]`, depth + 1),
-  )
-  return (text, most = longestFrom(text.length)) =>
+  const steps = list.map((step, i) => compileStep(step, `${where}.normalizers[${i}]`, depth + 1))
+  return (text, most) =>
     steps.reduce((current, step) => {
       const next = step(current, most)
       checkGrowth(where, next.length, most)
@@ -41,7 +46,7 @@ function compileSequence(fields: Fields, where: string, depth: number): Normaliz
     }, text)
 }
 
-const BUILDERS: { readonly [type: string]: (fields: Fields, where: string) => Normalizer } = {
+const BUILDERS: { readonly [type: string]: (fields: Fields, where: string) => Step } = {
   NFC: () => (text) => text.normalize('NFC'),
   NFD: () => (text) => text.normalize('NFD'),
   NFKC: () => (text) => text.normalize('NFKC'),
@@ -57,8 +62,7 @@ const BUILDERS: { readonly [type: string]: (fields: Fields, where: string) => No
   Replace: (fields, where) => {
     const content = asText(fields['content'], `${where}.content`)
     const pattern = compilePattern(fields['pattern'], `${where}.pattern`)
-    return (text, most = longestFrom(text.length)) =>
-      replaceMatches(text, pattern, { content, where, most })
+    return (text, most) => replaceMatches(text, pattern, { content, where, most })
   },
   Strip: (fields, where) => {
     const left = asFlag(fields['strip_left'], false, `${where}.strip_left`)
