@@ -275,6 +275,12 @@ test('LLaVA-Bench leaves unreadable reviews in, counted, and refuses answers wit
     { answers: [lines('a.jsonl', [{ question_id: 0, text: 'x' }])] },
     'INPUT_ANSWERS_FIELD',
   )
+  const coco = [
+    { question_id: 0, category: 'conv', tuple: [10, 8] },
+    { question_id: 1, category: 'complex', tuple: [8, 10] },
+  ]
+  const told = await score('llava-bench-coco', { answers: [lines('r.jsonl', coco)] })
+  assert.deepEqual(values(told), { all: 100, conv: 80, complex: 125 })
 })
 
 test('MMMU scores by subject, from answers by id and from rows with options', async () => {
@@ -410,6 +416,11 @@ test("short answers are read from lmms-eval's samples and from tables", async ()
     values(await score('docvqa', { answers: [lines('a.jsonl', [doc])] }))['overall'],
     100,
   )
+  // One letter is wrong of twelve, both spaces counted; with half of them wrong it is nothing.
+  const poster = { questionId: 7, answers: ['climate map', 'map'], prediction: 'Climate  mop' }
+  const far = { questionId: 8, answers: ['climate'], prediction: 'clothing' }
+  const info = await score('infovqa', { answers: [lines('a.jsonl', [poster, far])] })
+  assert.ok(Math.abs((values(info)['overall'] ?? 0) - (100 * 11) / 12 / 2) < 1e-9)
 })
 
 test('two runs are compared question by question', async () => {

@@ -49,6 +49,17 @@ test('what an answer holds fills no other place of the prompt', () => {
   )
 })
 
+test('a detailed description has the average of whole grades; no verdict is 0, and counted', async () => {
+  const reviews = lines('r.jsonl', [
+    { question_id: 'v1', score: 4 },
+    { question_id: 'v2', score: 3 },
+    { question_id: 'v3', score: 0, unread: true },
+  ])
+  const report = await score('video-detail', { answers: [reviews] })
+  assert.equal(values(report)['score']?.toFixed(2), '2.33')
+  assert.equal(report.counts.unreadable, 1)
+})
+
 test('ActivityNet-QA: yes is right, no verdict is no and 0, samples of lmms-eval are read', async () => {
   const reviews = lines('r.jsonl', [
     { question_id: 'a', pred: 'yes', score: 4 },
