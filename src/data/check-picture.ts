@@ -9,7 +9,12 @@ import { open, stat, type FileHandle } from 'node:fs/promises'
 import { decodeImage } from '../preprocess/decode-image.ts'
 import type { ImageSize } from '../preprocess/image.ts'
 import { MAX_PIXELS } from '../preprocess/max-pixels.ts'
-import { probeImage, type ImageFormat, type ImageHeader } from '../preprocess/probe-image.ts'
+import {
+  checkWhole,
+  probeImage,
+  type ImageFormat,
+  type ImageHeader,
+} from '../preprocess/probe-image.ts'
 import { RecordFault } from './record-fault.ts'
 import type { Picture } from './record.ts'
 
@@ -68,6 +73,7 @@ function tryProbe(head: Uint8Array): ImageHeader | null {
 
 async function checkBytes(bytes: Uint8Array, depth: PictureDepth): Promise<ImageSize> {
   const header = probeImage(bytes)
+  checkWhole(header, bytes.length)
   const tail = bytes.subarray(-TAIL_BYTES)
   const isSure = depth === 'header' && endsWell(header.format, bytes, { tail, size: bytes.length })
   if (!isSure) await decodeImage(bytes)

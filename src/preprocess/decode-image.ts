@@ -12,7 +12,13 @@ import { cmykToRgb, clipToRgb } from './convert-samples.ts'
 import { checkOptions, isPositiveInteger, type RgbImage } from './image.ts'
 import { MAX_PIXELS } from './max-pixels.ts'
 import { isTurned, orientImage } from './orient-image.ts'
-import { probeImage, type ImageFormat, type ImageHeader, type Orientation } from './probe-image.ts'
+import {
+  checkWhole,
+  probeImage,
+  type ImageFormat,
+  type ImageHeader,
+  type Orientation,
+} from './probe-image.ts'
 import { readBmp } from './read-bmp.ts'
 import { readGif } from './read-gif.ts'
 import { readPnm } from './read-pnm.ts'
@@ -47,6 +53,7 @@ export async function decodeImage(
   checkOptions('readImage', options, DECODE_OPTIONS)
   const header = probeImage(bytes)
   checkSize(header, maxPixels, maxSide)
+  checkWhole(header, bytes.length)
   const { format } = header
   const upright = { width: header.width, height: header.height, channels: 3 } as const
   const image: RgbImage =

@@ -30,7 +30,7 @@ import {
 import type { ImageProcessor } from './image-processor.ts'
 import { turnedSize } from './orient-image.ts'
 import type { PreparedImage } from './preprocess-image.ts'
-import { probeImage, type ImageFormat, type Orientation } from './probe-image.ts'
+import { checkWhole, probeImage, type ImageFormat, type Orientation } from './probe-image.ts'
 import { runJob, serveJobs, type Job, type JobResult } from './worker-jobs.ts'
 import { WorkerPool } from './worker-pool.ts'
 
@@ -72,7 +72,10 @@ export function imageSizeOf(
       'imageSizeOf: expected a path, a URL or bytes, a Blob came; await its arrayBuffer() first.',
     )
   }
-  return turnedSize(probeImage(readNow(source, maxBytes)), autoOrient)
+  const bytes = readNow(source, maxBytes)
+  const header = probeImage(bytes)
+  checkWhole(header, bytes.length)
+  return turnedSize(header, autoOrient)
 }
 
 function readNow(source: Exclude<ImageFile, Blob>, maxBytes: number): Uint8Array {

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { InputError } from '../core/errors.ts'
 import { decodeImage } from './decode-image.ts'
+import { imageSizeOf } from './node.ts'
 import { probeImage } from './probe-image.ts'
 
 const FOLDER = 'fixtures/pictures'
@@ -95,15 +96,15 @@ test('a header that claims a bomb is refused before any pixel is decoded', async
     )
     assert.ok(process.memoryUsage().rss - before < 2 ** 26, name)
   }
-  await assert.rejects(decodeImage(Uint8Array.from(jpeg(65_535, 8))), {
-    code: 'INPUT_IMAGE_TOO_LARGE',
-  })
+  for (const bytes of [jpeg(65_535, 8), png(65_535, 8), png(20_000, 20_000)]) {
+    await assert.rejects(decodeImage(Uint8Array.from(bytes)), { code: 'INPUT_IMAGE_TOO_LARGE' })
+  }
 })
 
-test('a PNG that claims more samples than its bytes can hold is cut', () => {
-  assert.throws(() => probeImage(Uint8Array.from(png(12_000, 12_000))), {
-    code: 'INPUT_IMAGE_UNREADABLE',
-  })
+test('a PNG that claims more samples than its bytes can hold is cut', async () => {
+  const bytes = Uint8Array.from(png(12_000, 12_000))
+  await assert.rejects(decodeImage(bytes), { code: 'INPUT_IMAGE_UNREADABLE' })
+  assert.throws(() => imageSizeOf(bytes), { code: 'INPUT_IMAGE_UNREADABLE' })
 })
 
 test('what is no picture is refused with the reason', async () => {

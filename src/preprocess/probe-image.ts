@@ -22,6 +22,8 @@ export type ImageHeader = {
   readonly orientation: Orientation
   /** JPEG: components (4: CMYK). PNG: whether it is grey with 16 bits a sample. TIFF says both only when opened. */
   readonly samples: 'cmyk' | 'grey16' | 'other'
+  /** A file with fewer bytes cannot hold the pixels that it claims; see `checkWhole`. */
+  readonly leastBytes: number
 }
 
 /** Throws InputError INPUT_IMAGE_UNREADABLE for an empty, cut or unknown file. */
@@ -30,7 +32,7 @@ export function probeImage(bytes: Uint8Array): ImageHeader {
   const reader = new ByteReader(bytes)
   for (const { format, matches, probe } of FORMATS) {
     if (!matches(reader)) continue
-    const header = { orientation: 1, samples: 'other', ...probe(reader) } as const
+    const header = { orientation: 1, samples: 'other', leastBytes: 0, ...probe(reader) } as const
     if (header.width < 1 || header.height < 1) {
       throw unreadable(`its ${format} header says ${header.width} × ${header.height} pixels`)
     }
@@ -39,7 +41,18 @@ export function probeImage(bytes: Uint8Array): ImageHeader {
   throw unreadable('it begins like none of these')
 }
 
+/**
+ * Refuses a file of fewer bytes than its header's claim takes, cut or a bomb. Apart from `probeImage`, so that whoever has
+ * a limit of pixels can say first that this is over it.
+ */
+export function checkWhole({ leastBytes }: ImageHeader, length: number): void {
+  if (length < leastBytes) throw unreadable('the file ends early')
+}
+
 type Found = Pick<ImageHeader, 'width' | 'height'> & Partial<ImageHeader>
+
+/** Deflate cannot shrink below 1 : 1032. */
+const DEFLATE_BEST = 1032
 
 type Format = {
   readonly format: ImageFormat
@@ -68,23 +81,16 @@ function probePng(reader: ByteReader): Found {
   const [depth, colour] = [reader.u8(24), reader.u8(25)]
   const size = { width: reader.u32(16, false), height: reader.u32(20, false) }
   const isGrey16 = depth === 16 && colour === 0
-  checkPngData(reader, size, depth, colour)
-  return { ...size, samples: isGrey16 ? 'grey16' : 'other', orientation: pngOrientation(reader) }
-}
-
-/** Deflate cannot shrink below 1 : 1032, so a small file that claims more samples is cut or a bomb. */
-function checkPngData(
-  reader: ByteReader,
-  { width, height }: { width: number; height: number },
-  depth: number,
-  colour: number,
-): void {
   const channels = [1, 0, 3, 1, 2, 0, 4][colour] ?? 0
   if (![1, 2, 4, 8, 16].includes(depth) || channels === 0) {
     throw unreadable(`its PNG has ${depth} bits of colour type ${colour}`)
   }
-  const bytes = height * (Math.ceil((width * depth * channels) / 8) + 1)
-  if (bytes > reader.length * 1032) throw unreadable('the file ends early')
+  return {
+    ...size,
+    samples: isGrey16 ? 'grey16' : 'other',
+    orientation: pngOrientation(reader),
+    leastBytes: (size.height * (Math.ceil((size.width * depth * channels) / 8) + 1)) / DEFLATE_BEST,
+  }
 }
 
 function pngOrientation(reader: ByteReader): Orientation {
