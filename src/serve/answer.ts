@@ -7,7 +7,7 @@ export type FinishReason = 'stop' | 'length' | 'abort'
 export type Answer = {
   readonly text: string
   /** Generated ids without the end token. A stop string's tokens are among them, its characters are not in `text`. */
-  readonly tokens: readonly number[]
+  readonly tokens: number[]
   /** One entry for each of `tokens`; log-probabilities are the model's own, before penalties and filters. */
   readonly logprobs?: readonly AnswerLogprob[]
   readonly finishReason: FinishReason
@@ -25,7 +25,7 @@ export type AnswerLogprob = TokenLogprob & { readonly top: readonly TokenLogprob
 
 export type Sequence = {
   readonly text: string
-  readonly tokens: readonly number[]
+  readonly tokens: number[]
   /** Sum of log-probabilities divided by (number of new tokens, end token included)^lengthPenalty, as transformers. */
   readonly score: number
 }

@@ -117,10 +117,10 @@ function toAnswer(
 function withoutEnd(
   tokens: readonly number[],
   { ignoreEos, eosTokenIds }: ResolvedGenerateOptions,
-): readonly number[] {
+): number[] {
   const last = tokens.at(-1)
   const isEnd = !ignoreEos && last !== undefined && eosTokenIds.includes(last)
-  return isEnd ? tokens.slice(0, -1) : tokens
+  return tokens.slice(0, isEnd ? -1 : tokens.length)
 }
 
 function textOf(tokens: readonly number[], { parts, encoded, options }: Parts): string {

@@ -31,19 +31,19 @@ export interface ChatMessage {
 export interface ChatOptions {
   readonly messages: readonly ChatMessage[]
   /** Ends the prompt with the opening of an answer. */
-  readonly addGenerationPrompt?: boolean
+  readonly addGenerationPrompt?: boolean | undefined
   /** Leaves the last message open at its end, to be continued; a text names the field, `content` by default. */
-  readonly continueFinalMessage?: boolean | string
-  readonly bosToken?: string
-  readonly eosToken?: string
+  readonly continueFinalMessage?: boolean | string | undefined
+  readonly bosToken?: string | undefined
+  readonly eosToken?: string | undefined
   /** JSON schemas of tools, for templates that show them. */
-  readonly tools?: readonly object[]
-  readonly documents?: readonly object[]
+  readonly tools?: readonly object[] | undefined
+  readonly documents?: readonly object[] | undefined
   /** The clock of `strftime_now`, in local time. */
-  readonly now?: Date | string | (() => Date)
+  readonly now?: Date | string | (() => Date) | undefined
   /** Further names the template may read: `enable_thinking`, `unk_token`. */
-  readonly variables?: Readonly<Record<string, unknown>>
-  readonly limits?: Partial<TemplateLimits>
+  readonly variables?: Readonly<Record<string, unknown>> | undefined
+  readonly limits?: Partial<TemplateLimits> | undefined
 }
 
 /**

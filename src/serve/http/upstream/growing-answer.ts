@@ -101,7 +101,7 @@ export class GrowingAnswer {
   }
 
   /** Ids where the worker said them, by themselves or with their log-probabilities. */
-  #tokens(count: number): readonly number[] {
+  #tokens(count: number): number[] {
     if (this.#ids.length > 0) return this.#ids.slice(0, count)
     const ids = this.#logprobs.map(({ id }) => id)
     return ids.every((id) => id >= 0) ? ids : []
