@@ -25,11 +25,13 @@ test('only the Llama class obeys rope_scaling', () => {
   assert.equal(factorOf('llava_qwen'), 1)
 })
 
-test('Mistral has no window, whatever its config says', () => {
+test('Mistral has no window but one that came from transformers, whatever its config says', () => {
   for (const config of [{}, { sliding_window: 300 }, { sliding_window: null }]) {
     const { attention } = parse({ model_type: 'llava_mistral', ...config })
     assert.equal(attention.slidingWindow, null)
   }
+  const converted = { model_type: 'llava_mistral', sliding_window: null, attention_window: 300 }
+  assert.equal(parse(converted).attention.slidingWindow, 300)
 })
 
 test('Qwen sees one position more than its window, used or not', () => {

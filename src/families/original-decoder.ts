@@ -15,12 +15,16 @@ export function parseOriginalDecoder(json: JsonReader): DecoderConfig {
   if (decoder.kind === 'llama') return decoder
   // Only the Llama class obeys rope_scaling: the others set it to null or have never heard of it.
   const unscaled = { ...decoder, rope: { ...decoder.rope, factor: 1 } }
-  return decoder.kind === 'qwen2' ? withWindow(unscaled, json) : withoutWindow(unscaled)
+  return decoder.kind === 'qwen2' ? withWindow(unscaled, json) : ownWindow(unscaled, json)
 }
 
-/** LLaVA's Mistral attends by torch's own function, whose mask is made without the window of the config. */
-function withoutWindow(decoder: DecoderConfig): DecoderConfig {
-  return { ...decoder, attention: { ...decoder.attention, slidingWindow: null } }
+/**
+ * LLaVA's Mistral attends by torch's own function, whose mask is made without the window of the config. Models that were
+ * converted from transformers had one: it stands in `attention_window`, a key of ours.
+ */
+function ownWindow(decoder: DecoderConfig, json: JsonReader): DecoderConfig {
+  const slidingWindow = json.has('attention_window') ? json.integer('attention_window') : null
+  return { ...decoder, attention: { ...decoder.attention, slidingWindow } }
 }
 
 /**

@@ -12,6 +12,8 @@ import { loadModel, type LoadOptions, type Message } from '../../src/index.ts'
 import { float16ToFloat32, float32ToFloat16 } from '../../src/core/dtype.ts'
 import { toFloat32 } from '../../src/core/tensor.ts'
 import { openCheckpoint, type WeightSource } from '../../src/weights/index.ts'
+import { writeTinyCheckpoint } from '../tiny/checkpoint.ts'
+import { LLAVA_CLIP } from '../tiny/checkpoints.ts'
 import { llava } from './run-cli.ts'
 
 const ORIGINAL = 'fixtures/original/checkpoints'
@@ -130,6 +132,24 @@ describe('llava-hf', () => {
     const { notices } = await convert(source, 'original', out)
     assert.match(notices[0] ?? '', /no chat template/)
     assert.deepEqual((await lookAtRaw(out)).logits, (await lookAtRaw(source)).logits)
+  })
+
+  test("to original and back: Mistral's window is kept, and it is said who sees it", async () => {
+    const [source, original, back] = ['window', 'window-original', 'window-back'].map((name) =>
+      join(FOLDER, name),
+    ) as [string, string, string]
+    const { text_config, ...config } = LLAVA_CLIP.config as { text_config: object }
+    const mistral = { ...text_config, model_type: 'mistral', sliding_window: 9 }
+    await writeTinyCheckpoint(source, {
+      ...LLAVA_CLIP,
+      config: { ...config, text_config: { ...mistral, num_key_value_heads: 2 } },
+    })
+    const { notices } = await convert(source, 'original', original)
+    assert.ok(notices.some((notice) => /sees 9 positions.*sees all before it/.test(notice)))
+    await convert(original, 'llava-hf', back)
+    const { logits } = await lookAtRaw(source)
+    assert.deepEqual((await lookAtRaw(original)).logits, logits)
+    assert.deepEqual((await lookAtRaw(back)).logits, logits)
   })
 
   test('a linear projector becomes one layer again', async () => {

@@ -202,9 +202,14 @@ function originalRope({ kind, rope, attention, maxPositions }: DecoderConfig): o
       `the original scales positions of Llama alone, this ${kind} has them scaled by ${rope.factor}`,
     )
   }
-  if (kind === 'mistral') return { sliding_window: null }
-  // Its Qwen2 takes the window whatever use_sliding_window says, and leaves one position more in sight.
   const { slidingWindow } = attention
+  if (kind === 'mistral') {
+    return {
+      sliding_window: null,
+      ...(slidingWindow !== null && { attention_window: slidingWindow }),
+    }
+  }
+  // Its Qwen2 takes the window whatever use_sliding_window says, and leaves one position more in sight.
   return {
     use_sliding_window: false,
     sliding_window: slidingWindow === null ? maxPositions : slidingWindow - 1,
@@ -268,14 +273,26 @@ function wrapsImage({ config: { prompt } }: TargetInput): boolean {
   return prompt.kind === 'template' && prompt.template.includes(WRAPPED_IMAGE)
 }
 
-/** The original chooses the conversation by the folder's name, so a template of its own is lost there. */
 function notices(input: TargetInput): string[] {
+  return [...templateNotices(input), ...windowNotices(input)]
+}
+
+/** The original chooses the conversation by the folder's name, so a template of its own is lost there. */
+function templateNotices(input: TargetInput): string[] {
   const { prompt } = input.config
   const wrapImage = wrapsImage(input)
   const usual = ['', ' '].map((gap) => conversationTemplate('vicuna_v1', { wrapImage, gap }))
   if (prompt.kind !== 'template' || usual.includes(prompt.template)) return []
   return [
     'The original layout has no chat template: the conversation mode follows from the name of the folder (vicuna_v1 unless it names another model). Check that this is what the checkpoint was trained with.',
+  ]
+}
+
+function windowNotices({ config: { decoder } }: TargetInput): string[] {
+  const { slidingWindow } = decoder.attention
+  if (decoder.kind !== 'mistral' || slidingWindow === null) return []
+  return [
+    `A position sees ${slidingWindow} positions (attention_window, a key of ours); the original's Mistral sees all before it: its answers to longer prompts differ.`,
   ]
 }
 
