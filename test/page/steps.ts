@@ -1,5 +1,6 @@
 /** What people do on the page, in order: each step begins where the one before it ended. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -22,6 +23,7 @@ const PHOTO = 'fixtures/pictures/photo-640x480.jpg'
 const WIDE = 'fixtures/pictures/photo-1344x336.png'
 const TALL = 'fixtures/pictures/photo-480x640.png'
 const CLIP = 'fixtures/pictures/animated-160x160.gif'
+const FILMS = ['fixtures/clips/b-frames.mp4', 'fixtures/clips/vp9.webm']
 
 export const STEPS: readonly Step[] = [
   { name: 'the page asks for a key, refuses a wrong one, and takes the right one', run: giveKey },
@@ -31,6 +33,7 @@ export const STEPS: readonly Step[] = [
   { name: 'an answer is asked for again, and a question is edited', run: retryAndEdit },
   { name: 'two pictures, one dropped and one pasted, are asked about together', run: twoPictures },
   { name: 'a clip is asked about', run: clip },
+  { name: 'films are asked about, or what the server lacks for them is told', run: films },
   { name: 'an answer keeps to a schema made of fields', run: jsonAnswer },
   { name: 'an answer that attacks the page loads, runs and fetches nothing', run: attack },
   { name: 'after a reload the history is there, pictures included', run: findHistory },
@@ -187,6 +190,28 @@ async function clip({ page, shoot }: StepTools): Promise<void> {
   await finished(answer)
   await answer.getByText(/→ \d+ tokens/).waitFor()
   await shoot('clip')
+}
+
+/** MP4 and WebM need FFmpeg where the server runs, which is here. */
+async function films({ page, shoot }: StepTools): Promise<void> {
+  const hasDecoder = spawnSync('ffprobe', ['-version']).status === 0
+  await setNumber(page, 'Longest answer', '60')
+  for (const film of FILMS) {
+    await page.getByRole('button', { name: 'New conversation' }).first().click()
+    await page.locator('[data-part=files]').setInputFiles(film)
+    const tile = attached(page).first()
+    await tile.getByText('clip', { exact: true }).waitFor()
+    if (!hasDecoder) {
+      await page.getByText(/needs ffprobe, which was not found; install ffmpeg/).waitFor()
+      await tile.getByRole('button', { name: 'Remove' }).click()
+      continue
+    }
+    await tile.getByText(/^[\d,]+ tokens$/).waitFor()
+    const answer = await asked(page, 'What happens in this film?')
+    await finished(answer)
+    await answer.getByText(/→ \d+ tokens/).waitFor()
+  }
+  await shoot('films')
 }
 
 async function jsonAnswer({ page, shoot }: StepTools): Promise<void> {
