@@ -57,20 +57,23 @@ async function estimate(config: ModelConfig, args: Arguments): Promise<Estimate>
   const planner = new MemoryPlanner(config, { isInt8Exact })
   const { maxContext } = config
   const pictures = picturesOf(config, args)
-  const largest = pictures.reduce((a, b) => (b.tokens > a.tokens ? b : a), NO_PICTURE)
-  const { tiles } = largest
-  const prompt = { tokens: Math.min(maxContext, largest.tokens + TEXT), tiles }
+  const clip = clipOf(config)
+  const { tokens, ...media } = [
+    ...pictures,
+    ...(clip ? [{ tokens: clip.tokens, tiles: clip.frames, clipRows: clip.tokens }] : []),
+  ].reduce<PlannedPrompt>((a, b) => (b.tokens > a.tokens ? b : a), { tokens: 0, tiles: 0 })
+  const prompt = { tokens: Math.min(maxContext, tokens + TEXT), ...media }
   const freeBytes = freeMemoryBytes()
   const kvCache = kvCacheOption(args)
   const memory = precisionsOf(args).map((precision): PlannedRow => {
     const chosen = planner.choose(precision, kvCache)
     const plan = planner.plan(chosen, prompt)
-    const full = planner.plan(chosen, { tokens: maxContext, tiles })
+    const full = planner.plan(chosen, { ...prompt, tokens: maxContext })
     return { ...plan, fullContext: full.total, fits: plan.total <= freeBytes }
   })
   const { name: precision, reason } = planner.choose('auto', kvCache)
   const chosen = { precision, reason }
-  return { pictures, clip: clipOf(config), prompt, memory, freeBytes, chosen }
+  return { pictures, clip, prompt, memory, freeBytes, chosen }
 }
 
 type PlannedClip = {
@@ -117,7 +120,6 @@ function clipLines({ frames, tokens, fits }: PlannedClip): string[] {
 
 /** Room for a question and its answer beside a picture. */
 const TEXT = 1000
-const NO_PICTURE = { width: 0, height: 0, tokens: 0, tiles: 0 }
 
 /** What is shown where nobody names a picture: a tile, a photo on the web, a screen, a camera's. */
 const USUAL: readonly ImageSize[] = [
@@ -186,10 +188,19 @@ function precisionsOf(args: Arguments): PrecisionName[] {
   return asked === undefined ? PRECISIONS.filter((name) => name !== 'auto') : [asked]
 }
 
-const HEADS = ['precision', 'weights', 'keys, values', 'beside', 'together', 'full context', 'here']
+const HEADS = [
+  'precision',
+  'weights',
+  'loading',
+  'keys, values',
+  'beside',
+  'at most',
+  'full context',
+  'here',
+]
 
 function rowText(row: PlannedRow): string[] {
-  const { precision, weights, cache, workspace, total, fullContext, fits } = row
-  const sizes = [weights, cache, workspace, total, fullContext].map(formatBytes)
+  const { precision, weights, loading, cache, workspace, total, fullContext, fits } = row
+  const sizes = [weights, loading, cache, workspace, total, fullContext].map(formatBytes)
   return [precision, ...sizes, fits ? 'fits' : 'does not fit']
 }

@@ -1,5 +1,6 @@
 /**
- * How much memory a model will take on this machine, by its config alone.
+ * How much memory a model will take on this machine, by its config alone: the anonymous memory of its process at the most.
+ * Files that quantised weights were packed from are mapped besides, and need not stay.
  *
  * Weights are exact: those of the graphs in their forms. What the engine needs beside them while it reads a prompt is
  * estimated from its largest tensors; measured on models of full width it is within a tenth: docs/decisions.md.
@@ -17,20 +18,25 @@ import { examine } from './precision-facts.ts'
 export type MemoryPlan = {
   readonly precision: ChosenPrecision['name']
   readonly kvCache: CacheForm
-  /** Bytes of all weights in their forms; quantised ones are mapped files. */
+  /** Bytes of all weights in their forms. */
   readonly weights: number
+  /** What is held at the most while the model is loaded. */
+  readonly loading: number
   /** Keys and values of the prompt. */
   readonly cache: number
   /** What is held while a prompt is read. */
   readonly workspace: number
+  /** The most of all, at loading or over the prompt. */
   readonly total: number
 }
 
 export type PlannedPrompt = {
   /** Positions of prompt and answer. */
   readonly tokens: number
-  /** Tiles and frames among them. */
+  /** Tiles of its picture, or frames of its clip. */
   readonly tiles: number
+  /** Rows of its clip: frames are pooled as they come. */
+  readonly clipRows?: number
 }
 
 /** The plans of one model at several precisions. */
@@ -51,39 +57,49 @@ export class MemoryPlanner {
     return precisionOf({ precision, kvCache }, { config: this.#config }, facts)
   }
 
-  plan(chosen: ChosenPrecision, { tokens, tiles }: PlannedPrompt): MemoryPlan {
+  plan(chosen: ChosenPrecision, prompt: PlannedPrompt): MemoryPlan {
     const { decoder } = this.#config
     const { name: precision, kvCache } = chosen
-    const weights = this.#weights(chosen)
-    const cache = sequenceBytes(decoder, kvCache, tokens)
+    const { weights, twice } = this.#weights(chosen)
+    const idle = PROCESS + WORD * decoder.vocabSize
+    const loading = weights + twice + idle
+    const cache = sequenceBytes(decoder, kvCache, prompt.tokens)
     const workspace =
-      PROCESS + promptBytes(this.#config, kvCache, tokens) + pictureBytes(this.#config, tiles)
-    return { precision, kvCache, weights, cache, workspace, total: weights + cache + workspace }
+      idle + promptBytes(this.#config, kvCache, prompt.tokens) + mediaBytes(this.#config, prompt)
+    const total = Math.max(loading, weights + cache + workspace)
+    return { precision, kvCache, weights, loading, cache, workspace, total }
   }
 
-  #weights(chosen: ChosenPrecision): number {
+  /** `twice`: float32 weights are widened, then packed by session, and let go of when all of a session is packed. */
+  #weights(chosen: ChosenPrecision): { readonly weights: number; readonly twice: number } {
     const { vision, projector, decoder } = this.#graphs
-    const bytes = [
+    const parts = [
       examine('vision', vision, chosen.vision),
       examine('projector', projector, chosen.vision),
       examine('decoder', decoder, chosen.decoder),
       examine('singleStream', decoder, chosen.singleStream),
-    ].reduce((sum, part) => sum + part.bytes, 0)
-    const { vocabSize, hiddenSize } = this.#config.decoder
-    // In float32 the engine packs the head and keeps it unpacked too.
-    return chosen.name === 'f32' ? bytes + 4 * vocabSize * hiddenSize : bytes
+    ]
+    const widened = parts.map(({ layers }) =>
+      layers.reduce((sum, { form, weights }) => sum + (form === 'f32' ? FLOAT * weights : 0), 0),
+    )
+    return {
+      weights: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+      twice: Math.max(...widened),
+    }
   }
 }
 
-/** Node.js, the engine, tokenizer and what loading leaves behind. */
-const PROCESS = 160 << 20
+/** Node.js and the engine. */
+const PROCESS = 84 << 20
+/** Of the vocabulary in the tokenizer and among the forms of answers. */
+const WORD = 700
 const FLOAT = 4
 /** Rows as wide as the model that are held at once between two layers' products. */
 const ROWS = 12
 /** Rows as wide as the inner layer: gate, its activation, up, their product. */
 const INNER_ROWS = 4
-/** An int8 past is widened layer by layer; about this many copies of keys and values are alive. */
-const UNPACKED = 1.6
+/** An int8 past is widened layer by layer: keys and values once, and what is new a second time. */
+const UNPACKED = 1.15
 
 /** Of a run of prompt positions over all positions so far. */
 function promptBytes({ decoder }: ModelConfig, kvCache: CacheForm, tokens: number): number {
@@ -96,12 +112,20 @@ function promptBytes({ decoder }: ModelConfig, kvCache: CacheForm, tokens: numbe
   return Math.ceil(FLOAT * (scores + rows + past + tokens * hiddenSize))
 }
 
-/** Tiles go through the tower one by one; rows of all are kept, and once more in the order of the prompt. */
-function pictureBytes({ vision, decoder }: ModelConfig, tiles: number): number {
+/** Frames that are decoded and prepared while one is encoded, and that one. */
+const FRAMES_AT_ONCE = 4
+
+/**
+ * Tiles and frames go through the tower one by one; rows of all are kept, and once more in the order of the prompt. Of a
+ * picture all tiles are there at once, of a clip the next few frames.
+ */
+function mediaBytes({ vision, decoder }: ModelConfig, { tiles, clipRows }: PlannedPrompt): number {
   if (!vision || tiles === 0) return 0
   const patches = patchesPerSide(vision) ** 2 + 1
   const { hiddenSize, intermediateSize, numHeads, imageSize } = vision
   const tower = patches * (ROWS * hiddenSize + INNER_ROWS * intermediateSize + numHeads * patches)
-  const pixels = tiles * 3 * imageSize ** 2
-  return FLOAT * (tower + pixels + 2 * tiles * patches * decoder.hiddenSize)
+  const held = clipRows === undefined ? tiles : Math.min(tiles, FRAMES_AT_ONCE)
+  const pixels = held * 3 * imageSize ** 2
+  const rows = clipRows ?? tiles * patches
+  return FLOAT * (tower + pixels + 2 * rows * decoder.hiddenSize)
 }

@@ -118,7 +118,7 @@ describe('llava inspect', { concurrency: 2 }, () => {
     const byName = new Map((facts.memory as Row[]).map((row) => [row.precision, row]))
     // 34.75 billion weights, of which the last block of the tower is not read and the table of embeddings stays in its file.
     const f32 = byName.get('f32')!.weights / 4e9
-    assert.ok(Math.abs(f32 - 34.75) < 0.1, `${f32}`)
+    assert.ok(Math.abs(f32 - 34.3) < 0.1, `${f32}`)
     assert.ok(Math.abs(byName.get('int8')!.weights / 1e9 - 34.3) < 0.3)
     assert.ok(byName.get('q4')!.weights < 0.8 * byName.get('int8')!.weights)
     for (const { weights, total, fullContext } of byName.values()) {
