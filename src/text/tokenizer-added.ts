@@ -96,24 +96,39 @@ function findTokens(text: string, trie: TokenTrie, parsesSpecial: boolean): Piec
   return pieces
 }
 
-type TrieNode = { readonly next: Map<number, TrieNode>; token?: AddedToken }
+/** `label`: what leads from the node above to this one. */
+type TrieNode = {
+  label: string
+  next: Map<number, TrieNode> | null
+  token?: AddedToken | undefined
+}
 
-/** Tokens by their code units; the longest that begins at a place is found in time of its length. */
+/**
+ * Tokens by what they begin with; the longest that begins at a place is found in time of its length. A node stands where
+ * spellings part, so there are no more than two a token, however long they are.
+ */
 class TokenTrie {
-  readonly #root: TrieNode = { next: new Map() }
+  readonly #root = { label: '', next: new Map<number, TrieNode>() }
   readonly #lengths = new Map<AddedToken, number>()
 
   add(spelling: string, token: AddedToken): void {
     if (spelling === '') return
-    let node = this.#root
-    for (let i = 0; i < spelling.length; i++) {
-      const code = spelling.charCodeAt(i)
-      let child = node.next.get(code)
-      if (!child) node.next.set(code, (child = { next: new Map() }))
+    this.#lengths.set(token, spelling.length)
+    let node: TrieNode = this.#root
+    for (let at = 0; at < spelling.length;) {
+      const code = spelling.charCodeAt(at)
+      const child: TrieNode | undefined = node.next?.get(code)
+      if (!child) {
+        node.next ??= new Map()
+        node.next.set(code, { label: spelling.slice(at), next: null, token })
+        return
+      }
+      const shared = sharedLength(child.label, spelling, at)
+      if (shared < child.label.length) splitNode(child, shared)
       node = child
+      at += shared
     }
     node.token = token
-    this.#lengths.set(token, spelling.length)
   }
 
   lengthOf(token: AddedToken): number {
@@ -136,12 +151,28 @@ class TokenTrie {
   longest(text: string, at: number): AddedToken | undefined {
     let node: TrieNode | undefined = this.#root
     let found: AddedToken | undefined
-    for (let i = at; node && i < text.length; i++) {
-      node = node.next.get(text.charCodeAt(i))
-      if (node?.token) found = node.token
+    for (let end = at; ; end += node.label.length) {
+      node = node.next?.get(text.charCodeAt(end))
+      if (!node || !text.startsWith(node.label, end)) return found
+      if (node.token) found = node.token
     }
-    return found
   }
+}
+
+/** How far a label and a spelling from `at` on agree. */
+function sharedLength(label: string, spelling: string, at: number): number {
+  let length = 0
+  while (length < label.length && label[length] === spelling[at + length]) length++
+  return length
+}
+
+/** Puts a node where a label is cut. */
+function splitNode(node: TrieNode, at: number): void {
+  const { next, token } = node
+  const lower = { label: node.label.slice(at), next, token }
+  node.next = new Map([[lower.label.charCodeAt(0), lower]])
+  node.label = node.label.slice(0, at)
+  node.token = undefined
 }
 
 function isSpace(char: string | undefined): boolean {

@@ -81,9 +81,10 @@ function readAdded(config: Fields, older: unknown, special: readonly string[]): 
       return readAddedToken({ ...asFields(fields, where), id: Number(id) }, where)
     })
   }
+  const names = new Set(special)
   return Object.entries(asFields(older ?? {}, 'added_tokens.json')).map(([content, id]) => {
     const token = specialToken(asId(id, `added_tokens.json[${JSON.stringify(content)}]`), content)
-    const isSpecial = special.includes(content)
+    const isSpecial = names.has(content)
     return { ...token, special: isSpecial, normalized: !isSpecial }
   })
 }

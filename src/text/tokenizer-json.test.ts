@@ -165,3 +165,19 @@ function works(call: () => unknown): void {
     assert.ok(error instanceof LlavaError, String(error))
   }
 }
+
+test('tens of thousands of added tokens are found, the longest one that begins at a place', () => {
+  const count = 20_000
+  const names = Array.from({ length: count }, (_, i) => `<${(i * 7919) % count}>`)
+  const added_tokens = names.map((content, i) => ({ id: 300 + i, content, special: true }))
+  const long = { id: 300 + count, content: '<1><2>', special: true }
+  const vocab = Object.fromEntries(Array.from('ab<>1234567890', (char, id) => [char, id]))
+  const tokenizer = tokenizerFromJson(
+    { model: { type: 'BPE', vocab, merges: [] }, added_tokens: [...added_tokens, long] },
+    { addedTokens: undefined, tokenizerConfig: { additional_special_tokens: names } },
+  )
+  const id = (name: string) => tokenizer.idOf(name)
+  const text = `a${names[5]}<1><2><1>b<1><x${names[count - 1]}`
+  assert.deepEqual(tokenizer.encode(text).slice(0, 5), [0, id(names[5]!), long.id, id('<1>'), 1])
+  assert.equal(tokenizer.encode(text).at(-1), id(names[count - 1]!))
+})
