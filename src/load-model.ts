@@ -329,7 +329,8 @@ async function createDecoder(
   const { kvCache: cacheForm } = precision
   const isInt8 = cacheForm === 'int8'
   // Prompts have many rows, steps have few.
-  const prefilling = { graph: int8PrefillGraph(config), digits: 'apart' } as const
+  const graphOfPrompts = int8PrefillGraph(config)
+  const prefilling = { graph: graphOfPrompts, digits: 'apart', order: 'lastFirst' } as const
   await nextTurn()
   const graphs = isInt8 ? [prefilling, { graph: int8DecodeGraph(config) }] : [{ graph }]
   const { singleStream } = precision

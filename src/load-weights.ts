@@ -12,10 +12,10 @@ import {
   type LoweringOptions,
   type PrecisionPolicy,
 } from './graph/lower.ts'
-import { liveParameters, onnxSteps } from './graph/onnx-writer.ts'
+import { liveParameters, onnxSteps, type OnnxOptions } from './graph/onnx-writer.ts'
 import { packedParameters } from './graph/packed-parameters.ts'
 import {
-  floatArena,
+  FloatArena,
   isFileMemory,
   readFloatWeight,
   turnTaker,
@@ -43,7 +43,10 @@ export type SessionParts = {
 }
 
 /** `live`: the parameters that some output depends on. */
-type LoweredParameters = LoweredGraph & { readonly live: readonly Value[] }
+type LoweredParameters = LoweredGraph & {
+  readonly live: readonly Value[]
+  readonly order: SessionGraph['order']
+}
 
 /** Lowers `graph` by `policy` and makes a session with its weights. */
 export async function createModelSession(
@@ -56,7 +59,7 @@ export async function createModelSession(
 }
 
 /** A graph, and how it is lowered beside its precision. */
-export type SessionGraph = LoweringOptions & { readonly graph: Graph }
+export type SessionGraph = LoweringOptions & Pick<OnnxOptions, 'order'> & { readonly graph: Graph }
 
 /** The same for graphs over one set of weights, which are held in memory once. */
 export async function createModelSessions(
@@ -67,23 +70,23 @@ export async function createModelSessions(
   await nextTurn()
   const takeTurns = turnTaker(parts.signal)
   const lowered: LoweredParameters[] = []
-  for (const { graph, ...options } of graphs) {
+  for (const { graph, order, ...options } of graphs) {
     const made = await inTurns(loweringSteps(graph, policy, options))
-    lowered.push({ ...made, live: liveParameters(made.graph) })
+    lowered.push({ ...made, live: liveParameters(made.graph), order })
     await takeTurns()
   }
   const packed = packedParameters(lowered.map(({ graph }) => graph))
   await takeTurns()
   const quantized = await quantizedWeights(lowered, parts)
   await takeTurns()
-  const read = weightReader(lowered, { ...parts, quantized, takeTurns, packed })
+  const { read, toPack } = weightReader(lowered, { ...parts, quantized, takeTurns, packed })
   const sharedWeights = graphs.length > 1 ? parts.runtime.createSharedWeights() : undefined
   const sessions: Session[] = []
   try {
-    for (const { graph, live } of lowered) {
+    for (const { graph, live, order } of lowered) {
       const initializers = new Map<string, HostTensor>()
       for (const value of live) initializers.set(value.name, await read(value))
-      const model = await inTurns(onnxSteps(graph))
+      const model = await inTurns(onnxSteps(graph, { ...(order && { order }) }))
       const made = createSession(model, { initializers, sharedWeights }, parts)
       parts.onRead?.()
       sessions.push(await made)
@@ -95,6 +98,7 @@ export async function createModelSessions(
     sharedWeights?.dispose()
   }
   for (const session of sessions) session.releaseWeights(packed)
+  await toPack.discard(takeTurns)
   // What was mapped need not stay in memory either.
   for (const [source, names] of [
     [quantized, quantized?.tensors.keys() ?? []],
@@ -137,29 +141,39 @@ type FloatParts = Pick<SessionParts, 'parameters' | 'known'> & {
   readonly quantized: WeightSource | null
 }
 
+type WeightReader = {
+  readonly read: (value: Value) => Promise<HostTensor>
+  /** Memory of what is widened to be packed. */
+  readonly toPack: FloatArena
+}
+
 /** Reads each weight once. What is widened to be packed lies in memory of its own, which is given back as a whole. */
 function weightReader(
   lowered: readonly LoweredParameters[],
   from: FloatParts & { readonly takeTurns: TakeTurns; readonly packed: ReadonlySet<string> },
-): (value: Value) => Promise<HostTensor> {
+): WeightReader {
   const { packed } = from
   const values = new Map(lowered.flatMap(({ live }) => live.map((value) => [value.name, value])))
   const widened = [...values.values()].filter((value) => isWidened(value, from))
   const arena = (isPacked: boolean) =>
-    floatArena(
+    new FloatArena(
       widened
         .filter(({ name }) => packed.has(name) === isPacked)
         .reduce((sum, { shape }) => sum + elementCount(shape as readonly number[]), 0),
     )
   const [toPack, toKeep] = [arena(true), arena(false)]
   const read = new Map<string, HostTensor>()
-  return async (value) => {
-    const known = read.get(value.name)
-    if (known) return known
-    const allocate = packed.has(value.name) ? toPack : toKeep
-    const tensor = await initializer(value, { ...from, allocate })
-    read.set(value.name, tensor)
-    return tensor
+  return {
+    toPack,
+    async read(value) {
+      const known = read.get(value.name)
+      if (known) return known
+      const arena = packed.has(value.name) ? toPack : toKeep
+      const allocate = (elements: number) => arena.take(elements)
+      const tensor = await initializer(value, { ...from, allocate })
+      read.set(value.name, tensor)
+      return tensor
+    },
   }
 }
 

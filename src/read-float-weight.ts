@@ -4,6 +4,7 @@ import { elementCount } from './core/shape.ts'
 import { nextTurn } from './core/steps.ts'
 import type { ParameterMap } from './families/parameter-map.ts'
 import { assertFinite, isFiniteTensor, sliceRows } from './weights/index.ts'
+import { discardMemory } from './weights/node.ts'
 
 /** Elements that are read before it is asked whether it is time for others: a few milliseconds of a merged adapter. */
 const PIECE = 1 << 19
@@ -78,20 +79,40 @@ const ARENA_PIECE = 1 << 28
  * Memory for weights of `total` elements that live and die together, in few pieces: the collector looks at the whole heap
  * whenever some tens of megabytes were taken outside of it, which for weights taken one by one costs as much as reading them.
  */
-export function floatArena(total: number): (elements: number) => Float32Array {
-  let left = total
-  let piece = new Float32Array(0)
-  let used = 0
-  return (elements) => {
-    if (used + elements > piece.length) {
-      piece = new Float32Array(Math.max(elements, Math.min(left, ARENA_PIECE)))
-      used = 0
+export class FloatArena {
+  readonly #pieces: Float32Array[] = []
+  #left: number
+  #used = 0
+
+  constructor(total: number) {
+    this.#left = total
+  }
+
+  take(elements: number): Float32Array {
+    let piece = this.#pieces.at(-1)
+    if (!piece || this.#used + elements > piece.length) {
+      piece = new Float32Array(Math.max(elements, Math.min(this.#left, ARENA_PIECE)))
+      this.#pieces.push(piece)
+      this.#used = 0
     }
-    left -= elements
-    used += elements
-    return piece.subarray(used - elements, used)
+    this.#left -= elements
+    this.#used += elements
+    return piece.subarray(this.#used - elements, this.#used)
+  }
+
+  /** Gives the memory back: nothing reads any of it from now on. */
+  async discard(takeTurns: TakeTurns): Promise<void> {
+    for (const piece of this.#pieces.splice(0)) {
+      for (let at = 0; at < piece.length; at += DISCARDED) {
+        discardMemory(piece.subarray(at, at + DISCARDED))
+        await takeTurns()
+      }
+    }
   }
 }
+
+/** Elements that are given back at once: some milliseconds' worth. */
+const DISCARDED = 1 << 24
 
 function floats(data: Float32Array): HostTensor {
   return { dtype: 'float32', shape: [data.length], data }

@@ -32,6 +32,11 @@ export const EXTERNAL_LOCATION = 'z.bin'
 export type OnnxOptions = {
   /** Parameters as external initialisers (packed once) or as inputs (bound at every run). */
   readonly parameters?: 'initializers' | 'inputs'
+  /**
+   * `lastFirst`: nodes are written from the last to the first. ONNX Runtime walks up from the outputs, the last in the file
+   * first: what a layer gives out is then made when the layer runs, and not, from tensors that are kept until then, at the end.
+   */
+  readonly order?: 'asMade' | 'lastFirst'
 }
 
 export function writeOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
@@ -47,7 +52,7 @@ const GRAPH_NODE = 1
 /** The same with pauses: a decoder has thousands of nodes. */
 export function* onnxSteps(
   graph: Graph,
-  { parameters = 'initializers' }: OnnxOptions = {},
+  { parameters = 'initializers', order = 'asMade' }: OnnxOptions = {},
 ): Steps<Uint8Array> {
   const writer = new Writer(graph)
   for (const [i, node] of liveNodes(graph).entries()) {
@@ -58,7 +63,8 @@ export function* onnxSteps(
   const weights = [...graph.parameters.values()].filter((value) => writer.used.has(value))
   // A message is its fields one after another, so nodes are encoded by themselves.
   const bytes = new BinaryWriter()
-  for (const [i, node] of writer.nodes.entries()) {
+  const nodes = order === 'asMade' ? writer.nodes : writer.nodes.toReversed()
+  for (const [i, node] of nodes.entries()) {
     if (i % NODES === 0) yield
     bytes.tag(GRAPH_NODE, WireType.LengthDelimited)
     bytes.bytes(toBinary(NodeProtoSchema, create(NodeProtoSchema, node)))

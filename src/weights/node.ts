@@ -238,6 +238,21 @@ function dropPages(mapping: Mapping, offset: number, length: number): void {
   if (end > start) loadLibC()?.madvise(mapping.base + BigInt(start), end - start, MADV_DONTNEED)
 }
 
+/**
+ * Gives the memory of an array back to the system at once, where the platform can: the collector may take its time. What
+ * it held is lost, so nobody may read it any more.
+ */
+export function discardMemory(array: Float32Array): void {
+  const libc = process.platform === 'linux' ? loadLibC() : null
+  if (!libc || array.byteLength < 2 * PAGE) return
+  const base: bigint = koffi.address(array)
+  // The allocator's own words may lie on the first page and the last one.
+  const page = BigInt(PAGE)
+  const start = ((base + page - 1n) / page) * page
+  const end = ((base + BigInt(array.byteLength)) / page) * page
+  libc.madvise(start, Number(end - start), MADV_DONTNEED)
+}
+
 /** Adds bytes at the end of the file that is being written. */
 export type Append = (bytes: Uint8Array) => Promise<void>
 
