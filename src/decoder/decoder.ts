@@ -21,6 +21,8 @@ export type DecoderConfig = {
   readonly intermediateSize: number
   readonly numLayers: number
   readonly attention: CausalAttentionConfig
+  /** Whether the three products of the feed-forward block have biases: Llama's with `mlp_bias`. */
+  readonly mlpBias: boolean
   readonly vocabSize: number
   readonly epsilon: number
   readonly rope: RopeConfig
@@ -80,11 +82,9 @@ export function decoderLayer(
     cache,
   })
   const middle = g.op('Add', [x, attended.output])
-  const lifted = gatedMlp(
-    g,
-    `${path}.mlp`,
-    rmsNorm(g, `${path}.mlpNorm`, middle, config.epsilon),
-    config.intermediateSize,
-  )
+  const lifted = gatedMlp(g, `${path}.mlp`, rmsNorm(g, `${path}.mlpNorm`, middle, config.epsilon), {
+    intermediateSize: config.intermediateSize,
+    bias: config.mlpBias,
+  })
   return { ...attended, output: g.op('Add', [middle, lifted]) }
 }

@@ -15,7 +15,15 @@ const LLAMA: DecoderConfig = {
   hiddenSize: 4096,
   intermediateSize: 11008,
   numLayers: 32,
-  attention: { numHeads: 32, numKvHeads: 32, headDim: 128, bias: false, slidingWindow: null },
+  attention: {
+    numHeads: 32,
+    numKvHeads: 32,
+    headDim: 128,
+    bias: false,
+    outputBias: false,
+    slidingWindow: null,
+  },
+  mlpBias: false,
   vocabSize: 32000,
   epsilon: 1e-6,
   rope: { theta: 10000, factor: 1 },
@@ -59,6 +67,17 @@ describe('what a file leaves out is the default of its class', () => {
   })
 })
 
+test('biases are where Llama says; Mistral has none and Qwen2 those of q, k and v, whatever is said', () => {
+  const biases = (json: object) => {
+    const { attention, mlpBias } = parse({ attention_bias: true, mlp_bias: true, ...json })
+    return [attention.bias, attention.outputBias, mlpBias]
+  }
+  assert.deepEqual(biases({ model_type: 'llama' }), [true, true, true])
+  assert.deepEqual(biases({ model_type: 'llama', mlp_bias: false }), [true, true, false])
+  assert.deepEqual(biases({ model_type: 'mistral' }), [false, false, false])
+  assert.deepEqual(biases({ model_type: 'qwen2' }), [true, false, false])
+})
+
 test('what a file says counts', () => {
   const json = {
     model_type: 'mistral',
@@ -82,7 +101,15 @@ test('what a file says counts', () => {
     hiddenSize: 96,
     intermediateSize: 200,
     numLayers: 3,
-    attention: { numHeads: 6, numKvHeads: 2, headDim: 32, bias: false, slidingWindow: 7 },
+    attention: {
+      numHeads: 6,
+      numKvHeads: 2,
+      headDim: 32,
+      bias: false,
+      outputBias: false,
+      slidingWindow: 7,
+    },
+    mlpBias: false,
     vocabSize: 500,
     epsilon: 1e-5,
     rope: { theta: 1e6, factor: 1 },
@@ -158,12 +185,6 @@ describe('what is not supported is refused by its name', () => {
       'CONFIG_UNSUPPORTED',
       /rope_parameters: rope type "llama3"/,
     ],
-    [
-      { attention_bias: true },
-      'CONFIG_UNSUPPORTED',
-      /attention_bias: a bias in the output projection/,
-    ],
-    [{ mlp_bias: true }, 'CONFIG_UNSUPPORTED', /mlp_bias: true/],
     [
       {
         model_type: 'qwen2',

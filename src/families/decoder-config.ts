@@ -84,9 +84,11 @@ export function parseDecoderConfig(json: JsonReader, tieDefault = false): Decode
       numHeads,
       numKvHeads,
       headDim,
-      bias: defaults.kind === 'qwen2' || json.boolean('attention_bias', defaults.bias),
+      bias: defaults.bias || hasLlamaBias(json, defaults, 'attention_bias'),
+      outputBias: hasLlamaBias(json, defaults, 'attention_bias'),
       slidingWindow: slidingWindow(json, defaults, numLayers),
     },
+    mlpBias: hasLlamaBias(json, defaults, 'mlp_bias'),
     vocabSize: json.integer('vocab_size', defaults.vocabSize),
     epsilon: json.number('rms_norm_eps', 1e-6, 0),
     rope: parseRope(json),
@@ -111,15 +113,15 @@ function checkHeads(
       `${json.path}: head_dim ${headDim} is odd; rotary positions need pairs.`,
     )
   }
-  if (json.boolean('attention_bias', false) && json.string('model_type', 'llama') !== 'qwen2') {
-    throw new ConfigError(
-      'CONFIG_UNSUPPORTED',
-      `${json.path}.attention_bias: a bias in the output projection is not supported.`,
-    )
-  }
-  if (json.boolean('mlp_bias', false)) {
-    throw new ConfigError('CONFIG_UNSUPPORTED', `${json.path}.mlp_bias: true is not supported.`)
-  }
+}
+
+/** Llama alone has these switches; Mistral and Qwen2 are as their defaults say, whatever stands there. */
+function hasLlamaBias(
+  json: JsonReader,
+  { kind }: Defaults,
+  key: 'attention_bias' | 'mlp_bias',
+): boolean {
+  return json.boolean(key, false) && kind === 'llama'
 }
 
 /** Qwen2 has a window only if it says so, and then only from layer `max_window_layers` on. */

@@ -25,7 +25,7 @@ const DECODER_LEAVES: readonly (readonly [string, string | null])[] = [
   ['layers.(\\d+).input_layernorm.weight', 'layers.$1.attentionNorm.weight'],
   ['layers.(\\d+).post_attention_layernorm.weight', 'layers.$1.mlpNorm.weight'],
   ['layers.(\\d+).self_attn.([qkvo])_proj.(weight|bias)', 'layers.$1.attention.$2.$3'],
-  ['layers.(\\d+).mlp.(gate|up|down)_proj.weight', 'layers.$1.mlp.$2.weight'],
+  ['layers.(\\d+).mlp.(gate|up|down)_proj.(weight|bias)', 'layers.$1.mlp.$2.$3'],
   ['(?:layers.\\d+.self_attn.)?rotary_emb.inv_freq', null],
 ]
 

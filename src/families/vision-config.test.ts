@@ -23,6 +23,7 @@ const CLIP: VisionConfig = {
   hasClassToken: true,
   hasPreNorm: true,
   hasPatchBias: false,
+  hasAttentionBias: true,
   featureLayers: [11],
   dropFirstRow: true,
   isStandardised: false,
@@ -38,6 +39,7 @@ const SIGLIP: VisionConfig = {
   hasClassToken: false,
   hasPreNorm: false,
   hasPatchBias: true,
+  hasAttentionBias: true,
 }
 
 const VIT: VisionConfig = {
@@ -48,6 +50,7 @@ const VIT: VisionConfig = {
   epsilon: 1e-12,
   hasPreNorm: false,
   hasPatchBias: true,
+  hasAttentionBias: true,
 }
 
 /** The tower of a LLaVA config that says nothing of it. */

@@ -139,6 +139,7 @@ export function parseVisionConfig(
     hasClassToken: tower.hasClassToken,
     hasPreNorm: tower.hasPreNorm,
     hasPatchBias: tower.hasPatchBias,
+    hasAttentionBias: tower.kind !== 'vit' || json.boolean('qkv_bias', true),
     featureLayers: layers.map((layer) => absoluteLayer(reader, layer, numLayers)),
     dropFirstRow,
     isStandardised: false,

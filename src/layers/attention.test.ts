@@ -36,6 +36,7 @@ const CONFIG: CausalAttentionConfig = {
   numKvHeads: 2,
   headDim: 12,
   bias: true,
+  outputBias: false,
   slidingWindow: null,
 }
 const WIDTH = 24

@@ -9,24 +9,29 @@ import { linear } from './linear.ts'
 /**
  *   W_o softmax(q kᵀ / √H) v,   q, k, v = W_q x + b_q, W_k x + b_k, W_v x + b_v
  *
- * x [I, P, D]; all four projections are [D, D] with bias. Source: arXiv:2010.11929.
+ * x [I, P, D]; all four projections are [D, D]; that of the output always has its bias. Source: arXiv:2010.11929.
  */
-export function patchAttention(g: Graph, path: string, x: Value, numHeads: number): Value {
-  const width = x.shape.at(-1) as number
-  const project = (part: string, input: Value) =>
-    linear(g, `${path}.${part}`, input, { outputs: width, bias: true })
-  const attended = g.op('MultiHeadAttention', [project('q', x), project('k', x), project('v', x)], {
-    num_heads: numHeads,
-  })
-  return project('o', attended)
+export function patchAttention(
+  g: Graph,
+  path: string,
+  x: Value,
+  { numHeads, bias }: { readonly numHeads: number; readonly bias: boolean },
+): Value {
+  const outputs = x.shape.at(-1) as number
+  const project = (part: string) => linear(g, `${path}.${part}`, x, { outputs, bias })
+  const rows = [project('q'), project('k'), project('v')]
+  const attended = g.op('MultiHeadAttention', rows, { num_heads: numHeads })
+  return linear(g, `${path}.o`, attended, { outputs, bias: true })
 }
 
 export type CausalAttentionConfig = {
   readonly numHeads: number
   readonly numKvHeads: number
   readonly headDim: number
-  /** Whether q, k and v have biases; the output projection never has one. */
+  /** Whether q, k and v have biases. */
   readonly bias: boolean
+  /** Whether the output projection has one: Llama's with `attention_bias`. */
+  readonly outputBias: boolean
   /** Keys further back than this are not seen; null sees all. */
   readonly slidingWindow: number | null
 }
@@ -114,7 +119,7 @@ export function causalAttention(
   x: Value,
   { config, cache }: { readonly config: CausalAttentionConfig; readonly cache: LayerContext },
 ): Attended {
-  const { numHeads, numKvHeads, headDim, bias } = config
+  const { numHeads, numKvHeads, headDim, bias, outputBias } = config
   const project = (part: string, heads: number) =>
     linear(g, `${path}.${part}`, x, { outputs: heads * headDim, bias })
   const rows = {
@@ -124,7 +129,7 @@ export function causalAttention(
   }
   const attended = attend(g, rows, { config, cache })
   const outputs = x.shape.at(-1) as number
-  const output = linear(g, `${path}.o`, attended.output, { outputs, bias: false })
+  const output = linear(g, `${path}.o`, attended.output, { outputs, bias: outputBias })
   return { ...attended, output }
 }
 

@@ -37,11 +37,16 @@ export function mlp(
 /**
  *   W_down (silu(W_gate x) ⊙ W_up x)
  *
- * x [B, T, D]; no biases. Source: arXiv:2002.05202, SwiGLU.
+ * x [B, T, D]; with `bias` one is added to each product. Source: arXiv:2002.05202, SwiGLU.
  */
-export function gatedMlp(g: Graph, path: string, x: Value, intermediateSize: number): Value {
-  const shape = { outputs: intermediateSize, bias: false }
+export function gatedMlp(
+  g: Graph,
+  path: string,
+  x: Value,
+  { intermediateSize, bias }: { readonly intermediateSize: number; readonly bias: boolean },
+): Value {
+  const shape = { outputs: intermediateSize, bias }
   const gate = activation(g, 'silu', linear(g, `${path}.gate`, x, shape))
   const product = g.op('Mul', [gate, linear(g, `${path}.up`, x, shape)])
-  return linear(g, `${path}.down`, product, { outputs: x.shape.at(-1) as number, bias: false })
+  return linear(g, `${path}.down`, product, { outputs: x.shape.at(-1) as number, bias })
 }

@@ -19,6 +19,7 @@ const VISION: VisionConfig = {
   hasClassToken: false,
   hasPreNorm: false,
   hasPatchBias: true,
+  hasAttentionBias: true,
   featureLayers: [1],
   dropFirstRow: false,
   isStandardised: false,

@@ -27,6 +27,8 @@ export type VisionConfig = {
   readonly hasPreNorm: boolean
   /** A bias in the patch embedding: SigLIP and ViT. */
   readonly hasPatchBias: boolean
+  /** Biases of q, k and v: all but ViTs that say otherwise. */
+  readonly hasAttentionBias: boolean
   /** Blocks whose outputs are the features, counted from 1 (0: the embeddings); several are concatenated. */
   readonly featureLayers: readonly number[]
   /** Whether the first row of the features is left out: the class token's, where there is one. */
@@ -117,7 +119,7 @@ function block(g: Graph, config: VisionConfig, path: string, x: Value): Value {
     g,
     `${path}.attention`,
     layerNorm(g, `${path}.attentionNorm`, x, epsilon),
-    numHeads,
+    { numHeads, bias: config.hasAttentionBias },
   )
   const middle = g.op('Add', [x, attended])
   const normed = layerNorm(g, `${path}.mlpNorm`, middle, epsilon)

@@ -30,7 +30,8 @@ export function decoderFields(
     rope_scaling:
       rope.factor === 1 ? null : { type: 'linear', rope_type: 'linear', factor: rope.factor },
     ...slidingWindowFields(config),
-    attention_bias: false,
+    attention_bias: attention.outputBias,
+    mlp_bias: config.mlpBias,
     vocab_size: vocabSize,
     tie_word_embeddings: config.tieEmbeddings,
     ...tokenFields(tokens),
@@ -76,7 +77,7 @@ export function visionFields(config: VisionConfig, numLayers: number): Record<st
     layer_norm_eps: config.epsilon,
     attention_dropout: 0,
     ...(config.kind === 'siglip' && { vision_use_head: false }),
-    ...(config.kind === 'vit' && { qkv_bias: true }),
+    ...(config.kind === 'vit' && { qkv_bias: config.hasAttentionBias }),
   }
 }
 

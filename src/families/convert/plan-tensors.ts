@@ -64,9 +64,13 @@ export function decoderTensors(
   ]
 }
 
-function layerPaths({ attention }: DecoderConfig, index: number): string[] {
+function layerPaths({ attention, mlpBias }: DecoderConfig, index: number): string[] {
   const layer = `decoder.layers.${index}`
-  const biases = attention.bias ? ['q', 'k', 'v'].map((part) => `attention.${part}.bias`) : []
+  const biases = [
+    ...(attention.bias ? ['q', 'k', 'v'].map((part) => `attention.${part}.bias`) : []),
+    ...(attention.outputBias ? ['attention.o.bias'] : []),
+    ...(mlpBias ? ['gate', 'up', 'down'].map((part) => `mlp.${part}.bias`) : []),
+  ]
   return [
     'attentionNorm.weight',
     ...['q', 'k', 'v', 'o'].map((part) => `attention.${part}.weight`),
@@ -94,7 +98,7 @@ export function visionTensors(
   ]
   const back = pair('finalNorm').filter((path) => stored.has(path))
   const blocks = range(numLayers).flatMap((i) =>
-    BLOCK.flatMap(pair).map((path) => ({
+    blockPaths(config).map((path) => ({
       ...copied(path.replace('*', String(from(i))), parts),
       name: name(path.replace('*', String(i))),
     })),
@@ -104,12 +108,21 @@ export function visionTensors(
 }
 
 const BLOCK = [
-  'layers.*.attentionNorm',
-  ...['q', 'k', 'v', 'o'].map((part) => `layers.*.attention.${part}`),
-  'layers.*.mlpNorm',
-  'layers.*.mlp.up',
-  'layers.*.mlp.down',
+  'attentionNorm',
+  ...['q', 'k', 'v', 'o'].map((part) => `attention.${part}`),
+  'mlpNorm',
+  'mlp.up',
+  'mlp.down',
 ]
+
+/** Weight and bias of each part of a block, its number left open as `*`. */
+function blockPaths({ hasAttentionBias }: VisionConfig): string[] {
+  return BLOCK.flatMap((part) =>
+    hasAttentionBias || !/^attention\.[qkv]$/.test(part)
+      ? [`${part}.weight`, `${part}.bias`]
+      : [`${part}.weight`],
+  ).map((leaf) => `vision.layers.*.${leaf}`)
+}
 
 /** Blocks that the files hold, counted from the first. */
 export function storedLayers(stored: StoredTensors): number {

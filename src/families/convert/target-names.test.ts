@@ -12,6 +12,7 @@ const DECODER = [
   'decoder.layers.12.mlpNorm.weight',
   ...['q', 'k', 'v', 'o'].map((part) => `decoder.layers.12.attention.${part}.weight`),
   'decoder.layers.0.attention.q.bias',
+  'decoder.layers.0.mlp.gate.bias',
   ...['gate', 'up', 'down'].map((part) => `decoder.layers.3.mlp.${part}.weight`),
 ]
 const PROJECTOR = ['projector.layers.0.weight', 'projector.layers.1.bias']

@@ -15,7 +15,7 @@ const DECODER: readonly Leaf[] = [
   [/^layers\.(\d+)\.attentionNorm\.weight$/, 'layers.$1.input_layernorm.weight'],
   [/^layers\.(\d+)\.mlpNorm\.weight$/, 'layers.$1.post_attention_layernorm.weight'],
   [/^layers\.(\d+)\.attention\.([qkvo])\.(weight|bias)$/, 'layers.$1.self_attn.$2_proj.$3'],
-  [/^layers\.(\d+)\.mlp\.(gate|up|down)\.weight$/, 'layers.$1.mlp.$2_proj.weight'],
+  [/^layers\.(\d+)\.mlp\.(gate|up|down)\.(weight|bias)$/, 'layers.$1.mlp.$2_proj.$3'],
 ]
 
 const CLIP: readonly Leaf[] = [
