@@ -3,6 +3,7 @@
  *
  * Bytes and nesting are counted chunk by chunk: a body that is too large or too deep is given up before it is whole.
  */
+import { nextTurn } from '../../core/steps.ts'
 import { HttpError } from './http-error.ts'
 
 export type BodyLimits = { readonly maxBodyBytes: number; readonly maxJsonDepth: number }
@@ -17,18 +18,27 @@ export async function readJson(request: Request, limits: BodyLimits): Promise<un
       `body: content-type should be application/json, ${JSON.stringify(type.slice(0, 80))} came.`,
     )
   }
-  const bytes = await readBody(request, limits)
+  const text = await readBody(request, limits)
+  // Pictures make a body of tens of megabytes: others have their turn before it is parsed, and after.
+  await nextTurn()
+  const value = orNotJson(() => JSON.parse(text) as unknown)
+  await nextTurn()
+  return value
+}
+
+function orNotJson<T>(read: () => T): T {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown
+    return read()
   } catch {
     throw new HttpError(400, 'INPUT_BODY_JSON', 'body: expected JSON in UTF-8, it is none.')
   }
 }
 
-async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
+async function readBody(request: Request, limits: BodyLimits): Promise<string> {
   const { maxBodyBytes } = limits
   if (Number(request.headers.get('content-length') ?? 0) > maxBodyBytes) throw tooLarge(limits)
-  const chunks: Uint8Array[] = []
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const parts: string[] = []
   const depth = new DepthCount()
   let length = 0
   if (request.body) {
@@ -42,16 +52,11 @@ async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Arra
           `body: at most ${limits.maxJsonDepth} levels of lists and objects are read; nest less.`,
         )
       }
-      chunks.push(chunk)
+      parts.push(orNotJson(() => decoder.decode(chunk, { stream: true })))
     }
   }
-  const whole = new Uint8Array(length)
-  let at = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, at)
-    at += chunk.length
-  }
-  return whole
+  parts.push(orNotJson(() => decoder.decode()))
+  return parts.join('')
 }
 
 function tooLarge({ maxBodyBytes }: BodyLimits): HttpError {
