@@ -1,7 +1,6 @@
 /** What makes a recipe's records samples: its checkpoint's config and tokenizer, and threads for pictures. */
 import type { ModelConfig } from '../families/family.ts'
-import { openParts } from '../load-checkpoint.ts'
-import type { HubOptions } from '../locate-model.ts'
+import { openParts, type CheckpointOptions } from '../load-checkpoint.ts'
 import { createPreprocessor } from '../preprocess/node.ts'
 import { loadTokenizer } from '../text/node.ts'
 import { RecordPreparer } from './prepare-record.ts'
@@ -15,7 +14,7 @@ export type OpenedPreparer = {
 
 export async function openPreparer(
   recipe: Recipe,
-  hub?: HubOptions['hub'],
+  hub?: CheckpointOptions['hub'],
 ): Promise<OpenedPreparer> {
   const { from, quirks, projector: _projector, ...parts } = recipe.model
   const { emptyBatch: _emptyBatch, ...familyQuirks } = quirks
