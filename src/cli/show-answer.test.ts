@@ -11,7 +11,7 @@ const ANSWER: Answer = {
   usage: { promptTokens: 600, imageTokens: 576, cachedTokens: 0, completionTokens: 2 },
   timings: {
     preprocessMs: 10,
-    visionMs: 20,
+    visionMs: 120,
     prefillMs: 70,
     decodeMs: 100,
     firstTokenMs: 100,
@@ -43,7 +43,7 @@ test('a terminal sees the answer grow, without control characters, and how fast 
   assert.equal(out, 'A cat.\ufffd]0;gone\ufffd\n')
   assert.equal(
     err,
-    '576 + 24 tokens in, 2 out in 0.2 s: 20.0 a second, the first after 0.1 s; cut at --max-tokens\n',
+    '576 + 24 tokens in, 2 out in 0.2 s: 20.0 a second, the first after 0.1 s; waited 0.0 s for pixels, encoded 0.1 s; cut at --max-tokens\n',
   )
 })
 

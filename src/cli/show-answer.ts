@@ -53,7 +53,10 @@ function printWhole(answer: Answer, terminal: Terminal): void {
   })
 }
 
-/** `576 + 24 tokens in, 17 out in 1.2 s: 14.2 a second, the first after 0.3 s`. */
+/**
+ * `576 + 24 tokens in, 17 out in 1.2 s: 14.2 a second, the first after 0.3 s; waited 0.0 s for pixels, encoded 0.2 s`. The
+ * next frames of a clip are decoded while one is encoded, so what was waited is less than what the decoder took.
+ */
 function summary({ usage, timings, finishReason }: Answer): string {
   const { promptTokens, imageTokens, completionTokens } = usage
   const text = promptTokens - imageTokens
@@ -61,6 +64,10 @@ function summary({ usage, timings, finishReason }: Answer): string {
   const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`
   const rate =
     timings.decodeMs > 0 ? ((completionTokens * 1000) / timings.decodeMs).toFixed(1) : '–'
+  const seen =
+    imageTokens > 0
+      ? `; waited ${seconds(timings.preprocessMs)} for pixels, encoded ${seconds(timings.visionMs)}`
+      : ''
   const end = finishReason === 'length' ? '; cut at --max-tokens' : ''
-  return `${input} tokens in, ${completionTokens} out in ${seconds(timings.totalMs)}: ${rate} a second, the first after ${seconds(timings.firstTokenMs)}${end}`
+  return `${input} tokens in, ${completionTokens} out in ${seconds(timings.totalMs)}: ${rate} a second, the first after ${seconds(timings.firstTokenMs)}${seen}${end}`
 }
