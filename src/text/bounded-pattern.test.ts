@@ -56,6 +56,8 @@ test('any expression finds what a RegExp finds', () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'b', ' ', 'é'), maxLength: 10 })
   fc.assert(
     fc.property(pattern, text, (source, searched) => {
+      // JavaScript has no atomic groups; those that stand for them in a RegExp capture too late where it reads backwards.
+      fc.pre(!(source.includes('(?<') && /\(\?>|\+\+/.test(source)))
       let made: ReturnType<typeof both>
       try {
         made = both(source)
