@@ -11,6 +11,7 @@ import type {
   ServerConfig,
   WorkerControl,
 } from '../serve/http/index.ts'
+import { shareMallocHeaps } from '../runtime/malloc-node.ts'
 import type { Arguments } from './arguments.ts'
 import { LOAD_OPTIONS, loadFromFlags } from './load-flags.ts'
 import { packageFolder } from './package.ts'
@@ -36,6 +37,7 @@ export const serve: Verb = {
     'serve --upstream http://10.0.0.5:30000 --upstream http://10.0.0.6:30000 --model FOLDER',
   ],
   async run(args, session) {
+    if (process.env['MALLOC_ARENA_MAX'] === undefined) shareMallocHeaps()
     const upstream = upstreamSettings(args, session)
     const settings = await readSettings(args, session)
     const { createLog } = await import('../serve/http-node.ts')
