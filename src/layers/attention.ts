@@ -2,7 +2,6 @@
 import type { Dim } from '../core/shape.ts'
 import { hostTensor } from '../core/tensor.ts'
 import type { Graph, Value } from '../graph/graph.ts'
-import { blockAttention, type QueryBlocks } from './block-attention.ts'
 import { groupedAttention, mergeHeads, segmentAttention, splitHeads } from './grouped-attention.ts'
 import { packRows, unpackRows, type CacheScales } from './int8-cache.ts'
 import { linear } from './linear.ts'
@@ -72,8 +71,6 @@ export type Int8Past = {
   readonly positions: Value
   readonly lastPosition: Value
   readonly totalLength: Value
-  /** How queries are cut; null: they are not. */
-  readonly blocks: QueryBlocks | null
   readonly cos: Value
   readonly sin: Value
 }
@@ -203,32 +200,18 @@ function attentionAfterInt8(
   rows: AttentionRows,
   { config, past }: { readonly config: CausalAttentionConfig; readonly past: Int8Past },
 ): Attended {
-  const { positions, lastPosition, totalLength, blocks, cos, sin, length, pastScales } = past
+  const { positions, lastPosition, totalLength, cos, sin, length, pastScales } = past
   const { q, k, v } = widenHeads(g, rows, config)
   const rotate = (x: Value) => g.op('RotaryEmbedding', [x, positions, cos, sin])
   const rotated = rotate(k)
   const layout = { heads: config.numKvHeads, width: cacheHeadDim(config.headDim) }
   const unpack = (kind: 'key' | 'value') =>
     unpackRows(g, past[kind], { scale: pastScales[kind], length, ...layout })
-  const turned = {
-    q: rotate(q),
-    k: rotated,
-    v,
-    past: { key: unpack('key'), value: unpack('value') },
-  }
-  const attributes = operatorAttributes(config)
-  const whole = [
-    turned.q,
-    rotated,
-    v,
-    turned.past.key,
-    turned.past.value,
-    lastPosition,
-    totalLength,
-  ]
-  const attended = blocks
-    ? blockAttention(g, { ...turned, blocks }, attributes)
-    : g.op('GroupQueryAttention', whole, attributes)
+  const attended = g.op(
+    'GroupQueryAttention',
+    [rotate(q), rotated, v, unpack('key'), unpack('value'), lastPosition, totalLength],
+    operatorAttributes(config),
+  )
   const key = packRows(g, rotated, { scale: pastScales.key, isRotated: true, ...layout })
   const value = packRows(g, v, { scale: pastScales.value, isRotated: false, ...layout })
   const output = narrowHeads(g, attended, config)

@@ -7,7 +7,6 @@
 import { Graph, type Value } from '../graph/graph.ts'
 import { decoder, languageHead, type DecoderConfig } from '../decoder/decoder.ts'
 import { cacheHeadDim, type LayerContext } from '../layers/attention.ts'
-import { cutsQueries, QUERY_BLOCKS, type QueryBlocks } from '../layers/block-attention.ts'
 import { flattenRows } from '../layers/linear.ts'
 
 /** How keys and values are kept: as they are computed, or in 8 bits with scales for each sequence and channel. */
@@ -56,8 +55,7 @@ export function int8DecodeGraph(config: DecoderConfig): Graph {
  * More positions of one sequence after those of its int8 cache.
  *
  * Inputs: as `decoderGraph` with B = 1, the caches int8; cached uint8[P], any values, P the filled length; positions
- * int64[1,T]; each layer's scales of keys and values float32[1,1,K·H], 0 where the cache is empty; where queries are cut,
- * any uint8 [stride] and [overlap] of `cutQueries`, and the ends of the blocks int32[QUERY_BLOCKS].
+ * int64[1,T]; each layer's scales of keys and values float32[1,1,K·H], 0 where the cache is empty.
  * Outputs: logits float32[R,V]; each layer's new rows int8[1,K,T,H], and its scales after them.
  */
 export function int8PrefillGraph(config: DecoderConfig): Graph {
@@ -65,7 +63,6 @@ export function int8PrefillGraph(config: DecoderConfig): Graph {
   const inputs = sharedInputs(g, config, 1)
   g.input('cached', 'uint8', ['P'])
   const positions = g.input('positions', 'int64', [1, 'T'])
-  const blocks = cutsQueries(config.attention) ? blockInputs(g) : null
   const caches = layersOf(config, (i): LayerContext => {
     const names = scaleNames(i)
     const pastScales = {
@@ -73,7 +70,7 @@ export function int8PrefillGraph(config: DecoderConfig): Graph {
       value: g.input(names.value, 'float32', [1, 1, kvWidth(config)]),
     }
     const past = { ...cacheInputs(g, config, { layer: i, batch: 1, dtype: 'int8' }), pastScales }
-    return { ...past, ...inputs.attention, positions, blocks, length: 'P' }
+    return { ...past, ...inputs.attention, positions, length: 'P' }
   })
   const result = decoder(g, config, inputs.embeddings, caches)
   g.output('logits', languageHead(g, config, rowsOf(g, result.hidden, inputs.rows)))
@@ -86,16 +83,6 @@ export function int8PrefillGraph(config: DecoderConfig): Graph {
     g.output(names.scale.value, scales.value)
   })
   return g
-}
-
-function blockInputs(g: Graph): QueryBlocks {
-  g.input('stride', 'uint8', ['stride'])
-  g.input('overlap', 'uint8', ['overlap'])
-  return {
-    stride: 'stride',
-    overlap: 'overlap',
-    ends: g.input('ends', 'int32', [QUERY_BLOCKS]),
-  }
 }
 
 export function presentName(past: string): string {

@@ -6,7 +6,6 @@
  * sooner added as a decode step adds one, in place: docs/decisions.md.
  */
 import type { DecoderConfig } from '../decoder/decoder.ts'
-import { cutQueries, cutsQueries, QUERY_BLOCKS } from '../layers/block-attention.ts'
 import type { Feeds, RunOptions, Runtime, Session, Tensor } from '../runtime/runtime.ts'
 import {
   pastFeeds,
@@ -101,7 +100,6 @@ export class Int8Prefill {
       const feeds = {
         cached: scope.tensor('uint8', [cachedLength]),
         positions: scope.tensor('int64', [1, length], positions),
-        ...(cutsQueries(this.#config.attention) && blockFeeds(scope, chunk)),
         ...pastFeeds(layers),
         ...pastScaleFeeds(layers),
       }
@@ -142,20 +140,6 @@ export class Int8Prefill {
       })
     }
     return tensors
-  }
-}
-
-/** How the queries of a run are cut, and where each block ends. */
-function blockFeeds(scope: TensorScope, { cachedLength, length }: CacheChunk): NamedTensors {
-  const { stride, overlap } = cutQueries(length)
-  const ends = Array.from(
-    { length: QUERY_BLOCKS },
-    (_, block) => cachedLength + (block + 1) * stride + overlap,
-  )
-  return {
-    stride: scope.tensor('uint8', [stride]),
-    overlap: scope.tensor('uint8', [overlap]),
-    ends: scope.tensor('int32', [QUERY_BLOCKS], Int32Array.from(ends)),
   }
 }
 
