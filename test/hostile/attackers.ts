@@ -145,7 +145,7 @@ const ATTACKS: readonly ((rng: Rng) => Attack)[] = [
   }),
   (rng) => ({
     name: 'stranger',
-    path: `/${encodeURIComponent(['..', '.git/config', '%2e%2e', 'v1//models', '\u0000'][rng.integer(5)] as string)}`,
+    path: `/${encodeURIComponent(['../package.json', '.git/config', '%2e%2e', 'v1//models', '\u0000'][rng.integer(5)] as string)}`,
     method: 'GET',
     body: null,
     right: isRefused,
