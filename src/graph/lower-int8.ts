@@ -47,7 +47,6 @@ export class Int8Products {
   readonly #graph: Graph
   readonly #zero: Value
   readonly #rows = new Map<Value, QuantizedRows>()
-  readonly #steps = new Map<Value, Value>()
   readonly #zerosOf = new Map<string, Value>()
   readonly #secondDigits = new Map<Value, Value>()
   readonly #bothDigits = new Map<Value, Value>()
@@ -102,15 +101,6 @@ export class Int8Products {
     return result
   }
 
-  /** x in steps: in [−127, 127] */
-  #inSteps(x: Value, step: Value): Value {
-    const known = this.#steps.get(x)
-    if (known) return known
-    const steps = this.#graph.op('Div', [x, step])
-    this.#steps.set(x, steps)
-    return steps
-  }
-
   /** The middle of uint8 for each row. */
   #zeros({ shape }: Value): Value {
     const known = this.#zerosOf.get(String(shape))
@@ -127,7 +117,7 @@ export class Int8Products {
     const g = this.#graph
     const { first, step } = this.#quantize(x)
     const rounded = g.op('DequantizeLinear', [first, g.scalar(1), this.#zero])
-    const rest = g.op('Sub', [this.#inSteps(x, step), rounded])
+    const rest = g.op('Sub', [g.op('Div', [x, step]), rounded])
     const second = g.op('QuantizeLinear', [rest, g.scalar(1 / SECOND_STEPS), this.#zero])
     this.#secondDigits.set(x, second)
     return second

@@ -24,6 +24,7 @@ import { rotaryTables } from './rotary.ts'
 import { createRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { runGraph, type HostTensors } from '../../test/run-graph.ts'
+import { TINY } from '../../test/tiny-decoder.ts'
 
 let runtime: Runtime
 before(async () => {
@@ -31,14 +32,7 @@ before(async () => {
 })
 after(() => runtime.dispose())
 
-const CONFIG: CausalAttentionConfig = {
-  numHeads: 4,
-  numKvHeads: 2,
-  headDim: 12,
-  bias: true,
-  outputBias: false,
-  slidingWindow: null,
-}
+const CONFIG = TINY.attention
 const WIDTH = 24
 const WRT = ['x', 'a.q.weight', 'a.k.weight', 'a.k.bias', 'a.v.weight', 'a.o.weight']
 

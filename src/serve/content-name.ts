@@ -17,10 +17,10 @@ export async function contentName(source: Uint8Array | ImagePixels): Promise<str
 const PIECE = 8 << 20
 
 /** In hex, computed off this thread. */
-export async function sha256(data: Uint8Array | string): Promise<string> {
+export async function sha256(data: Uint8Array | Float32Array | string): Promise<string> {
   const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data
   // Shared memory is not taken.
   const own = bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice()
-  const digest = await crypto.subtle.digest('SHA-256', own as Uint8Array<ArrayBuffer>)
+  const digest = await crypto.subtle.digest('SHA-256', own as ArrayBufferView<ArrayBuffer>)
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -108,7 +108,7 @@ export class VisionRunner {
     const rows = new Float32Array(tiles * perTile)
     for (let i = 0; i < tiles; i++) {
       const tile = pixelValues.subarray(i * this.#tileSize(), (i + 1) * this.#tileSize())
-      const name = `${await sha256(bytesOf(tile))} ${options.salt ?? ''}`
+      const name = `${await sha256(tile)} ${options.salt ?? ''}`
       const known = this.#rowsAt(this.#places.get(name), { picture, rows, made: i })
       if (known) {
         rows.set(known, i * perTile)
@@ -274,10 +274,6 @@ const POOLED = 'pooled'
 type TilePlace = { readonly picture: string; readonly tile: number }
 /** Several thousand of them. */
 const PLACE_BYTES = 2 << 20
-
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength)
-}
 
 /** Memory of the rows that are kept, and how many pictures and frames were wanted and found among them. */
 export type VisionStats = {

@@ -16,7 +16,7 @@ import {
 import { readCheckpoint } from './checkpoint.ts'
 import type { Network } from './network.ts'
 import { supervisedObjective, type Objective } from './objective.ts'
-import { parseOptions, type TrainerOptions, type TrainerSettings } from './options.ts'
+import { familyQuirks, parseOptions, type TrainerOptions, type TrainerSettings } from './options.ts'
 import type { ParameterStore } from './parameter-store.ts'
 import { PreferenceObjective } from './preference-objective.ts'
 import { Reference } from './reference.ts'
@@ -121,7 +121,6 @@ async function openReference(
 
 function checkpointOptions(options: TrainerOptions, { baseFolder, quirks }: TrainerSettings) {
   const { layout, adapters, projector, visionTower, tokenizer, signal } = options
-  const { emptyBatch: _, ...familyQuirks } = quirks
   return {
     layout,
     adapters,
@@ -129,7 +128,7 @@ function checkpointOptions(options: TrainerOptions, { baseFolder, quirks }: Trai
     visionTower,
     tokenizer,
     signal,
-    quirks: familyQuirks,
+    quirks: familyQuirks(quirks),
     ...(baseFolder !== null && { base: baseFolder }),
     // Samples bring their pixels ready, so the file that says how to make them may be missing.
     processor: 'derived' as const,

@@ -5,7 +5,7 @@ import type { ModelConfig } from '../families/family.ts'
 import { familyOf } from '../families/index.ts'
 import { knownCheckpoint } from '../families/known-checkpoints.ts'
 import { runMemory, runOperations, type RunMemory, type RunSize } from './estimate.ts'
-import { parseOptions } from './options.ts'
+import { familyQuirks, parseOptions } from './options.ts'
 import { parameterTable, type ParameterGroup } from './recipe/parameter-table.ts'
 import { parseRecipe } from './recipe/parse-recipe.ts'
 import { readRecipeFile } from './recipe/read-recipe-node.ts'
@@ -110,7 +110,7 @@ function publishedConfig(checkpoint: string, { model }: Recipe): ModelConfig {
       `recipe: published.checkpoint should be the hub id of a published checkpoint, ${checkpoint} is none that is known; llava inspect ID --plan knows the same ones.`,
     )
   }
-  const { emptyBatch: _, ...quirks } = model.quirks
+  const quirks = familyQuirks(model.quirks)
   return familyOf(known.documents).parseConfig(known.documents, { quirks })
 }
 

@@ -3,6 +3,7 @@ import type { ModelConfig } from '../families/family.ts'
 import { openParts, type CheckpointOptions } from '../load-checkpoint.ts'
 import { createPreprocessor } from '../preprocess/node.ts'
 import { loadTokenizer } from '../text/node.ts'
+import { familyQuirks } from './options.ts'
 import { RecordPreparer } from './prepare-record.ts'
 import type { Recipe } from './recipe/recipe.ts'
 
@@ -17,8 +18,7 @@ export async function openPreparer(
   hub?: CheckpointOptions['hub'],
 ): Promise<OpenedPreparer> {
   const { from, quirks, projector: _projector, ...parts } = recipe.model
-  const { emptyBatch: _emptyBatch, ...familyQuirks } = quirks
-  const checkpoint = await openParts(from, { ...parts, quirks: familyQuirks, hub })
+  const checkpoint = await openParts(from, { ...parts, quirks: familyQuirks(quirks), hub })
   const { config, tokenizerPath } = checkpoint
   checkpoint.close()
   const tokenizer = await loadTokenizer(tokenizerPath)

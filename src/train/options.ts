@@ -43,6 +43,12 @@ export type TrainerQuirks = Quirks & {
   readonly emptyBatch?: 'zeroPicture' | 'none'
 }
 
+/** Those that a model's config is read with. */
+export function familyQuirks(quirks: TrainerQuirks): Quirks {
+  const { emptyBatch: _, ...others } = quirks
+  return others
+}
+
 export type TrainerOptions = Pick<FamilyOptions, 'layout'> & {
   /** `imageNewline`: where the model has one. */
   readonly trainable?: readonly ModelPart[]
