@@ -50,6 +50,8 @@ test('200 calls aborted at any moment leave memory as it was', async () => {
     return process.memoryUsage().rss
   }
   const before = await run(100)
-  const after = await run(200)
+  let after = await run(200)
+  // Busy threads give back later still; of a leak there is only more after another 200.
+  if (after - before >= NOISE_BYTES) after = await run(200)
   assert.ok(after - before < NOISE_BYTES, `${(after - before) / 2 ** 20} MiB more`)
 })
