@@ -7,7 +7,7 @@
  * file's clock).
  */
 import { resolve } from 'node:path'
-import { firstLine, startTool } from './ffmpeg-process-node.ts'
+import { firstLine, isNotKnown, oldTool, startTool } from './ffmpeg-process-node.ts'
 import type { FfprobeReport } from './ffprobe-report.ts'
 import { unreadableClip } from './frames.ts'
 import type { ImageSize, RgbImage } from './image.ts'
@@ -16,8 +16,8 @@ export type Film = {
   readonly path: string
   readonly name: string
   readonly report: FfprobeReport
-  /** The flag against repeated and dropped frames. */
-  readonly fpsMode: readonly string[]
+  /** What `ffmpeg -version` says. */
+  readonly version: string
 }
 
 /** Frames further apart than this are jumped to: to decode what lies between would take longer than another start. */
@@ -25,7 +25,10 @@ const FAR_FRAMES = 200
 /** More conditions than this make a filter slow; frames that dense are all decoded anyway. */
 const MOST_CONDITIONS = 500
 
-/** `taken`: numbers of frames, ascending. Throws InputError INPUT_VIDEO_UNREADABLE where one cannot be had. */
+/**
+ * `taken`: numbers of frames, ascending. Throws InputError INPUT_VIDEO_UNREADABLE where one cannot be had, and
+ * INPUT_VIDEO_DECODER where ffmpeg is too old.
+ */
 export async function* filmFrames(
   film: Film,
   taken: readonly number[],
@@ -97,7 +100,7 @@ type FramesRun = {
 
 /** One run of ffmpeg over the film: `count` of the frames that the filter lets through. */
 function startFrames(
-  { path, report, fpsMode }: Film,
+  { path, report, version }: Film,
   run: {
     readonly seek: readonly string[]
     readonly filter: readonly string[]
@@ -106,7 +109,8 @@ function startFrames(
   signal: AbortSignal | undefined,
 ): FramesRun {
   const input = ['-nostdin', '-v', 'error', '-noautorotate', ...run.seek, ...inputArguments(path)]
-  const frames = ['-map', '0:V:0', ...run.filter, ...fpsMode, '-frames:v', String(run.count)]
+  const passthrough = [fpsFlag(version), 'passthrough']
+  const frames = ['-map', '0:V:0', ...run.filter, ...passthrough, '-frames:v', String(run.count)]
   const output = ['-pix_fmt', 'rgb24', '-f', 'rawvideo', '-']
   const ffmpeg = startTool('ffmpeg', [...input, ...frames, ...output], signal)
   const complaint = ffmpeg.end.then((end) => end.complaint)
@@ -126,12 +130,24 @@ function startFrames(
   }
 }
 
+/** libavutil of FFmpeg 5.1, in which the flag against repeated and dropped frames was renamed. */
+const RENAMED_IN = 57_028
+
+/** By the library, since builds call themselves what they like: `N-47683-g0e8eb07980`, `git-2020-01-01`. */
+function fpsFlag(version: string): string {
+  const [, major, minor] = /libavutil\s+(\d+)\.\s*(\d+)\./.exec(version) ?? []
+  const isOld = major !== undefined && 1000 * Number(major) + Number(minor) < RENAMED_IN
+  return isOld ? '-vsync' : '-fps_mode'
+}
+
 async function missingFrame(
-  { name }: Film,
+  { name, version }: Film,
   frame: number,
   complaint: Promise<string>,
 ): Promise<Error> {
-  const why = firstLine(await complaint).replace(/\.$/, '')
+  const said = await complaint
+  if (isNotKnown(said)) return oldTool('ffmpeg', version, said)
+  const why = firstLine(said).replace(/\.$/, '')
   const reason = why === '' ? '' : ` (${why})`
   return unreadableClip(name, `is damaged: frame ${frame + 1} cannot be decoded${reason}`)
 }

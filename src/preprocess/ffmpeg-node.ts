@@ -3,8 +3,21 @@ import { execFileSync } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { InputError } from '../core/errors.ts'
 import { filmFrames, inputArguments } from './ffmpeg-frames-node.ts'
-import { firstLine, missingTool, startTool } from './ffmpeg-process-node.ts'
-import { FFPROBE_ENTRIES, FfprobeReader, type FfprobeReport } from './ffprobe-report.ts'
+import {
+  firstLine,
+  isNotKnown,
+  missingTool,
+  oldTool,
+  startTool,
+  versionOf,
+  versionOfSync,
+} from './ffmpeg-process-node.ts'
+import {
+  FFPROBE_ENTRIES,
+  FfprobeReader,
+  isUnknownSection,
+  type FfprobeReport,
+} from './ffprobe-report.ts'
 import { checkClipSize, emptyClip, unreadableClip, type Clip, type ClipInfo } from './frames.ts'
 import { isSize, type RgbImage } from './image.ts'
 import { orientImage } from './orient-image.ts'
@@ -23,8 +36,8 @@ export type FfmpegClip = Clip & {
 }
 
 /**
- * Throws InputError INPUT_VIDEO_DECODER where ffmpeg or ffprobe is not installed, INPUT_VIDEO_UNREADABLE, INPUT_VIDEO_EMPTY
- * or INPUT_VIDEO_TOO_LARGE for what they cannot or must not read.
+ * Throws InputError INPUT_VIDEO_DECODER where ffmpeg or ffprobe is not installed or too old, INPUT_VIDEO_UNREADABLE,
+ * INPUT_VIDEO_EMPTY or INPUT_VIDEO_TOO_LARGE for what they cannot or must not read.
  */
 export async function ffmpegClip(
   lend: () => Promise<LentFile>,
@@ -34,7 +47,7 @@ export async function ffmpegClip(
   }: { readonly autoOrient: boolean; readonly signal?: AbortSignal | undefined },
 ): Promise<FfmpegClip> {
   await using file = await lend()
-  const [found, fpsMode] = await Promise.all([probe(file, signal), passthrough(signal)])
+  const [found, version] = await Promise.all([probe(file, signal), versionOf('ffmpeg', signal)])
   const report = checkReport(file.name, found)
   const { times, framesPerSecond, frames } = report
   const orientation = orientationOf(report.rotation)
@@ -47,7 +60,7 @@ export async function ffmpegClip(
     timeOf: (frame) => (times ? (times[frame] as number) - first : frame / framesPerSecond),
     async *read(taken, stop) {
       await using opened = await lend()
-      const film = { ...opened, report, fpsMode }
+      const film = { ...opened, report, version }
       for await (const image of filmFrames(film, taken, stop)) yield turn(image)
     },
   }
@@ -55,29 +68,41 @@ export async function ffmpegClip(
 
 /** The same facts while the caller waits. */
 export function ffmpegClipInfo({ path, name }: Pick<LentFile, 'path' | 'name'>): ClipInfo {
-  const reader = new FfprobeReader()
-  let lines: string
+  let complaint = ''
+  for (const entries of FFPROBE_ENTRIES) {
+    const reader = new FfprobeReader()
+    const said = probeSync(path, entries)
+    for (const line of said.lines.split('\n')) reader.line(line)
+    if (said.complaint === null) return checkReport(name, reader.finish())
+    complaint = said.complaint
+    if (!isUnknownSection(complaint)) break
+  }
+  if (isNotKnown(complaint)) throw oldTool('ffprobe', versionOfSync('ffprobe'), complaint)
+  throw unreadableFile(name, complaint)
+}
+
+/** What ffprobe said; its complaint where it failed. */
+function probeSync(path: string, entries: string): { lines: string; complaint: string | null } {
   try {
-    lines = execFileSync('ffprobe', probeArguments(path), {
+    const lines = execFileSync('ffprobe', probeArguments(path, entries), {
       encoding: 'utf8',
       maxBuffer: MOST_PROBE_BYTES,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    return { lines, complaint: null }
   } catch (error) {
     const { code, stderr } = error as { code?: string; stderr?: string }
     if (code === 'ENOENT') throw missingTool('ffprobe', error)
-    throw unreadableFile(name, String(stderr ?? ''))
+    return { lines: '', complaint: String(stderr ?? '') }
   }
-  for (const line of lines.split('\n')) reader.line(line)
-  return checkReport(name, reader.finish())
 }
 
 /** A line for each frame of the longest film. */
 const MOST_PROBE_BYTES = 1 << 28
 
-function probeArguments(path: string): string[] {
+function probeArguments(path: string, entries: string): string[] {
   // V: streams that are films, not the picture on a record's sleeve.
-  const what = ['-select_streams', 'V:0', '-show_entries', FFPROBE_ENTRIES, '-of', 'compact']
+  const what = ['-select_streams', 'V:0', '-show_entries', entries, '-of', 'compact']
   return ['-v', 'error', ...what, ...inputArguments(path)]
 }
 
@@ -85,13 +110,19 @@ async function probe(
   { path, name }: LentFile,
   signal: AbortSignal | undefined,
 ): Promise<FfprobeReport | null> {
-  const reader = new FfprobeReader()
-  const run = startTool('ffprobe', probeArguments(path), signal)
-  for await (const line of createInterface({ input: run.output })) reader.line(line)
-  const { code, complaint } = await run.end
-  signal?.throwIfAborted()
-  if (code !== 0) throw unreadableFile(name, complaint)
-  return reader.finish()
+  let complaint = ''
+  for (const entries of FFPROBE_ENTRIES) {
+    const reader = new FfprobeReader()
+    const run = startTool('ffprobe', probeArguments(path, entries), signal)
+    for await (const line of createInterface({ input: run.output })) reader.line(line)
+    const end = await run.end
+    signal?.throwIfAborted()
+    if (end.code === 0) return reader.finish()
+    complaint = end.complaint
+    if (!isUnknownSection(complaint)) break
+  }
+  if (isNotKnown(complaint)) throw oldTool('ffprobe', await versionOf('ffprobe', signal), complaint)
+  throw unreadableFile(name, complaint)
 }
 
 function checkReport(name: string, report: FfprobeReport | null): FfprobeReport {
@@ -106,18 +137,6 @@ function checkReport(name: string, report: FfprobeReport | null): FfprobeReport 
 function orientationOf(rotation: number): Orientation {
   const quarters = ((Math.round(rotation / 90) % 4) + 4) % 4
   return ([1, 8, 3, 6] as const)[quarters] as Orientation
-}
-
-/** The flag against repeated and dropped frames; it was renamed in 5.1. */
-async function passthrough(signal: AbortSignal | undefined): Promise<readonly string[]> {
-  const run = startTool('ffmpeg', ['-version'], signal)
-  let version = ''
-  for await (const line of createInterface({ input: run.output })) version ||= line
-  await run.end
-  const [, major, minor = 0] = /version n?(\d+)(?:\.(\d+))?/.exec(version) ?? []
-  const isOld =
-    major !== undefined && (Number(major) < 5 || (Number(major) === 5 && Number(minor) < 1))
-  return isOld ? ['-vsync', 'passthrough'] : ['-fps_mode', 'passthrough']
 }
 
 function unreadableFile(name: string, complaint: string): InputError {

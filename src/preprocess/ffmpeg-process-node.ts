@@ -1,5 +1,5 @@
 /** Runs `ffmpeg` and `ffprobe`: their output as a stream, their complaints as text, killed when nobody listens. */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { InputError } from '../core/errors.ts'
 
 export type Tool = 'ffmpeg' | 'ffprobe'
@@ -33,6 +33,38 @@ export function startTool(
   // Heard of where it is awaited; a reader that left before does not care.
   end.catch(() => {})
   return { output: child.stdout, end, kill }
+}
+
+/** What `-version` says, as the tool's `end` would. */
+export async function versionOf(tool: Tool, signal: AbortSignal | undefined): Promise<string> {
+  const run = startTool(tool, ['-version'], signal)
+  let text = ''
+  for await (const piece of run.output.setEncoding('utf8')) text += piece
+  await run.end
+  return text
+}
+
+/** The same while the caller waits. */
+export function versionOfSync(tool: Tool): string {
+  return execFileSync(tool, ['-version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+}
+
+/** Complaints about what is asked, not about the file. */
+const NOT_KNOWN = /Unrecognized option|Option \S*\s?not found|No match for section|No such filter/
+
+/** Whether a tool does not know what it is asked: it is too old, or built without. */
+export function isNotKnown(complaint: string): boolean {
+  return NOT_KNOWN.test(complaint)
+}
+
+/** The error of such a tool; `version`: what it says of itself. */
+export function oldTool(tool: Tool, version: string, complaint: string): InputError {
+  const came = /version (\S+)/.exec(version)?.[1] ?? 'a version without a name'
+  const why = firstLine(complaint).replace(/\.$/, '')
+  return new InputError(
+    'INPUT_VIDEO_DECODER',
+    `video: expected ${tool} of FFmpeg 4 or newer, ${came} came, which does not know what it is asked (${why}); install a newer one, or give a GIF, a Y4M file, a folder of frames or a list of pictures.`,
+  )
 }
 
 /** A tool's first complaint, since the others follow from it, without the address of who complains. */

@@ -19,10 +19,19 @@ export type FfprobeReport = {
   readonly rotation: number
 }
 
-/** What to ask for. */
-export const FFPROBE_ENTRIES =
-  'stream=width,height,avg_frame_rate,r_frame_rate,duration:stream_side_data=rotation:stream_tags=rotate:' +
-  'format=start_time:packet=pts_time,flags'
+const EVERY_FFPROBE =
+  'stream=width,height,avg_frame_rate,r_frame_rate,duration:stream_tags=rotate:format=start_time:packet=pts_time,flags'
+
+/** What to ask for: the latter of an FFmpeg 4.0 that cannot name the first's side data, and tells the turn as a tag. */
+export const FFPROBE_ENTRIES = [
+  `${EVERY_FFPROBE}:stream_side_data=rotation`,
+  EVERY_FFPROBE,
+] as const
+
+/** Whether ffprobe complains that it cannot name what was asked for. */
+export function isUnknownSection(complaint: string): boolean {
+  return complaint.startsWith('No match for section')
+}
 
 /** Takes the lines one by one, so that a long file costs eight bytes a frame. */
 export class FfprobeReader {

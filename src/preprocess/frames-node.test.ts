@@ -178,3 +178,40 @@ test('a damaged film is refused with what ffmpeg says', async (t) => {
   const list = `#EXTM3U\n#EXTINF:1,\nfile://${process.cwd()}/${FOLDER}/b-frames.mp4\n#EXT-X-ENDLIST\n`
   await refused(scratchFile('list.m3u8', list), /list\.m3u8/)
 })
+
+test('bytes that find no room are told as such, counted or opened, and leave nothing', async () => {
+  // No file may become longer than 64 KiB.
+  const limited = ['-c', 'ulimit -f 64; exec "$@"', 'bash', process.execPath, '-e', STORE_A_CLIP]
+  const said = execFileSync('bash', limited, { encoding: 'utf8' })
+  const message = /^CAPACITY_DISK video: .* 100000 bytes .*free some space/
+  for (const line of said.trim().split('\n')) assert.match(line, message)
+  assert.equal(said.trim().split('\n').length, 2)
+  assert.deepEqual(readdirSync(temporary), [])
+})
+
+const STORE_A_CLIP = `
+  const { clipInfoOf, openClip } = await import('${new URL('./frames-node.js', import.meta.url)}')
+  const film = new Uint8Array(100_000)
+  const tell = ({ code, message }) => console.log(code, message)
+  await openClip(film).catch(tell)
+  try { clipInfoOf(film) } catch (error) { tell(error) }
+`
+
+test('a tool that is too old is named with its version, and is not the film’s fault', async (t) => {
+  const bin = join(scratch, 'old-tools')
+  mkdirSync(bin)
+  const tool = `case "$*" in -version) echo "ffprobe version 0.6.1 Copyright";; *) echo "Unrecognized option 'protocol_whitelist'." >&2; exit 1;; esac`
+  for (const name of ['ffmpeg', 'ffprobe']) {
+    writeFileSync(join(bin, name), `#!/bin/sh\n${tool}\n`, { mode: 0o755 })
+  }
+  const { PATH } = process.env
+  process.env['PATH'] = `${bin}:${PATH}`
+  t.after(() => (process.env['PATH'] = PATH))
+  const isTold = (error: unknown) =>
+    error instanceof InputError &&
+    error.code === 'INPUT_VIDEO_DECODER' &&
+    /FFmpeg 4 or newer, 0\.6\.1 came.*protocol_whitelist/.test(error.message)
+  const film = join(FOLDER, 'b-frames.mp4')
+  await assert.rejects(() => openClip(film), isTold)
+  assert.throws(() => clipInfoOf(film), isTold)
+})

@@ -18,7 +18,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { InputError } from '../core/errors.ts'
+import { isDiskFull } from '../core/disk-full.ts'
+import { CapacityError, InputError } from '../core/errors.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ffmpegClip, ffmpegClipInfo, type LentFile } from './ffmpeg-node.ts'
 import { gifClip } from './frames-gif.ts'
@@ -38,7 +39,10 @@ export type OpenClipOptions = {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Throws InputError with a code INPUT_VIDEO_… for what is no clip, is not there or cannot be decoded here. */
+/**
+ * Throws InputError with a code INPUT_VIDEO_… for what is no clip, is not there or cannot be decoded here, and CapacityError
+ * CAPACITY_DISK where the bytes of a film find no place among the temporary files.
+ */
 export async function openClip(source: ClipSource, options: OpenClipOptions = {}): Promise<Clip> {
   const { autoOrient = true, signal } = options
   signal?.throwIfAborted()
@@ -181,27 +185,48 @@ function lender(place: FilePlace): () => Promise<LentFile> {
   if (place.kind === 'path') {
     return async () => ({ path: place.path, name, [Symbol.asyncDispose]: async () => {} })
   }
+  const { bytes } = place
   return async () => {
-    const folder = await mkdtemp(TEMPORARY)
+    const folder = await mkdtemp(TEMPORARY).catch((cause) => notStored(bytes, cause))
     const remove = () => rm(folder, { recursive: true, force: true })
     const path = join(folder, 'clip')
     try {
-      await writeFile(path, place.bytes, { mode: 0o600 })
-    } catch (error) {
+      await writeFile(path, bytes, { mode: 0o600 })
+    } catch (cause) {
       await remove()
-      throw error
+      return notStored(bytes, cause)
     }
     return { path, name, [Symbol.asyncDispose]: remove }
   }
 }
 
 function infoOfBytes(place: Extract<FilePlace, { kind: 'bytes' }>): ClipInfo {
-  const folder = mkdtempSync(TEMPORARY)
+  const { bytes } = place
+  const folder = orNotStored(bytes, () => mkdtempSync(TEMPORARY))
   try {
     const path = join(folder, 'clip')
-    writeFileSync(path, place.bytes, { mode: 0o600 })
+    orNotStored(bytes, () => writeFileSync(path, bytes, { mode: 0o600 }))
     return ffmpegClipInfo({ path, name: nameOf(place) })
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+function orNotStored<T>(bytes: Uint8Array, write: () => T): T {
+  try {
+    return write()
+  } catch (cause) {
+    return notStored(bytes, cause)
+  }
+}
+
+/** The folder is not named: who sent the clip may be a stranger to this machine. */
+function notStored({ length }: Uint8Array, cause: unknown): never {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+  const todo = isDiskFull(code) ? 'free some space there' : 'check its permissions'
+  throw new CapacityError(
+    'CAPACITY_DISK',
+    `video: expected room for a clip of ${length} bytes in the folder for temporary files, it cannot be written (${code}); ${todo}, or name another in TMPDIR.`,
+    { cause },
+  )
 }

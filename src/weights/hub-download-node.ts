@@ -9,9 +9,9 @@ import { createReadStream } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
+import { isDiskFull } from '../core/disk-full.ts'
 import { CheckpointError } from '../core/errors.ts'
 import { errorCode, exists } from './hub-cache-node.ts'
-import { isDiskFull } from './refused-write.ts'
 
 /** A file of a repository as the hub lists it: large ones are known by their sha256, small ones by git's hash of the blob. */
 export type HubFile = { readonly path: string; readonly size: number; readonly hash: string }

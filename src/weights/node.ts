@@ -21,9 +21,9 @@ import { homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import koffi from 'koffi'
 
+import { isDiskFull } from '../core/disk-full.ts'
 import { CapacityError, CheckpointError } from '../core/errors.ts'
 import { checkRange, type FileBytes } from './file-bytes.ts'
-import { isDiskFull } from './refused-write.ts'
 
 /** Opens a file for reading. `map: false` insists on plain reads. Throws CheckpointError if there is no such file. */
 export function openFileBytes(path: string, options: { map?: boolean } = {}): FileBytes {

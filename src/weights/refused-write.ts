@@ -1,12 +1,6 @@
 /** A file or folder that cannot be written, told with its reason. */
+import { isDiskFull } from '../core/disk-full.ts'
 import { CheckpointError } from '../core/errors.ts'
-
-const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
-
-/** Whether the system's code says that the disk, its quota or the limit of a file's size is reached. */
-export function isDiskFull(code: string): boolean {
-  return FULL.includes(code)
-}
 
 /** Throws for what was tried at `path`; `where` begins the message, `untouched` ends it with what is still whole. */
 export function refusedWrite(
