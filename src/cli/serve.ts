@@ -11,7 +11,7 @@ import type {
   ServerConfig,
   WorkerControl,
 } from '../serve/http/index.ts'
-import { shareMallocHeaps } from '../runtime/malloc-node.ts'
+import { returnLargeBlocks, shareMallocHeaps } from '../runtime/malloc-node.ts'
 import type { Arguments } from './arguments.ts'
 import { LOAD_OPTIONS, loadFromFlags } from './load-flags.ts'
 import { packageFolder } from './package.ts'
@@ -38,6 +38,7 @@ export const serve: Verb = {
   ],
   async run(args, session) {
     if (process.env['MALLOC_ARENA_MAX'] === undefined) shareMallocHeaps()
+    if (process.env['MALLOC_MMAP_THRESHOLD_'] === undefined) returnLargeBlocks()
     const upstream = upstreamSettings(args, session)
     const settings = await readSettings(args, session)
     const { createLog } = await import('../serve/http-node.ts')

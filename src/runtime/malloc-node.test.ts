@@ -19,18 +19,55 @@ for (const line of readFileSync('/proc/self/maps', 'utf8').split('\\n')) {
 console.log(heaps.size)
 process.exit(0)`
 
-function heapsOf(before: string): number {
-  const source = `${before}\n${THREADS}`
-  const options = ['--input-type=module', '--eval', source]
-  return Number(execFileSync(process.execPath, options, { encoding: 'utf8' }))
+/** Thirty large blocks with small ones between them that stay, and then: how many MB of anonymous memory there are. */
+const BLOCKS = `
+import { readFileSync } from 'node:fs'
+const collect = async () => {
+  for (let i = 0; i < 3; i++) {
+    globalThis.gc()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+// The first that is given back tells malloc that blocks of this size come again.
+Buffer.alloc(8 << 20, 1)
+await collect()
+const small = []
+let large = []
+for (let i = 0; i < 30; i++) {
+  large.push(Buffer.alloc(4 << 20, 1))
+  small.push(Buffer.alloc(64 << 10, 1))
+}
+large = []
+await collect()
+const [, kB] = /RssAnon:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))
+console.log(Math.round(kB / 1024), small.length)
+process.exit(0)`
+
+function numberOf(before: string, source: string): number {
+  const options = ['--expose-gc', '--input-type=module', '--eval', `${before}\n${source}`]
+  return Number.parseInt(execFileSync(process.execPath, options, { encoding: 'utf8' }), 10)
 }
 
 const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
 const hasHeaps = header.glibcVersionRuntime !== undefined && existsSync('/proc/self/maps')
 
-test('threads share heaps', { skip: !hasHeaps && 'no glibc' }, () => {
-  const module = new URL('./malloc-node.js', import.meta.url).href
-  const shared = heapsOf(`import { shareMallocHeaps } from '${module}'; shareMallocHeaps()`)
-  const own = heapsOf('')
+const skip = !hasHeaps && 'no glibc'
+const MODULE = new URL('./malloc-node.js', import.meta.url).href
+
+test('threads share heaps', { skip }, () => {
+  const shared = numberOf(
+    `import { shareMallocHeaps } from '${MODULE}'; shareMallocHeaps()`,
+    THREADS,
+  )
+  const own = numberOf('', THREADS)
   assert.ok(shared < own / 2, `${shared} heaps instead of ${own}`)
+})
+
+test('large blocks go back to the system, whatever lies behind them', { skip }, () => {
+  const given = numberOf(
+    `import { returnLargeBlocks } from '${MODULE}'; returnLargeBlocks()`,
+    BLOCKS,
+  )
+  const kept = numberOf('', BLOCKS)
+  assert.ok(given < kept / 2, `${given} MB instead of ${kept}`)
 })

@@ -31,7 +31,8 @@ export const CONNECTION_DEFAULTS: ConnectionLimits = {
   maxConnections: 2048,
   headersSeconds: 10,
   requestSeconds: 120,
-  keepAliveSeconds: 5,
+  // Longer than clients and proxies keep theirs (60 s mostly): who closes first must not be the one who is asked next.
+  keepAliveSeconds: 75,
 }
 
 export type RunningServer = {

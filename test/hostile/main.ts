@@ -37,8 +37,8 @@ writeFileSync(keyFile, `alice ${KEYS.alice}\nbob ${KEYS.bob}\n`)
 const model = await loadModel(MODEL, { precision: 'f32' })
 const known = await validRequests(model)
 await model.dispose()
-// Caches are full when the warming up is over.
-const limits = `--kv-bytes ${24 << 20} --picture-bytes ${24 << 20} --max-running 8 --max-queued 48 --no-page`
+// So small that they are full, and give up what is oldest, long before the warming up is over.
+const limits = `--kv-bytes ${24 << 20} --picture-bytes ${2 << 20} --max-running 8 --max-queued 48 --no-page`
 const flags = `--model ${MODEL} --precision f32 --port 0 ${limits} --api-key-file`
 const server = await startServerProcess([...flags.split(' '), keyFile])
 say(

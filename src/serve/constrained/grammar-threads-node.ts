@@ -29,6 +29,9 @@ export type ThreadLimits = {
 
 export const THREAD_LIMITS: ThreadLimits = { maxThreads: 8, compileMs: 10_000 }
 
+/** Of a thread's JavaScript: what a grammar is made of lies in WebAssembly's memory, and short-lived objects are few. */
+const MEMORY = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 6 }
+
 /** A mask takes microseconds, some milliseconds; one that takes so long will not come. */
 const MASK_MS = 2000
 
@@ -127,7 +130,7 @@ class GrammarThread {
   constructor(work: Compiling) {
     const file = new URL('./grammar-thread-node.js', import.meta.url)
     // What the process was started with, such as --input-type, is not for a thread of a file.
-    const own = { execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 256 } }
+    const own = { execArgv: [], resourceLimits: MEMORY }
     this.#worker = new Worker(file, own)
     const ended = new Promise<never>((_, reject) => (this.#giveUp = reject))
     this.#worker.on('error', ({ message }) => this.#giveUp(refused(message)))
