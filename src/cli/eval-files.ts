@@ -1,7 +1,13 @@
 /** Where a benchmark's files are: named by flags, below a folder of benchmarks, or in the package. */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { findBenchmark, loadEvalFiles, type Benchmark, type EvalFile } from '../eval/index.ts'
+import {
+  findBenchmark,
+  loadEvalFiles,
+  releasedFiles,
+  type Benchmark,
+  type EvalFile,
+} from '../eval/index.ts'
 import type { Arguments } from './arguments.ts'
 import { packageFolder } from './package.ts'
 import { UsageError } from './usage-error.ts'
@@ -83,10 +89,13 @@ export async function planOf(
   }
   const labels = args.text('labels') ?? place(folder?.labels)
   const submission = place(folder?.submission)
+  const pick = benchmark.ask?.pick
   return {
     benchmark,
-    questions: await loadEvalFiles(questions),
-    labels: labels === undefined ? [] : await loadEvalFiles(labels),
+    ...releasedFiles(benchmark.ask, {
+      questions: await loadEvalFiles(questions, pick),
+      labels: labels === undefined ? [] : await loadEvalFiles(labels),
+    }),
     ...(submission === undefined ? {} : { submission: await loadEvalFiles(submission) }),
     mediaFolder: args.text('images') ?? place(folder?.images) ?? home,
   }
@@ -130,20 +139,33 @@ function quickFolder(): string {
   )
 }
 
-/** LLaVA's folders have underlines, and names of their own. */
+/** The folder of a benchmark, called as it is here, by its authors, or at the hub; case and marks aside. */
 function homeOf({ name }: Benchmark, data: string): string {
-  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
-  const own = plain(ALIASES[name] ?? name)
-  const found = existsSync(data)
-    ? readdirSync(data).find((entry) => plain(entry) === own)
-    : undefined
-  if (found !== undefined) return join(data, found)
+  for (const place of [name, ...(OTHER_NAMES[name] ?? [])]) {
+    const home = place.split('/').reduce<string | undefined>(entryOf, data)
+    if (home !== undefined) return home
+  }
   throw new UsageError(`--data ${data} should hold a folder ${name}, it has none.`)
 }
 
-const ALIASES: Readonly<Record<string, string>> = {
-  'llava-bench': 'llava-bench-in-the-wild',
-  'textvqa-no-ocr': 'textvqa',
-  'mmbench-cn': 'mmbench_cn',
-  'mm-vet': 'mm-vet',
+function entryOf(folder: string | undefined, name: string): string | undefined {
+  if (folder === undefined || !statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
+  const found = readdirSync(folder).find((entry) => plain(entry) === plain(name))
+  return found === undefined ? undefined : join(folder, found)
+}
+
+/** One download may hold several benchmarks. */
+const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
+  'llava-bench': ['llava-bench-in-the-wild'],
+  'llava-wilder': ['llava-bench-wilder'],
+  'textvqa-no-ocr': ['textvqa'],
+  'seed-img': ['seed-bench'],
+  'mmbench-cn': ['mmbench'],
+  infovqa: ['infographicvqa', 'docvqa/infographicvqa'],
+  'nextqa-mc': ['nextqa'],
+  'nextqa-oe': ['nextqa'],
+  'video-detail': ['videodetailcaption', 'video-detail-description'],
+  nlvr2: ['llava-next-interleave-bench', 'llava-interleave-bench', 'interleave-data'],
+  'mmlu-5': ['mmlu'],
 }

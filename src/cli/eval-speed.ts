@@ -1,11 +1,5 @@
 /** What batches and caches are worth: some of a run's questions asked again, one by one, with nothing kept between them. */
-import {
-  mediaPath,
-  openPicture,
-  runQuestions,
-  selectQuestions,
-  type EvalReport,
-} from '../eval/index.ts'
+import { MediaFolder, runQuestions, selectQuestions, type EvalReport } from '../eval/index.ts'
 import type { Arguments } from './arguments.ts'
 import { enginesOf } from './eval-engines.ts'
 import type { Plan } from './eval-files.ts'
@@ -53,6 +47,7 @@ export async function measureOneByOne(
   const asked = selectQuestions(all, { limit: count, seed: args.number('seed') ?? 0 })
   const alone = await enginesOf(args, session, { maxRows: 1, prefixCache: false, pictureBytes: 0 })
   const progress = new Progress(session.terminal)
+  const media = new MediaFolder(mediaFolder)
   try {
     const start = performance.now()
     await runQuestions({
@@ -60,8 +55,8 @@ export async function measureOneByOne(
       engines: alone.engines,
       journal: { answered: new Set(), append: async () => {} },
       batch: 1,
-      openPicture: (picture) => openPicture(picture, mediaFolder),
-      openVideo: (name) => mediaPath(name, mediaFolder),
+      openPicture: (picture) => media.open(picture),
+      openVideo: (name) => media.path(name),
       isBlind: args.flag('blind'),
       maxTokens: args.number('max-tokens'),
       signal: session.signal,

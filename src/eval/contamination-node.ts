@@ -6,7 +6,7 @@ import type { Benchmark, Outcome } from './benchmark.ts'
 import type { EvalFile } from './eval-file.ts'
 import { InputError } from '../core/errors.ts'
 import { OPTION_LETTER, SHORT_ANSWER } from './llava-questions.ts'
-import { openPicture } from './media-node.ts'
+import { MediaFolder } from './media-node.ts'
 import { questionKeys, truthId, type Picture, type Question } from './question.ts'
 
 export type ContaminationRequest = {
@@ -39,10 +39,11 @@ export async function checkContamination(request: ContaminationRequest): Promise
   }
   const questions = benchmark.ask.questions(request.questions)
   const ids = idsOf(questions)
+  const media = new MediaFolder(mediaFolder)
   const items = questions.map(({ prompt, images }, i) => ({
     id: ids[i] as string,
     text: prompt,
-    pictures: async () => (await Promise.all(images.map((one) => opened(one, mediaFolder)))).flat(),
+    pictures: async () => (await Promise.all(images.map((one) => opened(one, media)))).flat(),
   }))
   return findContamination(items, mixture, {
     prints,
@@ -70,12 +71,9 @@ function idsOf(questions: readonly Question[]): string[] {
 }
 
 /** A picture that is not there is compared with nothing; the run itself tells of it. */
-async function opened(
-  picture: Picture,
-  folder: string | undefined,
-): Promise<(string | Uint8Array)[]> {
+async function opened(picture: Picture, media: MediaFolder): Promise<(string | Uint8Array)[]> {
   try {
-    const bytes = await openPicture(picture, folder)
+    const bytes = await media.open(picture)
     return bytes === null ? [] : [bytes]
   } catch (error) {
     if (error instanceof InputError) return ['']

@@ -19,9 +19,9 @@ import { makeRecipe, type EvalRecipe } from './eval-recipe.ts'
 import type { Agreement } from './judge-agreement.ts'
 import { judgeAll, judgeFiles } from './judge-answers-node.ts'
 import type { Judge, JudgeCache, Judged, JudgeLimits } from './judge.ts'
-import { mediaPath, openPicture } from './media-node.ts'
+import { MediaFolder } from './media-node.ts'
 import type { WordNet } from './metrics/wordnet.ts'
-import { questionKeys, truthId, type AskSpec, type Question } from './question.ts'
+import { questionKeys, releasedFiles, truthId, type AskSpec, type Question } from './question.ts'
 import { keepExamples, writeResult } from './result-files-node.ts'
 import { isErrorLine, runQuestions, type RunState } from './run-questions.ts'
 import { score, type ScoreReport } from './score.ts'
@@ -92,18 +92,20 @@ export type JudgedFacts = Pick<Judged, 'calls' | 'cached' | 'cost' | 'nonsense' 
 }
 
 /** Throws InputError for files and pictures that do not fit, and what engines and judges throw when they are gone. */
-export async function evaluate(request: EvaluateRequest): Promise<EvalReport> {
-  const { benchmark, out } = request
+export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
+  const { benchmark, out } = given
   const ask = askSpecOf(benchmark)
+  const request = { ...given, ...releasedFiles(ask, given) }
   const all = ask.questions(request.questions)
   if (all.length === 0) throw noQuestions(benchmark)
   const questions = selectQuestions(all, request)
   const asked = questions.length < all.length ? new Set(questions.map(truthId)) : undefined
   await preflight(request, ask, asked)
-  checkPictures(questions, request)
+  const media = new MediaFolder(request.mediaFolder)
+  checkPictures(questions, media, request)
   const recipe = await makeRecipe({ ...request, ask, asked: questions })
   guardFolder(out, recipe)
-  const { lines, run } = await answerAll(request, questions)
+  const { lines, run } = await answerAll(request, questions, media)
   const answers = linesFile(
     'answers.jsonl',
     lines.filter((line) => !isErrorLine(line)),
@@ -132,7 +134,7 @@ export async function evaluate(request: EvaluateRequest): Promise<EvalReport> {
     agreement,
     ...(contamination ? { contamination: resultContamination(contamination, outcomes) } : {}),
   }
-  await keepExamples(out, outcomes, questions, request.mediaFolder)
+  await keepExamples(out, { outcomes, questions, media })
   writeResult(out, result)
   return result
 }
@@ -208,12 +210,13 @@ async function preflight(
 
 function checkPictures(
   questions: readonly Question[],
+  media: MediaFolder,
   { mediaFolder, isBlind, benchmark }: EvaluateRequest,
 ): void {
   const names = questions.flatMap(({ images, video }) => [...images, ...(video ? [video] : [])])
   const named = [...new Set(names.filter((name) => typeof name === 'string'))]
   if (named.length === 0 || isBlind) return
-  const missing = named.filter((name) => !existsSync(mediaPath(name, mediaFolder)))
+  const missing = named.filter((name) => media.find(name) === null)
   if (missing.length < named.length) return
   throw new InputError(
     'INPUT_PICTURES_MISSING',
@@ -250,8 +253,9 @@ function differingKeys(before: Row, recipe: EvalRecipe): string[] {
 async function answerAll(
   request: EvaluateRequest,
   questions: readonly Question[],
+  media: MediaFolder,
 ): Promise<{ readonly lines: Row[]; readonly run: RunFacts }> {
-  const { out, engines, batch, mediaFolder, signal, onProgress } = request
+  const { out, engines, batch, signal, onProgress } = request
   const now = request.now ?? (() => performance.now())
   const path = join(out, 'answers.jsonl')
   const start = now()
@@ -267,8 +271,8 @@ async function answerAll(
       batch,
       signal,
       now,
-      openPicture: (picture) => openPicture(picture, mediaFolder),
-      openVideo: (name) => mediaPath(name, mediaFolder),
+      openPicture: (picture) => media.open(picture),
+      openVideo: (name) => media.path(name),
       onProgress: (state) => onProgress?.('answers', state),
     })
   }

@@ -6,7 +6,7 @@ import type { EvalFile } from './eval-file.ts'
 import type { EvaluateRequest, JudgedFacts } from './evaluate-node.ts'
 import { judgeAgreement, type Agreement } from './judge-agreement.ts'
 import type { JudgeTask } from './judge-spec.ts'
-import { mediaPath } from './media-node.ts'
+import { MediaFolder } from './media-node.ts'
 import type { Picture } from './question.ts'
 import { reviewText, runJudge, type Judge, type Judged } from './judge.ts'
 
@@ -28,10 +28,11 @@ export async function judgeAll(
     return { reviews: null, facts: [], agreement: null }
   const failed = errors.map((id) => ({ id, text: '', row: {} }))
   const given = [...readAnswers([answers]), ...failed]
+  const place = located(request)
   const tasks = spec
     .tasks({ answers: given, ...judgeFiles(request) })
     .map((task) => (isOf(task, errors) ? { ...task, known: task.unread } : task))
-    .map((task) => (task.images ? { ...task, images: task.images.map(located(request)) } : task))
+    .map((task) => (task.images ? { ...task, images: task.images.map(place) } : task))
   const runs: { readonly judge: Judge; readonly judged: Judged }[] = []
   for (const judge of judges) {
     const judged = await runJudge({
@@ -68,8 +69,9 @@ export function judgeFiles({ questions, labels }: EvaluateRequest) {
 
 /** Pictures that rows name are where the questions' are. */
 function located({ mediaFolder }: EvaluateRequest) {
+  const media = new MediaFolder(mediaFolder)
   return (picture: Picture): Picture =>
-    typeof picture === 'string' ? mediaPath(picture, mediaFolder) : picture
+    typeof picture === 'string' ? (media.find(picture) ?? picture) : picture
 }
 
 /** A question that could not be asked has no answer to judge: it counts as one without a verdict. */

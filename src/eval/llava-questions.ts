@@ -28,8 +28,9 @@ export function llavaQuestions(
         const question: Question = {
           id: idField(row, 'question_id', file),
           prompt: textField(row, 'text', file),
-          images: typeof image === 'string' && image !== '' ? [image] : [],
+          images: typeof image === 'string' && image !== '' ? [image] : pictureField(image),
           maxTokens,
+          isVisual: true,
           ...(typeof row['category'] === 'string' ? { extra: { category: row['category'] } } : {}),
         }
         return change(question, row)

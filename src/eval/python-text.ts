@@ -21,9 +21,36 @@ export function pythonRound(value: number, digits: number): number {
   return Number(pythonFixed(value, digits))
 }
 
-/** `repr` of a float: whole numbers keep their `.0`. */
+/** `repr` of a float: whole numbers keep their `.0`, and exponents have two digits and begin at 1e16 and below 1e-4. */
 export function pythonFloat(value: number): string {
-  return Number.isInteger(value) && Math.abs(value) < 1e16 ? value.toFixed(1) : String(value)
+  if (Number.isNaN(value)) return 'nan'
+  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf'
+  const size = Math.abs(value)
+  if (size !== 0 && (size >= 1e16 || size < 1e-4)) {
+    return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2')
+  }
+  if (Object.is(value, -0)) return '-0.0'
+  return Number.isInteger(value) ? value.toFixed(1) : String(value)
+}
+
+/** A float in `pythonJson`: 50.0 stays 50.0, which a number of JavaScript cannot say. */
+export class PythonFloat {
+  readonly value: number
+  constructor(value: number) {
+    this.value = value
+  }
+}
+
+/** Texts of cells that pandas reads as no value, in tables and spreadsheets alike. Source: pandas 3.1, parsers.STR_NA_VALUES. */
+const MISSING = new Set(
+  ' #N/A,#N/A N/A,#NA,-1.#IND,-1.#QNAN,-NaN,-nan,1.#IND,1.#QNAN,<NA>,N/A,NA,NULL,NaN,None,n/a,nan,null'
+    .slice(1)
+    .split(','),
+)
+
+/** Whether pandas, and with it the scripts that read tables by it, sees an empty cell. */
+export function isMissingCell(text: string): boolean {
+  return text === '' || MISSING.has(text)
 }
 
 /** `float(text)`, or null where Python raises: digits may be grouped by `_`, and `inf` and `nan` are numbers. */
@@ -53,6 +80,7 @@ export function pythonStrip(text: string): string {
 }
 
 function write(value: unknown, indent: number | undefined, depth: number): string {
+  if (value instanceof PythonFloat) return pythonFloat(value.value)
   if (Array.isArray(value)) {
     return bracket(
       '[]',

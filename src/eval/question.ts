@@ -13,6 +13,8 @@ export type Question = {
   /** What the benchmark's answer files show as the prompt, where it is not the text that is sent. */
   readonly shown?: string
   readonly images: readonly Picture[]
+  /** It cannot be asked without a picture or a clip. */
+  readonly isVisual?: boolean
   /** A clip's file name. */
   readonly video?: string
   /** Pictures stand where `<image>` does in the prompt; otherwise all stand before it. */
@@ -33,6 +35,10 @@ export type LazyPicture = () => Promise<Uint8Array | null>
 export type AskSpec = {
   /** The questions of the released files, as they are, in their order. Throws InputError for files of another kind. */
   readonly questions: (files: readonly EvalFile[]) => Question[]
+  /** Of a download's files those that are asked: other splits and languages lie beside them. By default all. */
+  readonly pick?: <File extends Named>(files: readonly File[]) => readonly File[]
+  /** Where the hub's tables are of another form than the released files: these, made from those. */
+  readonly fromTables?: (tables: readonly EvalFile[]) => ReleasedFiles
   /** How the prompt is made, in one sentence: part of the recipe. */
   readonly prompt: string
   /** Names in the benchmark's folder as its authors lay it out. */
@@ -46,6 +52,27 @@ export type AskSpec = {
   }
   /** Whether the question files are the labels too. */
   readonly hasTruth?: boolean
+}
+
+export type Named = { readonly name: string }
+
+export type ReleasedFiles = {
+  readonly questions: readonly EvalFile[]
+  readonly labels: readonly EvalFile[]
+}
+
+/** The files of the authors' form: tables of the hub become them, truth included unless labels came. */
+export function releasedFiles(
+  ask: AskSpec | undefined,
+  { questions, labels }: ReleasedFiles,
+): ReleasedFiles {
+  if (!ask?.fromTables || !questions.some(isHubTable)) return { questions, labels }
+  const made = ask.fromTables(questions)
+  return { questions: made.questions, labels: labels.length > 0 ? labels : made.labels }
+}
+
+function isHubTable({ name, rows }: EvalFile): boolean {
+  return rows !== undefined && /\.parquet$/i.test(name)
 }
 
 /** A question's name to the scorer. */

@@ -26,7 +26,13 @@ test('LLaVA’s question files are asked as they are, with their ids and limits'
     text: `Is it?\n${SHORT}`,
   }
   const [vqa] = ask('vqav2', lines('q.jsonl', [row]))
-  assert.deepEqual(vqa, { id: 262144000, prompt: row.text, images: [row.image], maxTokens: 128 })
+  assert.deepEqual(vqa, {
+    id: 262144000,
+    prompt: row.text,
+    images: [row.image],
+    maxTokens: 128,
+    isVisual: true,
+  })
   assert.equal(ask('mm-vet', lines('q.jsonl', [{ ...row, question_id: 3 }]))[0]!.maxTokens, 1024)
   assert.equal(ask('mm-vet', lines('q.jsonl', [{ ...row, question_id: 3 }]))[0]!.truth, 'v1_3')
   assert.equal(
@@ -136,4 +142,62 @@ test('MMMU takes the pictures that question and options name, in their order', (
   assert.deepEqual(choice!.images, ['one.png', 'two.png'])
   const [open] = ask('mmmu', json('t.json', [{ ...row, question_type: 'open' }]))
   assert.equal(open!.prompt, `Which is <image 2>?\n\n${SHORT}`)
+})
+
+describe('whole downloads', () => {
+  const picked = (name: string, files: readonly string[]) =>
+    findBenchmark(name).ask!.pick!(files.map((file) => ({ name: file }))).map((file) => file.name)
+
+  test('of splits, sizes and languages that lie together, the benchmark’s is asked', () => {
+    const document = ['DocVQA/test-0.parquet', 'DocVQA/validation-0.parquet']
+    const poster = ['InfographicVQA/test-0.parquet', 'InfographicVQA/validation-0.parquet']
+    // Both were asked as one, and the posters' words counted as the documents'.
+    assert.deepEqual(picked('docvqa', [...document, ...poster]), ['DocVQA/validation-0.parquet'])
+    assert.deepEqual(picked('infovqa', [...document, ...poster]), [
+      'InfographicVQA/validation-0.parquet',
+    ])
+    // The split testmini begins as test does.
+    assert.deepEqual(picked('mathvista', ['data/test-0.parquet', 'data/testmini-0.parquet']), [
+      'data/testmini-0.parquet',
+    ])
+    assert.deepEqual(picked('mathvista', ['testmini.json']), ['testmini.json'])
+    assert.deepEqual(picked('llava-wilder', ['Medium/train-0.parquet', 'Small/train-0.parquet']), [
+      'Small/train-0.parquet',
+    ])
+    assert.deepEqual(
+      picked('mmlu', ['a/dev-0.parquet', 'a/test-0.parquet', 'auxiliary_train/train-0.parquet']),
+      ['a/test-0.parquet'],
+    )
+  })
+
+  test('of MMBench’s tables those of dev in one language', () => {
+    const tables = [
+      'mmbench_dev_20230712.tsv',
+      'mmbench_dev_cn_20231003.tsv',
+      'mmbench_test_20230712.tsv',
+    ]
+    assert.deepEqual(picked('mmbench', tables), [tables[0]])
+    assert.deepEqual(picked('mmbench-cn', tables), [tables[1]])
+    assert.deepEqual(picked('mmbench-cn', ['cn/dev-0.parquet', 'en/dev-0.parquet']), [
+      'cn/dev-0.parquet',
+    ])
+    assert.deepEqual(picked('mmbench', ['MMBench_DEV_CN.tsv', 'MMBench_DEV_EN.tsv']), [
+      'MMBench_DEV_EN.tsv',
+    ])
+    assert.deepEqual(picked('mmbench', ['my-table.tsv']), ['my-table.tsv'])
+  })
+})
+
+test('NLVR2 is asked of the JSON with folders of pictures as of the table', () => {
+  const conversations = [{ value: 'True? <image>\n<image>' }, { value: 'A' }]
+  const metadata = { dataset: 'NLVR2_Mantis', question_type: 'multi-choice' }
+  const rows = [
+    { sample_id: 7, conversations, image: ['Split1/a.jpg', 'Split1/b.jpg'], metadata },
+    { sample_id: 8, conversations, image: [], metadata: { ...metadata, dataset: 'QBench' } },
+  ]
+  const [first, ...others] = ask('nlvr2', json('multi_image_in_domain.json', rows))
+  assert.deepEqual(
+    [first!.id, first!.prompt, first!.images, others.length],
+    ['7', 'True? <image>\n<image>', ['Split1/a.jpg', 'Split1/b.jpg'], 0],
+  )
 })

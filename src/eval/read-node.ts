@@ -17,8 +17,12 @@ export function readEvalFiles(path: string): EvalFile[] {
 }
 
 /** The same with Parquet files, whose pictures are read when they are needed. */
-export async function loadEvalFiles(path: string): Promise<EvalFile[]> {
-  const found = findFiles(path, new RegExp(`${KINDS.source}|${PARQUET.source}`, 'i'))
+export async function loadEvalFiles(
+  path: string,
+  /** Of all names those to be read. */
+  pick: (files: readonly Found[]) => readonly Found[] = (files) => files,
+): Promise<EvalFile[]> {
+  const found = pick(findFiles(path, new RegExp(`${KINDS.source}|${PARQUET.source}`, 'i')))
   return Promise.all(
     found.map((file) => (PARQUET.test(file.name) ? loadParquet(file) : readEvalFile(file))),
   )

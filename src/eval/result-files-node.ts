@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { writeFileWhole } from './answer-journal-node.ts'
 import type { AskedOutcome, EvalReport } from './evaluate-node.ts'
-import { openPicture } from './media-node.ts'
+import type { MediaFolder } from './media-node.ts'
 import { truthId, type Question } from './question.ts'
 import { writeSheet } from './write-sheet-node.ts'
 
@@ -13,9 +13,15 @@ export const EXAMPLES = 12
 
 export async function keepExamples(
   out: string,
-  outcomes: readonly AskedOutcome[],
-  questions: readonly Question[],
-  mediaFolder: string | undefined,
+  {
+    outcomes,
+    questions,
+    media,
+  }: {
+    readonly outcomes: readonly AskedOutcome[]
+    readonly questions: readonly Question[]
+    readonly media: MediaFolder
+  },
 ): Promise<void> {
   const asked = new Map(questions.map((question) => [truthId(question), question]))
   const examples = worstOf(outcomes, EXAMPLES)
@@ -23,7 +29,7 @@ export async function keepExamples(
     const [picture] = asked.get(id)?.images ?? []
     if (picture === undefined) continue
     try {
-      const opened = await openPicture(picture, mediaFolder)
+      const opened = await media.open(picture)
       if (opened === null) continue
       const path = join(out, 'examples', `${i}.bin`)
       mkdirSync(dirname(path), { recursive: true })

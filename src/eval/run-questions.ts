@@ -125,7 +125,8 @@ async function messagesOf(question: Question, run: RunRequest): Promise<Message[
   const images = opened
     .filter((image) => image !== null)
     .map((image): ContentPart => ({ type: 'image', image }))
-  if (images.length === 0 && opened.length > 0) {
+  const isBare = images.length === 0 && video === undefined
+  if (isBare && (question.isVisual === true || opened.length > 0)) {
     throw new InputError(
       'INPUT_PICTURE_MISSING',
       `eval: question ${question.id} should have a picture, its row has none.`,

@@ -23,6 +23,15 @@ export function isSample(row: Row): boolean {
   return 'doc_id' in row && ('filtered_resps' in row || 'resps' in row)
 }
 
+/** Whose file an answer is of, and so whose reading makes its number. */
+export type AnswerForm = 'own' | 'lmms-eval' | 'vlmevalkit'
+
+/** VLMEvalKit's tables have the columns of its dataset, `index` first, and `prediction`. */
+export function formOf(answer: Row): AnswerForm {
+  if (isSample(answer)) return 'lmms-eval'
+  return 'index' in answer && 'prediction' in answer ? 'vlmevalkit' : 'own'
+}
+
 /** A response, which may be the first of a list of lists; null where there is no text. */
 export function firstText(responses: unknown): string | null {
   const first: unknown = Array.isArray(responses) ? responses.flat(2)[0] : responses

@@ -24,12 +24,12 @@ import {
 } from './table-rows.ts'
 
 export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'rule' | 'published'> & {
-  /** Scores 0 to 1, and what was read. `rng` is for rules that draw where an answer says nothing. */
+  /** Scores 0 to 1, and what was read. `row` has the truth. */
   readonly judge: (
     answer: string,
     accepted: readonly string[],
     row: Row,
-    rng: Rng,
+    context: JudgeContext,
   ) => { readonly score: number; readonly read: string }
   /** Which part of the benchmark a row is of, where its table has parts. */
   readonly part?: (row: Row, id: string) => string | null
@@ -39,6 +39,13 @@ export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'rule' | 'publi
   readonly unpack?: (file: EvalFile, kind: 'answers' | 'labels') => readonly Row[] | null
   readonly form?: TableForm
   readonly ask?: TableAsk
+}
+
+export type JudgeContext = {
+  /** For rules that draw where an answer says nothing. */
+  readonly rng: Rng
+  /** All that the answer's file holds of it. */
+  readonly given: Row
 }
 
 export function shortAnswerBenchmark(rule: ShortAnswerRule): Benchmark {
@@ -78,10 +85,12 @@ function scoreShortAnswers(
   const outcomes = truths.map((truth): Outcome => {
     const { id, row } = truth
     const accepted = acceptedAnswers(truth)
-    const given = answers.get(id)?.text
+    const given = answers.get(id)
     const { score, read } =
-      given === undefined ? { score: 0, read: '' } : judge(given, accepted, row, rng)
-    return { id, given: given ?? '', read, expected: accepted.join(' | '), score }
+      given === undefined
+        ? { score: 0, read: '' }
+        : judge(given.text, accepted, row, { rng, given: given.row })
+    return { id, given: given?.text ?? '', read, expected: accepted.join(' | '), score }
   })
   const partOf = truths.map(({ row, id }) => part(row, id))
   const parts = [...new Set(partOf.filter((name) => name !== null))].sort()

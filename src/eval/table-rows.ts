@@ -3,17 +3,21 @@ import { InputError } from '../core/errors.ts'
 import { readRows, textField, type EvalFile, type Row } from './eval-file.ts'
 import { pictureField } from './llava-questions.ts'
 import { readPythonList } from './python-dict.ts'
-import type { AskSpec, Picture, Question } from './question.ts'
+import type { AskSpec, Named, Picture, Question } from './question.ts'
 import { sampleFields } from './samples.ts'
 
 /** What is particular to a table. */
 export type TableForm = {
   /** A row's id where no column of the usual names has it; without this, rows of Parquet files are counted. */
   readonly id?: (row: Row, i: number, file: EvalFile) => string
+  /** The row as the hub's table has it, where a file has another form. */
+  readonly adapt?: (row: Row) => Row
   /** Rows of other benchmarks in the same table are passed over. */
   readonly keep?: (row: Row) => boolean
   /** The split that is asked; files of the others, which a whole download holds too, are passed over. */
   readonly split?: Split
+  /** The folder of this benchmark in a download that holds others too. */
+  readonly folder?: string
 }
 
 /** How rows are asked. */
@@ -40,11 +44,13 @@ export function askTable(ask: TableAsk, form: TableForm = {}): AskSpec {
     prompt: prompt(row),
     images: images ? images(row) : pictureField(row['image']),
     maxTokens,
+    isVisual: true,
     ...(video ? { video: video(row, file) } : {}),
     ...(isInterleaved ? { isInterleaved } : {}),
   })
   return {
     questions: (files) => allTableRows(files, form).map(question),
+    pick: (files) => ofSplit(ofFolder(files, form.folder), form.split),
     prompt: `${about}; greedy`,
     folder: { questions: ask.file, ...(ask.folder === undefined ? {} : { images: ask.folder }) },
     hasTruth: true,
@@ -69,7 +75,7 @@ export function tableRows(file: EvalFile, form?: TableForm): TableRow[] {
 /** Rows of all files as of one table: a dataset's Parquet files are pieces of it. */
 export function allTableRows(
   files: readonly EvalFile[],
-  { id, keep, split }: TableForm = {},
+  { id, adapt = (row) => row, keep, split, folder }: TableForm = {},
 ): TableRow[] {
   let place = 0
   const nameOf = (sample: Row, row: Row, i: number, file: EvalFile) => {
@@ -78,24 +84,45 @@ export function allTableRows(
     if (id) return id(row, i, file)
     return file.rows ? String(place) : textField(sample, 'question_id', file)
   }
-  const rows = ofSplit(files, split).flatMap((file) =>
+  const rows = ofSplit(ofFolder(files, folder), split).flatMap((file) =>
     readRows(file).map((sample, i): TableRow => {
-      const row = sampleFields(sample)
+      const row = adapt(sampleFields(sample))
       return { id: nameOf(sample, row, i, file), row, file, place: place++ }
     }),
   )
   return keep ? rows.filter(({ row }) => keep(row)) : rows
 }
 
-const SPLITS = { train: /^train/, validation: /^val/, test: /^test/, dev: /^dev/ } as const
+const SPLITS = {
+  train: /^train/,
+  validation: /^val/,
+  test: /^test(?!mini)/,
+  testmini: /^testmini/,
+  dev: /^dev/,
+} as const
 export type Split = keyof typeof SPLITS
 
 /** Without the files of other splits, if any is of this one: `data/test-00000-of-00002.parquet` is of test. */
-export function ofSplit(files: readonly EvalFile[], split: Split | undefined): readonly EvalFile[] {
-  const isOf = ({ name }: EvalFile, one: Split) => SPLITS[one].test(name.split('/').at(-1) ?? name)
+export function ofSplit<File extends Named>(
+  files: readonly File[],
+  split: Split | undefined,
+): readonly File[] {
+  const isOf = ({ name }: File, one: Split) => SPLITS[one].test(name.split('/').at(-1) ?? name)
   if (split === undefined || !files.some((file) => isOf(file, split))) return files
   const others = (Object.keys(SPLITS) as Split[]).filter((one) => one !== split)
   return files.filter((file) => !others.some((one) => isOf(file, one)))
+}
+
+/** Without the files beside a folder of this name, if there is one. */
+export function ofFolder<File extends Named>(
+  files: readonly File[],
+  folder: string | undefined,
+): readonly File[] {
+  if (folder === undefined) return files
+  const own = files.filter(({ name }) =>
+    name.toLowerCase().split('/').slice(0, -1).includes(folder.toLowerCase()),
+  )
+  return own.length > 0 ? own : files
 }
 
 const TRUTH_FIELDS = ['answers', 'answer', 'label', 'target', 'gt_answer', 'gt_content']

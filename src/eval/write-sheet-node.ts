@@ -9,16 +9,18 @@ const MAIN = 'http://schemas.openxmlformats.org/spreadsheetml/2006/main'
 const KIND = 'application/vnd.openxmlformats-officedocument.spreadsheetml'
 
 /**
- * The bytes of an .xlsx with one sheet. Whole numbers without leading zeros are numbers, all else is text. The same table
- * gives the same bytes: entries are stored, and dated 1980.
+ * The bytes of an .xlsx with one sheet, the first row its header. As where pandas writes a table that it has read, columns of
+ * nothing but numbers hold numbers, and a number in another column is text. The same table gives the same bytes: entries are
+ * stored, and dated 1980.
  */
 export function writeSheet(rows: readonly (readonly string[])[]): Buffer {
+  const isNumeric = numericColumns(rows)
   return zip({
     '[Content_Types].xml': `${DECLARATION}<Types xmlns="${TYPES}"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" ContentType="${KIND}.sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="${KIND}.worksheet+xml"/></Types>`,
     '_rels/.rels': relation(`${OFFICE}/officeDocument`, 'xl/workbook.xml'),
     'xl/workbook.xml': `${DECLARATION}<workbook xmlns="${MAIN}" xmlns:r="${OFFICE}"><sheets><sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>`,
     'xl/_rels/workbook.xml.rels': relation(`${OFFICE}/worksheet`, 'worksheets/sheet1.xml'),
-    'xl/worksheets/sheet1.xml': `${DECLARATION}<worksheet xmlns="${MAIN}"><sheetData>${rows.map(rowXml).join('')}</sheetData></worksheet>`,
+    'xl/worksheets/sheet1.xml': `${DECLARATION}<worksheet xmlns="${MAIN}"><sheetData>${rows.map((cells, i) => rowXml(cells, i, isNumeric)).join('')}</sheetData></worksheet>`,
   })
 }
 
@@ -26,13 +28,24 @@ function relation(type: string, target: string): string {
   return `${DECLARATION}<Relationships xmlns="${RELATIONS}"><Relationship Id="rId1" Type="${type}" Target="${target}"/></Relationships>`
 }
 
-function rowXml(cells: readonly string[], i: number): string {
-  return `<row r="${i + 1}">${cells.map((cell, k) => cellXml(cell, `${letters(k)}${i + 1}`)).join('')}</row>`
+/** Whether all cells below the header that are not empty are numbers. */
+function numericColumns([header = [], ...rows]: readonly (readonly string[])[]): boolean[] {
+  const isNumber = (text: string) => /^-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?$/.test(text)
+  return header.map((_, k) => {
+    const filled = rows.map((row) => row[k] ?? '').filter((text) => text !== '')
+    return filled.length > 0 && filled.every(isNumber)
+  })
 }
 
-function cellXml(text: string, place: string): string {
+function rowXml(cells: readonly string[], i: number, isNumeric: readonly boolean[]): string {
+  const cell = (text: string, k: number) =>
+    cellXml(text, `${letters(k)}${i + 1}`, i > 0 && isNumeric[k] === true)
+  return `<row r="${i + 1}">${cells.map(cell).join('')}</row>`
+}
+
+function cellXml(text: string, place: string, isNumber: boolean): string {
   if (text === '') return ''
-  if (/^(?:0|[1-9]\d{0,14})$/.test(text)) return `<c r="${place}"><v>${text}</v></c>`
+  if (isNumber) return `<c r="${place}"><v>${text}</v></c>`
   return `<c r="${place}" t="inlineStr"><is><t xml:space="preserve">${escape(text)}</t></is></c>`
 }
 

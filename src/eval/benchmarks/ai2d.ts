@@ -7,20 +7,29 @@
  * case and marks.
  */
 import { publishedRows } from '../benchmark.ts'
-import { exactMatch } from '../metrics/exact-match.ts'
+import { exactMatch, exactMatchOfSamples } from '../metrics/exact-match.ts'
+import { inferredLetter } from '../metrics/inferred-letter.ts'
+import { optionColumns } from '../metrics/option-letter.ts'
 import { OPTION_LETTER, optionLines } from '../llava-questions.ts'
+import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
 export const ai2d = shortAnswerBenchmark({
   name: 'ai2d',
   title: 'AI2D (test)',
-  rule: 'the letter before a full stop at the start, else the whole answer; exact match without case and marks',
+  rule: 'the letter before a full stop at the start, else the whole answer; exact match without case and marks (tables of VLMEvalKit: the letter or option that it infers)',
   form: { split: 'test' },
-  judge: (answer, [target = '']) => {
-    const read = /^\s*([A-Z])\./.exec(answer)?.[1] ?? answer
+  judge: (answer, [target = ''], row, { given }) => {
     // The dataset counts options from 0; the prompt, and lmms-eval's target, have letters.
     const letter = /^\d$/.test(target) ? String.fromCharCode(65 + Number(target)) : target
-    return { score: exactMatch(read, letter), read }
+    const options = formOf(given) === 'vlmevalkit' ? optionColumns(row) : null
+    if (options) {
+      const inferred = inferredLetter(answer, options) ?? ''
+      return { score: inferred === letter ? 1 : 0, read: inferred }
+    }
+    const read = /^\s*([A-Z])\./.exec(answer)?.[1] ?? answer
+    const isSame = formOf(given) === 'lmms-eval' ? exactMatchOfSamples : exactMatch
+    return { score: isSame(read, letter), read }
   },
   ask: {
     prompt: ({ question, options }) =>

@@ -8,6 +8,8 @@
 import { publishedRows } from '../benchmark.ts'
 import type { Row } from '../eval-file.ts'
 import { relaxedAccuracy } from '../metrics/relaxed-accuracy.ts'
+import { pythonStrip } from '../python-text.ts'
+import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
 export const chartqa = shortAnswerBenchmark({
@@ -15,7 +17,10 @@ export const chartqa = shortAnswerBenchmark({
   title: 'ChartQA (test)',
   rule: 'numbers within 5 % of the target, other answers equal but for case; relaxed accuracy',
   form: { split: 'test' },
-  judge: (answer, [target = '']) => ({ score: relaxedAccuracy(answer, target), read: answer }),
+  judge: (answer, [target = ''], _, { given }) => {
+    const read = formOf(given) === 'vlmevalkit' ? pythonStrip(answer) : answer
+    return { score: relaxedAccuracy(read, target), read }
+  },
   part: partOf,
   ask: {
     prompt: ({ question }) => `${String(question)}\nAnswer the question with a single word.`,

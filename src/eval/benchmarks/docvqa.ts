@@ -13,7 +13,7 @@ import { shortAnswerBenchmark } from '../short-answers.ts'
 const BLOG = 'LLaVA-NeXT blog 2024-05-10'
 const ONEVISION = 'arXiv:2408.03326'
 
-export const docvqa = anlsBenchmark('docvqa', 'DocVQA (val)', [
+export const docvqa = anlsBenchmark('docvqa', { title: 'DocVQA (val)', folder: 'DocVQA' }, [
   ...publishedRows('overall', BLOG, {
     'llava-v1.5-13b': 28.1,
     'llava-v1.6-vicuna-7b': 74.4,
@@ -33,7 +33,7 @@ export const docvqa = anlsBenchmark('docvqa', 'DocVQA (val)', [
 
 export const infovqa = anlsBenchmark(
   'infovqa',
-  'InfoVQA (val)',
+  { title: 'InfoVQA (val)', folder: 'InfographicVQA' },
   publishedRows('overall', ONEVISION, {
     'llava-onevision-qwen2-0.5b': 46.3,
     'llava-onevision-qwen2-7b': 70.7,
@@ -41,11 +41,16 @@ export const infovqa = anlsBenchmark(
   }),
 )
 
-function anlsBenchmark(name: string, title: string, published: readonly PublishedScore[]) {
+/** Both are folders of one repository at the hub. */
+function anlsBenchmark(
+  name: string,
+  { title, folder }: { readonly title: string; readonly folder: string },
+  published: readonly PublishedScore[],
+) {
   return shortAnswerBenchmark({
     name,
     title,
-    form: { split: 'validation' },
+    form: { split: 'validation', folder },
     rule: 'lower case, spaces collapsed; 1 − edit distance over the longer length, 0 below one half; best of the accepted answers',
     judge: (answer, accepted) => ({ score: anls(answer, accepted, 'docvqa'), read: answer }),
     ask: {

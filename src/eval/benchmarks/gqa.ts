@@ -16,9 +16,9 @@ import {
 } from '../benchmark.ts'
 import { isRow, readJson, unreadable, type EvalFile } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
-import { exactMatch } from '../metrics/exact-match.ts'
-import { pythonJson } from '../python-text.ts'
-import { isSample } from '../samples.ts'
+import { exactMatchOfSamples } from '../metrics/exact-match.ts'
+import { pythonJson, pythonStrip } from '../python-text.ts'
+import { formOf } from '../samples.ts'
 import { acceptedAnswers, tableRows } from '../table-rows.ts'
 
 export const gqa: Benchmark = {
@@ -61,9 +61,7 @@ function scoreGqa({ answers: files, labels, asked }: ScoreInput): Scored {
   const outcomes = [...truths].map(([id, expected]) => {
     const answer = answers.get(id)
     const read = answer === undefined ? '' : gqaAnswer(answer.text)
-    // lmms-eval passes over case and all marks.
-    const isSame = answer && isSample(answer.row) ? exactMatch(read, expected) : read === expected
-    return { id, given: answer?.text ?? '', read, expected, score: answer && isSame ? 1 : 0 }
+    return { id, given: answer?.text ?? '', read, expected, score: scoreOf(answer, expected) }
   })
   const submission = given.map(({ id, row, text }) => ({
     questionId: row['question_id'] ?? id,
@@ -75,6 +73,19 @@ function scoreGqa({ answers: files, labels, asked }: ScoreInput): Scored {
     metrics: truths.size > 0 ? [meanScore('accuracy', outcomes)] : [],
     written: { 'testdev_balanced_predictions.json': pythonJson(submission) },
   }
+}
+
+/** lmms-eval passes over case and all marks, VLMEvalKit over case and spaces at the ends. */
+function scoreOf(answer: Answer | undefined, expected: string): number {
+  if (answer === undefined) return 0
+  const form = formOf(answer.row)
+  if (form === 'lmms-eval') return exactMatchOfSamples(answer.text, expected)
+  const plain = (text: string) => pythonStrip(text).toLowerCase()
+  const isSame =
+    form === 'vlmevalkit'
+      ? plain(answer.text) === plain(expected)
+      : gqaAnswer(answer.text) === expected
+  return isSame ? 1 : 0
 }
 
 /** lmms-eval's samples and VLMEvalKit's table hold the truth. */

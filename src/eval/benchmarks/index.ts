@@ -17,7 +17,7 @@ import { nextqaMc, nextqaOe } from './nextqa.ts'
 import { pope } from './pope.ts'
 import { realWorldQa } from './realworldqa.ts'
 import { scienceQa } from './science-qa.ts'
-import { seedBench } from './seed-bench.ts'
+import { seedBench, seedImg } from './seed-bench.ts'
 import { blink, mantisEval, nlvr2 } from './several-pictures.ts'
 import { textvqa, textvqaNoOcr } from './textvqa.ts'
 import { videoChatGpt } from './video-chatgpt.ts'
@@ -38,6 +38,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   mmbench,
   mmbenchCn,
   seedBench,
+  seedImg,
   llavaBench,
   llavaBenchCoco,
   llavaWilder,

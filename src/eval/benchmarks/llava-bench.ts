@@ -22,7 +22,7 @@ import {
 import { isRow, readJsonLines, readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions, pictureField } from '../llava-questions.ts'
 import { pythonFloat, pythonRound } from '../python-text.ts'
-import type { Question } from '../question.ts'
+import type { Named, Question } from '../question.ts'
 import { llavaBenchJudge, wilderId, wilderJudge } from './llava-bench-judge.ts'
 
 const SCORING: Pick<Benchmark, 'files' | 'needs' | 'rule' | 'score'> = {
@@ -101,6 +101,7 @@ export const llavaWilder: Benchmark = {
   ...SCORING,
   ask: {
     questions: (files) => files.flatMap(readWilderQuestions),
+    pick: pickSmall,
     prompt: 'the question, after the picture; greedy',
     folder: { questions: 'Small' },
     hasTruth: true,
@@ -120,12 +121,19 @@ export const llavaWilder: Benchmark = {
   ],
 }
 
+/** Of the whole repository, which has a folder or a file for each size. */
+function pickSmall<File extends Named>(files: readonly File[]): readonly File[] {
+  const small = files.filter(({ name }) => /small/i.test(name))
+  return small.length > 0 ? small : files
+}
+
 function readWilderQuestions(file: EvalFile): Question[] {
   return readRows(file).map((row, i) => ({
     id: wilderId(row, i),
     prompt: textField(row, 'Question', file),
     images: pictureField(row['image']),
     maxTokens: 4096,
+    isVisual: true,
   }))
 }
 

@@ -11,6 +11,7 @@ import { pictureField } from '../llava-questions.ts'
 import { readPythonList } from '../python-dict.ts'
 import { parsePythonFloat } from '../python-text.ts'
 import type { Question } from '../question.ts'
+import { ofSplit } from '../table-rows.ts'
 import { firstText, sampleFields } from '../samples.ts'
 
 export const mathvistaJudge: JudgeSpec = {
@@ -54,6 +55,7 @@ export function readMathvistaQuestions(file: EvalFile): Question[] {
     prompt: textField(row, 'query', file),
     images: pictureField(row['decoded_image'] ?? row['image']),
     maxTokens: 1024,
+    isVisual: true,
     extra: { pid: id },
   }))
 }
@@ -68,7 +70,9 @@ function readExtraction(reply: string): Row | null {
 
 function tasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
   const problems = new Map(
-    (labels.length > 0 ? labels : questions).flatMap(readByPid).map((one) => [one.id, one]),
+    ofSplit(labels.length > 0 ? labels : questions, 'testmini')
+      .flatMap(readByPid)
+      .map((one) => [one.id, one]),
   )
   return answers.flatMap(({ id, text }) => {
     const problem = problems.get(id)

@@ -14,12 +14,16 @@ import {
   meanScore,
   publishedRows,
   type Benchmark,
+  type Metric,
+  type Outcome,
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { textField, type Row } from '../eval-file.ts'
+import { isRow, textField, type Row } from '../eval-file.ts'
 import { levenshtein } from '../metrics/anls.ts'
-import { mathvistaJudge, readByPid, readMathvistaQuestions } from './mathvista-judge.ts'
+import { ofSplit } from '../table-rows.ts'
+import { readPythonList } from '../python-dict.ts'
+import { mathvistaJudge, readByPid, readMathvistaQuestions, type ByPid } from './mathvista-judge.ts'
 import { parsePythonFloat, pythonFloat, pythonRound, pythonStrip } from '../python-text.ts'
 
 export const mathvista: Benchmark = {
@@ -33,7 +37,8 @@ export const mathvista: Benchmark = {
   rule: 'the extracted value; a letter is its option, another text the nearest option; numbers at the precision asked for; equal texts',
   score: scoreMathvista,
   ask: {
-    questions: (files) => files.flatMap(readMathvistaQuestions),
+    questions: (files) => ofSplit(files, 'testmini').flatMap(readMathvistaQuestions),
+    pick: (files) => ofSplit(files, 'testmini'),
     prompt: 'the released query: hint, question and choices, after the picture; greedy',
     folder: { questions: 'testmini', images: '.' },
     hasTruth: true,
@@ -71,7 +76,7 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
         : []
     }),
   )
-  const all = labels.length > 0 ? labels.flatMap(readByPid) : given
+  const all = labels.length > 0 ? ofSplit(labels, 'testmini').flatMap(readByPid) : given
   const problems = onlyAsked(all, asked, ({ id }) => id)
   const outcomes = problems.map(({ id, row, file }) => {
     const answer = answers.get(id)
@@ -88,8 +93,23 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
       unreadable,
     ),
     outcomes,
-    metrics: [meanScore('accuracy', outcomes, 1)],
+    metrics: [meanScore('accuracy', outcomes, 1), ...partsOf(problems, outcomes)],
   }
+}
+
+/** The columns of the paper's table: tasks, and the skills that a problem needs. */
+function partsOf(problems: readonly ByPid[], outcomes: readonly Outcome[]): Metric[] {
+  const namesOf = problems.map(({ row }) => {
+    const { task, skills } = isRow(row['metadata']) ? row['metadata'] : row
+    // VLMEvalKit's table has skills as Python prints them.
+    const list = typeof skills === 'string' ? (readPythonList(skills) ?? []) : skills
+    return [task, ...(Array.isArray(list) ? (list as unknown[]) : [])].filter(
+      (name): name is string => typeof name === 'string' && name !== '',
+    )
+  })
+  const names = [...new Set(namesOf.flat())].sort()
+  const of = (name: string) => outcomes.filter((_, i) => namesOf[i]?.includes(name))
+  return names.map((name) => meanScore(name, of(name), 1))
 }
 
 /** What the answer says, in the form of the truth; `null` where that cannot be told. */

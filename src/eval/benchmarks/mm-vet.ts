@@ -71,7 +71,8 @@ export const mmVet: Benchmark = {
 
 const CAPABILITIES = ['rec', 'ocr', 'know', 'gen', 'spat', 'math']
 
-function scoreMmVet({ answers: files, labels, asked }: ScoreInput): Scored {
+function scoreMmVet({ answers, labels, asked }: ScoreInput): Scored {
+  const files = withoutTables(answers)
   const samples = files.flatMap(readSamples)
   if (samples.length === 0 && !files.every(isGrades)) return submit(files)
   const grades = new Map<string, readonly number[]>(
@@ -120,6 +121,18 @@ function submit(files: readonly EvalFile[]): Scored {
     metrics: [],
     written: { 'mm-vet.json': pythonJson(rows, { indent: 2 }) },
   }
+}
+
+/** The evaluator writes its tables beside its grades; they hold no question's grade. */
+function withoutTables(files: readonly EvalFile[]): readonly EvalFile[] {
+  const isTable = ({ name, text }: EvalFile) =>
+    /\.csv$/i.test(name) && /^[^\n]*,total,std,runs\s*$/m.test(text)
+  const others = files.filter((file) => !isTable(file))
+  if (others.length > 0) return others
+  throw new InputError(
+    'INPUT_ANSWERS_FOREIGN',
+    `eval.mm-vet: the answers should be grades of single questions, ${files[0]?.name} is the evaluator's table of means; give the file …-grade-….json beside it.`,
+  )
 }
 
 type GradedSample = {

@@ -7,7 +7,7 @@
 import { InputError } from '../../core/errors.ts'
 import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { idField, optionLines, pictureField } from '../llava-questions.ts'
-import type { Question } from '../question.ts'
+import type { Named, Question } from '../question.ts'
 import { letterAt } from '../metrics/choice-letter.ts'
 
 /** Rotations of a question have its index plus multiples of this. */
@@ -28,6 +28,7 @@ export function readMmbenchQuestions(file: EvalFile, instruction: string): Quest
       shown,
       images: pictureField(pictureOf(row, byIndex)),
       maxTokens: 1024,
+      isVisual: true,
       extra: {
         round_id: 0,
         options: letters,
@@ -35,6 +36,26 @@ export function readMmbenchQuestions(file: EvalFile, instruction: string): Quest
       },
     }
   })
+}
+
+/**
+ * Of a folder with tables of several splits and languages, dev's of one language: `mmbench_dev_cn_20231003.tsv`, `MMBench_DEV_CN.tsv`,
+ * `cn/dev-00000-of-00001.parquet`.
+ */
+export function pickMmbench<File extends Named>(
+  files: readonly File[],
+  language: 'en' | 'cn',
+): readonly File[] {
+  const of = (form: RegExp) => (list: readonly File[]) => {
+    const own = list.filter(({ name }) => form.test(name.replace(/^.*\/(?=[^/]*\/)/, '')))
+    return own.length > 0 ? own : list
+  }
+  const dev = of(/(?:^|[/_-])dev(?:[/_.-]|$)/i)(files)
+  const isCn = /(?:^|[/_-])(?:cn|chinese)(?:[/_.-]|$)/i
+  if (language === 'cn') return of(isCn)(dev)
+  const en = of(/(?:^|[/_-])en(?:[/_.-]|$)/i)(dev)
+  const others = en.filter(({ name }) => !isCn.test(name))
+  return others.length > 0 ? others : en
 }
 
 function optionsOf(row: Row): string[] {
@@ -51,6 +72,7 @@ function isNone(value: unknown): boolean {
 }
 
 function pictureOf(row: Row, byIndex: ReadonlyMap<string, Row>): unknown {
+  if (typeof row['image'] === 'function') return row['image']
   const image = String(row['image'] ?? '')
   if (!/^\d{1,9}$/.test(image)) return image
   const other = byIndex.get(image)?.['image']

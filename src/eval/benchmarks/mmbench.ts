@@ -6,8 +6,8 @@
  * 241 are 1000241, 2000241 ….
  * Answers: {"question_id": 241, "round_id": 0, "prompt": "…", "text": "B", "options": ["…"], "option_char": ["A", "B"]}, or
  * the submission: a spreadsheet index | question | A | B | C | D | prediction | answer | split, which holds the truth too.
- * Official scorer: MMBench's server; circular evaluation as in §4.3 of the paper. What no rule reads, the server asks a
- * language model about; here it is unreadable, counted, and wrong.
+ * Official scorer: MMBench's server; circular evaluation as in §4.3 of the paper, answers read as VLMEvalKit does, which is its
+ * code. What no rule reads, the server asks a language model about; here it is unreadable, counted, and wrong.
  */
 import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
@@ -26,9 +26,11 @@ import {
 } from '../benchmark.ts'
 import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { OPTION_LETTER } from '../llava-questions.ts'
-import { optionColumns, optionLetter } from '../metrics/option-letter.ts'
-import { sampleFields } from '../samples.ts'
-import { readMmbenchQuestions, ROTATION } from './mmbench-questions.ts'
+import { inferredLetter, mmbenchLetter } from '../metrics/inferred-letter.ts'
+import { optionColumns } from '../metrics/option-letter.ts'
+import { isMissingCell } from '../python-text.ts'
+import { isSample, sampleFields } from '../samples.ts'
+import { pickMmbench, readMmbenchQuestions, ROTATION } from './mmbench-questions.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
 
@@ -87,10 +89,11 @@ function mmbenchOf(
       labels: "the dataset's .tsv; needed where answers hold no truth",
     },
     needs: [],
-    rule: "the letter named at the start, or an option's text; circular: all rotations right; vanilla: every row on its own",
+    rule: 'the only letter among the words, or the only option that occurs (samples of lmms-eval: as its task without a judge); circular: all rotations right; vanilla: every row on its own',
     score: scoreMmbench,
     ask: {
       questions: (files) => files.flatMap((file) => readMmbenchQuestions(file, instruction)),
+      pick: (files) => pickMmbench(files, name === 'mmbench' ? 'en' : 'cn'),
       prompt: `hint, question, options A to D and "${instruction}", after the picture; greedy`,
       folder: {
         questions: name === 'mmbench' ? 'mmbench_dev_20230712.tsv' : 'mmbench_dev_cn_20231003.tsv',
@@ -106,7 +109,8 @@ type Question = {
   readonly base: number
   readonly answer: string
   readonly options: Readonly<Record<string, string>>
-  readonly group: string
+  /** Its ability, and the group of abilities, as far as they are known. */
+  readonly groups: readonly string[]
 }
 
 function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
@@ -126,7 +130,7 @@ function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
   )
   const scores = outcomes.map(({ score }) => score)
   const circular = circularScores(questions, scores)
-  const groups = [...new Set(circular.map(({ group }) => group))].filter((group) => group !== '')
+  const groups = [...new Set(circular.flatMap(({ groups: own }) => own))]
   return {
     counts,
     outcomes,
@@ -137,7 +141,7 @@ function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
       ...groups.sort().map((group) =>
         meanPercent(
           `circular ${group}`,
-          circular.filter((question) => question.group === group).map(({ score }) => score),
+          circular.filter((question) => question.groups.includes(group)).map(({ score }) => score),
         ),
       ),
     ],
@@ -154,7 +158,9 @@ function submission(labels: readonly EvalFile[], answers: ReadonlyMap<string, An
   const columns = kept.toSpliced(PREDICTION_COLUMN, 0, 'prediction')
   const cell = (row: Row, name: string) => {
     const value = name === 'prediction' ? answers.get(String(row['index']))?.text : row[name]
-    return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
+    const text = typeof value === 'string' || typeof value === 'number' ? String(value) : ''
+    // The script's table is read by pandas, to which an option "None" is none.
+    return name !== 'prediction' && isMissingCell(text) ? '' : text
   }
   return [columns, ...rows.map((row) => columns.map((name) => cell(row, name)))]
 }
@@ -172,13 +178,13 @@ function vanilla(questions: readonly Question[], scores: readonly number[]): Met
 
 /** 1 where all rotations of a question are right. */
 export function circularScores(
-  questions: readonly Pick<Question, 'base' | 'group'>[],
+  questions: readonly Pick<Question, 'base' | 'groups'>[],
   scores: readonly number[],
-): { readonly group: string; readonly score: number }[] {
-  const worst = new Map<number, { readonly group: string; readonly score: number }>()
-  questions.forEach(({ base, group }, i) => {
+): { readonly groups: readonly string[]; readonly score: number }[] {
+  const worst = new Map<number, { readonly groups: readonly string[]; readonly score: number }>()
+  questions.forEach(({ base, groups }, i) => {
     const before = worst.get(base)?.score ?? 1
-    worst.set(base, { group, score: Math.min(before, scores[i] ?? 0) })
+    worst.set(base, { groups, score: Math.min(before, scores[i] ?? 0) })
   })
   return [...worst.values()]
 }
@@ -192,17 +198,28 @@ function questionOf(row: Row, file: EvalFile): Question {
       `eval.mmbench: rows of ${file.name} should have a number as index and a letter as answer, "${id}" and "${answer}" came; has this split its answers?`,
     )
   }
-  const group = row['l2-category'] ?? row['L2-category']
+  const groups = [row['l2-category'] ?? row['L2-category'], row['category']]
   return {
     id,
-    base: Number(id) % ROTATION,
+    base: Number(row['g_index'] ?? Number(id) % ROTATION),
     answer,
-    options: optionColumns(row) ?? {},
-    group: typeof group === 'string' ? group : '',
+    options: optionsOf(row),
+    groups: groups.filter((group): group is string => typeof group === 'string' && group !== ''),
   }
 }
 
+/** To lmms-eval, options that are missing are called `nan`. */
+function optionsOf(row: Row): Readonly<Record<string, string>> {
+  if (!isSample(row)) return optionColumns(row) ?? {}
+  return Object.fromEntries([...'ABCD'].map((letter) => [letter, String(row[letter] ?? 'nan')]))
+}
+
 function outcomeOf({ id, answer, options }: Question, given: Answer | undefined): Outcome {
-  const read = given === undefined ? '' : (optionLetter(given.text, options) ?? '')
+  const read = given === undefined ? '' : readLetter(given, options)
   return { id, given: given?.text ?? '', read, expected: answer, score: read === answer ? 1 : 0 }
+}
+
+function readLetter({ text, row }: Answer, options: Question['options']): string {
+  if (isSample(row)) return mmbenchLetter(text, options)
+  return inferredLetter(text, options) ?? ''
 }

@@ -23,6 +23,7 @@ import {
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { mmeAnswer, yesOrNo } from '../metrics/yes-no.ts'
 import { pythonFloat } from '../python-text.ts'
+import { releasedMme } from './hub-tables.ts'
 import { COGNITION, MME_TASKS, PERCEPTION, readMmeCases, type MmeCase } from './mme-files.ts'
 
 const BLOG = 'LLaVA-NeXT blog 2024-01-30'
@@ -39,6 +40,7 @@ export const mme: Benchmark = {
   score: scoreMme,
   ask: {
     questions: llavaQuestions(128, (question) => ({ ...question, group: String(question.id) })),
+    fromTables: releasedMme,
     prompt: LLAVA_PROMPT,
     folder: {
       questions: 'llava_mme.jsonl',

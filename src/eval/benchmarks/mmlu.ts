@@ -12,7 +12,7 @@ import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import { meanPercent, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
 import { readRows, type EvalFile, type Row } from '../eval-file.ts'
-import type { Question } from '../question.ts'
+import type { Named, Question } from '../question.ts'
 import { isSample, sampleFields } from '../samples.ts'
 
 const LETTERS = ['A', 'B', 'C', 'D']
@@ -33,6 +33,7 @@ function mmluOf(name: string, title: string, shots: number): Benchmark {
     score: scoreMmlu,
     ask: {
       questions: (files) => questionsOf(files, shots),
+      pick: (files) => [...testFiles(files), ...(shots > 0 ? files.filter(isDev) : [])],
       prompt: `${shots} solved examples of the subject, question, options by letter, "Answer:"; log-probabilities of the letters`,
       folder: { questions: '.' },
       hasTruth: true,
@@ -144,18 +145,18 @@ function promptOf({ question, choices }: Item): string {
 }
 
 /** The whole repository has every question twice: in `all/`, and in the folder of its subject. */
-function testFiles(files: readonly EvalFile[]): readonly EvalFile[] {
+function testFiles<File extends Named>(files: readonly File[]): readonly File[] {
   const tests = files.filter(isTest)
   const whole = tests.filter(({ name }) => /(?:^|\/)all\/[^/]+$/.test(name))
   return whole.length > 0 ? whole : tests
 }
 
 /** Not the examples, which are in files or folders called dev; nor the other splits. */
-function isTest({ name }: EvalFile): boolean {
+function isTest({ name }: Named): boolean {
   return !/(?:^|[/_.-])(?:dev|val|validation|auxiliary_train|train)(?:[/_.-])/.test(name)
 }
 
-function isDev({ name }: EvalFile): boolean {
+function isDev({ name }: Named): boolean {
   return /(?:^|[/_.-])dev[/_.-]/.test(name)
 }
 

@@ -40,10 +40,12 @@ import {
   mmmuOpenAnswers,
   type Draw,
 } from '../metrics/mmmu-answer.ts'
+import { inferredLetter } from '../metrics/inferred-letter.ts'
+import { optionColumns } from '../metrics/option-letter.ts'
 import { readPythonList } from '../python-dict.ts'
 import { PythonRandom } from '../python-random.ts'
 import { pythonFloat, pythonRound } from '../python-text.ts'
-import { isSample } from '../samples.ts'
+import { formOf, isSample } from '../samples.ts'
 import { ofSplit } from '../table-rows.ts'
 
 export const mmmu: Benchmark = {
@@ -55,10 +57,11 @@ export const mmmu: Benchmark = {
       'answer_dict_val.json, or rows with id, question_type, answer and options; needed where answers hold no truth',
   },
   needs: [],
-  rule: 'the option named last, drawn where none is named and the options are known; open answers by containment, numbers to two decimals; micro average',
+  rule: 'the option named last, drawn where none is named and the options are known; open answers by containment, numbers to two decimals (tables of VLMEvalKit: the letter or option that it infers); micro average',
   score: scoreMmmu,
   ask: {
     questions: (files) => ofSplit(files, 'validation').flatMap(readMmmuQuestions),
+    pick: (files) => ofSplit(files, 'validation'),
     prompt:
       'question, options by letter, an empty line and the instruction, after the pictures it names; greedy',
     folder: { questions: 'validation' },
@@ -157,6 +160,7 @@ function readAnswer(
   { text, row }: Answer,
   draw: Draw,
 ): Reading {
+  if (formOf(row) === 'vlmevalkit') return readTableAnswer(text, row)
   if (!isChoice) {
     const read = mmmuOpenAnswers(text).join(' | ')
     return { read, score: mmmuOpen(text, accepted), isNamed: true }
@@ -171,6 +175,18 @@ function readAnswer(
   const { letter, isGuess } =
     known === null ? letterOnly(text) : mmmuChoice(text, known, draw, form)
   return { read: letter, score: accepted.includes(letter) ? 1 : 0, isNamed: !isGuess }
+}
+
+/**
+ * VLMEvalKit's reading, which makes multiple choice of open questions: A is the truth, B any other answer.
+ * Source: open-compass/VLMEvalKit vlmeval/dataset/utils/multiple_choice.py at e8e78f0, MMMU_preproc.
+ */
+function readTableAnswer(text: string, row: Row): Reading {
+  const truth = String(row['answer'])
+  const options = optionColumns(row) ?? { A: truth, B: 'Other Answers' }
+  const letter = inferredLetter(text, options)
+  const isRight = letter === (/^[A-Z]$/.test(truth) ? truth : 'A')
+  return { read: letter ?? '', score: isRight ? 1 : 0, isNamed: letter !== null }
 }
 
 /** Of options nobody knows the letters can be read, and nothing can be drawn. */
@@ -272,8 +288,8 @@ function readTruths(file: EvalFile): Truth[] {
 }
 
 /** An object with one id a key is one JSON value over the file; rows are lines, a list or a table. */
-function isTable({ name, text, cells }: EvalFile): boolean {
-  if (cells || /\.(?:[tc]sv|jsonl)$/i.test(name)) return true
+function isTable({ name, text, cells, rows }: EvalFile): boolean {
+  if (cells || rows || /\.(?:[tc]sv|jsonl)$/i.test(name)) return true
   return /^\s*(?:\[|\{\s*"args"\s*:)/.test(text)
 }
 
@@ -301,7 +317,8 @@ function readMmmuQuestions(file: EvalFile): Question[] {
     const prompt = [question, ...options, '', instruction].join('\n')
     const named = new Set((prompt.match(/<image [1-7]>/g) ?? []).sort())
     const images = [...named].flatMap((name) => pictureField(row[`image_${name.charAt(7)}`]))
-    return { id: textField(row, 'id', file), prompt, images, maxTokens: isChoice ? 16 : 64 }
+    const maxTokens = isChoice ? 16 : 64
+    return { id: textField(row, 'id', file), prompt, images, maxTokens, isVisual: true }
   })
 }
 

@@ -10,7 +10,10 @@
 import { publishedRows } from '../benchmark.ts'
 import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { standaloneLetter, letterAt } from '../metrics/choice-letter.ts'
+import { inferredLetter } from '../metrics/inferred-letter.ts'
 import { readPythonList } from '../python-dict.ts'
+import { pythonStrip } from '../python-text.ts'
+import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
 /** Where the clips of a task lie. */
@@ -43,8 +46,9 @@ export const mvbench = shortAnswerBenchmark({
   rule: 'the letter before a full stop at the start, else the first letter A to E that stands alone; accuracy',
   form: { id: (_, i, file) => `${taskOf(file)}/${i}` },
   unpack: unpackResults,
-  judge: (answer, [target = ''], row) => {
+  judge: (answer, [target = ''], row, { given }) => {
     if ('gt' in row) return { score: officialScore(answer, target), read: answer }
+    if (formOf(given) === 'vlmevalkit') return tableScore(answer, target, candidatesOf(row))
     const place = candidatesOf(row).indexOf(target)
     const read = standaloneLetter(answer)
     // lmms-eval's newer samples have the letter in place of the candidates.
@@ -83,6 +87,16 @@ export const mvbench = shortAnswerBenchmark({
 function candidatesOf({ candidates }: Row): string[] {
   if (typeof candidates === 'string') return readPythonList(candidates) ?? []
   return Array.isArray(candidates) ? candidates.map(String) : []
+}
+
+/** VLMEvalKit's reading: as the notebook's, and where that fails the letter or option that it infers. */
+function tableScore(answer: string, target: string, candidates: readonly string[]) {
+  const letter = letterAt(candidates.indexOf(target))
+  const options = Object.fromEntries(candidates.map((text, i) => [letterAt(i), text]))
+  const isRight =
+    officialScore(pythonStrip(answer), `(${letter}) ${target}`) === 1 ||
+    inferredLetter(answer, options) === letter
+  return { score: isRight ? 1 : 0, read: answer }
 }
 
 /** What the notebook writes: {"acc_dict": {"Action Sequence": [148, 200], …}, "res_list": [{"pred": "(A) …", "gt": "(A) …"}, …]}, task by task. */

@@ -34,7 +34,7 @@ export const nextqaMc = shortAnswerBenchmark({
   title: 'NExT-QA (multiple choice, test)',
   rule: 'the option named last, drawn where none is named; accuracy',
   form,
-  judge: (answer, [target = ''], row, rng) => {
+  judge: (answer, [target = ''], row, { rng }) => {
     const letter = /^\d$/.test(target) ? String.fromCharCode(65 + Number(target)) : target
     const read = readChoice(answer, row, rng)
     return { score: read === letter ? 1 : 0, read }

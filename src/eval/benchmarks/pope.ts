@@ -20,6 +20,7 @@ import {
 } from '../benchmark.ts'
 import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
+import { releasedPope } from './hub-tables.ts'
 import { exactlyYesOrNo, popeAnswer, yesOrNo } from '../metrics/yes-no.ts'
 import { pythonFixed, pythonFloat } from '../python-text.ts'
 import { isSample } from '../samples.ts'
@@ -42,6 +43,7 @@ export const pope: Benchmark = {
   score: scorePope,
   ask: {
     questions: llavaQuestions(128),
+    fromTables: releasedPope,
     prompt: LLAVA_PROMPT,
     folder: { questions: 'llava_pope_test.jsonl', labels: 'coco', images: 'val2014' },
   },

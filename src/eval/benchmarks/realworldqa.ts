@@ -3,24 +3,33 @@
  *
  * Source: x.ai, Grok-1.5 Vision (2024). Data: huggingface.co/datasets/lmms-lab/RealWorldQA (CC BY-ND 4.0), 765 questions:
  *   {"question": "In which direction is the front wheel … facing?\n\nA. Left\nB. Straight\nC. Right\nPlease answer …", "answer": "C"}
- * Official scorer: lmms-eval tasks/realworldqa: a letter where the truth is one, else lower case without a full stop.
+ * Official scorer: lmms-eval tasks/realworldqa at 75571cf: a letter where the truth is one, else lower case without full stops.
  */
 import { publishedRows } from '../benchmark.ts'
-import { exactMatch } from '../metrics/exact-match.ts'
-import { optionColumns, optionLetter } from '../metrics/option-letter.ts'
+import { inferredLetter, mentionedLetter } from '../metrics/inferred-letter.ts'
+import { optionColumns } from '../metrics/option-letter.ts'
+import { pythonStrip } from '../python-text.ts'
+import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
-const LETTERS = { A: '', B: '', C: '', D: '', E: '' }
+const LETTERS = [...'ABCD']
 
 export const realWorldQa = shortAnswerBenchmark({
   name: 'realworldqa',
   title: 'RealWorldQA (test)',
-  rule: 'the letter at the start (of tables with options also an option) where the truth is a letter; exact match without case and marks',
+  rule: 'where the truth is a letter, the letter in the most telling of its forms (of tables of VLMEvalKit the letter or option that it infers); else equal but for case and full stops at the end',
   form: { split: 'test' },
-  judge: (answer, [target = ''], row) => {
-    const options = optionColumns(row) ?? LETTERS
-    const read = /^[A-E]$/.test(target) ? (optionLetter(answer, options) ?? answer) : answer
-    return { score: exactMatch(read, target), read }
+  judge: (answer, [truth = ''], row, { given }) => {
+    const target = pythonStrip(truth)
+    const options = formOf(given) === 'vlmevalkit' ? optionColumns(row) : null
+    if (options || LETTERS.includes(target.toUpperCase())) {
+      const letter = options
+        ? (inferredLetter(answer, options) ?? '')
+        : mentionedLetter(answer, LETTERS)
+      return { score: letter === target.toUpperCase() ? 1 : 0, read: letter }
+    }
+    const read = pythonStrip(answer.toLowerCase()).replace(/\.+$/, '')
+    return { score: read === target.toLowerCase() ? 1 : 0, read }
   },
   ask: {
     prompt: ({ question }) => String(question).trim(),

@@ -16,9 +16,10 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
-import { FAILED, optionColumns, optionLetter, scienceQaLetter } from '../metrics/option-letter.ts'
+import { inferredLetter } from '../metrics/inferred-letter.ts'
+import { FAILED, optionColumns, scienceQaLetter } from '../metrics/option-letter.ts'
 import { OPTION_LETTER } from '../llava-questions.ts'
-import { pythonFixed, pythonJson } from '../python-text.ts'
+import { PythonFloat, pythonFixed, pythonJson } from '../python-text.ts'
 import { isSample } from '../samples.ts'
 import type { Question } from '../question.ts'
 import { COLUMNS, ownProblems, readProblems, type Problem } from './science-qa-problems.ts'
@@ -47,7 +48,7 @@ export const scienceQa: Benchmark = {
     labels: 'in place of questions: the folder with problems.json and pid_splits.json',
   },
   needs: [],
-  rule: 'a letter A–E alone or before ". ", else the only "The answer is X."; the rest is wrong (samples of lmms-eval: alone in either case, or before "."; tables of VLMEvalKit: also the option); accuracy',
+  rule: 'a letter A–E alone or before ". ", else the only "The answer is X."; the rest is wrong (samples of lmms-eval: alone in either case, or before "."; tables of VLMEvalKit: the letter or option that it infers); accuracy',
   score: scoreScienceQa,
   ask: {
     questions: (files) => files.flatMap(readScienceQuestions),
@@ -84,7 +85,8 @@ const LETTERS = ['A', 'B', 'C', 'D', 'E']
 type Judged = {
   readonly problem: Problem
   readonly text: string
-  readonly prompt: string
+  /** `null` of answers whose file holds none. */
+  readonly prompt: string | null
   readonly read: string
   /** The letter's place, or −1 if there is no such choice. */
   readonly place: number
@@ -131,7 +133,7 @@ function scoreScienceQa({ answers: files, questions, labels, asked }: ScoreInput
 function readLetter({ text, row }: Answer): string {
   if (isSample(row)) return sampleLetter(text)
   const options = optionColumns(row)
-  return options ? (optionLetter(text, options) ?? FAILED) : scienceQaLetter(text)
+  return options ? (inferredLetter(text, options) ?? FAILED) : scienceQaLetter(text)
 }
 
 /** The letter alone in either case, or a capital before a full stop. Source: lmms-eval tasks/scienceqa/utils.py. */
@@ -144,10 +146,11 @@ function sampleLetter(text: string): string {
 /** A missing answer is the text FAILED to an unknown prompt, as in the official script. */
 function judge(problem: Problem, answer: Answer | undefined): Judged {
   const text = answer?.text ?? FAILED
-  const prompt = typeof answer?.row['prompt'] === 'string' ? answer.row['prompt'] : 'Unknown'
+  const own = answer === undefined ? 'Unknown' : answer.row['prompt']
+  const prompt = typeof own === 'string' ? own : null
   const read = answer === undefined ? FAILED : readLetter(answer)
   const place = LETTERS.slice(0, problem.choices).indexOf(read)
-  const hasPicture = problem.hasPicture ?? prompt.includes('<image>')
+  const hasPicture = problem.hasPicture ?? prompt?.includes('<image>') ?? false
   return { problem, text, prompt, read, place, hasPicture }
 }
 
@@ -157,13 +160,14 @@ function official(judged: readonly Judged[], score: (one: Judged) => number) {
     const part = judged.filter(isMultimodal)
     return pythonFixed((part.filter(isRight).length / part.length) * 100, 2)
   }
-  const isAsked = ({ prompt }: Judged) => prompt.includes('<image>')
+  // The result file holds no prompts: there the question tells.
+  const isAsked = ({ prompt, hasPicture }: Judged) => prompt?.includes('<image>') ?? hasPicture
   const correct = judged.filter(isRight).length
   const analysis = (one: Judged) => ({
     question_id: one.problem.id,
     parsed_ans: one.read,
     ground_truth: LETTERS[one.problem.answer],
-    question: one.prompt,
+    question: one.prompt ?? 'Unknown',
     pred: one.text,
     is_multimodal: isAsked(one),
   })
@@ -172,7 +176,7 @@ function official(judged: readonly Judged[], score: (one: Judged) => number) {
     incorrect: judged.filter((one) => !isRight(one)).map(analysis),
   }
   const result = {
-    acc: (correct / judged.length) * 100,
+    acc: new PythonFloat((correct / judged.length) * 100),
     correct,
     count: judged.length,
     results: new Map(judged.map(({ problem, place }) => [problem.id, place])),

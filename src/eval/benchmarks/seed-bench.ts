@@ -13,17 +13,28 @@ import {
   meanPercent,
   publishedRows,
   type Benchmark,
+  type PublishedScore,
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
 import { isRow, readJson, textField, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
-import { optionColumns, optionLetter } from '../metrics/option-letter.ts'
+import { inferredLetter } from '../metrics/inferred-letter.ts'
+import { optionColumns } from '../metrics/option-letter.ts'
 import { pythonFixed, pythonJson } from '../python-text.ts'
+import type { AskSpec, Picture } from '../question.ts'
 import { isSample } from '../samples.ts'
+import { releasedSeed, SEED_TYPES } from './hub-tables.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
 const PAPER = 'arXiv:2310.03744'
+
+const ASK: AskSpec = {
+  questions: llavaQuestions(128),
+  fromTables: (tables) => releasedSeed(tables),
+  prompt: LLAVA_PROMPT,
+  folder: { questions: 'llava-seed-bench.jsonl', labels: 'SEED-Bench.json', images: '.' },
+}
 
 export const seedBench: Benchmark = {
   name: 'seed-bench',
@@ -35,12 +46,8 @@ export const seedBench: Benchmark = {
   },
   needs: [],
   rule: 'the answer is the letter and nothing else (of samples of lmms-eval its first character, of tables of VLMEvalKit also at the start or the option); accuracy',
-  score: scoreSeedBench,
-  ask: {
-    questions: llavaQuestions(128),
-    prompt: LLAVA_PROMPT,
-    folder: { questions: 'llava-seed-bench.jsonl', labels: 'SEED-Bench.json', images: '.' },
-  },
+  score: (input) => scoreSeedBench(input),
+  ask: ASK,
   published: [
     ...publishedRows('accuracy', MODEL_ZOO, {
       'llava-v1.5-7b': 58.6,
@@ -48,18 +55,7 @@ export const seedBench: Benchmark = {
       'llava-v1.5-7b-lora': 60.1,
       'llava-v1.5-13b-lora': 61.3,
     }),
-    ...publishedRows('accuracy image', PAPER, { 'llava-v1.5-7b': 66.1, 'llava-v1.5-13b': 68.2 }),
-    ...publishedRows('accuracy image', MODEL_ZOO, {
-      'llava-v1.6-vicuna-7b': 70.2,
-      'llava-v1.6-mistral-7b': 72.2,
-      'llava-v1.6-vicuna-13b': 71.9,
-      'llava-v1.6-34b': 75.9,
-    }),
-    ...publishedRows('accuracy image', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 65.5,
-      'llava-onevision-qwen2-7b': 75.4,
-      'llava-onevision-qwen2-72b': 78.0,
-    }),
+    ...publishedOfPictures('accuracy image'),
     ...publishedRows('accuracy video', 'arXiv:2408.03326', {
       'llava-onevision-qwen2-0.5b': 44.2,
       'llava-onevision-qwen2-7b': 56.9,
@@ -67,6 +63,42 @@ export const seedBench: Benchmark = {
     }),
     ...publishedRows('accuracy video', PAPER, { 'llava-v1.5-7b': 37.3, 'llava-v1.5-13b': 42.7 }),
   ],
+}
+
+/** SEED-IMG of the NeXT posts: its pictures alone. */
+export const seedImg: Benchmark = {
+  ...seedBench,
+  name: 'seed-img',
+  title: 'SEED-Bench (image)',
+  score: (input) => scoreSeedBench(input, 'image'),
+  ask: {
+    ...ASK,
+    // Of clips, LLaVA's questions name a frame in the folder SEED-Bench-video-image.
+    questions: (files) => ASK.questions(files).filter(({ images: [one] }) => !isOfClip(one)),
+    fromTables: (tables) => releasedSeed(tables, 'image'),
+  },
+  published: publishedOfPictures('accuracy'),
+}
+
+function isOfClip(picture: Picture | undefined): boolean {
+  return typeof picture === 'string' && /video/i.test(picture)
+}
+
+function publishedOfPictures(metric: string): PublishedScore[] {
+  return [
+    ...publishedRows(metric, PAPER, { 'llava-v1.5-7b': 66.1, 'llava-v1.5-13b': 68.2 }),
+    ...publishedRows(metric, MODEL_ZOO, {
+      'llava-v1.6-vicuna-7b': 70.2,
+      'llava-v1.6-mistral-7b': 72.2,
+      'llava-v1.6-vicuna-13b': 71.9,
+      'llava-v1.6-34b': 75.9,
+    }),
+    ...publishedRows(metric, 'arXiv:2408.03326', {
+      'llava-onevision-qwen2-0.5b': 65.5,
+      'llava-onevision-qwen2-7b': 75.4,
+      'llava-onevision-qwen2-72b': 78.0,
+    }),
+  ]
 }
 
 type Question = {
@@ -79,9 +111,13 @@ type Question = {
 
 type Judged = Question & { readonly score: number }
 
-function scoreSeedBench({ answers: files, labels, asked }: ScoreInput): Scored {
+function scoreSeedBench(
+  { answers: files, labels, asked }: ScoreInput,
+  only?: 'image' | 'video',
+): Scored {
   const given = readAnswers(files)
-  const all = labels.length > 0 ? labels.flatMap(readQuestions) : given.flatMap(questionOf)
+  const known = labels.length > 0 ? labels.flatMap(readQuestions) : given.flatMap(questionOf)
+  const all = known.filter(({ medium }) => only === undefined || medium === only)
   const questions = onlyAsked(all, asked, ({ id }) => id)
   const answers = answersById(given, { shared: repeated(questions.map(({ id }) => id)) })
   const isKnown = questions.length > 0
@@ -109,7 +145,7 @@ function scoreSeedBench({ answers: files, labels, asked }: ScoreInput): Scored {
 function readLetter({ text, row }: Answer): string {
   if (isSample(row)) return text.trim().charAt(0).toUpperCase()
   const options = optionColumns(row)
-  return options ? (optionLetter(text, options) ?? '') : text
+  return options ? (inferredLetter(text, options) ?? '') : text
 }
 
 /** lmms-eval's samples and VLMEvalKit's tables hold the truth. */
@@ -118,7 +154,7 @@ function questionOf({ id, row }: Answer): Question[] {
   if (typeof answer !== 'string' || !/^[A-D]$/.test(answer)) return []
   const kind = Number(type ?? 0)
   const category = row['category']
-  const typeName = typeof category === 'string' ? category : (TYPES[kind - 1] ?? '')
+  const typeName = typeof category === 'string' ? category : (SEED_TYPES[kind - 1] ?? '')
   return [{ id, answer, medium: mediumOf(row, medium), type: kind, typeName }]
 }
 
@@ -127,22 +163,6 @@ function mediumOf(row: Row, medium: unknown): string {
   if (typeof medium === 'string') return medium
   return row['seed_video'] === undefined ? 'image' : 'video'
 }
-
-/** By their number, from 1. */
-const TYPES = [
-  'Scene Understanding',
-  'Instance Identity',
-  'Instance Attributes',
-  'Instance Location',
-  'Instances Counting',
-  'Spatial Relation',
-  'Instance Interaction',
-  'Visual Reasoning',
-  'Text Understanding',
-  'Action Recognition',
-  'Action Prediction',
-  'Procedure Understanding',
-]
 
 function repeated(ids: readonly string[]): Set<string> {
   const seen = new Set<string>()

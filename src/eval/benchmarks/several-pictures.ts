@@ -3,6 +3,9 @@
  *
  * NLVR2: arXiv:1811.00491, as huggingface.co/datasets/lmms-lab/LLaVA-NeXT-Interleave-Bench (in_domain, sub_task NLVR2_Mantis) asks it:
  *   {"sample_id": 7, "sub_task": "NLVR2_Mantis", "question_type": "multi-choice", "question": "…", "answer": "A", "image_0": …, "image_1": …}
+ * or multi_image_in_domain.json of lmms-lab/llava-interleave-bench, with the pictures in Split1 and Split2 beside it:
+ *   {"sample_id": 7, "conversations": [{"from": "human", "value": "…"}, {"from": "gpt", "value": "A"}], "image": ["Split1/…"], "metadata":
+ *   {"dataset": "NLVR2_Mantis", "question_type": "multi-choice"}}
  * BLINK: arXiv:2404.12390 (Apache-2.0), huggingface.co/datasets/BLINK-Benchmark/BLINK, val:
  *   {"idx": "val_Counting_1", "sub_task": "Counting", "prompt": "How many blue floats are there?\nSelect …", "choices": ["0", "3", "2", "1"],
  *    "answer": "(D)", "image_1": …}
@@ -22,7 +25,10 @@ import {
   standaloneLetter,
   letterAt,
 } from '../metrics/choice-letter.ts'
+import { inferredLetter } from '../metrics/inferred-letter.ts'
+import { optionColumns } from '../metrics/option-letter.ts'
 import type { Picture } from '../question.ts'
+import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
 const BLOG = 'LLaVA-NeXT blog 2024-06-16'
@@ -33,6 +39,7 @@ export const nlvr2 = shortAnswerBenchmark({
   rule: 'the letter before a full stop at the start, else the first letter A to E that stands alone, else the words; accuracy',
   form: {
     id: ({ sample_id }, i) => String(sample_id ?? i),
+    adapt: interleaveRow,
     keep: ({ sub_task: task }) => task === undefined || String(task).startsWith('NLVR2'),
   },
   judge: (answer, [target = '']) => {
@@ -58,10 +65,11 @@ export const nlvr2 = shortAnswerBenchmark({
 export const blink = shortAnswerBenchmark({
   name: 'blink',
   title: 'BLINK (val)',
-  rule: 'the letter at the start, brackets passed over; accuracy',
+  rule: 'the letter at the start, brackets passed over (tables of VLMEvalKit: the letter or option that it infers); accuracy',
   form: { id: ({ idx }, i) => String(idx ?? i), split: 'validation' },
-  judge: (answer, [target = '']) => {
-    const read = leadingLetter(answer)
+  judge: (answer, [target = ''], row, { given }) => {
+    const options = formOf(given) === 'vlmevalkit' ? optionColumns(row) : null
+    const read = options ? (inferredLetter(answer, options) ?? '') : leadingLetter(answer)
     return { score: read === target.replaceAll(/[()]/g, '') ? 1 : 0, read }
   },
   part: ({ sub_task: task, category, idx, id }) => {
@@ -114,6 +122,24 @@ export const mantisEval = shortAnswerBenchmark({
     'llava-interleave-qwen-14b': 66.4,
   }),
 })
+
+/** Of the JSON of the same benchmark. */
+function interleaveRow(row: Row): Row {
+  const { conversations, image, metadata } = row
+  if (!Array.isArray(conversations) || !isRow(metadata)) return row
+  const [question, answer] = conversations.map((turn: unknown) =>
+    isRow(turn) ? turn['value'] : null,
+  )
+  const names: unknown[] = Array.isArray(image) ? image : [image]
+  return {
+    ...row,
+    sub_task: metadata['dataset'],
+    question_type: metadata['question_type'],
+    question,
+    answer,
+    ...Object.fromEntries(names.map((name, i) => [`image_${i}`, name])),
+  }
+}
 
 /**
  * What the official repository writes: {"val": [{"idx": "val_Counting_1", "prediction": "(D)", "answer": "(D)"}]} for each task, then

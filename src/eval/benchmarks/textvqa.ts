@@ -20,12 +20,10 @@ import {
 } from '../benchmark.ts'
 import { textField, withRowsOf, type EvalFile } from '../eval-file.ts'
 import { llavaQuestions } from '../llava-questions.ts'
-import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
-import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
 import { pythonFixed } from '../python-text.ts'
 import { labelRows } from '../short-answers.ts'
 import { allTableRows } from '../table-rows.ts'
-import { humanAnswers, ownHumans } from './vqav2.ts'
+import { humanAnswers, judgeVqaAnswer, ownHumans } from './vqav2.ts'
 
 export const textvqa = textvqaOf({
   name: 'textvqa',
@@ -97,10 +95,9 @@ function scoreTextvqa({ answers: files, labels, asked }: ScoreInput): Scored {
     answers,
   )
   const outcomes = truths.map(({ key, humans }) => {
-    const text = answers.get(key)?.text
-    const score = text === undefined ? 0 : vqaAccuracy(text, humans)
-    const read = normaliseVqaAnswer(text ?? '')
-    return { id: key, given: text ?? '', read, expected: humans.join(' | '), score }
+    const { score, read } = judgeVqaAnswer(answers.get(key), humans)
+    const given = answers.get(key)?.text ?? ''
+    return { id: key, given, read, expected: humans.join(' | '), score }
   })
   const total = outcomes.reduce((sum, { score }) => sum + score, 0)
   const scored = counts.questions - counts.missing
@@ -151,7 +148,7 @@ function readTruths(
   })
 }
 
-/** lmms-eval's samples with the dataset's row, and VLMEvalKit's table, hold the human answers. */
+/** lmms-eval's samples, with the dataset's row or with their score, and VLMEvalKit's table. */
 function ownTruth([key, { row }]: readonly [string, Answer]): Truth[] {
   const humans = ownHumans(row)
   return humans ? [{ key, humans }] : []
@@ -160,6 +157,6 @@ function ownTruth([key, { row }]: readonly [string, Answer]): Truth[] {
 function noTruth(): InputError {
   return new InputError(
     'INPUT_LABELS_MISSING',
-    'eval.textvqa: labels should come too (TextVQA_0.5.1_val.json), or the human answers in every row, neither did.',
+    "eval.textvqa: labels should come too (TextVQA_0.5.1_val.json), or the human answers or lmms-eval's score in every row, neither did.",
   )
 }

@@ -10,15 +10,17 @@ import { publishedRows } from '../benchmark.ts'
 import { isRow, readRows, type EvalFile, type Row } from '../eval-file.ts'
 import { OPTION_LETTER } from '../llava-questions.ts'
 import { firstCapital } from '../metrics/choice-letter.ts'
+import { mentionedLetter } from '../metrics/inferred-letter.ts'
+import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
 export const videoMme = shortAnswerBenchmark({
   name: 'video-mme',
   title: 'Video-MME (without subtitles)',
-  rule: 'without phrases like "The answer is", the first capital A to D; accuracy',
+  rule: 'without phrases like "The answer is", the first capital A to D (samples of lmms-eval: what it read); accuracy',
   form: { split: 'test' },
-  judge: (answer, [target = '']) => {
-    const read = firstCapital(answer)
+  judge: (answer, [target = ''], _, { given }) => {
+    const read = readLetter(answer, given)
     return { score: read !== '' && read === target ? 1 : 0, read }
   },
   unpack: unpackVideos,
@@ -49,6 +51,14 @@ export const videoMme = shortAnswerBenchmark({
     ...publishedRows('overall', 'LLaVA-NeXT docs (0716)', { 'llava-next-video-32b-qwen': 60.2 }),
   ],
 })
+
+/** lmms-eval's samples say what was read, which its versions do in different ways. */
+function readLetter(answer: string, given: Row): string {
+  const form = formOf(given)
+  if (form !== 'lmms-eval') return firstCapital(answer, form)
+  const { pred_answer: known } = given
+  return typeof known === 'string' ? known : mentionedLetter(answer, ['A', 'B', 'C', 'D'])
+}
 
 /** The official script's list of clips: {"video_id": "001", "duration": "short", "questions": [{"question_id": "001-1", "response": "C.", …}]}. */
 function unpackVideos(file: EvalFile): readonly Row[] | null {

@@ -18,18 +18,17 @@ import {
 } from '../benchmark.ts'
 import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
-import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
 import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
 import { pythonJson } from '../python-text.ts'
 import { isSample } from '../samples.ts'
 import { allTableRows } from '../table-rows.ts'
-import { humanAnswers, ownHumans } from './vqav2.ts'
+import { humanAnswers, judgeVqaAnswer, ownHumans, withSubmission } from './vqav2.ts'
 
 export const vizwiz: Benchmark = {
   name: 'vizwiz',
   title: 'VizWiz',
   files: {
-    answers: "answers, or lmms-eval's samples",
+    answers: "answers, a submission, or lmms-eval's samples",
     questions: 'llava_test.jsonl, which names the pictures; needed where answers do not',
     labels:
       "val.json or the table of the validation split, whose truth is public; without it, and without the truth in lmms-eval's samples, only the submission is written",
@@ -60,9 +59,10 @@ export const vizwiz: Benchmark = {
 
 function scoreVizwiz({ answers: files, questions, labels, asked: limit }: ScoreInput): Scored {
   const broken = { count: 0 }
-  const answers = answersById(readAnswers(files, broken))
-  const all =
-    questions.length > 0 ? questions.flatMap(readQuestions) : [...answers].flatMap(ownQuestion)
+  const given = readAnswers(files.map(withSubmission), broken)
+  const known = questions.flatMap(readQuestions)
+  const answers = answersById(given, { key: questionOf(known) })
+  const all = known.length > 0 ? known : [...answers].flatMap(ownQuestion)
   if (all.length === 0) throw noQuestions()
   const asked = onlyAsked(all, limit, ({ id }) => id)
   const counts = countAnswers(
@@ -90,9 +90,15 @@ function readQuestions(file: EvalFile): Asked[] {
   }))
 }
 
-/** lmms-eval's samples name the picture. */
+/** A submission names pictures, of which each has one question. */
+function questionOf(known: readonly Asked[]): (answer: Answer) => string {
+  const byImage = new Map(known.map(({ id, image }) => [image, id]))
+  return ({ id, row }) => (row['image'] === id ? (byImage.get(id) ?? id) : id)
+}
+
+/** lmms-eval's samples name the picture, and so does a submission. */
 function ownQuestion([id, { row }]: readonly [string, Answer]): Asked[] {
-  const image = isSample(row) ? imageOf(row) : null
+  const image = isSample(row) || row['image'] === id ? imageOf(row) : null
   return image === null ? [] : [{ id, image }]
 }
 
@@ -152,9 +158,7 @@ function accuracies(asked: readonly Asked[], answers: ReadonlyMap<string, Answer
         `eval.vizwiz: the labels should have every picture of the questions, ${image} is not among them; are they of this split?`,
       )
     }
-    const text = answers.get(id)?.text
-    const read = normaliseVqaAnswer(text ?? '')
-    const score = text === undefined ? 0 : vqaAccuracy(text, humans)
-    return { id, given: text ?? '', read, expected: humans.join(' | '), score }
+    const { score, read } = judgeVqaAnswer(answers.get(id), humans)
+    return { id, given: answers.get(id)?.text ?? '', read, expected: humans.join(' | '), score }
   })
 }

@@ -18,6 +18,7 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import {
+  isJsonLines,
   isRow,
   readRows,
   textField,
@@ -28,9 +29,10 @@ import {
 } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { vqaAccuracy } from '../metrics/vqa-accuracy.ts'
-import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
+import { normaliseTableAnswer, normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
 import { readPythonList } from '../python-dict.ts'
 import { pythonJson } from '../python-text.ts'
+import { formOf, isSample } from '../samples.ts'
 import { labelRows } from '../short-answers.ts'
 import { allTableRows } from '../table-rows.ts'
 
@@ -38,7 +40,7 @@ export const vqav2: Benchmark = {
   name: 'vqav2',
   title: 'VQAv2',
   files: {
-    answers: 'answers',
+    answers: "answers, a submission, or lmms-eval's samples",
     questions: 'llava_vqav2_mscoco_test2015.jsonl: every id of the submission',
     labels:
       'v2_mscoco_val2014_annotations.json or the table of the validation split, whose truth is public',
@@ -73,7 +75,7 @@ export const vqav2: Benchmark = {
 
 function scoreVqav2({ answers: files, questions, labels, asked: limit }: ScoreInput): Scored {
   const broken = { count: 0 }
-  const answers = answersById(readAnswers(files, broken))
+  const answers = answersById(readAnswers(files.map(withSubmission), broken))
   const asked = questions.flatMap((file) =>
     readRows(file).map((row) => ({ row, id: textField(row, 'question_id', file) })),
   )
@@ -104,10 +106,40 @@ function scoreVqav2({ answers: files, questions, labels, asked: limit }: ScoreIn
 }
 
 function outcomeOf(id: string, humans: readonly string[], answer: Answer | undefined) {
-  const score = answer === undefined ? 0 : vqaAccuracy(answer.text, humans)
-  const read = normaliseVqaAnswer(answer?.text ?? '')
+  const { score, read } = judgeVqaAnswer(answer, humans)
   return { id, given: answer?.text ?? '', read, expected: humans.join(' | '), score }
 }
+
+/**
+ * The soft accuracy of an answer, and what was read. Newer samples of lmms-eval hold their score, which its tasks make in
+ * different ways; of VLMEvalKit's tables its own normaliser does.
+ */
+export function judgeVqaAnswer(answer: Answer | undefined, humans: readonly string[]) {
+  if (answer === undefined) return { score: 0, read: '' }
+  const { text, row } = answer
+  const form = formOf(row)
+  const normalise = form === 'vlmevalkit' ? normaliseTableAnswer : normaliseVqaAnswer
+  const known = form === 'lmms-eval' ? row['exact_match'] : undefined
+  const score = typeof known === 'number' ? known : vqaAccuracy(text, humans, normalise)
+  return { score, read: normalise(text) }
+}
+
+/** A submission's rows, `{"question_id", "answer"}` or `{"image", "answer"}`, as answers. */
+export function withSubmission(file: EvalFile): EvalFile {
+  if (isJsonLines(file) || file.cells || !/^\s*\[/.test(file.text)) return file
+  const rows = readRows(file)
+  const isOwn = ({ answer, ...rest }: Row) =>
+    typeof answer === 'string' && Object.keys(rest).every((name) => SUBMITTED.includes(name))
+  if (rows.length === 0 || !rows.every(isOwn)) return file
+  const answers = rows.map(({ answer, ...row }) => ({
+    question_id: row['image'],
+    ...row,
+    text: answer,
+  }))
+  return { ...file, rows: answers }
+}
+
+const SUBMITTED = ['question_id', 'image']
 
 /** The human answers of a row: texts, or objects with `answer`, as both challenges write them. */
 export function humanAnswers(row: Row, file: EvalFile): string[] {
@@ -116,9 +148,10 @@ export function humanAnswers(row: Row, file: EvalFile): string[] {
   throw unreadable(file, 'rows with "answers", a list of texts')
 }
 
-/** The same where the row has them, be it as VLMEvalKit prints a list into `answer`; else null. */
+/** The same where the row has them, be it as VLMEvalKit prints a list into `answer`; none where only their score is known; else null. */
 export function ownHumans(row: Row): string[] | null {
   const { answers, answer } = row
+  if (isSample(row) && typeof row['exact_match'] === 'number' && !Array.isArray(answers)) return []
   const printed = typeof answers === 'string' ? answers : answer
   const list = Array.isArray(answers)
     ? answers.map((item: unknown) => (isRow(item) ? item['answer'] : item))
@@ -129,7 +162,7 @@ export function ownHumans(row: Row): string[] | null {
   return list
 }
 
-/** Samples of lmms-eval that keep the dataset's row hold its human answers. */
+/** Samples of lmms-eval hold the human answers, or newer ones their score. */
 function ownTruth([id, { row }]: readonly [string, Answer]): Truth[] {
   const humans = ownHumans(row)
   return humans ? [[id, humans]] : []

@@ -1,10 +1,11 @@
 /** Average normalised Levenshtein similarity. */
+import { pythonStrip, pythonWords } from '../python-text.ts'
 
 /**
  * 1 − distance / longer length, and 0 below one half; the best over the accepted answers.
  *
- * `'stvqa'` lowers and strips both. `'docvqa'` also collapses spaces, but divides by the lengths before that: the quirk of
- * lmms-eval's DocVQA and InfoVQA, which makes answers with many spaces score higher.
+ * `'stvqa'` lowers and strips both. `'docvqa'` also collapses spaces, but divides by the lengths before that, in capitals: the
+ * quirk of lmms-eval's DocVQA and InfoVQA, which makes answers with many spaces, or with an ß, score higher.
  * Lengths and edits count code points. Two empty texts are equal (the original divides by zero there).
  * Source: arXiv:1905.13648 eq. 1; haotian-liu/LLaVA llava/eval/m4c_evaluator.py at c121f04, STVQAANLSEvaluator.
  */
@@ -20,15 +21,16 @@ const THRESHOLD = 0.5
 
 function similarity(truth: string, answer: string, form: 'stvqa' | 'docvqa'): number {
   const [a, b] = [normalise(truth, form), normalise(answer, form)]
-  const [longer, other] = form === 'docvqa' ? [[...truth], [...answer]] : [a, b]
+  const [longer, other] =
+    form === 'docvqa' ? [[...truth.toUpperCase()], [...answer.toUpperCase()]] : [a, b]
   const length = Math.max(longer.length, other.length)
   const value = length === 0 ? 1 : 1 - levenshtein(a, b) / length
   return value >= THRESHOLD ? value : 0
 }
 
 function normalise(text: string, form: 'stvqa' | 'docvqa'): string[] {
-  const plain = text.toLowerCase().trim()
-  return [...(form === 'docvqa' ? plain.split(/\s+/).join(' ') : plain)]
+  const plain = pythonStrip(text).toLowerCase()
+  return [...(form === 'docvqa' ? pythonWords(plain).join(' ') : plain)]
 }
 
 /** The least number of insertions, deletions and replacements that turn `a` into `b`. */

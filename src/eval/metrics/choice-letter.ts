@@ -40,11 +40,12 @@ const PREFIXES = ['The best answer is', 'The correct answer is', 'The answer is'
 /**
  * Video-MME's reading: without the usual phrases, the first capital A to D, wherever it stands; empty where there is none.
  * The official list goes on with four phrases between which commas are missing, so that none of them is ever found: `Best
- * option: D` is B. That is kept.
+ * option: D` is B. That is kept. VLMEvalKit's list has `Answer:` and `Option:` too.
  * Source: BradyFU/Video-MME evaluation/eval_your_results.py, extract_characters_regex; lmms-eval tasks/videomme/utils.py at 0c1350d.
  */
-export function firstCapital(answer: string): string {
-  const plain = PREFIXES.reduce((text, prefix) => text.replaceAll(prefix, ''), answer.trim())
+export function firstCapital(answer: string, form: 'own' | 'vlmevalkit' = 'own'): string {
+  const prefixes = form === 'own' ? PREFIXES : [...PREFIXES, 'Answer:', 'Option:']
+  const plain = prefixes.reduce((text, prefix) => text.replaceAll(prefix, ''), answer.trim())
   return /[A-D]/.exec(plain)?.[0] ?? ''
 }
 

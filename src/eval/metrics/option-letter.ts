@@ -1,4 +1,5 @@
 /** The letter of an option, read out of an answer. */
+import { isMissingCell } from '../python-text.ts'
 
 /** What cannot be read. The official script writes this word into its results. */
 export const FAILED = 'FAILED'
@@ -35,16 +36,13 @@ export function optionLetter(
   return named.length === 1 ? (named[0] ?? null) : null
 }
 
-/** The options that a table's row has in columns A to E; null where it has none. */
+/** The options that a table's row has in columns A to Z; null where it has none. */
 export function optionColumns(
   row: Readonly<Record<string, unknown>>,
 ): Record<string, string> | null {
-  const columns = [...'ABCDE'].flatMap((letter) => {
+  const columns = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'].flatMap((letter) => {
     const text = row[letter]
-    // An empty cell of MMBench's tables is `nan` where pandas has written it out.
-    return typeof text === 'string' && text !== '' && text !== 'nan'
-      ? [[letter, text] as const]
-      : []
+    return typeof text === 'string' && !isMissingCell(text) ? [[letter, text] as const] : []
   })
   return columns.length > 0 ? Object.fromEntries(columns) : null
 }

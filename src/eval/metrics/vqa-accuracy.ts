@@ -9,13 +9,20 @@ import { normaliseVqaAnswer } from './vqa-normaliser.ts'
  * after normalisation of all. With ten answers: 0, 0.3, 0.6, 0.9 and 1 for 0, 1, 2, 3 and more that agree.
  * Source: arXiv:1505.00468 §5; haotian-liu/LLaVA llava/eval/m4c_evaluator.py at c121f04, TextVQAAccuracyEvaluator.
  */
-export function vqaAccuracy(answer: string, humans: readonly string[]): number {
-  return vqaScores(humans).get(normaliseVqaAnswer(answer)) ?? 0
+export function vqaAccuracy(
+  answer: string,
+  humans: readonly string[],
+  normalise: (text: string) => string = normaliseVqaAnswer,
+): number {
+  return vqaScores(humans, normalise).get(normalise(answer)) ?? 0
 }
 
 /** What each distinct human answer, normalised, would score. */
-export function vqaScores(humans: readonly string[]): Map<string, number> {
-  const answers = humans.map(normaliseVqaAnswer)
+export function vqaScores(
+  humans: readonly string[],
+  normalise: (text: string) => string = normaliseVqaAnswer,
+): Map<string, number> {
+  const answers = humans.map((human) => normalise(human))
   return new Map(answers.map((answer) => [answer, softScore(answer, answers)]))
 }
 

@@ -18,6 +18,15 @@ export function normaliseVqaAnswer(answer: string): string {
   return normaliseWords(dropPeriods(dropMarks(line)))
 }
 
+/**
+ * VLMEvalKit's form of it: commas, question marks and `'s` are like other marks and letters, and a period behind a digit stays.
+ * Source: open-compass/VLMEvalKit vlmeval/dataset/utils/vqa_eval.py at e8e78f0, process_answer.
+ */
+export function normaliseTableAnswer(answer: string): string {
+  const line = pythonStrip(answer.replaceAll(/[\n\t]/g, ' '))
+  return normaliseWords(dropPeriods(dropMarks(line), /(?<!\p{Nd})\.(?!\p{Nd})/gu))
+}
+
 function dropMarks(text: string): string {
   let result = text
   const hasThousands = /\p{Nd},+(?=\p{Nd})/u.test(text)
@@ -30,9 +39,9 @@ function dropMarks(text: string): string {
 
 const MOST_PERIODS = 32
 
-function dropPeriods(text: string): string {
+function dropPeriods(text: string, periods = /\.(?!\p{Nd})/gu): string {
   let left = MOST_PERIODS
-  return text.replaceAll(/\.(?!\p{Nd})/gu, (period) => (left-- > 0 ? '' : period))
+  return text.replaceAll(periods, (period) => (left-- > 0 ? '' : period))
 }
 
 function normaliseWords(text: string): string {

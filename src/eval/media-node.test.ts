@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, test } from 'node:test'
+import { MediaFolder } from './media-node.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'llava-media-'))
+after(() => rmSync(folder, { recursive: true }))
+const put = (name: string) => {
+  mkdirSync(dirname(join(folder, name)), { recursive: true })
+  writeFileSync(join(folder, name), name)
+  return join(folder, name)
+}
+
+test('what lies at its name is taken, whatever else has that name', () => {
+  const own = put('own/1.jpg')
+  put('other/1.jpg')
+  assert.equal(new MediaFolder(folder).find('own/1.jpg'), own)
+  assert.equal(new MediaFolder(folder).find('1.jpg'), null, 'one of two would be another’s')
+})
+
+test('clips are found in the folder of their archive, in any container, or as frames', () => {
+  const film = put('NExTVideo/4882821564.MP4')
+  const other = put('all_test/v_1QIUV7WYKXg.webm')
+  put('tvqa/frames/clip_00/00001.jpg')
+  const media = new MediaFolder(folder)
+  assert.equal(media.find('videos/4882821564.mp4'), film)
+  assert.equal(media.find('v_1QIUV7WYKXg.mp4'), other)
+  assert.equal(media.find('elsewhere/clip_00'), join(folder, 'tvqa/frames/clip_00'))
+})
+
+test('a picture is no clip and no text, and only a named folder is searched', () => {
+  put('answers/5.json')
+  put('clips/6.mp4')
+  const media = new MediaFolder(folder)
+  assert.deepEqual([media.find('5.png'), media.find('6.png')], [null, null])
+  assert.throws(() => media.path('5.png'), { code: 'INPUT_PICTURE_MISSING' })
+  assert.equal(new MediaFolder(undefined).find('6.mp4'), null)
+})
