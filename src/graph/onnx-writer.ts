@@ -54,8 +54,9 @@ export function* onnxSteps(
   graph: Graph,
   { parameters = 'initializers', order = 'asMade' }: OnnxOptions = {},
 ): Steps<Uint8Array> {
-  const writer = new Writer(graph)
-  for (const [i, node] of liveNodes(graph).entries()) {
+  const live = liveNodes(graph)
+  const writer = new Writer(graph, live)
+  for (const [i, node] of live.entries()) {
     if (i % NODES === 0) yield
     writer.node(node)
   }
@@ -119,13 +120,17 @@ class Writer {
   readonly initializers: MessageInitShape<typeof TensorProtoSchema>[] = []
   readonly used = new Set<Value>()
   readonly #graph: Graph
+  /** What some node or the caller reads. */
+  readonly #read: ReadonlySet<Value | null>
   readonly #outputNames = new Map<Value, string>()
   readonly #tensors = new Map<string, string>()
   readonly #written = new Set<Value>()
   readonly #dims: DimArguments
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, nodes: readonly Node[]) {
     this.#graph = graph
+    const outputs = graph.outputs.map(({ value }) => value)
+    this.#read = new Set([...nodes.flatMap(({ inputs }) => inputs), ...outputs])
     this.#dims = new DimArguments({
       graph,
       node: (op, input, attributes) => this.#plainNode(op, input, attributes),
@@ -162,6 +167,10 @@ class Writer {
       output: node.outputs.map((value) => this.#name(value)),
       attribute,
     })
+    for (const index of definition.lasting ?? []) {
+      const value = node.outputs[index]
+      if (value && !this.#read.has(value)) this.#plainNode('Shape', [this.#name(value)], {})
+    }
   }
 
   #plainNode(

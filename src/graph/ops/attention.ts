@@ -46,6 +46,7 @@ export const attention = {
       kv_cache_bit_width: 'int',
       sliding_window_cache: 'int',
     },
+    lasting: [1, 2],
     infer(inputs, { num_heads: numHeads, kv_num_heads: numKvHeads }) {
       const [query, key, value] = projections(inputs)
       if (numHeads % numKvHeads !== 0) throw headsError(numHeads, numKvHeads)

@@ -38,6 +38,11 @@ export type OpDefinition<
   readonly optional: O
   /** Attributes written as int64 input tensors, after the node's own inputs. */
   readonly tensors?: readonly string[]
+  /**
+   * Large outputs that may have no reader. ONNX Runtime gives memory back after the last reader, and what has none stays to
+   * the end of a run: the writer gives each a reader that costs nothing.
+   */
+  readonly lasting?: readonly number[]
   infer(inputs: Inputs, attributes: Attributes<R> & Partial<Attributes<O>>): readonly TensorType[]
 }
 
