@@ -149,6 +149,8 @@ test('what cannot be asked is on record with its reason, and asked again by the 
   )
   assert.deepEqual(errors, ['no 3.png', 'too long'])
   assert.equal(readWholeLines(path).length, 10)
+  // A second run over nothing but these ended as if the engine were down.
+  assert.equal((await run(path, { engines: [failing], openPicture })).errors, 2)
   await run(path, {})
   assert.equal((await run(path, {})).errors, 0)
   assert.equal(new Set(idsOf(path)).size, 10)
@@ -172,6 +174,61 @@ test('an engine that answers nothing any more ends the run, and what was answere
       .sort((a, b) => a - b),
     questions.map(({ id }) => id),
   )
+})
+
+describe('of several engines', () => {
+  const answering = () => engine('well')
+  const refusing = (form: RegExp, fault = 'gone') =>
+    engine('ill', (request) =>
+      form.test(textOf(request))
+        ? { error: fault }
+        : { text: textOf(request), finishReason: 'stop' },
+    )
+
+  test('one that dies takes no question with it', async () => {
+    // The whole run ended, and what the dead server had been asked was on record as wrong.
+    for (const from of [0, 3, 7]) {
+      const path = fresh()
+      let calls = 0
+      const dying = engine('ill', (request) =>
+        calls++ < from ? { text: textOf(request), finishReason: 'stop' } : { error: 'gone' },
+      )
+      const state = await run(path, { engines: [dying, answering()], batch: 2 })
+      assert.deepEqual([state.done, state.errors], [10, 0])
+      assert.deepEqual(
+        idsOf(path)
+          .map(Number)
+          .sort((a, b) => a - b),
+        questions.map(({ id }) => id),
+      )
+      assert.ok(dying.asked <= from + 8, 'it is asked no more')
+    }
+  })
+
+  test('what none can answer is on record once, and the run ends when all are gone', async () => {
+    const path = fresh()
+    const engines = [refusing(/q[57]/, 'too long'), refusing(/q[57]/, 'too long')]
+    const state = await run(path, { engines, batch: 2 })
+    assert.deepEqual([state.done, state.errors], [10, 2])
+    assert.deepEqual(
+      engines.map(({ asked }) => asked).reduce((a, b) => a + b),
+      12,
+    )
+    await assert.rejects(run(fresh(), { engines: [refusing(/q/), refusing(/q/)], batch: 1 }), {
+      code: 'CAPACITY_ENGINE_DOWN',
+    })
+  })
+})
+
+test('where no question can be asked, that is no fault of the engine', async () => {
+  const path = fresh()
+  const toy = engine('toy')
+  const bare = questions.map((question) => ({ ...question, images: [], isVisual: true }))
+  await assert.rejects(run(path, { engines: [toy], questions: bare }), {
+    code: 'INPUT_QUESTIONS_UNASKED',
+    message: /should have a picture/,
+  })
+  assert.equal(toy.asked, 0)
 })
 
 test('aborting stops, keeps nothing half, and throws the reason', async () => {

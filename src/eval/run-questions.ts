@@ -6,6 +6,7 @@ import { CapacityError, InputError } from '../core/errors.ts'
 import type { ContentPart, Message } from '../serve/messages.ts'
 import type { AnswerEngine, EngineAnswer, EngineRequest } from './answer-engine.ts'
 import type { Row } from './eval-file.ts'
+import { QuestionQueue } from './question-queue.ts'
 import { questionKeys, shownPrompt, type Picture, type Question } from './question.ts'
 
 /** Where answers are kept. An append is on the disk when its promise is fulfilled. */
@@ -46,60 +47,101 @@ export type RunState = {
 /** So many times `batch` questions may fail in a row; then the engine is taken for gone. */
 const MOST_FAILURES = 3
 
-/** Throws the signal's reason when aborted, and CapacityError where an engine answers nothing any more. */
+/**
+ * A question that one engine cannot answer is asked of the others; an engine that is gone leaves its share to them. Throws the
+ * signal's reason when aborted, CapacityError where no engine answers any more, and InputError where not one question can be asked.
+ */
 export async function runQuestions(run: RunRequest): Promise<RunState> {
-  const { questions, engines, journal, batch } = run
+  const { questions, journal } = run
   const keys = questionKeys(questions)
   const open = questions
-    .map((question, i) => ({ question, key: keys[i] as string }))
+    .map((question, i): Open => ({ question, key: keys[i] as string, fault: '' }))
     .filter(({ key }) => !journal.answered.has(key))
-  const state = { next: 0, done: questions.length - open.length, errors: 0, start: run.now() }
+  const state = { done: questions.length - open.length, errors: 0, start: run.now() }
   const progress = (): RunState =>
     stateOf(state, { open: open.length, total: questions.length, now: run.now() })
   run.onProgress?.(progress())
+  const keep = async (entry: JournalEntry) => {
+    await journal.append([entry])
+    state.done++
+    if (isErrorLine(entry.line)) state.errors++
+    run.onProgress?.(progress())
+  }
   const stop = new AbortController()
   const signal = run.signal ? AbortSignal.any([run.signal, stop.signal]) : stop.signal
-  const work = async (engine: AnswerEngine, health: { failures: number }) => {
-    while (state.next < open.length) {
-      signal.throwIfAborted()
-      const entry = await askOne(engine, open[state.next++] as Open, { ...run, signal })
-      await journal.append([entry])
-      const isError = isErrorLine(entry.line)
-      state.done++
-      if (isError) state.errors++
-      run.onProgress?.(progress())
-      health.failures = isError ? health.failures + 1 : 0
-      const isGone = health.failures >= MOST_FAILURES * batch || state.errors === open.length
-      if (isGone) throw engineDown(engine, health.failures, entry)
-    }
-  }
-  const workers = engines.flatMap((engine) => {
-    const health = { failures: 0 }
-    // One by one means one.
-    const ahead = batch > 1 ? (engine.ahead ?? 0) : 0
-    return Array.from({ length: batch + ahead }, () => work(engine, health))
-  })
+  const queue = new QuestionQueue<Open, AnswerEngine>(open)
+  const shared = { queue, run: { ...run, signal }, keep, gone: new Set<AnswerEngine>(), asked: 0 }
+  const workers = run.engines.flatMap((engine) => workersOf(engine, shared))
   try {
     await Promise.all(workers)
   } catch (error) {
     stop.abort(error)
+    queue.close()
     await Promise.allSettled(workers)
     throw error
   }
+  const model = run.engines[0]?.name ?? ''
+  for (const { item } of queue.drain()) await keep(entryOf(item, { error: item.fault }, model))
+  // Where some were answered before, those that nobody can answer do not keep the others from their score.
+  if (questions.length > 0 && state.errors === questions.length)
+    throw nothingAnswered(open, shared.asked, model)
   return progress()
 }
 
-type Open = { readonly question: Question; readonly key: string }
+type Open = { readonly question: Question; readonly key: string; fault: string }
 
-async function askOne(
+type Shared = {
+  readonly queue: QuestionQueue<Open, AnswerEngine>
+  readonly run: RunRequest
+  readonly keep: (entry: JournalEntry) => Promise<void>
+  readonly gone: Set<AnswerEngine>
+  /** Questions that came to an engine: the others lack a picture. */
+  asked: number
+}
+
+function workersOf(engine: AnswerEngine, shared: Shared): Promise<void>[] {
+  const { batch } = shared.run
+  const health = { failures: 0 }
+  // One by one means one.
+  const ahead = batch > 1 ? (engine.ahead ?? 0) : 0
+  return Array.from({ length: batch + ahead }, () => work(engine, health, shared))
+}
+
+async function work(
   engine: AnswerEngine,
-  { question, key }: Open,
-  run: RunRequest,
-): Promise<JournalEntry> {
-  const request = await requestOf(question, run)
-  const answer = 'error' in request ? request : await engine.answer(request, run.signal)
-  run.signal?.throwIfAborted()
-  return { key, line: lineOf(question, answer, engine.name) }
+  health: { failures: number },
+  shared: Shared,
+): Promise<void> {
+  const { queue, run, gone } = shared
+  while (!gone.has(engine)) {
+    const waiting = await queue.take(engine)
+    if (!waiting) return
+    if (gone.has(engine)) return queue.giveBack(waiting)
+    run.signal?.throwIfAborted()
+    const { item } = waiting
+    const request = await requestOf(item.question, run)
+    const isAskable = !('error' in request)
+    if (isAskable) shared.asked++
+    const answer = isAskable ? await engine.answer(request, run.signal) : request
+    run.signal?.throwIfAborted()
+    const isFailure = isAskable && 'error' in answer
+    if ('error' in answer) item.fault = answer.error
+    if (isFailure) waiting.refusedBy.add(engine)
+    const isForOthers =
+      isFailure && run.engines.some((one) => !waiting.refusedBy.has(one) && !gone.has(one))
+    if (isForOthers) queue.giveBack(waiting)
+    else {
+      await shared.keep(entryOf(item, answer, engine.name))
+      queue.done()
+    }
+    if (!isAskable) continue
+    health.failures = isFailure ? health.failures + 1 : 0
+    if (health.failures >= MOST_FAILURES * run.batch) {
+      gone.add(engine)
+      if (gone.size === run.engines.length)
+        throw engineDown(engine.name, health.failures, item.fault)
+    }
+  }
 }
 
 async function requestOf(
@@ -155,6 +197,10 @@ function interleave(prompt: string, media: readonly ContentPart[]): ContentPart[
   return parts
 }
 
+function entryOf({ question, key }: Open, answer: EngineAnswer, model: string): JournalEntry {
+  return { key, line: lineOf(question, answer, model) }
+}
+
 /** A line of the original's answer files; what went wrong stands in its metadata. */
 function lineOf(question: Question, answer: EngineAnswer, model: string): Row {
   const { id, extra } = question
@@ -180,10 +226,19 @@ function stateOf(
   return { done, total, errors, secondsLeft }
 }
 
-function engineDown(engine: AnswerEngine, failures: number, { line }: JournalEntry): CapacityError {
-  const { error } = line['metadata'] as { error: string }
+function engineDown(name: string, failures: number, fault: string): CapacityError {
   return new CapacityError(
     'CAPACITY_ENGINE_DOWN',
-    `eval: ${engine.name} should answer questions, ${failures} in a row failed (${error}); mend it and run the same command again, it goes on where it ended.`,
+    `eval: ${name} should answer questions, ${failures} in a row failed (${fault}); mend it and run the same command again, it goes on where it ended.`,
+  )
+}
+
+/** Not one question: the engine is gone, or no question came as far as an engine. */
+function nothingAnswered(open: readonly Open[], asked: number, model: string): Error {
+  const fault = open.at(-1)?.fault ?? ''
+  if (asked > 0) return engineDown(model, asked, fault)
+  return new InputError(
+    'INPUT_QUESTIONS_UNASKED',
+    `eval: at least one question should be one that can be asked, none of ${open.length} is (${fault}); are these the question file and its pictures?`,
   )
 }
