@@ -6,6 +6,7 @@ export class Faults {
   readonly #where: string
   readonly #messages: string[] = []
   #code: string | undefined
+  #path: string | null = null
 
   /** `where` begins every message: the call that the input was given to. */
   constructor(where: string) {
@@ -17,15 +18,21 @@ export class Faults {
     return this.#messages.length
   }
 
+  /** Of the first one that has a place of its own. */
+  get path(): string | null {
+    return this.#path
+  }
+
   /** Notes one fault. The error gets the code of the first one. */
-  add(code: string, message: string): void {
+  add(code: string, message: string, path: string | null = null): void {
     this.#code ??= code
+    this.#path ??= path
     this.#messages.push(message)
   }
 
   /** Notes a value that is not what it should be. */
   mismatch(code: string, path: string, expected: string, came: unknown): void {
-    this.add(code, `${path} should be ${expected}, ${describe(came)} came`)
+    this.add(code, `${path} should be ${expected}, ${describe(came)} came`, path)
   }
 
   /** Notes every key of `object` that is not a known name, with the known name nearest to it. */
@@ -34,14 +41,20 @@ export class Faults {
       if (known.includes(key) || value === undefined) continue
       const near = nearestName(key, known)
       const advice = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}`
-      this.add(code, `${path === '' ? key : `${path}.${key}`} is not a known name; ${advice}`)
+      const full = path === '' ? key : `${path}.${key}`
+      this.add(code, `${full} is not a known name; ${advice}`, full)
     }
   }
 
-  /** Throws one InputError with all faults, in the order in which they were found. */
+  /** One InputError with all faults, in the order in which they were found; null without any. */
+  error(): InputError | null {
+    if (this.#code === undefined) return null
+    return new InputError(this.#code, `${this.#where}: ${this.#messages.join('.\n  ')}.`)
+  }
+
   throwIfAny(): void {
-    if (this.#code === undefined) return
-    throw new InputError(this.#code, `${this.#where}: ${this.#messages.join('.\n  ')}.`)
+    const error = this.error()
+    if (error) throw error
   }
 }
 

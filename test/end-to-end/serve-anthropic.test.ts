@@ -188,6 +188,16 @@ test('lists of different lengths, and lists for a prompt that is none, are refus
   }
 })
 
+test("SGLang's route tells which stop string matched", async () => {
+  const prompt = 'Hello'
+  const { text } = await model.generate({ prompt, maxTokens: 6 })
+  const stop = text.slice(2, 4)
+  const body = { text: prompt, sampling_params: { max_new_tokens: 6, stop: ['never', stop] } }
+  const { body: told } = await server.post('/generate', body)
+  assert.deepEqual(told.meta_info.finish_reason, { type: 'stop', matched: stop })
+  assert.equal(told.text, text.slice(0, text.indexOf(stop)))
+})
+
 test('tokenize and detokenize are each other turned round', async () => {
   const { body } = await server.post('/tokenize', {
     prompt: 'Hello world',
@@ -218,8 +228,27 @@ test('health, readiness and metrics are told', async () => {
   assert.match(text, /^llava_answers_running 0$/m)
 })
 
-test('a route that is not there is told', async () => {
+test('a route that is not there is told, and the methods of one that is', async () => {
   const { status, body } = await server.post('/v1/nothing', {})
   assert.equal(status, 404)
   assert.equal(body.error.code, 'INPUT_ROUTE')
+  const cases: readonly [string, string, number, string][] = [
+    ['PUT', '/v1/chat/completions', 405, 'POST, OPTIONS'],
+    ['GET', '/v1/messages', 405, 'POST, OPTIONS'],
+    ['POST', '/v1/models/a/b', 405, 'GET, HEAD, OPTIONS'],
+    ['OPTIONS', '/generate', 204, 'POST, OPTIONS'],
+  ]
+  for (const [method, path, expected, allow] of cases) {
+    const response = await server.fetch(`${server.url}${path}`, { method })
+    assert.equal(response.status, expected, `${method} ${path}`)
+    assert.equal(response.headers.get('allow'), allow)
+    if (expected !== 405) continue
+    const { error, type } = (await response.json()) as {
+      error: { code: string; type: string }
+      type?: string
+    }
+    assert.equal(error.code, 'INPUT_METHOD')
+    assert.equal(type, path === '/v1/messages' ? 'error' : undefined)
+  }
+  assert.equal((await server.fetch(`${server.url}/health`, { method: 'HEAD' })).status, 200)
 })

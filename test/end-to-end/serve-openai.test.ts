@@ -268,6 +268,24 @@ test('responses answer texts and pictures, streamed or not', async () => {
   assert.equal(plain.instructions, 'Be brief.')
 })
 
+test('streamed log-probabilities of a completion are those of the whole, each with its place', async () => {
+  const create = { model: server.id, prompt: 'Hello', max_tokens: 5, logprobs: 1 }
+  const whole = (await client.completions.create(create)).choices[0]?.logprobs
+  const pieces: OpenAI.CompletionChoice.Logprobs[] = []
+  for await (const { choices } of await client.completions.create({ ...create, stream: true })) {
+    if (choices[0]?.logprobs) pieces.push(choices[0].logprobs)
+  }
+  assert.ok(pieces.length > 1)
+  assert.deepEqual(
+    pieces.flatMap(({ text_offset }) => text_offset),
+    whole?.text_offset,
+  )
+  assert.deepEqual(
+    pieces.flatMap(({ token_logprobs }) => token_logprobs),
+    whole?.token_logprobs,
+  )
+})
+
 test('models are listed and told by name', async () => {
   const names: string[] = []
   for await (const { id } of client.models.list()) names.push(id)
@@ -307,6 +325,8 @@ test('what is not offered is refused by name, what is harmless is taken', async 
     await assert.rejects(client.chat.completions.create({ ...create, ...fields }), (error) => {
       assert.ok(error instanceof OpenAI.BadRequestError)
       assert.match(error.message, message)
+      // The model's own refusals speak of no field of the body.
+      if (!('tools' in fields)) assert.ok(error.message.includes(`${error.param} `), error.message)
       return true
     })
   }

@@ -97,11 +97,14 @@ export function createApp(options: AppOptions): App {
   }
   const hono = new Hono()
   for (const route of routes) {
-    const path = route.path.replace(/\{(\w+)\}/g, ':$1{.+}')
     const handling = { route, keys: route.isForOperators ? operatorKeys : keys }
-    hono.on(route.method.toUpperCase(), path, ({ req }) =>
+    hono.on(route.method.toUpperCase(), honoPath(route.path), ({ req }) =>
       handle(context, { request: req.raw, ...handling }),
     )
+  }
+  for (const [path, methods] of methodsByPath(routes)) {
+    const route = otherMethods(path, methods)
+    hono.all(honoPath(path), ({ req }) => handle(context, { request: req.raw, route, keys }))
   }
   for (const route of pageRoutes(options.page ?? [])) {
     // Loads without a key, through every other guard.
@@ -111,6 +114,37 @@ export function createApp(options: AppOptions): App {
   return {
     fetch: async (request) => hono.fetch(request),
     drain: () => drain(context),
+  }
+}
+
+function honoPath(path: string): string {
+  return path.replace(/\{(\w+)\}/g, ':$1{.+}')
+}
+
+function methodsByPath(routes: readonly Route[]): ReadonlyMap<string, readonly Route[]> {
+  const byPath = new Map<string, Route[]>()
+  for (const route of routes) byPath.set(route.path, [...(byPath.get(route.path) ?? []), route])
+  return byPath
+}
+
+/** What is said to every other method of a path, and to whoever asks which there are. */
+function otherMethods(path: string, routes: readonly Route[]): Route {
+  const methods = routes.map(({ method }) => method.toUpperCase())
+  const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
+  return {
+    ...UNKNOWN,
+    path,
+    isAnthropic: routes.some((route) => route.isAnthropic),
+    async answer(_, { request }) {
+      if (request.method === 'OPTIONS')
+        return new Response(null, { status: 204, headers: { allow } })
+      throw new HttpError(
+        405,
+        'INPUT_METHOD',
+        `server: ${path} takes ${methods.join(' and ')}, ${request.method.slice(0, 20)} came.`,
+        { allow },
+      )
+    },
   }
 }
 

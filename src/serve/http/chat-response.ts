@@ -7,6 +7,9 @@ export type FinishedAs = 'stop' | 'length' | 'tool_calls'
 
 export const COUNT: JsonSchema = { type: 'integer', minimum: 0 }
 
+/** In a request; what is over the vocabulary, the model refuses. */
+export const TOKEN_ID: JsonSchema = { type: 'integer', minimum: 0, maximum: 0x7fff_ffff }
+
 /** An object with exactly these properties. */
 export function exactly(properties: Readonly<Record<string, JsonSchema>>): JsonSchema {
   return {
@@ -87,14 +90,18 @@ export class ToldLogprobs {
   }
 }
 
-/** JSON has no −Infinity: a token that cannot be gets OpenAI's least number. */
 const LEAST_LOGPROB = -9999
+
+/** JSON has no −Infinity: a token that cannot be gets OpenAI's least number. */
+export function jsonLogprob(logprob: number): number {
+  return Math.max(logprob, LEAST_LOGPROB)
+}
 
 function tokenLogprob({ id, logprob }: { id: number; logprob: number }, model: ServedModel) {
   const bytes = model.tokenBytes(id)
   return {
     token: new TextDecoder().decode(bytes),
-    logprob: Math.max(logprob, LEAST_LOGPROB),
+    logprob: jsonLogprob(logprob),
     bytes: [...bytes],
   }
 }

@@ -1,6 +1,6 @@
 /** `POST /v1/completions`: texts or ids to be continued, without a template; platform.openai.com/docs/api-reference/completions. */
 import type { Answer, AnswerLogprob } from '../answer.ts'
-import { COUNT, exactly, openAiUsage, USAGE } from './chat-response.ts'
+import { COUNT, exactly, jsonLogprob, openAiUsage, TOKEN_ID, USAGE } from './chat-response.ts'
 import { finishedAs } from './chat-route.ts'
 import {
   checkCount,
@@ -35,7 +35,7 @@ type CompletionRequest = SamplingFields & {
   readonly logprobs?: number | null
 }
 
-const ID: JsonSchema = { type: 'integer', minimum: 0 }
+const ID: JsonSchema = TOKEN_ID
 const TEXT: JsonSchema = { type: 'string', minLength: 1 }
 
 function requestSchema(config: ServerConfig): JsonSchema {
@@ -186,14 +186,19 @@ async function* completionChunks(
 ): AsyncGenerator<ServerEvent, void, undefined> {
   const answers: Answer[] = []
   const told = new Map<number, number>()
+  /** By choice, where its next token begins. */
+  const offsets: number[] = []
   for await (const { index, event } of events) {
     const at = told.get(index) ?? 0
     const logprobs = event.type === 'text' ? event.logprobs : event.logprobs?.slice(at)
     told.set(index, at + (logprobs?.length ?? 0))
+    const given = logprobs?.length === 0 ? undefined : logprobs
+    const shown = legacyLogprobs(given, model, offsets[index])
+    offsets[index] = (offsets[index] ?? 0) + (shown?.tokens.join('').length ?? 0)
     const choice = {
       index,
       text: event.type === 'text' ? event.text : '',
-      logprobs: legacyLogprobs(logprobs?.length === 0 ? undefined : logprobs, model),
+      logprobs: shown,
       finish_reason: event.type === 'text' ? null : finishedAs(event),
     }
     if (event.type === 'done') answers[index] = event
@@ -203,17 +208,21 @@ async function* completionChunks(
   yield { data: { ...head, choices: [], usage: openAiUsage(totalUsage(answers, n)) } }
 }
 
-/** The shape that this route had before chat. Offsets count characters of the tokens given here. */
-function legacyLogprobs(logprobs: readonly AnswerLogprob[] | undefined, model: ServedModel) {
+/** The shape that this route had before chat. Offsets count characters of the answer's tokens; the first is at `start`. */
+function legacyLogprobs(
+  logprobs: readonly AnswerLogprob[] | undefined,
+  model: ServedModel,
+  start = 0,
+) {
   if (!logprobs) return null
   const text = (id: number) => new TextDecoder().decode(model.tokenBytes(id))
   const tokens = logprobs.map(({ id }) => text(id))
-  let offset = 0
+  let offset = start
   return {
     tokens,
-    token_logprobs: logprobs.map(({ logprob }) => logprob),
+    token_logprobs: logprobs.map(({ logprob }) => jsonLogprob(logprob)),
     top_logprobs: logprobs.map(({ top }) =>
-      Object.fromEntries(top.map(({ id, logprob }) => [text(id), logprob])),
+      Object.fromEntries(top.map(({ id, logprob }) => [text(id), jsonLogprob(logprob)])),
     ),
     text_offset: tokens.map((token) => {
       offset += token.length

@@ -1,6 +1,6 @@
 /** `POST /generate`, SGLang's own route: a prompt with `sampling_params`; docs.sglang.ai, "Native API". */
 import type { Answer } from '../answer.ts'
-import { COUNT, exactly } from './chat-response.ts'
+import { COUNT, exactly, jsonLogprob, TOKEN_ID } from './chat-response.ts'
 import { choiceEvents, choiceRequests, collectChoices, type ChoiceEvent } from './choices.ts'
 import { readItems, type SglangRequest } from './generate-items.ts'
 import type { JsonSchema } from './json-schema.ts'
@@ -8,13 +8,13 @@ import { RequestMedia } from './media.ts'
 import type { Route } from './route.ts'
 import { choicesProperty, maxTokensProperty, SAMPLING_PROPERTIES } from './sampling-fields.ts'
 import { readRequest } from './server-context.ts'
-import type { ServedModel } from './served-model.ts'
+import type { ServedModel, ServedRequest } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
 import { openAiStream, type ServerEvent } from './sse.ts'
+import { stopStringOf } from './stop-string.ts'
 
 const { seed, ...SAMPLING } = SAMPLING_PROPERTIES
 const TEXT: JsonSchema = { type: 'string', minLength: 1 }
-const ID: JsonSchema = { type: 'integer' }
 const URLS: JsonSchema = {
   anyOf: [
     { type: 'string' },
@@ -39,7 +39,7 @@ function requestSchema(config: ServerConfig): JsonSchema {
     type: 'object',
     properties: {
       text: oneOrEach(TEXT),
-      input_ids: { anyOf: [listOf(ID), listOf(listOf(ID))] },
+      input_ids: { anyOf: [listOf(TOKEN_ID), listOf(listOf(TOKEN_ID))] },
       image_data: URLS,
       video_data: URLS,
       sampling_params: oneOrEach(samplingSchema(config)),
@@ -91,7 +91,15 @@ const ANSWER: JsonSchema = {
         finish_reason: {
           anyOf: [
             { type: 'null' },
-            exactly({ type: { const: 'stop' } }),
+            {
+              type: 'object',
+              properties: {
+                type: { const: 'stop' },
+                matched: { type: 'string', description: 'The stop string that ended it.' },
+              },
+              required: ['type'],
+              additionalProperties: false,
+            },
             exactly({ type: { const: 'length' }, length: COUNT }),
           ],
         },
@@ -127,21 +135,30 @@ export const generateRoute: Route = {
     const events = choiceEvents(context, { model, requests }, exchange)
     const ids = requests.map(() => context.newId())
     const hasPlaces = isList || n > 1
-    if (body.stream) return openAiStream(wholeSoFar(events, { ids, hasPlaces }), exchange)
+    const show = (answer: Answer, i: number) =>
+      showAnswer(answer, { id: ids[i] as string, model, request: requests[i] as ServedRequest })
+    if (body.stream) return openAiStream(wholeSoFar(events, { ids, hasPlaces, show }), exchange)
     const answers = await collectChoices(events, requests.length)
-    const shown = answers.map((answer, i) => showAnswer(answer, ids[i] as string))
+    const shown = await Promise.all(answers.map(show))
     return Response.json(hasPlaces ? shown : shown[0])
   },
 }
 
-function showAnswer(answer: Answer, id: string) {
-  const { usage, tokens, finishReason, logprobs } = answer
+type Shown = { readonly id: string; readonly model: ServedModel; readonly request: ServedRequest }
+
+async function finishReason(answer: Answer, { model, request }: Shown) {
+  if (answer.finishReason === 'length') return { type: 'length', length: answer.tokens.length }
+  const matched = await stopStringOf(answer, { model, stops: [request.stop ?? []].flat() })
+  return matched === null ? { type: 'stop' } : { type: 'stop', matched }
+}
+
+async function showAnswer(answer: Answer, shown: Shown) {
+  const { usage, logprobs } = answer
   return {
     text: answer.text,
     meta_info: {
-      id,
-      finish_reason:
-        finishReason === 'length' ? { type: 'length', length: tokens.length } : { type: 'stop' },
+      id: shown.id,
+      finish_reason: await finishReason(answer, shown),
       prompt_tokens: usage.promptTokens,
       completion_tokens: usage.completionTokens,
       cached_tokens: usage.cachedTokens,
@@ -149,24 +166,32 @@ function showAnswer(answer: Answer, id: string) {
       e2e_latency: answer.timings.totalMs / 1000,
       ...(logprobs && {
         // [log-probability, id, null]: SGLang's triple without the text.
-        output_token_logprobs: logprobs.map((one) => [one.logprob, one.id, null]),
-        output_top_logprobs: logprobs.map(({ top }) =>
-          top.map((one) => [one.logprob, one.id, null]),
-        ),
+        output_token_logprobs: logprobs.map(triple),
+        output_top_logprobs: logprobs.map(({ top }) => top.map(triple)),
       }),
     },
   }
 }
 
+function triple({ id, logprob }: { readonly id: number; readonly logprob: number }) {
+  return [jsonLogprob(logprob), id, null]
+}
+
+type Streaming = {
+  readonly ids: readonly string[]
+  readonly hasPlaces: boolean
+  readonly show: (answer: Answer, i: number) => Promise<object>
+}
+
 async function* wholeSoFar(
   events: AsyncIterable<ChoiceEvent>,
-  { ids, hasPlaces }: { readonly ids: readonly string[]; readonly hasPlaces: boolean },
+  { ids, hasPlaces, show }: Streaming,
 ): AsyncGenerator<ServerEvent, void, undefined> {
   const texts: string[] = []
   for await (const { index, event } of events) {
     const id = ids[index] as string
     const place = hasPlaces ? { index } : {}
-    if (event.type === 'done') yield { data: { ...showAnswer(event, id), ...place } }
+    if (event.type === 'done') yield { data: { ...(await show(event, index)), ...place } }
     else {
       const text = `${texts[index] ?? ''}${event.text}`
       texts[index] = text

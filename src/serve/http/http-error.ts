@@ -7,17 +7,20 @@ export class HttpError extends Error {
   readonly status: number
   readonly code: string
   readonly headers: Readonly<Record<string, string>>
+  readonly param: string | null
 
   constructor(
     status: number,
     code: string,
     message: string,
     headers: Readonly<Record<string, string>> = {},
+    param: string | null = null,
   ) {
     super(message)
     this.status = status
     this.code = code
     this.headers = headers
+    this.param = param
   }
 }
 
@@ -26,6 +29,8 @@ export type Failure = {
   readonly code: string
   readonly message: string
   readonly headers: Readonly<Record<string, string>>
+  /** The field of the body that is wrong, where it is one. */
+  readonly param?: string | null
 }
 
 /** Codes of inputs that are too large in bytes or pixels. */
@@ -39,7 +44,10 @@ const RETRY_AFTER_SECONDS = '1'
  * may speak of other requests.
  */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof HttpError) return error
+  if (error instanceof HttpError) {
+    const { status, code, headers, param } = error
+    return { status, code, message: shortened(error.message), headers, param: shownParam(param) }
+  }
   // Of a loaded model: that it has no template, say, or that its template refuses the conversation.
   if (error instanceof InputError || error instanceof ConfigError) {
     const status = TOO_LARGE.test(error.code) ? 413 : 400
@@ -60,6 +68,12 @@ function shortened(message: string): string {
 
 const LONGEST_MESSAGE = 4000
 
+function shownParam(param: string | null): string | null {
+  return param === null ? null : param.slice(0, LONGEST_PARAM)
+}
+
+const LONGEST_PARAM = 200
+
 /** The kind of an error in OpenAI's words. */
 export function errorType(status: number): string {
   if (status === 401) return 'authentication_error'
@@ -77,8 +91,8 @@ export type ErrorEnvelope = {
   }
 }
 
-export function openAiError({ status, code, message }: Failure): ErrorEnvelope {
-  return { error: { message, type: errorType(status), param: null, code } }
+export function openAiError({ status, code, message, param = null }: Failure): ErrorEnvelope {
+  return { error: { message, type: errorType(status), param, code } }
 }
 
 /** The same for `/v1/messages`: Anthropic's names of kinds. */

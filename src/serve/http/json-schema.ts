@@ -47,7 +47,9 @@ export function checkSchema(
   const at = { path, faults }
   if (schema.anyOf) return checkAnyOf(schema, value, at)
   if (!isOf(schema, value)) {
-    faults.mismatch(CODE, path === '' ? 'the body' : path, expectedOf(schema), value)
+    const expected = expectedOf(schema)
+    if (path !== '') faults.mismatch(CODE, path, expected, value)
+    else faults.add(CODE, `the body should be ${expected}, ${describe(value)} came`)
   } else if (isRecord(value)) checkObject(schema, value, at)
   else if (Array.isArray(value) && schema.items) {
     for (const [i, item] of value.entries()) {
@@ -102,10 +104,8 @@ function checkObject(
   const below = (name: string) => (path === '' ? name : `${path}.${name}`)
   for (const name of required) {
     if (Object.hasOwn(value, name)) continue
-    faults.add(
-      CODE,
-      `${below(name)} is missing; it should be ${expectedOf(properties[name] ?? {})}`,
-    )
+    const expected = expectedOf(properties[name] ?? {})
+    faults.add(CODE, `${below(name)} is missing; it should be ${expected}`, below(name))
   }
   // Without a prototype: a body may name __proto__.
   const strangers = Object.create(null) as Record<string, unknown>
@@ -140,7 +140,8 @@ function noteStranger(
   }
   const isNeutral = item === null || refusal.unless?.some((neutral) => isEqual(neutral, item))
   const full = path === '' ? name : `${path}.${name}`
-  if (!isNeutral) faults.add('INPUT_UNSUPPORTED', `${full} is not supported: ${refusal.because}`)
+  if (isNeutral) return
+  faults.add('INPUT_UNSUPPORTED', `${full} is not supported: ${refusal.because}`, full)
 }
 
 function isEqual(a: unknown, b: unknown): boolean {

@@ -8,7 +8,7 @@ const ERROR = exactly({
   error: exactly({
     message: { type: 'string' },
     type: { type: 'string' },
-    param: { type: 'null' },
+    param: { type: ['string', 'null'], description: 'The first field that is wrong.' },
     code: { type: 'string', description: 'Stable; programs may test for it.' },
   }),
 })

@@ -59,7 +59,8 @@ export async function readRequest<T>(
   if (config.logPrompts) log('info', { event: 'prompt', request: id, body: promptForLog(body) })
   const faults = new Faults(new URL(request.url).pathname)
   checkSchema(schema, body, { path: '', faults })
-  faults.throwIfAny()
+  const fault = faults.error()
+  if (fault) throw new HttpError(400, fault.code, fault.message, {}, faults.path)
   return body as T
 }
 

@@ -1,6 +1,6 @@
 /** `/tokenize` and `/detokenize`, in vLLM's words: what a text or a conversation is in tokens. */
 import { messagesProperty, readMessages, type ChatMessage } from './chat-messages.ts'
-import { COUNT, exactly } from './chat-response.ts'
+import { COUNT, exactly, TOKEN_ID } from './chat-response.ts'
 import { HttpError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { RequestMedia } from './media.ts'
@@ -75,7 +75,7 @@ function counted(tokens: readonly number[], { maxContext }: { readonly maxContex
 function detokenizeSchema(): JsonSchema {
   return {
     type: 'object',
-    properties: { model: { type: 'string' }, tokens: TOKENS },
+    properties: { model: { type: 'string' }, tokens: { type: 'array', items: TOKEN_ID } },
     required: ['tokens'],
     additionalProperties: false,
   }
