@@ -188,7 +188,7 @@ function scoreFile(file: EvalFile): Scored {
       expected: '',
       score: answer / reference,
     })),
-    metrics: groups.map(metricOf),
+    metrics: groups.map((group) => metricOf(group, isTable(file))),
     printed: printGroups(file.name, groups),
   }
 }
@@ -208,9 +208,12 @@ function groupsOf(reviews: readonly Review[]): Group[] {
   ]
 }
 
-function metricOf([name, reviews]: Group): Metric {
+/** VLMEvalKit rounds nothing. */
+function metricOf([name, reviews]: Group, isWhole: boolean): Metric {
   const rows = reviews.map(({ pair: [reference, answer] }) => [reference, answer, 1])
-  return { name, statistic: { rows, of: (sums) => means(sums).ratio }, unit: 'percent', digits: 1 }
+  const of = (sums: readonly number[]) =>
+    isWhole ? ((sums[1] ?? 0) / (sums[0] ?? 0)) * 100 : means(sums).ratio
+  return { name, statistic: { rows, of }, unit: 'percent', digits: 1 }
 }
 
 function means([reference = 0, answer = 0, count = 0]: readonly number[]) {
@@ -236,10 +239,13 @@ function printGroups(name: string, groups: readonly Group[]): string {
   return `${[config, ...lines].join('\n')}\n=================================\n`
 }
 
+function isTable({ name, cells }: EvalFile): boolean {
+  return cells !== undefined || /\.[tc]sv$/i.test(name)
+}
+
 function readReviews(file: EvalFile): Review[] {
-  const isTable = file.cells !== undefined || /\.[tc]sv$/i.test(file.name)
-  return (isTable ? readRows(file) : readJsonLines(file)).map((row) => {
-    const pair = isTable ? tablePair(row) : pairOf(row)
+  return (isTable(file) ? readRows(file) : readJsonLines(file)).map((row) => {
+    const pair = isTable(file) ? tablePair(row) : pairOf(row)
     const [reference, answer] = Array.isArray(pair) ? (pair as readonly unknown[]) : []
     const field = ['question_id', 'doc_id', 'index'].find((name) => name in row)
     const id = textField(row, field ?? 'question_id', file)

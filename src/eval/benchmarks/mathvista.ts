@@ -21,6 +21,8 @@ import {
 } from '../benchmark.ts'
 import { isRow, textField, type Row } from '../eval-file.ts'
 import { levenshtein } from '../metrics/anls.ts'
+import { letterAt } from '../metrics/choice-letter.ts'
+import { inferredLetter } from '../metrics/inferred-letter.ts'
 import { ofSplit } from '../table-rows.ts'
 import { readPythonList } from '../python-dict.ts'
 import { mathvistaJudge, readByPid, readMathvistaQuestions, type ByPid } from './mathvista-judge.ts'
@@ -81,8 +83,11 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
   const outcomes = problems.map(({ id, row, file }) => {
     const answer = answers.get(id)
     const expected = pythonStrip(textField(row, 'answer', file))
-    const read = answer === undefined ? null : readValue(answer.row, row)
-    const score = read !== null && pythonStrip(read) === expected ? 1 : 0
+    const value = answer === undefined ? null : readValue(answer.row, row)
+    const read = value === null ? null : pythonStrip(value)
+    const isRight =
+      answer && isTableRow(answer.row) ? isRightInTable(answer.row) : read === expected
+    const score = isRight ? 1 : 0
     return { id, given: answer?.text ?? '', read: read ?? '', expected, score }
   })
   const unreadable = outcomes.filter(({ id, read }) => answers.has(id) && read === '').length
@@ -95,6 +100,29 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
     outcomes,
     metrics: [meanScore('accuracy', outcomes, 1), ...partsOf(problems, outcomes)],
   }
+}
+
+/** VLMEvalKit's tables have the letter of the answer, and what its judge extracted with its log. */
+function isTableRow(row: Row): boolean {
+  return 'answer_option' in row && 'log' in row
+}
+
+/**
+ * VLMEvalKit's verdict: of options the letter or text that it infers, numbers as Python reads them; lists are never right.
+ * Source: open-compass/VLMEvalKit vlmeval/dataset/utils/mathvista.py at e8e78f0, post_check.
+ */
+function isRightInTable(row: Row): boolean {
+  const { question_type: question, answer_type: type, choices, answer, answer_option: letter } = row
+  const given = String(row['extraction'] ?? '')
+  if (question === 'multi_choice') {
+    const texts = Array.isArray(choices) ? choices.map(String) : []
+    const options = Object.fromEntries(texts.map((text, i) => [letterAt(i), text]))
+    return inferredLetter(given, options) === letter
+  }
+  const isWhole = (text: string) => type !== 'integer' || /^\s*[+-]?\d+\s*$/.test(text)
+  if ((type !== 'integer' && type !== 'float') || !isWhole(given)) return false
+  const value = parsePythonFloat(given)
+  return value !== null && value === parsePythonFloat(String(answer))
 }
 
 /** The columns of the paper's table: tasks, and the skills that a problem needs. */

@@ -7,7 +7,8 @@
  * Answers: {"validation_Accounting_1": "B", …}; or rows with id, response (or text) and, where truths have none, answer,
  * question_type, and options, all_choices or index2ans; or the official folder of SUBJECT/output.json.
  * Official scorer: MMMU-Benchmark/MMMU mmmu/main_eval_only.py and main_parse_and_eval.py at bb0b95a; of answers that hold no
- * choices of their own, in lmms-eval's form. Where an answer names no option, one is drawn as there, by Python's generator with
+ * choices of their own, in lmms-eval's form (its open answers by the official rule: at 75571cf it compares their characters, and
+ * none is ever right). Where an answer names no option, one is drawn as there, by Python's generator with
  * the seed 42 and in the order of the answers; these count as unreadable. Where the options are not known, as in answers by id
  * beside answer_dict_val.json, nothing is drawn. Micro average over all questions.
  */
