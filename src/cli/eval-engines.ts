@@ -12,7 +12,7 @@ import {
   type JudgeRequest,
 } from '../eval/index.ts'
 import type { Answer, ContentPart, GenerateRequest, LoadOptions, Model } from '../index.ts'
-import { openParts } from '../load-checkpoint.ts'
+import { openParts, type CheckpointOptions } from '../load-checkpoint.ts'
 import { hashFiles } from '../weights/index.ts'
 import { joinPath, userCacheFolder } from '../weights/node.ts'
 import type { Arguments } from './arguments.ts'
@@ -129,7 +129,8 @@ export async function judgesOf(args: Arguments, session: Session): Promise<Judge
       const { loadModel } = await import('../index.ts')
       const model = await loadModel(place, { signal: session.signal })
       loaded.push(model)
-      judges.push(new ModelJudge(place, model))
+      const weights = await hashOf(place, {}, { args, session })
+      judges.push(new ModelJudge(place, model, weights))
     }
   }
   if (next < models.length) throw new UsageError('--judge-model came without a --judge for it.')
@@ -243,9 +244,9 @@ class ModelJudge implements Judge {
   readonly identity: Judge['identity']
   readonly #model: Model
 
-  constructor(name: string, model: Model) {
+  constructor(name: string, model: Model, weights: string) {
     this.name = name.split(/[/\\]/).at(-1) ?? name
-    this.identity = { kind: 'local', model: this.name, precision: model.precision.name }
+    this.identity = { kind: 'local', model: this.name, weights, precision: model.precision.name }
     this.#model = model
   }
 
@@ -294,9 +295,17 @@ async function identityOf(
   }
 }
 
+export function weightsHash(args: Arguments, session: Session): Promise<string> {
+  return hashOf(modelOf(args), checkpointOptions(args, session), { args, session })
+}
+
 /** Of the bytes of all weight files. */
-export async function weightsHash(args: Arguments, session: Session): Promise<string> {
-  const checkpoint = await openParts(modelOf(args), checkpointOptions(args, session))
+async function hashOf(
+  model: string,
+  options: CheckpointOptions,
+  { args, session }: { readonly args: Arguments; readonly session: Session },
+): Promise<string> {
+  const checkpoint = await openParts(model, options)
   try {
     const memoFile = joinPath(args.text('cache-dir') ?? userCacheFolder(), 'hashes.json')
     return await hashFiles(checkpoint.files, { memoFile, signal: session.signal })

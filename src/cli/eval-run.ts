@@ -124,8 +124,8 @@ function reportLines({ report, folder, speed: alone }: Ran): string[] {
       : []),
     ...(report.contamination ? [`  ${contaminationText(report.contamination)}`] : []),
     ...judged.map(
-      ({ judge, reviews, nonsense, suspicious, calls, cached }) =>
-        `  judge ${judge}: ${reviews} reviews (${calls} calls, ${cached} kept), ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge`,
+      ({ judge, versions, reviews, nonsense, suspicious, calls, cached }) =>
+        `  judge ${[judge, ...versions.filter((one) => one !== judge)].join(', answered by ')}: ${reviews} reviews (${calls} calls, ${cached} kept), ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge`,
     ),
     ...(agreement
       ? [

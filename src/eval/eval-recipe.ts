@@ -5,7 +5,7 @@ import type { AnswerEngine } from './answer-engine.ts'
 import type { Benchmark } from './benchmark.ts'
 import type { EvalFile } from './eval-file.ts'
 import type { Judge } from './judge.ts'
-import { truthId, type AskSpec, type Question } from './question.ts'
+import { namedMedia, truthId, type AskSpec, type Question } from './question.ts'
 import { hashFiles, hashText } from './recipe-hash.ts'
 
 export type EvalRecipe = {
@@ -28,6 +28,8 @@ export type EvalRecipe = {
   readonly questions: {
     readonly sha256: string
     readonly count: number
+    /** Of the names and sizes of pictures and clips that are files of their own; null where there are none. */
+    readonly media: string | null
     /** Of the questions' names, where not all were asked. */
     readonly selection: string | null
   }
@@ -46,6 +48,8 @@ export async function makeRecipe(parts: {
   readonly questions: readonly EvalFile[]
   readonly labels: readonly EvalFile[]
   readonly asked: readonly Question[]
+  /** The size of a picture's or clip's file. */
+  readonly sizeOf?: (name: string) => number | null
   readonly limit?: number | undefined
   readonly engines: readonly AnswerEngine[]
   readonly judges?: readonly Judge[]
@@ -69,6 +73,7 @@ export async function makeRecipe(parts: {
     questions: {
       sha256: await hashFiles(parts.questions),
       count: asked.length,
+      media: await mediaHash(asked, parts.sizeOf),
       selection:
         parts.limit === undefined ? null : await hashText(JSON.stringify(asked.map(truthId))),
     },
@@ -78,6 +83,15 @@ export async function makeRecipe(parts: {
     code: parts.codeVersion,
   }
   return { hash: await hashText(JSON.stringify(recipe)), ...recipe }
+}
+
+async function mediaHash(
+  asked: readonly Question[],
+  sizeOf: (name: string) => number | null = () => null,
+): Promise<string | null> {
+  const names = namedMedia(asked)
+  if (names.length === 0) return null
+  return hashText(JSON.stringify([...names].sort().map((name) => [name, sizeOf(name)])))
 }
 
 function oneIdentity(engines: readonly AnswerEngine[]): AnswerEngine['identity'] {

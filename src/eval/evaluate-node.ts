@@ -21,7 +21,14 @@ import { judgeAll, judgeFiles } from './judge-answers-node.ts'
 import type { Judge, JudgeCache, Judged, JudgeLimits } from './judge.ts'
 import { MediaFolder } from './media-node.ts'
 import type { WordNet } from './metrics/wordnet.ts'
-import { questionKeys, releasedFiles, truthId, type AskSpec, type Question } from './question.ts'
+import {
+  namedMedia,
+  questionKeys,
+  releasedFiles,
+  truthId,
+  type AskSpec,
+  type Question,
+} from './question.ts'
 import { keepExamples, writeResult } from './result-files-node.ts'
 import { isErrorLine, runQuestions, type RunState } from './run-questions.ts'
 import { score, type ScoreReport } from './score.ts'
@@ -86,7 +93,10 @@ export type RunFacts = {
   readonly answered: number
 }
 
-export type JudgedFacts = Pick<Judged, 'calls' | 'cached' | 'cost' | 'nonsense' | 'suspicious'> & {
+export type JudgedFacts = Pick<
+  Judged,
+  'calls' | 'cached' | 'cost' | 'versions' | 'nonsense' | 'suspicious'
+> & {
   readonly judge: string
   readonly reviews: number
 }
@@ -103,7 +113,12 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
   await preflight(request, ask, asked)
   const media = new MediaFolder(request.mediaFolder)
   checkPictures(questions, media, request)
-  const recipe = await makeRecipe({ ...request, ask, asked: questions })
+  const recipe = await makeRecipe({
+    ...request,
+    ask,
+    asked: questions,
+    sizeOf: (name) => media.size(name),
+  })
   guardFolder(out, recipe)
   const { lines, run } = await answerAll(request, questions, media)
   const answers = linesFile(
@@ -213,8 +228,7 @@ function checkPictures(
   media: MediaFolder,
   { mediaFolder, isBlind, benchmark }: EvaluateRequest,
 ): void {
-  const names = questions.flatMap(({ images, video }) => [...images, ...(video ? [video] : [])])
-  const named = [...new Set(names.filter((name) => typeof name === 'string'))]
+  const named = namedMedia(questions)
   if (named.length === 0 || isBlind) return
   const missing = named.filter((name) => media.find(name) === null)
   if (missing.length < named.length) return
@@ -246,8 +260,13 @@ function differingKeys(before: Row, recipe: EvalRecipe): string[] {
   return Object.keys(now).filter(
     (key) =>
       !['hash', 'judge', 'rule', 'training'].includes(key) &&
-      JSON.stringify(before[key]) !== JSON.stringify(now[key]),
+      JSON.stringify(asBegun(before[key])) !== JSON.stringify(asBegun(now[key])),
   )
+}
+
+/** A picture that was missing may have been put there since. */
+function asBegun(part: unknown): unknown {
+  return isRow(part) && 'media' in part ? { ...part, media: null } : part
 }
 
 async function answerAll(

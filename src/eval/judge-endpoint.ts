@@ -1,6 +1,7 @@
 /** Any OpenAI-compatible server as judge. */
 import { dataUrl, readChatReply } from '../serve/remote/chat-wire.ts'
 import type { Endpoint } from '../serve/remote/endpoint.ts'
+import { isRow } from './eval-file.ts'
 import type { Judge, JudgeReply, JudgeRequest } from './judge.ts'
 
 export class EndpointJudge implements Judge {
@@ -35,7 +36,9 @@ export class EndpointJudge implements Judge {
       promptTokens = 0,
       completionTokens = 0,
     } = readChatReply(reply, this.#endpoint.url)
-    return { text, promptTokens, completionTokens }
+    // More exact than the name that was asked for: `gpt-4o` is another model every few months.
+    const model = isRow(reply) ? reply['model'] : null
+    return { text, promptTokens, completionTokens, ...(typeof model === 'string' ? { model } : {}) }
   }
 
   /** Pictures go behind the text of the last message, as lmms-eval sends them. */

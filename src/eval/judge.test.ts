@@ -105,6 +105,17 @@ function runSpec(
 }
 
 describe('a judge', () => {
+  test('is known by the version that its server says answered, from the cache too', async () => {
+    answerWith = (_, response) =>
+      void response.end(
+        JSON.stringify({ model: 'gpt-4-0613-eu', choices: [{ message: { content: '0.5' } }] }),
+      )
+    const first = await judgeVet(['a'], { cache: 'versions' })
+    const second = await judgeVet(['a'], { cache: 'versions' })
+    assert.deepEqual([first.versions, second.versions], [['gpt-4-0613-eu'], ['gpt-4-0613-eu']])
+    assert.equal(second.calls, 0)
+  })
+
   test('is asked word for word, and its grades are the score', async () => {
     say((prompt) => (prompt.endsWith('| a cat | a dog |') ? '0.1' : '0.5'))
     const judged = await judgeVet(['x = -1', 'a dog'])

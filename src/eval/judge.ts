@@ -30,6 +30,8 @@ export type JudgeReply = {
   readonly text: string
   readonly promptTokens: number
   readonly completionTokens: number
+  /** The version that a server says answered. */
+  readonly model?: string
 }
 
 /** Replies by the hash of what was asked and of whom. */
@@ -71,6 +73,8 @@ export type Judged = {
   readonly calls: number
   readonly cached: number
   readonly cost: number
+  /** Versions that answered, as the server named them: one, if the model is pinned. */
+  readonly versions: readonly string[]
   /** Replies that were no verdict, by question. */
   readonly nonsense: readonly { readonly id: string; readonly content: string }[]
   /** Questions whose answer holds words that seem meant for the judge. */
@@ -98,6 +102,7 @@ export async function runJudge(run: JudgeRun): Promise<Judged> {
     calls: spent.calls,
     cached: spent.cached,
     cost: spent.cost,
+    versions: [...spent.versions].sort(),
     nonsense: reviews
       .filter(({ verdict }) => verdict === null)
       .map(({ task, content }) => ({ id: task.id, content })),
@@ -144,11 +149,13 @@ async function askOnce(
   const before = cache.get(key)
   if (before) {
     spent.cached++
+    spent.name(before)
     return before
   }
   spent.begin()
   const reply = await judge.ask(request, signal)
   spent.end(reply)
+  spent.name(reply)
   cache.set(key, reply)
   return reply
 }
@@ -172,6 +179,7 @@ class Spent {
   calls = 0
   cached = 0
   cost = 0
+  readonly versions = new Set<string>()
   readonly #limits: JudgeLimits
 
   constructor(limits: JudgeLimits) {
@@ -187,6 +195,10 @@ class Spent {
       )
     }
     this.calls++
+  }
+
+  name({ model }: JudgeReply): void {
+    if (model !== undefined) this.versions.add(model)
   }
 
   end({ promptTokens, completionTokens }: JudgeReply): void {

@@ -43,6 +43,14 @@ export class MediaFolder {
     )
   }
 
+  /** What tells a file from another of its name without reading it: bytes, of frames their number; null where there is none. */
+  size(name: string): number | null {
+    const path = this.find(name)
+    if (path === null) return null
+    const stat = statSync(path)
+    return stat.isDirectory() ? readdirSync(path).length : stat.size
+  }
+
   /** A picture as an engine takes it: a path, or bytes; null where the row has none. Throws InputError where there is no such file. */
   async open(picture: Picture): Promise<string | Uint8Array | null> {
     if (picture instanceof Uint8Array) return picture

@@ -75,6 +75,12 @@ function isHubTable({ name, rows }: EvalFile): boolean {
   return rows !== undefined && /\.parquet$/i.test(name)
 }
 
+/** The pictures and clips that are files of their own, each once. */
+export function namedMedia(questions: readonly Question[]): string[] {
+  const all = questions.flatMap(({ images, video }) => [...images, ...(video ? [video] : [])])
+  return [...new Set(all.filter((name) => typeof name === 'string'))]
+}
+
 /** A question's name to the scorer. */
 export function truthId(question: Question): string {
   return question.truth ?? String(question.id)

@@ -21,7 +21,11 @@ const WIDTH = 640
 const SCORE = { title: 'score', scale: { domain: [0, 100] } }
 
 /** One bar for each part of a benchmark, its interval across it, a tick where a guess stands. */
-export function barChart(rows: readonly BarRow[]): Promise<string> {
+export function barChart(
+  rows: readonly BarRow[],
+  unit: 'percent' | 'points' = 'percent',
+): Promise<string> {
+  const scale = unit === 'percent' ? SCORE : { title: 'points' }
   const y = { field: 'category', type: 'nominal' as const, title: null, sort: null }
   return toSvg({
     data: { values: [...rows] },
@@ -31,7 +35,7 @@ export function barChart(rows: readonly BarRow[]): Promise<string> {
     layer: [
       {
         mark: { type: 'bar', color: '#7aa6d8' },
-        encoding: { x: { field: 'value', type: 'quantitative', ...SCORE } },
+        encoding: { x: { field: 'value', type: 'quantitative', ...scale } },
       },
       {
         mark: { type: 'rule', color: '#24415f' },

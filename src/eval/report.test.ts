@@ -30,6 +30,7 @@ function reported(model: string, parts: Partial<ReportedResult> = {}, value = 80
         reviews: 2,
         calls: 2,
         cached: 0,
+        versions: ['gpt-4-0613'],
         cost: 0,
         nonsense: [{ id: '3', content: '<script>alert(1)</script>' }],
         suspicious: [],

@@ -206,16 +206,18 @@ function sharedRows(rows: readonly BarRow[], models: number): BarRow[] {
 
 /** A language model's own strength, by MMLU, against what it scores with pictures. */
 async function strengthSection(results: readonly ReportedResult[]): Promise<string> {
+  // Without examples where some have it, else with five: one line compares like with like.
+  const test = results.some(({ benchmark }) => benchmark === 'mmlu') ? 'mmlu' : 'mmlu-5'
   const strength = new Map(
     results
-      .filter(({ benchmark }) => benchmark === 'mmlu')
+      .filter(({ benchmark }) => benchmark === test)
       .map(({ run, metrics }) => [run.model, metrics[0]?.value ?? null]),
   )
   const points = results.flatMap((result): StrengthPoint[] => {
     const x = strength.get(result.run.model) ?? null
     const metric = headline(result)[0]
     if (
-      result.benchmark === 'mmlu' ||
+      result.benchmark.startsWith('mmlu') ||
       x === null ||
       !metric ||
       metric.value === null ||
@@ -233,13 +235,17 @@ async function resultSection(result: ReportedResult): Promise<string> {
   const bars = metrics
     .filter(({ value, unit }) => value !== null && unit === 'percent')
     .map((metric) => barOf(metric, metric.name, run.model))
-  const chart = bars.length > 1 ? await barChart(bars) : ''
+  const points = pointBars(result)
+  const charts = [
+    ...(bars.length > 1 ? [await barChart(bars)] : []),
+    ...(points.length > 1 ? [await barChart(points, 'points')] : []),
+  ]
   const facts = [
     `${run.errors.length} errors, ${run.cutOff} answers cut off at their longest, batch ${run.batch}`,
     ...(contamination ? [contaminationText(contamination)] : []),
     ...judged.map(
-      ({ judge, reviews, nonsense, suspicious, cost }) =>
-        `judge ${judge}: ${reviews} reviews, ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge, cost ${cost.toFixed(2)}`,
+      ({ judge, versions = [], reviews, nonsense, suspicious, cost }) =>
+        `judge ${judge}${versions.length > 0 ? ` (answered by ${versions.join(', ')})` : ''}: ${reviews} reviews, ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge, cost ${cost.toFixed(2)}`,
     ),
     ...(agreement
       ? [
@@ -251,13 +257,20 @@ async function resultSection(result: ReportedResult): Promise<string> {
   return [
     `<h2>${escapeHtml(title)}: ${escapeHtml(run.model)}</h2>`,
     `<p>${facts.map(escapeHtml).join('<br>')}</p>`,
-    chart,
+    ...charts,
     examples(result.examples),
     nonsense.length > 0
       ? `<h3>What judges said that is no verdict</h3><pre>${escapeHtml(nonsense.map(({ id, content }) => `${id}: ${content}`).join('\n'))}</pre>`
       : '',
     `<details><summary>recipe</summary><pre>${escapeHtml(JSON.stringify(recipe, null, 2))}</pre></details>`,
   ].join('\n')
+}
+
+/** Parts on the benchmark's own scale; its totals are of another size, and published where its parts are not. */
+function pointBars({ metrics, run }: ReportedResult): BarRow[] {
+  const all = metrics.filter(({ value, unit }) => value !== null && unit === 'points')
+  const parts = all.filter(({ published }) => published.length === 0)
+  return (parts.length > 1 ? parts : all).map((metric) => barOf(metric, metric.name, run.model))
 }
 
 function barOf(metric: Metric, category: string, model: string): BarRow {
