@@ -39,6 +39,17 @@ test('decimals are the nearest, ties to even', () => {
   assert.equal(pythonRound(62.45, 1), 62.5)
   assert.equal(pythonFloat(1), '1.0')
   assert.equal(pythonFloat(0.1 + 0.2), '0.30000000000000004')
+  const sizes = [1e16, 1e15, 1e-4, 1e-5, 2.5e-7, -0, NaN, -Infinity]
+  assert.deepEqual(sizes.map(pythonFloat), [
+    '1e+16',
+    '1000000000000000.0',
+    '0.0001',
+    '1e-05',
+    '2.5e-07',
+    '-0.0',
+    'nan',
+    '-inf',
+  ])
 })
 
 test('spaces and numbers are those of str and float', () => {

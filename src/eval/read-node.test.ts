@@ -7,6 +7,7 @@ import { InputError } from '../core/errors.ts'
 import { readJsonLines, readRows } from './eval-file.ts'
 import { readEvalFiles } from './read-node.ts'
 import { writeSheet } from './write-sheet-node.ts'
+import { unzipTexts } from './zip-node.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llava-eval-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -70,6 +71,18 @@ test('what is written as a spreadsheet is read back', () => {
   writeFileSync(path, writeSheet(rows))
   assert.deepEqual(readEvalFiles(path)[0]?.cells, rows)
   assert.deepEqual(writeSheet(rows), readFileSync(path))
+})
+
+test('columns of nothing but numbers hold numbers, and a number elsewhere is text', () => {
+  const sheet = writeSheet([
+    ['index', 'A', 'size'],
+    ['241', '1', '0.5'],
+    ['242', 'two', ''],
+  ])
+  const xml = unzipTexts(sheet, 's.xlsx').get('xl/worksheets/sheet1.xml') ?? ''
+  const kinds = [...xml.matchAll(/<c r="(\w+)"( t="inlineStr")?>/g)]
+  const numbers = kinds.filter(([, , isText]) => isText === undefined).map(([, place]) => place)
+  assert.deepEqual(numbers, ['A2', 'C2', 'A3'])
 })
 
 test('a folder gives its tables and texts by name, and pictures are passed over', () => {

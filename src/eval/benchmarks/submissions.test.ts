@@ -1,0 +1,68 @@
+/** Files that people hold of what the official scripts wrote, given back as answers. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { score } from '../score.ts'
+import { jsonFile, jsonLines, metricValues } from '../../../test/eval-files.ts'
+
+const humans = (...texts: string[]) => texts.map((answer) => ({ answer }))
+const TEN = humans('red', 'red', 'red', 'red', 'red', 'red', 'blue', 'blue', 'two', 'two')
+
+describe('submissions are answers too', () => {
+  test('VQAv2: questions by number', async () => {
+    const answers = [jsonFile('s.json', [{ question_id: 7, answer: 'blue' }])]
+    const labels = [jsonFile('v2.json', { annotations: [{ question_id: 7, answers: TEN }] })]
+    assert.deepEqual(metricValues(await score('vqav2', { answers, labels })), { accuracy: 60 })
+  })
+
+  test('VizWiz: pictures by name, with and without the question file', async () => {
+    const answers = [jsonFile('s.json', [{ image: 'a.jpg', answer: 'Red.' }])]
+    const labels = [jsonFile('val.json', [{ image: 'a.jpg', question: 'q', answers: TEN }])]
+    const questions = [jsonLines('q.jsonl', [{ question_id: 0, image: 'a.jpg', text: 'q' }])]
+    for (const more of [{}, { questions }]) {
+      const report = await score('vizwiz', { answers, labels, ...more })
+      assert.deepEqual(metricValues(report), { accuracy: 100 })
+      assert.equal(report.written['submission.json'], '[{"image": "a.jpg", "answer": "red"}]')
+    }
+  })
+})
+
+test('samples of lmms-eval without human answers are scored by what they hold', async () => {
+  const rows = [1, 0.3].map((exact_match, doc_id) => ({
+    doc_id,
+    target: 'red',
+    filtered_resps: 'red',
+    exact_match,
+  }))
+  for (const name of ['vqav2', 'textvqa']) {
+    const report = await score(name, { answers: [jsonLines('s.jsonl', rows)] })
+    assert.deepEqual(metricValues(report), { accuracy: 65 })
+  }
+})
+
+test('ScienceQA: a whole share stays a float, and a result file tells its questions with pictures', async () => {
+  const turn = (image: object, id: string, letter: string) => ({
+    id,
+    ...image,
+    conversations: [
+      { from: 'human', value: 'Which?\nA. x\nB. y' },
+      { from: 'gpt', value: letter },
+    ],
+  })
+  const questions = [jsonFile('q.json', [turn({ image: '1.png' }, '1', 'A'), turn({}, '2', 'B')])]
+  const result = { acc: 50.0, correct: 1, count: 2, results: {}, outputs: { 1: 'A', 2: 'A' } }
+  const report = await score('scienceqa', { answers: [jsonFile('r.json', result)], questions })
+  assert.match(report.written['result.json'] ?? '', /"acc": 50\.0,/)
+  assert.match(report.printed ?? '', /Accuracy: 50\.00%, IMG-Accuracy: 100\.00%/)
+})
+
+test('MM-Vet: the tables beside the grades are passed over, and alone refused', async () => {
+  const table = {
+    name: 'm_gpt-4-cap-score-1runs.csv',
+    text: ',rec,ocr,total,std,runs\nm,30.1,20.0,25.5,0.0,[25.5]\n',
+  }
+  const grades = jsonFile('m_gpt-4-grade-1runs.json', {
+    v1_0: { model: ['gpt-4-0613'], content: ['0.5'], score: [0.5] },
+  })
+  assert.equal(metricValues(await score('mm-vet', { answers: [table, grades] }))['total'], 50)
+  await assert.rejects(score('mm-vet', { answers: [table] }), { code: 'INPUT_ANSWERS_FOREIGN' })
+})
