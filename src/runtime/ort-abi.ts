@@ -23,6 +23,8 @@ const STATUS_FUNCTIONS = {
   DisableTelemetryEvents: '*',
   CreateCpuMemoryInfo: 'int int *',
   GetAllocatorWithDefaultOptions: '*',
+  CreateArenaCfg: 'size_t int int int *',
+  CreateAndRegisterAllocator: '* * *',
   AllocatorFree: '* *',
   CreateSessionOptions: '*',
   DisablePerSessionThreads: '*',
@@ -59,6 +61,7 @@ const STATUS_FUNCTIONS = {
 /** Functions that return nothing and release what they are given. */
 const RELEASE_FUNCTIONS = [
   'ReleaseThreadingOptions',
+  'ReleaseArenaCfg',
   'ReleaseEnv',
   'ReleaseMemoryInfo',
   'ReleaseSessionOptions',

@@ -30,6 +30,14 @@ export type Environment = {
 /** `OrtDeviceAllocator` and `OrtMemTypeDefault`: memory that is the caller's, on the CPU. */
 const DEVICE_ALLOCATOR = 0
 const MEMORY_DEFAULT = 0
+/** `OrtArenaAllocator`: memory for intermediates, which an arena keeps from run to run. */
+const ARENA_ALLOCATOR = 1
+
+/**
+ * The arena of intermediates. Its first piece is address space that the runs of a 7B's prompts fit in, and takes memory
+ * where it is touched; a free chunk is cut to what is asked for unless less than 64 KiB would be left. docs/decisions.md.
+ */
+const ARENA = { unlimited: 0, nextPowerOfTwo: 0, firstBytes: 1 << 28, uncutBytes: 1 << 16 } as const
 
 // Module state, because it mirrors state of the process: the library stays loaded (unloading it under a live pool
 // would crash), and the environment is one for all runtimes.
@@ -77,6 +85,7 @@ async function createEnvironment(api: OrtApi, options: EnvironmentOptions): Prom
     // It lists every operator there is, which would hold the event loop up.
     env = await api.makeAsync('CreateEnvWithGlobalThreadPools', severity, 'llava-ts', threading)
     api.call('DisableTelemetryEvents', env)
+    shareArena(api, env)
   } finally {
     api.free('ReleaseThreadingOptions', threading)
   }
@@ -88,6 +97,19 @@ async function createEnvironment(api: OrtApi, options: EnvironmentOptions): Prom
     memoryInfo,
     allocator,
     release: () => releaseEnvironment(api, env, memoryInfo),
+  }
+}
+
+/** One arena for all sessions (`session.use_env_allocators`): they run in turns, and each would keep the most it needed. */
+function shareArena(api: OrtApi, env: Pointer): void {
+  const { unlimited, nextPowerOfTwo, firstBytes, uncutBytes } = ARENA
+  const memoryInfo = api.make('CreateCpuMemoryInfo', ARENA_ALLOCATOR, MEMORY_DEFAULT)
+  const options = api.make('CreateArenaCfg', unlimited, nextPowerOfTwo, firstBytes, uncutBytes)
+  try {
+    api.call('CreateAndRegisterAllocator', env, memoryInfo, options)
+  } finally {
+    api.free('ReleaseArenaCfg', options)
+    api.free('ReleaseMemoryInfo', memoryInfo)
   }
 }
 

@@ -58,7 +58,7 @@ function configure(native: Pointer, creation: Creation): void {
 }
 
 function configEntries({ options, initializers, placeholderFolder }: Creation) {
-  const entries: Record<string, string> = {}
+  const entries: Record<string, string> = { 'session.use_env_allocators': '1' }
   if (options.prepack === false) entries['session.disable_prepacking'] = '1'
   if (initializers.size > 0) {
     entries['session.model_external_initializers_file_folder_path'] = placeholderFolder()
