@@ -90,9 +90,16 @@ async function endTokensOf({ config, tokenizerPath }: Checkpoint): Promise<EndTo
   return config.endTokens.map((id) => ({ id, token: tokenizer.tokenOf(id) ?? null }))
 }
 
+function windowText({ attention, numLayers, fullLayers = [] }: ModelConfig['decoder']): string {
+  if (attention.slidingWindow === null) return ''
+  const windowed = numLayers - fullLayers.length
+  const where = windowed < numLayers ? ` in ${windowed} layers` : ''
+  return `, window ${attention.slidingWindow}${where}`
+}
+
 function configRows(config: ModelConfig, endTokens: readonly EndToken[]): string[][] {
   const { vision, projector, decoder, image, prompt } = config
-  const { numHeads, numKvHeads, headDim, slidingWindow } = decoder.attention
+  const { numHeads, numKvHeads, headDim } = decoder.attention
   const ends = endTokens.map(({ id, token }) => `${token ?? '?'} (${id})`).join(', ')
   return [
     ...(vision
@@ -114,7 +121,7 @@ function configRows(config: ModelConfig, endTokens: readonly EndToken[]): string
       : []),
     [
       'decoder',
-      `${decoder.kind}, ${decoder.numLayers} layers × ${decoder.hiddenSize}, ${numHeads} heads of ${headDim} over ${numKvHeads} keys, vocabulary ${decoder.vocabSize}${decoder.tieEmbeddings ? ', tied head' : ''}${slidingWindow === null ? '' : `, window ${slidingWindow}`}`,
+      `${decoder.kind}, ${decoder.numLayers} layers × ${decoder.hiddenSize}, ${numHeads} heads of ${headDim} over ${numKvHeads} keys, vocabulary ${decoder.vocabSize}${decoder.tieEmbeddings ? ', tied head' : ''}${windowText(decoder)}`,
     ],
     ['context', `${config.maxContext} tokens`],
     [

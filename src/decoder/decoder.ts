@@ -21,6 +21,8 @@ export type DecoderConfig = {
   readonly intermediateSize: number
   readonly numLayers: number
   readonly attention: CausalAttentionConfig
+  /** Layers that see all positions although the others have a window; none unless given. */
+  readonly fullLayers?: readonly number[] | undefined
   /** Whether the three products of the feed-forward block have biases: Llama's with `mlp_bias`. */
   readonly mlpBias: boolean
   readonly vocabSize: number
@@ -69,6 +71,14 @@ export function languageHead(g: Graph, config: DecoderConfig, hidden: Value): Va
   return g.op('Linear', [hidden, weight, null])
 }
 
+/** The attention of one layer. */
+export function layerAttention(
+  { attention, fullLayers = [] }: Pick<DecoderConfig, 'attention' | 'fullLayers'>,
+  index: number,
+): CausalAttentionConfig {
+  return fullLayers.includes(index) ? { ...attention, slidingWindow: null } : attention
+}
+
 /** x + attention(norm(x)), then + mlp(norm(·)). x [B, T, D]. Training builds layers one by one. */
 export function decoderLayer(
   g: Graph,
@@ -78,7 +88,7 @@ export function decoderLayer(
   const path = `decoder.layers.${index}`
   const normed = rmsNorm(g, `${path}.attentionNorm`, x, config.epsilon)
   const attended = causalAttention(g, `${path}.attention`, normed, {
-    config: config.attention,
+    config: layerAttention(config, index),
     cache,
   })
   const middle = g.op('Add', [x, attended.output])

@@ -167,6 +167,21 @@ test('a window is seen where the class has one', () => {
   assert.equal(windowOf({ ...qwen, use_sliding_window: true, max_window_layers: 0 }), 5)
 })
 
+test('Qwen2 has its window in the layers that its config names', () => {
+  const qwen = { model_type: 'qwen2', use_sliding_window: true, num_hidden_layers: 3 }
+  const fullLayers = (json: object) => {
+    const decoder = parse({ ...qwen, ...json })
+    return [decoder.attention.slidingWindow, decoder.fullLayers]
+  }
+  const [full, window] = ['full_attention', 'sliding_attention']
+  assert.deepEqual(fullLayers({ max_window_layers: 2 }), [4096, [0, 1]])
+  assert.deepEqual(fullLayers({ max_window_layers: 0 }), [4096, undefined])
+  assert.deepEqual(fullLayers({ max_window_layers: 3 }), [null, undefined])
+  assert.deepEqual(fullLayers({ layer_types: [window, full, window] }), [4096, [1]])
+  assert.deepEqual(fullLayers({ layer_types: [full, full, full] }), [null, undefined])
+  assert.deepEqual(fullLayers({ max_window_layers: 0, sliding_window: null }), [null, undefined])
+})
+
 describe('what is not supported is refused by its name', () => {
   const REFUSED: readonly (readonly [object, string, RegExp])[] = [
     [
@@ -190,10 +205,10 @@ describe('what is not supported is refused by its name', () => {
         model_type: 'qwen2',
         num_hidden_layers: 4,
         use_sliding_window: true,
-        max_window_layers: 2,
+        layer_types: ['full_attention', 'sliding_attention', 'full_attention'],
       },
-      'CONFIG_UNSUPPORTED',
-      /max_window_layers: 2 gives some of 4 layers a sliding window/,
+      'CONFIG_TYPE',
+      /layer_types: expected 4 of full_attention or sliding_attention, one a layer/,
     ],
     [
       { num_attention_heads: 6, num_key_value_heads: 4, hidden_size: 96 },

@@ -75,6 +75,7 @@ export function parseDecoderConfig(json: JsonReader, tieDefault = false): Decode
   json.choice('hidden_act', { silu: true }, 'silu')
   checkHeads(json, { numHeads, numKvHeads, headDim })
   const numLayers = json.layerCount('num_hidden_layers', 32)
+  const window = slidingWindow(json, defaults, numLayers)
   return {
     kind: defaults.kind,
     hiddenSize,
@@ -86,8 +87,9 @@ export function parseDecoderConfig(json: JsonReader, tieDefault = false): Decode
       headDim,
       bias: defaults.bias || hasLlamaBias(json, defaults, 'attention_bias'),
       outputBias: hasLlamaBias(json, defaults, 'attention_bias'),
-      slidingWindow: slidingWindow(json, defaults, numLayers),
+      slidingWindow: window.size,
     },
+    ...(window.fullLayers.length > 0 && { fullLayers: window.fullLayers }),
     mlpBias: hasLlamaBias(json, defaults, 'mlp_bias'),
     vocabSize: json.integer('vocab_size', defaults.vocabSize),
     epsilon: json.number('rms_norm_eps', 1e-6, 0),
@@ -124,23 +126,40 @@ function hasLlamaBias(
   return json.boolean(key, false) && kind === 'llama'
 }
 
-/** Qwen2 has a window only if it says so, and then only from layer `max_window_layers` on. */
-function slidingWindow(json: JsonReader, defaults: Defaults, numLayers: number): number | null {
-  if (defaults.kind === 'llama') return null
-  if (defaults.kind === 'qwen2') {
-    if (!json.boolean('use_sliding_window', false)) return null
-    const first = json.integer('max_window_layers', 28, 0)
-    if (first >= numLayers) return null
-    if (first > 0) {
-      throw new ConfigError(
-        'CONFIG_UNSUPPORTED',
-        `${json.path}.max_window_layers: ${first} gives some of ${numLayers} layers a sliding window and not others, which is not supported.`,
-      )
+/** How far back layers see, null for all positions, and those layers that see all of them although others do not. */
+type Window = { readonly size: number | null; readonly fullLayers: readonly number[] }
+
+const NO_WINDOW: Window = { size: null, fullLayers: [] }
+
+/** Qwen2 has a window only if it says so, and then in the layers of `layer_types` or from `max_window_layers` on. */
+function slidingWindow(json: JsonReader, defaults: Defaults, numLayers: number): Window {
+  const isNull = !json.has('sliding_window') && json.states('sliding_window')
+  if (defaults.kind === 'llama' || isNull) return NO_WINDOW
+  if (defaults.kind === 'mistral') {
+    return {
+      ...NO_WINDOW,
+      size: json.integer('sliding_window', defaults.slidingWindow ?? undefined),
     }
-    return json.integer('sliding_window', 4096)
   }
-  const isNull = json.raw('sliding_window') === undefined && json.states('sliding_window')
-  return isNull ? null : json.integer('sliding_window', defaults.slidingWindow ?? undefined)
+  if (!json.boolean('use_sliding_window', false)) return NO_WINDOW
+  const isFull = json.has('layer_types')
+    ? layerTypes(json, numLayers).map((type) => type === 'full_attention')
+    : Array.from({ length: numLayers }, (_, i) => i < json.integer('max_window_layers', 28, 0))
+  const fullLayers = [...isFull.keys()].filter((i) => isFull[i])
+  if (fullLayers.length === numLayers) return NO_WINDOW
+  return { size: json.integer('sliding_window', 4096), fullLayers }
+}
+
+const LAYER_TYPES: readonly unknown[] = ['full_attention', 'sliding_attention']
+
+function layerTypes(json: JsonReader, numLayers: number): readonly unknown[] {
+  const types = json.raw('layer_types')
+  const isUsable = Array.isArray(types) && types.every((type) => LAYER_TYPES.includes(type))
+  if (isUsable && types.length === numLayers) return types
+  throw new ConfigError(
+    'CONFIG_TYPE',
+    `${json.path}.layer_types: expected ${numLayers} of ${LAYER_TYPES.join(' or ')}, one a layer, ${JSON.stringify(types)} came; correct the config.`,
+  )
 }
 
 /** `rope_theta` and `rope_scaling` (transformers 4) or `rope_parameters` (5). */

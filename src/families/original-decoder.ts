@@ -31,7 +31,9 @@ function ownWindow(decoder: DecoderConfig, json: JsonReader): DecoderConfig {
  * Qwen2's masks of that version take `sliding_window` whatever `use_sliding_window` says, in every layer, and leave one
  * position more than it in sight. In released checkpoints it is as long as the context, where it changes nothing.
  */
-function withWindow(decoder: DecoderConfig, json: JsonReader): DecoderConfig {
+function withWindow(parsed: DecoderConfig, json: JsonReader): DecoderConfig {
+  const { fullLayers: _, ...rest } = parsed
+  const decoder = { ...rest, attention: { ...rest.attention, slidingWindow: null } }
   if (json.states('sliding_window') && !json.has('sliding_window')) return decoder
   const slidingWindow = json.integer('sliding_window', 4096) + 1
   if (slidingWindow > decoder.maxPositions) return decoder

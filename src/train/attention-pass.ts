@@ -36,8 +36,8 @@ export class AttentionPass {
   readonly #config: DecoderConfig['attention']
   readonly #stage: Stage
 
-  constructor(runtime: Runtime, config: DecoderConfig) {
-    this.#config = config.attention
+  constructor(runtime: Runtime, config: DecoderConfig['attention']) {
+    this.#config = config
     this.#stage = new Stage(runtime, attentionGraph(config), {
       policy: () => 'f32',
       wrt: ['q', 'k', 'v'],

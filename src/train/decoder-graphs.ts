@@ -63,7 +63,7 @@ function halves(config: DecoderConfig) {
  *
  * `kPassed` and `vPassed` are k and v: gradients that other blocks gave them are added in place.
  */
-export function attentionGraph({ attention }: DecoderConfig): Graph {
+export function attentionGraph(attention: DecoderConfig['attention']): Graph {
   const { numHeads, numKvHeads, headDim, slidingWindow } = attention
   const g = new Graph('decoder.attention')
   const q = g.input('q', 'float32', [1, 'R', numHeads * headDim])

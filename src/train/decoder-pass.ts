@@ -5,7 +5,7 @@
  * Forward leaves each layer's input; what else backward needs is kept too, or made again.
  */
 import { elementCount } from '../core/shape.ts'
-import type { DecoderConfig } from '../decoder/decoder.ts'
+import { layerAttention, type DecoderConfig } from '../decoder/decoder.ts'
 import { resolveShape } from '../graph/dimension.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { LoweringOptions, PrecisionPolicy } from '../graph/lower.ts'
@@ -37,6 +37,8 @@ type HalfName = (typeof HALVES)[number]
 
 type Layer = { readonly [H in HalfName]: LayerHalf } & {
   readonly path: (path: string) => string
+  /** Layers that attend alike share it. */
+  readonly attention: AttentionPass
 }
 
 /** What one layer reads and writes in one run, by the names of its graphs. */
@@ -57,7 +59,6 @@ export class DecoderPass {
   readonly #weights: ModelWeights
   readonly #halves: LayerHalves
   readonly #layers: readonly Layer[]
-  readonly #attention: AttentionPass
   readonly #rotary: RotaryTensors
   readonly #scratch: Scratch
 
@@ -65,7 +66,7 @@ export class DecoderPass {
     this.#config = config
     this.#weights = weights
     this.#halves = new LayerHalves(runtime)
-    this.#attention = new AttentionPass(runtime, config)
+    const attentionOf = attentionPasses(runtime, config)
     this.#rotary = new RotaryTensors(runtime, config)
     this.#scratch = new Scratch(runtime)
     const isTrained = (path: string) => weights.store.has(path)
@@ -77,6 +78,7 @@ export class DecoderPass {
       const passed = ['skip']
       return {
         path,
+        attention: attentionOf(index),
         projections: this.#halves.half(projections, { ...shared, wrt: ['x'], passed }),
         rest: this.#halves.half(rest, { ...shared, wrt: ['x', 'attended'] }),
       }
@@ -113,12 +115,12 @@ export class DecoderPass {
   /** From the embeddings in `input` to hidden states float32[1,T,D], before the last norm. */
   async forward(batch: Batch, mode: PassMode, options: RunOptions): Promise<Tensor> {
     for (let index = 0; index < this.#layers.length; index++) {
-      const { projections, rest } = this.#layers[index] as Layer
+      const { projections, attention, rest } = this.#layers[index] as Layer
       const memory = this.#memory(batch, index, mode)
       const find = (half: HalfName) => this.#lookup(memory, { index, half, mode })
       const keeping = mode === 'keep' ? 'keep' : 'recompute'
       await projections.stages[keeping].forward(find('projections'), options)
-      await this.#attention.forward(batch, memory, options)
+      await attention.forward(batch, memory, options)
       await rest.stages[keeping].forward(find('rest'), options)
     }
     return this.#states(batch, this.#layers.length, mode)
@@ -138,7 +140,7 @@ export class DecoderPass {
         { memory, gradients: ofRest },
         options,
       )
-      await this.#attention.backward(batch, memory, { gradients, ...options })
+      await this.#layers[index]?.attention.backward(batch, memory, { gradients, ...options })
       const ofProjections = { q, k, v, skip: middle, x: dy }
       const half = { index, half: 'projections', mode: keeping } as const
       await this.#half(half, { memory, gradients: ofProjections }, options)
@@ -156,7 +158,9 @@ export class DecoderPass {
 
   async dispose(): Promise<void> {
     await this.#halves.dispose()
-    await this.#attention.dispose()
+    for (const attention of new Set(this.#layers.map((layer) => layer.attention))) {
+      await attention.dispose()
+    }
     this.#rotary.dispose()
     this.#scratch.dispose()
   }
@@ -167,10 +171,10 @@ export class DecoderPass {
     { index, memory }: { readonly index: number; readonly memory: LayerMemory },
     options: RunOptions,
   ): Promise<void> {
-    const { projections } = this.#layers[index] as Layer
+    const { projections, attention } = this.#layers[index] as Layer
     const find = this.#lookup(memory, { index, half: 'projections', mode: 'recompute' })
     await projections.stages.recompute.forward(find, options)
-    await this.#attention.forward(batch, memory, options)
+    await attention.forward(batch, memory, options)
   }
 
   async #half(
@@ -242,4 +246,19 @@ type HalfRun = { readonly index: number; readonly half: HalfName; readonly mode:
 function keptShapes({ stages }: LayerHalf, length: number) {
   const sizes = new Map([['T', length]])
   return stages.keep.kept.map(({ name, shape }) => ({ name, shape: resolveShape(shape, sizes) }))
+}
+
+function attentionPasses(
+  runtime: Runtime,
+  config: DecoderConfig,
+): (layer: number) => AttentionPass {
+  const made = new Map<number | null, AttentionPass>()
+  return (layer) => {
+    const attention = layerAttention(config, layer)
+    const known = made.get(attention.slidingWindow)
+    if (known) return known
+    const pass = new AttentionPass(runtime, attention)
+    made.set(attention.slidingWindow, pass)
+    return pass
+  }
 }

@@ -39,14 +39,23 @@ export function decoderFields(
   }
 }
 
-/** Llama has no window; Qwen2 has one only where it says so, and then in every layer. */
-function slidingWindowFields({ kind, attention }: DecoderConfig): Record<string, unknown> {
+/** Llama has no window; Qwen2 has one only where it says so, from a layer on or in those that are listed. */
+function slidingWindowFields(config: DecoderConfig): Record<string, unknown> {
+  const { kind, attention, numLayers, fullLayers = [] } = config
   const { slidingWindow } = attention
   if (kind === 'llama') return {}
   if (kind === 'mistral') return { sliding_window: slidingWindow }
-  return slidingWindow === null
-    ? { use_sliding_window: false }
-    : { use_sliding_window: true, sliding_window: slidingWindow, max_window_layers: 0 }
+  if (slidingWindow === null) return { use_sliding_window: false }
+  const types = Array.from({ length: numLayers }, (_, i) =>
+    fullLayers.includes(i) ? 'full_attention' : 'sliding_attention',
+  )
+  const areFirst = fullLayers.every((layer, i) => layer === i)
+  return {
+    use_sliding_window: true,
+    sliding_window: slidingWindow,
+    max_window_layers: fullLayers.length,
+    ...(!areFirst && { layer_types: types }),
+  }
 }
 
 export function tokenFields({ bos, eos, pad }: TokenIds): Record<string, unknown> {

@@ -195,8 +195,13 @@ function lengthLimit({ config, documents }: TargetInput): number {
 }
 
 /** In which of Qwen2's and Mistral's fields the original's classes find other things than transformers' do. */
-function originalRope({ kind, rope, attention, maxPositions }: DecoderConfig): object {
+function originalRope({ kind, rope, attention, fullLayers, maxPositions }: DecoderConfig): object {
   if (kind === 'llama') return {}
+  if (fullLayers) {
+    throw unsupported(
+      `the original's Qwen2 has its window in all layers, this one sees all positions in layers ${fullLayers.join(', ')}`,
+    )
+  }
   if (rope.factor !== 1) {
     throw unsupported(
       `the original scales positions of Llama alone, this ${kind} has them scaled by ${rope.factor}`,
