@@ -84,6 +84,8 @@ export type Counts = {
 
 export type Outcome = {
   readonly id: string
+  /** The answered question, as `questionKeys` names it, where the id is the truth's alone. */
+  readonly asked?: string
   readonly score: number
   readonly given: string
   readonly read: string

@@ -23,6 +23,7 @@ import { MediaFolder } from './media-node.ts'
 import type { WordNet } from './metrics/wordnet.ts'
 import {
   namedMedia,
+  questionFinder,
   questionKeys,
   releasedFiles,
   truthId,
@@ -149,7 +150,7 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
     agreement,
     ...(contamination ? { contamination: resultContamination(contamination, outcomes) } : {}),
   }
-  await keepExamples(out, { outcomes, questions, media })
+  await keepExamples(out, { outcomes: report.outcomes, questions, media })
   writeResult(out, result)
   return result
 }
@@ -301,14 +302,16 @@ async function answerAll(
 
 /** Several engines answer in any order; files are read in the questions' order. */
 function inOrder(lines: readonly Row[], questions: readonly Question[]): Row[] {
-  const keys = questionKeys(
-    lines.map((line) => ({ id: String(line['question_id']), prompt: String(line['prompt']) })),
-  )
+  const keys = questionKeys(lines.map(lineParts))
   const byKey = new Map(keys.map((key, i) => [key, lines[i] as Row]))
   return questionKeys(questions).flatMap((key) => {
     const line = byKey.get(key)
     return line ? [line] : []
   })
+}
+
+function lineParts(line: Row): { readonly id: string; readonly prompt: string } {
+  return { id: String(line['question_id']), prompt: String(line['prompt']) }
 }
 
 function runFacts(
@@ -333,13 +336,16 @@ function withQuestions(
   questions: readonly Question[],
   lines: readonly Row[],
 ): AskedOutcome[] {
-  const asked = new Map(questions.map((question) => [truthId(question), question]))
-  const margins = new Map(lines.map((line) => [String(line['question_id']), marginOf(line)]))
-  return outcomes.map((outcome) => {
-    const question = asked.get(outcome.id)
+  const find = questionFinder(questions)
+  const lineKeys = questionKeys(lines.map(lineParts))
+  const margins = new Map(lines.map((line, i) => [lineKeys[i], marginOf(line)]))
+  const keys = questionKeys(questions)
+  const keyOf = new Map(questions.map((question, i) => [question, keys[i]]))
+  return outcomes.map(({ asked, ...outcome }) => {
+    const question = find({ id: outcome.id, ...(asked === undefined ? {} : { asked }) })
     if (!question) return outcome
     const [image] = question.images
-    const margin = margins.get(String(question.id))
+    const margin = margins.get(keyOf.get(question))
     return {
       ...outcome,
       prompt: question.prompt,

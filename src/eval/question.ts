@@ -91,6 +91,16 @@ export function shownPrompt({ shown, prompt }: Pick<Question, 'shown' | 'prompt'
   return shown ?? prompt
 }
 
+/** The question of an outcome: by the scorer's name, or by the key of what was answered. */
+export function questionFinder(
+  questions: readonly Question[],
+): (outcome: { readonly id: string; readonly asked?: string }) => Question | undefined {
+  const byTruth = new Map(questions.map((question) => [truthId(question), question]))
+  const keys = questionKeys(questions)
+  const byKey = new Map(questions.map((question, i) => [keys[i], question]))
+  return ({ id, asked }) => (asked === undefined ? byTruth.get(id) : byKey.get(asked))
+}
+
 /** What tells a question from all others of its file, repeats of the same counted: answers are resumed by it. */
 export function questionKeys(
   questions: readonly Pick<Question, 'id' | 'prompt' | 'shown'>[],

@@ -127,7 +127,7 @@ export async function htmlReport(results: readonly ReportedResult[]): Promise<st
 const STYLE =
   'body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}' +
   'table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d8dee4;vertical-align:top}' +
-  'td.n{text-align:right;font-variant-numeric:tabular-nums}pre{white-space:pre-wrap;background:#f6f8fa;padding:.6rem;overflow-wrap:anywhere}' +
+  'td:nth-child(2),td.n{white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums}pre{white-space:pre-wrap;background:#f6f8fa;padding:.6rem;overflow-wrap:anywhere}' +
   '.examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(16rem,1fr));gap:1rem}.examples img{max-width:100%;max-height:14rem}' +
   'figure{margin:0;border:1px solid #d8dee4;padding:.6rem}svg{max-width:100%;height:auto}'
 

@@ -3,9 +3,10 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { writeFileWhole } from './answer-journal-node.ts'
-import type { AskedOutcome, EvalReport } from './evaluate-node.ts'
+import type { Outcome } from './benchmark.ts'
+import type { EvalReport } from './evaluate-node.ts'
 import type { MediaFolder } from './media-node.ts'
-import { truthId, type Question } from './question.ts'
+import { questionFinder, type Question } from './question.ts'
 import { writeSheet } from './write-sheet-node.ts'
 
 /** Pictures of the worst answers, so that a report needs nothing but the folder. */
@@ -18,15 +19,15 @@ export async function keepExamples(
     questions,
     media,
   }: {
-    readonly outcomes: readonly AskedOutcome[]
+    readonly outcomes: readonly Outcome[]
     readonly questions: readonly Question[]
     readonly media: MediaFolder
   },
 ): Promise<void> {
-  const asked = new Map(questions.map((question) => [truthId(question), question]))
+  const find = questionFinder(questions)
   const examples = worstOf(outcomes, EXAMPLES)
-  for (const [i, { id }] of examples.entries()) {
-    const [picture] = asked.get(id)?.images ?? []
+  for (const [i, outcome] of examples.entries()) {
+    const [picture] = find(outcome)?.images ?? []
     if (picture === undefined) continue
     try {
       const opened = await media.open(picture)
@@ -42,14 +43,14 @@ export async function keepExamples(
 }
 
 /** The lowest scores, spread over the benchmark. The order is fixed: examples are numbered by it. */
-export function worstOf(outcomes: readonly AskedOutcome[], count: number): AskedOutcome[] {
+export function worstOf<One extends Outcome>(outcomes: readonly One[], count: number): One[] {
   const wrong = outcomes.filter(({ score, given }) => score < 1 && given !== '')
   const lowest = [...wrong].sort((a, b) => a.score - b.score)
   const worst = lowest.filter(({ score }) => score === lowest[0]?.score)
   if (worst.length <= count) return lowest.slice(0, count)
   return Array.from(
     { length: count },
-    (_, i) => worst[Math.floor((i * worst.length) / count)] as AskedOutcome,
+    (_, i) => worst[Math.floor((i * worst.length) / count)] as One,
   )
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EvalFile, Row } from '../eval-file.ts'
-import { releasedFiles } from '../question.ts'
+import { questionFinder, releasedFiles } from '../question.ts'
 import { findBenchmark, score } from '../score.ts'
 import { jsonLines } from '../../../test/eval-files.ts'
 
@@ -63,8 +63,11 @@ test('MME: two questions of a picture are a pair, the instruction is LLaVA’s',
   }))
   const made = released('mme', rows)
   assert.equal(made.asked[1]!.prompt, `Is there a thing 1?\n${SHORT}`)
-  const { metrics, counts } = await scored('mme', made, ['Yes', 'No'])
-  assert.equal(metrics.find(({ name }) => name === 'existence')!.value, 200)
+  const { metrics, counts, outcomes } = await scored('mme', made, ['Yes', 'Yes'])
+  // A wrong answer stood in the report without its picture and question.
+  const find = questionFinder(made.asked)
+  assert.deepEqual(outcomes.map(find), made.asked)
+  assert.equal(metrics.find(({ name }) => name === 'existence')!.value, 50)
   assert.equal(counts.missing, 0)
 })
 

@@ -2,6 +2,7 @@
 import { InputError } from '../../core/errors.ts'
 import { readAnswers, type Answer } from '../answers.ts'
 import type { EvalFile } from '../eval-file.ts'
+import { questionKeys } from '../question.ts'
 import { isSample } from '../samples.ts'
 
 export const PERCEPTION = [
@@ -30,6 +31,8 @@ export type MmeCase = {
   readonly picture: string
   readonly truth: 'yes' | 'no'
   readonly given: string | null
+  /** The question that was answered, as `questionKeys` names it. */
+  readonly asked?: string
   /** Whose reading: of the official result files their own script's. */
   readonly form: 'mme' | 'lmms-eval' | 'vlmevalkit'
 }
@@ -133,7 +136,7 @@ function readTruths(file: EvalFile): [string, Truth][] {
 }
 
 function fromAnswers(answers: readonly Answer[], truths: ReadonlyMap<string, Truth>): MmeCases {
-  const given = new Map<string, string>()
+  const given = new Map<string, { readonly text: string; readonly asked: string }>()
   const lines = new Map<string, string[]>()
   for (const { id, text, row } of answers) {
     const [task = ''] = id.split('/')
@@ -149,7 +152,8 @@ function fromAnswers(answers: readonly Answer[], truths: ReadonlyMap<string, Tru
         `eval.mme: every answer should be to one of the labels' questions, once; "${String(row['prompt']).slice(0, 60)}" of ${id} ${given.has(key) ? 'came twice' : 'is not among them'}.`,
       )
     }
-    given.set(key, text)
+    const [asked = ''] = questionKeys([{ id, prompt: String(row['prompt']) }])
+    given.set(key, { text, asked })
     lines.set(task, [
       ...(lines.get(task) ?? []),
       `${[name, question, truth.label, text].join('\t')}\n`,
@@ -158,7 +162,10 @@ function fromAnswers(answers: readonly Answer[], truths: ReadonlyMap<string, Tru
   // Tasks nobody answered are another run's; within a task, a question without an answer is wrong.
   const cases = [...truths]
     .filter(([, { task }]) => lines.has(task))
-    .map(([id, truth]) => ({ id, ...truth, given: given.get(id) ?? null, form: 'mme' as const }))
+    .map(([id, truth]): MmeCase => {
+      const { text = null, asked } = given.get(id) ?? {}
+      return { id, ...truth, given: text, form: 'mme', ...(asked === undefined ? {} : { asked }) }
+    })
   const results = Object.fromEntries([...lines].map(([task, own]) => [`${task}.txt`, own.join('')]))
   return { cases, results }
 }

@@ -123,9 +123,11 @@ function stem(picture: string): string {
   return `${parts[0]}/${parts.at(-1)}`
 }
 
-function outcomeOf({ id, truth, given, form }: MmeCase): Outcome {
+function outcomeOf({ id, truth, given, form, asked }: MmeCase): Outcome {
   const read = given === null ? '' : form === 'vlmevalkit' ? yesOrNo(given) : mmeAnswer(given, form)
-  return { id, given: given ?? '', read, expected: truth, score: read === truth ? 1 : 0 }
+  const score = read === truth ? 1 : 0
+  const key = asked === undefined ? {} : { asked }
+  return { id, given: given ?? '', read, expected: truth, score, ...key }
 }
 
 function picturesOf(cases: readonly MmeCase[], outcomes: readonly Outcome[]): Picture[] {
