@@ -31,8 +31,8 @@ export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'rule' | 'publi
     row: Row,
     context: JudgeContext,
   ) => { readonly score: number; readonly read: string }
-  /** Which part of the benchmark a row is of, where its table has parts. */
-  readonly part?: (row: Row, id: string) => string | null
+  /** Which part of the benchmark a row is of, where its table has parts; several where it is cut in several ways. */
+  readonly part?: (row: Row, id: string) => string | readonly string[] | null
   /** The mean of the parts, where the official script has it. */
   readonly hasMeanOfParts?: boolean
   /** Rows of a file that only the official scripts write; null where it is a table like others. */
@@ -92,10 +92,10 @@ function scoreShortAnswers(
         : judge(given.text, accepted, row, { rng, given: given.row })
     return { id, given: given?.text ?? '', read, expected: accepted.join(' | '), score }
   })
-  const partOf = truths.map(({ row, id }) => part(row, id))
-  const parts = [...new Set(partOf.filter((name) => name !== null))].sort()
+  const partsOf = truths.map(({ row, id }) => [part(row, id) ?? []].flat())
+  const parts = [...new Set(partsOf.flat())].sort()
   const scoresOf = (name: string | null) =>
-    outcomes.filter((_, i) => name === null || partOf[i] === name).map(({ score }) => score)
+    outcomes.filter((_, i) => name === null || partsOf[i]?.includes(name)).map(({ score }) => score)
   return {
     counts: countAnswers(
       truths.map(({ id }) => id),

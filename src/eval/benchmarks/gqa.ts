@@ -11,6 +11,8 @@ import {
   meanScore,
   publishedRows,
   type Benchmark,
+  type Metric,
+  type Outcome,
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
@@ -70,9 +72,32 @@ function scoreGqa({ answers: files, labels, asked }: ScoreInput): Scored {
   return {
     counts: countAnswers(truths.size > 0 ? [...truths.keys()] : [...answers.keys()], answers),
     outcomes,
-    metrics: truths.size > 0 ? [meanScore('accuracy', outcomes)] : [],
+    metrics: truths.size > 0 ? metricsOf(outcomes, labels) : [],
     written: { 'testdev_balanced_predictions.json': pythonJson(submission) },
   }
+}
+
+/** And as the dataset's eval.py prints it, by the types of questions: open are those that query, the others binary. */
+function metricsOf(outcomes: readonly Outcome[], labels: readonly EvalFile[]): Metric[] {
+  const types = new Map(labels.flatMap(readTypes))
+  const names = [...new Set([...types.values()].flat())].sort()
+  const of = (name: string) => outcomes.filter(({ id }) => types.get(id)?.includes(name))
+  return [
+    meanScore('accuracy', outcomes),
+    ...names.flatMap((name) => (of(name).length > 0 ? [meanScore(name, of(name))] : [])),
+  ]
+}
+
+/** `{"types": {"structural": "query", "semantic": "rel", …}}` of each question, where the file has them. */
+function readTypes(file: EvalFile): [string, string[]][] {
+  if (isTable(file)) return []
+  const questions = readJson(file)
+  return Object.entries(isRow(questions) ? questions : {}).map(([id, question]) => {
+    const { structural, semantic } =
+      isRow(question) && isRow(question['types']) ? question['types'] : {}
+    if (typeof structural !== 'string' || typeof semantic !== 'string') return [id, []]
+    return [id, [structural === 'query' ? 'open' : 'binary', structural, semantic]]
+  })
 }
 
 /** lmms-eval passes over case and all marks, VLMEvalKit over case and spaces at the ends. */
@@ -98,9 +123,13 @@ function gqaAnswer(text: string): string {
   return text.replace(/\.+$/, '').toLowerCase()
 }
 
+function isTable({ rows, text }: EvalFile): boolean {
+  return rows !== undefined || /^\s*\[/.test(text)
+}
+
 /** The dataset's object of questions, or the table of the hub. */
 function readTruths(file: EvalFile): [string, string][] {
-  if (file.rows || /^\s*\[/.test(file.text)) {
+  if (isTable(file)) {
     return tableRows(file).map((one) => [one.id, acceptedAnswers(one)[0] ?? ''])
   }
   const questions = readJson(file)

@@ -14,6 +14,7 @@ import { isRow, readJson, type EvalFile, type Row } from '../eval-file.ts'
 import { optionLines } from '../llava-questions.ts'
 import { letterAt } from '../metrics/choice-letter.ts'
 import { mmmuChoice, mmmuLetter } from '../metrics/mmmu-answer.ts'
+import { isSample } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 import { askTable, type TableForm } from '../table-rows.ts'
 import { scoreNextQaOpen } from './nextqa-open.ts'
@@ -34,10 +35,13 @@ export const nextqaMc = shortAnswerBenchmark({
   title: 'NExT-QA (multiple choice, test)',
   rule: 'the option named last, drawn where none is named; accuracy',
   form,
-  judge: (answer, [target = ''], row, { rng }) => {
+  judge: (answer, [target = ''], row, { rng, given }) => {
     const letter = /^\d$/.test(target) ? String.fromCharCode(65 + Number(target)) : target
     const read = readChoice(answer, row, rng)
-    return { score: read === letter ? 1 : 0, read }
+    // lmms-eval's newer samples hold no options, and whether what it read or drew was right.
+    const known = row['a0'] === undefined && isSample(given) ? given['exact_match'] : undefined
+    const isRight = typeof known === 'boolean' ? known : read === letter
+    return { score: isRight ? 1 : 0, read }
   },
   // The official script counts questions about before (TP) with those about after (TN).
   part: ({ type }) => (typeof type === 'string' ? type.replace('TP', 'TN') : null),

@@ -66,3 +66,46 @@ test('MM-Vet: the tables beside the grades are passed over, and alone refused', 
   assert.equal(metricValues(await score('mm-vet', { answers: [table, grades] }))['total'], 50)
   await assert.rejects(score('mm-vet', { answers: [table] }), { code: 'INPUT_ANSWERS_FOREIGN' })
 })
+
+test('GQA: predictions are scored by the types of questions, as eval.py prints them', async () => {
+  const question = (answer: string, structural: string, semantic: string) => ({
+    answer,
+    types: { structural, semantic, detailed: 'x' },
+  })
+  const labels = [
+    jsonFile('testdev_balanced_questions.json', {
+      1: question('no', 'verify', 'attr'),
+      2: question('dog', 'query', 'rel'),
+      3: question('cat', 'query', 'attr'),
+    }),
+  ]
+  const predictions = ['no', 'cat', 'cat'].map((prediction, i) => ({
+    questionId: String(i + 1),
+    prediction,
+  }))
+  const report = await score('gqa', { answers: [jsonFile('p.json', predictions)], labels })
+  const { accuracy, ...types } = metricValues(report)
+  assert.equal(accuracy?.toFixed(2), '66.67')
+  assert.deepEqual(types, { attr: 100, binary: 100, open: 50, query: 50, rel: 0, verify: 100 })
+})
+
+test('samples that leave something open do not spoil the others', async () => {
+  const generic = { score: 4, video_name: 'v', Q: 'q', A: 'a', pred: 'p' }
+  const half = { video_name: 'v', Q1: 'q', A: 'a', pred1: 'p' }
+  const sample = { doc_id: 0, target: 'a', filtered_resps: 'p' }
+  const answers = [
+    jsonLines('samples_gen.jsonl', [{ ...sample, gpt_eval_score_correctness: generic }]),
+    jsonLines('samples_consistency.jsonl', [{ ...sample, gpt_eval_score_consistency: half }]),
+  ]
+  const values = metricValues(await score('video-chatgpt', { answers }))
+  assert.deepEqual(values, { mean: 4, correctness: 4 })
+  // What was drawn where nothing could be read is only in the sample's own verdict.
+  const drawn = [true, false].map((exact_match, doc_id) => ({
+    doc_id,
+    target: '1',
+    filtered_resps: 'who knows',
+    exact_match,
+  }))
+  const report = await score('nextqa-mc', { answers: [jsonLines('s.jsonl', drawn)] })
+  assert.equal(metricValues(report)['overall'], 50)
+})

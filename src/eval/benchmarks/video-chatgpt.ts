@@ -109,7 +109,8 @@ function readDimensions(file: EvalFile): Review[] {
   return readRows(file).flatMap((sample) =>
     Object.entries(sample).flatMap(([metric, inner]) => {
       const name = /^gpt_eval_score_(.+)$/.exec(metric)?.[1]
-      if (name === undefined || !isRow(inner)) return []
+      // Of consistency a sample holds half a pair, which is judged after it was written.
+      if (name === undefined || !isRow(inner) || !('score' in inner)) return []
       const { doc_id: id } = sample
       const review = { ...inner, question_id: id, part: dimensionOf(name) }
       return readReviews({ ...file, text: '', rows: [review] })

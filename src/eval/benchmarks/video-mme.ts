@@ -24,7 +24,9 @@ export const videoMme = shortAnswerBenchmark({
     return { score: read !== '' && read === target ? 1 : 0, read }
   },
   unpack: unpackVideos,
-  part: ({ duration }) => (typeof duration === 'string' ? duration : null),
+  // lmms-eval's newer samples call a domain `category`, and a type of task `task_category`.
+  part: ({ duration, domain, category, task_type: task, task_category: other }) =>
+    [duration, domain ?? category, task ?? other].filter((name) => typeof name === 'string'),
   ask: {
     prompt: ({ question, options }) =>
       [
