@@ -122,7 +122,7 @@ describe("LLaVA-Bench's reviews", () => {
     }
     const report = await score('llava-bench', { answers: [table] })
     // Not rounded, as VLMEvalKit has it.
-    assert.deepEqual(values(report), { all: (5 / 7) * 100, conv: 75, detail: 100 })
+    assert.deepEqual(values(report), { all: 71.42857142857143, conv: 75, detail: 100 })
     const sample = {
       doc_id: 0,
       gpt_eval_llava_all: { scores: [10, 5], category: 'llava_bench_complex' },
