@@ -189,9 +189,13 @@ class Spent {
   begin(): void {
     const { calls = Number.POSITIVE_INFINITY, cost = Number.POSITIVE_INFINITY } = this.#limits
     if (this.calls >= calls || this.cost >= cost) {
+      const limits = [
+        ...(Number.isFinite(calls) ? [`${calls} calls`] : []),
+        ...(Number.isFinite(cost) ? [`a cost of ${cost}`] : []),
+      ]
       throw new CapacityError(
         'CAPACITY_JUDGE_BUDGET',
-        `eval: the judge may be called ${calls} times at a cost of ${cost}, that is used up (${this.calls} calls, ${this.cost.toFixed(4)}); raise the limit and run the same command again, what was judged is kept.`,
+        `eval: the judge should take at most ${limits.join(' and ')}, that is used up (${this.calls} calls, ${this.cost.toFixed(4)}); raise the limit and run the same command again, what was judged is kept.`,
       )
     }
     this.calls++

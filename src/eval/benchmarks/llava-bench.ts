@@ -177,7 +177,7 @@ function scoreFile(file: EvalFile): Scored {
   const reviews = all.filter(({ pair }) => !pair.includes(-999))
   const ids = all.map(({ id }) => id)
   const judged = new Map(reviews.map(({ id }) => [id, id]))
-  const unreadable = reviews.filter(({ pair }) => pair[0] === -1 && pair[1] === -1).length
+  const unreadable = reviews.filter(({ pair }) => isUnread(...pair)).length
   const groups = groupsOf(reviews)
   return {
     counts: countAnswers(ids, judged, unreadable),
@@ -186,11 +186,16 @@ function scoreFile(file: EvalFile): Scored {
       given: '',
       read: `${reference} ${answer}`,
       expected: '',
-      score: answer / reference,
+      // The official −1 of −1 would be full marks for what no judge has read.
+      score: isUnread(reference, answer) ? 0 : answer / reference,
     })),
     metrics: groups.map((group) => metricOf(group, isTable(file))),
     printed: printGroups(file.name, groups),
   }
+}
+
+function isUnread(reference: number, answer: number): boolean {
+  return reference === -1 && answer === -1
 }
 
 type Group = readonly [name: string, reviews: readonly Review[]]
@@ -208,11 +213,14 @@ function groupsOf(reviews: readonly Review[]): Group[] {
   ]
 }
 
-/** VLMEvalKit rounds nothing. */
+/** VLMEvalKit rounds nothing. Where the judge has read nothing there is no number: the official one would be 100. */
 function metricOf([name, reviews]: Group, isWhole: boolean): Metric {
   const rows = reviews.map(({ pair: [reference, answer] }) => [reference, answer, 1])
-  const of = (sums: readonly number[]) =>
-    isWhole ? ((sums[1] ?? 0) / (sums[0] ?? 0)) * 100 : means(sums).ratio
+  const of = (sums: readonly number[]) => {
+    const [reference = 0, answer = 0, count = 0] = sums
+    if (isUnread(reference / count, answer / count)) return Number.NaN
+    return isWhole ? (answer / reference) * 100 : means(sums).ratio
+  }
   return { name, statistic: { rows, of }, unit: 'percent', digits: 1 }
 }
 
