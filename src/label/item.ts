@@ -1,4 +1,5 @@
 /** What is labelled: a picture, a clip, or several of them with a text, by where they lie. */
+import type { FaultReason } from '../data/record-fault.ts'
 
 export type LabelItem = {
   /** Where it stands in the input. Answers are written in this order; compared byte by byte. */
@@ -17,6 +18,8 @@ export type ItemSource = { readonly input: number } & (
   | { readonly kind: 'files'; readonly media: readonly FilePlace[]; readonly text?: string }
   | { readonly kind: 'members'; readonly media: readonly MemberPlace[] }
   | { readonly kind: 'row'; readonly row: number }
+  /** A row that names nothing: its turn says so. */
+  | { readonly kind: 'unusable'; readonly fault: FaultReason; readonly message: string }
 )
 
 /** Relative to the input; or the address of something that the engine fetches. */

@@ -195,6 +195,22 @@ describe('an input', () => {
     )
   })
 
+  test('of a manifest with a row that names nothing: that row is an error, the others are answered', async () => {
+    const manifest = newPath('rows.jsonl')
+    writeFileSync(manifest, '{"text":"a"}\n{"nothing":1}\n{"image":5,"id":"five"}\n{"text":"b"}\n')
+    const { report, lines } = await run({ input: manifest })
+    assert.equal(report.failed, 2)
+    assert.deepEqual(
+      lines.map(({ text, error }) => error?.code ?? text),
+      ['a\nwhat? ', 'INPUT_RECORD_STRUCTURE', 'INPUT_RECORD_STRUCTURE', 'b\nwhat? '],
+    )
+    assert.match(
+      lines[1]?.error?.message ?? '',
+      /row 1: a row should have image, .* it has nothing/,
+    )
+    assert.equal(lines[2]?.item_id, 'five')
+  })
+
   test('of Parquet: pictures in the rows', async () => {
     const pictures = [png(5, 5, 'one'), png(6, 6, 'two'), png(7, 7, 'three')]
     const file = newPath('rows.parquet')

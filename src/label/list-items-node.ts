@@ -4,6 +4,7 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { readCsvRows } from '../data/csv-rows.ts'
 import { readParquetColumn } from '../data/parquet-rows.ts'
+import { RecordFault, type FaultReason } from '../data/record-fault.ts'
 import type { MediaReference, Row } from '../data/row-format.ts'
 import { streamJsonRows } from '../data/stream-json-rows.ts'
 import { readAt, readTarMembers, type TarMember } from '../data/tar-members.ts'
@@ -104,16 +105,32 @@ async function* manifest({ input, number, options }: Listing): AsyncGenerator<La
   const base = resolve(options.media ?? join(input.path, '..'))
   let index = 0
   for await (const row of rows) {
-    const { media, text } = mediaOf(row, `${input.name}, row ${index}`)
-    const files = media.map(({ type, reference }) => ({ type, path: pathOf(reference, base) }))
+    const source = sourceOf(row, `${input.name}, row ${index}`, base)
+    const files = source.kind === 'files' ? source.media : []
     yield {
       place: placeOf(number, numbered(index)),
       id: rowId(row, input, index),
       size: await fileSize(files, base),
       prefix: files.length === 0 ? '' : shortHash(files.map(({ path }) => path).join('\n')),
-      source: { input: number, kind: 'files', media: files, ...(text !== null && { text }) },
+      source: { input: number, ...source },
     }
     index++
+  }
+}
+
+type RowSource =
+  | { readonly kind: 'files'; readonly media: readonly FilePlace[]; readonly text?: string }
+  | { readonly kind: 'unusable'; readonly fault: FaultReason; readonly message: string }
+
+/** One row that names nothing is its own fault, among a million others. */
+function sourceOf(row: Row, where: string, base: string): RowSource {
+  try {
+    const { media, text } = mediaOf(row, where)
+    const files = media.map(({ type, reference }) => ({ type, path: pathOf(reference, base) }))
+    return { kind: 'files', media: files, ...(text !== null && { text }) }
+  } catch (error) {
+    if (!(error instanceof RecordFault)) throw error
+    return { kind: 'unusable', fault: error.reason, message: error.message }
   }
 }
 

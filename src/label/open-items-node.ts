@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { openParquetRows } from '../data/parquet-rows.ts'
+import { RecordFault } from '../data/record-fault.ts'
 import type { Row } from '../data/row-format.ts'
 import type { Rows } from '../data/rows.ts'
 import { readAt } from '../data/tar-members.ts'
@@ -54,6 +55,8 @@ export class ItemOpener {
         return this.#members(source.media, input)
       case 'row':
         return this.#row(source, input)
+      case 'unusable':
+        throw new RecordFault(source.fault, source.message)
     }
   }
 

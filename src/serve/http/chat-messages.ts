@@ -96,6 +96,12 @@ export function messagesProperty({ maxMessages }: ServerConfig): JsonSchema {
   }
 }
 
+const CONTENT_OR_CALLS = {
+  oneOf: ['content', 'tool_calls'],
+  isOnly: false,
+  code: 'INPUT_MESSAGES',
+} as const
+
 function messageSchema(
   roles: readonly string[],
   parts: readonly JsonSchema[],
@@ -117,6 +123,7 @@ function messageSchema(
     },
     required,
     additionalProperties: false,
+    ...('tool_calls' in own && { 'x-needs': CONTENT_OR_CALLS }),
     'x-refused': {
       refusal: { because: 'an answer is text; put it into content' },
       audio: { because: 'this server knows no sound' },

@@ -78,11 +78,7 @@ type ItemPrompt = { readonly prompt: string } | { readonly inputIds: readonly nu
 type Prompts = { readonly isList: boolean; readonly prompts: readonly ItemPrompt[] }
 
 function promptsOf({ text, input_ids: ids }: SglangRequest): Prompts {
-  const hasText = text !== undefined && text !== null
-  if (hasText === Array.isArray(ids)) {
-    throw new HttpError(400, 'INPUT_PROMPT', '/generate: expected exactly one of text, input_ids.')
-  }
-  if (hasText) {
+  if (text !== undefined && text !== null) {
     return {
       isList: typeof text !== 'string',
       prompts: [text].flat().map((prompt) => ({ prompt })),

@@ -49,6 +49,7 @@ function requestSchema(config: ServerConfig): JsonSchema {
       rid: { description: 'Taken, without effect.' },
     },
     additionalProperties: false,
+    'x-needs': { oneOf: ['text', 'input_ids'], isOnly: true, code: 'INPUT_PROMPT' },
     'x-refused': {
       logprob_start_len: { because: 'prompts are not scored here', unless: [-1] },
       return_text_in_logprobs: {

@@ -61,6 +61,34 @@ test('strange names are told with what was meant, refused ones with the reason',
   assert.match(faultsOf(PARTS, { n: 1, constructor: 2 }), /constructor is not a known name/)
 })
 
+test('of properties that stand for one another one is wanted, and no second where that means nothing', () => {
+  const properties = { a: { type: 'string' }, b: { type: 'string' } } as const
+  const one = (isOnly: boolean): JsonSchema => ({
+    type: 'object',
+    properties: {
+      list: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties,
+          'x-needs': { oneOf: ['a', 'b'], isOnly, code: 'CODE' },
+        },
+      },
+      ...properties,
+    },
+    'x-needs': { oneOf: ['a', 'b'], isOnly, code: 'CODE' },
+  })
+  assert.match(faultsOf(one(true), {}), /here: expected exactly one of a, b, none came/)
+  assert.match(faultsOf(one(true), { a: '', b: '' }), /exactly one of a, b, a and b came/)
+  assert.match(faultsOf(one(false), { a: null }), /here: expected one of a, b, none came/)
+  assert.match(
+    faultsOf(one(true), { a: '', list: [{}] }),
+    /list\[0\] should have exactly one of a, b/,
+  )
+  assert.equal(faultsOf(one(true), { a: '', b: null }), '')
+  assert.equal(faultsOf(one(false), { a: '', b: '' }), '')
+})
+
 test('of a million faults the first are told', () => {
   const parts = Array.from({ length: 1e6 }, () => 7)
   assert.ok(faultsOf(PARTS, { n: 1, parts }).length < 4000)

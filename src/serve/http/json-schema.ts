@@ -25,11 +25,19 @@ export type JsonSchema = {
   readonly anyOf?: readonly JsonSchema[]
   readonly description?: string
   readonly default?: unknown
+  /** Of these properties one has to be there, and not null; with `isOnly` no other. */
+  readonly 'x-needs'?: Needs
   /** Names that other servers take and this one does not, with the reason; refused unless null or the neutral value. */
   readonly 'x-refused'?: Readonly<Record<string, Refusal>>
 }
 
 export type JsonType = 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null'
+
+export type Needs = {
+  readonly oneOf: readonly string[]
+  readonly isOnly: boolean
+  readonly code: string
+}
 
 export type Refusal = { readonly because: string; readonly unless?: readonly unknown[] }
 
@@ -107,6 +115,7 @@ function checkObject(
     const expected = expectedOf(properties[name] ?? {})
     faults.add(CODE, `${below(name)} is missing; it should be ${expected}`, below(name))
   }
+  noteNeeds(schema['x-needs'], value, { path, faults })
   // Without a prototype: a body may name __proto__.
   const strangers = Object.create(null) as Record<string, unknown>
   let count = 0
@@ -124,6 +133,21 @@ function checkObject(
     }
   }
   faults.unknownKeys('INPUT_UNKNOWN_OPTION', path, strangers, Object.keys(properties))
+}
+
+function noteNeeds(
+  needs: Needs | undefined,
+  value: Record<string, unknown>,
+  { path, faults }: Place,
+): void {
+  if (!needs) return
+  const { oneOf, isOnly, code } = needs
+  const given = oneOf.filter((name) => Object.hasOwn(value, name) && value[name] !== null)
+  if (given.length === 1 || (given.length > 1 && !isOnly)) return
+  const expected = path === '' ? 'expected' : `${path} should have`
+  const names = `${isOnly ? 'exactly one' : 'one'} of ${oneOf.join(', ')}`
+  const came = given.length === 0 ? 'none' : given.join(' and ')
+  faults.add(code, `${expected} ${names}, ${came} came`, path === '' ? null : path)
 }
 
 function noteStranger(

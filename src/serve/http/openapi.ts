@@ -107,11 +107,13 @@ function failures({ isAnthropic, responses }: Route): object {
 
 /** As clients may write it: a property that need not be there may be null. */
 function shown(schema: JsonSchema): object {
-  const { properties, items, anyOf, additionalProperties, 'x-refused': refused, ...rest } = schema
+  const { properties, items, anyOf, additionalProperties, ...other } = schema
+  const { 'x-refused': refused, 'x-needs': needs, ...rest } = other
   const required = schema.required ?? []
   return {
     ...rest,
     ...(refused && { description: refusals(refused, rest.description) }),
+    ...(needs && { [needs.isOnly ? 'oneOf' : 'anyOf']: needs.oneOf.map(given) }),
     ...(items && { items: shown(items) }),
     ...(anyOf && { anyOf: anyOf.map(shown) }),
     ...(additionalProperties !== undefined && {
@@ -129,6 +131,11 @@ function shown(schema: JsonSchema): object {
       ),
     }),
   }
+}
+
+/** That a property is there: null is its absence. */
+function given(name: string): object {
+  return { required: [name], properties: { [name]: { not: { type: 'null' } } } }
 }
 
 function nullable(schema: JsonSchema): object {

@@ -1,7 +1,6 @@
 /** `/tokenize` and `/detokenize`, in vLLM's words: what a text or a conversation is in tokens. */
 import { messagesProperty, readMessages, type ChatMessage } from './chat-messages.ts'
 import { COUNT, exactly, TOKEN_ID } from './chat-response.ts'
-import { HttpError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { RequestMedia } from './media.ts'
 import type { Route } from './route.ts'
@@ -31,6 +30,7 @@ function tokenizeSchema(config: ServerConfig): JsonSchema {
       },
     },
     additionalProperties: false,
+    'x-needs': { oneOf: ['prompt', 'messages'], isOnly: true, code: 'INPUT_PROMPT' },
     'x-refused': {
       add_generation_prompt: { because: 'conversations are open for an answer', unless: [true] },
       return_token_strs: { because: 'ask /detokenize for the text of ids', unless: [false] },
@@ -51,19 +51,12 @@ const tokenizeRoute: Route = {
     const body = await readRequest<TokenizeRequest>(context, exchange, schema)
     const model = modelNamed(context, body.model)
     const { prompt, messages } = body
-    if (typeof prompt === 'string' && !messages) {
+    if (typeof prompt === 'string') {
       const ids = await model.tokenize(prompt, { addBos: body.add_special_tokens ?? true })
       return Response.json(counted(ids, model))
     }
-    if (!messages || typeof prompt === 'string') {
-      throw new HttpError(
-        400,
-        'INPUT_PROMPT',
-        '/tokenize: the prompt should be exactly one of prompt, messages.',
-      )
-    }
     const media = new RequestMedia(context.media, context.config, exchange.signal)
-    const ids = await model.promptIds({ messages: await readMessages(messages, media) })
+    const ids = await model.promptIds({ messages: await readMessages(messages ?? [], media) })
     return Response.json(counted(ids, model))
   },
 }
