@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, resolve } from 'node:path'
 import { BUILDERS } from '../data/mini/builders.ts'
 import { buildMini } from '../data/mini/build-mini.ts'
-import { REPLAY_PROMPTS } from '../data/mini/replay-prompts.ts'
+import { LONG_REPLAY_PROMPTS, REPLAY_PROMPTS } from '../data/mini/replay-prompts.ts'
 import { parseReplay, type Replayed } from '../data/mini/replay.ts'
 import type { Statistics, TaskStatistics } from '../data/mini/statistics.ts'
 import { loadModel } from '../index.ts'
@@ -30,6 +30,12 @@ export const dataBuild: DataAction = {
       about: `Sources (${BUILDERS.map(({ name }) => name).join(', ')})`,
     },
     { name: 'count', kind: 'number', value: 'n', about: 'Conversations to train on, in all' },
+    {
+      name: 'captions',
+      kind: 'number',
+      value: 'n',
+      about: 'Pictures with captions, in all (default: in proportion)',
+    },
     { name: 'test-count', kind: 'number', value: 'n', about: 'Questions a test task at most' },
     { name: 'turns', kind: 'number', value: 'n', about: 'Turns of a conversation at most' },
     { name: 'replay', kind: 'text', value: 'file', about: "The language model's own answers" },
@@ -65,6 +71,7 @@ async function buildSet(args: Arguments, session: Session): Promise<void> {
       seed: wholeNumber(args, 'seed'),
       only: args.text('only')?.split(','),
       count: wholeNumber(args, 'count'),
+      captions: wholeNumber(args, 'captions'),
       testCount: wholeNumber(args, 'test-count'),
       turns: wholeNumber(args, 'turns'),
       replayed,
@@ -105,7 +112,12 @@ async function readReplay(
 }
 
 const BATCH = 8
-const MAX_ANSWER_TOKENS = 80
+
+/** Short answers are the likeliest ones; long ones are drawn, since the likeliest repeat themselves. */
+const REPLAYS = [
+  { prompts: REPLAY_PROMPTS, maxTokens: 80, temperature: 0 },
+  { prompts: LONG_REPLAY_PROMPTS, maxTokens: 240, temperature: 1 },
+] as const
 
 async function answerPrompts(
   name: string,
@@ -114,22 +126,27 @@ async function answerPrompts(
 ): Promise<Replayed[]> {
   await using model = await loadModel(name, { signal })
   const replayed: Replayed[] = []
-  const total = REPLAY_PROMPTS.length
-  for (let done = 0; done < total; done += BATCH) {
-    const prompts = REPLAY_PROMPTS.slice(done, done + BATCH)
-    const answers = await model.generateBatch(
-      prompts.map((prompt) => ({
-        messages: [{ role: 'user' as const, content: prompt }],
-        maxTokens: MAX_ANSWER_TOKENS,
-        temperature: 0,
-        signal,
-      })),
-    )
-    answers.forEach(({ text, finishReason }, i) => {
-      const answer = finishReason === 'stop' ? text.trim() : wholeSentences(text)
-      if (answer !== '') replayed.push({ prompt: prompts[i] as string, answer })
-    })
-    progress.update({ stage: 'replay', done: done + prompts.length, total, item: name })
+  const total = REPLAYS.reduce((sum, { prompts }) => sum + prompts.length, 0)
+  let done = 0
+  for (const { prompts, maxTokens, temperature } of REPLAYS) {
+    for (let first = 0; first < prompts.length; first += BATCH) {
+      const asked = prompts.slice(first, first + BATCH)
+      const answers = await model.generateBatch(
+        asked.map((prompt, i) => ({
+          messages: [{ role: 'user' as const, content: prompt }],
+          maxTokens,
+          temperature,
+          seed: first + i,
+          signal,
+        })),
+      )
+      answers.forEach(({ text, finishReason }, i) => {
+        const answer = finishReason === 'stop' ? text.trim() : wholeSentences(text)
+        if (answer !== '') replayed.push({ prompt: asked[i] as string, answer })
+      })
+      done += asked.length
+      progress.update({ stage: 'replay', done, total, item: name })
+    }
   }
   return replayed
 }

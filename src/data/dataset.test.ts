@@ -228,3 +228,26 @@ test('rows that cannot be records are faults of their own, with file and number'
     await assert.rejects(async () => data.read(index), { code: 'INPUT_DATA_INDEX' })
   }
 })
+
+test('regions are read with their records; what is none quarantines its record', async () => {
+  const conversations = [
+    { from: 'human', value: '<image>' },
+    { from: 'gpt', value: 'two shapes' },
+  ]
+  const regions = [{ at: [0.5, 0], says: 'red star' }]
+  const rows = [
+    regions,
+    [],
+    { at: [0, 0] },
+    [{ at: [0.5], says: 'a' }],
+    [{ at: [0, 1.5], says: 'a' }],
+  ]
+  const path = write(
+    'regions.json',
+    JSON.stringify(rows.map((one) => ({ image: 'a.png', conversations, regions: one }))),
+  )
+  await using data = await openDataset(path)
+  assert.deepEqual((await data.read(0)).regions, regions)
+  assert.deepEqual((await data.read(1)).regions, [])
+  for (const i of [2, 3, 4]) await assert.rejects(data.read(i), { reason: 'structure' })
+})

@@ -27,9 +27,18 @@ type Media = {
   readonly videos: readonly string[]
 }
 
+/** A place in a picture and what is there. */
+export type Region = {
+  /** Parts of the width and of the height, from the left upper corner. */
+  readonly at: readonly [x: number, y: number]
+  readonly says: string
+}
+
 export type DataRecord = Media & {
   /** Question and answer, as the file has them: whether they alternate is checked by `checkRecord`. */
   readonly turns: readonly RecordTurn[]
+  /** Of its one picture, for `stage: words`. */
+  readonly regions?: readonly Region[]
 }
 
 /** Two answers to one question, the better one first: for `objective: { kind: 'dpo' }`. */

@@ -1,6 +1,6 @@
 /** How the rows of one kind of data set become records. A new kind is a file in `datasets/` and a line in its index. */
 import { RecordFault } from './record-fault.ts'
-import type { RecordTurn } from './record.ts'
+import type { RecordTurn, Region } from './record.ts'
 
 /** One row: a JSON object, or a row of a Parquet file. */
 export type Row = Readonly<Record<string, unknown>>
@@ -15,7 +15,7 @@ export type RowContent = {
   readonly images: readonly MediaReference[]
   readonly videos: readonly string[]
 } & (
-  | { readonly turns: readonly RecordTurn[] }
+  | { readonly turns: readonly RecordTurn[]; readonly regions?: readonly Region[] }
   | { readonly prompt: string; readonly chosen: string; readonly rejected: string }
 )
 

@@ -18,7 +18,13 @@ const turns = [
 const shared = { source: 's', origin: 'o', videos: [] }
 const inside: AnyRecord = { ...shared, id: '1', images: [bytes], turns }
 const records: AnyRecord[] = [
-  { ...shared, id: '0', images: [join(folder, 'pics/a b.png')], turns },
+  {
+    ...shared,
+    id: '0',
+    images: [join(folder, 'pics/a b.png')],
+    turns,
+    regions: [{ at: [0.25, 1], says: 'red star' }],
+  },
   inside,
   { ...shared, id: '2', images: [], turns: [{ from: 'human', value: 'q' }, turns[1]] },
   { ...shared, id: '3', images: [], prompt: 'q', chosen: 'a', rejected: 'b' },

@@ -73,7 +73,8 @@ async function rowOf(record: AnyRecord, target: string): Promise<object> {
     data_source: origin ?? source,
     ...(pictures.length > 0 && { image: pictures.length === 1 ? pictures[0] : pictures }),
     ...(clips.length > 0 && { video: clips.length === 1 ? clips[0] : clips }),
-    ...(turns === undefined ? rest : { conversations: turns }),
+    ...(turns !== undefined && { conversations: turns }),
+    ...rest,
   }
 }
 

@@ -222,11 +222,13 @@ export function parseOptions(options: TrainerOptions): TrainerSettings {
   if (settings.lora && settings.trainable.includes('imageNewline')) {
     faults.add('an adapter file has no place for imageNewline; leave it out of trainable')
   }
-  if (
-    settings.objective.kind === 'words' &&
-    (settings.lora || settings.trainable.includes('decoder'))
-  ) {
-    faults.add('objective words does not run the decoder; leave out lora and trainable decoder')
+  if (settings.objective.kind === 'words' && settings.trainable.includes('decoder')) {
+    faults.add('objective words does not run the decoder; leave out trainable decoder')
+  }
+  if (settings.objective.kind === 'words' && settings.lora?.init === null) {
+    faults.add(
+      'objective words does not run the decoder: it learns no adapters, and keeps those of lora.init; name that or leave out lora',
+    )
   }
   faults.throwIfAny()
   return settings

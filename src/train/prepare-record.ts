@@ -72,13 +72,15 @@ export class RecordPreparer {
   /** Throws RecordFault or InputError for a record that cannot be learnt from. */
   async sample(record: DataRecord): Promise<Sample> {
     const labelled = this.#label(record.turns, record)
-    return this.#withMedia(labelled, await prepareMedia(record, this.#parts))
+    const sample = this.#withMedia(labelled, await prepareMedia(record, this.#parts))
+    return this.#withRegions(sample, record)
   }
 
   /** The same with pixels that are decoded when they are needed, where there are many; `sizes` are read from headers. */
   async lazySample(record: DataRecord, sizes: SizesOf): Promise<Sample> {
     const labelled = this.#label(record.turns, record)
-    return this.#withMedia(labelled, await this.#lazyMedia(record, sizes))
+    const sample = this.#withMedia(labelled, await this.#lazyMedia(record, sizes))
+    return this.#withRegions(sample, record)
   }
 
   /** Both answers, with the same pixels. */
@@ -190,6 +192,28 @@ export class RecordPreparer {
 
   #withMedia(labelled: LabelledConversation, { rows, ...media }: PreparedMedia): Sample {
     return { ...this.#lengthened(labelled, rows), ...media }
+  }
+
+  /** Each region's words at the row whose square of the picture its point lies in. */
+  #withRegions(sample: Sample, { regions, images }: DataRecord): Sample {
+    if (regions === undefined) return sample
+    const { config, tokenizer } = this.#parts
+    const rows = Array.from(sample.inputIds).flatMap((id, position) =>
+      id === config.image?.placeholder ? [position] : [],
+    )
+    const side = Math.sqrt(rows.length)
+    if (images.length !== 1 || !Number.isInteger(side)) {
+      throw new RecordFault(
+        'structure',
+        `regions: one picture of as many rows as columns was expected, ${images.length} with ${rows.length} rows came; leave regions out.`,
+      )
+    }
+    const cell = (part: number) => Math.min(Math.floor(part * side), side - 1)
+    const says = regions.map(({ at: [x, y], says: words }) => ({
+      position: rows[cell(y) * side + cell(x)] as number,
+      ids: tokenizer.encode(` ${words}`, { specialTokens: 'text' }),
+    }))
+    return { ...sample, says }
   }
 
   /** Places as long as their rows, in ids and labels alike. */

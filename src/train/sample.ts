@@ -16,6 +16,8 @@ export type Sample = {
   readonly videos?: readonly PixelTensor[]
   /** Packed rows: which sequence each position belongs to. Positions restart with each. */
   readonly segments?: ArrayLike<number>
+  /** What single rows of its picture should say, by their positions: for the objective `words`. */
+  readonly says?: readonly { readonly position: number; readonly ids: readonly number[] }[]
 }
 
 /** Two answers to one question, the better one first. */

@@ -4,6 +4,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { openParts } from '../load-checkpoint.ts'
 import { openFileBytes, openLoraAdapter, readSafetensors } from '../weights/index.ts'
 import { createTrainer, type Trainer } from './index.ts'
@@ -120,6 +121,29 @@ test('an adapter is saved as PEFT does, with what was trained in full, and goes 
       { code: 'CHECKPOINT_ADAPTER' },
     )
   }
+})
+
+test('adapters that words are learnt beside are saved as they were', async () => {
+  const lora = { rank: 2, alpha: 4 }
+  const [first, second] = [join(root, 'first'), join(root, 'second')]
+  await using trainer = await createTrainer(MODEL, { trainable: ['projector'], lora })
+  await trainer.step([samples])
+  await trainer.save(first)
+  const words = await createTrainer(MODEL, {
+    objective: { kind: 'words' },
+    trainable: ['projector'],
+    weightDecay: 0.1,
+    lora: { ...lora, init: first },
+  })
+  await words.step([samples])
+  await words.save(second)
+  await words.dispose()
+  const [was, is] = [first, second].map((folder) => openLoraAdapter(folder).source)
+  for (const name of was!.tensors.keys()) {
+    const isSame = isDeepStrictEqual(was!.read(name).data, is!.read(name).data)
+    assert.equal(isSame, name.includes('lora_'), name)
+  }
+  for (const source of [was, is]) source!.close()
 })
 
 async function lossOf(trainer: Trainer): Promise<number> {

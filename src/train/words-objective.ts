@@ -3,6 +3,7 @@
  *
  * Every row of a picture should resemble the embeddings of its caption's tokens more than those of the other captions
  * in its micro-batch. Tokens that all captions of a micro-batch share (a line's end) tell nothing and are left out.
+ * Where a record says what is to be seen at some places (`regions`), the rows of these places say that instead.
  */
 import { InputError } from '../core/errors.ts'
 import type { ModelConfig } from '../families/family.ts'
@@ -18,13 +19,13 @@ export function wordsObjective(config: ModelConfig, accumulation: Accumulation):
       const batches = microBatches.map((given) => {
         const samples = given as readonly Sample[]
         const batch = buildBatch(samples, config)
-        return { batch, captions: captionsOf(batch, samples.length) }
+        return { batch, captions: captionsOf(batch, samples) }
       })
       const counts = batches.map(({ captions }) => captions.length)
       const weights = tokenWeights(counts, accumulation)
       return batches.map(({ batch, captions }, i) => ({
         batch,
-        tokens: captions.reduce((sum, { words }) => sum + words.size, 0),
+        tokens: captions.flat().reduce((sum, { words }) => sum + words.size, 0),
         extra: targetsOf(captions, weights[i] as number),
       }))
     },
@@ -36,43 +37,79 @@ export function wordsObjective(config: ModelConfig, accumulation: Accumulation):
   }
 }
 
-type Caption = { readonly rows: readonly number[]; readonly words: ReadonlySet<bigint> }
+/** Rows and what they should say; `part` is their part of a sample, whose captions make one. */
+type Caption = {
+  readonly rows: readonly number[]
+  readonly words: ReadonlySet<bigint>
+  readonly part: number
+}
 
-/** Samples with pictures and words of their own. */
-function captionsOf({ images, segments, targets, length }: Batch, samples: number): Caption[] {
-  if (segments.length !== samples) {
+/** By sample, those with pictures and words of their own. */
+function captionsOf({ images, segments, targets, length }: Batch, samples: readonly Sample[]) {
+  if (segments.length !== samples.length) {
     throw new InputError(
       'INPUT_SEGMENTS',
       'words: samples should hold one sequence each, packed ones came; take another batching.',
     )
   }
-  const words = Array.from({ length: samples }, () => new Set<bigint>())
+  const words = samples.map(() => new Set<bigint>())
   targets.labels.forEach((label, i) => words[targets.samples[i] as number]?.add(label))
-  const shared = (word: bigint) => samples > 1 && words.every((own) => own.has(word))
+  const shared = (word: bigint) => samples.length > 1 && words.every((own) => own.has(word))
   const sampleOf = new Int32Array(length)
   let start = 0
   segments.forEach((count, i) => sampleOf.fill(i, start, (start += count)))
-  const rows = Array.from({ length: samples }, (): number[] => [])
+  const rows = samples.map((): number[] => [])
   for (const { slots } of images?.placed ?? []) {
     for (const slot of slots) rows[sampleOf[Number(slot)] as number]?.push(Number(slot))
   }
+  start = 0
   return words
-    .map((own, i) => ({
-      rows: rows[i] as number[],
-      words: new Set([...own].filter((word) => !shared(word))),
-    }))
-    .filter((caption) => caption.rows.length > 0 && caption.words.size > 0)
+    .map((own, i) => {
+      const regions = regionsOf(samples[i] as Sample, start)
+      start += segments[i] as number
+      const telling = new Set([...own].filter((word) => !shared(word)))
+      return captionsOfSample(rows[i] as number[], telling, regions)
+    })
+    .filter((captions) => captions.length > 0)
 }
 
-/** `weight` for each caption, shared among its rows and words. */
-function targetsOf(captions: readonly Caption[], weight: number): WordTargets {
+/** Words by position in the batch; places that lie in one row share it. */
+function regionsOf({ says = [] }: Sample, start: number): Map<number, Set<bigint>> {
+  const regions = new Map<number, Set<bigint>>()
+  for (const { position, ids } of says) {
+    const words = regions.get(start + position) ?? new Set()
+    for (const id of ids) words.add(BigInt(id))
+    regions.set(start + position, words)
+  }
+  return regions
+}
+
+/** Rows with a region say its words, the others the caption's; both sorts count the same. */
+function captionsOfSample(
+  rows: readonly number[],
+  telling: ReadonlySet<bigint>,
+  regions: ReadonlyMap<number, ReadonlySet<bigint>>,
+): Caption[] {
+  const others = telling.size > 0 ? rows.filter((row) => !regions.has(row)) : []
+  const half = regions.size > 0 && others.length > 0 ? 0.5 : 1
+  const captions = [...regions].map(([row, words]) => ({
+    rows: [row],
+    words,
+    part: half / regions.size,
+  }))
+  return others.length > 0 ? [...captions, { rows: others, words: telling, part: half }] : captions
+}
+
+/** `weight` for each sample, shared among its rows and words. */
+function targetsOf(samples: readonly (readonly Caption[])[], weight: number): WordTargets {
+  const captions = samples.flat()
   const ids = [...new Set(captions.flatMap(({ words }) => [...words]))]
   const places = new Map(ids.map((id, i) => [id, i]))
   const rows = captions.flatMap((caption) => caption.rows)
   const weights = new Float32Array(rows.length * ids.length)
   let row = 0
-  for (const { rows: own, words } of captions) {
-    const share = weight / (own.length * words.size)
+  for (const { rows: own, words, part } of captions) {
+    const share = (weight * part) / (own.length * words.size)
     for (const _ of own) {
       for (const word of words) weights[row * ids.length + (places.get(word) as number)] = share
       row++

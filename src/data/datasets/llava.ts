@@ -4,11 +4,12 @@
  * {"id": "000000033471", "image": "coco/train2017/000000033471.jpg", "conversations": [{"from": "human", "value": "<image>\nWhat are
  * the colors of the bus in the image?"}, {"from": "gpt", "value": "The bus in the image is white and red."}]}
  *
- * `image` is a path, a list of paths, or absent; `video` a path; other fields are ignored.
+ * `image` is a path, a list of paths, or absent; `video` a path; other fields are ignored, but for our own `regions`:
+ * [{"at": [0.25, 0.7], "says": "red star"}], what is to be seen where in the picture, by which `stage: words` learns.
  * Papers: arXiv:2304.08485, arXiv:2310.03744. Example and addresses: huggingface.co/datasets/liuhaotian/LLaVA-Instruct-150K
  * (CC BY 4.0), lmms-lab/LLaVA-NeXT-Data (Parquet).
  */
-import type { RecordTurn } from '../record.ts'
+import type { RecordTurn, Region } from '../record.ts'
 import {
   describe,
   idOf,
@@ -39,7 +40,9 @@ export const llava: RowFormat = {
       turnOf(turn, place, `${where}: turn ${i + 1}`),
     )
     const media = [...images, ...videos]
-    return { id: idOf(row), origin: originOf(row, media), images, videos, turns }
+    const content = { id: idOf(row), origin: originOf(row, media), images, videos, turns }
+    const regions = regionsOf(row['regions'], where)
+    return regions === undefined ? content : { ...content, regions }
   },
 }
 
@@ -48,6 +51,24 @@ const SPEAKERS: Readonly<Record<string, RecordTurn['from']>> = {
   user: 'human',
   gpt: 'gpt',
   assistant: 'gpt',
+}
+
+function regionsOf(value: unknown, where: string): readonly Region[] | undefined {
+  if (value === undefined || value === null) return undefined
+  if (!Array.isArray(value)) {
+    throw structureFault(where, `regions should be a list, ${describe(value)} came`)
+  }
+  return value.map((region: unknown, i) => {
+    const [at, says] = isRow(region) ? [region['at'], region['says']] : [undefined, undefined]
+    const isInside = (part: unknown) => typeof part === 'number' && part >= 0 && part <= 1
+    if (Array.isArray(at) && at.length === 2 && at.every(isInside) && typeof says === 'string') {
+      return { at: [at[0] as number, at[1] as number], says }
+    }
+    throw structureFault(
+      `${where}: region ${i + 1}`,
+      '{ at: [x, y], says } with x and y from 0 to 1 should stand here',
+    )
+  })
 }
 
 /** Also `{ role, content }`, which LLaVA-NeXT's `preprocess_qwen` takes. `place` is read as `<image>`. */

@@ -1,7 +1,7 @@
 /**
  * Builds the mini model's data: records to train on in LLaVA's format, held-out questions, and the pictures of both.
  *
- *   stage0.json        pictures with the words of one sentence each, for the projector's first steps
+ *   stage0.json        pictures with the words of one sentence each, and of places in them, for the first steps
  *   stage1.json        the same pictures with the sentences, for alignment
  *   stage2.json        conversations, for instruction; the same by source in sources/
  *   test/<task>.jsonl  { id, image, task, question, answer, choices? }
@@ -13,7 +13,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InputError } from '../../core/errors.ts'
-import type { BuildContext, Builder, Picture } from './builder.ts'
+import type { Region } from '../record.ts'
+import type { BuildContext, Builder, Counts, Picture } from './builder.ts'
 import { BUILDERS } from './builders.ts'
 import { Lots } from './lots.ts'
 import { PictureStore, type Split } from './picture-store.ts'
@@ -34,8 +35,10 @@ export type MiniOptions = {
   readonly seed?: number
   /** Names of builders; none: all. */
   readonly only?: readonly string[]
-  /** Training records altogether; the builders keep their shares. */
+  /** Conversations altogether; the builders keep their shares. Pictures with captions are as many times their usual number. */
   readonly count?: number
+  /** Pictures with captions altogether, where their number shall be another. */
+  readonly captions?: number
   /** Questions a test task at most. */
   readonly testCount?: number
   /** Turns of a conversation at most. One: no answer can be had from the ones before it, only from the picture. */
@@ -57,6 +60,7 @@ export type MiniRecord = {
   readonly tasks: readonly string[]
   readonly image?: string | readonly string[]
   readonly conversations: readonly Message[]
+  readonly regions?: readonly Region[]
 }
 
 export type MiniQuestion = {
@@ -96,9 +100,10 @@ class MiniBuild {
   readonly #options: MiniOptions
   readonly #store: PictureStore
   readonly #lots: Lots
-  /** By how much the counts of training records are multiplied. */
-  readonly #scale: number
+  /** By how much the usual counts are multiplied. */
+  readonly #scale: { readonly alignment: number; readonly instruction: number }
   readonly #total: number
+  readonly #words: MiniRecord[] = []
   readonly #alignment: MiniRecord[] = []
   readonly #instruction = new Map<string, readonly MiniRecord[]>()
   readonly #separate = new Set<string>()
@@ -107,15 +112,19 @@ class MiniBuild {
   #done = 0
 
   constructor(options: MiniOptions, builders: readonly Builder[]) {
-    const { assets, out, seed = 0, count } = options
+    const { assets, out, seed = 0, count, captions } = options
     this.#options = options
     this.#store = new PictureStore(assets, out)
     this.#lots = new Lots(`mini/${seed}`)
-    const usual = sum(builders.map(({ counts }) => counts.instruction))
-    this.#scale = count === undefined || usual === 0 ? 1 : count / usual
+    const times = (wanted: number | undefined, kind: 'alignment' | 'instruction') => {
+      const usual = sum(builders.map(({ counts }) => counts[kind]))
+      return wanted === undefined || usual === 0 ? undefined : wanted / usual
+    }
+    const instruction = times(count, 'instruction') ?? 1
+    this.#scale = { instruction, alignment: times(captions, 'alignment') ?? instruction }
     this.#total = sum(
       builders.map(
-        ({ counts }) => this.#scaled(counts.alignment) + this.#scaled(counts.instruction),
+        ({ counts }) => this.#scaled(counts, 'alignment') + this.#scaled(counts, 'instruction'),
       ),
     )
   }
@@ -134,9 +143,9 @@ class MiniBuild {
     const mixed = [...this.#instruction]
       .filter(([name]) => !this.#separate.has(name))
       .flatMap(([, records]) => records)
-    const aligned = this.#lots.fork('stage1').shuffle(this.#alignment)
-    writeJson(out, 'stage0.json', aligned.map(wordsOnly))
-    writeJson(out, 'stage1.json', aligned)
+    const shuffle = (records: readonly MiniRecord[]) => this.#lots.fork('stage1').shuffle(records)
+    writeJson(out, 'stage0.json', shuffle(this.#words))
+    writeJson(out, 'stage1.json', shuffle(this.#alignment))
     writeJson(out, 'stage2.json', this.#lots.fork('stage2').shuffle(mixed))
     for (const [name, records] of this.#instruction) writeJson(out, `sources/${name}.json`, records)
     for (const [task, questions] of this.#questions)
@@ -154,16 +163,18 @@ class MiniBuild {
 
   async #align(builder: Builder): Promise<void> {
     const { name, counts, alignment } = builder
-    const count = this.#scaled(counts.alignment)
+    const count = this.#scaled(counts, 'alignment')
     if (alignment === undefined || count === 0) return
     const lots = this.#lots.fork(`${name}/alignment`)
     const instructions = lots.fork('instructions').deck(BRIEF_INSTRUCTIONS)
     let number = 0
-    for await (const { picture, caption } of alignment(this.#context(lots, count))) {
+    for await (const { picture, caption, words, regions } of alignment(
+      this.#context(lots, count),
+    )) {
       const id = `${name}-align-${pad(number++)}`
       const image = this.#add([picture], 'train', id)
       if (image === undefined) continue
-      this.#alignment.push({
+      const record = {
         id,
         source: name,
         tasks: ['caption'],
@@ -172,14 +183,16 @@ class MiniBuild {
           { from: 'human', value: `<image>\n${instructions()}` },
           { from: 'gpt', value: caption },
         ],
-      })
+      } as const
+      this.#alignment.push(record)
+      this.#words.push(wordsOnly(record, words, regions))
       this.#tick(name)
     }
   }
 
   async #instruct(builder: Builder): Promise<MiniRecord[]> {
     const { name, counts, instruction } = builder
-    const count = this.#scaled(counts.instruction)
+    const count = this.#scaled(counts, 'instruction')
     const records: MiniRecord[] = []
     if (instruction === undefined || count === 0) return records
     const context = this.#context(this.#lots.fork(`${name}/instruction`), count)
@@ -237,8 +250,8 @@ class MiniBuild {
     return { assets, lots, count, replayed }
   }
 
-  #scaled(count: number): number {
-    return Math.round(count * this.#scale)
+  #scaled(counts: Counts, kind: 'alignment' | 'instruction'): number {
+    return Math.round(counts[kind] * this.#scale[kind])
   }
 
   #tick(item: string): void {
@@ -262,10 +275,16 @@ function questionOf(id: string, image: string | readonly string[], turn: Turn): 
   return choices === undefined ? asked : { ...asked, choices }
 }
 
-/** The record with the words of its caption that say something of the picture. */
-function wordsOnly(record: MiniRecord): MiniRecord {
+/** The record with words alone: of the whole, and of places. */
+function wordsOnly(
+  record: MiniRecord,
+  words: string | undefined,
+  regions: readonly Region[] | undefined,
+): MiniRecord {
   const [asked, told] = record.conversations as readonly [Message, Message]
-  return { ...record, conversations: [asked, { from: told.from, value: tellingWords(told.value) }] }
+  const value = words ?? tellingWords(told.value)
+  const conversations = [asked, { from: told.from, value }]
+  return { ...record, conversations, ...(regions && { regions }) }
 }
 
 function writeJson(out: string, name: string, value: unknown): void {

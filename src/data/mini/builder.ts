@@ -1,4 +1,5 @@
 /** What a builder of the mini model's data is: one source of pictures, and the questions that can be asked about them. */
+import type { Region } from '../record.ts'
 import type { Lots } from './lots.ts'
 import type { Replayed } from './replay.ts'
 import type { Turn } from './turn.ts'
@@ -7,7 +8,13 @@ import type { Turn } from './turn.ts'
 export type Picture =
   { readonly file: string } | { readonly bytes: Uint8Array; readonly extension: 'png' | 'jpg' }
 
-export type Captioned = { readonly picture: Picture; readonly caption: string }
+export type Captioned = {
+  readonly picture: Picture
+  readonly caption: string
+  /** What says most of the whole picture; default: the caption's telling words. */
+  readonly words?: string
+  readonly regions?: readonly Region[]
+}
 
 export type Conversation = {
   readonly pictures: readonly Picture[]

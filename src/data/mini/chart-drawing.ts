@@ -42,6 +42,12 @@ export function chartSvg(chart: Chart, lots: Lots): string {
   return svgPage(DRAWINGS[chart.kind](chart.parts, lots), background)
 }
 
+/** The names below bars and points, in parts of the page; slices have none. */
+export function namePlaces({ kind, parts }: Chart): readonly (readonly [x: number, y: number])[] {
+  if (kind === 'pie') return []
+  return parts.map((_, i) => [middleX(parts, i) / SIDE, NAME_Y / SIDE])
+}
+
 /** Different shares of ten, each at least one, whose largest is clear. */
 function tenths(count: number, lots: Lots): number[] {
   for (;;) {
@@ -63,25 +69,31 @@ const DRAWINGS: Readonly<Record<ChartKind, (parts: readonly Part[], lots: Lots) 
 const [LEFT, TOP, BASE] = [18, 34, 190]
 const STEP = (BASE - TOP) / 9
 const TEXT_SIZE = 22
+const NAME_Y = BASE + 17
+
+function slotOf(parts: readonly Part[]): number {
+  return (SIDE - LEFT - 8) / parts.length
+}
+
+function middleX(parts: readonly Part[], i: number): number {
+  return LEFT + slotOf(parts) * (i + 0.5)
+}
 
 function barChart(parts: readonly Part[], lots: Lots): string {
-  const slot = (SIDE - LEFT - 8) / parts.length
-  const width = Math.min(46, slot * 0.66)
+  const width = Math.min(46, slotOf(parts) * 0.66)
   const bars = parts.map(({ name, color, value }, i) => {
-    const x = LEFT + slot * (i + 0.5)
+    const x = middleX(parts, i)
     const height = value * STEP
     const bar = `<rect x="${(x - width / 2).toFixed(1)}" y="${(BASE - height).toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${cssColor(shadeOf(color, lots))}"/>`
-    return bar + label(name, x, BASE + 17) + label(String(value), x, BASE - height - 14)
+    return bar + label(name, x, NAME_Y) + label(String(value), x, BASE - height - 14)
   })
   return axes() + bars.join('')
 }
 
 function lineChart(parts: readonly Part[], lots: Lots): string {
-  const slot = (SIDE - LEFT - 8) / parts.length
   // One step of room below the lowest point, for the number under it.
   const at = parts.map(
-    ({ value }, i) =>
-      [LEFT + slot * (i + 0.5), BASE - STEP - (value * (BASE - STEP - TOP)) / 9] as const,
+    ({ value }, i) => [middleX(parts, i), BASE - STEP - (value * (BASE - STEP - TOP)) / 9] as const,
   )
   const fill = cssColor(shadeOf(parts[0]?.color ?? 'blue', lots))
   const path = at.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(' ')
@@ -89,9 +101,7 @@ function lineChart(parts: readonly Part[], lots: Lots): string {
     const dot = `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="6" fill="${fill}"/>`
     const { name, value } = parts[i] as Part
     return (
-      dot +
-      label(name, x, BASE + 17) +
-      label(String(value), x, isValley(parts, i) ? y + 19 : y - 19)
+      dot + label(name, x, NAME_Y) + label(String(value), x, isValley(parts, i) ? y + 19 : y - 19)
     )
   })
   return `${axes()}<polyline points="${path}" fill="none" stroke="${fill}" stroke-width="4"/>${marks.join('')}`

@@ -1,9 +1,10 @@
 /** Charts are drawn to scale and asked about truly. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { drawChart, chartSvg, type ChartKind } from './chart-drawing.ts'
+import { chartSvg, drawChart, namePlaces, type ChartKind } from './chart-drawing.ts'
 import { charts } from './charts.ts'
 import { Lots } from './lots.ts'
+import { SIDE } from './rasterise.ts'
 
 const KINDS: readonly ChartKind[] = ['bar', 'line', 'pie']
 
@@ -43,4 +44,20 @@ test('held-out answers are spread over many values', async () => {
     counts.set(turn.answer, (counts.get(turn.answer) ?? 0) + 1)
   }
   assert.ok(Math.max(...counts.values()) < 15)
+})
+
+test('names stand where they are said to be', () => {
+  const lots = new Lots('names')
+  for (const kind of ['bar', 'line'] as const) {
+    const chart = drawChart(kind, lots)
+    const svg = chartSvg(chart, lots)
+    for (const [i, [x, y]] of namePlaces(chart).entries()) {
+      const name = `>${chart.parts[i]!.name}</text>`
+      const [, left, base] = new RegExp(`x="([\\d.]+)" y="([\\d.]+)"[^<]*${name}`).exec(svg) ?? []
+      assert.ok(Math.abs(Number(left) - x * SIDE) < 0.1, `${left} ${x * SIDE}`)
+      // Letters stand on their base line, above it.
+      assert.ok(Number(base) > y * SIDE && Number(base) < y * SIDE + 12, `${base} ${y * SIDE}`)
+    }
+  }
+  assert.deepEqual(namePlaces(drawChart('pie', lots)), [])
 })

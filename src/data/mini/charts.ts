@@ -1,6 +1,13 @@
 /** Drawn charts with questions about their parts. */
 import type { BuildContext, Builder, Captioned, Conversation, Question } from './builder.ts'
-import { chartSvg, drawChart, type Chart, type ChartKind, type Part } from './chart-drawing.ts'
+import {
+  chartSvg,
+  drawChart,
+  namePlaces,
+  type Chart,
+  type ChartKind,
+  type Part,
+} from './chart-drawing.ts'
 import type { Lots } from './lots.ts'
 import { rasterise } from './rasterise.ts'
 import { jsonTurn } from './scene-json.ts'
@@ -20,7 +27,11 @@ export const charts: Builder = {
     const kind = lots.deck(KINDS)
     for (let i = 0; i < count; i++) {
       const chart = drawChart(kind(), lots)
-      yield { picture: await chartPicture(chart, lots), caption: captionOf(chart) }
+      yield {
+        picture: await chartPicture(chart, lots),
+        caption: captionOf(chart),
+        regions: namePlaces(chart).map((at, part) => ({ at, says: partWords(chart, part) })),
+      }
     }
   },
 
@@ -61,6 +72,12 @@ function captionOf({ kind, parts }: Chart): string {
   return kind === 'bar'
     ? `A bar chart: ${values}.`
     : `A ${parts[0]?.color ?? ''} line chart: ${values}.`
+}
+
+/** `B 7 green` */
+function partWords({ parts }: Chart, index: number): string {
+  const { name, value, color } = parts[index] as Part
+  return `${name} ${value} ${color}`
 }
 
 type Maker = (chart: Chart, wishes: Wishes) => Turn | undefined

@@ -1,4 +1,5 @@
 /** Scenes put into words: names of shapes, groups and places. */
+import type { Region } from '../record.ts'
 import type { Scene, SceneShape } from './scene.ts'
 import { SIDE } from './rasterise.ts'
 import { pluralOf, type Box } from './shapes.ts'
@@ -33,6 +34,20 @@ export function captionOf(scene: Scene): string {
     return `${NUMBER_WORDS[group.length]} ${first.color} ${pluralOf(first.kind)}`
   })
   return `${capitalise(joinList(groups))}.`
+}
+
+/** `five shapes` */
+export function totalOf({ shapes }: Scene): string {
+  return `${NUMBER_WORDS[shapes.length]} ${shapes.length === 1 ? 'shape' : 'shapes'}`
+}
+
+/** The middle of every shape, with its name. */
+export function regionsOf({ shapes }: Scene): Region[] {
+  return shapes.map((shape) => ({ at: middleOf(shape.box), says: nameOf(shape) }))
+}
+
+function middleOf([x1, y1, x2, y2]: Box): readonly [number, number] {
+  return [(x1 + x2) / 2 / SIDE, (y1 + y2) / 2 / SIDE]
 }
 
 export function inReadingOrder(shapes: readonly SceneShape[]): SceneShape[] {

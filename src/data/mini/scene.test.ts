@@ -6,7 +6,7 @@ import { Lots } from './lots.ts'
 import { COLOR_NAMES } from './palette.ts'
 import { SIDE } from './rasterise.ts'
 import { distinctShapes, drawScene, scenePicture, type Scene } from './scene.ts'
-import { captionOf, placeOf } from './scene-words.ts'
+import { captionOf, placeOf, regionsOf as placesOf } from './scene-words.ts'
 import { SHAPE_KINDS } from './shapes.ts'
 
 type Region = { readonly box: readonly [number, number, number, number]; readonly pixels: number }
@@ -104,4 +104,23 @@ test('a place has a name only where one name fits', () => {
   assert.equal(placeOf({ x: 190, y: 30 }), 'top right')
   assert.equal(placeOf({ x: 30, y: SIDE / 2 }), undefined)
   assert.equal(placeOf({ x: SIDE / 2 + 28, y: SIDE / 2 + 28 }), undefined)
+})
+
+test('what is said of a place lies in a shape of that name', () => {
+  const lots = new Lots('places')
+  for (let i = 0; i < 200; i++) {
+    const scene = drawScene(lots, (colors) => distinctShapes(lots.integer(1, 6), colors, lots))
+    const places = placesOf(scene)
+    assert.equal(places.length, scene.shapes.length)
+    for (const { at, says } of places) {
+      const [x, y] = at.map((part) => part * SIDE) as [number, number]
+      const under = scene.shapes.filter(
+        ({ box }) => x > box[0] && x < box[2] && y > box[1] && y < box[3],
+      )
+      assert.deepEqual(
+        under.map(({ color, kind }) => `${color} ${kind}`),
+        [says],
+      )
+    }
+  }
 })

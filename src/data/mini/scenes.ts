@@ -25,7 +25,7 @@ import {
   type Negative,
   type Wishes,
 } from './scene-questions.ts'
-import { captionOf } from './scene-words.ts'
+import { captionOf, regionsOf, totalOf } from './scene-words.ts'
 import { distinctShapes, drawScene, scenePicture, type Scene, type Wanted } from './scene.ts'
 import { SHAPE_KINDS } from './shapes.ts'
 import { LETTERS, type Turn } from './turn.ts'
@@ -39,7 +39,12 @@ export const scenes: Builder = {
     const sort = lots.deck(SORTS)
     for (let i = 0; i < count; i++) {
       const { scene } = sort().draw(lots)
-      yield { picture: await scenePicture(scene), caption: captionOf(scene) }
+      yield {
+        picture: await scenePicture(scene),
+        caption: captionOf(scene),
+        words: totalOf(scene),
+        regions: regionsOf(scene),
+      }
     }
   },
 

@@ -7,7 +7,12 @@ import { rasterise, SIDE, svgPage } from './rasterise.ts'
 import { capitalise } from './turn.ts'
 
 /** A line on the page: what is written, and in which colour. */
-export type Written = { readonly text: string; readonly color: string }
+export type Written = {
+  readonly text: string
+  readonly color: string
+  /** Its middle, in parts of the page. */
+  readonly at: readonly [x: number, y: number]
+}
 export type Page = { readonly lines: readonly Written[]; readonly svg: string }
 
 /** What to write: mostly one word, else two, or a number. */
@@ -47,8 +52,11 @@ export function drawPage(lots: Lots, texts: readonly string[]): Page {
     const band = SIDE / texts.length
     return writeLine({ text, font, color: inks[i] as string, top: band * i, band }, lots)
   })
-  const written = texts.map((text, i) => ({ text, color: inks[i] as string }))
-  return { lines: written, svg: svgPage(lines.join(''), background) }
+  const written = texts.map((text, i) => {
+    const { x, y } = lines[i] as DrawnLine
+    return { text, color: inks[i] as string, at: [x / SIDE, y / SIDE] as const }
+  })
+  return { lines: written, svg: svgPage(lines.map(({ svg }) => svg).join(''), background) }
 }
 
 /** Pixels left free at both sides. */
@@ -62,13 +70,16 @@ type LineWish = {
   readonly band: number
 }
 
-function writeLine({ text, font, color, top, band }: LineWish, lots: Lots): string {
+type DrawnLine = { readonly svg: string; readonly x: number; readonly y: number }
+
+function writeLine({ text, font, color, top, band }: LineWish, lots: Lots): DrawnLine {
   const most = lots.uniform(38, Math.min(84, band * 0.7))
   const size = fitSize(text, font, { most, width: SIDE - 2 * MARGIN })
   const edge = MARGIN + (emWidth(text, font) * size) / 2
   const x = lots.uniform(edge, SIDE - edge)
   const y = lots.uniform(top + size * 0.6, top + band - size * 0.6)
-  return lineSvg({ text, font, size, color: cssColor(shadeOf(color, lots)), x, y })
+  const svg = lineSvg({ text, font, size, color: cssColor(shadeOf(color, lots)), x, y })
+  return { svg, x, y }
 }
 
 export async function pagePicture({ svg }: Page) {

@@ -77,3 +77,25 @@ test('the test of unseen words shows held-out words only', async () => {
     if (turn.task === 'words') assert.ok(!held.has(turn.answer.toLowerCase()), turn.answer)
   }
 })
+
+test('the middle of a line lies among its ink', async () => {
+  const lots = new Lots('middles')
+  const lexicon = new Lexicon(lots, TRAINED_WORDS)
+  for (let i = 0; i < 20; i++) {
+    const page = drawPage(lots, drawTexts(lots, lexicon))
+    const { bytes } = await pagePicture(page)
+    const { data } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true })
+    for (const { at, text } of page.lines) {
+      const [x, y] = at.map((part) => Math.round(part * SIDE)) as [number, number]
+      const near = Array.from({ length: 31 * 13 }, (_, k) => [
+        x - 15 + (k % 31),
+        y - 6 + Math.floor(k / 31),
+      ])
+      const isInk = ([x = 0, y = 0]: number[]) =>
+        [0, 1, 2].some(
+          (c) => Math.abs((data[3 * (y * SIDE + x) + c] as number) - (data[c] as number)) > 40,
+        )
+      assert.ok(near.some(isInk), text)
+    }
+  }
+})

@@ -26,7 +26,11 @@ export const words: Builder = {
     const lexicon = new Lexicon(lots, TRAINED_WORDS)
     for (let i = 0; i < count; i++) {
       const page = drawPage(lots, drawTexts(lots, lexicon))
-      yield { picture: await pagePicture(page), caption: captionOf(page) }
+      yield {
+        picture: await pagePicture(page),
+        caption: captionOf(page),
+        regions: page.lines.map(({ text, color, at }) => ({ at, says: `${text} ${color}` })),
+      }
     }
   },
 
