@@ -44,10 +44,13 @@ export type MmeCases = {
 }
 
 export function readMmeCases(answers: readonly EvalFile[], labels: readonly EvalFile[]): MmeCases {
-  if (answers.every(({ name }) => name.endsWith('.txt'))) {
-    // Other texts may lie in the folder, and a single file may have any name.
-    const ofTasks = answers.filter(({ name }) => MME_TASKS.includes(taskOf(name)))
+  // Other files may lie in the folder, and a single file may have any name.
+  const ofTasks = answers.filter(
+    ({ name }) => name.endsWith('.txt') && MME_TASKS.includes(taskOf(name)),
+  )
+  if (ofTasks.length > 0 || answers.every(({ name }) => name.endsWith('.txt'))) {
     const results = ofTasks.length > 0 ? ofTasks : answers
+    checkOneModel(results)
     return { cases: results.flatMap(fromResults), results: null }
   }
   const given = readAnswers(answers)
@@ -62,6 +65,17 @@ export function readMmeCases(answers: readonly EvalFile[], labels: readonly Eval
     )
   }
   return fromAnswers(given, new Map(labels.flatMap(readTruths)))
+}
+
+/** The official tool keeps a folder of each model's results. */
+function checkOneModel(results: readonly EvalFile[]): void {
+  const tasks = results.map(({ name }) => taskOf(name))
+  const twice = results.filter(({ name }, i) => tasks.indexOf(taskOf(name)) !== i)
+  if (twice.length === 0) return
+  throw new InputError(
+    'INPUT_ANSWERS_DUPLICATE',
+    `eval.mme: the answers should be of one model, ${twice[0]?.name} is not the only file of its task; give the folder of one.`,
+  )
 }
 
 /** The samples of lmms-eval and VLMEvalKit's tables hold task, picture and truth. */

@@ -109,3 +109,13 @@ test('samples that leave something open do not spoil the others', async () => {
   const report = await score('nextqa-mc', { answers: [jsonLines('s.jsonl', drawn)] })
   assert.equal(metricValues(report)['overall'], 50)
 })
+
+test('MME: result files are found beside others, and of one model', async () => {
+  const line = (truth: string) => `0.txt\tIs it?\t${truth}\tYes\n`
+  const results = { name: 'm/count.txt', text: line('Yes') + line('No') }
+  const other = jsonFile('m/score.json', {})
+  const report = await score('mme', { answers: [results, other] })
+  assert.equal(metricValues(report)['count'], 50)
+  const twice = [results, { ...results, name: 'n/count.txt' }]
+  await assert.rejects(score('mme', { answers: twice }), /n\/count\.txt is not the only file/)
+})
