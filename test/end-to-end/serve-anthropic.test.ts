@@ -48,6 +48,7 @@ test("Anthropic's client gets what the library gives, whole and streamed", async
   const create = { model: server.id, system: 'Be kind.', messages: question, max_tokens: 20 }
   const { text, usage } = await expected(20)
   const whole = await client.messages.create(create)
+  assert.match(whole._request_id ?? '', /^[\da-f]{32}$/)
   assert.deepEqual(whole.content, [{ type: 'text', text }])
   assert.equal(whole.stop_reason, 'max_tokens')
   const input = whole.usage.input_tokens + (whole.usage.cache_read_input_tokens ?? 0)
@@ -66,11 +67,13 @@ test("Anthropic's client gets what the library gives, whole and streamed", async
 
 test('the stop sequence that ended an answer is told', async () => {
   const { text } = await expected(20)
-  const stop = text.slice(5, 8)
   const create = { model: server.id, system: 'Be kind.', messages: question, max_tokens: 20 }
-  const answer = await client.messages.create({ ...create, stop_sequences: ['~~~', stop] })
-  assert.equal(answer.stop_reason, 'stop_sequence')
-  assert.equal(answer.stop_sequence, stop)
+  // At the beginning, where an answer is left without a word, and behind some.
+  for (const stop of [text.slice(0, 3), text.slice(5, 8)]) {
+    const answer = await client.messages.create({ ...create, stop_sequences: ['~~~', stop] })
+    assert.equal(answer.stop_reason, 'stop_sequence')
+    assert.equal(answer.stop_sequence, stop)
+  }
 })
 
 test("errors of /v1/messages are in Anthropic's words", async () => {

@@ -214,6 +214,8 @@ async function handle(context: ServerContext, handling: Handling): Promise<Respo
     ...SAFE_HEADERS,
     ...(origin !== null && corsHeaders(origin)),
     'x-request-id': id,
+    // As Anthropic calls it.
+    ...(route.isAnthropic && { 'request-id': id }),
     ...(failure && mayBeUnread(request) && { connection: 'close' }),
   })) {
     if (!headers.has(name)) headers.set(name, value)

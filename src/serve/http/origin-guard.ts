@@ -49,7 +49,7 @@ function isSameHost(origin: string, url: string): boolean {
 export function corsHeaders(origin: string): Readonly<Record<string, string>> {
   return {
     'access-control-allow-origin': origin,
-    'access-control-expose-headers': 'retry-after, x-request-id',
+    'access-control-expose-headers': 'retry-after, x-request-id, request-id',
     vary: 'origin',
   }
 }
