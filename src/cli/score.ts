@@ -84,7 +84,11 @@ export function scoreLines({
 }: Pick<ScoreReport, 'title' | 'metrics' | 'counts'> & { recipe: { hash: string } }): string[] {
   const lines = [title]
   if (metrics.length === 0)
-    lines.push('  no score: the truth did not come, or only a server knows it')
+    lines.push(
+      counts.unreadable > 0 && counts.unreadable === counts.answers
+        ? '  no score: not one verdict can be read'
+        : '  no score: the truth did not come, or only a server knows it',
+    )
   else lines.push(...formatTable(metrics.map(rowOf)).map((line) => `  ${line}`))
   const shown = Object.entries(counts).map(([name, count]) => `${count} ${name}`)
   lines.push('', `  ${shown.join(', ')}; recipe ${recipe.hash.slice(0, 12)}`)

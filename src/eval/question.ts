@@ -17,6 +17,8 @@ export type Question = {
   readonly isVisual?: boolean
   /** A clip's file name. */
   readonly video?: string
+  /** Of which seconds it is asked, unless its file lies in a folder of clips that are cut already. */
+  readonly seconds?: ClipSeconds
   /** Pictures stand where `<image>` does in the prompt; otherwise all stand before it. */
   readonly isInterleaved?: boolean
   readonly maxTokens: number
@@ -52,6 +54,14 @@ export type AskSpec = {
   }
   /** Whether the question files are the labels too. */
   readonly hasTruth?: boolean
+}
+
+export type ClipSeconds = {
+  readonly start: number
+  readonly end: number
+  /** How many pictures of a folder of frames make a second. */
+  readonly fps?: number
+  readonly cutIn: string
 }
 
 export type Named = { readonly name: string }

@@ -281,6 +281,29 @@ test('pictures stand where the prompt says, blind runs have none, and longest an
   )
 })
 
+test('a film is asked about between its seconds, a clip that is cut already as it is', async () => {
+  const asked: unknown[] = []
+  const toy = engine('toy', ({ messages }) => {
+    asked.push((messages[0]!.content as object[])[0])
+    return { text: 'x', finishReason: 'stop' }
+  })
+  const question: Question = {
+    id: 1,
+    prompt: 'q',
+    images: [],
+    maxTokens: 9,
+    video: 'a.mp4',
+    seconds: { start: 1, end: 2.5, fps: 3, cutIn: 'cut_segment' },
+  }
+  for (const place of ['films/a.mp4', 'cut_segment/a.mp4']) {
+    await run(fresh(), { engines: [toy], questions: [question], openVideo: () => place })
+  }
+  assert.deepEqual(asked, [
+    { type: 'video', video: 'films/a.mp4', start: 1, end: 2.5, fps: 3 },
+    { type: 'video', video: 'cut_segment/a.mp4' },
+  ])
+})
+
 test('questions alike but for their place have keys of their own', () => {
   assert.equal(new Set(questionKeys([questions[0]!, questions[0]!, questions[1]!])).size, 3)
 })

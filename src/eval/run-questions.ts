@@ -174,14 +174,20 @@ async function messagesOf(question: Question, run: RunRequest): Promise<Message[
       `eval: question ${question.id} should have a picture, its row has none.`,
     )
   }
-  const clips: ContentPart[] =
-    video === undefined ? [] : [{ type: 'video', video: run.openVideo(video) }]
+  const clips = video === undefined ? [] : [clipPart(run.openVideo(video), question)]
   const media = [...clips, ...images]
   if (media.length === 0) return [{ role: 'user', content: prompt }]
   const content = question.isInterleaved
     ? interleave(prompt, media)
     : [...media, { type: 'text' as const, text: prompt }]
   return [{ role: 'user', content }]
+}
+
+function clipPart(path: string, { seconds }: Question): ContentPart {
+  const part = { type: 'video' as const, video: path }
+  if (!seconds || path.split(/[\\/]/).includes(seconds.cutIn)) return part
+  const { cutIn: _cutIn, ...shown } = seconds
+  return { ...part, ...shown }
 }
 
 /** Pictures where the prompt says, those without a place in front. */

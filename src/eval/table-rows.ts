@@ -3,7 +3,7 @@ import { InputError } from '../core/errors.ts'
 import { readRows, textField, type EvalFile, type Row } from './eval-file.ts'
 import { pictureField } from './llava-questions.ts'
 import { readPythonList } from './python-dict.ts'
-import type { AskSpec, Named, Picture, Question } from './question.ts'
+import type { AskSpec, ClipSeconds, Named, Picture, Question } from './question.ts'
 import { sampleFields } from './samples.ts'
 
 /** What is particular to a table. */
@@ -31,6 +31,7 @@ export type TableAsk = {
   /** The column `image`, unless said otherwise. */
   readonly images?: (row: Row) => readonly Picture[]
   readonly video?: (row: Row, file: EvalFile) => string
+  readonly seconds?: (row: Row, file: EvalFile) => ClipSeconds | null
   /** The folder of pictures or clips that rows name. */
   readonly folder?: string
   readonly isInterleaved?: boolean
@@ -39,13 +40,17 @@ export type TableAsk = {
 /** Questions of a table that holds the truth as well. */
 export function askTable(ask: TableAsk, form: TableForm = {}): AskSpec {
   const { prompt, about, maxTokens, images, video, isInterleaved = false } = ask
+  const clipOf = (row: Row, file: EvalFile) => {
+    const seconds = ask.seconds?.(row, file)
+    return video ? { video: video(row, file), ...(seconds ? { seconds } : {}) } : {}
+  }
   const question = ({ id, row, file }: TableRow): Question => ({
     id,
     prompt: prompt(row),
     images: images ? images(row) : pictureField(row['image']),
     maxTokens,
     isVisual: true,
-    ...(video ? { video: video(row, file) } : {}),
+    ...clipOf(row, file),
     ...(isInterleaved ? { isInterleaved } : {}),
   })
   return {

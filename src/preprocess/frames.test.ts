@@ -47,6 +47,22 @@ test('whatever is asked, frames are in the clip, ascend and are no more than ask
   )
 })
 
+test('between two seconds the same frames are taken as of a clip that is cut there', () => {
+  const clip = { frames: 250, framesPerSecond: 25 }
+  for (const sampling of [{ frames: 4 }, { frames: 32, fps: 1 }, { frames: 1 }]) {
+    const cut = sampleFrames({ frames: 75, framesPerSecond: 25 }, sampling)
+    assert.deepEqual(
+      sampleFrames(clip, { ...sampling, start: 2, end: 5 }),
+      cut.map((frame) => 50 + frame),
+    )
+  }
+  // Pictures three to a second; a second after the end gives the last frame.
+  const pictures = { frames: 12, framesPerSecond: null }
+  assert.deepEqual(sampleFrames(pictures, { frames: 9, fps: 3, start: 1, end: 2 }), [3, 4, 5])
+  assert.deepEqual(sampleFrames(clip, { frames: 9, start: 90, end: 91 }), [249])
+  assert.deepEqual(sampleFrames(clip, { frames: 2, start: 0 }), [0, 249])
+})
+
 test('pictures without a clock are a second apart, or as far as fps says', async () => {
   const clip = pictureClip(['a.png', 'b.png', 'c.png'])
   assert.deepEqual(frameTimes(clip, [0, 2], { frames: 2 }), [0, 2])

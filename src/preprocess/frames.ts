@@ -37,6 +37,9 @@ export type Sampling = {
   readonly frames: number
   /** Frames for each second of a clip with a clock. Of pictures without one: how many of them make a second. */
   readonly fps?: number | undefined
+  /** Seconds between which frames are taken. */
+  readonly start?: number | undefined
+  readonly end?: number | undefined
 }
 
 /**
@@ -45,9 +48,25 @@ export type Sampling = {
  *
  *   ⌊i · (n − 1) / (frames − 1)⌋
  *
- * A clip that has fewer frames gives all it has.
+ * A clip that has fewer frames gives all it has. With `start` and `end` the same of the frames from ⌊start · rate⌉ up to ⌊end · rate⌉,
+ * at least one.
  */
-export function sampleFrames(
+export function sampleFrames(info: ClipInfo, sampling: Sampling): number[] {
+  const [first, count] = windowOf(info, sampling)
+  return sampleWhole({ ...info, frames: count }, sampling).map((frame) => first + frame)
+}
+
+/** The first frame and how many, of those that the seconds hold. */
+function windowOf(
+  { frames, framesPerSecond }: ClipInfo,
+  { fps, start = 0, end = Number.POSITIVE_INFINITY }: Sampling,
+): readonly [first: number, count: number] {
+  const rate = framesPerSecond ?? fps ?? 1
+  const first = Math.min(Math.round(start * rate), frames - 1)
+  return [first, Math.max(1, Math.min(Math.round(end * rate), frames) - first)]
+}
+
+function sampleWhole(
   { frames: count, framesPerSecond }: ClipInfo,
   { frames, fps }: Sampling,
 ): number[] {

@@ -34,6 +34,9 @@ export type VideoPart = {
   readonly frames?: number
   /** How many are taken of each second; of pictures, which have no clock, how many make one. */
   readonly fps?: number
+  /** Seconds where what is shown begins and ends; the whole clip by default. */
+  readonly start?: number
+  readonly end?: number
 }
 
 /** A string is a path, a file:, http: or data: URL. */
@@ -149,8 +152,8 @@ const PART_CHECKS: { readonly [T in ContentPart['type']]: PartCheck } = {
     if (!isText(url)) faults.mismatch(CODE, `${path}.image_url`, 'a URL or { url }', url)
   },
   video(path, part, faults) {
-    faults.unknownKeys(CODE, path, part, ['type', 'video', 'frames', 'fps'])
-    const { frames, fps } = part
+    faults.unknownKeys(CODE, path, part, ['type', 'video', 'frames', 'fps', 'start', 'end'])
+    const { frames, fps, start, end } = part
     checkVideoSource(`${path}.video`, part['video'], faults)
     const count = wholeNumberFrom(1)
     if (frames !== undefined && count.read(frames) === undefined) {
@@ -158,6 +161,12 @@ const PART_CHECKS: { readonly [T in ContentPart['type']]: PartCheck } = {
     }
     if (fps !== undefined && POSITIVE.read(fps) === undefined) {
       faults.mismatch(CODE, `${path}.fps`, POSITIVE.expected, fps)
+    }
+    if (start !== undefined && !(typeof start === 'number' && start >= 0)) {
+      faults.mismatch(CODE, `${path}.start`, 'seconds from 0', start)
+    }
+    if (end !== undefined && !(typeof end === 'number' && end > Number(start ?? 0))) {
+      faults.mismatch(CODE, `${path}.end`, 'seconds after the start', end)
     }
   },
 }

@@ -181,8 +181,8 @@ export class PromptPreparer {
     return clips
   }
 
-  #sampling({ videos }: Prompt, { frames, fps }: VideoPart): Sampling {
-    return { frames: frames ?? defaultFrames(this.#config, videos.length), fps }
+  #sampling({ videos }: Prompt, { frames, fps, start, end }: VideoPart): Sampling {
+    return { frames: frames ?? defaultFrames(this.#config, videos.length), fps, start, end }
   }
 
   #video(): VideoConfig {

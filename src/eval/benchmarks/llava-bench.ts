@@ -189,7 +189,9 @@ function scoreFile(file: EvalFile): Scored {
       // The official −1 of −1 would be full marks for what no judge has read.
       score: isUnread(reference, answer) ? 0 : answer / reference,
     })),
-    metrics: groups.map((group) => metricOf(group, isTable(file))),
+    // Where the judge has read nothing at all there is no number: the official one would be 100.
+    metrics:
+      unreadable < reviews.length ? groups.map((group) => metricOf(group, isTable(file))) : [],
     printed: printGroups(file.name, groups),
   }
 }
@@ -213,14 +215,11 @@ function groupsOf(reviews: readonly Review[]): Group[] {
   ]
 }
 
-/** VLMEvalKit rounds nothing. Where the judge has read nothing there is no number: the official one would be 100. */
+/** VLMEvalKit rounds nothing. */
 function metricOf([name, reviews]: Group, isWhole: boolean): Metric {
   const rows = reviews.map(({ pair: [reference, answer] }) => [reference, answer, 1])
-  const of = (sums: readonly number[]) => {
-    const [reference = 0, answer = 0, count = 0] = sums
-    if (isUnread(reference / count, answer / count)) return Number.NaN
-    return isWhole ? (answer / reference) * 100 : means(sums).ratio
-  }
+  const of = (sums: readonly number[]) =>
+    isWhole ? ((sums[1] ?? 0) / (sums[0] ?? 0)) * 100 : means(sums).ratio
   return { name, statistic: { rows, of }, unit: 'percent', digits: 1 }
 }
 

@@ -14,9 +14,10 @@ import { inferredLetter } from '../metrics/inferred-letter.ts'
 import { readPythonList } from '../python-dict.ts'
 import { pythonStrip } from '../python-text.ts'
 import { formOf } from '../samples.ts'
+import type { ClipSeconds } from '../question.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
-/** Where the clips of a task lie. */
+/** Where the clips of a task lie on the branch `video`; what lies elsewhere is found by its name. */
 const FOLDERS: Readonly<Record<string, string>> = {
   object_interaction: 'star/Charades_segment',
   action_sequence: 'star/Charades_segment',
@@ -68,6 +69,7 @@ export const mvbench = shortAnswerBenchmark({
     file: 'json',
     images: () => [],
     video: ({ video }, file) => `${FOLDERS[taskOf(file)] ?? '.'}/${String(video)}`,
+    seconds: secondsOf,
     folder: 'video',
   },
   published: [
@@ -83,6 +85,14 @@ export const mvbench = shortAnswerBenchmark({
     }),
   ],
 })
+
+/** The repository's branch `video` has clips that are cut; its main branch has films, and frames at three a second, and says where. */
+function secondsOf({ start, end, fps }: Row, file: EvalFile): ClipSeconds | null {
+  const cutIn = FOLDERS[taskOf(file)]?.split('/').at(-1) ?? ''
+  if (typeof start !== 'number' || typeof end !== 'number' || !cutIn.endsWith('_segment'))
+    return null
+  return { start, end, ...(typeof fps === 'number' ? { fps } : {}), cutIn }
+}
 
 function candidatesOf({ candidates }: Row): string[] {
   if (typeof candidates === 'string') return readPythonList(candidates) ?? []

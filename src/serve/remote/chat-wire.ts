@@ -74,7 +74,8 @@ async function wirePart(part: ContentPart, readFile: ReadFile): Promise<object> 
       return pictureUrl(dataUrl(bytes))
     }
     case 'video': {
-      const { video } = part
+      const { video, start, end } = part
+      if (start !== undefined || end !== undefined) throw noClip('a part of one')
       if (Array.isArray(video)) throw noClip('a list of pictures')
       const isUrl = typeof video === 'string' && /^(?:https?|data):/i.test(video)
       if (isUrl) return clipUrl(video, part)
@@ -110,7 +111,7 @@ function clipUrl(url: string, { frames, fps }: VideoPart): object {
 function noClip(what: string): InputError {
   return new InputError(
     'INPUT_ENDPOINT_PART',
-    `endpoint: a clip for a server should be one file, ${what} came; make a film of it, or ask a local model.`,
+    `endpoint: a clip for a server should be one whole file, ${what} came; make a film of it, or ask a local model.`,
   )
 }
 
