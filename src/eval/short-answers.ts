@@ -100,6 +100,7 @@ function scoreShortAnswers(
     counts: countAnswers(
       truths.map(({ id }) => id),
       answers,
+      outcomes.filter(({ id, read }) => answers.has(id) && read === '').length,
     ),
     outcomes,
     metrics: [
