@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ConfigError } from '../core/errors.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
+import { decoderFields } from './convert/config-fields.ts'
 import { isKnownDecoder, parseDecoderConfig } from './decoder-config.ts'
 import { JsonReader } from './json-reader.ts'
 import { parseOriginalDecoder } from './original-decoder.ts'
@@ -180,6 +181,22 @@ test('Qwen2 has its window in the layers that its config names', () => {
   assert.deepEqual(fullLayers({ layer_types: [window, full, window] }), [4096, [1]])
   assert.deepEqual(fullLayers({ layer_types: [full, full, full] }), [null, undefined])
   assert.deepEqual(fullLayers({ max_window_layers: 0, sliding_window: null }), [null, undefined])
+})
+
+test('windows of some layers are written as they are read', () => {
+  const [full, window] = ['full_attention', 'sliding_attention']
+  const qwen = { model_type: 'qwen2', use_sliding_window: true, num_hidden_layers: 3 }
+  for (const json of [
+    { max_window_layers: 0 },
+    { max_window_layers: 2 },
+    { layer_types: [window, full, window] },
+    { use_sliding_window: false },
+  ]) {
+    const config = parse({ ...qwen, ...json })
+    const tokens = { bos: undefined, eos: [], pad: undefined }
+    const fields = decoderFields(config, { vocabSize: config.vocabSize, tokens, dtype: 'float32' })
+    assert.deepEqual(parse({ model_type: 'qwen2', ...fields }), config)
+  }
 })
 
 describe('what is not supported is refused by its name', () => {

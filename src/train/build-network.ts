@@ -1,6 +1,7 @@
 /** A checkpoint's weights and stages as a network: trained parameters in a store, the rest as the settings store it. */
+import { inTurns, nextTurn } from '../core/steps.ts'
 import { toFloat32 } from '../core/tensor.ts'
-import { mapParameters, type ParameterMap } from '../families/parameter-map.ts'
+import { parameterSteps, type ParameterMap } from '../families/parameter-map.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
 import { turnTaker } from '../read-float-weight.ts'
@@ -34,7 +35,7 @@ export type TrainedNetwork = {
   readonly masks: DropoutMasks | null
   readonly copies: QuantizedCopies | null
   /** The same model as it is when training starts, frozen. */
-  readonly atStart: () => Network
+  readonly atStart: () => Promise<Network>
 }
 
 export type CheckpointParameters = {
@@ -47,10 +48,11 @@ const UNREAD = /^vision\.layers\.|^imageNewline$/
 const UNREAD_TIED = /^vision\.layers\.|^imageNewline$|^decoder\.head\.weight$/
 
 /** Throws CheckpointError for tensors that are missing, misshapen or unknown. */
-export function readParameters({ parts, config }: Checkpoint): CheckpointParameters {
+export async function readParameters({ parts, config }: Checkpoint): Promise<CheckpointParameters> {
   const values = modelParameters(config)
+  await nextTurn()
   const unused = config.decoder.tieEmbeddings ? UNREAD_TIED : UNREAD
-  return { values, parameters: mapParameters(parts, values, { unused }) }
+  return { values, parameters: await inTurns(parameterSteps(parts, values, { unused })) }
 }
 
 /** How large 8-bit weights may be. Products of widened weights are float32's, which nothing saturates. */
@@ -79,10 +81,12 @@ export async function buildTrained(
   const weights = new ModelWeights({ store, masks, frozen })
   const adapt = adaptation(trained, settings.lora)
   const features = await openFeatures(source, workspace)
-  const network = new Network(runtime, { config, weights, ...storage, adapt, features })
+  await nextTurn()
+  const network = await Network.create(runtime, { config, weights, ...storage, adapt, features })
   cleanup.push(() => network.dispose())
+  await nextTurn()
   const atStart = () =>
-    new Network(runtime, {
+    Network.create(runtime, {
       config,
       weights: weights.frozenCopy(runtime, trained.start),
       ...storage,
@@ -97,11 +101,21 @@ export async function buildFrozen(checkpoint: Checkpoint, workspace: Workspace):
   const { runtime, settings, cleanup } = workspace
   const isTrained = () => false
   const storage = storageOf(settings, isTrained)
-  const frozen = await openFrozen(readParameters(checkpoint), { storage, isTrained }, workspace)
+  const frozen = await openFrozen(
+    await readParameters(checkpoint),
+    { storage, isTrained },
+    workspace,
+  )
   const weights = new ModelWeights({ store: new ParameterStore(runtime, []), masks: null, frozen })
   const { config } = checkpoint
   const adapt = (graph: Graph) => graph
-  const network = new Network(runtime, { config, weights, ...storage, adapt, features: null })
+  const network = await Network.create(runtime, {
+    config,
+    weights,
+    ...storage,
+    adapt,
+    features: null,
+  })
   cleanup.push(() => network.dispose())
   return network
 }

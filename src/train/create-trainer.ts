@@ -1,6 +1,6 @@
 /** `createTrainer`: a checkpoint in, a trainer out. */
 import { Rng } from '../core/rng.ts'
-import { inTurns } from '../core/steps.ts'
+import { inTurns, nextTurn } from '../core/steps.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
 import { createRuntime, freeMemoryBytes } from '../runtime/node.ts'
@@ -42,8 +42,11 @@ export async function createTrainer(name: string, options: TrainerOptions = {}):
     for (const step of cleanup.splice(0).reverse()) await step()
   }
   try {
+    // Steps of milliseconds each: the event loop gets its turn in between.
+    await nextTurn()
     const runtime = await createRuntime({ threads: options.threads })
     cleanup.push(() => runtime.dispose())
+    await nextTurn()
     const range = await int8Range(runtime, settings)
     const workspace = { runtime, settings, range, signal: options.signal, cleanup }
     return new Trainer({ ...(await assemble(checkpoint, workspace, options)), dispose })
@@ -61,7 +64,7 @@ async function assemble(
   const { runtime, settings, signal, cleanup } = workspace
   const { config, family } = checkpoint
   const rng = new Rng(settings.seed)
-  const source = readParameters(checkpoint)
+  const source = await readParameters(checkpoint)
   const rules = family.parameterNames
   const trained = await inTurns(trainedSteps({ ...source, rules, settings, rng }))
   const { atStart, ...model } = await buildTrained(checkpoint, { ...source, trained }, workspace)
@@ -89,14 +92,17 @@ async function assemble(
 
 async function createObjective(
   config: ModelConfig,
-  { atStart, layout }: Pick<TrainerOptions, 'layout'> & { readonly atStart: () => Network },
+  {
+    atStart,
+    layout,
+  }: Pick<TrainerOptions, 'layout'> & { readonly atStart: () => Promise<Network> },
   workspace: Workspace,
 ): Promise<Objective> {
   const { objective, accumulation } = workspace.settings
   if (objective.kind === 'sft') return supervisedObjective(config, accumulation)
   if (objective.kind === 'words') return wordsObjective(config, accumulation)
   const { reference: folder } = objective
-  const network = folder === null ? atStart() : await openReference(folder, layout, workspace)
+  const network = await (folder === null ? atStart() : openReference(folder, layout, workspace))
   if (folder === null) workspace.cleanup.push(() => network.dispose())
   const reference = new Reference(network)
   return new PreferenceObjective({

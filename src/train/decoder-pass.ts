@@ -5,6 +5,7 @@
  * Forward leaves each layer's input; what else backward needs is kept too, or made again.
  */
 import { elementCount } from '../core/shape.ts'
+import type { Steps } from '../core/steps.ts'
 import { layerAttention, type DecoderConfig } from '../decoder/decoder.ts'
 import { resolveShape } from '../graph/dimension.ts'
 import type { Graph } from '../graph/graph.ts'
@@ -62,27 +63,29 @@ export class DecoderPass {
   readonly #rotary: RotaryTensors
   readonly #scratch: Scratch
 
-  constructor({ runtime, config, weights, policy, widen, adapt }: DecoderPassParts) {
+  /** With pauses: the graphs of every layer are made and differentiated. */
+  static *steps(parts: DecoderPassParts): Steps<DecoderPass> {
+    const { runtime, config } = parts
+    const halves = new LayerHalves(runtime)
+    const attentionOf = attentionPasses(runtime, config)
+    const layers: Layer[] = []
+    for (let index = 0; index < config.numLayers; index++) {
+      layers.push({ attention: attentionOf(index), ...makeHalves(index, halves, parts) })
+      yield
+    }
+    return new DecoderPass(parts, { halves, layers })
+  }
+
+  constructor(
+    { runtime, config, weights }: DecoderPassParts,
+    { halves, layers }: { readonly halves: LayerHalves; readonly layers: readonly Layer[] },
+  ) {
     this.#config = config
     this.#weights = weights
-    this.#halves = new LayerHalves(runtime)
-    const attentionOf = attentionPasses(runtime, config)
+    this.#halves = halves
+    this.#layers = layers
     this.#rotary = new RotaryTensors(runtime, config)
     this.#scratch = new Scratch(runtime)
-    const isTrained = (path: string) => weights.store.has(path)
-    this.#layers = Array.from({ length: config.numLayers }, (_, index) => {
-      const path = layerPath(index)
-      const shared = { index, policy, widen, isTrained }
-      const projections = adapt(projectionsGraph(config), path)
-      const rest = adapt(restGraph(config), path)
-      const passed = ['skip']
-      return {
-        path,
-        attention: attentionOf(index),
-        projections: this.#halves.half(projections, { ...shared, wrt: ['x'], passed }),
-        rest: this.#halves.half(rest, { ...shared, wrt: ['x', 'attended'] }),
-      }
-    })
   }
 
   /** The first layer that trains something; the number of layers where none does. */
@@ -246,6 +249,23 @@ type HalfRun = { readonly index: number; readonly half: HalfName; readonly mode:
 function keptShapes({ stages }: LayerHalf, length: number) {
   const sizes = new Map([['T', length]])
   return stages.keep.kept.map(({ name, shape }) => ({ name, shape: resolveShape(shape, sizes) }))
+}
+
+function makeHalves(
+  index: number,
+  halves: LayerHalves,
+  { config, weights, policy, widen, adapt }: DecoderPassParts,
+): Omit<Layer, 'attention'> {
+  const path = layerPath(index)
+  const shared = { index, policy, widen, isTrained: (name: string) => weights.store.has(name) }
+  const projections = adapt(projectionsGraph(config), path)
+  const rest = adapt(restGraph(config), path)
+  const passed = ['skip']
+  return {
+    path,
+    projections: halves.half(projections, { ...shared, wrt: ['x'], passed }),
+    rest: halves.half(rest, { ...shared, wrt: ['x', 'attended'] }),
+  }
 }
 
 function attentionPasses(

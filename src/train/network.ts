@@ -1,4 +1,5 @@
 /** A whole model as training runs it: pictures, embeddings, layers and loss, forward and backward. */
+import { inTurns, type Steps } from '../core/steps.ts'
 import type { ModelConfig } from '../families/family.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { LoweringOptions, PrecisionPolicy } from '../graph/lower.ts'
@@ -33,6 +34,28 @@ export type ForwardState = {
   readonly features: Tensor | null
 }
 
+type Passes = {
+  readonly vision: VisionPass | null
+  readonly merge: MergePass
+  readonly decoder: DecoderPass
+  readonly head: HeadPass
+}
+
+function* passSteps(runtime: Runtime, parts: NetworkParts): Steps<Passes> {
+  const { weights, features } = parts
+  const { vision: tower, projector, decoder: config } = parts.config
+  const vision =
+    tower && projector
+      ? new VisionPass(runtime, { vision: tower, projector, weights, features })
+      : null
+  yield
+  const hasFeatureGradient = vision?.isTrained ?? false
+  const merge = new MergePass(runtime, { config, weights, hasFeatureGradient })
+  yield
+  const decoder = yield* DecoderPass.steps({ ...parts, runtime, config })
+  return { vision, merge, decoder, head: new HeadPass(runtime, { config, weights }) }
+}
+
 export class Network {
   readonly config: ModelConfig
   readonly #weights: ModelWeights
@@ -44,18 +67,19 @@ export class Network {
   /** Made when it is first asked for: other objectives never do. */
   #words: WordsPass | null = null
 
-  constructor(runtime: Runtime, parts: NetworkParts) {
-    const { config, weights, features } = parts
-    const { vision, projector, decoder } = config
+  /** Others have their turn while its graphs are made. */
+  static async create(runtime: Runtime, parts: NetworkParts): Promise<Network> {
+    return new Network(runtime, parts, await inTurns(passSteps(runtime, parts)))
+  }
+
+  constructor(runtime: Runtime, { config, weights }: NetworkParts, passes: Passes) {
     this.config = config
     this.#runtime = runtime
     this.#weights = weights
-    this.#vision =
-      vision && projector ? new VisionPass(runtime, { vision, projector, weights, features }) : null
-    const hasFeatureGradient = this.#vision?.isTrained ?? false
-    this.#merge = new MergePass(runtime, { config: decoder, weights, hasFeatureGradient })
-    this.#decoder = new DecoderPass({ ...parts, runtime, config: decoder })
-    this.#head = new HeadPass(runtime, { config: decoder, weights })
+    this.#vision = passes.vision
+    this.#merge = passes.merge
+    this.#decoder = passes.decoder
+    this.#head = passes.head
   }
 
   /** Bytes of activations that lie between forward and backward. */
