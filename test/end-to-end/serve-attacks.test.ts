@@ -347,6 +347,21 @@ test('a form that is a bomb is refused or ended, and nobody waits for it', async
   await assertStillAnswers()
 })
 
+test('no answer is longer than the server allows, where a request says nothing too', async () => {
+  await using({ app: { config: { maxTokens: 4 } } }, async (own) => {
+    const params = { sampling_params: { ignore_eos: true } }
+    const generated = await own.post('/generate', { text: 'Hello', ...params })
+    assert.equal(generated.body.meta_info.completion_tokens, 4)
+    for (const [path, fields] of [
+      ['/v1/completions', { prompt: 'Hello', ignore_eos: true }],
+      [CHAT, { ...chat({ ignore_eos: true }), max_tokens: null }],
+    ] as const) {
+      const { body } = await own.post(path, fields)
+      assert.equal(body.usage.completion_tokens, 4, path)
+    }
+  })
+})
+
 test('a template comes from the checkpoint and never from a request', async () => {
   const template = '{% for i in range(1000000000) %}x{% endfor %}'
   for (const name of ['chat_template', 'template', 'chat_template_kwargs']) {

@@ -130,7 +130,7 @@ export const completionsRoute: Route = {
     const model = modelNamed(context, body.model)
     const n = body.n ?? 1
     const requests = promptsOf(body).flatMap((prompt) =>
-      choiceRequests({ ...prompt, ...optionsOf(body) }, n),
+      choiceRequests({ ...prompt, ...optionsOf(body, context.config) }, n),
     )
     checkCount(requests.length, '/v1/completions', context.config)
     const events = choiceEvents(context, { model, requests }, exchange)
@@ -164,11 +164,14 @@ function promptsOf({ prompt }: CompletionRequest): ServedRequest[] {
   )
 }
 
-function optionsOf(body: CompletionRequest) {
+/** OpenAI's. */
+const DEFAULT_TOKENS = 16
+
+function optionsOf(body: CompletionRequest, { maxTokens }: ServerConfig) {
   const { logprobs } = body
   return {
     ...samplingOptions(body),
-    maxTokens: body.max_tokens ?? 16,
+    maxTokens: body.max_tokens ?? Math.min(DEFAULT_TOKENS, maxTokens),
     ...(typeof logprobs === 'number' && { logprobs: true, topLogprobs: logprobs }),
   }
 }

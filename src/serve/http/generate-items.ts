@@ -39,6 +39,9 @@ export type GenerateItems = {
   readonly n: number
 }
 
+/** SGLang's. */
+const DEFAULT_TOKENS = 128
+
 /** Throws HttpError where lists are not of one length, and what reading media throws. */
 export async function readItems(
   body: SglangRequest,
@@ -67,7 +70,7 @@ export async function readItems(
     images: images(i),
     videos: videos(i),
     ...samplingOptions({ ...sampling(i), seed: sampling(i)?.sampling_seed ?? null }),
-    maxTokens: sampling(i)?.max_new_tokens ?? 128,
+    maxTokens: sampling(i)?.max_new_tokens ?? Math.min(DEFAULT_TOKENS, config.maxTokens),
     ...(logprobs(i) && { logprobs: true, ...given({ topLogprobs: tops(i) }) }),
   }))
   return { isList, items, n }
