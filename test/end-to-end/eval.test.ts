@@ -437,6 +437,7 @@ describe('llava eval --engine', () => {
         calls: 1,
         cached: 0,
         cost: 0,
+        versions: [],
         nonsense: [],
         suspicious: [],
       },
