@@ -114,10 +114,13 @@ async function readReplay(
 const BATCH = 8
 
 /** Short answers are the likeliest ones; long ones are drawn, since the likeliest repeat themselves. */
+const SHORT = { maxTokens: 80, temperature: 0 } as const
+const LONG = { maxTokens: 240, temperature: 1 } as const
+
 const REPLAYS = [
-  { prompts: REPLAY_PROMPTS, maxTokens: 80, temperature: 0 },
-  { prompts: LONG_REPLAY_PROMPTS, maxTokens: 240, temperature: 1 },
-] as const
+  ...REPLAY_PROMPTS.map((prompt, seed) => ({ prompt, seed, ...SHORT })),
+  ...LONG_REPLAY_PROMPTS.map((prompt, seed) => ({ prompt, seed, ...LONG })),
+]
 
 async function answerPrompts(
   name: string,
@@ -126,27 +129,21 @@ async function answerPrompts(
 ): Promise<Replayed[]> {
   await using model = await loadModel(name, { signal })
   const replayed: Replayed[] = []
-  const total = REPLAYS.reduce((sum, { prompts }) => sum + prompts.length, 0)
-  let done = 0
-  for (const { prompts, maxTokens, temperature } of REPLAYS) {
-    for (let first = 0; first < prompts.length; first += BATCH) {
-      const asked = prompts.slice(first, first + BATCH)
-      const answers = await model.generateBatch(
-        asked.map((prompt, i) => ({
-          messages: [{ role: 'user' as const, content: prompt }],
-          maxTokens,
-          temperature,
-          seed: first + i,
-          signal,
-        })),
-      )
-      answers.forEach(({ text, finishReason }, i) => {
-        const answer = finishReason === 'stop' ? text.trim() : wholeSentences(text)
-        if (answer !== '') replayed.push({ prompt: asked[i] as string, answer })
-      })
-      done += asked.length
-      progress.update({ stage: 'replay', done, total, item: name })
-    }
+  const total = REPLAYS.length
+  for (let done = 0; done < total; done += BATCH) {
+    const asked = REPLAYS.slice(done, done + BATCH)
+    const answers = await model.generateBatch(
+      asked.map(({ prompt, ...options }) => ({
+        messages: [{ role: 'user' as const, content: prompt }],
+        ...options,
+        signal,
+      })),
+    )
+    answers.forEach(({ text, finishReason }, i) => {
+      const answer = finishReason === 'stop' ? text.trim() : wholeSentences(text)
+      if (answer !== '') replayed.push({ prompt: asked[i]?.prompt as string, answer })
+    })
+    progress.update({ stage: 'replay', done: done + asked.length, total, item: name })
   }
   return replayed
 }

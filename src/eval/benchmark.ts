@@ -115,6 +115,22 @@ export function meanScore(
   return meanPercent(name, scores, digits)
 }
 
+/** The mean scores of the outcomes by the parts of the benchmark that each is of, in alphabetical order. */
+export function partScores(
+  outcomes: readonly Pick<Outcome, 'score'>[],
+  partsOf: readonly (readonly string[])[],
+  digits?: number,
+): Metric[] {
+  const parts = [...new Set(partsOf.flat())].sort()
+  return parts.map((name) =>
+    meanScore(
+      name,
+      outcomes.filter((_, i) => partsOf[i]?.includes(name)),
+      digits,
+    ),
+  )
+}
+
 /** The mean over parts of their means, as a percentage or in points: a part with many questions weighs no more than another. */
 export function meanOfParts(
   parts: readonly (readonly number[])[],

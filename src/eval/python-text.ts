@@ -79,6 +79,15 @@ export function pythonStrip(text: string): string {
   return text.replace(EDGES, '')
 }
 
+/** `text.strip(mark)` of a single character. */
+export function stripMark(text: string, mark: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && text[start] === mark) start++
+  while (end > start && text[end - 1] === mark) end--
+  return text.slice(start, end)
+}
+
 function write(value: unknown, indent: number | undefined, depth: number): string {
   if (value instanceof PythonFloat) return pythonFloat(value.value)
   if (Array.isArray(value)) {

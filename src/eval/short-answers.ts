@@ -6,7 +6,8 @@ import type { Rng } from '../core/rng.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from './answers.ts'
 import {
   meanOfParts,
-  meanPercent,
+  meanScore,
+  partScores,
   type Benchmark,
   type Outcome,
   type Scored,
@@ -94,8 +95,8 @@ function scoreShortAnswers(
   })
   const partsOf = truths.map(({ row, id }) => [part(row, id) ?? []].flat())
   const parts = [...new Set(partsOf.flat())].sort()
-  const scoresOf = (name: string | null) =>
-    outcomes.filter((_, i) => name === null || partsOf[i]?.includes(name)).map(({ score }) => score)
+  const scoresOf = (name: string) =>
+    outcomes.filter((_, i) => partsOf[i]?.includes(name)).map(({ score }) => score)
   return {
     counts: countAnswers(
       truths.map(({ id }) => id),
@@ -104,9 +105,9 @@ function scoreShortAnswers(
     ),
     outcomes,
     metrics: [
-      meanPercent('overall', scoresOf(null), 1),
+      meanScore('overall', outcomes, 1),
       ...(hasMeanOfParts && parts.length > 1 ? [meanOfParts(parts.map(scoresOf))] : []),
-      ...parts.map((name) => meanPercent(name, scoresOf(name), 1)),
+      ...partScores(outcomes, partsOf, 1),
     ],
   }
 }

@@ -54,20 +54,18 @@ const hasHeaps = header.glibcVersionRuntime !== undefined && existsSync('/proc/s
 const skip = !hasHeaps && 'no glibc'
 const MODULE = new URL('./malloc-node.js', import.meta.url).href
 
+/** The number after a call of the module, and without. */
+function withAndWithout(name: 'shareMallocHeaps' | 'returnLargeBlocks', source: string) {
+  const call = `import { ${name} } from '${MODULE}'; ${name}()`
+  return [numberOf(call, source), numberOf('', source)] as const
+}
+
 test('threads share heaps', { skip }, () => {
-  const shared = numberOf(
-    `import { shareMallocHeaps } from '${MODULE}'; shareMallocHeaps()`,
-    THREADS,
-  )
-  const own = numberOf('', THREADS)
+  const [shared, own] = withAndWithout('shareMallocHeaps', THREADS)
   assert.ok(shared < own / 2, `${shared} heaps instead of ${own}`)
 })
 
 test('large blocks go back to the system, whatever lies behind them', { skip }, () => {
-  const given = numberOf(
-    `import { returnLargeBlocks } from '${MODULE}'; returnLargeBlocks()`,
-    BLOCKS,
-  )
-  const kept = numberOf('', BLOCKS)
+  const [given, kept] = withAndWithout('returnLargeBlocks', BLOCKS)
   assert.ok(given < kept / 2, `${given} MB instead of ${kept}`)
 })

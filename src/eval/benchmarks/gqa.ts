@@ -9,6 +9,7 @@
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanScore,
+  partScores,
   publishedRows,
   type Benchmark,
   type Metric,
@@ -80,12 +81,8 @@ function scoreGqa({ answers: files, labels, asked }: ScoreInput): Scored {
 /** And as the dataset's eval.py prints it, by the types of questions: open are those that query, the others binary. */
 function metricsOf(outcomes: readonly Outcome[], labels: readonly EvalFile[]): Metric[] {
   const types = new Map(labels.flatMap(readTypes))
-  const names = [...new Set([...types.values()].flat())].sort()
-  const of = (name: string) => outcomes.filter(({ id }) => types.get(id)?.includes(name))
-  return [
-    meanScore('accuracy', outcomes),
-    ...names.flatMap((name) => (of(name).length > 0 ? [meanScore(name, of(name))] : [])),
-  ]
+  const typesOf = outcomes.map(({ id }) => types.get(id) ?? [])
+  return [meanScore('accuracy', outcomes), ...partScores(outcomes, typesOf)]
 }
 
 /** `{"types": {"structural": "query", "semantic": "rel", …}}` of each question, where the file has them. */

@@ -12,10 +12,9 @@
 import { answersById, countAnswers, onlyAsked } from '../answers.ts'
 import {
   meanScore,
+  partScores,
   publishedRows,
   type Benchmark,
-  type Metric,
-  type Outcome,
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
@@ -98,7 +97,10 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
       unreadable,
     ),
     outcomes,
-    metrics: [meanScore('accuracy', outcomes, 1), ...partsOf(problems, outcomes)],
+    metrics: [
+      meanScore('accuracy', outcomes, 1),
+      ...partScores(outcomes, problems.map(partsOf), 1),
+    ],
   }
 }
 
@@ -126,18 +128,13 @@ function isRightInTable(row: Row): boolean {
 }
 
 /** The columns of the paper's table: tasks, and the skills that a problem needs. */
-function partsOf(problems: readonly ByPid[], outcomes: readonly Outcome[]): Metric[] {
-  const namesOf = problems.map(({ row }) => {
-    const { task, skills } = isRow(row['metadata']) ? row['metadata'] : row
-    // VLMEvalKit's table has skills as Python prints them.
-    const list = typeof skills === 'string' ? (readPythonList(skills) ?? []) : skills
-    return [task, ...(Array.isArray(list) ? (list as unknown[]) : [])].filter(
-      (name): name is string => typeof name === 'string' && name !== '',
-    )
-  })
-  const names = [...new Set(namesOf.flat())].sort()
-  const of = (name: string) => outcomes.filter((_, i) => namesOf[i]?.includes(name))
-  return names.map((name) => meanScore(name, of(name), 1))
+function partsOf({ row }: ByPid): string[] {
+  const { task, skills } = isRow(row['metadata']) ? row['metadata'] : row
+  // VLMEvalKit's table has skills as Python prints them.
+  const list = typeof skills === 'string' ? (readPythonList(skills) ?? []) : skills
+  return [task, ...(Array.isArray(list) ? (list as unknown[]) : [])].filter(
+    (name): name is string => typeof name === 'string' && name !== '',
+  )
 }
 
 /** What the answer says, in the form of the truth; `null` where that cannot be told. */

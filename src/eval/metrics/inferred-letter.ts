@@ -2,7 +2,7 @@
  * Letters of options as VLMEvalKit and lmms-eval infer them from free answers before they ask a judge. What these leave open is
  * theirs to ask; here it is unreadable.
  */
-import { pythonStrip, pythonWords } from '../python-text.ts'
+import { pythonStrip, pythonWords, stripMark } from '../python-text.ts'
 
 export type Options = Readonly<Record<string, string>>
 
@@ -181,12 +181,4 @@ function best(mentions: readonly Mention[]): Mention | undefined {
     if (top === undefined || one.weight > top.weight) return one
     return one.weight === top.weight && one.place > top.place ? one : top
   }, undefined)
-}
-
-function stripMark(text: string, mark: string): string {
-  let start = 0
-  let end = text.length
-  while (start < end && text[start] === mark) start++
-  while (end > start && text[end - 1] === mark) end--
-  return text.slice(start, end)
 }

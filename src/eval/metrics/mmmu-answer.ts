@@ -4,7 +4,13 @@
  * Source: MMMU-Benchmark/MMMU mmmu/utils/eval_utils.py at bb0b95a, and lmms-eval tasks/mmmu/utils.py at 02bc1c0, which also
  * looks for `A.` and does not ask for a space before a letter: in `NASA said so`, the last A of NASA is an option.
  */
-import { parsePythonFloat, pythonRound, pythonStrip, pythonWords } from '../python-text.ts'
+import {
+  parsePythonFloat,
+  pythonRound,
+  pythonStrip,
+  pythonWords,
+  stripMark,
+} from '../python-text.ts'
 import { letterAt } from './choice-letter.ts'
 
 export type Choice = {
@@ -110,14 +116,6 @@ function lastNamed(
   let best = named[0]
   for (const letter of named) if (best !== undefined && place(letter) > place(best)) best = letter
   return best
-}
-
-function stripMark(text: string, mark: string): string {
-  let start = 0
-  let end = text.length
-  while (start < end && text[start] === mark) start++
-  while (end > start && text[end - 1] === mark) end--
-  return text.slice(start, end)
 }
 
 const INDICATORS = [
