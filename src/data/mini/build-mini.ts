@@ -4,7 +4,7 @@
  *   stage0.json        pictures with the words of one sentence each, and of places in them, for the first steps
  *   stage1.json        the same pictures with the sentences, for alignment
  *   stage2.json        conversations, for instruction; the same by source in sources/
- *   test/<task>.jsonl  { id, image, task, question, answer, choices? }
+ *   test/<task>.jsonl  { id, image | video, task, question, answer, choices? }
  *   images/            what the others name, relative to the output folder
  *   statistics.json    counts, seeds and the scores of always giving one answer
  *
@@ -14,7 +14,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InputError } from '../../core/errors.ts'
 import type { Region } from '../record.ts'
-import type { BuildContext, Builder, Counts, Picture } from './builder.ts'
+import type { BuildContext, Builder, Conversation, Counts } from './builder.ts'
 import { BUILDERS } from './builders.ts'
 import { Lots } from './lots.ts'
 import { PictureStore, type Split } from './picture-store.ts'
@@ -59,6 +59,8 @@ export type MiniRecord = {
   readonly source: string
   readonly tasks: readonly string[]
   readonly image?: string | readonly string[]
+  /** A folder of frames. */
+  readonly video?: string
   readonly conversations: readonly Message[]
   readonly regions?: readonly Region[]
 }
@@ -66,6 +68,7 @@ export type MiniRecord = {
 export type MiniQuestion = {
   readonly id: string
   readonly image?: string | readonly string[]
+  readonly video?: string
   readonly task: string
   readonly question: string
   readonly answer: string
@@ -95,6 +98,9 @@ function chooseBuilders(only: readonly string[] | undefined): readonly Builder[]
   }
   return BUILDERS.filter(({ name }) => only === undefined || only.includes(name))
 }
+
+type Shown = Pick<Conversation, 'pictures' | 'isClip'>
+type Media = Pick<MiniRecord, 'image' | 'video'>
 
 class MiniBuild {
   readonly #options: MiniOptions
@@ -172,13 +178,13 @@ class MiniBuild {
       this.#context(lots, count),
     )) {
       const id = `${name}-align-${pad(number++)}`
-      const image = this.#add([picture], 'train', id)
-      if (image === undefined) continue
+      const media = this.#add({ pictures: [picture] }, 'train', id)
+      if (media === undefined) continue
       const record = {
         id,
         source: name,
         tasks: ['caption'],
-        image,
+        ...media,
         conversations: [
           { from: 'human', value: `<image>\n${instructions()}` },
           { from: 'gpt', value: caption },
@@ -196,17 +202,18 @@ class MiniBuild {
     const records: MiniRecord[] = []
     if (instruction === undefined || count === 0) return records
     const context = this.#context(this.#lots.fork(`${name}/instruction`), count)
-    for await (const { pictures, turns: asked, isBrief } of instruction(context)) {
+    for await (const conversation of instruction(context)) {
+      const { pictures, isClip, turns: asked, isBrief } = conversation
       const turns = distinctTurns(asked).slice(0, this.#options.turns)
       const id = `${name}-${pad(records.length)}`
-      const image = this.#add(pictures, 'train', id)
-      if (image === undefined && pictures.length > 0) continue
+      const media = this.#add(conversation, 'train', id)
+      if (media === undefined) continue
       records.push({
         id,
         source: name,
         tasks: turns.map(({ task }) => task),
-        ...(image === undefined ? {} : { image }),
-        conversations: converse(turns, isBrief, pictures.length),
+        ...media,
+        conversations: converse(turns, isBrief, isClip ? 1 : pictures.length),
       })
       this.#tick(name)
     }
@@ -218,11 +225,12 @@ class MiniBuild {
     const count = this.#options.testCount ?? counts.test
     if (test === undefined || count === 0) return
     const context = this.#context(this.#lots.fork(`${name}/test`), count)
-    for await (const { pictures, turn } of test(context)) {
+    for await (const question of test(context)) {
+      const { turn } = question
       const questions = this.#questionsOf(turn.task)
       const id = `${turn.task}-${pad(questions.length)}`
-      const image = this.#add(pictures, 'test', `test/${id}`)
-      if (image !== undefined) questions.push(questionOf(id, image, turn))
+      const media = this.#add(question, 'test', `test/${id}`)
+      if (media !== undefined) questions.push(questionOf(id, media, turn))
     }
   }
 
@@ -234,15 +242,22 @@ class MiniBuild {
     return made
   }
 
-  #add(pictures: readonly Picture[], split: Split, id: string): MiniRecord['image'] {
+  /** What names a record's pictures or clip; undefined where the other split has one of them. */
+  #add({ pictures, isClip }: Shown, split: Split, id: string): Media | undefined {
     this.#options.signal?.throwIfAborted()
+    const name = `drawn/${id}`
+    if (isClip) {
+      const video = this.#store.addClip(pictures, split, name)
+      if (video === undefined) this.#leftOut++
+      return video === undefined ? undefined : { video }
+    }
     const paths = pictures.map((picture, i) =>
-      this.#store.add(picture, split, `drawn/${pictures.length > 1 ? `${id}-${i + 1}` : id}`),
+      this.#store.add(picture, split, pictures.length > 1 ? `${name}-${i + 1}` : name),
     )
     const there = paths.filter((path) => path !== undefined)
     if (there.length < paths.length) this.#leftOut++
-    if (there.length < paths.length || there.length === 0) return undefined
-    return there.length === 1 ? there[0] : there
+    if (there.length < paths.length) return undefined
+    return there.length === 0 ? {} : { image: there.length === 1 ? (there[0] as string) : there }
   }
 
   #context(lots: Lots, count: number): BuildContext {
@@ -269,9 +284,9 @@ const BRIEF_INSTRUCTIONS: readonly string[] = [
   'Write one sentence about the picture.',
 ]
 
-function questionOf(id: string, image: string | readonly string[], turn: Turn): MiniQuestion {
+function questionOf(id: string, media: Media, turn: Turn): MiniQuestion {
   const { task, answer, choices } = turn
-  const asked = { id, image, task, question: fullQuestion(turn), answer }
+  const asked = { id, ...media, task, question: fullQuestion(turn), answer }
   return choices === undefined ? asked : { ...asked, choices }
 }
 

@@ -18,13 +18,19 @@ export type Captioned = {
 
 export type Conversation = {
   readonly pictures: readonly Picture[]
+  /** The pictures are the frames of one clip. */
+  readonly isClip?: boolean
   readonly turns: readonly Turn[]
   /** Forms are asked for; otherwise answers are sentences. */
   readonly isBrief: boolean
 }
 
 /** A held-out question. `turn.task` names the test file that it goes to. */
-export type Question = { readonly pictures: readonly Picture[]; readonly turn: Turn }
+export type Question = {
+  readonly pictures: readonly Picture[]
+  readonly isClip?: boolean
+  readonly turn: Turn
+}
 
 export type Counts = {
   readonly alignment: number

@@ -2,6 +2,7 @@
 import { bloodCells } from './blood-cells.ts'
 import type { Builder } from './builder.ts'
 import { charts } from './charts.ts'
+import { clips } from './clips.ts'
 import { clothing } from './clothing.ts'
 import { easyVqa } from './easy-vqa.ts'
 import { emoji } from './emoji.ts'
@@ -23,5 +24,6 @@ export const BUILDERS: readonly Builder[] = [
   emoji,
   bloodCells,
   pairs,
+  clips,
   replay,
 ]

@@ -6,12 +6,13 @@ import { InputError } from '../../core/errors.ts'
 import type { Picture } from './builder.ts'
 
 export type Split = 'train' | 'test'
+type Place = { readonly split: Split; readonly path: string }
 
 export class PictureStore {
   readonly #assets: string
   readonly #out: string
   /** Content to split and path. */
-  readonly #seen = new Map<string, { readonly split: Split; readonly path: string }>()
+  readonly #seen = new Map<string, Place>()
 
   constructor(assets: string, out: string) {
     this.#assets = assets
@@ -20,15 +21,38 @@ export class PictureStore {
 
   /** The path below the output folder; undefined if the other split has this very picture. `name` names made ones. */
   add(picture: Picture, split: Split, name: string): string | undefined {
-    const bytes = 'file' in picture ? this.#read(picture.file) : picture.bytes
-    const hash = createHash('sha256').update(bytes).digest('hex')
-    const seen = this.#seen.get(hash)
-    if (seen !== undefined) return seen.split === split ? seen.path : undefined
+    const bytes = this.#bytesOf(picture)
     const path = `images/${'file' in picture ? picture.file : `${name}.${picture.extension}`}`
+    return this.#once([bytes], { split, path }, () => this.#write(path, bytes))
+  }
+
+  /** The same of a clip: a folder of its frames. */
+  addClip(frames: readonly Picture[], split: Split, name: string): string | undefined {
+    const all = frames.map((frame) => this.#bytesOf(frame))
+    const path = `images/${name}`
+    return this.#once(all, { split, path }, () => {
+      for (const [i, bytes] of all.entries()) this.#write(`${path}/${i + 1}.png`, bytes)
+    })
+  }
+
+  #once(parts: readonly Uint8Array[], place: Place, write: () => void): string | undefined {
+    const hash = createHash('sha256')
+    for (const bytes of parts) hash.update(bytes)
+    const key = hash.digest('hex')
+    const seen = this.#seen.get(key)
+    if (seen !== undefined) return seen.split === place.split ? seen.path : undefined
+    write()
+    this.#seen.set(key, place)
+    return place.path
+  }
+
+  #write(path: string, bytes: Uint8Array): void {
     mkdirSync(dirname(join(this.#out, path)), { recursive: true })
     writeFileSync(join(this.#out, path), bytes)
-    this.#seen.set(hash, { split, path })
-    return path
+  }
+
+  #bytesOf(picture: Picture): Uint8Array {
+    return 'file' in picture ? this.#read(picture.file) : picture.bytes
   }
 
   #read(file: string): Uint8Array {

@@ -94,6 +94,27 @@ function freeRadii(count: number): readonly [number, number] {
   return count <= 3 ? [20, 44] : [16, 27]
 }
 
+/** The scene with one of its shapes moved or in another colour. */
+export function withShape(
+  scene: Scene,
+  shape: SceneShape,
+  change: Partial<Pick<SceneShape, 'x' | 'y' | 'color' | 'fill'>>,
+): Scene {
+  const changed = { ...shape, ...change }
+  const other = { ...changed, box: shapeBox(changed) }
+  return { ...scene, shapes: scene.shapes.map((one) => (one === shape ? other : one)) }
+}
+
+/** Whether all shapes are on the page and none touches another. */
+export function isClear({ shapes }: Scene): boolean {
+  return shapes.every(
+    ({ box }, i) =>
+      Math.min(box[0], box[1]) >= GAP &&
+      Math.max(box[2], box[3]) <= SIDE - GAP &&
+      shapes.slice(i + 1).every((other) => areApart(box, other.box)),
+  )
+}
+
 function areApart(a: Box, b: Box): boolean {
   return a[2] + GAP < b[0] || b[2] + GAP < a[0] || a[3] + GAP < b[1] || b[3] + GAP < a[1]
 }

@@ -4,7 +4,7 @@
  * Data: `llava data` builds it; licences are in the model's card. A file for each task, test/<task>.jsonl:
  *   {"id": "color-00004", "image": "images/drawn/test/color-00004.png", "task": "color", "question": "What color is the star?
  *    \nAnswer the question using a single word or phrase.", "answer": "Red"}
- * There is no other scorer. Yes/no tasks are POPE's (F1 of yes), boxes count from an overlap of one half, and beside every
+ * Several pictures are a list; a clip is `video`, a file or a folder of frames. There is no other scorer. Yes/no tasks are POPE's (F1 of yes), boxes count from an overlap of one half, and beside every
  * number stands what always giving the commonest answer of the test would score.
  */
 import { answersById, countAnswers, onlyAsked, readAnswers } from '../answers.ts'
@@ -167,10 +167,12 @@ function readItems(file: EvalFile): Item[] {
 function readQuestions(file: EvalFile): Question[] {
   return readRows(file).map((row) => {
     const image: unknown = row['image'] ?? []
+    const video = row['video'] === undefined ? {} : { video: textField(row, 'video', file) }
     return {
       id: textField(row, 'id', file),
       prompt: textField(row, 'question', file),
       images: (Array.isArray(image) ? image : [image]).map(String),
+      ...video,
       maxTokens: LONGEST,
       extra: { task: row['task'] },
     }
