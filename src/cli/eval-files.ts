@@ -157,6 +157,8 @@ function entryOf(folder: string | undefined, name: string): string | undefined {
 
 /** One download may hold several benchmarks. */
 const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
+  vizwiz: ['vizwiz-vqa'],
+  scienceqa: ['scienceqa-full', 'scienceqa-img'],
   'llava-bench': ['llava-bench-in-the-wild'],
   'llava-wilder': ['llava-bench-wilder'],
   'textvqa-no-ocr': ['textvqa'],

@@ -1,8 +1,8 @@
 /**
  * Parquet files as people download them from the hub: rows whose pictures are read when they are needed.
  *
- * A picture column is a struct of bytes and path, as the `datasets` library writes it. Those columns are most of the file;
- * the others are read at once.
+ * A picture column is a struct of bytes and path, or a list of them, as the `datasets` library writes it. Their bytes are most
+ * of the file; all else is read at once, which pictures there are included.
  */
 import {
   asyncBufferFromFile,
@@ -10,26 +10,32 @@ import {
   parquetReadObjects,
   parquetSchema,
 } from 'hyparquet'
-import type { AsyncBuffer, FileMetaData, SchemaTree } from 'hyparquet'
+import type { AsyncBuffer, FileMetaData, RowGroup, SchemaElement, SchemaTree } from 'hyparquet'
 import { compressors } from 'hyparquet-compressors'
 import { InputError } from '../core/errors.ts'
 import { isRow, type Row } from './eval-file.ts'
 import type { LazyPicture } from './question.ts'
 
-/** Picture fields are functions that give the bytes, or null where the row has no picture. Throws InputError for a broken file. */
+/** Pictures are functions that give the bytes; null stands where a row has none. Throws InputError for a broken file. */
 export async function readParquet(path: string): Promise<Row[]> {
   try {
     const file = await asyncBufferFromFile(path)
     const metadata = await parquetMetadataAsync(file)
     const fields = parquetSchema(metadata).children
     const pictures = fields.filter(isPictureField).map(nameOf)
-    const columns = fields.map(nameOf).filter((name) => !pictures.includes(name))
-    const read = columns.length > 0 ? await readObjects({ file, metadata, columns }) : []
+    const read = await readObjects({
+      file,
+      metadata: withoutBytes(metadata, pictures),
+      columns: fields.map(nameOf),
+    })
     const groups = new RowGroups(file, metadata)
-    return Array.from({ length: Number(metadata.num_rows) }, (_, i) => ({
-      ...plain(read[i] ?? {}),
-      ...Object.fromEntries(pictures.map((name) => [name, groups.picture(name, i)])),
-    }))
+    return read.map((row, i) => {
+      const own = pictures.map((name) => [
+        name,
+        groups.pictures(row[name], { column: name, index: i }),
+      ])
+      return { ...plain(row), ...Object.fromEntries(own) }
+    })
   } catch (cause) {
     throw new InputError(
       'INPUT_PARQUET_BROKEN',
@@ -60,8 +66,37 @@ function nameOf({ element }: SchemaTree): string {
 }
 
 function isPictureField({ children }: SchemaTree): boolean {
-  return children.some(({ element }) => element.name === 'bytes' && element.type === 'BYTE_ARRAY')
+  return children.some((child) => isBytes(child.element) || isPictureField(child))
 }
+
+function isBytes({ name, type }: SchemaElement): boolean {
+  return name === 'bytes' && type === 'BYTE_ARRAY'
+}
+
+/** As if pictures had no bytes: what is left says where there is one, and how many. */
+function withoutBytes(metadata: FileMetaData, pictures: readonly string[]): FileMetaData {
+  const flat = ({ element, children, path }: SchemaTree): SchemaElement[] => {
+    const isPicture = pictures.includes(path[0] ?? '')
+    const kept = children.filter((child) => !isPicture || !isBytes(child.element))
+    const own =
+      kept.length === children.length ? element : { ...element, num_children: kept.length }
+    return [own, ...kept.flatMap(flat)]
+  }
+  const isLeft = ({ meta_data: chunk }: RowGroup['columns'][number]) => {
+    const path = chunk?.path_in_schema ?? []
+    return path.at(-1) !== 'bytes' || !pictures.includes(path[0] ?? '')
+  }
+  return {
+    ...metadata,
+    schema: flat(parquetSchema(metadata)),
+    row_groups: metadata.row_groups.map((group) => ({
+      ...group,
+      columns: group.columns.filter(isLeft),
+    })),
+  }
+}
+
+type Cell = { readonly column: string; readonly index: number }
 
 /** The pictures of one row group at a time: questions come in the order of rows. */
 class RowGroups {
@@ -77,11 +112,17 @@ class RowGroups {
     this.#metadata = metadata
   }
 
-  /** A function that reads the picture of `column` in row `index`. */
-  picture(column: string, index: number): LazyPicture {
+  /** Functions that read the pictures of a row, as many as its field without their bytes has. */
+  pictures(field: unknown, cell: Cell): LazyPicture | LazyPicture[] | null {
+    if (Array.isArray(field)) return field.map((_, place) => this.#picture(cell, place))
+    return isRow(field) ? this.#picture(cell) : null
+  }
+
+  #picture({ column, index }: Cell, place?: number): LazyPicture {
     return async () => {
       const { start, rows } = this.#group(column, index)
-      const value = (await rows)[index - start]
+      const field = (await rows)[index - start]
+      const value: unknown = place !== undefined && Array.isArray(field) ? field[place] : field
       const bytes = isRow(value) ? value['bytes'] : null
       return bytes instanceof Uint8Array ? bytes : null
     }

@@ -74,6 +74,11 @@ export function pythonWords(text: string): string[] {
   return text.split(SPACES).filter((word) => word !== '')
 }
 
+/** `text.capitalize()`: the first letter large, all others small. */
+export function pythonCapitalise(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1).toLowerCase()
+}
+
 /** `text.strip()`. */
 export function pythonStrip(text: string): string {
   return text.replace(EDGES, '')

@@ -101,7 +101,8 @@ export function allTableRows(
 const SPLITS = {
   train: /^train/,
   validation: /^val/,
-  test: /^test(?!mini)/,
+  test: /^test(?!mini|dev)/,
+  testdev: /^testdev/,
   testmini: /^testmini/,
   dev: /^dev/,
 } as const

@@ -17,12 +17,13 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { isRow, readJson, unreadable, type EvalFile } from '../eval-file.ts'
+import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { exactMatchOfSamples } from '../metrics/exact-match.ts'
 import { pythonJson, pythonStrip } from '../python-text.ts'
 import { formOf } from '../samples.ts'
 import { acceptedAnswers, tableRows } from '../table-rows.ts'
+import { pickGqa, releasedGqa } from './hub-vqa-tables.ts'
 
 export const gqa: Benchmark = {
   name: 'gqa',
@@ -37,6 +38,8 @@ export const gqa: Benchmark = {
   score: scoreGqa,
   ask: {
     questions: llavaQuestions(128),
+    pick: pickGqa,
+    fromTables: releasedGqa,
     prompt: LLAVA_PROMPT,
     folder: {
       questions: 'llava_gqa_testdev_balanced.jsonl',
@@ -87,11 +90,8 @@ function metricsOf(outcomes: readonly Outcome[], labels: readonly EvalFile[]): M
 
 /** `{"types": {"structural": "query", "semantic": "rel", …}}` of each question, where the file has them. */
 function readTypes(file: EvalFile): [string, string[]][] {
-  if (isTable(file)) return []
-  const questions = readJson(file)
-  return Object.entries(isRow(questions) ? questions : {}).map(([id, question]) => {
-    const { structural, semantic } =
-      isRow(question) && isRow(question['types']) ? question['types'] : {}
+  return readQuestions(file).map(([id, { types }]) => {
+    const { structural, semantic } = isRow(types) ? types : {}
     if (typeof structural !== 'string' || typeof semantic !== 'string') return [id, []]
     return [id, [structural === 'query' ? 'open' : 'binary', structural, semantic]]
   })
@@ -124,17 +124,21 @@ function isTable({ rows, text }: EvalFile): boolean {
   return rows !== undefined || /^\s*\[/.test(text)
 }
 
-/** The dataset's object of questions, or the table of the hub. */
 function readTruths(file: EvalFile): [string, string][] {
+  return readQuestions(file).map(([id, { answer }]) => {
+    if (typeof answer === 'string') return [id, answer]
+    throw unreadable(file, `questions with an answer, ${id} among them`)
+  })
+}
+
+/** The dataset's object of questions, or the table of the hub; beside it lies one of pictures. */
+function readQuestions(file: EvalFile): [string, Row][] {
   if (isTable(file)) {
-    return tableRows(file).map((one) => [one.id, acceptedAnswers(one)[0] ?? ''])
+    return tableRows(file)
+      .filter(({ row }) => row['image'] === undefined || row['question'] !== undefined)
+      .map((one) => [one.id, { ...one.row, answer: acceptedAnswers(one)[0] }])
   }
   const questions = readJson(file)
   if (!isRow(questions)) throw unreadable(file, 'an object of questions')
-  return Object.entries(questions).map(([id, question]) => {
-    const answer = isRow(question) ? question['answer'] : undefined
-    if (typeof answer !== 'string')
-      throw unreadable(file, `questions with an answer, ${id} among them`)
-    return [id, answer]
-  })
+  return Object.entries(questions).map(([id, question]) => [id, isRow(question) ? question : {}])
 }

@@ -113,19 +113,21 @@ export const SEED_TYPES = [
   'Procedure Understanding',
 ]
 
-/** Rows with a question of their own each. Throws InputError for tables of something else. */
 function rowsOf(files: readonly EvalFile[]): Row[] {
+  return hubRows(files, ['question_id', 'question', 'answer'])
+}
+
+/** Rows that have these columns. Throws InputError for tables of something else. */
+export function hubRows(files: readonly EvalFile[], columns: readonly string[]): Row[] {
   return files.flatMap((file) => {
     const rows = readRows(file)
-    for (const row of rows) {
-      for (const name of ['question_id', 'question', 'answer']) textField(row, name, file)
-    }
+    for (const row of rows) for (const name of columns) textField(row, name, file)
     return rows
   })
 }
 
 /** What it was made from stays its content in the recipe. */
-function rowsFile(name: string, rows: readonly Row[], files: readonly EvalFile[]): EvalFile {
+export function rowsFile(name: string, rows: readonly Row[], files: readonly EvalFile[]): EvalFile {
   const sha256 = files.map((file) => file.sha256 ?? '').join(' ')
   return { name, text: '', rows, sha256 }
 }

@@ -30,6 +30,7 @@ import {
 } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { pythonJson } from '../python-text.ts'
+import { releasedMmVet } from './hub-vqa-tables.ts'
 import { mmVetJudge } from './mm-vet-judge.ts'
 import { mmVetTables, type GradedQuestion } from './mm-vet-tables.ts'
 
@@ -46,6 +47,7 @@ export const mmVet: Benchmark = {
   score: scoreMmVet,
   ask: {
     questions: llavaQuestions(1024, (question) => ({ ...question, truth: `v1_${question.id}` })),
+    fromTables: releasedMmVet,
     prompt: LLAVA_PROMPT,
     folder: { questions: 'llava-mm-vet.jsonl', labels: 'mm-vet.json', images: 'images' },
   },

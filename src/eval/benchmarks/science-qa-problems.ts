@@ -1,7 +1,7 @@
 /** ScienceQA's questions and their truth, from LLaVA's question file or from the dataset's own two. */
 import { InputError } from '../../core/errors.ts'
 import type { Answer } from '../answers.ts'
-import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
+import { isRow, readJson, readRows, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { isSample } from '../samples.ts'
 
 export type Problem = {
@@ -44,7 +44,9 @@ function fromDataset(problemsFile: EvalFile, splitsFile: EvalFile): Problem[] {
     if (!Array.isArray(choices) || typeof answer !== 'number') {
       throw unreadable(problemsFile, `problems with choices and answer, ${String(id)} among them`)
     }
-    const columns = isRow(problem) ? columnsOf(problem) : []
+    const image = isRow(problem) ? problem['image'] : null
+    const hasImage = typeof image === 'string' && image !== ''
+    const columns = isRow(problem) ? columnsOf(problem, hasImage) : []
     return { id: String(id), choices: choices.length, answer, hasPicture: null, columns }
   })
 }
@@ -56,9 +58,8 @@ const SUBJECTS: Readonly<Record<string, string>> = {
 }
 
 /** A question with a text and a picture counts under both. Source: lupantech/ScienceQA tools/evaluate_acc.py. */
-function columnsOf({ subject, hint, image, grade }: Row): string[] {
+function columnsOf({ subject, hint, grade }: Row, hasImage: boolean): string[] {
   const hasText = typeof hint === 'string' && hint !== ''
-  const hasImage = typeof image === 'string' && image !== ''
   const year = Number(/^grade(\d+)$/.exec(String(grade))?.[1] ?? Number.NaN)
   const column = SUBJECTS[String(subject)]
   return [
@@ -93,22 +94,18 @@ export function ownProblems(answers: readonly Answer[], { name }: EvalFile): Pro
 }
 
 function fromConversations(file: EvalFile): Problem[] {
-  const list = readJson(file)
-  if (!Array.isArray(list)) throw unreadable(file, 'a list of conversations')
-  return list.map((row: unknown) => {
-    const [question, truth] = isRow(row) ? turnsOf(row) : []
+  return readRows(file).map((row) => {
+    const [question, truth] = turnsOf(row)
     const answer = 'ABCDE'.indexOf(truth ?? '?')
-    if (!isRow(row) || question === undefined || answer < 0) {
+    if (question === undefined || answer < 0) {
       throw unreadable(file, 'conversations of a question and a letter')
     }
-    const choices = Math.max(answer + 1, question.match(/^[A-E]\. /gm)?.length ?? 0)
-    return {
-      id: String(row['id']),
-      choices,
-      answer,
-      hasPicture: row['image'] !== undefined,
-      columns: [],
-    }
+    const listed = Array.isArray(row['choices']) ? row['choices'] : question.match(/^[A-E]\. /gm)
+    const choices = Math.max(answer + 1, listed?.length ?? 0)
+    const hasPicture = row['image'] !== undefined
+    // Conversations that were made of the hub's table know what it counts a question as.
+    const columns = row['subject'] === undefined ? [] : columnsOf(row, hasPicture)
+    return { id: String(row['id']), choices, answer, hasPicture, columns }
   })
 }
 

@@ -15,13 +15,15 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
+import { isRow, readJson, readRows, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { inferredLetter } from '../metrics/inferred-letter.ts'
 import { FAILED, optionColumns, scienceQaLetter } from '../metrics/option-letter.ts'
-import { OPTION_LETTER } from '../llava-questions.ts'
+import { OPTION_LETTER, pictureField } from '../llava-questions.ts'
 import { PythonFloat, pythonFixed, pythonJson } from '../python-text.ts'
 import { isSample } from '../samples.ts'
 import type { Question } from '../question.ts'
+import { ofFolder, ofSplit } from '../table-rows.ts'
+import { releasedScienceQa } from './hub-vqa-tables.ts'
 import { COLUMNS, ownProblems, readProblems, type Problem } from './science-qa-problems.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
@@ -52,6 +54,8 @@ export const scienceQa: Benchmark = {
   score: scoreScienceQa,
   ask: {
     questions: (files) => files.flatMap(readScienceQuestions),
+    pick: (files) => ofSplit(ofFolder(files, 'ScienceQA-FULL'), 'test'),
+    fromTables: releasedScienceQa,
     prompt:
       'the released question, after its picture if it has one, and the option-letter instruction; greedy',
     folder: { questions: 'llava_test_CQM-A.json', images: 'images/test' },
@@ -193,22 +197,19 @@ function official(judged: readonly Judged[], score: (one: Judged) => number) {
 
 /** As model_vqa_science.py asks with --single-pred-prompt. */
 function readScienceQuestions(file: EvalFile): Question[] {
-  const list = readJson(file)
-  if (!Array.isArray(list) || !list.every(isRow)) throw unreadable(file, 'a list of conversations')
-  return list.map((row) => {
+  return readRows(file).map((row) => {
     const turns: unknown = row['conversations']
     const first: unknown = Array.isArray(turns) ? turns[0] : null
     const value = isRow(first) ? first['value'] : null
     if (typeof value !== 'string')
       throw unreadable(file, 'conversations that begin with a question')
     const prompt = `${value.replaceAll('<image>', '').trim()}\n${OPTION_LETTER}`
-    const image = row['image']
-    const hasPicture = typeof image === 'string'
+    const images = pictureField(row['image'])
     return {
       id: String(row['id']),
       prompt,
-      images: hasPicture ? [image] : [],
-      ...(hasPicture ? { shown: `<image>\n${prompt}` } : {}),
+      images,
+      ...(images.length > 0 ? { shown: `<image>\n${prompt}` } : {}),
       maxTokens: 1024,
     }
   })

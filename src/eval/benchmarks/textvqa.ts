@@ -22,7 +22,8 @@ import { textField, withRowsOf, type EvalFile } from '../eval-file.ts'
 import { llavaQuestions } from '../llava-questions.ts'
 import { pythonFixed } from '../python-text.ts'
 import { labelRows } from '../short-answers.ts'
-import { allTableRows } from '../table-rows.ts'
+import { allTableRows, ofSplit } from '../table-rows.ts'
+import { releasedTextvqa } from './hub-vqa-tables.ts'
 import { humanAnswers, judgeVqaAnswer, ownHumans } from './vqav2.ts'
 
 export const textvqa = textvqaOf({
@@ -72,6 +73,8 @@ function textvqaOf({ prompt, change, ...variant }: Variant): Benchmark {
         prompt: change(question.prompt),
         truth: `${question.id} ${textvqaQuestion(question.prompt)}`,
       })),
+      pick: (files) => ofSplit(files, 'validation'),
+      fromTables: releasedTextvqa,
       prompt,
       folder: {
         questions: 'llava_textvqa_val_v051_ocr.jsonl',

@@ -16,6 +16,7 @@ import { dictJudge, fill, REVIEW_FILES, scoreReviews } from '../judged-answers.t
 import { ACTIVITYNET_QA, HOUND_JUDGE, VIDEO_DETAIL } from '../judge-prompts.ts'
 import type { JudgeInput, JudgeTask } from '../judge-spec.ts'
 import { SHORT_ANSWER } from '../llava-questions.ts'
+import { pythonCapitalise } from '../python-text.ts'
 import { allTableRows, askTable, type TableForm } from '../table-rows.ts'
 
 const BLOG = 'LLaVA-NeXT blog 2024-04-30 (judge gpt-3.5-turbo-0613)'
@@ -28,7 +29,7 @@ export const activityNetQa: Benchmark = {
   rule: "the judge's yes as right, its whole numbers 0 to 5 averaged; no verdict is no and 0",
   score: (input) => scoreReviews(input, { right: 'yes', scoreName: 'score' }),
   ask: askTable({
-    prompt: ({ question }) => `${capitalised(String(question))}? ${SHORT_ANSWER}`,
+    prompt: ({ question }) => `${pythonCapitalise(String(question))}? ${SHORT_ANSWER}`,
     about:
       'the question with a capital and a question mark, and the short-answer instruction, after the clip',
     maxTokens: 64,
@@ -173,9 +174,4 @@ function houndTasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
       },
     ]
   })
-}
-
-/** `str.capitalize()`: the first letter large, all others small. */
-function capitalised(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1).toLowerCase()
 }

@@ -22,6 +22,7 @@ import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
 import { pythonJson } from '../python-text.ts'
 import { isSample } from '../samples.ts'
 import { allTableRows } from '../table-rows.ts'
+import { pickAnswered, releasedVizwiz } from './hub-vqa-tables.ts'
 import { humanAnswers, judgeVqaAnswer, ownHumans, withSubmission } from './vqav2.ts'
 
 export const vizwiz: Benchmark = {
@@ -38,6 +39,8 @@ export const vizwiz: Benchmark = {
   score: scoreVizwiz,
   ask: {
     questions: llavaQuestions(128),
+    pick: pickAnswered,
+    fromTables: releasedVizwiz,
     prompt: LLAVA_PROMPT,
     folder: { questions: 'llava_test.jsonl', images: 'test' },
   },
@@ -86,7 +89,7 @@ type Asked = { readonly id: string; readonly image: string }
 function readQuestions(file: EvalFile): Asked[] {
   return readRows(file).map((row) => ({
     id: textField(row, 'question_id', file),
-    image: textField(row, 'image', file),
+    image: imageOf(row) ?? textField(row, 'image', file),
   }))
 }
 

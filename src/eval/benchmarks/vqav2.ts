@@ -35,6 +35,7 @@ import { pythonJson } from '../python-text.ts'
 import { formOf, isSample } from '../samples.ts'
 import { labelRows } from '../short-answers.ts'
 import { allTableRows } from '../table-rows.ts'
+import { pickAnswered, releasedVqav2 } from './hub-vqa-tables.ts'
 
 export const vqav2: Benchmark = {
   name: 'vqav2',
@@ -50,6 +51,8 @@ export const vqav2: Benchmark = {
   score: scoreVqav2,
   ask: {
     questions: llavaQuestions(128),
+    pick: pickAnswered,
+    fromTables: releasedVqav2,
     prompt: LLAVA_PROMPT,
     folder: {
       questions: 'llava_vqav2_mscoco_test-dev2015.jsonl',

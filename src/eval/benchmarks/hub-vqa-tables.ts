@@ -1,0 +1,189 @@
+/**
+ * Tables of the hub of LLaVA-1.5's other benchmarks, as the files that their authors and LLaVA released.
+ *
+ * huggingface.co/datasets/lmms-lab/GQA, two tables: testdev_balanced_instructions, {"id": "201307251", "imageId": "n161313", "question":
+ *   "Is it overcast?", "answer": "no", "types": {"structural": "verify", "semantic": "global", …}}, and …_images, {"id": "n161313", "image": …}.
+ * lmms-lab/VQAv2: {"question_id": 262148000, "image_id": 262148, "image": …, "question": "Where is he looking?", "answers": [{"answer": "down"},
+ *   …]}; only validation has answers. lmms-lab/VizWiz-VQA: {"question_id": "VizWiz_val_00000000", "image": …, "question": "Ok. There is …",
+ *   "answers": ["solar", …]}; only val has answers.
+ * lmms-lab/textvqa: {"image_id": "003a8ae2ef43b901", "question_id": 34602, "image": …, "question": "what is the brand of this camera?",
+ *   "answers": [… ten], "ocr_tokens": ["DAKOTA", …]}.
+ * lmms-lab/ScienceQA (FULL, IMG) and derek-thomas/ScienceQA: {"image": … or null, "question": "…", "choices": […], "answer": 1, "hint": "",
+ *   "subject": "social science", "grade": "grade2", …}; a row has no id and is named by its place.
+ * lmms-lab/MMVet: {"question_id": "v1_0", "image": …, "question": "…", "answer": "-1<AND>-5", "capability": "ocr,math"}.
+ * The prompts are those of LLaVA's question files.
+ */
+import { isRow, readRows, type EvalFile, type Row } from '../eval-file.ts'
+import { optionLines, pictureField, SHORT_ANSWER } from '../llava-questions.ts'
+import { letterAt } from '../metrics/choice-letter.ts'
+import { pythonCapitalise } from '../python-text.ts'
+import type { Named, Picture, ReleasedFiles } from '../question.ts'
+import { ofSplit, type Split } from '../table-rows.ts'
+import { hubRows, rowsFile } from './hub-tables.ts'
+
+/** Of a download the two tables of testdev's balanced questions; the others are millions of questions without truth. */
+export function pickGqa<File extends Named>(files: readonly File[]): readonly File[] {
+  const own = files.filter(({ name }) => /(?:^|\/)testdev_balanced_\w+\//.test(name))
+  return own.length > 0 ? own : files
+}
+
+/** Pictures that came as no table are looked for by their names. */
+export function releasedGqa(files: readonly EvalFile[]): ReleasedFiles {
+  const isPictures = ({ rows: [first] = [] }: EvalFile) => first?.['question'] === undefined
+  const pictures = new Map(
+    files.filter(isPictures).flatMap((file) => readRows(file).map(pictureOfId)),
+  )
+  const rows = hubRows(
+    files.filter((file) => !isPictures(file)),
+    ['id', 'imageId', 'question', 'answer'],
+  )
+  return {
+    questions: [
+      rowsFile(
+        'llava_gqa_testdev_balanced.jsonl',
+        rows.map(({ id, imageId, question }) => ({
+          question_id: id,
+          image: pictures.get(String(imageId)) ?? `${String(imageId)}.jpg`,
+          text: `${String(question)}\n${SHORT_ANSWER}`,
+        })),
+        files,
+      ),
+    ],
+    labels: [
+      {
+        name: 'testdev_balanced_questions.json',
+        text: JSON.stringify(Object.fromEntries(rows.map((row) => [row['id'], row]))),
+      },
+    ],
+  }
+}
+
+/** Thirty questions share a picture and do not come one after the other: what was read stays. */
+function pictureOfId({ id, image }: Row): [string, Picture | undefined] {
+  const [picture] = pictureField(image)
+  if (typeof picture !== 'function') return [String(id), picture]
+  let read: Promise<Uint8Array | null> | undefined
+  return [String(id), () => (read ??= picture())]
+}
+
+/** The split whose truth is public, if it is among the files, else the one that the server scores. */
+export function pickAnswered<File extends Named>(files: readonly File[]): readonly File[] {
+  const splits: readonly Split[] = ['validation', 'testdev', 'test']
+  const [first] = splits
+    .map((split) => ofSplit(files, split))
+    .filter(({ length }) => length < files.length)
+  return first ?? files
+}
+
+export function releasedVqav2(files: readonly EvalFile[]): ReleasedFiles {
+  const rows = hubRows(files, ['question_id', 'question'])
+  const questions = rows.map(({ question_id: id, image, question }) => {
+    return { question_id: id, image, text: `${String(question)}\n${SHORT_ANSWER}` }
+  })
+  const labels = rows
+    .filter(isAnswered)
+    .map(({ question_id: id, answers }) => ({ question_id: id, answers }))
+  return {
+    questions: [rowsFile('llava_vqav2_mscoco_test-dev2015.jsonl', questions, files)],
+    labels: labelsOf('v2_mscoco_val2014_annotations.json', labels, files),
+  }
+}
+
+const UNANSWERABLE = "When the provided information is insufficient, respond with 'Unanswerable'."
+
+export function releasedVizwiz(files: readonly EvalFile[]): ReleasedFiles {
+  const rows = hubRows(files, ['question_id', 'question'])
+  const questions = rows.map(({ question_id: id, image, question }) => {
+    const text = [pythonCapitalise(String(question)), UNANSWERABLE, SHORT_ANSWER].join('\n')
+    return { question_id: id, image, text }
+  })
+  const labels = rows
+    .filter(isAnswered)
+    .map(({ question_id: id, answers }) => ({ question_id: id, answers }))
+  return {
+    questions: [rowsFile('llava_test.jsonl', questions, files)],
+    labels: labelsOf('val.json', labels, files),
+  }
+}
+
+export function releasedTextvqa(files: readonly EvalFile[]): ReleasedFiles {
+  const rows = hubRows(files, ['image_id', 'question'])
+  const questions = rows.map(({ image_id: id, image, question, ocr_tokens: tokens }) => {
+    const words = Array.isArray(tokens) ? tokens.join(', ') : ''
+    const lines = [
+      pythonCapitalise(String(question)),
+      `Reference OCR token: ${words}`,
+      SHORT_ANSWER,
+    ]
+    return { question_id: id, image, text: lines.join('\n') }
+  })
+  const labels = rows
+    .filter(isAnswered)
+    .map(({ image_id: id, question, answers }) => ({ image_id: id, question, answers }))
+  return {
+    questions: [rowsFile('llava_textvqa_val_v051_ocr.jsonl', questions, files)],
+    labels: labelsOf('TextVQA_0.5.1_val.json', labels, files),
+  }
+}
+
+/** Splits whose truth is kept back have no answers, or empty ones. */
+function isAnswered({ answers }: Row): boolean {
+  const texts = Array.isArray(answers) ? answers : []
+  return texts.some((one: unknown) => (isRow(one) ? one['answer'] : one) !== '')
+}
+
+function labelsOf(name: string, rows: readonly Row[], files: readonly EvalFile[]): EvalFile[] {
+  return rows.length > 0 ? [rowsFile(name, rows, files)] : []
+}
+
+export function releasedScienceQa(files: readonly EvalFile[]): ReleasedFiles {
+  const rows = hubRows(files, ['question', 'answer'])
+  const conversations = rows.map((row, i): Row => {
+    const { image, answer, subject, grade, hint, choices } = row
+    const hasPicture = pictureField(image).length > 0
+    const value = scienceQuestion(row)
+    return {
+      id: String(i),
+      ...(hasPicture ? { image } : {}),
+      conversations: [
+        { from: 'human', value: hasPicture ? `<image>\n${value}` : value },
+        { from: 'gpt', value: letterAt(Number(answer)) },
+      ],
+      subject,
+      grade,
+      hint,
+      choices,
+    }
+  })
+  return { questions: [rowsFile('llava_test_CQM-A.json', conversations, files)], labels: [] }
+}
+
+/** Two spaces become one, as in LLaVA's scripts/convert_sqa_to_llava_base_prompt.py. */
+function scienceQuestion({ question, choices, hint }: Row): string {
+  const options = Array.isArray(choices) ? choices.map(String) : []
+  const context = typeof hint === 'string' && hint.trim() !== '' ? [`Context: ${hint.trim()}`] : []
+  const text = [...context, String(question), ...optionLines(options)].join('\n')
+  return text.replaceAll('  ', ' ').trim()
+}
+
+export function releasedMmVet(files: readonly EvalFile[]): ReleasedFiles {
+  const rows = hubRows(files, ['question_id', 'question', 'answer'])
+  const numberOf = (id: unknown) => String(id).replace(/^v1_/, '')
+  const truths = rows.map(({ question_id: id, question, answer, capability }) => {
+    const names = Array.isArray(capability) ? capability : String(capability).split(',')
+    const truth = { question, answer, capability: names.map((name) => String(name).trim()) }
+    return [`v1_${numberOf(id)}`, truth] as const
+  })
+  return {
+    questions: [
+      rowsFile(
+        'llava-mm-vet.jsonl',
+        rows.map(({ question_id: id, image, question }) => {
+          return { question_id: Number(numberOf(id)), image, text: question }
+        }),
+        files,
+      ),
+    ],
+    labels: [{ name: 'mm-vet.json', text: JSON.stringify(Object.fromEntries(truths)) }],
+  }
+}
