@@ -230,6 +230,23 @@ describe('what cannot be answered is refused with a code', () => {
   })
 })
 
+describe('continuations of a text', () => {
+  test('are tokens of the text with them, and as likely as each alone', async () => {
+    const prompt = 'One and one.\nAnswer:'
+    const choices = [' A', ' B', ' Two']
+    const { choices: scored, usage } = await textModel.scoreChoices({ prompt, choices })
+    for (const [i, { tokens, logprobs }] of scored.entries()) {
+      const { inputIds } = await textModel.prepare({ prompt: `${prompt}${choices[i]}` })
+      assert.deepEqual(inputIds.slice(usage.promptTokens), tokens)
+      const alone = await textModel.score({ prompt, continuation: choices[i]! })
+      assert.ok(Math.abs(alone.total - logprobs.reduce((a, b) => a + b)) < 1e-3)
+    }
+    await assert.rejects(textModel.scoreChoices({ inputIds: [1, 2], choices }), {
+      code: 'INPUT_PROMPT',
+    })
+  })
+})
+
 describe('pictures in every form give one answer', () => {
   test('path, bytes, Blob, data URL, OpenAI form, pixels of one to four channels', async () => {
     const path = 'fixtures/pictures/photo-100x100.png'

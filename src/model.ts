@@ -179,8 +179,8 @@ export class Model implements AsyncDisposable {
   }
 
   /**
-   * Log-probabilities of several texts as continuations of a conversation, read together: the conversation once, and what is
-   * in the cache not at all.
+   * Log-probabilities of several texts as continuations of a conversation or a text, read together: the prompt once, and what
+   * is in the cache not at all.
    */
   scoreChoices(input: PromptInput & ChoiceFields): Promise<ChoiceScores> {
     return this.#call(async () => {

@@ -4,6 +4,7 @@ import {
   Endpoint,
   EndpointEngine,
   EndpointJudge,
+  withFittingPrompt,
   type AnswerEngine,
   type EngineAnswer,
   type EngineRequest,
@@ -11,6 +12,7 @@ import {
   type JudgeReply,
   type JudgeRequest,
 } from '../eval/index.ts'
+import { LlavaError } from '../core/errors.ts'
 import type { Answer, ContentPart, GenerateRequest, LoadOptions, Model } from '../index.ts'
 import { openParts, type CheckpointOptions } from '../load-checkpoint.ts'
 import { hashFiles } from '../weights/index.ts'
@@ -181,7 +183,10 @@ class ModelEngine implements AnswerEngine {
   /** The model's scheduler puts questions that are asked at the same time together. */
   async answer(request: EngineRequest, signal: AbortSignal | undefined): Promise<EngineAnswer> {
     try {
-      if (request.choices) return await this.#choose(request)
+      if (request.choices) {
+        const ask = (prompt: string) => this.#choose(request, prompt, signal)
+        return await withFittingPrompt(request, ask, isTooLong)
+      }
       return engineAnswer(await this.#model.generate(generateRequest(request, signal)))
     } catch (error) {
       signal?.throwIfAborted()
@@ -190,16 +195,19 @@ class ModelEngine implements AnswerEngine {
   }
 
   /** The continuation of the plain text that the model finds likeliest, by the sum over its tokens. */
-  async #choose({ messages, choices = [] }: EngineRequest): Promise<EngineAnswer> {
-    const prompt = messages
-      .map(({ content }) => (typeof content === 'string' ? content : ''))
-      .join('')
-    const ranked: { readonly choice: string; readonly total: number }[] = []
-    for (const choice of choices) {
-      const { total } = await this.#model.score({ prompt, continuation: choice })
-      ranked.push({ choice, total })
-    }
-    ranked.sort((a, b) => b.total - a.total)
+  async #choose(
+    { choices = [] }: EngineRequest,
+    prompt: string,
+    signal: AbortSignal | undefined,
+  ): Promise<EngineAnswer> {
+    const scored = await this.#model.scoreChoices({
+      prompt,
+      choices,
+      ...(signal ? { signal } : {}),
+    })
+    const ranked = choices
+      .map((choice, i) => ({ choice, total: sumOf(scored.choices[i]?.logprobs ?? []) }))
+      .sort((a, b) => b.total - a.total)
     const [best, second] = ranked
     if (!best) return { error: 'no continuations came' }
     return {
@@ -208,6 +216,14 @@ class ModelEngine implements AnswerEngine {
       ...(second ? { margin: best.total - second.total } : {}),
     }
   }
+}
+
+function isTooLong(error: unknown): boolean {
+  return error instanceof LlavaError && error.code === 'INPUT_CONTEXT'
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0)
 }
 
 function generateRequest(

@@ -6,6 +6,8 @@ export type EngineRequest = {
   readonly maxTokens: number
   /** Continuations of the prompt, of which the likeliest is the answer. The prompt is then text without a template. */
   readonly choices?: readonly string[]
+  /** The prompt of choices with so many of its examples left out; null where it has no more. */
+  readonly shorter?: (dropped: number) => string | null
 }
 
 export type EngineAnswer =
@@ -17,6 +19,8 @@ export type EngineAnswer =
       readonly completionTokens?: number
       /** The least distance in log-probability between the chosen token and the next best: small ones flip easily. */
       readonly margin?: number
+      /** Examples that were left out because the context was too small. */
+      readonly droppedExamples?: number
     }
   /** This question could not be answered; others can be. */
   | { readonly error: string }
@@ -30,4 +34,24 @@ export type AnswerEngine = {
   readonly ahead?: number
   /** Called for many questions at once: what goes together is the engine's to say. Throws only when aborted. */
   answer(request: EngineRequest, signal: AbortSignal | undefined): Promise<EngineAnswer>
+}
+
+/** Asks with fewer and fewer examples until the prompt fits. Throws what `ask` throws for another reason, or without any example left. */
+export async function withFittingPrompt(
+  { messages, shorter }: EngineRequest,
+  ask: (prompt: string) => Promise<EngineAnswer>,
+  isTooLong: (error: unknown) => boolean,
+): Promise<EngineAnswer> {
+  const whole = messages.map(({ content }) => (typeof content === 'string' ? content : '')).join('')
+  for (let prompt = whole, dropped = 0; ;) {
+    try {
+      const answer = await ask(prompt)
+      return dropped === 0 || 'error' in answer ? answer : { ...answer, droppedExamples: dropped }
+    } catch (error) {
+      const next = isTooLong(error) ? shorter?.(dropped + 1) : null
+      if (next === null || next === undefined) throw error
+      prompt = next
+      dropped++
+    }
+  }
 }

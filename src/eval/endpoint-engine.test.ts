@@ -61,6 +61,41 @@ describe('an engine behind an endpoint', () => {
     })
   })
 
+  test('finds letters without their space, and leaves examples out until the prompt fits', async () => {
+    const seen: string[] = []
+    const legacy = (tokens: object): Handler => {
+      return ({ prompt }, response) => {
+        seen.push(String(prompt))
+        const isLong = String(prompt).length > 4
+        response.writeHead(isLong ? 400 : 200, { 'content-type': 'application/json' })
+        response.end(
+          JSON.stringify(
+            isLong
+              ? { error: { message: "This model's maximum context length is 4 tokens." } }
+              : { choices: [{ logprobs: { top_logprobs: [tokens] } }] },
+          ),
+        )
+      }
+    }
+    const request = {
+      messages: [{ role: 'user' as const, content: '123456' }],
+      maxTokens: 1,
+      choices: [' A', ' B'],
+      shorter: (dropped: number) => (dropped < 6 ? '123456'.slice(dropped) : null),
+    }
+    await withServer([legacy({ B: -0.5, A: -1.5, ' C': 0 })], async (url) => {
+      const answer = await engineAt(url).answer(request, undefined)
+      assert.deepEqual(seen, ['123456', '23456', '3456'])
+      assert.deepEqual(answer, { text: ' B', finishReason: 'stop', margin: 1, droppedExamples: 2 })
+      const long = await engineAt(url).answer({ ...request, shorter: () => null }, undefined)
+      assert.match((long as { error: string }).error, /maximum context/)
+    })
+    await withServer([legacy({ ' A': -2, A: 0, ' B': -1 })], async (url) => {
+      const answer = await engineAt(url).answer({ ...request, shorter: () => '12' }, undefined)
+      assert.equal((answer as { text: string }).text, ' B')
+    })
+  })
+
   test('gives an error for one question and answers for the others', async () => {
     const some: Handler = (body, response, request) =>
       JSON.stringify(body).includes('bad')

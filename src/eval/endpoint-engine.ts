@@ -1,7 +1,13 @@
 /** Any OpenAI-compatible server as the model that is asked. */
 import { readChatReply, wireMessages } from '../serve/remote/chat-wire.ts'
 import type { Endpoint } from '../serve/remote/endpoint.ts'
-import type { AnswerEngine, EngineAnswer, EngineRequest } from './answer-engine.ts'
+import { InputError } from '../core/errors.ts'
+import {
+  withFittingPrompt,
+  type AnswerEngine,
+  type EngineAnswer,
+  type EngineRequest,
+} from './answer-engine.ts'
 import { isRow } from './eval-file.ts'
 
 export type EndpointEngineOptions = {
@@ -27,9 +33,12 @@ export class EndpointEngine implements AnswerEngine {
 
   async answer(request: EngineRequest, signal: AbortSignal | undefined): Promise<EngineAnswer> {
     try {
-      return await (request.choices
-        ? this.#choose(request, signal)
-        : this.#generate(request, signal))
+      if (!request.choices) return await this.#generate(request, signal)
+      const ask = (prompt: string) => this.#choose(request, prompt, signal)
+      // Every server says in its own words that a prompt is too long, all of them with this one.
+      const isTooLong = (error: unknown) =>
+        error instanceof InputError && /context/i.test(error.message)
+      return await withFittingPrompt(request, ask, isTooLong)
     } catch (error) {
       signal?.throwIfAborted()
       return { error: error instanceof Error ? error.message : String(error) }
@@ -54,18 +63,16 @@ export class EndpointEngine implements AnswerEngine {
 
   /** The likeliest of the continuations that the server lists among its likeliest tokens. */
   async #choose(
-    { messages, choices = [] }: EngineRequest,
+    { choices = [] }: EngineRequest,
+    prompt: string,
     signal: AbortSignal | undefined,
   ): Promise<EngineAnswer> {
     const { endpoint, model } = this.#options
-    const prompt = messages
-      .map(({ content }) => (typeof content === 'string' ? content : ''))
-      .join('')
     const body = { model, prompt, max_tokens: 1, temperature: 0, logprobs: 20 }
     const reply = await endpoint.post('/completions', body, signal)
     const top = topLogprobs(reply)
     const ranked = choices
-      .map((choice) => ({ choice, logprob: top.get(choice) ?? Number.NEGATIVE_INFINITY }))
+      .map((choice) => ({ choice, logprob: logprobOf(choice, top) }))
       .sort((a, b) => b.logprob - a.logprob)
     const [best, second] = ranked
     if (!best || best.logprob === Number.NEGATIVE_INFINITY) {
@@ -78,6 +85,12 @@ export class EndpointEngine implements AnswerEngine {
       ...(Number.isFinite(margin) ? { margin } : {}),
     }
   }
+}
+
+/** Of a token ▁A some servers show no space: else the likeliest that is the same without spaces. */
+function logprobOf(choice: string, top: ReadonlyMap<string, number>): number {
+  const alike = [...top].filter(([token]) => token.trim() === choice.trim())
+  return top.get(choice) ?? Math.max(...alike.map(([, logprob]) => logprob))
 }
 
 function topLogprobs(reply: unknown): Map<string, number> {

@@ -11,7 +11,12 @@ export { loadWordNet } from './wordnet-node.ts'
 export { evaluate } from './evaluate-node.ts'
 export type { AskedOutcome, EvalReport, EvaluateRequest } from './evaluate-node.ts'
 export type { EvalRecipe } from './eval-recipe.ts'
-export type { AnswerEngine, EngineAnswer, EngineRequest } from './answer-engine.ts'
+export {
+  withFittingPrompt,
+  type AnswerEngine,
+  type EngineAnswer,
+  type EngineRequest,
+} from './answer-engine.ts'
 export { releasedFiles, type AskSpec, type Picture, type Question } from './question.ts'
 export { runQuestions, type RunState } from './run-questions.ts'
 export { selectQuestions } from './select-questions.ts'

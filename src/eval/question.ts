@@ -24,6 +24,8 @@ export type Question = {
   readonly maxTokens: number
   /** The answer is the likeliest of these continuations; nothing is generated. */
   readonly choices?: readonly string[]
+  /** The prompt with so many of its examples left out, for a context that is too small; null where it has no more. */
+  readonly shorter?: (dropped: number) => string | null
   /** What the benchmark's answer files hold beside the answer: category, options. */
   readonly extra?: Row
 }

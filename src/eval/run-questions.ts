@@ -153,6 +153,7 @@ async function requestOf(
       messages: await messagesOf(question, run),
       maxTokens: Math.min(question.maxTokens, run.maxTokens ?? Number.POSITIVE_INFINITY),
       ...(question.choices ? { choices: question.choices } : {}),
+      ...(question.shorter ? { shorter: question.shorter } : {}),
     }
   } catch (error) {
     // A picture that is not there concerns one question; it is on record with its reason.

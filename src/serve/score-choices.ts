@@ -45,7 +45,7 @@ export type ScoringParts = {
   readonly encode: (prompt: Prompt, options: EncodeOptions) => Promise<EncodedPrompt>
 }
 
-/** Throws InputError for choices that are no texts, and for a prompt that is no conversation. */
+/** Throws InputError for choices that are no texts, and for a prompt of ids. */
 export async function scoreChoices(
   prompt: Prompt,
   { choices, unconditional = false, signal }: ChoiceFields,
@@ -86,13 +86,8 @@ type Tails = {
 
 function tailsOf(prompt: Prompt, choices: readonly string[], preparer: PromptPreparer): Tails {
   checkChoices(choices)
-  if (prompt.kind !== 'messages') {
-    throw new InputError('INPUT_PROMPT', 'scoreChoices: the prompt should be messages.')
-  }
   const base = preparer.promptIds(prompt)
-  const whole = choices.map((choice) =>
-    preparer.promptIds({ ...prompt, messages: withAnswer(prompt.messages, choice) }),
-  )
+  const whole = choices.map((choice) => preparer.promptIds(continued(prompt, choice)))
   const start = Math.min(...whole.map((ids) => commonLength(base, ids)))
   const tails = whole.map((ids) => ids.slice(start))
   return { cut: base.length - start, tails }
@@ -105,6 +100,12 @@ function checkChoices(choices: readonly string[]): void {
     'INPUT_OPTION',
     'scoreChoices: choices should be at least one text, none of them empty.',
   )
+}
+
+function continued(prompt: Prompt, text: string): Prompt {
+  if (prompt.kind === 'messages') return { ...prompt, messages: withAnswer(prompt.messages, text) }
+  if (prompt.kind === 'text') return { ...prompt, text: prompt.text + text }
+  throw new InputError('INPUT_PROMPT', 'scoreChoices: the prompt should be messages or a text.')
 }
 
 /** The conversation with the text as the assistant's, or behind what the assistant has begun. */

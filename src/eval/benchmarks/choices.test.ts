@@ -197,6 +197,35 @@ describe('MMLU', () => {
     assert.throws(() => findBenchmark('mmlu-5').ask!.questions([test_]), {
       code: 'INPUT_QUESTIONS_MISSING',
     })
+    // Where all do not fit, the last examples go first.
+    const { shorter, prompt } = five!
+    assert.ok(prompt.includes('What, is 4?'))
+    const prompts = [1, 2, 3, 4, 5].map((dropped) => shorter!(dropped)!)
+    prompts.forEach((shown, i) => {
+      assert.ok(!shown.includes(`What, is ${4 - i}?`))
+      assert.equal(shown.split('Answer: C').length - 1, 4 - i)
+    })
+    assert.deepEqual([prompts.at(-1), shorter!(6), zero!.shorter], [zero!.prompt, null, undefined])
+  })
+
+  test('counts by area as the paper does, over questions', async () => {
+    const csv = (subject: string, letters: string): EvalFile => ({
+      name: `test/${subject}_test.csv`,
+      text: [...letters].map((letter) => `Q,a,b,c,d,${letter}\n`).join(''),
+    })
+    const labels = [csv('anatomy', 'A'), csv('astronomy', 'BBC'), csv('virology', 'D')]
+    const answers = [
+      lines('a.jsonl', [
+        { question_id: 'anatomy/0', text: 'A' },
+        { question_id: 'astronomy/0', text: 'B' },
+        { question_id: 'virology/0', text: 'C' },
+      ]),
+    ]
+    const numbers = values(await score('mmlu', { answers, labels }))
+    assert.equal(numbers['accuracy'], 40)
+    assert.equal(numbers['other'], 50)
+    assert.equal(Math.round(numbers['STEM']!), 33)
+    assert.equal(numbers['virology'], 0)
   })
 
   test('reads the original tables without a header, and refuses others', async () => {

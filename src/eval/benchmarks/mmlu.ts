@@ -5,15 +5,25 @@
  *   {"question": "Find all c in Z_3 such that Z_3[x]/(x^2 + c) is a field.", "subject": "abstract_algebra", "choices": ["0", "1", "2", "3"],
  *    "answer": 1}
  * or the original's test/<subject>_test.csv and dev/<subject>_dev.csv without a header: question, four options, letter.
- * Official scorer: hendrycks/test evaluate.py, in the form of lm-evaluation-harness mmlu: the sum of log-probabilities of
- * " A" to " D" after "Answer:". The mean is over questions. It needs no chat template, and asks with none.
+ * Official scorer: hendrycks/test evaluate.py at 4450500, in the form of lm-evaluation-harness tasks/mmlu/default at 4e7e0d4: the sum
+ * of log-probabilities of " A" to " D" after "Answer:". The mean is over questions. It needs no chat template, and asks with none.
+ * Where examples and question are more than the context, the last examples are left out, as evaluate.py does; the harness cuts
+ * text off in front. evaluate.py writes two spaces before the subject, and pandas' `nan` for a choice "None"; neither is done here.
  */
 import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
-import { meanPercent, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
+import {
+  meanScore,
+  partScores,
+  type Benchmark,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
 import { readRows, type EvalFile, type Row } from '../eval-file.ts'
 import type { Named, Question } from '../question.ts'
+import { pythonStrip } from '../python-text.ts'
 import { isSample, sampleFields } from '../samples.ts'
+import { areaOf } from './mmlu-subjects.ts'
 
 const LETTERS = ['A', 'B', 'C', 'D']
 
@@ -34,7 +44,7 @@ function mmluOf(name: string, title: string, shots: number): Benchmark {
     ask: {
       questions: (files) => questionsOf(files, shots),
       pick: (files) => [...testFiles(files), ...(shots > 0 ? files.filter(isDev) : [])],
-      prompt: `${shots} solved examples of the subject, question, options by letter, "Answer:"; log-probabilities of the letters`,
+      prompt: `${shots} solved examples of the subject, fewer where the context is too small, question, options by letter, "Answer:"; log-probabilities of the letters`,
       folder: { questions: '.' },
       hasTruth: true,
     },
@@ -51,7 +61,7 @@ type Item = {
 }
 
 function scoreMmlu({ answers: files, labels, asked }: ScoreInput): Scored {
-  const samples = labels.length === 0 ? files.flatMap(readSamples) : []
+  const samples = files.flatMap(readSamples)
   const answers = answersById(samples.length > 0 ? samples.map(answerOf) : readAnswers(files))
   const all: readonly Pick<Item, 'id' | 'subject' | 'answer'>[] =
     samples.length > 0 ? samples : testFiles(labels).flatMap(readItems)
@@ -62,11 +72,8 @@ function scoreMmlu({ answers: files, labels, asked }: ScoreInput): Scored {
     const read = given?.trim() ?? ''
     return { id, given: given ?? '', read, expected: answer, score: read === answer ? 1 : 0 }
   })
-  const subjects = [...new Set(items.map(({ subject }) => subject))].sort()
-  const scores = (subject: string | null) =>
-    outcomes
-      .filter((_, i) => subject === null || items[i]?.subject === subject)
-      .map(({ score }) => score)
+  const subjects = items.map(({ subject }) => [subject])
+  const areas = items.map(({ subject }) => areaOf(subject))
   return {
     counts: countAnswers(
       items.map(({ id }) => id),
@@ -74,8 +81,10 @@ function scoreMmlu({ answers: files, labels, asked }: ScoreInput): Scored {
     ),
     outcomes,
     metrics: [
-      meanPercent('accuracy', scores(null), 1),
-      ...(subjects.length > 1 ? subjects.map((name) => meanPercent(name, scores(name), 1)) : []),
+      meanScore('accuracy', outcomes, 1),
+      ...[areas, subjects].flatMap((parts) =>
+        new Set(parts.flat()).size > 1 ? partScores(outcomes, parts, 1) : [],
+      ),
     ],
   }
 }
@@ -128,10 +137,19 @@ function questionsOf(files: readonly EvalFile[], shots: number): Question[] {
         )
       }
       const heading = `The following are multiple choice questions (with answers) about ${item.subject.replaceAll('_', ' ')}.\n\n`
-      const solved = own.map((one) => `${promptOf(one)} ${one.answer}\n\n`).join('')
+      const promptWith = (count: number) =>
+        heading +
+        own
+          .slice(0, count)
+          .map((one) => `${promptOf(one)} ${one.answer}\n\n`)
+          .join('') +
+        promptOf(item)
       return {
         id: item.id,
-        prompt: `${heading}${solved}${promptOf(item)}`,
+        prompt: promptWith(shots),
+        ...(shots > 0
+          ? { shorter: (dropped: number) => (dropped > shots ? null : promptWith(shots - dropped)) }
+          : {}),
         images: [],
         maxTokens: 1,
         choices: LETTERS.map((letter) => ` ${letter}`),
@@ -141,7 +159,7 @@ function questionsOf(files: readonly EvalFile[], shots: number): Question[] {
 
 function promptOf({ question, choices }: Item): string {
   const options = choices.map((choice, i) => `${LETTERS[i] ?? ''}. ${choice}`)
-  return [question.trim(), ...options, 'Answer:'].join('\n')
+  return [pythonStrip(question), ...options, 'Answer:'].join('\n')
 }
 
 /** The whole repository has every question twice: in `all/`, and in the folder of its subject. */
