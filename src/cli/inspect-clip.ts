@@ -2,7 +2,7 @@
 import { InputError } from '../core/errors.ts'
 import { withClipOptions } from '../families/clip-options.ts'
 import type { VideoConfig } from '../families/family.ts'
-import { defaultFrames } from '../families/video-config.ts'
+import { defaultFrames, roomForFrames } from '../families/video-config.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
 import {
   countVideoTokens,
@@ -51,7 +51,8 @@ export async function describeClip(
     await writeDrawing(drawing, await drawClip(title, seen, parts))
   }
   const { frames, framesPerSecond } = clip
-  const facts = { frames, framesPerSecond, taken, parts, tokens, maxContext }
+  const fitting = roomForFrames(config, 1)
+  const facts = { frames, framesPerSecond, taken, parts, tokens, maxContext, fitting }
   const named = { kind: 'clip', file, model: documents.name }
   return {
     facts: { ...named, ...facts, ...(drawing !== undefined && { drawing }) },
@@ -89,11 +90,12 @@ function linesOf({
   parts,
   tokens,
   maxContext,
-}: SampledClip & { maxContext: number }): string[] {
+  fitting,
+}: SampledClip & { maxContext: number; fitting: number }): string[] {
   return [
     ...taken.map((one) => `frame ${one.frame} at ${one.time.toFixed(2)} s, ${one.tokens} tokens`),
     ...partLines(parts),
-    `${tokens} tokens; the context holds ${maxContext}`,
+    `${tokens} tokens; the context holds ${maxContext}: up to ${fitting} frames beside text`,
   ]
 }
 

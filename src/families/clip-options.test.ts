@@ -4,7 +4,7 @@ import { ConfigError } from '../core/errors.ts'
 import { withClipOptions, type ClipOptions } from './clip-options.ts'
 import type { ModelConfig } from './family.ts'
 import { familyOf } from './index.ts'
-import { defaultFrames, fittingFrames } from './video-config.ts'
+import { defaultFrames, fittingFrames, roomForFrames } from './video-config.ts'
 
 const CLIP = { model_type: 'clip_vision_model', image_size: 336, patch_size: 14 }
 const PROCESSOR = {
@@ -37,6 +37,13 @@ function factorAndContext(text: object, options: ClipOptions): [number, number] 
 test('how many frames fit does not depend on how many were asked for', () => {
   const asked = nextVideo({}, { frames: 10_000 })
   assert.deepEqual([defaultFrames(asked, 1), fittingFrames(asked, 1)], [10_000, 21])
+})
+
+test('what fits is bound by the context alone, what is taken unasked also by what a model is usually shown', () => {
+  const long = nextVideo({ max_position_embeddings: 16_384 }, {})
+  assert.deepEqual([fittingFrames(long, 1), roomForFrames(long, 1)], [32, 106])
+  assert.deepEqual([fittingFrames(long, 2), roomForFrames(long, 2)], [32, 53])
+  assert.deepEqual([fittingFrames(long, 200), roomForFrames(long, 200)], [1, 0])
 })
 
 test('auto stretches as the demo does: 16 frames not, 32 by 2, 56 by 3', () => {

@@ -23,8 +23,6 @@ export type VideoHabits = {
   readonly newline: ClipNewline
   /** Whether it was trained on clips. */
   readonly isTrained: boolean
-  /** Frames that it was trained on, where its files say so. */
-  readonly recipeFrames?: number | undefined
 }
 
 const NEWLINES: Readonly<Record<NonNullable<Quirks['clipNewline']>, ClipNewline>> = {
@@ -55,7 +53,7 @@ export function videoConfig(
     placeholder,
     tokens,
     poolPlace: quirks.poolPlace ?? habits.poolPlace,
-    frames: habits.recipeFrames ?? null,
+    frames: null,
     maxFrames: habits.isTrained ? TRAINED_FRAMES : ZERO_SHOT_FRAMES,
   }
 }
@@ -124,8 +122,8 @@ function poolingOf(pooling: FramePooling, { poolMode, poolStride }: Quirks): Fra
 const TEXT_TOKENS = 1000
 
 /**
- * Frames of each of `clips` clips whose request does not say how many: the recipe's number, else as many as fit the context,
- * or all that it may have where longer prompts are cut as the original cuts them.
+ * Frames of each of `clips` clips whose request does not say how many: what was said when the model was loaded, else as many
+ * as fit the context, or all that it may have where longer prompts are cut as the original cuts them.
  */
 export function defaultFrames(config: ModelConfig, clips: number): number {
   const { frames, maxFrames } = videoOf(config)
@@ -133,14 +131,15 @@ export function defaultFrames(config: ModelConfig, clips: number): number {
   return config.truncate === 'asOriginal' ? maxFrames : fittingFrames(config, clips)
 }
 
-/** As many frames of each of `clips` clips as the context holds, at most what the model is usually shown. */
+/** As many frames of each of `clips` clips as the context holds, at most what the model is usually shown; one at least. */
 export function fittingFrames(config: ModelConfig, clips: number): number {
-  const { maxContext } = config
-  const video = videoOf(config)
-  const fitting = Math.floor(
-    clipRoom(maxContext) / clips / countVideoTokens(1, video.tokens).tokens,
-  )
-  return Math.max(1, Math.min(video.maxFrames, fitting))
+  return Math.max(1, Math.min(videoOf(config).maxFrames, roomForFrames(config, clips)))
+}
+
+/** How many frames of each of `clips` clips the context holds beside text; 0 where not one of each does. */
+export function roomForFrames(config: ModelConfig, clips: number): number {
+  const { tokens } = countVideoTokens(1, videoOf(config).tokens)
+  return Math.floor(clipRoom(config.maxContext) / clips / tokens)
 }
 
 function videoOf({ video }: ModelConfig): VideoConfig {

@@ -11,7 +11,7 @@ import {
   type PromptMessage,
 } from '../families/build-prompt.ts'
 import type { ModelConfig, VideoConfig } from '../families/family.ts'
-import { defaultFrames, fittingFrames } from '../families/video-config.ts'
+import { defaultFrames, roomForFrames } from '../families/video-config.ts'
 import type { ClipInfo, Sampling } from '../preprocess/frames.ts'
 import type { ImageTokens } from '../preprocess/image-tokens.ts'
 import type { ImageSize } from '../preprocess/image.ts'
@@ -260,10 +260,13 @@ export class PromptPreparer {
     const tokens = clips.reduce((sum, clip) => sum + clip.tokens.tokens, 0)
     if (tokens < maxContext || truncate === 'asOriginal') return
     const frames = clips.map((clip) => clip.tokens.frames).join(' + ')
-    const fitting = fittingFrames(this.#config, clips.length)
+    const room = roomForFrames(this.#config, clips.length)
+    const fitting = clips.length > 1 ? `${room} of each clip` : String(room)
+    const smaller = clips.length > 1 ? 'send fewer clips' : 'pool frames more (poolStride)'
+    const todo = room > 0 ? `ask for fewer frames (${fitting} fit beside text)` : smaller
     throw new InputError(
       'INPUT_CONTEXT',
-      `prompt: ${frames} frames take ${tokens} tokens, more than the context of ${maxContext} holds; ask for fewer frames (${fitting} of each clip fit) or raise maxContext.`,
+      `prompt: ${frames} frames take ${tokens} tokens, more than the context of ${maxContext} holds; ${todo}, or raise maxContext.`,
     )
   }
 }

@@ -117,7 +117,7 @@ describe('a model that was trained on clips', () => {
     await refused(
       () => model.generate(request),
       'INPUT_CONTEXT',
-      /10000 frames take 1440000 tokens, more than the context of 10240 holds; ask for fewer frames \(32 of each clip fit\)/,
+      /10000 frames take 1440000 tokens, more than the context of 10240 holds; ask for fewer frames \(64 fit beside text\)/,
     )
     await refused(() => model.prepare(request), 'INPUT_CONTEXT', /10000 frames/)
   })

@@ -93,7 +93,7 @@ describe('llava inspect', { concurrency: 2 }, () => {
       { frame: 3, time: 3, tokens: 144 },
       { frame: 7, time: 7, tokens: 144 },
     ])
-    assert.equal(facts.tokens, 3 * 144)
+    assert.deepEqual([facts.tokens, facts.fitting], [3 * 144, Math.floor((10_240 - 1000) / 144)])
     const drawn = readFileSync(svg, 'utf8')
     assert.equal(drawn.match(/<image /g)?.length, 3)
     assert.match(drawn, /frame 3 at 3\.00 s/)
