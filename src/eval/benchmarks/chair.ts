@@ -22,7 +22,7 @@ import {
 } from '../benchmark.ts'
 import { isRow, readJson, readRows, textField, unreadable, type EvalFile } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
-import { treebankWords } from '../metrics/treebank-words.ts'
+import { textWords } from '../metrics/treebank-words.ts'
 
 export const chair: Benchmark = {
   name: 'chair',
@@ -111,8 +111,7 @@ function metricsOf(read: readonly Read[]): Metric[] {
 
 /** The objects that a text names, in order. */
 export function objectsNamed(text: string, meaning: ReadonlyMap<string, string>): string[] {
-  const sentences = text.toLowerCase().split(/(?<=[.!?])\s+/)
-  const words = sentences.flatMap(treebankWords).map(singular)
+  const words = textWords(text.toLowerCase()).map(singular)
   const terms: string[] = []
   for (let i = 0; i < words.length; i++) {
     const term = PAIRS.get(`${words[i]} ${words[i + 1] ?? ''}`)
@@ -182,7 +181,10 @@ function readSynonyms(files: readonly EvalFile[]): Map<string, string> {
   const file = files.find(({ name }) => name.endsWith('synonyms.txt'))
   if (!file) throw missing('synonyms.txt')
   // Cut as the script cuts them: what has a space too many or a comma behind it is never found.
-  const lines = file.text.split('\n').map((line) => line.trim().split(', '))
+  const lines = file.text.split('\n').flatMap((line) => {
+    const words = line.trim()
+    return words === '' ? [] : [words.split(', ')]
+  })
   return new Map(lines.flatMap((words) => words.map((word) => [word, words[0] ?? word] as const)))
 }
 

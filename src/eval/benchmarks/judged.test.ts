@@ -202,7 +202,8 @@ describe('CHAIR', () => {
     const answers = [
       lines('a.jsonl', [
         { question_id: 1, text: 'Two men and a puppy sit at the table.' },
-        { question_id: 2, text: 'A lake.' },
+        // The last line of synonyms.txt is empty: what is nothing in the singular meant an object.
+        { question_id: 2, text: 'A lake. It’s s.' },
       ]),
     ]
     const report = await score('chair', { answers, questions, labels })

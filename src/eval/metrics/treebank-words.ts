@@ -1,7 +1,8 @@
 /**
- * A sentence as words and marks, as Penn Treebank has them: NLTK's `word_tokenize`, for a single sentence.
+ * A text as words and marks, as Penn Treebank has them: NLTK's `word_tokenize`.
  *
- * Source: nltk/tokenize/destructive.py of NLTK 3.9, NLTKWordTokenizer. Answers are one sentence; NLTK splits longer texts first.
+ * Source: nltk/tokenize/destructive.py of NLTK 3.9, NLTKWordTokenizer. NLTK cuts sentences by punkt, which knows abbreviations; here
+ * they end at `.`, `!` and `?` before a space, so that "Mr. Hill" is three words and not two.
  */
 
 type Rule = readonly [pattern: RegExp, replacement: string]
@@ -45,6 +46,12 @@ const ENDINGS: readonly Rule[] = [
   [/ ('t)(was)\b/gi, ' $1 $2 '],
 ]
 
+/** The words of all sentences: a full stop is a word of its own at each one's end. */
+export function textWords(text: string): string[] {
+  return text.split(/(?<=[.!?])\s+/).flatMap(treebankWords)
+}
+
+/** Of one sentence. */
 export function treebankWords(sentence: string): string[] {
   const apply = (text: string, rules: readonly Rule[]) =>
     rules.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), text)

@@ -51,6 +51,8 @@ test('a dictionary with the tagger beside it, and with the line ends of Windows,
   }
   const tagged = loadWordNet(folder)
   assert.equal(contentWords('The Dogs', tagged), 'dog')
+  // A full stop within the text stuck to its word, which then was none of WordNet's.
+  assert.equal(contentWords('A dog. A dog.', tagged), 'dog . dog .')
   writeFileSync(
     join(folder, 'data.noun'),
     ` \n${readFileSync(join(folder, 'data.noun'), 'latin1')}`,

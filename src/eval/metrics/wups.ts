@@ -11,7 +11,7 @@
  */
 import type { PerceptronTagger } from './perceptron-tagger.ts'
 import { porterStem } from './porter-stem.ts'
-import { treebankWords } from './treebank-words.ts'
+import { textWords } from './treebank-words.ts'
 import type { WordNet } from './wordnet.ts'
 
 export function wups(
@@ -19,7 +19,7 @@ export function wups(
   truth: string,
   { wordNet, threshold }: { readonly wordNet: WordNet; readonly threshold: number },
 ): number {
-  const [a, b] = [treebankWords(answer), treebankWords(truth)]
+  const [a, b] = [textWords(answer), textWords(truth)]
   const similarity = (x: string, y: string) => wordSimilarity(x, y, wordNet, threshold)
   return Math.min(oneWay(a, b, similarity), oneWay(b, a, similarity))
 }
@@ -56,7 +56,7 @@ const TAGGED = { NN: 'noun', JJ: 'adj', VB: 'verb', RB: 'adv' } as const
 
 /** By tags; what is no word of WordNet then is stemmed, if that makes it one. Source: pywsd/utils.py of 1.2.4, lemmatize_sentence. */
 function taggedLemmas(sentence: string, wordNet: WordNet, tagger: PerceptronTagger): string[] {
-  const words = treebankWords(sentence)
+  const words = textWords(sentence)
   const tags = tagger.tag(words)
   return words.map((word, i) => {
     const lower = word.toLowerCase()
