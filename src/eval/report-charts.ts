@@ -1,5 +1,5 @@
 /** Charts of a report as SVG texts, drawn by Vega-Lite. Loaded when a report is written: nothing else needs it. */
-import type { TopLevelSpec } from 'vega-lite'
+import type { Config, TopLevelSpec } from 'vega-lite'
 
 export type BarRow = {
   readonly category: string
@@ -94,7 +94,7 @@ export function radarChart(rows: readonly BarRow[]): Promise<string> {
   return toSvg({
     width: 2 * RADIUS,
     height: 2 * RADIUS,
-    config: { view: { stroke: null } },
+    config: { view: { stroke: null }, legend: { labelLimit: 0, offset: 60 } },
     layer: [
       {
         data: { values: rings },
@@ -103,7 +103,7 @@ export function radarChart(rows: readonly BarRow[]): Promise<string> {
       },
       {
         data: { values: names },
-        mark: { type: 'text', limit: 150 },
+        mark: { type: 'text', limit: 0 },
         encoding: { ...encoding, text: { field: 'category' } },
       },
       {
@@ -115,13 +115,17 @@ export function radarChart(rows: readonly BarRow[]): Promise<string> {
   })
 }
 
-/** A point for each model and benchmark, and a straight line through each benchmark's points (least squares). */
+/**
+ * A point for each model and benchmark, and a straight line (least squares) through a benchmark's points, where there are three
+ * at least and not all above one another.
+ */
 export function strengthChart(points: readonly StrengthPoint[]): Promise<string> {
+  const fitted = new Set(points.map(({ benchmark }) => benchmark).filter(hasLine(points)))
   const x = {
     field: 'strength',
     type: 'quantitative' as const,
     title: 'MMLU',
-    scale: { zero: false },
+    scale: { zero: false, padding: 20 },
   }
   const y = {
     field: 'score',
@@ -130,14 +134,15 @@ export function strengthChart(points: readonly StrengthPoint[]): Promise<string>
     scale: { zero: false },
   }
   const color = { field: 'benchmark', type: 'nominal' as const }
+  const shape = { field: 'model', type: 'nominal' as const }
   return toSvg({
     data: { values: [...points] },
     width: WIDTH,
     height: 360,
     layer: [
-      { mark: { type: 'point', filled: true, size: 60 }, encoding: { x, y, color } },
-      { mark: { type: 'text', dy: -10 }, encoding: { x, y, text: { field: 'model' } } },
+      { mark: { type: 'point', filled: true, size: 80 }, encoding: { x, y, color, shape } },
       {
+        data: { values: points.filter(({ benchmark }) => fitted.has(benchmark)) },
         transform: [{ regression: 'score', on: 'strength', groupby: ['benchmark'] }],
         mark: { type: 'line', strokeDash: [4, 4] },
         encoding: { x, y, color },
@@ -146,9 +151,22 @@ export function strengthChart(points: readonly StrengthPoint[]): Promise<string>
   })
 }
 
+function hasLine(points: readonly StrengthPoint[]): (benchmark: string) => boolean {
+  return (benchmark) => {
+    const own = points.filter((point) => point.benchmark === benchmark)
+    return own.length >= 3 && new Set(own.map(({ strength }) => strength)).size >= 2
+  }
+}
+
+/** Names of models and benchmarks are shown whole. */
+const CONFIG: Config = { legend: { labelLimit: 0 }, axis: { labelLimit: 320 } }
+
 async function toSvg(spec: TopLevelSpec): Promise<string> {
   const [vega, lite] = await Promise.all([import('vega'), import('vega-lite')])
-  const view = new vega.View(vega.parse(lite.compile(spec).spec), { renderer: 'none' })
+  const view = new vega.View(
+    vega.parse(lite.compile({ ...spec, config: { ...CONFIG, ...spec.config } }).spec),
+    { renderer: 'none' },
+  )
   try {
     return await view.toSVG()
   } finally {

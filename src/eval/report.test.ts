@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { strengthChart } from './report-charts.ts'
 import { escapeHtml, htmlReport, markdownReport, type ReportedResult } from './report.ts'
 
 const PNG = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a])
@@ -92,10 +93,35 @@ test('strength against score is drawn from three models on', async () => {
     reported(model, {}, value + 20),
   ]
   assert.doesNotMatch(await htmlReport([...both('a', 30), ...both('b', 40)]), /Strength/)
-  assert.match(
-    await htmlReport([...both('a', 30), ...both('b', 40), ...both('c', 50)]),
-    /Strength of the language model/,
+  const three = await htmlReport([
+    ...both('a', 30),
+    ...both('b', 40),
+    ...both('c', 50),
+    reported('d', {}, 9),
+  ])
+  assert.match(three, /Strength of the language model<\/h2><p>Not shown, without MMLU: d</)
+  assert.doesNotMatch(three, /NaN/)
+  // All of one strength have no line, and say nothing about strength.
+  assert.doesNotMatch(
+    await htmlReport([...both('a', 30), ...both('b', 30), ...both('c', 30)]),
+    /Strength|NaN/,
   )
+})
+
+test('a line goes through the points of a benchmark that has three at two strengths', async () => {
+  const lines = async (strengths: readonly number[]) => {
+    const points = strengths.map((strength, i) => ({
+      model: `m${i}`,
+      benchmark: 'POPE',
+      strength,
+      score: strength + 20,
+    }))
+    return (await strengthChart(points)).split('stroke-dasharray').length - 1
+  }
+  assert.equal(await lines([30, 40, 50]), 1)
+  assert.equal(await lines([30, 30, 50]), 1)
+  assert.equal(await lines([30, 30, 30]), 0)
+  assert.equal(await lines([30, 50]), 0)
 })
 
 test('models are drawn around a circle from three benchmarks on that all of them have', async () => {

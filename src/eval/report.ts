@@ -128,7 +128,7 @@ const STYLE =
   'body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}' +
   'table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d8dee4;vertical-align:top}' +
   'td:nth-child(2),td.n{white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums}pre{white-space:pre-wrap;background:#f6f8fa;padding:.6rem;overflow-wrap:anywhere}' +
-  '.examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(16rem,1fr));gap:1rem}.examples img{max-width:100%;max-height:14rem}' +
+  '.wide{overflow-x:auto}.examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(16rem,1fr));gap:1rem}.examples img{max-width:100%;max-height:14rem}' +
   'figure{margin:0;border:1px solid #d8dee4;padding:.6rem}svg{max-width:100%;height:auto}'
 
 function summaryTable(seen: readonly ReportedResult[], results: readonly ReportedResult[]): string {
@@ -168,7 +168,7 @@ function summaryTable(seen: readonly ReportedResult[], results: readonly Reporte
       ].join('')
     }),
   )
-  return `<table><thead><tr>${head.map((cell) => `<th>${cell}</th>`).join('')}</tr></thead><tbody>${rows.map((row) => `<tr>${row}</tr>`).join('\n')}</tbody></table>`
+  return `<div class="wide"><table><thead><tr>${head.map((cell) => `<th>${cell}</th>`).join('')}</tr></thead><tbody>${rows.map((row) => `<tr>${row}</tr>`).join('\n')}</tbody></table></div>`
 }
 
 function publishedCell(published: readonly PublishedScore[]): string {
@@ -226,8 +226,12 @@ async function strengthSection(results: readonly ReportedResult[]): Promise<stri
       return []
     return [{ model: result.run.model, benchmark: result.title, strength: x, score: metric.value }]
   })
-  if (new Set(points.map(({ model }) => model)).size < 3) return ''
-  return `<h2>Strength of the language model</h2>${await strengthChart(points)}`
+  const models = new Set(points.map(({ model }) => model))
+  if (models.size < 3 || new Set(strength.values()).size < 2) return ''
+  const others = [...new Set(results.map(({ run }) => run.model))].filter((one) => !models.has(one))
+  const note =
+    others.length > 0 ? `<p>Not shown, without MMLU: ${escapeHtml(others.join(', '))}</p>` : ''
+  return `<h2>Strength of the language model</h2>${note}${await strengthChart(points)}`
 }
 
 async function resultSection(result: ReportedResult): Promise<string> {
