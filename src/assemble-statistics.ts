@@ -40,7 +40,7 @@ export async function towerStatistics(
   try {
     const quantize = () => Promise.reject(new Error('internal: nothing is quantised here'))
     const parts = { runtime, parameters, quantize, isInt8Exact: true }
-    const session = await createModelSession(g, () => 'f32', parts)
+    const session = await createModelSession({ graph: g }, () => 'f32', parts)
     const rows = [1, featureRows(vision), vision.hiddenSize]
     const features = runtime.tensor('float32', rows, new Float32Array(rows.reduce((a, b) => a * b)))
     for (const [done, picture] of pictures.entries()) {

@@ -21,6 +21,7 @@ import { Model } from './model.ts'
 import { assertFiniteInTurns, readFloatWeight, turnTaker } from './read-float-weight.ts'
 import { createClips, createPictures } from './open-media.ts'
 import { int8Saturates } from './runtime/int8-check.ts'
+import { returnWeightBlocks } from './runtime/malloc-node.ts'
 import { createRuntime, freeMemoryBytes } from './runtime/node.ts'
 import type { Session } from './runtime/runtime.ts'
 import { grammarVocabulary } from './serve/constrained/grammar-vocabulary.ts'
@@ -135,6 +136,7 @@ async function assemble(
   { cleanup, dispose }: Lifetime,
 ): Promise<Model> {
   const config = withClipOptions(checkpoint.config, options)
+  returnWeightBlocks()
   // Each of these first steps takes some milliseconds of this thread: the event loop gets its turn in between.
   await nextTurn()
   const runtime = await createRuntime({ threads: options.threads })
@@ -330,16 +332,22 @@ async function createDecoder(
   const isInt8 = cacheForm === 'int8'
   // Prompts have many rows, steps have few.
   const graphOfPrompts = int8PrefillGraph(config)
-  const prefilling = { graph: graphOfPrompts, digits: 'apart', order: 'lastFirst' } as const
+  const unnamed = ['embeddings']
+  const prefilling = {
+    graph: graphOfPrompts,
+    digits: 'apart',
+    order: 'lastFirst',
+    unnamed,
+  } as const
   await nextTurn()
-  const graphs = isInt8 ? [prefilling, { graph: int8DecodeGraph(config) }] : [{ graph }]
+  const graphs = isInt8 ? [prefilling, { graph: int8DecodeGraph(config) }] : [{ graph, unnamed }]
   const { singleStream } = precision
   // The weights of a second form are still to be read then.
   const first = singleStream ? { ...parts, onRead: undefined } : parts
   const made = await createModelSessions(graphs, precision.decoder, first)
   const [prefill, decode] = [made[0] as Session, made.at(-1) as Session]
   const alone = singleStream
-    ? await createModelSession((graphs.at(-1) as SessionGraph).graph, singleStream, parts)
+    ? await createModelSession(graphs.at(-1) as SessionGraph, singleStream, parts)
     : null
   const sessions = { cacheForm, prefill, decode, singleStream: alone }
   return new DecoderRunner({ runtime: parts.runtime, config, sessions })
@@ -359,9 +367,10 @@ async function createVision(
 ): Promise<VisionRunner | null> {
   const { vision, projector } = config
   if (!vision || !projector || !graphs.vision) return null
-  const tower = await createModelSession(graphs.vision, precision.vision, parts)
+  const first = { graph: graphs.vision, unnamed: ['pixelValues'] }
+  const tower = await createModelSession(first, precision.vision, parts)
   const second = graphs.projector
-    ? await createModelSession(graphs.projector, precision.vision, parts)
+    ? await createModelSession({ graph: graphs.projector }, precision.vision, parts)
     : null
   return new VisionRunner({
     runtime: parts.runtime,

@@ -45,21 +45,23 @@ export type SessionParts = {
 /** `live`: the parameters that some output depends on. */
 type LoweredParameters = LoweredGraph & {
   readonly live: readonly Value[]
-  readonly order: SessionGraph['order']
+  readonly writing: WritingOptions
 }
 
-/** Lowers `graph` by `policy` and makes a session with its weights. */
+type WritingOptions = Pick<OnnxOptions, 'order' | 'unnamed'>
+
+/** A graph, and how it is lowered beside its precision, and written. */
+export type SessionGraph = LoweringOptions & WritingOptions & { readonly graph: Graph }
+
+/** Lowers a graph by `policy` and makes a session with its weights. */
 export async function createModelSession(
-  graph: Graph,
+  graph: SessionGraph,
   policy: PrecisionPolicy,
   parts: SessionParts,
 ): Promise<Session> {
-  const [session] = await createModelSessions([{ graph }], policy, parts)
+  const [session] = await createModelSessions([graph], policy, parts)
   return session as Session
 }
-
-/** A graph, and how it is lowered beside its precision. */
-export type SessionGraph = LoweringOptions & Pick<OnnxOptions, 'order'> & { readonly graph: Graph }
 
 /** The same for graphs over one set of weights, which are held in memory once. */
 export async function createModelSessions(
@@ -70,9 +72,10 @@ export async function createModelSessions(
   await nextTurn()
   const takeTurns = turnTaker(parts.signal)
   const lowered: LoweredParameters[] = []
-  for (const { graph, order, ...options } of graphs) {
+  for (const { graph, order, unnamed, ...options } of graphs) {
     const made = await inTurns(loweringSteps(graph, policy, options))
-    lowered.push({ ...made, live: liveParameters(made.graph), order })
+    const writing = { ...(order && { order }), ...(unnamed && { unnamed }) }
+    lowered.push({ ...made, live: liveParameters(made.graph), writing })
     await takeTurns()
   }
   const packed = packedParameters(lowered.map(({ graph }) => graph))
@@ -83,10 +86,10 @@ export async function createModelSessions(
   const sharedWeights = graphs.length > 1 ? parts.runtime.createSharedWeights() : undefined
   const sessions: Session[] = []
   try {
-    for (const { graph, live, order } of lowered) {
+    for (const { graph, live, writing } of lowered) {
       const initializers = new Map<string, HostTensor>()
       for (const value of live) initializers.set(value.name, await read(value))
-      const model = await inTurns(onnxSteps(graph, { ...(order && { order }) }))
+      const model = await inTurns(onnxSteps(graph, writing))
       const made = createSession(model, { initializers, sharedWeights }, parts)
       parts.onRead?.()
       sessions.push(await made)

@@ -101,15 +101,16 @@ const INNER_ROWS = 4
 /** An int8 past is widened layer by layer: keys and values once, and what is new a second time. */
 const UNPACKED = 1.15
 
-/** Of a run of prompt positions over all positions so far. */
+/** Of a run of prompt positions over all positions so far: attention and the MLP take turns. */
 function promptBytes({ decoder }: ModelConfig, kvCache: CacheForm, tokens: number): number {
   const { hiddenSize, intermediateSize, attention } = decoder
   const run = Math.ceil(tokens / Math.ceil(tokens / PREFILL_CHUNK))
   const width = attention.numKvHeads * cacheHeadDim(attention.headDim)
-  const scores = run * tokens * attention.numHeads
-  const rows = run * (ROWS * hiddenSize + INNER_ROWS * intermediateSize)
   const past = kvCache === 'int8' ? UNPACKED * 2 * tokens * width : 0
-  return Math.ceil(FLOAT * (scores + rows + past + tokens * hiddenSize))
+  const attended = run * tokens * attention.numHeads + past
+  const inner = run * INNER_ROWS * intermediateSize
+  const rows = (run * ROWS + tokens) * hiddenSize
+  return Math.ceil(FLOAT * (rows + Math.max(attended, inner)))
 }
 
 /** Frames that are decoded and prepared while one is encoded, and that one. */
@@ -123,7 +124,8 @@ function mediaBytes({ vision, decoder }: ModelConfig, { tiles, clipRows }: Plann
   if (!vision || tiles === 0) return 0
   const patches = patchesPerSide(vision) ** 2 + 1
   const { hiddenSize, intermediateSize, numHeads, imageSize } = vision
-  const tower = patches * (ROWS * hiddenSize + INNER_ROWS * intermediateSize + numHeads * patches)
+  const inner = Math.max(INNER_ROWS * intermediateSize, numHeads * patches)
+  const tower = patches * (ROWS * hiddenSize + inner)
   const held = clipRows === undefined ? tiles : Math.min(tiles, FRAMES_AT_ONCE)
   const pixels = held * 3 * imageSize ** 2
   const rows = clipRows ?? tiles * patches

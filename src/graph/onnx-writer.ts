@@ -37,6 +37,12 @@ export type OnnxOptions = {
    * first: what a layer gives out is then made when the layer runs, and not, from tensors that are kept until then, at the end.
    */
   readonly order?: 'asMade' | 'lastFirst'
+  /**
+   * Inputs whose symbolic sizes are written without their names. ONNX Runtime keeps a tensor's memory for the next one whose
+   * size has the same names, in whatever layer, so that all kinds of a layer's tensors are held at once, through every layer.
+   * What cannot be compared is given back after its last reader.
+   */
+  readonly unnamed?: readonly string[]
 }
 
 export function writeOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
@@ -52,7 +58,7 @@ const GRAPH_NODE = 1
 /** The same with pauses: a decoder has thousands of nodes. */
 export function* onnxSteps(
   graph: Graph,
-  { parameters = 'initializers', order = 'asMade' }: OnnxOptions = {},
+  { parameters = 'initializers', order = 'asMade', unnamed = [] }: OnnxOptions = {},
 ): Steps<Uint8Array> {
   const live = liveNodes(graph)
   const writer = new Writer(graph, live)
@@ -73,7 +79,7 @@ export function* onnxSteps(
   const rest = create(GraphProtoSchema, {
     name: graph.name,
     input: [...graph.inputs, ...(asInputs ? weights : [])].map((value) =>
-      valueInfo(value.name, value),
+      valueInfo(value.name, value, { isNamed: !unnamed.includes(value.name) }),
     ),
     output: graph.outputs.map(({ name, value }) => valueInfo(name, value)),
     initializer: [...(asInputs ? [] : weights.map(externalTensor)), ...writer.initializers],
@@ -223,13 +229,15 @@ const DATA_TYPES: { readonly [D in DType]: TensorProto_DataType } = {
   bool: TensorProto_DataType.BOOL,
 }
 
-function valueInfo(name: string, type: TensorType): MessageInitShape<typeof ValueInfoProtoSchema> {
-  const dim = type.shape.map((d) => ({
-    value:
-      typeof d === 'number'
-        ? ({ case: 'dimValue', value: BigInt(d) } as const)
-        : ({ case: 'dimParam', value: d } as const),
-  }))
+function valueInfo(
+  name: string,
+  type: TensorType,
+  { isNamed = true }: { readonly isNamed?: boolean } = {},
+): MessageInitShape<typeof ValueInfoProtoSchema> {
+  const dim = type.shape.map((d) => {
+    if (typeof d === 'number') return { value: { case: 'dimValue', value: BigInt(d) } as const }
+    return isNamed ? { value: { case: 'dimParam', value: d } as const } : {}
+  })
   const tensor = { elemType: DATA_TYPES[type.dtype], shape: { dim } }
   return { name, type: { value: { case: 'tensorType', value: tensor } } }
 }

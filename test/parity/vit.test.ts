@@ -115,7 +115,7 @@ async function createTower(
     liveParameters(graph),
     { unused: /^$/ },
   )
-  return createModelSession(graph, policy, {
+  return createModelSession({ graph }, policy, {
     runtime,
     parameters,
     isInt8Exact: true,
