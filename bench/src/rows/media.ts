@@ -1,8 +1,9 @@
 /** A picture of several tiles and a clip of many frames: beside as many single tiles of ours, and beside peers. */
 import { towerFloor } from '../floors.ts'
 import { CLIP_L_336, patchesOf, STUB, type TowerShape } from '../models/shapes.ts'
+import { writeFilm } from '../models/write-film.ts'
 import type { Row } from '../row.ts'
-import type { Contender } from '../rounds.ts'
+import { median, type Contender } from '../rounds.ts'
 import type { WorkerProcess } from '../worker-process.ts'
 import type { AnswerQuestion, Timings } from '../workers/protocol.ts'
 import {
@@ -61,29 +62,63 @@ async function clip(context: Context): Promise<Row> {
         clip: { frames: FRAMES, side, seed: 2000 + 100 * round },
       }),
   }
-  return contest({
+  const row = await contest({
     name: 'clip-32',
     what: `${FRAMES} frames of ${side} px through ${tower.name}, prepared, encoded and pooled; pixels are given, no codec runs`,
     unit: 'ms',
     ours: [ours],
-    groups: await groups(context, {
-      tower,
-      single,
-      tiles: FRAMES,
-      samples: SAMPLED,
-      firstSeed: 20_000,
-    }),
+    groups: [
+      ...(await groups(context, {
+        tower,
+        single,
+        tiles: FRAMES,
+        samples: SAMPLED,
+        firstSeed: 20_000,
+      })),
+      ...(await films(context, tower)),
+    ],
     rounds: fewRounds(context),
     floor: times(towerFloor(context.machine, tower), FRAMES),
   })
+  return { ...row, notes: [...(row.notes ?? []), hiddenShare(row)] }
 }
 
+const FILM = 'llava-ts, a film of so many frames'
+const CODEC = 'its codec alone'
+
+/** As many frames from a file, and what the codec takes for them where nothing is encoded; no peers, so without a bar. */
+async function films({ lineUp, options }: Context, tower: TowerShape): Promise<Group[]> {
+  const film = writeFilm(options.workFolder, FILM_SIZE)
+  if (!film) return []
+  const folder = await lineUp.checkpoint(CLIP_DECODER, tower, 'anyres')
+  // No rows are kept: each round asks about the same frames.
+  const worker = await lineUp.ours(folder, { precision: 'int8', pictureBytes: 0 })
+  const clip = { path: film.path, frames: FRAMES }
+  const contenders: readonly Contender[] = [
+    { label: FILM, sample: (round) => encodingMs(worker, { ...WORDS, seed: round, clip }) },
+    { label: CODEC, sample: async () => (await worker.ask<{ ms: number }>('decode', clip)).ms },
+  ]
+  return contenders.map((one) => ({ contenders: [one] }))
+}
+
+/** How much of a film's decoding takes no time of its own, because frames are encoded meanwhile. */
+function hiddenShare({ ours, comparisons = [] }: Row): string {
+  const named = (label: string) => comparisons.find((one) => one.label === label)?.measured
+  const [film, codec] = [named(FILM), named(CODEC)]
+  if (!film || !codec) return 'no film: it needs ffmpeg (apt install ffmpeg, brew install ffmpeg)'
+  const shares = film.samples.map(
+    (ms, i) => 1 - (ms - (ours.samples[i] as number)) / (codec.samples[i] as number),
+  )
+  return `of what the codec takes ${Math.round(100 * median({ samples: shares }))} % is done while frames are encoded`
+}
+
+const CLIP_DECODER = { ...STUB, name: 'stub-8k', maxPositions: 8192 }
+const FILM_SIZE = { width: 1280, height: 720, seconds: 20 }
 const WORDS = { promptTokens: 1, newTokens: 1 }
 
 /** One checkpoint, loaded as it is and so that each picture is one tile. */
 async function models({ lineUp }: Context, tower: TowerShape) {
-  const decoder = { ...STUB, name: 'stub-8k', maxPositions: 8192 }
-  const folder = await lineUp.checkpoint(decoder, tower, 'anyres')
+  const folder = await lineUp.checkpoint(CLIP_DECODER, tower, 'anyres')
   return {
     whole: await lineUp.ours(folder, { precision: 'int8', frames: FRAMES }),
     single: await lineUp.ours(folder, { precision: 'int8', quirks: { tiles: 'one' } }),

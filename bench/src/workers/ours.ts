@@ -4,6 +4,7 @@ import { loadModel } from '../../../src/index.ts'
 import type { LoadOptions } from '../../../src/load-model.ts'
 import type { Model } from '../../../src/model.ts'
 import { parseImageProcessor } from '../../../src/preprocess/parse-image-processor.ts'
+import { openClip, sampleFrames } from '../../../src/preprocess/index.ts'
 import { createPreprocessor } from '../../../src/preprocess/node.ts'
 import { measureProducts } from './product-rates.ts'
 import {
@@ -28,6 +29,7 @@ serveOperations({
   answer,
   batch,
   preprocess,
+  decode,
   products: measureProducts,
   /** Begins to watch the event loop: only when asked, since it takes a timer every millisecond. */
   watchDelay() {
@@ -51,7 +53,15 @@ async function answer(question: AnswerQuestion): Promise<Timings> {
   const { timings, usage, tokens } = await loaded().generate({
     inputIds: idsOf(question),
     ...(picture && { images: ['path' in picture ? picture.path : randomPicture(picture)] }),
-    ...(clip && { videos: [randomFrames(clip)] }),
+    ...(clip && {
+      videos: [
+        {
+          type: 'video',
+          video: 'path' in clip ? clip.path : randomFrames(clip),
+          frames: clip.frames,
+        },
+      ],
+    }),
     maxTokens: newTokens,
     temperature: 0,
     ignoreEos: true,
@@ -134,7 +144,19 @@ const ANYRES_336 = {
   do_convert_rgb: true,
 }
 
-function randomFrames({ frames, side, seed }: NonNullable<AnswerQuestion['clip']>) {
+/** The frames that a model would be shown of a film, decoded and dropped. */
+async function decode({ path, frames }: { path: string; frames: number }): Promise<{ ms: number }> {
+  const start = performance.now()
+  const film = await openClip(path)
+  let decoded = 0
+  for await (const _ of film.read(sampleFrames(film, { frames }))) decoded++
+  if (decoded !== frames) throw new Error(`bench: ${path} gave ${decoded} of ${frames} frames.`)
+  return { ms: performance.now() - start }
+}
+
+type RandomFrames = { readonly frames: number; readonly side: number; readonly seed: number }
+
+function randomFrames({ frames, side, seed }: RandomFrames) {
   return Array.from({ length: frames }, (_, i) => randomPicture({ side, seed: seed + i }))
 }
 

@@ -28,8 +28,10 @@ export type AnswerQuestion = {
   readonly picture?: {
     readonly tokens: number
   } & ({ readonly path: string } | { readonly side: number; readonly seed: number })
-  /** A clip of random frames stands in front of the words instead; its tokens are not among `promptTokens`. */
-  readonly clip?: { readonly frames: number; readonly side: number; readonly seed: number }
+  /** A clip stands in front of the words instead, a film or random frames; its tokens are not among `promptTokens`. */
+  readonly clip?: { readonly frames: number } & (
+    { readonly path: string } | { readonly side: number; readonly seed: number }
+  )
 }
 
 export type BatchQuestion = {
