@@ -1,4 +1,4 @@
-/** Qwen2 with a window in some of its layers, against transformers: fixtures/qwen2-windows. */
+/** Qwen2 with a window in some of its layers, and Mistral, against transformers: fixtures/qwen2-windows. */
 import assert from 'node:assert/strict'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,14 +10,17 @@ import { createTrainer } from '../src/train/index.ts'
 const FOLDER = 'fixtures/qwen2-windows'
 const TOKENIZER = 'fixtures/text/tokenizers/chatml/tokenizer.json'
 
+type Case = {
+  readonly name: string
+  readonly config: { readonly model_type: string }
+  readonly logits: readonly (readonly number[])[]
+}
 type Recorded = {
   readonly inputIds: readonly number[]
   readonly positions: readonly number[]
-  readonly cases: readonly {
-    readonly name: string
-    readonly config: object
-    readonly logits: readonly (readonly number[])[]
-  }[]
+  readonly cases: readonly Case[]
+  /** Those that transformers refuses have an error. */
+  readonly configs: readonly (Case | (Omit<Case, 'logits'> & { readonly error: string }))[]
 }
 
 const recorded = JSON.parse(readFileSync(join(FOLDER, 'reference.json'), 'utf8')) as Recorded
@@ -27,26 +30,14 @@ after(() => rmSync(root, { recursive: true }))
 
 for (const { name, config, logits } of recorded.cases) {
   describe(name, () => {
-    const folder = mkdtempSync(join(root, 'model-'))
+    const folder = folderOf(config)
     let model: Model
     before(async () => {
-      writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
-      copyFileSync(join(FOLDER, 'model.safetensors'), join(folder, 'model.safetensors'))
-      copyFileSync(TOKENIZER, join(folder, 'tokenizer.json'))
       model = await loadModel(folder, { precision: 'f32', threads: 1 })
     })
     after(() => model.dispose())
 
-    test('logits are transformers’', async () => {
-      const rows = await rowsOf(model, inputIds)
-      recorded.positions.forEach((position, i) => {
-        const expected = logits[i] as readonly number[]
-        const worst = Math.max(
-          ...expected.map((x, j) => Math.abs(x - (rows[position]?.[j] ?? NaN))),
-        )
-        assert.ok(worst < 1e-4, `position ${position} is off by ${worst}`)
-      })
-    })
+    test('logits are transformers’', () => assertLogits(model, logits))
 
     test('steps see what one pass sees', async () => {
       const { tokens } = await model.generate({
@@ -72,6 +63,40 @@ for (const { name, config, logits } of recorded.cases) {
         await trainer.dispose()
       }
     })
+  })
+}
+
+const everyPosition = recorded.configs.find(({ name }) => name === 'qwen2: a window of null')
+
+for (const one of recorded.configs) {
+  const { name, config } = one
+  // transformers has a layer with a window, and no window: the config says that none is used.
+  const isRefused = 'error' in one
+  test(isRefused ? `${name}: all positions are seen` : `${name}: as transformers`, async () => {
+    const model = await loadModel(folderOf(config), { precision: 'f32', threads: 1 })
+    try {
+      await assertLogits(model, isRefused ? (everyPosition as Case).logits : one.logits)
+    } finally {
+      await model.dispose()
+    }
+  })
+}
+
+function folderOf(config: Case['config']): string {
+  const folder = mkdtempSync(join(root, 'model-'))
+  const weights = config.model_type === 'mistral' ? 'mistral.safetensors' : 'model.safetensors'
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
+  copyFileSync(join(FOLDER, weights), join(folder, 'model.safetensors'))
+  copyFileSync(TOKENIZER, join(folder, 'tokenizer.json'))
+  return folder
+}
+
+async function assertLogits(model: Model, logits: Case['logits']): Promise<void> {
+  const rows = await rowsOf(model, inputIds)
+  recorded.positions.forEach((position, i) => {
+    const expected = logits[i] as readonly number[]
+    const worst = Math.max(...expected.map((x, j) => Math.abs(x - (rows[position]?.[j] ?? NaN))))
+    assert.ok(worst < 1e-4, `position ${position} is off by ${worst}`)
   })
 }
 
