@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { VERBS } from '../src/cli/verbs.ts'
+import { BENCHMARKS } from '../src/eval/index.ts'
 import { FAMILIES } from '../src/families/index.ts'
 
 const PAGES = [
@@ -74,5 +75,37 @@ describe('README.md', () => {
   test('its second command is what .ci/run calls', () => {
     const command = readFileSync('.ci/run', 'utf8').trim().split('\n').at(-1) as string
     assert.ok(text.includes(`\n${command}\n`), command)
+  })
+})
+
+describe('docs/evaluation.md', () => {
+  const text = readFileSync('docs/evaluation.md', 'utf8')
+  const rows = [...text.matchAll(/^\| (`.*) \|$/gm)].map(([, row]) =>
+    (row as string).split(' | ').map((cell) => cell.trim()),
+  )
+  const namesIn = (cell = '') => [...cell.matchAll(/`([a-z][\w-]*)`/g)].map(([, name]) => name)
+  const asked = rows.filter((row) =>
+    namesIn(row[0]).some((name) => BENCHMARKS.some((one) => one.name === name)),
+  )
+
+  test('says of every benchmark from which file it is asked, and the first of its published rows', () => {
+    for (const { name, ask, published } of BENCHMARKS) {
+      const [files, prompts, ...others] = asked.filter((row) => namesIn(row[0]).includes(name))
+      assert.ok(files && prompts && others.length === 0, name)
+      const file = ask?.folder.questions ?? '.'
+      // A download that is asked as it is has no file of its own.
+      if (file !== '.') assert.ok(files[1]?.includes(`\`${file}\``), `${name}: ${file}`)
+      const [first] = published
+      assert.equal(prompts[3], first ? `${first.model} ${first.value}` : '–', name)
+    }
+  })
+
+  test('names no benchmark that is not there', () => {
+    const known = new Set(['quick', ...BENCHMARKS.map(({ name }) => name)])
+    const named = asked.flatMap((row) => namesIn(row[0]))
+    assert.deepEqual(
+      named.filter((name) => !known.has(name as string)),
+      [],
+    )
   })
 })

@@ -141,11 +141,12 @@ function quickFolder(): string {
 
 /** The folder of a benchmark, called as it is here, by its authors, or at the hub; case and marks aside. */
 function homeOf({ name }: Benchmark, data: string): string {
-  for (const place of [name, ...(OTHER_NAMES[name] ?? [])]) {
+  const names = [name, ...(OTHER_NAMES[name] ?? [])]
+  for (const place of names) {
     const home = place.split('/').reduce<string | undefined>(entryOf, data)
     if (home !== undefined) return home
   }
-  throw new UsageError(`--data ${data} should hold a folder ${name}, it has none.`)
+  throw new UsageError(`--data ${data} should hold a folder ${names.join(' or ')}, it has none.`)
 }
 
 function entryOf(folder: string | undefined, name: string): string | undefined {

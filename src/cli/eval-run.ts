@@ -1,10 +1,12 @@
 /** `llava eval BENCH…`: a model is asked a benchmark's questions, and the answers are scored. */
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import {
   contaminationText,
   evaluate,
   FileJudgeCache,
+  findBenchmark,
   loadWordNet,
   type EvalReport,
   type RunState,
@@ -19,10 +21,13 @@ import { measureOneByOne, oneByOneOf, type Speed } from './eval-speed.ts'
 import { packageVersion } from './package.ts'
 import { Progress } from './progress.ts'
 import { scoreLines } from './score.ts'
+import { UsageError } from './usage-error.ts'
 import type { Session } from './verb.ts'
 
 export async function runBenchmarks(args: Arguments, session: Session): Promise<void> {
   oneByOneOf(args)
+  checkOut(args)
+  for (const name of ['limit', 'max-tokens']) wholeNumber(args, name)
   const plans: Plan[] = []
   for (const name of benchmarkNames(args)) plans.push(await planOf(name, args))
   const engines = await enginesOf(args, session)
@@ -90,6 +95,12 @@ async function runPlan(plan: Plan, parts: Parts): Promise<Ran> {
   }
 }
 
+function checkOut(args: Arguments): void {
+  const out = args.text('out')
+  if (out === undefined || !existsSync(out) || statSync(out).isDirectory()) return
+  throw new UsageError(`--out should be a folder, ${out} is a file; name another.`)
+}
+
 function wordNetOf(args: Arguments) {
   const folder = args.text('wordnet')
   return folder === undefined ? undefined : loadWordNet(folder)
@@ -118,9 +129,7 @@ function reportLines({ report, folder, speed: alone }: Ran): string[] {
     `  model ${run.model}${speed}; ${run.errors.length} errors, ${run.cutOff} cut off`,
     ...(alone ? [`  ${speedText(alone)}`] : []),
     ...(report.metrics.length === 0 && judged.length === 0
-      ? [
-          '  the answers are kept; --judge has them reviewed, or llava score takes what a server says',
-        ]
+      ? [`  the answers are kept; ${whereScored(report.benchmark)}`]
       : []),
     ...(report.contamination ? [`  ${contaminationText(report.contamination)}`] : []),
     ...judged.map(
@@ -135,6 +144,12 @@ function reportLines({ report, folder, speed: alone }: Ran): string[] {
     `  wrote ${join(folder, 'result.json')}`,
     '',
   ]
+}
+
+function whereScored(benchmark: string): string {
+  return findBenchmark(benchmark).judge
+    ? '--judge has them reviewed, or llava score takes what a server says'
+    : 'with the truth as --labels the same command scores them'
 }
 
 function speedText({ questions, perSecond, ratio }: Speed): string {

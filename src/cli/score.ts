@@ -77,17 +77,22 @@ function writeFiles(report: ScoreReport, folder: string | undefined): string[] {
 
 /** Title, numbers with intervals and published rows, counts and the recipe's hash. */
 export function scoreLines({
+  benchmark,
   title,
   metrics,
   counts,
   recipe,
-}: Pick<ScoreReport, 'title' | 'metrics' | 'counts'> & { recipe: { hash: string } }): string[] {
+}: Pick<ScoreReport, 'benchmark' | 'title' | 'metrics' | 'counts'> & {
+  recipe: { hash: string }
+}): string[] {
   const lines = [title]
   if (metrics.length === 0)
     lines.push(
       counts.unreadable > 0 && counts.unreadable === counts.answers
         ? '  no score: not one verdict can be read'
-        : '  no score: the truth did not come, or only a server knows it',
+        : findBenchmark(benchmark).judge
+          ? '  no score: no judge has read the answers'
+          : '  no score: the truth did not come, or only a server knows it',
     )
   else lines.push(...formatTable(metrics.map(rowOf)).map((line) => `  ${line}`))
   const shown = Object.entries(counts).map(([name, count]) => `${count} ${name}`)

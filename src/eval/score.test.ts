@@ -18,7 +18,9 @@ test('names are unique, found in any spelling, and unknown ones are refused with
   assert.equal(new Set(names).size, names.length)
   assert.equal(findBenchmark('Science-QA').name, 'scienceqa')
   assert.equal(findBenchmark('MMBench_CN').name, 'mmbench-cn')
-  assert.throws(() => findBenchmark('nope'), /pope/)
+  assert.throws(() => findBenchmark('nope'), /there is no benchmark "nope"; did you mean pope\?/)
+  assert.throws(() => findBenchmark('texvqa'), /did you mean textvqa\?/)
+  assert.throws(() => findBenchmark('imagenet'), /"imagenet"; there are vqav2, gqa/)
 })
 
 const POPE = {

@@ -15,6 +15,7 @@ import {
   type Interval,
   type Statistic,
 } from './metrics/intervals.ts'
+import { levenshtein } from './metrics/anls.ts'
 import type { WordNet } from './metrics/wordnet.ts'
 import { hashFiles, hashText } from './recipe-hash.ts'
 
@@ -133,8 +134,17 @@ export function findBenchmark(name: string): Benchmark {
   if (/^(?:quick|mini(?:-[\w-]+)?)$/.test(name)) return miniBenchmark(name)
   throw new InputError(
     'INPUT_BENCHMARK_UNKNOWN',
-    `eval: there is no benchmark "${name}"; there are ${BENCHMARKS.map((one) => one.name).join(', ')}, quick and mini-<task>.`,
+    `eval: there is no benchmark "${name}"; ${nearest(plain(name), plain)}there are ${BENCHMARKS.map((one) => one.name).join(', ')}, quick and mini-<task>.`,
   )
+}
+
+/** The benchmark that may be meant, as a question; nothing where none is near. */
+function nearest(name: string, plain: (text: string) => string): string {
+  const [best] = BENCHMARKS.map((one) => ({
+    ...one,
+    away: levenshtein(plain(one.name), name),
+  })).sort((a, b) => a.away - b.away)
+  return best && best.away <= Math.max(1, name.length / 4) ? `did you mean ${best.name}? ` : ''
 }
 
 function checkKinds(

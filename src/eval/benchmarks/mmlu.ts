@@ -44,7 +44,7 @@ function mmluOf(name: string, title: string, shots: number): Benchmark {
     ask: {
       questions: (files) => questionsOf(files, shots),
       pick: (files) => [...testFiles(files), ...(shots > 0 ? files.filter(isDev) : [])],
-      prompt: `${shots} solved examples of the subject, fewer where the context is too small, question, options by letter, "Answer:"; log-probabilities of the letters`,
+      prompt: `${shots} solved examples of the subject${shots > 0 ? ', fewer where the context is too small' : ''}, question, options by letter, "Answer:"; log-probabilities of the letters`,
       folder: { questions: '.' },
       hasTruth: true,
     },
