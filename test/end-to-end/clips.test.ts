@@ -213,11 +213,11 @@ function uneven(gif: Buffer): Uint8Array {
 }
 
 /** Runs a module in a process whose temporary files lie in a folder of its own; gives what is left there. */
-function leftBehind(code: string): string[] {
+function leftBehind(code: string, path = process.env['PATH']): string[] {
   const folder = mkdtempSync(join(tmpdir(), 'llava-left-'))
   try {
-    const env = { ...process.env, TMPDIR: folder, TEMP: folder, TMP: folder }
-    execFileSync(process.execPath, ['--input-type=module', '-e', code], { env })
+    const env = { ...process.env, PATH: path, TMPDIR: folder, TEMP: folder, TMP: folder }
+    execFileSync(process.execPath, ['--input-type=module', '-e', code], { env, timeout: 120_000 })
     return readdirSync(folder)
   } finally {
     rmSync(folder, { recursive: true })
@@ -241,6 +241,45 @@ test('bytes that are no film leave no file behind, whether they are counted or d
     await isRefused(() => opening)
   `
   assert.deepEqual(leftBehind(code), [])
+})
+
+/** Asks about a film's bytes and stops before it is probed, while it is, and so on to the middle of the answer. */
+const STOPPED_ANSWERS = `
+  import { readFileSync } from 'node:fs'
+  import { setTimeout as wait } from 'node:timers/promises'
+  import { loadModel } from '${new URL('../../src/index.js', import.meta.url)}'
+  const model = await loadModel('fixtures/inference/next-video-rope', { precision: 'f32', pictureBytes: 0 })
+  const video = new Uint8Array(readFileSync('fixtures/clips/b-frames.mp4'))
+  const content = [{ type: 'video', video, frames: 20 }, { type: 'text', text: 'What?' }]
+  for (let i = 0; i < 12; i++) {
+    const stop = new AbortController()
+    setTimeout(() => stop.abort(), 10 * i)
+    const messages = [{ role: 'user', content }]
+    const answer = await model.generate({ messages, maxTokens: 1000, ignoreEos: true, signal: stop.signal })
+    if (answer.finishReason !== 'abort') process.exit(1)
+  }
+  // Whoever was killed takes a moment to end; one that was not would never.
+  while (process.getActiveResourcesInfo().includes('ProcessWrap')) await wait(5)
+  await model.dispose()
+`
+
+test('answers stopped at any moment leave no file of a film behind, and no decoder', (t) => {
+  try {
+    for (const tool of ['ffmpeg', 'ffprobe']) execFileSync(tool, ['-version'], { stdio: 'ignore' })
+  } catch {
+    t.skip('ffmpeg and ffprobe are not installed')
+    return
+  }
+  assert.deepEqual(leftBehind(STOPPED_ANSWERS), [])
+})
+
+test('a decoder that hangs is ended with the answer', (t) => {
+  const bin = mkdtempSync(join(tmpdir(), 'llava-hang-'))
+  t.after(() => rmSync(bin, { recursive: true }))
+  for (const tool of ['ffmpeg', 'ffprobe']) {
+    writeFileSync(join(bin, tool), '#!/bin/sh\nexec sleep 1000\n', { mode: 0o755 })
+  }
+  assert.deepEqual(leftBehind(STOPPED_ANSWERS, `${bin}:${process.env['PATH']}`), [])
 })
 
 describe('a model that never saw a clip', () => {
