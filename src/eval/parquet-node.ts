@@ -65,8 +65,10 @@ function nameOf({ element }: SchemaTree): string {
   return element.name
 }
 
+/** Bytes and what tells where they came from, or a list of such. */
 function isPictureField({ children }: SchemaTree): boolean {
-  return children.some((child) => isBytes(child.element) || isPictureField(child))
+  const hasBytes = children.length > 1 && children.some(({ element }) => isBytes(element))
+  return hasBytes || children.some(isPictureField)
 }
 
 function isBytes({ name, type }: SchemaElement): boolean {

@@ -234,6 +234,10 @@ test('TextVQA: with OCR tokens and without, as LLaVA’s file has them', async (
     )
     assert.equal((await scored(name, made, ['Dakota'])).metrics[0]!.value, 100)
   }
+  // A table without tokens is not asked as if a picture had no text.
+  const { ocr_tokens: _tokens, ...without } = row
+  assert.throws(() => released('textvqa', [without]), { code: 'INPUT_QUESTIONS_FOREIGN' })
+  assert.equal(released('textvqa-no-ocr', [without]).asked.length, 1)
   // Without a token the line stands there all the same.
   const bare = released('textvqa', [{ ...row, ocr_tokens: [] }])
   assert.match(bare.asked[0]!.prompt, /\nReference OCR token: \n/)

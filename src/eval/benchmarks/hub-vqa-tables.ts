@@ -13,6 +13,7 @@
  * lmms-lab/MMVet: {"question_id": "v1_0", "image": …, "question": "…", "answer": "-1<AND>-5", "capability": "ocr,math"}.
  * The prompts are those of LLaVA's question files.
  */
+import { InputError } from '../../core/errors.ts'
 import { isRow, readRows, type EvalFile, type Row } from '../eval-file.ts'
 import { optionLines, pictureField, SHORT_ANSWER } from '../llava-questions.ts'
 import { letterAt } from '../metrics/choice-letter.ts'
@@ -106,8 +107,10 @@ export function releasedVizwiz(files: readonly EvalFile[]): ReleasedFiles {
   }
 }
 
-export function releasedTextvqa(files: readonly EvalFile[]): ReleasedFiles {
+/** Throws InputError where tokens are asked for and the table is one without them, as facebook/textvqa is. */
+export function releasedTextvqa(files: readonly EvalFile[], hasTokens: boolean): ReleasedFiles {
   const rows = hubRows(files, ['image_id', 'question'])
+  if (hasTokens && rows.some((row) => !Array.isArray(row['ocr_tokens']))) throw noTokens()
   const questions = rows.map(({ image_id: id, image, question, ocr_tokens: tokens }) => {
     const words = Array.isArray(tokens) ? tokens.join(', ') : ''
     const lines = [
@@ -124,6 +127,13 @@ export function releasedTextvqa(files: readonly EvalFile[]): ReleasedFiles {
     questions: [rowsFile('llava_textvqa_val_v051_ocr.jsonl', questions, files)],
     labels: labelsOf('TextVQA_0.5.1_val.json', labels, files),
   }
+}
+
+function noTokens(): InputError {
+  return new InputError(
+    'INPUT_QUESTIONS_FOREIGN',
+    'eval.textvqa: every row of the table should have ocr_tokens, one has none; take lmms-lab/textvqa, or ask textvqa-no-ocr.',
+  )
 }
 
 /** Splits whose truth is kept back have no answers, or empty ones. */

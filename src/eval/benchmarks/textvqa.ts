@@ -30,6 +30,7 @@ export const textvqa = textvqaOf({
   name: 'textvqa',
   title: 'TextVQA (val, with OCR tokens)',
   prompt: 'the released prompt with its OCR tokens, after the picture; greedy',
+  hasTokens: true,
   change: (prompt) => prompt,
   published: publishedRows('accuracy', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (with OCR tokens)', {
     'llava-v1.5-7b': 58.2,
@@ -48,16 +49,18 @@ export const textvqaNoOcr = textvqaOf({
   name: 'textvqa-no-ocr',
   title: 'TextVQA (val, without OCR tokens)',
   prompt: 'the released prompt without its line of OCR tokens, after the picture; greedy',
+  hasTokens: false,
   change: (prompt) => prompt.replace(/\nReference OCR token:[^\n]*/, ''),
   published: [],
 })
 
 type Variant = Pick<Benchmark, 'name' | 'title' | 'published'> & {
   readonly prompt: string
+  readonly hasTokens: boolean
   readonly change: (prompt: string) => string
 }
 
-function textvqaOf({ prompt, change, ...variant }: Variant): Benchmark {
+function textvqaOf({ prompt, hasTokens, change, ...variant }: Variant): Benchmark {
   return {
     ...variant,
     files: {
@@ -74,7 +77,7 @@ function textvqaOf({ prompt, change, ...variant }: Variant): Benchmark {
         truth: `${question.id} ${textvqaQuestion(question.prompt)}`,
       })),
       pick: (files) => ofSplit(files, 'validation'),
-      fromTables: releasedTextvqa,
+      fromTables: (tables) => releasedTextvqa(tables, hasTokens),
       prompt,
       folder: {
         questions: 'llava_textvqa_val_v051_ocr.jsonl',

@@ -89,7 +89,7 @@ type Asked = { readonly id: string; readonly image: string }
 function readQuestions(file: EvalFile): Asked[] {
   return readRows(file).map((row) => ({
     id: textField(row, 'question_id', file),
-    image: imageOf(row) ?? textField(row, 'image', file),
+    image: ('image' in row && imageOf(row)) || textField(row, 'image', file),
   }))
 }
 
