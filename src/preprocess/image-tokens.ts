@@ -153,7 +153,7 @@ export function parsePatchMerge(type: string): PatchMerge {
     throw new ConfigError(
       'CONFIG_PATCH_MERGE',
       `mm_patch_merge_type: expected flat, or spatial with _${MERGE_WORDS.join(', _')} or none of them behind it; ` +
-        `came ${type}.`,
+        `came ${type.slice(0, 120)}; correct the checkpoint's config.`,
     )
   }
   const unpad = words.includes('unpad')

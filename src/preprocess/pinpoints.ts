@@ -37,15 +37,16 @@ export function parsePinpoints(
   layout: 'original' | 'hf',
 ): readonly ImageSize[] {
   const points = readPoints(value, tileSize, layout)
-  const isUsable = points.every(
-    (point) => isSize(point) && point.width % tileSize === 0 && point.height % tileSize === 0,
-  )
-  if (points.length > 0 && isUsable) return points
+  const isUsable = (point: ImageSize) =>
+    isSize(point) && point.width % tileSize === 0 && point.height % tileSize === 0
+  const wrong = points.findIndex((point) => !isUsable(point))
+  if (points.length > 0 && wrong < 0) return points
   const text = JSON.stringify(value) ?? 'nothing'
+  const which = wrong < 0 ? '' : `, of which number ${wrong + 1} is none`
   throw new ConfigError(
     'CONFIG_PINPOINTS',
     `image_grid_pinpoints: expected pairs of multiples of the tile's side ${tileSize}, "(1x1),...,(6x6)" or one of ` +
-      `${Object.keys(NAMED).join(', ')}, came ${text.slice(0, 120)}.`,
+      `${Object.keys(NAMED).join(', ')}, came ${text.slice(0, 120)}${which}; correct the checkpoint's config.`,
   )
 }
 
