@@ -1,6 +1,8 @@
 /** `loadModel`: a name in, a model out. Families, weights, runtime and engine are put together here and nowhere else. */
 import { checkLoadOptions } from './check-load-options.ts'
 import { choosePrecision, type ChosenPrecision, type PrecisionOption } from './choose-precision.ts'
+import { CapacityError } from './core/errors.ts'
+import { elementCount } from './core/shape.ts'
 import { atOnce, inTurns, nextTurn, type Steps } from './core/steps.ts'
 import { toFloat32, type HostTensor } from './core/tensor.ts'
 import { EMBEDDING, type DecoderConfig } from './decoder/decoder.ts'
@@ -8,12 +10,14 @@ import { withClipOptions, type ClipOptions } from './families/clip-options.ts'
 import { IMAGE_NEWLINE } from './families/parameter-names.ts'
 import { parameterSteps, type ParameterMap } from './families/parameter-map.ts'
 import { Graph, type Value } from './graph/graph.ts'
+import type { PrecisionPolicy } from './graph/lower.ts'
 import { liveParameters } from './graph/onnx-writer.ts'
 import { openParts, type Checkpoint, type CheckpointOptions } from './load-checkpoint.ts'
 import { quantizedPlanner } from './load-quantized.ts'
 import {
   createModelSession,
   createModelSessions,
+  type QuantizedPlanner,
   type SessionGraph,
   type SessionParts,
 } from './load-weights.ts'
@@ -30,6 +34,7 @@ import {
   decoderGraph,
   int8DecodeGraph,
   int8PrefillGraph,
+  segmentedGraph,
   type CacheForm,
 } from './serve/decoder-graph.ts'
 import { DecoderRunner } from './serve/decoder-runner.ts'
@@ -39,6 +44,7 @@ import { parseGenerationConfig } from './serve/generation-config.ts'
 import { Generator } from './serve/generator.ts'
 import { PromptPreparer } from './serve/prepare-prompt.ts'
 import { RequestGate } from './serve/request-gate.ts'
+import { SEGMENTS, type MakeSegmented } from './serve/segmented-prefill.ts'
 import { visionGraph, visionHalves, VisionRunner, type Turn } from './serve/vision-runner.ts'
 import { loadTokenizer } from './text/node.ts'
 import { assertFinite, type WeightSource } from './weights/index.ts'
@@ -342,15 +348,47 @@ async function createDecoder(
   await nextTurn()
   const graphs = isInt8 ? [prefilling, { graph: int8DecodeGraph(config) }] : [{ graph, unnamed }]
   const { singleStream } = precision
+  // A session of prompts may come later: it finds what is packed and quantised now.
+  const sharedWeights = isInt8 ? undefined : parts.runtime.createSharedWeights()
+  let quantized: ReturnType<QuantizedPlanner> | null = null
+  const quantize: QuantizedPlanner = (plan) => (quantized ??= parts.quantize(plan))
+  const decoding = { ...parts, quantize, sharedWeights }
   // The weights of a second form are still to be read then.
-  const first = singleStream ? { ...parts, onRead: undefined } : parts
+  const first = singleStream ? { ...decoding, onRead: undefined } : decoding
   const made = await createModelSessions(graphs, precision.decoder, first)
   const [prefill, decode] = [made[0] as Session, made.at(-1) as Session]
   const alone = singleStream
     ? await createModelSession(graphs.at(-1) as SessionGraph, singleStream, parts)
     : null
-  const sessions = { cacheForm, prefill, decode, singleStream: alone }
+  const makeSegmented = isInt8
+    ? null
+    : segmentedMaker(config, graph, { precision, parts: decoding })
+  const sessions = { cacheForm, prefill, decode, singleStream: alone, makeSegmented }
   return new DecoderRunner({ runtime: parts.runtime, config, sessions })
+}
+
+function segmentedMaker(
+  config: DecoderConfig,
+  graph: Graph,
+  { precision, parts }: { readonly precision: ChosenPrecision; readonly parts: SessionParts },
+): MakeSegmented {
+  return async (signal) => {
+    assertMemoryFor(graph, precision.decoder)
+    const prompts = { graph: segmentedGraph(config, SEGMENTS), unnamed: ['embeddings'] }
+    return createModelSession(prompts, precision.decoder, { ...parts, onRead: undefined, signal })
+  }
+}
+
+/** A session that shares what others have packed reads weights once more, widened, before it gives them back. */
+function assertMemoryFor(graph: Graph, policy: PrecisionPolicy): void {
+  const widened = liveParameters(graph).filter(({ name }) => policy(name) === 'f32')
+  const bytes = widened.reduce((sum, { shape }) => sum + 4 * elementCount(shape as number[]), 0)
+  const free = freeMemoryBytes()
+  if (free >= bytes) return
+  throw new CapacityError(
+    'CAPACITY_MEMORY',
+    `decoder: reading the weights again takes ${bytes} bytes for a while, ${free} are free; prompts are read one by one.`,
+  )
 }
 
 type VisionParts = {

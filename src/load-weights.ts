@@ -21,7 +21,7 @@ import {
   turnTaker,
   type TakeTurns,
 } from './read-float-weight.ts'
-import type { Runtime, Session, SessionOptions } from './runtime/runtime.ts'
+import type { Runtime, Session, SessionOptions, SharedWeights } from './runtime/runtime.ts'
 import type { WeightSource } from './weights/index.ts'
 import type { QuantizedKind } from './weights/quantize.ts'
 import type { QuantizeItem } from './weights/quantizer.ts'
@@ -39,6 +39,8 @@ export type SessionParts = {
   readonly isInt8Exact: boolean
   /** Called when all weights are read and the engine begins to pack them. */
   readonly onRead?: (() => void) | undefined
+  /** What sessions that are made at other times have packed; none unless given. Who gives it disposes of it. */
+  readonly sharedWeights?: SharedWeights | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -83,7 +85,9 @@ export async function createModelSessions(
   const quantized = await quantizedWeights(lowered, parts)
   await takeTurns()
   const { read, toPack } = weightReader(lowered, { ...parts, quantized, takeTurns, packed })
-  const sharedWeights = graphs.length > 1 ? parts.runtime.createSharedWeights() : undefined
+  const ownWeights =
+    graphs.length > 1 && !parts.sharedWeights ? parts.runtime.createSharedWeights() : undefined
+  const sharedWeights = parts.sharedWeights ?? ownWeights
   const sessions: Session[] = []
   try {
     for (const { graph, live, writing } of lowered) {
@@ -98,7 +102,7 @@ export async function createModelSessions(
     for (const session of sessions) session.dispose()
     throw error
   } finally {
-    sharedWeights?.dispose()
+    ownWeights?.dispose()
   }
   for (const session of sessions) session.releaseWeights(packed)
   await toPack.discard(takeTurns)

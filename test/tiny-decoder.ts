@@ -10,10 +10,12 @@ import {
   decoderGraph,
   int8DecodeGraph,
   int8PrefillGraph,
+  segmentedGraph,
   type CacheForm,
 } from '../src/serve/decoder-graph.ts'
 import { DecoderRunner } from '../src/serve/decoder-runner.ts'
 import { EmbeddingTable } from '../src/serve/embedding-table.ts'
+import { SEGMENTS } from '../src/serve/segmented-prefill.ts'
 import type { EmbeddedPrompt } from '../src/serve/sequence-group.ts'
 
 /** Grouped heads of a width that the operator does not take as it is. */
@@ -38,6 +40,8 @@ export const TINY: DecoderConfig = {
   maxPositions: 512,
 }
 
+export type TinyWeights = 'f32' | 'int8' | 'q4'
+
 export class TinyDecoder {
   readonly runner: DecoderRunner
   readonly table: EmbeddingTable
@@ -53,14 +57,21 @@ export class TinyDecoder {
   static async create(
     runtime: Runtime,
     form: CacheForm,
-    { config = TINY, weights = 'f32' }: { config?: DecoderConfig; weights?: 'f32' | 'int8' } = {},
+    { config = TINY, weights = 'f32' }: { config?: DecoderConfig; weights?: TinyWeights } = {},
   ): Promise<TinyDecoder> {
     const graphs =
       form === 'f32' ? [decoderGraph(config)] : [int8PrefillGraph(config), int8DecodeGraph(config)]
     const sessions: Session[] = []
     for (const graph of graphs) sessions.push(await createSession(runtime, graph, weights))
     const [prefill, decode] = [sessions[0]!, sessions.at(-1)!]
-    const parts = { cacheForm: form, prefill, decode, singleStream: null }
+    const makeSegmented = () => createSession(runtime, segmentedGraph(config, SEGMENTS), weights)
+    const parts = {
+      cacheForm: form,
+      prefill,
+      decode,
+      singleStream: null,
+      makeSegmented: form === 'f32' ? makeSegmented : null,
+    }
     const runner = new DecoderRunner({ runtime, config, sessions: parts })
     const rows = draw('embedding', [config.vocabSize, config.hiddenSize], 1)
     return new TinyDecoder(runner, new EmbeddingTable(rows))
@@ -77,8 +88,8 @@ export class TinyDecoder {
     }
   }
 
-  dispose(): void {
-    this.runner.dispose()
+  dispose(): Promise<void> {
+    return this.runner.dispose()
   }
 }
 
@@ -91,7 +102,7 @@ export function drawIds(count: number, seed: number): number[] {
 async function createSession(
   runtime: Runtime,
   source: Graph,
-  weights: 'f32' | 'int8',
+  weights: TinyWeights,
 ): Promise<Session> {
   const { graph } = lower(source, () => weights)
   const initializers = liveParameters(graph).map((value) => [value.name, weight(value)] as const)
@@ -101,7 +112,10 @@ async function createSession(
 function weight({ name, shape, dtype }: Value): HostTensor {
   const dims = shape as readonly number[]
   if (dtype === 'int8') return drawInt8(name, dims)
-  if (name.endsWith('.scale')) return filled(dims, 0.0015)
+  if (dtype === 'uint8') return drawUint8(name, dims)
+  // Of 8 bits there is one for each output, of 4 bits one for each block.
+  if (name.endsWith('.scale')) return filled(dims, dims.length === 1 ? 0.0015 : 0.02)
+  if (name.endsWith('.offset')) return draw(name, dims, 0.01)
   if (name.endsWith('Norm.weight') || name === 'decoder.norm.weight') return filled(dims, 1)
   return draw(name, dims, dims.length === 2 ? 1 / Math.sqrt(dims[1]!) : 0.3)
 }
@@ -119,6 +133,16 @@ function drawInt8(name: string, shape: readonly number[]): HostTensor {
     'int8',
     shape,
     data.map(() => Math.round(254 * rng.uniform() - 127)),
+  )
+}
+
+function drawUint8(name: string, shape: readonly number[]): HostTensor {
+  const rng = new Rng(seedOf(name))
+  const data = allocate('uint8', elementCount(shape)) as Uint8Array
+  return hostTensor(
+    'uint8',
+    shape,
+    data.map(() => Math.floor(256 * rng.uniform())),
   )
 }
 

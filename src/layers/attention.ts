@@ -37,10 +37,10 @@ export type CausalAttentionConfig = {
 }
 
 /**
- * Where the keys of a layer come from: a cache that grows, an int8 cache that someone else makes grow, the whole sequence
- * at once, or whoever attends elsewhere.
+ * Where the keys of a layer come from: a cache that grows, or one for each segment, an int8 cache that someone else makes
+ * grow, the whole sequence at once, or whoever attends elsewhere.
  */
-export type LayerContext = LayerCache | Int8Past | FullSequence | AttendedRows
+export type LayerContext = LayerCache | SegmentedCaches | Int8Past | FullSequence | AttendedRows
 
 /** What one layer of the decoder needs of its cache, as values of the graph. */
 export type LayerCache = {
@@ -56,6 +56,11 @@ export type LayerCache = {
   readonly sin: Value
   /** What divides an int8 cache; null where the cache is float32. */
   readonly scales: CacheScales | null
+}
+
+/** Sequences that lie one behind the other in T, each with a cache of its own: `length` positions of T are its new ones. */
+export type SegmentedCaches = {
+  readonly segments: readonly (LayerCache & { readonly length: Dim })[]
 }
 
 /** What one layer needs to go on after positions that are kept in 8 bits; one sequence. */
@@ -138,6 +143,8 @@ export type Attended = {
   readonly key: Value
   readonly value: Value
   readonly scales?: { readonly key: Value; readonly value: Value }
+  /** The caches of all segments, where there are several; `key` and `value` are the first one's. */
+  readonly segments?: readonly { readonly key: Value; readonly value: Value }[]
 }
 
 /** q [B, T, N·H], k and v [B, T, K·H] to [B, T, N·H]. */
@@ -149,6 +156,7 @@ function attend(
   if ('visible' in cache) return sequenceAttention(g, rows, { config, sequence: cache })
   if ('attend' in cache) return attendElsewhere(g, rows, cache)
   if ('pastScales' in cache) return attentionAfterInt8(g, rows, { config, past: cache })
+  if ('segments' in cache) return segmentedAttention(g, rows, { config, ...cache })
   return cachedAttention(g, rows, { config, cache })
 }
 
@@ -190,6 +198,28 @@ function cachedAttention(
   const rescaled = scales ? g.op('Mul', [attended, scales.output]) : attended
   return { output: narrowHeads(g, rescaled, config), key, value }
 }
+
+/**
+ * The same for several sequences, which the operator takes one by one: with a past, it takes several new positions of one
+ * sequence only.
+ */
+function segmentedAttention(
+  g: Graph,
+  { q, k, v }: AttentionRows,
+  { config, segments }: { readonly config: CausalAttentionConfig } & SegmentedCaches,
+): Attended {
+  const lengths = { axis: 1, split: segments.map(({ length }) => length) }
+  const [qs, ks, vs] = [q, k, v].map((x) => g.node('Split', [x], lengths).outputs) as Three
+  const attended = segments.map((cache, s) => {
+    const rows = { q: qs[s] as Value, k: ks[s] as Value, v: vs[s] as Value }
+    return cachedAttention(g, rows, { config, cache })
+  })
+  const outputs = attended.map(({ output }) => output)
+  const output = g.op('Concat', outputs, { axis: 1 })
+  return { ...(attended[0] as Attended), output, segments: attended }
+}
+
+type Three = [readonly Value[], readonly Value[], readonly Value[]]
 
 /**
  * The same for positions after an int8 cache. The operator's own way over such a cache takes three times as long with

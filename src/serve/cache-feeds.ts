@@ -5,9 +5,10 @@ import type { CacheLayer } from './kv-cache.ts'
 
 export type NamedTensors = Record<string, Tensor>
 
-export function pastFeeds(layers: readonly CacheLayer[]): NamedTensors {
+/** Of one sequence or batch, or of one segment. */
+export function pastFeeds(layers: readonly CacheLayer[], segment?: number): NamedTensors {
   return named(layers, ({ key, value }, i) => {
-    const names = cacheNames(i)
+    const names = cacheNames(i, segment)
     return [
       [names.key, key],
       [names.value, value],
@@ -15,8 +16,8 @@ export function pastFeeds(layers: readonly CacheLayer[]): NamedTensors {
   })
 }
 
-export function presentFeeds(layers: readonly CacheLayer[]): NamedTensors {
-  const past = Object.entries(pastFeeds(layers))
+export function presentFeeds(layers: readonly CacheLayer[], segment?: number): NamedTensors {
+  const past = Object.entries(pastFeeds(layers, segment))
   return Object.fromEntries(past.map(([name, tensor]) => [presentName(name), tensor]))
 }
 

@@ -1,9 +1,10 @@
 /**
  * The decoder as the engine runs it: embeddings in, cached attention, logits of the rows asked for.
  *
- * A float32 cache needs one graph. An int8 cache needs two with the same weights, since its operator is fast with one new
+ * A float32 cache needs one graph, and another with its weights where short prompts are read together. An int8 cache needs two with the same weights, since its operator is fast with one new
  * position and slow with many: one graph prefills over the unpacked past, the other decodes over the cache as it is.
  */
+import { sum } from '../graph/dimension.ts'
 import { Graph, type Value } from '../graph/graph.ts'
 import { decoder, languageHead, type DecoderConfig } from '../decoder/decoder.ts'
 import { cacheHeadDim, type LayerContext } from '../layers/attention.ts'
@@ -15,9 +16,17 @@ export type CacheForm = (typeof CACHE_FORMS)[number]
 
 export type CacheNames = { readonly key: string; readonly value: string }
 
-/** Names of a layer's cache among inputs; the outputs have the same names with `present.` for `past.`. */
-export function cacheNames(layer: number): CacheNames {
-  return { key: `past.${layer}.key`, value: `past.${layer}.value` }
+/**
+ * Names of a layer's cache among inputs, or of one segment's; the outputs have the same names with `present.` for `past.`.
+ */
+export function cacheNames(layer: number, segment: number | null = null): CacheNames {
+  const name = (kind: string) => segmentName(`past.${layer}.${kind}`, segment)
+  return { key: name('key'), value: name('value') }
+}
+
+/** The name of what each segment has. */
+export function segmentName(name: string, segment: number | null): string {
+  return segment === null ? name : `${name}.${segment}`
 }
 
 /** Names of the scales of a layer's int8 cache among inputs: those of `CacheScales`. */
@@ -85,6 +94,47 @@ export function int8PrefillGraph(config: DecoderConfig): Graph {
   return g
 }
 
+/**
+ * The same as `decoderGraph` with B = 1 for the prompts of several sequences, one behind the other: all rows go through each
+ * product together, and each segment attends to its own cache.
+ *
+ * Inputs: embeddings float32[1,T0+T1+…,D]; rows, cos and sin as before; for each segment s: length.s uint8[Ts], any values;
+ * lastPosition.s int32[1]; totalLength.s int32[]; each layer's cache float32[1,K,Cs,H], its names ending in `.s`.
+ * Outputs: logits float32[R,V] and the caches.
+ */
+export function segmentedGraph(config: DecoderConfig, segments: number): Graph {
+  const g = new Graph('prompts')
+  const indices = Array.from({ length: segments }, (_, s) => s)
+  const embeddings = g.input('embeddings', 'float32', [
+    1,
+    sum(indices.map(segmentLength)),
+    config.hiddenSize,
+  ])
+  const rows = g.input('rows', 'int64', ['R'])
+  const tables = tableInputs(g, config)
+  const states = indices.map((segment) => {
+    const length = segmentLength(segment)
+    g.input(segmentName('length', segment), 'uint8', [length])
+    return { ...stateInputs(g, 1, segment), ...tables, length, scales: null }
+  })
+  const caches = layersOf(config, (layer): LayerContext => ({
+    segments: states.map((state, segment) => ({
+      ...cacheInputs(g, config, { layer, batch: 1, dtype: 'float32', segment }),
+      ...state,
+    })),
+  }))
+  const result = decoder(g, config, embeddings, caches)
+  g.output('logits', languageHead(g, config, rowsOf(g, result.hidden, rows)))
+  result.caches.forEach(({ segments: extended = [] }, layer) =>
+    extended.forEach((cache, segment) => outputCache(g, cacheNames(layer, segment), cache)),
+  )
+  return g
+}
+
+function segmentLength(segment: number): string {
+  return `T${segment}`
+}
+
 export function presentName(past: string): string {
   return past.replace('past.', 'present.')
 }
@@ -109,25 +159,39 @@ function inPlaceGraph(config: DecoderConfig, form: CacheForm): Graph {
   })
   const result = decoder(g, config, inputs.embeddings, caches)
   g.output('logits', languageHead(g, config, rowsOf(g, result.hidden, inputs.rows)))
-  result.caches.forEach((cache, i) => {
-    const names = cacheNames(i)
-    g.output(presentName(names.key), cache.key)
-    g.output(presentName(names.value), cache.value)
-  })
+  result.caches.forEach((cache, i) => outputCache(g, cacheNames(i), cache))
   return g
 }
 
+function outputCache(
+  g: Graph,
+  names: CacheNames,
+  { key, value }: { readonly key: Value; readonly value: Value },
+): void {
+  g.output(presentName(names.key), key)
+  g.output(presentName(names.value), value)
+}
+
 function sharedInputs(g: Graph, config: DecoderConfig, batch: 'B' | 1) {
-  const angles = cacheHeadDim(config.attention.headDim) / 2
   return {
     embeddings: g.input('embeddings', 'float32', [batch, 'T', config.hiddenSize]),
     rows: g.input('rows', 'int64', ['R']),
-    attention: {
-      lastPosition: g.input('lastPosition', 'int32', [batch]),
-      totalLength: g.input('totalLength', 'int32', []),
-      cos: g.input('cos', 'float32', ['positions', angles]),
-      sin: g.input('sin', 'float32', ['positions', angles]),
-    },
+    attention: { ...stateInputs(g, batch, null), ...tableInputs(g, config) },
+  }
+}
+
+function stateInputs(g: Graph, batch: 'B' | 1, segment: number | null) {
+  return {
+    lastPosition: g.input(segmentName('lastPosition', segment), 'int32', [batch]),
+    totalLength: g.input(segmentName('totalLength', segment), 'int32', []),
+  }
+}
+
+function tableInputs(g: Graph, { attention }: DecoderConfig) {
+  const angles = cacheHeadDim(attention.headDim) / 2
+  return {
+    cos: g.input('cos', 'float32', ['positions', angles]),
+    sin: g.input('sin', 'float32', ['positions', angles]),
   }
 }
 
@@ -138,10 +202,16 @@ function layersOf<T>(config: DecoderConfig, make: (layer: number) => T): T[] {
 function cacheInputs(
   g: Graph,
   { attention }: DecoderConfig,
-  { layer, batch, dtype }: { layer: number; batch: 'B' | 1; dtype: 'float32' | 'int8' },
+  {
+    layer,
+    batch,
+    dtype,
+    segment = null,
+  }: { layer: number; batch: 'B' | 1; dtype: 'float32' | 'int8'; segment?: number | null },
 ): { readonly key: Value; readonly value: Value } {
-  const names = cacheNames(layer)
-  const shape = [batch, attention.numKvHeads, 'C', cacheHeadDim(attention.headDim)]
+  const names = cacheNames(layer, segment)
+  const capacity = segment === null ? 'C' : `C${segment}`
+  const shape = [batch, attention.numKvHeads, capacity, cacheHeadDim(attention.headDim)]
   return { key: g.input(names.key, dtype, shape), value: g.input(names.value, dtype, shape) }
 }
 

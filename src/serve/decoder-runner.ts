@@ -1,7 +1,8 @@
 /**
  * Runs the decoder over a cache: prefill of one sequence in chunks, decoding of several at once.
  *
- * Prefill goes row by row because the attention operator takes several new positions over a past for one sequence only.
+ * The attention operator takes several new positions over a past for one sequence only. So prompts are read one by one,
+ * or, where they are short, by a graph that has the operator several times: `segmented-prefill.ts`.
  */
 import { atOnce, inTurns } from '../core/steps.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
@@ -13,6 +14,7 @@ import { DecodeStepper } from './decode-stepper.ts'
 import type { CacheForm } from './decoder-graph.ts'
 import { Int8Prefill, type CacheChunk } from './int8-prefill.ts'
 import { disposeLayers, KvCache } from './kv-cache.ts'
+import { SegmentedPrefill, type MakeSegmented } from './segmented-prefill.ts'
 import { TensorScope } from './tensor-scope.ts'
 
 /**
@@ -40,6 +42,8 @@ export type DecoderSessions = {
   readonly decode: Session
   /** The graph of `decode` in a form that is faster with one sequence, or null. */
   readonly singleStream: Session | null
+  /** Makes the session that reads several short prompts in one run; null where there is none. */
+  readonly makeSegmented: MakeSegmented | null
 }
 
 type RotaryTensors = { readonly positions: number; readonly cos: Tensor; readonly sin: Tensor }
@@ -50,6 +54,7 @@ export class DecoderRunner {
   readonly #runtime: Runtime
   readonly #sessions: DecoderSessions
   readonly #int8Prefill: Int8Prefill
+  readonly #segmented: SegmentedPrefill | null
   /** Longest last. Shorter ones stay, since a stepper may have bound them. */
   readonly #tables: RotaryTensors[] = []
 
@@ -63,6 +68,8 @@ export class DecoderRunner {
     this.#runtime = runtime
     this.#sessions = sessions
     this.#int8Prefill = new Int8Prefill({ runtime, config, ...sessions })
+    const { makeSegmented: make } = sessions
+    this.#segmented = make && new SegmentedPrefill(runtime, config, make)
     this.config = config
     this.cacheForm = sessions.cacheForm
   }
@@ -98,7 +105,29 @@ export class DecoderRunner {
     return logits
   }
 
-  /** The same in one run. */
+  /** Resolves when prompts can be read together, or it is known that they cannot. */
+  async prepareTogether(): Promise<void> {
+    await this.#segmented?.prepare()
+  }
+
+  /**
+   * Fills slots, at most `SEGMENTS`, with positions that go into one run each; if possible, all in one. Gives each one's
+   * logits, which are the same either way.
+   */
+  async prefillTogether(
+    requests: readonly PrefillRequest[],
+    options: RunOptions,
+  ): Promise<Float32Array[]> {
+    if (this.#segmented?.takes(requests)) {
+      const capacity = Math.max(...requests.map(({ cache }) => cache.capacity))
+      return this.#segmented.run(requests, await this.#tablesFor(capacity), options)
+    }
+    const logits: Float32Array[] = []
+    for (const request of requests) logits.push(await this.prefillRun(request, options))
+    return logits
+  }
+
+  /** The same for one slot. */
   async prefillRun(request: PrefillRequest, options: RunOptions): Promise<Float32Array> {
     const { hiddenSize, vocabSize } = this.config
     const { cache, slot, cachedLength, embeddings, logitRows } = request
@@ -107,7 +136,7 @@ export class DecoderRunner {
     const rows = logitRows.length > 0 ? logitRows : [length - 1]
     const logits = new Float32Array(rows.length * vocabSize)
     const total = cachedLength + length
-    if (!this.#tableFor(cache.capacity)) await this.#growTables(cache.capacity)
+    const tables = await this.#tablesFor(cache.capacity)
     const scope = new TensorScope(this.#runtime)
     try {
       const inputs = {
@@ -115,7 +144,7 @@ export class DecoderRunner {
         rows: scope.tensor('int64', [rows.length], BigInt64Array.from(rows, BigInt)),
         lastPosition: scope.tensor('int32', [1], Int32Array.of(total - 1)),
         totalLength: scope.tensor('int32', [], Int32Array.of(total)),
-        ...this.#rotary(cache.capacity),
+        ...tables,
       }
       const outputs = { logits: scope.tensor('float32', [rows.length, vocabSize], logits) }
       const part = { cache, slot, cachedLength, length, inputs, outputs }
@@ -140,13 +169,15 @@ export class DecoderRunner {
     })
   }
 
-  dispose(): void {
+  /** Resolves when no session is being made any more. */
+  async dispose(): Promise<void> {
     for (const { cos, sin } of this.#tables) {
       cos.dispose()
       sin.dispose()
     }
     const { prefill, decode, singleStream } = this.#sessions
     for (const session of new Set([prefill, decode, singleStream])) session?.dispose()
+    await this.#segmented?.dispose()
   }
 
   /** A float32 cache grows where it is. */
@@ -178,9 +209,12 @@ export class DecoderRunner {
   }
 
   /** The same with turns for others, before anything is made for a longer sequence. */
-  async #growTables(positions: number): Promise<void> {
-    const tables = await inTurns(this.#steps(positions))
-    if (!this.#tableFor(positions)) this.#keepTables(tables)
+  async #tablesFor(positions: number): Promise<{ cos: Tensor; sin: Tensor }> {
+    if (!this.#tableFor(positions)) {
+      const tables = await inTurns(this.#steps(positions))
+      if (!this.#tableFor(positions)) this.#keepTables(tables)
+    }
+    return this.#rotary(positions)
   }
 
   /** Twice as many positions as before, or more. */

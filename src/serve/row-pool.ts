@@ -2,7 +2,7 @@
  * The slots of the sequences that are decoded together, and what is left in those that are free.
  *
  * Rows are [0, rows): row i owns slot i, so that a step is a view of the cache. A row that ends gives its place to the
- * last one. A new sequence is read into the next slot and joins when its prompt is there. What a slot holds is never
+ * last one. New sequences are read into the next slots and join when their prompts are there. What a slot holds is never
  * thrown away while it may be of use: it goes on in place if the next sequence begins the same way, else into the
  * prefix cache. The buffers grow with the number of rows and the longest of them; untouched memory costs nothing.
  */
@@ -23,9 +23,19 @@ type Held = { salt: string; keys: number[] }
  * than for several: with two, a prompt has the same numbers however it came into its slot.
  */
 const FEWEST_COMPUTED = 2
+/** From how many further positions on that another prompt is about to have a sequence waits for it. */
+const FEWEST_GAINED = 8
 const SMALLEST_CAPACITY = 1024
 /** Memory of slots to that of the rows in them from which on moving them to fresh memory is worth it. */
 const MOST_SLACK = 1.25
+
+/** Positions to be read of the sequence in a slot. */
+export type PromptPart = {
+  readonly slot: number
+  readonly keys: readonly number[]
+  readonly embeddings: Float32Array
+  readonly wantsLogits: boolean
+}
 
 export class RowPool {
   readonly #runner: DecoderRunner
@@ -37,8 +47,8 @@ export class RowPool {
   #cache: KvCache | null = null
   #held: Held[] = []
   #rows = 0
-  /** The slot of the sequence that is being read. */
-  #joining: number | null = null
+  /** The sequences that are being read, by their slots, which lie behind the rows and ascend: what each will have. */
+  readonly #joining = new Map<number, Keyed>()
   #stepper: DecodeStepper | null = null
 
   constructor(parts: {
@@ -88,10 +98,30 @@ export class RowPool {
     return sequenceBytes(this.#runner.config, this.#runner.cacheForm, length)
   }
 
-  /** Memory that a sequence of `length` positions takes in the next slot beside what was taken there already. */
+  /**
+   * Memory that a sequence of `length` positions takes in the next slot beside what was taken there already, and with it
+   * what those take that are still to be read.
+   */
   newBytesOf(length: number): number {
-    const touched = this.#cache?.touched(this.#rows) ?? 0
-    return this.bytesOf(length) - (touched > 0 ? this.bytesOf(touched) : 0)
+    return this.#bytesToCome() + this.#growth(this.#nextSlot, length)
+  }
+
+  #bytesToCome(): number {
+    return [...this.#joining].reduce(
+      (sum, [slot, { keys }]) => sum + this.#growth(slot, keys.length),
+      0,
+    )
+  }
+
+  /** What a slot takes more when it is filled up to `length`. */
+  #growth(slot: number, length: number): number {
+    const touched = this.#cache?.touched(slot) ?? 0
+    return Math.max(0, this.bytesOf(length) - (touched > 0 ? this.bytesOf(touched) : 0))
+  }
+
+  /** Behind the rows and all that are being read. */
+  get #nextSlot(): number {
+    return Math.max(this.#rows, ...[...this.#joining.keys()].map((slot) => slot + 1))
   }
 
   /** The keys of a row's positions. */
@@ -99,25 +129,50 @@ export class RowPool {
     return this.#heldBy(row).keys
   }
 
+  /** How many positions of a sequence are to be computed, about. */
+  missing(sequence: Keyed): number {
+    return sequence.keys.length - this.#there(sequence)
+  }
+
   /**
-   * Readies the next slot for a sequence and fills it with what is kept of its beginning. Gives the number of those
-   * positions; some are left to compute, for the logits of the last. Throws CapacityError if there is no memory for `capacity`.
+   * Whether a sequence has more in common with one that is being read than with what is there already: it had better wait.
+   */
+  gainsByWaiting(sequence: Keyed): boolean {
+    const isLike = [...this.#joining.values()].map(({ salt, keys }) =>
+      salt === sequence.salt ? commonLength(keys, sequence.keys) : 0,
+    )
+    const most = Math.max(0, ...isLike)
+    return most > 0 && most >= Math.min(sequence.keys.length, this.#there(sequence) + FEWEST_GAINED)
+  }
+
+  /** How much of a sequence's beginning is in some slot or kept. */
+  #there(sequence: Keyed): number {
+    const slots = this.#held.map((_, slot) => this.#shared(slot, sequence))
+    const found = this.#prefixes?.find(sequence)
+    if (found) this.#prefixes?.release(found)
+    return Math.max(0, found?.length ?? 0, ...slots)
+  }
+
+  /**
+   * Readies the next slot for a sequence and fills it with what is kept of its beginning. Gives the slot and the number of
+   * those positions; some are left to compute, for the logits of the last. Throws CapacityError if there is no memory for
+   * `capacity`.
    */
   async begin(
     sequence: Keyed,
     { slots, capacity }: { readonly slots: number; readonly capacity: number },
-  ): Promise<number> {
-    await this.#grow(Math.max(slots, this.#rows + 1), capacity)
-    const slot = this.#rows
+  ): Promise<{ readonly slot: number; readonly length: number }> {
+    const slot = this.#nextSlot
+    await this.#grow(Math.max(slots, slot + 1), capacity)
     const found = this.#prefixes?.find(sequence) ?? { length: 0, path: [] }
     try {
       const length = await this.#fill(slot, sequence, found)
       this.#held[slot] = { salt: sequence.salt, keys: sequence.keys.slice(0, length) }
-      this.#joining = slot
-      return length
+      this.#joining.set(slot, sequence)
+      return { slot, length }
     } finally {
       this.#prefixes?.release(found)
-      this.#makeRoom(this.newBytesOf(sequence.keys.length))
+      this.#makeRoom(this.#bytesToCome())
     }
   }
 
@@ -126,52 +181,47 @@ export class RowPool {
     this.#prefixes?.shrink(this.#roomForKept - Math.max(0, bytes))
   }
 
-  /** Reads more of the sequence that began; gives the logits of the last position if they are wanted. */
-  async read(
-    part: { readonly keys: readonly number[]; readonly embeddings: Float32Array },
-    { wantsLogits, ...options }: RunOptions & { readonly wantsLogits: boolean },
-  ): Promise<Float32Array> {
-    const slot = this.#joiningSlot()
-    const held = this.#heldBy(slot)
-    const logits = await this.#runner.prefillRun(
-      {
-        cache: this.#buffers(),
-        slot,
-        cachedLength: held.keys.length,
-        embeddings: part.embeddings,
-        logitRows: wantsLogits ? [part.keys.length - 1] : [],
-      },
-      options,
-    )
-    held.keys = held.keys.concat(part.keys)
+  /** Reads more of sequences that began; gives the logits of each one's last position where they are wanted. */
+  async read(parts: readonly PromptPart[], options: RunOptions): Promise<Float32Array[]> {
+    const requests = parts.map(({ slot, keys, embeddings, wantsLogits }) => ({
+      cache: this.#buffers(),
+      slot,
+      cachedLength: this.#heldBy(slot).keys.length,
+      embeddings,
+      logitRows: wantsLogits ? [keys.length - 1] : [],
+    }))
+    const logits = await this.#runner.prefillTogether(requests, options)
+    for (const { slot, keys } of parts) {
+      const held = this.#heldBy(slot)
+      held.keys = held.keys.concat(keys)
+    }
     return logits
   }
 
-  /** Makes the sequence that was read a row. */
-  async join(): Promise<void> {
-    const slot = this.#joiningSlot()
+  /** Makes a sequence that was read the next row. Those in lower slots have joined or left before. */
+  async join(slot: number): Promise<void> {
     const place = this.#rows
     if (slot !== place) {
       await this.#vacate(place)
       await this.#copy(slot, place)
       this.#held[slot] = nothing()
     }
-    this.#joining = null
+    this.#joining.delete(slot)
     this.#rows++
     this.#forgetStepper()
   }
 
-  /** Gives the slot of the sequence that began back; what was read of it is of use to others. */
-  leave(): void {
-    this.#joining = null
+  /** Gives the slot of a sequence that began back; what was read of it is of use to others. */
+  leave(slot: number): void {
+    this.#joining.delete(slot)
   }
 
-  /** Adds a row equal to the last one. */
-  async fork(slots: number): Promise<void> {
-    const { keys } = this.#heldBy(this.#rows - 1)
+  /** Adds a row equal to another one, while nothing is being read. */
+  async fork(row: number, slots: number): Promise<void> {
+    const { keys } = this.#heldBy(row)
     await this.#grow(Math.max(slots, this.#rows + 1), keys.length)
     await this.#vacate(this.#rows)
-    await this.#copy(this.#rows - 1, this.#rows)
+    await this.#copy(row, this.#rows)
     this.#rows++
     this.#forgetStepper()
   }
@@ -238,7 +288,7 @@ export class RowPool {
   async fit(): Promise<void> {
     this.#prefixes?.shrink(this.#roomForKept)
     const cache = this.#cache
-    if (!cache || this.#slotBytes <= this.#budgetBytes || this.#joining !== null) return
+    if (!cache || this.#slotBytes <= this.#budgetBytes || this.#joining.size > 0) return
     const filled = this.#held.slice(0, this.#rows).reduce((sum, { keys }) => sum + keys.length, 0)
     if (this.#slotBytes < MOST_SLACK * this.bytesOf(filled)) return
     await this.#replace(this.#runner.newCache(cache.slots, cache.capacity))
@@ -346,11 +396,14 @@ export class RowPool {
     )
   }
 
-  /** Moves rows, and what the next slot holds, to other buffers, and into the prefix cache what has no place there. */
+  /**
+   * Moves rows, those that are being read, and what the next slot holds, to other buffers, and into the prefix cache what has
+   * no place there.
+   */
   async #replace(next: KvCache | null): Promise<void> {
     const before = this.#cache
     // What the next slot holds may go on in place, if it is no longer than there is room for.
-    const moved = next ? this.#rows + (this.#slotBytes <= this.#budgetBytes ? 1 : 0) : 0
+    const moved = next ? this.#nextSlot + (this.#slotBytes <= this.#budgetBytes ? 1 : 0) : 0
     for (let slot = moved; slot < this.#held.length; slot++) await this.#vacate(slot)
     this.#forgetStepper()
     const held = Array.from({ length: next?.slots ?? 0 }, nothing)
@@ -367,11 +420,6 @@ export class RowPool {
   #buffers(): KvCache {
     if (!this.#cache) throw new Error('internal: rows without a cache')
     return this.#cache
-  }
-
-  #joiningSlot(): number {
-    if (this.#joining === null) throw new Error('internal: no sequence began')
-    return this.#joining
   }
 
   #heldBy(slot: number): Held {

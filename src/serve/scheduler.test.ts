@@ -23,10 +23,11 @@ let decoder: TinyDecoder
 before(async () => {
   runtime = await createRuntime()
   decoder = await TinyDecoder.create(runtime, 'f32', { config: CONFIG })
+  await decoder.runner.prepareTogether()
 })
-after(() => {
-  decoder.dispose()
-  runtime.dispose()
+after(async () => {
+  await decoder.dispose()
+  await runtime.dispose()
 })
 
 const opened: Scheduler[] = []
@@ -165,30 +166,30 @@ describe('the order of events never changes an answer', () => {
   })
 })
 
-describe('nobody waits long', () => {
-  /** What the runner does, in order: positions that are read, or a step of so many rows. */
-  async function record(run: () => Promise<void>): Promise<(number | string)[]> {
-    const events: (number | string)[] = []
-    const { runner } = decoder
-    const { prefillRun, stepper } = runner
-    runner.prefillRun = (request, options) => {
-      events.push(request.embeddings.length / CONFIG.hiddenSize)
-      return prefillRun.call(runner, request, options)
-    }
-    runner.stepper = (cache, count) => {
-      const made = stepper.call(runner, cache, count)
-      const step = made.step.bind(made)
-      made.step = (...args) => (events.push(`step ${count}`), step(...args))
-      return made
-    }
-    try {
-      await run()
-    } finally {
-      Object.assign(runner, { prefillRun, stepper })
-    }
-    return events
+/** What the runner does, in order: positions that are read in a run, of each prompt, or a step of so many rows. */
+async function record(run: () => Promise<void>): Promise<(number[] | string)[]> {
+  const events: (number[] | string)[] = []
+  const { runner } = decoder
+  const { prefillTogether, stepper } = runner
+  runner.prefillTogether = (requests, options) => {
+    events.push(requests.map(({ embeddings }) => embeddings.length / CONFIG.hiddenSize))
+    return prefillTogether.call(runner, requests, options)
   }
+  runner.stepper = (cache, count) => {
+    const made = stepper.call(runner, cache, count)
+    const step = made.step.bind(made)
+    made.step = (...args) => (events.push(`step ${count}`), step(...args))
+    return made
+  }
+  try {
+    await run()
+  } finally {
+    Object.assign(runner, { prefillTogether, stepper })
+  }
+  return events
+}
 
+describe('nobody waits long', () => {
   test('a long prompt is read in pieces between the steps of a running answer', async () => {
     const scheduler = newScheduler()
     const events = await record(async () => {
@@ -201,29 +202,40 @@ describe('nobody waits long', () => {
       await scheduler.submit(first).done
       await long
     })
-    const pieces = events.filter((event) => typeof event === 'number')
+    const pieces = events.flatMap((event) => (typeof event === 'string' ? [] : event))
     assert.equal(
       pieces.reduce((a, b) => a + b, 0),
       2010,
     )
     for (const [i, event] of events.entries()) {
-      if (typeof event !== 'number' || i === 0) continue
-      assert.ok(event <= 256, `a piece of ${event}`)
+      if (typeof event === 'string' || i === 0) continue
+      assert.ok(event.length === 1 && event[0]! <= 256, `a run of ${event}`)
       assert.equal(typeof events[i - 1], 'string', 'two pieces without a step between them')
     }
   })
 
   test('alone, a prompt is read in long runs; short ones are read together', async () => {
     const scheduler = newScheduler()
-    assert.deepEqual(
-      await record(async () => scheduler.submit(greedy(drawIds(2000, 2), 1)).done),
-      [667, 667, 666],
-    )
-    const requests = [11, 12, 13, 14].map((seed) => greedy(drawIds(20, seed), 3))
+    assert.deepEqual(await record(async () => scheduler.submit(greedy(drawIds(2000, 2), 1)).done), [
+      [667],
+      [667],
+      [666],
+    ])
+    const requests = [11, 12, 13, 14, 15].map((seed) => greedy(drawIds(20, seed), 3))
     const events = await record(async () => {
       await Promise.all(requests.map((request) => scheduler.submit(request).done))
     })
-    assert.deepEqual(events, [20, 20, 20, 20, 'step 4', 'step 4'])
+    assert.deepEqual(events, [[20, 20, 20, 20], [20], 'step 5', 'step 5'])
+  })
+
+  test('what several prompts have in common is read first, and once', async () => {
+    const scheduler = newScheduler()
+    const common = drawIds(60, 21)
+    const requests = [1, 2, 3].map((seed) => greedy([...common, ...drawIds(9 + seed, seed)], 2))
+    const events = await record(async () => {
+      await Promise.all(requests.map((request) => scheduler.submit(request).done))
+    })
+    assert.deepEqual(events, [[70], [11, 12], 'step 3'])
   })
 
   test('rows that nobody reads along are filled before they go on, and their answers are the same', async () => {
@@ -344,6 +356,101 @@ describe('an end of one is no end of the others', () => {
     const later = greedy(drawIds(10, 1), 5)
     await scheduler.submit(later).done
     assert.equal(later.trace.cachedLength, 0, 'nothing of a failed row is trusted')
+  })
+
+  describe('of several prompts that are read together', () => {
+    const prompts = [30, 31, 32, 33].map((seed) => drawIds(20 + seed, seed))
+
+    async function assertAnswersOf(all: readonly ReturnType<typeof greedy>[]): Promise<void> {
+      for (const [i, { trace }] of all.entries()) {
+        if (trace.tokens.length === 0) continue
+        const alone = greedy(prompts[i]!, 6)
+        await newScheduler({ maxRows: 1, prefixCache: false }).submit(alone).done
+        assertSame(trace, alone.trace)
+      }
+    }
+
+    test('one is stopped meanwhile', async () => {
+      const scheduler = newScheduler()
+      const { runner } = decoder
+      const { prefillTogether } = runner
+      const stop = new AbortController()
+      runner.prefillTogether = (requests, options) => {
+        assert.equal(requests.length, 4)
+        stop.abort()
+        return prefillTogether.call(runner, requests, options)
+      }
+      const all = prompts.map((ids, i) =>
+        greedy(ids, 6, i === 1 ? { signal: stop.signal } : undefined),
+      )
+      try {
+        await Promise.all(all.map((request) => scheduler.submit(request).done))
+      } finally {
+        runner.prefillTogether = prefillTogether
+      }
+      assert.deepEqual(
+        all.map(({ trace }) => trace.tokens.length),
+        [6, 0, 6, 6],
+      )
+      await assertAnswersOf(all)
+      const again = greedy(prompts[1]!, 2)
+      await scheduler.submit(again).done
+      assert.equal(again.trace.cachedLength, 49, 'what was read of it is kept')
+    })
+
+    test('one whose embeddings fail fails alone', async () => {
+      const scheduler = newScheduler()
+      const all = prompts.map((ids) => greedy(ids, 6))
+      const keys = prompts[2]!
+      const bad = { prompt: { keys, embeddings: () => Promise.reject(new Error('no rows')) } }
+      const requests = all.map((request, i) => (i === 2 ? { ...request, ...bad } : request))
+      const ends = requests.map((request) => scheduler.submit(request).done)
+      await assert.rejects(ends[2]!, /no rows/)
+      await Promise.all(ends.filter((_, i) => i !== 2))
+      await assertAnswersOf(all)
+    })
+
+    test('a run that fails is the end of all in it, and later ones are answered', async () => {
+      const scheduler = newScheduler()
+      const { runner } = decoder
+      const { prefillTogether } = runner
+      runner.prefillTogether = () => Promise.reject(new Error('broken'))
+      try {
+        const ends = prompts.map((ids) => scheduler.submit(greedy(ids, 6)).done)
+        for (const end of ends) await assert.rejects(end, /broken/)
+      } finally {
+        runner.prefillTogether = prefillTogether
+      }
+      const all = prompts.map((ids) => greedy(ids, 6))
+      await Promise.all(all.map((request) => scheduler.submit(request).done))
+      await assertAnswersOf(all)
+    })
+
+    test('equal ones among them become rows without being read', async () => {
+      const scheduler = newScheduler()
+      const order = [0, 1, 1, 2, 0, 3, 3]
+      const all = order.map((i) => ({ i, request: greedy(prompts[i]!, 6) }))
+      await Promise.all(all.map(({ request }) => scheduler.submit(request).done))
+      const positions = prompts.reduce((sum, ids) => sum + ids.length, 0)
+      assert.ok(scheduler.stats.counters.prefilledTokens <= positions + 2 * 3)
+      for (const { i, request } of all) {
+        const alone = greedy(prompts[i]!, 6)
+        await newScheduler({ maxRows: 1, prefixCache: false }).submit(alone).done
+        assertSame(request.trace, alone.trace)
+      }
+    })
+
+    test('only so many are let in as there is memory for', async () => {
+      const kvBytes = sequenceBytes(CONFIG, 'f32', 2 * (52 + 6))
+      const scheduler = newScheduler({ kvBytes, prefixCache: false })
+      const all = prompts.map((ids) => greedy(ids, 6))
+      const events = await record(async () => {
+        await Promise.all(all.map((request) => scheduler.submit(request).done))
+      })
+      const runs = events.flatMap((event) => (typeof event === 'string' ? [] : [event.length]))
+      assert.equal(Math.max(...runs), 2)
+      await assertAnswersOf(all)
+    })
   })
 
   test('a prompt that no memory holds fails alone', async () => {

@@ -1,10 +1,11 @@
 /**
  * Who runs when: sequences join and leave between decode steps, and prompts are read a piece at a time.
  *
- * One loop, as long as there is work: rows that ended leave; at most one piece of prompts is read, or one other heavy
- * job runs; all rows make a step. So a running answer never waits for more than one piece. A sequence that waits is
- * let in when a row is free and keys and values of all rows, as long as they are expected to get, fit into the budget.
- * Answers that get longer than expected push the last row out, which goes on when there is room again.
+ * One loop, as long as there is work: rows that ended leave; a bounded number of positions of prompts is read, or one
+ * other heavy job runs; all rows make a step. So a running answer never waits for more than that. A run reads a piece of a
+ * long prompt, or several short ones at once. A sequence that waits is let in when a row is free and keys and values of all
+ * rows, as long as they are expected to get, fit into the budget. Answers that get longer than expected push the last row
+ * out, which goes on when there is room again.
  *
  * Where nobody reads along, rows are filled before they go on: a step of many takes little longer than one of few.
  */
@@ -14,9 +15,11 @@ import { PREFILL_CHUNK, runEnd, type DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import { isWorthReading, jumpForward, MOST_JUMPING_ROWS } from './jump-forward.ts'
 import { Breath, memoryError } from './kv-cache.ts'
+import { partOf, type Piece, type Reading } from './prompt-reading.ts'
 import { RowBudget, type RowLength } from './row-budget.ts'
 import { RowPool } from './row-pool.ts'
 import { ScheduledSequence, type SequenceEnd, type SequenceRequest } from './scheduled-sequence.ts'
+import { SEGMENTS } from './segmented-prefill.ts'
 import { newCounters, type ServingStats } from './serving-stats.ts'
 import { WaitingQueue } from './waiting-queue.ts'
 
@@ -51,16 +54,8 @@ export type SchedulerParts = {
  * however a prompt is cut; over an int8 cache they are not, so there prompts are cut as if they were alone.
  */
 const SHARED_CHUNK = 256
-/** A piece is filled up with further prompts while so many positions are left of it. */
+/** Further prompts are read while so many positions are left. */
 const LEAST_CHUNK = 32
-/** The sequence whose prompt is being read: its positions [at, length) are missing. */
-type Reading = {
-  readonly sequence: ScheduledSequence
-  readonly cachedLength: number
-  /** From `cachedLength` on. */
-  readonly embeddings: Float32Array
-  at: number
-}
 
 type Job = { readonly rank: number; readonly run: () => Promise<void> }
 
@@ -74,7 +69,8 @@ export class Scheduler {
   readonly #counters = newCounters()
   /** Row i of the pool is that of sequence i. */
   #running: ScheduledSequence[] = []
-  #reading: Reading | null = null
+  /** Those that began, in order; between turns at most one, which is long. */
+  #readings: Reading[] = []
   #loop: Promise<void> | null = null
   #isJobNext = false
 
@@ -87,7 +83,7 @@ export class Scheduler {
 
   get stats(): SchedulerStats {
     return {
-      running: this.#running.length + (this.#reading ? 1 : 0),
+      running: this.#sequencesIn,
       waiting: this.#waiting.size,
       maxRows: this.#parts.maxRows,
       cachedTokens: this.#pool.keptPositions,
@@ -165,8 +161,11 @@ export class Scheduler {
   }
 
   #hasWork(): boolean {
-    const { length } = this.#running
-    return length > 0 || this.#reading !== null || this.#waiting.size > 0 || this.#jobs.size > 0
+    return this.#sequencesIn > 0 || this.#waiting.size > 0 || this.#jobs.size > 0
+  }
+
+  get #sequencesIn(): number {
+    return this.#running.length + this.#readings.length
   }
 
   /** A job or a piece of prompts; false where nothing waits or there is no room. */
@@ -178,16 +177,19 @@ export class Scheduler {
 
   /** Whether rows that nobody reads along wait for further ones. */
   #fillsFirst(): boolean {
-    const hasMore = this.#jobs.size > 0 || this.#reading !== null || this.#waiting.size > 0
+    const hasMore = this.#jobs.size > 0 || this.#hasPrompt
     const isHeard = this.#running.some(({ request }) => request.isHeard !== false)
     return hasMore && !isHeard && this.#running.length < this.#parts.maxRows
   }
 
   /** Jobs and prompts take turns where both wait. */
   #isJobsTurn(): boolean {
-    const hasPrompt = this.#reading !== null || this.#waiting.size > 0
-    this.#isJobNext = this.#jobs.size > 0 && (!hasPrompt || !this.#isJobNext)
+    this.#isJobNext = this.#jobs.size > 0 && (!this.#hasPrompt || !this.#isJobNext)
     return this.#isJobNext
+  }
+
+  get #hasPrompt(): boolean {
+    return this.#readings.length > 0 || this.#waiting.size > 0
   }
 
   async #dropEnded(): Promise<void> {
@@ -204,66 +206,94 @@ export class Scheduler {
     this.#running.pop()
   }
 
-  /** Reads one piece: of one prompt, or of several short ones. False where there was none, or no room. */
+  /** Reads prompts until enough is read for now. False where there was none, or no room. */
   async #readPrompts(): Promise<boolean> {
-    const isExact = this.#parts.runner.cacheForm === 'f32'
-    let left = isExact && this.#running.length > 0 ? SHARED_CHUNK : PREFILL_CHUNK
+    let left = this.#isExact && this.#running.length > 0 ? SHARED_CHUNK : PREFILL_CHUNK
     for (let isFirst = true; ; isFirst = false) {
-      this.#reading ??= await this.#admit()
-      const reading = this.#reading
-      if (!reading) return !isFirst
+      const run = await this.#gather(left, isFirst)
+      if (run.length === 0) return !isFirst
+      left -= run.reduce((sum, { reading, end }) => sum + end - reading.at, 0)
+      await this.#readRun(run)
+      if (left < LEAST_CHUNK || this.#readings.length > 0) return true
+    }
+  }
+
+  /** The pieces of one run, of `left` positions together; of prompts that are not the turn's first, only whole ones. */
+  async #gather(left: number, isFirst: boolean): Promise<Piece[]> {
+    const run: Piece[] = []
+    const most = this.#isExact ? SEGMENTS : 1
+    for (let rest = left; run.length < most && rest >= LEAST_CHUNK;) {
+      const mayCut = isFirst && run.length === 0
+      const reading = this.#readings[run.length] ?? (await this.#admit(mayCut ? Infinity : rest))
+      if (!reading) break
       const { length } = reading.sequence.prompt.keys
-      // Of further prompts only what is left as a whole.
-      if (!isFirst && length - reading.at > left) return true
-      const end = runEnd(reading.at, length, isExact ? left : PREFILL_CHUNK)
-      left -= end - reading.at
-      await this.#readPiece(reading, end)
-      if (left < LEAST_CHUNK || this.#reading) return true
+      const end = runEnd(reading.at, length, this.#isExact ? rest : PREFILL_CHUNK)
+      run.push({ reading, end })
+      if (end < length) break
+      rest -= end - reading.at
     }
+    return run
   }
 
-  async #readPiece(reading: Reading, end: number): Promise<void> {
-    const { sequence, cachedLength, embeddings, at } = reading
-    const { keys } = sequence.prompt
+  async #readRun(run: readonly Piece[]): Promise<void> {
     const { hiddenSize } = this.#parts.runner.config
-    const [first, last] = [at, end].map((position) => (position - cachedLength) * hiddenSize)
-    const part = { keys: keys.slice(at, end), embeddings: embeddings.subarray(first, last) }
-    const isWhole = end === keys.length
-    // The order is ours; a lower priority would wait for ever beside a beam search.
-    const run = { wantsLogits: isWhole, signal: sequence.signal, priority: 'decode' } as const
-    const logits = await this.#guard([sequence], () => this.#pool.read(part, run))
-    if (!logits) {
-      this.#pool.leave()
-      this.#reading = null
-      return
+    const sequences = run.map(({ reading }) => reading.sequence)
+    const parts = run.map((piece) => partOf(piece, hiddenSize))
+    // The order is ours; a lower priority would wait for ever beside a beam search. A run of several goes to its end, also
+    // if one of them is stopped.
+    const signal = run.length === 1 ? sequences[0]?.signal : undefined
+    const options = { signal, priority: 'decode' } as const
+    const logits = await this.#guard(sequences, () => this.#pool.read(parts, options))
+    for (const [i, { reading, end }] of run.entries()) {
+      if (logits) this.#counters.prefilledTokens += end - reading.at
+      reading.at = end
+      if (reading.sequence.signal.aborted) this.#finish(reading.sequence, 'aborted')
+      if (reading.sequence.end) this.#leave(reading)
+      else if (parts[i]?.wantsLogits) await this.#join(reading)
     }
-    reading.at = end
-    this.#counters.prefilledTokens += end - at
-    if (!isWhole) return
-    this.#reading = null
-    await this.#join(reading, logits)
+    // Twins take places behind all that joined.
+    for (const [i, { reading }] of run.entries()) {
+      const row = this.#running.indexOf(reading.sequence)
+      if (row >= 0) await this.#markRead(row, reading.cachedLength, logits?.[i] as Float32Array)
+    }
   }
 
-  /** Makes a sequence that was read a row, and with it those that wait with the same prompt. */
-  async #join({ sequence, cachedLength }: Reading, logits: Float32Array): Promise<void> {
+  #leave(reading: Reading): void {
+    this.#pool.leave(reading.slot)
+    this.#readings = this.#readings.filter((other) => other !== reading)
+  }
+
+  /** Makes a sequence that was read a row. */
+  async #join(reading: Reading): Promise<void> {
+    const { sequence, slot } = reading
+    const joined = await this.#guard([sequence], () => this.#pool.join(slot))
+    if (joined !== null) this.#running.push(sequence)
+    this.#leave(reading)
+  }
+
+  /** Goes on with a row that was read, and makes those that wait with the same prompt rows like it. */
+  async #markRead(row: number, cachedLength: number, logits: Float32Array): Promise<void> {
+    const sequence = this.#running[row] as ScheduledSequence
+    this.#goOn(sequence, cachedLength, logits)
     const twins = this.#twinsOf(sequence)
     for (const twin of twins) twin.isIn = true
-    for (const [i, one] of [sequence, ...twins].entries()) {
-      const joined = await this.#guard([sequence, ...twins].slice(i), async () => {
-        if (i === 0) await this.#pool.join()
-        else await this.#pool.fork(this.#wantedSlots())
-        return true
-      })
-      if (!joined) return
-      this.#running.push(one)
-      const cached = i === 0 ? cachedLength : sequence.prompt.keys.length - 1
-      this.#countPrompt(one, cached)
-      one.markRead(cached)
-      this.#choose(one, logits.slice())
+    for (const [i, twin] of twins.entries()) {
+      const fork = () => this.#pool.fork(row, this.#wantedSlots())
+      if ((await this.#guard(twins.slice(i), fork)) === null) return
+      this.#running.push(twin)
+      this.#goOn(twin, sequence.prompt.keys.length - 1, logits)
     }
+  }
+
+  #goOn(sequence: ScheduledSequence, cachedLength: number, logits: Float32Array): void {
+    this.#countPrompt(sequence, cachedLength)
+    sequence.markRead(cachedLength)
+    this.#choose(sequence, logits.slice())
   }
 
   #twinsOf(sequence: ScheduledSequence): ScheduledSequence[] {
+    // A fork takes the place of what is being read.
+    if (this.#readings.length > 0) return []
     const { prompt, salt } = sequence
     const free = this.#parts.maxRows - this.#running.length
     const most = Math.min(free, this.#budget.roomFor(sequence, this.#rows())) - 1
@@ -273,13 +303,18 @@ export class Scheduler {
     )
   }
 
-  /** Lets the next sequence in, if there is room for it. */
-  async #admit(): Promise<Reading | null> {
+  /**
+   * Lets the next sequence in, if there is room for it, and no more than `most` positions are to be read. One that begins as
+   * another that is just read waits for it.
+   */
+  async #admit(most: number): Promise<Reading | null> {
     const sequence = this.#waiting.first
-    if (!sequence || this.#running.length >= this.#parts.maxRows) return null
+    if (!sequence || this.#sequencesIn >= this.#parts.maxRows) return null
     const { keys } = sequence.prompt
-    const isAlone = this.#running.length === 0
-    if (!isAlone && this.#budget.roomFor(sequence, this.#rows()) < 1) return null
+    const isAlone = this.#sequencesIn === 0
+    if (!isAlone && this.#budget.roomFor(sequence, this.#rowsToBe()) < 1) return null
+    const keyed = { salt: sequence.salt, keys }
+    if (this.#pool.missing(keyed) > most || this.#pool.gainsByWaiting(keyed)) return null
     const missing = this.#pool.newBytesOf(keys.length) - this.#parts.freeBytes()
     if (missing > this.#pool.keptBytes) {
       if (!isAlone) return null
@@ -288,15 +323,27 @@ export class Scheduler {
       return null
     }
     if (missing > 0) this.#pool.release(missing)
+    return this.#begin(sequence)
+  }
+
+  async #begin(sequence: ScheduledSequence): Promise<Reading | null> {
     this.#waiting.remove(sequence)
     sequence.isIn = true
-    const capacity = sequence.lengthWith(Infinity)
-    const size = { slots: this.#wantedSlots(), capacity }
-    return this.#guard([sequence], async () => {
-      const cachedLength = await this.#pool.begin({ salt: sequence.salt, keys }, size)
-      const embeddings = await sequence.prompt.embeddings(cachedLength)
-      return { sequence, cachedLength, embeddings, at: cachedLength }
-    })
+    const { salt, prompt } = sequence
+    const size = { slots: this.#wantedSlots(), capacity: sequence.lengthWith(Infinity) }
+    const begun = await this.#guard([sequence], () =>
+      this.#pool.begin({ salt, keys: prompt.keys }, size),
+    )
+    if (!begun) return null
+    const { slot, length } = begun
+    const embeddings = await this.#guard([sequence], () => prompt.embeddings(length))
+    if (!embeddings) {
+      this.#pool.leave(slot)
+      return null
+    }
+    const reading = { sequence, slot, cachedLength: length, embeddings, at: length }
+    this.#readings.push(reading)
+    return reading
   }
 
   /** All rows make a step. */
@@ -367,6 +414,15 @@ export class Scheduler {
     }
   }
 
+  /** Those that are being read are rows to be. */
+  #rowsToBe(): RowLength[] {
+    const read = this.#readings.map(({ sequence }) => ({
+      sequence,
+      length: sequence.prompt.keys.length,
+    }))
+    return [...this.#rows(), ...read]
+  }
+
   #rows(): RowLength[] {
     return this.#running.map((sequence, row) => ({
       sequence,
@@ -375,8 +431,12 @@ export class Scheduler {
   }
 
   #wantedSlots(): number {
-    const { length } = this.#running
-    return Math.min(this.#parts.maxRows, length + 1 + this.#waiting.size)
+    return Math.min(this.#parts.maxRows, this.#sequencesIn + 1 + this.#waiting.size)
+  }
+
+  /** Whether the numbers are the same however prompts are cut. */
+  get #isExact(): boolean {
+    return this.#parts.runner.cacheForm === 'f32'
   }
 
   #choose(sequence: ScheduledSequence, logits: Float32Array): void {
@@ -394,11 +454,10 @@ export class Scheduler {
   /** The loop itself failed: nobody may wait for what will never come. */
   #failAll(error: unknown): void {
     const waiting = this.#waiting.takeWhere(() => true, Infinity)
-    const reading = this.#reading ? [this.#reading.sequence] : []
-    for (const one of [...this.#running, ...reading, ...waiting]) this.#finish(one, 'failed', error)
+    const read = this.#readings.map(({ sequence }) => sequence)
+    for (const one of [...this.#running, ...read, ...waiting]) this.#finish(one, 'failed', error)
+    for (const reading of this.#readings) this.#leave(reading)
     this.#running = []
-    this.#reading = null
-    this.#pool.leave()
     this.#pool.clear()
   }
 
