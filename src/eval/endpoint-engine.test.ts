@@ -96,6 +96,42 @@ describe('an engine behind an endpoint', () => {
     })
   })
 
+  test('holds a server to the letters that are not among its likeliest tokens', async () => {
+    const json = (response: Parameters<Handler>[1], value: object, code = 200) => {
+      response.writeHead(code, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(value))
+    }
+    const seen: unknown[] = []
+    const answering =
+      (hasTokens: boolean): Handler =>
+      (body, response, { url }) => {
+        if (url === '/tokenize')
+          return hasTokens
+            ? json(response, { tokens: [...String(body['prompt'])].map((c) => c.charCodeAt(0)) })
+            : json(response, {}, 404)
+        const { logit_bias: bias } = body
+        seen.push(bias)
+        const top = [{ the: -1 }]
+        return json(response, {
+          choices: [bias === undefined ? { logprobs: { top_logprobs: top } } : { text: 'B' }],
+        })
+      }
+    const request = {
+      messages: [{ role: 'user' as const, content: 'Q' }],
+      maxTokens: 1,
+      choices: ['A', 'B'],
+    }
+    await withServer([answering(true)], async (url) => {
+      const answer = await engineAt(url).answer(request, undefined)
+      assert.deepEqual(answer, { text: 'B', finishReason: 'stop' })
+      assert.deepEqual(seen, [undefined, { 65: 100, 66: 100 }])
+    })
+    await withServer([answering(false)], async (url) => {
+      const answer = await engineAt(url).answer(request, undefined)
+      assert.match((answer as { error: string }).error, /none of A, B is among/)
+    })
+  })
+
   test('gives an error for one question and answers for the others', async () => {
     const some: Handler = (body, response, request) =>
       JSON.stringify(body).includes('bad')

@@ -61,7 +61,7 @@ export class EndpointEngine implements AnswerEngine {
     return readChatReply(reply, endpoint.url)
   }
 
-  /** The likeliest of the continuations that the server lists among its likeliest tokens. */
+  /** The likeliest of the continuations: what the server lists among its likeliest tokens, else the one that it is held to. */
   async #choose(
     { choices = [] }: EngineRequest,
     prompt: string,
@@ -76,7 +76,7 @@ export class EndpointEngine implements AnswerEngine {
       .sort((a, b) => b.logprob - a.logprob)
     const [best, second] = ranked
     if (!best || best.logprob === Number.NEGATIVE_INFINITY) {
-      return { error: `none of ${choices.join(', ')} is among the server's 20 likeliest tokens` }
+      return await this.#hold({ choices }, prompt, signal)
     }
     const margin = best.logprob - (second?.logprob ?? Number.NEGATIVE_INFINITY)
     return {
@@ -85,6 +85,49 @@ export class EndpointEngine implements AnswerEngine {
       ...(Number.isFinite(margin) ? { margin } : {}),
     }
   }
+
+  /** The likeliest of these tokens alone: all of them are lifted above every other. Servers with /tokenize say which they are. */
+  async #hold(
+    { choices }: { readonly choices: readonly string[] },
+    prompt: string,
+    signal: AbortSignal | undefined,
+  ): Promise<EngineAnswer> {
+    const { endpoint, model } = this.#options
+    const unknown = `none of ${choices.join(', ')} is among the server's 20 likeliest tokens`
+    const tokensOf = (text: string) =>
+      endpoint.post('/../tokenize', { model, prompt: text }, signal).then(tokensIn, noTokens)
+    const [whole, ...tails] = await Promise.all([
+      tokensOf(prompt),
+      ...choices.map((choice) => tokensOf(prompt + choice)),
+    ])
+    const ids = tails.map((tokens) => tokens.slice(whole?.length))
+    if (ids.some(({ length }) => length !== 1)) return { error: unknown }
+    const lifted = Object.fromEntries(ids.map(([id]) => [String(id), MOST_BIAS]))
+    const body = { model, prompt, max_tokens: 1, temperature: 0, logit_bias: lifted }
+    const text = textOf(await endpoint.post('/completions', body, signal))
+    const held = choices.find((choice) => choice.trim() === text.trim())
+    return held === undefined ? { error: unknown } : { text: held, finishReason: 'stop' }
+  }
+}
+
+/** A server without that route says so for good. */
+function noTokens(error: unknown): readonly unknown[] {
+  if (error instanceof InputError) return []
+  throw error
+}
+
+/** As OpenAI has it. */
+const MOST_BIAS = 100
+
+function tokensIn(reply: unknown): readonly unknown[] {
+  const tokens = isRow(reply) ? reply['tokens'] : null
+  return Array.isArray(tokens) ? tokens : []
+}
+
+function textOf(reply: unknown): string {
+  const choice: unknown =
+    isRow(reply) && Array.isArray(reply['choices']) ? reply['choices'][0] : null
+  return isRow(choice) ? String(choice['text']) : ''
 }
 
 /** Of a token ▁A some servers show no space: else the likeliest that is the same without spaces. */
