@@ -38,13 +38,13 @@ export const score: Verb = {
     const answers = args.text('answers')
     if (answers === undefined)
       throw new UsageError('llava score needs --answers, a file or a folder.')
-    const read = async (name: string) => {
+    const read = async (name: string, pick?: Parameters<typeof loadEvalFiles>[1]) => {
       const path = args.text(name)
-      return path === undefined ? [] : loadEvalFiles(path)
+      return path === undefined ? [] : loadEvalFiles(path, pick)
     }
     const report = await scoreAnswers(benchmark.name, {
       answers: await loadEvalFiles(answers),
-      questions: await read('questions'),
+      questions: await read('questions', benchmark.ask?.pick),
       labels: await read('labels'),
       seed: args.number('seed'),
       ...(args.has('wordnet') && { wordNet: loadWordNet(args.text('wordnet') as string) }),

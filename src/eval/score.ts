@@ -17,6 +17,7 @@ import {
 } from './metrics/intervals.ts'
 import { levenshtein } from './metrics/anls.ts'
 import type { WordNet } from './metrics/wordnet.ts'
+import { releasedFiles, type ReleasedFiles } from './question.ts'
 import { hashFiles, hashText } from './recipe-hash.ts'
 
 export type ScoreRequest = {
@@ -74,7 +75,8 @@ export type Recipe = {
  */
 export async function score(name: string, request: ScoreRequest): Promise<ScoreReport> {
   const benchmark = findBenchmark(name)
-  const { answers, questions = [], labels = [], seed = 0, asked, wordNet } = request
+  const { answers, seed = 0, asked, wordNet } = request
+  const { questions, labels } = authorsFiles(benchmark, request)
   checkKinds(benchmark, { answers, questions, labels })
   const rng = new Rng(seed)
   const { metrics, counts, outcomes, printed, written, sheets } = benchmark.score({
@@ -98,6 +100,16 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     sheets: sheets ?? {},
     recipe: await recipeOf(benchmark, { answers, questions, labels, seed }),
   }
+}
+
+/** The hub's tables as the files that the benchmark takes. */
+function authorsFiles(
+  { ask, files }: Benchmark,
+  { questions = [], labels = [] }: ScoreRequest,
+): ReleasedFiles {
+  const released = releasedFiles(ask, { questions, labels })
+  const isMade = released.questions !== questions
+  return isMade && files.questions === undefined ? { ...released, questions: [] } : released
 }
 
 function noAnswers({ name, files }: Benchmark): InputError {

@@ -105,6 +105,29 @@ test('SEED-Bench: pictures and frames; SEED-IMG leaves the clips out', async () 
   assert.equal((await scored('seed-img', pictures, ['B'])).metrics[0]!.value, 100)
 })
 
+test('answers that exist are scored against the tables, given as questions', async () => {
+  const rows = ['yes', 'no'].map((answer, i) => ({
+    question_id: String(i),
+    question: `Is there a car ${i} in the image?`,
+    answer,
+    image: picture,
+    category: 'random',
+  }))
+  const questions: EvalFile[] = [{ name: 'test-0.parquet', text: '', rows }]
+  const texts = [
+    { question_id: 'random/0', text: 'Yes' },
+    { question_id: 'random/1', text: 'No' },
+  ]
+  const { metrics } = await score('pope', { answers: [jsonLines('a.jsonl', texts)], questions })
+  assert.equal(metrics[0]!.value, 100)
+  const gqa = { id: '7', imageId: 'n', question: 'What?', answer: 'car' }
+  const report = await score('gqa', {
+    answers: [jsonLines('a.jsonl', [{ question_id: '7', text: 'Car' }])],
+    questions: [{ name: 'testdev-0.parquet', text: '', rows: [gqa] }],
+  })
+  assert.equal(report.metrics[0]!.value, 100)
+})
+
 test('a table of something else is refused by the column that is missing', () => {
   assert.throws(() => released('pope', [{ question_id: '1', text: 'x' }]), {
     code: 'INPUT_ANSWERS_FIELD',
