@@ -12,7 +12,7 @@ import { modelGraphs, precisionOf, type ModelGraphs } from '../load-model.ts'
 import type { CacheForm } from '../serve/decoder-graph.ts'
 import { PREFILL_CHUNK } from '../serve/decoder-runner.ts'
 import { sequenceBytes } from '../serve/kv-cache.ts'
-import { patchesPerSide } from '../vision/vision-transformer.ts'
+import { patchesPerSide, type VisionConfig } from '../vision/vision-transformer.ts'
 import { examine } from './precision-facts.ts'
 
 export type MemoryPlan = {
@@ -60,18 +60,24 @@ export class MemoryPlanner {
   plan(chosen: ChosenPrecision, prompt: PlannedPrompt): MemoryPlan {
     const { decoder } = this.#config
     const { name: precision, kvCache } = chosen
-    const { weights, twice } = this.#weights(chosen)
+    const { weights, packing } = this.#weights(chosen)
     const idle = PROCESS + WORD * decoder.vocabSize
-    const loading = weights + twice + idle
+    const loading = weights + packing + idle
     const cache = sequenceBytes(decoder, kvCache, prompt.tokens)
-    const workspace =
-      idle + promptBytes(this.#config, kvCache, prompt.tokens) + mediaBytes(this.#config, prompt)
+    const most = Math.max(
+      promptBytes(this.#config, kvCache, prompt.tokens),
+      towerBytes(this.#config, prompt),
+    )
+    const workspace = idle + rowBytes(this.#config, prompt) + most
     const total = Math.max(loading, weights + cache + workspace)
     return { precision, kvCache, weights, loading, cache, workspace, total }
   }
 
-  /** `twice`: float32 weights are widened, then packed by session, and let go of when all of a session is packed. */
-  #weights(chosen: ChosenPrecision): { readonly weights: number; readonly twice: number } {
+  /**
+   * `packing`: what is there twice for a while. float32 weights are widened, then packed by session, and let go of when all
+   * of a session is packed; a session that shares another's weights packs each of them before it finds that it is there.
+   */
+  #weights(chosen: ChosenPrecision): { readonly weights: number; readonly packing: number } {
     const { vision, projector, decoder } = this.#graphs
     const parts = [
       examine('vision', vision, chosen.vision),
@@ -79,55 +85,64 @@ export class MemoryPlanner {
       examine('decoder', decoder, chosen.decoder),
       examine('singleStream', decoder, chosen.singleStream),
     ]
-    const widened = parts.map(({ layers }) =>
-      layers.reduce((sum, { form, weights }) => sum + (form === 'f32' ? FLOAT * weights : 0), 0),
-    )
+    const packed = parts.map(({ layers, largest }) => {
+      const widened = layers.reduce(
+        (sum, { form, weights }) => sum + (form === 'f32' ? FLOAT * weights : 0),
+        0,
+      )
+      return Math.max(widened, largest)
+    })
     return {
       weights: parts.reduce((sum, { bytes }) => sum + bytes, 0),
-      twice: Math.max(...widened),
+      packing: Math.max(...packed),
     }
   }
 }
 
 /** Node.js and the engine. */
-const PROCESS = 84 << 20
+const PROCESS = 96 << 20
 /** Of the vocabulary in the tokenizer and among the forms of answers. */
-const WORD = 700
+const WORD = 400
 const FLOAT = 4
-/** Rows as wide as the model that are held at once between two layers' products. */
-const ROWS = 12
-/** Rows as wide as the inner layer: gate, its activation, up, their product. */
-const INNER_ROWS = 4
-/** An int8 past is widened layer by layer: keys and values once, and what is new a second time. */
-const UNPACKED = 1.15
+/** Rows as wide as the model and as its inner layer that are held at once: input, normed and sum; gate, up and product. */
+const ROWS = 3
 
-/** Of a run of prompt positions over all positions so far: attention and the MLP take turns. */
+/**
+ * Of a run of prompt positions over all positions so far. Scores are not among it: attention goes block by block. An int8
+ * past is unpacked layer by layer, and lies once more in front of the run's own keys and values.
+ */
 function promptBytes({ decoder }: ModelConfig, kvCache: CacheForm, tokens: number): number {
   const { hiddenSize, intermediateSize, attention } = decoder
   const run = Math.ceil(tokens / Math.ceil(tokens / PREFILL_CHUNK))
   const width = attention.numKvHeads * cacheHeadDim(attention.headDim)
-  const past = kvCache === 'int8' ? UNPACKED * 2 * tokens * width : 0
-  const attended = run * tokens * attention.numHeads + past
-  const inner = run * INNER_ROWS * intermediateSize
-  const rows = (run * ROWS + tokens) * hiddenSize
-  return Math.ceil(FLOAT * (rows + Math.max(attended, inner)))
+  const unpacked = kvCache === 'int8' ? 2 * width * (2 * tokens - run) : 0
+  return FLOAT * (run * ROWS * (hiddenSize + intermediateSize) + unpacked)
 }
 
 /** Frames that are decoded and prepared while one is encoded, and that one. */
 const FRAMES_AT_ONCE = 4
+/** The threads that decode and resize. */
+const PREPARING = 16 << 20
 
 /**
- * Tiles and frames go through the tower one by one; rows of all are kept, and once more in the order of the prompt. Of a
- * picture all tiles are there at once, of a clip the next few frames.
+ * Of the tower, which tiles and frames go through one by one, and their pixels: of a picture all tiles are there at once, of
+ * a clip the next few frames. The decoder comes after it, and its intermediates lie in the same arena.
  */
-function mediaBytes({ vision, decoder }: ModelConfig, { tiles, clipRows }: PlannedPrompt): number {
+function towerBytes({ vision }: ModelConfig, { tiles, clipRows }: PlannedPrompt): number {
   if (!vision || tiles === 0) return 0
-  const patches = patchesPerSide(vision) ** 2 + 1
-  const { hiddenSize, intermediateSize, numHeads, imageSize } = vision
-  const inner = Math.max(INNER_ROWS * intermediateSize, numHeads * patches)
-  const tower = patches * (ROWS * hiddenSize + inner)
+  const { hiddenSize, intermediateSize, imageSize } = vision
   const held = clipRows === undefined ? tiles : Math.min(tiles, FRAMES_AT_ONCE)
   const pixels = held * 3 * imageSize ** 2
-  const rows = clipRows ?? tiles * patches
-  return FLOAT * (tower + pixels + 2 * rows * decoder.hiddenSize)
+  return PREPARING + FLOAT * (pixels + patchesOf(vision) * ROWS * (hiddenSize + intermediateSize))
+}
+
+/** A row for each position, and of pictures and clips also as the tower gives them and in the order of the prompt. */
+function rowBytes({ vision, decoder }: ModelConfig, prompt: PlannedPrompt): number {
+  const { tokens, tiles, clipRows } = prompt
+  const encoded = vision && tiles > 0 ? (clipRows ?? tiles * patchesOf(vision)) : 0
+  return FLOAT * decoder.hiddenSize * (tokens + 2 * encoded)
+}
+
+function patchesOf(vision: VisionConfig): number {
+  return patchesPerSide(vision) ** 2 + 1
 }

@@ -72,28 +72,35 @@ export function linearElements(graph: Graph): number {
   )
 }
 
-/** Its linear layers by form, and the bytes of all weights. */
+/** Its linear layers by form, and the bytes of all weights and of the largest one. */
 export function examine(
   part: LayerCount['part'],
   graph: Graph | null,
   policy: PrecisionPolicy | null,
-): { readonly layers: LayerCount[]; readonly bytes: number } {
-  if (!graph || !policy) return { layers: [], bytes: 0 }
+): { readonly layers: LayerCount[]; readonly bytes: number; readonly largest: number } {
+  if (!graph || !policy) return { layers: [], bytes: 0, largest: 0 }
   const lowered = lower(graph, policy)
   const layers = new Map<LinearPrecision, LayerCount>()
   for (const { precision: form, rows, columns } of lowered.linears) {
     const { count, weights } = layers.get(form) ?? { count: 0, weights: 0 }
     layers.set(form, { part, form, count: count + 1, weights: weights + rows * columns })
   }
-  return { layers: [...layers.values()], bytes: parameterBytes(lowered.graph) }
+  const sizes = parameterSizes(lowered.graph)
+  return { layers: [...layers.values()], bytes: sumOf(sizes), largest: Math.max(0, ...sizes) }
 }
 
 export function parameterBytes(graph: Graph): number {
-  return liveParameters(graph).reduce(
-    (sum, { dtype, shape }) =>
-      sum + elementCount(shape as readonly number[]) * bytesPerElement(dtype),
-    0,
+  return sumOf(parameterSizes(graph))
+}
+
+function parameterSizes(graph: Graph): number[] {
+  return liveParameters(graph).map(
+    ({ dtype, shape }) => elementCount(shape as readonly number[]) * bytesPerElement(dtype),
   )
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, one) => sum + one, 0)
 }
 
 function processorFacts(): Omit<PrecisionReport['processor'], 'isInt8Exact'> {
