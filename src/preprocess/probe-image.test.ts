@@ -113,7 +113,8 @@ test('what is no picture is refused with the reason', async () => {
     [text('hello, I am a text file that calls itself photo.jpg'), /begins like none/],
     [text('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'), /begins like none/],
     [text('%PDF-1.7'), /begins like none/],
-    [text('\0\0\0\x18ftypheic\0\0\0\0heicmif1'), /not AVIF/],
+    [text('\0\0\0\x18ftypheic\0\0\0\0heicmif1'), /heic, which is not AVIF \(convert it/],
+    [text('\0\0\0\x18ftypisom\0\0\0\0isommp42'), /isom, which is not AVIF \(a film/],
     [png(0, 7), /0 × 7/],
   ]
   for (const [bytes, reason] of cases) {
