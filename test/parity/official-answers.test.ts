@@ -8,7 +8,15 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { findBenchmark, readEvalFiles, score, type ScoreReport } from '../../src/eval/index.ts'
+import {
+  findBenchmark,
+  readEvalFiles,
+  releasedFiles,
+  score,
+  type EvalFile,
+  type ScoreReport,
+} from '../../src/eval/index.ts'
+import { readRows, type Row } from '../../src/eval/eval-file.ts'
 import { shownPrompt } from '../../src/eval/question.ts'
 
 const FOLDER = join(process.env['LLAVA_FIXTURES'] ?? 'fixtures', '../assets/eval')
@@ -16,6 +24,42 @@ const ANSWERS = join(FOLDER, 'llava-v1.5-13b')
 const skip = existsSync(ANSWERS) ? false : `there are no official answers at ${FOLDER}`
 
 const read = (...parts: string[]) => readEvalFiles(join(ANSWERS, ...parts))
+
+type Released = { readonly question_id: string; readonly image: string; readonly text: string }
+
+const linesOf = ({ text }: Released) => text.split('\n') as [string, string]
+
+/** The dataset's row of a released question: datasets have these in small letters. */
+const HUB_ROWS: readonly (readonly [string, string, (row: Released) => Row])[] = [
+  [
+    'textvqa',
+    'textvqa/llava_textvqa_val_v051_ocr.jsonl',
+    (row) => {
+      const [question, tokens] = linesOf(row)
+      const words = tokens.slice('Reference OCR token: '.length)
+      return {
+        image_id: row.question_id,
+        question: question.toLowerCase(),
+        ocr_tokens: words === '' ? [] : words.split(', '),
+      }
+    },
+  ],
+  [
+    'vizwiz',
+    'vizwiz/llava_test.jsonl',
+    (row) => ({ question_id: row.image.slice(0, -4), question: linesOf(row)[0].toLowerCase() }),
+  ],
+  [
+    'gqa',
+    'gqa/llava_gqa_testdev_balanced.jsonl',
+    (row) => ({
+      id: row.question_id,
+      imageId: row.image.slice(0, -4),
+      question: linesOf(row)[0],
+      answer: '',
+    }),
+  ],
+]
 
 describe('official answers', { skip }, () => {
   test('POPE scores as published', async () => {
@@ -110,6 +154,21 @@ describe('official answers', { skip }, () => {
         own.map((one) => [String(one.id), shownPrompt(one)]),
         prompts,
       )
+    })
+  }
+
+  for (const [name, file, rowOf] of HUB_ROWS) {
+    test(`${name}: rows of the hub's table are asked as the released file asks them`, () => {
+      const { ask } = findBenchmark(name)
+      const [released] = read(file)
+      const rows = readRows(released!).map((row) => rowOf(row as Released))
+      const table = { name: 'data/validation-0.parquet', text: '', rows }
+      const made = releasedFiles(ask, { questions: [table], labels: [] })
+      const prompts = (files: readonly EvalFile[]) =>
+        ask!.questions(files).map(({ prompt }) => prompt)
+      const asked = prompts(made.questions)
+      assert.ok(asked.length >= 5000)
+      assert.deepEqual(asked, prompts([released!]))
     })
   }
 
