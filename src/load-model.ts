@@ -25,7 +25,7 @@ import { Model } from './model.ts'
 import { assertFiniteInTurns, readFloatWeight, turnTaker } from './read-float-weight.ts'
 import { createClips, createPictures } from './open-media.ts'
 import { int8Saturates } from './runtime/int8-check.ts'
-import { returnWeightBlocks } from './runtime/malloc-node.ts'
+import { returnLargeBlocks } from './runtime/malloc-node.ts'
 import { createRuntime, freeMemoryBytes } from './runtime/node.ts'
 import type { Session } from './runtime/runtime.ts'
 import { grammarVocabulary } from './serve/constrained/grammar-vocabulary.ts'
@@ -142,7 +142,7 @@ async function assemble(
   { cleanup, dispose }: Lifetime,
 ): Promise<Model> {
   const config = withClipOptions(checkpoint.config, options)
-  returnWeightBlocks()
+  returnLargeBlocks()
   // Each of these first steps takes some milliseconds of this thread: the event loop gets its turn in between.
   await nextTurn()
   const runtime = await createRuntime({ threads: options.threads })
@@ -374,6 +374,8 @@ function segmentedMaker(
 ): MakeSegmented {
   return async (signal) => {
     assertMemoryFor(graph, precision.decoder)
+    // Some milliseconds of this thread.
+    await nextTurn()
     const prompts = { graph: segmentedGraph(config, SEGMENTS), unnamed: ['embeddings'] }
     return createModelSession(prompts, precision.decoder, { ...parts, onRead: undefined, signal })
   }
