@@ -11,33 +11,18 @@ const M_MMAP_THRESHOLD = -3
 const M_ARENA_MAX = -8
 const HEAPS = 2
 const LARGE_BYTES = 1 << 20
-const WEIGHT_BYTES = 1 << 23
 
 /** Threads share two heaps; to be called before there are threads. False where the C library has no such setting. */
 export function shareMallocHeaps(): boolean {
   return setMalloc(M_ARENA_MAX, HEAPS)
 }
 
-/** Blocks of a mebibyte (pictures, bodies, tiles) go back to the system when they are freed. False as above. */
-export function returnLargeBlocks(): boolean {
-  return returnBlocks(LARGE_BYTES)
-}
-
 /**
- * The same for blocks of eight, which weights are packed into one after another: what is packed only to be compared with what
- * another session has packed would leave holes of its size. To be called before weights are packed.
+ * Blocks of a mebibyte (pictures, bodies, tiles) go back to the system when they are freed. So does what is packed only to be
+ * compared with what another session has packed, which would leave holes of its size. False as above.
  */
-export function returnWeightBlocks(): boolean {
-  return returnBlocks(WEIGHT_BYTES)
-}
-
-// Module state, because it mirrors state of the process.
-let returned = Infinity
-
-/** The smallest size that was asked for holds. */
-function returnBlocks(bytes: number): boolean {
-  if (bytes < returned && setMalloc(M_MMAP_THRESHOLD, bytes)) returned = bytes
-  return returned < Infinity
+export function returnLargeBlocks(): boolean {
+  return setMalloc(M_MMAP_THRESHOLD, LARGE_BYTES)
 }
 
 /** False where this is not glibc, or not Linux. */
