@@ -17,10 +17,7 @@ import { disposeLayers, KvCache } from './kv-cache.ts'
 import { SegmentedPrefill, type MakeSegmented } from './segmented-prefill.ts'
 import { TensorScope } from './tensor-scope.ts'
 
-/**
- * Most positions of one prefill run. A picture and a question go in one; longer runs are hardly faster, and the operator's
- * scores take memory for each of a run's positions times all: docs/decisions.md.
- */
+/** Most positions of one prefill run. A picture and a question go in one; longer runs are hardly faster and take more memory. */
 export const PREFILL_CHUNK = 768
 
 export type PrefillRequest = {
