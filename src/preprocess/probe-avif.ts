@@ -9,7 +9,9 @@ export function probeAvif(reader: ByteReader): { width: number; height: number }
   const brands = file === undefined ? [] : readBrands(reader, file)
   if (!brands.some((brand) => brand === 'avif' || brand === 'avis')) {
     const [brand = 'nothing'] = brands
-    const todo = /^(?:hei|hev|mif|msf)/.test(brand) ? 'convert it to JPEG' : 'a film is sent as a clip'
+    const todo = /^(?:hei|hev|mif|msf)/.test(brand)
+      ? 'convert it to JPEG'
+      : 'a film is sent as a clip'
     throw unreadable(`its container holds ${brand}, which is not AVIF (${todo})`)
   }
   const properties = descend(reader, ['meta', 'iprp', 'ipco'])
