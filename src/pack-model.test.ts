@@ -166,6 +166,33 @@ test('a share of an adapter counts as one whose alpha is that much less', async 
   }
 })
 
+test('a share of some modules is a pattern of alphas; names and shares are checked', async () => {
+  await train(at('by module'))
+  const options = { base: at('base'), adapter: at('by module'), card: '' }
+  const shares = { adapterScale: 0.5, moduleScales: { v_proj: 0.5 } }
+  await packModel(at('some'), { ...options, ...shares })
+  const config = (name: string) =>
+    JSON.parse(readFileSync(join(at(name), 'adapter_config.json'), 'utf8')) as {
+      lora_alpha: number
+      alpha_pattern: object
+    }
+  const { lora_alpha: alpha } = config('by module')
+  const { lora_alpha, alpha_pattern } = config('some')
+  assert.deepEqual(
+    { lora_alpha, alpha_pattern },
+    { lora_alpha: alpha / 2, alpha_pattern: { v_proj: alpha / 4 } },
+  )
+  const refused = { code: 'CONFIG_ADAPTER_SCALE' }
+  const wrong: Record<string, number>[] = [{ v_proj: 2 }, { nothing_proj: 0.5 }]
+  for (const moduleScales of wrong) {
+    await assert.rejects(packModel(at('none'), { ...options, moduleScales }), refused)
+  }
+  await assert.rejects(
+    packModel(at('none'), { ...options, adapter: at('some'), moduleScales: { v_proj: 0.5 } }),
+    refused,
+  )
+})
+
 test('an adapter that does not fit is refused, and no folder is left', async () => {
   const other = at('other')
   await train(other, /o_proj/)

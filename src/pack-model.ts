@@ -26,6 +26,7 @@ import {
   writeSafetensors,
   writeShardedSafetensors,
   type BlockType,
+  type LoraAdapter,
   type TensorPlan,
 } from './weights/index.ts'
 import { joinPath, listFolder, writeFileAtomically } from './weights/node.ts'
@@ -42,6 +43,8 @@ export type PackOptions = {
   readonly adapterBlocks?: BlockType | undefined
   /** How much of the adapter counts: with less than 1 more is left of what the base knew. */
   readonly adapterScale?: number | undefined
+  /** The same of modules by the end of their names, such as `up_proj`: times `adapterScale`. */
+  readonly moduleScales?: Readonly<Record<string, number>> | undefined
 }
 
 /** Longest shard: repositories and package registries take it. */
@@ -49,7 +52,10 @@ const SHARD_BYTES = 44_000_000
 
 /** Writes the folder `out`. Throws CheckpointError for an adapter that does not fit its base. */
 export async function packModel(out: string, options: PackOptions): Promise<readonly string[]> {
-  checkScale(options.adapterScale)
+  checkScale('adapterScale', options.adapterScale ?? 1)
+  for (const [name, scale] of Object.entries(options.moduleScales ?? {})) {
+    checkScale(`moduleScales.${name}`, scale)
+  }
   const stored = openStored(options.base)
   try {
     const adapter = openLoraAdapter(options.adapter)
@@ -64,6 +70,7 @@ export async function packModel(out: string, options: PackOptions): Promise<read
 }
 
 async function pack(out: string, sources: PackSources, options: PackOptions): Promise<string[]> {
+  const config = adapterConfig(options, sources.adapter)
   const documents = { name: options.base, files: readDocuments(options.base) }
   const { parameterNames: rules, parseConfig } = familyOf(documents)
   const { vision } = parseConfig(documents, { processor: 'derived' })
@@ -91,7 +98,7 @@ async function pack(out: string, sources: PackSources, options: PackOptions): Pr
       await copyFileInto(joinPath(options.base, name), folder)
       names.push(name)
     }
-    await write('adapter_config.json', adapterConfig(options))
+    await write('adapter_config.json', config)
     await write('README.md', new TextEncoder().encode(options.card))
     await checkWhole(folder)
   })
@@ -106,17 +113,45 @@ function isCopied(name: string): boolean {
 }
 
 /** The trained adapter's config; its base is the folder itself, and nothing is trained in full beside it any more. */
-function adapterConfig({ adapter, adapterScale = 1 }: PackOptions): Uint8Array {
+function adapterConfig(
+  { adapter, adapterScale = 1, moduleScales = {} }: PackOptions,
+  { modules }: LoraAdapter,
+): Uint8Array {
   const config = readDocuments(adapter).get('adapter_config.json') as AdapterConfig
-  const pattern = Object.entries(config.alpha_pattern ?? {})
+  const own = Object.entries(config.alpha_pattern ?? {})
+  const scales = Object.entries(moduleScales)
+  checkModules(scales, { paths: [...modules.keys()], hasPatterns: own.length > 0 })
+  const patterns = [
+    ...own,
+    ...scales.map(([of, scale]) => [of, config.lora_alpha * scale] as const),
+  ]
   const packed = {
     ...config,
     base_model_name_or_path: '.',
     modules_to_save: null,
     lora_alpha: config.lora_alpha * adapterScale,
-    alpha_pattern: Object.fromEntries(pattern.map(([of, alpha]) => [of, alpha * adapterScale])),
+    alpha_pattern: Object.fromEntries(patterns.map(([of, alpha]) => [of, alpha * adapterScale])),
   }
   return new TextEncoder().encode(`${JSON.stringify(packed, null, 2)}\n`)
+}
+
+function checkModules(
+  scales: readonly (readonly [string, number])[],
+  { paths, hasPatterns }: { readonly paths: readonly string[]; readonly hasPatterns: boolean },
+): void {
+  if (scales.length > 0 && hasPatterns) {
+    throw new ConfigError(
+      'CONFIG_ADAPTER_SCALE',
+      'pack: moduleScales were given, but the adapter has an alpha_pattern of its own; change that one.',
+    )
+  }
+  const names = new Set(paths.map((path) => path.slice(path.lastIndexOf('.') + 1)))
+  const unknown = scales.find(([name]) => !names.has(name))?.[0]
+  if (unknown === undefined) return
+  throw new ConfigError(
+    'CONFIG_ADAPTER_SCALE',
+    `pack: moduleScales should name modules of the adapter, ${[...names].sort().join(', ')}; ${unknown} came.`,
+  )
 }
 
 /** What scaling changes of a config that the adapter was opened with. */
@@ -125,11 +160,11 @@ type AdapterConfig = {
   readonly alpha_pattern?: Readonly<Record<string, number>> | null
 }
 
-function checkScale(scale = 1): void {
+function checkScale(name: string, scale: number): void {
   if (scale > 0 && scale <= 1) return
   throw new ConfigError(
     'CONFIG_ADAPTER_SCALE',
-    `pack: adapterScale should be over 0 and at most 1, ${scale} came; leave it out for the whole adapter.`,
+    `pack: ${name} should be over 0 and at most 1, ${scale} came; leave it out for the whole.`,
   )
 }
 

@@ -36,6 +36,12 @@ export const pack: Verb = {
       value: 'share',
       about: 'How much of the adapter counts; less leaves more of what the base knew (default: 1)',
     },
+    {
+      name: 'module-scale',
+      kind: 'texts',
+      value: 'name=share',
+      about: 'The same of modules such as up_proj, beside --adapter-scale; repeat for more',
+    },
   ],
   examples: ['pack base --adapter runs/mini/instruction/model --card card.md --out models/mini'],
   async run(args, { terminal }) {
@@ -50,6 +56,7 @@ export const pack: Verb = {
       blocks: args.text('blocks') as BlockType | undefined,
       adapterBlocks: args.text('adapter-blocks') as BlockType | undefined,
       adapterScale: args.number('adapter-scale'),
+      moduleScales: moduleScales(args.texts('module-scale')),
     })
     const files = names.map((name) => ({ name, bytes: statSync(join(out, name)).size }))
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
@@ -58,4 +65,14 @@ export const pack: Verb = {
     const rows = files.map((file) => [formatBytes(file.bytes), file.name])
     for (const line of formatTable(rows)) terminal.print(`  ${line}`)
   },
+}
+
+function moduleScales(texts: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [, name, share] = /^([^=]+)=(.+)$/.exec(text) ?? []
+      if (name !== undefined && Number.isFinite(Number(share))) return [name, Number(share)]
+      throw new UsageError(`--module-scale should be like up_proj=0.7; ${text} came.`)
+    }),
+  )
 }
