@@ -32,6 +32,11 @@ describe('decimal forms', () => {
     )
   })
 
+  test('the smallest numbers have the digits that they are, not those of their shortest form', () => {
+    const forms = [5e-324, 1e-323, 1.5e-323, 9.9e-323].map((v) => exponential(v, 1, budget()))
+    assert.deepEqual(forms, ['4.9e-324', '9.9e-324', '1.5e-323', '9.9e-323'])
+  })
+
   test('the shorter form keeps as many digits as it is asked for', () => {
     assert.deepEqual(
       [1e6, 1e5, 0.0001, 0.00001, 123456.7, 0].map((v) => general(v, 6, false, budget())),

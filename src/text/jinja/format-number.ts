@@ -46,12 +46,10 @@ export function exponential(value: number, digits: number, budget: Budget): stri
 function significant(value: number, count: number): { text: string; exponent: number } {
   if (value === 0) return { text: '0'.repeat(count), exponent: 0 }
   let exponent = Number(Math.abs(value).toExponential().split('e')[1])
+  // The shortest form of a subnormal number may be the next power of ten: 9.88e-324 is written 1e-323.
+  const below = scaled(value, count - exponent).toString()
+  if (below.length <= count) return { text: below, exponent: exponent - 1 }
   let text = scaled(value, count - 1 - exponent).toString()
-  if (text.length < count) {
-    // The shortest form of a subnormal number may be the next power of ten.
-    exponent--
-    text = scaled(value, count - 1 - exponent).toString()
-  }
   if (text.length > count) {
     exponent++
     text = text.slice(0, count)
