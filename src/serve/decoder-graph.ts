@@ -1,8 +1,9 @@
 /**
  * The decoder as the engine runs it: embeddings in, cached attention, logits of the rows asked for.
  *
- * A float32 cache needs one graph, and another with its weights where short prompts are read together. An int8 cache needs two with the same weights, since its operator is fast with one new
- * position and slow with many: one graph prefills over the unpacked past, the other decodes over the cache as it is.
+ * A float32 cache needs one graph, and another with the same weights where short prompts are read together. An int8 cache
+ * needs two, since its operator is fast with one new position and slow with many: one prefills over the unpacked past, the
+ * other decodes over the cache as it is.
  */
 import { sum } from '../graph/dimension.ts'
 import { Graph, type Value } from '../graph/graph.ts'
