@@ -338,15 +338,16 @@ async function createDecoder(
   const isInt8 = cacheForm === 'int8'
   // Prompts have many rows, steps have few.
   const graphOfPrompts = int8PrefillGraph(config)
-  const unnamed = ['embeddings']
   const prefilling = {
     graph: graphOfPrompts,
     digits: 'apart',
     order: 'lastFirst',
-    unnamed,
+    unnamed: ROWS,
   } as const
   await nextTurn()
-  const graphs = isInt8 ? [prefilling, { graph: int8DecodeGraph(config) }] : [{ graph, unnamed }]
+  const graphs = isInt8
+    ? [prefilling, { graph: int8DecodeGraph(config) }]
+    : [{ graph, unnamed: ROWS }]
   const { singleStream } = precision
   // A session of prompts may come later: it finds what is packed and quantised now.
   const sharedWeights = isInt8 ? undefined : parts.runtime.createSharedWeights()
@@ -367,6 +368,9 @@ async function createDecoder(
   return new DecoderRunner({ runtime: parts.runtime, config, sessions })
 }
 
+/** The input of the decoder that its rows come from: `OnnxOptions.unnamed`. */
+const ROWS: readonly string[] = ['embeddings']
+
 function segmentedMaker(
   config: DecoderConfig,
   graph: Graph,
@@ -376,7 +380,7 @@ function segmentedMaker(
     assertMemoryFor(graph, precision.decoder)
     // Some milliseconds of this thread.
     await nextTurn()
-    const prompts = { graph: segmentedGraph(config, SEGMENTS), unnamed: ['embeddings'] }
+    const prompts = { graph: segmentedGraph(config, SEGMENTS), unnamed: ROWS }
     return createModelSession(prompts, precision.decoder, { ...parts, onRead: undefined, signal })
   }
 }

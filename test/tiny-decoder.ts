@@ -111,8 +111,8 @@ async function createSession(
 
 function weight({ name, shape, dtype }: Value): HostTensor {
   const dims = shape as readonly number[]
-  if (dtype === 'int8') return drawInt8(name, dims)
-  if (dtype === 'uint8') return drawUint8(name, dims)
+  if (dtype === 'int8') return drawBytes(name, dims, dtype, (u) => Math.round(254 * u - 127))
+  if (dtype === 'uint8') return drawBytes(name, dims, dtype, (u) => Math.floor(256 * u))
   // Of 8 bits there is one for each output, of 4 bits one for each block.
   if (name.endsWith('.scale')) return filled(dims, dims.length === 1 ? 0.0015 : 0.02)
   if (name.endsWith('.offset')) return draw(name, dims, 0.01)
@@ -126,23 +126,19 @@ function draw(name: string, shape: readonly number[], size: number): HostTensor 
   return hostTensor('float32', shape, data)
 }
 
-function drawInt8(name: string, shape: readonly number[]): HostTensor {
+/** `byteOf` takes a number of [0, 1). */
+function drawBytes(
+  name: string,
+  shape: readonly number[],
+  dtype: 'int8' | 'uint8',
+  byteOf: (uniform: number) => number,
+): HostTensor {
   const rng = new Rng(seedOf(name))
-  const data = allocate('int8', elementCount(shape)) as Int8Array
+  const data = allocate(dtype, elementCount(shape)) as Int8Array | Uint8Array
   return hostTensor(
-    'int8',
+    dtype,
     shape,
-    data.map(() => Math.round(254 * rng.uniform() - 127)),
-  )
-}
-
-function drawUint8(name: string, shape: readonly number[]): HostTensor {
-  const rng = new Rng(seedOf(name))
-  const data = allocate('uint8', elementCount(shape)) as Uint8Array
-  return hostTensor(
-    'uint8',
-    shape,
-    data.map(() => Math.floor(256 * rng.uniform())),
+    data.map(() => byteOf(rng.uniform())),
   )
 }
 

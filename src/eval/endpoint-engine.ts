@@ -8,7 +8,7 @@ import {
   type EngineAnswer,
   type EngineRequest,
 } from './answer-engine.ts'
-import { isRow } from './eval-file.ts'
+import { isRow, type Row } from './eval-file.ts'
 
 export type EndpointEngineOptions = {
   readonly endpoint: Endpoint
@@ -125,9 +125,14 @@ function tokensIn(reply: unknown): readonly unknown[] {
 }
 
 function textOf(reply: unknown): string {
+  const { text } = firstChoice(reply)
+  return text === undefined ? '' : String(text)
+}
+
+function firstChoice(reply: unknown): Row {
   const choice: unknown =
     isRow(reply) && Array.isArray(reply['choices']) ? reply['choices'][0] : null
-  return isRow(choice) ? String(choice['text']) : ''
+  return isRow(choice) ? choice : {}
 }
 
 /** Of a token ▁A some servers show no space: else the likeliest that is the same without spaces. */
@@ -137,9 +142,7 @@ function logprobOf(choice: string, top: ReadonlyMap<string, number>): number {
 }
 
 function topLogprobs(reply: unknown): Map<string, number> {
-  const choice: unknown =
-    isRow(reply) && Array.isArray(reply['choices']) ? reply['choices'][0] : null
-  const logprobs = isRow(choice) ? choice['logprobs'] : null
+  const { logprobs } = firstChoice(reply)
   const lists = isRow(logprobs) ? logprobs['top_logprobs'] : null
   const first: unknown = Array.isArray(lists) ? lists[0] : null
   const entries = isRow(first) ? Object.entries(first) : []

@@ -314,7 +314,8 @@ export class Scheduler {
     const isAlone = this.#sequencesIn === 0
     if (!isAlone && this.#budget.roomFor(sequence, this.#rowsToBe()) < 1) return null
     const keyed = { salt: sequence.salt, keys }
-    if (this.#pool.missing(keyed) > most || this.#pool.gainsByWaiting(keyed)) return null
+    if (most < Infinity && this.#pool.missing(keyed) > most) return null
+    if (this.#pool.gainsByWaiting(keyed)) return null
     const missing = this.#pool.newBytesOf(keys.length) - this.#parts.freeBytes()
     if (missing > this.#pool.keptBytes) {
       if (!isAlone) return null

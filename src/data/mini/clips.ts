@@ -162,10 +162,8 @@ const count: Maker = (scenes, { lots }) => {
 /** What is asked for in vain is what was there at the other end, where something was. */
 const presence: Maker = (scenes, { lots, isTrue }) => {
   const [wants, end] = [isTrue(), lots.pick(ENDS)]
-  const kindsOf = (scene: Scene) => scene.shapes.map(({ kind }) => kind)
-  const [here, there] = [end, ENDS.find((other) => other !== end) as typeof end].map((one) =>
-    kindsOf(sceneAt(scenes, one)),
-  ) as [SceneShape['kind'][], SceneShape['kind'][]]
+  const kindsAt = (one: typeof end) => sceneAt(scenes, one).shapes.map(({ kind }) => kind)
+  const [here, there] = [kindsAt(end), kindsAt(end === 'end' ? 'beginning' : 'end')]
   const gone = there.filter((kind) => !here.includes(kind))
   const absent = gone.length > 0 ? gone : SHAPE_KINDS.filter((kind) => !here.includes(kind))
   const kind = lots.pick(wants ? here : absent)

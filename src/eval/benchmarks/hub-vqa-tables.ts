@@ -81,12 +81,13 @@ export function releasedVqav2(files: readonly EvalFile[]): ReleasedFiles {
   const questions = rows.map(({ question_id: id, image, question }) => {
     return { question_id: id, image, text: `${String(question)}\n${SHORT_ANSWER}` }
   })
-  const labels = rows
-    .filter(isAnswered)
-    .map(({ question_id: id, answers }) => ({ question_id: id, answers }))
   return {
     questions: [rowsFile('llava_vqav2_mscoco_test-dev2015.jsonl', questions, files)],
-    labels: labelsOf('v2_mscoco_val2014_annotations.json', labels, files),
+    labels: answersFile(
+      'v2_mscoco_val2014_annotations.json',
+      { rows, columns: ['question_id', 'answers'] },
+      files,
+    ),
   }
 }
 
@@ -98,12 +99,9 @@ export function releasedVizwiz(files: readonly EvalFile[]): ReleasedFiles {
     const text = [pythonCapitalise(String(question)), UNANSWERABLE, SHORT_ANSWER].join('\n')
     return { question_id: id, image, text }
   })
-  const labels = rows
-    .filter(isAnswered)
-    .map(({ question_id: id, answers }) => ({ question_id: id, answers }))
   return {
     questions: [rowsFile('llava_test.jsonl', questions, files)],
-    labels: labelsOf('val.json', labels, files),
+    labels: answersFile('val.json', { rows, columns: ['question_id', 'answers'] }, files),
   }
 }
 
@@ -120,12 +118,13 @@ export function releasedTextvqa(files: readonly EvalFile[], hasTokens: boolean):
     ]
     return { question_id: id, image, text: lines.join('\n') }
   })
-  const labels = rows
-    .filter(isAnswered)
-    .map(({ image_id: id, question, answers }) => ({ image_id: id, question, answers }))
   return {
     questions: [rowsFile('llava_textvqa_val_v051_ocr.jsonl', questions, files)],
-    labels: labelsOf('TextVQA_0.5.1_val.json', labels, files),
+    labels: answersFile(
+      'TextVQA_0.5.1_val.json',
+      { rows, columns: ['image_id', 'question', 'answers'] },
+      files,
+    ),
   }
 }
 
@@ -142,8 +141,16 @@ function isAnswered({ answers }: Row): boolean {
   return texts.some((one: unknown) => (isRow(one) ? one['answer'] : one) !== '')
 }
 
-function labelsOf(name: string, rows: readonly Row[], files: readonly EvalFile[]): EvalFile[] {
-  return rows.length > 0 ? [rowsFile(name, rows, files)] : []
+/** These columns of the rows that have answers; no file where none has. */
+function answersFile(
+  name: string,
+  { rows, columns }: { readonly rows: readonly Row[]; readonly columns: readonly string[] },
+  files: readonly EvalFile[],
+): EvalFile[] {
+  const answered = rows
+    .filter(isAnswered)
+    .map((row) => Object.fromEntries(columns.map((column) => [column, row[column]])))
+  return answered.length > 0 ? [rowsFile(name, answered, files)] : []
 }
 
 export function releasedScienceQa(files: readonly EvalFile[]): ReleasedFiles {

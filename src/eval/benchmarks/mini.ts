@@ -4,8 +4,9 @@
  * Data: `llava data` builds it; licences are in the model's card. A file for each task, test/<task>.jsonl:
  *   {"id": "color-00004", "image": "images/drawn/test/color-00004.png", "task": "color", "question": "What color is the star?
  *    \nAnswer the question using a single word or phrase.", "answer": "Red"}
- * Several pictures are a list; a clip is `video`, a file or a folder of frames. There is no other scorer. Yes/no tasks are POPE's (F1 of yes), boxes count from an overlap of one half, and beside every
- * number stands what always giving the commonest answer of the test would score.
+ * Several pictures are a list; a clip is `video`, a file or a folder of frames. There is no other scorer. Yes/no tasks are
+ * POPE's (F1 of yes), boxes count from an overlap of one half, and beside every number stands what always giving the commonest
+ * answer of the test would score.
  */
 import { answersById, countAnswers, onlyAsked, readAnswers } from '../answers.ts'
 import type { Benchmark, Metric, Outcome, Scored, ScoreInput } from '../benchmark.ts'
