@@ -45,6 +45,12 @@ export const dataBuild: DataAction = {
       value: 'model',
       about: 'Answers the prompts anew and writes --replay',
     },
+    {
+      name: 'replay-answers',
+      kind: 'number',
+      value: 'n',
+      about: 'Answers to each prompt for a long text, each drawn anew (default: 1)',
+    },
     { name: 'seed', kind: 'number', value: 'n', about: 'Of everything drawn (default: 0)' },
   ],
   examples: [
@@ -102,38 +108,51 @@ async function readReplay(
 ): Promise<readonly Replayed[]> {
   const file = args.text('replay')
   const name = args.text('replay-model')
-  if (name === undefined)
+  const answers = wholeNumber(args, 'replay-answers')
+  if (name === undefined) {
+    if (answers !== undefined) throw new UsageError('--replay-answers needs --replay-model.')
     return file === undefined ? [] : parseReplay(readFileSync(file, 'utf8'), file)
+  }
   if (file === undefined) throw new UsageError('--replay-model needs --replay, the file to write.')
-  const replayed = await answerPrompts(name, session, progress)
+  const asked = replays(answers ?? 1)
+  const replayed = await answerPrompts(name, { session, progress, asked })
   mkdirSync(dirname(resolve(file)), { recursive: true })
   writeFileSync(file, replayed.map((one) => `${JSON.stringify(one)}\n`).join(''))
   return replayed
 }
 
-const BATCH = 8
+const BATCH = 16
 
 /** Short answers are the likeliest ones; long ones are drawn, since the likeliest repeat themselves. */
 const SHORT = { maxTokens: 80, temperature: 0 } as const
 const LONG = { maxTokens: 240, temperature: 1 } as const
 
-const REPLAYS = [
-  ...REPLAY_PROMPTS.map((prompt, seed) => ({ prompt, seed, ...SHORT })),
-  ...LONG_REPLAY_PROMPTS.map((prompt, seed) => ({ prompt, seed, ...LONG })),
-]
+type Replay = (typeof SHORT | typeof LONG) & { readonly prompt: string; readonly seed: number }
 
-async function answerPrompts(
-  name: string,
-  { signal }: Session,
-  progress: Progress,
-): Promise<Replayed[]> {
+/** `answers`: how many of each long text, with seeds of their own. */
+function replays(answers: number): readonly Replay[] {
+  const long = Array.from({ length: answers }, () => LONG_REPLAY_PROMPTS).flat()
+  return [
+    ...REPLAY_PROMPTS.map((prompt, seed) => ({ prompt, seed, ...SHORT })),
+    ...long.map((prompt, seed) => ({ prompt, seed, ...LONG })),
+  ]
+}
+
+type Answering = {
+  readonly session: Session
+  readonly progress: Progress
+  readonly asked: readonly Replay[]
+}
+
+async function answerPrompts(name: string, { session, progress, asked }: Answering) {
+  const { signal } = session
   await using model = await loadModel(name, { signal })
   const replayed: Replayed[] = []
-  const total = REPLAYS.length
+  const total = asked.length
   for (let done = 0; done < total; done += BATCH) {
-    const asked = REPLAYS.slice(done, done + BATCH)
+    const together = asked.slice(done, done + BATCH)
     const answers = await model.generateBatch(
-      asked.map(({ prompt, ...options }) => ({
+      together.map(({ prompt, ...options }) => ({
         messages: [{ role: 'user' as const, content: prompt }],
         ...options,
         signal,
@@ -141,9 +160,9 @@ async function answerPrompts(
     )
     answers.forEach(({ text, finishReason }, i) => {
       const answer = finishReason === 'stop' ? text.trim() : wholeSentences(text)
-      if (answer !== '') replayed.push({ prompt: asked[i]?.prompt as string, answer })
+      if (answer !== '') replayed.push({ prompt: together[i]?.prompt as string, answer })
     })
-    progress.update({ stage: 'replay', done: done + asked.length, total, item: name })
+    progress.update({ stage: 'replay', done: done + together.length, total, item: name })
   }
   return replayed
 }

@@ -48,6 +48,13 @@ export function namePlaces({ kind, parts }: Chart): readonly (readonly [x: numbe
   return parts.map((_, i) => [middleX(parts, i) / SIDE, NAME_Y / SIDE])
 }
 
+/** The tops of bars, and points, in parts of the page; slices have none. */
+export function markPlaces({ kind, parts }: Chart): readonly (readonly [x: number, y: number])[] {
+  if (kind === 'pie') return []
+  const heightOf = kind === 'bar' ? barHeight : pointHeight
+  return parts.map((part, i) => [middleX(parts, i) / SIDE, (BASE - heightOf(part)) / SIDE])
+}
+
 /** Different shares of ten, each at least one, whose largest is clear. */
 function tenths(count: number, lots: Lots): number[] {
   for (;;) {
@@ -79,11 +86,20 @@ function middleX(parts: readonly Part[], i: number): number {
   return LEFT + slotOf(parts) * (i + 0.5)
 }
 
+function barHeight({ value }: Part): number {
+  return value * STEP
+}
+
+/** One step of room below the lowest point, for the number under it. */
+function pointHeight({ value }: Part): number {
+  return STEP + (value * (BASE - STEP - TOP)) / 9
+}
+
 function barChart(parts: readonly Part[], lots: Lots): string {
   const width = Math.min(46, slotOf(parts) * 0.66)
-  const bars = parts.map(({ name, color, value }, i) => {
-    const x = middleX(parts, i)
-    const height = value * STEP
+  const bars = parts.map((part, i) => {
+    const { name, color, value } = part
+    const [x, height] = [middleX(parts, i), barHeight(part)]
     const bar = `<rect x="${(x - width / 2).toFixed(1)}" y="${(BASE - height).toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${cssColor(shadeOf(color, lots))}"/>`
     return bar + label(name, x, NAME_Y) + label(String(value), x, BASE - height - 14)
   })
@@ -91,10 +107,7 @@ function barChart(parts: readonly Part[], lots: Lots): string {
 }
 
 function lineChart(parts: readonly Part[], lots: Lots): string {
-  // One step of room below the lowest point, for the number under it.
-  const at = parts.map(
-    ({ value }, i) => [middleX(parts, i), BASE - STEP - (value * (BASE - STEP - TOP)) / 9] as const,
-  )
+  const at = parts.map((part, i) => [middleX(parts, i), BASE - pointHeight(part)] as const)
   const fill = cssColor(shadeOf(parts[0]?.color ?? 'blue', lots))
   const path = at.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(' ')
   const marks = at.map(([x, y], i) => {

@@ -1,7 +1,7 @@
 /** Charts are drawn to scale and asked about truly. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { chartSvg, drawChart, namePlaces, type ChartKind } from './chart-drawing.ts'
+import { chartSvg, drawChart, markPlaces, namePlaces, type ChartKind } from './chart-drawing.ts'
 import { charts } from './charts.ts'
 import { Lots } from './lots.ts'
 import { SIDE } from './rasterise.ts'
@@ -60,4 +60,38 @@ test('names stand where they are said to be', () => {
     }
   }
   assert.deepEqual(namePlaces(drawChart('pie', lots)), [])
+})
+
+test('the regions of bars and points say name, value and colour where these are', async () => {
+  const lots = new Lots('marks')
+  for (const kind of ['bar', 'line'] as const) {
+    const chart = drawChart(kind, lots)
+    const svg = chartSvg(chart, lots)
+    const drawn =
+      kind === 'bar'
+        ? [...svg.matchAll(/<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)"/g)].map(
+            ([, x, y, width]) => [Number(x) + Number(width) / 2, Number(y)] as const,
+          )
+        : [...svg.matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)"/g)].map(
+            ([, x, y]) => [Number(x), Number(y)] as const,
+          )
+    for (const [x, y] of markPlaces(chart)) {
+      const isThere = ([dx, dy]: readonly [number, number]) =>
+        Math.abs(dx - x * SIDE) < 0.2 && Math.abs(dy - y * SIDE) < 0.2
+      assert.ok(drawn.some(isThere), `${kind} ${x * SIDE} ${y * SIDE}`)
+    }
+  }
+  const context = { assets: '', lots, count: 20, replayed: [] }
+  for await (const { caption, regions = [] } of charts.alignment!(context)) {
+    const [names, marks] = [regions.slice(0, regions.length / 2), regions.slice(regions.length / 2)]
+    for (const [i, { says, at }] of names.entries()) {
+      assert.equal(marks[i]?.says, says)
+      assert.equal(marks[i]?.at[0], at[0])
+      assert.ok(caption.includes(says.slice(0, 3)), `${says}: ${caption}`)
+    }
+    if (regions.length > 0) {
+      assert.equal(names.filter(({ says }) => / (tallest|highest)$/.test(says)).length, 1)
+      assert.equal(names.filter(({ says }) => / (shortest|lowest)$/.test(says)).length, 1)
+    }
+  }
 })

@@ -1,8 +1,10 @@
 /** Drawn charts with questions about their parts. */
+import type { Region } from '../record.ts'
 import type { BuildContext, Builder, Captioned, Conversation, Question } from './builder.ts'
 import {
   chartSvg,
   drawChart,
+  markPlaces,
   namePlaces,
   type Chart,
   type ChartKind,
@@ -30,7 +32,7 @@ export const charts: Builder = {
       yield {
         picture: await chartPicture(chart, lots),
         caption: captionOf(chart),
-        regions: namePlaces(chart).map((at, part) => ({ at, says: partWords(chart, part) })),
+        regions: regionsOf(chart),
       }
     }
   },
@@ -74,10 +76,22 @@ function captionOf({ kind, parts }: Chart): string {
     : `A ${parts[0]?.color ?? ''} line chart: ${values}.`
 }
 
-/** `B 7 green` */
-function partWords({ parts }: Chart, index: number): string {
+/** Each part at its name and at its mark: the height of a mark is its value, and the name is what is asked for. */
+function regionsOf(chart: Chart): Region[] {
+  const said = ([x, y]: Region['at'], part: number): Region => ({
+    at: [x, y],
+    says: partWords(chart, part),
+  })
+  return [...namePlaces(chart).map(said), ...markPlaces(chart).map(said)]
+}
+
+/** `B 7 green tallest` */
+function partWords({ kind, parts }: Chart, index: number): string {
   const { name, value, color } = parts[index] as Part
-  return `${name} ${value} ${color}`
+  const values = parts.map((part) => part.value)
+  const [least, most] = HOW[kind]
+  const how = value === Math.max(...values) ? most : value === Math.min(...values) ? least : ''
+  return `${name} ${value} ${color} ${how}`.trimEnd()
 }
 
 type Maker = (chart: Chart, wishes: Wishes) => Turn | undefined

@@ -41,10 +41,32 @@ export function totalOf({ shapes }: Scene): string {
   return `${NUMBER_WORDS[shapes.length]} ${shapes.length === 1 ? 'shape' : 'shapes'}`
 }
 
-/** The middle of every shape, with its name. */
+/**
+ * The middle of every shape, with its size if that is plain, its name, where it is, how many have its colour, and how many
+ * its kind; of these two one is a number and the other an ordinal, so that one row can say both:
+ * `large red circle top north left three second`.
+ */
 export function regionsOf({ shapes }: Scene): Region[] {
-  return shapes.map((shape) => ({ at: middleOf(shape.box), says: nameOf(shape) }))
+  return shapes.map((shape) => {
+    const at = middleOf(shape.box)
+    const colored = shapes.filter(({ color }) => color === shape.color).length
+    const alike = shapes.filter(({ kind }) => kind === shape.kind).length
+    const counts = [NUMBER_WORDS[colored], ORDINALS[alike]]
+    const size = shape.size ? [shape.size] : []
+    return { at, says: [...size, nameOf(shape), placeWords(at), ...counts].join(' ') }
+  })
 }
+
+const ORDINALS = 'no first second third fourth fifth sixth seventh eighth ninth'.split(' ')
+
+/** Where a point lies among sevenths of the picture, in words that no other use has: `bottom south center`. */
+export function placeWords([x, y]: Region['at']): string {
+  const word = (part: number, words: readonly string[]) => words[Math.floor(part * words.length)]
+  return `${word(y, DOWN)} ${word(x, ACROSS)}`
+}
+
+const DOWN = ['top north', 'top north', 'top', 'middle', 'bottom', 'bottom south', 'bottom south']
+const ACROSS = ['left west', 'left west', 'left', 'center', 'right', 'right east', 'right east']
 
 function middleOf([x1, y1, x2, y2]: Box): readonly [number, number] {
   return [(x1 + x2) / 2 / SIDE, (y1 + y2) / 2 / SIDE]

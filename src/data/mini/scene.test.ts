@@ -118,9 +118,31 @@ test('what is said of a place lies in a shape of that name', () => {
         ({ box }) => x > box[0] && x < box[2] && y > box[1] && y < box[3],
       )
       assert.deepEqual(
-        under.map(({ color, kind }) => `${color} ${kind}`),
-        [says],
+        under.map(({ color, kind }) => says.startsWith(`${color} ${kind} `)),
+        [true],
       )
+      const words = says.split(' ')
+      assert.equal(words.includes('left'), x < (SIDE * 3) / 7, says)
+      assert.equal(words.includes('right'), x >= (SIDE * 4) / 7, says)
+      assert.equal(words.includes('top'), y < (SIDE * 3) / 7, says)
+      assert.equal(words.includes('bottom'), y >= (SIDE * 4) / 7, says)
+      // Kinds and colours are all different here.
+      assert.ok(says.endsWith(' one first'), says)
     }
+  }
+})
+
+test('places say how many shapes have the colour and the kind', () => {
+  const lots = new Lots('alike')
+  const scene = drawScene(lots, ([red = '', blue = '']) => [
+    { kind: 'star', color: red },
+    { kind: 'heart', color: red },
+    { kind: 'heart', color: red },
+    { kind: 'heart', color: blue, size: 'large' },
+  ])
+  const counts = scene.shapes.map(({ kind }, i) => [kind, placesOf(scene)[i]?.says.split(' ')])
+  for (const [kind, words = []] of counts as [string, string[]][]) {
+    assert.equal(words.at(-1), kind === 'star' ? 'first' : 'third')
+    assert.equal(words.at(-2), words[0] === 'large' ? 'one' : 'three')
   }
 })
