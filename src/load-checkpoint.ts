@@ -5,7 +5,7 @@
  * Each part is where an option says, else in a folder beside the checkpoint, else an error that names both.
  */
 import { CheckpointError } from './core/errors.ts'
-import { nextTurn } from './core/steps.ts'
+import { inTurns, nextTurn } from './core/steps.ts'
 import { familyOf } from './families/index.ts'
 import type {
   CheckpointDocuments,
@@ -19,6 +19,7 @@ import { ggufDocuments, ggufSource } from './families/gguf.ts'
 import { isObject } from './families/json-reader.ts'
 import type { WeightPart } from './families/parameter-map.ts'
 import { PROJECTOR_NAMES, TOWER_EXTRAS, VISION_NAMES } from './families/parameter-names.ts'
+import { tiedHeadSteps } from './families/tied-head.ts'
 import { publishedTower } from './families/vision-config.ts'
 import { readDocuments } from './weights/documents.ts'
 import {
@@ -145,12 +146,14 @@ async function openFolderParts(
     parts.push({ source: keep(openProjector(path)), rules: projectorRules })
   }
   await nextTurn()
-  const config = family.parseConfig(documents, options)
+  const tied = await inTurns(
+    tiedHeadSteps({ config: family.parseConfig(documents, options), parts }),
+  )
+  const { config } = tied
   return {
     documents,
     family,
-    config,
-    parts,
+    ...tied,
     tokenizerPath: options.tokenizer ?? tokenizerPath([folder, base], config.layout),
     folder,
     files: [...used, ...adapters.flatMap(adapterFiles), ...projectors.flatMap(projectorWeights)],
