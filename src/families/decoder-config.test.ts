@@ -125,13 +125,31 @@ test('heads default to all query heads in Llama, and their width to a share of t
   assert.equal(attention.headDim, 16)
 })
 
-test('whether the head is tied is said in text_config, else above it', () => {
-  assert.equal(parse({}, true).tieEmbeddings, true)
-  assert.equal(parse({ tie_word_embeddings: false }, true).tieEmbeddings, false)
+test('the head is tied where text_config or what stands above it says so', () => {
+  for (const above of [false, true]) {
+    for (const said of [undefined, false, true]) {
+      const { tieEmbeddings } = parse({ tie_word_embeddings: said ?? null }, above)
+      assert.equal(tieEmbeddings, said === true || above)
+    }
+  }
 })
 
 describe('rotary scaling in every spelling', () => {
-  const SPELLINGS: readonly (readonly [string, object, { theta: number; factor: number }])[] = [
+  const LLAMA3 = {
+    rope_type: 'llama3',
+    factor: 8,
+    low_freq_factor: 1,
+    high_freq_factor: 4,
+    original_max_position_embeddings: 8192,
+  }
+  const bands = { factor: 8, low: 1, high: 4, context: 8192 }
+  const SPELLINGS: readonly (readonly [string, object, DecoderConfig['rope']])[] = [
+    ['llama3', { rope_theta: 9, rope_scaling: LLAMA3 }, { theta: 9, factor: 1, bands }],
+    [
+      'llama3, transformers 5',
+      { rope_parameters: { rope_theta: 9, ...LLAMA3 } },
+      { theta: 9, factor: 1, bands },
+    ],
     ['none', { rope_theta: 5 }, { theta: 5, factor: 1 }],
     ['null', { rope_scaling: null }, { theta: 10000, factor: 1 }],
     ['type', { rope_scaling: { type: 'linear', factor: 2 } }, { theta: 10000, factor: 2 }],
@@ -213,9 +231,9 @@ describe('what is not supported is refused by its name', () => {
       /rope_scaling: rope type "yarn" is not supported; known are default, linear/,
     ],
     [
-      { rope_parameters: { rope_type: 'llama3' } },
+      { rope_parameters: { rope_type: 'longrope' } },
       'CONFIG_UNSUPPORTED',
-      /rope_parameters: rope type "llama3"/,
+      /rope_parameters: rope type "longrope"/,
     ],
     [
       {
@@ -255,6 +273,11 @@ describe('what is not supported is refused by its name', () => {
       { rope_scaling: { type: 'linear' } },
       'CONFIG_TYPE',
       /rope_scaling\.factor: expected a number ≥ 1, nothing came/,
+    ],
+    [
+      { rope_scaling: { type: 'llama3', low_freq_factor: 4, high_freq_factor: 4 } },
+      'CONFIG_ROPE',
+      /rope_scaling: expected high_freq_factor above low_freq_factor above 0, 4 and 4 came/,
     ],
     [{ rope_scaling: 'linear' }, 'CONFIG_TYPE', /rope_scaling: expected an object, "linear" came/],
     [

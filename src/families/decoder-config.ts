@@ -6,7 +6,7 @@
  */
 import { ConfigError } from '../core/errors.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
-import type { RopeConfig } from '../layers/rotary.ts'
+import type { RopeBands, RopeConfig } from '../layers/rotary.ts'
 import type { JsonReader } from './json-reader.ts'
 
 type Kind = DecoderConfig['kind']
@@ -65,8 +65,11 @@ export function isKnownDecoder(modelType: unknown): boolean {
   return typeof modelType === 'string' && Object.hasOwn(DECODERS, modelType)
 }
 
-/** Reads `text_config`, or the top level of an original or plain text checkpoint. */
-export function parseDecoderConfig(json: JsonReader, tieDefault = false): DecoderConfig {
+/**
+ * Reads `text_config`, or the top level of an original or plain text checkpoint. `isTied`: what stands above `text_config`;
+ * either place is enough. Whether the files agree is seen when they are opened: `tied-head.ts`.
+ */
+export function parseDecoderConfig(json: JsonReader, isTied = false): DecoderConfig {
   const defaults = json.choice('model_type', DECODERS, 'llama')
   const hiddenSize = json.integer('hidden_size', 4096)
   const numHeads = json.integer('num_attention_heads', 32)
@@ -94,7 +97,7 @@ export function parseDecoderConfig(json: JsonReader, tieDefault = false): Decode
     vocabSize: json.integer('vocab_size', defaults.vocabSize),
     epsilon: json.number('rms_norm_eps', 1e-6, 0),
     rope: parseRope(json),
-    tieEmbeddings: json.boolean('tie_word_embeddings', tieDefault),
+    tieEmbeddings: json.boolean('tie_word_embeddings', false) || isTied,
     maxPositions: json.integer('max_position_embeddings', defaults.maxPositions),
   }
 }
@@ -172,8 +175,22 @@ function parseRope(json: JsonReader): RopeConfig {
   const kind = scaling.string('rope_type', scaling.string('type', 'default'))
   if (kind === 'default') return { theta, factor: 1 }
   if (kind === 'linear') return { theta, factor: scaling.number('factor', undefined, 1) }
+  if (kind === 'llama3') return { theta, factor: 1, bands: parseBands(scaling) }
   throw new ConfigError(
     'CONFIG_UNSUPPORTED',
-    `${scaling.path}: rope type "${kind}" is not supported; known are default, linear.`,
+    `${scaling.path}: rope type "${kind}" is not supported; known are default, linear, llama3.`,
   )
+}
+
+function parseBands(scaling: JsonReader): RopeBands {
+  const low = scaling.number('low_freq_factor', undefined, 0)
+  const high = scaling.number('high_freq_factor', undefined, 0)
+  if (low <= 0 || high <= low) {
+    throw new ConfigError(
+      'CONFIG_ROPE',
+      `${scaling.path}: expected high_freq_factor above low_freq_factor above 0, ${high} and ${low} came; correct the config.`,
+    )
+  }
+  const context = scaling.integer('original_max_position_embeddings')
+  return { factor: scaling.number('factor', undefined, 1), low, high, context }
 }

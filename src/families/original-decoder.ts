@@ -14,7 +14,7 @@ export function parseOriginalDecoder(json: JsonReader): DecoderConfig {
   const decoder = parseDecoderConfig(json)
   if (decoder.kind === 'llama') return decoder
   // Only the Llama class obeys rope_scaling: the others set it to null or have never heard of it.
-  const unscaled = { ...decoder, rope: { ...decoder.rope, factor: 1 } }
+  const unscaled = { ...decoder, rope: { theta: decoder.rope.theta, factor: 1 } }
   return decoder.kind === 'qwen2' ? withWindow(unscaled, json) : ownWindow(unscaled, json)
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { rotaryTables } from './rotary.ts'
+import { rotaryTables, type RopeConfig } from './rotary.ts'
 
 /** Angles are rounded to float32: half a unit in the last place of the largest. */
 const TOLERANCE = 1e-5
@@ -35,4 +35,20 @@ test('columns behind a narrow head do not turn', () => {
     assert.deepEqual(Array.from(cos.subarray(p * 5 + 2, p * 5 + 5)), [1, 1, 1])
     assert.deepEqual(Array.from(sin.subarray(p * 5 + 2, p * 5 + 5)), [0, 0, 0])
   }
+})
+
+test('bands leave short waves, stretch long ones, and go over from one to the other', () => {
+  const bands = { factor: 8, low: 1, high: 4, context: 64 }
+  const size = { positions: 2, headDim: 32, width: 16 }
+  const angles = (rope: RopeConfig) => Array.from(rotaryTables(rope, size).sin.slice(16), Math.asin)
+  const plain = angles({ theta: 10000, factor: 1 })
+  const scaled = angles({ theta: 10000, factor: 1, bands })
+  const shares = plain.map((angle, i) => {
+    const wavelength = (2 * Math.PI) / angle
+    const smooth = (64 / wavelength - 1) / 3
+    const share = scaled[i]! / angle
+    assert.ok(Math.abs(share - Math.min(1, Math.max(1 / 8, (1 - smooth) / 8 + smooth))) < 1e-5)
+    return share
+  })
+  assert.ok(shares.includes(1) && shares.some((share) => share > 0.126 && share < 0.99))
 })

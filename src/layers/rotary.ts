@@ -5,6 +5,19 @@ export type RopeConfig = {
   readonly theta: number
   /** Linear scaling: position p turns by the angle of p / factor. 1 is no scaling. Source: arXiv:2306.15595. */
   readonly factor: number
+  /** Scaling by wavelength, as Llama 3.1 has it. */
+  readonly bands?: RopeBands
+}
+
+/**
+ * Pairs that turn once in more than `context / low` positions turn `factor` times slower, those within `context / high` as
+ * they are, and those between in between. Source: transformers `modeling_rope_utils.py`, `_compute_llama3_parameters`.
+ */
+export type RopeBands = {
+  readonly factor: number
+  readonly low: number
+  readonly high: number
+  readonly context: number
 }
 
 /**
@@ -21,14 +34,13 @@ type RotarySize = { readonly positions: number; readonly headDim: number; readon
 type RotaryTables = { readonly cos: Float32Array; readonly sin: Float32Array }
 
 /** The same with pauses: of tens of thousands of positions it takes a tenth of a second. */
-export function* rotarySteps({ theta, factor }: RopeConfig, size: RotarySize): Steps<RotaryTables> {
+export function* rotarySteps(rope: RopeConfig, size: RotarySize): Steps<RotaryTables> {
   const { positions, headDim, width } = size
   const cos = new Float32Array(positions * width).fill(1)
   const sin = new Float32Array(positions * width)
   for (let i = 0; i < headDim / 2; i++) {
     yield
-    const exponent = Math.fround((2 * i) / headDim)
-    const frequency = Math.fround(Math.fround(1 / Math.fround(theta ** exponent)) / factor)
+    const frequency = frequencyOf(rope, Math.fround((2 * i) / headDim))
     for (let p = 0; p < positions; p++) {
       const angle = Math.fround(p * frequency)
       cos[p * width + i] = Math.cos(angle)
@@ -36,4 +48,19 @@ export function* rotarySteps({ theta, factor }: RopeConfig, size: RotarySize): S
     }
   }
   return { cos, sin }
+}
+
+function frequencyOf({ theta, factor, bands }: RopeConfig, exponent: number): number {
+  const plain = Math.fround(1 / Math.fround(theta ** exponent))
+  return Math.fround((bands ? banded(plain, bands) : plain) / factor)
+}
+
+function banded(frequency: number, { factor, low, high, context }: RopeBands): number {
+  const { fround } = Math
+  const wavelength = fround((2 * Math.PI) / frequency)
+  if (wavelength < context / high) return frequency
+  if (wavelength > context / low) return fround(frequency / factor)
+  const smooth = fround(fround(fround(context / wavelength) - low) / fround(high - low))
+  const slow = fround(fround(fround(1 - smooth) * frequency) / factor)
+  return fround(slow + fround(smooth * frequency))
 }

@@ -27,8 +27,7 @@ export function decoderFields(
     max_position_embeddings: config.maxPositions,
     rms_norm_eps: config.epsilon,
     rope_theta: rope.theta,
-    rope_scaling:
-      rope.factor === 1 ? null : { type: 'linear', rope_type: 'linear', factor: rope.factor },
+    rope_scaling: ropeScaling(rope),
     ...slidingWindowFields(config),
     attention_bias: attention.outputBias,
     mlp_bias: config.mlpBias,
@@ -36,6 +35,17 @@ export function decoderFields(
     tie_word_embeddings: config.tieEmbeddings,
     ...tokenFields(tokens),
     torch_dtype: dtype,
+  }
+}
+
+function ropeScaling({ factor, bands }: DecoderConfig['rope']): object | null {
+  if (!bands) return factor === 1 ? null : { type: 'linear', rope_type: 'linear', factor }
+  return {
+    rope_type: 'llama3',
+    factor: bands.factor,
+    low_freq_factor: bands.low,
+    high_freq_factor: bands.high,
+    original_max_position_embeddings: bands.context,
   }
 }
 

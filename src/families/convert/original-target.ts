@@ -279,7 +279,12 @@ function wrapsImage({ config: { prompt } }: TargetInput): boolean {
 }
 
 function notices(input: TargetInput): string[] {
-  return [...templateNotices(input), ...windowNotices(input)]
+  return [
+    ...templateNotices(input),
+    ...windowNotices(input),
+    ...tileNotices(input),
+    ...decoderNotices(input),
+  ]
 }
 
 /** The original chooses the conversation by the folder's name, so a template of its own is lost there. */
@@ -298,6 +303,32 @@ function windowNotices({ config: { decoder } }: TargetInput): string[] {
   if (decoder.kind !== 'mistral' || slidingWindow === null) return []
   return [
     `A position sees ${slidingWindow} positions (attention_window, a key of ours); the original's Mistral sees all before it: its answers to longer prompts differ.`,
+  ]
+}
+
+/** Its class for SigLIP prepares pictures in one way, whatever a file says. Source: siglip_encoder.py, SigLipImageProcessor. */
+function tileNotices({ config: { vision, image } }: TargetInput): string[] {
+  const { width, height } = image.processor.tile
+  if (vision.kind !== 'siglip' || (width === 384 && height === 384)) return []
+  return [
+    `The tower takes tiles of ${width} × ${height}; the original's SigLIP class makes 384 × 384 of every picture, so only llava-ts reads this one.`,
+  ]
+}
+
+/** What transformers 4.37 and 4.40, which the repositories are pinned to, have no key for. */
+function decoderNotices({ config: { decoder } }: TargetInput): string[] {
+  const { attention, hiddenSize, mlpBias, rope } = decoder
+  const { numHeads, headDim } = attention
+  const unknown = [
+    ...(numHeads * headDim === hiddenSize
+      ? []
+      : [`${numHeads} heads of ${headDim} beside ${hiddenSize} channels`]),
+    ...(mlpBias ? ['biases in its MLPs'] : []),
+    ...(rope.bands ? ['positions scaled as Llama 3.1 does'] : []),
+  ]
+  if (unknown.length === 0) return []
+  return [
+    `The model has ${unknown.join(' and ')}, which the transformers of the original repositories does not know: this folder is read by llava-ts alone.`,
   ]
 }
 
