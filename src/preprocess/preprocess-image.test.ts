@@ -7,6 +7,7 @@ import { withFit, type ImageProcessor } from './image-processor.ts'
 import { countImageTokens, imageTokenConfig, parsePatchMerge } from './image-tokens.ts'
 import { parseImageProcessor } from './parse-image-processor.ts'
 import { preprocessImage } from './preprocess-image.ts'
+import { resizeImage } from './resize.ts'
 
 const crop = parseImageProcessor({
   image_processor_type: 'CLIPImageProcessor',
@@ -104,6 +105,26 @@ test('a padded base tile is the tile of the pad fit', () => {
     preprocessImage(image, withFit(crop, 'pad')).tiles.data,
   )
   assert.deepEqual(padded.subarray(28 * 28 * 3), squashed.subarray(28 * 28 * 3))
+})
+
+test('tiles of another size than the processor resizes to are resized and cropped, the base tile from the larger square', () => {
+  const image = noise(70, 50)
+  const larger: ImageProcessor = { ...anyres, resize: { kind: 'shortestEdge', edge: 33 } }
+  const plain = preprocessImage(image, anyres).tiles
+  const bytes = 28 * 28 * 3
+  const size = { width: 33, height: 33, filter: 'bicubic' } as const
+  const pictures = Array.from({ length: plain.shape[0]! }, (_, i): RgbImage => {
+    const data = plain.data.subarray(i * bytes, (i + 1) * bytes)
+    return i === 0 ? image : { data, width: 28, height: 28, channels: 3 }
+  })
+  const expected = pictures.flatMap((picture) => {
+    const { data } = resizeImage(picture, size)
+    return Array.from({ length: 28 }, (_, row) => {
+      const from = ((row + 2) * 33 + 2) * 3
+      return [...data.subarray(from, from + 28 * 3)]
+    }).flat()
+  })
+  assert.deepEqual([...preprocessImage(image, larger).tiles.data], expected)
 })
 
 test('several pictures are one padded tile each where the family says so', () => {

@@ -72,9 +72,17 @@ const CUTS: { readonly [K in Tiling['kind']]: Cut } = {
   },
   anyres(image, processor, plan, writer) {
     const isPadded = processor.tiling.kind === 'anyres' && processor.tiling.base === 'pad'
-    writer.add(scale(image, processor, processor.tile, isPadded))
     const { picture } = plan.canvas as NonNullable<TilePlan['canvas']>
-    writer.addGrid(scale(image, processor, picture), picture, plan.grid)
+    const cut = scale(image, processor, picture)
+    const size = squashedSize(processor)
+    const base = scale(image, processor, size, isPadded)
+    if (size.width === processor.tile.width && size.height === processor.tile.height) {
+      writer.add(base)
+      writer.addGrid(cut, picture, plan.grid)
+      return
+    }
+    const tiles = gridTiles(cut, { picture, grid: plan.grid, tile: processor.tile })
+    for (const tile of [base, ...tiles]) writer.add(fitTile(tile, { ...processor, pad: null }))
   },
   highres(image, processor, plan, writer) {
     writer.add(scale(image, processor, processor.tile))
@@ -85,6 +93,34 @@ const CUTS: { readonly [K in Tiling['kind']]: Cut } = {
     const { picture } = plan.canvas as NonNullable<TilePlan['canvas']>
     writer.addGrid(cropSquare(image, processor, picture.width), picture, plan.grid)
   },
+}
+
+/**
+ * The square that the whole picture is squashed to. Where it is not a tile's, each tile is resized and cropped once more, as
+ * both references do with every tile: mm_utils.py process_anyres_image, transformers' LlavaNextImageProcessor.
+ */
+function squashedSize({ resize, tile }: ImageProcessor): ImageSize {
+  if (resize.kind === 'none') return tile
+  return resize.kind === 'exact' ? resize.size : { width: resize.edge, height: resize.edge }
+}
+
+type Grid = {
+  readonly picture: { readonly left: number; readonly top: number }
+  readonly grid: ImageSize
+  readonly tile: ImageSize
+}
+
+/** The tiles as pictures of their own. */
+function gridTiles(image: Image, { picture, grid, tile }: Grid): RgbImage[] {
+  const bytes = tile.width * tile.height * 3
+  const data = new Uint8Array(grid.width * grid.height * bytes)
+  new TileWriter(data, tile).addGrid(image, picture, grid)
+  return Array.from({ length: grid.width * grid.height }, (_, i) => ({
+    width: tile.width,
+    height: tile.height,
+    channels: 3,
+    data: data.subarray(i * bytes, (i + 1) * bytes),
+  }))
 }
 
 /** One tile: pad, resize, crop. */
@@ -132,7 +168,7 @@ function scale(
   processor: ImageProcessor,
   { width, height }: ImageSize,
   isPadded = false,
-): Image {
+): RgbImage {
   const { filter, order } = processor
   const canvas = isPadded ? squareCanvas(image, padColour(processor)) : undefined
   const size = { width, height }

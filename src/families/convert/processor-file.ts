@@ -60,9 +60,9 @@ function sharedFields(
   }
 }
 
-/** Tiles are of their size already; the steps only say which. */
+/** Tiles are of their size already: the steps say which, and resize them once more only where `resize` names another. */
 function tileFields(
-  { tile, crop, tiling }: ImageProcessor,
+  { tile, crop, resize, tiling }: ImageProcessor,
   { imageProcessor }: Classes,
 ): Record<string, unknown> {
   const square = { height: tile.height, width: tile.width }
@@ -71,7 +71,9 @@ function tileFields(
   if (crop === null || imageProcessor === 'LlavaOnevisionImageProcessor') {
     return { ...type, size: square, crop_size: square, do_center_crop: false }
   }
-  return { ...type, size: { shortest_edge: tile.width }, crop_size: square, do_center_crop: true }
+  const edge = resize.kind === 'shortestEdge' ? resize.edge : tile.width
+  const size = resize.kind === 'exact' ? resize.size : { shortest_edge: edge }
+  return { ...type, size, crop_size: square, do_center_crop: true }
 }
 
 function fitFields(
