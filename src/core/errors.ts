@@ -26,7 +26,23 @@ export class ShapeError extends LlavaError {}
 export class CheckpointError extends LlavaError {}
 
 /** Something the caller gave: a picture, a prompt, an option. HTTP 400 or 413. Codes begin with `INPUT_`. */
-export class InputError extends LlavaError {}
+export class InputError extends LlavaError {
+  /** Private, so that who prints an error does not print a film. */
+  readonly #medium: unknown
+  constructor(
+    code: string,
+    message: string,
+    options?: ErrorOptions & { readonly medium?: unknown },
+  ) {
+    super(code, message, options)
+    this.#medium = options?.medium
+  }
+
+  /** The picture or clip that it is about, as the caller gave it; undefined where it is about something else. */
+  get medium(): unknown {
+    return this.#medium
+  }
+}
 
 /** Not enough memory, context, queue or rate budget. HTTP 503, or 429 for a key's limits. Codes begin with `CAPACITY_`. */
 export class CapacityError extends LlavaError {}

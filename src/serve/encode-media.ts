@@ -4,6 +4,7 @@
  */
 import { inTurns } from '../core/steps.ts'
 import { mergeSteps, type RowFormat } from '../sequence/merge-rows.ts'
+import { aboutMedium } from './about-medium.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { sha256 } from './content-name.ts'
 import type { EncodedMedia } from './embedded-prompt.ts'
@@ -40,7 +41,8 @@ export class MediaEncoder {
   }
 
   encode(one: PreparedPicture | PreparedClip, options: EncodeMediaOptions): Promise<EncodedMedia> {
-    return one.kind === 'image' ? this.#picture(one, options) : this.#clip(one, options)
+    const encoding = one.kind === 'image' ? this.#picture(one, options) : this.#clip(one, options)
+    return aboutMedium(one.medium, encoding)
   }
 
   async #picture(

@@ -42,6 +42,8 @@ export type PreparedFrame = Pick<NamedImage, 'tiles' | 'pixelValues' | 'hash'>
 
 export type PreparedClip = {
   readonly kind: 'video'
+  /** As the prompt gave it: what fails later is about it. */
+  readonly medium?: unknown
   readonly tokens: VideoTokens
   readonly maps: VideoRowMaps
   /** Seconds of the frames that are taken. */

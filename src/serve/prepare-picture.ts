@@ -33,6 +33,8 @@ export type NamedImage = PreparedImage & { readonly hash: string }
 
 export type PreparedPicture = {
   readonly kind: 'image'
+  /** As the prompt gave it: what fails later is about it. */
+  readonly medium?: unknown
   readonly imageSize: ImageSize
   readonly tokens: ImageTokens
   readonly rows: RowMap

@@ -22,6 +22,7 @@ import {
   type SequenceLayout,
 } from '../sequence/layout-sequence.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
+import { aboutMedium } from './about-medium.ts'
 import {
   clipTokens,
   pictureTokens,
@@ -89,7 +90,10 @@ export class PromptPreparer {
     const pictures = prompt.images.length
     const options = { pictures, salt, signal }
     const prepared = await Promise.all(
-      prompt.images.map((image) => this.#pictures.prepare(image, options)),
+      prompt.images.map(async (medium) => {
+        const picture = await aboutMedium(medium, this.#pictures.prepare(medium, options))
+        return { ...picture, medium }
+      }),
     )
     const given = inOrder<PreparedPicture | PreparedClip>(prompt, prepared, clips)
     const { order, ...layout } = this.#layout(
@@ -173,9 +177,11 @@ export class PromptPreparer {
     const preparer = this.#clips
     if (prompt.videos.length === 0 || !preparer) return []
     const clips = await Promise.all(
-      prompt.videos.map((part) =>
-        preparer.prepare(part.video, { ...options, sampling: this.#sampling(prompt, part) }),
-      ),
+      prompt.videos.map(async (part) => {
+        const { video: medium } = part
+        const request = { ...options, sampling: this.#sampling(prompt, part) }
+        return { ...(await aboutMedium(medium, preparer.prepare(medium, request))), medium }
+      }),
     )
     this.#checkClipsFit(clips)
     return clips
@@ -267,6 +273,7 @@ export class PromptPreparer {
     throw new InputError(
       'INPUT_CONTEXT',
       `prompt: ${frames} frames take ${tokens} tokens, more than the context of ${maxContext} holds; ${todo}, or raise maxContext.`,
+      { medium: clips.length === 1 ? clips[0]?.medium : undefined },
     )
   }
 }

@@ -1,8 +1,9 @@
 /** Each field of sampling on each route that has it means what it means in the library. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { loadModel, type GenerateOptions, type Model } from '../../src/index.ts'
-import { startServer, type TestServer } from './serve-setup.ts'
+import { PICTURE, startServer, type TestServer } from './serve-setup.ts'
 
 let model: Model
 let server: TestServer
@@ -232,5 +233,37 @@ test('the metrics tell queue, batch, tokens, cache hits, and times by phase', as
     /^llava_engine\{model="tiny",name="kvBytes"\} \d/m,
   ]) {
     assert.match(text, line)
+  }
+})
+
+test('what is wrong with a picture or clip says where in the body it stands', async () => {
+  const film = readFileSync('fixtures/clips/420.y4m')
+  const broken: readonly (readonly ['image_url' | 'video_url', string | Uint8Array])[] = [
+    ['image_url', 'ftp://example.com/a.png'],
+    ['image_url', 'https://example.com/a.png'],
+    ['image_url', Buffer.from('no picture')],
+    ['image_url', PICTURE.subarray(0, 3000)],
+    ['video_url', 'file:///etc/hostname'],
+    ['video_url', Buffer.from('GIF89a')],
+    ['video_url', film.subarray(0, 100)],
+  ]
+  for (const [type, given] of broken) {
+    const url =
+      typeof given === 'string'
+        ? given
+        : `data:application/octet-stream;base64,${Buffer.from(given).toString('base64')}`
+    const content = [
+      { type: 'text', text: 'What?' },
+      { type, [type]: { url } },
+    ]
+    const body = {
+      messages: [...messages, { role: 'assistant', content: 'Hm.' }, { role: 'user', content }],
+    }
+    for (const path of ['/v1/chat/completions', '/v1/media/tokens']) {
+      const { status, body: answer } = await server.post(path, body)
+      if (path === '/v1/media/tokens' && status === 200) continue
+      assert.equal(status, 400, JSON.stringify(answer))
+      assert.equal(answer.error.param, `messages[2].content[1].${type}`, answer.error.message)
+    }
   }
 })

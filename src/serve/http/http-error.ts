@@ -1,5 +1,6 @@
 /** What went wrong as a response: OpenAI's error envelope, with the library's stable codes in it. */
 import { CapacityError, ConfigError, InputError } from '../../core/errors.ts'
+import { pathOfMedium } from './media-paths.ts'
 
 /** A failure with a status of its own; `code` is as stable as the library's. */
 export class HttpError extends Error {
@@ -51,7 +52,8 @@ export function failureOf(error: unknown): Failure {
   // Of a loaded model: that it has no template, say, or that its template refuses the conversation.
   if (error instanceof InputError || error instanceof ConfigError) {
     const status = TOO_LARGE.test(error.code) ? 413 : 400
-    return { status, code: error.code, message: shortened(error.message), headers: {} }
+    const param = error instanceof InputError ? pathOfMedium(error.medium) : null
+    return { status, code: error.code, message: shortened(error.message), headers: {}, param }
   }
   if (error instanceof CapacityError) {
     const headers = { 'retry-after': RETRY_AFTER_SECONDS }

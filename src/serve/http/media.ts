@@ -7,7 +7,9 @@
 import { InputError } from '../../core/errors.ts'
 import { schemeOf } from '../../preprocess/image-source.ts'
 import { probeImage } from '../../preprocess/probe-image.ts'
+import { aboutMedium } from '../about-medium.ts'
 import { readDataUrl } from './data-url.ts'
+import { notePath } from './media-paths.ts'
 
 /** Fetches or reads what a URL names, within its own limits. */
 export type MediaReader = (
@@ -43,8 +45,16 @@ export class RequestMedia {
   }
 
   /** A picture, checked by its header before anybody decodes it. */
-  async picture(url: string, path: string): Promise<Uint8Array> {
-    const bytes = await this.clip(url, path)
+  picture(url: string, path: string): Promise<Uint8Array> {
+    return noting(path, this.#picture(url, path))
+  }
+
+  clip(url: string, path: string): Promise<Uint8Array> {
+    return noting(path, this.#bytes(url, path))
+  }
+
+  async #picture(url: string, path: string): Promise<Uint8Array> {
+    const bytes = await this.#bytes(url, path)
     const { width, height } = probeImage(bytes)
     this.#pixels += width * height
     if (this.#pixels <= this.#limits.maxPixels) return bytes
@@ -54,7 +64,7 @@ export class RequestMedia {
     )
   }
 
-  async clip(url: string, path: string): Promise<Uint8Array> {
+  async #bytes(url: string, path: string): Promise<Uint8Array> {
     const { maxMedia, maxMediaBytes } = this.#limits
     if (++this.#count > maxMedia) {
       throw new InputError(
@@ -68,6 +78,15 @@ export class RequestMedia {
     if (!URL.canParse(url)) throw badUrl(path)
     return reader(new URL(url), { maxBytes: maxMediaBytes, signal: this.#signal })
   }
+}
+
+/** The bytes, of which it is known where they stood; so it is of what fails to become some. */
+async function noting(path: string, reading: Promise<Uint8Array>): Promise<Uint8Array> {
+  const url = {}
+  notePath(url, path)
+  const bytes = await aboutMedium(url, reading)
+  notePath(bytes, path)
+  return bytes
 }
 
 function readerOf(scheme: string | undefined, readers: MediaReaders, path: string): MediaReader {

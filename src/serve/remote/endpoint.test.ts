@@ -18,6 +18,38 @@ describe('an endpoint', () => {
     })
   })
 
+  test('that says nothing of how long is asked again later and later, not at once', async () => {
+    const over = new Date(0).toUTCString()
+    const handlers = [
+      status(429, { 'retry-after': '0' }),
+      status(503, { 'retry-after': over }),
+      reply('well'),
+    ]
+    await withServer(handlers, async (url) => {
+      const { slept, ...clock } = patience()
+      await new Endpoint({ url, ...clock, now: () => Date.parse('2026-01-01') + clock.now() }).post(
+        '/x',
+        {},
+      )
+      assert.deepEqual(slept, [500, 1000])
+    })
+  })
+
+  test('that streams unasked, or lets nobody in, is told from one that refuses a request', async () => {
+    const stream: Handler = (_, response) =>
+      response.end('data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n')
+    for (const [handler, code] of [
+      [stream, 'INPUT_ENDPOINT_STREAM'],
+      [status(404), 'INPUT_ENDPOINT_ACCESS'],
+      [status(422), 'INPUT_ENDPOINT_REFUSED'],
+    ] as const) {
+      await withServer([handler], async (url, calls) => {
+        await assert.rejects(new Endpoint({ url }).post('/x', {}), { code })
+        assert.equal(calls(), 1)
+      })
+    }
+  })
+
   test('that cannot be reached is given up with the reason', async () => {
     const { sleep, now } = patience()
     const endpoint = new Endpoint({ url: 'http://127.0.0.1:9/v1', sleep, now, attempts: 3 })

@@ -110,7 +110,8 @@ export class Endpoint {
         `endpoint: ${this.url} asks to wait ${Math.round(askedMs / 1000)} s, at most ${MOST_ASKED_MS / 1000} s are waited; run the same command later, it goes on where it ended.`,
       )
     }
-    const wait = askedMs ?? Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt)
+    // "0", and a date that is over, say nothing of how long: all attempts would be gone in a moment.
+    const wait = askedMs || Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt)
     this.#openAt = Math.max(this.#openAt, this.#now() + wait)
   }
 
@@ -140,6 +141,7 @@ export class Endpoint {
     if (text.length > MOST_CHARACTERS)
       return { fault: 'an answer of over 16 MB', retryAfterMs: null }
     if (response.ok) {
+      if (/^\s*(?:data|event):/.test(text)) throw this.#streams(text)
       try {
         return { value: JSON.parse(text) as unknown }
       } catch {
@@ -150,12 +152,28 @@ export class Endpoint {
     if (isPassing(response.status)) {
       return { fault, retryAfterMs: retryAfterMs(response.headers.get('retry-after'), this.#now()) }
     }
+    if (OF_ALL_REQUESTS.includes(response.status)) {
+      throw new InputError(
+        'INPUT_ENDPOINT_ACCESS',
+        `endpoint: ${this.url} should let requests in, it refused this one (${fault}); check address, key and the model's id.`,
+      )
+    }
     throw new InputError(
       'INPUT_ENDPOINT_REFUSED',
       `endpoint: ${this.url} should take the request, it refused it (${fault}).`,
     )
   }
+
+  #streams(text: string): InputError {
+    return new InputError(
+      'INPUT_ENDPOINT_STREAM',
+      `endpoint: ${this.url} should answer with one JSON object, it streams though it was not asked to (${text.slice(0, 80)}); switch that off.`,
+    )
+  }
 }
+
+/** The key, the address or the model is at fault, whatever is asked. */
+const OF_ALL_REQUESTS = [401, 402, 403, 404, 405]
 
 type Call = { readonly method: string; readonly body?: string }
 
