@@ -7,11 +7,13 @@ import type {
   GenerateRequest,
   Message,
   Model,
+  PromptInput,
 } from '../index.ts'
 import type { Arguments } from './arguments.ts'
 import { clipTimes } from './clip-times.ts'
 import { GENERATE_OPTIONS, generateOptions } from './generate-flags.ts'
 import { LOAD_OPTIONS, loadFromFlags } from './load-flags.ts'
+import { clipNotes } from './note-clips.ts'
 import { noteIgnoredOrientations } from './note-orientation.ts'
 import { showAnswer } from './show-answer.ts'
 import { UsageError } from './usage-error.ts'
@@ -54,7 +56,12 @@ export const ask: Verb = {
     const { model, name, loadMs } = await loadFromFlags(args, session)
     try {
       noteIgnoredOrientations(args, session.terminal)
-      const answer = await answerOf(model, await requestOf(question, model), session)
+      const prompt = await promptOf(question, model)
+      if (question.videos.length > 0) {
+        const notes = await clipNotes(model, prompt, question.videos)
+        notes.forEach((note) => session.terminal.note(`note: ${note}.`))
+      }
+      const answer = await answerOf(model, { ...prompt, ...question.options }, session)
       if (args.flag('json')) {
         const { precision, device } = model
         session.terminal.json({ ...answer, model: name, precision: precision.name, device, loadMs })
@@ -104,10 +111,10 @@ async function readQuestion(args: Arguments, { terminal }: Session): Promise<Que
   return { prompt, images: args.texts('image'), videos, system, isRaw, timed, options }
 }
 
-async function requestOf(question: Question, model: Model): Promise<GenerateRequest> {
-  const { images, videos, system, isRaw, timed, options } = question
+async function promptOf(question: Question, model: Model): Promise<PromptInput> {
+  const { images, videos, system, isRaw, timed } = question
   const times = timed === undefined ? '' : `${await clipTimes(model, timed)}\n`
-  if (isRaw) return { prompt: question.prompt, images, videos, ...options }
+  if (isRaw) return { prompt: question.prompt, images, videos }
   const content: ContentPart[] = [
     ...images.map((image) => ({ type: 'image', image }) as const),
     ...videos.map((video) => ({ type: 'video', video }) as const),
@@ -115,7 +122,7 @@ async function requestOf(question: Question, model: Model): Promise<GenerateRequ
   ]
   const messages: Message[] = [{ role: 'user', content }]
   if (system !== undefined) messages.unshift({ role: 'system', content: system })
-  return { messages, ...options }
+  return { messages }
 }
 
 /** `-` reads stdin. Waiting for stdin unasked would look like a hang. */

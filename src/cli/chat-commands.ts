@@ -1,11 +1,12 @@
 /** What begins with a slash in a chat: words to the program and not to the model. */
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import type { Model } from '../index.ts'
+import type { Message, Model } from '../index.ts'
 import { InputError } from '../core/errors.ts'
 import { countImageTokens } from '../preprocess/image-tokens.ts'
 import { probeImage } from '../preprocess/probe-image.ts'
 import type { Conversation } from './conversation.ts'
+import { clipNotes } from './note-clips.ts'
 import { orientationNote } from './note-orientation.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -32,11 +33,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   video: {
     usage: '/video FILE',
     about: 'adds a clip to the next question',
-    run(argument, { conversation, terminal }) {
-      const file = pathOf(argument)
-      conversation.addVideo(file)
-      terminal.note(`${file} goes with your next question.`)
-    },
+    run: addVideo,
   },
   reset: {
     usage: '/reset',
@@ -88,6 +85,15 @@ async function addImage(argument: string, context: ChatContext): Promise<void> {
     `${file}: ${header.width} × ${header.height}, ${tokens} tokens; it goes with your next question.`,
   )
   if (header.orientation !== 1 && !isOrienting) terminal.note(orientationNote([file]))
+}
+
+async function addVideo(argument: string, context: ChatContext): Promise<void> {
+  const { model, conversation, terminal } = context
+  const file = pathOf(argument)
+  const messages: Message[] = [{ role: 'user', content: [{ type: 'video', video: file }] }]
+  const [note] = await clipNotes(model, { messages }, [file])
+  conversation.addVideo(file)
+  terminal.note(`${note}; it goes with your next question.`)
 }
 
 /** As terminals paste dropped files: in quotes, or with spaces escaped. */

@@ -6,6 +6,7 @@ import { llava } from './run-cli.ts'
 
 const MODEL = resolve('fixtures/inference/llava-mlp')
 const PHOTO = resolve('fixtures/pictures/photo-640x480.jpg')
+const CLIP = resolve('fixtures/pictures/clip')
 const CHAT = ['chat', '--model', MODEL, '--precision', 'f32', '--max-tokens', '4', '--ignore-eos']
 
 describe('llava chat', { concurrency: 2 }, () => {
@@ -38,6 +39,15 @@ describe('llava chat', { concurrency: 2 }, () => {
     assert.match(stderr, /\/reset +forgets/)
     assert.doesNotMatch(stdout, /image|dance|reset/)
     assert.notEqual(stdout.trim(), '')
+  })
+
+  test('/video says how many frames of a clip are taken, and at once what is wrong with one', async () => {
+    const input = `/video ${CLIP}\n/video no.mp4\nWhat is it?\n`
+    const { code, stdout, stderr } = await llava([...CHAT, '--json'], { input })
+    assert.equal(code, 0)
+    assert.ok(stderr.includes(`${CLIP}: 8 frames from 0.0 to 7.0 s, 1152 tokens; it goes with`))
+    assert.match(stderr, /error: .*no\.mp4/)
+    assert.deepEqual(JSON.parse(stdout).turns[0].videos, [CLIP])
   })
 
   test('Ctrl-C without an answer to stop ends it with 130', async () => {

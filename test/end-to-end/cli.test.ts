@@ -20,6 +20,16 @@ after(() => rmSync(FOLDER, { recursive: true }))
 const ASK = ['ask', '--model', MODEL, '--precision', 'f32', '--max-tokens', '4']
 
 describe('llava ask', { concurrency: 2 }, () => {
+  test('of clips stderr says how many frames were taken, stdout nothing', async () => {
+    const clip = resolve('fixtures/pictures/clip')
+    const args = ['--video', clip, '--frames', '3', '--ignore-eos', '--json', 'What happens?']
+    const { code, stdout, stderr } = await llava([...ASK, ...args])
+    assert.equal(code, 0)
+    assert.ok(stderr.includes(`note: ${clip}: 3 frames from 0.0 to 7.0 s, 432 tokens.\n`), stderr)
+    assert.equal(JSON.parse(stdout).usage.imageTokens, 432)
+    assert.doesNotMatch(stdout, /frames/)
+  })
+
   test('--json prints one object: the answer as recorded, and how it was made', async () => {
     const question = 'What is shown in this picture?'
     const args = ['--image', PHOTO, '--ignore-eos', '--json', question]
