@@ -150,7 +150,7 @@ function messagesOf({ images, text }: BenchRequest): Message[] {
 }
 
 function linesOf(out: string, report: BenchReport): string[] {
-  const { steps, embeddings, references, contamination, dropped } = report
+  const { steps, embeddings, references, unanswered, contamination, dropped } = report
   const count = (step: string) => dropped.filter((one) => one.step === step).length
   const by = references.by === null ? 'left to people' : `by ${references.by}`
   return [
@@ -164,6 +164,7 @@ function linesOf(out: string, report: BenchReport): string[] {
     `  pictures by   ${embeddings.pictures}`,
     `  texts by      ${embeddings.texts}`,
     `  references    ${by}${references.missing > 0 ? `, ${references.missing} missing` : ''}`,
+    ...(unanswered[0] ? [`  unanswered    ${unanswered[0].id}: ${unanswered[0].reason}`] : []),
     '  review.jsonl is for people: set accept to false or rewrite, and run the command again',
     `  llava eval llava-wilder --questions ${out}/bench.jsonl --images ${out}`,
   ]

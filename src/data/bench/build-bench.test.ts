@@ -151,6 +151,66 @@ describe('a benchmark is built', () => {
     await assert.rejects(build('reviewed'), /line 1/)
   })
 
+  test('beside its requests: what it wrote itself is no request, and goes nowhere into them', async () => {
+    const folder = join(ROOT, 'own')
+    mkdirSync(folder)
+    const row = { id: 'q', image: join(IMAGES, names[2]!), text: 'What is it?' }
+    // As Windows saves it, and with the picture's whole path.
+    writeFileSync(join(folder, 'requests.jsonl'), `\uFEFF${JSON.stringify(row)}\r\n`)
+    writeFileSync(join(folder, '._requests.jsonl'), Buffer.from([0, 5, 22, 7]))
+    const options = { folder, out: join(folder, 'bench') }
+    const first = await build('', options)
+    assert.deepEqual([first.steps.read, first.steps.accepted], [1, 1])
+    const second = await build('', options)
+    assert.deepEqual(second.steps, first.steps)
+    await assert.rejects(build('', { folder, out: folder }), { code: 'INPUT_OUT_IS_INPUT' })
+  })
+
+  test('with the references that came where one was refused; nobody there ends it', async () => {
+    const answerer = (isRefused: (id: string) => boolean) => ({
+      identity: 'picky',
+      async answer({ id }: BenchRequest) {
+        if (isRefused(id)) throw new Error('filtered')
+        return `About ${id}`
+      },
+    })
+    const out = 'refused'
+    await assert.rejects(build(out, { answerer: answerer(() => true) }), /filtered/)
+    const asked: string[] = []
+    const first = await build(out, {
+      answerer: answerer((id) => {
+        asked.push(id)
+        return id === asked[0]
+      }),
+    })
+    assert.deepEqual(first.unanswered, [{ id: asked[0], reason: 'filtered' }])
+    assert.deepEqual(first.references, { by: 'picky', missing: 1 })
+    const second = await build(out, { answerer: answerer(() => false) })
+    assert.deepEqual([second.unanswered, second.references.missing], [[], 0])
+  })
+
+  test('by another answerer: its references stand there, and what people rewrote', async () => {
+    // The first one's stayed, under the name of the second.
+    const by = (name: string) => ({
+      identity: name,
+      async answer({ id }: BenchRequest) {
+        return `${name} about ${id}`
+      },
+    })
+    await build('answerers', { answerer: by('one') })
+    const path = join(ROOT, 'answerers', 'review.jsonl')
+    const review = linesOf('answerers', 'review.jsonl')
+    const machine = review.filter(({ reference }) => String(reference).startsWith('one'))
+    machine[0]!['reference'] = 'By hand.'
+    writeFileSync(path, review.map((row) => `${JSON.stringify(row)}\n`).join(''))
+    const { references } = await build('answerers', { answerer: by('two') })
+    assert.equal(references.by, 'two')
+    const texts = linesOf('answerers', 'bench.jsonl').map(({ Answer }) => String(Answer))
+    assert.ok(texts.includes('By hand.'))
+    assert.equal(texts.filter((text) => text.startsWith('one')).length, 0)
+    assert.equal(texts.filter((text) => text.startsWith('two')).length, machine.length - 1)
+  })
+
   test('from nothing is refused', async () => {
     mkdirSync(join(ROOT, 'nothing'))
     await assert.rejects(build('x', { folder: join(ROOT, 'nothing') }), InputError)

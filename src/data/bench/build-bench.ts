@@ -10,15 +10,8 @@
  * the same call is made again.
  */
 import { createHash } from 'node:crypto'
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs'
-import { extname, join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { InputError } from '../../core/errors.ts'
 import { findContamination, type Contamination } from '../contamination.ts'
 import type { Dataset, DatasetProgress } from '../dataset.ts'
@@ -32,6 +25,7 @@ import {
 import { KeptLines } from '../kept-lines.ts'
 import { readRequests, type BenchRequest, type DroppedRequest } from './read-requests.ts'
 import { printVector, requestVectors } from './request-vectors.ts'
+import { writeBench, writeWhole, type Entry } from './write-bench.ts'
 
 export type BenchEmbedder = {
   /** Model and what of it: in the report, and what kept embeddings belong to. */
@@ -65,6 +59,8 @@ export type BenchReport = {
   readonly size: number
   readonly embeddings: { readonly pictures: string; readonly texts: string }
   readonly references: { readonly by: string | null; readonly missing: number }
+  /** Questions that nobody would answer, and why: they are asked again by the same call, or left to people. */
+  readonly unanswered: readonly DroppedRequest[]
   /** Requests that were left at each step. */
   readonly steps: {
     readonly read: number
@@ -84,8 +80,8 @@ const TEXTS = 'TF-IDF over hashed words (no model)'
 /** Throws InputError for a folder without requests, and for an output folder of another build. */
 export async function buildBench(options: BuildBenchOptions): Promise<BenchReport> {
   const { folder, out, size, seed, mixture } = options
+  const read = readRequests(folder, out)
   mkdirSync(out, { recursive: true })
-  const read = readRequests(folder)
   guard(options, read.requests)
   const prints = new PrintStore(join(out, 'work', 'prints.jsonl'))
   const printed = await printAll(read.requests, prints, options)
@@ -96,7 +92,7 @@ export async function buildBench(options: BuildBenchOptions): Promise<BenchRepor
     : { ...distinct, dropped: [] }
   const vectors = await embedAll(clean.kept, options)
   const picked = chooseRequests(clean.kept, vectors, { size, seed })
-  const entries = await referenceAll(
+  const { entries, unanswered } = await referenceAll(
     picked.chosen.map(({ index, size: alike }) => ({
       ...(clean.kept[index] as PrintedRequest),
       alike,
@@ -120,6 +116,7 @@ export async function buildBench(options: BuildBenchOptions): Promise<BenchRepor
       by: options.answerer?.identity ?? null,
       missing: accepted.filter(({ reference }) => reference === '').length,
     },
+    unanswered,
     steps,
     contamination: found && withoutOverlaps(found),
     dropped: [
@@ -247,119 +244,44 @@ function decode(text: string): Float32Array {
   return new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer)
 }
 
-type Entry = PrintedRequest & { readonly alike: number; readonly reference: string }
-
-/** Those that came with an answer keep it. */
+/** Those that came with an answer keep it. Throws what answering throws where not one is answered. */
 async function referenceAll(
   chosen: readonly (PrintedRequest & { readonly alike: number })[],
   { out, answerer, onProgress, signal }: BuildBenchOptions,
-): Promise<Entry[]> {
+): Promise<{ readonly entries: Entry[]; readonly unanswered: DroppedRequest[] }> {
   const kept = new KeptLines<string>(join(out, 'work', 'references.jsonl'))
+  const faults: { readonly id: string; readonly error: unknown }[] = []
+  let answered = 0
   const refer = async ({ request }: PrintedRequest): Promise<string> => {
     if (request.answer !== null) return request.answer
     if (!answerer) return ''
-    return kept.get(`${answerer.identity}|${request.id}`, () => answerer.answer(request))
+    try {
+      const key = `${answerer.identity}|${request.id}`
+      const reference = await kept.get(key, () => answerer.answer(request))
+      answered++
+      return reference
+    } catch (error) {
+      signal?.throwIfAborted()
+      faults.push({ id: request.id, error })
+      return ''
+    }
   }
   const entries: Entry[] = []
   for (let start = 0; start < chosen.length; start += TOGETHER) {
     signal?.throwIfAborted()
     const block = chosen.slice(start, start + TOGETHER)
     const references = await Promise.all(block.map(refer))
+    // A whole block without an answer is nobody there, and no question that is refused.
+    if (faults.length > 0 && answered === 0) throw faults[0]?.error
     entries.push(...block.map((one, i) => ({ ...one, reference: references[i] ?? '' })))
     onProgress?.({ stage: 'references', done: entries.length, total: chosen.length, item: '' })
   }
-  return entries
+  const unanswered = faults.map(({ id, error }) => ({
+    id,
+    reason: error instanceof Error ? error.message : String(error),
+  }))
+  return { entries, unanswered }
 }
 
 /** Asked at the same time: an engine answers them together. */
 const TOGETHER = 8
-
-type ReviewRow = {
-  readonly question_id: string
-  readonly image: readonly string[]
-  readonly question: string
-  readonly reference: string
-  readonly category: string | null
-  /** Requests of the same cluster: what the question stands for. */
-  readonly alike: number
-  readonly accept: boolean | null
-  readonly note: string
-}
-
-/** The review file is never overwritten but by what people left in it; the benchmark follows it. */
-function writeBench(out: string, entries: readonly Entry[]): readonly ReviewRow[] {
-  mkdirSync(join(out, 'images'), { recursive: true })
-  const path = join(out, 'review.jsonl')
-  const before = readReview(path)
-  const rows = entries.map((entry): ReviewRow => {
-    const old = before.get(entry.request.id)
-    return { ...rowOf(out, entry), ...(old ? reviewed(old) : {}) }
-  })
-  writeWhole(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
-  const accepted = rows.filter(({ accept }) => accept !== false)
-  const bench = accepted.map(({ question_id, image, question, reference, category }) => ({
-    question_id,
-    image: image.length === 1 ? image[0] : image,
-    Question: question,
-    Answer: reference,
-    ...(category === null ? {} : { Category: category }),
-  }))
-  writeWhole(join(out, 'bench.jsonl'), bench.map((row) => `${JSON.stringify(row)}\n`).join(''))
-  return accepted
-}
-
-function rowOf(out: string, { request, prints, alike, reference }: Entry): ReviewRow {
-  const image = request.images.map((path, i) => {
-    const name = `images/${prints[i]?.sha256.slice(0, 16)}${extname(path).toLowerCase()}`
-    if (!existsSync(join(out, name))) copyFileSync(path, join(out, name))
-    return name
-  })
-  return {
-    question_id: request.id,
-    image,
-    question: request.text,
-    reference,
-    category: request.category,
-    alike,
-    accept: null,
-    note: '',
-  }
-}
-
-function readReview(path: string): Map<string, Partial<ReviewRow>> {
-  if (!existsSync(path)) return new Map()
-  const lines = readFileSync(path, 'utf8')
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-  return new Map(
-    lines.map((line, i) => {
-      try {
-        const row = JSON.parse(line) as Partial<ReviewRow>
-        return [String(row.question_id), row]
-      } catch (cause) {
-        throw new InputError(
-          'INPUT_REVIEW_BROKEN',
-          `data build-bench: line ${i + 1} of ${path} should be a JSON object; mend it.`,
-          { cause },
-        )
-      }
-    }),
-  )
-}
-
-/** What people may change. */
-function reviewed(row: Partial<ReviewRow>) {
-  const { question, reference, category = null, accept = null, note = '' } = row
-  return {
-    ...(question === undefined ? {} : { question }),
-    ...(reference === undefined || reference === '' ? {} : { reference }),
-    category,
-    accept,
-    note,
-  }
-}
-
-function writeWhole(path: string, text: string): void {
-  writeFileSync(`${path}.tmp`, text)
-  renameSync(`${path}.tmp`, path)
-}

@@ -3,7 +3,7 @@
  * in place of `text`; `id`, `category` and `answer` where there are), or a picture beside a text of the same name.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, parse, sep } from 'node:path'
+import { dirname, isAbsolute, join, parse, relative, sep } from 'node:path'
 import { InputError } from '../../core/errors.ts'
 
 export type BenchRequest = {
@@ -20,14 +20,19 @@ export type DroppedRequest = { readonly id: string; readonly reason: string }
 
 const PICTURE = /\.(?:png|jpe?g|webp|gif|bmp|tiff?|avif)$/i
 
-/** In the order of files and rows. Throws InputError where the folder holds none. */
-export function readRequests(folder: string): {
+/** In the order of files and rows, without what was written to `out`. Throws InputError where the folder holds none. */
+export function readRequests(
+  folder: string,
+  out?: string,
+): {
   readonly requests: readonly BenchRequest[]
   readonly dropped: readonly DroppedRequest[]
 } {
+  const own = prefixOf(folder, out)
   const names = existsSync(folder)
     ? readdirSync(folder, { recursive: true, encoding: 'utf8' })
         .map((name) => name.split(sep).join('/'))
+        .filter((name) => !isHidden(name) && !(own !== null && name.startsWith(own)))
         .sort()
     : []
   const rows = [
@@ -52,6 +57,24 @@ export function readRequests(folder: string): {
   return { requests, dropped }
 }
 
+/** What macOS leaves in archives beside each file. */
+function isHidden(name: string): boolean {
+  return name.split('/').some((part) => part.startsWith('.') || part === '__MACOSX')
+}
+
+/** Where the benchmark lies in the folder of requests: its files are none. */
+function prefixOf(folder: string, out: string | undefined): string | null {
+  if (out === undefined) return null
+  const way = relative(folder, out).split(sep).join('/')
+  if (way === '') {
+    throw new InputError(
+      'INPUT_OUT_IS_INPUT',
+      `data build-bench: ${folder} holds the requests, the benchmark should go to another folder; name it as --out.`,
+    )
+  }
+  return way.startsWith('../') || way === '..' || isAbsolute(way) ? null : `${way}/`
+}
+
 function faultOf({ id, text, images }: BenchRequest, ids: ReadonlySet<string>): string | null {
   if (ids.has(id)) return 'its id came before'
   if (text.trim() === '') return 'no text'
@@ -62,7 +85,7 @@ function faultOf({ id, text, images }: BenchRequest, ids: ReadonlySet<string>): 
 
 function fromFile(folder: string, name: string): BenchRequest[] {
   const path = join(folder, name)
-  return rowsOf(readFileSync(path, 'utf8'), name).map((row, i) => {
+  return rowsOf(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''), name).map((row, i) => {
     const images: unknown = row['image'] ?? row['images'] ?? []
     const text = row['text'] ?? row['question'] ?? row['prompt'] ?? row['Question'] ?? ''
     const optional = (value: unknown) => (typeof value === 'string' && value !== '' ? value : null)
@@ -70,7 +93,7 @@ function fromFile(folder: string, name: string): BenchRequest[] {
     return {
       id: id === undefined ? `${parse(name).name}-${i}` : String(id),
       images: (Array.isArray(images) ? images : [images]).map((image) =>
-        join(dirname(path), String(image)),
+        isAbsolute(String(image)) ? String(image) : join(dirname(path), String(image)),
       ),
       text: String(text),
       category: optional(row['category'] ?? row['Category']),

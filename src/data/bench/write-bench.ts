@@ -1,0 +1,115 @@
+/** What a build leaves: the benchmark, its pictures, and the file in which people review it. */
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
+import { extname, join } from 'node:path'
+import { InputError } from '../../core/errors.ts'
+import type { PrintedRequest } from './choose-requests.ts'
+
+export type Entry = PrintedRequest & { readonly alike: number; readonly reference: string }
+
+export type ReviewRow = {
+  readonly question_id: string
+  readonly image: readonly string[]
+  readonly question: string
+  readonly reference: string
+  readonly category: string | null
+  /** Requests of the same cluster: what the question stands for. */
+  readonly alike: number
+  readonly accept: boolean | null
+  readonly note: string
+}
+
+/** The review file is never overwritten but by what people left in it; the benchmark follows it. */
+export function writeBench(out: string, entries: readonly Entry[]): readonly ReviewRow[] {
+  mkdirSync(join(out, 'images'), { recursive: true })
+  const path = join(out, 'review.jsonl')
+  const before = readReview(path)
+  const proposals = join(out, 'work', 'proposed.jsonl')
+  const proposed = readReview(proposals)
+  const rows = entries.map((entry): ReviewRow => {
+    const { id } = entry.request
+    const old = before.get(id)
+    // What nobody rewrote is the earlier answerer's, and gives way to the present one's.
+    const isUntouched = entry.reference !== '' && old?.reference === proposed.get(id)?.reference
+    return {
+      ...rowOf(out, entry),
+      ...(old ? reviewed(isUntouched ? { ...old, reference: '' } : old) : {}),
+    }
+  })
+  const own = entries.map(({ request, reference }) => ({ question_id: request.id, reference }))
+  writeWhole(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  writeWhole(proposals, own.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  const accepted = rows.filter(({ accept }) => accept !== false)
+  const bench = accepted.map(({ question_id, image, question, reference, category }) => ({
+    question_id,
+    image: image.length === 1 ? image[0] : image,
+    Question: question,
+    Answer: reference,
+    ...(category === null ? {} : { Category: category }),
+  }))
+  writeWhole(join(out, 'bench.jsonl'), bench.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  return accepted
+}
+
+function rowOf(out: string, { request, prints, alike, reference }: Entry): ReviewRow {
+  const image = request.images.map((path, i) => {
+    const name = `images/${prints[i]?.sha256.slice(0, 16)}${extname(path).toLowerCase()}`
+    if (!existsSync(join(out, name))) copyFileSync(path, join(out, name))
+    return name
+  })
+  return {
+    question_id: request.id,
+    image,
+    question: request.text,
+    reference,
+    category: request.category,
+    alike,
+    accept: null,
+    note: '',
+  }
+}
+
+function readReview(path: string): Map<string, Partial<ReviewRow>> {
+  if (!existsSync(path)) return new Map()
+  const lines = readFileSync(path, 'utf8')
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+  return new Map(
+    lines.map((line, i) => {
+      try {
+        const row = JSON.parse(line) as Partial<ReviewRow>
+        return [String(row.question_id), row]
+      } catch (cause) {
+        throw new InputError(
+          'INPUT_REVIEW_BROKEN',
+          `data build-bench: line ${i + 1} of ${path} should be a JSON object; mend it.`,
+          { cause },
+        )
+      }
+    }),
+  )
+}
+
+/** What people may change. */
+function reviewed(row: Partial<ReviewRow>) {
+  const { question, reference, category = null, accept = null, note = '' } = row
+  return {
+    ...(question === undefined ? {} : { question }),
+    ...(reference === undefined || reference === '' ? {} : { reference }),
+    category,
+    accept,
+    note,
+  }
+}
+
+export function writeWhole(path: string, text: string): void {
+  writeFileSync(`${path}.tmp`, text)
+  renameSync(`${path}.tmp`, path)
+}
