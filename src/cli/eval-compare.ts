@@ -23,9 +23,11 @@ function lines(comparison: ResultComparison): string[] {
   const percent = (value: number) => (100 * value).toFixed(2)
   const name = test === 'mcnemar' ? "McNemar's exact test" : 'paired bootstrap'
   const better = changed.filter(({ scores }) => scores[1] > scores[0]).length
+  const { mean, low, high } = difference
+  const interval = low === null || high === null ? '' : ` [${percent(low)}, ${percent(high)}]`
   return [
-    `${benchmark}: ${questions} questions`,
-    `  mean score ${percent(means[0])} and ${percent(means[1])}, difference ${percent(difference.mean)} [${percent(difference.low)}, ${percent(difference.high)}]`,
+    `${benchmark}: ${questions} ${questions === 1 ? 'question' : 'questions'}`,
+    `  mean score ${percent(means[0])} and ${percent(means[1])}, difference ${percent(mean)}${interval}`,
     `  ${name}: p = ${pValue.toPrecision(3)}`,
     `  ${changed.length} scores changed (${better} better, ${changed.length - better} worse), ${comparison.otherTexts} answers are other texts, ${comparison.nearTies} of them near-ties`,
     `  recipes differ in: ${comparison.recipeDiffers.join(', ') || 'nothing'}`,

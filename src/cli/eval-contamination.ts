@@ -7,6 +7,7 @@ import { joinPath, userCacheFolder } from '../weights/node.ts'
 import type { Arguments } from './arguments.ts'
 import { benchmarkNames, planOf, type Plan } from './eval-files.ts'
 import { formatTable } from './format.ts'
+import { checkOutFolder } from './out-folder.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
@@ -32,6 +33,7 @@ export async function checkBenchmarks(args: Arguments, session: Session): Promis
   if (names.length === 0) {
     throw new UsageError('llava eval contamination needs a benchmark, such as quick or pope.')
   }
+  checkOutFolder(args)
   const { terminal } = session
   const mixture = args.text('mixture') ?? args.text('data')
   if (mixture === undefined) {

@@ -12,7 +12,7 @@ import {
   type JudgeReply,
   type JudgeRequest,
 } from '../eval/index.ts'
-import { LlavaError } from '../core/errors.ts'
+import { InputError, LlavaError } from '../core/errors.ts'
 import type { Answer, ContentPart, GenerateRequest, LoadOptions, Model } from '../index.ts'
 import { openParts, type CheckpointOptions } from '../load-checkpoint.ts'
 import { hashFiles } from '../weights/index.ts'
@@ -136,12 +136,22 @@ export async function judgesOf(args: Arguments, session: Session): Promise<Judge
     }
   }
   if (next < models.length) throw new UsageError('--judge-model came without a --judge for it.')
+  checkDiffer(judges)
   return {
     judges,
     dispose: async () => {
       for (const model of loaded) await model.dispose()
     },
   }
+}
+
+/** Replies are kept by the judge's identity: two of one would always agree. */
+function checkDiffer(judges: readonly Judge[]): void {
+  const [first, ...others] = judges.map(({ identity }) => JSON.stringify(identity))
+  if (!others.includes(first ?? '')) return
+  throw new UsageError(
+    'two judges should be two models, the same came twice; name the second one by an id of its own.',
+  )
 }
 
 /** In million tokens, in and out. */
@@ -190,7 +200,10 @@ class ModelEngine implements AnswerEngine {
       return engineAnswer(await this.#model.generate(generateRequest(request, signal)))
     } catch (error) {
       signal?.throwIfAborted()
-      return { error: error instanceof Error ? error.message : String(error) }
+      return {
+        error: error instanceof Error ? error.message : String(error),
+        ...(error instanceof InputError ? { isOfQuestion: true } : {}),
+      }
     }
   }
 

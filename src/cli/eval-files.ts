@@ -1,5 +1,5 @@
 /** Where a benchmark's files are: named by flags, below a folder of benchmarks, or in the package. */
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import {
   findBenchmark,
@@ -89,12 +89,12 @@ export async function planOf(
   }
   const labels = args.text('labels') ?? place(folder?.labels)
   const submission = place(folder?.submission)
-  const pick = benchmark.ask?.pick
+  const { pick, pickLabels } = benchmark.ask ?? {}
   return {
     benchmark,
     ...releasedFiles(benchmark.ask, {
       questions: await loadEvalFiles(questions, pick),
-      labels: labels === undefined ? [] : await loadEvalFiles(labels),
+      labels: labels === undefined ? [] : await loadEvalFiles(labels, pickLabels),
     }),
     ...(submission === undefined ? {} : { submission: await loadEvalFiles(submission) }),
     mediaFolder: args.text('images') ?? place(folder?.images) ?? home,
@@ -152,8 +152,22 @@ function homeOf({ name }: Benchmark, data: string): string {
 function entryOf(folder: string | undefined, name: string): string | undefined {
   if (folder === undefined || !statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
-  const found = readdirSync(folder).find((entry) => plain(entry) === plain(name))
-  return found === undefined ? undefined : join(folder, found)
+  const entries = readdirSync(folder)
+  const found = entries.find((entry) => plain(entry) === plain(name))
+  if (found !== undefined) return join(folder, found)
+  const cached = entries.find((entry) => {
+    const repository = /^datasets--.+?--(.+)$/.exec(entry)?.[1]
+    return repository !== undefined && plain(repository) === plain(name)
+  })
+  return cached === undefined ? undefined : snapshotOf(join(folder, cached))
+}
+
+/** The branch `main` of a repository as the hub's client keeps it: `datasets--lmms-lab--POPE/snapshots/COMMIT`. */
+function snapshotOf(repository: string): string | undefined {
+  const ref = join(repository, 'refs/main')
+  if (!existsSync(ref)) return undefined
+  const snapshot = join(repository, 'snapshots', readFileSync(ref, 'utf8').trim())
+  return existsSync(snapshot) ? snapshot : undefined
 }
 
 /** One download may hold several benchmarks. */

@@ -3,9 +3,11 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { htmlReport, markdownReport, readReports } from '../eval/index.ts'
 import type { Arguments } from './arguments.ts'
+import { checkOutFolder } from './out-folder.ts'
 import type { Session } from './verb.ts'
 
 export async function writeReports(args: Arguments, { terminal }: Session): Promise<void> {
+  checkOutFolder(args)
   const [, ...given] = args.positionals
   const folders = given.length > 0 ? given : ['eval-results']
   const results = readReports(folders)

@@ -1,5 +1,4 @@
 /** `llava eval BENCH…`: a model is asked a benchmark's questions, and the answers are scored. */
-import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import {
@@ -7,6 +6,7 @@ import {
   evaluate,
   FileJudgeCache,
   findBenchmark,
+  JudgeBudget,
   loadWordNet,
   type EvalReport,
   type RunState,
@@ -18,16 +18,17 @@ import { runContamination } from './eval-contamination.ts'
 import { benchmarkNames, planOf, type Plan } from './eval-files.ts'
 import { formatDuration } from './format.ts'
 import { measureOneByOne, oneByOneOf, type Speed } from './eval-speed.ts'
+import { checkOutFolder } from './out-folder.ts'
 import { packageVersion } from './package.ts'
 import { Progress } from './progress.ts'
 import { scoreLines } from './score.ts'
-import { UsageError } from './usage-error.ts'
 import type { Session } from './verb.ts'
 
 export async function runBenchmarks(args: Arguments, session: Session): Promise<void> {
   oneByOneOf(args)
-  checkOut(args)
+  checkOutFolder(args)
   for (const name of ['limit', 'max-tokens']) wholeNumber(args, name)
+  const judgeBudget = new JudgeBudget(judgeLimits(args))
   const plans: Plan[] = []
   for (const name of benchmarkNames(args)) plans.push(await planOf(name, args))
   const engines = await enginesOf(args, session)
@@ -35,7 +36,7 @@ export async function runBenchmarks(args: Arguments, session: Session): Promise<
   const results: Ran[] = []
   try {
     for (const plan of plans) {
-      const report = await runPlan(plan, { args, session, engines, judges })
+      const report = await runPlan(plan, { args, session, engines, judges, judgeBudget })
       results.push(report)
       if (!session.terminal.isJson)
         for (const line of reportLines(report)) session.terminal.print(line)
@@ -54,10 +55,11 @@ type Parts = {
   readonly session: Session
   readonly engines: Engines
   readonly judges: Judges
+  readonly judgeBudget: JudgeBudget
 }
 
 async function runPlan(plan: Plan, parts: Parts): Promise<Ran> {
-  const { args, session, engines } = parts
+  const { args, session, engines, judgeBudget } = parts
   const { judges } = parts.judges
   const isBlind = args.flag('blind')
   const folder = join(
@@ -76,7 +78,7 @@ async function runPlan(plan: Plan, parts: Parts): Promise<Ran> {
       judgeCache: new FileJudgeCache(
         joinPath(args.text('cache-dir') ?? userCacheFolder(), 'judge'),
       ),
-      judgeLimits: judgeLimits(args),
+      judgeBudget,
       out: folder,
       limit: wholeNumber(args, 'limit'),
       seed: args.number('seed'),
@@ -93,12 +95,6 @@ async function runPlan(plan: Plan, parts: Parts): Promise<Ran> {
   } finally {
     progress.end()
   }
-}
-
-function checkOut(args: Arguments): void {
-  const out = args.text('out')
-  if (out === undefined || !existsSync(out) || statSync(out).isDirectory()) return
-  throw new UsageError(`--out should be a folder, ${out} is a file; name another.`)
 }
 
 function wordNetOf(args: Arguments) {

@@ -38,7 +38,19 @@ export function describeError(error: unknown): { readonly code: string; readonly
   if (error instanceof LlavaError || error instanceof UsageError) {
     return { code: error.code, message: error.message }
   }
+  const refused = refusalOf(error)
+  if (refused !== null) return { code: 'SYSTEM', message: refused }
   return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) }
+}
+
+/** What the system does not allow with a file is no bug. */
+const REFUSALS = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EEXIST', 'ENOTDIR', 'EISDIR']
+
+function refusalOf(error: unknown): string | null {
+  if (!(error instanceof Error)) return null
+  const { code, path, syscall } = error as NodeJS.ErrnoException
+  if (code === undefined || path === undefined || !REFUSALS.includes(code)) return null
+  return `the system should allow ${syscall} of ${path}, it does not (${code}); check the path, its permissions and the free space.`
 }
 
 function noteBug(error: unknown, terminal: Terminal): void {

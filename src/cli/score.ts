@@ -11,6 +11,7 @@ import {
   type ScoreReport,
 } from '../eval/index.ts'
 import { formatTable } from './format.ts'
+import { checkOutFolder } from './out-folder.ts'
 import { UsageError } from './usage-error.ts'
 import type { Verb } from './verb.ts'
 
@@ -38,6 +39,7 @@ export const score: Verb = {
     const answers = args.text('answers')
     if (answers === undefined)
       throw new UsageError('llava score needs --answers, a file or a folder.')
+    checkOutFolder(args)
     const read = async (name: string, pick?: Parameters<typeof loadEvalFiles>[1]) => {
       const path = args.text(name)
       return path === undefined ? [] : loadEvalFiles(path, pick)
@@ -45,7 +47,7 @@ export const score: Verb = {
     const report = await scoreAnswers(benchmark.name, {
       answers: await loadEvalFiles(answers),
       questions: await read('questions', benchmark.ask?.pick),
-      labels: await read('labels'),
+      labels: await read('labels', benchmark.ask?.pickLabels),
       seed: args.number('seed'),
       ...(args.has('wordnet') && { wordNet: loadWordNet(args.text('wordnet') as string) }),
     })

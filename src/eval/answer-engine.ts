@@ -23,7 +23,11 @@ export type EngineAnswer =
       readonly droppedExamples?: number
     }
   /** This question could not be answered; others can be. */
-  | { readonly error: string }
+  | {
+      readonly error: string
+      /** It is too long, or of a kind that is not taken: that says nothing of how the engine is. */
+      readonly isOfQuestion?: boolean
+    }
 
 export type AnswerEngine = {
   /** How answer files and errors call it. */

@@ -54,7 +54,7 @@ test('scores in between are tested by a paired bootstrap', () => {
   const comparison = compareResults(result(scores, texts), result(better, texts))
   assert.equal(comparison.test, 'bootstrap')
   assert.ok(comparison.pValue < 0.01)
-  assert.ok(comparison.difference.low > 0.08 && comparison.difference.high <= 0.1 + 1e-9)
+  assert.ok(comparison.difference.low! > 0.08 && comparison.difference.high! <= 0.1 + 1e-9)
   assert.equal(compareResults(result(scores, texts), result(scores, texts)).pValue, 1)
 })
 
@@ -67,6 +67,17 @@ test('the bootstrap is symmetric: runs the other way round give the same chance'
   )
   assert.equal(there.pValue, back.pValue)
   assert.ok(Math.abs(there.mean + back.mean) < 1e-12)
+})
+
+test('a single question has no interval, and no number of resamples makes a chance of nothing', () => {
+  // They were [difference, difference], and p = 0.
+  const one = compareResults(result([0.2], ['x']), result([0.9], ['y']))
+  assert.deepEqual([one.difference.low, one.difference.high, one.pValue], [null, null, 1])
+  const always = Array.from({ length: 30 }, (): [number, number] => [0.1, 0.9])
+  const { pValue } = pairedBootstrap(always, new Rng(0))
+  assert.ok(pValue > 0 && pValue < 0.01, String(pValue))
+  const equal = Array.from({ length: 30 }, (): [number, number] => [0.4, 0.4])
+  assert.equal(pairedBootstrap(equal, new Rng(0)).pValue, 1)
 })
 
 test('other benchmarks, other questions and other files are refused', () => {

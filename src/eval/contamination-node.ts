@@ -7,7 +7,7 @@ import type { EvalFile } from './eval-file.ts'
 import { InputError } from '../core/errors.ts'
 import { OPTION_LETTER, SHORT_ANSWER } from './llava-questions.ts'
 import { MediaFolder } from './media-node.ts'
-import { questionKeys, truthId, type Picture, type Question } from './question.ts'
+import { questionFinder, questionKeys, truthId, type Picture, type Question } from './question.ts'
 
 export type ContaminationRequest = {
   readonly benchmark: Benchmark
@@ -81,21 +81,35 @@ async function opened(picture: Picture, media: MediaFolder): Promise<(string | U
   }
 }
 
-/** The part of the check that stands in a result. */
+/** The part of the check that stands in a result; `questions` are those of the check. */
 export function resultContamination(
   { overlaps, ...rest }: Contamination,
   outcomes: readonly Outcome[],
+  questions: readonly Question[],
 ): ResultContamination {
-  const overlapping = new Set(overlaps.map(({ id }) => id.replace(/#\d+$/, '')))
+  const found = new Set(overlaps.map(({ id }) => id))
+  const ids = idsOf(questions)
+  const overlapping = questions.filter((_, i) => found.has(ids[i] ?? ''))
+  const isOverlapping = isAmong(overlapping, questions)
   const mean = (part: readonly Outcome[]) =>
     part.length === 0 ? null : part.reduce((sum, { score }) => sum + score, 0) / part.length
   return {
     ...rest,
-    overlapping: [...overlapping],
+    overlapping: [...new Set(overlapping.map(truthId))],
     scores: {
-      clean: mean(outcomes.filter(({ id }) => !overlapping.has(id))),
-      overlapping: mean(outcomes.filter(({ id }) => overlapping.has(id))),
+      clean: mean(outcomes.filter((one) => !isOverlapping(one))),
+      overlapping: mean(outcomes.filter(isOverlapping)),
     },
+  }
+}
+
+/** Outcomes are named by the truth, which may know a question by another name. */
+function isAmong(some: readonly Question[], all: readonly Question[]) {
+  const find = questionFinder(all)
+  const own = new Set(some)
+  return (outcome: Outcome): boolean => {
+    const question = find(outcome)
+    return question !== undefined && own.has(question)
   }
 }
 

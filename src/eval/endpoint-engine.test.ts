@@ -149,6 +149,22 @@ describe('an engine behind an endpoint', () => {
     })
   })
 
+  test('tells what is the fault of a question from what may be its own', async () => {
+    const part = { type: 'video' as const, video: 'a.mp4', start: 0, end: 1 }
+    const clip = { ...ask, messages: [{ role: 'user' as const, content: [part] }] }
+    const script = [status(400), reply('ok'), status(400), status(401)]
+    await withServer(script, async (url) => {
+      const engine = engineAt(url)
+      const faults: (boolean | null)[] = []
+      for (const request of [clip, ask, ask, ask, ask]) {
+        const answer = await engine.answer(request, undefined)
+        faults.push('error' in answer ? answer.isOfQuestion === true : null)
+      }
+      // Before its first answer it may refuse everything; and a key that runs out is no question's fault.
+      assert.deepEqual(faults, [true, false, null, true, false])
+    })
+  })
+
   test('says so where a reply holds no text', async () => {
     const odd: Handler = (_, response) => response.end('{"choices":[{"message":{"content":null}}]}')
     await withServer([odd], async (url) => {

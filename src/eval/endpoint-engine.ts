@@ -23,6 +23,8 @@ export class EndpointEngine implements AnswerEngine {
   readonly name: string
   readonly identity: AnswerEngine['identity']
   readonly #options: EndpointEngineOptions
+  /** Before its first answer, a server that refuses may refuse everything. */
+  #hasAnswered = false
 
   constructor(options: EndpointEngineOptions) {
     this.#options = options
@@ -33,16 +35,31 @@ export class EndpointEngine implements AnswerEngine {
 
   async answer(request: EngineRequest, signal: AbortSignal | undefined): Promise<EngineAnswer> {
     try {
-      if (!request.choices) return await this.#generate(request, signal)
-      const ask = (prompt: string) => this.#choose(request, prompt, signal)
-      // Every server says in its own words that a prompt is too long, all of them with this one.
-      const isTooLong = (error: unknown) =>
-        error instanceof InputError && /context/i.test(error.message)
-      return await withFittingPrompt(request, ask, isTooLong)
+      const answer = await this.#answer(request, signal)
+      this.#hasAnswered ||= !('error' in answer)
+      return answer
     } catch (error) {
       signal?.throwIfAborted()
-      return { error: error instanceof Error ? error.message : String(error) }
+      const isOfQuestion = error instanceof InputError && this.#isOfQuestion(error)
+      return {
+        error: error instanceof Error ? error.message : String(error),
+        ...(isOfQuestion ? { isOfQuestion } : {}),
+      }
     }
+  }
+
+  #isOfQuestion({ code }: InputError): boolean {
+    if (code === 'INPUT_ENDPOINT_PART') return true
+    return this.#hasAnswered && code === 'INPUT_ENDPOINT_REFUSED'
+  }
+
+  async #answer(request: EngineRequest, signal: AbortSignal | undefined): Promise<EngineAnswer> {
+    if (!request.choices) return this.#generate(request, signal)
+    const ask = (prompt: string) => this.#choose(request, prompt, signal)
+    // Every server says in its own words that a prompt is too long, all of them with this one.
+    const isTooLong = (error: unknown) =>
+      error instanceof InputError && /context/i.test(error.message)
+    return withFittingPrompt(request, ask, isTooLong)
   }
 
   async #generate(

@@ -113,19 +113,23 @@ function tableRows(file: EvalFile, cells: readonly (readonly string[])[]): Row[]
   return rows.map((row) => Object.fromEntries(header.map((name, i) => [name, row[i] ?? ''])))
 }
 
-/** Cells between separators; in quotes, separators and line feeds are text and `""` is one quote (RFC 4180). */
+/**
+ * Cells between separators; in quotes, separators and line feeds are text and `""` is one quote (RFC 4180). A cell that only begins
+ * with a quote was not put into quotes: `"Yes" is right` stays as it is.
+ */
 function parseTable(text: string, separator: string): string[][] {
   const pattern = new RegExp(
-    `("(?:[^"]|"")*"|[^${separator}\\r\\n]*)(${separator}|\\r?\\n|\\r|$)`,
+    `(?:"([^"]*(?:""[^"]*)*)"|([^${separator}\\r\\n]*))(${separator}|\\r?\\n|\\r|$)`,
     'gy',
   )
   const rows: string[][] = []
   let row: string[] = []
-  for (const [whole, cell = '', end] of text.matchAll(pattern)) {
+  for (const [whole, quoted, plain = '', end] of text.matchAll(pattern)) {
     if (whole === '' && row.length === 0) break
-    row.push(cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell)
+    row.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'))
     if (end === separator) continue
-    rows.push(row)
+    // A blank line is no row, as it is none to pandas.
+    if (row.length > 1 || row[0] !== '') rows.push(row)
     row = []
   }
   return rows

@@ -18,7 +18,8 @@ import { isRow, type EvalFile, type Row } from './eval-file.ts'
 import { makeRecipe, type EvalRecipe } from './eval-recipe.ts'
 import type { Agreement } from './judge-agreement.ts'
 import { judgeAll, judgeFiles } from './judge-answers-node.ts'
-import type { Judge, JudgeCache, Judged, JudgeLimits } from './judge.ts'
+import type { JudgeBudget, JudgeLimits } from './judge-budget.ts'
+import type { Judge, JudgeCache, Judged } from './judge.ts'
 import { MediaFolder } from './media-node.ts'
 import type { WordNet } from './metrics/wordnet.ts'
 import {
@@ -48,7 +49,10 @@ export type EvaluateRequest = {
   /** The first one's verdicts are the score; a second one is compared with it. */
   readonly judges?: readonly Judge[]
   readonly judgeCache?: JudgeCache
+  /** Of all judges together. */
   readonly judgeLimits?: JudgeLimits
+  /** In place of limits: what several benchmarks may take together. */
+  readonly judgeBudget?: JudgeBudget
   readonly judgeConcurrency?: number
   readonly out: string
   readonly batch: number
@@ -148,7 +152,9 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
     run,
     judged: facts,
     agreement,
-    ...(contamination ? { contamination: resultContamination(contamination, outcomes) } : {}),
+    ...(contamination
+      ? { contamination: resultContamination(contamination, report.outcomes, all) }
+      : {}),
   }
   await keepExamples(out, { outcomes: report.outcomes, questions, media })
   writeResult(out, result)

@@ -5,6 +5,7 @@ import { readAnswers } from './answers.ts'
 import type { EvalFile } from './eval-file.ts'
 import type { EvaluateRequest, JudgedFacts } from './evaluate-node.ts'
 import { judgeAgreement, type Agreement } from './judge-agreement.ts'
+import { JudgeBudget } from './judge-budget.ts'
 import type { JudgeTask } from './judge-spec.ts'
 import { MediaFolder } from './media-node.ts'
 import type { Picture } from './question.ts'
@@ -33,6 +34,7 @@ export async function judgeAll(
     .tasks({ answers: given, ...judgeFiles(request) })
     .map((task) => (isOf(task, errors) ? { ...task, known: task.unread } : task))
     .map((task) => (task.images ? { ...task, images: task.images.map(place) } : task))
+  const budget = request.judgeBudget ?? new JudgeBudget(request.judgeLimits)
   const runs: { readonly judge: Judge; readonly judged: Judged }[] = []
   for (const judge of judges) {
     const judged = await runJudge({
@@ -40,7 +42,7 @@ export async function judgeAll(
       tasks,
       judge,
       cache: judgeCache,
-      limits: request.judgeLimits ?? {},
+      budget,
       concurrency: request.judgeConcurrency ?? 4,
       signal: request.signal,
       onProgress: (done, total) =>
@@ -70,8 +72,15 @@ export function judgeFiles({ questions, labels }: EvaluateRequest) {
 /** Pictures that rows name are where the questions' are. */
 function located({ mediaFolder }: EvaluateRequest) {
   const media = new MediaFolder(mediaFolder)
-  return (picture: Picture): Picture =>
-    typeof picture === 'string' ? (media.find(picture) ?? picture) : picture
+  const place = (name: string) => media.find(name) ?? name
+  return (picture: Picture): Picture => {
+    if (typeof picture === 'string') return place(picture)
+    if (typeof picture !== 'function') return picture
+    return async () => {
+      const found = await picture()
+      return typeof found === 'string' ? place(found) : found
+    }
+  }
 }
 
 /** A question that could not be asked has no answer to judge: it counts as one without a verdict. */

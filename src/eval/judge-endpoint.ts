@@ -31,14 +31,18 @@ export class EndpointJudge implements Judge {
       max_tokens: request.maxTokens,
     }
     const reply = await this.#endpoint.post('/chat/completions', body, signal)
-    const {
-      text,
-      promptTokens = 0,
-      completionTokens = 0,
-    } = readChatReply(reply, this.#endpoint.url)
+    const said = readChatReply(reply, this.#endpoint.url)
+    const { text, promptTokens = 0, completionTokens = 0 } = said
+    const isUncounted = said.promptTokens === undefined || said.completionTokens === undefined
     // More exact than the name that was asked for: `gpt-4o` is another model every few months.
     const model = isRow(reply) ? reply['model'] : null
-    return { text, promptTokens, completionTokens, ...(typeof model === 'string' ? { model } : {}) }
+    return {
+      text,
+      promptTokens,
+      completionTokens,
+      ...(isUncounted ? { isUncounted } : {}),
+      ...(typeof model === 'string' ? { model } : {}),
+    }
   }
 
   /** Pictures go behind the text of the last message, as lmms-eval sends them. */

@@ -13,7 +13,8 @@ import { Endpoint } from '../serve/remote/endpoint.ts'
 import { cohensKappa, judgeAgreement, spearman } from './judge-agreement.ts'
 import { FileJudgeCache } from './judge-cache-node.ts'
 import { EndpointJudge } from './judge-endpoint.ts'
-import { reviewText, runJudge, type JudgeLimits } from './judge.ts'
+import { JudgeBudget, type JudgeLimits } from './judge-budget.ts'
+import { reviewText, runJudge } from './judge.ts'
 import type { JudgeSpec } from './judge-spec.ts'
 import { score } from './score.ts'
 import { jsonFile as json, jsonLines as lines } from '../../test/eval-files.ts'
@@ -65,10 +66,14 @@ const vetAnswers = (...texts: string[]) =>
 let caches = 0
 /** Time that passes by being slept through. */
 let clock = 0
-async function judgeVet(
-  texts: string[],
-  parts: { limits?: JudgeLimits; cache?: string; model?: string } = {},
-) {
+type Parts = {
+  limits?: JudgeLimits
+  budget?: JudgeBudget
+  cache?: string
+  model?: string
+  concurrency?: number
+}
+async function judgeVet(texts: string[], parts: Parts = {}) {
   const { port } = server.address() as AddressInfo
   const endpoint = new Endpoint({
     url: `http://127.0.0.1:${port}/v1`,
@@ -88,19 +93,15 @@ function runSpec(
   spec: JudgeSpec,
   tasks: ReturnType<JudgeSpec['tasks']>,
   endpoint: Endpoint,
-  {
-    limits = {},
-    cache = `c${caches++}`,
-    model = 'gpt-4-0613',
-  }: { limits?: JudgeLimits; cache?: string; model?: string },
+  { cache = `c${caches++}`, model = 'gpt-4-0613', concurrency = 1, ...parts }: Parts,
 ) {
   return runJudge({
     spec,
     tasks,
     judge: new EndpointJudge({ endpoint, model, readPicture: async () => new Uint8Array() }),
     cache: new FileJudgeCache(join(folder, cache)),
-    limits,
-    concurrency: 1,
+    concurrency,
+    ...parts,
   })
 }
 
@@ -208,6 +209,91 @@ describe('a judge', () => {
     assert.deepEqual([rest.calls, rest.cached], [1, 1])
     const price = { cost: 0.0001, promptPrice: 1, completionPrice: 10 }
     await assert.rejects(judgeVet(['p', 'q'], { limits: price }), { code: 'CAPACITY_JUDGE_BUDGET' })
+  })
+
+  test('that refuses one question, or answers it without a text, has no verdict on it alone', async () => {
+    // One of sixty that a filter took offence at ended every run, and its benchmark had never a score.
+    answerWith = (body, response) => {
+      const prompt = body.messages.at(-1)!.content
+      if (prompt.includes('bomb')) return void response.writeHead(400).end('{"error":"filtered"}')
+      const content = prompt.includes('silence') ? null : '0.5'
+      response.end(JSON.stringify({ choices: [{ message: { content } }] }))
+    }
+    const judged = await judgeVet(['a bomb', 'a cat'], { cache: 'refused' })
+    assert.deepEqual(
+      judged.nonsense.map(({ id }) => id),
+      ['0'],
+    )
+    assert.match(judged.nonsense[0]!.content, /HTTP 400.*filtered/)
+    const silent = await judgeVet(['silence', 'a cat'], { cache: 'refused' })
+    assert.match(silent.nonsense[0]!.content, /choices\[0\]\.message\.content/)
+    // A refusal is no reply: it is asked again.
+    assert.equal((await judgeVet(['a bomb', 'a cat'], { cache: 'refused' })).calls, 1)
+  })
+
+  test('that refuses everything, or lets nobody in, ends the run', async () => {
+    const refuse = (code: number) => {
+      answerWith = (_, response) => void response.writeHead(code).end('{"error":"no"}')
+      seen.splice(0)
+    }
+    refuse(400)
+    await assert.rejects(judgeVet(['a']), { code: 'INPUT_ENDPOINT_REFUSED' })
+    await assert.rejects(judgeVet(['a', 'b'], { concurrency: 4 }), {
+      code: 'INPUT_ENDPOINT_REFUSED',
+    })
+    say('0.5')
+    await judgeVet(['kept'], { cache: 'door' })
+    refuse(401)
+    // Where all but one were judged before, a key that has run out is no judge of that one.
+    await assert.rejects(judgeVet(['kept', 'new'], { cache: 'door' }), {
+      code: 'INPUT_ENDPOINT_ACCESS',
+    })
+    assert.equal(seen.length, 1)
+  })
+
+  test('is paid out of one purse by all runs, and never more than it holds', async () => {
+    say('0.5') // 100 tokens in and 10 out: 0.0002.
+    const limits = { cost: 0.001, promptPrice: 1, completionPrice: 10 }
+    const budget = new JudgeBudget(limits)
+    const first = await judgeVet(['a', 'b'], { budget, concurrency: 4 })
+    assert.equal(first.calls, 2)
+    seen.splice(0)
+    await judgeVet(['c', 'd'], { budget, concurrency: 4 })
+    await assert.rejects(judgeVet(['e', 'f'], { budget, concurrency: 4 }), {
+      code: 'CAPACITY_JUDGE_BUDGET',
+    })
+    assert.equal(seen.length, 3, 'five calls are what the purse holds')
+    const calls = new JudgeBudget({ calls: 3 })
+    await judgeVet(['g', 'h'], { budget: calls })
+    await assert.rejects(judgeVet(['i', 'j'], { budget: calls }), {
+      code: 'CAPACITY_JUDGE_BUDGET',
+    })
+  })
+
+  test('that does not say what it took keeps no limit of cost', async () => {
+    answerWith = (_, response) =>
+      void response.end(JSON.stringify({ choices: [{ message: { content: '0.5' } }] }))
+    const limits = { cost: 1, promptPrice: 1, completionPrice: 1 }
+    await assert.rejects(judgeVet(['a', 'b'], { limits }), { code: 'INPUT_JUDGE_UNCOUNTED' })
+    assert.equal(seen.length, 1)
+    assert.equal((await judgeVet(['a', 'b'], { limits: { calls: 2 } })).calls, 2)
+  })
+
+  test('is asked nothing more once a call has failed, and what was under way is kept', async () => {
+    let calls = 0
+    answerWith = (_, response) => {
+      const isFirst = calls++ === 0
+      const content = { choices: [{ message: { content: '0.5' } }] }
+      if (isFirst) response.writeHead(403).end()
+      else setTimeout(() => response.end(JSON.stringify(content)), 20)
+    }
+    const texts = ['x', 'y']
+    await assert.rejects(judgeVet(texts, { cache: 'under way', concurrency: 2 }), {
+      code: 'INPUT_ENDPOINT_ACCESS',
+    })
+    const count = calls
+    const again = await judgeVet(texts, { cache: 'under way', concurrency: 2 })
+    assert.deepEqual([count, again.calls, again.cached], [2, 1, 1])
   })
 
   test('that is down or busy is waited for, then given up', async () => {

@@ -5,8 +5,9 @@
  * range, is no verdict: it is counted, kept word for word, and scored as the official script scores it. Answers that seem
  * to speak to the judge are counted too: no prompt can keep a judge from listening to them.
  */
-import { CapacityError } from '../core/errors.ts'
+import { InputError } from '../core/errors.ts'
 import type { Row } from './eval-file.ts'
+import { JudgeBudget, type JudgeLimits } from './judge-budget.ts'
 import type { JudgeSpec, JudgeTask } from './judge-spec.ts'
 import type { Picture } from './question.ts'
 import { hashBytes, hashText } from './recipe-hash.ts'
@@ -30,6 +31,8 @@ export type JudgeReply = {
   readonly text: string
   readonly promptTokens: number
   readonly completionTokens: number
+  /** The server did not say how many tokens there were. */
+  readonly isUncounted?: boolean
   /** The version that a server says answered. */
   readonly model?: string
 }
@@ -40,21 +43,14 @@ export type JudgeCache = {
   set(key: string, reply: JudgeReply): void
 }
 
-export type JudgeLimits = {
-  readonly calls?: number | undefined
-  /** In whatever money the prices are in. */
-  readonly cost?: number | undefined
-  /** Of a million tokens. */
-  readonly promptPrice?: number | undefined
-  readonly completionPrice?: number | undefined
-}
-
 export type JudgeRun = {
   readonly spec: JudgeSpec
   readonly tasks: readonly JudgeTask[]
   readonly judge: Judge
   readonly cache: JudgeCache
-  readonly limits: JudgeLimits
+  readonly limits?: JudgeLimits
+  /** In place of limits of its own: what several runs may take together. */
+  readonly budget?: JudgeBudget
   /** Calls at the same time. */
   readonly concurrency: number
   readonly signal?: AbortSignal | undefined
@@ -81,22 +77,33 @@ export type Judged = {
   readonly suspicious: readonly string[]
 }
 
-/** Throws CapacityError where a limit is reached or the judge is gone; what was judged is in the cache. */
+/**
+ * A question that the judge refuses, or answers without a text, has no verdict; the others go on. Throws CapacityError where a limit
+ * is reached or the judge is gone, and InputError where it refuses everything; what was judged is in the cache.
+ */
 export async function runJudge(run: JudgeRun): Promise<Judged> {
   const { tasks, concurrency } = run
-  const spent = new Spent(run.limits)
+  const spent = new Spent(run.budget ?? new JudgeBudget(run.limits))
   const reviews: Review[] = []
+  const faults: unknown[] = []
   let next = 0
   let done = 0
   const work = async () => {
-    while (next < tasks.length) {
+    // What is under way when another fails is waited for: it is paid for, and kept.
+    while (next < tasks.length && faults.length === 0) {
       const i = next++
-      run.signal?.throwIfAborted()
-      reviews[i] = await reviewTask(tasks[i] as JudgeTask, run, spent)
-      run.onProgress?.(++done, tasks.length)
+      try {
+        run.signal?.throwIfAborted()
+        reviews[i] = await reviewTask(tasks[i] as JudgeTask, run, spent)
+        run.onProgress?.(++done, tasks.length)
+      } catch (error) {
+        faults.push(error)
+      }
     }
   }
   await Promise.all(Array.from({ length: Math.min(concurrency, tasks.length) }, work))
+  if (faults.length > 0) throw faults[0]
+  spent.checkReplies(0)
   return {
     reviews,
     calls: spent.calls,
@@ -126,19 +133,25 @@ async function reviewTask(task: JudgeTask, run: JudgeRun, spent: Spent): Promise
   const { spec } = run
   let content = ''
   for (const temperature of [spec.temperature, ...(spec.retryTemperatures ?? [])]) {
-    content = (await askOnce(task, temperature, run, spent)).text
+    const said = await askOnce(task, temperature, run, spent)
+    if (said instanceof InputError) {
+      spent.refuse(said)
+      return { task, verdict: null, content: said.message }
+    }
+    content = said.text
     const verdict = spec.read(content, task)
     if (verdict) return { task, verdict, content }
   }
   return { task, verdict: null, content }
 }
 
+/** The reply, or why there is none to this question; that is not kept. */
 async function askOnce(
   task: JudgeTask,
   temperature: number,
   { spec, judge, cache, signal }: JudgeRun,
   spent: Spent,
-): Promise<JudgeReply> {
+): Promise<JudgeReply | InputError> {
   const request: JudgeRequest = {
     messages: task.messages,
     images: (await Promise.all((task.images ?? []).map(readPicture))).filter((one) => one !== null),
@@ -152,13 +165,21 @@ async function askOnce(
     spent.name(before)
     return before
   }
-  spent.begin()
-  const reply = await judge.ask(request, signal)
-  spent.end(reply)
-  spent.name(reply)
+  await spent.begin()
+  const reply = await judge.ask(request, signal).catch((error: unknown) => {
+    spent.end(null)
+    if (error instanceof InputError && !OF_THE_SERVER.includes(error.code)) return error
+    throw error
+  })
+  if (reply instanceof InputError) return reply
   cache.set(key, reply)
+  spent.name(reply)
+  spent.end(reply)
   return reply
 }
+
+/** Refusals that are not of one question. */
+const OF_THE_SERVER = ['INPUT_ENDPOINT_ACCESS', 'INPUT_ENDPOINT_STREAM']
 
 async function readPicture(picture: Picture): Promise<string | Uint8Array | null> {
   return typeof picture === 'function' ? picture() : picture
@@ -174,40 +195,46 @@ async function keyOf(
   return hashText(JSON.stringify([judge.identity, messages, hashes, temperature, maxTokens]))
 }
 
-/** What was called and paid for; refuses the call that would pass a limit. */
+/** So many refusals without a single reply are not of the questions. */
+const MOST_REFUSALS = 3
+
+/** What one run of a judge took. */
 class Spent {
   calls = 0
   cached = 0
   cost = 0
   readonly versions = new Set<string>()
-  readonly #limits: JudgeLimits
+  readonly #budget: JudgeBudget
+  #replies = 0
+  readonly #refusals: InputError[] = []
 
-  constructor(limits: JudgeLimits) {
-    this.#limits = limits
+  constructor(budget: JudgeBudget) {
+    this.#budget = budget
   }
 
-  begin(): void {
-    const { calls = Number.POSITIVE_INFINITY, cost = Number.POSITIVE_INFINITY } = this.#limits
-    if (this.calls >= calls || this.cost >= cost) {
-      const limits = [
-        ...(Number.isFinite(calls) ? [`${calls} calls`] : []),
-        ...(Number.isFinite(cost) ? [`a cost of ${cost}`] : []),
-      ]
-      throw new CapacityError(
-        'CAPACITY_JUDGE_BUDGET',
-        `eval: the judge should take at most ${limits.join(' and ')}, that is used up (${this.calls} calls, ${this.cost.toFixed(4)}); raise the limit and run the same command again, what was judged is kept.`,
-      )
-    }
+  async begin(): Promise<void> {
+    await this.#budget.begin()
     this.calls++
   }
 
+  end(reply: JudgeReply | null): void {
+    this.cost += this.#budget.end(reply)
+  }
+
   name({ model }: JudgeReply): void {
+    this.#replies++
     if (model !== undefined) this.versions.add(model)
   }
 
-  end({ promptTokens, completionTokens }: JudgeReply): void {
-    const { promptPrice = 0, completionPrice = 0 } = this.#limits
-    this.cost += (promptTokens * promptPrice + completionTokens * completionPrice) / 1e6
+  refuse(error: InputError): void {
+    this.#refusals.push(error)
+    this.checkReplies(MOST_REFUSALS - 1)
+  }
+
+  /** Throws the refusal where there are more than so many, and no reply at all. */
+  checkReplies(most: number): void {
+    const [first] = this.#refusals
+    if (first && this.#refusals.length > most && this.#replies === 0) throw first
   }
 }
 

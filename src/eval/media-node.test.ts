@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
@@ -28,6 +28,22 @@ test('clips are found in the folder of their archive, in any container, or as fr
   assert.equal(media.find('videos/4882821564.mp4'), film)
   assert.equal(media.find('v_1QIUV7WYKXg.mp4'), other)
   assert.equal(media.find('elsewhere/clip_00'), join(folder, 'tvqa/frames/clip_00'))
+})
+
+test('pictures behind a link to their folder are found, and a link that leads back up is followed once', () => {
+  const own = mkdtempSync(join(tmpdir(), 'llava-links-'))
+  try {
+    mkdirSync(join(own, 'data/deep'), { recursive: true })
+    put('elsewhere-coco/COCO_1.jpg')
+    symlinkSync(join(folder, 'elsewhere-coco'), join(own, 'data/val2014'), 'dir')
+    symlinkSync(own, join(own, 'data/deep/up'), 'dir')
+    assert.equal(
+      new MediaFolder(join(own, 'data')).find('train/COCO_1.jpg'),
+      join(own, 'data/val2014/COCO_1.jpg'),
+    )
+  } finally {
+    rmSync(own, { recursive: true })
+  }
 })
 
 test('a picture is no clip and no text, and only a named folder is searched', () => {

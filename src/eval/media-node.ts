@@ -5,7 +5,7 @@
  * unpack archives where they like. What does not lie at its name is therefore looked for by its last part in everything below the
  * folder, once; of several files of one name none is taken, because one of them would be another's.
  */
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, realpathSync, statSync } from 'node:fs'
 import { basename, extname, join, resolve } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import type { Picture } from './question.ts'
@@ -54,22 +54,31 @@ export class MediaFolder {
   /** A picture as an engine takes it: a path, or bytes; null where the row has none. Throws InputError where there is no such file. */
   async open(picture: Picture): Promise<string | Uint8Array | null> {
     if (picture instanceof Uint8Array) return picture
-    return typeof picture === 'function' ? picture() : this.path(picture)
+    const found = typeof picture === 'function' ? await picture() : picture
+    return typeof found === 'string' ? this.path(found) : found
   }
 }
 
 /** Every file and folder that a picture or a clip could be. */
 function indexOf(folder: string): Map<string, string[]> {
   const index = new Map<string, string[]>()
+  const seen = new Set<string>()
   const walk = (place: string) => {
+    // A link may lead back up.
+    const real = realpathSync(place)
+    if (seen.has(real)) return
+    seen.add(real)
     for (const entry of readdirSync(place, { withFileTypes: true })) {
       const path = join(place, entry.name)
       const isMedium = PICTURES.test(extname(path)) || CLIPS.test(extname(path))
-      if (isMedium || entry.isDirectory()) {
+      const isFolder = entry.isSymbolicLink()
+        ? (statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false)
+        : entry.isDirectory()
+      if (isMedium || isFolder) {
         const key = keyOf(path)
         index.set(key, [...(index.get(key) ?? []), path])
       }
-      if (entry.isDirectory()) walk(path)
+      if (isFolder) walk(path)
     }
   }
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) walk(folder)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { pictureField } from './llava-questions.ts'
+import { MediaFolder } from './media-node.ts'
 import type { LazyPicture } from './question.ts'
 import { loadEvalFiles } from './read-node.ts'
 import { findBenchmark } from './score.ts'
@@ -13,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), 'llava-parquet-'))
 after(() => rmSync(folder, { recursive: true }))
 
 /** As the `datasets` library writes pictures: a struct of bytes and path. */
-function write(name: string): string {
+function write(name: string, third: object | null = null): string {
   const buffer = parquetWriteBuffer({
     columnData: [
       { name: 'question', data: ['What is it?', 'And this?', 'Nothing?'] },
@@ -23,7 +24,7 @@ function write(name: string): string {
         data: [
           { bytes: Uint8Array.from([1, 255]), path: 'a.png' },
           { bytes: Uint8Array.from([2]), path: null },
-          null,
+          third,
         ],
       },
     ],
@@ -75,9 +76,19 @@ test('a list of pictures is as many functions, and no picture is none', async ()
   ])
   const frames = file!.rows!.flatMap((row) => pictureField(row['frames']))
   const texts = frames.map(async (open) =>
-    new TextDecoder().decode((await (open as LazyPicture)())!),
+    new TextDecoder().decode((await (open as LazyPicture)()) as Uint8Array),
   )
   assert.deepEqual(await Promise.all(texts), ['frame 0', 'frame 1', 'frame 2'])
+})
+
+test('a picture that the table only names is looked for where the others are', async () => {
+  // Its row was taken for one without a picture.
+  const [file] = await loadEvalFiles(write('named.parquet', { bytes: null, path: 'far/c.png' }))
+  const [, , third] = findBenchmark('chartqa').ask!.questions([file!])
+  const media = new MediaFolder(folder)
+  await assert.rejects(media.open(third!.images[0]!), { code: 'INPUT_PICTURE_MISSING' })
+  writeFileSync(join(folder, 'c.png'), 'c')
+  assert.equal(await new MediaFolder(folder).open(third!.images[0]!), join(folder, 'c.png'))
 })
 
 test('a file that is cut off is refused by name', async () => {

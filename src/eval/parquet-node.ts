@@ -16,7 +16,7 @@ import { InputError } from '../core/errors.ts'
 import { isRow, type Row } from './eval-file.ts'
 import type { LazyPicture } from './question.ts'
 
-/** Pictures are functions that give the bytes; null stands where a row has none. Throws InputError for a broken file. */
+/** Pictures are functions that give the bytes, or the file's name where the table has no bytes; null stands where a row has none. Throws InputError for a broken file. */
 export async function readParquet(path: string): Promise<Row[]> {
   try {
     const file = await asyncBufferFromFile(path)
@@ -125,8 +125,9 @@ class RowGroups {
       const { start, rows } = this.#group(column, index)
       const field = (await rows)[index - start]
       const value: unknown = place !== undefined && Array.isArray(field) ? field[place] : field
-      const bytes = isRow(value) ? value['bytes'] : null
-      return bytes instanceof Uint8Array ? bytes : null
+      const { bytes, path } = isRow(value) ? value : {}
+      if (bytes instanceof Uint8Array) return bytes
+      return typeof path === 'string' && path !== '' ? path : null
     }
   }
 

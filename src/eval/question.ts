@@ -33,14 +33,16 @@ export type Question = {
 /** A file name below the folder of pictures, the bytes of a picture file, or bytes that are read when needed. */
 export type Picture = string | Uint8Array | LazyPicture
 
-/** Null where the dataset's row has no picture in that column. */
-export type LazyPicture = () => Promise<Uint8Array | null>
+/** Bytes, or a file's name where a table was written without them; null where the row has no picture in that column. */
+export type LazyPicture = () => Promise<Uint8Array | string | null>
 
 export type AskSpec = {
   /** The questions of the released files, as they are, in their order. Throws InputError for files of another kind. */
   readonly questions: (files: readonly EvalFile[]) => Question[]
   /** Of a download's files those that are asked: other splits and languages lie beside them. By default all. */
   readonly pick?: <File extends Named>(files: readonly File[]) => readonly File[]
+  /** Of the files beside the questions those that are labels: answers of other models lie there too. By default all. */
+  readonly pickLabels?: <File extends Named>(files: readonly File[]) => readonly File[]
   /** Where the hub's tables are of another form than the released files: these, made from those. */
   readonly fromTables?: (tables: readonly EvalFile[]) => ReleasedFiles
   /** How the prompt is made, in one sentence: part of the recipe. */
@@ -103,14 +105,17 @@ export function shownPrompt({ shown, prompt }: Pick<Question, 'shown' | 'prompt'
   return shown ?? prompt
 }
 
-/** The question of an outcome: by the scorer's name, or by the key of what was answered. */
+/** The question of an outcome: by the scorer's name, behind which a part of its verdict may stand, or by the key of what was answered. */
 export function questionFinder(
   questions: readonly Question[],
 ): (outcome: { readonly id: string; readonly asked?: string }) => Question | undefined {
   const byTruth = new Map(questions.map((question) => [truthId(question), question]))
   const keys = questionKeys(questions)
   const byKey = new Map(questions.map((question, i) => [keys[i], question]))
-  return ({ id, asked }) => (asked === undefined ? byTruth.get(id) : byKey.get(asked))
+  return ({ id, asked }) =>
+    asked === undefined
+      ? (byTruth.get(id) ?? byTruth.get(id.replace(/ \w+$/, '')))
+      : byKey.get(asked)
 }
 
 /** What tells a question from all others of its file, repeats of the same counted: answers are resumed by it. */

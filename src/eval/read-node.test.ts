@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { InputError } from '../core/errors.ts'
 import { readJsonLines, readRows } from './eval-file.ts'
 import { readEvalFiles } from './read-node.ts'
 import { writeSheet } from './write-sheet-node.ts'
+import { readSheet } from './xlsx.ts'
 import { unzipTexts } from './zip-node.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llava-eval-'))
@@ -97,6 +99,48 @@ test('a folder gives its tables and texts by name, and pictures are passed over'
   )
 })
 
+test('what is packed by gzip is read as what it holds, once', () => {
+  const root = join(folder, 'packed')
+  mkdirSync(root)
+  writeFileSync(join(root, 'a.jsonl.gz'), gzipSync('{"id":1}\n'))
+  writeFileSync(join(root, 'b.json.gz'), gzipSync('[{"id":2}]'))
+  writeFileSync(join(root, 'b.json'), '[{"id":2}]')
+  assert.deepEqual(
+    readEvalFiles(root).map((file) => [file.name, readRows(file)]),
+    [
+      ['a.jsonl', [{ id: 1 }]],
+      ['b.json', [{ id: 2 }]],
+    ],
+  )
+  assert.equal(readEvalFiles(join(root, 'a.jsonl.gz'))[0]?.name, 'a.jsonl')
+  writeFileSync(join(root, 'cut.jsonl.gz'), gzipSync('{"id":1}\n').subarray(0, 12))
+  assert.throws(() => readEvalFiles(root), { code: 'INPUT_ANSWERS_BROKEN' })
+})
+
+test('what macOS leaves in archives is passed over, a link to nothing is told', () => {
+  const root = join(folder, 'mac')
+  mkdirSync(join(root, '__MACOSX'), { recursive: true })
+  const fork = Buffer.from([0x00, 0x05, 0x16, 0x07, 0xff, 0xfe])
+  for (const name of ['._a.jsonl', '__MACOSX/._a.jsonl']) writeFileSync(join(root, name), fork)
+  writeFileSync(join(root, 'a.jsonl'), '{}')
+  assert.deepEqual(
+    readEvalFiles(root).map(({ name }) => name),
+    ['a.jsonl'],
+  )
+  symlinkSync(join(root, 'gone'), join(root, 'b.jsonl'))
+  assert.throws(() => readEvalFiles(root), { code: 'INPUT_ANSWERS_MISSING' })
+})
+
+test('a formula without a value is the text that was written, one with a value is its value', () => {
+  const cells = '<c r="A1"><f>A &amp; B</f><v></v></c><c r="B1"><f>1+1</f><v>2</v></c><c r="C1"/>'
+  const parts = new Map([
+    ['xl/workbook.xml', '<sheets><sheet name="s" r:id="rId1"/></sheets>'],
+    ['xl/_rels/workbook.xml.rels', '<Relationship Id="rId1" Target="worksheets/sheet1.xml"/>'],
+    ['xl/worksheets/sheet1.xml', `<sheetData><row r="1">${cells}</row></sheetData>`],
+  ])
+  assert.deepEqual(readSheet(parts, 'f.xlsx'), [['=A & B', '2', '']])
+})
+
 test('nothing, an empty folder and a text that is not UTF-8 are refused', () => {
   mkdirSync(join(folder, 'empty'))
   writeFileSync(join(folder, 'latin.jsonl'), Buffer.from([0x7b, 0xe9, 0x7d]))
@@ -110,7 +154,7 @@ test('nothing, an empty folder and a text that is not UTF-8 are refused', () => 
 })
 
 test('tables with quotes, line feeds in cells and either line ending are read', () => {
-  const text = 'index,prediction\r\n1,"a ""b"",\nc"\r\n2,\r\n'
+  const text = 'index,prediction\r\n\r\n1,"a ""b"",\nc"\r\n2,\r\n\r\n'
   const rows = [
     { index: '1', prediction: 'a "b",\nc' },
     { index: '2', prediction: '' },
@@ -122,6 +166,15 @@ test('tables with quotes, line feeds in cells and either line ending are read', 
   assert.throws(() => readRows({ name: 'a.csv', text: 'x,x\n1,2' }), {
     code: 'INPUT_ANSWERS_BROKEN',
   })
+})
+
+test('a cell that begins with a quote and has text behind it keeps every character', () => {
+  // It lost its first and its last one.
+  const text = 'index\tprediction\n1\t"Yes" it is\n2\t"open\n3\t""\n4\t"A\tB"\n'
+  assert.deepEqual(
+    readRows({ name: 'a.tsv', text }).map((row) => row['prediction']),
+    ['"Yes" it is', '"open', '', 'A\tB'],
+  )
 })
 
 test('a broken line is named by its number, or counted where the original counts it', () => {

@@ -1,7 +1,8 @@
 /** Answer, question and label files from disk. */
 import { createHash } from 'node:crypto'
-import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs'
+import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join, sep } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { InputError } from '../core/errors.ts'
 import type { EvalFile } from './eval-file.ts'
 import { readParquet } from './parquet-node.ts'
@@ -10,6 +11,9 @@ import { unzipTexts } from './zip-node.ts'
 
 const KINDS = /\.(?:jsonl?|txt|tsv|csv|xlsx)$/i
 const PARQUET = /\.parquet$/i
+const PACKED = /\.gz$/i
+/** What macOS leaves in archives beside each file, and what editors hide: no data, whatever it is called. */
+const HIDDEN = /(?:^|\/)(?:\.|__MACOSX\/)/
 
 /** The file, or all tables and texts in the folder and below it, by name. */
 export function readEvalFiles(path: string): EvalFile[] {
@@ -38,9 +42,12 @@ function findFiles(path: string, kinds: RegExp): Found[] {
       `eval: there is nothing at ${path}; check the path.`,
     )
   }
-  if (!stat.isDirectory()) return [{ path, name: basename(path) }]
+  if (!stat.isDirectory()) return [{ path, name: unpackedName(basename(path)) }]
   const names = readdirSync(path, { recursive: true, encoding: 'utf8' })
-    .filter((name) => kinds.test(name) && statSync(join(path, name)).isFile())
+    .filter((name) => kinds.test(unpackedName(name)) && !HIDDEN.test(name.split(sep).join('/')))
+    .filter((name) => isFile(join(path, name)))
+    // Of a file that lies there unpacked too, that one.
+    .filter((name) => !PACKED.test(name) || !existsSync(join(path, unpackedName(name))))
     .sort()
   if (names.length === 0) {
     throw new InputError(
@@ -48,7 +55,24 @@ function findFiles(path: string, kinds: RegExp): Found[] {
       `eval: the folder ${path} should hold .json, .jsonl, .txt, .tsv, .csv, .xlsx or .parquet files, it has none.`,
     )
   }
-  return names.map((name) => ({ path: join(path, name), name: name.split(sep).join('/') }))
+  return names.map((name) => ({
+    path: join(path, name),
+    name: unpackedName(name.split(sep).join('/')),
+  }))
+}
+
+/** A link to nothing is a download that was not finished: to pass it over would drop its questions unseen. */
+function isFile(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (stat) return stat.isFile()
+  throw new InputError(
+    'INPUT_ANSWERS_MISSING',
+    `eval: ${path} should be a file, it is a link to nothing; download it again, or remove it.`,
+  )
+}
+
+function unpackedName(name: string): string {
+  return KINDS.test(name.replace(PACKED, '')) ? name.replace(PACKED, '') : name
 }
 
 async function loadParquet({ path, name }: Found): Promise<EvalFile> {
@@ -62,7 +86,7 @@ async function hashContent(path: string): Promise<string> {
 }
 
 function readEvalFile({ path, name }: Found): EvalFile {
-  const bytes = readFileSync(path)
+  const bytes = PACKED.test(path) ? unpacked(path) : readFileSync(path)
   if (/\.xlsx$/i.test(name))
     return { name, text: '', cells: readSheet(unzipTexts(bytes, name), name) }
   try {
@@ -71,6 +95,21 @@ function readEvalFile({ path, name }: Found): EvalFile {
     throw new InputError(
       'INPUT_ANSWERS_BROKEN',
       `eval: ${path} should be UTF-8 text; save it so.`,
+      { cause },
+    )
+  }
+}
+
+/** Labels of a large dataset are some hundred megabytes; a bomb is not unpacked. */
+const MOST_BYTES = 2 ** 30
+
+function unpacked(path: string): Buffer {
+  try {
+    return gunzipSync(readFileSync(path), { maxOutputLength: MOST_BYTES })
+  } catch (cause) {
+    throw new InputError(
+      'INPUT_ANSWERS_BROKEN',
+      `eval: ${path} should be a whole gzip file of at most ${MOST_BYTES} bytes, it cannot be unpacked; download it again.`,
       { cause },
     )
   }

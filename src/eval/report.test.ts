@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { strengthChart } from './report-charts.ts'
+import { labelled } from './report-labels.ts'
 import { escapeHtml, htmlReport, markdownReport, type ReportedResult } from './report.ts'
 
 const PNG = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a])
@@ -80,7 +81,7 @@ test('the table says score, interval, guess, published row, errors and recipe', 
   const row = table.split('\n').find((line) => line.startsWith('| POPE'))
   assert.equal(
     row,
-    '| POPE | a | F1 mean | 80.00 | 79.00–81.00 | 55.00 (blind) | llava-v1.5-7b 85.9 | 9 | 1 | `abcdef012345` |',
+    '| POPE | a | F1 mean (judge gpt-4-0613) | 80.00 | 79.00–81.00 | 55.00 (blind) | llava-v1.5-7b 85.9 | 9 | 1 | `abcdef012345` |',
   )
   assert.equal(table.split('\n').filter((line) => line.startsWith('| POPE')).length, 1)
 })
@@ -134,6 +135,37 @@ test('models are drawn around a circle from three benchmarks on that all of them
   assert.equal(await charts([...three('a'), ...three('b')]), 2)
   assert.equal(await charts([...three('a'), ...three('b').slice(1)]), 1)
   assert.equal(await charts(three('a')), 0)
+})
+
+test('several results of one model and benchmark are as many bars, each by its own name', async () => {
+  // Two of one name were drawn upon one another, and their sum was the bar's length.
+  const recipe = (name: string) =>
+    ({
+      hash: name,
+      isBlind: false,
+      model: { precision: { name } },
+    }) as unknown as ReportedResult['recipe']
+  const results = [
+    reported('mini', { recipe: recipe('int8') }, 60),
+    reported('mini', { recipe: recipe('q4') }, 70),
+    reported('other', { recipe: recipe('int8') }, 50),
+  ]
+  assert.deepEqual(
+    labelled(results).map(({ run }) => run.model),
+    ['mini int8', 'mini q4', 'other'],
+  )
+  const again = [...results.slice(0, 1), ...results.slice(0, 1)]
+  assert.deepEqual(
+    labelled(again).map(({ run }) => run.model),
+    ['mini', 'mini #2'],
+  )
+  const one = [results[0]!, reported('mini', { title: 'MME', recipe: recipe('q4') })]
+  assert.deepEqual(
+    labelled(one).map(({ run }) => run.model),
+    ['mini', 'mini'],
+  )
+  const html = await htmlReport(results)
+  assert.match(html, />mini q4</)
 })
 
 test('what was in the training data stands with its result', async () => {

@@ -13,6 +13,7 @@ import {
   type BarRow,
   type StrengthPoint,
 } from './report-charts.ts'
+import { labelled } from './report-labels.ts'
 import type { PublishedScore } from './benchmark.ts'
 
 export type ReportedResult = Pick<
@@ -63,7 +64,7 @@ function markdownRow(
   const cells = [
     title,
     run.model,
-    metric.name,
+    judgedName(metric, result),
     shown(metric),
     metric.interval95
       ? `${metric.interval95.low.toFixed(metric.digits)}–${metric.interval95.high.toFixed(metric.digits)}`
@@ -75,6 +76,14 @@ function markdownRow(
     `\`${recipe.hash.slice(0, 12)}\``,
   ]
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
+}
+
+/** A judge's number is that of its judge: another one gives another. */
+function judgedName({ name }: Metric, { judged }: ReportedResult): string {
+  const [first] = judged
+  if (!first) return name
+  const { judge, versions = [] } = first
+  return `${name} (judge ${versions.length === 1 ? versions[0] : judge})`
 }
 
 /** The numbers that benchmarks are known by: those with published rows, else the first and what has a guess beside it. */
@@ -117,8 +126,8 @@ export async function htmlReport(results: readonly ReportedResult[]): Promise<st
   const body = [
     '<h1>Evaluation</h1>',
     summaryTable(seen, results),
-    await modelsSection(seen),
-    await strengthSection(seen),
+    await modelsSection(labelled(seen)),
+    await strengthSection(labelled(seen)),
     ...sections,
   ]
   return `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Evaluation</title><style>${STYLE}</style></head>\n<body>\n${body.join('\n')}\n</body></html>\n`
@@ -152,7 +161,7 @@ function summaryTable(seen: readonly ReportedResult[], results: readonly Reporte
       return [
         text(result.title),
         text(run.model),
-        text(metric.name),
+        text(judgedName(metric, result)),
         number(shown(metric)),
         number(
           interval

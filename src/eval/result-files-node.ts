@@ -1,5 +1,5 @@
 /** What a run leaves in its folder: submissions, pictures of wrong answers, and last of all the result. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { writeFileWhole } from './answer-journal-node.ts'
@@ -26,6 +26,8 @@ export async function keepExamples(
 ): Promise<void> {
   const find = questionFinder(questions)
   const examples = worstOf(outcomes, EXAMPLES)
+  // Those of an earlier call are of other questions.
+  rmSync(join(out, 'examples'), { recursive: true, force: true })
   for (const [i, outcome] of examples.entries()) {
     const [picture] = find(outcome)?.images ?? []
     if (picture === undefined) continue

@@ -176,6 +176,19 @@ test('an engine that answers nothing any more ends the run, and what was answere
   )
 })
 
+test('questions that do not fit, however many in a row, are no sign of an engine that is gone', async () => {
+  // Forty-eight that were too long ended a run, and each call after it in the same place.
+  const path = fresh()
+  const small = engine('toy', (request) =>
+    /q[0-8]$/.test(textOf(request))
+      ? { error: 'too long', isOfQuestion: true }
+      : { text: 'x', finishReason: 'stop' },
+  )
+  const state = await run(path, { engines: [small], batch: 1 })
+  assert.deepEqual([state.done, state.errors, small.asked], [10, 9, 10])
+  assert.deepEqual(readWholeLines(path)[0]!['metadata'], { error: 'too long' })
+})
+
 describe('of several engines', () => {
   const answering = () => engine('well')
   const refusing = (form: RegExp, fault = 'gone') =>

@@ -44,7 +44,7 @@ export type RunState = {
   readonly secondsLeft: number | null
 }
 
-/** So many times `batch` questions may fail in a row; then the engine is taken for gone. */
+/** So many times `batch` questions may fail in a row by no fault of theirs; then the engine is taken for gone. */
 const MOST_FAILURES = 3
 
 /**
@@ -134,7 +134,8 @@ async function work(
       await shared.keep(entryOf(item, answer, engine.name))
       queue.done()
     }
-    if (!isAskable) continue
+    // All of a part may be too long, as all clips that are cut by seconds are for a server.
+    if (!isAskable || ('error' in answer && answer.isOfQuestion === true)) continue
     health.failures = isFailure ? health.failures + 1 : 0
     if (health.failures >= MOST_FAILURES * run.batch) {
       gone.add(engine)
@@ -147,7 +148,7 @@ async function work(
 async function requestOf(
   question: Question,
   run: RunRequest,
-): Promise<EngineRequest | { error: string }> {
+): Promise<EngineRequest | Extract<EngineAnswer, { error: string }>> {
   try {
     return {
       messages: await messagesOf(question, run),
@@ -212,7 +213,9 @@ function entryOf({ question, key }: Open, answer: EngineAnswer, model: string): 
 function lineOf(question: Question, answer: EngineAnswer, model: string): Row {
   const { id, extra } = question
   const head = { question_id: id, ...extra, prompt: shownPrompt(question) }
-  if ('error' in answer) return { ...head, text: '', model_id: model, metadata: answer }
+  if ('error' in answer) {
+    return { ...head, text: '', model_id: model, metadata: { error: answer.error } }
+  }
   const { text, ...metadata } = answer
   return { ...head, text: text.trim(), model_id: model, metadata }
 }

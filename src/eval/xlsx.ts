@@ -1,7 +1,8 @@
 /**
  * A spreadsheet's first sheet as rows of texts: what MMBench's server takes and gives, and VLMEvalKit's results.
  *
- * Enough of Office Open XML for tables: shared, inline and formula texts, numbers, booleans, gaps. Dates stay numbers.
+ * Enough of Office Open XML for tables: shared, inline and formula texts, numbers, booleans, gaps. Dates stay numbers. What begins
+ * with `=` some programs write as a formula without a value: it is the text.
  * Source: ECMA-376 part 1, §18.3 (sheets), §18.4 (shared texts), §22.9.2.19 (escaped characters).
  */
 import { InputError } from '../core/errors.ts'
@@ -41,6 +42,8 @@ function rowCells(row: string, shared: readonly string[], name: string): string[
 function cellText(type: string, body: string, shared: readonly string[], name: string): string {
   if (type === 'inlineStr') return textOf(body)
   const value = unescape(elements(body, 'v')[0]?.body ?? '')
+  const [formula] = elements(body, 'f')
+  if (value === '' && formula && formula.body !== '') return `=${unescape(formula.body)}`
   if (type === 'e') throw broken(name, `cells without errors like ${value}`)
   if (type === 'b') return value === '1' ? 'true' : 'false'
   if (type !== 's' || value === '') return value

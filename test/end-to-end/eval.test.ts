@@ -237,12 +237,15 @@ describe('llava eval', () => {
   })
 
   test('says what is missing: 2 for a wrong command, 1 for wrong files', async () => {
+    const SERVER = ['--engine', 'http://127.0.0.1:9/v1', '--model', 'm']
+    const JUDGE = ['--judge', 'http://127.0.0.1:9/v1', '--judge-model', 'one']
     const cases = [
       [['eval'], 2],
       [['eval', 'pope', ...LOCAL], 2],
       [['eval', 'nope', '--questions', QUESTIONS, ...LOCAL], 1],
       [['eval', 'quick', '--questions', QUESTIONS, '--engine', 'http://127.0.0.1:9/v1'], 2],
       [['eval', 'compare', QUESTIONS], 2],
+      [['eval', 'quick', '--questions', QUESTIONS, ...SERVER, ...JUDGE, ...JUDGE], 2],
       [['eval', 'report', join(FOLDER, 'empty')], 1],
     ] as const
     for (const [args, code] of cases) assert.equal((await llava(args)).code, code, args.join(' '))

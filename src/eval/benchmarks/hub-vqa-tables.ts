@@ -63,7 +63,7 @@ export function releasedGqa(files: readonly EvalFile[]): ReleasedFiles {
 function pictureOfId({ id, image }: Row): [string, Picture | undefined] {
   const [picture] = pictureField(image)
   if (typeof picture !== 'function') return [String(id), picture]
-  let read: Promise<Uint8Array | null> | undefined
+  let read: ReturnType<typeof picture> | undefined
   return [String(id), () => (read ??= picture())]
 }
 

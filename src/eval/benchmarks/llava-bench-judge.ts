@@ -12,6 +12,7 @@ import { LLAVA_BENCH_RULES, LLAVA_BENCH_SYSTEM, WILDER_RULE } from '../judge-pro
 import type { JudgeInput, JudgeSpec, JudgeTask } from '../judge-spec.ts'
 import { pictureField } from '../llava-questions.ts'
 import { parsePythonFloat, pythonFloat } from '../python-text.ts'
+import type { Named } from '../question.ts'
 
 /** `prefix` stands before a category in the table of rules. */
 export function llavaBenchJudge(prefix: '' | 'llava_bench_'): JudgeSpec {
@@ -43,13 +44,10 @@ export function readPair(reply: string): Row | null {
 
 function benchTasks({ answers, questions, labels }: JudgeInput, prefix: string): JudgeTask[] {
   const contexts = new Map(
-    fileOf(labels, 'context', /context|caps_boxes/).map((row) => [String(row['image']), row]),
+    fileOf(labels, 'context', CONTEXT).map((row) => [String(row['image']), row]),
   )
   const references = new Map(
-    fileOf(labels, 'GPT-4 answer', /answers?_gpt4|gpt4_answers?/).map((row) => [
-      String(row['question_id']),
-      row,
-    ]),
+    fileOf(labels, 'GPT-4 answer', REFERENCES).map((row) => [String(row['question_id']), row]),
   )
   const asked = questions.flatMap((file) => readRows(file).map((row) => ({ row, file })))
   const byId = new Map(answers.map((answer) => [answer.id, answer]))
@@ -143,6 +141,20 @@ function pythonList(value: unknown): string {
   if (!Array.isArray(value)) return String(value)
   const isShare = value.every((one: unknown) => typeof one === 'number' && one >= 0 && one <= 1)
   return `[${value.map((one) => (isShare ? pythonFloat(one as number) : String(one))).join(', ')}]`
+}
+
+const CONTEXT = /context|caps_boxes/
+const REFERENCES = /answers?_gpt4|gpt4_answers?/
+
+/** Of a folder those two files: what models answered, and judges said, lies in folders beside them. */
+export function pickBenchLabels<File extends Named>(files: readonly File[]): readonly File[] {
+  const own = files.filter(({ name }) => {
+    const file = name.split('/').at(-1) ?? name
+    return (
+      !/(?:^|\/)(?:answers|reviews)\//.test(name) && (CONTEXT.test(file) || REFERENCES.test(file))
+    )
+  })
+  return own.length > 0 ? own : files
 }
 
 /** The rows of the one file of that name: `context.jsonl` and `answers_gpt4.jsonl`, of COCO `caps_boxes_…` and `qa90_gpt4_answer`. */

@@ -23,7 +23,7 @@ import { isRow, readJsonLines, readRows, textField, type EvalFile, type Row } fr
 import { LLAVA_PROMPT, llavaQuestions, pictureField } from '../llava-questions.ts'
 import { pythonFloat, pythonRound } from '../python-text.ts'
 import type { Named, Question } from '../question.ts'
-import { llavaBenchJudge, wilderId, wilderJudge } from './llava-bench-judge.ts'
+import { llavaBenchJudge, pickBenchLabels, wilderId, wilderJudge } from './llava-bench-judge.ts'
 
 const SCORING: Pick<Benchmark, 'files' | 'needs' | 'rule' | 'score'> = {
   files: {
@@ -43,6 +43,7 @@ export const llavaBench: Benchmark = {
     questions: llavaQuestions(1024),
     prompt: LLAVA_PROMPT,
     folder: { questions: 'questions.jsonl', labels: '.', images: 'images' },
+    pickLabels: pickBenchLabels,
   },
   judge: llavaBenchJudge('llava_bench_'),
   published: [
@@ -85,6 +86,7 @@ export const llavaBenchCoco: Benchmark = {
     questions: llavaQuestions(1024),
     prompt: LLAVA_PROMPT,
     folder: { questions: 'qa90_questions.jsonl', labels: '.', images: 'val2014' },
+    pickLabels: pickBenchLabels,
   },
   judge: llavaBenchJudge(''),
   published: [

@@ -23,12 +23,19 @@ export function readProblems(
 ): Problem[] {
   const problems = labels.find(({ name }) => name.endsWith('problems.json'))
   const splits = labels.find(({ name }) => name.endsWith('pid_splits.json'))
-  if (problems && splits) return fromDataset(problems, splits)
-  if (questions.length > 0) return questions.flatMap(fromConversations)
+  const asked = questions.flatMap(fromConversations)
+  if (problems && splits) return withPictures(fromDataset(problems, splits), asked)
+  if (questions.length > 0) return asked
   throw new InputError(
     'INPUT_QUESTIONS_MISSING',
     'eval.scienceqa: the truth should come with questions (llava_test_CQM-A.json) or labels (problems.json and pid_splits.json), it did not.',
   )
+}
+
+/** Which of them have a picture the questions say, where they came: a question without an answer has one too. */
+function withPictures(problems: readonly Problem[], asked: readonly Problem[]): Problem[] {
+  const known = new Map(asked.map(({ id, hasPicture }) => [id, hasPicture]))
+  return problems.map((one) => ({ ...one, hasPicture: known.get(one.id) ?? one.hasPicture }))
 }
 
 function fromDataset(problemsFile: EvalFile, splitsFile: EvalFile): Problem[] {

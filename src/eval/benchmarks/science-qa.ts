@@ -47,7 +47,8 @@ export const scienceQa: Benchmark = {
     answers:
       "answers, the official script's output or result file, or lmms-eval's samples or VLMEvalKit's table, which hold the truth",
     questions: 'llava_test_CQM-A.json (truth and pictures)',
-    labels: 'in place of questions: the folder with problems.json and pid_splits.json',
+    labels:
+      'beside questions, for the table by subject, or in their place: the folder with problems.json and pid_splits.json',
   },
   needs: [],
   rule: 'a letter A–E alone or before ". ", else the only "The answer is X."; the rest is wrong (samples of lmms-eval: alone in either case, or before "."; tables of VLMEvalKit: the letter or option that it infers); accuracy',
@@ -58,7 +59,9 @@ export const scienceQa: Benchmark = {
     fromTables: releasedScienceQa,
     prompt:
       'the released question, after its picture if it has one, and the option-letter instruction; greedy',
-    folder: { questions: 'llava_test_CQM-A.json', images: 'images/test' },
+    folder: { questions: 'llava_test_CQM-A.json', labels: '.', images: 'images/test' },
+    pickLabels: (files) =>
+      files.filter(({ name }) => /(?:^|\/)(?:problems|pid_splits)\.json$/.test(name)),
   },
   published: [
     ...publishedRows('accuracy IMG', MODEL_ZOO, {

@@ -75,12 +75,20 @@ export function mcnemar(onlyFirst: number, onlySecond: number): number {
   return Math.min(1, 2 * tail)
 }
 
-export type PairedDifference = Interval & { readonly mean: number; readonly pValue: number }
+export type PairedDifference = {
+  readonly mean: number
+  /** Null of a single question, which says nothing of others. */
+  readonly low: number | null
+  readonly high: number | null
+  readonly pValue: number
+}
 
 /**
  * The mean of second less first over the same questions, its percentile bootstrap interval, and how likely so large a mean
- * is if neither run is better: twice the smaller share of resamples on either side of zero, at most 1.
- * Source: Efron and Tibshirani (1993), §16; Berg-Kirkpatrick et al., EMNLP 2012, for paired runs.
+ * is if neither run is better: twice the smaller share of resamples on either side of zero, the runs as they are counted among
+ * them, at most 1. So no chance is ever 0: a thousand resamples cannot tell less than two in a thousand and one.
+ * Source: Efron and Tibshirani (1993), §16; Berg-Kirkpatrick et al., EMNLP 2012, for paired runs; Davison and Hinkley,
+ * "Bootstrap Methods and their Application" (1997), §4.2.3, for the one that is added.
  */
 export function pairedBootstrap(
   scores: readonly (readonly [number, number])[],
@@ -90,8 +98,9 @@ export function pairedBootstrap(
   const meanOf = ([sum = 0, count = 1]: readonly number[]) => sum / count
   const mean = valueOf({ rows, of: meanOf })
   const means = resampledSums(rows, rng).map(meanOf)
-  if (means.length === 0) return { mean, low: mean, high: mean, pValue: 1 }
-  const share = (test: (value: number) => boolean) => means.filter(test).length / means.length
+  if (means.length === 0) return { mean, low: null, high: null, pValue: 1 }
+  const share = (test: (value: number) => boolean) =>
+    (means.filter(test).length + 1) / (means.length + 1)
   const tail = Math.min(
     share((value) => value <= 0),
     share((value) => value >= 0),

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { test } from 'node:test'
+import { describeError } from './report-error.ts'
+
+function errorOf(run: () => void): unknown {
+  try {
+    run()
+  } catch (error) {
+    return error
+  }
+  throw new Error('nothing was thrown')
+}
+
+test('what the system refuses is told with its path, and is no bug of this program', () => {
+  for (const error of [
+    errorOf(() => writeFileSync(tmpdir(), '')),
+    errorOf(() => mkdirSync(tmpdir())),
+  ]) {
+    const { code, message } = describeError(error)
+    assert.equal(code, 'SYSTEM')
+    assert.ok(message.includes(tmpdir()), message)
+  }
+  assert.equal(describeError(new Error('internal: x')).code, 'INTERNAL')
+})
