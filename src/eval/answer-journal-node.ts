@@ -20,6 +20,7 @@ import {
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { InputError } from '../core/errors.ts'
+import { takeLock } from '../data/process-lock.ts'
 import type { Row } from './eval-file.ts'
 import { isRow } from './eval-file.ts'
 import { questionKeys } from './question.ts'
@@ -38,7 +39,7 @@ export class AnswerJournal implements Journal, Disposable {
   /** Throws InputError where another process writes the same file. */
   constructor(path: string) {
     mkdirSync(dirname(path), { recursive: true })
-    takeLock(path)
+    lockFor(path)
     this.#path = path
     const kept = readWholeLines(path).filter((line) => !isErrorLine(line))
     writeFileWhole(path, kept.map((line) => `${JSON.stringify(line)}\n`).join(''))
@@ -122,35 +123,11 @@ function lockOf(path: string): string {
   return `${path}.lock`
 }
 
-/** The lock holds its owner's process id; that of a process that has ended is taken over. */
-function takeLock(path: string): void {
-  const lock = lockOf(path)
-  for (;;) {
-    try {
-      const file = openSync(lock, 'wx')
-      writeSync(file, String(process.pid))
-      closeSync(file)
-      return
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
-    const owner = existsSync(lock) ? Number(readFileSync(lock, 'utf8')) : 0
-    if (owner !== process.pid && isAlive(owner)) {
-      throw new InputError(
-        'INPUT_OUT_BUSY',
-        `eval: ${path} should be written by one process, ${owner} is at it; wait for it, or name another --out.`,
-      )
-    }
-    rmSync(lock, { force: true })
-  }
-}
-
-function isAlive(id: number): boolean {
-  if (!Number.isInteger(id) || id <= 0) return false
-  try {
-    process.kill(id, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
+function lockFor(path: string): void {
+  const owner = takeLock(lockOf(path))
+  if (owner === null || owner === process.pid) return
+  throw new InputError(
+    'INPUT_OUT_BUSY',
+    `eval: ${path} should be written by one process, ${owner} is at it; wait for it, or name another --out.`,
+  )
 }

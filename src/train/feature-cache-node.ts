@@ -5,11 +5,11 @@
  * a run with a cache is the run without, bit for bit on the same kind of CPU.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CheckpointError } from '../core/errors.ts'
 import type { ParameterMap } from '../families/parameter-map.ts'
 import type { Value } from '../graph/graph.ts'
+import { refusedWrite } from '../weights/refused-write.ts'
 
 export type FeatureCache = {
   /** Fills `features` and says so, or says that they are not there. */
@@ -33,8 +33,13 @@ export async function openFeatureCache(folder: string, tower: string): Promise<F
     async write(pixels, features) {
       const path = fileOf(pixels)
       const temporary = `${path}.${randomUUID()}.tmp`
-      await writeFile(temporary, bytesOf(features)).catch(refused(path))
-      await rename(temporary, path).catch(refused(path))
+      try {
+        await writeFile(temporary, bytesOf(features))
+        await rename(temporary, path)
+      } catch (error) {
+        await rm(temporary, { force: true }).catch(() => {})
+        refused(path)(error)
+      }
     },
   }
 }
@@ -60,12 +65,9 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Arra
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
-function refused(path: string): (cause: NodeJS.ErrnoException) => never {
-  return (cause) => {
-    throw new CheckpointError(
-      cause.code === 'ENOSPC' ? 'CHECKPOINT_DISK_FULL' : 'CHECKPOINT_UNWRITABLE',
-      `featureCache: expected to write ${path}, it cannot be written (${cause.code}); free some space, or train without a cache.`,
-      { cause },
-    )
-  }
+function refused(path: string): (cause: unknown) => never {
+  return refusedWrite(path, {
+    where: 'featureCache',
+    untouched: 'or train without a cache; the checkpoints that are there are whole',
+  })
 }

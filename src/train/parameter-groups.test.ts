@@ -58,6 +58,14 @@ for (const name of ['stage1', 'stage2', 'full', 'resume', 'dpo']) {
   })
 }
 
+test('the newline row has the rate that the decoder is given', () => {
+  const rates = { learningRate: 1, learningRates: { decoder: 2 }, weightDecay: 0 }
+  assert.equal(ratesOf('imageNewline', rates).learningRate, 2)
+  const own = { ...rates, learningRates: { decoder: 2, imageNewline: 3 } }
+  assert.equal(ratesOf('imageNewline', own).learningRate, 3)
+  assert.equal(ratesOf('imageNewline', { ...rates, learningRates: {} }).learningRate, 1)
+})
+
 test('norms and biases do not decay; embeddings, newline, class token and adapters do', () => {
   const decayed = [
     'decoder.embedTokens.weight',

@@ -5,7 +5,7 @@
  * Trainer: own rates for projector and tower by name; no decay for norms and biases, decay for everything else.
  */
 
-/** `imageNewline` has the decoder's rate. */
+/** `imageNewline` has the decoder's rate unless it is given one. */
 export type ModelPart = 'projector' | 'decoder' | 'vision' | 'imageNewline'
 
 export const MODEL_PARTS: readonly ModelPart[] = ['projector', 'decoder', 'vision', 'imageNewline']
@@ -38,8 +38,10 @@ export type ParameterRates = { readonly learningRate: number; readonly weightDec
 
 export function ratesOf(path: string, rates: GroupRates): ParameterRates {
   const part = partOf(path)
+  const own = part && rates.learningRates[part]
+  const ofDecoder = part === 'imageNewline' ? rates.learningRates.decoder : undefined
   return {
-    learningRate: (part && rates.learningRates[part]) ?? rates.learningRate,
+    learningRate: own ?? ofDecoder ?? rates.learningRate,
     weightDecay: isDecayed(path) ? rates.weightDecay : 0,
   }
 }

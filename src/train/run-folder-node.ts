@@ -5,15 +5,17 @@
  *   log.jsonl            one line an event
  *   quarantine.jsonl     one line a record that is not learnt from
  *   survey-….json        what the look at every record found, so that the next start need not look again
+ *   run.lock             there while a process trains into it
  *   checkpoints/step-N   the latest states; a folder of that name is complete
  *   report.html          curves and answers, for a browser
  *   model                what was trained
  */
 import { createHash } from 'node:crypto'
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, rmdir, stat } from 'node:fs/promises'
 import { extname, join, resolve } from 'node:path'
 import { ConfigError } from '../core/errors.ts'
+import { takeLock } from '../data/process-lock.ts'
 import { writeFileAtomically } from '../weights/node.ts'
 import { refusedWrite } from '../weights/refused-write.ts'
 import type { StoredSurvey } from './run-data.ts'
@@ -31,12 +33,23 @@ const SHOWN: Readonly<Record<string, string>> = {
 }
 const SHOWN_BYTES = 200_000
 
+export const RECIPE = 'recipe.json'
+
 const LOG = 'log.jsonl'
 const CHECKPOINTS = 'checkpoints'
+const LOCK = 'run.lock'
+
+/** What a write left that was cut short, and folders of checkpoints that were set aside. */
+const TORN = /\.[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/
+const ASIDE = /^step-\d+\.\d+\.old$/
+
+/** Folders that runs of this process train into: a lock with this process's id may be one that an earlier one left. */
+const OWN = new Set<string>()
 
 export class RunFolder {
   readonly path: string
   #log: number | null = null
+  #isLocked = false
 
   constructor(path: string) {
     this.path = resolve(path)
@@ -60,12 +73,17 @@ export class RunFolder {
    */
   async start({ isResumed }: { readonly isResumed: boolean }): Promise<FoundCheckpoint | null> {
     await mkdir(join(this.path, CHECKPOINTS), { recursive: true }).catch(refused(this.path))
+    this.#lock()
     const found = (await this.#checkpoints()).at(-1) ?? null
     if (!isResumed && (found !== null || (await this.#hasStep()))) {
+      this.close()
       throw new ConfigError(
         'CONFIG_RUN_EXISTS',
         `output: ${this.path} holds a run already; go on with it (--resume), or name another folder.`,
       )
+    }
+    for (const name of (await readdir(this.path)).filter((one) => TORN.test(one))) {
+      await rm(join(this.path, name), { recursive: true, force: true })
     }
     return found
   }
@@ -82,13 +100,14 @@ export class RunFolder {
     }
   }
 
-  /** Deletes all checkpoints but the latest, and what was cut short. */
+  /** Deletes all checkpoints but the latest, and what was cut short; what others put there stays. */
   async prune(keep: number): Promise<void> {
     const folder = join(this.path, CHECKPOINTS)
     const kept = (await this.#checkpoints()).slice(-keep).map((one) => one.folder)
     for (const name of await readdir(folder)) {
       const path = join(folder, name)
-      if (!kept.includes(path)) await rm(path, { recursive: true, force: true })
+      const isOurs = isCheckpoint(name) || TORN.test(name) || ASIDE.test(name)
+      if (isOurs && !kept.includes(path)) await rm(path, { recursive: true, force: true })
     }
   }
 
@@ -113,6 +132,12 @@ export class RunFolder {
     } catch (error) {
       refused(join(this.path, LOG))(error)
     }
+  }
+
+  /** The recipe that the run was begun with; null where none was written. */
+  async recipe(): Promise<unknown> {
+    const text = await readFile(join(this.path, RECIPE), 'utf8').catch(() => null)
+    return text === null ? null : (JSON.parse(text) as unknown)
   }
 
   /** The events of the log so far. */
@@ -151,6 +176,35 @@ export class RunFolder {
   close(): void {
     if (this.#log !== null) closeSync(this.#log)
     this.#log = null
+    if (!this.#isLocked) return
+    this.#isLocked = false
+    OWN.delete(this.path)
+    rmSync(join(this.path, LOCK), { force: true })
+  }
+
+  /** Two runs in one folder would delete each other's checkpoints. */
+  #lock(): void {
+    const lock = join(this.path, LOCK)
+    const owner = OWN.has(this.path) ? process.pid : this.#takeLock(lock)
+    if (owner === null) {
+      OWN.add(this.path)
+      this.#isLocked = true
+      return
+    }
+    throw new ConfigError(
+      'CONFIG_RUN_BUSY',
+      `output: ${this.path} is trained into by process ${owner}; wait for it, or name another folder (if that process is no run, delete ${lock}).`,
+    )
+  }
+
+  /** The living process that has the lock; null: it is ours. */
+  #takeLock(lock: string): number | null {
+    try {
+      const owner = takeLock(lock)
+      return owner === process.pid ? null : owner
+    } catch (error) {
+      return refused(lock)(error)
+    }
   }
 
   /** Whether the log tells of a step that was made. */
@@ -161,9 +215,13 @@ export class RunFolder {
 
   async #checkpoints(): Promise<FoundCheckpoint[]> {
     const folder = join(this.path, CHECKPOINTS)
-    const names = (await readdir(folder)).filter((name) => /^step-\d+$/.test(name)).sort()
+    const names = (await readdir(folder)).filter(isCheckpoint).sort()
     return names.map((name) => ({ step: Number(name.slice(5)), folder: join(folder, name) }))
   }
+}
+
+function isCheckpoint(name: string): boolean {
+  return /^step-\d+$/.test(name)
 }
 
 function surveyName(key: string): string {

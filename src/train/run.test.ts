@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
@@ -95,6 +96,58 @@ test('a run that was stopped goes on as if it had not been', async () => {
     logged.flatMap((event) => (event.kind === 'step' ? [event.step] : [])),
     [1, 2, 3, 4, 5, 6, 7, 8],
   )
+})
+
+test('what a checkpoint means cannot be changed, other changes are told', async () => {
+  const folder = join(root, 'changed')
+  const rows = colourRows(folder, 6)
+  const recipe = (overrides: object) =>
+    tinyRecipe(folder, rows, {
+      trainable: ['projector'],
+      lora: { rank: 2 },
+      steps: 1,
+      ...overrides,
+    })
+  await train(recipe({}))
+  const output = join(folder, 'moved')
+  renameSync(join(folder, 'run'), output)
+  for (const other of [{ lora: { rank: 2, alpha: 9 } }, { base: 'int8' }, { conversation: 'v1' }]) {
+    await assert.rejects(train(recipe({ ...other, output }), { resume: true }), {
+      code: 'CONFIG_RESUME_RECIPE',
+    })
+  }
+  const { events } = await runOf(recipe({ steps: 2, learningRate: 1e-4, threads: 1, output }), {
+    resume: true,
+  })
+  const warnings = events.filter(({ kind }) => kind === 'warning')
+  assert.equal(warnings.length, 1)
+  assert.match(
+    JSON.stringify(warnings),
+    /learningRate was 0.003 and is 0.0001; length.steps was 1 and is 2"/,
+  )
+})
+
+test('a folder is trained into by one run, which deletes nothing but its own', async () => {
+  const folder = join(root, 'busy')
+  const recipe = tinyRecipe(folder, colourRows(folder, 4), {
+    steps: 3,
+    checkpoint: { everySteps: 1, keep: 1 },
+  })
+  const output = join(folder, 'run')
+  const torn = 'model.01234567-89ab-cdef-0123-456789abcdef.tmp'
+  for (const name of [torn, join('checkpoints', `step-00000001.${torn.slice(6)}`)]) {
+    mkdirSync(join(output, name), { recursive: true })
+  }
+  mkdirSync(join(output, 'checkpoints', 'best'))
+  // Of a process that has ended.
+  writeFileSync(join(output, 'run.lock'), '2147483646')
+  const run = train(recipe)
+  await assert.rejects(train(recipe, { resume: true }), { code: 'CONFIG_RUN_BUSY' })
+  await run
+  assert.deepEqual(readdirSync(join(output, 'checkpoints')).sort(), ['best', 'step-00000003'])
+  assert.ok(!existsSync(join(output, torn)) && !existsSync(join(output, 'run.lock')))
+  writeFileSync(join(output, 'run.lock'), String(process.ppid))
+  await assert.rejects(train(recipe, { resume: true }), { code: 'CONFIG_RUN_BUSY' })
 })
 
 test('a start that failed leaves nothing behind, and one without a step is no run', async () => {

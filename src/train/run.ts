@@ -14,13 +14,14 @@ import { createTrainer } from './create-trainer.ts'
 import { writeNewProjector } from './new-projector.ts'
 import { openPreparer } from './open-preparer.ts'
 import { parseRecipe } from './recipe/parse-recipe.ts'
+import { recipeChanges } from './recipe/recipe-changes.ts'
 import { readRecipeFile } from './recipe/read-recipe-node.ts'
 import type { Recipe } from './recipe/recipe.ts'
 import { trainerOptions } from './recipe/trainer-options.ts'
 import { openRunData, type DataCursor, type DataTools, type RunData } from './run-data.ts'
 import { HeldOut } from './run-held-out.ts'
 import type { TrainEvent } from './run-events.ts'
-import { RunFolder, type FoundCheckpoint } from './run-folder-node.ts'
+import { RECIPE, RunFolder, type FoundCheckpoint } from './run-folder-node.ts'
 import { Run, type TrainOutcome } from './run-loop.ts'
 import type { Trainer } from './trainer.ts'
 
@@ -62,6 +63,7 @@ async function openRun(
   const found = await folder.start({ isResumed: resume })
   let isOpen = false
   cleanup.push(() => (isOpen ? folder.close() : folder.abandon()))
+  const before = found && (await folder.recipe())
   await folder.openLog(found)
   const onEvent = (event: TrainEvent) => {
     folder.log(event)
@@ -70,6 +72,7 @@ async function openRun(
   const { preparer, config, dispose } = await openPreparer(given)
   cleanup.push(dispose)
   const recipe = await withNewProjector(given, { config, folder, isNew: found === null })
+  const changes = before === null ? null : recipeChanges(before, recipe)
   const tools: DataTools = { recipe, preparer, onEvent, signal, memory: folder }
   const data = await openRunData(tools)
   cleanup.push(() => data.close())
@@ -81,12 +84,13 @@ async function openRun(
   const trainer = await createTrainer(model.from, trainerOptions(recipe, resumed))
   cleanup.push(() => trainer.dispose())
   checkCursor(trainer, { data, found })
-  await folder.write('recipe.json', `${JSON.stringify(recipe, null, 2)}\n`)
+  await folder.write(RECIPE, `${JSON.stringify(recipe, null, 2)}\n`)
   await folder.write(
     'quarantine.jsonl',
     data.quarantine.records.map((one) => JSON.stringify(one)),
   )
   onEvent(startOf(trainer, { data, totalSteps, output: folder.path }))
+  if (changes !== null) onEvent({ kind: 'warning', step: trainer.steps, message: changes })
   isOpen = true
   return new Run({ recipe, folder, data, heldOut, trainer, totalSteps, onEvent, signal })
 }

@@ -71,7 +71,8 @@ test('--set replaces single values, in lists too, and reads them as YAML', () =>
   assert.deepEqual(set('list.1.x=y')['list'], [{ x: 1 }, { x: 'y' }])
   assert.deepEqual(set('new.one=a=b')['new'], { one: 'a=b' })
   assert.equal(set('a=')['a'], null)
-  for (const wrong of ['a', '=1', 'a..b=1', '.a=1']) {
+  // A place that is not there was passed over, and an end of YAML's thrown as it was.
+  for (const wrong of ['a', '=1', 'a..b=1', '.a=1', 'list.2.x=1', 'list.x=1', 'a.b=[1', 'a.b="']) {
     assert.throws(() => set(wrong), { code: 'INPUT_OPTION' })
   }
 })

@@ -18,14 +18,41 @@ export function setValue(recipe: unknown, assignment: string): RecipeObject {
       `--set: expected PATH=VALUE such as schedule.warmupRatio=0.03, ${assignment} came.`,
     )
   }
-  return replaced(recipe, keys, parse(text)) as RecipeObject
+  return replaced(recipe, keys, valueOf(text, assignment), assignment) as RecipeObject
 }
 
-function replaced(target: unknown, [key, ...rest]: readonly string[], value: unknown): unknown {
+function valueOf(text: string, assignment: string): unknown {
+  try {
+    return parse(text)
+  } catch (cause) {
+    const [reason] = (cause as Error).message.split('\n')
+    throw new InputError(
+      'INPUT_OPTION',
+      `--set: expected a value in YAML, ${assignment} came (${reason}); put quotes around a text with such characters.`,
+      { cause },
+    )
+  }
+}
+
+function replaced(
+  target: unknown,
+  [key, ...rest]: readonly string[],
+  value: unknown,
+  assignment: string,
+): unknown {
   if (key === undefined) return value
-  if (Array.isArray(target) && /^\d+$/.test(key)) {
-    return target.map((one, i) => (i === Number(key) ? replaced(one, rest, value) : one))
+  if (Array.isArray(target)) {
+    const place = /^\d+$/.test(key) ? Number(key) : -1
+    if (place < 0 || place >= target.length) throw noPlace(assignment, key, target.length)
+    return target.map((one, i) => (i === place ? replaced(one, rest, value, assignment) : one))
   }
   const object = isRecipeObject(target) ? target : {}
-  return { ...object, [key]: replaced(object[key], rest, value) }
+  return { ...object, [key]: replaced(object[key], rest, value, assignment) }
+}
+
+function noPlace(assignment: string, key: string, length: number): InputError {
+  return new InputError(
+    'INPUT_OPTION',
+    `--set: expected the number of one of ${length} entries, from 0, in place of ${key}, ${assignment} came.`,
+  )
 }
