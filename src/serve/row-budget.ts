@@ -22,7 +22,8 @@ export class RowBudget {
   /** How many further rows with the prompt of `sequence` there is room for beside `rows`. */
   roomFor(sequence: ScheduledSequence, rows: readonly RowLength[]): number {
     const taken = rows.reduce((sum, row) => sum + this.#expectedBytes(row), 0)
-    const each = this.#expectedBytes({ sequence, length: sequence.prompt.keys.length })
+    const length = sequence.prompt.keys.length + sequence.lost
+    const each = this.#expectedBytes({ sequence, length })
     return Math.max(0, Math.floor((this.#kvBytes - taken) / each))
   }
 

@@ -15,8 +15,11 @@ import { fewestShared } from './fewest-shared.ts'
 import { sequenceBytes, type KvCache } from './kv-cache.ts'
 import { PrefixCache, type Found, type Keyed } from './prefix-cache.ts'
 
-/** What positions [0, keys.length) of a slot are. */
-type Held = { salt: string; keys: number[] }
+/**
+ * What positions [0, keys.length) of a slot are. The first `read` of them came in runs of several, as all of a prompt do;
+ * those of an answer came one by one, and then the attention operator adds up in another order.
+ */
+type Held = { salt: string; keys: number[]; read: number }
 
 /**
  * Positions that are computed anew however much is kept. The attention operator adds up in another order for one position
@@ -85,8 +88,8 @@ export class RowPool {
   /** Positions of beginnings that are kept, also in free slots. */
   get keptPositions(): number {
     if (!this.#prefixes) return 0
-    const free = this.#held.slice(this.#rows).reduce((sum, { keys }) => sum + keys.length, 0)
-    return free + this.#prefixes.positions
+    const free = this.#held.slice(this.#rows).map((held) => this.#sharable(held))
+    return free.reduce((sum, length) => sum + length, this.#prefixes.positions)
   }
 
   get evictedPositions(): number {
@@ -167,7 +170,8 @@ export class RowPool {
     const found = this.#prefixes?.find(sequence) ?? { length: 0, path: [] }
     try {
       const length = await this.#fill(slot, sequence, found)
-      this.#held[slot] = { salt: sequence.salt, keys: sequence.keys.slice(0, length) }
+      const keys = sequence.keys.slice(0, length)
+      this.#held[slot] = { salt: sequence.salt, keys, read: length }
       this.#joining.set(slot, sequence)
       return { slot, length }
     } finally {
@@ -194,6 +198,7 @@ export class RowPool {
     for (const { slot, keys } of parts) {
       const held = this.#heldBy(slot)
       held.keys = held.keys.concat(keys)
+      held.read = held.keys.length
     }
     return logits
   }
@@ -254,7 +259,9 @@ export class RowPool {
 
   /** Forgets the positions of a row from `length` on. */
   rewind(row: number, length: number): void {
-    this.#heldBy(row).keys.length = length
+    const held = this.#heldBy(row)
+    held.keys.length = length
+    held.read = Math.min(held.read, length)
   }
 
   /** Takes a row out; the last row moves into its place. */
@@ -358,7 +365,16 @@ export class RowPool {
     // Rows over a float32 cache share what they have in any case: it changes no number.
     const isExact = this.#runner.cacheForm === 'f32' && slot < this.#rows
     const isOpen = isExact || this.#prefixes !== null
-    return isOpen && held.salt === salt ? commonLength(held.keys, keys) : 0
+    if (!isOpen || held.salt !== salt) return 0
+    return Math.min(commonLength(held.keys, keys), this.#sharable(held))
+  }
+
+  /**
+   * How many positions of a slot others may have: over a float32 cache those whose numbers are what they would be in the
+   * others' own prompts. Over an int8 cache numbers depend on scales in any case.
+   */
+  #sharable({ keys, read }: Held): number {
+    return this.#runner.cacheForm === 'f32' ? read : keys.length
   }
 
   /**
@@ -366,7 +382,8 @@ export class RowPool {
    * is not mostly of what stays.
    */
   async #vacate(slot: number, kept = 0): Promise<void> {
-    const held = this.#heldBy(slot)
+    const whole = this.#heldBy(slot)
+    const held = { salt: whole.salt, keys: whole.keys.slice(0, this.#sharable(whole)) }
     const prefixes = this.#prefixes
     if (!prefixes || held.keys.length === 0) return
     const copied = held.keys.length - prefixes.keptLength(held)
@@ -379,9 +396,9 @@ export class RowPool {
 
   async #copy(from: number, slot: number): Promise<void> {
     const cache = this.#buffers()
-    const { salt, keys } = this.#heldBy(from)
-    await cache.copySlot(from, { cache, slot, length: keys.length })
-    this.#held[slot] = { salt, keys: [...keys] }
+    const held = this.#heldBy(from)
+    await cache.copySlot(from, { cache, slot, length: held.keys.length })
+    this.#held[slot] = { ...held, keys: [...held.keys] }
   }
 
   /** Makes room for so many slots of so many positions. */
@@ -435,7 +452,7 @@ export class RowPool {
 }
 
 function nothing(): Held {
-  return { salt: '', keys: [] }
+  return { salt: '', keys: [], read: 0 }
 }
 
 function powerOfTwo(size: number): number {

@@ -35,7 +35,8 @@ export class ScheduledSequence {
   readonly #stop = new AbortController()
   #resolve = (): void => {}
   #reject: (error: unknown) => void = () => {}
-  #prompt: EmbeddedPrompt
+  /** Tokens that were chosen before its row was lost, and are still to be added again. */
+  #lost: number[] = []
   /** The token that was chosen last and is in no cache yet. */
   #token: number | null = null
   /** Whether it was let in: it leaves its row when the loop comes to it, and waits for nothing else. */
@@ -47,16 +48,19 @@ export class ScheduledSequence {
     this.request = request
     this.salt = request.salt ?? ''
     this.priority = request.priority ?? 0
-    this.#prompt = request.prompt
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
   }
 
-  /** What is to be read: the prompt, and what the answer had when it lost its row. */
   get prompt(): EmbeddedPrompt {
-    return this.#prompt
+    return this.request.prompt
+  }
+
+  /** Tokens that a row of it is sure to get beside what it has. */
+  get lost(): number {
+    return this.#lost.length
   }
 
   get token(): number | null {
@@ -89,6 +93,14 @@ export class ScheduledSequence {
     this.request.onPrefilled?.(cachedLength)
   }
 
+  /** Takes the token after the last position from those that were chosen before; false where there is none. */
+  chooseAgain(): boolean {
+    const token = this.#lost.shift()
+    if (token === undefined) return false
+    this.#token = token
+    return true
+  }
+
   /** Chooses the token after the last position, unless it is to stop. A fault of whoever chooses is this sequence's alone. */
   choose(logits: Float32Array): void {
     if (this.signal.aborted) return
@@ -100,10 +112,12 @@ export class ScheduledSequence {
     }
   }
 
-  /** Takes what a row had into the prompt, to be read again. */
-  rewind(keys: readonly number[], table: EmbeddingTable): void {
-    const tokens = [...keys.slice(this.#prompt.keys.length), this.#token as number]
-    this.#prompt = extendPrompt(this.#prompt, tokens, table)
+  /**
+   * Its row, which had `keys`, is lost. What the answer has comes back as it came, one by one: read in a run, those
+   * positions would not have the very same numbers.
+   */
+  rewind(keys: readonly number[]): void {
+    this.#lost.unshift(...keys.slice(this.prompt.keys.length), this.#token as number)
   }
 
   finish(end: SequenceEnd, error?: unknown): void {

@@ -157,13 +157,30 @@ describe('the order of events never changes an answer', () => {
     const prompts = [drawIds(20, 1), drawIds(30, 2)]
     const requests = prompts.map((ids) => greedy(ids, 330))
     await Promise.all(requests.map((request) => scheduler.submit(request).done))
-    assert.equal(scheduler.stats.counters.preempted, 1)
+    const { preempted, prefilledTokens, completionTokens } = scheduler.stats.counters
+    // The prompt is read again; what was answered comes back as it came, and counts once.
+    assert.deepEqual([preempted, prefilledTokens, completionTokens], [1, 20 + 30 + 30, 2 * 330])
     for (const [i, ids] of prompts.entries()) {
       const request = greedy(ids, 330)
       await newScheduler({ maxRows: 1 }).submit(request).done
       assertSame(requests[i]!.trace, request.trace)
     }
   })
+})
+
+test('a prompt that holds an earlier answer is what it is to a stranger', async () => {
+  const scheduler = newScheduler()
+  for (const length of [9, 40, 200]) {
+    const asked = drawIds(length, length)
+    const first = greedy(asked, 30)
+    await scheduler.submit(first).done
+    const ids = [...asked, ...first.trace.tokens, ...drawIds(12, 3)]
+    const [warm, cold] = [greedy(ids, 6), greedy(ids, 6)]
+    await scheduler.submit(warm).done
+    await newScheduler({ maxRows: 1, prefixCache: false }).submit(cold).done
+    assert.equal(warm.trace.cachedLength, length, 'what came one by one has other numbers')
+    assertSame(warm.trace, cold.trace)
+  }
 })
 
 /** What the runner does, in order: positions that are read in a run, of each prompt, or a step of so many rows. */

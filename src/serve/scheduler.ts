@@ -382,7 +382,9 @@ export class Scheduler {
   /** Rows whose next text is known read it at once. */
   async #jump(): Promise<void> {
     if (!this.#parts.runner.hasExactRuns || this.#running.length > MOST_JUMPING_ROWS) return
-    const aheads = await Promise.all(this.#running.map(({ request }) => request.ahead?.() ?? []))
+    const aheads = await Promise.all(
+      this.#running.map(({ request, lost }) => (lost === 0 && request.ahead?.()) || []),
+    )
     for (const [row, sequence] of this.#running.entries()) {
       const { length } = this.#pool.keys(row)
       // The newest token takes a position, and the last one that may be chosen needs none.
@@ -407,7 +409,7 @@ export class Scheduler {
       const lowest = Math.min(...this.#running.map(({ priority }) => priority))
       const row = this.#running.findLastIndex(({ priority }) => priority === lowest)
       const sequence = this.#running[row] as ScheduledSequence
-      sequence.rewind(this.#pool.keys(row), this.#parts.table)
+      sequence.rewind(this.#pool.keys(row))
       await this.#removeRow(row)
       sequence.isIn = false
       this.#waiting.addFirst(sequence)
@@ -419,7 +421,7 @@ export class Scheduler {
   #rowsToBe(): RowLength[] {
     const read = this.#readings.map(({ sequence }) => ({
       sequence,
-      length: sequence.prompt.keys.length,
+      length: sequence.prompt.keys.length + sequence.lost,
     }))
     return [...this.#rows(), ...read]
   }
@@ -427,7 +429,7 @@ export class Scheduler {
   #rows(): RowLength[] {
     return this.#running.map((sequence, row) => ({
       sequence,
-      length: this.#pool.keys(row).length,
+      length: this.#pool.keys(row).length + sequence.lost,
     }))
   }
 
@@ -441,6 +443,7 @@ export class Scheduler {
   }
 
   #choose(sequence: ScheduledSequence, logits: Float32Array): void {
+    if (sequence.chooseAgain()) return
     sequence.choose(logits)
     if (!sequence.signal.aborted) this.#counters.completionTokens++
     if (sequence.end) this.#counters[sequence.end]++
