@@ -1,5 +1,5 @@
 /** Who labels: a model in this process, or a server elsewhere. The run knows no more of it than this. */
-import { CapacityError, InputError } from '../core/errors.ts'
+import { CapacityError, InputError, type LlavaError } from '../core/errors.ts'
 import type { Answer } from '../serve/answer.ts'
 import { isRecord } from '../serve/faults.ts'
 import { readChatReply, wireMessages, type ReadFile } from '../serve/remote/chat-wire.ts'
@@ -51,7 +51,7 @@ export type LabelAnswer = {
 export class EngineFault extends Error {
   override readonly name = 'EngineFault'
   readonly code: string
-  constructor(cause: CapacityError) {
+  constructor(cause: LlavaError) {
     super(cause.message, { cause })
     this.code = cause.code
   }
@@ -111,10 +111,18 @@ export async function serverEngine(
         const body = { model, messages, ...wireOptions(question.options) }
         return readChatReply(await endpoint.post('/chat/completions', body, aborted), endpoint.url)
       } catch (error) {
-        throw error instanceof CapacityError ? new EngineFault(error) : error
+        throw isEngines(error) ? new EngineFault(error) : error
       }
     },
   }
+}
+
+/** What a server says to any question: it, its key or its model's id are at fault. */
+const OF_THE_SERVER = ['INPUT_ENDPOINT_ACCESS', 'INPUT_ENDPOINT_STREAM']
+
+function isEngines(error: unknown): error is LlavaError {
+  if (error instanceof CapacityError) return true
+  return error instanceof InputError && OF_THE_SERVER.includes(error.code)
 }
 
 async function onlyModel(endpoint: Endpoint, signal: AbortSignal): Promise<string> {

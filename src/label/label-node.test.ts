@@ -565,6 +565,46 @@ describe('servers', () => {
     )
   })
 
+  test('that are not there when the run begins are left out, unless there is no other', async () => {
+    const gone = 'http://127.0.0.1:9/v1'
+    await withServer(
+      (_, path) => (path === '/v1/models' ? MODELS : WELL),
+      async (url) => {
+        const events: LabelEvent[] = []
+        const engines = [gone, url].map((one) => ({ url: one, attempts: 1 }))
+        const { report } = await run({ input, engines }, (event) => events.push(event))
+        assert.deepEqual(
+          report.engines.map(({ engine, items }) => [engine, items]),
+          [[url, 24]],
+        )
+        assert.ok(events.some((event) => event.type === 'engine-lost' && event.engine === gone))
+      },
+    )
+    await assert.rejects(run({ input, engines: [{ url: gone, attempts: 1 }] }), {
+      code: 'CAPACITY_ENDPOINT',
+    })
+  })
+
+  for (const refused of [401, 403, 404]) {
+    test(`that refuse everybody with ${refused} are at fault, and not what they are asked`, async () => {
+      await withServer(
+        (_, path) => (path === '/v1/models' ? MODELS : refused),
+        async (url) => {
+          const slow = echo([], () => new Promise((done) => setTimeout(done, 5)))
+          const engines = [
+            { url, batch: 2 },
+            { model: slow, name: 'm', batch: 1 },
+          ]
+          const { report } = await run({ input, engines })
+          assert.deepEqual([report.items, report.failed], [24, 0])
+          await assert.rejects(run({ input, engines: [{ url }] }), {
+            code: 'CAPACITY_LABEL_ENGINES',
+          })
+        },
+      )
+    })
+  }
+
   test('with several models want one to be named', async () => {
     await withServer(
       () => ({ data: [{ id: 'a' }, { id: 'b' }] }),

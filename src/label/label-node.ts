@@ -10,7 +10,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as sleepFor } from 'node:timers/promises'
-import { InputError } from '../core/errors.ts'
+import { CapacityError, InputError } from '../core/errors.ts'
 import type { LabelRow } from './answer-columns.ts'
 import { ErrorCount } from './error-limit.ts'
 import { inputsFingerprint, openInputs } from './inputs-node.ts'
@@ -199,7 +199,7 @@ class LabelRun {
     try {
       return await runEngines({
         queue,
-        engines: await engines.open(signal),
+        engines: await engines.open(signal, onEvent),
         prompts: plan.prompts,
         system: plan.system,
         options: plan.sampling,
@@ -295,31 +295,57 @@ async function* labelRows(queue: WorkQueue, { prompts }: LabelPlan): AsyncGenera
 class Engines {
   readonly #given: readonly LabelEngineOptions[]
   readonly #servers = new Map<LabelEngineOptions, LabelEngine>()
+  /** Servers that were not there when the run began, and why. */
+  readonly #lost = new Map<LabelEngineOptions, CapacityError>()
 
   constructor(given: readonly LabelEngineOptions[]) {
     this.#given = given
   }
 
-  /** The last parts of the models' names: a folder here and an id there may be the same model. */
+  /**
+   * The last parts of the models' names: a folder here and an id there may be the same model. Throws CapacityError where
+   * no engine is there.
+   */
   async names(signal: AbortSignal): Promise<string[]> {
     const names: string[] = []
     for (const one of this.#given) {
       if (!('url' in one)) names.push(one.name)
-      else names.push(one.model ?? (await this.#server(one, signal)).model)
+      else {
+        const model = one.model ?? (await this.#serverIfThere(one, signal))?.model
+        if (model !== undefined) names.push(model)
+      }
     }
+    const [why] = this.#lost.values()
+    if (why && this.#lost.size === this.#given.length) throw why
     return [...new Set(names.map((name) => name.split(/[/\\]/).at(-1) ?? name))].sort()
   }
 
-  async open(signal: AbortSignal): Promise<LabelEngine[]> {
+  async open(signal: AbortSignal, onEvent: (event: LabelEvent) => void): Promise<LabelEngine[]> {
     const engines: LabelEngine[] = []
     for (const one of this.#given) {
-      if ('url' in one) engines.push(await this.#server(one, signal))
+      const lost = this.#lost.get(one)
+      if (lost && 'url' in one) {
+        onEvent({ type: 'engine-lost', engine: one.url, reason: lost.message })
+      } else if ('url' in one) engines.push(await this.#server(one, signal))
       else {
         const model = typeof one.model === 'function' ? await one.model() : one.model
         engines.push(modelEngine(model, one.name, one.batch ?? LABEL_DEFAULTS.batch))
       }
     }
     return engines
+  }
+
+  async #serverIfThere(
+    options: Extract<LabelEngineOptions, { readonly url: string }>,
+    signal: AbortSignal,
+  ): Promise<LabelEngine | null> {
+    try {
+      return await this.#server(options, signal)
+    } catch (error) {
+      if (!(error instanceof CapacityError)) throw error
+      this.#lost.set(options, error)
+      return null
+    }
   }
 
   async #server(
