@@ -252,12 +252,14 @@ export class PromptPreparer {
       throw new InputError(
         'INPUT_IMAGE_UNSUPPORTED',
         `messages: this model takes text only, and ${images.length} pictures came; load a checkpoint with a vision tower.`,
+        { medium: images[0] },
       )
     }
     if (videos.length === 0 || video) return
     throw new InputError(
       'INPUT_VIDEO_UNSUPPORTED',
       `messages: family ${family} takes no clips, and ${videos.length} came; send pictures, or load a checkpoint with a vision tower.`,
+      { medium: videos[0]?.video },
     )
   }
 

@@ -280,6 +280,55 @@ test('odd pictures are answered, broken ones refused, and neither hurts anybody 
   await Promise.all([...answers, ...refusals, assertStillAnswers()])
 })
 
+test('what is wrong with a picture or clip is said of its place, in every way of asking', async () => {
+  const cut = Buffer.from(PICTURE.subarray(0, PICTURE.length >> 1)).toString('base64')
+  const picture = { type: 'image_url', image_url: { url: PICTURE_URL } }
+  const broken = { type: 'image_url', image_url: `data:image/jpeg;base64,${cut}` }
+  const film = (url: string) => ({ type: 'video_url', video_url: { url } })
+  const bytes = (text: string) => Buffer.from(text).toString('base64')
+  const user = (...content: object[]) => ({ messages: [{ role: 'user', content }], max_tokens: 2 })
+  const file = { type: 'file', file: { file_data: `data:application/pdf;base64,${cut}` } }
+  const cases: readonly [path: string, body: object, param: string][] = [
+    [CHAT, user(picture, broken), 'messages[0].content[1].image_url'],
+    [CHAT, { ...user(picture, broken), stream: true }, 'messages[0].content[1].image_url'],
+    [CHAT, user(broken, broken), 'messages[0].content[0].image_url'],
+    [
+      CHAT,
+      user(film(`data:video/mp4;base64,${bytes('no film')}`)),
+      'messages[0].content[0].video_url',
+    ],
+    [
+      CHAT,
+      user(film(`data:image/gif;base64,${bytes('GIF89a, cut')}`)),
+      'messages[0].content[0].video_url',
+    ],
+    [CHAT, user(picture, film('https://example.com/a.mp4')), 'messages[0].content[1].video_url'],
+    [CHAT, user(picture, file), 'messages[0].content[1].file.file_data'],
+    [
+      '/v1/media/tokens',
+      { messages: user(film('data:,x')).messages },
+      'messages[0].content[0].video_url',
+    ],
+    [
+      '/v1/responses',
+      { input: [{ role: 'user', content: [{ ...broken, type: 'input_image' }] }] },
+      'input[0].content[0].image_url',
+    ],
+    ['/generate', { text: '<image>', image_data: [cut] }, 'image_data[0]'],
+  ]
+  // All at once: equal pictures are decoded once, and each request hears of its own.
+  await Promise.all(
+    cases.map(async ([path, body, param]) => {
+      const { status, body: told } = await server.post(path, body)
+      assert.equal(status, 400, JSON.stringify(told))
+      assert.equal(told.error.param, param, told.error.message)
+    }),
+  )
+  const source = { type: 'base64', media_type: 'image/jpeg', data: cut }
+  const { body } = await server.post('/v1/messages', user({ type: 'image', source }))
+  assert.match(body.error.message, /^messages\[0\]\.content\[0\]\.source: /)
+})
+
 test('bodies that are too large, too deep, no JSON, or full of strange names are refused at once', async () => {
   const config = { maxBodyBytes: 1 << 20 }
   await using({ app: { config } }, async (own) => {

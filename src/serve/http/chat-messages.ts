@@ -1,6 +1,7 @@
 /** OpenAI's messages: what they may hold, and the library's messages from them. */
 import type { ContentPart, Message } from '../messages.ts'
 import { InputError } from '../../core/errors.ts'
+import { HttpError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { RequestMedia } from './media.ts'
 import type { ServerConfig } from './server-config.ts'
@@ -208,8 +209,11 @@ async function readFile(url: string, { media, path }: At): Promise<ContentPart> 
   if (kind === 'text/plain') {
     return { type: 'text', text: new TextDecoder().decode(await media.clip(url, path)) }
   }
-  throw new InputError(
+  throw new HttpError(
+    400,
     'INPUT_MEDIA_TYPE',
     `${path} should be a data: URL of type image/…, video/… or text/plain; no other file can be read.`,
+    {},
+    path,
   )
 }

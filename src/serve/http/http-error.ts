@@ -98,8 +98,10 @@ export function openAiError({ status, code, message, param = null }: Failure): E
 }
 
 /** The same for `/v1/messages`: Anthropic's names of kinds. */
-export function anthropicError({ status, code, message }: Failure): object {
-  return { type: 'error', error: { type: anthropicType(status), message, code } }
+export function anthropicError({ status, code, message, param = null }: Failure): object {
+  // Its envelope has no place for a field's name.
+  const told = param === null || message.includes(param) ? message : `${param}: ${message}`
+  return { type: 'error', error: { type: anthropicType(status), message: told, code } }
 }
 
 function anthropicType(status: number): string {

@@ -75,5 +75,7 @@ export function modelNamed(
     404,
     'INPUT_MODEL',
     `model ${JSON.stringify(String(name).slice(0, 80))} is not served here; there is ${models.map(({ id }) => id).join(', ')}.`,
+    {},
+    'model',
   )
 }
