@@ -166,6 +166,11 @@ function linesOf(out: string, report: BenchReport): string[] {
     `  references    ${by}${references.missing > 0 ? `, ${references.missing} missing` : ''}`,
     ...(unanswered[0] ? [`  unanswered    ${unanswered[0].id}: ${unanswered[0].reason}`] : []),
     '  review.jsonl is for people: set accept to false or rewrite, and run the command again',
-    `  llava eval llava-wilder --questions ${out}/bench.jsonl --images ${out}`,
+    `  llava eval llava-wilder --questions ${quoted(`${out}/bench.jsonl`)} --images ${quoted(out)}`,
   ]
+}
+
+/** A path as a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w./~:@%+,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }

@@ -76,6 +76,8 @@ test('a single question has no interval, and no number of resamples makes a chan
   const always = Array.from({ length: 30 }, (): [number, number] => [0.1, 0.9])
   const { pValue } = pairedBootstrap(always, new Rng(0))
   assert.ok(pValue > 0 && pValue < 0.01, String(pValue))
+  // Two questions gave 0.001, where a sign test gives a half.
+  assert.equal(pairedBootstrap(always.slice(0, 2), new Rng(0)).pValue, 0.5)
   const equal = Array.from({ length: 30 }, (): [number, number] => [0.4, 0.4])
   assert.equal(pairedBootstrap(equal, new Rng(0)).pValue, 1)
 })

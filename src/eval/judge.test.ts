@@ -147,7 +147,10 @@ describe('a judge', () => {
         [0, 0.5, 1, 1.5],
       )
       assert.deepEqual(judged.nonsense, [{ id: '0', content: nonsense }])
-      assert.match(reviewText(mmVet.judge!, judged.reviews), /"score": \[\s*0\s*\]/)
+      const text = reviewText(mmVet.judge!, judged.reviews)
+      assert.match(text, /"score": \[\s*0\s*\]/)
+      const { counts, metrics } = await score('mm-vet', { answers: [{ name: 'r.json', text }] })
+      assert.deepEqual([counts.unreadable, metrics], [1, []])
     }
   })
 

@@ -47,7 +47,7 @@ function tasks({ answers, labels }: JudgeInput): JudgeTask[] {
         answer: text,
         messages: [{ role: 'user' as const, content }],
         fields: { id: `v1_${id}` },
-        unread: { score: [0] },
+        unread: { score: [0], unread: true },
       },
     ]
   })

@@ -92,14 +92,17 @@ function scoreMmVet({ answers, labels, asked }: ScoreInput): Scored {
     return { id, scores, score, capabilities: questions.get(id) ?? [] }
   })
   const ids = graded.map(({ id }) => id)
-  const unreadable = ids.filter((id) => grades.get(id)?.length === 0).length
+  const unread = new Set(samples.length > 0 ? [] : files.flatMap(unreadIn))
+  const isUnread = (id: string) => unread.has(id) || grades.get(id)?.length === 0
+  const unreadable = ids.filter(isUnread).length
   const model = (files[0]?.name.split('/').at(-1) ?? '').replace(/_gpt-.*$|\.json$/, '')
   return {
     counts: countAnswers(ids, grades, unreadable),
     outcomes: graded.map(({ id, scores, score }) => {
       return { id, given: '', read: scores.join(', '), expected: '', score }
     }),
-    metrics: metricsOf(graded),
+    // Where the judge has read nothing at all there is no number, and 0 would look like one.
+    metrics: unreadable > 0 && unreadable === grades.size ? [] : metricsOf(graded),
     ...(labels.length > 0 ? { written: mmVetTables(model, graded) } : {}),
   }
 }
@@ -205,6 +208,11 @@ function readGrades(file: EvalFile): [string, number[]][] {
     }
     return [id, grades]
   })
+}
+
+/** Questions on which our judge gave no grade: it counts as 0, as in the official script. */
+function unreadIn(file: EvalFile): string[] {
+  return entriesOf(file).flatMap(([id, row]) => (row['unread'] === true ? [id] : []))
 }
 
 function readQuestions(file: EvalFile): [string, string[]][] {

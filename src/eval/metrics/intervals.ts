@@ -86,7 +86,8 @@ export type PairedDifference = {
 /**
  * The mean of second less first over the same questions, its percentile bootstrap interval, and how likely so large a mean
  * is if neither run is better: twice the smaller share of resamples on either side of zero, the runs as they are counted among
- * them, at most 1. So no chance is ever 0: a thousand resamples cannot tell less than two in a thousand and one.
+ * them, at most 1. So no chance is ever 0: a thousand resamples cannot tell less than two in a thousand and one. Nor is one less than
+ * that of all changed questions falling on one side, 2 · ½ⁿ: resamples of two questions know only two.
  * Source: Efron and Tibshirani (1993), §16; Berg-Kirkpatrick et al., EMNLP 2012, for paired runs; Davison and Hinkley,
  * "Bootstrap Methods and their Application" (1997), §4.2.3, for the one that is added.
  */
@@ -95,6 +96,7 @@ export function pairedBootstrap(
   rng: Rng,
 ): PairedDifference {
   const rows = scores.map(([first, second]) => [second - first, 1])
+  const changed = scores.filter(([first, second]) => first !== second).length
   const meanOf = ([sum = 0, count = 1]: readonly number[]) => sum / count
   const mean = valueOf({ rows, of: meanOf })
   const means = resampledSums(rows, rng).map(meanOf)
@@ -110,6 +112,6 @@ export function pairedBootstrap(
     mean,
     low: quantile(means, 0.025),
     high: quantile(means, 0.975),
-    pValue: Math.min(1, 2 * tail),
+    pValue: Math.min(1, Math.max(2 * tail, 2 * 0.5 ** changed)),
   }
 }

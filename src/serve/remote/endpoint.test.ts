@@ -35,6 +35,25 @@ describe('an endpoint', () => {
     })
   })
 
+  test('that answers some while it tells others to wait is waited for by all', async () => {
+    // Four at once, of which one was let in each time: whoever lost six times ended the run.
+    let open = 0
+    const narrow: Handler = (body, response, request) =>
+      (open++ % 4 === 0 ? reply('well') : status(429, { 'retry-after': '1' }))(
+        body,
+        response,
+        request,
+      )
+    await withServer([narrow], async (url) => {
+      const { sleep, now } = patience()
+      const endpoint = new Endpoint({ url, sleep, now, attempts: 4 })
+      const work = async () => {
+        for (let i = 0; i < 10; i++) await endpoint.post('/x', {})
+      }
+      await Promise.all([work(), work(), work(), work()])
+    })
+  })
+
   test('that streams unasked, or lets nobody in, is told from one that refuses a request', async () => {
     const stream: Handler = (_, response) =>
       response.end('data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n')

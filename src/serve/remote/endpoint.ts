@@ -33,6 +33,7 @@ export class Endpoint {
   readonly #aborts = new AbortListeners()
   /** No call begins before this time: where one was told to wait, the others wait too. */
   #openAt = 0
+  #answers = 0
   calls = 0
 
   constructor(options: EndpointOptions) {
@@ -61,13 +62,21 @@ export class Endpoint {
 
   async #call(path: string, request: Call, signal: AbortSignal | undefined): Promise<unknown> {
     const attempts = this.#options.attempts ?? ATTEMPTS
+    const start = this.#now()
     let fault = 'no attempt was allowed'
-    for (let attempt = 0; attempt < attempts; attempt++) {
+    let failures = 0
+    for (let seen = this.#answers; failures < attempts; seen = this.#answers) {
       await this.#waitTurn(signal)
       const result = await this.#attempt(path, request, signal)
-      if ('value' in result) return result.value
+      if ('value' in result) {
+        this.#answers++
+        return result.value
+      }
       fault = result.fault
-      if (attempt + 1 < attempts) this.#postpone(attempt, result.retryAfterMs)
+      // Who is busy with others is there: of many that are told to wait some are always the last.
+      const isThere = result.isBusy === true && this.#answers > seen
+      failures = isThere && this.#now() - start < MOST_ASKED_MS ? 1 : failures + 1
+      if (failures < attempts) this.#postpone(failures - 1, result.retryAfterMs)
     }
     throw new CapacityError(
       'CAPACITY_ENDPOINT',
@@ -150,7 +159,8 @@ export class Endpoint {
     }
     const fault = `HTTP ${response.status}: ${text.slice(0, 200)}`
     if (isPassing(response.status)) {
-      return { fault, retryAfterMs: retryAfterMs(response.headers.get('retry-after'), this.#now()) }
+      const asked = retryAfterMs(response.headers.get('retry-after'), this.#now())
+      return { fault, retryAfterMs: asked, isBusy: isBusy(response.status) }
     }
     if (OF_ALL_REQUESTS.includes(response.status)) {
       throw new InputError(
@@ -178,7 +188,12 @@ const OF_ALL_REQUESTS = [401, 402, 403, 404, 405]
 type Call = { readonly method: string; readonly body?: string }
 
 type Attempt =
-  { readonly value: unknown } | { readonly fault: string; readonly retryAfterMs: number | null }
+  | { readonly value: unknown }
+  | { readonly fault: string; readonly retryAfterMs: number | null; readonly isBusy?: boolean }
+
+function isBusy(status: number): boolean {
+  return status === 429 || status === 503
+}
 
 function isPassing(status: number): boolean {
   return status === 408 || status === 409 || status === 429 || status >= 500
