@@ -86,6 +86,20 @@ test('the table says score, interval, guess, published row, errors and recipe', 
   assert.equal(table.split('\n').filter((line) => line.startsWith('| POPE')).length, 1)
 })
 
+test('several models stand one below the other, number by number', () => {
+  const results = ['a', 'b'].flatMap((model) => [
+    reported(model, { judged: [] }),
+    reported(model, { title: 'Other', judged: [] }),
+  ])
+  const rows = markdownReport(results)
+    .split('\n')
+    .filter((line) => /^\| (?:POPE|Other)/.test(line))
+  assert.deepEqual(
+    rows.map((row) => row.split(' | ').slice(0, 2).join(' ')),
+    ['| POPE a', '| POPE b', '| Other a', '| Other b'],
+  )
+})
+
 test('strength against score is drawn from three models on', async () => {
   const mmlu = (model: string, value: number) =>
     reported(model, { benchmark: 'mmlu', title: 'MMLU' }, value)

@@ -38,16 +38,16 @@ export type ReportedResult = Pick<
 
 type Metric = EvalReport['metrics'][number]
 
-/** Benchmarks by rows, models by columns if there are several. */
+/** A row for each number, those of several models one below the other. */
 export function markdownReport(results: readonly ReportedResult[]): string {
   const lines = [
     '## Evaluation',
     '',
     '| benchmark | model | metric | score | 95 % interval | without the picture, or guessed | published | questions | errors | recipe |',
     '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
-    ...results
-      .filter(({ recipe }) => !recipe.isBlind)
-      .flatMap((result) => headline(result).map((metric) => markdownRow(result, metric, results))),
+    ...numbersOf(results.filter(({ recipe }) => !recipe.isBlind)).map(({ result, metric }) =>
+      markdownRow(result, metric, results),
+    ),
     '',
     'Scores are of this program: `llava eval` asked the released questions, greedily; intervals are percentile bootstraps over questions.',
     '',
@@ -84,6 +84,21 @@ function judgedName({ name }: Metric, { judged }: ReportedResult): string {
   if (!first) return name
   const { judge, versions = [] } = first
   return `${name} (judge ${versions.length === 1 ? versions[0] : judge})`
+}
+
+type ShownNumber = { readonly result: ReportedResult; readonly metric: Metric }
+
+/** By benchmark and metric, in the order in which they come first, so that models stand beside each other. */
+function numbersOf(results: readonly ReportedResult[]): ShownNumber[] {
+  const groups = new Map<string, Map<string, ShownNumber[]>>()
+  for (const result of results) {
+    const group = groups.get(result.title) ?? new Map<string, ShownNumber[]>()
+    groups.set(result.title, group)
+    for (const metric of headline(result)) {
+      group.set(metric.name, [...(group.get(metric.name) ?? []), { result, metric }])
+    }
+  }
+  return [...groups.values()].flatMap((group) => [...group.values()].flat())
 }
 
 /** The numbers that benchmarks are known by: those with published rows, else the first and what has a guess beside it. */
@@ -136,7 +151,7 @@ export async function htmlReport(results: readonly ReportedResult[]): Promise<st
 const STYLE =
   'body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}' +
   'table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d8dee4;vertical-align:top}' +
-  'td:nth-child(2),td.n{white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums}pre{white-space:pre-wrap;background:#f6f8fa;padding:.6rem;overflow-wrap:anywhere}' +
+  'td:nth-child(2),td.n,summary{white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums}pre{white-space:pre-wrap;background:#f6f8fa;padding:.6rem;overflow-wrap:anywhere}' +
   '.wide{overflow-x:auto}.examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(16rem,1fr));gap:1rem}.examples img{max-width:100%;max-height:14rem}' +
   'figure{margin:0;border:1px solid #d8dee4;padding:.6rem}svg{max-width:100%;height:auto}'
 
@@ -154,29 +169,27 @@ function summaryTable(seen: readonly ReportedResult[], results: readonly Reporte
     'errors',
     'recipe',
   ]
-  const rows = seen.flatMap((result) =>
-    headline(result).map((metric) => {
-      const { counts, run, recipe } = result
-      const interval = metric.interval95
-      return [
-        text(result.title),
-        text(run.model),
-        text(judgedName(metric, result)),
-        number(shown(metric)),
-        number(
-          interval
-            ? `${interval.low.toFixed(metric.digits)} – ${interval.high.toFixed(metric.digits)}`
-            : '',
-        ),
-        text(guessOf(result, metric, results)),
-        publishedCell(metric.published),
-        number(String(counts.questions)),
-        number(String(counts.missing)),
-        number(String(run.errors.length)),
-        `<td><code>${escapeHtml(recipe.hash.slice(0, 12))}</code></td>`,
-      ].join('')
-    }),
-  )
+  const rows = numbersOf(seen).map(({ result, metric }) => {
+    const { counts, run, recipe } = result
+    const interval = metric.interval95
+    return [
+      text(result.title),
+      text(run.model),
+      text(judgedName(metric, result)),
+      number(shown(metric)),
+      number(
+        interval
+          ? `${interval.low.toFixed(metric.digits)} – ${interval.high.toFixed(metric.digits)}`
+          : '',
+      ),
+      text(guessOf(result, metric, results)),
+      publishedCell(metric.published),
+      number(String(counts.questions)),
+      number(String(counts.missing)),
+      number(String(run.errors.length)),
+      `<td><code>${escapeHtml(recipe.hash.slice(0, 12))}</code></td>`,
+    ].join('')
+  })
   return `<div class="wide"><table><thead><tr>${head.map((cell) => `<th>${cell}</th>`).join('')}</tr></thead><tbody>${rows.map((row) => `<tr>${row}</tr>`).join('\n')}</tbody></table></div>`
 }
 
@@ -186,7 +199,7 @@ function publishedCell(published: readonly PublishedScore[]): string {
     ({ model, value, source }) =>
       `<li>${escapeHtml(model)} <b>${value}</b> <small>${escapeHtml(source)}</small></li>`,
   )
-  return `<td><details><summary>${published.length} models</summary><ul>${items.join('')}</ul></details></td>`
+  return `<td><details><summary>${published.length} ${published.length === 1 ? 'model' : 'models'}</summary><ul>${items.join('')}</ul></details></td>`
 }
 
 async function modelsSection(results: readonly ReportedResult[]): Promise<string> {
