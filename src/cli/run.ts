@@ -18,6 +18,10 @@ export async function run(argv: readonly string[], source: NodeJS.Process): Prom
     if (error.code !== 'EPIPE') throw error
     source.exit(0)
   })
+  // Whoever reads notes and a server's log may go; the work is for others.
+  source.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
   try {
     const parsed = await parseArguments(argv, VERBS, packageVersion())
     await parsed?.verb.run(parsed.args, { terminal, signal, onInterrupt, environment })

@@ -41,7 +41,8 @@ export const serve: Verb = {
     if (process.env['MALLOC_MMAP_THRESHOLD_'] === undefined) returnLargeBlocks()
     const upstream = upstreamSettings(args, session)
     const settings = await readSettings(args, session)
-    const { createLog } = await import('../serve/http-node.ts')
+    const { checkAddress, createLog } = await import('../serve/http-node.ts')
+    await checkAddress(addressOf(args))
     const log = createLog(session.terminal.streams.stderr)
     if (upstream) {
       const limits = { ...UPSTREAM_LIMITS, ...settings.config }
@@ -81,7 +82,7 @@ async function readSettings(args: Arguments, session: Session): Promise<Settings
     keyFile === undefined
       ? await parseApiKeys(environment['LLAVA_API_KEY'] ?? '')
       : await keysOf(keyFile)
-  const host = args.text('host') ?? '127.0.0.1'
+  const { host } = addressOf(args)
   const isLocal = /^(?:127\.|::1$|localhost$)/.test(host)
   if (!isLocal && keys.length === 0) {
     const note = `everybody who reaches ${host} may use this server: it has no --api-key-file.`
@@ -141,6 +142,10 @@ function readText(path: string): string {
   }
 }
 
+function addressOf(args: Arguments) {
+  return { host: args.text('host') ?? '127.0.0.1', port: args.number('port') ?? 8080 }
+}
+
 type Serving = {
   readonly settings: Settings
   readonly models: readonly ServedModel[]
@@ -158,8 +163,7 @@ async function serveUntilInterrupted(
   const { tls, ...options } = settings
   const memory = () => process.memoryUsage()
   const app = createApp({ ...options, models, log, memory })
-  const host = args.text('host') ?? '127.0.0.1'
-  const server = await listen(app, { host, port: args.number('port') ?? 8080, tls })
+  const server = await listen(app, { ...addressOf(args), tls })
   const page = settings.page.length > 0 ? `${server.url}/` : null
   terminal.note(`${id} is served at ${server.url}/v1; Ctrl-C stops it.`)
   if (page !== null) terminal.note(`Talk to it at ${page}`)

@@ -1,9 +1,10 @@
 /** The HTTP server on a socket of Node's: address, TLS, limits of connections, and the end of it all. */
-import { createServer, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import pino from 'pino'
+import { ConfigError } from '../core/errors.ts'
 import type { App, Log } from './http/index.ts'
 import { OneATurn } from './one-a-turn.ts'
 
@@ -42,13 +43,10 @@ export type RunningServer = {
   close(): Promise<void>
 }
 
-/** Rejects with the system's error where the address cannot be had. */
+/** Throws ConfigError where the address cannot be had, or TLS not be spoken. */
 export async function listen(app: App, options: ListenOptions): Promise<RunningServer> {
   const server = nodeServer(app, options)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port, options.host, resolve)
-  })
+  await bind(server, options)
   const { port } = server.address() as AddressInfo
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
   return {
@@ -56,6 +54,41 @@ export async function listen(app: App, options: ListenOptions): Promise<RunningS
     port,
     close: () => close(server, app),
   }
+}
+
+type Address = Pick<ListenOptions, 'host' | 'port'>
+
+/** Throws ConfigError where the address cannot be had: to be known before a model is loaded for minutes. */
+export async function checkAddress(address: Address): Promise<void> {
+  const server = createServer()
+  await bind(server, address)
+  await new Promise((resolve) => server.close(resolve))
+}
+
+async function bind(server: Server, address: Address): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(address.port, address.host, resolve)
+    })
+  } catch (error) {
+    throw notBound(error as NodeJS.ErrnoException, address)
+  }
+}
+
+const ADVICE: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is taken; stop what listens there, or name another port (0: a free one)',
+  EACCES: 'is not for this user; name a port from 1024 on',
+  EADDRNOTAVAIL: 'is no address of this machine; leave the host out, or name one that is',
+  ENOTFOUND: 'is no address: the name is not known; leave the host out, or name one that is',
+  ERR_SOCKET_BAD_PORT: 'is none; a port is from 0 to 65535',
+}
+
+function notBound(error: NodeJS.ErrnoException, { host, port }: Address): ConfigError {
+  const advice = ADVICE[error.code ?? ''] ?? `cannot be had (${error.message})`
+  return new ConfigError('CONFIG_ADDRESS', `server: ${host}, port ${port} ${advice}.`, {
+    cause: error,
+  })
 }
 
 function nodeServer(app: App, { tls, limits }: ListenOptions): Server {
@@ -74,17 +107,31 @@ function nodeServer(app: App, { tls, limits }: ListenOptions): Server {
     connectionsCheckingInterval: Math.min(1000, bounds.headersSeconds * 250),
   }
   const turns = new OneATurn(setImmediate)
-  const handler: Parameters<typeof createServer>[1] = (incoming, outgoing) => {
+  const handler: RequestListener = (incoming, outgoing) => {
     turns.start(() => {
       // Whoever left while he waited for his turn wants no answer.
       if (!incoming.socket.destroyed) void listener(incoming, outgoing)
     })
   }
-  const server = tls
-    ? createTlsServer({ ...options, cert: tls.cert as string, key: tls.key as string }, handler)
-    : createServer(options, handler)
+  const server = tls ? tlsServer({ ...options, tls }, handler) : createServer(options, handler)
   server.maxConnections = bounds.maxConnections
   return server
+}
+
+function tlsServer(
+  { tls, ...options }: ServerOptions & { readonly tls: NonNullable<ListenOptions['tls']> },
+  handler: RequestListener,
+): Server {
+  try {
+    const pair = { cert: tls.cert as string, key: tls.key as string }
+    return createTlsServer({ ...options, ...pair }, handler)
+  } catch (error) {
+    throw new ConfigError(
+      'CONFIG_TLS',
+      `tls: expected a certificate and its own key in PEM, without a password; they are not (${(error as Error).message}).`,
+      { cause: error },
+    )
+  }
 }
 
 /** Milliseconds for the last bytes of answers to reach their readers. */

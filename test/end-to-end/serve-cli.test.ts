@@ -3,11 +3,13 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
+import { checkAddress, listen } from '../../src/serve/http-node.ts'
 import { llava } from './run-cli.ts'
 import { fileURLToPath } from 'node:url'
 
@@ -48,6 +50,53 @@ test('it says where it listens, wants its keys, logs lines of JSON, and ends wel
     child.kill('SIGKILL')
     rmSync(folder, { recursive: true })
   }
+})
+
+test('it goes on when nobody reads its log any more', async () => {
+  const flags = ['--port', '0', '--json', '--no-page']
+  const child = spawn(process.execPath, [PROGRAM, 'serve', ...MODEL, ...flags])
+  try {
+    child.stderr.destroy()
+    const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
+    const { url } = JSON.parse(line) as { url: string }
+    for (let i = 0; i < 3; i++) assert.equal((await fetch(`${url}/health`)).status, 200)
+  } finally {
+    child.kill('SIGKILL')
+  }
+})
+
+test('an address that cannot be had is told before a model is loaded, and no bug', async () => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo
+  try {
+    const flags = [
+      'serve',
+      '--model',
+      'no-such-model',
+      '--no-page',
+      '--json',
+      '--port',
+      String(port),
+    ]
+    const { code, stdout } = await llava(flags)
+    assert.equal(code, 1)
+    const { error } = JSON.parse(stdout) as { error: { code: string; message: string } }
+    assert.equal(error.code, 'CONFIG_ADDRESS')
+    assert.match(error.message, /is taken; stop what listens there/)
+    for (const address of [
+      { host: '127.0.0.1', port },
+      { host: '127.0.0.1', port: 70_000 },
+      { host: '192.0.2.1', port: 0 },
+    ]) {
+      await assert.rejects(checkAddress(address), { code: 'CONFIG_ADDRESS' })
+    }
+  } finally {
+    other.close()
+  }
+  const app = { fetch: async () => new Response(), drain: async () => {} }
+  const tls = { cert: 'no certificate', key: 'no key' }
+  await assert.rejects(listen(app, { host: '127.0.0.1', port: 0, tls }), { code: 'CONFIG_TLS' })
 })
 
 test('wrong settings are refused before a model is loaded', async () => {
