@@ -96,7 +96,7 @@ async function decodeBySharp(
   header: ImageHeader,
   maxPixels: number,
 ): Promise<RgbImage> {
-  const { default: sharp } = await import('sharp')
+  const sharp = await loadSharp()
   const input: SharpOptions = {
     ignoreIcc: true,
     failOn: 'error',
@@ -177,5 +177,16 @@ async function tiffSamples(image: Sharp): Promise<Samples> {
 
 /** Reads the library that decodes before the first picture needs it; where it is missing, that picture says so. */
 export function warmDecoder(): void {
-  import('sharp').catch(() => {})
+  loadSharp().catch(() => {})
+}
+
+/**
+ * libvips keeps the last hundred steps with their pixels, 50 MB of them, for whoever asks for the same step of the same
+ * image again. Here every picture is opened anew, so nobody ever does. The cache is the process's; each thread that loads
+ * sharp opens it again.
+ */
+async function loadSharp() {
+  const { default: sharp } = await import('sharp')
+  sharp.cache(false)
+  return sharp
 }

@@ -34,6 +34,12 @@ test('a path, a URL, bytes, a Blob and a data: URL are the same picture', async 
   }
 })
 
+test('nothing of a picture is kept when it is read', async () => {
+  const { default: sharp } = await import('sharp')
+  for (let i = 0; i < 3; i++) await readImage(PHOTO)
+  assert.equal(sharp.cache().items.current, 0)
+})
+
 test('sources that cannot be read say why', async () => {
   await assert.rejects(readImage('nowhere.jpg'), {
     code: 'INPUT_IMAGE_MISSING',
