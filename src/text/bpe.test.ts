@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Bpe, type BpeOptions } from './bpe.ts'
+import { Bpe, MAX_CACHED_BYTES, type BpeOptions } from './bpe.ts'
 import { mergeSymbols } from './bpe-merge.ts'
 import { mergesOfPieces, MergeTable } from './bpe-merges.ts'
 
@@ -96,4 +96,22 @@ test('400,000 equal characters take no quadratic time', { timeout: 30_000 }, () 
   const ids: number[] = []
   new Bpe(optionsOf(pieces)).encode('a'.repeat(400_000), ids)
   assert.equal(ids.length, 50_000)
+})
+
+test('words that are remembered take no more than their budget, however many come', () => {
+  const bpe = new Bpe(optionsOf(['a', 'b', 'ab']))
+  const word = (i: number) => i.toString(2).replaceAll('0', 'a').replaceAll('1', 'b')
+  const ids = (text: string) => {
+    const found: number[] = []
+    bpe.encode(text, found)
+    return found
+  }
+  const first = ids(word(1))
+  assert.ok(bpe.cachedBytes > 0)
+  assert.deepEqual(ids(word(1)), first)
+  for (let i = 0; i < 60_000; i++) {
+    ids(word(i))
+    assert.ok(bpe.cachedBytes <= MAX_CACHED_BYTES)
+  }
+  assert.deepEqual(ids(word(1)), first)
 })

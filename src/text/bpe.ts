@@ -29,7 +29,10 @@ export type BpeOptions = {
 
 /** Words up to this length are remembered; longer ones hardly ever come back. */
 const MAX_CACHED_LENGTH = 48
-const MAX_CACHED_WORDS = 100_000
+/** Of all of them together: some fifty thousand words of a language. */
+export const MAX_CACHED_BYTES = 8 << 20
+/** What V8 takes for a word and its list of ids, beside characters and ids. */
+const WORD_BYTES = 120
 const SPACE = '▁'
 
 const encoder = new TextEncoder()
@@ -37,11 +40,17 @@ const encoder = new TextEncoder()
 export class Bpe {
   readonly #options: BpeOptions
   readonly #cache = new Map<string, readonly number[]>()
+  #cachedBytes = 0
   readonly #uncutBefore: ReadonlySet<number> | undefined
 
   constructor(options: BpeOptions) {
     this.#options = options
     this.#uncutBefore = charactersJoinedToSpace(options)
+  }
+
+  /** What the remembered words take, about. */
+  get cachedBytes(): number {
+    return this.#cachedBytes
   }
 
   /** Appends the ids of one piece. Without a pre-tokenizer the piece is the whole text. */
@@ -65,11 +74,21 @@ export class Bpe {
     }
     let found = this.#cache.get(word)
     if (found === undefined) {
-      found = this.#mergeWord(word)
-      if (this.#cache.size >= MAX_CACHED_WORDS) this.#cache.clear()
-      this.#cache.set(detach(word), found)
+      // Of the list that grew, a copy without the room to grow further.
+      found = this.#mergeWord(word).slice()
+      this.#remember(word, found)
     }
     for (let i = 0; i < found.length; i++) ids.push(found[i] as number)
+  }
+
+  #remember(word: string, ids: readonly number[]): void {
+    const bytes = WORD_BYTES + 2 * word.length + 8 * ids.length
+    if (this.#cachedBytes + bytes > MAX_CACHED_BYTES) {
+      this.#cache.clear()
+      this.#cachedBytes = 0
+    }
+    this.#cache.set(detach(word), ids)
+    this.#cachedBytes += bytes
   }
 
   #mergeWord(word: string): number[] {
