@@ -21,6 +21,8 @@ export type MemoryPhase = {
   readonly bytes: number
   readonly threads: number
   readonly parts: Readonly<Record<string, number>>
+  /** The least that was seen, after collections of garbage: medians are mostly garbage, what grows here is kept. */
+  readonly lowest: { readonly bytes: number; readonly parts: Readonly<Record<string, number>> }
 }
 
 export type MemoryVerdict = {
@@ -50,16 +52,20 @@ export function judgeMemory(samples: readonly MemorySample[], seconds: number): 
 
 function phaseOf(all: readonly MemorySample[], from: number, to: number): MemoryPhase {
   const samples = all.filter(({ at }) => at >= from && at < to)
-  const names = new Set(samples.flatMap(({ parts }) => Object.keys(parts)))
+  const names = [...new Set(samples.flatMap(({ parts }) => Object.keys(parts)))]
+  const ofParts = (statistic: (values: readonly number[]) => number) =>
+    Object.fromEntries(
+      names.map((name) => [name, statistic(samples.flatMap(({ parts }) => parts[name] ?? []))]),
+    )
+  const bytes = samples.map((sample) => sample.bytes)
   return {
     from,
     to,
     samples: samples.length,
-    bytes: median(samples.map(({ bytes }) => bytes)),
+    bytes: median(bytes),
     threads: median(samples.map(({ threads }) => threads)),
-    parts: Object.fromEntries(
-      [...names].map((name) => [name, median(samples.flatMap(({ parts }) => parts[name] ?? []))]),
-    ),
+    parts: ofParts(median),
+    lowest: { bytes: least(bytes), parts: ofParts(least) },
   }
 }
 
@@ -75,6 +81,14 @@ export function memoryLines({ warmUpSeconds, phases, growth }: MemoryVerdict): s
       ...names.map((name) => mb(parts[name]).padStart(name.length + 1)),
     ].join(' '),
   )
+  const lows = phases.map(({ lowest }, i) =>
+    [
+      `${i === 0 ? 'warm-up' : `phase ${i}`}, lowest`.padEnd(22),
+      mb(lowest.bytes),
+      ' '.repeat(8),
+      ...names.map((name) => mb(lowest.parts[name]).padStart(name.length + 1)),
+    ].join(' '),
+  )
   const told = growth === null ? 'the run was too short to say' : `${(100 * growth).toFixed(1)} %`
   return [
     `memory in MB, medians of each phase (RssAnon; then what the server tells), warm-up ${warmUpSeconds.toFixed(0)} s`,
@@ -82,8 +96,13 @@ export function memoryLines({ warmUpSeconds, phases, growth }: MemoryVerdict): s
       ' ',
     ),
     ...rows,
+    ...lows,
     `from phase 1 to phase ${phases.length - 1}: ${told}`,
   ]
+}
+
+function least(values: readonly number[]): number {
+  return values.reduce((a, b) => Math.min(a, b), values[0] ?? 0)
 }
 
 export function median(values: readonly number[]): number {
