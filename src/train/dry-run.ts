@@ -115,9 +115,10 @@ function publishedConfig(checkpoint: string, { model }: Recipe): ModelConfig {
 }
 
 /** Nothing is told and nothing remembered. */
-const SILENT: Pick<DataTools, 'onEvent' | 'memory'> = {
+const SILENT: Pick<DataTools, 'onEvent' | 'memory' | 'isResumed'> = {
   onEvent: () => {},
   memory: { remembered: () => Promise.resolve(null), remember: () => Promise.resolve() },
+  isResumed: false,
 }
 
 type Sized = { readonly size: RunSize; readonly sizeFrom: 'data' | 'published' }

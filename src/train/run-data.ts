@@ -1,7 +1,7 @@
 /** A recipe's records, looked at before the first step, and the steps that they make. */
 import { BatchSchedule, type CursorState } from '../data/batch-schedule.ts'
 import { checkPicture } from '../data/check-picture.ts'
-import { checkRecord } from '../data/check-record.ts'
+import { checkRecord, type RecordFacts, type RecordRules } from '../data/check-record.ts'
 import { openDataset, type Dataset, type DataSource } from '../data/dataset.ts'
 import { Quarantine } from '../data/quarantine.ts'
 import { surveyRecords, type Survey } from '../data/survey.ts'
@@ -19,6 +19,8 @@ export type DataTools = {
   readonly onEvent: (event: TrainEvent) => void
   readonly signal: AbortSignal | undefined
   readonly memory: SurveyMemory
+  /** Whether the run goes on from a checkpoint: then the records must be those of before. */
+  readonly isResumed: boolean
 }
 
 /** Surveys that earlier starts wrote, by what they looked at. */
@@ -107,30 +109,48 @@ export async function openSurveyed(
 }
 
 async function surveyed(dataset: Dataset, count: number, tools: DataTools): Promise<Survey> {
-  const { recipe, preparer, onEvent, signal, memory } = tools
+  const { recipe, memory, isResumed } = tools
   const { model, conversation, maxLength, frames, fps, quarantine: how, stage } = recipe
   const settings = { model, conversation, maxLength, frames, fps, pictures: how.pictures, stage }
   const key = JSON.stringify([dataset.sha256, count, settings])
   const known = await memory.remembered(key)
-  if (known) {
-    const quarantine = new Quarantine()
-    for (const record of known.quarantined) quarantine.add(record)
-    return { facts: known.facts, quarantine }
-  }
-  const survey = await surveyRecords({
-    count,
-    whereOf: (index) => dataset.whereOf(index),
-    check: (index) =>
-      checkRecord(dataset, index, {
-        kind: stage === 'dpo' ? 'preference' : 'conversation',
-        pictures: how.pictures,
-        tokens: (record, sizes) => preparer.count(record, sizes),
-      }),
+  if (known && isResumed) return restored(known)
+  const facts = known
+    ? [...known.facts]
+    : Array.from({ length: count }, (): RecordFacts | null => null)
+  // Records that were broken may have been mended since.
+  const open = facts.flatMap((one, index) => (one === null ? [index] : []))
+  const survey = await lookAt(open, dataset, tools)
+  open.forEach((index, i) => (facts[index] = survey.facts[i] ?? null))
+  const { quarantine } = survey
+  await memory.remember(key, { facts, quarantined: quarantine.records })
+  return { facts, quarantine }
+}
+
+function restored({ facts, quarantined }: StoredSurvey): Survey {
+  const quarantine = new Quarantine()
+  for (const record of quarantined) quarantine.add(record)
+  return { facts, quarantine }
+}
+
+/** Records, by their numbers. */
+function lookAt(
+  records: readonly number[],
+  dataset: Dataset,
+  { recipe, preparer, onEvent, signal }: DataTools,
+): Promise<Survey> {
+  const rules = {
+    kind: recipe.stage === 'dpo' ? 'preference' : 'conversation',
+    pictures: recipe.quarantine.pictures,
+    tokens: (record, sizes) => preparer.count(record, sizes),
+  } satisfies RecordRules
+  return surveyRecords({
+    count: records.length,
+    whereOf: (i) => dataset.whereOf(records[i] as number),
+    check: (i) => checkRecord(dataset, records[i] as number, rules),
     onProgress: (state) => onEvent({ kind: 'progress', ...state }),
     signal,
   })
-  await memory.remember(key, { facts: survey.facts, quarantined: survey.quarantine.records })
-  return survey
 }
 
 async function loadStep(

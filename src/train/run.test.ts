@@ -235,6 +235,23 @@ test('broken records are set aside with their reasons, and too many stop the run
   assert.deepEqual(reasons, ['picture-broken', 'picture-missing', 'places'])
 })
 
+test('records that were broken are looked at again by the next start, and not by a run that goes on', async () => {
+  const folder = join(root, 'mended')
+  const recipe = tinyRecipe(folder, colourRows(folder, 8), { steps: 1 })
+  const elsewhere = { ...recipe, data: { ...(recipe['data'] as object), imageFolder: root } }
+  await assert.rejects(train(elsewhere), { code: 'CONFIG_QUARANTINE' })
+  // The pictures of the first start were remembered as missing, wherever they were said to be.
+  rmSync(join(folder, 'red.ppm'))
+  const some = { ...recipe, quarantine: { threshold: 0.5 } }
+  const { events } = await runOf(some)
+  const start = events.find(({ kind }) => kind === 'start')
+  assert.equal(start?.kind === 'start' && start.quarantined, 2)
+  colourRows(folder, 8)
+  const { events: rest } = await runOf({ ...some, steps: 2 }, { resume: true })
+  const again = rest.find(({ kind }) => kind === 'start')
+  assert.equal(again?.kind === 'start' && again.quarantined, 2)
+})
+
 test('packed rows give the losses and norms of unpacked ones', async () => {
   const folder = join(root, 'packed')
   const rows = [...colourRows(folder, 6), ...blindRows(colourRows(folder, 6))]

@@ -73,7 +73,8 @@ async function openRun(
   cleanup.push(dispose)
   const recipe = await withNewProjector(given, { config, folder, isNew: found === null })
   const changes = before === null ? null : recipeChanges(before, recipe)
-  const tools: DataTools = { recipe, preparer, onEvent, signal, memory: folder }
+  const isResumed = found !== null
+  const tools: DataTools = { recipe, preparer, onEvent, signal, memory: folder, isResumed }
   const data = await openRunData(tools)
   cleanup.push(() => data.close())
   const heldOut = await HeldOut.open(tools)
