@@ -15,7 +15,7 @@ import { parameterPath, type NameRule } from './parameter-names.ts'
 
 type Tied = { readonly config: ModelConfig; readonly parts: readonly WeightPart[] }
 
-/** The config and the parts with the head that there is. With pauses: large vocabularies take a tenth of a second. */
+/** The config and the parts with the head that there is. With pauses: large vocabularies take a fifth of a second. */
 export function* tiedHeadSteps({ config, parts }: Tied): Steps<Tied> {
   if (!config.decoder.tieEmbeddings) return { config, parts }
   const head = placeOf(parts, 'decoder.head.weight')
