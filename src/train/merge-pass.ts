@@ -14,7 +14,7 @@ const PASSED = ['featuresPassed']
 type FormedStage = {
   readonly stage: Stage
   readonly trained: readonly string[]
-  /** Whether the projector's rows get a gradient. */
+  /** Whether the projector's rows get a gradient, be it only on the way to the newline row's. */
   readonly hasFeatureGradient: boolean
 }
 
@@ -95,7 +95,9 @@ export class MergePass {
     const hasNewline = parts.some((part) => part.hasNewline)
     const paths = hasNewline ? [EMBEDDING, IMAGE_NEWLINE] : [EMBEDDING]
     const trained = paths.filter((path) => this.#weights.store.has(path))
-    const hasFeatureGradient = parts.length > 0 && this.#hasFeatureGradient
+    // The newline row lies behind the features: its gradient is cut from theirs, whether or not anything else needs it.
+    const hasFeatureGradient =
+      parts.length > 0 && (this.#hasFeatureGradient || trained.includes(IMAGE_NEWLINE))
     const wrt = hasFeatureGradient ? [...trained, 'features'] : trained
     const graph = mergeGraph(this.#config, parts)
     const stage = new Stage(this.#runtime, graph, { policy: () => 'f32', wrt, passed: PASSED })

@@ -225,6 +225,25 @@ for (const name of ['mixed-next-video', 'mixed-onevision']) {
   })
 }
 
+// The newline row's gradient needed the number of the features' rows, which nothing told where no other part was trained.
+for (const name of ['mixed-next-video', 'mixed-onevision']) {
+  const folder = join(ROOT, name)
+  if (!existsSync(folder)) continue
+  test(`${name}: the newline row alone has the gradient that it has beside others`, async () => {
+    const recorded = readJson(folder) as Run & { model: string; batch: number[] }
+    const inputs = readTensors(join(folder, 'inputs.safetensors'))
+    await using trainer = await createTrainer(join(folder, recorded.model), {
+      trainable: ['imageNewline'],
+    })
+    const { gradients } = await trainer.differentiate(
+      recorded.batch.map((i) => sampleAt(inputs, i)),
+    )
+    const expected = readTensors(join(folder, recorded.tensors))
+    const right = expected.get('grad_step1/image_newline')!
+    checkGradients(gradients, new Map([['image_newline', right]]), recorded.float64)
+  })
+}
+
 if (existsSync(join(ROOT, 'packing'))) {
   test('packing: samples in one row have the loss and gradients of samples by themselves', async () => {
     const folder = join(ROOT, 'packing')
