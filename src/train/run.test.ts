@@ -17,6 +17,7 @@ import { loadModel } from '../index.ts'
 import { openLoraAdapter } from '../weights/index.ts'
 import { blindRows, colourRows, TINY_MODEL, tinyRecipe } from '../../test/tiny-run.ts'
 import { createTrainer, train, type StepEvent, type TrainEvent } from './index.ts'
+import { RunFolder } from './run-folder-node.ts'
 
 let root: string
 before(() => {
@@ -141,9 +142,11 @@ test('a folder is trained into by one run, which deletes nothing but its own', a
   mkdirSync(join(output, 'checkpoints', 'best'))
   // Of a process that has ended.
   writeFileSync(join(output, 'run.lock'), '2147483646')
-  const run = train(recipe)
+  const first = new RunFolder(output)
+  await first.start({ isResumed: false })
   await assert.rejects(train(recipe, { resume: true }), { code: 'CONFIG_RUN_BUSY' })
-  await run
+  first.close()
+  await train(recipe)
   assert.deepEqual(readdirSync(join(output, 'checkpoints')).sort(), ['best', 'step-00000003'])
   assert.ok(!existsSync(join(output, torn)) && !existsSync(join(output, 'run.lock')))
   writeFileSync(join(output, 'run.lock'), String(process.ppid))
