@@ -1,5 +1,5 @@
 /** `llava data build mini`: the mini model's training and test data from licensed pictures and a generator. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { BUILDERS } from '../data/mini/builders.ts'
 import { buildMini } from '../data/mini/build-mini.ts'
@@ -10,6 +10,7 @@ import { loadModel } from '../index.ts'
 import type { Arguments } from './arguments.ts'
 import type { DataAction } from './data-action.ts'
 import { wholeNumber } from './open-data.ts'
+import { outFolder } from './out-folder.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session } from './verb.ts'
@@ -67,7 +68,7 @@ export const dataBuild: DataAction = {
 }
 
 async function buildSet(args: Arguments, session: Session): Promise<void> {
-  const out = outFolder(args)
+  const out = outFolder(args, 'data build')
   const progress = new Progress(session.terminal)
   try {
     const replayed = await readReplay(args, session, progress)
@@ -89,15 +90,6 @@ async function buildSet(args: Arguments, session: Session): Promise<void> {
   } finally {
     progress.end()
   }
-}
-
-function outFolder(args: Arguments): string {
-  const out = args.text('out')
-  if (out === undefined) throw new UsageError('llava data build needs --out, the folder to write.')
-  if (existsSync(out) && readdirSync(out).length > 0) {
-    throw new UsageError(`--out ${out} is there already and not empty; choose another.`)
-  }
-  return resolve(out)
 }
 
 /** What the file holds; with a model, what the model says, which the file then holds. */

@@ -6,6 +6,7 @@
  * to speak to the judge are counted too: no prompt can keep a judge from listening to them.
  */
 import { InputError } from '../core/errors.ts'
+import { isOfServer } from '../serve/remote/endpoint.ts'
 import type { Row } from './eval-file.ts'
 import { JudgeBudget, type JudgeLimits } from './judge-budget.ts'
 import type { JudgeSpec, JudgeTask } from './judge-spec.ts'
@@ -168,7 +169,7 @@ async function askOnce(
   await spent.begin()
   const reply = await judge.ask(request, signal).catch((error: unknown) => {
     spent.end(null)
-    if (error instanceof InputError && !OF_THE_SERVER.includes(error.code)) return error
+    if (error instanceof InputError && !isOfServer(error)) return error
     throw error
   })
   if (reply instanceof InputError) return reply
@@ -177,9 +178,6 @@ async function askOnce(
   spent.end(reply)
   return reply
 }
-
-/** Refusals that are not of one question. */
-const OF_THE_SERVER = ['INPUT_ENDPOINT_ACCESS', 'INPUT_ENDPOINT_STREAM']
 
 async function readPicture(picture: Picture): Promise<string | Uint8Array | null> {
   return typeof picture === 'function' ? picture() : picture

@@ -4,6 +4,7 @@ import { createReadStream, existsSync, readdirSync, readFileSync, statSync } fro
 import { basename, join, sep } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { InputError } from '../core/errors.ts'
+import { isHiddenName } from '../data/hidden-name.ts'
 import type { EvalFile } from './eval-file.ts'
 import { readParquet } from './parquet-node.ts'
 import { readSheet } from './xlsx.ts'
@@ -12,8 +13,6 @@ import { unzipTexts } from './zip-node.ts'
 const KINDS = /\.(?:jsonl?|txt|tsv|csv|xlsx)$/i
 const PARQUET = /\.parquet$/i
 const PACKED = /\.gz$/i
-/** What macOS leaves in archives beside each file, and what editors hide: no data, whatever it is called. */
-const HIDDEN = /(?:^|\/)(?:\.|__MACOSX\/)/
 
 /** The file, or all tables and texts in the folder and below it, by name. */
 export function readEvalFiles(path: string): EvalFile[] {
@@ -44,7 +43,7 @@ function findFiles(path: string, kinds: RegExp): Found[] {
   }
   if (!stat.isDirectory()) return [{ path, name: unpackedName(basename(path)) }]
   const names = readdirSync(path, { recursive: true, encoding: 'utf8' })
-    .filter((name) => kinds.test(unpackedName(name)) && !HIDDEN.test(name.split(sep).join('/')))
+    .filter((name) => kinds.test(unpackedName(name)) && !isHiddenName(name.split(sep).join('/')))
     .filter((name) => isFile(join(path, name)))
     // Of a file that lies there unpacked too, that one.
     .filter((name) => !PACKED.test(name) || !existsSync(join(path, unpackedName(name))))

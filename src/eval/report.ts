@@ -138,11 +138,12 @@ function publishedText(published: readonly PublishedScore[]): string {
 export async function htmlReport(results: readonly ReportedResult[]): Promise<string> {
   const seen = results.filter(({ recipe }) => !recipe.isBlind)
   const sections = await Promise.all(seen.map((result) => resultSection(result)))
+  const named = labelled(seen)
   const body = [
     '<h1>Evaluation</h1>',
     summaryTable(seen, results),
-    await modelsSection(labelled(seen)),
-    await strengthSection(labelled(seen)),
+    await modelsSection(named),
+    await strengthSection(named),
     ...sections,
   ]
   return `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Evaluation</title><style>${STYLE}</style></head>\n<body>\n${body.join('\n')}\n</body></html>\n`

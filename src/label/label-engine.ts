@@ -3,7 +3,7 @@ import { CapacityError, InputError, type LlavaError } from '../core/errors.ts'
 import type { Answer } from '../serve/answer.ts'
 import { isRecord } from '../serve/faults.ts'
 import { readChatReply, wireMessages, type ReadFile } from '../serve/remote/chat-wire.ts'
-import { Endpoint } from '../serve/remote/endpoint.ts'
+import { Endpoint, isOfServer } from '../serve/remote/endpoint.ts'
 import type { GenerateRequest } from '../serve/request.ts'
 import type { Message } from '../serve/messages.ts'
 
@@ -111,18 +111,10 @@ export async function serverEngine(
         const body = { model, messages, ...wireOptions(question.options) }
         return readChatReply(await endpoint.post('/chat/completions', body, aborted), endpoint.url)
       } catch (error) {
-        throw isEngines(error) ? new EngineFault(error) : error
+        throw error instanceof CapacityError || isOfServer(error) ? new EngineFault(error) : error
       }
     },
   }
-}
-
-/** What a server says to any question: it, its key or its model's id are at fault. */
-const OF_THE_SERVER = ['INPUT_ENDPOINT_ACCESS', 'INPUT_ENDPOINT_STREAM']
-
-function isEngines(error: unknown): error is LlavaError {
-  if (error instanceof CapacityError) return true
-  return error instanceof InputError && OF_THE_SERVER.includes(error.code)
 }
 
 async function onlyModel(endpoint: Endpoint, signal: AbortSignal): Promise<string> {

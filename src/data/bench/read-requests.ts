@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, parse, relative, sep } from 'node:path'
 import { InputError } from '../../core/errors.ts'
+import { isHiddenName } from '../hidden-name.ts'
 
 export type BenchRequest = {
   readonly id: string
@@ -32,7 +33,7 @@ export function readRequests(
   const names = existsSync(folder)
     ? readdirSync(folder, { recursive: true, encoding: 'utf8' })
         .map((name) => name.split(sep).join('/'))
-        .filter((name) => !isHidden(name) && !(own !== null && name.startsWith(own)))
+        .filter((name) => !isHiddenName(name) && !(own !== null && name.startsWith(own)))
         .sort()
     : []
   const rows = [
@@ -55,11 +56,6 @@ export function readRequests(
     ids.add(row.id)
   }
   return { requests, dropped }
-}
-
-/** What macOS leaves in archives beside each file. */
-function isHidden(name: string): boolean {
-  return name.split('/').some((part) => part.startsWith('.') || part === '__MACOSX')
 }
 
 /** Where the benchmark lies in the folder of requests: its files are none. */

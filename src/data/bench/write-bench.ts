@@ -43,8 +43,8 @@ export function writeBench(out: string, entries: readonly Entry[]): readonly Rev
     }
   })
   const own = entries.map(({ request, reference }) => ({ question_id: request.id, reference }))
-  writeWhole(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
-  writeWhole(proposals, own.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  writeRows(path, rows)
+  writeRows(proposals, own)
   const accepted = rows.filter(({ accept }) => accept !== false)
   const bench = accepted.map(({ question_id, image, question, reference, category }) => ({
     question_id,
@@ -53,7 +53,7 @@ export function writeBench(out: string, entries: readonly Entry[]): readonly Rev
     Answer: reference,
     ...(category === null ? {} : { Category: category }),
   }))
-  writeWhole(join(out, 'bench.jsonl'), bench.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  writeRows(join(out, 'bench.jsonl'), bench)
   return accepted
 }
 
@@ -107,6 +107,10 @@ function reviewed(row: Partial<ReviewRow>) {
     accept,
     note,
   }
+}
+
+function writeRows(path: string, rows: readonly object[]): void {
+  writeWhole(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
 }
 
 export function writeWhole(path: string, text: string): void {

@@ -78,10 +78,7 @@ function captionOf({ kind, parts }: Chart): string {
 
 /** Each part at its name and at its mark: the height of a mark is its value, and the name is what is asked for. */
 function regionsOf(chart: Chart): Region[] {
-  const said = ([x, y]: Region['at'], part: number): Region => ({
-    at: [x, y],
-    says: partWords(chart, part),
-  })
+  const said = (at: Region['at'], part: number) => ({ at, says: partWords(chart, part) })
   return [...namePlaces(chart).map(said), ...markPlaces(chart).map(said)]
 }
 

@@ -182,6 +182,13 @@ export class Endpoint {
   }
 }
 
+/** Whether a server would say the same to any request: it, its key or its model's id are at fault. */
+export function isOfServer(error: unknown): error is InputError {
+  return error instanceof InputError && OF_SERVER.includes(error.code)
+}
+
+const OF_SERVER = ['INPUT_ENDPOINT_ACCESS', 'INPUT_ENDPOINT_STREAM']
+
 /** The key, the address or the model is at fault, whatever is asked. */
 const OF_ALL_REQUESTS = [401, 402, 403, 404, 405]
 
