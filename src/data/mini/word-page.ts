@@ -1,4 +1,5 @@
 /** Pages with one or two lines of large letters. */
+import { letterMiddles } from './letter-widths.ts'
 import { drawFont, emWidth, fitSize, lineSvg, type Font } from './lettering.ts'
 import type { Lexicon } from './lexicon.ts'
 import type { Lots } from './lots.ts'
@@ -12,6 +13,8 @@ export type Written = {
   readonly color: string
   /** Its middle, in parts of the page. */
   readonly at: readonly [x: number, y: number]
+  /** The middles of its letters, likewise. */
+  readonly letters: readonly (readonly [x: number, y: number])[]
 }
 export type Page = { readonly lines: readonly Written[]; readonly svg: string }
 
@@ -53,8 +56,9 @@ export function drawPage(lots: Lots, texts: readonly string[]): Page {
     return writeLine({ text, font, color: inks[i] as string, top: band * i, band }, lots)
   })
   const written = texts.map((text, i) => {
-    const { x, y } = lines[i] as DrawnLine
-    return { text, color: inks[i] as string, at: [x / SIDE, y / SIDE] as const }
+    const { x, y, letters } = lines[i] as DrawnLine
+    const place = (middle: number) => [middle / SIDE, y / SIDE] as const
+    return { text, color: inks[i] as string, at: place(x), letters: letters.map(place) }
   })
   return { lines: written, svg: svgPage(lines.map(({ svg }) => svg).join(''), background) }
 }
@@ -70,7 +74,12 @@ type LineWish = {
   readonly band: number
 }
 
-type DrawnLine = { readonly svg: string; readonly x: number; readonly y: number }
+type DrawnLine = {
+  readonly svg: string
+  readonly x: number
+  readonly y: number
+  readonly letters: readonly number[]
+}
 
 function writeLine({ text, font, color, top, band }: LineWish, lots: Lots): DrawnLine {
   const most = lots.uniform(38, Math.min(84, band * 0.7))
@@ -79,7 +88,7 @@ function writeLine({ text, font, color, top, band }: LineWish, lots: Lots): Draw
   const x = lots.uniform(edge, SIDE - edge)
   const y = lots.uniform(top + size * 0.6, top + band - size * 0.6)
   const svg = lineSvg({ text, font, size, color: cssColor(shadeOf(color, lots)), x, y })
-  return { svg, x, y }
+  return { svg, x, y, letters: letterMiddles(text, { font, size, x }) }
 }
 
 export async function pagePicture({ svg }: Page) {

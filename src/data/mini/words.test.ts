@@ -7,7 +7,7 @@ import { Lots } from './lots.ts'
 import { SIDE } from './rasterise.ts'
 import { wishesFrom } from './scenes.ts'
 import { HELD_OUT_WORDS, TRAINED_WORDS } from './word-list.ts'
-import { drawPage, drawTexts, pagePicture } from './word-page.ts'
+import { drawPage, drawTexts, pagePicture, type Written } from './word-page.ts'
 import { askAbout } from './word-questions.ts'
 import { words } from './words.ts'
 
@@ -99,3 +99,35 @@ test('the middle of a line lies among its ink', async () => {
     }
   }
 })
+
+test('letters are said to stand where their ink is', async () => {
+  const lots = new Lots('columns')
+  let compared = 0
+  for (let i = 0; i < 12; i++) {
+    const page = drawPage(lots, ['HEIL'])
+    const [line] = page.lines as [Written]
+    const { data } = await sharp((await pagePicture(page)).bytes)
+      .raw()
+      .toBuffer({ resolveWithObject: true })
+    const difference = (x: number, y: number) =>
+      Math.max(
+        ...[0, 1, 2].map((c) =>
+          Math.abs((data[3 * (y * SIDE + x) + c] as number) - (data[c] as number)),
+        ),
+      )
+    const isInk = (x: number) => range(SIDE).some((y) => difference(x, y) > 40)
+    const runs = range(SIDE).filter((x) => isInk(x) && !isInk(x - 1))
+    const ends = range(SIDE).filter((x) => isInk(x) && !isInk(x + 1))
+    // Where capitals stand apart, the runs of ink are the letters.
+    if (runs.length !== 4) continue
+    compared++
+    line.letters.forEach(([x], k) => {
+      const middle = ((runs[k] as number) + (ends[k] as number) + 1) / 2
+      const width = (ends[3] as number) - (runs[0] as number)
+      assert.ok(Math.abs(x * SIDE - middle) < 0.05 * width, `${k}: ${x * SIDE} ${middle}`)
+    })
+  }
+  assert.ok(compared > 5, String(compared))
+})
+
+const range = (length: number) => Array.from({ length }, (_, i) => i)

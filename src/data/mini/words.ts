@@ -1,4 +1,5 @@
 /** Drawn words and numbers, with questions about how they read. */
+import type { Region } from '../record.ts'
 import type { BuildContext, Builder, Captioned, Conversation, Question } from './builder.ts'
 import { Lexicon, TEST_LENGTHS } from './lexicon.ts'
 import type { Lots } from './lots.ts'
@@ -29,7 +30,7 @@ export const words: Builder = {
       yield {
         picture: await pagePicture(page),
         caption: captionOf(page),
-        regions: page.lines.map(({ text, color, at }) => ({ at, says: `${text} ${color}` })),
+        regions: page.lines.flatMap(regionsOf),
       }
     }
   },
@@ -55,6 +56,12 @@ export const words: Builder = {
       }
     }
   },
+}
+
+/** The whole in the middle, with its colour, and each letter where it stands: letters are learnt long before words. */
+function regionsOf({ text, color, at, letters }: Written): Region[] {
+  const spelt = letters.map((place, i) => ({ at: place, says: text[i] as string }))
+  return [{ at, says: `${text} ${color}` }, ...(text.length > 1 ? spelt : [])]
 }
 
 type Drawn = { readonly page: Page; readonly turn: Turn }
