@@ -169,3 +169,31 @@ test('a rope scaling that is not supported is refused as in any config', () => {
   const documents = ggufDocuments('model.gguf', source)
   assert.throws(() => textOnly.parseConfig(documents, {}), /rope type "yarn" is not supported/)
 })
+
+test("divisors of frequencies are Llama 3.1's scaling, in any other file nothing", () => {
+  const configOf = (divisors: readonly number[] | null) => {
+    const tensor = { dtype: 'float32', shape: [4], data: Float32Array.from(divisors ?? []) }
+    const source = {
+      tensors: new Map(divisors ? [['rope_freqs.weight', tensor]] : []),
+      metadata: new Map<string, unknown>([
+        ['general.architecture', 'llama'],
+        ['llama.vocab_size', 8],
+        ['llama.rope.freq_base', 500000],
+      ]),
+      read: () => tensor,
+    } as unknown as Parameters<typeof ggufDocuments>[1]
+    return ggufDocuments('model.gguf', source).files.get('config.json') as {
+      readonly rope_scaling: object | null
+    }
+  }
+  assert.equal(configOf(null).rope_scaling, null)
+  // The third pair turns once in 4,443 positions, between the bands: 1 / ((1 − s) / 8 + s) with s = 0.28128.
+  assert.deepEqual(configOf([1, 1, 2.694527, 8]).rope_scaling, {
+    rope_type: 'llama3',
+    factor: 8,
+    low_freq_factor: 1,
+    high_freq_factor: 4,
+    original_max_position_embeddings: 8192,
+  })
+  assert.throws(() => configOf([1, 1, 3, 8]), ConfigError)
+})

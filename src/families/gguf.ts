@@ -4,14 +4,17 @@
  * Source: ggml `docs/gguf.md` (keys); llama.cpp `gguf-py/gguf/constants.py` (names).
  */
 import { ConfigError } from '../core/errors.ts'
-import type { HostTensor } from '../core/tensor.ts'
+import { toFloat32, type HostTensor } from '../core/tensor.ts'
 import type { GgufSource } from '../weights/gguf.ts'
 import { unpermuteRotary } from '../weights/rotary-order.ts'
 import type { TensorInfo, WeightSource } from '../weights/source.ts'
 import { sliceRows, tensorRows } from '../weights/tensor-rows.ts'
 import type { CheckpointDocuments } from './family.ts'
+import { llama3Scaling } from './gguf-rope.ts'
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { llama: 'llama', qwen2: 'qwen2' }
+
+const ROPE_DIVISORS = 'rope_freqs.weight'
 
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^token_embd\.weight$/, 'model.embed_tokens.weight'],
@@ -38,6 +41,7 @@ export function ggufDocuments(name: string, source: GgufSource): CheckpointDocum
   }
   const field = (key: string) => metadata.get(`${architecture}.${key}`)
   const vocabSize = source.tensors.get('token_embd.weight')?.shape[0]
+  const theta = field('rope.freq_base') ?? 10000
   const config = {
     model_type: modelType,
     hidden_size: field('embedding_length'),
@@ -48,8 +52,8 @@ export function ggufDocuments(name: string, source: GgufSource): CheckpointDocum
     head_dim: field('attention.key_length'),
     max_position_embeddings: field('context_length'),
     rms_norm_eps: field('attention.layer_norm_rms_epsilon'),
-    rope_theta: field('rope.freq_base') ?? 10000,
-    rope_scaling: ropeScaling(field('rope.scaling.type'), field('rope.scaling.factor')),
+    rope_theta: theta,
+    rope_scaling: ropeScaling(source, theta),
     vocab_size: vocabSize ?? field('vocab_size'),
     tie_word_embeddings: !source.tensors.has('output.weight'),
     bos_token_id: metadata.get('tokenizer.ggml.bos_token_id'),
@@ -65,8 +69,14 @@ export function ggufDocuments(name: string, source: GgufSource): CheckpointDocum
   }
 }
 
-function ropeScaling(type: unknown, factor: unknown): object | null {
-  return type === undefined || type === 'none' ? null : { type, factor }
+function ropeScaling(source: GgufSource, theta: unknown): object | null {
+  const { metadata, tensors } = source
+  const field = (key: string) =>
+    metadata.get(`${String(metadata.get('general.architecture'))}.rope.scaling.${key}`)
+  const type = field('type')
+  if (type !== undefined && type !== 'none') return { type, factor: field('factor') }
+  if (!tensors.has(ROPE_DIVISORS) || typeof theta !== 'number') return null
+  return llama3Scaling(toFloat32(source.read(ROPE_DIVISORS)), theta)
 }
 
 /** The tensors under transformers' names, queries and keys in its order of rows. The source still owns the file. */

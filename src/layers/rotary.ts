@@ -38,9 +38,8 @@ export function* rotarySteps(rope: RopeConfig, size: RotarySize): Steps<RotaryTa
   const { positions, headDim, width } = size
   const cos = new Float32Array(positions * width).fill(1)
   const sin = new Float32Array(positions * width)
-  for (let i = 0; i < headDim / 2; i++) {
+  for (const [i, frequency] of rotaryFrequencies(rope, headDim).entries()) {
     yield
-    const frequency = frequencyOf(rope, Math.fround((2 * i) / headDim))
     for (let p = 0; p < positions; p++) {
       const angle = Math.fround(p * frequency)
       cos[p * width + i] = Math.cos(angle)
@@ -48,6 +47,13 @@ export function* rotarySteps(rope: RopeConfig, size: RotarySize): Steps<RotaryTa
     }
   }
   return { cos, sin }
+}
+
+/** Angles by which the H/2 pairs turn at each position. */
+export function rotaryFrequencies(rope: RopeConfig, headDim: number): number[] {
+  return Array.from({ length: headDim / 2 }, (_, i) =>
+    frequencyOf(rope, Math.fround((2 * i) / headDim)),
+  )
 }
 
 function frequencyOf({ theta, factor, bands }: RopeConfig, exponent: number): number {
