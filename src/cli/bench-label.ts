@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeFolder } from '../core/make-folder-node.ts'
 import { Rng } from '../core/rng.ts'
 import type { GenerateRequest, Model } from '../index.ts'
 import { label } from '../label/index.ts'
@@ -222,7 +223,7 @@ class Scratch {
   async clips(count: number, frames: number): Promise<string> {
     const folder = join(this.#root, `clips-${this.#folders++}`)
     for (let i = 0; i < count; i++) {
-      await mkdir(join(folder, String(i)), { recursive: true })
+      await makeFolder(join(folder, String(i)))
       for (let frame = 0; frame < frames; frame++) {
         const name = `${String(frame).padStart(3, '0')}.ppm`
         await writeFile(join(folder, String(i), name), this.#picture())

@@ -1,6 +1,7 @@
 /** `llava convert`: a checkpoint in another layout, its parts merged. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import { makeFolderSync } from '../core/make-folder-node.ts'
 import {
   CONVERT_LAYOUTS,
   planConversion,
@@ -138,7 +139,7 @@ async function writeWhole(
 ): Promise<{ readonly files: readonly string[]; readonly bytes: number }> {
   const temporary = join(dirname(out), `.${basename(out)}.${process.pid}.tmp`)
   try {
-    for (const folder of conversion.folders) mkdirSync(join(temporary, folder), { recursive: true })
+    for (const folder of conversion.folders) makeFolderSync(join(temporary, folder))
     const written = await conversion.write(temporary)
     if (existsSync(out)) rmSync(out, { recursive: true })
     renameSync(temporary, out)

@@ -1,6 +1,7 @@
 /** `llava data build mini`: the mini model's training and test data from licensed pictures and a generator. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { makeFolderSync } from '../core/make-folder-node.ts'
 import { BUILDERS } from '../data/mini/builders.ts'
 import { buildMini } from '../data/mini/build-mini.ts'
 import { LONG_REPLAY_PROMPTS, REPLAY_PROMPTS } from '../data/mini/replay-prompts.ts'
@@ -108,7 +109,7 @@ async function readReplay(
   if (file === undefined) throw new UsageError('--replay-model needs --replay, the file to write.')
   const asked = replays(answers ?? 1)
   const replayed = await answerPrompts(name, { session, progress, asked })
-  mkdirSync(dirname(resolve(file)), { recursive: true })
+  makeFolderSync(dirname(resolve(file)))
   writeFileSync(file, replayed.map((one) => `${JSON.stringify(one)}\n`).join(''))
   return replayed
 }

@@ -1,6 +1,7 @@
 /** `llava eval contamination BENCH… --mixture DATA`: what of a benchmark was in the training data. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { makeFolderSync } from '../core/make-folder-node.ts'
 import { openDataset, PrintStore, type Contamination, type Dataset } from '../data/index.ts'
 import { checkContamination } from '../eval/index.ts'
 import { joinPath, userCacheFolder } from '../weights/node.ts'
@@ -49,7 +50,7 @@ export async function checkBenchmarks(args: Arguments, session: Session): Promis
       const found = await compare(plan, { dataset, args, session, progress })
       progress.end()
       const file = join(out, plan.benchmark.name, 'contamination.json')
-      mkdirSync(join(out, plan.benchmark.name), { recursive: true })
+      makeFolderSync(join(out, plan.benchmark.name))
       writeFileSync(
         file,
         `${JSON.stringify({ benchmark: plan.benchmark.name, ...found }, null, 2)}\n`,

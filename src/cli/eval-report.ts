@@ -1,6 +1,7 @@
 /** `llava eval report FOLDER…`: one HTML page and a Markdown table over results. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFolderSync } from '../core/make-folder-node.ts'
 import { htmlReport, markdownReport, readReports } from '../eval/index.ts'
 import type { Arguments } from './arguments.ts'
 import { checkOutFolder } from './out-folder.ts'
@@ -12,7 +13,7 @@ export async function writeReports(args: Arguments, { terminal }: Session): Prom
   const folders = given.length > 0 ? given : ['eval-results']
   const results = readReports(folders)
   const out = args.text('out') ?? 'eval-report'
-  mkdirSync(out, { recursive: true })
+  makeFolderSync(out)
   const files = {
     [join(out, 'report.html')]: await htmlReport(results),
     [join(out, 'report.md')]: markdownReport(results),

@@ -1,6 +1,7 @@
 /** `llava score`: answer files of a benchmark become numbers and submissions. No model is run. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { makeFolderSync } from '../core/make-folder-node.ts'
 import {
   findBenchmark,
   loadEvalFiles,
@@ -71,7 +72,7 @@ function writeFiles(report: ScoreReport, folder: string | undefined): string[] {
   )
   return [...Object.entries(files), ...sheets].map(([name, content]) => {
     const path = join(folder, name)
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolderSync(dirname(path))
     writeFileSync(path, content)
     return path
   })

@@ -1,6 +1,7 @@
 /** Results by key, a line each on the disk as they come: a call that was made before a kill is not made again after it. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { makeFolderSync } from '../core/make-folder-node.ts'
 
 export class KeptLines<T> {
   readonly #path: string
@@ -8,7 +9,7 @@ export class KeptLines<T> {
 
   constructor(path: string) {
     this.#path = path
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolderSync(dirname(path))
     if (!existsSync(path)) return
     const bytes = readFileSync(path)
     // A line without its end was cut off by a kill.

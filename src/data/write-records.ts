@@ -6,9 +6,10 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
+import { open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
 import { dirname, join, parse, relative, resolve, sep } from 'node:path'
 import { InputError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder-node.ts'
 import { probeImage } from '../preprocess/probe-image.ts'
 import type { AnyRecord } from './check-record.ts'
 import type { Picture } from './record.ts'
@@ -28,7 +29,7 @@ export async function writeRecords(
     )
   }
   const target = resolve(path)
-  await mkdir(dirname(target), { recursive: true })
+  await makeFolder(dirname(target))
   const temporary = `${target}.${process.pid}.tmp`
   const file = await open(temporary, 'w')
   try {
@@ -85,7 +86,7 @@ async function pathOf(image: Picture, target: string): Promise<string> {
   const name = `${hash}.${probeImage(image).format}`
   const path = join(dirname(target), folder, name)
   if (!existsSync(path)) {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolder(dirname(path))
     await writeFile(`${path}.tmp`, image)
     await rename(`${path}.tmp`, path)
   }

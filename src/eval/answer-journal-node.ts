@@ -10,7 +10,6 @@ import {
   fsync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -20,6 +19,7 @@ import {
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { InputError } from '../core/errors.ts'
+import { makeFolderSync } from '../core/make-folder-node.ts'
 import { takeLock } from '../data/process-lock.ts'
 import type { Row } from './eval-file.ts'
 import { isRow } from './eval-file.ts'
@@ -38,7 +38,7 @@ export class AnswerJournal implements Journal, Disposable {
 
   /** Throws InputError where another process writes the same file. */
   constructor(path: string) {
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolderSync(dirname(path))
     lockFor(path)
     this.#path = path
     const kept = readWholeLines(path).filter((line) => !isErrorLine(line))
@@ -93,7 +93,7 @@ export function readWholeLines(path: string): Row[] {
 
 /** A file that is there whole or as it was. */
 export function writeFileWhole(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true })
+  makeFolderSync(dirname(path))
   const draft = `${path}.${process.pid}.tmp`
   const file = openSync(draft, 'w')
   try {

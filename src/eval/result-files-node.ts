@@ -1,7 +1,8 @@
 /** What a run leaves in its folder: submissions, pictures of wrong answers, and last of all the result. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { InputError } from '../core/errors.ts'
+import { makeFolderSync } from '../core/make-folder-node.ts'
 import { writeFileWhole } from './answer-journal-node.ts'
 import type { Outcome } from './benchmark.ts'
 import type { EvalReport } from './evaluate-node.ts'
@@ -35,7 +36,7 @@ export async function keepExamples(
       const opened = await media.open(picture)
       if (opened === null) continue
       const path = join(out, 'examples', `${i}.bin`)
-      mkdirSync(dirname(path), { recursive: true })
+      makeFolderSync(dirname(path))
       writeFileSync(path, typeof opened === 'string' ? readFileSync(opened) : opened)
     } catch (error) {
       // Its question is on record as one that could not be asked.

@@ -2,11 +2,11 @@
  * A queue in a file beside the answers: SQLite, as libSQL brings it, which is installed with the package and needs no
  * server. Several processes of one machine may share it.
  */
-import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { createClient, type Client, type InStatement, type ResultSet } from '@libsql/client'
 import { InputError } from '../core/errors.ts'
+import { makeFolderSync } from '../core/make-folder-node.ts'
 import type { SqlDatabase, SqlResult, SqlStatement } from './sql-database.ts'
 
 /** A process waits so long for another one's statement, which takes milliseconds. */
@@ -27,7 +27,7 @@ export async function openLibsql(path: string): Promise<SqlDatabase> {
 
 async function openClient(path: string): Promise<Client> {
   try {
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolderSync(dirname(path))
     const client = createClient({
       url: pathToFileURL(path).href,
       intMode: 'number',

@@ -1,8 +1,9 @@
 /** All answers of a run to one file, which appears whole or not at all: JSON lines, or Parquet. */
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileWriter, ParquetWriter } from 'hyparquet-writer'
 import { InputError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder-node.ts'
 import { answerColumns, answerLine, type AnswerColumn, type LabelRow } from './answer-columns.ts'
 import { isProcessAlive } from './owner-node.ts'
 
@@ -33,7 +34,7 @@ export async function writeLabels(
   options: WriteLabelsOptions,
 ): Promise<number> {
   const target = resolve(path)
-  await mkdir(dirname(target), { recursive: true })
+  await makeFolder(dirname(target))
   await removeDrafts(target)
   const draft = `${target}.${process.pid}.tmp`
   const write = labelFormat(path) === 'parquet' ? writeParquet : writeLines

@@ -3,13 +3,14 @@
  * llava-ts is built from source it lies in the `onnxruntime-node` package. All that depends on the platform is here; the
  * files beside it are handed what they need.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { availableParallelism, cpus, freemem, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ConfigError } from '../core/errors.ts'
+import { makeFolderSync } from '../core/make-folder-node.ts'
 import { EXTERNAL_LOCATION } from '../graph/onnx-writer.ts'
 import { parseCpuFeatures, type CpuFeatures } from './cpu-features.ts'
 import {
@@ -168,11 +169,11 @@ class PlaceholderFolder {
   /** Looks each time: a cleaner of temporary files may have taken the folder from a long-lived server. */
   path(): string {
     if (this.#folder === undefined) {
-      mkdirSync(this.#parent, { recursive: true })
+      makeFolderSync(this.#parent)
       this.#folder = mkdtempSync(join(this.#parent, 'llava-ts-'))
       process.once('exit', this.#removeAtExit)
     }
-    mkdirSync(this.#folder, { recursive: true })
+    makeFolderSync(this.#folder)
     writeFileSync(join(this.#folder, EXTERNAL_LOCATION), '')
     return this.#folder
   }

@@ -5,8 +5,9 @@
  * a run with a cache is the run without, bit for bit on the same kind of CPU.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../core/make-folder-node.ts'
 import type { ParameterMap } from '../families/parameter-map.ts'
 import type { Value } from '../graph/graph.ts'
 import { refusedWrite } from '../weights/refused-write.ts'
@@ -20,7 +21,7 @@ export type FeatureCache = {
 /** Throws CheckpointError where the folder cannot be made. */
 export async function openFeatureCache(folder: string, tower: string): Promise<FeatureCache> {
   const own = join(folder, tower)
-  await mkdir(own, { recursive: true }).catch(refused(own))
+  await makeFolder(own).catch(refused(own))
   const fileOf = (pixels: Float32Array) => join(own, `${hashOf(pixels)}.f32`)
   return {
     async read(pixels, features) {

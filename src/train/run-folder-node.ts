@@ -12,9 +12,10 @@
  */
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm, rmdir, stat } from 'node:fs/promises'
+import { readdir, readFile, rm, rmdir, stat } from 'node:fs/promises'
 import { extname, join, resolve } from 'node:path'
 import { ConfigError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder-node.ts'
 import { takeLock } from '../data/process-lock.ts'
 import { writeFileAtomically } from '../weights/node.ts'
 import { refusedWrite } from '../weights/refused-write.ts'
@@ -72,7 +73,7 @@ export class RunFolder {
    * that ended before its first step is none.
    */
   async start({ isResumed }: { readonly isResumed: boolean }): Promise<FoundCheckpoint | null> {
-    await mkdir(join(this.path, CHECKPOINTS), { recursive: true }).catch(refused(this.path))
+    await makeFolder(join(this.path, CHECKPOINTS)).catch(refused(this.path))
     this.#lock()
     const found = (await this.#checkpoints()).at(-1) ?? null
     if (!isResumed && (found !== null || (await this.#hasStep()))) {

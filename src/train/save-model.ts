@@ -9,7 +9,7 @@ import { isObject } from '../families/json-reader.ts'
 import type { NameRule } from '../families/parameter-names.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
 import { loadTokenizer } from '../text/node.ts'
-import { copyFileInto, makeFolder, writeFolderAtomically } from '../weights/folder-node.ts'
+import { copyFileInto, makeSubfolder, writeFolderAtomically } from '../weights/folder-node.ts'
 import { openFileBytes, writeShardedSafetensors, type WeightSource } from '../weights/index.ts'
 import { joinPath, listFolder, parentFolder, writeFileAtomically } from '../weights/node.ts'
 import type { ParameterStore } from './parameter-store.ts'
@@ -96,7 +96,7 @@ function copiedFiles({ folder, tokenizerPath, files }: Checkpoint): string[] {
 /** From the original layout. */
 async function writeConverted(folder: string, parts: SaveParts): Promise<void> {
   const conversion = await conversionOf(parts)
-  for (const inner of conversion.folders) await makeFolder(joinPath(folder, inner))
+  for (const inner of conversion.folders) await makeSubfolder(joinPath(folder, inner))
   await conversion.write(folder)
 }
 

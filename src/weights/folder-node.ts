@@ -5,8 +5,9 @@
  * after a crash between the two renames finds it there (`completeFolder`).
  */
 import { randomUUID } from 'node:crypto'
-import { copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { makeFolder } from '../core/make-folder-node.ts'
 import { refusedWrite } from './refused-write.ts'
 
 /**
@@ -20,7 +21,7 @@ export async function writeFolderAtomically(
   const target = resolve(path)
   const temporary = `${target}.${randomUUID()}.tmp`
   try {
-    await mkdir(temporary, { recursive: true }).catch(refused(target))
+    await makeFolder(temporary).catch(refused(target))
     await write(temporary)
     await syncFolder(temporary)
     await moveInto(temporary, target).catch(refused(target))
@@ -44,8 +45,8 @@ export async function completeFolder(path: string): Promise<string | undefined> 
 }
 
 /** A folder inside the temporary one. */
-export async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true }).catch(refused(path))
+export async function makeSubfolder(path: string): Promise<void> {
+  await makeFolder(path).catch(refused(path))
 }
 
 /** Copies a file and flushes it. */

@@ -5,19 +5,10 @@
  *   models--ORG--NAME/snapshots/COMMIT/FILE    a link to …
  *   models--ORG--NAME/blobs/HASH               sha256 for large files, git's sha1 for small ones
  */
-import {
-  copyFile,
-  link,
-  mkdir,
-  readdir,
-  readFile,
-  rm,
-  stat,
-  symlink,
-  writeFile,
-} from 'node:fs/promises'
+import { copyFile, link, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 
+import { makeFolder } from '../core/make-folder-node.ts'
 import { missingFiles, repositoryFolder } from './hub.ts'
 
 const COMMIT = /^[0-9a-f]{40}$/
@@ -40,7 +31,7 @@ export class CachedRepository {
   async remember(revision: string, commit: string): Promise<void> {
     if (revision === commit) return
     const file = join(this.folder, 'refs', revision)
-    await mkdir(dirname(file), { recursive: true })
+    await makeFolder(dirname(file))
     await writeFile(file, commit)
   }
 
@@ -75,7 +66,7 @@ export class CachedRepository {
   /** Makes `path` of a snapshot stand for a blob: a link, or a copy where links are not allowed (Windows). */
   async point(commit: string, path: string, hash: string): Promise<void> {
     const pointer = join(this.snapshot(commit), path)
-    await mkdir(dirname(pointer), { recursive: true })
+    await makeFolder(dirname(pointer))
     const target = relative(dirname(pointer), this.blob(hash))
     if (await exists(pointer)) return
     // A link whose blob was deleted is in the way.

@@ -6,11 +6,12 @@
  */
 import { createHash, randomUUID, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 import { isDiskFull } from '../core/disk-full.ts'
 import { CheckpointError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder-node.ts'
 import { errorCode, exists } from './hub-cache-node.ts'
 
 /** A file of a repository as the hub lists it: large ones are known by their sha256, small ones by git's hash of the blob. */
@@ -33,7 +34,7 @@ export type Download = {
 export async function downloadBlob(download: Download): Promise<void> {
   const { blob, file } = download
   if (await exists(blob)) return download.onBytes(file.size)
-  await mkdir(dirname(blob), { recursive: true })
+  await makeFolder(dirname(blob))
   const partial = await claimPartial(blob)
   try {
     await receive(download, partial)

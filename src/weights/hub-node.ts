@@ -3,10 +3,11 @@
  *
  * What is in the cache is used as it is, without a word to the network; a branch may have moved on since.
  */
-import { mkdir, statfs } from 'node:fs/promises'
+import { statfs } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 
 import { CheckpointError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder-node.ts'
 import { CachedRepository } from './hub-cache-node.ts'
 import { connectHub, describe, type HubRepository } from './hub-client-node.ts'
 import { downloadBlob, type HubFile } from './hub-download-node.ts'
@@ -112,7 +113,7 @@ async function checkRoom(
   for (const file of files) {
     if (!(await cached.has(commit, file.path))) needed += file.size
   }
-  await mkdir(cached.folder, { recursive: true }).catch((cause: unknown) => {
+  await makeFolder(cached.folder).catch((cause: unknown) => {
     throw new CheckpointError(
       'CHECKPOINT_UNWRITABLE',
       `weights: expected to make ${cached.folder}, it cannot be made (${describe(cause)}); set another cache folder (HF_HOME).`,

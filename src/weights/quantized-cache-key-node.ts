@@ -7,10 +7,11 @@
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, readFile, realpath, stat } from 'node:fs/promises'
+import { readFile, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, relative } from 'node:path'
 
 import { CheckpointError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder-node.ts'
 import { writeFileAtomically } from './node.ts'
 
 export type HashEvent = {
@@ -139,7 +140,7 @@ async function writeMemo(memoFile: string, memo: ReadonlyMap<string, FileHash>):
   const entries = [...memo].map(([name, { stamp, sha256 }]) => [name, stamp, sha256])
   const text = new TextEncoder().encode(`${JSON.stringify(entries, null, 1)}\n`)
   try {
-    await mkdir(dirname(memoFile), { recursive: true })
+    await makeFolder(dirname(memoFile))
     await writeFileAtomically(memoFile, (append) => append(text))
   } catch {
     // A folder that cannot be written costs the time of hashing at every start, nothing else.

@@ -5,12 +5,13 @@
  * make the same one both succeed and the later replaces the earlier, whose mapping stays valid.
  */
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises'
+import { readdir, rm, stat, statfs } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 
 import { bytesPerElement, type TypedArray } from '../core/dtype.ts'
 import { CheckpointError } from '../core/errors.ts'
+import { makeFolder } from '../core/make-folder-node.ts'
 import { elementCount } from '../core/shape.ts'
 import { nextTurn } from '../core/steps.ts'
 import { openFileBytes } from './node.ts'
@@ -185,7 +186,7 @@ async function makeCache(file: string, options: OpenQuantizedOptions): Promise<v
 /** Makes the folder, takes away what a killed process left of this cache, and refuses a disk that is too full beforehand. */
 async function prepareFolder(file: string, plan: QuantizedPlan): Promise<void> {
   const folder = dirname(file)
-  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+  await makeFolder(folder).catch((cause: unknown) => {
     throw new CheckpointError(
       'CHECKPOINT_UNWRITABLE',
       `weights: expected to make ${folder} for the quantised cache, it cannot be made (${String(cause)}); give a folder that can be written.`,

@@ -10,9 +10,10 @@
  * the same call is made again.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InputError } from '../../core/errors.ts'
+import { makeFolderSync } from '../../core/make-folder-node.ts'
 import { findContamination, type Contamination } from '../contamination.ts'
 import type { Dataset, DatasetProgress } from '../dataset.ts'
 import { PrintStore } from '../print-store.ts'
@@ -81,7 +82,7 @@ const TEXTS = 'TF-IDF over hashed words (no model)'
 export async function buildBench(options: BuildBenchOptions): Promise<BenchReport> {
   const { folder, out, size, seed, mixture } = options
   const read = readRequests(folder, out)
-  mkdirSync(out, { recursive: true })
+  makeFolderSync(out)
   guard(options, read.requests)
   const prints = new PrintStore(join(out, 'work', 'prints.jsonl'))
   const printed = await printAll(read.requests, prints, options)
@@ -152,7 +153,7 @@ function guard(
   })
   const path = join(out, 'work', 'build.json')
   if (!existsSync(path)) {
-    mkdirSync(join(out, 'work'), { recursive: true })
+    makeFolderSync(join(out, 'work'))
     writeWhole(path, build)
     return
   }

@@ -1,14 +1,8 @@
 /** What a build leaves: the benchmark, its pictures, and the file in which people review it. */
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { InputError } from '../../core/errors.ts'
+import { makeFolderSync } from '../../core/make-folder-node.ts'
 import type { PrintedRequest } from './choose-requests.ts'
 
 export type Entry = PrintedRequest & { readonly alike: number; readonly reference: string }
@@ -27,7 +21,7 @@ export type ReviewRow = {
 
 /** The review file is never overwritten but by what people left in it; the benchmark follows it. */
 export function writeBench(out: string, entries: readonly Entry[]): readonly ReviewRow[] {
-  mkdirSync(join(out, 'images'), { recursive: true })
+  makeFolderSync(join(out, 'images'))
   const path = join(out, 'review.jsonl')
   const before = readReview(path)
   const proposals = join(out, 'work', 'proposed.jsonl')

@@ -10,9 +10,10 @@
  *
  * The same seed and assets give the same files.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InputError } from '../../core/errors.ts'
+import { makeFolderSync } from '../../core/make-folder-node.ts'
 import type { Region } from '../record.ts'
 import type { BuildContext, Builder, Conversation, Counts } from './builder.ts'
 import { BUILDERS } from './builders.ts'
@@ -312,7 +313,7 @@ function writeLines(out: string, name: string, values: readonly unknown[]): void
 
 function write(out: string, name: string, text: string): void {
   const path = join(out, name)
-  mkdirSync(join(path, '..'), { recursive: true })
+  makeFolderSync(join(path, '..'))
   writeFileSync(path, text)
 }
 

@@ -1,8 +1,9 @@
 /** Where the pictures of a data set go: each once, and none of the test's among those trained on. */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { InputError } from '../../core/errors.ts'
+import { makeFolderSync } from '../../core/make-folder-node.ts'
 import type { Picture } from './builder.ts'
 
 export type Split = 'train' | 'test'
@@ -47,7 +48,7 @@ export class PictureStore {
   }
 
   #write(path: string, bytes: Uint8Array): void {
-    mkdirSync(dirname(join(this.#out, path)), { recursive: true })
+    makeFolderSync(dirname(join(this.#out, path)))
     writeFileSync(join(this.#out, path), bytes)
   }
 
