@@ -16,7 +16,15 @@ import { jsonTurn } from './scene-json.ts'
 import type { Wishes } from './scene-questions.ts'
 import { NUMBER_WORDS } from './scene-words.ts'
 import { wishesFrom } from './scenes.ts'
-import { capitalise, choiceTurn, joinList, verdict, withArticle, type Turn } from './turn.ts'
+import {
+  capitalise,
+  choiceTurn,
+  joinList,
+  OPEN_QUESTIONS,
+  verdict,
+  withArticle,
+  type Turn,
+} from './turn.ts'
 
 const KINDS: readonly ChartKind[] = ['bar', 'bar', 'line', 'pie']
 
@@ -219,7 +227,15 @@ const trend: Maker = ({ kind, parts }, { isTrue }) => {
   })
 }
 
+const describe: Maker = (chart, { lots }) => ({
+  task: 'chart-caption',
+  question: lots.pick([...OPEN_QUESTIONS, 'Describe the chart.']),
+  form: 'own',
+  answer: captionOf(chart),
+})
+
 const POOL: readonly Maker[] = [
+  describe,
   value,
   value,
   extreme,

@@ -16,7 +16,7 @@ import { refuse } from './refusals.ts'
 import { jsonTurn } from './scene-json.ts'
 import type { Negative, Wishes } from './scene-questions.ts'
 import { wishesFrom } from './scenes.ts'
-import { capitalise, choiceTurn, verdict, type Turn } from './turn.ts'
+import { capitalise, choiceTurn, OPEN_QUESTIONS, verdict, type Turn } from './turn.ts'
 
 export const grocery: Builder = {
   name: 'grocery',
@@ -38,7 +38,7 @@ export const grocery: Builder = {
       const isBrief = brief()
       const pool = isBrief ? MAKERS : [...MAKERS, refuse]
       const more = lots.sample(pool, lots.integer(3, 4))
-      const turns = [coarse, ...more].map((make) => make(photo, wishes, shop))
+      const turns = [named, ...more].map((make) => make(photo, wishes, shop))
       yield {
         pictures: [{ file: photo.file }],
         turns: lots.shuffle(turns.filter((turn) => turn !== undefined)),
@@ -152,6 +152,12 @@ const coarse: Maker = ({ name }) => ({
   answer: capitalise(name),
   sentence: `The picture shows ${plural(name)}.`,
 })
+
+/** The same, half of the time as people ask it. */
+const named: Maker = (photo, wishes, shop) => {
+  const turn = coarse(photo, wishes, shop) as Turn
+  return wishes.lots.chance(0.5) ? turn : { ...turn, question: wishes.lots.pick(OPEN_QUESTIONS) }
+}
 
 /** The variety, where there are several. */
 const fine: Maker = ({ fine: own, coarse: group, kind, name }, _wishes, { varieties }) => {

@@ -28,7 +28,7 @@ import {
 import { captionOf, regionsOf, totalOf } from './scene-words.ts'
 import { distinctShapes, drawScene, scenePicture, type Scene, type Wanted } from './scene.ts'
 import { SHAPE_KINDS } from './shapes.ts'
-import { LETTERS, type Turn } from './turn.ts'
+import { LETTERS, OPEN_QUESTIONS, type Turn } from './turn.ts'
 
 export const scenes: Builder = {
   name: 'scenes',
@@ -80,13 +80,34 @@ type Sort = {
   draw(lots: Lots): { readonly scene: Scene; readonly turn?: Turn }
 }
 
+/** A question for no part of it. */
+const describe: Maker = (scene, { lots }) => ({
+  task: 'scene-caption',
+  question: lots.pick([...OPEN_QUESTIONS, 'Describe the picture.']),
+  form: 'own',
+  answer: captionOf(scene),
+})
+
 const single: Sort = {
-  makers: [color, shape, presence, place, choice, json, box, region],
+  makers: [describe, color, shape, presence, place, choice, json, box, region],
   draw: (lots) => ({ scene: drawScene(lots, (colors) => distinctShapes(1, colors, lots)) }),
 }
 
 const few: Sort = {
-  makers: [color, shape, presence, presence, place, relation, outermost, choice, json, box, region],
+  makers: [
+    describe,
+    color,
+    shape,
+    presence,
+    presence,
+    place,
+    relation,
+    outermost,
+    choice,
+    json,
+    box,
+    region,
+  ],
   draw(lots) {
     const scene = drawScene(lots, (colors) => distinctShapes(lots.integer(2, 4), colors, lots))
     return { scene }

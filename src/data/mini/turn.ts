@@ -23,6 +23,15 @@ export type Message = { readonly from: 'human' | 'gpt'; readonly value: string }
 
 export const WORD_PROMPT = 'Answer the question using a single word or phrase.'
 export const LETTER_PROMPT = "Answer with the option's letter from the given choices directly."
+/** What people ask of any picture. A caption answers, and of a photograph of one thing its name. */
+export const OPEN_QUESTIONS: readonly string[] = [
+  'What is this?',
+  'What is in the picture?',
+  'What do you see?',
+  'What does the picture show?',
+  'What is in this photo?',
+  'What can you see in this image?',
+]
 export const LETTERS: readonly string[] = ['A', 'B', 'C', 'D']
 
 const PROMPTS: Readonly<Record<AnswerForm, string>> = {
