@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { describeError } from './report-error.ts'
 
@@ -17,10 +18,15 @@ test('what the system refuses is told with its path, and is no bug of this progr
   for (const error of [
     errorOf(() => writeFileSync(tmpdir(), '')),
     errorOf(() => mkdirSync(tmpdir())),
+    errorOf(() => mkdirSync(join(tmpdir(), 'llava-ts-none', 'below'))),
   ]) {
     const { code, message } = describeError(error)
     assert.equal(code, 'SYSTEM')
     assert.ok(message.includes(tmpdir()), message)
   }
-  assert.equal(describeError(new Error('internal: x')).code, 'INTERNAL')
+  const ours = [
+    errorOf(() => readFileSync(join(tmpdir(), 'llava-ts-none'))),
+    new Error('internal: x'),
+  ]
+  for (const error of ours) assert.equal(describeError(error).code, 'INTERNAL')
 })

@@ -49,7 +49,9 @@ const REFUSALS = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EEXIST', 'ENO
 function refusalOf(error: unknown): string | null {
   if (!(error instanceof Error)) return null
   const { code, path, syscall } = error as NodeJS.ErrnoException
-  if (code === undefined || path === undefined || !REFUSALS.includes(code)) return null
+  if (code === undefined || path === undefined) return null
+  // A folder that is not there is the program's own business, unless it was to be made.
+  if (!REFUSALS.includes(code) && !(code === 'ENOENT' && syscall === 'mkdir')) return null
   return `the system should allow ${syscall} of ${path}, it does not (${code}); check the path, its permissions and the free space.`
 }
 
