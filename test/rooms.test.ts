@@ -49,6 +49,8 @@ const TYPES: Readonly<Record<string, readonly string[]>> = {
 const FILES: Readonly<Record<string, readonly string[]>> = {
   // Training opens checkpoints and their parts as serving does.
   train: ['src/load-checkpoint.ts', 'src/read-float-weight.ts'],
+  // What a GGUF file divides frequencies by is held against the frequencies.
+  families: ['src/layers/rotary.ts'],
 }
 
 /** Files that may name the platform (`node:`); everything else is handed what it needs. */
