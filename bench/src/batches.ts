@@ -74,6 +74,8 @@ try {
       onEvent: () => {},
       signal: undefined,
       memory,
+      // What one arm looked at the next ones remember.
+      isResumed: true,
     })
     opened.push({ arm, data })
   }
