@@ -37,4 +37,6 @@ function unlessMade(folder: string): (error: unknown) => void {
   }
 }
 
-const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+/** A folder, or a link to one. */
+export const isFolder = (path: string) =>
+  statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false

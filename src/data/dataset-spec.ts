@@ -6,10 +6,11 @@
  * A mixture file is LLaVA-NeXT's (`datasets: [{ json_path, sampling_strategy }]`) with our fields beside it.
  * Source: `LazySupervisedDataset` in `llava/train/train.py` of LLaVA-VL/LLaVA-NeXT at df17966.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, parse, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { ConfigError, InputError } from '../core/errors.ts'
+import { isFolder } from '../core/make-folder-node.ts'
 import { isRow } from './row-format.ts'
 import { parseSamplingStrategy, type SamplingStrategy } from './sampling-strategy.ts'
 
@@ -184,10 +185,6 @@ function kindOf(path: string, where: string): ParsedSource['kind'] {
     'CONFIG_DATASETS',
     `${where}: path should end in .json, .jsonl or .parquet or be a folder of .parquet files, ${path} came; a mixture inside a mixture is not read.`,
   )
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 function checkWeights(sources: readonly ParsedSource[]): void {

@@ -5,6 +5,7 @@
  */
 import { ConfigError } from '../core/errors.ts'
 import { rotaryFrequencies, type RopeBands } from '../layers/rotary.ts'
+import { ropeScaling } from './convert/config-fields.ts'
 
 /** What Meta's checkpoints of 3.1 to 3.3 say; the factor is 8 or 32, and the file tells it. */
 const PUBLISHED = { low: 1, high: 4, context: 8192 } as const
@@ -19,15 +20,7 @@ export function llama3Scaling(divisors: ArrayLike<number>, theta: number): objec
   const bands = { ...PUBLISHED, factor: given.reduce((a, b) => Math.max(a, b), 1) }
   const made = divisorsOf(bands, { theta, count: given.length })
   const isSame = made.every((wanted, i) => Math.abs(wanted / (given[i] as number) - 1) <= TOLERANCE)
-  if (isSame) {
-    return {
-      rope_type: 'llama3',
-      factor: bands.factor,
-      low_freq_factor: bands.low,
-      high_freq_factor: bands.high,
-      original_max_position_embeddings: bands.context,
-    }
-  }
+  if (isSame) return ropeScaling({ theta, factor: 1, bands })
   throw new ConfigError(
     'CONFIG_UNSUPPORTED',
     'rope_freqs.weight: positions are scaled otherwise than Llama 3.1 does (bands of 1 and 4, a context of 8192), which is not supported; take the checkpoint that the file was made from.',

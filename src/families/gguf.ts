@@ -53,7 +53,9 @@ export function ggufDocuments(name: string, source: GgufSource): CheckpointDocum
     max_position_embeddings: field('context_length'),
     rms_norm_eps: field('attention.layer_norm_rms_epsilon'),
     rope_theta: theta,
-    rope_scaling: ropeScaling(source, theta),
+    rope_scaling:
+      namedScaling(field('rope.scaling.type'), field('rope.scaling.factor')) ??
+      dividedScaling(source, theta),
     vocab_size: vocabSize ?? field('vocab_size'),
     tie_word_embeddings: !source.tensors.has('output.weight'),
     bos_token_id: metadata.get('tokenizer.ggml.bos_token_id'),
@@ -69,13 +71,12 @@ export function ggufDocuments(name: string, source: GgufSource): CheckpointDocum
   }
 }
 
-function ropeScaling(source: GgufSource, theta: unknown): object | null {
-  const { metadata, tensors } = source
-  const field = (key: string) =>
-    metadata.get(`${String(metadata.get('general.architecture'))}.rope.scaling.${key}`)
-  const type = field('type')
-  if (type !== undefined && type !== 'none') return { type, factor: field('factor') }
-  if (!tensors.has(ROPE_DIVISORS) || typeof theta !== 'number') return null
+function namedScaling(type: unknown, factor: unknown): object | null {
+  return type === undefined || type === 'none' ? null : { type, factor }
+}
+
+function dividedScaling(source: GgufSource, theta: unknown): object | null {
+  if (!source.tensors.has(ROPE_DIVISORS) || typeof theta !== 'number') return null
   return llama3Scaling(toFloat32(source.read(ROPE_DIVISORS)), theta)
 }
 

@@ -20,6 +20,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isDiskFull } from '../core/disk-full.ts'
 import { CapacityError, InputError } from '../core/errors.ts'
+import { isFolder } from '../core/make-folder-node.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ffmpegClip, ffmpegClipInfo, type LentFile } from './ffmpeg-node.ts'
 import { gifClip } from './frames-gif.ts'
@@ -73,8 +74,7 @@ export function unfolded(source: ClipSource): ClipSource {
   const isLocal = typeof source === 'string' || (source instanceof URL && isFile(source))
   if (!isLocal) return source
   const path = pathOf(source)
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-  return isFolder ? picturesIn(path) : source
+  return isFolder(path) ? picturesIn(path) : source
 }
 
 type FilePlace =

@@ -6,7 +6,7 @@ import { refuse } from './refusals.ts'
 import { jsonTurn } from './scene-json.ts'
 import type { Wishes } from './scene-questions.ts'
 import { wishesFrom } from './scenes.ts'
-import { capitalise, choiceTurn, OPEN_QUESTIONS, verdict, type Turn } from './turn.ts'
+import { askedOpenly, capitalise, choiceTurn, verdict, type Turn } from './turn.ts'
 
 export const clothing: Builder = {
   name: 'clothing',
@@ -29,7 +29,7 @@ export const clothing: Builder = {
       const more = lots.sample(pool, lots.integer(2, 3)).map((make) => make(photo, wishes))
       yield {
         pictures: [{ file: photo.file }],
-        turns: lots.shuffle([named(photo, wishes), ...more]),
+        turns: lots.shuffle([askedOpenly(item(photo, wishes), lots), ...more]),
         isBrief,
       }
     }
@@ -97,12 +97,6 @@ const item: Maker = ({ piece }) => ({
   answer: capitalise(piece.name),
   sentence: `The picture shows ${piece.phrase}.`,
 })
-
-/** The same, half of the time as people ask it. */
-const named: Maker = (photo, wishes) => {
-  const turn = item(photo, wishes)
-  return wishes.lots.chance(0.5) ? turn : { ...turn, question: wishes.lots.pick(OPEN_QUESTIONS) }
-}
 
 const where: Maker = ({ piece }) => ({
   task: 'clothing-body',

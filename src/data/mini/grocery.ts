@@ -16,7 +16,7 @@ import { refuse } from './refusals.ts'
 import { jsonTurn } from './scene-json.ts'
 import type { Negative, Wishes } from './scene-questions.ts'
 import { wishesFrom } from './scenes.ts'
-import { capitalise, choiceTurn, OPEN_QUESTIONS, verdict, type Turn } from './turn.ts'
+import { askedOpenly, capitalise, choiceTurn, verdict, type Turn } from './turn.ts'
 
 export const grocery: Builder = {
   name: 'grocery',
@@ -153,11 +153,8 @@ const coarse: Maker = ({ name }) => ({
   sentence: `The picture shows ${plural(name)}.`,
 })
 
-/** The same, half of the time as people ask it. */
-const named: Maker = (photo, wishes, shop) => {
-  const turn = coarse(photo, wishes, shop) as Turn
-  return wishes.lots.chance(0.5) ? turn : { ...turn, question: wishes.lots.pick(OPEN_QUESTIONS) }
-}
+const named: Maker = (photo, wishes, shop) =>
+  askedOpenly(coarse(photo, wishes, shop) as Turn, wishes.lots)
 
 /** The variety, where there are several. */
 const fine: Maker = ({ fine: own, coarse: group, kind, name }, _wishes, { varieties }) => {

@@ -5,6 +5,8 @@
  * so that a model learns to answer briefly when asked to and in a sentence otherwise.
  */
 
+import type { Lots } from './lots.ts'
+
 /** `word`: a word or phrase; `letter`: the letter of a choice; `own`: the question itself says how to answer. */
 export type AnswerForm = 'word' | 'letter' | 'own'
 
@@ -32,6 +34,12 @@ export const OPEN_QUESTIONS: readonly string[] = [
   'What is in this photo?',
   'What can you see in this image?',
 ]
+
+/** The turn, half of the time asked as people ask. */
+export function askedOpenly(turn: Turn, lots: Lots): Turn {
+  return lots.chance(0.5) ? turn : { ...turn, question: lots.pick(OPEN_QUESTIONS) }
+}
+
 export const LETTERS: readonly string[] = ['A', 'B', 'C', 'D']
 
 const PROMPTS: Readonly<Record<AnswerForm, string>> = {

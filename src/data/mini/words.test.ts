@@ -7,7 +7,7 @@ import { Lots } from './lots.ts'
 import { SIDE } from './rasterise.ts'
 import { wishesFrom } from './scenes.ts'
 import { HELD_OUT_WORDS, TRAINED_WORDS } from './word-list.ts'
-import { drawPage, drawTexts, pagePicture, type Written } from './word-page.ts'
+import { drawPage, drawTexts, pagePicture, type Page, type Written } from './word-page.ts'
 import { askAbout } from './word-questions.ts'
 import { words } from './words.ts'
 
@@ -23,13 +23,8 @@ test('letters leave a rim free on every side, and some ink in the middle', async
   const lexicon = new Lexicon(lots, TRAINED_WORDS)
   for (let i = 0; i < 25; i++) {
     const texts = drawTexts(lots, lexicon)
-    const { bytes } = await pagePicture(drawPage(lots, texts))
-    const { data } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true })
-    const isInk = (x: number, y: number) =>
-      [0, 1, 2].some(
-        (c) => Math.abs((data[3 * (y * SIDE + x) + c] as number) - (data[c] as number)) > 40,
-      )
-    const all = Array.from({ length: SIDE }, (_, place) => place)
+    const isInk = await inkOf(drawPage(lots, texts))
+    const all = range(SIDE)
     for (const rim of [0, 1, SIDE - 2, SIDE - 1]) {
       assert.ok(!all.some((place) => isInk(rim, place) || isInk(place, rim)), texts.join(' '))
     }
@@ -83,19 +78,17 @@ test('the middle of a line lies among its ink', async () => {
   const lexicon = new Lexicon(lots, TRAINED_WORDS)
   for (let i = 0; i < 20; i++) {
     const page = drawPage(lots, drawTexts(lots, lexicon))
-    const { bytes } = await pagePicture(page)
-    const { data } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true })
+    const isInk = await inkOf(page)
     for (const { at, text } of page.lines) {
       const [x, y] = at.map((part) => Math.round(part * SIDE)) as [number, number]
       const near = Array.from({ length: 31 * 13 }, (_, k) => [
         x - 15 + (k % 31),
         y - 6 + Math.floor(k / 31),
       ])
-      const isInk = ([x = 0, y = 0]: number[]) =>
-        [0, 1, 2].some(
-          (c) => Math.abs((data[3 * (y * SIDE + x) + c] as number) - (data[c] as number)) > 40,
-        )
-      assert.ok(near.some(isInk), text)
+      assert.ok(
+        near.some(([x = 0, y = 0]) => isInk(x, y)),
+        text,
+      )
     }
   }
 })
@@ -106,18 +99,10 @@ test('letters are said to stand where their ink is', async () => {
   for (let i = 0; i < 12; i++) {
     const page = drawPage(lots, ['HEIL'])
     const [line] = page.lines as [Written]
-    const { data } = await sharp((await pagePicture(page)).bytes)
-      .raw()
-      .toBuffer({ resolveWithObject: true })
-    const difference = (x: number, y: number) =>
-      Math.max(
-        ...[0, 1, 2].map((c) =>
-          Math.abs((data[3 * (y * SIDE + x) + c] as number) - (data[c] as number)),
-        ),
-      )
-    const isInk = (x: number) => range(SIDE).some((y) => difference(x, y) > 40)
-    const runs = range(SIDE).filter((x) => isInk(x) && !isInk(x - 1))
-    const ends = range(SIDE).filter((x) => isInk(x) && !isInk(x + 1))
+    const isInk = await inkOf(page)
+    const hasInk = range(SIDE).map((x) => range(SIDE).some((y) => isInk(x, y)))
+    const runs = range(SIDE).filter((x) => hasInk[x] && !hasInk[x - 1])
+    const ends = range(SIDE).filter((x) => hasInk[x] && !hasInk[x + 1])
     // Where capitals stand apart, the runs of ink are the letters.
     if (runs.length !== 4) continue
     compared++
@@ -129,5 +114,15 @@ test('letters are said to stand where their ink is', async () => {
   }
   assert.ok(compared > 5, String(compared))
 })
+
+/** Whether a pixel differs from that of the upper left corner, where nothing is written. */
+async function inkOf(page: Page): Promise<(x: number, y: number) => boolean> {
+  const { bytes } = await pagePicture(page)
+  const { data } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true })
+  return (x, y) =>
+    [0, 1, 2].some(
+      (c) => Math.abs((data[3 * (y * SIDE + x) + c] as number) - (data[c] as number)) > 40,
+    )
+}
 
 const range = (length: number) => Array.from({ length }, (_, i) => i)

@@ -38,7 +38,8 @@ export function decoderFields(
   }
 }
 
-function ropeScaling({ factor, bands }: DecoderConfig['rope']): object | null {
+/** As `parseRope` reads it; null where positions are as they are. */
+export function ropeScaling({ factor, bands }: DecoderConfig['rope']): object | null {
   if (!bands) return factor === 1 ? null : { type: 'linear', rope_type: 'linear', factor }
   return {
     rope_type: 'llama3',
