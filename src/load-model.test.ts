@@ -83,15 +83,24 @@ describe('precision', () => {
     q4b128: 0.4,
     'int8+q4': 0.03,
   }
+  /** What is rounded is the weights alone. */
+  const WEIGHTS = { kvCache: 'f32' } as const
   const cacheDir = join(root, 'precision')
   let exact: Float32Array
   before(async () => {
     exact = (await trial(join(root, 'llava'), { precision: 'f32' })).data
   })
 
+  test('an int8 cache is near float32', async (t) => {
+    const { data } = await trial(join(root, 'llava'), { precision: 'f32', kvCache: 'int8' })
+    const error = relativeError(data, exact)
+    t.diagnostic(`relative error ${error.toFixed(4)}`)
+    assert.ok(error > 0 && error <= 0.03, `${error}`)
+  })
+
   for (const [precision, allowed] of Object.entries(ERRORS)) {
     test(`${precision} is near float32`, async (t) => {
-      const options = { precision: precision as PrecisionOption, cacheDir }
+      const options = { ...WEIGHTS, precision: precision as PrecisionOption, cacheDir }
       const { data, precision: chosen } = await trial(join(root, 'llava'), options)
       const error = relativeError(data, exact)
       t.diagnostic(`relative error ${error.toFixed(4)}`)
@@ -102,9 +111,7 @@ describe('precision', () => {
 
   for (const precision of ['f32', 'int8', 'q8', 'q4', 'q4b128'] as const) {
     test(`a batch in ${precision} equals the single runs`, async () => {
-      // What an int8 cache keeps of an earlier prompt makes the next answer alike, not equal.
-      const options = { precision, cacheDir, prefixCache: precision === 'f32' }
-      await using model = await loadModel(join(root, 'llava'), options)
+      await using model = await loadModel(join(root, 'llava'), { precision, cacheDir })
       const texts = ['Hello', 'What is 2 + 2?', 'A longer question about spring. '.repeat(6)]
       const requests = texts.map((text, i) => ({
         messages: [{ role: 'user' as const, content: text }],
@@ -128,7 +135,7 @@ describe('precision', () => {
   test('layers may differ: all of them in float32 are float32', async () => {
     const layers = { 'decoder.*': 'f32', 'vision.*': 'f32', 'projector.*': 'f32' } as const
     const precision = { default: 'q4', layers } as const
-    const { data } = await trial(join(root, 'llava'), { precision, cacheDir })
+    const { data } = await trial(join(root, 'llava'), { ...WEIGHTS, precision, cacheDir })
     assert.deepEqual(data, exact)
   })
 
@@ -164,7 +171,7 @@ describe('precision', () => {
   test('a tied head is quantised and the embedding is not', async () => {
     await written('tied', LLAVA_SIGLIP)
     const tied = await trial(join(root, 'tied'), { precision: 'f32' })
-    const int8 = await trial(join(root, 'tied'), { precision: 'int8', cacheDir })
+    const int8 = await trial(join(root, 'tied'), { ...WEIGHTS, precision: 'int8', cacheDir })
     assert.ok(relativeError(int8.data, tied.data) <= ERRORS['int8']!)
   })
 })

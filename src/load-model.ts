@@ -38,6 +38,7 @@ import {
   type CacheForm,
 } from './serve/decoder-graph.ts'
 import { DecoderRunner } from './serve/decoder-runner.ts'
+import { cacheScales } from './serve/calibrate-cache.ts'
 import { EmbeddingTable } from './serve/embedding-table.ts'
 import { Engine } from './serve/engine.ts'
 import { parseGenerationConfig } from './serve/generation-config.ts'
@@ -182,6 +183,8 @@ async function assemble(
   )
   const [runner, [tokenizer, vision]] = await Promise.all([decoder, rest])
   cleanup.push(() => runner.dispose())
+  const scales = await cacheScales(runner, table)
+  if (scales) runner.setCacheScales(scales)
   await nextTurn()
   const { maxRows, prefixCache } = serving
   const kvBytes = options.kvBytes ?? Math.max(DEFAULT_KEPT_BYTES, freeMemoryBytes() / 4)

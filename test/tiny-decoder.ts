@@ -6,6 +6,7 @@ import { hostTensor, type HostTensor } from '../src/core/tensor.ts'
 import type { DecoderConfig } from '../src/decoder/decoder.ts'
 import { liveParameters, lower, writeOnnx, type Graph, type Value } from '../src/graph/index.ts'
 import type { Runtime, Session } from '../src/runtime/runtime.ts'
+import { cacheScales } from '../src/serve/calibrate-cache.ts'
 import {
   decoderGraph,
   int8DecodeGraph,
@@ -53,11 +54,18 @@ export class TinyDecoder {
     this.config = runner.config
   }
 
-  /** The weights depend on the config only: two forms of cache have the same. */
+  /**
+   * The weights depend on the config only: two forms of cache have the same. `scale`: the scales of an int8 cache to those
+   * that fit.
+   */
   static async create(
     runtime: Runtime,
     form: CacheForm,
-    { config = TINY, weights = 'f32' }: { config?: DecoderConfig; weights?: TinyWeights } = {},
+    {
+      config = TINY,
+      weights = 'f32',
+      scale = 1,
+    }: { config?: DecoderConfig; weights?: TinyWeights; scale?: number } = {},
   ): Promise<TinyDecoder> {
     const graphs =
       form === 'f32' ? [decoderGraph(config)] : [int8PrefillGraph(config), int8DecodeGraph(config)]
@@ -74,7 +82,14 @@ export class TinyDecoder {
     }
     const runner = new DecoderRunner({ runtime, config, sessions: parts })
     const rows = draw('embedding', [config.vocabSize, config.hiddenSize], 1)
-    return new TinyDecoder(runner, new EmbeddingTable(rows))
+    const table = new EmbeddingTable(rows)
+    const scales = await cacheScales(runner, table)
+    const sized = (sizes: Float32Array) => sizes.map((size) => size * scale)
+    if (scales)
+      runner.setCacheScales(
+        scales.map(({ key, value }) => ({ key: sized(key), value: sized(value) })),
+      )
+    return new TinyDecoder(runner, table)
   }
 
   prompt(ids: readonly number[]): EmbeddedPrompt {

@@ -68,7 +68,7 @@ export type Int8Past = {
   /** int8[1,K,C,cacheHeadDim(H)] */
   readonly key: Value
   readonly value: Value
-  /** float32[1,1,K·cacheHeadDim(H)]; 0 where nothing was kept yet */
+  /** float32[1,1,K·cacheHeadDim(H)]; 0 where new rows give it themselves */
   readonly pastScales: { readonly key: Value; readonly value: Value }
   /** Positions [0, length) of the cache are filled. */
   readonly length: Dim
@@ -115,7 +115,7 @@ export type AttentionRows = { readonly q: Value; readonly k: Value; readonly v: 
  *
  * x [B, T, D]. Query head n reads key head ⌊nK/N⌋. Gives the result [B, T, D] and the cache with T rows added, or, of a
  * whole sequence, its rotated keys and its values [B, K, T, H] (rows of them, [B, T, K·H], where attention is elsewhere).
- * After an `Int8Past` these are the T new rows int8[1,K,T,H] with the scales [1,1,K·H] that old and new rows have now.
+ * After an `Int8Past` these are the T new rows int8[1,K,T,H].
  * Source: arXiv:1706.03762 eq. 1; grouping, arXiv:2305.13245; rotation of halves, arXiv:2104.09864.
  */
 export function causalAttention(
@@ -142,7 +142,8 @@ export type Attended = {
   readonly output: Value
   readonly key: Value
   readonly value: Value
-  readonly scales?: { readonly key: Value; readonly value: Value }
+  /** Of new rows after an `Int8Past`: max |x| of each channel, [1,1,K·H]. */
+  readonly largest?: { readonly key: Value; readonly value: Value }
   /** The caches of all segments, where there are several; `key` and `value` are the first one's. */
   readonly segments?: readonly { readonly key: Value; readonly value: Value }[]
 }
@@ -223,7 +224,7 @@ type Three = [readonly Value[], readonly Value[], readonly Value[]]
 
 /**
  * The same for positions after an int8 cache. The operator's own way over such a cache takes three times as long with
- * many new positions (docs/decisions.md), so it gets the past unpacked; new positions are exact in this call.
+ * many new positions (docs/decisions.md), so it gets the past unpacked, and new positions rounded as the past is.
  */
 function attentionAfterInt8(
   g: Graph,
@@ -233,20 +234,20 @@ function attentionAfterInt8(
   const { positions, lastPosition, totalLength, cos, sin, length, pastScales } = past
   const { q, k, v } = widenHeads(g, rows, config)
   const rotate = (x: Value) => g.op('RotaryEmbedding', [x, positions, cos, sin])
-  const rotated = rotate(k)
   const layout = { heads: config.numKvHeads, width: cacheHeadDim(config.headDim) }
+  const key = packRows(g, rotate(k), { scale: pastScales.key, isRotated: true, ...layout })
+  const value = packRows(g, v, { scale: pastScales.value, isRotated: false, ...layout })
   const unpack = (kind: 'key' | 'value') =>
     unpackRows(g, past[kind], { scale: pastScales[kind], length, ...layout })
+  const news = [rotate(q), key.rounded, value.rounded]
   const attended = g.op(
     'GroupQueryAttention',
-    [rotate(q), rotated, v, unpack('key'), unpack('value'), lastPosition, totalLength],
+    [...news, unpack('key'), unpack('value'), lastPosition, totalLength],
     operatorAttributes(config),
   )
-  const key = packRows(g, rotated, { scale: pastScales.key, isRotated: true, ...layout })
-  const value = packRows(g, v, { scale: pastScales.value, isRotated: false, ...layout })
   const output = narrowHeads(g, attended, config)
-  const scales = { key: key.scale, value: value.scale }
-  return { output, key: key.data, value: value.data, scales }
+  const largest = { key: key.largest, value: value.largest }
+  return { output, key: key.data, value: value.data, largest }
 }
 
 function operatorAttributes({

@@ -3,9 +3,9 @@
  *
  *   row = round(x / s),   x ≈ s · row,   s = headroom · max |x| / 127
  *
- * The scales belong to a sequence, since its prompt decides them. The two elements that rotation mixes share one: their
- * largest value hardly depends on the position then, and scaling and rotating can change places. Channel-wise keys:
- * arXiv:2402.02750.
+ * The scales are the model's, from a prompt that it reads once (`serve/calibrate-cache.ts`): a position's rows are the same
+ * in every sequence that begins alike. The two elements that rotation mixes share one: their largest value hardly depends
+ * on the position then, and scaling and rotating can change places. Channel-wise keys: arXiv:2402.02750.
  */
 import type { Dim } from '../core/shape.ts'
 import { hostTensor } from '../core/tensor.ts'
@@ -13,10 +13,6 @@ import type { Graph, Value } from '../graph/graph.ts'
 
 /** The largest row value that is not cut off. */
 export const INT8_LEVELS = 127
-/** How much larger than all before it a value may be before its scale must grow. Chosen by measurement: docs/decisions.md. */
-export const HEADROOM = 1.25
-/** The scale of channels that hold nothing but zeros. */
-const SMALLEST_SCALE = 1e-8
 
 /** Scales of an int8 cache as decoding needs them, one set a sequence. H is the cache's width of a head. */
 export type CacheScales = {
@@ -41,10 +37,16 @@ export function unpackRows(
   return g.op('Mul', [g.op('Cast', [filled], { to: 'float32' }), channels])
 }
 
-/**
- * Rows [1, T, K·H] as a cache keeps them, int8[1,K,T,H], and the scales [1,1,K·H] they have: `scale`, the scales until
- * now, where that is large enough.
- */
+export type PackedRows = {
+  /** int8[1,K,T,H], as a cache keeps them. */
+  readonly data: Value
+  /** float32[1,T,K·H], what they mean: attention reads these, so that it sees the same wherever a prompt is cut into runs. */
+  readonly rounded: Value
+  /** float32[1,1,K·H], max |x| over the rows, and over the pairs of keys. */
+  readonly largest: Value
+}
+
+/** Rows [1,T,K·H] in 8 bits with `scale` [1,1,K·H]; where that is 0, with the smallest that cuts nothing off. */
 export function packRows(
   g: Graph,
   rows: Value,
@@ -54,19 +56,22 @@ export function packRows(
     heads,
     width,
   }: Heads & { readonly scale: Value; readonly isRotated: boolean },
-): { readonly data: Value; readonly scale: Value } {
-  const largest = g.op('ReduceMax', [g.op('Abs', [rows])], { axes: [1], keepdims: 1 }) // [1, 1, K·H]
-  const shared = isRotated ? largestOfPairs(g, largest, { heads, width }) : largest
-  const needed = g.op('Mul', [shared, g.scalar(1 / INT8_LEVELS)])
-  const roomy = g.op('Mul', [needed, g.scalar(HEADROOM)])
-  const next = g.op('Where', [g.op('LessOrEqual', [needed, scale]), scale, roomy])
-  const nonzero = g.op('Max', [next, g.scalar(SMALLEST_SCALE)])
+): PackedRows {
+  const ofChannels = g.op('ReduceMax', [g.op('Abs', [rows])], { axes: [1], keepdims: 1 }) // [1, 1, K·H]
+  const largest = isRotated ? largestOfPairs(g, ofChannels, { heads, width }) : ofChannels
+  const isUnset = g.op('Equal', [scale, g.scalar(0)])
+  const own = g.op('Mul', [largest, g.scalar(1 / INT8_LEVELS)])
+  const chosen = g.op('Max', [g.op('Where', [isUnset, own, scale]), g.scalar(SMALLEST_SCALE)])
   const zero = g.constant(hostTensor('int8', [], Int8Array.of(0)))
-  const rounded = g.op('QuantizeLinear', [g.op('Div', [rows, nonzero]), g.scalar(1), zero])
+  const levels = g.op('QuantizeLinear', [g.op('Div', [rows, chosen]), g.scalar(1), zero])
+  const rounded = g.op('Mul', [g.op('Cast', [levels], { to: 'float32' }), chosen])
   const length = rows.shape[1] as Dim
-  const split = g.op('Reshape', [rounded], { shape: [1, length, heads, width] })
-  return { data: g.op('Transpose', [split], { perm: [0, 2, 1, 3] }), scale: nonzero } // [1, K, T, H]
+  const split = g.op('Reshape', [levels], { shape: [1, length, heads, width] })
+  return { data: g.op('Transpose', [split], { perm: [0, 2, 1, 3] }), rounded, largest } // [1, K, T, H]
 }
+
+/** The scale of channels that hold nothing but zeros. */
+export const SMALLEST_SCALE = 1e-8
 
 /** [1, 1, K·H]: elements i and i + H/2 of each head become the larger of the two. */
 function largestOfPairs(g: Graph, largest: Value, { heads, width }: Heads): Value {

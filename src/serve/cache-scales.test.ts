@@ -1,11 +1,12 @@
-/** How scales of an int8 cache grow. */
+/** How scales of an int8 cache grow, and go back. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { createRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { TINY } from '../../test/tiny-decoder.ts'
-import { setScales, shareCut, widenScales } from './cache-scales.ts'
-import { KvCache, slotRow } from './kv-cache.ts'
+import { isCutTooMuch, mostCut, widenScales } from './cache-scales.ts'
+import { kvWidth } from './decoder-graph.ts'
+import { CACHE_KINDS, KvCache, slotRow } from './kv-cache.ts'
 
 let runtime: Runtime
 before(async () => {
@@ -15,14 +16,12 @@ after(() => runtime.dispose())
 
 const LENGTH = 3
 const SLOT = 1
-const NEWEST = { slot: SLOT, from: LENGTH - 1, to: LENGTH }
 
 test('a channel that is cut off gets twice the scale and half the rows', async () => {
-  const cache = await filledCache()
+  const cache = filledCache()
   const [layer, head, element] = [1, 1, 5]
   put(cache, { layer, head, element }, [7, -101, 127])
-  assert.equal(shareCut(cache, NEWEST), 1 / (2 * 2 * 32))
-  await widenScales(cache, NEWEST)
+  await widenScales(cache, SLOT, LENGTH)
   const { value, scales } = cache.layers[layer]!
   const channel = head * cache.width + element
   assert.deepEqual(column(value.data, cache, head, element), [4, -51, 64])
@@ -32,18 +31,39 @@ test('a channel that is cut off gets twice the scale and half the rows', async (
   // Query heads 2 and 3 read head 1.
   const doubled = [...slotRow(scales!.output, SLOT)].flatMap((scale, i) => (scale === 1 ? [i] : []))
   assert.deepEqual(doubled, [2 * cache.width + element, 3 * cache.width + element])
-  assert.equal(shareCut(cache, NEWEST), 0)
   assert.ok(
     slotRow(scales!.value, 0).every((scale) => scale === 0.5),
     'other slots stay',
   )
+  assert.deepEqual([cache.isWidened(0), cache.isWidened(SLOT)], [false, true])
+  const other = newCache()
+  await cache.copySlot(SLOT, { cache: other, slot: 0, length: LENGTH })
+  assert.ok(other.isWidened(0), 'a copy has the scales, and says so')
+  for (const slot of [0, SLOT]) other.resetScales(slot)
+  cache.resetScales(SLOT)
+  for (const one of [cache, other]) {
+    assert.ok(!one.isWidened(0) && !one.isWidened(SLOT))
+    for (const sizes of Object.values(one.layers[layer]!.scales!)) {
+      assert.ok((sizes.data as Float32Array).every((scale) => scale === 0.5))
+    }
+    one.dispose()
+  }
+})
+
+test('some of a position may be cut off, and no more', () => {
+  const cache = filledCache()
+  const most = Math.floor(mostCut(cache))
+  for (let cut = 0; cut <= most + 1; cut++) {
+    assert.equal(isCutTooMuch(cache, SLOT, LENGTH - 1), cut > most, `${cut} elements`)
+    put(cache, { layer: 0, head: 1, element: cut }, [0, 0, cut % 2 ? 127 : -128])
+  }
   cache.dispose()
 })
 
 test('keys that rotation mixes keep one scale', async () => {
-  const cache = await filledCache()
+  const cache = filledCache()
   put(cache, { layer: 0, head: 0, element: 11, kind: 'key' }, [1, 2, -127])
-  await widenScales(cache, NEWEST)
+  await widenScales(cache, SLOT, LENGTH)
   const { key, scales } = cache.layers[0]!
   const doubled = [...slotRow(scales!.key, SLOT)].flatMap((scale, i) => (scale === 1 ? [i] : []))
   assert.deepEqual(doubled, [3, 11])
@@ -51,24 +71,11 @@ test('keys that rotation mixes keep one scale', async () => {
   cache.dispose()
 })
 
-test('rows keep their values within half a step when scales are set anew', async () => {
-  const cache = await filledCache()
-  const part = { layer: 0, kind: 'value', slot: SLOT } as const
-  const next = slotRow(cache.layers[0]!.scales!.value, SLOT).map((scale) => scale * 1.7)
-  await setScales(cache, part, { next, length: LENGTH })
-  column(cache.layers[0]!.value.data, cache, 0, 0).forEach((row, i) => {
-    assert.ok(Math.abs(row * 0.85 - (i + 1) * 0.5) <= 0.85 / 2)
-  })
-  cache.dispose()
-})
-
 /** Two slots whose scales are 0.5; in the second the rows of every channel are 1, 2, 3. */
-async function filledCache(): Promise<KvCache> {
-  const cache = new KvCache(runtime, TINY, { slots: 2, capacity: 8, form: 'int8' })
-  const next = new Float32Array(cache.heads * cache.width).fill(0.5)
+function filledCache(): KvCache {
+  const cache = newCache()
   for (const layer of cache.layers.keys()) {
-    for (const kind of ['key', 'value'] as const) {
-      for (const slot of [0, 1]) await setScales(cache, { layer, kind, slot }, { next, length: 0 })
+    for (const kind of CACHE_KINDS) {
       for (let head = 0; head < cache.heads; head++) {
         for (let element = 0; element < cache.width; element++) {
           put(cache, { layer, head, element, kind }, [1, 2, 3])
@@ -77,6 +84,12 @@ async function filledCache(): Promise<KvCache> {
     }
   }
   return cache
+}
+
+function newCache(): KvCache {
+  const sizes = () => new Float32Array(kvWidth(TINY)).fill(0.5)
+  const scales = Array.from({ length: TINY.numLayers }, () => ({ key: sizes(), value: sizes() }))
+  return new KvCache(runtime, TINY, { slots: 2, capacity: 8, form: 'int8', scales })
 }
 
 function put(

@@ -1,18 +1,13 @@
 /**
- * The scales of an int8 cache on the host: how they grow when something larger comes than they were made for.
+ * Scales of an int8 cache on the host: whether new positions fit into those of their slot, and what happens where they do not.
  *
- * A prompt's scales have room for somewhat larger values (`HEADROOM`). What is larger still is cut off, which shows in
- * the rows: they hold the largest number there is. Such channels get twice the scale, and the rows they have are halved.
+ * All slots have the model's scales, which have room for larger values than were seen (`calibrate-cache.ts`). What is
+ * larger still is cut off, which shows in the rows: they hold the largest number there is. A position of which too much is
+ * cut off is computed again with wider scales. Which positions those are depends on what the sequence is, and not on the
+ * runs it was read in; but its rows are no use to others from then on.
  */
 import { INT8_LEVELS } from '../layers/int8-cache.ts'
-import {
-  Breath,
-  CACHE_KINDS,
-  slotRow,
-  type CacheKind,
-  type KvCache,
-  type LayerScales,
-} from './kv-cache.ts'
+import { Breath, CACHE_KINDS, slotRow, type CacheKind, type KvCache } from './kv-cache.ts'
 
 /** Positions [from, to) of a slot. */
 export type Positions = { readonly slot: number; readonly from: number; readonly to: number }
@@ -20,82 +15,55 @@ export type Positions = { readonly slot: number; readonly from: number; readonly
 /** Keys or values of one layer in one slot. */
 export type SlotPart = { readonly layer: number; readonly kind: CacheKind; readonly slot: number }
 
-/** Share of new positions' elements that may be cut off before they are computed again: docs/decisions.md. */
+/** Share of a position's elements that may be cut off: docs/decisions.md. */
 export const TOLERATED_CUT = 0.02
+/** Widening doubles scales: no two values of a channel differ by so many powers of two. */
+export const MOST_WIDENINGS = 24
 /** What a channel costs that is rescaled, in bytes copied: each of its rows lies in a cache line of its own. */
 const LINE_BYTES = 64
 
-/** Gives a slot without positions the scale 0 everywhere, which says so. */
-export function clearScales(cache: KvCache, slot: number): void {
-  for (const { scales } of cache.layers) {
-    for (const scale of Object.values(scales ?? {})) slotRow(scale, slot).fill(0)
-  }
-}
-
-/** Gives a part the scales `next` [K·H]; its rows [0, length), which have other scales, are rounded again. */
-export async function setScales(
-  cache: KvCache,
-  part: SlotPart,
-  { next, length }: { readonly next: Float32Array; readonly length: number },
-): Promise<void> {
-  const breath = new Breath()
-  const before = scalesOf(cache, part.layer)[part.kind]
-  for (const [channel, scale] of slotRow(before, part.slot).slice().entries()) {
-    const wanted = next[channel] as number
-    if (wanted === scale) continue
-    setScale(cache, part, { channel, scale: wanted })
-    if (length === 0) continue
-    divideRows(cache, part, { channel, divisor: wanted / scale, from: 0, to: length })
-    await breath.after(length * LINE_BYTES)
-  }
-}
-
-/** Rounds rows that have the scales `before` [K·H] to those of their part. */
-export async function rescaleRows(
-  cache: KvCache,
-  part: SlotPart,
-  { before, from, to }: { readonly before: Float32Array; from: number; to: number },
-): Promise<void> {
-  const breath = new Breath()
-  const scales = slotRow(scalesOf(cache, part.layer)[part.kind], part.slot)
-  for (const [channel, scale] of scales.entries()) {
-    const was = before[channel] as number
-    if (was === scale) continue
-    divideRows(cache, part, { channel, divisor: scale / was, from, to })
-    await breath.after((to - from) * LINE_BYTES)
-  }
-}
-
-/** The share of the elements of `added`, the newest positions, that is cut off. */
-export function shareCut(cache: KvCache, added: Positions): number {
+/** Whether too much of a position is cut off. */
+export function isCutTooMuch(cache: KvCache, slot: number, position: number): boolean {
   let cut = 0
+  const added = { slot, from: position, to: position + 1 }
   for (const layer of cache.layers.keys()) {
-    for (const kind of CACHE_KINDS) cut += cutElements(cache, { layer, kind }, added).length
+    for (const kind of CACHE_KINDS) cut += cutChannels(cache, { layer, kind }, added).length
   }
-  const perPosition = 2 * cache.layers.length * cache.heads * cache.width
-  return cut / (perPosition * (added.to - added.from))
+  return cut > mostCut(cache)
 }
 
-/** Doubles the scales of the channels in which some of `added`, the newest positions, is cut off. */
-export async function widenScales(cache: KvCache, added: Positions): Promise<void> {
+/** Of one position's elements, how many may be cut off. */
+export function mostCut({ layers, heads, width }: KvCache): number {
+  return TOLERATED_CUT * 2 * layers.length * heads * width
+}
+
+export function isCutOff(row: number): boolean {
+  return row >= INT8_LEVELS || row <= -INT8_LEVELS
+}
+
+/** Doubles the scales of the channels in which the newest position, the last before `length`, is cut off. */
+export async function widenScales(cache: KvCache, slot: number, length: number): Promise<void> {
   const breath = new Breath()
-  for (const layer of cache.layers.keys()) {
+  const newest = { slot, from: length - 1, to: length }
+  for (const [layer, { scales }] of cache.layers.entries()) {
+    if (!scales) throw new Error('internal: scales of a float32 cache')
     for (const kind of CACHE_KINDS) {
-      const part = { layer, kind, slot: added.slot }
-      const cut = new Set(cutElements(cache, part, added))
+      const part = { layer, kind, slot }
+      const cut = new Set(cutChannels(cache, part, newest))
       const channels = kind === 'key' ? withPartners(cut, cache.width) : cut
-      const scales = slotRow(scalesOf(cache, layer)[kind], added.slot)
+      const before = slotRow(scales[kind], slot)
       for (const channel of channels) {
-        setScale(cache, part, { channel, scale: 2 * (scales[channel] as number) })
-        divideRows(cache, part, { channel, divisor: 2, from: 0, to: added.to })
-        await breath.after(added.to * LINE_BYTES)
+        cache.setScale(part, { channel, scale: 2 * (before[channel] as number) })
+        halveRows(cache, part, { channel, length })
+        await breath.after(length * LINE_BYTES)
       }
     }
   }
+  cache.markWidened(slot)
 }
 
 /** The channels, of K·H, of elements at the positions that hold a largest number; one entry an element. */
-function cutElements(
+function cutChannels(
   cache: KvCache,
   { layer, kind }: Pick<SlotPart, 'layer' | 'kind'>,
   { slot, from, to }: Positions,
@@ -106,10 +74,7 @@ function cutElements(
   for (let head = 0; head < cache.heads; head++) {
     const start = cache.offset(slot, head)
     for (let i = start + from * width; i < start + to * width; i++) {
-      const value = data[i] as number
-      if (value >= INT8_LEVELS || value <= -INT8_LEVELS) {
-        channels.push(head * width + ((i - start) % width))
-      }
+      if (isCutOff(data[i] as number)) channels.push(head * width + ((i - start) % width))
     }
   }
   return channels
@@ -124,38 +89,17 @@ function withPartners(channels: ReadonlySet<number>, width: number): Set<number>
   return new Set([...channels, ...partners])
 }
 
-/** Sets s of one channel, and what queries or results are multiplied by because of it. */
-function setScale(
+/** Halves rows [0, length) of one channel, halves away from zero. */
+function halveRows(
   cache: KvCache,
   { layer, kind, slot }: SlotPart,
-  { channel, scale }: { readonly channel: number; readonly scale: number },
-): void {
-  const scales = scalesOf(cache, layer)
-  const { width, heads } = cache
-  slotRow(scales[kind], slot)[channel] = scale
-  const ofQueries = slotRow(kind === 'key' ? scales.query : scales.output, slot)
-  const group = ofQueries.length / (heads * width)
-  const first = Math.floor(channel / width) * group * width + (channel % width)
-  for (let i = 0; i < group; i++) ofQueries[first + i * width] = scale
-}
-
-/** Divides rows [from, to) of one channel, halves away from zero. */
-function divideRows(
-  cache: KvCache,
-  { layer, kind, slot }: SlotPart,
-  { channel, divisor, from, to }: { channel: number; divisor: number; from: number; to: number },
+  { channel, length }: { readonly channel: number; readonly length: number },
 ): void {
   const data = cache.layers[layer]?.[kind].data as Int8Array
   const { width } = cache
   const start = cache.offset(slot, Math.floor(channel / width)) + (channel % width)
-  for (let i = start + from * width; i < start + to * width; i += width) {
-    const quotient = (data[i] as number) / divisor
-    data[i] = quotient < 0 ? -Math.round(-quotient) : Math.round(quotient)
+  for (let i = start; i < start + length * width; i += width) {
+    const half = (data[i] as number) / 2
+    data[i] = half < 0 ? -Math.round(-half) : Math.round(half)
   }
-}
-
-function scalesOf(cache: KvCache, layer: number): LayerScales {
-  const scales = cache.layers[layer]?.scales
-  if (!scales) throw new Error('internal: scales of a float32 cache')
-  return scales
 }

@@ -2,12 +2,9 @@
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import type { Feeds, RunOptions, Runtime, Session } from '../runtime/runtime.ts'
 import { pastFeeds, presentFeeds, scaleFeeds } from './cache-feeds.ts'
-import { shareCut, TOLERATED_CUT, widenScales, type Positions } from './cache-scales.ts'
+import { isCutTooMuch, MOST_WIDENINGS, widenScales } from './cache-scales.ts'
 import { disposeLayers, type CacheLayer, type KvCache } from './kv-cache.ts'
 import { TensorScope } from './tensor-scope.ts'
-
-/** Each repetition doubles scales: no two values of a channel differ by so many powers of two. */
-const MOST_REPETITIONS = 24
 
 export class DecodeStepper {
   readonly count: number
@@ -75,24 +72,15 @@ export class DecodeStepper {
     disposeLayers(this.#layers)
   }
 
-  /**
-   * Widens scales in which the newest positions are cut off, and computes positions of which much was again. What happens
-   * to a sequence depends on itself alone: the scales of those that cut off little wait until the others are done.
-   */
+  /** Widens scales that cut off too much of the newest positions, and computes those again. */
   async #keepInScale(lengths: readonly number[], options: RunOptions): Promise<void> {
-    let unsure = lengths.map((length, slot) => ({ slot, from: length, to: length + 1 }))
-    const slightlyCut: Positions[] = []
-    for (let i = 0; unsure.length > 0 && i < MOST_REPETITIONS; i++) {
-      if (i > 0) await this.#binding.run(options)
-      const bad: typeof unsure = []
-      for (const added of unsure) {
-        const share = shareCut(this.#cache, added)
-        if (share > TOLERATED_CUT) bad.push(added)
-        else if (share > 0) slightlyCut.push(added)
-      }
-      for (const added of bad) await widenScales(this.#cache, added)
-      unsure = bad
+    const cache = this.#cache
+    let slots = [...lengths.keys()]
+    for (let i = 0; i < MOST_WIDENINGS; i++) {
+      slots = slots.filter((slot) => isCutTooMuch(cache, slot, lengths[slot] as number))
+      if (slots.length === 0) return
+      for (const slot of slots) await widenScales(cache, slot, (lengths[slot] as number) + 1)
+      await this.#binding.run(options)
     }
-    for (const added of slightlyCut) await widenScales(this.#cache, added)
   }
 }

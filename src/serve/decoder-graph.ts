@@ -11,7 +11,7 @@ import { decoder, languageHead, type DecoderConfig } from '../decoder/decoder.ts
 import { cacheHeadDim, type LayerContext } from '../layers/attention.ts'
 import { flattenRows } from '../layers/linear.ts'
 
-/** How keys and values are kept: as they are computed, or in 8 bits with scales for each sequence and channel. */
+/** How keys and values are kept: as they are computed, or in 8 bits with a scale for each channel. */
 export const CACHE_FORMS = ['f32', 'int8'] as const
 export type CacheForm = (typeof CACHE_FORMS)[number]
 
@@ -38,13 +38,13 @@ export function scaleNames(
   return { key: name('key'), value: name('value'), query: name('query'), output: name('output') }
 }
 
-/** Names of what a prefill adds to a layer's int8 cache, and of the scales after it, among outputs. */
+/** Names of what a prefill adds to a layer's int8 cache, and of its channels' largest values, among outputs. */
 export function addedNames(layer: number): {
   readonly rows: CacheNames
-  readonly scale: CacheNames
+  readonly largest: CacheNames
 } {
   const names = (of: string) => ({ key: `${of}.${layer}.key`, value: `${of}.${layer}.value` })
-  return { rows: names('added'), scale: names('next') }
+  return { rows: names('added'), largest: names('largest') }
 }
 
 /**
@@ -65,8 +65,8 @@ export function int8DecodeGraph(config: DecoderConfig): Graph {
  * More positions of one sequence after those of its int8 cache.
  *
  * Inputs: as `decoderGraph` with B = 1, the caches int8; cached uint8[P], any values, P the filled length; positions
- * int64[1,T]; each layer's scales of keys and values float32[1,1,K·H], 0 where the cache is empty.
- * Outputs: logits float32[R,V]; each layer's new rows int8[1,K,T,H], and its scales after them.
+ * int64[1,T]; each layer's scales of keys and values float32[1,1,K·H], 0 where new rows may give them themselves.
+ * Outputs: logits float32[R,V]; each layer's new rows int8[1,K,T,H], and their channels' largest values float32[1,1,K·H].
  */
 export function int8PrefillGraph(config: DecoderConfig): Graph {
   const g = new Graph('prefill')
@@ -84,13 +84,13 @@ export function int8PrefillGraph(config: DecoderConfig): Graph {
   })
   const result = decoder(g, config, inputs.embeddings, caches)
   g.output('logits', languageHead(g, config, rowsOf(g, result.hidden, inputs.rows)))
-  result.caches.forEach(({ key, value, scales }, i) => {
+  result.caches.forEach(({ key, value, largest }, i) => {
     const names = addedNames(i)
     g.output(names.rows.key, key)
     g.output(names.rows.value, value)
-    if (!scales) throw new Error('internal: an int8 cache without scales')
-    g.output(names.scale.key, scales.key)
-    g.output(names.scale.value, scales.value)
+    if (!largest) throw new Error('internal: new rows of an int8 cache without their sizes')
+    g.output(names.largest.key, largest.key)
+    g.output(names.largest.value, largest.value)
   })
   return g
 }

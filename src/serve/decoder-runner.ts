@@ -12,13 +12,17 @@ import type { RunOptions, Runtime, Session, Tensor } from '../runtime/runtime.ts
 import { pastFeeds, presentFeeds } from './cache-feeds.ts'
 import { DecodeStepper } from './decode-stepper.ts'
 import type { CacheForm } from './decoder-graph.ts'
+import { MOST_WIDENINGS, widenScales } from './cache-scales.ts'
 import { Int8Prefill, type CacheChunk } from './int8-prefill.ts'
-import { disposeLayers, KvCache } from './kv-cache.ts'
+import { disposeLayers, KvCache, type ChannelSizes } from './kv-cache.ts'
 import { SegmentedPrefill, type MakeSegmented } from './segmented-prefill.ts'
 import { TensorScope } from './tensor-scope.ts'
 
 /** Most positions of one prefill run. A picture and a question go in one; longer runs are hardly faster and take more memory. */
 export const PREFILL_CHUNK = 768
+
+/** Positions that are read at once after scales were widened, twice as many each time that they fit. */
+const FEWEST_AFTER_WIDENING = 32
 
 export type PrefillRequest = {
   readonly cache: KvCache
@@ -51,6 +55,8 @@ export class DecoderRunner {
   readonly #runtime: Runtime
   readonly #sessions: DecoderSessions
   readonly #int8Prefill: Int8Prefill
+  /** Of an int8 cache: `calibrateCache`. */
+  #cacheScales: ChannelSizes | null = null
   readonly #segmented: SegmentedPrefill | null
   /** Longest last. Shorter ones stay, since a stepper may have bound them. */
   readonly #tables: RotaryTensors[] = []
@@ -64,20 +70,41 @@ export class DecoderRunner {
     const { runtime, config, sessions } = parts
     this.#runtime = runtime
     this.#sessions = sessions
-    this.#int8Prefill = new Int8Prefill({ runtime, config, ...sessions })
+    this.#int8Prefill = new Int8Prefill(runtime, config, sessions.prefill)
     const { makeSegmented: make } = sessions
     this.#segmented = make && new SegmentedPrefill(runtime, config, make)
     this.config = config
     this.cacheForm = sessions.cacheForm
   }
 
-  /** Whether one run over several positions is what so many steps are: the same weights, and a cache that is not rounded. */
+  /** Whether one run over several positions is nearly what so many steps are: the same weights, and no rounding between. */
   get hasExactRuns(): boolean {
     return this.cacheForm === 'f32' && this.#sessions.singleStream === null
   }
 
   newCache(slots: number, capacity: number): KvCache {
-    return new KvCache(this.#runtime, this.config, { slots, capacity, form: this.cacheForm })
+    const size = { slots, capacity, form: this.cacheForm, scales: this.#cacheScales }
+    if (size.form === 'int8' && !size.scales) throw new Error('internal: a cache without scales')
+    return new KvCache(this.#runtime, this.config, size)
+  }
+
+  /** Scales of all int8 caches that are made from now on. */
+  setCacheScales(scales: ChannelSizes): void {
+    this.#cacheScales = scales
+  }
+
+  /** The largest keys and values of each channel over a prompt [T, D], with which int8 caches are made. */
+  async largestOfCache(embeddings: Float32Array): Promise<ChannelSizes> {
+    const capacity = embeddings.length / this.config.hiddenSize
+    const size = { slots: 1, capacity, form: 'int8' } as const
+    const cache = new KvCache(this.#runtime, this.config, size)
+    const request = { cache, slot: 0, cachedLength: 0, embeddings, logitRows: [] }
+    try {
+      const run = (chunk: CacheChunk) => this.#int8Prefill.largest(chunk, {})
+      return (await this.#compute(request, run)).result
+    } finally {
+      cache.dispose()
+    }
   }
 
   /** Fills a slot in as many runs as it takes, and gives the logits asked for, [rows, V] row-major. */
@@ -88,15 +115,9 @@ export class DecoderRunner {
     let written = 0
     for (let start = 0; start < length;) {
       const end = runEnd(start, length)
-      const inRun = request.logitRows.filter((row) => row >= start && row < end)
-      const part = {
-        ...request,
-        cachedLength: request.cachedLength + start,
-        embeddings: request.embeddings.subarray(start * hiddenSize, end * hiddenSize),
-        logitRows: inRun.map((row) => row - start),
-      }
+      const part = partOf(request, { start, end, hiddenSize })
       logits.set(await this.prefillRun(part, options), written)
-      written += inRun.length * vocabSize
+      written += part.logitRows.length * vocabSize
       start = end
     }
     return logits
@@ -126,6 +147,53 @@ export class DecoderRunner {
 
   /** The same for one slot. */
   async prefillRun(request: PrefillRequest, options: RunOptions): Promise<Float32Array> {
+    if (request.cache.form === 'int8') return this.#prefillInt8(request, options)
+    const run = (chunk: CacheChunk) => this.#runInPlace(chunk, options)
+    return (await this.#compute(request, run)).logits
+  }
+
+  /**
+   * Over an int8 cache: a position that its scales cut off is computed again with wider ones, and so is what follows. That
+   * begins with few positions, since the next such position is often near.
+   */
+  async #prefillInt8(request: PrefillRequest, options: RunOptions): Promise<Float32Array> {
+    const { hiddenSize, vocabSize } = this.config
+    const { cache, slot, cachedLength } = request
+    const length = request.embeddings.length / hiddenSize
+    const logits = new Float32Array(request.logitRows.length * vocabSize)
+    if (cachedLength === 0) cache.resetScales(slot)
+    let written = 0
+    let most = length
+    let widenings = 0
+    for (let start = 0; start < length;) {
+      const end = runEnd(start, length, most)
+      const part = partOf(request, { start, end, hiddenSize })
+      const run = (chunk: CacheChunk) => this.#int8Prefill.run(chunk, end - start, options)
+      const { logits: rows, result: cut } = await this.#compute(ofSeveral(part, hiddenSize), run)
+      const isWidened = cut !== null && widenings < MOST_WIDENINGS
+      // One that no scales are wide enough for is none.
+      const count = cut === null ? end - start : isWidened ? cut : cut + 1
+      const valid = part.logitRows.filter((row) => row < count).length * vocabSize
+      logits.set(rows.subarray(0, valid), written)
+      written += valid
+      start += count
+      if (isWidened) {
+        await widenScales(cache, slot, cachedLength + start + 1)
+        widenings = count === 0 ? widenings + 1 : 1
+        most = FEWEST_AFTER_WIDENING
+      } else {
+        widenings = 0
+        most *= 2
+      }
+    }
+    return logits
+  }
+
+  /** Runs a request, however its cache is fed; gives logits [rows, V]. */
+  async #compute<T>(
+    request: PrefillRequest,
+    run: (chunk: CacheChunk) => Promise<T>,
+  ): Promise<{ readonly logits: Float32Array; readonly result: T }> {
     const { hiddenSize, vocabSize } = this.config
     const { cache, slot, cachedLength, embeddings, logitRows } = request
     const length = embeddings.length / hiddenSize
@@ -133,7 +201,7 @@ export class DecoderRunner {
     const rows = logitRows.length > 0 ? logitRows : [length - 1]
     const logits = new Float32Array(rows.length * vocabSize)
     const total = cachedLength + length
-    const tables = await this.#tablesFor(cache.capacity)
+    const tables = await this.#tablesFor(Math.max(cache.capacity, total))
     const scope = new TensorScope(this.#runtime)
     try {
       const inputs = {
@@ -145,12 +213,11 @@ export class DecoderRunner {
       }
       const outputs = { logits: scope.tensor('float32', [rows.length, vocabSize], logits) }
       const part = { cache, slot, cachedLength, length, inputs, outputs }
-      if (cache.form === 'int8') await this.#int8Prefill.run(part, options)
-      else await this.#runInPlace(part, options)
+      const result = await run(part)
+      return { logits: logitRows.length > 0 ? logits : new Float32Array(0), result }
     } finally {
       scope.dispose()
     }
-    return logitRows.length > 0 ? logits : new Float32Array(0)
   }
 
   /** A stepper over the sequences in slots [0, count). Dispose it when the set changes. */
@@ -235,8 +302,43 @@ export class DecoderRunner {
   }
 }
 
-/** Where a run from `start` of a prompt of `length` ends: runs are of equal length, a short rest would cost more than its share. */
+/** Positions [start, end) of a request. */
+function partOf(
+  request: PrefillRequest,
+  { start, end, hiddenSize }: { start: number; end: number; hiddenSize: number },
+): PrefillRequest {
+  const inRun = request.logitRows.filter((row) => row >= start && row < end)
+  return {
+    ...request,
+    cachedLength: request.cachedLength + start,
+    embeddings: request.embeddings.subarray(start * hiddenSize, end * hiddenSize),
+    logitRows: inRun.map((row) => row - start),
+  }
+}
+
+/** The same with a second position to be thrown away where it has but one, whose sums would be in another order. */
+function ofSeveral(request: PrefillRequest, hiddenSize: number): PrefillRequest {
+  const { embeddings } = request
+  if (embeddings.length > hiddenSize) return request
+  const twice = new Float32Array(2 * hiddenSize)
+  twice.set(embeddings)
+  twice.set(embeddings, hiddenSize)
+  return { ...request, embeddings: twice }
+}
+
+/**
+ * The attention operator takes the queries of a run in blocks of a multiple of so many, and adds up in another order where a
+ * block has but one: docs/decisions.md.
+ */
+const QUERY_BLOCK = 32
+
+/**
+ * Where a run from `start` of a prompt of `length` ends: runs are of equal length, a short rest would cost more than its
+ * share; and none leaves one position alone, so that a prompt has the same numbers however it is read.
+ */
 export function runEnd(start: number, length: number, most: number = PREFILL_CHUNK): number {
   const rest = length - start
-  return start + Math.ceil(rest / Math.ceil(rest / most))
+  const even = Math.ceil(rest / Math.ceil(rest / most))
+  const isOneOver = even > 1 && even % QUERY_BLOCK === 1
+  return start + (isOneOver ? even - 2 : even)
 }

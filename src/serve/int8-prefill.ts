@@ -2,21 +2,24 @@
  * Prefill of an int8 cache: a run gives the new rows, already in 8 bits, and the host puts them into the slot.
  *
  * Nothing but one layer's keys and values ever is float32, and that in the engine's memory for intermediates: fresh
- * memory for all layers, four times the cache, would cost more than the rounding it saves. A few positions after many are
- * sooner added as a decode step adds one, in place: docs/decisions.md.
+ * memory for all layers, four times the cache, would cost more than the rounding it saves. New positions attend to each
+ * other as rounded as they are kept, so that a prompt gets the same numbers however it is cut into runs.
  */
 import type { DecoderConfig } from '../decoder/decoder.ts'
+import { INT8_LEVELS } from '../layers/int8-cache.ts'
 import type { Feeds, RunOptions, Runtime, Session, Tensor } from '../runtime/runtime.ts'
-import {
-  pastFeeds,
-  pastScaleFeeds,
-  presentFeeds,
-  scaleFeeds,
-  type NamedTensors,
-} from './cache-feeds.ts'
-import { clearScales, setScales, shareCut, TOLERATED_CUT, widenScales } from './cache-scales.ts'
+import { pastFeeds, pastScaleFeeds, type NamedTensors } from './cache-feeds.ts'
+import { isCutOff, mostCut } from './cache-scales.ts'
 import { addedNames, kvWidth } from './decoder-graph.ts'
-import { Breath, CACHE_KINDS, disposeLayers, type KvCache } from './kv-cache.ts'
+import {
+  Breath,
+  CACHE_KINDS,
+  disposeLayers,
+  slotRow,
+  type CacheKind,
+  type ChannelSizes,
+  type KvCache,
+} from './kv-cache.ts'
 import { TensorScope } from './tensor-scope.ts'
 
 /** Positions to add to a slot of a cache. */
@@ -31,67 +34,48 @@ export type CacheChunk = {
   readonly outputs: Feeds
 }
 
-/**
- * New positions up to which adding them in place is faster, where every query head has keys of its own: its cost goes with
- * queries times the past, that of unpacking with the keys of the past.
- */
-const SHORT = 64
-/** Positions whose scales are good for others; before so few, unpacking costs nothing. */
-const SETTLED = 128
-
 export class Int8Prefill {
   readonly #runtime: Runtime
   readonly #config: DecoderConfig
-  readonly #prefill: Session
-  readonly #decode: Session
+  readonly #session: Session
   /** Memory for the new rows of all layers, kept from run to run unless one is at it already. */
   #staging: Int8Array | null = null
 
-  constructor(parts: {
-    readonly runtime: Runtime
-    readonly config: DecoderConfig
-    /** `int8PrefillGraph` */
-    readonly prefill: Session
-    /** `int8DecodeGraph` */
-    readonly decode: Session
-  }) {
-    this.#runtime = parts.runtime
-    this.#config = parts.config
-    this.#prefill = parts.prefill
-    this.#decode = parts.decode
+  /** `session`: of `int8PrefillGraph`. */
+  constructor(runtime: Runtime, config: DecoderConfig, session: Session) {
+    this.#runtime = runtime
+    this.#config = config
+    this.#session = session
   }
 
-  async run(chunk: CacheChunk, options: RunOptions): Promise<void> {
-    const { numHeads, numKvHeads } = this.#config.attention
-    const isShort = chunk.length <= (SHORT * numKvHeads) / numHeads
-    if (isShort && chunk.cachedLength >= SETTLED && (await this.#addInPlace(chunk, options))) return
-    await this.#addUnpacked(chunk, options)
+  /**
+   * Adds the first `count` positions, or those up to the first of which the scales of the slot cut off too much, and that
+   * one as it is. Gives its index among the new ones, or null.
+   */
+  async run(chunk: CacheChunk, count: number, options: RunOptions): Promise<number | null> {
+    return this.#compute(chunk, options, async (added) => {
+      const cut = await firstCut(chunk, added, count)
+      await store(chunk, added, cut === null ? count : cut + 1)
+      return cut
+    })
   }
 
-  /** False if the scales of the slot cut off too much of the new positions: then they are still to be added. */
-  async #addInPlace(chunk: CacheChunk, options: RunOptions): Promise<boolean> {
+  /** The largest value of each channel among new positions; nothing is added. */
+  async largest(chunk: CacheChunk, options: RunOptions): Promise<ChannelSizes> {
+    return this.#compute(chunk, options, async (added) =>
+      chunk.cache.layers.map((_, layer) => ({
+        key: largestOf(added, layer, 'key').slice(),
+        value: largestOf(added, layer, 'value').slice(),
+      })),
+    )
+  }
+
+  async #compute<T>(
+    chunk: CacheChunk,
+    options: RunOptions,
+    use: (added: NamedTensors) => Promise<T>,
+  ): Promise<T> {
     const { cache, slot, cachedLength, length } = chunk
-    const layers = cache.view(slot, 1)
-    try {
-      await this.#decode.run(
-        { ...chunk.inputs, ...pastFeeds(layers), ...scaleFeeds(layers) },
-        { ...chunk.outputs, ...presentFeeds(layers) },
-        options,
-      )
-    } finally {
-      disposeLayers(layers)
-    }
-    cache.touch(slot, cachedLength + length)
-    const added = { slot, from: cachedLength, to: cachedLength + length }
-    const share = shareCut(cache, added)
-    if (share > TOLERATED_CUT) return false
-    if (share > 0) await widenScales(cache, added)
-    return true
-  }
-
-  async #addUnpacked(chunk: CacheChunk, options: RunOptions): Promise<void> {
-    const { cache, slot, cachedLength, length } = chunk
-    if (cachedLength === 0) clearScales(cache, slot)
     const scope = new TensorScope(this.#runtime)
     const layers = cache.view(slot, 1)
     const staging = this.#takeStaging(length)
@@ -104,12 +88,12 @@ export class Int8Prefill {
         ...pastScaleFeeds(layers),
       }
       const added = this.#addedTensors(scope, staging, length)
-      await this.#prefill.run(
+      await this.#session.run(
         { ...chunk.inputs, ...feeds },
         { ...chunk.outputs, ...added },
         options,
       )
-      await store(chunk, added)
+      return await use(added)
     } finally {
       this.#staging = staging
       scope.dispose()
@@ -136,31 +120,78 @@ export class Int8Prefill {
         const start = (2 * layer + i) * size
         const rows = staging.subarray(start, start + size)
         tensors[names.rows[kind]] = scope.tensor('int8', shape, rows)
-        tensors[names.scale[kind]] = scope.tensor('float32', [1, 1, width])
+        tensors[names.largest[kind]] = scope.tensor('float32', [1, 1, width])
       })
     }
     return tensors
   }
 }
 
-/** Puts new rows behind those of the slot, which get the new scales. */
-async function store(chunk: CacheChunk, added: NamedTensors): Promise<void> {
-  const { cache, slot, cachedLength, length } = chunk
+/** Rows [K,T,H] that a run gave. */
+function rowsOf(added: NamedTensors, layer: number, kind: CacheKind): Int8Array {
+  return (added[addedNames(layer).rows[kind]] as Tensor).data as Int8Array
+}
+
+/** [K·H] */
+function largestOf(added: NamedTensors, layer: number, kind: CacheKind): Float32Array {
+  return (added[addedNames(layer).largest[kind]] as Tensor).data as Float32Array
+}
+
+/** Index of the first of `count` new positions of which too much is cut off. */
+async function firstCut(
+  { cache, slot, length }: CacheChunk,
+  added: NamedTensors,
+  count: number,
+): Promise<number | null> {
   const breath = new Breath()
-  for (const layer of cache.layers.keys()) {
-    const names = addedNames(layer)
+  const counts = new Uint32Array(length)
+  for (const [layer, { scales }] of cache.layers.entries()) {
     for (const kind of CACHE_KINDS) {
-      const next = (added[names.scale[kind]] as Tensor).data as Float32Array
-      await setScales(cache, { layer, kind, slot }, { next, length: cachedLength })
-      const rows = (added[names.rows[kind]] as Tensor).data as Int8Array
-      const data = cache.layers[layer]?.[kind].data as Int8Array
-      const size = length * cache.width
+      const largest = largestOf(added, layer, kind)
+      const rows = rowsOf(added, layer, kind)
+      const limits = scales ? slotRow(scales[kind], slot) : []
+      for (const [channel, limit] of limits.entries()) {
+        // Of most channels nothing is.
+        if ((largest[channel] as number) < (INT8_LEVELS - 1) * limit) continue
+        countCut(rows, { channel, width: cache.width, counts })
+        await breath.after(length * cache.width)
+      }
+    }
+  }
+  const most = mostCut(cache)
+  const first = counts.subarray(0, count).findIndex((cut) => cut > most)
+  return first < 0 ? null : first
+}
+
+/** Adds 1 to the count of each position whose element of a channel is cut off. */
+function countCut(
+  rows: Int8Array,
+  { channel, width, counts }: { channel: number; width: number; counts: Uint32Array },
+): void {
+  const start = Math.floor(channel / width) * counts.length * width + (channel % width)
+  for (let t = 0; t < counts.length; t++) {
+    if (isCutOff(rows[start + t * width] as number)) counts[t] = (counts[t] as number) + 1
+  }
+}
+
+/** Puts the first `count` new rows behind those of the slot. */
+async function store(
+  { cache, slot, cachedLength, length }: CacheChunk,
+  added: NamedTensors,
+  count: number,
+): Promise<void> {
+  const breath = new Breath()
+  for (const [layer, target] of cache.layers.entries()) {
+    for (const kind of CACHE_KINDS) {
+      const rows = rowsOf(added, layer, kind)
       for (let head = 0; head < cache.heads; head++) {
+        const first = head * length * cache.width
+        const part = rows.subarray(first, first + count * cache.width)
         const start = cache.offset(slot, head) + cachedLength * cache.width
-        data.set(rows.subarray(head * size, (head + 1) * size), start)
+        ;(target[kind].data as Int8Array).set(part, start)
       }
       await breath.after(rows.byteLength)
     }
   }
-  cache.touch(slot, cachedLength + length)
+  cache.touch(slot, cachedLength + count)
 }

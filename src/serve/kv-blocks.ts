@@ -1,24 +1,17 @@
 /**
  * Keys and values outside of the slots: blocks of a few positions with all layers, copied out of a slot and into one.
  *
- * A block is [layers, 2, K, positions, H] in the form of the cache. Rows of an int8 block mean what the scales of its slot
- * said when they were copied: blocks copied together share one record of those.
+ * A block is [layers, 2, K, positions, H] in the form of the cache. Rows of an int8 block mean what the model's scales say.
  */
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import { cacheHeadDim } from '../layers/attention.ts'
-import { clearScales, rescaleRows, setScales } from './cache-scales.ts'
 import type { CacheForm } from './decoder-graph.ts'
-import { CACHE_KINDS, slotRow, type Breath, type CacheKind, type KvCache } from './kv-cache.ts'
+import { CACHE_KINDS, type Breath, type KvCache } from './kv-cache.ts'
 
 /** Few enough that the last block of a sequence wastes little, enough that a copy is mostly the copying. */
 export const BLOCK_POSITIONS = 32
 
 export type BlockRows = Float32Array | Int8Array
-
-/** [K·H] of each layer. */
-export type BlockScales = readonly Readonly<Record<CacheKind, Float32Array>>[]
-
-export type KvBlock = { readonly rows: BlockRows; readonly scales: BlockScales | null }
 
 export type SlotOf = { readonly cache: KvCache; readonly slot: number }
 
@@ -40,22 +33,8 @@ export class BlockFormat {
     return this.#elements * (this.#form === 'int8' ? 1 : 4)
   }
 
-  /** Of a record of scales. */
-  get scaleBytes(): number {
-    return this.#form === 'int8' ? 2 * this.#layers * this.#heads * this.#width * 4 : 0
-  }
-
   allocate(): BlockRows {
     return this.#form === 'int8' ? new Int8Array(this.#elements) : new Float32Array(this.#elements)
-  }
-
-  /** What the rows of a slot mean at the moment; null for float32. */
-  scalesOf({ cache, slot }: SlotOf): BlockScales | null {
-    if (this.#form === 'f32') return null
-    return cache.layers.map(({ scales }) => {
-      if (!scales) throw new Error('internal: an int8 cache without scales')
-      return { key: slotRow(scales.key, slot).slice(), value: slotRow(scales.value, slot).slice() }
-    })
   }
 
   /** Copies `count` positions of a slot, from `position` on, to the beginning of a block. */
@@ -103,40 +82,5 @@ export class BlockFormat {
 
   #offset(layerKind: number, head: number): number {
     return (layerKind * this.#heads + head) * BLOCK_POSITIONS * this.#width
-  }
-}
-
-/** Gives an empty slot scales that are good for blocks of all of `parts`: the larger one of each channel. */
-export async function setLargestScales(
-  { cache, slot }: SlotOf,
-  parts: readonly BlockScales[],
-): Promise<void> {
-  clearScales(cache, slot)
-  for (const layer of cache.layers.keys()) {
-    for (const kind of CACHE_KINDS) {
-      const [first, ...others] = parts.flatMap((scales) => scales[layer]?.[kind] ?? [])
-      if (!first) throw new Error('internal: a block without scales')
-      const next = first.slice()
-      for (const other of others) {
-        for (let i = 0; i < next.length; i++) {
-          next[i] = Math.max(next[i] as number, other[i] as number)
-        }
-      }
-      await setScales(cache, { layer, kind, slot }, { next, length: 0 })
-    }
-  }
-}
-
-/** Rounds positions [from, to) of a slot, copied from a block with `scales`, to the scales of the slot. */
-export async function fitToSlot(
-  { cache, slot }: SlotOf,
-  { scales, from, to }: { scales: BlockScales; from: number; to: number },
-): Promise<void> {
-  for (const layer of cache.layers.keys()) {
-    for (const kind of CACHE_KINDS) {
-      const before = scales[layer]?.[kind]
-      if (!before) throw new Error('internal: a block without scales')
-      await rescaleRows(cache, { layer, kind, slot }, { before, from, to })
-    }
   }
 }

@@ -1,8 +1,8 @@
 /**
  * The keys and values of the sequences that are being answered.
  *
- * One buffer per layer and kind, [slots, K, C, H] with C the capacity, float32 or int8 with scales for each slot. A
- * sequence owns one slot and its positions [0, length); the memory of [length, C) holds nothing. Slots of one call are
+ * One buffer per layer and kind, [slots, K, C, H] with C the capacity, float32 or int8 with scales for each slot: the
+ * model's, unless a sequence needs wider ones. A sequence owns one slot and its positions [0, length); the memory of [length, C) holds nothing. Slots of one call are
  * adjacent, so that a run over several sequences is a view and never a copy. Buffers are zeroed by the system on first
  * touch: untouched capacity costs address space, not memory.
  */
@@ -30,6 +30,8 @@ export type LayerScales = {
 }
 
 export type CacheKind = 'key' | 'value'
+/** Numbers of a layer's channels, [K·H]. */
+export type ChannelSizes = readonly Readonly<Record<CacheKind, Float32Array>>[]
 export const CACHE_KINDS = ['key', 'value'] as const
 const SCALE_NAMES = ['key', 'value', 'query', 'output'] as const
 
@@ -49,12 +51,21 @@ export class KvCache {
   readonly #config: DecoderConfig
   /** The furthest that each slot was filled. */
   readonly #touched: number[]
+  /** Of an int8 cache. */
+  readonly #scales: ChannelSizes | null
+  /** Slots whose scales are wider than the model's. */
+  readonly #widened = new Set<number>()
 
-  /** Throws CapacityError if the system has no memory for it. */
+  /** `scales`: the model's, of an int8 cache; 0 without. Throws CapacityError if the system has no memory for it. */
   constructor(
     runtime: Runtime,
     config: DecoderConfig,
-    size: { readonly slots: number; readonly capacity: number; readonly form: CacheForm },
+    size: {
+      readonly slots: number
+      readonly capacity: number
+      readonly form: CacheForm
+      readonly scales?: ChannelSizes | null
+    },
   ) {
     this.form = size.form
     this.slots = size.slots
@@ -76,6 +87,8 @@ export class KvCache {
         scales: size.form === 'int8' ? emptyScales(runtime, config, size.slots) : null,
       }))
     })
+    this.#scales = size.scales ?? null
+    for (let slot = 0; slot < size.slots; slot++) this.#setModelScales(slot)
   }
 
   /** Bytes of memory that hold something. */
@@ -96,6 +109,45 @@ export class KvCache {
   /** Says that positions [0, length) of a slot are filled. */
   touch(slot: number, length: number): void {
     this.#touched[slot] = Math.max(this.touched(slot), length)
+  }
+
+  /** Whether what a slot holds was rounded with other scales than the model's. */
+  isWidened(slot: number): boolean {
+    return this.#widened.has(slot)
+  }
+
+  /** Says that the scales of a slot are wider than the model's. */
+  markWidened(slot: number): void {
+    this.#widened.add(slot)
+  }
+
+  /** Gives a slot, whose rows are of no use any more, the model's scales. */
+  resetScales(slot: number): void {
+    if (this.#widened.delete(slot)) this.#setModelScales(slot)
+  }
+
+  #setModelScales(slot: number): void {
+    this.#scales?.forEach((sizes, layer) => {
+      for (const kind of CACHE_KINDS) {
+        sizes[kind].forEach((scale, channel) =>
+          this.setScale({ layer, kind, slot }, { channel, scale }),
+        )
+      }
+    })
+  }
+
+  /** Sets s of one channel of K·H, and what queries or results are multiplied by because of it. */
+  setScale(
+    { layer, kind, slot }: { readonly layer: number; readonly kind: CacheKind; slot: number },
+    { channel, scale }: { readonly channel: number; readonly scale: number },
+  ): void {
+    const scales = this.layers[layer]?.scales
+    if (!scales) throw new Error('internal: scales of a float32 cache')
+    slotRow(scales[kind], slot)[channel] = scale
+    const ofQueries = slotRow(kind === 'key' ? scales.query : scales.output, slot)
+    const group = ofQueries.length / (this.heads * this.width)
+    const first = Math.floor(channel / this.width) * group * this.width + (channel % this.width)
+    for (let i = 0; i < group; i++) ofQueries[first + i * this.width] = scale
   }
 
   /** The caches of slots [first, first + count), sharing this one's memory. Whoever asks disposes. */
@@ -158,6 +210,8 @@ export class KvCache {
         if (scales && place) slotRow(place, slot).set(slotRow(scales, from))
       }
     }
+    if (this.isWidened(from)) cache.#widened.add(slot)
+    else cache.#widened.delete(slot)
     cache.touch(slot, length)
   }
 

@@ -7,7 +7,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import { TINY } from '../../test/tiny-decoder.ts'
 import { commonLength } from './common-length.ts'
 import { BLOCK_POSITIONS, BlockFormat } from './kv-blocks.ts'
-import { CACHE_KINDS, KvCache, slotRow } from './kv-cache.ts'
+import { CACHE_KINDS, KvCache } from './kv-cache.ts'
 import { PrefixCache } from './prefix-cache.ts'
 
 const CAPACITY = 512
@@ -21,27 +21,23 @@ function newCache(form: 'f32' | 'int8', slots = 2): KvCache {
   return new KvCache(runtime, TINY, { slots, capacity: CAPACITY, form })
 }
 
-/** Elements of positions [from, to) of a slot, as what they mean. */
-function meaning(cache: KvCache, slot: number, from: number, to: number): number[] {
+/** Elements of positions [from, to) of a slot. */
+function elements(cache: KvCache, slot: number, from: number, to: number): number[] {
   return cache.layers.flatMap((layer) =>
     CACHE_KINDS.flatMap((kind) => {
-      const scales = layer.scales && slotRow(layer.scales[kind], slot)
       return Array.from({ length: cache.heads }, (_, head) => {
         const start = cache.offset(slot, head)
         const rows = layer[kind].data.subarray(start + from * cache.width, start + to * cache.width)
-        return Array.from(rows as Float32Array, (value, i) =>
-          scales ? value * scales[head * cache.width + (i % cache.width)]! : value,
-        )
+        return Array.from(rows as Float32Array)
       }).flat()
     }),
   )
 }
 
-/** Fills a slot with what follows from its keys, as a decoder would, with scales of `size`. */
-function fill(cache: KvCache, slot: number, keys: readonly number[], size = 1): void {
+/** Fills a slot with what follows from its keys, as a decoder would. */
+function fill(cache: KvCache, slot: number, keys: readonly number[]): void {
   for (const [i, layer] of cache.layers.entries()) {
     for (const [k, kind] of CACHE_KINDS.entries()) {
-      if (layer.scales) slotRow(layer.scales[kind], slot).fill(size / 64)
       for (let head = 0; head < cache.heads; head++) {
         const start = cache.offset(slot, head)
         const rng = new Rng(100 * i + 10 * k + head)
@@ -61,55 +57,34 @@ const keysOf = (length: number, seed: number): number[] => {
   return Array.from({ length }, () => rng.integer(50) - 10)
 }
 
-test('what was kept comes back as it was, from any position on and within a block', async () => {
-  const cache = newCache('f32')
-  const prefixes = new PrefixCache(TINY, 'f32')
-  const keys = keysOf(100, 1)
-  fill(cache, 0, keys)
-  await prefixes.store({ salt: '', keys }, { cache, slot: 0 }, 1e9)
-  assert.equal(prefixes.positions, 96, 'the last four are not worth a block')
-  for (const [start, length] of [
-    [0, 96],
-    [0, 70],
-    [33, 34],
-    [31, 64],
-  ] as const) {
-    const other = [...keys.slice(0, length), 999]
-    const found = prefixes.find({ salt: '', keys: other })
-    assert.equal(found.length, length)
-    const target = newCache('f32')
-    await prefixes.load(found, { cache: target, slot: 1 }, { start, length })
-    assert.deepEqual(meaning(target, 1, start, length), meaning(cache, 0, start, length))
-    assert.equal(target.touched(1), length)
-    prefixes.release(found)
-    target.dispose()
-  }
-  assert.equal(prefixes.find({ salt: 'other', keys }).length, 0)
-  cache.dispose()
-})
-
-test('int8 rows come back with scales that are good for all of them', async () => {
-  const cache = newCache('int8', 3)
-  const prefixes = new PrefixCache(TINY, 'int8')
-  const keys = keysOf(128, 1)
-  fill(cache, 0, keys.slice(0, 64), 2)
-  await prefixes.store({ salt: '', keys: keys.slice(0, 64) }, { cache, slot: 0 }, 1e9)
-  fill(cache, 1, keys, 4)
-  await prefixes.store({ salt: '', keys }, { cache, slot: 1 }, 1e9)
-  const found = prefixes.find({ salt: '', keys })
-  assert.equal(found.length, 128)
-  await prefixes.load(found, { cache, slot: 2 }, { start: 0, length: 128 })
-  const scale = slotRow(cache.layers[1]!.scales!.key, 2)
-  assert.ok(scale.every((one) => one === 4 / 64))
-  const queries = slotRow(cache.layers[1]!.scales!.query, 2)
-  assert.ok(queries.every((one) => one === 4 / 64))
-  // The first 64 were rounded to twice the scale, the others are as they were.
-  const first = meaning(cache, 0, 0, 64)
-  const error = meaning(cache, 2, 0, 64).map((value, i) => Math.abs(value - first[i]!))
-  assert.ok(Math.max(...error) <= 4 / 64 / 2 + 1e-9)
-  assert.deepEqual(meaning(cache, 2, 64, 128), meaning(cache, 1, 64, 128))
-  cache.dispose()
-})
+for (const form of ['f32', 'int8'] as const) {
+  test(`what was kept of ${form} comes back as it was, from any position on and within a block`, async () => {
+    const cache = newCache(form)
+    const prefixes = new PrefixCache(TINY, form)
+    const keys = keysOf(100, 1)
+    fill(cache, 0, keys)
+    await prefixes.store({ salt: '', keys }, { cache, slot: 0 }, 1e9)
+    assert.equal(prefixes.positions, 96, 'the last four are not worth a block')
+    for (const [start, length] of [
+      [0, 96],
+      [0, 70],
+      [33, 34],
+      [31, 64],
+    ] as const) {
+      const other = [...keys.slice(0, length), 999]
+      const found = prefixes.find({ salt: '', keys: other })
+      assert.equal(found.length, length)
+      const target = newCache(form)
+      await prefixes.load(found, { cache: target, slot: 1 }, { start, length })
+      assert.deepEqual(elements(target, 1, start, length), elements(cache, 0, start, length))
+      assert.equal(target.touched(1), length)
+      prefixes.release(found)
+      target.dispose()
+    }
+    assert.equal(prefixes.find({ salt: 'other', keys }).length, 0)
+    cache.dispose()
+  })
+}
 
 test('as much is found as any kept sequence shares, within the budget, whatever was kept and when', async () => {
   const cache = newCache('f32')
@@ -128,7 +103,7 @@ test('as much is found as any kept sequence shares, within the budget, whatever 
       assert.ok(before.length <= most)
       if (budget === 1e9) assert.ok(before.length > most - 8, 'only a short rest is not kept')
       await prefixes.load(before, { cache, slot: 1 }, { start: 0, length: before.length })
-      assert.deepEqual(meaning(cache, 1, 0, before.length), meaning(cache, 0, 0, before.length))
+      assert.deepEqual(elements(cache, 1, 0, before.length), elements(cache, 0, 0, before.length))
       prefixes.release(before)
       await prefixes.store({ salt: '', keys }, { cache, slot: 0 }, budget)
       stored.push(keys)

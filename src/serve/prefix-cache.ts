@@ -12,16 +12,7 @@ import type { DecoderConfig } from '../decoder/decoder.ts'
 import { commonLength } from './common-length.ts'
 import type { CacheForm } from './decoder-graph.ts'
 import { Breath } from './kv-cache.ts'
-import {
-  BLOCK_POSITIONS,
-  BlockFormat,
-  fitToSlot,
-  setLargestScales,
-  type BlockRows,
-  type BlockScales,
-  type KvBlock,
-  type SlotOf,
-} from './kv-blocks.ts'
+import { BLOCK_POSITIONS, BlockFormat, type BlockRows, type SlotOf } from './kv-blocks.ts'
 
 /** A sequence by its keys, and who may share it. */
 export type Keyed = { readonly salt: string; readonly keys: readonly number[] }
@@ -32,7 +23,7 @@ type Node = {
   readonly salt: string
   /** By the first of their keys; several may begin alike. */
   readonly children: Map<number, Node[]>
-  readonly block: KvBlock
+  readonly rows: BlockRows
   /** Who is copying it. */
   pins: number
 }
@@ -42,7 +33,7 @@ export type Found = { readonly length: number; readonly path: readonly Node[] }
 
 /** A rest of fewer positions is computed again sooner than kept in a block of its own. */
 const FEWEST_IN_BLOCK = 8
-const NOTHING: KvBlock = { rows: new Int8Array(0), scales: null }
+const NOTHING = new Int8Array(0)
 
 export class PrefixCache {
   readonly #format: BlockFormat
@@ -51,8 +42,6 @@ export class PrefixCache {
   readonly #nodes = new Set<Node>()
   /** Of blocks that went, for those that come. */
   #spare: BlockRows[] = []
-  /** Records of scales, and how many blocks each has. */
-  readonly #scales = new Map<BlockScales, number>()
   #positions = 0
   #evicted = 0
 
@@ -62,7 +51,7 @@ export class PrefixCache {
 
   /** Memory of all blocks. */
   get bytes(): number {
-    return this.#nodes.size * this.#format.bytes + this.#scales.size * this.#format.scaleBytes
+    return this.#nodes.size * this.#format.bytes
   }
 
   get positions(): number {
@@ -101,18 +90,14 @@ export class PrefixCache {
     target: SlotOf,
     { start, length }: { readonly start: number; readonly length: number },
   ): Promise<void> {
-    const sets = new Set(path.flatMap(({ block }) => (block.scales ? [block.scales] : [])))
-    if (sets.size > 0) await setLargestScales(target, [...sets])
+    if (start === 0) target.cache.resetScales(target.slot)
     const breath = new Breath()
-    for (const [i, { block }] of path.entries()) {
+    for (const [i, { rows }] of path.entries()) {
       const first = i * BLOCK_POSITIONS
       const from = Math.max(start - first, 0)
       const to = Math.min(length - first, BLOCK_POSITIONS)
       if (from >= to) continue
-      const part = { rows: block.rows, from, to, position: first + from }
-      await this.#format.copyIn(target, part, breath)
-      if (!block.scales || sets.size === 1) continue
-      await fitToSlot(target, { scales: block.scales, from: first + from, to: first + to })
+      await this.#format.copyIn(target, { rows, from, to, position: first + from }, breath)
     }
   }
 
@@ -129,7 +114,6 @@ export class PrefixCache {
     for (const node of [root, ...path]) node.pins++
     try {
       const breath = new Breath()
-      const scales = this.#format.scalesOf(source)
       for (let at = path.length * BLOCK_POSITIONS; at < keys.length; at += BLOCK_POSITIONS) {
         const part = keys.slice(at, at + BLOCK_POSITIONS)
         const parent = path.at(-1) ?? root
@@ -137,7 +121,7 @@ export class PrefixCache {
         const rows = this.#takeRows(budgetBytes)
         if (!rows) break
         await this.#format.copyOut(source, { rows, position: at, count: part.length }, breath)
-        path.push(this.#add(parent, part, { rows, scales }))
+        path.push(this.#add(parent, part, rows))
       }
     } finally {
       for (const node of [root, ...path]) node.pins--
@@ -174,14 +158,13 @@ export class PrefixCache {
   }
 
   /** Adds a pinned node; a shorter one that it contains goes. */
-  #add(parent: Node, keys: readonly number[], block: KvBlock): Node {
+  #add(parent: Node, keys: readonly number[], rows: BlockRows): Node {
     for (const sibling of siblings(parent, keys)) {
       const isWithin = commonLength(sibling.keys, keys) === sibling.keys.length
       if (isWithin && sibling.pins === 0 && sibling.children.size === 0) this.#remove(sibling)
     }
-    const node = newNode({ keys, parent, salt: parent.salt }, block)
+    const node = newNode({ keys, parent, salt: parent.salt }, rows)
     node.pins = 1
-    if (block.scales) this.#scales.set(block.scales, (this.#scales.get(block.scales) ?? 0) + 1)
     parent.children.set(keys[0] as number, [...siblings(parent, keys), node])
     this.#nodes.add(node)
     this.#positions += keys.length
@@ -206,18 +189,14 @@ export class PrefixCache {
   }
 
   #remove(node: Node): void {
-    const { parent, keys, block } = node
+    const { parent, keys, rows } = node
     if (!parent) throw new Error('internal: a root holds no block')
     const others = siblings(parent, keys).filter((other) => other !== node)
     if (others.length > 0) parent.children.set(keys[0] as number, others)
     else parent.children.delete(keys[0] as number)
     this.#nodes.delete(node)
     this.#positions -= keys.length
-    this.#spare.push(block.rows)
-    if (!block.scales) return
-    const blocks = (this.#scales.get(block.scales) ?? 0) - 1
-    if (blocks > 0) this.#scales.set(block.scales, blocks)
-    else this.#scales.delete(block.scales)
+    this.#spare.push(rows)
   }
 
   #forgetEmptyRoot(salt: string): void {
@@ -234,8 +213,8 @@ export class PrefixCache {
   }
 }
 
-function newNode(of: Pick<Node, 'keys' | 'parent' | 'salt'>, block: KvBlock): Node {
-  return { ...of, children: new Map(), block, pins: 0 }
+function newNode(of: Pick<Node, 'keys' | 'parent' | 'salt'>, rows: BlockRows): Node {
+  return { ...of, children: new Map(), rows, pins: 0 }
 }
 
 function siblings(parent: Node, keys: readonly number[]): readonly Node[] {

@@ -11,7 +11,6 @@ import { commonLength } from './common-length.ts'
 import type { DecodeStepper } from './decode-stepper.ts'
 import type { DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
-import { fewestShared } from './fewest-shared.ts'
 import { sequenceBytes, type KvCache } from './kv-cache.ts'
 import { PrefixCache, type Found, type Keyed } from './prefix-cache.ts'
 
@@ -26,6 +25,8 @@ type Held = { salt: string; keys: number[]; read: number }
  * than for several: with two, a prompt has the same numbers however it came into its slot.
  */
 const FEWEST_COMPUTED = 2
+/** Fewer positions of a beginning are computed again sooner than looked after. */
+const FEWEST_SHARED = 8
 /** From how many further positions on that another prompt is about to have a sequence waits for it. */
 const FEWEST_GAINED = 8
 const SMALLEST_CAPACITY = 1024
@@ -88,8 +89,9 @@ export class RowPool {
   /** Positions of beginnings that are kept, also in free slots. */
   get keptPositions(): number {
     if (!this.#prefixes) return 0
-    const free = this.#held.slice(this.#rows).map((held) => this.#sharable(held))
-    return free.reduce((sum, length) => sum + length, this.#prefixes.positions)
+    let kept = this.#prefixes.positions
+    for (let slot = this.#rows; slot < this.#held.length; slot++) kept += this.#sharable(slot)
+    return kept
   }
 
   get evictedPositions(): number {
@@ -334,7 +336,7 @@ export class RowPool {
     const most = Math.max(own, other.length, found.length)
     const length = Math.min(most, sequence.keys.length - FEWEST_COMPUTED)
     const isNear = own < most && other.length === most
-    if (length < fewestShared(sequence.keys.length, this.#runner.cacheForm, isNear)) {
+    if (length < FEWEST_SHARED) {
       await this.#vacate(slot)
       return 0
     }
@@ -343,11 +345,9 @@ export class RowPool {
       return length
     }
     await this.#vacate(slot)
-    // Equal keys mean equal rows only where no scales are between them.
-    const start = this.#runner.cacheForm === 'f32' ? own : 0
     const cache = this.#buffers()
-    if (isNear) await cache.copySlot(other.slot, { cache, slot, start, length })
-    else await this.#prefixes?.load(found, { cache, slot }, { start, length })
+    if (isNear) await cache.copySlot(other.slot, { cache, slot, start: own, length })
+    else await this.#prefixes?.load(found, { cache, slot }, { start: own, length })
     return length
   }
 
@@ -362,19 +362,15 @@ export class RowPool {
 
   #shared(slot: number, { salt, keys }: Keyed): number {
     const held = this.#heldBy(slot)
-    // Rows over a float32 cache share what they have in any case: it changes no number.
-    const isExact = this.#runner.cacheForm === 'f32' && slot < this.#rows
-    const isOpen = isExact || this.#prefixes !== null
+    // Rows share what they have in any case: it changes no number.
+    const isOpen = slot < this.#rows || this.#prefixes !== null
     if (!isOpen || held.salt !== salt) return 0
-    return Math.min(commonLength(held.keys, keys), this.#sharable(held))
+    return Math.min(commonLength(held.keys, keys), this.#sharable(slot))
   }
 
-  /**
-   * How many positions of a slot others may have: over a float32 cache those whose numbers are what they would be in the
-   * others' own prompts. Over an int8 cache numbers depend on scales in any case.
-   */
-  #sharable({ keys, read }: Held): number {
-    return this.#runner.cacheForm === 'f32' ? read : keys.length
+  /** How many positions of a slot others may have: those whose numbers are what they would be in the others' own prompts. */
+  #sharable(slot: number): number {
+    return this.#cache?.isWidened(slot) ? 0 : this.#heldBy(slot).read
   }
 
   /**
@@ -383,7 +379,7 @@ export class RowPool {
    */
   async #vacate(slot: number, kept = 0): Promise<void> {
     const whole = this.#heldBy(slot)
-    const held = { salt: whole.salt, keys: whole.keys.slice(0, this.#sharable(whole)) }
+    const held = { salt: whole.salt, keys: whole.keys.slice(0, this.#sharable(slot)) }
     const prefixes = this.#prefixes
     if (!prefixes || held.keys.length === 0) return
     const copied = held.keys.length - prefixes.keptLength(held)

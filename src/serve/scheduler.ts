@@ -43,16 +43,13 @@ export type SchedulerParts = {
   readonly kvBytes: number
   /** The most of it that kept beginnings take. */
   readonly keptBytes: number
-  /** Whether sequences leave their beginnings to others; over int8 caches also whether running ones share them. */
+  /** Whether sequences leave their beginnings to others. */
   readonly prefixCache: boolean
   /** Memory that can still be taken. */
   readonly freeBytes: () => number
 }
 
-/**
- * Most positions of prompts that are read before running answers go on. Over a float32 cache the numbers are the same
- * however a prompt is cut; over an int8 cache they are not, so there prompts are cut as if they were alone.
- */
+/** Most positions of prompts that are read before running answers go on. The numbers are the same however a prompt is cut. */
 const SHARED_CHUNK = 256
 /** Further prompts are read while so many positions are left. */
 const LEAST_CHUNK = 32
@@ -208,7 +205,7 @@ export class Scheduler {
 
   /** Reads prompts until enough is read for now. False where there was none, or no room. */
   async #readPrompts(): Promise<boolean> {
-    let left = this.#isExact && this.#running.length > 0 ? SHARED_CHUNK : PREFILL_CHUNK
+    let left = this.#running.length > 0 ? SHARED_CHUNK : PREFILL_CHUNK
     for (let isFirst = true; ; isFirst = false) {
       const run = await this.#gather(left, isFirst)
       if (run.length === 0) return !isFirst
@@ -221,13 +218,12 @@ export class Scheduler {
   /** The pieces of one run, of `left` positions together; of prompts that are not the turn's first, only whole ones. */
   async #gather(left: number, isFirst: boolean): Promise<Piece[]> {
     const run: Piece[] = []
-    const most = this.#isExact ? SEGMENTS : 1
-    for (let rest = left; run.length < most && rest >= LEAST_CHUNK;) {
+    for (let rest = left; run.length < SEGMENTS && rest >= LEAST_CHUNK;) {
       const mayCut = isFirst && run.length === 0
       const reading = this.#readings[run.length] ?? (await this.#admit(mayCut ? Infinity : rest))
       if (!reading) break
       const { length } = reading.sequence.prompt.keys
-      const end = runEnd(reading.at, length, this.#isExact ? rest : PREFILL_CHUNK)
+      const end = runEnd(reading.at, length, rest)
       run.push({ reading, end })
       if (end < length) break
       rest -= end - reading.at
@@ -435,11 +431,6 @@ export class Scheduler {
 
   #wantedSlots(): number {
     return Math.min(this.#parts.maxRows, this.#sequencesIn + 1 + this.#waiting.size)
-  }
-
-  /** Whether the numbers are the same however prompts are cut. */
-  get #isExact(): boolean {
-    return this.#parts.runner.cacheForm === 'f32'
   }
 
   #choose(sequence: ScheduledSequence, logits: Float32Array): void {

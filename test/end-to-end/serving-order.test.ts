@@ -3,6 +3,9 @@
  * warm or evicted, streamed, in a batch or by calls of their own, each request gets the same text.
  */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { CapacityError, loadModel, type GenerateRequest, type Model } from '../../src/index.ts'
 
@@ -26,10 +29,21 @@ const REQUESTS: readonly GenerateRequest[] = Array.from({ length: 16 }, (_, i) =
   return { messages: [{ role: 'user', content }], maxTokens: 6 + (i % 5), ignoreEos: true }
 })
 
-for (const name of ['llava-mlp', 'next-qwen']) {
-  describe(name, () => {
+const FOLDER = mkdtempSync(join(tmpdir(), 'llava-order-'))
+after(() => rmSync(FOLDER, { recursive: true }))
+
+/** Quantised weights have their caches in 8 bits. */
+const KINDS = [
+  { name: 'llava-mlp', precision: 'f32' },
+  { name: 'next-qwen', precision: 'f32' },
+  { name: 'llava-mlp', precision: 'int8' },
+  { name: 'next-qwen', precision: 'q4' },
+] as const
+
+for (const { name, precision } of KINDS) {
+  describe(`${name} in ${precision}`, () => {
     const load = (options = {}) =>
-      loadModel(`fixtures/inference/${name}`, { precision: 'f32', ...options })
+      loadModel(`fixtures/inference/${name}`, { precision, cacheDir: FOLDER, ...options })
     const alone: string[] = []
     let model: Model
     before(async () => {
