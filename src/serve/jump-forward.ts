@@ -4,42 +4,51 @@
  *
  * Which tokens a forced text is made of the model still says: each is chosen from the logits that it would be chosen from
  * alone, in the same order, and what was read behind one that was not chosen is forgotten. So an answer is what it is
- * without, token by token.
+ * without, token by token. What is read at once depends on the sequence alone: a run adds up in another order than steps
+ * do, and whoever is answered beside it may not change that.
  * Source: lmsys.org/blog/2024-02-05-compressed-fsm, which appends its own tokens instead and may change the rest by it.
  */
 import type { ScheduledSequence } from './scheduled-sequence.ts'
 
-export type Ahead = {
-  /** Tokens that were read and chosen. */
-  readonly accepted: number
-  readonly read: number
+/** Tokens to be read at once behind the newest one. */
+export type Jump = {
+  readonly sequence: ScheduledSequence
+  /** Of the pool, which has `length` positions. */
+  readonly row: number
+  readonly length: number
+  readonly ids: readonly number[]
 }
 
-/** Beside more rows a forced text is hardly ever long enough, and asking for it costs as well. */
-export const MOST_JUMPING_ROWS = 8
+/** A run holds the other rows up about as long as a step; fewer tokens are not worth that. */
+const FEWEST = 4
 
-/** Whether reading so many tokens ahead for one row is worth holding the others up: a run costs about what a step of all does. */
-export function isWorthReading(tokens: number, rows: number): boolean {
-  return tokens > 0 && tokens >= rows
+/** What a row of `length` positions is to read ahead, if anything; one that came back reads what it read before. */
+export async function jumpOf(
+  sequence: ScheduledSequence,
+  row: number,
+  length: number,
+): Promise<Jump | null> {
+  if (sequence.lost > 0) {
+    const ids = sequence.jumps.get(length)
+    return ids ? { sequence, row, length, ids } : null
+  }
+  const forced = (await sequence.request.ahead?.()) ?? []
+  // The newest token takes a position, and the last one that may be chosen needs none.
+  const ids = forced.slice(0, Math.max(0, sequence.lengthWith(Infinity) - length - 1))
+  if (ids.length < FEWEST) return null
+  sequence.jumps.set(length, ids)
+  return { sequence, row, length, ids }
 }
 
 /**
- * Reads a sequence's newest token and `ids` behind it by `extend`, which gives the logits after each, and chooses as long
- * as what is chosen was read. Gives how much of it may stay.
+ * Chooses from the logits [ids + 1, V] after the newest token and each of `ids`, as long as what is chosen was read. Gives
+ * how many of them may stay.
  */
-export async function jumpForward(
-  sequence: ScheduledSequence,
-  ids: readonly number[],
-  {
-    extend,
-    choose,
-  }: {
-    readonly extend: (ids: readonly number[]) => Promise<Float32Array | null>
-    readonly choose: (logits: Float32Array) => void
-  },
-): Promise<Ahead | null> {
-  const logits = await extend([sequence.token as number, ...ids])
-  if (!logits) return null
+export function chooseAhead(
+  { sequence, ids }: Jump,
+  logits: Float32Array,
+  choose: (logits: Float32Array) => void,
+): number {
   const vocabSize = logits.length / (ids.length + 1)
   let accepted = 0
   for (let i = 0; i <= ids.length; i++) {
@@ -48,5 +57,5 @@ export async function jumpForward(
     if (sequence.end || i === ids.length || sequence.token !== ids[i]) break
     accepted++
   }
-  return { accepted, read: ids.length }
+  return accepted
 }

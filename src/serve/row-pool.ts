@@ -247,15 +247,19 @@ export class RowPool {
     return stepper.logits
   }
 
-  /** Appends several tokens to one row in one run and gives the logits after each, [ids, V]. */
-  async extend(row: number, ids: readonly number[]): Promise<Float32Array> {
-    const held = this.#heldBy(row)
-    const embeddings = new Float32Array(ids.length * this.#table.width)
-    this.#table.copyRows(ids, embeddings)
-    const part = { cache: this.#buffers(), slot: row, cachedLength: held.keys.length, embeddings }
-    const logitRows = ids.map((_, i) => i)
-    const logits = await this.#runner.prefillRun({ ...part, logitRows }, { priority: 'decode' })
-    held.keys.push(...ids)
+  /** Appends several tokens to rows, if possible in one run, and gives the logits after each, [ids, V]. */
+  async extend(
+    parts: readonly { readonly row: number; readonly ids: readonly number[] }[],
+  ): Promise<Float32Array[]> {
+    const requests = parts.map(({ row, ids }) => {
+      const embeddings = new Float32Array(ids.length * this.#table.width)
+      this.#table.copyRows(ids, embeddings)
+      const { length: cachedLength } = this.#heldBy(row).keys
+      const logitRows = ids.map((_, i) => i)
+      return { cache: this.#buffers(), slot: row, cachedLength, embeddings, logitRows }
+    })
+    const logits = await this.#runner.prefillTogether(requests, { priority: 'decode' })
+    for (const { row, ids } of parts) this.#heldBy(row).keys.push(...ids)
     return logits
   }
 

@@ -39,6 +39,8 @@ export class ScheduledSequence {
   #lost: number[] = []
   /** The token that was chosen last and is in no cache yet. */
   #token: number | null = null
+  /** What was read at once, by the positions before it. */
+  readonly jumps = new Map<number, readonly number[]>()
   /** Whether it was let in: it leaves its row when the loop comes to it, and waits for nothing else. */
   isIn = false
   #isRead = false
@@ -113,8 +115,8 @@ export class ScheduledSequence {
   }
 
   /**
-   * Its row, which had `keys`, is lost. What the answer has comes back as it came, one by one: read in a run, those
-   * positions would not have the very same numbers.
+   * Its row, which had `keys`, is lost. What the answer has comes back as it came, one by one or by the same jumps: read in
+   * other runs, those positions would not have the very same numbers.
    */
   rewind(keys: readonly number[]): void {
     this.#lost.unshift(...keys.slice(this.prompt.keys.length), this.#token as number)

@@ -46,7 +46,10 @@ type Trace = { tokens: number[]; logits: Float32Array[]; cachedLength: number }
 function greedy(
   ids: readonly number[],
   count: number,
-  more: Partial<SequenceRequest> & { onToken?: (tokens: readonly number[]) => void } = {},
+  more: Partial<SequenceRequest> & {
+    onToken?: (tokens: readonly number[]) => void
+    isForced?: boolean
+  } = {},
 ): SequenceRequest & { readonly trace: Trace } {
   const trace: Trace = { tokens: [], logits: [], cachedLength: -1 }
   return {
@@ -55,14 +58,27 @@ function greedy(
     onPrefilled: (length) => (trace.cachedLength = length),
     next(logits) {
       trace.logits.push(logits.slice())
-      const best = logits.indexOf(Math.max(...logits))
+      const best = forcedToken(trace.tokens.length, more) ?? logits.indexOf(Math.max(...logits))
       trace.tokens.push(best)
       more.onToken?.(trace.tokens)
       return trace.tokens.length < count ? best : null
     },
+    async ahead() {
+      const ids: number[] = []
+      for (let i = trace.tokens.length; ; i++) {
+        const id = forcedToken(i, more)
+        if (id === null) return ids
+        ids.push(id)
+      }
+    },
     trace,
     ...more,
   }
+}
+
+/** As a form would leave no choice: five of eight tokens of an answer. */
+function forcedToken(index: number, { isForced = false }: { isForced?: boolean }): number | null {
+  return isForced && index % 8 >= 3 ? (index * 5) % TINY.vocabSize : null
 }
 
 function assertSame(actual: Trace, expected: Trace): void {
@@ -80,12 +96,14 @@ const LENGTHS = [9, 3, 12, 1, 7]
 
 const KINDS = [
   { name: 'a float32 cache', form: 'f32', weights: 'f32', scale: 1 },
+  { name: 'a float32 cache and in a form', form: 'f32', weights: 'q4', scale: 1, isForced: true },
   { name: 'an int8 cache and weights', form: 'int8', weights: 'int8', scale: 1 },
   { name: 'an int8 cache beside 4 bits', form: 'int8', weights: 'q4', scale: 1 },
   { name: 'an int8 cache whose scales are too small', form: 'int8', weights: 'f32', scale: 1 / 12 },
 ] as const
 
-for (const { name, form, weights, scale } of KINDS) {
+for (const kind of KINDS) {
+  const { name, form, weights, scale } = kind
   describe(`over ${name} the order of events never changes an answer`, () => {
     let usual: TinyDecoder
     before(async () => {
@@ -97,17 +115,21 @@ for (const { name, form, weights, scale } of KINDS) {
       await decoder.dispose()
       decoder = usual
     })
-    testOrders(form, scale === 1)
+    testOrders(form, { isShared: scale === 1, isForced: 'isForced' in kind })
   })
 }
 
-function testOrders(form: CacheForm, isShared: boolean): void {
+function testOrders(
+  form: CacheForm,
+  { isShared, isForced }: { readonly isShared: boolean; readonly isForced: boolean },
+): void {
+  const asked = (ids: readonly number[], count: number) => greedy(ids, count, { isForced })
   const lengthOf = (i: number) => LENGTHS[i % LENGTHS.length]!
   const alone: Trace[] = []
   before(async () => {
     for (const [i, ids] of PROMPTS.entries()) {
       const scheduler = newScheduler({ prefixCache: false, maxRows: 1 })
-      const request = greedy(ids, lengthOf(i))
+      const request = asked(ids, lengthOf(i))
       await scheduler.submit(request).done
       alone.push(request.trace)
     }
@@ -120,7 +142,7 @@ function testOrders(form: CacheForm, isShared: boolean): void {
   ): Promise<void> {
     const runs: { readonly i: number; readonly trace: Trace; readonly done: Promise<void> }[] = []
     for (const i of order) {
-      const request = greedy(PROMPTS[i]!, lengthOf(i))
+      const request = asked(PROMPTS[i]!, lengthOf(i))
       runs.push({ i, trace: request.trace, done: scheduler.submit(request).done })
       await pause()
     }
@@ -170,13 +192,14 @@ function testOrders(form: CacheForm, isShared: boolean): void {
     const kvBytes = 2 * sequenceBytes(CONFIG, form, 285)
     const scheduler = newScheduler({ kvBytes, prefixCache: false })
     const prompts = [drawIds(20, 1), drawIds(30, 2)]
-    const requests = prompts.map((ids) => greedy(ids, 330))
+    const requests = prompts.map((ids) => asked(ids, 330))
     await Promise.all(requests.map((request) => scheduler.submit(request).done))
     const { preempted, prefilledTokens, completionTokens } = scheduler.stats.counters
     // The prompt is read again; what was answered comes back as it came, and counts once.
     assert.deepEqual([preempted, prefilledTokens, completionTokens], [1, 20 + 30 + 30, 2 * 330])
+    assert.equal(scheduler.stats.counters.jumps > 0, isForced)
     for (const [i, ids] of prompts.entries()) {
-      const request = greedy(ids, 330)
+      const request = asked(ids, 330)
       await newScheduler({ maxRows: 1 }).submit(request).done
       assertSame(requests[i]!.trace, request.trace)
     }
@@ -185,11 +208,11 @@ function testOrders(form: CacheForm, isShared: boolean): void {
   test('a prompt that holds an earlier answer is what it is to a stranger', async () => {
     const scheduler = newScheduler()
     for (const length of [9, 40, 200]) {
-      const asked = drawIds(length, length)
-      const first = greedy(asked, 30)
+      const question = drawIds(length, length)
+      const first = asked(question, 30)
       await scheduler.submit(first).done
-      const ids = [...asked, ...first.trace.tokens, ...drawIds(12, 3)]
-      const [warm, cold] = [greedy(ids, 6), greedy(ids, 6)]
+      const ids = [...question, ...first.trace.tokens, ...drawIds(12, 3)]
+      const [warm, cold] = [asked(ids, 6), asked(ids, 6)]
       await scheduler.submit(warm).done
       await newScheduler({ maxRows: 1, prefixCache: false }).submit(cold).done
       const kept = isShared ? length : 0

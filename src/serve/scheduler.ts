@@ -13,7 +13,7 @@ import { AbortListeners } from '../core/abort-listeners.ts'
 import type { CapacityError } from '../core/errors.ts'
 import { PREFILL_CHUNK, runEnd, type DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
-import { isWorthReading, jumpForward, MOST_JUMPING_ROWS } from './jump-forward.ts'
+import { chooseAhead, jumpOf, type Jump } from './jump-forward.ts'
 import { Breath, memoryError } from './kv-cache.ts'
 import { partOf, type Piece, type Reading } from './prompt-reading.ts'
 import { RowBudget, type RowLength } from './row-budget.ts'
@@ -375,28 +375,34 @@ export class Scheduler {
     }
   }
 
-  /** Rows whose next text is known read it at once. */
+  /** Rows whose next text is known read it at once, several of them in one run. */
   async #jump(): Promise<void> {
-    if (!this.#parts.runner.hasExactRuns || this.#running.length > MOST_JUMPING_ROWS) return
-    const aheads = await Promise.all(
-      this.#running.map(({ request, lost }) => (lost === 0 && request.ahead?.()) || []),
+    if (!this.#parts.runner.hasExactRuns) return
+    const found = await Promise.all(
+      this.#running.map((one, row) => jumpOf(one, row, this.#pool.keys(row).length)),
     )
-    for (const [row, sequence] of this.#running.entries()) {
-      const { length } = this.#pool.keys(row)
-      // The newest token takes a position, and the last one that may be chosen needs none.
-      const room = sequence.lengthWith(Infinity) - length - 1
-      const ids = aheads[row]?.slice(0, Math.max(0, room)) ?? []
-      if (!isWorthReading(ids.length, this.#running.length)) continue
-      const ahead = await jumpForward(sequence, ids, {
-        extend: (all) => this.#guard([sequence], () => this.#pool.extend(row, all)),
-        choose: (logits) => this.#choose(sequence, logits),
-      })
-      this.#pool.rewind(row, length + (ahead ? 1 + ahead.accepted : 0))
-      if (!ahead) continue
+    const jumps = found.filter((jump) => jump !== null)
+    for (let i = 0; i < jumps.length; i += SEGMENTS)
+      await this.#readAhead(jumps.slice(i, i + SEGMENTS))
+    if (jumps.length > 0) await this.#dropEnded()
+  }
+
+  async #readAhead(jumps: readonly Jump[]): Promise<void> {
+    const sequences = jumps.map(({ sequence }) => sequence)
+    const parts = jumps.map(({ sequence, row, ids }) => ({
+      row,
+      ids: [sequence.token as number, ...ids],
+    }))
+    const read = await this.#guard(sequences, () => this.#pool.extend(parts))
+    for (const [i, jump] of jumps.entries()) {
+      const logits = read?.[i]
+      const choose = (row: Float32Array) => this.#choose(jump.sequence, row)
+      const accepted = logits ? chooseAhead(jump, logits, choose) : 0
+      this.#pool.rewind(jump.row, jump.length + (logits ? 1 + accepted : 0))
+      if (!logits) continue
       this.#counters.jumps++
-      this.#counters.jumpedTokens += ahead.accepted
+      this.#counters.jumpedTokens += accepted
     }
-    await this.#dropEnded()
   }
 
   /** While the rows together are longer than the budget has room for, the last one of the lowest priority waits again. */
