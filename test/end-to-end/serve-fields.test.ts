@@ -267,3 +267,29 @@ test('what is wrong with a picture or clip says where in the body it stands', as
     }
   }
 })
+
+test('what a model finds wrong says which field it is about', async () => {
+  const long = 'word '.repeat(20_000)
+  const schema = { type: 'object', properties: { a: { type: 'string', format: 'no such' } } }
+  const format = { type: 'json_schema', json_schema: { name: 'a', schema } }
+  const tools = [{ type: 'function', function: { name: 'look' } }]
+  const user = (content: string) => [{ role: 'user', content }]
+  const broken: readonly (readonly [path: string, body: object, param: string])[] = [
+    ['/v1/chat/completions', { messages: user(long) }, 'messages'],
+    ['/v1/completions', { prompt: long }, 'prompt'],
+    ['/v1/responses', { input: long }, 'input'],
+    ['/v1/messages', { messages: user(long), max_tokens: 3 }, 'messages'],
+    ['/generate', { text: long }, 'text'],
+    ['/v1/chat/completions', { messages, response_format: format }, 'response_format'],
+    ['/v1/chat/completions', { messages, regex: '(' }, 'regex'],
+    ['/v1/completions', { prompt: 'a', guided_grammar: 'root ::= (' }, 'guided_grammar'],
+    ['/v1/chat/completions', { messages, tools, ignore_eos: true }, 'tools'],
+  ]
+  for (const [path, body, param] of broken) {
+    const { status, body: answer } = await server.post(path, body)
+    assert.equal(status, 400, JSON.stringify(answer))
+    // Anthropic's envelope has no place for it but the message.
+    if (path === '/v1/messages') assert.match(answer.error.message, new RegExp(`^${param}: `))
+    else assert.equal(answer.error.param, param, answer.error.message)
+  }
+})

@@ -9,6 +9,7 @@ import { Hono } from 'hono'
 import { Admission } from './admission.ts'
 import { findApiKey, presentedKey, type ApiKey } from './api-keys.ts'
 import { chatRoute } from './chat-route.ts'
+import { fieldOf } from './body-fields.ts'
 import { completionsRoute } from './completions-route.ts'
 import { generateRoute } from './generate-route.ts'
 import { anthropicError, failureOf, HttpError, openAiError, type Failure } from './http-error.ts'
@@ -195,7 +196,7 @@ async function handle(context: ServerContext, handling: Handling): Promise<Respo
         ? preflight(origin)
         : await answer(context, handling, id)
   } catch (error) {
-    failure = noteFailure(context, id, error)
+    failure = noteFailure(context, { id, request }, error)
     response = errorResponse(failure, route)
   }
   const { status } = response
@@ -277,7 +278,7 @@ function openExchange(
     signal: over.signal,
     leave,
     heartbeatMs: context.config.heartbeatSeconds * 1000,
-    failed: (error) => noteFailure(context, id, error),
+    failed: (error) => noteFailure(context, { id, request }, error),
     end() {
       clearTimeout(timer)
       request.signal.removeEventListener('abort', leave)
@@ -303,13 +304,17 @@ async function callerOf(request: Request, keys: readonly ApiKey[]): Promise<Call
   )
 }
 
-function noteFailure(context: ServerContext, id: string, error: unknown): Failure {
+function noteFailure(
+  context: ServerContext,
+  { id, request }: Pick<Exchange, 'id' | 'request'>,
+  error: unknown,
+): Failure {
   const failure = failureOf(error)
   if (failure.status === 500) {
     const shown = error instanceof Error ? (error.stack ?? error.message) : String(error)
     context.log('error', { event: 'failure', request: id, error: shown })
   }
-  return failure
+  return { ...failure, param: failure.param ?? fieldOf(failure.code, request) }
 }
 
 function errorResponse(failure: Failure, route: Route): Response {

@@ -1,6 +1,7 @@
 /** What all routes of a server work with. */
 import { Faults } from '../faults.ts'
 import type { Admission } from './admission.ts'
+import { noteFields } from './body-fields.ts'
 import { HttpError, type Failure } from './http-error.ts'
 import { checkSchema, type JsonSchema } from './json-schema.ts'
 import { promptForLog, type Log } from './log.ts'
@@ -61,6 +62,7 @@ export async function readRequest<T>(
   checkSchema(schema, body, { path: '', faults })
   const fault = faults.error()
   if (fault) throw new HttpError(400, fault.code, fault.message, {}, faults.path)
+  noteFields(request, body)
   return body as T
 }
 
