@@ -15,6 +15,7 @@ import { PREFILL_CHUNK, runEnd, type DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import { chooseAhead, jumpOf, type Jump } from './jump-forward.ts'
 import { Breath, memoryError } from './kv-cache.ts'
+import { PromptPace } from './prompt-pace.ts'
 import { partOf, type Piece, type Reading } from './prompt-reading.ts'
 import { RowBudget, type RowLength } from './row-budget.ts'
 import { RowPool } from './row-pool.ts'
@@ -47,10 +48,12 @@ export type SchedulerParts = {
   readonly prefixCache: boolean
   /** Memory that can still be taken. */
   readonly freeBytes: () => number
+  /** How long running answers wait for prompts of others, about. */
+  readonly turnMs?: number
 }
 
-/** Most positions of prompts that are read before running answers go on. The numbers are the same however a prompt is cut. */
-const SHARED_CHUNK = 256
+/** How long prompts are read before running answers go on. The numbers are the same however a prompt is cut. */
+const TURN_MS = 400
 /** Further prompts are read while so many positions are left. */
 const LEAST_CHUNK = 32
 
@@ -64,6 +67,7 @@ export class Scheduler {
   readonly #jobs = new WaitingQueue<Job>(({ rank }) => -rank)
   readonly #aborts = new AbortListeners()
   readonly #counters = newCounters()
+  readonly #pace: PromptPace
   /** Row i of the pool is that of sequence i. */
   #running: ScheduledSequence[] = []
   /** Those that began, in order; between turns at most one, which is long. */
@@ -74,6 +78,7 @@ export class Scheduler {
   constructor(parts: SchedulerParts) {
     this.#parts = parts
     const { kvBytes: budgetBytes, prefixCache: keeps } = parts
+    this.#pace = new PromptPace(parts.turnMs ?? TURN_MS)
     this.#pool = new RowPool({ ...parts, budgetBytes, keeps })
     this.#budget = new RowBudget(budgetBytes, (length) => this.#pool.bytesOf(length))
   }
@@ -205,11 +210,11 @@ export class Scheduler {
 
   /** Reads prompts until enough is read for now. False where there was none, or no room. */
   async #readPrompts(): Promise<boolean> {
-    let left = this.#running.length > 0 ? SHARED_CHUNK : PREFILL_CHUNK
+    let left = this.#running.length > 0 ? this.#pace.most : PREFILL_CHUNK
     for (let isFirst = true; ; isFirst = false) {
       const run = await this.#gather(left, isFirst)
       if (run.length === 0) return !isFirst
-      left -= run.reduce((sum, { reading, end }) => sum + end - reading.at, 0)
+      left -= positionsOf(run)
       await this.#readRun(run)
       if (left < LEAST_CHUNK || this.#readings.length > 0) return true
     }
@@ -239,7 +244,9 @@ export class Scheduler {
     // if one of them is stopped.
     const signal = run.length === 1 ? sequences[0]?.signal : undefined
     const options = { signal, priority: 'decode' } as const
+    const start = performance.now()
     const logits = await this.#guard(sequences, () => this.#pool.read(parts, options))
+    if (logits) this.#pace.note(positionsOf(run), performance.now() - start)
     for (const [i, { reading, end }] of run.entries()) {
       if (logits) this.#counters.prefilledTokens += end - reading.at
       reading.at = end
@@ -487,6 +494,11 @@ export class Scheduler {
     this.#counters.promptTokens += prompt.keys.length
     this.#counters.cachedTokens += cachedLength
   }
+}
+
+/** How many are read in a run. */
+function positionsOf(run: readonly Piece[]): number {
+  return run.reduce((sum, { reading, end }) => sum + end - reading.at, 0)
 }
 
 function areEqual(a: readonly number[], b: readonly number[]): boolean {
