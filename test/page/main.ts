@@ -24,7 +24,7 @@ const { values } = parseArgs({
 })
 
 /** What the README shows, by the names of the steps' pictures. */
-const IMAGES: Readonly<Record<string, string>> = { json: 'page.webp', cut: 'page-cut.webp' }
+const IMAGES: Readonly<Record<string, string>> = { answer: 'page.webp', cut: 'page-cut.webp' }
 
 process.exitCode = await main()
 
