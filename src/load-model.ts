@@ -183,7 +183,7 @@ async function assemble(
   )
   const [runner, [tokenizer, vision]] = await Promise.all([decoder, rest])
   cleanup.push(() => runner.dispose())
-  const scales = await cacheScales(runner, table)
+  const scales = await cacheScales(runner, table, { signal: options.signal })
   if (scales) runner.setCacheScales(scales)
   await nextTurn()
   const { maxRows, prefixCache } = serving

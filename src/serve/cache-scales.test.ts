@@ -6,7 +6,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import { TINY } from '../../test/tiny-decoder.ts'
 import { isCutTooMuch, mostCut, widenScales } from './cache-scales.ts'
 import { kvWidth } from './decoder-graph.ts'
-import { CACHE_KINDS, KvCache, slotRow } from './kv-cache.ts'
+import { CACHE_KINDS, KvCache, slotRow, slotScales } from './kv-cache.ts'
 
 let runtime: Runtime
 before(async () => {
@@ -89,7 +89,8 @@ function filledCache(): KvCache {
 function newCache(): KvCache {
   const sizes = () => new Float32Array(kvWidth(TINY)).fill(0.5)
   const scales = Array.from({ length: TINY.numLayers }, () => ({ key: sizes(), value: sizes() }))
-  return new KvCache(runtime, TINY, { slots: 2, capacity: 8, form: 'int8', scales })
+  const size = { slots: 2, capacity: 8, form: 'int8', scales: slotScales(TINY, scales) } as const
+  return new KvCache(runtime, TINY, size)
 }
 
 function put(

@@ -9,11 +9,8 @@
 import { INT8_LEVELS } from '../layers/int8-cache.ts'
 import { Breath, CACHE_KINDS, slotRow, type CacheKind, type KvCache } from './kv-cache.ts'
 
-/** Positions [from, to) of a slot. */
-export type Positions = { readonly slot: number; readonly from: number; readonly to: number }
-
 /** Keys or values of one layer in one slot. */
-export type SlotPart = { readonly layer: number; readonly kind: CacheKind; readonly slot: number }
+type SlotPart = { readonly layer: number; readonly kind: CacheKind; readonly slot: number }
 
 /** Share of a position's elements that may be cut off: docs/decisions.md. */
 export const TOLERATED_CUT = 0.02
@@ -25,9 +22,9 @@ const LINE_BYTES = 64
 /** Whether too much of a position is cut off. */
 export function isCutTooMuch(cache: KvCache, slot: number, position: number): boolean {
   let cut = 0
-  const added = { slot, from: position, to: position + 1 }
   for (const layer of cache.layers.keys()) {
-    for (const kind of CACHE_KINDS) cut += cutChannels(cache, { layer, kind }, added).length
+    for (const kind of CACHE_KINDS)
+      cut += cutChannels(cache, { layer, kind, slot }, position).length
   }
   return cut > mostCut(cache)
 }
@@ -44,12 +41,11 @@ export function isCutOff(row: number): boolean {
 /** Doubles the scales of the channels in which the newest position, the last before `length`, is cut off. */
 export async function widenScales(cache: KvCache, slot: number, length: number): Promise<void> {
   const breath = new Breath()
-  const newest = { slot, from: length - 1, to: length }
   for (const [layer, { scales }] of cache.layers.entries()) {
     if (!scales) throw new Error('internal: scales of a float32 cache')
     for (const kind of CACHE_KINDS) {
       const part = { layer, kind, slot }
-      const cut = new Set(cutChannels(cache, part, newest))
+      const cut = new Set(cutChannels(cache, part, length - 1))
       const channels = kind === 'key' ? withPartners(cut, cache.width) : cut
       const before = slotRow(scales[kind], slot)
       for (const channel of channels) {
@@ -62,19 +58,14 @@ export async function widenScales(cache: KvCache, slot: number, length: number):
   cache.markWidened(slot)
 }
 
-/** The channels, of K·H, of elements at the positions that hold a largest number; one entry an element. */
-function cutChannels(
-  cache: KvCache,
-  { layer, kind }: Pick<SlotPart, 'layer' | 'kind'>,
-  { slot, from, to }: Positions,
-): number[] {
+/** The channels, of K·H, whose element at a position is cut off. */
+function cutChannels(cache: KvCache, { layer, kind, slot }: SlotPart, position: number): number[] {
   const data = cache.layers[layer]?.[kind].data as Int8Array
-  const { width } = cache
   const channels: number[] = []
   for (let head = 0; head < cache.heads; head++) {
-    const start = cache.offset(slot, head)
-    for (let i = start + from * width; i < start + to * width; i++) {
-      if (isCutOff(data[i] as number)) channels.push(head * width + ((i - start) % width))
+    const start = cache.offset(slot, head) + position * cache.width
+    for (let i = 0; i < cache.width; i++) {
+      if (isCutOff(data[start + i] as number)) channels.push(head * cache.width + i)
     }
   }
   return channels

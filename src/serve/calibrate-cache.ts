@@ -4,6 +4,7 @@
  */
 import { Rng } from '../core/rng.ts'
 import { INT8_LEVELS, SMALLEST_SCALE } from '../layers/int8-cache.ts'
+import type { RunOptions } from '../runtime/runtime.ts'
 import type { DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import type { ChannelSizes } from './kv-cache.ts'
@@ -17,12 +18,13 @@ const SEED = 1
 export async function cacheScales(
   runner: DecoderRunner,
   table: EmbeddingTable,
+  options: RunOptions = {},
 ): Promise<ChannelSizes | null> {
   if (runner.cacheForm === 'f32') return null
   const ids = drawTokens(Math.min(table.rows, runner.config.vocabSize))
   const embeddings = new Float32Array(TOKENS * table.width)
   table.copyRows(ids, embeddings)
-  const largest = await runner.largestOfCache(embeddings)
+  const largest = await runner.largestOfCache(embeddings, options)
   return largest.map(({ key, value }) => ({ key: scalesFor(key), value: scalesFor(value) }))
 }
 

@@ -14,7 +14,13 @@ import { DecodeStepper } from './decode-stepper.ts'
 import type { CacheForm } from './decoder-graph.ts'
 import { MOST_WIDENINGS, widenScales } from './cache-scales.ts'
 import { Int8Prefill, type CacheChunk } from './int8-prefill.ts'
-import { disposeLayers, KvCache, type ChannelSizes } from './kv-cache.ts'
+import {
+  disposeLayers,
+  KvCache,
+  slotScales,
+  type ChannelSizes,
+  type SlotScales,
+} from './kv-cache.ts'
 import { SegmentedPrefill, type MakeSegmented } from './segmented-prefill.ts'
 import { TensorScope } from './tensor-scope.ts'
 
@@ -55,8 +61,8 @@ export class DecoderRunner {
   readonly #runtime: Runtime
   readonly #sessions: DecoderSessions
   readonly #int8Prefill: Int8Prefill
-  /** Of an int8 cache: `calibrateCache`. */
-  #cacheScales: ChannelSizes | null = null
+  /** Of int8 caches: `calibrate-cache.ts`. */
+  #cacheScales: SlotScales | null = null
   readonly #segmented: SegmentedPrefill | null
   /** Longest last. Shorter ones stay, since a stepper may have bound them. */
   readonly #tables: RotaryTensors[] = []
@@ -90,17 +96,17 @@ export class DecoderRunner {
 
   /** Scales of all int8 caches that are made from now on. */
   setCacheScales(scales: ChannelSizes): void {
-    this.#cacheScales = scales
+    this.#cacheScales = slotScales(this.config, scales)
   }
 
   /** The largest keys and values of each channel over a prompt [T, D], with which int8 caches are made. */
-  async largestOfCache(embeddings: Float32Array): Promise<ChannelSizes> {
+  async largestOfCache(embeddings: Float32Array, options: RunOptions): Promise<ChannelSizes> {
     const capacity = embeddings.length / this.config.hiddenSize
     const size = { slots: 1, capacity, form: 'int8' } as const
     const cache = new KvCache(this.#runtime, this.config, size)
     const request = { cache, slot: 0, cachedLength: 0, embeddings, logitRows: [] }
     try {
-      const run = (chunk: CacheChunk) => this.#int8Prefill.largest(chunk, {})
+      const run = (chunk: CacheChunk) => this.#int8Prefill.largest(chunk, options)
       return (await this.#compute(request, run)).result
     } finally {
       cache.dispose()

@@ -2,9 +2,9 @@
  * The keys and values of the sequences that are being answered.
  *
  * One buffer per layer and kind, [slots, K, C, H] with C the capacity, float32 or int8 with scales for each slot: the
- * model's, unless a sequence needs wider ones. A sequence owns one slot and its positions [0, length); the memory of [length, C) holds nothing. Slots of one call are
- * adjacent, so that a run over several sequences is a view and never a copy. Buffers are zeroed by the system on first
- * touch: untouched capacity costs address space, not memory.
+ * model's, unless a sequence needs wider ones. A sequence owns one slot and its positions [0, length); the memory of
+ * [length, C) holds nothing. Slots of one call are adjacent, so that a run over several sequences is a view and never a
+ * copy. Buffers are zeroed by the system on first touch: untouched capacity costs address space, not memory.
  */
 import { allocate, bytesPerElement, type TypedArray } from '../core/dtype.ts'
 import { CapacityError } from '../core/errors.ts'
@@ -30,8 +30,10 @@ export type LayerScales = {
 }
 
 export type CacheKind = 'key' | 'value'
-/** Numbers of a layer's channels, [K·H]. */
+/** Of each layer, numbers of its channels, [K·H]. */
 export type ChannelSizes = readonly Readonly<Record<CacheKind, Float32Array>>[]
+/** Of each layer, what a slot's `LayerScales` are: key and value [K·H], query and output [N·H]. */
+export type SlotScales = readonly Readonly<Record<keyof LayerScales, Float32Array>>[]
 export const CACHE_KINDS = ['key', 'value'] as const
 const SCALE_NAMES = ['key', 'value', 'query', 'output'] as const
 
@@ -52,7 +54,7 @@ export class KvCache {
   /** The furthest that each slot was filled. */
   readonly #touched: number[]
   /** Of an int8 cache. */
-  readonly #scales: ChannelSizes | null
+  readonly #scales: SlotScales | null
   /** Slots whose scales are wider than the model's. */
   readonly #widened = new Set<number>()
 
@@ -64,7 +66,7 @@ export class KvCache {
       readonly slots: number
       readonly capacity: number
       readonly form: CacheForm
-      readonly scales?: ChannelSizes | null
+      readonly scales?: SlotScales | null
     },
   ) {
     this.form = size.form
@@ -127,12 +129,9 @@ export class KvCache {
   }
 
   #setModelScales(slot: number): void {
-    this.#scales?.forEach((sizes, layer) => {
-      for (const kind of CACHE_KINDS) {
-        sizes[kind].forEach((scale, channel) =>
-          this.setScale({ layer, kind, slot }, { channel, scale }),
-        )
-      }
+    this.#scales?.forEach((ofLayer, layer) => {
+      const scales = this.layers[layer]?.scales
+      for (const name of SCALE_NAMES) if (scales) slotRow(scales[name], slot).set(ofLayer[name])
     })
   }
 
@@ -229,6 +228,21 @@ export class KvCache {
   dispose(): void {
     disposeLayers(this.layers)
   }
+}
+
+/** What slots have whose keys and values have these scales: each query head reads those of its key head. */
+export function slotScales({ attention }: DecoderConfig, sizes: ChannelSizes): SlotScales {
+  const width = cacheHeadDim(attention.headDim)
+  const group = attention.numHeads / attention.numKvHeads
+  const spread = (scales: Float32Array) => {
+    const wide = new Float32Array(attention.numHeads * width)
+    for (let head = 0; head < attention.numHeads; head++) {
+      const first = Math.floor(head / group) * width
+      wide.set(scales.subarray(first, first + width), head * width)
+    }
+    return wide
+  }
+  return sizes.map(({ key, value }) => ({ key, value, query: spread(key), output: spread(value) }))
 }
 
 /** Bytes that `length` positions of one sequence take. */

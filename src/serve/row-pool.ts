@@ -270,6 +270,11 @@ export class RowPool {
     held.read = Math.min(held.read, length)
   }
 
+  /** Whether a row is rounded in its own way: `KvCache.isWidened`. */
+  isWidened(row: number): boolean {
+    return this.#buffers().isWidened(row)
+  }
+
   /** Takes a row out; the last row moves into its place. */
   async remove(row: number): Promise<void> {
     const last = this.#rows - 1

@@ -157,8 +157,9 @@ function testOrders(
     await runAll(scheduler, all)
     await runAll(scheduler, all.toReversed())
     for (const i of all) await runAll(scheduler, [i])
-    const { cachedTokens, promptTokens } = scheduler.stats.counters
+    const { cachedTokens, promptTokens, widened } = scheduler.stats.counters
     if (isShared) assert.ok(cachedTokens > promptTokens / 2, 'beginnings were shared')
+    assert.equal(widened > 0, !isShared)
   })
 
   for (const maxRows of [1, 2, 5]) {

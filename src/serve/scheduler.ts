@@ -203,6 +203,7 @@ export class Scheduler {
   }
 
   async #removeRow(row: number): Promise<void> {
+    if (this.#pool.isWidened(row)) this.#counters.widened++
     await this.#pool.remove(row)
     this.#running[row] = this.#running.at(-1) as ScheduledSequence
     this.#running.pop()

@@ -44,6 +44,8 @@ export type ServingCounters = {
   readonly evictedTokens: number
   /** Rows that gave their place up for others and began again. */
   readonly preempted: number
+  /** Rows over an int8 cache whose keys or values were too large for the model's scales: they share nothing with others. */
+  readonly widened: number
   /** Pictures and frames that were wanted, those of them whose rows were kept or being made, and those that were decoded. */
   readonly pictures: number
   readonly cachedPictures: number
@@ -69,6 +71,7 @@ export function newCounters(): MutableCounters {
     jumpedTokens: 0,
     evictedTokens: 0,
     preempted: 0,
+    widened: 0,
     pictures: 0,
     cachedPictures: 0,
     decodedPictures: 0,
