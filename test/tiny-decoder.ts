@@ -85,10 +85,8 @@ export class TinyDecoder {
     const table = new EmbeddingTable(rows)
     const scales = await cacheScales(runner, table)
     const sized = (sizes: Float32Array) => sizes.map((size) => size * scale)
-    if (scales)
-      runner.setCacheScales(
-        scales.map(({ key, value }) => ({ key: sized(key), value: sized(value) })),
-      )
+    const all = scales?.map(({ key, value }) => ({ key: sized(key), value: sized(value) }))
+    if (all) runner.setCacheScales(all)
     return new TinyDecoder(runner, table)
   }
 

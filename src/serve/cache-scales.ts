@@ -23,8 +23,9 @@ const LINE_BYTES = 64
 export function isCutTooMuch(cache: KvCache, slot: number, position: number): boolean {
   let cut = 0
   for (const layer of cache.layers.keys()) {
-    for (const kind of CACHE_KINDS)
+    for (const kind of CACHE_KINDS) {
       cut += cutChannels(cache, { layer, kind, slot }, position).length
+    }
   }
   return cut > mostCut(cache)
 }
@@ -49,13 +50,12 @@ export async function widenScales(cache: KvCache, slot: number, length: number):
       const channels = kind === 'key' ? withPartners(cut, cache.width) : cut
       const before = slotRow(scales[kind], slot)
       for (const channel of channels) {
-        cache.setScale(part, { channel, scale: 2 * (before[channel] as number) })
+        cache.widenScale(part, { channel, scale: 2 * (before[channel] as number) })
         halveRows(cache, part, { channel, length })
         await breath.after(length * LINE_BYTES)
       }
     }
   }
-  cache.markWidened(slot)
 }
 
 /** The channels, of K·H, whose element at a position is cut off. */

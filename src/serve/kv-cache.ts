@@ -118,11 +118,6 @@ export class KvCache {
     return this.#widened.has(slot)
   }
 
-  /** Says that the scales of a slot are wider than the model's. */
-  markWidened(slot: number): void {
-    this.#widened.add(slot)
-  }
-
   /** Gives a slot, whose rows are of no use any more, the model's scales. */
   resetScales(slot: number): void {
     if (this.#widened.delete(slot)) this.#setModelScales(slot)
@@ -135,13 +130,14 @@ export class KvCache {
     })
   }
 
-  /** Sets s of one channel of K·H, and what queries or results are multiplied by because of it. */
-  setScale(
+  /** Sets a wider s of one channel of K·H, and what queries or results are multiplied by because of it. */
+  widenScale(
     { layer, kind, slot }: { readonly layer: number; readonly kind: CacheKind; slot: number },
     { channel, scale }: { readonly channel: number; readonly scale: number },
   ): void {
     const scales = this.layers[layer]?.scales
     if (!scales) throw new Error('internal: scales of a float32 cache')
+    this.#widened.add(slot)
     slotRow(scales[kind], slot)[channel] = scale
     const ofQueries = slotRow(kind === 'key' ? scales.query : scales.output, slot)
     const group = ofQueries.length / (this.heads * this.width)

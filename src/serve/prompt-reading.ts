@@ -16,6 +16,11 @@ export type Reading = {
 /** Positions [reading.at, end). */
 export type Piece = { readonly reading: Reading; readonly end: number }
 
+/** How many positions are read in a run. */
+export function positionsOf(run: readonly Piece[]): number {
+  return run.reduce((sum, { reading, end }) => sum + end - reading.at, 0)
+}
+
 /** Embeddings are [·, D] with D = `width`; logits are wanted of the prompt's last position. */
 export function partOf({ reading, end }: Piece, width: number): PromptPart {
   const { sequence, slot, cachedLength, embeddings, at } = reading

@@ -11,12 +11,13 @@
  */
 import { AbortListeners } from '../core/abort-listeners.ts'
 import type { CapacityError } from '../core/errors.ts'
+import { commonLength } from './common-length.ts'
 import { PREFILL_CHUNK, runEnd, type DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import { chooseAhead, jumpOf, type Jump } from './jump-forward.ts'
 import { Breath, memoryError } from './kv-cache.ts'
 import { PromptPace } from './prompt-pace.ts'
-import { partOf, type Piece, type Reading } from './prompt-reading.ts'
+import { partOf, positionsOf, type Piece, type Reading } from './prompt-reading.ts'
 import { RowBudget, type RowLength } from './row-budget.ts'
 import { RowPool } from './row-pool.ts'
 import { ScheduledSequence, type SequenceEnd, type SequenceRequest } from './scheduled-sequence.ts'
@@ -390,8 +391,9 @@ export class Scheduler {
       this.#running.map((one, row) => jumpOf(one, row, this.#pool.keys(row).length)),
     )
     const jumps = found.filter((jump) => jump !== null)
-    for (let i = 0; i < jumps.length; i += SEGMENTS)
+    for (let i = 0; i < jumps.length; i += SEGMENTS) {
       await this.#readAhead(jumps.slice(i, i + SEGMENTS))
+    }
     if (jumps.length > 0) await this.#dropEnded()
   }
 
@@ -497,11 +499,6 @@ export class Scheduler {
   }
 }
 
-/** How many are read in a run. */
-function positionsOf(run: readonly Piece[]): number {
-  return run.reduce((sum, { reading, end }) => sum + end - reading.at, 0)
-}
-
 function areEqual(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((key, i) => key === b[i])
+  return a.length === b.length && commonLength(a, b) === a.length
 }
