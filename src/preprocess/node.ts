@@ -17,6 +17,7 @@ import {
   type DecodeOptions,
 } from './decode-image.ts'
 import { checkOptions, type ImageSize } from './image.ts'
+import { collectPixels } from './collect-pixels-node.ts'
 import {
   checkFileSize,
   decodeDataUrl,
@@ -237,6 +238,6 @@ function startWorker(): Worker {
 }
 
 if (!isMainThread && parentPort !== null && workerData?.room === WORKER_MARK) {
-  serveJobs(parentPort)
+  serveJobs(parentPort, collectPixels())
   warmDecoder()
 }

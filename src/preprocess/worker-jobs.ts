@@ -4,6 +4,7 @@ import { decodeImage, type DecodedImage, type DecodeOptions } from './decode-ima
 import type { RgbImage } from './image.ts'
 import type { ImageProcessor } from './image-processor.ts'
 import { preprocessImage, type PreparedImage } from './preprocess-image.ts'
+import { probeImage } from './probe-image.ts'
 
 export type Job =
   | { readonly kind: 'read'; readonly source: Uint8Array; readonly decode: DecodeOptions }
@@ -54,14 +55,27 @@ export async function runJob(job: Job): Promise<JobResult> {
   }
 }
 
-/** Answers jobs from a port, one after the other as they come. */
-export function serveJobs(port: Port): void {
+/** Answers jobs from a port, one after the other as they come; `left` hears of the pixels that each leaves as garbage. */
+export function serveJobs(port: Port, left: (bytes: number) => void): void {
   port.on('message', ({ id, job }) => {
-    runJob(job).then(
-      (result) => port.postMessage({ id, result } satisfies Answer, buffersOf(result)),
-      (error: unknown) => port.postMessage({ id, error: packError(error) } satisfies Answer, []),
-    )
+    runJob(job)
+      .then(
+        (result) => port.postMessage({ id, result } satisfies Answer, buffersOf(result)),
+        (error: unknown) => port.postMessage({ id, error: packError(error) } satisfies Answer, []),
+      )
+      .finally(() => left(pixelBytesOf(job)))
   })
+}
+
+/** Of a picture in RGB, by its header; 0 where that says nothing, since nothing was decoded then. */
+function pixelBytesOf({ source }: Job): number {
+  if (!(source instanceof Uint8Array)) return source.data.byteLength
+  try {
+    const { width, height } = probeImage(source)
+    return 3 * width * height
+  } catch {
+    return 0
+  }
 }
 
 /** Memory that moves with a result instead of being copied. */
