@@ -41,19 +41,27 @@ export function totalOf({ shapes }: Scene): string {
   return `${NUMBER_WORDS[shapes.length]} ${shapes.length === 1 ? 'shape' : 'shapes'}`
 }
 
-/**
- * The middle of every shape, with its size if that is plain, its name, where it is, how many have its colour, and how many
- * its kind; of these two one is a number and the other an ordinal, so that one row can say both:
- * `large red circle top north left three second`.
- */
+/** The middle of every shape, with its size if that is plain, its name, and where it is: `large red circle top north left`. */
 export function regionsOf({ shapes }: Scene): Region[] {
   return shapes.map((shape) => {
     const at = middleOf(shape.box)
+    const size = shape.size ? [shape.size] : []
+    return { at, says: [...size, nameOf(shape), placeWords(at)].join(' ') }
+  })
+}
+
+/**
+ * The middle of every shape, with its name, how many have its colour, and how many its kind; of these two one is a number
+ * and the other an ordinal, so that one row can say both: `red circle three second`.
+ *
+ * For scenes that were drawn to be counted: in others both are one, and a tower that says so is nearly always right.
+ */
+export function countsOf({ shapes }: Scene): Region[] {
+  return shapes.map((shape) => {
     const colored = shapes.filter(({ color }) => color === shape.color).length
     const alike = shapes.filter(({ kind }) => kind === shape.kind).length
-    const counts = [NUMBER_WORDS[colored], ORDINALS[alike]]
-    const size = shape.size ? [shape.size] : []
-    return { at, says: [...size, nameOf(shape), placeWords(at), ...counts].join(' ') }
+    const says = [nameOf(shape), NUMBER_WORDS[colored], ORDINALS[alike]].join(' ')
+    return { at: middleOf(shape.box), says }
   })
 }
 

@@ -6,7 +6,7 @@ import { Lots } from './lots.ts'
 import { COLOR_NAMES } from './palette.ts'
 import { SIDE } from './rasterise.ts'
 import { distinctShapes, drawScene, scenePicture, type Scene } from './scene.ts'
-import { captionOf, placeOf, regionsOf as placesOf } from './scene-words.ts'
+import { captionOf, countsOf, placeOf, regionsOf as placesOf } from './scene-words.ts'
 import { SHAPE_KINDS } from './shapes.ts'
 
 type Region = { readonly box: readonly [number, number, number, number]; readonly pixels: number }
@@ -126,23 +126,24 @@ test('what is said of a place lies in a shape of that name', () => {
       assert.equal(words.includes('right'), x >= (SIDE * 4) / 7, says)
       assert.equal(words.includes('top'), y < (SIDE * 3) / 7, says)
       assert.equal(words.includes('bottom'), y >= (SIDE * 4) / 7, says)
-      // Kinds and colours are all different here.
-      assert.ok(says.endsWith(' one first'), says)
     }
   }
 })
 
-test('places say how many shapes have the colour and the kind', () => {
+test('scenes to be counted say how many shapes have the colour and the kind, where each is', () => {
   const lots = new Lots('alike')
   const scene = drawScene(lots, ([red = '', blue = '']) => [
     { kind: 'star', color: red },
     { kind: 'heart', color: red },
     { kind: 'heart', color: red },
-    { kind: 'heart', color: blue, size: 'large' },
+    { kind: 'heart', color: blue },
   ])
-  const counts = scene.shapes.map(({ kind }, i) => [kind, placesOf(scene)[i]?.says.split(' ')])
-  for (const [kind, words = []] of counts as [string, string[]][]) {
-    assert.equal(words.at(-1), kind === 'star' ? 'first' : 'third')
-    assert.equal(words.at(-2), words[0] === 'large' ? 'one' : 'three')
+  const [red] = scene.shapes.filter(({ kind }) => kind === 'star').map(({ color }) => color)
+  for (const [i, { at, says }] of countsOf(scene).entries()) {
+    const { color, kind, box } = scene.shapes[i]!
+    const counts = `${color === red ? 'three' : 'one'} ${kind === 'star' ? 'first' : 'third'}`
+    assert.equal(says, `${color} ${kind} ${counts}`)
+    const [x, y] = at.map((part) => part * SIDE) as [number, number]
+    assert.ok(x > box[0] && x < box[2] && y > box[1] && y < box[3])
   }
 })

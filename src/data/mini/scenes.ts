@@ -1,4 +1,5 @@
 /** Drawn scenes with conversations about them, in three sorts: one shape, a few different ones, and many to count. */
+import type { Region } from '../record.ts'
 import type { BuildContext, Builder, Captioned, Conversation, Question } from './builder.ts'
 import { refuse, refuseHeldOut } from './refusals.ts'
 import type { Lots } from './lots.ts'
@@ -25,7 +26,7 @@ import {
   type Negative,
   type Wishes,
 } from './scene-questions.ts'
-import { captionOf, regionsOf, totalOf } from './scene-words.ts'
+import { captionOf, countsOf, regionsOf, totalOf } from './scene-words.ts'
 import { distinctShapes, drawScene, scenePicture, type Scene, type Wanted } from './scene.ts'
 import { SHAPE_KINDS } from './shapes.ts'
 import { LETTERS, OPEN_QUESTIONS, type Turn } from './turn.ts'
@@ -38,12 +39,13 @@ export const scenes: Builder = {
   async *alignment({ lots, count }: BuildContext): AsyncGenerator<Captioned> {
     const sort = lots.deck(SORTS)
     for (let i = 0; i < count; i++) {
-      const { scene } = sort().draw(lots)
+      const { draw, regions } = sort()
+      const { scene } = draw(lots)
       yield {
         picture: await scenePicture(scene),
         caption: captionOf(scene),
         words: totalOf(scene),
-        regions: regionsOf(scene),
+        regions: regions(scene),
       }
     }
   },
@@ -78,6 +80,8 @@ export const scenes: Builder = {
 type Sort = {
   readonly makers: readonly Maker[]
   draw(lots: Lots): { readonly scene: Scene; readonly turn?: Turn }
+  /** What its shapes say of themselves. */
+  readonly regions: (scene: Scene) => Region[]
 }
 
 /** A question for no part of it. */
@@ -91,6 +95,7 @@ const describe: Maker = (scene, { lots }) => ({
 const single: Sort = {
   makers: [describe, color, shape, presence, place, choice, json, box, region],
   draw: (lots) => ({ scene: drawScene(lots, (colors) => distinctShapes(1, colors, lots)) }),
+  regions: regionsOf,
 }
 
 const few: Sort = {
@@ -112,6 +117,7 @@ const few: Sort = {
     const scene = drawScene(lots, (colors) => distinctShapes(lots.integer(2, 4), colors, lots))
     return { scene }
   },
+  regions: regionsOf,
 }
 
 const sized: Sort = {
@@ -125,11 +131,13 @@ const sized: Sort = {
     )
     return { scene }
   },
+  regions: regionsOf,
 }
 
 const many: Sort = {
   makers: [count, count, presence, color, json],
   draw: (lots) => drawCounted(lots, lots.integer(1, 6)),
+  regions: countsOf,
 }
 
 const SORTS: readonly Sort[] = [single, few, few, sized, many, many]
