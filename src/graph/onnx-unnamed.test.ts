@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { createRuntime } from '../runtime/node.ts'
 import { Graph } from './graph.ts'
 import { writeOnnx } from './onnx-writer.ts'
+import { anonymousBytes, skipsMemory } from '../../test/anonymous-bytes.ts'
 
 const WIDTH = 1024
 const ROWS = 1024
@@ -30,16 +30,9 @@ function wideningGraph(): Graph {
   return g
 }
 
-function anonymousBytes(): number {
-  const [, kilobytes] = /RssAnon:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
-  return 1024 * Number(kilobytes)
-}
-
-const skip = !existsSync('/proc/self/status') && 'the system does not say what memory is taken'
-
 test(
   'sizes without names: a layer’s tensors are given back before the next is made',
-  { skip },
+  { skip: skipsMemory },
   async () => {
     const runtime = await createRuntime({ threads: 1 })
     const session = await runtime.createSession(writeOnnx(wideningGraph(), { unnamed: ['x'] }), {

@@ -9,6 +9,7 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { InputError } from '../core/errors.ts'
+import { collectPixels } from './collect-pixels-node.ts'
 import {
   decodeImage,
   DECODE_OPTIONS,
@@ -17,7 +18,6 @@ import {
   type DecodeOptions,
 } from './decode-image.ts'
 import { checkOptions, type ImageSize } from './image.ts'
-import { collectPixels } from './collect-pixels-node.ts'
 import {
   checkFileSize,
   decodeDataUrl,
