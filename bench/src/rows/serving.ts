@@ -2,7 +2,7 @@
 import { Agent, request } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { SMOLLM2, type DecoderShape } from '../models/shapes.ts'
-import type { Contender, Measurement } from '../rounds.ts'
+import { median, type Contender, type Measurement } from '../rounds.ts'
 import type { Comparison, Row } from '../row.ts'
 import { WorkerProcess } from '../worker-process.ts'
 import type {
@@ -157,16 +157,30 @@ const HTTP_SHARE = 0.03
 function httpRow(context: Context, kind: Kind): Promise<Row> {
   return withServing(context, kind, async (serving, shape) => {
     const question = questionOf(context, 8)
+    const { worker } = serving
+    const onMainThread = { library: [] as number[], http: [] as number[] }
+    /** What `ask` takes, and in `spent` what it takes of the server's main thread. */
+    const counted = async (round: number, spent: number[], ask: () => Promise<number>) => {
+      const before = await worker.ask<number | null>('mainThreadMs')
+      const ms = await ask()
+      const after = await worker.ask<number | null>('mainThreadMs')
+      if (round > 0 && before !== null && after !== null) spent.push(after - before)
+      return ms
+    }
     const library: Contender = {
       label: 'the library',
-      sample: async (round) =>
-        (await serving.worker.ask<StreamsTimings>('streams', question(2 * round))).ms,
+      sample: (round) =>
+        counted(round, onMainThread.library, async () => {
+          const { ms } = await worker.ask<StreamsTimings>('streams', question(2 * round))
+          return ms
+        }),
     }
     const http: Contender = {
       label: 'over HTTP, streamed',
-      sample: (round) => askOverHttp(serving, question(2 * round + 1)),
+      sample: (round) =>
+        counted(round, onMainThread.http, () => askOverHttp(serving, question(2 * round + 1))),
     }
-    return contest({
+    const measured = await contest({
       name: `serve-${kind.name}-http`,
       what: `8 requests at once, streamed over HTTP to another process, beside the library, ${shape.name}`,
       unit: 'ms',
@@ -174,6 +188,14 @@ function httpRow(context: Context, kind: Kind): Promise<Row> {
       groups: [{ contenders: [library], bar: 1 / (1 + HTTP_SHARE) }],
       rounds: context.options.rounds,
     })
+    if (onMainThread.http.length === 0) return measured
+    const [over, without] = [onMainThread.http, onMainThread.library].map((samples) =>
+      figure(median({ samples })),
+    )
+    return {
+      ...measured,
+      notes: [`on the main thread ${over} ms of processor time, in the library ${without} ms`],
+    }
   })
 }
 

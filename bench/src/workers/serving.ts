@@ -1,4 +1,5 @@
 /** llava-ts as it serves: a loaded model asked through the library, and the same model behind its HTTP server. */
+import { readFile } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { measureConstraint } from '../../../src/cli/bench-constraint.ts'
 import { loadModel } from '../../../src/index.ts'
@@ -40,11 +41,24 @@ serveOperations({
     delay.reset()
     delay.enable()
   },
+  mainThreadMs,
   delay() {
     delay.disable()
     return Math.max(0, delay.max / 1e6 - 1) // The timer itself comes every millisecond.
   },
 })
+
+/** Processor time of the thread that requests, texts and answers go through, in ms; null where the system does not tell. */
+async function mainThreadMs(): Promise<number | null> {
+  try {
+    const [onCpuNs = ''] = (
+      await readFile(`/proc/self/task/${process.pid}/schedstat`, 'utf8')
+    ).split(' ')
+    return Number(onCpuNs) / 1e6
+  } catch {
+    return null
+  }
+}
 
 function current() {
   if (!loaded) throw new Error('bench: ask for `load` first.')
