@@ -159,6 +159,7 @@ function httpRow(context: Context, kind: Kind): Promise<Row> {
     const question = questionOf(context, 8)
     const { worker } = serving
     const onMainThread = { library: [] as number[], http: [] as number[] }
+    const whoAsks: number[] = []
     /** What `ask` takes, and in `spent` what it takes of the server's main thread. */
     const counted = async (round: number, spent: number[], ask: () => Promise<number>) => {
       const before = await worker.ask<number | null>('mainThreadMs')
@@ -178,7 +179,13 @@ function httpRow(context: Context, kind: Kind): Promise<Row> {
     const http: Contender = {
       label: 'over HTTP, streamed',
       sample: (round) =>
-        counted(round, onMainThread.http, () => askOverHttp(serving, question(2 * round + 1))),
+        counted(round, onMainThread.http, async () => {
+          const before = process.cpuUsage()
+          const ms = await askOverHttp(serving, question(2 * round + 1))
+          const { user, system } = process.cpuUsage(before)
+          whoAsks.push((user + system) / 1000)
+          return ms
+        }),
     }
     const measured = await contest({
       name: `serve-${kind.name}-http`,
@@ -189,12 +196,14 @@ function httpRow(context: Context, kind: Kind): Promise<Row> {
       rounds: context.options.rounds,
     })
     if (onMainThread.http.length === 0) return measured
-    const [over, without] = [onMainThread.http, onMainThread.library].map((samples) =>
-      figure(median({ samples })),
+    const [over, without, asking] = [onMainThread.http, onMainThread.library, whoAsks].map(
+      (samples) => figure(median({ samples })),
     )
     return {
       ...measured,
-      notes: [`on the main thread ${over} ms of processor time, in the library ${without} ms`],
+      notes: [
+        `processor time: on the server's main thread ${over} ms, in the library ${without} ms; of the process that asks ${asking} ms, on the same cores`,
+      ],
     }
   })
 }
