@@ -203,6 +203,7 @@ async function films({ page, shoot }: StepTools): Promise<void> {
     await tile.getByText('clip', { exact: true }).waitFor()
     if (!hasDecoder) {
       await page.getByText(/needs ffprobe, which was not found; install ffmpeg/).waitFor()
+      await shoot('films')
       await tile.getByRole('button', { name: 'Remove' }).click()
       continue
     }
@@ -210,8 +211,8 @@ async function films({ page, shoot }: StepTools): Promise<void> {
     const answer = await asked(page, 'What happens in this film?')
     await finished(answer)
     await answer.getByText(/→ \d+ tokens/).waitFor()
+    await shoot('films')
   }
-  await shoot('films')
 }
 
 async function jsonAnswer({ page, shoot }: StepTools): Promise<void> {
