@@ -55,6 +55,11 @@ export const serve: Verb = {
       return serveUntilInterrupted(args, session, serving).finally(dispose)
     }
     const { model, name } = await loadFromFlags(args, session, { maxRows: ROWS })
+    if (model.precision.name === 'int8+q4') {
+      const { terminal } = session
+      const note = `with int8+q4 an answer that runs alone is computed from other weights than one beside others, so its text may depend on who else asks; --precision int8 has no such difference.`
+      terminal.note(terminal.style('yellow', note, 'stderr'))
+    }
     const { serveModel } = await import('../serve/http/index.ts')
     const models = [serveModel(model, args.text('served-name') ?? basename(name), Date.now())]
     await serveUntilInterrupted(args, session, { settings, models, log }).finally(() =>

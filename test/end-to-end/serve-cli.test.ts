@@ -65,6 +65,25 @@ test('it goes on when nobody reads its log any more', async () => {
   }
 })
 
+test('a precision whose answers depend on who else asks is pointed out', async () => {
+  for (const [precision, isPointedOut] of [
+    ['int8+q4', true],
+    ['int8', false],
+  ] as const) {
+    const model = ['--model', MODEL[1] as string, '--precision', precision]
+    const flags = ['--port', '0', '--json', '--no-page']
+    const child = spawn(process.execPath, [PROGRAM, 'serve', ...model, ...flags])
+    try {
+      const said = text(child.stderr)
+      await once(createInterface(child.stdout), 'line')
+      child.kill('SIGTERM')
+      assert.equal(/may depend on who else asks/.test(await said), isPointedOut)
+    } finally {
+      child.kill('SIGKILL')
+    }
+  }
+})
+
 test('an address that cannot be had is told before a model is loaded, and no bug', async () => {
   const other = createServer().listen(0, '127.0.0.1')
   await once(other, 'listening')
