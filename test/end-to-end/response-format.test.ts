@@ -1,5 +1,6 @@
 /** Answers in a form: random weights must still write valid JSON, from the library and over HTTP. */
 import assert from 'node:assert/strict'
+import { isIPv4 } from 'node:net'
 import { after, before, test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import OpenAI from 'openai'
@@ -67,6 +68,40 @@ test('an answer by a schema is valid whatever the weights say, greedy or drawn',
     texts.add(text)
   }
   assert.ok(texts.size >= 4)
+})
+
+test('bounds of numbers and formats hold whatever is drawn', async () => {
+  const ajv = new Ajv2020({ strict: false, validateFormats: false })
+  const isDate = (text: string) => new Date(`${text}T00:00:00Z`).toISOString().startsWith(text)
+  const isTime = (text: string) => !Number.isNaN(Date.parse(`2000-01-01T${text}`))
+  const isHost = (text: string) => text.split('.').every((label) => /^[a-z0-9-]{1,63}$/.test(label))
+  const cases: readonly [schema: object, isRight?: (value: string) => boolean][] = [
+    [{ type: 'number', minimum: 0, maximum: 1 }],
+    [{ type: 'number', minimum: 0.5, maximum: 0.75 }],
+    [{ type: 'number', exclusiveMinimum: 0, maximum: 100 }],
+    [{ type: ['number', 'null'], minimum: -2.5, exclusiveMaximum: -1.5 }],
+    [{ type: 'integer', minimum: -5 }],
+    [{ type: 'array', items: { type: 'number', maximum: -1 }, maxItems: 3 }],
+    [{ type: 'string', format: 'ipv4' }, isIPv4],
+    [{ type: 'string', format: 'hostname' }, isHost],
+    [{ type: 'string', format: 'date' }, isDate],
+    [{ type: 'string', format: 'time' }, isTime],
+    [{ type: 'string', format: 'date-time' }, (text) => !Number.isNaN(Date.parse(text))],
+  ]
+  for (const [schema, isRight = () => true] of cases) {
+    const isOfSchema = ajv.compile(schema)
+    const format = { type: 'json_schema', schema } as const
+    const answers = await Promise.all(
+      [1, 2, 3, 4, 5, 6, 7, 8].map((seed) => ask(format, { temperature: 2, seed, maxTokens: 120 })),
+    )
+    for (const { text, finishReason } of answers) {
+      if (finishReason === 'length') continue
+      const value: unknown = JSON.parse(text)
+      const told = `${text} by ${JSON.stringify(schema)}`
+      assert.ok(isOfSchema(value) && isRight(String(value)), told)
+    }
+    assert.ok(answers.some(({ finishReason }) => finishReason === 'stop'))
+  }
 })
 
 test('answers side by side do not disturb each other, and n answers are all valid', async () => {

@@ -27,6 +27,10 @@ test('every keyword that would not be enforced is refused by its name', () => {
     [{ type: 'string', maxLength: 1e9 }, /#\/maxLength is over/],
     [{ enum: [1], const: 1 }, /enum and const, which are not enforced together/],
     [{ type: 'object', properties: { a: { $defs: {} } } }, /definitions; only the outermost/],
+    [{ type: 'integer', minimum: 0.2, maximum: 0.8 }, /# has bounds between which no integer/],
+    [{ type: 'number', minimum: 2, exclusiveMaximum: 2 }, /# has bounds between which no number/],
+    [{ type: 'string', minLength: 3, maxLength: 2 }, /# has a minLength of 3 over its maxLength/],
+    [{ type: 'object', properties: { 'a"': {} } }, /#\/properties has "a\\"", and names with/],
   ]
   for (const [schema, message] of refused) {
     assert.throws(
@@ -69,7 +73,24 @@ test('what is meant as the standard means it is written so', () => {
       },
     ],
   ]
-  for (const [schema, expected] of written) assert.deepEqual(enforceable(schema), expected)
+  for (const [schema, expected] of written) {
+    assert.deepEqual(enforceable(schema), { schema: expected, rules: [] })
+  }
+})
+
+test('bounds of numbers are rules of our own, under names that the schema does not say', () => {
+  const { schema, rules } = enforceable({
+    type: 'object',
+    properties: { bounded_0: { type: 'number', minimum: 0 }, b: { type: 'integer', maximum: 3 } },
+  })
+  assert.deepEqual(schema, {
+    type: 'object',
+    properties: { bounded_0: { enum: ['bounded___0'] }, b: { enum: ['bounded___1'] } },
+  })
+  assert.deepEqual(
+    rules.map(({ standIn, name, rules: [first = ''] }) => [standIn, name, first.split(' ')[0]]),
+    ['bounded___0', 'bounded___1'].map((name) => [name, name, name]),
+  )
 })
 
 test('depth and size are limited', () => {

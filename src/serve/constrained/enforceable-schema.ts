@@ -7,6 +7,7 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
+import { numberRules, type Bound } from './number-range.ts'
 import { jsonPattern, lengthPattern } from './safe-regex.ts'
 
 const DEEPEST = 32
@@ -14,12 +15,22 @@ const MOST_NODES = 2000
 /** Characters, items and properties that bounds may name. */
 const LONGEST_TEXT = 4096
 
+/** What XGrammar would read wrong, as rules of our own: where they belong the schema has the constant `standIn`. */
+export type SchemaRule = {
+  readonly standIn: string
+  /** In EBNF; the first of them stands for the value. */
+  readonly name: string
+  readonly rules: readonly string[]
+}
+
+export type EnforceableSchema = { readonly schema: object; readonly rules: readonly SchemaRule[] }
+
 /** Throws InputError INPUT_FORMAT that names every fault. */
-export function enforceable(schema: object): object {
+export function enforceable(schema: object): EnforceableSchema {
   const walk = new Walk(schema)
   const written = walk.visit(schema, '#', 0)
   walk.throwIfFaulty()
-  return written as object
+  return { schema: written as object, rules: walk.rules }
 }
 
 /** They say something about a schema and nothing about values. */
@@ -69,13 +80,38 @@ const FORMATS = [
   'uri',
 ]
 
+/**
+ * Formats of which XGrammar writes more than the standards allow, as patterns that allow less: no leap seconds and no 29th of
+ * February, host names in small letters. RFC 2673 §3.2, RFC 1123 §2.1, RFC 3339 §5.6.
+ */
+const BYTE = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])'
+const LABEL = '[a-z0-9]([a-z0-9-]{0,33}[a-z0-9])?'
+const DATE =
+  '[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))'
+const CLOCK = '([01][0-9]|2[0-3]):[0-5][0-9]'
+const TIME = `${CLOCK}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]${CLOCK})`
+const FORMAT_PATTERNS: Readonly<Record<string, string>> = {
+  ipv4: `^${BYTE}(\\.${BYTE}){3}$`,
+  hostname: `^${LABEL}(\\.${LABEL}){0,6}$`,
+  date: `^${DATE}$`,
+  time: `^${TIME}$`,
+  'date-time': `^${DATE}T${TIME}$`,
+}
+
 class Walk {
+  readonly rules: SchemaRule[] = []
   readonly #root: object
+  /** What names of rules begin with: nothing that the schema itself says. */
+  readonly #ownName: string
   readonly #faults: string[] = []
   #nodes = 0
 
   constructor(root: object) {
     this.#root = root
+    const text = JSON.stringify(root)
+    let name = 'bounded'
+    while (text.includes(name)) name += '_'
+    this.#ownName = name
   }
 
   throwIfFaulty(): void {
@@ -196,7 +232,22 @@ class Walk {
     if (type === 'object') return this.#object(schema, place)
     if (type === 'array') return this.#array(schema, place)
     if (type === 'string') return this.#string(schema, place)
-    return { type, ...this.#numbers(schema, KEYWORDS[type] ?? [], place.path) }
+    const bounds = KEYWORDS[type] ?? []
+    if (!bounds.some((key) => key in schema)) return { type }
+    return this.#bounded(type, this.#numbers(schema, bounds, place.path), place.path)
+  }
+
+  #bounded(type: string, bounds: Readonly<Record<string, number>>, path: string): object {
+    const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = bounds
+    const name = `${this.#ownName}_${this.rules.length}`
+    const rules = numberRules(name, {
+      isInteger: type === 'integer',
+      least: narrower(minimum, exclusiveMinimum, (open, closed) => open >= closed),
+      most: narrower(maximum, exclusiveMaximum, (open, closed) => open <= closed),
+    })
+    if (rules === null) this.#fault(path, `has bounds between which no ${type} can be written`)
+    else this.rules.push({ standIn: name, name, rules })
+    return { enum: [name] }
   }
 
   #object(schema: Record<string, unknown>, { path, depth }: Place): object {
@@ -218,6 +269,14 @@ class Walk {
       this.#fault(
         `${path}/required`,
         `names ${String(unnamed[0]).slice(0, 60)}, which is not among properties`,
+      )
+    }
+    const odd = Object.keys(named).find((name) => /["\\]|[^ -\uffff]/.test(name))
+    if (odd !== undefined) {
+      const name = JSON.stringify(odd.slice(0, 60))
+      this.#fault(
+        `${path}/properties`,
+        `has ${name}, and names with characters that JSON escapes are not enforced`,
       )
     }
     const below = (key: string, value: unknown) => this.visit(value, `${path}/${key}`, depth + 1)
@@ -277,6 +336,8 @@ class Walk {
     if (format !== undefined && !FORMATS.includes(String(format))) {
       this.#fault(`${path}/format`, `should be ${FORMATS.join(', ')}; others are not enforced`)
     }
+    const own = FORMAT_PATTERNS[String(format)]
+    if (own !== undefined) return { type: 'string', pattern: this.#pattern(own, `${path}/format`) }
     return {
       type: 'string',
       ...(pattern !== undefined && { pattern: this.#pattern(pattern, `${path}/pattern`) }),
@@ -287,7 +348,10 @@ class Walk {
 
   #lengths(schema: Record<string, unknown>, path: string): string {
     const numbers = this.#numbers(schema, ['minLength', 'maxLength'], path)
-    const { minLength = 0, maxLength = null } = numbers as Record<string, number>
+    const { minLength = 0, maxLength = null } = numbers
+    if (maxLength !== null && minLength > maxLength) {
+      this.#fault(path, `has a minLength of ${minLength} over its maxLength of ${maxLength}`)
+    }
     return lengthPattern(minLength, maxLength)
   }
 
@@ -298,7 +362,12 @@ class Walk {
     return ''
   }
 
-  #numbers(schema: Record<string, unknown>, keys: readonly string[], path: string): object {
+  /** Those of the keywords that the schema has and that are numbers as they should be. */
+  #numbers(
+    schema: Record<string, unknown>,
+    keys: readonly string[],
+    path: string,
+  ): Readonly<Record<string, number>> {
     const given = keys.filter((key) => key in schema)
     for (const key of given) {
       const value = schema[key]
@@ -311,7 +380,8 @@ class Walk {
         this.#fault(`${path}/${key}`, `is over ${LONGEST_TEXT}`)
       }
     }
-    return Object.fromEntries(given.map((key) => [key, schema[key]]))
+    const numbers = given.filter((key) => typeof schema[key] === 'number')
+    return Object.fromEntries(numbers.map((key) => [key, schema[key] as number]))
   }
 
   #withDefinitions(
@@ -343,6 +413,18 @@ class Walk {
 }
 
 type Place = { readonly path: string; readonly depth: number }
+
+/** Of a bound and an exclusive one whichever leaves less. */
+function narrower(
+  closed: number | undefined,
+  open: number | undefined,
+  isLess: (open: number, closed: number) => boolean,
+): Bound | null {
+  if (open !== undefined && (closed === undefined || isLess(open, closed))) {
+    return { value: open, isOpen: true }
+  }
+  return closed === undefined ? null : { value: closed, isOpen: false }
+}
 
 function mapRecord(
   record: unknown,

@@ -20,10 +20,13 @@ import {
   type TokenTable,
 } from './grammar-messages.ts'
 import { loadXGrammar, type XGrammarModule } from './load-xgrammar-node.ts'
+import type { SchemaRule } from './enforceable-schema.ts'
+import { ANY_NUMBER } from './number-range.ts'
 import type { Grammar } from './response-format.ts'
 
 /** Of a JSON answer: enough for the usual indentation, and no model can write white space for ever. */
 const MOST_SPACES = 16
+const SPACES = `[ \\n\\t]{0,${MOST_SPACES}}`
 
 type Matching = { readonly matcher: GrammarMatcher; readonly words: Int32Array }
 
@@ -86,16 +89,12 @@ type Compiler = Awaited<ReturnType<XGrammarModule['GrammarCompiler']['createGram
 
 async function compileWith(
   compiler: Compiler,
-  { kind, text, frame }: Grammar,
+  { kind, text, frame, rules = [] }: Grammar,
   { Testings }: XGrammarModule,
 ): Promise<CompiledGrammar> {
   if (kind === 'ebnf') return compiler.compileGrammar(text)
-  if (kind === 'schema' && frame === undefined) {
-    return compiler.compileJSONSchema(text, true, undefined, undefined, true, MOST_SPACES)
-  }
   if (kind === 'schema') {
-    // Structural tags would do the same, but with as much white space as the model likes.
-    const rules = await Testings._jsonSchemaToEBNF(
+    const written = await Testings._jsonSchemaToEBNF(
       text,
       true,
       undefined,
@@ -103,10 +102,28 @@ async function compileWith(
       true,
       MOST_SPACES,
     )
-    return compiler.compileGrammar(`${rules}\nframed_answer ::= ${frame}\n`, 'framed_answer')
+    const whole = mended(written, rules)
+    if (frame === undefined) return compiler.compileGrammar(whole)
+    return compiler.compileGrammar(`${whole}\nframed_answer ::= ${frame}\n`, 'framed_answer')
   }
   const tag = { type: 'structural_tag', format: { type: 'regex', pattern: text } } as const
   return compiler.compileStructuralTag(tag)
+}
+
+/**
+ * XGrammar's rules of a schema with our own in the places of their stand-ins, with numbers that are finite, and with as
+ * little white space in values of any kind as elsewhere.
+ */
+function mended(written: string, rules: readonly SchemaRule[]): string {
+  const own = written.split('\n').map((line) => {
+    if (line.startsWith('basic_number ::=')) return `basic_number ::= ${ANY_NUMBER}`
+    return line.startsWith('basic_') ? line.replaceAll('[ \\n\\t]*', SPACES) : line
+  })
+  const whole = rules.reduce(
+    (text, { standIn, name }) => text.replaceAll(JSON.stringify(JSON.stringify(standIn)), name),
+    own.join('\n'),
+  )
+  return [whole, ...rules.flatMap((one) => one.rules)].join('\n')
 }
 
 /** XGrammar's own words where it had some, without the paths of its makers' machine. */

@@ -66,7 +66,7 @@ export class GrammarThreads implements ConstraintMaker {
     this.#texts ??= new TokenTexts(tokens)
     const texts = this.#texts
     signal?.throwIfAborted()
-    const key = `${grammar.kind} ${grammar.frame ?? ''} ${grammar.text}`
+    const key = JSON.stringify(grammar)
     const thread = this.#threads.get(key) ?? this.#start(grammar, tokens)
     this.#threads.delete(key)
     this.#threads.set(key, thread)

@@ -5,7 +5,7 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
-import { enforceable } from './enforceable-schema.ts'
+import { enforceable, type SchemaRule } from './enforceable-schema.ts'
 import { ebnfFault, wholeRegex } from './safe-regex.ts'
 
 export type ResponseFormat =
@@ -26,6 +26,8 @@ export type Grammar = {
   readonly text: string
   /** The body of a rule around `root`, which is what the schema says; without one `root` is the answer. */
   readonly frame?: string | undefined
+  /** What takes the places of their stand-ins in a schema. */
+  readonly rules?: readonly SchemaRule[]
 }
 
 const LONGEST = { schema: 1 << 16, regex: 4096, ebnf: 1 << 16 } as const
@@ -51,7 +53,8 @@ export function grammarOf(format: ResponseFormat): Grammar | null {
 
 /** JSON by a schema. Throws InputError INPUT_FORMAT for what cannot be enforced. */
 export function schemaGrammar(schema: object): Grammar {
-  return limited('schema', JSON.stringify(enforceable(schema)))
+  const { schema: written, rules } = enforceable(schema)
+  return { ...limited('schema', JSON.stringify(written)), rules }
 }
 
 function checkedRegex(pattern: string): string {
