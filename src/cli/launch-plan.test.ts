@@ -83,11 +83,10 @@ test('pictures of a request are as many as the context holds', async () => {
 
 test('what an engine cannot serve is said, and not converted for it', async () => {
   const merging = await plan('vllm', 'mini-vit-crop', { isPacked: true })
-  assert.equal(merging.servable, false)
   assert.equal(merging.convert, null)
-  assert.match(merging.warnings.join('\n'), /its tower is a ViT/)
+  assert.match(merging.reasons.join('\n'), /its tower is a ViT/)
   const clips = await plan('sglang', 'next-video-rope')
-  assert.equal(clips.servable, false)
+  assert.equal(clips.reasons.length, 1)
   assert.deepEqual((await plan('vllm', 'next-video-rope')).limits, { image: 0, video: 1 })
 })
 
@@ -95,11 +94,10 @@ test('mini is refused by name: its patches are merged before the projector', asy
   const { config } = await openParts('fixtures/inference/llava-mlp', {})
   const vision = { ...config.vision!, patchMerge: 2 }
   for (const engine of ['vllm', 'sglang'] as const) {
-    const { warnings, servable } = await plan(engine, 'llava-mlp', {
+    const { reasons } = await plan(engine, 'llava-mlp', {
       config: { ...config, vision },
     })
-    assert.equal(servable, false)
-    assert.match(warnings[0]!, /it merges 2 × 2 patches before its projector/)
+    assert.match(reasons[0]!, /it merges 2 × 2 patches before its projector/)
   }
 })
 

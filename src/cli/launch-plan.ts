@@ -43,8 +43,8 @@ export type LaunchOptions = {
 export type LaunchPlan = {
   readonly engine: EngineName
   readonly model: string
-  /** Whether the engine can serve it, once it is converted where that is needed. */
-  readonly servable: boolean
+  /** Why the engine cannot serve it, converted or not; the rest of the plan is of use only where there are none. */
+  readonly reasons: readonly string[]
   /** What is run first; null where the files are read as they are. */
   readonly convert: readonly string[] | null
   readonly command: readonly string[]
@@ -64,9 +64,10 @@ export type LaunchPlan = {
 export function planLaunch(facts: LaunchFacts, options: LaunchOptions): LaunchPlan {
   const { engine, config } = facts
   const warnings: string[] = []
-  const servable = noteUnservable(facts, warnings)
+  const reasons = reasonsAgainst(facts)
   const layout = layoutFor(facts)
-  const isConverted = servable && (facts.isInParts || facts.isPacked || layout !== config.layout)
+  const isConverted =
+    reasons.length === 0 && (facts.isInParts || facts.isPacked || layout !== config.layout)
   const out = `${facts.model.replace(/\/+$/, '').split('/').pop()}-${layout === 'hf' ? 'hf' : 'original'}`
   const dtype = options.dtype ?? storedAs(facts.elements)
   const memory = memoryOf(facts, dtype, options)
@@ -83,7 +84,7 @@ export function planLaunch(facts: LaunchFacts, options: LaunchOptions): LaunchPl
   return {
     engine,
     model: facts.model,
-    servable,
+    reasons,
     convert: isConverted ? convertCommand(facts.model, layout, out) : null,
     command: engine === 'vllm' ? vllmCommand(starting) : sglangCommand(starting),
     front: [
@@ -102,26 +103,26 @@ export function planLaunch(facts: LaunchFacts, options: LaunchOptions): LaunchPl
   }
 }
 
-/** What no conversion helps against: said once each. */
-function noteUnservable(facts: LaunchFacts, warnings: string[]): boolean {
+/** What no conversion helps against. */
+function reasonsAgainst(facts: LaunchFacts): string[] {
   const { engine, config } = facts
-  const before = warnings.length
   const { vision } = config
-  const name = NAMES[engine]
-  const add = (what: string) =>
-    warnings.push(`${name} cannot serve this model: ${what}; serve it with llava serve.`)
-  if (vision && vision.patchMerge > 1) {
-    add(`it merges ${vision.patchMerge} × ${vision.patchMerge} patches before its projector`)
-  }
-  if (vision?.isStandardised) add('it scales the features of its tower')
-  if (vision?.kind === 'vit') add('its tower is a ViT, and LLaVA has CLIP or SigLIP there')
-  if (engine === 'sglang' && config.family === 'next-video') {
-    add('it knows no NeXT-Video of the llava-hf layout')
-  }
-  if (config.family === 'text' && (facts.isInParts || facts.isPacked)) {
-    add('it is quantised or in parts, and only models that see are converted here')
-  }
-  return warnings.length === before
+  const what = [
+    vision &&
+      vision.patchMerge > 1 &&
+      `it merges ${vision.patchMerge} × ${vision.patchMerge} patches before its projector`,
+    vision?.isStandardised && 'it scales the features of its tower',
+    vision?.kind === 'vit' && 'its tower is a ViT, and LLaVA has CLIP or SigLIP there',
+    engine === 'sglang' &&
+      config.family === 'next-video' &&
+      'it knows no NeXT-Video of the llava-hf layout',
+    config.family === 'text' &&
+      (facts.isInParts || facts.isPacked) &&
+      'it is quantised or in parts, and only models that see are converted here',
+  ].filter((one) => typeof one === 'string')
+  return what.map(
+    (reason) => `${NAMES[engine]} cannot serve this model: ${reason}; serve it with llava serve.`,
+  )
 }
 
 const NAMES = { vllm: 'vLLM', sglang: 'SGLang' } as const

@@ -1,6 +1,7 @@
 /** `llava launch`: the command that starts SGLang or vLLM with a checkpoint, and what to know before. */
 import { dirname, resolve } from 'node:path'
 import type { DType } from '../core/dtype.ts'
+import { ConfigError } from '../core/errors.ts'
 import { elementCount } from '../core/shape.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
 import { openStored } from '../weights/index.ts'
@@ -63,6 +64,9 @@ export const launch: Verb = {
     try {
       const facts = factsOf(engine, model, { checkpoint, hasOwnTemplate: args.has('template') })
       const plan = planLaunch(facts, optionsOf(args, facts))
+      if (plan.reasons.length > 0) {
+        throw new ConfigError('CONFIG_LAUNCH', `launch: ${plan.reasons.join('\n  ')}`)
+      }
       if (terminal.isJson) terminal.json({ ...plan, line: shellLine(plan.command) })
       else for (const line of linesOf(plan)) terminal.print(line)
       if (!terminal.isJson) {

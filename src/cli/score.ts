@@ -21,7 +21,7 @@ export const score: Verb = {
     { name: 'answers', kind: 'text', value: 'path', about: 'The answers: a file or a folder' },
     { name: 'questions', kind: 'text', value: 'path', about: 'The question file they answer' },
     { name: 'labels', kind: 'text', value: 'path', about: 'The truth: a file or a folder' },
-    { name: 'out', kind: 'text', value: 'folder', about: 'Where submissions and result.json go' },
+    { name: 'out', kind: 'text', value: 'folder', about: 'Where submissions and score.json go' },
     {
       name: 'wordnet',
       kind: 'text',

@@ -1,6 +1,7 @@
 /** What became of an item: an answer or an error for each prompt. */
 import { LlavaError } from '../core/errors.ts'
 import { isRecord } from '../serve/faults.ts'
+import { EndpointRefused } from '../serve/remote/endpoint.ts'
 import type { LabelAnswer } from './label-engine.ts'
 
 /** One for each prompt, in their order. */
@@ -38,6 +39,9 @@ export function parseAnswer(text: string): unknown {
 
 /** As a row shows it: the code is stable, the message says what to do. */
 export function errorOf(error: unknown): ResultError {
+  if (error instanceof EndpointRefused) {
+    return { code: error.serverCode ?? error.code, message: error.message }
+  }
   if (error instanceof LlavaError) return { code: error.code, message: error.message }
   const code = isRecord(error) && typeof error['code'] === 'string' ? error['code'] : 'INTERNAL'
   return { code, message: error instanceof Error ? error.message : String(error) }

@@ -232,3 +232,20 @@ async function deafServer(): Promise<{ server: Server; url: string; requested: P
   const { port } = server.address() as AddressInfo
   return { server, url: `http://127.0.0.1:${port}/photo.jpg`, requested }
 }
+
+test('llava launch starts nothing that an engine cannot serve', async () => {
+  const { code, stdout, stderr } = await llava([
+    'launch',
+    'vllm',
+    'fixtures/inference/mini-vit-crop',
+  ])
+  assert.equal(code, 1)
+  assert.equal(stdout, '')
+  assert.match(
+    stderr,
+    /vLLM cannot serve this model: its tower is a ViT.*serve it with llava serve/,
+  )
+  const known = await llava(['launch', 'vllm', 'fixtures/inference/llava-mlp'])
+  assert.equal(known.code, 0)
+  assert.match(known.stdout, /^vllm serve /m)
+})

@@ -146,6 +146,14 @@ test('pages of other origins may neither read nor send', async () => {
     const asked = await fetch(own.url + CHAT, { method: 'OPTIONS', headers: { origin } })
     assert.equal(asked.status, 204)
     assert.equal(asked.headers.get('access-control-allow-origin'), origin)
+    const ofClient = 'authorization,content-type,x-stainless-lang,x-stainless-retry-count'
+    const headersFor = async (wanted: string) => {
+      const headers = { origin, 'access-control-request-headers': wanted }
+      const answered = await fetch(own.url + CHAT, { method: 'OPTIONS', headers })
+      return answered.headers.get('access-control-allow-headers')
+    }
+    assert.equal(await headersFor(ofClient), ofClient)
+    assert.equal(await headersFor('a b; c'), 'authorization, content-type, x-api-key')
     const { status, headers } = await own.post(CHAT, chat(), { origin })
     assert.equal(status, 200)
     assert.equal(headers.get('access-control-allow-origin'), origin)

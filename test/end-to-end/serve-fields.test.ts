@@ -284,6 +284,15 @@ test('what a model finds wrong says which field it is about', async () => {
     ['/v1/chat/completions', { messages, regex: '(' }, 'regex'],
     ['/v1/completions', { prompt: 'a', guided_grammar: 'root ::= (' }, 'guided_grammar'],
     ['/v1/chat/completions', { messages, tools, ignore_eos: true }, 'tools'],
+    ['/v1/chat/completions', { messages, seed: 1, logit_bias: { 999999: 1 } }, 'logit_bias'],
+    ['/v1/completions', { prompt: 'a', logit_bias: { x: 1 } }, 'logit_bias'],
+    ['/v1/chat/completions', { messages, regex: 'a', ignore_eos: true }, 'ignore_eos'],
+    ['/v1/chat/completions', { messages, choice: ['a'], regex: 'a' }, 'regex'],
+    [
+      '/generate',
+      { text: 'a', sampling_params: { logit_bias: { x: 1 } } },
+      'sampling_params.logit_bias',
+    ],
   ]
   for (const [path, body, param] of broken) {
     const { status, body: answer } = await server.post(path, body)
@@ -291,5 +300,6 @@ test('what a model finds wrong says which field it is about', async () => {
     // Anthropic's envelope has no place for it but the message.
     if (path === '/v1/messages') assert.match(answer.error.message, new RegExp(`^${param}: `))
     else assert.equal(answer.error.param, param, answer.error.message)
+    assert.doesNotMatch(answer.error.message, /logitBias|ignoreEos/)
   }
 })

@@ -9,7 +9,7 @@ import { Hono } from 'hono'
 import { Admission } from './admission.ts'
 import { findApiKey, presentedKey, type ApiKey } from './api-keys.ts'
 import { chatRoute } from './chat-route.ts'
-import { fieldOf } from './body-fields.ts'
+import { fieldOf, inFieldNames } from './body-fields.ts'
 import { completionsRoute } from './completions-route.ts'
 import { generateRoute } from './generate-route.ts'
 import { anthropicError, failureOf, HttpError, openAiError, type Failure } from './http-error.ts'
@@ -193,7 +193,7 @@ async function handle(context: ServerContext, handling: Handling): Promise<Respo
     origin = checkOrigin(request, context.config)
     response =
       request.method === 'OPTIONS' && origin !== null
-        ? preflight(origin)
+        ? preflight(origin, request.headers.get('access-control-request-headers'))
         : await answer(context, handling, id)
   } catch (error) {
     failure = noteFailure(context, { id, request }, error)
@@ -314,7 +314,8 @@ function noteFailure(
     const shown = error instanceof Error ? (error.stack ?? error.message) : String(error)
     context.log('error', { event: 'failure', request: id, error: shown })
   }
-  return { ...failure, param: failure.param ?? fieldOf(failure.code, request) }
+  const param = failure.param ?? fieldOf(failure, request)
+  return { ...failure, message: inFieldNames(failure, request), param }
 }
 
 function errorResponse(failure: Failure, route: Route): Response {

@@ -2,8 +2,8 @@
 import { isRecord } from '../faults.ts'
 import { FORMAT_PROPERTIES } from './format-fields.ts'
 
-/** Names of the fields that requests gave. */
-const GIVEN = new WeakMap<Request, ReadonlySet<string>>()
+/** The fields that requests gave, by name: where they stand. SGLang's `sampling_params` holds fields of its own. */
+const GIVEN = new WeakMap<Request, ReadonlyMap<string, string>>()
 
 const PROMPTS = ['messages', 'prompt', 'input', 'text', 'input_ids', 'input_embeds']
 /** What a failure is about, by the beginning of its code: one of these fields, the first that was given. */
@@ -17,13 +17,51 @@ const FIELDS: readonly (readonly [code: string, fields: readonly string[]])[] = 
 
 export function noteFields(request: Request, body: unknown): void {
   if (!isRecord(body)) return
-  const given = Object.entries(body).filter(([, value]) => value !== null && value !== undefined)
-  GIVEN.set(request, new Set(given.map(([name]) => name)))
+  const inside = [body['sampling_params']].flat().filter(isRecord).flatMap(namesIn)
+  const places = [
+    ...inside.map((name) => [name, `sampling_params.${name}`] as const),
+    ...namesIn(body).map((name) => [name, name] as const),
+  ]
+  GIVEN.set(request, new Map(places))
 }
 
+function namesIn(fields: object): string[] {
+  return Object.entries(fields)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([name]) => name)
+}
+
+type Fault = { readonly code: string; readonly message: string }
+
 /** Null where the failure is about no field in particular. */
-export function fieldOf(code: string, request: Request): string | null {
-  const given = GIVEN.get(request)
+export function fieldOf({ code, message }: Fault, request: Request): string | null {
+  const given = GIVEN.get(request) ?? new Map<string, string>()
+  if (code === 'INPUT_OPTION') return given.get(firstNamed(message, [...given.keys()])) ?? null
   const [, fields = []] = FIELDS.find(([start]) => code.startsWith(start)) ?? []
-  return fields.find((name) => given?.has(name)) ?? null
+  return given.get(fields.find((name) => given.has(name)) ?? '') ?? null
+}
+
+/** The field that the message names first, by its own name or by the library's: `logitBias` is logit_bias. */
+function firstNamed(message: string, given: readonly string[]): string {
+  const [first] = given
+    .flatMap((field) =>
+      [field, inLibrary(field)].map((name) => ({ field, at: message.search(word(name)) })),
+    )
+    .filter(({ at }) => at >= 0)
+    .toSorted((a, b) => a.at - b.at)
+  return first?.field ?? ''
+}
+
+/** The message in the request's words: options of the library by the names of the fields that came. */
+export function inFieldNames({ code, message }: Fault, request: Request): string {
+  const fields = code === 'INPUT_OPTION' ? [...(GIVEN.get(request)?.keys() ?? [])] : []
+  return fields.reduce((text, field) => text.replaceAll(word(inLibrary(field)), field), message)
+}
+
+function inLibrary(field: string): string {
+  return field.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+}
+
+function word(name: string): RegExp {
+  return new RegExp(`\\b${name.replaceAll(/\W/g, String.raw`\$&`)}\\b`, 'g')
 }

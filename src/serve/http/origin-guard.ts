@@ -54,13 +54,19 @@ export function corsHeaders(origin: string): Readonly<Record<string, string>> {
   }
 }
 
-/** The answer to a browser that asks before it sends. */
-export function preflight(origin: string): Response {
+/** Names with commas between, as many as a page's client has. */
+const HEADER_NAMES = /^[\w-]{1,64}(?:\s*,\s*[\w-]{1,64}){0,63}$/
+
+/**
+ * The answer to a browser that asks before it sends. Clients of OpenAI and Anthropic send headers about themselves, more with
+ * each version: a page that is allowed may send what it likes, and what nobody knows is not read.
+ */
+export function preflight(origin: string, asked: string | null): Response {
   const headers = {
     ...corsHeaders(origin),
     'access-control-allow-methods': 'GET, POST',
     'access-control-allow-headers':
-      'authorization, content-type, x-api-key, anthropic-version, anthropic-beta',
+      asked !== null && HEADER_NAMES.test(asked) ? asked : 'authorization, content-type, x-api-key',
     'access-control-max-age': '600',
   }
   return new Response(null, { status: 204, headers })

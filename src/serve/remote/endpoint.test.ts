@@ -69,6 +69,25 @@ describe('an endpoint', () => {
     }
   })
 
+  test('that refuses a request in our own words keeps its code', async () => {
+    const reply = (body: string): Handler => {
+      return (_, response) => response.writeHead(400).end(body)
+    }
+    for (const [body, serverCode] of [
+      [
+        '{"error":{"message":"m","param":null,"code":"INPUT_IMAGE_UNREADABLE"}}',
+        'INPUT_IMAGE_UNREADABLE',
+      ],
+      ['{"error":{"message":"m","code":"context_length_exceeded"}}', null],
+      ['no JSON', null],
+    ] as const) {
+      await withServer([reply(body)], async (url) => {
+        const asked = new Endpoint({ url }).post('/x', {})
+        await assert.rejects(asked, { code: 'INPUT_ENDPOINT_REFUSED', serverCode })
+      })
+    }
+  })
+
   test('that cannot be reached is given up with the reason', async () => {
     const { sleep, now } = patience()
     const endpoint = new Endpoint({ url: 'http://127.0.0.1:9/v1', sleep, now, attempts: 3 })

@@ -168,9 +168,9 @@ export class Endpoint {
         `endpoint: ${this.url} should let requests in, it refused this one (${fault}); check address, key and the model's id.`,
       )
     }
-    throw new InputError(
-      'INPUT_ENDPOINT_REFUSED',
+    throw new EndpointRefused(
       `endpoint: ${this.url} should take the request, it refused it (${fault}).`,
+      codeIn(text),
     )
   }
 
@@ -180,6 +180,21 @@ export class Endpoint {
       `endpoint: ${this.url} should answer with one JSON object, it streams though it was not asked to (${text.slice(0, 80)}); switch that off.`,
     )
   }
+}
+
+/** A request that the server did not take. */
+export class EndpointRefused extends InputError {
+  /** What the server calls it, where that is one of our own codes. */
+  readonly serverCode: string | null
+
+  constructor(message: string, serverCode: string | null) {
+    super('INPUT_ENDPOINT_REFUSED', message)
+    this.serverCode = serverCode
+  }
+}
+
+function codeIn(text: string): string | null {
+  return /"code"\s*:\s*"((?:INPUT|CONFIG|CAPACITY)(?:_[A-Z\d]+)+)"/.exec(text)?.[1] ?? null
 }
 
 /** Whether a server would say the same to any request: it, its key or its model's id are at fault. */
