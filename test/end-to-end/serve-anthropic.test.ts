@@ -44,6 +44,26 @@ async function expected(maxTokens: number) {
   return model.generate({ messages, maxTokens })
 }
 
+test("Anthropic's client gets JSON by its schema", async () => {
+  const schema = {
+    type: 'object',
+    properties: { share: { type: 'number', minimum: 0, maximum: 1 } },
+    required: ['share'],
+    additionalProperties: false,
+  }
+  const output = { output_config: { format: { type: 'json_schema' as const, schema } } }
+  const create = { model: server.id, messages: question, max_tokens: 200 }
+  const { content } = await client.messages.create({ ...create, ...output })
+  const [block] = content
+  assert.ok(block?.type === 'text')
+  const { share } = JSON.parse(block.text) as { share: number }
+  assert.ok(share >= 0 && share <= 1)
+  const broken = { format: { type: 'json_schema', schema: { type: 'object', not: {} } } }
+  const { status, body } = await server.post('/v1/messages', { ...create, output_config: broken })
+  assert.equal(status, 400)
+  assert.match(body.error.message, /^output_config: .*#\/not is not enforced/)
+})
+
 test("Anthropic's client gets what the library gives, whole and streamed", async () => {
   const create = { model: server.id, system: 'Be kind.', messages: question, max_tokens: 20 }
   const { text, usage } = await expected(20)

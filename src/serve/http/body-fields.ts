@@ -11,7 +11,10 @@ const FIELDS: readonly (readonly [code: string, fields: readonly string[]])[] = 
   ['INPUT_CONTEXT', PROMPTS],
   ['INPUT_CONVERSATION_', PROMPTS],
   ['INPUT_TEMPLATE_', PROMPTS],
-  ['INPUT_FORMAT', [...Object.keys(FORMAT_PROPERTIES), 'tools', 'text', 'sampling_params']],
+  [
+    'INPUT_FORMAT',
+    [...Object.keys(FORMAT_PROPERTIES), 'output_config', 'tools', 'text', 'sampling_params'],
+  ],
   ['INPUT_TOOLS', ['tools', 'tool_choice', 'messages', 'input']],
 ]
 

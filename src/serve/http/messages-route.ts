@@ -23,6 +23,9 @@ type MessagesRequest = Conversation & {
   readonly top_k?: number | null
   readonly stop_sequences?: readonly string[] | null
   readonly stream?: boolean | null
+  readonly output_config?: {
+    readonly format?: { readonly type: 'json_schema'; readonly schema: object } | null
+  } | null
 }
 
 const REFUSED = {
@@ -32,6 +35,12 @@ const REFUSED = {
   },
   container: { because: 'this server runs nothing' },
   mcp_servers: { because: 'this server calls nothing itself', unless: [[]] },
+}
+
+const OUTPUT_CONFIG: JsonSchema = {
+  type: 'object',
+  properties: { format: exactly({ type: { const: 'json_schema' }, schema: { type: 'object' } }) },
+  additionalProperties: false,
 }
 
 function requestSchema(config: ServerConfig): JsonSchema {
@@ -49,6 +58,7 @@ function requestSchema(config: ServerConfig): JsonSchema {
         items: { type: 'string', minLength: 1, maxLength: 256 },
       },
       stream: { type: 'boolean' },
+      output_config: OUTPUT_CONFIG,
       ...ignoredProperties(['metadata', 'service_tier', 'cache_control', 'inference_geo']),
     },
     required: ['messages', 'max_tokens'],
@@ -60,7 +70,7 @@ function requestSchema(config: ServerConfig): JsonSchema {
 function countSchema(config: ServerConfig): JsonSchema {
   return {
     type: 'object',
-    properties: conversationProperties(config),
+    properties: { ...conversationProperties(config), output_config: OUTPUT_CONFIG },
     required: ['messages'],
     additionalProperties: false,
     'x-refused': REFUSED,
@@ -81,8 +91,10 @@ const messagesRoute: Route = {
     const media = new RequestMedia(context.media, context.config, exchange.signal)
     const prompt = await readConversation(body, media)
     const stops = body.stop_sequences ?? []
+    const format = body.output_config?.format
     const request = {
       ...prompt,
+      ...(format ? { responseFormat: format } : {}),
       maxTokens: body.max_tokens,
       ...samplingOptions({ ...body, stop: stops.length > 0 ? stops : null }),
     }
