@@ -237,10 +237,17 @@ class Spent {
 }
 
 /** The marks of the judges' own protocols, and demands for a score. */
-const MARKS = [/\[End of Assistant/i, /\[System\]/i, /ignore (?:all |the )?(?:previous|above)/i]
-const DEMAND =
-  /\b(?:give|rate|score|grade|award)\b[^.\n]{0,60}\b(?:10|ten|full marks|highest|perfect)\b/i
+const MARKS = [
+  /\[End of Assistant/i,
+  /\[System\]/i,
+  /\b(?:ignore|disregard|forget) (?:(?:all|any|the|your|these) )*(?:previous|above|prior|ground truth|reference|correct answer|instructions|rubric)/i,
+]
+/** The highest grades of the judges' scales: 1.0, 5 and 10. The first two are said of other things too, unless they end the demand. */
+const DEMANDS = [
+  /\b(?:give|rate|score|grade|award)\b[^.\n]{0,60}\b(?:10|ten|full marks|full score|highest|maximum|perfect)\b/i,
+  /\b(?:give|rate|grade|award)\b[^.\n]{0,40}\b(?:1\.0|5|five)(?: points?| marks?| stars?| out of 5|\/5)?[.!]?\s*$/im,
+]
 
 function isSuspicious(task: JudgeTask): boolean {
-  return [...MARKS, DEMAND].some((form) => form.test(task.answer))
+  return [...MARKS, ...DEMANDS].some((form) => form.test(task.answer))
 }

@@ -29,14 +29,20 @@ export function readScore(value: string | number | undefined): number | null {
   return value !== undefined && /^\s*[+-]?\d+\s*$/.test(value) ? Number(value) : null
 }
 
+/** What stands in a list without quotes: numbers and Python's own words. `[Austria, Chile]` is a text and no list. */
+const BARE = String.raw`[-+]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|None|True|False`
+const LIST_ITEM = new RegExp(
+  String.raw`\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(${BARE}))\s*(?:,|$)`,
+  'gsy',
+)
+
 /** The texts of `['a', "b's", 3]`, as Python prints a list; null for anything else. Source: VLMEvalKit's columns of answers. */
 export function readPythonList(text: string): string[] | null {
   const body = /^\s*\[(.*)\]\s*$/s.exec(text)?.[1]
   if (body === undefined) return null
   const texts: string[] = []
-  const item = /\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([-+\w.]+))\s*(?:,|$)/gsy
   let end = 0
-  for (const match of body.matchAll(item)) {
+  for (const match of body.matchAll(LIST_ITEM)) {
     const [whole, single, double, bare] = match
     texts.push(bare ?? plainText(single ?? double ?? ''))
     end = match.index + whole.length

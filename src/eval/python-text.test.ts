@@ -59,4 +59,11 @@ test('spaces and numbers are those of str and float', () => {
   const values = [1000, 0.5, 5, 0.01, -Infinity, null, null, null, null]
   assert.deepEqual(texts.map(parsePythonFloat), values)
   assert.ok(Number.isNaN(parsePythonFloat('nan')))
+  assert.deepEqual(['１２.５', '٣', '𝟙𝟘', '²', 'Ⅷ'].map(parsePythonFloat), [
+    12.5,
+    3,
+    10,
+    null,
+    null,
+  ])
 })

@@ -55,12 +55,22 @@ export function isMissingCell(text: string): boolean {
 
 /** `float(text)`, or null where Python raises: digits may be grouped by `_`, and `inf` and `nan` are numbers. */
 export function parsePythonFloat(text: string): number | null {
-  const plain = pythonStrip(text)
+  const plain = asciiDigits(pythonStrip(text))
   if (/^[+-]?nan$/i.test(plain)) return Number.NaN
   if (/^[+-]?inf(?:inity)?$/i.test(plain)) return plain.startsWith('-') ? -Infinity : Infinity
   const digits = String.raw`\d+(?:_\d+)*`
   const pattern = `^[+-]?(?:${digits}\\.?(?:${digits})?|\\.${digits})(?:e[+-]?${digits})?$`
   return new RegExp(pattern, 'i').test(plain) ? Number(plain.replaceAll('_', '')) : null
+}
+
+/** Digits of every script as those of ASCII: `float('１２')` is 12. Unicode has the ten of a script in a row, from zero. */
+function asciiDigits(text: string): string {
+  return text.replaceAll(/(?![0-9])\p{Nd}/gu, (digit) => {
+    const code = digit.codePointAt(0) ?? 0
+    let zero = code
+    while (/\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero--
+    return String((code - zero) % 10)
+  })
 }
 
 /** What `str.split()` and `str.strip()` take for space; unlike `\s` it has the separators 1C–1F and not U+FEFF. */

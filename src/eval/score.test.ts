@@ -326,7 +326,7 @@ test("samples of lmms-eval and VLMEvalKit's tables hold their truth", async () =
   const { metrics } = await score('pope', { answers: [lines('s.jsonl', pope)] })
   assert.deepEqual(
     metrics.filter(({ name }) => name.startsWith('accuracy')).map(({ value }) => value),
-    [100, 0],
+    [100, 0, 50],
   )
   const mme = [
     {
@@ -423,6 +423,35 @@ test("short answers are read from lmms-eval's samples and from tables", async ()
   const far = { questionId: 8, answers: ['climate'], prediction: 'clothing' }
   const info = await score('infovqa', { answers: [lines('a.jsonl', [poster, far])] })
   assert.ok(Math.abs((values(info)['overall'] ?? 0) - (100 * 11) / 12 / 2) < 1e-9)
+})
+
+test("ChartQA's answers of people that look like lists are texts, but to VLMEvalKit where Python reads a list", async () => {
+  const chart = async (truth: string, ...answers: string[]) => {
+    const rows = answers.map((_, id) => ({ question_id: id, answer: truth, type: 'human_test' }))
+    const given = answers.map((text, question_id) => ({ question_id, text }))
+    const report = await score('chartqa', {
+      answers: [lines('a.jsonl', given)],
+      labels: [{ name: 'test.json', text: JSON.stringify(rows) }],
+    })
+    return report.outcomes.map((one) => one.score)
+  }
+  assert.deepEqual(await chart('[2017, 2023]', '[2017, 2023]', '2017', '2019'), [1, 0, 0])
+  assert.deepEqual(await chart('[Australia, Italy]', '[Australia, Italy]', 'Australia'), [1, 0])
+  assert.deepEqual(await chart('[]', 'x', '[]'), [0, 1])
+  assert.deepEqual(await chart('12', '１２', '١٢', '12 '), [1, 1, 1])
+  const rows = [
+    ['[10, 20]', '20'],
+    ['[10, 20]', '[10, 20]'],
+    ['[Austria, Chile]', '[Austria, Chile]'],
+    ['[Austria, Chile]', 'Chile'],
+  ]
+  const text = rows.map((cells, i) => `${[i, ...cells].join('\t')}\n`).join('')
+  const table = { name: 'a.tsv', text: `index\tanswer\tprediction\n${text}` }
+  const { outcomes } = await score('chartqa', { answers: [table] })
+  assert.deepEqual(
+    outcomes.map((one) => one.score),
+    [1, 0, 1, 0],
+  )
 })
 
 test('two runs are compared question by question', async () => {

@@ -133,13 +133,23 @@ export function ofFolder<File extends Named>(
 
 const TRUTH_FIELDS = ['answers', 'answer', 'label', 'target', 'gt_answer', 'gt_content']
 
+function truthField(row: Row): unknown {
+  // lmms-eval's `target` is the text that the prompt asks for.
+  return row['target'] ?? TRUTH_FIELDS.map((name) => row[name]).find((one) => one !== undefined)
+}
+
+/** The truth as one text, also where it looks like a list: `[2017, 2023]`; null where the row has another. */
+export function truthText(row: Row): string | null {
+  const own = truthField(row)
+  return typeof own === 'string' ? own : null
+}
+
 /** The accepted answers. Throws InputError where the row has none. */
 export function acceptedAnswers({ id, row, file }: TableRow): string[] {
-  // lmms-eval's `target` is the text that the prompt asks for.
-  const own =
-    row['target'] ?? TRUTH_FIELDS.map((name) => row[name]).find((one) => one !== undefined)
+  const own = truthField(row)
   // lmms-eval's newer samples and VLMEvalKit's tables hold lists as Python prints them.
-  const list = typeof own === 'string' ? (readPythonList(own) ?? own) : own
+  const printed = typeof own === 'string' ? (readPythonList(own) ?? []) : []
+  const list = printed.length > 0 ? printed : own
   const accepted = (Array.isArray(list) ? list : [list]).filter(
     (truth) => typeof truth === 'string' || typeof truth === 'number',
   )

@@ -11,15 +11,21 @@ import { relaxedAccuracy } from '../metrics/relaxed-accuracy.ts'
 import { pythonStrip } from '../python-text.ts'
 import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
+import { truthText } from '../table-rows.ts'
 
 export const chartqa = shortAnswerBenchmark({
   name: 'chartqa',
   title: 'ChartQA (test)',
   rule: 'numbers within 5 % of the target, other answers equal but for case; relaxed accuracy',
   form: { split: 'test' },
-  judge: (answer, [target = ''], _, { given }) => {
-    const read = formOf(given) === 'vlmevalkit' ? pythonStrip(answer) : answer
-    return { score: relaxedAccuracy(read, target), read }
+  judge: (answer, accepted, row, { given }) => {
+    if (formOf(given) === 'vlmevalkit') {
+      const read = pythonStrip(answer)
+      return { score: Math.max(...accepted.map((target) => relaxedAccuracy(read, target))), read }
+    }
+    // Some answers of people are written `[2017, 2023]`: a text like any other.
+    const target = truthText(row) ?? accepted[0] ?? ''
+    return { score: relaxedAccuracy(answer, target), read: answer }
   },
   part: partOf,
   ask: {

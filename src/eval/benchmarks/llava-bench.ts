@@ -175,7 +175,7 @@ function sumOf(scored: readonly Scored[], name: keyof Counts): number {
 }
 
 function scoreFile(file: EvalFile): Scored {
-  const all = readReviews(file)
+  const all = eachOnce(readReviews(file), file)
   const reviews = all.filter(({ pair }) => !pair.includes(-999))
   const ids = all.map(({ id }) => id)
   const judged = new Map(reviews.map(({ id }) => [id, id]))
@@ -189,13 +189,34 @@ function scoreFile(file: EvalFile): Scored {
       read: `${reference} ${answer}`,
       expected: '',
       // The official −1 of −1 would be full marks for what no judge has read.
-      score: isUnread(reference, answer) ? 0 : answer / reference,
+      score: isUnread(reference, answer) ? 0 : shareOf(reference, answer),
     })),
     // Where the judge has read nothing at all there is no number: the official one would be 100.
     metrics:
       unreadable < reviews.length ? groups.map((group) => metricOf(group, isTable(file))) : [],
     printed: printGroups(file.name, groups),
   }
+}
+
+/** The same review twice is one. Throws InputError where a question has two that differ. */
+function eachOnce(reviews: readonly Review[], { name }: EvalFile): Review[] {
+  const byId = new Map<string, Review>()
+  for (const review of reviews) {
+    const before = byId.get(review.id)
+    if (before && String(before.pair) !== String(review.pair)) {
+      throw new InputError(
+        'INPUT_ANSWERS_DUPLICATE',
+        `eval.llava-bench: every question of ${name} should have one review, ${review.id} has ${before.pair.join(' ')} and ${review.pair.join(' ')}; remove the older one.`,
+      )
+    }
+    byId.set(review.id, review)
+  }
+  return [...byId.values()]
+}
+
+/** Of one question: beside a reference that got nothing, whatever got something has it all. */
+function shareOf(reference: number, answer: number): number {
+  return reference === 0 ? Math.sign(answer) : answer / reference
 }
 
 function isUnread(reference: number, answer: number): boolean {

@@ -29,6 +29,7 @@ import {
   type Row,
 } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
+import { truthId, withOwnIds } from '../question.ts'
 import { pythonJson } from '../python-text.ts'
 import { releasedMmVet } from './hub-vqa-tables.ts'
 import { mmVetJudge } from './mm-vet-judge.ts'
@@ -40,13 +41,14 @@ export const mmVet: Benchmark = {
   files: {
     answers:
       "the evaluator's grades, or a table with score (scores); or answers (writes the evaluator's input)",
+    questions: 'llava-mm-vet.jsonl, for answers: those that are missing are found by it',
     labels: 'mm-vet.json, for scores by capability',
   },
   needs: [],
   rule: "the judge's grades, averaged over its runs; mean of all questions, and of those with a capability",
   score: scoreMmVet,
   ask: {
-    questions: llavaQuestions(1024, (question) => ({ ...question, truth: `v1_${question.id}` })),
+    questions: (files) => withOwnIds(readQuestionsOf(files)),
     fromTables: releasedMmVet,
     prompt: LLAVA_PROMPT,
     folder: { questions: 'llava-mm-vet.jsonl', labels: 'mm-vet.json', images: 'images' },
@@ -71,12 +73,27 @@ export const mmVet: Benchmark = {
   ],
 }
 
+const readQuestionsOf = llavaQuestions(1024, (question) => ({
+  ...question,
+  truth: truthOf(question.id),
+}))
+
+/** A question's name in the evaluator's files. */
+function truthOf(id: string | number): string {
+  return `v1_${id}`
+}
+
 const CAPABILITIES = ['rec', 'ocr', 'know', 'gen', 'spat', 'math']
 
-function scoreMmVet({ answers, labels, asked }: ScoreInput): Scored {
+function scoreMmVet({ answers, questions: asking, labels, asked }: ScoreInput): Scored {
   const files = withoutTables(answers)
   const samples = files.flatMap(readSamples)
-  if (samples.length === 0 && !files.every(isGrades)) return submit(files)
+  if (samples.length === 0 && !files.every(isGrades)) {
+    return submit(
+      files,
+      onlyAsked(readQuestionsOf(asking).map(truthId), asked, (id) => id),
+    )
+  }
   const grades = new Map<string, readonly number[]>(
     samples.length > 0 ? samples.map(({ id, grade }) => [id, [grade]]) : files.flatMap(readGrades),
   )
@@ -117,11 +134,14 @@ function metricsOf(graded: readonly GradedQuestion[]): Metric[] {
   ]
 }
 
-function submit(files: readonly EvalFile[]): Scored {
-  const answers = answersById(files.flatMap(readMmVetAnswers))
-  const rows = new Map([...answers].map(([id, { text }]) => [`v1_${id}`, text]))
+/** The evaluator fails where a question has no answer: it gets an empty one, which is graded. */
+function submit(files: readonly EvalFile[], questions: readonly string[]): Scored {
+  const given = answersById(files.flatMap(readMmVetAnswers))
+  const answers = new Map([...given].map(([id, { text }]) => [truthOf(id), text]))
+  const ids = questions.length > 0 ? questions : [...answers.keys()]
+  const rows = new Map(ids.map((id) => [id, answers.get(id) ?? '']))
   return {
-    counts: countAnswers([...answers.keys()], answers),
+    counts: countAnswers(ids, answers),
     outcomes: [],
     metrics: [],
     written: { 'mm-vet.json': pythonJson(rows, { indent: 2 }) },

@@ -160,10 +160,12 @@ function fromAnswers(answers: readonly Answer[], truths: ReadonlyMap<string, Tru
     )
     const key = keyOf(task, name, question ?? '')
     const truth = truths.get(key)
-    if (question === null || !truth || given.has(key)) {
+    const before = given.get(key)
+    if (before?.text === text) continue
+    if (question === null || !truth || before) {
       throw new InputError(
-        given.has(key) ? 'INPUT_ANSWERS_DUPLICATE' : 'INPUT_ANSWERS_FOREIGN',
-        `eval.mme: every answer should be to one of the labels' questions, once; "${String(row['prompt']).slice(0, 60)}" of ${id} ${given.has(key) ? 'came twice' : 'is not among them'}.`,
+        before ? 'INPUT_ANSWERS_DUPLICATE' : 'INPUT_ANSWERS_FOREIGN',
+        `eval.mme: every answer should be to one of the labels' questions, once; "${String(row['prompt']).slice(0, 60)}" of ${id} ${before ? 'came with two answers' : 'is not among them'}.`,
       )
     }
     const [asked = ''] = questionKeys([{ id, prompt: String(row['prompt']) }])

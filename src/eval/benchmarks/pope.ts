@@ -39,7 +39,7 @@ export const pope: Benchmark = {
       'the folder with coco_pope_random.json, coco_pope_popular.json, coco_pope_adversarial.json',
   },
   needs: [],
-  rule: 'No, not or no as a word before the first full stop is no, everything else yes (samples of lmms-eval and tables of VLMEvalKit: as these read); F1 of yes by category, and its mean',
+  rule: 'No, not or no as a word before the first full stop is no, everything else yes (samples of lmms-eval and tables of VLMEvalKit: as these read); F1 of yes by category, its mean, and where these two programs wrote the file that of all rows',
   score: scorePope,
   ask: {
     questions: llavaQuestions(128),
@@ -87,7 +87,13 @@ function scorePope({ answers: files, questions, labels, asked }: ScoreInput): Sc
     answers,
     outcomes.filter(({ read }) => read === 'other' || read === 'unknown').length,
   )
-  return { counts, outcomes, metrics: metricsOf(parts), printed: parts.map(printPart).join('') }
+  const metrics = [...metricsOf(parts), ...(isWhole && parts.length > 1 ? pooledRates(parts) : [])]
+  return { counts, outcomes, metrics, printed: parts.map(printPart).join('') }
+}
+
+/** Of all rows together, as lmms-eval and VLMEvalKit (a row of several categories in each) print them. */
+function pooledRates(parts: readonly Part[]): Metric[] {
+  return ratesOf({ category: 'overall', rows: parts.flatMap(({ rows }) => rows) })
 }
 
 /** Samples and tables are read as by the program that wrote them, so that its number comes out. */
@@ -231,15 +237,22 @@ function metricsOf(parts: readonly Part[]): Metric[] {
   const mean = (sums: readonly number[]) =>
     (parts.reduce((sum, _, p) => sum + RATES.F1(sums.slice(5 * p, 5 * p + 5)), 0) / parts.length) *
     100
-  const rates = parts.flatMap((part) =>
-    Object.entries(RATES).map(([name, rate]) => ({
-      name: `${name} ${part.category}`,
-      unit: 'percent' as const,
-      digits: 2,
-      statistic: { rows: part.rows, of: (sums: readonly number[]) => rate(sums) * 100 },
-    })),
-  )
-  return [{ name: 'F1 mean', unit: 'percent', digits: 2, statistic: { rows, of: mean } }, ...rates]
+  const first: Metric = {
+    name: 'F1 mean',
+    unit: 'percent',
+    digits: 2,
+    statistic: { rows, of: mean },
+  }
+  return [first, ...parts.flatMap(ratesOf)]
+}
+
+function ratesOf({ category, rows }: Part): Metric[] {
+  return Object.entries(RATES).map(([name, rate]) => ({
+    name: `${name} ${category}`,
+    unit: 'percent',
+    digits: 2,
+    statistic: { rows, of: (sums: readonly number[]) => rate(sums) * 100 },
+  }))
 }
 
 function printPart({ category, rows }: Part): string {

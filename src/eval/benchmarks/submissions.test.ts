@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { score } from '../score.ts'
+import { findBenchmark } from '../index.ts'
 import { jsonFile, jsonLines, metricValues } from '../../../test/eval-files.ts'
 
 const humans = (...texts: string[]) => texts.map((answer) => ({ answer }))
@@ -65,6 +66,50 @@ test('MM-Vet: the tables beside the grades are passed over, and alone refused', 
   })
   assert.equal(metricValues(await score('mm-vet', { answers: [table, grades] }))['total'], 50)
   await assert.rejects(score('mm-vet', { answers: [table] }), { code: 'INPUT_ANSWERS_FOREIGN' })
+})
+
+test('MM-Vet: a question without an answer has an empty one in the submission, and is missing', async () => {
+  const ask = (id: number) => ({ question_id: id, image: 'v1_0.png', text: 'q' })
+  const questions = [jsonLines('llava-mm-vet.jsonl', [ask(0), ask(1)])]
+  const answers = [jsonLines('a.jsonl', [{ question_id: 0, text: 'one' }])]
+  const report = await score('mm-vet', { answers, questions })
+  assert.deepEqual(JSON.parse(report.written['mm-vet.json']!), { v1_0: 'one', v1_1: '' })
+  assert.deepEqual([report.counts.questions, report.counts.missing], [2, 1])
+  const twice = jsonLines('llava-mm-vet.jsonl', [ask(0), ask(0)])
+  const { questions: read } = findBenchmark('mm-vet').ask!
+  assert.throws(() => read([twice]), { code: 'INPUT_QUESTIONS_DUPLICATE' })
+})
+
+test('the same line given twice is one; two lines that differ are refused', async () => {
+  const pair = (id: number, ...tuple: [number, number]) => ({
+    question_id: id,
+    category: 'a',
+    tuple,
+  })
+  const reviews = (...rows: object[]) => ({ answers: [jsonLines('r.jsonl', rows)] })
+  const same = await score('llava-bench', reviews(pair(1, 8, 4), pair(1, 8, 4), pair(2, 0, 5)))
+  assert.equal(same.counts.questions, 2)
+  assert.deepEqual(
+    same.outcomes.map((one) => one.score),
+    [0.5, 1],
+  )
+  const differing = score('llava-bench', reviews(pair(1, 8, 4), pair(1, 8, 5)))
+  await assert.rejects(differing, { code: 'INPUT_ANSWERS_DUPLICATE' })
+
+  const prompt = (text: string) => `${text} Please answer yes or no.`
+  const line = (text: string, answer: string) => ({
+    question_id: 'count/1.png',
+    prompt: prompt(text),
+    text: answer,
+  })
+  const truth = ['Two cats?', 'Three cats?'].map(
+    (one, i) => `1.png\t${prompt(one)}\t${i ? 'No' : 'Yes'}\n`,
+  )
+  const labels = [{ name: 'count.txt', text: truth.join('') }]
+  const mme = (...rows: object[]) => score('mme', { answers: [jsonLines('a.jsonl', rows)], labels })
+  const both = [line('Two cats?', 'Yes'), line('Three cats?', 'No')]
+  assert.equal(metricValues(await mme(...both, both[0]!))['count'], 200)
+  await assert.rejects(mme(...both, line('Two cats?', 'No')), { code: 'INPUT_ANSWERS_DUPLICATE' })
 })
 
 test('GQA: predictions are scored by the types of questions, as eval.py prints them', async () => {
