@@ -7,8 +7,9 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
-import { numberRules, type Bound } from './number-range.ts'
+import { numberRules, type Bound, type NumberRange } from './number-range.ts'
 import { jsonPattern, lengthPattern } from './safe-regex.ts'
+import { FORMAT_PATTERNS, FORMATS } from './text-formats.ts'
 
 const DEEPEST = 32
 const MOST_NODES = 2000
@@ -28,9 +29,17 @@ export type EnforceableSchema = { readonly schema: object; readonly rules: reado
 /** Throws InputError INPUT_FORMAT that names every fault. */
 export function enforceable(schema: object): EnforceableSchema {
   const walk = new Walk(schema)
-  const written = walk.visit(schema, '#', 0)
+  const written = walk.visit(schema, '#', 0) as object
   walk.throwIfFaulty()
-  return { schema: written as object, rules: walk.rules }
+  const text = JSON.stringify(written)
+  let own = 'bounded'
+  while (text.includes(own)) own += '_'
+  const rules = walk.bounded.map(({ place, range }, i) => {
+    const name = `${own}_${i}`
+    place[0] = name
+    return { standIn: name, name, rules: numberRules(name, range) ?? [] }
+  })
+  return { schema: written, rules }
 }
 
 /** They say something about a schema and nothing about values. */
@@ -67,51 +76,15 @@ const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
   null: [],
 }
 
-const FORMATS = [
-  'email',
-  'date',
-  'time',
-  'date-time',
-  'duration',
-  'ipv4',
-  'ipv6',
-  'hostname',
-  'uuid',
-  'uri',
-]
-
-/**
- * Formats of which XGrammar writes more than the standards allow, as patterns that allow less: no leap seconds and no 29th of
- * February, host names in small letters. RFC 2673 §3.2, RFC 1123 §2.1, RFC 3339 §5.6.
- */
-const BYTE = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])'
-const LABEL = '[a-z0-9]([a-z0-9-]{0,33}[a-z0-9])?'
-const DATE =
-  '[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))'
-const CLOCK = '([01][0-9]|2[0-3]):[0-5][0-9]'
-const TIME = `${CLOCK}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]${CLOCK})`
-const FORMAT_PATTERNS: Readonly<Record<string, string>> = {
-  ipv4: `^${BYTE}(\\.${BYTE}){3}$`,
-  hostname: `^${LABEL}(\\.${LABEL}){0,6}$`,
-  date: `^${DATE}$`,
-  time: `^${TIME}$`,
-  'date-time': `^${DATE}T${TIME}$`,
-}
-
 class Walk {
-  readonly rules: SchemaRule[] = []
+  /** Numbers between bounds, and the lists of one constant that stand for them. */
+  readonly bounded: { readonly place: [string]; readonly range: NumberRange }[] = []
   readonly #root: object
-  /** What names of rules begin with: nothing that the schema itself says. */
-  readonly #ownName: string
   readonly #faults: string[] = []
   #nodes = 0
 
   constructor(root: object) {
     this.#root = root
-    const text = JSON.stringify(root)
-    let name = 'bounded'
-    while (text.includes(name)) name += '_'
-    this.#ownName = name
   }
 
   throwIfFaulty(): void {
@@ -239,15 +212,17 @@ class Walk {
 
   #bounded(type: string, bounds: Readonly<Record<string, number>>, path: string): object {
     const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = bounds
-    const name = `${this.#ownName}_${this.rules.length}`
-    const rules = numberRules(name, {
+    const range: NumberRange = {
       isInteger: type === 'integer',
       least: narrower(minimum, exclusiveMinimum, (open, closed) => open >= closed),
       most: narrower(maximum, exclusiveMaximum, (open, closed) => open <= closed),
-    })
-    if (rules === null) this.#fault(path, `has bounds between which no ${type} can be written`)
-    else this.rules.push({ standIn: name, name, rules })
-    return { enum: [name] }
+    }
+    if (numberRules('n', range) === null) {
+      this.#fault(path, `has bounds between which no ${type} can be written`)
+    }
+    const place: [string] = ['']
+    this.bounded.push({ place, range })
+    return { enum: place }
   }
 
   #object(schema: Record<string, unknown>, { path, depth }: Place): object {
