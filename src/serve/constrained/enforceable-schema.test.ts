@@ -27,6 +27,7 @@ test('every keyword that would not be enforced is refused by its name', () => {
     [{ type: 'string', maxLength: 1e9 }, /#\/maxLength is over/],
     [{ enum: [1], const: 1 }, /enum and const, which are not enforced together/],
     [{ type: 'object', properties: { a: { $defs: {} } } }, /definitions; only the outermost/],
+    [{ type: 'number', minimum: 5e-324 }, /#\/minimum is closer to zero than 1e-15/],
     [{ type: 'integer', minimum: 0.2, maximum: 0.8 }, /# has bounds between which no integer/],
     [{ type: 'number', minimum: 2, exclusiveMaximum: 2 }, /# has bounds between which no number/],
     [{ type: 'string', minLength: 3, maxLength: 2 }, /# has a minLength of 3 over its maxLength/],
@@ -99,4 +100,12 @@ test('depth and size are limited', () => {
   assert.throws(() => enforceable(deep), /may have 32 levels/)
   const properties = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`p${i}`, true]))
   assert.throws(() => enforceable({ type: 'object', properties }), /may have 2000 schemas/)
+  const bounded = { type: 'number', minimum: -123456789.123456, maximum: 987654321.654321 }
+  const numbers = Object.fromEntries(Array.from({ length: 1900 }, (_, i) => [`p${i}`, bounded]))
+  const before = performance.now()
+  assert.throws(
+    () => enforceable({ type: 'object', properties: numbers }),
+    /may take 10000 rules.*#\/properties\/p\d+ is beyond/,
+  )
+  assert.ok(performance.now() - before < 2000)
 })

@@ -15,6 +15,9 @@ const DEEPEST = 32
 const MOST_NODES = 2000
 /** Characters, items and properties that bounds may name. */
 const LONGEST_TEXT = 4096
+/** Of bounds but zero: each decimal of them is a rule. */
+const TINIEST = 1e-15
+const MOST_NUMBER_RULES = 10_000
 
 /** What XGrammar would read wrong, as rules of our own: where they belong the schema has the constant `standIn`. */
 export type SchemaRule = {
@@ -82,6 +85,7 @@ class Walk {
   readonly #root: object
   readonly #faults: string[] = []
   #nodes = 0
+  #numberRules = 0
 
   constructor(root: object) {
     this.#root = root
@@ -217,8 +221,21 @@ class Walk {
       least: narrower(minimum, exclusiveMinimum, (open, closed) => open >= closed),
       most: narrower(maximum, exclusiveMaximum, (open, closed) => open <= closed),
     }
-    if (numberRules('n', range) === null) {
-      this.#fault(path, `has bounds between which no ${type} can be written`)
+    const tiny = Object.entries(bounds).find(
+      ([, value]) => value !== 0 && Math.abs(value) < TINIEST,
+    )
+    if (tiny !== undefined) {
+      this.#fault(`${path}/${tiny[0]}`, `is closer to zero than ${TINIEST}`)
+      return {}
+    }
+    const rules = numberRules('n', range)
+    if (rules === null) this.#fault(path, `has bounds between which no ${type} can be written`)
+    this.#numberRules += rules?.length ?? 0
+    if (this.#numberRules > MOST_NUMBER_RULES) {
+      throw new InputError(
+        'INPUT_FORMAT',
+        `responseFormat: the bounds of a schema's numbers may take ${MOST_NUMBER_RULES} rules, one for each digit and length, ${path} is beyond; use fewer or rounder ones.`,
+      )
     }
     const place: [string] = ['']
     this.bounded.push({ place, range })
