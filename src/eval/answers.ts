@@ -30,9 +30,9 @@ export function readAnswers(files: readonly EvalFile[], broken?: { count: number
   })
 }
 
-export type AnswerKeys = {
+export type AnswerKeys<A> = {
   /** What tells questions apart, where it is not the id alone. */
-  readonly key?: (answer: Answer) => string
+  readonly key?: (answer: A) => string
   /** Ids that the benchmark itself gives to several questions. Of their answers the last stands for all. */
   readonly shared?: ReadonlySet<string>
 }
@@ -41,11 +41,11 @@ export type AnswerKeys = {
  * The only answer of each question; the same answer twice is one. Throws InputError where a question has two answers that
  * differ.
  */
-export function answersById(
-  answers: readonly Answer[],
-  { key = ({ id }) => id, shared = new Set() }: AnswerKeys = {},
-): Map<string, Answer> {
-  const byId = new Map<string, Answer>()
+export function answersById<A extends Pick<Answer, 'id' | 'text'>>(
+  answers: readonly A[],
+  { key = ({ id }) => id, shared = new Set() }: AnswerKeys<A> = {},
+): Map<string, A> {
+  const byId = new Map<string, A>()
   const twice = new Set<string>()
   for (const answer of answers) {
     const id = key(answer)
@@ -77,13 +77,7 @@ export function countAnswers(
   answers: ReadonlyMap<string, unknown>,
   unreadable = 0,
 ): Counts {
-  const known = new Set(questions)
-  if (known.size < questions.length) {
-    throw new InputError(
-      'INPUT_QUESTIONS_DUPLICATE',
-      `eval: every question should have an id of its own, ${questions.length - known.size} repeat one; check the question file.`,
-    )
-  }
+  const known = ownIds(questions)
   const missing = questions.filter((id) => !answers.has(id)).length
   const extra = [...answers.keys()].filter((id) => !known.has(id)).length
   if (answers.size > 0 && extra === answers.size) {
@@ -93,6 +87,16 @@ export function countAnswers(
     )
   }
   return { questions: questions.length, answers: answers.size, missing, extra, unreadable }
+}
+
+/** The ids of questions. Throws InputError where two share one. */
+export function ownIds(ids: readonly string[]): ReadonlySet<string> {
+  const own = new Set(ids)
+  if (own.size === ids.length) return own
+  throw new InputError(
+    'INPUT_QUESTIONS_DUPLICATE',
+    `eval: every question should have an id of its own, ${ids.length - own.size} repeat one; check the question file.`,
+  )
 }
 
 function answerText(row: Row, file: EvalFile): string {

@@ -1,5 +1,4 @@
 /** What a benchmark asks: questions as they go to an engine, whoever answers. */
-import { InputError } from '../core/errors.ts'
 import type { EvalFile, Row } from './eval-file.ts'
 
 export type Question = {
@@ -99,17 +98,6 @@ export function namedMedia(questions: readonly Question[]): string[] {
 /** A question's name to the scorer. */
 export function truthId(question: Question): string {
   return question.truth ?? String(question.id)
-}
-
-/** The questions, each with an id of its own. Throws InputError where two share one. */
-export function withOwnIds(questions: Question[]): Question[] {
-  const ids = new Set<string>()
-  const repeated = questions.map(truthId).filter((id) => ids.size === ids.add(id).size)
-  if (repeated.length === 0) return questions
-  throw new InputError(
-    'INPUT_QUESTIONS_DUPLICATE',
-    `eval: every question should have an id of its own, ${repeated.length} repeat one (${repeated[0]}); check the question file.`,
-  )
 }
 
 /** The prompt as answer files have it. */

@@ -10,7 +10,7 @@
  * compare: 81.6 with gpt-4-0314 is 72.3 with gpt-4-0613.
  */
 import { InputError } from '../../core/errors.ts'
-import { countAnswers } from '../answers.ts'
+import { answersById, countAnswers } from '../answers.ts'
 import {
   publishedRows,
   type Benchmark,
@@ -175,7 +175,8 @@ function sumOf(scored: readonly Scored[], name: keyof Counts): number {
 }
 
 function scoreFile(file: EvalFile): Scored {
-  const all = eachOnce(readReviews(file), file)
+  const read = readReviews(file).map((one) => ({ ...one, text: one.pair.join(' ') }))
+  const all = [...answersById(read).values()]
   const reviews = all.filter(({ pair }) => !pair.includes(-999))
   const ids = all.map(({ id }) => id)
   const judged = new Map(reviews.map(({ id }) => [id, id]))
@@ -196,22 +197,6 @@ function scoreFile(file: EvalFile): Scored {
       unreadable < reviews.length ? groups.map((group) => metricOf(group, isTable(file))) : [],
     printed: printGroups(file.name, groups),
   }
-}
-
-/** The same review twice is one. Throws InputError where a question has two that differ. */
-function eachOnce(reviews: readonly Review[], { name }: EvalFile): Review[] {
-  const byId = new Map<string, Review>()
-  for (const review of reviews) {
-    const before = byId.get(review.id)
-    if (before && String(before.pair) !== String(review.pair)) {
-      throw new InputError(
-        'INPUT_ANSWERS_DUPLICATE',
-        `eval.llava-bench: every question of ${name} should have one review, ${review.id} has ${before.pair.join(' ')} and ${review.pair.join(' ')}; remove the older one.`,
-      )
-    }
-    byId.set(review.id, review)
-  }
-  return [...byId.values()]
 }
 
 /** Of one question: beside a reference that got nothing, whatever got something has it all. */

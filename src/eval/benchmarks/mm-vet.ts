@@ -10,7 +10,14 @@
  * a set is named in the order of the question file.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
+import {
+  answersById,
+  countAnswers,
+  onlyAsked,
+  ownIds,
+  readAnswers,
+  type Answer,
+} from '../answers.ts'
 import {
   meanScore,
   publishedRows,
@@ -29,7 +36,7 @@ import {
   type Row,
 } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
-import { truthId, withOwnIds } from '../question.ts'
+import { truthId } from '../question.ts'
 import { pythonJson } from '../python-text.ts'
 import { releasedMmVet } from './hub-vqa-tables.ts'
 import { mmVetJudge } from './mm-vet-judge.ts'
@@ -48,7 +55,11 @@ export const mmVet: Benchmark = {
   rule: "the judge's grades, averaged over its runs; mean of all questions, and of those with a capability",
   score: scoreMmVet,
   ask: {
-    questions: (files) => withOwnIds(readQuestionsOf(files)),
+    questions: (files) => {
+      const questions = readQuestionsOf(files)
+      ownIds(questions.map(truthId))
+      return questions
+    },
     fromTables: releasedMmVet,
     prompt: LLAVA_PROMPT,
     folder: { questions: 'llava-mm-vet.jsonl', labels: 'mm-vet.json', images: 'images' },

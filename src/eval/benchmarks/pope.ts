@@ -9,7 +9,14 @@
  * file; we pair by question, so that an answer that is missing or in another place moves no other.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
+import {
+  answersById,
+  countAnswers,
+  onlyAsked,
+  ownIds,
+  readAnswers,
+  type Answer,
+} from '../answers.ts'
 import {
   publishedRows,
   type Benchmark,
@@ -142,13 +149,7 @@ function readCases(questions: readonly EvalFile[], labels: readonly EvalFile[]):
       category: textField(row, 'category', file),
     })),
   )
-  const ids = new Set(asked.map(({ id }) => id))
-  if (ids.size < asked.length) {
-    throw new InputError(
-      'INPUT_QUESTIONS_DUPLICATE',
-      `eval.pope: every question should have an id of its own, ${asked.length - ids.size} repeat one; check the question file.`,
-    )
-  }
+  ownIds(asked.map(({ id }) => id))
   return labelFiles(labels).flatMap((file) => {
     const category = /coco_pope_(\w+)\.json$/.exec(file.name)?.[1] ?? file.name
     const rows = readRows(file)
