@@ -67,9 +67,12 @@ export function serveJobs(port: Port, left: (bytes: number) => void): void {
   })
 }
 
-/** Of a picture in RGB, by its header; 0 where that says nothing, since nothing was decoded then. */
+/**
+ * Of a picture in RGB, by its header; 0 where that says nothing, since nothing was decoded then, and of one that came as
+ * pixels, which V8 knows of.
+ */
 function pixelBytesOf({ source }: Job): number {
-  if (!(source instanceof Uint8Array)) return source.data.byteLength
+  if (!(source instanceof Uint8Array)) return 0
   try {
     const { width, height } = probeImage(source)
     return 3 * width * height
