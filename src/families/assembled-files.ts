@@ -98,7 +98,7 @@ function paddedProcessor({ imageSize }: VisionConfig, config: unknown): ImagePro
     resize: { kind: 'exact', size: tile },
     crop: null,
     filter: 'bicubic',
-    order: 'classic',
+    order: 'pillow12',
     rescale: 1 / 255,
     normalise: { mean: colour('image_mean'), std: colour('image_std') },
     tiling: { kind: 'none' },

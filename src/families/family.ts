@@ -2,6 +2,7 @@
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import type { ImageTokenConfig } from '../preprocess/image-tokens.ts'
+import type { ResizeOrder } from '../preprocess/resize.ts'
 import type { VideoTokenConfig } from '../preprocess/video-tokens.ts'
 import type { ProjectorConfig } from '../projector/projector.ts'
 import type { VisionConfig } from '../vision/vision-transformer.ts'
@@ -28,7 +29,8 @@ export type Quirks = {
   readonly base?: 'squash' | 'pad'
   /** Whose AnyRes: how pinpoints are read, which decides ties, and how the unpadded size is rounded. */
   readonly anyres?: Layout
-  readonly resampleOrder?: 'classic' | 'pillow13'
+  /** Whose passes resize; default `pillow12`, which the recordings of transformers were made with. */
+  readonly resampleOrder?: ResizeOrder
   readonly truncate?: 'refuse' | 'asOriginal'
   readonly severalPictures?: 'each' | 'single'
   /** Whether the patches of a frame are pooled before or after the projector, how, and by how much. */

@@ -362,7 +362,7 @@ describe('layout sets every quirk, and each can be set alone', () => {
       hf({}, { quirks: { resampleOrder: 'pillow13' } }).image?.processor.order,
       'pillow13',
     )
-    assert.equal(hf().image?.processor.order, 'classic')
+    assert.equal(hf().image?.processor.order, 'pillow12')
   })
   test('tiles and base', () => {
     const next = { model_type: 'llava_next' }

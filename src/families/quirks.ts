@@ -1,5 +1,6 @@
 /** The quirks that exist and the values that they can have: a misspelt one is never ignored. */
 import { ConfigError } from '../core/errors.ts'
+import { RESIZE_ORDERS } from '../preprocess/resize.ts'
 import type { Quirks } from './family.ts'
 
 const VALUES: { readonly [Q in keyof Required<Quirks>]: readonly Quirks[Q][] | 'count' } = {
@@ -7,7 +8,7 @@ const VALUES: { readonly [Q in keyof Required<Quirks>]: readonly Quirks[Q][] | '
   tiles: ['asConfigured', 'one'],
   base: ['squash', 'pad'],
   anyres: ['original', 'hf'],
-  resampleOrder: ['classic', 'pillow13'],
+  resampleOrder: RESIZE_ORDERS,
   truncate: ['refuse', 'asOriginal'],
   severalPictures: ['each', 'single'],
   poolPlace: ['before', 'after'],

@@ -59,7 +59,7 @@ export function parseImageProcessor(json: unknown, options: ProcessorOptions = {
     resize,
     crop,
     filter: filter as ResampleFilter,
-    order: options.order ?? 'classic',
+    order: options.order ?? 'pillow12',
     rescale,
     normalise,
     tiling,

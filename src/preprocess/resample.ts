@@ -1,8 +1,8 @@
 /**
  * Pillow's two resampling passes over 8-bit pictures, bit for bit.
  *
- * The horizontal pass runs first and rounds to 8 bits, then the vertical one: Pillow up to 12 (each published LLaVA
- * was trained that way). Only what the wanted window needs is computed, and a picture may lie on a larger canvas of
+ * The horizontal pass runs first and rounds to 8 bits, then the vertical one, as in Pillow up to 12.1 (each published
+ * LLaVA was trained that way), or the other way round as later ones sometimes do. Only what the wanted window needs is computed, and a picture may lie on a larger canvas of
  * one colour that is never built: a strip of 65000 × 1 padded to a square stays small.
  * Source: python-pillow/Pillow src/libImaging/Resample.c (ImagingResampleInner) at 4e5f09f.
  */

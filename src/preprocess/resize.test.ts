@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Rng } from '../core/rng.ts'
@@ -7,7 +8,7 @@ import { fixedKernel, type SmoothFilter } from './resample-kernel.ts'
 import { openScalarPasses } from './resample-scalar.ts'
 import { openSimdPasses } from './resample-simd.ts'
 import { resample, type PassPlan } from './resample.ts'
-import { passOrder, resizeImage } from './resize.ts'
+import { passOrder, resizeImage, type ResizeOrder } from './resize.ts'
 
 const side = fc.integer({ min: 1, max: 90 })
 const filter = fc.constantFrom<SmoothFilter>('box', 'bilinear', 'hamming', 'bicubic', 'lanczos')
@@ -124,6 +125,26 @@ test('Pillow 13 goes vertically first only where much height is lost', () => {
   )
   assert.equal(
     passOrder('classic', { width: 20, height: 40 }, { width: 13, height: 6 }),
+    'horizontalFirst',
+  )
+})
+
+test('a strip a hundred times as tall as wide is resized as Pillow 10.4, 12.3 and 13.0 do', () => {
+  const data = Uint8Array.from({ length: 3 * 301 * 3 }, (_, i) => (i * i * 7 + i * 13) % 251)
+  const strip: Image = { data, width: 3, height: 301, channels: 3 }
+  const horizontalFirst = 'f4ad4cbd8d61301142385ea7b662941786669aaaa6f6da3c6979de8681705f15'
+  const verticalFirst = '4a927452dcc45ab1fa5d360872dc82deae5b9c68e4cef53be97d536d34aee3b4'
+  const hashOf = (order: ResizeOrder) => {
+    const resized = resizeImage(strip, { width: 20, height: 20, order })
+    return createHash('sha256').update(resized.data).digest('hex')
+  }
+  assert.equal(hashOf('classic'), horizontalFirst)
+  assert.equal(hashOf('pillow12'), verticalFirst)
+  assert.equal(hashOf('pillow13'), verticalFirst)
+  const size = { width: 20, height: 20 }
+  assert.equal(passOrder('pillow12', { width: 3, height: 300 }, size), 'horizontalFirst')
+  assert.equal(
+    passOrder('pillow12', { width: 1, height: 101 }, { width: 1, height: 101 }),
     'horizontalFirst',
   )
 })

@@ -1,9 +1,10 @@
 /**
  * `Image.resize` of Pillow on 8-bit pictures of 1 to 4 channels, bit for bit.
  *
- * Grey with alpha and RGBA are resized premultiplied. `order` chooses between Pillow up to 12 ('classic': horizontal
- * pass first, as every published model was trained) and Pillow 13 (vertical first for pictures that lose much height).
- * Source: python-pillow/Pillow src/PIL/Image.py (resize) at 4e5f09f, and 13.0.0 as published.
+ * Grey with alpha and RGBA are resized premultiplied. `order` chooses between Pillow up to 12.1 ('classic': horizontal
+ * pass first, as every published model was trained), Pillow 12.2 and 12.3 ('pillow12': the same but for pictures over a
+ * hundred times as tall as wide) and Pillow 13 (vertical first for pictures that lose much height).
+ * Source: python-pillow/Pillow src/PIL/Image.py (resize) at 4e5f09f, 12.3.0 and 13.0.0 as published.
  */
 import { InputError } from '../core/errors.ts'
 import { checkImage, checkOptions, isSize, type Image, type ImageSize } from './image.ts'
@@ -12,7 +13,8 @@ import { reduceImage } from './reduce.ts'
 import { FILTERS, type ResampleFilter, type SmoothFilter } from './resample-kernel.ts'
 import { resample, type Box } from './resample.ts'
 
-export type ResizeOrder = 'classic' | 'pillow13'
+export const RESIZE_ORDERS = ['classic', 'pillow12', 'pillow13'] as const
+export type ResizeOrder = (typeof RESIZE_ORDERS)[number]
 
 export type ResizeOptions = ImageSize & {
   readonly filter?: ResampleFilter
@@ -45,7 +47,7 @@ export function resizeImage(image: Image, options: ResizeOptions): Image {
   }
   const hasAlpha = !isPremultiplied && (image.channels === 2 || image.channels === 4)
   // Pillow up to 12 forgets the gap on its way through the premultiplied picture.
-  const gap = hasAlpha && order === 'classic' ? undefined : reducingGap
+  const gap = hasAlpha && order !== 'pillow13' ? undefined : reducingGap
   const source = hasAlpha ? premultiply(image) : image
   const reduced =
     gap === undefined ? { image: source, box } : reduce(source, size, filter, box, gap)
@@ -59,15 +61,22 @@ export function resizeImage(image: Image, options: ResizeOptions): Image {
   return hasAlpha ? unpremultiply(result) : result
 }
 
-/** Which pass Pillow runs first. The comparison is signed and looks at the whole picture, whatever the box. */
+/** Pillow 12.2 shrinks a picture that is this many times as tall as wide before it touches the width. */
+const STRIP = 100
+
+/** Which pass Pillow runs first. The comparisons are signed and look at the whole picture, whatever the box. */
 export function passOrder(
   order: ResizeOrder,
   from: ImageSize,
   to: ImageSize,
 ): 'horizontalFirst' | 'verticalFirst' {
   const lost = from.height - to.height
-  const isTall = lost > 0 && lost > 2 * (from.width - to.width)
-  return order === 'pillow13' && isTall ? 'verticalFirst' : 'horizontalFirst'
+  const isVerticalFirst = {
+    classic: false,
+    pillow12: lost > 0 && from.height > STRIP * from.width,
+    pillow13: lost > 0 && lost > 2 * (from.width - to.width),
+  }[order]
+  return isVerticalFirst ? 'verticalFirst' : 'horizontalFirst'
 }
 
 function reduce(
@@ -114,8 +123,8 @@ function checkResize(image: Image, options: ResizeOptions): Required<ResizeDefau
   if (filter !== 'nearest' && !Object.hasOwn(FILTERS, filter)) {
     faults.push(`filter must be one of nearest, ${Object.keys(FILTERS).join(', ')}, not ${filter}`)
   }
-  if (order !== 'classic' && order !== 'pillow13') {
-    faults.push(`order must be classic or pillow13, not ${String(order)}`)
+  if (!RESIZE_ORDERS.includes(order)) {
+    faults.push(`order must be one of ${RESIZE_ORDERS.join(', ')}, not ${String(order)}`)
   }
   if (reducingGap !== undefined && !(reducingGap >= 1)) {
     faults.push(`reducingGap must be 1 or more, not ${reducingGap}`)
