@@ -12,9 +12,7 @@ const MOST_GARBAGE = 32 << 20
  * one of 117 MB for a quarter of an hour. Such buffers cannot be detached or moved to another thread.
  */
 export function collectPixels(): (bytes: number) => void {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  setFlagsFromString('--no-expose-gc')
+  const collect = openCollector()
   let garbage = 0
   return (bytes) => {
     garbage += bytes
@@ -23,4 +21,19 @@ export function collectPixels(): (bytes: number) => void {
     // Not before the job's own variables are gone.
     setImmediate(collect)
   }
+}
+
+/** Contexts that are made while another thread takes the flag away again; more than a few in a row were never seen. */
+const MOST_TRIES = 1000
+
+/** V8's `gc`, which a new context has while the flag is set. Flags are the process's: each worker sets and takes away the same. */
+function openCollector(): () => void {
+  for (let i = 0; i < MOST_TRIES; i++) {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('globalThis.gc') as (() => void) | undefined
+    setFlagsFromString('--no-expose-gc')
+    if (collect) return collect
+  }
+  // Pictures are then kept longer than they need to be, and are as right as ever.
+  return () => {}
 }
