@@ -18,6 +18,8 @@ test('every keyword that would not be enforced is refused by its name', () => {
     [{ type: 'string', pattern: 'a', maxLength: 3 }, /has several of pattern, format and lengths/],
     [{ type: 'string', anyOf: [{ type: 'integer' }] }, /#\/type is not enforced/],
     [{ type: 'string', enum: ['a', 1] }, /#\/enum has a value that is not of the type/],
+    [{ const: 2 ** 53 }, /#\/const has a whole number beyond 2\^53/],
+    [{ enum: [1, { a: [1e19] }] }, /#\/enum has a whole number beyond 2\^53/],
     [{ minimum: 3 }, /has minimum and no type/],
     [{ type: 'object', properties: {}, required: ['a'] }, /names a, which is not among properties/],
     [{ type: 'strnig' }, /#\/type should name types of JSON, strnig came/],

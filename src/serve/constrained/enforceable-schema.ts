@@ -165,6 +165,9 @@ class Walk {
     const stranger = values.find((one) => types && !types.some((type) => isOfType(one, type)))
     if (stranger !== undefined)
       this.#fault(`${path}/${kind}`, 'has a value that is not of the type')
+    if (values.some(holdsLostNumber)) {
+      this.#fault(`${path}/${kind}`, 'has a whole number beyond 2^53, whose last digits are lost')
+    }
     return { enum: values }
   }
 
@@ -441,6 +444,13 @@ function isOfType(value: unknown, type: string): boolean {
   if (type === 'array') return Array.isArray(value)
   if (type === 'object') return isRecord(value)
   return type === 'integer' ? Number.isInteger(value) : typeof value === type
+}
+
+/** Reading JSON rounded it, and what would be written is another number. */
+function holdsLostNumber(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isInteger(value) && !Number.isSafeInteger(value)
+  if (Array.isArray(value)) return value.some(holdsLostNumber)
+  return isRecord(value) && Object.values(value).some(holdsLostNumber)
 }
 
 /** Whether no value can be of two of the schemas: their types differ, or a property that all require has other values. */

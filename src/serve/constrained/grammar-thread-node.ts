@@ -21,7 +21,7 @@ import {
 } from './grammar-messages.ts'
 import { loadXGrammar, type XGrammarModule } from './load-xgrammar-node.ts'
 import type { SchemaRule } from './enforceable-schema.ts'
-import { ANY_NUMBER } from './number-range.ts'
+import { ANY_INTEGER, ANY_NUMBER } from './number-range.ts'
 import type { Grammar } from './response-format.ts'
 
 /** Of a JSON answer: enough for the usual indentation, and no model can write white space for ever. */
@@ -111,12 +111,13 @@ async function compileWith(
 }
 
 /**
- * XGrammar's rules of a schema with our own in the places of their stand-ins, with numbers that are finite, and with as
+ * XGrammar's rules of a schema with our own in the places of their stand-ins, with numbers that are finite and of a length, and with as
  * little white space in values of any kind as elsewhere.
  */
 function mended(written: string, rules: readonly SchemaRule[]): string {
   const own = written.split('\n').map((line) => {
     if (line.startsWith('basic_number ::=')) return `basic_number ::= ${ANY_NUMBER}`
+    if (line.startsWith('basic_integer ::=')) return `basic_integer ::= ${ANY_INTEGER}`
     return line.startsWith('basic_') ? line.replaceAll('[ \\n\\t]*', SPACES) : line
   })
   const whole = rules.reduce(

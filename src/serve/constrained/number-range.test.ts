@@ -2,7 +2,13 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import fc from 'fast-check'
 import { loadXGrammar, type XGrammarModule } from './load-xgrammar-node.ts'
-import { ANY_NUMBER, numberRules, type Bound, type NumberRange } from './number-range.ts'
+import {
+  ANY_INTEGER,
+  ANY_NUMBER,
+  numberRules,
+  type Bound,
+  type NumberRange,
+} from './number-range.ts'
 
 let xgrammar: XGrammarModule
 before(() => {
@@ -123,4 +129,11 @@ test('a number without bounds is one that every reader of JSON takes for finite'
   const accepted = await acceptsBy(`n ::= ${ANY_NUMBER}`, [...yes, ...no])
   assert.deepEqual(accepted, [...yes.map(() => true), ...no.map(() => false)])
   for (const text of yes) assert.ok(Number.isFinite(JSON.parse(text)))
+})
+
+test('a whole number without bounds is one that every reader of JSON keeps', async () => {
+  const yes = ['0', '7', '-7', '999999999999999', '-100000000000000']
+  const no = ['-0', '007', '1.0', '1e3', '1000000000000000', '-', '']
+  const accepted = await acceptsBy(`n ::= ${ANY_INTEGER}`, [...yes, ...no])
+  assert.deepEqual(accepted, [...yes.map(() => true), ...no.map(() => false)])
 })

@@ -26,6 +26,9 @@ const BEYOND = 10 ** MOST_DIGITS
 /** The body of a rule for a number without bounds: what every reader of JSON takes for a finite one. */
 export const ANY_NUMBER = `"-"? ("0" | [1-9] [0-9]{0,${MOST_DIGITS - 1}}) ("." [0-9]{1,${MOST_DIGITS}})? ([eE] [+-]? [0-9]{1,2})?`
 
+/** The same of a whole number. */
+export const ANY_INTEGER = `"0" | "-"? [1-9] [0-9]{0,${MOST_DIGITS - 1}}`
+
 /** The rules of which the first, called `name`, is the number; null where none lies between the bounds that can be written. */
 export function numberRules(name: string, range: NumberRange): string[] | null {
   if ((range.least?.value ?? 0) >= BEYOND || (range.most?.value ?? 0) <= -BEYOND) return null

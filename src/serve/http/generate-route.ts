@@ -148,7 +148,8 @@ export const generateRoute: Route = {
 type Shown = { readonly id: string; readonly model: ServedModel; readonly request: ServedRequest }
 
 async function finishReason(answer: Answer, { model, request }: Shown) {
-  if (answer.finishReason === 'length') return { type: 'length', length: answer.tokens.length }
+  if (answer.finishReason === 'length')
+    return { type: 'length', length: answer.usage.completionTokens }
   const matched = await stopStringOf(answer, { model, stops: [request.stop ?? []].flat() })
   return matched === null ? { type: 'stop' } : { type: 'stop', matched }
 }

@@ -11,6 +11,7 @@ import { NO_PARAMETERS, type ToolDefinition } from '../../families/tool-messages
 import type { Grammar } from '../constrained/response-format.ts'
 import { schemaGrammar } from '../constrained/response-format.ts'
 import { isRecord } from '../faults.ts'
+import { argumentsSchema } from './argument-schema.ts'
 import { ARGUMENTS_NAME } from './call-format.ts'
 
 /** Calls of one answer. */
@@ -43,7 +44,7 @@ function callSchema(tools: readonly ToolDefinition[], argumentsName: string): ob
     type: 'object',
     properties: {
       name: { const: name },
-      [argumentsName]: hoisted(parameters, `t${i}`, definitions),
+      [argumentsName]: hoisted(argumentsSchema(parameters, name), `t${i}`, definitions),
     },
     required: ['name', argumentsName],
     additionalProperties: false,
@@ -53,15 +54,19 @@ function callSchema(tools: readonly ToolDefinition[], argumentsName: string): ob
   return Object.keys(definitions).length === 0 ? schema : { ...schema, $defs: definitions }
 }
 
+/** Both groups of definitions that a schema may have, and what tells their names apart in the one group of the whole. */
+const GROUPS = { $defs: '_', definitions: 'd_' } as const
+
 /** A schema whose definitions went into those of the whole, under names of its own. */
 function hoisted(schema: object, own: string, definitions: Record<string, unknown>): unknown {
-  const { $defs, definitions: older, ...rest } = schema as Record<string, unknown>
+  const { $defs: _newer, definitions: _older, ...rest } = schema as Record<string, unknown>
   const text = JSON.stringify(rest)
   const isRecursive = text.includes('"#"')
   const moved = (value: unknown) => withReferences(value, own)
-  for (const group of [$defs, older]) {
-    for (const [name, one] of Object.entries(isRecord(group) ? group : {})) {
-      definitions[`${own}_${name}`] = moved(one)
+  for (const [group, mark] of Object.entries(GROUPS)) {
+    const named = (schema as Record<string, unknown>)[group]
+    for (const [name, one] of Object.entries(isRecord(named) ? named : {})) {
+      definitions[`${own}${mark}${name}`] = moved(one)
     }
   }
   const usesItself = isRecursive || JSON.stringify(definitions).includes(`"#/$defs/${own}"`)
@@ -89,5 +94,8 @@ function withReferences(value: unknown, own: string, isByName = false): unknown 
 
 function reference(path: string, own: string): string {
   if (path === '#') return `#/$defs/${own}`
-  return path.replace(/^#\/(?:\$defs|definitions)\//, `#/$defs/${own}_`)
+  return path.replace(
+    /^#\/(\$defs|definitions)\//,
+    (_, group: keyof typeof GROUPS) => `#/$defs/${own}${GROUPS[group]}`,
+  )
 }

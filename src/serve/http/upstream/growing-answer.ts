@@ -1,6 +1,5 @@
 /** An answer while its pieces come from a worker: its text, its tokens, its counts, its clock. */
 import type { Answer, AnswerLogprob, StreamEvent, TextEvent } from '../../answer.ts'
-import { WorkerFailure } from './upstream-error.ts'
 import type { WrittenCall } from '../../tools/call-parser.ts'
 import type { WireCall, WireEnd, WireUsage } from './wire-answer.ts'
 
@@ -14,6 +13,12 @@ export type NamedPiece = {
   readonly usage: WireUsage | null
   /** Tokens that the worker counts and we do not: the end token. */
   readonly uncounted: number
+}
+
+export type Ending = {
+  readonly image: number | undefined
+  readonly hasLogprobs: boolean
+  readonly counted: ((text: string) => WireUsage) | null
 }
 
 export class GrowingAnswer {
@@ -69,16 +74,14 @@ export class GrowingAnswer {
     return told
   }
 
-  /** The whole; `image`: tokens of pictures where they were counted here. Throws WorkerFailure where the end did not come. */
-  done({
-    image,
-    hasLogprobs,
-  }: {
-    readonly image: number | undefined
-    readonly hasLogprobs: boolean
-  }): StreamEvent {
-    const [end, usage] = [this.#end, this.#usage]
-    if (!end || !usage) throw new WorkerFailure('failed', 'its answer has no end or no usage')
+  /**
+   * The whole. `image`: tokens of pictures where they were counted here; `counted`: the usage of an answer whose worker tells
+   * none. The end has come.
+   */
+  done({ image, hasLogprobs, counted }: Ending): StreamEvent {
+    const end = this.#end
+    const usage = this.#usage ?? counted?.(this.#text) ?? null
+    if (!end || !usage) throw new Error('internal: an answer without an end or a usage is done')
     const endedAt = performance.now()
     const { promptTokens, cachedTokens, imageTokens } = usage
     const completionTokens = Math.max(0, usage.completionTokens - this.#uncounted)

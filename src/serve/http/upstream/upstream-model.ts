@@ -18,7 +18,13 @@ import { promptKey, saltOf } from './prompt-key.ts'
 import type { PromptSide } from './prompt-side.ts'
 import { TokenBook } from './token-book.ts'
 import { WorkerFailure } from './upstream-error.ts'
-import { WireReader, type WireLogprob, type WirePiece, type WireToken } from './wire-answer.ts'
+import {
+  WireReader,
+  type WireLogprob,
+  type WirePiece,
+  type WireToken,
+  type WireUsage,
+} from './wire-answer.ts'
 import { wireRequest, type ToSend, type WireRequest } from './wire-request.ts'
 import type { WorkerPool } from './worker-pool.ts'
 import type { Worker } from './worker.ts'
@@ -86,7 +92,11 @@ export class UpstreamModel implements ServedModel {
       if (piece.usage && counted) this.#compare(worker, piece.usage.promptTokens, counted)
       if (piece.usage) note(worker, piece.usage)
     }
-    yield growing.done({ image: counted?.image, hasLogprobs: options.logprobs })
+    yield growing.done({
+      image: counted?.image,
+      hasLogprobs: options.logprobs,
+      counted: counted && side && usageHere(counted, side),
+    })
   }
 
   async countTokens(prompt: PromptInput): Promise<number> {
@@ -144,14 +154,20 @@ export class UpstreamModel implements ServedModel {
   ): AsyncGenerator<{ worker: Worker; piece: WirePiece }, void, undefined> {
     const model = this.#parts.nameOn(worker) ?? this.id
     const wire = wireRequest({ kind: worker.kind, model, ...asked })
-    let hasEnded = false
+    let [hasEnded, hasUsage] = [false, false]
     for await (const piece of answerPieces(worker, wire, signal)) {
       hasEnded ||= piece.end !== null
+      hasUsage ||= piece.usage !== null
       const { text, logprobs, ids, calls } = piece
       const holds = text !== '' || logprobs.length + ids.length + calls.length > 0
       if (holds || piece.end || piece.usage) yield { worker, piece }
     }
     if (!hasEnded) throw new WorkerFailure('failed', 'its answer has no finish_reason')
+    if (hasUsage || this.#parts.side) return
+    throw new WorkerFailure(
+      'failed',
+      'its answer has no usage, and without --model none is counted',
+    )
   }
 
   /** As our own engine: a prompt that is too long is refused, an answer that would be is cut. */
@@ -281,6 +297,19 @@ function isAboutLength(error: unknown): boolean {
     error.status === 400 &&
     /max_tokens|max_completion_tokens|max_new_tokens|context length/i.test(error.message)
   )
+}
+
+/** What an answer cost, counted here. What was cached is the worker's to say. */
+function usageHere(
+  { text, image }: { readonly text: number; readonly image: number },
+  { tokenizer }: PromptSide,
+): (answer: string) => WireUsage {
+  return (answer) => ({
+    promptTokens: text + image,
+    completionTokens: tokenizer.encode(answer, { addBos: false }).length,
+    cachedTokens: 0,
+    imageTokens: image,
+  })
 }
 
 /** Whether an end token stands behind the answer. */

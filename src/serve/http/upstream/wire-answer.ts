@@ -104,7 +104,8 @@ function callsOf(value: unknown): WireCall[] {
 
 function endOf(reason: unknown, stop: unknown): WireEnd | null {
   if (reason === null || reason === undefined) return null
-  if (reason === 'tool_calls') return { reason: 'stop', stop: null }
+  // `function_call` is what OpenAI said before there were tools.
+  if (reason === 'tool_calls' || reason === 'function_call') return { reason: 'stop', stop: null }
   if (reason === 'stop') return { reason, stop: typeof stop === 'string' ? stop : null }
   if (reason === 'length') return { reason, stop: null }
   throw new WorkerFailure('failed', `its answer ended by ${String(reason).slice(0, 40)}`)

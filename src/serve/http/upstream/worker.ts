@@ -113,7 +113,7 @@ export class Worker {
     const over = AbortSignal.any([signal, limit])
     try {
       if (this.#models.length === 0 || !this.#isUp) await this.#introduce(over)
-      await this.api.get(this.#kind === 'llava-ts' ? '/ready' : '/health', over)
+      await this.api.get(HEALTH_PATHS[this.#kind], over)
     } catch (error) {
       signal.throwIfAborted()
       // Our own servers say when they stop; others fail their check then.
@@ -183,6 +183,14 @@ export class Worker {
     this.#log('info', { event: 'worker-up', worker: this.api.url, kind: this.#kind })
     return true
   }
+}
+
+/** What is asked of a worker to know that it is well. OpenAI's API has no route for it: its models are asked for. */
+const HEALTH_PATHS: { readonly [K in WorkerKind]: string } = {
+  'llava-ts': '/ready',
+  vllm: '/health',
+  sglang: '/health',
+  openai: '/v1/models',
 }
 
 export type WorkerCall = {

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { argumentsSchema } from './argument-schema.ts'
+import { callGrammar } from './call-grammar.ts'
+
+const object = { type: 'object', properties: { a: { type: 'null' } } }
+
+test('what is no object is taken out of the parameters', () => {
+  const cases: readonly [object, object][] = [
+    [{}, { type: 'object' }],
+    [object, object],
+    [{ ...object, type: ['object', 'null'] }, object],
+    [{ properties: {} }, { properties: {}, type: 'object' }],
+    [{ anyOf: [{ type: 'null' }, object] }, { anyOf: [object] }],
+    [{ enum: [1, { a: 1 }] }, { enum: [{ a: 1 }] }],
+    [
+      { $ref: '#/$defs/x', $defs: { x: { type: ['object', 'string'] } } },
+      { type: 'object', $defs: { x: { type: ['object', 'string'] } } },
+    ],
+  ]
+  for (const [parameters, wanted] of cases) {
+    assert.deepEqual(argumentsSchema(parameters, 'f'), wanted)
+  }
+})
+
+test('parameters that allow no object are refused by the name of the tool', () => {
+  const cases = [
+    { type: 'string' },
+    { const: 5 },
+    { enum: ['q'] },
+    { anyOf: [{ type: 'null' }, { const: 5 }] },
+    { allOf: [{ type: 'array' }] },
+    { $ref: '#/$defs/x', $defs: { x: { type: 'array' } } },
+  ]
+  for (const parameters of cases) {
+    assert.throws(() => argumentsSchema(parameters, 'look'), /parameters of "look" should allow/)
+  }
+})
+
+test('definitions of one name in both groups stay two', () => {
+  const parameters = {
+    type: 'object',
+    properties: { a: { $ref: '#/$defs/x' }, b: { $ref: '#/definitions/x' } },
+    required: ['a', 'b'],
+    additionalProperties: false,
+    $defs: { x: { enum: ['new'] } },
+    definitions: { x: { enum: ['old'] } },
+  }
+  const grammar = callGrammar([{ name: 'f', parameters }], { format: 'hermes', isParallel: false })
+  const written = grammar.kind === 'schema' ? grammar.text : ''
+  const named = (reference: string) => {
+    const name = new RegExp(`"${reference}":\\{"\\$ref":"#/\\$defs/([^"]+)"`).exec(written)?.[1]
+    return new RegExp(`"${name}":\\{"enum":\\["(\\w+)"`).exec(written)?.[1]
+  }
+  assert.equal(named('a'), 'new')
+  assert.equal(named('b'), 'old')
+})

@@ -1,0 +1,67 @@
+/** Workers that speak OpenAI's words and nothing else: no route for health, no usage in a stream. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, before, test } from 'node:test'
+import { loadPromptSide, type LoadedPromptSide } from '../../src/load-prompt-side.ts'
+import { startFront } from './upstream-setup.ts'
+
+const WORDS = ['A red ', 'kite.']
+
+let peer: Server
+let url: string
+let side: LoadedPromptSide
+before(async () => {
+  side = await loadPromptSide('fixtures/inference/mini-vit-crop', {})
+  peer = createServer((request, response) => {
+    if (request.url === '/v1/models') {
+      response.end(JSON.stringify({ object: 'list', data: [{ id: 'plain', object: 'model' }] }))
+    } else if (request.url === '/v1/chat/completions') {
+      const chunk = (choice: object) =>
+        response.write(`data: ${JSON.stringify({ choices: [{ index: 0, ...choice }] })}\n\n`)
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      for (const content of WORDS) chunk({ delta: { content }, finish_reason: null })
+      chunk({ delta: {}, finish_reason: 'function_call' })
+      response.end('data: [DONE]\n\n')
+    } else response.writeHead(404).end()
+  })
+  peer.listen(0, '127.0.0.1')
+  await once(peer, 'listening')
+  url = `http://127.0.0.1:${(peer.address() as AddressInfo).port}`
+})
+after(async () => {
+  peer.closeAllConnections()
+  peer.close()
+  await side.dispose()
+})
+
+const QUESTION = { messages: [{ role: 'user', content: 'What is it?' }], max_tokens: 20 }
+
+test('it is well while it lists its models', async () => {
+  const front = await startFront([url])
+  for (let i = 0; i < 4; i++) await front.upstreams.pool.check()
+  assert.deepEqual(
+    front.upstreams.models[0]!.workers!().map(({ state }) => state),
+    ['up'],
+  )
+  await front.close()
+})
+
+test('what it does not count is counted here where the checkpoint is, and else said to be missing', async () => {
+  const known = await startFront([url], { side })
+  const { status, body } = await known.post('/v1/chat/completions', QUESTION)
+  assert.equal(status, 200, JSON.stringify(body))
+  assert.equal(body.choices[0].message.content, WORDS.join(''))
+  const asked = side.countTokens({ messages: [{ role: 'user', content: 'What is it?' }] })
+  assert.equal(body.usage.prompt_tokens, asked.text)
+  const answer = side.tokenizer.encode(WORDS.join(''), { addBos: false })
+  assert.equal(body.usage.completion_tokens, answer.length)
+  await known.close()
+
+  const unknown = await startFront([url])
+  const refused = await unknown.post('/v1/chat/completions', QUESTION)
+  assert.equal(refused.status, 503)
+  assert.equal(refused.body.error.code, 'CAPACITY_UPSTREAM')
+  await unknown.close()
+})
