@@ -1,9 +1,10 @@
 /** The options of `llava label` that are not the model's. */
+import type { LoadOptions } from '../load-model.ts'
 import type { LabelEngineOptions, LabelOptions } from '../label/index.ts'
 import type { Model } from '../index.ts'
 import type { Arguments } from './arguments.ts'
 import { GENERATE_OPTIONS, readSchema } from './generate-flags.ts'
-import { loadFromFlags, LOAD_OPTIONS, modelOf } from './load-flags.ts'
+import { loadFromFlags, loadOptions, LOAD_OPTIONS, modelOf } from './load-flags.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
 
@@ -169,6 +170,7 @@ export function labelEngines(args: Arguments, session: Session): LoadedEngines {
   const local = (): LabelEngineOptions => ({
     name: modelOf(args).split(/[/\\]/).at(-1) ?? 'model',
     batch,
+    settings: settingsOf(loadOptions(args, session)),
     model: async () => {
       loading ??= loadFromFlags(args, session, { maxRows: batch })
       return (await loading).model
@@ -188,6 +190,20 @@ export function labelEngines(args: Arguments, session: Session): LoadedEngines {
       await loaded?.model.dispose()
     },
   }
+}
+
+/** Of the options of a model those that its answers depend on. */
+function settingsOf(options: LoadOptions): Readonly<Record<string, unknown>> {
+  const {
+    threads: _threads,
+    cacheDir: _cacheDir,
+    kvBytes: _kvBytes,
+    pictureBytes: _pictureBytes,
+    maxRows: _maxRows,
+    allowRemote: _allowRemote,
+    ...settings
+  } = options
+  return settings
 }
 
 function inGroup(group: string, specs: readonly OptionSpec[]): OptionSpec[] {

@@ -27,6 +27,7 @@ export function openTar(path: string): Promise<FileHandle> {
  */
 export async function* readTarMembers(file: FileHandle, path: string): AsyncGenerator<TarMember> {
   const { size: end } = await file.stat()
+  if (end < BLOCK) throw broken(path, `it has ${end} bytes`)
   let own: Extended = {}
   for (let at = 0; at + BLOCK <= end;) {
     const block = await readAt(file, at, BLOCK)

@@ -6,7 +6,10 @@ import { EndpointEngine } from './endpoint-engine.ts'
 import { patience, reply, status, withServer, type Handler } from '../../test/scripted-server.ts'
 
 describe('an engine behind an endpoint', () => {
-  const pixel = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 1, 2, 3])
+  // A PNG of one pixel, by its header: nobody here decodes what would follow.
+  const pixel = new Uint8Array(
+    Buffer.from('89504e470d0a1a0a0000000d494844520000000100000001080200000000000000', 'hex'),
+  )
   const engineAt = (url: string, attempts = 2) => {
     const { sleep, now } = patience()
     const endpoint = new Endpoint({ url, sleep, now, attempts, apiKey: 'secret' })

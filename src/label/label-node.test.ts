@@ -229,6 +229,60 @@ describe('an input', () => {
     )
   })
 
+  test('of Parquet with paths: they begin beside it or in --media, addresses are addresses', async () => {
+    const folder = folderOf(['1.png'])
+    const file = newPath('paths.parquet')
+    const url = `file://${join(folder, '1.png')}`
+    const bytes = parquetWriteBuffer({
+      columnData: [{ name: 'image', data: ['1.png', 'https://a.test/x.jpg', url], type: 'STRING' }],
+    })
+    writeFileSync(file, new Uint8Array(bytes))
+    const { lines } = await run({ input: file, media: folder })
+    const picture = `what? image ${shaOf(readFileSync(join(folder, '1.png')))}`
+    const elsewhere = `what? image ${'https://a.test/x.jpg'.slice(root.length)}`
+    assert.deepEqual(
+      lines.map(({ text }) => text),
+      [picture, elsewhere, picture],
+    )
+  })
+
+  test('whose names look like addresses: files of folders are files', async () => {
+    const input = folderOf(['ab:c.png', 'img:1.png'])
+    const { lines, report } = await run({ input })
+    assert.equal(report.failed, 0)
+    assert.equal(lines[0]!.text, `what? image ${shaOf(readFileSync(join(input, 'ab:c.png')))}`)
+  })
+
+  test('with ids that cannot be written as they are: these rows say so', async () => {
+    const manifest = newPath('ids.jsonl')
+    const ids = ['12345678901234567890', '{"a":1}', '"a\\u0000b"', 'true', '9007199254740991']
+    writeFileSync(manifest, ids.map((id) => `{"id":${id},"text":"t"}\n`).join(''))
+    const { lines } = await run({ input: manifest, maxErrors: 9 })
+    const title = manifest.split('/').at(-1)
+    assert.deepEqual(
+      lines.map(({ item_id, error }) => [item_id, error?.code ?? null]),
+      [
+        ...[0, 1, 2, 3].map((i) => [`${title}#${i}`, 'INPUT_RECORD_STRUCTURE']),
+        ['9007199254740991', null],
+      ],
+    )
+    assert.match(lines[0]!.error!.message, /row 0: its id should be .*beyond 2\^53/)
+  })
+
+  test('of files of one name in several folders: ids have the path', async () => {
+    const folder = newPath('twins')
+    const names = ['tr', 'va'].map((name) => join(folder, name, 'rows.jsonl'))
+    for (const name of names) {
+      mkdirSync(join(name, '..'), { recursive: true })
+      writeFileSync(name, '{"text":"a"}\n')
+    }
+    const { lines } = await run({ input: names })
+    assert.deepEqual(
+      lines.map(({ item_id }) => item_id),
+      names.map((name) => `${name}#0`),
+    )
+  })
+
   test('of shards: samples by the first dot, in their order', async () => {
     const folder = newPath('shards')
     mkdirSync(folder)
@@ -269,6 +323,9 @@ describe('an input', () => {
     const packed = newPath('shard.tar.zst')
     writeFileSync(packed, '')
     await assert.rejects(run({ input: packed }), /unpack it once/)
+    const empty = newPath('empty.tar')
+    writeFileSync(empty, '')
+    await assert.rejects(run({ input: empty }), /a whole tar file .*, it has 0 bytes/)
     const twice = newPath('twice.jsonl')
     writeFileSync(twice, '{"id":1,"text":"a"}\n{"id":1,"text":"b"}\n')
     await assert.rejects(run({ input: twice }), { code: 'INPUT_LABEL_ID' })
@@ -467,6 +524,10 @@ describe('a run', () => {
     await assert.rejects(run({ input: folderOf(['1.png']), out }), /another input/)
     const engines = [{ model: echo(), name: 'other' }]
     await assert.rejects(run({ input, out, engines }), /another models/)
+    const own = (precision: string) => [{ model: echo(), name: 'own', settings: { precision } }]
+    const loaded = await run({ input, engines: own('q4') })
+    await assert.rejects(run({ input, out: loaded.out, engines: own('int8') }), /another settings/)
+    await run({ input, out: loaded.out, engines: own('q4') })
     await run({ input, out, prompts: ['else?'], overwrite: true })
     const foreign = newPath('mine.jsonl')
     writeFileSync(foreign, 'precious')

@@ -140,7 +140,7 @@ class LabelRun {
     const stop = new AbortController()
     const either = AbortSignal.any([signal, stop.signal])
     const shards = new ShardFiles()
-    const opener = new ItemOpener(this.#parts.inputs, { clip: plan, shards })
+    const opener = new ItemOpener(this.#parts.inputs, { clip: plan, media: plan.media, shards })
     const beat = setInterval(() => {
       queue.heartbeat().catch((error: unknown) => stop.abort(error))
     }, plan.leaseMs / 3)
@@ -363,6 +363,7 @@ class Engines {
 
 async function recipeOf(plan: LabelPlan, inputs: readonly LabelInput[]) {
   const { prompts, system, sampling, frames, fps, clipFolders, media } = plan
+  const settings = plan.engines.flatMap((one) => ('url' in one ? [] : (one.settings ?? [])))
   return {
     input: await inputsFingerprint(inputs),
     prompts,
@@ -371,6 +372,7 @@ async function recipeOf(plan: LabelPlan, inputs: readonly LabelInput[]) {
     ...(fps !== undefined && { fps }),
     ...(clipFolders && { clipFolders }),
     ...(media !== undefined && { media }),
+    ...(settings.length > 0 && { settings }),
     ...sampling,
   }
 }

@@ -41,6 +41,8 @@ export type LabelEngineOptions =
       readonly model: LabelModel | (() => Promise<LabelModel>)
       /** What answers call it. */
       readonly name: string
+      /** What its answers depend on beside that: how it was loaded. A run goes on only with the same. */
+      readonly settings?: Readonly<Record<string, unknown>> | undefined
       /** Questions at the same time. */
       readonly batch?: number | undefined
     }

@@ -5,7 +5,7 @@
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { createClient, type Client, type InStatement, type ResultSet } from '@libsql/client'
-import { InputError } from '../core/errors.ts'
+import { CapacityError, InputError } from '../core/errors.ts'
 import { makeFolderSync } from '../core/make-folder-node.ts'
 import type { SqlDatabase, SqlResult, SqlStatement } from './sql-database.ts'
 
@@ -17,9 +17,9 @@ export async function openLibsql(path: string): Promise<SqlDatabase> {
   return {
     skipLocked: '',
     byteOrder: '',
-    run: async (statement) => resultOf(await client.execute(inOwnWords(statement))),
+    run: async (statement) => resultOf(await told(path, client.execute(inOwnWords(statement)))),
     runAll: async (statements) =>
-      (await client.batch(statements.map(inOwnWords), 'write')).map(resultOf),
+      (await told(path, client.batch(statements.map(inOwnWords), 'write'))).map(resultOf),
     now: Date.now,
     close: async () => client.close(),
   }
@@ -43,6 +43,21 @@ async function openClient(path: string): Promise<Client> {
     throw new InputError(
       'INPUT_LABEL_QUEUE',
       `label: ${path} should be a queue file or free for one, it cannot be opened (${(cause as Error).message}); name another --queue.`,
+      { cause },
+    )
+  }
+}
+
+/** What the machine does not give is no fault of ours. What was committed stays, and the same command goes on. */
+async function told<T>(path: string, asked: Promise<T>): Promise<T> {
+  try {
+    return await asked
+  } catch (cause) {
+    const { code = '', message } = cause as Error & { readonly code?: string }
+    if (!/^SQLITE_(?:FULL|IOERR|READONLY|BUSY|LOCKED|CANTOPEN)/.test(code)) throw cause
+    throw new CapacityError(
+      'CAPACITY_LABEL_QUEUE',
+      `label: the queue ${path} cannot be written (${message}); see to its disk and to who else has it open, and run the same command again.`,
       { cause },
     )
   }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { open, type FileHandle } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { readCsvRows } from '../data/csv-rows.ts'
 import { readParquetColumn } from '../data/parquet-rows.ts'
 import { RecordFault, type FaultReason } from '../data/record-fault.ts'
@@ -27,15 +28,27 @@ export async function* listItems(
   inputs: readonly LabelInput[],
   options: ListOptions,
 ): AsyncGenerator<LabelItem | null> {
+  const isAlone = inputs.length === 1
+  const titles = titlesOf(inputs)
   for (const [number, input] of inputs.entries()) {
-    const isAlone = inputs.length === 1
-    yield* LISTERS[input.kind]({ input, number, isAlone, options })
+    const title = titles[number] as string
+    yield* LISTERS[input.kind]({ input, number, title, isAlone, options })
   }
+}
+
+/** What rows and samples without an id of their own are called by: the file's name, with its path where others have it too. */
+function titlesOf(inputs: readonly LabelInput[]): string[] {
+  const names = inputs.map(({ name }) => basename(name))
+  return inputs.map(({ name }, i) => {
+    const isShared = names.some((one, j) => j !== i && one === names[i])
+    return isShared ? name : (names[i] as string)
+  })
 }
 
 type Listing = {
   readonly input: LabelInput
   readonly number: number
+  readonly title: string
   readonly isAlone: boolean
   readonly options: ListOptions
 }
@@ -100,16 +113,17 @@ async function* singleFile({ input, number }: Listing): AsyncGenerator<LabelItem
   }
 }
 
-async function* manifest({ input, number, options }: Listing): AsyncGenerator<LabelItem> {
+async function* manifest({ input, number, title, options }: Listing): AsyncGenerator<LabelItem> {
   const rows = /\.[ct]sv$/i.test(input.path) ? readCsvRows(input.path) : streamJsonRows(input.path)
-  const base = resolve(options.media ?? join(input.path, '..'))
+  const base = baseOf(input, options.media)
   let index = 0
   for await (const row of rows) {
-    const source = sourceOf(row, `${input.name}, row ${index}`, base)
+    const named = rowId(row, title, index)
+    const source = named.fault ?? sourceOf(row, `${input.name}, row ${index}`, base)
     const files = source.kind === 'files' ? source.media : []
     yield {
       place: placeOf(number, numbered(index)),
-      id: rowId(row, input, index),
+      id: named.id,
       size: await fileSize(files, base),
       prefix: files.length === 0 ? '' : shortHash(files.map(({ path }) => path).join('\n')),
       source: { input: number, ...source },
@@ -118,9 +132,15 @@ async function* manifest({ input, number, options }: Listing): AsyncGenerator<La
   }
 }
 
+/** Where the paths of a manifest or table begin. */
+export function baseOf({ path }: LabelInput, media: string | undefined): string {
+  return resolve(media ?? join(path, '..'))
+}
+
+type Unusable = { readonly kind: 'unusable'; readonly fault: FaultReason; readonly message: string }
 type RowSource =
   | { readonly kind: 'files'; readonly media: readonly FilePlace[]; readonly text?: string }
-  | { readonly kind: 'unusable'; readonly fault: FaultReason; readonly message: string }
+  | Unusable
 
 /** One row that names nothing is its own fault, among a million others. */
 function sourceOf(row: Row, where: string, base: string): RowSource {
@@ -138,13 +158,13 @@ function sourceOf(row: Row, where: string, base: string): RowSource {
  * WebDataset: files whose names are alike up to the first dot are one sample. Those of a packed shard keep their order, so
  * that it is unpacked once.
  */
-async function* tar({ input, number, options }: Listing): AsyncGenerator<LabelItem | null> {
+async function* tar({ input, number, title, options }: Listing): AsyncGenerator<LabelItem | null> {
   await using shard = await options.shards.borrow(input.path)
   const { file } = shard
   let index = 0
   let sample: { readonly key: string; readonly members: TarMember[] } | null = null
   const take = async (): Promise<LabelItem | null> =>
-    sample && tarItem(file, { ...sample, input, number, index: index++ })
+    sample && tarItem(file, { ...sample, input, number, title, index: index++ })
   for await (const member of readTarMembers(file, input.path)) {
     // As in folders; some programs put a hidden file beside each.
     if (/(?:^|\/)\.[^/]*$/.test(member.name)) continue
@@ -166,6 +186,7 @@ async function tarItem(
     readonly members: readonly TarMember[]
     readonly input: LabelInput
     readonly number: number
+    readonly title: string
     readonly index: number
   },
 ): Promise<LabelItem | null> {
@@ -182,7 +203,7 @@ async function tarItem(
   )
   return {
     place: placeOf(sample.number, numbered(sample.index)),
-    id: `${basename(sample.input.name).replace(/\.(?:tar|tgz|tar\.gz)$/i, '')}/${sample.key}`,
+    id: `${sample.title.replace(/\.(?:tar|tgz|tar\.gz)$/i, '')}/${sample.key}`,
     size: isPackedShard(sample.input.path) ? 0 : itemSize(heads),
     prefix: '',
     source: { input: sample.number, kind: 'members', media },
@@ -190,16 +211,17 @@ async function tarItem(
 }
 
 /** Rows keep their order: neighbours lie in one block of the file. */
-async function* parquet({ input, number }: Listing): AsyncGenerator<LabelItem> {
+async function* parquet({ input, number, title }: Listing): AsyncGenerator<LabelItem> {
   let index = 0
   for await (const ids of readParquetColumn(input.path, ID_FIELDS)) {
-    for (const id of ids) {
+    for (const value of ids) {
+      const { id, fault } = rowId({ id: value }, title, index)
       yield {
         place: placeOf(number, numbered(index)),
-        id: rowId({ id }, input, index),
+        id,
         size: 0,
         prefix: '',
-        source: { input: number, kind: 'row', row: index },
+        source: { input: number, ...(fault ?? { kind: 'row', row: index }) },
       }
       index++
     }
@@ -215,11 +237,33 @@ function placeOf(input: number, within: string): string {
   return `${String(input).padStart(7, '0')}/${within}`
 }
 
-function rowId(row: Row, { name }: LabelInput, index: number): string {
+/** The row's own id, or one by its number; `fault` where its own cannot be written as it is. */
+function rowId(row: Row, title: string, index: number): { id: string; fault: Unusable | null } {
+  const byNumber = `${title}#${index}`
   const value = ID_FIELDS.map((field) => row[field]).find(
     (one) => one !== undefined && one !== null && one !== '',
   )
-  return value === undefined ? `${basename(name)}#${index}` : String(value)
+  if (value === undefined) return { id: byNumber, fault: null }
+  const wrong = idFault(value)
+  if (wrong === null) return { id: String(value), fault: null }
+  const message = `${title}, row ${index}: its id should be a text or a number, ${wrong}; write it as a text.`
+  return { id: byNumber, fault: { kind: 'unusable', fault: 'structure', message } }
+}
+
+function idFault(value: unknown): string | null {
+  switch (typeof value) {
+    case 'string':
+      // Databases end texts there, or refuse them.
+      return value.includes('\0') ? 'a text with the character U+0000 came' : null
+    case 'number':
+      return Number.isInteger(value) && !Number.isSafeInteger(value)
+        ? 'a whole number beyond 2^53 came, whose last digits are lost'
+        : null
+    case 'bigint':
+      return null
+    default:
+      return `${Array.isArray(value) ? 'array' : typeof value} came`
+  }
 }
 
 /** The name up to the first dot behind the last slash. */
@@ -228,9 +272,21 @@ function keyOf(name: string): string {
   return (at < 0 ? name : name.slice(0, at)).replace(/^\.\//, '')
 }
 
-function pathOf(reference: MediaReference, base: string): string {
+/** The path of a file, or the address of one elsewhere; `file:` URLs are paths. */
+export function pathOf(reference: MediaReference, base: string): string {
   if (typeof reference !== 'string') throw new Error('internal: bytes in a manifest')
-  return /^[a-z][a-z\d+.-]+:/i.test(reference) ? reference : resolve(base, reference)
+  const scheme = /^([a-z][a-z\d+.-]+):/i.exec(reference)?.[1]?.toLowerCase()
+  if (scheme === undefined) return resolve(base, reference)
+  if (scheme !== 'file') return reference
+  try {
+    return fileURLToPath(reference)
+  } catch (error) {
+    const why = (error as Error).message
+    throw new RecordFault(
+      'structure',
+      `${reference.slice(0, 80)}: a file: URL should name a file of this machine (${why}).`,
+    )
+  }
 }
 
 async function fileSize(media: readonly FilePlace[], base: string): Promise<number> {

@@ -12,11 +12,19 @@ import type { ContentPart } from '../serve/messages.ts'
 import type { FilePlace, ItemSource, LabelInput, MediaType, MemberPlace } from './item.ts'
 import { FewOpen } from './few-open.ts'
 import { mediaOf } from './media-fields.ts'
+import { baseOf, pathOf } from './list-items-node.ts'
 import type { ShardFiles } from './shard-files-node.ts'
 
 export type ClipOptions = {
   readonly frames?: number | undefined
   readonly fps?: number | undefined
+}
+
+export type OpenerOptions = {
+  readonly clip: ClipOptions
+  /** Where the paths of tables begin; else beside the table. */
+  readonly media: string | undefined
+  readonly shards: ShardFiles
 }
 
 /** A table keeps some of its blocks in memory; rows come in their order, so two of them are enough. */
@@ -25,6 +33,7 @@ const MOST_TABLES = 2
 export class ItemOpener {
   readonly #inputs: readonly LabelInput[]
   readonly #clip: ClipOptions
+  readonly #media: string | undefined
   readonly #shards: ShardFiles
   readonly #tables = new FewOpen<Rows>({
     most: MOST_TABLES,
@@ -33,12 +42,10 @@ export class ItemOpener {
   })
 
   /** Whoever made `shards` closes them. */
-  constructor(
-    inputs: readonly LabelInput[],
-    { clip, shards }: { readonly clip: ClipOptions; readonly shards: ShardFiles },
-  ) {
+  constructor(inputs: readonly LabelInput[], { clip, media, shards }: OpenerOptions) {
     this.#inputs = inputs
     this.#clip = clip
+    this.#media = media
     this.#shards = shards
   }
 
@@ -77,10 +84,11 @@ export class ItemOpener {
     const where = `${input.name}, row ${row}`
     const content = await this.#rowOf(input, row, where)
     const { media, text } = mediaOf(content, where)
+    const base = baseOf(input, this.#media)
     const parts = await Promise.all(
       media.map(({ type, reference }) =>
         typeof reference === 'string'
-          ? this.#file({ type, path: resolve(input.path, '..', reference) }, input)
+          ? this.#file({ type, path: pathOf(reference, base) }, input)
           : this.#part(type, reference),
       ),
     )
@@ -94,8 +102,10 @@ export class ItemOpener {
 
   /** Clips stay paths, since only some of their bytes may be needed; pictures are read once for all prompts. */
   async #file({ type, path }: FilePlace, input: LabelInput): Promise<ContentPart> {
-    if (/^[a-z][a-z\d+.-]+:/i.test(path)) return this.#part(type, path)
-    const whole = resolve(input.kind === 'manifest' ? '' : input.path, path)
+    // The names of files in folders are names, whatever they look like.
+    const isNamed = input.kind === 'manifest' || input.kind === 'parquet'
+    if (isNamed && /^[a-z][a-z\d+.-]+:/i.test(path)) return this.#part(type, path)
+    const whole = resolve(isNamed ? '' : input.path, path)
     const about = await stat(whole).catch(() => null)
     if (!about) {
       throw new InputError('INPUT_LABEL_MEDIA', `label: there is no ${type} at ${whole}.`)

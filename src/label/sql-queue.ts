@@ -355,6 +355,8 @@ function checkRecipe(begun: RunRecipe, now: RunRecipe): void {
   const names = [...new Set([...Object.keys(begun), ...Object.keys(now)])]
   const other = names.filter((name) => {
     if (name === 'models') return now.models.some((model) => !begun.models.includes(model))
+    // Who asks servers alone has no model of his own that could be loaded otherwise.
+    if (name === 'settings' && !(begun[name] && now[name])) return false
     return JSON.stringify(begun[name]) !== JSON.stringify(now[name])
   })
   if (other.length === 0) return

@@ -1,5 +1,6 @@
 /** A conversation as OpenAI-compatible servers take it over HTTP, and what they reply. */
 import { InputError } from '../../core/errors.ts'
+import { probeImage } from '../../preprocess/probe-image.ts'
 import { isRecord } from '../faults.ts'
 import type { ContentPart, Message, VideoPart } from '../messages.ts'
 
@@ -71,7 +72,8 @@ async function wirePart(part: ContentPart, readFile: ReadFile): Promise<object> 
       const { image } = part
       if (typeof image === 'string' && /^(?:https?|data):/i.test(image)) return pictureUrl(image)
       const bytes = image instanceof Uint8Array ? image : await readFile(String(image))
-      return pictureUrl(dataUrl(bytes))
+      // A list from elsewhere may name any file of this machine: what is no picture does not leave it.
+      return pictureUrl(dataUrl(bytes, `image/${probeImage(bytes).format}`))
     }
     case 'video': {
       const { video, start, end } = part
@@ -80,6 +82,7 @@ async function wirePart(part: ContentPart, readFile: ReadFile): Promise<object> 
       const isUrl = typeof video === 'string' && /^(?:https?|data):/i.test(video)
       if (isUrl) return clipUrl(video, part)
       const bytes = video instanceof Uint8Array ? video : await clipBytes(String(video), readFile)
+      if (!isClip(bytes)) throw noClip('something of no kind that is known')
       return clipUrl(dataUrl(bytes, 'video/mp4'), part)
     }
   }
@@ -108,6 +111,19 @@ function clipUrl(url: string, { frames, fps }: VideoPart): object {
   }
 }
 
+/** First bytes of MPEG streams, Flash, Ogg, ASF and Y4M; of QuickTime the first box's name, of RIFF the form. */
+const CLIP_HEADS: readonly RegExp[] = [
+  /^\x00\x00\x01[\xba\xb3]|^\x47|^FLV|^OggS|^\x30\x26\xb2\x75|^YUV4MPEG2/,
+  /^.{4}(?:ftyp|moov|mdat|wide|free|skip)/s,
+  /^RIFF.{4}AVI /s,
+  /^\x1a\x45\xdf\xa3|^GIF8/,
+]
+
+function isClip(bytes: Uint8Array): boolean {
+  const head = String.fromCharCode(...bytes.subarray(0, 16))
+  return CLIP_HEADS.some((pattern) => pattern.test(head))
+}
+
 function noClip(what: string): InputError {
   return new InputError(
     'INPUT_ENDPOINT_PART',
@@ -120,7 +136,10 @@ function mediaType(bytes: Uint8Array): string | null {
   if (starts(0x89, 0x50, 0x4e, 0x47)) return 'image/png'
   if (starts(0xff, 0xd8)) return 'image/jpeg'
   if (starts(0x47, 0x49, 0x46)) return 'image/gif'
-  if (starts(0x52, 0x49, 0x46, 0x46)) return 'image/webp'
+  if (starts(0x52, 0x49, 0x46, 0x46)) {
+    const form = String.fromCharCode(...bytes.subarray(8, 12))
+    return form === 'AVI ' ? 'video/x-msvideo' : 'image/webp'
+  }
   if (starts(0x1a, 0x45, 0xdf, 0xa3)) return 'video/webm'
   return String.fromCharCode(...bytes.subarray(4, 8)) === 'ftyp' ? 'video/mp4' : null
 }
