@@ -217,11 +217,28 @@ test('what cannot be written is refused by name', async () => {
     [(s) => Promise.all([s.user('a'), s.user('b')]), /written by one at a time/],
     [async (s) => s.fork(0), /a whole number from 1, 0 came/],
     [(s) => s.add(user('Hi'), assistant(gen('a', { regex: 'a', json: true }))), /one form/],
+    [async () => gen('a', { choices: ['b'], regex: 'b' }), /regex is not a known name/],
+    [async () => gen('a', { method: 'greedyTokenSelection' }), /how choices are compared/],
+    [async () => select('a', ['b'], { method: 'x' as never }), /method should be one of/],
+    [async () => select('a', ['b'], { methd: 'x' } as never), /did you mean method/],
   ]
   for (const [write, message] of refused) await assert.rejects(run(write), message)
   const empty = program(async (s) => s.user('Hello'))
   await assert.rejects(empty.run({} as never), /engine should be a loaded model/)
   await assert.rejects(empty.run({ url: server.url, model: 'other' }), /serves tiny, not other/)
+})
+
+test('branches by their number are written like those of items', async () => {
+  const count = program(async (s) => {
+    await s.user('Hello')
+    const branches = await fork(s, 3, (branch, i) => branch.user(`number ${i}`))
+    s.set(
+      'branches',
+      [...branches].map((branch) => branch.text()),
+    )
+  })
+  const { values } = await count.run(model)
+  assert.match(String(values['branches']), /number 0.*number 1.*number 2/s)
 })
 
 test('a batch of arguments runs together, states in their order', async () => {

@@ -284,6 +284,8 @@ test('what a model finds wrong says which field it is about', async () => {
     ['/v1/chat/completions', { messages, regex: '(' }, 'regex'],
     ['/v1/completions', { prompt: 'a', guided_grammar: 'root ::= (' }, 'guided_grammar'],
     ['/v1/chat/completions', { messages, tools, ignore_eos: true }, 'tools'],
+    ['/v1/chat/completions', { messages, tools: [], tool_choice: 'required' }, 'tool_choice'],
+    ['/v1/chat/completions', { messages, seed: 2 ** 53 }, 'seed'],
     ['/v1/chat/completions', { messages, seed: 1, logit_bias: { 999999: 1 } }, 'logit_bias'],
     ['/v1/completions', { prompt: 'a', logit_bias: { x: 1 } }, 'logit_bias'],
     ['/v1/chat/completions', { messages, regex: 'a', ignore_eos: true }, 'ignore_eos'],
@@ -300,6 +302,6 @@ test('what a model finds wrong says which field it is about', async () => {
     // Anthropic's envelope has no place for it but the message.
     if (path === '/v1/messages') assert.match(answer.error.message, new RegExp(`^${param}: `))
     else assert.equal(answer.error.param, param, answer.error.message)
-    assert.doesNotMatch(answer.error.message, /logitBias|ignoreEos/)
+    assert.doesNotMatch(answer.error.message, /logitBias|ignoreEos|toolChoice|responseFormat/)
   }
 })

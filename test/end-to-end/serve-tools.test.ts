@@ -364,15 +364,15 @@ test('tools that make no sense are refused by name', async () => {
   const cases: readonly [object, RegExp][] = [
     [{ tools: [one('a b')] }, /tools\[0\]\.name should be/],
     [{ tools: [one('a'), one('a')] }, /tools has "a" twice/],
-    [{ tools: [], tool_choice: 'required' }, /toolChoice wants a call/],
-    [{ tool_choice: one('b') }, /toolChoice\.name should be the name of one of tools/],
+    [{ tools: [], tool_choice: 'required' }, /tool_choice wants a call/],
+    [{ tool_choice: one('b') }, /tool_choice\.name should be the name of one of tools/],
     [{ tool_choice: 'any' }, /tool_choice should be/],
     [
       { tools: [{ type: 'custom', custom: { name: 'x' } }] },
       /tools\[0\]\.type should be "function"/,
     ],
-    [{ tool_choice: 'required', ignore_eos: true }, /ignoreEos contradicts toolChoice/],
-    [{ tool_choice: 'required', regex: 'a' }, /responseFormat regex contradicts toolChoice/],
+    [{ tool_choice: 'required', ignore_eos: true }, /ignore_eos contradicts tool_choice/],
+    [{ tool_choice: 'required', regex: 'a' }, /regex contradicts tool_choice/],
     [
       { tool_choice: 'required', tools: [one('a', { parameters: { type: 'object', not: {} } })] },
       /not.*is not enforced here/,
@@ -415,6 +415,7 @@ test('tools that make no sense are refused by name', async () => {
     await assert.rejects(openai.chat.completions.create(chat(fields)), (error) => {
       assert.ok(error instanceof OpenAI.BadRequestError, String(error))
       assert.match(error.message, message)
+      if (error.message.includes('arguments of the call f')) assert.equal(error.param, 'messages')
       return true
     })
   }

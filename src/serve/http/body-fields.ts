@@ -41,7 +41,10 @@ export function fieldOf({ code, message }: Fault, request: Request): string | nu
   const given = GIVEN.get(request) ?? new Map<string, string>()
   if (code === 'INPUT_OPTION') return given.get(firstNamed(message, [...given.keys()])) ?? null
   const [, fields = []] = FIELDS.find(([start]) => code.startsWith(start)) ?? []
-  return given.get(fields.find((name) => given.has(name)) ?? '') ?? null
+  const candidates = fields.filter((name) => given.has(name))
+  // Tools, their choice and calls in a conversation have one code: the message says which of them it is.
+  const named = code === 'INPUT_TOOLS' ? firstNamed(message, candidates) : ''
+  return given.get(named || (candidates[0] ?? '')) ?? null
 }
 
 /** The field that the message names first, by its own name or by the library's: `logitBias` is logit_bias. */
@@ -56,9 +59,25 @@ function firstNamed(message: string, given: readonly string[]): string {
 }
 
 /** The message in the request's words: options of the library by the names of the fields that came. */
-export function inFieldNames({ code, message }: Fault, request: Request): string {
-  const fields = code === 'INPUT_OPTION' ? [...(GIVEN.get(request)?.keys() ?? [])] : []
-  return fields.reduce((text, field) => text.replaceAll(word(inLibrary(field)), field), message)
+export function inFieldNames(fault: Fault, request: Request): string {
+  const { code, message } = fault
+  const given = GIVEN.get(request) ?? new Map<string, string>()
+  if (code === 'INPUT_FORMAT') {
+    const field = fieldOf(fault, request)
+    return field === null ? message : message.replaceAll(word('responseFormat'), field)
+  }
+  const isOfFields = code === 'INPUT_OPTION' || code === 'INPUT_TOOLS'
+  const named = isOfFields ? [...given.keys()] : []
+  const told = named.reduce(
+    (text, field) => text.replaceAll(word(inLibrary(field)), field),
+    message,
+  )
+  // `responseFormat regex` of a request that has a field `regex` is that field.
+  return isOfFields
+    ? told.replaceAll(/\bresponseFormat (\w+)/g, (all, kind: string) =>
+        given.has(kind) ? kind : all,
+      )
+    : told
 }
 
 function inLibrary(field: string): string {

@@ -45,7 +45,12 @@ export const SAMPLING_PROPERTIES: { readonly [K in keyof Required<SamplingFields
   top_p: { type: 'number', minimum: 0, maximum: 1 },
   top_k: { type: 'integer', minimum: -1, description: '0 and -1 keep all tokens.' },
   min_p: { type: 'number', minimum: 0, maximum: 1 },
-  seed: { type: 'integer', description: 'Choice i is drawn with seed + i. Default 0.' },
+  seed: {
+    type: 'integer',
+    minimum: Number.MIN_SAFE_INTEGER,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'Choice i is drawn with seed + i. Default 0: the same answer each time.',
+  },
   stop: STOP,
   presence_penalty: { type: 'number', minimum: -2, maximum: 2 },
   frequency_penalty: { type: 'number', minimum: -2, maximum: 2 },

@@ -4,6 +4,12 @@ import type { ProgramState } from './program-state.ts'
 
 /** `count` branches of a state. */
 export function fork(state: ProgramState, count: number): Branches
+/** The same, all written at once by their numbers: resolves when all are. */
+export function fork(
+  state: ProgramState,
+  count: number,
+  write: (branch: ProgramState, item: number, index: number) => Promise<unknown>,
+): Promise<Branches>
 /**
  * A branch for each item, all written at once: resolves when all are. Where one fails the others stop, and its error is
  * thrown.
@@ -18,9 +24,11 @@ export function fork<T>(
   given: number | readonly T[],
   write?: (branch: ProgramState, item: T, index: number) => Promise<unknown>,
 ): Branches | Promise<Branches> {
-  if (typeof given === 'number') return state.fork(given)
-  const branches = state.fork(given.length)
-  return branches.each((branch, i) => write?.(branch, given[i] as T, i) ?? Promise.resolve())
+  const branches = state.fork(typeof given === 'number' ? given : given.length)
+  if (!write) return branches
+  return branches.each((branch, i) =>
+    write(branch, (typeof given === 'number' ? i : given[i]) as T, i),
+  )
 }
 
 export class Branches implements Iterable<ProgramState> {

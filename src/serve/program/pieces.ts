@@ -4,9 +4,11 @@
  * The language is that of SGLang's front end (docs.sglang.io, "Frontend Language"), with functions for what Python's
  * operators do there.
  */
+import { InputError } from '../../core/errors.ts'
+import { Faults } from '../faults.ts'
 import type { GenerateOptions } from '../generate-options.ts'
 import type { ImagePart, ImageSource, VideoPart, VideoSource } from '../messages.ts'
-import type { ChoiceMethod } from './choose-option.ts'
+import { CHOICE_METHODS, type ChoiceMethod } from './choose-option.ts'
 
 /** What stands in a turn; a place that a model fills stands in the assistant's only. */
 export type Piece = string | ImagePart | VideoPart | GenPiece | SelectPiece
@@ -56,18 +58,27 @@ export type GenOptions = Omit<
 
 export type SelectOptions = { readonly method?: ChoiceMethod | undefined }
 
-/** A place for an answer, kept under `name`. */
+/** A place for an answer, kept under `name`. Throws InputError for options beside `choices` that would do nothing. */
 export function gen(name: string, options: GenOptions = {}): GenPiece | SelectPiece {
   const { choices, method, ...rest } = options
-  return choices ? select(name, choices, { method }) : { type: 'gen', name, options: rest }
+  if (choices) return select(name, choices, { ...rest, method })
+  if (method === undefined) return { type: 'gen', name, options: rest }
+  throw new InputError('INPUT_OPTION', `gen: method says how choices are compared, none came.`)
 }
 
-/** A place for the likeliest of several texts, kept under `name`. */
+/** A place for the likeliest of several texts, kept under `name`. Throws InputError for other options, and other methods. */
 export function select(
   name: string,
   choices: readonly string[],
-  { method = 'tokenLengthNormalized' }: SelectOptions = {},
+  options: SelectOptions = {},
 ): SelectPiece {
+  const { method = 'tokenLengthNormalized' } = options
+  const faults = new Faults('select')
+  faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', options, ['method'])
+  if (!CHOICE_METHODS.includes(method)) {
+    faults.mismatch('INPUT_OPTION', 'method', `one of ${CHOICE_METHODS.join(', ')}`, method)
+  }
+  faults.throwIfAny()
   return { type: 'select', name, choices, method }
 }
 
