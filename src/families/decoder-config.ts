@@ -75,7 +75,7 @@ export function parseDecoderConfig(json: JsonReader, isTied = false): DecoderCon
   const numHeads = json.integer('num_attention_heads', 32)
   const headDim = json.integer('head_dim', hiddenSize / numHeads)
   const numKvHeads = json.integer('num_key_value_heads', defaults.numKvHeads ?? numHeads)
-  json.choice('hidden_act', { silu: true }, 'silu')
+  json.choice('hidden_act', { silu: true, swish: true }, 'silu')
   checkHeads(json, { numHeads, numKvHeads, headDim })
   const numLayers = json.layerCount('num_hidden_layers', 32)
   const window = slidingWindow(json, defaults, numLayers)

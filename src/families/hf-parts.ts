@@ -40,12 +40,14 @@ export function parseHfParts(
 ): HfParts {
   const text = json.object('text_config')
   const decoder = parseDecoderConfig(text, json.boolean('tie_word_embeddings', false))
+  // OneVision's towers have no class token, and its config takes all rows of the last block.
+  const isOneVision = json.raw('model_type') === 'llava_onevision'
   const dropFirstRow = json.choice(
     'vision_feature_select_strategy',
     { default: true, full: false },
-    'default',
+    isOneVision ? 'full' : 'default',
   )
-  const layers = json.integers('vision_feature_layer', [-2])
+  const layers = json.integers('vision_feature_layer', [isOneVision ? -1 : -2])
   const tower = parseVisionConfig(json.object('vision_config'), () => ({ layers, dropFirstRow }))
   const vision = withFeatureMap(tower, json)
   const layout = options.layout ?? 'hf'

@@ -374,7 +374,8 @@ describe('layout sets every quirk, and each can be set alone', () => {
     const of = (change: object, options?: FamilyOptions) =>
       hf(change, options).image?.processor.severalPictures
     assert.equal(of({ model_type: 'llava_next' }), 'each')
-    assert.equal(of({ model_type: 'llava_onevision' }), 'single')
+    const rows = { vision_feature_layer: -2, vision_feature_select_strategy: 'default' }
+    assert.equal(of({ model_type: 'llava_onevision', ...rows }), 'single')
     assert.equal(
       of({ model_type: 'llava_next' }, { quirks: { severalPictures: 'single' } }),
       'single',

@@ -112,6 +112,15 @@ test('NeXT-Video of transformers pools before the projector and has places of it
   })
 })
 
+test('a OneVision config that does not name its layer takes all rows of the last block, as transformers does', () => {
+  const bare = Object.fromEntries(Object.keys(WHOLE).map((key) => [key, undefined]))
+  const config = { image_token_index: 151646 }
+  const [named, unnamed] = [config, { ...config, ...bare }].map((one) =>
+    hf('llava_onevision', { config: one }),
+  )
+  assert.deepEqual(unnamed!.vision, named!.vision)
+})
+
 test('OneVision interpolates behind the projector and ends a clip with one newline', () => {
   assert.deepEqual(habits(hf('llava_onevision', { config: { image_token_index: 151646 } })), {
     pooling: { mode: 'bilinear', stride: 2 },

@@ -12,9 +12,12 @@ import { JsonReader } from './json-reader.ts'
 export const ACTIVATION_NAMES: Readonly<Record<string, Activation>> = {
   quick_gelu: 'quickGelu',
   gelu: 'gelu',
+  gelu_python: 'gelu',
   gelu_new: 'geluTanh',
   gelu_pytorch_tanh: 'geluTanh',
+  gelu_fast: 'geluTanh',
   silu: 'silu',
+  swish: 'silu',
   relu: 'relu',
   linear: 'identity',
 }

@@ -96,6 +96,11 @@ test('the result cannot be changed', () => {
   assert.throws(() => Object.assign(processor.tile, { width: 1 }), TypeError)
 })
 
+test('a mean or deviation that is one number is that of each channel', () => {
+  const { normalise } = parseImageProcessor({ ...CLIP, image_mean: 0.5, image_std: 0.25 })
+  assert.deepEqual(normalise, { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] })
+})
+
 test('everything wrong with a file is said at once', () => {
   const image_std = [0.5, 0, 0.5]
   const broken = { ...CLIP, image_mean: [0.5], image_std, resample: 9, do_rescale: 'yes' }

@@ -231,10 +231,12 @@ class Reader {
     return value as number
   }
 
+  /** For each channel; one number is for all three. */
   triple(key: string): Rgb {
-    const value = this.keys[key]
+    const given = this.keys[key]
+    const value = Number.isFinite(given) ? [given, given, given] : given
     const isTriple = Array.isArray(value) && value.length === 3 && value.every(Number.isFinite)
-    if (!isTriple) this.fault(`${key} is not a list of three numbers`)
+    if (!isTriple) this.fault(`${key} is not a number or a list of three`)
     return value as unknown as Rgb
   }
 
