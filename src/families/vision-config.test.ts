@@ -139,7 +139,7 @@ describe('what is not supported is refused by its name', () => {
       { model_type: 'pixtral' },
       /model_type: "pixtral" is not supported; known are clip_vision_model/,
     ],
-    [{ model_type: 'vit', hidden_act: 'swish' }, /hidden_act: "swish" is not supported/],
+    [{ model_type: 'vit', hidden_act: 'tanh' }, /hidden_act: "tanh" is not supported/],
     [
       { model_type: 'vit', hidden_size: 100, num_attention_heads: 3 },
       /hidden_size 100 is not a multiple/,

@@ -128,6 +128,8 @@ class Walk {
   #refuseOthers(schema: object, path: string, known: readonly string[]): void {
     for (const key of Object.keys(schema)) {
       if ([...known, ...ANNOTATIONS, ...DEFINITIONS].includes(key)) continue
+      // What holds anyway.
+      if (key === 'uniqueItems' && (schema as Record<string, unknown>)[key] === false) continue
       this.#fault(`${path}/${key.slice(0, 60)}`, 'is not enforced here')
     }
   }

@@ -104,6 +104,7 @@ test('what cannot be compiled is refused with the reason, and the next grammar i
     { type: 'regex', pattern: 'a(?=b)' },
     { type: 'regex', pattern: '(' },
     { type: 'choice', choices: [] },
+    { type: 'choice', choices: ['\ud800'] },
     { type: 'regex', pattern: 'a'.repeat(5000) },
   ]
   for (const format of refused) await assert.rejects(open(format), { code: 'INPUT_FORMAT' })

@@ -85,6 +85,13 @@ function choiceGrammar(choices: readonly string[]): string {
       `responseFormat: expected 1 to ${MOST_CHOICES} choices, none empty, ${choices.length} came.`,
     )
   }
+  const half = choices.find((choice) => /\p{Surrogate}/u.test(choice))
+  if (half !== undefined) {
+    throw new InputError(
+      'INPUT_FORMAT',
+      `responseFormat: choices should be whole characters, ${JSON.stringify(half.slice(0, 60))} has half of one.`,
+    )
+  }
   return `root ::= ${choices.map(literal).join(' | ')}`
 }
 
