@@ -38,11 +38,9 @@ export async function* listItems(
 
 /** What rows and samples without an id of their own are called by: the file's name, with its path where others have it too. */
 function titlesOf(inputs: readonly LabelInput[]): string[] {
-  const names = inputs.map(({ name }) => basename(name))
-  return inputs.map(({ name }, i) => {
-    const isShared = names.some((one, j) => j !== i && one === names[i])
-    return isShared ? name : (names[i] as string)
-  })
+  const files = new Map<string, number>()
+  for (const { name } of inputs) files.set(basename(name), (files.get(basename(name)) ?? 0) + 1)
+  return inputs.map(({ name }) => ((files.get(basename(name)) ?? 0) > 1 ? name : basename(name)))
 }
 
 type Listing = {

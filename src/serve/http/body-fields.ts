@@ -66,18 +66,13 @@ export function inFieldNames(fault: Fault, request: Request): string {
     const field = fieldOf(fault, request)
     return field === null ? message : message.replaceAll(word('responseFormat'), field)
   }
-  const isOfFields = code === 'INPUT_OPTION' || code === 'INPUT_TOOLS'
-  const named = isOfFields ? [...given.keys()] : []
-  const told = named.reduce(
-    (text, field) => text.replaceAll(word(inLibrary(field)), field),
-    message,
+  if (code !== 'INPUT_OPTION' && code !== 'INPUT_TOOLS') return message
+  return (
+    [...given.keys()]
+      .reduce((text, field) => text.replaceAll(word(inLibrary(field)), field), message)
+      // `responseFormat regex`, where the request has a field `regex`, is that field.
+      .replaceAll(/\bresponseFormat (\w+)/g, (all, kind: string) => (given.has(kind) ? kind : all))
   )
-  // `responseFormat regex` of a request that has a field `regex` is that field.
-  return isOfFields
-    ? told.replaceAll(/\bresponseFormat (\w+)/g, (all, kind: string) =>
-        given.has(kind) ? kind : all,
-      )
-    : told
 }
 
 function inLibrary(field: string): string {
