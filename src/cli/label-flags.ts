@@ -192,18 +192,28 @@ export function labelEngines(args: Arguments, session: Session): LoadedEngines {
   }
 }
 
-/** Of the options of a model those that its answers depend on. */
+/** What the answers of a model depend on. They are kept with the run: nothing secret, and no place of this machine's own. */
+const SETTINGS = [
+  'base',
+  'projector',
+  'visionTower',
+  'tokenizer',
+  'template',
+  'layout',
+  'revision',
+  'adapters',
+  'quirks',
+  'precision',
+  'kvCache',
+  'frames',
+  'ropeScaling',
+  'autoOrient',
+] as const satisfies readonly (keyof LoadOptions)[]
+
 function settingsOf(options: LoadOptions): Readonly<Record<string, unknown>> {
-  const {
-    threads: _threads,
-    cacheDir: _cacheDir,
-    kvBytes: _kvBytes,
-    pictureBytes: _pictureBytes,
-    maxRows: _maxRows,
-    allowRemote: _allowRemote,
-    ...settings
-  } = options
-  return settings
+  return Object.fromEntries(
+    SETTINGS.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
+  )
 }
 
 function inGroup(group: string, specs: readonly OptionSpec[]): OptionSpec[] {

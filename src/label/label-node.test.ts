@@ -234,15 +234,21 @@ describe('an input', () => {
     const file = newPath('paths.parquet')
     const url = `file://${join(folder, '1.png')}`
     const bytes = parquetWriteBuffer({
-      columnData: [{ name: 'image', data: ['1.png', 'https://a.test/x.jpg', url], type: 'STRING' }],
+      columnData: [
+        {
+          name: 'image',
+          data: ['1.png', 'https://a.test/x.jpg', url, 'a:1.png', '.'],
+          type: 'STRING',
+        },
+      ],
     })
     writeFileSync(file, new Uint8Array(bytes))
-    const { lines } = await run({ input: file, media: folder })
+    const { lines } = await run({ input: file, media: folder, maxErrors: 9 })
     const picture = `what? image ${shaOf(readFileSync(join(folder, '1.png')))}`
     const elsewhere = `what? image ${'https://a.test/x.jpg'.slice(root.length)}`
     assert.deepEqual(
-      lines.map(({ text }) => text),
-      [picture, elsewhere, picture],
+      lines.map(({ text, error }) => text ?? error!.code),
+      [picture, elsewhere, picture, 'INPUT_LABEL_MEDIA', 'INPUT_LABEL_MEDIA'],
     )
   })
 
@@ -255,14 +261,22 @@ describe('an input', () => {
 
   test('with ids that cannot be written as they are: these rows say so', async () => {
     const manifest = newPath('ids.jsonl')
-    const ids = ['12345678901234567890', '{"a":1}', '"a\\u0000b"', 'true', '9007199254740991']
+    const ids = [
+      '12345678901234567890',
+      '{"a":1}',
+      '"a\\u0000b"',
+      'true',
+      '"\\ud800"',
+      '1e400',
+      '9007199254740991',
+    ]
     writeFileSync(manifest, ids.map((id) => `{"id":${id},"text":"t"}\n`).join(''))
     const { lines } = await run({ input: manifest, maxErrors: 9 })
     const title = manifest.split('/').at(-1)
     assert.deepEqual(
       lines.map(({ item_id, error }) => [item_id, error?.code ?? null]),
       [
-        ...[0, 1, 2, 3].map((i) => [`${title}#${i}`, 'INPUT_RECORD_STRUCTURE']),
+        ...[0, 1, 2, 3, 4, 5].map((i) => [`${title}#${i}`, 'INPUT_RECORD_STRUCTURE']),
         ['9007199254740991', null],
       ],
     )
@@ -526,7 +540,10 @@ describe('a run', () => {
     await assert.rejects(run({ input, out, engines }), /another models/)
     const own = (precision: string) => [{ model: echo(), name: 'own', settings: { precision } }]
     const loaded = await run({ input, engines: own('q4') })
-    await assert.rejects(run({ input, out: loaded.out, engines: own('int8') }), /another settings/)
+    await assert.rejects(
+      run({ input, out: loaded.out, engines: own('int8') }),
+      /begun with another precision \("q4", now "int8"\)/,
+    )
     await run({ input, out: loaded.out, engines: own('q4') })
     await run({ input, out, prompts: ['else?'], overwrite: true })
     const foreign = newPath('mine.jsonl')

@@ -252,11 +252,14 @@ function idFault(value: unknown): string | null {
   switch (typeof value) {
     case 'string':
       // Databases end texts there, or refuse them.
-      return value.includes('\0') ? 'a text with the character U+0000 came' : null
+      if (value.includes('\0')) return 'a text with the character U+0000 came'
+      return /\p{Surrogate}/u.test(value) ? 'a text with half a character came' : null
     case 'number':
       return Number.isInteger(value) && !Number.isSafeInteger(value)
         ? 'a whole number beyond 2^53 came, whose last digits are lost'
-        : null
+        : Number.isFinite(value)
+          ? null
+          : 'one beyond all bounds came'
     case 'bigint':
       return null
     default:
@@ -270,12 +273,16 @@ function keyOf(name: string): string {
   return (at < 0 ? name : name.slice(0, at)).replace(/^\.\//, '')
 }
 
+/** What is fetched or is data itself; whatever else has a colon is a name. */
+export function isAddress(reference: string): boolean {
+  return /^(?:https?:\/\/|data:)/i.test(reference)
+}
+
 /** The path of a file, or the address of one elsewhere; `file:` URLs are paths. */
 export function pathOf(reference: MediaReference, base: string): string {
   if (typeof reference !== 'string') throw new Error('internal: bytes in a manifest')
-  const scheme = /^([a-z][a-z\d+.-]+):/i.exec(reference)?.[1]?.toLowerCase()
-  if (scheme === undefined) return resolve(base, reference)
-  if (scheme !== 'file') return reference
+  if (isAddress(reference)) return reference
+  if (!/^file:\/\//i.test(reference)) return resolve(base, reference)
   try {
     return fileURLToPath(reference)
   } catch (error) {

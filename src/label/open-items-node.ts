@@ -12,7 +12,7 @@ import type { ContentPart } from '../serve/messages.ts'
 import type { FilePlace, ItemSource, LabelInput, MediaType, MemberPlace } from './item.ts'
 import { FewOpen } from './few-open.ts'
 import { mediaOf } from './media-fields.ts'
-import { baseOf, pathOf } from './list-items-node.ts'
+import { baseOf, isAddress, pathOf } from './list-items-node.ts'
 import type { ShardFiles } from './shard-files-node.ts'
 
 export type ClipOptions = {
@@ -104,7 +104,7 @@ export class ItemOpener {
   async #file({ type, path }: FilePlace, input: LabelInput): Promise<ContentPart> {
     // The names of files in folders are names, whatever they look like.
     const isNamed = input.kind === 'manifest' || input.kind === 'parquet'
-    if (isNamed && /^[a-z][a-z\d+.-]+:/i.test(path)) return this.#part(type, path)
+    if (isNamed && isAddress(path)) return this.#part(type, path)
     const whole = resolve(isNamed ? '' : input.path, path)
     const about = await stat(whole).catch(() => null)
     if (!about) {
@@ -112,6 +112,9 @@ export class ItemOpener {
     }
     if (type === 'video' && (about.isDirectory() || !/\.gif$/i.test(whole))) {
       return this.#part(type, whole)
+    }
+    if (!about.isFile()) {
+      throw new InputError('INPUT_LABEL_MEDIA', `label: ${whole} should be a file, it is none.`)
     }
     return this.#part(type, new Uint8Array(await readFile(whole)))
   }

@@ -360,11 +360,24 @@ function checkRecipe(begun: RunRecipe, now: RunRecipe): void {
     return JSON.stringify(begun[name]) !== JSON.stringify(now[name])
   })
   if (other.length === 0) return
+  if (other[0] === 'settings') return checkRecipe(...settingsApart(begun, now))
   const [first = ''] = other
   throw new InputError(
     'INPUT_LABEL_RUN',
     `label: a run of this name was begun with another ${other.join(', ')} (${short(begun[first])}, now ${short(now[first])}); give the same, name another --out (or --run, on a server), or begin anew with --overwrite.`,
   )
+}
+
+/** Two runs that differ in how their models are loaded, by the names of these settings. */
+function settingsApart(begun: RunRecipe, now: RunRecipe): [RunRecipe, RunRecipe] {
+  const named = ({ settings, models }: RunRecipe): RunRecipe => {
+    const all = (settings as Record<string, unknown>[]).flatMap((one) => Object.entries(one))
+    return { ...Object.fromEntries(all), models }
+  }
+  const [before, after] = [named(begun), named(now)]
+  return JSON.stringify(before) === JSON.stringify(after)
+    ? [{ ...before, engines: 'others' }, after]
+    : [before, after]
 }
 
 function short(value: unknown): string {

@@ -91,6 +91,20 @@ test('each picture has both answers, by its path, and the broken ones say why', 
   assert.ok(new Set(rows.map(({ text }) => text)).size > least, 'answers differ')
 })
 
+test('a run keeps nothing secret of its machine, and goes on under another home', async () => {
+  const photos = join(root, 'few')
+  mkdirSync(photos)
+  writeFileSync(join(photos, 'a.ppm'), Buffer.from('P6 1 1 255\n   '))
+  const args = ['label', photos, '--out', join(root, 'few.jsonl'), ...HERE, ...ASKED]
+  const first = await llava(args, { env: { HF_TOKEN: 'hf_verysecret' } })
+  assert.equal(first.code, 0, first.stderr)
+  assert.ok(!readFileSync(join(root, 'few.jsonl.queue'), 'latin1').includes('hf_verysecret'))
+  const again = await llava([...args, '--resume'], { env: { HOME: root } })
+  assert.equal(again.code, 0, again.stderr)
+  const other = await llava([...args, '--resume', '--kv-cache', 'int8'])
+  assert.match(other.stderr, /begun with another kvCache/)
+})
+
 test(`killed ${KILLS} times at random and interrupted, a run ends as if it had not been`, async () => {
   const rng = new Rng(Date.now() % 2 ** 31)
   const moments = Array.from({ length: KILLS - 1 }, () => Math.floor(rng.uniform() * ITEMS * 0.6))

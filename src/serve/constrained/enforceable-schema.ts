@@ -168,7 +168,10 @@ class Walk {
     if (stranger !== undefined)
       this.#fault(`${path}/${kind}`, 'has a value that is not of the type')
     if (values.some(holdsLostNumber)) {
-      this.#fault(`${path}/${kind}`, 'has a whole number beyond 2^53, whose last digits are lost')
+      this.#fault(
+        `${path}/${kind}`,
+        'has a number that reading JSON changes: whole ones are kept to 2^53, and none beyond 1e308',
+      )
     }
     return { enum: values }
   }
@@ -450,7 +453,9 @@ function isOfType(value: unknown, type: string): boolean {
 
 /** Reading JSON rounded it, and what would be written is another number. */
 function holdsLostNumber(value: unknown): boolean {
-  if (typeof value === 'number') return Number.isInteger(value) && !Number.isSafeInteger(value)
+  if (typeof value === 'number') {
+    return !Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value))
+  }
   if (Array.isArray(value)) return value.some(holdsLostNumber)
   return isRecord(value) && Object.values(value).some(holdsLostNumber)
 }

@@ -1,4 +1,5 @@
 /** Branches of a program: copies of a state that are written side by side and joined again. */
+import { InputError } from '../../core/errors.ts'
 import type { Turn, GenPiece, SelectPiece } from './pieces.ts'
 import type { ProgramState } from './program-state.ts'
 
@@ -25,7 +26,10 @@ export function fork<T>(
   write?: (branch: ProgramState, item: T, index: number) => Promise<unknown>,
 ): Branches | Promise<Branches> {
   const branches = state.fork(typeof given === 'number' ? given : given.length)
-  if (!write) return branches
+  if (write === undefined) return branches
+  if (typeof write !== 'function') {
+    throw new InputError('INPUT_OPTION', `fork: write should be a function, ${typeof write} came.`)
+  }
   return branches.each((branch, i) =>
     write(branch, (typeof given === 'number' ? i : given[i]) as T, i),
   )

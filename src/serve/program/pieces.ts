@@ -70,11 +70,11 @@ export function gen(name: string, options: GenOptions = {}): GenPiece | SelectPi
 export function select(
   name: string,
   choices: readonly string[],
-  options: SelectOptions = {},
+  options?: SelectOptions | null,
 ): SelectPiece {
-  const { method = 'tokenLengthNormalized' } = options
+  const { method = 'tokenLengthNormalized' } = options ?? {}
   const faults = new Faults('select')
-  faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', options, ['method'])
+  faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', options ?? {}, ['method'])
   if (!CHOICE_METHODS.includes(method)) {
     faults.mismatch('INPUT_OPTION', 'method', `one of ${CHOICE_METHODS.join(', ')}`, method)
   }

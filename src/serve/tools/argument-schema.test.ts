@@ -31,10 +31,25 @@ test('parameters that allow no object are refused by the name of the tool', () =
     { anyOf: [{ type: 'null' }, { const: 5 }] },
     { allOf: [{ type: 'array' }] },
     { $ref: '#/$defs/x', $defs: { x: { type: 'array' } } },
+    { $ref: '#' },
+    { $ref: '#/$defs/x', $defs: { x: { $ref: '#/$defs/x' } } },
   ]
   for (const parameters of cases) {
     assert.throws(() => argumentsSchema(parameters, 'look'), /parameters of "look" should allow/)
   }
+})
+
+test('a schema that refers to itself means itself as it was written', () => {
+  const parameters = { type: ['object', 'null'], properties: { c: { $ref: '#' } }, required: ['c'] }
+  const grammar = callGrammar([{ name: 'f', parameters }], { format: 'hermes', isParallel: false })
+  assert.equal(grammar.kind, 'schema')
+  const { properties, $defs } = JSON.parse(grammar.text)
+  assert.equal(properties.arguments.type, 'object')
+  assert.equal(properties.arguments.properties.c.$ref, '#/$defs/t0')
+  assert.deepEqual(
+    $defs.t0.anyOf.map(({ type }: { type: string }) => type),
+    ['object', 'null'],
+  )
 })
 
 test('definitions of one name in both groups stay two', () => {

@@ -47,8 +47,9 @@ function ofReference(
   const [hash, group = '', name = ''] = reference.split('/')
   const definitions = (root as Record<string, unknown>)[group]
   const named = isRecord(definitions) && Object.hasOwn(definitions, name) ? definitions[name] : null
-  // What is not there, and circles, are refused where schemas are enforced.
-  if (hash !== '#' || named === null || followed.includes(reference)) return schema
+  // A circle that names nothing but itself allows nothing. What is not there is refused where schemas are enforced.
+  if (reference === '#' || followed.includes(reference)) return null
+  if (hash !== '#' || named === null) return schema
   const narrowed = onlyObjects(named, { root, followed: [...followed, reference] })
   if (narrowed === null) return null
   if (isRecord(named) && named['type'] === 'object') return schema

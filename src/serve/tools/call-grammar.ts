@@ -44,7 +44,11 @@ function callSchema(tools: readonly ToolDefinition[], argumentsName: string): ob
     type: 'object',
     properties: {
       name: { const: name },
-      [argumentsName]: hoisted(argumentsSchema(parameters, name), `t${i}`, definitions),
+      [argumentsName]: hoisted(parameters, {
+        narrowed: argumentsSchema(parameters, name),
+        own: `t${i}`,
+        definitions,
+      }),
     },
     required: ['name', argumentsName],
     additionalProperties: false,
@@ -58,8 +62,19 @@ function callSchema(tools: readonly ToolDefinition[], argumentsName: string): ob
 const GROUPS = { $defs: '_', definitions: 'd_' } as const
 
 /** A schema whose definitions went into those of the whole, under names of its own. */
-function hoisted(schema: object, own: string, definitions: Record<string, unknown>): unknown {
-  const { $defs: _newer, definitions: _older, ...rest } = schema as Record<string, unknown>
+function hoisted(
+  schema: object,
+  {
+    narrowed,
+    own,
+    definitions,
+  }: {
+    readonly narrowed: object
+    readonly own: string
+    readonly definitions: Record<string, unknown>
+  },
+): unknown {
+  const rest = withoutDefinitions(schema)
   const text = JSON.stringify(rest)
   const isRecursive = text.includes('"#"')
   const moved = (value: unknown) => withReferences(value, own)
@@ -70,9 +85,14 @@ function hoisted(schema: object, own: string, definitions: Record<string, unknow
     }
   }
   const usesItself = isRecursive || JSON.stringify(definitions).includes(`"#/$defs/${own}"`)
-  if (!usesItself) return moved(rest)
-  definitions[own] = moved(rest)
-  return { $ref: `#/$defs/${own}` }
+  // What refers to the whole means the schema as it was written, whatever its first use is narrowed to.
+  if (usesItself) definitions[own] = moved(rest)
+  return moved(withoutDefinitions(narrowed))
+}
+
+function withoutDefinitions(schema: object): Record<string, unknown> {
+  const { $defs: _newer, definitions: _older, ...rest } = schema as Record<string, unknown>
+  return rest
 }
 
 /** Values that are data and no schemas, and those that are schemas by names. */
