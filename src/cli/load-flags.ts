@@ -1,4 +1,5 @@
 /** The options of `loadModel` as flags, and a model loaded by them with progress on stderr. */
+import { existsSync, readFileSync } from 'node:fs'
 import type { LoadOptions, Model, PrecisionOption } from '../index.ts'
 import { PRECISIONS, type PrecisionName } from '../choose-precision.ts'
 import type { LinearPrecision } from '../graph/lower.ts'
@@ -56,7 +57,7 @@ const PART_OPTIONS: readonly OptionSpec[] = inGroup('Checkpoint', [
     name: 'template',
     kind: 'text',
     value: 'text',
-    about: 'Conversation mode (vicuna_v1) or Jinja template',
+    about: 'Conversation mode (vicuna_v1), Jinja template, or its file',
   },
 ])
 
@@ -165,7 +166,7 @@ export function checkpointOptions(args: Arguments, { environment }: Session): Lo
       projector: args.text('projector'),
       visionTower: args.text('vision-tower'),
       tokenizer: args.text('tokenizer'),
-      template: args.text('template'),
+      template: templateOption(args.text('template')),
       layout: args.text('layout') as LoadOptions['layout'],
       revision: args.text('revision'),
     }),
@@ -176,6 +177,12 @@ export function checkpointOptions(args: Arguments, { environment }: Session): Lo
       ...(args.flag('offline') && { offline: true }),
     },
   }
+}
+
+/** A mode or a template as it is, or what the file of that name holds. */
+function templateOption(given: string | undefined): string | undefined {
+  const isFile = given !== undefined && /\.(?:jinja2?|j2|txt)$/i.test(given) && existsSync(given)
+  return isFile ? readFileSync(given, 'utf8') : given
 }
 
 /** Those of `PRECISION_OPTIONS`. Throws UsageError. */

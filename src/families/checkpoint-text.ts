@@ -1,20 +1,22 @@
 /** What a checkpoint's files say about its text: the chat template and the ids that end an answer. */
 import type { CheckpointDocuments, FamilyOptions, PromptConfig } from './family.ts'
 import { isObject, JsonReader } from './json-reader.ts'
-import { isConversationMode } from '../text/conversation.ts'
+import { conversationMode } from '../text/conversation.ts'
 
 /**
  * The template that a caller or the files name: a conversation mode, or Jinja text. A checkpoint keeps it in
- * chat_template.jinja, chat_template.json, or in tokenizer_config.json as one text or as a list of named ones.
+ * chat_template.jinja, chat_template.json, or in tokenizer_config.json as one text or as a list of named ones. Throws
+ * ConfigError for a mode that there is not.
  */
 export function templateOf(
   { files }: CheckpointDocuments,
   { template }: FamilyOptions,
 ): PromptConfig | null {
   if (template !== undefined) {
-    return isConversationMode(template)
-      ? { kind: 'conversation', mode: template, wrapImage: false }
-      : { kind: 'template', template }
+    // Without a tag of Jinja's it would say the same to every conversation: it is a mode, or a misspelt one.
+    return /\{[{%]/.test(template)
+      ? { kind: 'template', template }
+      : { kind: 'conversation', mode: knownMode(template), wrapImage: false }
   }
   for (const name of [
     'chat_template.jinja',
@@ -26,6 +28,11 @@ export function templateOf(
     if (found !== null) return { kind: 'template', template: found }
   }
   return null
+}
+
+function knownMode(name: string): string {
+  conversationMode(name)
+  return name
 }
 
 function templateText(file: unknown): string | null {
