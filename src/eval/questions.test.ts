@@ -94,6 +94,13 @@ describe('MMBench', () => {
     assert.equal((first!.images[0] as Uint8Array).length, 300)
   })
 
+  test('takes for no option what pandas does, and sodium for one', () => {
+    const [first] = ask('mmbench', tsv([['7', 'Q?', 'na', 'Cl', 'Na', 'N/a', 'K', picture]]))
+    assert.deepEqual(first!.extra?.['options'], ['Cl', 'Na', 'N/a', 'K'])
+    const [other] = ask('mmbench', tsv([['7', 'Q?', '', 'Cl', 'F', 'N/A', 'K', picture]]))
+    assert.deepEqual(other!.extra?.['options'], ['Cl', 'F'])
+  })
+
   test('asks in Chinese where the benchmark is, and names a picture that is nowhere', () => {
     const [first] = ask('mmbench-cn', tsv([['7', 'Q?', '', 'x', 'y', '', '', picture]]))
     assert.equal(first!.prompt, 'Q?\nA. x\nB. y\n请直接回答选项字母。')

@@ -9,6 +9,7 @@ import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { idField, optionLines, pictureField } from '../llava-questions.ts'
 import type { Named, Question } from '../question.ts'
 import { letterAt } from '../metrics/choice-letter.ts'
+import { isMissingCell } from '../python-text.ts'
 
 /** Rotations of a question have its index plus multiples of this. */
 export const ROTATION = 1_000_000
@@ -64,11 +65,11 @@ function optionsOf(row: Row): string[] {
   return columns.slice(0, end < 0 ? columns.length : end).map(String)
 }
 
-/** What pandas reads as no value, and the words that the original takes for none. */
+/** What pandas reads as no value, and the words that the original takes for none; `Na` is sodium. */
 function isNone(value: unknown): boolean {
-  return (
-    value === undefined || value === null || /^(?:|nan|none|null|n\/a|na)$/i.test(String(value))
-  )
+  if (value === undefined || value === null) return true
+  const text = String(value)
+  return isMissingCell(text) || /^(?:nan|none)$/i.test(text)
 }
 
 function pictureOf(row: Row, byIndex: ReadonlyMap<string, Row>): unknown {
