@@ -111,17 +111,27 @@ function clipUrl(url: string, { frames, fps }: VideoPart): object {
   }
 }
 
-/** First bytes of MPEG streams, Flash, Ogg, ASF and Y4M; of QuickTime the first box's name, of RIFF the form. */
-const CLIP_HEADS: readonly RegExp[] = [
-  /^\x00\x00\x01[\xba\xb3]|^\x47|^FLV|^OggS|^\x30\x26\xb2\x75|^YUV4MPEG2/,
-  /^.{4}(?:ftyp|moov|mdat|wide|free|skip)/s,
-  /^RIFF.{4}AVI /s,
-  /^\x1a\x45\xdf\xa3|^GIF8/,
+/** First bytes of MPEG programs and videos, Flash, Ogg, ASF, Y4M, Matroska and GIF. */
+const CLIP_HEADS = [
+  '\0\0\u0001\u00ba',
+  '\0\0\u0001\u00b3',
+  'FLV',
+  'OggS',
+  '0&\u00b2u',
+  'YUV4MPEG2',
+  '\u001aE\u00df\u00a3',
+  'GIF8',
 ]
+/** First boxes of MP4 and QuickTime, by the name behind their length. */
+const BOXES = ['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip']
+/** Packets of MPEG's transport stream begin with this byte, and are so long. */
+const PACKET = { sync: 0x47, bytes: 188 }
 
 function isClip(bytes: Uint8Array): boolean {
-  const head = String.fromCharCode(...bytes.subarray(0, 16))
-  return CLIP_HEADS.some((pattern) => pattern.test(head))
+  if (bytes[0] === PACKET.sync && bytes[PACKET.bytes] === PACKET.sync) return true
+  const head = String.fromCharCode(...bytes.subarray(0, 12))
+  const isAvi = head.startsWith('RIFF') && head.endsWith('AVI ')
+  return isAvi || BOXES.includes(head.slice(4, 8)) || CLIP_HEADS.some((one) => head.startsWith(one))
 }
 
 function noClip(what: string): InputError {
