@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import sharp from 'sharp'
 import type { ContentPart } from '../messages.ts'
 import { wireMessages } from './chat-wire.ts'
 
@@ -14,12 +15,18 @@ const FILES: Readonly<Record<string, Uint8Array>> = {
     'hex',
   ),
 }
+const BLACK = { create: { width: 8, height: 8, channels: 3, background: 'black' } } as const
 const sent = async (part: ContentPart) =>
   JSON.stringify(
     await wireMessages([{ role: 'user', content: [part] }], async (path) => FILES[path]!),
   )
 
 test('files go out as data of their own kind', async () => {
+  const avif = Buffer.from(await sharp(BLACK).avif().toBuffer())
+  assert.match(
+    await sent({ type: 'image', image: new Uint8Array(avif) }),
+    /data:image\/avif;base64,/,
+  )
   assert.match(await sent({ type: 'image', image: 'dot.gif' }), /data:image\/gif;base64,/)
   assert.match(await sent({ type: 'video', video: 'film.mp4' }), /data:video\/mp4;base64,/)
   assert.match(await sent({ type: 'video', video: 'film.ts' }), /data:video\/mp4;base64,/)

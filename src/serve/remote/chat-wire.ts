@@ -54,13 +54,13 @@ export function readChatReply(reply: unknown, url: string): ChatReply {
   }
 }
 
-/** `data:` URL of a picture or clip, its kind by its first bytes; what is not known is taken for `unknown`. */
-export function dataUrl(bytes: Uint8Array, unknown = 'image/jpeg'): string {
+/** `data:` URL of a picture, or of what `type` says. */
+export function dataUrl(bytes: Uint8Array, type = pictureType(bytes)): string {
   let binary = ''
   for (let at = 0; at < bytes.length; at += 0x8000) {
     binary += String.fromCharCode(...bytes.subarray(at, at + 0x8000))
   }
-  return `data:${mediaType(bytes) ?? unknown};base64,${btoa(binary)}`
+  return `data:${type};base64,${btoa(binary)}`
 }
 
 async function wirePart(part: ContentPart, readFile: ReadFile): Promise<object> {
@@ -82,8 +82,9 @@ async function wirePart(part: ContentPart, readFile: ReadFile): Promise<object> 
       const isUrl = typeof video === 'string' && /^(?:https?|data):/i.test(video)
       if (isUrl) return clipUrl(video, part)
       const bytes = video instanceof Uint8Array ? video : await clipBytes(String(video), readFile)
-      if (!isClip(bytes)) throw noClip('something of no kind that is known')
-      return clipUrl(dataUrl(bytes, 'video/mp4'), part)
+      const kind = clipType(bytes)
+      if (kind === null) throw noClip('something of no kind that is known')
+      return clipUrl(dataUrl(bytes, kind), part)
     }
   }
 }
@@ -111,27 +112,34 @@ function clipUrl(url: string, { frames, fps }: VideoPart): object {
   }
 }
 
-/** First bytes of MPEG programs and videos, Flash, Ogg, ASF, Y4M, Matroska and GIF. */
-const CLIP_HEADS = [
-  '\0\0\u0001\u00ba',
-  '\0\0\u0001\u00b3',
-  'FLV',
-  'OggS',
-  '0&\u00b2u',
-  'YUV4MPEG2',
-  '\u001aE\u00df\u00a3',
-  'GIF8',
+/** First bytes of clips and what they are; those without a name of their own here go as the commonest kind. */
+const CLIP_HEADS: readonly (readonly [head: string, type: string])[] = [
+  ['GIF8', 'image/gif'],
+  ['\u001aE\u00df\u00a3', 'video/webm'],
+  // MPEG programs and videos, Flash, Ogg, ASF and Y4M.
+  ...['\0\0\u0001\u00ba', '\0\0\u0001\u00b3', 'FLV', 'OggS', '0&\u00b2u', 'YUV4MPEG2'].map(
+    (head) => [head, 'video/mp4'] as const,
+  ),
 ]
 /** First boxes of MP4 and QuickTime, by the name behind their length. */
 const BOXES = ['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip']
 /** Packets of MPEG's transport stream begin with this byte, and are so long. */
 const PACKET = { sync: 0x47, bytes: 188 }
 
-function isClip(bytes: Uint8Array): boolean {
-  if (bytes[0] === PACKET.sync && bytes[PACKET.bytes] === PACKET.sync) return true
+/** Null for what is no clip by its first bytes. */
+function clipType(bytes: Uint8Array): string | null {
   const head = String.fromCharCode(...bytes.subarray(0, 12))
-  const isAvi = head.startsWith('RIFF') && head.endsWith('AVI ')
-  return isAvi || BOXES.includes(head.slice(4, 8)) || CLIP_HEADS.some((one) => head.startsWith(one))
+  if (head.startsWith('RIFF') && head.endsWith('AVI ')) return 'video/x-msvideo'
+  const isStream = bytes[0] === PACKET.sync && bytes[PACKET.bytes] === PACKET.sync
+  if (isStream || BOXES.includes(head.slice(4, 8))) return 'video/mp4'
+  return CLIP_HEADS.find(([one]) => head.startsWith(one))?.[1] ?? null
+}
+
+/** By the first bytes; what is not known is taken for JPEG, since nobody is asked to read it here. */
+function pictureType(bytes: Uint8Array): string {
+  const head = String.fromCharCode(...bytes.subarray(0, 4))
+  const known = { '\u0089PNG': 'image/png', GIF8: 'image/gif', RIFF: 'image/webp' }
+  return Object.hasOwn(known, head) ? known[head as keyof typeof known] : 'image/jpeg'
 }
 
 function noClip(what: string): InputError {
@@ -139,19 +147,6 @@ function noClip(what: string): InputError {
     'INPUT_ENDPOINT_PART',
     `endpoint: a clip for a server should be one whole file, ${what} came; make a film of it, or ask a local model.`,
   )
-}
-
-function mediaType(bytes: Uint8Array): string | null {
-  const starts = (...head: number[]) => head.every((byte, i) => bytes[i] === byte)
-  if (starts(0x89, 0x50, 0x4e, 0x47)) return 'image/png'
-  if (starts(0xff, 0xd8)) return 'image/jpeg'
-  if (starts(0x47, 0x49, 0x46)) return 'image/gif'
-  if (starts(0x52, 0x49, 0x46, 0x46)) {
-    const form = String.fromCharCode(...bytes.subarray(8, 12))
-    return form === 'AVI ' ? 'video/x-msvideo' : 'image/webp'
-  }
-  if (starts(0x1a, 0x45, 0xdf, 0xa3)) return 'video/webm'
-  return String.fromCharCode(...bytes.subarray(4, 8)) === 'ftyp' ? 'video/mp4' : null
 }
 
 function numberField<K extends string>(name: K, value: unknown): { [P in K]?: number } {
