@@ -22,7 +22,7 @@ export type ToolCall = {
   /** What the result of this call names it by. */
   readonly id: string
   readonly name: string
-  /** The text of a JSON object. */
+  /** The text of a JSON object; '' means one without fields. */
   readonly arguments: string
 }
 
@@ -65,7 +65,7 @@ export function callFields(
 
 function argumentsOf(call: ToolCall): unknown {
   try {
-    const value = JSON.parse(call.arguments) as unknown
+    const value = JSON.parse(call.arguments || '{}') as unknown
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
   } catch {
     // Told below, as any other text that is no object.

@@ -196,6 +196,18 @@ for (const format of FORMATS) {
     if (id !== undefined) assert.ok(!prepared.inputIds.includes(id))
     const library = await model.generate({ ...asked, maxTokens: 8 })
     assert.equal(answer.choices[0]?.message.content, library.text)
+    assert.equal(await promptTokens(openai, sentBack(messages)), answer.usage?.prompt_tokens)
+    const withArguments = (given: string) => {
+      const [question, , result] = messages as [OpenAI.ChatCompletionMessageParam, unknown, never]
+      const calls = [
+        { id: 'a', type: 'function' as const, function: { ...call, arguments: given } },
+      ]
+      return [question, { role: 'assistant' as const, tool_calls: calls }, result]
+    }
+    assert.equal(
+      await promptTokens(openai, withArguments('')),
+      await promptTokens(openai, withArguments('{}')),
+    )
   })
 
   test(`${format}: responses call and take results, streamed or not`, async () => {
@@ -420,3 +432,27 @@ test('tools that make no sense are refused by name', async () => {
     })
   }
 })
+
+/** What clients and other servers add to an assistant's message, which then comes back with it. */
+function sentBack(
+  messages: readonly OpenAI.ChatCompletionMessageParam[],
+): OpenAI.ChatCompletionMessageParam[] {
+  const added = { refusal: null, audio: null, function_call: null, annotations: [], parsed: null }
+  return messages.map((message) => {
+    if (message.role !== 'assistant') return message
+    const calls = message.tool_calls?.map((one, index) => ({
+      ...one,
+      index,
+      ...(one.type === 'function' && { function: { ...one.function, parsed_arguments: {} } }),
+    }))
+    return { ...message, ...added, reasoning_content: 'Rain?', tool_calls: calls }
+  }) as OpenAI.ChatCompletionMessageParam[]
+}
+
+async function promptTokens(
+  openai: OpenAI,
+  messages: OpenAI.ChatCompletionMessageParam[],
+): Promise<number | undefined> {
+  const { usage } = await openai.chat.completions.create(chat({ messages, max_tokens: 1 }))
+  return usage?.prompt_tokens
+}

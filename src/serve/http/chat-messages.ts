@@ -4,6 +4,7 @@ import { InputError } from '../../core/errors.ts'
 import { HttpError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { RequestMedia } from './media.ts'
+import { ignoredProperties } from './sampling-fields.ts'
 import type { ServerConfig } from './server-config.ts'
 import { MESSAGE_CALLS, type OpenAiCall } from './tool-fields.ts'
 
@@ -87,7 +88,7 @@ export function messagesProperty({ maxMessages }: ServerConfig): JsonSchema {
       anyOf: [
         messageSchema(['system', 'developer'], [TEXT_PART]),
         messageSchema(['user'], [TEXT_PART, IMAGE_PART, VIDEO_PART, FILE_PART]),
-        messageSchema(['assistant'], [TEXT_PART], { own: { tool_calls: MESSAGE_CALLS } }),
+        messageSchema(['assistant'], [TEXT_PART], { own: ASSISTANT_PROPERTIES }),
         messageSchema(['tool'], [TEXT_PART], {
           own: { tool_call_id: { type: 'string', minLength: 1 } },
           required: ['role', 'content', 'tool_call_id'],
@@ -95,6 +96,12 @@ export function messagesProperty({ maxMessages }: ServerConfig): JsonSchema {
       ],
     },
   }
+}
+
+/** Answers of other servers and of clients' helpers come back with what those added. */
+const ASSISTANT_PROPERTIES = {
+  tool_calls: MESSAGE_CALLS,
+  ...ignoredProperties(['annotations', 'parsed', 'reasoning', 'reasoning_content']),
 }
 
 const CONTENT_OR_CALLS = {

@@ -112,7 +112,6 @@ function shown(schema: JsonSchema): object {
   const required = schema.required ?? []
   return {
     ...rest,
-    ...(refused && { description: refusals(refused, rest.description) }),
     ...(needs && { [needs.isOnly ? 'oneOf' : 'anyOf']: needs.oneOf.map(given) }),
     ...(items && { items: shown(items) }),
     ...(anyOf && { anyOf: anyOf.map(shown) }),
@@ -122,15 +121,28 @@ function shown(schema: JsonSchema): object {
           ? shown(additionalProperties)
           : additionalProperties,
     }),
-    ...(properties && {
-      properties: Object.fromEntries(
-        Object.entries(properties).map(([name, property]) => [
-          name,
-          required.includes(name) ? shown(property) : nullable(property),
-        ]),
-      ),
+    ...((properties || refused) && {
+      properties: {
+        ...Object.fromEntries(
+          Object.entries(properties ?? {}).map(([name, property]) => [
+            name,
+            required.includes(name) ? shown(property) : nullable(property),
+          ]),
+        ),
+        ...(refused && neutralOf(refused)),
+      },
     }),
   }
+}
+
+/** What is not supported may be there as long as it asks for nothing. */
+function neutralOf(refused: NonNullable<JsonSchema['x-refused']>): object {
+  return Object.fromEntries(
+    Object.entries(refused).map(([name, { because, unless = [] }]) => [
+      name,
+      { enum: [null, ...unless], description: `Not supported: ${because}.` },
+    ]),
+  )
 }
 
 /** That a property is there: null is its absence. */
@@ -144,9 +156,4 @@ function nullable(schema: JsonSchema): object {
   if (schema.const !== undefined || schema.enum) return { anyOf: [shown(schema), { type: 'null' }] }
   const types = new Set<JsonType>([...[schema.type ?? []].flat(), 'null'])
   return shown({ ...schema, type: [...types] })
-}
-
-function refusals(refused: NonNullable<JsonSchema['x-refused']>, about = ''): string {
-  const names = Object.entries(refused).map(([name, { because }]) => `${name}: ${because}`)
-  return `${about} Not supported: ${names.join('; ')}.`.trim()
 }

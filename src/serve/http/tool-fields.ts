@@ -8,6 +8,7 @@ import type { WrittenCall } from '../tools/call-parser.ts'
 import type { ToolChoice, ToolFields } from '../tools/tool-use.ts'
 import { exactly } from './chat-response.ts'
 import type { JsonSchema } from './json-schema.ts'
+import { ignoredProperties } from './sampling-fields.ts'
 
 export type OpenAiFunction = {
   readonly name: string
@@ -78,14 +79,29 @@ export const TOOL_PROPERTIES = {
   },
 } as const satisfies Record<string, JsonSchema>
 
-/** Of the assistant's messages in a conversation. */
+/** Of the assistant's messages in a conversation. Clients send calls back with what they have added to them. */
 export const MESSAGE_CALLS: JsonSchema = {
   type: 'array',
-  items: exactly({
-    id: { type: 'string', minLength: 1 },
-    type: { const: 'function' },
-    function: exactly({ name: NAME, arguments: { type: 'string' } }),
-  }),
+  items: {
+    type: 'object',
+    properties: {
+      id: { type: 'string', minLength: 1 },
+      type: { const: 'function' },
+      function: {
+        type: 'object',
+        properties: {
+          name: NAME,
+          arguments: { type: 'string', description: 'The text of a JSON object, or nothing.' },
+          ...ignoredProperties(['parsed_arguments']),
+        },
+        required: ['name', 'arguments'],
+        additionalProperties: false,
+      },
+      ...ignoredProperties(['index']),
+    },
+    required: ['id', 'type', 'function'],
+    additionalProperties: false,
+  },
 }
 
 export type ToolRequest = {
