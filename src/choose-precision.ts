@@ -62,7 +62,7 @@ export function choosePrecision(option: PrecisionOption, facts: PrecisionFacts):
   const { name, reason } =
     wanted === 'auto' ? automatic(facts) : { name: wanted, reason: 'as asked for' }
   const form = FORMS[name]
-  // Activations of narrow layers have fewer elements to average their rounding over.
+  // Narrow layers have fewer elements to average the rounding of activations, keys and values over.
   const isNarrow = form.decoder === 'int8' && facts.hiddenSize < NARROW
   const decoder = isNarrow ? 'int8a16' : form.decoder
   return {
@@ -73,7 +73,7 @@ export function choosePrecision(option: PrecisionOption, facts: PrecisionFacts):
     singleStream: form.singleStream
       ? precisionPolicy(form.singleStream, { ...form.head, ...layers })
       : null,
-    kvCache: cacheForm(facts.kvCache ?? (name === 'f32' ? 'f32' : 'int8')),
+    kvCache: cacheForm(facts.kvCache ?? (name === 'f32' || isNarrow ? 'f32' : 'int8')),
   }
 }
 
@@ -124,7 +124,7 @@ const FORMS: { readonly [P in Exclude<PrecisionName, 'auto'>]: Form } = {
  * bar allows, and such a tower takes a few milliseconds anyway.
  */
 const NARROW_TOWER = 512
-/** Widths below this get 16 bits of activation in the int8 form. */
+/** Widths below this get 16 bits of activation in the int8 form, and a float32 cache: docs/decisions.md. */
 const NARROW = 2048
 /** Below this many elements float32 fits anywhere, and small models lose most by rounding. */
 const SMALL_MODEL = 200e6

@@ -11,6 +11,7 @@ import { IMAGE_NEWLINE } from './families/parameter-names.ts'
 import { parameterSteps, type ParameterMap } from './families/parameter-map.ts'
 import { Graph, type Value } from './graph/graph.ts'
 import type { PrecisionPolicy } from './graph/lower.ts'
+import type { DigitProducts } from './graph/lower-int8.ts'
 import { liveParameters } from './graph/onnx-writer.ts'
 import { openParts, type Checkpoint, type CheckpointOptions } from './load-checkpoint.ts'
 import { quantizedPlanner } from './load-quantized.ts'
@@ -87,7 +88,7 @@ export type LoadOptions = CheckpointOptions & {
   readonly pictureBytes?: number | undefined
   /** Pixels of pictures that are decoded, encoded or waiting to be read at a time. Default 268 million. */
   readonly maxPixels?: number | undefined
-  /** How keys and values are kept. Default: `f32` if the precision is, else `int8`. */
+  /** How keys and values are kept. Default: `f32` if the precision is, and of int8 decoders narrower than 2048; else `int8`. */
   readonly kvCache?: CacheForm | undefined
   /** Turn pictures as their Exif data says; the reference does not. */
   readonly autoOrient?: boolean | undefined
@@ -347,10 +348,14 @@ async function createDecoder(
     order: 'lastFirst',
     unnamed: ROWS,
   } as const
+  const ofRows = { graph, unnamed: ROWS }
+  const digits = promptDigits(graph, precision.decoder)
   await nextTurn()
   const graphs = isInt8
     ? [prefilling, { graph: int8DecodeGraph(config) }]
-    : [{ graph, unnamed: ROWS }]
+    : digits
+      ? [{ ...ofRows, digits }, ofRows]
+      : [ofRows]
   const { singleStream } = precision
   // A session of prompts may come later: it finds what is packed and quantised now.
   const sharedWeights = isInt8 ? undefined : parts.runtime.createSharedWeights()
@@ -371,6 +376,12 @@ async function createDecoder(
   return new DecoderRunner({ runtime: parts.runtime, config, sessions })
 }
 
+/** Where activations of whole layers have two digits, and not those of the head alone, prompts multiply them apart. */
+function promptDigits(graph: Graph, policy: PrecisionPolicy): DigitProducts | undefined {
+  const fine = linearWeights(graph).filter(({ name }) => policy(name) === 'int8a16')
+  return fine.length > 1 ? 'apart' : undefined
+}
+
 /** The input of the decoder that its rows come from: `OnnxOptions.unnamed`. */
 const ROWS: readonly string[] = ['embeddings']
 
@@ -383,7 +394,12 @@ function segmentedMaker(
     assertMemoryFor(graph, precision.decoder)
     // Some milliseconds of this thread.
     await nextTurn()
-    const prompts = { graph: segmentedGraph(config, SEGMENTS), unnamed: ROWS }
+    const digits = promptDigits(graph, precision.decoder)
+    const prompts = {
+      graph: segmentedGraph(config, SEGMENTS),
+      unnamed: ROWS,
+      ...(digits && { digits }),
+    }
     return createModelSession(prompts, precision.decoder, { ...parts, onRead: undefined, signal })
   }
 }

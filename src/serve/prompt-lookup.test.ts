@@ -177,7 +177,7 @@ describe('an answer by look-up is the answer without', () => {
     ))
 
   test('what cannot be the same is refused by name', async () => {
-    await withModel({ precision: 'int8' }, async (model) => {
+    await withModel({ precision: 'int8', kvCache: 'int8' }, async (model) => {
       await assert.rejects(model.generate({ prompt: 'a', lookup: true }), {
         code: 'INPUT_LOOKUP',
         message: /lookup.*kvCache 'f32'/,

@@ -32,18 +32,18 @@ const REQUESTS: readonly GenerateRequest[] = Array.from({ length: 16 }, (_, i) =
 const FOLDER = mkdtempSync(join(tmpdir(), 'llava-order-'))
 after(() => rmSync(FOLDER, { recursive: true }))
 
-/** Quantised weights have their caches in 8 bits. */
 const KINDS = [
-  { name: 'llava-mlp', precision: 'f32' },
-  { name: 'next-qwen', precision: 'f32' },
-  { name: 'llava-mlp', precision: 'int8' },
-  { name: 'next-qwen', precision: 'q4' },
+  { name: 'llava-mlp', precision: 'f32', kvCache: 'f32' },
+  { name: 'next-qwen', precision: 'f32', kvCache: 'f32' },
+  { name: 'next-qwen', precision: 'int8', kvCache: 'f32' },
+  { name: 'llava-mlp', precision: 'int8', kvCache: 'int8' },
+  { name: 'next-qwen', precision: 'q4', kvCache: 'int8' },
 ] as const
 
-for (const { name, precision } of KINDS) {
-  describe(`${name} in ${precision}`, () => {
+for (const { name, ...form } of KINDS) {
+  describe(`${name} in ${form.precision} over ${form.kvCache}`, () => {
     const load = (options = {}) =>
-      loadModel(`fixtures/inference/${name}`, { precision, cacheDir: FOLDER, ...options })
+      loadModel(`fixtures/inference/${name}`, { ...form, cacheDir: FOLDER, ...options })
     const alone: string[] = []
     let model: Model
     before(async () => {
