@@ -127,7 +127,8 @@ export const LOAD_OPTIONS: readonly OptionSpec[] = [
       name: 'kv-cache',
       kind: 'text',
       choices: CACHE_FORMS,
-      about: 'How keys and values are kept (default: f32 beside f32, and beside int8 in decoders narrower than 2048; else int8)',
+      about:
+        'How keys and values are kept (default: f32 beside f32, and beside int8 in decoders narrower than 2048; else int8)',
     },
     {
       name: 'auto-orient',
