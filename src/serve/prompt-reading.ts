@@ -5,8 +5,8 @@ import type { ScheduledSequence } from './scheduled-sequence.ts'
 /** A sequence whose prompt is being read: its positions [at, length) are missing. */
 export type Reading = {
   readonly sequence: ScheduledSequence
-  /** Of the pool. */
-  readonly slot: number
+  /** Of the pool; another one where others went before. */
+  slot: number
   readonly cachedLength: number
   /** From `cachedLength` on. */
   readonly embeddings: Float32Array

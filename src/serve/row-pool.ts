@@ -30,6 +30,8 @@ const FEWEST_SHARED = 8
 /** From how many further positions on that another prompt is about to have a sequence waits for it. */
 const FEWEST_GAINED = 8
 const SMALLEST_CAPACITY = 1024
+/** How many sequences may join before one that makes room for them, until it has to again. */
+const PLACES_ASIDE = 4
 /** Memory of slots to that of the rows in them from which on moving them to fresh memory is worth it. */
 const MOST_SLACK = 1.25
 
@@ -51,7 +53,7 @@ export class RowPool {
   #cache: KvCache | null = null
   #held: Held[] = []
   #rows = 0
-  /** The sequences that are being read, by their slots, which lie behind the rows and ascend: what each will have. */
+  /** The sequences that are being read, by their slots, which lie behind the rows: what each will have. */
   readonly #joining = new Map<number, Keyed>()
   #stepper: DecodeStepper | null = null
 
@@ -129,6 +131,13 @@ export class RowPool {
     return Math.max(this.#rows, ...[...this.#joining.keys()].map((slot) => slot + 1))
   }
 
+  /** The first behind the rows in which nothing is being read. */
+  get #openSlot(): number {
+    let slot = this.#rows
+    while (this.#joining.has(slot)) slot++
+    return slot
+  }
+
   /** The keys of a row's positions. */
   keys(row: number): readonly number[] {
     return this.#heldBy(row).keys
@@ -160,14 +169,15 @@ export class RowPool {
 
   /**
    * Readies the next slot for a sequence and fills it with what is kept of its beginning. Gives the slot and the number of
-   * those positions; some are left to compute, for the logits of the last. Throws CapacityError if there is no memory for
-   * `capacity`.
+   * those positions; some are left to compute, for the logits of the last. `isBefore`: it is going to join before the one
+   * that was moved aside. Throws CapacityError if there is no memory for `capacity`.
    */
   async begin(
     sequence: Keyed,
-    { slots, capacity }: { readonly slots: number; readonly capacity: number },
+    size: { readonly slots: number; readonly capacity: number; readonly isBefore?: boolean },
   ): Promise<{ readonly slot: number; readonly length: number }> {
-    const slot = this.#nextSlot
+    const { slots, capacity, isBefore = false } = size
+    const slot = isBefore ? this.#openSlot : this.#nextSlot
     await this.#grow(Math.max(slots, slot + 1), capacity)
     const found = this.#prefixes?.find(sequence) ?? { length: 0, path: [] }
     try {
@@ -203,6 +213,23 @@ export class RowPool {
       held.read = held.keys.length
     }
     return logits
+  }
+
+  /**
+   * Makes way for a sequence that begins now and joins before the one that is being read in `slot`, which may have any
+   * slot below `most`. Gives the slot that it is read in from now on.
+   */
+  async moveAside(slot: number, most: number): Promise<number> {
+    const open = this.#openSlot
+    if (slot > open) return slot
+    const place = Math.min(most - 1, open + PLACES_ASIDE)
+    await this.#grow(place + 1, SMALLEST_CAPACITY)
+    await this.#vacate(place)
+    await this.#copy(slot, place)
+    this.#held[slot] = nothing()
+    this.#joining.set(place, this.#joining.get(slot) as Keyed)
+    this.#joining.delete(slot)
+    return place
   }
 
   /** Makes a sequence that was read the next row. Those in lower slots have joined or left before. */
@@ -425,11 +452,14 @@ export class RowPool {
   async #replace(next: KvCache | null): Promise<void> {
     const before = this.#cache
     // What the next slot holds may go on in place, if it is no longer than there is room for.
-    const moved = next ? this.#nextSlot + (this.#slotBytes <= this.#budgetBytes ? 1 : 0) : 0
-    for (let slot = moved; slot < this.#held.length; slot++) await this.#vacate(slot)
+    const free = this.#slotBytes <= this.#budgetBytes ? this.#nextSlot : null
+    const isMoved = (slot: number) =>
+      next !== null && (slot < this.#rows || this.#joining.has(slot) || slot === free)
+    for (const slot of this.#held.keys()) if (!isMoved(slot)) await this.#vacate(slot)
     this.#forgetStepper()
     const held = Array.from({ length: next?.slots ?? 0 }, nothing)
-    for (const [slot, one] of this.#held.slice(0, moved).entries()) {
+    for (const [slot, one] of this.#held.entries()) {
+      if (!isMoved(slot)) continue
       if (!next || !before || one.keys.length === 0) continue
       await before.copySlot(slot, { cache: next, slot, length: one.keys.length })
       held[slot] = one

@@ -97,6 +97,7 @@ const LENGTHS = [9, 3, 12, 1, 7]
 const KINDS = [
   { name: 'a float32 cache', form: 'f32', weights: 'f32', scale: 1 },
   { name: 'a float32 cache and in a form', form: 'f32', weights: 'q4', scale: 1, isForced: true },
+  { name: 'a float32 cache and int8 weights', form: 'f32', weights: 'int8', scale: 1 },
   { name: 'an int8 cache and weights', form: 'int8', weights: 'int8', scale: 1 },
   { name: 'an int8 cache beside 4 bits', form: 'int8', weights: 'q4', scale: 1 },
   { name: 'an int8 cache whose scales are too small', form: 'int8', weights: 'f32', scale: 1 / 12 },
@@ -170,6 +171,20 @@ function testOrders(
       await runAll(scheduler, order, async () => {
         for (let i = rng.integer(6); i > 0; i--) await new Promise(setImmediate)
       })
+    })
+  }
+
+  for (const maxRows of [2, 5, 16]) {
+    test(`where short ones go before long ones, ${maxRows} together`, async () => {
+      const rng = new Rng(maxRows)
+      const scheduler = newScheduler({ maxRows, turnMs: 0 })
+      const turns = (count: number) => async () => {
+        for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve))
+      }
+      for (let round = 0; round < 3; round++) {
+        const order = all.toSorted(() => rng.uniform() - 0.5)
+        await runAll(scheduler, order, turns(round * 20))
+      }
     })
   }
 
@@ -270,6 +285,41 @@ describe('nobody waits long', () => {
       assert.ok(event.length === 1 && event[0]! <= (i < 10 ? 256 : 64), `a run of ${event}`)
       assert.equal(typeof events[i - 1], 'string', 'two pieces without a step between them')
     }
+  })
+
+  test('short prompts do not wait for the end of long ones, nor long ones for that of short ones', async () => {
+    const scheduler = newScheduler({ turnMs: 0, maxRows: 4 })
+    const ends: string[] = []
+    const began = (name: string, ids: readonly number[]) =>
+      greedy(ids, 3, { onToken: ({ length }) => length === 1 && ends.push(name) })
+    const events = await record(async () => {
+      const long = [1, 2].map(
+        (seed) => scheduler.submit(began(`long ${seed}`, drawIds(3000, seed))).done,
+      )
+      const short = [3, 4, 5].map(
+        (seed) => scheduler.submit(began(`short ${seed}`, drawIds(20, seed))).done,
+      )
+      await Promise.all([...long, ...short])
+    })
+    assert.deepEqual(ends, ['short 3', 'short 4', 'short 5', 'long 1', 'long 2'])
+    const runs = events.filter((event) => typeof event !== 'string')
+    // What is left of a turn is the long one's.
+    assert.ok(runs.slice(0, 6).some((pieces) => pieces.length > 1 && pieces.at(-1)! > 20))
+    let passed = 0
+    const busy = newScheduler({ turnMs: 0, maxRows: 4 })
+    const running = busy.submit(greedy(drawIds(5, 9), 1000))
+    const long = busy.submit(greedy(drawIds(3000, 1), 1)).done
+    let isRead = false
+    void long.then(() => (isRead = true))
+    for (let seed = 10; !isRead && seed < 200; seed++) {
+      await busy.submit(greedy(drawIds(60, seed), 1)).done
+      passed++
+    }
+    await long
+    running.cancel()
+    await running.done
+    // About one in every other of its 47 turns.
+    assert.ok(passed > 15 && passed < 60, `${passed} short ones before a long one`)
   })
 
   test('alone, a prompt is read in long runs; short ones are read together', async () => {

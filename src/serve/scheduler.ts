@@ -3,7 +3,7 @@
  *
  * One loop, as long as there is work: rows that ended leave; a bounded number of positions of prompts is read, or one
  * other heavy job runs; all rows make a step. So a running answer never waits for more than that. A run reads a piece of a
- * long prompt, or several short ones at once. A sequence that waits is let in when a row is free and keys and values of all
+ * long prompt, or several short ones at once: those that came later have every other turn. A sequence that waits is let in when a row is free and keys and values of all
  * rows, as long as they are expected to get, fit into the budget. Answers that get longer than expected push the last row
  * out, which goes on when there is room again.
  *
@@ -58,6 +58,9 @@ const TURN_MS = 400
 /** Further prompts are read while so many positions are left. */
 const LEAST_CHUNK = 32
 
+/** How many of those that wait may be passed by a shorter one, and must be looked at. */
+const LOOKED_AT = 16
+
 type Job = { readonly rank: number; readonly run: () => Promise<void> }
 
 export class Scheduler {
@@ -71,8 +74,10 @@ export class Scheduler {
   readonly #pace: PromptPace
   /** Row i of the pool is that of sequence i. */
   #running: ScheduledSequence[] = []
-  /** Those that began, in order; between turns at most one, which is long. */
+  /** Those that began: between turns one that is long, and perhaps another that goes before it. */
   #readings: Reading[] = []
+  /** Whether the turn before was others' than that of the long one. */
+  #hasYielded = false
   #loop: Promise<void> | null = null
   #isJobNext = false
 
@@ -224,17 +229,42 @@ export class Scheduler {
 
   /** The pieces of one run, of `left` positions together; of prompts that are not the turn's first, only whole ones. */
   async #gather(left: number, isFirst: boolean): Promise<Piece[]> {
+    const begun = this.#readings.toSorted((a, b) => a.slot - b.slot)
+    const last = begun.at(-1)
+    if (last && pieceOf(last, left).end < lengthOf(last)) return this.#gatherBefore(begun, left)
     const run: Piece[] = []
     for (let rest = left; run.length < SEGMENTS && rest >= LEAST_CHUNK;) {
       const mayCut = isFirst && run.length === 0
-      const reading = this.#readings[run.length] ?? (await this.#admit(mayCut ? Infinity : rest))
+      const reading = begun[run.length] ?? (await this.#admit(mayCut ? Infinity : rest))
       if (!reading) break
-      const { length } = reading.sequence.prompt.keys
-      const end = runEnd(reading.at, length, rest)
-      run.push({ reading, end })
-      if (end < length) break
-      rest -= end - reading.at
+      const piece = pieceOf(reading, rest)
+      run.push(piece)
+      if (piece.end < lengthOf(reading)) break
+      rest -= positionsOf([piece])
     }
+    return run
+  }
+
+  /**
+   * The pieces of one run where the last that began is long: in every other turn those that came later and are short go
+   * before it. Their slots come before its slot too.
+   */
+  async #gatherBefore(begun: readonly Reading[], left: number): Promise<Piece[]> {
+    const long = begun.at(-1) as Reading
+    const others = begun.slice(0, -1)
+    const run: Piece[] = []
+    let rest = left
+    while (run.length < SEGMENTS - 1 && rest >= LEAST_CHUNK) {
+      const reading =
+        others[run.length] ?? (this.#hasYielded ? null : await this.#admit(rest, long))
+      if (!reading) break
+      const piece = pieceOf(reading, rest)
+      run.push(piece)
+      rest -= positionsOf([piece])
+      if (piece.end < lengthOf(reading)) break
+    }
+    this.#hasYielded = run.length > 0
+    if (rest >= LEAST_CHUNK) run.push(pieceOf(long, rest))
     return run
   }
 
@@ -310,10 +340,10 @@ export class Scheduler {
 
   /**
    * Lets the next sequence in, if there is room for it, and no more than `most` positions are to be read. One that begins as
-   * another that is just read waits for it.
+   * another that is just read waits for it. `overtaken` is being read, and will go on behind it.
    */
-  async #admit(most: number): Promise<Reading | null> {
-    const sequence = this.#waiting.first
+  async #admit(most: number, overtaken?: Reading): Promise<Reading | null> {
+    const sequence = overtaken ? this.#shortOne(most) : this.#waiting.first
     if (!sequence || this.#sequencesIn >= this.#parts.maxRows) return null
     const { keys } = sequence.prompt
     const isAlone = this.#sequencesIn === 0
@@ -329,14 +359,26 @@ export class Scheduler {
       return null
     }
     if (missing > 0) this.#pool.release(missing)
-    return this.#begin(sequence)
+    if (overtaken) {
+      overtaken.slot = await this.#pool.moveAside(overtaken.slot, this.#parts.maxRows)
+    }
+    return this.#begin(sequence, overtaken !== undefined)
   }
 
-  async #begin(sequence: ScheduledSequence): Promise<Reading | null> {
+  /** The first of those that wait of which at most `most` positions are missing; the last row is kept for the very first. */
+  #shortOne(most: number): ScheduledSequence | undefined {
+    const isLastRow = this.#sequencesIn + 1 >= this.#parts.maxRows
+    return this.#waiting.find(
+      ({ salt, prompt }) => this.#pool.missing({ salt, keys: prompt.keys }) <= most,
+      isLastRow ? 1 : LOOKED_AT,
+    )
+  }
+
+  async #begin(sequence: ScheduledSequence, isBefore: boolean): Promise<Reading | null> {
     this.#waiting.remove(sequence)
     sequence.isIn = true
     const { salt, prompt } = sequence
-    const size = { slots: this.#wantedSlots(), capacity: sequence.lengthWith(Infinity) }
+    const size = { slots: this.#wantedSlots(), capacity: sequence.lengthWith(Infinity), isBefore }
     const begun = await this.#guard([sequence], () =>
       this.#pool.begin({ salt, keys: prompt.keys }, size),
     )
@@ -497,6 +539,15 @@ export class Scheduler {
     this.#counters.promptTokens += prompt.keys.length
     this.#counters.cachedTokens += cachedLength
   }
+}
+
+function lengthOf({ sequence }: Reading): number {
+  return sequence.prompt.keys.length
+}
+
+/** As much of a prompt as goes into a run of `most` positions. */
+function pieceOf(reading: Reading, most: number): Piece {
+  return { reading, end: runEnd(reading.at, lengthOf(reading), most) }
 }
 
 function areEqual(a: readonly number[], b: readonly number[]): boolean {

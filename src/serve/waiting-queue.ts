@@ -15,6 +15,11 @@ export class WaitingQueue<T> {
     return this.#items[0]
   }
 
+  /** The first that `isWanted` accepts, of the first `most`. */
+  find(isWanted: (item: T) => boolean, most: number): T | undefined {
+    return this.#items.slice(0, most).find(isWanted)
+  }
+
   add(item: T): void {
     const priority = this.#priorityOf(item)
     const at = this.#items.findIndex((other) => this.#priorityOf(other) < priority)
