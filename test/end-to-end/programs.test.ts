@@ -50,6 +50,19 @@ for (const where of ['on a loaded model', 'on a server']) {
     const engine = (): EngineSource =>
       where === 'on a server' ? { url: server.url, model: server.id } : model
 
+    test('branches draw answers of their own, the same ones each time', async () => {
+      const drawing = program(async (s) => {
+        await s.user('Say something.')
+        const branches = await fork(s, 4, (branch) =>
+          branch.add(gen('said', { maxTokens: 8, temperature: 1.5, ignoreEos: true })),
+        )
+        branches.join()
+      })
+      const first = (await drawing.run(engine())).all('said')
+      assert.ok(new Set(first).size > 1, first.join())
+      assert.deepEqual((await drawing.run(engine())).all('said'), first)
+    })
+
     test('branches of an essay about a picture are judged side by side and joined', async () => {
       const state = await judge.run(engine(), ESSAY, ['style', 'truth', 'length'])
       assert.equal(state.all('judgement').length, 3)

@@ -13,11 +13,11 @@ export type Asked = {
   readonly requests: readonly ServedRequest[]
 }
 
-/** As many requests as choices: choice i is what the request gives alone with seed + i. */
+/** As many requests as choices: choice i is what the request gives alone with seed + i, where it has a seed. */
 export function choiceRequests(request: ServedRequest, choices: number): ServedRequest[] {
-  const seed = request.seed ?? 0
+  const { seed } = request
   return Array.from({ length: choices }, (_, i) =>
-    i === 0 ? request : { ...request, seed: seed + i },
+    i === 0 || seed === undefined ? request : { ...request, seed: seed + i },
   )
 }
 

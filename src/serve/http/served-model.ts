@@ -70,7 +70,7 @@ export function serveModel(model: LocalModel, id: string, now: number): ServedMo
     created: Math.floor(now / 1000),
     maxContext: config.maxContext,
     takes: { images: config.image !== null, videos: config.video !== null },
-    stream: (request) => model.stream(request),
+    stream: (request) => model.stream({ ...request, seed: request.seed ?? freshSeed() }),
     async countTokens(prompt) {
       const { text, image } = model.countTokens(prompt)
       return text + image
@@ -82,4 +82,10 @@ export function serveModel(model: LocalModel, id: string, now: number): ServedMo
     ...(model.measureMedia && { measureMedia: model.measureMedia.bind(model) }),
     ...(model.stats && { stats: () => ({ ...model.stats?.() }) }),
   }
+}
+
+/** Of requests that name none: over HTTP the same request is another draw each time, as clients expect. */
+function freshSeed(): number {
+  const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number]
+  return (high & 0x1fffff) * 2 ** 32 + low
 }

@@ -206,7 +206,8 @@ export class ProgramState {
   }
 
   async #generate({ name, options }: GenPiece): Promise<Filled> {
-    const request = { ...requestOptions(options), messages: this.#ready(name) }
+    const { seed = seedOf(this.branch) } = options
+    const request = { ...requestOptions(options), seed, messages: this.#ready(name) }
     const { text, finishReason, usage } = await this.#run.engine.generate(
       { ...request, signal: this.#signal },
       (piece) => this.#run.tell({ type: 'text', name, branch: this.branch, text: piece }),
@@ -249,6 +250,11 @@ export class ProgramState {
       `program: something should be said before ${name} is answered; begin with user(…).`,
     )
   }
+}
+
+/** Branches draw answers of their own, the same ones whenever the program runs. */
+function seedOf(branch: readonly number[]): number {
+  return branch.reduce((seed, fork) => (31 * seed + fork + 1) % 2 ** 32, 0)
 }
 
 function flat(value: Value): string[] {

@@ -116,7 +116,7 @@ function commonBody({ kind, model, asked, options }: ToSend) {
     stream: true,
     stream_options: { include_usage: true },
     // One of ours reads the same checkpoint: what the request leaves out, it completes as this server would.
-    ...(kind === 'llava-ts' ? askedSampling(asked) : fullSampling(kind, options)),
+    ...(kind === 'llava-ts' ? askedSampling(asked) : fullSampling(kind, options, asked)),
     ...(options.stop.length > 0 && { stop: options.stop }),
     ...(kind !== 'openai' && extensions(kind, options)),
     ...formatFields(kind, options.responseFormat),
@@ -138,11 +138,15 @@ function askedSampling(asked: GenerateOptions) {
 }
 
 /** Said whole, since what others put for what is not said is their own. */
-function fullSampling(kind: WorkerKind, options: ResolvedGenerateOptions) {
-  const { temperature, topP, seed, presencePenalty, frequencyPenalty, logitBias } = options
+function fullSampling(
+  kind: WorkerKind,
+  options: ResolvedGenerateOptions,
+  { seed }: GenerateOptions,
+) {
+  const { temperature, topP, presencePenalty, frequencyPenalty, logitBias } = options
   return {
     temperature,
-    ...(temperature > 0 && { top_p: topP, seed }),
+    ...(temperature > 0 && { top_p: topP, ...withoutUndefined({ seed }) }),
     presence_penalty: presencePenalty,
     frequency_penalty: frequencyPenalty,
     ...(logitBias.size > 0 && { logit_bias: Object.fromEntries(logitBias) }),
