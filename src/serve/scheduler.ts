@@ -246,15 +246,15 @@ export class Scheduler {
   }
 
   /**
-   * The pieces of one run where the last that began is long: in every other turn those that came later and are short go
-   * before it. Their slots come before its slot too.
+   * The pieces of one run where the last that began is long: every other turn is of those that came later and are short.
+   * Their slots come before its slot too.
    */
   async #gatherBefore(begun: readonly Reading[], left: number): Promise<Piece[]> {
     const long = begun.at(-1) as Reading
     const others = begun.slice(0, -1)
     const run: Piece[] = []
     let rest = left
-    while (run.length < SEGMENTS - 1 && rest >= LEAST_CHUNK) {
+    while (run.length < SEGMENTS && rest >= LEAST_CHUNK) {
       const reading =
         others[run.length] ?? (this.#hasYielded ? null : await this.#admit(rest, long))
       if (!reading) break
@@ -264,8 +264,7 @@ export class Scheduler {
       if (piece.end < lengthOf(reading)) break
     }
     this.#hasYielded = run.length > 0
-    if (rest >= LEAST_CHUNK) run.push(pieceOf(long, rest))
-    return run
+    return this.#hasYielded ? run : [pieceOf(long, left)]
   }
 
   async #readRun(run: readonly Piece[]): Promise<void> {
