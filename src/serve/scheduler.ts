@@ -12,12 +12,13 @@
 import { AbortListeners } from '../core/abort-listeners.ts'
 import type { CapacityError } from '../core/errors.ts'
 import { commonLength } from './common-length.ts'
-import { PREFILL_CHUNK, runEnd, type DecoderRunner } from './decoder-runner.ts'
+import { PREFILL_CHUNK, type DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import { chooseAhead, jumpOf, type Jump } from './jump-forward.ts'
 import { Breath, memoryError } from './kv-cache.ts'
 import { PromptPace } from './prompt-pace.ts'
 import { partOf, positionsOf, type Piece, type Reading } from './prompt-reading.ts'
+import { LEAST_CHUNK, PromptTurns } from './prompt-turns.ts'
 import { RowBudget, type RowLength } from './row-budget.ts'
 import { RowPool } from './row-pool.ts'
 import { ScheduledSequence, type SequenceEnd, type SequenceRequest } from './scheduled-sequence.ts'
@@ -55,8 +56,6 @@ export type SchedulerParts = {
 
 /** How long prompts are read before running answers go on. The numbers are the same however a prompt is cut. */
 const TURN_MS = 400
-/** Further prompts are read while so many positions are left. */
-const LEAST_CHUNK = 32
 
 /** How many of those that wait may be passed by a shorter one, and must be looked at. */
 const LOOKED_AT = 16
@@ -72,12 +71,11 @@ export class Scheduler {
   readonly #aborts = new AbortListeners()
   readonly #counters = newCounters()
   readonly #pace: PromptPace
+  readonly #turns = new PromptTurns((most, overtaken) => this.#admit(most, overtaken))
   /** Row i of the pool is that of sequence i. */
   #running: ScheduledSequence[] = []
   /** Those that began: between turns one that is long, and perhaps another that goes before it. */
   #readings: Reading[] = []
-  /** Whether the turn before was others' than that of the long one. */
-  #hasYielded = false
   #loop: Promise<void> | null = null
   #isJobNext = false
 
@@ -219,52 +217,12 @@ export class Scheduler {
   async #readPrompts(): Promise<boolean> {
     let left = this.#running.length > 0 ? this.#pace.most : PREFILL_CHUNK
     for (let isFirst = true; ; isFirst = false) {
-      const run = await this.#gather(left, isFirst)
+      const run = await this.#turns.gather(this.#readings, { left, isFirst })
       if (run.length === 0) return !isFirst
       left -= positionsOf(run)
       await this.#readRun(run)
       if (left < LEAST_CHUNK || this.#readings.length > 0) return true
     }
-  }
-
-  /** The pieces of one run, of `left` positions together; of prompts that are not the turn's first, only whole ones. */
-  async #gather(left: number, isFirst: boolean): Promise<Piece[]> {
-    const begun = this.#readings.toSorted((a, b) => a.slot - b.slot)
-    const last = begun.at(-1)
-    if (last && pieceOf(last, left).end < lengthOf(last)) return this.#gatherBefore(begun, left)
-    const run: Piece[] = []
-    for (let rest = left; run.length < SEGMENTS && rest >= LEAST_CHUNK;) {
-      const mayCut = isFirst && run.length === 0
-      const reading = begun[run.length] ?? (await this.#admit(mayCut ? Infinity : rest))
-      if (!reading) break
-      const piece = pieceOf(reading, rest)
-      run.push(piece)
-      if (piece.end < lengthOf(reading)) break
-      rest -= positionsOf([piece])
-    }
-    return run
-  }
-
-  /**
-   * The pieces of one run where the last that began is long: every other turn is of those that came later and are short.
-   * Their slots come before its slot too.
-   */
-  async #gatherBefore(begun: readonly Reading[], left: number): Promise<Piece[]> {
-    const long = begun.at(-1) as Reading
-    const others = begun.slice(0, -1)
-    const run: Piece[] = []
-    let rest = left
-    while (run.length < SEGMENTS && rest >= LEAST_CHUNK) {
-      const reading =
-        others[run.length] ?? (this.#hasYielded ? null : await this.#admit(rest, long))
-      if (!reading) break
-      const piece = pieceOf(reading, rest)
-      run.push(piece)
-      rest -= positionsOf([piece])
-      if (piece.end < lengthOf(reading)) break
-    }
-    this.#hasYielded = run.length > 0
-    return this.#hasYielded ? run : [pieceOf(long, left)]
   }
 
   async #readRun(run: readonly Piece[]): Promise<void> {
@@ -538,15 +496,6 @@ export class Scheduler {
     this.#counters.promptTokens += prompt.keys.length
     this.#counters.cachedTokens += cachedLength
   }
-}
-
-function lengthOf({ sequence }: Reading): number {
-  return sequence.prompt.keys.length
-}
-
-/** As much of a prompt as goes into a run of `most` positions. */
-function pieceOf(reading: Reading, most: number): Piece {
-  return { reading, end: runEnd(reading.at, lengthOf(reading), most) }
 }
 
 function areEqual(a: readonly number[], b: readonly number[]): boolean {
