@@ -8,7 +8,7 @@ export type ToolFields = {
   readonly tools?: readonly ToolDefinition[] | undefined
   /** `auto`, the default: the model decides. `required` and a name are enforced by a grammar; `none` hides the tools. */
   readonly toolChoice?: ToolChoice | undefined
-  /** Whether an answer may call more than once. Default true. */
+  /** Whether an answer may call more than once; a tool that is named is called exactly once. Default true. */
   readonly parallelToolCalls?: boolean | undefined
 }
 
@@ -89,11 +89,11 @@ export function readToolUse({
   parallelToolCalls = true,
 }: ToolFields): ToolUse | null {
   if (tools.length === 0 || toolChoice === 'none') return null
-  const named =
-    typeof toolChoice === 'object' ? tools.filter(({ name }) => name === toolChoice.name) : tools
+  const isNamed = typeof toolChoice === 'object'
+  const named = isNamed ? tools.filter(({ name }) => name === toolChoice.name) : tools
   return {
     tools,
     required: toolChoice === 'auto' ? null : named,
-    isParallel: parallelToolCalls,
+    isParallel: parallelToolCalls && !isNamed,
   }
 }
