@@ -216,13 +216,22 @@ export class RowPool {
   }
 
   /**
-   * Makes way for a sequence that begins now and joins before the one that is being read in `slot`, which may have any
-   * slot below `most`. Gives the slot that it is read in from now on.
+   * Memory that `moveAside` takes, with the same arguments; Infinity where the budget has no room for it. What it leaves
+   * behind is taken by whoever comes.
+   */
+  bytesAside(slot: number, most: number): number {
+    if (slot > this.#openSlot) return 0
+    const bytes = this.#growth(this.#placeAside(most), this.#heldBy(slot).keys.length)
+    return this.#slotBytes + bytes > this.#budgetBytes ? Infinity : bytes
+  }
+
+  /**
+   * Makes way for a sequence that joins before the one that is being read in `slot`, which may have any slot below `most`.
+   * Gives the slot that it is read in from now on.
    */
   async moveAside(slot: number, most: number): Promise<number> {
-    const open = this.#openSlot
-    if (slot > open) return slot
-    const place = Math.min(most - 1, open + PLACES_ASIDE)
+    if (slot > this.#openSlot) return slot
+    const place = this.#placeAside(most)
     await this.#grow(place + 1, SMALLEST_CAPACITY)
     await this.#vacate(place)
     await this.#copy(slot, place)
@@ -230,6 +239,10 @@ export class RowPool {
     this.#joining.set(place, this.#joining.get(slot) as Keyed)
     this.#joining.delete(slot)
     return place
+  }
+
+  #placeAside(most: number): number {
+    return Math.min(most - 1, this.#openSlot + PLACES_ASIDE)
   }
 
   /** Makes a sequence that was read the next row. Those in lower slots have joined or left before. */

@@ -188,20 +188,23 @@ function testOrders(
     })
   }
 
-  test('where memory is short: what is kept goes, and rows give way', async () => {
-    const kvBytes = sequenceBytes(CONFIG, form, 1100)
-    const scheduler = newScheduler({ kvBytes })
-    let most = 0
-    const watch = async () => {
-      most = Math.max(most, scheduler.stats.kvBytes)
-      await new Promise(setImmediate)
-    }
-    await runAll(scheduler, all, watch)
-    await runAll(scheduler, all, watch)
-    if (isShared) assert.ok(scheduler.stats.counters.evictedTokens > 0)
-    // Slots of rows that were longer once may take a quarter more for a while.
-    assert.ok(most <= 1.25 * kvBytes, `${most / kvBytes} of the budget`)
-  })
+  for (const turnMs of [undefined, 0]) {
+    const name = `where memory is short${turnMs === 0 ? ' and turns too' : ''}`
+    test(`${name}: what is kept goes, and rows give way`, async () => {
+      const kvBytes = sequenceBytes(CONFIG, form, 1100)
+      const scheduler = newScheduler({ kvBytes, ...(turnMs === 0 && { turnMs }) })
+      let most = 0
+      const watch = async () => {
+        most = Math.max(most, scheduler.stats.kvBytes)
+        await new Promise(setImmediate)
+      }
+      await runAll(scheduler, all, watch)
+      await runAll(scheduler, all.toReversed(), watch)
+      if (isShared) assert.ok(scheduler.stats.counters.evictedTokens > 0)
+      // Slots of rows that were longer once may take a quarter more for a while.
+      assert.ok(most <= 1.25 * kvBytes, `${most / kvBytes} of the budget`)
+    })
+  }
 
   test('answers that get longer than expected begin again and go on', async () => {
     // Two rows fit as long as they are expected to get, not as long as they may.

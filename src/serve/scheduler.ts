@@ -3,9 +3,9 @@
  *
  * One loop, as long as there is work: rows that ended leave; a bounded number of positions of prompts is read, or one
  * other heavy job runs; all rows make a step. So a running answer never waits for more than that. A run reads a piece of a
- * long prompt, or several short ones at once: those that came later have every other turn. A sequence that waits is let in when a row is free and keys and values of all
- * rows, as long as they are expected to get, fit into the budget. Answers that get longer than expected push the last row
- * out, which goes on when there is room again.
+ * long prompt, or several short ones at once; while a long one is read, short ones that came later have every other turn.
+ * A sequence that waits is let in when a row is free and keys and values of all rows, as long as they are expected to get,
+ * fit into the budget. Answers that get longer than expected push the last row out, which goes on when there is room again.
  *
  * Where nobody reads along, rows are filled before they go on: a step of many takes little longer than one of few.
  */
@@ -56,7 +56,6 @@ export type SchedulerParts = {
 
 /** How long prompts are read before running answers go on. The numbers are the same however a prompt is cut. */
 const TURN_MS = 400
-
 /** How many of those that wait may be passed by a shorter one, and must be looked at. */
 const LOOKED_AT = 16
 
@@ -308,7 +307,9 @@ export class Scheduler {
     const keyed = { salt: sequence.salt, keys }
     if (most < Infinity && this.#pool.missing(keyed) > most) return null
     if (this.#pool.gainsByWaiting(keyed)) return null
-    const missing = this.#pool.newBytesOf(keys.length) - this.#parts.freeBytes()
+    const { maxRows, freeBytes } = this.#parts
+    const aside = overtaken ? this.#pool.bytesAside(overtaken.slot, maxRows) : 0
+    const missing = this.#pool.newBytesOf(keys.length) + aside - freeBytes()
     if (missing > this.#pool.keptBytes) {
       if (!isAlone) return null
       this.#waiting.remove(sequence)
@@ -316,10 +317,7 @@ export class Scheduler {
       return null
     }
     if (missing > 0) this.#pool.release(missing)
-    if (overtaken) {
-      overtaken.slot = await this.#pool.moveAside(overtaken.slot, this.#parts.maxRows)
-    }
-    return this.#begin(sequence, overtaken !== undefined)
+    return this.#begin(sequence, overtaken)
   }
 
   /** The first of those that wait of which at most `most` positions are missing; the last row is kept for the very first. */
@@ -331,14 +329,17 @@ export class Scheduler {
     )
   }
 
-  async #begin(sequence: ScheduledSequence, isBefore: boolean): Promise<Reading | null> {
+  async #begin(sequence: ScheduledSequence, overtaken?: Reading): Promise<Reading | null> {
     this.#waiting.remove(sequence)
     sequence.isIn = true
     const { salt, prompt } = sequence
-    const size = { slots: this.#wantedSlots(), capacity: sequence.lengthWith(Infinity), isBefore }
-    const begun = await this.#guard([sequence], () =>
-      this.#pool.begin({ salt, keys: prompt.keys }, size),
-    )
+    const capacity = sequence.lengthWith(Infinity)
+    const size = { slots: this.#wantedSlots(), capacity, isBefore: overtaken !== undefined }
+    const begun = await this.#guard([sequence], async () => {
+      const { maxRows } = this.#parts
+      if (overtaken) overtaken.slot = await this.#pool.moveAside(overtaken.slot, maxRows)
+      return this.#pool.begin({ salt, keys: prompt.keys }, size)
+    })
     if (!begun) return null
     const { slot, length } = begun
     const embeddings = await this.#guard([sequence], () => prompt.embeddings(length))
