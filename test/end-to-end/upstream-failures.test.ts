@@ -127,6 +127,37 @@ test('after the first word an answer that breaks off is not asked for again', as
   assert.equal(first + second, 1)
 })
 
+test('an answer that is told whole is asked of another worker after its first word as well', async () => {
+  const whole = ask('Tell it at length', { max_tokens: 60, temperature: 0 })
+  const { body: undisturbed } = await chat(whole)
+  let cuts = 0
+  for (const wire of wires) {
+    wire.onReply = (text) => {
+      if (cuts === 0 && /"content":"[^"]/.test(text)) {
+        cuts++
+        wire.cut()
+      }
+    }
+  }
+  const paths = ['/v1/chat/completions', '/v1/responses']
+  const { messages, max_tokens: max_output_tokens } = whole
+  const bodies = [whole, { input: messages, max_output_tokens, temperature: 0 }]
+  for (const [i, path] of paths.entries()) {
+    cuts = 0
+    for (const wire of wires) wire.mend()
+    const { status, body } = await front.post(path, bodies[i] as object)
+    assert.equal(status, 200, JSON.stringify(body))
+    assert.equal(cuts, 1)
+    if (i > 0) continue
+    assert.equal(body.choices[0].message.content, undisturbed.choices[0].message.content)
+    assert.equal(body.usage.completion_tokens, 60)
+  }
+  const failures = counts('failures') as number[]
+  assert.equal(failures[0]! + failures[1]!, 2)
+  const told = counts('completionTokens') as number[]
+  assert.ok(told[0]! + told[1]! <= 180, 'what broke off is not counted')
+})
+
 test('a worker that hangs loses what nobody heard a word of to another one', async () => {
   wires[0]!.hold()
   const answer = chat(ask('Hello'))

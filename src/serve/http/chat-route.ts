@@ -28,7 +28,7 @@ import {
   samplingOptions,
   type SamplingFields,
 } from './sampling-fields.ts'
-import { modelNamed, readRequest, type Exchange, type ServerContext } from './server-context.ts'
+import { modelAsked, readRequest, type Exchange, type ServerContext } from './server-context.ts'
 import type { ServedModel, ServedRequest } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
 import { openAiStream, type ServerEvent } from './sse.ts'
@@ -109,7 +109,7 @@ export const chatRoute: Route = {
   async answer(context, exchange) {
     const schema = chatRequestSchema(context.config)
     const body = await readRequest<ChatRequest>(context, exchange, schema)
-    const model = modelNamed(context, body.model)
+    const model = modelAsked(context, body)
     const media = new RequestMedia(context.media, context.config, exchange.signal)
     const messages = await readMessages(body.messages, media)
     const asked = { ...chatOptions(body, context.config), ...toolFields(body), messages }

@@ -20,7 +20,7 @@ import {
   samplingOptions,
   type SamplingFields,
 } from './sampling-fields.ts'
-import { modelNamed, readRequest } from './server-context.ts'
+import { modelAsked, readRequest } from './server-context.ts'
 import type { ServedModel, ServedRequest } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
 import { openAiStream, type ServerEvent } from './sse.ts'
@@ -127,7 +127,7 @@ export const completionsRoute: Route = {
       exchange,
       requestSchema(context.config),
     )
-    const model = modelNamed(context, body.model)
+    const model = modelAsked(context, body)
     const n = body.n ?? 1
     const requests = promptsOf(body).flatMap((prompt) =>
       choiceRequests({ ...prompt, ...optionsOf(body, context.config) }, n),

@@ -7,7 +7,7 @@ import type { JsonSchema } from './json-schema.ts'
 import { RequestMedia } from './media.ts'
 import type { Route } from './route.ts'
 import { choicesProperty, maxTokensProperty, SAMPLING_PROPERTIES } from './sampling-fields.ts'
-import { readRequest } from './server-context.ts'
+import { modelAsked, readRequest } from './server-context.ts'
 import type { ServedModel, ServedRequest } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
 import { openAiStream, type ServerEvent } from './sse.ts'
@@ -129,7 +129,7 @@ export const generateRoute: Route = {
   async answer(context, exchange) {
     const { config } = context
     const body = await readRequest<SglangRequest>(context, exchange, requestSchema(config))
-    const model = context.models[0] as ServedModel
+    const model = modelAsked(context, { stream: body.stream ?? null })
     const media = new RequestMedia(context.media, config, exchange.signal)
     const { isList, items, n } = await readItems(body, media, config)
     const requests = items.flatMap((item) => choiceRequests(item, n))

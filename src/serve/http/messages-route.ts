@@ -12,7 +12,7 @@ import {
 import { MESSAGE, MESSAGE_EVENT, MessageShape } from './messages-shape.ts'
 import type { Route } from './route.ts'
 import { ignoredProperties, maxTokensProperty, samplingOptions } from './sampling-fields.ts'
-import { modelNamed, readRequest } from './server-context.ts'
+import { modelAsked, modelNamed, readRequest } from './server-context.ts'
 import type { ServerConfig } from './server-config.ts'
 import { streamEvents, type ServerEvent } from './sse.ts'
 
@@ -87,7 +87,7 @@ const messagesRoute: Route = {
   async answer(context, exchange) {
     const schema = requestSchema(context.config)
     const body = await readRequest<MessagesRequest>(context, exchange, schema)
-    const model = modelNamed(context, body.model)
+    const model = modelAsked(context, body)
     const media = new RequestMedia(context.media, context.config, exchange.signal)
     const prompt = await readConversation(body, media)
     const stops = body.stop_sequences ?? []

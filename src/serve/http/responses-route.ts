@@ -16,7 +16,7 @@ import {
   samplingOptions,
   type SamplingFields,
 } from './sampling-fields.ts'
-import { modelNamed, readRequest } from './server-context.ts'
+import { modelAsked, readRequest } from './server-context.ts'
 import type { ServerConfig } from './server-config.ts'
 import { streamEvents, type ServerEvent } from './sse.ts'
 import {
@@ -244,7 +244,7 @@ export const responsesRoute: Route = {
       exchange,
       requestSchema(context.config),
     )
-    const model = modelNamed(context, body.model)
+    const model = modelAsked(context, body)
     const media = new RequestMedia(context.media, context.config, exchange.signal)
     const wantsLogprobs = (body.include ?? []).length > 0
     const request = {

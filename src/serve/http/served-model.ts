@@ -19,6 +19,8 @@ export type ServedModel = {
   readonly takes: { readonly images: boolean; readonly videos: boolean }
   /** An answer in pieces, then whole; a signal in the request stops it within a step. */
   stream(request: ServedRequest): AsyncIterable<StreamEvent>
+  /** The same model for clients that hear nothing before the end: what breaks off may be asked anew. Absent: itself. */
+  readonly whole?: ServedModel
   /** How many tokens a prompt has, without running anything. */
   countTokens(prompt: PromptInput): Promise<number>
   /** How each picture is cut and what each picture and clip costs. Absent: the model does not tell. */

@@ -66,6 +66,15 @@ export async function readRequest<T>(
   return body as T
 }
 
+/** The model that answers a request, which wants the answer streamed or whole. */
+export function modelAsked(
+  context: ServerContext,
+  { model: name, stream }: { readonly model?: string | null; readonly stream?: boolean | null },
+): ServedModel {
+  const model = modelNamed(context, name)
+  return stream ? model : (model.whole ?? model)
+}
+
 export function modelNamed(
   { models }: ServerContext,
   name: string | null | undefined,

@@ -13,6 +13,8 @@ export type NamedPiece = {
   readonly usage: WireUsage | null
   /** Tokens that the worker counts and we do not: the end token. */
   readonly uncounted: number
+  /** When it came, on `performance.now`'s clock. */
+  readonly at: number
 }
 
 export type Ending = {
@@ -42,8 +44,8 @@ export class GrowingAnswer {
   }
 
   /** The event that a piece makes, if there is text in it or a call has become whole. */
-  add({ text, logprobs, ids, calls, end, usage, uncounted }: NamedPiece): TextEvent | null {
-    this.#firstAt ||= performance.now()
+  add({ text, logprobs, ids, calls, end, usage, uncounted, at }: NamedPiece): TextEvent | null {
+    this.#firstAt ||= at
     this.#text += text
     this.#ids.push(...ids)
     this.#logprobs.push(...logprobs)

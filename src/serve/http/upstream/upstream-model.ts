@@ -52,11 +52,16 @@ export class UpstreamModel implements ServedModel {
   readonly maxContext: number
   readonly takes: ServedModel['takes']
   readonly measureMedia?: NonNullable<ServedModel['measureMedia']>
+  readonly whole: ServedModel
   readonly #parts: UpstreamParts
+  readonly #isWhole: boolean
   readonly #book: TokenBook
 
-  constructor(parts: UpstreamParts) {
+  /** `isWhole`: of its answers nothing is told before they are whole. */
+  constructor(parts: UpstreamParts, isWhole = false) {
     this.#parts = parts
+    this.#isWhole = isWhole
+    this.whole = isWhole ? this : new UpstreamModel(parts, true)
     this.id = parts.id
     this.created = Math.floor(parts.now / 1000)
     this.maxContext = parts.maxContext
@@ -77,17 +82,18 @@ export class UpstreamModel implements ServedModel {
     const routed = {
       serves: (worker: Worker) => this.#parts.nameOn(worker) !== null,
       key: await promptKey(prompt, options.cacheSalt),
+      isWhole: this.#isWhole,
       signal,
     }
     const growing = new GrowingAnswer(start)
     const salted = { ...fitting, cacheSalt: await saltOf(options.cacheSalt) }
     const asked = { prompt, asked: request, options: salted }
     const pieces = pool.stream(routed, (worker, over) => this.#pieces(worker, asked, over))
-    for await (const { worker, piece } of pieces) {
+    for await (const { worker, piece, at } of pieces) {
       const uncounted = endsByToken(piece.end, worker.kind) ? 1 : 0
       // Others count the end token among the answer's, and give its log-probability last.
       const counting = uncounted > 0 ? piece.logprobs.slice(0, -1) : piece.logprobs
-      const text = growing.add({ ...piece, uncounted, logprobs: await this.#named(counting) })
+      const text = growing.add({ ...piece, at, uncounted, logprobs: await this.#named(counting) })
       if (text !== null) yield text
       if (piece.usage && counted) this.#compare(worker, piece.usage.promptTokens, counted)
       if (piece.usage) note(worker, piece.usage)
@@ -146,12 +152,12 @@ export class UpstreamModel implements ServedModel {
     return this.#parts.pool.list()
   }
 
-  /** The pieces of an answer that hold something. */
+  /** The pieces of an answer that hold something, and when they came. */
   async *#pieces(
     worker: Worker,
     asked: Omit<ToSend, 'kind' | 'model'>,
     signal: AbortSignal,
-  ): AsyncGenerator<{ worker: Worker; piece: WirePiece }, void, undefined> {
+  ): AsyncGenerator<{ worker: Worker; piece: WirePiece; at: number }, void, undefined> {
     const model = this.#parts.nameOn(worker) ?? this.id
     const wire = wireRequest({ kind: worker.kind, model, ...asked })
     let [hasEnded, hasUsage] = [false, false]
@@ -160,7 +166,7 @@ export class UpstreamModel implements ServedModel {
       hasUsage ||= piece.usage !== null
       const { text, logprobs, ids, calls } = piece
       const holds = text !== '' || logprobs.length + ids.length + calls.length > 0
-      if (holds || piece.end || piece.usage) yield { worker, piece }
+      if (holds || piece.end || piece.usage) yield { worker, piece, at: performance.now() }
     }
     if (!hasEnded) throw new WorkerFailure('failed', 'its answer has no finish_reason')
     if (hasUsage || this.#parts.side) return

@@ -1,6 +1,6 @@
 /**
  * Several workers as one: each request to the worker that knows its beginning, around those that are gone, and once more
- * to another where one fails before the first word.
+ * to another where one fails before the client heard a word.
  */
 import { CapacityError, InputError } from '../../../core/errors.ts'
 import type { Log } from '../log.ts'
@@ -29,6 +29,8 @@ export type Routed = {
   readonly serves: (worker: Worker) => boolean
   /** The prompt as a text, salt first; null: whoever is idlest. */
   readonly key: string | null
+  /** The client hears nothing before the end: events are handed over when all are there. Default false. */
+  readonly isWhole?: boolean
   readonly signal: AbortSignal
 }
 
@@ -107,27 +109,33 @@ export class WorkerPool {
   }
 
   /**
-   * The events of an answer. Where a worker fails before the first of them, another one is asked. Throws CapacityError where
-   * no worker could, and what a worker refuses.
+   * The events of an answer. Where a worker fails before the first of them is handed over, another one is asked. Throws
+   * CapacityError where no worker could, and what a worker refuses.
    */
   async *stream<E>(
     routed: Routed,
     call: (worker: Worker, signal: AbortSignal) => AsyncIterable<E>,
   ): AsyncGenerator<E, void, undefined> {
-    const { key, signal } = routed
+    const { key, signal, isWhole = false } = routed
     const tried = new Set<Worker>()
     for (let left = this.#attempts - 1; ; left--) {
       const worker = this.#choose(routed, tried)
       const begun = worker.begin()
       let failure: WorkerFailure | null = null
-      let isHeard = false
+      let [hasBegun, isHeard] = [false, false]
+      const held: E[] = []
       try {
         for await (const event of call(worker, AbortSignal.any([signal, begun.signal]))) {
-          if (!isHeard && key !== null) this.#tree.add(key, worker)
-          isHeard = true
-          begun.heard()
-          yield event
+          if (!hasBegun && key !== null) this.#tree.add(key, worker)
+          hasBegun = true
+          if (isWhole) held.push(event)
+          else {
+            isHeard = true
+            begun.heard()
+            yield event
+          }
         }
+        yield* held
         return
       } catch (error) {
         signal.throwIfAborted()

@@ -131,7 +131,7 @@ export class Worker {
     this.#isUp = true
   }
 
-  /** A call begins. `heard` says that its first word came, `end` that it is over, and how. */
+  /** A call begins. `heard` says that the client has its first word, `end` that it is over, and how. */
   begin(): WorkerCall {
     const stop = new AbortController()
     const leave = (reason: WorkerFailure) => stop.abort(reason)
@@ -194,7 +194,7 @@ const HEALTH_PATHS: { readonly [K in WorkerKind]: string } = {
 }
 
 export type WorkerCall = {
-  /** Aborted where the worker is found to be gone before a word of the answer came. */
+  /** Aborted where the worker is found to be gone before the client heard a word of the answer. */
   readonly signal: AbortSignal
   readonly heard: () => void
   readonly end: (failure: WorkerFailure | null) => void
