@@ -3,6 +3,7 @@ import { CapacityError, InputError, type LlavaError } from '../core/errors.ts'
 import type { Answer } from '../serve/answer.ts'
 import { isRecord } from '../serve/faults.ts'
 import { readChatReply, wireMessages, type ReadFile } from '../serve/remote/chat-wire.ts'
+import { kindOf, takesFrames } from '../serve/remote/server-kind.ts'
 import { Endpoint, isOfServer } from '../serve/remote/endpoint.ts'
 import type { GenerateRequest } from '../serve/request.ts'
 import type { Message } from '../serve/messages.ts'
@@ -91,23 +92,37 @@ export type ServerOptions = {
   readonly attempts?: number | undefined
   readonly batch: number
   readonly readFile: ReadFile
+  /** Whether clips are made of pictures. */
+  readonly hasFrames?: boolean
 }
 
-/** Throws CapacityError where the server cannot be reached, and InputError where it has several models and none was named. */
+/**
+ * Throws CapacityError where the server cannot be reached, and InputError where it has several models and none was named, or
+ * takes no frames and is to be sent some.
+ */
 export async function serverEngine(
   options: ServerOptions,
   signal: AbortSignal,
 ): Promise<LabelEngine> {
-  const { batch, readFile } = options
+  const { batch, readFile, hasFrames = false } = options
   const endpoint = new Endpoint(options)
-  const model = options.model ?? (await onlyModel(endpoint, signal))
+  let list = options.model === undefined ? await endpoint.get('/models', signal) : null
+  const model = options.model ?? onlyModel(list, endpoint.url)
+  const askKind = async (signal_: AbortSignal) => {
+    list ??= await endpoint.get('/models', signal_).catch(noList)
+    return list === NO_LIST ? null : kindOf(list)
+  }
+  // A server that is away says later who it is.
+  const kind = hasFrames ? await askKind(signal).catch(unlessAborted(signal)) : null
+  if (!takesFrames(kind)) throw noFrames(endpoint.url)
   return {
     model,
     place: endpoint.url,
     atOnce: batch,
     async answer(question, aborted) {
-      const messages = await wireMessages(question.messages, readFile)
       try {
+        const kind_ = question.messages.some(hasClip) ? await askKind(aborted) : null
+        const messages = await wireMessages(question.messages, readFile, kind_)
         const body = { model, messages, ...wireOptions(question.options) }
         return readChatReply(await endpoint.post('/chat/completions', body, aborted), endpoint.url)
       } catch (error) {
@@ -117,8 +132,26 @@ export async function serverEngine(
   }
 }
 
-async function onlyModel(endpoint: Endpoint, signal: AbortSignal): Promise<string> {
-  const reply = await endpoint.get('/models', signal)
+const NO_LIST = Symbol('no list')
+
+/** A server that refuses to list its models says no more of itself. */
+function noList(error: unknown): typeof NO_LIST {
+  if (error instanceof InputError) return NO_LIST
+  throw error
+}
+
+function unlessAborted(signal: AbortSignal): () => null {
+  return () => {
+    signal.throwIfAborted()
+    return null
+  }
+}
+
+function hasClip({ content }: Message): boolean {
+  return typeof content !== 'string' && content.some(({ type }) => type === 'video')
+}
+
+function onlyModel(reply: unknown, url: string): string {
   const list = isRecord(reply) && Array.isArray(reply['data']) ? (reply['data'] as unknown[]) : []
   const ids = list.flatMap((one) =>
     isRecord(one) && typeof one['id'] === 'string' ? one['id'] : [],
@@ -127,7 +160,14 @@ async function onlyModel(endpoint: Endpoint, signal: AbortSignal): Promise<strin
   if (id !== undefined && ids.length === 1) return id
   throw new InputError(
     'INPUT_LABEL_MODEL',
-    `label: ${endpoint.url} should have one model, it has ${ids.slice(0, 5).join(', ') || 'none'}; say which is meant.`,
+    `label: ${url} should have one model, it has ${ids.slice(0, 5).join(', ') || 'none'}; say which is meant.`,
+  )
+}
+
+function noFrames(url: string): InputError {
+  return new InputError(
+    'INPUT_LABEL_ENGINE',
+    `label: ${url} should take clips made of pictures, it is SGLang, which takes films alone; name another engine, or make films of them.`,
   )
 }
 

@@ -70,7 +70,7 @@ export async function label(
   const inputs = openInputs(plan.input)
   const recipe = await recipeOf(plan, inputs)
   checkOut(plan)
-  const engines = new Engines(plan.engines)
+  const engines = new Engines(plan)
   const names = await engines.names(signal)
   const queue = await queueOf(plan, { ...recipe, models: names })
   const run = new LabelRun({ plan, inputs, engines, queue, onEvent, signal })
@@ -294,12 +294,14 @@ async function* labelRows(queue: WorkQueue, { prompts }: LabelPlan): AsyncGenera
 /** Opened when there is work for them. */
 class Engines {
   readonly #given: readonly LabelEngineOptions[]
+  readonly #hasFrames: boolean
   readonly #servers = new Map<LabelEngineOptions, LabelEngine>()
   /** Servers that were not there when the run began, and why. */
   readonly #lost = new Map<LabelEngineOptions, CapacityError>()
 
-  constructor(given: readonly LabelEngineOptions[]) {
-    this.#given = given
+  constructor({ engines, clipFolders }: LabelPlan) {
+    this.#given = engines
+    this.#hasFrames = clipFolders
   }
 
   /**
@@ -355,10 +357,17 @@ class Engines {
     const { batch = LABEL_DEFAULTS.batch } = options
     const engine =
       this.#servers.get(options) ??
-      (await serverEngine({ ...options, batch, readFile: (path) => readFile(path) }, signal))
+      (await serverEngine(
+        { ...options, batch, readFile: readWhole, hasFrames: this.#hasFrames },
+        signal,
+      ))
     this.#servers.set(options, engine)
     return engine
   }
+}
+
+function readWhole(path: string): Promise<Uint8Array> {
+  return readFile(path)
 }
 
 async function recipeOf(plan: LabelPlan, inputs: readonly LabelInput[]) {

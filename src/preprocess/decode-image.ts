@@ -185,7 +185,7 @@ export function warmDecoder(): void {
  * image again. Here every picture is opened anew, so nobody ever does. The cache is the process's; each thread that loads
  * sharp opens it again.
  */
-async function loadSharp() {
+export async function loadSharp() {
   const { default: sharp } = await import('sharp')
   sharp.cache(false)
   return sharp

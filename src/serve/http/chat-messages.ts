@@ -3,7 +3,8 @@ import type { ContentPart, Message } from '../messages.ts'
 import { InputError } from '../../core/errors.ts'
 import { HttpError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
-import type { RequestMedia } from './media.ts'
+import { MOST_FRAMES } from '../remote/sampled-frames.ts'
+import type { Clip, RequestMedia } from './media.ts'
 import { ignoredProperties } from './sampling-fields.ts'
 import type { ServerConfig } from './server-config.ts'
 import { MESSAGE_CALLS, type OpenAiCall } from './tool-fields.ts'
@@ -24,7 +25,7 @@ export type ChatPart =
   | ({ readonly type: 'video_url' } & UrlOf<'video_url'> & ClipFields)
   | { readonly type: 'file'; readonly file: { readonly file_data: string } }
 
-type ClipFields = { readonly frames?: number | null; readonly fps?: number | null }
+type ClipFields = { readonly [N in 'frames' | 'fps' | 'start' | 'end']?: number | null }
 
 const TEXT_PART: JsonSchema = {
   type: 'object',
@@ -50,10 +51,26 @@ function urlPart(type: string, about: string, other: Readonly<Record<string, Jso
 }
 
 const IMAGE_PART = urlPart('image_url', 'A data: URL; https: and file: where the server allows', {})
-const VIDEO_PART = urlPart('video_url', 'A data: URL; https: and file: where the server allows', {
-  frames: { type: 'integer', minimum: 1, maximum: 1024 },
-  fps: { type: 'number', exclusiveMinimum: 0 },
-})
+const VIDEO_PART = urlPart(
+  'video_url',
+  'A data: URL of a film, or of frames: data:video/jpeg;base64,FRAME,FRAME,… of pictures in any format; https: and file: where the server allows',
+  {
+    frames: {
+      type: 'integer',
+      minimum: 1,
+      maximum: MOST_FRAMES,
+      description: 'Frames that are taken at most, evenly spaced.',
+    },
+    fps: {
+      type: 'number',
+      exclusiveMinimum: 0,
+      description:
+        'Frames that are taken of a second; of frames, which have no clock, how many make one.',
+    },
+    start: { type: 'number', minimum: 0, description: 'Second where what is shown begins.' },
+    end: { type: 'number', exclusiveMinimum: 0, description: 'Second where it ends.' },
+  },
+)
 
 const FILE_PART: JsonSchema = {
   type: 'object',
@@ -199,12 +216,14 @@ function urlOf(given: string | { readonly url: string }): string {
   return typeof given === 'string' ? given : given.url
 }
 
-function clipPart(video: Uint8Array, { frames, fps }: ClipFields): ContentPart {
+function clipPart(video: Clip, { frames, fps, start, end }: ClipFields): ContentPart {
   return {
     type: 'video',
     video,
     ...(typeof frames === 'number' && { frames }),
     ...(typeof fps === 'number' && { fps }),
+    ...(typeof start === 'number' && { start }),
+    ...(typeof end === 'number' && { end }),
   }
 }
 
@@ -214,7 +233,7 @@ async function readFile(url: string, { media, path }: At): Promise<ContentPart> 
   if (kind === 'image') return { type: 'image', image: await media.picture(url, path) }
   if (kind === 'video') return { type: 'video', video: await media.clip(url, path) }
   if (kind === 'text/plain') {
-    return { type: 'text', text: new TextDecoder().decode(await media.clip(url, path)) }
+    return { type: 'text', text: new TextDecoder().decode(await media.file(url, path)) }
   }
   throw new HttpError(
     400,

@@ -1,5 +1,6 @@
-/** The bytes of a base64 `data:` URL (RFC 2397), decoded in pieces: a large one must not hold up the streams of others. */
+/** The bytes of a base64 `data:` URL (RFC 2397) or of a list of frames in one, decoded in pieces: a large one must not hold up the streams of others. */
 import { InputError } from '../../core/errors.ts'
+import { FRAMES_HEAD } from '../remote/media-url.ts'
 
 /** A multiple of four characters, decoded in about a millisecond. */
 const PIECE = 1 << 19
@@ -17,8 +18,38 @@ export async function readDataUrl(
       `${path} should be a data: URL of the form data:image/png;base64,…, this one has other parts.`,
     )
   }
-  const length = url.length - comma - 1
-  const padding = url.endsWith('==') ? 2 : url.endsWith('=') ? 1 : 0
+  return decode(url.slice(comma + 1), maxBytes, path)
+}
+
+export type FrameLimits = { readonly maxBytes: number; readonly maxFrames: number }
+
+/** Files of frames, `maxBytes` together: vLLM's form, of which the head was recognised by `isFramesUrl`. Throws as `readDataUrl`. */
+export async function readFramesUrl(
+  url: string,
+  { maxBytes, maxFrames }: FrameLimits,
+  path: string,
+): Promise<Uint8Array[]> {
+  // One more than may be: a list of a million commas is not made into a million texts.
+  const texts = url.slice(FRAMES_HEAD.length).split(',', maxFrames + 1)
+  if (texts.length > maxFrames) {
+    throw new InputError(
+      'INPUT_MEDIA_COUNT',
+      `${path}: a clip may have ${maxFrames} frames, more came; send fewer.`,
+    )
+  }
+  const frames: Uint8Array[] = []
+  let left = maxBytes
+  for (const text of texts) {
+    const bytes = await decode(text, left, path)
+    left -= bytes.length
+    frames.push(bytes)
+  }
+  return frames
+}
+
+async function decode(text: string, maxBytes: number, path: string): Promise<Uint8Array> {
+  const { length } = text
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
   const size = (length / 4) * 3 - padding
   if (length % 4 !== 0) throw notBase64(path)
   if (size > maxBytes) {
@@ -29,7 +60,7 @@ export async function readDataUrl(
   }
   const bytes = new Uint8Array(size)
   for (let at = 0; at < length; at += PIECE) {
-    const piece = url.slice(comma + 1 + at, comma + 1 + at + PIECE)
+    const piece = text.slice(at, at + PIECE)
     decodePiece(piece, bytes.subarray((at / 4) * 3), path)
     if (piece.length === PIECE) await new Promise((resolve) => setTimeout(resolve, 0))
   }

@@ -116,13 +116,13 @@ function mediaOf(field: MediaField, name: string, count: number | null): MediaOf
 }
 
 /** Reads each once, also where several prompts have it. */
-async function readEach(
+async function readEach<M>(
   { each, isNested }: MediaOf,
-  read: (url: string, place: string) => Promise<Uint8Array>,
-): Promise<(i: number) => readonly Uint8Array[]> {
-  const lists: Uint8Array[][] = []
+  read: (url: string, place: string) => Promise<M>,
+): Promise<(i: number) => readonly M[]> {
+  const lists: M[][] = []
   for (const [i, urls] of each.entries()) {
-    const list: Uint8Array[] = []
+    const list: M[] = []
     for (const [j, url] of urls.entries()) {
       list.push(await read(url, isNested ? `[${i}][${j}]` : `[${i + j}]`))
     }

@@ -8,7 +8,9 @@ import { InputError } from '../../core/errors.ts'
 import { schemeOf } from '../../preprocess/image-source.ts'
 import { probeImage } from '../../preprocess/probe-image.ts'
 import { aboutMedium } from '../about-medium.ts'
-import { readDataUrl } from './data-url.ts'
+import { isFramesUrl } from '../remote/media-url.ts'
+import { MOST_FRAMES } from '../remote/sampled-frames.ts'
+import { readDataUrl, readFramesUrl } from './data-url.ts'
 import { notePath } from './media-paths.ts'
 
 /** Fetches or reads what a URL names, within its own limits. */
@@ -23,6 +25,9 @@ export type MediaReaders = {
   /** Null: this server reads no files. */
   readonly file: MediaReader | null
 }
+
+/** A film, or the files of frames without a clock. */
+export type Clip = Uint8Array | readonly Uint8Array[]
 
 export type MediaLimits = {
   readonly maxMedia: number
@@ -49,15 +54,37 @@ export class RequestMedia {
     return noting(path, this.#picture(url, path))
   }
 
-  clip(url: string, path: string): Promise<Uint8Array> {
+  /** A film's bytes; or the files of its frames, each checked as a picture is. */
+  clip(url: string, path: string): Promise<Clip> {
+    return noting<Clip>(path, isFramesUrl(url) ? this.#frames(url, path) : this.#bytes(url, path))
+  }
+
+  /** Whatever a file is. */
+  file(url: string, path: string): Promise<Uint8Array> {
     return noting(path, this.#bytes(url, path))
   }
 
   async #picture(url: string, path: string): Promise<Uint8Array> {
     const bytes = await this.#bytes(url, path)
+    this.#addPixels(bytes, path)
+    return bytes
+  }
+
+  async #frames(url: string, path: string): Promise<readonly Uint8Array[]> {
+    this.#countOne(path)
+    const limits = { maxBytes: this.#limits.maxMediaBytes, maxFrames: MOST_FRAMES }
+    const frames = await readFramesUrl(url, limits, path)
+    for (const frame of frames) {
+      this.#addPixels(frame, path)
+      notePath(frame, path)
+    }
+    return frames
+  }
+
+  #addPixels(bytes: Uint8Array, path: string): void {
     const { width, height } = probeImage(bytes)
     this.#pixels += width * height
-    if (this.#pixels <= this.#limits.maxPixels) return bytes
+    if (this.#pixels <= this.#limits.maxPixels) return
     throw new InputError(
       'INPUT_IMAGE_TOO_LARGE',
       `${path}: the pictures of a request may have ${this.#limits.maxPixels} pixels, with this one they have ${this.#pixels}; send smaller ones.`,
@@ -65,23 +92,27 @@ export class RequestMedia {
   }
 
   async #bytes(url: string, path: string): Promise<Uint8Array> {
-    const { maxMedia, maxMediaBytes } = this.#limits
-    if (++this.#count > maxMedia) {
-      throw new InputError(
-        'INPUT_MEDIA_COUNT',
-        `${path}: a request may have ${maxMedia} pictures and clips, more came; send fewer.`,
-      )
-    }
+    this.#countOne(path)
+    const { maxMediaBytes } = this.#limits
     const scheme = schemeOf(url)
     if (scheme === 'data') return readDataUrl(url, maxMediaBytes, path)
     const reader = readerOf(scheme, this.#readers, path)
     if (!URL.canParse(url)) throw badUrl(path)
     return reader(new URL(url), { maxBytes: maxMediaBytes, signal: this.#signal })
   }
+
+  #countOne(path: string): void {
+    const { maxMedia } = this.#limits
+    if (++this.#count <= maxMedia) return
+    throw new InputError(
+      'INPUT_MEDIA_COUNT',
+      `${path}: a request may have ${maxMedia} pictures and clips, more came; send fewer.`,
+    )
+  }
 }
 
 /** The bytes, of which it is known where they stood; so it is of what fails to become some. */
-async function noting(path: string, reading: Promise<Uint8Array>): Promise<Uint8Array> {
+async function noting<M extends object>(path: string, reading: Promise<M>): Promise<M> {
   const url = {}
   notePath(url, path)
   const bytes = await aboutMedium(url, reading)

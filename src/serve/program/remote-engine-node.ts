@@ -7,14 +7,16 @@
 import { readFile } from 'node:fs/promises'
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
-import type { ContentPart, ImageSource, Message, VideoSource } from '../messages.ts'
+import type { ContentPart, ImageSource, Message } from '../messages.ts'
 import { resolveLocalPicture } from '../picture-source.ts'
 import { resolveLocalClip } from '../video-source.ts'
 import { mapParts } from '../remote/chat-wire.ts'
+import { encodePng } from '../remote/encode-png.ts'
+import { sendClip } from '../remote/send-clip-node.ts'
+import type { ServerKind } from '../remote/server-kind.ts'
 import type { GenerateRequest } from '../request.ts'
 import { connectUpstreams } from '../http/upstream/index.ts'
 import type { ServedModel } from '../http/served-model.ts'
-import { encodePng } from './encode-png.ts'
 import { collect, type ProgramEngine, type Selected } from './program-engine.ts'
 
 export type RemoteAddress = {
@@ -40,18 +42,20 @@ export async function connectRemote({ url, model, key }: RemoteAddress): Promise
       `program: ${url} serves ${models.map(({ id }) => id).join(', ')}, not ${model}; name one of them.`,
     )
   }
-  return new RemoteEngine(served, pool.workers[0]?.kind === 'openai')
+  return new RemoteEngine(served, pool.workers[0]?.kind ?? 'openai')
 }
 
 class RemoteEngine implements ProgramEngine {
   readonly #model: ServedModel
+  readonly #kind: ServerKind
+  /** Of forms the server knows OpenAI's alone. */
   readonly #hasPlainWords: boolean
   readonly #files = new Map<string, Promise<Uint8Array>>()
 
-  /** `hasPlainWords`: of forms the server knows OpenAI's alone. */
-  constructor(model: ServedModel, hasPlainWords: boolean) {
+  constructor(model: ServedModel, kind: ServerKind) {
     this.#model = model
-    this.#hasPlainWords = hasPlainWords
+    this.#kind = kind
+    this.#hasPlainWords = kind === 'openai'
   }
 
   async generate(request: GenerateRequest, onText: (text: string) => void) {
@@ -93,7 +97,7 @@ class RemoteEngine implements ProgramEngine {
 
   async #part(part: ContentPart): Promise<ContentPart> {
     if (part.type === 'text') return part
-    if (part.type === 'video') return { ...part, video: await this.#clip(part.video) }
+    if (part.type === 'video') return this.#clip(part)
     const { image_url: given } = part.type === 'image_url' ? part : { image_url: null }
     const source =
       part.type === 'image' ? part.image : typeof given === 'string' ? given : given?.url
@@ -108,29 +112,30 @@ class RemoteEngine implements ProgramEngine {
     return encodePng(local)
   }
 
-  async #clip(source: VideoSource): Promise<Uint8Array> {
-    const local = resolveLocalClip(source)
-    if (local instanceof Uint8Array) return local
-    if (local instanceof Blob) return new Uint8Array(await local.arrayBuffer())
-    if (typeof local === 'string' || local instanceof URL) return this.#file(local)
-    throw new InputError(
-      'INPUT_ENDPOINT_PART',
-      'program: a clip for a server should be one file, a list of pictures came; make a film of it, or run the program on a loaded model.',
-    )
+  async #clip(part: Extract<ContentPart, { type: 'video' }>): Promise<ContentPart> {
+    const source = resolveLocalClip(part.video)
+    if (source instanceof URL && source.protocol !== 'file:') throw notFetched(source)
+    const readFile = (path: string) => this.#file(path)
+    const sent = await sendClip({ ...part, video: source }, { kind: this.#kind, readFile })
+    return { type: 'video', ...sent }
   }
 
   #file(path: string | URL): Promise<Uint8Array> {
     if (path instanceof URL && path.protocol !== 'file:') {
-      throw new InputError(
-        'INPUT_IMAGE_REMOTE',
-        `program: ${path.origin} is not fetched for a server; give the file's bytes or path.`,
-      )
+      throw notFetched(path)
     }
     const name = String(path)
     const read = this.#files.get(name) ?? readNamed(path)
     this.#files.set(name, read)
     return read
   }
+}
+
+function notFetched({ origin }: URL): InputError {
+  return new InputError(
+    'INPUT_IMAGE_REMOTE',
+    `program: ${origin} is not fetched for a server; give the file's bytes or path.`,
+  )
 }
 
 async function readNamed(path: string | URL): Promise<Uint8Array> {

@@ -2,7 +2,7 @@
 import { sha256 } from '../../content-name.ts'
 import type { PlainPart } from '../../messages.ts'
 import type { Prompt } from '../../request.ts'
-import { bytesOf } from './wire-media.ts'
+import { bytesOf, clipKey } from './wire-media.ts'
 
 /** More tells no two prompts apart that are not apart already, as far as it pays. */
 const LONGEST = 1 << 15
@@ -21,7 +21,7 @@ export async function promptKey(prompt: Prompt, salt: string): Promise<string> {
     return cut(salt, parts.join(''))
   }
   for (const image of prompt.images) media.push(await sha256(bytesOf(image)))
-  for (const { video } of prompt.videos) media.push(await sha256(bytesOf(video)))
+  for (const clip of prompt.videos) media.push(await clipKey(clip))
   const text = prompt.kind === 'text' ? prompt.text : prompt.ids.join(' ')
   // Media first: where in the text they stand is the checkpoint's to say, and other pictures make another prompt.
   return cut(salt, `${media.join('\n')}\n${text}`)
@@ -34,7 +34,7 @@ function cut(salt: string, key: string): string {
 async function partKey(part: PlainPart): Promise<string> {
   if (part.type === 'text') return part.text
   if (part.type === 'image') return sha256(bytesOf(part.image))
-  return `${await sha256(bytesOf(part.video))} ${part.frames ?? ''} ${part.fps ?? ''}`
+  return clipKey(part)
 }
 
 /** The salt as workers get it: of bounded length, and without the name of a key. */

@@ -18,6 +18,7 @@ import { promptKey, saltOf } from './prompt-key.ts'
 import type { PromptSide } from './prompt-side.ts'
 import { TokenBook } from './token-book.ts'
 import { WorkerFailure } from './upstream-error.ts'
+import { withFramesFor } from './wire-media.ts'
 import {
   WireReader,
   type WireLogprob,
@@ -121,7 +122,8 @@ export class UpstreamModel implements ServedModel {
       if (parsed.kind === 'text' && parsed.media.length === 0) return { model, prompt: parsed.text }
       if (parsed.kind !== 'messages') throw uncounted()
       const options = parseGenerateRequest({ ...prompt }, PLAIN_GENERATION).options
-      const send = { kind: worker.kind, model, prompt: parsed, asked: {}, options }
+      const { kind } = worker
+      const send = { kind, model, prompt: withFramesFor(kind, parsed), asked: {}, options }
       const { body } = wireRequest(send)
       return { model, messages: body['messages'] }
     })
@@ -159,7 +161,9 @@ export class UpstreamModel implements ServedModel {
     signal: AbortSignal,
   ): AsyncGenerator<{ worker: Worker; piece: WirePiece; at: number }, void, undefined> {
     const model = this.#parts.nameOn(worker) ?? this.id
-    const wire = wireRequest({ kind: worker.kind, model, ...asked })
+    const { kind } = worker
+    const prompt = withFramesFor(kind, asked.prompt)
+    const wire = wireRequest({ kind, model, ...asked, prompt })
     let [hasEnded, hasUsage] = [false, false]
     for await (const piece of answerPieces(worker, wire, signal)) {
       hasEnded ||= piece.end !== null

@@ -1,47 +1,54 @@
 /** Pictures and clips of a request as `data:` URLs. */
-import { probeImage, type ImageFormat } from '../../../preprocess/probe-image.ts'
-import type { ImageSource, VideoSource } from '../../messages.ts'
+import { sha256 } from '../../content-name.ts'
+import type { ImageSource, VideoPart, VideoSource } from '../../messages.ts'
+import { base64, clipType, framesUrl, pictureType } from '../../remote/media-url.ts'
+import { sampledFrames, mostFrames } from '../../remote/sampled-frames.ts'
+import type { Prompt } from '../../request.ts'
+import type { WorkerKind } from './worker.ts'
 
-/** A server has read all media before it asks a model: they are bytes. */
+/** A server has read all media before it asks a model: they are bytes, and those of frames a list. */
 export function bytesOf(source: ImageSource | VideoSource): Uint8Array {
   if (source instanceof Uint8Array) return source
   throw new Error('internal: media of a served request should be bytes')
 }
 
-const IMAGE_TYPES: { readonly [F in ImageFormat]: string } = {
-  png: 'image/png',
-  jpeg: 'image/jpeg',
-  webp: 'image/webp',
-  gif: 'image/gif',
-  tiff: 'image/tiff',
-  avif: 'image/avif',
-  bmp: 'image/bmp',
-  pnm: 'image/x-portable-anymap',
-}
-
 export function imageUrl(source: ImageSource): string {
   const bytes = bytesOf(source)
-  return `data:${IMAGE_TYPES[probeImage(bytes).format]};base64,${base64(bytes)}`
+  return `data:${pictureType(bytes)};base64,${base64(bytes)}`
 }
 
 export function videoUrl(source: VideoSource): string {
+  if (Array.isArray(source)) return framesUrl((source as readonly ImageSource[]).map(bytesOf))
   const bytes = bytesOf(source)
-  return `data:${clipType(bytes)};base64,${base64(bytes)}`
+  return `data:${clipType(bytes) ?? 'video/mp4'};base64,${base64(bytes)}`
 }
 
-/** By the first bytes: GIF89a, YUV4MPEG2, EBML (Matroska, WebM); else MP4's relatives. */
-function clipType(bytes: Uint8Array): string {
-  const head = String.fromCharCode(...bytes.subarray(0, 9))
-  if (head.startsWith('GIF8')) return 'video/gif'
-  if (head.startsWith('YUV4MPEG2')) return 'video/x-yuv4mpeg'
-  return head.startsWith('\x1aE\xdf\xa3') ? 'video/webm' : 'video/mp4'
+/** A name that clips of equal frames have. */
+export async function clipKey({ video, frames, fps, start, end }: VideoPart): Promise<string> {
+  const files = Array.isArray(video) ? (video as readonly ImageSource[]) : [video as ImageSource]
+  const names = await Promise.all(files.map((file) => sha256(bytesOf(file))))
+  return [...names, frames, fps, start, end].join(' ')
 }
 
-export function base64(bytes: Uint8Array): string {
-  const pieces: string[] = []
-  // A call takes so many arguments at most; whole groups of three leave no padding inside.
-  for (let at = 0; at < bytes.length; at += 24_576) {
-    pieces.push(btoa(String.fromCharCode(...bytes.subarray(at, at + 24_576))))
-  }
-  return pieces.join('')
+/** The prompt with those frames alone that a worker should see, where it would not find them itself. */
+export function withFramesFor(kind: WorkerKind, prompt: Prompt): Prompt {
+  if (kind === 'llava-ts') return prompt
+  const videos = prompt.videos.map((clip) => sampledFor(kind, clip))
+  if (prompt.kind !== 'messages') return { ...prompt, videos }
+  const messages = prompt.messages.map(({ content, ...message }) => ({
+    ...message,
+    content:
+      typeof content === 'string'
+        ? content
+        : content.map((part) => (part.type === 'video' ? sampledFor(kind, part) : part)),
+  }))
+  return { ...prompt, messages, videos }
+}
+
+function sampledFor(kind: WorkerKind, clip: VideoPart): VideoPart {
+  const { video, ...options } = clip
+  if (!Array.isArray(video)) return clip
+  const pictures = video as readonly Uint8Array[]
+  const { taken } = sampledFrames(pictures, options, mostFrames(options, kind))
+  return { type: 'video', video: taken }
 }

@@ -274,18 +274,18 @@ function wirePart(part: PlainPart, kind: WorkerKind): Record<string, unknown> {
   if (part.type === 'image') return { type: 'image_url', image_url: { url: imageUrl(part.image) } }
   const url = wholeClipUrl(part, kind)
   if (kind !== 'llava-ts') return { type: 'video_url', video_url: { url } }
-  const { frames, fps } = part
-  return {
-    type: 'video_url',
-    video_url: { url },
-    ...(frames !== undefined && { frames }),
-    ...(fps !== undefined && { fps }),
-  }
+  const { type: _, video: __, ...fields } = part
+  return { type: 'video_url', video_url: { url }, ...fields }
 }
 
 /** How many frames are taken others say when they are started; `/generate` has no place for it anywhere. */
-function wholeClipUrl({ video, frames, fps }: VideoPart, kind: WorkerKind): string {
-  if ((frames === undefined && fps === undefined) || kind === 'llava-ts') return videoUrl(video)
+function wholeClipUrl({ video, ...fields }: VideoPart, kind: WorkerKind): string {
+  if (kind === 'sglang' && Array.isArray(video)) {
+    throw notOffered(kind, 'a clip made of frames', 'send a film')
+  }
+  const { frames, fps, start, end } = fields
+  const isPlain = [frames, fps, start, end].every((value) => value === undefined)
+  if (isPlain || kind === 'llava-ts') return videoUrl(video)
   throw notOffered(kind, 'frames and fps of a clip', 'leave them out')
 }
 

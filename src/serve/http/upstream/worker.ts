@@ -1,11 +1,11 @@
 /** One worker as this server sees it: who it is, whether it may be asked, what it answers now and has answered. */
 import type { Log } from '../log.ts'
 import { isRecord } from '../../faults.ts'
+import { kindOf, type ServerKind } from '../../remote/server-kind.ts'
 import { WorkerFailure } from './upstream-error.ts'
 import type { WorkerApi } from './worker-api.ts'
 
-/** Whose words it speaks; `openai`: those of OpenAI alone. */
-export type WorkerKind = 'llava-ts' | 'vllm' | 'sglang' | 'openai'
+export type WorkerKind = ServerKind
 
 export type WorkerModel = {
   readonly id: string
@@ -156,8 +156,7 @@ export class Worker {
     const list = await this.api.get('/v1/models', signal)
     const data = isRecord(list) && Array.isArray(list['data']) ? (list['data'] as unknown[]) : []
     const cards = data.filter(isRecord)
-    const owner = cards[0]?.['owned_by']
-    this.#kind = owner === 'llava-ts' || owner === 'vllm' || owner === 'sglang' ? owner : 'openai'
+    this.#kind = kindOf(list)
     this.#models = cards.flatMap(modelOf)
     if (this.#models.length > 0) return
     throw new WorkerFailure('failed', '/v1/models should list a model')
