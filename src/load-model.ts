@@ -219,6 +219,7 @@ async function assemble(
     config: modelConfig,
     precision,
     device: runtime.device,
+    keepsPrompts: prefixCache,
     tokenizer,
     preparer,
     generator,

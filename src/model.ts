@@ -22,6 +22,8 @@ export type ModelParts = {
   readonly config: ModelConfig
   readonly precision: ChosenPrecision
   readonly device: string
+  /** Whether keys and values of prompts are kept for those that begin alike. */
+  readonly keepsPrompts: boolean
   readonly tokenizer: Tokenizer
   readonly preparer: PromptPreparer
   readonly generator: Generator
@@ -40,6 +42,8 @@ export class Model implements AsyncDisposable {
   readonly config: ModelConfig
   readonly precision: ChosenPrecision
   readonly device: string
+  /** Whether keys and values of prompts are kept for those that begin alike. */
+  readonly keepsPrompts: boolean
   readonly tokenizer: Tokenizer
   readonly #parts: ModelParts
   /** Calls that have not ended. */
@@ -51,6 +55,7 @@ export class Model implements AsyncDisposable {
     this.config = parts.config
     this.precision = parts.precision
     this.device = parts.device
+    this.keepsPrompts = parts.keepsPrompts
     this.tokenizer = parts.tokenizer
   }
 

@@ -33,7 +33,14 @@ const CALL_ITEM = exactly({
 const ITEM: JsonSchema = { anyOf: [MESSAGE_ITEM, CALL_ITEM] }
 const USAGE: JsonSchema = exactly({
   input_tokens: { ...COUNT, description: 'Image tokens included.' },
-  input_tokens_details: exactly({ cached_tokens: COUNT, image_tokens: COUNT }),
+  input_tokens_details: exactly({
+    cached_tokens: COUNT,
+    cache_write_tokens: {
+      ...COUNT,
+      description: 'Not cached, and kept now; 0 where it is not known.',
+    },
+    image_tokens: COUNT,
+  }),
   output_tokens: COUNT,
   output_tokens_details: exactly({ reasoning_tokens: { const: 0 } }),
   total_tokens: COUNT,
@@ -192,7 +199,11 @@ export class ResponseShape {
     const { promptTokens, completionTokens, cachedTokens, imageTokens } = answer.usage
     return this.#response(statusOf(answer), {
       input_tokens: promptTokens,
-      input_tokens_details: { cached_tokens: cachedTokens, image_tokens: imageTokens },
+      input_tokens_details: {
+        cached_tokens: cachedTokens,
+        cache_write_tokens: this.#model.keepsPrompts ? promptTokens - cachedTokens : 0,
+        image_tokens: imageTokens,
+      },
       output_tokens: completionTokens,
       output_tokens_details: { reasoning_tokens: 0 },
       total_tokens: promptTokens + completionTokens,

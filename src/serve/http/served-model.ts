@@ -17,6 +17,8 @@ export type ServedModel = {
   readonly maxContext: number
   /** What a message may hold beside text. */
   readonly takes: { readonly images: boolean; readonly videos: boolean }
+  /** Whether prompts are kept for those that begin alike. Absent: not known. */
+  readonly keepsPrompts?: boolean
   /** An answer in pieces, then whole; a signal in the request stops it within a step. */
   stream(request: ServedRequest): AsyncIterable<StreamEvent>
   /** The same model for clients that hear nothing before the end: what breaks off may be asked anew. Absent: itself. */
@@ -52,6 +54,7 @@ export type LocalModel = {
     readonly image: object | null
     readonly video: object | null
   }
+  readonly keepsPrompts?: boolean
   readonly tokenizer: {
     encode(text: string, options: { readonly addBos: boolean }): number[]
     decode(ids: readonly number[]): string
@@ -72,6 +75,7 @@ export function serveModel(model: LocalModel, id: string, now: number): ServedMo
     created: Math.floor(now / 1000),
     maxContext: config.maxContext,
     takes: { images: config.image !== null, videos: config.video !== null },
+    keepsPrompts: model.keepsPrompts ?? false,
     stream: (request) => model.stream({ ...request, seed: request.seed ?? freshSeed() }),
     async countTokens(prompt) {
       const { text, image } = model.countTokens(prompt)

@@ -286,7 +286,9 @@ function wholeClipUrl({ video, ...fields }: VideoPart, kind: WorkerKind): string
   const { frames, fps, start, end } = fields
   const isPlain = [frames, fps, start, end].every((value) => value === undefined)
   if (isPlain || kind === 'llava-ts') return videoUrl(video)
-  throw notOffered(kind, 'frames and fps of a clip', 'leave them out')
+  const isTimed = start !== undefined || end !== undefined
+  const what = isTimed ? 'start and end of a clip' : 'frames and fps of a clip'
+  throw notOffered(kind, what, 'leave them out, or send the frames')
 }
 
 function notOffered(kind: WorkerKind, what: string, instead: string): InputError {
