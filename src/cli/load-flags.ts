@@ -109,7 +109,8 @@ export const LOAD_OPTIONS: readonly OptionSpec[] = [
       name: 'kv-bytes',
       kind: 'number',
       value: 'bytes',
-      about: 'Memory for keys and values of running answers and kept beginnings',
+      about:
+        'Memory for keys and values of running answers and kept beginnings (default: a quarter of what is free, at least 1 GiB)',
     },
     {
       name: 'picture-bytes',

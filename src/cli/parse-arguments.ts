@@ -91,7 +91,8 @@ function describeVerb(entry: VerbEntry, verb: Verb, version: string): CAC {
 function optionSections(verb: Verb): { title: string; body: string }[] {
   const help: OptionSpec = { name: 'help', short: 'h', kind: 'flag', about: 'Show this help' }
   const groups = new Map<string, OptionSpec[]>()
-  for (const spec of [...verb.options, ...COMMON_OPTIONS, help]) {
+  const shown = verb.options.filter(({ instead }) => instead === undefined)
+  for (const spec of [...shown, ...COMMON_OPTIONS, help]) {
     const group = spec.group ?? 'Options'
     groups.set(group, [...(groups.get(group) ?? []), spec])
   }
@@ -131,6 +132,8 @@ function quoteValues(argv: readonly string[], specs: readonly OptionSpec[]): str
 
 function specOf(flag: string, specs: readonly OptionSpec[]): OptionSpec {
   const spec = specs.find(({ name, short }) => flag === `--${name}` || flag === `-${short}`)
+  if (spec?.instead !== undefined)
+    throw new UsageError(`${flag} does nothing here: ${spec.instead}`)
   if (spec) return spec
   const near = nearestName(
     flag,

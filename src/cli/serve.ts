@@ -23,13 +23,13 @@ import {
   upstreamSettings,
 } from './serve-upstream.ts'
 import { UsageError } from './usage-error.ts'
-import type { Session, Verb } from './verb.ts'
+import type { OptionSpec, Session, Verb } from './verb.ts'
 
 /** Answers decoded together: said to the loader, which then chooses no precision that is good for one alone. */
 const ROWS = 16
 
 export const serve: Verb = {
-  options: [...SERVER_OPTIONS, ...UPSTREAM_OPTIONS, ...LOAD_OPTIONS],
+  options: [...SERVER_OPTIONS, ...UPSTREAM_OPTIONS, ...LOAD_OPTIONS.map(forServing)],
   examples: [
     'serve --model llava-hf/llava-1.5-7b-hf',
     'serve --model FOLDER --host 0.0.0.0 --api-key-file keys.txt --tls-cert c.pem --tls-key k.pem',
@@ -66,6 +66,15 @@ export const serve: Verb = {
       model.dispose(),
     )
   },
+}
+
+/** The model gets bytes from the server, which fetches by rules of its own. */
+function forServing(option: OptionSpec): OptionSpec {
+  if (option.name !== 'allow-remote') return option
+  return {
+    ...option,
+    instead: 'name the hosts that pictures are fetched from with --allow-media-host.',
+  }
 }
 
 type Settings = {

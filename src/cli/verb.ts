@@ -14,6 +14,8 @@ export type OptionSpec = {
   readonly about: string
   /** The heading in help. */
   readonly group?: string
+  /** It does nothing for this verb: help leaves it out, and who gives it is told what does. */
+  readonly instead?: string
 }
 
 /** What is known of a verb before its file is read. */

@@ -118,12 +118,20 @@ test('an address that cannot be had is told before a model is loaded, and no bug
   await assert.rejects(listen(app, { host: '127.0.0.1', port: 0, tls }), { code: 'CONFIG_TLS' })
 })
 
+test('help shows no option that does nothing here', async () => {
+  const { stdout } = await llava(['serve', '--help'])
+  assert.match(stdout, /--allow-media-host/)
+  assert.doesNotMatch(stdout, /--allow-remote/)
+  assert.match((await llava(['ask', '--help'])).stdout, /--allow-remote/)
+})
+
 test('wrong settings are refused before a model is loaded', async () => {
   const refused: readonly [readonly string[], RegExp][] = [
     [['--max-running', '0'], /--max-running should be a whole number from 1/],
     [['--tls-cert', 'fixtures/tls/cert.pem'], /belong together/],
     [['--api-key-file', 'none.txt'], /none\.txt cannot be read/],
     [['--allow-media-address', '10.0.0.1'], /needs --allow-media-host/],
+    [['--allow-remote'], /--allow-remote does nothing here: .*--allow-media-host/],
   ]
   for (const [flags, message] of refused) {
     const { code, stderr } = await llava(['serve', '--model', 'no-such-model', ...flags])

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { loadModel, type GenerateOptions, type Model } from '../../src/index.ts'
-import { PICTURE, startServer, type TestServer } from './serve-setup.ts'
+import { PICTURE, PICTURE_URL, startServer, type TestServer } from './serve-setup.ts'
 
 let model: Model
 let server: TestServer
@@ -257,6 +257,29 @@ test('the metrics tell queue, batch, tokens, cache hits, and times by phase', as
   ]) {
     assert.match(text, line)
   }
+})
+
+test('the metrics count the tokens that usage counts, a prompt of several answers once', async () => {
+  const counted = async () => {
+    const text = await (await server.fetch(`${server.url}/metrics`)).text()
+    return ['prompt', 'image', 'cached', 'completion'].map((kind) =>
+      Number(
+        new RegExp(`^llava_tokens_total\\{kind="${kind}"\\} (\\d+)`, 'm').exec(text)?.[1] ?? 0,
+      ),
+    )
+  }
+  const picture = { type: 'image_url', image_url: { url: PICTURE_URL } }
+  const content = [picture, { type: 'text', text: 'What?' }]
+  const before_ = await counted()
+  const body = { messages: [{ role: 'user', content }], n: 4, max_tokens: 5, temperature: 1 }
+  const { usage } = (await server.post('/v1/chat/completions', body)).body
+  const after_ = await counted()
+  const { image_tokens: image, cached_tokens: cached } = usage.prompt_tokens_details
+  assert.ok(image > 0)
+  assert.deepEqual(
+    after_.map((value, i) => value - before_[i]!),
+    [usage.prompt_tokens, image, cached, usage.completion_tokens],
+  )
 })
 
 test('what is wrong with a picture or clip says where in the body it stands', async () => {

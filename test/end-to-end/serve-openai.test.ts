@@ -239,6 +239,9 @@ test('responses answer texts and pictures, streamed or not', async () => {
   const whole = await client.responses.create(create)
   assert.equal(whole.output_text, (await local('What is it?', { maxTokens: 20 })).text)
   assert.equal(whole.status, 'incomplete')
+  const { input_tokens: asked, input_tokens_details: details } = whole.usage!
+  assert.ok(details.cached_tokens < asked)
+  assert.equal(details.cache_write_tokens, asked - details.cached_tokens)
   const events: string[] = []
   let text = ''
   for await (const event of await client.responses.create({ ...create, stream: true })) {

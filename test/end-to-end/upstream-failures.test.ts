@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { loadModel, type Model } from '../../src/index.ts'
+import { loadPromptSide } from '../../src/load-prompt-side.ts'
 import { parseApiKeys } from '../../src/serve/http/index.ts'
 import { startServer, type TestServer } from './serve-setup.ts'
 import { PATIENT, startFront, startWire, type Front, type Wire } from './upstream-setup.ts'
@@ -236,6 +237,26 @@ test('it is ready as long as a worker can be asked', async () => {
   assert.deepEqual(await ready(), [503, { status: 'no-worker' }])
   pool.resume(wires[0]!.url)
   assert.deepEqual(await ready(), [200, { status: 'ok' }])
+})
+
+test('with a checkpoint it starts before its workers, is not ready, and answers when one has come', async () => {
+  for (const wire of wires) wire.cut()
+  const side = await loadPromptSide(FOLDER)
+  const waiting = await startFront([wires[0]!.url], { side, id: 'tiny' })
+  try {
+    const { status } = await waiting.fetch(`${waiting.url}/ready`)
+    assert.equal(status, 503)
+    assert.equal((await waiting.post('/v1/chat/completions', ask('Hi'))).status, 503)
+    wires[0]!.mend()
+    for (let i = 0; i < 2; i++) await waiting.upstreams.pool.check()
+    assert.equal((await waiting.fetch(`${waiting.url}/ready`)).status, 200)
+    assert.equal((await waiting.post('/v1/chat/completions', ask('Hi'))).status, 200)
+    wires[0]!.cut()
+    await assert.rejects(startFront([wires[0]!.url]), { code: 'CAPACITY_UPSTREAM' })
+  } finally {
+    await waiting.close()
+    await side.dispose()
+  }
 })
 
 test('one of ours that is told to stop is drained without being told', async () => {

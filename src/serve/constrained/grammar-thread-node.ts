@@ -127,14 +127,16 @@ function mended(written: string, rules: readonly SchemaRule[]): string {
   return [whole, ...rules.flatMap((one) => one.rules)].join('\n')
 }
 
-/** XGrammar's own words where it had some, without the paths of its makers' machine. */
+/** XGrammar's own words where it had some, without its level of alarm, the paths of its makers' machine and the full stop. */
 function reasonOf(error: unknown): string {
   const last = heard.filter((line) => /error|fatal|invalid|fail|unknown|cannot/i.test(line)).at(-1)
   const text = last ?? (error instanceof Error ? error.message : String(error))
   return text
     .replace(/\S*\/(\w+\.(?:cc|h)):\d+:?/g, '')
     .replace(/\s+/g, ' ')
+    .replace(/^\s*\[[A-Z]+\]/, '')
     .trim()
+    .replace(/\.+$/, '')
     .slice(0, 300)
 }
 

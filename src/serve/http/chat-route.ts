@@ -139,7 +139,7 @@ async function answerChat(
   { id, body, model, request }: ChatCall,
 ): Promise<Response> {
   const n = body.n ?? 1
-  const events = choiceEvents(context, { model, requests: choiceRequests(request, n) }, exchange)
+  const events = choiceEvents(context, { model, requests: choiceRequests(request, n), n }, exchange)
   const head = { id, created: Math.floor(context.now() / 1000), model: model.id }
   const stops = [body.stop ?? []].flat()
   if (body.stream) {

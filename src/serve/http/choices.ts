@@ -11,6 +11,8 @@ export type Asked = {
   readonly model: ServedModel
   /** One for each choice. */
   readonly requests: readonly ServedRequest[]
+  /** So many in a row answer one prompt, which counts once. Default 1. */
+  readonly n?: number
 }
 
 /** As many requests as choices: choice i is what the request gives alone with seed + i, where it has a seed. */
@@ -34,7 +36,7 @@ export function checkCount(count: number, path: string, { maxChoices }: ServerCo
 /** The events of all choices as they come. Throws what the model throws, and AbortError where the exchange ended. */
 export async function* choiceEvents(
   context: ServerContext,
-  { model, requests }: Asked,
+  { model, requests, n = 1 }: Asked,
   exchange: Exchange,
 ): AsyncGenerator<ChoiceEvent, void, undefined> {
   const { admission, metrics, limits, log } = context
@@ -48,7 +50,7 @@ export async function* choiceEvents(
     )
     for await (const choice of merge(streams, exchange.leave)) {
       if (choice.event.type === 'done') {
-        metrics.countAnswer(choice.event)
+        metrics.countAnswer(choice.event, { isFirst: choice.index % n === 0 })
         limits.spend(caller, choice.event.usage)
         const { finishReason, usage, timings } = choice.event
         log('info', { event: 'answer', request: id, finishReason, usage, timings })

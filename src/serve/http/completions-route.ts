@@ -133,7 +133,7 @@ export const completionsRoute: Route = {
       choiceRequests({ ...prompt, ...optionsOf(body, context.config) }, n),
     )
     checkCount(requests.length, '/v1/completions', context.config)
-    const events = choiceEvents(context, { model, requests }, exchange)
+    const events = choiceEvents(context, { model, requests, n }, exchange)
     const head = {
       id: `cmpl-${context.newId()}`,
       object: 'text_completion',

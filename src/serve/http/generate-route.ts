@@ -133,7 +133,7 @@ export const generateRoute: Route = {
     const media = new RequestMedia(context.media, config, exchange.signal)
     const { isList, items, n } = await readItems(body, media, config)
     const requests = items.flatMap((item) => choiceRequests(item, n))
-    const events = choiceEvents(context, { model, requests }, exchange)
+    const events = choiceEvents(context, { model, requests, n }, exchange)
     const ids = requests.map(() => context.newId())
     const hasPlaces = isList || n > 1
     const show = (answer: Answer, i: number) =>

@@ -49,6 +49,20 @@ test('faults are told with their paths, of the branch that was meant', () => {
   assert.match(faultsOf(PARTS, []), /the body should be an object/)
 })
 
+test('a kind of object is not named as if it were a text', () => {
+  const named = {
+    type: 'object',
+    properties: { type: { const: 'b' } },
+    required: ['type'],
+  } as const
+  const schema = {
+    properties: { choice: { anyOf: [{ enum: ['a'], type: 'string' }, named] } },
+  } as const
+  const inObject = (choice: unknown) => faultsOf({ type: 'object', ...schema }, { choice })
+  assert.match(inObject({}), /choice should be "a" or an object of type "b", an object came/)
+  assert.match(inObject({ type: 'c' }), /choice\.type should be "b", "c" came/)
+})
+
 test('null is absence where a name is not required, and only there', () => {
   assert.equal(faultsOf(PARTS, { n: 1, parts: null }), '')
   assert.match(faultsOf(PARTS, { n: null }), /n should be a whole number .* null came/)

@@ -178,10 +178,12 @@ function checkAnyOf(schema: JsonSchema, value: unknown, at: Place): void {
   const meant = branches.filter((branch) => isMeant(branch, value))
   const [only] = meant
   if (only === undefined) {
-    const expected = expectedOf(schema)
     const tag = isRecord(value) ? tagOf(value) : null
-    if (tag) at.faults.mismatch(CODE, `${at.path}.${tag.name}`, expected, tag.value)
-    else at.faults.mismatch(CODE, at.path, expected, value)
+    const tagged = tag ? branches.filter(({ properties = {} }) => tag.name in properties) : []
+    if (tag) {
+      const expected = expectedOf(tagged.length > 0 ? { anyOf: tagged } : schema)
+      at.faults.mismatch(CODE, `${at.path}.${tag.name}`, expected, tag.value)
+    } else at.faults.mismatch(CODE, at.path, expectedOf(schema), value)
   } else checkSchema(only, value, at)
 }
 
@@ -215,18 +217,25 @@ function isListMeant({ items }: JsonSchema, value: readonly unknown[]): boolean 
 
 /** Completes "should be …". */
 function expectedOf(schema: JsonSchema): string {
-  if (schema.anyOf) return [...new Set(schema.anyOf.map(branchName))].join(' or ')
+  if (schema.anyOf) {
+    const isMixed = schema.anyOf.some(({ type }) => type !== 'object')
+    return [...new Set(schema.anyOf.map((branch) => branchName(branch, isMixed)))].join(' or ')
+  }
   if (schema.const !== undefined) return describe(schema.const)
   if (schema.enum) return schema.enum.map((one) => describe(one)).join(' or ')
   const type = schema.type === undefined ? 'a value' : [schema.type].flat().map(nameOf).join(' or ')
   return `${type}${boundsOf(schema)}`
 }
 
-function branchName(branch: JsonSchema): string {
-  const tag = TAGS.map((name) => branch.properties?.[name]).find(
-    (schema) => schema?.const !== undefined || schema?.enum,
-  )
-  return tag ? expectedOf(tag) : expectedOf(branch)
+/** Beside branches that are no objects, an object's tag does not stand for it. */
+function branchName(branch: JsonSchema, isMixed: boolean): string {
+  const named = TAGS.find((name) => {
+    const schema = branch.properties?.[name]
+    return schema?.const !== undefined || schema?.enum
+  })
+  const tag = named === undefined ? undefined : branch.properties?.[named]
+  if (!tag) return expectedOf(branch)
+  return isMixed ? `an object of ${named} ${expectedOf(tag)}` : expectedOf(tag)
 }
 
 const TYPE_NAMES: { readonly [T in JsonType]: string } = {

@@ -37,7 +37,7 @@ export class Metrics {
     })
     this.#tokens = new Counter({
       name: 'llava_tokens_total',
-      help: 'Tokens of prompts (image ones among them), of prompts found in the cache, and of answers',
+      help: 'Tokens as usage tells them: of prompts (image ones among them), of those the ones found in the cache, and of answers; a prompt of n answers counts once',
       labelNames: ['kind'],
       registers,
     })
@@ -70,7 +70,7 @@ export class Metrics {
     if (!memory) return
     new Gauge({
       name: 'llava_memory_bytes',
-      help: 'Memory of the process by kind: rss is all of it, heapUsed, external and arrayBuffers are of JavaScript',
+      help: 'Memory of the process in bytes: rss is what it takes of the machine; heapTotal and heapUsed are of JavaScript objects; external and arrayBuffers are sizes of buffers, whether touched or not and mapped files among them, and may be more than rss',
       labelNames: ['kind'],
       registers,
       collect() {
@@ -88,12 +88,18 @@ export class Metrics {
     this.#requests.inc({ route, status: String(status) })
   }
 
-  countAnswer({ usage, timings, finishReason }: Answer): void {
+  /** `isFirst`: of the answers to its prompt, which counts once, as in `usage`. */
+  countAnswer(
+    { usage, timings, finishReason }: Answer,
+    { isFirst }: { readonly isFirst: boolean },
+  ): void {
     this.#answers.inc({ finish_reason: finishReason })
-    this.#tokens.inc({ kind: 'prompt' }, usage.promptTokens)
-    this.#tokens.inc({ kind: 'image' }, usage.imageTokens)
-    this.#tokens.inc({ kind: 'cached' }, usage.cachedTokens)
     this.#tokens.inc({ kind: 'completion' }, usage.completionTokens)
+    if (isFirst) {
+      this.#tokens.inc({ kind: 'prompt' }, usage.promptTokens)
+      this.#tokens.inc({ kind: 'image' }, usage.imageTokens)
+      this.#tokens.inc({ kind: 'cached' }, usage.cachedTokens)
+    }
     for (const phase of ['preprocess', 'vision', 'prefill', 'decode'] as const) {
       this.#phases.observe({ phase }, timings[`${phase}Ms`] / 1000)
     }

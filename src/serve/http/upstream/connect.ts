@@ -24,12 +24,15 @@ export type Upstreams = {
 
 /**
  * Meets the workers and lists what they serve. Workers that serve a model of the same name serve it together; with a name or
- * a checkpoint of its own there is one model, the first of each. Throws CapacityError where no worker answers.
+ * a checkpoint of its own there is one model, the first of each; with both no worker has to be there yet. Throws CapacityError
+ * where no worker answers that has to.
  */
 export async function connectUpstreams(options: UpstreamOptions): Promise<Upstreams> {
   const pool = new WorkerPool(options)
   try {
-    await pool.open(options.signal ?? new AbortController().signal)
+    // With a checkpoint and a name nothing has to be learned from a worker: it may come later.
+    const mayWait = options.side !== undefined && options.id !== undefined
+    await pool.open(options.signal ?? new AbortController().signal, { mayWait })
     const models = options.id === undefined && !options.side ? allOf(pool) : [firstOf(pool)]
     return {
       models: models.map(({ id, nameOn }) => serve(pool, { id, nameOn }, options)),

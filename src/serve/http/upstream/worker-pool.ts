@@ -53,8 +53,11 @@ export class WorkerPool {
     this.workers = options.workers.map((address) => new Worker(new WorkerApi(address), parts))
   }
 
-  /** Meets all workers; those that do not answer are asked again by later checks. Throws CapacityError where none does. */
-  async open(signal: AbortSignal): Promise<void> {
+  /**
+   * Meets all workers; those that do not answer are asked again by later checks. Throws CapacityError where none does, unless
+   * it may wait for them.
+   */
+  async open(signal: AbortSignal, { mayWait = false } = {}): Promise<void> {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#health.timeoutSeconds * 1000)])
     const met = await Promise.allSettled(this.workers.map((worker) => worker.meet(limit)))
     signal.throwIfAborted()
@@ -65,7 +68,7 @@ export class WorkerPool {
       this.#log('warn', { event: 'worker-down', worker: url, why })
       return [`${url}: ${why}`]
     })
-    if (faults.length < this.workers.length) return this.#checkLater()
+    if (mayWait || faults.length < this.workers.length) return this.#checkLater()
     throw new CapacityError(
       'CAPACITY_UPSTREAM',
       `upstream: at least one worker should answer GET /v1/models, none did; start it first (${faults.join('; ')}).`,
