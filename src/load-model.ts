@@ -59,7 +59,7 @@ export type LoadProgress = {
   readonly item: string
 }
 
-export type LoadOptions = CheckpointOptions & {
+export type LoadOptions = Omit<CheckpointOptions, 'use'> & {
   readonly precision?: PrecisionOption | undefined
   readonly device?: 'cpu' | undefined
   readonly threads?: number | undefined

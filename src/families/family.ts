@@ -103,4 +103,6 @@ export type FamilyOptions = {
   readonly template?: string | undefined
   /** `derived`: where the image processor's file is missing, what config.json implies; for pixels that come ready. */
   readonly processor?: 'file' | 'derived' | undefined
+  /** What the config is for; default `serving`. The original's trainer prepares several pictures as its demo does not. */
+  readonly use?: 'serving' | 'training' | undefined
 }

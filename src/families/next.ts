@@ -5,7 +5,9 @@
  * Sources: arXiv:2310.03744 appendix A (HD); the LLaVA-NeXT posts of 2024; arXiv:2408.03326 (OneVision); LLaVA-NeXT at
  * df17966 `llava/model/llava_arch.py`; transformers 5.23 `models/llava_next`, `models/llava_onevision`.
  */
+import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import { parsePatchMerge, type PatchMerge } from '../preprocess/image-tokens.ts'
+import { parseSeveralPictures } from '../preprocess/parse-image-processor.ts'
 import type { VisionConfig } from '../vision/vision-transformer.ts'
 import { IMAGE_TOKEN_INDEX } from '../text/tokenize-prompt.ts'
 import type { CheckpointDocuments, Family, FamilyOptions, ModelConfig } from './family.ts'
@@ -86,7 +88,7 @@ export function parseNextHf(
   const processor = hfProcessor(documents, options, {
     layout: anyres,
     aspectRatio: json.string('vision_aspect_ratio', hfClass.aspectRatio),
-    severalPictures: quirks.severalPictures ?? hfClass.severalPictures,
+    severalPictures: quirks.severalPictures ?? severalOf(json) ?? hfClass.severalPictures,
   })
   const isOriginal = parts.layout === 'original'
   const { videoToken } = hfClass
@@ -119,7 +121,8 @@ function parseOriginal(
   const { processor, frameProcessor, ...parts } = parseOriginalParts(json, documents, options)
   const placeholder = IMAGE_TOKEN_INDEX
   const merge = parsePatchMerge(json.string('mm_patch_merge_type', 'flat'))
-  const { severalPictures = processor.severalPictures } = options.quirks ?? {}
+  const severalPictures =
+    options.quirks?.severalPictures ?? severalOf(json) ?? originalSeveral(processor, options)
   const video = videoConfig(
     originalHabits(json, parts.vision, merge),
     { ...parts, processor: frameProcessor, placeholder },
@@ -130,4 +133,19 @@ function parseOriginal(
     { ...parts, placeholder, merge, rounding: options.quirks?.anyres ?? parts.layout, video },
   )
   return { family: 'next', ...parts, image, video }
+}
+
+/**
+ * The original's inference gives every picture of a list to `process_images` (`mm_utils.py:314`), which cuts each as if it
+ * were alone; its trainer pads each of several to one tile (`train.py:1149`), as transformers' OneVision does.
+ */
+function originalSeveral(
+  { tiling }: ImageProcessor,
+  { use = 'serving' }: FamilyOptions,
+): ImageProcessor['severalPictures'] {
+  return use === 'training' && tiling.kind !== 'none' ? 'single' : 'each'
+}
+
+function severalOf(json: JsonReader): ImageProcessor['severalPictures'] | undefined {
+  return parseSeveralPictures({ several_pictures: json.raw('several_pictures') })
 }

@@ -88,6 +88,18 @@ export function parseBaseTile(keys: Readonly<Record<string, unknown>>): 'squash'
   )
 }
 
+/** What becomes of several pictures in one prompt: `several_pictures`, a key of ours in either layout's config.json. */
+export function parseSeveralPictures(
+  keys: Readonly<Record<string, unknown>>,
+): ImageProcessor['severalPictures'] | undefined {
+  const several = keys['several_pictures'] ?? undefined
+  if (several === undefined || several === 'each' || several === 'single') return several
+  throw new ConfigError(
+    'CONFIG_IMAGE_PROCESSOR',
+    `several_pictures: expected each or single, came ${JSON.stringify(several)}.`,
+  )
+}
+
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

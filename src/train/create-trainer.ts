@@ -1,7 +1,9 @@
 /** `createTrainer`: a checkpoint in, a trainer out. */
 import { Rng } from '../core/rng.ts'
 import { inTurns, nextTurn } from '../core/steps.ts'
+import { severalPicturesField } from '../families/convert/hf-class.ts'
 import type { ModelConfig } from '../families/family.ts'
+import { isObject } from '../families/json-reader.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
 import { createRuntime, freeMemoryBytes } from '../runtime/node.ts'
 import { AdamW } from './adamw.ts'
@@ -120,7 +122,8 @@ async function openReference(
   workspace: Workspace,
 ): Promise<Network> {
   const { signal, cleanup } = workspace
-  const checkpoint = await openParts(folder, { layout, signal, processor: 'derived' })
+  const options = { layout, signal, processor: 'derived', use: 'training' } as const
+  const checkpoint = await openParts(folder, options)
   cleanup.push(() => checkpoint.close())
   return buildFrozen(checkpoint, workspace)
 }
@@ -138,6 +141,7 @@ function checkpointOptions(options: TrainerOptions, { baseFolder, quirks }: Trai
     ...(baseFolder !== null && { base: baseFolder }),
     // Samples bring their pixels ready, so the file that says how to make them may be missing.
     processor: 'derived' as const,
+    use: 'training' as const,
   }
 }
 
@@ -152,9 +156,22 @@ function saving(
   { settings, store, trained }: SavingParts,
 ): TrainerParts['save'] {
   const base = checkpoint.documents.name
-  return (folder, told) => {
+  return async (folder, told) => {
     const card = trainingCard({ base, settings, ...told })
-    if (settings.lora) return saveAdapter(folder, { base, settings, store, card, ...trained })
+    if (settings.lora) {
+      const { config, documents } = checkpoint
+      const baseConfig = adapterBaseConfig(config, documents.files.get('config.json'))
+      await saveAdapter(folder, { base, settings, store, card, baseConfig, ...trained })
+      return []
+    }
     return saveModel(folder, { checkpoint, store, card })
   }
+}
+
+/** The config that an adapter needs beside it, as the original's trainer writes it: where pictures were learnt otherwise than the base's says. */
+function adapterBaseConfig({ layout, image }: ModelConfig, json: unknown): object | null {
+  const field = image ? severalPicturesField(image.tokens) : {}
+  const isSaid = isObject(json) && 'several_pictures' in json
+  if (layout !== 'original' || Object.keys(field).length === 0 || isSaid) return null
+  return { ...(json as object), ...field }
 }

@@ -111,7 +111,7 @@ function publishedConfig(checkpoint: string, { model }: Recipe): ModelConfig {
     )
   }
   const quirks = familyQuirks(model.quirks)
-  return familyOf(known.documents).parseConfig(known.documents, { quirks })
+  return familyOf(known.documents).parseConfig(known.documents, { quirks, use: 'training' })
 }
 
 /** Nothing is told and nothing remembered. */

@@ -18,7 +18,12 @@ export async function openPreparer(
   hub?: CheckpointOptions['hub'],
 ): Promise<OpenedPreparer> {
   const { from, quirks, projector: _projector, ...parts } = recipe.model
-  const checkpoint = await openParts(from, { ...parts, quirks: familyQuirks(quirks), hub })
+  const checkpoint = await openParts(from, {
+    ...parts,
+    quirks: familyQuirks(quirks),
+    hub,
+    use: 'training',
+  })
   const { config, tokenizerPath } = checkpoint
   checkpoint.close()
   const tokenizer = await loadTokenizer(tokenizerPath)

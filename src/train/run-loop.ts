@@ -138,7 +138,8 @@ export class Run {
     const { recipe, folder, trainer, data, onEvent } = this.#parts
     await this.#checkpoint()
     const notes = modelNotes({ recipe, data, events: await folder.events() })
-    await trainer.save(folder.modelFolder, { notes })
+    const notices = await trainer.save(folder.modelFolder, { notes })
+    for (const message of notices) onEvent({ kind: 'warning', step: trainer.steps, message })
     onEvent({ kind: 'saved', step: trainer.steps, folder: folder.modelFolder })
     return {
       output: folder.path,

@@ -20,11 +20,13 @@ export type AdapterParts = {
   readonly stored: (path: string) => StoredName
   /** README.md */
   readonly card: string
+  /** config.json, where the base's own would have the adapter read otherwise than it was trained. */
+  readonly baseConfig: object | null
 }
 
 /** Throws CheckpointError where the disk refuses. */
 export async function saveAdapter(folder: string, parts: AdapterParts): Promise<void> {
-  const { store, stored, card } = parts
+  const { store, stored, card, baseConfig } = parts
   const tensors = store.paths.map((path) => {
     const { name, shape } = stored(path)
     return { name: adapterName(name), dtype: 'float32' as const, shape, path }
@@ -44,6 +46,7 @@ export async function saveAdapter(folder: string, parts: AdapterParts): Promise<
       { metadata: { format: 'pt' } },
     )
     await write('adapter_config.json', config)
+    if (baseConfig) await write('config.json', `${JSON.stringify(baseConfig, null, 2)}\n`)
     await write('README.md', card)
   })
 }

@@ -23,11 +23,12 @@ export type SaveParts = {
 }
 
 /**
- * Writes the whole model, trained weights in float32 and the others as they are stored.
+ * Writes the whole model, trained weights in float32 and the others as they are stored. Returns what its reader should know,
+ * a sentence each.
  *
  * Throws ConfigError for checkpoints that cannot be written so, CheckpointError where the disk refuses.
  */
-export async function saveModel(folder: string, parts: SaveParts): Promise<void> {
+export async function saveModel(folder: string, parts: SaveParts): Promise<readonly string[]> {
   const { documents, files } = parts.checkpoint
   if (files.some((file) => file.endsWith('.gguf'))) {
     throw new ConfigError(
@@ -37,12 +38,19 @@ export async function saveModel(folder: string, parts: SaveParts): Promise<void>
   }
   const config = documents.files.get('config.json')
   const isOriginal = isObject(config) && 'mm_vision_tower' in config
+  let notices: readonly string[] = []
   await writeFolderAtomically(folder, async (temporary) => {
-    if (isOriginal) await writeConverted(temporary, parts)
+    if (isOriginal) notices = await writeConverted(temporary, parts)
     else await writeAsStored(temporary, parts)
-    const card = new TextEncoder().encode(parts.card)
+    const card = new TextEncoder().encode(withNotices(parts.card, notices))
     await writeFileAtomically(joinPath(temporary, 'README.md'), (append) => append(card))
   })
+  return notices
+}
+
+function withNotices(card: string, notices: readonly string[]): string {
+  if (notices.length === 0) return card
+  return `${card}\n## How it is read\n\n${notices.map((text) => `- ${text}\n`).join('')}`
 }
 
 async function writeAsStored(folder: string, { checkpoint, store }: SaveParts): Promise<void> {
@@ -94,10 +102,11 @@ function copiedFiles({ folder, tokenizerPath, files }: Checkpoint): string[] {
 }
 
 /** From the original layout. */
-async function writeConverted(folder: string, parts: SaveParts): Promise<void> {
+async function writeConverted(folder: string, parts: SaveParts): Promise<readonly string[]> {
   const conversion = await conversionOf(parts)
   for (const inner of conversion.folders) await makeSubfolder(joinPath(folder, inner))
   await conversion.write(folder)
+  return conversion.notices
 }
 
 async function conversionOf({ checkpoint, store }: SaveParts): Promise<Conversion> {

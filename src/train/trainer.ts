@@ -40,7 +40,10 @@ export type TrainerParts = {
   readonly idle: () => NamedTensors
   readonly freeBytes: () => number
   readonly signal: AbortSignal | undefined
-  readonly save: (folder: string, told: { steps: number; notes: string }) => Promise<void>
+  readonly save: (
+    folder: string,
+    told: { steps: number; notes: string },
+  ) => Promise<readonly string[]>
   readonly dispose: () => Promise<void>
 }
 
@@ -176,10 +179,14 @@ export class Trainer implements AsyncDisposable {
   }
 
   /**
-   * Writes a folder to load: the whole model in the `llava-hf` layout (the original one where that has no form for it), or what was trained as a PEFT adapter where `lora`
-   * is set. `notes`, Markdown, go into its model card.
+   * Writes a folder to load: the whole model in the `llava-hf` layout (the original one where that has no form for it), or
+   * what was trained as a PEFT adapter where `lora` is set. `notes`, Markdown, go into its model card. Returns in what the
+   * folder is read otherwise than the checkpoint it came from, a sentence each.
    */
-  save(folder: string, { notes = '' }: { readonly notes?: string } = {}): Promise<void> {
+  save(
+    folder: string,
+    { notes = '' }: { readonly notes?: string } = {},
+  ): Promise<readonly string[]> {
     return this.#exclusive(() => this.#parts.save(folder, { steps: this.#steps, notes }))
   }
 

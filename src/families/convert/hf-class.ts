@@ -102,6 +102,7 @@ export function mediaFields(
       ...(tiling.maxTiles !== null && { vision_aspect_ratio: `anyres_max_${tiling.maxTiles}` }),
     }),
     ...(modelType === 'llava_next_video' && poolFields(config)),
+    ...(modelType !== ONEVISION.modelType && severalPicturesField(config.image.tokens)),
   }
 }
 
@@ -118,6 +119,15 @@ function poolFields({ video }: EyedConfig): Record<string, unknown> {
 /** A key of ours where the base tile is padded, which no other reader does. */
 export function baseTileField(tiling: Tiling): { readonly anyres_base?: 'pad' } {
   return isAnyres(tiling) && tiling.base === 'pad' ? { anyres_base: 'pad' } : {}
+}
+
+/** A key of ours where each of several pictures is padded to one tile and the layout's own reader would cut it. */
+export function severalPicturesField({ tiling, severalPictures }: EyedConfig['image']['tokens']): {
+  readonly several_pictures?: 'single'
+} {
+  return tiling.kind !== 'none' && severalPictures === 'single'
+    ? { several_pictures: 'single' }
+    : {}
 }
 
 /** As (height, width), in our order, which decides ties. */

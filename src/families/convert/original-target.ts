@@ -11,7 +11,7 @@ import type { ClipNewline } from '../../preprocess/video-tokens.ts'
 import type { VisionConfig } from '../../vision/vision-transformer.ts'
 import { IMAGE_NEWLINE } from '../parameter-names.ts'
 import { decoderFields, fromTheEnd, visionFields } from './config-fields.ts'
-import { baseTileField, wasShownClips } from './hf-class.ts'
+import { baseTileField, severalPicturesField, wasShownClips } from './hf-class.ts'
 import { conversationTemplate, WRAPPED_IMAGE } from './conversation-template.ts'
 import { generationConfig, tokenIds } from './llava-hf-target.ts'
 import {
@@ -226,7 +226,11 @@ function pictureFields({ processor, tokens }: EyedConfig['image']): object {
   if (tiling.kind === 'none') {
     return fitOf(processor) === 'pad' ? { image_aspect_ratio: 'pad' } : {}
   }
-  return { ...tilingFields(tiling, processor.tile), mm_patch_merge_type: mergeType(merge) }
+  return {
+    ...tilingFields(tiling, processor.tile),
+    ...severalPicturesField(tokens),
+    mm_patch_merge_type: mergeType(merge),
+  }
 }
 
 function tilingFields(tiling: Exclude<Tiling, { kind: 'none' }>, tile: ImageSize): object {

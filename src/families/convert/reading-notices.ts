@@ -5,6 +5,7 @@
 import type { VideoTokenConfig } from '../../preprocess/video-tokens.ts'
 import { familyOf } from '../index.ts'
 import type { CheckpointDocuments, ModelConfig } from '../family.ts'
+import { isObject } from '../json-reader.ts'
 import type { EyedConfig } from './target.ts'
 
 /** A sentence for each difference. `documents` are those of the target. */
@@ -14,6 +15,7 @@ export function readingNotices(config: EyedConfig, documents: CheckpointDocument
   return [
     ...baseNotices(config),
     ...pictureNotices(config, read),
+    ...keyNotices(documents),
     ...clipNotices(config, read),
     ...windowNotices(config, read),
   ]
@@ -60,6 +62,15 @@ function pictureNotices({ image }: EyedConfig, read: ModelConfig): string[] {
     )
   }
   return notices
+}
+
+/** What the target says of several pictures in a key that others do not know. */
+function keyNotices({ files }: CheckpointDocuments): string[] {
+  const config = files.get('config.json')
+  if (!isObject(config) || config['several_pictures'] === undefined) return []
+  return [
+    'Several pictures in one prompt are padded to one tile each (several_pictures, a key of ours): others cut each into tiles.',
+  ]
 }
 
 const SEVERAL = { each: 'each cut into tiles', single: 'padded to one tile each' } as const
