@@ -13,14 +13,15 @@ export function atOnce<T>(steps: Steps<T>): T {
 /** Milliseconds between two turns of others: the event loop is never held up for long. */
 const TURN_MS = 10
 
-/** With turns for others in between. */
-export async function inTurns<T>(steps: Steps<T>): Promise<T> {
+/** With turns for others in between, at which `signal` is heeded. */
+export async function inTurns<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
   let began = performance.now()
   for (;;) {
     const { done, value } = steps.next()
     if (done) return value
     if (performance.now() - began < TURN_MS) continue
     await nextTurn()
+    signal?.throwIfAborted()
     began = performance.now()
   }
 }

@@ -4,14 +4,18 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { InputError } from '../core/errors.ts'
-import { gifClip } from './frames-gif.ts'
+import { atOnce } from '../core/steps.ts'
+import { gifSteps } from './frames-gif.ts'
 import type { Clip } from './frames.ts'
 import type { RgbImage } from './image.ts'
+import { bytesInMemory } from './random-bytes.ts'
 
 type Recorded = { readonly gif: string; readonly frames: readonly [number, number, string][] }
 
 const recorded = JSON.parse(readFileSync('fixtures/clips/gifs.json', 'utf8')) as Recorded[]
 const gifs = recorded.map(({ gif, frames }) => ({ bytes: Buffer.from(gif, 'base64'), frames }))
+
+const gifClip = (bytes: Uint8Array): Clip => atOnce(gifSteps(bytesInMemory(bytes)))
 
 async function read(clip: Clip, taken: readonly number[]): Promise<RgbImage[]> {
   const images: RgbImage[] = []

@@ -7,9 +7,11 @@
  */
 import { InputError } from '../core/errors.ts'
 import { ByteReader } from './byte-reader.ts'
+import type { Steps } from '../core/steps.ts'
 import { checkClipSize, emptyClip, unreadableClip, type Clip } from './frames.ts'
 import type { ImageSize, Region, RgbImage } from './image.ts'
 import { completePalette } from './palette.ts'
+import { WindowReader, type ByteSource } from './random-bytes.ts'
 import { decodeLzw, interlacedRows } from './read-gif.ts'
 
 /** What becomes of a frame before the next is drawn: it stays, its place is cleared, or shows what it showed before. */
@@ -25,8 +27,9 @@ type Control = {
 
 type Frame = Control &
   Region & {
-    /** Where its data begin: the size of its codes, then blocks. */
+    /** Where its data begin: the size of its codes, then blocks, as far as `end`. */
     readonly at: number
+    end: number
     readonly isInterlaced: boolean
     /** 256 entries of RGB. */
     readonly palette: Uint8Array
@@ -34,9 +37,12 @@ type Frame = Control &
     readonly cleared: number
   }
 
-/** Throws InputError INPUT_VIDEO_UNREADABLE, INPUT_VIDEO_EMPTY. */
-export function gifClip(bytes: Uint8Array): Clip {
-  const frames = asClip(() => readFrames(new ByteReader(bytes)))
+/**
+ * Where its frames are is found a piece at a time, and their data are read when they are shown: a file of any length takes
+ * little memory, and holds nobody up. Throws InputError INPUT_VIDEO_UNREADABLE, INPUT_VIDEO_EMPTY.
+ */
+export function* gifSteps(source: ByteSource): Steps<Clip> {
+  const { size, frames } = yield* frameSteps(source)
   const starts: number[] = []
   let end = 0
   for (const { seconds } of frames) {
@@ -47,9 +53,9 @@ export function gifClip(bytes: Uint8Array): Clip {
     frames: frames.length,
     framesPerSecond: frames.length / end,
     timeOf: (frame) => starts[frame] as number,
-    async *read(taken) {
-      const screen = new Screen(new ByteReader(bytes), frames)
-      for (const frame of taken) yield await screen.show(frame)
+    async *read(taken, signal) {
+      const screen = new Screen(source, size, frames)
+      for (const frame of taken) yield await screen.show(frame, signal)
     },
   }
 }
@@ -70,37 +76,102 @@ const SHORTEST_DELAY = 1
 const USUAL_SECONDS = 0.1
 const DISPOSALS: { readonly [bits: number]: Disposal } = { 1: 'keep', 2: 'clear', 3: 'restore' }
 
-function readFrames(reader: ByteReader): Frame[] {
-  const flags = reader.u8(10)
-  const globalSize = flags & 0x80 ? 3 << ((flags & 7) + 1) : 0
-  const globals = {
-    palette: readPalette(reader, 13, globalSize),
-    paletteSize: globalSize,
-    background: globalSize > 0 ? reader.u8(11) : 0,
-  }
-  const frames: Frame[] = []
-  let control: Control = { transparent: null, disposal: 'keep', seconds: USUAL_SECONDS }
-  // Files that end without the byte that says so are common.
-  for (let at = 13 + globalSize; at < reader.length;) {
-    const kind = reader.u8(at++)
-    if (kind === 0x3b) break
-    if (kind === 0x21) {
-      if (reader.u8(at) === 0xf9) control = readControl(reader, at + 2, control.disposal)
-      at = skipBlocks(reader, at + 1)
-    }
-    if (kind !== 0x2c) continue
-    const frame = readFrame(reader, at, { control, isFirst: frames.length === 0, ...globals })
-    frames.push(frame)
-    control = { ...control, transparent: null, seconds: USUAL_SECONDS }
-    at = skipBlocks(reader, frame.at + 1)
-  }
-  if (frames.length === 0) throw emptyClip('a GIF has none')
-  return frames
+type Screenful = { readonly size: ImageSize; readonly frames: readonly Frame[] }
+
+function* frameSteps({ open }: ByteSource): Steps<Screenful> {
+  const walk = asClip(() => open((bytes) => new FrameWalk(new WindowReader(bytes))))
+  while (!asClip(() => open((bytes) => walk.advance(new WindowReader(bytes))))) yield
+  if (walk.frames.length === 0) throw emptyClip('a GIF has none')
+  return walk
 }
 
-function readControl(reader: ByteReader, at: number, before: Disposal): Control {
+/** Blocks that are looked at before others have their turn. */
+const BLOCKS_A_STEP = 1 << 13
+
+/** A walk over the file's blocks, as far as it came. */
+class FrameWalk {
+  readonly size: ImageSize
+  readonly frames: Frame[] = []
+  readonly #globals: Globals
+  #control: Control = { transparent: null, disposal: 'keep', seconds: USUAL_SECONDS }
+  #at: number
+  /** Whether `#at` is within a chain of blocks, and whether those are a frame's data. */
+  #isInChain = false
+  #isOfFrame = false
+  #left = 0
+
+  constructor(reader: WindowReader) {
+    const flags = reader.u8(10)
+    const paletteSize = flags & 0x80 ? 3 << ((flags & 7) + 1) : 0
+    this.size = { width: reader.u16(6), height: reader.u16(8) }
+    this.#globals = {
+      palette: readPalette(reader, 13, paletteSize),
+      paletteSize,
+      background: paletteSize > 0 ? reader.u8(11) : 0,
+    }
+    this.#at = 13 + paletteSize
+  }
+
+  /** Goes on for a while; true at the end. */
+  advance(reader: WindowReader): boolean {
+    this.#left = BLOCKS_A_STEP
+    // Files that end without the byte that says so are common.
+    while (this.#at < reader.length) {
+      if (this.#left-- <= 0) return false
+      if (this.#isInChain) {
+        this.#skipBlocks(reader)
+        continue
+      }
+      const kind = reader.u8(this.#at++)
+      if (kind === 0x3b) break
+      if (kind === 0x21) this.#extension(reader)
+      if (kind === 0x2c) this.#frame(reader)
+    }
+    return true
+  }
+
+  #extension(reader: WindowReader): void {
+    if (reader.u8(this.#at) === 0xf9) {
+      this.#control = readControl(reader, this.#at + 2, this.#control.disposal)
+    }
+    this.#at++
+    this.#isInChain = true
+    this.#isOfFrame = false
+  }
+
+  #frame(reader: WindowReader): void {
+    const parts = { control: this.#control, isFirst: this.frames.length === 0, ...this.#globals }
+    const frame = readFrame(reader, this.#at, parts)
+    this.frames.push(frame)
+    this.#control = { ...this.#control, transparent: null, seconds: USUAL_SECONDS }
+    this.#at = frame.at + 1
+    this.#isInChain = true
+    this.#isOfFrame = true
+  }
+
+  /** Towards the end of a chain of blocks; one that the file cuts off ends with the file. */
+  #skipBlocks(reader: WindowReader): void {
+    for (; this.#at < reader.length && this.#left > 0; this.#left--) {
+      const length = reader.u8(this.#at)
+      this.#at += length + 1
+      if (length > 0) continue
+      this.#isInChain = false
+      const last = this.frames.at(-1)
+      if (this.#isOfFrame && last) last.end = this.#at
+      return
+    }
+  }
+}
+
+type Globals = {
+  readonly palette: Uint8Array
+  readonly paletteSize: number
+  readonly background: number
+}
+
+function readControl(reader: WindowReader, at: number, before: Disposal): Control {
   const flags = reader.u8(at)
-  const delay = reader.u16(at + 1, true)
+  const delay = reader.u16(at + 1)
   return {
     transparent: flags & 1 ? reader.u8(at + 3) : null,
     disposal: DISPOSALS[(flags >> 2) & 7] ?? before,
@@ -109,18 +180,12 @@ function readControl(reader: ByteReader, at: number, before: Disposal): Control 
 }
 
 function readFrame(
-  reader: ByteReader,
+  reader: WindowReader,
   at: number,
-  parts: {
-    readonly control: Control
-    readonly palette: Uint8Array
-    readonly paletteSize: number
-    readonly background: number
-    readonly isFirst: boolean
-  },
+  parts: Globals & { readonly control: Control; readonly isFirst: boolean },
 ): Frame {
   const { control, background } = parts
-  const [left, top, width, height] = [0, 2, 4, 6].map((offset) => reader.u16(at + offset, true))
+  const [left, top, width, height] = [0, 2, 4, 6].map((offset) => reader.u16(at + offset))
   const flags = reader.u8(at + 8)
   const ownSize = flags & 0x80 ? 3 << ((flags & 7) + 1) : 0
   const palette = ownSize > 0 ? readPalette(reader, at + 9, ownSize) : parts.palette
@@ -134,42 +199,38 @@ function readFrame(
     width: width as number,
     height: height as number,
     at: at + 9 + ownSize,
+    end: reader.length,
     isInterlaced: (flags & 0x40) !== 0,
     palette,
     cleared: isKept ? cleared : 0,
   }
 }
 
-function readPalette(reader: ByteReader, at: number, size: number): Uint8Array {
-  if (size > 0) reader.u8(at + size - 1)
-  return completePalette(reader.bytes.subarray(at, at + size))
-}
-
-/** The place after a chain of blocks; a chain that the file cuts off ends with the file. */
-function skipBlocks(reader: ByteReader, start: number): number {
-  let at = start
-  while (at < reader.length && reader.u8(at) !== 0) at += reader.u8(at) + 1
-  return at + 1
+function readPalette(reader: WindowReader, at: number, size: number): Uint8Array {
+  return completePalette(size > 0 ? reader.copy(at, size) : new Uint8Array(0))
 }
 
 /** What is seen, and how far the frames were drawn. */
 class Screen {
-  readonly #reader: ByteReader
+  readonly #source: ByteSource
   readonly #frames: readonly Frame[]
   #picture: RgbImage
   #drawn = -1
   /** What the frame drawn last covered, where that is to be restored. */
   #covered: RgbImage | null = null
 
-  constructor(reader: ByteReader, frames: readonly Frame[]) {
-    this.#reader = reader
+  constructor(source: ByteSource, size: ImageSize, frames: readonly Frame[]) {
+    this.#source = source
     this.#frames = frames
-    this.#picture = blank({ width: reader.u16(6, true), height: reader.u16(8, true) })
+    this.#picture = blank(size)
   }
 
-  async show(frame: number): Promise<RgbImage> {
+  async show(frame: number, signal: AbortSignal | undefined): Promise<RgbImage> {
     for (let next = this.#start(frame); next <= frame; next++) {
-      asClip(() => this.#draw(next))
+      signal?.throwIfAborted()
+      const { at, end } = this.#frames[next] as Frame
+      const data = await this.#source.readLater(at, end - at, signal)
+      asClip(() => this.#draw(next, data))
       // Large frames take long: others may have the thread between them.
       await new Promise((resolve) => setTimeout(resolve, 0))
     }
@@ -186,7 +247,7 @@ class Screen {
     return this.#drawn + 1
   }
 
-  #draw(index: number): void {
+  #draw(index: number, data: Uint8Array): void {
     const frame = this.#frames[index] as Frame
     if (index > 0 && this.#drawn === index - 1) this.#dispose(index - 1)
     this.#picture = grown(this.#picture, frame)
@@ -197,7 +258,7 @@ class Screen {
         colourOf(frame, frame.transparent ?? 0),
       )
     this.#covered = index > 0 && frame.disposal === 'restore' ? cut(this.#picture, frame) : null
-    this.#paint(frame, index === 0)
+    this.#paint(frame, data, index === 0)
     this.#drawn = index
   }
 
@@ -212,9 +273,9 @@ class Screen {
   }
 
   /** Draws a frame; in the first one transparent pixels show their colour. */
-  #paint(frame: Frame, isFirst: boolean): void {
+  #paint(frame: Frame, codes: Uint8Array, isFirst: boolean): void {
     const { left, top, width, height, palette, transparent } = frame
-    const indices = decodeLzw(this.#reader, frame.at, width * height)
+    const indices = decodeLzw(new ByteReader(codes), 0, width * height)
     const rows = frame.isInterlaced ? interlacedRows(height) : null
     const { data, width: stride } = this.#picture
     for (let row = 0; row < height; row++) {

@@ -215,3 +215,37 @@ test('a tool that is too old is named with its version, and is not the film’s 
   await assert.rejects(() => openClip(film), isTold)
   assert.throws(() => clipInfoOf(film), isTold)
 })
+
+/** Small frames, then comments, `megabytes` of them, and then as much that is nothing and takes a while to walk over. */
+function longGif(megabytes: number): Uint8Array {
+  const { gif } = (
+    JSON.parse(readFileSync(join(FOLDER, 'gifs.json'), 'utf8')) as { gif: string }[]
+  )[0]!
+  const whole = Buffer.from(gif, 'base64')
+  const block = Buffer.concat([Buffer.from([255]), Buffer.alloc(255, 65)])
+  const comment = Buffer.concat([
+    Buffer.from([0x21, 0xfe]),
+    Buffer.alloc((megabytes << 20) - ((megabytes << 20) % 256), block),
+    Buffer.from([0]),
+  ])
+  const nothing = Buffer.alloc(megabytes << 20)
+  return Buffer.concat([whole.subarray(0, -1), comment, nothing, Buffer.from([0x3b])])
+}
+
+test('a GIF given by its path is never in memory as a whole, and an aborted opening ends', async () => {
+  const path = scratchFile('long.gif', longGif(24))
+  const frames = clipInfoOf(path).frames
+  gc?.()
+  const before = process.memoryUsage().arrayBuffers
+  const clips = await Promise.all(Array.from({ length: 8 }, () => openClip(path)))
+  const grown = process.memoryUsage().arrayBuffers - before
+  // Eight whole files were 384 MB; windows of 128 KB are let go whenever V8 wishes.
+  assert.ok(grown < 128 << 20, `${grown} bytes`)
+  assert.ok(clips.every((clip) => clip.frames === frames))
+  const stop = new AbortController()
+  const opening = openClip(path, { signal: stop.signal })
+  stop.abort()
+  await assert.rejects(opening, { name: 'AbortError' })
+  const reading = clips[0]!.read([0], AbortSignal.abort())[Symbol.asyncIterator]()
+  await assert.rejects(reading.next(), { name: 'AbortError' })
+})

@@ -8,23 +8,23 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
-  readFileSync,
   readSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isDiskFull } from '../core/disk-full.ts'
 import { CapacityError, InputError } from '../core/errors.ts'
 import { isFolder } from '../core/make-folder-node.ts'
+import { atOnce, inTurns } from '../core/steps.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ffmpegClip, ffmpegClipInfo, type LentFile } from './ffmpeg-node.ts'
-import { gifClip } from './frames-gif.ts'
-import { y4mClip, type OpenBytes } from './frames-y4m.ts'
+import { gifSteps } from './frames-gif.ts'
+import { y4mSteps } from './frames-y4m.ts'
 import {
   emptyClip,
   isPictureList,
@@ -33,6 +33,7 @@ import {
   type ClipInfo,
   type ClipSource,
 } from './frames.ts'
+import { bytesInMemory, type ByteSource } from './random-bytes.ts'
 
 export type OpenClipOptions = {
   /** Turn the frames of a film as the file says, as the reference's reader (decord 0.6) does; default true. */
@@ -51,9 +52,8 @@ export async function openClip(source: ClipSource, options: OpenClipOptions = {}
   const place = locate(source)
   if (place.kind === 'pictures') return place.clip
   const kind = kindOf(place)
-  if (kind === 'y4m') return y4mClip(opener(place))
   if (kind === 'film') return ffmpegClip(lender(place), { autoOrient, signal })
-  return gifClip(place.kind === 'bytes' ? place.bytes : await readFile(place.path))
+  return inTurns(STEPS[kind](bytesOf(place)), signal)
 }
 
 /** How many frames a clip has and how fast they follow, while the caller waits. */
@@ -61,13 +61,14 @@ export function clipInfoOf(source: ClipSource): ClipInfo {
   const place = locate(source)
   if (place.kind === 'pictures') return place.clip
   const kind = kindOf(place)
-  if (kind === 'y4m') return y4mClip(opener(place))
-  if (kind === 'gif')
-    return gifClip(place.kind === 'bytes' ? place.bytes : readFileSync(place.path))
+  if (kind !== 'film') return atOnce(STEPS[kind](bytesOf(place)))
   return place.kind === 'path'
     ? ffmpegClipInfo({ path: place.path, name: nameOf(place) })
     : infoOfBytes(place)
 }
+
+/** Clips that need no decoder of others. */
+const STEPS = { gif: gifSteps, y4m: y4mSteps } as const
 
 /** A folder as the list of its pictures; everything else as it is. */
 export function unfolded(source: ClipSource): ClipSource {
@@ -125,7 +126,7 @@ const HEAD_BYTES = 64
 
 /** By the first bytes, whatever the name says. */
 function kindOf(place: FilePlace): 'gif' | 'y4m' | 'film' {
-  const head = opener(place)((bytes) => new ByteReader(bytes.read(0, HEAD_BYTES)))
+  const head = bytesOf(place).open((bytes) => new ByteReader(bytes.read(0, HEAD_BYTES)))
   if (head.length === 0) throw emptyClip(`${nameOf(place)} is an empty file`)
   if (head.is(0, 'GIF8')) return 'gif'
   if (head.is(0, 'YUV4MPEG2 ')) return 'y4m'
@@ -155,25 +156,35 @@ function nameOf(place: FilePlace): string {
 }
 
 /** Opens a file for each use, so that an unread clip holds nothing open. */
-function opener(place: FilePlace): OpenBytes {
-  if (place.kind === 'bytes') {
-    const { bytes } = place
-    return (use) =>
-      use({ size: bytes.length, read: (at, length) => bytes.subarray(at, at + length) })
-  }
-  return (use) => {
-    const file = openSync(place.path, 'r')
-    try {
-      return use({
-        size: fstatSync(file).size,
-        read(at, length) {
-          const buffer = new Uint8Array(length)
-          return buffer.subarray(0, readSync(file, buffer, 0, length, at))
-        },
-      })
-    } finally {
-      closeSync(file)
-    }
+function bytesOf(place: FilePlace): ByteSource {
+  if (place.kind === 'bytes') return bytesInMemory(place.bytes)
+  const { path } = place
+  return {
+    open(use) {
+      const file = openSync(path, 'r')
+      try {
+        return use({
+          size: fstatSync(file).size,
+          read(at, length) {
+            const buffer = new Uint8Array(length)
+            return buffer.subarray(0, readSync(file, buffer, 0, length, at))
+          },
+        })
+      } finally {
+        closeSync(file)
+      }
+    },
+    async readLater(at, length, signal) {
+      signal?.throwIfAborted()
+      const file = await open(path)
+      try {
+        const buffer = new Uint8Array(length)
+        const { bytesRead } = await file.read(buffer, 0, length, at)
+        return buffer.subarray(0, bytesRead)
+      } finally {
+        await file.close()
+      }
+    },
   }
 }
 

@@ -3,36 +3,32 @@
  *
  * Source: the yuv4mpeg(5) manual of mjpegtools; FFmpeg 5.1 libavformat/yuv4mpegdec.c (names of colour spaces).
  */
+import type { Steps } from '../core/steps.ts'
 import { checkClipSize, emptyClip, unreadableClip, type Clip } from './frames.ts'
 import { isPositiveInteger, type ImageSize } from './image.ts'
+import type { ByteSource, RandomBytes } from './random-bytes.ts'
 import { yuvFrameBytes, yuvToRgb, type YuvFormat } from './yuv-to-rgb.ts'
 
-/** Bytes that can be read anywhere: a file's, or those in memory. */
-export type RandomBytes = {
-  readonly size: number
-  /** Fewer than `length` only at the end. */
-  read(at: number, length: number): Uint8Array
-}
-
-/** Opens the bytes whenever some are read, so that nothing stays open in between. */
-export type OpenBytes = <T>(use: (bytes: RandomBytes) => T) => T
-
-/** Throws InputError INPUT_VIDEO_UNREADABLE, INPUT_VIDEO_EMPTY. */
-export function y4mClip(open: OpenBytes): Clip {
-  const { header, starts } = open((bytes) => {
-    const parsed = readHeader(bytes)
-    return { header: parsed, starts: frameStarts(bytes, parsed) }
-  })
-  if (starts.length === 0) throw emptyClip('a Y4M file has none')
+/** Throws InputError INPUT_VIDEO_UNREADABLE, INPUT_VIDEO_EMPTY; what was not looked at before throws when it is read. */
+export function* y4mSteps(source: ByteSource): Steps<Clip> {
+  const { header, size: bytes } = source.open((file) => ({
+    header: readHeader(file),
+    size: file.size,
+  }))
+  const places = regularPlaces(source, header, bytes) ?? (yield* placeSteps(source, header, bytes))
+  if (places.count === 0) throw emptyClip('a Y4M file has none')
   const { framesPerSecond, frameBytes, size, format } = header
   return {
-    frames: starts.length,
+    frames: places.count,
     framesPerSecond,
     timeOf: (frame) => frame / framesPerSecond,
-    async *read(taken) {
+    async *read(taken, signal) {
       for (const frame of taken) {
-        const planes = open((bytes) => bytes.read(starts[frame] as number, frameBytes))
-        yield yuvToRgb(planes, size, format)
+        signal?.throwIfAborted()
+        const { at, headBytes } = places.of(frame)
+        const whole = await source.readLater(at, headBytes + frameBytes, signal)
+        checkFrame(readText(whole.subarray(0, FRAME.length)), at)
+        yield yuvToRgb(whole.subarray(headBytes), size, format)
       }
     },
   }
@@ -98,19 +94,69 @@ function readFormat(name: string, range: string | undefined): YuvFormat {
   return { chroma, isFullRange: range === 'FULL' || chroma === null }
 }
 
-/** Where each whole frame's samples begin. A last frame that is cut off does not count. */
-function frameStarts(bytes: RandomBytes, { end, frameBytes }: Header): number[] {
-  const starts: number[] = []
-  for (let at = end; at < bytes.size;) {
-    const line = readLine(bytes, at)
-    if (!line.startsWith(FRAME)) {
-      throw unreadableClip('a Y4M file', `has no frame where one should begin, at byte ${at}`)
+/** Where whole frames are: the line before each, as long as it is, and then its samples. A last frame that is cut off does not count. */
+type Places = {
+  readonly count: number
+  of(frame: number): { readonly at: number; readonly headBytes: number }
+}
+
+/**
+ * By counting, where no frame says more of itself than that it begins. Lines can only be longer than the shortest, so if
+ * the last whole frame is where it would then be, all before it are; null otherwise.
+ */
+function regularPlaces(
+  { open }: ByteSource,
+  { end, frameBytes }: Header,
+  size: number,
+): Places | null {
+  const headBytes = FRAME.length + 1
+  const stride = headBytes + frameBytes
+  const count = Math.floor((size - end) / stride)
+  if (count === 0) return null
+  const place = (frame: number) => ({ at: end + frame * stride, headBytes })
+  const isThere = (frame: number) =>
+    open((bytes) => readText(bytes.read(place(frame).at, headBytes)) === `${FRAME}\n`)
+  const rest = size - end - count * stride
+  const isRestFrame = rest === 0 || open((bytes) => isBeginning(bytes.read(place(count).at, 5)))
+  return isThere(0) && isThere(count - 1) && isRestFrame ? { count, of: place } : null
+}
+
+const FRAMES_A_STEP = 64
+
+function* placeSteps(
+  { open }: ByteSource,
+  { end, frameBytes }: Header,
+  size: number,
+): Steps<Places> {
+  const starts: { at: number; headBytes: number }[] = []
+  let at = end
+  const walk = (bytes: RandomBytes) => {
+    for (let i = 0; i < FRAMES_A_STEP && at < size; i++) {
+      const line = readLine(bytes, at)
+      checkFrame(line, at)
+      const headBytes = line.length + 1
+      if (at + headBytes + frameBytes <= size) starts.push({ at, headBytes })
+      at += headBytes + frameBytes
     }
-    const start = at + line.length + 1
-    at = start + frameBytes
-    if (at <= bytes.size) starts.push(start)
   }
-  return starts
+  while (at < size) {
+    open(walk)
+    yield
+  }
+  return { count: starts.length, of: (frame) => starts[frame] as (typeof starts)[number] }
+}
+
+function checkFrame(line: string, at: number): void {
+  if (line.startsWith(FRAME)) return
+  throw unreadableClip('a Y4M file', `has no frame where one should begin, at byte ${at}`)
+}
+
+function isBeginning(piece: Uint8Array): boolean {
+  return FRAME.startsWith(readText(piece))
+}
+
+function readText(piece: Uint8Array): string {
+  return String.fromCharCode(...piece)
 }
 
 /** The characters up to the next line feed. */
@@ -118,7 +164,7 @@ function readLine(bytes: RandomBytes, at: number): string {
   for (const length of [64, MOST_LINE_BYTES]) {
     const piece = bytes.read(at, length)
     const end = piece.indexOf(10)
-    if (end >= 0) return String.fromCharCode(...piece.subarray(0, end))
+    if (end >= 0) return readText(piece.subarray(0, end))
   }
   throw unreadableClip('a Y4M file', `has a line without end at byte ${at}`)
 }
