@@ -12,7 +12,7 @@ import type {
 import type { Arguments } from './arguments.ts'
 import { clipTimes } from './clip-times.ts'
 import { GENERATE_OPTIONS, generateOptions } from './generate-flags.ts'
-import { LOAD_OPTIONS, loadFromFlags } from './load-flags.ts'
+import { LOAD_OPTIONS, loadFromFlags, SAMPLING_OPTIONS, samplingOptions } from './load-flags.ts'
 import { clipNotes } from './note-clips.ts'
 import { noteIgnoredOrientations } from './note-orientation.ts'
 import { showAnswer } from './show-answer.ts'
@@ -41,6 +41,7 @@ export const ask: Verb = {
       kind: 'flag',
       about: 'The prompt as it is, without a template; it says itself where pictures go',
     },
+    ...SAMPLING_OPTIONS,
     ...LOAD_OPTIONS,
     ...GENERATE_OPTIONS,
   ],
@@ -56,7 +57,7 @@ export const ask: Verb = {
     const { model, name, loadMs } = await loadFromFlags(args, session)
     try {
       noteIgnoredOrientations(args, session.terminal)
-      const prompt = await promptOf(question, model)
+      const prompt = promptOf(question, model)
       if (question.videos.length > 0) {
         const notes = await clipNotes(model, prompt, question.videos)
         notes.forEach((note) => session.terminal.note(`note: ${note}.`))
@@ -89,6 +90,7 @@ type Question = {
   readonly isRaw: boolean
   /** The clip whose times are told. */
   readonly timed: string | undefined
+  readonly sampling: ReturnType<typeof samplingOptions>
   readonly options: GenerateOptions
 }
 
@@ -108,16 +110,28 @@ async function readQuestion(args: Arguments, { terminal }: Session): Promise<Que
     throw new UsageError(`--time-instruction goes with one --video, ${videos.length} came.`)
   }
   const timed = isTimed ? videos[0] : undefined
-  return { prompt, images: args.texts('image'), videos, system, isRaw, timed, options }
+  const sampling = samplingOptions(args)
+  checkSampling(sampling, { videos, isRaw })
+  return { prompt, images: args.texts('image'), videos, system, isRaw, timed, sampling, options }
 }
 
-async function promptOf(question: Question, model: Model): Promise<PromptInput> {
-  const { images, videos, system, isRaw, timed } = question
-  const times = timed === undefined ? '' : `${await clipTimes(model, timed)}\n`
+function checkSampling(
+  { fps, forceSample }: Question['sampling'],
+  { videos, isRaw }: Pick<Question, 'videos' | 'isRaw'>,
+): void {
+  const [name] = [fps !== undefined && '--fps', forceSample && '--force-sample'].filter(Boolean)
+  if (!name) return
+  if (videos.length === 0) throw new UsageError(`${name} goes with a --video.`)
+  if (isRaw) throw new UsageError(`${name} needs a template; with --raw there is --frames alone.`)
+}
+
+function promptOf(question: Question, model: Model): PromptInput {
+  const { images, videos, system, isRaw, timed, sampling } = question
+  const times = timed === undefined ? '' : `${clipTimes(model, timed, sampling)}\n`
   if (isRaw) return { prompt: question.prompt, images, videos }
   const content: ContentPart[] = [
     ...images.map((image) => ({ type: 'image', image }) as const),
-    ...videos.map((video) => ({ type: 'video', video }) as const),
+    ...videos.map((video) => ({ type: 'video', video, ...sampling }) as const),
     { type: 'text', text: `${times}${question.prompt}` },
   ]
   const messages: Message[] = [{ role: 'user', content }]

@@ -90,7 +90,8 @@ async function addImage(argument: string, context: ChatContext): Promise<void> {
 async function addVideo(argument: string, context: ChatContext): Promise<void> {
   const { model, conversation, terminal } = context
   const file = pathOf(argument)
-  const messages: Message[] = [{ role: 'user', content: [{ type: 'video', video: file }] }]
+  const part = { type: 'video' as const, video: file, ...conversation.sampling }
+  const messages: Message[] = [{ role: 'user', content: [part] }]
   const [note] = await clipNotes(model, { messages }, [file])
   conversation.addVideo(file)
   terminal.note(`${note}; it goes with your next question.`)

@@ -7,7 +7,7 @@ import { Conversation } from './conversation.ts'
 import { GENERATE_OPTIONS, generateOptions } from './generate-flags.ts'
 import { Interruption } from './interrupt.ts'
 import { LineReader } from './line-reader.ts'
-import { LOAD_OPTIONS, loadFromFlags } from './load-flags.ts'
+import { LOAD_OPTIONS, loadFromFlags, SAMPLING_OPTIONS, samplingOptions } from './load-flags.ts'
 import { showAnswer } from './show-answer.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
@@ -22,6 +22,7 @@ export const chat: Verb = {
       about: 'A picture for the first question; repeat for more',
     },
     { name: 'system', kind: 'text', value: 'text', about: 'The system message' },
+    ...SAMPLING_OPTIONS,
     ...LOAD_OPTIONS,
     ...GENERATE_OPTIONS,
   ],
@@ -35,7 +36,7 @@ export const chat: Verb = {
     if ((options.n ?? 1) > 1) throw new UsageError('a chat goes on from one answer; leave out --n.')
     const { model, name, loadMs } = await loadFromFlags(args, session)
     try {
-      const conversation = new Conversation(args.text('system'))
+      const conversation = new Conversation(args.text('system'), samplingOptions(args))
       const chatter = new Chatter({ args, options, model, conversation, session })
       await chatter.talk()
       const { precision, device } = model

@@ -1,13 +1,18 @@
 /** The sentence about a clip's length and its frames' times that LLaVA-Video and the demo of NeXT-Video put before a question. */
+import { defaultFrames } from '../families/video-config.ts'
 import type { Model } from '../index.ts'
-import { clipInfoOf } from '../preprocess/index.ts'
+import { clipInfoOf, sampleFrames, statedTimes, type Sampling } from '../preprocess/index.ts'
 import { timeInstruction } from '../text/index.ts'
 
-/** Nothing is decoded. Pictures without a clock are a second apart. */
-export async function clipTimes(model: Model, file: string): Promise<string> {
-  const messages = [{ role: 'user' as const, content: [{ type: 'video' as const, video: file }] }]
-  const { media } = await model.measureMedia({ messages })
-  const times = media.flatMap((one) => (one.kind === 'video' ? one.times : []))
-  const { frames, framesPerSecond } = clipInfoOf(file)
-  return timeInstruction({ seconds: frames / (framesPerSecond ?? 1), times })
+/** Nothing is decoded. Pictures without a clock are a second apart, or as `fps` says. */
+export function clipTimes(
+  model: Model,
+  file: string,
+  wanted: Omit<Sampling, 'frames'> = {},
+): string {
+  const info = clipInfoOf(file)
+  const sampling = { frames: defaultFrames(model.config, 1), ...wanted }
+  const times = statedTimes(info, sampleFrames(info, sampling), sampling)
+  const rate = info.framesPerSecond ?? wanted.fps ?? 1
+  return timeInstruction({ seconds: info.frames / rate, times })
 }

@@ -1,5 +1,6 @@
 /** What was said so far, and what waits to be said with the next question. */
 import type { Answer, ContentPart, Message } from '../index.ts'
+import type { samplingOptions } from './load-flags.ts'
 
 export type Turn = {
   readonly prompt: string
@@ -10,12 +11,15 @@ export type Turn = {
 
 export class Conversation {
   readonly turns: Turn[] = []
+  /** Which frames of a clip are taken. */
+  readonly sampling: ReturnType<typeof samplingOptions>
   readonly #system: readonly Message[]
   #messages: Message[] = []
   #images: string[] = []
   #videos: string[] = []
 
-  constructor(system: string | undefined) {
+  constructor(system: string | undefined, sampling: ReturnType<typeof samplingOptions> = {}) {
+    this.sampling = sampling
     this.#system = system === undefined ? [] : [{ role: 'system', content: system }]
   }
 
@@ -56,7 +60,7 @@ export class Conversation {
   #userMessage(prompt: string): Message {
     const content: ContentPart[] = [
       ...this.#images.map((image) => ({ type: 'image', image }) as const),
-      ...this.#videos.map((video) => ({ type: 'video', video }) as const),
+      ...this.#videos.map((video) => ({ type: 'video', video, ...this.sampling }) as const),
       { type: 'text', text: prompt },
     ]
     return { role: 'user', content }

@@ -23,7 +23,7 @@ import type { Arguments } from './arguments.ts'
 import { drawClip, type DrawnFrame } from './draw-clip.ts'
 import { writeDrawing } from './drawing.ts'
 import type { Description } from './inspect.ts'
-import { clipOptions } from './load-flags.ts'
+import { clipOptions, samplingOptions } from './load-flags.ts'
 import type { Session } from './verb.ts'
 
 export async function describeClip(
@@ -42,7 +42,7 @@ export async function describeClip(
     )
   }
   const clip = await openClip(file, { signal })
-  const sampling = { frames: defaultFrames(config, 1), fps: args.number('fps') }
+  const sampling = { frames: defaultFrames(config, 1), ...samplingOptions(args) }
   const { taken, parts, tokens } = sampled(clip, sampling, video)
   const title = titleOf(file, clip)
   const drawing = args.text('draw')

@@ -10,7 +10,7 @@ import { describePicture } from './inspect-picture.ts'
 import { describePlan } from './inspect-plan.ts'
 import { describePrompt } from './inspect-prompt.ts'
 import { defaultModel } from './package.ts'
-import { checkpointOptions, LOAD_OPTIONS } from './load-flags.ts'
+import { checkpointOptions, LOAD_OPTIONS, SAMPLING_OPTIONS } from './load-flags.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
@@ -46,7 +46,7 @@ export const inspect: Verb = {
       kind: 'flag',
       about: 'Memory at each precision and tokens of pictures; published ids are not fetched',
     },
-    { name: 'fps', kind: 'number', value: 'n', about: 'Frames of each second of a clip' },
+    ...SAMPLING_OPTIONS,
     ...LOAD_OPTIONS,
   ],
   examples: [
@@ -98,7 +98,9 @@ function checkPurpose(kind: Kind, args: Arguments): void {
   if (kind === 'checkpoint' && args.has('draw')) {
     throw new UsageError('--draw goes with a picture or a clip.')
   }
-  if (kind !== 'clip' && args.has('fps')) throw new UsageError('--fps goes with a clip.')
+  for (const { name } of SAMPLING_OPTIONS) {
+    if (kind !== 'clip' && args.has(name)) throw new UsageError(`--${name} goes with a clip.`)
+  }
   const file = args.text('draw')
   if (file !== undefined) checkDrawingName(file)
 }

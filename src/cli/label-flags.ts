@@ -4,7 +4,14 @@ import type { LabelEngineOptions, LabelOptions } from '../label/index.ts'
 import type { Model } from '../index.ts'
 import type { Arguments } from './arguments.ts'
 import { GENERATE_OPTIONS, readSchema } from './generate-flags.ts'
-import { loadFromFlags, loadOptions, LOAD_OPTIONS, modelOf } from './load-flags.ts'
+import {
+  loadFromFlags,
+  loadOptions,
+  LOAD_OPTIONS,
+  modelOf,
+  SAMPLING_OPTIONS,
+  samplingOptions,
+} from './load-flags.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
 
@@ -28,7 +35,7 @@ const ASKED: readonly OptionSpec[] = [
     kind: 'flag',
     about: 'A folder that holds pictures is one clip, its pictures the frames',
   },
-  { name: 'fps', kind: 'number', value: 'n', about: 'Frames of a second of a clip' },
+  ...SAMPLING_OPTIONS,
 ]
 
 const RUN: readonly OptionSpec[] = [
@@ -132,7 +139,7 @@ export function labelOptions(args: Arguments): Omit<LabelOptions, 'engines'> {
     media: args.text('media'),
     clipFolders: args.flag('clip-folders'),
     frames: args.number('frames'),
-    fps: args.number('fps'),
+    ...samplingOptions(args),
     maxErrors: args.text('max-errors'),
     resume: args.flag('resume'),
     overwrite: args.flag('overwrite'),

@@ -155,6 +155,32 @@ export const LOAD_OPTIONS: readonly OptionSpec[] = [
   ...CHECKPOINT_OPTIONS,
 ]
 
+/** Which frames of a clip are taken, where clips are asked about. */
+export const SAMPLING_OPTIONS: readonly OptionSpec[] = inGroup('Clips', [
+  {
+    name: 'fps',
+    kind: 'number',
+    value: 'n',
+    about: 'Frames of each second of a clip, unless that are more than --frames',
+  },
+  {
+    name: 'force-sample',
+    kind: 'flag',
+    about: 'Exactly --frames frames, those of a shorter clip repeated',
+  },
+])
+
+/** Those of `SAMPLING_OPTIONS`. */
+export function samplingOptions(args: Arguments): {
+  readonly fps?: number
+  readonly forceSample?: boolean
+} {
+  return {
+    ...given({ fps: args.number('fps') }),
+    ...(args.flag('force-sample') && { forceSample: true }),
+  }
+}
+
 /** The model that `--model` names, else the one in the package. */
 export function modelOf(args: Arguments): string {
   return args.text('model') ?? defaultModel()

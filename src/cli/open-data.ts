@@ -79,7 +79,12 @@ export async function openDataModel(
 ): Promise<DataModel> {
   const progress = new Progress(session.terminal)
   const { signal } = session
-  const options = { ...checkpointOptions(args, session), onProgress: progress.update, signal }
+  const options = {
+    ...checkpointOptions(args, session),
+    use: 'training' as const,
+    onProgress: progress.update,
+    signal,
+  }
   const checkpoint = await openParts(name, options).finally(() => progress.end())
   const preprocessor = createPreprocessor()
   const dispose = async () => {

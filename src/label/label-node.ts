@@ -371,7 +371,7 @@ function readWhole(path: string): Promise<Uint8Array> {
 }
 
 async function recipeOf(plan: LabelPlan, inputs: readonly LabelInput[]) {
-  const { prompts, system, sampling, frames, fps, clipFolders, media } = plan
+  const { prompts, system, sampling, frames, fps, forceSample, clipFolders, media } = plan
   const settings = plan.engines.flatMap((one) => ('url' in one ? [] : (one.settings ?? [])))
   return {
     input: await inputsFingerprint(inputs),
@@ -379,6 +379,7 @@ async function recipeOf(plan: LabelPlan, inputs: readonly LabelInput[]) {
     ...(system !== undefined && { system }),
     ...(frames !== undefined && { frames }),
     ...(fps !== undefined && { fps }),
+    ...(forceSample && { forceSample }),
     ...(clipFolders && { clipFolders }),
     ...(media !== undefined && { media }),
     ...(settings.length > 0 && { settings }),

@@ -25,6 +25,7 @@ export type LabelOptions = LabelSampling & {
   readonly clipFolders?: boolean | undefined
   readonly frames?: number | undefined
   readonly fps?: number | undefined
+  readonly forceSample?: boolean | undefined
   /** More failed items stop the run: a number, or a share such as '10%' of at least 50 items. */
   readonly maxErrors?: number | string | undefined
   /** Goes on with a run that has ended: asks again what failed, and labels what has come since. */
@@ -74,6 +75,7 @@ export type LabelPlan = {
   readonly clipFolders: boolean
   readonly frames: number | undefined
   readonly fps: number | undefined
+  readonly forceSample: boolean
   readonly limit: ErrorLimit
   readonly resume: boolean
   readonly overwrite: boolean
@@ -104,6 +106,7 @@ const NAMES: readonly string[] = [
   'clipFolders',
   'frames',
   'fps',
+  'forceSample',
   'maxErrors',
   'resume',
   'overwrite',
@@ -145,6 +148,7 @@ export function readLabelOptions(options: LabelOptions): LabelPlan {
     media: options.media,
     frames: options.frames,
     fps: options.fps,
+    forceSample: options.forceSample ?? false,
     clipFolders: options.clipFolders ?? false,
     limit: parseErrorLimit(options.maxErrors ?? LABEL_DEFAULTS.maxErrors),
     resume: options.resume ?? false,

@@ -18,6 +18,7 @@ import type { ShardFiles } from './shard-files-node.ts'
 export type ClipOptions = {
   readonly frames?: number | undefined
   readonly fps?: number | undefined
+  readonly forceSample?: boolean | undefined
 }
 
 export type OpenerOptions = {
@@ -122,12 +123,13 @@ export class ItemOpener {
   /** A GIF that does not move is a picture. */
   #part(type: MediaType, source: string | Uint8Array): ContentPart {
     if (type === 'image' || isStillGif(source)) return { type: 'image', image: source }
-    const { frames, fps } = this.#clip
+    const { frames, fps, forceSample } = this.#clip
     return {
       type,
       video: source,
       ...(frames !== undefined && { frames }),
       ...(fps !== undefined && { fps }),
+      ...(forceSample && { forceSample }),
     }
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { InputError } from '../core/errors.ts'
-import { frameTimes, pictureClip, sampleFrames } from './frames.ts'
+import { frameTimes, pictureClip, sampleFrames, statedTimes } from './frames.ts'
 
 test('frames are evenly spaced, first and last included, cut to whole numbers', () => {
   const clip = { frames: 100, framesPerSecond: 25 }
@@ -31,6 +31,45 @@ test('fps takes every n-th frame, unless that are too many', () => {
   assert.equal(sampleFrames(clip, { frames: 300, fps: 1000 }).length, 250)
 })
 
+test('a start behind the end of the clip is refused with its length', () => {
+  const refused = (sampling: object, message: RegExp) =>
+    assert.throws(
+      () => sampleFrames({ frames: 200, framesPerSecond: 25 }, { frames: 4, ...sampling }),
+      (error) =>
+        error instanceof InputError &&
+        error.code === 'INPUT_VIDEO_SECONDS' &&
+        message.test(error.message),
+    )
+  refused({ start: 100 }, /lasts for 8\.00 seconds, 100 came/)
+  refused({ start: 8, end: 9 }, /8 came/)
+})
+
+test('forced, exactly so many frames are taken, as numpy spaces them', () => {
+  const forced = (frames: number, framesPerSecond: number | null, sampling: object) =>
+    sampleFrames({ frames, framesPerSecond }, { frames: 8, forceSample: true, ...sampling })
+  // np.linspace(0, 2, 8, dtype=int), np.linspace(0, 0, 8, dtype=int), np.linspace(0, 249, 4, dtype=int)
+  assert.deepEqual(forced(3, 25, {}), [0, 0, 0, 0, 1, 1, 1, 2])
+  assert.deepEqual(forced(1, null, {}), [0, 0, 0, 0, 0, 0, 0, 0])
+  assert.deepEqual(forced(250, 25, { frames: 4, fps: 1 }), [0, 83, 166, 249])
+  assert.deepEqual(forced(250, 25, { frames: 3, start: 2, end: 2.08 }), [50, 50, 51])
+  assert.throws(() => forced(3, 25, { frames: 1e9 }), { code: 'INPUT_VIDEO_FRAMES' })
+})
+
+test('times are stated by the mean rate, and never lie behind the stated length', () => {
+  // load_video of video_demo.py: i / fps with fps = round(avg_fps), or i / avg_fps.
+  const film = { frames: 90, framesPerSecond: 29.97 }
+  const each = sampleFrames(film, { frames: 32, fps: 1 })
+  assert.deepEqual(statedTimes(film, each, { frames: 32, fps: 1 }), [0, 1, 2])
+  const spaced = sampleFrames(film, { frames: 3 })
+  assert.deepEqual(
+    statedTimes(film, spaced, { frames: 3 }),
+    [0, 44, 89].map((frame) => frame / 29.97),
+  )
+  assert.ok(statedTimes(film, spaced, { frames: 3 }).every((time) => time < 90 / 29.97))
+  const pictures = { frames: 4, framesPerSecond: null }
+  assert.deepEqual(statedTimes(pictures, [0, 3], { frames: 2, fps: 2 }), [0, 1.5])
+})
+
 test('whatever is asked, frames are in the clip, ascend and are no more than asked', () => {
   const count = fc.integer({ min: 1, max: 5000 })
   const fps = fc.option(fc.double({ min: 0.01, max: 120, noNaN: true }), { nil: undefined })
@@ -56,10 +95,10 @@ test('between two seconds the same frames are taken as of a clip that is cut the
       cut.map((frame) => 50 + frame),
     )
   }
-  // Pictures three to a second; a second after the end gives the last frame.
+  // Pictures three to a second; what begins at the end is its last frame.
   const pictures = { frames: 12, framesPerSecond: null }
   assert.deepEqual(sampleFrames(pictures, { frames: 9, fps: 3, start: 1, end: 2 }), [3, 4, 5])
-  assert.deepEqual(sampleFrames(clip, { frames: 9, start: 90, end: 91 }), [249])
+  assert.deepEqual(sampleFrames(clip, { frames: 9, start: 9.99, end: 91 }), [249])
   assert.deepEqual(sampleFrames(clip, { frames: 2, start: 0 }), [0, 249])
 })
 

@@ -37,6 +37,8 @@ export type Sampling = {
   readonly frames: number
   /** Frames for each second of a clip with a clock. Of pictures without one: how many of them make a second. */
   readonly fps?: number | undefined
+  /** As many as `frames` says, evenly spaced, whatever `fps` is: those of a shorter clip are repeated (`force_sample`). */
+  readonly forceSample?: boolean | undefined
   /** Seconds between which frames are taken. */
   readonly start?: number | undefined
   readonly end?: number | undefined
@@ -48,8 +50,9 @@ export type Sampling = {
  *
  *   ⌊i · (n − 1) / (frames − 1)⌋
  *
- * A clip that has fewer frames gives all it has. With `start` and `end` the same of the frames from ⌊start · rate⌉ up to ⌊end · rate⌉,
- * at least one.
+ * A clip that has fewer frames gives all it has, unless `forceSample` wants exactly so many. With `start` and `end` the same of
+ * the frames from ⌊start · rate⌉ up to ⌊end · rate⌉, at least one. Throws InputError INPUT_VIDEO_SECONDS where the clip ends
+ * before the start, INPUT_VIDEO_FRAMES for more forced frames than a list may have.
  */
 export function sampleFrames(info: ClipInfo, sampling: Sampling): number[] {
   const [first, count] = windowOf(info, sampling)
@@ -62,19 +65,30 @@ function windowOf(
   { fps, start = 0, end = Number.POSITIVE_INFINITY }: Sampling,
 ): readonly [first: number, count: number] {
   const rate = framesPerSecond ?? fps ?? 1
+  if (start * rate >= frames) {
+    throw new InputError(
+      'INPUT_VIDEO_SECONDS',
+      `video: expected a start within the clip, which lasts for ${(frames / rate).toFixed(2)} seconds, ${start} came; begin earlier.`,
+    )
+  }
   const first = Math.min(Math.round(start * rate), frames - 1)
   return [first, Math.max(1, Math.min(Math.round(end * rate), frames) - first)]
 }
 
 function sampleWhole(
   { frames: count, framesPerSecond }: ClipInfo,
-  { frames, fps }: Sampling,
+  { frames, fps, forceSample = false }: Sampling,
 ): number[] {
+  if (forceSample) return spaced(checkForced(frames), count)
   if (fps !== undefined && framesPerSecond !== null) {
-    const step = Math.max(1, roundHalfEven(framesPerSecond / fps))
+    const step = stepOf(framesPerSecond, fps)
     if (Math.ceil(count / step) <= frames) return multiples(step, count)
   }
-  const taken = Math.min(frames, count)
+  return spaced(Math.min(frames, count), count)
+}
+
+/** `taken` of `count` frames, first and last included. */
+function spaced(taken: number, count: number): number[] {
   if (taken === 1) return [0]
   // In this order numpy computes it: the step first, which is not always exact, and the last one is set.
   const step = (count - 1) / (taken - 1)
@@ -83,10 +97,48 @@ function sampleWhole(
   )
 }
 
+/** No context holds so many, and a list of them is soon made. */
+const MOST_FORCED = 1 << 16
+
+function checkForced(frames: number): number {
+  if (frames <= MOST_FORCED) return frames
+  throw new InputError(
+    'INPUT_VIDEO_FRAMES',
+    `video: expected at most ${MOST_FORCED} frames where they are forced, ${frames} came; ask for fewer.`,
+  )
+}
+
 /** Seconds of the frames taken; pictures without a clock are a second apart unless `fps` says otherwise. */
 export function frameTimes(clip: Clip, taken: readonly number[], { fps }: Sampling): number[] {
   if (clip.framesPerSecond !== null) return taken.map((frame) => clip.timeOf(frame))
   return taken.map((frame) => frame / (fps ?? 1))
+}
+
+/**
+ * The same as the reference writes them before a question, which knows of a clip its mean rate alone:
+ *
+ *   frame / rate      of evenly spaced frames
+ *   frame / ⌊rate⌉    of one a second
+ *
+ * So they agree with the length frames / rate of a film whose rate varies, and differ from when its frames are shown.
+ * With another `fps` the latter is the number of steps over `fps`.
+ * Source: video_demo.py (load_video); llava/utils.py (process_video_with_decord), whose times are right for one a second only.
+ */
+export function statedTimes(
+  info: ClipInfo,
+  taken: readonly number[],
+  sampling: Sampling,
+): number[] {
+  const { framesPerSecond, frames: count } = info
+  const { fps, frames, forceSample = false, start, end } = sampling
+  const rate = framesPerSecond ?? fps ?? 1
+  const isWhole = start === undefined && end === undefined
+  if (framesPerSecond === null || fps === undefined || forceSample || !isWhole) {
+    return taken.map((frame) => frame / rate)
+  }
+  const step = stepOf(framesPerSecond, fps)
+  if (Math.ceil(count / step) > frames) return taken.map((frame) => frame / rate)
+  return taken.map((frame) => frame / step / fps)
 }
 
 /** Pictures that are the frames of a clip. */
@@ -125,6 +177,11 @@ export function checkClipSize({ width, height }: ImageSize): void {
     'INPUT_VIDEO_TOO_LARGE',
     `video: expected frames of at most ${MAX_PIXELS} pixels, they have ${width} × ${height}; make it smaller.`,
   )
+}
+
+/** From one frame to the next where so many of a second are taken. */
+function stepOf(rate: number, fps: number): number {
+  return Math.max(1, roundHalfEven(rate / fps))
 }
 
 function multiples(step: number, count: number): number[] {

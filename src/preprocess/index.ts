@@ -11,6 +11,7 @@ export type { DecodedImage, DecodeOptions } from './decode-image.ts'
 export {
   frameTimes,
   sampleFrames,
+  statedTimes,
   type Clip,
   type ClipInfo,
   type ClipSource,

@@ -34,6 +34,8 @@ export type VideoPart = {
   readonly frames?: number
   /** How many are taken of each second; of pictures, which have no clock, how many make one. */
   readonly fps?: number
+  /** Exactly `frames`, those of a shorter clip repeated, whatever `fps` says: `force_sample` of the demo. */
+  readonly forceSample?: boolean
   /** Seconds where what is shown begins and ends; the whole clip by default. */
   readonly start?: number
   readonly end?: number
@@ -152,8 +154,8 @@ const PART_CHECKS: { readonly [T in ContentPart['type']]: PartCheck } = {
     if (!isText(url)) faults.mismatch(CODE, `${path}.image_url`, 'a URL or { url }', url)
   },
   video(path, part, faults) {
-    faults.unknownKeys(CODE, path, part, ['type', 'video', 'frames', 'fps', 'start', 'end'])
-    const { frames, fps, start, end } = part
+    faults.unknownKeys(CODE, path, part, VIDEO_KEYS)
+    const { frames, fps, forceSample, start, end } = part
     checkVideoSource(`${path}.video`, part['video'], faults)
     const count = wholeNumberFrom(1)
     if (frames !== undefined && count.read(frames) === undefined) {
@@ -161,6 +163,9 @@ const PART_CHECKS: { readonly [T in ContentPart['type']]: PartCheck } = {
     }
     if (fps !== undefined && POSITIVE.read(fps) === undefined) {
       faults.mismatch(CODE, `${path}.fps`, POSITIVE.expected, fps)
+    }
+    if (forceSample !== undefined && typeof forceSample !== 'boolean') {
+      faults.mismatch(CODE, `${path}.forceSample`, 'true or false', forceSample)
     }
     if (start !== undefined && !(typeof start === 'number' && start >= 0)) {
       faults.mismatch(CODE, `${path}.start`, 'seconds from 0', start)
@@ -170,6 +175,8 @@ const PART_CHECKS: { readonly [T in ContentPart['type']]: PartCheck } = {
     }
   },
 }
+
+const VIDEO_KEYS = ['type', 'video', 'frames', 'fps', 'forceSample', 'start', 'end']
 
 /** Notes why `value` is no picture. Whether a file or URL holds one shows when it is read. */
 export function checkImageSource(path: string, value: unknown, faults: Faults): void {

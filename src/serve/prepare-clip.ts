@@ -113,8 +113,8 @@ export class ClipPreparer {
     { sampling, salt, signal }: ClipRequest,
   ): Promise<PreparedClip> {
     const name = await this.#nameOf(source)
-    const { frames, fps, start, end } = sampling
-    const wanted = [frames, fps ?? '', start ?? '', end ?? ''].join(' ')
+    const { frames, fps, forceSample = false, start, end } = sampling
+    const wanted = [frames, fps ?? '', forceSample, start ?? '', end ?? ''].join(' ')
     const key = name && (await sha256(`film ${salt} ${wanted} ${name}`))
     const known = key === null ? undefined : this.#known.get(key)
     const opened = known

@@ -187,8 +187,9 @@ export class PromptPreparer {
     return clips
   }
 
-  #sampling({ videos }: Prompt, { frames, fps, start, end }: VideoPart): Sampling {
-    return { frames: frames ?? defaultFrames(this.#config, videos.length), fps, start, end }
+  #sampling({ videos }: Prompt, part: VideoPart): Sampling {
+    const { frames = defaultFrames(this.#config, videos.length), fps, forceSample } = part
+    return { frames, fps, forceSample, start: part.start, end: part.end }
   }
 
   #video(): VideoConfig {

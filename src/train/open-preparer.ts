@@ -28,7 +28,7 @@ export async function openPreparer(
   checkpoint.close()
   const tokenizer = await loadTokenizer(tokenizerPath)
   const preprocessor = createPreprocessor()
-  const { conversation, maxLength, frames, fps } = recipe
+  const { conversation, maxLength, frames, fps, forceSample } = recipe
   try {
     const preparer = new RecordPreparer({
       config,
@@ -36,7 +36,7 @@ export async function openPreparer(
       preprocessor,
       conversation,
       maxLength: Math.min(maxLength ?? Infinity, config.maxContext),
-      sampling: { frames, fps },
+      sampling: { frames, fps, forceSample },
     })
     return { preparer, config, dispose: () => preprocessor.dispose() }
   } catch (error) {

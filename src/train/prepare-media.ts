@@ -21,7 +21,11 @@ export type MediaTools = {
   readonly config: ModelConfig
   readonly preprocessor: Preprocessor
   /** How clips are sampled; frames by the checkpoint's recipe unless said. */
-  readonly sampling: { readonly frames: number | undefined; readonly fps: number | undefined }
+  readonly sampling: {
+    readonly frames: number | undefined
+    readonly fps: number | undefined
+    readonly forceSample?: boolean | undefined
+  }
 }
 
 export type PreparedMedia = Pick<Sample, 'pixelValues' | 'imageSizes' | 'videos'> & {
@@ -146,6 +150,7 @@ function framesOf(info: ClipInfo, clips: number, { config, sampling }: MediaTool
   const wanted: Sampling = {
     frames: sampling.frames ?? defaultFrames(config, clips),
     fps: sampling.fps,
+    forceSample: sampling.forceSample,
   }
   return sampleFrames(info, wanted)
 }

@@ -110,8 +110,10 @@ export async function openSurveyed(
 
 async function surveyed(dataset: Dataset, count: number, tools: DataTools): Promise<Survey> {
   const { recipe, memory, isResumed } = tools
-  const { model, conversation, maxLength, frames, fps, quarantine: how, stage } = recipe
-  const settings = { model, conversation, maxLength, frames, fps, pictures: how.pictures, stage }
+  const { model, conversation, maxLength, frames, fps, forceSample, stage } = recipe
+  const clips = { frames, fps, forceSample }
+  const { pictures } = recipe.quarantine
+  const settings = { model, conversation, maxLength, ...clips, pictures, stage }
   const key = JSON.stringify([dataset.sha256, count, settings])
   const known = await memory.remembered(key)
   if (known && isResumed) return restored(known)

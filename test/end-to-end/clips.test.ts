@@ -14,6 +14,7 @@ import {
   type Model,
   type VideoSource,
 } from '../../src/index.ts'
+import { llava } from './run-cli.ts'
 
 const FRAMES = 'fixtures/pictures/clip'
 const files = readdirSync(FRAMES)
@@ -24,9 +25,25 @@ function ask(...parts: ContentPart[]): { messages: Message[] } {
   return { messages: [{ role: 'user', content: [...parts, { type: 'text', text: 'What?' }] }] }
 }
 
-function clip(video: VideoSource, more: { frames?: number; fps?: number } = {}): ContentPart {
+function clip(
+  video: VideoSource,
+  more: { frames?: number; fps?: number; forceSample?: boolean; start?: number } = {},
+): ContentPart {
   return { type: 'video', video, ...more }
 }
+
+/** Frames of one pixel, each shown for so many hundredths of a second. */
+function unevenGif(delays: readonly number[]): Uint8Array {
+  const frames = delays.flatMap((delay) => [
+    Buffer.from([0x21, 0xf9, 4, 0, delay & 255, delay >> 8, 0, 0]),
+    Buffer.from('2c00000000010001000002024401' + '00', 'hex'),
+  ])
+  const head = Buffer.from('47494638396101000100800000000000ffffff', 'hex')
+  return Buffer.concat([head, ...frames, Buffer.from([0x3b])])
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'llava-clips-'))
+after(() => rmSync(scratch, { recursive: true }))
 
 async function refused(run: () => Promise<unknown>, code: string, message: RegExp): Promise<void> {
   await assert.rejects(run, (error) => {
@@ -84,14 +101,31 @@ describe('a model that was trained on clips', () => {
     )
   })
 
-  test('how long a clip is and when its frames are shown can be told', async () => {
+  test('how long a clip is and when its frames are shown can be told', () => {
     assert.equal(
-      await clipTimes(model, 'fixtures/clips/420.y4m'),
+      clipTimes(model, 'fixtures/clips/420.y4m'),
       'The video lasts for 0.30 seconds, and 3 frames are uniformly sampled from it. These frames are located at 0.00s,0.10s,0.20s.Please answer the following questions related to this video.',
     )
-    assert.match(
-      await clipTimes(model, FRAMES),
-      /lasts for 8\.00 seconds.* at 0\.00s,1\.00s,.*7\.00s\./,
+    assert.match(clipTimes(model, FRAMES), /lasts for 8\.00 seconds.* at 0\.00s,1\.00s,.*7\.00s\./)
+  })
+
+  test('times are told as the reference computes them, by the mean rate: none is behind the length', () => {
+    // Two frames of 0.1 s and one of 2.8 s; when they are shown is 0.00, 0.10, 0.20.
+    const path = join(scratch, 'uneven.gif')
+    writeFileSync(path, unevenGif([10, 10, 280]))
+    const sentence = clipTimes(model, path)
+    assert.match(sentence, /lasts for 3\.00 seconds.* at 0\.00s,1\.00s,2\.00s\./)
+    assert.match(clipTimes(model, path, { forceSample: true }), /, and 32 frames/)
+  })
+
+  test('forced, a shorter clip gives frames repeatedly; a start behind its end is refused', async () => {
+    const sampling = { frames: 4, forceSample: true }
+    const { videos } = await model.prepare(ask(clip('fixtures/clips/420.y4m', sampling)))
+    assert.deepEqual(videos, [{ frames: 4, times: [0, 0, 0.1, 0.2], tokens: 4 * 144 }])
+    await refused(
+      () => model.generate(ask(clip('fixtures/clips/420.y4m', { start: 100 }))),
+      'INPUT_VIDEO_SECONDS',
+      /lasts for 0\.30 seconds, 100 came/,
     )
   })
 
@@ -223,6 +257,17 @@ function leftBehind(code: string, path = process.env['PATH']): string[] {
     rmSync(folder, { recursive: true })
   }
 }
+
+test('ask takes so many frames of a second, or forces them, and says where that means nothing', async () => {
+  const model = ['--model', 'fixtures/inference/next-video-rope', '--max-tokens', '1']
+  const film = ['--video', 'fixtures/clips/420.y4m']
+  const fps = await llava(['ask', ...model, ...film, '--fps', '5', 'What?'])
+  assert.match(fps.stderr, /420\.y4m: 2 frames from 0\.0 to 0\.2 s/)
+  const forced = await llava(['ask', ...model, ...film, '--force-sample', '--frames', '5', 'What?'])
+  assert.match(forced.stderr, /420\.y4m: 5 frames from 0\.0 to 0\.2 s/)
+  const blind = await llava(['ask', ...model, '--fps', '5', 'What?'])
+  assert.deepEqual([blind.code, /--fps goes with a --video/.test(blind.stderr)], [2, true])
+})
 
 test('bytes that are no film leave no file behind, whether they are counted or decoded', () => {
   const module = new URL('../../src/preprocess/index.js', import.meta.url).href

@@ -111,7 +111,7 @@ for (const name of ['vllm', 'sglang']) {
         messages: [{ role: 'user', content: [clip, text] }],
       })
       assert.equal(refused.status, 400)
-      assert.match(refused.body.error.message, /frames and fps of a clip came/)
+      assert.match(refused.body.error.message, /frames, fps and force_sample of a clip came/)
     })
   })
 }

@@ -25,7 +25,9 @@ export type ChatPart =
   | ({ readonly type: 'video_url' } & UrlOf<'video_url'> & ClipFields)
   | { readonly type: 'file'; readonly file: { readonly file_data: string } }
 
-type ClipFields = { readonly [N in 'frames' | 'fps' | 'start' | 'end']?: number | null }
+type ClipFields = { readonly [N in 'frames' | 'fps' | 'start' | 'end']?: number | null } & {
+  readonly force_sample?: boolean | null
+}
 
 const TEXT_PART: JsonSchema = {
   type: 'object',
@@ -69,6 +71,10 @@ const VIDEO_PART = urlPart(
     },
     start: { type: 'number', minimum: 0, description: 'Second where what is shown begins.' },
     end: { type: 'number', exclusiveMinimum: 0, description: 'Second where it ends.' },
+    force_sample: {
+      type: 'boolean',
+      description: 'Exactly `frames` frames, those of a shorter clip repeated.',
+    },
   },
 )
 
@@ -216,7 +222,8 @@ function urlOf(given: string | { readonly url: string }): string {
   return typeof given === 'string' ? given : given.url
 }
 
-function clipPart(video: Clip, { frames, fps, start, end }: ClipFields): ContentPart {
+function clipPart(video: Clip, fields: ClipFields): ContentPart {
+  const { frames, fps, start, end, force_sample: forceSample } = fields
   return {
     type: 'video',
     video,
@@ -224,6 +231,7 @@ function clipPart(video: Clip, { frames, fps, start, end }: ClipFields): Content
     ...(typeof fps === 'number' && { fps }),
     ...(typeof start === 'number' && { start }),
     ...(typeof end === 'number' && { end }),
+    ...(forceSample === true && { forceSample }),
   }
 }
 

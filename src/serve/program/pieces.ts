@@ -90,7 +90,7 @@ export function image(source: ImageSource): ImagePart {
 /** A clip: a file, a folder of frames, or pictures. */
 export function video(
   source: VideoSource,
-  options: Pick<VideoPart, 'frames' | 'fps' | 'start' | 'end'> = {},
+  options: Pick<VideoPart, 'frames' | 'fps' | 'start' | 'end' | 'forceSample'> = {},
 ): VideoPart {
   return { type: 'video', video: source, ...options }
 }

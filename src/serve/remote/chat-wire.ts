@@ -3,6 +3,7 @@ import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
 import type { ContentPart, Message, VideoPart } from '../messages.ts'
 import { base64, clipType, framesUrl, pictureType } from './media-url.ts'
+import { wireFields } from './sampled-frames.ts'
 import type { ServerKind } from './server-kind.ts'
 
 /** Reads the file of a picture or clip that a message names by its path. */
@@ -103,7 +104,7 @@ function pictureUrl(url: string): object {
 async function wireClip(part: VideoPart, { readFile, kind }: Sender): Promise<object> {
   const { sendClip } = await import('./send-clip-node.ts')
   const { video, ...fields } = await sendClip(part, { kind, readFile })
-  return { type: 'video_url', video_url: { url: clipUrl(video) }, ...fields }
+  return { type: 'video_url', video_url: { url: clipUrl(video) }, ...wireFields(fields) }
 }
 
 function clipUrl(video: string | Uint8Array | readonly Uint8Array[]): string {

@@ -9,7 +9,19 @@ export const FRAMES_OF_OTHERS = 32
 /** Our own server takes no more, and samples them itself. */
 export const MOST_FRAMES = 1024
 
-export type FrameFields = Pick<VideoPart, 'frames' | 'fps' | 'start' | 'end'>
+export type FrameFields = Pick<VideoPart, 'frames' | 'fps' | 'start' | 'end' | 'forceSample'>
+
+/** As our own server calls them. */
+export function wireFields({ forceSample, ...fields }: FrameFields): object {
+  return { ...fields, ...(forceSample && { force_sample: true }) }
+}
+
+/** How frames are taken here where at most `most` may be sent; only as many as were asked for are forced. */
+export function samplingOf(options: FrameFields, most: number): Sampling {
+  const { forceSample: _, ...others } = options
+  const isForced = options.frames !== undefined && options.forceSample === true
+  return { ...others, frames: most, ...(isForced && { forceSample: true }) }
+}
 
 /** How many of a clip a server is sent at most. */
 export function mostFrames({ frames }: FrameFields, kind: ServerKind | null): number {
@@ -25,8 +37,7 @@ export function sampledFrames<T extends ImageFile | ImagePixels>(
   options: FrameFields,
   most: number,
 ): { readonly taken: readonly T[]; readonly fields: FrameFields } {
-  const sampling: Sampling = { ...options, frames: most }
-  const places = sampleFrames(pictureClip(pictures), sampling)
+  const places = sampleFrames(pictureClip(pictures), samplingOf(options, most))
   const taken = places.map((place) => pictures[place] as T)
   const [first = 0, last = 0] = [places[0], places.at(-1)]
   const pace = last > first ? (places.length - 1) / (last - first) : 1

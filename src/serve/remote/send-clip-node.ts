@@ -16,7 +16,13 @@ import type { VideoPart } from '../messages.ts'
 import { resolveLocalPicture } from '../picture-source.ts'
 import { resolveLocalClip } from '../video-source.ts'
 import { encodePng } from './encode-png.ts'
-import { fieldsFor, mostFrames, sampledFrames, type FrameFields } from './sampled-frames.ts'
+import {
+  fieldsFor,
+  mostFrames,
+  sampledFrames,
+  samplingOf,
+  type FrameFields,
+} from './sampled-frames.ts'
 import { takesFrames, type ServerKind } from './server-kind.ts'
 
 export type ClipReceiver = {
@@ -58,18 +64,22 @@ export async function sendClip(part: VideoPart, receiver: ClipReceiver): Promise
 }
 
 /** Whether the server finds the frames of a film that are asked for. Whoever is not known may know how many, as ours does. */
-function takesWhole({ frames, fps, start, end }: FrameFields, kind: ServerKind | null): boolean {
+function takesWhole(
+  { frames, fps, start, end, forceSample = false }: FrameFields,
+  kind: ServerKind | null,
+): boolean {
   if (kind === 'llava-ts') return true
-  const isTimed = start !== undefined || end !== undefined
-  return !isTimed && (kind === null || (frames === undefined && fps === undefined))
+  const isOurs = start !== undefined || end !== undefined || forceSample
+  return !isOurs && (kind === null || (frames === undefined && fps === undefined))
 }
 
-function fieldsOf({ frames, fps, start, end }: VideoPart): FrameFields {
+function fieldsOf({ frames, fps, start, end, forceSample }: VideoPart): FrameFields {
   return {
     ...(frames !== undefined && { frames }),
     ...(fps !== undefined && { fps }),
     ...(start !== undefined && { start }),
     ...(end !== undefined && { end }),
+    ...(forceSample && { forceSample }),
   }
 }
 
@@ -105,7 +115,7 @@ async function pictures(
 /** The frames that the seconds and the options name, decoded. */
 async function film(source: ClipSource, options: FrameFields, { kind }: ClipReceiver): Sending {
   const clip = await openClip(source)
-  const places = sampleFrames(clip, { ...options, frames: mostFrames(options, kind) })
+  const places = sampleFrames(clip, samplingOf(options, mostFrames(options, kind)))
   const frames: Uint8Array[] = []
   for await (const frame of clip.read(places)) {
     const image = resolveLocalPicture(frame)

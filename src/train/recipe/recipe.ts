@@ -104,6 +104,8 @@ export type Recipe = {
   /** Most frames of a clip, and frames of a second; the checkpoint's own unless said. */
   readonly frames: number | undefined
   readonly fps: number | undefined
+  /** Exactly `frames`, those of a shorter clip repeated. */
+  readonly forceSample: boolean | undefined
   /** A conversation mode, or `template`: the model's own. */
   readonly conversation: string
   readonly data: RecipeData

@@ -24,10 +24,11 @@ export function videoUrl(source: VideoSource): string {
 }
 
 /** A name that clips of equal frames have. */
-export async function clipKey({ video, frames, fps, start, end }: VideoPart): Promise<string> {
+export async function clipKey({ video, ...fields }: VideoPart): Promise<string> {
+  const { frames, fps, start, end, forceSample } = fields
   const files = Array.isArray(video) ? (video as readonly ImageSource[]) : [video as ImageSource]
   const names = await Promise.all(files.map((file) => sha256(bytesOf(file))))
-  return [...names, frames, fps, start, end].join(' ')
+  return [...names, frames, fps, start, end, forceSample].join(' ')
 }
 
 /** The prompt with those frames alone that a worker should see, where it would not find them itself. */

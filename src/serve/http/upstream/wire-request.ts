@@ -10,6 +10,7 @@ import { grammarOf, type ResponseFormat } from '../../constrained/response-forma
 import type { GenerateOptions, ResolvedGenerateOptions } from '../../generate-options.ts'
 import type { PlainMessage, PlainPart, VideoPart } from '../../messages.ts'
 import type { Prompt } from '../../request.ts'
+import { wireFields } from '../../remote/sampled-frames.ts'
 import type { ToolUse } from '../../tools/tool-use.ts'
 import { imageUrl, videoUrl } from './wire-media.ts'
 import type { WorkerKind } from './worker.ts'
@@ -275,7 +276,7 @@ function wirePart(part: PlainPart, kind: WorkerKind): Record<string, unknown> {
   const url = wholeClipUrl(part, kind)
   if (kind !== 'llava-ts') return { type: 'video_url', video_url: { url } }
   const { type: _, video: __, ...fields } = part
-  return { type: 'video_url', video_url: { url }, ...fields }
+  return { type: 'video_url', video_url: { url }, ...wireFields(fields) }
 }
 
 /** How many frames are taken others say when they are started; `/generate` has no place for it anywhere. */
@@ -283,11 +284,11 @@ function wholeClipUrl({ video, ...fields }: VideoPart, kind: WorkerKind): string
   if (kind === 'sglang' && Array.isArray(video)) {
     throw notOffered(kind, 'a clip made of frames', 'send a film')
   }
-  const { frames, fps, start, end } = fields
-  const isPlain = [frames, fps, start, end].every((value) => value === undefined)
+  const { frames, fps, start, end, forceSample = false } = fields
+  const isPlain = !forceSample && [frames, fps, start, end].every((value) => value === undefined)
   if (isPlain || kind === 'llava-ts') return videoUrl(video)
   const isTimed = start !== undefined || end !== undefined
-  const what = isTimed ? 'start and end of a clip' : 'frames and fps of a clip'
+  const what = isTimed ? 'start and end of a clip' : 'frames, fps and force_sample of a clip'
   throw notOffered(kind, what, 'leave them out, or send the frames')
 }
 
