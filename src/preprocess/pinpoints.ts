@@ -37,48 +37,79 @@ export function parsePinpoints(
   layout: 'original' | 'hf',
 ): readonly ImageSize[] {
   const points = readPoints(value, tileSize, layout)
-  const isUsable = (point: ImageSize) =>
-    isSize(point) && point.width % tileSize === 0 && point.height % tileSize === 0
+  const isUsable = ({ size }: Point) =>
+    isSize(size) && size.width % tileSize === 0 && size.height % tileSize === 0
   const wrong = points.findIndex((point) => !isUsable(point))
-  if (points.length > 0 && wrong < 0) return points
-  const text = JSON.stringify(value) ?? 'nothing'
-  const which = wrong < 0 ? '' : `, of which number ${wrong + 1} is none`
+  if (points.length > 0 && wrong < 0) return points.map(({ size }) => size)
+  const text = (JSON.stringify(value) ?? 'nothing').slice(0, 120)
+  const which =
+    wrong < 0 ? '' : `, of which number ${wrong + 1}, ${points[wrong]?.text.slice(0, 60)}, is none`
   throw new ConfigError(
     'CONFIG_PINPOINTS',
-    `image_grid_pinpoints: expected pairs of multiples of the tile's side ${tileSize}, "(1x1),...,(6x6)" or one of ` +
-      `${Object.keys(NAMED).join(', ')}, came ${text.slice(0, 120)}${which}; correct the checkpoint's config.`,
+    `image_grid_pinpoints: expected pairs of multiples of the tile's side ${tileSize}, "(1x1),...,(6x6)" of at most ` +
+      `${MAX_SIDE_TILES} tiles a side, or one of ${Object.keys(NAMED).join(', ')}, came ${text}${which}; ` +
+      `correct the checkpoint's config.`,
   )
 }
 
-function readPoints(value: unknown, tileSize: number, layout: 'original' | 'hf'): ImageSize[] {
+/** A grid as it was read, NaN where it could not be, and as it is written. */
+type Point = { readonly size: ImageSize; readonly text: string }
+
+function readPoints(value: unknown, tileSize: number, layout: 'original' | 'hf'): Point[] {
   if (typeof value === 'string') {
     const named = Object.hasOwn(NAMED, value) ? NAMED[value] : undefined
-    if (named) return named.map(([x, y]) => ({ width: x * tileSize, height: y * tileSize }))
-    if (value.includes('x')) return readRange(value, tileSize)
-    const pairs = [...value.matchAll(/[[(]\s*(\d+)\s*,\s*(\d+)\s*[\])]/g)]
-    return pairs.map((pair) => toSize([Number(pair[1]), Number(pair[2])], layout))
+    if (named) return named.map(([x, y]) => inTiles(x, y, tileSize))
+    if (/\dx\d/.test(value)) return readRange(value, tileSize)
+    return pieces(value, BRACKETS).map((text) => toPoint(numbersOf(text, PAIR), text, layout))
   }
   if (!Array.isArray(value)) return []
-  return value.map((pair) => toSize(Array.isArray(pair) ? pair : [], layout))
+  return value.map((pair) => {
+    const isPair = Array.isArray(pair) && pair.every((side) => typeof side === 'number')
+    return toPoint(isPair ? (pair as number[]) : [], JSON.stringify(pair) ?? 'nothing', layout)
+  })
 }
 
-function toSize(pair: readonly unknown[], layout: 'original' | 'hf'): ImageSize {
-  const [first, second] = pair.length === 2 ? pair.map(Number) : []
+const PAIR = /^[[(]\s*(\d+)\s*,\s*(\d+)\s*,?\s*[\])]$/
+const TILES = /^\((\d+)x(\d+)\)$/
+/** What is no pair and may stand between them: of a list, and of a range. */
+const BRACKETS = /^[\s,[\]()]*$/
+const DOTS = /^[\s,.]*$/
+
+/** The pairs of a text one by one, and whatever else is in it that may not be. */
+function pieces(text: string, between: RegExp): string[] {
+  return text
+    .split(/([[(][^[\]()]*[\])])/)
+    .map((piece) => piece.trim())
+    .filter((piece, i) => i % 2 === 1 || !between.test(piece))
+}
+
+function numbersOf(text: string, form: RegExp): number[] {
+  return (form.exec(text) ?? []).slice(1).map(Number)
+}
+
+function toPoint(pair: readonly number[], text: string, layout: 'original' | 'hf'): Point {
+  const [first = NaN, second = NaN] = pair.length === 2 ? pair : []
   const [width, height] = layout === 'original' ? [first, second] : [second, first]
-  return { width: width ?? NaN, height: height ?? NaN }
+  return { size: { width, height }, text }
 }
 
-function readRange(text: string, tileSize: number): ImageSize[] {
-  const pairs = [...text.matchAll(/\((\d+)x(\d+)\)/g)]
-  const first = pairs.at(0)
-  const last = pairs.at(-1)
+function inTiles(x: number, y: number, tileSize: number): Point {
+  return { size: { width: x * tileSize, height: y * tileSize }, text: `(${x}x${y})` }
+}
+
+/** From the first pair to the last, as the original reads it, which passes over what is between. */
+function readRange(text: string, tileSize: number): Point[] {
+  const corners = pieces(text, DOTS).map((piece) => {
+    const [x = NaN, y = NaN] = numbersOf(piece, TILES)
+    const isRead = x >= 1 && y >= 1 && x <= MAX_SIDE_TILES && y <= MAX_SIDE_TILES
+    return { x, y, point: { ...inTiles(isRead ? x : NaN, y, tileSize), text: piece }, isRead }
+  })
+  if (corners.some(({ isRead }) => !isRead)) return corners.map(({ point }) => point)
+  const [first, last] = [corners.at(0), corners.at(-1)]
   if (!first || !last) return []
-  const [x0, y0, x1, y1] = [first[1], first[2], last[1], last[2]].map(Number) as number[]
-  const points: ImageSize[] = []
-  for (let x = x0 as number; x <= Math.min(x1 as number, MAX_SIDE_TILES); x++) {
-    for (let y = y0 as number; y <= Math.min(y1 as number, MAX_SIDE_TILES); y++) {
-      points.push({ width: x * tileSize, height: y * tileSize })
-    }
+  const points: Point[] = []
+  for (let x = first.x; x <= last.x; x++) {
+    for (let y = first.y; y <= last.y; y++) points.push(inTiles(x, y, tileSize))
   }
   return points
 }

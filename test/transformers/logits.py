@@ -1,4 +1,7 @@
-"""Logits of checkpoints, or of adapters over their bases, as transformers and PEFT compute them: one folder a question."""
+"""Logits of checkpoints, or of adapters over their bases, as transformers and PEFT compute them: one folder a question.
+
+In float64, so that what differs is our rounding alone and not theirs as well.
+"""
 
 import json
 import pathlib
@@ -23,12 +26,12 @@ def model_of(request):
         import peft
 
         model = peft.PeftModel.from_pretrained(model, request["checkpoint"])
-    return model.eval()
+    return model.double().eval()
 
 
 def inputs_of(folder, request, kind):
     pixels = numpy.fromfile(folder / "pixels.f32", dtype=numpy.float32).reshape(-1, *request["shape"])
-    pixels = torch.from_numpy(pixels)
+    pixels = torch.from_numpy(pixels).double()
     tiles = sum(image["tiles"] for image in request["images"])
     inputs = {"input_ids": torch.tensor([request["inputIds"]]), "pixel_values": pixels[:tiles]}
     if kind != "llava":
