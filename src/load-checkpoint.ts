@@ -6,6 +6,7 @@
  */
 import { CheckpointError } from './core/errors.ts'
 import { inTurns, nextTurn } from './core/steps.ts'
+import { checkOriginalDecoder } from './families/decoder-config.ts'
 import { familyOf } from './families/index.ts'
 import type {
   CheckpointDocuments,
@@ -18,6 +19,7 @@ import { locate, type HubOptions } from './locate-model.ts'
 import { ggufDocuments, ggufSource } from './families/gguf.ts'
 import { isObject } from './families/json-reader.ts'
 import type { WeightPart } from './families/parameter-map.ts'
+import { knownCheckpoint } from './families/known-checkpoints.ts'
 import { PROJECTOR_NAMES, TOWER_EXTRAS, VISION_NAMES } from './families/parameter-names.ts'
 import { tiedHeadSteps } from './families/tied-head.ts'
 import { publishedTower } from './families/vision-config.ts'
@@ -65,6 +67,8 @@ export async function openParts(name: string, options: CheckpointOptions): Promi
   }
   const close = () => opened.forEach((source) => source.close())
   try {
+    // A published one of a kind that is not supported is not fetched.
+    checkOriginalDecoder(knownCheckpoint(name)?.documents.files.get('config.json'))
     const path = await locate(name, options)
     const checkpoint = path.endsWith('.gguf')
       ? await openGgufParts(path, options, keep)
@@ -118,6 +122,7 @@ async function openFolderParts(
 ): Promise<Opened> {
   const names = listFolder(folder) ?? []
   const files = readDocuments(folder)
+  checkOriginalDecoder(files.get('config.json'))
   // Headers and documents take some milliseconds each: others get their turn in between.
   await nextTurn()
   const base = await baseFolder(folder, { names, files }, options)

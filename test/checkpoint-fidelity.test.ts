@@ -7,6 +7,9 @@
  * publish.
  */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { elementCount } from '../src/core/shape.ts'
 import { familyOf } from '../src/families/index.ts'
@@ -22,7 +25,7 @@ import {
   VISION_NAMES,
   type NameRule,
 } from '../src/families/parameter-names.ts'
-import { modelGraphs, parameterMap } from '../src/load-model.ts'
+import { loadModel, modelGraphs, parameterMap } from '../src/load-model.ts'
 import { mergeLora } from '../src/weights/lora-merge.ts'
 import { parseLoraConfig } from '../src/weights/lora-config.ts'
 import { readLoraAdapter } from '../src/weights/lora.ts'
@@ -89,6 +92,23 @@ test('MPT decoders are refused by name', () => {
     code: 'CONFIG_UNSUPPORTED',
     message: /model_type: "llava_mpt" is not supported/,
   })
+})
+
+test('they are refused before a tower or weights are looked for, and before anything is fetched', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'llava-mpt-'))
+  const refused = {
+    code: 'CONFIG_UNSUPPORTED',
+    message: /model_type: "llava_mpt" is not supported/,
+  }
+  const hub = { endpoint: 'http://127.0.0.1:9', offline: true, cacheDir: join(folder, 'hub') }
+  try {
+    const config = { model_type: 'llava_mpt', mm_vision_tower: 'openai/clip-vit-large-patch14' }
+    writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
+    await assert.rejects(loadModel(folder, { hub }), refused)
+    await assert.rejects(loadModel(MPT, { hub }), refused)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('a tensor too many, one too few and one of another shape are noticed', () => {

@@ -7,7 +7,7 @@
 import { ConfigError } from '../core/errors.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import type { RopeBands, RopeConfig } from '../layers/rotary.ts'
-import type { JsonReader } from './json-reader.ts'
+import { isObject, JsonReader } from './json-reader.ts'
 
 type Kind = DecoderConfig['kind']
 
@@ -63,6 +63,18 @@ const DECODERS: Readonly<Record<string, Defaults>> = {
 
 export function isKnownDecoder(modelType: unknown): boolean {
   return typeof modelType === 'string' && Object.hasOwn(DECODERS, modelType)
+}
+
+/**
+ * Refuses an original checkpoint whose language model is none of ours (MPT), before its other parts are looked for. Throws
+ * ConfigError CONFIG_UNSUPPORTED.
+ */
+export function checkOriginalDecoder(config: unknown): void {
+  if (!isObject(config)) return
+  const isOriginal = typeof config['mm_vision_tower'] === 'string'
+  const isMpt = /^(?:llava_)?mpt$/.test(String(config['model_type']))
+  if (isOriginal || isMpt)
+    new JsonReader('config.json', config).choice('model_type', DECODERS, 'llama')
 }
 
 /**
