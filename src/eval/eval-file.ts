@@ -15,6 +15,8 @@ export type EvalFile = {
   readonly rows?: readonly Row[]
   /** SHA-256 of a file whose content is not in `text`. */
   readonly sha256?: string
+  /** The tables that its rows were made of: what it is to a recipe. */
+  readonly madeFrom?: readonly EvalFile[]
 }
 
 export type Row = Readonly<Record<string, unknown>>
@@ -71,6 +73,13 @@ export function withRowsOf(file: EvalFile, name: string): EvalFile {
   const list: unknown = isRow(whole) ? whole[name] : null
   if (Array.isArray(list) && list.every(isRow)) return { ...file, rows: list }
   throw unreadable(file, `an object with "${name}"`)
+}
+
+/** The rows of DocVQA's, InfographicVQA's and TextVQA's own files, {"dataset_name": …, "data": [rows]}; any other file as it is. */
+export function openData(file: EvalFile): EvalFile {
+  return /\.json$/i.test(file.name) && /"data"\s*:\s*\[/.test(file.text)
+    ? withRowsOf(file, 'data')
+    : file
 }
 
 /** A field that has to be there, as text. */

@@ -20,6 +20,7 @@ import {
 import type { PromptPair } from './judge-prompts.ts'
 import type { JudgeInput, JudgeSpec, JudgeTask } from './judge-spec.ts'
 import { readPythonDict, readScore } from './python-dict.ts'
+import { columnText } from './row-columns.ts'
 import { allTableRows, type TableForm } from './table-rows.ts'
 
 export const REVIEW_FILES: Benchmark['files'] = {
@@ -199,10 +200,15 @@ function rowTasks(
 ): JudgeTask[] {
   const given = new Map(answers.map((answer) => [answer.id, answer.text]))
   const rows = allTableRows(labels.length > 0 ? labels : questions, form)
-  return rows.flatMap(({ id, row }) => {
+  return rows.flatMap((one) => {
+    const { id } = one
     const pred = given.get(id)
     if (pred === undefined) return []
-    const values = { question: String(row['question']), answer: String(row['answer']), pred }
+    const values = {
+      question: columnText(one, 'question'),
+      answer: columnText(one, 'answer'),
+      pred,
+    }
     return [
       {
         id,

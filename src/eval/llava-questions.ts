@@ -7,6 +7,7 @@
 import type { EvalFile, Row } from './eval-file.ts'
 import { isRow, readRows, textField } from './eval-file.ts'
 import type { LazyPicture, Picture, Question } from './question.ts'
+import { columnText } from './row-columns.ts'
 import { letterAt } from './metrics/choice-letter.ts'
 
 export const SHORT_ANSWER = 'Answer the question using a single word or phrase.'
@@ -25,9 +26,10 @@ export function llavaQuestions(
     files.flatMap((file) =>
       readRows(file).map((row) => {
         const image = row['image']
+        const id = idField(row, 'question_id', file)
         const question: Question = {
-          id: idField(row, 'question_id', file),
-          prompt: textField(row, 'text', file),
+          id,
+          prompt: columnText({ id: String(id), row, file }, 'text'),
           images: typeof image === 'string' && image !== '' ? [image] : pictureField(image),
           maxTokens,
           isVisual: true,
@@ -54,11 +56,29 @@ export function pictureField(value: unknown): Picture[] {
   if (typeof value === 'function') return [value as LazyPicture]
   if (value instanceof Uint8Array) return [value]
   if (Array.isArray(value)) return value.flatMap(pictureField)
-  if (typeof value === 'string' && value !== '')
+  if (typeof value === 'string' && value !== '') {
+    const several = printedList(value)
+    if (several) return several.flatMap(pictureField)
     return [isBase64(value) ? fromBase64(value) : value]
+  }
   if (!isRow(value)) return []
   const { bytes, path } = value
   return pictureField(bytes ?? path)
+}
+
+/** Another row's picture where its index stands in place of one; else what came. */
+export function pictureOfOther(value: unknown, byIndex: ReadonlyMap<string, unknown>): unknown {
+  const other = typeof value === 'string' && /^\d{1,9}$/.test(value) ? byIndex.get(value) : null
+  return typeof other === 'string' && !/^\d{1,9}$/.test(other) ? other : value
+}
+
+/** VLMEvalKit has several pictures as Python prints a list, megabytes of base64 or names: no mark in them needs more care. */
+function printedList(text: string): string[] | null {
+  if (!/^\s*\[\s*['"]/.test(text)) return null
+  const items = text.trim().slice(1, -1).split(',')
+  return items
+    .map((item) => item.trim().replaceAll(/^['"]|['"]$/g, ''))
+    .filter((item) => item !== '')
 }
 
 /** Longer than any file name, and of no other characters. */

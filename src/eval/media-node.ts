@@ -29,7 +29,8 @@ export class MediaFolder {
     const path = resolve(this.#folder, name)
     if (statSync(path, { throwIfNoEntry: false })) return path
     this.#index ??= this.#isNamed ? indexOf(this.#folder) : new Map()
-    const [found, ...others] = this.#index.get(keyOf(name)) ?? []
+    const paths = this.#index.get(keyOf(name)) ?? this.#index.get(cocoKey(name)) ?? []
+    const [found, ...others] = paths
     return others.length === 0 ? (found ?? null) : null
   }
 
@@ -77,12 +78,24 @@ function indexOf(folder: string): Map<string, string[]> {
       if (isMedium || isFolder) {
         const key = keyOf(path)
         index.set(key, [...(index.get(key) ?? []), path])
+        const number = cocoKey(path)
+        if (number !== key) index.set(number, [...(index.get(number) ?? []), path])
       }
       if (isFolder) walk(path)
     }
   }
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) walk(folder)
   return index
+}
+
+/**
+ * COCO's pictures have numbers of their own, which its files of 2014 have behind the split: `COCO_val2014_000000441210.jpg`; LLaVA's COCO
+ * questions say `000000441210.jpg`.
+ */
+function cocoKey(path: string): string {
+  const key = keyOf(path)
+  const number = /^(?:coco_(?:train|val|test)\d{4}_)?(\d{12}\.\w+)$/.exec(key)?.[1]
+  return number === undefined ? key : `coco ${number}`
 }
 
 /** A picture by its whole name; a clip in any container, or as a folder of frames, without its ending. */

@@ -43,8 +43,10 @@ export type AskSpec = {
   readonly pick?: <File extends Named>(files: readonly File[]) => readonly File[]
   /** Of the files beside the questions those that are labels: answers of other models lie there too. By default all. */
   readonly pickLabels?: <File extends Named>(files: readonly File[]) => readonly File[]
-  /** Where the hub's tables are of another form than the released files: these, made from those. */
+  /** Where the tables of the hub and of VLMEvalKit are of another form than the released files: these, made from those. */
   readonly fromTables?: (tables: readonly EvalFile[]) => ReleasedFiles
+  /** What else is such a table: the authors' own file, from which LLaVA made its. */
+  readonly isTable?: (file: EvalFile) => boolean
   /** How the prompt is made, in one sentence: part of the recipe. */
   readonly prompt: string
   /** Names in the benchmark's folder as its authors lay it out. */
@@ -80,12 +82,16 @@ export function releasedFiles(
   ask: AskSpec | undefined,
   { questions, labels }: ReleasedFiles,
 ): ReleasedFiles {
-  if (!ask?.fromTables || !questions.some(isHubTable)) return { questions, labels }
-  const made = ask.fromTables(questions)
+  const { fromTables, isTable = isHubTable } = ask ?? {}
+  const tables = questions.filter((file) => isHubTable(file) || isTable(file))
+  if (!fromTables || tables.length === 0) return { questions, labels }
+  const made = fromTables(tables)
   return { questions: made.questions, labels: labels.length > 0 ? labels : made.labels }
 }
 
-function isHubTable({ name, rows }: EvalFile): boolean {
+/** Parquet files of the hub, and tables with a header as VLMEvalKit publishes them. */
+function isHubTable({ name, rows, cells }: EvalFile): boolean {
+  if (cells || /\.[tc]sv$/i.test(name)) return true
   return rows !== undefined && /\.parquet$/i.test(name)
 }
 

@@ -3,12 +3,13 @@ import type { EvalFile } from './eval-file.ts'
 
 /** SHA-256 of the contents in order, without the names: a renamed file is the same file. */
 export async function hashFiles(files: readonly EvalFile[]): Promise<string> {
-  const hashes = await Promise.all(
-    files.map(
-      ({ text, cells, sha256 }) => sha256 ?? hashText(cells ? JSON.stringify(cells) : text),
-    ),
-  )
+  const hashes = await Promise.all(files.map(hashFile))
   return files.length === 1 ? (hashes[0] ?? '') : hashText(hashes.join('\n'))
+}
+
+async function hashFile({ text, cells, sha256, madeFrom }: EvalFile): Promise<string> {
+  if (madeFrom) return hashFiles(madeFrom)
+  return sha256 ?? hashText(cells ? JSON.stringify(cells) : text)
 }
 
 /** SHA-256 in hexadecimal, through Web Crypto: the same in a browser. */

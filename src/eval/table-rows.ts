@@ -1,15 +1,15 @@
 /** Rows of datasets' own tables: their ids, their truth, and how they are asked. */
 import { InputError } from '../core/errors.ts'
-import { readRows, textField, type EvalFile, type Row } from './eval-file.ts'
-import { pictureField } from './llava-questions.ts'
+import { openData, readRows, textField, type EvalFile, type Row } from './eval-file.ts'
+import { pictureField, pictureOfOther } from './llava-questions.ts'
 import { readPythonList } from './python-dict.ts'
 import type { AskSpec, ClipSeconds, Named, Picture, Question } from './question.ts'
 import { sampleFields } from './samples.ts'
 
 /** What is particular to a table. */
 export type TableForm = {
-  /** A row's id where no column of the usual names has it; without this, rows of Parquet files are counted. */
-  readonly id?: (row: Row, i: number, file: EvalFile) => string
+  /** A row's id where no column of the usual names has it; without this, or where it is null, rows of Parquet files are counted. */
+  readonly id?: (row: Row, i: number, file: EvalFile) => string | null
   /** The row as the hub's table has it, where a file has another form. */
   readonly adapt?: (row: Row) => Row
   /** Rows of other benchmarks in the same table are passed over. */
@@ -22,15 +22,15 @@ export type TableForm = {
 
 /** How rows are asked. */
 export type TableAsk = {
-  readonly prompt: (row: Row) => string
+  readonly prompt: (row: TableRow) => string
   /** The prompt in one sentence. */
   readonly about: string
   readonly maxTokens: number
   /** The usual name of the table, or of the folder of its files. */
   readonly file: string
-  /** The column `image`, unless said otherwise. */
+  /** The column `image`, or what datasets' own files call it, unless said otherwise. */
   readonly images?: (row: Row) => readonly Picture[]
-  readonly video?: (row: Row, file: EvalFile) => string
+  readonly video?: (row: TableRow) => string
   readonly seconds?: (row: Row, file: EvalFile) => ClipSeconds | null
   /** The folder of pictures or clips that rows name. */
   readonly folder?: string
@@ -40,17 +40,17 @@ export type TableAsk = {
 /** Questions of a table that holds the truth as well. */
 export function askTable(ask: TableAsk, form: TableForm = {}): AskSpec {
   const { prompt, about, maxTokens, images, video, isInterleaved = false } = ask
-  const clipOf = (row: Row, file: EvalFile) => {
-    const seconds = ask.seconds?.(row, file)
-    return video ? { video: video(row, file), ...(seconds ? { seconds } : {}) } : {}
+  const clipOf = (one: TableRow) => {
+    const seconds = ask.seconds?.(one.row, one.file)
+    return video ? { video: video(one), ...(seconds ? { seconds } : {}) } : {}
   }
-  const question = ({ id, row, file }: TableRow): Question => ({
-    id,
-    prompt: prompt(row),
-    images: images ? images(row) : pictureField(row['image']),
+  const question = (one: TableRow): Question => ({
+    id: one.id,
+    prompt: prompt(one),
+    images: (images ?? rowPictures)(one.row),
     maxTokens,
     isVisual: true,
-    ...clipOf(row, file),
+    ...clipOf(one),
     ...(isInterleaved ? { isInterleaved } : {}),
   })
   return {
@@ -60,6 +60,14 @@ export function askTable(ask: TableAsk, form: TableForm = {}): AskSpec {
     folder: { questions: ask.file, ...(ask.folder === undefined ? {} : { images: ask.folder }) },
     hasTruth: true,
   }
+}
+
+/** Of DocVQA's, InfographicVQA's and ChartQA's own files too. */
+const PICTURE_FIELDS = ['image', 'imgname', 'image_local_name', 'image_path']
+
+export function rowPictures(row: Row): readonly Picture[] {
+  const pictures = PICTURE_FIELDS.map((name) => pictureField(row[name]))
+  return pictures.find(({ length }) => length > 0) ?? []
 }
 
 export type TableRow = {
@@ -86,16 +94,24 @@ export function allTableRows(
   const nameOf = (sample: Row, row: Row, i: number, file: EvalFile) => {
     const name = ID_FIELDS.find((field) => field in sample)
     if (name !== undefined) return textField(sample, name, file)
-    if (id) return id(row, i, file)
+    const own = id?.(row, i, file)
+    if (typeof own === 'string') return own
     return file.rows ? String(place) : textField(sample, 'question_id', file)
   }
   const rows = ofSplit(ofFolder(files, folder), split).flatMap((file) =>
-    readRows(file).map((sample, i): TableRow => {
+    withPictures(readRows(openData(file))).map((sample, i): TableRow => {
       const row = adapt(sampleFields(sample))
       return { id: nameOf(sample, row, i, file), row, file, place: place++ }
     }),
   )
   return keep ? rows.filter(({ row }) => keep(row)) : rows
+}
+
+/** In VLMEvalKit's tables a picture that an earlier row has is its index. */
+export function withPictures(rows: readonly Row[]): readonly Row[] {
+  if (rows[0]?.['index'] === undefined || rows[0]['image'] === undefined) return rows
+  const byIndex = new Map(rows.map((row) => [String(row['index']), row['image']]))
+  return rows.map((row) => ({ ...row, image: pictureOfOther(row['image'], byIndex) }))
 }
 
 const SPLITS = {

@@ -11,6 +11,7 @@ import { exactMatch, exactMatchOfSamples } from '../metrics/exact-match.ts'
 import { inferredLetter } from '../metrics/inferred-letter.ts'
 import { optionColumns } from '../metrics/option-letter.ts'
 import { OPTION_LETTER, optionLines } from '../llava-questions.ts'
+import { columnOptions, columnText } from '../row-columns.ts'
 import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
@@ -32,10 +33,10 @@ export const ai2d = shortAnswerBenchmark({
     return { score: isSame(read, letter), read }
   },
   ask: {
-    prompt: ({ question, options }) =>
+    prompt: (row) =>
       [
-        question,
-        ...optionLines(Array.isArray(options) ? options.map(String) : []),
+        columnText(row, 'question'),
+        ...optionLines(columnOptions(row, 'options')),
         OPTION_LETTER,
       ].join('\n'),
     about: 'question, options by letter and the option-letter instruction, after the picture',

@@ -3,12 +3,15 @@
  *
  * Paper: arXiv:2203.10244. Data: huggingface.co/datasets/lmms-lab/ChartQA (GPL-3.0), test, 2,500 questions:
  *   {"type": "human_test", "question": "How many food item is shown in the bar graph?", "answer": "14", "image": …}
+ * or HuggingFaceM4/ChartQA, {"query": …, "label": ["14"], "human_or_machine": 0, "image": …}, or the authors' test_human.json and
+ * test_augmented.json, {"imgname": "41699051005347.png", "query": …, "label": "14"}, with the folder png.
  * Official scorer: the paper's relaxed accuracy, as lmms-eval tasks/chartqa/utils.py.
  */
 import { publishedRows } from '../benchmark.ts'
 import type { Row } from '../eval-file.ts'
 import { relaxedAccuracy } from '../metrics/relaxed-accuracy.ts'
 import { pythonStrip } from '../python-text.ts'
+import { columnText } from '../row-columns.ts'
 import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 import { truthText } from '../table-rows.ts'
@@ -17,19 +20,26 @@ export const chartqa = shortAnswerBenchmark({
   name: 'chartqa',
   title: 'ChartQA (test)',
   rule: 'numbers within 5 % of the target, other answers equal but for case; relaxed accuracy',
-  form: { split: 'test' },
+  form: {
+    split: 'test',
+    // The authors' files have no ids: test_human.json and test_augmented.json are counted each.
+    id: ({ imgname }, i, { name }) =>
+      imgname === undefined
+        ? null
+        : `${(name.split('/').at(-1) ?? name).replace(/\.\w+$/, '')}/${i}`,
+  },
   judge: (answer, accepted, row, { given }) => {
-    if (formOf(given) === 'vlmevalkit') {
-      const read = pythonStrip(answer)
-      return { score: Math.max(...accepted.map((target) => relaxedAccuracy(read, target))), read }
-    }
+    // VLMEvalKit's table has lists of answers; its predictions are read without the space around them.
+    const isTable = row['index'] !== undefined
+    const read = formOf(given) === 'vlmevalkit' ? pythonStrip(answer) : answer
     // Some answers of people are written `[2017, 2023]`: a text like any other.
-    const target = truthText(row) ?? accepted[0] ?? ''
-    return { score: relaxedAccuracy(answer, target), read: answer }
+    const targets = isTable ? accepted : [truthText(row) ?? accepted[0] ?? '']
+    return { score: Math.max(...targets.map((target) => relaxedAccuracy(read, target))), read }
   },
   part: partOf,
   ask: {
-    prompt: ({ question }) => `${String(question)}\nAnswer the question with a single word.`,
+    prompt: (row) =>
+      `${columnText(row, 'question', 'query')}\nAnswer the question with a single word.`,
     about: 'question and "Answer the question with a single word.", after the picture',
     maxTokens: 16,
     file: 'test',
@@ -53,10 +63,12 @@ export const chartqa = shortAnswerBenchmark({
   ],
 })
 
-/** By the dataset's column, VLMEvalKit's, or which metric lmms-eval's sample has. */
-function partOf(row: Row): string | null {
-  const kind = row['type'] ?? row['split']
+/** By the dataset's column, VLMEvalKit's, the authors' file, HuggingFaceM4's class, or which metric lmms-eval's sample has. */
+function partOf(row: Row, id: string): string | null {
+  const kind = row['type'] ?? row['split'] ?? /^test_\w+(?=\/)/.exec(id)?.[0]
   if (typeof kind === 'string') return /^(?:test_)?(human|augmented)/.exec(kind)?.[1] ?? kind
   const parts = ['human', 'augmented']
+  const { human_or_machine: place } = row
+  if (typeof place === 'number') return parts[place] ?? null
   return parts.find((name) => row[`relaxed_${name}_split`] !== undefined) ?? null
 }

@@ -3,11 +3,14 @@
  *
  * Papers: arXiv:2007.00398, arXiv:2104.12756. Data: huggingface.co/datasets/lmms-lab/DocVQA (research use), validation:
  *   {"questionId": "49153", "question": "What is the ‘actual’ value per 1000, during the year 1975?", "answers": ["0.28"], …}
+ * or the challenge's own val_v1.0.json and infographicsVQA_val_v1.0_withQT.json, {"data": [{"questionId": 49153, "image":
+ * "documents/pybv0228_81.png", …}]}; a poster is named by `image_local_name`.
  * Official scorer: ANLS of the challenge (rrc.cvc.uab.es), in the form of lmms-eval api/metrics.py.
  */
 import { publishedRows, type PublishedScore } from '../benchmark.ts'
 import { SHORT_ANSWER } from '../llava-questions.ts'
 import { anls } from '../metrics/anls.ts'
+import { columnText } from '../row-columns.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
 const BLOG = 'LLaVA-NeXT blog 2024-05-10'
@@ -54,7 +57,7 @@ function anlsBenchmark(
     rule: 'lower case, spaces collapsed; 1 − edit distance over the longer length, 0 below one half; best of the accepted answers',
     judge: (answer, accepted) => ({ score: anls(answer, accepted, 'docvqa'), read: answer }),
     ask: {
-      prompt: ({ question }) => `${String(question)}\n${SHORT_ANSWER}`,
+      prompt: (row) => `${columnText(row, 'question')}\n${SHORT_ANSWER}`,
       about: 'question and the short-answer instruction, after the picture',
       maxTokens: 32,
       file: 'validation',

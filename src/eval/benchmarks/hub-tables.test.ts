@@ -130,7 +130,7 @@ test('answers that exist are scored against the tables, given as questions', asy
 
 test('a table of something else is refused by the column that is missing', () => {
   assert.throws(() => released('pope', [{ question_id: '1', text: 'x' }]), {
-    code: 'INPUT_ANSWERS_FIELD',
+    code: 'INPUT_QUESTIONS_COLUMN',
   })
 })
 

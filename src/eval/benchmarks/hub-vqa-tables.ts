@@ -20,7 +20,9 @@ import { letterAt } from '../metrics/choice-letter.ts'
 import { pythonCapitalise } from '../python-text.ts'
 import type { Named, Picture, ReleasedFiles } from '../question.ts'
 import { ofSplit, type Split } from '../table-rows.ts'
+import { columnOptions, columnText, type NamedRow } from '../row-columns.ts'
 import { hubRows, rowsFile } from './hub-tables.ts'
+import { mmVetRow, scienceRow, textvqaRow } from './vlmevalkit-rows.ts'
 
 /** Of a download the two tables of testdev's balanced questions; the others are millions of questions without truth. */
 export function pickGqa<File extends Named>(files: readonly File[]): readonly File[] {
@@ -30,14 +32,15 @@ export function pickGqa<File extends Named>(files: readonly File[]): readonly Fi
 
 /** Pictures that came as no table are looked for by their names. */
 export function releasedGqa(files: readonly EvalFile[]): ReleasedFiles {
-  const isPictures = ({ rows: [first] = [] }: EvalFile) => first?.['question'] === undefined
+  const isPictures = ({ rows: [first = {}] = [] }: EvalFile) =>
+    first['question'] === undefined && first['imageId'] === undefined
   const pictures = new Map(
     files.filter(isPictures).flatMap((file) => readRows(file).map(pictureOfId)),
   )
   const rows = hubRows(
     files.filter((file) => !isPictures(file)),
     ['id', 'imageId', 'question', 'answer'],
-  )
+  ).map(({ row }) => row)
   return {
     questions: [
       rowsFile(
@@ -77,7 +80,7 @@ export function pickAnswered<File extends Named>(files: readonly File[]): readon
 }
 
 export function releasedVqav2(files: readonly EvalFile[]): ReleasedFiles {
-  const rows = hubRows(files, ['question_id', 'question'])
+  const rows = hubRows(files, ['question_id', 'question']).map(({ row }) => row)
   const questions = rows.map(({ question_id: id, image, question }) => {
     return { question_id: id, image, text: `${String(question)}\n${SHORT_ANSWER}` }
   })
@@ -94,7 +97,7 @@ export function releasedVqav2(files: readonly EvalFile[]): ReleasedFiles {
 const UNANSWERABLE = "When the provided information is insufficient, respond with 'Unanswerable'."
 
 export function releasedVizwiz(files: readonly EvalFile[]): ReleasedFiles {
-  const rows = hubRows(files, ['question_id', 'question'])
+  const rows = hubRows(files, ['question_id', 'question']).map(({ row }) => row)
   const questions = rows.map(({ question_id: id, image, question }) => {
     const text = [pythonCapitalise(String(question)), UNANSWERABLE, SHORT_ANSWER].join('\n')
     return { question_id: id, image, text }
@@ -107,7 +110,7 @@ export function releasedVizwiz(files: readonly EvalFile[]): ReleasedFiles {
 
 /** Throws InputError where tokens are asked for and the table is one without them, as facebook/textvqa is. */
 export function releasedTextvqa(files: readonly EvalFile[], hasTokens: boolean): ReleasedFiles {
-  const rows = hubRows(files, ['image_id', 'question'])
+  const rows = hubRows(files, ['image_id', 'question'], textvqaRow).map(({ row }) => row)
   if (hasTokens && rows.some((row) => !Array.isArray(row['ocr_tokens']))) throw noTokens()
   const questions = rows.map(({ image_id: id, image, question, ocr_tokens: tokens }) => {
     const words = Array.isArray(tokens) ? tokens.join(', ') : ''
@@ -154,13 +157,14 @@ function answersFile(
 }
 
 export function releasedScienceQa(files: readonly EvalFile[]): ReleasedFiles {
-  const rows = hubRows(files, ['question', 'answer'])
-  const conversations = rows.map((row, i): Row => {
-    const { image, answer, subject, grade, hint, choices } = row
+  const rows = hubRows(files, ['question', 'answer'], scienceRow)
+  const conversations = rows.map((one, i): Row => {
+    const { image, answer, subject, grade, hint, index } = one.row
+    const choices = columnOptions(one, 'choices')
     const hasPicture = pictureField(image).length > 0
-    const value = scienceQuestion(row)
+    const value = scienceQuestion(one, choices)
     return {
-      id: String(i),
+      id: String(index ?? i),
       ...(hasPicture ? { image } : {}),
       conversations: [
         { from: 'human', value: hasPicture ? `<image>\n${value}` : value },
@@ -176,15 +180,15 @@ export function releasedScienceQa(files: readonly EvalFile[]): ReleasedFiles {
 }
 
 /** Two spaces become one, as in LLaVA's scripts/convert_sqa_to_llava_base_prompt.py. */
-function scienceQuestion({ question, choices, hint }: Row): string {
-  const options = Array.isArray(choices) ? choices.map(String) : []
+function scienceQuestion(one: NamedRow, options: readonly string[]): string {
+  const { hint } = one.row
   const context = typeof hint === 'string' && hint.trim() !== '' ? [`Context: ${hint.trim()}`] : []
-  const text = [...context, String(question), ...optionLines(options)].join('\n')
+  const text = [...context, columnText(one, 'question'), ...optionLines(options)].join('\n')
   return text.replaceAll('  ', ' ').trim()
 }
 
 export function releasedMmVet(files: readonly EvalFile[]): ReleasedFiles {
-  const rows = hubRows(files, ['question_id', 'question', 'answer'])
+  const rows = hubRows(files, ['question_id', 'question', 'answer'], mmVetRow).map(({ row }) => row)
   const numberOf = (id: unknown) => String(id).replace(/^v1_/, '')
   const truths = rows.map(({ question_id: id, question, answer, capability }) => {
     const names = Array.isArray(capability) ? capability : String(capability).split(',')

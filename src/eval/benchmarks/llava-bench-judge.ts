@@ -13,6 +13,7 @@ import type { JudgeInput, JudgeSpec, JudgeTask } from '../judge-spec.ts'
 import { pictureField } from '../llava-questions.ts'
 import { parsePythonFloat, pythonFloat } from '../python-text.ts'
 import type { Named } from '../question.ts'
+import { columnText } from '../row-columns.ts'
 
 /** `prefix` stands before a category in the table of rules. */
 export function llavaBenchJudge(prefix: '' | 'llava_bench_'): JudgeSpec {
@@ -43,9 +44,7 @@ export function readPair(reply: string): Row | null {
 }
 
 function benchTasks({ answers, questions, labels }: JudgeInput, prefix: string): JudgeTask[] {
-  const contexts = new Map(
-    fileOf(labels, 'context', CONTEXT).map((row) => [String(row['image']), row]),
-  )
+  const contexts = new Map(fileOf(labels, 'context', CONTEXT).map((row) => [contextKey(row), row]))
   const references = new Map(
     fileOf(labels, 'GPT-4 answer', REFERENCES).map((row) => [String(row['question_id']), row]),
   )
@@ -57,7 +56,9 @@ function benchTasks({ answers, questions, labels }: JudgeInput, prefix: string):
     if (!answer) return []
     const category = `${prefix}${String(row['category'])}`
     const rule = LLAVA_BENCH_RULES[category]
-    const context = contexts.get(String(row['image']))
+    const context =
+      contexts.get(contextKey({ image: row['image'] })) ??
+      contexts.get(contextKey({ question_id: id }))
     const reference = references.get(id)?.['text']
     if (rule === undefined || context === undefined || typeof reference !== 'string') {
       throw new InputError(
@@ -73,17 +74,23 @@ function benchTasks({ answers, questions, labels }: JudgeInput, prefix: string):
   })
 }
 
+/** Contexts are of pictures; where these have no names, of questions. */
+function contextKey({ image, question_id: id }: Row): string {
+  return typeof image === 'string' ? `picture ${image}` : `question ${String(id)}`
+}
+
 function wilderTasks({ answers, labels, questions }: JudgeInput): JudgeTask[] {
   const rows = (labels.length > 0 ? labels : questions).flatMap((file) =>
-    readRows(file).map((row, i) => ({ row, id: wilderId(row, i) })),
+    readRows(file).map((row, i) => ({ row, id: wilderId(row, i), file })),
   )
   const byId = new Map(answers.map((answer: Answer) => [answer.id, answer]))
-  return rows.flatMap(({ row, id }) => {
+  return rows.flatMap((one) => {
+    const { row, id } = one
     const answer = byId.get(id)
     if (!answer) return []
     const content =
-      `[Question]\n${String(row['Question'] ?? '')}\n\n` +
-      `${pairText(String(row['Answer'] ?? ''), answer.text)}[System]\n${WILDER_RULE}\n\n`
+      `[Question]\n${columnText(one, 'Question', 'question')}\n\n` +
+      `${pairText(columnText(one, 'Answer', 'answer'), answer.text)}[System]\n${WILDER_RULE}\n\n`
     const category = typeof row['Category'] === 'string' ? { category: row['Category'] } : {}
     return [
       {

@@ -23,6 +23,8 @@ import { isRow, readJsonLines, readRows, textField, type EvalFile, type Row } fr
 import { LLAVA_PROMPT, llavaQuestions, pictureField } from '../llava-questions.ts'
 import { pythonFloat, pythonRound } from '../python-text.ts'
 import type { Named, Question } from '../question.ts'
+import { columnText } from '../row-columns.ts'
+import { releasedLlavaBench } from './hub-llava-bench.ts'
 import { llavaBenchJudge, pickBenchLabels, wilderId, wilderJudge } from './llava-bench-judge.ts'
 
 const SCORING: Pick<Benchmark, 'files' | 'needs' | 'rule' | 'score'> = {
@@ -44,6 +46,7 @@ export const llavaBench: Benchmark = {
     prompt: LLAVA_PROMPT,
     folder: { questions: 'questions.jsonl', labels: '.', images: 'images' },
     pickLabels: pickBenchLabels,
+    fromTables: releasedLlavaBench,
   },
   judge: llavaBenchJudge('llava_bench_'),
   published: [
@@ -87,6 +90,7 @@ export const llavaBenchCoco: Benchmark = {
     prompt: LLAVA_PROMPT,
     folder: { questions: 'qa90_questions.jsonl', labels: '.', images: 'val2014' },
     pickLabels: pickBenchLabels,
+    fromTables: releasedLlavaBench,
   },
   judge: llavaBenchJudge(''),
   published: [
@@ -132,7 +136,7 @@ function pickSmall<File extends Named>(files: readonly File[]): readonly File[] 
 function readWilderQuestions(file: EvalFile): Question[] {
   return readRows(file).map((row, i) => ({
     id: wilderId(row, i),
-    prompt: textField(row, 'Question', file),
+    prompt: columnText({ id: wilderId(row, i), row, file }, 'Question', 'question'),
     images: pictureField(row['image']),
     maxTokens: 4096,
     isVisual: true,

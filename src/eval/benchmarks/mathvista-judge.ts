@@ -11,7 +11,8 @@ import { pictureField } from '../llava-questions.ts'
 import { readPythonList } from '../python-dict.ts'
 import { parsePythonFloat } from '../python-text.ts'
 import type { Question } from '../question.ts'
-import { ofSplit } from '../table-rows.ts'
+import { columnText } from '../row-columns.ts'
+import { ofSplit, withPictures } from '../table-rows.ts'
 import { firstText, sampleFields } from '../samples.ts'
 
 export const mathvistaJudge: JudgeSpec = {
@@ -32,7 +33,7 @@ export function readByPid(file: EvalFile): ByPid[] {
   if (isRow(whole)) {
     return Object.entries(whole).map(([id, row]) => ({ id, row: isRow(row) ? row : {}, file }))
   }
-  return readRows(file).map((sample) => {
+  return withPictures(readRows(file)).map((sample) => {
     const row = withLists(sampleFields(sample))
     const field = ['pid', 'question_id', 'index'].find((name) => name in row)
     return { id: textField(row, field ?? 'pid', file), row, file }
@@ -50,14 +51,19 @@ function withLists(row: Row): Row {
 }
 
 export function readMathvistaQuestions(file: EvalFile): Question[] {
-  return readByPid(file).map(({ id, row }) => ({
-    id,
-    prompt: textField(row, 'query', file),
-    images: pictureField(row['decoded_image'] ?? row['image']),
+  return readByPid(file).map((one) => ({
+    id: one.id,
+    prompt: queryOf(one),
+    images: pictureField(one.row['decoded_image'] ?? one.row['image']),
     maxTokens: 1024,
     isVisual: true,
-    extra: { pid: id },
+    extra: { pid: one.id },
   }))
+}
+
+/** Hint, question and choices: to VLMEvalKit, whose table has `answer_option`, that is the question. */
+function queryOf(one: ByPid): string {
+  return columnText(one, 'query', ...('answer_option' in one.row ? ['question'] : []))
 }
 
 /** A value is short: what is longer repeats the answer. */
@@ -77,7 +83,7 @@ function tasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
   return answers.flatMap(({ id, text }) => {
     const problem = problems.get(id)
     if (!problem) return []
-    const query = textField(problem.row, 'query', problem.file)
+    const query = queryOf(problem)
     const content = `${MATHVISTA_DEMO.trim()}\n\n${query}\n\n${text}\n\nExtracted answer: `
     const known = plainValue(text, problem.row)
     return [

@@ -155,7 +155,13 @@ function readValue(answer: Row, problem: Row): string | null {
   const value = parsePythonFloat(text)
   if (value === null || !Number.isFinite(value)) return null
   if (type === 'integer') return String(Math.trunc(value))
-  return pythonFloat(pythonRound(value, Number(problem['precision'] ?? 0)))
+  return pythonFloat(pythonRound(value, precisionOf(problem)))
+}
+
+/** VLMEvalKit's table has no column of it: there the truth shows how many decimals are asked for. */
+function precisionOf({ precision, answer }: Row): number {
+  if (precision !== undefined && precision !== null && precision !== '') return Number(precision)
+  return /\.(\d+)$/.exec(String(answer).trim())?.[1]?.length ?? 0
 }
 
 function nearestChoice(text: string, choices: readonly string[]): string | null {

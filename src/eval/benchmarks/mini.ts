@@ -20,6 +20,7 @@ import {
   type Truth,
 } from '../metrics/mini-answer.ts'
 import type { Question } from '../question.ts'
+import { columnText } from '../row-columns.ts'
 
 /** Answers are short: lists of shapes in JSON are the longest. */
 const LONGEST = 96
@@ -167,11 +168,12 @@ function readItems(file: EvalFile): Item[] {
 
 function readQuestions(file: EvalFile): Question[] {
   return readRows(file).map((row) => {
+    const id = textField(row, 'id', file)
     const image: unknown = row['image'] ?? []
     const video = row['video'] === undefined ? {} : { video: textField(row, 'video', file) }
     return {
-      id: textField(row, 'id', file),
-      prompt: textField(row, 'question', file),
+      id,
+      prompt: columnText({ id, row, file }, 'question'),
       images: (Array.isArray(image) ? image : [image]).map(String),
       ...video,
       maxTokens: LONGEST,

@@ -5,11 +5,12 @@
  * holds it.
  */
 import { InputError } from '../../core/errors.ts'
-import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { readRows, type EvalFile, type Row } from '../eval-file.ts'
 import { idField, optionLines, pictureField } from '../llava-questions.ts'
 import type { Named, Question } from '../question.ts'
 import { letterAt } from '../metrics/choice-letter.ts'
 import { isMissingCell } from '../python-text.ts'
+import { columnText, withoutColumn } from '../row-columns.ts'
 
 /** Rotations of a question have its index plus multiples of this. */
 export const ROTATION = 1_000_000
@@ -19,9 +20,11 @@ export function readMmbenchQuestions(file: EvalFile, instruction: string): Quest
   const byIndex = new Map(rows.map((row) => [String(row['index']), row]))
   return rows.map((row) => {
     const id = idField(row, 'index', file)
+    const named = { id: String(id), row, file }
     const letters = optionsOf(row)
+    if (letters.length === 0) throw withoutColumn(named, 'options as A, B, C, D')
     const hint = isNone(row['hint']) ? [] : [String(row['hint'])]
-    const shown = [...hint, textField(row, 'question', file), ...optionLines(letters)].join('\n')
+    const shown = [...hint, columnText(named, 'question'), ...optionLines(letters)].join('\n')
     return {
       id,
       group: String(Number(id) % ROTATION),

@@ -204,8 +204,8 @@ function fromCsv(file: EvalFile): Item[] {
   const subject = subjectOf(file)
   return readRows(headed).map((row, i) => {
     const answer = String(row['answer'])
-    if (!LETTERS.includes(answer)) throw broken(file, i)
-    const choices = LETTERS.map((letter) => String(row[letter]))
+    const choices = LETTERS.map((letter) => String(row[letter] ?? ''))
+    if (!LETTERS.includes(answer) || row['question'] === '') throw broken(file, i)
     return { id: `${subject}/${i}`, subject, question: String(row['question']), choices, answer }
   })
 }

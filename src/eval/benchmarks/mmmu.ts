@@ -33,7 +33,7 @@ import {
   type Row,
 } from '../eval-file.ts'
 import { OPTION_LETTER, optionLines, pictureField, SHORT_ANSWER } from '../llava-questions.ts'
-import type { Question } from '../question.ts'
+import type { Picture, Question } from '../question.ts'
 import {
   mmmuChoice,
   mmmuLetter,
@@ -46,8 +46,9 @@ import { optionColumns } from '../metrics/option-letter.ts'
 import { readPythonList } from '../python-dict.ts'
 import { PythonRandom } from '../python-random.ts'
 import { pythonFloat, pythonRound } from '../python-text.ts'
+import { columnText, withoutColumn } from '../row-columns.ts'
 import { formOf, isSample } from '../samples.ts'
-import { ofSplit } from '../table-rows.ts'
+import { ofSplit, rowPictures, withPictures } from '../table-rows.ts'
 
 export const mmmu: Benchmark = {
   name: 'mmmu',
@@ -284,7 +285,10 @@ function idOf({ id, row }: Answer): string {
 
 function readTruths(file: EvalFile): Truth[] {
   const whole = isTable(file) ? null : readJson(file)
-  if (!isRow(whole)) return readRows(file).map((row) => truthOf(textField(row, 'id', file), row))
+  if (!isRow(whole)) {
+    const rows = readRows(file).filter(({ split }) => split !== 'dev')
+    return rows.map((row) => truthOf(textField(row, 'id', file), row))
+  }
   return Object.entries(whole).map(([id, row]) => truthOf(id, isRow(row) ? row : {}))
 }
 
@@ -310,17 +314,27 @@ function truthOf(id: string, row: Row): Truth {
 
 /** As lmms-eval asks: `<image 1>` stays in the text, the pictures that it names stand before it. */
 function readMmmuQuestions(file: EvalFile): Question[] {
-  return readRows(file).map((row) => {
-    const question = textField(row, 'question', file)
+  const rows = withPictures(readRows(file)).filter(({ split }) => split !== 'dev')
+  return rows.map((row) => {
+    const named = { id: textField(row, 'id', file), row, file }
+    const question = columnText(named, 'question')
     const isChoice = (row['question_type'] ?? 'multiple-choice') === 'multiple-choice'
-    const options = optionLines(isChoice ? (optionsOf(row) ?? []) : [])
+    const known = isChoice ? optionsOf(row) : []
+    if (!known) throw withoutColumn(named, 'options as options or A, B, C …')
+    const options = optionLines(known)
     const instruction = isChoice ? OPTION_LETTER : SHORT_ANSWER
     const prompt = [question, ...options, '', instruction].join('\n')
-    const named = new Set((prompt.match(/<image [1-7]>/g) ?? []).sort())
-    const images = [...named].flatMap((name) => pictureField(row[`image_${name.charAt(7)}`]))
+    const marks = new Set((prompt.match(/<image [1-7]>/g) ?? []).sort())
+    const images = [...marks].flatMap((mark) => pictureOf(row, Number(mark.charAt(7))))
     const maxTokens = isChoice ? 16 : 64
-    return { id: textField(row, 'id', file), prompt, images, maxTokens, isVisual: true }
+    return { id: named.id, prompt, images, maxTokens, isVisual: true }
   })
+}
+
+/** In a column of its own; VLMEvalKit's table has all of a row, in their order, in one. */
+function pictureOf(row: Row, number: number): readonly Picture[] {
+  const own = pictureField(row[`image_${number}`])
+  return own.length > 0 ? own : rowPictures(row).slice(number - 1, number)
 }
 
 /** Options as a list, as the dataset's text of one, or by letter. */

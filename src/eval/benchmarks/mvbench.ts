@@ -13,6 +13,7 @@ import { standaloneLetter, letterAt } from '../metrics/choice-letter.ts'
 import { inferredLetter } from '../metrics/inferred-letter.ts'
 import { readPythonList } from '../python-dict.ts'
 import { pythonStrip } from '../python-text.ts'
+import { columnOptions, columnText } from '../row-columns.ts'
 import { formOf } from '../samples.ts'
 import type { ClipSeconds } from '../question.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
@@ -60,15 +61,16 @@ export const mvbench = shortAnswerBenchmark({
   part: ({ task_type: task }, id) =>
     typeof task === 'string' ? task : id.includes('/') ? (id.split('/')[0] ?? null) : null,
   ask: {
-    prompt: (row) => {
-      const options = candidatesOf(row).map((text, i) => `(${letterAt(i)}) ${text}\n`)
-      return `Question:${String(row['question'])}\nOption:\n${options.join('')}Only give the best option.\n`
+    prompt: (one) => {
+      const candidates = columnOptions(one, 'candidates')
+      const options = candidates.map((text, i) => `(${letterAt(i)}) ${text}\n`)
+      return `Question:${columnText(one, 'question')}\nOption:\n${options.join('')}Only give the best option.\n`
     },
     about: 'question, options in brackets and "Only give the best option.", after the clip',
     maxTokens: 16,
     file: 'json',
     images: () => [],
-    video: ({ video }, file) => `${FOLDERS[taskOf(file)] ?? '.'}/${String(video)}`,
+    video: (one) => `${FOLDERS[taskOf(one.file)] ?? '.'}/${columnText(one, 'video')}`,
     seconds: secondsOf,
     folder: 'video',
   },

@@ -14,13 +14,16 @@ import { isRow, readJson, type EvalFile, type Row } from '../eval-file.ts'
 import { optionLines } from '../llava-questions.ts'
 import { letterAt } from '../metrics/choice-letter.ts'
 import { mmmuChoice, mmmuLetter } from '../metrics/mmmu-answer.ts'
+import { columnText } from '../row-columns.ts'
 import { isSample } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
-import { askTable, type TableForm } from '../table-rows.ts'
+import { askTable, type TableForm, type TableRow } from '../table-rows.ts'
 import { scoreNextQaOpen } from './nextqa-open.ts'
 
 const BLOG = 'LLaVA-NeXT blog 2024-04-30'
 const ONEVISION = 'arXiv:2408.03326'
+
+const OPTIONS = ['a0', 'a1', 'a2', 'a3', 'a4']
 
 /** A video's questions are counted. */
 const form: TableForm = {
@@ -28,7 +31,7 @@ const form: TableForm = {
   split: 'test',
 }
 
-const video = ({ video: name }: Row) => `${String(name)}.mp4`
+const video = (one: TableRow) => `${columnText(one, 'video')}.mp4`
 
 export const nextqaMc = shortAnswerBenchmark({
   name: 'nextqa-mc',
@@ -47,7 +50,10 @@ export const nextqaMc = shortAnswerBenchmark({
   part: ({ type }) => (typeof type === 'string' ? type.replace('TP', 'TN') : null),
   unpack: unpackResults,
   ask: {
-    prompt: (row) => [String(row['question']).trim(), ...optionLines(optionsOf(row))].join('\n'),
+    prompt: (one) => {
+      const options = OPTIONS.map((name) => columnText(one, name).trim())
+      return [columnText(one, 'question').trim(), ...optionLines(options)].join('\n')
+    },
     about: 'question and options A to E, after the clip',
     maxTokens: 16,
     file: 'MC',
@@ -83,8 +89,8 @@ export const nextqaOe: Benchmark = {
   score: scoreNextQaOpen,
   ask: askTable(
     {
-      prompt: ({ question }) =>
-        `${String(question).trim()}\nAnswer a question using a short phrase or sentence.`,
+      prompt: (one) =>
+        `${columnText(one, 'question').trim()}\nAnswer a question using a short phrase or sentence.`,
       about: 'question and "Answer a question using a short phrase or sentence.", after the clip',
       maxTokens: 64,
       file: 'OE',
@@ -124,5 +130,5 @@ function unpackResults(file: EvalFile): readonly Row[] | null {
 }
 
 function optionsOf(row: Row): string[] {
-  return ['a0', 'a1', 'a2', 'a3', 'a4'].map((name) => String(row[name] ?? '').trim())
+  return OPTIONS.map((name) => String(row[name] ?? '').trim())
 }

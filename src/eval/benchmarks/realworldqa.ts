@@ -7,10 +7,13 @@
  */
 import { publishedRows } from '../benchmark.ts'
 import { inferredLetter, mentionedLetter } from '../metrics/inferred-letter.ts'
+import { optionLines } from '../llava-questions.ts'
 import { optionColumns } from '../metrics/option-letter.ts'
 import { pythonStrip } from '../python-text.ts'
 import { formOf } from '../samples.ts'
+import { columnText, knownOptions } from '../row-columns.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
+import type { TableRow } from '../table-rows.ts'
 
 const LETTERS = [...'ABCD']
 
@@ -32,8 +35,9 @@ export const realWorldQa = shortAnswerBenchmark({
     return { score: read === target.toLowerCase() ? 1 : 0, read }
   },
   ask: {
-    prompt: ({ question }) => String(question).trim(),
-    about: 'the question, which holds its instruction, after the picture',
+    prompt: promptOf,
+    about:
+      'the question, which holds its instruction, after the picture; of options in columns these and the same instruction',
     maxTokens: 16,
     file: 'test',
   },
@@ -52,3 +56,13 @@ export const realWorldQa = shortAnswerBenchmark({
     }),
   ],
 })
+
+/** VLMEvalKit's table has the options in columns, and no instruction: both as the dataset's own questions have them. */
+function promptOf(row: TableRow): string {
+  const question = columnText(row, 'question').trim()
+  const options = knownOptions(row.row)
+  if (!options || /^A\. /m.test(question)) return question
+  const instruction =
+    'Please answer directly with only the letter of the correct option and nothing else.'
+  return [question, '', ...optionLines(options), instruction].join('\n')
+}

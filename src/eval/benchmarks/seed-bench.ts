@@ -24,7 +24,8 @@ import { optionColumns } from '../metrics/option-letter.ts'
 import { pythonFixed, pythonJson } from '../python-text.ts'
 import type { AskSpec, Picture } from '../question.ts'
 import { isSample } from '../samples.ts'
-import { releasedSeed, SEED_TYPES } from './hub-tables.ts'
+import { isSeedFile, releasedSeed } from './hub-tables.ts'
+import { SEED_TYPES } from './seed-types.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
 const PAPER = 'arXiv:2310.03744'
@@ -32,6 +33,7 @@ const PAPER = 'arXiv:2310.03744'
 const ASK: AskSpec = {
   questions: llavaQuestions(128),
   fromTables: (tables) => releasedSeed(tables),
+  isTable: isSeedFile,
   prompt: LLAVA_PROMPT,
   folder: { questions: 'llava-seed-bench.jsonl', labels: 'SEED-Bench.json', images: '.' },
 }

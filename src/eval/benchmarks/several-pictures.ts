@@ -17,7 +17,7 @@
  */
 import { publishedRows } from '../benchmark.ts'
 import { isRow, readJson, type EvalFile, type Row } from '../eval-file.ts'
-import { OPTION_LETTER, pictureField } from '../llava-questions.ts'
+import { OPTION_LETTER, optionLines, pictureField } from '../llava-questions.ts'
 import {
   leadingLetter,
   mantisAnswer,
@@ -28,8 +28,10 @@ import {
 import { inferredLetter } from '../metrics/inferred-letter.ts'
 import { optionColumns } from '../metrics/option-letter.ts'
 import type { Picture } from '../question.ts'
+import { columnOptions, columnText } from '../row-columns.ts'
 import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
+import { rowPictures } from '../table-rows.ts'
 
 const BLOG = 'LLaVA-NeXT blog 2024-06-16'
 
@@ -38,16 +40,18 @@ export const nlvr2 = shortAnswerBenchmark({
   title: 'NLVR2 (LLaVA-Interleave-Bench)',
   rule: 'the letter before a full stop at the start, else the first letter A to E that stands alone, else the words; accuracy',
   form: {
-    id: ({ sample_id }, i) => String(sample_id ?? i),
-    adapt: interleaveRow,
+    id: ({ sample_id, identifier }, i) => String(sample_id ?? identifier ?? i),
+    adapt: (row) => statementRow(interleaveRow(row)),
     keep: ({ sub_task: task }) => task === undefined || String(task).startsWith('NLVR2'),
   },
-  judge: (answer, [target = '']) => {
-    const read = standaloneLetter(answer)
+  judge: (answer, [target = ''], { options }) => {
+    const said = standaloneLetter(answer)
+    const word = said.replace(/\.$/, '')
+    const read = options === TRUTHS && word in LETTER_OF ? (LETTER_OF[word] ?? '') : said
     return { score: read === standaloneLetter(target) ? 1 : 0, read }
   },
   ask: {
-    prompt: ({ question }) => String(question),
+    prompt: (row) => columnText(row, 'question'),
     about: 'the released question with its pictures in place',
     maxTokens: 64,
     file: 'in_domain',
@@ -79,14 +83,22 @@ export const blink = shortAnswerBenchmark({
   hasMeanOfParts: true,
   unpack: unpackBlink,
   ask: {
-    prompt: ({ prompt, choices }) => {
-      const letters = (Array.isArray(choices) ? choices : []).map((_, i) => letterAt(i))
-      return `Note: You only need to respond with ${letters.join(', ')} without providing any additional information.\n${String(prompt)}`
+    prompt: (row) => {
+      const choices = columnOptions(row, 'choices')
+      const letters = choices.map((_, i) => letterAt(i))
+      const lines = choices.map((choice, i) => `(${letterAt(i)}) ${choice}`)
+      const text = columnText(row, 'prompt', 'question')
+      // VLMEvalKit's table has the options in columns.
+      const own =
+        row.row['prompt'] === undefined && !text.includes('(A)')
+          ? [text, 'Select from the following choices.', ...lines].join('\n')
+          : text
+      return `Note: You only need to respond with ${letters.join(', ')} without providing any additional information.\n${own}`
     },
     about: "lmms-eval's note, and the released prompt, after the pictures",
     maxTokens: 64,
     file: 'val',
-    images: (row) => numbered(row),
+    images: picturesOf,
   },
   published: publishedRows('overall', BLOG, {
     'llava-interleave-qwen-0.5b': 39.2,
@@ -102,11 +114,10 @@ export const mantisEval = shortAnswerBenchmark({
   form: { split: 'test' },
   judge: (answer, [target = ''], row) => judgeMantis(answer, target, row),
   ask: {
-    prompt: (row) => {
-      const question = String(row['question'])
-      const options = Array.isArray(row['options']) ? row['options'].map(String).join('\n') : ''
-      if (row['question_type'] !== 'short-answer')
-        return `${question}\n${options}\n${OPTION_LETTER}`
+    prompt: (one) => {
+      const question = columnText(one, 'question')
+      if (one.row['question_type'] !== 'short-answer')
+        return [question, ...columnOptions(one, 'options'), OPTION_LETTER].join('\n')
       return `Given the images, answer the following short answer vqa question:\nQ: ${question}\nYou can first give your analysis, and then give your final answer as "Final Answer:"`
     },
     about:
@@ -138,6 +149,34 @@ function interleaveRow(row: Row): Row {
     question,
     answer,
     ...Object.fromEntries(names.map((name, i) => [`image_${i}`, name])),
+  }
+}
+
+/** The options of a statement, which is true or not. */
+const TRUTHS = ['True', 'False']
+const LETTER_OF: Readonly<Record<string, string>> = { true: 'A', false: 'B' }
+
+/**
+ * Rows of lmms-lab/NLVR2, {"question": "The left image …", "answer": "True", "left_image": …, "right_image": …}, and of the dataset's own
+ * test1.json, lines of {"sentence": …, "label": "True", "identifier": "test1-0-1-0"}, whose pictures are test1-0-1-img0.png and …-img1.png.
+ * They are asked in the words of Mantis-Instruct, from which the posts' questions come.
+ */
+function statementRow(row: Row): Row {
+  const { sentence, identifier, left_image: left, right_image: right } = row
+  const isOwn = typeof sentence === 'string' && typeof identifier === 'string'
+  if (!isOwn && left === undefined) return row
+  const statement = sentence ?? row['question']
+  if (typeof statement !== 'string' || statement === '') return row
+  const stem = String(identifier).replace(/-\d+$/, '')
+  const question = `<image> <image> Here is a statement describing these 2 images: ${statement} Is it true or false?\n${optionLines(TRUTHS).join('\n')}\n${OPTION_LETTER}`
+  const truth = String(row['answer'] ?? row['label']).toLowerCase()
+  return {
+    ...row,
+    question,
+    options: TRUTHS,
+    ...(truth in LETTER_OF ? { answer: LETTER_OF[truth] } : {}),
+    image_0: isOwn ? `${stem}-img0.png` : left,
+    image_1: isOwn ? `${stem}-img1.png` : right,
   }
 }
 
@@ -174,6 +213,12 @@ function judgeMantis(answer: string, target: string, row: Row): { score: number;
   if (letter !== null) return { score: letter === wanted ? 1 : 0, read: letter }
   const option = options?.[wanted.charCodeAt(0) - 65]?.replace(/^(?:\([A-Z]\)|[A-Z][.:])/, '') ?? ''
   return { score: option !== '' && answer.trim() === option.trim() ? 1 : 0, read: answer }
+}
+
+/** VLMEvalKit's table has all pictures in one column. */
+function picturesOf(row: Row): readonly Picture[] {
+  const pictures = numbered(row)
+  return pictures.length > 0 ? pictures : rowPictures(row)
 }
 
 /** The columns image_0, image_1 … in the order of their numbers; empty ones hold no picture. */

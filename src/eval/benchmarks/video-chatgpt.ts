@@ -3,7 +3,8 @@
  *
  * Paper: arXiv:2306.05424. Data: huggingface.co/datasets/lmms-lab/VideoChatGPT (CC BY-SA 4.0), Generic, Temporal and Consistency:
  *   {"video_name": "v_p1QGn0IzfW0", "question": "What is happening in the video?", "question_1": "None", "question_2": "None", "answer": "…"}
- * Of Consistency, a row has question_1 or question_2; the two rows of a clip are judged together.
+ * Of Consistency, a row has question_1 or question_2; the two rows of a clip are judged together. The authors' generic_qa.json,
+ * temporal_qa.json and consistency_qa.json have Q and A, or Q1, Q2 and A, in one row.
  * Official scorer: mbzuai-oryx/Video-ChatGPT quantitative_evaluation/, in the form of lmms-eval tasks/videochatgpt/utils.py.
  * Correctness, detail and context are three calls over each generic answer.
  */
@@ -29,6 +30,7 @@ import {
 import { VIDEO_CHATGPT } from '../judge-prompts.ts'
 import type { JudgeInput, JudgeTask } from '../judge-spec.ts'
 import type { Question } from '../question.ts'
+import { columnText, withoutColumn } from '../row-columns.ts'
 import { tableRows } from '../table-rows.ts'
 
 type Dimension = keyof typeof VIDEO_CHATGPT
@@ -125,35 +127,52 @@ function dimensionOf(name: string): string {
 type VideoRow = {
   readonly id: string
   readonly row: Row
+  readonly file: EvalFile
   readonly set: 'generic' | 'temporal' | 'consistency'
 }
 
 /** Which of the three sets a file is, by its name or its columns. */
 function readVideoRows(file: EvalFile): VideoRow[] {
   const name = file.name.toLowerCase()
-  return tableRows(file, { id: (_, i) => String(i) }).map(({ id, row }) => {
+  const form = { id: (_: Row, i: number) => String(i) }
+  const whole = { ...file, rows: readRows(file).flatMap(ofHubForm) }
+  return tableRows(whole, form).map(({ id, row }) => {
     const isPair = [row['question_1'], row['question_2']].some(
       (text) => typeof text === 'string' && text !== 'None',
     )
     const set = isPair ? 'consistency' : name.includes('temporal') ? 'temporal' : 'generic'
-    return { id: `${set}/${id}`, row, set }
+    return { id: `${set}/${id}`, row, set, file }
   })
 }
 
+/** Rows of the authors' generic_qa.json and temporal_qa.json, {"Q", "A", "video_name"}; of consistency_qa.json, {"Q1", "Q2", "A"}, two. */
+function ofHubForm(row: Row): Row[] {
+  const { Q, Q1, Q2, A, ...others } = row
+  if (A === undefined) return [row]
+  const own = { ...others, answer: A }
+  if (Q1 === undefined || Q2 === undefined) return [{ ...own, question: Q }]
+  return [
+    { ...own, question_1: Q1 },
+    { ...own, question_2: Q2 },
+  ]
+}
+
 function readVideoQuestions(file: EvalFile): Question[] {
-  return readVideoRows(file).map(({ id, row }) => ({
-    id,
-    prompt: questionOf(row),
+  return readVideoRows(file).map((one) => ({
+    id: one.id,
+    prompt: questionOf(one),
     images: [],
-    video: `${String(row['video_name'])}.mp4`,
-    group: String(row['video_name']),
+    video: `${columnText(one, 'video_name')}.mp4`,
+    group: columnText(one, 'video_name'),
     maxTokens: 1024,
   }))
 }
 
-function questionOf(row: Row): string {
-  const texts = [row['question_1'], row['question_2'], row['question']]
-  return String(texts.find((text) => typeof text === 'string' && text !== 'None') ?? '')
+/** The columns that are not asked say "None". */
+function questionOf(one: VideoRow): string {
+  const column = ['question_1', 'question_2'].find((name) => isAsked(one.row[name])) ?? 'question'
+  if (one.row[column] !== 'None') return columnText(one, column)
+  throw withoutColumn(one, 'a text as question, question_1 or question_2')
 }
 
 function tasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
@@ -163,10 +182,12 @@ function tasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
     const pred = given.get(one.id)
     return pred === undefined ? [] : [{ ...one, pred }]
   })
-  const single = answered.flatMap(({ id, row, set, pred }) => {
+  const single = answered.flatMap((one) => {
+    const { id, set, pred } = one
     const dimensions =
       set === 'generic' ? GENERIC : set === 'temporal' ? (['temporal'] as const) : []
-    const values = { question: questionOf(row), answer: String(row['answer']), pred }
+    if (dimensions.length === 0) return []
+    const values = { question: questionOf(one), answer: columnText(one, 'answer'), pred }
     return dimensions.map((part) => taskOf(id, part, pred, values))
   })
   return [...single, ...pairTasks(answered.filter(({ set }) => set === 'consistency'))]
@@ -181,9 +202,9 @@ function pairTasks(rows: readonly (VideoRow & { readonly pred: string })[]): Jud
       const second = seconds.find(({ row }) => row['video_name'] === first.row['video_name'])
       if (!second) return []
       const values = {
-        question1: String(first.row['question_1']),
-        question2: String(second.row['question_2']),
-        answer: String(first.row['answer']),
+        question1: questionOf(first),
+        question2: questionOf(second),
+        answer: columnText(first, 'answer'),
         pred1: first.pred,
         pred2: second.pred,
       }

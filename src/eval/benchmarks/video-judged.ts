@@ -17,6 +17,7 @@ import { ACTIVITYNET_QA, HOUND_JUDGE, VIDEO_DETAIL } from '../judge-prompts.ts'
 import type { JudgeInput, JudgeTask } from '../judge-spec.ts'
 import { SHORT_ANSWER } from '../llava-questions.ts'
 import { pythonCapitalise } from '../python-text.ts'
+import { columnText } from '../row-columns.ts'
 import { allTableRows, askTable, type TableForm } from '../table-rows.ts'
 
 const BLOG = 'LLaVA-NeXT blog 2024-04-30 (judge gpt-3.5-turbo-0613)'
@@ -29,13 +30,13 @@ export const activityNetQa: Benchmark = {
   rule: "the judge's yes as right, its whole numbers 0 to 5 averaged; no verdict is no and 0",
   score: (input) => scoreReviews(input, { right: 'yes', scoreName: 'score' }),
   ask: askTable({
-    prompt: ({ question }) => `${pythonCapitalise(String(question))}? ${SHORT_ANSWER}`,
+    prompt: (row) => `${pythonCapitalise(columnText(row, 'question'))}? ${SHORT_ANSWER}`,
     about:
       'the question with a capital and a question mark, and the short-answer instruction, after the clip',
     maxTokens: 64,
     file: 'test',
     images: () => [],
-    video: ({ video_name: name }) => `v_${String(name)}.mp4`,
+    video: (row) => `v_${columnText(row, 'video_name')}.mp4`,
     folder: 'all_test',
   }),
   judge: dictJudge({ prompt: ACTIVITYNET_QA, hasPred: true }),
@@ -77,7 +78,7 @@ export const videoDetail: Benchmark = {
       maxTokens: 1024,
       file: 'test',
       images: () => [],
-      video: ({ video_name: name }) => `${String(name)}.mp4`,
+      video: (row) => `${columnText(row, 'video_name')}.mp4`,
       folder: 'Test_Videos',
     },
     byVideo,
@@ -110,12 +111,12 @@ export const houndQa: Benchmark = {
   score: ({ answers, ...input }) =>
     scoreReviews({ ...input, answers: answers.map(withScores) }, { right: 3, scoreName: 'score' }),
   ask: askTable({
-    prompt: ({ question }) => String(question),
+    prompt: (row) => columnText(row, 'question'),
     about: 'the question, after the clip',
     maxTokens: 1024,
     file: 'test.jsonl',
     images: () => [],
-    video: ({ video }) => String(video),
+    video: (row) => columnText(row, 'video'),
     folder: 'videos',
   }),
   judge: {

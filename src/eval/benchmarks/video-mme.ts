@@ -8,11 +8,13 @@
  */
 import { publishedRows } from '../benchmark.ts'
 import { isRow, readRows, type EvalFile, type Row } from '../eval-file.ts'
-import { OPTION_LETTER } from '../llava-questions.ts'
+import { OPTION_LETTER, optionLines } from '../llava-questions.ts'
 import { firstCapital } from '../metrics/choice-letter.ts'
 import { mentionedLetter } from '../metrics/inferred-letter.ts'
+import { columnOptions, columnText } from '../row-columns.ts'
 import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
+import type { TableRow } from '../table-rows.ts'
 
 export const videoMme = shortAnswerBenchmark({
   name: 'video-mme',
@@ -28,11 +30,11 @@ export const videoMme = shortAnswerBenchmark({
   part: ({ duration, domain, category, task_type: task, task_category: other }) =>
     [duration, domain ?? category, task ?? other].filter((name) => typeof name === 'string'),
   ask: {
-    prompt: ({ question, options }) =>
+    prompt: (row) =>
       [
         'Select the best answer to the following multiple-choice question based on the video and the subtitles. Respond with only the letter (A, B, C, or D) of the correct option.',
-        String(question),
-        ...(Array.isArray(options) ? options.map(String) : []),
+        columnText(row, 'question'),
+        ...videoOptions(row),
         '',
         OPTION_LETTER,
       ].join('\n'),
@@ -41,7 +43,7 @@ export const videoMme = shortAnswerBenchmark({
     maxTokens: 16,
     file: 'videomme',
     images: () => [],
-    video: ({ videoID }) => `${String(videoID)}.mp4`,
+    video: (row) => `${columnText(row, 'videoID')}.mp4`,
     folder: 'data',
   },
   published: [
@@ -53,6 +55,12 @@ export const videoMme = shortAnswerBenchmark({
     ...publishedRows('overall', 'LLaVA-NeXT docs (0716)', { 'llava-next-video-32b-qwen': 60.2 }),
   ],
 })
+
+/** The dataset's options begin with their letters, and columns by letter do not. */
+function videoOptions(row: TableRow): string[] {
+  const options = columnOptions(row, 'options')
+  return options.every((text) => /^[A-Z]\. /.test(text)) ? options : optionLines(options)
+}
 
 /** lmms-eval's samples say what was read, which its versions do in different ways. */
 function readLetter(answer: string, given: Row): string {
