@@ -3,6 +3,7 @@ import { InputError } from '../core/errors.ts'
 import type { Counts } from './benchmark.ts'
 import {
   isJsonLines,
+  isRow,
   readJsonLines,
   readRows,
   textField,
@@ -22,7 +23,7 @@ const TEXT_FIELDS = ['text', 'prediction', 'pred', 'response', 'answer_text']
 export function readAnswers(files: readonly EvalFile[], broken?: { count: number }): Answer[] {
   return files.flatMap((file) => {
     const rows = broken && isJsonLines(file) ? readJsonLines(file, broken) : readRows(file)
-    return rows.map((row) => ({
+    return rows.filter(isAnswered).map((row) => ({
       id: textField(row, ID_FIELDS.find((name) => name in row) ?? 'question_id', file),
       text: answerText(row, file),
       row: sampleFields(row),
@@ -100,10 +101,20 @@ export function ownIds(ids: readonly string[]): ReadonlySet<string> {
 }
 
 function answerText(row: Row, file: EvalFile): string {
-  const response = firstText(row['filtered_resps'] ?? row['resps'])
+  const response = firstText(row['filtered_resps'] ?? row['resps'] ?? predicted(row))
   if (response !== null) return response
   const usual = isJsonLines(file) ? 'text' : 'prediction'
   return textField(row, TEXT_FIELDS.find((name) => name in row) ?? usual, file)
+}
+
+/** What LLaVA-Hound's inference writes: {"model_prediction": {"status": "success", "message": "white"}}. */
+function predicted({ model_prediction: prediction }: Row): unknown {
+  return isRow(prediction) ? prediction['message'] : undefined
+}
+
+/** Its questions without an answer have another status. */
+function isAnswered({ model_prediction: prediction }: Row): boolean {
+  return !isRow(prediction) || prediction['status'] === 'success'
 }
 
 function some(ids: Iterable<string>): string {

@@ -83,3 +83,28 @@ export const VIDEO_CHATGPT = {
 
 export const HOUND_JUDGE =
   "Given the following inputs:\n\n1. **Ground Truth Video Caption**: {caption}\n2. **Question Related to the Caption**: {question}\n3. **Ground Truth Answer**: {answer}\n4. **Model Predicted Answer**: {prediction}\n\nYour task is to evaluate the model's predicted answer against the ground truth answer, based on the context provided by the video caption and the question. Consider the following criteria for evaluation:\n\n- **Relevance**: Does the predicted answer directly address the question posed, considering the information provided in the video caption?\n- **Accuracy**: Compare the predicted answer to the ground truth answer. Does the prediction accurately reflect the information given in the ground truth answer without introducing factual inaccuracies?\n- **Clarity**: Assess the clarity of the predicted answer. Look for issues such as repetition, unclear descriptions, or any grammatical errors that could hinder understanding.\n- **Completeness**: Determine if the predicted answer fully covers the scope of the ground truth answer. Does it leave out critical information or does it include all necessary details?\n\n**Output Format**:\nExplanation: <brief judgement of prediction>\nScore: <an integer score of quality from 1-5>"
+
+/** Of MSVD, MSRVTT and TGIF: Video-ChatGPT's words in lines of their own. */
+export const HOUND_YES_NO: PromptPair = {
+  system: [
+    'You are an intelligent chatbot designed for evaluating the correctness of generative outputs for question-answer pairs. ',
+    "Your task is to compare the predicted answer with the correct answer and determine if they match meaningfully. Here's how you can accomplish the task:",
+    '------',
+    '##INSTRUCTIONS: ',
+    '- Focus on the meaningful match between the predicted answer and the correct answer.',
+    '- Consider synonyms or paraphrases as valid matches.',
+    '- Evaluate the correctness of the prediction compared to the answer.',
+  ].join('\n'),
+  user: [
+    'Please evaluate the following video-based question-answer pair:',
+    '',
+    'Question: {question}',
+    'Correct Answer: {answer}',
+    'Predicted Answer: {prediction}',
+    '',
+    'Provide your evaluation only as a yes/no and score where the score is an integer value between 0 and 5, with 5 indicating the highest meaningful match. ',
+    "Please generate the response in the form of a Python dictionary string with keys 'pred' and 'score', where value of 'pred' is a string of 'yes' or 'no' and value of 'score' is in INTEGER, not STRING.",
+    'DO NOT PROVIDE ANY OTHER OUTPUT TEXT OR EXPLANATION. Only provide the Python dictionary string. ',
+    "For example, your response should look like this: {'pred': 'yes', 'score': 4.8}.",
+  ].join('\n'),
+}

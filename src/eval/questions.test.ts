@@ -5,7 +5,7 @@ import type { EvalFile } from './eval-file.ts'
 import type { Question } from './question.ts'
 import { shownPrompt } from './question.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
-import { findBenchmark } from './score.ts'
+import { findBenchmark, score } from './score.ts'
 import { jsonFile as json, jsonLines as lines } from '../../test/eval-files.ts'
 
 const ask = (name: string, file: EvalFile): Question[] => findBenchmark(name).ask!.questions([file])
@@ -66,6 +66,29 @@ test('ScienceQA asks text questions without a picture, and answer files say whic
     [['5/image.png'], `Q\nA. x\nB. y\n${LETTER}`, `<image>\nQ\nA. x\nB. y\n${LETTER}`],
   )
   assert.deepEqual([read!.images, shownPrompt(read!)], [[], `Q\n${LETTER}`])
+})
+
+test('ScienceQA’s fine-tune is asked without an instruction, its truth is the letter at the end of a solution', async () => {
+  const turns = (truth: string) => [{ value: 'Q\nA. x\nB. y' }, { value: truth }]
+  const file = json('llava_test_QCM-LEA.json', [
+    { id: '0', conversations: turns('Look. The answer is A. Or so they say. The answer is B.') },
+    { id: '1', conversations: turns('LECTURE: l\nSOLUTION: s\n###\nANSWER: A.') },
+  ])
+  assert.equal(ask('scienceqa', file)[0]!.prompt, 'Q\nA. x\nB. y')
+  const answers = [
+    { question_id: '0', text: 'l s The answer is B.' },
+    { question_id: '1', text: 'The answer is B.' },
+  ]
+  const request = { answers: [lines('a.jsonl', answers)], questions: [file] }
+  const { metrics } = await score('scienceqa', request)
+  assert.equal(metrics.find(({ name }) => name === 'accuracy')!.value, 50)
+  await assert.rejects(
+    score('scienceqa', {
+      ...request,
+      questions: [json('q.json', [{ id: '0', conversations: turns('no letter') }])],
+    }),
+    { code: 'INPUT_ANSWERS_BROKEN', message: /The answer is X/ },
+  )
 })
 
 describe('MMBench', () => {

@@ -8,7 +8,7 @@ import { fill, readVerdict } from '../judged-answers.ts'
 import { readPythonDict } from '../python-dict.ts'
 import { findBenchmark, score } from '../score.ts'
 import { objectsNamed, singular } from './chair.ts'
-import { readHoundScore } from './video-judged.ts'
+import { readHoundScore } from './hound-qa.ts'
 import {
   jsonFile as json,
   jsonLines as lines,
@@ -171,6 +171,61 @@ test('LLaVA-Hound: right from 3 on, the score stands on its line', async () => {
     accuracy: 50,
     score: 2.5,
   })
+})
+
+test('LLaVA-Hound: the official script’s replies are yes and no, and its table stands beside them alone', async () => {
+  const replies = [
+    "{'pred': 'yes', 'score': 5}",
+    "{'pred': 'no', 'score': 1}",
+    "{'pred': 'yes', 'score': 4}",
+  ]
+  const rows = replies.map((response, i) => ({ id: `8467_2_${i}`, response }))
+  const report = await score('hound-qa', { answers: [lines('eval.jsonl', rows)] })
+  assert.deepEqual(
+    report.metrics.map(({ name, value, published }) => [name, value!.toFixed(2), published.length]),
+    [
+      ['accuracy (yes/no)', '66.67', 3],
+      ['score (yes/no)', '3.33', 0],
+    ],
+  )
+  const five = await score('hound-qa', {
+    answers: [lines('r.jsonl', [{ id: 'a', response: 'Score: 4' }])],
+  })
+  assert.deepEqual(five.metrics[0]!.published, [], 'another protocol is no peer')
+})
+
+test('LLaVA-Hound asks its conversations, and judges them by yes and no, with a caption by 1 to 5', () => {
+  const { ask, judge } = findBenchmark('hound-qa')
+  const conversations = [{ value: '<video>\nWhat color?' }, { value: 'white' }]
+  const questions = [lines('test.jsonl', [{ id: 'a', video: 'v', conversations }])]
+  assert.equal(ask!.questions(questions)[0]!.prompt, 'What color?')
+  const prediction = { status: 'success', message: `white ${'x '.repeat(300)}` }
+  const said = [
+    { id: 'a', query: 'What color?', answer: 'white', model_prediction: prediction },
+    { id: 'b', query: 'q', answer: 'r', model_prediction: { status: 'failed', message: '' } },
+  ]
+  const answers = readAnswers([lines('pred.jsonl', said)])
+  assert.deepEqual(
+    answers.map(({ id }) => id),
+    ['a'],
+  )
+  for (const labels of [questions, [lines('pred.jsonl', said)]]) {
+    const [task, ...others] = judge!.tasks({ answers, questions: [], labels })
+    const [system, user] = task!.messages
+    assert.match(system!.content, /determine if they match meaningfully/)
+    assert.match(
+      user!.content,
+      /Question: What color\?\nCorrect Answer: white\nPredicted Answer: white x/,
+    )
+    assert.equal(user!.content.match(/ x/g)!.length, 255)
+    assert.deepEqual(judge!.read("{'pred': 'Yes', 'score': 4.8}", task!), { pred: 'yes', score: 4 })
+    assert.equal(judge!.read('Score: 4', task!), null)
+    assert.equal(others.length, 0)
+  }
+  const plain = { id: 'a', video: 'v', question: 'q', answer: 'r', caption: 'c' }
+  const [task] = judge!.tasks({ answers, questions: [lines('t.jsonl', [plain])], labels: [] })
+  assert.match(task!.messages[0]!.content, /Ground Truth Video Caption\*\*: c/)
+  assert.deepEqual(judge!.read('Score: 4', task!), { score: 4 })
 })
 
 describe('CHAIR', () => {

@@ -103,9 +103,12 @@ export function ownProblems(answers: readonly Answer[], { name }: EvalFile): Pro
 function fromConversations(file: EvalFile): Problem[] {
   return readRows(file).map((row) => {
     const [question, truth] = turnsOf(row)
-    const answer = 'ABCDE'.indexOf(truth ?? '?')
+    const answer = placeOf(truth)
     if (question === undefined || answer < 0) {
-      throw unreadable(file, 'conversations of a question and a letter')
+      throw unreadable(
+        file,
+        'conversations of a question and a letter, or a text with "The answer is X."',
+      )
     }
     const listed = Array.isArray(row['choices']) ? row['choices'] : question.match(/^[A-E]\. /gm)
     const choices = Math.max(answer + 1, listed?.length ?? 0)
@@ -114,6 +117,17 @@ function fromConversations(file: EvalFile): Problem[] {
     const columns = row['subject'] === undefined ? [] : columnsOf(row, hasPicture)
     return { id: String(row['id']), choices, answer, hasPicture, columns }
   })
+}
+
+/** A letter, or what the fine-tune learns to say: a lecture, a solution, and "The answer is B." or "ANSWER: B." Without one −1. */
+function placeOf(truth = ''): number {
+  const last = [...truth.matchAll(/(?:The answer is|ANSWER:) ([A-E])\./g)].at(-1)
+  const letter = isLetter(truth) ? truth : last?.[1]
+  return letter === undefined ? -1 : 'ABCDE'.indexOf(letter)
+}
+
+export function isLetter(truth: string): boolean {
+  return /^[A-E]$/.test(truth)
 }
 
 function turnsOf(row: Row): (string | undefined)[] {

@@ -24,7 +24,13 @@ import { isSample } from '../samples.ts'
 import type { Question } from '../question.ts'
 import { ofFolder, ofSplit } from '../table-rows.ts'
 import { releasedScienceQa } from './hub-vqa-tables.ts'
-import { COLUMNS, ownProblems, readProblems, type Problem } from './science-qa-problems.ts'
+import {
+  COLUMNS,
+  isLetter,
+  ownProblems,
+  readProblems,
+  type Problem,
+} from './science-qa-problems.ts'
 
 const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
 
@@ -46,7 +52,8 @@ export const scienceQa: Benchmark = {
   files: {
     answers:
       "answers, the official script's output or result file, or lmms-eval's samples or VLMEvalKit's table, which hold the truth",
-    questions: 'llava_test_CQM-A.json (truth and pictures)',
+    questions:
+      'llava_test_CQM-A.json or, of the fine-tune, llava_test_QCM-LEA.json (truth and pictures)',
     labels:
       'beside questions, for the table by subject, or in their place: the folder with problems.json and pid_splits.json',
   },
@@ -58,7 +65,7 @@ export const scienceQa: Benchmark = {
     pick: (files) => ofSplit(ofFolder(files, 'ScienceQA-FULL'), 'test'),
     fromTables: releasedScienceQa,
     prompt:
-      'the released question, after its picture if it has one, and the option-letter instruction; greedy',
+      'the released question, after its picture if it has one, and the option-letter instruction, which the fine-tune goes without; greedy',
     folder: { questions: 'llava_test_CQM-A.json', labels: '.', images: 'images/test' },
     pickLabels: (files) =>
       files.filter(({ name }) => /(?:^|\/)(?:problems|pid_splits)\.json$/.test(name)),
@@ -202,11 +209,15 @@ function official(judged: readonly Judged[], score: (one: Judged) => number) {
 function readScienceQuestions(file: EvalFile): Question[] {
   return readRows(file).map((row) => {
     const turns: unknown = row['conversations']
-    const first: unknown = Array.isArray(turns) ? turns[0] : null
-    const value = isRow(first) ? first['value'] : null
+    const [value, truth]: unknown[] = Array.isArray(turns)
+      ? turns.map((turn: unknown) => (isRow(turn) ? turn['value'] : null))
+      : []
     if (typeof value !== 'string')
       throw unreadable(file, 'conversations that begin with a question')
-    const prompt = `${value.replaceAll('<image>', '').trim()}\n${OPTION_LETTER}`
+    const question = value.replaceAll('<image>', '').trim()
+    // The fine-tune, whose truths are more than a letter, is asked without an instruction.
+    const isPlain = typeof truth !== 'string' || isLetter(truth.trim())
+    const prompt = isPlain ? `${question}\n${OPTION_LETTER}` : question
     const images = pictureField(row['image'])
     return {
       id: String(row['id']),
