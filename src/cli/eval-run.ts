@@ -11,7 +11,6 @@ import {
   type EvalReport,
   type RunState,
 } from '../eval/index.ts'
-import { userCacheFolder, joinPath } from '../weights/node.ts'
 import type { Arguments } from './arguments.ts'
 import { enginesOf, judgeLimits, judgesOf, type Engines, type Judges } from './eval-engines.ts'
 import { runContamination } from './eval-contamination.ts'
@@ -21,7 +20,7 @@ import { measureOneByOne, oneByOneOf, type Speed } from './eval-speed.ts'
 import { checkOutFolder } from './out-folder.ts'
 import { packageVersion } from './package.ts'
 import { Progress } from './progress.ts'
-import { scoreLines } from './score.ts'
+import { judgeFolder, judgeLines, scoreLines } from './score.ts'
 import type { Session } from './verb.ts'
 
 export async function runBenchmarks(args: Arguments, session: Session): Promise<void> {
@@ -75,9 +74,7 @@ async function runPlan(plan: Plan, parts: Parts): Promise<Ran> {
       engines: engines.engines,
       batch: engines.batch,
       judges: plan.benchmark.judge ? judges : [],
-      judgeCache: new FileJudgeCache(
-        joinPath(args.text('cache-dir') ?? userCacheFolder(), 'judge'),
-      ),
+      judgeCache: new FileJudgeCache(judgeFolder(args)),
       judgeBudget,
       out: folder,
       limit: wholeNumber(args, 'limit'),
@@ -118,7 +115,7 @@ function shown({ done, total, errors, secondsLeft }: RunState) {
 }
 
 function reportLines({ report, folder, speed: alone }: Ran): string[] {
-  const { run, judged, agreement } = report
+  const { run, judged } = report
   const speed = run.answered > 0 ? `, ${(run.answered / run.seconds).toFixed(1)} answers/s` : ''
   return [
     ...scoreLines(report),
@@ -128,15 +125,7 @@ function reportLines({ report, folder, speed: alone }: Ran): string[] {
       ? [`  the answers are kept; ${whereScored(report.benchmark)}`]
       : []),
     ...(report.contamination ? [`  ${contaminationText(report.contamination)}`] : []),
-    ...judged.map(
-      ({ judge, versions, reviews, nonsense, suspicious, calls, cached }) =>
-        `  judge ${[judge, ...versions.filter((one) => one !== judge)].join(', answered by ')}: ${reviews} reviews (${calls} calls, ${cached} kept), ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge`,
-    ),
-    ...(agreement
-      ? [
-          `  judges agree on ${agreement.equal} of ${agreement.both}, rank correlation ${agreement.rank?.toFixed(2) ?? '–'}`,
-        ]
-      : []),
+    ...judgeLines(report),
     `  wrote ${join(folder, 'result.json')}`,
     '',
   ]

@@ -1,20 +1,31 @@
-/** `llava score`: answer files of a benchmark become numbers and submissions. No model is run. */
+/** `llava score`: answer files of a benchmark become numbers and submissions. No model is run, but for a judge. */
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { makeFolderSync } from '../core/make-folder-node.ts'
 import {
+  FileJudgeCache,
   findBenchmark,
+  JudgeBudget,
   loadEvalFiles,
   loadWordNet,
   score as scoreAnswers,
+  scoreJudged,
   writeSheet,
+  type Benchmark,
+  type EvalFile,
+  type JudgedReport,
   type ScoredMetric,
   type ScoreReport,
 } from '../eval/index.ts'
+import { userCacheFolder, joinPath } from '../weights/node.ts'
+import type { Arguments } from './arguments.ts'
+import { JUDGE_OPTIONS, judgeLimits, judgesOf } from './eval-engines.ts'
 import { formatTable } from './format.ts'
 import { checkOutFolder } from './out-folder.ts'
+import { packageVersion } from './package.ts'
+import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
-import type { Verb } from './verb.ts'
+import type { Session, Verb } from './verb.ts'
 
 export const score: Verb = {
   options: [
@@ -29,13 +40,23 @@ export const score: Verb = {
       about: "WordNet's dictionary, for nextqa-oe",
     },
     { name: 'seed', kind: 'number', value: 'n', about: 'For intervals and drawn options' },
+    {
+      name: 'images',
+      kind: 'text',
+      value: 'folder',
+      about: 'Pictures that rows name, for a judge that sees them',
+    },
+    ...JUDGE_OPTIONS,
+    { name: 'cache-dir', kind: 'text', value: 'folder', about: "Where judges' replies are kept" },
   ],
   examples: [
     'score pope --answers answers.jsonl --questions llava_pope_test.jsonl --labels coco/',
     'score mmbench --answers submission.xlsx --json',
     'score vizwiz --answers answers.jsonl --questions llava_test.jsonl --out upload/',
+    'score mm-vet --answers llava-v1.5-13b.json --labels mm-vet.json --judge https://api.openai.com/v1 --judge-model gpt-4-0613',
   ],
-  async run(args, { terminal }) {
+  async run(args, session) {
+    const { terminal } = session
     const benchmark = findBenchmark(args.positionals[0] as string)
     const answers = args.text('answers')
     if (answers === undefined)
@@ -45,25 +66,90 @@ export const score: Verb = {
       const path = args.text(name)
       return path === undefined ? [] : loadEvalFiles(path, pick)
     }
-    const report = await scoreAnswers(benchmark.name, {
-      answers: await loadEvalFiles(answers),
-      questions: await read('questions', benchmark.ask?.pick),
-      labels: await read('labels', benchmark.ask?.pickLabels),
-      seed: args.number('seed'),
-      ...(args.has('wordnet') && { wordNet: loadWordNet(args.text('wordnet') as string) }),
-    })
+    const report = await reportOf(
+      { args, session, benchmark },
+      {
+        answers: await loadEvalFiles(answers),
+        questions: await read('questions', benchmark.ask?.pick),
+        labels: await read('labels', benchmark.ask?.pickLabels),
+      },
+    )
     const files = writeFiles(report, args.text('out'))
     if (terminal.isJson) terminal.json({ ...summaryOf(report), files })
     else for (const line of linesOf(report, files)) terminal.print(line)
   },
 }
 
-/** All but single questions and whole files: those go to `--out`. */
-function summaryOf({ benchmark, title, metrics, counts, recipe, printed }: ScoreReport) {
-  return { benchmark, title, metrics, counts, recipe, printed }
+type Parts = {
+  readonly args: Arguments
+  readonly session: Session
+  readonly benchmark: Benchmark
 }
 
-function writeFiles(report: ScoreReport, folder: string | undefined): string[] {
+type Files = {
+  readonly answers: readonly EvalFile[]
+  readonly questions: readonly EvalFile[]
+  readonly labels: readonly EvalFile[]
+}
+
+/** By the benchmark's rule, or by the judges that came. */
+async function reportOf(parts: Parts, files: Files): Promise<ScoreReport | JudgedReport> {
+  const { args, benchmark } = parts
+  if (args.has('judge') || args.has('judge-model')) return judgedReport(parts, files)
+  return scoreAnswers(benchmark.name, {
+    ...files,
+    seed: args.number('seed'),
+    codeVersion: packageVersion(),
+    ...(args.has('wordnet') && { wordNet: loadWordNet(args.text('wordnet') as string) }),
+  })
+}
+
+async function judgedReport(
+  { args, session, benchmark }: Parts,
+  files: Files,
+): Promise<JudgedReport> {
+  const judgeBudget = new JudgeBudget(judgeLimits(args))
+  const { judges, dispose } = await judgesOf(args, session)
+  const progress = new Progress(session.terminal)
+  try {
+    return await scoreJudged({
+      ...files,
+      benchmark,
+      judges,
+      judgeBudget,
+      judgeCache: new FileJudgeCache(judgeFolder(args)),
+      mediaFolder: args.text('images'),
+      out: args.text('out'),
+      seed: args.number('seed'),
+      codeVersion: packageVersion(),
+      signal: session.signal,
+      onProgress: (stage, { done, total }) =>
+        progress.update({
+          stage: `${benchmark.name} ${stage}`,
+          done,
+          total,
+          item: `${done}/${total}`,
+        }),
+    })
+  } finally {
+    progress.end()
+    await dispose()
+  }
+}
+
+/** Where judges' replies are kept, for `score` and `eval` alike. */
+export function judgeFolder(args: Arguments): string {
+  return joinPath(args.text('cache-dir') ?? userCacheFolder(), 'judge')
+}
+
+/** All but single questions and whole files: those go to `--out`. */
+function summaryOf(report: ScoreReport | JudgedReport) {
+  const { benchmark, title, metrics, counts, recipe, printed } = report
+  const judges = 'judged' in report ? { judged: report.judged, agreement: report.agreement } : {}
+  return { benchmark, title, metrics, counts, recipe, printed, ...judges }
+}
+
+function writeFiles(report: ScoreReport | JudgedReport, folder: string | undefined): string[] {
   if (folder === undefined) return []
   const result = { ...summaryOf(report), outcomes: report.outcomes }
   const files = { ...report.written, 'score.json': `${JSON.stringify(result, null, 2)}\n` }
@@ -103,9 +189,24 @@ export function scoreLines({
   return lines
 }
 
-function linesOf(report: ScoreReport, files: readonly string[]): string[] {
+/** Who judged and how it went, a line for each judge, and how far two agree. */
+export function judgeLines({ judged, agreement }: Pick<JudgedReport, 'judged' | 'agreement'>) {
+  return [
+    ...judged.map(
+      ({ judge, versions, reviews, nonsense, suspicious, calls, cached }) =>
+        `  judge ${[judge, ...versions.filter((one) => one !== judge)].join(', answered by ')}: ${reviews} reviews (${calls} calls, ${cached} kept), ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge`,
+    ),
+    ...(agreement
+      ? [
+          `  judges agree on ${agreement.equal} of ${agreement.both}, rank correlation ${agreement.rank?.toFixed(2) ?? '–'}`,
+        ]
+      : []),
+  ]
+}
+
+function linesOf(report: ScoreReport | JudgedReport, files: readonly string[]): string[] {
   const { written, sheets, printed } = report
-  const lines = scoreLines(report)
+  const lines = [...scoreLines(report), ...('judged' in report ? judgeLines(report) : [])]
   if (printed !== null) {
     lines.push('', '  the official script prints:')
     lines.push(

@@ -17,9 +17,12 @@ import { resultContamination, type ResultContamination } from './contamination-n
 import { isRow, type EvalFile, type Row } from './eval-file.ts'
 import { makeRecipe, type EvalRecipe } from './eval-recipe.ts'
 import type { Agreement } from './judge-agreement.ts'
-import { judgeAll, judgeFiles } from './judge-answers-node.ts'
-import type { JudgeBudget, JudgeLimits } from './judge-budget.ts'
-import type { Judge, JudgeCache, Judged } from './judge.ts'
+import {
+  judgeAll,
+  judgeFiles,
+  type JudgedFacts,
+  type JudgingRequest,
+} from './judge-answers-node.ts'
 import { MediaFolder } from './media-node.ts'
 import type { WordNet } from './metrics/wordnet.ts'
 import {
@@ -32,28 +35,15 @@ import {
   type Question,
 } from './question.ts'
 import { keepExamples, writeResult } from './result-files-node.ts'
-import { isErrorLine, runQuestions, type RunState } from './run-questions.ts'
+import { isErrorLine, runQuestions } from './run-questions.ts'
 import { score, type ScoreReport } from './score.ts'
 import { selectQuestions } from './select-questions.ts'
 
-export type EvaluateRequest = {
-  readonly benchmark: Benchmark
-  readonly questions: readonly EvalFile[]
-  readonly labels: readonly EvalFile[]
+export type EvaluateRequest = JudgingRequest & {
   /** All questions of the submission, where they are more than those asked. */
   readonly submission?: readonly EvalFile[]
-  /** The folder of the pictures and clips that the questions name. */
-  readonly mediaFolder?: string | undefined
   /** All of one model. */
   readonly engines: readonly AnswerEngine[]
-  /** The first one's verdicts are the score; a second one is compared with it. */
-  readonly judges?: readonly Judge[]
-  readonly judgeCache?: JudgeCache
-  /** Of all judges together. */
-  readonly judgeLimits?: JudgeLimits
-  /** In place of limits: what several benchmarks may take together. */
-  readonly judgeBudget?: JudgeBudget
-  readonly judgeConcurrency?: number
   readonly out: string
   readonly batch: number
   readonly limit?: number | undefined
@@ -65,8 +55,6 @@ export type EvaluateRequest = {
   readonly wordNet?: WordNet | undefined
   /** What of the questions was in the training data, to stand beside the scores. */
   readonly contamination?: Contamination | undefined
-  readonly signal?: AbortSignal | undefined
-  readonly onProgress?: (stage: 'answers' | 'reviews', state: RunState) => void
   readonly now?: () => number
 }
 
@@ -98,14 +86,6 @@ export type RunFacts = {
   readonly answered: number
 }
 
-export type JudgedFacts = Pick<
-  Judged,
-  'calls' | 'cached' | 'cost' | 'versions' | 'nonsense' | 'suspicious'
-> & {
-  readonly judge: string
-  readonly reviews: number
-}
-
 /** Throws InputError for files and pictures that do not fit, and what engines and judges throw when they are gone. */
 export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
   const { benchmark, out } = given
@@ -131,7 +111,7 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
     lines.filter((line) => !isErrorLine(line)),
   )
   const errors = run.errors.map(({ id }) => id)
-  const judged = await judgeAll(request, answers, errors)
+  const judged = await judgeAll(request, [answers], errors)
   const scored = judged.reviews ?? (isJudgeNeeded(benchmark) ? null : answers)
   const report = scored
     ? await score(benchmark.name, {
@@ -199,7 +179,15 @@ function noQuestions({ name, files }: Benchmark): InputError {
 }
 
 /** What the scorer is given beside answers: a kind that the benchmark does not take is left out. */
-function filesOf({ benchmark, questions, labels, submission }: EvaluateRequest, ask: AskSpec) {
+export function filesOf(
+  {
+    benchmark,
+    questions,
+    labels,
+    submission,
+  }: Pick<EvaluateRequest, 'benchmark' | 'questions' | 'labels' | 'submission'>,
+  ask: Pick<AskSpec, 'hasTruth'>,
+) {
   const { files } = benchmark
   const truth = labels.length > 0 ? labels : ask.hasTruth ? questions : []
   return {

@@ -1,15 +1,45 @@
 /** The judges' part of a run: every answer reviewed by each, reviews written down, the first judge's scored. */
 import { join } from 'node:path'
 import { writeFileWhole } from './answer-journal-node.ts'
-import { readAnswers } from './answers.ts'
+import { readAnswers, type Answer } from './answers.ts'
+import type { Benchmark } from './benchmark.ts'
 import type { EvalFile } from './eval-file.ts'
-import type { EvaluateRequest, JudgedFacts } from './evaluate-node.ts'
 import { judgeAgreement, type Agreement } from './judge-agreement.ts'
-import { JudgeBudget } from './judge-budget.ts'
-import type { JudgeTask } from './judge-spec.ts'
+import { JudgeBudget, type JudgeLimits } from './judge-budget.ts'
+import type { JudgeSpec, JudgeTask } from './judge-spec.ts'
 import { MediaFolder } from './media-node.ts'
 import type { Picture } from './question.ts'
-import { reviewText, runJudge, type Judge, type Judged } from './judge.ts'
+import type { RunState } from './run-questions.ts'
+import { reviewText, runJudge, type Judge, type JudgeCache, type Judged } from './judge.ts'
+
+/** Who judges, what may be spent on it, and where its files are. */
+export type JudgingRequest = {
+  readonly benchmark: Benchmark
+  readonly questions: readonly EvalFile[]
+  readonly labels: readonly EvalFile[]
+  /** The folder of the pictures that rows name, for judges that see them. */
+  readonly mediaFolder?: string | undefined
+  /** The first one's verdicts are the score; a second one is compared with it. */
+  readonly judges?: readonly Judge[]
+  readonly judgeCache?: JudgeCache
+  /** Of all judges together. */
+  readonly judgeLimits?: JudgeLimits
+  /** In place of limits: what several benchmarks may take together. */
+  readonly judgeBudget?: JudgeBudget
+  readonly judgeConcurrency?: number
+  /** Where what each judge said is written down; nowhere without it. */
+  readonly out?: string | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: (stage: 'answers' | 'reviews', state: RunState) => void
+}
+
+export type JudgedFacts = Pick<
+  Judged,
+  'calls' | 'cached' | 'cost' | 'versions' | 'nonsense' | 'suspicious'
+> & {
+  readonly judge: string
+  readonly reviews: number
+}
 
 export type JudgedAll = {
   readonly reviews: EvalFile | null
@@ -17,10 +47,10 @@ export type JudgedAll = {
   readonly agreement: Agreement | null
 }
 
-/** Nothing where the benchmark needs no judge or none came. */
+/** Nothing where the benchmark needs no judge or none came. Of `errors`, questions without an answer, no judge is asked. */
 export async function judgeAll(
-  request: EvaluateRequest,
-  answers: EvalFile,
+  request: JudgingRequest,
+  answers: readonly EvalFile[],
   errors: readonly string[],
 ): Promise<JudgedAll> {
   const { benchmark, judges = [], judgeCache, out } = request
@@ -28,7 +58,7 @@ export async function judgeAll(
   if (!spec || judges.length === 0 || !judgeCache)
     return { reviews: null, facts: [], agreement: null }
   const failed = errors.map((id) => ({ id, text: '', row: {} }))
-  const given = [...readAnswers([answers]), ...failed]
+  const given = [...answersOf(spec, answers), ...failed]
   const place = located(request)
   const tasks = spec
     .tasks({ answers: given, ...judgeFiles(request) })
@@ -49,7 +79,7 @@ export async function judgeAll(
         request.onProgress?.('reviews', { done, total, errors: 0, secondsLeft: null }),
     })
     const name = `reviews-${judge.name.replaceAll(/[^\w.-]/g, '_')}.${spec.collect ? 'json' : 'jsonl'}`
-    writeFileWhole(join(out, name), reviewText(spec, judged.reviews))
+    if (out !== undefined) writeFileWhole(join(out, name), reviewText(spec, judged.reviews))
     runs.push({ judge, judged })
   }
   const [first, second] = runs
@@ -65,12 +95,17 @@ export async function judgeAll(
   }
 }
 
-export function judgeFiles({ questions, labels }: EvaluateRequest) {
+export function judgeFiles({ questions, labels }: JudgingRequest) {
   return { questions, labels }
 }
 
+/** As the benchmark's official scripts write them, or in any form that answers have. */
+export function answersOf(spec: JudgeSpec, files: readonly EvalFile[]): Answer[] {
+  return files.flatMap((file) => spec.answers?.(file) ?? readAnswers([file]))
+}
+
 /** Pictures that rows name are where the questions' are. */
-function located({ mediaFolder }: EvaluateRequest) {
+function located({ mediaFolder }: JudgingRequest) {
   const media = new MediaFolder(mediaFolder)
   const place = (name: string) => media.find(name) ?? name
   return (picture: Picture): Picture => {

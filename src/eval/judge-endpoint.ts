@@ -17,7 +17,7 @@ export class EndpointJudge implements Judge {
     readonly readPicture: (path: string) => Promise<Uint8Array>
   }) {
     this.name = parts.model
-    this.identity = { kind: 'endpoint', model: parts.model }
+    this.identity = { kind: 'endpoint', model: parts.model, url: plainAddress(parts.endpoint.url) }
     this.#endpoint = parts.endpoint
     this.#model = parts.model
     this.#readPicture = parts.readPicture
@@ -61,4 +61,10 @@ export class EndpointJudge implements Judge {
       }
     })
   }
+}
+
+/** What of an address says whose model it is: two servers may call different models by one name. Names, passwords and keys are not in it. */
+export function plainAddress(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return `${origin}${pathname.replace(/\/+$/, '')}`
 }

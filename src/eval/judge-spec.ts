@@ -14,6 +14,12 @@ export type JudgeSpec = {
   readonly retryTemperatures?: readonly number[]
   /** The reviews as the one JSON value that the scorer reads; without it they are lines. */
   readonly collect?: (reviews: readonly Row[]) => unknown
+  /** Answers in the files of the official scripts, where they are of a form of their own. */
+  readonly answers?: (file: EvalFile) => Answer[]
+  /** Whether a file of answers holds questions and truth as well, so that a judge needs no others. */
+  readonly holdsTruth?: (file: EvalFile) => boolean
+  /** Questions are known by their number alone, which moves where an answer is missing: answers with a truth of their own keep it. */
+  readonly isNumbered?: boolean
   /** One task for each verdict that the score needs. Throws InputError where files that it needs are missing. */
   readonly tasks: (input: JudgeInput) => JudgeTask[]
   /** The fields of the verdict in a reply; `null` for what is none. A verdict out of its range is none. */

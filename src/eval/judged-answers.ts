@@ -71,8 +71,15 @@ export function scoreReviews(
   return {
     counts: reviewCounts(reviews.map((one) => (isNeither(one) ? { ...one, isUnread: true } : one))),
     outcomes: reviews.map(outcomeOf),
-    metrics: [...(right === undefined ? [] : [accuracy]), meanScore(scoreName, reviews)],
+    metrics: isNonsense(reviews)
+      ? []
+      : [...(right === undefined ? [] : [accuracy]), meanScore(scoreName, reviews)],
   }
+}
+
+/** Where the judge has said nothing that can be read there is no number, and 0 would look like one. */
+export function isNonsense(reviews: readonly Review[]): boolean {
+  return reviews.length > 0 && reviews.every(({ isUnread }) => isUnread)
 }
 
 export function meanScore(name: string, reviews: readonly Review[]): Metric {
@@ -176,6 +183,9 @@ export function dictJudge(parts: {
     temperature: 0,
     maxTokens: 64,
     tasks: (input) => rowTasks(input, parts),
+    // Video-ChatGPT's inference writes {"id", "question", "answer", "pred"}.
+    holdsTruth: (file) =>
+      readRows(file).every((row) => ['question', 'answer', 'pred'].every((name) => name in row)),
     read: (reply) => readVerdict(reply, parts.hasPred),
   }
 }

@@ -32,6 +32,11 @@ export type ScoreRequest = {
   readonly allowsNone?: boolean
   /** For benchmarks that measure how close words are: WUPS. */
   readonly wordNet?: WordNet | undefined
+  /** Where the answers are reviews that a judge wrote just now: who, and the answers that it read. For the recipe. */
+  readonly judge?: readonly Readonly<Record<string, unknown>>[]
+  readonly answersFrom?: readonly EvalFile[]
+  /** Version of this program. */
+  readonly codeVersion?: string
 }
 
 export type ScoreReport = {
@@ -67,6 +72,10 @@ export type Recipe = {
   readonly answersHash: string
   readonly questionsHash: string | null
   readonly labelsHash: string | null
+  /** Who reviewed the answers, where a judge was asked. */
+  readonly judge: readonly Readonly<Record<string, unknown>>[] | null
+  /** Version of this program, where the caller said it. */
+  readonly code: string | null
 }
 
 /**
@@ -98,7 +107,7 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     printed: printed ?? null,
     written: written ?? {},
     sheets: sheets ?? {},
-    recipe: await recipeOf(benchmark, { answers, questions, labels, seed }),
+    recipe: await recipeOf(benchmark, { ...request, questions, labels, seed }),
   }
 }
 
@@ -189,18 +198,23 @@ async function recipeOf(
   { name, rule }: Benchmark,
   {
     answers,
+    answersFrom = answers,
     questions,
     labels,
     seed,
-  }: Required<Omit<ScoreRequest, 'asked' | 'wordNet' | 'allowsNone'>>,
+    judge,
+    codeVersion,
+  }: ScoreRequest & Required<Pick<ScoreRequest, 'questions' | 'labels' | 'seed'>>,
 ): Promise<Recipe> {
   const parts = {
     benchmark: name,
     rule,
     seed,
-    answersHash: await hashFiles(answers),
+    answersHash: await hashFiles(answersFrom),
     questionsHash: questions.length > 0 ? await hashFiles(questions) : null,
     labelsHash: labels.length > 0 ? await hashFiles(labels) : null,
+    judge: judge ?? null,
+    code: codeVersion ?? null,
   }
   return { hash: await hashText(JSON.stringify(parts)), ...parts }
 }

@@ -424,7 +424,14 @@ describe('llava eval --engine', () => {
       [],
       before.stderr,
     )
-    const ran = await llava([...args, '--judge', at(judge), '--judge-model', 'gpt-4-0314'])
+    const url = at(judge)
+    const judging = ['--judge', url, '--judge-model', 'gpt-4-0314']
+    const ran = await llava([...args, ...judging])
+    const answers = join(FOLDER, 'judged/llava-bench/answers.jsonl')
+    const again = await llava([
+      ...['score', 'llava-bench', '--answers', answers, ...files, ...judging],
+      ...['--cache-dir', FOLDER, '--json'],
+    ])
     judge.close()
     assert.equal(ran.code, 0, ran.stdout + ran.stderr)
     const { results } = JSON.parse(ran.stdout) as {
@@ -432,7 +439,15 @@ describe('llava eval --engine', () => {
     }
     const [result] = results
     assert.equal(result!.metrics[0]!.value, 75)
-    assert.deepEqual(result!.recipe.judge, [{ kind: 'endpoint', model: 'gpt-4-0314' }])
+    const identity = [{ kind: 'endpoint', model: 'gpt-4-0314', url }]
+    assert.deepEqual(result!.recipe.judge, identity)
+    assert.equal(again.code, 0, again.stderr)
+    const scored = JSON.parse(again.stdout) as typeof result & { recipe: { code: string } }
+    assert.equal(scored.metrics[0]!.value, 75, 'the same answers judged by llava score')
+    assert.deepEqual(scored.recipe.judge, identity)
+    assert.match(scored.recipe.code, /^\d+\.\d+\.\d+/)
+    const [facts] = scored.judged as { calls: number; cached: number }[]
+    assert.deepEqual([facts!.calls, facts!.cached], [0, 1], 'from the cache of the run')
     assert.deepEqual(result!.judged, [
       {
         judge: 'gpt-4-0314',

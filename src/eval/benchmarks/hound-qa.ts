@@ -49,6 +49,8 @@ export const houndQa: Benchmark = {
     temperature: 0,
     maxTokens: 512,
     tasks: houndTasks,
+    holdsTruth: (file) =>
+      readRows(file).every(({ query, answer }) => query !== undefined && answer !== undefined),
     read: (reply, { unread }) =>
       'pred' in unread ? readHoundVerdict(reply) : readHoundScore(reply),
   },

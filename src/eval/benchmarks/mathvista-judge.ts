@@ -22,6 +22,13 @@ export const mathvistaJudge: JudgeSpec = {
   maxTokens: 256,
   tasks,
   read: readExtraction,
+  answers: (file) =>
+    readByPid(file).flatMap(({ id, row }) => {
+      const text = row['response'] ?? row['text']
+      return typeof text === 'string' ? [{ id, text, row }] : []
+    }),
+  holdsTruth: (file) =>
+    readByPid(file).every(({ row }) => row['answer'] !== undefined && row['query'] !== undefined),
 }
 
 export type ByPid = { readonly id: string; readonly row: Row; readonly file: EvalFile }

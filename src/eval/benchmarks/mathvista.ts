@@ -97,11 +97,15 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
       unreadable,
     ),
     outcomes,
-    metrics: [
-      meanScore('accuracy', outcomes, 1),
-      ...partScores(outcomes, problems.map(partsOf), 1),
-    ],
+    metrics: isNonsense(answers)
+      ? []
+      : [meanScore('accuracy', outcomes, 1), ...partScores(outcomes, problems.map(partsOf), 1)],
   }
+}
+
+/** Where the judge has extracted nothing at all there is no number, and 0 would look like one. */
+function isNonsense(answers: ReadonlyMap<string, { readonly row: Row }>): boolean {
+  return answers.size > 0 && [...answers.values()].every(({ row }) => row['extraction'] === '')
 }
 
 /** VLMEvalKit's tables have the letter of the answer, and what its judge extracted with its log. */

@@ -64,7 +64,7 @@ export const mmVet: Benchmark = {
     prompt: LLAVA_PROMPT,
     folder: { questions: 'llava-mm-vet.jsonl', labels: 'mm-vet.json', images: 'images' },
   },
-  judge: mmVetJudge,
+  judge: { ...mmVetJudge, answers: readMmVetAnswers },
   published: [
     ...publishedRows('total', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (judge gpt-4-0613)', {
       'llava-v1.5-7b': 31.1,

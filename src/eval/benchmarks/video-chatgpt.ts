@@ -15,10 +15,11 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { onlyAsked } from '../answers.ts'
+import { onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import { isRow, readRows, type EvalFile, type Row } from '../eval-file.ts'
 import {
   fillPair,
+  isNonsense,
   meanScore,
   outcomeOf,
   readReviews,
@@ -64,6 +65,9 @@ export const videoChatGpt: Benchmark = {
     maxTokens: 64,
     tasks,
     read: (reply) => readVerdict(reply, false),
+    answers: readPredictions,
+    holdsTruth: (file) => readVideoRows(file).every(({ row }) => typeof row['pred'] === 'string'),
+    isNumbered: true,
   },
   published: [
     ...dimensionRows('llava-next-video-7b', [3.39, 3.29, 3.92, 2.6, 3.12]),
@@ -94,13 +98,15 @@ function scoreVideoChatGpt({ answers: files, asked }: ScoreInput): Scored {
   return {
     counts: reviewCounts(reviews),
     outcomes: reviews.map(outcomeOf),
-    metrics: [
-      meanOfParts(
-        parts.map(({ own }) => own.map(({ score }) => score)),
-        { name: 'mean', unit: 'points', digits: 2 },
-      ),
-      ...parts.map(({ name, own }) => meanScore(name, own)),
-    ],
+    metrics: isNonsense(reviews)
+      ? []
+      : [
+          meanOfParts(
+            parts.map(({ own }) => own.map(({ score }) => score)),
+            { name: 'mean', unit: 'points', digits: 2 },
+          ),
+          ...parts.map(({ name, own }) => meanScore(name, own)),
+        ],
   }
 }
 
@@ -147,14 +153,23 @@ function readVideoRows(file: EvalFile): VideoRow[] {
 
 /** Rows of the authors' generic_qa.json and temporal_qa.json, {"Q", "A", "video_name"}; of consistency_qa.json, {"Q1", "Q2", "A"}, two. */
 function ofHubForm(row: Row): Row[] {
-  const { Q, Q1, Q2, A, ...others } = row
+  const { Q, Q1, Q2, A, pred1, pred2, ...others } = row
   if (A === undefined) return [row]
   const own = { ...others, answer: A }
   if (Q1 === undefined || Q2 === undefined) return [{ ...own, question: Q }]
   return [
-    { ...own, question_1: Q1 },
-    { ...own, question_2: Q2 },
+    { ...own, question_1: Q1, ...(pred1 === undefined ? {} : { pred: pred1 }) },
+    { ...own, question_2: Q2, ...(pred2 === undefined ? {} : { pred: pred2 }) },
   ]
+}
+
+/** What the authors' inference writes: the rows of a set with `pred`, of consistency with `pred1` and `pred2`; else answers. */
+function readPredictions(file: EvalFile): Answer[] {
+  if (readRows(file).some((row) => row['A'] === undefined)) return readAnswers([file])
+  return readVideoRows(file).flatMap(({ id, row }) => {
+    const { pred } = row
+    return typeof pred === 'string' ? [{ id, text: pred, row }] : []
+  })
 }
 
 function readVideoQuestions(file: EvalFile): Question[] {

@@ -1,0 +1,190 @@
+/** Answers that exist are judged as those of a run: the official files of every judged benchmark, whole, with what is missing counted. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { EvalFile } from './eval-file.ts'
+import { EndpointJudge, plainAddress } from './judge-endpoint.ts'
+import { runJudge, type Judge, type JudgeCache, type JudgeReply } from './judge.ts'
+import { scoreJudged } from './score-judged-node.ts'
+import { findBenchmark, score } from './score.ts'
+import { Endpoint } from '../serve/remote/endpoint.ts'
+import { jsonFile, jsonLines, metricValues as values } from '../../test/eval-files.ts'
+
+const memory = (): JudgeCache => {
+  const kept = new Map<string, JudgeReply>()
+  return { get: (key) => kept.get(key) ?? null, set: (key, reply) => void kept.set(key, reply) }
+}
+
+/** A judge that says the same of everything, and what it was asked. */
+function saying(text: string, asked: string[] = []): Judge {
+  return {
+    name: 'j',
+    identity: { kind: 'test', model: 'j' },
+    ask: async ({ messages }) => {
+      asked.push(messages.at(-1)!.content)
+      return { text, promptTokens: 1, completionTokens: 1 }
+    },
+  }
+}
+
+type Files = { answers: EvalFile[]; questions?: EvalFile[]; labels?: EvalFile[] }
+
+const judge = (name: string, files: Files, text: string, asked?: string[]) =>
+  scoreJudged({
+    questions: [],
+    labels: [],
+    ...files,
+    benchmark: findBenchmark(name),
+    judges: [saying(text, asked)],
+    judgeCache: memory(),
+    codeVersion: '1.2.3',
+  })
+
+describe('answers of official files', () => {
+  const truth = jsonFile('mm-vet.json', {
+    v1_0: { question: 'What is x?', answer: '5', capability: ['math'] },
+    v1_1: { question: 'Who?', answer: 'he', capability: ['rec'] },
+  })
+
+  test('MM-Vet: the evaluator’s input and LLaVA’s lines, a question without an answer is missing and 0', async () => {
+    const lines = jsonLines('llava.jsonl', [{ question_id: 0, text: 'five' }])
+    for (const answers of [[jsonFile('m.json', { v1_0: 'five' })], [lines]]) {
+      const asked: string[] = []
+      const questions = [0, 1].map((id) => ({ question_id: id, image: 'a.png', text: 'q' }))
+      const report = await judge(
+        'mm-vet',
+        { answers, labels: [truth], questions: [jsonLines('q.jsonl', questions)] },
+        '0.5',
+        asked,
+      )
+      assert.deepEqual(values(report), { total: 25, rec: 0, math: 50 })
+      assert.deepEqual(report.counts, {
+        questions: 2,
+        answers: 1,
+        missing: 1,
+        extra: 0,
+        unreadable: 0,
+      })
+      assert.match(asked[0]!, /What is x\? \| 5 \| five \|$/)
+      assert.equal(asked.length, 1)
+      assert.deepEqual(
+        [report.recipe.judge, report.recipe.code],
+        [[{ kind: 'test', model: 'j' }], '1.2.3'],
+      )
+    }
+  })
+
+  test('LLaVA-Bench: lines beside questions, contexts and references', async () => {
+    const report = await judge(
+      'llava-bench',
+      {
+        answers: [jsonLines('a.jsonl', [{ question_id: 3, text: 't' }])],
+        questions: [
+          jsonLines('q.jsonl', [{ question_id: 3, image: 'a.jpg', category: 'conv', text: 'q' }]),
+        ],
+        labels: [
+          jsonLines('context.jsonl', [{ image: 'a.jpg', caption: 'c' }]),
+          jsonLines('answers_gpt4.jsonl', [{ question_id: 3, text: 'r' }]),
+        ],
+      },
+      '8 6\nfine',
+    )
+    assert.equal(values(report)['all'], 75)
+    assert.equal(report.judged[0]!.reviews, 1)
+  })
+
+  test('Video-ChatGPT: predictions with their own questions need no other files', async () => {
+    const answers = [
+      jsonFile('generic_preds.json', [{ video_name: 'v', Q: 'q', A: 'a', pred: 'p' }]),
+      jsonFile('temporal_preds.json', [{ video_name: 'v', Q: 'q', A: 'a', pred: 'p' }]),
+      jsonFile('consistency_preds.json', [
+        { video_name: 'v', Q1: 'q', Q2: 'r', A: 'a', pred1: 'one', pred2: 'two' },
+      ]),
+    ]
+    const asked: string[] = []
+    const report = await judge('video-chatgpt', { answers }, "{'score': 4}", asked)
+    assert.deepEqual([values(report)['mean'], asked.length], [4, 5])
+    assert.match(asked.at(-1)!, /to Question 1: one\nPredicted Answer to Question 2: two/)
+  })
+
+  test('MathVista: responses without extraction are extracted', async () => {
+    const row = {
+      question_type: 'free_form',
+      answer_type: 'integer',
+      choices: null,
+      precision: null,
+      answer: '7',
+      query: 'Question: q',
+      metadata: { split: 'testmini' },
+      response: 'It must be seven.',
+    }
+    const answers = [jsonFile('output.json', { 1: row, 2: { ...row, answer: '8' } })]
+    assert.equal(values(await judge('mathvista', { answers }, '7'))['accuracy'], 50)
+  })
+
+  test('a benchmark of a rule, and answers to other questions, are refused', async () => {
+    const answers = [jsonLines('a.jsonl', [{ question_id: 9, text: 't' }])]
+    await assert.rejects(judge('pope', { answers }, 'yes'), { code: 'INPUT_JUDGE_UNUSED' })
+    await assert.rejects(judge('mm-vet', { answers, labels: [truth] }, '0.5'), {
+      code: 'INPUT_ANSWERS_FOREIGN',
+    })
+  })
+})
+
+test('where a judge has said nothing that can be read there is no number, in every judged benchmark', async () => {
+  const row = { id: 'v_1', question: 'q', answer: 'a', pred: 'p', video_name: 'v' }
+  const chat = { video_name: 'v', Q: 'q', A: 'a', pred: 'p' }
+  const hound = {
+    id: 'a',
+    query: 'q',
+    answer: 'a',
+    model_prediction: { status: 'success', message: 'm' },
+  }
+  const judged = {
+    'activitynet-qa': [jsonFile('preds.json', [row])],
+    'video-detail': [jsonFile('preds.json', [row])],
+    'video-chatgpt': [jsonFile('generic.json', [chat])],
+    'hound-qa': [jsonLines('preds.jsonl', [hound])],
+  }
+  for (const [name, answers] of Object.entries(judged)) {
+    const report = await judge(name, { answers }, 'I am a teapot')
+    assert.deepEqual(report.metrics, [], name)
+    assert.equal(report.counts.unreadable, report.counts.answers, name)
+  }
+  const unread = [{ pid: '1', response: 'r', extraction: '' }]
+  const labels = [
+    jsonFile('t.json', { 1: { question_type: 'free_form', answer_type: 'text', answer: 'x' } }),
+  ]
+  const report = await score('mathvista', { answers: [jsonLines('r.jsonl', unread)], labels })
+  assert.deepEqual(report.metrics, [])
+})
+
+test('a judge is another at another address: verdicts are not shared, and keys in it are told to nobody', async () => {
+  assert.equal(plainAddress('https://me:secret@host:81/v1/?key=secret'), 'https://host:81/v1')
+  const cache = memory()
+  const spec = findBenchmark('mm-vet').judge!
+  const truth = jsonFile('mm-vet.json', { v1_0: { question: 'q', answer: 'a', capability: [] } })
+  const tasks = spec.tasks({
+    answers: [{ id: '0', text: 't', row: {} }],
+    questions: [],
+    labels: [truth],
+  })
+  const scores = []
+  for (const [url, grade] of [
+    ['http://one/v1', '0.2'],
+    ['http://two/v1', '0.9'],
+    ['http://one/v1', 'asked again'],
+  ] as const) {
+    const reply = { choices: [{ message: { content: grade } }] }
+    const fetch = async () => new Response(JSON.stringify(reply))
+    const endpoint = new Endpoint({ url, fetch: fetch as typeof globalThis.fetch })
+    const judge = new EndpointJudge({
+      endpoint,
+      model: 'm',
+      readPicture: async () => new Uint8Array(),
+    })
+    assert.deepEqual(judge.identity, { kind: 'endpoint', model: 'm', url })
+    const { reviews } = await runJudge({ spec, tasks, judge, cache, concurrency: 1 })
+    scores.push(reviews[0]!.verdict)
+  }
+  assert.deepEqual(scores, [{ score: [0.2] }, { score: [0.9] }, { score: [0.2] }])
+})

@@ -1,0 +1,97 @@
+/**
+ * Answers that exist, reviewed by a judge and scored: as `evaluate` does with the answers of its run, by the same judges, cache and limits.
+ *
+ * Answers are what `llava score` takes: files of the original scripts, of lmms-eval, of VLMEvalKit, or ours.
+ */
+import { InputError } from '../core/errors.ts'
+import type { Agreement } from './judge-agreement.ts'
+import { answersOf, judgeAll, type JudgedFacts, type JudgingRequest } from './judge-answers-node.ts'
+import { filesOf } from './evaluate-node.ts'
+import type { EvalFile } from './eval-file.ts'
+import type { JudgeSpec } from './judge-spec.ts'
+import { releasedFiles, type ReleasedFiles } from './question.ts'
+import { score, type ScoreReport } from './score.ts'
+
+export type ScoreJudgedRequest = JudgingRequest & {
+  readonly answers: readonly EvalFile[]
+  readonly seed?: number | undefined
+  readonly codeVersion?: string
+}
+
+export type JudgedReport = ScoreReport & {
+  readonly judged: readonly JudgedFacts[]
+  readonly agreement: Agreement | null
+}
+
+/**
+ * A question without an answer counts as missing, and as what is no verdict. Throws InputError where the benchmark needs no judge, or no
+ * answer is to one of its questions, and what judges throw when they are gone.
+ */
+export async function scoreJudged(request: ScoreJudgedRequest): Promise<JudgedReport> {
+  const { benchmark, answers, judges = [] } = request
+  const spec = benchmark.judge
+  if (!spec) throw unjudged(benchmark.name)
+  const files = truthOf(spec, request)
+  const missing = missingOf(request, files, spec)
+  const { reviews, facts, agreement } = await judgeAll({ ...request, ...files }, answers, missing)
+  if (!reviews || (facts[0]?.reviews ?? 0) === missing.length) throw foreign(benchmark.name)
+  const report = await score(benchmark.name, {
+    ...filesOf({ benchmark, ...files }, benchmark.ask ?? {}),
+    answers: [reviews],
+    answersFrom: answers,
+    judge: judges.map(({ identity }) => identity),
+    ...(request.seed === undefined ? {} : { seed: request.seed }),
+    ...(request.codeVersion === undefined ? {} : { codeVersion: request.codeVersion }),
+  })
+  return { ...report, counts: withMissing(report.counts, missing.length), judged: facts, agreement }
+}
+
+/** What came, or what the answers themselves hold. */
+function truthOf(spec: JudgeSpec, request: ScoreJudgedRequest): ReleasedFiles {
+  const { answers, benchmark } = request
+  const given = releasedFiles(benchmark.ask, request)
+  const isGiven = given.questions.length > 0 || given.labels.length > 0
+  const isOwn = spec.holdsTruth !== undefined && answers.every(spec.holdsTruth)
+  if (!isOwn || (isGiven && spec.isNumbered !== true)) return given
+  return { questions: [], labels: answers }
+}
+
+/** Questions that came and have no answer. */
+function missingOf(
+  { benchmark: { ask }, answers }: ScoreJudgedRequest,
+  { questions, labels }: ReleasedFiles,
+  spec: JudgeSpec,
+): string[] {
+  const asked = questions.length > 0 || ask?.hasTruth !== true ? questions : labels
+  if (!ask || asked === answers || asked.length === 0) return []
+  const given = new Set(answersOf(spec, answers).map(({ id }) => id))
+  return ask
+    .questions(asked)
+    .map(({ id }) => String(id))
+    .filter((id) => !given.has(id))
+}
+
+/** To the scorer they are reviews without a verdict. */
+function withMissing(counts: ScoreReport['counts'], missing: number): ScoreReport['counts'] {
+  const { answers, unreadable } = counts
+  return {
+    ...counts,
+    answers: answers - missing,
+    missing: counts.missing + missing,
+    unreadable: unreadable - missing,
+  }
+}
+
+function unjudged(name: string): InputError {
+  return new InputError(
+    'INPUT_JUDGE_UNUSED',
+    `eval.${name}: its answers are scored by a rule and need no judge, one came; leave --judge out.`,
+  )
+}
+
+function foreign(name: string): InputError {
+  return new InputError(
+    'INPUT_ANSWERS_FOREIGN',
+    `eval.${name}: answers should be to questions of the files that came, none is; give the benchmark's questions and labels, and the answers to them.`,
+  )
+}
