@@ -229,7 +229,7 @@ function checkPictures(
   if (missing.length < named.length) return
   throw new InputError(
     'INPUT_PICTURES_MISSING',
-    `eval.${benchmark.name}: the pictures should be below ${mediaFolder ?? 'a folder of pictures, none was named'}, none of ${named.length} is (${named[0]}); name the folder with --images.`,
+    `eval.${benchmark.name}: the pictures should be below ${mediaFolder ?? 'a folder of pictures, none was named'}, none of ${named.length} is (${named[0]?.slice(0, 80)}); name the folder with --images.`,
   )
 }
 

@@ -21,7 +21,7 @@ import type { PromptPair } from './judge-prompts.ts'
 import type { JudgeInput, JudgeSpec, JudgeTask } from './judge-spec.ts'
 import { readPythonDict, readScore } from './python-dict.ts'
 import { columnText } from './row-columns.ts'
-import { allTableRows, type TableForm } from './table-rows.ts'
+import { allTableRows, type TableForm, type TableRow } from './table-rows.ts'
 
 export const REVIEW_FILES: Benchmark['files'] = {
   answers: "the judge's reviews: rows with question_id, score and, where there is one, pred",
@@ -209,7 +209,7 @@ function rowTasks(
   }: { readonly prompt: PromptPair; readonly hasPred: boolean; readonly form?: TableForm },
 ): JudgeTask[] {
   const given = new Map(answers.map((answer) => [answer.id, answer.text]))
-  const rows = allTableRows(labels.length > 0 ? labels : questions, form)
+  const rows = judgedRows({ questions, labels }, form)
   return rows.flatMap((one) => {
     const { id } = one
     const pred = given.get(id)
@@ -228,6 +228,19 @@ function rowTasks(
         unread: { ...(hasPred ? { pred: 'no' } : {}), score: 0, unread: true },
       },
     ]
+  })
+}
+
+/** Rows of the truth; what it does not say, as ActivityNet-QA's test_a.json has no questions, the question's row does. */
+export function judgedRows(
+  { questions, labels }: Pick<JudgeInput, 'questions' | 'labels'>,
+  form?: TableForm,
+): TableRow[] {
+  const asked = allTableRows(questions, form)
+  if (labels.length === 0) return asked
+  const byId = new Map(asked.map(({ id, row }) => [id, row]))
+  return allTableRows(labels, form).map((one) => {
+    return { ...one, row: { ...byId.get(one.id), ...one.row } }
   })
 }
 

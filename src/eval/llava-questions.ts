@@ -25,12 +25,11 @@ export function llavaQuestions(
   return (files) =>
     files.flatMap((file) =>
       readRows(file).map((row) => {
-        const image = row['image']
         const id = idField(row, 'question_id', file)
         const question: Question = {
           id,
           prompt: columnText({ id: String(id), row, file }, 'text'),
-          images: typeof image === 'string' && image !== '' ? [image] : pictureField(image),
+          images: pictureField(row['image']),
           maxTokens,
           isVisual: true,
           ...(typeof row['category'] === 'string' ? { extra: { category: row['category'] } } : {}),

@@ -14,11 +14,11 @@
 import { InputError } from '../../core/errors.ts'
 import { publishedRows, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
 import { isRow, readRows, type EvalFile, type Row } from '../eval-file.ts'
-import { fill, fillPair, REVIEW_FILES, scoreReviews } from '../judged-answers.ts'
+import { fill, fillPair, judgedRows, REVIEW_FILES, scoreReviews } from '../judged-answers.ts'
 import { HOUND_JUDGE, HOUND_YES_NO } from '../judge-prompts.ts'
 import type { JudgeInput, JudgeTask } from '../judge-spec.ts'
 import { columnText } from '../row-columns.ts'
-import { allTableRows, askTable, type TableForm, type TableRow } from '../table-rows.ts'
+import { askTable, type TableForm, type TableRow } from '../table-rows.ts'
 
 const README =
   'LLaVA-Hound-DPO test/README (mean of MSVD, MSRVTT and TGIF, judge gpt-3.5-turbo-0613)'
@@ -127,7 +127,7 @@ function withScores(file: EvalFile): EvalFile {
 
 function houndTasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
   const given = new Map(answers.map((answer) => [answer.id, answer.text]))
-  const rows = allTableRows(labels.length > 0 ? labels : questions, form)
+  const rows = judgedRows({ questions, labels }, form)
   return rows.flatMap((one) => {
     const answer = given.get(one.id)
     if (answer === undefined) return []

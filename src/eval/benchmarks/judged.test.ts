@@ -173,6 +173,21 @@ test('LLaVA-Hound: right from 3 on, the score stands on its line', async () => {
   })
 })
 
+test('ActivityNet-QA’s own two files: the judge sees the question of one and the answer of the other', () => {
+  // It was asked about the question "undefined".
+  const { judge } = findBenchmark('activitynet-qa')
+  const questions = [
+    json('test_q.json', [{ question: 'is it', question_id: '1', video_name: 'x' }]),
+  ]
+  const labels = [json('test_a.json', [{ answer: 'yes', type: 3, question_id: '1' }])]
+  const answers = [{ id: '1', text: 'no', row: {} }]
+  const [task] = judge!.tasks({ answers, questions, labels })
+  assert.match(task!.messages[1]!.content, /Question: is it\nCorrect Answer: yes\n/)
+  assert.throws(() => judge!.tasks({ answers, questions: [], labels }), {
+    code: 'INPUT_QUESTIONS_COLUMN',
+  })
+})
+
 test('LLaVA-Hound: the official script’s replies are yes and no, and its table stands beside them alone', async () => {
   const replies = [
     "{'pred': 'yes', 'score': 5}",

@@ -39,7 +39,7 @@ describe('tables of VLMEvalKit', () => {
     const rows = [{ ...choice, answer: 'B', category: 'Instance Identity' }]
     const { asked, scored } = await run('seed-img', tsv('SEEDBench_IMG.tsv', rows), ['B'])
     assert.equal(asked[0]!.prompt, `Which?\nA. x\nB. y\nC. z\nD. w\n${LETTER}`)
-    assert.equal(asked[0]!.images.length, 1)
+    assert.deepEqual(asked[0]!.images, [new Uint8Array(Buffer.from(PICTURE, 'base64'))])
     assert.deepEqual(values(scored), {
       accuracy: 100,
       'accuracy image': 100,
