@@ -97,8 +97,13 @@ export async function planOf(
       labels: labels === undefined ? [] : await loadEvalFiles(labels, pickLabels),
     }),
     ...(submission === undefined ? {} : { submission: await loadEvalFiles(submission) }),
-    mediaFolder: args.text('images') ?? place(folder?.images) ?? home,
+    mediaFolder: args.text('images') ?? place(folder?.images) ?? home ?? folderAt(questions),
   }
+}
+
+/** A folder of questions may hold their pictures too, as what `llava data build-bench` makes. */
+function folderAt(path: string): string | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? path : undefined
 }
 
 async function miniPlan(

@@ -86,7 +86,9 @@ export function releasedFiles(
   const tables = questions.filter((file) => isHubTable(file) || isTable(file))
   if (!fromTables || tables.length === 0) return { questions, labels }
   const made = fromTables(tables)
-  return { questions: made.questions, labels: labels.length > 0 ? labels : made.labels }
+  // A download is named for both: its tables are no labels of their own.
+  const others = labels.filter((file) => tables.every(({ name }) => name !== file.name))
+  return { questions: made.questions, labels: others.length > 0 ? others : made.labels }
 }
 
 /** Parquet files of the hub, and tables with a header as VLMEvalKit publishes them. */

@@ -19,6 +19,7 @@ import {
   acceptedAnswers,
   allTableRows,
   askTable,
+  isUnanswered,
   type TableAsk,
   type TableForm,
   type TableRow,
@@ -40,7 +41,11 @@ export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'rule' | 'publi
   readonly unpack?: (file: EvalFile, kind: 'answers' | 'labels') => readonly Row[] | null
   readonly form?: TableForm
   readonly ask?: TableAsk
+  /** Of a split without truth the file that its server takes: all ids, with an empty answer where none came. */
+  readonly submission?: (answers: readonly SubmittedAnswer[]) => Readonly<Record<string, string>>
 }
+
+export type SubmittedAnswer = { readonly id: string; readonly text: string }
 
 export type JudgeContext = {
   /** For rules that draw where an answer says nothing. */
@@ -69,8 +74,9 @@ export function shortAnswerBenchmark(rule: ShortAnswerRule): Benchmark {
 
 function scoreShortAnswers(
   { answers: answerFiles, labels: labelFiles, rng, asked }: ScoreInput,
-  { name: benchmark, judge, part = () => null, form, unpack, hasMeanOfParts }: ShortAnswerRule,
+  rule: ShortAnswerRule,
 ): Scored {
+  const { name: benchmark, judge, part = () => null, form, unpack, hasMeanOfParts } = rule
   const opened = (kind: 'answers' | 'labels') => (file: EvalFile) => {
     const rows = unpack?.(file, kind)
     return rows ? { ...file, rows } : file
@@ -83,6 +89,9 @@ function scoreShortAnswers(
       ? labelRows(allTableRows(labels, form), answers, benchmark)
       : allTableRows(files, form)
   const truths = onlyAsked(all, asked, ({ id }) => id)
+  if (rule.submission && truths.length > 0 && truths.every(isUnanswered)) {
+    return submitted(truths, answers, rule.submission)
+  }
   const outcomes = truths.map((truth): Outcome => {
     const { id, row } = truth
     const accepted = acceptedAnswers(truth)
@@ -109,6 +118,20 @@ function scoreShortAnswers(
       ...(hasMeanOfParts && parts.length > 1 ? [meanOfParts(parts.map(scoresOf))] : []),
       ...partScores(outcomes, partsOf, 1),
     ],
+  }
+}
+
+function submitted(
+  rows: readonly TableRow[],
+  answers: ReadonlyMap<string, Answer>,
+  write: NonNullable<ShortAnswerRule['submission']>,
+): Scored {
+  const ids = rows.map(({ id }) => id)
+  return {
+    counts: countAnswers(ids, answers),
+    outcomes: [],
+    metrics: [],
+    written: write(ids.map((id) => ({ id, text: answers.get(id)?.text ?? '' }))),
   }
 }
 

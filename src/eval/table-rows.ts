@@ -160,6 +160,13 @@ export function truthText(row: Row): string | null {
   return typeof own === 'string' ? own : null
 }
 
+/** Whether the row is of a split whose truth only a server knows. */
+export function isUnanswered({ row }: TableRow): boolean {
+  const own = truthField(row)
+  const texts = Array.isArray(own) ? (own as unknown[]) : [own]
+  return texts.every((text) => text === undefined || text === null || text === '')
+}
+
 /** The accepted answers. Throws InputError where the row has none. */
 export function acceptedAnswers({ id, row, file }: TableRow): string[] {
   const own = truthField(row)

@@ -5,11 +5,13 @@
  *   {"questionId": "49153", "question": "What is the ‘actual’ value per 1000, during the year 1975?", "answers": ["0.28"], …}
  * or the challenge's own val_v1.0.json and infographicsVQA_val_v1.0_withQT.json, {"data": [{"questionId": 49153, "image":
  * "documents/pybv0228_81.png", …}]}; a poster is named by `image_local_name`.
+ * The truth of the test split is the server's: without answers in the rows, what it takes is written, [{"questionId": 49153, "answer": "0.28"}].
  * Official scorer: ANLS of the challenge (rrc.cvc.uab.es), in the form of lmms-eval api/metrics.py.
  */
 import { publishedRows, type PublishedScore } from '../benchmark.ts'
 import { SHORT_ANSWER } from '../llava-questions.ts'
 import { anls } from '../metrics/anls.ts'
+import { pythonJson } from '../python-text.ts'
 import { columnText } from '../row-columns.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 
@@ -55,6 +57,14 @@ function anlsBenchmark(
     title,
     form: { split: 'validation', folder },
     rule: 'lower case, spaces collapsed; 1 − edit distance over the longer length, 0 below one half; best of the accepted answers',
+    submission: (answers) => ({
+      'submission.json': pythonJson(
+        answers.map(({ id, text }) => ({
+          questionId: /^\d+$/.test(id) ? Number(id) : id,
+          answer: text,
+        })),
+      ),
+    }),
     judge: (answer, accepted) => ({ score: anls(answer, accepted, 'docvqa'), read: answer }),
     ask: {
       prompt: (row) => `${columnText(row, 'question')}\n${SHORT_ANSWER}`,

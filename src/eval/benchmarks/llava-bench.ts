@@ -127,8 +127,10 @@ export const llavaWilder: Benchmark = {
   ],
 }
 
-/** Of the whole repository, which has a folder or a file for each size. */
+/** Of the whole repository, which has a folder or a file for each size; of what `llava data build-bench` makes, its questions. */
 function pickSmall<File extends Named>(files: readonly File[]): readonly File[] {
+  const built = files.filter(({ name }) => /^bench\.jsonl$/.test(name))
+  if (built.length > 0) return built
   const small = files.filter(({ name }) => /small/i.test(name))
   return small.length > 0 ? small : files
 }

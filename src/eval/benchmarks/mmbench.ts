@@ -115,6 +115,7 @@ type Question = {
 
 function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
   const truthFiles = labels.length > 0 ? labels : files
+  if (labels.length === 0 && files.some(isWithoutTruth)) throw noTruth(files)
   const all = truthFiles.flatMap((file) =>
     readRows(file).map((row) => questionOf(sampleFields(row), file)),
   )
@@ -146,6 +147,19 @@ function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
       ),
     ],
   }
+}
+
+/** LLaVA's answers are to rows of a table that they do not hold. */
+function isWithoutTruth(file: EvalFile): boolean {
+  if (file.cells || file.rows || /\.[tc]sv$/i.test(file.name)) return false
+  return readRows(file).some((row) => !isSample(row) && row['answer'] === undefined)
+}
+
+function noTruth([file]: readonly EvalFile[]): InputError {
+  return new InputError(
+    'INPUT_LABELS_MISSING',
+    `eval.mmbench: labels should come too (the dataset's .tsv, mmbench_dev_20230712.tsv), or the truth in every row as answer, ${file?.name} has neither; give the table as labels.`,
+  )
 }
 
 const DROPPED = ['hint', 'category', 'source', 'image', 'comment', 'l2-category', 'prediction']

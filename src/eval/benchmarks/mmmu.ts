@@ -39,6 +39,7 @@ import {
   mmmuLetter,
   mmmuOpen,
   mmmuOpenAnswers,
+  mmmuOpenRead,
   type Draw,
 } from '../metrics/mmmu-answer.ts'
 import { inferredLetter } from '../metrics/inferred-letter.ts'
@@ -134,10 +135,13 @@ function isOfSplit([id]: readonly [string, Answer]): boolean {
   return !id.startsWith('dev_')
 }
 
-/** Of an official folder the responses, not what its scripts made of them. */
+/** Of an official folder the responses, not what its scripts made of them; where only that is left, what was read. */
 function answerFiles(files: readonly EvalFile[]): readonly EvalFile[] {
-  const responses = files.filter(({ name }) => /(?:^|\/)output\.json$/.test(name))
-  return responses.length > 0 ? responses : files
+  const named = (form: RegExp) => files.filter(({ name }) => form.test(name))
+  const responses = named(/(?:^|\/)output\.json$/)
+  if (responses.length > 0) return responses
+  const parsed = named(/(?:^|\/)parsed_output\.json$/)
+  return parsed.length > 0 ? parsed : files
 }
 
 type Reading = { readonly read: string; readonly score: number; readonly isNamed: boolean }
@@ -163,6 +167,7 @@ function readAnswer(
   draw: Draw,
 ): Reading {
   if (formOf(row) === 'vlmevalkit') return readTableAnswer(text, row)
+  if (isParsed(row)) return readParsed(row, isChoice, accepted)
   if (!isChoice) {
     const read = mmmuOpenAnswers(text).join(' | ')
     return { read, score: mmmuOpen(text, accepted), isNamed: true }
@@ -189,6 +194,20 @@ function readTableAnswer(text: string, row: Row): Reading {
   const letter = inferredLetter(text, options)
   const isRight = letter === (/^[A-Z]$/.test(truth) ? truth : 'A')
   return { read: letter ?? '', score: isRight ? 1 : 0, isNamed: letter !== null }
+}
+
+/** Rows of parsed_output.json: {"id", "question_type", "answer", "parsed_pred"}, without the response. */
+function isParsed(row: Row): boolean {
+  return 'parsed_pred' in row && !isSample(row) && !('response' in row)
+}
+
+/** A letter, or what was read of an open answer: numbers to two decimals, and texts in lower case. */
+function readParsed({ parsed_pred: parsed }: Row, isChoice: boolean, accepted: readonly string[]) {
+  const list: unknown[] = Array.isArray(parsed) ? parsed : [parsed]
+  const values = list.filter((one) => typeof one === 'string' || typeof one === 'number')
+  const read = values.join(' | ')
+  const score = isChoice ? (accepted.includes(read) ? 1 : 0) : mmmuOpenRead(values, accepted)
+  return { read, score, isNamed: read !== '' }
 }
 
 /** Of options nobody knows the letters can be read, and nothing can be drawn. */
@@ -268,6 +287,11 @@ function subjectOf(id: string): string {
 
 function readMmmuAnswers(file: EvalFile): Answer[] {
   const whole = isTable(file) ? null : readJson(file)
+  if (/(?:^|\/)parsed_output\.json$/.test(file.name)) {
+    return readRows(file).map((row) => {
+      return { id: textField(row, 'id', file), text: String(row['parsed_pred'] ?? ''), row }
+    })
+  }
   if (!isRow(whole)) return readAnswers([file]).map((answer) => ({ ...answer, id: idOf(answer) }))
   return Object.entries(whole).map(([id, value]) => {
     const text = isRow(value) ? (value['response'] ?? value['text']) : value

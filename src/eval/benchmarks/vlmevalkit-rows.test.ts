@@ -203,6 +203,24 @@ describe('tables of VLMEvalKit', () => {
   })
 })
 
+test('LLaVA-Bench of the hub: a folder that is questions and labels at once gives the judge all it needs', () => {
+  const picture = async () => new Uint8Array(1)
+  const row = { question_id: 3, question: 'q', image: picture, category: 'conv' }
+  const tables: EvalFile[] = [
+    { name: 'data/train-0.parquet', text: '', rows: [{ ...row, caption: 'c', gpt_answer: 'r' }] },
+  ]
+  for (const name of ['llava-bench', 'llava-bench-coco']) {
+    const { ask, judge } = findBenchmark(name)
+    const files = releasedFiles(ask, { questions: tables, labels: tables })
+    assert.deepEqual(ask!.questions(files.questions)[0]!.images, [picture])
+    const [task] = judge!.tasks({ answers: [{ id: '3', text: 'said', row: {} }], ...files })
+    assert.match(
+      task!.messages[1]!.content,
+      /^\[Context\]\nc\n\n\[Question\]\nq\n\n\[Assistant 1\]\nr\n/,
+    )
+  }
+})
+
 describe('the datasets’ own files', () => {
   test('DocVQA and InfographicVQA: rows below "data", pictures by their files', async () => {
     const row = { questionId: 5, question: 'q', answers: ['A'], data_split: 'val' }

@@ -80,8 +80,16 @@ const FORMS: Readonly<Record<ChoiceForm, readonly LetterForm[]>> = {
 
 /** 1 if an answer read from `response` is, or contains, one of the accepted ones. */
 export function mmmuOpen(response: string, accepted: readonly string[]): number {
+  return mmmuOpenRead(mmmuOpenAnswers(response), accepted)
+}
+
+/** The same of what was read already. */
+export function mmmuOpenRead(
+  read: readonly (string | number)[],
+  accepted: readonly string[],
+): number {
   const wanted = accepted.flatMap(normalise)
-  const isRight = mmmuOpenAnswers(response).some((given) =>
+  const isRight = read.some((given) =>
     typeof given === 'number'
       ? wanted.includes(given)
       : wanted.some((want) => typeof want === 'string' && given.includes(want)),
