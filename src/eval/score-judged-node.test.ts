@@ -77,7 +77,12 @@ describe('answers of official files', () => {
     const report = await judge(
       'llava-bench',
       {
-        answers: [jsonLines('a.jsonl', [{ question_id: 3, text: 't' }])],
+        answers: [
+          jsonLines(
+            'a.jsonl',
+            [3, 4].map((question_id) => ({ question_id, text: 't' })),
+          ),
+        ],
         questions: [
           jsonLines('q.jsonl', [{ question_id: 3, image: 'a.jpg', category: 'conv', text: 'q' }]),
         ],
@@ -90,6 +95,7 @@ describe('answers of official files', () => {
     )
     assert.equal(values(report)['all'], 75)
     assert.equal(report.judged[0]!.reviews, 1)
+    assert.deepEqual([report.counts.answers, report.counts.extra], [1, 1])
   })
 
   test('Video-ChatGPT: predictions with their own questions need no other files', async () => {

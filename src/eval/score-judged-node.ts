@@ -32,7 +32,7 @@ export async function scoreJudged(request: ScoreJudgedRequest): Promise<JudgedRe
   const spec = benchmark.judge
   if (!spec) throw unjudged(benchmark.name)
   const files = truthOf(spec, request)
-  const missing = missingOf(request, files, spec)
+  const { missing, extra } = compared(request, files, spec)
   const { reviews, facts, agreement } = await judgeAll({ ...request, ...files }, answers, missing)
   if (!reviews || (facts[0]?.reviews ?? 0) === missing.length) throw foreign(benchmark.name)
   const report = await score(benchmark.name, {
@@ -43,7 +43,8 @@ export async function scoreJudged(request: ScoreJudgedRequest): Promise<JudgedRe
     ...(request.seed === undefined ? {} : { seed: request.seed }),
     ...(request.codeVersion === undefined ? {} : { codeVersion: request.codeVersion }),
   })
-  return { ...report, counts: withMissing(report.counts, missing.length), judged: facts, agreement }
+  const counts = withMissing(report.counts, missing.length)
+  return { ...report, counts: { ...counts, extra }, judged: facts, agreement }
 }
 
 /** What came, or what the answers themselves hold. */
@@ -56,19 +57,18 @@ function truthOf(spec: JudgeSpec, request: ScoreJudgedRequest): ReleasedFiles {
   return { questions: [], labels: answers }
 }
 
-/** Questions that came and have no answer. */
-function missingOf(
+/** Of the questions that came: those without an answer, and how many answers are to none. */
+function compared(
   { benchmark: { ask }, answers }: ScoreJudgedRequest,
   { questions, labels }: ReleasedFiles,
   spec: JudgeSpec,
-): string[] {
-  const asked = questions.length > 0 || ask?.hasTruth !== true ? questions : labels
-  if (!ask || asked === answers || asked.length === 0) return []
+): { readonly missing: string[]; readonly extra: number } {
+  const files = questions.length > 0 || ask?.hasTruth !== true ? questions : labels
+  if (!ask || files === answers || files.length === 0) return { missing: [], extra: 0 }
   const given = new Set(answersOf(spec, answers).map(({ id }) => id))
-  return ask
-    .questions(asked)
-    .map(({ id }) => String(id))
-    .filter((id) => !given.has(id))
+  const asked = new Set(ask.questions(files).map(({ id }) => String(id)))
+  const missing = [...asked].filter((id) => !given.has(id))
+  return { missing, extra: given.size - (asked.size - missing.length) }
 }
 
 /** To the scorer they are reviews without a verdict. */

@@ -428,10 +428,8 @@ describe('llava eval --engine', () => {
     const judging = ['--judge', url, '--judge-model', 'gpt-4-0314']
     const ran = await llava([...args, ...judging])
     const answers = join(FOLDER, 'judged/llava-bench/answers.jsonl')
-    const again = await llava([
-      ...['score', 'llava-bench', '--answers', answers, ...files, ...judging],
-      ...['--cache-dir', FOLDER, '--json'],
-    ])
+    const judged = ['--answers', answers, ...files, ...judging, '--cache-dir', FOLDER, '--json']
+    const again = await llava(['score', 'llava-bench', ...judged])
     judge.close()
     assert.equal(ran.code, 0, ran.stdout + ran.stderr)
     const { results } = JSON.parse(ran.stdout) as {

@@ -60,7 +60,7 @@ function benchTasks({ answers, questions, labels }: JudgeInput, prefix: string):
       contexts.get(contextKey({ image: row['image'] })) ??
       contexts.get(contextKey({ question_id: id }))
     const reference = references.get(id)?.['text']
-    if (rule === undefined || context === undefined || typeof reference !== 'string') {
+    if (rule === undefined || !hasCaption(context) || typeof reference !== 'string') {
       throw new InputError(
         'INPUT_LABELS_FOREIGN',
         `eval.llava-bench: question ${id} should have a known category, a context and a reference answer, it has not (category ${category}); give context.jsonl and answers_gpt4.jsonl of this benchmark as labels.`,
@@ -72,6 +72,14 @@ function benchTasks({ answers, questions, labels }: JudgeInput, prefix: string):
     const fields = { question_id: row['question_id'], category }
     return [{ ...taskOf(id, content, fields, LLAVA_BENCH_SYSTEM), answer: answer.text }]
   })
+}
+
+/** A judge that is told nothing of the picture judges by the reference alone. */
+function hasCaption(context: Row | undefined): context is Row {
+  const captions = context?.['captions'] ?? context?.['caption']
+  return Array.isArray(captions)
+    ? captions.length > 0
+    : typeof captions === 'string' && captions !== ''
 }
 
 /** Contexts are of pictures; where these have no names, of questions. */

@@ -35,6 +35,7 @@ export type ByPid = { readonly id: string; readonly row: Row; readonly file: Eva
 
 /** Problems or answers: an object keyed by problem, rows with pid, or the samples of lmms-eval. */
 export function readByPid(file: EvalFile): ByPid[] {
+  if (isScores(file)) return []
   const isObject = /^\s*\{\s*"\d+"\s*:/.test(file.text)
   const whole = isObject ? readJson(file) : null
   if (isRow(whole)) {
@@ -45,6 +46,11 @@ export function readByPid(file: EvalFile): ByPid[] {
     const field = ['pid', 'question_id', 'index'].find((name) => name in row)
     return { id: textField(row, field ?? 'pid', file), row, file }
   })
+}
+
+/** The official script writes its table, scores_….json, beside the answers that it scored. */
+function isScores({ text }: EvalFile): boolean {
+  return /^\s*\{\s*"average"\s*:\s*\{/.test(text)
 }
 
 /** VLMEvalKit's table has choices as Python prints them, and the extracted value as `res`. */

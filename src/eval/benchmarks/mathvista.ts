@@ -18,7 +18,7 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { isRow, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { isRow, textField, type Row } from '../eval-file.ts'
 import { levenshtein } from '../metrics/anls.ts'
 import { letterAt } from '../metrics/choice-letter.ts'
 import { inferredLetter } from '../metrics/inferred-letter.ts'
@@ -68,7 +68,7 @@ export const mathvista: Benchmark = {
 }
 
 function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
-  const given = withoutScores(files).flatMap(readByPid)
+  const given = files.flatMap(readByPid)
   const answers = answersById(
     given.flatMap(({ id, row }) => {
       const text = row['extraction'] ?? row['response'] ?? row['text']
@@ -101,13 +101,6 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
       ? []
       : [meanScore('accuracy', outcomes, 1), ...partScores(outcomes, problems.map(partsOf), 1)],
   }
-}
-
-/** The official script writes its table, scores_….json, beside the answers that it scored. */
-function withoutScores(files: readonly EvalFile[]): readonly EvalFile[] {
-  const isScores = ({ text }: EvalFile) => /^\s*\{\s*"average"\s*:\s*\{/.test(text)
-  const others = files.filter((file) => !isScores(file))
-  return others.length > 0 ? others : files
 }
 
 /** Where the judge has extracted nothing at all there is no number, and 0 would look like one. */

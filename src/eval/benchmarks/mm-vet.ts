@@ -216,7 +216,10 @@ function isGrades({ text }: EvalFile): boolean {
 
 /** The evaluator's input again, or answer lines. */
 function readMmVetAnswers(file: EvalFile): Answer[] {
-  if (!/^\s*\{\s*"v1_\d+"\s*:/.test(file.text)) return readAnswers([file])
+  if (!/^\s*\{\s*"v1_\d+"\s*:/.test(file.text)) {
+    // VLMEvalKit's table has the evaluator's names.
+    return readAnswers([file]).map((answer) => ({ ...answer, id: answer.id.replace(/^v1_/, '') }))
+  }
   const whole = readJson(file)
   if (!isRow(whole)) throw unreadable(file, 'an object keyed by question')
   return Object.entries(whole).map(([id, text]) => ({
