@@ -180,7 +180,7 @@ export function scoreLines({
       counts.unreadable > 0 && counts.unreadable === counts.answers
         ? '  no score: not one verdict can be read'
         : findBenchmark(benchmark).judge
-          ? '  no score: no judge has read the answers'
+          ? '  no score: no judge has read the answers; --judge has them reviewed'
           : '  no score: the truth did not come, or only a server knows it',
     )
   else lines.push(...formatTable(metrics.map(rowOf)).map((line) => `  ${line}`))

@@ -120,7 +120,7 @@ export function readReviews(file: EvalFile, part = ''): Review[] {
     if (score === null || score < 0 || score > 5) {
       throw new InputError(
         'INPUT_ANSWERS_FIELD',
-        `eval: every review of ${file.name} should have a score from 0 to 5, row ${i + 1} has ${JSON.stringify(row['score'])}. Answers need a judge first.`,
+        `eval: every review of ${file.name} should have a score from 0 to 5, row ${i + 1} has ${JSON.stringify(row['score'])}. Answers need a judge first: --judge.`,
       )
     }
     const pred = row['Correctness'] ?? row['pred']

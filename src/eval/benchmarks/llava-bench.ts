@@ -273,7 +273,7 @@ function readReviews(file: EvalFile): Review[] {
     if (typeof reference !== 'number' || typeof answer !== 'number') {
       throw new InputError(
         'INPUT_ANSWERS_FIELD',
-        `eval.llava-bench: every review of ${file.name} should have "tuple", two numbers; question ${id} has ${JSON.stringify(pair)}. Answers need a judge first.`,
+        `eval.llava-bench: every review of ${file.name} should have "tuple", two numbers; question ${id} has ${JSON.stringify(pair)}. Answers need a judge first: --judge.`,
       )
     }
     const sample = row['gpt_eval_llava_all']
