@@ -3,7 +3,7 @@ import { CapacityError, InputError, type LlavaError } from '../core/errors.ts'
 import type { Answer } from '../serve/answer.ts'
 import { isRecord } from '../serve/faults.ts'
 import { readChatReply, wireMessages, type ReadFile } from '../serve/remote/chat-wire.ts'
-import { kindOf, takesFrames } from '../serve/remote/server-kind.ts'
+import { takesFrames } from '../serve/remote/server-kind.ts'
 import { Endpoint, isOfServer } from '../serve/remote/endpoint.ts'
 import type { GenerateRequest } from '../serve/request.ts'
 import type { Message } from '../serve/messages.ts'
@@ -106,14 +106,9 @@ export async function serverEngine(
 ): Promise<LabelEngine> {
   const { batch, readFile, hasFrames = false } = options
   const endpoint = new Endpoint(options)
-  let list = options.model === undefined ? await endpoint.get('/models', signal) : null
-  const model = options.model ?? onlyModel(list, endpoint.url)
-  const askKind = async (signal_: AbortSignal) => {
-    list ??= await endpoint.get('/models', signal_).catch(noList)
-    return list === NO_LIST ? null : kindOf(list)
-  }
+  const model = options.model ?? (await onlyModel(endpoint, signal))
   // A server that is away says later who it is.
-  const kind = hasFrames ? await askKind(signal).catch(unlessAborted(signal)) : null
+  const kind = hasFrames ? await endpoint.kind(signal).catch(unlessAborted(signal)) : null
   if (!takesFrames(kind)) throw noFrames(endpoint.url)
   return {
     model,
@@ -121,8 +116,8 @@ export async function serverEngine(
     atOnce: batch,
     async answer(question, aborted) {
       try {
-        const kind_ = question.messages.some(hasClip) ? await askKind(aborted) : null
-        const messages = await wireMessages(question.messages, readFile, kind_)
+        const kindOf = () => endpoint.kind(aborted)
+        const messages = await wireMessages(question.messages, readFile, kindOf)
         const body = { model, messages, ...wireOptions(question.options) }
         return readChatReply(await endpoint.post('/chat/completions', body, aborted), endpoint.url)
       } catch (error) {
@@ -132,14 +127,6 @@ export async function serverEngine(
   }
 }
 
-const NO_LIST = Symbol('no list')
-
-/** A server that refuses to list its models says no more of itself. */
-function noList(error: unknown): typeof NO_LIST {
-  if (error instanceof InputError) return NO_LIST
-  throw error
-}
-
 function unlessAborted(signal: AbortSignal): () => null {
   return () => {
     signal.throwIfAborted()
@@ -147,11 +134,8 @@ function unlessAborted(signal: AbortSignal): () => null {
   }
 }
 
-function hasClip({ content }: Message): boolean {
-  return typeof content !== 'string' && content.some(({ type }) => type === 'video')
-}
-
-function onlyModel(reply: unknown, url: string): string {
+async function onlyModel(endpoint: Endpoint, signal: AbortSignal): Promise<string> {
+  const reply = await endpoint.get('/models', signal)
   const list = isRecord(reply) && Array.isArray(reply['data']) ? (reply['data'] as unknown[]) : []
   const ids = list.flatMap((one) =>
     isRecord(one) && typeof one['id'] === 'string' ? one['id'] : [],
@@ -160,7 +144,7 @@ function onlyModel(reply: unknown, url: string): string {
   if (id !== undefined && ids.length === 1) return id
   throw new InputError(
     'INPUT_LABEL_MODEL',
-    `label: ${url} should have one model, it has ${ids.slice(0, 5).join(', ') || 'none'}; say which is meant.`,
+    `label: ${endpoint.url} should have one model, it has ${ids.slice(0, 5).join(', ') || 'none'}; say which is meant.`,
   )
 }
 

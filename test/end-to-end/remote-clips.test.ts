@@ -147,7 +147,7 @@ test('other servers are sent frames: those that are asked for, 32 where nobody s
   ]
   const read = async (path: string) => new Uint8Array(readFileSync(path))
   const sent = async (part: Omit<VideoPart, 'type'>, kind: 'vllm' | null) => {
-    const [message] = (await wireMessages(messages(part), read, kind)) as {
+    const [message] = (await wireMessages(messages(part), read, async () => kind)) as {
       content: { video_url: { url: string } }[]
     }[]
     const {

@@ -50,7 +50,7 @@ function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain)
   if (typeof value !== 'object' || value === null) return value
   const differs = ['id', 'created', 'created_at', 'completed_at', 'item_id', 'e2e_latency']
-  const cached = ['cached_tokens', 'cache_read_input_tokens', 'input_tokens']
+  const cached = ['cached_tokens', 'cache_write_tokens', 'cache_read_input_tokens', 'input_tokens']
   return Object.fromEntries(
     Object.entries(value)
       .filter(([name]) => !differs.includes(name) && !cached.includes(name))

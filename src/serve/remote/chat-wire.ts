@@ -10,15 +10,16 @@ import type { ServerKind } from './server-kind.ts'
 export type ReadFile = (path: string) => Promise<Uint8Array>
 
 /**
- * Messages with their media as `data:` URLs; the addresses of media that the server fetches itself stay. `kind` says what the
- * server takes of clips; null: nobody knows. Throws InputError for media that cannot be sent.
+ * Messages with their media as `data:` URLs; the addresses of media that the server fetches itself stay. `kindOf` is asked
+ * where there are clips: what a server takes of them depends on who it is; null: nobody knows. Throws InputError for media that
+ * cannot be sent, and what `kindOf` throws.
  */
 export function wireMessages(
   messages: readonly Message[],
   readFile: ReadFile,
-  kind: ServerKind | null = null,
+  kindOf: KindOf = async () => null,
 ): Promise<object[]> {
-  return mapParts(messages, (part) => wirePart(part, { readFile, kind }))
+  return mapParts(messages, (part) => wirePart(part, { readFile, kindOf }))
 }
 
 /** Role and content of each message, with every part of a content that has parts made into another. */
@@ -68,16 +69,16 @@ export function dataUrl(bytes: Uint8Array, type = likelyType(bytes)): string {
   return `data:${type};base64,${base64(bytes)}`
 }
 
-/** What is not known is taken for JPEG, since nobody is asked to read it here. */
+/** By the first bytes; what is not known is taken for JPEG, since nobody is asked to read it here. */
 function likelyType(bytes: Uint8Array): string {
-  try {
-    return pictureType(bytes)
-  } catch {
-    return 'image/jpeg'
-  }
+  const head = String.fromCharCode(...bytes.subarray(0, 4))
+  const known = { '\u0089PNG': 'image/png', GIF8: 'image/gif', RIFF: 'image/webp' }
+  return Object.hasOwn(known, head) ? known[head as keyof typeof known] : 'image/jpeg'
 }
 
-type Sender = { readonly readFile: ReadFile; readonly kind: ServerKind | null }
+type KindOf = () => Promise<ServerKind | null>
+
+type Sender = { readonly readFile: ReadFile; readonly kindOf: KindOf }
 
 async function wirePart(part: ContentPart, sender: Sender): Promise<object> {
   switch (part.type) {
@@ -101,9 +102,9 @@ function pictureUrl(url: string): object {
 }
 
 /** Which frames are taken is our own server's word; others are not troubled with it unasked. */
-async function wireClip(part: VideoPart, { readFile, kind }: Sender): Promise<object> {
+async function wireClip(part: VideoPart, { readFile, kindOf }: Sender): Promise<object> {
   const { sendClip } = await import('./send-clip-node.ts')
-  const { video, ...fields } = await sendClip(part, { kind, readFile })
+  const { video, ...fields } = await sendClip(part, { kind: await kindOf(), readFile })
   return { type: 'video_url', video_url: { url: clipUrl(video) }, ...wireFields(fields) }
 }
 

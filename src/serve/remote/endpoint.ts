@@ -5,6 +5,7 @@
  */
 import { AbortListeners } from '../../core/abort-listeners.ts'
 import { CapacityError, InputError } from '../../core/errors.ts'
+import { kindOf, type ServerKind } from './server-kind.ts'
 
 export type EndpointOptions = {
   /** Up to and with the version: `http://127.0.0.1:8000/v1`. */
@@ -34,6 +35,7 @@ export class Endpoint {
   /** No call begins before this time: where one was told to wait, the others wait too. */
   #openAt = 0
   #answers = 0
+  #kind: ServerKind | null | undefined
   calls = 0
 
   constructor(options: EndpointOptions) {
@@ -58,6 +60,18 @@ export class Endpoint {
   /** The same for what has no body. */
   get(path: string, signal?: AbortSignal): Promise<unknown> {
     return this.#call(path, { method: 'GET' }, signal)
+  }
+
+  /** Whose words it speaks, asked once; null where it lists no models. Throws as `get`, but for what the server refuses. */
+  async kind(signal?: AbortSignal): Promise<ServerKind | null> {
+    if (this.#kind !== undefined) return this.#kind
+    try {
+      this.#kind = kindOf(await this.get('/models', signal))
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error
+      this.#kind = null
+    }
+    return this.#kind
   }
 
   async #call(path: string, request: Call, signal: AbortSignal | undefined): Promise<unknown> {
