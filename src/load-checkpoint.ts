@@ -4,7 +4,7 @@
  *
  * Each part is where an option says, else in a folder beside the checkpoint, else an error that names both.
  */
-import { CheckpointError } from './core/errors.ts'
+import { CheckpointError, ConfigError } from './core/errors.ts'
 import { inTurns, nextTurn } from './core/steps.ts'
 import { checkOriginalDecoder } from './families/decoder-config.ts'
 import { familyOf } from './families/index.ts'
@@ -155,6 +155,7 @@ async function openFolderParts(
     tiedHeadSteps({ config: family.parseConfig(documents, options), parts }),
   )
   const { config } = tied
+  checkClipNewline(options, parts)
   return {
     documents,
     family,
@@ -163,6 +164,18 @@ async function openFolderParts(
     folder,
     files: [...used, ...adapters.flatMap(adapterFiles), ...projectors.flatMap(projectorWeights)],
   }
+}
+
+/** Newline rows of clips are one learnt vector, which models that never had any cannot give. */
+function checkClipNewline({ quirks }: CheckpointOptions, parts: readonly WeightPart[]): void {
+  const { clipNewline = 'no_token' } = quirks ?? {}
+  if (clipNewline === 'no_token') return
+  const names = parts.flatMap(({ source }) => [...source.tensors.keys()])
+  if (names.some((name) => /(?:^|\.)image_newline$/.test(name))) return
+  throw new ConfigError(
+    'CONFIG_QUIRK',
+    `quirks: clipNewline ${clipNewline} expects a model with image_newline among its weights, this one has none; leave it out or choose no_token.`,
+  )
 }
 
 /** The files that tensors of `source` lie in, which was opened from a folder or from one file. */

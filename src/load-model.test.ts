@@ -281,6 +281,11 @@ describe('options that make no sense are refused by name', () => {
     [{ allowRemote: 'yes' }, 'CONFIG_OPTION', /allowRemote should be true or false/],
     [{ device: 'gpu' }, 'CONFIG_DEVICE', /device should be 'cpu', 'gpu' came/],
     [{ quirks: { fitt: 'pad' } }, 'CONFIG_QUIRK', /there is no fitt/],
+    [
+      { quirks: { clipNewline: 'frame' } },
+      'CONFIG_QUIRK',
+      /clipNewline frame expects a model with image_newline/,
+    ],
     [{ precision: 'int3' }, 'CONFIG_PRECISION', /expected one of auto, f32/],
     [{ kvCache: 'f8' }, 'CONFIG_KV_CACHE', /kvCache: expected one of/],
     [

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs'
 import { PRECISIONS, type PrecisionName } from '../choose-precision.ts'
 import { InputError } from '../core/errors.ts'
+import { isFolder } from '../core/make-folder-node.ts'
 import { withClipOptions } from '../families/clip-options.ts'
 import { familyOf } from '../families/index.ts'
 import type { ModelConfig } from '../families/family.ts'
@@ -26,7 +27,9 @@ import type { Arguments } from './arguments.ts'
 import { formatBytes, formatTable } from './format.ts'
 import type { Description } from './inspect.ts'
 import { checkpointOptions, clipOptions, kvCacheOption } from './load-flags.ts'
+import { FILM } from './media-kind.ts'
 import { MemoryPlanner, type MemoryPlan, type PlannedPrompt } from './plan-memory.ts'
+import { UsageError } from './usage-error.ts'
 import type { Session } from './verb.ts'
 
 export async function describePlan(
@@ -173,7 +176,13 @@ function picturesOf({ image, vision }: ModelConfig, args: Arguments): PlannedPic
 /** `1280x720`, or a picture's file. */
 function sizeOf(text: string): ImageSize {
   const [, width, height] = /^(\d+)[x×](\d+)$/.exec(text) ?? []
-  return width === undefined ? imageSizeOf(text) : { width: Number(width), height: Number(height) }
+  if (width !== undefined) return { width: Number(width), height: Number(height) }
+  if (FILM.test(text) || isFolder(text)) {
+    throw new UsageError(
+      `--image takes pictures, ${text} is a clip: a plan counts one of --frames frames by itself, llava inspect ${text} counts this one.`,
+    )
+  }
+  return imageSizeOf(text)
 }
 
 function clipOf(config: ModelConfig): Estimate['clip'] {

@@ -11,6 +11,7 @@ import { describePlan } from './inspect-plan.ts'
 import { describePrompt } from './inspect-prompt.ts'
 import { defaultModel } from './package.ts'
 import { checkpointOptions, LOAD_OPTIONS, SAMPLING_OPTIONS } from './load-flags.ts'
+import { FILM, PICTURE } from './media-kind.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
@@ -104,9 +105,6 @@ function checkPurpose(kind: Kind, args: Arguments): void {
   const file = args.text('draw')
   if (file !== undefined) checkDrawingName(file)
 }
-
-const PICTURE = /\.(png|jpe?g|webp|gif|tiff?|avif|bmp|p[bgp]m)$/i
-const FILM = /\.(mp4|m4v|mov|mkv|webm|avi|y4m|mpe?g|ts|ogv|wmv|flv|3gp)$/i
 
 /** Hub ids and folders of JSON files are checkpoints, folders of pictures and films clips, other files pictures. */
 function kindOf(thing: string, args: Arguments): Kind {

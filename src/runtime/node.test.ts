@@ -206,3 +206,27 @@ test('a process that just ends leaves no folder and a quiet stderr', () => {
   assert.deepEqual(readdirSync(temporaryFolder), [])
   rmSync(temporaryFolder, { recursive: true })
 })
+
+test('a dozen runtimes at once are no leak to Node, and leave nothing behind', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'llava-dozen-'))
+  const module = (name: string) => JSON.stringify(new URL(name, import.meta.url).href)
+  const code = `
+    import { createRuntime } from ${module('./node.js')}
+    import { diagonal, chainModel } from ${module('./runtime.cases.js')}
+    const runtimes = await Promise.all(Array.from({ length: 12 }, () => createRuntime({ threads: 1 })))
+    for (const runtime of runtimes) {
+      await runtime.createSession(chainModel(4, 1), { initializers: diagonal(4, 1) })
+    }
+    await runtimes[0].dispose()
+    process.exit(0)
+  `
+  try {
+    const env = { ...process.env, TMPDIR: folder, TEMP: folder, TMP: folder }
+    const args = ['--input-type=module', '-e', code]
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', env })
+    assert.deepEqual([status, stderr], [0, ''])
+    assert.deepEqual(readdirSync(folder), [])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})

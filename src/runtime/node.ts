@@ -156,11 +156,16 @@ function readIfThere(path: string): string | undefined {
 
 /** A folder with the empty file that stands for external weights. Made on first use, gone with the runtime or process. */
 class PlaceholderFolder {
+  /** Of all runtimes of the process: a listener for each would look like a leak to Node, which warns above ten. */
+  static readonly #present = new Set<string>()
+  static readonly #removeAtExit = () => {
+    for (const folder of PlaceholderFolder.#present) {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+
   readonly #parent: string
   #folder: string | undefined
-  readonly #removeAtExit = () => {
-    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true })
-  }
 
   constructor(parent: string) {
     this.#parent = parent
@@ -171,7 +176,7 @@ class PlaceholderFolder {
     if (this.#folder === undefined) {
       makeFolderSync(this.#parent)
       this.#folder = mkdtempSync(join(this.#parent, 'llava-ts-'))
-      process.once('exit', this.#removeAtExit)
+      PlaceholderFolder.#keep(this.#folder)
     }
     makeFolderSync(this.#folder)
     writeFileSync(join(this.#folder, EXTERNAL_LOCATION), '')
@@ -180,8 +185,16 @@ class PlaceholderFolder {
 
   /** A busy disk takes its time for it. */
   async remove(): Promise<void> {
-    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
-    process.off('exit', this.#removeAtExit)
+    const folder = this.#folder
+    if (folder === undefined) return
+    await rm(folder, { recursive: true, force: true })
     this.#folder = undefined
+    PlaceholderFolder.#present.delete(folder)
+    if (PlaceholderFolder.#present.size === 0) process.off('exit', PlaceholderFolder.#removeAtExit)
+  }
+
+  static #keep(folder: string): void {
+    if (this.#present.size === 0) process.once('exit', this.#removeAtExit)
+    this.#present.add(folder)
   }
 }

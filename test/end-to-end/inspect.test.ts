@@ -158,6 +158,8 @@ describe('llava inspect', { concurrency: 2 }, () => {
     for (const [args, message] of [
       [[PHOTO, '--draw', 'photo.bmp'], /\.svg or \.png file; "photo\.bmp"/],
       [[PHOTO, '--fps', '3'], /--fps goes with a clip/],
+      [[MODEL, '--plan', '-i', 'fixtures/clips/420.y4m'], /420\.y4m is a clip/],
+      [[MODEL, '--plan', '-i', 'fixtures/pictures/clip'], /pictures\/clip is a clip/],
       [[MODEL, '--draw', 'x.svg'], /--draw goes with a picture or a clip/],
     ] as const) {
       const { code, stderr } = await llava(['inspect', ...args, '--model', MODEL])
