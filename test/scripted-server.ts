@@ -18,11 +18,8 @@ export async function withServer(
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const handler = handlers[Math.min(calls++, handlers.length - 1)]!
-    handler(
-      JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>,
-      response,
-      request,
-    )
+    const body = Buffer.concat(chunks).toString()
+    handler(JSON.parse(body || '{}') as Record<string, unknown>, response, request)
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`

@@ -155,7 +155,8 @@ describe('an engine behind an endpoint', () => {
   test('tells what is the fault of a question from what may be its own', async () => {
     const part = { type: 'video' as const, video: 'a.mp4', start: 0, end: 1 }
     const clip = { ...ask, messages: [{ role: 'user' as const, content: [part] }] }
-    const script = [status(400), reply('ok'), status(400), status(401)]
+    // What it is comes first, since a clip is asked about; it does not say.
+    const script = [status(400), status(400), reply('ok'), status(400), status(401)]
     await withServer(script, async (url) => {
       const engine = engineAt(url)
       const faults: (boolean | null)[] = []

@@ -66,10 +66,11 @@ export class EndpointEngine implements AnswerEngine {
     { messages, maxTokens }: EngineRequest,
     signal: AbortSignal | undefined,
   ): Promise<EngineAnswer> {
-    const { endpoint, model, seed } = this.#options
+    const { endpoint, model, seed, readPicture } = this.#options
+    const kindOf = () => endpoint.kind(signal)
     const body = {
       model,
-      messages: await wireMessages(messages, this.#options.readPicture),
+      messages: await wireMessages(messages, readPicture, kindOf),
       max_tokens: maxTokens,
       temperature: 0,
       seed,
