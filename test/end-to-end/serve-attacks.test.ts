@@ -492,6 +492,14 @@ test('a key has its share of requests and tokens, and others have theirs', async
     now += 60_000 * 5
     assert.equal((await own.post(CHAT, chat())).status, 200)
   })
+  // As usage has it, a prompt counts once however many answers it gets.
+  const { body } = await server.post(CHAT, chat({ n: 4 }))
+  const tokensPerMinute = body.usage.total_tokens + 1
+  await using({ app: { config: { tokensPerMinute }, now: () => now } }, async (own) => {
+    assert.equal((await own.post(CHAT, chat({ n: 4 }))).status, 200)
+    assert.equal((await own.post(CHAT, chat())).status, 200)
+    assert.equal((await own.post(CHAT, chat())).status, 429)
+  })
 })
 
 test('what one key asked is not found in the cache by another', async () => {

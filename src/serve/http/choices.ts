@@ -50,9 +50,10 @@ export async function* choiceEvents(
     )
     for await (const choice of merge(streams, exchange.leave)) {
       if (choice.event.type === 'done') {
-        metrics.countAnswer(choice.event, { isFirst: choice.index % n === 0 })
-        limits.spend(caller, choice.event.usage)
+        const isFirst = choice.index % n === 0
         const { finishReason, usage, timings } = choice.event
+        metrics.countAnswer(choice.event, { isFirst })
+        limits.spend(caller, isFirst ? usage : { ...usage, promptTokens: 0 })
         log('info', { event: 'answer', request: id, finishReason, usage, timings })
         // The library answers an abort with what there was; a client must not take that for the whole.
         if (choice.event.finishReason === 'abort') signal.throwIfAborted()
