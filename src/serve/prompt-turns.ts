@@ -37,37 +37,40 @@ export class PromptTurns {
     const begun = readings.toSorted((a, b) => a.slot - b.slot)
     const last = begun.at(-1)
     if (last && pieceOf(last, left).end < lengthOf(last)) return this.#gatherBefore(begun, left)
-    const run: Piece[] = []
-    for (let rest = left; run.length < SEGMENTS && rest >= LEAST_CHUNK;) {
-      const mayCut = isFirst && run.length === 0
-      const reading = begun[run.length] ?? (await this.#admit(mayCut ? Infinity : rest))
-      if (!reading) break
-      const piece = pieceOf(reading, rest)
-      run.push(piece)
-      if (piece.end < lengthOf(reading)) break
-      rest -= positionsOf([piece])
-    }
-    return run
+    return piecesOf(left, (i, rest) => {
+      const mayCut = isFirst && i === 0
+      return begun[i] ?? this.#admit(mayCut ? Infinity : rest)
+    })
   }
 
   /** Where the last that began is long. The slots of others come before its slot, as they are going to join before it. */
   async #gatherBefore(begun: readonly Reading[], left: number): Promise<Piece[]> {
     const long = begun.at(-1) as Reading
     const others = begun.slice(0, -1)
-    const run: Piece[] = []
-    let rest = left
-    while (run.length < SEGMENTS && rest >= LEAST_CHUNK) {
-      const reading =
-        others[run.length] ?? (this.#hasYielded ? null : await this.#admit(rest, long))
-      if (!reading) break
-      const piece = pieceOf(reading, rest)
-      run.push(piece)
-      rest -= positionsOf([piece])
-      if (piece.end < lengthOf(reading)) break
-    }
+    const run = await piecesOf(
+      left,
+      (i, rest) => others[i] ?? (this.#hasYielded ? null : this.#admit(rest, long)),
+    )
     this.#hasYielded = run.length > 0
     return this.#hasYielded ? run : [pieceOf(long, left)]
   }
+}
+
+/** Pieces of `left` positions together, up to the first that is cut; `next` gives the i-th prompt, with what is left for it. */
+async function piecesOf(
+  left: number,
+  next: (i: number, rest: number) => Reading | null | Promise<Reading | null>,
+): Promise<Piece[]> {
+  const run: Piece[] = []
+  for (let rest = left; run.length < SEGMENTS && rest >= LEAST_CHUNK;) {
+    const reading = await next(run.length, rest)
+    if (!reading) break
+    const piece = pieceOf(reading, rest)
+    run.push(piece)
+    if (piece.end < lengthOf(reading)) break
+    rest -= positionsOf([piece])
+  }
+  return run
 }
 
 function lengthOf({ sequence }: Reading): number {
