@@ -341,22 +341,8 @@ async function createDecoder(
 ): Promise<DecoderRunner> {
   const { kvCache: cacheForm } = precision
   const isInt8 = cacheForm === 'int8'
-  // Prompts have many rows, steps have few.
-  const graphOfPrompts = int8PrefillGraph(config)
-  const prefilling = {
-    graph: graphOfPrompts,
-    digits: 'apart',
-    order: 'lastFirst',
-    unnamed: ROWS,
-  } as const
-  const ofRows = { graph, unnamed: ROWS }
   const digits = promptDigits(graph, precision.decoder)
-  await nextTurn()
-  const graphs = isInt8
-    ? [prefilling, { graph: int8DecodeGraph(config) }]
-    : digits
-      ? [{ ...ofRows, digits }, ofRows]
-      : [ofRows]
+  const graphs = isInt8 ? await int8Graphs(config) : inPlaceGraphs(graph, digits)
   const { singleStream } = precision
   // A session of prompts may come later: it finds what is packed and quantised now.
   const sharedWeights = isInt8 ? undefined : parts.runtime.createSharedWeights()
@@ -372,9 +358,25 @@ async function createDecoder(
     : null
   const makeSegmented = isInt8
     ? null
-    : segmentedMaker(config, graph, { precision, parts: decoding })
+    : segmentedMaker(config, { graph, digits }, { precision, parts: decoding })
   const sessions = { cacheForm, prefill, decode, singleStream: alone, makeSegmented }
   return new DecoderRunner({ runtime: parts.runtime, config, sessions })
+}
+
+/** Of prompts, and of steps. Prompts have many rows, steps have few. */
+async function int8Graphs(config: DecoderConfig): Promise<SessionGraph[]> {
+  const prompts = int8PrefillGraph(config)
+  await nextTurn()
+  return [
+    { graph: prompts, digits: 'apart', order: 'lastFirst', unnamed: ROWS },
+    { graph: int8DecodeGraph(config) },
+  ]
+}
+
+/** One for both, unless they multiply digits otherwise. */
+function inPlaceGraphs(graph: Graph, digits: DigitProducts | undefined): SessionGraph[] {
+  const steps = { graph, unnamed: ROWS }
+  return digits ? [{ ...steps, digits }, steps] : [steps]
 }
 
 /** Where activations of whole layers have two digits, and not those of the head alone, prompts multiply them apart. */
@@ -388,14 +390,13 @@ const ROWS: readonly string[] = ['embeddings']
 
 function segmentedMaker(
   config: DecoderConfig,
-  graph: Graph,
+  { graph, digits }: { readonly graph: Graph; readonly digits: DigitProducts | undefined },
   { precision, parts }: { readonly precision: ChosenPrecision; readonly parts: SessionParts },
 ): MakeSegmented {
   return async (signal) => {
     assertMemoryFor(graph, precision.decoder)
     // Some milliseconds of this thread.
     await nextTurn()
-    const digits = promptDigits(graph, precision.decoder)
     const prompts = {
       graph: segmentedGraph(config, SEGMENTS),
       unnamed: ROWS,
