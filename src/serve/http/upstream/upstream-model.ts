@@ -58,11 +58,10 @@ export class UpstreamModel implements ServedModel {
   readonly #isWhole: boolean
   readonly #book: TokenBook
 
-  /** `isWhole`: of its answers nothing is told before they are whole. */
-  constructor(parts: UpstreamParts, isWhole = false) {
+  /** `streamed`: this one is the same model for clients that are told nothing before an answer is whole. */
+  constructor(parts: UpstreamParts, streamed?: UpstreamModel) {
     this.#parts = parts
-    this.#isWhole = isWhole
-    this.whole = isWhole ? this : new UpstreamModel(parts, true)
+    this.#isWhole = streamed !== undefined
     this.id = parts.id
     this.created = Math.floor(parts.now / 1000)
     this.maxContext = parts.maxContext
@@ -70,7 +69,8 @@ export class UpstreamModel implements ServedModel {
     const { side } = parts
     const measure = side?.measureMedia
     if (measure) this.measureMedia = (prompt) => measure(prompt)
-    this.#book = new TokenBook((id) => this.detokenize([id]))
+    this.#book = streamed ? streamed.#book : new TokenBook((id) => this.detokenize([id]))
+    this.whole = streamed ? this : new UpstreamModel(parts, this)
   }
 
   async *stream(request: ServedRequest): AsyncGenerator<StreamEvent, void, undefined> {
