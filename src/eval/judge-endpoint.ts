@@ -1,5 +1,6 @@
 /** Any OpenAI-compatible server as judge. */
-import { dataUrl, readChatReply } from '../serve/remote/chat-wire.ts'
+import { readChatReply } from '../serve/remote/chat-wire.ts'
+import { dataUrl } from '../serve/remote/media-url.ts'
 import type { Endpoint } from '../serve/remote/endpoint.ts'
 import { isRow } from './eval-file.ts'
 import type { Judge, JudgeReply, JudgeRequest } from './judge.ts'

@@ -3,7 +3,7 @@
  * section.
  */
 import type { EvalReport, AskedOutcome } from './evaluate-node.ts'
-import { dataUrl } from '../serve/remote/chat-wire.ts'
+import { dataUrl } from '../serve/remote/media-url.ts'
 import { contaminationText } from './contamination-node.ts'
 import {
   barChart,

@@ -2,7 +2,7 @@
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
 import type { ContentPart, Message, VideoPart } from '../messages.ts'
-import { base64, clipType, framesUrl, pictureType } from './media-url.ts'
+import { clipType, dataUrl, framesUrl, pictureType } from './media-url.ts'
 import { wireFields } from './sampled-frames.ts'
 import type { ServerKind } from './server-kind.ts'
 
@@ -62,18 +62,6 @@ export function readChatReply(reply: unknown, url: string): ChatReply {
     ...numberField('promptTokens', usage['prompt_tokens']),
     ...numberField('completionTokens', usage['completion_tokens']),
   }
-}
-
-/** `data:` URL of a picture, or of what `type` says. */
-export function dataUrl(bytes: Uint8Array, type = likelyType(bytes)): string {
-  return `data:${type};base64,${base64(bytes)}`
-}
-
-/** By the first bytes; what is not known is taken for JPEG, since nobody is asked to read it here. */
-function likelyType(bytes: Uint8Array): string {
-  const head = String.fromCharCode(...bytes.subarray(0, 4))
-  const known = { '\u0089PNG': 'image/png', GIF8: 'image/gif', RIFF: 'image/webp' }
-  return Object.hasOwn(known, head) ? known[head as keyof typeof known] : 'image/jpeg'
 }
 
 type KindOf = () => Promise<ServerKind | null>

@@ -1,6 +1,18 @@
 /** Pictures and clips as `data:` URLs, each of the kind that its first bytes say. */
 import { probeImage, type ImageFormat } from '../../preprocess/probe-image.ts'
 
+/** `data:` URL of a picture, or of what `type` says. */
+export function dataUrl(bytes: Uint8Array, type = likelyType(bytes)): string {
+  return `data:${type};base64,${base64(bytes)}`
+}
+
+/** By the first bytes; what is not known is taken for JPEG, since nobody is asked to read it here. */
+function likelyType(bytes: Uint8Array): string {
+  const head = String.fromCharCode(...bytes.subarray(0, 4))
+  const known = { '\u0089PNG': 'image/png', GIF8: 'image/gif', RIFF: 'image/webp' }
+  return Object.hasOwn(known, head) ? known[head as keyof typeof known] : 'image/jpeg'
+}
+
 /**
  * Frames of a clip in one URL, as vLLM reads them: `data:video/jpeg;base64,FRAME,FRAME,…`, each a picture's file. Whoever
  * decodes them looks at the bytes, so they need not be JPEG. Source: vllm/multimodal/media/video.py,
@@ -56,7 +68,7 @@ export function clipType(bytes: Uint8Array): string | null {
   return CLIP_HEADS.find(([one]) => head.startsWith(one))?.[1] ?? null
 }
 
-export function base64(bytes: Uint8Array): string {
+function base64(bytes: Uint8Array): string {
   const pieces: string[] = []
   // A call takes so many arguments at most; whole groups of three leave no padding inside.
   for (let at = 0; at < bytes.length; at += 24_576) {

@@ -1,7 +1,7 @@
 /** Pictures and clips of a request as `data:` URLs. */
 import { sha256 } from '../../content-name.ts'
 import type { ImageSource, VideoPart, VideoSource } from '../../messages.ts'
-import { base64, clipType, framesUrl, pictureType } from '../../remote/media-url.ts'
+import { clipType, dataUrl, framesUrl, pictureType } from '../../remote/media-url.ts'
 import { sampledFrames, mostFrames } from '../../remote/sampled-frames.ts'
 import type { Prompt } from '../../request.ts'
 import type { WorkerKind } from './worker.ts'
@@ -14,13 +14,13 @@ export function bytesOf(source: ImageSource | VideoSource): Uint8Array {
 
 export function imageUrl(source: ImageSource): string {
   const bytes = bytesOf(source)
-  return `data:${pictureType(bytes)};base64,${base64(bytes)}`
+  return dataUrl(bytes, pictureType(bytes))
 }
 
 export function videoUrl(source: VideoSource): string {
   if (Array.isArray(source)) return framesUrl((source as readonly ImageSource[]).map(bytesOf))
   const bytes = bytesOf(source)
-  return `data:${clipType(bytes) ?? 'video/mp4'};base64,${base64(bytes)}`
+  return dataUrl(bytes, clipType(bytes) ?? 'video/mp4')
 }
 
 /** A name that clips of equal frames have. */
