@@ -13,3 +13,16 @@ export async function aboutMedium<T>(medium: unknown, work: Promise<T>): Promise
     throw new InputError(error.code, error.message, { cause: error, medium })
   }
 }
+
+/** What comes of all of them, at once. Of several that fail the first in order is told: which fails first is chance. */
+export async function inOrderOf<M, T>(
+  media: readonly M[],
+  work: (medium: M) => Promise<T>,
+): Promise<T[]> {
+  const working = media.map(work)
+  // Those behind one that failed are waited for by nobody.
+  for (const one of working) one.catch(() => {})
+  const done: T[] = []
+  for (const one of working) done.push(await one)
+  return done
+}

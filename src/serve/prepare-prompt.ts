@@ -22,7 +22,7 @@ import {
   type SequenceLayout,
 } from '../sequence/layout-sequence.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
-import { aboutMedium } from './about-medium.ts'
+import { aboutMedium, inOrderOf } from './about-medium.ts'
 import {
   clipTokens,
   pictureTokens,
@@ -89,12 +89,10 @@ export class PromptPreparer {
     const clips = await this.#prepareClips(prompt, { salt, signal })
     const pictures = prompt.images.length
     const options = { pictures, salt, signal }
-    const prepared = await Promise.all(
-      prompt.images.map(async (medium) => {
-        const picture = await aboutMedium(medium, this.#pictures.prepare(medium, options))
-        return { ...picture, medium }
-      }),
-    )
+    const prepared = await inOrderOf(prompt.images, async (medium) => {
+      const picture = await aboutMedium(medium, this.#pictures.prepare(medium, options))
+      return { ...picture, medium }
+    })
     const given = inOrder<PreparedPicture | PreparedClip>(prompt, prepared, clips)
     const { order, ...layout } = this.#layout(
       prompt,
@@ -176,13 +174,11 @@ export class PromptPreparer {
   ): Promise<PreparedClip[]> {
     const preparer = this.#clips
     if (prompt.videos.length === 0 || !preparer) return []
-    const clips = await Promise.all(
-      prompt.videos.map(async (part) => {
-        const { video: medium } = part
-        const request = { ...options, sampling: this.#sampling(prompt, part) }
-        return { ...(await aboutMedium(medium, preparer.prepare(medium, request))), medium }
-      }),
-    )
+    const clips = await inOrderOf(prompt.videos, async (part) => {
+      const { video: medium } = part
+      const request = { ...options, sampling: this.#sampling(prompt, part) }
+      return { ...(await aboutMedium(medium, preparer.prepare(medium, request))), medium }
+    })
     this.#checkClipsFit(clips)
     return clips
   }
