@@ -42,6 +42,7 @@ import { DecoderRunner } from './serve/decoder-runner.ts'
 import { cacheScales } from './serve/calibrate-cache.ts'
 import { EmbeddingTable } from './serve/embedding-table.ts'
 import { Engine } from './serve/engine.ts'
+import { coarseLayer } from './serve/exact-runs.ts'
 import { parseGenerationConfig } from './serve/generation-config.ts'
 import { Generator } from './serve/generator.ts'
 import { PromptPreparer } from './serve/prepare-prompt.ts'
@@ -359,7 +360,9 @@ async function createDecoder(
   const makeSegmented = isInt8
     ? null
     : segmentedMaker(config, { graph, digits }, { precision, parts: decoding })
-  const sessions = { cacheForm, prefill, decode, singleStream: alone, makeSegmented }
+  const coarse = coarseLayer(graph, precision.decoder)
+  const forms = { cacheForm, singleStream: alone, coarseLayer: coarse }
+  const sessions = { ...forms, prefill, decode, makeSegmented }
   return new DecoderRunner({ runtime: parts.runtime, config, sessions })
 }
 

@@ -15,6 +15,7 @@ import {
   type CacheForm,
 } from '../src/serve/decoder-graph.ts'
 import { DecoderRunner } from '../src/serve/decoder-runner.ts'
+import { coarseLayer } from '../src/serve/exact-runs.ts'
 import { EmbeddingTable } from '../src/serve/embedding-table.ts'
 import { SEGMENTS } from '../src/serve/segmented-prefill.ts'
 import type { EmbeddedPrompt } from '../src/serve/sequence-group.ts'
@@ -75,6 +76,7 @@ export class TinyDecoder {
     const makeSegmented = () => createSession(runtime, segmentedGraph(config, SEGMENTS), weights)
     const parts = {
       cacheForm: form,
+      coarseLayer: coarseLayer(decoderGraph(config), () => weights),
       prefill,
       decode,
       singleStream: null,

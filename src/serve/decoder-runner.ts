@@ -49,6 +49,8 @@ export type DecoderSessions = {
   readonly decode: Session
   /** The graph of `decode` in a form that is faster with one sequence, or null. */
   readonly singleStream: Session | null
+  /** The layer that keeps runs of several positions from being what steps are: `exact-runs.ts`; null if none does. */
+  readonly coarseLayer: string | null
   /** Makes the session that reads several short prompts in one run; null where there is none. */
   readonly makeSegmented: MakeSegmented | null
 }
@@ -85,7 +87,15 @@ export class DecoderRunner {
 
   /** Whether one run over several positions is nearly what so many steps are: the same weights, and no rounding between. */
   get hasExactRuns(): boolean {
-    return this.cacheForm === 'f32' && this.#sessions.singleStream === null
+    return this.inexactRuns === null
+  }
+
+  /** Why it is not, as a clause; null if it is. */
+  get inexactRuns(): string | null {
+    const { singleStream, coarseLayer } = this.#sessions
+    if (this.cacheForm !== 'f32') return `keys and values are kept in ${this.cacheForm}`
+    if (singleStream) return 'one answer alone takes its steps with other weights (int8+q4)'
+    return coarseLayer && `activations are rounded to 8 bits by ${coarseLayer}`
   }
 
   newCache(slots: number, capacity: number): KvCache {

@@ -55,10 +55,11 @@ export class Engine {
   }
 
   #checkLookup(): void {
-    if (this.#runner.hasExactRuns) return
+    const reason = this.#runner.inexactRuns
+    if (reason === null) return
     throw new InputError(
       'INPUT_LOOKUP',
-      "generate: lookup is offered where a run over several tokens gives the numbers of single steps; load the model with kvCache 'f32', and not with precision int8+q4, which steps with other weights.",
+      `generate: lookup is offered where a run over several tokens gives the numbers of single steps, and here ${reason}; leave lookup out, or load the model with kvCache 'f32' and precision f32 (or int8a16 for all layers of the decoder, as int8 is for those narrower than 2048).`,
     )
   }
 
