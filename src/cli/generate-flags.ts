@@ -82,7 +82,8 @@ const SPECS: readonly OptionSpec[] = [
   {
     name: 'lookup',
     kind: 'flag',
-    about: 'Guess words that came before and check several at once; needs --kv-cache f32',
+    about:
+      'Guess words that came before and check several at once; needs --kv-cache f32 and --precision f32, or int8 below a width of 2048',
   },
   { name: 'ignore-eos', kind: 'flag', about: 'Go on after the end token' },
   { name: 'logprobs', kind: 'flag', about: 'Log-probabilities of the tokens; with --json' },

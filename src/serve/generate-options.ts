@@ -56,7 +56,10 @@ export type GenerateOptions = {
   readonly responseFormat?: ResponseFormat | undefined
   /** Read text that `responseFormat` or a call of a tool forces in one run; the answer stays the same. Default true. */
   readonly jumpForward?: boolean | undefined
-  /** Guess tokens by what followed the same words before, and check several at once: the answer stays the same. */
+  /**
+   * Guess tokens by what followed the same words before, and check several at once: the answer stays the same. Refused where
+   * it would not: `serve/exact-runs.ts`.
+   */
   readonly lookup?: boolean | Partial<LookupOptions> | undefined
   /** Who asks: kept beginnings and pictures are shared only by requests with equal salts. */
   readonly cacheSalt?: string | undefined

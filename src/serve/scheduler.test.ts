@@ -96,7 +96,8 @@ const LENGTHS = [9, 3, 12, 1, 7]
 
 const KINDS = [
   { name: 'a float32 cache', form: 'f32', weights: 'f32', scale: 1 },
-  { name: 'a float32 cache and in a form', form: 'f32', weights: 'q4', scale: 1, isForced: true },
+  { name: 'a float32 cache and in a form', form: 'f32', weights: 'f32', scale: 1, isForced: true },
+  { name: 'a float32 cache beside 4 bits', form: 'f32', weights: 'q4', scale: 1 },
   { name: 'a float32 cache and int8 weights', form: 'f32', weights: 'int8', scale: 1 },
   { name: 'an int8 cache and weights', form: 'int8', weights: 'int8', scale: 1 },
   { name: 'an int8 cache beside 4 bits', form: 'int8', weights: 'q4', scale: 1 },

@@ -71,6 +71,19 @@ test('an answer in a form has the same tokens with jumps as without, alone and b
   assert.ok(model.stats().counters.jumps > 0)
 })
 
+test('where activations are rounded to 8 bits every token takes its step (a run gave other numbers)', async () => {
+  for (const precision of ['q8', 'q4'] as const) {
+    const path = 'fixtures/inference/mini-vit-crop'
+    await using rounded = await loadModel(path, { precision, kvCache: 'f32' })
+    for (const responseFormat of FORMATS) {
+      const tokens = async (jumpForward: boolean) =>
+        (await rounded.generate(request({ responseFormat, jumpForward }))).tokens
+      assert.deepEqual(await tokens(true), await tokens(false))
+    }
+    assert.equal(rounded.stats().counters.jumps, 0)
+  }
+})
+
 test('forced tokens take no step of their own', async () => {
   // Letters that this vocabulary knows as bytes only: there is one way to write them.
   const text = 'ⴰⵣⵓⵍ ⴰⵎⴰⵣⵉⵖ'
