@@ -2,7 +2,7 @@
 import { ConfigError } from '../core/errors.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import { imageTokenConfig, type PatchMerge } from '../preprocess/image-tokens.ts'
-import type { VisionConfig } from '../vision/vision-transformer.ts'
+import { featureRows, rowsPerSide, type VisionConfig } from '../vision/vision-transformer.ts'
 import type { Layout, ModelConfig, Quirks, VideoConfig } from './family.ts'
 
 /** A caller's wishes about tiles against what the config says. */
@@ -35,6 +35,7 @@ export function imageConfig(
       `config: the image processor makes tiles of ${width} × ${height}, the vision tower takes ${vision.imageSize} × ${vision.imageSize}.`,
     )
   }
+  checkMap(vision, { merge, tiling: processor.tiling })
   return {
     processor,
     placeholder,
@@ -49,4 +50,20 @@ export function imageConfig(
       severalPictures: processor.severalPictures,
     }),
   }
+}
+
+/**
+ * Tiles are put beside one another patch by patch, so a row that is no patch has no place there. The original and
+ * transformers stop at the first such picture.
+ */
+function checkMap(
+  vision: VisionConfig,
+  { merge, tiling }: { readonly merge: PatchMerge; readonly tiling: ImageProcessor['tiling'] },
+): void {
+  const [rows, side] = [featureRows(vision), rowsPerSide(vision)]
+  if (merge.layout === 'flat' || tiling.kind === 'none' || rows === side ** 2) return
+  throw new ConfigError(
+    'CONFIG_PATCH_MERGE',
+    `config: tiles of ${rows} rows are no map of ${side} × ${side} patches that could be put beside others; leave the class token out (mm_vision_select_feature "patch", in llava-hf vision_feature_select_strategy "default"), or take one tile a picture (quirk tiles=one).`,
+  )
 }
