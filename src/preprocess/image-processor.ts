@@ -59,6 +59,15 @@ export function fitOf(processor: ImageProcessor): ImageFit {
   return processor.crop !== null ? 'crop' : 'squash'
 }
 
+/** Whether both make the same tile of a picture that is not cut. */
+export function isSameTile(one: ImageProcessor, other: ImageProcessor): boolean {
+  const [was, is] = [one, other].map((processor) => {
+    const { tile, pad, resize, crop, filter, order, rescale, normalise } = processor
+    return JSON.stringify([tile, pad, resize, crop, filter, order, rescale, normalise])
+  })
+  return was === is
+}
+
 /** The mean as a colour, cut and not rounded: int(mean · 255). */
 export function padColour({ normalise }: Pick<ImageProcessor, 'normalise'>): Rgb {
   const [red, green, blue] = normalise?.mean ?? [0, 0, 0]

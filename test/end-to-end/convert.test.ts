@@ -61,6 +61,25 @@ describe('original to llava-hf and back', () => {
     })
   }
 
+  // Frames are cut by the tower's own processor, pictures padded: once the new layout padded both.
+  test('llava-v1.5: a clip is what it was, frame by frame', async () => {
+    const source = `${ORIGINAL}/llava-v1.5`
+    const [hf, back] = [join(FOLDER, 'clip-hf'), join(FOLDER, 'clip-back')]
+    const there = await convert(source, 'llava-hf', hf, { visionTower: TOWER_336 })
+    const again = await convert(hf, 'original', back)
+    const tiles = await clipTiles(source, { visionTower: TOWER_336 })
+    assert.deepEqual(await clipTiles(hf), tiles)
+    assert.deepEqual(await clipTiles(back), tiles)
+    for (const { notices } of [there, again]) assert.ok(!notices.some((n) => /Frames/.test(n)))
+    rmSync(join(hf, 'video_preprocessor_config.json'))
+    const { notices } = await convert(hf, 'original', join(FOLDER, 'clip-other'))
+    const told = /Frames of clips are prepared cut to their middle .* padded to a square/
+    assert.ok(
+      notices.some((notice) => told.test(notice)),
+      notices.join('\n'),
+    )
+  })
+
   test('a checkpoint whose tower lies elsewhere says so', async () => {
     const out = join(FOLDER, 'no-tower')
     const args = ['convert', `${ORIGINAL}/llava-v1.5`, '--offline', '--out', out]
@@ -242,6 +261,16 @@ async function lookWith(
   const { data, shape } = await model.logits({ ...prompt, positions: 'last' })
   const { tokens } = await model.generate({ ...prompt, maxTokens: 6 })
   return { vocabSize: shape[1]!, logits: data, tokens }
+}
+
+/** A wide picture as a clip of two frames. */
+async function clipTiles(name: string, options: LoadOptions = {}): Promise<Uint8Array> {
+  await using model = await loadModel(name, { precision: 'f32', ...options })
+  const frame = 'fixtures/pictures/photo-247x167.png'
+  const content = [{ type: 'video', video: [frame, frame] } as const]
+  const { tiles } = await model.prepare({ messages: [{ role: 'user', content }] })
+  assert.ok(tiles)
+  return new Uint8Array(tiles.data)
 }
 
 /** The logits of the ids that both have. */

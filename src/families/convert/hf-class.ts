@@ -15,7 +15,7 @@ export type HfClass = {
   readonly processorClass: string
   /** Of pictures that are cut into tiles. */
   readonly imageProcessor: string | null
-  /** Null: clips stand in places of pictures, and are prepared as they are. */
+  /** Null: the class takes no clips; here they stand in places of pictures. */
   readonly videoProcessor: string | null
 }
 

@@ -9,6 +9,7 @@ import {
   visionFields,
   type TokenIds,
 } from './config-fields.ts'
+import { isSameTile } from '../../preprocess/image-processor.ts'
 import { IMAGE_NEWLINE } from '../parameter-names.ts'
 import { hfClassOf, mediaFields, type HfClass, type Placeholders } from './hf-class.ts'
 import { copied, decoderTensors, storedLayers, usualDType, visionTensors } from './plan-tensors.ts'
@@ -68,7 +69,8 @@ function jsonFiles(input: TargetInput, written: Written): ReadonlyMap<string, un
     ['processor_config.json', processorConfig(input, hfClass)],
     ['chat_template.json', { chat_template: chatTemplate(input, hfClass) }],
   ])
-  if (hfClass.videoProcessor === null || video === null) return files
+  if (video === null) return files
+  if (hfClass.videoProcessor === null && isSameTile(video.processor, image.processor)) return files
   const frames = videoProcessorFile(video.processor, vision.kind, hfClass)
   return files.set('video_preprocessor_config.json', frames)
 }

@@ -32,7 +32,7 @@ export function processorFile(
     : { ...shared, ...fitFields(processor, kind) }
 }
 
-/** What prepares frames, for classes that have a processor of their own for them. */
+/** What prepares frames. Where the class has no processor for them, this file is read by us alone. */
 export function videoProcessorFile(
   processor: ImageProcessor,
   kind: VisionConfig['kind'],
@@ -40,7 +40,8 @@ export function videoProcessorFile(
 ): Record<string, unknown> {
   const { image_processor_type: _, ...steps } = fitFields(processor, kind)
   const shared = sharedFields(processor, { processorClass })
-  return { ...shared, ...steps, do_sample_frames: false, video_processor_type: videoProcessor }
+  const type = videoProcessor === null ? {} : { video_processor_type: videoProcessor }
+  return { ...shared, ...steps, do_sample_frames: false, ...type }
 }
 
 function sharedFields(

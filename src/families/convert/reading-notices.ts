@@ -2,6 +2,7 @@
  * What a converted checkpoint will be read as, compared with what it was: where the target's layout has other habits, its
  * reader is told before he wonders.
  */
+import { fitOf, isSameTile, type ImageProcessor } from '../../preprocess/image-processor.ts'
 import type { VideoTokenConfig } from '../../preprocess/video-tokens.ts'
 import { familyOf } from '../index.ts'
 import type { CheckpointDocuments, ModelConfig } from '../family.ts'
@@ -86,8 +87,26 @@ function clipNotices({ video }: EyedConfig, read: ModelConfig): string[] {
   }
   const [was, is] = [video.tokens, read.video.tokens].map(clipText)
   if (was !== is) notices.push(`Clips were read as ${was}, in the new layout they are ${is}.`)
-  return notices
+  return [...notices, ...frameNotices(video.processor, read.video.processor)]
 }
+
+function frameNotices(before: ImageProcessor, after: ImageProcessor): string[] {
+  if (isSameTile(before, after)) return []
+  const [was, is] = [before, after].map(frameText)
+  const difference = was === is ? 'otherwise' : `${is} in the new layout, ${was} in the old one`
+  return [`Frames of clips are prepared ${difference}: answers about clips differ.`]
+}
+
+/** What people can see of it. */
+function frameText(processor: ImageProcessor): string {
+  return `${FITS[fitOf(processor)]} (${processor.filter})`
+}
+
+const FITS = {
+  pad: 'padded to a square',
+  crop: 'cut to their middle',
+  squash: 'squashed to a square',
+} as const
 
 function windowNotices(config: EyedConfig, read: ModelConfig): string[] {
   const [was, is] = [config, read].map(({ decoder }) => sightText(decoder.attention.slidingWindow))
