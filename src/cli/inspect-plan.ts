@@ -10,7 +10,7 @@ import { withClipOptions } from '../families/clip-options.ts'
 import { familyOf } from '../families/index.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { knownCheckpoint, knownCheckpoints } from '../families/known-checkpoints.ts'
-import { clipFits, defaultFrames, type ClipFit } from '../families/video-config.ts'
+import { clipFits, defaultFrames, roomForFrames, type ClipFit } from '../families/video-config.ts'
 import { openParts } from '../load-checkpoint.ts'
 import {
   countImageTokens,
@@ -37,9 +37,10 @@ export async function describePlan(
   args: Arguments,
   session: Session,
 ): Promise<Description> {
-  const { config, unverified } = await planned(name, args, session)
+  const { parsed, unverified } = await planned(name, args, session)
+  const config = withClipOptions(parsed, clipOptions(args))
   const { family, layout, maxContext } = config
-  const estimated = await estimate(config, args)
+  const estimated = await estimate(config, args, parsed)
   const facts = { kind: 'plan', name, family, layout, unverified, maxContext, ...estimated }
   return { facts, lines: linesOf(facts) }
 }
@@ -55,15 +56,22 @@ type Estimate = {
   readonly chosen: { readonly precision: string; readonly reason: string }
 }
 
-async function estimate(config: ModelConfig, args: Arguments): Promise<Estimate> {
+/** `parsed` is the config without the flags' wishes about clips. */
+async function estimate(
+  config: ModelConfig,
+  args: Arguments,
+  parsed: ModelConfig,
+): Promise<Estimate> {
   const isInt8Exact = await checkInt8(args.number('threads'))
   const planner = new MemoryPlanner(config, { isInt8Exact })
   const { maxContext } = config
   const pictures = picturesOf(config, args)
-  const clip = clipOf(config)
+  const clip = clipOf(config, parsed)
   const { tokens, ...media } = [
     ...pictures,
-    ...(clip ? [{ tokens: clip.tokens, tiles: clip.frames, clipRows: clip.tokens }] : []),
+    ...(clip?.excess === null
+      ? [{ tokens: clip.tokens, tiles: clip.frames, clipRows: clip.tokens }]
+      : []),
   ].reduce<PlannedPrompt>((a, b) => (b.tokens > a.tokens ? b : a), { tokens: 0, tiles: 0 })
   const prompt = { tokens: Math.min(maxContext, tokens + TEXT), ...media }
   const freeBytes = freeMemoryBytes()
@@ -84,6 +92,16 @@ type PlannedClip = {
   readonly tokens: number
   /** What else the context holds: more frames of fewer tokens, or the other way round. */
   readonly fits: readonly ClipFit[]
+  /** Of a clip that the context does not hold, which is refused: what would do instead. */
+  readonly excess: ClipExcess | null
+}
+
+type ClipExcess = {
+  /** Frames that fit beside text; 0: not one does. */
+  readonly frames: number
+  /** The least whole factor with which all of them fit, and the context then. */
+  readonly ropeScaling: number
+  readonly maxContext: number
 }
 
 type Facts = Estimate &
@@ -103,22 +121,29 @@ function linesOf(facts: Facts): string[] {
     ...(unverified.length > 0 ? [`not seen in its files: ${unverified.join(', ')}`] : []),
     '',
     ...sizes,
-    ...(clip ? clipLines(clip) : []),
+    ...(clip ? clipLines(clip, maxContext) : []),
     '',
-    `memory for a prompt of ${facts.prompt.tokens} tokens, and for a full context`,
+    `memory for a prompt of ${facts.prompt.tokens} tokens${clip?.excess ? ' (not for that clip)' : ''}, and for a full context`,
     ...formatTable([HEADS, ...facts.memory.map(rowText)]).map((line) => `  ${line}`),
     `${formatBytes(facts.freeBytes)} are free here; auto would take ${chosen.precision}: ${chosen.reason}`,
   ]
 }
 
-function clipLines({ frames, tokens, fits }: PlannedClip): string[] {
+function clipLines({ frames, tokens, fits, excess }: PlannedClip, maxContext: number): string[] {
   const choices = fits.map((one) => `${one.frames} of ${one.tokensPerFrame} (${one.stride})`)
   return [
-    `  a clip of ${frames} frames: ${tokens} tokens`,
+    `  a clip of ${frames} frame${frames === 1 ? '' : 's'}: ${tokens} tokens`,
+    ...(excess ? [`  ${excessText(excess, maxContext)}`] : []),
     ...(choices.length > 0
       ? [`  frames of so many tokens that fit (poolStride): ${choices.join(', ')}`]
       : []),
   ]
+}
+
+function excessText({ frames, ropeScaling, maxContext }: ClipExcess, context: number): string {
+  const fewer =
+    frames > 0 ? `--frames ${frames} fits beside text` : 'not one frame fits beside text'
+  return `it is refused: the context of ${context} does not hold it; ${fewer}, --rope-scaling ${ropeScaling} makes a context of ${maxContext}`
 }
 
 /** Room for a question and its answer beside a picture. */
@@ -132,7 +157,7 @@ const USUAL: readonly ImageSize[] = [
   { width: 4000, height: 3000 },
 ]
 
-type Planned = { readonly config: ModelConfig; readonly unverified: readonly string[] }
+type Planned = { readonly parsed: ModelConfig; readonly unverified: readonly string[] }
 
 /** A folder's own config, or that of a published checkpoint. Throws InputError for ids that are not known. */
 async function planned(name: string, args: Arguments, session: Session): Promise<Planned> {
@@ -140,8 +165,7 @@ async function planned(name: string, args: Arguments, session: Session): Promise
   const known = existsSync(name) ? undefined : knownCheckpoint(name)
   if (known) {
     const { documents, unverified } = known
-    const parsed = familyOf(documents).parseConfig(documents, options)
-    return { config: withClipOptions(parsed, clipOptions(args)), unverified }
+    return { parsed: familyOf(documents).parseConfig(documents, options), unverified }
   }
   if (!existsSync(name)) {
     const near = nearestName(
@@ -155,7 +179,7 @@ async function planned(name: string, args: Arguments, session: Session): Promise
   }
   const checkpoint = await openParts(name, options)
   try {
-    return { config: withClipOptions(checkpoint.config, clipOptions(args)), unverified: [] }
+    return { parsed: checkpoint.config, unverified: [] }
   } finally {
     checkpoint.close()
   }
@@ -185,11 +209,20 @@ function sizeOf(text: string): ImageSize {
   return imageSizeOf(text)
 }
 
-function clipOf(config: ModelConfig): Estimate['clip'] {
+function clipOf(config: ModelConfig, parsed: ModelConfig): Estimate['clip'] {
   if (!config.video) return null
   const frames = defaultFrames(config, 1)
   const { tokens } = countVideoTokens(frames, config.video.tokens)
-  return { frames, tokens, fits: clipFits(config) }
+  const isHeld = config.truncate === 'asOriginal' || tokens < config.maxContext
+  const excess = isHeld ? null : clipExcess(config, parsed, tokens)
+  return { frames, tokens, fits: clipFits(config), excess }
+}
+
+function clipExcess(config: ModelConfig, parsed: ModelConfig, tokens: number): ClipExcess {
+  const contextAt = (factor: number) => withClipOptions(parsed, { ropeScaling: factor }).maxContext
+  const ropeScaling = Math.floor(tokens / contextAt(1)) + 1
+  const frames = roomForFrames(config, 1)
+  return { frames, ropeScaling, maxContext: contextAt(ropeScaling) }
 }
 
 function precisionsOf(args: Arguments): PrecisionName[] {

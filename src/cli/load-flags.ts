@@ -252,9 +252,11 @@ export function kvCacheOption(args: Arguments): LoadOptions['kvCache'] {
   return args.text('kv-cache') as LoadOptions['kvCache']
 }
 
-/** Whether a number can be one is the library's to say. */
 function ropeScaling(text: string | undefined): LoadOptions['ropeScaling'] {
-  return text === undefined || text === 'auto' ? text : Number(text)
+  if (text === undefined || text === 'auto') return text
+  const factor = Number(text)
+  if (text.trim() !== '' && factor >= 1 && Number.isFinite(factor)) return factor
+  throw new UsageError(`--rope-scaling: expected auto or a number from 1, "${text}" came.`)
 }
 
 function precisionOption(args: Arguments): PrecisionOption | undefined {

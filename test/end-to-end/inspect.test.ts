@@ -144,6 +144,26 @@ describe('llava inspect', { concurrency: 2 }, () => {
     )
   })
 
+  // Once the prompt was cut to the context, and the clip said to fit.
+  test('a plan says which clip no prompt can hold, and what would do instead', async () => {
+    const args = ['inspect', 'liuhaotian/llava-v1.6-34b', '--plan', '--precision', 'int8']
+    const [most, excess] = [
+      await json([...args, '--frames', '28']),
+      await json([...args, '--frames', '56']),
+    ]
+    assert.equal(most.clip.excess, null)
+    assert.equal(most.prompt.tokens, 4096)
+    assert.deepEqual(excess.clip.excess, { frames: 21, ropeScaling: 2, maxContext: 8192 })
+    assert.equal(excess.prompt.tokens, 3340)
+    assert.equal((await json([...args, '--frames', '56', '--rope-scaling', '2'])).clip.excess, null)
+    const { stdout } = await llava([...args, '--frames', '56'])
+    assert.match(
+      stdout,
+      /56 frames: 8065 tokens\n.*refused: the context of 4096.*--frames 21.*--rope-scaling 2/,
+    )
+    assert.match(stdout, /3340 tokens \(not for that clip\)/)
+  })
+
   test('a plan of a folder is of its own config; unknown ids are told what is near', async () => {
     const facts = await json(['inspect', MODEL, '--plan', '--precision', 'f32'])
     assert.equal(facts.memory.length, 1)
@@ -160,6 +180,8 @@ describe('llava inspect', { concurrency: 2 }, () => {
       [[PHOTO, '--fps', '3'], /--fps goes with a clip/],
       [[MODEL, '--plan', '-i', 'fixtures/clips/420.y4m'], /420\.y4m is a clip/],
       [[MODEL, '--plan', '-i', 'fixtures/pictures/clip'], /pictures\/clip is a clip/],
+      [[MODEL, '--plan', '--rope-scaling', 'foo'], /--rope-scaling: expected auto .*, "foo" came/],
+      [[MODEL, '--plan', '--rope-scaling', '0.5'], /--rope-scaling: .*from 1, "0\.5" came/],
       [[MODEL, '--draw', 'x.svg'], /--draw goes with a picture or a clip/],
     ] as const) {
       const { code, stderr } = await llava(['inspect', ...args, '--model', MODEL])
