@@ -10,26 +10,38 @@ export type MediaCount = {
 
 /** Throws InputError INPUT_IMAGE_PLACES or INPUT_VIDEO_PLACES where the numbers differ. */
 export function checkMediaPlaces(images: MediaCount, videos: MediaCount): void {
-  // The original has one tag for both; a prompt that was written for it names the wrong one here.
-  if (images.places > images.given && videos.places < videos.given) {
-    const { places, given } = images
+  const areBothWrong = images.places !== images.given && videos.places !== videos.given
+  if (areBothWrong) {
     throw new InputError(
       'INPUT_IMAGE_PLACES',
-      `sequence: the prompt has ${counted(places, 'image placeholder')} but ${counted(given, 'image')} came with it, and ` +
-        `${counted(videos.given, 'video')} for ${counted(videos.places, 'video placeholder')}; in this model a clip stands at <video>.`,
+      `sequence: the prompt has ${placesText('image', images)}, and ${placesText('video', videos)}; ${adviceOf(images, videos)}.`,
     )
   }
   checkPlaces('image', 'INPUT_IMAGE_PLACES', images)
   checkPlaces('video', 'INPUT_VIDEO_PLACES', videos)
 }
 
-function checkPlaces(word: 'image' | 'video', code: string, { places, given }: MediaCount): void {
-  if (places === given) return
+/** The original has one tag for both; a prompt that was written for it names the wrong one here. */
+function adviceOf(images: MediaCount, videos: MediaCount): string {
+  if (images.places > images.given && videos.places < videos.given) {
+    return 'in this model a clip stands at <video>'
+  }
+  if (images.places < images.given && videos.places > videos.given) {
+    return 'in this model a picture stands at <image>'
+  }
+  return 'send one image per image placeholder and one video per video placeholder'
+}
+
+function checkPlaces(word: 'image' | 'video', code: string, count: MediaCount): void {
+  if (count.places === count.given) return
   throw new InputError(
     code,
-    `sequence: the prompt has ${counted(places, `${word} placeholder`)} but ${counted(given, word)} came with it; ` +
-      `send one ${word} per placeholder.`,
+    `sequence: the prompt has ${placesText(word, count)}; send one ${word} per placeholder.`,
   )
+}
+
+function placesText(word: 'image' | 'video', { places, given }: MediaCount): string {
+  return `${counted(places, `${word} placeholder`)} but ${counted(given, word)} came with it`
 }
 
 /** The same where one placeholder marks both. */
