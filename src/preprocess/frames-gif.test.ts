@@ -36,6 +36,24 @@ test('every frame is the one that Pillow shows', async () => {
   }
 })
 
+test('a frame with its own colours has them behind one of greys, where Pillow shows its numbers', async () => {
+  const palette = (...greys: number[]) => greys.flatMap((grey) => [grey, grey, grey])
+  const screen = [1, 0, 1, 0, 0x81, 0, 0, ...palette(0, 1, 2, 3)]
+  const pixel = [2, 2, 0x4c, 0x01, 0]
+  const place = [0x2c, 0, 0, 0, 0, 1, 0, 1, 0]
+  const image = (flags: number, table: number[] = []) => [...place, flags, ...table, ...pixel]
+  const own = [0, 0, 0, 200, 10, 30, 0, 0, 0, 0, 0, 0]
+  const bytes = [...Buffer.from('GIF89a'), ...screen, ...image(0), ...image(0x81, own), 0x3b]
+  const frames = await read(gifClip(Uint8Array.from(bytes)), [0, 1])
+  assert.deepEqual(
+    frames.map(({ data }) => [...data]),
+    [
+      [1, 1, 1],
+      [200, 10, 30],
+    ],
+  )
+})
+
 test('a frame alone is the same as after those before it', async () => {
   for (const { bytes, frames } of gifs) {
     const [last] = await read(gifClip(bytes), [frames.length - 1])

@@ -2,7 +2,9 @@
  * The frames of an animated GIF as RGB, as Pillow shows them one after another.
  *
  * Each frame is drawn over what the one before it left. Two habits of Pillow's are kept: a frame that does not say what
- * becomes of it does as the last one that did, and what is cleared takes the shade behind the transparent colour.
+ * becomes of it does as the last one that did, and what is cleared takes the shade behind the transparent colour. One is
+ * not: where the palette of the file is a ramp of greys (0, 1, 2, …) and the second frame has its own, Pillow shows that
+ * frame's numbers as greys; here it has its colours, as the specification says.
  * Sources: GIF89a specification; python-pillow/Pillow 12.3 src/PIL/GifImagePlugin.py.
  */
 import { InputError } from '../core/errors.ts'
