@@ -71,8 +71,7 @@ export type Engines = {
   readonly engines: readonly AnswerEngine[]
   /** Of the model in this process. */
   readonly batch: number
-  dispose(): Promise<void>
-}
+} & AsyncDisposable
 
 /** Loads the model, or names the servers. Throws UsageError. */
 export async function enginesOf(
@@ -87,8 +86,8 @@ export async function enginesOf(
     throw new UsageError('--batch should be a whole number from 1.')
   if (urls.length === 0) {
     const { model } = await loadFromFlags(args, session, defaults)
-    const engine = new ModelEngine(model, args, await identityOf(model, args, session))
-    return { engines: [engine], batch, dispose: () => model.dispose() }
+    const identity = await orDispose([model], () => identityOf(model, args, session))
+    return { engines: [new ModelEngine(model, args, identity)], batch, ...ownerOf([model]) }
   }
   const name = args.text('model')
   if (name === undefined)
@@ -106,43 +105,76 @@ export async function enginesOf(
       seed: args.number('seed') ?? 0,
     })
   })
-  return { engines, batch, dispose: async () => {} }
+  return { engines, batch, ...ownerOf([]) }
 }
 
-export type Judges = { readonly judges: readonly Judge[]; dispose(): Promise<void> }
-
-export async function judgesOf(args: Arguments, session: Session): Promise<Judges> {
-  const places = args.texts('judge')
-  const models = args.texts('judge-model')
-  const loaded: Model[] = []
-  const judges: Judge[] = []
-  let next = 0
-  for (const place of places) {
-    if (/^https?:/.test(place)) {
-      const model = models[next++]
-      if (model === undefined) {
-        throw new UsageError(
-          `--judge ${place} needs --judge-model, the id of one pinned version of a model.`,
-        )
-      }
-      const endpoint = new Endpoint({ url: place, apiKey: keyOf(session, 'LLAVA_JUDGE_KEY') })
-      judges.push(new EndpointJudge({ endpoint, model, readPicture: readFile }))
-    } else {
-      const { loadModel } = await import('../index.ts')
-      const model = await loadModel(place, { signal: session.signal })
-      loaded.push(model)
-      const weights = await hashOf(place, {}, { args, session })
-      judges.push(new ModelJudge(place, model, weights))
-    }
-  }
-  if (next < models.length) throw new UsageError('--judge-model came without a --judge for it.')
-  checkDiffer(judges)
+/** Whoever holds it disposes of the models. */
+function ownerOf(models: readonly Model[]): AsyncDisposable {
   return {
-    judges,
-    dispose: async () => {
-      for (const model of loaded) await model.dispose()
+    [Symbol.asyncDispose]: async () => {
+      for (const model of models) await model.dispose()
     },
   }
+}
+
+/** Where making throws, nobody gets the models that were loaded for it: left open they keep the process alive. */
+async function orDispose<T>(models: readonly Model[], make: () => Promise<T>): Promise<T> {
+  try {
+    return await make()
+  } catch (error) {
+    await ownerOf(models)[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+export type Judges = { readonly judges: readonly Judge[] } & AsyncDisposable
+
+/** Throws UsageError for flags that do not fit together, before any judge is loaded where that can be told. */
+export async function judgesOf(args: Arguments, session: Session): Promise<Judges> {
+  const loaded: Model[] = []
+  return orDispose(loaded, async () => {
+    const judges: Judge[] = []
+    for (const { place, model } of judgePlaces(args)) {
+      judges.push(
+        model === null
+          ? await localJudge(place, loaded, { args, session })
+          : serverJudge(place, model, session),
+      )
+    }
+    checkDiffer(judges)
+    return { judges, ...ownerOf(loaded) }
+  })
+}
+
+/** A server with the id of its model, or a folder. */
+function judgePlaces(args: Arguments): { readonly place: string; readonly model: string | null }[] {
+  const models = [...args.texts('judge-model')]
+  const places = args.texts('judge').map((place) => {
+    if (!/^https?:/.test(place)) return { place, model: null }
+    const model = models.shift()
+    if (model !== undefined) return { place, model }
+    throw new UsageError(
+      `--judge ${place} needs --judge-model, the id of one pinned version of a model.`,
+    )
+  })
+  if (models.length === 0) return places
+  throw new UsageError('--judge-model came without a --judge for it.')
+}
+
+function serverJudge(url: string, model: string, session: Session): Judge {
+  const endpoint = new Endpoint({ url, apiKey: keyOf(session, 'LLAVA_JUDGE_KEY') })
+  return new EndpointJudge({ endpoint, model, readPicture: readFile })
+}
+
+async function localJudge(
+  place: string,
+  loaded: Model[],
+  { args, session }: { readonly args: Arguments; readonly session: Session },
+): Promise<Judge> {
+  const { loadModel } = await import('../index.ts')
+  const model = await loadModel(place, { signal: session.signal })
+  loaded.push(model)
+  return new ModelJudge(place, model, await hashOf(place, {}, { args, session }))
 }
 
 /** Replies are kept by the judge's identity: two of one would always agree. */

@@ -30,19 +30,15 @@ export async function runBenchmarks(args: Arguments, session: Session): Promise<
   const judgeBudget = new JudgeBudget(judgeLimits(args))
   const plans: Plan[] = []
   for (const name of benchmarkNames(args)) plans.push(await planOf(name, args))
-  const engines = await enginesOf(args, session)
-  const judges = await judgesOf(args, session)
+  // A model that is left open keeps the process alive, whatever threw.
+  await using judges = await judgesOf(args, session)
+  await using engines = await enginesOf(args, session)
   const results: Ran[] = []
-  try {
-    for (const plan of plans) {
-      const report = await runPlan(plan, { args, session, engines, judges, judgeBudget })
-      results.push(report)
-      if (!session.terminal.isJson)
-        for (const line of reportLines(report)) session.terminal.print(line)
-    }
-  } finally {
-    await engines.dispose()
-    await judges.dispose()
+  for (const plan of plans) {
+    const report = await runPlan(plan, { args, session, engines, judges, judgeBudget })
+    results.push(report)
+    if (!session.terminal.isJson)
+      for (const line of reportLines(report)) session.terminal.print(line)
   }
   if (session.terminal.isJson) session.terminal.json({ results: results.map(jsonOf) })
 }

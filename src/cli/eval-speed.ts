@@ -45,7 +45,11 @@ export async function measureOneByOne(
   })
   // Drawn, so that they are of the run's kinds of questions.
   const asked = selectQuestions(all, { limit: count, seed: args.number('seed') ?? 0 })
-  const alone = await enginesOf(args, session, { maxRows: 1, prefixCache: false, pictureBytes: 0 })
+  await using alone = await enginesOf(args, session, {
+    maxRows: 1,
+    prefixCache: false,
+    pictureBytes: 0,
+  })
   const progress = new Progress(session.terminal)
   const media = new MediaFolder(mediaFolder)
   try {
@@ -69,6 +73,5 @@ export async function measureOneByOne(
     return { questions: asked.length, perSecond, ratio: together && together / perSecond }
   } finally {
     progress.end()
-    await alone.dispose()
   }
 }

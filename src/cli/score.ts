@@ -109,7 +109,8 @@ async function judgedReport(
   files: Files,
 ): Promise<JudgedReport> {
   const judgeBudget = new JudgeBudget(judgeLimits(args))
-  const { judges, dispose } = await judgesOf(args, session)
+  await using owner = await judgesOf(args, session)
+  const { judges } = owner
   const progress = new Progress(session.terminal)
   try {
     return await scoreJudged({
@@ -133,7 +134,6 @@ async function judgedReport(
     })
   } finally {
     progress.end()
-    await dispose()
   }
 }
 
