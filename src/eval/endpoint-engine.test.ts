@@ -177,6 +177,61 @@ describe('an engine behind an endpoint', () => {
     })
   })
 
+  test('a reply without a text is an error of its question, with the reason that came', async () => {
+    // Three in a row at batch 1 were an engine that is gone: the benchmark could not be finished.
+    const silent =
+      (reason: string, message: object): Handler =>
+      (_, response) =>
+        response.end(JSON.stringify({ choices: [{ finish_reason: reason, message }] }))
+    const script = [
+      silent('content_filter', { content: null, refusal: "I can't help with that." }),
+      silent('length', { content: null, reasoning_content: 'Let me see' }),
+      silent('stop', { content: '', refusal: 'No.' }),
+      silent('stop', { content: '' }),
+      silent('stop', { content: [] }),
+    ]
+    await withServer(script, async (url) => {
+      const engine = engineAt(url)
+      const answers = []
+      for (const _ of script) answers.push(await engine.answer(ask, undefined))
+      const [refusal, cut, empty, nothing, broken] = answers
+      for (const [answer, says] of [
+        [refusal, /content_filter.*I can't help/],
+        [cut, /"length".*longer/],
+        [empty, /No\./],
+      ] as const) {
+        assert.ok(answer && 'error' in answer && answer.isOfQuestion)
+        assert.match(answer.error, says)
+      }
+      assert.ok(nothing && 'text' in nothing && nothing.text === '')
+      assert.ok(broken && 'error' in broken && broken.isOfQuestion !== true)
+    })
+  })
+
+  test('a server that wants the limit by its newer name gets it so, from then on', async () => {
+    const seen: string[][] = []
+    const newer: Handler = (body, response, request) => {
+      seen.push(Object.keys(body).filter((name) => name.startsWith('max_')))
+      if (!('max_tokens' in body)) return reply('ok')(body, response, request)
+      const message =
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+      response.writeHead(400).end(JSON.stringify({ error: { message } }))
+    }
+    await withServer([newer], async (url) => {
+      const engine = engineAt(url)
+      for (const _ of [1, 2]) assert.ok('text' in (await engine.answer(ask, undefined)))
+      const own = 'max_completion_tokens'
+      assert.deepEqual(seen, [['max_tokens'], [own], [own]])
+    })
+    // One that refuses both is asked twice and no more.
+    const neither: Handler = (_, response) =>
+      response.writeHead(400).end('{"error":"max_completion_tokens is too large"}')
+    await withServer([neither], async (url, calls) => {
+      assert.ok('error' in (await engineAt(url).answer(ask, undefined)))
+      assert.equal(calls(), 2)
+    })
+  })
+
   test('takes the likeliest of the choices from the listed log-probabilities', async () => {
     const top: Handler = (body, response) => {
       assert.deepEqual(

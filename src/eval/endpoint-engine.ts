@@ -49,7 +49,7 @@ export class EndpointEngine implements AnswerEngine {
   }
 
   #isOfQuestion({ code }: InputError): boolean {
-    if (code === 'INPUT_ENDPOINT_PART') return true
+    if (code === 'INPUT_ENDPOINT_PART' || code === 'INPUT_ENDPOINT_NO_TEXT') return true
     return this.#hasAnswered && code === 'INPUT_ENDPOINT_REFUSED'
   }
 
@@ -75,7 +75,7 @@ export class EndpointEngine implements AnswerEngine {
       temperature: 0,
       seed,
     }
-    const reply = await endpoint.post('/chat/completions', body, signal)
+    const reply = await endpoint.postChat(body, signal)
     return readChatReply(reply, endpoint.url)
   }
 

@@ -31,7 +31,7 @@ export class EndpointJudge implements Judge {
       temperature: request.temperature,
       max_tokens: request.maxTokens,
     }
-    const reply = await this.#endpoint.post('/chat/completions', body, signal)
+    const reply = await this.#endpoint.postChat(body, signal)
     const said = readChatReply(reply, this.#endpoint.url)
     const { text, promptTokens = 0, completionTokens = 0 } = said
     const isUncounted = said.promptTokens === undefined || said.completionTokens === undefined

@@ -119,7 +119,7 @@ export async function serverEngine(
         const kindOf = () => endpoint.kind(aborted)
         const messages = await wireMessages(question.messages, readFile, kindOf)
         const body = { model, messages, ...wireOptions(question.options) }
-        return readChatReply(await endpoint.post('/chat/completions', body, aborted), endpoint.url)
+        return readChatReply(await endpoint.postChat(body, aborted), endpoint.url)
       } catch (error) {
         throw error instanceof CapacityError || isOfServer(error) ? new EngineFault(error) : error
       }

@@ -42,12 +42,13 @@ export type ChatReply = {
   readonly completionTokens?: number
 }
 
-/** Throws InputError where the reply holds no text. */
+/** Throws InputError where the reply holds no text; by its code, whether that is what the model answered or no reply of a chat. */
 export function readChatReply(reply: unknown, url: string): ChatReply {
   const fields = isRecord(reply) ? reply : {}
   const choice: unknown = Array.isArray(fields['choices']) ? fields['choices'][0] : null
   const message = isRecord(choice) ? choice['message'] : null
   const text = isRecord(message) ? message['content'] : null
+  if (isRecord(choice) && isRecord(message) && isSilent(message)) throw noText(choice, message, url)
   if (typeof text !== 'string') {
     throw new InputError(
       'INPUT_ENDPOINT_REPLY',
@@ -62,6 +63,28 @@ export function readChatReply(reply: unknown, url: string): ChatReply {
     ...numberField('promptTokens', usage['prompt_tokens']),
     ...numberField('completionTokens', usage['completion_tokens']),
   }
+}
+
+/** It refuses, a filter took the answer, or it was cut off while the model still reasoned. */
+function isSilent({ content, refusal }: Readonly<Record<string, unknown>>): boolean {
+  return content === null || content === undefined || (content === '' && Boolean(refusal))
+}
+
+function noText(
+  { finish_reason: reason }: Readonly<Record<string, unknown>>,
+  { refusal }: Readonly<Record<string, unknown>>,
+  url: string,
+): InputError {
+  const facts = [
+    `finish_reason ${JSON.stringify(reason ?? null)}`,
+    ...(typeof refusal === 'string' ? [`refusal ${JSON.stringify(refusal.slice(0, 120))}`] : []),
+  ]
+  const advice =
+    reason === 'length' ? 'let answers be longer' : 'ask something else, or another model'
+  return new InputError(
+    'INPUT_ENDPOINT_NO_TEXT',
+    `endpoint: ${url} should reply with a text as choices[0].message.content, none came (${facts.join(', ')}); ${advice}.`,
+  )
 }
 
 type KindOf = () => Promise<ServerKind | null>

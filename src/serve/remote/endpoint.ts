@@ -36,6 +36,7 @@ export class Endpoint {
   #openAt = 0
   #answers = 0
   #kind: ServerKind | null | undefined
+  #takesMaxTokens = true
   calls = 0
 
   constructor(options: EndpointOptions) {
@@ -55,6 +56,23 @@ export class Endpoint {
    */
   post(path: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
     return this.#call(path, { method: 'POST', body: JSON.stringify(body) }, signal)
+  }
+
+  /**
+   * A chat's reply, as `post`. A server that refuses `max_tokens` and names `max_completion_tokens` gets the limit by that name, from
+   * then on: so do OpenAI's models that reason.
+   */
+  async postChat(body: Readonly<Record<string, unknown>>, signal?: AbortSignal): Promise<unknown> {
+    const isAsGiven = this.#takesMaxTokens || !('max_tokens' in body)
+    try {
+      return await this.post('/chat/completions', isAsGiven ? body : renamedLimit(body), signal)
+    } catch (error) {
+      const isOfName =
+        error instanceof EndpointRefused && /max_completion_tokens/.test(error.message)
+      if (!isOfName || !isAsGiven || !('max_tokens' in body)) throw error
+      this.#takesMaxTokens = false
+      return this.postChat(body, signal)
+    }
   }
 
   /** The same for what has no body. */
@@ -194,6 +212,10 @@ export class Endpoint {
       `endpoint: ${this.url} should answer with one JSON object, it streams though it was not asked to (${text.slice(0, 80)}); switch that off.`,
     )
   }
+}
+
+function renamedLimit({ max_tokens: limit, ...body }: Readonly<Record<string, unknown>>): object {
+  return { ...body, max_completion_tokens: limit }
 }
 
 /** A request that the server did not take. */
