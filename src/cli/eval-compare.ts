@@ -1,5 +1,10 @@
 /** `llava eval compare A B`: what changed between two results, and whether that can be chance. */
-import { compareResults as compare, readResult, type ResultComparison } from '../eval/index.ts'
+import {
+  compareResults as compare,
+  readResult,
+  type MetricComparison,
+  type ResultComparison,
+} from '../eval/index.ts'
 import type { Arguments } from './arguments.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session } from './verb.ts'
@@ -19,16 +24,12 @@ export async function compareResults(args: Arguments, { terminal }: Session): Pr
 }
 
 function lines(comparison: ResultComparison): string[] {
-  const { benchmark, questions, means, difference, test, pValue, changed } = comparison
-  const percent = (value: number) => (100 * value).toFixed(2)
-  const name = test === 'mcnemar' ? "McNemar's exact test" : 'paired bootstrap'
+  const { benchmark, questions, metrics, fallback, changed } = comparison
   const better = changed.filter(({ scores }) => scores[1] > scores[0]).length
-  const { mean, low, high } = difference
-  const interval = low === null || high === null ? '' : ` [${percent(low)}, ${percent(high)}]`
   return [
     `${benchmark}: ${questions} ${questions === 1 ? 'question' : 'questions'}`,
-    `  mean score ${percent(means[0])} and ${percent(means[1])}, difference ${percent(mean)}${interval}`,
-    `  ${name}: p = ${pValue.toPrecision(3)}`,
+    ...metrics.flatMap(metricLines),
+    ...(fallback === null ? [] : [`  not the benchmark's own number: ${fallback}`]),
     `  ${changed.length} scores changed (${better} better, ${changed.length - better} worse), ${comparison.otherTexts} answers are other texts, ${comparison.nearTies} of them near-ties`,
     `  recipes differ in: ${comparison.recipeDiffers.join(', ') || 'nothing'}`,
     ...changed
@@ -38,6 +39,18 @@ function lines(comparison: ResultComparison): string[] {
         `    ${oneLine(given[0])} → ${oneLine(given[1])}`,
       ]),
     ...(changed.length > SHOWN ? [`  and ${changed.length - SHOWN} more; --json has all`] : []),
+  ]
+}
+
+function metricLines(one: MetricComparison): string[] {
+  const { metric, values, difference, digits, test, pValue, units } = one
+  const { mean, low, high } = difference
+  const show = (value: number) => value.toFixed(digits)
+  const interval = low === null || high === null ? '' : ` [${show(low)}, ${show(high)}]`
+  const name = test === 'mcnemar' ? "McNemar's exact test" : 'paired bootstrap'
+  return [
+    `  ${metric} ${values.map(show).join(' and ')}, difference ${show(mean)}${interval}`,
+    `    ${name} over ${units} ${units === 1 ? 'unit' : 'units'}: p = ${pValue.toPrecision(3)}`,
   ]
 }
 

@@ -151,7 +151,7 @@ function summaryOf(report: ScoreReport | JudgedReport) {
 
 function writeFiles(report: ScoreReport | JudgedReport, folder: string | undefined): string[] {
   if (folder === undefined) return []
-  const result = { ...summaryOf(report), outcomes: report.outcomes }
+  const result = { ...summaryOf(report), outcomes: report.outcomes, units: report.units }
   const files = { ...report.written, 'score.json': `${JSON.stringify(result, null, 2)}\n` }
   const sheets = Object.entries(report.sheets).map(
     ([name, rows]) => [name, writeSheet(rows)] as const,

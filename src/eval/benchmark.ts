@@ -4,7 +4,7 @@
 import type { Rng } from '../core/rng.ts'
 import type { EvalFile } from './eval-file.ts'
 import type { JudgeSpec } from './judge-spec.ts'
-import type { Statistic } from './metrics/intervals.ts'
+import { rowsByUnit, type Statistic } from './metrics/intervals.ts'
 import type { WordNet } from './metrics/wordnet.ts'
 import type { AskSpec } from './question.ts'
 
@@ -67,6 +67,8 @@ export type Metric = {
   readonly unit: 'percent' | 'points'
   /** Decimals of the published tables. */
   readonly digits: number
+  /** A number that the benchmark is known by, beside its first. */
+  readonly isHeadline?: boolean
   /** What costs nothing and scores something all the same. */
   readonly baseline?: { readonly name: string; readonly value: number }
 }
@@ -100,9 +102,15 @@ export type PublishedScore = {
 }
 
 /** The mean of scores between 0 and 1 as a percentage. */
-export function meanPercent(name: string, scores: readonly number[], digits = 2): Metric {
+export function meanPercent(
+  name: string,
+  scores: readonly number[],
+  digits = 2,
+  units?: readonly string[],
+): Metric {
   const rows = scores.map((score) => [score, 1])
-  return { name, statistic: { rows, of: ratioPercent }, unit: 'percent', digits }
+  const statistic = { rows, of: ratioPercent, ...(units ? { units } : {}) }
+  return { name, statistic, unit: 'percent', digits }
 }
 
 /** The mean score of outcomes as a percentage. */
@@ -131,23 +139,28 @@ export function partScores(
   )
 }
 
-/** The mean over parts of their means, as a percentage or in points: a part with many questions weighs no more than another. */
+/**
+ * The mean over parts of their means, as a percentage or in points: a part with many questions weighs no more than another. `units`
+ * names what each score is of, part by part, where scores of several parts are of one thing.
+ */
 export function meanOfParts(
   parts: readonly (readonly number[])[],
   {
     name = 'mean of parts',
     unit = 'percent',
     digits = 1,
-  }: Partial<Pick<Metric, 'name' | 'unit' | 'digits'>> = {},
+    units,
+  }: Partial<Pick<Metric, 'name' | 'unit' | 'digits'> & Pick<Statistic, 'units'>> = {},
 ): Metric {
   const scale = unit === 'percent' ? 100 : 1
-  const rows = parts.flatMap((scores, p) =>
+  const all = parts.flatMap((scores, p) =>
     scores.map((score) => parts.flatMap((_, q) => (q === p ? [score, 1] : [0, 0]))),
   )
   const of = (sums: readonly number[]) =>
     parts.reduce((total, _, p) => total + meanIn(sums.slice(2 * p, 2 * p + 2)) * scale, 0) /
     parts.length
-  return { name, statistic: { rows, of }, unit, digits }
+  const drawn = units ? rowsByUnit(all, units) : { rows: all }
+  return { name, statistic: { ...drawn, of }, unit, digits }
 }
 
 export function ratioPercent(sums: readonly number[]): number {

@@ -14,14 +14,8 @@ export type Comparison = {
 
 /** Right is a score of at least one half. Throws InputError unless both runs have the same questions. */
 export function compareRuns(first: readonly Outcome[], second: readonly Outcome[]): Comparison {
+  checkSameQuestions(first, second)
   const scores = new Map(second.map(({ id, score }) => [id, score]))
-  const strays = first.filter(({ id }) => !scores.has(id)).length
-  if (strays > 0 || first.length !== second.length || first.length === 0) {
-    throw new InputError(
-      'INPUT_RUNS_DIFFER',
-      `eval: two runs should be over the same questions, these have ${first.length} and ${second.length}, ${strays} of the first not in the second; score both with the same question file.`,
-    )
-  }
   const isRight = (score: number | undefined) => (score ?? 0) >= 0.5
   const pairs = first.map(({ id, score }) => ({
     id,
@@ -38,4 +32,18 @@ export function compareRuns(first: readonly Outcome[], second: readonly Outcome[
     bothWrong: ids(false, false).length,
     pValue: mcnemar(onlyFirst.length, onlySecond.length),
   }
+}
+
+/** Throws InputError for other questions, and for none. */
+export function checkSameQuestions(
+  first: readonly Pick<Outcome, 'id'>[],
+  second: readonly Pick<Outcome, 'id'>[],
+): void {
+  const ids = new Set(second.map(({ id }) => id))
+  const strays = first.filter(({ id }) => !ids.has(id)).length
+  if (strays === 0 && first.length === second.length && first.length > 0) return
+  throw new InputError(
+    'INPUT_RUNS_DIFFER',
+    `eval: two runs should be over the same questions, these have ${first.length} and ${second.length}, ${strays} of the first not in the second; score both with the same question file.`,
+  )
 }

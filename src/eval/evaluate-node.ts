@@ -153,6 +153,7 @@ function unjudged(
     metrics: [],
     counts,
     outcomes: [],
+    units: [],
     printed: null,
     written: {},
     sheets: {},

@@ -49,7 +49,13 @@ export { vqaAccuracy, vqaExact, vqaScores } from './metrics/vqa-accuracy.ts'
 export { normaliseVqaAnswer } from './metrics/vqa-normaliser.ts'
 export { mmeAnswer, popeAnswer } from './metrics/yes-no.ts'
 export { textvqaQuestion } from './benchmarks/textvqa.ts'
-export { compareResults, type ComparedResult, type ResultComparison } from './compare-results.ts'
+export {
+  compareResults,
+  type ComparedResult,
+  type MetricComparison,
+  type ResultComparison,
+} from './compare-results.ts'
+export type { UnitScores } from './unit-scores.ts'
 export { readReports, readResult } from './results-node.ts'
 export { htmlReport, markdownReport, type ReportedResult } from './report.ts'
 export {

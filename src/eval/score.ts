@@ -19,6 +19,7 @@ import { levenshtein } from './metrics/anls.ts'
 import type { WordNet } from './metrics/wordnet.ts'
 import { releasedFiles, type ReleasedFiles } from './question.ts'
 import { hashFiles, hashText } from './recipe-hash.ts'
+import { unitScores, type UnitScores } from './unit-scores.ts'
 
 export type ScoreRequest = {
   readonly answers: readonly EvalFile[]
@@ -45,6 +46,8 @@ export type ScoreReport = {
   readonly metrics: readonly ScoredMetric[]
   readonly counts: Counts
   readonly outcomes: readonly Outcome[]
+  /** Of the benchmark's own numbers, for a comparison with another run. */
+  readonly units: readonly UnitScores[]
   readonly printed: string | null
   readonly written: Readonly<Record<string, string>>
   /** Tables for `writeSheet`. */
@@ -104,6 +107,7 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     metrics: withIntervals(metrics, benchmark.published, seed),
     counts,
     outcomes,
+    units: counts.answers === 0 ? [] : unitScores(metrics, outcomes),
     printed: printed ?? null,
     written: written ?? {},
     sheets: sheets ?? {},
@@ -134,7 +138,7 @@ function withIntervals(
   seed: number,
 ): ScoredMetric[] {
   const drawn = new Map<Statistic['rows'], number[][]>()
-  return metrics.map(({ statistic, ...metric }) => {
+  return metrics.map(({ statistic, isHeadline: _isHeadline, ...metric }) => {
     // The same draws for every metric: adding one moves no other.
     const sums = drawn.get(statistic.rows) ?? resampledSums(statistic.rows, new Rng(seed))
     drawn.set(statistic.rows, sums)

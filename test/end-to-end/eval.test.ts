@@ -105,12 +105,17 @@ describe('llava eval', () => {
       join(FOLDER, 'killed/quick'),
       '--json',
     ])
-    const { pValue, changed, otherTexts } = JSON.parse(compared.stdout) as {
-      pValue: number
+    const { metrics, fallback, changed, otherTexts } = JSON.parse(compared.stdout) as {
+      metrics: { metric: string; pValue: number }[]
+      fallback: string | null
       changed: object[]
       otherTexts: number
     }
-    assert.deepEqual([pValue, changed.length, otherTexts], [1, 0, 0])
+    assert.deepEqual(
+      metrics.map(({ metric, pValue }) => [metric, pValue]),
+      [['overall', 1]],
+    )
+    assert.deepEqual([fallback, changed.length, otherTexts], [null, 0, 0])
     const out = join(FOLDER, 'report')
     const reported = await llava(['eval', 'report', join(FOLDER, 'whole'), '--out', out])
     assert.equal(reported.code, 0, reported.stderr)

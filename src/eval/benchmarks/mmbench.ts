@@ -13,7 +13,6 @@ import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanPercent,
-  meanScore,
   publishedRows,
   ratioPercent,
   type Benchmark,
@@ -28,6 +27,7 @@ import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { OPTION_LETTER } from '../llava-questions.ts'
 import { inferredLetter, mmbenchLetter } from '../metrics/inferred-letter.ts'
 import { optionColumns } from '../metrics/option-letter.ts'
+import { rowsByUnit } from '../metrics/intervals.ts'
 import { isMissingCell } from '../python-text.ts'
 import { isSample, sampleFields } from '../samples.ts'
 import { pickMmbench, readMmbenchQuestions, ROTATION } from './mmbench-questions.ts'
@@ -137,7 +137,12 @@ function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
     outcomes,
     ...(labels.length > 0 ? { sheets: { 'submission.xlsx': submission(labels, answers) } } : {}),
     metrics: [
-      meanScore('circular', circular),
+      meanPercent(
+        'circular',
+        circular.map(({ score }) => score),
+        2,
+        circular.map(({ base }) => String(base)),
+      ),
       vanilla(questions, scores),
       ...groups.sort().map((group) =>
         meanPercent(
@@ -181,24 +186,29 @@ function submission(labels: readonly EvalFile[], answers: ReadonlyMap<string, An
 
 /** Every row on its own. Questions are drawn, not rows: the rotations of one go right together. */
 function vanilla(questions: readonly Question[], scores: readonly number[]): Metric {
-  const rows = new Map<number, [number, number]>()
-  questions.forEach(({ base }, i) => {
-    const [right, count] = rows.get(base) ?? [0, 0]
-    rows.set(base, [right + (scores[i] ?? 0), count + 1])
-  })
-  const statistic = { rows: [...rows.values()], of: ratioPercent }
+  const drawn = rowsByUnit(
+    scores.map((score) => [score, 1]),
+    questions.map(({ base }) => String(base)),
+  )
+  const statistic = { ...drawn, of: ratioPercent }
   return { name: 'vanilla', statistic, unit: 'percent', digits: 2 }
+}
+
+type Circular = {
+  readonly base: number
+  readonly groups: readonly string[]
+  readonly score: number
 }
 
 /** 1 where all rotations of a question are right. */
 export function circularScores(
   questions: readonly Pick<Question, 'base' | 'groups'>[],
   scores: readonly number[],
-): { readonly groups: readonly string[]; readonly score: number }[] {
-  const worst = new Map<number, { readonly groups: readonly string[]; readonly score: number }>()
+): Circular[] {
+  const worst = new Map<number, Circular>()
   questions.forEach(({ base, groups }, i) => {
     const before = worst.get(base)?.score ?? 1
-    worst.set(base, { groups, score: Math.min(before, scores[i] ?? 0) })
+    worst.set(base, { base, groups, score: Math.min(before, scores[i] ?? 0) })
   })
   return [...worst.values()]
 }

@@ -93,7 +93,13 @@ export const mme: Benchmark = {
   ],
 }
 
-type Picture = { readonly task: string; readonly scores: readonly number[] }
+const HALVES = ['perception', 'cognition']
+
+type Picture = {
+  readonly name: string
+  readonly task: string
+  readonly scores: readonly number[]
+}
 
 function scoreMme({ answers, labels, asked }: ScoreInput): Scored {
   const { cases: all, results } = readMmeCases(answers, labels)
@@ -131,9 +137,9 @@ function outcomeOf({ id, truth, given, form, asked }: MmeCase): Outcome {
 }
 
 function picturesOf(cases: readonly MmeCase[], outcomes: readonly Outcome[]): Picture[] {
-  const pictures = new Map<string, { task: string; scores: number[] }>()
+  const pictures = new Map<string, { name: string; task: string; scores: number[] }>()
   cases.forEach(({ task, picture }, i) => {
-    const one = pictures.get(picture) ?? { task, scores: [] }
+    const one = pictures.get(picture) ?? { name: picture, task, scores: [] }
     one.scores.push(outcomes[i]?.score ?? 0)
     pictures.set(picture, one)
   })
@@ -144,8 +150,18 @@ function picturesOf(cases: readonly MmeCase[], outcomes: readonly Outcome[]): Pi
       `eval.mme: every picture should have two questions, ${odd.length} have not (${odd[0]?.[0]} has ${odd[0]?.[1].scores.length}); are lines missing?`,
     )
   }
-  return [...pictures.values()].flatMap(({ task, scores }) =>
-    scores.flatMap((score, i) => (i % 2 ? [] : [{ task, scores: [score, scores[i + 1] ?? 0] }])),
+  return [...pictures.values()].flatMap(({ name, task, scores }) =>
+    scores.flatMap((score, i) =>
+      i % 2
+        ? []
+        : [
+            {
+              name: i === 0 ? name : `${name} ${i / 2 + 1}`,
+              task,
+              scores: [score, scores[i + 1] ?? 0],
+            },
+          ],
+    ),
   )
 }
 
@@ -188,15 +204,21 @@ function metricsOf(pictures: readonly Picture[]): Metric[] {
 
 /** Pictures are drawn, not questions: both of a picture are right or wrong together more often than by chance. */
 function sumOf(name: string, tasks: readonly string[], pictures: readonly Picture[]): Metric {
-  const rows = pictures
-    .filter(({ task }) => tasks.includes(task))
-    .map(({ task, scores: [a = 0, b = 0] }) =>
-      tasks.flatMap((other) => (other === task ? [a + b, a * b, 1] : [0, 0, 0])),
-    )
+  const own = pictures.filter(({ task }) => tasks.includes(task))
+  const rows = own.map(({ task, scores: [a = 0, b = 0] }) =>
+    tasks.flatMap((other) => (other === task ? [a + b, a * b, 1] : [0, 0, 0])),
+  )
   const of = (counts: readonly number[]) =>
     tasks.reduce((total, _, i) => {
       const [right = 0, both = 0, count = 0] = counts.slice(3 * i, 3 * i + 3)
       return total + (right / (2 * count) + both / count) * 100
     }, 0)
-  return { name, statistic: { rows, of }, unit: 'points', digits: 1 }
+  const statistic = { rows, of, units: own.map((picture) => picture.name) }
+  return {
+    name,
+    statistic,
+    unit: 'points',
+    digits: 1,
+    ...(HALVES.includes(name) && { isHeadline: true }),
+  }
 }

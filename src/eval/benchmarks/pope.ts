@@ -28,6 +28,7 @@ import {
 import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { releasedPope } from './hub-tables.ts'
+import { rowsByUnit, type Statistic } from '../metrics/intervals.ts'
 import { exactlyYesOrNo, popeAnswer, yesOrNo } from '../metrics/yes-no.ts'
 import { pythonFixed, pythonFloat } from '../python-text.ts'
 import { isSample } from '../samples.ts'
@@ -71,7 +72,13 @@ export const pope: Benchmark = {
   ],
 }
 
-type Case = { readonly id: string; readonly category: string; readonly label: 'yes' | 'no' }
+type Case = {
+  readonly id: string
+  readonly category: string
+  readonly label: 'yes' | 'no'
+  /** Where rows do not name it, what is asked: a positive question is the same one in all three splits. */
+  readonly picture: string
+}
 
 function scorePope({ answers: files, questions, labels, asked }: ScoreInput): Scored {
   const isWhole = questions.length === 0 && labels.length === 0
@@ -84,23 +91,20 @@ function scorePope({ answers: files, questions, labels, asked }: ScoreInput): Sc
     const read = answer === undefined ? '' : readerOf(answer, isWhole)(answer.text)
     return { id, given: answer?.text ?? '', read, expected: label, score: read === label ? 1 : 0 }
   })
-  const categories = [...new Set(cases.map(({ category }) => category))]
-  const parts = categories.map((category) => ({
-    category,
-    rows: outcomes.filter((_, i) => cases[i]?.category === category).map(confusionRow),
-  }))
+  const parts = [...new Set(cases.map(({ category }) => category))]
   const counts = countAnswers(
     cases.map(({ id }) => id),
     answers,
     outcomes.filter(({ read }) => read === 'other' || read === 'unknown').length,
   )
-  const metrics = [...metricsOf(parts), ...(isWhole && parts.length > 1 ? pooledRates(parts) : [])]
-  return { counts, outcomes, metrics, printed: parts.map(printPart).join('') }
-}
-
-/** Of all rows together, as lmms-eval and VLMEvalKit (a row of several categories in each) print them. */
-function pooledRates(parts: readonly Part[]): Metric[] {
-  return ratesOf({ category: 'overall', rows: parts.flatMap(({ rows }) => rows) })
+  const drawn = drawnRows(cases, outcomes, parts)
+  // Of all rows together too, as lmms-eval and VLMEvalKit (a row of several categories in each) print them.
+  const isPooled = isWhole && parts.length > 1
+  const metrics = [
+    ...metricsOf(parts, drawn),
+    ...(isPooled ? ratesOf('overall', drawn, pooled) : []),
+  ]
+  return { counts, outcomes, metrics, printed: printAll(parts, drawn) }
 }
 
 /** Samples and tables are read as by the program that wrote them, so that its number comes out. */
@@ -127,11 +131,17 @@ function caseOfSample({ id, row }: Answer): Case {
   const label = String(row['answer'] ?? row['target'])
     .trim()
     .toLowerCase()
-  if (label === 'yes' || label === 'no') return { id, category: String(row['category']), label }
+  if (label === 'yes' || label === 'no')
+    return { id, category: String(row['category']), label, picture: pictureOf(row, id) }
   throw new InputError(
     'INPUT_LABELS_MISSING',
     `eval.pope: the truth should come with questions and labels, or as answer, yes or no, in every row, ${id} has neither; give both.`,
   )
+}
+
+function pictureOf(row: Row, id: string): string {
+  const name = row['image'] ?? row['image_source'] ?? row['image_path']
+  return typeof name === 'string' ? name : id.replace(/^\w+\//, '')
 }
 
 /** In the order of the label files, which the official script takes from the folder's listing. */
@@ -166,7 +176,12 @@ function readCases(questions: readonly EvalFile[], labels: readonly EvalFile[]):
       // Labels say what they are about: in another order they are found all the same.
       const label = isAbout(inPlace, row) ? inPlace : byQuestion.get(questionKey(row))
       if (label === undefined) throw foreignLabel(row, inPlace, file, i)
-      return { id, category, label: textField(label, 'label', file) === 'no' ? 'no' : 'yes' }
+      return {
+        id,
+        category,
+        label: textField(label, 'label', file) === 'no' ? 'no' : 'yes',
+        picture: pictureOf(row, id),
+      }
     })
   })
 }
@@ -216,7 +231,40 @@ function confusionRow({ read, expected }: Outcome): number[] {
   return read === 'no' ? [0, 0, 1, 0, 1] : [0, 1, 0, 0, 1]
 }
 
-type Part = { readonly category: string; readonly rows: readonly (readonly number[])[] }
+const WIDTH = 5
+
+type Drawn = Required<Pick<Statistic, 'rows' | 'units'>>
+
+/**
+ * A row for each picture, the counts of part p at 5p … 5p+4. The splits ask about the same pictures, and the same positive questions:
+ * drawn one by one they would look like three times as many.
+ */
+function drawnRows(
+  cases: readonly Case[],
+  outcomes: readonly Outcome[],
+  parts: readonly string[],
+): Drawn {
+  const rows = outcomes.map((outcome, i) =>
+    parts.flatMap((part) =>
+      part === cases[i]?.category ? confusionRow(outcome) : Array.from({ length: WIDTH }, () => 0),
+    ),
+  )
+  return rowsByUnit(
+    rows,
+    cases.map(({ picture }) => picture),
+  )
+}
+
+/** The five counts of a part among the sums over all parts. */
+function countsOf(place: number) {
+  return (sums: readonly number[]) => sums.slice(WIDTH * place, WIDTH * (place + 1))
+}
+
+function pooled(sums: readonly number[]): number[] {
+  return Array.from({ length: WIDTH }, (_, k) =>
+    sums.reduce((sum, count, i) => (i % WIDTH === k ? sum + count : sum), 0),
+  )
+}
 
 const RATES = {
   F1: ([tp = 0, fp = 0, , fn = 0]: readonly number[]) => f1(tp / (tp + fp), tp / (tp + fn)),
@@ -230,38 +278,47 @@ function f1(precision: number, recall: number): number {
   return (2 * precision * recall) / (precision + recall)
 }
 
-function metricsOf(parts: readonly Part[]): Metric[] {
-  // Counts of category p stand at 5p … 5p+4, so that one resample serves all of them.
-  const rows = parts.flatMap(({ rows: own }, p) =>
-    own.map((row) => parts.flatMap((_, i) => (i === p ? row : [0, 0, 0, 0, 0]))),
-  )
+function metricsOf(parts: readonly string[], drawn: Drawn): Metric[] {
   const mean = (sums: readonly number[]) =>
-    (parts.reduce((sum, _, p) => sum + RATES.F1(sums.slice(5 * p, 5 * p + 5)), 0) / parts.length) *
-    100
+    (parts.reduce((sum, _, p) => sum + RATES.F1(countsOf(p)(sums)), 0) / parts.length) * 100
   const first: Metric = {
     name: 'F1 mean',
     unit: 'percent',
     digits: 2,
-    statistic: { rows, of: mean },
+    statistic: { ...drawn, of: mean },
   }
-  return [first, ...parts.flatMap(ratesOf)]
+  return [first, ...parts.flatMap((part, p) => ratesOf(part, drawn, countsOf(p)))]
 }
 
-function ratesOf({ category, rows }: Part): Metric[] {
+function ratesOf(
+  part: string,
+  drawn: Drawn,
+  counts: (sums: readonly number[]) => readonly number[],
+): Metric[] {
   return Object.entries(RATES).map(([name, rate]) => ({
-    name: `${name} ${category}`,
+    name: `${name} ${part}`,
     unit: 'percent',
     digits: 2,
-    statistic: { rows, of: (sums: readonly number[]) => rate(sums) * 100 },
+    statistic: { ...drawn, of: (sums: readonly number[]) => rate(counts(sums)) * 100 },
   }))
 }
 
-function printPart({ category, rows }: Part): string {
-  const sums = [0, 1, 2, 3, 4].map((k) => rows.reduce((sum, row) => sum + (row[k] ?? 0), 0))
+function printAll(parts: readonly string[], { rows }: Drawn): string {
+  return parts
+    .map((part, p) => {
+      const own = Array.from({ length: WIDTH }, (_, k) =>
+        rows.reduce((sum, row) => sum + (countsOf(p)(row)[k] ?? 0), 0),
+      )
+      return printPart(part, own)
+    })
+    .join('')
+}
+
+function printPart(part: string, sums: readonly number[]): string {
   const rates = Object.values(RATES).map((rate) => rate(sums))
   const [F1 = 0, accuracy = 0, precision = 0, recall = 0, yes = 0] = rates
   return [
-    `Category: ${category}, # samples: ${rows.length}`,
+    `Category: ${part}, # samples: ${sums[4]}`,
     'TP\tFP\tTN\tFN\t',
     sums.slice(0, 4).join('\t'),
     `Accuracy: ${pythonFloat(accuracy)}`,

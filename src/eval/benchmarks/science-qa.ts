@@ -121,6 +121,7 @@ function scoreScienceQa({ answers: files, questions, labels, asked }: ScoreInput
     answers,
     read.filter((one) => one.read === FAILED).length,
   )
+  const pictured = judged.filter(({ hasPicture }) => hasPicture)
   const score = (one: Judged) => (one.place === one.problem.answer ? 1 : 0)
   return {
     counts,
@@ -132,7 +133,12 @@ function scoreScienceQa({ answers: files, questions, labels, asked }: ScoreInput
       score: score(one),
     })),
     metrics: [
-      meanPercent('accuracy IMG', judged.filter(({ hasPicture }) => hasPicture).map(score)),
+      meanPercent(
+        'accuracy IMG',
+        pictured.map(score),
+        2,
+        pictured.map(({ problem }) => problem.id),
+      ),
       meanPercent('accuracy', judged.map(score)),
       ...COLUMNS.flatMap((column) => {
         const own = judged.filter(({ problem }) => problem.columns.includes(column))

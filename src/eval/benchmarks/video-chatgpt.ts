@@ -103,7 +103,13 @@ function scoreVideoChatGpt({ answers: files, asked }: ScoreInput): Scored {
       : [
           meanOfParts(
             parts.map(({ own }) => own.map(({ score }) => score)),
-            { name: 'mean', unit: 'points', digits: 2 },
+            // Three dimensions are judged of one answer.
+            {
+              name: 'mean',
+              unit: 'points',
+              digits: 2,
+              units: parts.flatMap(({ own }) => own.map(({ id }) => id)),
+            },
           ),
           ...parts.map(({ name, own }) => meanScore(name, own)),
         ],

@@ -10,6 +10,23 @@ export type Interval = { readonly low: number; readonly high: number }
 export type Statistic = {
   readonly rows: readonly (readonly number[])[]
   readonly of: (sums: readonly number[]) => number
+  /** What each row is of; without names rows are of the outcomes, in their order. */
+  readonly units?: readonly string[]
+}
+
+/** Rows of one unit added up: what shares a picture is right or wrong together, and is drawn as one. */
+export function rowsByUnit(
+  rows: Statistic['rows'],
+  names: readonly string[],
+): Required<Pick<Statistic, 'rows' | 'units'>> {
+  const byName = new Map<string, number[]>()
+  rows.forEach((row, i) => {
+    const name = names[i] as string
+    const sums = byName.get(name)
+    if (sums) row.forEach((value, k) => (sums[k] = (sums[k] as number) + value))
+    else byName.set(name, [...row])
+  })
+  return { rows: [...byName.values()], units: [...byName.keys()] }
 }
 
 export function valueOf({ rows, of }: Statistic): number {
@@ -99,7 +116,16 @@ export function pairedBootstrap(
   const changed = scores.filter(([first, second]) => first !== second).length
   const meanOf = ([sum = 0, count = 1]: readonly number[]) => sum / count
   const mean = valueOf({ rows, of: meanOf })
-  const means = resampledSums(rows, rng).map(meanOf)
+  return differenceOf(mean, resampledSums(rows, rng).map(meanOf), changed)
+}
+
+/** The same from differences over draws that are known, of units of which so many `changed`. */
+export function differenceOf(
+  mean: number,
+  draws: readonly number[],
+  changed: number,
+): PairedDifference {
+  const means = [...draws]
   if (means.length === 0) return { mean, low: null, high: null, pValue: 1 }
   const share = (test: (value: number) => boolean) =>
     (means.filter(test).length + 1) / (means.length + 1)
