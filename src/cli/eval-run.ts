@@ -6,6 +6,7 @@ import {
   evaluate,
   FileJudgeCache,
   findBenchmark,
+  isJudgeNeeded,
   JudgeBudget,
   loadWordNet,
   type EvalReport,
@@ -122,15 +123,15 @@ function reportLines({ report, folder, speed: alone }: Ran): string[] {
       : []),
     ...(report.contamination ? [`  ${contaminationText(report.contamination)}`] : []),
     ...judgeLines(report),
-    `  wrote ${join(folder, 'result.json')}`,
+    `  wrote ${[join(folder, 'result.json'), ...Object.keys(report.written), ...Object.keys(report.sheets)].join(', ')}`,
     '',
   ]
 }
 
 function whereScored(benchmark: string): string {
-  return findBenchmark(benchmark).judge
+  return isJudgeNeeded(findBenchmark(benchmark))
     ? '--judge has them reviewed, or llava score takes what a server says'
-    : 'with the truth as --labels the same command scores them'
+    : 'with the truth as --labels the same command scores them, or a server what was written'
 }
 
 function speedText({ questions, perSecond, ratio }: Speed): string {

@@ -5,6 +5,7 @@ import { makeFolderSync } from '../core/make-folder-node.ts'
 import {
   FileJudgeCache,
   findBenchmark,
+  isJudgeNeeded,
   JudgeBudget,
   loadEvalFiles,
   loadWordNet,
@@ -175,18 +176,20 @@ export function scoreLines({
   recipe: { hash: string }
 }): string[] {
   const lines = [title]
-  if (metrics.length === 0)
-    lines.push(
-      counts.unreadable > 0 && counts.unreadable === counts.answers
-        ? '  no score: not one verdict can be read'
-        : findBenchmark(benchmark).judge
-          ? '  no score: no judge has read the answers; --judge has them reviewed'
-          : '  no score: the truth did not come, or only a server knows it',
-    )
+  if (metrics.length === 0) lines.push(`  no score: ${reasonOfNone(benchmark, counts)}`)
   else lines.push(...formatTable(metrics.map(rowOf)).map((line) => `  ${line}`))
   const shown = Object.entries(counts).map(([name, count]) => `${count} ${name}`)
   lines.push('', `  ${shown.join(', ')}; recipe ${recipe.hash.slice(0, 12)}`)
   return lines
+}
+
+function reasonOfNone(name: string, { unreadable, answers }: ScoreReport['counts']): string {
+  const benchmark = findBenchmark(name)
+  if (benchmark.judge && unreadable > 0 && unreadable === answers)
+    return 'not one verdict can be read'
+  return isJudgeNeeded(benchmark)
+    ? 'no judge has read the answers; --judge has them reviewed'
+    : 'the truth did not come, or only a server knows it'
 }
 
 /** Who judged and how it went, a line for each judge, and how far two agree. */

@@ -30,6 +30,11 @@ export type Benchmark = {
   readonly published: readonly PublishedScore[]
 }
 
+/** Whether there is no score without a judge. */
+export function isJudgeNeeded({ judge }: Pick<Benchmark, 'judge'>): boolean {
+  return judge !== undefined && judge.isOptional !== true
+}
+
 export type ScoreInput = {
   readonly answers: readonly EvalFile[]
   readonly questions: readonly EvalFile[]

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import type { AnswerEngine } from './answer-engine.ts'
 import { AnswerJournal, readWholeLines, writeFileWhole } from './answer-journal-node.ts'
-import type { Benchmark, Outcome } from './benchmark.ts'
+import { isJudgeNeeded, type Benchmark, type Outcome } from './benchmark.ts'
 import type { Contamination } from '../data/contamination.ts'
 import { resultContamination, type ResultContamination } from './contamination-node.ts'
 import { isRow, type EvalFile, type Row } from './eval-file.ts'
@@ -158,10 +158,6 @@ function unjudged(
     written: {},
     sheets: {},
   }
-}
-
-function isJudgeNeeded({ judge }: Benchmark): boolean {
-  return judge !== undefined && judge.isOptional !== true
 }
 
 function askSpecOf({ name, ask }: Benchmark): AskSpec {

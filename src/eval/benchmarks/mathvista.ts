@@ -7,9 +7,9 @@
  * Answers are the official result files, {"1": {…}, …}, or rows with these fields; the truth may be in them or in labels.
  * Official scorer: lupantech/MathVista evaluation/extract_answer.py and calculate_score.py, as lmms-eval
  * tasks/mathvista/mathvista_evals.py. Without an extraction only what needs no judge is read: an option's text, a number
- * alone. The rest is unreadable, counted, and wrong.
+ * alone. The rest is unreadable, counted, and wrong. Of the split test, whose answers are empty, the result file is written instead.
  */
-import { answersById, countAnswers, onlyAsked } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, type Answer } from '../answers.ts'
 import {
   meanScore,
   partScores,
@@ -25,7 +25,13 @@ import { inferredLetter } from '../metrics/inferred-letter.ts'
 import { ofSplit } from '../table-rows.ts'
 import { readPythonList } from '../python-dict.ts'
 import { mathvistaJudge, readByPid, readMathvistaQuestions, type ByPid } from './mathvista-judge.ts'
-import { parsePythonFloat, pythonFloat, pythonRound, pythonStrip } from '../python-text.ts'
+import {
+  parsePythonFloat,
+  pythonFloat,
+  pythonJson,
+  pythonRound,
+  pythonStrip,
+} from '../python-text.ts'
 
 export const mathvista: Benchmark = {
   name: 'mathvista',
@@ -79,6 +85,8 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
   )
   const all = labels.length > 0 ? ofSplit(labels, 'testmini').flatMap(readByPid) : given
   const problems = onlyAsked(all, asked, ({ id }) => id)
+  if (problems.length > 0 && problems.every(({ row }) => row['answer'] === ''))
+    return submitted(problems, answers)
   const outcomes = problems.map(({ id, row, file }) => {
     const answer = answers.get(id)
     const expected = pythonStrip(textField(row, 'answer', file))
@@ -100,6 +108,36 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
     metrics: isNonsense(answers)
       ? []
       : [meanScore('accuracy', outcomes, 1), ...partScores(outcomes, problems.map(partsOf), 1)],
+  }
+}
+
+const SENT = [
+  'question',
+  'choices',
+  'unit',
+  'precision',
+  'question_type',
+  'answer_type',
+  'metadata',
+]
+
+/** Of the test split, whose truth its authors keep: the result file that they take. */
+function submitted(problems: readonly ByPid[], answers: ReadonlyMap<string, Answer>): Scored {
+  const rows = problems.map(({ id, row }) => {
+    const given = answers.get(id)
+    const extraction = given?.row['extraction']
+    const own = Object.fromEntries(SENT.flatMap((name) => (name in row ? [[name, row[name]]] : [])))
+    const response = String(given?.row['response'] ?? given?.text ?? '')
+    return [id, { pid: id, ...own, response, ...(extraction === undefined ? {} : { extraction }) }]
+  })
+  return {
+    counts: countAnswers(
+      problems.map(({ id }) => id),
+      answers,
+    ),
+    outcomes: [],
+    metrics: [],
+    written: { 'submission.json': pythonJson(Object.fromEntries(rows), { indent: 4 }) },
   }
 }
 

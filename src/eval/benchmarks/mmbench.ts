@@ -7,7 +7,8 @@
  * Answers: {"question_id": 241, "round_id": 0, "prompt": "…", "text": "B", "options": ["…"], "option_char": ["A", "B"]}, or
  * the submission: a spreadsheet index | question | A | B | C | D | prediction | answer | split, which holds the truth too.
  * Official scorer: MMBench's server; circular evaluation as in §4.3 of the paper, answers read as VLMEvalKit does, which is its
- * code. What no rule reads, the server asks a language model about; here it is unreadable, counted, and wrong.
+ * code. What no rule reads, the server asks a language model about; here it is unreadable, counted, and wrong. Of a table without
+ * answers, as that of the test split, only the submission is written.
  */
 import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
@@ -116,12 +117,13 @@ type Question = {
 function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
   const truthFiles = labels.length > 0 ? labels : files
   if (labels.length === 0 && files.some(isWithoutTruth)) throw noTruth(files)
+  if (labels.length > 0 && labels.flatMap(readRows).every(isUnanswered))
+    return submitted(labels, files, asked)
   const all = truthFiles.flatMap((file) =>
     readRows(file).map((row) => questionOf(sampleFields(row), file)),
   )
   const questions = onlyAsked(all, asked, ({ id }) => id)
-  const key = ({ id, row }: Answer) => String(row['index'] ?? id)
-  const answers = answersById(readAnswers(files), { key })
+  const answers = answersById(readAnswers(files), { key: keyOf })
   const outcomes = questions.map((question) => outcomeOf(question, answers.get(question.id)))
   const unreadable = outcomes.filter(({ id, read }) => answers.has(id) && read === '').length
   const counts = countAnswers(
@@ -152,6 +154,33 @@ function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
       ),
     ],
   }
+}
+
+/** The test split's truth is with the server: its table has no answers, or none in that column. */
+function isUnanswered({ answer }: Row): boolean {
+  return answer === undefined || answer === null || isMissingCell(String(answer).trim())
+}
+
+function submitted(
+  labels: readonly EvalFile[],
+  files: readonly EvalFile[],
+  asked: ScoreInput['asked'],
+): Scored {
+  const ids = labels.flatMap((file) => readRows(file).map((row) => textField(row, 'index', file)))
+  const answers = answersById(readAnswers(files), { key: keyOf })
+  return {
+    counts: countAnswers(
+      onlyAsked(ids, asked, (id) => id),
+      answers,
+    ),
+    outcomes: [],
+    metrics: [],
+    sheets: { 'submission.xlsx': submission(labels, answers) },
+  }
+}
+
+function keyOf({ id, row }: Answer): string {
+  return String(row['index'] ?? id)
 }
 
 /** LLaVA's answers are to rows of a table that they do not hold. */

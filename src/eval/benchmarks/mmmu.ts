@@ -10,7 +10,8 @@
  * choices of their own, in lmms-eval's form (its open answers by the official rule: at 75571cf it compares their characters, and
  * none is ever right). Where an answer names no option, one is drawn as there, by Python's generator with
  * the seed 42 and in the order of the answers; these count as unreadable. Where the options are not known, as in answers by id
- * beside answer_dict_val.json, nothing is drawn. Micro average over all questions.
+ * beside answer_dict_val.json, nothing is drawn. Micro average over all questions. Of the test split, whose answers are `?`, the file for
+ * EvalAI is written instead.
  */
 import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
@@ -43,7 +44,7 @@ import {
 import { inferredLetter } from '../metrics/inferred-letter.ts'
 import { optionColumns } from '../metrics/option-letter.ts'
 import { PythonRandom } from '../python-random.ts'
-import { pythonFloat, pythonRound } from '../python-text.ts'
+import { pythonFloat, pythonJson, pythonRound } from '../python-text.ts'
 import { formOf, isSample } from '../samples.ts'
 import { ofSplit } from '../table-rows.ts'
 import { optionsOf, readMmmuQuestions } from './mmmu-questions.ts'
@@ -113,18 +114,41 @@ function scoreMmmu({ answers: files, labels, seed = SEED, asked }: ScoreInput): 
       : [...answers].filter(isOfSplit).map(([id, { row }]) => truthOf(id, row))
   const truths = onlyAsked(all, asked, ({ id }) => id)
   const readings = readAll(truths, answers, new PythonRandom(seed))
-  const outcomes = truths.map((truth) => outcomeOf(truth, answers.get(truth.id), readings))
   const unreadable = [...readings.values()].filter(({ isNamed }) => !isNamed).length
+  const counts = countAnswers(
+    truths.map(({ id }) => id),
+    answers,
+    unreadable,
+  )
+  if (truths.length > 0 && truths.every(isUnanswered)) {
+    const text = submission(truths, answers, readings)
+    return { counts, outcomes: [], metrics: [], written: { 'submission.json': text } }
+  }
+  const outcomes = truths.map((truth) => outcomeOf(truth, answers.get(truth.id), readings))
   return {
-    counts: countAnswers(
-      truths.map(({ id }) => id),
-      answers,
-      unreadable,
-    ),
+    counts,
     outcomes,
     metrics: metricsOf(outcomes),
     printed: printed(outcomes.filter(({ id }) => answers.has(id))),
   }
+}
+
+/** The test split's truth is with the server: its rows say `?`. */
+function isUnanswered({ accepted }: Truth): boolean {
+  return accepted.every((text) => text === '?' || text === '')
+}
+
+/** What EvalAI takes: by id the letter that was read, of open questions the answer. */
+function submission(
+  truths: readonly Truth[],
+  answers: ReadonlyMap<string, Answer>,
+  readings: ReadonlyMap<string, Reading>,
+): string {
+  const rows = truths.map(({ id, isChoice }) => {
+    const text = isChoice ? readings.get(id)?.read : answers.get(id)?.text
+    return [id, text ?? ''] as const
+  })
+  return pythonJson(Object.fromEntries(rows))
 }
 
 /** VLMEvalKit's table MMMU_DEV_VAL has the few questions of dev as well. */

@@ -164,3 +164,58 @@ test('MME: result files are found beside others, and of one model', async () => 
   const twice = [results, { ...results, name: 'n/count.txt' }]
   await assert.rejects(score('mme', { answers: twice }), /n\/count\.txt is not the only file/)
 })
+
+describe('a split without truth has a submission and no score', () => {
+  test('MMMU: letters as they are read, open answers as they are', async () => {
+    const labels = [
+      jsonLines('test.jsonl', [
+        { id: 'test_Math_1', options: "['peach', 'apple']", answer: '?' },
+        { id: 'test_Math_2', options: '[]', answer: '?', question_type: 'open' },
+        { id: 'test_Math_3', options: "['a', 'b']", answer: '?' },
+      ]),
+    ]
+    const answers = [
+      jsonLines('a.jsonl', [
+        { question_id: 'test_Math_1', text: 'It is (B).' },
+        { question_id: 'test_Math_2', text: 'about 7' },
+      ]),
+    ]
+    const report = await score('mmmu', { answers, labels })
+    assert.deepEqual([report.metrics, report.outcomes, report.counts.missing], [[], [], 1])
+    assert.deepEqual(JSON.parse(report.written['submission.json']!), {
+      test_Math_1: 'B',
+      test_Math_2: 'about 7',
+      test_Math_3: '',
+    })
+  })
+
+  test('MathVista: the result file with the responses', async () => {
+    const row = { question: 'q', question_type: 'free_form', answer_type: 'text', answer: '' }
+    const labels = [jsonFile('test.json', { 1: { pid: '1', ...row }, 2: { pid: '2', ...row } })]
+    const answers = [jsonLines('a.jsonl', [{ question_id: '1', text: 'seven', pid: '1' }])]
+    const report = await score('mathvista', { answers, labels })
+    assert.deepEqual([report.metrics, report.outcomes, report.counts.missing], [[], [], 1])
+    const { answer: _answer, ...sent } = row
+    assert.deepEqual(JSON.parse(report.written['submission.json']!), {
+      1: { pid: '1', ...sent, response: 'seven' },
+      2: { pid: '2', ...sent, response: '' },
+    })
+  })
+
+  test('MMBench: the table with the predictions, whether or not it has the column', async () => {
+    const head = ['index', 'question', 'hint', 'A', 'B', 'C', 'D', 'category', 'split']
+    const row = ['7', 'q', '', 'x', 'y', '', '', 'c', 'test']
+    for (const more of [[], [['answer', '']]]) {
+      const lines = [head, row].map((cells, i) => [...cells, ...more.map((one) => one[i] ?? '')])
+      const labels = [
+        { name: 'mmbench_test.tsv', text: lines.map((cells) => cells.join('\t')).join('\n') },
+      ]
+      const answers = [jsonLines('a.jsonl', [{ question_id: 7, text: 'B' }])]
+      const report = await score('mmbench', { answers, labels })
+      assert.deepEqual([report.metrics, report.outcomes, report.counts.missing], [[], [], 0])
+      const [columns, cells] = report.sheets['submission.xlsx']!
+      assert.equal(cells![columns!.indexOf('prediction')], 'B')
+      assert.equal(columns!.indexOf('prediction'), 6)
+    }
+  })
+})
