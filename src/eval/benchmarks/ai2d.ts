@@ -6,7 +6,6 @@
  * Official scorer: lmms-eval tasks/ai2d: the letter before a full stop at the start, else the whole answer; equal but for
  * case and marks.
  */
-import { publishedRows } from '../benchmark.ts'
 import { exactMatch, exactMatchOfSamples } from '../metrics/exact-match.ts'
 import { inferredLetter } from '../metrics/inferred-letter.ts'
 import { optionColumns } from '../metrics/option-letter.ts'
@@ -14,6 +13,7 @@ import { OPTION_LETTER, optionLines } from '../llava-questions.ts'
 import { columnOptions, columnText } from '../row-columns.ts'
 import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
+import { mayRow, juneRow, oneVisionRow } from './published-tables.ts'
 
 export const ai2d = shortAnswerBenchmark({
   name: 'ai2d',
@@ -44,20 +44,8 @@ export const ai2d = shortAnswerBenchmark({
     file: 'test',
   },
   published: [
-    ...publishedRows('overall', 'LLaVA-NeXT blog 2024-05-10', {
-      'llava-v1.5-13b': 54.8,
-      'llava-v1.6-vicuna-7b': 66.6,
-      'llava-v1.6-mistral-7b': 60.8,
-      'llava-v1.6-vicuna-13b': 70.0,
-      'llava-v1.6-34b': 74.9,
-      'llama3-llava-next-8b': 71.6,
-      'llava-next-72b': 77.4,
-      'llava-next-110b': 80.4,
-    }),
-    ...publishedRows('overall', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 57.1,
-      'llava-onevision-qwen2-7b': 81.4,
-      'llava-onevision-qwen2-72b': 85.6,
-    }),
+    ...mayRow('overall', [80.4, 77.4, 71.6, 74.9, 70.0, 66.6, 60.8, 78.2, 54.8]),
+    ...oneVisionRow('overall', [54.2, 57.1, 81.6, 81.4, 85.1, 85.6]),
+    ...juneRow('overall', [52.2, 73.9, 76.52]),
   ],
 })

@@ -7,7 +7,6 @@
  * test_augmented.json, {"imgname": "41699051005347.png", "query": …, "label": "14"}, with the folder png.
  * Official scorer: the paper's relaxed accuracy, as lmms-eval tasks/chartqa/utils.py.
  */
-import { publishedRows } from '../benchmark.ts'
 import type { Row } from '../eval-file.ts'
 import { relaxedAccuracy } from '../metrics/relaxed-accuracy.ts'
 import { pythonStrip } from '../python-text.ts'
@@ -15,6 +14,7 @@ import { columnText } from '../row-columns.ts'
 import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 import { truthText } from '../table-rows.ts'
+import { mayRow, juneRow, oneVisionRow } from './published-tables.ts'
 
 export const chartqa = shortAnswerBenchmark({
   name: 'chartqa',
@@ -45,21 +45,9 @@ export const chartqa = shortAnswerBenchmark({
     file: 'test',
   },
   published: [
-    ...publishedRows('overall', 'LLaVA-NeXT blog 2024-05-10', {
-      'llava-v1.5-13b': 18.2,
-      'llava-v1.6-vicuna-7b': 54.8,
-      'llava-v1.6-mistral-7b': 38.8,
-      'llava-v1.6-vicuna-13b': 62.2,
-      'llava-v1.6-34b': 68.7,
-      'llama3-llava-next-8b': 69.5,
-      'llava-next-72b': 77.0,
-      'llava-next-110b': 79.7,
-    }),
-    ...publishedRows('overall', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 61.4,
-      'llava-onevision-qwen2-7b': 80.0,
-      'llava-onevision-qwen2-72b': 83.7,
-    }),
+    ...mayRow('overall', [79.7, 77.0, 69.5, 68.7, 62.2, 54.8, 38.8, 78.5, 18.2]),
+    ...oneVisionRow('overall', [61.0, 61.4, 78.8, 80.0, 84.9, 83.7]),
+    ...juneRow('overall', [52.2, 67.16, 71.24]),
   ],
 })
 

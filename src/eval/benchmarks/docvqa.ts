@@ -8,42 +8,28 @@
  * The truth of the test split is the server's: without answers in the rows, what it takes is written, [{"questionId": 49153, "answer": "0.28"}].
  * Official scorer: ANLS of the challenge (rrc.cvc.uab.es), in the form of lmms-eval api/metrics.py.
  */
-import { publishedRows, type PublishedScore } from '../benchmark.ts'
+import { type PublishedScore } from '../benchmark.ts'
 import { SHORT_ANSWER } from '../llava-questions.ts'
 import { anls } from '../metrics/anls.ts'
 import { pythonJson } from '../python-text.ts'
 import { columnText } from '../row-columns.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
-
-const BLOG = 'LLaVA-NeXT blog 2024-05-10'
-const ONEVISION = 'arXiv:2408.03326'
+import { mayRow, juneRow, oneVisionRow } from './published-tables.ts'
 
 export const docvqa = anlsBenchmark('docvqa', { title: 'DocVQA (val)', folder: 'DocVQA' }, [
-  ...publishedRows('overall', BLOG, {
-    'llava-v1.5-13b': 28.1,
-    'llava-v1.6-vicuna-7b': 74.4,
-    'llava-v1.6-mistral-7b': 72.2,
-    'llava-v1.6-vicuna-13b': 77.5,
-    'llava-v1.6-34b': 84.0,
-    'llama3-llava-next-8b': 78.2,
-    'llava-next-72b': 84.4,
-    'llava-next-110b': 85.7,
-  }),
-  ...publishedRows('overall', ONEVISION, {
-    'llava-onevision-qwen2-0.5b': 73.7,
-    'llava-onevision-qwen2-7b': 90.2,
-    'llava-onevision-qwen2-72b': 93.1,
-  }),
+  ...mayRow('overall', [85.7, 84.4, 78.2, 84.0, 77.5, 74.4, 72.2, null, 28.1]),
+  ...oneVisionRow('overall', [75.0, 73.7, 89.3, 90.2, 93.5, 93.1]),
+  ...juneRow('overall', [59.2, 75.7, 78.91]),
+  ...oneVisionRow('overall test', [71.2, 70.0, 86.9, 87.5, 91.8, 91.3]),
 ])
 
 export const infovqa = anlsBenchmark(
   'infovqa',
   { title: 'InfoVQA (val)', folder: 'InfographicVQA' },
-  publishedRows('overall', ONEVISION, {
-    'llava-onevision-qwen2-0.5b': 46.3,
-    'llava-onevision-qwen2-7b': 70.7,
-    'llava-onevision-qwen2-72b': 79.2,
-  }),
+  [
+    ...oneVisionRow('overall', [44.8, 46.3, 69.9, 70.7, 77.7, 79.2]),
+    ...oneVisionRow('overall test', [41.3, 41.8, 65.3, 68.8, 74.6, 74.9]),
+  ],
 )
 
 /** Both are folders of one repository at the hub. */

@@ -10,7 +10,6 @@ import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '
 import {
   meanScore,
   partScores,
-  publishedRows,
   type Benchmark,
   type Metric,
   type Outcome,
@@ -24,6 +23,7 @@ import { pythonJson, pythonStrip } from '../python-text.ts'
 import { formOf } from '../samples.ts'
 import { acceptedAnswers, tableRows } from '../table-rows.ts'
 import { pickGqa, releasedGqa } from './hub-vqa-tables.ts'
+import { zooRow, januaryRow } from './published-tables.ts'
 
 export const gqa: Benchmark = {
   name: 'gqa',
@@ -47,16 +47,10 @@ export const gqa: Benchmark = {
       images: 'data/images',
     },
   },
-  published: publishedRows('accuracy', 'haotian-liu/LLaVA docs/MODEL_ZOO.md', {
-    'llava-v1.5-7b': 62.0,
-    'llava-v1.5-13b': 63.3,
-    'llava-v1.5-7b-lora': 63.0,
-    'llava-v1.5-13b-lora': 63.3,
-    'llava-v1.6-vicuna-7b': 64.2,
-    'llava-v1.6-mistral-7b': 64.8,
-    'llava-v1.6-vicuna-13b': 65.4,
-    'llava-v1.6-34b': 67.1,
-  }),
+  published: [
+    ...zooRow('accuracy', [62.0, 63.3, 63.0, 63.3, 64.7]),
+    ...januaryRow('accuracy', [63.3, 64.2, 64.8, 65.4, 67.1]),
+  ],
 }
 
 function scoreGqa({ answers: files, labels, asked }: ScoreInput): Scored {

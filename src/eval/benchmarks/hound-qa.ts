@@ -12,7 +12,13 @@
  * The README's table is of the second protocol, and scores hang on the judge's version: 62.65 with one gpt-3.5-turbo is 74.83 with another.
  */
 import { InputError } from '../../core/errors.ts'
-import { publishedRows, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
+import {
+  publishedRows,
+  type Benchmark,
+  type PublishedScore,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
 import { isRow, readRows, type EvalFile, type Row } from '../eval-file.ts'
 import { fill, fillPair, judgedRows, REVIEW_FILES, scoreReviews } from '../judged-answers.ts'
 import { HOUND_JUDGE, HOUND_YES_NO } from '../judge-prompts.ts'
@@ -20,8 +26,42 @@ import type { JudgeInput, JudgeTask } from '../judge-spec.ts'
 import { columnText } from '../row-columns.ts'
 import { askTable, type TableForm, type TableRow } from '../table-rows.ts'
 
-const README =
-  'LLaVA-Hound-DPO test/README (mean of MSVD, MSRVTT and TGIF, judge gpt-3.5-turbo-0613)'
+const README = 'LLaVA-Hound-DPO test/README'
+
+/** By judge, then model: accuracy and score of MSVD, MSRVTT and TGIF, and the mean of the three accuracies. */
+const HOUND: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>> = {
+  '0613': {
+    'llava-hound-sft': [75.7, 3.86, 58.73, 3.31, 53.51, 3.3, 62.65],
+    'llava-hound-dpo': [80.73, 4.07, 70.15, 3.66, 61.38, 3.46, 70.75],
+    'video-llava-7b': [71.75, 3.88, 58.97, 3.39, 48.39, 3.24, 59.7],
+  },
+  '0301': {
+    'llava-hound-sft': [85.65, 4.1, 73.85, 3.62, 64.98, 3.65, 74.83],
+    'llava-hound-dpo': [88.5, 4.2, 82.1, 3.84, 75.48, 3.81, 82.03],
+  },
+  '1106': {
+    'llava-hound-sft': [81.09, 4.08, 64.13, 3.57, 58.05, 3.53, 67.76],
+    'llava-hound-dpo': [86.05, 4.23, 76.75, 3.85, 70.02, 3.71, 77.61],
+  },
+}
+
+const SETS = ['MSVD', 'MSRVTT', 'TGIF']
+
+function houndRows(): PublishedScore[] {
+  return Object.entries(HOUND).flatMap(([judge, models]) =>
+    Object.entries(models).flatMap(([model, values]) => {
+      const row = (metric: string, value = Number.NaN, of: string) =>
+        publishedRows(metric, `${README} (${of}, judge gpt-3.5-turbo-${judge})`, { [model]: value })
+      return [
+        ...row('accuracy (yes/no)', values[6], 'mean of MSVD, MSRVTT and TGIF'),
+        ...SETS.flatMap((set, i) => [
+          ...row('accuracy (yes/no)', values[2 * i], set),
+          ...row('score (yes/no)', values[2 * i + 1], set),
+        ]),
+      ]
+    }),
+  )
+}
 
 const form: TableForm = { id: ({ idx }, i) => String(idx ?? i), adapt: plainRow }
 
@@ -54,11 +94,7 @@ export const houndQa: Benchmark = {
     read: (reply, { unread }) =>
       'pred' in unread ? readHoundVerdict(reply) : readHoundScore(reply),
   },
-  published: publishedRows('accuracy (yes/no)', README, {
-    'llava-hound-sft': 62.65,
-    'llava-hound-dpo': 70.75,
-    'video-llava-7b': 59.7,
-  }),
+  published: houndRows(),
 }
 
 /** The columns of the plain form, made of a conversation or of an answer's row. */

@@ -13,6 +13,7 @@ import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers } from '../answers.ts'
 import {
   publishedRows,
+  type PublishedScore,
   type Benchmark,
   type Counts,
   type Metric,
@@ -26,6 +27,7 @@ import type { Named, Question } from '../question.ts'
 import { columnText } from '../row-columns.ts'
 import { releasedLlavaBench } from './hub-llava-bench.ts'
 import { llavaBenchJudge, pickBenchLabels, wilderId, wilderJudge } from './llava-bench-judge.ts'
+import { zooRow, januaryRow, mayRow, oneVisionRow, oneVisionChatRow } from './published-tables.ts'
 
 const SCORING: Pick<Benchmark, 'files' | 'needs' | 'rule' | 'score'> = {
   files: {
@@ -36,6 +38,55 @@ const SCORING: Pick<Benchmark, 'files' | 'needs' | 'rule' | 'score'> = {
   rule: 'mean score of the answers over mean score of the references, each rounded to three decimals, in percent',
   score: scoreLlavaBench,
 }
+
+const PAPER = 'arXiv:2304.08485 (judge gpt-4-0314)'
+const ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md (judge gpt-4-0314)'
+const WILDER_JUDGE = 'judge gpt-4-vision-preview'
+
+/** Conversation, detail, complex reasoning, all; with the prefix that reviews of the wild have. */
+function groupRows(
+  prefix: string,
+  source: string,
+  models: Readonly<Record<string, readonly number[]>>,
+): PublishedScore[] {
+  const names = [`${prefix}conv`, `${prefix}detail`, `${prefix}complex`, 'all']
+  return names.flatMap((name, i) =>
+    Object.entries(models).flatMap(([model, values]) =>
+      publishedRows(name, source, { [model]: values[i] as number }),
+    ),
+  )
+}
+
+const IN_THE_WILD = [
+  ...publishedRows('all', 'arXiv:2310.03744 (judge gpt-4-0314)', {
+    'llava-v1.5-7b': 63.4,
+    'llava-v1.5-13b': 70.7,
+    'llava-7b-v1': 62.8,
+  }),
+  ...groupRows('llava_bench_', PAPER, {
+    openflamingo: [19.3, 19.0, 19.1, 19.1],
+    'blip-2': [54.6, 29.1, 32.9, 38.1],
+    'llava-13b-v1': [57.3, 52.5, 81.7, 67.3],
+    'llava-13b-v1, one answer reviewed three times': [58.8, 49.2, 81.4, 66.7],
+  }),
+  ...groupRows('llava_bench_', ZOO, {
+    'llava-v1-13b-336px, beam 1': [64.3, 55.9, 81.7, 70.1],
+    'llava-v1-13b-336px, beam 5': [68.4, 59.9, 84.3, 73.5],
+    'llava-llama-2-13b-chat': [56.7, 58.6, 80.0, 67.9],
+    'llava-llama-2-7b-chat-lora': [51.2, 58.9, 71.6, 62.8],
+    'bard-0718': [83.7, 69.7, 78.7, 77.8],
+    'bing-chat-0629': [59.6, 52.2, 90.1, 71.5],
+  }),
+]
+
+/** By what the model was trained on. */
+const COCO = groupRows('', PAPER, {
+  'llava-13b-v1': [83.1, 75.3, 96.5, 85.1],
+  'llava-13b-v1, detail and complex': [81.5, 73.3, 90.8, 81.9],
+  'llava-13b-v1, conversation, 5 % detail and 10 % complex': [81.0, 68.4, 91.5, 80.5],
+  'llava-13b-v1, conversation': [76.5, 59.8, 84.9, 73.8],
+  'llava-13b-v1, no instructions': [22.0, 24.0, 18.5, 21.5],
+})
 
 export const llavaBench: Benchmark = {
   name: 'llava-bench',
@@ -50,36 +101,14 @@ export const llavaBench: Benchmark = {
   },
   judge: llavaBenchJudge('llava_bench_'),
   published: [
-    ...publishedRows('all', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (In-the-Wild, judge gpt-4-0314)', {
-      'llava-v1.5-7b': 65.4,
-      'llava-v1.5-13b': 72.5,
-      'llava-v1.5-7b-lora': 67.9,
-      'llava-v1.5-13b-lora': 69.5,
-      'llava-v1.6-vicuna-7b': 81.6,
-      'llava-v1.6-mistral-7b': 83.2,
-      'llava-v1.6-vicuna-13b': 87.3,
-      'llava-v1.6-34b': 89.6,
-    }),
-    ...publishedRows('all', 'LLaVA-NeXT blog 2024-05-10 (judge gpt-4-0613)', {
-      'llava-next-110b': 90.4,
-      'llava-next-72b': 89.2,
-      'llama3-llava-next-8b': 80.1,
-      'llava-v1.6-34b': 88.8,
-      'llava-v1.6-vicuna-13b': 72.3,
-      'llava-v1.6-vicuna-7b': 72.3,
-      'llava-v1.6-mistral-7b': 71.7,
-      'gpt-4v': 98.0,
-      'llava-v1.5-13b': 59.6,
-    }),
-    ...publishedRows('all', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 74.2,
-      'llava-onevision-qwen2-7b': 90.7,
-      'llava-onevision-qwen2-72b': 93.5,
-    }),
+    ...zooRow('all', [65.4, 72.5, 67.9, 69.5, 72.0], 'judge gpt-4-0314'),
+    ...januaryRow('all', [72.5, 81.6, 83.2, 87.3, 89.6], 'judge gpt-4-0314'),
+    ...mayRow('all', [90.4, 89.2, 80.1, 88.8, 72.3, 72.3, 71.7, 98.0, 59.6], 'judge gpt-4-0613'),
+    ...oneVisionRow('all', [71.2, 74.2, 86.9, 90.7, 93.7, 93.5]),
+    ...oneVisionChatRow('all', [100.3, 104.4]),
+    ...IN_THE_WILD,
   ],
 }
-
-const V1 = 'arXiv:2304.08485 (LLaVA-Bench (COCO), judge gpt-4-0314)'
 
 export const llavaBenchCoco: Benchmark = {
   name: 'llava-bench-coco',
@@ -93,12 +122,7 @@ export const llavaBenchCoco: Benchmark = {
     fromTables: releasedLlavaBench,
   },
   judge: llavaBenchJudge(''),
-  published: [
-    ...publishedRows('all', V1, { 'llava-13b-v1': 85.1 }),
-    ...publishedRows('conv', V1, { 'llava-13b-v1': 83.1 }),
-    ...publishedRows('detail', V1, { 'llava-13b-v1': 75.3 }),
-    ...publishedRows('complex', V1, { 'llava-13b-v1': 96.5 }),
-  ],
+  published: COCO,
 }
 
 export const llavaWilder: Benchmark = {
@@ -114,15 +138,17 @@ export const llavaWilder: Benchmark = {
   },
   judge: wilderJudge,
   published: [
-    ...publishedRows('all', 'LLaVA-NeXT blog 2024-05-10 (judge gpt-4-vision-preview)', {
-      'llama3-llava-next-8b': 62.5,
-      'llava-next-72b': 71.2,
-      'llava-next-110b': 70.5,
+    ...mayRow('all', [70.5, 71.2, 62.5, null, null, null, null, 71.5], WILDER_JUDGE),
+    ...oneVisionRow('all', [51.5, 55.0, 69.1, 67.8, 72.9, 72.0]),
+    ...oneVisionChatRow('all', [71.6, 75.9]),
+    ...publishedRows('all', `LLaVA-NeXT blog 2024-05-10 (${WILDER_JUDGE})`, {
+      'claude-3-opus': 68.6,
+      'gemini-1.5-pro': 70.5,
+      'internvl-1.5': 62.4,
     }),
-    ...publishedRows('all', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 55.0,
-      'llava-onevision-qwen2-7b': 67.8,
-      'llava-onevision-qwen2-72b': 72.0,
+    ...mayRow('all of medium', [72.5, 73.4, 63.1, null, null, null, null, 78.5], WILDER_JUDGE),
+    ...publishedRows('all of medium', `LLaVA-NeXT blog 2024-05-10 (${WILDER_JUDGE})`, {
+      'claude-3-opus': 79.7,
     }),
   ],
 }

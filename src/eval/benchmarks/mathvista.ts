@@ -13,7 +13,6 @@ import { answersById, countAnswers, onlyAsked, type Answer } from '../answers.ts
 import {
   meanScore,
   partScores,
-  publishedRows,
   type Benchmark,
   type Scored,
   type ScoreInput,
@@ -32,6 +31,7 @@ import {
   pythonRound,
   pythonStrip,
 } from '../python-text.ts'
+import { januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
 export const mathvista: Benchmark = {
   name: 'mathvista',
@@ -52,24 +52,9 @@ export const mathvista: Benchmark = {
   },
   judge: mathvistaJudge,
   published: [
-    ...publishedRows('accuracy', 'LLaVA-NeXT blog 2024-01-30', {
-      'llava-v1.5-13b': 27.6,
-      'llava-v1.6-vicuna-7b': 34.6,
-      'llava-v1.6-mistral-7b': 37.7,
-      'llava-v1.6-vicuna-13b': 35.3,
-      'llava-v1.6-34b': 46.5,
-    }),
-    ...publishedRows('accuracy', 'LLaVA-NeXT blog 2024-05-10', {
-      'llava-next-110b': 49.0,
-      'llava-next-72b': 46.6,
-      'llama3-llava-next-8b': 37.5,
-      'gpt-4v': 49.9,
-    }),
-    ...publishedRows('accuracy', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 34.8,
-      'llava-onevision-qwen2-7b': 63.2,
-      'llava-onevision-qwen2-72b': 67.5,
-    }),
+    ...januaryRow('accuracy', [27.6, 34.6, 37.7, 35.3, 46.5]),
+    ...mayRow('accuracy', [49.0, 46.6, 37.5, 46.0, 35.1, 34.4, 37.4, 49.9, 26.7]),
+    ...oneVisionRow('accuracy', [34.6, 34.8, 56.1, 63.2, 66.5, 67.5]),
   ],
 }
 

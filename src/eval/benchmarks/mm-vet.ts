@@ -41,6 +41,7 @@ import { pythonJson } from '../python-text.ts'
 import { releasedMmVet } from './hub-vqa-tables.ts'
 import { mmVetJudge } from './mm-vet-judge.ts'
 import { mmVetTables, type GradedQuestion } from './mm-vet-tables.ts'
+import { zooRow, januaryRow, oneVisionRow } from './published-tables.ts'
 
 export const mmVet: Benchmark = {
   name: 'mm-vet',
@@ -66,21 +67,14 @@ export const mmVet: Benchmark = {
   },
   judge: { ...mmVetJudge, answers: readMmVetAnswers },
   published: [
-    ...publishedRows('total', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (judge gpt-4-0613)', {
-      'llava-v1.5-7b': 31.1,
-      'llava-v1.5-13b': 36.1,
-      'llava-v1.5-7b-lora': 30.2,
-      'llava-v1.5-13b-lora': 38.3,
-      'llava-v1.6-vicuna-7b': 43.9,
-      'llava-v1.6-mistral-7b': 47.3,
-      'llava-v1.6-vicuna-13b': 48.4,
-      'llava-v1.6-34b': 57.4,
+    ...zooRow('total', [31.1, 36.1, 30.2, 38.3, 39.4], 'judge gpt-4-0613'),
+    ...januaryRow('total', [36.3, 43.9, 47.3, 48.4, 57.4]),
+    ...publishedRows('total', 'arXiv:2310.03744', {
+      'llava-v1.5-7b': 30.5,
+      'llava-v1.5-13b': 35.4,
+      'llava-7b-v1': 25.5,
     }),
-    ...publishedRows('total', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 29.1,
-      'llava-onevision-qwen2-7b': 57.5,
-      'llava-onevision-qwen2-72b': 63.7,
-    }),
+    ...oneVisionRow('total', [26.9, 29.1, 58.8, 57.5, 60.0, 63.7]),
   ],
 }
 

@@ -32,55 +32,27 @@ import { rowsByUnit } from '../metrics/intervals.ts'
 import { isMissingCell } from '../python-text.ts'
 import { isSample, sampleFields } from '../samples.ts'
 import { pickMmbench, readMmbenchQuestions, ROTATION } from './mmbench-questions.ts'
+import { zooRow, januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
-const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
+export const mmbench = mmbenchOf('mmbench', 'MMBench (dev)', OPTION_LETTER, [
+  ...zooRow('circular', [64.3, 67.7, 66.1, 68.5, 68.8]),
+  ...januaryRow('circular', [67.8, 67.4, 68.7, 70.0, 79.3]),
+  ...mayRow('circular', [80.5, 80.5, 72.1, 79.3, null, null, null, 75.0, 67.8]),
+  ...oneVisionRow('circular', [43.8, 52.1, 81.7, 80.8, 86.6, 85.9]),
+  ...publishedRows('circular', 'arXiv:2310.03744', { 'llava-7b-v1': 38.7 }),
+])
 
-export const mmbench = mmbenchOf(
-  'mmbench',
-  'MMBench (dev)',
-  OPTION_LETTER,
-  {
-    'llava-v1.5-7b': 64.3,
-    'llava-v1.5-13b': 67.7,
-    'llava-v1.5-7b-lora': 66.1,
-    'llava-v1.5-13b-lora': 68.5,
-    'llava-v1.6-vicuna-7b': 67.4,
-    'llava-v1.6-mistral-7b': 68.7,
-    'llava-v1.6-vicuna-13b': 70.0,
-    'llava-v1.6-34b': 79.3,
-  },
-  [
-    ...publishedRows('circular', 'LLaVA-NeXT blog 2024-05-10', {
-      'llava-next-110b': 80.5,
-      'llava-next-72b': 80.5,
-      'llama3-llava-next-8b': 72.1,
-      'gpt-4v': 75.0,
-    }),
-    ...publishedRows('circular', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 52.1,
-      'llava-onevision-qwen2-7b': 80.8,
-      'llava-onevision-qwen2-72b': 85.9,
-    }),
-  ],
-)
-
-export const mmbenchCn = mmbenchOf('mmbench-cn', 'MMBench-CN (dev)', '请直接回答选项字母。', {
-  'llava-v1.5-7b': 58.3,
-  'llava-v1.5-13b': 63.6,
-  'llava-v1.5-7b-lora': 58.9,
-  'llava-v1.5-13b-lora': 61.5,
-  'llava-v1.6-vicuna-7b': 60.6,
-  'llava-v1.6-mistral-7b': 61.2,
-  'llava-v1.6-vicuna-13b': 64.4,
-  'llava-v1.6-34b': 79.0,
-})
+export const mmbenchCn = mmbenchOf('mmbench-cn', 'MMBench-CN (dev)', '请直接回答选项字母。', [
+  ...zooRow('circular', [58.3, 63.6, 58.9, 61.5, 61.9]),
+  ...januaryRow('circular', [63.3, 60.6, 61.2, 64.4, 79.0]),
+  ...publishedRows('circular', 'arXiv:2310.03744', { 'llava-7b-v1': 36.4 }),
+])
 
 function mmbenchOf(
   name: string,
   title: string,
   instruction: string,
-  zoo: Readonly<Record<string, number>>,
-  more: readonly PublishedScore[] = [],
+  published: readonly PublishedScore[],
 ): Benchmark {
   return {
     name,
@@ -101,7 +73,7 @@ function mmbenchOf(
       },
       hasTruth: true,
     },
-    published: [...publishedRows('circular', MODEL_ZOO, zoo), ...more],
+    published,
   }
 }
 

@@ -25,8 +25,7 @@ import { mmeAnswer, yesOrNo } from '../metrics/yes-no.ts'
 import { pythonFloat } from '../python-text.ts'
 import { releasedMme } from './hub-tables.ts'
 import { COGNITION, MME_TASKS, PERCEPTION, readMmeCases, type MmeCase } from './mme-files.ts'
-
-const BLOG = 'LLaVA-NeXT blog 2024-01-30'
+import { zooRow, januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
 export const mme: Benchmark = {
   name: 'mme',
@@ -49,47 +48,17 @@ export const mme: Benchmark = {
     },
   },
   published: [
-    ...publishedRows('perception', 'haotian-liu/LLaVA docs/MODEL_ZOO.md', {
-      'llava-v1.5-7b': 1510.7,
-      'llava-v1.5-13b': 1531.3,
-      'llava-v1.5-7b-lora': 1476.9,
-      'llava-v1.5-13b-lora': 1541.7,
-    }),
-    ...publishedRows('perception', BLOG, {
-      'llava-v1.6-vicuna-7b': 1519,
-      'llava-v1.6-mistral-7b': 1498,
-      'llava-v1.6-vicuna-13b': 1575,
-      'llava-v1.6-34b': 1631,
-    }),
-    ...publishedRows('perception', 'LLaVA-NeXT blog 2024-05-10', {
-      'llava-next-110b': 1746.5,
-      'llava-next-72b': 1699.3,
-      'llama3-llava-next-8b': 1603.7,
-      'gpt-4v': 1409.4,
-    }),
-    ...publishedRows('cognition', 'LLaVA-NeXT blog 2024-05-10', {
-      'llava-next-110b': 453.9,
-      'llava-next-72b': 459.6,
-      'llama3-llava-next-8b': 367.8,
-      'gpt-4v': 517.1,
-    }),
-    ...publishedRows('perception', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 1238,
-      'llava-onevision-qwen2-7b': 1580,
-      'llava-onevision-qwen2-72b': 1682,
-    }),
-    ...publishedRows('cognition', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 240,
-      'llava-onevision-qwen2-7b': 418,
-      'llava-onevision-qwen2-72b': 579,
-    }),
-    ...publishedRows('cognition', BLOG, {
-      'llava-v1.5-13b': 295,
-      'llava-v1.6-vicuna-7b': 332,
-      'llava-v1.6-mistral-7b': 321,
-      'llava-v1.6-vicuna-13b': 326,
-      'llava-v1.6-34b': 397,
-    }),
+    ...zooRow('perception', [1510.7, 1531.3, 1476.9, 1541.7, 1500.1]),
+    ...januaryRow('perception', [1531, 1519, 1498, 1575, 1631]),
+    ...mayRow(
+      'perception',
+      [1746.5, 1699.3, 1603.7, 1633.2, 1575.1, 1519.3, 1500.9, 1409.4, 1510.8],
+    ),
+    ...oneVisionRow('perception', [1217, 1238, 1626, 1580, 1706, 1682]),
+    ...publishedRows('perception', 'arXiv:2310.03744', { 'llava-7b-v1': 809.6 }),
+    ...januaryRow('cognition', [295, 332, 321, 326, 397]),
+    ...mayRow('cognition', [453.9, 459.6, 367.8, 397.1, 316.8, 322.5, 323.9, 517.1, 348.2]),
+    ...oneVisionRow('cognition', [272, 240, 483, 418, 563, 579]),
   ],
 }
 

@@ -17,7 +17,6 @@ import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanScore,
-  publishedRows,
   type Benchmark,
   type Metric,
   type Outcome,
@@ -48,6 +47,7 @@ import { pythonFloat, pythonJson, pythonRound } from '../python-text.ts'
 import { formOf, isSample } from '../samples.ts'
 import { ofSplit } from '../table-rows.ts'
 import { optionsOf, readMmmuQuestions } from './mmmu-questions.ts'
+import { januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
 export const mmmu: Benchmark = {
   name: 'mmmu',
@@ -69,29 +69,11 @@ export const mmmu: Benchmark = {
     hasTruth: true,
   },
   published: [
-    ...publishedRows('accuracy', 'LLaVA-NeXT blog 2024-01-30', {
-      'llava-v1.5-13b': 36.4,
-      'llava-v1.6-vicuna-7b': 35.8,
-      'llava-v1.6-mistral-7b': 35.3,
-      'llava-v1.6-vicuna-13b': 36.2,
-      'llava-v1.6-34b': 51.1,
-    }),
-    ...publishedRows('accuracy', 'LLaVA-NeXT blog 2024-05-10', {
-      'llava-next-110b': 50.1,
-      'llava-next-72b': 49.9,
-      'llama3-llava-next-8b': 41.7,
-      'llava-v1.6-34b': 49.7,
-      'llava-v1.6-vicuna-13b': 35.9,
-      'llava-v1.6-vicuna-7b': 35.1,
-      'llava-v1.6-mistral-7b': 33.4,
-      'gpt-4v': 56.8,
-      'llava-v1.5-13b': 35.3,
-    }),
-    ...publishedRows('accuracy', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 31.4,
-      'llava-onevision-qwen2-7b': 48.8,
-      'llava-onevision-qwen2-72b': 56.8,
-    }),
+    ...januaryRow('accuracy', [36.4, 35.8, 35.3, 36.2, 51.1]),
+    ...mayRow('accuracy', [50.1, 49.9, 41.7, 49.7, 35.9, 35.1, 33.4, 56.8, 35.3]),
+    ...mayRow('accuracy', [49.1, 46.4, null, 46.7], 'full tables'),
+    ...oneVisionRow('accuracy', [31.2, 31.4, 47.3, 48.8, 57.4, 56.8]),
+    ...januaryRow('accuracy test', [33.6, null, null, null, 44.7]),
   ],
 }
 

@@ -7,7 +7,6 @@
  * Official scorer: OpenGVLab/Ask-Anything video_chat2/mvbench.ipynb, in the form of lmms-eval tasks/mvbench/utils.py. It
  * leaves empty answers out of the mean; here they are wrong.
  */
-import { publishedRows } from '../benchmark.ts'
 import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { standaloneLetter, letterAt } from '../metrics/choice-letter.ts'
 import { inferredLetter } from '../metrics/inferred-letter.ts'
@@ -17,6 +16,7 @@ import { columnOptions, columnText } from '../row-columns.ts'
 import { formOf } from '../samples.ts'
 import type { ClipSeconds } from '../question.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
+import { juneRow, oneVisionRow } from './published-tables.ts'
 
 /** Where the clips of a task lie on the branch `video`; what lies elsewhere is found by its name. */
 const FOLDERS: Readonly<Record<string, string>> = {
@@ -75,16 +75,8 @@ export const mvbench = shortAnswerBenchmark({
     folder: 'video',
   },
   published: [
-    ...publishedRows('overall', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 45.5,
-      'llava-onevision-qwen2-7b': 56.7,
-      'llava-onevision-qwen2-72b': 59.4,
-    }),
-    ...publishedRows('overall', 'LLaVA-NeXT blog 2024-06-16', {
-      'llava-interleave-qwen-0.5b': 45.6,
-      'llava-interleave-qwen-7b': 53.1,
-      'llava-interleave-qwen-14b': 54.9,
-    }),
+    ...oneVisionRow('overall', [43.3, 45.5, 51.2, 56.7, 57.1, 59.4]),
+    ...juneRow('overall', [45.6, 53.1, 54.9, 52.3]),
   ],
 })
 

@@ -19,9 +19,7 @@ import { isSample } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 import { askTable, type TableForm, type TableRow } from '../table-rows.ts'
 import { scoreNextQaOpen } from './nextqa-open.ts'
-
-const BLOG = 'LLaVA-NeXT blog 2024-04-30'
-const ONEVISION = 'arXiv:2408.03326'
+import { aprilRow, juneRow, oneVisionRow } from './published-tables.ts'
 
 const OPTIONS = ['a0', 'a1', 'a2', 'a3', 'a4']
 
@@ -62,17 +60,9 @@ export const nextqaMc = shortAnswerBenchmark({
     folder: 'videos',
   },
   published: [
-    ...publishedRows('overall', ONEVISION, {
-      'llava-onevision-qwen2-0.5b': 57.2,
-      'llava-onevision-qwen2-7b': 79.4,
-      'llava-onevision-qwen2-72b': 80.2,
-    }),
+    ...oneVisionRow('overall', [53.6, 57.2, 61.6, 79.4, 67.2, 80.2]),
     ...publishedRows('overall', 'LLaVA-NeXT docs (0716)', { 'llava-next-video-32b-qwen': 77.31 }),
-    ...publishedRows('overall', 'LLaVA-NeXT blog 2024-06-16', {
-      'llava-interleave-qwen-0.5b': 59.5,
-      'llava-interleave-qwen-7b': 78.2,
-      'llava-interleave-qwen-14b': 79.1,
-    }),
+    ...juneRow('overall', [59.5, 78.2, 79.1, 77.9]),
   ],
 })
 
@@ -100,12 +90,30 @@ export const nextqaOe: Benchmark = {
     },
     form,
   ),
-  published: publishedRows('WUPS@0', BLOG, {
-    'llava-next-video-7b': 26.9,
-    'llava-next-video-7b-dpo': 26.92,
-    'llava-next-video-34b': 27.34,
-    'llava-next-video-34b-dpo': 27.3,
-  }),
+  published: aprilRow(
+    'WUPS@0',
+    // One cell for each column: those of other models come last.
+    [
+      26.0,
+      26.88,
+      27.33,
+      26.9,
+      26.92,
+      28.2,
+      28.33,
+      27.34,
+      27.3,
+      null,
+      null,
+      null,
+      null,
+      21.03,
+      null,
+      28.0,
+      29.9,
+      26.7,
+    ],
+  ),
 }
 
 /** Of options that nobody knows, as in lmms-eval's newer samples, only letters are read and none is drawn. */

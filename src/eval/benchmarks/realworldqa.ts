@@ -5,7 +5,6 @@
  *   {"question": "In which direction is the front wheel … facing?\n\nA. Left\nB. Straight\nC. Right\nPlease answer …", "answer": "C"}
  * Official scorer: lmms-eval tasks/realworldqa at 75571cf: a letter where the truth is one, else lower case without full stops.
  */
-import { publishedRows } from '../benchmark.ts'
 import { inferredLetter, mentionedLetter } from '../metrics/inferred-letter.ts'
 import { optionLines } from '../llava-questions.ts'
 import { optionColumns } from '../metrics/option-letter.ts'
@@ -14,6 +13,7 @@ import { formOf } from '../samples.ts'
 import { columnText, knownOptions } from '../row-columns.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 import type { TableRow } from '../table-rows.ts'
+import { mayRow, oneVisionRow } from './published-tables.ts'
 
 const LETTERS = [...'ABCD']
 
@@ -42,18 +42,9 @@ export const realWorldQa = shortAnswerBenchmark({
     file: 'test',
   },
   published: [
-    ...publishedRows('overall', 'LLaVA-NeXT blog 2024-05-10', {
-      'llava-v1.6-mistral-7b': 54.4,
-      'llava-v1.6-34b': 61.0,
-      'llama3-llava-next-8b': 60.0,
-      'llava-next-72b': 65.4,
-      'llava-next-110b': 63.1,
-    }),
-    ...publishedRows('overall', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 55.6,
-      'llava-onevision-qwen2-7b': 66.3,
-      'llava-onevision-qwen2-72b': 71.9,
-    }),
+    ...mayRow('overall', [63.1, 65.4, 60.0, 61.0, null, null, 54.4, 61.4, null]),
+    ...mayRow('overall', [63.2, null, null, 61.7], 'full tables'),
+    ...oneVisionRow('overall', [53.7, 55.6, 65.5, 66.3, 73.8, 71.9]),
   ],
 })
 

@@ -31,8 +31,9 @@ import {
   readProblems,
   type Problem,
 } from './science-qa-problems.ts'
+import { zooRow, januaryRow, juneRow, oneVisionRow } from './published-tables.ts'
 
-const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
+const PAPER = 'arXiv:2304.08485 (ScienceQA table)'
 
 const FINE_TUNED = {
   accuracy: 90.92,
@@ -71,26 +72,18 @@ export const scienceQa: Benchmark = {
       files.filter(({ name }) => /(?:^|\/)(?:problems|pid_splits)\.json$/.test(name)),
   },
   published: [
-    ...publishedRows('accuracy IMG', MODEL_ZOO, {
-      'llava-v1.5-7b': 66.8,
-      'llava-v1.5-13b': 71.6,
-      'llava-v1.5-7b-lora': 68.4,
-      'llava-v1.5-13b-lora': 71.2,
-      'llava-v1.6-vicuna-7b': 70.1,
-      'llava-v1.6-mistral-7b': 72.8,
-      'llava-v1.6-vicuna-13b': 73.6,
-      'llava-v1.6-34b': 81.8,
-    }),
-    ...publishedRows('accuracy IMG', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 67.2,
-      'llava-onevision-qwen2-7b': 96.0,
-      'llava-onevision-qwen2-72b': 90.3,
-    }),
+    ...zooRow('accuracy IMG', [66.8, 71.6, 68.4, 71.2, 71.0]),
+    ...januaryRow('accuracy IMG', [71.6, 70.1, 72.8, 73.6, 81.8]),
+    ...oneVisionRow('accuracy IMG', [67.8, 67.2, 96.6, 96.0, 91.3, 90.3]),
+    ...juneRow('accuracy IMG', [60.6, 72.63, 77.44]),
     ...Object.entries(FINE_TUNED).flatMap(([column, value]) =>
-      publishedRows(column, 'arXiv:2304.08485 (ScienceQA table)', {
-        'llava-13b, fine-tuned': value,
-      }),
+      publishedRows(column, PAPER, { 'llava-13b, fine-tuned': value }),
     ),
+    ...publishedRows('accuracy', PAPER, {
+      'llava-13b, fine-tuned, gpt-4 where it fails': 90.97,
+      'llava-13b, fine-tuned, gpt-4 as judge': 92.53,
+      'gpt-4': 82.69,
+    }),
   ],
 }
 

@@ -26,8 +26,8 @@ import type { AskSpec, Picture } from '../question.ts'
 import { isSample } from '../samples.ts'
 import { isSeedFile, releasedSeed } from './hub-tables.ts'
 import { SEED_TYPES } from './seed-types.ts'
+import { zooRow, januaryRow, oneVisionRow } from './published-tables.ts'
 
-const MODEL_ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md'
 const PAPER = 'arXiv:2310.03744'
 
 const ASK: AskSpec = {
@@ -51,19 +51,16 @@ export const seedBench: Benchmark = {
   score: (input) => scoreSeedBench(input),
   ask: ASK,
   published: [
-    ...publishedRows('accuracy', MODEL_ZOO, {
-      'llava-v1.5-7b': 58.6,
-      'llava-v1.5-13b': 61.6,
-      'llava-v1.5-7b-lora': 60.1,
-      'llava-v1.5-13b-lora': 61.3,
-    }),
+    ...zooRow('accuracy', [58.6, 61.6, 60.1, 61.3, 62.6]),
+    ...publishedRows('accuracy', PAPER, { 'llava-7b-v1': 33.5 }),
     ...publishedOfPictures('accuracy image'),
-    ...publishedRows('accuracy video', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 44.2,
-      'llava-onevision-qwen2-7b': 56.9,
-      'llava-onevision-qwen2-72b': 62.1,
+    ...oneVisionRow('accuracy video', [43.4, 44.2, 51.1, 56.9, 60.9, 62.1]),
+    ...publishedRows('accuracy video', PAPER, {
+      'llava-v1.5-7b': 37.3,
+      'llava-v1.5-13b': 42.7,
+      'llava-v1.5-hd-13b': 41.3,
+      'llava-7b-v1': 23.8,
     }),
-    ...publishedRows('accuracy video', PAPER, { 'llava-v1.5-7b': 37.3, 'llava-v1.5-13b': 42.7 }),
   ],
 }
 
@@ -88,18 +85,14 @@ function isOfClip(picture: Picture | undefined): boolean {
 
 function publishedOfPictures(metric: string): PublishedScore[] {
   return [
-    ...publishedRows(metric, PAPER, { 'llava-v1.5-7b': 66.1, 'llava-v1.5-13b': 68.2 }),
-    ...publishedRows(metric, MODEL_ZOO, {
-      'llava-v1.6-vicuna-7b': 70.2,
-      'llava-v1.6-mistral-7b': 72.2,
-      'llava-v1.6-vicuna-13b': 71.9,
-      'llava-v1.6-34b': 75.9,
+    ...publishedRows(metric, PAPER, {
+      'llava-v1.5-7b': 66.1,
+      'llava-v1.5-13b': 68.2,
+      'llava-v1.5-hd-13b': 70.1,
+      'llava-7b-v1': 37.0,
     }),
-    ...publishedRows(metric, 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 65.5,
-      'llava-onevision-qwen2-7b': 75.4,
-      'llava-onevision-qwen2-72b': 78.0,
-    }),
+    ...januaryRow(metric, [68.2, 70.2, 72.2, 71.9, 75.9]),
+    ...oneVisionRow(metric, [63.4, 65.5, 74.8, 75.4, 77.6, 78.0]),
   ]
 }
 

@@ -15,7 +15,6 @@
  * Official scorers: lmms-eval tasks/llava_interleave_bench, tasks/blink and tasks/mantis. Mantis-Eval's options are asked line
  * by line; lmms-eval prints them as a Python list behind the instruction.
  */
-import { publishedRows } from '../benchmark.ts'
 import { isRow, readJson, type EvalFile, type Row } from '../eval-file.ts'
 import { OPTION_LETTER, optionLines, pictureField } from '../llava-questions.ts'
 import {
@@ -32,8 +31,7 @@ import { columnOptions, columnText } from '../row-columns.ts'
 import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 import { rowPictures } from '../table-rows.ts'
-
-const BLOG = 'LLaVA-NeXT blog 2024-06-16'
+import { juneRow } from './published-tables.ts'
 
 export const nlvr2 = shortAnswerBenchmark({
   name: 'nlvr2',
@@ -59,11 +57,7 @@ export const nlvr2 = shortAnswerBenchmark({
     folder: '.',
     isInterleaved: true,
   },
-  published: publishedRows('overall', BLOG, {
-    'llava-interleave-qwen-0.5b': 67.8,
-    'llava-interleave-qwen-7b': 88.8,
-    'llava-interleave-qwen-14b': 91.1,
-  }),
+  published: juneRow('overall', [67.8, 88.8, 91.1]),
 })
 
 export const blink = shortAnswerBenchmark({
@@ -100,11 +94,7 @@ export const blink = shortAnswerBenchmark({
     file: 'val',
     images: picturesOf,
   },
-  published: publishedRows('overall', BLOG, {
-    'llava-interleave-qwen-0.5b': 39.2,
-    'llava-interleave-qwen-7b': 52.6,
-    'llava-interleave-qwen-14b': 52.1,
-  }),
+  published: juneRow('overall', [39.2, 52.6, 52.1]),
 })
 
 export const mantisEval = shortAnswerBenchmark({
@@ -127,11 +117,7 @@ export const mantisEval = shortAnswerBenchmark({
     images: ({ images }) => (Array.isArray(images) ? images.flatMap(pictureField) : []),
     isInterleaved: true,
   },
-  published: publishedRows('overall', BLOG, {
-    'llava-interleave-qwen-0.5b': 45.6,
-    'llava-interleave-qwen-7b': 62.7,
-    'llava-interleave-qwen-14b': 66.4,
-  }),
+  published: juneRow('overall', [45.6, 62.7, 66.4]),
 })
 
 /** Of the JSON of the same benchmark. */

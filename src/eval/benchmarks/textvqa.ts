@@ -11,13 +11,7 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
-import {
-  meanScore,
-  publishedRows,
-  type Benchmark,
-  type Scored,
-  type ScoreInput,
-} from '../benchmark.ts'
+import { meanScore, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
 import { textField, withRowsOf, type EvalFile } from '../eval-file.ts'
 import { llavaQuestions } from '../llava-questions.ts'
 import { pythonFixed } from '../python-text.ts'
@@ -25,6 +19,7 @@ import { labelRows } from '../short-answers.ts'
 import { allTableRows, ofSplit } from '../table-rows.ts'
 import { releasedTextvqa } from './hub-vqa-tables.ts'
 import { humanAnswers, judgeVqaAnswer, ownHumans } from './vqav2.ts'
+import { zooRow, januaryRow } from './published-tables.ts'
 
 export const textvqa = textvqaOf({
   name: 'textvqa',
@@ -32,16 +27,10 @@ export const textvqa = textvqaOf({
   prompt: 'the released prompt with its OCR tokens, after the picture; greedy',
   hasTokens: true,
   change: (prompt) => prompt,
-  published: publishedRows('accuracy', 'haotian-liu/LLaVA docs/MODEL_ZOO.md (with OCR tokens)', {
-    'llava-v1.5-7b': 58.2,
-    'llava-v1.5-13b': 61.3,
-    'llava-v1.5-7b-lora': 58.2,
-    'llava-v1.5-13b-lora': 60.2,
-    'llava-v1.6-vicuna-7b': 64.9,
-    'llava-v1.6-mistral-7b': 65.7,
-    'llava-v1.6-vicuna-13b': 67.1,
-    'llava-v1.6-34b': 69.5,
-  }),
+  published: [
+    ...zooRow('accuracy', [58.2, 61.3, 58.2, 60.2, 62.5], 'with OCR tokens'),
+    ...januaryRow('accuracy', [61.3, 64.9, 65.7, 67.1, 69.5], 'with OCR tokens'),
+  ],
 })
 
 /** The same questions without the tokens that an OCR program read: what lmms-eval asks. */

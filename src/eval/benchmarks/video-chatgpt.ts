@@ -8,13 +8,7 @@
  * Official scorer: mbzuai-oryx/Video-ChatGPT quantitative_evaluation/, in the form of lmms-eval tasks/videochatgpt/utils.py.
  * Correctness, detail and context are three calls over each generic answer.
  */
-import {
-  meanOfParts,
-  publishedRows,
-  type Benchmark,
-  type Scored,
-  type ScoreInput,
-} from '../benchmark.ts'
+import { meanOfParts, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
 import { onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import { isRow, readRows, type EvalFile, type Row } from '../eval-file.ts'
 import {
@@ -33,6 +27,7 @@ import type { JudgeInput, JudgeTask } from '../judge-spec.ts'
 import type { Question } from '../question.ts'
 import { columnText, withoutColumn } from '../row-columns.ts'
 import { tableRows } from '../table-rows.ts'
+import { aprilRow, juneRow, oneVisionRow, JUDGE_0613 } from './published-tables.ts'
 
 type Dimension = keyof typeof VIDEO_CHATGPT
 
@@ -44,7 +39,6 @@ const DIMENSIONS: readonly Dimension[] = [
   'consistency',
 ]
 const GENERIC = ['correctness', 'detail', 'context'] as const
-const BLOG = 'LLaVA-NeXT blog 2024-04-30 (judge gpt-3.5-turbo-0613)'
 
 export const videoChatGpt: Benchmark = {
   name: 'video-chatgpt',
@@ -70,23 +64,39 @@ export const videoChatGpt: Benchmark = {
     isNumbered: true,
   },
   published: [
-    ...dimensionRows('llava-next-video-7b', [3.39, 3.29, 3.92, 2.6, 3.12]),
-    ...dimensionRows('llava-next-video-7b-dpo', [3.64, 3.45, 4.17, 2.95, 4.08]),
-    ...dimensionRows('llava-next-video-34b', [3.48, 3.37, 3.95, 2.64, 3.28]),
-    ...dimensionRows('llava-next-video-34b-dpo', [3.81, 3.55, 4.24, 3.14, 4.12]),
-    ...dimensionRows('gpt-4v', [4.09, 3.88, 4.37, 3.94, 4.02]),
-    ...publishedRows('mean', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 3.12,
-      'llava-onevision-qwen2-7b': 3.51,
-      'llava-onevision-qwen2-72b': 3.62,
-    }),
+    ...oneVisionRow('mean', [3.08, 3.12, 3.54, 3.51, 3.55, 3.62]),
+    ...juneRow('mean', [3.07, 3.43, null, 3.83]),
+    ...aprilRow(
+      'correctness',
+      [2.29, 2.94, 3.05, 3.39, 3.64, 3.21, 3.29, 3.48, 3.81, 2.4, 2.87, 2.44, 3.02, 3.01, 4.09],
+      JUDGE_0613,
+    ),
+    ...aprilRow(
+      'detail',
+      [2.38, 2.91, 3.12, 3.29, 3.45, 3.06, 3.23, 3.37, 3.55, 2.52, 2.94, 2.31, 2.88, 2.97, 3.88],
+      JUDGE_0613,
+    ),
+    ...aprilRow(
+      'context',
+      [2.83, 3.43, 3.68, 3.92, 4.17, 3.49, 3.83, 3.95, 4.24, 2.62, 3.44, 2.64, 3.51, 3.54, 4.37],
+      JUDGE_0613,
+    ),
+    ...aprilRow(
+      'temporal',
+      [2.41, 2.23, 2.37, 2.6, 2.95, 2.53, 2.51, 2.64, 3.14, 1.98, 2.45, 3.18, 2.66, 2.53, 3.94],
+      JUDGE_0613,
+    ),
+    ...aprilRow(
+      'consistency',
+      [2.47, 3.0, 3.16, 3.12, 4.08, 3.31, 3.47, 3.28, 4.12, 2.37, 2.51, 2.26, 2.81, 2.6, 4.02],
+      JUDGE_0613,
+    ),
+    ...juneRow('correctness', [3.12, 3.51, 3.65, 3.99]),
+    ...juneRow('detail', [2.97, 3.28, 3.37, 3.61]),
+    ...juneRow('context', [3.62, 3.89, 3.98, 4.24]),
+    ...juneRow('temporal', [2.36, 2.77, 2.74, 3.19]),
+    ...juneRow('consistency', [3.27, 3.68, 3.67, 4.12]),
   ],
-}
-
-function dimensionRows(model: string, values: readonly number[]) {
-  return DIMENSIONS.flatMap((name, i) =>
-    publishedRows(name, BLOG, { [model]: values[i] as number }),
-  )
 }
 
 function scoreVideoChatGpt({ answers: files, asked }: ScoreInput): Scored {

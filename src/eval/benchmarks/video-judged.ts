@@ -7,15 +7,20 @@
  *   ActivityNet: {"video_name": "v_p1QGn0IzfW0", "question": "…", "answer": "…"}
  * Official scorers: lmms-eval tasks/activitynetqa, tasks/video_detail_description.
  */
-import { publishedRows, type Benchmark } from '../benchmark.ts'
+import { type Benchmark } from '../benchmark.ts'
 import { dictJudge, REVIEW_FILES, scoreReviews } from '../judged-answers.ts'
 import { ACTIVITYNET_QA, VIDEO_DETAIL } from '../judge-prompts.ts'
 import { SHORT_ANSWER } from '../llava-questions.ts'
 import { pythonCapitalise } from '../python-text.ts'
 import { columnText } from '../row-columns.ts'
 import { askTable, type TableForm } from '../table-rows.ts'
-
-const BLOG = 'LLaVA-NeXT blog 2024-04-30 (judge gpt-3.5-turbo-0613)'
+import {
+  aprilRow,
+  juneRow,
+  oneVisionRow,
+  oneVisionChatRow,
+  JUDGE_0613,
+} from './published-tables.ts'
 
 export const activityNetQa: Benchmark = {
   name: 'activitynet-qa',
@@ -36,23 +41,38 @@ export const activityNetQa: Benchmark = {
   }),
   judge: dictJudge({ prompt: ACTIVITYNET_QA, hasPred: true }),
   published: [
-    ...publishedRows('accuracy', BLOG, {
-      'llava-next-video-7b': 53.5,
-      'llava-next-video-7b-dpo': 60.2,
-      'llava-next-video-34b': 58.8,
-      'llava-next-video-34b-dpo': 64.42,
-    }),
-    ...publishedRows('score', BLOG, {
-      'llava-next-video-7b': 3.2,
-      'llava-next-video-7b-dpo': 3.5,
-      'llava-next-video-34b': 3.4,
-      'llava-next-video-34b-dpo': 3.6,
-    }),
-    ...publishedRows('accuracy', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 50.5,
-      'llava-onevision-qwen2-7b': 56.6,
-      'llava-onevision-qwen2-72b': 62.3,
-    }),
+    ...aprilRow(
+      'accuracy',
+      [
+        41.6,
+        53.8,
+        53.5,
+        53.5,
+        60.2,
+        55.4,
+        55.6,
+        58.8,
+        64.42,
+        35.2,
+        45.3,
+        48.3,
+        49.1,
+        47.4,
+        null,
+        49.8,
+        52.2,
+        45.3,
+      ],
+      JUDGE_0613,
+    ),
+    ...aprilRow(
+      'score',
+      [2.8, 3.2, 3.2, 3.2, 3.5, 3.3, 3.3, 3.4, 3.6, 2.7, 3.3, 3.3, 3.3, 3.3],
+      JUDGE_0613,
+    ),
+    ...oneVisionRow('accuracy', [49.0, 50.5, 55.1, 56.6, 62.1, 62.3]),
+    ...juneRow('accuracy', [48.0, 55.3, 56.2, 55.0]),
+    ...juneRow('score', [2.84, 3.13, 3.19, 3.13]),
   ],
 }
 
@@ -80,17 +100,13 @@ export const videoDetail: Benchmark = {
   ),
   judge: dictJudge({ prompt: VIDEO_DETAIL, hasPred: false, form: byVideo }),
   published: [
-    ...publishedRows('score', BLOG, {
-      'llava-next-video-7b': 3.32,
-      'llava-next-video-7b-dpo': 3.72,
-      'llava-next-video-34b': 3.48,
-      'llava-next-video-34b-dpo': 3.84,
-      'gpt-4v': 4.0,
-    }),
-    ...publishedRows('score', 'arXiv:2408.03326', {
-      'llava-onevision-qwen2-0.5b': 3.55,
-      'llava-onevision-qwen2-7b': 3.75,
-      'llava-onevision-qwen2-72b': 3.6,
-    }),
+    ...aprilRow(
+      'score',
+      [2.64, 2.76, 3.12, 3.32, 3.72, 3.0, 3.2, 3.48, 3.84, null, null, null, null, 2.84, 4.0],
+      JUDGE_0613,
+    ),
+    ...oneVisionRow('score', [3.51, 3.55, 3.51, 3.75, 3.66, 3.6]),
+    ...juneRow('score', [3.25, 3.57, 3.59, 3.9]),
+    ...oneVisionChatRow('score', [3.87, 3.86]),
   ],
 }

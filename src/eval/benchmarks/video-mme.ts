@@ -15,6 +15,7 @@ import { columnOptions, columnText } from '../row-columns.ts'
 import { formOf } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 import type { TableRow } from '../table-rows.ts'
+import { oneVisionRow } from './published-tables.ts'
 
 export const videoMme = shortAnswerBenchmark({
   name: 'video-mme',
@@ -47,12 +48,12 @@ export const videoMme = shortAnswerBenchmark({
     folder: 'data',
   },
   published: [
-    ...publishedRows('overall', 'arXiv:2408.03326 (without subtitles)', {
-      'llava-onevision-qwen2-0.5b': 44.0,
-      'llava-onevision-qwen2-7b': 58.2,
-      'llava-onevision-qwen2-72b': 66.2,
-    }),
+    ...oneVisionRow('overall', [41.7, 44.0, 55.0, 58.2, 64.8, 66.2], 'without subtitles'),
     ...publishedRows('overall', 'LLaVA-NeXT docs (0716)', { 'llava-next-video-32b-qwen': 60.2 }),
+    ...oneVisionRow('overall with subtitles', [40.4, 43.5, 59.1, 61.5, 66.9, 69.5]),
+    ...publishedRows('overall with subtitles', 'LLaVA-NeXT docs (0716)', {
+      'llava-next-video-32b-qwen': 63.0,
+    }),
   ],
 })
 

@@ -10,7 +10,6 @@ import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
   meanScore,
-  publishedRows,
   type Benchmark,
   type Counts,
   type Scored,
@@ -24,6 +23,9 @@ import { isSample } from '../samples.ts'
 import { allTableRows } from '../table-rows.ts'
 import { pickAnswered, releasedVizwiz } from './hub-vqa-tables.ts'
 import { humanAnswers, judgeVqaAnswer, ownHumans, withSubmission } from './vqav2.ts'
+import { zooRow, januaryRow } from './published-tables.ts'
+
+const SERVER = 'test, by the server'
 
 export const vizwiz: Benchmark = {
   name: 'vizwiz',
@@ -44,20 +46,10 @@ export const vizwiz: Benchmark = {
     prompt: LLAVA_PROMPT,
     folder: { questions: 'llava_test.jsonl', images: 'test' },
   },
-  published: publishedRows(
-    'accuracy',
-    'haotian-liu/LLaVA docs/MODEL_ZOO.md (test, by the server)',
-    {
-      'llava-v1.5-7b': 50.0,
-      'llava-v1.5-13b': 53.6,
-      'llava-v1.5-7b-lora': 47.8,
-      'llava-v1.5-13b-lora': 58.9,
-      'llava-v1.6-vicuna-7b': 57.6,
-      'llava-v1.6-mistral-7b': 60.0,
-      'llava-v1.6-vicuna-13b': 60.5,
-      'llava-v1.6-34b': 63.8,
-    },
-  ),
+  published: [
+    ...zooRow('accuracy', [50.0, 53.6, 47.8, 58.9, 57.5], SERVER),
+    ...januaryRow('accuracy', [53.6, 57.6, 60.0, 60.5, 63.8], SERVER),
+  ],
 }
 
 function scoreVizwiz({ answers: files, questions, labels, asked: limit }: ScoreInput): Scored {

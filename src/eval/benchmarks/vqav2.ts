@@ -10,13 +10,7 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
-import {
-  meanScore,
-  publishedRows,
-  type Benchmark,
-  type Scored,
-  type ScoreInput,
-} from '../benchmark.ts'
+import { meanScore, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
 import {
   isJsonLines,
   isRow,
@@ -36,6 +30,9 @@ import { formOf, isSample } from '../samples.ts'
 import { labelRows } from '../short-answers.ts'
 import { allTableRows } from '../table-rows.ts'
 import { pickAnswered, releasedVqav2 } from './hub-vqa-tables.ts'
+import { zooRow, januaryRow } from './published-tables.ts'
+
+const SERVER = 'test-dev, by the server'
 
 export const vqav2: Benchmark = {
   name: 'vqav2',
@@ -60,20 +57,10 @@ export const vqav2: Benchmark = {
       submission: 'llava_vqav2_mscoco_test2015.jsonl',
     },
   },
-  published: publishedRows(
-    'accuracy',
-    'haotian-liu/LLaVA docs/MODEL_ZOO.md (test-dev, by the server)',
-    {
-      'llava-v1.5-7b': 78.5,
-      'llava-v1.5-13b': 80.0,
-      'llava-v1.5-7b-lora': 79.1,
-      'llava-v1.5-13b-lora': 80.0,
-      'llava-v1.6-vicuna-7b': 81.8,
-      'llava-v1.6-mistral-7b': 82.2,
-      'llava-v1.6-vicuna-13b': 82.8,
-      'llava-v1.6-34b': 83.7,
-    },
-  ),
+  published: [
+    ...zooRow('accuracy', [78.5, 80.0, 79.1, 80.0, 81.8], SERVER),
+    ...januaryRow('accuracy', [80.0, 81.8, 82.2, 82.8, 83.7], SERVER),
+  ],
 }
 
 function scoreVqav2({ answers: files, questions, labels, asked: limit }: ScoreInput): Scored {
