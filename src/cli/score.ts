@@ -9,6 +9,8 @@ import {
   JudgeBudget,
   loadEvalFiles,
   loadWordNet,
+  publishedLines,
+  shownName,
   score as scoreAnswers,
   scoreJudged,
   writeSheet,
@@ -177,7 +179,15 @@ export function scoreLines({
 }): string[] {
   const lines = [title]
   if (metrics.length === 0) lines.push(`  no score: ${reasonOfNone(benchmark, counts)}`)
-  else lines.push(...formatTable(metrics.map(rowOf)).map((line) => `  ${line}`))
+  else {
+    const rows = formatTable(metrics.map(rowOf))
+    lines.push(
+      ...metrics.flatMap(({ published }, i) => [
+        `  ${rows[i]}`,
+        ...publishedLines(published).map((line) => `    published: ${line}`),
+      ]),
+    )
+  }
   const shown = Object.entries(counts).map(([name, count]) => `${count} ${name}`)
   lines.push('', `  ${shown.join(', ')}; recipe ${recipe.hash.slice(0, 12)}`)
   return lines
@@ -228,15 +238,13 @@ function linesOf(report: ScoreReport | JudgedReport, files: readonly string[]): 
   return lines
 }
 
-function rowOf({ name, value, digits, interval95, baseline, published }: ScoredMetric): string[] {
+function rowOf(metric: ScoredMetric): string[] {
+  const { value, digits, interval95, baseline } = metric
   const show = (number: number) => number.toFixed(digits)
   return [
-    name,
+    shownName(metric),
     value === null ? '–' : show(value),
     interval95 ? `[${show(interval95.low)}, ${show(interval95.high)}]` : '',
     baseline ? `${baseline.name} ${show(baseline.value)}` : '',
-    published.length > 0
-      ? `published: ${published.map((row) => `${row.model} ${row.value}`).join(', ')}`
-      : '',
   ]
 }

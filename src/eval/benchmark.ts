@@ -28,6 +28,8 @@ export type Benchmark = {
   /** How a judge is asked about the answers, where no rule can score them. */
   readonly judge?: JudgeSpec
   readonly published: readonly PublishedScore[]
+  /** What questions are that are asked like the benchmark's and are not its own: other sets have other published rows, or none. */
+  readonly ofSet?: (questions: readonly EvalFile[]) => Pick<Benchmark, 'title' | 'published'> | null
 }
 
 /** Whether there is no score without a judge. */
@@ -72,6 +74,12 @@ export type Metric = {
   readonly unit: 'percent' | 'points'
   /** Decimals of the published tables. */
   readonly digits: number
+  /** How many questions it is of, where that is not all of them. */
+  readonly questions?: number
+  /** What it covers, where the benchmark's number of this name covers more: it has no published row. */
+  readonly part?: string
+  /** A count of faults: no score, and not shown beside scores. */
+  readonly isLowerBetter?: boolean
   /** A number that the benchmark is known by, beside its first. */
   readonly isHeadline?: boolean
   /** What costs nothing and scores something all the same. */
@@ -115,7 +123,7 @@ export function meanPercent(
 ): Metric {
   const rows = scores.map((score) => [score, 1])
   const statistic = { rows, of: ratioPercent, ...(units ? { units } : {}) }
-  return { name, statistic, unit: 'percent', digits }
+  return { name, statistic, unit: 'percent', digits, questions: scores.length }
 }
 
 /** The mean score of outcomes as a percentage. */
@@ -174,6 +182,28 @@ export function ratioPercent(sums: readonly number[]): number {
 
 function meanIn([sum = 0, count = 0]: readonly number[]): number {
   return sum / count
+}
+
+/** Its name with what has to be said of it. */
+export function shownName(
+  { name, part, isLowerBetter }: Pick<Metric, 'name' | 'part' | 'isLowerBetter'>,
+  ...others: readonly string[]
+): string {
+  const notes = [
+    ...others,
+    ...(part === undefined ? [] : [part]),
+    ...(isLowerBetter === true ? ['lower is better'] : []),
+  ]
+  return notes.length > 0 ? `${name} (${notes.join(', ')})` : name
+}
+
+/** Published numbers as one line for each source, which says of what table and under which condition they are. */
+export function publishedLines(published: readonly PublishedScore[]): string[] {
+  const sources = [...new Set(published.map(({ source }) => source))]
+  return sources.map((source) => {
+    const own = published.filter((row) => row.source === source)
+    return `${own.map(({ model, value }) => `${model} ${value}`).join(', ')} (${source})`
+  })
 }
 
 /** A model's published numbers of one table, by metric. */

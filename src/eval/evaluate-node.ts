@@ -36,7 +36,7 @@ import {
 } from './question.ts'
 import { keepExamples, writeResult } from './result-files-node.ts'
 import { isErrorLine, runQuestions } from './run-questions.ts'
-import { score, type ScoreReport } from './score.ts'
+import { score, setOf, type ScoreReport } from './score.ts'
 import { selectQuestions } from './select-questions.ts'
 
 export type EvaluateRequest = JudgingRequest & {
@@ -119,9 +119,13 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
         answers: [scored],
         ...(request.seed === undefined ? {} : { seed: request.seed }),
         asked,
+        askedFrom: request.questions,
         wordNet: request.wordNet,
       })
-    : unjudged(benchmark, { questions: questions.length, answers: lines.length - errors.length })
+    : unjudged(setOf(benchmark, request.questions).title, benchmark, {
+        questions: questions.length,
+        answers: lines.length - errors.length,
+      })
   const outcomes = withQuestions(report.outcomes, questions, lines)
   const { facts, agreement } = judged
   const { contamination } = request
@@ -143,7 +147,8 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
 
 /** Answers without a number: a judge may come later, over the same folder. */
 function unjudged(
-  { name, title }: Benchmark,
+  title: string,
+  { name }: Benchmark,
   { questions, answers }: { readonly questions: number; readonly answers: number },
 ): Omit<ScoreReport, 'recipe'> {
   const counts = { questions, answers, missing: questions - answers, extra: 0, unreadable: 0 }

@@ -2,7 +2,7 @@
 export { score, findBenchmark } from './score.ts'
 export type { Recipe, ScoredMetric, ScoreReport, ScoreRequest } from './score.ts'
 export { BENCHMARKS } from './benchmarks/index.ts'
-export { isJudgeNeeded } from './benchmark.ts'
+export { isJudgeNeeded, publishedLines, shownName } from './benchmark.ts'
 export type { Benchmark, Counts, Outcome, PublishedScore } from './benchmark.ts'
 export { compareRuns, type Comparison } from './compare.ts'
 export type { EvalFile } from './eval-file.ts'

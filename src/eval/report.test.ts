@@ -81,9 +81,64 @@ test('the table says score, interval, guess, published row, errors and recipe', 
   const row = table.split('\n').find((line) => line.startsWith('| POPE'))
   assert.equal(
     row,
-    '| POPE | a | F1 mean (judge gpt-4-0613) | 80.00 | 79.00–81.00 | 55.00 (blind) | llava-v1.5-7b 85.9 | 9 | 1 | `abcdef012345` |',
+    '| POPE | a | F1 mean (judge gpt-4-0613) | 80.00 | 79.00–81.00 | 55.00 (blind) | llava-v1.5-7b 85.9 (zoo) | 9 | 1 | `abcdef012345` |',
   )
   assert.equal(table.split('\n').filter((line) => line.startsWith('| POPE')).length, 1)
+})
+
+test('published rows say of which table and judge they are, parts how many questions they have', () => {
+  const rows = [
+    ['a', 60, 'blog (judge gpt-4-0613)'],
+    ['b', 70, 'zoo (judge gpt-4-0314)'],
+    ['c', 61, 'blog (judge gpt-4-0613)'],
+  ] as const
+  const published = rows.map(([model, value, source]) => ({ model, metric: 'all', value, source }))
+  const metric = { unit: 'percent', digits: 1, interval95: null, published } as const
+  const table = markdownReport([
+    reported('m', {
+      judged: [],
+      metrics: [
+        { ...metric, name: 'all', value: 50 },
+        { ...metric, name: 'part', value: 40, questions: 3 },
+        { ...metric, name: 'other part', value: 40 },
+      ],
+    }),
+  ])
+  assert.match(
+    table,
+    /a 60, c 61 \(blog \(judge gpt-4-0613\)\); b 70 \(zoo \(judge gpt-4-0314\)\) \| 9 \|/,
+  )
+  assert.match(table, /\| part \|.*\| 3 \| 1 \|/)
+  assert.match(table, /\| other part \|.*\|  \| 1 \|/)
+  assert.match(table, /bootstraps over .*pictures, rotations/)
+})
+
+test('a share of faults is no score: it says so, and is in no chart', async () => {
+  const chair = (model: string) =>
+    reported(model, {
+      title: 'CHAIR',
+      benchmark: 'chair',
+      judged: [],
+      metrics: [
+        {
+          name: 'CHAIR_i',
+          value: 12,
+          unit: 'percent',
+          digits: 1,
+          interval95: null,
+          published: [],
+          isLowerBetter: true,
+        },
+        { name: 'recall', value: 70, unit: 'percent', digits: 1, interval95: null, published: [] },
+      ],
+    })
+  const results = [chair('a'), chair('b')]
+  assert.match(markdownReport(results), /\| CHAIR_i \(lower is better\) \| 12\.0 \|/)
+  assert.doesNotMatch(await htmlReport(results), /<svg/)
+  const mmlu = (model: string, value: number) =>
+    reported(model, { benchmark: 'mmlu', title: 'MMLU' }, value)
+  const three = ['a', 'b', 'c'].flatMap((model, i) => [mmlu(model, 30 + i), chair(model)])
+  assert.doesNotMatch(await htmlReport(three), /Strength of the language model/)
 })
 
 test('several models stand one below the other, number by number', () => {

@@ -14,7 +14,7 @@ import {
   type StrengthPoint,
 } from './report-charts.ts'
 import { labelled } from './report-labels.ts'
-import type { PublishedScore } from './benchmark.ts'
+import { publishedLines, shownName, type PublishedScore } from './benchmark.ts'
 
 export type ReportedResult = Pick<
   EvalReport,
@@ -49,7 +49,7 @@ export function markdownReport(results: readonly ReportedResult[]): string {
       markdownRow(result, metric, results),
     ),
     '',
-    'Scores are of this program: `llava eval` asked the released questions, greedily; intervals are percentile bootstraps over questions.',
+    'Scores are of this program: `llava eval` asked the released questions, greedily; intervals are percentile bootstraps over what was drawn independently: questions, or the pictures, rotations and answers that they share.',
     '',
   ]
   return lines.join('\n')
@@ -60,18 +60,18 @@ function markdownRow(
   metric: Metric,
   results: readonly ReportedResult[],
 ): string {
-  const { title, run, counts, recipe } = result
+  const { title, run, recipe } = result
   const cells = [
     title,
     run.model,
-    judgedName(metric, result),
+    metricName(metric, result),
     shown(metric),
     metric.interval95
       ? `${metric.interval95.low.toFixed(metric.digits)}–${metric.interval95.high.toFixed(metric.digits)}`
       : '',
     guessOf(result, metric, results),
-    publishedText(metric.published),
-    String(counts.questions),
+    publishedLines(metric.published).join('; '),
+    questionsOf(metric, result),
     String(run.errors.length),
     `\`${recipe.hash.slice(0, 12)}\``,
   ]
@@ -79,11 +79,17 @@ function markdownRow(
 }
 
 /** A judge's number is that of its judge: another one gives another. */
-function judgedName({ name }: Metric, { judged }: ReportedResult): string {
+function metricName(metric: Metric, { judged }: ReportedResult): string {
   const [first] = judged
-  if (!first) return name
+  if (!first) return shownName(metric)
   const { judge, versions = [] } = first
-  return `${name} (judge ${versions.length === 1 ? versions[0] : judge})`
+  return shownName(metric, `judge ${versions.length === 1 ? versions[0] : judge}`)
+}
+
+/** A part has its own; where it is not known how many those are, nothing is said. */
+function questionsOf(metric: Metric, { metrics, counts }: ReportedResult): string {
+  const { questions = metric === metrics[0] ? counts.questions : null } = metric
+  return questions === null ? '' : String(questions)
 }
 
 type ShownNumber = { readonly result: ReportedResult; readonly metric: Metric }
@@ -101,10 +107,12 @@ function numbersOf(results: readonly ReportedResult[]): ShownNumber[] {
   return [...groups.values()].flatMap((group) => [...group.values()].flat())
 }
 
-/** The numbers that benchmarks are known by: those with published rows, else the first and what has a guess beside it. */
+/** The numbers that benchmarks are known by: the first, and those with published rows, else with a guess beside them. */
 function headline({ metrics }: ReportedResult): readonly Metric[] {
   const known = metrics.filter(({ published }) => published.length > 0)
-  return known.length > 0 ? known : metrics.filter(({ baseline }, i) => i === 0 || baseline)
+  return metrics.filter(
+    (metric, i) => i === 0 || (known.length > 0 ? known.includes(metric) : metric.baseline),
+  )
 }
 
 function shown({ value, digits }: Metric): string {
@@ -128,10 +136,6 @@ function guessOf(
   return metric.baseline
     ? `${metric.baseline.value.toFixed(metric.digits)} (${metric.baseline.name})`
     : ''
-}
-
-function publishedText(published: readonly PublishedScore[]): string {
-  return published.map(({ model, value }) => `${model} ${value}`).join(', ')
 }
 
 /** Charts are drawn here: the page runs no script. */
@@ -176,7 +180,7 @@ function summaryTable(seen: readonly ReportedResult[], results: readonly Reporte
     return [
       text(result.title),
       text(run.model),
-      text(judgedName(metric, result)),
+      text(metricName(metric, result)),
       number(shown(metric)),
       number(
         interval
@@ -185,7 +189,7 @@ function summaryTable(seen: readonly ReportedResult[], results: readonly Reporte
       ),
       text(guessOf(result, metric, results)),
       publishedCell(metric.published),
-      number(String(counts.questions)),
+      number(questionsOf(metric, result)),
       number(String(counts.missing)),
       number(String(run.errors.length)),
       `<td><code>${escapeHtml(recipe.hash.slice(0, 12))}</code></td>`,
@@ -206,7 +210,7 @@ function publishedCell(published: readonly PublishedScore[]): string {
 async function modelsSection(results: readonly ReportedResult[]): Promise<string> {
   const models = new Set(results.map(({ run }) => run.model))
   const rows = results.flatMap((result): BarRow[] => {
-    const [metric] = headline(result)
+    const metric = scoreOf(result)
     return metric && metric.value !== null && metric.unit === 'percent'
       ? [barOf(metric, result.title, result.run.model)]
       : []
@@ -216,6 +220,12 @@ async function modelsSection(results: readonly ReportedResult[]): Promise<string
   // A circle needs three directions, and models are compared on what all of them were asked.
   const isRound = new Set(shared.map(({ category }) => category)).size >= 3
   return `<h2>Models</h2>${isRound ? await radarChart(shared) : ''}${await modelChart(rows)}`
+}
+
+/** The benchmark's number, where more of it is better: a share of faults is no score beside others. */
+function scoreOf(result: ReportedResult): Metric | undefined {
+  const [metric] = headline(result)
+  return metric?.isLowerBetter === true ? undefined : metric
 }
 
 /** Of the benchmarks that every model has a score of. */
@@ -238,7 +248,7 @@ async function strengthSection(results: readonly ReportedResult[]): Promise<stri
   )
   const points = results.flatMap((result): StrengthPoint[] => {
     const x = strength.get(result.run.model) ?? null
-    const metric = headline(result)[0]
+    const metric = scoreOf(result)
     if (
       result.benchmark.startsWith('mmlu') ||
       x === null ||
@@ -260,7 +270,9 @@ async function strengthSection(results: readonly ReportedResult[]): Promise<stri
 async function resultSection(result: ReportedResult): Promise<string> {
   const { title, run, metrics, judged, agreement, recipe, contamination } = result
   const bars = metrics
-    .filter(({ value, unit }) => value !== null && unit === 'percent')
+    .filter(
+      ({ value, unit, isLowerBetter }) => value !== null && unit === 'percent' && !isLowerBetter,
+    )
     .map((metric) => barOf(metric, metric.name, run.model))
   const points = pointBars(result)
   const charts = [

@@ -21,19 +21,23 @@ export function readResult(path: string): ComparedResult {
 
 /** Every result of `llava eval` in the folders and below them, by path. */
 export function readReports(paths: readonly string[]): ReportedResult[] {
-  const files = paths.flatMap((path) => {
-    if (!existsSync(path) || !statSync(path).isDirectory()) return [resultFile(path) ?? path]
-    return readdirSync(path, { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('result.json'))
-      .sort()
-      .map((name) => join(path, name))
-  })
-  const results = files.filter((file) => existsSync(file)).map(readReport)
-  if (results.length > 0) return results
+  const found = paths.map((path) => ({ path, files: resultFiles(path) }))
+  const empty = found.filter(({ files }) => files.length === 0).map(({ path }) => path)
+  if (empty.length === 0 && paths.length > 0)
+    return found.flatMap(({ files }) => files.map(readReport))
   throw new InputError(
     'INPUT_RESULT_MISSING',
-    `eval: there should be results of llava eval below ${paths.join(', ')}, there are none.`,
+    `eval: there should be results of llava eval below ${empty.join(', ')}, there are none; name folders that llava eval wrote.`,
   )
+}
+
+function resultFiles(path: string): string[] {
+  if (!existsSync(path)) return []
+  if (!statSync(path).isDirectory()) return [path]
+  return readdirSync(path, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('result.json'))
+    .sort()
+    .map((name) => join(path, name))
 }
 
 function readReport(file: string): ReportedResult {

@@ -39,6 +39,7 @@ export async function scoreJudged(request: ScoreJudgedRequest): Promise<JudgedRe
     ...filesOf({ benchmark, ...files }, benchmark.ask ?? {}),
     answers: [reviews],
     answersFrom: answers,
+    askedFrom: files.questions,
     judge: judges.map(({ identity }) => identity),
     ...(request.seed === undefined ? {} : { seed: request.seed }),
     ...(request.codeVersion === undefined ? {} : { codeVersion: request.codeVersion }),

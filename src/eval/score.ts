@@ -29,6 +29,8 @@ export type ScoreRequest = {
   readonly seed?: number
   /** The questions that a limited run asked; all others of the files are left out. */
   readonly asked?: ReadonlySet<string> | undefined
+  /** The question files, where the benchmark's rule does not take them: they say of which set the answers are. */
+  readonly askedFrom?: readonly EvalFile[]
   /** To try questions and truth before anything is answered. Else a file without answers is refused. */
   readonly allowsNone?: boolean
   /** For benchmarks that measure how close words are: WUPS. */
@@ -62,6 +64,9 @@ export type ScoredMetric = {
   readonly unit: 'percent' | 'points'
   readonly digits: number
   readonly interval95: Interval | null
+  readonly questions?: number
+  readonly part?: string
+  readonly isLowerBetter?: boolean
   readonly baseline?: Metric['baseline']
   readonly published: readonly PublishedScore[]
 }
@@ -100,11 +105,12 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     asked,
     wordNet,
   })
+  const { title, published } = setOf(benchmark, request.askedFrom ?? questions)
   if (counts.answers === 0 && request.allowsNone !== true) throw noAnswers(benchmark)
   return {
     benchmark: benchmark.name,
-    title: benchmark.title,
-    metrics: withIntervals(metrics, benchmark.published, seed),
+    title,
+    metrics: withIntervals(metrics, published, seed),
     counts,
     outcomes,
     units: counts.answers === 0 ? [] : unitScores(metrics, outcomes),
@@ -113,6 +119,14 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     sheets: sheets ?? {},
     recipe: await recipeOf(benchmark, { ...request, questions, labels, seed }),
   }
+}
+
+/** Title and published rows of the questions that were asked. */
+export function setOf(
+  benchmark: Benchmark,
+  questions: readonly EvalFile[],
+): Pick<Benchmark, 'title' | 'published'> {
+  return (questions.length > 0 && benchmark.ofSet?.(questions)) || benchmark
 }
 
 /** The hub's tables as the files that the benchmark takes. */
@@ -146,7 +160,8 @@ function withIntervals(
       ...metric,
       value: finite(valueOf(statistic)),
       interval95: intervalOf(sums, statistic.of),
-      published: published.filter((row) => row.metric === metric.name),
+      published:
+        metric.part === undefined ? published.filter((row) => row.metric === metric.name) : [],
     }
   })
 }

@@ -252,6 +252,7 @@ describe('llava eval', () => {
       [['eval', 'compare', QUESTIONS], 2],
       [['eval', 'quick', '--questions', QUESTIONS, ...SERVER, ...JUDGE, ...JUDGE], 2],
       [['eval', 'report', join(FOLDER, 'empty')], 1],
+      [['eval', 'report', join(FOLDER, 'whole'), join(FOLDER, 'empty')], 1],
     ] as const
     for (const [args, code] of cases) assert.equal((await llava(args)).code, code, args.join(' '))
   })

@@ -39,6 +39,10 @@ test('score --json is one object with metrics, intervals, counts and the recipe'
   const [all] = report.metrics
   assert.deepEqual([all!.name, all!.value, all!.interval95], ['all', 87.5, { low: 75, high: 100 }])
   assert.match(report.recipe.hash, /^[0-9a-f]{64}$/)
+  // Rows of one model by two judges were told as two numbers of one.
+  const shown = await llava(['score', 'llava-bench', '--answers', reviews])
+  assert.match(shown.stdout, /published: llava-v1\.5-7b 65\.4,.*\(.*judge gpt-4-0314\)/)
+  assert.match(shown.stdout, /published: .*llava-v1\.5-13b 59\.6 \(.*judge gpt-4-0613\)/)
 })
 
 test('score says what is missing: 2 for a wrong command, 1 for wrong files', async () => {

@@ -106,7 +106,8 @@ function metricsOf(read: readonly Read[]): Metric[] {
     unit: 'percent',
     digits: 1,
   })
-  return [share('CHAIR_i', 0), share('CHAIR_s', 2), share('recall', 4)]
+  const faults = [share('CHAIR_i', 0), share('CHAIR_s', 2)]
+  return [...faults.map((one) => ({ ...one, isLowerBetter: true })), share('recall', 4)]
 }
 
 /** The objects that a text names, in order. */

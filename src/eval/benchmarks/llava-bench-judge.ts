@@ -94,11 +94,13 @@ function wilderTasks({ answers, labels, questions }: JudgeInput): JudgeTask[] {
   const byId = new Map(answers.map((answer: Answer) => [answer.id, answer]))
   return rows.flatMap((one) => {
     const { row, id } = one
+    // Before answers are there: a question without a reference is no question for a judge.
+    const reference = referenceOf(one)
     const answer = byId.get(id)
     if (!answer) return []
     const content =
       `[Question]\n${columnText(one, 'Question', 'question')}\n\n` +
-      `${pairText(columnText(one, 'Answer', 'answer'), answer.text)}[System]\n${WILDER_RULE}\n\n`
+      `${pairText(reference, answer.text)}[System]\n${WILDER_RULE}\n\n`
     const category = typeof row['Category'] === 'string' ? { category: row['Category'] } : {}
     return [
       {
@@ -108,6 +110,15 @@ function wilderTasks({ answers, labels, questions }: JudgeInput): JudgeTask[] {
       },
     ]
   })
+}
+
+function referenceOf(one: Parameters<typeof columnText>[0]): string {
+  const { id, row, file } = one
+  if ((row['Answer'] ?? row['answer']) !== '') return columnText(one, 'Answer', 'answer')
+  throw new InputError(
+    'INPUT_REFERENCES_MISSING',
+    `eval.llava-wilder: every question of ${file.name} should have a reference answer as Answer, ${id} has none; write it into review.jsonl and run llava data build-bench again, with a model or --engine that answers.`,
+  )
 }
 
 /** Rows of the small and medium sets have no id in some releases: they are counted then. */

@@ -41,6 +41,7 @@ const SCORING: Pick<Benchmark, 'files' | 'needs' | 'rule' | 'score'> = {
 
 const PAPER = 'arXiv:2304.08485 (judge gpt-4-0314)'
 const ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md (judge gpt-4-0314)'
+const MEDIUM = 'all of medium'
 const WILDER_JUDGE = 'judge gpt-4-vision-preview'
 
 /** Conversation, detail, complex reasoning, all; with the prefix that reviews of the wild have. */
@@ -137,6 +138,7 @@ export const llavaWilder: Benchmark = {
     hasTruth: true,
   },
   judge: wilderJudge,
+  ofSet: wilderSet,
   published: [
     ...mayRow('all', [70.5, 71.2, 62.5, null, null, null, null, 71.5], WILDER_JUDGE),
     ...oneVisionRow('all', [51.5, 55.0, 69.1, 67.8, 72.9, 72.0]),
@@ -146,11 +148,32 @@ export const llavaWilder: Benchmark = {
       'gemini-1.5-pro': 70.5,
       'internvl-1.5': 62.4,
     }),
-    ...mayRow('all of medium', [72.5, 73.4, 63.1, null, null, null, null, 78.5], WILDER_JUDGE),
-    ...publishedRows('all of medium', `LLaVA-NeXT blog 2024-05-10 (${WILDER_JUDGE})`, {
+    ...mayRow(MEDIUM, [72.5, 73.4, 63.1, null, null, null, null, 78.5], WILDER_JUDGE),
+    ...publishedRows(MEDIUM, `LLaVA-NeXT blog 2024-05-10 (${WILDER_JUDGE})`, {
       'claude-3-opus': 79.7,
     }),
   ],
+}
+
+/**
+ * The medium set has rows of its own in the post; what `llava data build-bench` made, by its pictures' names, has none, whatever its
+ * file is called.
+ */
+function wilderSet(questions: readonly EvalFile[]): Pick<Benchmark, 'title' | 'published'> | null {
+  const isBuilt = questions.some((file) => readRows(file).some(hasBuiltPicture))
+  if (isBuilt) return { title: 'Own questions, asked like LLaVA-Bench (Wilder)', published: [] }
+  if (!questions.every(({ name }) => /medium/i.test(name))) return null
+  const own = llavaWilder.published.filter(({ metric }) => metric === MEDIUM)
+  return {
+    title: 'LLaVA-Bench (Wilder, medium)',
+    published: own.map((row) => ({ ...row, metric: 'all' })),
+  }
+}
+
+/** `images/` and the start of its SHA-256. */
+function hasBuiltPicture({ image }: Row): boolean {
+  const names: unknown[] = Array.isArray(image) ? image : [image]
+  return names.some((name) => typeof name === 'string' && /^images\/[\da-f]{16}\.\w+$/.test(name))
 }
 
 /** Of the whole repository, which has a folder or a file for each size; of what `llava data build-bench` makes, its questions. */

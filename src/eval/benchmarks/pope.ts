@@ -28,7 +28,7 @@ import {
 import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { releasedPope } from './hub-tables.ts'
-import { rowsByUnit, type Statistic } from '../metrics/intervals.ts'
+import { rowsByUnit, sumsOf, type Statistic } from '../metrics/intervals.ts'
 import { exactlyYesOrNo, popeAnswer, yesOrNo } from '../metrics/yes-no.ts'
 import { pythonFixed, pythonFloat } from '../python-text.ts'
 import { isSample } from '../samples.ts'
@@ -295,10 +295,12 @@ function ratesOf(
   drawn: Drawn,
   counts: (sums: readonly number[]) => readonly number[],
 ): Metric[] {
+  const [, , , , questions = 0] = counts(sumsOf(drawn.rows))
   return Object.entries(RATES).map(([name, rate]) => ({
     name: `${name} ${part}`,
     unit: 'percent',
     digits: 2,
+    questions,
     statistic: { ...drawn, of: (sums: readonly number[]) => rate(counts(sums)) * 100 },
   }))
 }
@@ -306,10 +308,7 @@ function ratesOf(
 function printAll(parts: readonly string[], { rows }: Drawn): string {
   return parts
     .map((part, p) => {
-      const own = Array.from({ length: WIDTH }, (_, k) =>
-        rows.reduce((sum, row) => sum + (countsOf(p)(row)[k] ?? 0), 0),
-      )
-      return printPart(part, own)
+      return printPart(part, countsOf(p)(sumsOf(rows)))
     })
     .join('')
 }

@@ -30,9 +30,13 @@ export function rowsByUnit(
 }
 
 export function valueOf({ rows, of }: Statistic): number {
+  return of(sumsOf(rows))
+}
+
+export function sumsOf(rows: Statistic['rows']): number[] {
   const sums = Array.from({ length: rows[0]?.length ?? 0 }, () => 0)
   for (const row of rows) row.forEach((value, i) => (sums[i] = (sums[i] as number) + value))
-  return of(sums)
+  return sums
 }
 
 const RESAMPLES = 1000
