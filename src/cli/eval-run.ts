@@ -19,7 +19,7 @@ import { benchmarkNames, planOf, type Plan } from './eval-files.ts'
 import { formatDuration } from './format.ts'
 import { measureOneByOne, oneByOneOf, type Speed } from './eval-speed.ts'
 import { checkOutFolder } from './out-folder.ts'
-import { packageVersion } from './package.ts'
+import { codeVersion } from './package.ts'
 import { Progress } from './progress.ts'
 import { judgeFolder, judgeLines, scoreLines } from './score.ts'
 import type { Session } from './verb.ts'
@@ -78,7 +78,7 @@ async function runPlan(plan: Plan, parts: Parts): Promise<Ran> {
       seed: args.number('seed'),
       maxTokens: wholeNumber(args, 'max-tokens'),
       isBlind,
-      codeVersion: packageVersion(),
+      codeVersion: codeVersion(),
       wordNet: wordNetOf(args),
       signal: session.signal,
       onProgress: (stage, state) =>

@@ -25,7 +25,7 @@ import type { Arguments } from './arguments.ts'
 import { JUDGE_OPTIONS, judgeLimits, judgesOf } from './eval-engines.ts'
 import { formatTable } from './format.ts'
 import { checkOutFolder } from './out-folder.ts'
-import { packageVersion } from './package.ts'
+import { codeVersion } from './package.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
@@ -102,7 +102,7 @@ async function reportOf(parts: Parts, files: Files): Promise<ScoreReport | Judge
   return scoreAnswers(benchmark.name, {
     ...files,
     seed: args.number('seed'),
-    codeVersion: packageVersion(),
+    codeVersion: codeVersion(),
     ...(args.has('wordnet') && { wordNet: loadWordNet(args.text('wordnet') as string) }),
   })
 }
@@ -125,7 +125,7 @@ async function judgedReport(
       mediaFolder: args.text('images'),
       out: args.text('out'),
       seed: args.number('seed'),
-      codeVersion: packageVersion(),
+      codeVersion: codeVersion(),
       signal: session.signal,
       onProgress: (stage, { done, total }) =>
         progress.update({

@@ -37,7 +37,7 @@ export type EvalRecipe = {
   readonly seed: number
   /** The training data that the questions were compared with, where they were: the hash of its rows. */
   readonly training?: string
-  /** Version of this program. */
+  /** Version of this program, with its commit where it is a clone: `1.0.0+1a2b3c4d5e6f`. */
   readonly code: string
 }
 

@@ -257,12 +257,13 @@ function differingKeys(before: Row, recipe: EvalRecipe): string[] {
   return Object.keys(now).filter(
     (key) =>
       !['hash', 'judge', 'rule', 'training'].includes(key) &&
-      JSON.stringify(asBegun(before[key])) !== JSON.stringify(asBegun(now[key])),
+      JSON.stringify(asBegun(before[key], key)) !== JSON.stringify(asBegun(now[key], key)),
   )
 }
 
-/** A picture that was missing may have been put there since. */
-function asBegun(part: unknown): unknown {
+/** A picture that was missing may have been put there since, and a commit of the same version may be about anything. */
+function asBegun(part: unknown, key: string): unknown {
+  if (key === 'code') return String(part).split('+')[0]
   return isRow(part) && 'media' in part ? { ...part, media: null } : part
 }
 
