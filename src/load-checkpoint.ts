@@ -16,6 +16,7 @@ import type {
   ModelConfig,
 } from './families/family.ts'
 import { locate, type HubOptions } from './locate-model.ts'
+import { mergeAdapters } from './merge-adapters.ts'
 import { ggufDocuments, ggufSource } from './families/gguf.ts'
 import { isObject } from './families/json-reader.ts'
 import type { WeightPart } from './families/parameter-map.ts'
@@ -30,8 +31,6 @@ import {
   openWeightFile,
   type WeightSource,
 } from './weights/index.ts'
-import { mergeLora } from './weights/lora-merge.ts'
-import { openLoraAdapter } from './weights/lora.ts'
 import { baseName, isFile, joinPath, listFolder, parentFolder } from './weights/node.ts'
 
 export type CheckpointOptions = FamilyOptions &
@@ -135,16 +134,16 @@ async function openFolderParts(
     ...(tower !== null && { tower: readDocuments(tower) }),
   }
   const family = familyOf(documents)
-  const parts: WeightPart[] = []
   const used = weightFiles(main, base ?? folder)
+  const whole: WeightPart[] = [{ source: main, rules: family.parameterNames }]
   if (tower !== null) {
     const source = keep(openCheckpoint(tower))
-    parts.push({ source, rules: [...VISION_NAMES, ...TOWER_EXTRAS] })
+    whole.unshift({ source, rules: [...VISION_NAMES, ...TOWER_EXTRAS] })
     used.push(...weightFiles(source, tower))
   }
   const adapters = adapterFolders(folder, names, options)
   await nextTurn()
-  parts.push({ source: mergeAdapters(main, adapters), rules: family.parameterNames })
+  const parts = [...mergeAdapters(whole, adapters, keep)]
   const projectors = projectorFiles(folder, names, options)
   const projectorRules = [...PROJECTOR_NAMES, ...family.parameterNames]
   for (const path of projectors) {
@@ -257,23 +256,6 @@ function adapterFolders(
   { adapters = [] }: CheckpointOptions,
 ): readonly string[] {
   return names.includes('adapter_config.json') ? [folder, ...adapters] : adapters
-}
-
-function mergeAdapters(source: WeightSource, folders: readonly string[]): WeightSource {
-  if (folders.length === 0) return source
-  const adapters = folders.map(openLoraAdapter)
-  return mergeLora(source, adapters, baseNames(source))
-}
-
-/** PEFT names modules as they were in memory when it trained them; files may use the other prefix. */
-function baseNames(source: WeightSource): (trained: string) => string {
-  const byLeaf = new Map([...source.tensors.keys()].map((name) => [decoderLeaf(name), name]))
-  return (trained) =>
-    source.tensors.has(trained) ? trained : (byLeaf.get(decoderLeaf(trained)) ?? trained)
-}
-
-function decoderLeaf(name: string): string {
-  return name.replace(/^(?:model\.)?(?:language_model\.)?(?:model\.)?/, '')
 }
 
 /** Weights trained beside the language model: a stage-1 projector, or what a LoRA run trained in full. */

@@ -175,6 +175,43 @@ test('the names of memory, of files and of modules trained in full are understoo
   )
 })
 
+test('copies of the vocabulary that PEFT saves are loaded under their adapter, as PEFT loads them', () => {
+  const rng = new Rng(7)
+  const copy = random(rng, [5, 4])
+  const adapter = readLoraAdapter(
+    parseLoraConfig(plainConfig),
+    source({
+      'base_model.model.lm_head.base_layer.weight': copy,
+      ...pair(rng, 'lm_head', 5, 4, 2),
+      'base_model.model.model.embed_tokens.weight': random(rng, [5, 4]),
+    }),
+  )
+  assert.deepEqual(
+    [...adapter.replacements.keys()],
+    ['lm_head.weight', 'model.embed_tokens.weight'],
+  )
+  assert.deepEqual([...adapter.modules.keys()], ['lm_head'])
+  const tensors = {
+    'lm_head.weight': random(rng, [5, 4]),
+    'model.embed_tokens.weight': random(rng, [5, 4]),
+  }
+  const merged = mergeLora(source(tensors), [adapter]).read('lm_head.weight')
+  const expected = mergeLora(source({ 'lm_head.weight': copy }), [
+    { ...adapter, replacements: new Map() },
+  ])
+  assert.deepEqual(merged.data, expected.read('lm_head.weight').data)
+})
+
+test('modules_to_save names every module whose name ends with it, within a word too', () => {
+  const rng = new Rng(8)
+  const config = parseLoraConfig({ ...plainConfig, modules_to_save: ['norm'] })
+  const adapter = readLoraAdapter(
+    config,
+    source({ 'base_model.model.layers.0.input_layernorm.weight': random(rng, [4]) }),
+  )
+  assert.deepEqual([...adapter.replacements.keys()], ['layers.0.input_layernorm.weight'])
+})
+
 test('rank and alpha patterns hold for the modules whose path they end', () => {
   const config = parseLoraConfig({
     ...plainConfig,

@@ -63,7 +63,7 @@ export function readLoraAdapter(config: LoraConfig, source: WeightSource): LoraA
     const { path, side } = parseAdapterName(name)
     if (side === 'a' || side === 'b') addSide(pairs, path, side, name, faults)
     else if (side === 'other') faults.push(`${name} is of another method than plain LoRA`)
-    else if (isSaved(config, path)) replacements.set(path, name)
+    else if (side === 'copy' || isSaved(config, path)) replacements.set(path, name)
     else faults.push(`${name} is neither lora_A nor lora_B nor one of modules_to_save`)
   }
   const modules = new Map<string, LoraModule>()
@@ -78,7 +78,7 @@ export function readLoraAdapter(config: LoraConfig, source: WeightSource): LoraA
   return { modules, replacements, source }
 }
 
-type AdapterName = { readonly path: string; readonly side: 'a' | 'b' | 'full' | 'other' }
+type AdapterName = { readonly path: string; readonly side: 'a' | 'b' | 'full' | 'copy' | 'other' }
 
 /** Takes the wrappers' names off: `base_model.model.` in front, the adapter's name behind `lora_A`. */
 function parseAdapterName(name: string): AdapterName {
@@ -86,9 +86,12 @@ function parseAdapterName(name: string): AdapterName {
   const pair = /^(.+)\.lora_([AB])(?:\.[^.]+)?\.weight$/.exec(bare)
   if (pair) return { path: pair[1] as string, side: pair[2] === 'A' ? 'a' : 'b' }
   if (/(^|\.)lora_/.test(bare)) return { path: bare, side: 'other' }
-  const full = bare.replace(/\.modules_to_save(?:\.[^.]+)?(?=\.[^.]+$)/, '')
-  return { path: full, side: 'full' }
+  const full = bare.replace(/\.(?:modules_to_save(?:\.[^.]+)?|base_layer)(?=\.[^.]+$)/, '')
+  return { path: full, side: COPIED.test(bare) ? 'copy' : 'full' }
 }
+
+/** The vocabulary's matrices, which PEFT saves beside an adapter of theirs or when they have grown, and loads again. */
+const COPIED = /(?:^|\.)(?:embed_tokens|lm_head)(?:\.base_layer)?\.weight$/
 
 function addSide(
   pairs: Map<string, { a?: string; b?: string }>,
@@ -103,10 +106,10 @@ function addSide(
   pairs.set(path, pair)
 }
 
-/** PEFT saves every module whose path ends with one of the names. */
+/** PEFT saves every module whose path ends with one of the names, be it inside a word: `norm` is `input_layernorm` too. */
 function isSaved({ modulesToSave }: LoraConfig, tensorPath: string): boolean {
   const module = tensorPath.replace(/\.[^.]+$/, '')
-  return modulesToSave.some((name) => `.${module}.`.includes(`.${name}.`))
+  return modulesToSave.some((name) => `${module}.`.includes(`${name}.`))
 }
 
 function joinPair(
