@@ -21,8 +21,14 @@ import { ggufDocuments, ggufSource } from './families/gguf.ts'
 import { isObject } from './families/json-reader.ts'
 import type { WeightPart } from './families/parameter-map.ts'
 import { knownCheckpoint } from './families/known-checkpoints.ts'
-import { PROJECTOR_NAMES, TOWER_EXTRAS, VISION_NAMES } from './families/parameter-names.ts'
+import {
+  parameterPath,
+  PROJECTOR_NAMES,
+  TOWER_EXTRAS,
+  VISION_NAMES,
+} from './families/parameter-names.ts'
 import { tiedHeadSteps } from './families/tied-head.ts'
+import { isOriginalConfig } from './families/original-parts.ts'
 import { publishedTower } from './families/vision-config.ts'
 import { readDocuments } from './weights/documents.ts'
 import {
@@ -138,8 +144,13 @@ async function openFolderParts(
   const whole: WeightPart[] = [{ source: main, rules: family.parameterNames }]
   if (tower !== null) {
     const source = keep(openCheckpoint(tower))
-    whole.unshift({ source, rules: [...VISION_NAMES, ...TOWER_EXTRAS] })
-    used.push(...weightFiles(source, tower))
+    const part = { source, rules: [...VISION_NAMES, ...TOWER_EXTRAS] }
+    if (!isOriginal(documents))
+      whole[0] = { source: withoutTower(main), rules: family.parameterNames }
+    if (!hasAllOf(part, whole)) {
+      whole.unshift(part)
+      used.push(...weightFiles(source, tower))
+    }
   }
   const adapters = adapterFolders(folder, names, options)
   await nextTurn()
@@ -163,6 +174,32 @@ async function openFolderParts(
     folder,
     files: [...used, ...adapters.flatMap(adapterFiles), ...projectors.flatMap(projectorWeights)],
   }
+}
+
+/** A tower that is given to a llava-hf checkpoint stands in for its own, of which nothing is left to fill gaps with. */
+function withoutTower(source: WeightSource): WeightSource {
+  const tensors = new Map([...source.tensors].filter(([name]) => !isOfTower(name)))
+  return { ...source, tensors }
+}
+
+function isOriginal({ files }: CheckpointDocuments): boolean {
+  const config = files.get('config.json')
+  return isObject(config) && isOriginalConfig(config)
+}
+
+function isOfTower(name: string): boolean {
+  return name.includes('vision_tower.')
+}
+
+/**
+ * Original checkpoints whose tower was trained hold it whole. As in the original code the folder that `mm_vision_tower`
+ * stands for then gives the config alone, wherever it lies: what was trained wins over what training began with.
+ */
+function hasAllOf(tower: WeightPart, parts: readonly WeightPart[]): boolean {
+  const pathsOf = ({ source, rules }: WeightPart) =>
+    [...source.tensors.keys()].map((name) => parameterPath(rules, name)).filter(Boolean)
+  const paths = new Set(parts.flatMap(pathsOf))
+  return pathsOf(tower).every((path) => paths.has(path))
 }
 
 /** Newline rows of clips are one learnt vector, which models that never had any cannot give. */
@@ -205,10 +242,10 @@ async function baseFolder(
     (isObject(adapter) && adapter['base_model_name_or_path']) ||
     (isObject(config) && config['_name_or_path'])
   if (typeof named !== 'string' || named === '') return null
-  return besideOrHub(folder, named, { ...options, option: 'base' })
+  return besideOrHub(folder, named, { ...options, advice: 'give its folder as base (--base)' })
 }
 
-/** The folder of an original checkpoint's vision tower, or null where its own files hold all that is needed. */
+/** The folder of the vision tower: a given one, or that which an original checkpoint names; null where its own files hold all that is needed. */
 async function towerFolder(
   folder: string,
   { files, main }: { files: ReadonlyMap<string, unknown>; main: WeightSource },
@@ -218,10 +255,13 @@ async function towerFolder(
   const config = files.get('config.json')
   const named = isObject(config) ? config['mm_vision_tower'] : undefined
   if (typeof named !== 'string') return null
-  const hasWeights = [...main.tensors.keys()].some((name) => name.includes('vision_tower.'))
+  const hasWeights = [...main.tensors.keys()].some(isOfTower)
   const found = beside(folder, named)
   if (found !== null || (hasWeights && publishedTower(named) !== undefined)) return found
-  return besideOrHub(folder, named, { ...options, option: 'visionTower' })
+  const advice = hasWeights
+    ? 'put its folder there, for its config: the weights are in the checkpoint'
+    : 'give its folder as visionTower (--vision-tower)'
+  return besideOrHub(folder, named, { ...options, advice })
 }
 
 /** A folder of that name in the checkpoint's folder or beside it. */
@@ -233,7 +273,7 @@ function beside(folder: string, name: string): string | null {
 async function besideOrHub(
   folder: string,
   name: string,
-  { option, ...options }: CheckpointOptions & { readonly option: string },
+  { advice, ...options }: CheckpointOptions & { readonly advice: string },
 ): Promise<string> {
   const found = beside(folder, name)
   if (found !== null) return found
@@ -244,7 +284,7 @@ async function besideOrHub(
     if (!(error instanceof CheckpointError)) throw error
     throw new CheckpointError(
       'CHECKPOINT_PART_MISSING',
-      `${folder}: it needs "${name}", which is not in ${places} and not to be had from the hub; give its folder as ${option}. ${error.message}`,
+      `${folder}: it needs "${name}", which is not in ${places} and not to be had from the hub; ${advice}. ${error.message}`,
       { cause: error },
     )
   }

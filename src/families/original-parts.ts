@@ -100,7 +100,7 @@ function originalVision(json: JsonReader, { tower }: CheckpointDocuments): Visio
   if (file === undefined) {
     throw new ConfigError(
       'CONFIG_TOWER_MISSING',
-      `${json.path}.mm_vision_tower: the config of "${name}" was not found; give its folder as visionTower.`,
+      `${json.path}.mm_vision_tower: the config of "${name}" was not found; give its folder as visionTower (--vision-tower), or put it beside the checkpoint.`,
     )
   }
   const reader = new JsonReader('visionTower config.json', file)

@@ -1,0 +1,91 @@
+/** Which part of a checkpoint gives a weight, and what is refused where parts do not go together. */
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { hostTensor, type HostTensor } from './core/tensor.ts'
+import { parameterPath } from './families/parameter-names.ts'
+import { openParts, type CheckpointOptions } from './load-checkpoint.ts'
+import { loadModel } from './index.ts'
+import { tinyWeights, writeTinyCheckpoint, writeTinyWeights } from '../test/tiny/checkpoint.ts'
+import { LLAVA_CLIP } from '../test/tiny/checkpoints.ts'
+import { tensorName } from '../test/tiny/tensor-names.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'llava-parts-'))
+after(() => rmSync(root, { recursive: true }))
+
+/** The tensor at a path of ours, from the last part that has it; the files that are said to be read. */
+async function readPart(folder: string, path: string, options: CheckpointOptions) {
+  const checkpoint = await openParts(folder, options)
+  try {
+    const found = checkpoint.parts.flatMap(({ source, rules }) =>
+      [...source.tensors.keys()]
+        .filter((name) => parameterPath(rules, name) === path)
+        .map((name) => Array.from(source.read(name).data as Float32Array)),
+    )
+    return { data: found.at(-1), files: checkpoint.files.map((file) => basename(file)) }
+  } finally {
+    checkpoint.close()
+  }
+}
+
+describe('a vision tower that is given', async () => {
+  const { folder, config, weights } = await writeTinyCheckpoint(join(root, 'whole'), LLAVA_CLIP)
+
+  /** The tower alone, each weight doubled, without those whose path `isLeft` leaves out. */
+  async function writeTower(name: string, isLeft = (_: string) => false): Promise<string> {
+    const tower = join(root, name)
+    mkdirSync(tower)
+    writeFileSync(join(tower, 'config.json'), JSON.stringify(LLAVA_CLIP.config['vision_config']))
+    const doubled = [...tinyWeights(config)]
+      .filter(([path]) => path.startsWith('vision.') && !isLeft(path))
+      .map(([path, { shape, data }]): [string, HostTensor] => {
+        return [
+          path,
+          hostTensor(
+            'float32',
+            shape,
+            (data as Float32Array).map((x) => 2 * x),
+          ),
+        ]
+      })
+    await writeTinyWeights(join(tower, 'tower.safetensors'), new Map(doubled), (path) =>
+      tensorName('original-apart', path, 'clip'),
+    )
+    return tower
+  }
+
+  test('replaces the one that a llava-hf checkpoint has', async () => {
+    const path = 'vision.layers.0.mlp.up.weight'
+    const stored = Array.from(weights.get(path)!.data as Float32Array)
+    const alone = await readPart(folder, path, {})
+    assert.deepEqual(alone, { data: stored, files: ['model.safetensors'] })
+    const visionTower = join(await writeTower('tower'), 'tower.safetensors')
+    const given = await readPart(folder, path, { visionTower })
+    assert.deepEqual(given, {
+      data: stored.map((value) => Math.fround(2 * value)),
+      files: ['model.safetensors', 'tower.safetensors'],
+    })
+  })
+
+  test('leaves no gap to the one that it replaces', async () => {
+    const isLayer1 = (path: string) => path.startsWith('vision.layers.1.')
+    const visionTower = join(await writeTower('short', isLayer1), 'tower.safetensors')
+    await assert.rejects(loadModel(folder, { visionTower }), {
+      code: 'CHECKPOINT_MISMATCH',
+      message: /missing: vision_model\.encoder\.layers\.1\./,
+    })
+  })
+
+  test('gives its config alone where an original checkpoint was saved with the tower it trained', async () => {
+    const checkpoints = 'fixtures/original/checkpoints'
+    const visionTower = join(checkpoints, 'tower-clip-vit-large-patch14-336')
+    const whole = join(checkpoints, 'llava-v1.6-vicuna')
+    const path = 'vision.layers.0.mlp.up.weight'
+    const read = await readPart(whole, path, { visionTower })
+    const tower = await readPart(join(checkpoints, 'llava-v1.5'), path, { visionTower })
+    assert.notDeepEqual(read.data, tower.data)
+    assert.deepEqual([read.files.length, tower.files.length], [1, 2])
+  })
+})
