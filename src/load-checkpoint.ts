@@ -93,6 +93,8 @@ async function openGgufParts(
   options: CheckpointOptions,
   keep: Keep,
 ): Promise<Opened> {
+  refuseParts(options)
+  const { adapters = [] } = await locateParts(options)
   const source = keep(await openGgufInTurns(path))
   const documents = ggufDocuments(baseName(path), source)
   const family = familyOf(documents)
@@ -100,11 +102,27 @@ async function openGgufParts(
     documents,
     family,
     config: family.parseConfig(documents, options),
-    parts: [{ source: ggufSource(source), rules: family.parameterNames }],
+    parts: mergeAdapters(
+      [{ source: ggufSource(source), rules: family.parameterNames }],
+      adapters,
+      keep,
+    ),
     tokenizerPath: options.tokenizer ?? path,
     folder: parentFolder(path),
-    files: [path],
+    files: [path, ...adapters.flatMap(adapterFiles)],
   }
+}
+
+/** A .gguf file is a whole language model: of the other parts none has a place in it. */
+function refuseParts(options: CheckpointOptions): void {
+  const parts = (['base', 'projector', 'visionTower'] as const).filter(
+    (part) => options[part] !== undefined,
+  )
+  if (parts.length === 0) return
+  throw new ConfigError(
+    'CONFIG_OPTION',
+    `${parts.join(', ')}: expected nothing beside a .gguf file, which is a language model without eyes and whole, ${parts.map((part) => options[part]).join(', ')} came; leave it out, or name the folder of a LLaVA checkpoint ("llava assemble" makes one of a .gguf file and a tower).`,
+  )
 }
 
 /** The options with every part that they name as a folder or file. */
@@ -234,6 +252,12 @@ async function baseFolder(
   { names, files }: { names: readonly string[]; files: ReadonlyMap<string, unknown> },
   options: CheckpointOptions,
 ): Promise<string | null> {
+  if (options.base?.endsWith('.gguf')) {
+    throw new ConfigError(
+      'CONFIG_OPTION',
+      `base: expected the folder of a language model, ${options.base} came; give the .gguf file as the model and ${folder} as one of adapters (--adapter).`,
+    )
+  }
   if (options.base !== undefined) return options.base
   if (names.some((name) => WEIGHT_FILE.test(name))) return null
   const adapter = files.get('adapter_config.json')

@@ -1,6 +1,6 @@
 /** An adapter trained under one version of transformers and a base written by another: the same weights either way. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -8,7 +8,8 @@ import { hostTensor, toFloat32, type HostTensor } from './core/tensor.ts'
 import { familyOf } from './families/index.ts'
 import { TOWER_EXTRAS, VISION_NAMES, type NameRule } from './families/parameter-names.ts'
 import { mergeAdapters } from './merge-adapters.ts'
-import { writeSafetensors, type WeightSource } from './weights/index.ts'
+import type { WeightSource } from './weights/index.ts'
+import { writeTinyAdapter } from '../test/tiny/adapter.ts'
 import { tinyConfig, tinyWeights, type TinyCheckpoint } from '../test/tiny/checkpoint.ts'
 import { LLAVA_CLIP, LLAVA_SIGLIP, MINI } from '../test/tiny/checkpoints.ts'
 import { tensorName, type NameSet } from '../test/tiny/tensor-names.ts'
@@ -33,7 +34,6 @@ const ADAPTED = [
   'vision.layers.1.mlp.up.weight',
   'projector.layers.1.weight',
 ]
-const RANK = 2
 
 function sourceOf(tensors: ReadonlyMap<string, HostTensor>): WeightSource {
   return {
@@ -44,27 +44,8 @@ function sourceOf(tensors: ReadonlyMap<string, HostTensor>): WeightSource {
 }
 
 /** B of ones and A of `value`: the weight gains 2 · value everywhere. */
-async function writeAdapter(
-  folder: string,
-  matrices: ReadonlyMap<string, readonly number[]>,
-  value: number,
-): Promise<string> {
-  mkdirSync(folder, { recursive: true })
-  const config = { peft_type: 'LORA', r: RANK, lora_alpha: RANK, target_modules: ['q_proj'] }
-  writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify(config))
-  const plans = [...matrices].flatMap(([name, [rows = 0, columns = 0]]) => {
-    const module = `base_model.model.${name.replace(/\.weight$/, '')}`
-    return [
-      { name: `${module}.lora_A.weight`, dtype: 'float32' as const, shape: [RANK, columns] },
-      { name: `${module}.lora_B.weight`, dtype: 'float32' as const, shape: [rows, RANK] },
-    ]
-  })
-  await writeSafetensors(join(folder, 'adapter_model.safetensors'), plans, ({ name, shape }) =>
-    new Float32Array((shape[0] as number) * (shape[1] as number)).fill(
-      /_A\./.test(name) ? value : 1,
-    ),
-  )
-  return folder
+function writeAdapter(folder: string, matrices: Map<string, readonly number[]>, value: number) {
+  return writeTinyAdapter(folder, matrices, (side) => (side === 'A' ? value : 1))
 }
 
 function namedWeights(checkpoint: TinyCheckpoint, set: NameSet, part = '') {
@@ -102,7 +83,7 @@ for (const checkpoint of [LLAVA_CLIP, LLAVA_SIGLIP, MINI]) {
           const [part] = mergeAdapters([base], [folder], (source) => kept.push(source))
           for (const [path, { data }] of weights) {
             const merged = toFloat32(part!.source.read(tensorName(set, path, tower)))
-            const gain = ADAPTED.includes(path) ? RANK * 0.25 : 0
+            const gain = ADAPTED.includes(path) ? 2 * 0.25 : 0
             const expected = Float32Array.from(data as Float32Array, (value) => value + gain)
             assert.deepEqual(merged, expected, `${path} in ${set}`)
           }

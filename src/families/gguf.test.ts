@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { ConfigError } from '../core/errors.ts'
+import { Rng } from '../core/rng.ts'
 import { toFloat32 } from '../core/tensor.ts'
 import { loadModel, type Model } from '../index.ts'
 import { permuteRotary, writeGguf, type GgufField } from '../weights/index.ts'
+import { writeTinyAdapter } from '../../test/tiny/adapter.ts'
 import {
   writeTinyCheckpoint,
   type TinyCheckpoint,
@@ -137,6 +139,45 @@ for (const checkpoint of [LLAMA, TEXT_ONLY]) {
       )
       const [ours, theirs] = [await twin.logits({ messages }), await original.logits({ messages })]
       ours.data.forEach((value, i) => assert.ok(Math.abs(value - theirs.data[i]!) < 1e-4))
+    })
+
+    test('takes an adapter as the folder does, and no other part', async () => {
+      const rng = new Rng(8)
+      const names = [
+        'layers.0.self_attn.q_proj',
+        'layers.1.self_attn.k_proj',
+        'layers.1.mlp.up_proj',
+      ]
+      const paths = ['layers.0.attention.q', 'layers.1.attention.k', 'layers.1.mlp.up']
+      const matrices = names.map((name, i) => {
+        const { shape } = written.weights.get(`decoder.${paths[i]}.weight`)!
+        // Trained on a model that has eyes: transformers names its decoder so.
+        return [`model.language_model.${name}.weight`, shape] as const
+      })
+      const adapter = join(folder, `${checkpoint.name}-adapter`)
+      await writeTinyAdapter(adapter, new Map(matrices), () => rng.normal())
+      const file = join(folder, `${checkpoint.name}.gguf`)
+      const logitsOf = async (path: string, adapters: string[]) => {
+        await using model = await loadModel(path, { precision: 'f32', adapters })
+        return (await model.logits({ inputIds: [1, 2, 3] })).data
+      }
+      const [ours, theirs] = [
+        await logitsOf(file, [adapter]),
+        await logitsOf(written.folder, [adapter]),
+      ]
+      ours.forEach((value, i) => assert.ok(Math.abs(value - theirs[i]!) < 1e-4))
+      const plain = await logitsOf(file, [])
+      assert.ok(ours.some((value, i) => Math.abs(value - plain[i]!) > 0.1))
+      for (const part of ['base', 'projector', 'visionTower']) {
+        await assert.rejects(loadModel(file, { [part]: 'elsewhere' }), {
+          code: 'CONFIG_OPTION',
+          message: new RegExp(`^${part}: expected nothing beside a .gguf file.*elsewhere came`),
+        })
+      }
+      await assert.rejects(loadModel(adapter, { base: file }), {
+        code: 'CONFIG_OPTION',
+        message: /give the .gguf file as the model and .* as one of adapters/,
+      })
     })
   })
 }
