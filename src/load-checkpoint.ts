@@ -17,18 +17,13 @@ import type {
 } from './families/family.ts'
 import { locate, type HubOptions } from './locate-model.ts'
 import { mergeAdapters } from './merge-adapters.ts'
+import { hasAllOf, isOfTower, isOriginal, withoutTower } from './checkpoint-tower.ts'
 import { ggufDocuments, ggufSource } from './families/gguf.ts'
 import { isObject } from './families/json-reader.ts'
 import type { WeightPart } from './families/parameter-map.ts'
 import { knownCheckpoint } from './families/known-checkpoints.ts'
-import {
-  parameterPath,
-  PROJECTOR_NAMES,
-  TOWER_EXTRAS,
-  VISION_NAMES,
-} from './families/parameter-names.ts'
+import { PROJECTOR_NAMES, TOWER_EXTRAS, VISION_NAMES } from './families/parameter-names.ts'
 import { tiedHeadSteps } from './families/tied-head.ts'
-import { isOriginalConfig } from './families/original-parts.ts'
 import { publishedTower } from './families/vision-config.ts'
 import { readDocuments } from './weights/documents.ts'
 import {
@@ -192,32 +187,6 @@ async function openFolderParts(
     folder,
     files: [...used, ...adapters.flatMap(adapterFiles), ...projectors.flatMap(projectorWeights)],
   }
-}
-
-/** A tower that is given to a llava-hf checkpoint stands in for its own, of which nothing is left to fill gaps with. */
-function withoutTower(source: WeightSource): WeightSource {
-  const tensors = new Map([...source.tensors].filter(([name]) => !isOfTower(name)))
-  return { ...source, tensors }
-}
-
-function isOriginal({ files }: CheckpointDocuments): boolean {
-  const config = files.get('config.json')
-  return isObject(config) && isOriginalConfig(config)
-}
-
-function isOfTower(name: string): boolean {
-  return name.includes('vision_tower.')
-}
-
-/**
- * Original checkpoints whose tower was trained hold it whole. As in the original code the folder that `mm_vision_tower`
- * stands for then gives the config alone, wherever it lies: what was trained wins over what training began with.
- */
-function hasAllOf(tower: WeightPart, parts: readonly WeightPart[]): boolean {
-  const pathsOf = ({ source, rules }: WeightPart) =>
-    [...source.tensors.keys()].map((name) => parameterPath(rules, name)).filter(Boolean)
-  const paths = new Set(parts.flatMap(pathsOf))
-  return pathsOf(tower).every((path) => paths.has(path))
 }
 
 /** Newline rows of clips are one learnt vector, which models that never had any cannot give. */
