@@ -247,6 +247,21 @@ describe('continuations of a text', () => {
   })
 })
 
+describe('a search of beams', () => {
+  test('tells the log-probabilities of its best answer where they are asked for', async () => {
+    const request = { prompt: 'Hello', maxTokens: 6, numBeams: 3, ignoreEos: true }
+    assert.equal((await model.generate(request)).logprobs, undefined)
+    const { tokens, logprobs, sequences } = await model.generate({ ...request, topLogprobs: 2 })
+    assert.deepEqual(
+      logprobs?.map(({ id }) => id),
+      tokens,
+    )
+    assert.ok(logprobs.every(({ top }) => top.length === 2 && top[0]!.logprob >= top[1]!.logprob))
+    const sum = logprobs.reduce((all, { logprob }) => all + logprob, 0)
+    assert.ok(Math.abs(sum / tokens.length - sequences![0]!.score) < 1e-5)
+  })
+})
+
 describe('pictures in every form give one answer', () => {
   test('path, bytes, Blob, data URL, OpenAI form, pixels of one to four channels', async () => {
     const path = 'fixtures/pictures/photo-100x100.png'

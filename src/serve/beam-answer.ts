@@ -26,6 +26,7 @@ export async function searchBeams(
     clock.prefilledAt = performance.now()
     return beamSearch({
       ...options,
+      topLogprobs: options.logprobs ? options.topLogprobs : undefined,
       eosTokenIds: options.ignoreEos ? [] : options.eosTokenIds,
       firstLogits,
       process: processor(parts, encoded, options),
@@ -94,6 +95,7 @@ function toAnswer(
   return {
     text: best.text,
     tokens: best.tokens,
+    ...(options.logprobs && { logprobs: beams[0]?.logprobs.slice(0, best.tokens.length) ?? [] }),
     finishReason: beams[0]?.finishReason ?? 'abort',
     sequences,
     usage: {
