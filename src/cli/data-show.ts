@@ -133,7 +133,7 @@ function tokensOf(
     rows === 'clips'
       ? (['video', video?.placeholder] as const)
       : (['image', image?.placeholder] as const)
-  const stream = tokenizer.stream({ skipSpecial: false })
+  const stream = tokenizer.stream({ skipSpecial: false, byToken: true })
   const tokens: ShownToken[] = []
   let [at, picture] = [0, 0]
   while (at < inputIds.length) {

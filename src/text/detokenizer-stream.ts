@@ -1,23 +1,27 @@
 /**
- * Text as it is generated: one piece per id, never half a character.
+ * Text as it is generated: one piece per id, never half a character, and together what decoding the whole list gives.
  *
  * The bytes of the tokens run through an incremental UTF-8 decoder (WHATWG: one U+FFFD per maximal broken part), so a
- * piece may be empty and the next longer. Only where bytes are broken can the concatenation differ from decoding the
- * whole list at once, whose byte fallback gives up valid characters beside broken ones too.
+ * piece may be empty and the next longer. Byte fallback gives up valid characters beside broken bytes, however much later
+ * in the same run these come: its bytes are held until another token ends the run.
  */
-import type { Decoder } from './detokenizer.ts'
+import { decodeRun, type Decoder } from './detokenizer.ts'
 
 export type StreamOptions = {
   /** Leave special tokens out. Default true. */
   readonly skipSpecial?: boolean
   /** The ids continue a text, so its leading space is kept. Default false. */
   readonly continuation?: boolean
+  /** Holds no runs of bytes, to show which token says what; broken ones can read otherwise than decoded. Default false. */
+  readonly byToken?: boolean
 }
 
 export type TokenSource = {
   readonly isSpecial: (id: number) => boolean
-  /** The bytes of a token; none for an id outside the vocabulary. */
-  readonly bytes: (id: number) => Uint8Array
+  /** The bytes of a token, which may be others at the beginning of a text; undefined for an id outside the vocabulary. */
+  readonly bytes: (id: number, isFirst: boolean) => Uint8Array | undefined
+  /** Whether it is one byte of a run that is decoded as a whole. */
+  readonly isByteOfRun: (id: number) => boolean
 }
 
 export class DetokenizerStream {
@@ -25,22 +29,40 @@ export class DetokenizerStream {
   readonly #skipsSpecial: boolean
   readonly #utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
   #leadingSpaces: number
+  #isFirst: boolean
+  readonly #holdsRuns: boolean
+  #run: number[] = []
 
   constructor(source: TokenSource, decoder: Decoder, options: StreamOptions) {
     this.#source = source
     this.#skipsSpecial = options.skipSpecial ?? true
+    this.#holdsRuns = !options.byToken
+    this.#isFirst = !options.continuation
     this.#leadingSpaces = options.continuation ? 0 : decoder.leadingSpaces
   }
 
-  /** The text that `id` completes; empty while a character is incomplete. */
+  /** The text that `id` completes; empty while a character or a run of bytes is incomplete. */
   push(id: number): string {
     if (this.#skipsSpecial && this.#source.isSpecial(id)) return ''
-    return this.#cutStart(this.#utf8.decode(this.#source.bytes(id), { stream: true }))
+    const bytes = this.#source.bytes(id, this.#isFirst)
+    if (bytes === undefined) return ''
+    this.#isFirst = false
+    if (this.#holdsRuns && this.#source.isByteOfRun(id)) {
+      this.#run.push(...bytes)
+      return ''
+    }
+    return this.#cutStart(this.#endRun() + this.#utf8.decode(bytes, { stream: true }))
   }
 
   /** What is left: U+FFFD if the ids ended inside a character. */
   end(): string {
-    return this.#cutStart(this.#utf8.decode())
+    return this.#cutStart(this.#endRun() + this.#utf8.decode())
+  }
+
+  #endRun(): string {
+    const text = this.#run.length === 0 ? '' : decodeRun(Uint8Array.from(this.#run))
+    this.#run = []
+    return text
   }
 
   #cutStart(text: string): string {

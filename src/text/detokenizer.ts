@@ -4,7 +4,8 @@
  *   ids ─ tokens ─ **decoder** ─▶ text
  *
  * A list is decoded as tokenizers does it, down to its answer to broken UTF-8 (its byte fallback turns every byte of a
- * broken run into U+FFFD). A stream needs the bytes of each token instead; see `detokenizer-stream.ts`.
+ * broken run into U+FFFD). A stream needs the bytes of each token instead, and which of them stand in one run; see
+ * `detokenizer-stream.ts`.
  * Source: huggingface/tokenizers, src/decoders (0.23).
  */
 import { asFields, asList, asText, damaged, unsupported, type Fields } from './tokenizer-fields.ts'
@@ -14,8 +15,10 @@ import { checkGrowth, longestFrom, replaceMatches, totalLength } from './text-gr
 
 export type Decoder = {
   readonly decode: (tokens: readonly string[]) => string
-  /** The bytes that one token stands for. */
-  readonly bytes: (token: string) => Uint8Array
+  /** The bytes that one token stands for, or stands for as the first of a list where that is another thing. */
+  readonly bytes: (token: string, isFirst?: boolean) => Uint8Array
+  /** Whether it is one byte of a run that is decoded as a whole: of `<0xE2><0x82><0x61>` no character is left. */
+  readonly isByteOfRun: (token: string) => boolean
   /** Spaces that a whole text loses at its very start. */
   readonly leadingSpaces: number
 }
@@ -23,7 +26,8 @@ export type Decoder = {
 type Step = {
   readonly list: (tokens: readonly string[]) => readonly string[]
   /** The same for one token; steps that look at the whole text leave it alone. */
-  readonly single?: (token: string) => string
+  readonly single?: (token: string, isFirst: boolean) => string
+  readonly hasRuns?: boolean
   readonly bytes?: (token: string) => Uint8Array | undefined
   readonly leadingSpaces?: number
 }
@@ -42,23 +46,33 @@ export function compileDecoder(json: unknown, where = 'decoder'): Decoder {
       }
       return list.join(separator)
     },
-    bytes: (token) => bytesOf(token, steps, where),
+    bytes: (token, isFirst = false) => bytesOf(token, { steps, where, isFirst }).bytes,
+    isByteOfRun: (token) => bytesOf(token, { steps, where, isFirst: false }).isOfRun,
     leadingSpaces: steps.reduce((sum, step) => sum + (step.leadingSpaces ?? 0), 0),
   }
 }
 
 const encoder = new TextEncoder()
 
-function bytesOf(token: string, steps: readonly Step[], where: string): Uint8Array {
+type Through = {
+  readonly steps: readonly Step[]
+  readonly where: string
+  readonly isFirst: boolean
+}
+
+function bytesOf(
+  token: string,
+  { steps, where, isFirst }: Through,
+): { readonly bytes: Uint8Array; readonly isOfRun: boolean } {
   const most = longestFrom(token.length)
   let current = token
   for (const step of steps) {
     const bytes = step.bytes?.(current)
-    if (bytes) return bytes
-    current = step.single?.(current) ?? current
+    if (bytes) return { bytes, isOfRun: step.hasRuns ?? false }
+    current = step.single?.(current, isFirst) ?? current
     checkGrowth(where, current.length, most)
   }
-  return encoder.encode(current)
+  return { bytes: encoder.encode(current), isOfRun: false }
 }
 
 const MAX_DEPTH = 8
@@ -81,7 +95,7 @@ function compileStep(fields: Fields, where: string): Step {
 
 const BUILDERS: { readonly [type: string]: (fields: Fields, where: string) => Step } = {
   ByteLevel: () => ({ list: decodeByteChars, bytes: fromByteChars }),
-  ByteFallback: () => ({ list: decodeByteTokens, bytes: byteTokenBytes }),
+  ByteFallback: () => ({ list: decodeByteTokens, bytes: byteTokenBytes, hasRuns: true }),
   Fuse: () => ({ list: (tokens) => [tokens.join('')] }),
   Replace: (fields, where) => {
     const content = asText(fields['content'], `${where}.content`)
@@ -101,13 +115,12 @@ const BUILDERS: { readonly [type: string]: (fields: Fields, where: string) => St
   Metaspace: (fields, where) => {
     const mark = asText(fields['replacement'], `${where}.replacement`)
     const isPrepended = (fields['prepend_scheme'] ?? 'always') !== 'never'
-    const single = (token: string): string => token.replaceAll(mark, ' ')
     // The first token loses every mark, not only the prepended one: so does the source.
+    const single = (token: string, isFirst: boolean): string =>
+      token.replaceAll(mark, isFirst && isPrepended ? '' : ' ')
     const list = (tokens: readonly string[]): string[] =>
-      tokens.map((token, i) =>
-        i === 0 && isPrepended ? token.replaceAll(mark, '') : single(token),
-      )
-    return { list, single, leadingSpaces: isPrepended ? 1 : 0 }
+      tokens.map((token, i) => single(token, i === 0))
+    return { list, single }
   },
   BPEDecoder: (fields, where) => {
     const suffix = asText(fields['suffix'], `${where}.suffix`)
@@ -161,7 +174,8 @@ function decodeByteTokens(tokens: readonly string[]): string[] {
   return result
 }
 
-function decodeRun(bytes: Uint8Array): string {
+/** The text of a run of bytes: of one that is broken anywhere, U+FFFD for each byte. */
+export function decodeRun(bytes: Uint8Array): string {
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
   // U+FFFD may be there because the bytes spell it, so the way back decides whether they were well-formed.
   const isValid = !text.includes('\ufffd') || sameBytes(encoder.encode(text), bytes)

@@ -59,16 +59,31 @@ test('the pieces of a stream are the decoded text, and none ends inside a charac
   )
 })
 
-test('any ids stream without failing, broken bytes as U+FFFD', () => {
-  const ids = fc.array(fc.integer({ min: -300, max: 700 }), { maxLength: 30 })
+test('any ids stream as they are decoded at once, broken bytes as U+FFFD', () => {
+  const id = fc.oneof(fc.integer({ min: -300, max: 700 }), fc.integer({ min: 3, max: 258 }))
+  const ids = fc.array(id, { maxLength: 30 })
   fc.assert(
-    fc.property(ids, (list) => {
-      assert.equal(
-        pieces(byteLevel, list, true).join(''),
-        byteLevel.decode(list, { skipSpecial: true }),
-      )
-      assert.equal(typeof pieces(legacy, list, true).join(''), 'string')
+    fc.property(ids, fc.boolean(), (list, skipSpecial) => {
+      for (const tokenizer of ALL) {
+        const streamed = pieces(tokenizer, list, skipSpecial).join('')
+        assert.equal(streamed, tokenizer.decode(list, { skipSpecial }))
+      }
     }),
+  )
+})
+
+test('a run of bytes is given out when it ends: one broken byte takes its characters along', () => {
+  const byte = (value: string) => legacy.idOf(`<0x${value}>`)!
+  const letter = legacy.idOf('a')!
+  const euro = ['E2', '82', 'AC'].map(byte)
+  assert.deepEqual(pieces(legacy, [...euro, letter], true), ['', '', '', '€a', ''])
+  const broken = [...euro, byte('E2'), letter]
+  assert.deepEqual(pieces(legacy, broken, true), ['', '', '', '', '\ufffd\ufffd\ufffd\ufffda', ''])
+  assert.equal(legacy.decode(broken), '\ufffd\ufffd\ufffd\ufffda')
+  const shown = legacy.stream({ byToken: true })
+  assert.deepEqual(
+    [...euro, letter].map((id) => shown.push(id)),
+    ['', '', '€', 'a'],
   )
 })
 

@@ -115,12 +115,17 @@ export class Tokenizer {
 
   /** Decodes ids as they come, in pieces that are never half a character. Throws InputError for an unknown option. */
   stream(options: StreamOptions = {}): DetokenizerStream {
-    checkOptions('tokenizer.stream', options, ['skipSpecial', 'continuation'])
+    checkOptions('tokenizer.stream', options, ['skipSpecial', 'continuation', 'byToken'])
+    const { decoder } = this.#parts
     const source = {
       isSpecial: (id: number) => this.specialIds.has(id),
-      bytes: (id: number) => this.tokenBytes(id),
+      bytes: (id: number, isFirst: boolean) => {
+        const token = this.tokenOf(id)
+        return token === undefined ? undefined : decoder.bytes(token, isFirst)
+      },
+      isByteOfRun: (id: number) => decoder.isByteOfRun(this.tokenOf(id) ?? ''),
     }
-    return new DetokenizerStream(source, this.#parts.decoder, options)
+    return new DetokenizerStream(source, decoder, options)
   }
 
   idOf(token: string): number | undefined {
