@@ -104,6 +104,42 @@ test('bounds of numbers and formats hold whatever is drawn', async () => {
   }
 })
 
+test('what keys of an object may have holds whatever is drawn', async () => {
+  const ajv = new Ajv2020({ strict: false })
+  const one = { type: 'integer', minimum: 0, maximum: 9 } as const
+  const cases = [
+    { type: 'object', properties: { a: one, b: one }, additionalProperties: true },
+    {
+      type: 'object',
+      properties: { a: one },
+      required: ['a'],
+      additionalProperties: { const: 'x' },
+    },
+    { type: 'object', patternProperties: { '^a': one, '^b': { const: 'x' } } },
+    { type: 'object', propertyNames: { maxLength: 1 }, additionalProperties: one },
+    { type: 'array', items: { type: 'object', properties: { a: one }, additionalProperties: {} } },
+  ]
+  for (const schema of cases) {
+    const isOfSchema = ajv.compile(schema)
+    const format = { type: 'json_schema', schema } as const
+    // As an examiner did: what writes the named key again is likely.
+    const likely = ['"a', '"', 'a', ',', '":'].flatMap((text) => {
+      const ids = model.tokenizer.encode(text, { addBos: false })
+      return ids.length === 1 ? [[ids[0], 8]] : []
+    })
+    const logitBias = Object.fromEntries(likely) as Record<string, number>
+    const answers = await Promise.all(
+      [1, 2, 3, 4, 5, 6].map((seed) =>
+        ask(format, { temperature: 2, seed, maxTokens: 80, logitBias }),
+      ),
+    )
+    for (const { text, finishReason } of answers) {
+      if (finishReason === 'length') continue
+      assert.ok(isOfSchema(JSON.parse(text)), `${text} by ${JSON.stringify(schema)}`)
+    }
+  }
+})
+
 test('answers side by side do not disturb each other, and n answers are all valid', async () => {
   const format = { type: 'json_schema', schema: SCHEMA } as const
   const alone = [

@@ -35,6 +35,39 @@ test('every keyword that would not be enforced is refused by its name', () => {
     [{ type: 'number', minimum: 2, exclusiveMaximum: 2 }, /# has bounds between which no number/],
     [{ type: 'string', minLength: 3, maxLength: 2 }, /# has a minLength of 3 over its maxLength/],
     [{ type: 'object', properties: { 'a"': {} } }, /#\/properties has "a\\"", and names with/],
+    [{ type: 'object', minProperties: 2 }, /# asks for 2 different properties, and 1 can be/],
+    [
+      { type: 'object', properties: { a: {} }, minProperties: 3, additionalProperties: true },
+      /# asks for 3 different properties, and 2 can be enforced: those that it names and one more/,
+    ],
+    [{ type: 'object', minProperties: 1, maxProperties: 0 }, /# has a minProperties of 1 over/],
+    [
+      { type: 'object', properties: { a: {} }, required: ['a'], maxProperties: 0 },
+      /# allows 0 properties and requires 1/,
+    ],
+    [
+      { type: 'object', patternProperties: { '^x': {}, y$: {} } },
+      /#\/patternProperties has several patterns, which/,
+    ],
+    [
+      { type: 'object', patternProperties: { '^ab*': {}, '^ac': {} } },
+      /#\/patternProperties has several patterns, which/,
+    ],
+    [
+      { type: 'object', properties: { xa: {} }, patternProperties: { '^x': {} } },
+      /#\/patternProperties matches xa, which properties names too/,
+    ],
+    [
+      { type: 'object', properties: { xa: {} }, propertyNames: { pattern: '^x' } },
+      /#\/propertyNames is not enforced beside properties/,
+    ],
+    [{ type: 'object', propertyNames: { type: 'integer' } }, /#\/propertyNames should be a schema/],
+    [{ type: 'object', propertyNames: { $ref: '#' } }, /#\/propertyNames\/type is not enforced/],
+    [
+      { type: 'object', propertyNames: { enum: ['a'] }, required: ['b'] },
+      /#\/required names b, which is not among properties/,
+    ],
+    [{ type: 'object', unevaluatedProperties: false }, /#\/unevaluatedProperties is not enforced/],
   ]
   for (const [schema, message] of refused) {
     assert.throws(
@@ -92,8 +125,8 @@ test('bounds of numbers are rules of our own, under names that the schema does n
     properties: { bounded_0: { enum: ['bounded___0'] }, b: { enum: ['bounded___1'] } },
   })
   assert.deepEqual(
-    rules.map(({ standIn, name, rules: [first = ''] }) => [standIn, name, first.split(' ')[0]]),
-    ['bounded___0', 'bounded___1'].map((name) => [name, name, name]),
+    rules.map(({ name, rules: [first = ''] }) => [name, first.split(' ')[0]]),
+    ['bounded___0', 'bounded___1'].map((name) => [name, name]),
   )
 })
 

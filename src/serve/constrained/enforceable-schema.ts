@@ -8,7 +8,10 @@
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
 import { numberRules, type Bound, type NumberRange } from './number-range.ts'
+import { objectRules, objectRulesCount, valueName, type ObjectShape } from './object-rules.ts'
+import { readObject } from './object-schema.ts'
 import { jsonPattern, lengthPattern } from './safe-regex.ts'
+import { areApart } from './schemas-apart.ts'
 import { FORMAT_PATTERNS, FORMATS } from './text-formats.ts'
 
 const DEEPEST = 32
@@ -17,14 +20,18 @@ const MOST_NODES = 2000
 const LONGEST_TEXT = 4096
 /** Of bounds but zero: each decimal of them is a rule. */
 const TINIEST = 1e-15
-const MOST_NUMBER_RULES = 10_000
+const MOST_RULES = 10_000
 
-/** What XGrammar would read wrong, as rules of our own: where they belong the schema has the constant `standIn`. */
+/** What XGrammar would read wrong, as rules of our own: where they belong the schema has something that stands in for them. */
 export type SchemaRule = {
-  readonly standIn: string
-  /** In EBNF; the first of them stands for the value. */
+  /** In EBNF; the first of the rules, called so, stands for the value. */
   readonly name: string
   readonly rules: readonly string[]
+  /**
+   * Of an object: how many values the rules refer to, by `valueName`. It stands in the schema as an object with these as its
+   * properties. A number stands there as its name, a constant.
+   */
+  readonly values?: number
 }
 
 export type EnforceableSchema = { readonly schema: object; readonly rules: readonly SchemaRule[] }
@@ -34,15 +41,52 @@ export function enforceable(schema: object): EnforceableSchema {
   const walk = new Walk(schema)
   const written = walk.visit(schema, '#', 0) as object
   walk.throwIfFaulty()
-  const text = JSON.stringify(written)
+  const text = JSON.stringify(schema)
   let own = 'bounded'
   while (text.includes(own)) own += '_'
-  const rules = walk.bounded.map(({ place, range }, i) => {
+  const numbers = walk.bounded.map(({ place, range }, i) => {
     const name = `${own}_${i}`
     place[0] = name
-    return { standIn: name, name, rules: numberRules(name, range) ?? [] }
+    return { name, rules: numberRules(name, range) ?? [] }
   })
-  return { schema: written, rules }
+  const objects = walk.objects.map(({ place, shape, values }, i) => {
+    const name = `${own}_o${i}`
+    values.forEach((value, at) => {
+      place.properties[valueName(name, at)] = value
+      place.required.push(valueName(name, at))
+    })
+    return { name, rules: objectRules(name, shape), values: values.length }
+  })
+  const used = withUsedDefinitions(written)
+  const asked = JSON.stringify(used)
+  const rules = [
+    ...numbers.filter(({ name }) => asked.includes(`"${name}"`)),
+    ...objects.filter(({ name }) => asked.includes(`"${valueName(name, 0)}"`)),
+  ]
+  return { schema: used, rules }
+}
+
+/** XGrammar writes no rules of definitions that nothing refers to. */
+function withUsedDefinitions(schema: object): object {
+  const groups = Object.entries(schema).filter(([key]) => DEFINITIONS.includes(key))
+  const rest = Object.entries(schema).filter(([key]) => !DEFINITIONS.includes(key))
+  const used = new Set<string>()
+  const use = (one: unknown) => {
+    for (const [, name = ''] of JSON.stringify(one).matchAll(/"\$ref":"#\/([^"]+)"/g)) {
+      if (used.has(name)) continue
+      used.add(name)
+      const [group = '', key = ''] = name.split('/')
+      use((schema as Record<string, Record<string, unknown>>)[group]?.[key] ?? null)
+    }
+  }
+  use(Object.fromEntries(rest))
+  const kept = groups.map(([group, definitions]) => [
+    group,
+    Object.fromEntries(
+      Object.entries(definitions as object).filter(([key]) => used.has(`${group}/${key}`)),
+    ),
+  ])
+  return Object.fromEntries([...rest, ...kept])
 }
 
 /** They say something about a schema and nothing about values. */
@@ -82,10 +126,19 @@ const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
 class Walk {
   /** Numbers between bounds, and the lists of one constant that stand for them. */
   readonly bounded: { readonly place: [string]; readonly range: NumberRange }[] = []
+  /**
+   * Objects that rules of our own write. In their places stand objects whose properties are their values, for XGrammar to make
+   * rules of that ours refer to.
+   */
+  readonly objects: {
+    readonly place: { readonly properties: Record<string, unknown>; readonly required: string[] }
+    readonly shape: ObjectShape
+    readonly values: readonly unknown[]
+  }[] = []
   readonly #root: object
   readonly #faults: string[] = []
   #nodes = 0
-  #numberRules = 0
+  #rules = 0
 
   constructor(root: object) {
     this.#root = root
@@ -238,76 +291,34 @@ class Walk {
     }
     const rules = numberRules('n', range)
     if (rules === null) this.#fault(path, `has bounds between which no ${type} can be written`)
-    this.#numberRules += rules?.length ?? 0
-    if (this.#numberRules > MOST_NUMBER_RULES) {
-      throw new InputError(
-        'INPUT_FORMAT',
-        `responseFormat: the bounds of a schema's numbers may take ${MOST_NUMBER_RULES} rules, one for each digit and length, ${path} is beyond; use fewer or rounder ones.`,
-      )
-    }
+    this.#countRules(rules?.length ?? 0, path)
     const place: [string] = ['']
     this.bounded.push({ place, range })
     return { enum: place }
   }
 
   #object(schema: Record<string, unknown>, { path, depth }: Place): object {
-    const {
-      properties,
-      patternProperties,
-      propertyNames,
-      additionalProperties,
-      required = [],
-    } = schema
-    const named = isRecord(properties) ? properties : {}
-    const isBare =
-      properties === undefined && patternProperties === undefined && propertyNames === undefined
-    const others = additionalProperties ?? (isBare ? true : undefined)
-    const unnamed = Array.isArray(required)
-      ? required.filter((name) => !Object.hasOwn(named, String(name)))
-      : []
-    if (unnamed.length > 0) {
-      this.#fault(
-        `${path}/required`,
-        `names ${String(unnamed[0]).slice(0, 60)}, which is not among properties`,
-      )
-    }
-    const odd = Object.keys(named).find((name) => /["\\]|[^ -\uffff]/.test(name))
-    if (odd !== undefined) {
-      const name = JSON.stringify(odd.slice(0, 60))
-      this.#fault(
-        `${path}/properties`,
-        `has ${name}, and names with characters that JSON escapes are not enforced`,
-      )
-    }
-    const below = (key: string, value: unknown) => this.visit(value, `${path}/${key}`, depth + 1)
-    return {
-      type: 'object',
-      ...(properties !== undefined && {
-        properties: mapRecord(
-          properties,
-          (value, name) => below(`properties/${name}`, value),
-          this.#notRecord(path),
-        ),
-      }),
-      ...(patternProperties !== undefined && {
-        patternProperties: this.#patterns(patternProperties, path, depth),
-      }),
-      ...(propertyNames !== undefined && { propertyNames: below('propertyNames', propertyNames) }),
-      ...(others !== undefined && {
-        additionalProperties: others === false ? false : below('additionalProperties', others),
-      }),
-      ...(Array.isArray(required) && required.length > 0 && { required }),
-      ...this.#numbers(schema, ['minProperties', 'maxProperties'], path),
-    }
+    const counts = this.#numbers(schema, ['minProperties', 'maxProperties'], path)
+    const at = (where: string) => (where === '' ? path : `${path}/${where}`)
+    const read = readObject(schema, counts, {
+      visit: (one, where) => this.visit(one, at(where), depth + 1),
+      fault: (where, what) => void this.#fault(at(where), what),
+      pattern: (pattern, where) => this.#pattern(pattern, at(where)),
+    })
+    if ('schema' in read) return read.schema
+    this.#countRules(objectRulesCount(read.shape), path)
+    const place = { properties: {}, required: [] }
+    this.objects.push({ place, shape: read.shape, values: read.values })
+    return { type: 'object', ...place, additionalProperties: false }
   }
 
-  #patterns(patterns: unknown, path: string, depth: number): object {
-    const written: Record<string, unknown> = {}
-    for (const [pattern, value] of Object.entries(isRecord(patterns) ? patterns : {})) {
-      const whole = this.#pattern(pattern, `${path}/patternProperties`)
-      written[whole] = this.visit(value, `${path}/patternProperties`, depth + 1)
-    }
-    return written
+  #countRules(count: number, path: string): void {
+    this.#rules += count
+    if (this.#rules <= MOST_RULES) return
+    throw new InputError(
+      'INPUT_FORMAT',
+      `responseFormat: the numbers and objects of a schema may take ${MOST_RULES} rules, ${path} is beyond: one for each digit and length between bounds, for each letter of the keys beside free ones, and for each of these keys and counts; use fewer or rounder ones.`,
+    )
   }
 
   #array(schema: Record<string, unknown>, { path, depth }: Place): object {
@@ -458,33 +469,4 @@ function holdsLostNumber(value: unknown): boolean {
   }
   if (Array.isArray(value)) return value.some(holdsLostNumber)
   return isRecord(value) && Object.values(value).some(holdsLostNumber)
-}
-
-/** Whether no value can be of two of the schemas: their types differ, or a property that all require has other values. */
-function areApart(schemas: readonly unknown[]): boolean {
-  const records = schemas.filter(isRecord)
-  if (records.length !== schemas.length) return false
-  const types = records.map(({ type }) => type)
-  if (types.every((type) => typeof type === 'string' && type !== 'number') && isDistinct(types))
-    return true
-  const [first] = records
-  const names = isRecord(first?.['properties']) ? Object.keys(first['properties']) : []
-  return names.some((name) => {
-    const values = records.map((record) => fixedValues(record, name))
-    return values.every((one) => one !== null) && isDistinct(values.flat())
-  })
-}
-
-function fixedValues(
-  { properties, required }: Record<string, unknown>,
-  name: string,
-): unknown[] | null {
-  const property = isRecord(properties) ? properties[name] : undefined
-  if (!isRecord(property) || !Array.isArray(required) || !required.includes(name)) return null
-  if (property['const'] !== undefined) return [property['const']]
-  return Array.isArray(property['enum']) ? property['enum'] : null
-}
-
-function isDistinct(values: readonly unknown[]): boolean {
-  return new Set(values.map((one) => JSON.stringify(one))).size === values.length
 }

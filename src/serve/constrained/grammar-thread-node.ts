@@ -20,13 +20,9 @@ import {
   type TokenTable,
 } from './grammar-messages.ts'
 import { loadXGrammar, type XGrammarModule } from './load-xgrammar-node.ts'
-import type { SchemaRule } from './enforceable-schema.ts'
-import { ANY_INTEGER, ANY_NUMBER } from './number-range.ts'
+import { MOST_SPACES } from './object-rules.ts'
+import { mended } from './mended-rules.ts'
 import type { Grammar } from './response-format.ts'
-
-/** Of a JSON answer: enough for the usual indentation, and no model can write white space for ever. */
-const MOST_SPACES = 16
-const SPACES = `[ \\n\\t]{0,${MOST_SPACES}}`
 
 type Matching = { readonly matcher: GrammarMatcher; readonly words: Int32Array }
 
@@ -108,23 +104,6 @@ async function compileWith(
   }
   const tag = { type: 'structural_tag', format: { type: 'regex', pattern: text } } as const
   return compiler.compileStructuralTag(tag)
-}
-
-/**
- * XGrammar's rules of a schema with our own in the places of their stand-ins, with numbers that are finite and of a length, and with as
- * little white space in values of any kind as elsewhere.
- */
-function mended(written: string, rules: readonly SchemaRule[]): string {
-  const own = written.split('\n').map((line) => {
-    if (line.startsWith('basic_number ::=')) return `basic_number ::= ${ANY_NUMBER}`
-    if (line.startsWith('basic_integer ::=')) return `basic_integer ::= ${ANY_INTEGER}`
-    return line.startsWith('basic_') ? line.replaceAll('[ \\n\\t]*', SPACES) : line
-  })
-  const whole = rules.reduce(
-    (text, { standIn, name }) => text.replaceAll(JSON.stringify(JSON.stringify(standIn)), name),
-    own.join('\n'),
-  )
-  return [whole, ...rules.flatMap((one) => one.rules)].join('\n')
 }
 
 /** XGrammar's own words where it had some, without its level of alarm, the paths of its makers' machine and the full stop. */

@@ -1,0 +1,53 @@
+/**
+ * XGrammar's rules of a schema with our own in the places of what stands in for them, with numbers that are finite and of a
+ * length, and with as little white space in values of any kind as elsewhere.
+ */
+import type { SchemaRule } from './enforceable-schema.ts'
+import { ANY_INTEGER, ANY_NUMBER } from './number-range.ts'
+import { SPACES, valueName } from './object-rules.ts'
+
+export function mended(written: string, rules: readonly SchemaRule[]): string {
+  const own = written.split('\n').map((line) => {
+    if (line.startsWith('basic_number ::=')) return `basic_number ::= ${ANY_NUMBER}`
+    if (line.startsWith('basic_integer ::=')) return `basic_integer ::= ${ANY_INTEGER}`
+    return line.startsWith('basic_') ? line.replaceAll('[ \\n\\t]*', SPACES) : line
+  })
+  const numbers = rules.filter(({ values }) => values === undefined)
+  const whole = numbers.reduce(
+    (text, { name }) => text.replaceAll(literal(name), name),
+    withObjects(own, rules).join('\n'),
+  )
+  return [whole, ...rules.flatMap((one) => one.rules)].join('\n')
+}
+
+/** A constant as XGrammar writes it. */
+function literal(text: string): string {
+  return JSON.stringify(JSON.stringify(text))
+}
+
+/**
+ * An object that stands in for our rules has its first property in its own rule, which becomes ours; the rules that
+ * XGrammar made of its values get the names that ours call them by.
+ */
+function withObjects(lines: readonly string[], rules: readonly SchemaRule[]): string[] {
+  const firsts = new Map(rules.map(({ name }) => [valueName(name, 0), name]))
+  const missing = new Set(
+    rules.flatMap(({ name, values = 0 }) =>
+      Array.from({ length: values }, (_, i) => valueName(name, i)),
+    ),
+  )
+  const property = new RegExp(`"\\\\"(\\w+)\\\\"" ${escaped(SPACES)} ":" ${escaped(SPACES)} (\\w+)`)
+  const written = lines.flatMap((line) => {
+    const [, key = '', value = ''] = property.exec(line) ?? []
+    if (!missing.delete(key)) return [line]
+    const object = firsts.get(key)
+    const [rule] = line.split(' ', 1)
+    return [object === undefined ? line : `${rule} ::= ${object}`, `${key} ::= ${value}`]
+  })
+  if (missing.size === 0) return written
+  throw new Error(`internal: XGrammar wrote no rule for ${[...missing].slice(0, 3).join(', ')}`)
+}
+
+function escaped(text: string): string {
+  return text.replace(/[\\[\]{}]/g, '\\$&')
+}
