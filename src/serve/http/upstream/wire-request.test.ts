@@ -63,3 +63,18 @@ test('others are told what the checkpoint says of drawing and the request does n
     assert.equal(sent(kind, { ...HELLO, temperature: 0 }, config).body['top_p'], undefined)
   }
 })
+
+test('a worker is sent a schema that it can read, not what stands in for rules of ours', () => {
+  const bounded = { type: 'integer', minimum: 3 }
+  const open = { type: 'object', properties: { a: { type: 'null' } }, additionalProperties: true }
+  for (const schema of [bounded, open]) {
+    const responseFormat = { type: 'json_schema', schema } as const
+    for (const kind of ['openai', 'vllm', 'sglang'] as const) {
+      for (const prompt of [HELLO, { prompt: 'x' }]) {
+        const body = JSON.stringify(sent(kind, { ...prompt, responseFormat }).body)
+        const told = JSON.stringify(schema)
+        assert.ok(body.includes(told) || body.includes(JSON.stringify(told).slice(1, -1)), body)
+      }
+    }
+  }
+})

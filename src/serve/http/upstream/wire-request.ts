@@ -6,7 +6,7 @@
  * APIs" (python/sglang/srt/entrypoints/openai/protocol.py at 004c82e).
  */
 import { InputError } from '../../../core/errors.ts'
-import { grammarOf, type ResponseFormat } from '../../constrained/response-format.ts'
+import { grammarOf, type Grammar, type ResponseFormat } from '../../constrained/response-format.ts'
 import type { GenerateOptions, ResolvedGenerateOptions } from '../../generate-options.ts'
 import type { PlainMessage, PlainPart, VideoPart } from '../../messages.ts'
 import type { Prompt } from '../../request.ts'
@@ -107,7 +107,9 @@ function nativeSampling(send: ToSend): Record<string, unknown> {
   if (kind === 'llava-ts') return params
   const { response_format: _, cache_salt: __, ...rest } = params as Record<string, unknown>
   const grammar = grammarOf(options.responseFormat)
-  return { ...rest, ...(grammar?.kind === 'schema' && { json_schema: grammar.text }) }
+  const isSchema = grammar?.kind === 'schema'
+  const schema = isSchema && JSON.stringify(wireSchema(options.responseFormat, grammar))
+  return { ...rest, ...(isSchema && { json_schema: schema }) }
 }
 
 /** Everything but the prompt and the log-probabilities. */
@@ -205,22 +207,28 @@ function formatFields(kind: WorkerKind, format: ResponseFormat): Record<string, 
   if (kind === 'openai') {
     if (format.type === 'json_object') return { response_format: { type: 'json_object' } }
     if (form !== 'schema') throw notOffered(kind, `responseFormat ${format.type}`, 'ask for JSON')
-    const schema = JSON.parse(text) as unknown
     return {
       response_format: {
         type: 'json_schema',
-        json_schema: { name: 'answer', schema, strict: true },
+        json_schema: { name: 'answer', schema: wireSchema(format, grammar), strict: true },
       },
     }
   }
   if (kind === 'vllm') {
     const name = ({ schema: 'json', regex: 'regex', ebnf: 'grammar' } as const)[form]
     if (format.type === 'choice') return { structured_outputs: { choice: format.choices } }
-    return { structured_outputs: { [name]: form === 'schema' ? JSON.parse(text) : text } }
+    return {
+      structured_outputs: { [name]: form === 'schema' ? wireSchema(format, grammar) : text },
+    }
   }
   if (form !== 'schema') return { [form]: text }
-  const schema = JSON.parse(text) as unknown
+  const schema = wireSchema(format, grammar)
   return { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema } } }
+}
+
+/** The schema as it is enforced here; as it came where rules that a worker does not have are a part of that. */
+function wireSchema(format: ResponseFormat, { text, rules = [] }: Grammar): unknown {
+  return format.type === 'json_schema' && rules.length > 0 ? format.schema : JSON.parse(text)
 }
 
 function ownFormat(format: ResponseFormat): Record<string, unknown> {
