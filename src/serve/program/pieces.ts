@@ -6,7 +6,7 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { Faults } from '../faults.ts'
-import type { GenerateOptions } from '../generate-options.ts'
+import { OPTION_NAMES, type GenerateOptions } from '../generate-options.ts'
 import type { ImagePart, ImageSource, VideoPart, VideoSource } from '../messages.ts'
 import { CHOICE_METHODS, type ChoiceMethod } from './choose-option.ts'
 
@@ -32,18 +32,29 @@ export type SelectPiece = {
   readonly method: ChoiceMethod
 }
 
+/** Options of `generate` that are not offered here: a place has one answer, of which its text is kept. */
+const NOT_OFFERED = [
+  'n',
+  'numBeams',
+  'lengthPenalty',
+  'earlyStopping',
+  'lookup',
+  'logprobs',
+  'topLogprobs',
+  'signal',
+] as const
+
+const GEN_OPTIONS = [
+  ...OPTION_NAMES.filter((name) => !NOT_OFFERED.some((one) => one === name)),
+  'regex',
+  'json',
+  'ebnf',
+  'choices',
+  'method',
+]
+
 /** How a place is filled: the options of `generate`, and shorter words for the form of the answer. */
-export type GenOptions = Omit<
-  GenerateOptions,
-  | 'n'
-  | 'numBeams'
-  | 'lengthPenalty'
-  | 'earlyStopping'
-  | 'lookup'
-  | 'logprobs'
-  | 'topLogprobs'
-  | 'signal'
-> & {
+export type GenOptions = Omit<GenerateOptions, (typeof NOT_OFFERED)[number]> & {
   /** The whole answer matches. */
   readonly regex?: string | undefined
   /** `true`: any JSON object; a JSON Schema: one that it describes. */
@@ -58,12 +69,29 @@ export type GenOptions = Omit<
 
 export type SelectOptions = { readonly method?: ChoiceMethod | undefined }
 
-/** A place for an answer, kept under `name`. Throws InputError for options beside `choices` that would do nothing. */
+/** A place for an answer, kept under `name`. Throws InputError for options that would do nothing. */
 export function gen(name: string, options: GenOptions = {}): GenPiece | SelectPiece {
   const { choices, method, ...rest } = options
   if (choices) return select(name, choices, { ...rest, method })
-  if (method === undefined) return { type: 'gen', name, options: rest }
-  throw new InputError('INPUT_OPTION', `gen: method says how choices are compared, none came.`)
+  const faults = new Faults('gen')
+  checkName(name, faults)
+  if (method !== undefined) {
+    faults.add('INPUT_OPTION', 'method says how choices are compared, none came', 'method')
+  }
+  for (const key of NOT_OFFERED) {
+    if ((rest as Readonly<Record<string, unknown>>)[key] === undefined) continue
+    const instead = key === 'signal' ? 'give it to program.with' : 'leave it out'
+    faults.add('INPUT_OPTION', `${key} is not offered in programs; ${instead}`, key)
+  }
+  const others = Object.entries(rest).filter(([key]) => !NOT_OFFERED.some((one) => one === key))
+  faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', Object.fromEntries(others), GEN_OPTIONS)
+  faults.throwIfAny()
+  return { type: 'gen', name, options: rest }
+}
+
+function checkName(name: unknown, faults: Faults): void {
+  if (typeof name === 'string' && name !== '') return
+  faults.mismatch('INPUT_OPTION', 'name', 'a text, which the answer is kept under', name)
 }
 
 /** A place for the likeliest of several texts, kept under `name`. Throws InputError for other options, and other methods. */
@@ -74,6 +102,7 @@ export function select(
 ): SelectPiece {
   const { method = 'tokenLengthNormalized' } = options ?? {}
   const faults = new Faults('select')
+  checkName(name, faults)
   faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', options ?? {}, ['method'])
   if (!CHOICE_METHODS.includes(method)) {
     faults.mismatch('INPUT_OPTION', 'method', `one of ${CHOICE_METHODS.join(', ')}`, method)
