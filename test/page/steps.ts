@@ -38,6 +38,9 @@ export const STEPS: readonly Step[] = [
   { name: 'an answer that attacks the page loads, runs and fetches nothing', run: attack },
   { name: 'after a reload the history is there, pictures included', run: findHistory },
   { name: 'a conversation is saved as a file and deleted', run: saveAndDelete },
+  { name: 'an answer that is under way at a reload keeps its words', run: reloadInAnswer },
+  { name: 'a conversation deleted while it is answered does not come back', run: deleteRunning },
+  { name: 'a field of a schema that is removed takes its choices along', run: removeField },
   { name: 'everything on it has a name for those who do not see it', run: named },
   { name: 'it is dark where the system is', run: dark },
   { name: 'it fits a phone', run: phone },
@@ -339,6 +342,64 @@ async function saveAndDelete({ page }: StepTools): Promise<void> {
   await page.reload()
   await history.locator('li').nth(3).waitFor()
   assert.equal(await history.locator('li').count(), 4, 'it is gone for good')
+}
+
+/** Begins a long answer, in a conversation of its own. */
+async function begunStory(page: Page, question: string): Promise<Locator> {
+  await page.getByRole('button', { name: 'New conversation' }).first().click()
+  const panel = await openSettings(page)
+  await panel.getByLabel('Form').selectOption('What a pattern matches')
+  await panel.getByLabel('Pattern of the whole answer').fill('(word ){2000}')
+  await setNumber(page, 'Longest answer', '4000')
+  const answer = await asked(page, question)
+  await answer.locator('.prose').waitFor()
+  return answer
+}
+
+async function reloadInAnswer({ page }: StepTools): Promise<void> {
+  const answer = await begunStory(page, 'A story that is cut.')
+  await page.waitForFunction(() => {
+    const shown = [...document.querySelectorAll('.prose')].at(-1)
+    return (shown?.textContent.length ?? 0) > 100
+  })
+  // Twice as long as words are kept for at most.
+  await page.waitForTimeout(1000)
+  assert.equal(await answer.getByRole('button', { name: 'Ask again' }).count(), 0)
+  await page.reload()
+  await openConversation(page, 'A story that is cut.')
+  await answers(page).last().getByText('stopped').waitFor()
+  assert.match(await answers(page).last().locator('.prose').innerText(), /^word word/)
+}
+
+async function deleteRunning({ page }: StepTools): Promise<void> {
+  const history = page.getByRole('navigation', { name: 'Conversations' })
+  const before = await history.locator('li').count()
+  await begunStory(page, 'A secret story.')
+  const item = history.locator('li', { hasText: 'A secret story.' })
+  await item.hover()
+  await item.getByRole('button', { name: /^Delete / }).click()
+  await item.waitFor({ state: 'detached' })
+  await page.waitForTimeout(1000)
+  assert.equal(await item.count(), 0)
+  await page.reload()
+  await history.locator('li').first().waitFor()
+  assert.equal(await item.count(), 0, 'it is gone for good')
+  assert.equal(await history.locator('li').count(), before)
+  const panel = await openSettings(page)
+  await panel.getByLabel('Form').selectOption('Free text')
+}
+
+async function removeField({ page }: StepTools): Promise<void> {
+  const panel = await openSettings(page)
+  await panel.getByLabel('Form').selectOption('JSON of a schema')
+  await panel.getByRole('button', { name: 'JSON Schema' }).click()
+  const text = panel.getByLabel('JSON Schema', { exact: true })
+  await text.fill(JSON.stringify(SCHEMA))
+  await panel.getByRole('button', { name: 'Fields' }).click()
+  await panel.getByRole('button', { name: 'Remove light' }).click()
+  const choices = panel.getByLabel('What objects may be, with commas between')
+  assert.equal(await choices.inputValue(), 'none, one, many')
+  await panel.getByLabel('Form').selectOption('Free text')
 }
 
 async function named({ page }: StepTools): Promise<void> {

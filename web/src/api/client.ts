@@ -6,11 +6,14 @@ export class ApiFailure extends Error {
   /** 0: no answer came. */
   readonly status: number
   readonly code: string
+  /** The field of the request that is wrong. */
+  readonly param: string | null
 
-  constructor(status: number, code: string, message: string) {
+  constructor(status: number, code: string, message: string, param: string | null = null) {
     super(message)
     this.status = status
     this.code = code
+    this.param = param
   }
 
   /** The server wants a key, or another one. */
@@ -61,13 +64,20 @@ async function send(path: string, init: RequestInit): Promise<Response> {
   throw await failureOf(response)
 }
 
-type ErrorBody = { readonly error?: { readonly message?: string; readonly code?: string } }
+type ErrorBody = {
+  readonly error?: {
+    readonly message?: string
+    readonly code?: string
+    readonly param?: string | null
+  }
+}
 
 async function failureOf(response: Response): Promise<ApiFailure> {
   const body = (await response.json().catch(() => ({}))) as ErrorBody
   const { message = `The server answered with status ${response.status}.`, code = 'UNKNOWN' } =
     body.error ?? {}
+  const param = body.error?.param ?? null
   const seconds = response.headers.get('retry-after')
   const later = seconds === null ? '' : ` Try again in ${seconds} s.`
-  return new ApiFailure(response.status, code, `${message}${later}`)
+  return new ApiFailure(response.status, code, `${message}${later}`, param)
 }

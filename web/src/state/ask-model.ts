@@ -55,16 +55,27 @@ function withEvent(answer: AnswerTurn, event: ChatEvent, ms: number): AnswerTurn
   }
 }
 
+/** Longer than a frame: pages that nobody sees have none, and what comes there is kept as well. */
+const UNSEEN_MS = 250
+
 function eachFrame(act: () => void): { soon(): void; cancel(): void } {
   let frame = 0
+  let timer = 0
+  const cancel = () => {
+    cancelAnimationFrame(frame)
+    clearTimeout(timer)
+    frame = timer = 0
+  }
+  const run = () => {
+    cancel()
+    act()
+  }
   return {
     soon() {
-      if (frame !== 0) return
-      frame = requestAnimationFrame(() => {
-        frame = 0
-        act()
-      })
+      if (timer !== 0) return
+      frame = requestAnimationFrame(run)
+      timer = window.setTimeout(run, UNSEEN_MS)
     },
-    cancel: () => cancelAnimationFrame(frame),
+    cancel,
   }
 }

@@ -3,7 +3,7 @@
  * `state` and tells whoever subscribed.
  */
 import { ApiFailure, storedKey, storeKey } from '../api/client.ts'
-import { measureMedia, type MediumCost } from '../api/media-tokens.ts'
+import { measureMedia, namedFailure, type MediumCost } from '../api/media-tokens.ts'
 import { listModels, type ServedModel } from '../api/models.ts'
 import { askModel } from './ask-model.ts'
 import { History } from './history.ts'
@@ -53,6 +53,8 @@ export class Chat {
   readonly media = new MediaStore()
   readonly #listeners = new Set<() => void>()
   readonly #stops = new Map<string, AbortController>()
+  /** What is still under way in them is neither shown nor kept. */
+  readonly #deleted = new Set<string>()
   #history: History | null = null
   #measuring = new AbortController()
 
@@ -158,6 +160,7 @@ export class Chat {
   }
 
   async remove(id: string): Promise<void> {
+    this.#deleted.add(id)
     this.stop(id)
     await this.#history?.remove(id)
     this.#set({ conversations: this.state.conversations.filter((one) => one.id !== id) })
@@ -166,7 +169,11 @@ export class Chat {
   }
 
   async removeAll(): Promise<void> {
-    for (const id of this.#stops.keys()) this.stop(id)
+    for (const { id } of this.state.conversations) this.#deleted.add(id)
+    for (const id of this.#stops.keys()) {
+      this.#deleted.add(id)
+      this.stop(id)
+    }
     await this.#history?.clear()
     this.#set({ conversations: [] })
     this.begin()
@@ -175,6 +182,7 @@ export class Chat {
 
   /** Shows a conversation as it is now, and keeps it if `isKept`. */
   async #update(conversation: Conversation, isKept: boolean): Promise<void> {
+    if (this.#deleted.has(conversation.id)) return
     const { conversations, current } = this.state
     const others = conversations.filter(({ id }) => id !== conversation.id)
     this.#set({
@@ -230,7 +238,8 @@ export class Chat {
       if (signal.aborted) return
       // A model behind another server: what its pictures cost nobody here knows.
       const isUntold = error instanceof ApiFailure && error.code === 'INPUT_UNSUPPORTED'
-      this.#set({ mediaFault: fault ?? (isUntold ? null : (error as Error).message) })
+      const names = media.map(({ name }) => name)
+      this.#set({ mediaFault: fault ?? (isUntold ? null : namedFailure(error as Error, names)) })
     }
   }
 
@@ -288,14 +297,19 @@ export class Chat {
       await show(answer, true)
       const { system } = settings
       const events = { turns, system, store: this.media, signal: stop.signal }
-      const given = await askModel(answer, events, (part) => void show(part, false))
-      this.#announceAnswer(given)
+      const isDue = every(SAVE_MS)
+      const given = await askModel(answer, events, (part) => void show(part, isDue()))
+      if (!this.#deleted.has(conversation.id)) this.#announceAnswer(given)
       await show(given, true)
     } catch (error) {
       await this.#noteFailure(answer, error, (failed) => show(failed, true))
     } finally {
       this.#stops.delete(conversation.id)
       this.#set({ running: new Set(this.#stops.keys()) })
+      // What was being written when it was deleted.
+      if (this.#deleted.has(conversation.id)) {
+        await this.#keep((history) => history.remove(conversation.id))
+      }
     }
   }
 
@@ -316,7 +330,21 @@ export class Chat {
   }
 }
 
-/** A page that was closed in the middle of an answer has only what there was. */
+/** An answer that grows is kept so often; a page that is closed loses what came after that. */
+const SAVE_MS = 500
+
+/** True when it is asked for the first time after each so many milliseconds. */
+function every(ms: number): () => boolean {
+  let last = performance.now()
+  return () => {
+    const now = performance.now()
+    if (now - last < ms) return false
+    last = now
+    return true
+  }
+}
+
+/** A page that was closed in the middle of an answer has what was kept of it. */
 function ended(conversation: Conversation): Conversation {
   return {
     ...conversation,

@@ -12,6 +12,8 @@ export function schemaFaults(text: string): SchemaFault[] {
   } catch (error) {
     return [jsonFault(text, (error as Error).message)]
   }
+  // The server takes schemas that are true below the first alone.
+  if (!isRecord(schema)) return [{ place: 'schema', message: 'should be an object' }]
   const faults: SchemaFault[] = []
   checkSchema(schema, '', faults)
   return faults

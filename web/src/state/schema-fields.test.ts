@@ -62,3 +62,10 @@ test('the place of a fault in a text is a line and a column, however the browser
   )
   assert.equal(place('JSON Parse error: Unexpected'), 'text')
 })
+
+test('a schema that is no object is none that the server takes', () => {
+  for (const text of ['true', 'false', 'null', '[]', '3']) {
+    assert.deepEqual(schemaFaults(text), [{ place: 'schema', message: 'should be an object' }])
+  }
+  assert.deepEqual(schemaFaults('{"type":"array","items":true}'), [])
+})

@@ -118,3 +118,11 @@ test('Markdown becomes the elements that it means', () => {
   assert.deepEqual(types('> a'), ['blockquote', 'p'])
   assert.equal(textOf(markdown('a &amp; b &lt;c&gt; 1 < 2')), 'a & b <c> 1 < 2')
 })
+
+test('an ordered list begins where the text begins it', () => {
+  const starts = ['0. a', '1. a', '7. a'].map((text) => markdown(text)[0]?.props)
+  assert.deepEqual(
+    starts.map((props) => (props as { start?: number } | undefined)?.start),
+    [0, 1, 7],
+  )
+})

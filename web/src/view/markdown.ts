@@ -64,7 +64,9 @@ function list({ ordered, start, items }: Tokens.List): VNode {
       : []
     return element('li', null, mark, content)
   })
-  return ordered ? element('ol', { start: Number(start) || 1 }, rows) : element('ul', null, rows)
+  return ordered
+    ? element('ol', { start: start === '' ? 1 : Number(start) }, rows)
+    : element('ul', null, rows)
 }
 
 function table({ header, rows }: Tokens.Table): VNode {

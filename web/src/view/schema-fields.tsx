@@ -82,6 +82,8 @@ function FieldRow({ field, others, onChange, onRemove }: FieldRowProps): JSX.Ele
           type="text"
           class="field-choices"
           aria-label={`What ${name} may be, with commas between`}
+          // After one is removed another field stands in this row, with choices of its own.
+          key={name}
           defaultValue={choices.join(', ')}
           onChange={(event) => {
             const next = event.currentTarget.value.split(',').map((one) => one.trim())
