@@ -67,7 +67,7 @@ const PACKAGES: Readonly<Record<string, readonly RegExp[]>> = {
   'cli-progress': [/^src\/cli\//],
   hono: [/^src\/serve\/http\/app\.ts$/],
   hyparquet: [/^src\/data\/parquet-rows\.ts$/, /^src\/eval\/parquet-node\.ts$/],
-  'hyparquet-compressors': [/^src\/data\/parquet-rows\.ts$/, /^src\/eval\/parquet-node\.ts$/],
+  'hyparquet-compressors': [/^src\/data\/parquet-compressors\.ts$/],
   'hyparquet-writer': [/^src\/label\/write-labels-node\.ts$/],
   'ipaddr.js': [/^src\/serve\/http\/remote-media-node\.ts$/],
   koffi: [/^src\/runtime\//, /^src\/weights\/node\.ts$/],

@@ -14,7 +14,7 @@ import {
   type AsyncBuffer,
   type FileMetaData,
 } from 'hyparquet'
-import { compressors } from 'hyparquet-compressors'
+import { compressors } from './parquet-compressors.ts'
 import { InputError } from '../core/errors.ts'
 import { parquetFiles } from './parquet-files.ts'
 import { RecordFault } from './record-fault.ts'

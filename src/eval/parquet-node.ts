@@ -11,8 +11,8 @@ import {
   parquetSchema,
 } from 'hyparquet'
 import type { AsyncBuffer, FileMetaData, RowGroup, SchemaElement, SchemaTree } from 'hyparquet'
-import { compressors } from 'hyparquet-compressors'
 import { InputError } from '../core/errors.ts'
+import { compressors } from '../data/parquet-compressors.ts'
 import { isRow, type Row } from './eval-file.ts'
 import type { LazyPicture } from './question.ts'
 
