@@ -68,11 +68,11 @@ const IN_THE_WILD = [
     openflamingo: [19.3, 19.0, 19.1, 19.1],
     'blip-2': [54.6, 29.1, 32.9, 38.1],
     'llava-13b-v1': [57.3, 52.5, 81.7, 67.3],
-    'llava-13b-v1, one answer reviewed three times': [58.8, 49.2, 81.4, 66.7],
+    'llava-13b-v1 (one answer reviewed three times)': [58.8, 49.2, 81.4, 66.7],
   }),
   ...groupRows('llava_bench_', ZOO, {
-    'llava-v1-13b-336px, beam 1': [64.3, 55.9, 81.7, 70.1],
-    'llava-v1-13b-336px, beam 5': [68.4, 59.9, 84.3, 73.5],
+    'llava-v1-13b-336px (beam 1)': [64.3, 55.9, 81.7, 70.1],
+    'llava-v1-13b-336px (beam 5)': [68.4, 59.9, 84.3, 73.5],
     'llava-llama-2-13b-chat': [56.7, 58.6, 80.0, 67.9],
     'llava-llama-2-7b-chat-lora': [51.2, 58.9, 71.6, 62.8],
     'bard-0718': [83.7, 69.7, 78.7, 77.8],
@@ -83,10 +83,10 @@ const IN_THE_WILD = [
 /** By what the model was trained on. */
 const COCO = groupRows('', PAPER, {
   'llava-13b-v1': [83.1, 75.3, 96.5, 85.1],
-  'llava-13b-v1, detail and complex': [81.5, 73.3, 90.8, 81.9],
-  'llava-13b-v1, conversation, 5 % detail and 10 % complex': [81.0, 68.4, 91.5, 80.5],
-  'llava-13b-v1, conversation': [76.5, 59.8, 84.9, 73.8],
-  'llava-13b-v1, no instructions': [22.0, 24.0, 18.5, 21.5],
+  'llava-13b-v1 (detail and complex)': [81.5, 73.3, 90.8, 81.9],
+  'llava-13b-v1 (conversation, 5 % detail and 10 % complex)': [81.0, 68.4, 91.5, 80.5],
+  'llava-13b-v1 (conversation)': [76.5, 59.8, 84.9, 73.8],
+  'llava-13b-v1 (no instructions)': [22.0, 24.0, 18.5, 21.5],
 })
 
 export const llavaBench: Benchmark = {

@@ -29,7 +29,7 @@ test('every column of the published tables is data', () => {
     ['mvbench', 'overall', 'llava-interleave-qwen-7b-dpo', '', 52.3],
     ['video-detail', 'score', 'llava-onevision-qwen2-72b-chat', '', 3.86],
     ['llava-bench', 'llava_bench_complex', 'bard-0718', '', 78.7],
-    ['llava-bench-coco', 'all', 'llava-13b-v1, conversation', '', 73.8],
+    ['llava-bench-coco', 'all', 'llava-13b-v1 (conversation)', '', 73.8],
     ['scienceqa', 'accuracy', 'gpt-4', '', 82.69],
     [
       'hound-qa',

@@ -77,11 +77,11 @@ export const scienceQa: Benchmark = {
     ...oneVisionRow('accuracy IMG', [67.8, 67.2, 96.6, 96.0, 91.3, 90.3]),
     ...juneRow('accuracy IMG', [60.6, 72.63, 77.44]),
     ...Object.entries(FINE_TUNED).flatMap(([column, value]) =>
-      publishedRows(column, PAPER, { 'llava-13b, fine-tuned': value }),
+      publishedRows(column, PAPER, { 'llava-13b (fine-tuned)': value }),
     ),
     ...publishedRows('accuracy', PAPER, {
-      'llava-13b, fine-tuned, gpt-4 where it fails': 90.97,
-      'llava-13b, fine-tuned, gpt-4 as judge': 92.53,
+      'llava-13b (fine-tuned, where gpt-4 fails)': 90.97,
+      'llava-13b (fine-tuned, gpt-4 as judge)': 92.53,
       'gpt-4': 82.69,
     }),
   ],
