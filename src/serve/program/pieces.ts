@@ -4,7 +4,6 @@
  * The language is that of SGLang's front end (docs.sglang.io, "Frontend Language"), with functions for what Python's
  * operators do there.
  */
-import { InputError } from '../../core/errors.ts'
 import { Faults } from '../faults.ts'
 import { OPTION_NAMES, type GenerateOptions } from '../generate-options.ts'
 import type { ImagePart, ImageSource, VideoPart, VideoSource } from '../messages.ts'
