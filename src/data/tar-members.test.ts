@@ -42,6 +42,8 @@ test('any names and contents', async () => {
       await write(files)
       const bytes = readFileSync(path)
       const found = await members()
+      const link = found.pop()
+      assert.deepEqual([link?.name, link?.size, link?.isLink], ['link', 0, true])
       assert.deepEqual(
         found.map((one) => one.name.normalize()),
         files.map((one) => one.name.normalize()),

@@ -8,7 +8,13 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { InputError } from '../core/errors.ts'
 
-export type TarMember = { readonly name: string; readonly offset: number; readonly size: number }
+export type TarMember = {
+  readonly name: string
+  readonly offset: number
+  readonly size: number
+  /** A hard or symbolic link: a name without bytes of its own. */
+  readonly isLink?: true
+}
 
 const BLOCK = 512
 /** Of names and pax records, which are text. */
@@ -22,7 +28,7 @@ export function openTar(path: string): Promise<FileHandle> {
 }
 
 /**
- * Files in the order of the archive; folders, links and devices are left out. Throws InputError, in which the archive is
+ * Files and links in the order of the archive; folders and devices are left out. Throws InputError, in which the archive is
  * called `path`.
  */
 export async function* readTarMembers(file: FileHandle, path: string): AsyncGenerator<TarMember> {
@@ -48,6 +54,9 @@ export async function* readTarMembers(file: FileHandle, path: string): AsyncGene
     if (header.type === 'g') continue
     if (header.type === '0' || header.type === '\0' || header.type === '7') {
       yield { name: own.name ?? header.name, offset, size }
+    }
+    if (header.type === '1' || header.type === '2') {
+      yield { name: own.name ?? header.name, offset, size: 0, isLink: true }
     }
     own = {}
   }

@@ -1,8 +1,7 @@
 /** An answer as columns of a table: the parts of a JSON object each in their own. */
 import { isRecord } from '../serve/faults.ts'
 import { parseAnswer, type PromptResult } from './item-result.ts'
-
-export type ColumnType = 'text' | 'whole' | 'number' | 'truth'
+import { resolved, typeOf, type ColumnType } from './column-type.ts'
 
 export type AnswerColumn = {
   readonly name: string
@@ -79,20 +78,14 @@ function parsedOf(result: PromptResult): unknown {
   return 'text' in result && result.error === undefined ? parseAnswer(result.text) : undefined
 }
 
-const TYPES: Readonly<Record<string, ColumnType>> = {
-  string: 'text',
-  integer: 'whole',
-  number: 'number',
-  boolean: 'truth',
-}
-
 /** What is no plain value, a list say, stands in its column as JSON. */
 function propertiesOf(schema: object | undefined): (readonly [string, ColumnType])[] {
-  const properties = isRecord(schema) && isRecord(schema['properties']) ? schema['properties'] : {}
-  return Object.entries(properties).map(([name, property]) => {
-    const type = isRecord(property) && typeof property['type'] === 'string' ? property['type'] : ''
-    return [name, TYPES[type] ?? 'text']
-  })
+  const root = isRecord(schema) ? schema : {}
+  const { properties } = resolved(root, root)
+  return Object.entries(isRecord(properties) ? properties : {}).map(([name, property]) => [
+    name,
+    typeOf(property, root) ?? 'text',
+  ])
 }
 
 function partOf(answer: unknown, name: string, type: ColumnType): string | number | boolean | null {

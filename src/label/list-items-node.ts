@@ -166,6 +166,10 @@ async function* tar({ input, number, title, options }: Listing): AsyncGenerator<
   for await (const member of readTarMembers(file, input.path)) {
     // As in folders; some programs put a hidden file beside each.
     if (/(?:^|\/)\.[^/]*$/.test(member.name)) continue
+    if (member.isLink) {
+      if (mediaTypeOf(member.name)) yield null
+      continue
+    }
     const key = keyOf(member.name)
     if (sample && sample.key !== key) {
       yield await take()
