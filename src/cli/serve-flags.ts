@@ -92,7 +92,17 @@ export function serverConfig(args: Arguments): Partial<ServerConfig> {
   return {
     ...Object.fromEntries(limits),
     allowedHosts: args.texts('allow-host'),
-    allowedOrigins: args.texts('allow-origin'),
+    allowedOrigins: args.texts('allow-origin').map(originOf),
     logPrompts: args.flag('log-prompts'),
   }
+}
+
+/** An origin as browsers write it. Throws UsageError for what is none, or is more than one. */
+export function originOf(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null
+  const isOrigin = url !== null && `${url.origin}/` === url.href && !/[?#]/.test(text)
+  if (isOrigin && (url.protocol === 'http:' || url.protocol === 'https:')) return url.origin
+  throw new UsageError(
+    `--allow-origin should be the beginning of a page's address, https://app.example, without a path; "${text}" came.`,
+  )
 }
