@@ -240,6 +240,7 @@ export class PromptPreparer {
     throw new InputError(
       'INPUT_PROMPT',
       `inputIds[${at}] should be a token id from 0 to ${decoder.vocabSize - 1}${other}, ${ids[at]} came; encode the text with this model's tokenizer.`,
+      { medium: ids },
     )
   }
 

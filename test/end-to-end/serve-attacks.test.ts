@@ -169,6 +169,15 @@ test('a form of another page cannot post: only JSON is read', async () => {
   }
 })
 
+test('a packed body is refused by the header that says so', async () => {
+  const packed = { 'content-encoding': 'gzip' }
+  const { status, body } = await server.post(CHAT, chat(), packed)
+  assert.equal(status, 415)
+  assert.match(body.error.message, /content-encoding should be identity, "gzip" came/)
+  const plain = await server.post(CHAT, chat(), { 'content-encoding': 'identity' })
+  assert.equal(plain.status, 200)
+})
+
 test('nothing is fetched and no file is read unless allowed; a text is never a path', async () => {
   const refused: readonly [string, string][] = [
     ['http://169.254.169.254/latest/meta-data', 'INPUT_MEDIA_REMOTE'],

@@ -351,3 +351,18 @@ test('what a model finds wrong says which field it is about', async () => {
     assert.doesNotMatch(answer.error.message, /logitBias|ignoreEos|toolChoice|responseFormat/)
   }
 })
+
+test('ids that are none of the model are told in the words of the route', async () => {
+  const cases: readonly [string, object, string][] = [
+    ['/v1/completions', { prompt: [1, 9999999] }, 'prompt'],
+    ['/v1/completions', { prompt: [[1], [2, 9999999]] }, 'prompt[1]'],
+    ['/generate', { input_ids: [1, 9999999] }, 'input_ids'],
+    ['/generate', { input_ids: [[1], [2, 9999999]] }, 'input_ids[1]'],
+  ]
+  for (const [path, fields, param] of cases) {
+    const { status, body } = await server.post(path, fields)
+    assert.equal(status, 400)
+    assert.equal(body.error.param, param)
+    assert.ok(body.error.message.startsWith(`${param}[1] should be a token id`), body.error.message)
+  }
+})

@@ -11,6 +11,7 @@ import {
   type ChoiceEvent,
 } from './choices.ts'
 import type { JsonSchema } from './json-schema.ts'
+import { idsAt } from './media-paths.ts'
 import type { Route } from './route.ts'
 import {
   choicesProperty,
@@ -158,9 +159,9 @@ export const completionsRoute: Route = {
 
 function promptsOf({ prompt }: CompletionRequest): ServedRequest[] {
   if (typeof prompt === 'string') return [{ prompt }]
-  if (typeof prompt[0] === 'number') return [{ inputIds: prompt as readonly number[] }]
-  return (prompt as readonly (string | readonly number[])[]).map((one) =>
-    typeof one === 'string' ? { prompt: one } : { inputIds: one },
+  if (typeof prompt[0] === 'number') return [idsAt(prompt as readonly number[], 'prompt')]
+  return (prompt as readonly (string | readonly number[])[]).map((one, i) =>
+    typeof one === 'string' ? { prompt: one } : idsAt(one, `prompt[${i}]`),
   )
 }
 

@@ -7,6 +7,7 @@
 import { checkCount } from './choices.ts'
 import { HttpError } from './http-error.ts'
 import type { RequestMedia } from './media.ts'
+import { idsAt } from './media-paths.ts'
 import { given, samplingOptions, type SamplingFields } from './sampling-fields.ts'
 import type { ServedRequest } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
@@ -89,7 +90,8 @@ function promptsOf({ text, input_ids: ids }: SglangRequest): Prompts {
   }
   const isList = Array.isArray(ids?.[0])
   const lists = (isList ? ids : [ids]) as readonly (readonly number[])[]
-  return { isList, prompts: lists.map((inputIds) => ({ inputIds })) }
+  const pathOf = (i: number) => (isList ? `input_ids[${i}]` : 'input_ids')
+  return { isList, prompts: lists.map((one, i) => idsAt(one, pathOf(i))) }
 }
 
 /** What of a field is prompt i's; `count` is null where there is one prompt that is no list. */

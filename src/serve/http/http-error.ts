@@ -53,7 +53,9 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof InputError || error instanceof ConfigError) {
     const status = TOO_LARGE.test(error.code) ? 413 : 400
     const param = error instanceof InputError ? pathOfMedium(error.medium) : null
-    return { status, code: error.code, message: shortened(error.message), headers: {}, param }
+    // The library's word for ids; requests have others.
+    const message = param === null ? error.message : error.message.replace(/^inputIds/, param)
+    return { status, code: error.code, message: shortened(message), headers: {}, param }
   }
   if (error instanceof CapacityError) {
     const headers = { 'retry-after': RETRY_AFTER_SECONDS }

@@ -18,6 +18,14 @@ export async function readJson(request: Request, limits: BodyLimits): Promise<un
       `body: content-type should be application/json, ${JSON.stringify(type.slice(0, 80))} came.`,
     )
   }
+  const encoding = request.headers.get('content-encoding') ?? 'identity'
+  if (!/^identity$/i.test(encoding)) {
+    throw new HttpError(
+      415,
+      'INPUT_CONTENT_ENCODING',
+      `body: content-encoding should be identity, ${JSON.stringify(encoding.slice(0, 80))} came; send it unpacked.`,
+    )
+  }
   const text = await readBody(request, limits)
   // Pictures make a body of tens of megabytes: others have their turn before it is parsed, and after.
   await nextTurn()
