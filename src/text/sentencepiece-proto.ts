@@ -66,6 +66,7 @@ function readPiece(bytes: Uint8Array): Piece {
 const MODEL_TYPES = ['?', 'unigram', 'bpe', 'word', 'char']
 const BPE = 2
 const MODEL_TYPE = 3
+const SPACE_AS_SUFFIX = 24
 /** Field numbers of the roles' ids, with the ids they have when left out. */
 const ROLE_FIELDS = { unk: [40, 0], bos: [41, 1], eos: [42, 2], pad: [43, -1] } as const
 
@@ -76,6 +77,9 @@ function readTrainer(bytes: Uint8Array, pieces: readonly Piece[]): TokenRoles {
   }
   const type = numbers.get(MODEL_TYPE) ?? 1
   if (type !== BPE) throw unsupported('model_type', MODEL_TYPES[type] ?? String(type), 'bpe')
+  if (numbers.get(SPACE_AS_SUFFIX)) {
+    throw unsupported('trainer_spec.treat_whitespace_as_suffix', 'true', 'false')
+  }
   const role = (name: keyof TokenRoles): string | undefined => {
     const [field, fallback] = ROLE_FIELDS[name]
     return pieces[numbers.get(field) ?? fallback]?.piece

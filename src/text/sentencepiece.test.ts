@@ -119,6 +119,8 @@ test('models of another kind are refused by name', () => {
       (error) => error instanceof ConfigError && error.message.includes(word),
     )
   refused(unigram, 'unigram')
+  const suffix = message(2, [...number(3, 2), 0xc0, 0x01, 1]) // field 24
+  refused(Uint8Array.from([...piece('a', 0, 1), ...suffix]), 'treat_whitespace_as_suffix')
   refused(model(ABC, [], message(2, [1, 2, 3])), 'identity')
   refused(model(ABC, piece('x', 0, 5)), 'unused')
 })
