@@ -145,14 +145,17 @@ function rebuildTensor(
   const needed = stridedLength(shape, stride)
   if (!(offset + needed <= storage.numElements))
     return fail(`a tensor within its storage of ${storage.numElements} elements`, offset + needed)
-  // A stride of 0 repeats elements: a tiny file could then ask for any amount of memory.
+  // A stride of 0 repeats elements (torch saves what was expanded so): a tiny file could ask for any amount of memory.
   const count = elementCount(shape)
-  if (!(count <= storage.numElements))
-    return fail(`at most the ${storage.numElements} elements of its storage in a tensor`, count)
+  const most = Math.max(storage.numElements, MAX_REPEATED)
+  if (!(count <= most)) return fail(`at most ${most} elements in a tensor that repeats some`, count)
   return { storage, offset, shape, stride }
 }
 
 const MAX_RANK = 32
+
+/** Elements of a tensor that has more than its storage: a matrix of 4096 × 4096. */
+const MAX_REPEATED = 2 ** 24
 
 function itemsOf(value: PickleValue | undefined): readonly PickleValue[] | undefined {
   const isTuple = value !== null && typeof value === 'object' && value.kind === 'tuple'
