@@ -45,7 +45,12 @@ export async function resolveModel(id: string, options: ResolveOptions): Promise
   const missing = known === undefined ? undefined : await cached.missing(known, options.allow)
   if (known && missing?.length === 0) return cached.snapshot(known)
   if (options.offline) {
-    throw notCached(id, cached, missing, 'the network is not to be used (HF_HUB_OFFLINE)')
+    throw notCached(
+      id,
+      cached,
+      missing,
+      'the network is not to be used (--offline or HF_HUB_OFFLINE)',
+    )
   }
   const hub = await connectHub(id, options)
   const snapshot = await readSnapshot(hub, revision).catch((error: unknown) => {

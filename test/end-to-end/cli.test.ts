@@ -131,6 +131,7 @@ describe('llava ask refuses', { concurrency: 2 }, () => {
       /should be auto, f32/,
       ['ask', '--precision', 'int9', 'Hi'],
     ],
+    ['a quirk that is none', 2, 'CONFIG_QUIRK', /fitt/, [...ASK, '--quirk', 'fitt=pad', 'Hi']],
     [
       'an unknown form of the cache',
       2,
