@@ -3,7 +3,7 @@
  *
  * Pictures are decoded and cut off the event loop; how many rows each takes is known before any graph runs.
  */
-import { InputError } from '../core/errors.ts'
+import { ConfigError, InputError } from '../core/errors.ts'
 import {
   buildPrompt,
   rawPrompt,
@@ -202,6 +202,7 @@ export class PromptPreparer {
       video: video?.placeholder ?? null,
     }
     const ids = prompt.kind === 'ids' ? foldPlaces(built.ids, placeholders, media) : built.ids
+    if (media.length > 0) this.#checkMark(ids)
     const layout = { prompt: built.prompt, ...layoutSequence(ids, placeholders, media) }
     if (truncate === 'refuse' || layout.inputIds.length <= maxContext) return layout
     return {
@@ -209,6 +210,18 @@ export class PromptPreparer {
       inputIds: layout.inputIds.slice(0, maxContext),
       imageSlots: layout.imageSlots.filter((slot) => slot < maxContext),
     }
+  }
+
+  /** A place that the template wrote for a picture, and that config.json does not know as one, is no fault of the prompt. */
+  #checkMark(ids: readonly number[]): void {
+    const { placeholder = -1 } = this.#config.image ?? {}
+    const written = this.#tokenizer.idOf('<image>')
+    if (placeholder < 0 || written === undefined || written === placeholder) return
+    if (ids.includes(placeholder) || !ids.includes(written)) return
+    throw new ConfigError(
+      'CONFIG_IMAGE_TOKEN',
+      `config.json.image_token_index (or image_token_id): expected ${written}, the tokenizer's <image>, ${placeholder} came; take both files from where the checkpoint came from.`,
+    )
   }
 
   #build(prompt: Prompt): BuiltPrompt {

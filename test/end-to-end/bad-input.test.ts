@@ -276,6 +276,16 @@ describe('requests that are refused', () => {
     })
   })
 
+  test('a config that knows another token as the place of a picture than the tokenizer', async () => {
+    const folder = edited(MODEL, 'config.json', { image_token_index: 7 })
+    await using other = await loadModel(folder, { precision: 'f32' })
+    const content = [{ type: 'image', image: PICTURE } as const]
+    await refused(other.generate({ messages: [{ role: 'user', content }] }), {
+      code: 'CONFIG_IMAGE_TOKEN',
+      message: /image_token_index .*expected \d+, the tokenizer's <image>, 7 came; take both files/,
+    })
+  })
+
   test('token ids that are in no vocabulary', async () => {
     for (const inputIds of [[1, 1_000_000], [-1], [-200]]) {
       await refused(model.generate({ inputIds }), {
