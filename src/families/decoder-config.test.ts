@@ -253,10 +253,14 @@ describe('what is not supported is refused by its name', () => {
     [{ hidden_size: 96, num_attention_heads: 32 }, 'CONFIG_HEADS', /head_dim 3 is odd/],
     [
       { hidden_size: 100, num_attention_heads: 8 },
-      'CONFIG_TYPE',
-      /head_dim: expected a whole number, 12.5 came/,
+      'CONFIG_HEADS',
+      /hidden_size 100 is not a multiple of num_attention_heads 8, and no head_dim is there; correct/,
     ],
-    [{ hidden_size: '4096' }, 'CONFIG_TYPE', /hidden_size: expected a number ≥ 1, "4096" came/],
+    [
+      { hidden_size: '4096' },
+      'CONFIG_TYPE',
+      /hidden_size: expected a number ≥ 1, "4096" came; correct the file/,
+    ],
     [{ num_hidden_layers: 0 }, 'CONFIG_TYPE', /num_hidden_layers: expected a number ≥ 1, 0 came/],
     [
       { num_hidden_layers: 1e9 },

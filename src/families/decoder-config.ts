@@ -85,7 +85,7 @@ export function parseDecoderConfig(json: JsonReader, isTied = false): DecoderCon
   const defaults = json.choice('model_type', DECODERS, 'llama')
   const hiddenSize = json.integer('hidden_size', 4096)
   const numHeads = json.integer('num_attention_heads', 32)
-  const headDim = json.integer('head_dim', hiddenSize / numHeads)
+  const headDim = json.integer('head_dim', evenShare(json, hiddenSize, numHeads))
   const numKvHeads = json.integer('num_key_value_heads', defaults.numKvHeads ?? numHeads)
   json.choice('hidden_act', { silu: true, swish: true }, 'silu')
   checkHeads(json, { numHeads, numKvHeads, headDim })
@@ -112,6 +112,15 @@ export function parseDecoderConfig(json: JsonReader, isTied = false): DecoderCon
     tieEmbeddings: json.boolean('tie_word_embeddings', false) || isTied,
     maxPositions: json.integer('max_position_embeddings', defaults.maxPositions),
   }
+}
+
+/** The width of a head where the config does not say it. */
+function evenShare(json: JsonReader, hiddenSize: number, numHeads: number): number {
+  if (json.has('head_dim') || hiddenSize % numHeads === 0) return hiddenSize / numHeads
+  throw new ConfigError(
+    'CONFIG_HEADS',
+    `${json.path}: hidden_size ${hiddenSize} is not a multiple of num_attention_heads ${numHeads}, and no head_dim is there; correct one of them.`,
+  )
 }
 
 function checkHeads(
@@ -190,7 +199,7 @@ function parseRope(json: JsonReader): RopeConfig {
   if (kind === 'llama3') return { theta, factor: 1, bands: parseBands(scaling) }
   throw new ConfigError(
     'CONFIG_UNSUPPORTED',
-    `${scaling.path}: rope type "${kind}" is not supported; known are default, linear, llama3.`,
+    `${scaling.path}: rope type "${kind}" is not supported; known are default, linear, llama3; take a checkpoint with one of these.`,
   )
 }
 

@@ -36,7 +36,7 @@ export function ggufDocuments(name: string, source: GgufSource): CheckpointDocum
   if (modelType === undefined) {
     throw new ConfigError(
       'CONFIG_UNSUPPORTED',
-      `${name}: general.architecture "${architecture}" is not supported; known are ${Object.keys(ARCHITECTURES).join(', ')}.`,
+      `${name}: general.architecture "${architecture}" is not supported; known are ${Object.keys(ARCHITECTURES).join(', ')}; take a file of one of these.`,
     )
   }
   const field = (key: string) => metadata.get(`${architecture}.${key}`)

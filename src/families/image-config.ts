@@ -32,7 +32,7 @@ export function imageConfig(
   if (width !== vision.imageSize || height !== vision.imageSize) {
     throw new ConfigError(
       'CONFIG_IMAGE_SIZE',
-      `config: the image processor makes tiles of ${width} × ${height}, the vision tower takes ${vision.imageSize} × ${vision.imageSize}.`,
+      `config: the image processor makes tiles of ${width} × ${height}, the vision tower takes ${vision.imageSize} × ${vision.imageSize}; take both files from where the checkpoint came from.`,
     )
   }
   checkMap(vision, { merge, tiling: processor.tiling })

@@ -107,8 +107,13 @@ describe('the family of a checkpoint follows from its config', () => {
       'CONFIG_FAMILY_UNSUPPORTED',
       /config\.json says model_type "blip_2"; supported families are llava, next, .*text/,
     )
-    for (const config of [undefined, [], 'llava']) {
+    for (const [config, came] of [
+      [undefined, /there is none; take/],
+      [[], /\[\] came; take/],
+      ['llava', /"llava" came; take/],
+    ] as const) {
       assertRefused(() => familyOf(documents(config)), 'CONFIG_MISSING', /expected a config\.json/)
+      assertRefused(() => familyOf(documents(config)), 'CONFIG_MISSING', came)
     }
   })
 })

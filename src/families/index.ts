@@ -1,7 +1,7 @@
 /** Every family, in the order in which they are asked whether a config is theirs. A new one is a file and a line. */
 import { ConfigError } from '../core/errors.ts'
 import type { CheckpointDocuments, Family } from './family.ts'
-import { isObject } from './json-reader.ts'
+import { describe, isObject } from './json-reader.ts'
 import { llava } from './llava.ts'
 import { next } from './next.ts'
 import { nextVideo } from './next-video.ts'
@@ -15,7 +15,7 @@ export function familyOf({ name, files }: CheckpointDocuments): Family {
   if (!isObject(config)) {
     throw new ConfigError(
       'CONFIG_MISSING',
-      `${name}: expected a config.json with an object, none came.`,
+      `${name}: expected a config.json with an object, ${config === undefined ? 'there is none' : `${describe(config)} came`}; take the file from where the checkpoint came from.`,
     )
   }
   const family = FAMILIES.find((candidate) => candidate.matches(config))

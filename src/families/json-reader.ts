@@ -14,7 +14,10 @@ export class JsonReader {
 
   constructor(path: string, json: unknown) {
     if (!isObject(json)) {
-      throw new ConfigError('CONFIG_TYPE', `${path}: expected an object, ${describe(json)} came.`)
+      throw new ConfigError(
+        'CONFIG_TYPE',
+        `${path}: expected an object, ${describe(json)} came; correct the file.`,
+      )
     }
     this.path = path
     this.#json = json
@@ -90,7 +93,7 @@ export class JsonReader {
     if (!Object.hasOwn(table, name)) {
       throw new ConfigError(
         'CONFIG_UNSUPPORTED',
-        `${this.path}.${key}: "${name}" is not supported; known are ${Object.keys(table).join(', ')}.`,
+        `${this.path}.${key}: "${name}" is not supported; known are ${Object.keys(table).join(', ')}; take a checkpoint with one of these.`,
       )
     }
     return table[name] as V
@@ -99,7 +102,7 @@ export class JsonReader {
   #unexpected(key: string, expected: string, value: unknown): ConfigError {
     return new ConfigError(
       'CONFIG_TYPE',
-      `${this.path}.${key}: expected ${expected}, ${describe(value)} came.`,
+      `${this.path}.${key}: expected ${expected}, ${describe(value)} came; correct the file.`,
     )
   }
 }
@@ -107,7 +110,8 @@ export class JsonReader {
 /** Several times what the deepest published model has. */
 const MOST_LAYERS = 1024
 
-function describe(value: unknown): string {
+/** A value as messages show it: short, and whatever lies deep in it. */
+export function describe(value: unknown): string {
   if (value === undefined) return 'nothing'
   const text = JSON.stringify(outermost(value)) ?? String(value)
   return text.length > 80 ? `${text.slice(0, 80)}…` : text

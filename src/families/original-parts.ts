@@ -134,7 +134,7 @@ function originalProjector(
   if (depth === undefined) {
     throw new ConfigError(
       'CONFIG_UNSUPPORTED',
-      `${json.path}.mm_projector_type: "${kind}" is not supported; known are linear, mlpNx_gelu, identity.`,
+      `${json.path}.mm_projector_type: "${kind}" is not supported; known are linear, mlpNx_gelu, identity; take a checkpoint with one of these.`,
     )
   }
   return { depth, activation: 'gelu', inputSize: vision.hiddenSize, hiddenSize, bias: true }

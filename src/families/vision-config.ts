@@ -176,7 +176,7 @@ function sides(json: JsonReader, tower: Tower): readonly [number, number] {
   if (channels !== 3) {
     throw new ConfigError(
       'CONFIG_UNSUPPORTED',
-      `${json.path}.num_channels: expected 3, ${channels} came.`,
+      `${json.path}.num_channels: expected 3, ${channels} came; take a checkpoint whose tower sees colours.`,
     )
   }
   const imageSize = json.integer('image_size', 224)
@@ -184,7 +184,7 @@ function sides(json: JsonReader, tower: Tower): readonly [number, number] {
   if (patchSize > imageSize) {
     throw new ConfigError(
       'CONFIG_IMAGE_SIZE',
-      `${json.path}: an image_size ${imageSize} has no room for a patch of ${patchSize}.`,
+      `${json.path}: an image_size ${imageSize} has no room for a patch of ${patchSize}; correct one of them.`,
     )
   }
   return [imageSize, patchSize]
