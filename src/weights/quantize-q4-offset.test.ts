@@ -63,11 +63,18 @@ test('the kernel finds what the same search finds in float64, by importance', ()
         }
       }
     }),
-    { numRuns: 60 },
+    // The example has a value between two levels, where float32 and float64 part.
+    { numRuns: 60, examples: [[{ rows: 2, columns: 119, seed: -2147483628 }, false]] },
   )
 })
 
-/** The search of the kernel, one block, written down again with sums around the means. */
+/** So near to the middle of two levels float32 may take the other one. */
+const UNDECIDED = 1e-5
+
+/**
+ * The search of the kernel, one block, written down again with sums around the means; without the steps that leave a value
+ * undecided.
+ */
 function leastError(x: Float32Array, v: Float32Array): number {
   const [low, high] = [Math.min(...x), Math.max(...x)]
   const mean = (of: (i: number) => number) => {
@@ -83,9 +90,9 @@ function leastError(x: Float32Array, v: Float32Array): number {
   let least = mean((i) => (x[i]! - meanX) ** 2) * total
   for (const share of high > low ? [1, 1.05, 0.95, 0.9, 0.85, 0.8] : []) {
     const step = ((high - low) / 15) * share
-    const q = Array.from(x, (value) =>
-      Math.min(15, Math.max(0, Math.round((value - (low + high) / 2) / step + 7.5))),
-    )
+    const places = Array.from(x, (value) => (value - (low + high) / 2) / step + 7.5)
+    if (places.some((place) => Math.abs(place - Math.floor(place) - 0.5) < UNDECIDED)) continue
+    const q = places.map((place) => Math.min(15, Math.max(0, Math.round(place))))
     const meanQ = mean((i) => q[i]!)
     const spread = mean((i) => (q[i]! - meanQ) ** 2)
     const both = mean((i) => (q[i]! - meanQ) * (x[i]! - meanX))
