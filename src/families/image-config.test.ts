@@ -2,16 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { FamilyOptions, ModelConfig } from './family.ts'
 import { familyOf } from './index.ts'
+import { publishedTower } from './vision-config.ts'
 
-const CLIP = {
-  model_type: 'clip_vision_model',
-  hidden_size: 1024,
-  num_hidden_layers: 24,
-  num_attention_heads: 16,
-  intermediate_size: 4096,
-  image_size: 336,
-  patch_size: 14,
-}
+const CLIP = publishedTower('openai/clip-vit-large-patch14-336')
 const PROCESSOR = { size: { shortest_edge: 336 }, crop_size: { height: 336, width: 336 } }
 const GRIDS = [
   [336, 672],

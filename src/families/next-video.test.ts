@@ -4,16 +4,9 @@ import { countVideoTokens } from '../preprocess/video-tokens.ts'
 import type { FamilyOptions, ModelConfig } from './family.ts'
 import { familyOf } from './index.ts'
 import { defaultFrames } from './video-config.ts'
+import { publishedTower } from './vision-config.ts'
 
-const CLIP = {
-  model_type: 'clip_vision_model',
-  hidden_size: 1024,
-  num_hidden_layers: 24,
-  num_attention_heads: 16,
-  intermediate_size: 4096,
-  image_size: 336,
-  patch_size: 14,
-}
+const CLIP = publishedTower('openai/clip-vit-large-patch14-336')
 const SIGLIP = {
   ...CLIP,
   model_type: 'siglip_vision_model',
