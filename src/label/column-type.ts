@@ -1,4 +1,5 @@
 /** The one type that all values of a schema have, as a column of a table has one; null is a value of every column. */
+import { referredTo } from '../serve/constrained/schema-reference.ts'
 import { isRecord } from '../serve/faults.ts'
 
 export type ColumnType = 'text' | 'whole' | 'number' | 'truth'
@@ -42,9 +43,7 @@ export function resolved(given: Schema, root: Schema): Schema {
 
 function nextOf({ $ref, allOf }: Schema, root: Schema): unknown {
   if (Array.isArray(allOf) && allOf.length === 1) return allOf[0]
-  if (typeof $ref !== 'string' || !$ref.startsWith('#')) return undefined
-  const [, ...path] = $ref.split('/')
-  return path.reduce<unknown>((at, name) => (isRecord(at) ? at[name] : undefined), root)
+  return typeof $ref === 'string' ? referredTo(root, $ref) : undefined
 }
 
 function typeOfValue(value: unknown): ColumnType | null {

@@ -11,6 +11,7 @@ import { numberRules, type Bound, type NumberRange } from './number-range.ts'
 import { objectRules, objectRulesCount, valueName, type ObjectShape } from './object-rules.ts'
 import { readObject } from './object-schema.ts'
 import { jsonPattern, lengthPattern } from './safe-regex.ts'
+import { referredTo } from './schema-reference.ts'
 import { areApart } from './schemas-apart.ts'
 import { FORMAT_PATTERNS, FORMATS } from './text-formats.ts'
 
@@ -236,9 +237,7 @@ class Walk {
       this.#fault(`${path}/$ref`, 'should be # or #/$defs/NAME')
       return {}
     }
-    const [, kind = '', name = ''] = value.split('/')
-    const group = (this.#root as Record<string, unknown>)[kind]
-    if (value !== '#' && !(isRecord(group) && Object.hasOwn(group, name))) {
+    if (referredTo(this.#root, value) === undefined) {
       this.#fault(`${path}/$ref`, `names ${value.slice(0, 80)}, which is not there`)
     }
     return { $ref: value }

@@ -1,5 +1,6 @@
 /** The schema of a call's arguments, which are an object whatever else it allows. */
 import { InputError } from '../../core/errors.ts'
+import { referredTo } from '../constrained/schema-reference.ts'
 import { isRecord } from '../faults.ts'
 
 /** `parameters` without what is no object. Throws InputError INPUT_FORMAT where nothing is left. */
@@ -44,12 +45,10 @@ function ofReference(
   reference: string,
   { root, followed }: Following,
 ): Record<string, unknown> | null {
-  const [hash, group = '', name = ''] = reference.split('/')
-  const definitions = (root as Record<string, unknown>)[group]
-  const named = isRecord(definitions) && Object.hasOwn(definitions, name) ? definitions[name] : null
+  const named = referredTo(root, reference) ?? null
   // A circle that names nothing but itself allows nothing. What is not there is refused where schemas are enforced.
   if (reference === '#' || followed.includes(reference)) return null
-  if (hash !== '#' || named === null) return schema
+  if (named === null) return schema
   const narrowed = onlyObjects(named, { root, followed: [...followed, reference] })
   if (narrowed === null) return null
   if (isRecord(named) && named['type'] === 'object') return schema
