@@ -8,6 +8,7 @@ import { toFloat32, type HostTensor } from './core/tensor.ts'
 import { EMBEDDING, type DecoderConfig } from './decoder/decoder.ts'
 import { withClipOptions, type ClipOptions } from './families/clip-options.ts'
 import { IMAGE_NEWLINE } from './families/parameter-names.ts'
+import { turnEndOf } from './families/turn-end.ts'
 import { parameterSteps, type ParameterMap } from './families/parameter-map.ts'
 import { Graph, type Value } from './graph/graph.ts'
 import type { PrecisionPolicy } from './graph/lower.ts'
@@ -43,13 +44,14 @@ import { cacheScales } from './serve/calibrate-cache.ts'
 import { EmbeddingTable } from './serve/embedding-table.ts'
 import { Engine } from './serve/engine.ts'
 import { coarseLayer } from './serve/exact-runs.ts'
-import { parseGenerationConfig } from './serve/generation-config.ts'
+import { parseGenerationConfig, type GenerationConfig } from './serve/generation-config.ts'
 import { Generator } from './serve/generator.ts'
 import { PromptPreparer } from './serve/prepare-prompt.ts'
 import { RequestGate } from './serve/request-gate.ts'
 import { SEGMENTS, type MakeSegmented } from './serve/segmented-prefill.ts'
 import { visionGraph, visionHalves, VisionRunner, type Turn } from './serve/vision-runner.ts'
 import { loadTokenizer } from './text/node.ts'
+import type { Tokenizer } from './text/tokenizer.ts'
 import { assertFinite, type WeightSource } from './weights/index.ts'
 
 export type LoadProgress = {
@@ -198,7 +200,7 @@ async function assemble(
   const modelConfig = { ...config, maxContext: options.maxContext ?? config.maxContext }
   const clips = createClips(options)
   const preparer = new PromptPreparer({ config: modelConfig, tokenizer, pictures, clips })
-  const generation = generationOf(checkpoint)
+  const generation = generationOf(checkpoint, tokenizer)
   await nextTurn()
   const constraints = new GrammarThreads(
     grammarVocabulary({ config, tokenizer, stopIds: generation.eosTokenIds }),
@@ -450,10 +452,13 @@ async function createVision(
   })
 }
 
-export function generationOf({
-  documents,
-  config,
-}: Checkpoint): ReturnType<typeof parseGenerationConfig> {
+/** An original checkpoint that names no end token ends where its conversation mode does. */
+export function generationOf(
+  { documents, config }: Pick<Checkpoint, 'documents' | 'config'>,
+  tokenizer: Tokenizer,
+): GenerationConfig {
   const parsed = parseGenerationConfig(documents.files.get('generation_config.json'))
-  return parsed.eosTokenIds.length > 0 ? parsed : { ...parsed, eosTokenIds: config.endTokens }
+  const turnEnd = turnEndOf(config.prompt, tokenizer)
+  const named = [parsed.eosTokenIds, config.endTokens].find((ids) => ids.length > 0)
+  return { ...parsed, turnEnd, eosTokenIds: named ?? turnEnd.tokenIds }
 }

@@ -32,7 +32,7 @@ export async function loadPromptSide(
     return {
       config,
       tokenizer,
-      generation: generationOf(checkpoint),
+      generation: generationOf(checkpoint, tokenizer),
       countTokens(input: PromptInput) {
         const prompt = parsePrompt('countTokens', input)
         const infos = prompt.videos.map(({ video }) => clipInfoOf(resolveLocalClip(video)))

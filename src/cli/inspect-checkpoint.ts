@@ -4,6 +4,7 @@ import { bytesPerElement, type DType } from '../core/dtype.ts'
 import { elementCount } from '../core/shape.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { parameterPath } from '../families/parameter-names.ts'
+import { turnEndOf } from '../families/turn-end.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
 import { loadTokenizer } from '../text/index.ts'
 import type { Arguments } from './arguments.ts'
@@ -19,7 +20,7 @@ export async function describeCheckpoint(
   const { config, files } = checkpoint
   const parameters = countParameters(checkpoint)
   const precision = await precisionFacts(checkpoint, args)
-  const endTokens = await endTokensOf(checkpoint)
+  const { endTokens, endTexts } = await endsOf(checkpoint)
   const facts = {
     kind: 'checkpoint',
     name,
@@ -31,6 +32,7 @@ export async function describeCheckpoint(
     image: config.image,
     prompt: config.prompt,
     endTokens,
+    endTexts,
     maxContext: config.maxContext,
     files: files.map((file) => ({ file, bytes: statSync(file).size })),
     ...parameters,
@@ -41,7 +43,7 @@ export async function describeCheckpoint(
     lines: [
       `${name}: family ${config.family}, ${config.layout} layout`,
       '',
-      ...formatTable(configRows(config, endTokens)).map(indent),
+      ...formatTable(configRows(config, [...endTokens.map(endText), ...endTexts])).map(indent),
       '',
       ...parameterLines(parameters, facts.files),
       '',
@@ -85,9 +87,17 @@ function countParameters({ parts }: Checkpoint): Parameters {
 
 type EndToken = { readonly id: number; readonly token: string | null }
 
-async function endTokensOf({ config, tokenizerPath }: Checkpoint): Promise<EndToken[]> {
+/** What ends an answer in a conversation. */
+async function endsOf({ config, tokenizerPath }: Checkpoint) {
   const tokenizer = await loadTokenizer(tokenizerPath)
-  return config.endTokens.map((id) => ({ id, token: tokenizer.tokenOf(id) ?? null }))
+  const { texts, tokenIds } = turnEndOf(config.prompt, tokenizer)
+  const ids = [...new Set([...config.endTokens, ...tokenIds])]
+  const endTokens = ids.map((id): EndToken => ({ id, token: tokenizer.tokenOf(id) ?? null }))
+  return { endTokens, endTexts: texts }
+}
+
+function endText({ id, token }: EndToken): string {
+  return `${token ?? '?'} (${id})`
 }
 
 function windowText({ attention, numLayers, fullLayers = [] }: ModelConfig['decoder']): string {
@@ -97,10 +107,9 @@ function windowText({ attention, numLayers, fullLayers = [] }: ModelConfig['deco
   return `, window ${attention.slidingWindow}${where}`
 }
 
-function configRows(config: ModelConfig, endTokens: readonly EndToken[]): string[][] {
+function configRows(config: ModelConfig, ends: readonly string[]): string[][] {
   const { vision, projector, decoder, image, prompt } = config
   const { numHeads, numKvHeads, headDim } = decoder.attention
-  const ends = endTokens.map(({ id, token }) => `${token ?? '?'} (${id})`).join(', ')
   return [
     ...(vision
       ? [
@@ -128,7 +137,7 @@ function configRows(config: ModelConfig, endTokens: readonly EndToken[]): string
       'prompt',
       prompt.kind === 'conversation' ? `conversation mode ${prompt.mode}` : PROMPTS[prompt.kind],
     ],
-    ['ends with', ends === '' ? 'nothing: give --stop or --max-tokens' : ends],
+    ['ends with', ends.length === 0 ? 'nothing: give --stop or --max-tokens' : ends.join(', ')],
   ]
 }
 

@@ -4,6 +4,7 @@
  * Source of names, defaults and neutral values: transformers 5.23, generation/configuration_utils.py.
  */
 import { ConfigError } from '../core/errors.ts'
+import { NO_TURN_END, type TurnEnd } from '../families/turn-end.ts'
 import { describe, isRecord } from './faults.ts'
 import {
   EARLY_STOPPING,
@@ -42,6 +43,8 @@ export type GenerationConfig = {
   readonly stop: readonly string[]
   /** Empty where the file names none: the model's config then decides. */
   readonly eosTokenIds: readonly number[]
+  /** What ends an answer in a conversation besides; no file says it. */
+  readonly turnEnd: TurnEnd
 }
 
 /**
@@ -97,6 +100,7 @@ function readFields(json: Record<string, unknown>, faults: string[]): Generation
     beginSuppressTokens: field('begin_suppress_tokens', TOKEN_IDS, []),
     stop: field('stop_strings', STOP_STRINGS, []),
     eosTokenIds: field('eos_token_id', TOKEN_IDS, []),
+    turnEnd: NO_TURN_END,
   }
 }
 

@@ -171,3 +171,17 @@ test('a request is a prompt and options, and its faults come together', () => {
       ].every((part) => error.message.includes(part)),
   )
 })
+
+test('an answer in a conversation ends where the next turn would begin, one to a text does not', () => {
+  const file = parseGenerationConfig({ eos_token_id: 2 })
+  const config = { ...file, turnEnd: { texts: ['###'], tokenIds: [2, 7] } }
+  const messages = [{ role: 'user', content: 'Hi' }]
+  const ends = (request: object) => {
+    const { stop, eosTokenIds } = parseGenerateRequest(request, config).options
+    return { stop, eosTokenIds }
+  }
+  assert.deepEqual(ends({ messages }), { stop: ['###'], eosTokenIds: [2, 7] })
+  assert.deepEqual(ends({ messages, stop: 'END' }).stop, ['END', '###'])
+  assert.deepEqual(ends({ messages, ignoreEos: true }), { stop: [], eosTokenIds: [2] })
+  assert.deepEqual(ends({ prompt: 'Hi' }), { stop: [], eosTokenIds: [2] })
+})

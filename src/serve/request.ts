@@ -68,7 +68,25 @@ export function parseGenerateRequest(input: unknown, config: GenerationConfig): 
   const options = resolveOptions(readGenerateOptions(fields, faults), config, faults)
   noteToolContradictions(fields, options, faults)
   faults.throwIfAny()
-  return { prompt: toPrompt(input as PromptInput), options }
+  const prompt = toPrompt(input as PromptInput)
+  return { prompt, options: prompt.kind === 'messages' ? endingTurns(options, config) : options }
+}
+
+/** Options of an answer in a conversation, which ends where the next turn would begin. */
+function endingTurns(
+  options: ResolvedGenerateOptions,
+  { turnEnd }: GenerationConfig,
+): ResolvedGenerateOptions {
+  if (options.ignoreEos) return options
+  return {
+    ...options,
+    stop: union(options.stop, turnEnd.texts),
+    eosTokenIds: union(options.eosTokenIds, turnEnd.tokenIds),
+  }
+}
+
+function union<T>(a: readonly T[], b: readonly T[]): readonly T[] {
+  return [...new Set([...a, ...b])]
 }
 
 function noteToolContradictions(

@@ -9,7 +9,7 @@ export async function stopStringOf(
   { model, stops }: { readonly model: ServedModel; readonly stops: readonly string[] },
 ): Promise<string | null> {
   if (finishReason !== 'stop' || stops.length === 0) return null
-  if (stopString !== undefined) return stopString
+  if (stopString !== undefined) return stops.includes(stopString) ? stopString : null
   if (tokens.length === 0) return null
   return createStopMatcher(stops).push(await model.detokenize(tokens)).stop ?? null
 }
