@@ -1,5 +1,6 @@
 /** The options of `loadModel`, checked before anything is opened: a misspelt or impossible one is never ignored. */
 import { ConfigError, InputError } from './core/errors.ts'
+import { PRECISIONS } from './choose-precision.ts'
 import { checkQuirks } from './families/quirks.ts'
 import type { LoadOptions } from './load-model.ts'
 
@@ -7,6 +8,11 @@ type Check = { readonly expected: string; readonly is: (value: unknown) => boole
 
 const TEXT: Check = { expected: 'a text', is: (value) => typeof value === 'string' && value !== '' }
 const FLAG: Check = { expected: 'true or false', is: (value) => typeof value === 'boolean' }
+/** An object of these names alone, each of which may be left out; what they hold is checked where it is used. */
+const objectOf = (...names: string[]): Check => ({
+  expected: `an object of ${names.join(', ')}`,
+  is: (value) => isObject(value) && Object.keys(value).every((name) => names.includes(name)),
+})
 const OBJECT: Check = { expected: 'an object', is: (value) => isObject(value) }
 const COUNT: Check = {
   expected: 'a whole number from 1',
@@ -20,7 +26,10 @@ const SIZE: Check = {
 const ANYTHING: Check = { expected: '', is: () => true }
 
 const CHECKS: { readonly [O in keyof Required<LoadOptions>]: Check } = {
-  precision: ANYTHING,
+  precision: {
+    expected: `${PRECISIONS.join(', ')}, or { default, layers }`,
+    is: (value) => typeof value === 'string' || objectOf('default', 'layers').is(value),
+  },
   device: ANYTHING,
   threads: COUNT,
   maxContext: COUNT,
@@ -32,11 +41,11 @@ const CHECKS: { readonly [O in keyof Required<LoadOptions>]: Check } = {
   maxWaiting: COUNT,
   pictureBytes: SIZE,
   maxPixels: COUNT,
-  kvCache: ANYTHING,
+  kvCache: TEXT,
   autoOrient: FLAG,
   allowRemote: FLAG,
   cacheDir: TEXT,
-  hub: OBJECT,
+  hub: objectOf('cacheDir', 'endpoint', 'offline', 'token', 'tokenFile'),
   revision: TEXT,
   onProgress: { expected: 'a function', is: (value) => typeof value === 'function' },
   signal: { expected: 'an AbortSignal', is: (value) => value instanceof AbortSignal },
@@ -81,7 +90,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkQuirks(options.quirks ?? {})
 }
 
-function isObject(value: unknown): boolean {
+function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -286,6 +286,14 @@ describe('options that make no sense are refused by name', () => {
       'CONFIG_QUIRK',
       /clipNewline frame expects a model with image_newline/,
     ],
+    [
+      { precision: { defualt: 'q4' } },
+      'CONFIG_OPTION',
+      /precision should be auto, f32, .* or \{ default, layers \}/,
+    ],
+    [{ precision: null }, 'CONFIG_OPTION', /precision should be .* null came/],
+    [{ hub: { tokn: 'x' } }, 'CONFIG_OPTION', /hub should be an object of cacheDir, endpoint/],
+    [{ kvCache: null }, 'CONFIG_OPTION', /kvCache should be a text, null came/],
     [{ precision: 'int3' }, 'CONFIG_PRECISION', /expected one of auto, f32/],
     [{ kvCache: 'f8' }, 'CONFIG_KV_CACHE', /kvCache: expected one of/],
     [
@@ -314,6 +322,24 @@ describe('options that make no sense are refused by name', () => {
       })
     })
   }
+
+  test('a hub id is looked for where the environment of Hugging Face says', async () => {
+    const set = { HF_HOME: join(root, 'hf'), HF_HUB_OFFLINE: '1' }
+    const before = { ...process.env }
+    Object.assign(process.env, set)
+    try {
+      await assert.rejects(loadModel('tiny/llava'), (error) => {
+        assert.ok(error instanceof LlavaError, String(error))
+        assert.equal(error.code, 'CHECKPOINT_NOT_CACHED')
+        assert.ok(error.message.includes(join(root, 'hf', 'hub')), error.message)
+        assert.match(error.message, /offline/i)
+        return true
+      })
+    } finally {
+      for (const name of Object.keys(set)) delete process.env[name]
+      Object.assign(process.env, before)
+    }
+  })
 
   test('loading stops when the signal says so', async () => {
     const reason = new Error('enough')

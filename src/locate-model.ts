@@ -1,13 +1,13 @@
 /** A model's name as a path: what lies on this machine as it is, `mini` in the package, a hub id through the Hugging Face cache. */
 import { CheckpointError } from './core/errors.ts'
-import { listFolder, isFile, userHubFolder } from './weights/node.ts'
+import { listFolder, isFile, userHubSettings } from './weights/node.ts'
 import { packagedModel } from './packaged-model-node.ts'
 import { resolveModel } from './weights/hub-node.ts'
-import { DEFAULT_ENDPOINT, isModelId, type HubSettings } from './weights/hub.ts'
+import { isModelId, type HubSettings } from './weights/hub.ts'
 import type { LoadProgress } from './load-model.ts'
 
 export type HubOptions = {
-  /** Where the Hugging Face cache lies, which hub is asked, with which token, and whether at all. */
+  /** Where the Hugging Face cache lies, which hub is asked, with which token, and whether at all; by default as `HF_HOME`, `HF_TOKEN`, `HF_HUB_OFFLINE` and the like say. */
   readonly hub?: Partial<HubSettings> | undefined
   /** Branch, tag or commit of hub ids; `main` by default. */
   readonly revision?: string | undefined
@@ -33,9 +33,7 @@ export async function locate(
     )
   }
   return resolveModel(name, {
-    endpoint: DEFAULT_ENDPOINT,
-    cacheDir: userHubFolder(),
-    offline: false,
+    ...userHubSettings(),
     ...hub,
     ...(revision !== undefined && { revision }),
     ...(signal && { signal }),

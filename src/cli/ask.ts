@@ -56,7 +56,7 @@ export const ask: Verb = {
     const question = await readQuestion(args, session)
     const { model, name, loadMs } = await loadFromFlags(args, session)
     try {
-      noteIgnoredOrientations(args, session.terminal)
+      await noteIgnoredOrientations(args, session.terminal)
       const prompt = promptOf(question, model)
       if (question.videos.length > 0) {
         const notes = await clipNotes(model, prompt, question.videos)

@@ -1,9 +1,9 @@
 /** What begins with a slash in a chat: words to the program and not to the model. */
-import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import type { Message, Model } from '../index.ts'
 import { InputError } from '../core/errors.ts'
 import { countImageTokens } from '../preprocess/image-tokens.ts'
+import { readImageFile } from '../preprocess/node.ts'
 import { probeImage } from '../preprocess/probe-image.ts'
 import type { Conversation } from './conversation.ts'
 import { clipNotes } from './note-clips.ts'
@@ -71,13 +71,7 @@ async function addImage(argument: string, context: ChatContext): Promise<void> {
       'this model takes text only; pictures need a checkpoint with a vision tower.',
     )
   }
-  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
-    throw new InputError(
-      'INPUT_IMAGE_MISSING',
-      `no picture at ${file} (${cause.code}); check the path.`,
-      { cause },
-    )
-  })
+  const bytes = await readImageFile(file)
   const header = probeImage(bytes)
   const { tokens } = countImageTokens(header, image.tokens)
   conversation.addImage(file)

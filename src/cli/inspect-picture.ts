@@ -1,5 +1,4 @@
 /** How a picture is cut for a model, and how many tokens it takes, by its header alone unless it is drawn. */
-import { readFile } from 'node:fs/promises'
 import { InputError } from '../core/errors.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
 import {
@@ -12,6 +11,7 @@ import {
   type ImageSize,
   type ImageTokens,
 } from '../preprocess/index.ts'
+import { readImageFile } from '../preprocess/node.ts'
 import { partLines, pictureParts, sumOf, type TokenPart } from '../preprocess/token-parts.ts'
 import { featureRows, patchesPerSide, type VisionConfig } from '../vision/vision-transformer.ts'
 import type { Arguments } from './arguments.ts'
@@ -32,7 +32,7 @@ export async function describePicture(
       `inspect: ${model} takes text only; give a model with a vision tower as --model.`,
     )
   }
-  const bytes = await readFile(file)
+  const bytes = await readImageFile(file)
   const autoOrient = args.flag('auto-orient')
   const size = imageSizeOf(bytes, { autoOrient })
   const counted = countImageTokens(size, image.tokens)

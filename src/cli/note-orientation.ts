@@ -1,12 +1,13 @@
 /** Says which pictures carry an Exif orientation that is not applied: the model sees them lying on their side. */
-import { readFileSync } from 'node:fs'
+import { readImageFile } from '../preprocess/node.ts'
 import { probeImage } from '../preprocess/probe-image.ts'
 import type { Arguments } from './arguments.ts'
 import type { Terminal } from './terminal.ts'
 
-export function noteIgnoredOrientations(args: Arguments, terminal: Terminal): void {
+export async function noteIgnoredOrientations(args: Arguments, terminal: Terminal): Promise<void> {
   if (args.flag('auto-orient')) return
-  const turned = args.texts('image').filter(carriesOrientation)
+  const turned: string[] = []
+  for (const file of args.texts('image')) if (await carriesOrientation(file)) turned.push(file)
   if (turned.length > 0) terminal.note(orientationNote(turned))
 }
 
@@ -16,9 +17,9 @@ export function orientationNote(files: readonly string[]): string {
 }
 
 /** False for anything that is no readable local picture: whoever reads it says what is wrong. */
-export function carriesOrientation(path: string): boolean {
+async function carriesOrientation(path: string): Promise<boolean> {
   try {
-    return probeImage(readFileSync(path)).orientation !== 1
+    return probeImage(await readImageFile(path)).orientation !== 1
   } catch {
     return false
   }

@@ -24,6 +24,7 @@ import koffi from 'koffi'
 import { isDiskFull } from '../core/disk-full.ts'
 import { CapacityError, CheckpointError } from '../core/errors.ts'
 import { checkRange, type FileBytes } from './file-bytes.ts'
+import { hubOptionsFromEnvironment, type HubSettings } from './hub.ts'
 
 /** Opens a file for reading. `map: false` insists on plain reads. Throws CheckpointError if there is no such file. */
 export function openFileBytes(path: string, options: { map?: boolean } = {}): FileBytes {
@@ -67,9 +68,9 @@ export function userCacheFolder(): string {
   return join(base[process.platform as 'darwin' | 'win32'] ?? join(home, '.cache'), 'llava-ts')
 }
 
-/** Where the Python libraries of Hugging Face keep what they downloaded, unless told otherwise. */
-export function userHubFolder(): string {
-  return join(homedir(), '.cache', 'huggingface', 'hub')
+/** The hub's settings as Python's huggingface_hub would take them in this process. */
+export function userHubSettings(): HubSettings {
+  return hubOptionsFromEnvironment({ HOME: homedir(), ...process.env })
 }
 
 export function isFile(path: string): boolean {

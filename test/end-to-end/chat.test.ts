@@ -34,7 +34,7 @@ describe('llava chat', { concurrency: 2 }, () => {
     const input = '/image no.jpg\n/dance\n/help\nHello\n'
     const { code, stdout, stderr } = await llava(CHAT, { input })
     assert.equal(code, 0)
-    assert.match(stderr, /error: no picture at no\.jpg .* \[INPUT_IMAGE_MISSING\]/)
+    assert.match(stderr, /error: .*expected a picture at no\.jpg, .* \[INPUT_IMAGE_MISSING\]/)
     assert.match(stderr, /There is no \/dance/)
     assert.match(stderr, /\/reset +forgets/)
     assert.doesNotMatch(stdout, /image|dance|reset/)

@@ -1,5 +1,6 @@
 /** The command line from argument to exit code, on the smallest recorded checkpoint. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -224,6 +225,29 @@ describe('llava', { concurrency: 2 }, () => {
     assert.equal(code, 0)
   })
 })
+
+test(
+  'a pipe is no picture, and nobody waits for one to write into it',
+  { skip: process.platform === 'win32' },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'llava-pipe-'))
+    const pipe = join(folder, 'pipe.png')
+    try {
+      execFileSync('mkfifo', [pipe])
+      const model = ['--model', 'fixtures/inference/mini-vit-crop']
+      for (const args of [
+        ['ask', ...model, '--image', pipe, 'Hi'],
+        ['inspect', pipe, ...model],
+      ]) {
+        const { code, stderr } = await llava(args)
+        assert.match(stderr, /it is no file; check the path|no folder or file/)
+        assert.equal(code, 1)
+      }
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  },
+)
 
 /** Takes a request and never answers. */
 async function deafServer(): Promise<{ server: Server; url: string; requested: Promise<void> }> {
