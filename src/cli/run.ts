@@ -2,7 +2,7 @@
 import { Interrupts } from './interrupt.ts'
 import { packageVersion } from './package.ts'
 import { parseArguments } from './parse-arguments.ts'
-import { reportError } from './report-error.ts'
+import { EXIT_FAILURE, reportError } from './report-error.ts'
 import { Terminal } from './terminal.ts'
 import { VERBS } from './verbs.ts'
 
@@ -15,8 +15,11 @@ export async function run(argv: readonly string[], source: NodeJS.Process): Prom
   const { signal, onInterrupt } = interrupts
   // Whoever reads stdout has gone (llava ask … | head): nothing is left to be done.
   source.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    source.exit(0)
+    if (error.code === 'EPIPE') source.exit(0)
+    terminal.note(
+      `error: the answer should go to stdout, it cannot be written (${error.code}); check where it leads and the free space. [SYSTEM]`,
+    )
+    source.exit(EXIT_FAILURE)
   })
   // Whoever reads notes and a server's log may go; the work is for others.
   source.stderr.on('error', (error: NodeJS.ErrnoException) => {

@@ -92,12 +92,16 @@ async function writeTwin(
       'tokenizer.ggml.token_type': { type: 'int32[]', value: types },
       'tokenizer.ggml.merges': { type: 'string[]', value: [] },
       'tokenizer.ggml.eos_token_id': uint(controlId('<|im_end|>')),
+      'tokenizer.ggml.eot_token_id': uint(TURN_END),
       'tokenizer.chat_template': { type: 'string', value: template },
     },
     [...tensors].map(([name, { shape }]) => ({ name, type: 'F32' as const, shape })),
     ({ name }) => toFloat32(tensors.get(name)!),
   )
 }
+
+/** The end of a turn, which no config of the twin knows. */
+const TURN_END = controlId('<|im_start|>')
 
 for (const checkpoint of [LLAMA, TEXT_ONLY]) {
   describe(`${checkpoint.name} from a GGUF file`, () => {
@@ -124,7 +128,7 @@ for (const checkpoint of [LLAMA, TEXT_ONLY]) {
       assert.equal(epsilon, Math.fround(wanted))
       assert.deepEqual(rope, turned)
       assert.deepEqual(twin.config.prompt, written.config.prompt)
-      assert.deepEqual(twin.config.endTokens, written.config.endTokens)
+      assert.deepEqual(twin.config.endTokens, [...written.config.endTokens, TURN_END])
       assert.equal(twin.config.maxContext, written.config.maxContext)
     })
 

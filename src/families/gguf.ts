@@ -59,7 +59,7 @@ export function ggufDocuments(name: string, source: GgufSource): CheckpointDocum
     vocab_size: vocabSize ?? field('vocab_size'),
     tie_word_embeddings: !source.tensors.has('output.weight'),
     bos_token_id: metadata.get('tokenizer.ggml.bos_token_id'),
-    eos_token_id: metadata.get('tokenizer.ggml.eos_token_id'),
+    eos_token_id: endTokens(metadata),
   }
   const template = metadata.get('tokenizer.chat_template')
   return {
@@ -69,6 +69,12 @@ export function ggufDocuments(name: string, source: GgufSource): CheckpointDocum
       ...(typeof template === 'string' ? [['chat_template.jinja', template] as const] : []),
     ]),
   }
+}
+
+/** The end of a text, and of a turn where the file knows another token for that. */
+function endTokens(metadata: GgufSource['metadata']): unknown {
+  const [text, turn] = ['eos', 'eot'].map((end) => metadata.get(`tokenizer.ggml.${end}_token_id`))
+  return turn === undefined || turn === text ? text : [text, turn].filter((id) => id !== undefined)
 }
 
 function namedScaling(type: unknown, factor: unknown): object | null {

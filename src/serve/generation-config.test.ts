@@ -58,6 +58,7 @@ test('null and neutral values are as good as absent', () => {
 
 test('what would change answers and is not offered is refused by name', () => {
   refuses({ typical_p: 0.9 }, /typical_p 0\.9 is not offered; remove it or set it to 1/)
+  refuses({ num_return_sequences: 3 }, /num_return_sequences 3 is not offered/)
   refuses({ penalty_alpha: 0.6, forced_eos_token_id: 2 }, /penalty_alpha[^]*forced_eos_token_id 2/)
 })
 

@@ -118,6 +118,7 @@ const NOT_OFFERED: Readonly<Record<string, number | boolean | null>> = {
   encoder_repetition_penalty: 1,
   encoder_no_repeat_ngram_size: 0,
   num_beam_groups: 1,
+  num_return_sequences: 1,
   diversity_penalty: 0,
   constraints: null,
   force_words_ids: null,

@@ -1,11 +1,21 @@
 /** The command line from argument to exit code, on the smallest recorded checkpoint. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, describe, test } from 'node:test'
 import { VERBS } from '../../src/cli/verbs.ts'
 import { llava } from './run-cli.ts'
@@ -218,6 +228,25 @@ describe('llava', { concurrency: 2 }, () => {
       assert.match(help, new RegExp(`Examples:\n  \\$ llava ${name}`))
     }
   })
+
+  test(
+    'an answer that finds no room is told in a line',
+    { skip: !existsSync('/dev/full') },
+    async () => {
+      const full = openSync('/dev/full', 'w')
+      try {
+        const program = resolve('dist/cli/main.js')
+        const child = spawn(process.execPath, [program, 'ask', '--help'], {
+          stdio: ['ignore', full, 'pipe'],
+        })
+        const [stderr, [code]] = await Promise.all([text(child.stderr!), once(child, 'exit')])
+        assert.match(stderr, /stdout, it cannot be written \(ENOSPC\).* \[SYSTEM\]\n$/)
+        assert.equal(code, 1)
+      } finally {
+        closeSync(full)
+      }
+    },
+  )
 
   test('a reader that goes away ends it without a word', async () => {
     const { code, stderr } = await llava(['ask', '--help'], { reads: 'stderr' })
