@@ -14,11 +14,9 @@ import {
 } from '../eval/index.ts'
 import { InputError, LlavaError } from '../core/errors.ts'
 import type { Answer, ContentPart, GenerateRequest, LoadOptions, Model } from '../index.ts'
-import { openParts, type CheckpointOptions } from '../load-checkpoint.ts'
-import { hashFiles } from '../weights/index.ts'
-import { joinPath, userCacheFolder } from '../weights/node.ts'
 import type { Arguments } from './arguments.ts'
-import { checkpointOptions, loadFromFlags, modelOf } from './load-flags.ts'
+import { loadFromFlags, modelOf } from './load-flags.ts'
+import { identityOf, localWeightsHash } from './model-identity.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
 
@@ -174,7 +172,7 @@ async function localJudge(
   const { loadModel } = await import('../index.ts')
   const model = await loadModel(place, { signal: session.signal })
   loaded.push(model)
-  return new ModelJudge(place, model, await hashOf(place, {}, { args, session }))
+  return new ModelJudge(place, model, await localWeightsHash(place, {}, { args, session }))
 }
 
 /** Replies are kept by the judge's identity: two of one would always agree. */
@@ -327,50 +325,5 @@ class ModelJudge implements Judge {
       ...(signal ? { signal } : {}),
     })
     return { text, promptTokens: usage.promptTokens, completionTokens: usage.completionTokens }
-  }
-}
-
-/** What answers of the model depend on, the bytes of its weights included. */
-async function identityOf(
-  model: Model,
-  args: Arguments,
-  session: Session,
-): Promise<AnswerEngine['identity']> {
-  const { config, precision, device } = model
-  return {
-    kind: 'local',
-    model: modelOf(args).split(/[/\\]/).at(-1),
-    weights: await weightsHash(args, session),
-    family: config.family,
-    layout: config.layout,
-    precision: {
-      name: precision.name,
-      kvCache: precision.kvCache,
-      layers: args.texts('layer-precision'),
-    },
-    device,
-    prompt: config.prompt,
-    images: config.image,
-    video: config.video,
-    maxContext: config.maxContext,
-  }
-}
-
-export function weightsHash(args: Arguments, session: Session): Promise<string> {
-  return hashOf(modelOf(args), checkpointOptions(args, session), { args, session })
-}
-
-/** Of the bytes of all weight files. */
-async function hashOf(
-  model: string,
-  options: CheckpointOptions,
-  { args, session }: { readonly args: Arguments; readonly session: Session },
-): Promise<string> {
-  const checkpoint = await openParts(model, options)
-  try {
-    const memoFile = joinPath(args.text('cache-dir') ?? userCacheFolder(), 'hashes.json')
-    return await hashFiles(checkpoint.files, { memoFile, signal: session.signal })
-  } finally {
-    checkpoint.close()
   }
 }

@@ -22,6 +22,10 @@ export type Benchmark = {
   readonly needs: readonly ('questions' | 'labels')[]
   /** How answers are read and added up, in one sentence: part of the recipe. */
   readonly rule: string
+  /** The seed of the official script, where it draws. */
+  readonly seed?: number
+  /** Whether words are compared by WordNet. */
+  readonly usesWordNet?: true
   readonly score: (input: ScoreInput) => Scored
   /** How a model is asked; without it only answers can be scored. */
   readonly ask?: AskSpec
@@ -43,8 +47,8 @@ export type ScoreInput = {
   readonly labels: readonly EvalFile[]
   /** For rules that draw where an answer says nothing. */
   readonly rng: Rng
-  /** The seed that was given, for rules whose official script has one of its own. */
-  readonly seed?: number | undefined
+  /** For rules whose official script draws in its own way. */
+  readonly seed: number
   /** The questions that were asked, as `truthId` names them, where not all of the files were. */
   readonly asked?: ReadonlySet<string> | undefined
   /** For similarity of words. */

@@ -33,6 +33,7 @@ test('scores of questions in the training data are theirs, also where the truth 
     answers: [jsonLines('answers.jsonl', answers)],
     questions: [],
     labels,
+    seed: 0,
     rng: new Rng(0),
   })
   const overlap = { picture: { kind: 'equal' as const, bits: 0, places: ['a[0]'] }, text: null }

@@ -6,6 +6,7 @@ import { makeRecipe } from './eval-recipe.ts'
 import type { Judge } from './judge.ts'
 import type { Question } from './question.ts'
 import { findBenchmark } from './score.ts'
+import { WordNet } from './metrics/wordnet.ts'
 import { jsonLines } from '../../test/eval-files.ts'
 
 type Parts = Parameters<typeof makeRecipe>[0]
@@ -61,6 +62,12 @@ test('each part that a score depends on changes the hash, and nothing else does'
     'a picture that is missing': { sizeOf: () => null },
     'which were asked': { limit: 1 },
     seed: { seed: 1 },
+    'the official script’s own seed': { benchmark: { ...pope, seed: 42 } },
+    'no dictionary where one is used': { benchmark: { ...pope, usesWordNet: true } },
+    'the dictionary': {
+      benchmark: { ...pope, usesWordNet: true },
+      wordNet: new WordNet(new Map(), null, 'w'),
+    },
     code: { codeVersion: '1.0.1' },
     'training data': { contamination: { training: { sha256: 't' } } as Contamination },
   }
@@ -72,8 +79,14 @@ test('each part that a score depends on changes the hash, and nothing else does'
     hashes.set(hash, name)
   }
   const renamed = [{ ...base.questions[0]!, name: 'other.jsonl' }]
-  const same = await makeRecipe({ ...base, questions: renamed, engines: [engine(), engine()] })
-  assert.equal(same.hash, first.hash, 'a file’s name and the number of engines are no part')
+  const wordNet = new WordNet(new Map(), null, 'w')
+  const engines = [engine(), engine()]
+  const same = await makeRecipe({ ...base, questions: renamed, engines, wordNet })
+  assert.equal(
+    same.hash,
+    first.hash,
+    'nor a file’s name, the number of engines, or a dictionary that nobody looks into',
+  )
 })
 
 test('engines of two models are refused', async () => {

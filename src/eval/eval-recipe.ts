@@ -5,6 +5,7 @@ import type { AnswerEngine } from './answer-engine.ts'
 import type { Benchmark } from './benchmark.ts'
 import type { EvalFile } from './eval-file.ts'
 import type { Judge } from './judge.ts'
+import type { WordNet } from './metrics/wordnet.ts'
 import { namedMedia, truthId, type AskSpec, type Question } from './question.ts'
 import { hashFiles, hashText } from './recipe-hash.ts'
 
@@ -35,6 +36,8 @@ export type EvalRecipe = {
   }
   readonly labels: string | null
   readonly seed: number
+  /** Of the dictionary and tagger that words were compared by, where they were. */
+  readonly wordNet?: string | null
   /** The training data that the questions were compared with, where they were: the hash of its rows. */
   readonly training?: string
   /** Version of this program, with its commit where it is a clone: `1.0.0+1a2b3c4d5e6f`. */
@@ -56,6 +59,7 @@ export async function makeRecipe(parts: {
   readonly isBlind?: boolean
   readonly maxTokens?: number | undefined
   readonly seed?: number | undefined
+  readonly wordNet?: WordNet | undefined
   readonly codeVersion: string
   readonly contamination?: Contamination | undefined
 }): Promise<EvalRecipe> {
@@ -78,7 +82,8 @@ export async function makeRecipe(parts: {
         parts.limit === undefined ? null : await hashText(JSON.stringify(asked.map(truthId))),
     },
     labels: parts.labels.length > 0 ? await hashFiles(parts.labels) : null,
-    seed: parts.seed ?? 0,
+    seed: parts.seed ?? benchmark.seed ?? 0,
+    ...(benchmark.usesWordNet ? { wordNet: parts.wordNet?.sha256 ?? null } : {}),
     ...(parts.contamination ? { training: parts.contamination.training.sha256 } : {}),
     code: parts.codeVersion,
   }

@@ -7,6 +7,7 @@ import { Rng } from '../core/rng.ts'
 import type { Benchmark, Counts, Metric, Outcome, PublishedScore, Sheet } from './benchmark.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
 import { miniBenchmark } from './benchmarks/mini.ts'
+import { checkPlaces } from './check-places.ts'
 import type { EvalFile } from './eval-file.ts'
 import {
   intervalOf,
@@ -77,6 +78,8 @@ export type Recipe = {
   readonly benchmark: string
   readonly rule: string
   readonly seed: number
+  /** Of the dictionary and tagger that words were compared by, where they were. */
+  readonly wordNet?: string | null
   readonly answersHash: string
   readonly questionsHash: string | null
   readonly labelsHash: string | null
@@ -92,16 +95,19 @@ export type Recipe = {
  */
 export async function score(name: string, request: ScoreRequest): Promise<ScoreReport> {
   const benchmark = findBenchmark(name)
-  const { answers, seed = 0, asked, wordNet } = request
+  const { answers, asked, wordNet } = request
   const { questions, labels } = authorsFiles(benchmark, request)
   checkKinds(benchmark, { answers, questions, labels })
+  const { questions: givenQuestions = [], labels: givenLabels = [] } = request
+  checkPlaces(benchmark, { answers, questions: givenQuestions, labels: givenLabels })
+  const seed = request.seed ?? benchmark.seed ?? 0
   const rng = new Rng(seed)
   const { metrics, counts, outcomes, printed, written, sheets } = benchmark.score({
     answers,
     questions,
     labels,
     rng,
-    seed: request.seed,
+    seed,
     asked,
     wordNet,
   })
@@ -214,7 +220,7 @@ function checkKinds(
 }
 
 async function recipeOf(
-  { name, rule }: Benchmark,
+  { name, rule, usesWordNet }: Benchmark,
   {
     answers,
     answersFrom = answers,
@@ -222,6 +228,7 @@ async function recipeOf(
     labels,
     seed,
     judge,
+    wordNet,
     codeVersion,
   }: ScoreRequest & Required<Pick<ScoreRequest, 'questions' | 'labels' | 'seed'>>,
 ): Promise<Recipe> {
@@ -233,6 +240,7 @@ async function recipeOf(
     questionsHash: questions.length > 0 ? await hashFiles(questions) : null,
     labelsHash: labels.length > 0 ? await hashFiles(labels) : null,
     judge: judge ?? null,
+    ...(usesWordNet ? { wordNet: wordNet?.sha256 ?? null } : {}),
     code: codeVersion ?? null,
   }
   return { hash: await hashText(JSON.stringify(parts)), ...parts }

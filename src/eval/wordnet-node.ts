@@ -1,4 +1,5 @@
 /** WordNet's files from a folder, and beside them the weights of NLTK's tagger. */
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
@@ -32,17 +33,22 @@ export function loadWordNet(folder: string): WordNet {
   const read = (name: string) =>
     readFileSync(join(dictionary, name), 'latin1').replaceAll('\r\n', '\n')
   const texts = names.map((name) => [name, read(name)] as const)
-  return new WordNet(new Map(texts), loadTagger(folder))
+  const tagger = loadTagger(folder)
+  const hash = createHash('sha256').update(JSON.stringify([texts, tagger]))
+  return new WordNet(new Map(texts), tagger && new PerceptronTagger(tagger), hash.digest('hex'))
 }
 
 /** Null where there is none. */
-function loadTagger(folder: string): PerceptronTagger | null {
+function loadTagger(folder: string): TaggerData | null {
   const pathOf = (place: string, part: string) => join(folder, place, `${TAGGER}.${part}.json`)
   const place = TAGGERS.find((one) => existsSync(pathOf(one, 'weights')))
   if (place === undefined) return null
   const read = (part: keyof TaggerData): unknown =>
     JSON.parse(readFileSync(pathOf(place, part), 'utf8'))
   // Its fields were written by NLTK.
-  const data = { weights: read('weights'), tagdict: read('tagdict'), classes: read('classes') }
-  return new PerceptronTagger(data as TaggerData)
+  return {
+    weights: read('weights'),
+    tagdict: read('tagdict'),
+    classes: read('classes'),
+  } as TaggerData
 }

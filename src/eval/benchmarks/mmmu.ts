@@ -59,6 +59,7 @@ export const mmmu: Benchmark = {
   },
   needs: [],
   rule: 'the option named last, drawn where none is named and the options are known; open answers by containment, numbers to two decimals (tables of VLMEvalKit: the letter or option that it infers); micro average',
+  seed: 42,
   score: scoreMmmu,
   ask: {
     questions: (files) => ofSplit(files, 'validation').flatMap(readMmmuQuestions),
@@ -85,10 +86,7 @@ type Truth = {
   readonly options: readonly string[] | null
 }
 
-/** The seed of the official script. */
-const SEED = 42
-
-function scoreMmmu({ answers: files, labels, seed = SEED, asked }: ScoreInput): Scored {
+function scoreMmmu({ answers: files, labels, seed, asked }: ScoreInput): Scored {
   const answers = answersById(answerFiles(files).flatMap(readMmmuAnswers))
   const all =
     labels.length > 0

@@ -76,6 +76,7 @@ export const nextqaOe: Benchmark = {
   },
   needs: [],
   rule: 'WUPS: words without stop words, the best Wu-Palmer similarity of each in WordNet, their product, the lesser of both directions; exact match for DB and DC; mean',
+  usesWordNet: true,
   score: scoreNextQaOpen,
   ask: askTable(
     {

@@ -57,10 +57,18 @@ export class WordNet {
   /** Tells words' parts of speech, where its weights lay beside the dictionary. */
   readonly tagger: PerceptronTagger | null
 
+  /** Of all files that it was made from; null where nobody said. */
+  readonly sha256: string | null
+
   /** The dictionary's files by name. */
-  constructor(texts: ReadonlyMap<string, string>, tagger: PerceptronTagger | null = null) {
+  constructor(
+    texts: ReadonlyMap<string, string>,
+    tagger: PerceptronTagger | null = null,
+    sha256: string | null = null,
+  ) {
     this.#texts = texts
     this.tagger = tagger
+    this.sha256 = sha256
     for (const part of PARTS) {
       this.#index.set(part, parseIndex(texts.get(`index.${part}`) ?? ''))
       this.#exceptions.set(part, parseExceptions(texts.get(`${part}.exc`) ?? ''))
