@@ -30,3 +30,12 @@ test('what the system refuses is told with its path, and is no bug of this progr
   ]
   for (const error of ours) assert.equal(describeError(error).code, 'INTERNAL')
 })
+
+test('a disk that is full is no bug either, where the system does not say for which file', () => {
+  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {
+    code: 'ENOSPC',
+  })
+  const { code, message } = describeError(full)
+  assert.equal(code, 'SYSTEM')
+  assert.match(message, /\(ENOSPC\); free some space/)
+})

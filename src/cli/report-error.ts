@@ -1,4 +1,5 @@
 /** What went wrong, for people on stderr and for programs on stdout, and the exit code that says what kind it was. */
+import { isDiskFull } from '../core/disk-full.ts'
 import { LlavaError } from '../core/errors.ts'
 import { interruptionOf } from './interrupt.ts'
 import type { Terminal } from './terminal.ts'
@@ -50,7 +51,13 @@ const REFUSALS = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EEXIST', 'ENO
 function refusalOf(error: unknown): string | null {
   if (!(error instanceof Error)) return null
   const { code, path, syscall } = error as NodeJS.ErrnoException
-  if (code === undefined || path === undefined) return null
+  if (code === undefined) return null
+  if (path === undefined) {
+    // A write to an open file does not say which.
+    return isDiskFull(code)
+      ? `the disk should have room for what is written, it has none (${code}); free some space and start again.`
+      : null
+  }
   // A folder that is not there is the program's own business, unless it was to be made.
   if (!REFUSALS.includes(code) && !(code === 'ENOENT' && syscall === 'mkdir')) return null
   return `the system should allow ${syscall} of ${path}, it does not (${code}); check the path, its permissions and the free space.`

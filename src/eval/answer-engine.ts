@@ -21,6 +21,8 @@ export type EngineAnswer =
       readonly margin?: number
       /** Examples that were left out because the context was too small. */
       readonly droppedExamples?: number
+      /** The server takes no temperature: the answer was drawn by one of its own. */
+      readonly isOwnTemperature?: true
     }
   /** This question could not be answered; others can be. */
   | {

@@ -61,10 +61,11 @@ export class AnswerJournal implements Journal, Disposable {
   async #write(): Promise<void> {
     try {
       while (this.#lines.length > 0) {
-        const bytes = Buffer.from(this.#lines.splice(0).join(''))
-        for (let at = 0; at < bytes.length;) at += writeSync(this.#file, bytes, at)
+        writeAll(this.#file, this.#lines.splice(0).join(''))
         await sync(this.#file)
       }
+    } catch (error) {
+      throw withPath(error, this.#path)
     } finally {
       this.#writing = null
     }
@@ -97,13 +98,25 @@ export function writeFileWhole(path: string, text: string): void {
   const draft = `${path}.${process.pid}.tmp`
   const file = openSync(draft, 'w')
   try {
-    const bytes = Buffer.from(text)
-    for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
+    writeAll(file, text)
     fsyncSync(file)
+  } catch (error) {
+    rmSync(draft, { force: true })
+    throw withPath(error, path)
   } finally {
     closeSync(file)
   }
   renameSync(draft, path)
+}
+
+function writeAll(file: number, text: string): void {
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
+}
+
+/** What fails at an open file does not say which. */
+function withPath(error: unknown, path: string): unknown {
+  return error instanceof Error ? Object.assign(error, { path }) : error
 }
 
 function parseRow(line: string): Row | null {

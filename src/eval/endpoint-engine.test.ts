@@ -232,6 +232,51 @@ describe('an engine behind an endpoint', () => {
     })
   })
 
+  test('a server that takes no temperature gets none, from then on, and the answers say so', async () => {
+    const seen: boolean[] = []
+    const reasoning: Handler = (body, response, request) => {
+      seen.push('temperature' in body)
+      if (!('temperature' in body)) return reply('ok')(body, response, request)
+      const message =
+        "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value is supported."
+      response.writeHead(400).end(JSON.stringify({ error: { message } }))
+    }
+    await withServer([reasoning], async (url) => {
+      const engine = engineAt(url)
+      for (const _ of [1, 2]) {
+        const answer = await engine.answer(ask, undefined)
+        assert.ok('text' in answer && answer.isOwnTemperature === true)
+      }
+      assert.deepEqual(seen, [true, false, false])
+    })
+  })
+
+  test('asks for five likeliest tokens where twenty are too many', async () => {
+    const seen: unknown[] = []
+    const five: Handler = (body, response) => {
+      seen.push(body['logprobs'])
+      if (Number(body['logprobs']) > 5) {
+        response.writeHead(400).end('{"error":{"message":"Invalid value for logprobs: at most 5"}}')
+      } else {
+        const top = [{ ' B': -0.5, ' A': -1.5 }]
+        response.end(JSON.stringify({ choices: [{ logprobs: { top_logprobs: top } }] }))
+      }
+    }
+    const request = {
+      messages: [{ role: 'user' as const, content: 'Q' }],
+      maxTokens: 1,
+      choices: [' A', ' B'],
+    }
+    await withServer([five], async (url) => {
+      const engine = engineAt(url)
+      for (const _ of [1, 2]) {
+        const answer = await engine.answer(request, undefined)
+        assert.deepEqual(answer, { text: ' B', finishReason: 'stop', margin: 1 })
+      }
+      assert.deepEqual(seen, [20, 5, 5])
+    })
+  })
+
   test('takes the likeliest of the choices from the listed log-probabilities', async () => {
     const top: Handler = (body, response) => {
       assert.deepEqual(

@@ -25,6 +25,7 @@ export class EndpointEngine implements AnswerEngine {
   readonly #options: EndpointEngineOptions
   /** Before its first answer, a server that refuses may refuse everything. */
   #hasAnswered = false
+  #listed = MOST_LISTED
 
   constructor(options: EndpointEngineOptions) {
     this.#options = options
@@ -76,7 +77,8 @@ export class EndpointEngine implements AnswerEngine {
       seed,
     }
     const reply = await endpoint.postChat(body, signal)
-    return readChatReply(reply, endpoint.url)
+    const answer = readChatReply(reply, endpoint.url)
+    return endpoint.isOwnTemperature ? { ...answer, isOwnTemperature: true } : answer
   }
 
   /** The likeliest of the continuations: what the server lists among its likeliest tokens, else the one that it is held to. */
@@ -86,9 +88,8 @@ export class EndpointEngine implements AnswerEngine {
     signal: AbortSignal | undefined,
   ): Promise<EngineAnswer> {
     const { endpoint, model } = this.#options
-    const body = { model, prompt, max_tokens: 1, temperature: 0, logprobs: 20 }
-    const reply = await endpoint.post('/completions', body, signal)
-    const top = topLogprobs(reply)
+    const body = { model, prompt, max_tokens: 1, temperature: 0 }
+    const top = topLogprobs(await this.#withLogprobs(body, signal))
     const ranked = choices
       .map((choice) => ({ choice, logprob: logprobOf(choice, top) }))
       .sort((a, b) => b.logprob - a.logprob)
@@ -104,6 +105,26 @@ export class EndpointEngine implements AnswerEngine {
     }
   }
 
+  /** With as many likeliest tokens as the server lists: 20, or OpenAI's 5. */
+  async #withLogprobs(
+    body: Readonly<Record<string, unknown>>,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
+    const listed = this.#listed
+    try {
+      return await this.#options.endpoint.post(
+        '/completions',
+        { ...body, logprobs: listed },
+        signal,
+      )
+    } catch (error) {
+      const isOfCount = error instanceof InputError && /logprobs/i.test(error.message)
+      if (!isOfCount || listed === FEWEST_LISTED) throw error
+      this.#listed = FEWEST_LISTED
+      return this.#withLogprobs(body, signal)
+    }
+  }
+
   /** The likeliest of these tokens alone: all of them are lifted above every other. Servers with /tokenize say which they are. */
   async #hold(
     { choices }: { readonly choices: readonly string[] },
@@ -111,7 +132,7 @@ export class EndpointEngine implements AnswerEngine {
     signal: AbortSignal | undefined,
   ): Promise<EngineAnswer> {
     const { endpoint, model } = this.#options
-    const unknown = `none of ${choices.join(', ')} is among the server's 20 likeliest tokens`
+    const unknown = `none of ${choices.join(', ')} is among the server's ${this.#listed} likeliest tokens`
     const tokensOf = (text: string) =>
       endpoint.post('/../tokenize', { model, prompt: text }, signal).then(tokensIn, noTokens)
     const [whole, ...tails] = await Promise.all([
@@ -133,6 +154,10 @@ function noTokens(error: unknown): readonly unknown[] {
   if (error instanceof InputError) return []
   throw error
 }
+
+/** Likeliest tokens that are asked for, and those that OpenAI's completions list at most. */
+const MOST_LISTED = 20
+const FEWEST_LISTED = 5
 
 /** As OpenAI has it. */
 const MOST_BIAS = 100

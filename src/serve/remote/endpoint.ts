@@ -36,7 +36,7 @@ export class Endpoint {
   #openAt = 0
   #answers = 0
   #kind: ServerKind | null | undefined
-  #takesMaxTokens = true
+  readonly #refused = new Set<RefusableField>()
   calls = 0
 
   constructor(options: EndpointOptions) {
@@ -59,20 +59,25 @@ export class Endpoint {
   }
 
   /**
-   * A chat's reply, as `post`. A server that refuses `max_tokens` and names `max_completion_tokens` gets the limit by that name, from
-   * then on: so do OpenAI's models that reason.
+   * A chat's reply, as `post`. A server that refuses `max_tokens` and names `max_completion_tokens` gets the limit by that name, and one
+   * that refuses the temperature gets none, from then on: so do OpenAI's models that reason. `isOwnTemperature` says the latter.
    */
   async postChat(body: Readonly<Record<string, unknown>>, signal?: AbortSignal): Promise<unknown> {
-    const isAsGiven = this.#takesMaxTokens || !('max_tokens' in body)
+    const refused = new Set(this.#refused)
     try {
-      return await this.post('/chat/completions', isAsGiven ? body : renamedLimit(body), signal)
+      return await this.post('/chat/completions', withoutFields(body, refused), signal)
     } catch (error) {
-      const isOfName =
-        error instanceof EndpointRefused && /max_completion_tokens/.test(error.message)
-      if (!isOfName || !isAsGiven || !('max_tokens' in body)) throw error
-      this.#takesMaxTokens = false
+      const field = error instanceof EndpointRefused ? refusedField(error.message) : null
+      // Of calls under way together each is asked again once.
+      if (field === null || !(field in body) || refused.has(field)) throw error
+      this.#refused.add(field)
       return this.postChat(body, signal)
     }
+  }
+
+  /** Whether the server draws by a temperature of its own, whatever is asked. */
+  get isOwnTemperature(): boolean {
+    return this.#refused.has('temperature')
   }
 
   /** The same for what has no body. */
@@ -214,8 +219,27 @@ export class Endpoint {
   }
 }
 
-function renamedLimit({ max_tokens: limit, ...body }: Readonly<Record<string, unknown>>): object {
-  return { ...body, max_completion_tokens: limit }
+/** Fields that some models of OpenAI's refuse whatever they hold. */
+type RefusableField = 'max_tokens' | 'temperature'
+
+function refusedField(message: string): RefusableField | null {
+  if (message.includes('max_completion_tokens')) return 'max_tokens'
+  const isOfTemperature = /temperature/i.test(message)
+  return isOfTemperature && /unsupported|not support|only the default/i.test(message)
+    ? 'temperature'
+    : null
+}
+
+function withoutFields(
+  { max_tokens: limit, temperature, ...body }: Readonly<Record<string, unknown>>,
+  refused: ReadonlySet<RefusableField>,
+): object {
+  const limitName = refused.has('max_tokens') ? 'max_completion_tokens' : 'max_tokens'
+  return {
+    ...body,
+    ...(limit !== undefined && { [limitName]: limit }),
+    ...(temperature !== undefined && !refused.has('temperature') && { temperature }),
+  }
 }
 
 /** A request that the server did not take. */
