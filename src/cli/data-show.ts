@@ -79,13 +79,14 @@ type ShownSequence = {
 
 type Shown = {
   readonly pictures: readonly ShownPicture[]
-  readonly clips: readonly string[]
+  /** null for a clip inside the data file. */
+  readonly clips: readonly (string | null)[]
   readonly sequences: readonly ShownSequence[]
 }
 
 async function describeRecord(record: AnyRecord, model: DataModel): Promise<Shown> {
   const { preparer } = model
-  const clips = record.videos
+  const clips = record.videos.map((clip) => (typeof clip === 'string' ? clip : null))
   const pictures = record.images.map((image) => describePicture(image, record.images.length, model))
   const rows = pictures.map(({ parts }) => sumOf(parts))
   const shown = (sample: Sample, answer: ShownSequence['answer']): ShownSequence => ({
@@ -162,7 +163,10 @@ function endOfRun(ids: ArrayLike<number>, from: number): number {
 function linesOf({ pictures, clips, sequences }: Shown, terminal: Terminal): string[] {
   const lines = [
     ...pictures.flatMap((picture, i) => pictureLines(picture, placeOf(i, sequences), i)),
-    ...clips.map((clip, i) => `clip ${i + 1}: ${clip}; ${positionsOf(placeOf(i, sequences))}`),
+    ...clips.map((clip, i) => {
+      const positions = positionsOf(placeOf(i, sequences))
+      return `clip ${i + 1}: ${clip ?? 'inside the file'}; ${positions}`
+    }),
   ]
   for (const { answer, length, learnt, tokens } of sequences) {
     if (answer !== null) lines.push('', `${answer}:`)

@@ -16,7 +16,7 @@ import {
   type ImageHeader,
 } from '../preprocess/probe-image.ts'
 import { RecordFault } from './record-fault.ts'
-import type { Picture } from './record.ts'
+import type { Picture, RecordClip } from './record.ts'
 
 export type PictureDepth = 'header' | 'decode'
 
@@ -110,17 +110,24 @@ async function readPart(file: FileHandle, from: number, to: number): Promise<Uin
 }
 
 /** Throws RecordFault clip-missing or clip-broken: whether there is something, not whether it can be decoded. */
-export async function checkClip(path: string): Promise<void> {
-  const found = await stat(path).catch(() => null)
+export async function checkClip(clip: RecordClip): Promise<void> {
+  if (typeof clip !== 'string') {
+    if (clip.length > 0) return
+    throw emptyClip('a clip inside the file')
+  }
+  const found = await stat(clip).catch(() => null)
   if (found === null) {
     throw new RecordFault(
       'clip-missing',
-      `clip: expected a film or a folder of frames at ${path}, there is nothing; check videoFolder or leave the record out.`,
+      `clip: expected a film or a folder of frames at ${clip}, there is nothing; check videoFolder or leave the record out.`,
     )
   }
-  if (found.isDirectory() || found.size > 0) return
-  throw new RecordFault(
+  if (!found.isDirectory() && found.size === 0) throw emptyClip(clip)
+}
+
+function emptyClip(name: string): RecordFault {
+  return new RecordFault(
     'clip-broken',
-    `clip: ${path} is empty; get it again or leave the record out.`,
+    `clip: ${name} is empty; get it again or leave the record out.`,
   )
 }

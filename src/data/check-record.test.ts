@@ -113,7 +113,9 @@ test('missing, empty, foreign and enormous pictures have their reasons', async (
 test('clips are looked for, not opened', async () => {
   await checkClip(write('frames/0.png', png).replace('/0.png', ''))
   await checkClip(write('film.mp4', 'x'))
+  await checkClip(new Uint8Array(1))
   await assert.rejects(checkClip(write('none.mp4', '')), { reason: 'clip-broken' })
+  await assert.rejects(checkClip(new Uint8Array(0)), { reason: 'clip-broken' })
   await assert.rejects(checkClip(join(folder, 'gone.mp4')), { reason: 'clip-missing' })
 })
 

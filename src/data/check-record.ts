@@ -155,7 +155,7 @@ async function checkMedia(
   { pictures = 'header' }: RecordRules,
 ): Promise<ImageSize[]> {
   if (pictures === 'none') return []
-  await Promise.all(videos.map((path) => checkClip(path)))
+  await Promise.all(videos.map((clip) => checkClip(clip)))
   return Promise.all(images.map((picture) => checkPicture(picture, pictures)))
 }
 

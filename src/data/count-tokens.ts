@@ -15,14 +15,14 @@ import {
   type TokenRule,
 } from './check-record.ts'
 import { RecordFault } from './record-fault.ts'
-import type { RecordTurn } from './record.ts'
+import type { RecordClip, RecordTurn } from './record.ts'
 
 export type ModeTokenOptions = {
   readonly label?: Omit<LabelOptions, 'hasImage'>
   /** Rows of a picture in the decoder, of so many in the record. Where its size is not known it counts as one token. */
   readonly imageRows?: (size: ImageSize, pictures: number) => number
-  /** The same for a clip by its path. */
-  readonly clipRows?: (path: string) => number
+  /** The same for a clip. */
+  readonly clipRows?: (clip: RecordClip) => number
 }
 
 /**
@@ -68,7 +68,7 @@ function mediaRows(
 ): number {
   const rows = [
     ...images.map((_, i) => (sizes[i] ? imageRows(sizes[i], images.length) : 1)),
-    ...videos.map((path) => clipRows(path)),
+    ...videos.map((clip) => clipRows(clip)),
   ]
   return rows.reduce((sum, count) => sum + count, 0)
 }

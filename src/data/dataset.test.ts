@@ -204,6 +204,34 @@ test('the places of clips are read as <image>', async () => {
   assert.equal((await data.read(0)).turns[0]!.value, '<image>\nq')
 })
 
+test('pictures and clips are paths or { bytes, path }, alone or in lists', async () => {
+  // `video` was a path alone, though tools of Hugging Face's write both alike.
+  const medium = { bytes: null, path: 'c' }
+  const rows = ['image', 'images', 'video', 'videos'].flatMap((field) =>
+    [medium, [medium, 'd']].map((value) => ({ [field]: value, conversations: [TURN] })),
+  )
+  await using data = await openDataset(write('media.json', rows))
+  const paths = [['c'], ['c', 'd']].map((names) => names.map((name) => join(folder, name)))
+  for (let i = 0; i < rows.length; i++) {
+    const { images, videos } = await data.read(i)
+    const right = paths[i % 2]
+    assert.deepEqual(
+      { images, videos },
+      i < 4 ? { images: right, videos: [] } : { images: [], videos: right },
+    )
+  }
+  const none = [{ bytes: 'R0lG', path: null }, { path: '' }, {}]
+  const broken = none.map((video) => ({ video, conversations: [TURN] }))
+  await using bad = await openDataset(write('no-media.json', broken))
+  await assert.rejects(
+    bad.read(0),
+    /video should be a path or { bytes, path }, bytes as a text came/,
+  )
+  for (const i of [1, 2]) await assert.rejects(bad.read(i), /path }, an object came/)
+})
+
+const TURN = { from: 'human', value: 'q' }
+
 test('rows that cannot be records are faults of their own, with file and number', async () => {
   const turn = { from: 'human', value: 'q' }
   const rows = [

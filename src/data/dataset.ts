@@ -197,7 +197,7 @@ async function readRecord(place: Place): Promise<DataRecord | PreferenceRecord> 
     source: source.name,
     // As os.path.join: an absolute path stays what it is.
     images: images.map((one) => (typeof one === 'string' ? resolve(imageFolder, one) : one)),
-    videos: videos.map((one) => resolve(videoFolder, one)),
+    videos: videos.map((one) => (typeof one === 'string' ? resolve(videoFolder, one) : one)),
   }
 }
 

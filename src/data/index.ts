@@ -14,6 +14,7 @@ export {
   type Modality,
   type Picture,
   type PreferenceRecord,
+  type RecordClip,
   type RecordTurn,
 } from './record.ts'
 export { FAULT_REASONS, faultReasonOf, RecordFault, type FaultReason } from './record-fault.ts'

@@ -79,6 +79,50 @@ test('pictures inside the file come as their bytes, texts as text', async () => 
   )
 })
 
+test('clips are films inside the file, or paths beside it', async () => {
+  // Hugging Face's Video column was refused, as an object.
+  const film = new Uint8Array(readFileSync('fixtures/pictures/animated-160x160.gif'))
+  const utf8 = { type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' } as const
+  const videos = [
+    { bytes: film, path: 'x.gif' },
+    { bytes: null, path: 'y.mp4' },
+  ]
+  const bytes = parquetWriteBuffer({
+    columnData: [
+      { name: 'video', data: videos },
+      ...['prompt', 'chosen', 'rejected'].map((name) => ({ name, data: ['q', 'q'] })),
+    ],
+    schema: [
+      { name: 'root', num_children: 4 },
+      { name: 'video', num_children: 2, repetition_type: 'OPTIONAL' },
+      { name: 'bytes', type: 'BYTE_ARRAY', repetition_type: 'OPTIONAL' },
+      { name: 'path', ...utf8 },
+      ...['prompt', 'chosen', 'rejected'].map((name) => ({ name, ...utf8 })),
+    ],
+  })
+  await using data = await openDataset(write('films.parquet', new Uint8Array(bytes)))
+  const [inside] = (await data.readPreference(0)).videos
+  assert.deepEqual(Buffer.from(inside as Uint8Array), Buffer.from(film))
+  assert.deepEqual((await data.readPreference(1)).videos, [join(folder, 'y.mp4')])
+})
+
+test('of columns without a logical type, paths of clips are texts and films are bytes', async () => {
+  const film = new Uint8Array(readFileSync('fixtures/pictures/animated-160x160.gif'))
+  const texts = ['prompt', 'chosen', 'rejected']
+  const columns = ['video', ...texts]
+  const bytes = parquetWriteBuffer({
+    columnData: columns.map((name) => ({
+      name,
+      data: [new TextEncoder().encode('ä b.mp4'), name === 'video' ? film : Buffer.from('q')],
+      type: 'BYTE_ARRAY',
+    })),
+  })
+  await using data = await openDataset(write('bare.parquet', new Uint8Array(bytes)))
+  assert.deepEqual((await data.readPreference(0)).videos, [join(folder, 'ä b.mp4')])
+  const [inside] = (await data.readPreference(1)).videos
+  assert.deepEqual(Buffer.from(inside as Uint8Array), Buffer.from(film))
+})
+
 test('any order of reading gives the same records', async () => {
   await using data = await openDataset(join(folder, 'set'))
   const order = [6, 0, 5, 1, 4, 2, 3, 3, 6, 0]

@@ -15,6 +15,9 @@ export type RecordTurn = { readonly from: 'human' | 'gpt'; readonly value: strin
 /** A file by its absolute path, or the bytes of one that lies inside a Parquet file. */
 export type Picture = string | Uint8Array
 
+/** The absolute path of a film or of a folder of frames, or the bytes of a film that lies inside a Parquet file. */
+export type RecordClip = string | Uint8Array
+
 type Media = {
   /** As the file says; the row's number where it says nothing. */
   readonly id: string
@@ -23,8 +26,8 @@ type Media = {
   /** Which set the row itself says it came from: `data_source`, else the first folder of its picture's path. */
   readonly origin: string | null
   readonly images: readonly Picture[]
-  /** Absolute paths of films, or of folders of frames. A record has pictures or clips, never both. */
-  readonly videos: readonly string[]
+  /** A record has pictures or clips, never both. */
+  readonly videos: readonly RecordClip[]
 }
 
 /** A place in a picture and what is there. */

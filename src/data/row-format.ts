@@ -13,7 +13,7 @@ export type RowContent = {
   readonly id: string | null
   readonly origin: string | null
   readonly images: readonly MediaReference[]
-  readonly videos: readonly string[]
+  readonly videos: readonly MediaReference[]
 } & (
   | { readonly turns: readonly RecordTurn[]; readonly regions?: readonly Region[] }
   | { readonly prompt: string; readonly chosen: string; readonly rejected: string }
@@ -47,34 +47,45 @@ export function idOf(row: Row): string | null {
   return null
 }
 
-/** `image` or `images`: a path, `{ bytes, path }` as Hugging Face stores pictures, or a list of either. */
+/** `image` or `images`: a path, `{ bytes, path }` as Hugging Face stores media, or a list of either. */
 export function imagesOf(row: Row, where: string): MediaReference[] {
-  const given = row['image'] ?? row['images']
-  if (given === undefined || given === null) return []
-  const list = Array.isArray(given) ? (given as unknown[]) : [given]
-  return list.map((one) => imageOf(one, where))
+  return listOf(row['image'] ?? row['images']).map((one) => mediumOf(one, 'image', where))
 }
 
-function imageOf(value: unknown, where: string): MediaReference {
+/** `video` or `videos`: the same, of films; a path may also be that of a folder of frames. */
+export function videosOf(row: Row, where: string): MediaReference[] {
+  return listOf(row['video'] ?? row['videos']).map((one) => {
+    const path = one instanceof Uint8Array ? pathIn(one) : null
+    return path ?? mediumOf(one, 'video', where)
+  })
+}
+
+function listOf(given: unknown): readonly unknown[] {
+  if (given === undefined || given === null) return []
+  return Array.isArray(given) ? (given as unknown[]) : [given]
+}
+
+function mediumOf(value: unknown, field: string, where: string): MediaReference {
   if (typeof value === 'string' && value !== '') return value
   if (value instanceof Uint8Array) return value
-  if (isRow(value)) {
-    const { bytes, path } = value
-    if (bytes instanceof Uint8Array) return bytes
-    if (typeof path === 'string' && path !== '') return path
-  }
-  throw structureFault(where, `image should be a path or { bytes, path }, ${describe(value)} came`)
+  const { bytes, path } = isRow(value) ? value : {}
+  if (bytes instanceof Uint8Array) return bytes
+  if (typeof path === 'string' && path !== '') return path
+  const came = typeof bytes === 'string' ? 'bytes as a text' : describe(value)
+  throw structureFault(where, `${field} should be a path or { bytes, path }, ${came} came`)
 }
 
-/** `video` or `videos`: paths of films or of folders of frames. */
-export function videosOf(row: Row, where: string): string[] {
-  const given = row['video'] ?? row['videos']
-  if (given === undefined || given === null) return []
-  return (Array.isArray(given) ? (given as unknown[]) : [given]).map((one) => {
-    const path = textOf(one, 'video', where)
-    if (path === '') throw structureFault(where, 'video should be a path, an empty text came')
-    return path
-  })
+const MOST_PATH_BYTES = 4096
+
+/** A column without a logical type has paths as bytes too. No film is so short and a text. */
+function pathIn(bytes: Uint8Array): string | null {
+  if (bytes.length > MOST_PATH_BYTES) return null
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return /^\P{Cc}+$/u.test(text) ? text : null
+  } catch {
+    return null
+  }
 }
 
 /** What the row says about the set it came from, else the first folder of its picture. */

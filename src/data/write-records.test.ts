@@ -54,6 +54,25 @@ test('what is written is read back, from any folder, pictures inside files as fi
   assert.equal(readdirSync(join(folder, 'out/sub/set-pictures')).length, 1)
 })
 
+test('clips inside files become files too, named as what they are', async () => {
+  const film = new Uint8Array(readFileSync('fixtures/pictures/animated-160x160.gif'))
+  const one = { ...shared, id: '5', images: [], videos: [film, new Uint8Array([1, 2])], turns }
+  const path = join(folder, 'films/set.jsonl')
+  await writeRecords(path, all([one]))
+  await using data = await openDataset(path)
+  const { videos } = await data.read(0)
+  assert.deepEqual(
+    videos.map((clip) => [
+      /set-clips\/\w{32}\.(\w+)$/.exec(clip as string)?.[1],
+      readFileSync(clip as string),
+    ]),
+    [
+      ['gif', Buffer.from(film)],
+      ['mp4', Buffer.from([1, 2])],
+    ],
+  )
+})
+
 test('a writing that fails leaves the old file and nothing else', async () => {
   const path = write('kept/set.json', 'old')
   const failing = writeRecords(path, all(records.slice(2), new Error('no more')))

@@ -1,8 +1,8 @@
 /**
  * Records to a JSON or JSON-lines file that appears complete or not at all.
  *
- * Paths of pictures are written relative to the file, so that it can be read without saying where they are. Pictures from
- * inside Parquet files are written beside it, each once, named by what is in it.
+ * Paths of media are written relative to the file, so that it can be read without saying where they are. Pictures and
+ * clips from inside Parquet files are written beside it, each once, named by what is in it.
  */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { InputError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder-node.ts'
 import { probeImage } from '../preprocess/probe-image.ts'
 import type { AnyRecord } from './check-record.ts'
-import type { Picture } from './record.ts'
+import type { Picture, RecordClip } from './record.ts'
 
 export type WriteRecordsOptions = { readonly signal?: AbortSignal | undefined }
 
@@ -65,9 +65,8 @@ async function writeRows(
 
 async function rowOf(record: AnyRecord, target: string): Promise<object> {
   const { id, origin, source, images, videos, ...content } = record
-  const folder = dirname(target)
-  const pictures = await Promise.all(images.map((image) => pathOf(image, target)))
-  const clips = videos.map((clip) => slashed(relative(folder, clip)))
+  const pictures = await Promise.all(images.map((image) => pathOf(image, target, pictureFile)))
+  const clips = await Promise.all(videos.map((clip) => pathOf(clip, target, clipFile)))
   const { turns, ...rest } = { turns: undefined, ...content }
   return {
     id,
@@ -79,15 +78,28 @@ async function rowOf(record: AnyRecord, target: string): Promise<object> {
   }
 }
 
-async function pathOf(image: Picture, target: string): Promise<string> {
-  if (typeof image === 'string') return slashed(relative(dirname(target), image))
-  const folder = `${parse(target).name}-pictures`
-  const hash = createHash('sha256').update(image).digest('hex').slice(0, 32)
-  const name = `${hash}.${probeImage(image).format}`
+type FileKind = { readonly folder: string; readonly ending: (bytes: Uint8Array) => string }
+
+const pictureFile: FileKind = { folder: 'pictures', ending: (bytes) => probeImage(bytes).format }
+const clipFile: FileKind = { folder: 'clips', ending: clipEnding }
+
+const CLIP_HEADS = { GIF8: 'gif', YUV4: 'y4m', RIFF: 'avi', '\u001aE\u00df\u00a3': 'webm' }
+
+/** By the first bytes, as whoever opens it goes by them; mp4 for every other film. */
+function clipEnding(bytes: Uint8Array): string {
+  const head = String.fromCharCode(...bytes.subarray(0, 4))
+  return Object.hasOwn(CLIP_HEADS, head) ? CLIP_HEADS[head as keyof typeof CLIP_HEADS] : 'mp4'
+}
+
+async function pathOf(medium: Picture | RecordClip, target: string, kind: FileKind) {
+  if (typeof medium === 'string') return slashed(relative(dirname(target), medium))
+  const folder = `${parse(target).name}-${kind.folder}`
+  const hash = createHash('sha256').update(medium).digest('hex').slice(0, 32)
+  const name = `${hash}.${kind.ending(medium)}`
   const path = join(dirname(target), folder, name)
   if (!existsSync(path)) {
     await makeFolder(dirname(path))
-    await writeFile(`${path}.tmp`, image)
+    await writeFile(`${path}.tmp`, medium)
     await rename(`${path}.tmp`, path)
   }
   return `${folder}/${name}`

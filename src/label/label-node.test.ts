@@ -229,6 +229,51 @@ describe('an input', () => {
     )
   })
 
+  test('that names clips by path, in lists, or as { bytes, path }, in JSON and in Parquet', async () => {
+    // `{ path }` was an error where an image was none.
+    const folder = newPath('clips')
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'a.mp4'), 'film')
+    const moving = new Uint8Array(gif(3))
+    writeFileSync(join(folder, 'b.gif'), moving)
+    const path = `video ${join(folder, 'a.mp4').slice(root.length)}`
+    const data = `data:video/gif;base64,${Buffer.from(moving).toString('base64')}`
+    const rows = [
+      [{ video: { path: 'a.mp4' } }, path],
+      [{ video: { path: 'b.gif', bytes: null } }, `video ${shaOf(moving)}`],
+      [{ videos: ['a.mp4', { path: 'b.gif' }] }, `${path} video ${shaOf(moving)}`],
+      [{ video: data }, `video ${shown(data)}`],
+    ] as const
+    const manifest = join(folder, 'rows.jsonl')
+    writeFileSync(manifest, rows.map(([row]) => `${JSON.stringify(row)}\n`).join(''))
+    assert.deepEqual(
+      (await run({ input: manifest })).lines.map(({ text }) => text),
+      rows.map(([, medium]) => `what? ${medium}`),
+    )
+    const table = parquetWriteBuffer({
+      columnData: [
+        {
+          name: 'video',
+          data: [
+            { bytes: moving, path: 'z.gif' },
+            { bytes: null, path: 'a.mp4' },
+          ],
+        },
+      ],
+      schema: [
+        { name: 'root', num_children: 1 },
+        { name: 'video', num_children: 2, repetition_type: 'OPTIONAL' },
+        { name: 'bytes', type: 'BYTE_ARRAY', repetition_type: 'OPTIONAL' },
+        { name: 'path', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' },
+      ],
+    })
+    writeFileSync(join(folder, 'rows.parquet'), new Uint8Array(table))
+    assert.deepEqual(
+      (await run({ input: join(folder, 'rows.parquet') })).lines.map(({ text }) => text),
+      [`what? video ${shaOf(moving)}`, `what? ${path}`],
+    )
+  })
+
   test('of Parquet with paths: they begin beside it or in --media, addresses are addresses', async () => {
     const folder = folderOf(['1.png'])
     const file = newPath('paths.parquet')

@@ -87,7 +87,7 @@ export async function countMedia(
   tools: MediaTools,
 ): Promise<readonly MediaRows[]> {
   if (videos.length === 0) return pictureRows(sizes, tools.config)
-  const clips = await Promise.all(videos.map((path) => openClip(path)))
+  const clips = await Promise.all(videos.map((source) => openClip(source)))
   return clips.map((clip) => clipRows(framesOf(clip, videos.length, tools), tools))
 }
 
@@ -105,23 +105,29 @@ function pictureRows(sizes: readonly ImageSize[], config: ModelConfig): MediaRow
   })
 }
 
-async function prepareClips(paths: readonly string[], tools: MediaTools): Promise<PreparedMedia> {
+async function prepareClips(
+  sources: RecordMedia['videos'],
+  tools: MediaTools,
+): Promise<PreparedMedia> {
   const clips = await Promise.all(
-    paths.map(async (path) => {
-      const clip = await openClip(path)
-      const taken = framesOf(clip, paths.length, tools)
+    sources.map(async (source) => {
+      const clip = await openClip(source)
+      const taken = framesOf(clip, sources.length, tools)
       return { rows: clipRows(taken, tools), pixels: await readFrames(clip, taken, tools) }
     }),
   )
   return { rows: clips.map(({ rows }) => rows), videos: clips.map(({ pixels }) => pixels) }
 }
 
-async function planClips(paths: readonly string[], tools: MediaTools): Promise<PreparedMedia> {
+async function planClips(
+  sources: RecordMedia['videos'],
+  tools: MediaTools,
+): Promise<PreparedMedia> {
   const clips = await Promise.all(
-    paths.map(async (path) => {
-      const taken = framesOf(await openClip(path), paths.length, tools)
+    sources.map(async (source) => {
+      const taken = framesOf(await openClip(source), sources.length, tools)
       const pixels = new LazyPixels(tileShape(taken.length, tools), async () =>
-        readFrames(await openClip(path), taken, tools),
+        readFrames(await openClip(source), taken, tools),
       )
       return { rows: clipRows(taken, tools), pixels }
     }),

@@ -125,6 +125,11 @@ test('clips are sampled, counted and cut as in serving', async () => {
       assert.equal(places(came.inputIds), right.videos[0]?.tokens)
       const count = await preparer.count({ ...one, turns: one.turns.slice(0, 2) }, [])
       assert.equal(count.total, came.inputIds.length)
+      const film = new Uint8Array(readFileSync(join(PICTURES, 'animated-160x160.gif')))
+      const [path, bytes] = [join(PICTURES, 'animated-160x160.gif'), film].map((source) =>
+        preparer.sample({ ...one, videos: [source], turns: one.turns.slice(0, 2) }),
+      )
+      assert.deepEqual(await bytes, await path)
     },
   )
 })

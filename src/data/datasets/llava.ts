@@ -4,7 +4,7 @@
  * {"id": "000000033471", "image": "coco/train2017/000000033471.jpg", "conversations": [{"from": "human", "value": "<image>\nWhat are
  * the colors of the bus in the image?"}, {"from": "gpt", "value": "The bus in the image is white and red."}]}
  *
- * `image` is a path, a list of paths, or absent; `video` a path; other fields are ignored, but for our own `regions`:
+ * `image` and `video` are a path or `{ bytes, path }`, a list of them, or absent; other fields are ignored, but for our own `regions`:
  * [{"at": [0.25, 0.7], "says": "red star"}], what is to be seen where in the picture, by which `stage: words` learns.
  * Papers: arXiv:2304.08485, arXiv:2310.03744. Example and addresses: huggingface.co/datasets/liuhaotian/LLaVA-Instruct-150K
  * (CC BY 4.0), lmms-lab/LLaVA-NeXT-Data (Parquet).
