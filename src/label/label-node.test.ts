@@ -1,7 +1,15 @@
 /** Runs over every kind of input, with engines that fail, and runs that are stopped and go on. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -132,6 +140,53 @@ describe('an input', () => {
     assert.equal(lines[2]!.text, `what? image ${shaOf(readFileSync(join(input, 'b/2.png')))}`)
     assert.equal(report.skipped, 1)
   })
+
+  test('that has links to folders: what lies there is labelled, what they cannot lead to is counted', async () => {
+    // Linked folders were left out, and nobody said so.
+    const input = folderOf(['y.png'])
+    const elsewhere = folderOf(['x.png', 'deep/z.png'])
+    for (const [name, target] of [
+      ['linked', elsewhere],
+      ['linked-too', elsewhere],
+      ['gone.png', 'nothing.png'],
+      ['circle', '.'],
+    ] as const) {
+      symlinkSync(target, join(input, name))
+    }
+    const { lines, report } = await run({ input })
+    const files = ['deep/z.png', 'x.png'].flatMap((name) => [
+      `linked-too/${name}`,
+      `linked/${name}`,
+    ])
+    assert.deepEqual(
+      lines.map(({ item_id, text }) => [item_id, text]),
+      [...files.sort(), 'y.png'].map((name) => [
+        name,
+        `what? image ${shaOf(readFileSync(join(input, name)))}`,
+      ]),
+    )
+    assert.equal(report.skipped, 2)
+    const clips = await run({ input, clipFolders: true })
+    assert.deepEqual(
+      clips.lines.map(({ item_id }) => item_id),
+      ['.', 'linked', 'linked-too', 'linked-too/deep', 'linked/deep'],
+    )
+  })
+
+  test(
+    'with a name that is no UTF-8: that item is an error that says so',
+    { skip: process.platform !== 'linux' },
+    async () => {
+      const input = folderOf(['a.png'])
+      writeFileSync(
+        Buffer.concat([Buffer.from(`${input}/b`), Buffer.from([0xff]), Buffer.from('.png')]),
+        png(1, 1),
+      )
+      const { lines } = await run({ input, maxErrors: 1 })
+      assert.deepEqual([lines[0]!.error, lines[1]!.error!.code], [null, 'INPUT_LABEL_MEDIA'])
+      assert.match(lines[1]!.error!.message, /its name is no UTF-8, rename it/)
+    },
+  )
 
   test('of folders of frames: each is a clip', async () => {
     const input = folderOf(['x/1.png', 'x/2.png', 'y/z/1.png', 'x/w/1.png'])

@@ -63,8 +63,8 @@ const LISTERS: {
 
 async function* folder({ input, number, isAlone }: Listing): AsyncGenerator<LabelItem | null> {
   for await (const path of walkFiles(input.path)) {
-    const type = mediaTypeOf(path)
-    if (!type) {
+    const type = path === null ? null : mediaTypeOf(path)
+    if (path === null || type === null) {
       yield null
       continue
     }
@@ -83,7 +83,7 @@ async function* folder({ input, number, isAlone }: Listing): AsyncGenerator<Labe
 async function* clipFolders({ input, number, isAlone }: Listing): AsyncGenerator<LabelItem | null> {
   let last = ''
   for await (const path of walkFiles(input.path)) {
-    if (mediaTypeOf(path) !== 'image') {
+    if (path === null || mediaTypeOf(path) !== 'image') {
       yield null
       continue
     }

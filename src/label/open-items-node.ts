@@ -7,6 +7,7 @@ import { RecordFault } from '../data/record-fault.ts'
 import type { Row } from '../data/row-format.ts'
 import type { Rows } from '../data/rows.ts'
 import { readAt } from '../data/tar-members.ts'
+import { isMangled, RENAME } from '../data/walk-files.ts'
 import { clipInfoOf } from '../preprocess/frames-node.ts'
 import type { ContentPart } from '../serve/messages.ts'
 import type { FilePlace, ItemSource, LabelInput, MediaType, MemberPlace } from './item.ts'
@@ -109,7 +110,8 @@ export class ItemOpener {
     const whole = resolve(isNamed ? '' : input.path, path)
     const about = await stat(whole).catch(() => null)
     if (!about) {
-      throw new InputError('INPUT_LABEL_MEDIA', `label: there is no ${type} at ${whole}.`)
+      const todo = isMangled(whole) ? `; ${RENAME}` : ''
+      throw new InputError('INPUT_LABEL_MEDIA', `label: there is no ${type} at ${whole}${todo}.`)
     }
     if (type === 'video' && (about.isDirectory() || !/\.gif$/i.test(whole))) {
       return this.#part(type, whole)
