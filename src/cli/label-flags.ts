@@ -77,7 +77,8 @@ const ENGINES: readonly OptionSpec[] = [
     name: 'engine',
     kind: 'texts',
     value: 'url',
-    about: 'An OpenAI-compatible server (http://…/v1); repeat to share the work, also with --model',
+    about:
+      'An OpenAI-compatible server (http://…, with or without /v1); repeat to share the work, also with --model',
   },
   {
     name: 'engine-model',

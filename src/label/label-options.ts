@@ -48,7 +48,7 @@ export type LabelEngineOptions =
       readonly batch?: number | undefined
     }
   | {
-      /** An OpenAI-compatible server: http://…/v1. */
+      /** An OpenAI-compatible server, with or without `/v1`: http://127.0.0.1:8000. */
       readonly url: string
       /** The id that it knows its model by; the only one it has may be left out. */
       readonly model?: string | undefined

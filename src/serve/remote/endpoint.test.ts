@@ -142,6 +142,28 @@ describe('an endpoint', () => {
     assert.equal(retryAfterMs(null, 0), null)
   })
 
+  test('may be named without /v1, which is found where nothing else is', async () => {
+    // What serve --upstream and programs take was refused: "check address".
+    for (const prefix of ['/v1', '']) {
+      const paths: string[] = []
+      const handler: Handler = (body, response, request) => {
+        paths.push(request.url!)
+        const isThere = request.url === `${prefix}/models` || request.url === `${prefix}/x`
+        const answer = isThere ? reply('here') : status(404)
+        answer(body, response, request)
+      }
+      await withServer([handler], async (url) => {
+        const endpoint = new Endpoint({ url: url.replace(/v1$/, '') })
+        await Promise.all([endpoint.get('/models'), endpoint.get('/models')])
+        assert.ok(await endpoint.post('/x', {}))
+        assert.equal(paths.at(-1), `${prefix}/x`)
+        assert.equal(paths.length, prefix === '' ? 3 : 5)
+        await assert.rejects(endpoint.post('/none', {}), { code: 'INPUT_ENDPOINT_ACCESS' })
+        assert.ok(await endpoint.post('/x', {}))
+      })
+    }
+  })
+
   test('has to be a URL', () => {
     assert.throws(() => new Endpoint({ url: 'ftp://x' }), { code: 'INPUT_ENDPOINT' })
   })

@@ -8,7 +8,7 @@ import { CapacityError, InputError } from '../../core/errors.ts'
 import { kindOf, type ServerKind } from './server-kind.ts'
 
 export type EndpointOptions = {
-  /** Up to and with the version: `http://127.0.0.1:8000/v1`. */
+  /** Up to and with the version, `http://127.0.0.1:8000/v1`; up to the port, `/v1` is tried where nothing is found. */
   readonly url: string
   readonly apiKey?: string | undefined
   /** Calls of one request, the first included. */
@@ -29,7 +29,9 @@ const MOST_ASKED_MS = 600_000
 const MOST_CHARACTERS = 16 * 1024 * 1024
 
 export class Endpoint {
+  /** As given, without slashes at the end. */
   readonly url: string
+  #base: string
   readonly #options: EndpointOptions
   readonly #aborts = new AbortListeners()
   /** No call begins before this time: where one was told to wait, the others wait too. */
@@ -47,6 +49,7 @@ export class Endpoint {
       )
     }
     this.url = options.url.replace(/\/+$/, '')
+    this.#base = this.url
     this.#options = options
   }
 
@@ -166,7 +169,7 @@ export class Endpoint {
     const limit = AbortSignal.timeout(timeoutMs)
     this.calls++
     try {
-      const response = await (this.#options.fetch ?? fetch)(`${this.url}${path}`, {
+      const response = await this.#fetch(path, {
         ...request,
         headers: {
           'content-type': 'application/json',
@@ -180,6 +183,17 @@ export class Endpoint {
       if (error instanceof InputError) throw error
       return { fault: faultOf(error), retryAfterMs: null }
     }
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<Response> {
+    const fetched = (base: string) => (this.#options.fetch ?? fetch)(`${base}${path}`, init)
+    const base = this.#base
+    const response = await fetched(base)
+    if (response.status !== 404 || new URL(base).pathname !== '/') return response
+    await response.body?.cancel()
+    const versioned = await fetched(`${base}/v1`)
+    if (versioned.status !== 404) this.#base = `${base}/v1`
+    return versioned
   }
 
   async #read(response: Response): Promise<Attempt> {
