@@ -443,7 +443,18 @@ describe('an input', () => {
     await assert.rejects(run({ input: empty }), /a whole tar file .*, it has 0 bytes/)
     const twice = newPath('twice.jsonl')
     writeFileSync(twice, '{"id":1,"text":"a"}\n{"id":1,"text":"b"}\n')
-    await assert.rejects(run({ input: twice }), { code: 'INPUT_LABEL_ID' })
+    await assert.rejects(run({ input: twice }), {
+      code: 'INPUT_LABEL_ID',
+      message: /"1" comes twice; give the rows ids that differ/,
+    })
+    const folder = folderOf(['a.png'])
+    await assert.rejects(run({ input: [folder, folder] }), /twice; name each input once/)
+    const unsorted = newPath('unsorted.tar')
+    const tar = pack()
+    for (const name of ['a.png', 'b.png', 'a.gif']) tar.entry({ name }, png(1, 1))
+    tar.finalize()
+    writeFileSync(unsorted, await buffer(tar))
+    await assert.rejects(run({ input: unsorted }), /unsorted\/a" comes twice; .* sort it/)
   })
 })
 

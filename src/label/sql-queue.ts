@@ -243,7 +243,7 @@ class SqlQueue implements WorkQueue {
     if (!twice) return
     throw new InputError(
       'INPUT_LABEL_ID',
-      `label: every item should have an id of its own, "${twice.id}" comes twice; give the rows ids that differ.`,
+      `label: every item should have an id of its own, "${twice.id}" comes twice; ${adviceOn(twice, known.get(twice.id))}.`,
     )
   }
 
@@ -268,6 +268,15 @@ class SqlQueue implements WorkQueue {
   get #until(): number {
     return this.#now + this.#options.leaseMs
   }
+}
+
+/** By where the other item of its id stands. */
+function adviceOn({ place, source }: LabelItem, other = ''): string {
+  const [input, otherInput] = [place, other].map((one) => one.slice(0, one.indexOf('/')))
+  if (input !== otherInput) return 'name each input once, and give rows ids that differ'
+  return source.kind === 'members'
+    ? 'the files of one key should lie together in the shard, sort it (tar --sort=name)'
+    : 'give the rows ids that differ'
 }
 
 type Ordered = ClaimedItem & { readonly size: number; readonly prefix: string }
