@@ -79,28 +79,38 @@ test('pictures inside the file come as their bytes, texts as text', async () => 
   )
 })
 
-test('clips are films inside the file, or paths beside it', async () => {
-  // Hugging Face's Video column was refused, as an object.
-  const film = new Uint8Array(readFileSync('fixtures/pictures/animated-160x160.gif'))
+/** Pairs about one film each, as Hugging Face's Video column has them. */
+function filmTable(
+  videos: readonly { readonly bytes: Uint8Array | null; readonly path: string }[],
+  rowGroupSize = 2,
+): Uint8Array {
   const utf8 = { type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' } as const
-  const videos = [
-    { bytes: film, path: 'x.gif' },
-    { bytes: null, path: 'y.mp4' },
-  ]
+  const texts = ['prompt', 'chosen', 'rejected']
   const bytes = parquetWriteBuffer({
     columnData: [
-      { name: 'video', data: videos },
-      ...['prompt', 'chosen', 'rejected'].map((name) => ({ name, data: ['q', 'q'] })),
+      { name: 'video', data: [...videos] },
+      ...texts.map((name) => ({ name, data: videos.map(() => 'q') })),
     ],
     schema: [
       { name: 'root', num_children: 4 },
       { name: 'video', num_children: 2, repetition_type: 'OPTIONAL' },
       { name: 'bytes', type: 'BYTE_ARRAY', repetition_type: 'OPTIONAL' },
       { name: 'path', ...utf8 },
-      ...['prompt', 'chosen', 'rejected'].map((name) => ({ name, ...utf8 })),
+      ...texts.map((name) => ({ name, ...utf8 })),
     ],
+    rowGroupSize,
   })
-  await using data = await openDataset(write('films.parquet', new Uint8Array(bytes)))
+  return new Uint8Array(bytes)
+}
+
+test('clips are films inside the file, or paths beside it', async () => {
+  // Hugging Face's Video column was refused, as an object.
+  const film = new Uint8Array(readFileSync('fixtures/pictures/animated-160x160.gif'))
+  const table = filmTable([
+    { bytes: film, path: 'x.gif' },
+    { bytes: null, path: 'y.mp4' },
+  ])
+  await using data = await openDataset(write('films.parquet', table))
   const [inside] = (await data.readPreference(0)).videos
   assert.deepEqual(Buffer.from(inside as Uint8Array), Buffer.from(film))
   assert.deepEqual((await data.readPreference(1)).videos, [join(folder, 'y.mp4')])
@@ -139,6 +149,26 @@ test('a row group too large to be read at once is read in parts', async () => {
     assert.equal(id, String(index))
     assert.equal(Buffer.compare(images[0] as Uint8Array, noise), 0)
   }
+})
+
+test('of large row groups no more is kept than of small ones', async () => {
+  // Four groups of ten films each were kept, however long the films.
+  const videos = Array.from({ length: 6 }, (_, i) => {
+    const bytes = new Uint8Array(24 * 2 ** 20)
+    bytes[0] = i
+    return { bytes, path: 'x.mp4' }
+  })
+  const path = write('films-long.parquet', filmTable(videos, 3))
+  videos.length = 0
+  await using data = await openDataset(path)
+  const heldAfter = async (index: number) => {
+    assert.equal((await data.readPreference(index)).videos.length, 1)
+    globalThis.gc?.()
+    return process.memoryUsage().arrayBuffers
+  }
+  const first = await heldAfter(0)
+  const second = await heldAfter(3)
+  assert.ok(second < first + 50 * 2 ** 20, `${second} bytes, after the first group ${first}`)
 })
 
 test('training data is the train split unless another is named, and a test split never comes by accident', async () => {

@@ -25,14 +25,19 @@ import type { OpenRowsOptions, Rows } from './rows.ts'
 const BLOCK_BYTES = 2 ** 25
 const BLOCK_ROWS = 64
 const KEPT_BLOCKS = 4
+/** Fewer are kept where they are larger than this together; films may be large. */
+const KEPT_BYTES = KEPT_BLOCKS * BLOCK_BYTES
+
+/** Half-open. */
+type Block = { readonly from: number; readonly to: number; readonly bytes: number }
 
 type ParquetFile = {
   readonly path: string
   readonly handle: FileHandle
   readonly buffer: AsyncBuffer
   readonly metadata: FileMetaData
-  /** Half-open ranges of rows that are read together. */
-  readonly blocks: readonly (readonly [number, number])[]
+  /** Rows that are read together. */
+  readonly blocks: readonly Block[]
   /** Rows of the files before it. */
   readonly start: number
   readonly length: number
@@ -75,9 +80,9 @@ export async function* readParquetColumn(
   try {
     const fields = parquetSchema(file.metadata).children.map(({ element }) => element.name)
     const name = names.find((one) => fields.includes(one))
-    for (const [from, to] of file.blocks) {
-      if (name === undefined) yield Array.from({ length: to - from }, () => null)
-      else yield (await readBlock(file, [from, to], [name])).map((row) => row[name])
+    for (const block of file.blocks) {
+      if (name === undefined) yield Array.from({ length: block.to - block.from }, () => null)
+      else yield (await readBlock(file, block, [name])).map((row) => row[name])
     }
   } finally {
     await file.handle.close()
@@ -118,14 +123,16 @@ async function slice(handle: FileHandle, from: number, to: number): Promise<Arra
   return bytes.buffer
 }
 
-function blocksOf({ row_groups: groups }: FileMetaData): [number, number][] {
-  const blocks: [number, number][] = []
+function blocksOf({ row_groups: groups }: FileMetaData): Block[] {
+  const blocks: Block[] = []
   let start = 0
   for (const { num_rows, total_byte_size } of groups) {
-    const end = start + Number(num_rows)
-    const step = Number(total_byte_size) <= BLOCK_BYTES ? end - start : BLOCK_ROWS
-    for (; start < end; start = Math.min(end, start + step)) {
-      blocks.push([start, Math.min(end, start + step)])
+    const [rows, bytes] = [Number(num_rows), Number(total_byte_size)]
+    const end = start + rows
+    const step = bytes <= BLOCK_BYTES ? rows : BLOCK_ROWS
+    for (let to = start; start < end; start = to) {
+      to = Math.min(end, start + step)
+      blocks.push({ from: start, to, bytes: (bytes * (to - start)) / rows })
     }
   }
   return blocks
@@ -133,31 +140,34 @@ function blocksOf({ row_groups: groups }: FileMetaData): [number, number][] {
 
 /** Keeps the blocks that were used last. */
 function blockReader(files: readonly ParquetFile[]): Rows['read'] {
-  const kept = new Map<string, Promise<Row[]>>()
-  const blockOf = (file: ParquetFile, [from, to]: readonly [number, number]) => {
-    const key = `${file.start + from}`
-    const rows = kept.get(key) ?? readBlock(file, [from, to])
-    kept.delete(key)
-    kept.set(key, rows)
-    const [oldest] = kept.keys()
-    if (kept.size > KEPT_BLOCKS && oldest !== undefined) kept.delete(oldest)
+  const kept = new Map<Block, Promise<Row[]>>()
+  const blockOf = (file: ParquetFile, block: Block) => {
+    const rows = kept.get(block) ?? readBlock(file, block)
+    kept.delete(block)
+    kept.set(block, rows)
+    let bytes = [...kept.keys()].reduce((sum, one) => sum + one.bytes, 0)
+    for (const oldest of kept.keys()) {
+      if (oldest === block || (kept.size <= KEPT_BLOCKS && bytes <= KEPT_BYTES)) break
+      kept.delete(oldest)
+      bytes -= oldest.bytes
+    }
     return rows
   }
   return async (index, where) => {
     const file = files.find(({ start, length }) => index >= start && index < start + length)
     const block = file?.blocks.find(
-      ([from, to]) => index - file.start >= from && index - file.start < to,
+      ({ from, to }) => index - file.start >= from && index - file.start < to,
     )
     if (!file || !block) throw new Error(`internal: there is no row ${index}`)
     try {
-      const row = (await blockOf(file, block))[index - file.start - block[0]]
+      const row = (await blockOf(file, block))[index - file.start - block.from]
       if (row) return row
       throw new Error('the row is not there')
     } catch (cause) {
       const reason = (cause as Error).message
       throw new RecordFault(
         'unreadable',
-        `${where}: rows ${block[0]} to ${block[1] - 1} of ${basename(file.path)} cannot be read (${reason}); get the file again.`,
+        `${where}: rows ${block.from} to ${block.to - 1} of ${basename(file.path)} cannot be read (${reason}); get the file again.`,
         { cause },
       )
     }
@@ -166,7 +176,7 @@ function blockReader(files: readonly ParquetFile[]): Rows['read'] {
 
 function readBlock(
   { buffer, metadata }: ParquetFile,
-  [from, to]: readonly [number, number],
+  { from, to }: Block,
   columns?: string[],
 ): Promise<Row[]> {
   return parquetReadObjects({
