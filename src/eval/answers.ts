@@ -101,7 +101,9 @@ export function ownIds(ids: readonly string[]): ReadonlySet<string> {
 }
 
 function answerText(row: Row, file: EvalFile): string {
-  const response = firstText(row['filtered_resps'] ?? row['resps'] ?? predicted(row))
+  const response = firstText(
+    row['filtered_resps'] ?? row['resps'] ?? predicted(row) ?? submitted(row),
+  )
   if (response !== null) return response
   const usual = isJsonLines(file) ? 'text' : 'prediction'
   return textField(row, TEXT_FIELDS.find((name) => name in row) ?? usual, file)
@@ -110,6 +112,12 @@ function answerText(row: Row, file: EvalFile): string {
 /** What LLaVA-Hound's inference writes: {"model_prediction": {"status": "success", "message": "white"}}. */
 function predicted({ model_prediction: prediction }: Row): unknown {
   return isRow(prediction) ? prediction['message'] : undefined
+}
+
+/** The submission of DocVQA and InfographicVQA: {"questionId": 1, "answer": "0.28"}, and nothing else. */
+function submitted(row: Row): unknown {
+  const isSubmission = 'questionId' in row && 'answer' in row && Object.keys(row).length === 2
+  return isSubmission ? row['answer'] : undefined
 }
 
 /** Its questions without an answer have another status. */

@@ -425,6 +425,26 @@ test("short answers are read from lmms-eval's samples and from tables", async ()
   assert.ok(Math.abs((values(info)['overall'] ?? 0) - (100 * 11) / 12 / 2) < 1e-9)
 })
 
+test('the submission that is written for DocVQA is read as answers', async () => {
+  const questions = [
+    { questionId: 1, question: 'What?', image: 'a.png', answers: ['0.28'] },
+    { questionId: 2, question: 'Which?', image: 'b.png', answers: ['red'] },
+  ]
+  const file = (name: string, value: unknown) => ({ name, text: JSON.stringify(value) })
+  const labels = [file('val_v1.0.json', { dataset_name: 'docvqa', data: questions })]
+  const test = questions.map(({ answers: _, ...question }) => question)
+  const asked = [file('test_v1.0.json', { dataset_name: 'docvqa', data: test })]
+  const answers = [
+    lines('a.jsonl', [
+      { question_id: 1, text: '0.28' },
+      { question_id: 2, text: 'blue' },
+    ]),
+  ]
+  const { written } = await score('docvqa', { answers, labels: asked })
+  const submission = { name: 'submission.json', text: written['submission.json'] ?? '' }
+  assert.equal(values(await score('docvqa', { answers: [submission], labels }))['overall'], 50)
+})
+
 test("ChartQA's answers of people that look like lists are texts, but to VLMEvalKit where Python reads a list", async () => {
   const chart = async (truth: string, ...answers: string[]) => {
     const rows = answers.map((_, id) => ({ question_id: id, answer: truth, type: 'human_test' }))
