@@ -112,13 +112,14 @@ export class AnswerRun {
     const { prepared, preprocessMs, visionMs } = encoded
     const endedAt = this.#endedAt || performance.now()
     const prefilledAt = this.#prefilledAt || endedAt
-    const { tokens, finishReason, logprobs } = this.#stream
+    const { tokens, finishReason, logprobs, stopString } = this.#stream
     const sum = this.#chosen.reduce((total, { logprob }) => total + logprob, 0)
     const answer: Answer = {
       text: this.#text(),
       tokens,
       ...(options.logprobs && { logprobs }),
       finishReason: finishReason ?? 'abort',
+      ...(stopString !== undefined && { stopString }),
       usage: {
         promptTokens: prepared.inputIds.length,
         imageTokens: prepared.imageSlots.length,

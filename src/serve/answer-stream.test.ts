@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 
-import { AnswerStream, type AnswerStreamOptions } from './answer-stream.ts'
+import { loadTokenizer } from '../text/node.ts'
+import { AnswerStream, readTokens, type AnswerStreamOptions } from './answer-stream.ts'
 
 const END = 0
 const WORDS = ['</s>', 'Hello', ' wor', 'ld', '##', '#', ' é']
@@ -24,7 +26,26 @@ function lateDecoder() {
       return text.slice(0, -1)
     },
     end: () => open,
+    open: '',
+    endBefore: () => open,
   }
+}
+
+const llama = await loadTokenizer('fixtures/text/tokenizers/llava-mlp')
+
+function byteName(byte: number): string {
+  return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`
+}
+
+function runLlama(ids: readonly number[], stop: readonly string[]) {
+  const stream = new AnswerStream(llama.stream(), { ...options, maxTokens: ids.length, stop })
+  let given = ''
+  for (const id of ids) {
+    given += stream.push({ id, logprob: 0, top: [] })
+    if (stream.finishReason !== undefined) break
+  }
+  assert.equal(stream.text, given)
+  return { text: given, tokens: stream.tokens.length, stop: stream.stopString }
 }
 
 function run(ids: readonly number[], changes: Partial<AnswerStreamOptions> = {}) {
@@ -87,6 +108,50 @@ test('an abort after the end changes nothing', () => {
   stream.push({ id: END, logprob: 0, top: [] })
   assert.equal(stream.abort(), '')
   assert.deepEqual([stream.text, stream.finishReason], ['Hello', 'stop'])
+})
+
+// LLaMA's line feed is a byte: its run was held until another token came, and the answer went on meanwhile.
+test('a stop string in a run of bytes ends the answer at its own token', () => {
+  const letter = llama.idOf('a')!
+  const bytes = (...list: number[]) => list.map((byte) => llama.idOf(byteName(byte))!)
+  const cases: [ids: number[], stop: string, expected: { text: string; tokens: number }][] = [
+    [[letter, ...bytes(0x0a), letter], '\n', { text: 'a', tokens: 2 }],
+    [[letter, ...bytes(0x0a, 0x0a, 0x0a)], '\n\n', { text: 'a', tokens: 3 }],
+    [[letter, ...bytes(0x0a, 0x41)], 'a\n', { text: '', tokens: 2 }],
+    [[letter, ...bytes(0xe2, 0x82, 0xac, 0x0a)], '\n', { text: 'a€', tokens: 5 }],
+    [[...bytes(0x0a, 0xe2, 0x82, 0xac, 0x0a), letter], '€', { text: '\n', tokens: 4 }],
+    // Of a broken run no character is left, as the whole text has it.
+    [[...bytes(0x41, 0xff, 0x0a), letter], '\n', { text: '\ufffd\ufffd', tokens: 3 }],
+    [[...bytes(0x41, 0xff, 0x42), letter], '\ufffd', { text: '', tokens: 4 }],
+  ]
+  for (const [ids, stop, expected] of cases) {
+    assert.deepEqual(runLlama(ids, [stop, 'never']), { ...expected, stop }, JSON.stringify(stop))
+  }
+})
+
+test('an answer ends with the first token whose text holds a stop string, bytes or not', () => {
+  const byte = fc.constantFrom(0x0a, 0x41, 0x62, 0xe2, 0x82, 0xac, 0xff)
+  const id = fc.oneof(
+    byte.map((value) => llama.idOf(byteName(value))!),
+    fc.constantFrom('a', 'b', '▁a', '▁').map((token) => llama.idOf(token)!),
+  )
+  const ids = fc.array(id, { minLength: 1, maxLength: 12 })
+  const stop = fc.constantFrom('\n', 'a', 'b\n', '\nA', '€', 'A€', ' a')
+  fc.assert(
+    fc.property(ids, stop, (list, word) => {
+      const stopped = runLlama(list, [word])
+      const whole = llama.decode(list, { skipSpecial: true })
+      // What comes later may break the bytes of a run and change how it reads, so only what came counts.
+      const written = (count: number) => llama.decode(list.slice(0, count), { skipSpecial: true })
+      assert.ok(written(stopped.tokens).startsWith(stopped.text))
+      assert.equal(written(stopped.tokens - 1).includes(word), false)
+      if (whole.includes(word)) assert.equal(stopped.stop, word)
+      const read = readTokens(list, llama.stream(), [word])
+      read.abort()
+      assert.deepEqual([read.text, read.stopString], [stopped.text, stopped.stop])
+    }),
+    { numRuns: 2000 },
+  )
 })
 
 test('log-probabilities belong to the tokens, one each', () => {

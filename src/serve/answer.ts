@@ -11,7 +11,7 @@ export type Answer = {
   /** One entry for each of `tokens`; log-probabilities are the model's own, before penalties and filters. */
   readonly logprobs?: readonly AnswerLogprob[]
   readonly finishReason: FinishReason
-  /** The stop string that ended it, where a server behind this one says so. */
+  /** The stop string that ended it; a server behind this one may not say. */
   readonly stopString?: string
   /** What the model calls, where it might; `text` is what it says beside. */
   readonly toolCalls?: readonly WrittenCall[]

@@ -1,13 +1,13 @@
 /** An answer by beam search: the beams are rows of one group, reordered by their parents at every step. */
 import type { Answer } from './answer.ts'
 import { processorContext } from './answer-run.ts'
+import { readTokens, type AnswerStream } from './answer-stream.ts'
 import { beamSearch, type Beam } from './beam-search.ts'
 import type { ResolvedGenerateOptions } from './generate-options.ts'
 import type { EncodedPrompt, AnswerParts } from './generator.ts'
 import { createLogitProcessor, type LogitProcessor } from './logit-processors.ts'
 import { sampleRng } from './sample-rng.ts'
 import { filterLogits } from './sampling-filters.ts'
-import { createStopMatcher } from './stop-strings.ts'
 
 export async function searchBeams(
   parts: AnswerParts,
@@ -30,7 +30,7 @@ export async function searchBeams(
       eosTokenIds: options.ignoreEos ? [] : options.eosTokenIds,
       firstLogits,
       process: processor(parts, encoded, options),
-      isStopped: stopTest(parts, options),
+      isStopped: (tokens) => isStopped(tokens, { parts, encoded, options }),
       uniform: options.temperature > 0 ? uniform(options) : undefined,
       async step(ids, parents) {
         await group.reorder(parents)
@@ -62,15 +62,8 @@ function uniform({ seed }: ResolvedGenerateOptions): () => number {
   return () => rng.uniform()
 }
 
-function stopTest(
-  { tokenizer }: AnswerParts,
-  { stop, skipSpecialTokens: skipSpecial }: ResolvedGenerateOptions,
-): (tokens: readonly number[]) => boolean {
-  if (stop.length === 0) return () => false
-  return (tokens) => {
-    const text = tokenizer.decode([...tokens], { skipSpecial })
-    return createStopMatcher(stop).push(text).stop !== undefined
-  }
+function isStopped(tokens: readonly number[], about: Parts): boolean {
+  return about.options.stop.length > 0 && read(tokens, about).stopString !== undefined
 }
 
 type Parts = {
@@ -85,18 +78,21 @@ function toAnswer(
   clock: { readonly start: number; readonly prefilledAt: number },
 ): Answer {
   const now = performance.now()
+  const about = { parts, encoded, options }
   const sequences = beams.map((beam) => {
     const tokens = withoutEnd(beam.tokens, options)
-    return { tokens, text: textOf(tokens, { parts, encoded, options }), score: beam.score }
+    return { tokens, text: textOf(tokens, about), score: beam.score }
   })
   const best = sequences[0] ?? { tokens: [], text: '', score: -Infinity }
   const { prepared, preprocessMs, visionMs } = encoded
+  const { stopString } = read(best.tokens, about)
   const prefillMs = clock.prefilledAt - clock.start - preprocessMs - visionMs
   return {
     text: best.text,
     tokens: best.tokens,
     ...(options.logprobs && { logprobs: beams[0]?.logprobs.slice(0, best.tokens.length) ?? [] }),
     finishReason: beams[0]?.finishReason ?? 'abort',
+    ...(stopString !== undefined && { stopString }),
     sequences,
     usage: {
       promptTokens: prepared.inputIds.length,
@@ -125,14 +121,19 @@ function withoutEnd(
   return tokens.slice(0, isEnd ? -1 : tokens.length)
 }
 
-function textOf(tokens: readonly number[], { parts, encoded, options }: Parts): string {
-  const { tokenizer } = parts
+function textOf(tokens: readonly number[], about: Parts): string {
+  const { encoded, options } = about
+  const { tokenizer } = about.parts
   const { continues } = encoded.prepared
   const skipSpecial = options.skipSpecialTokens
   if (options.stop.length === 0 && !continues) return tokenizer.decode(tokens, { skipSpecial })
-  const stream = tokenizer.stream({ skipSpecial, continuation: continues })
-  const text = tokens.map((id) => stream.push(id)).join('') + stream.end()
-  const matcher = createStopMatcher(options.stop)
-  const safe = matcher.push(text)
-  return safe.stop === undefined ? safe.text + matcher.end() : safe.text
+  const stream = read(tokens, about)
+  stream.abort()
+  return stream.text
+}
+
+function read(tokens: readonly number[], { parts, encoded, options }: Parts): AnswerStream {
+  const { continues: continuation } = encoded.prepared
+  const decoder = parts.tokenizer.stream({ skipSpecial: options.skipSpecialTokens, continuation })
+  return readTokens(tokens, decoder, options.stop)
 }

@@ -10,16 +10,26 @@
 export type StopMatcher = {
   /** What is safe to give out after one more piece. Once `stop` is set the stream is over: nothing more may be pushed. */
   push(piece: string): { readonly text: string; readonly stop: string | undefined }
+  /**
+   * Looks ahead at text that is not certain yet; the next `push` begins again without it. U+FFFD in it is part of no stop
+   * string: where the bytes are broken is what is not certain. Once `stop` is set, `text` is what was held back and is not
+   * part of it.
+   */
+  look(piece: string): { readonly text: string; readonly stop: string | undefined }
   /** What was held back, now that no more comes. */
   end(): string
 }
+
+const BROKEN = '\ufffd'
 
 /** A matcher for one answer. Stop strings must not be empty. */
 export function createStopMatcher(stops: readonly string[]): StopMatcher {
   const patterns = stops.map(createPattern)
   let held = ''
+  let looked: { readonly patterns: readonly Pattern[]; length: number } | null = null
   return {
     push(piece) {
+      if (piece !== '') looked = null
       const text = held + piece
       for (let i = held.length; i < text.length; i++) {
         for (const pattern of patterns) advance(pattern, text[i] as string)
@@ -31,6 +41,22 @@ export function createStopMatcher(stops: readonly string[]): StopMatcher {
       const clear = text.length - Math.max(0, ...patterns.map(({ matched }) => matched))
       held = text.slice(clear)
       return { text: text.slice(0, clear), stop: undefined }
+    },
+    look(piece) {
+      looked ??= { patterns: patterns.map((pattern) => ({ ...pattern })), length: 0 }
+      for (const character of piece.split('')) {
+        looked.length++
+        for (const pattern of looked.patterns) {
+          if (character === BROKEN) pattern.matched = 0
+          else advance(pattern, character)
+        }
+        const stop = longestComplete(looked.patterns)
+        if (stop === undefined) continue
+        const text = held.slice(0, held.length - Math.max(0, stop.length - looked.length))
+        held = ''
+        return { text, stop }
+      }
+      return { text: '', stop: undefined }
     },
     end() {
       const rest = held

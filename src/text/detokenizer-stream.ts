@@ -32,6 +32,8 @@ export class DetokenizerStream {
   #isFirst: boolean
   readonly #holdsRuns: boolean
   #run: number[] = []
+  readonly #runUtf8 = new TextDecoder('utf-8', { ignoreBOM: true })
+  #open = ''
 
   constructor(source: TokenSource, decoder: Decoder, options: StreamOptions) {
     this.#source = source
@@ -43,12 +45,14 @@ export class DetokenizerStream {
 
   /** The text that `id` completes; empty while a character or a run of bytes is incomplete. */
   push(id: number): string {
+    this.#open = ''
     if (this.#skipsSpecial && this.#source.isSpecial(id)) return ''
     const bytes = this.#source.bytes(id, this.#isFirst)
     if (bytes === undefined) return ''
     this.#isFirst = false
     if (this.#holdsRuns && this.#source.isByteOfRun(id)) {
       this.#run.push(...bytes)
+      this.#open = this.#runUtf8.decode(bytes, { stream: true })
       return ''
     }
     return this.#cutStart(this.#endRun() + this.#utf8.decode(bytes, { stream: true }))
@@ -59,9 +63,22 @@ export class DetokenizerStream {
     return this.#cutStart(this.#endRun() + this.#utf8.decode())
   }
 
+  /** What the last id completed in a run that is still held: characters, and U+FFFD for what is broken. */
+  get open(): string {
+    return this.#open
+  }
+
+  /** What is left, without so many bytes at the end of the run that is held. */
+  endBefore(bytes: number): string {
+    this.#run.length = Math.max(0, this.#run.length - bytes)
+    return this.end()
+  }
+
   #endRun(): string {
-    const text = this.#run.length === 0 ? '' : decodeRun(Uint8Array.from(this.#run))
+    if (this.#run.length === 0) return ''
+    const text = decodeRun(Uint8Array.from(this.#run))
     this.#run = []
+    this.#runUtf8.decode()
     return text
   }
 
