@@ -41,10 +41,9 @@ export class AnswerRun {
   constructor(parts: AnswerRunParts) {
     this.#parts = parts
     const { encoded, options, tokenizer, constraint } = parts
-    const { continues } = encoded.prepared
     const decoder = tokenizer.stream({
       skipSpecial: options.skipSpecialTokens,
-      continuation: continues,
+      continuation: this.#keepsSpace(),
     })
     this.#stream = new AnswerStream(decoder, options)
     const context = processorContext(parts)
@@ -95,13 +94,18 @@ export class AnswerRun {
     this.#heard = logprobs.length
   }
 
+  /** A form counts the first space, and so does a text that is continued. */
+  #keepsSpace(): boolean {
+    return this.#parts.encoded.prepared.continues || Boolean(this.#parts.constraint)
+  }
+
   /**
-   * The whole text. Decoded in one go, as the reference does it, unless a stop string cut it or it continues other words:
-   * the two ways give the same.
+   * The whole text. Decoded in one go, as the reference does it, unless a stop string cut it or its first space counts: the
+   * two ways give the same.
    */
   #text(): string {
-    const { encoded, options, tokenizer } = this.#parts
-    if (options.stop.length > 0 || encoded.prepared.continues) return this.#stream.text
+    const { options, tokenizer } = this.#parts
+    if (options.stop.length > 0 || this.#keepsSpace()) return this.#stream.text
     return tokenizer.decode(this.#stream.tokens, { skipSpecial: options.skipSpecialTokens })
   }
 

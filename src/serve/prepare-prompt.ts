@@ -44,7 +44,7 @@ export type PreparedPrompt = Omit<SequenceLayout, 'order'> & {
   readonly prompt: string
   /** Pictures and clips in the order of their places. */
   readonly media: readonly (PreparedPicture | PreparedClip)[]
-  /** The answer goes on in the middle of the assistant's words, so its first space counts. */
+  /** The answer goes on in a text, of the assistant or of a raw prompt, so its first space counts. */
   readonly continues: boolean
 }
 
@@ -98,7 +98,7 @@ export class PromptPreparer {
       prompt,
       given.map((one) => ({ kind: one.kind, rows: rowsOf(one) })),
     )
-    const continues = prompt.kind === 'messages' && prompt.messages.at(-1)?.role === 'assistant'
+    const continues = this.#continues(prompt, layout)
     return { ...layout, media: order.map((i) => given[i] as (typeof given)[number]), continues }
   }
 
@@ -158,6 +158,13 @@ export class PromptPreparer {
         clips.map(clipTokens),
       ),
     }
+  }
+
+  /** Behind control tokens and pictures alone a text begins. */
+  #continues(prompt: Prompt, { inputIds, imageSlots }: Omit<SequenceLayout, 'order'>): boolean {
+    if (prompt.kind === 'messages') return prompt.messages.at(-1)?.role === 'assistant'
+    const rows = new Set(imageSlots)
+    return inputIds.some((id, i) => !rows.has(i) && !this.#tokenizer.specialIds.has(id))
   }
 
   #clipPreparer(opener: ClipOpener, { tokens, processor }: VideoConfig): ClipPreparer {
