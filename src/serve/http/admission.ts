@@ -1,16 +1,20 @@
 /**
- * Who is answered now, who waits, and who is sent away: at most so many answers at a time, in the order of their coming.
+ * Who is answered now, who waits, and who is sent away: at most so many answers at a time, the highest priority first and
+ * equal ones in the order of their coming.
  *
  * The engine batches what runs; this keeps what waits bounded, so that a flood costs its senders a 503 and nobody else.
  */
 import { CapacityError } from '../../core/errors.ts'
+import { WaitingQueue } from '../waiting-queue.ts'
 
-type Waiting = { readonly answers: number; readonly start: () => void }
+type Asked = { readonly answers: number; readonly priority: number }
+
+type Waiting = Asked & { readonly start: () => void }
 
 export class Admission {
   readonly #maxRunning: number
   readonly #maxQueued: number
-  readonly #waiting: Waiting[] = []
+  readonly #waiting = new WaitingQueue<Waiting>(({ priority }) => priority)
   #running = 0
   #isClosed = false
   #onIdle: (() => void)[] = []
@@ -26,7 +30,7 @@ export class Admission {
   }
 
   get waiting(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   get isClosed(): boolean {
@@ -35,7 +39,7 @@ export class Admission {
 
   /** Resolves when nobody is answered and nobody waits. */
   idle(): Promise<void> {
-    if (this.#running === 0 && this.#waiting.length === 0) return Promise.resolve()
+    if (this.#running === 0 && this.#waiting.size === 0) return Promise.resolve()
     return new Promise((resolve) => this.#onIdle.push(resolve))
   }
 
@@ -48,15 +52,16 @@ export class Admission {
    * Waits for a place for `answers` answers and gives the function that frees it. Throws CapacityError where the queue is
    * full or the server stops, and the signal's reason if it is aborted first.
    */
-  async enter(answers: number, signal: AbortSignal): Promise<() => void> {
+  async enter({ answers, priority }: Asked, signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted()
     if (this.#isClosed) {
       throw new CapacityError('CAPACITY_STOPPING', 'server: it is stopping; ask another one.')
     }
     const places = Math.min(answers, this.#maxRunning)
-    const isFree = this.#waiting.length === 0 && this.#running + places <= this.#maxRunning
-    if (isFree) this.#running += places
-    else await this.#wait(places, signal)
+    const before = this.#waiting.first
+    const isFirst = !before || before.priority < priority
+    if (isFirst && this.#running + places <= this.#maxRunning) this.#running += places
+    else await this.#wait({ answers: places, priority }, signal)
     let isFreed = false
     return () => {
       if (isFreed) return
@@ -66,42 +71,41 @@ export class Admission {
     }
   }
 
-  async #wait(answers: number, signal: AbortSignal): Promise<void> {
-    if (this.#waiting.length >= this.#maxQueued) {
+  async #wait(asked: Asked, signal: AbortSignal): Promise<void> {
+    if (this.#waiting.size >= this.#maxQueued) {
       throw new CapacityError(
         'CAPACITY_QUEUE',
-        `server: ${this.#running} answers are running and ${this.#waiting.length} requests wait, which is as many as may; try again later.`,
+        `server: ${this.#running} answers are running and ${this.#waiting.size} requests wait, which is as many as may; try again later.`,
       )
     }
     await new Promise<void>((resolve, reject) => {
       const leave = () => {
-        const at = this.#waiting.indexOf(entry)
-        if (at >= 0) this.#waiting.splice(at, 1)
+        this.#waiting.remove(entry)
         reject(signal.reason)
         this.#startWaiting()
       }
       const entry: Waiting = {
-        answers,
+        ...asked,
         start: () => {
           signal.removeEventListener('abort', leave)
           resolve()
         },
       }
       signal.addEventListener('abort', leave, { once: true })
-      this.#waiting.push(entry)
+      this.#waiting.add(entry)
     })
   }
 
   /** Lets in the first of the queue while there is room; they are counted here, before anybody else comes. */
   #startWaiting(): void {
     for (;;) {
-      const [next] = this.#waiting
+      const next = this.#waiting.first
       if (!next || this.#running + next.answers > this.#maxRunning) break
-      this.#waiting.shift()
+      this.#waiting.remove(next)
       this.#running += next.answers
       next.start()
     }
-    if (this.#running > 0 || this.#waiting.length > 0) return
+    if (this.#running > 0 || this.#waiting.size > 0) return
     for (const resolve of this.#onIdle.splice(0)) resolve()
   }
 }

@@ -42,7 +42,9 @@ export async function* choiceEvents(
   const { admission, metrics, limits, log } = context
   const { id, signal, caller } = exchange
   const queued = performance.now()
-  const free = await admission.enter(requests.length, signal)
+  // All come from one body.
+  const { priority = 0 } = requests[0] ?? {}
+  const free = await admission.enter({ answers: requests.length, priority }, signal)
   metrics.queueSeconds.observe((performance.now() - queued) / 1000)
   try {
     const streams = requests.map((request) =>
