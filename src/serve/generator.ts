@@ -192,8 +192,9 @@ export class Generator {
     const { gate, engine } = this.#parts
     const constraints: TokenConstraint[] = []
     const answer = await unlessAborted(options, null, async () => {
-      await this.#constrain(grammar, options, constraints)
-      const leave = await gate.enter(countPixels(prompt), options)
+      // Whoever waits for a constraint holds no room for pixels, and is one of those that wait.
+      const constrain = () => this.#constrain(grammar, options, constraints)
+      const leave = await gate.enter(countPixels(prompt), options, constrain)
       try {
         const encoded = await this.#prepared(prompt, options)
         const limited = this.#limit(encoded, options)

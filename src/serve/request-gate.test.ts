@@ -87,3 +87,19 @@ test('pixels are those of the headers; what has none at hand is taken for a larg
   }
   assert.ok(countPixels(prompt([], [{ type: 'video', video: 'a.mp4' }])) >= 1e6)
 })
+
+test('what a request waits for first holds no room, and counts as waiting', async () => {
+  const gate = new RequestGate({ maxWaiting: 2, maxPixels: 100 })
+  let ready = () => {}
+  const first = gate.enter(100, { priority: 0 }, () => new Promise((resolve) => (ready = resolve)))
+  const leave = await gate.enter(100, { priority: 0 })
+  await assert.rejects(gate.enter(0, { priority: 0 }), { code: 'CAPACITY_QUEUE' })
+  leave()
+  ready()
+  const next = await first
+  next()
+  const failed = gate.enter(1, { priority: 0 }, () => Promise.reject(new Error('refused')))
+  await assert.rejects(failed, /refused/)
+  const all = [await gate.enter(1, { priority: 0 }), await gate.enter(1, { priority: 0 })]
+  all.forEach((one) => one())
+})

@@ -34,17 +34,19 @@ export class RequestGate {
 
   /**
    * Waits until there is room for `pixels` and gives the function that frees it: to be called when the prompt is read.
-   * What is more than all the room is let in alone; without pixels nobody waits. Throws CapacityError if too many wait,
-   * and the signal's reason if it is aborted first.
+   * What is more than all the room is let in alone; without pixels nobody waits. What `first` waits for is had before the
+   * room is. Throws CapacityError if too many wait, and the signal's reason if it is aborted first.
    */
   async enter(
     pixels: number,
     { priority, signal }: { readonly priority: number; readonly signal?: AbortSignal | undefined },
+    first?: () => Promise<void>,
   ): Promise<() => void> {
     signal?.throwIfAborted()
     if (this.#unread >= this.#maxWaiting) throw this.#refuse()
     this.#unread++
     try {
+      await first?.()
       if (pixels > 0) await this.#wait(pixels, priority, signal)
     } catch (error) {
       this.#unread--

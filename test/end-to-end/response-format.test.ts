@@ -240,3 +240,20 @@ test('over HTTP: what cannot be enforced is refused, and hostile forms hurt nobo
   const { body } = await server.post('/v1/chat/completions', { messages, max_tokens: 6 })
   assert.equal(body.choices[0].message.content, text)
 })
+
+// A ninth form at a time was refused.
+test('requests with more forms than threads wait their turn, several answers to each', async () => {
+  const formOf = (i: number) => ({ type: 'choice', choices: [`one ${i}`, `two ${i}`] }) as const
+  const requests = Array.from({ length: 12 }, (_, i) => ({
+    messages,
+    maxTokens: 12,
+    responseFormat: formOf(i),
+    n: 1 + (i % 2),
+    temperature: 1,
+    seed: i,
+  }))
+  for (const [i, answer] of (await model.generateBatch(requests)).entries()) {
+    const texts = (answer.sequences ?? [answer]).map(({ text }) => text)
+    assert.ok(texts.every((text) => text === `one ${i}` || text === `two ${i}`))
+  }
+})

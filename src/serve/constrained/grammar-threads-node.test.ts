@@ -130,16 +130,45 @@ test('a compile that takes too long is ended, and nobody waits for it', async ()
   }
 })
 
-test('as many grammars are in use as may; those not in use give their place up', async () => {
+// A ninth form was refused, though rows and queue were free.
+test('as many grammars are in use as may; others wait for one that is not in use any more', async () => {
   const own = new GrammarThreads(VOCABULARY, { maxThreads: 1 })
   const grammar = (text: string) => grammarOf({ type: 'choice', choices: [text] })!
   try {
     const first = await own.create(grammar('a'))
-    await assert.rejects(own.create(grammar('b')), { code: 'CAPACITY_FORMATS' })
+    const started: string[] = []
+    const wait = (text: string, signal?: AbortSignal) =>
+      own.create(grammar(text), signal).then((made) => (started.push(text), made))
+    const left = new AbortController()
+    const gone = wait('c', left.signal)
+    const waiting = [wait('b'), wait('d'), wait('b')]
+    left.abort(new Error('gone'))
+    await assert.rejects(gone, /gone/)
+    const another = await own.create(grammar('a'))
     first.dispose()
-    const second = await own.create(grammar('b'))
-    assert.deepEqual(allowed(second), [0x62])
+    assert.deepEqual([started, allowed(another)], [[], [0x61]])
+    another.dispose()
+    const [second, third] = [await waiting[0]!, await waiting[2]!]
+    assert.deepEqual([started, allowed(second)], [['b', 'b'], [0x62]])
     second.dispose()
+    third.dispose()
+    const last = await waiting[1]!
+    assert.deepEqual(allowed(last), [0x64])
+    last.dispose()
+  } finally {
+    await own.dispose()
+  }
+})
+
+test('a grammar that is refused gives its place to one that waits', async () => {
+  const own = new GrammarThreads(VOCABULARY, { maxThreads: 1 })
+  try {
+    const broken = own.create({ kind: 'ebnf', text: 'root ::= "a' })
+    const waiting = own.create(grammarOf({ type: 'choice', choices: ['b'] })!)
+    await assert.rejects(broken, { code: 'INPUT_FORMAT' })
+    const made = await waiting
+    assert.deepEqual(allowed(made), [0x62])
+    made.dispose()
   } finally {
     await own.dispose()
   }

@@ -1,7 +1,7 @@
 /** Constraints by XGrammar: a thread for each grammar in use, and some kept for those that come again. */
 import { Worker } from 'node:worker_threads'
 import { AbortListeners } from '../../core/abort-listeners.ts'
-import { CapacityError, InputError } from '../../core/errors.ts'
+import { InputError } from '../../core/errors.ts'
 import {
   AHEAD,
   AHEAD_LENGTH,
@@ -48,6 +48,8 @@ export class GrammarThreads implements ConstraintMaker {
   #texts: TokenTexts | null = null
   /** Resolves when the last compile that was asked for is over: one at a time, so that a flood of them takes one core. */
   #lane: Promise<unknown> = Promise.resolve()
+  /** Who found every thread in use, in the order of their coming. */
+  #waiting: (() => void)[] = []
 
   constructor(vocabulary: VocabularyBytes, limits: Partial<ThreadLimits> = {}) {
     this.#vocabulary = vocabulary
@@ -67,10 +69,7 @@ export class GrammarThreads implements ConstraintMaker {
     const texts = this.#texts
     signal?.throwIfAborted()
     const key = JSON.stringify(grammar)
-    const thread = this.#threads.get(key) ?? this.#start(grammar, tokens)
-    this.#threads.delete(key)
-    this.#threads.set(key, thread)
-    const release = thread.hold()
+    const { thread, release } = await this.#take(key, { grammar, tokens, signal })
     try {
       await untilAborted(thread.compiled, signal, this.#aborts)
       return thread.open(this.#vocabulary.vocabSize, { texts, release })
@@ -79,6 +78,7 @@ export class GrammarThreads implements ConstraintMaker {
       // What was refused, or is wanted by nobody before it is done, is not worth its place.
       if (this.#threads.get(key) === thread && thread.isIdle && !thread.isCompiled) {
         this.#threads.delete(key)
+        this.#wake()
         await thread.end()
       }
       throw error
@@ -91,15 +91,43 @@ export class GrammarThreads implements ConstraintMaker {
     await Promise.all(threads.map((thread) => thread.end()))
   }
 
-  #start(grammar: Grammar, tokens: TokenTable): GrammarThread {
+  /**
+   * Holds the thread of a grammar, once there is one. Whoever waits holds none, and whoever holds one waits for nobody here: several
+   * answers to a request have one grammar.
+   */
+  async #take(key: string, { signal, ...work }: ThreadWork): Promise<HeldThread> {
+    for (;;) {
+      const thread = this.#threads.get(key) ?? this.#start(work)
+      if (thread) return this.#hold(key, thread)
+      const turn = new Promise<void>((resolve) => this.#waiting.push(resolve))
+      await untilAborted(turn, signal, this.#aborts)
+    }
+  }
+
+  /** At once, since one that nobody holds may be ended for another grammar. */
+  #hold(key: string, thread: GrammarThread): HeldThread {
+    this.#threads.delete(key)
+    this.#threads.set(key, thread)
+    const leave = thread.hold()
+    const release = () => {
+      leave()
+      if (thread.isIdle) this.#wake()
+    }
+    return { thread, release }
+  }
+
+  /** All look again, in their order: those of the grammar that the first starts go with it. */
+  #wake(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const look of waiting) look()
+  }
+
+  /** Null while all threads are in use. */
+  #start({ grammar, tokens }: Omit<ThreadWork, 'signal'>): GrammarThread | null {
     if (this.#threads.size >= this.#limits.maxThreads) {
       const idle = [...this.#threads].find(([, thread]) => thread.isIdle)
-      if (!idle) {
-        throw new CapacityError(
-          'CAPACITY_FORMATS',
-          `responseFormat: ${this.#threads.size} different formats are in use, which is as many as may; try again later.`,
-        )
-      }
+      if (!idle) return null
       this.#threads.delete(idle[0])
       void idle[1].end()
     }
@@ -108,6 +136,14 @@ export class GrammarThreads implements ConstraintMaker {
     this.#lane = thread.compiled.catch(() => {})
     return thread
   }
+}
+
+type HeldThread = { readonly thread: GrammarThread; readonly release: () => void }
+
+type ThreadWork = {
+  readonly grammar: Grammar
+  readonly tokens: TokenTable
+  readonly signal: AbortSignal | undefined
 }
 
 type Compiling = {
