@@ -79,8 +79,8 @@ export type LoadOptions = Omit<CheckpointOptions, 'use'> & {
    */
   readonly kvBytes?: number | undefined
   /**
-   * Keep beginnings of ended answers for requests that begin alike. Default true. Without it, answers over an int8 cache do
-   * not depend on what ran before or runs beside them; over a float32 cache they never do.
+   * Keep beginnings of ended answers for requests that begin alike. Default true. Answers are the same without, but in
+   * `int8+q4` and `q4b128`: docs/serving.md.
    */
   readonly prefixCache?: boolean | undefined
   /** Answers that are decoded together at most. Default 16. Where it is given, `auto` precisions are those for several. */
