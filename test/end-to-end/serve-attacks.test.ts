@@ -577,7 +577,39 @@ test('an answer that takes too long is given up', async () => {
     const { status, body } = await own.post(CHAT, chat({ max_tokens: 4096, ignore_eos: true }))
     assert.deepEqual([status, body.error.code], [504, 'CAPACITY_TIME'])
   })
+  // A stream that has begun ends with an error, which its schema in the document has (`own.fetch` looks).
+  await using({ app: { config: { answerSeconds: 0.4 } } }, async (own) => {
+    const endless = { max_tokens: 4096, ignore_eos: true, stream: true }
+    const bodies: Readonly<Record<string, object>> = {
+      [CHAT]: chat(endless),
+      '/v1/completions': { prompt: 'Once', ...endless },
+      '/v1/responses': { input: 'Once', ignore_eos: true, max_output_tokens: 4096, stream: true },
+      '/v1/messages': { ...chat({ max_tokens: 4096, stream: true }), output_config: ENDLESS },
+      '/generate': {
+        text: 'Once',
+        sampling_params: { ignore_eos: true, max_new_tokens: 4096 },
+        stream: true,
+      },
+    }
+    for (const [path, body] of Object.entries(bodies)) {
+      const response = await own.fetch(`${own.url}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+      const last = (await response.text()).trim().split('\n\n').at(-1) ?? ''
+      assert.match(last, /CAPACITY_TIME/, path)
+    }
+  })
 })
+
+/** A form that takes thousands of tokens. */
+const ENDLESS = {
+  format: {
+    type: 'json_schema',
+    schema: { type: 'array', items: { type: 'string', pattern: '^[a-z ]{60}$' }, minItems: 300 },
+  },
+} as const
 
 test('the log holds nothing that people ask or get, unless they want it', async () => {
   const lines: string[] = []

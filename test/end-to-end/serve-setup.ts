@@ -123,7 +123,7 @@ function checkedFetch(document: OpenApi): typeof fetch {
   }
 }
 
-/** Looks at each event that is not an end or an error, and lets everything through. */
+/** Looks at each event that is not the end, and lets everything through. */
 function eventCheck(check: (data: unknown) => void): TransformStream<Uint8Array, Uint8Array> {
   const decoder = new TextDecoder()
   let text = ''
@@ -136,8 +136,7 @@ function eventCheck(check: (data: unknown) => void): TransformStream<Uint8Array,
         const data = /^data: (.*)$/m.exec(event)?.[1]
         // A comment says only that the stream lives.
         if (data === undefined) continue
-        const isEnd = data === '[DONE]' || /^event: error$/m.test(event)
-        if (!isEnd && !data.startsWith('{"error"')) check(JSON.parse(data))
+        if (data !== '[DONE]') check(JSON.parse(data))
       }
       controller.enqueue(chunk)
     },

@@ -340,7 +340,6 @@ export class HostileRun {
           ? [...text.matchAll(/^data: (\{.*)$/gm)].map(([, data]) => data as string)
           : []
     for (const value of values) {
-      if (type !== 'application/json' && /^\{"(?:error|type":"error)/.test(value)) continue
       if (!isValid(JSON.parse(value))) {
         const [error] = isValid.errors ?? []
         this.#found(`${where} ${error?.instancePath} ${error?.message}; the request was ${shown}`)

@@ -81,28 +81,32 @@ function operation(route: Route, config: ServerConfig): object {
   }
 }
 
-function success({ responses }: Route): object {
-  const { json, event, text } = responses
+function success({ isAnthropic, responses }: Route): object {
+  const { json, event, failure, text } = responses
+  const last = failure ? shown(failure) : errorOf(isAnthropic)
   return {
     description: 'The answer',
     content: {
       ...(json && { 'application/json': { schema: shown(json) } }),
       // Each event's data has this schema; OpenAI's streams end with the text [DONE].
-      ...(event && { 'text/event-stream': { schema: shown(event) } }),
+      ...(event && { 'text/event-stream': { schema: { anyOf: [shown(event), last] } } }),
       ...(text !== undefined && { [text]: { schema: { type: 'string' } } }),
     },
   }
 }
 
 function failures({ isAnthropic, responses }: Route): object {
-  const $ref = `#/components/schemas/${isAnthropic ? 'AnthropicError' : 'Error'}`
   const { unready } = responses
   return Object.fromEntries(
     Object.entries(FAILURES).map(([status, description]) => {
-      const schema = status === '503' && unready ? shown(unready) : { $ref }
+      const schema = status === '503' && unready ? shown(unready) : errorOf(isAnthropic)
       return [status, { description, content: { 'application/json': { schema } } }]
     }),
   )
+}
+
+function errorOf(isAnthropic = false): object {
+  return { $ref: `#/components/schemas/${isAnthropic ? 'AnthropicError' : 'Error'}` }
 }
 
 /** As clients may write it: a property that need not be there may be null. */

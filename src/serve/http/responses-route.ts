@@ -6,7 +6,7 @@ import { NAMED_SCHEMA, type FormatFields } from './format-fields.ts'
 import { HttpError, openAiError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { RequestMedia } from './media.ts'
-import { RESPONSE, RESPONSE_EVENT, ResponseShape } from './responses-shape.ts'
+import { RESPONSE, RESPONSE_EVENT, RESPONSE_FAILURE, ResponseShape } from './responses-shape.ts'
 import type { Route } from './route.ts'
 import {
   given,
@@ -237,7 +237,7 @@ export const responsesRoute: Route = {
   path: '/v1/responses',
   about: 'An answer to a text or a conversation with pictures',
   request: requestSchema,
-  responses: { json: RESPONSE, event: RESPONSE_EVENT },
+  responses: { json: RESPONSE, event: RESPONSE_EVENT, failure: RESPONSE_FAILURE },
   async answer(context, exchange) {
     const body = await readRequest<ResponsesRequest>(
       context,

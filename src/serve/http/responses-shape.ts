@@ -117,6 +117,13 @@ export const RESPONSE_EVENT: JsonSchema = {
   ],
 }
 
+/** A stream that failed ends with it. */
+export const RESPONSE_FAILURE = eventOf('error', {
+  code: { type: 'string' },
+  message: { type: 'string' },
+  param: { type: 'null' },
+})
+
 type Event = { readonly type: string; readonly [field: string]: unknown }
 
 /** A message of the answer while it grows. */

@@ -9,10 +9,14 @@ export type Route = {
   readonly about: string
   /** The body that it takes; limits of the server stand in it. */
   readonly request?: (config: ServerConfig) => JsonSchema
-  /** `json`: the body of an answer; `event`: the data of each event of a streamed one; `text`: its type. */
+  /**
+   * `json`: the body of an answer; `event`: the data of each event of a streamed one, and `failure` of the last where it
+   * failed, by default the body of an error; `text`: its type.
+   */
   readonly responses: {
     readonly json?: JsonSchema
     readonly event?: JsonSchema
+    readonly failure?: JsonSchema
     readonly text?: string
     /** The body of status 503, where that is an answer and no error. */
     readonly unready?: JsonSchema
