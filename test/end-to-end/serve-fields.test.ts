@@ -199,6 +199,8 @@ test("log-probabilities are the model's on every route that tells them", async (
   const responses = { input: TEXT, max_output_tokens: 6, include, top_logprobs: 2 }
   const { body: response } = await server.post('/v1/responses', responses)
   isNear(tokens(response.output[0].content[0].logprobs), 'responses')
+  const { body: without } = await server.post('/v1/responses', { ...responses, include: null })
+  isNear(tokens(without.output[0].content[0].logprobs), 'responses without include')
   const raw = await model.generate({ prompt: TEXT, maxTokens: 6, topLogprobs: 1 })
   const { body: completed } = await server.post('/v1/completions', {
     prompt: TEXT,
@@ -209,6 +211,47 @@ test("log-probabilities are the model's on every route that tells them", async (
   told.forEach((one, i) => {
     assert.ok(Math.abs(one - (raw.logprobs?.[i]?.logprob ?? NaN)) < 1e-4, 'completions')
   })
+})
+
+test('a response has one form, whichever field names it', async () => {
+  const ask = (fields: object) =>
+    server.post('/v1/responses', { input: TEXT, max_output_tokens: 20, ...fields })
+  const schema = { enum: ['x'] }
+  const response_format = { type: 'json_schema', json_schema: { schema } }
+  const format = { type: 'json_schema', schema }
+  for (const fields of [
+    { response_format },
+    { response_format, text: { format: { type: 'text' } } },
+    { response_format: { type: 'text' }, text: { format } },
+    { text: { format } },
+  ]) {
+    const { body } = await ask(fields)
+    assert.equal(body.output[0].content[0].text, '"x"', JSON.stringify(fields))
+  }
+  const { status, body } = await ask({ response_format, text: { format } })
+  assert.deepEqual([status, body.error.code], [400, 'INPUT_OPTION'])
+  assert.match(body.error.message, /text\.format and response_format came/)
+})
+
+test('what may be null may be null, characters are counted and seeds go round', async () => {
+  const item = { type: null, role: 'user', content: TEXT }
+  const path = '/v1/responses'
+  assert.equal((await server.post(path, { input: [item], max_output_tokens: 2 })).status, 200)
+  const chat = { messages, max_tokens: 4, temperature: 1 }
+  const emoji = (count: number) => '😀'.repeat(count)
+  for (const fields of [{ stop: emoji(256) }, { cache_salt: emoji(256) }]) {
+    const { status } = await server.post('/v1/chat/completions', { ...chat, ...fields })
+    assert.equal(status, 200, JSON.stringify(fields))
+  }
+  const { status } = await server.post('/v1/chat/completions', { ...chat, stop: emoji(257) })
+  assert.equal(status, 400)
+  const textsOf = async (fields: object): Promise<string[]> => {
+    const { body } = await server.post('/v1/chat/completions', { ...chat, ...fields })
+    const choices = body.choices as { message: { content: string } }[]
+    return choices.map(({ message }) => message.content)
+  }
+  const [, second] = await textsOf({ seed: Number.MAX_SAFE_INTEGER, n: 2 })
+  assert.deepEqual([second], await textsOf({ seed: Number.MIN_SAFE_INTEGER }))
 })
 
 test("a stream of /v1/messages has Anthropic's events in their order", async () => {

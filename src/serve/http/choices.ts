@@ -15,12 +15,20 @@ export type Asked = {
   readonly n?: number
 }
 
-/** As many requests as choices: choice i is what the request gives alone with seed + i, where it has a seed. */
+/**
+ * As many requests as choices: choice i is what the request gives alone with seed + i, where it has a seed. Behind the largest
+ * seed comes the smallest.
+ */
 export function choiceRequests(request: ServedRequest, choices: number): ServedRequest[] {
   const { seed } = request
   return Array.from({ length: choices }, (_, i) =>
-    i === 0 || seed === undefined ? request : { ...request, seed: seed + i },
+    i === 0 || seed === undefined ? request : { ...request, seed: seedAfter(seed, i) },
   )
+}
+
+function seedAfter(seed: number, steps: number): number {
+  const left = Number.MAX_SAFE_INTEGER - seed
+  return steps <= left ? seed + steps : Number.MIN_SAFE_INTEGER + (steps - left - 1)
 }
 
 /** Throws HttpError where one request asks for more answers than it may. */

@@ -78,13 +78,21 @@ function isOf(schema: JsonSchema, value: unknown): boolean {
     return value > (schema.exclusiveMinimum ?? -Infinity)
   }
   if (typeof value === 'string') {
-    return value.length >= (schema.minLength ?? 0) && value.length <= (schema.maxLength ?? Infinity)
+    return hasLength(value, schema)
   }
   if (Array.isArray(value)) {
     return value.length >= (schema.minItems ?? 0) && value.length <= (schema.maxItems ?? Infinity)
   }
   const { maxProperties } = schema
   return maxProperties === undefined || Object.keys(value as object).length <= maxProperties
+}
+
+/** JSON Schema counts characters of Unicode, of which one may be two of JavaScript's. */
+function hasLength(text: string, { minLength = 0, maxLength = Infinity }: JsonSchema): boolean {
+  if (text.length < minLength || text.length > 2 * maxLength) return false
+  if (text.length >= 2 * minLength && text.length <= maxLength) return true
+  const { length } = [...text]
+  return length >= minLength && length <= maxLength
 }
 
 const IS_TYPE: { readonly [T in JsonType]: (value: unknown) => boolean } = {
@@ -202,8 +210,9 @@ function isMeant(branch: JsonSchema, value: unknown): boolean {
   return TAGS.every((tag) => {
     const schema = branch.properties?.[tag]
     const isNamed = schema && (schema.const !== undefined || schema.enum !== undefined)
-    const isOptional = !Object.hasOwn(value, tag) && !branch.required?.includes(tag)
-    return !isNamed || isOptional || isOf(schema, value[tag])
+    const isGiven = Object.hasOwn(value, tag) && value[tag] !== null
+    const isAbsent = !isGiven && !branch.required?.includes(tag)
+    return !isNamed || isAbsent || isOf(schema, value[tag])
   })
 }
 

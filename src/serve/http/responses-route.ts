@@ -1,4 +1,5 @@
 /** `POST /v1/responses`: OpenAI's newer route for texts and pictures; platform.openai.com/docs/api-reference/responses. */
+import { InputError } from '../../core/errors.ts'
 import type { ContentPart, Message } from '../messages.ts'
 import { exactly } from './chat-response.ts'
 import { choiceEvents, type ChoiceEvent } from './choices.ts'
@@ -72,7 +73,8 @@ export type ResponsesRequest = SamplingFields & {
 
 /** As `response_format` of chat, one level flatter. */
 type TextFormat =
-  | { readonly type: 'text' | 'json_object' }
+  | { readonly type: 'text' }
+  | { readonly type: 'json_object' }
   | { readonly type: 'json_schema'; readonly schema: object }
 
 const TEXT_FORMAT: JsonSchema = {
@@ -190,7 +192,12 @@ function requestSchema(config: ServerConfig): JsonSchema {
       },
       instructions: { type: 'string', description: 'A system message in front.' },
       max_output_tokens: maxTokensProperty(config),
-      top_logprobs: { type: 'integer', minimum: 0, maximum: 20 },
+      top_logprobs: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 20,
+        description: 'More than 0 asks for log-probabilities, as include does.',
+      },
       text: TEXT_FORMAT,
       include: { type: 'array', items: { enum: ['message.output_text.logprobs'] } },
       metadata: { type: 'object', additionalProperties: { type: 'string' }, maxProperties: 16 },
@@ -246,7 +253,7 @@ export const responsesRoute: Route = {
     )
     const model = modelAsked(context, body)
     const media = new RequestMedia(context.media, context.config, exchange.signal)
-    const wantsLogprobs = (body.include ?? []).length > 0
+    const wantsLogprobs = (body.include ?? []).length > 0 || (body.top_logprobs ?? 0) > 0
     const request = {
       messages: await readInput(body, media),
       ...toolsOf(body),
@@ -292,10 +299,15 @@ function toolsOf({ tools, tool_choice, parallel_tool_calls }: ResponsesRequest) 
   return toolFieldsOf(tools ?? [], tool_choice, parallel_tool_calls)
 }
 
+/** `text.format` under the name that it has in chat. Throws InputError where both name a form. */
 function formatField({ text, response_format }: ResponsesRequest): FormatFields {
   const format = text?.format
-  if (!format) return { response_format }
-  if (format.type !== 'json_schema') return { response_format: { type: format.type } }
+  if (!format || format.type === 'text') return { response_format }
+  if (response_format && response_format.type !== 'text') {
+    const both = 'text.format and response_format'
+    throw new InputError('INPUT_OPTION', `format: an answer has one form, ${both} came; name one.`)
+  }
+  if (format.type === 'json_object') return { response_format: format }
   return { response_format: { type: 'json_schema', json_schema: { schema: format.schema } } }
 }
 

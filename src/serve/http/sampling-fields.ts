@@ -49,7 +49,8 @@ export const SAMPLING_PROPERTIES: { readonly [K in keyof Required<SamplingFields
     type: 'integer',
     minimum: Number.MIN_SAFE_INTEGER,
     maximum: Number.MAX_SAFE_INTEGER,
-    description: 'Choice i is drawn with seed + i. Default: a new one each time.',
+    description:
+      'Choice i is drawn with seed + i, behind the largest with the smallest. Default: a new one each time.',
   },
   stop: STOP,
   presence_penalty: { type: 'number', minimum: -2, maximum: 2 },
