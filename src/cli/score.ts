@@ -190,11 +190,17 @@ export function scoreLines({
   }
   const shown = Object.entries(counts).map(([name, count]) => `${count} ${name}`)
   lines.push('', `  ${shown.join(', ')}; recipe ${recipe.hash.slice(0, 12)}`)
+  const { missing } = findBenchmark(benchmark)
+  if (missing !== undefined && counts.missing > 0) lines.push(`  ${missing}`)
   return lines
 }
 
-function reasonOfNone(name: string, { unreadable, answers }: ScoreReport['counts']): string {
+function reasonOfNone(
+  name: string,
+  { unreadable, answers, missing }: ScoreReport['counts'],
+): string {
   const benchmark = findBenchmark(name)
+  if (answers === 0 && missing > 0) return 'not one question has all its answers'
   if (benchmark.judge && unreadable > 0 && unreadable === answers)
     return 'not one verdict can be read'
   return isJudgeNeeded(benchmark)

@@ -26,6 +26,8 @@ export type Benchmark = {
   readonly seed?: number
   /** Whether words are compared by WordNet. */
   readonly usesWordNet?: true
+  /** What a question without an answer counts as, in a sentence to be shown, where that is more than wrong. */
+  readonly missing?: string
   readonly score: (input: ScoreInput) => Scored
   /** How a model is asked; without it only answers can be scored. */
   readonly ask?: AskSpec

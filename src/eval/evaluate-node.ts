@@ -120,6 +120,7 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
         ...(request.seed === undefined ? {} : { seed: request.seed }),
         asked,
         askedFrom: request.questions,
+        allowsNone: judged.reviews !== null,
         wordNet: request.wordNet,
       })
     : unjudged(setOf(benchmark, request.questions).title, benchmark, {

@@ -3,7 +3,7 @@ import type { Row } from './eval-file.ts'
 import type { Review } from './judge.ts'
 
 export type Agreement = {
-  /** Questions on which both gave a verdict. */
+  /** Questions on which both were asked and gave a verdict. */
   readonly both: number
   /** Those on which the verdicts are the same. */
   readonly equal: number
@@ -19,7 +19,7 @@ export function judgeAgreement(first: readonly Review[], second: readonly Review
   const others = new Map(second.map(({ task, verdict }) => [task.id, verdict]))
   const pairs = first.flatMap(({ task, verdict }) => {
     const other = others.get(task.id)
-    return verdict && other ? [[verdict, other] as const] : []
+    return verdict && other && !task.known ? [[verdict, other] as const] : []
   })
   const words = pairs.map(([a, b]) => [a['pred'], b['pred']] as const)
   const isWords =

@@ -38,6 +38,7 @@ export type JudgedFacts = Pick<
   'calls' | 'cached' | 'cost' | 'versions' | 'nonsense' | 'suspicious'
 > & {
   readonly judge: string
+  /** Of answers: a question without one has none. */
   readonly reviews: number
 }
 
@@ -57,12 +58,13 @@ export async function judgeAll(
   const spec = benchmark.judge
   if (!spec || judges.length === 0 || !judgeCache)
     return { reviews: null, facts: [], agreement: null }
+  const unanswered = new Set(errors)
   const failed = errors.map((id) => ({ id, text: '', row: {} }))
   const given = [...answersOf(spec, answers), ...failed]
   const place = located(request)
   const tasks = spec
     .tasks({ answers: given, ...judgeFiles(request) })
-    .map((task) => (isOf(task, errors) ? { ...task, known: task.unread } : task))
+    .map((task) => (isAbout(task, unanswered) ? { ...task, isMissing: true } : task))
     .map((task) => (task.images ? { ...task, images: task.images.map(place) } : task))
   const budget = request.judgeBudget ?? new JudgeBudget(request.judgeLimits)
   const runs: { readonly judge: Judge; readonly judged: Judged }[] = []
@@ -88,7 +90,7 @@ export async function judgeAll(
     reviews: { name: spec.collect ? 'reviews.json' : 'reviews.jsonl', text },
     facts: runs.map(({ judge, judged: { reviews, ...facts } }) => ({
       judge: judge.name,
-      reviews: reviews.length,
+      reviews: reviews.filter(({ task }) => task.isMissing !== true).length,
       ...facts,
     })),
     agreement: first && second ? judgeAgreement(first.judged.reviews, second.judged.reviews) : null,
@@ -118,7 +120,7 @@ function located({ mediaFolder }: JudgingRequest) {
   }
 }
 
-/** A question that could not be asked has no answer to judge: it counts as one without a verdict. */
-function isOf({ id }: JudgeTask, errors: readonly string[]): boolean {
-  return errors.some((error) => id === error || id.startsWith(`${error} `))
+/** Of a pair of answers, one is nothing to judge. */
+function isAbout({ id, questions = [id] }: JudgeTask, ids: ReadonlySet<string>): boolean {
+  return questions.some((question) => ids.has(question))
 }

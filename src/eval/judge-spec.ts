@@ -24,6 +24,8 @@ export type JudgeSpec = {
   readonly tasks: (input: JudgeInput) => JudgeTask[]
   /** The fields of the verdict in a reply; `null` for what is none. A verdict out of its range is none. */
   readonly read: (reply: string, task: JudgeTask) => Row | null
+  /** The verdict's fields of a question without an answer, by the verdicts on all others; by default, and where it is null, those of `unread`. */
+  readonly missing?: (verdicts: readonly Row[]) => Row | null
 }
 
 export type JudgeInput = {
@@ -33,8 +35,12 @@ export type JudgeInput = {
 }
 
 export type JudgeTask = {
-  /** The question's id, or several of them. */
+  /** The question's id, and the part of its verdict where there are several. */
   readonly id: string
+  /** Whose answers it is about, where that is not the one question that its id names. */
+  readonly questions?: readonly string[]
+  /** There is no answer to judge: no judge is asked. */
+  readonly isMissing?: boolean
   readonly messages: readonly { readonly role: 'system' | 'user'; readonly content: string }[]
   /** The answer that is judged, as it stands in the messages. */
   readonly answer: string

@@ -397,6 +397,18 @@ test('two judges agree as far as their verdicts do', async () => {
   assert.ok(Math.abs(agreement.meanDifference! + 0.05) < 1e-12)
 })
 
+test('judges agree on nothing that they were not asked', () => {
+  const [task] = mmVet.judge!.tasks({ answers: vetAnswers('a'), questions: [], labels: [TRUTH] })
+  const verdict = { score: [0.5] }
+  const reviews = [
+    { task: task!, verdict, content: '0.5' },
+    { task: { ...task!, id: 'plain', known: verdict }, verdict, content: '' },
+    { task: { ...task!, id: 'unanswered', isMissing: true }, verdict: null, content: '' },
+  ]
+  const { both, equal } = judgeAgreement(reviews, reviews)
+  assert.deepEqual([both, equal], [1, 1])
+})
+
 test('agreement measures are those of the textbooks', () => {
   // Cohen (1960): 0.35 + 0.35 observed, 0.5 expected.
   const pairs = [

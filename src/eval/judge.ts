@@ -112,17 +112,19 @@ export async function runJudge(run: JudgeRun): Promise<Judged> {
     cost: spent.cost,
     versions: [...spent.versions].sort(),
     nonsense: reviews
-      .filter(({ verdict }) => verdict === null)
+      .filter(({ task, verdict }) => verdict === null && task.isMissing !== true)
       .map(({ task, content }) => ({ id: task.id, content })),
     suspicious: tasks.filter(isSuspicious).map(({ id }) => id),
   }
 }
 
-/** The lines, or the one value, that the benchmark's scorer reads. */
+/** The lines, or the one value, that the benchmark's scorer reads; a question without an answer is `missing` there. */
 export function reviewText(spec: JudgeSpec, reviews: readonly Review[]): string {
+  const verdicts = reviews.flatMap(({ verdict }) => (verdict ? [verdict] : []))
+  const missing = spec.missing?.(verdicts)
   const rows = reviews.map(({ task, verdict, content }) => ({
     ...task.fields,
-    ...(verdict ?? task.unread),
+    ...(task.isMissing ? { ...(missing ?? task.unread), missing: true } : (verdict ?? task.unread)),
     content,
   }))
   if (spec.collect) return `${JSON.stringify(spec.collect(rows), null, 2)}\n`
@@ -130,6 +132,7 @@ export function reviewText(spec: JudgeSpec, reviews: readonly Review[]): string 
 }
 
 async function reviewTask(task: JudgeTask, run: JudgeRun, spent: Spent): Promise<Review> {
+  if (task.isMissing) return { task, verdict: null, content: '' }
   if (task.known) return { task, verdict: task.known, content: '' }
   const { spec } = run
   let content = ''

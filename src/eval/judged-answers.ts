@@ -42,6 +42,8 @@ export type Review = {
   readonly pred: string | null
   readonly content: string
   readonly isUnread: boolean
+  /** There was no answer to review. */
+  readonly isMissing: boolean
 }
 
 /** Accuracy and mean score of reviews. */
@@ -79,7 +81,7 @@ export function scoreReviews(
 
 /** Where the judge has said nothing that can be read there is no number, and 0 would look like one. */
 export function isNonsense(reviews: readonly Review[]): boolean {
-  return reviews.length > 0 && reviews.every(({ isUnread }) => isUnread)
+  return reviews.length > 0 && reviews.every(({ isUnread, isMissing }) => isUnread || isMissing)
 }
 
 export function meanScore(name: string, reviews: readonly Review[]): Metric {
@@ -93,15 +95,25 @@ export function meanScore(name: string, reviews: readonly Review[]): Metric {
 }
 
 export function reviewCounts(reviews: readonly Review[]) {
-  const ids = reviews.map(({ id, part }) => (part === '' ? id : `${id} ${part}`))
-  const unread = reviews.filter(({ isUnread }) => isUnread).length
-  return countAnswers(ids, new Map(ids.map((id) => [id, id])), unread)
+  const named = reviews.map((one) => ({ ...one, name: reviewName(one) }))
+  const answered = named.filter(({ isMissing }) => !isMissing)
+  const unread = answered.filter(({ isUnread }) => isUnread).length
+  return countAnswers(
+    named.map(({ name }) => name),
+    new Map(answered.map(({ name }) => [name, name])),
+    unread,
+  )
+}
+
+function reviewName({ id, part }: Review): string {
+  return part === '' ? id : `${id} ${part}`
 }
 
 /** Scores are shown as shares of five, so that runs can be compared. */
-export function outcomeOf({ id, part, score, pred, content }: Review) {
+export function outcomeOf(review: Review) {
+  const { score, pred, content } = review
   return {
-    id: part === '' ? id : `${id} ${part}`,
+    id: reviewName(review),
     score: score / 5,
     given: content,
     read: pred === null ? String(score) : `${pred} ${score}`,
@@ -131,6 +143,7 @@ export function readReviews(file: EvalFile, part = ''): Review[] {
       pred: typeof pred === 'string' ? verdictWord(pred) : null,
       content: typeof row['content'] === 'string' ? row['content'] : '',
       isUnread: row['unread'] === true,
+      isMissing: row['missing'] === true,
     }
   })
 }

@@ -98,6 +98,92 @@ describe('answers of official files', () => {
     assert.deepEqual([report.counts.answers, report.counts.extra], [1, 1])
   })
 
+  test('LLaVA-Bench: a question without an answer costs what it would if it were wrong', async () => {
+    // It had −1 of −1, as what no judge has read: nine of ten without an answer were 500 of 100.
+    const ids = Array.from({ length: 10 }, (_, i) => i)
+    const asked = ids.map((id) => ({
+      question_id: id,
+      image: 'a.jpg',
+      category: 'conv',
+      text: `q${id}`,
+    }))
+    const own = {
+      'llava-bench': {
+        questions: [jsonLines('q.jsonl', asked)],
+        labels: [
+          jsonLines('context.jsonl', [{ image: 'a.jpg', caption: 'c' }]),
+          jsonLines(
+            'answers_gpt4.jsonl',
+            ids.map((id) => ({ question_id: id, text: 'r' })),
+          ),
+        ],
+      },
+      'llava-wilder': {
+        labels: [
+          jsonLines(
+            'w.jsonl',
+            ids.map((id) => ({ question_id: id, Question: `q${id}`, Answer: 'r' })),
+          ),
+        ],
+      },
+    }
+    for (const [name, files] of Object.entries(own)) {
+      for (const count of [1, 6, 10]) {
+        const given = ids.slice(0, count).map((id) => ({ question_id: id, text: 't' }))
+        const said: string[] = []
+        const report = await judge(
+          name,
+          { ...files, answers: [jsonLines('a.jsonl', given)] },
+          '8 4',
+          said,
+        )
+        const { answers, missing, unreadable } = report.counts
+        assert.equal(values(report)['all'], 5 * count, name)
+        assert.deepEqual([answers, missing, unreadable], [count, 10 - count, 0])
+        assert.deepEqual([said.length, report.judged[0]!.reviews], [count, count])
+        assert.ok(
+          report.printed!.includes(`all ${5 * count}.0 80.0 ${4 * count}.0`),
+          report.printed!,
+        )
+      }
+      const one = [jsonLines('a.jsonl', [{ question_id: 0, text: 't' }])]
+      const unread = await judge(name, { ...files, answers: one }, 'good')
+      assert.deepEqual([unread.metrics, unread.counts.missing], [[], 9])
+    }
+  })
+
+  test('ActivityNet-QA: a question without an answer is missing, not unreadable', async () => {
+    const rows = [1, 2].map((id) => ({
+      video_name: 'v',
+      question_id: id,
+      question: 'q',
+      answer: 'a',
+    }))
+    const answers = [jsonLines('a.jsonl', [{ question_id: 1, text: 't' }])]
+    const report = await judge(
+      'activitynet-qa',
+      { answers, labels: [jsonFile('test.json', rows)] },
+      "{'pred': 'yes', 'score': 4}",
+    )
+    assert.deepEqual(values(report), { accuracy: 50, score: 2 })
+    const { missing, unreadable } = report.counts
+    assert.deepEqual([report.counts.answers, missing, unreadable], [1, 1, 0])
+  })
+
+  test('Video-ChatGPT: of half a pair no judge is asked, and it is no fault of the files', async () => {
+    const labels = [
+      jsonFile('consistency_qa.json', [{ video_name: 'v', Q1: 'q', Q2: 'r', A: 'a' }]),
+    ]
+    const answers = [jsonLines('a.jsonl', [{ question_id: 'consistency/0', text: 't' }])]
+    const asked: string[] = []
+    const report = await judge('video-chatgpt', { answers, labels }, "{'score': 4}", asked)
+    assert.deepEqual([asked, report.metrics, report.counts.missing], [[], [], 1])
+    const foreign = [jsonLines('a.jsonl', [{ question_id: 'other', text: 't' }])]
+    await assert.rejects(judge('video-chatgpt', { answers: foreign, labels }, '4'), {
+      code: 'INPUT_ANSWERS_FOREIGN',
+    })
+  })
+
   test('Video-ChatGPT: predictions with their own questions need no other files', async () => {
     const answers = [
       jsonFile('generic_preds.json', [{ video_name: 'v', Q: 'q', A: 'a', pred: 'p' }]),

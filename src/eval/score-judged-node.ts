@@ -24,7 +24,7 @@ export type JudgedReport = ScoreReport & {
 }
 
 /**
- * A question without an answer counts as missing, and as what is no verdict. Throws InputError where the benchmark needs no judge, or no
+ * A question without an answer counts as missing, and no judge is asked about it. Throws InputError where the benchmark needs no judge, or no
  * answer is to one of its questions, and what judges throw when they are gone.
  */
 export async function scoreJudged(request: ScoreJudgedRequest): Promise<JudgedReport> {
@@ -32,20 +32,21 @@ export async function scoreJudged(request: ScoreJudgedRequest): Promise<JudgedRe
   const spec = benchmark.judge
   if (!spec) throw unjudged(benchmark.name)
   const files = truthOf(spec, request)
-  const { missing, extra } = compared(request, files, spec)
+  const { missing, extra, fitting } = compared(request, files, spec)
   const { reviews, facts, agreement } = await judgeAll({ ...request, ...files }, answers, missing)
-  if (!reviews || (facts[0]?.reviews ?? 0) === missing.length) throw foreign(benchmark.name)
+  if (!reviews || (facts[0]?.reviews === 0 && fitting === 0)) throw foreign(benchmark.name)
   const report = await score(benchmark.name, {
     ...filesOf({ benchmark, ...files }, benchmark.ask ?? {}),
     answers: [reviews],
     answersFrom: answers,
     askedFrom: files.questions,
+    // Of a pair of answers one may be there: that is no verdict, and no fault of the files.
+    allowsNone: true,
     judge: judges.map(({ identity }) => identity),
     ...(request.seed === undefined ? {} : { seed: request.seed }),
     ...(request.codeVersion === undefined ? {} : { codeVersion: request.codeVersion }),
   })
-  const counts = withMissing(report.counts, missing.length)
-  return { ...report, counts: { ...counts, extra }, judged: facts, agreement }
+  return { ...report, counts: { ...report.counts, extra }, judged: facts, agreement }
 }
 
 /** What came, or what the answers themselves hold. */
@@ -58,30 +59,22 @@ function truthOf(spec: JudgeSpec, request: ScoreJudgedRequest): ReleasedFiles {
   return { questions: [], labels: answers }
 }
 
-/** Of the questions that came: those without an answer, and how many answers are to none. */
+/** Of the questions that came: those without an answer, and how many answers are to one, and to none. */
 function compared(
   { benchmark: { ask }, answers }: ScoreJudgedRequest,
   { questions, labels }: ReleasedFiles,
   spec: JudgeSpec,
-): { readonly missing: string[]; readonly extra: number } {
+): { readonly missing: string[]; readonly extra: number; readonly fitting: number } {
   const files = questions.length > 0 || ask?.hasTruth !== true ? questions : labels
-  if (!ask || files === answers || files.length === 0) return { missing: [], extra: 0 }
+  if (!ask || files === answers || files.length === 0) return NOTHING_ASKED
   const given = new Set(answersOf(spec, answers).map(({ id }) => id))
   const asked = new Set(ask.questions(files).map(({ id }) => String(id)))
   const missing = [...asked].filter((id) => !given.has(id))
-  return { missing, extra: given.size - (asked.size - missing.length) }
+  const fitting = asked.size - missing.length
+  return { missing, extra: given.size - fitting, fitting }
 }
 
-/** To the scorer they are reviews without a verdict. */
-function withMissing(counts: ScoreReport['counts'], missing: number): ScoreReport['counts'] {
-  const { answers, unreadable } = counts
-  return {
-    ...counts,
-    answers: answers - missing,
-    missing: counts.missing + missing,
-    unreadable: unreadable - missing,
-  }
-}
+const NOTHING_ASKED = { missing: [], extra: 0, fitting: 0 }
 
 function unjudged(name: string): InputError {
   return new InputError(

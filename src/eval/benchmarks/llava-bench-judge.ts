@@ -23,6 +23,7 @@ export function llavaBenchJudge(prefix: '' | 'llava_bench_'): JudgeSpec {
     maxTokens: 1024,
     tasks: (input) => benchTasks(input, prefix),
     read: (reply) => readPair(reply),
+    missing: nothingBesideMean,
   }
 }
 
@@ -32,6 +33,16 @@ export const wilderJudge: JudgeSpec = {
   maxTokens: 1024,
   tasks: wilderTasks,
   read: (reply) => readPair(reply),
+  missing: nothingBesideMean,
+}
+
+/** A question without an answer: no points beside the mean of the references, which leaves the score the answered questions' share of it. */
+function nothingBesideMean(verdicts: readonly Row[]): Row | null {
+  const references = verdicts.flatMap(({ tuple }) =>
+    Array.isArray(tuple) ? [Number(tuple[0])] : [],
+  )
+  if (references.length === 0) return null
+  return { tuple: [references.reduce((sum, one) => sum + one, 0) / references.length, 0] }
 }
 
 /** Two numbers on the first line, 1 to 10 as the prompt asks; what is outside is no verdict. */

@@ -5,7 +5,8 @@
  * huggingface.co/datasets/liuhaotian/llava-bench-in-the-wild (no licence named).
  * What scores is the judge's reviews: {"question_id": 0, "category": "llava_bench_conv", "tuple": [8.0, 7.0], "content": "8 7\n…"};
  * the tuple is reference, answer; [-1, -1] where the judge could not be read, counted and left in, as in the original;
- * [-999, -999] where there was no judge, left out, as in lmms-eval.
+ * [-999, -999] where there was no judge, left out, as in lmms-eval. The original knows no question without an answer: here it has 0
+ * beside the mean of the references.
  * Official scorer: haotian-liu/LLaVA llava/eval/summarize_gpt_review.py at c121f04. Scores of different judges do not
  * compare: 81.6 with gpt-4-0314 is 72.3 with gpt-4-0613.
  */
@@ -29,13 +30,16 @@ import { releasedLlavaBench } from './hub-llava-bench.ts'
 import { llavaBenchJudge, pickBenchLabels, wilderId, wilderJudge } from './llava-bench-judge.ts'
 import { zooRow, januaryRow, mayRow, oneVisionRow, oneVisionChatRow } from './published-tables.ts'
 
-const SCORING: Pick<Benchmark, 'files' | 'needs' | 'rule' | 'score'> = {
+const MISSING = 'a question without an answer has 0 beside the mean of the references'
+
+const SCORING: Pick<Benchmark, 'files' | 'needs' | 'rule' | 'missing' | 'score'> = {
   files: {
     answers:
       "the judge's reviews, with a tuple of two scores on each line, or a folder of such files; lmms-eval's samples; VLMEvalKit's table with score and gpt4_score",
   },
   needs: [],
-  rule: 'mean score of the answers over mean score of the references, each rounded to three decimals, in percent',
+  rule: `mean score of the answers over mean score of the references, each rounded to three decimals, in percent; ${MISSING}`,
+  missing: MISSING,
   score: scoreLlavaBench,
 }
 
@@ -198,6 +202,8 @@ type Review = {
   readonly id: string
   readonly category: string | null
   readonly pair: readonly [number, number]
+  /** There was no answer to review. */
+  readonly isMissing: boolean
 }
 
 /** Several files are several models, each with its own numbers, as the original prints them. */
@@ -234,8 +240,9 @@ function scoreFile(file: EvalFile): Scored {
   const all = [...answersById(read).values()]
   const reviews = all.filter(({ pair }) => !pair.includes(-999))
   const ids = all.map(({ id }) => id)
-  const judged = new Map(reviews.map(({ id }) => [id, id]))
-  const unreadable = reviews.filter(({ pair }) => isUnread(...pair)).length
+  const answered = reviews.filter(({ isMissing }) => !isMissing)
+  const judged = new Map(answered.map(({ id }) => [id, id]))
+  const unreadable = answered.filter(({ pair }) => isUnread(...pair)).length
   const groups = groupsOf(reviews)
   return {
     counts: countAnswers(ids, judged, unreadable),
@@ -249,7 +256,7 @@ function scoreFile(file: EvalFile): Scored {
     })),
     // Where the judge has read nothing at all there is no number: the official one would be 100.
     metrics:
-      unreadable < reviews.length ? groups.map((group) => metricOf(group, isTable(file))) : [],
+      unreadable < answered.length ? groups.map((group) => metricOf(group, isTable(file))) : [],
     printed: printGroups(file.name, groups),
   }
 }
@@ -331,6 +338,7 @@ function readReviews(file: EvalFile): Review[] {
       id,
       category: typeof category === 'string' ? category : null,
       pair: [reference, answer],
+      isMissing: row['missing'] === true,
     }
   })
 }

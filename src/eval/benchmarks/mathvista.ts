@@ -62,6 +62,7 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
   const given = files.flatMap(readByPid)
   const answers = answersById(
     given.flatMap(({ id, row }) => {
+      if (row['missing'] === true) return []
       const text = row['extraction'] ?? row['response'] ?? row['text']
       return typeof text === 'string' || typeof text === 'number'
         ? [{ id, text: String(text), row }]

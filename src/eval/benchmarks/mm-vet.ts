@@ -114,17 +114,20 @@ function scoreMmVet({ answers, questions: asking, labels, asked }: ScoreInput): 
     return { id, scores, score, capabilities: questions.get(id) ?? [] }
   })
   const ids = graded.map(({ id }) => id)
-  const unread = new Set(samples.length > 0 ? [] : files.flatMap(unreadIn))
-  const isUnread = (id: string) => unread.has(id) || grades.get(id)?.length === 0
-  const unreadable = ids.filter(isUnread).length
+  const marked = (mark: 'unread' | 'missing') =>
+    new Set(samples.length > 0 ? [] : files.flatMap((file) => markedIn(file, mark)))
+  const [unread, missing] = [marked('unread'), marked('missing')]
+  const answered = new Map([...grades].filter(([id]) => !missing.has(id)))
+  const isUnread = (id: string) => unread.has(id) || answered.get(id)?.length === 0
+  const unreadable = ids.filter((id) => answered.has(id) && isUnread(id)).length
   const model = (files[0]?.name.split('/').at(-1) ?? '').replace(/_gpt-.*$|\.json$/, '')
   return {
-    counts: countAnswers(ids, grades, unreadable),
+    counts: countAnswers(ids, answered, unreadable),
     outcomes: graded.map(({ id, scores, score }) => {
       return { id, given: '', read: scores.join(', '), expected: '', score }
     }),
     // Where the judge has read nothing at all there is no number, and 0 would look like one.
-    metrics: unreadable > 0 && unreadable === grades.size ? [] : metricsOf(graded),
+    metrics: unreadable > 0 && unreadable === answered.size ? [] : metricsOf(graded),
     ...(labels.length > 0 ? { written: mmVetTables(model, graded) } : {}),
   }
 }
@@ -238,9 +241,9 @@ function readGrades(file: EvalFile): [string, number[]][] {
   })
 }
 
-/** Questions on which our judge gave no grade: it counts as 0, as in the official script. */
-function unreadIn(file: EvalFile): string[] {
-  return entriesOf(file).flatMap(([id, row]) => (row['unread'] === true ? [id] : []))
+/** Questions on which our judge gave no grade, or that have no answer: they count as 0, as in the official script. */
+function markedIn(file: EvalFile, mark: 'unread' | 'missing'): string[] {
+  return entriesOf(file).flatMap(([id, row]) => (row[mark] === true ? [id] : []))
 }
 
 function readQuestions(file: EvalFile): [string, string[]][] {

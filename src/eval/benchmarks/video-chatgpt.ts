@@ -219,7 +219,7 @@ function tasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
       set === 'generic' ? GENERIC : set === 'temporal' ? (['temporal'] as const) : []
     if (dimensions.length === 0) return []
     const values = { question: questionOf(one), answer: columnText(one, 'answer'), pred }
-    return dimensions.map((part) => taskOf(id, part, pred, values))
+    return dimensions.map((part) => taskOf([id], part, pred, values))
   })
   return [...single, ...pairTasks(answered.filter(({ set }) => set === 'consistency'))]
 }
@@ -239,7 +239,8 @@ function pairTasks(rows: readonly (VideoRow & { readonly pred: string })[]): Jud
         pred1: first.pred,
         pred2: second.pred,
       }
-      return [taskOf(first.id, 'consistency', `${first.pred}\n${second.pred}`, values)]
+      const answers = `${first.pred}\n${second.pred}`
+      return [taskOf([first.id, second.id], 'consistency', answers, values)]
     })
 }
 
@@ -247,14 +248,17 @@ function isAsked(text: unknown): boolean {
   return typeof text === 'string' && text !== 'None'
 }
 
+/** Named by the first of the questions. */
 function taskOf(
-  id: string,
+  questions: readonly [string, ...string[]],
   part: Dimension,
   answer: string,
   values: Readonly<Record<string, string>>,
 ): JudgeTask {
+  const [id] = questions
   return {
     id: `${id} ${part}`,
+    questions,
     answer,
     messages: fillPair(VIDEO_CHATGPT[part], values),
     fields: { question_id: id, part },
