@@ -108,8 +108,11 @@ export type Outcome = {
   /** The answered question, as `questionKeys` names it, where the id is the truth's alone. */
   readonly asked?: string
   readonly score: number
+  /** The answer, as the model wrote it; empty where it is not known. */
   readonly given: string
   readonly read: string
+  /** What the judge said of it. */
+  readonly judged?: string
   readonly expected: string
 }
 

@@ -125,6 +125,7 @@ export function reviewText(spec: JudgeSpec, reviews: readonly Review[]): string 
   const rows = reviews.map(({ task, verdict, content }) => ({
     ...task.fields,
     ...(task.isMissing ? { ...(missing ?? task.unread), missing: true } : (verdict ?? task.unread)),
+    ...(task.isMissing ? {} : { given: task.answer }),
     content,
   }))
   if (spec.collect) return `${JSON.stringify(spec.collect(rows), null, 2)}\n`

@@ -21,6 +21,7 @@ import type { PromptPair } from './judge-prompts.ts'
 import type { JudgeInput, JudgeSpec, JudgeTask } from './judge-spec.ts'
 import { readPythonDict, readScore } from './python-dict.ts'
 import { columnText } from './row-columns.ts'
+import { reviewedAnswer } from './samples.ts'
 import { allTableRows, type TableForm, type TableRow } from './table-rows.ts'
 
 export const REVIEW_FILES: Benchmark['files'] = {
@@ -40,6 +41,9 @@ export type Review = {
   readonly part: string
   readonly score: number
   readonly pred: string | null
+  /** The answer, where the review holds it. */
+  readonly given: string
+  /** What the judge said. */
   readonly content: string
   readonly isUnread: boolean
   /** There was no answer to review. */
@@ -111,11 +115,12 @@ function reviewName({ id, part }: Review): string {
 
 /** Scores are shown as shares of five, so that runs can be compared. */
 export function outcomeOf(review: Review) {
-  const { score, pred, content } = review
+  const { score, pred, given, content } = review
   return {
     id: reviewName(review),
     score: score / 5,
-    given: content,
+    given,
+    judged: content,
     read: pred === null ? String(score) : `${pred} ${score}`,
     expected: '',
   }
@@ -141,6 +146,7 @@ export function readReviews(file: EvalFile, part = ''): Review[] {
       part: typeof row['part'] === 'string' ? row['part'] : part,
       score,
       pred: typeof pred === 'string' ? verdictWord(pred) : null,
+      given: reviewedAnswer(row),
       content: typeof row['content'] === 'string' ? row['content'] : '',
       isUnread: row['unread'] === true,
       isMissing: row['missing'] === true,
@@ -157,8 +163,8 @@ function reviewRows(file: EvalFile): Row[] {
   if (/^\s*\{\s*"[^"]*"\s*:\s*\[/.test(file.text)) {
     const whole = readJson(file)
     return Object.entries(isRow(whole) ? whole : {}).map(([id, value]) => {
-      const [verdict]: unknown[] = Array.isArray(value) ? value : []
-      if (isRow(verdict)) return { id, ...verdict }
+      const [verdict, asked]: unknown[] = Array.isArray(value) ? value : []
+      if (isRow(verdict)) return { id, ...verdict, ...answerOf(asked) }
       throw unreadable(file, `reviews by question, ${id} among them`)
     })
   }
@@ -166,7 +172,12 @@ function reviewRows(file: EvalFile): Row[] {
   const [verdict, asked] = rows
   const isPair = rows.length === 2 && asked !== undefined && ('q' in asked || 'q1' in asked)
   if (!isPair || !verdict || 'question_id' in verdict) return rows
-  return [{ id: file.name.replace(/\.json$/, ''), ...verdict }]
+  return [{ id: file.name.replace(/\.json$/, ''), ...verdict, ...answerOf(asked) }]
+}
+
+/** Of what the script writes beside a verdict, where `pred` is the answer. */
+function answerOf(asked: unknown): Row {
+  return isRow(asked) && typeof asked['pred'] === 'string' ? { given: asked['pred'] } : {}
 }
 
 /** Clips have several questions; those that are named by the clip alone are counted, as the official scripts do. */

@@ -45,6 +45,7 @@ function reported(model: string, parts: Partial<ReportedResult> = {}, value = 80
           id: '1',
           score: 0,
           given: '<b>no</b> | x',
+          judged: '8 2 <i>bad',
           read: '',
           expected: 'yes',
           prompt: 'Is it?',
@@ -66,7 +67,8 @@ test('the page needs nothing else: no script, no address, pictures inside, words
     /https?:\/\//,
   )
   assert.match(html, /&lt;script&gt;alert/)
-  assert.match(html, /&lt;b&gt;no/)
+  assert.match(html, /<b>given<\/b> &lt;b&gt;no/)
+  assert.match(html, /<b>judge said<\/b> 8 2 &lt;i&gt;bad/)
   assert.match(html, /llava-v1\.5-7b/)
   assert.ok(html.split('<svg').length >= 4, 'a chart for each benchmark, and one of the models')
 })

@@ -333,11 +333,12 @@ function examples(list: ReportedResult['examples']): string {
       ['expected', outcome.expected],
       ['given', outcome.given],
       ['read as', outcome.read],
+      ['judge said', outcome.judged ?? ''],
     ].filter(([, value]) => value !== '')
     const shown = words.map(([name, value]) => `<b>${name}</b> ${escapeHtml(clip(value ?? ''))}`)
     return `<figure>${image}<figcaption>${escapeHtml(outcome.id)}<br>${shown.join('<br>')}</figcaption></figure>`
   })
-  return `<h3>Wrong answers</h3><div class="examples">${figures.join('\n')}</div>`
+  return `<h3>Worst answers</h3><div class="examples">${figures.join('\n')}</div>`
 }
 
 function clip(value: string): string {

@@ -38,6 +38,11 @@ export function firstText(responses: unknown): string | null {
   return typeof first === 'string' ? first : null
 }
 
+/** The answer that a review is of: beside ours, in a sample's responses, or in VLMEvalKit's column. Official reviews have none. */
+export function reviewedAnswer(row: Row): string {
+  return firstText(row['given'] ?? row['filtered_resps'] ?? row['prediction']) ?? ''
+}
+
 /** Names that a sample and the dataset's row may both have. */
 const NAMES = ['question_id', 'questionId', 'idx', 'pid', 'sample_id', 'video_name']
 

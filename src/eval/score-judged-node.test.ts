@@ -222,6 +222,42 @@ describe('answers of official files', () => {
   })
 })
 
+test('an outcome holds the answer, and beside it what the judge said of it, in every judged benchmark', async () => {
+  // The judge's words stood as the answer, or nothing did: no worst answers were shown, and runs had no other texts.
+  const clip = { id: 'v_1', question: 'q', answer: 'a', pred: 'THE ANSWER', video_name: 'v' }
+  const lines = [jsonLines('a.jsonl', [{ question_id: 0, text: 'THE ANSWER' }])]
+  const truth = { v1_0: { question: 'q', answer: 'a', capability: ['math'] } }
+  const row = { question_type: 'free_form', answer_type: 'text', answer: '7', query: 'q' }
+  const cases: [string, Files, string][] = [
+    ['activitynet-qa', { answers: [jsonFile('preds.json', [clip])] }, "{'pred': 'no', 'score': 1}"],
+    ['video-detail', { answers: [jsonFile('preds.json', [clip])] }, "{'score': 1}"],
+    ['mm-vet', { answers: lines, labels: [jsonFile('mm-vet.json', truth)] }, '0.1'],
+    [
+      'llava-wilder',
+      { answers: lines, labels: [jsonLines('w.jsonl', [{ Question: 'q', Answer: 'r' }])] },
+      '8 2\nBad.',
+    ],
+    [
+      'mathvista',
+      { answers: [jsonFile('o.json', { 1: { ...row, response: 'THE ANSWER' } })] },
+      '8',
+    ],
+  ]
+  for (const [name, files, said] of cases) {
+    const { outcomes } = await judge(name, files, said)
+    const shown = outcomes.map(({ given, judged }) => [given, judged])
+    assert.deepEqual(shown, [['THE ANSWER', said]], name)
+  }
+  const official = {
+    v_1: [
+      { pred: 'no', score: 1 },
+      { q: 'q', a: 'a', pred: 'THE ANSWER' },
+    ],
+  }
+  const scored = await score('activitynet-qa', { answers: [jsonFile('r.json', official)] })
+  assert.equal(scored.outcomes[0]!.given, 'THE ANSWER')
+})
+
 test('where a judge has said nothing that can be read there is no number, in every judged benchmark', async () => {
   const row = { id: 'v_1', question: 'q', answer: 'a', pred: 'p', video_name: 'v' }
   const chat = { video_name: 'v', Q: 'q', A: 'a', pred: 'p' }

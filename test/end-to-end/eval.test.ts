@@ -470,7 +470,9 @@ describe('llava eval --engine', () => {
       },
     ])
     const review = readFileSync(join(FOLDER, 'judged/llava-bench/reviews-gpt-4-0314.jsonl'), 'utf8')
+    const [answered] = readFileSync(answers, 'utf8').split('\n')
     assert.deepEqual(JSON.parse(review), {
+      given: (JSON.parse(answered!) as { text: string }).text,
       question_id: 1,
       category: 'llava_bench_conv',
       tuple: [8, 6],

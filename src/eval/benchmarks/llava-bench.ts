@@ -26,6 +26,7 @@ import { LLAVA_PROMPT, llavaQuestions, pictureField } from '../llava-questions.t
 import { pythonFloat, pythonRound } from '../python-text.ts'
 import type { Named, Question } from '../question.ts'
 import { columnText } from '../row-columns.ts'
+import { reviewedAnswer } from '../samples.ts'
 import { releasedLlavaBench } from './hub-llava-bench.ts'
 import { llavaBenchJudge, pickBenchLabels, wilderId, wilderJudge } from './llava-bench-judge.ts'
 import { zooRow, januaryRow, mayRow, oneVisionRow, oneVisionChatRow } from './published-tables.ts'
@@ -202,6 +203,10 @@ type Review = {
   readonly id: string
   readonly category: string | null
   readonly pair: readonly [number, number]
+  /** The answer, where the review holds it. */
+  readonly given: string
+  /** What the judge said. */
+  readonly content: string
   /** There was no answer to review. */
   readonly isMissing: boolean
 }
@@ -246,9 +251,10 @@ function scoreFile(file: EvalFile): Scored {
   const groups = groupsOf(reviews)
   return {
     counts: countAnswers(ids, judged, unreadable),
-    outcomes: reviews.map(({ id, pair: [reference, answer] }) => ({
+    outcomes: reviews.map(({ id, given, content, pair: [reference, answer] }) => ({
       id,
-      given: '',
+      given,
+      judged: content,
       read: `${reference} ${answer}`,
       expected: '',
       // The official −1 of −1 would be full marks for what no judge has read.
@@ -338,6 +344,8 @@ function readReviews(file: EvalFile): Review[] {
       id,
       category: typeof category === 'string' ? category : null,
       pair: [reference, answer],
+      given: reviewedAnswer(row),
+      content: typeof row['content'] === 'string' ? row['content'] : '',
       isMissing: row['missing'] === true,
     }
   })

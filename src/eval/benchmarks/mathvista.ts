@@ -14,6 +14,7 @@ import {
   meanScore,
   partScores,
   type Benchmark,
+  type Outcome,
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
@@ -81,7 +82,7 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
     const isRight =
       answer && isTableRow(answer.row) ? isRightInTable(answer.row) : read === expected
     const score = isRight ? 1 : 0
-    return { id, given: answer?.text ?? '', read: read ?? '', expected, score }
+    return { id, ...wordsOf(answer), read: read ?? '', expected, score }
   })
   const unreadable = outcomes.filter(({ id, read }) => answers.has(id) && read === '').length
   return {
@@ -95,6 +96,14 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
       ? []
       : [meanScore('accuracy', outcomes, 1), ...partScores(outcomes, problems.map(partsOf), 1)],
   }
+}
+
+/** The response, and beside it what a judge extracted from it. */
+function wordsOf(answer: Answer | undefined): Pick<Outcome, 'given' | 'judged'> {
+  const { text = '', row = {} } = answer ?? {}
+  const { response, extraction } = row
+  if (typeof response !== 'string' || response === text) return { given: text }
+  return { given: response, ...(extraction === undefined ? {} : { judged: text }) }
 }
 
 const SENT = [

@@ -38,6 +38,7 @@ import {
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { truthId } from '../question.ts'
 import { pythonJson } from '../python-text.ts'
+import { reviewedAnswer } from '../samples.ts'
 import { releasedMmVet } from './hub-vqa-tables.ts'
 import { mmVetJudge } from './mm-vet-judge.ts'
 import { mmVetTables, type GradedQuestion } from './mm-vet-tables.ts'
@@ -114,6 +115,9 @@ function scoreMmVet({ answers, questions: asking, labels, asked }: ScoreInput): 
     return { id, scores, score, capabilities: questions.get(id) ?? [] }
   })
   const ids = graded.map(({ id }) => id)
+  const words = new Map(
+    samples.length > 0 ? samples.map((one) => [one.id, one]) : files.flatMap(readWords),
+  )
   const marked = (mark: 'unread' | 'missing') =>
     new Set(samples.length > 0 ? [] : files.flatMap((file) => markedIn(file, mark)))
   const [unread, missing] = [marked('unread'), marked('missing')]
@@ -124,7 +128,8 @@ function scoreMmVet({ answers, questions: asking, labels, asked }: ScoreInput): 
   return {
     counts: countAnswers(ids, answered, unreadable),
     outcomes: graded.map(({ id, scores, score }) => {
-      return { id, given: '', read: scores.join(', '), expected: '', score }
+      const { given = '', judged = '' } = words.get(id) ?? {}
+      return { id, given, judged, read: scores.join(', '), expected: '', score }
     }),
     // Where the judge has read nothing at all there is no number, and 0 would look like one.
     metrics: unreadable > 0 && unreadable === answered.size ? [] : metricsOf(graded),
@@ -168,7 +173,9 @@ function withoutTables(files: readonly EvalFile[]): readonly EvalFile[] {
   )
 }
 
-type GradedSample = {
+type Words = { readonly given: string; readonly judged: string }
+
+type GradedSample = Words & {
   readonly id: string
   readonly grade: number
   readonly capabilities: readonly string[]
@@ -181,7 +188,7 @@ function readSamples(file: EvalFile): GradedSample[] {
   return readRows(file).map((row) => {
     const inner = row['gpt_eval_score']
     const { question_id: id, score, capabilities } = isRow(inner) ? inner : {}
-    return gradedSample(file, { id: String(id), score, capabilities })
+    return gradedSample(file, { id: String(id), score, capabilities, row })
   })
 }
 
@@ -191,19 +198,32 @@ function fromTable(file: EvalFile) {
     const index = textField(row, 'index', file)
     const id = index.startsWith('v1_') ? index : `v1_${index}`
     const score = row['score'] === '' ? 0 : Number(row['score'] ?? Number.NaN)
-    return gradedSample(file, { id, score, capabilities: row['category'] })
+    return gradedSample(file, { id, score, capabilities: row['category'], row })
   }
 }
 
 function gradedSample(
   file: EvalFile,
-  { id, score, capabilities }: { id: string; score: unknown; capabilities: unknown },
+  { id, score, capabilities, row }: { id: string; score: unknown; capabilities: unknown; row: Row },
 ): GradedSample {
   if (typeof score !== 'number' || !(score >= 0 && score <= 1)) {
     throw unreadable(file, `grades from 0 to 1 in a column score or gpt_eval_score, also of ${id}`)
   }
   const names = String(capabilities ?? '').split(',')
-  return { id, grade: score, capabilities: names.map((name) => name.trim()) }
+  return { id, grade: score, capabilities: names.map((name) => name.trim()), ...wordsOf(row) }
+}
+
+/** Of grades of ours, the answers that they are of; of the evaluator's, what its judge said in each run. */
+function readWords(file: EvalFile): [string, Words][] {
+  return entriesOf(file).map(([id, row]) => [id, wordsOf(row)])
+}
+
+function wordsOf(row: Row): Words {
+  const { content } = row
+  const said = (Array.isArray(content) ? content : [content]).filter(
+    (one) => typeof one === 'string',
+  )
+  return { given: reviewedAnswer(row), judged: said.join('\n') }
 }
 
 /** One object over many lines, keyed by question: answers have an object on every line, or a text for each key. */

@@ -26,6 +26,7 @@ import { VIDEO_CHATGPT } from '../judge-prompts.ts'
 import type { JudgeInput, JudgeTask } from '../judge-spec.ts'
 import type { Question } from '../question.ts'
 import { columnText, withoutColumn } from '../row-columns.ts'
+import { reviewedAnswer } from '../samples.ts'
 import { tableRows } from '../table-rows.ts'
 import { aprilRow, juneRow, oneVisionRow, JUDGE_0613 } from './published-tables.ts'
 
@@ -136,7 +137,8 @@ function readDimensions(file: EvalFile): Review[] {
       // Of consistency a sample holds half a pair, which is judged after it was written.
       if (name === undefined || !isRow(inner) || !('score' in inner)) return []
       const { doc_id: id } = sample
-      const review = { ...inner, question_id: id, part: dimensionOf(name) }
+      const given = reviewedAnswer(sample)
+      const review = { ...inner, question_id: id, part: dimensionOf(name), given }
       return readReviews({ ...file, text: '', rows: [review] })
     }),
   )
