@@ -300,11 +300,13 @@ function engineAnswer({ text, finishReason, usage, logprobs = [] }: Answer): Eng
 /** A model in this process as judge. */
 class ModelJudge implements Judge {
   readonly name: string
+  readonly place: string
   readonly identity: Judge['identity']
   readonly #model: Model
 
-  constructor(name: string, model: Model, weights: string) {
-    this.name = name.split(/[/\\]/).at(-1) ?? name
+  constructor(place: string, model: Model, weights: string) {
+    this.name = place.split(/[/\\]/).at(-1) ?? place
+    this.place = place
     this.identity = { kind: 'local', model: this.name, weights, precision: model.precision.name }
     this.#model = model
   }

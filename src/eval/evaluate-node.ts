@@ -3,7 +3,7 @@
  * recipe it was made by.
  *
  * In the folder: `run.json` (the recipe, before the first answer), `answers.jsonl` (the original's form, grows as answers
- * come), `reviews-JUDGE.jsonl` (what each judge said), submissions, and last of all `result.json`. The same call over the same folder
+ * come), `reviews-JUDGE.jsonl` (what each judge said, and of which answer), submissions, and last of all `result.json`. The same call over the same folder
  * goes on where the last one ended; another recipe in it is refused.
  */
 import { existsSync, readFileSync } from 'node:fs'

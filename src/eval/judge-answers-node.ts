@@ -1,14 +1,18 @@
 /** The judges' part of a run: every answer reviewed by each, reviews written down, the first judge's scored. */
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { InputError } from '../core/errors.ts'
 import { writeFileWhole } from './answer-journal-node.ts'
 import { readAnswers, type Answer } from './answers.ts'
 import type { Benchmark } from './benchmark.ts'
 import type { EvalFile } from './eval-file.ts'
 import { judgeAgreement, type Agreement } from './judge-agreement.ts'
 import { JudgeBudget, type JudgeLimits } from './judge-budget.ts'
+import { judgeNames, type JudgeName } from './judge-names.ts'
 import type { JudgeSpec, JudgeTask } from './judge-spec.ts'
 import { MediaFolder } from './media-node.ts'
 import type { Picture } from './question.ts'
+import { hashBytes } from './recipe-hash.ts'
 import type { RunState } from './run-questions.ts'
 import { reviewText, runJudge, type Judge, type JudgeCache, type Judged } from './judge.ts'
 
@@ -67,8 +71,10 @@ export async function judgeAll(
     .map((task) => (isAbout(task, unanswered) ? { ...task, isMissing: true } : task))
     .map((task) => (task.images ? { ...task, images: task.images.map(place) } : task))
   const budget = request.judgeBudget ?? new JudgeBudget(request.judgeLimits)
-  const runs: { readonly judge: Judge; readonly judged: Judged }[] = []
-  for (const judge of judges) {
+  const names = await judgeNames(judges)
+  const hashPicture = pictureHashes()
+  const runs: { readonly judge: string; readonly judged: Judged }[] = []
+  for (const [i, judge] of judges.entries()) {
     const judged = await runJudge({
       spec,
       tasks,
@@ -77,19 +83,21 @@ export async function judgeAll(
       budget,
       concurrency: request.judgeConcurrency ?? 4,
       signal: request.signal,
+      hashPicture,
       onProgress: (done, total) =>
         request.onProgress?.('reviews', { done, total, errors: 0, secondsLeft: null }),
     })
-    const name = `reviews-${judge.name.replaceAll(/[^\w.-]/g, '_')}.${spec.collect ? 'json' : 'jsonl'}`
+    const { shown, file } = names[i] as JudgeName
+    const name = `reviews-${file}.${spec.collect ? 'json' : 'jsonl'}`
     if (out !== undefined) writeFileWhole(join(out, name), reviewText(spec, judged.reviews))
-    runs.push({ judge, judged })
+    runs.push({ judge: shown, judged })
   }
   const [first, second] = runs
   const text = first ? reviewText(spec, first.judged.reviews) : ''
   return {
     reviews: { name: spec.collect ? 'reviews.json' : 'reviews.jsonl', text },
     facts: runs.map(({ judge, judged: { reviews, ...facts } }) => ({
-      judge: judge.name,
+      judge,
       reviews: reviews.filter(({ task }) => task.isMissing !== true).length,
       ...facts,
     })),
@@ -104,6 +112,28 @@ export function judgeFiles({ questions, labels }: JudgingRequest) {
 /** As the benchmark's official scripts write them, or in any form that answers have. */
 export function answersOf(spec: JudgeSpec, files: readonly EvalFile[]): Answer[] {
   return files.flatMap((file) => spec.answers?.(file) ?? readAnswers([file]))
+}
+
+/** By path, each file read once. */
+function pictureHashes(): (path: string) => Promise<string> {
+  const hashes = new Map<string, Promise<string>>()
+  return (path) => {
+    const hash = hashes.get(path) ?? readPicture(path).then(hashBytes)
+    hashes.set(path, hash)
+    return hash
+  }
+}
+
+async function readPicture(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (cause) {
+    throw new InputError(
+      'INPUT_PICTURE_MISSING',
+      `eval: the judge should see the picture ${path}, there is no such file that can be read; name the folder of the pictures with --images.`,
+      { cause },
+    )
+  }
 }
 
 /** Pictures that rows name are where the questions' are. */

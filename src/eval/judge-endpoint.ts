@@ -7,6 +7,7 @@ import type { Judge, JudgeReply, JudgeRequest } from './judge.ts'
 
 export class EndpointJudge implements Judge {
   readonly name: string
+  readonly place: string
   readonly identity: Judge['identity']
   readonly #endpoint: Endpoint
   readonly #model: string
@@ -18,7 +19,8 @@ export class EndpointJudge implements Judge {
     readonly readPicture: (path: string) => Promise<Uint8Array>
   }) {
     this.name = parts.model
-    this.identity = { kind: 'endpoint', model: parts.model, url: plainAddress(parts.endpoint.url) }
+    this.place = plainAddress(parts.endpoint.url)
+    this.identity = { kind: 'endpoint', model: parts.model, url: this.place }
     this.#endpoint = parts.endpoint
     this.#model = parts.model
     this.#readPicture = parts.readPicture

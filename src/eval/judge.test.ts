@@ -101,6 +101,7 @@ function runSpec(
     judge: new EndpointJudge({ endpoint, model, readPicture: async () => new Uint8Array() }),
     cache: new FileJudgeCache(join(folder, cache)),
     concurrency,
+    hashPicture: async (path) => path,
     ...parts,
   })
 }

@@ -15,6 +15,8 @@ import { hashBytes, hashText } from './recipe-hash.ts'
 
 export type Judge = {
   readonly name: string
+  /** Where it is, to tell it from another of its name: an address without keys, or a folder. */
+  readonly place?: string
   /** Model id and whatever else verdicts depend on: part of the recipe. */
   readonly identity: Readonly<Record<string, unknown>>
   ask(request: JudgeRequest, signal: AbortSignal | undefined): Promise<JudgeReply>
@@ -56,6 +58,8 @@ export type JudgeRun = {
   readonly concurrency: number
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: (done: number, total: number) => void
+  /** What a picture's file holds, as a hash: replies are kept by it, wherever the file lies. */
+  readonly hashPicture: (path: string) => Promise<string>
 }
 
 export type Review = {
@@ -154,7 +158,7 @@ async function reviewTask(task: JudgeTask, run: JudgeRun, spent: Spent): Promise
 async function askOnce(
   task: JudgeTask,
   temperature: number,
-  { spec, judge, cache, signal }: JudgeRun,
+  { spec, judge, cache, signal, hashPicture }: JudgeRun,
   spent: Spent,
 ): Promise<JudgeReply | InputError> {
   const request: JudgeRequest = {
@@ -163,7 +167,7 @@ async function askOnce(
     temperature,
     maxTokens: spec.maxTokens,
   }
-  const key = await keyOf(judge, request)
+  const key = await keyOf(judge, request, hashPicture)
   const before = cache.get(key)
   if (before) {
     spent.cached++
@@ -190,9 +194,10 @@ async function readPicture(picture: Picture): Promise<string | Uint8Array | null
 async function keyOf(
   judge: Judge,
   { messages, images, temperature, maxTokens }: JudgeRequest,
+  hashPicture: JudgeRun['hashPicture'],
 ): Promise<string> {
   const hashes = await Promise.all(
-    images.map((one) => (one instanceof Uint8Array ? hashBytes(one) : String(one))),
+    images.map((one) => (one instanceof Uint8Array ? hashBytes(one) : hashPicture(one))),
   )
   return hashText(JSON.stringify([judge.identity, messages, hashes, temperature, maxTokens]))
 }

@@ -1,6 +1,9 @@
 /** Answers that exist are judged as those of a run: the official files of every judged benchmark, whole, with what is missing counted. */
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
 import type { EvalFile } from './eval-file.ts'
 import { EndpointJudge, plainAddress } from './judge-endpoint.ts'
 import { runJudge, type Judge, type JudgeCache, type JudgeReply } from './judge.ts'
@@ -286,6 +289,61 @@ test('where a judge has said nothing that can be read there is no number, in eve
   assert.deepEqual(report.metrics, [])
 })
 
+describe('files of judges', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'llava-judges-'))
+  after(() => rmSync(folder, { recursive: true }))
+  const answers = [jsonLines('a.jsonl', [{ question_id: 0, text: 't' }])]
+  const truth = { Question: 'q', Answer: 'r', image: 'a.jpg' }
+  const seeing = (parts: Partial<Parameters<typeof scoreJudged>[0]>) =>
+    scoreJudged({
+      benchmark: findBenchmark('llava-wilder'),
+      answers,
+      questions: [],
+      labels: [jsonLines('w.jsonl', [truth])],
+      mediaFolder: folder,
+      judgeCache: memory(),
+      ...parts,
+    })
+
+  test('of one name are told apart, on the disk and in what is shown', async () => {
+    // The second one's reviews were written over the first one's.
+    writeFileSync(join(folder, 'a.jpg'), 'one')
+    const at = (place: string, text: string, name = 'j'): Judge => ({
+      ...saying(text),
+      name,
+      place,
+      identity: { place },
+    })
+    const out = join(folder, 'out')
+    const both = await seeing({ judges: [at('http://one', '8 6'), at('http://two', '9 3')], out })
+    assert.deepEqual(
+      both.judged.map(({ judge: name }) => name),
+      ['j (http://one)', 'j (http://two)'],
+    )
+    const said = readdirSync(out).map((name) => readFileSync(join(out, name), 'utf8'))
+    assert.match(
+      said.join(''),
+      /"tuple":\[8,6\][^]*"tuple":\[9,3\]|"tuple":\[9,3\][^]*"tuple":\[8,6\]/,
+    )
+  })
+
+  test('pictures are known by what they hold: another one under the name is asked about again', async () => {
+    const judgeCache = memory()
+    const calls = async (content: string, name = 'a.jpg') => {
+      writeFileSync(join(folder, name), content)
+      const labels = [jsonLines('w.jsonl', [{ ...truth, image: name }])]
+      const { judged } = await seeing({ judgeCache, judges: [saying('8 6')], labels })
+      return judged[0]!.calls
+    }
+    assert.deepEqual([await calls('one'), await calls('one'), await calls('two')], [1, 0, 1])
+    assert.equal(await calls('one', 'elsewhere.jpg'), 0)
+    const labels = [jsonLines('w.jsonl', [{ ...truth, image: 'nowhere.jpg' }])]
+    await assert.rejects(seeing({ labels, judges: [saying('8 6')] }), {
+      code: 'INPUT_PICTURE_MISSING',
+    })
+  })
+})
+
 test('a judge is another at another address: verdicts are not shared, and keys in it are told to nobody', async () => {
   assert.equal(plainAddress('https://me:secret@host:81/v1/?key=secret'), 'https://host:81/v1')
   const cache = memory()
@@ -311,7 +369,8 @@ test('a judge is another at another address: verdicts are not shared, and keys i
       readPicture: async () => new Uint8Array(),
     })
     assert.deepEqual(judge.identity, { kind: 'endpoint', model: 'm', url })
-    const { reviews } = await runJudge({ spec, tasks, judge, cache, concurrency: 1 })
+    const hashPicture = async (path: string) => path
+    const { reviews } = await runJudge({ spec, tasks, judge, cache, concurrency: 1, hashPicture })
     scores.push(reviews[0]!.verdict)
   }
   assert.deepEqual(scores, [{ score: [0.2] }, { score: [0.9] }, { score: [0.2] }])
