@@ -9,6 +9,7 @@ import {
   type EngineAnswer,
   type EngineRequest,
   type Judge,
+  type JudgeLimits,
   type JudgeReply,
   type JudgeRequest,
 } from '../eval/index.ts'
@@ -147,6 +148,9 @@ export async function judgesOf(args: Arguments, session: Session): Promise<Judge
 /** A server with the id of its model, or a folder. */
 function judgePlaces(args: Arguments): { readonly place: string; readonly model: string | null }[] {
   const models = [...args.texts('judge-model')]
+  const count = args.texts('judge').length
+  if (count > 2)
+    throw new UsageError(`--judge should come twice at most, to compare two; ${count} came.`)
   const places = args.texts('judge').map((place) => {
     if (!/^https?:/.test(place)) return { place, model: null }
     const model = models.shift()
@@ -184,20 +188,29 @@ function checkDiffer(judges: readonly Judge[]): void {
   )
 }
 
-/** In million tokens, in and out. */
-export function judgeLimits(args: Arguments) {
-  const price = args.text('judge-price')
-  const [promptPrice, completionPrice] = (price ?? '').split(',').map(Number)
-  const isPair = Number.isFinite(promptPrice) && Number.isFinite(completionPrice)
-  if (price !== undefined && !isPair)
-    throw new UsageError('--judge-price should be two numbers, IN,OUT.')
-  if (price === undefined && args.has('judge-cost'))
+/** Nothing may be left to spend: then replies that are kept are all there is. Throws UsageError. */
+export function judgeLimits(args: Arguments): JudgeLimits {
+  const calls = args.number('judge-calls')
+  const cost = args.number('judge-cost')
+  const prices = pricesOf(args.text('judge-price'))
+  if (calls !== undefined && !(Number.isInteger(calls) && calls >= 0))
+    throw new UsageError(`--judge-calls should be a whole number from 0; "${calls}" came.`)
+  if (cost !== undefined && cost < 0)
+    throw new UsageError(`--judge-cost should be a number from 0; "${cost}" came.`)
+  if (cost !== undefined && prices === null)
     throw new UsageError('--judge-cost needs --judge-price IN,OUT.')
-  return {
-    calls: args.number('judge-calls'),
-    cost: args.number('judge-cost'),
-    ...(price === undefined ? {} : { promptPrice, completionPrice }),
-  }
+  return { calls, cost, ...prices }
+}
+
+/** Of a million tokens, in and out. */
+function pricesOf(text: string | undefined) {
+  if (text === undefined) return null
+  const words = text.split(',')
+  const [promptPrice, completionPrice] = words.map(Number)
+  const isPrice = (word: string) =>
+    word.trim() !== '' && Number(word) >= 0 && Number.isFinite(Number(word))
+  if (words.length === 2 && words.every(isPrice)) return { promptPrice, completionPrice }
+  throw new UsageError(`--judge-price should be two numbers from 0, IN,OUT; "${text}" came.`)
 }
 
 function keyOf({ environment }: Session, name: string): string | undefined {
