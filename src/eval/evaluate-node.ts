@@ -19,7 +19,7 @@ import { makeRecipe, type EvalRecipe } from './eval-recipe.ts'
 import type { Agreement } from './judge-agreement.ts'
 import {
   judgeAll,
-  judgeFiles,
+  judgeTasks,
   type JudgedFacts,
   type JudgingRequest,
 } from './judge-answers-node.ts'
@@ -95,7 +95,7 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
   if (all.length === 0) throw noQuestions(benchmark)
   const questions = selectQuestions(all, request)
   const asked = questions.length < all.length ? new Set(questions.map(truthId)) : undefined
-  await preflight(request, ask, asked)
+  await preflight(request, ask, { questions, asked })
   const media = new MediaFolder(request.mediaFolder)
   checkPictures(questions, media, request)
   const recipe = await makeRecipe({
@@ -199,15 +199,22 @@ export function filesOf(
   }
 }
 
-/** Scores no answers at all: wrong or missing truth shows now, not after a night. */
+/** Scores no answers at all, or sees what a judge would be asked: wrong or missing truth shows now, not after a night. */
 async function preflight(
   request: EvaluateRequest,
   ask: AskSpec,
-  asked: ReadonlySet<string> | undefined,
+  {
+    questions,
+    asked,
+  }: {
+    readonly questions: readonly Question[]
+    readonly asked: ReadonlySet<string> | undefined
+  },
 ): Promise<void> {
   const { benchmark, judges = [] } = request
   if (benchmark.judge && judges.length > 0) {
-    benchmark.judge.tasks({ answers: [], ...judgeFiles(request) })
+    const none = questions.map(({ id }) => ({ id: String(id), text: '', row: {} }))
+    judgeTasks(benchmark.judge, request, none)
     return
   }
   if (isJudgeNeeded(benchmark)) return

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { writeFileWhole } from './answer-journal-node.ts'
-import { readAnswers, type Answer } from './answers.ts'
+import { ownIds, readAnswers, type Answer } from './answers.ts'
 import type { Benchmark } from './benchmark.ts'
 import type { EvalFile } from './eval-file.ts'
 import { judgeAgreement, type Agreement } from './judge-agreement.ts'
@@ -66,8 +66,7 @@ export async function judgeAll(
   const failed = errors.map((id) => ({ id, text: '', row: {} }))
   const given = [...answersOf(spec, answers), ...failed]
   const place = located(request)
-  const tasks = spec
-    .tasks({ answers: given, ...judgeFiles(request) })
+  const tasks = judgeTasks(spec, request, given)
     .map((task) => (isAbout(task, unanswered) ? { ...task, isMissing: true } : task))
     .map((task) => (task.images ? { ...task, images: task.images.map(place) } : task))
   const budget = request.judgeBudget ?? new JudgeBudget(request.judgeLimits)
@@ -105,8 +104,15 @@ export async function judgeAll(
   }
 }
 
-export function judgeFiles({ questions, labels }: JudgingRequest) {
-  return { questions, labels }
+/** What a judge would be asked about the answers. Throws InputError for what would only show after it was paid. */
+export function judgeTasks(
+  spec: JudgeSpec,
+  { questions, labels }: Pick<JudgingRequest, 'questions' | 'labels'>,
+  answers: readonly Answer[],
+): JudgeTask[] {
+  const tasks = spec.tasks({ answers, questions, labels })
+  ownIds(tasks.map(({ id }) => id))
+  return tasks
 }
 
 /** As the benchmark's official scripts write them, or in any form that answers have. */

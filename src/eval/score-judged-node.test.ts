@@ -216,6 +216,17 @@ describe('answers of official files', () => {
     assert.equal(values(await judge('mathvista', { answers }, '7'))['accuracy'], 50)
   })
 
+  test('questions of one id are refused before the judge is paid', async () => {
+    const row = { video_name: 'v', question_id: 'v_1', question: 'q', answer: 'a' }
+    const answers = [jsonLines('a.jsonl', [{ question_id: 'v_1', text: 't' }])]
+    const labels = [jsonFile('test.json', [row, { ...row, question: 'r' }])]
+    const asked: string[] = []
+    await assert.rejects(judge('activitynet-qa', { answers, labels }, '', asked), {
+      code: 'INPUT_QUESTIONS_DUPLICATE',
+    })
+    assert.deepEqual(asked, [])
+  })
+
   test('a benchmark of a rule, and answers to other questions, are refused', async () => {
     const answers = [jsonLines('a.jsonl', [{ question_id: 9, text: 't' }])]
     await assert.rejects(judge('pope', { answers }, 'yes'), { code: 'INPUT_JUDGE_UNUSED' })
