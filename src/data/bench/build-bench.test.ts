@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
 import sharp from 'sharp'
 import { InputError } from '../../core/errors.ts'
@@ -131,6 +131,42 @@ describe('a benchmark is built', () => {
       [report.references, report.embeddings.pictures],
       [{ by: 'echo', missing: 0 }, 'mean colour'],
     )
+  })
+
+  test('again of a picture that was changed under its name, and of no other', async () => {
+    // Its old embedding and its old reference stayed beside the new picture.
+    const folder = join(ROOT, 'changing')
+    mkdirSync(folder)
+    const own = names.slice(0, 3)
+    for (const name of own) cpSync(join(IMAGES, name), join(folder, name))
+    const lines = own.map((image, i) =>
+      JSON.stringify({ id: `r${i}`, image, text: `Request ${i}` }),
+    )
+    writeFileSync(join(folder, 'requests.jsonl'), lines.join('\n'))
+    const embedded: string[] = []
+    const answered: string[] = []
+    const options = {
+      folder,
+      embedder: {
+        identity: 'length',
+        async embed(path: string) {
+          embedded.push(basename(path))
+          return Float32Array.of(embedded.length)
+        },
+      },
+      answerer: {
+        identity: 'count',
+        async answer({ id }: BenchRequest) {
+          answered.push(id)
+          return `Answer ${answered.length}`
+        },
+      },
+    }
+    await build('changed', options)
+    assert.deepEqual([embedded.splice(0).length, answered.splice(0).length], [3, 3])
+    cpSync(join(IMAGES, names[7]!), join(folder, own[1]!))
+    await build('changed', options)
+    assert.deepEqual([embedded, answered], [[own[1]], ['r1']])
   })
 
   test('after people’s review: left out what they refuse, theirs what they rewrite', async () => {

@@ -5,8 +5,8 @@
  *     ─ reference answers ─▶ bench.jsonl, images/, review.jsonl, report.json
  *
  * Who embeds and who answers is handed in: nothing here runs a model. Everything that takes long is kept in the folder as it comes
- * (prints, embeddings, references), so that the same call goes on where the last one ended; the same seed and the same requests give
- * the same benchmark. `review.jsonl` is for people: what they mark `"accept": false` is left out and what they rewrite is taken, when
+ * (prints, embeddings, references), so that the same call goes on where the last one ended, and a picture that was changed under its
+ * name is embedded and answered again; the same seed and the same requests give the same benchmark. `review.jsonl` is for people: what they mark `"accept": false` is left out and what they rewrite is taken, when
  * the same call is made again.
  */
 import { createHash } from 'node:crypto'
@@ -212,8 +212,8 @@ async function embedAll(
     signal?.throwIfAborted()
     const own = embedder
       ? await Promise.all(
-          request.images.map(async (image) => {
-            const text = await kept.get(`${embedder.identity}|${image}`, async () =>
+          request.images.map(async (image, k) => {
+            const text = await kept.get(`${embedder.identity}|${prints[k]?.sha256}`, async () =>
               encode(await embedder.embed(image)),
             )
             return decode(text)
@@ -253,11 +253,12 @@ async function referenceAll(
   const kept = new KeptLines<string>(join(out, 'work', 'references.jsonl'))
   const faults: { readonly id: string; readonly error: unknown }[] = []
   let answered = 0
-  const refer = async ({ request }: PrintedRequest): Promise<string> => {
+  const refer = async ({ request, prints }: PrintedRequest): Promise<string> => {
     if (request.answer !== null) return request.answer
     if (!answerer) return ''
     try {
-      const key = `${answerer.identity}|${request.id}`
+      const pictures = prints.map(({ sha256 }) => sha256).join(' ')
+      const key = `${answerer.identity}|${request.id}|${pictures}`
       const reference = await kept.get(key, () => answerer.answer(request))
       answered++
       return reference
