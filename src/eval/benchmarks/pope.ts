@@ -286,8 +286,15 @@ function metricsOf(parts: readonly string[], drawn: Drawn): Metric[] {
     unit: 'percent',
     digits: 2,
     statistic: { ...drawn, of: mean },
+    ...partOf(parts),
   }
   return [first, ...parts.flatMap((part, p) => ratesOf(part, drawn, countsOf(p)))]
+}
+
+/** The published mean is of three splits; a table without splits has all of them. */
+function partOf(parts: readonly string[]): Pick<Metric, 'part'> {
+  const isSplit = parts.every((part) => ORDER.includes(part))
+  return isSplit && parts.length < ORDER.length ? { part: `${parts.join(', ')} alone` } : {}
 }
 
 function ratesOf(

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { score } from '../score.ts'
+import { jsonFile, jsonLines } from '../../../test/eval-files.ts'
 import { BENCHMARKS } from './index.ts'
 
 const valuesOf = (name: string, metric: string, model: string, source = '') =>
@@ -52,5 +54,72 @@ test('a model has one number of a metric in one source under one condition', () 
       published.every(({ value }) => Number.isFinite(value)),
       name,
     )
+  }
+})
+
+test('the number of a part stands beside no row of the whole, and says of what it is', async () => {
+  const table = (name: string, rows: readonly string[]) => ({
+    name,
+    text: rows.map((row) => `${row.split(' ').join('\t')}\n`).join(''),
+  })
+  const text = 'Is there a dog in the image?'
+  const pope = ['random', 'popular', 'adversarial'].map((category, i) => ({
+    question: { question_id: i, image: 'a.jpg', text, category },
+    label: jsonLines(`coco_pope_${category}.json`, [{ image: 'a.jpg', text, label: 'yes' }]),
+    answer: { question_id: i, prompt: text, text: 'Yes' },
+  }))
+  const popeOf = (own: typeof pope) => ({
+    questions: [
+      jsonLines(
+        'q.jsonl',
+        own.map(({ question }) => question),
+      ),
+    ],
+    labels: own.map(({ label }) => label),
+    answers: [
+      jsonLines(
+        'a.jsonl',
+        own.map(({ answer }) => answer),
+      ),
+    ],
+  })
+  const dimensions = ['correctness', 'detail', 'context', 'temporal', 'consistency']
+  const chat = (names: readonly string[]) => ({
+    answers: names.map((name) =>
+      jsonFile(`${name}_results.json`, { v: [{ score: 4 }, { q: 'x' }] }),
+    ),
+  })
+  const seed = (medium: string) =>
+    jsonFile('SEED-Bench.json', {
+      question_type: { 'Scene Understanding': 1 },
+      questions: ['image', medium].map((data_type, i) => {
+        return { question_id: i, answer: 'A', data_type, question_type_id: 1 }
+      }),
+    })
+  const letters = [
+    jsonLines(
+      'a.jsonl',
+      [0, 1].map((id) => ({ question_id: id, text: 'A' })),
+    ),
+  ]
+  const science = table('ScienceQA_TEST.tsv', [
+    'index question A B answer prediction category',
+    '0 q x y A A natural',
+  ])
+  const cases = [
+    ['pope', 'F1 mean', popeOf(pope.slice(0, 1)), 'random alone'],
+    ['pope', 'F1 mean', popeOf(pope), undefined],
+    ['video-chatgpt', 'mean', chat(dimensions.slice(3, 4)), 'temporal alone'],
+    ['video-chatgpt', 'mean', chat(dimensions), undefined],
+    ['seed-bench', 'accuracy', { answers: letters, labels: [seed('image')] }, 'images alone'],
+    ['seed-bench', 'accuracy', { answers: letters, labels: [seed('video')] }, undefined],
+    ['seed-img', 'accuracy', { answers: letters, labels: [seed('image')] }, undefined],
+    ['scienceqa', 'accuracy', { answers: [science] }, 'questions with pictures alone'],
+  ] as const
+  for (const [name, metric, files, part] of cases) {
+    const { metrics } = await score(name, files)
+    const own = metrics.find((one) => one.name === metric)!
+    assert.equal(own.part, part, `${name} ${metric}`)
+    assert.equal(own.published.length > 0, part === undefined, `${name} ${metric}`)
   }
 })

@@ -132,7 +132,10 @@ function scoreScienceQa({ answers: files, questions, labels, asked }: ScoreInput
         2,
         pictured.map(({ problem }) => problem.id),
       ),
-      meanPercent('accuracy', judged.map(score)),
+      {
+        ...meanPercent('accuracy', judged.map(score)),
+        ...(pictured.length === judged.length ? { part: 'questions with pictures alone' } : {}),
+      },
       ...COLUMNS.flatMap((column) => {
         const own = judged.filter(({ problem }) => problem.columns.includes(column))
         return own.length > 0 ? [meanPercent(column, own.map(score))] : []

@@ -13,6 +13,7 @@ import {
   meanPercent,
   publishedRows,
   type Benchmark,
+  type Metric,
   type PublishedScore,
   type Scored,
   type ScoreInput,
@@ -130,7 +131,7 @@ function scoreSeedBench(
       const read = own === undefined ? '' : readLetter(own)
       return { id, given: own?.text ?? '', read, expected: answer, score }
     }),
-    metrics: isKnown ? metricsOf(judged) : [],
+    metrics: isKnown ? metricsOf(judged, only === undefined) : [],
     ...(isKnown ? { printed: printAll(judged) } : {}),
     ...(counts.missing === 0 ? { written: { 'submission.jsonl': submission(ids, answers) } } : {}),
   }
@@ -164,11 +165,15 @@ function repeated(ids: readonly string[]): Set<string> {
   return new Set(ids.filter((id) => seen.has(id) || !seen.add(id)))
 }
 
-function metricsOf(judged: readonly Judged[]) {
+/** Of `isBoth`, pictures and clips, one alone has no published row of the whole. */
+function metricsOf(judged: readonly Judged[], isBoth: boolean): Metric[] {
   const media = ['image', 'video'].filter((name) => judged.some(({ medium }) => medium === name))
   const scores = (part: readonly Judged[]) => part.map(({ score }) => score)
   return [
-    meanPercent('accuracy', scores(judged)),
+    {
+      ...meanPercent('accuracy', scores(judged)),
+      ...(isBoth && media.length === 1 ? { part: `${media[0]}s alone` } : {}),
+    },
     ...media.map((name) =>
       meanPercent(`accuracy ${name}`, scores(judged.filter(({ medium }) => medium === name))),
     ),

@@ -8,7 +8,13 @@
  * Official scorer: mbzuai-oryx/Video-ChatGPT quantitative_evaluation/, in the form of lmms-eval tasks/videochatgpt/utils.py.
  * Correctness, detail and context are three calls over each generic answer.
  */
-import { meanOfParts, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
+import {
+  meanOfParts,
+  type Benchmark,
+  type Metric,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
 import { onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import { isRow, readRows, type EvalFile, type Row } from '../eval-file.ts'
 import {
@@ -112,19 +118,28 @@ function scoreVideoChatGpt({ answers: files, asked }: ScoreInput): Scored {
     metrics: isNonsense(reviews)
       ? []
       : [
-          meanOfParts(
-            parts.map(({ own }) => own.map(({ score }) => score)),
-            // Three dimensions are judged of one answer.
-            {
-              name: 'mean',
-              unit: 'points',
-              digits: 2,
-              units: parts.flatMap(({ own }) => own.map(({ id }) => id)),
-            },
-          ),
+          { ...meanOf(parts), ...partOf(parts.map(({ name }) => name)) },
           ...parts.map(({ name, own }) => meanScore(name, own)),
         ],
   }
+}
+
+function meanOf(parts: readonly { readonly own: readonly Review[] }[]): Metric {
+  return meanOfParts(
+    parts.map(({ own }) => own.map(({ score }) => score)),
+    // Three dimensions are judged of one answer.
+    {
+      name: 'mean',
+      unit: 'points',
+      digits: 2,
+      units: parts.flatMap(({ own }) => own.map(({ id }) => id)),
+    },
+  )
+}
+
+/** The published mean is of all dimensions. */
+function partOf(names: readonly Dimension[]): Pick<Metric, 'part'> {
+  return names.length < DIMENSIONS.length ? { part: `${names.join(', ')} alone` } : {}
 }
 
 /** A dimension is named in each review, in lmms-eval's samples by their metric, or by the file: `correctness_results.json`. */
