@@ -18,14 +18,22 @@ export type StrengthPoint = {
 }
 
 const WIDTH = 640
-const SCORE = { title: 'score', scale: { domain: [0, 100] } }
+
+/** To 100, or what passes it: a judge may like an answer more than the reference. */
+function scoreScale(rows: readonly BarRow[]) {
+  return { title: 'score', scale: { domain: [0, highest(rows)] } }
+}
+
+function highest(rows: readonly BarRow[]): number {
+  return Math.max(100, ...rows.flatMap(({ value, high }) => [value, high]))
+}
 
 /** One bar for each part of a benchmark, its interval across it, a tick where a guess stands. */
 export function barChart(
   rows: readonly BarRow[],
   unit: 'percent' | 'points' = 'percent',
 ): Promise<string> {
-  const scale = unit === 'percent' ? SCORE : { title: 'points' }
+  const scale = unit === 'percent' ? scoreScale(rows) : { title: 'points' }
   const y = { field: 'category', type: 'nominal' as const, title: null, sort: null }
   return toSvg({
     data: { values: [...rows] },
@@ -59,24 +67,27 @@ export function modelChart(rows: readonly BarRow[]): Promise<string> {
     encoding: {
       y: { field: 'category', type: 'nominal', title: null, sort: null },
       yOffset: { field: 'model' },
-      x: { field: 'value', type: 'quantitative', ...SCORE },
+      x: { field: 'value', type: 'quantitative', ...scoreScale(rows) },
       color: { field: 'model', type: 'nominal' },
     },
   })
 }
 
 const RADIUS = 200
-const RINGS = [25, 50, 75, 100]
+const RING = 25
 
-/** Benchmarks around a circle, a closed line for each model; the rim is 100. */
+/** Benchmarks around a circle, a closed line for each model; the rim is 100, or the next ring beyond the highest score. */
 export function radarChart(rows: readonly BarRow[]): Promise<string> {
   const categories = [...new Set(rows.map(({ category }) => category))]
   const around = (i: number, value: number) => {
     const angle = (2 * Math.PI * i) / categories.length
     return { x: value * Math.sin(angle), y: value * Math.cos(angle), i }
   }
-  const rings = RINGS.flatMap((ring) => categories.map((_, i) => ({ ring, ...around(i, ring) })))
-  const names = categories.map((category, i) => ({ category, ...around(i, 116) }))
+  const circles = Math.ceil(Math.max(100, ...rows.map(({ value }) => value)) / RING)
+  const rim = circles * RING
+  const levels = Array.from({ length: circles }, (_, k) => (k + 1) * RING)
+  const rings = levels.flatMap((ring) => categories.map((_, i) => ({ ring, ...around(i, ring) })))
+  const names = categories.map((category, i) => ({ category, ...around(i, 1.16 * rim) }))
   const points = rows.map(({ category, model, value }) => ({
     model,
     category,
@@ -87,7 +98,7 @@ export function radarChart(rows: readonly BarRow[]): Promise<string> {
     field,
     type: 'quantitative' as const,
     axis: null,
-    scale: { domain: [-130, 130] },
+    scale: { domain: [-1.3 * rim, 1.3 * rim] },
   })
   const encoding = { x: place('x'), y: place('y') }
   const order = { field: 'i', type: 'quantitative' as const }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { strengthChart } from './report-charts.ts'
+import { barChart, modelChart, radarChart, strengthChart, type BarRow } from './report-charts.ts'
 import { labelled } from './report-labels.ts'
 import { escapeHtml, htmlReport, markdownReport, type ReportedResult } from './report.ts'
 
@@ -50,7 +50,7 @@ function reported(model: string, parts: Partial<ReportedResult> = {}, value = 80
           expected: 'yes',
           prompt: 'Is it?',
         },
-        picture: PNG,
+        pictures: [PNG, PNG],
       },
     ],
     ...parts,
@@ -66,6 +66,7 @@ test('the page needs nothing else: no script, no address, pictures inside, words
     html.replaceAll(/http:\/\/www\.w3\.org\/(?:2000\/svg|1999\/xlink)/g, ''),
     /https?:\/\//,
   )
+  assert.equal(html.split('<img').length - 1, 4, 'two pictures of a question in each result')
   assert.match(html, /&lt;script&gt;alert/)
   assert.match(html, /<b>given<\/b> &lt;b&gt;no/)
   assert.match(html, /<b>judge said<\/b> 8 2 &lt;i&gt;bad/)
@@ -86,6 +87,19 @@ test('the table says score, interval, guess, published row, errors and recipe', 
     '| POPE | a | F1 mean (judge gpt-4-0613) | 80.00 | 79.00–81.00 | 55.00 (blind) | llava-v1.5-7b 85.9 (zoo) | 9 | 1 | `abcdef012345` |',
   )
   assert.equal(table.split('\n').filter((line) => line.startsWith('| POPE')).length, 1)
+})
+
+test('a blind run of other questions is no guess at these', () => {
+  // It may have been of another --limit: one question's 100 % stood beside the score of all.
+  const outcomes = ['1', '2'].map((id) => ({ id, score: 1, given: 'x', read: 'x', expected: 'x' }))
+  const recipe = { hash: 'x', isBlind: true } as ReportedResult['recipe']
+  const rowOf = (count: number) =>
+    markdownReport([
+      reported('a', { outcomes }),
+      reported('a', { recipe, outcomes: outcomes.slice(0, count) }, 55),
+    ])
+  assert.match(rowOf(2), /55\.00 \(blind\)/)
+  assert.doesNotMatch(rowOf(1), /blind\)/)
 })
 
 test('published rows say of which table and judge they are, parts how many questions they have', () => {
@@ -206,6 +220,25 @@ test('models are drawn around a circle from three benchmarks on that all of them
   assert.equal(await charts([...three('a'), ...three('b')]), 2)
   assert.equal(await charts([...three('a'), ...three('b').slice(1)]), 1)
   assert.equal(await charts(three('a')), 0)
+})
+
+test('a score above 100, as a judge may give, stays in its chart', async () => {
+  const row = (model: string, category: string, value: number): BarRow => {
+    return { model, category, value, low: value, high: value + 9, guess: null }
+  }
+  const rows = ['One', 'Two', 'Three'].flatMap((name) => [row('a', name, 150), row('b', name, 50)])
+  const own = rows.filter(({ model }) => model === 'a')
+  for (const svg of [await barChart(own), await modelChart(rows)]) {
+    const widths = [...svg.matchAll(/aria-roledescription="bar" d="M0,[\d.]+h([\d.]+)/g)]
+    assert.ok(widths.length >= own.length)
+    for (const [, width] of widths) assert.ok(Number(width) <= 640, `${width} of 640`)
+  }
+  const radar = await radarChart(rows)
+  const points = [
+    ...radar.matchAll(/aria-roledescription="point" transform="translate\(([\d.-]+),([\d.-]+)/g),
+  ]
+  assert.equal(points.length, 6)
+  for (const [, x, y] of points) assert.ok(Number(x) >= 0 && Number(y) >= 0, `${x} ${y}`)
 })
 
 test('several results of one model and benchmark are as many bars, each by its own name', async () => {

@@ -32,7 +32,7 @@ export type ReportedResult = Pick<
   /** The worst answers, with their pictures where they were kept. */
   readonly examples: readonly {
     readonly outcome: AskedOutcome
-    readonly picture: Uint8Array | null
+    readonly pictures: readonly Uint8Array[]
   }[]
 }
 
@@ -119,7 +119,7 @@ function shown({ value, digits }: Metric): string {
   return value === null ? '–' : value.toFixed(digits)
 }
 
-/** The blind run's score of the same benchmark and model, else the baseline that the benchmark itself states. */
+/** The blind run's score of the same questions and model, else the baseline that the benchmark itself states. */
 function guessOf(
   result: ReportedResult,
   metric: Metric,
@@ -129,13 +129,19 @@ function guessOf(
     (other) =>
       other.recipe.isBlind &&
       other.benchmark === result.benchmark &&
-      other.run.model === result.run.model,
+      other.run.model === result.run.model &&
+      namesOf(other) === namesOf(result),
   )
   const value = blind?.metrics.find(({ name }) => name === metric.name)
   if (value) return `${shown(value)} (blind)`
   return metric.baseline
     ? `${metric.baseline.value.toFixed(metric.digits)} (${metric.baseline.name})`
     : ''
+}
+
+/** What was asked: a run may have been limited. */
+function namesOf({ outcomes }: ReportedResult): string {
+  return JSON.stringify(outcomes.map(({ id }) => id).sort())
 }
 
 /** Charts are drawn here: the page runs no script. */
@@ -326,8 +332,8 @@ function barOf(metric: Metric, category: string, model: string): BarRow {
 
 function examples(list: ReportedResult['examples']): string {
   if (list.length === 0) return ''
-  const figures = list.map(({ outcome, picture }) => {
-    const image = picture ? `<img alt="" src="${dataUrl(picture)}">` : ''
+  const figures = list.map(({ outcome, pictures }) => {
+    const images = pictures.map((picture) => `<img alt="" src="${dataUrl(picture)}">`)
     const words = [
       ['asked', outcome.prompt ?? ''],
       ['expected', outcome.expected],
@@ -336,7 +342,7 @@ function examples(list: ReportedResult['examples']): string {
       ['judge said', outcome.judged ?? ''],
     ].filter(([, value]) => value !== '')
     const shown = words.map(([name, value]) => `<b>${name}</b> ${escapeHtml(clip(value ?? ''))}`)
-    return `<figure>${image}<figcaption>${escapeHtml(outcome.id)}<br>${shown.join('<br>')}</figcaption></figure>`
+    return `<figure>${images.join('')}<figcaption>${escapeHtml(outcome.id)}<br>${shown.join('<br>')}</figcaption></figure>`
   })
   return `<h3>Worst answers</h3><div class="examples">${figures.join('\n')}</div>`
 }

@@ -1,5 +1,5 @@
 /** What a run leaves in its folder: submissions, pictures of wrong answers, and last of all the result. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { makeFolderSync } from '../core/make-folder-node.ts'
@@ -7,7 +7,7 @@ import { writeFileWhole } from './answer-journal-node.ts'
 import type { Outcome } from './benchmark.ts'
 import type { EvalReport } from './evaluate-node.ts'
 import type { MediaFolder } from './media-node.ts'
-import { questionFinder, type Question } from './question.ts'
+import { questionFinder, type Picture, type Question } from './question.ts'
 import { writeSheet } from './write-sheet-node.ts'
 
 /** Pictures of the worst answers, so that a report needs nothing but the folder. */
@@ -30,18 +30,39 @@ export async function keepExamples(
   // Those of an earlier call are of other questions.
   rmSync(join(out, 'examples'), { recursive: true, force: true })
   for (const [i, outcome] of examples.entries()) {
-    const [picture] = find(outcome)?.images ?? []
-    if (picture === undefined) continue
-    try {
-      const opened = await media.open(picture)
-      if (opened === null) continue
-      const path = join(out, 'examples', `${i}.bin`)
+    let kept = 0
+    for (const picture of find(outcome)?.images ?? []) {
+      const bytes = await bytesOf(picture, media)
+      if (bytes === null) continue
+      const path = examplePath(out, i, kept++)
       makeFolderSync(dirname(path))
-      writeFileSync(path, typeof opened === 'string' ? readFileSync(opened) : opened)
-    } catch (error) {
-      // Its question is on record as one that could not be asked.
-      if (!(error instanceof InputError)) throw error
+      writeFileSync(path, bytes)
     }
+  }
+}
+
+/** The pictures of a worst answer, in the question's order. */
+export function readExample(out: string, example: number): Uint8Array[] {
+  const pictures: Uint8Array[] = []
+  for (;;) {
+    const path = examplePath(out, example, pictures.length)
+    if (!existsSync(path)) return pictures
+    pictures.push(readFileSync(path))
+  }
+}
+
+function examplePath(out: string, example: number, picture: number): string {
+  return join(out, 'examples', `${example}${picture === 0 ? '' : `-${picture}`}.bin`)
+}
+
+async function bytesOf(picture: Picture, media: MediaFolder): Promise<Uint8Array | null> {
+  try {
+    const opened = await media.open(picture)
+    return typeof opened === 'string' ? readFileSync(opened) : opened
+  } catch (error) {
+    // Its question is on record as one that could not be asked.
+    if (error instanceof InputError) return null
+    throw error
   }
 }
 

@@ -5,7 +5,7 @@ import { InputError } from '../core/errors.ts'
 import { parseResult, type ComparedResult } from './compare-results.ts'
 import type { EvalReport } from './evaluate-node.ts'
 import type { ReportedResult } from './report.ts'
-import { EXAMPLES, worstOf } from './result-files-node.ts'
+import { EXAMPLES, readExample, worstOf } from './result-files-node.ts'
 
 const NAMES = ['result.json', 'score.json']
 
@@ -45,8 +45,7 @@ function readReport(file: string): ReportedResult {
   const { outcomes } = parseResult(value, file)
   const report = value as EvalReport // its fields were written by this program
   const examples = worstOf(outcomes, EXAMPLES).map((outcome, i) => {
-    const picture = join(dirname(file), 'examples', `${i}.bin`)
-    return { outcome, picture: existsSync(picture) ? readFileSync(picture) : null }
+    return { outcome, pictures: readExample(dirname(file), i) }
   })
   if (report.run) return { ...report, examples }
   throw new InputError(
