@@ -60,6 +60,12 @@ test('what transformers has no form for is saved in the original layout, and rea
       layout: 'original',
     },
     { keys: { anyres_base: 'pad' }, layout: 'hf' },
+    { keys: { image_aspect_ratio: 'pad' }, layout: 'original' },
+    { keys: { image_aspect_ratio: 'square' }, layout: 'original' },
+    {
+      keys: { image_aspect_ratio: 'pad', mm_patch_merge_type: 'spatial' },
+      layout: 'original',
+    },
   ]
   const visionTower = 'fixtures/original/checkpoints/tower-clip-vit-large-patch14-336'
   for (const [i, { keys, layout }] of ways.entries()) {

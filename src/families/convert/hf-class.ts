@@ -48,6 +48,11 @@ const ONEVISION: HfClass = {
   videoProcessor: 'LlavaOnevisionVideoProcessor',
 }
 
+/** The class of a `model_type`; the plain one for any other. */
+export function hfClassNamed(modelType: string): HfClass {
+  return [NEXT, NEXT_VIDEO, ONEVISION].find((one) => one.modelType === modelType) ?? LLAVA
+}
+
 /** Throws ConfigError for pictures that no class cuts and merges as this checkpoint does. */
 export function hfClassOf(config: EyedConfig, documents: CheckpointDocuments): HfClass {
   const { tiling, merge } = config.image.tokens
@@ -65,8 +70,12 @@ function checkTiles({ image }: EyedConfig): void {
   const { tiling, merge } = image.tokens
   const isUnpadded =
     merge.layout === 'spatial' && merge.unpad && merge.newline && merge.base && !merge.maxPool
+  if (tiling.kind === 'none') {
+    const end = merge.layout === 'spatial' && merge.newline ? 'and a newline' : 'merged as spatial'
+    throw unsupported(`transformers has no form for pictures of one tile ${end}`)
+  }
   if (!isAnyres(tiling)) {
-    throw unsupported(`transformers has no form for pictures cut as "${tiling.kind}" with newlines`)
+    throw unsupported(`transformers has no form for pictures cut as "${tiling.kind}"`)
   }
   if (!isUnpadded) {
     throw unsupported('transformers merges tiles as spatial_unpad alone, this checkpoint otherwise')

@@ -5,7 +5,6 @@
 import { ConfigError } from '../../core/errors.ts'
 import type { DecoderConfig } from '../../decoder/decoder.ts'
 import { fitOf, type ImageProcessor } from '../../preprocess/image-processor.ts'
-import type { ImageSize } from '../../preprocess/image.ts'
 import type { Tiling } from '../../preprocess/tiling.ts'
 import type { ClipNewline } from '../../preprocess/video-tokens.ts'
 import type { VisionConfig } from '../../vision/vision-transformer.ts'
@@ -221,19 +220,23 @@ function originalRope({ kind, rope, attention, fullLayers, maxPositions }: Decod
   }
 }
 
-function pictureFields({ processor, tokens }: EyedConfig['image']): object {
-  const { tiling, merge } = tokens
-  if (tiling.kind === 'none') {
-    return fitOf(processor) === 'pad' ? { image_aspect_ratio: 'pad' } : {}
-  }
+/** A picture of one tile has a merge as well: `unpad` ends it with a newline. */
+export function pictureFields({
+  processor,
+  tokens,
+}: EyedConfig['image']): Readonly<Record<string, unknown>> {
   return {
-    ...tilingFields(tiling, processor.tile),
+    ...tilingFields(tokens.tiling, processor),
     ...severalPicturesField(tokens),
-    mm_patch_merge_type: mergeType(merge),
+    mm_patch_merge_type: mergeType(tokens.merge),
   }
 }
 
-function tilingFields(tiling: Exclude<Tiling, { kind: 'none' }>, tile: ImageSize): object {
+function tilingFields(tiling: Tiling, processor: ImageProcessor): object {
+  const { tile } = processor
+  if (tiling.kind === 'none') {
+    return { image_aspect_ratio: fitOf(processor) === 'pad' ? 'pad' : 'square' }
+  }
   if (tiling.kind === 'highres') {
     return { image_aspect_ratio: 'highres', image_grid_pinpoints: String(tiling.side) }
   }
@@ -270,7 +273,7 @@ function clipFields({ config, documents }: TargetInput): object {
   }
 }
 
-const NEWLINE_POSITIONS: { readonly [N in ClipNewline]: string } = {
+export const NEWLINE_POSITIONS: { readonly [N in ClipNewline]: string } = {
   none: 'no_token',
   end: 'one_token',
   frames: 'frame',

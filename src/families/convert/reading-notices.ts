@@ -14,9 +14,8 @@ export function readingNotices(config: EyedConfig, documents: CheckpointDocument
   const read = familyOf(documents).parseConfig(documents, {})
   checkPictures(config, read)
   return [
-    ...baseNotices(config),
     ...pictureNotices(config, read),
-    ...keyNotices(documents),
+    ...ownKeyNotices(config, documents),
     ...clipNotices(config, read),
     ...windowNotices(config, read),
   ]
@@ -39,6 +38,11 @@ function rotation({ decoder, vision }: Pick<ModelConfig, 'decoder' | 'vision'>):
   return [rope, epsilon, attention, vision?.imageSize, vision?.patchSize, vision?.activation]
 }
 
+/** What files say in keys that others do not know. */
+export function ownKeyNotices(config: EyedConfig, documents: CheckpointDocuments): string[] {
+  return [...baseNotices(config), ...keyNotices(documents)]
+}
+
 function baseNotices({ image }: EyedConfig): string[] {
   const { tiling } = image.tokens
   if (tiling.kind !== 'anyres' || tiling.base === 'squash') return []
@@ -57,7 +61,10 @@ function pictureNotices({ image }: EyedConfig, read: ModelConfig): string[] {
       'The two layouts round the size of a picture without its padding differently: a few sizes (704 × 396, say) have a row of patches more or less.',
     )
   }
-  if (image.tokens.severalPictures !== read.image?.tokens.severalPictures) {
+  if (
+    image.tokens.tiling.kind !== 'none' &&
+    image.tokens.severalPictures !== read.image?.tokens.severalPictures
+  ) {
     notices.push(
       `Several pictures in one prompt are ${SEVERAL[read.image?.tokens.severalPictures ?? 'each']} in the new layout.`,
     )
@@ -65,12 +72,13 @@ function pictureNotices({ image }: EyedConfig, read: ModelConfig): string[] {
   return notices
 }
 
-/** What the target says of several pictures in a key that others do not know. */
 function keyNotices({ files }: CheckpointDocuments): string[] {
   const config = files.get('config.json')
-  if (!isObject(config) || config['several_pictures'] === undefined) return []
+  const several = isObject(config) ? config['several_pictures'] : undefined
+  if (several !== 'single' && several !== 'each') return []
+  const others = { single: 'cut each into tiles', each: 'pad each to one tile' }[several]
   return [
-    'Several pictures in one prompt are padded to one tile each (several_pictures, a key of ours): others cut each into tiles.',
+    `Several pictures in one prompt are ${SEVERAL[several]} (several_pictures, a key of ours): others ${others}.`,
   ]
 }
 
