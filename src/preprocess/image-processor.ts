@@ -62,10 +62,20 @@ export function fitOf(processor: ImageProcessor): ImageFit {
 /** Whether both make the same tile of a picture that is not cut. */
 export function isSameTile(one: ImageProcessor, other: ImageProcessor): boolean {
   const [was, is] = [one, other].map((processor) => {
-    const { tile, pad, resize, crop, filter, order, rescale, normalise } = processor
+    const { tile, pad, resize, crop, filter, order, rescale, normalise } = withPlainSteps(processor)
     return JSON.stringify([tile, pad, resize, crop, filter, order, rescale, normalise])
   })
   return was === is
+}
+
+/** A padded picture is a square: its shortest edge brought to that of the tile makes it the tile, of which nothing is cut. */
+export function withPlainSteps(processor: ImageProcessor): ImageProcessor {
+  const { tile, pad, resize, crop } = processor
+  const isEdge = resize.kind === 'shortestEdge' && resize.edge === tile.width
+  if (pad === null || !isEdge || crop?.width !== tile.width || crop.height !== tile.width) {
+    return processor
+  }
+  return { ...processor, resize: { kind: 'exact', size: tile }, crop: null }
 }
 
 /** The mean as a colour, cut and not rounded: int(mean · 255). */

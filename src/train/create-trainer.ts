@@ -1,9 +1,8 @@
 /** `createTrainer`: a checkpoint in, a trainer out. */
 import { Rng } from '../core/rng.ts'
 import { inTurns, nextTurn } from '../core/steps.ts'
-import { severalPicturesField } from '../families/convert/hf-class.ts'
+import type { LearntFiles } from '../families/convert/learnt-files.ts'
 import type { ModelConfig } from '../families/family.ts'
-import { isObject } from '../families/json-reader.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
 import { createRuntime, freeMemoryBytes } from '../runtime/node.ts'
 import { AdamW } from './adamw.ts'
@@ -16,6 +15,7 @@ import {
   type Workspace,
 } from './build-network.ts'
 import { readCheckpoint } from './checkpoint.ts'
+import { learntOrTold } from './learnt-or-told.ts'
 import type { Network } from './network.ts'
 import { supervisedObjective, type Objective } from './objective.ts'
 import { familyQuirks, parseOptions, type TrainerOptions, type TrainerSettings } from './options.ts'
@@ -23,7 +23,7 @@ import type { ParameterStore } from './parameter-store.ts'
 import { PreferenceObjective } from './preference-objective.ts'
 import { Reference } from './reference.ts'
 import { saveAdapter } from './save-adapter.ts'
-import { saveModel } from './save-model.ts'
+import { saveModel, withNotices } from './save-model.ts'
 import { trainedSteps, type Trained } from './trained-parameters.ts'
 import { Trainer, type TrainerParts } from './trainer.ts'
 import { trainingCard } from './training-card.ts'
@@ -158,20 +158,19 @@ function saving(
   const base = checkpoint.documents.name
   return async (folder, told) => {
     const card = trainingCard({ base, settings, ...told })
-    if (settings.lora) {
-      const { config, documents } = checkpoint
-      const baseConfig = adapterBaseConfig(config, documents.files.get('config.json'))
-      await saveAdapter(folder, { base, settings, store, card, baseConfig, ...trained })
-      return []
-    }
-    return saveModel(folder, { checkpoint, store, card })
+    const quirks = familyQuirks(settings.quirks)
+    if (!settings.lora) return saveModel(folder, { checkpoint, store, quirks, card })
+    const learnt = adapterFiles(learntOrTold(checkpoint, quirks))
+    const whole = { base, settings, store, learnt: learnt.files, ...trained }
+    await saveAdapter(folder, { ...whole, card: withNotices(card, learnt.notices) })
+    return learnt.notices
   }
 }
 
-/** The config that an adapter needs beside it, as the original's trainer writes it: where pictures were learnt otherwise than the base's says. */
-function adapterBaseConfig({ layout, image }: ModelConfig, json: unknown): object | null {
-  const field = image ? severalPicturesField(image.tokens) : {}
-  const isSaid = isObject(json) && 'several_pictures' in json
-  if (layout !== 'original' || Object.keys(field).length === 0 || isSaid) return null
-  return { ...(json as object), ...field }
+/** PEFT and transformers look into the base's folder alone. */
+function adapterFiles({ files, notices }: LearntFiles): LearntFiles {
+  if (files.size === 0) return { files, notices }
+  const names = [...files.keys()].join(' and ')
+  const told = `Pictures and clips were learnt as ${names} beside the adapter says, and not as the base's own does: others must be given it.`
+  return { files, notices: [told, ...notices] }
 }

@@ -20,13 +20,13 @@ export type AdapterParts = {
   readonly stored: (path: string) => StoredName
   /** README.md */
   readonly card: string
-  /** config.json, where the base's own would have the adapter read otherwise than it was trained. */
-  readonly baseConfig: object | null
+  /** Where the base's own would have the adapter read otherwise than it was trained, by name. */
+  readonly learnt: ReadonlyMap<string, unknown>
 }
 
 /** Throws CheckpointError where the disk refuses. */
 export async function saveAdapter(folder: string, parts: AdapterParts): Promise<void> {
-  const { store, stored, card, baseConfig } = parts
+  const { store, stored, card, learnt } = parts
   const tensors = store.paths.map((path) => {
     const { name, shape } = stored(path)
     return { name: adapterName(name), dtype: 'float32' as const, shape, path }
@@ -46,7 +46,7 @@ export async function saveAdapter(folder: string, parts: AdapterParts): Promise<
       { metadata: { format: 'pt' } },
     )
     await write('adapter_config.json', config)
-    if (baseConfig) await write('config.json', `${JSON.stringify(baseConfig, null, 2)}\n`)
+    for (const [name, json] of learnt) await write(name, `${JSON.stringify(json, null, 2)}\n`)
     await write('README.md', card)
   })
 }

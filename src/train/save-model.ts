@@ -3,21 +3,38 @@
  * transformers has no form for how the checkpoint cuts and merges pictures.
  */
 import { ConfigError } from '../core/errors.ts'
-import { planConversion, type Conversion } from '../families/convert/convert-checkpoint.ts'
+import {
+  CONVERT_LAYOUTS,
+  planConversion,
+  type Conversion,
+  type ConvertLayout,
+} from '../families/convert/convert-checkpoint.ts'
+import { jsonBytes } from '../families/convert/written-json.ts'
 import { TOKENIZER_FILES } from '../families/convert/tokenizer-files.ts'
+import type { Quirks } from '../families/family.ts'
+import { isOriginalConfig } from '../families/original-parts.ts'
 import { isObject } from '../families/json-reader.ts'
 import type { NameRule } from '../families/parameter-names.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
 import { loadTokenizer } from '../text/node.ts'
 import { copyFileInto, makeSubfolder, writeFolderAtomically } from '../weights/folder-node.ts'
 import { openFileBytes, writeShardedSafetensors, type WeightSource } from '../weights/index.ts'
-import { joinPath, listFolder, parentFolder, writeFileAtomically } from '../weights/node.ts'
+import {
+  baseName,
+  joinPath,
+  listFolder,
+  parentFolder,
+  writeFileAtomically,
+} from '../weights/node.ts'
+import { learntOrTold } from './learnt-or-told.ts'
 import type { ParameterStore } from './parameter-store.ts'
 import { savedTensors } from './saved-tensors.ts'
 
 export type SaveParts = {
   readonly checkpoint: Checkpoint
   readonly store: ParameterStore
+  /** That the checkpoint was opened with. */
+  readonly quirks: Quirks
   /** README.md */
   readonly card: string
 }
@@ -37,23 +54,37 @@ export async function saveModel(folder: string, parts: SaveParts): Promise<reado
     )
   }
   const config = documents.files.get('config.json')
-  const isOriginal = isObject(config) && 'mm_vision_tower' in config
+  const isOriginal = isObject(config) && isOriginalConfig(config)
   let notices: readonly string[] = []
   await writeFolderAtomically(folder, async (temporary) => {
-    if (isOriginal) notices = await writeConverted(temporary, parts)
-    else await writeAsStored(temporary, parts)
+    notices = await (isOriginal ? writeConverted : writeAsStored)(temporary, parts)
     const card = new TextEncoder().encode(withNotices(parts.card, notices))
     await writeFileAtomically(joinPath(temporary, 'README.md'), (append) => append(card))
   })
   return notices
 }
 
-function withNotices(card: string, notices: readonly string[]): string {
+/** A model's card with a chapter about what its reader should know. */
+export function withNotices(card: string, notices: readonly string[]): string {
   if (notices.length === 0) return card
   return `${card}\n## How it is read\n\n${notices.map((text) => `- ${text}\n`).join('')}`
 }
 
-async function writeAsStored(folder: string, { checkpoint, store }: SaveParts): Promise<void> {
+/** Under the names that it came with; returns notices. */
+async function writeAsStored(folder: string, parts: SaveParts): Promise<readonly string[]> {
+  const { checkpoint } = parts
+  const { files, notices } = learntOrTold(checkpoint, parts.quirks)
+  await writeStoredTensors(folder, parts)
+  for (const path of copiedFiles(checkpoint)) {
+    if (!files.has(baseName(path))) await copyFileInto(path, folder)
+  }
+  for (const [name, json] of files) {
+    await writeFileAtomically(joinPath(folder, name), (append) => append(jsonBytes(json)))
+  }
+  return notices
+}
+
+async function writeStoredTensors(folder: string, { checkpoint, store }: SaveParts): Promise<void> {
   const { config, parts, family } = checkpoint
   const tensors = savedTensors({ config, parts, rules: family.parameterNames, store })
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]))
@@ -71,7 +102,6 @@ async function writeAsStored(folder: string, { checkpoint, store }: SaveParts): 
     },
     { metadata: { format: 'pt' } },
   )
-  for (const path of copiedFiles(checkpoint)) await copyFileInto(path, folder)
 }
 
 const COPIED = new Set([
@@ -101,32 +131,45 @@ function copiedFiles({ folder, tokenizerPath, files }: Checkpoint): string[] {
   return [...paths.values()]
 }
 
-/** From the original layout. */
+/** From the original layout. A run of days is not lost because no layout has a form for what it trained. */
 async function writeConverted(folder: string, parts: SaveParts): Promise<readonly string[]> {
   const conversion = await conversionOf(parts)
+  if (conversion instanceof Error) {
+    const told = `The model could not be written as others read it (${conversion.message}): its files are those of the checkpoint that it came from; load it with that one's vision tower.`
+    return [told, ...(await writeAsStored(folder, parts))]
+  }
   for (const inner of conversion.folders) await makeSubfolder(joinPath(folder, inner))
   await conversion.write(folder)
   return conversion.notices
 }
 
-async function conversionOf({ checkpoint, store }: SaveParts): Promise<Conversion> {
+/** In the first layout that has a form for the model, or why the last has none. */
+async function conversionOf(parts: SaveParts): Promise<Conversion | Error> {
+  let reason = new Error('internal: there is no layout')
+  for (const to of CONVERT_LAYOUTS) {
+    try {
+      return await plannedAs(to, parts)
+    } catch (error) {
+      reason = error instanceof Error ? error : new Error(String(error))
+    }
+  }
+  return reason
+}
+
+async function plannedAs(to: ConvertLayout, { checkpoint, store }: SaveParts): Promise<Conversion> {
   const { documents, config, parts, tokenizerPath } = checkpoint
   const trained = { source: storeSource(store), rules: OWN_PATHS }
-  const source = { documents, config, parts: [...parts, trained] }
-  const options = {
-    dtype: 'stored',
-    tokenizer: await loadTokenizer(tokenizerPath),
-    tokenizerFiles: tokenizerFiles(tokenizerPath),
-    merged: [],
-    version: '',
-  } as const
-  try {
-    return planConversion(source, { ...options, to: 'llava-hf' })
-  } catch (error) {
-    // A run of days is not lost because others have no form for what it trained.
-    if (!(error instanceof ConfigError) || error.code !== 'CONFIG_CONVERT') throw error
-    return planConversion(source, { ...options, to: 'original' })
-  }
+  return planConversion(
+    { documents, config, parts: [...parts, trained] },
+    {
+      to,
+      dtype: 'stored',
+      tokenizer: await loadTokenizer(tokenizerPath),
+      tokenizerFiles: tokenizerFiles(tokenizerPath),
+      merged: [],
+      version: '',
+    },
+  )
 }
 
 /** Names that are our paths. */

@@ -81,6 +81,25 @@ test('what transformers has no form for is saved in the original layout, and rea
   }
 })
 
+test('a model that cannot be converted is saved with the files it came with, and read as it was trained', async () => {
+  const source = join(root, 'without-tokenizer', 'llava-v1.6-vicuna')
+  cpSync('fixtures/original/checkpoints/llava-v1.6-vicuna', source, { recursive: true })
+  rmSync(join(source, 'tokenizer.model'))
+  const folder = join(root, 'as-it-came')
+  const visionTower = 'fixtures/original/checkpoints/tower-clip-vit-large-patch14-336'
+  const options = { visionTower, quirks: { tiles: 'one', fit: 'pad' } } as const
+  await using trainer = await createTrainer(source, { ...options, trainable: ['projector'] })
+  const [told] = await trainer.save(folder)
+  assert.match(told ?? '', /could not be written as others read it \(tokenizer: /)
+  const [was, is] = [await openParts(source, options), await openParts(folder, { visionTower })]
+  assert.deepEqual(is.config.image, was.config.image)
+  for (const { close } of [was, is]) close()
+  await using again = await createTrainer(folder, { visionTower })
+  for (const [name, { data }] of trainer.weights()) {
+    assert.deepEqual(again.weights().get(name)?.data, data, name)
+  }
+})
+
 test('tied embeddings are saved once', async () => {
   const folder = join(root, 'tied')
   const model = join(FIXTURES, 'models', 'llava-qwen')
