@@ -17,6 +17,7 @@ import {
 import { readCheckpoint } from './checkpoint.ts'
 import { learntOrTold } from './learnt-or-told.ts'
 import type { Network } from './network.ts'
+import { withNewline } from './new-newline.ts'
 import { supervisedObjective, type Objective } from './objective.ts'
 import { familyQuirks, parseOptions, type TrainerOptions, type TrainerSettings } from './options.ts'
 import type { ParameterStore } from './parameter-store.ts'
@@ -59,11 +60,12 @@ export async function createTrainer(name: string, options: TrainerOptions = {}):
 }
 
 async function assemble(
-  checkpoint: Checkpoint,
+  opened: Checkpoint,
   workspace: Workspace,
-  { resume, layout }: TrainerOptions,
+  { resume, layout, projector }: TrainerOptions,
 ): Promise<Omit<TrainerParts, 'dispose'>> {
   const { runtime, settings, signal, cleanup } = workspace
+  const { checkpoint, notices } = withNewline(opened, { settings, projector })
   const { config, family } = checkpoint
   const rng = new Rng(settings.seed)
   const source = await readParameters(checkpoint)
@@ -80,6 +82,7 @@ async function assemble(
     ...model,
     settings,
     config,
+    notices,
     objective,
     adamw,
     rng: resumed ? new Rng(resumed.rng) : rng,

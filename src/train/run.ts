@@ -91,7 +91,9 @@ async function openRun(
     data.quarantine.records.map((one) => JSON.stringify(one)),
   )
   onEvent(startOf(trainer, { data, totalSteps, output: folder.path }))
-  if (changes !== null) onEvent({ kind: 'warning', step: trainer.steps, message: changes })
+  for (const message of [...(changes === null ? [] : [changes]), ...trainer.notices]) {
+    onEvent({ kind: 'warning', step: trainer.steps, message })
+  }
   isOpen = true
   return new Run({ recipe, folder, data, heldOut, trainer, totalSteps, onEvent, signal })
 }

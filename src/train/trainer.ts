@@ -24,6 +24,8 @@ import { rateFactor } from './schedule.ts'
 export type TrainerParts = {
   readonly settings: TrainerSettings
   readonly config: ModelConfig
+  /** What its user should know of how it begins, a sentence each. */
+  readonly notices: readonly string[]
   readonly network: Network
   readonly objective: Objective
   readonly store: ParameterStore
@@ -64,6 +66,7 @@ const ACTIVATION_SHARE = 0.5
 export class Trainer implements AsyncDisposable {
   readonly config: ModelConfig
   readonly settings: TrainerSettings
+  readonly notices: readonly string[]
   readonly #parts: TrainerParts
   /** What the loop gave to the last checkpoint. */
   cursor: unknown
@@ -78,6 +81,7 @@ export class Trainer implements AsyncDisposable {
     this.#parts = parts
     this.config = parts.config
     this.settings = parts.settings
+    this.notices = parts.notices
     this.#steps = parts.resumed?.steps ?? 0
     this.cursor = parts.resumed?.cursor ?? null
   }

@@ -17,6 +17,8 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { parse } from 'yaml'
 import { toFloat32 } from '../../core/tensor.ts'
+import { openParts } from '../../load-checkpoint.ts'
+import { fitOf } from '../../preprocess/image-processor.ts'
 import { openCheckpoint, openLoraAdapter } from '../../weights/index.ts'
 import { blindRows, colourRows, type TinyRow } from '../../../test/tiny-run.ts'
 import { dryRun, parseRecipe, train, type Recipe } from '../index.ts'
@@ -150,6 +152,10 @@ function written(name: string): Record<string, unknown> {
   return parse(readFileSync(join('recipes', `${name}.yaml`), 'utf8')) as Record<string, unknown>
 }
 
+function partsOf({ model }: Record<string, unknown>): { readonly projector?: string } {
+  return typeof model === 'string' ? {} : (model as { readonly projector?: string })
+}
+
 /** The recipe on a tiny model, with tiny data, for three steps. */
 function tiny(
   name: string,
@@ -159,13 +165,14 @@ function tiny(
   const path = join(root, `${name.replace('/', '-')}.json`)
   writeFileSync(path, JSON.stringify(recordsOf(kind)))
   const { epochs: _, ...rest } = recipe
-  const parts = typeof recipe['model'] === 'string' ? {} : (recipe['model'] as object)
+  const parts = partsOf(recipe)
   return {
     ...rest,
     model: {
       ...parts,
       from: join('fixtures', 'inference', model),
       base: undefined,
+      projector: parts.projector === 'new' ? 'new' : undefined,
       ...(isUncut && { quirks: { tiles: 'one' } }),
     },
     data: { path, imageFolder: root },
@@ -210,6 +217,67 @@ for (const [name, expected] of Object.entries(RECIPES)) {
     assert.equal(steps, 3)
     checkMoved(join('fixtures', 'inference', expected.model), model, recipe)
   })
+}
+
+/** Recipes of both stages as they are written: a config, a language model without eyes, a tower and a new projector. */
+const ORIGINALS = join('fixtures', 'original', 'checkpoints')
+const BEGINNINGS = [
+  {
+    name: 'llava-v1.5',
+    from: 'llava-v1.5',
+    tower: 'tower-clip-vit-large-patch14-336',
+    tiling: 'none',
+  },
+  {
+    name: 'next',
+    from: 'llava-v1.6-vicuna',
+    tower: 'tower-clip-vit-large-patch14-336',
+    tiling: 'anyres',
+  },
+] as const
+
+for (const { name, from, tower, tiling } of BEGINNINGS) {
+  test(`${name} begins with what its recipe names, and stage 2 goes on from stage 1`, async () => {
+    const config = join(root, name, from)
+    mkdirSync(config, { recursive: true })
+    copyFileSync(join(ORIGINALS, from, 'config.json'), join(config, 'config.json'))
+    const parts = {
+      from: config,
+      base: join(ORIGINALS, 'vicuna'),
+      visionTower: join(ORIGINALS, tower),
+    }
+    const alignment = written(`${name}/alignment`)
+    const first = await train({
+      ...begun(alignment),
+      model: { ...partsOf(alignment), ...parts },
+      output: join(root, name, 'first'),
+    })
+    const instruction = written(`${name}/instruction`)
+    const { projector, ...rest } = partsOf(instruction)
+    const second = await train({
+      ...begun(instruction),
+      model: {
+        ...rest,
+        ...(projector ? { ...parts, projector: first.model } : { from: first.model }),
+      },
+      output: join(root, name, 'second'),
+    })
+    const { config: read, close } = await openParts(second.model, {})
+    close()
+    assert.equal(read.image?.tokens.tiling.kind, tiling)
+    assert.equal(read.image?.hasNewline, tiling === 'anyres')
+    const fit = name === 'llava-v1.5' ? 'pad' : 'crop'
+    assert.equal(read.image && fitOf(read.image.processor), fit)
+  })
+}
+
+/** One step of a recipe with tiny data. */
+function begun(recipe: Record<string, unknown>): Record<string, unknown> {
+  const { epochs: _, ...rest } = recipe
+  const path = join(root, 'begun.json')
+  writeFileSync(path, JSON.stringify(recordsOf('captions')))
+  const data = { path, imageFolder: root }
+  return { ...rest, data, steps: 1, batchSize: 2, accumulation: 1, maxLength: 4096 }
 }
 
 const PARTS: readonly (readonly [RegExp, ModelPart])[] = [
