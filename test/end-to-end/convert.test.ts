@@ -4,7 +4,15 @@
  * within 7e-5, as its classes for LLaVA, NeXT, NeXT-Video and OneVision.
  */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -22,6 +30,19 @@ const TOWER_336 = `${TOWER_224}-336`
 const TOWER_SIGLIP = `${ORIGINAL}/tower-siglip-so400m-patch14-384`
 const FOLDER = mkdtempSync(join(tmpdir(), 'llava-convert-'))
 after(() => rmSync(FOLDER, { recursive: true }))
+
+/** A copy of a recorded checkpoint with other keys in its config, under its own name. */
+function changed(name: string, keys: object): string {
+  const folder = join(mkdtempSync(join(FOLDER, 'changed-')), name)
+  cpSync(`${ORIGINAL}/${name}`, folder, { recursive: true })
+  const config = { ...json(folder, 'config.json'), ...keys }
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
+  return folder
+}
+
+function json(folder: string, name: string): Record<string, unknown> {
+  return JSON.parse(readFileSync(join(folder, name), 'utf8')) as Record<string, unknown>
+}
 
 /** Two turns, so that the end of an answer is part of the prompt. */
 const MESSAGES: readonly Message[] = [
@@ -78,6 +99,32 @@ describe('original to llava-hf and back', () => {
       notices.some((notice) => told.test(notice)),
       notices.join('\n'),
     )
+  })
+
+  // Seen to answer with equal logits in transformers 5.23; with 576 it stopped at every picture.
+  test('CLIP with anyres_max_N counts the row that OneVision takes off', async () => {
+    const source = changed('llava-v1.6-vicuna', { image_aspect_ratio: 'anyres_max_2' })
+    const hf = join(FOLDER, 'max-hf')
+    await convert(source, 'llava-hf', hf, { visionTower: TOWER_336 })
+    assert.equal(json(hf, 'config.json')['model_type'], 'llava_onevision')
+    assert.equal(json(hf, 'processor_config.json')['num_image_tokens'], 24 ** 2 + 1)
+    const before = await look(source, { visionTower: TOWER_336 })
+    assert.deepEqual((await look(hf)).tokens, before.tokens)
+  })
+
+  // transformers counts ⌊27² / 4⌋ rows a frame and makes 13², and its class for frames crops them to 224.
+  test('an odd map that is pooled says that transformers takes no clips of it', async () => {
+    const clips = { image_aspect_ratio: 'anyres', mm_spatial_pool_mode: 'average' }
+    const source = changed('llava-onevision-qwen2', clips)
+    const hf = join(FOLDER, 'odd-hf')
+    const { notices } = await convert(source, 'llava-hf', hf, { visionTower: TOWER_SIGLIP })
+    assert.equal(json(hf, 'config.json')['model_type'], 'llava_next_video')
+    assert.equal(json(hf, 'video_preprocessor_config.json')['do_center_crop'], false)
+    assert.match(notices.join(), /transformers counts 182 tokens a frame and pools it to 169/)
+    const even = join(FOLDER, 'even-hf')
+    const options = { visionTower: TOWER_336 }
+    const other = await convert(`${ORIGINAL}/llava-next-video`, 'llava-hf', even, options)
+    assert.doesNotMatch(other.notices.join(), /transformers counts/)
   })
 
   test('a checkpoint whose tower lies elsewhere says so', async () => {

@@ -55,7 +55,7 @@ export function llavaHfTarget(input: TargetInput): Target {
   ])
   return {
     folders: [{ folder: '', files, tensors }],
-    notices: [...notices(input), ...readingNotices(config, read)],
+    notices: [...notices(input), ...frameNotices(config, hfClass), ...readingNotices(config, read)],
   }
 }
 
@@ -119,6 +119,11 @@ function tokensOfPicture({ image, vision }: TargetInput['config']): number {
   return rows + (vision.hasClassToken && !vision.dropFirstRow ? 1 : 0)
 }
 
+/** Of a tile: OneVision's processor takes one off for the first row, where that is dropped, and not before. */
+function rowsOfTower(config: TargetInput['config']): number {
+  return tokensOfPicture(config) + (config.vision.dropFirstRow ? 1 : 0)
+}
+
 /** The original's limit on a prompt, which transformers has no key for and keeps. */
 function lengthLimit(json: unknown): object {
   const limit = (json as Record<string, unknown> | undefined)?.['tokenizer_model_max_length']
@@ -134,7 +139,7 @@ function processorConfig({ config }: TargetInput, hfClass: HfClass): unknown {
     image_token: IMAGE_TOKEN,
     ...(hfClass.videoProcessor !== null && { video_token: VIDEO_TOKEN }),
     ...(isLimited && {
-      num_image_tokens: tokensOfPicture(config),
+      num_image_tokens: rowsOfTower(config),
       vision_aspect_ratio: `anyres_max_${tiling.maxTiles}`,
     }),
     patch_size: vision.patchSize,
@@ -167,6 +172,22 @@ function chatTemplate({ config, tokenizer }: TargetInput, { videoProcessor }: Hf
     'CONFIG_TEMPLATE_MISSING',
     'convert: the checkpoint has no chat template; give one as template.',
   )
+}
+
+/** LlavaNextVideoProcessor counts a quarter of a frame's patches, whatever its model pools them to. */
+function frameNotices({ image, video }: TargetInput['config'], { modelType }: HfClass): string[] {
+  if (modelType !== 'llava_next_video' || !video) return []
+  const { patchesPerSide } = image.tokens
+  const { pooling } = video.tokens
+  const stride = pooling.mode === 'none' ? 2 : pooling.stride
+  const [counted, pooled] = [
+    Math.floor(patchesPerSide ** 2 / 4),
+    Math.floor(patchesPerSide / stride) ** 2,
+  ]
+  if (counted === pooled) return []
+  return [
+    `transformers counts ${counted} tokens a frame and pools it to ${pooled}, so it refuses every clip of this folder; pictures are read, clips by llava-ts alone.`,
+  ]
 }
 
 /** Where the two ways to tokenise around a picture cannot be made to agree. */

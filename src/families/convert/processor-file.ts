@@ -41,7 +41,8 @@ export function videoProcessorFile(
   const { image_processor_type: _, ...steps } = fitFields(processor, kind)
   const shared = sharedFields(processor, { processorClass })
   const type = videoProcessor === null ? {} : { video_processor_type: videoProcessor }
-  return { ...shared, ...steps, do_sample_frames: false, ...type }
+  // Classes for clips crop unless a file says otherwise.
+  return { ...shared, do_center_crop: false, ...steps, do_sample_frames: false, ...type }
 }
 
 function sharedFields(
