@@ -89,3 +89,22 @@ describe('a vision tower that is given', async () => {
     assert.deepEqual([read.files.length, tower.files.length], [1, 2])
   })
 })
+
+test('adapters that are each other’s base are refused, and a chain without an end', async () => {
+  const writeAdapter = (name: string, base: string) => {
+    const folder = join(root, name)
+    mkdirSync(folder, { recursive: true })
+    const config = { peft_type: 'LORA', base_model_name_or_path: base }
+    writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify(config))
+    return folder
+  }
+  const one = writeAdapter('one', join(root, 'two'))
+  writeAdapter('two', one)
+  await assert.rejects(openParts(one, {}), {
+    code: 'CHECKPOINT_BASE',
+    message: /one: expected bases that end at a whole model, .*one again came; give/,
+  })
+  for (let i = 0; i < 20; i++) writeAdapter(`chain-${i}`, join(root, `chain-${i + 1}`))
+  mkdirSync(join(root, 'chain-20'))
+  await assert.rejects(openParts(join(root, 'chain-0'), {}), { code: 'CHECKPOINT_BASE' })
+})

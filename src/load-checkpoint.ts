@@ -4,6 +4,12 @@
  *
  * Each part is where an option says, else in a folder beside the checkpoint, else an error that names both.
  */
+import {
+  beside,
+  besideOrHub,
+  checkpointFolders,
+  type CheckpointFolder,
+} from './checkpoint-folders.ts'
 import { CheckpointError, ConfigError } from './core/errors.ts'
 import { inTurns, nextTurn } from './core/steps.ts'
 import { checkOriginalDecoder } from './families/decoder-config.ts'
@@ -55,6 +61,8 @@ export type Checkpoint = {
   readonly folder: string
   /** Every file that weights are read from. */
   readonly files: readonly string[]
+  /** Folders of the adapters that are merged, in order. */
+  readonly adapters: readonly string[]
   close(): void
 }
 
@@ -105,6 +113,7 @@ async function openGgufParts(
     tokenizerPath: options.tokenizer ?? path,
     folder: parentFolder(path),
     files: [path, ...adapters.flatMap(adapterFiles)],
+    adapters,
   }
 }
 
@@ -138,22 +147,22 @@ async function openFolderParts(
   options: CheckpointOptions,
   keep: Keep,
 ): Promise<Opened> {
-  const names = listFolder(folder) ?? []
-  const files = readDocuments(folder)
-  checkOriginalDecoder(files.get('config.json'))
+  const folders = await checkpointFolders(folder, options)
+  const { documents: own } = folders[0] as CheckpointFolder
+  checkOriginalDecoder(own.get('config.json'))
   // Headers and documents take some milliseconds each: others get their turn in between.
   await nextTurn()
-  const base = await baseFolder(folder, { names, files }, options)
-  const main = keep(openCheckpoint(base ?? folder))
+  const { path: weights } = folders.at(-1) as CheckpointFolder
+  const main = keep(openCheckpoint(weights))
   await nextTurn()
-  const tower = await towerFolder(folder, { files, main }, options)
+  const tower = await towerFolder(folders, main, options)
   const documents: CheckpointDocuments = {
     name: folder,
-    files: base === null ? files : new Map([...readDocuments(base), ...files]),
+    files: new Map(folders.toReversed().flatMap((one) => [...one.documents])),
     ...(tower !== null && { tower: readDocuments(tower) }),
   }
   const family = familyOf(documents)
-  const used = weightFiles(main, base ?? folder)
+  const used = weightFiles(main, weights)
   const whole: WeightPart[] = [{ source: main, rules: family.parameterNames }]
   if (tower !== null) {
     const source = keep(openCheckpoint(tower))
@@ -165,14 +174,9 @@ async function openFolderParts(
       used.push(...weightFiles(source, tower))
     }
   }
-  const adapters = adapterFolders(folder, names, options)
   await nextTurn()
-  const parts = [...mergeAdapters(whole, adapters, keep)]
-  const projectors = projectorFiles(folder, names, options)
-  const projectorRules = [...PROJECTOR_NAMES, ...family.parameterNames]
-  for (const path of projectors) {
-    parts.push({ source: keep(openProjector(path)), rules: projectorRules })
-  }
+  const top = trainedOnTop(folders, options)
+  const parts = withTrained(whole, { top, rules: family.parameterNames, keep })
   await nextTurn()
   const tied = await inTurns(
     tiedHeadSteps({ config: family.parseConfig(documents, options), parts }),
@@ -183,10 +187,75 @@ async function openFolderParts(
     documents,
     family,
     ...tied,
-    tokenizerPath: options.tokenizer ?? tokenizerPath([folder, base], config.layout),
+    tokenizerPath:
+      options.tokenizer ??
+      tokenizerPath(
+        folders.map(({ path }) => path),
+        config.layout,
+      ),
     folder,
-    files: [...used, ...adapters.flatMap(adapterFiles), ...projectors.flatMap(projectorWeights)],
+    files: [
+      ...used,
+      ...top.flatMap(({ kind, path }) =>
+        kind === 'adapter' ? adapterFiles(path) : projectorWeights(path),
+      ),
+    ],
+    adapters: top.filter(({ kind }) => kind === 'adapter').map(({ path }) => path),
   }
+}
+
+/** A folder with an adapter, or a file or folder with weights trained beside the language model. */
+type OnTop = { readonly kind: 'adapter' | 'projector'; readonly path: string }
+
+/** What was trained on top of the weights, the lowest first: of each folder, then what was asked for. */
+function trainedOnTop(
+  folders: readonly CheckpointFolder[],
+  { adapters = [], projector }: CheckpointOptions,
+): readonly OnTop[] {
+  const adapter = (path: string) => ({ kind: 'adapter', path }) as const
+  const beside = (path: string) => ({ kind: 'projector', path }) as const
+  return [
+    ...folders
+      .toReversed()
+      .flatMap(({ path, names }) => [
+        ...(names.includes('adapter_config.json') ? [adapter(path)] : []),
+        ...BESIDE.filter((name) => names.includes(name)).map((name) =>
+          beside(joinPath(path, name)),
+        ),
+      ]),
+    ...adapters.map(adapter),
+    ...(projector === undefined ? [] : [beside(projectorFile(projector))]),
+  ]
+}
+
+/** Weights trained beside the language model: a stage-1 projector, or what a LoRA run trained in full. */
+const BESIDE = ['mm_projector.bin', 'non_lora_trainables.bin']
+
+function projectorFile(path: string): string {
+  const isStage1 = listFolder(path)?.includes('mm_projector.bin') ?? false
+  return isStage1 ? joinPath(path, 'mm_projector.bin') : path
+}
+
+/** The parts of a model with what was trained on top of each other on top of them. */
+function withTrained(
+  whole: readonly WeightPart[],
+  {
+    top,
+    rules,
+    keep,
+  }: {
+    readonly top: readonly OnTop[]
+    readonly rules: Family['parameterNames']
+    readonly keep: Keep
+  },
+): WeightPart[] {
+  return top.reduce(
+    (parts, { kind, path }) =>
+      kind === 'adapter'
+        ? [...mergeAdapters(parts, [path], keep)]
+        : [...parts, { source: keep(openProjector(path)), rules: [...PROJECTOR_NAMES, ...rules] }],
+    [...whole],
+  )
 }
 
 /** Newline rows of clips are one learnt vector, which models that never had any cannot give. */
@@ -213,39 +282,16 @@ function adapterFiles(folder: string): string[] {
   return names.filter((name) => name.startsWith('adapter_')).map((name) => joinPath(folder, name))
 }
 
-const WEIGHT_FILE = /^(?:model|pytorch_model)\b.*\.(?:safetensors|bin|index\.json)$|\.gguf$/
-
-/** The folder of the language model where `folder` holds only what was trained on top; null where it holds all. */
-async function baseFolder(
-  folder: string,
-  { names, files }: { names: readonly string[]; files: ReadonlyMap<string, unknown> },
-  options: CheckpointOptions,
-): Promise<string | null> {
-  if (options.base?.endsWith('.gguf')) {
-    throw new ConfigError(
-      'CONFIG_OPTION',
-      `base: expected the folder of a language model, ${options.base} came; give the .gguf file as the model and ${folder} as one of adapters (--adapter).`,
-    )
-  }
-  if (options.base !== undefined) return options.base
-  if (names.some((name) => WEIGHT_FILE.test(name))) return null
-  const adapter = files.get('adapter_config.json')
-  const config = files.get('config.json')
-  const named =
-    (isObject(adapter) && adapter['base_model_name_or_path']) ||
-    (isObject(config) && config['_name_or_path'])
-  if (typeof named !== 'string' || named === '') return null
-  return besideOrHub(folder, named, { ...options, advice: 'give its folder as base (--base)' })
-}
-
 /** The folder of the vision tower: a given one, or that which an original checkpoint names; null where its own files hold all that is needed. */
 async function towerFolder(
-  folder: string,
-  { files, main }: { files: ReadonlyMap<string, unknown>; main: WeightSource },
+  folders: readonly CheckpointFolder[],
+  main: WeightSource,
   options: CheckpointOptions,
 ): Promise<string | null> {
   if (options.visionTower !== undefined) return options.visionTower
-  const config = files.get('config.json')
+  const { path: folder, documents } =
+    folders.find((one) => one.documents.has('config.json')) ?? (folders[0] as CheckpointFolder)
+  const config = documents.get('config.json')
   const named = isObject(config) ? config['mm_vision_tower'] : undefined
   if (typeof named !== 'string') return null
   const hasWeights = [...main.tensors.keys()].some(isOfTower)
@@ -255,55 +301,6 @@ async function towerFolder(
     ? 'put its folder there, for its config: the weights are in the checkpoint'
     : 'give its folder as visionTower (--vision-tower)'
   return besideOrHub(folder, named, { ...options, advice })
-}
-
-/** A folder of that name in the checkpoint's folder or beside it. */
-function beside(folder: string, name: string): string | null {
-  const candidates = [name, joinPath(folder, name), joinPath(parentFolder(folder), baseName(name))]
-  return candidates.find((path) => listFolder(path) !== undefined) ?? null
-}
-
-async function besideOrHub(
-  folder: string,
-  name: string,
-  { advice, ...options }: CheckpointOptions & { readonly advice: string },
-): Promise<string> {
-  const found = beside(folder, name)
-  if (found !== null) return found
-  const places = `${joinPath(folder, name)}, ${joinPath(parentFolder(folder), baseName(name))}`
-  try {
-    return await locate(name, options)
-  } catch (error) {
-    if (!(error instanceof CheckpointError)) throw error
-    throw new CheckpointError(
-      'CHECKPOINT_PART_MISSING',
-      `${folder}: it needs "${name}", which is not in ${places} and not to be had from the hub; ${advice}. ${error.message}`,
-      { cause: error },
-    )
-  }
-}
-
-function adapterFolders(
-  folder: string,
-  names: readonly string[],
-  { adapters = [] }: CheckpointOptions,
-): readonly string[] {
-  return names.includes('adapter_config.json') ? [folder, ...adapters] : adapters
-}
-
-/** Weights trained beside the language model: a stage-1 projector, or what a LoRA run trained in full. */
-function projectorFiles(
-  folder: string,
-  names: readonly string[],
-  { projector }: CheckpointOptions,
-): string[] {
-  const own = ['mm_projector.bin', 'non_lora_trainables.bin']
-    .filter((name) => names.includes(name))
-    .map((name) => joinPath(folder, name))
-  if (projector === undefined) return own
-  const inside = listFolder(projector)
-  const isStage1 = inside?.includes('mm_projector.bin') ?? false
-  return [...own, isStage1 ? joinPath(projector, 'mm_projector.bin') : projector]
 }
 
 /** A projector's file, or the projector alone out of the folder of a model: stage 1 leaves either. */
@@ -357,12 +354,11 @@ const TOKENIZER_FILES: { readonly [L in Layout]: readonly string[] } = {
 }
 
 /** The tokenizer of the first folder that has one. */
-function tokenizerPath(folders: readonly (string | null)[], layout: Layout): string {
-  const present = folders.filter((folder) => folder !== null)
-  for (const folder of present) {
+function tokenizerPath(folders: readonly string[], layout: Layout): string {
+  for (const folder of folders) {
     const names = listFolder(folder) ?? []
     const found = TOKENIZER_FILES[layout].find((name) => names.includes(name))
     if (found !== undefined) return joinPath(folder, found)
   }
-  return present[0] as string
+  return folders[0] as string
 }

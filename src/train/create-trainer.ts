@@ -5,7 +5,9 @@ import type { LearntFiles } from '../families/convert/learnt-files.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
 import { createRuntime, freeMemoryBytes } from '../runtime/node.ts'
+import { absolutePath } from '../weights/node.ts'
 import { AdamW } from './adamw.ts'
+import { adapterNotices } from './adapter-notices.ts'
 import {
   buildFrozen,
   buildTrained,
@@ -62,8 +64,9 @@ export async function createTrainer(name: string, options: TrainerOptions = {}):
 async function assemble(
   opened: Checkpoint,
   workspace: Workspace,
-  { resume, layout, projector }: TrainerOptions,
+  options: TrainerOptions,
 ): Promise<Omit<TrainerParts, 'dispose'>> {
+  const { resume, layout, projector } = options
   const { runtime, settings, signal, cleanup } = workspace
   const { checkpoint, notices } = withNewline(opened, { settings, projector })
   const { config, family } = checkpoint
@@ -91,7 +94,7 @@ async function assemble(
     idle: () => idleTensors(source.parameters, settings),
     freeBytes: freeMemoryBytes,
     signal,
-    save: saving(checkpoint, { settings, store, trained }),
+    save: saving(checkpoint, { settings, store, trained, options }),
   }
 }
 
@@ -152,11 +155,12 @@ type SavingParts = {
   readonly settings: TrainerSettings
   readonly store: ParameterStore
   readonly trained: Trained
+  readonly options: TrainerOptions
 }
 
 function saving(
   checkpoint: Checkpoint,
-  { settings, store, trained }: SavingParts,
+  { settings, store, trained, options }: SavingParts,
 ): TrainerParts['save'] {
   const base = checkpoint.documents.name
   return async (folder, told) => {
@@ -164,9 +168,11 @@ function saving(
     const quirks = familyQuirks(settings.quirks)
     if (!settings.lora) return saveModel(folder, { checkpoint, store, quirks, card })
     const learnt = adapterFiles(learntOrTold(checkpoint, quirks))
-    const whole = { base, settings, store, learnt: learnt.files, ...trained }
-    await saveAdapter(folder, { ...whole, card: withNotices(card, learnt.notices) })
-    return learnt.notices
+    const notices = [...learnt.notices, ...adapterNotices(checkpoint, { options, settings })]
+    const whole = { settings, store, learnt: learnt.files, ...trained }
+    const named = { base: absolutePath(base), card: withNotices(card, notices) }
+    await saveAdapter(folder, { ...whole, ...named })
+    return notices
   }
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { openParts } from '../load-checkpoint.ts'
@@ -146,6 +146,48 @@ test('an adapter is saved as PEFT does, with what was trained in full, and goes 
       { code: 'CHECKPOINT_ADAPTER' },
     )
   }
+})
+
+test('an adapter over an adapter, be that in a folder of its own or in its base, opens as it was trained', async () => {
+  const lora = { rank: 4, alpha: 8 }
+  const [first, packed] = [join(root, 'lower'), join(root, 'packed')]
+  await using trainer = await createTrainer(MODEL, {
+    trainable: ['projector'],
+    learningRate: 1e-2,
+    lora,
+  })
+  await trainer.step([samples])
+  await trainer.step([samples])
+  await trainer.save(first)
+  for (const folder of [MODEL, first]) cpSync(folder, packed, { recursive: true })
+  for (const base of [first, packed]) {
+    const second = `${base}-upper`
+    const from = relative('.', base)
+    await using upper = await createTrainer(from, { trainable: [], learningRate: 1e-2, lora })
+    await upper.step([samples])
+    await upper.step([samples])
+    const [notice] = await upper.save(second)
+    assert.match(notice ?? '', /adapters that are merged first \(.*PEFT opens one/)
+    assert.ok(readFileSync(join(second, 'README.md'), 'utf8').includes(notice as string))
+    const text = readFileSync(join(second, 'adapter_config.json'), 'utf8')
+    const config = JSON.parse(text) as Record<string, unknown>
+    assert.equal(config['base_model_name_or_path'], resolve(base))
+    await using again = await createTrainer(second)
+    const [loss, lower] = [await lossOf(upper), await lossOf(trainer)]
+    assert.ok(Math.abs((await lossOf(again)) - loss) < MERGED)
+    assert.ok(Math.abs(loss - lower) > 10 * MERGED)
+  }
+})
+
+test('an adapter that was trained over parts given elsewhere says how it is opened', async () => {
+  const [lower, upper] = [join(root, 'given'), join(root, 'over-given')]
+  const options = { trainable: [], lora: { rank: 2 } } as const
+  const first = await createTrainer(MODEL, options)
+  assert.deepEqual(await first.save(lower), [])
+  await first.dispose()
+  await using second = await createTrainer(MODEL, { ...options, adapters: [lower] })
+  const notices = await second.save(upper)
+  assert.ok(notices.some((text) => text.includes(`--model ${MODEL} --adapter ${lower} --adapter`)))
 })
 
 test('adapters that words are learnt beside are saved as they were', async () => {

@@ -61,6 +61,10 @@ export function joinPath(folder: string, name: string): string {
   return join(folder, name)
 }
 
+export function absolutePath(path: string): string {
+  return resolve(path)
+}
+
 /** Where programs keep what they can make again: the platform's cache folder of the user, ours in it. */
 export function userCacheFolder(): string {
   const home = homedir()

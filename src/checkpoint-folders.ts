@@ -1,0 +1,108 @@
+/**
+ * The folders that a model is spread over: the given one, the base under it, that one's base, … down to the one that
+ * holds the language model.
+ *
+ * Each may bring an adapter, a projector and documents of its own; what lies above counts more.
+ */
+import { CheckpointError, ConfigError } from './core/errors.ts'
+import { nextTurn } from './core/steps.ts'
+import { isObject } from './families/json-reader.ts'
+import { locate, type HubOptions } from './locate-model.ts'
+import { readDocuments } from './weights/documents.ts'
+import { absolutePath, baseName, joinPath, listFolder, parentFolder } from './weights/node.ts'
+
+export type CheckpointFolder = {
+  readonly path: string
+  readonly names: readonly string[]
+  readonly documents: ReadonlyMap<string, unknown>
+}
+
+export type BaseOptions = HubOptions & { readonly base?: string | undefined }
+
+/** Adapters over adapters: more than anyone trains, few enough that a mistake is told at once. */
+const MAX_FOLDERS = 16
+
+/**
+ * From `path` downwards, each with the base that it names, or `base` under the first.
+ *
+ * Throws CheckpointError for a base that is not to be had and for folders that are their own base, ConfigError for a
+ * `base` that cannot be one.
+ */
+export async function checkpointFolders(
+  path: string,
+  { base, ...options }: BaseOptions,
+): Promise<readonly CheckpointFolder[]> {
+  if (base?.endsWith('.gguf')) throw ggufBase(path, base)
+  const folders: CheckpointFolder[] = []
+  for (let next: string | null = path; next !== null;) {
+    if (folders.some((one) => absolutePath(one.path) === absolutePath(next as string)))
+      throw endless(path, `${next} again`)
+    if (folders.length === MAX_FOLDERS) throw endless(path, `${MAX_FOLDERS} folders and no end`)
+    const folder = readFolder(next)
+    folders.push(folder)
+    next = folders.length === 1 && base !== undefined ? base : await baseOf(folder, options)
+    await nextTurn()
+  }
+  return folders
+}
+
+/** A folder of that name in the checkpoint's folder or beside it. */
+export function beside(folder: string, name: string): string | null {
+  const candidates = [name, joinPath(folder, name), joinPath(parentFolder(folder), baseName(name))]
+  return candidates.find((path) => listFolder(path) !== undefined) ?? null
+}
+
+export async function besideOrHub(
+  folder: string,
+  name: string,
+  { advice, ...options }: HubOptions & { readonly advice: string },
+): Promise<string> {
+  const found = beside(folder, name)
+  if (found !== null) return found
+  const places = `${joinPath(folder, name)}, ${joinPath(parentFolder(folder), baseName(name))}`
+  try {
+    return await locate(name, options)
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error
+    throw new CheckpointError(
+      'CHECKPOINT_PART_MISSING',
+      `${folder}: it needs "${name}", which is not in ${places} and not to be had from the hub; ${advice}. ${error.message}`,
+      { cause: error },
+    )
+  }
+}
+
+function readFolder(path: string): CheckpointFolder {
+  return { path, names: listFolder(path) ?? [], documents: readDocuments(path) }
+}
+
+const WEIGHT_FILE = /^(?:model|pytorch_model)\b.*\.(?:safetensors|bin|index\.json)$|\.gguf$/
+
+/** What lies under a folder that holds only what was trained on top; null under one that holds all. */
+async function baseOf(
+  { path, names, documents }: CheckpointFolder,
+  options: HubOptions,
+): Promise<string | null> {
+  if (names.some((name) => WEIGHT_FILE.test(name))) return null
+  const adapter = documents.get('adapter_config.json')
+  const config = documents.get('config.json')
+  const named =
+    (isObject(adapter) && adapter['base_model_name_or_path']) ||
+    (isObject(config) && config['_name_or_path'])
+  if (typeof named !== 'string' || named === '') return null
+  return besideOrHub(path, named, { ...options, advice: 'give its folder as base (--base)' })
+}
+
+function ggufBase(folder: string, base: string): ConfigError {
+  return new ConfigError(
+    'CONFIG_OPTION',
+    `base: expected the folder of a language model, ${base} came; give the .gguf file as the model and ${folder} as one of adapters (--adapter).`,
+  )
+}
+
+function endless(folder: string, what: string): CheckpointError {
+  return new CheckpointError(
+    'CHECKPOINT_BASE',
+    `${folder}: expected bases that end at a whole model, ${what} came; give the model's folder as base (--base).`,
+  )
+}

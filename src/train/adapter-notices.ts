@@ -1,0 +1,42 @@
+/** What an adapter's folder alone does not say: which parts it was trained over, and who can open it. */
+import type { Checkpoint } from '../load-checkpoint.ts'
+import type { TrainerOptions, TrainerSettings } from './options.ts'
+
+export type GivenParts = {
+  readonly options: TrainerOptions
+  readonly settings: TrainerSettings
+}
+
+/** A sentence each. */
+export function adapterNotices(
+  { documents, adapters }: Pick<Checkpoint, 'documents' | 'adapters'>,
+  given: GivenParts,
+): readonly string[] {
+  const flags = flagsOf(given)
+  return [
+    ...(adapters.length > 0
+      ? [
+          `Under it lie adapters that are merged first (${adapters.join(', ')}). PEFT opens one adapter over a whole model and so not this one; \`llava convert FOLDER --to llava-hf\` merges all of them.`,
+        ]
+      : []),
+    ...(flags.length > 0
+      ? [
+          `It was trained over parts that its base does not name; open it with \`--model ${documents.name} ${flags.join(' ')} --adapter FOLDER\`.`,
+        ]
+      : []),
+  ]
+}
+
+/** Flags of what lay elsewhere and is not saved with the adapter. */
+function flagsOf({ options, settings }: GivenParts): string[] {
+  const { adapters = [], projector, visionTower } = options
+  const { baseFolder, trainable } = settings
+  const isFrozen = (part: 'vision' | 'projector') => !trainable.includes(part)
+  const flags: readonly (readonly [string, string | null | undefined])[] = [
+    ['base', baseFolder],
+    ['vision-tower', isFrozen('vision') ? visionTower : null],
+    ['projector', isFrozen('projector') ? projector : null],
+    ...adapters.map((adapter) => ['adapter', adapter] as const),
+  ]
+  return flags.flatMap(([flag, part]) => (part ? [`--${flag} ${part}`] : []))
+}
