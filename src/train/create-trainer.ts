@@ -169,7 +169,8 @@ function saving(
     if (!settings.lora) return saveModel(folder, { checkpoint, store, quirks, card })
     const learnt = adapterFiles(learntOrTold(checkpoint, quirks))
     const notices = [...learnt.notices, ...adapterNotices(checkpoint, { options, settings })]
-    const whole = { settings, store, learnt: learnt.files, ...trained }
+    const { config } = checkpoint
+    const whole = { config, settings, store, learnt: learnt.files, ...trained }
     const named = { base: absolutePath(base), card: withNotices(card, notices) }
     await saveAdapter(folder, { ...whole, ...named })
     return notices

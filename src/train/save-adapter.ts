@@ -3,6 +3,8 @@
  *
  * Source: peft 0.21 `utils/save_and_load.py`, `tuners/lora/config.py`.
  */
+import { memoryName, originalMemoryName } from '../families/convert/target-names.ts'
+import type { ModelConfig } from '../families/family.ts'
 import { writeFolderAtomically } from '../weights/folder-node.ts'
 import { writeSafetensors } from '../weights/index.ts'
 import { joinPath, writeFileAtomically } from '../weights/node.ts'
@@ -14,6 +16,7 @@ import type { StoredName } from './trained-parameters.ts'
 export type AdapterParts = {
   /** Where the base is: a folder or a hub id. */
   readonly base: string
+  readonly config: ModelConfig
   readonly settings: TrainerSettings
   readonly modules: readonly LoraModule[]
   readonly store: ParameterStore
@@ -28,12 +31,12 @@ export type AdapterParts = {
 export async function saveAdapter(folder: string, parts: AdapterParts): Promise<void> {
   const { store, stored, card, learnt } = parts
   const tensors = store.paths.map((path) => {
-    const { name, shape } = stored(path)
-    return { name: adapterName(name), dtype: 'float32' as const, shape, path }
+    const { shape } = stored(path)
+    return { name: adapterName(path, parts), dtype: 'float32' as const, shape, path }
   })
   tensors.sort((a, b) => (a.name < b.name ? -1 : 1))
   const paths = new Map(tensors.map(({ name, path }) => [name, path]))
-  const config = `${JSON.stringify(adapterConfig(parts), null, 2)}\n`
+  const config = `${JSON.stringify(adapterConfig(parts, [...paths.keys()]), null, 2)}\n`
   await writeFolderAtomically(folder, async (temporary) => {
     const write = (name: string, text: string) =>
       writeFileAtomically(joinPath(temporary, name), (append) =>
@@ -51,20 +54,28 @@ export async function saveAdapter(folder: string, parts: AdapterParts): Promise<
   })
 }
 
-/** As PEFT names a parameter of the wrapped model, whose parts transformers 5 keeps under `model`. */
-function adapterName(name: string): string {
-  if (name.startsWith('base_model.')) return name
-  const inMemory = name
-    .replace(/^language_model\.model\./, 'model.language_model.')
-    .replace(/^language_model\.lm_head\./, 'lm_head.')
-    .replace(/^vision_tower\.vision_model\./, 'model.vision_tower.')
-    .replace(/^multi_modal_projector\./, 'model.multi_modal_projector.')
-  return `base_model.model.${inMemory}`
+/** As PEFT names a parameter of the wrapped model: adapters by what they are stored as, the rest by what it is in memory. */
+function adapterName(path: string, { stored, config }: AdapterParts): string {
+  const { name } = stored(path)
+  return name.startsWith(WRAPPED) ? name : `${WRAPPED}${nameInMemory(path, config)}`
 }
 
-function adapterConfig({ base, settings, modules, store, stored }: AdapterParts): object {
+const WRAPPED = 'base_model.model.'
+
+function nameInMemory(path: string, { layout, vision, projector }: ModelConfig): string {
+  const kind = vision?.kind ?? 'clip'
+  const projectorDepth = projector?.depth ?? 0
+  return layout === 'hf'
+    ? memoryName(path, kind)
+    : originalMemoryName(path, { kind, projectorDepth })
+}
+
+function adapterConfig(
+  { base, settings, modules }: AdapterParts,
+  names: readonly string[],
+): object {
   const { rank, alpha, dropout } = settings.lora as NonNullable<TrainerSettings['lora']>
-  const inFull = new Set(store.paths.flatMap((path) => MODULES.exec(stored(path).name) ?? []))
+  const inFull = new Set(names.flatMap((name) => MODULE_IN_FULL.exec(name)?.[1] ?? []))
   return {
     peft_type: 'LORA',
     task_type: 'CAUSAL_LM',
@@ -85,5 +96,9 @@ function adapterConfig({ base, settings, modules, store, stored }: AdapterParts)
   }
 }
 
-/** Modules beside the language model, in both layouts. */
-const MODULES = /multi_modal_projector|mm_projector|vision_tower/
+/**
+ * Modules beside the language model that are trained whole, in both layouts. PEFT wants every tensor of a module that it is
+ * told of, and of a tower the last blocks, the norm behind them and a pooler are not read: so its blocks are named one by one.
+ */
+const MODULE_IN_FULL =
+  /^base_model\.model\.model\.(multi_modal_projector|mm_projector|vision_tower\..*?(?:embeddings|pre_layrnorm|layers\.\d+))\./

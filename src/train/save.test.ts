@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, relative, resolve } from 'node:path'
-import { after, before, test } from 'node:test'
+import { basename, join, relative, resolve } from 'node:path'
+import { after, before, describe, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { openParts } from '../load-checkpoint.ts'
 import { openFileBytes, openLoraAdapter, readSafetensors } from '../weights/index.ts'
@@ -145,6 +145,55 @@ test('an adapter is saved as PEFT does, with what was trained in full, and goes 
       createTrainer(MODEL, { ...options, lora: { ...lora, ...wrong, init: folder } }),
       { code: 'CHECKPOINT_ADAPTER' },
     )
+  }
+})
+
+describe('a tower that is trained beside adapters is saved', () => {
+  const originals = 'fixtures/original/checkpoints'
+  const blocks = (prefix: string, count: number) =>
+    Array.from({ length: count }, (_, i) => `${prefix}.${i}`)
+  const cases = [
+    {
+      model: MODEL,
+      modules: [
+        'vision_tower.embeddings',
+        'vision_tower.pre_layrnorm',
+        ...blocks('vision_tower.encoder.layers', 2),
+      ],
+      tensor: 'model.vision_tower.encoder.layers.1.self_attn.q_proj.weight',
+    },
+    {
+      model: 'fixtures/inference/mini-vit-crop',
+      modules: ['vision_tower.embeddings', ...blocks('vision_tower.layers', 2)],
+      tensor: 'model.vision_tower.layers.1.attention.q_proj.weight',
+    },
+    {
+      model: join(originals, 'llava-v1.5'),
+      visionTower: join(originals, 'tower-clip-vit-large-patch14-336'),
+      modules: [
+        'vision_tower.vision_tower.vision_model.embeddings',
+        'vision_tower.vision_tower.vision_model.pre_layrnorm',
+        ...blocks('vision_tower.vision_tower.vision_model.encoder.layers', 2),
+      ],
+      tensor:
+        'model.vision_tower.vision_tower.vision_model.encoder.layers.1.self_attn.q_proj.weight',
+    },
+  ]
+  for (const { model, modules, tensor, ...parts } of cases) {
+    test(`by the modules that PEFT finds in memory, whole ones alone: ${basename(model)}`, async () => {
+      const folder = join(root, `tower-${basename(model)}`)
+      const options = { ...parts, trainable: ['vision'], lora: { rank: 2 } } as const
+      await using trainer = await createTrainer(model, options)
+      await trainer.save(folder)
+      const text = readFileSync(join(folder, 'adapter_config.json'), 'utf8')
+      const config = JSON.parse(text) as { modules_to_save: string[] }
+      assert.deepEqual([...config.modules_to_save].sort(), [...modules].sort())
+      const adapter = openLoraAdapter(folder)
+      assert.ok(adapter.replacements.has(tensor), [...adapter.replacements.keys()].join())
+      adapter.source.close()
+      await using again = await createTrainer(model, { ...parts, adapters: [folder] })
+      await again.dispose()
+    })
   }
 })
 

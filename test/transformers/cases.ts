@@ -31,10 +31,16 @@ const TRAINED: Readonly<Record<string, TrainerOptions>> = {
   'an adapter beside a projector': { trainable: ['projector'], lora: { rank: 4 } },
 }
 
+const BESIDE_TOWER: TrainerOptions = { trainable: ['projector', 'vision'], lora: { rank: 4 } }
+
 export const CASES: readonly Case[] = [
   ...Object.entries(TRAINED).map(([name, options]) => ({
     name,
     make: (folder: string) => trained(folder, { source: SMALLEST, options }),
+  })),
+  ...hubFolders().map((source) => ({
+    name: `${basename(source)}, an adapter beside projector and tower`,
+    make: (folder: string) => trained(folder, { source, options: BESIDE_TOWER }),
   })),
   ...hubFolders().map((source) => ({
     name: `${basename(source)}, trained in full`,

@@ -47,6 +47,15 @@ const VIT: readonly Leaf[] = [
   [/^finalNorm\.(weight|bias)$/, 'layernorm.$1'],
 ]
 
+/** Blocks as transformers 5 has them in memory; its files keep the names of version 4. */
+const VIT_BLOCKS_IN_MEMORY: readonly Leaf[] = [
+  [/^layers\.(\d+)\.attentionNorm\.(weight|bias)$/, 'layers.$1.layernorm_before.$2'],
+  [/^layers\.(\d+)\.mlpNorm\.(weight|bias)$/, 'layers.$1.layernorm_after.$2'],
+  [/^layers\.(\d+)\.attention\.([qkvo])\.(weight|bias)$/, 'layers.$1.attention.$2_proj.$3'],
+  [/^layers\.(\d+)\.mlp\.up\.(weight|bias)$/, 'layers.$1.mlp.fc1.$2'],
+  [/^layers\.(\d+)\.mlp\.down\.(weight|bias)$/, 'layers.$1.mlp.fc2.$2'],
+]
+
 /** The name in a `llava-hf` file. */
 export function llavaHfName(path: string, kind: VisionConfig['kind']): string {
   if (path === IMAGE_NEWLINE) return 'image_newline'
@@ -55,6 +64,25 @@ export function llavaHfName(path: string, kind: VisionConfig['kind']): string {
   if (path.startsWith('projector.')) return hfProjectorName(path)
   if (path.startsWith('standardise.')) return path.replace('standardise', 'vision_feature_scale')
   return `vision_tower.${towerName(path, kind)}`
+}
+
+/** The name of a part of tower or projector in the memory of transformers 5, by which PEFT knows it. */
+export function memoryName(path: string, kind: VisionConfig['kind']): string {
+  if (!path.startsWith('vision.')) return `model.${llavaHfName(path, kind)}`
+  const table = kind === 'vit' ? [...VIT_BLOCKS_IN_MEMORY, ...VIT] : CLIP
+  return `model.vision_tower.${leaf(table, path)}`
+}
+
+/** The same in the memory of the original code, which has the tower in a wrapper. */
+export function originalMemoryName(
+  path: string,
+  {
+    kind,
+    projectorDepth,
+  }: { readonly kind: VisionConfig['kind']; readonly projectorDepth: number },
+): string {
+  if (!path.startsWith('vision.')) return originalName(path, projectorDepth)
+  return `model.vision_tower.vision_tower.${towerName(path, kind)}`
 }
 
 /** The name in an original file; the tower lies in a folder of its own. */
