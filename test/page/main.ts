@@ -11,8 +11,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import sharp from 'sharp'
 import { chromiumPath, openPage } from './browser.ts'
+import type { Step, StepTools } from './parts.ts'
 import { servePage } from './server.ts'
-import { STEPS, type Step, type StepTools } from './steps.ts'
+import { STEPS } from './steps.ts'
 
 const { values } = parseArgs({
   options: {

@@ -6,24 +6,25 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Locator, Page } from 'playwright-core'
 import { assertNamed, assertNoSidewaysScrolling } from './accessible.ts'
+import {
+  answers,
+  asked,
+  attached,
+  CLIP,
+  FILMS,
+  finished,
+  give,
+  openConversation,
+  openSettings,
+  PHOTO,
+  setNumber,
+  TALL,
+  WIDE,
+  type Step,
+  type StepTools,
+} from './parts.ts'
+import { jsonAnswer, nameChoices, nameFields, removeField } from './schema-steps.ts'
 import { KEY } from './server.ts'
-
-export type StepTools = {
-  readonly page: Page
-  /** What went wrong until now. */
-  readonly faults: readonly string[]
-  readonly url: string
-  /** Takes a picture of the page, where pictures are wanted. */
-  shoot(name: string): Promise<void>
-}
-
-export type Step = { readonly name: string; run(tools: StepTools): Promise<void> }
-
-const PHOTO = 'fixtures/pictures/photo-640x480.jpg'
-const WIDE = 'fixtures/pictures/photo-1344x336.png'
-const TALL = 'fixtures/pictures/photo-480x640.png'
-const CLIP = 'fixtures/pictures/animated-160x160.gif'
-const FILMS = ['fixtures/clips/b-frames.mp4', 'fixtures/clips/vp9.webm']
 
 export const STEPS: readonly Step[] = [
   { name: 'the page asks for a key, refuses a wrong one, and takes the right one', run: giveKey },
@@ -41,6 +42,8 @@ export const STEPS: readonly Step[] = [
   { name: 'an answer that is under way at a reload keeps its words', run: reloadInAnswer },
   { name: 'a conversation deleted while it is answered does not come back', run: deleteRunning },
   { name: 'a field of a schema that is removed takes its choices along', run: removeField },
+  { name: 'fields are called what is typed, and faulty ones are not sent', run: nameFields },
+  { name: 'choices are what is typed', run: nameChoices },
   { name: 'everything on it has a name for those who do not see it', run: named },
   { name: 'it is dark where the system is', run: dark },
   { name: 'it fits a phone', run: phone },
@@ -218,41 +221,6 @@ async function films({ page, shoot }: StepTools): Promise<void> {
   }
 }
 
-async function jsonAnswer({ page, shoot }: StepTools): Promise<void> {
-  await page.getByRole('button', { name: 'New conversation' }).first().click()
-  const panel = await openSettings(page)
-  await panel.getByLabel('Form').selectOption('JSON of a schema')
-  await panel.getByRole('button', { name: 'JSON Schema' }).click()
-  const text = panel.getByLabel('JSON Schema', { exact: true })
-  await text.fill('{ "type": "object", "properties": { "a": { "type": "strin" } } ')
-  await panel.getByText('this is no JSON').waitFor()
-  await text.fill('{ "type": "object", "properties": { "a": { "type": "strin" } } }')
-  await panel.getByText('"strin" is none of').waitFor()
-  await shoot('schema-fault')
-  await text.fill(JSON.stringify(SCHEMA))
-  await panel.getByRole('button', { name: 'Fields' }).click()
-  await panel.getByRole('button', { name: 'Check with the server' }).click()
-  await panel.getByText('The server takes it.').waitFor()
-  await setNumber(page, 'Longest answer', '')
-  await page.locator('[data-part=files]').setInputFiles(PHOTO)
-  const answer = await asked(page, 'What is to be seen?')
-  await finished(answer)
-  const given = JSON.parse(await answer.locator('.json').innerText()) as Record<string, unknown>
-  assert.deepEqual(Object.keys(given), Object.keys(SCHEMA.properties))
-  assert.ok(SCHEMA.properties.light.enum.includes(given['light'] as string))
-  await shoot('json')
-}
-
-const SCHEMA = {
-  type: 'object',
-  properties: {
-    isOutdoors: { type: 'boolean' },
-    light: { enum: ['day', 'night', 'unclear'] },
-    objects: { enum: ['none', 'one', 'many'] },
-  },
-  required: ['isOutdoors', 'light', 'objects'],
-}
-
 /** The model is made to say the attack: it is the only text that the answer may be. */
 async function attack({ page }: StepTools): Promise<void> {
   let hits = 0
@@ -389,19 +357,6 @@ async function deleteRunning({ page }: StepTools): Promise<void> {
   await panel.getByLabel('Form').selectOption('Free text')
 }
 
-async function removeField({ page }: StepTools): Promise<void> {
-  const panel = await openSettings(page)
-  await panel.getByLabel('Form').selectOption('JSON of a schema')
-  await panel.getByRole('button', { name: 'JSON Schema' }).click()
-  const text = panel.getByLabel('JSON Schema', { exact: true })
-  await text.fill(JSON.stringify(SCHEMA))
-  await panel.getByRole('button', { name: 'Fields' }).click()
-  await panel.getByRole('button', { name: 'Remove light' }).click()
-  const choices = panel.getByLabel('What objects may be, with commas between')
-  assert.equal(await choices.inputValue(), 'none, one, many')
-  await panel.getByLabel('Form').selectOption('Free text')
-}
-
 async function named({ page }: StepTools): Promise<void> {
   await openConversation(page, 'What is different between the two?')
   await openSettings(page)
@@ -465,72 +420,4 @@ async function countChanges(page: Page): Promise<void> {
 
 async function changes(page: Page): Promise<number> {
   return page.evaluate(() => (globalThis as Counting).lengths?.size ?? 0)
-}
-
-// Parts of the page
-
-function composer(page: Page): Locator {
-  return page.getByLabel('Your question')
-}
-
-function attached(page: Page): Locator {
-  return page.locator('.composer .medium')
-}
-
-function answers(page: Page): Locator {
-  return page.locator('.answer')
-}
-
-/** Asks as people do, and returns the answer that begins. */
-async function asked(page: Page, question: string): Promise<Locator> {
-  const before = await answers(page).count()
-  await composer(page).fill(question)
-  await page.keyboard.press('Enter')
-  const answer = answers(page).nth(before)
-  await answer.waitFor()
-  return answer
-}
-
-async function finished(answer: Locator): Promise<void> {
-  await answer.getByRole('button', { name: 'Ask again' }).waitFor()
-}
-
-async function openSettings(page: Page): Promise<Locator> {
-  const panel = page.locator('.settings')
-  if (!(await panel.isVisible())) {
-    await page.getByRole('button', { name: 'Settings', exact: true }).click()
-  }
-  await panel.waitFor()
-  return panel
-}
-
-async function openConversation(page: Page, title: string): Promise<void> {
-  const history = page.getByRole('navigation', { name: 'Conversations' })
-  await history.getByRole('button', { name: new RegExp(`^${title.replace('?', '\\?')}`) }).click()
-}
-
-async function setNumber(page: Page, label: string, value: string): Promise<void> {
-  const panel = await openSettings(page)
-  await panel.getByLabel(label).fill(value)
-}
-
-/** A file as the browser hands it over when one is dropped or pasted. */
-async function give(page: Page, how: 'drop' | 'paste', path: string, type: string): Promise<void> {
-  const bytes = readFileSync(path).toString('base64')
-  await composer(page).evaluate(
-    (field, file) => {
-      const data = new DataTransfer()
-      const decoded = Uint8Array.from(atob(file.bytes), (character) => character.charCodeAt(0))
-      data.items.add(new File([decoded], file.name, { type: file.type }))
-      const at = { bubbles: true, cancelable: true }
-      if (file.how === 'paste') {
-        field.dispatchEvent(new ClipboardEvent('paste', { ...at, clipboardData: data }))
-        return
-      }
-      for (const name of ['dragenter', 'dragover', 'drop']) {
-        field.dispatchEvent(new DragEvent(name, { ...at, dataTransfer: data }))
-      }
-    },
-    { bytes, type, how, name: path.split('/').at(-1) ?? 'file' },
-  )
 }

@@ -55,3 +55,11 @@ test('numbers out of bounds are named, and keep a question from being sent', () 
   assert.match(settingsFault(settings({ form: 'choice', choices: ' \n' })) ?? '', /no text/)
   assert.match(settingsFault(settings({ form: 'regex', regex: '' })) ?? '', /pattern/)
 })
+
+test('fields that cannot be sent hold a question back, with the form that they are of', () => {
+  const nameless = { id: '1', name: '', kind: 'text', choices: '' } as const
+  const fault = (change: Partial<Settings>) => settingsFault(settings(change))
+  assert.match(fault({ form: 'json_schema', fields: [nameless] }) ?? '', /a field of the answer/)
+  assert.equal(fault({ form: 'json_schema', fields: [{ ...nameless, name: 'a' }] }), null)
+  assert.equal(fault({ form: 'text', fields: [nameless] }), null)
+})

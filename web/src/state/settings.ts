@@ -1,4 +1,5 @@
 /** How answers are asked for. An empty text leaves the choice to the server. */
+import type { SchemaField } from './schema-fields.ts'
 
 export type Numbers = {
   readonly temperature: string
@@ -20,6 +21,8 @@ export type Settings = {
   readonly stop: string
   readonly form: AnswerForm
   readonly schema: string
+  /** What `schema` is made of, faulty ones too, which it has not; null where it was written as text. */
+  readonly fields: readonly SchemaField[] | null
   /** One a line. */
   readonly choices: string
   readonly regex: string
@@ -50,6 +53,7 @@ export const DEFAULT_SETTINGS: Settings = {
   stop: '',
   form: 'text',
   schema: FIRST_SCHEMA,
+  fields: null,
   choices: 'yes\nno',
   regex: '[0-9]+',
 }

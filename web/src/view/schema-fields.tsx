@@ -1,6 +1,13 @@
 /** The fields of an answer, one a row. */
 import type { JSX } from 'preact'
-import { FIELD_KINDS, type FieldKind, type SchemaField } from '../state/schema-fields.ts'
+import { useId } from 'preact/hooks'
+import {
+  FIELD_KINDS,
+  fieldFault,
+  type FieldKind,
+  type SchemaField,
+} from '../state/schema-fields.ts'
+import { newId } from '../state/turns.ts'
 import { Icon, IconButton } from './icon.tsx'
 
 type SchemaFieldsProps = {
@@ -9,27 +16,25 @@ type SchemaFieldsProps = {
 }
 
 export function SchemaFields({ fields, onChange }: SchemaFieldsProps): JSX.Element {
-  const names = fields.map(({ name }) => name)
-  const replace = (at: number, change: Partial<SchemaField>) =>
-    onChange(fields.map((field, i) => (i === at ? { ...field, ...change } : field)))
+  const replace = (changed: SchemaField) =>
+    onChange(fields.map((field) => (field.id === changed.id ? changed : field)))
   return (
     <>
       <ol class="schema-fields">
-        {fields.map((field, i) => (
-          <li key={i}>
-            <FieldRow
-              field={field}
-              others={names.filter((_, other) => other !== i)}
-              onChange={(change) => replace(i, change)}
-              onRemove={() => onChange(fields.filter((_, other) => other !== i))}
-            />
-          </li>
+        {fields.map((field) => (
+          <FieldRow
+            key={field.id}
+            field={field}
+            fault={fieldFault(field, fields)}
+            onChange={replace}
+            onRemove={() => onChange(fields.filter(({ id }) => id !== field.id))}
+          />
         ))}
       </ol>
       <button
         type="button"
         class="quiet add-field"
-        onClick={() => onChange([...fields, { name: freeName(names), kind: 'text', choices: [] }])}
+        onClick={() => onChange([...fields, newField(fields)])}
       >
         <Icon name="add" /> Field
       </button>
@@ -39,35 +44,32 @@ export function SchemaFields({ fields, onChange }: SchemaFieldsProps): JSX.Eleme
 
 type FieldRowProps = {
   readonly field: SchemaField
-  /** Names that are taken. */
-  readonly others: readonly string[]
-  readonly onChange: (change: Partial<SchemaField>) => void
+  readonly fault: string | null
+  readonly onChange: (changed: SchemaField) => void
   readonly onRemove: () => void
 }
 
-function FieldRow({ field, others, onChange, onRemove }: FieldRowProps): JSX.Element {
+function FieldRow({ field, fault, onChange, onRemove }: FieldRowProps): JSX.Element {
   const { name, kind, choices } = field
+  const id = useId()
+  const described = fault === null ? {} : { 'aria-invalid': true, 'aria-describedby': id }
   return (
-    <>
+    <li>
       <input
         type="text"
         class="code"
         aria-label="Name of the field"
         spellcheck={false}
         value={name}
-        onInput={(event) => {
-          const next = event.currentTarget.value
-          // Two of one name would become one: what makes it that is not taken.
-          if (!others.includes(next)) onChange({ name: next })
-          else event.currentTarget.value = name
-        }}
+        {...described}
+        onInput={(event) => onChange({ ...field, name: event.currentTarget.value })}
       />
       <select
         aria-label={`Kind of ${name}`}
         value={kind}
         onChange={(event) => {
           const next = event.currentTarget.value as FieldKind
-          onChange({ kind: next, choices: next === 'choice' ? ['yes', 'no'] : [] })
+          onChange({ ...field, kind: next, choices: next === 'choice' ? 'yes, no' : '' })
         }}
       >
         {Object.entries(FIELD_KINDS).map(([value, label]) => (
@@ -82,23 +84,23 @@ function FieldRow({ field, others, onChange, onRemove }: FieldRowProps): JSX.Ele
           type="text"
           class="field-choices"
           aria-label={`What ${name} may be, with commas between`}
-          // After one is removed another field stands in this row, with choices of its own.
-          key={name}
-          defaultValue={choices.join(', ')}
-          onChange={(event) => {
-            const next = event.currentTarget.value.split(',').map((one) => one.trim())
-            const some = next.filter((one) => one !== '')
-            if (some.length > 0) onChange({ choices: some })
-          }}
+          value={choices}
+          {...described}
+          onInput={(event) => onChange({ ...field, choices: event.currentTarget.value })}
         />
       )}
-    </>
+      {fault !== null && (
+        <p id={id} class="fault" role="status">
+          {fault}
+        </p>
+      )}
+    </li>
   )
 }
 
-function freeName(names: readonly string[]): string {
-  for (let i = names.length + 1; ; i++) {
-    const name = `field${i}`
-    if (!names.includes(name)) return name
-  }
+function newField(fields: readonly SchemaField[]): SchemaField {
+  const names = fields.map(({ name }) => name)
+  let count = fields.length + 1
+  while (names.includes(`field${count}`)) count++
+  return { id: newId(), name: `field${count}`, kind: 'text', choices: '' }
 }
