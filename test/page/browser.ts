@@ -4,7 +4,7 @@ import { chromium, type Browser, type Page } from 'playwright-core'
 
 export type OpenPage = {
   readonly page: Page
-  /** What went wrong so far: errors of scripts, refusals of the page's policy, requests to other places. */
+  /** What went wrong so far, in any tab: errors of scripts, refusals of the page's policy, requests to other places. */
   readonly faults: readonly string[]
   close(): Promise<void>
 }
@@ -32,8 +32,14 @@ export async function openPage(
     acceptDownloads: true,
   })
   context.setDefaultTimeout(300_000)
-  const page = await context.newPage()
   const faults: string[] = []
+  context.on('page', (page) => noteFaults(page, new URL(url).origin, faults))
+  const page = await context.newPage()
+  await page.goto(url)
+  return { page, faults, close: () => browser.close() }
+}
+
+function noteFaults(page: Page, home: string, faults: string[]): void {
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`))
   page.on('dialog', (dialog) => {
     faults.push(`dialog: ${dialog.message()}`)
@@ -47,8 +53,6 @@ export async function openPage(
   page.on('request', (request) => {
     const { origin, protocol } = new URL(request.url())
     const isLocal = protocol === 'data:' || protocol === 'blob:'
-    if (!isLocal && origin !== new URL(url).origin) faults.push(`request: ${request.url()}`)
+    if (!isLocal && origin !== home) faults.push(`request: ${request.url()}`)
   })
-  await page.goto(url)
-  return { page, faults, close: () => browser.close() }
 }

@@ -45,6 +45,18 @@ export async function finished(answer: Locator): Promise<void> {
   await answer.getByRole('button', { name: 'Ask again' }).waitFor()
 }
 
+/** Begins a long answer, in a conversation of its own. */
+export async function begunStory(page: Page, question: string): Promise<Locator> {
+  await page.getByRole('button', { name: 'New conversation' }).first().click()
+  const panel = await openSettings(page)
+  await panel.getByLabel('Form').selectOption('What a pattern matches')
+  await panel.getByLabel('Pattern of the whole answer').fill('(word ){2000}')
+  await setNumber(page, 'Longest answer', '4000')
+  const answer = await asked(page, question)
+  await answer.locator('.prose').waitFor()
+  return answer
+}
+
 export async function openSettings(page: Page): Promise<Locator> {
   const panel = page.locator('.settings')
   if (!(await panel.isVisible())) {

@@ -4,12 +4,13 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Locator, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { assertNamed, assertNoSidewaysScrolling } from './accessible.ts'
 import {
   answers,
   asked,
   attached,
+  begunStory,
   CLIP,
   FILMS,
   finished,
@@ -25,6 +26,7 @@ import {
 } from './parts.ts'
 import { jsonAnswer, nameChoices, nameFields, removeField } from './schema-steps.ts'
 import { KEY } from './server.ts'
+import { addInTwoTabs, addUnheard, deleteInAnother, deleteUnheard } from './tab-steps.ts'
 
 export const STEPS: readonly Step[] = [
   { name: 'the page asks for a key, refuses a wrong one, and takes the right one', run: giveKey },
@@ -41,6 +43,13 @@ export const STEPS: readonly Step[] = [
   { name: 'a conversation is saved as a file and deleted', run: saveAndDelete },
   { name: 'an answer that is under way at a reload keeps its words', run: reloadInAnswer },
   { name: 'a conversation deleted while it is answered does not come back', run: deleteRunning },
+  { name: 'what two tabs add to a conversation is in both, and all is kept', run: addInTwoTabs },
+  { name: 'nothing of two tabs is lost where neither hears the other', run: addUnheard },
+  { name: 'what one tab deletes ends in another, also while it is answered', run: deleteInAnother },
+  {
+    name: 'a deleted conversation does not come back from a tab that heard nothing',
+    run: deleteUnheard,
+  },
   { name: 'a field of a schema that is removed takes its choices along', run: removeField },
   { name: 'fields are called what is typed, and faulty ones are not sent', run: nameFields },
   { name: 'choices are what is typed', run: nameChoices },
@@ -310,18 +319,6 @@ async function saveAndDelete({ page }: StepTools): Promise<void> {
   await page.reload()
   await history.locator('li').nth(3).waitFor()
   assert.equal(await history.locator('li').count(), 4, 'it is gone for good')
-}
-
-/** Begins a long answer, in a conversation of its own. */
-async function begunStory(page: Page, question: string): Promise<Locator> {
-  await page.getByRole('button', { name: 'New conversation' }).first().click()
-  const panel = await openSettings(page)
-  await panel.getByLabel('Form').selectOption('What a pattern matches')
-  await panel.getByLabel('Pattern of the whole answer').fill('(word ){2000}')
-  await setNumber(page, 'Longest answer', '4000')
-  const answer = await asked(page, question)
-  await answer.locator('.prose').waitFor()
-  return answer
 }
 
 async function reloadInAnswer({ page }: StepTools): Promise<void> {

@@ -6,11 +6,12 @@ import { ApiFailure, storedKey, storeKey } from '../api/client.ts'
 import { measureMedia, namedFailure, type MediumCost } from '../api/media-tokens.ts'
 import { listModels, type ServedModel } from '../api/models.ts'
 import { askModel } from './ask-model.ts'
-import { History } from './history.ts'
+import { History, type StoredMedium } from './history.ts'
 import { MediaStore } from './media-store.ts'
 import { settingsFault } from './settings-fault.ts'
 import { isJsonForm, requestOptions, type Settings } from './settings.ts'
 import { loadSettings, storeSettings } from './stored-settings.ts'
+import { joinTabs, type TabNote } from './tabs.ts'
 import {
   emptyConversation,
   mediaOf,
@@ -52,10 +53,14 @@ export class Chat {
   state: ChatState
   readonly media = new MediaStore()
   readonly #listeners = new Set<() => void>()
-  readonly #stops = new Map<string, AbortController>()
+  /** Answers under way, by their conversations. */
+  readonly #answering = new Map<string, Answering>()
+  /** Answers under way in other tabs. */
+  readonly #elsewhere = new Set<string>()
   /** What is still under way in them is neither shown nor kept. */
   readonly #deleted = new Set<string>()
   #history: History | null = null
+  #tell: (note: TabNote) => void = () => {}
   #measuring = new AbortController()
 
   constructor() {
@@ -92,10 +97,23 @@ export class Chat {
     try {
       this.#history = await History.open()
       this.media.attach(this.#history)
-      this.#set({ conversations: (await this.#history.conversations()).map(ended) })
+      this.#tell = joinTabs((note) => void this.#try(() => this.#hear(note)))
+      this.#showAll(await this.#history.conversations())
+      this.#tell({ kind: 'opened' })
+      addEventListener('pagehide', () => {
+        for (const [id, { answer }] of this.#answering) this.#tell({ kind: 'left', id, answer })
+      })
     } catch {
       this.#set({ isHistoryKept: false })
     }
+  }
+
+  /** Beside those that a question or another tab has brought here meanwhile. */
+  #showAll(stored: readonly Conversation[]): void {
+    const shown = this.state.conversations
+    const others = stored.filter(({ id }) => !shown.some((one) => one.id === id))
+    const conversations = [...shown, ...others.map((one) => ended(one, () => false))]
+    this.#set({ conversations: conversations.sort(latestFirst) })
   }
 
   /** Asks what is served, which is also how a key is tried. */
@@ -131,7 +149,7 @@ export class Chat {
   get canAsk(): boolean {
     const { current, settings, connection } = this.state
     const isReady = connection.status === 'ready' && this.model !== undefined
-    return isReady && !this.#stops.has(current.id) && settingsFault(settings) === null
+    return isReady && !this.#answering.has(current.id) && settingsFault(settings) === null
   }
 
   setSettings(change: Partial<Settings>): void {
@@ -160,40 +178,119 @@ export class Chat {
   }
 
   async remove(id: string): Promise<void> {
-    this.#deleted.add(id)
-    this.stop(id)
-    await this.#history?.remove(id)
-    this.#set({ conversations: this.state.conversations.filter((one) => one.id !== id) })
-    if (this.state.current.id === id) this.begin()
+    this.#forget([id])
     this.announce('Conversation deleted')
+    await this.#history?.remove(id)
+    this.#tell({ kind: 'removed' })
   }
 
   async removeAll(): Promise<void> {
-    for (const { id } of this.state.conversations) this.#deleted.add(id)
-    for (const id of this.#stops.keys()) {
+    this.#forget(this.state.conversations.map(({ id }) => id))
+    this.announce('All conversations deleted')
+    await this.#history?.clear()
+    // Another tab may have added one meanwhile.
+    await this.#forgetGone()
+    this.#tell({ kind: 'removed' })
+  }
+
+  /** They are shown no longer, and what is under way in them ends. */
+  #forget(ids: readonly string[]): void {
+    for (const id of ids) {
       this.#deleted.add(id)
       this.stop(id)
     }
-    await this.#history?.clear()
-    this.#set({ conversations: [] })
-    this.begin()
-    this.announce('All conversations deleted')
+    const conversations = this.state.conversations.filter(({ id }) => !ids.includes(id))
+    this.#set({ conversations })
+    if (ids.includes(this.state.current.id)) this.begin()
   }
 
-  /** Shows a conversation as it is now, and keeps it if `isKept`. */
-  async #update(conversation: Conversation, isKept: boolean): Promise<void> {
+  /** As `#forget`, where another tab did it. */
+  #forgetDeleted(ids: readonly string[]): void {
+    const isOpen = ids.includes(this.state.current.id)
+    this.#forget(ids)
+    if (isOpen) this.announce('Conversation deleted in another tab')
+  }
+
+  async #forgetGone(): Promise<void> {
+    const history = this.#history
+    const stored = await history?.ids()
+    if (!history || !stored) return
+    const gone = this.state.conversations.filter(({ id }) => history.isGone(id, stored))
+    if (gone.length > 0) this.#forgetDeleted(gone.map(({ id }) => id))
+  }
+
+  #find(id: string): Conversation | undefined {
+    const { conversations, current } = this.state
+    return current.id === id ? current : conversations.find((one) => one.id === id)
+  }
+
+  /** Shows a conversation as it is now. */
+  #show(conversation: Conversation): void {
     if (this.#deleted.has(conversation.id)) return
     const { conversations, current } = this.state
     const others = conversations.filter(({ id }) => id !== conversation.id)
     this.#set({
-      conversations: [conversation, ...others],
+      conversations: [conversation, ...others].sort(latestFirst),
       ...(current.id === conversation.id && { current: conversation }),
     })
-    if (isKept) await this.#keep((history) => history.save(conversation))
+  }
+
+  #showAnswer(conversation: string, answer: AnswerTurn): void {
+    const shown = this.#find(conversation)
+    if (!shown) return
+    const turns = shown.turns.map((turn) => (turn.id === answer.id ? answer : turn))
+    this.#show({ ...shown, turns })
+  }
+
+  /** Shows what is stored of a conversation, with what is not stored yet. */
+  #join(stored: Conversation): void {
+    const mine = this.#find(stored.id)
+    const merged = mine && this.#history ? this.#history.merged(stored, mine) : stored
+    const own = this.#answering.get(stored.id)
+    const isAlive = (answer: string) => answer === own?.answer || this.#elsewhere.has(answer)
+    this.#show(ended(merged, isAlive))
+    // Another tab asks something else in the place of it.
+    if (own && !merged.turns.some(({ id }) => id === own.answer)) own.stop.abort()
+    const { current } = this.state
+    const isOther = mine && mediaOf(mine.turns).length !== mediaOf(merged.turns).length
+    if (isOther && current.id === stored.id) void this.#measure()
+  }
+
+  async #hear(note: TabNote): Promise<void> {
+    switch (note.kind) {
+      case 'opened':
+        for (const id of this.#answering.keys()) this.#tellChange(id)
+        return
+      case 'removed':
+        return this.#forgetGone()
+      case 'changed':
+        if (note.answer !== null) this.#elsewhere.add(note.answer)
+        break
+      case 'left':
+        this.#elsewhere.delete(note.answer)
+    }
+    const stored = await this.#history?.conversation(note.id)
+    if (stored) this.#join(stored)
+  }
+
+  #tellChange(id: string): void {
+    this.#tell({ kind: 'changed', id, answer: this.#answering.get(id)?.answer ?? null })
+  }
+
+  /** Keeps a conversation as it is shown; one that another tab deleted goes here too. */
+  async #keep(id: string, media: readonly StoredMedium[] = []): Promise<void> {
+    await this.#try(async (history) => {
+      const mine = this.#find(id)
+      if (!mine) return
+      const stored = await history.save(mine, media)
+      if (!stored) return this.#forgetDeleted([id])
+      this.#join(stored)
+      this.#tellChange(id)
+    })
   }
 
   /** A browser that has no room any more keeps nobody from talking on; it is said that nothing is kept. */
-  async #keep(act: (history: History) => Promise<void>): Promise<void> {
+  async #try(act: (history: History) => Promise<void>): Promise<void> {
     if (!this.#history) return
     await act(this.#history).catch(() => this.#set({ isHistoryKept: false }))
   }
@@ -270,13 +367,14 @@ export class Chat {
   }
 
   stop(conversation: string = this.state.current.id): void {
-    this.#stops.get(conversation)?.abort()
+    this.#answering.get(conversation)?.stop.abort()
   }
 
   async #ask(conversation: Conversation, turns: readonly Turn[]): Promise<void> {
     const { model } = this
     const { settings } = this.state
     if (!model || !this.canAsk) return
+    const { id } = conversation
     const answer: AnswerTurn = {
       role: 'assistant',
       id: newId(),
@@ -287,29 +385,29 @@ export class Chat {
       isJson: isJsonForm(settings),
     }
     const stop = new AbortController()
-    this.#stops.set(conversation.id, stop)
-    this.#set({ running: new Set(this.#stops.keys()), announcement: 'Answering' })
-    const asked = { ...conversation, title: titleOf(turns), updated: Date.now() }
-    const show = (shown: AnswerTurn, isKept: boolean) =>
-      this.#update({ ...asked, turns: [...turns, shown] }, isKept)
+    this.#answering.set(id, { answer: answer.id, stop })
+    this.#set({ running: new Set(this.#answering.keys()), announcement: 'Answering' })
+    this.#history?.replace(conversation.turns.filter((turn) => !turns.includes(turn)))
+    const title = titleOf(turns)
+    this.#show({ ...conversation, title, updated: Date.now(), turns: [...turns, answer] })
     try {
-      await this.#keep(() => this.media.keep(mediaOf(turns), conversation.id))
-      await show(answer, true)
-      const { system } = settings
-      const events = { turns, system, store: this.media, signal: stop.signal }
+      await this.#keep(id, await this.media.stored(mediaOf(turns), id))
+      const asking = { turns, system: settings.system, store: this.media, signal: stop.signal }
       const isDue = every(SAVE_MS)
-      const given = await askModel(answer, events, (part) => void show(part, isDue()))
-      if (!this.#deleted.has(conversation.id)) this.#announceAnswer(given)
-      await show(given, true)
+      const given = await askModel(answer, asking, (part) => {
+        this.#showAnswer(id, part)
+        if (isDue()) void this.#keep(id)
+      })
+      this.#showAnswer(id, given)
+      if (this.#find(id)) this.#announceAnswer(given)
     } catch (error) {
-      await this.#noteFailure(answer, error, (failed) => show(failed, true))
+      await this.#noteFailure(error, (failure) =>
+        this.#showAnswer(id, { ...answer, state: 'failed', failure }),
+      )
     } finally {
-      this.#stops.delete(conversation.id)
-      this.#set({ running: new Set(this.#stops.keys()) })
-      // What was being written when it was deleted.
-      if (this.#deleted.has(conversation.id)) {
-        await this.#keep((history) => history.remove(conversation.id))
-      }
+      this.#answering.delete(id)
+      this.#set({ running: new Set(this.#answering.keys()) })
+      await this.#keep(id)
     }
   }
 
@@ -317,17 +415,20 @@ export class Chat {
     this.announce(state === 'stopped' ? 'Stopped' : `Answer: ${text}`)
   }
 
-  async #noteFailure(
-    answer: AnswerTurn,
-    error: unknown,
-    show: (failed: AnswerTurn) => Promise<void>,
-  ): Promise<void> {
+  async #noteFailure(error: unknown, show: (failure: string) => void): Promise<void> {
     const failure = error instanceof Error ? error.message : String(error)
     this.announce(`No answer: ${failure}`)
-    await show({ ...answer, state: 'failed', failure })
+    show(failure)
     // The server that was started again may have another model, or want another key.
     if (error instanceof ApiFailure && [401, 404].includes(error.status)) await this.connect()
   }
+}
+
+/** The id of the answer, and what ends it. */
+type Answering = { readonly answer: string; readonly stop: AbortController }
+
+function latestFirst(a: Conversation, b: Conversation): number {
+  return b.updated - a.updated
 }
 
 /** An answer that grows is kept so often; a page that is closed loses what came after that. */
@@ -345,11 +446,13 @@ function every(ms: number): () => boolean {
 }
 
 /** A page that was closed in the middle of an answer has what was kept of it. */
-function ended(conversation: Conversation): Conversation {
+function ended(conversation: Conversation, isAlive: (answer: string) => boolean): Conversation {
   return {
     ...conversation,
     turns: conversation.turns.map((turn) =>
-      turn.role === 'assistant' && turn.state === 'running' ? { ...turn, state: 'stopped' } : turn,
+      turn.role === 'assistant' && turn.state === 'running' && !isAlive(turn.id)
+        ? { ...turn, state: 'stopped' }
+        : turn,
     ),
   }
 }

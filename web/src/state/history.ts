@@ -1,8 +1,15 @@
-/** Conversations and their pictures in this browser's database; nothing of them is kept anywhere else. */
-import type { Conversation } from './turns.ts'
+/**
+ * Conversations and their pictures in this browser's database; nothing of them is kept anywhere else. Other tabs write there
+ * too: what is saved joins what is stored, and what was deleted stays so.
+ */
+import { mergeTurns, type TurnOrigin } from './merge-turns.ts'
+import { titleOf, type Conversation, type Turn } from './turns.ts'
 
 export class History {
   readonly #database: IDBDatabase
+  readonly #origins = new Map<string, TurnOrigin>()
+  /** Conversations that were in the database: where one is there no longer it was deleted. */
+  readonly #known = new Set<string>()
 
   private constructor(database: IDBDatabase) {
     this.#database = database
@@ -19,23 +26,66 @@ export class History {
     return new History(await resultOf(request))
   }
 
-  /** The latest first. */
   async conversations(): Promise<Conversation[]> {
     const store = this.#database.transaction('conversations').objectStore('conversations')
     const all = await resultOf(store.getAll() as IDBRequest<Conversation[]>)
-    return all.sort((a, b) => b.updated - a.updated)
+    for (const one of all) this.#note(one, 'read')
+    return all
   }
 
-  async save(conversation: Conversation): Promise<void> {
-    const change = this.#database.transaction('conversations', 'readwrite')
-    change.objectStore('conversations').put(conversation)
-    await endOf(change)
+  async conversation(id: string): Promise<Conversation | null> {
+    const store = this.#database.transaction('conversations').objectStore('conversations')
+    const found = await resultOf(store.get(id) as IDBRequest<Conversation | undefined>)
+    if (found) this.#note(found, 'read')
+    return found ?? null
   }
 
-  async saveMedium(medium: StoredMedium): Promise<void> {
-    const change = this.#database.transaction('media', 'readwrite')
-    change.objectStore('media').put(medium)
+  /**
+   * Keeps what this tab did in a conversation, with the bytes of what is shown in it; other tabs' turns stay. Returns the
+   * conversation as it is stored now, or null where it was deleted.
+   */
+  async save(
+    mine: Conversation,
+    media: readonly StoredMedium[] = [],
+  ): Promise<Conversation | null> {
+    const change = this.#database.transaction(['conversations', 'media'], 'readwrite')
+    const store = change.objectStore('conversations')
+    const stored = await resultOf(store.get(mine.id) as IDBRequest<Conversation | undefined>)
+    if (!stored && this.#known.has(mine.id)) return null
+    const merged = stored ? this.merged(stored, mine) : mine
+    store.put(merged)
+    for (const medium of media) change.objectStore('media').put(medium)
     await endOf(change)
+    this.#note(mine, 'written')
+    this.#note(merged, 'read')
+    return merged
+  }
+
+  /** `stored`, with what this tab has done and not saved yet. */
+  merged(stored: Conversation, mine: Conversation): Conversation {
+    const turns = mergeTurns(stored.turns, mine.turns, this.#origins)
+    const updated = Math.max(stored.updated, mine.updated)
+    return { ...stored, turns, title: titleOf(turns), updated }
+  }
+
+  /** Another tab deleted it. */
+  isGone(id: string, stored: ReadonlySet<string>): boolean {
+    return this.#known.has(id) && !stored.has(id)
+  }
+
+  async ids(): Promise<ReadonlySet<string>> {
+    const store = this.#database.transaction('conversations').objectStore('conversations')
+    return new Set((await resultOf(store.getAllKeys())) as string[])
+  }
+
+  /** Turns that others are asked in the place of; saving takes them away. */
+  replace(turns: readonly Turn[]): void {
+    for (const { id } of turns) this.#origins.set(id, 'removed')
+  }
+
+  #note({ id, turns }: Conversation, origin: TurnOrigin): void {
+    this.#known.add(id)
+    for (const turn of turns) if (!this.#origins.has(turn.id)) this.#origins.set(turn.id, origin)
   }
 
   async medium(id: string): Promise<Blob | null> {

@@ -1,6 +1,6 @@
 /** Bytes of pictures and clips: in memory while they are shown, in the history when they were sent. */
 import type { ChatContent } from '../api/chat.ts'
-import type { History } from './history.ts'
+import type { History, StoredMedium } from './history.ts'
 import { mediaKind } from './media-kind.ts'
 import { newId, type Medium } from './turns.ts'
 
@@ -22,12 +22,12 @@ export class MediaStore {
     return { id, kind, name: file.name || kind, type: file.type, bytes: file.size }
   }
 
-  /** Keeps what was sent beyond this visit. */
-  async keep(media: readonly Medium[], conversation: string): Promise<void> {
-    for (const { id } of media) {
-      const blob = await this.blob(id)
-      if (blob && this.#history) await this.#history.saveMedium({ id, conversation, blob })
-    }
+  /** What was sent, as it is kept beyond this visit. */
+  async stored(media: readonly Medium[], conversation: string): Promise<StoredMedium[]> {
+    const found = await Promise.all(
+      media.map(async ({ id }) => ({ id, conversation, blob: await this.blob(id) })),
+    )
+    return found.flatMap(({ blob, ...one }) => (blob ? [{ ...one, blob }] : []))
   }
 
   blob(id: string): Promise<Blob | null> {
