@@ -27,6 +27,7 @@ import {
 import { jsonAnswer, nameChoices, nameFields, removeField } from './schema-steps.ts'
 import { KEY } from './server.ts'
 import { addInTwoTabs, addUnheard, deleteInAnother, deleteUnheard } from './tab-steps.ts'
+import { touch } from './touch-steps.ts'
 
 export const STEPS: readonly Step[] = [
   { name: 'the page asks for a key, refuses a wrong one, and takes the right one', run: giveKey },
@@ -56,6 +57,7 @@ export const STEPS: readonly Step[] = [
   { name: 'everything on it has a name for those who do not see it', run: named },
   { name: 'it is dark where the system is', run: dark },
   { name: 'it fits a phone', run: phone },
+  { name: 'fingers write lines, and many pictures leave room', run: touch },
 ]
 
 async function giveKey({ page, shoot }: StepTools): Promise<void> {

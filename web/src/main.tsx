@@ -4,6 +4,7 @@ import { App } from './app.tsx'
 import { Chat } from './state/chat.ts'
 import './style/page.css'
 import './style/conversation.css'
+import './style/composer.css'
 import './style/panels.css'
 import { ChatProvider } from './view/use-chat.ts'
 

@@ -1,6 +1,10 @@
-/** A field of text that is as high as what is in it. */
+/**
+ * A field of text that is as high as what is in it. Enter sends; where fingers type it begins a line, for keyboards on glass
+ * have no other way to.
+ */
 import type { JSX, RefObject } from 'preact'
 import { useLayoutEffect } from 'preact/hooks'
+import { useMatches } from './use-chat.ts'
 
 type GrowingTextProps = {
   readonly fieldRef: RefObject<HTMLTextAreaElement | null>
@@ -14,6 +18,7 @@ type GrowingTextProps = {
 
 export function GrowingText(props: GrowingTextProps): JSX.Element {
   const { fieldRef, label, placeholder, value, onInput, onSubmit, onPaste } = props
+  const isTouched = useMatches('(pointer: coarse)')
   useLayoutEffect(() => {
     const field = fieldRef.current
     if (!field) return
@@ -32,7 +37,9 @@ export function GrowingText(props: GrowingTextProps): JSX.Element {
       onPaste={onPaste}
       onKeyDown={(event) => {
         // An Enter that ends a composed character (Japanese, say) is not one that sends.
-        if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+        if (event.key !== 'Enter' || event.isComposing) return
+        const isSent = event.ctrlKey || event.metaKey || (!event.shiftKey && !isTouched)
+        if (!isSent) return
         event.preventDefault()
         onSubmit()
       }}
