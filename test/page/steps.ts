@@ -24,6 +24,8 @@ import {
   type Step,
   type StepTools,
 } from './parts.ts'
+import { editByKeys, replaceAsked } from './focus-steps.ts'
+import { dropLink, pasteAnywhere, pasteIntoEdited } from './paste-steps.ts'
 import { jsonAnswer, nameChoices, nameFields, removeField } from './schema-steps.ts'
 import { KEY } from './server.ts'
 import { addInTwoTabs, addUnheard, deleteInAnother, deleteUnheard } from './tab-steps.ts'
@@ -54,6 +56,11 @@ export const STEPS: readonly Step[] = [
   { name: 'a field of a schema that is removed takes its choices along', run: removeField },
   { name: 'fields are called what is typed, and faulty ones are not sent', run: nameFields },
   { name: 'choices are what is typed', run: nameChoices },
+  { name: 'asking again for an early answer says what it takes away', run: replaceAsked },
+  { name: 'the focus stays where something was done', run: editByKeys },
+  { name: 'pictures are pasted anywhere, and text beside them is not lost', run: pasteAnywhere },
+  { name: 'a question that is edited takes pictures', run: pasteIntoEdited },
+  { name: 'a link that is dropped leads nowhere', run: dropLink },
   { name: 'everything on it has a name for those who do not see it', run: named },
   { name: 'it is dark where the system is', run: dark },
   { name: 'it fits a phone', run: phone },

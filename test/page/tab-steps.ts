@@ -42,6 +42,7 @@ export async function addUnheard({ page, url }: StepTools): Promise<void> {
   assert.equal(await bubble(other, 'Three, unheard').count(), 0)
   const first = answers(other).first()
   await first.getByRole('button', { name: 'Ask again' }).click()
+  await first.getByRole('button', { name: 'Replace' }).click()
   await bubble(other, 'Three, unheard').waitFor()
   await finished(answers(other).first())
   const kept = await keptQuestions(page, 'One, unheard')

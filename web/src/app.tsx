@@ -2,7 +2,7 @@
 import type { JSX } from 'preact'
 import { useCallback, useEffect, useState } from 'preact/hooks'
 import type { Medium } from './state/turns.ts'
-import { useDrop } from './view/attachments.tsx'
+import { useDrop, usePaste } from './view/attachments.tsx'
 import { Composer } from './view/composer.tsx'
 import { ConversationView } from './view/conversation.tsx'
 import { CutDialog } from './view/cut-dialog.tsx'
@@ -23,7 +23,9 @@ export function App(): JSX.Element {
   useEffect(() => setShowsHistory(isWide), [isWide])
   const [medium, setMedium] = useState<Medium | null>(null)
   const [isKeyAsked, setKeyAsked] = useState(true)
-  const isDropping = useDrop(useCallback((files) => void chat.attach(files), [chat]))
+  const attach = useCallback((files: readonly File[]) => void chat.attach(files), [chat])
+  const isDropping = useDrop(attach)
+  usePaste(attach)
   useEffect(() => setKeyAsked(true), [connection])
   useEffect(() => {
     document.title = current.title === '' ? 'llava' : `${current.title} · llava`

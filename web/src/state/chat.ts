@@ -297,14 +297,19 @@ export class Chat {
 
   // Pictures and clips
 
-  /** Attaches files; those that are neither pictures nor clips are named. */
   async attach(files: readonly File[]): Promise<void> {
+    const media = await this.mediaOfFiles(files)
+    this.#set({ draft: [...this.state.draft, ...media] })
+    if (media.length > 0) await this.#measure(this.state.mediaFault)
+  }
+
+  /** Those that are neither pictures nor clips are named, and left out. */
+  async mediaOfFiles(files: readonly File[]): Promise<Medium[]> {
     const media = await Promise.all(files.map((file) => this.media.add(file)))
-    const known = media.filter((one) => one !== null)
     const strange = files.filter((_, i) => media[i] === null).map(({ name }) => name)
     const fault = strange.length > 0 ? `${strange.join(', ')}: neither a picture nor a clip.` : null
-    this.#set({ draft: [...this.state.draft, ...known], mediaFault: fault })
-    if (known.length > 0) await this.#measure(fault)
+    this.#set({ mediaFault: fault })
+    return media.filter((one) => one !== null)
   }
 
   detach(id: string): void {
@@ -363,7 +368,10 @@ export class Chat {
     const { current } = this.state
     const at = current.turns.findIndex(({ id }) => id === questionId)
     const turn: UserTurn = { role: 'user', id: newId(), text, media }
-    if (at >= 0) await this.#ask(current, [...current.turns.slice(0, at), turn])
+    if (at < 0) return
+    const asked = this.#ask(current, [...current.turns.slice(0, at), turn])
+    void this.#measure()
+    await asked
   }
 
   stop(conversation: string = this.state.current.id): void {

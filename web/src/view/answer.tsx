@@ -1,19 +1,26 @@
 /** What the model said, how fast, and what can be done with it. */
 import type { JSX } from 'preact'
-import { useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { AnswerTurn } from '../state/turns.ts'
+import { Confirm } from './confirm.tsx'
 import { IconButton } from './icon.tsx'
 import { JsonText } from './json-text.tsx'
 import { markdown } from './markdown.ts'
 import { useChat } from './use-chat.ts'
+import { useFocusAfter } from './use-focus-after.ts'
 
 type AnswerProps = { readonly turn: AnswerTurn }
 
 export function Answer({ turn }: AnswerProps): JSX.Element {
-  const { chat } = useChat()
   const isRunning = turn.state === 'running'
+  const element = useRef<HTMLLIElement>(null)
+  useEffect(() => {
+    // What had the focus when it was asked for is gone: a question that was edited, an answer in this one's place.
+    const isLost = document.activeElement === document.body
+    if (isRunning && isLost) element.current?.focus({ preventScroll: true })
+  }, [])
   return (
-    <li class="turn answer" aria-busy={isRunning}>
+    <li ref={element} class="turn answer" aria-busy={isRunning} tabIndex={-1}>
       <h3 class="hidden">{turn.model}</h3>
       {turn.text === '' && isRunning && (
         <p class="waiting">
@@ -29,19 +36,43 @@ export function Answer({ turn }: AnswerProps): JSX.Element {
           {turn.failure}
         </p>
       )}
-      {!isRunning && (
-        <div class="turn-actions">
-          {turn.text !== '' && <CopyButton text={turn.text} />}
-          <IconButton
-            icon="retry"
-            label="Ask again"
-            isDisabled={!chat.canAsk}
-            onClick={() => void chat.retry(turn.id)}
-          />
-          <AnswerFacts turn={turn} />
-        </div>
-      )}
+      {!isRunning && <AnswerActions turn={turn} />}
     </li>
+  )
+}
+
+/** Asking again for an early answer takes away what came after it, which is asked before. */
+function AnswerActions({ turn }: AnswerProps): JSX.Element {
+  const { chat, state } = useChat()
+  const [isAsked, setAsked] = useState(false)
+  const asking = useFocusAfter<HTMLButtonElement>(isAsked)
+  const isLast = state.current.turns.at(-1)?.id === turn.id
+  const retry = () => void chat.retry(turn.id)
+  return (
+    <>
+      <div class="turn-actions">
+        {turn.text !== '' && <CopyButton text={turn.text} />}
+        <IconButton
+          buttonRef={asking}
+          icon="retry"
+          label="Ask again"
+          isDisabled={!chat.canAsk}
+          onClick={() => (isLast ? retry() : setAsked(true))}
+        />
+        <AnswerFacts turn={turn} />
+      </div>
+      {isAsked && chat.canAsk && (
+        <Confirm
+          class="editor-row"
+          label="Ask again for this answer?"
+          hint="What came after it is replaced."
+          keep="Cancel"
+          act="Replace"
+          onKeep={() => setAsked(false)}
+          onAct={retry}
+        />
+      )}
+    </>
   )
 }
 

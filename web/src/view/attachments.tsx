@@ -33,7 +33,10 @@ export function FilePicker({ onFiles }: FilePickerProps): JSX.Element {
   )
 }
 
-/** Files that are dropped anywhere on the page. True while some hang over it. */
+/**
+ * Files that are dropped anywhere on the page. True while some hang over it. Of other things text goes into fields; a link
+ * would take the browser away from the page.
+ */
 export function useDrop(onFiles: (files: readonly File[]) => void): boolean {
   const [isOver, setOver] = useState(false)
   useEffect(() => {
@@ -46,10 +49,15 @@ export function useDrop(onFiles: (files: readonly File[]) => void): boolean {
     const listeners: Record<string, (event: DragEvent) => void> = {
       dragenter: (event) => hasFiles(event) && over(1),
       dragleave: (event) => hasFiles(event) && over(-1),
-      dragover: (event) => hasFiles(event) && event.preventDefault(),
-      drop(event) {
-        if (!hasFiles(event)) return
+      dragover(event) {
+        if (!hasFiles(event) && isField(event.target)) return
         event.preventDefault()
+        if (!hasFiles(event) && event.dataTransfer) event.dataTransfer.dropEffect = 'none'
+      },
+      drop(event) {
+        if (!hasFiles(event) && isField(event.target)) return
+        event.preventDefault()
+        if (!hasFiles(event)) return
         over(-depth)
         onFiles([...(event.dataTransfer?.files ?? [])])
       },
@@ -67,9 +75,33 @@ function hasFiles({ dataTransfer }: DragEvent): boolean {
   return dataTransfer?.types.includes('Files') ?? false
 }
 
-/** Files of the clipboard; a text is left to the field it is pasted into. */
+/** Files that are pasted anywhere but into another field than the composer's, which takes its own. */
+export function usePaste(onFiles: (files: readonly File[]) => void): void {
+  useEffect(() => {
+    const paste = (event: ClipboardEvent) => {
+      const { target } = event
+      const isOther = isField(target) && target.closest('.composer') === null
+      if (isOther || document.querySelector('dialog[open]')) return
+      const files = pastedFiles(event)
+      if (files.length > 0) onFiles(files)
+    }
+    addEventListener('paste', paste)
+    return () => removeEventListener('paste', paste)
+  }, [onFiles])
+}
+
+function isField(target: EventTarget | null): target is HTMLElement {
+  return target instanceof HTMLElement && target.matches('input, textarea')
+}
+
+/**
+ * Files of the clipboard. Text beside them, as programs for tables and texts put it, goes into the field as well, unless it
+ * is the names of the files, as programs for files put them.
+ */
 export function pastedFiles(event: ClipboardEvent): File[] {
   const files = [...(event.clipboardData?.files ?? [])]
-  if (files.length > 0) event.preventDefault()
+  const lines = (event.clipboardData?.getData('text/plain') ?? '').split(/[\r\n]+/)
+  const names = ['', ...files.map(({ name }) => name)]
+  if (files.length > 0 && lines.every((line) => names.includes(line))) event.preventDefault()
   return files
 }

@@ -1,9 +1,9 @@
-/** Where a question is written. Enter sends, Shift with Enter begins a line. */
+/** Where a question is written, with what is shown to the model. */
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { settingsFault } from '../state/settings-fault.ts'
 import type { Medium } from '../state/turns.ts'
-import { FilePicker, pastedFiles } from './attachments.tsx'
+import { FilePicker } from './attachments.tsx'
 import { Icon } from './icon.tsx'
 import { MediumTile } from './medium.tsx'
 import { GrowingText } from './growing-text.tsx'
@@ -76,10 +76,6 @@ export function Composer({ onOpenMedium }: ComposerProps): JSX.Element {
           value={text}
           onInput={setText}
           onSubmit={send}
-          onPaste={(event) => {
-            const files = pastedFiles(event)
-            if (files.length > 0) void chat.attach(files)
-          }}
         />
         <div class="composer-row">
           <FilePicker onFiles={(files) => void chat.attach(files)} />

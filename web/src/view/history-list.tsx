@@ -3,8 +3,10 @@ import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import { exportConversations, saveAs } from '../state/export.ts'
 import type { Conversation } from '../state/turns.ts'
+import { Confirm } from './confirm.tsx'
 import { Icon, IconButton } from './icon.tsx'
 import { useChat } from './use-chat.ts'
+import { useFocusAfter } from './use-focus-after.ts'
 
 /** `onOpened`: something was chosen; a panel over the conversation goes away then. */
 export function HistoryList({ onOpened }: { readonly onOpened: () => void }): JSX.Element {
@@ -95,26 +97,23 @@ type AllConversationsProps = { readonly conversations: readonly Conversation[] }
 function AllConversations({ conversations }: AllConversationsProps): JSX.Element {
   const { chat } = useChat()
   const [isAsked, setAsked] = useState(false)
+  const deleting = useFocusAfter<HTMLButtonElement>(isAsked)
   const saveAll = async () => {
     saveAs(await exportConversations(conversations, chat.media), 'conversations.json')
   }
   if (isAsked) {
     return (
-      <p class="history-all" role="group" aria-label="Delete all conversations?">
-        <button type="button" class="quiet" onClick={() => setAsked(false)}>
-          Keep them
-        </button>
-        <button
-          type="button"
-          class="danger"
-          onClick={() => {
-            setAsked(false)
-            void chat.removeAll()
-          }}
-        >
-          Delete all
-        </button>
-      </p>
+      <Confirm
+        class="history-all"
+        label="Delete all conversations?"
+        keep="Keep them"
+        act="Delete all"
+        onKeep={() => setAsked(false)}
+        onAct={() => {
+          setAsked(false)
+          void chat.removeAll()
+        }}
+      />
     )
   }
   return (
@@ -122,7 +121,7 @@ function AllConversations({ conversations }: AllConversationsProps): JSX.Element
       <button type="button" class="quiet" onClick={() => void saveAll()}>
         Save all
       </button>
-      <button type="button" class="quiet" onClick={() => setAsked(true)}>
+      <button ref={deleting} type="button" class="quiet" onClick={() => setAsked(true)}>
         Delete all…
       </button>
     </p>

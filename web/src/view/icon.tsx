@@ -1,5 +1,5 @@
 /** Pictograms, drawn on a field of 24 × 24 in the colour of the text; words beside them say what they mean. */
-import type { JSX } from 'preact'
+import type { JSX, RefObject } from 'preact'
 
 const PATHS = {
   send: 'M12 19V5M5.5 11.5 12 5l6.5 6.5',
@@ -36,6 +36,7 @@ type IconButtonProps = {
   readonly icon: IconName
   readonly label: string
   readonly onClick: () => void
+  readonly buttonRef?: RefObject<HTMLButtonElement | null>
   readonly class?: string
   readonly isDisabled?: boolean
   readonly isPressed?: boolean
@@ -46,6 +47,7 @@ export function IconButton(props: IconButtonProps): JSX.Element {
   const { icon, label, onClick, isDisabled, isPressed } = props
   return (
     <button
+      ref={props.buttonRef}
       type="button"
       class={`icon-button ${props.class ?? ''}`}
       aria-label={label}

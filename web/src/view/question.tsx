@@ -2,10 +2,12 @@
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Medium, UserTurn } from '../state/turns.ts'
+import { FilePicker, pastedFiles } from './attachments.tsx'
 import { GrowingText } from './growing-text.tsx'
 import { IconButton } from './icon.tsx'
 import { MediumTile } from './medium.tsx'
 import { useChat } from './use-chat.ts'
+import { useFocusAfter } from './use-focus-after.ts'
 
 type QuestionProps = {
   readonly turn: UserTurn
@@ -15,6 +17,7 @@ type QuestionProps = {
 
 export function Question({ turn, isRunning, onOpenMedium }: QuestionProps): JSX.Element {
   const [isEdited, setEdited] = useState(false)
+  const editing = useFocusAfter<HTMLButtonElement>(isEdited)
   return (
     <li class="turn question">
       <h3 class="hidden">You</h3>
@@ -25,6 +28,7 @@ export function Question({ turn, isRunning, onOpenMedium }: QuestionProps): JSX.
           <Media media={turn.media} onOpenMedium={onOpenMedium} />
           <div class="turn-actions">
             <IconButton
+              buttonRef={editing}
               icon="edit"
               label="Edit the question"
               isDisabled={isRunning}
@@ -69,6 +73,11 @@ function QuestionEditor({ turn, onOpenMedium, onClose }: QuestionEditorProps): J
   const [media, setMedia] = useState(turn.media)
   const field = useRef<HTMLTextAreaElement>(null)
   useEffect(() => field.current?.focus(), [])
+  const add = async (files: readonly File[]) => {
+    if (files.length === 0) return
+    const added = await chat.mediaOfFiles(files)
+    setMedia((before) => [...before, ...added])
+  }
   const canAsk = (text.trim() !== '' || media.length > 0) && chat.canAsk
   const ask = () => {
     if (!canAsk) return
@@ -95,8 +104,10 @@ function QuestionEditor({ turn, onOpenMedium, onClose }: QuestionEditorProps): J
         value={text}
         onInput={setText}
         onSubmit={ask}
+        onPaste={(event) => void add(pastedFiles(event))}
       />
       <p class="editor-row">
+        <FilePicker onFiles={(files) => void add(files)} />
         <span class="hint">What came after it is replaced.</span>
         <button type="button" class="quiet" onClick={onClose}>
           Cancel
