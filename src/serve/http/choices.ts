@@ -47,33 +47,52 @@ export async function* choiceEvents(
   { model, requests, n = 1 }: Asked,
   exchange: Exchange,
 ): AsyncGenerator<ChoiceEvent, void, undefined> {
-  const { admission, metrics, limits, log } = context
-  const { id, signal, caller } = exchange
+  const { admission, metrics } = context
+  const { signal, caller } = exchange
   const queued = performance.now()
   // All come from one body.
   const { priority = 0 } = requests[0] ?? {}
   const free = await admission.enter({ answers: requests.length, priority }, signal)
   metrics.queueSeconds.observe((performance.now() - queued) / 1000)
   try {
-    const streams = requests.map((request) =>
-      model.stream({ ...request, ...saltOf(request, caller), signal }),
-    )
+    const streams = requests.map((request, index) => {
+      const events = model.stream({ ...request, ...saltOf(request, caller), signal })
+      const isFirst = index % n === 0
+      return counted(events, (answer) => countAnswer(context, exchange, { answer, isFirst }))
+    })
     for await (const choice of merge(streams, exchange.leave)) {
-      if (choice.event.type === 'done') {
-        const isFirst = choice.index % n === 0
-        const { finishReason, usage, timings } = choice.event
-        metrics.countAnswer(choice.event, { isFirst })
-        limits.spend(caller, isFirst ? usage : { ...usage, promptTokens: 0 })
-        log('info', { event: 'answer', request: id, finishReason, usage, timings })
-        // The library answers an abort with what there was; a client must not take that for the whole.
-        if (choice.event.finishReason === 'abort') signal.throwIfAborted()
-      }
+      const { event } = choice
+      // The library answers an abort with what there was; a client must not take that for the whole.
+      if (event.type === 'done' && event.finishReason === 'abort') signal.throwIfAborted()
       yield choice
     }
   } finally {
     free()
     exchange.end()
   }
+}
+
+/** The same events; `count` hears the answer, whoever else still listens. */
+async function* counted(
+  events: AsyncIterable<StreamEvent>,
+  count: (answer: Answer) => void,
+): AsyncGenerator<StreamEvent, void, undefined> {
+  for await (const event of events) {
+    if (event.type === 'done') count(event)
+    yield event
+  }
+}
+
+/** `isFirst`: of the answers to its prompt, which counts once. */
+function countAnswer(
+  { metrics, limits, log }: ServerContext,
+  { id, caller }: Exchange,
+  { answer, isFirst }: { readonly answer: Answer; readonly isFirst: boolean },
+): void {
+  const { finishReason, usage, timings } = answer
+  metrics.countAnswer(answer, { isFirst })
+  limits.spend(caller, isFirst ? usage : { ...usage, promptTokens: 0 })
+  log('info', { event: 'answer', request: id, finishReason, usage, timings })
 }
 
 /** Callers with keys share nothing with one another, whatever salts they name. */
@@ -105,7 +124,10 @@ export function totalUsage(answers: readonly Answer[], choices: number): Usage {
   return total
 }
 
-/** Events of several streams in the order in which they come. Leaving early, or one that fails, stops the others. */
+/**
+ * Events of several streams in the order in which they come. Leaving early, or one that fails, stops the others, whose last
+ * events are waited for: what they have cost is counted too.
+ */
 async function* merge(
   streams: readonly AsyncIterable<StreamEvent>[],
   stop: () => void,
@@ -127,7 +149,11 @@ async function* merge(
     }
   } finally {
     if (pending.size > 0) stop()
-    // One that failed has told why; the others are only waited for.
-    await Promise.allSettled(iterators.map((iterator) => iterator.return?.()))
+    // One that failed has told why.
+    await Promise.allSettled(
+      [...pending].map(async ([index, waiting]) => {
+        for (let { result } = await waiting; !result.done; { result } = await next(index));
+      }),
+    )
   }
 }

@@ -1,7 +1,7 @@
-/** An answer while its pieces come from a worker: its text, its tokens, its counts, its clock. */
-import type { Answer, AnswerLogprob, StreamEvent, TextEvent } from '../../answer.ts'
+/** An answer while its pieces come from a worker: its text, its tokens, its clock. */
+import type { Answer, AnswerLogprob, StreamEvent, TextEvent, Usage } from '../../answer.ts'
 import type { WrittenCall } from '../../tools/call-parser.ts'
-import type { WireCall, WireEnd, WireUsage } from './wire-answer.ts'
+import type { WireCall, WireEnd } from './wire-answer.ts'
 
 /** A piece with its tokens named, the end token not among them. */
 export type NamedPiece = {
@@ -10,17 +10,8 @@ export type NamedPiece = {
   readonly ids: readonly number[]
   readonly calls: readonly WireCall[]
   readonly end: WireEnd | null
-  readonly usage: WireUsage | null
-  /** Tokens that the worker counts and we do not: the end token. */
-  readonly uncounted: number
   /** When it came, on `performance.now`'s clock. */
   readonly at: number
-}
-
-export type Ending = {
-  readonly image: number | undefined
-  readonly hasLogprobs: boolean
-  readonly counted: ((text: string) => WireUsage) | null
 }
 
 export class GrowingAnswer {
@@ -34,8 +25,6 @@ export class GrowingAnswer {
   /** Of which so many were told. */
   #told = 0
   #end: WireEnd | null = null
-  #usage: WireUsage | null = null
-  #uncounted = 0
   #firstAt = 0
 
   /** `start`: when the request came, on `performance.now`'s clock. */
@@ -44,15 +33,13 @@ export class GrowingAnswer {
   }
 
   /** The event that a piece makes, if there is text in it or a call has become whole. */
-  add({ text, logprobs, ids, calls, end, usage, uncounted, at }: NamedPiece): TextEvent | null {
+  add({ text, logprobs, ids, calls, end, at }: NamedPiece): TextEvent | null {
     this.#firstAt ||= at
     this.#text += text
     this.#ids.push(...ids)
     this.#logprobs.push(...logprobs)
     this.#held.push(...logprobs)
-    this.#uncounted += uncounted
     this.#end = end ?? this.#end
-    this.#usage = usage ?? this.#usage
     const whole = this.#wholeCalls(calls)
     if (text === '' && whole.length === 0) return null
     const held = this.#held.splice(0)
@@ -76,32 +63,19 @@ export class GrowingAnswer {
     return told
   }
 
-  /**
-   * The whole. `image`: tokens of pictures where they were counted here; `counted`: the usage of an answer whose worker tells
-   * none. The end has come.
-   */
-  done({ image, hasLogprobs, counted }: Ending): StreamEvent {
+  /** All that there is: the whole, or what came before the caller aborted it. */
+  done(usage: Usage, { logprobs: hasLogprobs }: { readonly logprobs: boolean }): StreamEvent {
     const end = this.#end
-    const usage = this.#usage ?? counted?.(this.#text) ?? null
-    if (!end || !usage) throw new Error('internal: an answer without an end or a usage is done')
-    const endedAt = performance.now()
-    const { promptTokens, cachedTokens, imageTokens } = usage
-    const completionTokens = Math.max(0, usage.completionTokens - this.#uncounted)
     return {
       type: 'done',
       text: this.#text,
-      tokens: this.#tokens(completionTokens),
+      tokens: this.#tokens(usage.completionTokens),
       ...(hasLogprobs && { logprobs: this.#logprobs }),
-      finishReason: end.reason,
-      ...(end.stop !== null && { stopString: end.stop }),
+      finishReason: end?.reason ?? 'abort',
+      ...(end && end.stop !== null && { stopString: end.stop }),
       ...(this.#calls.length > 0 && { toolCalls: this.#calls }),
-      usage: {
-        promptTokens,
-        imageTokens: image ?? imageTokens ?? 0,
-        cachedTokens,
-        completionTokens,
-      },
-      timings: this.#timings(endedAt),
+      usage,
+      timings: this.#timings(performance.now()),
     }
   }
 

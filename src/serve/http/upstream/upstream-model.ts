@@ -5,7 +5,7 @@
  * it; without them the workers are asked.
  */
 import { CapacityError, InputError } from '../../../core/errors.ts'
-import type { AnswerLogprob, StreamEvent } from '../../answer.ts'
+import type { AnswerLogprob, StreamEvent, Usage } from '../../answer.ts'
 import { isRecord } from '../../faults.ts'
 import type { ResolvedGenerateOptions } from '../../generate-options.ts'
 import { parseGenerationConfig } from '../../generation-config.ts'
@@ -16,16 +16,11 @@ import type { ServedModel, ServedRequest } from '../served-model.ts'
 import { GrowingAnswer } from './growing-answer.ts'
 import { promptKey, saltOf } from './prompt-key.ts'
 import type { PromptSide } from './prompt-side.ts'
+import { endsByToken, StreamedUsage, type CountedHere } from './streamed-usage.ts'
 import { TokenBook } from './token-book.ts'
 import { WorkerFailure } from './upstream-error.ts'
 import { withFramesFor } from './wire-media.ts'
-import {
-  WireReader,
-  type WireLogprob,
-  type WirePiece,
-  type WireToken,
-  type WireUsage,
-} from './wire-answer.ts'
+import { WireReader, type WireLogprob, type WirePiece, type WireToken } from './wire-answer.ts'
 import { wireRequest, type ToSend, type WireRequest } from './wire-request.ts'
 import type { WorkerPool } from './worker-pool.ts'
 import type { Worker } from './worker.ts'
@@ -74,7 +69,7 @@ export class UpstreamModel implements ServedModel {
   }
 
   async *stream(request: ServedRequest): AsyncGenerator<StreamEvent, void, undefined> {
-    const start = performance.now()
+    const growing = new GrowingAnswer(performance.now())
     const { pool, side } = this.#parts
     const { prompt, options } = parseGenerateRequest(request, side?.generation ?? PLAIN_GENERATION)
     const counted = side ? side.countTokens(promptOf(request)) : null
@@ -86,24 +81,24 @@ export class UpstreamModel implements ServedModel {
       isWhole: this.#isWhole,
       signal,
     }
-    const growing = new GrowingAnswer(start)
+    const streamed = new StreamedUsage(counted && side && countedHere(counted, side))
     const salted = { ...fitting, cacheSalt: await saltOf(options.cacheSalt) }
     const asked = { prompt, asked: request, options: salted }
-    const pieces = pool.stream(routed, (worker, over) => this.#pieces(worker, asked, over))
-    for await (const { worker, piece, at } of pieces) {
-      const uncounted = endsByToken(piece.end, worker.kind) ? 1 : 0
-      // Others count the end token among the answer's, and give its log-probability last.
-      const counting = uncounted > 0 ? piece.logprobs.slice(0, -1) : piece.logprobs
-      const text = growing.add({ ...piece, at, uncounted, logprobs: await this.#named(counting) })
-      if (text !== null) yield text
-      if (piece.usage && counted) this.#compare(worker, piece.usage.promptTokens, counted)
-      if (piece.usage) note(worker, piece.usage)
+    try {
+      const pieces = pool.stream(routed, (worker, over) =>
+        this.#pieces(worker, { asked, streamed, signal: over }),
+      )
+      for await (const piece of pieces) {
+        const text = growing.add({ ...piece, logprobs: await this.#named(piece.logprobs) })
+        if (text !== null) yield text
+      }
+      if (counted) this.#compare(streamed, counted)
+    } catch (error) {
+      // As the library: an abort ends an answer with what there was, and what it cost.
+      if (!signal.aborted || !streamed.worker) throw error
     }
-    yield growing.done({
-      image: counted?.image,
-      hasLogprobs: options.logprobs,
-      counted: counted && side && usageHere(counted, side),
-    })
+    if (streamed.worker) note(streamed.worker, streamed.usage)
+    yield growing.done(streamed.usage, options)
   }
 
   async countTokens(prompt: PromptInput): Promise<number> {
@@ -154,26 +149,28 @@ export class UpstreamModel implements ServedModel {
     return this.#parts.pool.list()
   }
 
-  /** The pieces of an answer that hold something, and when they came. */
+  /** The pieces of an answer that hold something, and when they came; `streamed` counts them all. */
   async *#pieces(
     worker: Worker,
-    asked: Omit<ToSend, 'kind' | 'model'>,
-    signal: AbortSignal,
-  ): AsyncGenerator<{ worker: Worker; piece: WirePiece; at: number }, void, undefined> {
+    { asked, streamed, signal }: Streaming,
+  ): AsyncGenerator<WirePiece & { readonly at: number }, void, undefined> {
     const model = this.#parts.nameOn(worker) ?? this.id
     const { kind } = worker
     const prompt = withFramesFor(kind, asked.prompt)
     const wire = wireRequest({ kind, model, ...asked, prompt })
-    let [hasEnded, hasUsage] = [false, false]
+    let hasEnded = false
+    streamed.begin(worker)
     for await (const piece of answerPieces(worker, wire, signal)) {
+      streamed.add(piece)
       hasEnded ||= piece.end !== null
-      hasUsage ||= piece.usage !== null
-      const { text, logprobs, ids, calls } = piece
-      const holds = text !== '' || logprobs.length + ids.length + calls.length > 0
-      if (holds || piece.end || piece.usage) yield { worker, piece, at: performance.now() }
+      const { text, ids, calls, end } = piece
+      // The end token's log-probability comes last.
+      const logprobs = endsByToken(end, worker) ? piece.logprobs.slice(0, -1) : piece.logprobs
+      const holds = text !== '' || piece.logprobs.length + ids.length + calls.length > 0
+      if (holds || end) yield { ...piece, logprobs, at: performance.now() }
     }
     if (!hasEnded) throw new WorkerFailure('failed', 'its answer has no finish_reason')
-    if (hasUsage || this.#parts.side) return
+    if (streamed.told || this.#parts.side) return
     throw new WorkerFailure(
       'failed',
       'its answer has no usage, and without --model none is counted',
@@ -208,17 +205,16 @@ export class UpstreamModel implements ServedModel {
 
   /** A worker that renders prompts otherwise answers another question: it is told aloud. */
   #compare(
-    worker: Worker,
-    came: number,
+    { worker, told }: StreamedUsage,
     { text, image }: { readonly text: number; readonly image: number },
   ): void {
-    if (came === text + image) return
+    if (!worker || !told || told.promptTokens === text + image) return
     worker.counters.mismatches++
     this.#parts.log('warn', {
       event: 'prompt-mismatch',
       worker: worker.api.url,
       expected: text + image,
-      came,
+      came: told.promptTokens,
     })
   }
 
@@ -250,6 +246,12 @@ export class UpstreamModel implements ServedModel {
 
 /** For what runs no model. */
 const ASK_MS = 30_000
+
+type Streaming = {
+  readonly asked: Omit<ToSend, 'kind' | 'model'>
+  readonly streamed: StreamedUsage
+  readonly signal: AbortSignal
+}
 
 type AskBody = (worker: Worker, model: string) => Promise<object>
 
@@ -309,25 +311,18 @@ function isAboutLength(error: unknown): boolean {
   )
 }
 
-/** What an answer cost, counted here. What was cached is the worker's to say. */
-function usageHere(
+function countedHere(
   { text, image }: { readonly text: number; readonly image: number },
   { tokenizer }: PromptSide,
-): (answer: string) => WireUsage {
-  return (answer) => ({
+): CountedHere {
+  return {
     promptTokens: text + image,
-    completionTokens: tokenizer.encode(answer, { addBos: false }).length,
-    cachedTokens: 0,
     imageTokens: image,
-  })
+    tokensOf: (answer) => tokenizer.encode(answer, { addBos: false }).length,
+  }
 }
 
-/** Whether an end token stands behind the answer. */
-function endsByToken(end: WirePiece['end'], kind: Worker['kind']): boolean {
-  return end?.reason === 'stop' && end.stop === null && (kind === 'vllm' || kind === 'sglang')
-}
-
-function note({ counters }: Worker, usage: NonNullable<WirePiece['usage']>): void {
+function note({ counters }: Worker, usage: Usage): void {
   counters.promptTokens += usage.promptTokens
   counters.cachedTokens += usage.cachedTokens
   counters.completionTokens += usage.completionTokens

@@ -87,7 +87,7 @@ export class WireReader {
     const told = nativeLogprobs(info)
     const logprobs = told.slice(this.#toldLogprobs)
     this.#toldLogprobs = Math.max(this.#toldLogprobs, told.length)
-    const usage = end ? usageOf({ ...info, prompt_tokens_details: info }) : null
+    const usage = usageOf({ ...info, prompt_tokens_details: info })
     return { ...NOTHING, text, logprobs, end, usage }
   }
 }

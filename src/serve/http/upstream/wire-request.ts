@@ -117,7 +117,8 @@ function commonBody({ kind, model, asked, options }: ToSend) {
   return {
     model,
     stream: true,
-    stream_options: { include_usage: true },
+    // What an answer cost until its client left is told with each piece.
+    stream_options: { include_usage: true, ...(kind !== 'openai' && CONTINUOUS) },
     // One of ours reads the same checkpoint: what the request leaves out, it completes as this server would.
     ...(kind === 'llava-ts' ? askedSampling(asked) : fullSampling(kind, options, asked)),
     ...(options.stop.length > 0 && { stop: options.stop }),
@@ -125,6 +126,8 @@ function commonBody({ kind, model, asked, options }: ToSend) {
     ...formatFields(kind, options.responseFormat),
   }
 }
+
+const CONTINUOUS = { continuous_usage_stats: true }
 
 function askedSampling(asked: GenerateOptions) {
   return withoutUndefined({

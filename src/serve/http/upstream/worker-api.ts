@@ -48,7 +48,7 @@ export class WorkerApi {
   ): AsyncGenerator<Record<string, unknown>, void, undefined> {
     const response = await this.#post(path, body, signal)
     try {
-      for await (const data of serverEvents(response.body as ReadableStream<Uint8Array>)) {
+      for await (const data of serverEvents(chunksOf(response, signal))) {
         if (data === '[DONE]') return
         const event = parse(data)
         if (isRecord(event)) yield event
@@ -73,8 +73,10 @@ export class WorkerApi {
 
   async #call(path: string, init: RequestInit & { readonly signal: AbortSignal }) {
     const headers = { ...init.headers, ...this.#headers }
-    const call = () =>
-      this.#fetch(`${this.url}${path}`, { ...init, headers, redirect: 'error' as const })
+    const call = () => {
+      const asked = { ...init, headers, redirect: 'error' as const }
+      return unlessAborted(this.#fetch(`${this.url}${path}`, asked), init.signal)
+    }
     try {
       // A connection that was kept may have been closed just then: RFC 9112 §9.3.1 lets such a call be made once more.
       return await call().catch((error: unknown) => {
@@ -86,13 +88,12 @@ export class WorkerApi {
     }
   }
 
-  async #text({ body }: Response, signal: AbortSignal): Promise<string> {
-    if (!body) return ''
+  async #text(response: Response, signal: AbortSignal): Promise<string> {
     const decoder = new TextDecoder()
     let text = ''
     let bytes = 0
     try {
-      for await (const chunk of body) {
+      for await (const chunk of chunksOf(response, signal)) {
         bytes += chunk.length
         if (bytes > MOST_BYTES) throw new WorkerFailure('failed', 'its answer is too long')
         text += decoder.decode(chunk, { stream: true })
@@ -110,6 +111,51 @@ export class WorkerApi {
     const { cause } = error
     const why = cause instanceof Error ? cause.message : error.message
     return new WorkerFailure('gone', `it cannot be reached (${why})`, { cause: error })
+  }
+}
+
+/*
+ * `fetch` of Node.js holds the way from its signal to its connection weakly: after a garbage collection an abort is lost
+ * (nodejs/undici#3644). So the signal is listened to here too.
+ */
+
+/** What `asked` gives, or the signal's reason at once; what comes too late is closed. */
+async function unlessAborted(asked: Promise<Response>, signal: AbortSignal): Promise<Response> {
+  let leave = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    leave = () => {
+      reject(signal.reason as Error)
+      asked.then(({ body }) => body?.cancel()).catch(() => {})
+    }
+    signal.addEventListener('abort', leave)
+  })
+  try {
+    return await Promise.race([asked, aborted])
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
+}
+
+/** The pieces of a body. Leaving the loop closes it, and so does the signal, whose reason is thrown. */
+async function* chunksOf(
+  { body }: Response,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (!body) return
+  const reader = body.getReader()
+  const close = () => void reader.cancel().catch(() => {})
+  signal.addEventListener('abort', close)
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      const { done, value } = await reader.read()
+      signal.throwIfAborted()
+      if (done) return
+      yield value
+    }
+  } finally {
+    signal.removeEventListener('abort', close)
+    close()
   }
 }
 
@@ -135,7 +181,7 @@ function parse(text: string): unknown {
 
 /** The `data` of each event of a stream; names and comments are passed over (WHATWG HTML §9.2). */
 export async function* serverEvents(
-  body: ReadableStream<Uint8Array>,
+  body: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder()
   let rest = ''

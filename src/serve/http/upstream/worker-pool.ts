@@ -58,8 +58,10 @@ export class WorkerPool {
    * it may wait for them.
    */
   async open(signal: AbortSignal, { mayWait = false } = {}): Promise<void> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#health.timeoutSeconds * 1000)])
-    const met = await Promise.allSettled(this.workers.map((worker) => worker.meet(limit)))
+    const limit = AbortSignal.timeout(this.#health.timeoutSeconds * 1000)
+    const met = await Promise.allSettled(
+      this.workers.map((worker) => worker.meet(AbortSignal.any([signal, limit]))),
+    )
     signal.throwIfAborted()
     const faults = met.flatMap((result, i) => {
       if (result.status === 'fulfilled') return []
