@@ -109,6 +109,7 @@ export async function connectFromFlags(
       id: args.text('served-name') ?? (name === undefined ? undefined : basename(name)),
       side,
       log,
+      logPrompts: args.flag('log-prompts'),
       now: Date.now(),
       signal,
     })

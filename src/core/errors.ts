@@ -45,4 +45,15 @@ export class InputError extends LlavaError {
 }
 
 /** Not enough memory, context, queue or rate budget. HTTP 503, or 429 for a key's limits. Codes begin with `CAPACITY_`. */
-export class CapacityError extends LlavaError {}
+export class CapacityError extends LlavaError {
+  /** When it may be worth another try; null: nobody knows. */
+  readonly retryAfterSeconds: number | null
+  constructor(
+    code: string,
+    message: string,
+    options?: ErrorOptions & { readonly retryAfterSeconds?: number | null },
+  ) {
+    super(code, message, options)
+    this.retryAfterSeconds = options?.retryAfterSeconds ?? null
+  }
+}

@@ -38,7 +38,7 @@ export type Failure = {
 const TOO_LARGE = /^INPUT_(?:IMAGE|VIDEO|BODY|MEDIA)_TOO_LARGE$/
 
 /** Seconds after which a full server is worth another try, where nobody knows better. */
-const RETRY_AFTER_SECONDS = '1'
+const RETRY_AFTER_SECONDS = 1
 
 /**
  * How a thrown value is answered. Only what the caller can act on is told: the message of a bug stays in the log, since it
@@ -58,7 +58,7 @@ export function failureOf(error: unknown): Failure {
     return { status, code: error.code, message: shortened(message), headers: {}, param }
   }
   if (error instanceof CapacityError) {
-    const headers = { 'retry-after': RETRY_AFTER_SECONDS }
+    const headers = { 'retry-after': String(error.retryAfterSeconds ?? RETRY_AFTER_SECONDS) }
     return { status: 503, code: error.code, message: error.message, headers }
   }
   const message = 'internal: the server failed to answer; its log says why.'

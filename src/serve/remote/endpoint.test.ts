@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, test } from 'node:test'
 import { CapacityError, InputError } from '../../core/errors.ts'
-import { Endpoint, retryAfterMs } from './endpoint.ts'
+import { Endpoint } from './endpoint.ts'
+import { retryAfterMs } from './patience.ts'
 import { patience, reply, status, withServer, type Handler } from '../../../test/scripted-server.ts'
 
 describe('an endpoint', () => {

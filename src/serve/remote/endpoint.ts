@@ -1,31 +1,21 @@
 /**
  * An OpenAI-compatible server, called with patience: waits as it asks, retries what may pass, gives up with a reason.
  *
- * Source: platform.openai.com/docs/api-reference; RFC 9110 §10.2.3 (Retry-After: seconds or a date).
+ * Source: platform.openai.com/docs/api-reference.
  */
-import { AbortListeners } from '../../core/abort-listeners.ts'
-import { CapacityError, InputError } from '../../core/errors.ts'
+import { InputError } from '../../core/errors.ts'
+import { Patience, retryAfterMs, type PatienceOptions, type Tried } from './patience.ts'
 import { kindOf, type ServerKind } from './server-kind.ts'
 
-export type EndpointOptions = {
+export type EndpointOptions = PatienceOptions & {
   /** Up to and with the version, `http://127.0.0.1:8000/v1`; up to the port, `/v1` is tried where nothing is found. */
   readonly url: string
   readonly apiKey?: string | undefined
-  /** Calls of one request, the first included. */
-  readonly attempts?: number | undefined
   readonly timeoutMs?: number
-  /** What the world gives; others in tests. */
   readonly fetch?: typeof fetch
-  readonly sleep?: (ms: number, signal: AbortSignal | undefined) => Promise<void>
-  readonly now?: () => number
 }
 
-const ATTEMPTS = 6
 const TIMEOUT_MS = 600_000
-const FIRST_WAIT_MS = 500
-const LONGEST_WAIT_MS = 60_000
-/** A server that asks for more than this is not waited for. */
-const MOST_ASKED_MS = 600_000
 const MOST_CHARACTERS = 16 * 1024 * 1024
 
 export class Endpoint {
@@ -33,10 +23,7 @@ export class Endpoint {
   readonly url: string
   #base: string
   readonly #options: EndpointOptions
-  readonly #aborts = new AbortListeners()
-  /** No call begins before this time: where one was told to wait, the others wait too. */
-  #openAt = 0
-  #answers = 0
+  readonly #patience: Patience
   #kind: ServerKind | null | undefined
   readonly #refused = new Set<RefusableField>()
   calls = 0
@@ -51,6 +38,8 @@ export class Endpoint {
     this.url = options.url.replace(/\/+$/, '')
     this.#base = this.url
     this.#options = options
+    const later = 'run the same command later, it goes on where it ended'
+    this.#patience = new Patience({ where: 'endpoint', url: this.url, later }, options)
   }
 
   /**
@@ -100,68 +89,8 @@ export class Endpoint {
     return this.#kind
   }
 
-  async #call(path: string, request: Call, signal: AbortSignal | undefined): Promise<unknown> {
-    const attempts = this.#options.attempts ?? ATTEMPTS
-    const start = this.#now()
-    let fault = 'no attempt was allowed'
-    let failures = 0
-    for (let seen = this.#answers; failures < attempts; seen = this.#answers) {
-      await this.#waitTurn(signal)
-      const result = await this.#attempt(path, request, signal)
-      if ('value' in result) {
-        this.#answers++
-        return result.value
-      }
-      fault = result.fault
-      // Who is busy with others is there: of many that are told to wait some are always the last.
-      const isThere = result.isBusy === true && this.#answers > seen
-      failures = isThere && this.#now() - start < MOST_ASKED_MS ? 1 : failures + 1
-      if (failures < attempts) this.#postpone(failures - 1, result.retryAfterMs)
-    }
-    throw new CapacityError(
-      'CAPACITY_ENDPOINT',
-      `endpoint: ${this.url} should answer, ${attempts} attempts failed (${fault}); is it running?`,
-    )
-  }
-
-  #now(): number {
-    return (this.#options.now ?? Date.now)()
-  }
-
-  async #waitTurn(signal: AbortSignal | undefined): Promise<void> {
-    const sleep = this.#options.sleep ?? this.#sleep
-    for (let wait = this.#openAt - this.#now(); wait > 0; wait = this.#openAt - this.#now()) {
-      await sleep(wait, signal)
-    }
-    signal?.throwIfAborted()
-  }
-
-  /** All calls that wait share one listener to a run's signal. */
-  readonly #sleep = (ms: number, signal: AbortSignal | undefined): Promise<void> =>
-    new Promise((done, fail) => {
-      const forget = signal
-        ? this.#aborts.add(signal, () => {
-            clearTimeout(timer)
-            fail(signal.reason as Error)
-          })
-        : () => {}
-      const timer = setTimeout(() => {
-        forget()
-        done()
-      }, ms)
-    })
-
-  /** As the server asked, else twice as long as the last time. */
-  #postpone(attempt: number, askedMs: number | null): void {
-    if (askedMs !== null && askedMs > MOST_ASKED_MS) {
-      throw new CapacityError(
-        'CAPACITY_ENDPOINT_BUSY',
-        `endpoint: ${this.url} asks to wait ${Math.round(askedMs / 1000)} s, at most ${MOST_ASKED_MS / 1000} s are waited; run the same command later, it goes on where it ended.`,
-      )
-    }
-    // "0", and a date that is over, say nothing of how long: all attempts would be gone in a moment.
-    const wait = askedMs || Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt)
-    this.#openAt = Math.max(this.#openAt, this.#now() + wait)
+  #call(path: string, request: Call, signal: AbortSignal | undefined): Promise<unknown> {
+    return this.#patience.call(() => this.#attempt(path, request, signal), signal)
   }
 
   async #attempt(path: string, request: Call, signal: AbortSignal | undefined): Promise<Attempt> {
@@ -210,7 +139,7 @@ export class Endpoint {
     }
     const fault = `HTTP ${response.status}: ${text.slice(0, 200)}`
     if (isPassing(response.status)) {
-      const asked = retryAfterMs(response.headers.get('retry-after'), this.#now())
+      const asked = retryAfterMs(response.headers.get('retry-after'), this.#patience.now())
       return { fault, retryAfterMs: asked, isBusy: isBusy(response.status) }
     }
     if (OF_ALL_REQUESTS.includes(response.status)) {
@@ -283,9 +212,7 @@ const OF_ALL_REQUESTS = [401, 402, 403, 404, 405]
 
 type Call = { readonly method: string; readonly body?: string }
 
-type Attempt =
-  | { readonly value: unknown }
-  | { readonly fault: string; readonly retryAfterMs: number | null; readonly isBusy?: boolean }
+type Attempt = Tried<unknown>
 
 function isBusy(status: number): boolean {
   return status === 429 || status === 503
@@ -293,15 +220,6 @@ function isBusy(status: number): boolean {
 
 function isPassing(status: number): boolean {
   return status === 408 || status === 409 || status === 429 || status >= 500
-}
-
-/** Milliseconds from now; null where the header says nothing that can be read. */
-export function retryAfterMs(header: string | null, now: number): number | null {
-  if (header === null || header.trim() === '') return null
-  const seconds = Number(header)
-  if (Number.isFinite(seconds)) return Math.max(0, seconds * 1000)
-  const date = Date.parse(header)
-  return Number.isNaN(date) ? null : Math.max(0, date - now)
 }
 
 function faultOf(error: unknown): string {

@@ -3,26 +3,48 @@ import { CapacityError } from '../../../core/errors.ts'
 import { isRecord } from '../../faults.ts'
 import { HttpError } from '../http-error.ts'
 
-/** A worker that could not be asked, or did not answer to the end: another one may be asked, if nobody heard a word yet. */
+export type FailureKind = 'gone' | 'busy' | 'failed' | 'denied'
+
+/**
+ * A worker that could not be asked, or did not answer to the end: another one may be asked, if nobody heard a word yet. The
+ * message holds none of the worker's words, which may quote a prompt.
+ */
 export class WorkerFailure extends Error {
   override readonly name = 'WorkerFailure'
-  /** `gone`: it cannot be reached, or broke off; `busy`: it says that it has no place; `failed`: it says that it failed. */
-  readonly kind: 'gone' | 'busy' | 'failed'
+  /**
+   * `gone`: it cannot be reached, or broke off; `busy`: it says that it has no place; `failed`: it says that it failed;
+   * `denied`: it does not take our key.
+   */
+  readonly kind: FailureKind
+  /** The worker's words; null: it has none. */
+  readonly said: string | null
+  readonly retryAfterMs: number | null
 
-  constructor(kind: WorkerFailure['kind'], message: string, options?: ErrorOptions) {
+  constructor(
+    kind: FailureKind,
+    message: string,
+    options: ErrorOptions & { readonly said?: string; readonly retryAfterMs?: number | null } = {},
+  ) {
     super(message, options)
     this.kind = kind
+    this.said = options.said ?? null
+    this.retryAfterMs = options.retryAfterMs ?? null
   }
 }
 
 /** The failure as the client is told it: its message names no address of ours. */
-export function toldFailure({ kind }: WorkerFailure): CapacityError {
-  return kind === 'busy'
-    ? new CapacityError('CAPACITY_QUEUE', 'server: all workers are busy; try again later.')
-    : new CapacityError(
-        'CAPACITY_UPSTREAM',
-        'server: no worker gave a whole answer; try again later.',
-      )
+export function toldFailure(cause: WorkerFailure): CapacityError {
+  const { kind, retryAfterMs } = cause
+  const isBusy = kind === 'busy'
+  const message = isBusy ? 'all workers are busy' : 'no worker gave a whole answer'
+  return new CapacityError(
+    isBusy ? 'CAPACITY_QUEUE' : 'CAPACITY_UPSTREAM',
+    `server: ${message}; try again later.`,
+    {
+      cause,
+      retryAfterSeconds: retryAfterMs === null ? null : Math.max(1, Math.ceil(retryAfterMs / 1000)),
+    },
+  )
 }
 
 /** Codes of our own servers that say the same here as there. */
@@ -32,18 +54,25 @@ const OWN_CODE = /^(?:INPUT|CONFIG|CAPACITY)_[A-Z_]+$/
  * An error that a worker answered with: OpenAI's envelope (ours, vLLM), vLLM's older and SGLang's flat one. What it refuses
  * of the request is told as it says it; a key that it does not take is this server's fault, and nobody else's business.
  */
-export function refusalOf(status: number, body: unknown): HttpError | WorkerFailure {
+export function refusalOf(
+  status: number,
+  body: unknown,
+  retryAfterMs: number | null = null,
+): HttpError | WorkerFailure {
   const inner = isRecord(body) && isRecord(body['error']) ? body['error'] : body
   const { message, code } = isRecord(inner) ? inner : {}
-  const text = typeof message === 'string' ? message : `HTTP ${status}`
-  if (status === 401 || status === 403) {
-    return new WorkerFailure('failed', `it refuses the key of this server (${status})`)
-  }
-  if (status === 429 || status === 503) return new WorkerFailure('busy', text)
-  if (status >= 500 || status < 400) return new WorkerFailure('failed', text)
   const isOwn = typeof code === 'string' && OWN_CODE.test(code)
+  const said = typeof message === 'string' ? message : `HTTP ${status}`
+  if (status === 401 || status === 403) {
+    return new WorkerFailure('denied', `it refuses the key of this server (${status})`)
+  }
+  const why = isOwn ? `HTTP ${status}, ${code}` : `HTTP ${status}`
+  if (status === 429 || status === 503) {
+    return new WorkerFailure('busy', why, { said, retryAfterMs })
+  }
+  if (status >= 500 || status < 400) return new WorkerFailure('failed', why, { said, retryAfterMs })
   const shown = status === 413 || status === 404 ? status : 400
-  return new HttpError(shown, isOwn ? code : 'INPUT_UPSTREAM', isOwn ? text : `model: ${text}`)
+  return new HttpError(shown, isOwn ? code : 'INPUT_UPSTREAM', isOwn ? said : `model: ${said}`)
 }
 
 /** The error that stands as an event in a stream, which has a status in `code` at the most. */

@@ -1,5 +1,6 @@
 /** One worker over HTTP: JSON, and streams of server-sent events. It is configured, not named by a request, and trusted so far. */
 import { isRecord } from '../../faults.ts'
+import { retryAfterMs } from '../../remote/patience.ts'
 import { refusalOf, WorkerFailure } from './upstream-error.ts'
 
 export type WorkerAddress = {
@@ -28,7 +29,7 @@ export class WorkerApi {
   async get(path: string, signal: AbortSignal): Promise<unknown> {
     const response = await this.#call(path, { signal })
     const text = await this.#text(response, signal)
-    if (!response.ok) throw refusalOf(response.status, parse(text))
+    if (!response.ok) throw refused(response, text)
     return parse(text)
   }
 
@@ -68,7 +69,7 @@ export class WorkerApi {
       signal,
     })
     if (response.ok && response.body) return response
-    throw refusalOf(response.status, parse(await this.#text(response, signal)))
+    throw refused(response, await this.#text(response, signal))
   }
 
   async #call(path: string, init: RequestInit & { readonly signal: AbortSignal }) {
@@ -112,6 +113,10 @@ export class WorkerApi {
     const why = cause instanceof Error ? cause.message : error.message
     return new WorkerFailure('gone', `it cannot be reached (${why})`, { cause: error })
   }
+}
+
+function refused({ status, headers }: Response, text: string): Error {
+  return refusalOf(status, parse(text), retryAfterMs(headers.get('retry-after'), Date.now()))
 }
 
 /*

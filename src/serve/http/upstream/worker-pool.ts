@@ -18,6 +18,8 @@ export type PoolOptions = {
   /** Workers that are asked for one answer at most. */
   readonly attempts?: number | undefined
   readonly log?: Log | undefined
+  /** Whether what a worker says of its failure is logged too: it may quote a prompt. Default false. */
+  readonly logPrompts?: boolean | undefined
 }
 
 /** Characters of prompts that are remembered of all workers together. */
@@ -40,6 +42,7 @@ export class WorkerPool {
   readonly #health: HealthConfig
   readonly #attempts: number
   readonly #log: Log
+  readonly #logsWords: boolean
   readonly #tree = new PrefixTree<Worker>(REMEMBERED)
   readonly #closed = new AbortController()
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -49,6 +52,7 @@ export class WorkerPool {
     this.#health = { ...HEALTH_DEFAULTS, ...options.health }
     this.#attempts = options.attempts ?? ATTEMPTS
     this.#log = options.log ?? (() => {})
+    this.#logsWords = options.logPrompts ?? false
     const parts = { health: this.#health, log: this.#log }
     this.workers = options.workers.map((address) => new Worker(new WorkerApi(address), parts))
   }
@@ -63,18 +67,14 @@ export class WorkerPool {
       this.workers.map((worker) => worker.meet(AbortSignal.any([signal, limit]))),
     )
     signal.throwIfAborted()
-    const faults = met.flatMap((result, i) => {
-      if (result.status === 'fulfilled') return []
-      const why = result.reason instanceof Error ? result.reason.message : String(result.reason)
-      const url = this.workers[i]?.api.url
-      this.#log('warn', { event: 'worker-down', worker: url, why })
-      return [`${url}: ${why}`]
-    })
-    if (mayWait || faults.length < this.workers.length) return this.#checkLater()
-    throw new CapacityError(
-      'CAPACITY_UPSTREAM',
-      `upstream: at least one worker should answer GET /v1/models, none did; start it first (${faults.join('; ')}).`,
+    const faults = met.flatMap((result, i) =>
+      result.status === 'fulfilled' ? [] : [{ url: urlOf(this.workers, i), error: result.reason }],
     )
+    for (const { url, error } of faults) {
+      this.#log('warn', { event: 'worker-down', worker: url, why: messageOf(error) })
+    }
+    if (mayWait || faults.length < this.workers.length) return this.#checkLater()
+    throw noneAnswers(faults)
   }
 
   close(): void {
@@ -146,14 +146,18 @@ export class WorkerPool {
         signal.throwIfAborted()
         if (!(error instanceof WorkerFailure)) throw error
         failure = error
-        const { kind, message: why } = error
-        this.#log('warn', { event: 'worker-failed', worker: worker.api.url, kind, why })
+        this.#noteFailed(worker, error)
         if (isHeard || left === 0) throw toldFailure(error)
       } finally {
         begun.end(failure)
       }
       this.#exclude(worker, { tried, routed, failure })
     }
+  }
+
+  #noteFailed({ api }: Worker, { kind, message: why, said }: WorkerFailure): void {
+    const words = this.#logsWords && said !== null ? { said } : {}
+    this.#log('warn', { event: 'worker-failed', worker: api.url, kind, why, ...words })
   }
 
   /** One JSON answer from any worker that can give it; as `stream`. */
@@ -222,4 +226,31 @@ export class WorkerPool {
     // A server that has stopped is not kept alive by its checks.
     ;(this.#timer as { unref?: () => void }).unref?.()
   }
+}
+
+type Fault = { readonly url: string; readonly error: unknown }
+
+function noneAnswers(faults: readonly Fault[]): CapacityError {
+  const isDenied = faults.some(({ error }) => isFailure(error, 'denied'))
+  const advice = isDenied
+    ? 'give the key that it wants with --upstream-api-key-file'
+    : 'start it first'
+  const told = faults.map(({ url, error }) => `${url}: ${messageOf(error)}`).join('; ')
+  return new CapacityError(
+    'CAPACITY_UPSTREAM',
+    `upstream: at least one worker should answer GET /v1/models, none did (${told}); ${advice}.`,
+    { cause: faults[0]?.error },
+  )
+}
+
+function isFailure(error: unknown, kind: WorkerFailure['kind']): boolean {
+  return error instanceof WorkerFailure && error.kind === kind
+}
+
+function urlOf(workers: readonly Worker[], i: number): string {
+  return workers[i]?.api.url ?? ''
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
