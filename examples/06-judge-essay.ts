@@ -19,7 +19,7 @@ const judge = program(async (s, aspects: readonly string[]) => {
   await s.assistant('Mark: ', gen('mark', { regex: '[1-5]', maxTokens: 4 }))
 })
 
-// Instead of a model: { url: 'http://127.0.0.1:8080', key: '…' }, for a server of ours, vLLM's or SGLang's.
+// Instead of a model: { url: 'http://127.0.0.1:8080', apiKey: '…' }, for a server of ours, vLLM's or SGLang's.
 await using model = await loadModel(name)
 const state = await judge.run(model, ['truth', 'style', 'length'])
 state.all('grade').forEach((grade, i) => console.log(`${grade}: ${state.all('judgement')[i]}`))

@@ -236,8 +236,21 @@ test('what cannot be written is refused by name', async () => {
     [async () => select('a', ['b'], { methd: 'x' } as never), /did you mean method/],
   ]
   for (const [write, message] of refused) await assert.rejects(run(write), message)
+  for (const none of [undefined, null, 5]) {
+    const message = /the user's turn should hold texts, .* came/
+    await assert.rejects(
+      run((s) => s.user(none as never)),
+      message,
+    )
+  }
   const empty = program(async (s) => s.user('Hello'))
-  await assert.rejects(empty.run({} as never), /engine should be a loaded model/)
+  for (const none of [{}, 'mini', undefined, null]) {
+    await assert.rejects(empty.run(none as never), /engine should be a loaded model.* came/)
+  }
+  for (const none of [5, undefined, ['one']]) {
+    await assert.rejects(empty.runBatch(model, none as never), /a list of lists of arguments/)
+  }
+  assert.throws(() => program('x' as never), /should be given a function that writes a state/)
   await assert.rejects(empty.run({ url: server.url, model: 'other' }), /serves tiny, not other/)
 })
 

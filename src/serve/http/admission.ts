@@ -4,6 +4,7 @@
  *
  * The engine batches what runs; this keeps what waits bounded, so that a flood costs its senders a 503 and nobody else.
  */
+import { AbortListeners } from '../../core/abort-listeners.ts'
 import { CapacityError } from '../../core/errors.ts'
 import { WaitingQueue } from '../waiting-queue.ts'
 
@@ -15,6 +16,8 @@ export class Admission {
   readonly #maxRunning: number
   readonly #maxQueued: number
   readonly #waiting = new WaitingQueue<Waiting>(({ priority }) => priority)
+  /** Many who wait may share a signal. */
+  readonly #aborts = new AbortListeners()
   #running = 0
   #isClosed = false
   #onIdle: (() => void)[] = []
@@ -87,11 +90,11 @@ export class Admission {
       const entry: Waiting = {
         ...asked,
         start: () => {
-          signal.removeEventListener('abort', leave)
+          forget()
           resolve()
         },
       }
-      signal.addEventListener('abort', leave, { once: true })
+      const forget = this.#aborts.add(signal, leave)
       this.#waiting.add(entry)
     })
   }

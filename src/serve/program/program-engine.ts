@@ -1,12 +1,12 @@
 /** What runs the places of programs: a loaded model, or a server somewhere else. */
 import { ConfigError } from '../../core/errors.ts'
 import type { Answer, StreamEvent, Usage } from '../answer.ts'
-import { isRecord } from '../faults.ts'
+import { describe, isRecord } from '../faults.ts'
 import type { Message } from '../messages.ts'
 import type { GenerateRequest, PromptInput } from '../request.ts'
 import type { ChoiceFields, ChoiceScores } from '../score-choices.ts'
 import { chooseOption, type ChoiceMethod } from './choose-option.ts'
-import type { RemoteAddress } from './remote-engine-node.ts'
+import type { RemoteAddress } from './remote-server.ts'
 
 export type ProgramEngine = {
   /** The answer, whose pieces `onText` hears. A conversation that ends with the assistant goes on in its words. */
@@ -38,17 +38,31 @@ export type ProgramModel = {
 /** Whatever can run a program. */
 export type EngineSource = ProgramEngine | ProgramModel | RemoteAddress
 
-export async function engineOf(source: EngineSource): Promise<ProgramEngine> {
+/** Throws ConfigError for what runs no program, and what connecting to a server throws. */
+export async function engineOf(source: EngineSource, signal: AbortSignal): Promise<ProgramEngine> {
   if (isRecord(source) && 'url' in source) {
     const { connectRemote } = await import('./remote-engine-node.ts')
-    return connectRemote(source as RemoteAddress)
+    return connectRemote(source as RemoteAddress, signal)
   }
-  if ('select' in source && typeof source.select === 'function') return source
-  if ('scoreChoices' in source && typeof source.stream === 'function') return localEngine(source)
+  if (isProgramEngine(source)) return source
+  if (isProgramModel(source)) return localEngine(source)
   throw new ConfigError(
     'CONFIG_PROGRAM_ENGINE',
-    'program: the engine should be a loaded model, or { url, model, key } of a server; something else came.',
+    `program: the engine should be a loaded model, or { url, model, apiKey } of a server, ${describe(source)} came; load one with loadModel.`,
   )
+}
+
+function isProgramEngine(source: unknown): source is ProgramEngine {
+  return hasFunction(source, 'select') && hasFunction(source, 'generate')
+}
+
+function isProgramModel(source: unknown): source is ProgramModel {
+  return hasFunction(source, 'scoreChoices') && hasFunction(source, 'stream')
+}
+
+function hasFunction(source: unknown, name: string): boolean {
+  if (typeof source !== 'object' || source === null) return false
+  return typeof (source as Readonly<Record<string, unknown>>)[name] === 'function'
 }
 
 function localEngine(model: ProgramModel): ProgramEngine {

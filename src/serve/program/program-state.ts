@@ -6,7 +6,7 @@
  */
 import { ConfigError, InputError } from '../../core/errors.ts'
 import type { FinishReason, Usage } from '../answer.ts'
-import { Faults, isRecord } from '../faults.ts'
+import { describe, Faults, isRecord } from '../faults.ts'
 import {
   checkMessages,
   type ContentPart,
@@ -182,6 +182,7 @@ export class ProgramState {
   async #turn({ role, pieces }: Turn): Promise<void> {
     for (const piece of pieces) {
       this.#signal.throwIfAborted()
+      if (typeof piece !== 'string' && !isRecord(piece)) throw noPiece(role, piece)
       if (typeof piece !== 'string' && (piece.type === 'gen' || piece.type === 'select')) {
         if (role !== 'assistant') throw misplaced(piece.name, role)
         const filled = await (piece.type === 'gen' ? this.#generate(piece) : this.#select(piece))
@@ -314,6 +315,13 @@ function misplaced(name: string, role: string): InputError {
   return new InputError(
     'INPUT_PROGRAM',
     `program: ${name} stands in the ${role}'s turn, which the model does not write; put it into assistant(…).`,
+  )
+}
+
+function noPiece(role: string, came: unknown): InputError {
+  return new InputError(
+    'INPUT_PROGRAM',
+    `program: the ${role}'s turn should hold texts, image(…), video(…) or gen(…), ${describe(came)} came.`,
   )
 }
 

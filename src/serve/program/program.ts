@@ -8,6 +8,7 @@
  *   const state = await describe.run(model, 'kitchen.jpg')
  */
 import { InputError } from '../../core/errors.ts'
+import { describe } from '../faults.ts'
 import { engineOf, type EngineSource } from './program-engine.ts'
 import { ProgramRun, type ProgramEvent } from './program-run.ts'
 import { ProgramState } from './program-state.ts'
@@ -35,6 +36,12 @@ export function program<A extends readonly unknown[]>(
   write: (state: ProgramState, ...args: A) => Promise<unknown>,
   { signal }: RunOptions = {},
 ): Program<A> {
+  if (typeof write !== 'function') {
+    throw new InputError(
+      'INPUT_PROGRAM',
+      `program: it should be given a function that writes a state, ${describe(write)} came.`,
+    )
+  }
   return {
     run: (engine, ...args) => runOnce(write, { engine, args, signal, tell: () => {} }),
     runBatch: (engine, list, options = {}) => runAll(write, engine, list, { signal, ...options }),
@@ -56,7 +63,7 @@ async function runOnce<A extends readonly unknown[]>(
   { engine, args, tell, signal = new AbortController().signal }: Running<A>,
 ): Promise<ProgramState> {
   signal.throwIfAborted()
-  const run = new ProgramRun(await engineOf(engine), tell)
+  const run = new ProgramRun(await engineOf(engine, signal), tell)
   const state = new ProgramState({ run, signal, branch: [], messages: [], values: new Map() })
   await write(state, ...args)
   signal.throwIfAborted()
@@ -76,9 +83,10 @@ async function runAll<A extends readonly unknown[]>(
       `runBatch: concurrency should be a whole number from 1, ${concurrency} came.`,
     )
   }
-  const engine = await engineOf(source)
+  checkList(list)
   const failed = new AbortController()
   const over = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])])
+  const engine = await engineOf(source, over)
   const states: ProgramState[] = []
   let next = 0
   const work = async () => {
@@ -96,6 +104,15 @@ async function runAll<A extends readonly unknown[]>(
     throw error
   }
   return states
+}
+
+function checkList(list: unknown): void {
+  const wrong = Array.isArray(list) ? list.find((args) => !Array.isArray(args)) : list
+  if (Array.isArray(list) && list.every((args) => Array.isArray(args))) return
+  throw new InputError(
+    'INPUT_PROGRAM',
+    `runBatch: it should be given a list of lists of arguments, [[…], […]], ${describe(wrong)} came${Array.isArray(list) ? ' in it' : ''}.`,
+  )
 }
 
 async function* streamOnce<A extends readonly unknown[]>(

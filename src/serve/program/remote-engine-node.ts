@@ -13,54 +13,32 @@ import { resolveLocalClip } from '../video-source.ts'
 import { mapParts } from '../remote/chat-wire.ts'
 import { encodePng } from '../remote/encode-png.ts'
 import { sendClip } from '../remote/send-clip-node.ts'
-import type { ServerKind } from '../remote/server-kind.ts'
 import type { GenerateRequest } from '../request.ts'
-import { connectUpstreams } from '../http/upstream/index.ts'
-import type { ServedModel } from '../http/served-model.ts'
-import { collect, type ProgramEngine, type Selected } from './program-engine.ts'
+import type { ProgramEngine, Selected } from './program-engine.ts'
+import { RemoteServer, type RemoteAddress } from './remote-server.ts'
 
-export type RemoteAddress = {
-  /** With or without `/v1`: `http://127.0.0.1:8080`. */
-  readonly url: string
-  /** The id that the server knows its model by. Default: its first. */
-  readonly model?: string | undefined
-  readonly key?: string | undefined
-}
-
-/** Throws CapacityError where nobody answers, InputError where the model is not served there. */
-export async function connectRemote({ url, model, key }: RemoteAddress): Promise<ProgramEngine> {
-  const { models, pool, close } = await connectUpstreams({
-    workers: [{ url, apiKey: key }],
-    now: Date.now(),
-  })
-  // A program asks when it asks; nobody watches the server between.
-  close()
-  const served = model === undefined ? models[0] : models.find(({ id }) => id === model)
-  if (!served) {
-    throw new InputError(
-      'INPUT_MODEL',
-      `program: ${url} serves ${models.map(({ id }) => id).join(', ')}, not ${model}; name one of them.`,
-    )
-  }
-  return new RemoteEngine(served, pool.workers[0]?.kind ?? 'openai')
+/** Throws as `RemoteServer.connect`. */
+export async function connectRemote(
+  address: RemoteAddress,
+  signal: AbortSignal,
+): Promise<ProgramEngine> {
+  return new RemoteEngine(await RemoteServer.connect(address, signal))
 }
 
 class RemoteEngine implements ProgramEngine {
-  readonly #model: ServedModel
-  readonly #kind: ServerKind
+  readonly #server: RemoteServer
   /** Of forms the server knows OpenAI's alone. */
   readonly #hasPlainWords: boolean
   readonly #files = new Map<string, Promise<Uint8Array>>()
 
-  constructor(model: ServedModel, kind: ServerKind) {
-    this.#model = model
-    this.#kind = kind
-    this.#hasPlainWords = kind === 'openai'
+  constructor(server: RemoteServer) {
+    this.#server = server
+    this.#hasPlainWords = server.kind === 'openai'
   }
 
   async generate(request: GenerateRequest, onText: (text: string) => void) {
     const messages = 'messages' in request ? await this.#sent(request.messages) : []
-    return collect(this.#model.stream({ ...request, messages }), onText)
+    return this.#server.ask({ ...request, messages }, onText)
   }
 
   async select({
@@ -78,10 +56,7 @@ class RemoteEngine implements ProgramEngine {
       : ({ type: 'choice', choices } as const)
     const maxTokens = 16 + Math.max(...choices.map((choice) => choice.length))
     const request = { messages: await this.#sent(messages), responseFormat, maxTokens, signal }
-    const { text, usage } = await collect(
-      this.#model.stream({ ...request, temperature: 0 }),
-      () => {},
-    )
+    const { text, usage } = await this.#server.ask({ ...request, temperature: 0 }, () => {})
     const index = choices.indexOf(this.#hasPlainWords ? chosenIn(text) : text)
     if (index >= 0) return { index, scores: null, probabilities: null, usage }
     throw new InputError(
@@ -116,7 +91,7 @@ class RemoteEngine implements ProgramEngine {
     const source = resolveLocalClip(part.video)
     if (source instanceof URL && source.protocol !== 'file:') throw notFetched(source)
     const readFile = (path: string) => this.#file(path)
-    const sent = await sendClip({ ...part, video: source }, { kind: this.#kind, readFile })
+    const sent = await sendClip({ ...part, video: source }, { kind: this.#server.kind, readFile })
     return { type: 'video', ...sent }
   }
 
