@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Log, ServedModel, ServerConfig, WorkerControl } from '../serve/http/index.ts'
 import type { Arguments } from './arguments.ts'
-import { loadOptions } from './load-flags.ts'
+import { LOAD_OPTIONS, loadOptions } from './load-flags.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
 
@@ -70,6 +70,7 @@ export function upstreamSettings(
     throw new UsageError('--upstream-api-key-file needs --upstream: nobody else is asked.')
   }
   for (const url of urls) checkUrl(url)
+  checkIdle(args)
   const key = file === undefined ? environment['LLAVA_UPSTREAM_API_KEY'] : readKey(file)
   return {
     urls,
@@ -78,6 +79,34 @@ export function upstreamSettings(
     attempts: wholeFrom1(args, 'upstream-attempts'),
     everySeconds: wholeFrom1(args, 'upstream-health-seconds'),
   }
+}
+
+/** Of the engine that this server then does not have. */
+const OF_ENGINE = [
+  'precision',
+  'layer-precision',
+  'cache-dir',
+  'threads',
+  'kv-bytes',
+  'picture-bytes',
+  'max-rows',
+  'kv-cache',
+]
+
+/** Throws UsageError for options that would do nothing. */
+function checkIdle(args: Arguments): void {
+  const engine = OF_ENGINE.filter((name) => args.has(name))
+  if (engine.length > 0) {
+    throw new UsageError(
+      `--${engine.join(', --')} would do nothing with --upstream; give it to the workers.`,
+    )
+  }
+  if (args.has('model')) return
+  const names = LOAD_OPTIONS.map(({ name }) => name).filter((name) => args.has(name))
+  if (names.length === 0) return
+  throw new UsageError(
+    `--${names.join(', --')} would do nothing with --upstream alone; name the checkpoint with --model, or leave it out.`,
+  )
 }
 
 export type Connected = {

@@ -1,5 +1,6 @@
 /** Attacks on a real server: each expectation of safety is attacked, and a friend's request beside it is still answered right. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { get as plainGet, type IncomingMessage } from 'node:http'
 import { get as secureGet } from 'node:https'
@@ -201,6 +202,7 @@ test('files are read below their folder only, links followed', async () => {
   try {
     writeFileSync(join(folder, 'in.jpg'), PICTURE)
     writeFileSync(`${folder}-secret.jpg`, PICTURE)
+    execFileSync('mkfifo', [join(folder, 'pipe.jpg')])
     symlinkSync(`${folder}-secret.jpg`, join(folder, 'link.jpg'))
     const file = await fileMedia(folder)
     await using({ app: { media: { file } } }, async (own) => {
@@ -209,6 +211,8 @@ test('files are read below their folder only, links followed', async () => {
       assert.equal(await status(`${base}/in.jpg`), 200)
       for (const path of [
         '/link.jpg',
+        // Nobody writes into it: opened as a file is, it was waited for without an end.
+        '/pipe.jpg',
         '/../x',
         '/%2e%2e/x',
         '-secret.jpg',

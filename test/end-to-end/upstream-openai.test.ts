@@ -48,6 +48,15 @@ test('it is well while it lists its models', async () => {
   await front.close()
 })
 
+test('a context that it does not tell is null', async () => {
+  const front = await startFront([url])
+  const { data } = (await (await front.fetch(`${front.url}/v1/models`)).json()) as {
+    data: { max_model_len: number | null }[]
+  }
+  assert.equal(data[0]!.max_model_len, null)
+  await front.close()
+})
+
 test('what it does not count is counted here where the checkpoint is, and else said to be missing', async () => {
   const known = await startFront([url], { side })
   const { status, body } = await known.post('/v1/chat/completions', QUESTION)

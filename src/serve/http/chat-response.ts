@@ -6,6 +6,10 @@ import type { ServedModel } from './served-model.ts'
 export type FinishedAs = 'stop' | 'length' | 'tool_calls'
 
 export const COUNT: JsonSchema = { type: 'integer', minimum: 0 }
+export const CONTEXT: JsonSchema = {
+  type: ['integer', 'null'],
+  description: 'The longest sequence, in tokens; null: the server behind this one does not say.',
+}
 
 /** In a request; what is over the vocabulary, the model refuses. */
 export const TOKEN_ID: JsonSchema = { type: 'integer', minimum: 0, maximum: 0x7fff_ffff }

@@ -6,6 +6,12 @@ import { fileURLToPath } from 'node:url'
 import { ConfigError, InputError } from '../../core/errors.ts'
 import type { MediaReader } from './media.ts'
 
+/**
+ * What was a file when its path was followed must not have become a link since; and a pipe, which nobody may ever write
+ * into, must not be waited for.
+ */
+const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+
 /** Reads `file:` URLs whose file, links followed, lies in `root`. Throws ConfigError where there is no such folder. */
 export async function fileMedia(root: string): Promise<MediaReader> {
   const real = await realpath(root).catch(() => {
@@ -15,10 +21,7 @@ export async function fileMedia(root: string): Promise<MediaReader> {
   return async (url, { maxBytes, signal }) => {
     const path = await realPath(url)
     if (path === null || !path.startsWith(folder)) throw notThere()
-    // What was a file when its path was followed must not have become a link since.
-    const file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0)).catch(
-      () => null,
-    )
+    const file = await open(path, FLAGS).catch(() => null)
     if (!file) throw notThere()
     try {
       const about = await file.stat()

@@ -1,7 +1,7 @@
 /** `/v1/media/tokens`: how each picture of a conversation is cut, and what each picture and clip costs. */
 import type { ClipTokens, PictureTokens } from '../media-tokens.ts'
 import { messagesProperty, readMessages, type ChatMessage } from './chat-messages.ts'
-import { COUNT, exactly } from './chat-response.ts'
+import { CONTEXT, COUNT, exactly } from './chat-response.ts'
 import { HttpError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { RequestMedia } from './media.ts'
@@ -78,7 +78,7 @@ export const mediaRoute: Route = {
       prompt_tokens: COUNT,
       text_tokens: COUNT,
       image_tokens: COUNT,
-      max_model_len: COUNT,
+      max_model_len: CONTEXT,
       media: { type: 'array', items: MEDIUM },
     }),
   },

@@ -1,5 +1,5 @@
 /** Routes that answer at once: models, health, metrics, and the document about all of them. */
-import { exactly } from './chat-response.ts'
+import { CONTEXT, exactly } from './chat-response.ts'
 import type { Route } from './route.ts'
 import { modelNamed } from './server-context.ts'
 import type { ServedModel } from './served-model.ts'
@@ -9,7 +9,7 @@ const MODEL = exactly({
   object: { const: 'model' },
   created: { type: 'integer' },
   owned_by: { const: 'llava-ts' },
-  max_model_len: { type: 'integer', description: 'The longest sequence, in tokens.' },
+  max_model_len: CONTEXT,
   input_modalities: { type: 'array', items: { enum: ['text', 'image', 'video'] } },
 })
 

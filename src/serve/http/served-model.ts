@@ -13,8 +13,8 @@ export type ServedModel = {
   readonly id: string
   /** When it was loaded, in seconds since 1970. */
   readonly created: number
-  /** The longest sequence, in tokens. */
-  readonly maxContext: number
+  /** The longest sequence, in tokens; null: nobody says. */
+  readonly maxContext: number | null
   /** What a message may hold beside text. */
   readonly takes: { readonly images: boolean; readonly videos: boolean }
   /** Whether prompts are kept for those that begin alike. Absent: not known. */

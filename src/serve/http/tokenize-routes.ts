@@ -1,6 +1,6 @@
 /** `/tokenize` and `/detokenize`, in vLLM's words: what a text or a conversation is in tokens. */
 import { messagesProperty, readMessages, type ChatMessage } from './chat-messages.ts'
-import { COUNT, exactly, TOKEN_ID } from './chat-response.ts'
+import { CONTEXT, COUNT, exactly, TOKEN_ID } from './chat-response.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { RequestMedia } from './media.ts'
 import type { Route } from './route.ts'
@@ -45,7 +45,7 @@ const tokenizeRoute: Route = {
   path: '/tokenize',
   about: 'The ids of a text or a conversation',
   request: tokenizeSchema,
-  responses: { json: exactly({ count: COUNT, max_model_len: COUNT, tokens: TOKENS }) },
+  responses: { json: exactly({ count: COUNT, max_model_len: CONTEXT, tokens: TOKENS }) },
   async answer(context, exchange) {
     const schema = tokenizeSchema(context.config)
     const body = await readRequest<TokenizeRequest>(context, exchange, schema)
@@ -61,7 +61,10 @@ const tokenizeRoute: Route = {
   },
 }
 
-function counted(tokens: readonly number[], { maxContext }: { readonly maxContext: number }) {
+function counted(
+  tokens: readonly number[],
+  { maxContext }: { readonly maxContext: number | null },
+) {
   return { count: tokens.length, max_model_len: maxContext, tokens }
 }
 

@@ -3,7 +3,8 @@ import { getJson } from './client.ts'
 
 export type ServedModel = {
   readonly id: string
-  readonly maxContext: number
+  /** Null: the server does not know. */
+  readonly maxContext: number | null
   readonly takesImages: boolean
   readonly takesVideos: boolean
 }
@@ -11,7 +12,7 @@ export type ServedModel = {
 type Listed = {
   readonly data: readonly {
     readonly id: string
-    readonly max_model_len: number
+    readonly max_model_len: number | null
     readonly input_modalities: readonly string[]
   }[]
 }

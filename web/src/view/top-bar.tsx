@@ -33,7 +33,9 @@ export function TopBar(props: TopBarProps): JSX.Element {
           {form}
         </button>
       )}
-      {model && <ContextMeter used={usedTokens(current.turns)} most={model.maxContext} />}
+      {model?.maxContext && (
+        <ContextMeter used={usedTokens(current.turns)} most={model.maxContext} />
+      )}
       {connection.status === 'key' && (
         <IconButton icon="key" label="Give a key" onClick={() => void chat.connect()} />
       )}

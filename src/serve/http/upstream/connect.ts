@@ -76,7 +76,7 @@ function serve(pool: WorkerPool, { id, nameOn }: Listed, options: UpstreamOption
     pool,
     id: options.id ?? id,
     nameOn,
-    maxContext: Math.min(...contexts, Number.MAX_SAFE_INTEGER),
+    maxContext: contexts.length > 0 ? Math.min(...contexts) : null,
     takes: {
       images: shared.images && (side === null || side.config.image !== null),
       videos: shared.videos && (side === null || side.config.video !== null),

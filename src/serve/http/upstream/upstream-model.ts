@@ -31,7 +31,7 @@ export type UpstreamParts = {
   readonly id: string
   /** What a worker calls it; null: it does not serve it. */
   readonly nameOn: (worker: Worker) => string | null
-  readonly maxContext: number
+  readonly maxContext: number | null
   readonly takes: ServedModel['takes']
   readonly side: PromptSide | null
   readonly log: Log
@@ -45,7 +45,7 @@ const PLAIN_GENERATION = parseGenerationConfig(undefined)
 export class UpstreamModel implements ServedModel {
   readonly id: string
   readonly created: number
-  readonly maxContext: number
+  readonly maxContext: number | null
   readonly takes: ServedModel['takes']
   readonly measureMedia?: NonNullable<ServedModel['measureMedia']>
   readonly whole: ServedModel
@@ -182,7 +182,7 @@ export class UpstreamModel implements ServedModel {
     { text, image }: { readonly text: number; readonly image: number },
     options: ResolvedGenerateOptions,
   ): ResolvedGenerateOptions {
-    const room = this.maxContext - text - image
+    const room = (this.maxContext ?? Infinity) - text - image
     if (room >= 1) return { ...options, maxTokens: Math.min(options.maxTokens, room) }
     throw new InputError(
       'INPUT_CONTEXT',
