@@ -126,6 +126,20 @@ for (const knows of [true, false]) {
       }
     })
 
+    if (knows) {
+      test('a prompt that is too long is so by as many tokens as our own engine says', async () => {
+        const long = ask('word '.repeat(9000))
+        const said = await Promise.all(
+          [front, workers[0]!].map(async (at) => {
+            const { body } = await at.post('/v1/chat/completions', long)
+            return /it has .* the context of \d+;/.exec(body.error.message)?.[0]
+          }),
+        )
+        assert.ok(said[0])
+        assert.equal(said[0], said[1])
+      })
+    }
+
     test('what is refused is refused with the same status and code', async () => {
       const [own] = workers as [TestServer]
       const bad: readonly (readonly [string, object])[] = [

@@ -182,11 +182,13 @@ export class UpstreamModel implements ServedModel {
     { text, image }: { readonly text: number; readonly image: number },
     options: ResolvedGenerateOptions,
   ): ResolvedGenerateOptions {
-    const room = (this.maxContext ?? Infinity) - text - image
+    const tokens = text + image
+    const room = (this.maxContext ?? Infinity) - tokens
     if (room >= 1) return { ...options, maxTokens: Math.min(options.maxTokens, room) }
+    const [excess, beside] = room < 0 ? [-room, ''] : [1, ' leaves beside 1 of the answer']
     throw new InputError(
       'INPUT_CONTEXT',
-      `prompt: it has ${text + image} tokens (${image} of them pictures and clips), ${1 - room} more than the context of ${this.maxContext} leaves beside 1 of the answer; shorten it, or send fewer pictures or frames.`,
+      `prompt: it has ${tokens} tokens (${image} of them pictures and clips), ${excess} more than the context of ${this.maxContext}${beside}; shorten it, or send fewer pictures or frames.`,
     )
   }
 
