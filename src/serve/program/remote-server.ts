@@ -61,7 +61,7 @@ export class RemoteServer {
   /** The answer, whose pieces `onText` hears. Throws the signal's reason when aborted, waiting or not. */
   async ask(request: GenerateRequest, onText: (text: string) => void): Promise<Answer> {
     const { signal = new AbortController().signal } = request
-    const free = await this.#places.enter(1, signal)
+    const free = await this.#places.enter({ answers: 1, priority: 0 }, signal)
     try {
       const attempt = () => this.#attempt(this.#model.stream(request), onText)
       const answer = await this.#patience.call(attempt, signal)
