@@ -56,6 +56,8 @@ test('auto stretches as the demo does: 16 frames not, 32 by 2, 56 by 3', () => {
 test('auto leaves what the config says where it asks for nothing, and stretches Vicuna only', () => {
   const scaled = { rope_scaling: { type: 'linear', factor: 2.5 } }
   assert.deepEqual(factorAndContext(scaled, { ropeScaling: 'auto', frames: 16 }), [2.5, 10240])
+  // Once the context stayed that of the config's factor.
+  assert.deepEqual(factorAndContext(scaled, { ropeScaling: 'auto', frames: 32 }), [2, 8192])
   assert.deepEqual(factorAndContext({ rope_theta: 5e6 }, { ropeScaling: 'auto' }), [1, 8192])
   const mistral = { model_type: 'mistral', max_position_embeddings: 32768 }
   assert.deepEqual(factorAndContext(mistral, { ropeScaling: 'auto', frames: 56 }), [1, 32768])

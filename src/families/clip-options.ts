@@ -23,7 +23,7 @@ function withFrames(config: ModelConfig, frames: number | undefined): ModelConfi
   if (!Number.isInteger(frames) || frames < 1) {
     throw new ConfigError(
       'CONFIG_FRAMES',
-      `loadModel: frames should be a whole number from 1, ${String(frames)} came.`,
+      `loadModel: frames should be a whole number from 1, ${String(frames)} came; leave it out for as many as fit.`,
     )
   }
   return config.video ? { ...config, video: { ...config.video, frames } } : config
@@ -35,7 +35,7 @@ function withRopeScaling(config: ModelConfig, scaling: 'auto' | number | undefin
   if (typeof scaling !== 'number' || !Number.isFinite(scaling) || scaling < 1) {
     throw new ConfigError(
       'CONFIG_ROPE_SCALING',
-      `loadModel: ropeScaling should be 'auto' or a number from 1, ${String(scaling)} came.`,
+      `loadModel: ropeScaling should be 'auto' or a number from 1, ${String(scaling)} came; leave it out for what the checkpoint says.`,
     )
   }
   const { decoder, layout, maxContext } = config
@@ -62,8 +62,12 @@ function withDemoScaling(config: ModelConfig): ModelConfig {
   const tokens = (video.frames ?? video.maxFrames) * side * side + DEMO_TEXT
   const factor = Math.ceil(tokens / DEMO_CONTEXT)
   if (factor < 2) return config
-  const longer = { ...config, maxContext: Math.max(maxContext, DEMO_CONTEXT * factor) }
-  return isVicuna(config) ? withFactor(longer, factor) : longer
+  const isStretched = isVicuna(config)
+  // What a config stretches more than the demo does is not that long any more.
+  const share = isStretched ? Math.min(1, factor / decoder.rope.factor) : 1
+  const context = Math.max(Math.floor(maxContext * share), DEMO_CONTEXT * factor)
+  const longer = { ...config, maxContext: context }
+  return isStretched ? withFactor(longer, factor) : longer
 }
 
 /** The demo looks for the word in the base model's name; these are the numbers behind it. Yi and Llama 3 turn slower. */

@@ -130,13 +130,13 @@ function checkHeads(
   if (numHeads % numKvHeads !== 0) {
     throw new ConfigError(
       'CONFIG_HEADS',
-      `${json.path}: num_attention_heads ${numHeads} is not a multiple of num_key_value_heads ${numKvHeads}.`,
+      `${json.path}: num_attention_heads ${numHeads} is not a multiple of num_key_value_heads ${numKvHeads}; correct one of them.`,
     )
   }
   if (headDim % 2 !== 0) {
     throw new ConfigError(
       'CONFIG_HEADS',
-      `${json.path}: head_dim ${headDim} is odd; rotary positions need pairs.`,
+      `${json.path}: head_dim ${headDim} is odd, and rotary positions need pairs; correct it, or hidden_size and num_attention_heads that it follows from.`,
     )
   }
 }

@@ -111,13 +111,13 @@ export function parseVisionConfig(
   if (layers.length === 0) {
     throw new ConfigError(
       'CONFIG_FEATURE_LAYER',
-      `${reader.path}: expected at least one feature layer, none came.`,
+      `${reader.path}: expected at least one feature layer, none came; name one (-2 is usual).`,
     )
   }
   if (layers.length > numLayers + 1) {
     throw new ConfigError(
       'CONFIG_FEATURE_LAYER',
-      `${reader.path}: expected at most the ${numLayers + 1} feature layers that there are, ${layers.length} came.`,
+      `${reader.path}: expected at most the ${numLayers + 1} feature layers that there are, ${layers.length} came; name each once.`,
     )
   }
   const hiddenSize = json.integer('hidden_size', 768)
@@ -125,7 +125,7 @@ export function parseVisionConfig(
   if (hiddenSize % numHeads !== 0) {
     throw new ConfigError(
       'CONFIG_HEADS',
-      `${json.path}: hidden_size ${hiddenSize} is not a multiple of num_attention_heads ${numHeads}.`,
+      `${json.path}: hidden_size ${hiddenSize} is not a multiple of num_attention_heads ${numHeads}; take the config from where the tower came from.`,
     )
   }
   const [imageSize, patchSize] = sides(json, tower)
@@ -195,6 +195,6 @@ function absoluteLayer(reader: JsonReader, layer: number, numLayers: number): nu
   if (index >= 0 && index <= numLayers) return index
   throw new ConfigError(
     'CONFIG_FEATURE_LAYER',
-    `${reader.path}: feature layer ${layer} does not exist; the tower has hidden states 0 to ${numLayers}.`,
+    `${reader.path}: feature layer ${layer} does not exist; the tower has hidden states 0 to ${numLayers}; name one of these, or take the config from where the tower came from.`,
   )
 }

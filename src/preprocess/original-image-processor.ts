@@ -66,34 +66,36 @@ function readTiling(
   }
   if (aspectRatio === 'highres') {
     // Here the key is a list of sides, of which the largest is always taken.
-    const sides = String(grids).split(',').map(Number)
-    return {
-      kind: 'highres',
-      side: checkSide('image_grid_pinpoints', Math.max(...sides), tile.width),
-    }
+    const side = Math.max(...String(grids).split(',').map(Number))
+    return { kind: 'highres', side: checkSide('image_grid_pinpoints', side, grids, tile.width) }
   }
   if (aspectRatio === 'crop_split') {
     const split = keys['image_split_resolution']
     if (split !== tile.width) {
       throw new ConfigError(
         'CONFIG_ASPECT_RATIO',
-        `image_split_resolution: expected the tower's side ${tile.width}, came ${JSON.stringify(split)}.`,
+        `image_split_resolution: expected the tower's side ${tile.width}, came ${JSON.stringify(split)}; ${CORRECT}.`,
       )
     }
-    const side = checkSide('image_crop_resolution', keys['image_crop_resolution'], tile.width)
-    return { kind: 'cropSplit', side }
+    const crop = keys['image_crop_resolution']
+    return {
+      kind: 'cropSplit',
+      side: checkSide('image_crop_resolution', crop, crop, tile.width),
+    }
   }
   throw new ConfigError(
     'CONFIG_ASPECT_RATIO',
-    `image_aspect_ratio: expected square, pad, anyres, anyres_max_N, highres or crop_split, came ${aspectRatio}.`,
+    `image_aspect_ratio: expected square, pad, anyres, anyres_max_N, highres or crop_split, came ${aspectRatio}; ${CORRECT}.`,
   )
 }
 
-function checkSide(key: string, side: unknown, tileSize: number): number {
+const CORRECT = "correct the checkpoint's config"
+
+function checkSide(key: string, side: unknown, came: unknown, tileSize: number): number {
   if (isPositiveInteger(side) && side >= tileSize) return side
   throw new ConfigError(
     'CONFIG_ASPECT_RATIO',
-    `${key}: expected a side of at least one tile (${tileSize} pixels), came ${JSON.stringify(side)}.`,
+    `${key}: expected a side of at least one tile (${tileSize} pixels), came ${JSON.stringify(came)}; ${CORRECT}.`,
   )
 }
 

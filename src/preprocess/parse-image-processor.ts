@@ -84,7 +84,7 @@ export function parseBaseTile(keys: Readonly<Record<string, unknown>>): 'squash'
   if (base === 'squash' || base === 'pad') return base
   throw new ConfigError(
     'CONFIG_IMAGE_PROCESSOR',
-    `anyres_base: expected squash or pad, came ${JSON.stringify(base)}.`,
+    `anyres_base: expected squash or pad, came ${JSON.stringify(base)}; correct it, or leave it out for squash.`,
   )
 }
 
@@ -96,7 +96,7 @@ export function parseSeveralPictures(
   if (several === undefined || several === 'each' || several === 'single') return several
   throw new ConfigError(
     'CONFIG_IMAGE_PROCESSOR',
-    `several_pictures: expected each or single, came ${JSON.stringify(several)}.`,
+    `several_pictures: expected each or single, came ${JSON.stringify(several)}; correct it, or leave it out.`,
   )
 }
 
@@ -130,7 +130,7 @@ function readTiling(
   if (maxTiles === undefined) {
     throw new ConfigError(
       'CONFIG_IMAGE_PROCESSOR',
-      `vision_aspect_ratio: expected anyres or anyres_max_N, came ${JSON.stringify(aspectRatio)}.`,
+      `vision_aspect_ratio: expected anyres or anyres_max_N, came ${JSON.stringify(aspectRatio)}; correct the checkpoint's config.`,
     )
   }
   return { kind: 'anyres', pinpoints, maxTiles, base: parseBaseTile(keys) }
