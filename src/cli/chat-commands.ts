@@ -2,7 +2,6 @@
 import { homedir } from 'node:os'
 import type { Message, Model } from '../index.ts'
 import { InputError } from '../core/errors.ts'
-import { countImageTokens } from '../preprocess/image-tokens.ts'
 import { readImageFile } from '../preprocess/node.ts'
 import { probeImage } from '../preprocess/probe-image.ts'
 import type { Conversation } from './conversation.ts'
@@ -72,13 +71,29 @@ async function addImage(argument: string, context: ChatContext): Promise<void> {
     )
   }
   const bytes = await readImageFile(file)
-  const header = probeImage(bytes)
-  const { tokens } = countImageTokens(header, image.tokens)
+  const { orientation } = probeImage(bytes)
+  const images = [...conversation.images, file]
+  const { width, height, tokens } = await measured(images, model)
   conversation.addImage(file)
+  const { severalPictures, tiling } = image.tokens
+  const isAsOthers = images.length > 1 && severalPictures === 'single' && tiling.kind !== 'none'
+  const others = isAsOthers ? `, as each of the ${images.length} pictures now` : ''
   terminal.note(
-    `${file}: ${header.width} × ${header.height}, ${tokens} tokens; it goes with your next question.`,
+    `${file}: ${width} × ${height}, ${tokens} tokens${others}; it goes with your next question.`,
   )
-  if (header.orientation !== 1 && !isOrienting) terminal.note(orientationNote([file]))
+  if (orientation !== 1 && !isOrienting) terminal.note(orientationNote([file]))
+}
+
+/** The last of the pictures, in one conversation with the others. */
+async function measured(
+  images: readonly string[],
+  model: Model,
+): Promise<{ readonly width: number; readonly height: number; readonly tokens: number }> {
+  const content = images.map((image) => ({ type: 'image', image }) as const)
+  const { media } = await model.measureMedia({ messages: [{ role: 'user', content }] })
+  const last = media.at(-1)
+  if (last?.kind !== 'image') throw new Error('internal: a picture was measured and is not there')
+  return last
 }
 
 async function addVideo(argument: string, context: ChatContext): Promise<void> {

@@ -23,6 +23,15 @@ export class Conversation {
     this.#system = system === undefined ? [] : [{ role: 'system', content: system }]
   }
 
+  /** All pictures of the conversation, those that wait last. */
+  get images(): string[] {
+    const parts = this.#messages.flatMap(({ content }) =>
+      typeof content === 'string' ? [] : content,
+    )
+    const asked = parts.flatMap((part) => (part.type === 'image' ? [String(part.image)] : []))
+    return [...asked, ...this.#images]
+  }
+
   addImage(file: string): void {
     this.#images.push(file)
   }

@@ -7,7 +7,7 @@ import type {
   RgbImage,
 } from '../preprocess/index.ts'
 import { keptOnSheet, sheetOf, type Sheet, type TileCells } from '../preprocess/picture-sheet.ts'
-import { partLines, sumOf, type TokenPart } from '../preprocess/token-parts.ts'
+import { isBaseSilent, partLines, sumOf, type TokenPart } from '../preprocess/token-parts.ts'
 import { drawing, line, picture, rect, roomFor, text } from './drawing.ts'
 
 const MARGIN = 16
@@ -125,7 +125,10 @@ function gridLines({ width: columns, height: rows }: ImageSize, whole: Region): 
 }
 
 /** The whole picture once more, squashed or on a square of padding. */
-async function baseTile({ image, processor }: PictureDrawing, top: number): Promise<string[]> {
+async function baseTile(
+  { image, processor, tokens }: PictureDrawing,
+  top: number,
+): Promise<string[]> {
   const { tiling } = processor
   const region: Region = { left: MARGIN, top, width: BASE, height: BASE }
   const isPadded = tiling.kind === 'anyres' && tiling.base === 'pad'
@@ -138,8 +141,9 @@ async function baseTile({ image, processor }: PictureDrawing, top: number): Prom
     height,
   }
   const how = isPadded ? 'padded' : 'squashed'
+  const silence = isBaseSilent(tokens) ? ', no token' : ''
   return [
-    text([MARGIN, top - 8], `base tile, ${how} to ${sizeText(processor.tile)}`, 'small'),
+    text([MARGIN, top - 8], `base tile, ${how} to ${sizeText(processor.tile)}${silence}`, 'small'),
     rect(region, { fill: 'url(#padding)' }),
     await picture(image, isPadded ? inner : region),
     rect(region, TILE),

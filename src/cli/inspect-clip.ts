@@ -96,6 +96,7 @@ function linesOf({
     ...taken.map((one) => `frame ${one.frame} at ${one.time.toFixed(2)} s, ${one.tokens} tokens`),
     ...partLines(parts),
     `${tokens} tokens; the context holds ${maxContext}: up to ${fitting} frames beside text`,
+    ...(tokens > maxContext ? ['that is more than it holds: ask for fewer frames'] : []),
   ]
 }
 

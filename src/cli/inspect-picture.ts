@@ -12,7 +12,13 @@ import {
   type ImageTokens,
 } from '../preprocess/index.ts'
 import { readImageFile } from '../preprocess/node.ts'
-import { partLines, pictureParts, sumOf, type TokenPart } from '../preprocess/token-parts.ts'
+import {
+  isBaseSilent,
+  partLines,
+  pictureParts,
+  sumOf,
+  type TokenPart,
+} from '../preprocess/token-parts.ts'
 import { featureRows, patchesPerSide, type VisionConfig } from '../vision/vision-transformer.ts'
 import type { Arguments } from './arguments.ts'
 import { drawPicture, type PictureDrawing } from './draw-picture.ts'
@@ -94,6 +100,7 @@ function cellsOf(vision: VisionConfig, perSide: number): PictureDrawing['cells']
 /** What happens to the pixels, in order. */
 function stepsOf(size: ImageSize, processor: ImageProcessor, tokens: ImageTokens): string[] {
   const { canvas, grid, hasBase } = tokens.plan
+  const silence = isBaseSilent(tokens) ? ', which gives no token' : ''
   if (canvas === null) return [...fitSteps(size, processor), ...lastSteps(processor)]
   const { picture } = canvas
   const place = `resized to ${sizeText(picture)} (${processor.filter})`
@@ -107,7 +114,7 @@ function stepsOf(size: ImageSize, processor: ImageProcessor, tokens: ImageTokens
   return [
     steps[processor.tiling.kind],
     `cut into ${grid.width} × ${grid.height} tiles of ${sizeText(processor.tile)}`,
-    ...(hasBase ? [`and the whole picture once more as a base tile`] : []),
+    ...(hasBase ? [`and the whole picture once more as a base tile${silence}`] : []),
     ...lastSteps(processor),
   ]
 }

@@ -40,7 +40,7 @@ export const inspect: Verb = {
       name: 'as',
       kind: 'text',
       choices: ['picture', 'clip'],
-      about: 'What a GIF is looked at as (default: a picture)',
+      about: 'What a GIF is looked at as (default: a picture); clip: also a folder of frames',
     },
     {
       name: 'plan',
@@ -111,6 +111,7 @@ function kindOf(thing: string, args: Arguments): Kind {
   const given = args.text('as') as Kind | undefined
   if (!existsSync(thing)) return missingKind(thing)
   if (statSync(thing).isDirectory()) {
+    if (given === 'clip') return given
     const names = readdirSync(thing)
     const isClip =
       names.some((name) => PICTURE.test(name)) && !names.some((name) => /\.json$/i.test(name))

@@ -27,6 +27,11 @@ export function pictureParts(tokens: ImageTokens, rowsPerTile: number): TokenPar
   return parts
 }
 
+/** Whether the base tile goes through the tower and gives no token (`nobase`). */
+export function isBaseSilent({ plan, leading }: ImageTokens): boolean {
+  return plan.hasBase && leading === 0
+}
+
 export function clipParts(tokens: VideoTokens): TokenPart[] {
   const { frames, frameRows, newline } = tokens
   const rows = { part: 'frames', tokens: frames * frameRows } as const

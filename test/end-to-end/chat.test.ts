@@ -41,6 +41,18 @@ describe('llava chat', { concurrency: 2 }, () => {
     assert.notEqual(stdout.trim(), '')
   })
 
+  test('/image says what a picture takes beside the others, turned as it is shown', async () => {
+    const turned = resolve('fixtures/pictures/exif-rotated-320x240.jpg')
+    const model = ['--model', resolve('fixtures/inference/next-qwen'), '--auto-orient']
+    const flags = ['--max-tokens', '1', '--quirk', 'severalPictures=single']
+    const input = `/image ${turned}\n/image ${PHOTO}\n/exit\n`
+    const { code, stderr } = await llava(['chat', ...model, ...flags], { input })
+    assert.equal(code, 0)
+    const [, alone] = /240 × 320, (\d+) tokens; it goes/.exec(stderr) ?? []
+    assert.ok(Number(alone) > 577, stderr)
+    assert.match(stderr, /640 × 480, 577 tokens, as each of the 2 pictures now; it goes/)
+  })
+
   test('/video says how many frames of a clip are taken, and at once what is wrong with one', async () => {
     const input = `/video ${CLIP}\n/video no.mp4\nWhat is it?\n`
     const { code, stdout, stderr } = await llava([...CHAT, '--json'], { input })

@@ -1,6 +1,6 @@
 /** What `inspect`, `quantize` and `bench` find out about the smallest recorded checkpoint. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -108,6 +108,43 @@ describe('llava inspect', { concurrency: 2 }, () => {
     const gif = 'fixtures/pictures/animated-160x160.gif'
     assert.equal((await json(['inspect', gif, '--model', model])).kind, 'picture')
     assert.equal((await json(['inspect', gif, '--model', model, '--as', 'clip'])).kind, 'clip')
+  })
+
+  test('a clip is a folder of frames whatever else lies in it, .pnm files too, and one too long is said to be', async () => {
+    const clip = mkdtempSync(join(FOLDER, 'frames-'))
+    for (const name of ['1.pnm', '2.pnm']) {
+      writeFileSync(
+        join(clip, name),
+        Buffer.concat([Buffer.from('P6 2 2 255\n'), Buffer.alloc(12)]),
+      )
+    }
+    const named = await json(['inspect', clip, '--model', MODEL])
+    assert.equal(named.frames, 2)
+    writeFileSync(join(clip, 'about.json'), '{}')
+    assert.equal((await json(['inspect', clip, '--as', 'clip', '--model', MODEL])).frames, 2)
+    const long = ['--frames', '100', '--force-sample', '--as', 'clip', '--model', MODEL]
+    const { stdout } = await llava(['inspect', clip, ...long])
+    assert.match(stdout, /14400 tokens; the context holds 4096.*\n +that is more than it holds/)
+  })
+
+  test('a base tile that gives no token is said to', async () => {
+    const originals = 'fixtures/original/checkpoints'
+    const model = mkdtempSync(join(FOLDER, 'nobase-'))
+    cpSync(join(originals, 'llava-v1.6-vicuna'), model, { recursive: true })
+    const path = join(model, 'config.json')
+    const config = JSON.parse(readFileSync(path, 'utf8')) as object
+    const tower = ['--vision-tower', join(originals, 'tower-clip-vit-large-patch14-336')]
+    for (const [merge, told] of [
+      ['spatial_unpad', false],
+      ['spatial_unpad_nobase', true],
+    ] as const) {
+      writeFileSync(path, JSON.stringify({ ...config, mm_patch_merge_type: merge }))
+      const file = join(FOLDER, `${merge}.svg`)
+      const flags = ['--model', model, ...tower, '--draw', file]
+      const { stdout } = await llava(['inspect', PHOTO, ...flags])
+      assert.equal(/as a base tile, which gives no token/.test(stdout), told, stdout)
+      assert.equal(/base tile, squashed to .*, no token/.test(readFileSync(file, 'utf8')), told)
+    }
   })
 
   test('a plan of a published checkpoint: memory and tokens, nothing is fetched', async () => {
