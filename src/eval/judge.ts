@@ -12,6 +12,7 @@ import { JudgeBudget, type JudgeLimits } from './judge-budget.ts'
 import type { JudgeSpec, JudgeTask } from './judge-spec.ts'
 import type { Picture } from './question.ts'
 import { hashBytes, hashText } from './recipe-hash.ts'
+import { speaksToJudge } from './speaks-to-judge.ts'
 
 export type Judge = {
   readonly name: string
@@ -118,7 +119,7 @@ export async function runJudge(run: JudgeRun): Promise<Judged> {
     nonsense: reviews
       .filter(({ task, verdict }) => verdict === null && task.isMissing !== true)
       .map(({ task, content }) => ({ id: task.id, content })),
-    suspicious: tasks.filter(isSuspicious).map(({ id }) => id),
+    suspicious: tasks.filter(({ answer }) => speaksToJudge(answer)).map(({ id }) => id),
   }
 }
 
@@ -243,20 +244,4 @@ class Spent {
     const [first] = this.#refusals
     if (first && this.#refusals.length > most && this.#replies === 0) throw first
   }
-}
-
-/** The marks of the judges' own protocols, and demands for a score. */
-const MARKS = [
-  /\[End of Assistant/i,
-  /\[System\]/i,
-  /\b(?:ignore|disregard|forget) (?:(?:all|any|the|your|these) )*(?:previous|above|prior|ground truth|reference|correct answer|instructions|rubric)/i,
-]
-/** The highest grades of the judges' scales: 1.0, 5 and 10. The first two are said of other things too, unless they end the demand. */
-const DEMANDS = [
-  /\b(?:give|rate|score|grade|award)\b[^.\n]{0,60}\b(?:10|ten|full marks|full score|highest|maximum|perfect)\b/i,
-  /\b(?:give|rate|grade|award)\b[^.\n]{0,40}\b(?:1\.0|5|five)(?: points?| marks?| stars?| out of 5|\/5)?[.!]?\s*$/im,
-]
-
-function isSuspicious(task: JudgeTask): boolean {
-  return [...MARKS, ...DEMANDS].some((form) => form.test(task.answer))
 }
