@@ -73,6 +73,44 @@ test('a regular expression holds for the whole answer, and bytes of one characte
   }
 })
 
+/** Whether all of a text, byte by byte, is what the form allows. */
+async function isFollowed(format: ResponseFormat, text: string): Promise<boolean> {
+  const constraint = await open(format)
+  const ids = [...new TextEncoder().encode(text), STOP]
+  const isAllowed = ids.every((id) => {
+    if (!allowed(constraint).includes(id)) return false
+    constraint.accept(id)
+    return true
+  })
+  constraint.dispose()
+  return isAllowed
+}
+
+test('classes hold the characters that they name, and what is no space to ECMAScript or Python is none here', async () => {
+  const cases: readonly [pattern: string, followed: readonly string[], not: readonly string[]][] = [
+    ['\\s+x', [' \n\tx'], ['x', '\u00a0x']],
+    ['\\S{2}', ['日é', 'a\u200b', '\u0800😀'], ['a\u3000', '\u00a0a', 'a\u2028', 'a ']],
+    ['[^\\s,]', ['é'], [',', '\u2003']],
+    ['[\\^+*/-]{2}', ['^+', '-^'], ['a', '.a']],
+    ['[\\^a]', ['^', 'a'], ['b']],
+    ['[^\\^]', ['a'], ['^']],
+    ['[\\^]', ['^'], ['a']],
+    ['[à-é]+', ['àé'], ['ê']],
+    ['[^é]', ['è'], ['é']],
+    ['[\\u4e00-\\u9fff]\\u00e9', ['日é'], ['\u3041é']],
+    ['(|a)b', ['b', 'ab'], ['aab']],
+    ['(?:a||b)c', ['c', 'bc'], ['abc']],
+  ]
+  for (const [pattern, followed, not] of cases) {
+    const format = { type: 'regex', pattern } as const
+    for (const text of followed) assert.equal(await isFollowed(format, text), true, pattern + text)
+    for (const text of not) assert.equal(await isFollowed(format, text), false, pattern + text)
+  }
+  const schema = { type: 'string', pattern: '^[\\^a]\\S$' }
+  assert.equal(await isFollowed({ type: 'json_schema', schema }, '"^日"'), true)
+  assert.equal(await isFollowed({ type: 'json_schema', schema }, '"b\u3000"'), false)
+})
+
 test('a grammar holds, and a text that nothing can follow only ends', async () => {
   const constraint = await open({ type: 'ebnf', grammar: 'root ::= "a" b\nb ::= "b" | "c"' })
   assert.deepEqual(allowed(constraint), [0x61])

@@ -31,6 +31,10 @@ export type Grammar = {
 }
 
 const LONGEST = { schema: 1 << 16, regex: 4096, ebnf: 1 << 16 } as const
+/** A regular expression as it is compiled: a class beyond ASCII has hundreds of characters. */
+const LONGEST_WRITTEN = 1 << 16
+const LONG_CLASSES =
+  'has too many classes with characters beyond ASCII (\\S and [^\\s] are two); write [^ ] for \\S, or repeat one class by a count'
 const MOST_CHOICES = 1000
 
 /** The grammar of a format; null where every text will do. Throws InputError INPUT_FORMAT. */
@@ -43,11 +47,11 @@ export function grammarOf(format: ResponseFormat): Grammar | null {
     case 'json_schema':
       return schemaGrammar(format.schema)
     case 'regex':
-      return limited('regex', checkedRegex(format.pattern))
+      return { kind: 'regex', text: checkedRegex(format.pattern) }
     case 'choice':
       return limited('ebnf', choiceGrammar(format.choices))
     case 'ebnf':
-      return limited('ebnf', checkedGrammar(format.grammar))
+      return { kind: 'ebnf', text: checkedGrammar(format.grammar) }
   }
 }
 
@@ -58,13 +62,14 @@ export function schemaGrammar(schema: object): Grammar {
 }
 
 function checkedRegex(pattern: string): string {
-  const written = wholeRegex(pattern.slice(0, LONGEST.regex + 1))
-  if ('pattern' in written) return written.pattern
-  throw new InputError('INPUT_FORMAT', `responseFormat: the regular expression ${written.fault}.`)
+  const written = wholeRegex(limited('regex', pattern).text)
+  if ('pattern' in written && written.pattern.length <= LONGEST_WRITTEN) return written.pattern
+  const fault = 'fault' in written ? written.fault : LONG_CLASSES
+  throw new InputError('INPUT_FORMAT', `responseFormat: the regular expression ${fault}.`)
 }
 
 function checkedGrammar(grammar: string): string {
-  const fault = ebnfFault(grammar.slice(0, LONGEST.ebnf + 1))
+  const fault = ebnfFault(limited('ebnf', grammar).text)
   if (fault === null) return grammar
   throw new InputError('INPUT_FORMAT', `responseFormat: the grammar ${fault}.`)
 }

@@ -10,9 +10,11 @@ test('a pattern of a schema is looked for anywhere and cannot break the JSON aro
     ['^a.b$', `(a${ANY}b)`],
     ['x', `${ANY}*(x)${ANY}*`],
     ['^(a|b)$', '((a|b))'],
-    ['^[^x]$', '([^x"\\\\\\x00-\\x1f])'],
-    ['^\\S\\s$', '([^ \\t"\\\\\\x00-\\x1f] )'],
+    ['^[^x]$', '([^"\\\\x\\x00-\\x1f])'],
+    ['^\\D\\s$', '([^"0-9\\\\\\x00-\\x1f][ ])'],
     ['^[é\\s]$', '((?:[ ]|é))'],
+    ['^[\\^a]$', '([a^])'],
+    ['^(|a)$', '(((?:a)?))'],
     ['a\\$', `${ANY}*(a\\$)${ANY}*`],
   ]
   for (const [pattern, expected] of written) {
@@ -36,11 +38,16 @@ test('a pattern of a schema is looked for anywhere and cannot break the JSON aro
 
 test('what XGrammar would take for bytes is written beside its class, or refused', () => {
   assert.deepEqual(wholeRegex('^[a-cé日]+\\n.$'), { pattern: '(?:[a-c]|é|日)+\\n[^\\n]' })
-  assert.deepEqual(wholeRegex('[^x]\\S'), { pattern: '[^x]\\S' })
+  assert.deepEqual(wholeRegex('[^x]\\W'), { pattern: '[^x][^0-9A-Z_a-z]' })
   for (const pattern of [
-    '[à-é]',
-    '[^é]',
-    '[\\u00e9]',
+    '[é-à]',
+    '[\\ud800]',
+    '[\\S]',
+    'a{,3}',
+    'x{2}{3}',
+    '*a',
+    'a)',
+    '(a',
     '(?=a)',
     '(?i)a',
     '(?<n>a)',
@@ -51,7 +58,19 @@ test('what XGrammar would take for bytes is written beside its class, or refused
   ]) {
     assert.ok('fault' in wholeRegex(pattern), pattern)
   }
-  assert.ok('fault' in wholeRegex('((a{2000}){2000}){2}'))
   assert.equal(ebnfFault('root ::= "é" [a-z] # [é]'), null)
   assert.match(ebnfFault('root ::= "[" [a-é]') ?? '', /classes hold ASCII only/)
+})
+
+test('repetitions side by side add up, nested ones multiply, and what is too large is said with its size', () => {
+  for (const pattern of [
+    '[A-Z]{1,64}@[a-z]{1,64}\\.[a-z]{1,64}\\.[a-z]{2,64}',
+    'a{1000}(b{100}){100}[{9}]\\{9}',
+  ]) {
+    assert.ok('pattern' in wholeRegex(pattern), pattern)
+  }
+  const { fault } = wholeRegex('((a{2000}){2000}){2}') as { fault: string }
+  assert.match(fault, /has 8000000 parts, and 1000000 may be; make the counts in \{ \} smaller/)
+  assert.equal(ebnfFault('root ::= "a"{1,100} "b"{1,100} "c"{1,100} [{9}]{ 100 } "{9}"'), null)
+  assert.match(ebnfFault('root ::= (("a" b {1, 2000}){2000}){2} # {9}') ?? '', /8004001 parts/)
 })
