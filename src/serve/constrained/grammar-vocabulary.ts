@@ -33,12 +33,30 @@ export function grammarVocabulary({
     stopIds,
     tokenBytes(id) {
       const bytes = added.has(id) ? NOTHING : tokenizer.tokenBytes(id)
-      return bytes.some(isNeverUtf8) ? NOTHING : bytes
+      return isPartOfUtf8(bytes) ? bytes : NOTHING
     },
   }
 }
 
-/** Bytes that no UTF-8 has (RFC 3629 §1): XGrammar takes them for beginnings of characters. */
-function isNeverUtf8(byte: number): boolean {
-  return byte === 0xc0 || byte === 0xc1 || byte >= 0xf5
+/**
+ * XGrammar takes bytes that no UTF-8 has for beginnings of characters, and characters that are written longer than they
+ * should be, or are halves of pairs, for characters (RFC 3629 §4). Where their bytes are tokens of their own they may still
+ * come one after another.
+ */
+export function isPartOfUtf8(bytes: Uint8Array): boolean {
+  return bytes.every((byte, i) => {
+    if (byte === 0xc0 || byte === 0xc1 || byte >= 0xf5) return false
+    const next = bytes[i + 1]
+    if (next === undefined) return true
+    const [least, most] = SECOND_BYTES[byte] ?? [0x00, 0xff]
+    return next >= least && next <= most
+  })
+}
+
+/** What may follow a first byte where that is not any of 80 to BF. */
+const SECOND_BYTES: Readonly<Record<number, readonly [least: number, most: number]>> = {
+  0xe0: [0xa0, 0xbf],
+  0xed: [0x80, 0x9f],
+  0xf0: [0x90, 0xbf],
+  0xf4: [0x80, 0x8f],
 }
