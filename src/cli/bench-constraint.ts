@@ -91,6 +91,7 @@ async function follow(
     await new Promise((resolve) => setTimeout(resolve, STEP_MS))
     logits.fill(0)
     const start = performance.now()
+    await constraint.ready()
     constraint.mask(logits)
     if (logits[id] === -Infinity) break
     constraint.accept(id)

@@ -62,6 +62,7 @@ export class AnswerRun {
         parts.onPrefilled?.()
       },
       next: (logits) => this.#next(logits),
+      ...(constraint && { ready: () => constraint.ready() }),
       ...(constraint && options.jumpForward && { ahead: () => constraint.ahead() }),
     }
   }

@@ -8,6 +8,7 @@
  * do, and whoever is answered beside it may not change that.
  * Source: lmsys.org/blog/2024-02-05-compressed-fsm, which appends its own tokens instead and may change the rest by it.
  */
+import { isReady } from './late-rows.ts'
 import type { ScheduledSequence } from './scheduled-sequence.ts'
 
 /** Tokens to be read at once behind the newest one. */
@@ -32,6 +33,8 @@ export async function jumpOf(
     const ids = sequence.jumps.get(length)
     return ids ? { sequence, row, length, ids } : null
   }
+  // One that was late is likely to be so again: it makes steps.
+  if (sequence.isLate && sequence.ready() !== null) return null
   const forced = (await sequence.request.ahead?.()) ?? []
   // The newest token takes a position, and the last one that may be chosen needs none.
   const ids = forced.slice(0, Math.max(0, sequence.lengthWith(Infinity) - length - 1))
@@ -41,21 +44,43 @@ export async function jumpOf(
 }
 
 /**
- * Chooses from the logits [ids + 1, V] after the newest token and each of `ids`, as long as what is chosen was read. Gives
- * how many of them may stay.
+ * So long a jump may hold the other rows up where its form is late. What is cut off is read in another run, which adds up in
+ * another order: none is cut that is not very late.
  */
-export function chooseAhead(
-  { sequence, ids }: Jump,
+const PATIENCE_MS = 200
+
+/** What became of a jump. */
+export type Landing = {
+  /** How many of its tokens were chosen. */
+  readonly accepted: number
+  /** How many of the positions that were read may stay. */
+  readonly kept: number
+}
+
+/**
+ * Chooses from the logits [ids + 1, V] after the newest token and each of `ids`, as long as what is chosen was read and can
+ * be chosen in time. A row that comes back reads as much at once as stayed.
+ */
+export async function chooseAhead(
+  { sequence, length, ids }: Jump,
   logits: Float32Array,
   choose: (logits: Float32Array) => void,
-): number {
+): Promise<Landing> {
   const vocabSize = logits.length / (ids.length + 1)
+  const until = performance.now() + PATIENCE_MS
   let accepted = 0
   for (let i = 0; i <= ids.length; i++) {
     if (sequence.signal.aborted) break
+    if (!(await isReady(sequence, until - performance.now()))) {
+      sequence.isLate = true
+      // The newest token is read again when it can be told what follows it.
+      if (i > 1) sequence.jumps.set(length, ids.slice(0, i - 1))
+      else sequence.jumps.delete(length)
+      return { accepted, kept: i }
+    }
     choose(logits.subarray(i * vocabSize, (i + 1) * vocabSize))
     if (sequence.end || i === ids.length || sequence.token !== ids[i]) break
     accepted++
   }
-  return accepted
+  return { accepted, kept: accepted + 1 }
 }

@@ -61,16 +61,17 @@ export type LookupCounts = {
 /** Runs a sequence to its end in an empty group of one row. */
 export async function decodeByLookup(
   group: SequenceGroup,
-  { prompt, maxTokens, next, onPrefilled }: SequenceRequest,
+  request: SequenceRequest,
   { lookup, ...run }: RunOptions & { readonly lookup: LookupOptions },
 ): Promise<LookupCounts> {
+  const { prompt, maxTokens, onPrefilled } = request
   const counts = { runs: 0, guessed: 0, accepted: 0 }
   const { length } = prompt.keys
   const last = { cachedLength: 0, logitRows: [length - 1] }
   const first = await group.add(prompt, last, run)
   onPrefilled?.(0)
   const keys = [...prompt.keys]
-  let token = next(first)
+  let token = await chooseNext(request, first)
   while (token !== null) {
     keys.push(token)
     // The token itself takes a position, and the last one that may be chosen needs none.
@@ -79,7 +80,7 @@ export async function decodeByLookup(
     const logits = await group.extend([token, ...guesses], run)
     counts.runs++
     counts.guessed += guesses.length
-    const checked = check(logits, guesses, next)
+    const checked = await check(logits, guesses, request)
     counts.accepted += checked.accepted.length
     keys.push(...checked.accepted)
     group.rewind(keys.length)
@@ -89,16 +90,22 @@ export async function decodeByLookup(
 }
 
 /** The guesses that are chosen, and the token chosen after them; null: the answer ended. */
-function check(
+async function check(
   logits: Float32Array,
   guesses: readonly number[],
-  next: SequenceRequest['next'],
-): { readonly accepted: number[]; readonly token: number | null } {
+  request: SequenceRequest,
+): Promise<{ readonly accepted: number[]; readonly token: number | null }> {
   const vocabSize = logits.length / (guesses.length + 1)
   const accepted: number[] = []
   for (let i = 0; ; i++) {
-    const token = next(logits.subarray(i * vocabSize, (i + 1) * vocabSize))
+    const row = logits.subarray(i * vocabSize, (i + 1) * vocabSize)
+    const token = await chooseNext(request, row)
     if (token === null || i === guesses.length || token !== guesses[i]) return { accepted, token }
     accepted.push(token)
   }
+}
+
+async function chooseNext(request: SequenceRequest, logits: Float32Array): Promise<number | null> {
+  await request.ready?.()
+  return request.next(logits)
 }

@@ -9,6 +9,8 @@ export type SequenceRequest = {
   readonly maxTokens: number
   /** Called with the logits [V] after the last position; gives the next token, or null to end. May overwrite them. */
   next(logits: Float32Array): number | null
+  /** Resolves when `next` can choose; null where it can. For the first token it can. */
+  ready?(): Promise<void> | null
   /** Tokens that are likely to be chosen after the newest one, because its form leaves no other text. */
   ahead?(): Promise<readonly number[]>
   readonly signal?: AbortSignal | undefined
@@ -43,6 +45,8 @@ export class ScheduledSequence {
   readonly jumps = new Map<number, readonly number[]>()
   /** Whether it was let in: it leaves its row when the loop comes to it, and waits for nothing else. */
   isIn = false
+  /** Whether it sat a step out since it last chose. */
+  isLate = false
   #isRead = false
   #end: SequenceEnd | null = null
 
@@ -95,6 +99,12 @@ export class ScheduledSequence {
     this.request.onPrefilled?.(cachedLength)
   }
 
+  /** Resolves when it can choose; null where it can. */
+  ready(): Promise<void> | null {
+    if (this.lost > 0 || this.signal.aborted || this.end) return null
+    return this.request.ready?.() ?? null
+  }
+
   /** Takes the token after the last position from those that were chosen before; false where there is none. */
   chooseAgain(): boolean {
     const token = this.#lost.shift()
@@ -106,6 +116,7 @@ export class ScheduledSequence {
   /** Chooses the token after the last position, unless it is to stop. A fault of whoever chooses is this sequence's alone. */
   choose(logits: Float32Array): void {
     if (this.signal.aborted) return
+    this.isLate = false
     try {
       this.#token = this.request.next(logits)
       if (this.#token === null) this.finish('finished')

@@ -49,14 +49,25 @@ function greedy(
   more: Partial<SequenceRequest> & {
     onToken?: (tokens: readonly number[]) => void
     isForced?: boolean
+    /** How long its form takes for what follows a token. */
+    lateMs?: () => number
   } = {},
 ): SequenceRequest & { readonly trace: Trace } {
   const trace: Trace = { tokens: [], logits: [], cachedLength: -1 }
+  let late: Promise<void> | null = null
   return {
+    ready: () => late,
     prompt: decoder.prompt(ids),
     maxTokens: count,
     onPrefilled: (length) => (trace.cachedLength = length),
     next(logits) {
+      assert.equal(late, null)
+      const ms = more.lateMs?.() ?? 0
+      if (ms > 0) {
+        late = new Promise((resolve) => {
+          setTimeout(() => resolve((late = null) as never), ms)
+        })
+      }
       trace.logits.push(logits.slice())
       const best = forcedToken(trace.tokens.length, more) ?? logits.indexOf(Math.max(...logits))
       trace.tokens.push(best)
@@ -125,7 +136,8 @@ function testOrders(
   form: CacheForm,
   { isShared, isForced }: { readonly isShared: boolean; readonly isForced: boolean },
 ): void {
-  const asked = (ids: readonly number[], count: number) => greedy(ids, count, { isForced })
+  const asked = (ids: readonly number[], count: number, lateMs = () => 0) =>
+    greedy(ids, count, { isForced, lateMs })
   const lengthOf = (i: number) => LENGTHS[i % LENGTHS.length]!
   const alone: Trace[] = []
   before(async () => {
@@ -141,10 +153,11 @@ function testOrders(
     scheduler: Scheduler,
     order: readonly number[],
     pause: () => Promise<void> = async () => {},
+    lateMs?: () => number,
   ): Promise<void> {
     const runs: { readonly i: number; readonly trace: Trace; readonly done: Promise<void> }[] = []
     for (const i of order) {
-      const request = asked(PROMPTS[i]!, lengthOf(i))
+      const request = asked(PROMPTS[i]!, lengthOf(i), lateMs)
       runs.push({ i, trace: request.trace, done: scheduler.submit(request).done })
       await pause()
     }
@@ -174,6 +187,12 @@ function testOrders(
       })
     })
   }
+
+  test('where forms of some are late, which sit steps out', async () => {
+    const rng = new Rng(5)
+    const lateMs = () => [0, 0, 0, 12, 25][rng.integer(5)]!
+    await runAll(newScheduler({ maxRows: 5 }), all, async () => {}, lateMs)
+  })
 
   for (const maxRows of [2, 5, 16]) {
     test(`where short ones go before long ones, ${maxRows} together`, async () => {
@@ -392,6 +411,17 @@ describe('nobody waits long', () => {
     await Promise.all([submit(1, 0), submit(2, 5), submit(3, 5), submit(4, -1), submit(5, 9)])
     assert.deepEqual(order, [5, 2, 3, 1, 4])
   })
+})
+
+test('one whose form is late does not hold the others up', async () => {
+  const scheduler = newScheduler()
+  const slow = greedy(drawIds(40, 1), 3, { lateMs: () => 1000 })
+  const quick = greedy(drawIds(40, 2), 50)
+  const slowDone = scheduler.submit(slow).done
+  await scheduler.submit(quick).done
+  assert.ok(slow.trace.tokens.length < 3, 'the other one was done before')
+  await slowDone
+  assert.equal(slow.trace.tokens.length, 3)
 })
 
 describe('an end of one is no end of the others', () => {

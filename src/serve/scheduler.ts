@@ -16,6 +16,7 @@ import { PREFILL_CHUNK, type DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import { chooseAhead, jumpOf, type Jump } from './jump-forward.ts'
 import { Breath, memoryError } from './kv-cache.ts'
+import { readyRows } from './late-rows.ts'
 import { PromptPace } from './prompt-pace.ts'
 import { partOf, positionsOf, type Piece, type Reading } from './prompt-reading.ts'
 import { LEAST_CHUNK, PromptTurns } from './prompt-turns.ts'
@@ -377,11 +378,18 @@ export class Scheduler {
     this.#counters.steppedRows += rows.length
     const { vocabSize } = this.#parts.runner.config
     const breath = new Breath()
+    const areReady = await readyRows(rows)
     for (const [i, sequence] of rows.entries()) {
-      this.#choose(sequence, logits.subarray(i * vocabSize, (i + 1) * vocabSize))
+      if (areReady[i]) this.#choose(sequence, logits.subarray(i * vocabSize, (i + 1) * vocabSize))
+      else this.#sitOut(sequence, i)
       // Sampling reads a large vocabulary several times.
       await breath.take()
     }
+  }
+
+  #sitOut(sequence: ScheduledSequence, row: number): void {
+    sequence.isLate = true
+    this.#pool.rewind(row, this.#pool.keys(row).length - 1)
   }
 
   /** Rows whose next text is known read it at once, several of them in one run. */
@@ -407,8 +415,10 @@ export class Scheduler {
     for (const [i, jump] of jumps.entries()) {
       const logits = read?.[i]
       const choose = (row: Float32Array) => this.#choose(jump.sequence, row)
-      const accepted = logits ? chooseAhead(jump, logits, choose) : 0
-      this.#pool.rewind(jump.row, jump.length + (logits ? 1 + accepted : 0))
+      const { accepted, kept } = logits
+        ? await chooseAhead(jump, logits, choose)
+        : { accepted: 0, kept: 0 }
+      this.#pool.rewind(jump.row, jump.length + kept)
       if (!logits) continue
       this.#counters.jumps++
       this.#counters.jumpedTokens += accepted

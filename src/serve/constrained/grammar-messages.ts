@@ -41,8 +41,11 @@ export const [TURN, STATE, AHEAD_TURN, AHEAD_LENGTH, AHEAD, BITS] = [
   4 + MOST_AHEAD / 4,
 ] as const
 
-/** `over`: the answer is complete; `broken`: XGrammar failed, or a banned token was accepted. */
-export const STATES = { open: 0, over: 1, broken: 2 } as const
+/** `over`: the answer is complete; `broken`: XGrammar failed, or a banned token was accepted; `slow`: it took too long. */
+export const STATES = { open: 0, over: 1, broken: 2, slow: 3 } as const
+
+/** A mask takes microseconds, some milliseconds; where one takes longer than this, the next take longer still. */
+export const MASK_MS = 500
 
 export function sharedWords(vocabSize: number): number {
   return BITS + Math.ceil(vocabSize / 32)

@@ -11,6 +11,7 @@ import {
   AHEAD_LENGTH,
   AHEAD_TURN,
   BITS,
+  MASK_MS,
   MOST_AHEAD,
   STATE,
   STATES,
@@ -23,6 +24,7 @@ import { loadXGrammar, type XGrammarModule } from './load-xgrammar-node.ts'
 import { MOST_SPACES } from './object-rules.ts'
 import { mended } from './mended-rules.ts'
 import type { Grammar } from './response-format.ts'
+import { workClock } from './work-clock-node.ts'
 
 type Matching = { readonly matcher: GrammarMatcher; readonly words: Int32Array }
 
@@ -125,13 +127,14 @@ async function open(id: number, words: Int32Array): Promise<void> {
   const matching = { matcher, words }
   matchers.set(id, matching)
   writeAhead(matching)
-  await writeMask(matching)
+  await writeMask(matching, workClock())
 }
 
 async function accept(matching: Matching, token: number): Promise<void> {
+  const left = workClock()
   if (!matching.matcher.acceptToken(token)) return publish(matching.words, STATES.broken)
   writeAhead(matching)
-  return writeMask(matching)
+  return writeMask(matching, left)
 }
 
 /** What must come next, first: it is there in microseconds, and a mask may take longer. */
@@ -155,10 +158,13 @@ async function orBroken(words: Int32Array, make: () => Promise<void>): Promise<v
   }
 }
 
-async function writeMask({ matcher, words }: Matching): Promise<void> {
+async function writeMask(
+  { matcher, words }: Matching,
+  left: ReturnType<typeof workClock>,
+): Promise<void> {
   if (matcher.isTerminated()) return publish(words, STATES.over)
   words.set((await matcher.getNextTokenBitmask()).subarray(0, words.length - BITS), BITS)
-  publish(words, STATES.open)
+  publish(words, left(MASK_MS) === 0 ? STATES.slow : STATES.open)
 }
 
 function publish(words: Int32Array, state: number): void {

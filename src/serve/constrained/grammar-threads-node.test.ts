@@ -17,6 +17,9 @@ const VOCABULARY = {
     return new TextEncoder().encode(LONGER[id - 256] ?? '')
   },
 }
+/** So many letters in one token take seconds where they can be read in as many ways as there are. */
+const LONG_TOKEN = 350
+
 const threads = new GrammarThreads(VOCABULARY, { compileMs: 4000, maxThreads: 3 })
 after(() => threads.dispose())
 
@@ -26,18 +29,19 @@ async function open(format: ResponseFormat): Promise<TokenConstraint> {
   return threads.create(grammar)
 }
 
-function allowed(constraint: TokenConstraint): number[] {
+async function allowed(constraint: TokenConstraint): Promise<number[]> {
   const logits = new Float32Array(VOCABULARY.vocabSize)
+  await constraint.ready()
   constraint.mask(logits)
   return [...logits.keys()].filter((id) => logits[id] === 0)
 }
 
 /** Writes at random what the constraint allows, until it can only end. */
-function write(constraint: TokenConstraint, seed: number): string {
+async function write(constraint: TokenConstraint, seed: number): Promise<string> {
   const rng = new Rng(seed)
   const bytes: number[] = []
   for (let step = 0; step < 3000; step++) {
-    const ids = allowed(constraint)
+    const ids = await allowed(constraint)
     // Ends as soon as it may, so that no string goes on for ever.
     const quote = ids.find((id) => id === STOP || id === 0x22 || id === 0x7d || id === 0x5d)
     const id =
@@ -46,6 +50,7 @@ function write(constraint: TokenConstraint, seed: number): string {
         : (ids[Math.floor(rng.uniform() * ids.length)] as number)
     constraint.accept(id)
     if (id === STOP) {
+      await constraint.ready()
       assert.ok(constraint.isDone)
       return new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.from(bytes))
     }
@@ -59,7 +64,7 @@ test('a choice is one of its texts, whatever the tokens are', async () => {
   const seen = new Set<string>()
   for (let seed = 0; seed < 12; seed++) {
     const constraint = await open({ type: 'choice', choices })
-    seen.add(write(constraint, seed))
+    seen.add(await write(constraint, seed))
     constraint.dispose()
   }
   assert.deepEqual([...seen].sort(), [...choices].sort())
@@ -68,7 +73,7 @@ test('a choice is one of its texts, whatever the tokens are', async () => {
 test('a regular expression holds for the whole answer, and bytes of one character come one by one', async () => {
   for (let seed = 0; seed < 5; seed++) {
     const constraint = await open({ type: 'regex', pattern: '[a-cé]{2,4}-\\d+' })
-    assert.match(write(constraint, seed), /^[a-cé]{2,4}-\d+$/)
+    assert.match(await write(constraint, seed), /^[a-cé]{2,4}-\d+$/)
     constraint.dispose()
   }
 })
@@ -77,11 +82,12 @@ test('a regular expression holds for the whole answer, and bytes of one characte
 async function isFollowed(format: ResponseFormat, text: string): Promise<boolean> {
   const constraint = await open(format)
   const ids = [...new TextEncoder().encode(text), STOP]
-  const isAllowed = ids.every((id) => {
-    if (!allowed(constraint).includes(id)) return false
+  let isAllowed = true
+  for (const id of ids) {
+    isAllowed = (await allowed(constraint)).includes(id)
+    if (!isAllowed) break
     constraint.accept(id)
-    return true
-  })
+  }
   constraint.dispose()
   return isAllowed
 }
@@ -113,13 +119,14 @@ test('classes hold the characters that they name, and what is no space to ECMASc
 
 test('a grammar holds, and a text that nothing can follow only ends', async () => {
   const constraint = await open({ type: 'ebnf', grammar: 'root ::= "a" b\nb ::= "b" | "c"' })
-  assert.deepEqual(allowed(constraint), [0x61])
+  assert.deepEqual(await allowed(constraint), [0x61])
   constraint.accept(0x61)
-  assert.deepEqual(allowed(constraint), [0x62, 0x63])
+  assert.deepEqual(await allowed(constraint), [0x62, 0x63])
   constraint.accept(0x63)
-  assert.deepEqual(allowed(constraint), [STOP])
+  assert.deepEqual(await allowed(constraint), [STOP])
   assert.equal(constraint.isDone, false)
   constraint.accept(STOP)
+  await constraint.ready()
   assert.equal(constraint.isDone, true)
   constraint.dispose()
 })
@@ -128,10 +135,10 @@ test('answers to one grammar run beside each other', async () => {
   const format = { type: 'choice', choices: ['ab', 'cd'] } as const
   const [one, other] = [await open(format), await open(format)]
   one.accept(0x61)
-  assert.deepEqual([allowed(one), allowed(other)], [[0x62], [0x61, 0x63]])
+  assert.deepEqual([await allowed(one), await allowed(other)], [[0x62], [0x61, 0x63]])
   one.dispose()
   other.accept(0x63)
-  assert.deepEqual(allowed(other), [0x64])
+  assert.deepEqual(await allowed(other), [0x64])
   other.dispose()
 })
 
@@ -154,7 +161,7 @@ test('what cannot be compiled is refused with the reason, and the next grammar i
     })
   }
   const constraint = await open({ type: 'choice', choices: ['a'] })
-  assert.deepEqual(allowed(constraint), [0x61])
+  assert.deepEqual(await allowed(constraint), [0x61])
   constraint.dispose()
 })
 
@@ -184,14 +191,14 @@ test('as many grammars are in use as may; others wait for one that is not in use
     await assert.rejects(gone, /gone/)
     const another = await own.create(grammar('a'))
     first.dispose()
-    assert.deepEqual([started, allowed(another)], [[], [0x61]])
+    assert.deepEqual([started, await allowed(another)], [[], [0x61]])
     another.dispose()
     const [second, third] = [await waiting[0]!, await waiting[2]!]
-    assert.deepEqual([started, allowed(second)], [['b', 'b'], [0x62]])
+    assert.deepEqual([started, await allowed(second)], [['b', 'b'], [0x62]])
     second.dispose()
     third.dispose()
     const last = await waiting[1]!
-    assert.deepEqual(allowed(last), [0x64])
+    assert.deepEqual(await allowed(last), [0x64])
     last.dispose()
   } finally {
     await own.dispose()
@@ -205,9 +212,28 @@ test('a grammar that is refused gives its place to one that waits', async () => 
     const waiting = own.create(grammarOf({ type: 'choice', choices: ['b'] })!)
     await assert.rejects(broken, { code: 'INPUT_FORMAT' })
     const made = await waiting
-    assert.deepEqual(allowed(made), [0x62])
+    assert.deepEqual(await allowed(made), [0x62])
     made.dispose()
   } finally {
+    await own.dispose()
+  }
+})
+
+test('a form that takes long is waited for without holding the event loop up, and refused then', async () => {
+  const long = new TextEncoder().encode('a'.repeat(LONG_TOKEN))
+  const tokenBytes = (id: number) => (id === STOP + 1 ? long : VOCABULARY.tokenBytes(id))
+  const own = new GrammarThreads({ ...VOCABULARY, tokenBytes })
+  const constraint = await own.create({ kind: 'ebnf', text: 'root ::= s\ns ::= s s | [a-z]' })
+  try {
+    constraint.accept(STOP + 1)
+    const timer = new Promise((resolve) => setTimeout(resolve, 1))
+    const first = Promise.race([timer.then(() => 'event loop'), constraint.ready()])
+    assert.equal(await first, 'event loop')
+    await constraint.ready()
+    const refusal = /took over 500 ms; write it so that a text can be read in one way/
+    assert.throws(() => constraint.mask(new Float32Array(VOCABULARY.vocabSize)), refusal)
+  } finally {
+    constraint.dispose()
     await own.dispose()
   }
 })

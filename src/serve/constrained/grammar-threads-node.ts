@@ -3,10 +3,6 @@ import { Worker } from 'node:worker_threads'
 import { AbortListeners } from '../../core/abort-listeners.ts'
 import { InputError } from '../../core/errors.ts'
 import {
-  AHEAD,
-  AHEAD_LENGTH,
-  AHEAD_TURN,
-  BITS,
   sharedWords,
   STATE,
   STATES,
@@ -16,10 +12,11 @@ import {
   type TokenTable,
   type VocabularyBytes,
 } from './grammar-messages.ts'
-import { leftOf } from './processor-time.ts'
 import type { Grammar } from './response-format.ts'
+import { SharedConstraint } from './shared-constraint-node.ts'
 import { TokenTexts } from './token-texts.ts'
 import type { ConstraintMaker, TokenConstraint } from './token-constraint.ts'
+import { workClock } from './work-clock-node.ts'
 
 export type ThreadLimits = {
   readonly maxThreads: number
@@ -31,12 +28,6 @@ export const THREAD_LIMITS: ThreadLimits = { maxThreads: 8, compileMs: 10_000 }
 
 /** Of a thread's JavaScript: what a grammar is made of lies in WebAssembly's memory, and short-lived objects are few. */
 const MEMORY = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 6 }
-
-/** A mask takes microseconds, some milliseconds; one that takes so long will not come. */
-const MASK_MS = 2000
-
-/** What must come next is known in microseconds; where it is not, the answer goes on without. */
-const AHEAD_MS = 2
 
 export class GrammarThreads implements ConstraintMaker {
   readonly #vocabulary: VocabularyBytes
@@ -72,7 +63,9 @@ export class GrammarThreads implements ConstraintMaker {
     const { thread, release } = await this.#take(key, { grammar, tokens, signal })
     try {
       await untilAborted(thread.compiled, signal, this.#aborts)
-      return thread.open(this.#vocabulary.vocabSize, { texts, release })
+      const constraint = thread.open(this.#vocabulary.vocabSize, { texts, release })
+      await this.#firstMask(constraint, signal)
+      return constraint
     } catch (error) {
       release()
       // What was refused, or is wanted by nobody before it is done, is not worth its place.
@@ -81,6 +74,16 @@ export class GrammarThreads implements ConstraintMaker {
         this.#wake()
         await thread.end()
       }
+      throw error
+    }
+  }
+
+  /** After it, no prompt is read in vain, and no row waits for its first token. */
+  async #firstMask(constraint: TokenConstraint, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await untilAborted(constraint.ready() ?? Promise.resolve(), signal, this.#aborts)
+    } catch (error) {
+      constraint.dispose()
       throw error
     }
   }
@@ -97,11 +100,19 @@ export class GrammarThreads implements ConstraintMaker {
    */
   async #take(key: string, { signal, ...work }: ThreadWork): Promise<HeldThread> {
     for (;;) {
-      const thread = this.#threads.get(key) ?? this.#start(work)
+      const thread = this.#living(key) ?? this.#start(work)
       if (thread) return this.#hold(key, thread)
       const turn = new Promise<void>((resolve) => this.#waiting.push(resolve))
       await untilAborted(turn, signal, this.#aborts)
     }
+  }
+
+  /** One that gave up its masks is no thread any more. */
+  #living(key: string): GrammarThread | undefined {
+    const kept = this.#threads.get(key)
+    if (!kept?.isEnded) return kept
+    this.#threads.delete(key)
+    return undefined
   }
 
   /** At once, since one that nobody holds may be ended for another grammar. */
@@ -157,6 +168,8 @@ type Compiling = {
 class GrammarThread {
   readonly compiled: Promise<void>
   readonly #worker: Worker
+  /** Shared memory by matcher. */
+  readonly #words = new Map<number, Int32Array>()
   #users = 0
   #matchers = 0
   #isCompiled = false
@@ -179,6 +192,10 @@ class GrammarThread {
     return this.#isCompiled
   }
 
+  get isEnded(): boolean {
+    return this.#isEnded
+  }
+
   get isIdle(): boolean {
     return this.#users === 0
   }
@@ -199,13 +216,36 @@ class GrammarThread {
   ): TokenConstraint {
     const matcher = this.#matchers++
     const shared = new SharedArrayBuffer(4 * sharedWords(vocabSize))
+    const words = new Int32Array(shared)
+    this.#words.set(matcher, words)
     this.#send({ kind: 'open', matcher, shared })
-    const accept = (id: number) => this.#send({ kind: 'accept', matcher, id })
-    const close = () => {
-      this.#send({ kind: 'close', matcher })
-      release()
+    return new SharedConstraint(words, {
+      texts,
+      accept: (id) => this.#send({ kind: 'accept', matcher, id }),
+      close: () => {
+        this.#words.delete(matcher)
+        this.#send({ kind: 'close', matcher })
+        release()
+      },
+      masks: () => this.#masks,
+      giveUp: () => this.#giveUpMasks(),
+    })
+  }
+
+  get #masks(): number {
+    let sum = 0
+    for (const words of this.#words.values()) sum += Atomics.load(words, TURN)
+    return sum
+  }
+
+  /** All that wait hear that no mask comes. */
+  async #giveUpMasks(): Promise<void> {
+    await this.end()
+    for (const words of this.#words.values()) {
+      words[STATE] = STATES.slow
+      Atomics.add(words, TURN, 1)
+      Atomics.notify(words, TURN)
     }
-    return new SharedConstraint(new Int32Array(shared), { accept, close, texts })
   }
 
   async end(): Promise<void> {
@@ -239,13 +279,11 @@ class GrammarThread {
 
 /** Calls when so much work is done, unless the returned function is called before. */
 function afterWork(ms: number, call: () => void): () => void {
-  const [start, used] = [performance.now(), process.cpuUsage()]
+  const left = workClock()
   const look = (): void => {
-    const { user, system } = process.cpuUsage(used)
-    const spent = { clockMs: performance.now() - start, processorMs: (user + system) / 1000 }
-    const left = leftOf(ms, spent)
-    if (left === 0) return call()
-    timer = setTimeout(look, Math.ceil(left)).unref()
+    const leftMs = left(ms)
+    if (leftMs === 0) return call()
+    timer = setTimeout(look, Math.ceil(leftMs)).unref()
   }
   // The thread itself keeps the process alive.
   let timer = setTimeout(look, ms).unref()
@@ -271,105 +309,6 @@ async function untilAborted(
   } finally {
     stop()
   }
-}
-
-type MatcherThread = {
-  readonly accept: (id: number) => void
-  readonly close: () => void
-  readonly texts: TokenTexts
-}
-
-/** A matcher in its thread, as the sampler sees it. */
-class SharedConstraint implements TokenConstraint {
-  readonly #words: Int32Array
-  readonly #thread: MatcherThread
-  /** Masks that must have been written before the next is read. */
-  #turn = 1
-  #isClosed = false
-
-  constructor(words: Int32Array, thread: MatcherThread) {
-    this.#words = words
-    this.#thread = thread
-  }
-
-  get isDone(): boolean {
-    this.#await()
-    return this.#words[STATE] === STATES.over
-  }
-
-  mask(logits: Float32Array): void {
-    this.#await()
-    if (this.#words[STATE] !== STATES.open) {
-      throw new Error(`internal: a mask was wanted in state ${this.#words[STATE]}`)
-    }
-    if (applyMask(this.#words, logits)) return
-    throw new InputError(
-      'INPUT_FORMAT',
-      'responseFormat: no token of this model goes on from here as the format wants; use another format.',
-    )
-  }
-
-  accept(id: number): void {
-    this.#turn++
-    this.#thread.accept(id)
-  }
-
-  async ahead(): Promise<readonly number[]> {
-    const words = this.#words
-    await isWritten(words, this.#turn)
-    if (Atomics.load(words, AHEAD_TURN) !== this.#turn) return []
-    const bytes = new Uint8Array(words.buffer, 4 * AHEAD, words[AHEAD_LENGTH])
-    return this.#thread.texts.tokensOf(bytes)
-  }
-
-  dispose(): void {
-    if (!this.#isClosed) this.#thread.close()
-    this.#isClosed = true
-  }
-
-  /** The thread had the time of a model step for its mask: mostly it is there. */
-  #await(): void {
-    for (;;) {
-      const written = Atomics.load(this.#words, TURN)
-      if (written >= this.#turn) return
-      if (Atomics.wait(this.#words, TURN, written, MASK_MS) === 'timed-out') {
-        throw new InputError('INPUT_FORMAT', 'responseFormat: the format takes too long to follow.')
-      }
-    }
-  }
-}
-
-/** Waits for what must come next, without holding up the event loop, and not for longer than a step may take. */
-async function isWritten(words: Int32Array, turn: number): Promise<void> {
-  const { value } = waitAsync(words, AHEAD_TURN, turn - 1)
-  if (typeof value === 'string') return
-  // The timer is also what keeps the process alive meanwhile: neither the wait nor an idle thread does.
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise((resolve) => (timer = setTimeout(resolve, AHEAD_MS)))
-  await Promise.race([value, late])
-  clearTimeout(timer)
-}
-
-/** ES2024's `Atomics.waitAsync`, which every Node has that this runs on. */
-const { waitAsync } = Atomics as unknown as {
-  waitAsync(
-    words: Int32Array,
-    index: number,
-    value: number,
-  ): { readonly value: string | Promise<string> }
-}
-
-/** Bans the tokens whose bits are 0; gives whether any is left. */
-function applyMask(words: Int32Array, logits: Float32Array): boolean {
-  let isAny = 0
-  for (let at = 0; at < logits.length; at += 32) {
-    const bits = words[BITS + (at >> 5)] as number
-    isAny |= bits
-    if (bits === -1) continue
-    const end = Math.min(at + 32, logits.length)
-    for (let id = at; id < end; id++) if (((bits >> (id & 31)) & 1) === 0) logits[id] = -Infinity
-  }
-  return isAny !== 0
 }
 
 /** How many tokens are looked at before others have their turn. */

@@ -2,7 +2,9 @@
 import type { Grammar } from './response-format.ts'
 
 export type TokenConstraint = {
-  /** Sets the logits [V] of tokens that cannot come next to −∞. Throws InputError where none can. */
+  /** Resolves when the next mask is there, or will not come, which `mask` then says; null where it is there. */
+  ready(): Promise<void> | null
+  /** Sets the logits [V] of tokens that cannot come next to −∞, when it is ready. Throws InputError where none can. */
   mask(logits: Float32Array): void
   accept(id: number): void
   /**
@@ -10,7 +12,7 @@ export type TokenConstraint = {
    * time: it is a guess that saves work and decides nothing.
    */
   ahead(): Promise<readonly number[]>
-  /** Nothing can come any more. */
+  /** Nothing can come any more; known when it is ready. */
   readonly isDone: boolean
   dispose(): void
 }
