@@ -7,6 +7,7 @@
  */
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { decodeImage } from '../preprocess/decode-image.ts'
+import { unfolded } from '../preprocess/frames-node.ts'
 import type { ImageSize } from '../preprocess/image.ts'
 import { MAX_PIXELS } from '../preprocess/max-pixels.ts'
 import {
@@ -109,8 +110,11 @@ async function readPart(file: FileHandle, from: number, to: number): Promise<Uin
   return bytes
 }
 
-/** Throws RecordFault clip-missing or clip-broken: whether there is something, not whether it can be decoded. */
-export async function checkClip(clip: RecordClip): Promise<void> {
+/**
+ * Throws RecordFault clip-missing or clip-broken. Frames in a folder are looked at as pictures are; of a film, whether there
+ * is something, not whether it can be decoded.
+ */
+export async function checkClip(clip: RecordClip, depth: PictureDepth = 'header'): Promise<void> {
   if (typeof clip !== 'string') {
     if (clip.length > 0) return
     throw emptyClip('a clip inside the file')
@@ -122,7 +126,8 @@ export async function checkClip(clip: RecordClip): Promise<void> {
       `clip: expected a film or a folder of frames at ${clip}, there is nothing; check videoFolder or leave the record out.`,
     )
   }
-  if (!found.isDirectory() && found.size === 0) throw emptyClip(clip)
+  if (found.isDirectory()) return checkFrames(clip, depth)
+  if (found.size === 0) throw emptyClip(clip)
 }
 
 function emptyClip(name: string): RecordFault {
@@ -130,4 +135,18 @@ function emptyClip(name: string): RecordFault {
     'clip-broken',
     `clip: ${name} is empty; get it again or leave the record out.`,
   )
+}
+
+async function checkFrames(folder: string, depth: PictureDepth): Promise<void> {
+  for (const frame of unfolded(folder) as readonly string[]) {
+    try {
+      await checkFile(frame, depth)
+    } catch (cause) {
+      throw new RecordFault(
+        'clip-broken',
+        `clip: its frame ${frame} cannot be used (${(cause as Error).message}); get it again or leave the record out.`,
+        { cause },
+      )
+    }
+  }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { InputError } from '../core/errors.ts'
 import { tokenizerFromJson } from '../text/index.ts'
 import { checkClip, checkPicture } from './check-picture.ts'
 import {
@@ -13,7 +14,7 @@ import {
 } from './check-record.ts'
 import { tokensByMode } from './count-tokens.ts'
 import { openDataset } from './dataset.ts'
-import type { FaultReason } from './record-fault.ts'
+import { faultReasonOf, type FaultReason } from './record-fault.ts'
 import type { DataRecord, RecordTurn } from './record.ts'
 import { asked, scratchFolder } from './scratch.cases.ts'
 import { surveyRecords } from './survey.ts'
@@ -110,13 +111,29 @@ test('missing, empty, foreign and enormous pictures have their reasons', async (
   })
 })
 
-test('clips are looked for, not opened', async () => {
+test('films are looked for, not opened; frames in a folder are looked at as pictures', async () => {
   await checkClip(write('frames/0.png', png).replace('/0.png', ''))
   await checkClip(write('film.mp4', 'x'))
   await checkClip(new Uint8Array(1))
   await assert.rejects(checkClip(write('none.mp4', '')), { reason: 'clip-broken' })
   await assert.rejects(checkClip(new Uint8Array(0)), { reason: 'clip-broken' })
   await assert.rejects(checkClip(join(folder, 'gone.mp4')), { reason: 'clip-missing' })
+  const cut = write('frames/1.png', png.subarray(0, 900))
+  await assert.rejects(checkClip(join(folder, 'frames'), 'header'), {
+    reason: 'clip-broken',
+    message: new RegExp(`its frame ${cut} cannot be used`),
+  })
+  const hole = Buffer.from(png).fill(0, png.length >> 1, (png.length >> 1) + 400)
+  write('frames/1.png', hole)
+  await checkClip(join(folder, 'frames'), 'header')
+  await assert.rejects(checkClip(join(folder, 'frames'), 'decode'), { reason: 'clip-broken' })
+})
+
+test('a decoder that is not installed is no fault of a record', () => {
+  const missing = new InputError('INPUT_VIDEO_DECODER', 'video: ffmpeg was not found')
+  assert.equal(faultReasonOf(missing), null)
+  const broken = new InputError('INPUT_VIDEO_UNREADABLE', 'video: it cannot be decoded')
+  assert.equal(faultReasonOf(broken), 'clip-broken')
 })
 
 test('question and answer take turns; an answer before the first question is left out, as the original does', async () => {

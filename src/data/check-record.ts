@@ -155,7 +155,7 @@ async function checkMedia(
   { pictures = 'header' }: RecordRules,
 ): Promise<ImageSize[]> {
   if (pictures === 'none') return []
-  await Promise.all(videos.map((clip) => checkClip(clip)))
+  await Promise.all(videos.map((clip) => checkClip(clip, pictures)))
   return Promise.all(images.map((picture) => checkPicture(picture, pictures)))
 }
 

@@ -40,8 +40,8 @@ const REASONS: readonly (readonly [string, FaultReason])[] = [
   ['INPUT_TOO_LONG', 'too-long'],
 ]
 
-/** Codes of errors that say nothing about a record: files that vanish, options. */
-const OTHERS = /^INPUT_(?:DATA|OPTION|UNKNOWN)/
+/** Codes of errors that say nothing about a record: files that vanish, options, a decoder that is not installed. */
+const OTHERS = /^INPUT_(?:DATA|OPTION|UNKNOWN|VIDEO_DECODER)/
 
 /** The reason behind an error about a record, `labels` for all that rendering refuses; null for other errors. */
 export function faultReasonOf(error: unknown): FaultReason | null {
