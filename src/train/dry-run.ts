@@ -117,7 +117,11 @@ function publishedConfig(checkpoint: string, { model }: Recipe): ModelConfig {
 /** Nothing is told and nothing remembered. */
 const SILENT: Pick<DataTools, 'onEvent' | 'memory' | 'isResumed'> = {
   onEvent: () => {},
-  memory: { remembered: () => Promise.resolve(null), remember: () => Promise.resolve() },
+  memory: {
+    remembered: () => Promise.resolve(null),
+    remember: () => Promise.resolve(),
+    stopped: () => Promise.resolve(),
+  },
   isResumed: false,
 }
 

@@ -10,11 +10,17 @@ export class LazyPixels implements PixelTensor {
   readonly #decode: () => Promise<PixelTensor>
   #loading: Promise<Float32Array> | null = null
   #data: Float32Array | null = null
+  #explain: (error: unknown) => unknown = (error) => error
 
   /** `decode` gives what `shape` says. */
   constructor(shape: readonly number[], decode: () => Promise<PixelTensor>) {
     this.shape = shape
     this.#decode = decode
+  }
+
+  /** `explain` makes of what decoding throws what `load` throws. */
+  explainedBy(explain: (error: unknown) => unknown): void {
+    this.#explain = explain
   }
 
   get data(): Float32Array {
@@ -35,7 +41,9 @@ export class LazyPixels implements PixelTensor {
   }
 
   async #decoded(): Promise<Float32Array> {
-    const { data, shape } = await this.#decode()
+    const { data, shape } = await this.#decode().catch(async (error: unknown) => {
+      throw await this.#explain(error)
+    })
     if (shape.join() === this.shape.join()) return data
     throw new Error(`internal: pixels of [${this.shape}] were decoded to [${shape}]`)
   }

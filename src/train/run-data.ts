@@ -1,13 +1,20 @@
 /** A recipe's records, looked at before the first step, and the steps that they make. */
 import { BatchSchedule, type CursorState } from '../data/batch-schedule.ts'
+import { hasChangedMedia } from '../data/changed-media.ts'
 import { checkPicture } from '../data/check-picture.ts'
-import { checkRecord, type RecordFacts, type RecordRules } from '../data/check-record.ts'
+import {
+  checkRecord,
+  type AnyRecord,
+  type RecordFacts,
+  type RecordRules,
+} from '../data/check-record.ts'
 import { openDataset, type Dataset, type DataSource } from '../data/dataset.ts'
 import { Quarantine } from '../data/quarantine.ts'
 import { surveyRecords, type Survey } from '../data/survey.ts'
 import { usableRecords } from '../data/usable-records.ts'
 import type { MicroBatch } from './objective.ts'
 import { LazyPixels } from './lazy-pixels.ts'
+import { loadFault } from './load-fault.ts'
 import type { RecordPreparer, SizesOf } from './prepare-record.ts'
 import type { Recipe, RecipeData } from './recipe/recipe.ts'
 import type { TrainEvent } from './run-events.ts'
@@ -27,10 +34,14 @@ export type DataTools = {
 export type SurveyMemory = {
   remembered(key: string): Promise<StoredSurvey | null>
   remember(key: string, survey: StoredSurvey): Promise<void>
+  /** The records for which a run does not begin. */
+  stopped(records: Quarantine['records']): Promise<void>
 }
 
 /** As JSON. */
 export type StoredSurvey = {
+  /** When the look began. */
+  readonly atMs: number
   readonly facts: Survey['facts']
   readonly quarantined: Quarantine['records']
 }
@@ -100,7 +111,12 @@ export async function openSurveyed(
   })
   try {
     const survey = await surveyed(dataset, Math.min(records, dataset.length), tools)
-    survey.quarantine.check(survey.facts.length, recipe.quarantine.threshold)
+    try {
+      survey.quarantine.check(survey.facts.length, recipe.quarantine.threshold)
+    } catch (error) {
+      await tools.memory.stopped(survey.quarantine.records)
+      throw error
+    }
     return { dataset, survey }
   } catch (error) {
     await dataset.close()
@@ -120,13 +136,29 @@ async function surveyed(dataset: Dataset, count: number, tools: DataTools): Prom
   const facts = known
     ? [...known.facts]
     : Array.from({ length: count }, (): RecordFacts | null => null)
-  // Records that were broken may have been mended since.
-  const open = facts.flatMap((one, index) => (one === null ? [index] : []))
+  const atMs = Date.now()
+  const open = await changedRecords(facts, dataset, { tools, sinceMs: known?.atMs ?? 0 })
   const survey = await lookAt(open, dataset, tools)
   open.forEach((index, i) => (facts[index] = survey.facts[i] ?? null))
   const { quarantine } = survey
-  await memory.remember(key, { facts, quarantined: quarantine.records })
+  await memory.remember(key, { atMs, facts, quarantined: quarantine.records })
   return { facts, quarantine }
+}
+
+/** Records that were broken and may have been mended since, and those whose files are no longer the ones that were looked at. */
+async function changedRecords(
+  facts: readonly (RecordFacts | null)[],
+  dataset: Dataset,
+  { tools, sinceMs }: { readonly tools: DataTools; readonly sinceMs: number },
+): Promise<number[]> {
+  const read = (index: number) =>
+    tools.recipe.stage === 'dpo' ? dataset.readPreference(index) : dataset.read(index)
+  const changed: number[] = []
+  for (const [index, one] of facts.entries()) {
+    tools.signal?.throwIfAborted()
+    if (one === null || (await hasChangedMedia(await read(index), sinceMs))) changed.push(index)
+  }
+  return changed
 }
 
 function restored({ facts, quarantined }: StoredSurvey): Survey {
@@ -179,34 +211,59 @@ type Loading = Pick<DataTools, 'recipe' | 'preparer'> & {
   readonly isLazy?: boolean
 }
 
-/** Records, by their numbers, as a micro-batch. */
+/** Records, by their numbers, as a micro-batch. Throws InputError that names the record and the file, then or when pixels are loaded. */
 export function loadSamples(
   records: readonly number[],
   dataset: Dataset,
-  { recipe, preparer, isLazy = false }: Loading,
+  loading: Loading,
 ): Promise<MicroBatch> {
-  const pair = async (index: number) => {
-    const record = await dataset.readPreference(index)
-    return isLazy ? preparer.lazyPair(record, headerSizes) : preparer.pair(record)
+  return Promise.all(
+    records.map((index) => loadSample(index, dataset, loading)),
+  ) as Promise<MicroBatch>
+}
+
+async function loadSample(
+  index: number,
+  dataset: Dataset,
+  { recipe, preparer, isLazy = false }: Loading,
+): Promise<Sample | PreferencePair> {
+  const isPair = recipe.stage === 'dpo'
+  const record = await (isPair ? dataset.readPreference(index) : dataset.read(index))
+  const explain = (error: unknown) =>
+    loadFault(error, record, {
+      where: dataset.whereOf(index),
+      pictures: recipe.quarantine.pictures,
+    })
+  try {
+    const one = await prepared(record, preparer, isLazy)
+    for (const pixels of lazyPixelsOf(one)) pixels.explainedBy(explain)
+    return one
+  } catch (error) {
+    throw await explain(error)
   }
-  const sample = async (index: number) => {
-    const record = await dataset.read(index)
+}
+
+function prepared(
+  record: AnyRecord,
+  preparer: RecordPreparer,
+  isLazy: boolean,
+): Promise<Sample | PreferencePair> {
+  if ('turns' in record)
     return isLazy ? preparer.lazySample(record, headerSizes) : preparer.sample(record)
-  }
-  const load: (index: number) => Promise<Sample | PreferencePair> =
-    recipe.stage === 'dpo' ? pair : sample
-  return Promise.all(records.map((index) => load(index))) as Promise<MicroBatch>
+  return isLazy ? preparer.lazyPair(record, headerSizes) : preparer.pair(record)
 }
 
 const headerSizes: SizesOf = (pictures) =>
   Promise.all(pictures.map((picture) => checkPicture(picture, 'header')))
 
 function beginSample(one: Sample | PreferencePair): void {
+  // Whoever needs it hears of its failure.
+  for (const pixels of lazyPixelsOf(one)) pixels.load().catch(() => {})
+}
+
+function lazyPixelsOf(one: Sample | PreferencePair): LazyPixels[] {
   const { pixelValues, videos = [] } = 'inputIds' in one ? one : one.chosen
-  for (const pixels of [pixelValues, ...videos]) {
-    // Whoever needs it hears of its failure.
-    if (pixels instanceof LazyPixels) pixels.load().catch(() => {})
-  }
+  return [pixelValues, ...videos].filter((pixels) => pixels instanceof LazyPixels)
 }
 
 function positionsOf(one: Sample | PreferencePair): number {

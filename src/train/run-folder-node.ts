@@ -36,6 +36,8 @@ const SHOWN_BYTES = 200_000
 
 export const RECIPE = 'recipe.json'
 
+export const QUARANTINE = 'quarantine.jsonl'
+
 const LOG = 'log.jsonl'
 const CHECKPOINTS = 'checkpoints'
 const LOCK = 'run.lock'
@@ -172,6 +174,13 @@ export class RunFolder {
 
   remember(key: string, survey: StoredSurvey): Promise<void> {
     return this.write(surveyName(key), JSON.stringify(survey))
+  }
+
+  stopped(records: StoredSurvey['quarantined']): Promise<void> {
+    return this.write(
+      QUARANTINE,
+      records.map((one) => JSON.stringify(one)),
+    )
   }
 
   close(): void {

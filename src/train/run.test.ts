@@ -1,6 +1,7 @@
 /** Whole runs by recipes, on the smallest recorded checkpoint. */
 import assert from 'node:assert/strict'
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -15,7 +16,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { loadModel } from '../index.ts'
 import { openLoraAdapter } from '../weights/index.ts'
-import { blindRows, colourRows, TINY_MODEL, tinyRecipe } from '../../test/tiny-run.ts'
+import { blindRows, colourRows, TINY_MODEL, tinyRecipe, type TinyRow } from '../../test/tiny-run.ts'
 import { createTrainer, train, type StepEvent, type TrainEvent } from './index.ts'
 import { RunFolder } from './run-folder-node.ts'
 
@@ -228,6 +229,8 @@ test('broken records are set aside with their reasons, and too many stop the run
     },
   )
   assert.ok(events.every(({ kind }) => kind === 'progress'))
+  const left = readFileSync(join(folder, 'stopped', 'quarantine.jsonl'), 'utf8')
+  assert.equal(left.trim().split('\n').length, 3)
   const { events: told } = await runOf(recipe(0.05, 'run'))
   const start = told.find((event) => event.kind === 'start')
   assert.deepEqual([start?.records, start?.quarantined], [100, 3])
@@ -253,6 +256,45 @@ test('records that were broken are looked at again by the next start, and not by
   const { events: rest } = await runOf({ ...some, steps: 2 }, { resume: true })
   const again = rest.find(({ kind }) => kind === 'start')
   assert.equal(again?.kind === 'start' && again.quarantined, 2)
+})
+
+test('a picture that was damaged since a start that failed is looked at again by the next', async () => {
+  const folder = join(root, 'damaged')
+  const rows = colourRows(folder, 4)
+  const recipe = tinyRecipe(folder, rows)
+  const fails = { ...recipe, evaluation: { data: join(folder, 'gone.json'), everySteps: 1 } }
+  await assert.rejects(train(fails), { code: 'INPUT_DATA_MISSING' })
+  writeFileSync(join(folder, 'red.ppm'), 'P6 16 16 255\n')
+  await assert.rejects(train(recipe), {
+    code: 'CONFIG_QUARANTINE',
+    message: /1 came: 1 picture-broken .*red\.ppm/,
+  })
+})
+
+test('what cannot be decoded when its turn comes is named: the record and the file, once or lazily', async () => {
+  const folder = join(root, 'hole')
+  const [first, second] = colourRows(folder, 2) as [TinyRow, TinyRow]
+  const png = readFileSync('fixtures/pictures/photo-500x333.png')
+  const path = join(folder, 'hole.png')
+  // Headers and end are whole.
+  writeFileSync(path, png.fill(0, png.length >> 1, (png.length >> 1) + 400))
+  mkdirSync(join(folder, 'clip'))
+  cpSync(path, join(folder, 'clip', 'frame.png'))
+  const film = [{ from: 'human', value: '<video>\nWhat?' }, first.conversations[1]]
+  const frame = join(folder, 'clip', 'frame.png')
+  for (const [bad, file] of [
+    [{ ...first, image: 'hole.png' }, path],
+    [{ id: 'film', video: 'clip', conversations: film }, frame],
+  ] as const) {
+    const looks = { quarantine: { pictures: 'header' }, output: join(folder, bad.id) }
+    const recipe = tinyRecipe(folder, [second, bad], looks)
+    const data = { ...(recipe['data'] as object), videoFolder: folder }
+    await assert.rejects(train({ ...recipe, data }), (error: Error) => {
+      assert.match(error.message, /^data: rows\[1\]: .*mend it and go on \(--resume\)\.$/)
+      assert.ok(error.message.includes(file), error.message)
+      return true
+    })
+  }
 })
 
 test('packed rows give the losses and norms of unpacked ones', async () => {

@@ -21,7 +21,7 @@ import { trainerOptions } from './recipe/trainer-options.ts'
 import { openRunData, type DataCursor, type DataTools, type RunData } from './run-data.ts'
 import { HeldOut } from './run-held-out.ts'
 import type { TrainEvent } from './run-events.ts'
-import { RECIPE, RunFolder, type FoundCheckpoint } from './run-folder-node.ts'
+import { QUARANTINE, RECIPE, RunFolder, type FoundCheckpoint } from './run-folder-node.ts'
 import { Run, type TrainOutcome } from './run-loop.ts'
 import type { Trainer } from './trainer.ts'
 
@@ -87,7 +87,7 @@ async function openRun(
   checkCursor(trainer, { data, found })
   await folder.write(RECIPE, `${JSON.stringify(recipe, null, 2)}\n`)
   await folder.write(
-    'quarantine.jsonl',
+    QUARANTINE,
     data.quarantine.records.map((one) => JSON.stringify(one)),
   )
   onEvent(startOf(trainer, { data, totalSteps, output: folder.path }))
