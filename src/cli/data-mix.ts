@@ -1,4 +1,5 @@
 /** `llava data mix`: a part of a data set, by ratio and seed. */
+import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import {
   checkPicture,
@@ -23,7 +24,7 @@ export const dataMix: DataAction = {
   about: 'a part of it, inside every larger part with that seed',
   options: [
     { name: 'ratio', kind: 'number', value: 'part', about: 'Which part: above 0, at most 1' },
-    { name: 'out', kind: 'text', value: 'file', about: 'The .json or .jsonl file to write' },
+    { name: 'out', kind: 'text', value: 'file', about: 'The new .json or .jsonl file to write' },
     THRESHOLD_OPTION,
     ...DATA_OPTIONS,
   ],
@@ -37,6 +38,9 @@ export const dataMix: DataAction = {
     }
     if (out === undefined || !/\.jsonl?$/i.test(out)) {
       throw new UsageError('llava data mix needs --out, a .json or .jsonl file.')
+    }
+    if (existsSync(out)) {
+      throw new UsageError(`--out ${out} is there already; choose another.`)
     }
     const threshold = thresholdOf(args)
     const progress = new Progress(session.terminal)

@@ -169,6 +169,7 @@ test('a wrong command line is answered with 2, missing data with 1', async () =>
     [['data', 'mix', good, '--ratio', '2', '--out', 'x.json'], /--ratio above 0/],
     [['data', 'show', good], /--index/],
     [['data', 'mix', good, '--index', '1'], /takes no --index/],
+    [['data', 'mix', good, '--ratio', '0.5', '--out', good], /is there already; choose another/],
   ]
   for (const [args, message] of cases) {
     const { code, stderr } = await llava(args)
