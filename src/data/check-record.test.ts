@@ -14,6 +14,7 @@ import {
 } from './check-record.ts'
 import { tokensByMode } from './count-tokens.ts'
 import { openDataset } from './dataset.ts'
+import { Quarantine } from './quarantine.ts'
 import { faultReasonOf, type FaultReason } from './record-fault.ts'
 import type { DataRecord, RecordTurn } from './record.ts'
 import { asked, scratchFolder } from './scratch.cases.ts'
@@ -281,4 +282,11 @@ test('what is not about the records ends a survey at once', async () => {
   const all = surveyRecords({ count: 1000, whereOf: String, check })
   await assert.rejects(all, { message: 'the disk is gone' })
   assert.ok(begun < 20)
+})
+
+test('a place that the message begins with is told once', () => {
+  const quarantine = new Quarantine()
+  const where = 'data: rows[3]'
+  quarantine.add({ where, reason: 'structure', message: `${where}: id is missing.` })
+  assert.deepEqual(quarantine.records, [{ where, reason: 'structure', message: 'id is missing.' }])
 })

@@ -23,8 +23,10 @@ export class Quarantine {
     return this.#records.length
   }
 
-  add(record: QuarantinedRecord): void {
-    this.#records.push(record)
+  add({ where, reason, message }: QuarantinedRecord): void {
+    // Readers of rows say themselves where the row is.
+    const bare = message.startsWith(`${where}: `) ? message.slice(where.length + 2) : message
+    this.#records.push({ where, reason, message: bare })
   }
 
   /** Of every reason that came, the most frequent first. */
