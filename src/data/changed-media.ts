@@ -9,8 +9,9 @@ export async function hasChangedMedia(
   sinceMs: number,
 ): Promise<boolean> {
   try {
-    const clips = videos.flatMap((path) => [path, ...framesOf(path)])
-    const files = [...images.filter((picture) => typeof picture === 'string'), ...clips]
+    const clips = videos.filter((clip) => typeof clip === 'string')
+    const pictures = images.filter((picture) => typeof picture === 'string')
+    const files = [...pictures, ...clips.flatMap((path) => [path, ...framesOf(path)])]
     const found = await Promise.all(files.map((path) => stat(path)))
     // The time of the last change of a file's entry is set even where that of its content is put back.
     return found.some(({ mtimeMs, ctimeMs }) => Math.max(mtimeMs, ctimeMs) >= sinceMs)

@@ -87,7 +87,7 @@ export class EndpointEngine implements AnswerEngine {
     prompt: string,
     signal: AbortSignal | undefined,
   ): Promise<EngineAnswer> {
-    const { endpoint, model } = this.#options
+    const { model } = this.#options
     const body = { model, prompt, max_tokens: 1, temperature: 0 }
     const top = topLogprobs(await this.#withLogprobs(body, signal))
     const ranked = choices

@@ -432,7 +432,7 @@ test('the submission that is written for DocVQA is read as answers', async () =>
   ]
   const file = (name: string, value: unknown) => ({ name, text: JSON.stringify(value) })
   const labels = [file('val_v1.0.json', { dataset_name: 'docvqa', data: questions })]
-  const test = questions.map(({ answers: _, ...question }) => question)
+  const test = questions.map(({ answers: _answers, ...question }) => question)
   const asked = [file('test_v1.0.json', { dataset_name: 'docvqa', data: test })]
   const answers = [
     lines('a.jsonl', [
