@@ -48,3 +48,10 @@ test('the question in other words is still that question, and a prompt that is i
   assert.equal(await value(answersTo(framed), rows), 100)
   assert.equal(await value(answersTo(rows.map(() => 'Well?')), rows), 100)
 })
+
+test('a short question that is a part of a few prompts in other words is no other place', async () => {
+  const [first, ...rest] = rows
+  const short = [{ ...first!, question: 'What is' }, ...rest]
+  const words = rows.map((_, i) => (i < 3 ? 'What is it?' : 'Well?'))
+  assert.equal(await value(answersTo(words), short), 100)
+})

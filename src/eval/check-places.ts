@@ -32,14 +32,18 @@ export function checkPlaces(
   const places = ownLines(questionsOf(ask.questions, asked))
   const byId = new Map<string, Placed[]>()
   for (const place of places) byId.set(place.id, [...(byId.get(place.id) ?? []), place])
-  let lookedFor = 0
-  for (const { id, prompt } of answers) {
+  const strange = answers.filter(({ id, prompt }) => {
     const own = byId.get(id)
-    if (!own || own.some(({ lines }) => isHeld(lines, prompt)) || lookedFor++ > MOST_LOOKED_FOR) {
-      continue
-    }
-    const other = places.find(({ lines }) => lines.length > 0 && isHeld(lines, prompt))
-    if (other) throw misplaced(name, id, other.id)
+    return own !== undefined && !own.some(({ lines }) => isHeld(lines, prompt))
+  })
+  const looked = strange.slice(0, MOST_LOOKED_FOR).map((answer) => ({
+    ...answer,
+    other: places.find(({ lines }) => lines.length > 0 && isHeld(lines, answer.prompt)),
+  }))
+  const [first, ...others] = looked.filter(({ other }) => other !== undefined)
+  // A short question may be a part of one that was asked in other words.
+  if (first?.other && 2 * (1 + others.length) >= looked.length) {
+    throw misplaced(name, first.id, first.other.id)
   }
 }
 
