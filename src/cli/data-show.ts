@@ -134,7 +134,7 @@ function tokensOf(
     rows === 'clips'
       ? (['video', video?.placeholder] as const)
       : (['image', image?.placeholder] as const)
-  const stream = tokenizer.stream({ skipSpecial: false, byToken: true })
+  const stream = tokenizer.stream({ skipSpecial: false })
   const tokens: ShownToken[] = []
   let [at, picture] = [0, 0]
   while (at < inputIds.length) {

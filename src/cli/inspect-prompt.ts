@@ -75,7 +75,7 @@ function tokensOf(
   rows: readonly number[],
   { tokenizer, placeholder }: { tokenizer: Tokenizer; placeholder: number | undefined },
 ): Token[] {
-  const stream = tokenizer.stream({ skipSpecial: false, byToken: true })
+  const stream = tokenizer.stream({ skipSpecial: false })
   let pictures = 0
   return ids.map((id): Token => {
     if (id === placeholder) {

@@ -44,6 +44,7 @@ export class AnswerRun {
     const decoder = tokenizer.stream({
       skipSpecial: options.skipSpecialTokens,
       continuation: this.#keepsSpace(),
+      wholeRuns: true,
     })
     this.#stream = new AnswerStream(decoder, options)
     const context = processorContext(parts)

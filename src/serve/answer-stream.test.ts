@@ -38,7 +38,11 @@ function byteName(byte: number): string {
 }
 
 function runLlama(ids: readonly number[], stop: readonly string[]) {
-  const stream = new AnswerStream(llama.stream(), { ...options, maxTokens: ids.length, stop })
+  const stream = new AnswerStream(llama.stream({ wholeRuns: true }), {
+    ...options,
+    maxTokens: ids.length,
+    stop,
+  })
   let given = ''
   for (const id of ids) {
     given += stream.push({ id, logprob: 0, top: [] })
@@ -146,7 +150,7 @@ test('an answer ends with the first token whose text holds a stop string, bytes 
       assert.ok(written(stopped.tokens).startsWith(stopped.text))
       assert.equal(written(stopped.tokens - 1).includes(word), false)
       if (whole.includes(word)) assert.equal(stopped.stop, word)
-      const read = readTokens(list, llama.stream(), [word])
+      const read = readTokens(list, llama.stream({ wholeRuns: true }), [word])
       read.abort()
       assert.deepEqual([read.text, read.stopString], [stopped.text, stopped.stop])
     }),

@@ -134,6 +134,7 @@ function textOf(tokens: readonly number[], about: Parts): string {
 
 function read(tokens: readonly number[], { parts, encoded, options }: Parts): AnswerStream {
   const { continues: continuation } = encoded.prepared
-  const decoder = parts.tokenizer.stream({ skipSpecial: options.skipSpecialTokens, continuation })
+  const skipSpecial = options.skipSpecialTokens
+  const decoder = parts.tokenizer.stream({ skipSpecial, continuation, wholeRuns: true })
   return readTokens(tokens, decoder, options.stop)
 }

@@ -1,9 +1,10 @@
 /**
- * Text as it is generated: one piece per id, never half a character, and together what decoding the whole list gives.
+ * Text as it is generated: one piece per id, never half a character.
  *
  * The bytes of the tokens run through an incremental UTF-8 decoder (WHATWG: one U+FFFD per maximal broken part), so a
  * piece may be empty and the next longer. Byte fallback gives up valid characters beside broken bytes, however much later
- * in the same run these come: its bytes are held until another token ends the run.
+ * in the same run these come: where pieces are to be together what decoding the whole list gives, its bytes are held until
+ * another token ends the run.
  */
 import { decodeRun, type Decoder } from './detokenizer.ts'
 
@@ -12,8 +13,8 @@ export type StreamOptions = {
   readonly skipSpecial?: boolean
   /** The ids continue a text, so its leading space is kept. Default false. */
   readonly continuation?: boolean
-  /** Holds no runs of bytes, to show which token says what; broken ones can read otherwise than decoded. Default false. */
-  readonly byToken?: boolean
+  /** Holds runs of bytes until they end, so that all pieces together are what decoding gives. Default false. */
+  readonly wholeRuns?: boolean
 }
 
 export type TokenSource = {
@@ -38,7 +39,7 @@ export class DetokenizerStream {
   constructor(source: TokenSource, decoder: Decoder, options: StreamOptions) {
     this.#source = source
     this.#skipsSpecial = options.skipSpecial ?? true
-    this.#holdsRuns = !options.byToken
+    this.#holdsRuns = options.wholeRuns ?? false
     this.#isFirst = !options.continuation
     this.#leadingSpaces = options.continuation ? 0 : decoder.leadingSpaces
   }

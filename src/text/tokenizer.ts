@@ -115,7 +115,7 @@ export class Tokenizer {
 
   /** Decodes ids as they come, in pieces that are never half a character. Throws InputError for an unknown option. */
   stream(options: StreamOptions = {}): DetokenizerStream {
-    checkOptions('tokenizer.stream', options, ['skipSpecial', 'continuation', 'byToken'])
+    checkOptions('tokenizer.stream', options, ['skipSpecial', 'continuation', 'wholeRuns'])
     const { decoder } = this.#parts
     const source = {
       isSpecial: (id: number) => this.specialIds.has(id),
