@@ -64,6 +64,7 @@ const surveys = new Map<string, StoredSurvey>()
 const memory: SurveyMemory = {
   remembered: async (key) => surveys.get(key) ?? null,
   remember: async (key, survey) => void surveys.set(key, survey),
+  stopped: async () => {},
 }
 try {
   const opened = []
