@@ -1,5 +1,5 @@
 /** `llava convert`: a checkpoint in another layout, its parts merged. */
-import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { makeFolderSync } from '../core/make-folder-node.ts'
 import {
@@ -10,7 +10,7 @@ import {
   type ConvertOptions,
 } from '../families/convert/convert-checkpoint.ts'
 import { OUTPUT_DTYPES, type OutputDType } from '../families/convert/output-tensor.ts'
-import { TOKENIZER_FILES } from '../families/convert/tokenizer-files.ts'
+import { tokenizerFiles } from '../families/convert/tokenizer-files.ts'
 import { openParts, type Checkpoint, type CheckpointOptions } from '../load-checkpoint.ts'
 import { openDelta } from '../open-delta.ts'
 import { loadTokenizer } from '../text/index.ts'
@@ -110,19 +110,15 @@ async function convertOptions(
     to,
     dtype: (args.text('dtype') ?? 'stored') as OutputDType,
     tokenizer: await loadTokenizer(checkpoint.tokenizerPath),
-    tokenizerFiles: readTokenizerFiles(checkpoint.tokenizerPath),
+    tokenizerFiles: new Map(
+      tokenizerFiles(checkpoint.tokenizerPath).map((file) => [basename(file), readFileSync(file)]),
+    ),
     merged: mergedFiles(checkpoint),
     version: packageVersion(),
     maxShardBytes: args.number('max-shard-bytes'),
     onProgress: ({ done, total, item }) => progress.update({ stage: 'convert', done, total, item }),
     signal: session.signal,
   }
-}
-
-function readTokenizerFiles(path: string): ReadonlyMap<string, Uint8Array> {
-  const folder = statSync(path).isDirectory() ? path : dirname(path)
-  const names = TOKENIZER_FILES.filter((name) => existsSync(join(folder, name)))
-  return new Map(names.map((name) => [name, readFileSync(join(folder, name))]))
 }
 
 /** The weight files by name and folder, where there are several kinds of them. */

@@ -1,12 +1,11 @@
 /** What the answers of a model in this process depend on: what it is, how it is read, and the bytes behind it. */
-import { existsSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import type { AnswerEngine } from '../eval/index.ts'
+import { tokenizerFiles } from '../families/convert/tokenizer-files.ts'
 import type { Model } from '../index.ts'
 import { openParts, type Checkpoint, type CheckpointOptions } from '../load-checkpoint.ts'
 import { generationOf } from '../load-model.ts'
 import { hashFiles } from '../weights/index.ts'
-import { joinPath, userCacheFolder } from '../weights/node.ts'
+import { joinPath, listFolder, userCacheFolder } from '../weights/node.ts'
 import type { Arguments } from './arguments.ts'
 import { checkpointOptions, modelOf } from './load-flags.ts'
 import type { Session } from './verb.ts'
@@ -26,7 +25,7 @@ export async function identityOf(
     kind: 'local',
     model: name.split(/[/\\]/).at(-1),
     weights: await hashed(checkpoint.files, { args, session }),
-    tokenizer: await hashed(tokenizerFiles(checkpoint.tokenizerPath), { args, session }),
+    tokenizer: await hashed(filesOfTokenizer(checkpoint.tokenizerPath), { args, session }),
     generation: generationOf(checkpoint, model.tokenizer),
     precision: {
       name: precision.name,
@@ -70,18 +69,8 @@ function hashed(files: readonly string[], { args, session }: Called): Promise<st
   return hashFiles(files, { memoFile, signal: session.signal })
 }
 
-/** What `loadTokenizer` may read. */
-const TOKENIZER_FILES = [
-  'tokenizer.json',
-  'tokenizer.model',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-]
-
-function tokenizerFiles(path: string): string[] {
-  const isFolder = statSync(path).isDirectory()
-  const beside = TOKENIZER_FILES.map((name) => join(isFolder ? path : dirname(path), name))
-  const found = beside.filter((file) => existsSync(file))
-  return isFolder || found.includes(path) ? found : [path, ...found]
+/** What `loadTokenizer` may read: the file that was named, and those beside it. */
+function filesOfTokenizer(path: string): string[] {
+  const found = tokenizerFiles(path)
+  return listFolder(path) !== undefined || found.includes(path) ? found : [path, ...found]
 }

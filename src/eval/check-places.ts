@@ -7,28 +7,22 @@
 import { InputError } from '../core/errors.ts'
 import type { Benchmark } from './benchmark.ts'
 import { isRow, readRows, type EvalFile, type Row } from './eval-file.ts'
-import { releasedFiles, shownPrompt, truthId, type Question } from './question.ts'
+import { shownPrompt, truthId, type Question, type ReleasedFiles } from './question.ts'
 
 type Placed = { readonly id: string; readonly lines: readonly string[] }
 
 /** Answers whose question is looked for in another place, at most: of a prompt in other words it is in none. */
 const MOST_LOOKED_FOR = 50
 
-/** Throws InputError for an answer to a question that stands in another place. */
+/** Throws InputError for an answer to a question that stands in another place. The files are of the authors' form. */
 export function checkPlaces(
   { name, ask }: Benchmark,
-  files: {
-    readonly answers: readonly EvalFile[]
-    readonly questions: readonly EvalFile[]
-    readonly labels: readonly EvalFile[]
-  },
+  files: ReleasedFiles & { readonly answers: readonly EvalFile[] },
 ): void {
   if (!ask) return
   const answers = files.answers.flatMap(rowsOf).flatMap(promptOf)
   if (answers.length === 0) return
-  const released = releasedFiles(ask, files)
-  const asked =
-    released.questions.length > 0 ? released.questions : ask.hasTruth ? files.labels : []
+  const asked = files.questions.length > 0 ? files.questions : ask.hasTruth ? files.labels : []
   const places = ownLines(questionsOf(ask.questions, asked))
   const byId = new Map<string, Placed[]>()
   for (const place of places) byId.set(place.id, [...(byId.get(place.id) ?? []), place])

@@ -96,10 +96,11 @@ export type Recipe = {
 export async function score(name: string, request: ScoreRequest): Promise<ScoreReport> {
   const benchmark = findBenchmark(name)
   const { answers, asked, wordNet } = request
-  const { questions, labels } = authorsFiles(benchmark, request)
+  const given = { questions: request.questions ?? [], labels: request.labels ?? [] }
+  const released = releasedFiles(benchmark.ask, given)
+  const { questions, labels } = takenFiles(benchmark, { given, released })
   checkKinds(benchmark, { answers, questions, labels })
-  const { questions: givenQuestions = [], labels: givenLabels = [] } = request
-  checkPlaces(benchmark, { answers, questions: givenQuestions, labels: givenLabels })
+  checkPlaces(benchmark, { answers, ...released })
   const seed = request.seed ?? benchmark.seed ?? 0
   const rng = new Rng(seed)
   const { metrics, counts, outcomes, printed, written, sheets } = benchmark.score({
@@ -135,13 +136,12 @@ export function setOf(
   return (questions.length > 0 && benchmark.ofSet?.(questions)) || benchmark
 }
 
-/** The hub's tables as the files that the benchmark takes. */
-function authorsFiles(
-  { ask, files }: Benchmark,
-  { questions = [], labels = [] }: ScoreRequest,
+/** The released files without questions that were made of the hub's tables for a benchmark that takes none. */
+function takenFiles(
+  { files }: Benchmark,
+  { given, released }: { readonly given: ReleasedFiles; readonly released: ReleasedFiles },
 ): ReleasedFiles {
-  const released = releasedFiles(ask, { questions, labels })
-  const isMade = released.questions !== questions
+  const isMade = released.questions !== given.questions
   return isMade && files.questions === undefined ? { ...released, questions: [] } : released
 }
 

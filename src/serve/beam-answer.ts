@@ -30,7 +30,7 @@ export async function searchBeams(
       eosTokenIds: options.ignoreEos ? [] : options.eosTokenIds,
       firstLogits,
       process: processor(parts, encoded, options),
-      isStopped: (tokens) => isStopped(tokens, { parts, encoded, options }),
+      isStopped: (tokens) => stopStringIn(tokens, { parts, encoded, options }) !== undefined,
       uniform: options.temperature > 0 ? uniform(options) : undefined,
       async step(ids, parents) {
         await group.reorder(parents)
@@ -62,8 +62,8 @@ function uniform({ seed }: ResolvedGenerateOptions): () => number {
   return () => rng.uniform()
 }
 
-function isStopped(tokens: readonly number[], about: Parts): boolean {
-  return about.options.stop.length > 0 && read(tokens, about).stopString !== undefined
+function stopStringIn(tokens: readonly number[], about: Parts): string | undefined {
+  return about.options.stop.length > 0 ? read(tokens, about).stopString : undefined
 }
 
 type Parts = {
@@ -85,7 +85,7 @@ function toAnswer(
   })
   const best = sequences[0] ?? { tokens: [], text: '', score: -Infinity }
   const { prepared, preprocessMs, visionMs } = encoded
-  const { stopString } = read(best.tokens, about)
+  const stopString = stopStringIn(best.tokens, about)
   const prefillMs = clock.prefilledAt - clock.start - preprocessMs - visionMs
   return {
     text: best.text,

@@ -10,7 +10,7 @@ import {
   type ConvertLayout,
 } from '../families/convert/convert-checkpoint.ts'
 import { jsonBytes } from '../families/convert/written-json.ts'
-import { TOKENIZER_FILES } from '../families/convert/tokenizer-files.ts'
+import { TOKENIZER_FILES, tokenizerFiles } from '../families/convert/tokenizer-files.ts'
 import type { Quirks } from '../families/family.ts'
 import { isOriginalConfig } from '../families/original-parts.ts'
 import { isObject } from '../families/json-reader.ts'
@@ -165,7 +165,9 @@ async function plannedAs(to: ConvertLayout, { checkpoint, store }: SaveParts): P
       to,
       dtype: 'stored',
       tokenizer: await loadTokenizer(tokenizerPath),
-      tokenizerFiles: tokenizerFiles(tokenizerPath),
+      tokenizerFiles: new Map(
+        tokenizerFiles(tokenizerPath).map((file) => [baseName(file), readBytes(file)]),
+      ),
       merged: [],
       version: '',
     },
@@ -186,12 +188,6 @@ function storeSource(store: ParameterStore): WeightSource {
     return [path, { dtype: 'float32' as const, shape, file: 'training' }] as const
   })
   return { tensors: new Map(tensors), read, close: () => {} }
-}
-
-function tokenizerFiles(path: string): Map<string, Uint8Array> {
-  const folder = listFolder(path) === undefined ? parentFolder(path) : path
-  const names = (listFolder(folder) ?? []).filter((name) => TOKENIZER_FILES.includes(name))
-  return new Map(names.map((name) => [name, readBytes(joinPath(folder, name))]))
 }
 
 function readBytes(path: string): Uint8Array {

@@ -4,6 +4,7 @@
  */
 import { CheckpointError } from '../../core/errors.ts'
 import type { Tokenizer } from '../../text/tokenizer.ts'
+import { joinPath, listFolder, parentFolder } from '../../weights/node.ts'
 import { isObject, type JsonObject } from '../json-reader.ts'
 import type { HfClass, Placeholders } from './hf-class.ts'
 import { sentencePieceJson } from './sentencepiece-json.ts'
@@ -24,6 +25,15 @@ export const TOKENIZER_FILES = [
 ]
 
 export type Files = ReadonlyMap<string, Uint8Array>
+
+/** Those that lie in a folder, or beside a tokenizer's file. */
+export function tokenizerFiles(path: string): string[] {
+  const folder = listFolder(path) === undefined ? parentFolder(path) : path
+  const names = listFolder(folder) ?? []
+  return TOKENIZER_FILES.filter((name) => names.includes(name)).map((name) =>
+    joinPath(folder, name),
+  )
+}
 
 /** The ids of the placeholders: those they have, else the next free ones. */
 export function placeholderIds(

@@ -1,5 +1,6 @@
 /** A matcher in its thread, as the sampler sees it. */
 import { InputError } from '../../core/errors.ts'
+import { isInTime } from '../../core/in-time.ts'
 import {
   AHEAD,
   AHEAD_LENGTH,
@@ -116,12 +117,8 @@ async function changed(
   { from, ms }: { readonly from: number; readonly ms: number },
 ): Promise<void> {
   const { value } = waitAsync(words, index, from)
-  if (typeof value === 'string') return
   // The timer is also what keeps the process alive meanwhile: neither the wait nor an idle thread does.
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise((resolve) => (timer = setTimeout(resolve, ms)))
-  await Promise.race([value, late])
-  clearTimeout(timer)
+  if (typeof value !== 'string') await isInTime(value, ms)
 }
 
 /** ES2024's `Atomics.waitAsync`, which every Node has that this runs on. */

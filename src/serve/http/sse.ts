@@ -1,4 +1,5 @@
 /** Events to a stream of server-sent events (WHATWG HTML §9.2). */
+import { isInTime } from '../../core/in-time.ts'
 import { openAiError } from './http-error.ts'
 import type { Exchange } from './server-context.ts'
 
@@ -70,17 +71,6 @@ type StreamOptions = {
   readonly onFailure: (error: unknown) => ServerEvent
   readonly onGone: () => void
   readonly heartbeatMs: number
-}
-
-/** Whether `first` resolves before the time is over; rejects as it does within the time. */
-async function isInTime(first: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, ms, false)))
-  try {
-    return await Promise.race([first.then(() => true), late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 type Pumping = {
