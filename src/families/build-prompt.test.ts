@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { ConfigError, InputError } from '../core/errors.ts'
 import { loadTokenizer, type Tokenizer } from '../text/index.ts'
 import { buildPrompt, rawPrompt, type PromptMessage } from './build-prompt.ts'
-import type { ModelConfig, PromptConfig } from './family.ts'
+import { TOKENISED, type ModelConfig, type PromptConfig } from './family.ts'
 
 const FOLDER = 'fixtures/text/tokenizers'
 const NAMES = ['llava-mlp', 'llava-v1', 'mini-vit', 'layer-list', 'chatml', 'next-llama3']
@@ -20,7 +20,8 @@ function configOf(layout: Layout, prompt?: PromptConfig): ModelConfig {
     layout === 'hf'
       ? { kind: 'template', template: TEMPLATE }
       : { kind: 'conversation', mode: 'vicuna_v1', wrapImage: false }
-  return { layout, image: { placeholder: -200 }, prompt: prompt ?? usual } as ModelConfig
+  const tokenise = TOKENISED[layout]
+  return { layout, tokenise, image: { placeholder: -200 }, prompt: prompt ?? usual } as ModelConfig
 }
 
 function user(...texts: string[]): PromptMessage {
@@ -213,5 +214,42 @@ describe('a conversation as a prompt', () => {
       () => buildPrompt([user(`${all}<s>`)], tools),
       (error) => error instanceof InputError && error.code === 'INPUT_NONCHARACTERS',
     )
+  })
+})
+
+describe('quirks.tokenise by itself', () => {
+  const asked: PromptMessage = {
+    role: 'user',
+    content: [{ type: 'text', text: 'A' }, { type: 'image' }, { type: 'text', text: 'B' }],
+  }
+
+  test('hf in pieces: each begins as a text does, the placeholder is the config’s, BOS comes once', async () => {
+    const tokenizer = await loadTokenizer(`${FOLDER}/layer-list`)
+    const placeholder = tokenizer.idOf('<image>') as number
+    const whole = { ...configOf('hf'), image: { placeholder } } as ModelConfig
+    const config: ModelConfig = { ...whole, tokenise: 'pieces' }
+    const { prompt, ids } = buildPrompt([asked], { config, tokenizer })
+    const [before, behind] = prompt.split('<image>') as [string, string]
+    const rest = tokenizer.encode(behind, { addBos: true }).slice(1)
+    assert.deepEqual(ids, [...tokenizer.encode(before, { addBos: false }), placeholder, ...rest])
+    assert.equal(ids.filter((id) => id === tokenizer.bosId).length, 1)
+    assert.notDeepEqual(ids, buildPrompt([asked], { config: whole, tokenizer }).ids)
+  })
+
+  test('original in one: the token becomes the placeholder; without such a token it is refused', async () => {
+    const config: ModelConfig = { ...configOf('original'), tokenise: 'whole' }
+    const tokenizer = await loadTokenizer(`${FOLDER}/llava-mlp`)
+    const { prompt, ids } = buildPrompt([asked], { config, tokenizer })
+    const tag = tokenizer.idOf('<image>')
+    const expected = tokenizer.encode(prompt, { addBos: true })
+    assert.ok(expected.includes(tag as number))
+    assert.deepEqual(
+      ids,
+      expected.map((id) => (id === tag ? -200 : id)),
+    )
+    const without = await loadTokenizer(`${FOLDER}/llava-v1`)
+    assert.throws(() => buildPrompt([asked], { config, tokenizer: without }), {
+      code: 'CONFIG_QUIRK',
+    })
   })
 })

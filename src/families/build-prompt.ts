@@ -2,13 +2,13 @@
  * A conversation as text and ids, with one placeholder where each picture will stand.
  *
  * Original layout: a conversation mode; the text is cut at the pictures and each piece tokenised alone. Hf layout: the
- * chat template; one text, in which the placeholder is a token. Either way only what the template writes is read for
+ * chat template; one text, in which the placeholder is a token (`quirks.tokenise` says which of the two by itself). Either way only what the template writes is read for
  * control tokens: what people write stays text, an `<image>` in their words included.
  */
 import { ConfigError, InputError } from '../core/errors.ts'
 import { renderChat, type ChatMessage, type ChatPart } from '../text/chat-template.ts'
 import { renderConversation, type Turn } from '../text/conversation.ts'
-import { tokenizePrompt } from '../text/tokenize-prompt.ts'
+import { IMAGE_TOKEN_INDEX, tokenizePrompt } from '../text/tokenize-prompt.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { ModelConfig } from './family.ts'
 import { PlainText } from './plain-text.ts'
@@ -109,11 +109,31 @@ export function tokenizeRendered(
   plain: PlainText | null,
 ): number[] {
   const standIns = plain?.standIns
-  if (config.layout === 'original') return tokenizePrompt(tokenizer, text, { standIns })
+  if (config.tokenise === 'pieces') {
+    // The original's own habit: a template that writes BOS itself gets a second one.
+    const doubleBos = config.layout === 'original'
+    const ids = tokenizePrompt(tokenizer, text, { standIns, doubleBos })
+    return replaced(ids, IMAGE_TOKEN_INDEX, config)
+  }
   // As transformers' processors do it: a template that writes BOS itself gets no second one.
   const bos = tokenOf(tokenizer, tokenizer.bosId)
   const hasBos = plain !== null && bos !== undefined && text.startsWith(bos)
-  return tokenizer.encode(text, { addBos: !hasBos, standIns })
+  const ids = tokenizer.encode(text, { addBos: !hasBos, standIns })
+  return config.layout === 'original' ? replaced(ids, imageTagId(tokenizer), config) : ids
+}
+
+/** The ids with the config's placeholder wherever `mark` marks the place of a picture. */
+function replaced(ids: readonly number[], mark: number, { image }: ModelConfig): number[] {
+  return ids.map((id) => (id === mark && image ? image.placeholder : id))
+}
+
+function imageTagId(tokenizer: Tokenizer): number {
+  const id = tokenizer.idOf(IMAGE_TAG)
+  if (id !== undefined) return id
+  throw new ConfigError(
+    'CONFIG_QUIRK',
+    `quirks: tokenise whole expects a tokenizer with ${IMAGE_TAG} among its tokens, this one has none; leave it out, or tokenise pieces.`,
+  )
 }
 
 function tokenOf(tokenizer: Tokenizer, id: number | undefined): string | undefined {

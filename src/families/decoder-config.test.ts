@@ -8,7 +8,7 @@ import { JsonReader } from './json-reader.ts'
 import { parseOriginalDecoder } from './original-decoder.ts'
 
 function parse(json: object, tieDefault?: boolean): DecoderConfig {
-  return parseDecoderConfig(new JsonReader('config.text_config', json), tieDefault)
+  return parseDecoderConfig(new JsonReader('config.text_config', json), { isTied: tieDefault })
 }
 
 const LLAMA: DecoderConfig = {

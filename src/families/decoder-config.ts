@@ -79,10 +79,14 @@ export function checkOriginalDecoder(config: unknown): void {
 
 /**
  * Reads `text_config`, or the top level of an original or plain text checkpoint. `isTied`: what stands above `text_config`;
- * either place is enough. Whether the files agree is seen when they are opened: `tied-head.ts`.
+ * either place is enough. Whether the files agree is seen when they are opened: `tied-head.ts`. `usual`: the `model_type` of
+ * one that names none.
  */
-export function parseDecoderConfig(json: JsonReader, isTied = false): DecoderConfig {
-  const defaults = json.choice('model_type', DECODERS, 'llama')
+export function parseDecoderConfig(
+  json: JsonReader,
+  { isTied = false, usual = 'llama' }: { readonly isTied?: boolean; readonly usual?: string } = {},
+): DecoderConfig {
+  const defaults = json.choice('model_type', DECODERS, usual)
   const hiddenSize = json.integer('hidden_size', 4096)
   const numHeads = json.integer('num_attention_heads', 32)
   const headDim = json.integer('head_dim', evenShare(json, hiddenSize, numHeads))

@@ -32,6 +32,8 @@ export type Quirks = {
   /** Whose passes resize; default `pillow12`, which the recordings of transformers were made with. */
   readonly resampleOrder?: ResizeOrder
   readonly truncate?: 'refuse' | 'asOriginal'
+  /** `pieces`: the text is cut at its pictures and each piece tokenised alone; `whole`: in one, `<image>` being a token. */
+  readonly tokenise?: 'pieces' | 'whole'
   readonly severalPictures?: 'each' | 'single'
   /** Whether the patches of a frame are pooled before or after the projector, how, and by how much. */
   readonly poolPlace?: PoolPlace
@@ -39,6 +41,12 @@ export type Quirks = {
   readonly poolStride?: number
   /** Where a clip has newline rows (`mm_newline_position`). */
   readonly clipNewline?: 'no_token' | 'one_token' | 'frame' | 'grid'
+}
+
+/** How each layout tokenises a prompt. */
+export const TOKENISED: { readonly [L in Layout]: NonNullable<Quirks['tokenise']> } = {
+  original: 'pieces',
+  hf: 'whole',
 }
 
 export type PoolPlace = 'before' | 'after'
@@ -70,6 +78,7 @@ export type ModelConfig = {
   readonly video: VideoConfig | null
   /** What becomes of a prompt longer than the context: `asOriginal` cuts it there, be it inside a picture. */
   readonly truncate: NonNullable<Quirks['truncate']>
+  readonly tokenise: NonNullable<Quirks['tokenise']>
   readonly prompt: PromptConfig
   /** Ids that end an answer, from generation_config.json, config.json and the tokenizer. */
   readonly endTokens: readonly number[]

@@ -18,14 +18,24 @@ import { featureWidth, type VisionConfig } from '../vision/vision-transformer.ts
 import { IMAGE_TOKEN_INDEX } from '../text/tokenize-prompt.ts'
 import { endTokens, templateOf } from './checkpoint-text.ts'
 import { parseDecoderConfig } from './decoder-config.ts'
-import type { CheckpointDocuments, FamilyOptions, ModelConfig } from './family.ts'
+import {
+  TOKENISED,
+  type CheckpointDocuments,
+  type FamilyOptions,
+  type ModelConfig,
+} from './family.ts'
 import { isObject, JsonReader } from './json-reader.ts'
 import { originalPrompt } from './original-parts.ts'
-import { ACTIVATION_NAMES, parseVisionConfig, withFeatureMap } from './vision-config.ts'
+import {
+  ACTIVATION_NAMES,
+  ONEVISION_DEFAULT,
+  parseVisionConfig,
+  withFeatureMap,
+} from './vision-config.ts'
 
 export type HfParts = Pick<
   ModelConfig,
-  'layout' | 'prompt' | 'endTokens' | 'maxContext' | 'truncate'
+  'layout' | 'prompt' | 'endTokens' | 'maxContext' | 'truncate' | 'tokenise'
 > & {
   readonly decoder: DecoderConfig
   readonly vision: VisionConfig
@@ -39,16 +49,23 @@ export function parseHfParts(
   options: FamilyOptions,
 ): HfParts {
   const text = json.object('text_config')
-  const decoder = parseDecoderConfig(text, json.boolean('tie_word_embeddings', false))
-  // OneVision's towers have no class token, and its config takes all rows of the last block.
   const isOneVision = json.raw('model_type') === 'llava_onevision'
+  const decoder = parseDecoderConfig(text, {
+    isTied: json.boolean('tie_word_embeddings', false),
+    usual: isOneVision ? 'qwen2' : 'llama',
+  })
+  // OneVision's towers have no class token, and its config takes all rows of the last block.
   const dropFirstRow = json.choice(
     'vision_feature_select_strategy',
     { default: true, full: false },
     isOneVision ? 'full' : 'default',
   )
   const layers = json.integers('vision_feature_layer', [isOneVision ? -1 : -2])
-  const tower = parseVisionConfig(json.object('vision_config'), () => ({ layers, dropFirstRow }))
+  const tower = parseVisionConfig(
+    json.object('vision_config'),
+    () => ({ layers, dropFirstRow }),
+    isOneVision ? ONEVISION_DEFAULT : undefined,
+  )
   const vision = withFeatureMap(tower, json)
   const layout = options.layout ?? 'hf'
   return {
@@ -62,8 +79,12 @@ export function parseHfParts(
       hiddenSize: decoder.hiddenSize,
       bias: json.boolean('multimodal_projector_bias', true),
     },
-    placeholder: layout === 'original' ? IMAGE_TOKEN_INDEX : tokenId(json, 'image', 32000),
+    placeholder:
+      layout === 'original'
+        ? IMAGE_TOKEN_INDEX
+        : tokenId(json, 'image', isOneVision ? 151646 : 32000),
     truncate: options.quirks?.truncate ?? 'refuse',
+    tokenise: options.quirks?.tokenise ?? TOKENISED[layout],
     prompt:
       layout === 'original'
         ? originalPrompt(documents, options, { modelType: '', wrapImage: false })

@@ -386,6 +386,11 @@ describe('layout sets every quirk, and each can be set alone', () => {
       'single',
     )
   })
+  test('tokenise', () => {
+    assert.equal(hf().tokenise, 'whole')
+    assert.equal(hf({}, { layout: 'original' }).tokenise, 'pieces')
+    assert.equal(hf({}, { quirks: { tokenise: 'pieces' } }).tokenise, 'pieces')
+  })
   test('truncate', () => {
     assert.equal(hf().truncate, 'refuse')
     assert.equal(hf({}, { quirks: { truncate: 'asOriginal' } }).truncate, 'asOriginal')

@@ -27,6 +27,10 @@ export class JsonReader {
     return Object.hasOwn(this.#json, key) && this.#json[key] !== null
   }
 
+  get isEmpty(): boolean {
+    return Object.keys(this.#json).length === 0
+  }
+
   /** Whether the key is written at all, be it as null. */
   states(key: string): boolean {
     return Object.hasOwn(this.#json, key)

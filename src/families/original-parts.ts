@@ -14,14 +14,20 @@ import type { ProjectorConfig } from '../projector/projector.ts'
 import { conversationModeOf } from '../text/conversation-choice.ts'
 import type { VisionConfig } from '../vision/vision-transformer.ts'
 import { endTokens, templateOf } from './checkpoint-text.ts'
-import type { CheckpointDocuments, FamilyOptions, ModelConfig, PromptConfig } from './family.ts'
+import {
+  TOKENISED,
+  type CheckpointDocuments,
+  type FamilyOptions,
+  type ModelConfig,
+  type PromptConfig,
+} from './family.ts'
 import { JsonReader } from './json-reader.ts'
 import { parseOriginalDecoder } from './original-decoder.ts'
 import { parseVisionConfig, publishedTower } from './vision-config.ts'
 
 export type OriginalParts = Pick<
   ModelConfig,
-  'layout' | 'prompt' | 'endTokens' | 'maxContext' | 'truncate'
+  'layout' | 'prompt' | 'endTokens' | 'maxContext' | 'truncate' | 'tokenise'
 > & {
   readonly decoder: DecoderConfig
   readonly vision: VisionConfig
@@ -58,6 +64,7 @@ export function parseOriginalParts(
     projector: originalProjector(json, vision, decoder.hiddenSize),
     ...originalProcessors(json, documents, options),
     truncate: options.quirks?.truncate ?? 'refuse',
+    tokenise: options.quirks?.tokenise ?? TOKENISED.original,
     prompt: originalPrompt(documents, options, { modelType, wrapImage }),
     endTokens: endTokens(documents, json),
     maxContext: json.integer('tokenizer_model_max_length', decoder.maxPositions),

@@ -10,6 +10,7 @@ const VALUES: { readonly [Q in keyof Required<Quirks>]: readonly Quirks[Q][] | '
   anyres: ['original', 'hf'],
   resampleOrder: RESIZE_ORDERS,
   truncate: ['refuse', 'asOriginal'],
+  tokenise: ['pieces', 'whole'],
   severalPictures: ['each', 'single'],
   poolPlace: ['before', 'after'],
   poolMode: ['average', 'max', 'bilinear', 'none'],

@@ -1,7 +1,7 @@
 /** Language models without eyes: Llama, Mistral and Qwen2 checkpoints as they are, for text and as bases. */
 import { endTokens, templateOf } from './checkpoint-text.ts'
 import { isKnownDecoder, parseDecoderConfig } from './decoder-config.ts'
-import type { Family } from './family.ts'
+import { TOKENISED, type Family } from './family.ts'
 import { JsonReader } from './json-reader.ts'
 import { DECODER_NAMES } from './parameter-names.ts'
 
@@ -14,15 +14,17 @@ export const textOnly: Family = {
   parseConfig: (documents, options) => {
     const json = new JsonReader('config.json', documents.files.get('config.json'))
     const decoder = parseDecoderConfig(json)
+    const layout = options.layout ?? 'hf'
     return {
       family: 'text',
-      layout: options.layout ?? 'hf',
+      layout,
       vision: null,
       projector: null,
       decoder,
       image: null,
       video: null,
       truncate: options.quirks?.truncate ?? 'refuse',
+      tokenise: options.quirks?.tokenise ?? TOKENISED[layout],
       prompt: templateOf(documents, options) ?? { kind: 'none' },
       endTokens: endTokens(documents, json),
       maxContext: Math.floor(decoder.maxPositions * decoder.rope.factor),

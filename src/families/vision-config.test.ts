@@ -3,11 +3,23 @@ import { describe, test } from 'node:test'
 import { ConfigError } from '../core/errors.ts'
 import { featureRows, patchesPerSide, type VisionConfig } from '../vision/vision-transformer.ts'
 import { JsonReader } from './json-reader.ts'
-import { parseVisionConfig, publishedTower, withFeatureMap } from './vision-config.ts'
+import {
+  ONEVISION_DEFAULT,
+  parseVisionConfig,
+  publishedTower,
+  withFeatureMap,
+} from './vision-config.ts'
 
 function parse(json: object, layers: readonly number[] = [-2], dropFirstRow = true): VisionConfig {
-  const reader = new JsonReader('config.vision_config', json)
-  return parseVisionConfig(reader, () => ({ layers, dropFirstRow }))
+  return parseVisionConfig(reader(json), choose(layers, dropFirstRow))
+}
+
+function reader(json: object): JsonReader {
+  return new JsonReader('config.vision_config', json)
+}
+
+function choose(layers: readonly number[], dropFirstRow = true) {
+  return () => ({ layers, dropFirstRow })
 }
 
 const CLIP: VisionConfig = {
@@ -75,6 +87,19 @@ describe('what a file leaves out is the default of its class', () => {
   for (const [json, expected] of TABLE) {
     test(JSON.stringify(json), () => assert.deepEqual(parse(json), expected))
   }
+
+  // As transformers 5.23 reads them: LlavaConfig and LlavaOnevisionConfig of such a `vision_config`.
+  test('without a model_type the others still count', () => {
+    const json = { hidden_size: 96, num_hidden_layers: 3 }
+    const sizes = { hiddenSize: 96, numLayers: 3, featureLayers: [2] }
+    assert.deepEqual(parse(json), { ...CLIP, ...sizes })
+    const ofOneVision = parseVisionConfig(reader(json), choose([-2]), ONEVISION_DEFAULT)
+    assert.deepEqual(ofOneVision, { ...SIGLIP, ...sizes })
+    const whole = parseVisionConfig(reader({}), choose([-1], false), ONEVISION_DEFAULT)
+    assert.equal(whole.kind, 'siglip')
+    assert.equal(whole.hiddenSize, 1152)
+    assert.equal(whole.numLayers, 26)
+  })
 })
 
 test('what a file says counts', () => {

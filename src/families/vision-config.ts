@@ -64,7 +64,7 @@ const TOWERS: Readonly<Record<string, Tower>> = {
   vit: VIT,
 }
 
-/** The tower of a `llava` config without `vision_config`. */
+/** The tower of a config without `vision_config`; one that names no `model_type` is of the same kind. */
 const LLAVA_DEFAULT = {
   model_type: 'clip_vision_model',
   hidden_size: 1024,
@@ -75,19 +75,22 @@ const LLAVA_DEFAULT = {
   num_attention_heads: 16,
 }
 
+/** The same of a `llava_onevision` config. */
+export const ONEVISION_DEFAULT = {
+  model_type: 'siglip_vision_model',
+  hidden_size: 1152,
+  intermediate_size: 4304,
+  patch_size: 14,
+  image_size: 384,
+  num_hidden_layers: 26,
+  num_attention_heads: 16,
+}
+
 /** Config files of the towers that original checkpoints name, for when only the weights lie at hand. */
 const PUBLISHED: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'openai/clip-vit-large-patch14': { ...LLAVA_DEFAULT, image_size: 224 },
   'openai/clip-vit-large-patch14-336': LLAVA_DEFAULT,
-  'google/siglip-so400m-patch14-384': {
-    model_type: 'siglip_vision_model',
-    hidden_size: 1152,
-    intermediate_size: 4304,
-    patch_size: 14,
-    image_size: 384,
-    num_hidden_layers: 27,
-    num_attention_heads: 16,
-  },
+  'google/siglip-so400m-patch14-384': { ...ONEVISION_DEFAULT, num_hidden_layers: 27 },
 }
 
 /** The config of a published tower by its hub id, or undefined. */
@@ -103,9 +106,10 @@ export type FeatureChoice = Pick<VisionConfig, 'dropFirstRow'> & {
 export function parseVisionConfig(
   reader: JsonReader,
   choose: (numLayers: number, tower: Tower) => FeatureChoice,
+  whole: { readonly model_type: string } = LLAVA_DEFAULT,
 ): VisionConfig {
-  const json = reader.has('model_type') ? reader : new JsonReader(reader.path, LLAVA_DEFAULT)
-  const tower = json.choice('model_type', TOWERS)
+  const json = reader.isEmpty ? new JsonReader(reader.path, whole) : reader
+  const tower = json.choice('model_type', TOWERS, whole.model_type)
   const numLayers = json.layerCount('num_hidden_layers', 12)
   const { layers, dropFirstRow } = choose(numLayers, tower)
   if (layers.length === 0) {
