@@ -67,7 +67,14 @@ const CHECKS: { readonly [O in keyof Required<LoadOptions>]: Check } = {
 }
 
 /** Throws InputError INPUT_UNKNOWN_OPTION for names, ConfigError for values. */
-export function checkLoadOptions(options: LoadOptions): void {
+export function checkLoadOptions(name: string, options: LoadOptions): void {
+  const [isNamed, isGiven] = [typeof name === 'string', isObject(options)]
+  if (!isNamed || !isGiven) {
+    const fault = isNamed
+      ? `options should be an object, ${describe(options)} came`
+      : `the model should be named by a text, a folder or 'mini', ${describe(name)} came`
+    throw new ConfigError('CONFIG_OPTION', `loadModel: ${fault}.`)
+  }
   const given = Object.entries(options).filter(([, value]) => value !== undefined)
   const unknown = Object.keys(options).filter((name) => !Object.hasOwn(CHECKS, name))
   if (unknown.length > 0) {

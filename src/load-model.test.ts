@@ -323,6 +323,14 @@ describe('options that make no sense are refused by name', () => {
     })
   }
 
+  test('a model that is no text, and options that are no object', async () => {
+    const load = loadModel as (name: unknown, options?: unknown) => Promise<unknown>
+    const fault = (message: RegExp) => ({ name: 'ConfigError', code: 'CONFIG_OPTION', message })
+    await assert.rejects(load(5), fault(/should be named by a text, .* 5 came/))
+    await assert.rejects(load(undefined), fault(/should be named by a text, .* undefined came/))
+    await assert.rejects(load('mini', null), fault(/options should be an object, null came/))
+  })
+
   test('a hub id is looked for where the environment of Hugging Face says', async () => {
     const set = { HF_HOME: join(root, 'hf'), HF_HUB_OFFLINE: '1' }
     const before = { ...process.env }

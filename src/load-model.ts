@@ -120,7 +120,7 @@ const DEFAULT_KEPT_BYTES = 2 ** 30
  * Throws ConfigError for options or a config that cannot be used, CheckpointError for files that are missing or damaged.
  */
 export async function loadModel(name: string, options: LoadOptions = {}): Promise<Model> {
-  checkLoadOptions(options)
+  checkLoadOptions(name, options)
   options.signal?.throwIfAborted()
   const checkpoint = await openParts(name, options)
   const cleanup: (() => void | Promise<void>)[] = [() => checkpoint.close()]

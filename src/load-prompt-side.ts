@@ -20,7 +20,7 @@ export async function loadPromptSide(
   name: string,
   options: LoadOptions = {},
 ): Promise<LoadedPromptSide> {
-  checkLoadOptions(options)
+  checkLoadOptions(name, options)
   const checkpoint = await openParts(name, options)
   try {
     const parsed = withClipOptions(checkpoint.config, options)

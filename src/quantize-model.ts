@@ -31,7 +31,7 @@ export async function quantizeModel(
   name: string,
   options: LoadOptions = {},
 ): Promise<QuantizedModel> {
-  checkLoadOptions(options)
+  checkLoadOptions(name, options)
   const checkpoint = await openParts(name, options)
   const opened: WeightSource[] = []
   try {

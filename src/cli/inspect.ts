@@ -118,7 +118,18 @@ function kindOf(thing: string, args: Arguments): Kind {
     return isClip ? 'clip' : 'checkpoint'
   }
   if (thing.endsWith('.gguf')) return 'checkpoint'
+  if (WEIGHTS.test(thing)) throw weightsAlone(thing)
   return given ?? (FILM.test(thing) ? 'clip' : 'picture')
+}
+
+/** Weights that say nothing of their model. */
+const WEIGHTS = /\.(safetensors|bin|pth?|onnx)$/i
+
+function weightsAlone(thing: string): InputError {
+  return new InputError(
+    'INPUT_WEIGHTS_ALONE',
+    `inspect: ${thing} holds weights alone; give the folder that it lies in, where config.json is.`,
+  )
 }
 
 function missingKind(thing: string): 'checkpoint' {

@@ -56,7 +56,7 @@ test('sources that cannot be read say why', async () => {
     code: 'INPUT_IMAGE_TOO_LARGE',
   })
   await assert.rejects(readImage(PHOTO, { rotate: true } as never), {
-    code: 'INPUT_OPTION_UNKNOWN',
+    code: 'INPUT_UNKNOWN_OPTION',
   })
 })
 

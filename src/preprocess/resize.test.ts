@@ -162,7 +162,7 @@ test('all faults of the options are said at once', () => {
     },
   )
   assert.throws(() => resizeImage(image, { width: 2, height: 2, fliter: 'box' } as never), {
-    code: 'INPUT_OPTION_UNKNOWN',
+    code: 'INPUT_UNKNOWN_OPTION',
   })
   assert.throws(() => resizeImage({ ...image, width: 5 }, { width: 2, height: 2 }), {
     code: 'INPUT_IMAGE_SHAPE',

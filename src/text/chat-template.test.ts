@@ -52,7 +52,7 @@ describe('renderChat', () => {
 
   test('refuses options that it does not know or that contradict each other', () => {
     const wrong = { messages: [USER], addGenerationPromt: true } as never
-    assert.throws(() => renderChat(CHATML, wrong), { code: 'INPUT_OPTION_UNKNOWN' })
+    assert.throws(() => renderChat(CHATML, wrong), { code: 'INPUT_UNKNOWN_OPTION' })
     const both = { messages: [USER], addGenerationPrompt: true, continueFinalMessage: true }
     assert.throws(() => renderChat(CHATML, both), { code: 'INPUT_OPTION_CONFLICT' })
     assert.throws(() => renderChat(CHATML, { messages: 'Hi' as never }), { code: 'INPUT_MESSAGES' })

@@ -120,7 +120,7 @@ function checkOptions(options: ChatOptions): void {
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.has(name)) {
       throw new InputError(
-        'INPUT_OPTION_UNKNOWN',
+        'INPUT_UNKNOWN_OPTION',
         `chat template: expected one of ${[...OPTION_NAMES].join(', ')}, the option '${name}' came; put names for the template into variables.`,
       )
     }

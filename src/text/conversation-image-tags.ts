@@ -59,7 +59,7 @@ function checkOptions(options: ImageTagOptions): void {
   const unknown = Object.keys(options).find((name) => !known.includes(name))
   if (unknown !== undefined) {
     throw new InputError(
-      'INPUT_OPTION_UNKNOWN',
+      'INPUT_UNKNOWN_OPTION',
       `conversation: expected one of ${known.join(', ')}, the option '${unknown}' came; leave it out.`,
     )
   }

@@ -65,7 +65,7 @@ describe('renderConversation', () => {
     const number = [{ from: 'human', value: 5 }] as never
     assert.throws(() => renderConversation('v1', number), { code: 'INPUT_CONVERSATION_TURN' })
     const options = { addGeneration: true } as never
-    assert.throws(() => renderConversation('v1', [], options), { code: 'INPUT_OPTION_UNKNOWN' })
+    assert.throws(() => renderConversation('v1', [], options), { code: 'INPUT_UNKNOWN_OPTION' })
   })
 
   test('refuses what a style cannot write', () => {
@@ -159,7 +159,7 @@ describe('normaliseImageTags', () => {
 
   test('refuses unknown options and repositories', () => {
     assert.throws(() => normaliseImageTags([], { wrap: true } as never), {
-      code: 'INPUT_OPTION_UNKNOWN',
+      code: 'INPUT_UNKNOWN_OPTION',
     })
     assert.throws(() => normaliseImageTags([], { repository: 'x' as never }), {
       code: 'INPUT_OPTION_VALUE',

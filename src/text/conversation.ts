@@ -113,7 +113,7 @@ function checkConversationOptions(options: ConversationOptions): void {
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) {
       throw new InputError(
-        'INPUT_OPTION_UNKNOWN',
+        'INPUT_UNKNOWN_OPTION',
         `conversation: expected one of ${known.join(', ')}, the option '${name}' came; leave it out.`,
       )
     }

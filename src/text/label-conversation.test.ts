@@ -117,7 +117,7 @@ describe('labelConversation', () => {
     })
     const options = { images: true } as never
     assert.throws(() => labelConversation('v1', llama, TURNS, options), {
-      code: 'INPUT_OPTION_UNKNOWN',
+      code: 'INPUT_UNKNOWN_OPTION',
     })
   })
 })

@@ -168,7 +168,7 @@ function checkOptions(options: LabelOptions): void {
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.has(name)) {
       throw new InputError(
-        'INPUT_OPTION_UNKNOWN',
+        'INPUT_UNKNOWN_OPTION',
         `labels: expected one of ${[...OPTION_NAMES].join(', ')}, the option '${name}' came; leave it out.`,
       )
     }

@@ -64,7 +64,7 @@ test('what is no tokenizer says what was looked for', async () => {
 
 test('unknown options are refused', async () => {
   const load = (options: object): Promise<unknown> => loadTokenizer(`${SMALL}/llava-v1`, options)
-  await assert.rejects(() => load({ space: 'first' }), { code: 'INPUT_OPTION_UNKNOWN' })
+  await assert.rejects(() => load({ space: 'first' }), { code: 'INPUT_UNKNOWN_OPTION' })
   await assert.rejects(() => load({ spaces: 'last' }), { code: 'INPUT_OPTION_VALUE' })
 })
 

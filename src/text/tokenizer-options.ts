@@ -6,7 +6,7 @@ export function checkOptions(where: string, options: object, known: readonly str
   const unknown = Object.keys(options).filter((name) => !known.includes(name))
   if (unknown.length === 0) return
   throw new InputError(
-    'INPUT_OPTION_UNKNOWN',
+    'INPUT_UNKNOWN_OPTION',
     `${where}: ${unknown.join(', ')} is not an option; known: ${known.join(', ')}.`,
   )
 }

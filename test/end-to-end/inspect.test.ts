@@ -242,7 +242,10 @@ describe('llava inspect', { concurrency: 2 }, () => {
   test('what is neither is refused by name', async () => {
     const text = join(FOLDER, 'note.jpg')
     writeFileSync(text, 'Dear diary')
+    const weights = join(FOLDER, 'model.safetensors')
+    writeFileSync(weights, '')
     const cases = [
+      [weights, /holds weights alone; give the folder.*\[INPUT_WEIGHTS_ALONE\]/],
       ['nothing.png', /no picture at nothing\.png.*\[INPUT_IMAGE_MISSING\]/],
       ['nothing.mp4', /no clip at nothing\.mp4.*\[INPUT_VIDEO_MISSING\]/],
       ['nothing', /no folder or file nothing.*\[CHECKPOINT_NOT_FOUND\]/],
