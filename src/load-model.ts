@@ -373,14 +373,14 @@ async function int8Graphs(config: DecoderConfig): Promise<SessionGraph[]> {
   const prompts = int8PrefillGraph(config)
   await nextTurn()
   return [
-    { graph: prompts, digits: 'apart', order: 'lastFirst', unnamed: ROWS },
+    { graph: prompts, digits: 'apart', order: 'lastFirst', unsized: ROWS },
     { graph: int8DecodeGraph(config) },
   ]
 }
 
 /** One for both, unless they multiply digits otherwise. */
 function inPlaceGraphs(graph: Graph, digits: DigitProducts | undefined): SessionGraph[] {
-  const steps = { graph, unnamed: ROWS }
+  const steps = { graph, unsized: ROWS }
   return digits ? [{ ...steps, digits }, steps] : [steps]
 }
 
@@ -390,7 +390,7 @@ function promptDigits(graph: Graph, policy: PrecisionPolicy): DigitProducts | un
   return fine.length > 1 ? 'apart' : undefined
 }
 
-/** The input of the decoder that its rows come from: `OnnxOptions.unnamed`. */
+/** The input of the decoder that its rows come from: `OnnxOptions.unsized`. */
 const ROWS: readonly string[] = ['embeddings']
 
 function segmentedMaker(
@@ -404,7 +404,7 @@ function segmentedMaker(
     await nextTurn()
     const prompts = {
       graph: segmentedGraph(config, SEGMENTS),
-      unnamed: ROWS,
+      unsized: ROWS,
       ...(digits && { digits }),
     }
     return createModelSession(prompts, precision.decoder, { ...parts, onRead: undefined, signal })
@@ -437,7 +437,7 @@ async function createVision(
 ): Promise<VisionRunner | null> {
   const { vision, projector } = config
   if (!vision || !projector || !graphs.vision) return null
-  const first = { graph: graphs.vision, unnamed: ['pixelValues'] }
+  const first = { graph: graphs.vision, unsized: ['pixelValues'] }
   const tower = await createModelSession(first, precision.vision, parts)
   const second = graphs.projector
     ? await createModelSession({ graph: graphs.projector }, precision.vision, parts)

@@ -50,7 +50,7 @@ type LoweredParameters = LoweredGraph & {
   readonly writing: WritingOptions
 }
 
-type WritingOptions = Pick<OnnxOptions, 'order' | 'unnamed'>
+type WritingOptions = Pick<OnnxOptions, 'order' | 'unsized'>
 
 /** A graph, and how it is lowered beside its precision, and written. */
 export type SessionGraph = LoweringOptions & WritingOptions & { readonly graph: Graph }
@@ -74,9 +74,9 @@ export async function createModelSessions(
   await nextTurn()
   const takeTurns = turnTaker(parts.signal)
   const lowered: LoweredParameters[] = []
-  for (const { graph, order, unnamed, ...options } of graphs) {
+  for (const { graph, order, unsized, ...options } of graphs) {
     const made = await inTurns(loweringSteps(graph, policy, options))
-    const writing = { ...(order && { order }), ...(unnamed && { unnamed }) }
+    const writing = { ...(order && { order }), ...(unsized && { unsized }) }
     lowered.push({ ...made, live: liveParameters(made.graph), writing })
     await takeTurns()
   }

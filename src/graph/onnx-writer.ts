@@ -8,7 +8,7 @@ import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import type { DType, TypedArray } from '../core/dtype.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
-import type { HostTensor } from '../core/tensor.ts'
+import { hostTensor, type HostTensor } from '../core/tensor.ts'
 import type { Graph, Node, TensorType, Value } from './graph.ts'
 import { int64Tensor } from './lower.ts'
 import { DimArguments } from './onnx-dims.ts'
@@ -38,11 +38,12 @@ export type OnnxOptions = {
    */
   readonly order?: 'asMade' | 'lastFirst'
   /**
-   * Inputs whose symbolic sizes are written without their names. ONNX Runtime keeps a tensor's memory for the next one whose
-   * size has the same names, in whatever layer, so that all kinds of a layer's tensors are held at once, through every layer.
-   * What cannot be compared is given back after its last reader.
+   * Inputs of which nodes see a view whose rank is not known before it runs. ONNX Runtime keeps a tensor's memory for the next
+   * one of the same symbolic size, in whatever layer, so that all kinds of a layer's tensors are held at once, through every
+   * layer. What has no size to compare is given back after its last reader. (A rank without names does that too, but then each
+   * tensor is compared with all that are free, and there are thousands: docs/decisions.md.)
    */
-  readonly unnamed?: readonly string[]
+  readonly unsized?: readonly string[]
 }
 
 export function writeOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
@@ -58,10 +59,10 @@ const GRAPH_NODE = 1
 /** The same with pauses: a decoder has thousands of nodes. */
 export function* onnxSteps(
   graph: Graph,
-  { parameters = 'initializers', order = 'asMade', unnamed = [] }: OnnxOptions = {},
+  { parameters = 'initializers', order = 'asMade', unsized = [] }: OnnxOptions = {},
 ): Steps<Uint8Array> {
   const live = liveNodes(graph)
-  const writer = new Writer(graph, live)
+  const writer = new Writer(graph, live, unsized)
   for (const [i, node] of live.entries()) {
     if (i % NODES === 0) yield
     writer.node(node)
@@ -79,7 +80,7 @@ export function* onnxSteps(
   const rest = create(GraphProtoSchema, {
     name: graph.name,
     input: [...graph.inputs, ...(asInputs ? weights : [])].map((value) =>
-      valueInfo(value.name, value, { isNamed: !unnamed.includes(value.name) }),
+      valueInfo(value.name, value),
     ),
     output: graph.outputs.map(({ name, value }) => valueInfo(name, value)),
     initializer: [...(asInputs ? [] : weights.map(externalTensor)), ...writer.initializers],
@@ -128,12 +129,13 @@ class Writer {
   readonly #graph: Graph
   /** What some node or the caller reads. */
   readonly #read: ReadonlySet<Value | null>
-  readonly #outputNames = new Map<Value, string>()
+  /** Names of values that have others than their own. */
+  readonly #names = new Map<Value, string>()
   readonly #tensors = new Map<string, string>()
   readonly #written = new Set<Value>()
   readonly #dims: DimArguments
 
-  constructor(graph: Graph, nodes: readonly Node[]) {
+  constructor(graph: Graph, nodes: readonly Node[], unsized: readonly string[]) {
     this.#graph = graph
     const outputs = graph.outputs.map(({ value }) => value)
     this.#read = new Set([...nodes.flatMap(({ inputs }) => inputs), ...outputs])
@@ -143,11 +145,14 @@ class Writer {
       int64: (numbers) => this.#int64(numbers),
       input: (value) => this.#name(value),
     })
+    for (const input of graph.inputs) {
+      if (unsized.includes(input.name)) this.#names.set(input, this.#unsizedView(input))
+    }
     for (const { name, value } of graph.outputs) {
       // An output that is an input, a weight or already an output under another name needs a node of its own.
-      if (typeof value.origin === 'string' || this.#outputNames.has(value)) {
+      if (typeof value.origin === 'string' || this.#names.has(value)) {
         this.nodes.push({ opType: 'Identity', input: [this.#name(value)], output: [name] })
-      } else this.#outputNames.set(value, name)
+      } else this.#names.set(value, name)
     }
   }
 
@@ -177,6 +182,15 @@ class Writer {
       const value = node.outputs[index]
       if (value && !this.#read.has(value)) this.#plainNode('Shape', [this.#name(value)], {})
     }
+  }
+
+  /** As many of its sizes as are picked are its shape: all, but only we know. */
+  #unsizedView({ name, shape }: Value): string {
+    const all = `all axes of ${name}`
+    const picked = hostTensor('bool', [shape.length], new Uint8Array(shape.length).fill(1))
+    this.initializers.push(tensorProto(all, picked))
+    const sizes = this.#plainNode('Shape', [name], {})
+    return this.#plainNode('Reshape', [name, this.#plainNode('Compress', [sizes, all], {})], {})
   }
 
   #plainNode(
@@ -210,7 +224,7 @@ class Writer {
       this.initializers.push(tensorProto(`${value.name}#${value.id}`, constant))
     }
     if (constant) return `${value.name}#${value.id}`
-    return this.#outputNames.get(value) ?? value.name
+    return this.#names.get(value) ?? value.name
   }
 }
 
@@ -229,15 +243,13 @@ const DATA_TYPES: { readonly [D in DType]: TensorProto_DataType } = {
   bool: TensorProto_DataType.BOOL,
 }
 
-function valueInfo(
-  name: string,
-  type: TensorType,
-  { isNamed = true }: { readonly isNamed?: boolean } = {},
-): MessageInitShape<typeof ValueInfoProtoSchema> {
-  const dim = type.shape.map((d) => {
-    if (typeof d === 'number') return { value: { case: 'dimValue', value: BigInt(d) } as const }
-    return isNamed ? { value: { case: 'dimParam', value: d } as const } : {}
-  })
+function valueInfo(name: string, type: TensorType): MessageInitShape<typeof ValueInfoProtoSchema> {
+  const dim = type.shape.map((d) => ({
+    value:
+      typeof d === 'number'
+        ? ({ case: 'dimValue', value: BigInt(d) } as const)
+        : ({ case: 'dimParam', value: d } as const),
+  }))
   const tensor = { elemType: DATA_TYPES[type.dtype], shape: { dim } }
   return { name, type: { value: { case: 'tensorType', value: tensor } } }
 }

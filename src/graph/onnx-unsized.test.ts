@@ -31,11 +31,11 @@ function wideningGraph(): Graph {
 }
 
 test(
-  'sizes without names: a layer’s tensors are given back before the next is made',
+  'without sizes a layer’s tensors are given back before the next is made',
   { skip: skipsMemory },
   async () => {
     const runtime = await createRuntime({ threads: 1 })
-    const session = await runtime.createSession(writeOnnx(wideningGraph(), { unnamed: ['x'] }), {
+    const session = await runtime.createSession(writeOnnx(wideningGraph(), { unsized: ['x'] }), {
       graphOptimization: 'none',
     })
     const data = Float32Array.from({ length: ROWS * WIDTH }, (_, i) => i % 97)
