@@ -14,6 +14,8 @@ const OPTIONS: LaunchOptions = {
   maxImages: null,
 }
 
+const NOTHING_GIVEN = { parts: [], template: [], revision: [], offline: [] }
+
 async function plan(
   engine: LaunchFacts['engine'],
   model: string,
@@ -28,7 +30,7 @@ async function plan(
     elements: { float16: 7e9 },
     isInParts: false,
     isPacked: false,
-    hasOwnTemplate: false,
+    given: NOTHING_GIVEN,
     ...facts,
   }
   return planLaunch(found, { ...OPTIONS, ...options })
@@ -48,6 +50,52 @@ test('a checkpoint that an engine reads as it is is not converted, one of the ot
   )
   const merged = await plan('vllm', 'llava-mlp', { isInParts: true })
   assert.equal(merged.convert?.at(-1), 'llava-mlp-hf')
+})
+
+test('what is given of the parts is converted with them, and what conversion keeps is said once', async () => {
+  const given = {
+    parts: ['--adapter', 'one', '--adapter', 'two', '--quirk', 'fit=pad'],
+    template: ['--template', 'vicuna_v1'],
+    revision: ['--revision', 'v1'],
+    offline: ['--offline'],
+  }
+  const all =
+    '--adapter one --adapter two --quirk fit=pad --template vicuna_v1 --revision v1 --offline'
+  const merged = await plan('vllm', 'llava-mlp', { isInParts: true, given })
+  const out = 'llava-mlp-hf'
+  assert.equal(
+    merged.convert?.join(' '),
+    `npx llava convert llava-mlp ${all} --to llava-hf --out ${out}`,
+  )
+  assert.equal(merged.front.slice(-2).join(' '), `--model ${out}`)
+  assert.doesNotMatch(merged.command.join(' '), /revision/)
+  assert.doesNotMatch(merged.warnings.join(), /--template/)
+  const original = await plan('sglang', 'next-qwen', { isInParts: true, given })
+  assert.match(original.convert!.join(' '), /--template vicuna_v1/)
+  assert.match(original.front.join(' '), /--model next-qwen-original --template vicuna_v1$/)
+})
+
+test('of a checkpoint that is not converted, template and revision are given to who reads it', async () => {
+  const given = {
+    parts: [],
+    template: ['--template', 'vicuna_v1'],
+    revision: ['--revision', 'v1'],
+    offline: ['--offline'],
+  }
+  for (const engine of ['vllm', 'sglang'] as const) {
+    const { command, front, warnings } = await plan(engine, 'llava-mlp', { given })
+    assert.match(command.join(' '), /llava-mlp --revision v1 /)
+    assert.match(front.join(' '), /--model llava-mlp --template vicuna_v1 --revision v1 --offline$/)
+    assert.match(warnings.join(), /add --chat-template FILE/)
+  }
+})
+
+test('the address of the front is a URL that can be reached', async () => {
+  const url = async (host: string) =>
+    (await plan('vllm', 'llava-mlp', { options: { host } })).front[4]
+  assert.equal(await url('::1'), 'http://[::1]:8000')
+  assert.equal(await url('::'), 'http://HOST:8000')
+  assert.equal(await url('0.0.0.0'), 'http://HOST:8000')
 })
 
 test('the type is the one that most weights are stored in; float32 becomes float16', async () => {

@@ -10,6 +10,7 @@ import type { ModelConfig } from '../families/family.ts'
 import { countImageTokens } from '../preprocess/index.ts'
 import { pictureParts, sumOf } from '../preprocess/token-parts.ts'
 import { featureRows } from '../vision/vision-transformer.ts'
+import type { CheckpointWords } from './load-flags.ts'
 
 export const ENGINES = ['sglang', 'vllm'] as const
 export type EngineName = (typeof ENGINES)[number]
@@ -21,11 +22,10 @@ export type LaunchFacts = {
   readonly config: ModelConfig
   /** Elements of all weights by the type that they are stored in. */
   readonly elements: Readonly<Partial<Record<DType, number>>>
-  /** Why no engine can read the files as they are: adapters beside a base, packed blocks. */
+  /** Why no engine can read the files as they are: adapters beside a base, habits of the command line, packed blocks. */
   readonly isInParts: boolean
   readonly isPacked: boolean
-  /** Whether the template is another than that of the files. */
-  readonly hasOwnTemplate: boolean
+  readonly given: CheckpointWords
 }
 
 export type LaunchOptions = {
@@ -77,20 +77,25 @@ export function planLaunch(facts: LaunchFacts, options: LaunchOptions): LaunchPl
     )
   }
   const limits = limitsOf(facts, options, warnings)
-  const chatTemplate = templateOf(facts, layout, warnings)
+  // A template that is given is written into files of the one layout; the other has no place for it.
+  const isTemplateLost = !isConverted || layout === 'original'
+  const chatTemplate = templateOf(facts, { layout, isTemplateLost }, warnings)
   const tensorParallel = memory.tensorParallel ?? options.gpus
   const model = isConverted ? out : facts.model
-  const starting = { ...options, model, dtype, tensorParallel, limits, chatTemplate }
+  const revision = isConverted ? [] : facts.given.revision
+  const starting = { ...options, model, revision, dtype, tensorParallel, limits, chatTemplate }
   return {
     engine,
     model: facts.model,
     reasons,
-    convert: isConverted ? convertCommand(facts.model, layout, out) : null,
+    convert: isConverted ? convertCommand(facts, layout, out) : null,
     command: engine === 'vllm' ? vllmCommand(starting) : sglangCommand(starting),
     front: [
       ['npx', 'llava', 'serve', '--upstream', `http://${reachable(options.host)}:${options.port}`],
       // Counted as it is served: the layouts round some sizes of pictures differently.
       ['--model', model],
+      isTemplateLost ? facts.given.template : [],
+      [...revision, ...(isConverted ? [] : facts.given.offline)],
     ].flat(),
     dtype,
     contextLength: options.maxContext,
@@ -118,7 +123,7 @@ function reasonsAgainst(facts: LaunchFacts): string[] {
       'it knows no NeXT-Video of the llava-hf layout',
     config.family === 'text' &&
       (facts.isInParts || facts.isPacked) &&
-      'it is quantised or in parts, and only models that see are converted here',
+      'it is quantised, in parts or read by habits that are not its own, and only models that see are converted here',
   ].filter((one) => typeof one === 'string')
   return what.map(
     (reason) => `${NAMES[engine]} cannot serve this model: ${reason}; serve it with llava serve.`,
@@ -134,12 +139,14 @@ function layoutFor({ engine, config }: LaunchFacts): ModelConfig['layout'] {
 }
 
 function convertCommand(
-  model: string,
+  { model, given }: LaunchFacts,
   layout: ModelConfig['layout'],
   out: string,
 ): readonly string[] {
   const to = layout === 'hf' ? 'llava-hf' : 'original'
-  return ['npx', 'llava', 'convert', model, '--to', to, '--out', out]
+  const { parts, template, revision, offline } = given
+  const source = [model, ...parts, ...template, ...revision, ...offline]
+  return ['npx', 'llava', 'convert', ...source, '--to', to, '--out', out]
 }
 
 /** Half precision of the kind that most weights have; what is stored wider was so for training. */
@@ -218,8 +225,11 @@ function isOneVision({ family, decoder, image }: ModelConfig): boolean {
 
 /** The name that SGLang knows a conversation mode by; of templates in the files nothing need be said. */
 function templateOf(
-  { engine, config: { prompt }, hasOwnTemplate }: LaunchFacts,
-  layout: ModelConfig['layout'],
+  { engine, config: { prompt }, given }: LaunchFacts,
+  {
+    layout,
+    isTemplateLost,
+  }: { readonly layout: ModelConfig['layout']; readonly isTemplateLost: boolean },
   warnings: string[],
 ): string | null {
   if (prompt.kind === 'none') {
@@ -228,12 +238,14 @@ function templateOf(
     )
     return null
   }
-  if (hasOwnTemplate) {
-    warnings.push(
-      'prompts follow --template, of which the files know nothing: write it into a .jinja file and add --chat-template FILE.',
-    )
+  if (engine === 'vllm' || layout === 'hf') {
+    if (given.template.length > 0 && isTemplateLost) {
+      warnings.push(
+        'prompts follow --template, of which the files know nothing: write it into a .jinja file and add --chat-template FILE.',
+      )
+    }
+    return null
   }
-  if (engine === 'vllm' || layout === 'hf') return null
   if (prompt.kind === 'template') {
     warnings.push(
       'SGLang finds no chat template in the original layout: write that of this checkpoint into a .jinja file and add --chat-template FILE.',
@@ -258,12 +270,14 @@ const SGLANG_TEMPLATES: Readonly<Record<string, string>> = {
 }
 
 type Starting = LaunchOptions &
-  Pick<LaunchPlan, 'model' | 'dtype' | 'tensorParallel' | 'limits' | 'chatTemplate'>
+  Pick<LaunchPlan, 'model' | 'dtype' | 'tensorParallel' | 'limits' | 'chatTemplate'> &
+  Pick<CheckpointWords, 'revision'>
 
 function vllmCommand(start: Starting): string[] {
   const { model, host, port, dtype, maxContext, tensorParallel, servedName, limits } = start
+  const { revision } = start
   return [
-    ['vllm', 'serve', model, '--host', host, '--port', String(port)],
+    ['vllm', 'serve', model, ...revision, '--host', host, '--port', String(port)],
     servedName === null ? [] : ['--served-model-name', servedName],
     ['--dtype', dtype, '--max-model-len', String(maxContext)],
     tensorParallel > 1 ? ['--tensor-parallel-size', String(tensorParallel)] : [],
@@ -275,9 +289,9 @@ function vllmCommand(start: Starting): string[] {
 
 function sglangCommand(start: Starting): string[] {
   const { model, host, port, dtype, maxContext, tensorParallel, servedName, limits } = start
-  const { chatTemplate } = start
+  const { chatTemplate, revision } = start
   return [
-    ['python3', '-m', 'sglang.launch_server', '--model-path', model],
+    ['python3', '-m', 'sglang.launch_server', '--model-path', model, ...revision],
     ['--host', host, '--port', String(port)],
     servedName === null ? [] : ['--served-model-name', servedName],
     ['--dtype', dtype, '--context-length', String(maxContext)],
@@ -288,8 +302,10 @@ function sglangCommand(start: Starting): string[] {
   ].flat()
 }
 
+/** As a URL writes an address that others than this machine are reached at. */
 function reachable(host: string): string {
-  return host === '0.0.0.0' ? 'HOST' : host
+  if (host === '0.0.0.0' || host === '::') return 'HOST'
+  return host.includes(':') ? `[${host}]` : host
 }
 
 function gib(bytes: number): string {

@@ -15,7 +15,12 @@ import {
   type LaunchPlan,
 } from './launch-plan.ts'
 import { formatBytes } from './format.ts'
-import { CHECKPOINT_OPTIONS, checkpointOptions } from './load-flags.ts'
+import {
+  CHECKPOINT_OPTIONS,
+  checkpointOptions,
+  checkpointWords,
+  type CheckpointWords,
+} from './load-flags.ts'
 import { UsageError } from './usage-error.ts'
 import type { Verb } from './verb.ts'
 
@@ -62,7 +67,7 @@ export const launch: Verb = {
     const { terminal } = session
     const checkpoint = await openParts(model, checkpointOptions(args, session))
     try {
-      const facts = factsOf(engine, model, { checkpoint, hasOwnTemplate: args.has('template') })
+      const facts = factsOf(engine, model, { checkpoint, given: checkpointWords(args) })
       const plan = planLaunch(facts, optionsOf(args, facts))
       if (plan.reasons.length > 0) {
         throw new ConfigError('CONFIG_LAUNCH', `launch: ${plan.reasons.join('\n  ')}`)
@@ -83,10 +88,7 @@ export const launch: Verb = {
 function factsOf(
   engine: EngineName,
   model: string,
-  {
-    checkpoint,
-    hasOwnTemplate,
-  }: { readonly checkpoint: Checkpoint; readonly hasOwnTemplate: boolean },
+  { checkpoint, given }: { readonly checkpoint: Checkpoint; readonly given: CheckpointWords },
 ): LaunchFacts {
   const { config, parts, files, folder } = checkpoint
   const elements: Partial<Record<DType, number>> = {}
@@ -104,9 +106,10 @@ function factsOf(
     model,
     config,
     elements,
-    isInParts: files.some((file) => resolve(dirname(file)) !== resolve(folder)),
+    isInParts:
+      given.parts.length > 0 || files.some((file) => resolve(dirname(file)) !== resolve(folder)),
     isPacked: files.some((file) => file.endsWith('.gguf') || holdsBlocks(file)),
-    hasOwnTemplate,
+    given,
   }
 }
 

@@ -207,6 +207,26 @@ export function checkpointOptions(args: Arguments, { environment }: Session): Lo
   }
 }
 
+/** The checkpoint options that were given, as another command line takes them. */
+export type CheckpointWords = {
+  /** Where the parts lie, and how they are read. */
+  readonly parts: readonly string[]
+  readonly template: readonly string[]
+  readonly revision: readonly string[]
+  readonly offline: readonly string[]
+}
+
+export function checkpointWords(args: Arguments): CheckpointWords {
+  const words = (name: string) => args.texts(name).flatMap((value) => [`--${name}`, value])
+  const parts = PART_OPTIONS.map(({ name }) => name).filter((name) => name !== 'template')
+  return {
+    parts: parts.flatMap(words),
+    template: words('template'),
+    revision: words('revision'),
+    offline: args.flag('offline') ? ['--offline'] : [],
+  }
+}
+
 /** A mode or a template as it is, or what the file of that name holds. */
 function templateOption(given: string | undefined): string | undefined {
   const isFile = given !== undefined && /\.(?:jinja2?|j2|txt)$/i.test(given) && existsSync(given)

@@ -18,9 +18,12 @@ import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, describe, test } from 'node:test'
 import { VERBS } from '../../src/cli/verbs.ts'
+import { writeTinyAdapter } from '../tiny/adapter.ts'
 import { llava } from './run-cli.ts'
 
 const MODEL = resolve('fixtures/inference/llava-mlp')
+/** Of its decoder. */
+const WIDTH = 48
 const PHOTO = resolve('fixtures/pictures/photo-640x480.jpg')
 const TURNED = resolve('fixtures/pictures/exif-rotated-320x240.jpg')
 const FOLDER = mkdtempSync(join(tmpdir(), 'llava-cli-'))
@@ -302,4 +305,23 @@ test('llava launch starts nothing that an engine cannot serve', async () => {
   const known = await llava(['launch', 'vllm', 'fixtures/inference/llava-mlp'])
   assert.equal(known.code, 0)
   assert.match(known.stdout, /^vllm serve /m)
+})
+
+test('what llava launch is told of a checkpoint stands in the commands that it prints', async () => {
+  const name = 'language_model.model.layers.0.self_attn.q_proj.weight'
+  const adapter = join(FOLDER, 'lora')
+  await writeTinyAdapter(adapter, new Map([[name, [WIDTH, WIDTH]]]), () => 1)
+  for (const told of [
+    [MODEL, '--adapter', adapter, '--quirk', 'fit=pad', '--template', 'vicuna_v1'],
+    [adapter, '--base', MODEL],
+  ]) {
+    const [convert = ''] = (await llava(['launch', 'vllm', ...told])).stdout.split('\n')
+    assert.ok(convert.startsWith(`npx llava convert ${told.join(' ')} --to llava-hf`), convert)
+    // What is printed does what it says.
+    const { code, stderr } = await llava(convert.split(' ').slice(2), { cwd: FOLDER })
+    assert.equal(code, 0, stderr)
+  }
+  const asked = ['launch', 'sglang', MODEL, '--template', 'vicuna_v1']
+  const front = (await llava(asked)).stdout.split('\n')[1]
+  assert.match(front ?? '', /--template vicuna_v1$/)
 })
