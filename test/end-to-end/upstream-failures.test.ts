@@ -1,5 +1,8 @@
 /** Workers that die, hang, drain or are slow, and clients that leave: each on a wire that is cut at the right moment. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, test } from 'node:test'
 import { loadModel, type Model } from '../../src/index.ts'
 import { loadPromptSide } from '../../src/load-prompt-side.ts'
@@ -89,6 +92,57 @@ test('a worker that cannot be reached: another one answers, and after some failu
   await chat(ask('Another'))
   assert.equal(counts('requests')[0], asked)
   assert.equal(counts('ejections')[0], 1)
+})
+
+test('answers that break off are told as failures, and take no worker from others', async () => {
+  const [wire] = wires as [Wire, Wire]
+  const own = await startFront([wire.url])
+  try {
+    wire.onReply = (text) => {
+      if (!/"content":"[^"]/.test(text)) return
+      wire.cut()
+      wire.mend()
+    }
+    for (const question of ['One', 'Two', 'Three', 'Four']) {
+      const { status, body } = await own.post('/v1/chat/completions', ask(question))
+      assert.deepEqual([status, body.error.code], [503, 'CAPACITY_UPSTREAM'])
+    }
+    wire.onReply = () => {}
+    assert.equal((await own.post('/v1/chat/completions', ask('Five'))).status, 200)
+    const [{ state, failures, ejections } = {} as never] = own.upstreams.pool.list()
+    assert.deepEqual({ state, failures, ejections }, { state: 'up', failures: 4, ejections: 0 })
+    wire.cut()
+    const { status } = await own.post('/v1/chat/completions', ask('Six'))
+    assert.equal(status, 503)
+    assert.equal(own.upstreams.pool.list()[0]?.state, 'up', 'one question is one failure')
+  } finally {
+    await own.close()
+  }
+})
+
+test('a redirect is a failure of the answer, and is not followed', async () => {
+  const asked: (string | undefined)[] = []
+  const moved = createServer(({ url, method }, response) => {
+    asked.push(url)
+    if (method === 'POST') response.writeHead(307, { location: '/elsewhere' }).end()
+    else response.end(JSON.stringify({ object: 'list', data: [{ id: 'tiny', object: 'model' }] }))
+  })
+  moved.listen(0, '127.0.0.1')
+  await once(moved, 'listening')
+  const { port } = moved.address() as AddressInfo
+  const own = await startFront([`http://127.0.0.1:${port}/v1`])
+  try {
+    const { messages } = ask('Hi')
+    for (let i = 0; i < 4; i++) {
+      assert.equal((await own.post('/v1/chat/completions', { messages })).status, 503)
+    }
+    assert.equal(own.upstreams.pool.list()[0]?.state, 'up')
+    assert.equal(asked.includes('/elsewhere'), false)
+    assert.match(JSON.stringify(own.logged), /HTTP 307/)
+  } finally {
+    await own.close()
+    moved.close()
+  }
 })
 
 test('it is asked again when its checks are well, and starts with an empty cache', async () => {
@@ -208,7 +262,7 @@ test('an operator drains a worker and takes it back; a client may not, and nobod
     const refused = await own.post('/workers/drain', { worker: first.url }, as(client))
     assert.equal(refused.status, 401)
     assert.equal((await own.post('/v1/chat/completions', ask('Hi'), as(operator))).status, 401)
-    const drained = await own.post('/workers/drain', { worker: `${first.url}/` }, as(operator))
+    const drained = await own.post('/workers/drain', { worker: `${first.url}/v1/` }, as(operator))
     assert.deepEqual([drained.status, drained.body.workers[0].state], [200, 'draining'])
     assert.equal((await own.post('/v1/chat/completions', ask('Hi'), as(client))).status, 200)
     assert.equal(counts('requests')[0], 0)

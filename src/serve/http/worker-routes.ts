@@ -29,7 +29,9 @@ const WORKER: JsonSchema = {
 
 const NAMED: JsonSchema = {
   type: 'object',
-  properties: { worker: { type: 'string', description: 'As GET /workers writes it.' } },
+  properties: {
+    worker: { type: 'string', description: 'As GET /workers or --upstream writes it.' },
+  },
   required: ['worker'],
   additionalProperties: false,
 }

@@ -12,8 +12,8 @@ export type FailureKind = 'gone' | 'busy' | 'failed' | 'denied'
 export class WorkerFailure extends Error {
   override readonly name = 'WorkerFailure'
   /**
-   * `gone`: it cannot be reached, or broke off; `busy`: it says that it has no place; `failed`: it says that it failed;
-   * `denied`: it does not take our key.
+   * `gone`: it cannot be reached; `busy`: it says that it has no place; `failed`: it says that it failed, or its answer
+   * broke off, which may be this answer's fault alone; `denied`: it does not take our key.
    */
   readonly kind: FailureKind
   /** The worker's words; null: it has none. */

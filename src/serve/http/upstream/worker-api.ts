@@ -1,7 +1,7 @@
 /** One worker over HTTP: JSON, and streams of server-sent events. It is configured, not named by a request, and trusted so far. */
 import { isRecord } from '../../faults.ts'
 import { retryAfterMs } from '../../remote/patience.ts'
-import { refusalOf, WorkerFailure } from './upstream-error.ts'
+import { refusalOf, WorkerFailure, type FailureKind } from './upstream-error.ts'
 
 export type WorkerAddress = {
   /** Up to the host and port, or up to and with `/v1`. */
@@ -20,7 +20,7 @@ export class WorkerApi {
   readonly #fetch: typeof fetch
 
   constructor({ url, apiKey, fetch: own = fetch }: WorkerAddress) {
-    this.url = url.replace(/\/+$/, '').replace(/\/v1$/, '')
+    this.url = addressOf(url)
     this.#headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
     this.#fetch = own
   }
@@ -56,9 +56,9 @@ export class WorkerApi {
         else throw new WorkerFailure('failed', `${path} should send objects`)
       }
     } catch (error) {
-      throw this.#brokenBy(error, signal)
+      throw brokenBy(error, signal, BROKE_OFF)
     }
-    throw new WorkerFailure('gone', 'its answer broke off')
+    throw new WorkerFailure(...BROKE_OFF)
   }
 
   async #post(path: string, body: object, signal: AbortSignal): Promise<Response> {
@@ -75,7 +75,8 @@ export class WorkerApi {
   async #call(path: string, init: RequestInit & { readonly signal: AbortSignal }) {
     const headers = { ...init.headers, ...this.#headers }
     const call = () => {
-      const asked = { ...init, headers, redirect: 'error' as const }
+      // Whoever is asked is configured: it may send us nowhere else.
+      const asked = { ...init, headers, redirect: 'manual' as const }
       return unlessAborted(this.#fetch(`${this.url}${path}`, asked), init.signal)
     }
     try {
@@ -85,7 +86,7 @@ export class WorkerApi {
         return call()
       })
     } catch (error) {
-      throw this.#brokenBy(error, init.signal)
+      throw brokenBy(error, init.signal, UNREACHABLE)
     }
   }
 
@@ -100,19 +101,31 @@ export class WorkerApi {
         text += decoder.decode(chunk, { stream: true })
       }
     } catch (error) {
-      throw this.#brokenBy(error, signal)
+      throw brokenBy(error, signal, BROKE_OFF)
     }
     return text + decoder.decode()
   }
+}
 
-  /** What a call was ended by: the caller's own reason, or a failure of the worker. */
-  #brokenBy(error: unknown, signal: AbortSignal): unknown {
-    if (signal.aborted) return signal.reason
-    if (!(error instanceof TypeError || isSystemError(error))) return error
-    const { cause } = error
-    const why = cause instanceof Error ? cause.message : error.message
-    return new WorkerFailure('gone', `it cannot be reached (${why})`, { cause: error })
-  }
+/** A worker's address however it is written: without a slash or `/v1` at the end. */
+export function addressOf(url: string): string {
+  return url.replace(/\/+$/, '').replace(/\/v1$/, '')
+}
+
+const UNREACHABLE = ['gone', 'it cannot be reached'] as const
+const BROKE_OFF = ['failed', 'its answer broke off'] as const
+
+/** What a call was ended by: the caller's own reason, or a failure of the worker, which is `kind` where its connection ended. */
+function brokenBy(
+  error: unknown,
+  signal: AbortSignal,
+  [kind, what]: readonly [FailureKind, string],
+): unknown {
+  if (signal.aborted) return signal.reason
+  if (!(error instanceof TypeError || isSystemError(error))) return error
+  const { cause } = error
+  const why = cause instanceof Error ? cause.message : error.message
+  return new WorkerFailure(kind, `${what} (${why})`, { cause: error })
 }
 
 function refused({ status, headers }: Response, text: string): Error {

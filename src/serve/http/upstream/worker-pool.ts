@@ -8,7 +8,7 @@ import type { WorkerStats } from '../served-model.ts'
 import { chooseWorker, ROUTING_DEFAULTS, type RoutingConfig } from './choose-worker.ts'
 import { PrefixTree } from './prefix-tree.ts'
 import { toldFailure, WorkerFailure } from './upstream-error.ts'
-import { WorkerApi, type WorkerAddress } from './worker-api.ts'
+import { addressOf, WorkerApi, type WorkerAddress } from './worker-api.ts'
 import { HEALTH_DEFAULTS, Worker, type HealthConfig } from './worker.ts'
 
 export type PoolOptions = {
@@ -151,7 +151,8 @@ export class WorkerPool {
       } finally {
         begun.end(failure)
       }
-      this.#exclude(worker, { tried, routed, failure })
+      tried.add(worker)
+      if (!this.#able(routed).some((one) => !tried.has(one))) throw toldFailure(failure)
     }
   }
 
@@ -170,18 +171,6 @@ export class WorkerPool {
     }
     for await (const answer of this.stream({ ...routed, key: null }, once)) return answer
     throw new Error('internal: a worker gave no answer')
-  }
-
-  /** Not this one again, unless it is the only one and may just have closed an idle connection. */
-  #exclude(
-    worker: Worker,
-    { tried, routed, failure }: { tried: Set<Worker>; routed: Routed; failure: WorkerFailure },
-  ): void {
-    tried.add(worker)
-    const isOther = this.#able(routed).some((one) => !tried.has(one))
-    if (isOther) return
-    if (failure.kind === 'gone' && worker.state === 'up') tried.delete(worker)
-    else throw toldFailure(failure)
   }
 
   #choose(routed: Routed, tried: ReadonlySet<Worker>): Worker {
@@ -207,7 +196,7 @@ export class WorkerPool {
   }
 
   #named(url: string): Worker {
-    const worker = this.workers.find(({ api }) => api.url === url.replace(/\/+$/, ''))
+    const worker = this.workers.find(({ api }) => api.url === addressOf(url))
     if (worker) return worker
     throw new InputError(
       'INPUT_WORKER',
