@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { originOf } from './serve-flags.ts'
+import { hostOf, hostPatternOf, originOf } from './serve-flags.ts'
 import { UsageError } from './usage-error.ts'
 
 test('an origin is taken as browsers write it, and what is none is refused', () => {
@@ -23,4 +23,37 @@ test('an origin is taken as browsers write it, and what is none is refused', () 
   for (const given of [...refused, 'https://me@a.example', 'null', '']) {
     assert.throws(() => originOf(given), UsageError, given)
   }
+})
+
+test('a host is taken as URLs write it, and what is more than a host is refused', () => {
+  const taken = [
+    ['MyServer.Example', 'myserver.example'],
+    ['Bücher.example', 'xn--bcher-kva.example'],
+    ['10.0.0.5', '10.0.0.5'],
+    ['[::1]', '[::1]'],
+  ] as const
+  for (const [given, host] of taken) {
+    assert.equal(hostOf('allow-host', given), host)
+    assert.equal(hostPatternOf('allow-media-host', given), host)
+  }
+  assert.equal(hostPatternOf('allow-media-host', '*'), '*')
+  assert.equal(hostPatternOf('allow-media-host', '*.Example.com'), '*.example.com')
+  const refused = ['other.example:18821', 'https://a.example', 'a.example/', 'me@a.example', '']
+  for (const given of [
+    ...refused,
+    '[::1]:80',
+    '::1',
+    'a b',
+    '*a.example',
+    '*.a.example:80',
+    '*.',
+  ]) {
+    assert.throws(() => hostOf('allow-host', given), UsageError, given)
+    assert.throws(
+      () => hostPatternOf('allow-media-host', given),
+      /--allow-media-host should/,
+      given,
+    )
+  }
+  assert.throws(() => hostOf('allow-host', '*'), UsageError)
 })

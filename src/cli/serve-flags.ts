@@ -91,10 +91,26 @@ export function serverConfig(args: Arguments): Partial<ServerConfig> {
   })
   return {
     ...Object.fromEntries(limits),
-    allowedHosts: args.texts('allow-host'),
+    allowedHosts: args.texts('allow-host').map((text) => hostOf('allow-host', text)),
     allowedOrigins: args.texts('allow-origin').map(originOf),
     logPrompts: args.flag('log-prompts'),
   }
+}
+
+/** A host as URLs write it. Throws UsageError for what is more than one, or a pattern. */
+export function hostOf(flag: string, text: string): string {
+  const url = /[\s:/?#@\\*]/.test(text.replace(/^\[[\da-f:.]+\]$/i, '')) ? null : `http://${text}`
+  if (url !== null && URL.canParse(url)) return new URL(url).hostname
+  throw new UsageError(
+    `--${flag} should be a host's name alone, app.example, without scheme, port or path; "${text}" came.`,
+  )
+}
+
+/** A host as `hostOf`, all below one (`*.example.com`), or all (`*`). Throws UsageError. */
+export function hostPatternOf(flag: string, text: string): string {
+  if (text === '*') return text
+  const [, below = '', host = ''] = /^(\*\.)?(.*)$/s.exec(text) ?? []
+  return `${below}${hostOf(flag, host)}`
 }
 
 /** An origin as browsers write it. Throws UsageError for what is none, or is more than one. */

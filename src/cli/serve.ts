@@ -15,7 +15,7 @@ import { returnLargeBlocks, shareMallocHeaps } from '../runtime/malloc-node.ts'
 import type { Arguments } from './arguments.ts'
 import { LOAD_OPTIONS, loadFromFlags } from './load-flags.ts'
 import { packageFolder } from './package.ts'
-import { SERVER_OPTIONS, serverConfig } from './serve-flags.ts'
+import { hostPatternOf, SERVER_OPTIONS, serverConfig } from './serve-flags.ts'
 import {
   connectFromFlags,
   UPSTREAM_LIMITS,
@@ -126,7 +126,9 @@ async function pageFiles({ terminal }: Session): Promise<readonly PageFile[]> {
 }
 
 async function readers(args: Arguments): Promise<Partial<MediaReaders>> {
-  const hosts = args.texts('allow-media-host')
+  const hosts = args
+    .texts('allow-media-host')
+    .map((text) => hostPatternOf('allow-media-host', text))
   const addresses = args.texts('allow-media-address')
   const root = args.text('media-root')
   if (addresses.length > 0 && hosts.length === 0) {

@@ -130,6 +130,8 @@ test('wrong settings are refused before a model is loaded', async () => {
     [['--max-running', '0'], /--max-running should be a whole number from 1/],
     [['--tls-cert', 'fixtures/tls/cert.pem'], /belong together/],
     [['--api-key-file', 'none.txt'], /none\.txt cannot be read/],
+    [['--allow-host', 'a.example:80'], /--allow-host should be a host's name alone/],
+    [['--allow-media-host', 'https://a.example'], /--allow-media-host should be a host's name/],
     [['--allow-media-address', '10.0.0.1'], /needs --allow-media-host/],
     [['--allow-remote'], /--allow-remote does nothing here: .*--allow-media-host/],
   ]
