@@ -5,6 +5,9 @@ import fc from 'fast-check'
 import type { ComponentChild, VNode } from 'preact'
 import { markdown } from './markdown.ts'
 
+/** Of a processor: many times what it takes, and a fraction of what looking for all their ends took. */
+const MARKS_US = 2e6
+
 const ELEMENTS: Readonly<Record<string, readonly string[]>> = {
   a: ['href', 'title', 'target', 'rel'],
   blockquote: [],
@@ -125,4 +128,17 @@ test('an ordered list begins where the text begins it', () => {
     starts.map((props) => (props as { start?: number } | undefined)?.start),
     [0, 1, 7],
   )
+})
+
+test('a paragraph of nothing but marks is shown at once, as it was written', () => {
+  const marks = '*a_'.repeat(6000)
+  const start = process.cpuUsage()
+  const shown = markdown(`${marks}\n\n*b*`)
+  const { user } = process.cpuUsage(start)
+  assert.ok(user < MARKS_US, `${user} µs`)
+  assert.deepEqual(
+    elementsOf(shown).map(({ type }) => type),
+    ['p', 'p', 'em'],
+  )
+  assert.equal(textOf(shown[0]), marks)
 })

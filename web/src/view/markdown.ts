@@ -5,11 +5,28 @@
  * attributes that this file writes. There is no way from a text to other elements, HTML in it is shown as it is written, and
  * nothing of it is loaded: pictures are links, and a link leads to http, https or mail when somebody follows it.
  */
-import { Lexer, type Token, type Tokens } from 'marked'
+import { Lexer, Tokenizer, type Token, type Tokens } from 'marked'
 import { h, type ComponentChildren, type VNode } from 'preact'
 
 export function markdown(text: string): VNode[] {
-  return blocks(new Lexer({ gfm: true, breaks: true }).lex(text))
+  return blocks(new Lexer({ gfm: true, breaks: true, tokenizer: boundedTokenizer() }).lex(text))
+}
+
+/** Every mark looks for the one that ends it among all that follow: a paragraph with more than so many has no emphasis. */
+const MOST_MARKS = 500
+
+function boundedTokenizer(): Tokenizer {
+  const tokenizer = new Tokenizer()
+  const emStrong = tokenizer.emStrong.bind(tokenizer)
+  let [paragraph, isBounded] = ['', true]
+  tokenizer.emStrong = (text, whole, before) => {
+    if (whole !== paragraph) {
+      paragraph = whole
+      isBounded = (whole.match(/[*_]+/g)?.length ?? 0) <= MOST_MARKS
+    }
+    return isBounded ? emStrong(text, whole, before) : undefined
+  }
+  return tokenizer
 }
 
 type Made = VNode | string
