@@ -24,6 +24,7 @@ import {
   type Step,
   type StepTools,
 } from './parts.ts'
+import { brokenPicture } from './broken-steps.ts'
 import { editByKeys, replaceAsked } from './focus-steps.ts'
 import { dropLink, pasteAnywhere, pasteIntoEdited } from './paste-steps.ts'
 import { jsonAnswer, nameChoices, nameFields, removeField } from './schema-steps.ts'
@@ -61,6 +62,7 @@ export const STEPS: readonly Step[] = [
   { name: 'pictures are pasted anywhere, and text beside them is not lost', run: pasteAnywhere },
   { name: 'a question that is edited takes pictures', run: pasteIntoEdited },
   { name: 'a link that is dropped leads nowhere', run: dropLink },
+  { name: 'a picture that cannot be read takes nothing from others', run: brokenPicture },
   { name: 'everything on it has a name for those who do not see it', run: named },
   { name: 'it is dark where the system is', run: dark },
   { name: 'it fits a phone', run: phone },

@@ -54,11 +54,21 @@ export async function* streamChat(
   const body = { ...request, stream: true, stream_options: { include_usage: true } }
   const response = await post('/v1/chat/completions', body, signal)
   let isWhole = false
-  for await (const data of eventData(response.body as ReadableStream<Uint8Array>)) {
-    if (data === '[DONE]') isWhole = true
-    else yield* eventsOf(JSON.parse(data) as Chunk)
+  try {
+    for await (const data of eventData(response.body as ReadableStream<Uint8Array>)) {
+      if (data === '[DONE]') isWhole = true
+      else yield* eventsOf(JSON.parse(data) as Chunk)
+    }
+  } catch (error) {
+    // What a body throws whose connection broke, in words of the browser.
+    if (error instanceof TypeError) throw cutOff()
+    throw error
   }
-  if (!isWhole) throw new ApiFailure(0, 'CUT_OFF', 'The connection ended before the answer did.')
+  if (!isWhole) throw cutOff()
+}
+
+function cutOff(): ApiFailure {
+  return new ApiFailure(0, 'CUT_OFF', 'The connection ended before the answer did.')
 }
 
 function* eventsOf({ error, choices = [], usage }: Chunk): Generator<ChatEvent> {

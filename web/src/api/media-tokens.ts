@@ -1,6 +1,6 @@
 /** How pictures are cut and what pictures and clips cost: `/v1/media/tokens`. */
 import type { ChatContent } from './chat.ts'
-import { ApiFailure, postJson } from './client.ts'
+import { postJson } from './client.ts'
 
 export type Size = { readonly width: number; readonly height: number }
 export type Region = Size & { readonly left: number; readonly top: number }
@@ -51,12 +51,4 @@ export async function measureMedia(
     signal,
   )
   return media
-}
-
-/** What failed, with the name of the file it failed for where the server says which of the content it was. */
-export function namedFailure(failure: Error, names: readonly string[]): string {
-  const param = failure instanceof ApiFailure ? failure.param : null
-  const place = /^messages\[0\]\.content\[(\d+)\]/.exec(param ?? '')?.[1]
-  const name = place === undefined ? undefined : names[Number(place)]
-  return name === undefined ? failure.message : `${name}: ${failure.message}`
 }

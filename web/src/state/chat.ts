@@ -3,11 +3,13 @@
  * `state` and tells whoever subscribed.
  */
 import { ApiFailure, storedKey, storeKey } from '../api/client.ts'
-import { measureMedia, namedFailure, type MediumCost } from '../api/media-tokens.ts'
+import { measureMedia, type MediumCost } from '../api/media-tokens.ts'
 import { listModels, type ServedModel } from '../api/models.ts'
+import { namedFailure } from '../api/named-failure.ts'
 import { askModel } from './ask-model.ts'
 import { History, type StoredMedium } from './history.ts'
 import { MediaStore } from './media-store.ts'
+import { promptNames, promptTurns } from './prompt.ts'
 import { settingsFault } from './settings-fault.ts'
 import { isJsonForm, requestOptions, type Settings } from './settings.ts'
 import { loadSettings, storeSettings } from './stored-settings.ts'
@@ -62,6 +64,8 @@ export class Chat {
   #history: History | null = null
   #tell: (note: TabNote) => void = () => {}
   #measuring = new AbortController()
+  /** Of what was measured last, or is now. */
+  #measured = ''
 
   constructor() {
     this.state = {
@@ -233,6 +237,7 @@ export class Chat {
       conversations: [conversation, ...others].sort(latestFirst),
       ...(current.id === conversation.id && { current: conversation }),
     })
+    if (idsOf(this.#prompted) !== this.#measured) void this.#measure()
   }
 
   #showAnswer(conversation: string, answer: AnswerTurn): void {
@@ -251,9 +256,6 @@ export class Chat {
     this.#show(ended(merged, isAlive))
     // Another tab asks something else in the place of it.
     if (own && !merged.turns.some(({ id }) => id === own.answer)) own.stop.abort()
-    const { current } = this.state
-    const isOther = mine && mediaOf(mine.turns).length !== mediaOf(merged.turns).length
-    if (isOther && current.id === stored.id) void this.#measure()
   }
 
   async #hear(note: TabNote): Promise<void> {
@@ -317,10 +319,16 @@ export class Chat {
     void this.#measure()
   }
 
-  /** The costs of all that is shown: they depend on how many pictures a prompt has. */
-  async #measure(fault: string | null = null): Promise<void> {
+  /** What the next question shows the model, or the one that is answered now. */
+  get #prompted(): readonly Medium[] {
     const { current, draft } = this.state
-    const media = [...mediaOf(current.turns), ...draft]
+    return [...mediaOf(promptTurns(current.turns)), ...draft]
+  }
+
+  /** The costs of all that a prompt has: they depend on how many pictures that is. */
+  async #measure(fault: string | null = null): Promise<void> {
+    const media = this.#prompted
+    this.#measured = idsOf(media)
     this.#measuring.abort()
     const { signal } = (this.#measuring = new AbortController())
     const { model } = this
@@ -341,7 +349,8 @@ export class Chat {
       // A model behind another server: what its pictures cost nobody here knows.
       const isUntold = error instanceof ApiFailure && error.code === 'INPUT_UNSUPPORTED'
       const names = media.map(({ name }) => name)
-      this.#set({ mediaFault: fault ?? (isUntold ? null : namedFailure(error as Error, names)) })
+      const faults = [fault, isUntold ? null : namedFailure(error as Error, [names])]
+      this.#set({ mediaFault: faults.filter((one) => one !== null).join(' ') || null })
     }
   }
 
@@ -368,10 +377,7 @@ export class Chat {
     const { current } = this.state
     const at = current.turns.findIndex(({ id }) => id === questionId)
     const turn: UserTurn = { role: 'user', id: newId(), text, media }
-    if (at < 0) return
-    const asked = this.#ask(current, [...current.turns.slice(0, at), turn])
-    void this.#measure()
-    await asked
+    if (at >= 0) await this.#ask(current, [...current.turns.slice(0, at), turn])
   }
 
   stop(conversation: string = this.state.current.id): void {
@@ -409,9 +415,11 @@ export class Chat {
       this.#showAnswer(id, given)
       if (this.#find(id)) this.#announceAnswer(given)
     } catch (error) {
-      await this.#noteFailure(error, (failure) =>
-        this.#showAnswer(id, { ...answer, state: 'failed', failure }),
-      )
+      const failure = namedFailure(error as Error, promptNames(turns, settings.system))
+      this.announce(`No answer: ${failure}`)
+      this.#showAnswer(id, { ...answer, state: 'failed', failure })
+      // The server that was started again may have another model, or want another key.
+      if (error instanceof ApiFailure && [401, 404].includes(error.status)) await this.connect()
     } finally {
       this.#answering.delete(id)
       this.#set({ running: new Set(this.#answering.keys()) })
@@ -422,18 +430,14 @@ export class Chat {
   #announceAnswer({ state, text }: AnswerTurn): void {
     this.announce(state === 'stopped' ? 'Stopped' : `Answer: ${text}`)
   }
-
-  async #noteFailure(error: unknown, show: (failure: string) => void): Promise<void> {
-    const failure = error instanceof Error ? error.message : String(error)
-    this.announce(`No answer: ${failure}`)
-    show(failure)
-    // The server that was started again may have another model, or want another key.
-    if (error instanceof ApiFailure && [401, 404].includes(error.status)) await this.connect()
-  }
 }
 
 /** The id of the answer, and what ends it. */
 type Answering = { readonly answer: string; readonly stop: AbortController }
+
+function idsOf(media: readonly Medium[]): string {
+  return media.map(({ id }) => id).join()
+}
 
 function latestFirst(a: Conversation, b: Conversation): number {
   return b.updated - a.updated

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { promptMessages } from './prompt.ts'
+import { promptMessages, promptNames, promptTurns } from './prompt.ts'
 import { titleOf, type AnswerTurn, type Turn, type UserTurn } from './turns.ts'
 
 const store = {
@@ -53,6 +53,31 @@ test('a question without an answer is left out, so that the two take turns', asy
     { role: 'assistant', content: 'c' },
     { role: 'user', content: 'd' },
   ])
+})
+
+test('a question whose answer is under way is read, and one that failed no longer', () => {
+  const [before, asked] = [question('a'), question('b')]
+  const turns = (state: AnswerTurn['state']) => [before, answer('c'), asked, answer('', state)]
+  assert.deepEqual(promptTurns(turns('running')), [before, answer('c'), asked])
+  for (const state of ['failed', 'stopped'] as const) {
+    assert.deepEqual(promptTurns(turns(state)), [before, answer('c')])
+  }
+  assert.deepEqual(promptTurns([asked, answer('', 'running'), before]), [before])
+  assert.deepEqual(promptTurns([asked, before]), [before])
+})
+
+test('the files of each message have their names where the message is', () => {
+  const medium = (name: string) =>
+    ({ id: name, kind: 'image', name, type: 'image/png', bytes: 1 }) as const
+  const turns = [
+    question('a', [medium('lost')]),
+    answer('', 'failed'),
+    question('b', [medium('one'), medium('two')]),
+    answer('c'),
+    question('d', [medium('three')]),
+  ]
+  assert.deepEqual(promptNames(turns, ''), [['one', 'two'], [], ['three']])
+  assert.deepEqual(promptNames(turns, 'Be brief.'), [[], ['one', 'two'], [], ['three']])
 })
 
 test('a conversation is called by its first question', () => {

@@ -1,29 +1,53 @@
 /** A conversation as the messages that the model reads. */
 import type { ChatContent, ChatMessage } from '../api/chat.ts'
-import type { Medium, Turn, UserTurn } from './turns.ts'
+import { mediaOf, type Medium, type Turn, type UserTurn } from './turns.ts'
 
 /** Gives the bytes of media, as parts of a message. */
 export type MediaContent = {
   content(media: readonly Medium[]): Promise<readonly ChatContent[]>
 }
 
-/** A question that got no answer is left out with it: templates want the two in turn. The last one is the one to answer. */
+/**
+ * The questions and answers that the model reads. A question that got no answer is left out with it: templates want the two
+ * in turn. The last one is the one to answer, or is answered now.
+ */
+export function promptTurns(turns: readonly Turn[]): Turn[] {
+  return turns.flatMap((turn, i) => {
+    if (turn.role !== 'user') return []
+    const answer = turns[i + 1]
+    if (answer === undefined) return [turn]
+    if (answer.role === 'user') return []
+    if (answer.text !== '') return [turn, answer]
+    return answer.state === 'running' && i + 2 === turns.length ? [turn] : []
+  })
+}
+
 export async function promptMessages(
   turns: readonly Turn[],
   system: string,
   store: MediaContent,
 ): Promise<ChatMessage[]> {
-  const messages: ChatMessage[] =
-    system.trim() === '' ? [] : [{ role: 'system', content: system.trim() }]
-  for (const [i, turn] of turns.entries()) {
-    if (turn.role !== 'user') continue
-    const answer = turns[i + 1]
-    const text = answer?.role === 'assistant' ? answer.text : ''
-    if (answer && text === '') continue
-    messages.push(await userMessage(turn, store))
-    if (answer) messages.push({ role: 'assistant', content: text })
+  const messages: ChatMessage[] = hasSystem(system)
+    ? [{ role: 'system', content: system.trim() }]
+    : []
+  for (const turn of promptTurns(turns)) {
+    messages.push(
+      turn.role === 'user'
+        ? await userMessage(turn, store)
+        : { role: 'assistant', content: turn.text },
+    )
   }
   return messages
+}
+
+/** The files of each message of `promptMessages`, as its content begins with them. */
+export function promptNames(turns: readonly Turn[], system: string): string[][] {
+  const names = promptTurns(turns).map((turn) => mediaOf([turn]).map(({ name }) => name))
+  return hasSystem(system) ? [[], ...names] : names
+}
+
+function hasSystem(system: string): boolean {
+  return system.trim() !== ''
 }
 
 async function userMessage({ text, media }: UserTurn, store: MediaContent): Promise<ChatMessage> {

@@ -1,6 +1,7 @@
 /** What the model said, how fast, and what can be done with it. */
 import type { JSX } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { tokensPerSecond } from '../state/tokens-per-second.ts'
 import type { AnswerTurn } from '../state/turns.ts'
 import { Confirm } from './confirm.tsx'
 import { IconButton } from './icon.tsx'
@@ -132,14 +133,6 @@ function AnswerFacts({ turn }: { readonly turn: AnswerTurn }): JSX.Element {
   else if (totalMs !== undefined) facts.push(seconds(totalMs))
   if (options['seed'] !== undefined) facts.push(`seed ${String(options['seed'])}`)
   return <span class="facts">{facts.join(' · ')}</span>
-}
-
-function tokensPerSecond({ usage, firstMs, totalMs }: AnswerTurn): number | null {
-  if (!usage || firstMs === undefined || totalMs === undefined) return null
-  const passed = totalMs - firstMs
-  return usage.completionTokens > 1 && passed > 0
-    ? ((usage.completionTokens - 1) / passed) * 1000
-    : null
 }
 
 function seconds(ms: number): string {
