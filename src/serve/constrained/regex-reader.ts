@@ -1,12 +1,7 @@
-/** Reads a regular expression without anchors and writes it as XGrammar 0.1.27 follows it; throws RegexFault where it cannot. */
-import {
-  anyBut,
-  bracketClass,
-  characterClass,
-  namedClass,
-  numberedAt,
-  RegexFault,
-} from './regex-class.ts'
+/** Reads a regular expression without anchors; throws RegexFault where it says what is not enforced. */
+import { anyBut, bracketClass, namedClass, numberedAt, RegexFault } from './regex-class.ts'
+import type { RegexTree } from './regex-tree.ts'
+import type { Range } from './utf8-ranges.ts'
 
 /** Groups in groups. */
 const MOST_DEEP = 100
@@ -23,17 +18,17 @@ export class RegexReader {
     this.#isJson = isJson
   }
 
-  whole(): { readonly text: string; readonly hasTopLevelChoice: boolean } {
+  whole(): { readonly tree: RegexTree; readonly hasTopLevelChoice: boolean } {
     const alternatives = this.#alternatives()
     if (this.#at < this.#characters.length) throw new RegexFault('has a ) without its (')
-    return { text: choice(alternatives), hasTopLevelChoice: alternatives.length > 1 }
+    return { tree: choice(alternatives), hasTopLevelChoice: alternatives.length > 1 }
   }
 
   get #next(): string | undefined {
     return this.#characters[this.#at]
   }
 
-  #alternatives(): string[] {
+  #alternatives(): RegexTree[] {
     const all = [this.#sequence()]
     while (this.#next === '|') {
       this.#at++
@@ -42,31 +37,35 @@ export class RegexReader {
     return all
   }
 
-  #sequence(): string {
-    let text = ''
+  #sequence(): RegexTree {
+    const parts: RegexTree[] = []
     for (;;) {
       const next = this.#next
-      if (next === undefined || next === '|' || next === ')') return text
-      text += this.#atom(next) + this.#quantifier()
+      if (next === undefined || next === '|' || next === ')') return { kind: 'sequence', parts }
+      parts.push(this.#repeated(this.#atom(next)))
     }
   }
 
-  #atom(character: string): string {
+  #atom(character: string): RegexTree {
     if (character === '(') return this.#group()
+    return { kind: 'character', ranges: this.#character(character) }
+  }
+
+  #character(character: string): readonly Range[] {
     if (character === '[') return this.#class()
     if (character === '\\') return this.#escape()
     if (character === '^' || character === '$') throw new RegexFault('has an anchor in its middle')
     if (/[*+?]/.test(character)) throw new RegexFault(`has a ${character} behind nothing`)
     if (character === '{') throw new RegexFault('has a { that begins no count; write \\{ for it')
     this.#at++
-    if (character === '.') return this.#isJson ? anyBut([], true) : '[^\\n]'
+    if (character === '.') return anyBut(this.#isJson ? [] : [LINE_FEED], this.#isJson)
     if (this.#isJson && isEscapedInJson(character)) {
       throw new RegexFault('has a character that JSON escapes')
     }
-    return character
+    return only(character)
   }
 
-  #group(): string {
+  #group(): RegexTree {
     const start = this.#characters.slice(this.#at, this.#at + 3).join('')
     if (/^\(\?[^:]/.test(start)) {
       throw new RegexFault(
@@ -74,23 +73,22 @@ export class RegexReader {
       )
     }
     if (++this.#depth > MOST_DEEP) throw new RegexFault(`has groups over ${MOST_DEEP} deep`)
-    const opening = start === '(?:' ? start : '('
-    this.#at += opening.length
+    this.#at += start === '(?:' ? 3 : 1
     const inside = choice(this.#alternatives())
     if (this.#next !== ')') throw new RegexFault('has a group that does not end')
     this.#at++
     this.#depth--
-    return `${opening}${inside})`
+    return inside
   }
 
   /** Short or long, a repetition matches the same whole texts. */
-  #quantifier(): string {
+  #repeated(part: RegexTree): RegexTree {
     const found = this.#quantifierAt()
-    if (found === '') return ''
+    if (found === '') return part
     this.#at += found.length
     if (this.#next === '?') this.#at++
     if (this.#quantifierAt() !== '') throw new RegexFault('has two repetitions of one thing')
-    return found
+    return { kind: 'repetition', part, ...counts(found) }
   }
 
   #quantifierAt(): string {
@@ -101,7 +99,7 @@ export class RegexReader {
     return /^\{\d+(?:,\d*)?\}/.exec(ahead)?.[0] ?? ''
   }
 
-  #class(): string {
+  #class(): readonly Range[] {
     const isNegated = this.#characters[this.#at + 1] === '^'
     const start = this.#at + (isNegated ? 2 : 1)
     let end = start
@@ -116,31 +114,56 @@ export class RegexReader {
     return bracketClass(inside, { isNegated, isJson: this.#isJson })
   }
 
-  #escape(): string {
+  #escape(): readonly Range[] {
     const letter = this.#characters[this.#at + 1] ?? ''
     const numbered = numberedAt(this.#characters, this.#at)
     this.#at = numbered?.end ?? this.#at + 2
-    if (numbered) return characterClass(numbered.code, this.#isJson)
+    if (numbered) {
+      const inside = [String.fromCodePoint(numbered.code)]
+      return bracketClass(inside, { isNegated: false, isJson: this.#isJson })
+    }
     const named = namedClass(letter, this.#isJson)
     if (named !== null) return named
-    if (/^[nrtfv]$/.test(letter) && !this.#isJson) return `\\${letter}`
+    const control = CONTROLS[letter]
+    if (control !== undefined && !this.#isJson) return only(control)
     if (/^[!-/:-@[-`{-~]$/.test(letter)) {
-      if (!this.#isJson || !isEscapedInJson(letter)) return `\\${letter}`
+      if (!this.#isJson || !isEscapedInJson(letter)) return only(letter)
     }
     throw new RegexFault(`has \\${letter}, which is not enforced`)
   }
 }
 
+const LINE_FEED: Range = [10, 10]
+const CONTROLS: Readonly<Record<string, string>> = {
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  f: '\f',
+  v: '\v',
+}
+
 /** Of a count in braces. */
 const LONGEST_COUNT = 32
+
+function counts(quantifier: string): { readonly least: number; readonly most: number } {
+  if (quantifier === '?') return { least: 0, most: 1 }
+  if (quantifier === '*' || quantifier === '+') {
+    return { least: quantifier === '*' ? 0 : 1, most: Infinity }
+  }
+  const [least = '', most = least] = quantifier.slice(1, -1).split(',')
+  return { least: Number(least), most: most === '' ? Infinity : Number(most) }
+}
+
+function only(character: string): readonly Range[] {
+  const code = character.codePointAt(0) as number
+  return [[code, code]]
+}
 
 function isEscapedInJson(character: string): boolean {
   return character === '"' || character === '\\' || character < ' '
 }
 
-/** One of several; XGrammar knows no empty one. */
-function choice(alternatives: readonly string[]): string {
-  const full = alternatives.filter((one) => one !== '')
-  const text = full.join('|')
-  return full.length < alternatives.length && full.length > 0 ? `(?:${text})?` : text
+function choice(ways: readonly RegexTree[]): RegexTree {
+  const [only] = ways
+  return ways.length === 1 && only ? only : { kind: 'choice', ways }
 }

@@ -8,33 +8,42 @@
  */
 import { anyBut, RegexFault } from './regex-class.ts'
 import { RegexReader } from './regex-reader.ts'
+import type { RegexTree } from './regex-tree.ts'
+import { writtenClass, writtenRegex } from './written-regex.ts'
 import { sizeFault } from './written-size.ts'
 
 export type Rewritten = { readonly pattern: string } | { readonly fault: string }
 
 /** A regular expression for a whole answer. */
 export function wholeRegex(pattern: string): Rewritten {
-  const { body } = withoutAnchors(pattern)
-  const written = rewrite(body, false)
-  return 'fault' in written ? written : { pattern: written.text }
+  const whole = wholeTree(pattern)
+  return 'fault' in whole ? whole : { pattern: writtenRegex(whole.tree) }
+}
+
+/** What a regular expression for a whole answer says. */
+export function wholeTree(pattern: string): Read {
+  return read(withoutAnchors(pattern).body, false)
 }
 
 /** A `pattern` of a JSON Schema: what is not anchored gets anything at its ends. */
 export function jsonPattern(pattern: string): Rewritten {
   const { body, isFromStart, isToEnd } = withoutAnchors(pattern)
-  const written = rewrite(body, true)
-  if ('fault' in written) return written
-  if (written.hasTopLevelChoice && (isFromStart || isToEnd)) {
+  const whole = read(body, true)
+  if ('fault' in whole) return whole
+  if (whole.hasTopLevelChoice && (isFromStart || isToEnd)) {
     return { fault: 'has alternatives of which some are anchored; put them into a group' }
   }
-  const any = `${anyBut([], true)}*`
-  return { pattern: `${isFromStart ? '' : any}(${written.text})${isToEnd ? '' : any}` }
+  const any = `${ANY_IN_JSON}*`
+  const written = writtenRegex(whole.tree)
+  return { pattern: `${isFromStart ? '' : any}(${written})${isToEnd ? '' : any}` }
 }
 
 /** Texts of so many characters. XGrammar's own lengths let control characters through. */
 export function lengthPattern(least: number, most: number | null): string {
-  return `${anyBut([], true)}{${least},${most ?? ''}}`
+  return `${ANY_IN_JSON}{${least},${most ?? ''}}`
 }
+
+const ANY_IN_JSON = writtenClass(anyBut([], true))
 
 /** Why a grammar would not be followed, or null: its classes of characters have the same defect. */
 export function ebnfFault(grammar: string): string | null {
@@ -60,9 +69,10 @@ function withoutAnchors(pattern: string) {
   return { body, isFromStart, isToEnd }
 }
 
-type Body = { readonly text: string; readonly hasTopLevelChoice: boolean }
+type Read =
+  { readonly tree: RegexTree; readonly hasTopLevelChoice: boolean } | { readonly fault: string }
 
-function rewrite(body: string, isJson: boolean): Body | { readonly fault: string } {
+function read(body: string, isJson: boolean): Read {
   const tooLarge = sizeFault(body, 'regex')
   if (tooLarge !== null) return { fault: tooLarge }
   try {

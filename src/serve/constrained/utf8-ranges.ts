@@ -46,9 +46,14 @@ export function charactersOf(ranges: readonly Range[]): Range[] {
   return complement([]).flatMap((one) => within(ranges, one))
 }
 
+/** Ranges of the first byte, of the second … : a text of one of the characters is one of these. */
+export function utf8Sequences(ranges: readonly Range[]): Range[][] {
+  return charactersOf(ranges).flatMap((one) => sequences(one))
+}
+
 /** Alternatives of a regular expression; the ranges are beyond ASCII. */
 export function utf8Alternatives(ranges: readonly Range[]): string[] {
-  return alternatives(charactersOf(ranges).flatMap((one) => sequences(one)))
+  return alternatives(utf8Sequences(ranges))
 }
 
 /** The last code point of each length in bytes. */
@@ -84,9 +89,11 @@ function alternatives(all: readonly Range[][]): string[] {
   }
   const firsts = new Map<string, string>()
   for (const [first, rests] of ends) {
-    const [from, to] = first.split(',').map(Number) as [number, number]
     const end = rests[0]?.length === 0 ? '' : grouped(alternatives(rests))
-    firsts.set(end, (firsts.get(end) ?? '') + `${hex(from)}${from === to ? '' : '-'}${hex(to)}`)
+    firsts.set(
+      end,
+      (firsts.get(end) ?? '') + bytes(first.split(',').map(Number) as [number, number]),
+    )
   }
   return [...firsts].map(([end, first]) => `[${first}]${end}`)
 }
@@ -94,6 +101,11 @@ function alternatives(all: readonly Range[][]): string[] {
 /** One of several. */
 export function grouped(texts: readonly string[]): string {
   return texts.length === 1 ? (texts[0] as string) : `(?:${texts.join('|')})`
+}
+
+/** Members of a class of bytes. */
+export function bytes([from, to]: Range): string {
+  return `${hex(from)}${from === to ? '' : '-'}${hex(to)}`
 }
 
 function hex(byte: number): string {
