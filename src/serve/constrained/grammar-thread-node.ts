@@ -6,6 +6,7 @@
  */
 import { parentPort } from 'node:worker_threads'
 import type { CompiledGrammar, GrammarMatcher } from '@mlc-ai/web-xgrammar'
+import { deterministicGrammar } from './deterministic-regex.ts'
 import {
   AHEAD,
   AHEAD_LENGTH,
@@ -76,7 +77,10 @@ async function compile(grammar: Grammar, tokens: TokenTable): Promise<void> {
       stops,
     )
     const compiler = await GrammarCompiler.createGrammarCompiler(info, false)
-    compiled = await compileWith(compiler, grammar, xgrammar)
+    compiled =
+      grammar.kind === 'regex'
+        ? await compileRegex(compiler, grammar, tokens)
+        : await compileWith(compiler, grammar, xgrammar)
     answer({ kind: 'compiled' })
   } catch (error) {
     answer({ kind: 'refused', reason: reasonOf(error) })
@@ -91,21 +95,40 @@ async function compileWith(
   { Testings }: XGrammarModule,
 ): Promise<CompiledGrammar> {
   if (kind === 'ebnf') return compiler.compileGrammar(text)
-  if (kind === 'schema') {
-    const written = await Testings._jsonSchemaToEBNF(
-      text,
-      true,
-      undefined,
-      undefined,
-      true,
-      MOST_SPACES,
-    )
-    const whole = mended(written, rules)
-    if (frame === undefined) return compiler.compileGrammar(whole)
-    return compiler.compileGrammar(`${whole}\nframed_answer ::= ${frame}\n`, 'framed_answer')
-  }
+  const written = await Testings._jsonSchemaToEBNF(
+    text,
+    true,
+    undefined,
+    undefined,
+    true,
+    MOST_SPACES,
+  )
+  const whole = mended(written, rules)
+  if (frame === undefined) return compiler.compileGrammar(whole)
+  return compiler.compileGrammar(`${whole}\nframed_answer ::= ${frame}\n`, 'framed_answer')
+}
+
+/** So that a text is read in one way, where that is not too large; as XGrammar reads it where it is. */
+async function compileRegex(
+  compiler: Compiler,
+  { text, asked }: Grammar,
+  tokens: TokenTable,
+): Promise<CompiledGrammar> {
+  const grammar = asked === undefined ? null : deterministicGrammar(asked, firstBytes(tokens))
+  // XGrammar refuses the empty expression.
+  if (grammar !== null && text !== '') return compiler.compileGrammar(grammar)
   const tag = { type: 'structural_tag', format: { type: 'regex', pattern: text } } as const
   return compiler.compileStructuralTag(tag)
+}
+
+/** How many tokens begin with each byte. */
+function firstBytes({ bytes, offsets }: TokenTable): Uint32Array {
+  const counts = new Uint32Array(256)
+  for (let id = 0; id + 1 < offsets.length; id++) {
+    const [at, end] = [offsets[id] as number, offsets[id + 1] as number]
+    if (at < end) counts[bytes[at] as number] = (counts[bytes[at] as number] ?? 0) + 1
+  }
+  return counts
 }
 
 /** XGrammar's own words where it had some, without its level of alarm, the paths of its makers' machine and the full stop. */

@@ -219,6 +219,21 @@ test('a grammar that is refused gives its place to one that waits', async () => 
   }
 })
 
+// The mask took seconds: XGrammar followed each way to cut the text into words.
+test('a regular expression that reads a text in many ways is followed in one', async () => {
+  const long = new TextEncoder().encode('a'.repeat(LONG_TOKEN))
+  const tokenBytes = (id: number) => (id === STOP + 1 ? long : VOCABULARY.tokenBytes(id))
+  const own = new GrammarThreads({ ...VOCABULARY, tokenBytes })
+  try {
+    const constraint = await own.create(grammarOf({ type: 'regex', pattern: '([a-c]+ ?)+-' })!)
+    constraint.accept(STOP + 1)
+    assert.deepEqual(await allowed(constraint), [0x20, 0x2d, 0x61, 0x62, 0x63, STOP + 1])
+    constraint.dispose()
+  } finally {
+    await own.dispose()
+  }
+})
+
 test('a form that takes long is waited for without holding the event loop up, and refused then', async () => {
   const long = new TextEncoder().encode('a'.repeat(LONG_TOKEN))
   const tokenBytes = (id: number) => (id === STOP + 1 ? long : VOCABULARY.tokenBytes(id))

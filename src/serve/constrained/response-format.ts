@@ -26,6 +26,8 @@ export type Grammar = {
   readonly text: string
   /** The body of a rule around `root`, which is what the schema says; without one `root` is the answer. */
   readonly frame?: string | undefined
+  /** Of a regular expression: as it was asked for. `text` is how XGrammar's reader follows it. */
+  readonly asked?: string
   /** What takes the places of their stand-ins in a schema. */
   readonly rules?: readonly SchemaRule[]
 }
@@ -47,7 +49,7 @@ export function grammarOf(format: ResponseFormat): Grammar | null {
     case 'json_schema':
       return schemaGrammar(format.schema)
     case 'regex':
-      return { kind: 'regex', text: checkedRegex(format.pattern) }
+      return { kind: 'regex', text: checkedRegex(format.pattern), asked: format.pattern }
     case 'choice':
       return limited('ebnf', choiceGrammar(format.choices))
     case 'ebnf':
