@@ -164,6 +164,14 @@ const FORMS: readonly {
     answers: ["The clock on the tower, which is old, shows the time. It is 11 o'clock."],
   },
   {
+    // A text of it can be read in as many ways as it can be cut.
+    form: 'regex, ambiguous',
+    format: { type: 'regex', pattern: '([A-Za-z]+[ ,]* ?)+\\.' },
+    answers: [
+      'A man in a green coat walks two dogs along a river, and behind them a ferry leaves.',
+    ],
+  },
+  {
     form: 'choice',
     format: { type: 'choice', choices: ['yes', 'no', 'it cannot be seen in this picture'] },
     answers: ['it cannot be seen in this picture', 'yes'],
