@@ -67,7 +67,7 @@ export const convert: Verb = {
     const options = { ...checkpointOptions(args, session), onProgress: progress.update, signal }
     const checkpoint = await open(source, args, options)
     try {
-      const plan = await convertOptions(args, { checkpoint, to, session, progress })
+      const plan = await convertOptions(args, { checkpoint, to, out, session, progress })
       const conversion = planConversion(checkpoint, plan)
       const { files, bytes } = await writeWhole(conversion, out)
       progress.end()
@@ -103,11 +103,16 @@ function open(source: string, args: Arguments, options: CheckpointOptions): Prom
 
 async function convertOptions(
   args: Arguments,
-  parts: { checkpoint: Checkpoint; to: ConvertLayout; session: Session; progress: Progress },
+  parts: Pick<ConvertOptions, 'to' | 'out'> & {
+    readonly checkpoint: Checkpoint
+    readonly session: Session
+    readonly progress: Progress
+  },
 ): Promise<ConvertOptions> {
-  const { checkpoint, to, session, progress } = parts
+  const { checkpoint, to, out, session, progress } = parts
   return {
     to,
+    out,
     dtype: (args.text('dtype') ?? 'stored') as OutputDType,
     tokenizer: await loadTokenizer(checkpoint.tokenizerPath),
     tokenizerFiles: new Map(

@@ -6,6 +6,7 @@ import type { ModelConfig } from '../families/family.ts'
 import { parameterPath } from '../families/parameter-names.ts'
 import { turnEndOf } from '../families/turn-end.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
+import { parseGenerationConfig } from '../serve/generation-config.ts'
 import { loadTokenizer } from '../text/index.ts'
 import type { Arguments } from './arguments.ts'
 import { formatBytes, formatCount, formatTable } from './format.ts'
@@ -88,12 +89,13 @@ function countParameters({ parts }: Checkpoint): Parameters {
 type EndToken = { readonly id: number; readonly token: string | null }
 
 /** What ends an answer in a conversation. */
-async function endsOf({ config, tokenizerPath }: Checkpoint) {
+async function endsOf({ config, documents, tokenizerPath }: Checkpoint) {
   const tokenizer = await loadTokenizer(tokenizerPath)
+  const { stop } = parseGenerationConfig(documents.files.get('generation_config.json'))
   const { texts, tokenIds } = turnEndOf(config.prompt, tokenizer)
   const ids = [...new Set([...config.endTokens, ...tokenIds])]
   const endTokens = ids.map((id): EndToken => ({ id, token: tokenizer.tokenOf(id) ?? null }))
-  return { endTokens, endTexts: texts }
+  return { endTokens, endTexts: [...new Set([...stop, ...texts])] }
 }
 
 function endText({ id, token }: EndToken): string {

@@ -57,7 +57,9 @@ export async function saveModel(folder: string, parts: SaveParts): Promise<reado
   const isOriginal = isObject(config) && isOriginalConfig(config)
   let notices: readonly string[] = []
   await writeFolderAtomically(folder, async (temporary) => {
-    notices = await (isOriginal ? writeConverted : writeAsStored)(temporary, parts)
+    notices = isOriginal
+      ? await writeConverted(temporary, folder, parts)
+      : await writeAsStored(temporary, parts)
     const card = new TextEncoder().encode(withNotices(parts.card, notices))
     await writeFileAtomically(joinPath(temporary, 'README.md'), (append) => append(card))
   })
@@ -132,8 +134,12 @@ function copiedFiles({ folder, tokenizerPath, files }: Checkpoint): string[] {
 }
 
 /** From the original layout. A run of days is not lost because no layout has a form for what it trained. */
-async function writeConverted(folder: string, parts: SaveParts): Promise<readonly string[]> {
-  const conversion = await conversionOf(parts)
+async function writeConverted(
+  folder: string,
+  out: string,
+  parts: SaveParts,
+): Promise<readonly string[]> {
+  const conversion = await conversionOf(out, parts)
   if (conversion instanceof Error) {
     const told = `The model could not be written as others read it (${conversion.message}): its files are those of the checkpoint that it came from; load it with that one's vision tower.`
     return [told, ...(await writeAsStored(folder, parts))]
@@ -144,11 +150,11 @@ async function writeConverted(folder: string, parts: SaveParts): Promise<readonl
 }
 
 /** In the first layout that has a form for the model, or why the last has none. */
-async function conversionOf(parts: SaveParts): Promise<Conversion | Error> {
+async function conversionOf(out: string, parts: SaveParts): Promise<Conversion | Error> {
   let reason = new Error('internal: there is no layout')
   for (const to of CONVERT_LAYOUTS) {
     try {
-      return await plannedAs(to, parts)
+      return await plannedAs({ to, out }, parts)
     } catch (error) {
       reason = error instanceof Error ? error : new Error(String(error))
     }
@@ -156,13 +162,16 @@ async function conversionOf(parts: SaveParts): Promise<Conversion | Error> {
   return reason
 }
 
-async function plannedAs(to: ConvertLayout, { checkpoint, store }: SaveParts): Promise<Conversion> {
+async function plannedAs(
+  place: { readonly to: ConvertLayout; readonly out: string },
+  { checkpoint, store }: SaveParts,
+): Promise<Conversion> {
   const { documents, config, parts, tokenizerPath } = checkpoint
   const trained = { source: storeSource(store), rules: OWN_PATHS }
   return planConversion(
     { documents, config, parts: [...parts, trained] },
     {
-      to,
+      ...place,
       dtype: 'stored',
       tokenizer: await loadTokenizer(tokenizerPath),
       tokenizerFiles: new Map(

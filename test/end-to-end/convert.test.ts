@@ -19,6 +19,7 @@ import { after, describe, test } from 'node:test'
 import { loadModel, type LoadOptions, type Message } from '../../src/index.ts'
 import { float16ToFloat32, float32ToFloat16 } from '../../src/core/dtype.ts'
 import { toFloat32 } from '../../src/core/tensor.ts'
+import { loadTokenizer } from '../../src/text/index.ts'
 import { openCheckpoint, type WeightSource } from '../../src/weights/index.ts'
 import { writeTinyCheckpoint } from '../tiny/checkpoint.ts'
 import { LLAVA_CLIP } from '../tiny/checkpoints.ts'
@@ -33,10 +34,16 @@ after(() => rmSync(FOLDER, { recursive: true }))
 
 /** A copy of a recorded checkpoint with other keys in its config, under its own name. */
 function changed(name: string, keys: object): string {
-  const folder = join(mkdtempSync(join(FOLDER, 'changed-')), name)
-  cpSync(`${ORIGINAL}/${name}`, folder, { recursive: true })
+  const folder = named(name, name)
   const config = { ...json(folder, 'config.json'), ...keys }
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
+  return folder
+}
+
+/** A copy of a recorded checkpoint under another name. */
+function named(name: string, other: string): string {
+  const folder = join(mkdtempSync(join(FOLDER, 'named-')), other)
+  cpSync(`${ORIGINAL}/${name}`, folder, { recursive: true })
   return folder
 }
 
@@ -125,6 +132,43 @@ describe('original to llava-hf and back', () => {
     const options = { visionTower: TOWER_336 }
     const other = await convert(`${ORIGINAL}/llava-next-video`, 'llava-hf', even, options)
     assert.doesNotMatch(other.notices.join(), /transformers counts/)
+  })
+
+  // `###` ends answers of v0 by its conversation mode, which a chat template does not tell: converted ones ran on.
+  test('what ends an answer is what ended it before', async () => {
+    const source = named('llava-v1', 'LLaVA-13b-v0')
+    const hf = join(FOLDER, 'v0-hf')
+    const { notices } = await convert(source, 'llava-hf', hf, { visionTower: TOWER_224 })
+    assert.deepEqual(json(hf, 'generation_config.json')['stop_strings'], ['###'])
+    assert.match(notices.join(), /ends at the text "###".*tokenizer=processor.tokenizer/)
+    const ends = await endsOf(source, ['--vision-tower', TOWER_224])
+    assert.deepEqual(ends.endTexts, ['###'])
+    assert.deepEqual(await endsOf(hf), ends)
+  })
+
+  test('a mode ends answers at its token though the files name another', async () => {
+    const hf = join(FOLDER, 'mode-hf')
+    const source = changed('llava-onevision-qwen2', { eos_token_id: 0 })
+    await convert(source, 'llava-hf', hf, { visionTower: TOWER_SIGLIP })
+    const end = (await loadTokenizer(hf)).idOf('<|im_end|>')
+    assert.deepEqual(json(hf, 'generation_config.json')['eos_token_id'], [0, end])
+  })
+
+  // The original reads the mode off the folder: under a new name a model was asked in another way, and nothing said so.
+  test('a name that stands for another conversation mode is told', async () => {
+    const source = named('llava-v1.6-vicuna', 'llava-v1.6-34b')
+    const options = { visionTower: TOWER_336 }
+    const { notices } = await convert(source, 'original', join(FOLDER, 'merged'), options)
+    assert.match(notices.join(), /vicuna_v1 in the new one, chatml_direct in the old.*--template/)
+    assert.match(readFileSync(join(FOLDER, 'merged/README.md'), 'utf8'), /chatml_direct in the old/)
+    const same = await convert(source, 'original', join(FOLDER, 'merged-34b'), options)
+    assert.doesNotMatch(same.notices.join(), /conversation mode/)
+    const hf = join(FOLDER, 'named-hf')
+    await convert(source, 'llava-hf', hf, options)
+    const back = await convert(hf, 'original', join(FOLDER, 'back-34b'))
+    assert.doesNotMatch(back.notices.join(), /conversation mode/)
+    const other = await convert(hf, 'original', join(FOLDER, 'back-other'))
+    assert.match(other.notices.join(), /no chat template.*\(vicuna_v1 for this one\)/)
   })
 
   test('a checkpoint whose tower lies elsewhere says so', async () => {
@@ -286,6 +330,18 @@ async function convert(
   const { code, stdout, stderr } = await llava(['convert', ...args])
   assert.equal(code, 0, stderr)
   return JSON.parse(stdout) as Converted
+}
+
+type Ends = {
+  readonly endTokens: readonly { readonly id: number; readonly token: string }[]
+  readonly endTexts: readonly string[]
+}
+
+async function endsOf(name: string, more: readonly string[] = []): Promise<Ends> {
+  const { code, stdout, stderr } = await llava(['inspect', name, ...more, '--json'])
+  assert.equal(code, 0, stderr)
+  const { endTokens, endTexts } = JSON.parse(stdout) as Ends
+  return { endTokens, endTexts }
 }
 
 type Seen = { readonly vocabSize: number; readonly logits: Float32Array; readonly tokens: unknown }

@@ -22,6 +22,8 @@ export const CONVERT_LAYOUTS = ['llava-hf', 'original'] as const
 
 export type ConvertOptions = {
   readonly to: ConvertLayout
+  /** Where the result will be: the original layout has its conversation mode by the folder's name. */
+  readonly out: string
   readonly dtype: OutputDType
   readonly tokenizer: Tokenizer
   /** The tokenizer's files, by name. */
@@ -40,8 +42,8 @@ export type Conversion = {
   readonly folders: readonly string[]
   /** What a user should know, a sentence each. */
   readonly notices: readonly string[]
-  /** Writes everything into the folder `out`. `bytes` are those of the weights. */
-  write(out: string): Promise<{ readonly files: readonly string[]; readonly bytes: number }>
+  /** Writes everything into a folder, which may be moved to `out` later. `bytes` are those of the weights. */
+  write(folder: string): Promise<{ readonly files: readonly string[]; readonly bytes: number }>
 }
 
 const TARGETS: { readonly [L in ConvertLayout]: (input: TargetInput) => Target } = {
@@ -55,9 +57,9 @@ const TARGETS: { readonly [L in ConvertLayout]: (input: TargetInput) => Target }
  */
 export function planConversion(source: ConvertSource, options: ConvertOptions): Conversion {
   const { documents, config } = source
-  const { tokenizer, tokenizerFiles, dtype, to, merged, version } = options
+  const { tokenizer, tokenizerFiles, dtype, to, out, merged, version } = options
   const stored = new StoredTensors(source.parts)
-  const input = { documents, config: eyed(config), stored, tokenizer, tokenizerFiles, dtype }
+  const input = { out, documents, config: eyed(config), stored, tokenizer, tokenizerFiles, dtype }
   const { folders, notices } = TARGETS[to](input)
   const card = modelCard({ source: documents.name, to, dtype, parts: merged, notices, version })
   const [main, ...inner] = folders as readonly [OutputFolder, ...OutputFolder[]]
@@ -66,7 +68,7 @@ export function planConversion(source: ConvertSource, options: ConvertOptions): 
   return {
     notices,
     folders: all.map(({ folder }) => folder),
-    write: (out) => writeFolders(all, out, options),
+    write: (folder) => writeFolders(all, folder, options),
   }
 }
 

@@ -10,7 +10,9 @@ import {
   type TokenIds,
 } from './config-fields.ts'
 import { isSameTile } from '../../preprocess/image-processor.ts'
+import { isObject } from '../json-reader.ts'
 import { IMAGE_NEWLINE } from '../parameter-names.ts'
+import { turnEndOf } from '../turn-end.ts'
 import { hfClassOf, mediaFields, type HfClass, type Placeholders } from './hf-class.ts'
 import { copied, decoderTensors, storedLayers, usualDType, visionTensors } from './plan-tensors.ts'
 import { processorFile, videoProcessorFile } from './processor-file.ts'
@@ -48,14 +50,19 @@ export function llavaHfTarget(input: TargetInput): Target {
     tokens: tokenIds(input),
   }
   const json = jsonFiles(input, written)
-  const read = { name: input.documents.name, files: json }
+  const read = { name: input.out, files: json }
   const files = new Map([
     ...withPlaceholders(tokenizerFiles, tokenizer, { ...placeholders, ...hfClass }),
     ...[...json].map(([file, content]): [string, Uint8Array] => [file, jsonBytes(content)]),
   ])
   return {
     folders: [{ folder: '', files, tensors }],
-    notices: [...notices(input), ...frameNotices(config, hfClass), ...readingNotices(config, read)],
+    notices: [
+      ...notices(input),
+      ...stopNotices(input),
+      ...frameNotices(config, hfClass),
+      ...readingNotices(config, read),
+    ],
   }
 }
 
@@ -64,7 +71,7 @@ function jsonFiles(input: TargetInput, written: Written): ReadonlyMap<string, un
   const { hfClass } = written
   const files = new Map<string, unknown>([
     ['config.json', modelConfig(input, written)],
-    ['generation_config.json', generationConfig(input, written.tokens)],
+    ['generation_config.json', { ...generationConfig(input, written.tokens), ...stopField(input) }],
     ['preprocessor_config.json', processorFile(image.processor, vision.kind, hfClass)],
     ['processor_config.json', processorConfig(input, hfClass)],
     ['chat_template.json', { chat_template: chatTemplate(input, hfClass) }],
@@ -148,16 +155,30 @@ function processorConfig({ config }: TargetInput, hfClass: HfClass): unknown {
   }
 }
 
-/** Ids with a role, from the checkpoint where it names them, else the tokenizer's. */
+/** Ids with a role, from the checkpoint and its conversation mode where they name them, else the tokenizer's. */
 export function tokenIds({ config, tokenizer }: TargetInput): TokenIds {
   const { bosId, eosId, padId } = tokenizer
-  const eos = config.endTokens.length > 0 ? config.endTokens : eosId === undefined ? [] : [eosId]
+  const { tokenIds: ofTurns } = turnEndOf(config.prompt, tokenizer)
+  const ends = [...new Set([...config.endTokens, ...ofTurns])]
+  const eos = ends.length > 0 ? ends : eosId === undefined ? [] : [eosId]
   return { bos: bosId, eos, pad: padId }
 }
 
-export function generationConfig({ documents }: TargetInput, tokens: TokenIds): unknown {
-  const known = documents.files.get('generation_config.json') as object | undefined
-  return { ...known, ...tokenFields(tokens) }
+/** A chat template does not say what text ends an answer, as a conversation mode without an end token does. */
+function stopField({ config, tokenizer, documents }: TargetInput): object {
+  const { texts } = turnEndOf(config.prompt, tokenizer)
+  if (texts.length === 0) return {}
+  const known = knownGeneration(documents)['stop_strings'] ?? []
+  return { stop_strings: [...new Set([known, texts].flat())] }
+}
+
+export function generationConfig({ documents }: TargetInput, tokens: TokenIds): object {
+  return { ...knownGeneration(documents), ...tokenFields(tokens) }
+}
+
+function knownGeneration({ files }: TargetInput['documents']): Record<string, unknown> {
+  const json = files.get('generation_config.json')
+  return isObject(json) ? json : {}
 }
 
 function chatTemplate({ config, tokenizer }: TargetInput, { videoProcessor }: HfClass): string {
@@ -172,6 +193,14 @@ function chatTemplate({ config, tokenizer }: TargetInput, { videoProcessor }: Hf
     'CONFIG_TEMPLATE_MISSING',
     'convert: the checkpoint has no chat template; give one as template.',
   )
+}
+
+function stopNotices({ config, tokenizer }: TargetInput): string[] {
+  const texts = turnEndOf(config.prompt, tokenizer).texts.map((text) => JSON.stringify(text))
+  if (texts.length === 0) return []
+  return [
+    `An answer ends at the text ${texts.join(' or ')} (stop_strings): generate of transformers looks for it where it is given tokenizer=processor.tokenizer, and is refused without.`,
+  ]
 }
 
 /** LlavaNextVideoProcessor counts a quarter of a frame's patches, whatever its model pools them to. */

@@ -11,7 +11,7 @@ import type { VisionConfig } from '../../vision/vision-transformer.ts'
 import { IMAGE_NEWLINE } from '../parameter-names.ts'
 import { decoderFields, fromTheEnd, visionFields } from './config-fields.ts'
 import { baseTileField, severalPicturesField, wasShownClips } from './hf-class.ts'
-import { conversationTemplate, WRAPPED_IMAGE } from './conversation-template.ts'
+import { WRAPPED_IMAGE } from './conversation-template.ts'
 import { generationConfig, tokenIds } from './llava-hf-target.ts'
 import {
   copied,
@@ -50,7 +50,7 @@ export function originalTarget(input: TargetInput): Target {
     ['generation_config.json', jsonBytes(generationConfig(input, tokenIds(input)))],
   ] as [string, Uint8Array][])
   const read = {
-    name: input.documents.name,
+    name: input.out,
     files: new Map([['config.json', json]]),
     tower: tower.documents,
   }
@@ -286,23 +286,7 @@ function wrapsImage({ config: { prompt } }: TargetInput): boolean {
 }
 
 function notices(input: TargetInput): string[] {
-  return [
-    ...templateNotices(input),
-    ...windowNotices(input),
-    ...tileNotices(input),
-    ...decoderNotices(input),
-  ]
-}
-
-/** The original chooses the conversation by the folder's name, so a template of its own is lost there. */
-function templateNotices(input: TargetInput): string[] {
-  const { prompt } = input.config
-  const wrapImage = wrapsImage(input)
-  const usual = ['', ' '].map((gap) => conversationTemplate('vicuna_v1', { wrapImage, gap }))
-  if (prompt.kind !== 'template' || usual.includes(prompt.template)) return []
-  return [
-    'The original layout has no chat template: the conversation mode follows from the name of the folder (vicuna_v1 unless it names another model). Check that this is what the checkpoint was trained with.',
-  ]
+  return [...windowNotices(input), ...tileNotices(input), ...decoderNotices(input)]
 }
 
 function windowNotices({ config: { decoder } }: TargetInput): string[] {

@@ -5,8 +5,9 @@
 import { fitOf, isSameTile, type ImageProcessor } from '../../preprocess/image-processor.ts'
 import type { VideoTokenConfig } from '../../preprocess/video-tokens.ts'
 import { familyOf } from '../index.ts'
-import type { CheckpointDocuments, ModelConfig } from '../family.ts'
+import type { CheckpointDocuments, ModelConfig, PromptConfig } from '../family.ts'
 import { isObject } from '../json-reader.ts'
+import { conversationTemplate } from './conversation-template.ts'
 import type { EyedConfig } from './target.ts'
 
 /** A sentence for each difference. `documents` are those of the target. */
@@ -14,6 +15,7 @@ export function readingNotices(config: EyedConfig, documents: CheckpointDocument
   const read = familyOf(documents).parseConfig(documents, {})
   checkPictures(config, read)
   return [
+    ...promptNotices(config, read),
     ...pictureNotices(config, read),
     ...ownKeyNotices(config, documents),
     ...clipNotices(config, read),
@@ -36,6 +38,29 @@ function rotation({ decoder, vision }: Pick<ModelConfig, 'decoder' | 'vision'>):
   const { rope, epsilon } = decoder
   const { slidingWindow: _, ...attention } = decoder.attention
   return [rope, epsilon, attention, vision?.imageSize, vision?.patchSize, vision?.activation]
+}
+
+/** The original chooses the conversation by the folder's name, whatever mode or template there was. */
+function promptNotices({ prompt: was }: EyedConfig, { prompt: is }: ModelConfig): string[] {
+  if (is.kind !== 'conversation') return []
+  if (was.kind === 'conversation' && was.mode !== is.mode) {
+    return [
+      `The conversation mode follows from the name of the folder: ${is.mode} in the new one, ${was.mode} in the old one. Name it as the old one, or load it with --template ${was.mode} (--conv-mode in the original repositories).`,
+    ]
+  }
+  if (was.kind === 'template' && !templatesOf(is).includes(was.template)) {
+    return [
+      `The original layout has no chat template: the conversation mode follows from the name of the folder (${is.mode} for this one). Check that this is what the checkpoint was trained with.`,
+    ]
+  }
+  return []
+}
+
+/** As a mode is written for the classes of transformers. */
+function templatesOf({ mode, wrapImage }: Extract<PromptConfig, { kind: 'conversation' }>) {
+  return ['', ' '].flatMap((gap) =>
+    [false, true].map((hasVideo) => conversationTemplate(mode, { wrapImage, gap, hasVideo })),
+  )
 }
 
 /** What files say in keys that others do not know. */

@@ -14,6 +14,8 @@ export type ConvertSource = {
 }
 
 export type TargetInput = {
+  /** The folder that is written, by whose name an original checkpoint is read. */
+  readonly out: string
   readonly documents: CheckpointDocuments
   readonly config: EyedConfig
   readonly stored: StoredTensors
