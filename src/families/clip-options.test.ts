@@ -29,6 +29,19 @@ function nextVideo(text: object, options: ClipOptions): ModelConfig {
   )
 }
 
+/** The same model in the layout of the original repositories. */
+function original(keys: object, options: ClipOptions): ModelConfig {
+  const config = {
+    model_type: 'llava_llama',
+    max_position_embeddings: 4096,
+    mm_vision_tower: 'openai/clip-vit-large-patch14-336',
+    mm_projector_type: 'mlp2x_gelu',
+    ...keys,
+  }
+  const documents = { name: 'test', files: new Map([['config.json', config]]) }
+  return withClipOptions(familyOf(documents).parseConfig(documents, {}), options)
+}
+
 function factorAndContext(text: object, options: ClipOptions): [number, number] {
   const { decoder, maxContext } = nextVideo(text, options)
   return [decoder.rope.factor, maxContext]
@@ -68,6 +81,19 @@ test('a number is taken as it is, in place of the config’s', () => {
   assert.deepEqual(factorAndContext({}, { ropeScaling: 2 }), [2, 8192])
   const scaled = { rope_scaling: { type: 'linear', factor: 2.5 } }
   assert.deepEqual(factorAndContext(scaled, { ropeScaling: 1 }), [1, 4096])
+})
+
+// Once an original's context was that of its own factor and of the asked one.
+test('an original is as long as the same model in the other layout, whatever factor is asked for', () => {
+  const scaled = { rope_scaling: { type: 'linear', factor: 2.5 } }
+  for (const ropeScaling of [undefined, 1, 2, 2.5, 4]) {
+    const [, context] = factorAndContext(scaled, { ropeScaling })
+    for (const limit of [{}, { tokenizer_model_max_length: 10240 }]) {
+      assert.equal(original({ ...scaled, ...limit }, { ropeScaling }).maxContext, context)
+    }
+  }
+  const short = { tokenizer_model_max_length: 2048 }
+  assert.equal(original(short, { ropeScaling: 2 }).maxContext, 4096)
 })
 
 test('frames are what requests get that do not say', () => {

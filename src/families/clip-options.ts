@@ -39,8 +39,8 @@ function withRopeScaling(config: ModelConfig, scaling: 'auto' | number | undefin
     )
   }
   const { decoder, layout, maxContext } = config
-  // Files of transformers scale their context by what they say themselves; the original's tokenizer names it bare.
-  const unscaled = layout === 'hf' ? decoder.maxPositions : maxContext
+  // An original's tokenizer names the context as the checkpoint's own factor scales it.
+  const unscaled = layout === 'hf' ? decoder.maxPositions : maxContext / decoder.rope.factor
   return { ...withFactor(config, scaling), maxContext: Math.floor(unscaled * scaling) }
 }
 

@@ -190,6 +190,11 @@ function layerTypes(json: JsonReader, numLayers: number): readonly unknown[] {
   )
 }
 
+/** The longest sequence: positions as the model was trained with, stretched by its factor. */
+export function scaledPositions({ maxPositions, rope }: DecoderConfig): number {
+  return Math.floor(maxPositions * rope.factor)
+}
+
 /** `rope_theta` and `rope_scaling` (transformers 4) or `rope_parameters` (5). */
 function parseRope(json: JsonReader): RopeConfig {
   const parameters = json.object('rope_parameters')

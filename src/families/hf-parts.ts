@@ -17,7 +17,7 @@ import type { ProjectorConfig } from '../projector/projector.ts'
 import { featureWidth, type VisionConfig } from '../vision/vision-transformer.ts'
 import { IMAGE_TOKEN_INDEX } from '../text/tokenize-prompt.ts'
 import { endTokens, templateOf } from './checkpoint-text.ts'
-import { parseDecoderConfig } from './decoder-config.ts'
+import { parseDecoderConfig, scaledPositions } from './decoder-config.ts'
 import {
   TOKENISED,
   type CheckpointDocuments,
@@ -90,7 +90,7 @@ export function parseHfParts(
         ? originalPrompt(documents, options, { modelType: '', wrapImage: false })
         : (templateOf(documents, options) ?? { kind: 'none' }),
     endTokens: endTokens(documents, text),
-    maxContext: Math.floor(decoder.maxPositions * decoder.rope.factor),
+    maxContext: scaledPositions(decoder),
   }
 }
 

@@ -21,6 +21,7 @@ import {
   type ModelConfig,
   type PromptConfig,
 } from './family.ts'
+import { scaledPositions } from './decoder-config.ts'
 import { JsonReader } from './json-reader.ts'
 import { parseOriginalDecoder } from './original-decoder.ts'
 import { parseVisionConfig, publishedTower } from './vision-config.ts'
@@ -67,7 +68,7 @@ export function parseOriginalParts(
     tokenise: options.quirks?.tokenise ?? TOKENISED.original,
     prompt: originalPrompt(documents, options, { modelType, wrapImage }),
     endTokens: endTokens(documents, json),
-    maxContext: json.integer('tokenizer_model_max_length', decoder.maxPositions),
+    maxContext: json.integer('tokenizer_model_max_length', scaledPositions(decoder)),
   }
 }
 

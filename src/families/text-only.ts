@@ -1,6 +1,6 @@
 /** Language models without eyes: Llama, Mistral and Qwen2 checkpoints as they are, for text and as bases. */
 import { endTokens, templateOf } from './checkpoint-text.ts'
-import { isKnownDecoder, parseDecoderConfig } from './decoder-config.ts'
+import { isKnownDecoder, parseDecoderConfig, scaledPositions } from './decoder-config.ts'
 import { TOKENISED, type Family } from './family.ts'
 import { JsonReader } from './json-reader.ts'
 import { DECODER_NAMES } from './parameter-names.ts'
@@ -27,7 +27,7 @@ export const textOnly: Family = {
       tokenise: options.quirks?.tokenise ?? TOKENISED[layout],
       prompt: templateOf(documents, options) ?? { kind: 'none' },
       endTokens: endTokens(documents, json),
-      maxContext: Math.floor(decoder.maxPositions * decoder.rope.factor),
+      maxContext: scaledPositions(decoder),
     }
   },
   parameterNames: DECODER_NAMES,
