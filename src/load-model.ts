@@ -67,7 +67,7 @@ export type LoadOptions = Omit<CheckpointOptions, 'use'> & {
   readonly device?: 'cpu' | undefined
   readonly threads?: number | undefined
   /** The longest sequence, in tokens. Default: what the checkpoint was made for. */
-  readonly maxContext?: number | undefined
+  readonly maxContext?: ClipOptions['maxContext']
   /** Frames of a clip whose request does not say how many. Default: what fits the context, at most 32. */
   readonly frames?: ClipOptions['frames']
   /** Stretches positions for longer contexts; `auto`: as the demo of NeXT-Video does for the number of frames. */
@@ -197,9 +197,8 @@ async function assemble(
   const engine = new Engine({ runner, table, ...limits })
   cleanup.push(() => engine.dispose())
   if (vision) cleanup.push(() => vision.dispose())
-  const modelConfig = { ...config, maxContext: options.maxContext ?? config.maxContext }
   const clips = createClips(options)
-  const preparer = new PromptPreparer({ config: modelConfig, tokenizer, pictures, clips })
+  const preparer = new PromptPreparer({ config, tokenizer, pictures, clips })
   const generation = generationOf(checkpoint, tokenizer)
   await nextTurn()
   const constraints = new GrammarThreads(
@@ -207,7 +206,7 @@ async function assemble(
   )
   cleanup.push(() => constraints.dispose())
   const generator = new Generator({
-    config: modelConfig,
+    config,
     generation,
     tokenizer,
     preparer,
@@ -219,7 +218,7 @@ async function assemble(
     newline: config.image?.hasNewline ? newlineRow(parameters) : null,
   })
   return new Model({
-    config: modelConfig,
+    config,
     precision,
     device: runtime.device,
     keepsPrompts: prefixCache,

@@ -23,8 +23,7 @@ export async function loadPromptSide(
   checkLoadOptions(name, options)
   const checkpoint = await openParts(name, options)
   try {
-    const parsed = withClipOptions(checkpoint.config, options)
-    const config = { ...parsed, maxContext: options.maxContext ?? parsed.maxContext }
+    const config = withClipOptions(checkpoint.config, options)
     const tokenizer = await loadTokenizer(checkpoint.tokenizerPath)
     const pictures = createPictures(options)
     const clips = createClips(options)

@@ -1,6 +1,8 @@
 /** Drawings as SVG: a few words for its elements, pictures inside it, and the file it is written to, SVG or PNG. */
 import { writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import sharp from 'sharp'
+import { makeFolder } from '../core/make-folder-node.ts'
 import type { Region, RgbImage } from '../preprocess/index.ts'
 import { resizeImage } from '../preprocess/index.ts'
 import { UsageError } from './usage-error.ts'
@@ -59,9 +61,10 @@ export function checkDrawingName(file: string): void {
   throw new UsageError(`--draw should name an .svg or .png file; "${file}" came.`)
 }
 
-/** Labels of a PNG are set in the system's fonts. */
+/** Labels of a PNG are set in the system's fonts. The folder is made if need be. */
 export async function writeDrawing(file: string, svg: string): Promise<void> {
   const bytes = /\.png$/i.test(file) ? await sharp(Buffer.from(svg)).png().toBuffer() : svg
+  await makeFolder(dirname(file))
   await writeFile(file, bytes)
 }
 

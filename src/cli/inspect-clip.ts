@@ -1,8 +1,7 @@
 /** Which frames of a clip a model sees, when they are, and how many tokens they take. */
 import { InputError } from '../core/errors.ts'
-import { withClipOptions } from '../families/clip-options.ts'
 import type { VideoConfig } from '../families/family.ts'
-import { defaultFrames, roomForFrames } from '../families/video-config.ts'
+import { defaultFrames, holdsClip, roomForFrames } from '../families/video-config.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
 import {
   countVideoTokens,
@@ -23,7 +22,7 @@ import type { Arguments } from './arguments.ts'
 import { drawClip, type DrawnFrame } from './draw-clip.ts'
 import { writeDrawing } from './drawing.ts'
 import type { Description } from './inspect.ts'
-import { clipOptions, samplingOptions } from './load-flags.ts'
+import { samplingOptions } from './load-flags.ts'
 import type { Session } from './verb.ts'
 
 export async function describeClip(
@@ -32,8 +31,7 @@ export async function describeClip(
   args: Arguments,
   { signal }: Session,
 ): Promise<Description> {
-  const { documents } = checkpoint
-  const config = withClipOptions(checkpoint.config, clipOptions(args))
+  const { documents, config } = checkpoint
   const { video, maxContext } = config
   if (!video) {
     throw new InputError(
@@ -52,7 +50,8 @@ export async function describeClip(
   }
   const { frames, framesPerSecond } = clip
   const fitting = roomForFrames(config, 1)
-  const facts = { frames, framesPerSecond, taken, parts, tokens, maxContext, fitting }
+  const isHeld = holdsClip(config, tokens)
+  const facts = { frames, framesPerSecond, taken, parts, tokens, maxContext, fitting, isHeld }
   const named = { kind: 'clip', file, model: documents.name }
   return {
     facts: { ...named, ...facts, ...(drawing !== undefined && { drawing }) },
@@ -91,12 +90,13 @@ function linesOf({
   tokens,
   maxContext,
   fitting,
-}: SampledClip & { maxContext: number; fitting: number }): string[] {
+  isHeld,
+}: SampledClip & { maxContext: number; fitting: number; isHeld: boolean }): string[] {
   return [
     ...taken.map((one) => `frame ${one.frame} at ${one.time.toFixed(2)} s, ${one.tokens} tokens`),
     ...partLines(parts),
     `${tokens} tokens; the context holds ${maxContext}: up to ${fitting} frames beside text`,
-    ...(tokens > maxContext ? ['that is more than it holds: ask for fewer frames'] : []),
+    ...(isHeld ? [] : ['a prompt with it is refused: ask for fewer frames']),
   ]
 }
 

@@ -10,7 +10,13 @@ import { withClipOptions } from '../families/clip-options.ts'
 import { familyOf } from '../families/index.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { knownCheckpoint, knownCheckpoints } from '../families/known-checkpoints.ts'
-import { clipFits, defaultFrames, roomForFrames, type ClipFit } from '../families/video-config.ts'
+import {
+  clipFits,
+  defaultFrames,
+  holdsClip,
+  roomForFrames,
+  type ClipFit,
+} from '../families/video-config.ts'
 import { openParts } from '../load-checkpoint.ts'
 import {
   countImageTokens,
@@ -26,7 +32,7 @@ import { featureRows } from '../vision/vision-transformer.ts'
 import type { Arguments } from './arguments.ts'
 import { formatBytes, formatTable } from './format.ts'
 import type { Description } from './inspect.ts'
-import { checkpointOptions, clipOptions, kvCacheOption } from './load-flags.ts'
+import { checkpointOptions, choiceOptions, clipOptions } from './load-flags.ts'
 import { FILM } from './media-kind.ts'
 import { MemoryPlanner, type MemoryPlan, type PlannedPrompt } from './plan-memory.ts'
 import { UsageError } from './usage-error.ts'
@@ -42,7 +48,8 @@ export async function describePlan(
   const { family, layout, maxContext } = config
   const estimated = await estimate(config, args, parsed)
   const facts = { kind: 'plan', name, family, layout, unverified, maxContext, ...estimated }
-  return { facts, lines: linesOf(facts) }
+  const isBound = args.has('max-context')
+  return { facts, lines: linesOf(facts, { context: maxContext, isBound }) }
 }
 
 type PlannedRow = MemoryPlan & { readonly fullContext: number; readonly fits: boolean }
@@ -75,14 +82,14 @@ async function estimate(
   ].reduce<PlannedPrompt>((a, b) => (b.tokens > a.tokens ? b : a), { tokens: 0, tiles: 0 })
   const prompt = { tokens: Math.min(maxContext, tokens + TEXT), ...media }
   const freeBytes = freeMemoryBytes()
-  const kvCache = kvCacheOption(args)
+  const choices = choiceOptions(args)
   const memory = precisionsOf(args).map((precision): PlannedRow => {
-    const chosen = planner.choose(precision, kvCache)
+    const chosen = planner.choose(precision, choices)
     const plan = planner.plan(chosen, prompt)
     const full = planner.plan(chosen, { ...prompt, tokens: maxContext })
     return { ...plan, fullContext: full.total, fits: plan.total <= freeBytes }
   })
-  const { name: precision, reason } = planner.choose('auto', kvCache)
+  const { name: precision, reason } = planner.choose('auto', choices)
   const chosen = { precision, reason }
   return { pictures, clip, prompt, memory, freeBytes, chosen }
 }
@@ -110,7 +117,10 @@ type Facts = Estimate &
     readonly unverified: readonly string[]
   }
 
-function linesOf(facts: Facts): string[] {
+/** The longest sequence, and whether `--max-context` bounds it. */
+type Context = { readonly context: number; readonly isBound: boolean }
+
+function linesOf(facts: Facts, context: Context): string[] {
   const { name, family, layout, maxContext, unverified, pictures, clip, chosen } = facts
   const sizes = pictures.map(
     ({ width, height, tokens, tiles }) =>
@@ -121,7 +131,7 @@ function linesOf(facts: Facts): string[] {
     ...(unverified.length > 0 ? [`not seen in its files: ${unverified.join(', ')}`] : []),
     '',
     ...sizes,
-    ...(clip ? clipLines(clip, maxContext) : []),
+    ...(clip ? clipLines(clip, context) : []),
     '',
     `memory for a prompt of ${facts.prompt.tokens} tokens${clip?.excess ? ' (not for that clip)' : ''}, and for a full context`,
     ...formatTable([HEADS, ...facts.memory.map(rowText)]).map((line) => `  ${line}`),
@@ -129,21 +139,24 @@ function linesOf(facts: Facts): string[] {
   ]
 }
 
-function clipLines({ frames, tokens, fits, excess }: PlannedClip, maxContext: number): string[] {
+function clipLines({ frames, tokens, fits, excess }: PlannedClip, context: Context): string[] {
   const choices = fits.map((one) => `${one.frames} of ${one.tokensPerFrame} (${one.stride})`)
   return [
     `  a clip of ${frames} frame${frames === 1 ? '' : 's'}: ${tokens} tokens`,
-    ...(excess ? [`  ${excessText(excess, maxContext)}`] : []),
+    ...(excess ? [`  ${excessText(excess, context)}`] : []),
     ...(choices.length > 0
       ? [`  frames of so many tokens that fit (poolStride): ${choices.join(', ')}`]
       : []),
   ]
 }
 
-function excessText({ frames, ropeScaling, maxContext }: ClipExcess, context: number): string {
+function excessText(
+  { frames, ropeScaling, maxContext }: ClipExcess,
+  { context, isBound }: Context,
+): string {
   const fewer =
     frames > 0 ? `--frames ${frames} fits beside text` : 'not one frame fits beside text'
-  return `it is refused: the context of ${context} does not hold it; ${fewer}, --rope-scaling ${ropeScaling} makes a context of ${maxContext}`
+  return `it is refused: the context of ${context} does not hold it; ${fewer}, --rope-scaling ${ropeScaling} makes a context of ${maxContext}${isBound ? ' without --max-context' : ''}`
 }
 
 /** Room for a question and its answer beside a picture. */
@@ -189,7 +202,7 @@ type PlannedPicture = ImageSize & { readonly tokens: number; readonly tiles: num
 
 function picturesOf({ image, vision }: ModelConfig, args: Arguments): PlannedPicture[] {
   if (!image || !vision) return []
-  const sizes = args.has('image') ? args.texts('image').map(sizeOf) : USUAL
+  const sizes = args.has('image') ? args.texts('image').map((text) => sizeOf(text, args)) : USUAL
   return sizes.map(({ width, height }) => {
     const counted = countImageTokens({ width, height }, image.tokens)
     const tokens = sumOf(pictureParts(counted, featureRows(vision)))
@@ -198,7 +211,7 @@ function picturesOf({ image, vision }: ModelConfig, args: Arguments): PlannedPic
 }
 
 /** `1280x720`, or a picture's file. */
-function sizeOf(text: string): ImageSize {
+function sizeOf(text: string, args: Arguments): ImageSize {
   const [, width, height] = /^(\d+)[x×](\d+)$/.exec(text) ?? []
   if (width !== undefined) return { width: Number(width), height: Number(height) }
   if (FILM.test(text) || isFolder(text)) {
@@ -206,15 +219,14 @@ function sizeOf(text: string): ImageSize {
       `--image takes pictures, ${text} is a clip: a plan counts one of --frames frames by itself, llava inspect ${text} counts this one.`,
     )
   }
-  return imageSizeOf(text)
+  return imageSizeOf(text, { autoOrient: args.flag('auto-orient') })
 }
 
 function clipOf(config: ModelConfig, parsed: ModelConfig): Estimate['clip'] {
   if (!config.video) return null
   const frames = defaultFrames(config, 1)
   const { tokens } = countVideoTokens(frames, config.video.tokens)
-  const isHeld = config.truncate === 'asOriginal' || tokens < config.maxContext
-  const excess = isHeld ? null : clipExcess(config, parsed, tokens)
+  const excess = holdsClip(config, tokens) ? null : clipExcess(config, parsed, tokens)
   return { frames, tokens, fits: clipFits(config), excess }
 }
 

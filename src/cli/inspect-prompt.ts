@@ -9,6 +9,7 @@ import { featureRows } from '../vision/vision-transformer.ts'
 import type { Arguments } from './arguments.ts'
 import type { Description } from './inspect.ts'
 import type { Terminal } from './terminal.ts'
+import type { Session } from './verb.ts'
 
 type Token = {
   readonly id: number
@@ -22,9 +23,10 @@ type Token = {
 }
 
 export async function describePrompt(
+  _model: string,
   checkpoint: Checkpoint,
   args: Arguments,
-  terminal: Terminal,
+  { terminal }: Session,
 ): Promise<Description> {
   const { config } = checkpoint
   const tokenizer = await loadTokenizer(checkpoint.tokenizerPath)

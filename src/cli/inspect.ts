@@ -1,6 +1,8 @@
 /** `llava inspect`: what a checkpoint, a picture, a clip or a prompt is to a model. Nothing is run. */
 import { existsSync, readdirSync, statSync } from 'node:fs'
+import { checkLoadOptions } from '../check-load-options.ts'
 import { InputError } from '../core/errors.ts'
+import { withClipOptions } from '../families/clip-options.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
 import type { Arguments } from './arguments.ts'
 import { describeCheckpoint } from './inspect-checkpoint.ts'
@@ -10,7 +12,13 @@ import { describePicture } from './inspect-picture.ts'
 import { describePlan } from './inspect-plan.ts'
 import { describePrompt } from './inspect-prompt.ts'
 import { defaultModel } from './package.ts'
-import { checkpointOptions, LOAD_OPTIONS, SAMPLING_OPTIONS } from './load-flags.ts'
+import {
+  checkpointOptions,
+  clipOptions,
+  LOOKING_OPTIONS,
+  lookingOptions,
+  SAMPLING_OPTIONS,
+} from './load-flags.ts'
 import { FILM, PICTURE } from './media-kind.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
@@ -48,7 +56,7 @@ export const inspect: Verb = {
       about: 'Memory at each precision and tokens of pictures; published ids are not fetched',
     },
     ...SAMPLING_OPTIONS,
-    ...LOAD_OPTIONS,
+    ...LOOKING_OPTIONS,
   ],
   examples: [
     'inspect llava-1.5-7b-hf',
@@ -68,39 +76,67 @@ export const inspect: Verb = {
 }
 
 async function describe(thing: string, args: Arguments, session: Session): Promise<Description> {
-  const { terminal } = session
-  if (args.flag('plan')) return describePlan(thing, args, session)
-  if (args.has('prompt')) {
-    return withCheckpoint(thing, args, session, (checkpoint) =>
-      describePrompt(checkpoint, args, terminal),
-    )
-  }
-  const kind = kindOf(thing, args)
-  checkPurpose(kind, args)
-  const model = kind === 'checkpoint' ? thing : (args.text('model') ?? defaultModel())
+  const view = viewOf(thing, args)
+  checkPurpose(view, args)
+  const isOfModel = view === 'picture' || view === 'clip'
+  const model = isOfModel ? (args.text('model') ?? defaultModel()) : thing
+  checkLoadOptions(model, lookingOptions(args, session))
+  if (view === 'plan') return describePlan(thing, args, session)
   return withCheckpoint(model, args, session, (checkpoint) =>
-    DESCRIBE[kind](thing, checkpoint, args, session),
+    DESCRIBE[view](thing, checkpoint, args, session),
   )
 }
 
 type Kind = 'checkpoint' | 'picture' | 'clip'
+/** What is looked at, and how. */
+type View = Kind | 'prompt' | 'plan'
 
 const DESCRIBE = {
   checkpoint: describeCheckpoint,
   picture: describePicture,
   clip: describeClip,
+  prompt: describePrompt,
 } as const
 
-/** Options that would do nothing. Throws UsageError. */
-function checkPurpose(kind: Kind, args: Arguments): void {
-  for (const name of ['image', 'raw'] as const) {
-    if (args.has(name)) throw new UsageError(`--${name} goes with --prompt.`)
-  }
-  if (kind === 'checkpoint' && args.has('draw')) {
-    throw new UsageError('--draw goes with a picture or a clip.')
-  }
-  for (const { name } of SAMPLING_OPTIONS) {
-    if (kind !== 'clip' && args.has(name)) throw new UsageError(`--${name} goes with a clip.`)
+function viewOf(thing: string, args: Arguments): View {
+  if (args.flag('plan')) return 'plan'
+  return args.has('prompt') ? 'prompt' : kindOf(thing, args)
+}
+
+/** Options that are not for every view, with those that they are for: elsewhere they would do nothing. */
+const VIEWS: Readonly<Record<string, readonly View[]>> = {
+  prompt: ['prompt'],
+  raw: ['prompt'],
+  image: ['prompt', 'plan'],
+  draw: ['picture', 'clip'],
+  as: ['picture', 'clip'],
+  fps: ['clip'],
+  'force-sample': ['clip'],
+  frames: ['clip', 'plan'],
+  'rope-scaling': ['checkpoint', 'clip', 'prompt', 'plan'],
+  'max-context': ['checkpoint', 'clip', 'prompt', 'plan'],
+  'auto-orient': ['picture', 'prompt', 'plan'],
+  precision: ['checkpoint', 'plan'],
+  'layer-precision': ['checkpoint'],
+  threads: ['checkpoint', 'plan'],
+  'max-rows': ['checkpoint', 'plan'],
+  'kv-cache': ['checkpoint', 'plan'],
+}
+
+const VIEW_NAMES: { readonly [V in View]: string } = {
+  checkpoint: 'a checkpoint',
+  picture: 'a picture',
+  clip: 'a clip',
+  prompt: '--prompt',
+  plan: '--plan',
+}
+
+/** Throws UsageError for options that would do nothing. */
+function checkPurpose(view: View, args: Arguments): void {
+  for (const [name, views] of Object.entries(VIEWS)) {
+    if (views.includes(view) || !args.has(name)) continue
+    const others = views.map((one) => VIEW_NAMES[one]).join(' or ')
+    throw new UsageError(`--${name} goes with ${others}, not with ${VIEW_NAMES[view]}.`)
   }
   const file = args.text('draw')
   if (file !== undefined) checkDrawingName(file)
@@ -111,6 +147,9 @@ function kindOf(thing: string, args: Arguments): Kind {
   const given = args.text('as') as Kind | undefined
   if (!existsSync(thing)) return missingKind(thing)
   if (statSync(thing).isDirectory()) {
+    if (given === 'picture') {
+      throw new UsageError(`--as picture wants a file, ${thing} is a folder; leave it out.`)
+    }
     if (given === 'clip') return given
     const names = readdirSync(thing)
     const isClip =
@@ -153,7 +192,8 @@ async function withCheckpoint(
   const options = { ...checkpointOptions(args, session), onProgress: progress.update, signal }
   const checkpoint = await openParts(name, options).finally(() => progress.end())
   try {
-    return await use(checkpoint)
+    const config = withClipOptions(checkpoint.config, clipOptions(args))
+    return await use({ ...checkpoint, config })
   } finally {
     checkpoint.close()
   }

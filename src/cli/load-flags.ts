@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import type { LoadOptions, Model, PrecisionOption } from '../index.ts'
 import { PRECISIONS, type PrecisionName } from '../choose-precision.ts'
 import type { LinearPrecision } from '../graph/lower.ts'
+import type { ClipOptions } from '../families/clip-options.ts'
 import { CACHE_FORMS } from '../serve/decoder-graph.ts'
 import { hubOptionsFromEnvironment } from '../weights/hub.ts'
 import type { Arguments } from './arguments.ts'
@@ -242,13 +243,38 @@ export function precisionOptions(args: Arguments): LoadOptions {
   })
 }
 
+/** What the options of loading matter for where nothing is run: how a prompt is read, and what would be chosen. */
+export const LOOKING_OPTIONS = LOAD_OPTIONS.filter(
+  ({ name }) => !['cache-dir', 'kv-bytes', 'picture-bytes', 'allow-remote'].includes(name),
+)
+
+/** Those of `LOOKING_OPTIONS` that were given. Throws UsageError. */
+export function lookingOptions(args: Arguments, session: Session): LoadOptions {
+  return {
+    ...checkpointOptions(args, session),
+    ...choiceOptions(args),
+    ...given({ threads: args.number('threads') }),
+    ...clipOptions(args),
+  }
+}
+
+/** What a precision is chosen by. Throws UsageError. */
+export function choiceOptions(
+  args: Arguments,
+): Pick<LoadOptions, 'precision' | 'kvCache' | 'maxRows'> {
+  return given({
+    precision: precisionOption(args),
+    kvCache: kvCacheOption(args),
+    maxRows: args.number('max-rows'),
+  })
+}
+
 /** All load options of the flags that were given. Throws UsageError. */
 export function loadOptions(args: Arguments, session: Session): LoadOptions {
   return {
     ...checkpointOptions(args, session),
     ...precisionOptions(args),
     ...given({
-      maxContext: args.number('max-context'),
       kvBytes: args.number('kv-bytes'),
       pictureBytes: args.number('picture-bytes'),
       maxRows: args.number('max-rows'),
@@ -260,15 +286,16 @@ export function loadOptions(args: Arguments, session: Session): LoadOptions {
   }
 }
 
-/** Those of the group of clips. */
-export function clipOptions(args: Arguments): Pick<LoadOptions, 'frames' | 'ropeScaling'> {
+/** Those of the group of clips, and the context that holds them. */
+export function clipOptions(args: Arguments): ClipOptions {
   return given({
+    maxContext: args.number('max-context'),
     frames: args.number('frames'),
     ropeScaling: ropeScaling(args.text('rope-scaling')),
   })
 }
 
-export function kvCacheOption(args: Arguments): LoadOptions['kvCache'] {
+function kvCacheOption(args: Arguments): LoadOptions['kvCache'] {
   return args.text('kv-cache') as LoadOptions['kvCache']
 }
 

@@ -8,7 +8,7 @@
 import type { ChosenPrecision, PrecisionName } from '../choose-precision.ts'
 import { cacheHeadDim } from '../layers/attention.ts'
 import type { ModelConfig } from '../families/family.ts'
-import { modelGraphs, precisionOf, type ModelGraphs } from '../load-model.ts'
+import { modelGraphs, precisionOf, type LoadOptions, type ModelGraphs } from '../load-model.ts'
 import type { CacheForm } from '../serve/decoder-graph.ts'
 import { PREFILL_CHUNK } from '../serve/decoder-runner.ts'
 import { sequenceBytes } from '../serve/kv-cache.ts'
@@ -52,9 +52,12 @@ export class MemoryPlanner {
   }
 
   /** What `loadModel` would choose, and why. */
-  choose(precision: PrecisionName, kvCache: CacheForm | undefined): ChosenPrecision {
+  choose(
+    precision: PrecisionName,
+    options: Pick<LoadOptions, 'kvCache' | 'maxRows'>,
+  ): ChosenPrecision {
     const facts = { graphs: this.#graphs, isInt8Exact: this.#isInt8Exact }
-    return precisionOf({ precision, kvCache }, { config: this.#config }, facts)
+    return precisionOf({ ...options, precision }, { config: this.#config }, facts)
   }
 
   plan(chosen: ChosenPrecision, prompt: PlannedPrompt): MemoryPlan {

@@ -10,7 +10,7 @@ import { modelGraphs, precisionOf } from '../load-model.ts'
 import { checkInt8 } from '../quantize-model.ts'
 import { cpuFeatures } from '../runtime/node.ts'
 import type { Arguments } from './arguments.ts'
-import { kvCacheOption, precisionOptions } from './load-flags.ts'
+import { choiceOptions } from './load-flags.ts'
 
 export type LayerCount = {
   readonly part: 'vision' | 'projector' | 'decoder' | 'singleStream'
@@ -44,8 +44,7 @@ export async function precisionFacts(
   const isInt8Exact = await checkInt8(args.number('threads'))
   const graphs = modelGraphs(checkpoint)
   const { vision, projector, decoder } = graphs
-  const options = { ...precisionOptions(args), kvCache: kvCacheOption(args) }
-  const chosen = precisionOf(options, checkpoint, { graphs, isInt8Exact })
+  const chosen = precisionOf(choiceOptions(args), checkpoint, { graphs, isInt8Exact })
   const parts = [
     examine('vision', vision, chosen.vision),
     examine('projector', projector, chosen.vision),

@@ -1,5 +1,6 @@
 /**
- * A caller's wishes about clips against what a checkpoint says: how many frames, and positions stretched to make room.
+ * A caller's wishes about clips against what a checkpoint says: how many frames, positions stretched to make room, and how
+ * much of the context is used.
  *
  * Source: LLaVA-VL/LLaVA-NeXT playground/demo/video_demo.py at df17966; the stretching, arXiv:2306.15595.
  */
@@ -11,11 +12,14 @@ export type ClipOptions = {
   readonly frames?: number | undefined
   /** Position p turns as p / factor; `auto`: as the demo of NeXT-Video chooses it for the number of frames. */
   readonly ropeScaling?: 'auto' | number | undefined
+  /** The longest sequence, whatever else makes it. */
+  readonly maxContext?: number | undefined
 }
 
 /** Throws ConfigError for values that cannot be. */
 export function withClipOptions(config: ModelConfig, options: ClipOptions): ModelConfig {
-  return withRopeScaling(withFrames(config, options.frames), options.ropeScaling)
+  const scaled = withRopeScaling(withFrames(config, options.frames), options.ropeScaling)
+  return { ...scaled, maxContext: options.maxContext ?? scaled.maxContext }
 }
 
 function withFrames(config: ModelConfig, frames: number | undefined): ModelConfig {

@@ -142,6 +142,14 @@ export function roomForFrames(config: ModelConfig, clips: number): number {
   return Math.floor(clipRoom(config.maxContext) / clips / tokens)
 }
 
+/** Whether a prompt may have a clip of so many tokens: text is beside it. */
+export function holdsClip(
+  { truncate, maxContext }: Pick<ModelConfig, 'truncate' | 'maxContext'>,
+  tokens: number,
+): boolean {
+  return truncate === 'asOriginal' || tokens < maxContext
+}
+
 function videoOf({ video }: ModelConfig): VideoConfig {
   if (!video) throw new Error('internal: frames were asked of a model that takes no clips')
   return video

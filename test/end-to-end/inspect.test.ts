@@ -124,7 +124,18 @@ describe('llava inspect', { concurrency: 2 }, () => {
     assert.equal((await json(['inspect', clip, '--as', 'clip', '--model', MODEL])).frames, 2)
     const long = ['--frames', '100', '--force-sample', '--as', 'clip', '--model', MODEL]
     const { stdout } = await llava(['inspect', clip, ...long])
-    assert.match(stdout, /14400 tokens; the context holds 4096.*\n +that is more than it holds/)
+    assert.match(stdout, /14400 tokens; the context holds 4096.*\n +a prompt with it is refused/)
+  })
+
+  // Once a stack trace and "a bug in llava-ts".
+  test('a drawing makes the folder that it is to lie in, and says where it cannot', async () => {
+    const svg = join(FOLDER, 'drawings/photo.svg')
+    const { drawing } = await json(['inspect', PHOTO, '--model', MODEL, '--draw', svg])
+    assert.ok(readFileSync(drawing, 'utf8').startsWith('<svg'))
+    const args = ['inspect', PHOTO, '--model', MODEL, '--draw', join(svg, 'x.svg')]
+    const { code, stderr } = await llava(args)
+    assert.equal(code, 1)
+    assert.match(stderr, /photo\.svg.*\[SYSTEM\]/)
   })
 
   test('a base tile that gives no token is said to', async () => {
@@ -215,16 +226,45 @@ describe('llava inspect', { concurrency: 2 }, () => {
     for (const [args, message] of [
       [[PHOTO, '--draw', 'photo.bmp'], /\.svg or \.png file; "photo\.bmp"/],
       [[PHOTO, '--fps', '3'], /--fps goes with a clip/],
+      [[PHOTO, '--max-context', '300'], /--max-context goes with a checkpoint or .*not with a pic/],
+      [['fixtures/pictures/clip', '--as', 'picture'], /--as picture wants a file/],
       [[MODEL, '--plan', '-i', 'fixtures/clips/420.y4m'], /420\.y4m is a clip/],
       [[MODEL, '--plan', '-i', 'fixtures/pictures/clip'], /pictures\/clip is a clip/],
       [[MODEL, '--plan', '--rope-scaling', 'foo'], /--rope-scaling: expected auto .*, "foo" came/],
       [[MODEL, '--plan', '--rope-scaling', '0.5'], /--rope-scaling: .*from 1, "0\.5" came/],
+      [[MODEL, '--plan', '--max-context', '0'], /maxContext should be a whole number from 1, 0/],
+      [[MODEL, '--plan', '--kv-bytes', '9'], /unknown option --kv-bytes/],
       [[MODEL, '--draw', 'x.svg'], /--draw goes with a picture or a clip/],
     ] as const) {
-      const { code, stderr } = await llava(['inspect', ...args, '--model', MODEL])
+      const { code, stderr } = await llava(['inspect', ...args])
       assert.match(stderr, message)
       assert.equal(code, 2)
     }
+  })
+
+  // Once the flag was taken and everything planned for the checkpoint's own context.
+  test('--max-context is the context of every view that shows one', async () => {
+    const bound = ['--max-context', '1700', '--json']
+    const clip = 'fixtures/pictures/clip'
+    const [own, frames, plan, prompt] = await Promise.all([
+      json(['inspect', MODEL, ...bound]),
+      json(['inspect', clip, '--model', MODEL, ...bound]),
+      json(['inspect', MODEL, '--plan', '--frames', '13', '--precision', 'f32', ...bound]),
+      llava(['inspect', MODEL, '--prompt', 'What?', '--max-context', '1700']),
+    ])
+    assert.deepEqual([own.maxContext, frames.maxContext, plan.maxContext], [1700, 1700, 1700])
+    assert.equal(frames.fitting, 8)
+    assert.equal(plan.clip.excess.frames, 8)
+    assert.match(prompt.stdout, /the context holds 1700/)
+    const { stdout } = await llava([
+      'inspect',
+      MODEL,
+      '--plan',
+      '--frames',
+      '13',
+      ...bound.slice(0, 2),
+    ])
+    assert.match(stdout, /makes a context of \d+ without --max-context/)
   })
 
   test('a prompt: every token, and the place of the picture with its count', async () => {
