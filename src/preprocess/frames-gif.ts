@@ -83,7 +83,11 @@ type Screenful = { readonly size: ImageSize; readonly frames: readonly Frame[] }
 function* frameSteps({ open }: ByteSource): Steps<Screenful> {
   const walk = asClip(() => open((bytes) => new FrameWalk(new WindowReader(bytes))))
   while (!asClip(() => open((bytes) => walk.advance(new WindowReader(bytes))))) yield
-  if (walk.frames.length === 0) throw emptyClip('a GIF has none')
+  const [first] = walk.frames
+  if (!first) throw emptyClip('a GIF has none')
+  // Files whose screen is smaller than their frames are common: what is seen is as large as both.
+  const { width, height } = grownSize(walk.size, first)
+  if (width * height === 0) throw unreadableClip('a GIF', `says ${width} × ${height} pixels`)
   return walk
 }
 
@@ -307,12 +311,18 @@ function blank({ width, height }: ImageSize): RgbImage {
 
 /** The picture large enough for a frame. */
 function grown(picture: RgbImage, frame: Region): RgbImage {
-  const width = Math.max(picture.width, frame.left + frame.width)
-  const height = Math.max(picture.height, frame.top + frame.height)
+  const { width, height } = grownSize(picture, frame)
   if (width === picture.width && height === picture.height) return picture
   const larger = blank({ width, height })
   paste(larger, picture, { left: 0, top: 0 })
   return larger
+}
+
+function grownSize(size: ImageSize, frame: Region): ImageSize {
+  return {
+    width: Math.max(size.width, frame.left + frame.width),
+    height: Math.max(size.height, frame.top + frame.height),
+  }
 }
 
 function fill({ data, width }: RgbImage, region: Region, colour: Colour): void {

@@ -20,7 +20,7 @@ import { fileURLToPath } from 'node:url'
 import { isDiskFull } from '../core/disk-full.ts'
 import { CapacityError, InputError } from '../core/errors.ts'
 import { isFolder } from '../core/make-folder-node.ts'
-import { atOnce, inTurns } from '../core/steps.ts'
+import { atOnce, inTurns, type Steps } from '../core/steps.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ffmpegClip, ffmpegClipInfo, type LentFile } from './ffmpeg-node.ts'
 import { gifSteps } from './frames-gif.ts'
@@ -33,6 +33,7 @@ import {
   type ClipInfo,
   type ClipSource,
 } from './frames.ts'
+import { withFile } from './image-source.ts'
 import { bytesInMemory, type ByteSource } from './random-bytes.ts'
 
 export type OpenClipOptions = {
@@ -53,7 +54,7 @@ export async function openClip(source: ClipSource, options: OpenClipOptions = {}
   if (place.kind === 'pictures') return place.clip
   const kind = kindOf(place)
   if (kind === 'film') return ffmpegClip(lender(place), { autoOrient, signal })
-  return inTurns(STEPS[kind](bytesOf(place)), signal)
+  return inTurns(namedSteps(kind, place), signal)
 }
 
 /** How many frames a clip has and how fast they follow, while the caller waits. */
@@ -61,7 +62,7 @@ export function clipInfoOf(source: ClipSource): ClipInfo {
   const place = locate(source)
   if (place.kind === 'pictures') return place.clip
   const kind = kindOf(place)
-  if (kind !== 'film') return atOnce(STEPS[kind](bytesOf(place)))
+  if (kind !== 'film') return atOnce(namedSteps(kind, place))
   return place.kind === 'path'
     ? ffmpegClipInfo({ path: place.path, name: nameOf(place) })
     : infoOfBytes(place)
@@ -69,6 +70,25 @@ export function clipInfoOf(source: ClipSource): ClipInfo {
 
 /** Clips that need no decoder of others. */
 const STEPS = { gif: gifSteps, y4m: y4mSteps } as const
+
+/** Of many clips the damaged one is told. */
+function* namedSteps(kind: keyof typeof STEPS, place: FilePlace): Steps<Clip> {
+  const path = place.kind === 'path' ? place.path : null
+  try {
+    const clip = yield* STEPS[kind](bytesOf(place))
+    return { ...clip, read: (frames, signal) => namedFrames(path, clip.read(frames, signal)) }
+  } catch (error) {
+    throw withFile(path, error)
+  }
+}
+
+async function* namedFrames<T>(path: string | null, frames: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* frames
+  } catch (error) {
+    throw withFile(path, error)
+  }
+}
 
 /** A folder as the list of its pictures; everything else as it is. */
 export function unfolded(source: ClipSource): ClipSource {

@@ -51,12 +51,17 @@ export async function namingFile<T>(source: unknown, work: Promise<T>): Promise<
   try {
     return await work
   } catch (error) {
-    const isPlace = typeof source === 'string' || source instanceof URL
-    const name = isPlace && schemeOf(String(source)) !== 'data' ? String(source) : null
-    if (!(error instanceof InputError) || name === null || error.message.includes(name)) throw error
-    const message = `${error.message.replace(/\.$/, '')}; the file is ${name}.`
-    throw new InputError(error.code, message, { cause: error })
+    throw withFile(source, error)
   }
+}
+
+/** An error of what a file holds, with the file's name; others as they are. */
+export function withFile(source: unknown, error: unknown): unknown {
+  const isPlace = typeof source === 'string' || source instanceof URL
+  const name = isPlace && schemeOf(String(source)) !== 'data' ? String(source) : null
+  if (!(error instanceof InputError) || name === null || error.message.includes(name)) return error
+  const message = `${error.message.replace(/\.$/, '')}; the file is ${name}.`
+  return new InputError(error.code, message, { cause: error })
 }
 
 /** The bytes of a base64 `data:` URL. Throws InputError for other URLs and for more than `maxBytes`. */

@@ -214,6 +214,23 @@ describe('a model that was trained on clips', () => {
       const run = () => model.encodeImages(ask(...parts))
       await refused(run, 'INPUT_IMAGE_UNREADABLE', /; the file is \S+2\.png\.$/)
     }
+    const gif = readFileSync('fixtures/pictures/animated-160x160.gif')
+    const empty = Uint8Array.from([...Buffer.from('GIF89a'), 0, 0, 0, 0, 0, 0, 0, 0x2c])
+    const damaged: Readonly<Record<string, Uint8Array>> = {
+      'half.gif': gif.subarray(0, gif.length >> 1),
+      'head.gif': gif.subarray(0, 14),
+      'none.gif': Buffer.concat([empty, new Uint8Array(9), Uint8Array.from([2, 0, 0x3b])]),
+      'size.y4m': Buffer.from('YUV4MPEG2 W0 H2\n'),
+    }
+    for (const [name, bytes] of Object.entries(damaged)) {
+      const path = join(folder, name)
+      writeFileSync(path, bytes)
+      const told = new RegExp(`; the file is \\S+${name}\\.$`)
+      const run = () => model.encodeImages(ask(clip('fixtures/pictures/clip'), clip(path)))
+      await refused(run, 'INPUT_VIDEO_UNREADABLE', told)
+    }
+    const isTold = { code: 'INPUT_VIDEO_UNREADABLE', message: /0 × 0 pixels.*none\.gif/ }
+    assert.throws(() => model.countTokens(ask(clip(join(folder, 'none.gif')))), isTold)
     rmSync(folder, { recursive: true })
   })
 
