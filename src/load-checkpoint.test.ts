@@ -1,6 +1,6 @@
 /** Which part of a checkpoint gives a weight, and what is refused where parts do not go together. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -88,6 +88,24 @@ describe('a vision tower that is given', async () => {
     assert.notDeepEqual(read.data, tower.data)
     assert.deepEqual([read.files.length, tower.files.length], [1, 2])
   })
+})
+
+test('a checkpoint of the hub is asked in the mode of its id, not of its commit', async () => {
+  const checkpoints = 'fixtures/original/checkpoints'
+  const visionTower = join(checkpoints, 'tower-clip-vit-large-patch14-336')
+  const repository = join(root, 'hub', 'models--liuhaotian--llava-v1.6-34b')
+  const commit = '0123456789abcdef'.repeat(3).slice(0, 40)
+  const snapshot = join(repository, 'snapshots', commit)
+  mkdirSync(join(repository, 'refs'), { recursive: true })
+  writeFileSync(join(repository, 'refs', 'main'), commit)
+  cpSync(join(checkpoints, 'llava-v1.6-vicuna'), snapshot, { recursive: true })
+  const hub = { cacheDir: join(root, 'hub'), offline: true }
+  for (const name of ['liuhaotian/llava-v1.6-34b', snapshot, `${snapshot}/`]) {
+    const checkpoint = await openParts(name, { hub, visionTower })
+    checkpoint.close()
+    const { prompt } = checkpoint.config
+    assert.equal(prompt.kind === 'conversation' && prompt.mode, 'chatml_direct', name)
+  }
 })
 
 test('adapters that are each other’s base are refused, and a chain without an end', async () => {

@@ -38,7 +38,15 @@ import {
   openWeightFile,
   type WeightSource,
 } from './weights/index.ts'
-import { baseName, isFile, joinPath, listFolder, parentFolder } from './weights/node.ts'
+import { repositoryOf } from './weights/hub.ts'
+import {
+  absolutePath,
+  baseName,
+  isFile,
+  joinPath,
+  listFolder,
+  parentFolder,
+} from './weights/node.ts'
 
 export type CheckpointOptions = FamilyOptions &
   HubOptions & {
@@ -157,7 +165,7 @@ async function openFolderParts(
   await nextTurn()
   const tower = await towerFolder(folders, main, options)
   const documents: CheckpointDocuments = {
-    name: folder,
+    name: repositoryOf(absolutePath(folder)) ?? folder,
     files: new Map(folders.toReversed().flatMap((one) => [...one.documents])),
     ...(tower !== null && { tower: readDocuments(tower) }),
   }

@@ -13,7 +13,7 @@ export type Layout = 'original' | 'hf'
 
 /** The parsed JSON files of a checkpoint's folder, by file name; of its vision tower too, where that lies apart. */
 export type CheckpointDocuments = {
-  /** Where the checkpoint came from: its folder or hub id. Names of checkpoints choose conversation modes. */
+  /** Where the checkpoint came from: its hub id, or its folder. Names of checkpoints choose conversation modes. */
   readonly name: string
   readonly files: ReadonlyMap<string, unknown>
   readonly tower?: ReadonlyMap<string, unknown>

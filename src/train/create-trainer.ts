@@ -162,7 +162,7 @@ function saving(
   checkpoint: Checkpoint,
   { settings, store, trained, options }: SavingParts,
 ): TrainerParts['save'] {
-  const base = checkpoint.documents.name
+  const { name: base } = checkpoint.documents
   return async (folder, told) => {
     const card = trainingCard({ base, settings, ...told })
     const quirks = familyQuirks(settings.quirks)
@@ -171,7 +171,7 @@ function saving(
     const notices = [...learnt.notices, ...adapterNotices(checkpoint, { options, settings })]
     const { config } = checkpoint
     const whole = { config, settings, store, learnt: learnt.files, ...trained }
-    const named = { base: absolutePath(base), card: withNotices(card, notices) }
+    const named = { base: absolutePath(checkpoint.folder), card: withNotices(card, notices) }
     await saveAdapter(folder, { ...whole, ...named })
     return notices
   }

@@ -9,6 +9,7 @@ import {
   isModelId,
   missingFiles,
   repositoryFolder,
+  repositoryOf,
   selectFiles,
 } from './hub.ts'
 
@@ -61,6 +62,15 @@ test('ids are what the hub allows and never a path', () => {
       )
     }),
   )
+})
+
+test('a snapshot is of the repository that its folder names', () => {
+  for (const id of ['gpt2', 'llava-hf/llava-1.5-7b-hf']) {
+    assert.equal(repositoryOf(`/hub/${repositoryFolder(id)}/snapshots/0a1b`), id)
+  }
+  assert.equal(repositoryOf('C:\\hub\\models--a--b\\snapshots\\0a1b'), 'a/b')
+  for (const path of ['/hub/models--a--b', '/hub/models--a--b/snapshots/0a1b/x', '/snapshots/0a1b'])
+    assert.equal(repositoryOf(path), null)
 })
 
 test('one form of the weights is chosen, safetensors first', () => {

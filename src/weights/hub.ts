@@ -72,6 +72,12 @@ export function repositoryFolder(id: string): string {
   return `models--${id.replaceAll('/', '--')}`
 }
 
+/** The id whose snapshot in the Hugging Face cache `folder` is (`…/models--ORG--NAME/snapshots/COMMIT`), or null. */
+export function repositoryOf(folder: string): string | null {
+  const found = /[\\/]models--([^\\/]+)[\\/]snapshots[\\/][^\\/]+$/.exec(folder)
+  return found?.[1]?.replaceAll('--', '/') ?? null
+}
+
 /**
  * The files of a repository that are wanted: those that a pattern (`*`, `?`, `[…]` as in Python's fnmatch) allows, or
  * without patterns what loading a model takes: configs, tokenizers, and one form of the weights, safetensors first.
