@@ -78,13 +78,21 @@ function readFolder(path: string): CheckpointFolder {
 
 const WEIGHT_FILE = /^(?:model|pytorch_model)\b.*\.(?:safetensors|bin|index\.json)$|\.gguf$/
 
-/** What lies under a folder that holds only what was trained on top; null under one that holds all. */
+/** Weights trained beside the language model: a stage-1 projector, or what a LoRA run trained in full. */
+export const TRAINED_BESIDE: readonly string[] = ['mm_projector.bin', 'non_lora_trainables.bin']
+
+/**
+ * What lies under a folder that holds only what was trained on top; null under one that holds all.
+ *
+ * Every config that transformers saved has `_name_or_path`: a folder whose weights are missing has no other's for that.
+ */
 async function baseOf(
   { path, names, documents }: CheckpointFolder,
   options: HubOptions,
 ): Promise<string | null> {
   if (names.some((name) => WEIGHT_FILE.test(name))) return null
   const adapter = documents.get('adapter_config.json')
+  if (adapter === undefined && !names.some((name) => TRAINED_BESIDE.includes(name))) return null
   const config = documents.get('config.json')
   const named =
     (isObject(adapter) && adapter['base_model_name_or_path']) ||

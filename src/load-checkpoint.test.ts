@@ -108,6 +108,18 @@ test('a checkpoint of the hub is asked in the mode of its id, not of its commit'
   }
 })
 
+test('a folder whose weights are missing has not those of the model that its config names', async () => {
+  const { folder } = await writeTinyCheckpoint(join(root, 'named'), LLAVA_CLIP)
+  const empty = join(root, 'without-weights')
+  mkdirSync(empty)
+  const config = { ...LLAVA_CLIP.config, _name_or_path: folder }
+  writeFileSync(join(empty, 'config.json'), JSON.stringify(config))
+  await assert.rejects(openParts(empty, {}), {
+    code: 'CHECKPOINT_NOT_FOUND',
+    message: /expected model\.safetensors.*without-weights/,
+  })
+})
+
 test('adapters that are each other’s base are refused, and a chain without an end', async () => {
   const writeAdapter = (name: string, base: string) => {
     const folder = join(root, name)

@@ -8,6 +8,7 @@ import {
   beside,
   besideOrHub,
   checkpointFolders,
+  TRAINED_BESIDE,
   type CheckpointFolder,
 } from './checkpoint-folders.ts'
 import { CheckpointError, ConfigError } from './core/errors.ts'
@@ -227,7 +228,7 @@ function trainedOnTop(
       .toReversed()
       .flatMap(({ path, names }) => [
         ...(names.includes('adapter_config.json') ? [adapter(path)] : []),
-        ...BESIDE.filter((name) => names.includes(name)).map((name) =>
+        ...TRAINED_BESIDE.filter((name) => names.includes(name)).map((name) =>
           beside(joinPath(path, name)),
         ),
       ]),
@@ -235,9 +236,6 @@ function trainedOnTop(
     ...(projector === undefined ? [] : [beside(projectorFile(projector))]),
   ]
 }
-
-/** Weights trained beside the language model: a stage-1 projector, or what a LoRA run trained in full. */
-const BESIDE = ['mm_projector.bin', 'non_lora_trainables.bin']
 
 function projectorFile(path: string): string {
   const isStage1 = listFolder(path)?.includes('mm_projector.bin') ?? false

@@ -22,6 +22,7 @@ import {
   type LoadProgress,
   type PrecisionOption,
 } from './index.ts'
+import { writeTinyAdapter } from '../test/tiny/adapter.ts'
 import { writeTinyCheckpoint, type TinyCheckpoint } from '../test/tiny/checkpoint.ts'
 import { LLAVA_CLIP, LLAVA_SIGLIP, NEXT, TEXT_ONLY } from '../test/tiny/checkpoints.ts'
 
@@ -205,6 +206,19 @@ describe('quantised copies', () => {
     const second = await trial(folder, INT8, TEXT)
     assert.ok(stages(second.events).has('quantize'))
     assert.notDeepEqual(second.data, first.data)
+  })
+
+  test('of one model with other adapters are several, each made once', async () => {
+    const { folder } = await written('adapted', TEXT_ONLY)
+    const matrices = new Map([['model.layers.0.self_attn.q_proj.weight', [32, 32]]])
+    const adapters: string[][] = [[]]
+    for (const name of ['a', 'b'])
+      adapters.push([await writeTinyAdapter(join(root, name), matrices, () => 0.1)])
+    const heard = async (given: readonly string[]) =>
+      stages((await trial(folder, { ...INT8, adapters: given }, TEXT)).events)
+    for (const given of adapters) assert.ok((await heard(given)).has('quantize'))
+    for (const given of adapters) assert.ok(!(await heard(given)).has('quantize'), given[0])
+    assert.equal(readdirSync(join(folder, '.llava-ts')).length, adapters.length)
   })
 
   test('go to the user where the folder cannot be written', async () => {

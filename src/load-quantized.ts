@@ -3,7 +3,7 @@ import type { Checkpoint } from './load-checkpoint.ts'
 import type { LoadOptions } from './load-model.ts'
 import type { QuantizedPlanner } from './load-weights.ts'
 import type { WeightSource } from './weights/index.ts'
-import { joinPath, userCacheFolder } from './weights/node.ts'
+import { joinPath, pathInside, userCacheFolder } from './weights/node.ts'
 import { hashFiles } from './weights/quantized-cache-key-node.ts'
 import {
   openQuantized,
@@ -36,6 +36,7 @@ export function quantizedPlanner(
     const source = await openQuantized({
       plan,
       key: hash,
+      origin: originOf(checkpoint),
       folders,
       keep,
       onProgress: (event) => (event.type === 'ready' ? onReady(event) : report(event, options)),
@@ -44,6 +45,11 @@ export function quantizedPlanner(
     opened.push(source)
     return source
   }
+}
+
+/** The paths of the files, so that a checkpoint may be moved with its cache, and each adapter over it has one of its own. */
+function originOf({ files, folder }: Checkpoint): string {
+  return JSON.stringify(files.map((file) => pathInside(folder, file)))
 }
 
 async function cacheKey(

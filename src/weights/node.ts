@@ -18,7 +18,7 @@ import {
 } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import koffi from 'koffi'
 
 import { isDiskFull } from '../core/disk-full.ts'
@@ -63,6 +63,12 @@ export function joinPath(folder: string, name: string): string {
 
 export function absolutePath(path: string): string {
   return resolve(path)
+}
+
+/** `path` as seen from `folder` where it lies inside, else whole. */
+export function pathInside(folder: string, path: string): string {
+  const seen = relative(folder, path)
+  return isAbsolute(seen) || /^\.\.(?:[\\/]|$)/.test(seen) ? resolve(path) : seen
 }
 
 /** Where programs keep what they can make again: the platform's cache folder of the user, ours in it. */

@@ -166,6 +166,20 @@ test('a cache of other weights, other precisions or another version is made agai
   assert.deepEqual(await readdir(folder), [cacheFileName(options.plan)])
 })
 
+test('caches of one folder with other adapters lie side by side; each is replaced by its own', async () => {
+  const folder = await newFolder()
+  const events = async (origin: string, key: string) => {
+    const opened = await open({ plan: smallPlan(), key, origin, folders: [folder] })
+    opened.source.close()
+    return kinds(opened.events).filter((type) => type !== 'quantize')
+  }
+  for (const origin of ['', 'a', 'b', 'a', 'b', '']) {
+    assert.deepEqual(await events(origin, `key ${origin}`), ['ready'])
+  }
+  assert.deepEqual(await events('a', 'changed'), ['stale', 'ready'])
+  assert.equal((await readdir(folder)).length, 3)
+})
+
 test('a truncated or overwritten cache is made again', async () => {
   const folder = await newFolder()
   const options = { plan: smallPlan(), key: 'k', folders: [folder] }

@@ -53,6 +53,8 @@ export type OpenQuantizedOptions = {
   readonly plan: QuantizedPlan
   /** What the weights' values depend on: see hashFiles. */
   readonly key: string
+  /** What tells these weights from others in the same folder, whatever their values: a cache replaces that of its own origin only. */
+  readonly origin?: string
   /** Where a cache may lie. All are searched in order; a new one goes into the first that can be written. */
   readonly folders: readonly string[]
   /** 'file' throws when no folder can be written, 'memory' writes none, 'file-or-memory' does without one if it must. */
@@ -70,7 +72,8 @@ export type OpenQuantizedOptions = {
 export async function openQuantized(options: OpenQuantizedOptions): Promise<WeightSource> {
   checkPlan(options.plan)
   options.signal?.throwIfAborted()
-  const files = options.folders.map((folder) => join(folder, cacheFileName(options.plan)))
+  const name = cacheFileName(options.plan, options.origin)
+  const files = options.folders.map((folder) => join(folder, name))
   for (const file of files) {
     // Its header names thousands of tensors, and each is held against the plan.
     await nextTurn()

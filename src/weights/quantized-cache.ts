@@ -45,17 +45,20 @@ export function cacheMetadata(plan: QuantizedPlan, key: string): Record<string, 
   }
 }
 
-/** A name that differs for different plans, so that caches of several precisions lie side by side: `int8-3fa94c11.safetensors`. */
-export function cacheFileName(plan: QuantizedPlan): string {
+/**
+ * A name that differs for different plans and origins, so that caches of several precisions, and of one base with several
+ * adapters, lie side by side: `int8-3fa94c11.safetensors`.
+ */
+export function cacheFileName(plan: QuantizedPlan, origin = ''): string {
   const kinds = [...new Set(plan.map(({ kind }) => kind))].sort().join('+')
-  return `${kinds}-${fnv1a(describePlan(plan))}.safetensors`
+  return `${kinds}-${fnv1a(describePlan(plan) + origin)}.safetensors`
 }
 
 function describePlan(plan: QuantizedPlan): string {
   return JSON.stringify(plan.map(({ name, kind, shape }) => [name, kind, ...shape]))
 }
 
-/** FNV-1a, 32 bits. Source: draft-eastlake-fnv. Tells plans apart in a name; `cacheMetadata` is what is believed. */
+/** FNV-1a, 32 bits. Source: draft-eastlake-fnv. Tells caches apart in a name; `cacheMetadata` is what is believed. */
 function fnv1a(text: string): string {
   let hash = 0x811c9dc5
   for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193)
