@@ -110,15 +110,14 @@ async function openGgufParts(
   const source = keep(await openGgufInTurns(path))
   const documents = ggufDocuments(baseName(path), source)
   const family = familyOf(documents)
+  const config = family.parseConfig(documents, options)
+  const isTied = config.decoder.tieEmbeddings
+  const whole = [{ source: ggufSource(source), rules: family.parameterNames }]
+  const parts = mergeAdapters(whole, adapters, { keep, isTied })
   return {
     documents,
     family,
-    config: family.parseConfig(documents, options),
-    parts: mergeAdapters(
-      [{ source: ggufSource(source), rules: family.parameterNames }],
-      adapters,
-      keep,
-    ),
+    ...(await inTurns(tiedHeadSteps({ config, parts }))),
     tokenizerPath: options.tokenizer ?? path,
     folder: parentFolder(path),
     files: [path, ...adapters.flatMap(adapterFiles)],
@@ -184,12 +183,13 @@ async function openFolderParts(
     }
   }
   await nextTurn()
-  const top = trainedOnTop(folders, options)
-  const parts = withTrained(whole, { top, rules: family.parameterNames, keep })
+  const parsed = family.parseConfig(documents, options)
   await nextTurn()
-  const tied = await inTurns(
-    tiedHeadSteps({ config: family.parseConfig(documents, options), parts }),
-  )
+  const top = trainedOnTop(folders, options)
+  const isTied = parsed.decoder.tieEmbeddings
+  const parts = withTrained(whole, { top, rules: family.parameterNames, keep, isTied })
+  await nextTurn()
+  const tied = await inTurns(tiedHeadSteps({ config: parsed, parts }))
   const { config } = tied
   checkClipNewline(options, parts)
   return {
@@ -249,16 +249,18 @@ function withTrained(
     top,
     rules,
     keep,
+    isTied,
   }: {
     readonly top: readonly OnTop[]
     readonly rules: Family['parameterNames']
     readonly keep: Keep
+    readonly isTied: boolean
   },
 ): WeightPart[] {
   return top.reduce(
     (parts, { kind, path }) =>
       kind === 'adapter'
-        ? [...mergeAdapters(parts, [path], keep)]
+        ? [...mergeAdapters(parts, [path], { keep, isTied })]
         : [...parts, { source: keep(openProjector(path)), rules: [...PROJECTOR_NAMES, ...rules] }],
     [...whole],
   )

@@ -6,12 +6,24 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { hostTensor, toFloat32, type HostTensor } from './core/tensor.ts'
 import { familyOf } from './families/index.ts'
-import { TOWER_EXTRAS, VISION_NAMES, type NameRule } from './families/parameter-names.ts'
+import {
+  parameterPath,
+  TOWER_EXTRAS,
+  VISION_NAMES,
+  type NameRule,
+} from './families/parameter-names.ts'
+import { loadModel } from './index.ts'
+import { openParts } from './load-checkpoint.ts'
 import { mergeAdapters } from './merge-adapters.ts'
-import type { WeightSource } from './weights/index.ts'
+import { writeSafetensors, type WeightSource } from './weights/index.ts'
 import { writeTinyAdapter } from '../test/tiny/adapter.ts'
-import { tinyConfig, tinyWeights, type TinyCheckpoint } from '../test/tiny/checkpoint.ts'
-import { LLAVA_CLIP, LLAVA_SIGLIP, MINI } from '../test/tiny/checkpoints.ts'
+import {
+  tinyConfig,
+  tinyWeights,
+  writeTinyCheckpoint,
+  type TinyCheckpoint,
+} from '../test/tiny/checkpoint.ts'
+import { LLAVA_CLIP, LLAVA_SIGLIP, MINI, TEXT_ONLY } from '../test/tiny/checkpoints.ts'
 import { tensorName, type NameSet } from '../test/tiny/tensor-names.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'llava-adapters-'))
@@ -80,7 +92,10 @@ for (const checkpoint of [LLAVA_CLIP, LLAVA_SIGLIP, MINI]) {
         for (const set of SETS) {
           const kept: WeightSource[] = []
           const base = { source: sourceOf(namedWeights(checkpoint, set)), rules }
-          const [part] = mergeAdapters([base], [folder], (source) => kept.push(source))
+          const [part] = mergeAdapters([base], [folder], {
+            keep: (source) => kept.push(source),
+            isTied: false,
+          })
           for (const [path, { data }] of weights) {
             const merged = toFloat32(part!.source.read(tensorName(set, path, tower)))
             const gain = ADAPTED.includes(path) ? 2 * 0.25 : 0
@@ -102,7 +117,7 @@ test('matrices that nothing reads are found under other wrappers too', async () 
   const adapter = join(root, 'pooler')
   await writeAdapter(adapter, new Map([['model.vision_tower.pooler.dense.weight', shape]]), 1)
   const part = { source: base, rules: rulesOf(MINI) }
-  const [merged] = mergeAdapters([part], [adapter], closeLater)
+  const [merged] = mergeAdapters([part], [adapter], { keep: closeLater, isTied: false })
   assert.deepEqual(
     toFloat32(merged!.source.read('vision_tower.pooler.dense.weight')),
     new Float32Array(12).fill(2),
@@ -117,15 +132,78 @@ test('a tower that lies apart takes its share of an adapter; what no part has is
   const projector = namedWeights(LLAVA_CLIP, 'original', 'projector.')
   const rules = rulesOf(LLAVA_CLIP)
   const main = { source: sourceOf(new Map([...text, ...projector])), rules }
-  const parts = mergeAdapters([tower, main], [folder], closeLater)
+  const parts = mergeAdapters([tower, main], [folder], { keep: closeLater, isTied: false })
   const name = 'vision_model.encoder.layers.1.mlp.fc1.weight'
   const before = toFloat32(towerWeights.get(name)!)
   assert.deepEqual(
     toFloat32(parts[0]!.source.read(name)),
     before.map((value) => value + 1),
   )
-  assert.throws(() => mergeAdapters([main], [folder], closeLater), {
+  assert.throws(() => mergeAdapters([main], [folder], { keep: closeLater, isTied: false }), {
     code: 'CHECKPOINT_ADAPTER',
     message: /vision_tower\.\S+, which the base does not have/,
+  })
+})
+
+describe('an adapter over a head that is the embedding’s matrix', async () => {
+  const { folder, weights } = await writeTinyCheckpoint(join(root, 'tied'), TEXT_ONLY)
+  const base = toFloat32(weights.get('decoder.embedTokens.weight')!)
+  const { shape } = weights.get('decoder.embedTokens.weight')!
+  const longer = base.map((value) => value + 1)
+
+  /** Modules trained in full, as PEFT writes them. */
+  async function writeSaved(name: string, saved: Readonly<Record<string, Float32Array>>) {
+    const path = await writeAdapter(join(root, name), new Map(), 0)
+    const plans = Object.keys(saved).map((module) => {
+      return { name: `base_model.model.${module}.weight`, dtype: 'float32' as const, shape }
+    })
+    const data = new Map(plans.map((plan, i) => [plan.name, Object.values(saved)[i]!]))
+    await writeSafetensors(join(path, 'adapter_model.safetensors'), plans, ({ name }) =>
+      data.get(name)!,
+    )
+    return path
+  }
+
+  /** Embedding and head as the model reads them; null for a head that is the embedding. */
+  async function opened(adapter: string) {
+    const { config, parts, close } = await openParts(folder, { adapters: [adapter] })
+    const read = (path: string) =>
+      parts.flatMap(({ source, rules }) =>
+        [...source.tensors.keys()]
+          .filter((name) => parameterPath(rules, name) === path)
+          .map((name) => toFloat32(source.read(name)).slice()),
+      )
+    const [embedding] = read('decoder.embedTokens.weight')
+    const [head] = read('decoder.head.weight')
+    close()
+    return { embedding, head: config.decoder.tieEmbeddings ? null : head }
+  }
+
+  test('which trained the head by LoRA leaves the embedding as it is', async () => {
+    const adapter = await writeAdapter(
+      join(root, 'head'),
+      new Map([['lm_head.weight', shape]]),
+      0.5,
+    )
+    assert.deepEqual(await opened(adapter), { embedding: base, head: longer })
+  })
+
+  test('which trained one of them in full leaves the other as it is', async () => {
+    const head = await writeSaved('saved-head', { lm_head: longer })
+    assert.deepEqual(await opened(head), { embedding: base, head: longer })
+    const embedding = await writeSaved('saved-embedding', { 'model.embed_tokens': longer })
+    assert.deepEqual(await opened(embedding), { embedding: longer, head: base })
+  })
+
+  test('which holds equal copies of both keeps them one', async () => {
+    const both = await writeSaved('both', { lm_head: longer, 'model.embed_tokens': longer })
+    assert.deepEqual(await opened(both), { embedding: longer, head: null })
+  })
+
+  test('answers, quantised too', async () => {
+    for (const precision of ['f32', 'int8'] as const) {
+      await using model = await loadModel(folder, { adapters: [join(root, 'head')], precision })
+      assert.equal((await model.generate({ prompt: 'Hi', maxTokens: 2 })).tokens.length, 2)
+    }
   })
 })

@@ -8,17 +8,17 @@ import type { Steps } from '../core/steps.ts'
 import { sameShape } from '../core/shape.ts'
 import { toFloat32, type HostTensor } from '../core/tensor.ts'
 import { EMBEDDING } from '../decoder/decoder.ts'
-import { tensorRows } from '../weights/tensor-rows.ts'
+import { rowsInto, tensorRows } from '../weights/tensor-rows.ts'
 import type { ModelConfig } from './family.ts'
 import type { StoredPlace, WeightPart } from './parameter-map.ts'
-import { parameterPath, type NameRule } from './parameter-names.ts'
+import { DECODER_NAMES, parameterPath, type NameRule } from './parameter-names.ts'
 
 type Tied = { readonly config: ModelConfig; readonly parts: readonly WeightPart[] }
 
 /** The config and the parts with the head that there is. With pauses: large vocabularies take a fifth of a second. */
 export function* tiedHeadSteps({ config, parts }: Tied): Steps<Tied> {
   if (!config.decoder.tieEmbeddings) return { config, parts }
-  const head = placeOf(parts, 'decoder.head.weight')
+  const head = placeOf(parts, HEAD)
   if (head === null) return { config, parts }
   const embedding = placeOf(parts, EMBEDDING)
   if (embedding === null) return { config, parts: parts.map(withHeadForEmbedding) }
@@ -28,14 +28,50 @@ export function* tiedHeadSteps({ config, parts }: Tied): Steps<Tied> {
   return { config: { ...config, decoder: { ...config.decoder, tieEmbeddings: false } }, parts }
 }
 
-/** Ends of the names of both; the rules then say which of them it is. */
+/**
+ * The parts with the one of a tied pair that is not stored as a tensor of its own, whose numbers are the other's: what an
+ * adapter is to change in one of the two alone.
+ */
+export function withTiedTwin(parts: readonly WeightPart[]): readonly WeightPart[] {
+  const [embedding, head] = [placeOf(parts, EMBEDDING), placeOf(parts, HEAD)]
+  if (embedding !== null && head === null) return [twin('lm_head.weight', embedding), ...parts]
+  if (head !== null && embedding === null) {
+    return [twin('model.embed_tokens.weight', head), ...parts]
+  }
+  return parts
+}
+
+/** A view of a tensor under another name. Closing it closes nothing. */
+function twin(name: string, { source, name: stored }: StoredPlace): WeightPart {
+  const info = source.tensors.get(stored)
+  return {
+    source: {
+      tensors: new Map(info && [[name, info]]),
+      read: () => source.read(stored),
+      readRows: (_, from, to) => tensorRows(source, stored, from, to),
+      isView: () => source.isView?.(stored) ?? source.readRows === undefined,
+      readInto: (_, from, target) => rowsInto(source, stored, from, target),
+      release: () => source.release?.(stored),
+      close: () => {},
+    },
+    rules: DECODER_NAMES,
+  }
+}
+
+/** Whether a tensor of this name may be one of a tied pair; the rules say which. */
+export function isOfTiedPair(name: string): boolean {
+  return CANDIDATE.test(name)
+}
+
+const HEAD = 'decoder.head.weight'
+
 const CANDIDATE = /(?:embed_tokens|lm_head)\.weight$/
 
 /** Where a parameter lies; later parts win. */
 function placeOf(parts: readonly WeightPart[], path: string): StoredPlace | null {
   for (const { source, rules } of [...parts].reverse()) {
     for (const name of source.tensors.keys()) {
-      if (CANDIDATE.test(name) && parameterPath(rules, name) === path) return { source, name }
+      if (isOfTiedPair(name) && parameterPath(rules, name) === path) return { source, name }
     }
   }
   return null
