@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { ConfigError } from '../core/errors.ts'
 import { Rng } from '../core/rng.ts'
-import { toFloat32 } from '../core/tensor.ts'
+import { hostTensor, toFloat32, type HostTensor } from '../core/tensor.ts'
 import { loadModel, type Model } from '../index.ts'
 import { permuteRotary, writeGguf, type GgufField } from '../weights/index.ts'
 import { writeTinyAdapter } from '../../test/tiny/adapter.ts'
@@ -201,32 +201,89 @@ test('an architecture that is not supported is refused by its name', () => {
   )
 })
 
-test('a rope scaling that is not supported is refused as in any config', () => {
-  const source = {
-    tensors: new Map(),
-    metadata: new Map<string, unknown>([
-      ['general.architecture', 'llama'],
-      ['llama.vocab_size', 8],
-      ['llama.rope.scaling.type', 'yarn'],
-      ['llama.rope.scaling.factor', 2],
-    ]),
+/** Metadata of the least that a file says, and what differs. */
+function sourceOf(fields: Readonly<Record<string, unknown>>, tensor: HostTensor | null = null) {
+  const least = {
+    'general.architecture': 'llama',
+    'llama.vocab_size': 8,
+    'llama.embedding_length': 32,
+    'llama.feed_forward_length': 64,
+    'llama.block_count': 1,
+    'llama.context_length': 64,
+    'llama.attention.head_count': 4,
+    'llama.attention.layer_norm_rms_epsilon': 1e-5,
+  }
+  return {
+    tensors: new Map(tensor ? [['rope_freqs.weight', tensor]] : []),
+    metadata: new Map(
+      Object.entries({ ...least, ...fields }).filter(([, value]) => value !== undefined),
+    ),
+    read: () => tensor,
   } as unknown as Parameters<typeof ggufDocuments>[1]
-  const documents = ggufDocuments('model.gguf', source)
-  assert.throws(() => textOnly.parseConfig(documents, {}), /rope type "yarn" is not supported/)
+}
+
+function decoderOf(fields: Readonly<Record<string, unknown>>) {
+  return textOnly.parseConfig(ggufDocuments('model.gguf', sourceOf(fields)), {}).decoder
+}
+
+test('what a file leaves out is what llama.cpp takes it for', () => {
+  assert.equal(decoderOf({}).attention.numKvHeads, 4)
+  assert.equal(decoderOf({ 'llama.attention.head_count_kv': 2 }).attention.numKvHeads, 2)
+  assert.equal(decoderOf({ 'llama.rope.scale_linear': 4 }).rope.factor, 4)
+  assert.equal(decoderOf({ 'llama.rope.scaling.factor': 2 }).rope.factor, 2)
+  const none = { 'llama.rope.scaling.type': 'none', 'llama.rope.scaling.factor': 2 }
+  assert.equal(decoderOf(none).rope.factor, 1)
+})
+
+test('fields that would change the numbers are refused by name, and pass where they do not', () => {
+  const refused = {
+    'llama.rope.dimension_count': 4,
+    'llama.logit_scale': 0.5,
+    'llama.expert_count': 8,
+    'llama.attention.sliding_window': 16,
+    'llama.attention.value_length': 16,
+  }
+  for (const [key, value] of Object.entries(refused)) {
+    assert.throws(() => decoderOf({ [key]: value }), {
+      code: 'CONFIG_UNSUPPORTED',
+      message: new RegExp(`^model\\.gguf: llama: .*${key.replace('llama.', '')} ${value} `),
+    })
+  }
+  decoderOf({
+    'llama.rope.dimension_count': 8,
+    'llama.logit_scale': 1,
+    'llama.expert_count': 0,
+    'llama.attention.sliding_window': 64,
+  })
+  assert.throws(() => decoderOf({ 'llama.rope.scaling.type': 'yarn' }), {
+    message: /model\.gguf: llama\.rope\.scaling\.type: "yarn" is not supported/,
+  })
+})
+
+test('a field that is missing or wrong is told by its own name, and a part of a split file as that', () => {
+  const told = (fields: Readonly<Record<string, unknown>>, message: RegExp) =>
+    assert.throws(() => decoderOf(fields), { message })
+  told(
+    { 'llama.attention.head_count': undefined },
+    /^model\.gguf: llama\.attention\.head_count: expected a number ≥ 1, nothing came/,
+  )
+  told(
+    { 'llama.attention.head_count_kv': [4, 2] },
+    /llama\.attention\.head_count_kv: .* \[4,2\] came/,
+  )
+  told(
+    { 'llama.context_length': 2n ** 60n },
+    /llama\.context_length: .* "1152921504606846976" came/,
+  )
+  told({ 'llama.attention.head_count_kv': 3 }, /head_count 4 is not a multiple of .*_kv 3/)
+  const second = { 'general.architecture': undefined, 'split.count': 2, 'split.no': 1 }
+  told(second, /^model\.gguf: expected a whole GGUF file, part 2 of 2 came; join them/)
 })
 
 test("divisors of frequencies are Llama 3.1's scaling, in any other file nothing", () => {
   const configOf = (divisors: readonly number[] | null) => {
-    const tensor = { dtype: 'float32', shape: [4], data: Float32Array.from(divisors ?? []) }
-    const source = {
-      tensors: new Map(divisors ? [['rope_freqs.weight', tensor]] : []),
-      metadata: new Map<string, unknown>([
-        ['general.architecture', 'llama'],
-        ['llama.vocab_size', 8],
-        ['llama.rope.freq_base', 500000],
-      ]),
-      read: () => tensor,
-    } as unknown as Parameters<typeof ggufDocuments>[1]
+    const tensor = divisors && hostTensor('float32', [4], Float32Array.from(divisors))
+    const source = sourceOf({ 'llama.rope.freq_base': 500000 }, tensor)
     return ggufDocuments('model.gguf', source).files.get('config.json') as {
       readonly rope_scaling: object | null
     }

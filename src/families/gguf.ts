@@ -1,20 +1,15 @@
 /**
  * Language models from GGUF files: their metadata as a config file, their tensors under transformers' names.
  *
- * Source: ggml `docs/gguf.md` (keys); llama.cpp `gguf-py/gguf/constants.py` (names).
+ * Source: llama.cpp `gguf-py/gguf/constants.py` (names).
  */
-import { ConfigError } from '../core/errors.ts'
-import { toFloat32, type HostTensor } from '../core/tensor.ts'
+import type { HostTensor } from '../core/tensor.ts'
 import type { GgufSource } from '../weights/gguf.ts'
 import { unpermuteRotary } from '../weights/rotary-order.ts'
 import type { TensorInfo, WeightSource } from '../weights/source.ts'
 import { sliceRows, tensorRows } from '../weights/tensor-rows.ts'
 import type { CheckpointDocuments } from './family.ts'
-import { llama3Scaling } from './gguf-rope.ts'
-
-const ARCHITECTURES: Readonly<Record<string, string>> = { llama: 'llama', qwen2: 'qwen2' }
-
-const ROPE_DIVISORS = 'rope_freqs.weight'
+import { ggufConfig, headCounts } from './gguf-config.ts'
 
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^token_embd\.weight$/, 'model.embed_tokens.weight'],
@@ -30,60 +25,14 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
 
 /** What a GGUF file says of its model, as the files of a checkpoint's folder. */
 export function ggufDocuments(name: string, source: GgufSource): CheckpointDocuments {
-  const { metadata } = source
-  const architecture = String(metadata.get('general.architecture'))
-  const modelType = ARCHITECTURES[architecture]
-  if (modelType === undefined) {
-    throw new ConfigError(
-      'CONFIG_UNSUPPORTED',
-      `${name}: general.architecture "${architecture}" is not supported; known are ${Object.keys(ARCHITECTURES).join(', ')}; take a file of one of these.`,
-    )
-  }
-  const field = (key: string) => metadata.get(`${architecture}.${key}`)
-  const vocabSize = source.tensors.get('token_embd.weight')?.shape[0]
-  const theta = field('rope.freq_base') ?? 10000
-  const config = {
-    model_type: modelType,
-    hidden_size: field('embedding_length'),
-    intermediate_size: field('feed_forward_length'),
-    num_hidden_layers: field('block_count'),
-    num_attention_heads: field('attention.head_count'),
-    num_key_value_heads: field('attention.head_count_kv'),
-    head_dim: field('attention.key_length'),
-    max_position_embeddings: field('context_length'),
-    rms_norm_eps: field('attention.layer_norm_rms_epsilon'),
-    rope_theta: theta,
-    rope_scaling:
-      namedScaling(field('rope.scaling.type'), field('rope.scaling.factor')) ??
-      dividedScaling(source, theta),
-    vocab_size: vocabSize ?? field('vocab_size'),
-    tie_word_embeddings: !source.tensors.has('output.weight'),
-    bos_token_id: metadata.get('tokenizer.ggml.bos_token_id'),
-    eos_token_id: endTokens(metadata),
-  }
-  const template = metadata.get('tokenizer.chat_template')
+  const template = source.metadata.get('tokenizer.chat_template')
   return {
     name,
     files: new Map<string, unknown>([
-      ['config.json', config],
+      ['config.json', ggufConfig(name, source)],
       ...(typeof template === 'string' ? [['chat_template.jinja', template] as const] : []),
     ]),
   }
-}
-
-/** The end of a text, and of a turn where the file knows another token for that. */
-function endTokens(metadata: GgufSource['metadata']): unknown {
-  const [text, turn] = ['eos', 'eot'].map((end) => metadata.get(`tokenizer.ggml.${end}_token_id`))
-  return turn === undefined || turn === text ? text : [text, turn].filter((id) => id !== undefined)
-}
-
-function namedScaling(type: unknown, factor: unknown): object | null {
-  return type === undefined || type === 'none' ? null : { type, factor }
-}
-
-function dividedScaling(source: GgufSource, theta: unknown): object | null {
-  if (!source.tensors.has(ROPE_DIVISORS) || typeof theta !== 'number') return null
-  return llama3Scaling(toFloat32(source.read(ROPE_DIVISORS)), theta)
 }
 
 /** The tensors under transformers' names, queries and keys in its order of rows. The source still owns the file. */
@@ -147,14 +96,6 @@ export function ggufStored(source: GgufSource): ReadonlyMap<string, () => GgufSt
       return [name, read] as const
     }),
   )
-}
-
-function headCounts({ metadata }: GgufSource): { readonly q: number; readonly k: number } {
-  const architecture = String(metadata.get('general.architecture'))
-  return {
-    q: Number(metadata.get(`${architecture}.attention.head_count`)),
-    k: Number(metadata.get(`${architecture}.attention.head_count_kv`)),
-  }
 }
 
 function transformersName(name: string): string {

@@ -63,7 +63,7 @@ export class JsonReader {
   }
 
   /** How often something is repeated, in a graph that is as long: a lie must not take all memory before it is found out. */
-  layerCount(key: string, fallback: number): number {
+  layerCount(key: string, fallback?: number): number {
     const value = this.integer(key, fallback)
     if (value > MOST_LAYERS) throw this.#unexpected(key, `at most ${MOST_LAYERS}`, value)
     return value
