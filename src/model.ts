@@ -166,9 +166,12 @@ export class Model implements AsyncDisposable {
 
   async #score(input: ScoreInput): Promise<Score> {
     const prompt = parsePrompt('score', input, ['continuation'])
-    const tokens = continuationIds(this.tokenizer, input)
+    let tokens: readonly number[] = []
     const { prepared, embedded } = await this.#parts.generator.encode(prompt, {
-      answer: tokens.length,
+      answer: ({ continues }) => {
+        tokens = continuationIds(this.tokenizer, input, continues)
+        return tokens.length
+      },
     })
     const first = prepared.inputIds.length - 1
     const whole = this.#parts.generator.extend(embedded, tokens)
@@ -277,19 +280,35 @@ function readPositions(positions: unknown, length: number): readonly number[] {
   )
 }
 
-/** The ids of a given answer, without BOS. As in prompts, only raw ones are read for control tokens. */
-function continuationIds(tokenizer: Tokenizer, input: ScoreInput): number[] {
+/**
+ * The ids of a given answer, without BOS. As in prompts, only raw ones are read for control tokens. `continues`: the text
+ * goes on where another ends.
+ */
+function continuationIds(
+  tokenizer: Tokenizer,
+  input: ScoreInput,
+  continues: boolean,
+): readonly number[] {
   const { continuation } = input
-  const isRaw = !('messages' in input)
-  const ids =
-    typeof continuation === 'string'
-      ? tokenizer.encode(continuation, { specialTokens: isRaw ? 'parse' : 'text' })
-      : []
-  if (ids.length > 0) return ids
-  throw new InputError(
-    'INPUT_OPTION',
-    'score: continuation should be a text of at least one token.',
-  )
+  if (typeof continuation !== 'string' || continuation === '') {
+    throw new InputError(
+      'INPUT_OPTION',
+      'score: continuation should be a text of at least one token.',
+    )
+  }
+  const specialTokens = 'messages' in input ? 'text' : 'parse'
+  if (continues && continuation.startsWith(' ')) {
+    // SentencePiece puts a space in front of what it is given, which this one is then.
+    const bare = tokenizer.encode(continuation.slice(1), { specialTokens })
+    if (shownBehind(bare, tokenizer) === continuation) return bare
+  }
+  return tokenizer.encode(continuation, { specialTokens })
+}
+
+/** What the ids add to a text that they continue. */
+function shownBehind(ids: readonly number[], tokenizer: Tokenizer): string {
+  const stream = tokenizer.stream({ continuation: true })
+  return ids.map((id) => stream.push(id)).join('') + stream.end()
 }
 
 function joinFloats(parts: readonly Rows[]): Rows {

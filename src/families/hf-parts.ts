@@ -99,13 +99,19 @@ export function tokenId(json: JsonReader, kind: 'image' | 'video', fallback: num
   return json.integer(`${kind}_token_id`, json.integer(`${kind}_token_index`, fallback, 0), 0)
 }
 
-/** The image processor of the checkpoint's files, with a caller's quirks. */
+/**
+ * The image processor of the checkpoint's files, with a caller's quirks. One inside processor_config.json counts more than a
+ * file of its own, as in transformers 5 (`image_processing_base.py`, `get_image_processor_dict`).
+ */
 export function hfProcessor(
   { files }: CheckpointDocuments,
   { quirks, processor: origin }: FamilyOptions,
   options: ProcessorOptions = {},
 ): ImageProcessor {
-  const stored = files.get('preprocessor_config.json') ?? files.get('processor_config.json')
+  const stored =
+    nestedProcessor(files, 'image_processor') ??
+    files.get('preprocessor_config.json') ??
+    files.get('processor_config.json')
   const file = stored ?? (origin === 'derived' ? derivedProcessor(files) : undefined)
   if (file === undefined) {
     throw new ConfigError(
@@ -116,6 +122,15 @@ export function hfProcessor(
   const { fit, resampleOrder: order } = quirks ?? {}
   const processor = parseImageProcessor(file, { ...options, fit: fit ?? options.fit, order })
   return withTilingQuirks(processor, quirks ?? {})
+}
+
+function nestedProcessor(
+  files: CheckpointDocuments['files'],
+  key: 'image_processor' | 'video_processor',
+): unknown {
+  const whole = files.get('processor_config.json')
+  const nested = isObject(whole) ? whole[key] : undefined
+  return isObject(nested) ? nested : undefined
 }
 
 /** Tiles of the tower's size, cut by the grids that the model's own config repeats. */
@@ -131,15 +146,14 @@ function derivedProcessor(files: CheckpointDocuments['files']): unknown {
   }
 }
 
-/** What prepares frames: the file of the video processor, else that of the image processor. */
+/** What prepares frames: the video processor, looked for as the image processor is, else that one. */
 export function hfFrameProcessor(
   { files }: CheckpointDocuments,
   { quirks }: FamilyOptions,
   pictures: ImageProcessor,
 ): ImageProcessor {
-  const whole = files.get('processor_config.json')
-  const nested = isObject(whole) ? whole['video_processor'] : undefined
-  const file = files.get('video_preprocessor_config.json') ?? nested
+  const file =
+    nestedProcessor(files, 'video_processor') ?? files.get('video_preprocessor_config.json')
   if (file === undefined) return pictures
   return parseImageProcessor(file, { order: quirks?.resampleOrder })
 }

@@ -280,6 +280,19 @@ describe('the chat template is found where files keep it, in this order', () => 
     { name: 'other', template: 'O' },
     { name: 'default', template: 'D' },
   ]
+  test('processors inside processor_config.json count more than files of their own', () => {
+    const other = { ...PROCESSOR, image_mean: [0.1, 0.2, 0.3] }
+    const files = {
+      'processor_config.json': { image_processor: other, video_processor: other },
+      'video_preprocessor_config.json': PROCESSOR,
+    }
+    assert.deepEqual(hf({}, {}, files).image?.processor.normalise?.mean, other.image_mean)
+    const clips = hf({ model_type: 'llava_next_video' }, {}, files).video?.processor
+    assert.deepEqual(clips?.normalise?.mean, other.image_mean)
+    const bare = hf({}, {}, { 'processor_config.json': { patch_size: 14 } })
+    assert.deepEqual(bare, hf())
+  })
+
   test('chat_template.jinja, chat_template.json, processor_config.json, tokenizer_config.json', () => {
     const places: Record<string, unknown> = {
       'chat_template.jinja': 'A',

@@ -61,8 +61,8 @@ export type EncodedPrompt = {
 }
 
 export type EncodeOptions = VisionOptions & {
-  /** Tokens that are to fit behind the prompt. */
-  readonly answer?: number
+  /** Tokens that are to fit behind the prompt, or how many those are behind what was prepared. */
+  readonly answer?: number | ((prepared: EncodedPrompt['prepared']) => number)
 }
 
 /** Hears a piece of text, the log-probabilities of the tokens since the last one where they are wanted, and calls of tools. */
@@ -143,7 +143,7 @@ export class Generator {
     const { preparer, table } = this.#parts
     const start = performance.now()
     const { media, ...prepared } = await preparer.prepare(prompt, { signal, salt })
-    this.#checkLength(prepared, answer)
+    this.#checkLength(prepared, typeof answer === 'number' ? answer : answer(prepared))
     const preparedAt = performance.now()
     const clock = { decodeMs: 0 }
     const encoded: EncodedMedia[] = []

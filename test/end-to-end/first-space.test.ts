@@ -80,3 +80,21 @@ test('a completion over HTTP is the text behind its prompt', async () => {
   const { choices } = (await response.json()) as { choices: { text: string }[] }
   assert.match(choices[0]?.text ?? '', /^ red/)
 })
+
+// A continuation that began with a space was scored with another before it.
+test('the text of an answer scores the tokens of that answer', async () => {
+  const options = beginsWithSpace()
+  const begun = [
+    { role: 'user', content: 'Hi' } as const,
+    { role: 'assistant', content: 'It is' } as const,
+  ]
+  for (const input of [
+    { prompt: 'Is it?' },
+    { messages: begun.slice(0, 1) },
+    { messages: begun },
+  ]) {
+    const { text, tokens } = await model.generate({ ...input, ...options })
+    const score = await model.score({ ...input, continuation: text })
+    assert.deepEqual(score.tokens, tokens, JSON.stringify(input))
+  }
+})
