@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import type { Message, Model } from '../index.ts'
 import { InputError } from '../core/errors.ts'
 import { readImageFile } from '../preprocess/node.ts'
+import { isLeftLying } from '../preprocess/orient-image.ts'
 import { probeImage } from '../preprocess/probe-image.ts'
 import type { Conversation } from './conversation.ts'
 import { clipNotes } from './note-clips.ts'
@@ -71,7 +72,7 @@ async function addImage(argument: string, context: ChatContext): Promise<void> {
     )
   }
   const bytes = await readImageFile(file)
-  const { orientation } = probeImage(bytes)
+  const isLying = isLeftLying(probeImage(bytes), isOrienting)
   const images = [...conversation.images, file]
   const { width, height, tokens } = await measured(images, model)
   conversation.addImage(file)
@@ -81,7 +82,7 @@ async function addImage(argument: string, context: ChatContext): Promise<void> {
   terminal.note(
     `${file}: ${width} × ${height}, ${tokens} tokens${others}; it goes with your next question.`,
   )
-  if (orientation !== 1 && !isOrienting) terminal.note(orientationNote([file]))
+  if (isLying) terminal.note(orientationNote([file]))
 }
 
 /** The last of the pictures, in one conversation with the others. */

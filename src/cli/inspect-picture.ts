@@ -12,6 +12,7 @@ import {
   type ImageTokens,
 } from '../preprocess/index.ts'
 import { readImageFile } from '../preprocess/node.ts'
+import { isLeftLying } from '../preprocess/orient-image.ts'
 import {
   isBaseSilent,
   partLines,
@@ -53,8 +54,9 @@ export async function describePicture(
     const cut = { title, image: shown, processor, tokens: counted, cells, parts }
     await writeDrawing(drawing, await drawPicture(cut))
   }
-  const { format, orientation, width, height } = probeImage(bytes)
-  const isOrientationIgnored = orientation !== 1 && !autoOrient
+  const header = probeImage(bytes)
+  const { format, orientation, width, height } = header
+  const isOrientationIgnored = isLeftLying(header, autoOrient)
   const steps = stepsOf(size, image.processor, counted)
   const { tiles } = counted
   const grid = gridOf(counted)

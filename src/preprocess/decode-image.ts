@@ -11,7 +11,7 @@ import { unreadable } from './byte-reader.ts'
 import { cmykToRgb, clipToRgb } from './convert-samples.ts'
 import { checkOptions, isPositiveInteger, type RgbImage } from './image.ts'
 import { MAX_PIXELS } from './max-pixels.ts'
-import { isTurned, orientImage } from './orient-image.ts'
+import { isLeftLying, isTurned, orientImage } from './orient-image.ts'
 import {
   checkWhole,
   probeImage,
@@ -61,12 +61,11 @@ export async function decodeImage(
       ? { ...upright, data: OWN_READERS[format](bytes) }
       : await decodeBySharp(bytes, header, maxPixels)
   const { orientation } = header
-  const isUpright = isTurned(header, autoOrient)
   return {
-    ...(isUpright ? orientImage(image, orientation) : image),
+    ...(isTurned(header, autoOrient) ? orientImage(image, orientation) : image),
     format,
     orientation,
-    isOrientationIgnored: !isUpright && orientation !== 1,
+    isOrientationIgnored: isLeftLying(header, autoOrient),
   }
 }
 

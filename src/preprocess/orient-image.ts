@@ -21,6 +21,14 @@ export function isTurned({ format }: Pick<ImageHeader, 'format'>, autoOrient: bo
   return autoOrient || format === 'tiff'
 }
 
+/** Whether a picture carries an orientation that decoding leaves unapplied: the model sees it lying on its side. */
+export function isLeftLying(
+  header: Pick<ImageHeader, 'format' | 'orientation'>,
+  autoOrient: boolean,
+): boolean {
+  return header.orientation !== 1 && !isTurned(header, autoOrient)
+}
+
 /** The size of the decoded picture. */
 export function turnedSize(header: ImageHeader, autoOrient: boolean): ImageSize {
   const { width, height, orientation } = header

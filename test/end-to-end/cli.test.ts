@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, describe, test } from 'node:test'
+import sharp from 'sharp'
 import { VERBS } from '../../src/cli/verbs.ts'
 import { writeTinyAdapter } from '../tiny/adapter.ts'
 import { llava } from './run-cli.ts'
@@ -99,6 +100,16 @@ describe('llava ask', { concurrency: 2 }, () => {
     assert.match(ignored.stderr, /^note: .*exif-rotated.*--auto-orient applies it\.\n$/)
     const applied = await llava([...ASK, '--image', TURNED, '--auto-orient', 'Hi'])
     assert.equal(applied.stderr, '')
+    // Pillow turns a TIFF while it loads, and so the picture is not left lying.
+    const tiff = join(FOLDER, 'turned.tif')
+    const pixels = { width: 8, height: 4, channels: 3 as const, background: '#888' }
+    await sharp({ create: pixels }).withMetadata({ orientation: 6 }).tiff().toFile(tiff)
+    assert.equal((await llava([...ASK, '--image', tiff, 'Hi'])).stderr, '')
+    const inspected = await llava(['inspect', tiff, '--model', MODEL])
+    assert.match(inspected.stdout, /tiff, 8 × 4\n/)
+    const url = `data:image/jpeg;base64,${readFileSync(TURNED, 'base64')}`
+    const { stderr } = await llava([...ASK, '--image', url, 'Hi'])
+    assert.match(stderr, /^note: data:image\/jpeg;base64,… carries an Exif orientation/)
   })
 
   test('an interrupted answer exits with 130 and prints what there was', async () => {
