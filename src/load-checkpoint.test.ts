@@ -120,6 +120,33 @@ test('a folder whose weights are missing has not those of the model that its con
   })
 })
 
+test('weights that another program has quantised are refused by its name', async () => {
+  const { folder, weights } = await writeTinyCheckpoint(join(root, 'packed'), LLAVA_CLIP)
+  const quantized = (config: object) =>
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...LLAVA_CLIP.config, ...config }))
+  quantized({ quantization_config: { quant_method: 'bitsandbytes', load_in_4bit: true } })
+  // As the config of a QLoRA adapter has it, whose base is not rounded.
+  const { close } = await openParts(folder, {})
+  close()
+  const packed = hostTensor('uint8', [4], new Uint8Array(4))
+  await writeTinyWeights(
+    join(folder, 'model.safetensors'),
+    new Map([...weights, ['decoder.layers.0.mlp.up.weight', packed]]),
+    (path) => tensorName('hub', path, 'clip'),
+  )
+  for (const [config, method] of [
+    [{ quantization_config: { quant_method: 'awq' } }, 'awq'],
+    [{ text_config: { quantization_config: { quant_method: 'gptq' } } }, 'gptq'],
+    [{ quantization_config: { load_in_8bit: true } }, 'bitsandbytes'],
+  ] as const) {
+    quantized(config)
+    await assert.rejects(openParts(folder, {}), {
+      code: 'CHECKPOINT_QUANTIZED',
+      message: new RegExp(`up_proj.weight is uint8: they were quantised by ${method} .*take the`),
+    })
+  }
+})
+
 test('adapters that are each other’s base are refused, and a chain without an end', async () => {
   const writeAdapter = (name: string, base: string) => {
     const folder = join(root, name)

@@ -32,6 +32,7 @@ import { knownCheckpoint } from './families/known-checkpoints.ts'
 import { PROJECTOR_NAMES, TOWER_EXTRAS, VISION_NAMES } from './families/parameter-names.ts'
 import { tiedHeadSteps } from './families/tied-head.ts'
 import { publishedTower } from './families/vision-config.ts'
+import { refuseQuantized } from './refuse-quantized.ts'
 import { readDocuments } from './weights/documents.ts'
 import {
   openCheckpoint,
@@ -160,8 +161,9 @@ async function openFolderParts(
   checkOriginalDecoder(own.get('config.json'))
   // Headers and documents take some milliseconds each: others get their turn in between.
   await nextTurn()
-  const { path: weights } = folders.at(-1) as CheckpointFolder
+  const { path: weights, documents: besideWeights } = folders.at(-1) as CheckpointFolder
   const main = keep(openCheckpoint(weights))
+  refuseQuantized(weights, besideWeights.get('config.json'), main)
   await nextTurn()
   const tower = await towerFolder(folders, main, options)
   const documents: CheckpointDocuments = {
