@@ -223,3 +223,25 @@ function bmp(
     ...data,
   ]
 }
+
+test('a TIFF whose samples Pillow would read otherwise is refused by what it has', () => {
+  const tiff = (tags: Readonly<Record<number, number>>) => {
+    const entries = Object.entries({ 256: 2, 257: 2, 258: 16, 262: 1, ...tags })
+    const bytes = Buffer.alloc(10 + 12 * entries.length + 4)
+    bytes.write('II*\0', 'latin1')
+    bytes.writeUInt32LE(8, 4)
+    bytes.writeUInt16LE(entries.length, 8)
+    entries.forEach(([tag, value], i) => {
+      bytes.writeUInt16LE(Number(tag), 10 + 12 * i)
+      bytes.writeUInt16LE(3, 12 + 12 * i)
+      bytes.writeUInt32LE(1, 14 + 12 * i)
+      bytes.writeUInt16LE(value, 18 + 12 * i)
+    })
+    return () => probeImage(bytes)
+  }
+  assert.equal(tiff({})().format, 'tiff')
+  assert.throws(tiff({ 339: 2 }), /signed samples of 16 bits/)
+  assert.throws(tiff({ 262: 0 }), /16 bits whose least is white/)
+  assert.throws(tiff({ 259: 50000 }), /compressed by ZSTD/)
+  assert.throws(tiff({ 259: 34925 }), /compressed by LZMA/)
+})

@@ -4,19 +4,28 @@ import type { Orientation } from './probe-image.ts'
 
 const WIDTH = 256
 const HEIGHT = 257
+const BITS_PER_SAMPLE = 258
 const COMPRESSION = 259
 const PHOTOMETRIC = 262
 const ORIENTATION = 274
+const SAMPLES_PER_PIXEL = 277
+const SAMPLE_FORMAT = 339
 
 const JPEG = 7
 const YCBCR = 6
+const MIN_IS_WHITE = 0
+const SIGNED = 2
 /** CIELab, ICCLab, ITULab. */
 const LAB = [8, 9, 10]
+
+/** Which libtiff as sharp has it does not unpack. */
+const UNREAD_COMPRESSIONS: Readonly<Record<number, string>> = { 34925: 'LZMA', 50000: 'ZSTD' }
 
 /**
  * `base`: where the TIFF header lies.
  *
- * Throws InputError for a directory without a size, and for colour spaces whose conversion would not be Pillow's.
+ * Throws InputError for a directory without a size, for compressions that are not unpacked, and for colour spaces and samples
+ * whose conversion would not be Pillow's.
  */
 export function probeTiff(
   reader: ByteReader,
@@ -31,7 +40,20 @@ export function probeTiff(
   if (space === YCBCR && tags.get(COMPRESSION) !== JPEG) {
     throw unreadable('its TIFF has YCbCr samples that are not JPEG')
   }
+  const compression = UNREAD_COMPRESSIONS[tags.get(COMPRESSION) ?? 1]
+  if (compression !== undefined) throw unreadable(`its TIFF is compressed by ${compression}`)
+  checkGrey(tags)
   return { width, height, orientation: toOrientation(tags.get(ORIENTATION)) }
+}
+
+/** Of more samples a pixel the bits and formats lie elsewhere in the file. */
+function checkGrey(tags: ReadonlyMap<number, number>): void {
+  if ((tags.get(SAMPLES_PER_PIXEL) ?? 1) !== 1) return
+  const bits = tags.get(BITS_PER_SAMPLE) ?? 1
+  if (tags.get(SAMPLE_FORMAT) === SIGNED && bits <= 16)
+    throw unreadable(`its TIFF has signed samples of ${bits} bits`)
+  if (tags.get(PHOTOMETRIC) === MIN_IS_WHITE && bits === 16)
+    throw unreadable('its TIFF has samples of 16 bits whose least is white')
 }
 
 /** The orientation in Exif data, 1 where they are broken: Exif never decides whether a picture can be read. */
