@@ -82,7 +82,8 @@ test('a part of a film is named by start and end, and so behind a front', async 
   for (const one of [server, front]) {
     assert.deepEqual(await there({ video_url: { url }, start: 0.1, end: 0.3 }, one), expected)
   }
-  const { status, code } = await there({ video_url: { url }, start: 2, end: 1 })
+  const { status, code, param } = await there({ video_url: { url }, start: 2, end: 1 })
+  assert.equal(param, 'messages[0].content[0].end')
   assert.deepEqual([status, code], [400, 'INPUT_MESSAGES'])
 })
 

@@ -210,6 +210,7 @@ async function readPart(part: ChatPart, { media, path }: At): Promise<ContentPar
       return { type: 'image', image: await media.picture(url, `${path}.image_url`) }
     }
     case 'video_url': {
+      checkTimes(part, path)
       const video = await media.clip(urlOf(part.video_url), `${path}.video_url`)
       return clipPart(video, part)
     }
@@ -220,6 +221,13 @@ async function readPart(part: ChatPart, { media, path }: At): Promise<ContentPar
 
 function urlOf(given: string | { readonly url: string }): string {
   return typeof given === 'string' ? given : given.url
+}
+
+/** What no schema says. */
+function checkTimes({ start, end }: ClipFields, path: string): void {
+  if (typeof end !== 'number' || end > (start ?? 0)) return
+  const message = `${path}.end should be seconds after the start, ${end} came.`
+  throw new HttpError(400, 'INPUT_MESSAGES', message, {}, `${path}.end`)
 }
 
 function clipPart(video: Clip, fields: ClipFields): ContentPart {
