@@ -1,17 +1,20 @@
 /** A queue on a PostgreSQL server, for several machines. */
 import pg from 'pg'
-import { CapacityError } from '../core/errors.ts'
+import { CapacityError, InputError } from '../core/errors.ts'
 import type { SqlDatabase, SqlResult, SqlStatement } from './sql-database.ts'
 
 const CONNECTIONS = 4
 const ATTEMPTS = 6
 const FIRST_WAIT_MS = 250
 
-/** Throws CapacityError where the server cannot be reached. */
+/** Throws CapacityError where the server cannot be reached, InputError where it does not let the user in or lacks the database. */
 export async function openPostgres(url: string): Promise<SqlDatabase> {
+  if (!URL.canParse(url)) throw noAddress()
   const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS })
-  // A connection that breaks while nobody uses it is replaced by the next that is wanted.
+  // A connection that breaks while nobody uses it is replaced by the next that is wanted; whoever has one finds out by the
+  // next statement, also where it broke between two of them.
   pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
   const run = (statement: SqlStatement) => withRetries(url, () => ask(pool, statement))
   try {
     const { rows } = await run({
@@ -67,7 +70,7 @@ async function withRetries<T>(url: string, ask_: () => Promise<T>): Promise<T> {
     try {
       return await ask_()
     } catch (error) {
-      if (!isPassing(error)) throw error
+      if (!isPassing(error)) throw refused(url, error) ?? error
       if (attempt === ATTEMPTS) throw unreachable(url, error as Error)
       await new Promise((done) => setTimeout(done, FIRST_WAIT_MS * 2 ** (attempt - 1)))
     }
@@ -81,12 +84,48 @@ function isPassing(error: unknown): boolean {
   return /^(?:08|40|57P0|53300)/.test(code) || /^E(?:CONN|PIPE|TIMEDOUT|AI_AGAIN|HOSTUN)/.test(code)
 }
 
+/** What is wrong with the address, the server or the user's rights, by the codes of PostgreSQL and of Node.js, and what helps. */
+const REFUSALS: readonly (readonly [RegExp, string])[] = [
+  [/^28/, "check the user's name and password, and that the server lets it in from here"],
+  [/^3D000$/, 'make that database (createdb), or name another'],
+  [
+    /^(?:42501|3F000)$/,
+    'give the user a database of its own, or let it make tables there (GRANT CREATE ON SCHEMA public TO …)',
+  ],
+  [/^25006$/, 'name the server that takes writes, not its copy'],
+  [/^ENOTFOUND$/, "check the server's name"],
+  [/^ERR_|CERT|SELF_SIGNED/, 'check the address'],
+]
+
+/** Null where the statement itself is at fault. */
+function refused(url: string, error: unknown): InputError | null {
+  const { code = '', message } = error as Error & { readonly code?: string }
+  const advice = REFUSALS.find(([codes]) => codes.test(code))?.[1]
+  if (advice === undefined) return null
+  return new InputError(
+    'INPUT_LABEL_QUEUE',
+    `label: ${placeOf(url)} should hold the queue, it refuses (${message}); ${advice}.`,
+    { cause: error },
+  )
+}
+
+function noAddress(): InputError {
+  return new InputError(
+    'INPUT_LABEL_QUEUE',
+    'label: a queue on a server should be named postgres://USER:PASSWORD@HOST:PORT/DATABASE, what came is no URL; write : / @ and % of a password as %3A %2F %40 %25.',
+  )
+}
+
 function unreachable(url: string, cause: Error): CapacityError {
-  // Not the whole URL: it holds a password.
-  const { host, pathname } = new URL(url)
   return new CapacityError(
     'CAPACITY_LABEL_QUEUE',
-    `label: the queue at ${host}${pathname} should answer, ${ATTEMPTS} attempts failed (${cause.message || (cause as { code?: string }).code}); is the server running?`,
+    `label: the queue at ${placeOf(url)} should answer, ${ATTEMPTS} attempts failed (${cause.message || (cause as { code?: string }).code}); is the server running?`,
     { cause },
   )
+}
+
+/** Not the whole URL: it holds a password. */
+function placeOf(url: string): string {
+  const { host, pathname } = new URL(url)
+  return `${host}${pathname}`
 }

@@ -1,0 +1,128 @@
+/** The queue on a PostgreSQL server that goes away or refuses, played by a script in the words of its protocol. */
+import assert from 'node:assert/strict'
+import { createServer, type Server, type Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import { openPostgres } from './postgres-database-node.ts'
+
+type Refusal = { readonly code: string; readonly message: string }
+/** What the server does with a statement: answers, refuses, or answers and then ends the connection. */
+type Reply = Refusal | 'done' | 'done-and-gone'
+
+/** Source: postgresql.org/docs/current/protocol-message-formats.html. */
+const part = (type: string, ...body: (string | Buffer)[]): Buffer => {
+  const bytes = Buffer.concat(body.map((one) => Buffer.from(one)))
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(bytes.length + 4)
+  return Buffer.concat([Buffer.from(type), length, bytes])
+}
+const READY = part('Z', 'I')
+const DONE = Buffer.concat([part('1'), part('2'), part('n'), part('C', 'INSERT 0 1\0'), READY])
+const failed = ({ code, message }: Refusal, severity = 'ERROR') =>
+  part('E', `S${severity}\0V${severity}\0C${code}\0M${message}\0\0`)
+const SHUT_DOWN = {
+  code: '57P01',
+  message: 'terminating connection due to administrator command',
+}
+
+function answer(socket: Socket, reply: Reply): void {
+  if (reply === 'done') socket.write(DONE)
+  else if (typeof reply === 'object') socket.write(Buffer.concat([failed(reply), READY]))
+  else socket.end(Buffer.concat([DONE, failed(SHUT_DOWN, 'FATAL')]))
+}
+
+/** Statements are whole at `Q` and `S`; what stands in them nobody asks. */
+function serveOne(socket: Socket, refusal: Refusal | null, next: () => Reply): void {
+  let [isMet, rest]: [boolean, Buffer] = [false, Buffer.alloc(0)]
+  socket.on('error', () => {})
+  socket.on('data', (bytes: Buffer) => {
+    if (!isMet) {
+      isMet = true
+      const ok = Buffer.concat([part('R', Buffer.alloc(4)), READY])
+      if (refusal) socket.end(failed(refusal, 'FATAL'))
+      else socket.write(ok)
+      return
+    }
+    rest = Buffer.concat([rest, bytes])
+    while (rest.length >= 5 && rest.length >= 1 + rest.readUInt32BE(1)) {
+      const type = String.fromCharCode(rest[0]!)
+      rest = rest.subarray(1 + rest.readUInt32BE(1))
+      if (type === 'Q' || type === 'S') answer(socket, next())
+    }
+  })
+}
+
+async function withPostgres(
+  { refusal = null, replies = [] }: { refusal?: Refusal | null; replies?: readonly Reply[] },
+  use: (url: string, connections: () => number) => Promise<void>,
+): Promise<void> {
+  let [at, connections] = [0, 0]
+  const sockets = new Set<Socket>()
+  const server: Server = createServer((socket) => {
+    connections++
+    sockets.add(socket)
+    serveOne(socket, refusal, () => replies[at++] ?? 'done')
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const { port } = server.address() as AddressInfo
+  try {
+    await use(`postgres://me:secret@127.0.0.1:${port}/work`, () => connections)
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    await new Promise((done) => server.close(done))
+  }
+}
+
+const INSERT = { sql: 'INSERT INTO t VALUES ($1)', args: [1] }
+
+test('a connection that ends between two statements of one step is replaced, and the step done again', async () => {
+  // Nobody listened to a connection in use: the process died of its error.
+  const replies = ['done', 'done-and-gone'] as const
+  await withPostgres({ replies }, async (url, connections) => {
+    const database = await openPostgres(url)
+    const results = await database.runAll([INSERT, INSERT])
+    assert.deepEqual(
+      results.map(({ changed }) => changed),
+      [1, 1],
+    )
+    assert.equal(connections(), 2)
+    await database.close()
+  })
+})
+
+test('what a server refuses to its user says where, and what helps, without the password', async () => {
+  const refusals = [
+    ['3D000', 'database "work" does not exist', /createdb/],
+    ['28P01', 'password authentication failed for user "me"', /password/],
+    ['28000', 'role "me" does not exist', /user's name/],
+  ] as const
+  for (const [code, message, advice] of refusals) {
+    await withPostgres({ refusal: { code, message } }, async (url) => {
+      await assert.rejects(openPostgres(url), (error: Error & { code: string }) => {
+        assert.equal(error.code, 'INPUT_LABEL_QUEUE')
+        assert.ok(error.message.includes(message), error.message)
+        assert.match(error.message, advice)
+        assert.match(error.message, /127\.0\.0\.1:\d+\/work/)
+        assert.doesNotMatch(error.message, /secret/)
+        return true
+      })
+    })
+  }
+})
+
+test('a user who may not make tables is told so; a statement that is wrong is our own fault', async () => {
+  const denied = { code: '42501', message: 'permission denied for schema public' }
+  const wrong = { code: '42601', message: 'syntax error at end of input' }
+  await withPostgres({ replies: ['done', denied, wrong] }, async (url) => {
+    const database = await openPostgres(url)
+    const refused = { code: 'INPUT_LABEL_QUEUE', message: /GRANT CREATE ON SCHEMA public/ }
+    await assert.rejects(database.run(INSERT), refused)
+    await assert.rejects(database.run(INSERT), { code: '42601' })
+    await database.close()
+  })
+})
+
+test('an address that is none is refused', async () => {
+  const code = 'INPUT_LABEL_QUEUE'
+  await assert.rejects(openPostgres('postgres://me:se/cret@h:99999999/work'), { code })
+})
