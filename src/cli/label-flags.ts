@@ -93,6 +93,13 @@ const ENGINES: readonly OptionSpec[] = [
     about: 'How often a server is tried for a question (default: 6)',
   },
   {
+    name: 'engine-seconds',
+    kind: 'number',
+    value: 'n',
+    about:
+      'A question that a server has not answered by then is asked again (default, and most: 300)',
+  },
+  {
     name: 'batch',
     kind: 'number',
     value: 'n',
@@ -169,9 +176,14 @@ export type LoadedEngines = {
   dispose(): Promise<void>
 }
 
-/** The servers, and the model unless there are only servers; it is loaded when there is work for it. */
+/**
+ * The servers, and the model unless there are only servers; it is loaded when there is work for it. Throws UsageError for
+ * options of engines that are not there.
+ */
 export function labelEngines(args: Arguments, session: Session): LoadedEngines {
+  checkIdle(args)
   const { environment } = session
+  const seconds = args.number('engine-seconds')
   const urls = args.texts('engine')
   const batch = args.number('batch')
   let loading: Promise<{ readonly model: Model }> | null = null
@@ -189,6 +201,7 @@ export function labelEngines(args: Arguments, session: Session): LoadedEngines {
     model: args.text('engine-model'),
     apiKey: environment['LLAVA_ENGINE_KEY'] ?? environment['OPENAI_API_KEY'],
     attempts: args.number('engine-attempts'),
+    timeoutMs: seconds === undefined ? undefined : 1000 * seconds,
     batch,
   }))
   return {
@@ -198,6 +211,24 @@ export function labelEngines(args: Arguments, session: Session): LoadedEngines {
       await loaded?.model.dispose()
     },
   }
+}
+
+const OF_SERVERS = ['engine-model', 'engine-attempts', 'engine-seconds']
+
+/** How many frames a clip has is a server's matter too. */
+const OF_MODEL = LOAD_OPTIONS.map(({ name }) => name).filter((name) => name !== 'frames')
+
+function checkIdle(args: Arguments): void {
+  const hasServers = args.has('engine')
+  const hasModel = !hasServers || args.has('model')
+  const idle = [...(hasServers ? [] : OF_SERVERS), ...(hasModel ? [] : OF_MODEL)]
+  const names = idle.filter((name) => args.has(name))
+  if (names.length === 0) return
+  const where = hasServers ? 'with --engine alone' : 'without --engine'
+  const instead = hasServers
+    ? 'give it to the servers, or name a model here with --model'
+    : 'name a server with --engine, or leave it out'
+  throw new UsageError(`--${names.join(', --')} would do nothing ${where}; ${instead}.`)
 }
 
 /** What the answers of a model depend on. They are kept with the run: nothing secret, and no place of this machine's own. */

@@ -59,6 +59,11 @@ function show(event: LabelEvent, progress: Progress): void {
       return note(`going on with a run: ${event.done + event.failed} items are done`)
     case 'engine-lost':
       return note(`going on without ${event.engine}: ${event.reason}`)
+    case 'engine-silent': {
+      const { engine, seconds, questions } = event
+      const asked = `${questions} question${questions === 1 ? '' : 's'}`
+      return note(`${engine} has not answered for ${seconds} s, ${asked} under way`)
+    }
     case 'waiting':
       return progress.update({
         stage: 'wait',

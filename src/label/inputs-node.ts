@@ -6,6 +6,7 @@ import { resolve } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { expandPaths } from '../data/expand-paths.ts'
 import { readAt } from '../data/tar-members.ts'
+import { Faults } from '../serve/faults.ts'
 import { mediaTypeOf, type LabelInput } from './item.ts'
 
 /** Patterns are expanded. Throws InputError for what is not there or of no known kind. */
@@ -42,6 +43,25 @@ function kindOf(name: string): LabelInput['kind'] {
   )
 }
 
+/** Throws InputError for options that none of the inputs has a use for, and for a folder of media that is none. */
+export function checkInputOptions(
+  inputs: readonly LabelInput[],
+  { media, clipFolders }: { readonly media: string | undefined; readonly clipFolders: boolean },
+): void {
+  const has = (...kinds: LabelInput['kind'][]) => inputs.some(({ kind }) => kinds.includes(kind))
+  const faults = new Faults('label')
+  if (clipFolders && !has('folder')) {
+    faults.add(CODE, 'clipFolders would do nothing, no input is a folder; leave it out')
+  }
+  if (media !== undefined && !has('manifest', 'parquet')) {
+    faults.add(CODE, 'media would do nothing, no input is a manifest or table; leave it out')
+  } else if (media !== undefined && !statSync(media, { throwIfNoEntry: false })?.isDirectory()) {
+    faults.mismatch(CODE, 'media', 'a folder', media)
+  }
+  faults.throwIfAny()
+}
+
+const CODE = 'INPUT_OPTION'
 const EDGE_BYTES = 2 ** 16
 
 /**

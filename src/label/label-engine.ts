@@ -90,6 +90,7 @@ export type ServerOptions = {
   readonly model?: string | undefined
   readonly apiKey?: string | undefined
   readonly attempts?: number | undefined
+  readonly timeoutMs?: number | undefined
   readonly batch: number
   readonly readFile: ReadFile
   /** Whether clips are made of pictures. */

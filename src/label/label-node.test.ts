@@ -540,6 +540,35 @@ describe('questions', () => {
     const schema = { type: 'object', dependentRequired: {} }
     await assert.rejects(run({ input, schema }), /dependentRequired/)
   })
+
+  test('that are of another kind, or of no use, are refused by name, those of engines too', async () => {
+    const model = echo()
+    const wrong: [object, RegExp][] = [
+      [{ engines: [{ model, name: 'm', bacth: 3 }] }, /engines\[0\]\.bacth.*did you mean batch/],
+      [{ engines: [{ model }] }, /engines\[0\]\.name should be a text/],
+      [{ engines: [{ model: {}, name: 'm' }] }, /engines\[0\]\.model should be a loaded model/],
+      [{ engines: [{ url: 'ftp://x' }] }, /engines\[0\]\.url should be a URL/],
+      [{ engines: [{ url: 'http://x', attempts: 0 }] }, /engines\[0\]\.attempts should be/],
+      [{ engines: [{ url: 'http://x', timeoutMs: 1e6 }] }, /timeoutMs should be .*300000/],
+      [{ frames: -1, fps: 'abc', system: 5 }, /system should.*\n.*frames should.*\n.*fps should/],
+      [{ queue: 5 }, /queue should be a text/],
+      [{ media: 5 }, /media should be a text/],
+      [{ media: root }, /media would do nothing/],
+      [{ input: join(input, '1.png'), clipFolders: true }, /clipFolders would do nothing/],
+    ]
+    for (const [options, message] of wrong) {
+      await assert.rejects(run({ input, ...options }), (error: Error) => {
+        assert.ok(error instanceof InputError, String(error))
+        assert.match(error.message, message)
+        return true
+      })
+    }
+    const hooks = { onProgress: () => {} } as object
+    const engines = [{ model, name: 'm' }]
+    const given = { input, prompts: ['x'], engines, out: newPath('out.jsonl') }
+    await assert.rejects(label(given, hooks), /hooks\.onProgress is not a known name/)
+    await assert.rejects(label(null as unknown as LabelOptions), /the options should be an object/)
+  })
 })
 
 describe('a run', () => {

@@ -13,10 +13,10 @@ import { setTimeout as sleepFor } from 'node:timers/promises'
 import { CapacityError, InputError } from '../core/errors.ts'
 import type { LabelRow } from './answer-columns.ts'
 import { ErrorCount } from './error-limit.ts'
-import { inputsFingerprint, openInputs } from './inputs-node.ts'
+import { checkInputOptions, inputsFingerprint, openInputs } from './inputs-node.ts'
 import type { LabelInput, LabelItem } from './item.ts'
 import { modelEngine, serverEngine, type LabelEngine } from './label-engine.ts'
-import type { LabelEvent } from './label-events.ts'
+import type { LabelEvent, LabelHooks } from './label-events.ts'
 import {
   LABEL_DEFAULTS,
   readLabelOptions,
@@ -35,11 +35,6 @@ import { runEngines, type EngineTally } from './run-engines.ts'
 import { openQueue } from './sql-queue.ts'
 import type { QueueCounts, RunRecipe, WorkQueue } from './work-queue.ts'
 import { writeLabels } from './write-labels-node.ts'
-
-export type LabelHooks = {
-  readonly onEvent?: (event: LabelEvent) => void
-  readonly signal?: AbortSignal | undefined
-}
 
 export type LabelReport = {
   /** Of the whole run, whoever did them. */
@@ -62,12 +57,11 @@ export type LabelReport = {
  * fail or no engine answers, InputError for what cannot be read or contradicts itself. Whatever it throws, the same call
  * goes on where it ended.
  */
-export async function label(
-  options: LabelOptions,
-  { onEvent = () => {}, signal = new AbortController().signal }: LabelHooks = {},
-): Promise<LabelReport> {
-  const plan = readLabelOptions(options)
+export async function label(options: LabelOptions, hooks: LabelHooks = {}): Promise<LabelReport> {
+  const plan = readLabelOptions(options, hooks)
+  const { onEvent = () => {}, signal = new AbortController().signal } = hooks
   const inputs = openInputs(plan.input)
+  checkInputOptions(inputs, plan)
   const recipe = await recipeOf(plan, inputs)
   checkOut(plan)
   const engines = new Engines(plan)
@@ -90,6 +84,8 @@ type RunParts = {
   readonly signal: AbortSignal
 }
 
+/** An engine that says nothing for so long is told of. */
+const SILENCE_MS = 60_000
 /** Items that go into the queue together. */
 const LISTED_TOGETHER = 500
 /** What others do shows after so long; where counting takes long, over millions of items, it is a fiftieth of the time. */
@@ -206,6 +202,7 @@ class LabelRun {
         read: (source) => opener.read(source),
         errors: this.#errors,
         attempts: 3,
+        silenceMs: SILENCE_MS,
         signal,
         onEvent,
         onDone: (hasErrors) => this.#noteDone(hasErrors),

@@ -1,10 +1,11 @@
 /** What a run of labelling takes, checked as a whole before anything is opened. */
 import { grammarOf } from '../serve/constrained/response-format.ts'
-import { Faults, isRecord } from '../serve/faults.ts'
 import { parseGenerateOptions } from '../serve/generate-options.ts'
 import { parseGenerationConfig } from '../serve/generation-config.ts'
+import { checkOptions, SAMPLING_NAMES } from './check-options.ts'
 import { parseErrorLimit, type ErrorLimit } from './error-limit.ts'
 import type { LabelModel, LabelSampling } from './label-engine.ts'
+import type { LabelHooks } from './label-events.ts'
 
 export type LabelOptions = LabelSampling & {
   /** Folders, pictures, clips, manifests, Parquet files, tar shards; patterns such as `train-{000..123}.tar` too. */
@@ -55,6 +56,8 @@ export type LabelEngineOptions =
       readonly apiKey?: string | undefined
       /** Calls of one question, the first included. */
       readonly attempts?: number | undefined
+      /** A call that is not answered within this has failed; at most five minutes. */
+      readonly timeoutMs?: number | undefined
       readonly batch?: number | undefined
     }
 
@@ -83,64 +86,14 @@ export type LabelPlan = {
   readonly sampling: LabelSampling
 }
 
-const SAMPLING = [
-  'maxTokens',
-  'temperature',
-  'topP',
-  'seed',
-  'stop',
-  'presencePenalty',
-  'frequencyPenalty',
-] as const
-const NAMES: readonly string[] = [
-  ...SAMPLING,
-  'schema',
-  'input',
-  'prompts',
-  'engines',
-  'out',
-  'system',
-  'queue',
-  'run',
-  'media',
-  'clipFolders',
-  'frames',
-  'fps',
-  'forceSample',
-  'maxErrors',
-  'resume',
-  'overwrite',
-  'leaseMs',
-]
-const CODE = 'INPUT_OPTION'
-
 /** Throws one InputError that names every fault. */
-export function readLabelOptions(options: LabelOptions): LabelPlan {
-  const faults = new Faults('label')
-  faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', { ...options }, NAMES)
-  const input = typeof options.input === 'string' ? [options.input] : options.input
-  checkTexts('input', input, faults)
-  checkTexts('prompts', options.prompts, faults)
-  checkEngines(options.engines, faults)
-  const { out, leaseMs = LABEL_DEFAULTS.leaseMs } = options
-  if (out !== undefined && !/\.(?:jsonl|ndjson|parquet)$/i.test(out)) {
-    faults.mismatch(CODE, 'out', 'a name that ends in .jsonl or .parquet', out)
-  }
-  if (out === undefined && options.queue === undefined) {
-    faults.add(
-      CODE,
-      'out should say where the answers go; only with a queue may another one write them',
-    )
-  }
-  if (options.schema !== undefined && !isRecord(options.schema)) {
-    faults.mismatch(CODE, 'schema', 'a JSON Schema', options.schema)
-  }
-  if (!(leaseMs >= 1000)) faults.mismatch(CODE, 'leaseMs', 'at least 1000', leaseMs)
-  faults.throwIfAny()
+export function readLabelOptions(options: LabelOptions, hooks: LabelHooks): LabelPlan {
+  checkOptions(options, hooks)
+  const { input, out, leaseMs = LABEL_DEFAULTS.leaseMs } = options
   const sampling = samplingOf(options)
   return {
     ...options,
-    input,
+    input: typeof input === 'string' ? [input] : input,
     out,
     queue: options.queue ?? `${out}.queue`,
     system: options.system,
@@ -162,7 +115,7 @@ export function readLabelOptions(options: LabelOptions): LabelPlan {
 function samplingOf(options: LabelOptions): LabelSampling {
   const { schema } = options
   const given = Object.fromEntries(
-    SAMPLING.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
+    SAMPLING_NAMES.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
   )
   const responseFormat = schema && { responseFormat: { type: 'json_schema', schema } }
   parseGenerateOptions({ ...given, ...responseFormat }, parseGenerationConfig(undefined))
@@ -170,28 +123,4 @@ function samplingOf(options: LabelOptions): LabelSampling {
   const isHere = options.engines.some((engine) => !('url' in engine))
   if (schema && isHere) grammarOf({ type: 'json_schema', schema })
   return { ...SAMPLING_DEFAULTS, ...given, ...(schema && { schema }) }
-}
-
-function checkTexts(name: string, value: unknown, faults: Faults): void {
-  const isRight =
-    Array.isArray(value) &&
-    value.length > 0 &&
-    value.every((one) => typeof one === 'string' && one.trim() !== '')
-  if (!isRight) faults.mismatch(CODE, name, 'at least one text that is not empty', value)
-}
-
-function checkEngines(engines: unknown, faults: Faults): void {
-  if (!Array.isArray(engines) || engines.length === 0) {
-    faults.mismatch(CODE, 'engines', 'at least one model or server', engines)
-    return
-  }
-  engines.forEach((engine: unknown, i) => {
-    const { batch, url, model } = isRecord(engine) ? engine : {}
-    if (url === undefined && model === undefined) {
-      faults.mismatch(CODE, `engines[${i}]`, 'an object with model or url', engine)
-    }
-    if (batch !== undefined && !(Number.isInteger(batch) && (batch as number) >= 1)) {
-      faults.mismatch(CODE, `engines[${i}].batch`, 'a whole number from 1', batch)
-    }
-  })
 }

@@ -10,6 +10,7 @@ import { errorOf, resultOf, type ItemResult, type PromptResult } from './item-re
 import type { ItemSource } from './item.ts'
 import { EngineFault, type LabelEngine, type LabelSampling } from './label-engine.ts'
 import type { LabelEvent } from './label-events.ts'
+import { Silence } from './silence.ts'
 import { Slots } from './slots.ts'
 import type { ClaimedItem, WorkQueue } from './work-queue.ts'
 
@@ -23,6 +24,8 @@ export type EngineRun = {
   readonly errors: ErrorCount
   /** So often engines may fail an item before the item is to blame. */
   readonly attempts: number
+  /** An engine that says nothing for so long is told of. */
+  readonly silenceMs: number
   readonly signal: AbortSignal
   readonly onEvent: (event: LabelEvent) => void
   /** One more item is done, with or without errors. */
@@ -49,6 +52,9 @@ export async function runEngines(run: EngineRun): Promise<EngineTally[]> {
   const workers = run.engines.map((engine) => new EngineWorker(engine, run))
   const stop = new AbortController()
   const signal = AbortSignal.any([run.signal, stop.signal])
+  const listening = setInterval(() => {
+    for (const worker of workers) worker.tellSilence()
+  }, run.silenceMs / 4)
   try {
     const ends = await Promise.all(
       workers.map(async (worker) => {
@@ -63,6 +69,7 @@ export async function runEngines(run: EngineRun): Promise<EngineTally[]> {
     const [lost] = ends.filter((end) => end !== null)
     if (lost && ends.every((end) => end !== null)) throw noEngineLeft(run.engines.length, lost)
   } finally {
+    clearInterval(listening)
     await Promise.allSettled(workers.map((worker) => worker.settled()))
   }
   return workers.map(({ tally }) => tally)
@@ -72,6 +79,7 @@ class EngineWorker {
   readonly #engine: LabelEngine
   readonly #run: EngineRun
   readonly #slots: Slots
+  readonly #silence: Silence
   readonly #working = new Set<Promise<void>>()
   #claimed: ClaimedItem[] = []
   /** Items that it failed since it last answered, and how often it did. */
@@ -89,11 +97,18 @@ class EngineWorker {
     this.#engine = engine
     this.#run = run
     this.#slots = new Slots(engine.atOnce)
+    this.#silence = new Silence(run.silenceMs, () => performance.now())
   }
 
   get tally(): EngineTally {
     const { place, model } = this.#engine
     return { engine: place, model, items: this.#items }
+  }
+
+  tellSilence(): void {
+    const silence = this.#silence.toTell()
+    const { place: engine } = this.#engine
+    if (silence) this.#run.onEvent({ type: 'engine-silent', engine, ...silence })
   }
 
   /** Null when all is done; why, if the engine is gone before that. */
@@ -214,7 +229,7 @@ class EngineWorker {
     ]
     // A signal of its own: with dozens of listeners on one, Node.js warns of a leak.
     const own = AbortSignal.any([signal])
-    const answer = await this.#engine.answer({ messages, options }, own)
+    const answer = await this.#silence.during(this.#engine.answer({ messages, options }, own))
     return resultOf(answer, this.#engine.model, options.schema !== undefined)
   }
 

@@ -161,6 +161,17 @@ const leftOvers = (name: string) =>
     .filter((one) => one.startsWith(name) && !/-(?:wal|shm)$/.test(one))
     .sort()
 
+test('options of engines that are not there are refused before anything is asked', async () => {
+  const asked = ['label', PHOTOS, '--out', join(root, 'no.jsonl'), ...ASKED]
+  const alone = ['--engine', 'http://127.0.0.1:9', '--precision', 'f32', '--allow-remote']
+  const servers = await llava(asked.concat(alone, '--frames', '4'))
+  assert.equal(servers.code, 2)
+  assert.match(servers.stderr, /--precision, --allow-remote would do nothing with --engine alone/)
+  const here = await llava(asked.concat(HERE, '--engine-model', 'x', '--engine-attempts', '3'))
+  assert.equal(here.code, 2)
+  assert.match(here.stderr, /--engine-model, --engine-attempts would do nothing without --engine/)
+})
+
 test('two processes share a queue, and each item is done by one of them', async () => {
   const more = ['--queue', join(root, 'work'), '--batch', '2']
   const outs = ['shared-1.jsonl', 'shared-2.jsonl']

@@ -100,6 +100,15 @@ describe('an endpoint', () => {
     assert.equal(endpoint.calls, 3)
   })
 
+  test('that takes a question and never answers is given up after its time, and told as that', async () => {
+    const { sleep, now } = patience()
+    await withServer([() => {}], async (url, calls) => {
+      const endpoint = new Endpoint({ url, sleep, now, attempts: 2, timeoutMs: 20 })
+      await assert.rejects(endpoint.post('/chat/completions', {}), /no answer within 0\.02 s/)
+      assert.equal(calls(), 2)
+    })
+  })
+
   test('that refuses is not asked again, and one that asks for hours is not waited for', async () => {
     await withServer([status(401)], async (url, calls) => {
       await assert.rejects(new Endpoint({ url }).post('/x', {}), InputError)

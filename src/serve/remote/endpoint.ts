@@ -11,11 +11,13 @@ export type EndpointOptions = PatienceOptions & {
   /** Up to and with the version, `http://127.0.0.1:8000/v1`; up to the port, `/v1` is tried where nothing is found. */
   readonly url: string
   readonly apiKey?: string | undefined
-  readonly timeoutMs?: number
+  /** A call that is not answered within this has failed. */
+  readonly timeoutMs?: number | undefined
   readonly fetch?: typeof fetch
 }
 
-const TIMEOUT_MS = 600_000
+/** Node.js's own fetch waits no longer for an answer to begin. */
+export const LONGEST_CALL_MS = 300_000
 const MOST_CHARACTERS = 16 * 1024 * 1024
 
 export class Endpoint {
@@ -94,7 +96,7 @@ export class Endpoint {
   }
 
   async #attempt(path: string, request: Call, signal: AbortSignal | undefined): Promise<Attempt> {
-    const { apiKey, timeoutMs = TIMEOUT_MS } = this.#options
+    const { apiKey, timeoutMs = LONGEST_CALL_MS } = this.#options
     const limit = AbortSignal.timeout(timeoutMs)
     this.calls++
     try {
@@ -110,7 +112,8 @@ export class Endpoint {
     } catch (error) {
       signal?.throwIfAborted()
       if (error instanceof InputError) throw error
-      return { fault: faultOf(error), retryAfterMs: null }
+      const fault = limit.aborted ? `no answer within ${timeoutMs / 1000} s` : faultOf(error)
+      return { fault, retryAfterMs: null }
     }
   }
 

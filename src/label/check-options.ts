@@ -1,0 +1,154 @@
+/** What each option of a run may hold, those of its models and servers included. */
+import { Faults, isRecord } from '../serve/faults.ts'
+import {
+  FLAG,
+  numberFrom,
+  POSITIVE,
+  wholeNumberFrom,
+  type FieldRule,
+} from '../serve/field-rules.ts'
+import { LONGEST_CALL_MS } from '../serve/remote/endpoint.ts'
+import type { LabelSampling } from './label-engine.ts'
+import type { LabelHooks } from './label-events.ts'
+import type { LabelEngineOptions, LabelOptions } from './label-options.ts'
+
+type Rules<Name extends string> = { readonly [N in Name]: FieldRule<unknown> }
+type ServerOptions = Extract<LabelEngineOptions, { readonly url: string }>
+type ModelOptions = Exclude<LabelEngineOptions, ServerOptions>
+
+/** Those of an answer have rules of their own, where answers are given. */
+type Elsewhere = Exclude<keyof LabelSampling, 'schema'>
+
+const ELSEWHERE: { readonly [N in Elsewhere]: true } = {
+  maxTokens: true,
+  temperature: true,
+  topP: true,
+  seed: true,
+  stop: true,
+  presencePenalty: true,
+  frequencyPenalty: true,
+}
+export const SAMPLING_NAMES = Object.keys(ELSEWHERE) as Elsewhere[]
+
+const TEXT = rule('a text', (value) => typeof value === 'string')
+const NAME = rule('a text that is not empty', isName)
+const NAMES = rule('at least one text that is not empty', isNames)
+const COUNT = wholeNumberFrom(1)
+const RECORD = rule('an object', isRecord)
+
+const OPTIONS: Rules<Exclude<keyof LabelOptions, Elsewhere>> = {
+  input: rule(NAMES.expected, (value) => isName(value) || isNames(value)),
+  prompts: NAMES,
+  engines: rule(
+    'at least one model or server',
+    (value) => Array.isArray(value) && value.length > 0,
+  ),
+  out: rule(
+    'a name that ends in .jsonl or .parquet',
+    (value) => typeof value === 'string' && /\.(?:jsonl|ndjson|parquet)$/i.test(value),
+  ),
+  system: TEXT,
+  queue: NAME,
+  run: NAME,
+  media: NAME,
+  clipFolders: FLAG,
+  frames: COUNT,
+  fps: POSITIVE,
+  forceSample: FLAG,
+  maxErrors: rule(
+    'a number of items such as 25 or a share such as 5%',
+    (value) => typeof value === 'number' || typeof value === 'string',
+  ),
+  resume: FLAG,
+  overwrite: FLAG,
+  leaseMs: numberFrom(1000),
+  schema: rule('a JSON Schema', isRecord),
+}
+
+const MODEL: Rules<keyof ModelOptions> = {
+  model: rule('a loaded model, or a function that loads one', isModel),
+  name: NAME,
+  settings: RECORD,
+  batch: COUNT,
+}
+
+const SERVER: Rules<keyof ServerOptions> = {
+  url: rule('a URL like http://127.0.0.1:8000', isUrl),
+  model: NAME,
+  apiKey: TEXT,
+  attempts: COUNT,
+  timeoutMs: numberFrom(1, LONGEST_CALL_MS),
+  batch: COUNT,
+}
+
+const HOOKS: Rules<keyof LabelHooks> = {
+  onEvent: rule('a function', (value) => typeof value === 'function'),
+  signal: rule('an AbortSignal', (value) => value instanceof AbortSignal),
+}
+
+const CODE = 'INPUT_OPTION'
+
+/** Throws one InputError that names every fault. */
+export function checkOptions(options: unknown, hooks: unknown): void {
+  const faults = new Faults('label')
+  checkFields('', options, { rules: OPTIONS, needed: ['input', 'prompts', 'engines'] }, faults)
+  checkFields('hooks', hooks, { rules: HOOKS, needed: [] }, faults)
+  const { engines, out, queue }: Record<string, unknown> = isRecord(options) ? options : {}
+  if (isRecord(options) && out === undefined && queue === undefined) {
+    faults.add(
+      CODE,
+      'out should say where the answers go; only with a queue may another one write them',
+    )
+  }
+  for (const [i, engine] of (Array.isArray(engines) ? (engines as unknown[]) : []).entries()) {
+    checkEngine(`engines[${i}]`, engine, faults)
+  }
+  faults.throwIfAny()
+}
+
+function checkEngine(path: string, engine: unknown, faults: Faults): void {
+  if (!isRecord(engine) || !('url' in engine || 'model' in engine)) {
+    faults.mismatch(CODE, path, 'an object with model or url', engine)
+  } else if ('url' in engine) {
+    checkFields(path, engine, { rules: SERVER, needed: ['url'] }, faults)
+  } else checkFields(path, engine, { rules: MODEL, needed: ['model', 'name'] }, faults)
+}
+
+type Fields = { readonly rules: Rules<string>; readonly needed: readonly string[] }
+
+function checkFields(path: string, object: unknown, fields: Fields, faults: Faults): void {
+  const { rules, needed } = fields
+  if (!isRecord(object)) {
+    faults.mismatch(CODE, path || 'the options', 'an object', object)
+    return
+  }
+  const known = path === '' ? [...SAMPLING_NAMES, ...Object.keys(rules)] : Object.keys(rules)
+  faults.unknownKeys('INPUT_UNKNOWN_OPTION', path, object, known)
+  for (const [name, { expected, read }] of Object.entries(rules)) {
+    const value = object[name]
+    if (value === undefined && !needed.includes(name)) continue
+    if (read(value) !== undefined) continue
+    faults.mismatch(CODE, path === '' ? name : `${path}.${name}`, expected, value)
+  }
+}
+
+function rule(expected: string, isRight: (value: unknown) => boolean): FieldRule<unknown> {
+  return { expected, read: (value) => (isRight(value) ? value : undefined) }
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && value.trim() !== ''
+}
+
+function isNames(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(isName)
+}
+
+function isModel(value: unknown): boolean {
+  if (typeof value === 'function') return true
+  return typeof value === 'object' && value !== null && 'generate' in value
+}
+
+function isUrl(value: unknown): boolean {
+  return typeof value === 'string' && /^https?:\/\/[^\s/]+/.test(value)
+}
