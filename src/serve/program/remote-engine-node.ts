@@ -4,7 +4,6 @@
  * Branches send the same beginning, byte by byte, for the server's own cache to find. `select` is a constraint there: the
  * server's choice among the texts, since no API gives the log-probabilities of texts that were not written.
  */
-import { readFile } from 'node:fs/promises'
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
 import type { ContentPart, ImageSource, Message } from '../messages.ts'
@@ -15,6 +14,7 @@ import { encodePng } from '../remote/encode-png.ts'
 import { sendClip } from '../remote/send-clip-node.ts'
 import type { GenerateRequest } from '../request.ts'
 import type { ProgramEngine, Selected } from './program-engine.ts'
+import { RecentFiles } from './recent-files-node.ts'
 import { RemoteServer, type RemoteAddress } from './remote-server.ts'
 
 /** Throws as `RemoteServer.connect`. */
@@ -29,7 +29,7 @@ class RemoteEngine implements ProgramEngine {
   readonly #server: RemoteServer
   /** Of forms the server knows OpenAI's alone. */
   readonly #hasPlainWords: boolean
-  readonly #files = new Map<string, Promise<Uint8Array>>()
+  readonly #files = new RecentFiles()
 
   constructor(server: RemoteServer) {
     this.#server = server
@@ -65,7 +65,7 @@ class RemoteEngine implements ProgramEngine {
     )
   }
 
-  /** Media as bytes, each file read once. */
+  /** Media as bytes. */
   #sent(messages: readonly Message[]): Promise<Message[]> {
     return mapParts(messages, (part) => this.#part(part))
   }
@@ -95,14 +95,17 @@ class RemoteEngine implements ProgramEngine {
     return { type: 'video', ...sent }
   }
 
-  #file(path: string | URL): Promise<Uint8Array> {
-    if (path instanceof URL && path.protocol !== 'file:') {
-      throw notFetched(path)
+  async #file(path: string | URL): Promise<Uint8Array> {
+    if (path instanceof URL && path.protocol !== 'file:') throw notFetched(path)
+    try {
+      return await this.#files.read(path)
+    } catch (error) {
+      throw new InputError(
+        'INPUT_MEDIA_FILE',
+        `program: ${String(path)} cannot be read: ${(error as Error).message}.`,
+        { cause: error },
+      )
     }
-    const name = String(path)
-    const read = this.#files.get(name) ?? readNamed(path)
-    this.#files.set(name, read)
-    return read
   }
 }
 
@@ -111,18 +114,6 @@ function notFetched({ origin }: URL): InputError {
     'INPUT_IMAGE_REMOTE',
     `program: ${origin} is not fetched for a server; give the file's bytes or path.`,
   )
-}
-
-async function readNamed(path: string | URL): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await readFile(path))
-  } catch (error) {
-    throw new InputError(
-      'INPUT_MEDIA_FILE',
-      `program: ${String(path)} cannot be read: ${(error as Error).message}.`,
-      { cause: error },
-    )
-  }
 }
 
 function chosenIn(text: string): string {

@@ -102,10 +102,10 @@ describe('an endpoint', () => {
 
   test('that takes a question and never answers is given up after its time, and told as that', async () => {
     const { sleep, now } = patience()
-    await withServer([() => {}], async (url, calls) => {
+    await withServer([() => {}], async (url) => {
       const endpoint = new Endpoint({ url, sleep, now, attempts: 2, timeoutMs: 20 })
       await assert.rejects(endpoint.post('/chat/completions', {}), /no answer within 0\.02 s/)
-      assert.equal(calls(), 2)
+      assert.equal(endpoint.calls, 2)
     })
   })
 
