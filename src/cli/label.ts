@@ -57,6 +57,8 @@ function show(event: LabelEvent, progress: Progress): void {
       return progress.update({ stage: 'write', done: 0, total: 1, item: `${event.rows} rows` })
     case 'resumed':
       return note(`going on with a run: ${event.done + event.failed} items are done`)
+    case 'left-out':
+      return note(`left out ${event.path}: ${event.reason}`)
     case 'engine-lost':
       return note(`going on without ${event.engine}: ${event.reason}`)
     case 'engine-silent': {

@@ -7,11 +7,15 @@ import { InputError } from '../core/errors.ts'
 /**
  * Paths below `root` with slashes, folder by folder, in the order of the disk. Names that begin with a dot are left out.
  * Links are what they lead to: a folder that two links lead to is two folders. Null stands for what cannot be read as a
- * file: pipes and devices, links to nothing, links to a folder that they lie in.
+ * file: pipes and devices, links to nothing, links to a folder that they lie in, and folders below `root` that may not be
+ * opened, of which `onClosed` hears.
  */
-export async function* walkFiles(root: string): AsyncGenerator<string | null> {
+export async function* walkFiles(
+  root: string,
+  onClosed: (path: string, reason: string) => void = () => {},
+): AsyncGenerator<string | null> {
   const real = await realpath(root)
-  yield* walkFolder({ path: root, name: '', real, above: [] })
+  yield* walkFolder({ path: root, name: '', real, above: [], onClosed })
 }
 
 type Folder = {
@@ -21,10 +25,13 @@ type Folder = {
   readonly real: string
   /** Real paths of the folders on the way here that links led away from. */
   readonly above: readonly string[]
+  readonly onClosed: (path: string, reason: string) => void
 }
 
 async function* walkFolder(folder: Folder): AsyncGenerator<string | null> {
-  for await (const entry of await openFolder(folder.path)) {
+  const entries = await openFolder(folder)
+  if (entries === null) yield null
+  for await (const entry of entries ?? []) {
     if (entry.name.startsWith('.')) continue
     const found = await lookAt(entry, folder)
     if (found === 'file') yield below(folder, entry)
@@ -45,18 +52,24 @@ async function lookAt(entry: Dirent, folder: Folder): Promise<Folder | 'file' | 
   if (target === null || !target.isDirectory()) return target?.isFile() ? 'file' : 'none'
   const real = await realpath(path)
   const above = [...folder.above, folder.real]
-  return above.some((one) => isWithin(one, real)) ? 'none' : { path, name, real, above }
+  return above.some((one) => isWithin(one, real)) ? 'none' : { ...folder, path, name, real, above }
 }
 
 function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`)
 }
 
-async function openFolder(path: string) {
+/** Null where it may not be opened. */
+async function openFolder({ path, name, onClosed }: Folder) {
   try {
     return await opendir(path, { bufferSize: 256 })
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (name !== '' && (code === 'EACCES' || code === 'EPERM')) {
+      onClosed(path, message)
+      return null
+    }
+    if (code !== 'ENOENT') throw cause
     throw new InputError(
       'INPUT_DATA_MISSING',
       `data: expected a folder at ${path}, it cannot be found; ${isMangled(path) ? RENAME : 'leave it alone while it is read'}.`,

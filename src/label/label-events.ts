@@ -8,6 +8,8 @@ export type LabelEvent =
   | LabelProgress
   /** A run that was begun before goes on. */
   | { readonly type: 'resumed'; readonly done: number; readonly failed: number }
+  /** A folder of the input that may not be opened. */
+  | { readonly type: 'left-out'; readonly path: string; readonly reason: string }
   /** An engine answers nothing any more; the others go on without it. */
   | { readonly type: 'engine-lost'; readonly engine: string; readonly reason: string }
   /** An engine has been asked so much, and has said nothing for so long; told again when it is twice as long. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -140,6 +141,39 @@ describe('an input', () => {
     assert.equal(lines[2]!.text, `what? image ${shaOf(readFileSync(join(input, 'b/2.png')))}`)
     assert.equal(report.skipped, 1)
   })
+
+  const skip = process.platform === 'win32' && 'files have no modes there'
+  test(
+    'that may not be read in parts: a folder is counted and told of, a file is an error',
+    { skip },
+    async () => {
+      // A folder of somebody else's ended the whole run; root reads everything, so it becomes nobody here.
+      const input = folderOf(['a.png', 'b.png', 'c/1.png'])
+      chmodSync(join(input, 'b.png'), 0)
+      chmodSync(join(input, 'c'), 0)
+      chmodSync(root, 0o777)
+      const events: LabelEvent[] = []
+      const isRoot = process.getuid?.() === 0
+      if (isRoot) process.seteuid?.(65534)
+      const ran = await run({ input }, (event) => events.push(event)).finally(() => {
+        if (isRoot) process.seteuid?.(0)
+        chmodSync(join(input, 'c'), 0o700)
+      })
+      assert.deepEqual(
+        ran.lines.map(({ item_id, error }) => [item_id, error?.code]),
+        [
+          ['a.png', undefined],
+          ['b.png', 'INPUT_LABEL_MEDIA'],
+        ],
+      )
+      assert.equal(ran.report.skipped, 1)
+      const left = events.filter((event) => event.type === 'left-out')
+      assert.deepEqual(
+        left.map(({ path }) => path),
+        [join(input, 'c')],
+      )
+    },
+  )
 
   test('that has links to folders: what lies there is labelled, what they cannot lead to is counted', async () => {
     // Linked folders were left out, and nobody said so.

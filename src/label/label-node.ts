@@ -169,7 +169,8 @@ class LabelRun {
   }
 
   async #listAll(shards: ShardFiles, signal: AbortSignal): Promise<void> {
-    const { inputs, plan, queue } = this.#parts
+    const { inputs, plan, queue, onEvent } = this.#parts
+    const onClosed = (path: string, reason: string) => onEvent({ type: 'left-out', path, reason })
     let [batch, skipped]: [LabelItem[], number] = [[], 0]
     const add = async () => {
       const added = await queue.add(batch)
@@ -177,7 +178,7 @@ class LabelRun {
       this.#counts = { ...this.#counts, items: this.#counts.items + added }
       this.#progress()
     }
-    for await (const item of listItems(inputs, { ...plan, shards })) {
+    for await (const item of listItems(inputs, { ...plan, shards, onClosed })) {
       signal.throwIfAborted()
       if (item) batch.push(item)
       else skipped++

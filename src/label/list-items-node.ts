@@ -21,6 +21,8 @@ export type ListOptions = {
   /** A folder that holds pictures is one clip, its pictures the frames. */
   readonly clipFolders: boolean
   readonly shards: ShardFiles
+  /** Hears of folders that may not be opened. */
+  readonly onClosed: (path: string, reason: string) => void
 }
 
 /** Null stands for something that was left out: a file that is no picture and no clip. */
@@ -61,8 +63,13 @@ const LISTERS: {
   parquet,
 }
 
-async function* folder({ input, number, isAlone }: Listing): AsyncGenerator<LabelItem | null> {
-  for await (const path of walkFiles(input.path)) {
+async function* folder({
+  input,
+  number,
+  isAlone,
+  options,
+}: Listing): AsyncGenerator<LabelItem | null> {
+  for await (const path of walkFiles(input.path, options.onClosed)) {
     const type = path === null ? null : mediaTypeOf(path)
     if (path === null || type === null) {
       yield null

@@ -119,7 +119,7 @@ export class ItemOpener {
     if (!about.isFile()) {
       throw new InputError('INPUT_LABEL_MEDIA', `label: ${whole} should be a file, it is none.`)
     }
-    return this.#part(type, new Uint8Array(await readFile(whole)))
+    return this.#part(type, await readWhole(whole))
   }
 
   /** A GIF that does not move is a picture. */
@@ -133,6 +133,18 @@ export class ItemOpener {
       ...(fps !== undefined && { fps }),
       ...(forceSample && { forceSample }),
     }
+  }
+}
+
+async function readWhole(path: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(path))
+  } catch (cause) {
+    throw new InputError(
+      'INPUT_LABEL_MEDIA',
+      `label: ${path} should be a file that may be read, it cannot be (${(cause as Error).message}).`,
+      { cause },
+    )
   }
 }
 
