@@ -71,18 +71,18 @@ export async function openParquetRows(
   }
 }
 
-/** One column of one file, a block at a time: what is next to it, pictures mostly, is not read. */
-export async function* readParquetColumn(
+/** Those of the named columns that one file has, a block of rows at a time: what is next to them, pictures mostly, is not read. */
+export async function* readParquetColumns(
   path: string,
   names: readonly string[],
-): AsyncGenerator<readonly unknown[]> {
+): AsyncGenerator<readonly Row[]> {
   const file = await openFile(path, 0)
   try {
     const fields = parquetSchema(file.metadata).children.map(({ element }) => element.name)
-    const name = names.find((one) => fields.includes(one))
+    const known = names.filter((name) => fields.includes(name))
     for (const block of file.blocks) {
-      if (name === undefined) yield Array.from({ length: block.to - block.from }, () => null)
-      else yield (await readBlock(file, block, [name])).map((row) => row[name])
+      if (known.length > 0) yield await readBlock(file, block, known)
+      else yield Array.from({ length: block.to - block.from }, () => ({}))
     }
   } finally {
     await file.handle.close()

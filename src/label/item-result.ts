@@ -20,7 +20,13 @@ export function hasError(result: ItemResult): boolean {
 /** An answer, checked to be JSON where it was to be. */
 export function resultOf(answer: LabelAnswer, model: string, wantsJson: boolean): PromptResult {
   const result = { ...answer, model }
-  if (!wantsJson || parseAnswer(answer.text) !== undefined) return result
+  if (!wantsJson) return result
+  if (parseAnswer(answer.text) !== undefined) {
+    const number = inexactNumber(answer.text)
+    if (number === undefined) return result
+    const message = `label: whole numbers of an answer should be below 2^53, ${number} came, whose last digits would be lost; give it a maximum or make it a string in the schema.`
+    return { ...result, error: { code: 'INPUT_LABEL_JSON', message } }
+  }
   const message =
     answer.finishReason === 'length'
       ? 'label: the answer was cut off before its JSON ended; raise maxTokens.'
@@ -35,6 +41,12 @@ export function parseAnswer(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/** The first whole number of a JSON text that is another one when it is read. */
+function inexactNumber(json: string): string | undefined {
+  const values: readonly string[] = json.match(/"(?:\\.|[^"\\])*"|-?[\d.]+(?:e[+-]?\d+)?/gi) ?? []
+  return values.find((one) => /^-?\d+$/.test(one) && !Number.isSafeInteger(Number(one)))
 }
 
 /** As a row shows it: the code is stable, the message says what to do. */

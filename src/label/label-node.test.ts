@@ -466,6 +466,26 @@ describe('an input', () => {
     await assert.rejects(run({ input: cut }), { code: 'INPUT_DATA_BROKEN' })
   })
 
+  test('that is a table with ids in several columns: of each row the first that is there', async () => {
+    const texts = (name: string, data: (string | null)[]) => ({
+      name,
+      data,
+      type: 'STRING' as const,
+    })
+    const columnData = [
+      texts('text', ['x', 'y', 'z']),
+      texts('key', ['k0', 'k1', null]),
+      texts('id', ['a', null, null]),
+    ]
+    const input = newPath('ids.parquet')
+    writeFileSync(input, Buffer.from(parquetWriteBuffer({ columnData })))
+    const { lines } = await run({ input })
+    assert.deepEqual(
+      lines.map(({ item_id }) => item_id),
+      ['a', 'k1', `${input.slice(root.length + 1)}#2`],
+    )
+  })
+
   test('that holds nothing, is not there or of no known kind is refused', async () => {
     await assert.rejects(run({ input: folderOf(['a.txt']) }), { code: 'INPUT_LABEL_EMPTY' })
     await assert.rejects(run({ input: '/none' }), { code: 'INPUT_DATA_MISSING' })

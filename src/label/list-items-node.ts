@@ -4,7 +4,7 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readCsvRows } from '../data/csv-rows.ts'
-import { readParquetColumn } from '../data/parquet-rows.ts'
+import { readParquetColumns } from '../data/parquet-rows.ts'
 import { RecordFault, type FaultReason } from '../data/record-fault.ts'
 import type { MediaReference, Row } from '../data/row-format.ts'
 import { streamJsonRows } from '../data/stream-json-rows.ts'
@@ -222,9 +222,9 @@ async function tarItem(
 /** Rows keep their order: neighbours lie in one block of the file. */
 async function* parquet({ input, number, title }: Listing): AsyncGenerator<LabelItem> {
   let index = 0
-  for await (const ids of readParquetColumn(input.path, ID_FIELDS)) {
-    for (const value of ids) {
-      const { id, fault } = rowId({ id: value }, title, index)
+  for await (const rows of readParquetColumns(input.path, ID_FIELDS)) {
+    for (const row of rows) {
+      const { id, fault } = rowId(row, title, index)
       yield {
         place: placeOf(number, numbered(index)),
         id,
