@@ -1,6 +1,6 @@
 /** Answers in a form: random weights must still write valid JSON, from the library and over HTTP. */
 import assert from 'node:assert/strict'
-import { isIPv4 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import { after, before, test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import OpenAI from 'openai'
@@ -50,6 +50,37 @@ const SCHEMA = {
   additionalProperties: false,
 } as const
 
+/** What Pydantic writes of `pet: Union[Cat, Dog] = Field(discriminator='kind')`. */
+const PETS = {
+  $defs: {
+    Cat: {
+      properties: { kind: { const: 'cat', title: 'Kind', type: 'string' } },
+      required: ['kind'],
+      title: 'Cat',
+      type: 'object',
+    },
+    Dog: {
+      properties: { kind: { const: 'dog', title: 'Kind', type: 'string' } },
+      required: ['kind'],
+      title: 'Dog',
+      type: 'object',
+    },
+  },
+  properties: {
+    pet: {
+      discriminator: {
+        mapping: { cat: '#/$defs/Cat', dog: '#/$defs/Dog' },
+        propertyName: 'kind',
+      },
+      oneOf: [{ $ref: '#/$defs/Cat' }, { $ref: '#/$defs/Dog' }],
+      title: 'Pet',
+    },
+  },
+  required: ['pet'],
+  title: 'Owner',
+  type: 'object',
+}
+
 const messages = [{ role: 'user', content: 'Describe it.' } as const]
 
 function ask(responseFormat: GenerateOptions['responseFormat'], options: GenerateOptions = {}) {
@@ -83,6 +114,7 @@ test('bounds of numbers and formats hold whatever is drawn', async () => {
     [{ type: 'integer', minimum: -5 }],
     [{ type: 'array', items: { type: 'number', maximum: -1 }, maxItems: 3 }],
     [{ type: 'string', format: 'ipv4' }, isIPv4],
+    [{ type: 'string', format: 'ipv6' }, isIPv6],
     [{ type: 'string', format: 'hostname' }, isHost],
     [{ type: 'string', format: 'date' }, isDate],
     [{ type: 'string', format: 'time' }, isTime],
@@ -211,6 +243,8 @@ test('over HTTP: the words of OpenAI, vLLM and SGLang', async () => {
   assert.match(await chat({ guided_regex: '[a-f]{3}' }), /^[a-f]{3}$/)
   assert.match(await chat({ ebnf: 'root ::= "x" [0-9]' }), /^x\d$/)
   assert.ok(isValid(JSON.parse(await chat({ guided_json: JSON.stringify(SCHEMA) }))))
+  const pets = JSON.parse(await chat({ guided_json: PETS, max_tokens: 200 })) as unknown
+  assert.ok(new Ajv2020({ strict: false }).compile(PETS)(pets))
   const sampling_params = { json_schema: JSON.stringify(SCHEMA), max_new_tokens: 400 }
   assert.ok(isValid(JSON.parse(await post('/generate', { text: 'Hello', sampling_params }))))
 })

@@ -115,6 +115,61 @@ test('what is meant as the standard means it is written so', () => {
   }
 })
 
+/** As Pydantic writes `Field(discriminator='pet')` over models with `pet: Literal[…]`, one of them a union itself. */
+function petSchema(change: object = {}) {
+  const pet = (value: object, more: object = {}) => ({
+    properties: { pet: { ...value, type: 'string' }, ...more },
+    required: ['pet', ...Object.keys(more)],
+    type: 'object',
+  })
+  const colour = (value: string) => pet({ const: 'cat' }, { colour: { const: value } })
+  const cats = {
+    discriminator: {
+      mapping: { black: '#/$defs/Black', white: '#/$defs/White' },
+      propertyName: 'colour',
+    },
+    oneOf: [{ $ref: '#/$defs/Black' }, { $ref: '#/$defs/White' }],
+  }
+  const dog = '#/$defs/Dog'
+  return {
+    $defs: { Black: colour('black'), White: colour('white'), Dog: pet({ enum: ['dog', 'wolf'] }) },
+    properties: {
+      p: {
+        discriminator: { mapping: { cat: cats, dog, wolf: dog }, propertyName: 'pet', ...change },
+        oneOf: [cats, { $ref: dog }],
+      },
+    },
+    required: ['p'],
+    type: 'object',
+  }
+}
+
+// References were taken for schemas that say nothing, and the annotation for a keyword.
+test('schemas that a property tells apart are enforced where they are referred to and where OpenAPI says by which', () => {
+  const { properties } = enforceable(petSchema()).schema as ReturnType<typeof petSchema>
+  const cats = { anyOf: [{ $ref: '#/$defs/Black' }, { $ref: '#/$defs/White' }] }
+  assert.deepEqual(properties, { p: { anyOf: [cats, { $ref: '#/$defs/Dog' }] } })
+  enforceable(petSchema({ mapping: undefined }))
+  const refused: readonly [object, RegExp][] = [
+    [petSchema({ propertyName: 'colour' }), /p\/discriminator names "colour", which each of the/],
+    [petSchema({ mapping: { cat: '#/$defs/Dog' } }), /p\/discriminator maps values of "pet" to/],
+    [petSchema({ propertyName: 3 }), /p\/discriminator should be an object of propertyName and/],
+    [{ ...petSchema().properties.p, oneOf: undefined }, /oneOf should be a list/],
+    [{ type: 'string', discriminator: {} }, /#\/discriminator is not enforced/],
+  ]
+  for (const [schema, message] of refused) {
+    assert.throws(() => enforceable(schema), { code: 'INPUT_FORMAT', message })
+  }
+})
+
+test('schemas of which one refers to itself, or that have one in common, are not apart', () => {
+  const cat = { type: 'object', properties: { pet: { const: 'cat' } }, required: ['pet'] }
+  const a = { $ref: '#/$defs/a' }
+  for (const $defs of [{ a: { oneOf: [a, cat] } }, { a: cat }, { a: a }]) {
+    assert.throws(() => enforceable({ $defs, oneOf: [a, cat] }), /#\/oneOf is enforced only where/)
+  }
+})
+
 test('bounds of numbers are rules of our own, under names that the schema does not say', () => {
   const { schema, rules } = enforceable({
     type: 'object',

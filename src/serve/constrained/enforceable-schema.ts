@@ -7,6 +7,7 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
+import { discriminatorFault } from './discriminator.ts'
 import { numberRules, type Bound, type NumberRange } from './number-range.ts'
 import { objectRules, objectRulesCount, valueName, type ObjectShape } from './object-rules.ts'
 import { readObject } from './object-schema.ts'
@@ -191,8 +192,11 @@ class Walk {
   #combined(kind: string, schema: Record<string, unknown>, { path, depth }: Place): object {
     const value = schema[kind]
     if (kind === 'const' || kind === 'enum') return this.#values(kind, schema, path)
-    this.#refuseOthers(schema, path, [kind])
-    if (kind === '$ref') return this.#reference(value, path)
+    if (kind === '$ref') {
+      this.#refuseOthers(schema, path, [kind])
+      return this.#reference(value, path)
+    }
+    this.#refuseOthers(schema, path, [kind, ...(kind === 'allOf' ? [] : ['discriminator'])])
     if (!Array.isArray(value) || value.length === 0) {
       this.#fault(`${path}/${kind}`, 'should be a list of schemas')
       return {}
@@ -201,11 +205,15 @@ class Walk {
     if (kind === 'allOf' && branches.length > 1) {
       this.#fault(`${path}/allOf`, 'of more than one schema is not enforced; merge them')
     }
-    if (kind === 'oneOf' && !areApart(value)) {
+    if (kind === 'oneOf' && !areApart(value, this.#root)) {
       this.#fault(
         `${path}/oneOf`,
-        'is enforced only where its schemas differ by type or by the const of one required property; use anyOf',
+        'is enforced only where its schemas differ by type or by the const or enum of one property that all require; use anyOf',
       )
+    }
+    if ('discriminator' in schema) {
+      const fault = discriminatorFault(schema['discriminator'], value, this.#root)
+      if (fault !== null) this.#fault(`${path}/discriminator`, fault)
     }
     return kind === 'allOf' ? (branches[0] as object) : { anyOf: branches }
   }

@@ -8,3 +8,15 @@ export function referredTo(root: object, reference: string): unknown {
   const definitions = hash === '#' ? (root as Record<string, unknown>)[group] : undefined
   return isRecord(definitions) && Object.hasOwn(definitions, name) ? definitions[name] : undefined
 }
+
+/** The schema that the references of `schema` lead to; null where they lead to none. */
+export function referent(schema: unknown, root: object): Record<string, unknown> | null {
+  const seen = new Set<unknown>()
+  let at = schema
+  while (isRecord(at) && typeof at['$ref'] === 'string') {
+    if (seen.has(at)) return null
+    seen.add(at)
+    at = referredTo(root, at['$ref'])
+  }
+  return isRecord(at) ? at : null
+}

@@ -1,33 +1,32 @@
 /** Whether schemas have no value in common, as far as that can be told from their words. */
 import { isRecord } from '../faults.ts'
+import { alternativesOf, areToldApart } from './fixed-values.ts'
+import { referent } from './schema-reference.ts'
 
-/** Whether no value can be of two of the schemas: their types differ, or a property that all require has other values. */
-export function areApart(schemas: readonly unknown[]): boolean {
-  const records = schemas.filter(isRecord)
-  if (records.length !== schemas.length) return false
-  const types = records.map(({ type }) => type)
-  if (types.every((type) => typeof type === 'string' && type !== 'number') && isDistinct(types))
-    return true
-  const [first] = records
-  const names = isRecord(first?.['properties']) ? Object.keys(first['properties']) : []
-  return names.some((name) => {
-    const values = records.map((record) => fixedValues(record, name))
-    return values.every((one) => one !== null) && isDistinct(values.flat())
-  })
+/**
+ * Whether no value can be of two of the schemas of `root`: their types differ, or a property that all require has other
+ * values in each.
+ */
+export function areApart(schemas: readonly unknown[], root: object): boolean {
+  const records = schemas.map((one) => referent(one, root))
+  const types = records.map((record) => record?.['type'])
+  if (types.every((type) => typeof type === 'string' && type !== 'number')) {
+    if (new Set(types).size === types.length) return true
+  }
+  return propertyNames(records[0] ?? null, root).some((name) => areToldApart(schemas, name, root))
 }
 
-function fixedValues(
-  { properties, required }: Record<string, unknown>,
-  name: string,
-): unknown[] | null {
-  const property = isRecord(properties) ? properties[name] : undefined
-  if (!isRecord(property) || !Array.isArray(required) || !required.includes(name)) return null
-  if (property['const'] !== undefined) return [property['const']]
-  return Array.isArray(property['enum']) ? property['enum'] : null
-}
-
-function isDistinct(values: readonly unknown[]): boolean {
-  return new Set(values.map((one) => JSON.stringify(one))).size === values.length
+/** Of a schema, or of the first of those that it is any of. */
+function propertyNames(schema: Record<string, unknown> | null, root: object): string[] {
+  const seen = new Set<object>()
+  let at = schema
+  while (at && !seen.has(at)) {
+    const branches = alternativesOf(at)
+    if (!branches) return isRecord(at['properties']) ? Object.keys(at['properties']) : []
+    seen.add(at)
+    at = referent(branches[0], root)
+  }
+  return []
 }
 
 /** Whether no key can match two of the patterns: they begin with texts that differ. */
