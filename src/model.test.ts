@@ -103,6 +103,27 @@ describe('stream', () => {
     assert.deepEqual(together, [await read('One'), await read('Two')])
   })
 
+  // Those of the first came, whichever was the best, and usage counted the best alone.
+  test('pieces of several answers say of which they are, and usage counts all', async () => {
+    const request = ask('Once', { n: 3, temperature: 1.5, seed: 4, ignoreEos: true })
+    const texts = ['', '', '']
+    for await (const event of model.stream(request)) {
+      if (event.type === 'text') texts[event.index!] += event.text
+      else {
+        const { text, sequences = [], usage } = event
+        assert.deepEqual(
+          sequences.map((one) => one.text),
+          sequences.map(({ index }) => texts[index!]),
+        )
+        assert.deepEqual(sequences.map(({ index }) => index).sort(), [0, 1, 2])
+        assert.equal(text, texts[sequences[0]!.index!])
+        const all = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0)
+        assert.equal(usage.completionTokens, all)
+      }
+    }
+    assert.equal(new Set(texts).size, 3)
+  })
+
   test('leaving the loop stops the answer', async () => {
     const stream = model.stream(ask('Hello', { maxTokens: 2000 }))
     const { value } = await stream.next()

@@ -1,5 +1,5 @@
 /** One answer while it grows: its sampler, its text, its clock. */
-import type { Answer, Sequence } from './answer.ts'
+import type { Answer, Sequence, Usage } from './answer.ts'
 import { AnswerStream } from './answer-stream.ts'
 import type { TokenConstraint } from './constrained/token-constraint.ts'
 import type { ResolvedGenerateOptions } from './generate-options.ts'
@@ -70,13 +70,19 @@ export class AnswerRun {
 
   /** The answer to a request from all its runs, the best first where there are several. */
   static answer(runs: readonly AnswerRun[]): Answer {
-    const ended = runs.map((run) => run.#end())
-    const best = ended.reduce((a, b) => (b.score > a.score ? b : a))
-    if (runs.length === 1) return best.answer
-    const sequences = ended
-      .map(({ answer, score }): Sequence => ({ text: answer.text, tokens: answer.tokens, score }))
+    const ended = runs
+      .map((run, index) => ({ index, ...run.#end() }))
       .sort((a, b) => b.score - a.score)
-    return { ...best.answer, sequences }
+    const [best] = ended
+    if (!best) throw new Error('internal: a request has no answer')
+    if (runs.length === 1) return best.answer
+    const sequences = ended.map(({ index, answer: { text, tokens }, score }): Sequence => ({
+      index,
+      text,
+      tokens,
+      score,
+    }))
+    return { ...best.answer, sequences, usage: sumUsage(ended.map(({ answer }) => answer.usage)) }
   }
 
   #next(logits: Float32Array): number | null {
@@ -144,6 +150,13 @@ export class AnswerRun {
     const length = Math.max(1, this.#chosen.length)
     return { answer, score: sum / length ** options.lengthPenalty }
   }
+}
+
+/** Of several answers to one prompt, which is read once: the others find it cached. */
+function sumUsage(usages: readonly Usage[]): Usage {
+  const [first] = usages.toSorted((a, b) => a.cachedTokens - b.cachedTokens)
+  const completionTokens = usages.reduce((sum, usage) => sum + usage.completionTokens, 0)
+  return { ...(first as Usage), completionTokens }
 }
 
 /** What the logit processors need to know of the prompt and the vocabulary. */

@@ -24,6 +24,8 @@ export type Answer = {
 export type AnswerLogprob = TokenLogprob & { readonly top: readonly TokenLogprob[] }
 
 export type Sequence = {
+  /** Of `n` answers: which pieces of a stream are its own. */
+  readonly index?: number
   readonly text: string
   readonly tokens: number[]
   /** Sum of log-probabilities divided by (number of new tokens, end token included)^lengthPenalty, as transformers. */
@@ -35,6 +37,7 @@ export type Usage = {
   readonly promptTokens: number
   readonly imageTokens: number
   readonly cachedTokens: number
+  /** Of all `n` answers; of a beam search, those of the best one. */
   readonly completionTokens: number
 }
 
@@ -52,6 +55,8 @@ export type StreamEvent = TextEvent | ({ readonly type: 'done' } & Answer)
 export type TextEvent = {
   readonly type: 'text'
   readonly text: string
+  /** Where a request asks for `n` answers: of which this is a piece. They come side by side; `sequences` has the same numbers. */
+  readonly index?: number
   /** Of the tokens since the last text; some of the last ones may be in `done` only. */
   readonly logprobs?: readonly AnswerLogprob[]
   /** Calls that became whole, behind the text, which may be empty. */

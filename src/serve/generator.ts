@@ -65,11 +65,15 @@ export type EncodeOptions = VisionOptions & {
   readonly answer?: number | ((prepared: EncodedPrompt['prepared']) => number)
 }
 
-/** Hears a piece of text, the log-probabilities of the tokens since the last one where they are wanted, and calls of tools. */
+/**
+ * Hears a piece of text, the log-probabilities of the tokens since the last one where they are wanted, and calls of tools;
+ * where a request has several answers, also of which of them.
+ */
 export type OnText = (
   text: string,
   logprobs: readonly AnswerLogprob[],
   calls?: readonly WrittenCall[],
+  index?: number,
 ) => void
 
 export class Generator {
@@ -243,10 +247,10 @@ export class Generator {
     constraints: readonly TokenConstraint[],
   ): AnswerRun[] {
     return Array.from({ length: options.n }, (_, index) => {
-      // Only the first of several answers is heard while it grows.
-      const hear = index === 0 ? onText : unheard
+      const hear: OnText = (text, logprobs) => onText(text, logprobs, [], index)
+      const isOne = options.n === 1 || onText === unheard
       const constraint = constraints[index] ?? null
-      const own = { encoded, options, index, constraint, onText: hear }
+      const own = { encoded, options, index, constraint, onText: isOne ? onText : hear }
       return new AnswerRun({ ...this.#parts, ...parts, ...own })
     })
   }
