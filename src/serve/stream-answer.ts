@@ -13,16 +13,19 @@ export async function* streamAnswer(
   const left = new AbortController()
   const waiting: TextEvent[] = []
   let wake = () => {}
-  const answer = generate(withSignal(request, left.signal), (text, logprobs, toolCalls = [], index) => {
-    waiting.push({
-      type: 'text',
-      text,
-      ...(index !== undefined && { index }),
-      ...(logprobs.length > 0 && { logprobs }),
-      ...(toolCalls.length > 0 && { toolCalls }),
-    })
-    wake()
-  })
+  const answer = generate(
+    withSignal(request, left.signal),
+    (text, logprobs, toolCalls = [], index) => {
+      waiting.push({
+        type: 'text',
+        text,
+        ...(index !== undefined && { index }),
+        ...(logprobs.length > 0 && { logprobs }),
+        ...(toolCalls.length > 0 && { toolCalls }),
+      })
+      wake()
+    },
+  )
   const ended = answer.then(
     () => true,
     () => true,

@@ -170,6 +170,35 @@ test('schemas of which one refers to itself, or that have one in common, are not
   }
 })
 
+// What comes next was written ahead without an end, for seconds.
+test('a schema of which every value holds another is refused by its path, and one that can end is not', () => {
+  const self = { $ref: '#/$defs/a' }
+  const chain = { type: 'object', properties: { next: self }, required: ['next'] }
+  const endless = [
+    chain,
+    { type: 'array', items: self, minItems: 1 },
+    { type: 'array', prefixItems: [{ type: 'null' }, self], minItems: 2 },
+    { anyOf: [self, chain] },
+    self,
+  ]
+  for (const a of endless) {
+    const schema = { $defs: { a }, type: 'object', properties: { x: self } }
+    assert.throws(() => enforceable(schema), { message: /#\/\$defs\/a never ends: every value/ })
+  }
+  assert.throws(
+    () => enforceable({ ...chain, properties: { next: { $ref: '#' } } }),
+    /# never ends/,
+  )
+  for (const a of [
+    { ...chain, required: [] },
+    { type: 'array', items: self },
+    { anyOf: [chain, { type: 'null' }] },
+    { ...chain, type: ['object', 'null'] },
+  ]) {
+    enforceable({ $defs: { a }, type: 'object', properties: { x: self } })
+  }
+})
+
 test('bounds of numbers are rules of our own, under names that the schema does not say', () => {
   const { schema, rules } = enforceable({
     type: 'object',

@@ -8,6 +8,7 @@
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
 import { discriminatorFault } from './discriminator.ts'
+import { endlessReferences } from './endless-schema.ts'
 import { numberRules, type Bound, type NumberRange } from './number-range.ts'
 import { objectRules, objectRulesCount, valueName, type ObjectShape } from './object-rules.ts'
 import { readObject } from './object-schema.ts'
@@ -42,6 +43,9 @@ export type EnforceableSchema = { readonly schema: object; readonly rules: reado
 export function enforceable(schema: object): EnforceableSchema {
   const walk = new Walk(schema)
   const written = walk.visit(schema, '#', 0) as object
+  for (const one of endlessReferences({ ...schema }, DEFINITIONS)) {
+    walk.fault(one, 'never ends: every value of it holds another; let one of them be left out')
+  }
   walk.throwIfFaulty()
   const text = JSON.stringify(schema)
   let own = 'bounded'
@@ -161,21 +165,21 @@ class Walk {
       )
     }
     if (schema === true) return true
-    if (!isRecord(schema)) return this.#fault(path, 'should be a schema')
+    if (!isRecord(schema)) return this.fault(path, 'should be a schema')
     const combined = ['$ref', 'anyOf', 'oneOf', 'allOf', 'enum', 'const'].filter(
       (key) => key in schema,
     )
     const [kind] = combined
     if (kind === undefined) return this.#typed(schema, path, depth)
     if (combined.length > 1)
-      this.#fault(path, `has ${combined.join(' and ')}, which are not enforced together`)
+      this.fault(path, `has ${combined.join(' and ')}, which are not enforced together`)
     return this.#withDefinitions(schema, this.#combined(kind, schema, { path, depth }), {
       path,
       depth,
     })
   }
 
-  #fault(path: string, what: string): true {
+  fault(path: string, what: string): true {
     this.#faults.push(`${path} ${what}`)
     return true
   }
@@ -185,7 +189,7 @@ class Walk {
       if ([...known, ...ANNOTATIONS, ...DEFINITIONS].includes(key)) continue
       // What holds anyway.
       if (key === 'uniqueItems' && (schema as Record<string, unknown>)[key] === false) continue
-      this.#fault(`${path}/${key.slice(0, 60)}`, 'is not enforced here')
+      this.fault(`${path}/${key.slice(0, 60)}`, 'is not enforced here')
     }
   }
 
@@ -198,22 +202,22 @@ class Walk {
     }
     this.#refuseOthers(schema, path, [kind, ...(kind === 'allOf' ? [] : ['discriminator'])])
     if (!Array.isArray(value) || value.length === 0) {
-      this.#fault(`${path}/${kind}`, 'should be a list of schemas')
+      this.fault(`${path}/${kind}`, 'should be a list of schemas')
       return {}
     }
     const branches = value.map((one, i) => this.visit(one, `${path}/${kind}/${i}`, depth + 1))
     if (kind === 'allOf' && branches.length > 1) {
-      this.#fault(`${path}/allOf`, 'of more than one schema is not enforced; merge them')
+      this.fault(`${path}/allOf`, 'of more than one schema is not enforced; merge them')
     }
     if (kind === 'oneOf' && !areApart(value, this.#root)) {
-      this.#fault(
+      this.fault(
         `${path}/oneOf`,
         'is enforced only where its schemas differ by type or by the const or enum of one property that all require; use anyOf',
       )
     }
     if ('discriminator' in schema) {
       const fault = discriminatorFault(schema['discriminator'], value, this.#root)
-      if (fault !== null) this.#fault(`${path}/discriminator`, fault)
+      if (fault !== null) this.fault(`${path}/discriminator`, fault)
     }
     return kind === 'allOf' ? (branches[0] as object) : { anyOf: branches }
   }
@@ -222,15 +226,14 @@ class Walk {
     this.#refuseOthers(schema, path, [kind, 'type'])
     const values = kind === 'const' ? [schema['const']] : schema['enum']
     if (!Array.isArray(values) || values.length === 0 || values.length > 1000) {
-      this.#fault(`${path}/enum`, 'should be a list of 1 to 1000 values')
+      this.fault(`${path}/enum`, 'should be a list of 1 to 1000 values')
       return {}
     }
     const types = typesOf(schema)
     const stranger = values.find((one) => types && !types.some((type) => isOfType(one, type)))
-    if (stranger !== undefined)
-      this.#fault(`${path}/${kind}`, 'has a value that is not of the type')
+    if (stranger !== undefined) this.fault(`${path}/${kind}`, 'has a value that is not of the type')
     if (values.some(holdsLostNumber)) {
-      this.#fault(
+      this.fault(
         `${path}/${kind}`,
         'has a number that reading JSON changes: whole ones are kept to 2^53, and none beyond 1e308',
       )
@@ -242,11 +245,11 @@ class Walk {
     const isLocal =
       typeof value === 'string' && /^#(?:$|\/(?:\$defs|definitions)\/[\w.-]+$)/.test(value)
     if (!isLocal) {
-      this.#fault(`${path}/$ref`, 'should be # or #/$defs/NAME')
+      this.fault(`${path}/$ref`, 'should be # or #/$defs/NAME')
       return {}
     }
     if (referredTo(this.#root, value) === undefined) {
-      this.#fault(`${path}/$ref`, `names ${value.slice(0, 80)}, which is not there`)
+      this.fault(`${path}/$ref`, `names ${value.slice(0, 80)}, which is not there`)
     }
     return { $ref: value }
   }
@@ -257,12 +260,12 @@ class Walk {
     const used = Object.keys(schema).filter((key) => Object.values(KEYWORDS).flat().includes(key))
     if (!types) {
       this.#refuseOthers(schema, path, used)
-      if (used.length > 0) this.#fault(path, `has ${used.join(', ')} and no type; say which`)
+      if (used.length > 0) this.fault(path, `has ${used.join(', ')} and no type; say which`)
       return this.#withDefinitions(schema, {}, place)
     }
     const unknown = types.find((type) => !Object.hasOwn(KEYWORDS, type))
     if (unknown !== undefined || types.length === 0) {
-      return this.#fault(
+      return this.fault(
         `${path}/type`,
         `should name types of JSON, ${String(unknown).slice(0, 40)} came`,
       )
@@ -293,11 +296,11 @@ class Walk {
       ([, value]) => value !== 0 && Math.abs(value) < TINIEST,
     )
     if (tiny !== undefined) {
-      this.#fault(`${path}/${tiny[0]}`, `is closer to zero than ${TINIEST}`)
+      this.fault(`${path}/${tiny[0]}`, `is closer to zero than ${TINIEST}`)
       return {}
     }
     const rules = numberRules('n', range)
-    if (rules === null) this.#fault(path, `has bounds between which no ${type} can be written`)
+    if (rules === null) this.fault(path, `has bounds between which no ${type} can be written`)
     this.#countRules(rules?.length ?? 0, path)
     const place: [string] = ['']
     this.bounded.push({ place, range })
@@ -309,7 +312,7 @@ class Walk {
     const at = (where: string) => (where === '' ? path : `${path}/${where}`)
     const read = readObject(schema, counts, {
       visit: (one, where) => this.visit(one, at(where), depth + 1),
-      fault: (where, what) => void this.#fault(at(where), what),
+      fault: (where, what) => void this.fault(at(where), what),
       pattern: (pattern, where) => this.#pattern(pattern, at(where)),
     })
     if ('schema' in read) return read.schema
@@ -333,7 +336,7 @@ class Walk {
     const rest = items ?? (prefixItems === undefined ? true : undefined)
     const below = (key: string, value: unknown) => this.visit(value, `${path}/${key}`, depth + 1)
     if (prefixItems !== undefined && !Array.isArray(prefixItems)) {
-      this.#fault(`${path}/prefixItems`, 'should be a list of schemas')
+      this.fault(`${path}/prefixItems`, 'should be a list of schemas')
     }
     return {
       type: 'array',
@@ -349,10 +352,10 @@ class Walk {
     const { pattern, format } = schema
     const hasLength = 'minLength' in schema || 'maxLength' in schema
     if ([pattern !== undefined, format !== undefined, hasLength].filter(Boolean).length > 1) {
-      this.#fault(path, 'has several of pattern, format and lengths; one of them is enforced')
+      this.fault(path, 'has several of pattern, format and lengths; one of them is enforced')
     }
     if (format !== undefined && !FORMATS.includes(String(format))) {
-      this.#fault(`${path}/format`, `should be ${FORMATS.join(', ')}; others are not enforced`)
+      this.fault(`${path}/format`, `should be ${FORMATS.join(', ')}; others are not enforced`)
     }
     const own = FORMAT_PATTERNS[String(format)]
     if (own !== undefined) return { type: 'string', pattern: this.#pattern(own, `${path}/format`) }
@@ -368,7 +371,7 @@ class Walk {
     const numbers = this.#numbers(schema, ['minLength', 'maxLength'], path)
     const { minLength = 0, maxLength = null } = numbers
     if (maxLength !== null && minLength > maxLength) {
-      this.#fault(path, `has a minLength of ${minLength} over its maxLength of ${maxLength}`)
+      this.fault(path, `has a minLength of ${minLength} over its maxLength of ${maxLength}`)
     }
     return lengthPattern(minLength, maxLength)
   }
@@ -376,7 +379,7 @@ class Walk {
   #pattern(pattern: unknown, path: string): string {
     const whole = typeof pattern === 'string' ? jsonPattern(pattern) : { fault: 'should be a text' }
     if ('pattern' in whole) return whole.pattern
-    this.#fault(path, whole.fault)
+    this.fault(path, whole.fault)
     return ''
   }
 
@@ -393,9 +396,9 @@ class Walk {
       const isFine = isCount
         ? Number.isSafeInteger(value) && (value as number) >= 0
         : Number.isFinite(value)
-      if (!isFine) this.#fault(`${path}/${key}`, 'should be a number that counts')
+      if (!isFine) this.fault(`${path}/${key}`, 'should be a number that counts')
       else if (isCount && (value as number) > LONGEST_TEXT) {
-        this.#fault(`${path}/${key}`, `is over ${LONGEST_TEXT}`)
+        this.fault(`${path}/${key}`, `is over ${LONGEST_TEXT}`)
       }
     }
     const numbers = given.filter((key) => typeof schema[key] === 'number')
@@ -409,7 +412,7 @@ class Walk {
   ): object {
     const definitions = DEFINITIONS.filter((key) => key in schema)
     if (definitions.length > 0 && path !== '#')
-      this.#fault(path, 'has definitions; only the outermost schema may')
+      this.fault(path, 'has definitions; only the outermost schema may')
     return {
       ...written,
       ...Object.fromEntries(
@@ -426,7 +429,7 @@ class Walk {
   }
 
   #notRecord(path: string): () => void {
-    return () => void this.#fault(path, 'should hold an object of schemas')
+    return () => void this.fault(path, 'should hold an object of schemas')
   }
 }
 

@@ -131,10 +131,15 @@ function firstBytes({ bytes, offsets }: TokenTable): Uint32Array {
   return counts
 }
 
+const UNTOLD =
+  'XGrammar does not say why; write it shorter, with fewer levels, and let it have more texts than the empty one'
+
 /** XGrammar's own words where it had some, without its level of alarm, the paths of its makers' machine and the full stop. */
 function reasonOf(error: unknown): string {
   const last = heard.filter((line) => /error|fatal|invalid|fail|unknown|cannot/i.test(line)).at(-1)
-  const text = last ?? (error instanceof Error ? error.message : String(error))
+  // A number is where its error lies in memory, and what WebAssembly says is of no use to whoever wrote the form.
+  const isTold = error instanceof Error && error.name !== 'RuntimeError'
+  const text = last ?? (isTold ? error.message : UNTOLD)
   return text
     .replace(/\S*\/(\w+\.(?:cc|h)):\d+:?/g, '')
     .replace(/\s+/g, ' ')

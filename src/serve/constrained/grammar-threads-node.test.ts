@@ -131,6 +131,42 @@ test('a grammar holds, and a text that nothing can follow only ends', async () =
   constraint.dispose()
 })
 
+// An empty alternative was refused: llama.cpp's own json.gbnf begins one rule so.
+test('an empty alternative may stand anywhere', async () => {
+  const cases: readonly [grammar: string, followed: readonly string[], not: readonly string[]][] = [
+    ['root ::= "a" ws\nws ::= | " " ws # spaces', ['a', 'a  '], ['b']],
+    ['root ::= "a" b "c"\nb ::= "b" |\nd ::= "d"', ['ac', 'abc'], ['abbc']],
+    ['root ::= "(" (| "|" |) [|)] none ")"\nnone ::=', ['(|)', '(||)', '())'], ['()']],
+    ['root ::= "a" | | "b"', ['', 'a', 'b'], ['ab']],
+  ]
+  for (const [grammar, followed, not] of cases) {
+    const format = { type: 'ebnf', grammar } as const
+    for (const text of followed) assert.equal(await isFollowed(format, text), true, grammar + text)
+    for (const text of not) assert.equal(await isFollowed(format, text), false, grammar + text)
+  }
+})
+
+// It was followed ahead for ten seconds, and said to be one that can be read in several ways.
+test('a grammar that has no end is refused before it is compiled, by the rule', () => {
+  const refused: readonly [grammar: string, message: RegExp][] = [
+    ['root ::= "a" root', /a rule that never ends, root:/],
+    ['root ::= [ab] root', /a rule that never ends, root:/],
+    ['root ::= "a" | x\nx ::= ("b" | "c") y+\ny ::= x{1,2}', /a rule that never ends, x:/],
+    [`root ::= ${'('.repeat(200)}"a"${')'.repeat(200)}`, /has groups over 100 deep; nest less/],
+  ]
+  for (const [grammar, message] of refused) {
+    assert.throws(() => grammarOf({ type: 'ebnf', grammar }), { code: 'INPUT_FORMAT', message })
+  }
+  for (const grammar of [
+    'root ::= "a" root?',
+    'root ::= "a" (root "b" | "c")',
+    'root ::= "a" root{0,2}',
+    'root ::= "::=" | x\nx ::= root "a" | y\ny ::= "y"',
+  ]) {
+    assert.deepEqual(grammarOf({ type: 'ebnf', grammar }), { kind: 'ebnf', text: grammar })
+  }
+})
+
 test('answers to one grammar run beside each other', async () => {
   const format = { type: 'choice', choices: ['ab', 'cd'] } as const
   const [one, other] = [await open(format), await open(format)]

@@ -5,6 +5,7 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
+import { readEbnf } from './ebnf-reader.ts'
 import { enforceable, type SchemaRule } from './enforceable-schema.ts'
 import { ebnfFault, wholeRegex } from './safe-regex.ts'
 
@@ -17,7 +18,7 @@ export type ResponseFormat =
   /** The whole answer matches. */
   | { readonly type: 'regex'; readonly pattern: string }
   | { readonly type: 'choice'; readonly choices: readonly string[] }
-  /** XGrammar's EBNF (that of GBNF); the rule `root` is the answer. */
+  /** EBNF as GBNF and XGrammar have it, classes of ASCII; the rule `root` is the answer. */
   | { readonly type: 'ebnf'; readonly grammar: string }
 
 /** What XGrammar compiles. */
@@ -72,8 +73,9 @@ function checkedRegex(pattern: string): string {
 
 function checkedGrammar(grammar: string): string {
   const fault = ebnfFault(limited('ebnf', grammar).text)
-  if (fault === null) return grammar
-  throw new InputError('INPUT_FORMAT', `responseFormat: the grammar ${fault}.`)
+  const read = fault === null ? readEbnf(grammar) : { fault }
+  if ('text' in read) return read.text
+  throw new InputError('INPUT_FORMAT', `responseFormat: the grammar ${read.fault}.`)
 }
 
 function limited(kind: Grammar['kind'], text: string): Grammar {
