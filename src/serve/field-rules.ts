@@ -5,6 +5,8 @@ export type FieldRule<T> = {
   readonly expected: string
   /** The value as its type, or undefined where it is not one. */
   read(value: unknown): T | undefined
+  /** Of a value with many parts: the one that does not fit, as a message shows it. */
+  misfit?(value: unknown): string | undefined
 }
 
 export type EarlyStopping = boolean | 'never'

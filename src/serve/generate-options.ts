@@ -8,7 +8,7 @@
  * that does, as `model.generate(do_sample=True)` would read them.
  */
 import { readResponseFormat, type ResponseFormat } from './constrained/response-format.ts'
-import { Faults, isRecord } from './faults.ts'
+import { describe, Faults, isRecord } from './faults.ts'
 import {
   EARLY_STOPPING,
   FINITE,
@@ -156,7 +156,10 @@ export function readGenerateOptions(
     if (value === undefined) continue
     const rule: FieldRule<unknown> = RULES[name]
     options[name] = rule.read(value)
-    if (options[name] === undefined) faults.mismatch('INPUT_OPTION', name, rule.expected, value)
+    if (options[name] !== undefined) continue
+    const misfit = rule.misfit?.(value)
+    if (misfit === undefined) faults.mismatch('INPUT_OPTION', name, rule.expected, value)
+    else faults.add('INPUT_OPTION', `${name} should be ${rule.expected}, ${misfit} came`, name)
   }
   return options as GenerateOptions // each was read by the rule of its own type
 }
@@ -289,15 +292,23 @@ const LOGIT_BIAS: FieldRule<Readonly<Record<string, number>>> = {
   expected: 'an object of token ids with a number from -100 to 100 each',
   read(value) {
     if (!isRecord(value)) return undefined
-    const bias = numberFrom(-100, 100)
     const entries = Object.entries(value)
-    const fits = entries.every(
-      ([id, amount]) => isTokenId(Number(id)) && bias.read(amount) !== undefined,
-    )
-    return fits && !('' in value)
+    return entries.every(isBias)
       ? (Object.fromEntries(entries) as Record<string, number>)
       : undefined
   },
+  misfit(value) {
+    const wrong = isRecord(value)
+      ? Object.entries(value).find((entry) => !isBias(entry))
+      : undefined
+    return wrong && `${describe(wrong[0])}: ${describe(wrong[1])}`
+  },
+}
+
+const BIAS = numberFrom(-100, 100)
+
+function isBias([id, amount]: readonly [string, unknown]): boolean {
+  return id !== '' && isTokenId(Number(id)) && BIAS.read(amount) !== undefined
 }
 
 const RESPONSE_FORMAT: FieldRule<ResponseFormat> = {

@@ -401,6 +401,7 @@ test('ids that are none of the model are told in the words of the route', async 
     ['/v1/completions', { prompt: [[1], [2, 9999999]] }, 'prompt[1]'],
     ['/generate', { input_ids: [1, 9999999] }, 'input_ids'],
     ['/generate', { input_ids: [[1], [2, 9999999]] }, 'input_ids[1]'],
+    ['/detokenize', { tokens: [1, 9999999] }, 'tokens'],
   ]
   for (const [path, fields, param] of cases) {
     const { status, body } = await server.post(path, fields)

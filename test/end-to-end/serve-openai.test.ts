@@ -315,6 +315,8 @@ test('what is not offered is refused by name, what is harmless is taken', async 
     [{ modalities: ['audio'] }, /modalities is not supported/],
     [{ max_token: 3 }, /max_token is not a known name; did you mean max_tokens/],
     [{ temperature: 3 }, /temperature should be a number from 0 up to 2, 3 came/],
+    [{ min_tokens: 3 }, /min_tokens is not supported: an answer ends when the model ends it/],
+    [{ structured_outputs: {} }, /structured_outputs should have one of json, regex, .* none came/],
     [{ n: 9 }, /n should be a whole number from 1 up to 8, 9 came/],
     [{ messages: [] }, /messages should be a list of at least 1/],
     [{ messages: [{ role: 'wizard', content: '' }] }, /messages\[0\].role should be/],

@@ -15,6 +15,7 @@ const FIELDS: readonly (readonly [code: string, fields: readonly string[]])[] = 
     'INPUT_FORMAT',
     [...Object.keys(FORMAT_PROPERTIES), 'output_config', 'tools', 'text', 'sampling_params'],
   ],
+  ['INPUT_PROMPT', ['tokens']],
   ['INPUT_TOOLS', ['tools', 'tool_choice', 'messages', 'input']],
 ]
 

@@ -24,6 +24,7 @@ import {
   given,
   ignoredProperties,
   maxTokensProperty,
+  REFUSED_SAMPLING,
   SAMPLING_PROPERTIES,
   samplingOptions,
   type SamplingFields,
@@ -84,7 +85,7 @@ export function chatRequestSchema(config: ServerConfig): JsonSchema {
     },
     required: ['messages'],
     additionalProperties: false,
-    'x-refused': UNSUPPORTED_CHAT_FIELDS,
+    'x-refused': { ...REFUSED_SAMPLING, ...UNSUPPORTED_CHAT_FIELDS },
   }
 }
 

@@ -17,6 +17,7 @@ import {
   choicesProperty,
   ignoredProperties,
   maxTokensProperty,
+  REFUSED_SAMPLING,
   SAMPLING_PROPERTIES,
   samplingOptions,
   type SamplingFields,
@@ -68,6 +69,7 @@ function requestSchema(config: ServerConfig): JsonSchema {
     required: ['prompt'],
     additionalProperties: false,
     'x-refused': {
+      ...REFUSED_SAMPLING,
       echo: { because: 'answers do not repeat their prompt', unless: [false] },
       suffix: { because: 'these models write forward only', unless: [''] },
       best_of: { because: 'all answers are given; choose among them by logprobs', unless: [1] },

@@ -68,6 +68,11 @@ export const FORMAT_PROPERTIES: { readonly [K in keyof Required<FormatFields>]: 
     type: 'object',
     properties: { json: SCHEMA, regex: TEXT, choice: CHOICES, grammar: TEXT },
     additionalProperties: false,
+    'x-needs': {
+      oneOf: ['json', 'regex', 'choice', 'grammar'],
+      isOnly: false,
+      code: 'INPUT_OPTION',
+    },
   },
   guided_json: SCHEMA,
   guided_regex: TEXT,

@@ -6,7 +6,7 @@
  */
 import type { GenerateOptions } from '../generate-options.ts'
 import { FORMAT_PROPERTIES, responseFormatOf, type FormatFields } from './format-fields.ts'
-import type { JsonSchema } from './json-schema.ts'
+import type { JsonSchema, Refusal } from './json-schema.ts'
 import type { ServerConfig } from './server-config.ts'
 
 export type SamplingFields = FormatFields & {
@@ -75,6 +75,11 @@ export const SAMPLING_PROPERTIES: { readonly [K in keyof Required<SamplingFields
     maximum: 100,
     description: 'Of those that wait the lowest is taken first. Default 0.',
   },
+}
+
+/** Of vLLM's; an answer that its form or a template ends could not go on. */
+export const REFUSED_SAMPLING: Readonly<Record<string, Refusal>> = {
+  min_tokens: { because: 'an answer ends when the model ends it', unless: [0] },
 }
 
 /** The library's options; what was not given is left to the checkpoint and the library. */

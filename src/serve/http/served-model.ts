@@ -4,6 +4,7 @@
  * `Model` of the library is one through `serveModel`; the types are its own, read structurally, because a room does not
  * import what puts the rooms together.
  */
+import { InputError } from '../../core/errors.ts'
 import type { StreamEvent } from '../answer.ts'
 import type { MediaTokens } from '../media-tokens.ts'
 import type { GenerateRequest, PromptInput } from '../request.ts'
@@ -53,6 +54,7 @@ export type LocalModel = {
     readonly maxContext: number
     readonly image: object | null
     readonly video: object | null
+    readonly decoder: { readonly vocabSize: number }
   }
   readonly keepsPrompts?: boolean
   readonly tokenizer: {
@@ -83,11 +85,25 @@ export function serveModel(model: LocalModel, id: string, now: number): ServedMo
     },
     promptIds: async (prompt) => (await model.prepare(prompt)).inputIds,
     tokenize: async (text, { addBos }) => tokenizer.encode(text, { addBos }),
-    detokenize: async (ids) => tokenizer.decode(ids),
+    detokenize: async (ids) => textOf(ids, model),
     tokenBytes: (id_) => tokenizer.tokenBytes(id_),
     ...(model.measureMedia && { measureMedia: model.measureMedia.bind(model) }),
     ...(model.stats && { stats: () => ({ ...model.stats?.() }) }),
   }
+}
+
+/** The text of a request's `tokens`. Places of pictures, which lie below 0 in some models, have none. */
+export function textOf(
+  ids: readonly number[],
+  { config, tokenizer }: Pick<LocalModel, 'config' | 'tokenizer'>,
+): string {
+  const { vocabSize } = config.decoder
+  const at = ids.findIndex((id) => id >= vocabSize)
+  if (at < 0) return tokenizer.decode(ids)
+  throw new InputError(
+    'INPUT_PROMPT',
+    `tokens[${at}] should be a token id from 0 to ${vocabSize - 1}, ${ids[at]} came; send ids of this model's tokenizer.`,
+  )
 }
 
 /** Of requests that name none: over HTTP the same request is another draw each time, as clients expect. */

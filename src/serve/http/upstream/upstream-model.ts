@@ -12,7 +12,7 @@ import { parseGenerationConfig } from '../../generation-config.ts'
 import { parseGenerateRequest, parsePrompt, type PromptInput } from '../../request.ts'
 import { HttpError } from '../http-error.ts'
 import type { Log } from '../log.ts'
-import type { ServedModel, ServedRequest } from '../served-model.ts'
+import { textOf, type ServedModel, type ServedRequest } from '../served-model.ts'
 import { GrowingAnswer } from './growing-answer.ts'
 import { promptKey, saltOf } from './prompt-key.ts'
 import type { PromptSide } from './prompt-side.ts'
@@ -132,7 +132,7 @@ export class UpstreamModel implements ServedModel {
 
   async detokenize(ids: readonly number[]): Promise<string> {
     const { side } = this.#parts
-    if (side) return side.tokenizer.decode(ids)
+    if (side) return textOf(ids, side)
     const answer = await this.#ask('/detokenize', async (_, model) => ({ model, tokens: ids }))
     // vLLM and ours say `prompt`, SGLang says `text`.
     const text = isRecord(answer) ? (answer['prompt'] ?? answer['text']) : null
