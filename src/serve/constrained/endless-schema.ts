@@ -12,13 +12,31 @@ export function endlessReferences(
       schemas.set(`#/${group}/${name}`, one)
     }
   }
+  const users = new Map<string, string[]>()
+  for (const [name, schema] of schemas) {
+    for (const used of new Set(referencesOf(schema))) {
+      users.set(used, [...(users.get(used) ?? []), name])
+    }
+  }
   const endless = new Set(schemas.keys())
-  for (let before = Infinity; endless.size < before;) {
-    before = endless.size
+  // A set gives each once, also what is added while it is gone through.
+  const waiting = new Set(schemas.keys())
+  for (const one of waiting) {
+    waiting.delete(one)
     // What is not there is refused where it is referred to.
-    for (const one of endless) if (ends(schemas.get(one), endless)) endless.delete(one)
+    if (!endless.has(one) || !ends(schemas.get(one), endless)) continue
+    endless.delete(one)
+    for (const user of users.get(one) ?? []) waiting.add(user)
   }
   return endless
+}
+
+/** Those that stand anywhere in the schema. */
+function referencesOf(schema: unknown): string[] {
+  if (typeof schema !== 'object' || schema === null) return []
+  const { $ref: reference } = schema as Record<string, unknown>
+  const below = Object.values(schema).flatMap(referencesOf)
+  return typeof reference === 'string' ? [reference, ...below] : below
 }
 
 /** Whether a value of the schema can be whole without one of an endless schema in it. */

@@ -6,6 +6,7 @@
  */
 import { parentPort } from 'node:worker_threads'
 import type { CompiledGrammar, GrammarMatcher } from '@mlc-ai/web-xgrammar'
+import { readEbnf } from './ebnf-reader.ts'
 import { deterministicGrammar } from './deterministic-regex.ts'
 import {
   AHEAD,
@@ -94,7 +95,11 @@ async function compileWith(
   { kind, text, frame, rules = [] }: Grammar,
   { Testings }: XGrammarModule,
 ): Promise<CompiledGrammar> {
-  if (kind === 'ebnf') return compiler.compileGrammar(text)
+  if (kind === 'ebnf') {
+    const read = readEbnf(text)
+    if ('fault' in read) throw new Error(`the grammar ${read.fault}`)
+    return compiler.compileGrammar(read.text)
+  }
   const written = await Testings._jsonSchemaToEBNF(
     text,
     true,

@@ -5,7 +5,6 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { isRecord } from '../faults.ts'
-import { readEbnf } from './ebnf-reader.ts'
 import { enforceable, type SchemaRule } from './enforceable-schema.ts'
 import { ebnfFault, wholeRegex } from './safe-regex.ts'
 
@@ -73,9 +72,8 @@ function checkedRegex(pattern: string): string {
 
 function checkedGrammar(grammar: string): string {
   const fault = ebnfFault(limited('ebnf', grammar).text)
-  const read = fault === null ? readEbnf(grammar) : { fault }
-  if ('text' in read) return read.text
-  throw new InputError('INPUT_FORMAT', `responseFormat: the grammar ${read.fault}.`)
+  if (fault === null) return grammar
+  throw new InputError('INPUT_FORMAT', `responseFormat: the grammar ${fault}.`)
 }
 
 function limited(kind: Grammar['kind'], text: string): Grammar {
