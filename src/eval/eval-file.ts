@@ -4,6 +4,7 @@
  * A file is a text or, from a spreadsheet, rows of cells. Everything here says file and line when it cannot read on.
  */
 import { InputError } from '../core/errors.ts'
+import { parseTable } from './delimited-table.ts'
 
 export type EvalFile = {
   /** The path below what was named, `/` between its parts. */
@@ -52,8 +53,8 @@ export function readJsonLines(file: EvalFile, broken?: { count: number }): Row[]
 export function readRows(file: EvalFile): Row[] {
   if (file.rows) return [...file.rows]
   if (file.cells) return tableRows(file, file.cells)
-  if (/\.tsv$/i.test(file.name)) return tableRows(file, parseTable(file.text, '\t'))
-  if (/\.csv$/i.test(file.name)) return tableRows(file, parseTable(file.text, ','))
+  if (/\.tsv$/i.test(file.name)) return tableRows(file, parseTable(file, '\t'))
+  if (/\.csv$/i.test(file.name)) return tableRows(file, parseTable(file, ','))
   if (isJsonLines(file)) return readJsonLines(file)
   const whole = readJson(file)
   const list: unknown = isRow(whole) ? whole['logs'] : whole
@@ -119,27 +120,8 @@ function tableRows(file: EvalFile, cells: readonly (readonly string[])[]): Row[]
   if (!header) throw unreadable(file, 'a table with a header')
   const twice = header.find((name, i) => name !== '' && header.indexOf(name) !== i)
   if (twice !== undefined) throw unreadable(file, `a table with one column "${twice}"`)
-  return rows.map((row) => Object.fromEntries(header.map((name, i) => [name, row[i] ?? ''])))
-}
-
-/**
- * Cells between separators; in quotes, separators and line feeds are text and `""` is one quote (RFC 4180). A cell that only begins
- * with a quote was not put into quotes: `"Yes" is right` stays as it is.
- */
-function parseTable(text: string, separator: string): string[][] {
-  const pattern = new RegExp(
-    `(?:"([^"]*(?:""[^"]*)*)"|([^${separator}\\r\\n]*))(${separator}|\\r?\\n|\\r|$)`,
-    'gy',
-  )
-  const rows: string[][] = []
-  let row: string[] = []
-  for (const [whole, quoted, plain = '', end] of text.matchAll(pattern)) {
-    if (whole === '' && row.length === 0) break
-    row.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'))
-    if (end === separator) continue
-    // A blank line is no row, as it is none to pandas.
-    if (row.length > 1 || row[0] !== '') rows.push(row)
-    row = []
-  }
+  // A spreadsheet's rows end with their last cell that is not empty; some are left without any, as in what it is saved as.
   return rows
+    .filter((row) => row.some((cell) => cell !== ''))
+    .map((row) => Object.fromEntries(header.map((name, i) => [name, row[i] ?? ''])))
 }

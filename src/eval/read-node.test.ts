@@ -153,30 +153,6 @@ test('nothing, an empty folder and a text that is not UTF-8 are refused', () => 
   }
 })
 
-test('tables with quotes, line feeds in cells and either line ending are read', () => {
-  const text = 'index,prediction\r\n\r\n1,"a ""b"",\nc"\r\n2,\r\n\r\n'
-  const rows = [
-    { index: '1', prediction: 'a "b",\nc' },
-    { index: '2', prediction: '' },
-  ]
-  assert.deepEqual(readRows({ name: 'a.csv', text }), rows)
-  assert.deepEqual(readRows({ name: 'a.tsv', text: 'index\tprediction\n1\ta, b' }), [
-    { index: '1', prediction: 'a, b' },
-  ])
-  assert.throws(() => readRows({ name: 'a.csv', text: 'x,x\n1,2' }), {
-    code: 'INPUT_ANSWERS_BROKEN',
-  })
-})
-
-test('a cell that begins with a quote and has text behind it keeps every character', () => {
-  // It lost its first and its last one.
-  const text = 'index\tprediction\n1\t"Yes" it is\n2\t"open\n3\t""\n4\t"A\tB"\n'
-  assert.deepEqual(
-    readRows({ name: 'a.tsv', text }).map((row) => row['prediction']),
-    ['"Yes" it is', '"open', '', 'A\tB'],
-  )
-})
-
 test('a broken line is named by its number, or counted where the original counts it', () => {
   const file = { name: 'a.jsonl', text: '{"a":1}\n\n{broken\n[1]\n' }
   assert.throws(() => readJsonLines(file), /line 3 of a\.jsonl/)

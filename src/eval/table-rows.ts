@@ -174,7 +174,8 @@ export function acceptedAnswers({ id, row, file }: TableRow): string[] {
   const printed = typeof own === 'string' ? (readPythonList(own) ?? []) : []
   const list = printed.length > 0 ? printed : own
   const accepted = (Array.isArray(list) ? list : [list]).filter(
-    (truth) => typeof truth === 'string' || typeof truth === 'number',
+    // An empty cell is no truth: an empty answer would be right.
+    (truth) => (typeof truth === 'string' && truth !== '') || typeof truth === 'number',
   )
   if (accepted.length > 0) return accepted.map(String)
   throw new InputError(

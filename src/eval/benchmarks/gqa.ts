@@ -104,10 +104,10 @@ function scoreOf(answer: Answer | undefined, expected: string): number {
   return isSame ? 1 : 0
 }
 
-/** lmms-eval's samples and VLMEvalKit's table hold the truth. */
+/** lmms-eval's samples and VLMEvalKit's table hold the truth; an empty cell is none. */
 function truthOf({ id, row }: Answer): [string, string][] {
   const answer = row['target'] ?? (row['prediction'] === undefined ? undefined : row['answer'])
-  return typeof answer === 'string' ? [[id, answer]] : []
+  return typeof answer === 'string' && answer !== '' ? [[id, answer]] : []
 }
 
 function gqaAnswer(text: string): string {
