@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { InputError } from '../core/errors.ts'
 import { score } from './score.ts'
+import { jsonLines } from '../../test/eval-files.ts'
 
 const rows = Array.from({ length: 12 }, (_, i) => ({
   question: `What is in picture ${i}?\nA. x\nB. y\nPlease answer directly with only the letter`,
@@ -26,6 +26,7 @@ const answersTo = (prompts: readonly string[]) => [
       .join(''),
   },
 ]
+const foreign = (message: RegExp) => ({ code: 'INPUT_LABELS_FOREIGN', message })
 const answers = answersTo(rows.map(({ question }) => question))
 const value = async (given: ReturnType<typeof answersTo>, labels: readonly object[]) =>
   (await score('realworldqa', { answers: given, labels: table(labels) })).metrics[0]?.value
@@ -33,12 +34,8 @@ const value = async (given: ReturnType<typeof answersTo>, labels: readonly objec
 test('the same rows in another order are refused by the first answer that is of another place', async () => {
   assert.equal(await value(answers, rows), 100)
   const moved = [...rows.slice(1), ...rows.slice(0, 1)]
-  await assert.rejects(value(answers, moved), (error) => {
-    assert.ok(error instanceof InputError)
-    assert.equal(error.code, 'INPUT_LABELS_FOREIGN')
-    assert.match(error.message, /answer 0 .* its prompt is that of 11; give the files/)
-    return true
-  })
+  const message = /answer 0 .* its prompt is that of 11; give the files/
+  await assert.rejects(value(answers, moved), foreign(message))
 })
 
 test('the question in other words is still that question, and a prompt that is in no place is scored', async () => {
@@ -54,4 +51,44 @@ test('a short question that is a part of a few prompts in other words is no othe
   const short = [{ ...first!, question: 'What is' }, ...rest]
   const words = rows.map((_, i) => (i < 3 ? 'What is it?' : 'Well?'))
   assert.equal(await value(answersTo(words), short), 100)
+})
+
+test('samples of lmms-eval are of the rows in their places: by their input, where they hold no id', async () => {
+  const asked = ['How tall is it?', 'Which bar is red?', 'What year is this?', 'Who won?']
+  const samples = asked.map((question, i) => ({
+    doc_id: i,
+    input: `${question}\nAnswer the question with a single word.`,
+    target: String(i),
+    filtered_resps: String(i),
+  }))
+  const given = [jsonLines('2026_samples_x.jsonl', samples)]
+  const scored = async (name: string, labels: readonly object[]) => {
+    const report = await score(name, { answers: given, labels: table(labels) })
+    return report.metrics[0]?.value
+  }
+  const forms = {
+    chartqa: asked.map((question, i) => ({ question, answer: String(i) })),
+    // Ids that are the places of other rows.
+    docvqa: asked.map((question, i) => ({ questionId: 3 - i, question, answers: [String(i)] })),
+  }
+  for (const [name, labels] of Object.entries(forms)) {
+    assert.equal(await scored(name, labels), 100, name)
+    await assert.rejects(scored(name, labels.toReversed()), foreign(/answer 0 .* is that of 3;/))
+  }
+})
+
+test('the questions of ScienceQA have no ids: samples are of those in their places', async () => {
+  const asked = ['Which is a fish?', 'Which is a bird?', 'Which is a tree?', 'Which is a rock?']
+  const samples = asked.map((question, i) => ({
+    doc_id: i,
+    input: `${question}\nA. x\nB. y`,
+    target: 'AB'[i % 2],
+    filtered_resps: 'AB'[i % 2],
+  }))
+  const labels = asked.map((question, i) => ({ question, choices: ['x', 'y'], answer: i % 2 }))
+  const given = [jsonLines('2026_samples_scienceqa_img.jsonl', samples)]
+  const scored = (rows: readonly object[]) =>
+    score('scienceqa', { answers: given, questions: table(rows) })
+  assert.equal((await scored(labels)).metrics[1]?.value, 100)
+  await assert.rejects(scored(labels.toReversed()), foreign(/answer 0 .* is that of 3;/))
 })

@@ -1,15 +1,22 @@
 /**
- * Whether the questions in the files are those that were answered, where only an id tells which is which.
+ * Whether the questions in the files are those that were answered, where only an id or a place tells which is which.
  *
  * Many ids are places in a file: of the same rows in another order every answer would be scored by another question's truth.
- * Our answer files hold the prompt, as the authors' do: a prompt that is not its question's, and holds another's, is refused.
+ * Our answer files hold the prompt, as the authors' do, and lmms-eval's samples theirs: a prompt that is not its question's, and holds
+ * another's, is refused.
  */
 import { InputError } from '../core/errors.ts'
 import type { Benchmark } from './benchmark.ts'
-import { isRow, readRows, type EvalFile, type Row } from './eval-file.ts'
+import { readRows, type EvalFile, type Row } from './eval-file.ts'
 import { shownPrompt, truthId, type Question, type ReleasedFiles } from './question.ts'
+import { isSample } from './samples.ts'
 
-type Placed = { readonly id: string; readonly lines: readonly string[] }
+/** An answer with the prompt that it is to. */
+type Prompted = { readonly id: string; readonly prompt: string }
+
+/** A question with what answers may call it: an id, a place. */
+type Place = { readonly ids: readonly string[]; readonly prompt: string }
+type Placed = { readonly ids: readonly string[]; readonly lines: readonly string[] }
 
 /** Answers whose question is looked for in another place, at most: of a prompt in other words it is in none. */
 const MOST_LOOKED_FOR = 50
@@ -20,13 +27,34 @@ export function checkPlaces(
   files: ReleasedFiles & { readonly answers: readonly EvalFile[] },
 ): void {
   if (!ask) return
-  const answers = files.answers.flatMap(rowsOf).flatMap(promptOf)
-  if (answers.length === 0) return
-  const asked = files.questions.length > 0 ? files.questions : ask.hasTruth ? files.labels : []
-  const places = ownLines(questionsOf(ask.questions, asked))
+  const rows = files.answers.flatMap(rowsOf).filter((row) => promptOf(row) !== null)
+  if (rows.length === 0) return
+  for (const asked of [files.questions, ask.hasTruth ? files.labels : []]) {
+    const questions = questionsOf(ask.questions, asked)
+    // Samples say the place: where questions have other ids, theirs are matched by `labelRows`.
+    const isCounted = questions.every(({ id }, i) => String(id) === String(i))
+    refuseMisplaced(
+      name,
+      rows.filter((row) => isCounted || !isSample(row)),
+      questions.map((question) => {
+        return { ids: [String(question.id), truthId(question)], prompt: shownPrompt(question) }
+      }),
+    )
+  }
+}
+
+/** Throws InputError where the prompts of answers are those of questions in other places. */
+export function refuseMisplaced(
+  benchmark: string,
+  answers: readonly Row[],
+  questions: readonly Place[],
+): void {
+  const places = ownLines(questions)
   const byId = new Map<string, Placed[]>()
-  for (const place of places) byId.set(place.id, [...(byId.get(place.id) ?? []), place])
-  const strange = answers.filter(({ id, prompt }) => {
+  for (const place of places)
+    for (const id of new Set(place.ids)) byId.set(id, [...(byId.get(id) ?? []), place])
+  const asked = answers.flatMap((row) => promptOf(row) ?? [])
+  const strange = asked.filter(({ id, prompt }) => {
     const own = byId.get(id)
     return own !== undefined && !own.some(({ lines }) => isHeld(lines, prompt))
   })
@@ -37,7 +65,7 @@ export function checkPlaces(
   const [first, ...others] = looked.filter(({ other }) => other !== undefined)
   // A short question may be a part of one that was asked in other words.
   if (first?.other && 2 * (1 + others.length) >= looked.length) {
-    throw misplaced(name, first.id, first.other.id)
+    throw misplaced(benchmark, first.id, first.other.ids[0] ?? '')
   }
 }
 
@@ -71,29 +99,31 @@ function rowsOf(file: EvalFile): Row[] {
   }
 }
 
-function promptOf(row: Row): { readonly id: string; readonly prompt: string }[] {
-  const { question_id: id, prompt } = row
-  if (!isRow(row) || typeof prompt !== 'string') return []
-  return typeof id === 'string' || typeof id === 'number'
-    ? [{ id: String(id), prompt: plain(prompt) }]
-    : []
+/** A sample's prompt is its input. */
+function promptOf(row: Row): Prompted | null {
+  const [id, prompt] = isSample(row)
+    ? [row['doc_id'], row['input']]
+    : [row['question_id'], row['prompt']]
+  if (typeof prompt !== 'string') return null
+  if (typeof id !== 'string' && typeof id !== 'number') return null
+  return { id: String(id), prompt: plain(prompt) }
 }
 
 /** The lines of each prompt that few others have: instructions and letters tell no question from another. */
-function ownLines(questions: readonly Question[]): Placed[] {
-  const all = questions.map((question) => ({
-    ids: new Set([String(question.id), truthId(question)]),
-    lines: [...new Set(shownPrompt(question).split('\n').map(plain))],
+function ownLines(questions: readonly Place[]): Placed[] {
+  const all = questions.map(({ ids, prompt }) => ({
+    ids,
+    lines: [...new Set(prompt.split('\n').map(plain))],
   }))
   const counts = new Map<string, number>()
   for (const { lines } of all) {
     for (const line of lines) counts.set(line, (counts.get(line) ?? 0) + 1)
   }
   const most = Math.max(1, questions.length / 4)
-  return all.flatMap(({ ids, lines }) => {
-    const own = lines.filter((line) => line.length > 3 && (counts.get(line) ?? 0) <= most)
-    return [...ids].map((id) => ({ id, lines: own }))
-  })
+  return all.map(({ ids, lines }) => ({
+    ids,
+    lines: lines.filter((line) => line.length > 3 && (counts.get(line) ?? 0) <= most),
+  }))
 }
 
 function isHeld(lines: readonly string[], prompt: string): boolean {

@@ -227,6 +227,44 @@ describe('answers of official files', () => {
     assert.deepEqual(asked, [])
   })
 
+  test('questions in another order are refused before the judge is paid', async () => {
+    // Answers say their place alone: each was judged beside another question and reference.
+    const asked = ['How tall is it?', 'Which bar is red?', 'What year is this?', 'Who won?']
+    const wilder = asked.map((question, i) => ({ Question: question, Answer: `a${i}` }))
+    const generic = asked.map((question, i) => ({ Q: question, A: `a${i}`, video_name: `v${i}` }))
+    const cases = [
+      { name: 'llava-wilder', file: 'wilder.jsonl', rows: wilder, id: String, verdict: '8 8' },
+      {
+        name: 'video-chatgpt',
+        file: 'generic_qa.json',
+        rows: generic,
+        id: (i: number) => `generic/${i}`,
+        verdict: "{'score': 4}",
+      },
+    ]
+    for (const { name, file, rows, id, verdict } of cases) {
+      const lines = asked.map((prompt, i) => ({ question_id: id(i), prompt, text: `a${i}` }))
+      const answers = [jsonLines('answers.jsonl', lines)]
+      const heard: string[] = []
+      const judged = (labels: readonly object[], questions: readonly object[] = []) =>
+        judge(
+          name,
+          {
+            answers,
+            labels: [jsonFile(file, labels)],
+            questions: questions.length > 0 ? [jsonFile(file, questions)] : [],
+          },
+          verdict,
+          heard,
+        )
+      const foreign = { code: 'INPUT_LABELS_FOREIGN', message: /answer \S*0 .* is that of \S*3;/ }
+      await assert.rejects(judged(rows.toReversed()), foreign)
+      await assert.rejects(judged(rows.toReversed(), rows), foreign)
+      assert.equal(heard.length, 0)
+      assert.equal((await judged(rows)).counts.missing, 0)
+    }
+  })
+
   test('a benchmark of a rule, and answers to other questions, are refused', async () => {
     const answers = [jsonLines('a.jsonl', [{ question_id: 9, text: 't' }])]
     await assert.rejects(judge('pope', { answers }, 'yes'), { code: 'INPUT_JUDGE_UNUSED' })

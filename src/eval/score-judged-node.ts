@@ -4,6 +4,7 @@
  * Answers are what `llava score` takes: files of the original scripts, of lmms-eval, of VLMEvalKit, or ours.
  */
 import { InputError } from '../core/errors.ts'
+import { checkPlaces } from './check-places.ts'
 import type { Agreement } from './judge-agreement.ts'
 import { answersOf, judgeAll, type JudgedFacts, type JudgingRequest } from './judge-answers-node.ts'
 import { filesOf } from './evaluate-node.ts'
@@ -32,6 +33,8 @@ export async function scoreJudged(request: ScoreJudgedRequest): Promise<JudgedRe
   const spec = benchmark.judge
   if (!spec) throw unjudged(benchmark.name)
   const files = truthOf(spec, request)
+  // The reviews, which are scored, hold no prompt; and the judge is paid for each.
+  checkPlaces(benchmark, { answers, ...files })
   const { missing, extra, fitting } = compared(request, files, spec)
   const { reviews, facts, agreement } = await judgeAll({ ...request, ...files }, answers, missing)
   if (!reviews || (facts[0]?.reviews === 0 && fitting === 0)) throw foreign(benchmark.name)

@@ -13,6 +13,7 @@ import {
   type Scored,
   type ScoreInput,
 } from './benchmark.ts'
+import { refuseMisplaced } from './check-places.ts'
 import type { EvalFile, Row } from './eval-file.ts'
 import { checkSameRow, isSample } from './samples.ts'
 import {
@@ -141,12 +142,23 @@ export function labelRows(
   answers: ReadonlyMap<string, Answer>,
   benchmark: string,
 ): readonly TableRow[] {
-  const isSamples = answers.size > 0 && [...answers.values()].every(({ row }) => isSample(row))
-  if (!isSamples) return rows
-  return rows.map((one) => {
-    const id = String(one.place)
+  const samples = [...answers.values()].map(({ row }) => row)
+  if (samples.length === 0 || !samples.every(isSample)) return rows
+  const placed = rows.map((one) => ({ ...one, id: String(one.place) }))
+  for (const { id, row } of placed) {
     const sample = answers.get(id)
-    if (sample) checkSameRow(sample.row, one.row, benchmark)
-    return { ...one, id }
-  })
+    if (sample) checkSameRow(sample.row, row, benchmark)
+  }
+  refuseMisplaced(
+    benchmark,
+    samples,
+    placed.map(({ id, row }) => ({ ids: [id], prompt: questionText(row) })),
+  )
+  return placed
+}
+
+/** As datasets call what is asked; empty where a row has none of them. */
+function questionText(row: Row): string {
+  const texts = ['question', 'query', 'prompt'].map((name) => row[name])
+  return texts.find((text) => typeof text === 'string') ?? ''
 }
