@@ -1,6 +1,6 @@
 /** Results on the disk: those of `llava eval` with their examples, below one folder or several. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { parseResult, type ComparedResult } from './compare-results.ts'
 import type { EvalReport } from './evaluate-node.ts'
@@ -35,7 +35,7 @@ function resultFiles(path: string): string[] {
   if (!existsSync(path)) return []
   if (!statSync(path).isDirectory()) return [path]
   return readdirSync(path, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('result.json'))
+    .filter((name) => basename(name) === 'result.json')
     .sort()
     .map((name) => join(path, name))
 }

@@ -132,6 +132,35 @@ describe('llava eval', () => {
     )
   })
 
+  test("a result stands beside the official script's files, of eval and of score", async () => {
+    // ScienceQA's official result took the name of ours: compare and report read it, and eval wrote over it.
+    const questions = join(FOLDER, 'science.json')
+    const ask = (id: string) => ({
+      id,
+      conversations: [
+        { from: 'human', value: `Which of ${id}?\nA. x\nB. y` },
+        { from: 'gpt', value: 'A' },
+      ],
+    })
+    writeFileSync(questions, JSON.stringify(['1', '2'].map(ask)))
+    const out = join(FOLDER, 'science')
+    const from = ['scienceqa', '--questions', questions]
+    const asked = ['eval', ...from, ...LOCAL, '--max-tokens', '2', '--out', out]
+    const ran = await llava(asked)
+    assert.equal(ran.code, 0, ran.stderr)
+    assert.match(ran.stdout, /result\.json, scienceqa_output\.json, scienceqa_result\.json$/m)
+    const run = join(out, 'scienceqa')
+    assert.match(readFileSync(join(run, 'scienceqa_result.json'), 'utf8'), /"acc": /)
+    const scored = join(FOLDER, 'scored')
+    const answers = join(run, 'answers.jsonl')
+    await llava(['score', ...from, '--answers', answers, '--out', scored])
+    assert.ok(existsSync(join(scored, 'scienceqa_result.json')))
+    const compared = await llava(['eval', 'compare', run, scored])
+    assert.match(compared.stdout, /scienceqa: 2 questions/)
+    const reported = await llava(['eval', 'report', out, '--out', join(FOLDER, 'science-report')])
+    assert.equal(reported.code, 0, reported.stderr)
+  })
+
   test('training data that holds a picture and a question is named, alone and beside the scores', async () => {
     const mixture = join(FOLDER, 'train.json')
     const turns = [

@@ -95,8 +95,8 @@ describe('official answers', { skip }, () => {
       questions: read('scienceqa/llava_test_CQM-A.json'),
     })
     for (const [ours, theirs] of [
-      ['result.json', 'llava-v1.5-13b_result.json'],
-      ['output.json', 'llava-v1.5-13b_output.jsonl'],
+      ['scienceqa_result.json', 'llava-v1.5-13b_result.json'],
+      ['scienceqa_output.json', 'llava-v1.5-13b_output.jsonl'],
     ] as const) {
       const expected = readFileSync(join(ANSWERS, 'scienceqa/answers', theirs), 'utf8')
       assert.equal(written[ours] === expected, true, ours)

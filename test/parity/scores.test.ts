@@ -92,7 +92,7 @@ const SCRIPTS: Record<
   eval_science_qa: {
     benchmark: 'scienceqa',
     kinds: { '--result-file': 'answers', '--base-dir': 'labels' },
-    written: ['output.json', 'result.json'],
+    written: ['scienceqa_output.json', 'scienceqa_result.json'],
   },
   eval_textvqa: {
     benchmark: 'textvqa',

@@ -198,11 +198,13 @@ function official(judged: readonly Judged[], score: (one: Judged) => number) {
     results: new Map(judged.map(({ problem, place }) => [problem.id, place])),
     outputs: new Map(judged.map(({ problem, text }) => [problem.id, text])),
   }
+  const printed = `Total: ${judged.length}, Correct: ${correct}, Accuracy: ${shown(() => true)}%, IMG-Accuracy: ${shown(isAsked)}%\n`
   return {
-    printed: `Total: ${judged.length}, Correct: ${correct}, Accuracy: ${shown(() => true)}%, IMG-Accuracy: ${shown(isAsked)}%\n`,
+    // Where no answer is to a picture the script ends with a division by zero.
+    ...(judged.some(isAsked) ? { printed } : {}),
     written: {
-      'output.json': pythonJson(output, { indent: 2 }),
-      'result.json': pythonJson(result, { indent: 2 }),
+      'scienceqa_output.json': pythonJson(output, { indent: 2 }),
+      'scienceqa_result.json': pythonJson(result, { indent: 2 }),
     },
   }
 }

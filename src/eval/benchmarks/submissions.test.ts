@@ -52,8 +52,15 @@ test('ScienceQA: a whole share stays a float, and a result file tells its questi
   const questions = [jsonFile('q.json', [turn({ image: '1.png' }, '1', 'A'), turn({}, '2', 'B')])]
   const result = { acc: 50.0, correct: 1, count: 2, results: {}, outputs: { 1: 'A', 2: 'A' } }
   const report = await score('scienceqa', { answers: [jsonFile('r.json', result)], questions })
-  assert.match(report.written['result.json'] ?? '', /"acc": 50\.0,/)
+  assert.match(report.written['scienceqa_result.json'] ?? '', /"acc": 50\.0,/)
   assert.match(report.printed ?? '', /Accuracy: 50\.00%, IMG-Accuracy: 100\.00%/)
+  // The script divides by the pictures that were asked about.
+  const texts = [jsonFile('q.json', [turn({}, '1', 'A'), turn({}, '2', 'B')])]
+  const plain = await score('scienceqa', {
+    answers: [jsonFile('r.json', result)],
+    questions: texts,
+  })
+  assert.equal(plain.printed, null)
 })
 
 test('MM-Vet: the tables beside the grades are passed over, and alone refused', async () => {
