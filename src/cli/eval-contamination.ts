@@ -45,8 +45,9 @@ export async function checkBenchmarks(args: Arguments, session: Session): Promis
   const results: object[] = []
   try {
     await using dataset = await openMixture(mixture, args, session, progress)
-    for (const name of benchmarkNames(args, names)) {
-      const plan = await planOf(name, args, args.has('mixture') ? args.text('data') : undefined)
+    const data = args.has('mixture') ? args.text('data') : undefined
+    for (const name of benchmarkNames(names, args, data)) {
+      const plan = await planOf(name, args, data)
       const found = await compare(plan, { dataset, args, session, progress })
       progress.end()
       const file = join(out, plan.benchmark.name, 'contamination.json')

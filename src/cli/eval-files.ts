@@ -53,15 +53,21 @@ export type Plan = {
 const QUICK_FOLDERS = ['models/mini/quick', 'fixtures/eval/quick']
 
 /** The benchmarks by name, `mini-*` being all tasks of the mini model. */
-export function benchmarkNames(args: Arguments, names = args.positionals): string[] {
+export function benchmarkNames(
+  names: readonly string[],
+  args: Arguments,
+  data: string | undefined,
+): string[] {
   return names.flatMap((name) => {
     if (name !== 'mini-*') return [name]
-    const folder = args.text('questions') ?? quickFolder()
-    const tasks = readdirSync(folder)
+    const folder = miniPlace(args, data)
+    const tasks = (isFolder(folder) ? readdirSync(folder) : [])
       .filter((file) => file.endsWith('.jsonl'))
       .sort()
     if (tasks.length === 0)
-      throw new UsageError(`mini-* needs a folder of .jsonl files; ${folder} has none.`)
+      throw new UsageError(
+        `mini-* needs a folder of tasks (.jsonl), as --questions or as mini below --data; ${folder} has none.`,
+      )
     return tasks.map((file) => `mini-${file.slice(0, -'.jsonl'.length)}`)
   })
 }
@@ -70,11 +76,10 @@ export function benchmarkNames(args: Arguments, names = args.positionals): strin
 export async function planOf(
   name: string,
   args: Arguments,
-  data = args.text('data'),
+  data: string | undefined,
 ): Promise<Plan> {
   const benchmark = findBenchmark(name)
-  const mini = /^mini-(.+)$/.exec(benchmark.name)?.[1]
-  if (benchmark.name === 'quick' || mini !== undefined) return miniPlan(benchmark, mini, args)
+  if (/^(?:quick|mini(?:-.+)?)$/.test(benchmark.name)) return miniPlan(benchmark, args, data)
   const home = data === undefined ? undefined : homeOf(benchmark, data)
   const folder = benchmark.ask?.folder
   const place = (part: string | undefined) => {
@@ -103,26 +108,40 @@ export async function planOf(
 
 /** A folder of questions may hold their pictures too, as what `llava data build-bench` makes. */
 function folderAt(path: string): string | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? path : undefined
+  return isFolder(path) ? path : undefined
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 async function miniPlan(
   benchmark: Benchmark,
-  task: string | undefined,
   args: Arguments,
+  data: string | undefined,
 ): Promise<Plan> {
-  const given = args.text('questions') ?? quickFolder()
-  const path =
-    task !== undefined && !given.endsWith('.jsonl') ? join(given, `${task}.jsonl`) : given
-  const files = await loadEvalFiles(path)
-  const questions = files.filter(({ name }) => name.endsWith('.jsonl'))
-  const folder = given.endsWith('.jsonl') ? dirname(given) : given
+  if (args.has('labels'))
+    throw new UsageError(`the questions of ${benchmark.name} hold their truth; leave --labels out.`)
+  const task = /^mini-(.+)$/.exec(benchmark.name)?.[1]
+  const place = miniPlace(args, data)
+  const isFile = place.endsWith('.jsonl')
+  const path = task !== undefined && !isFile ? join(place, `${task}.jsonl`) : place
+  const questions = await loadEvalFiles(path, benchmark.ask?.pick)
   return {
     benchmark,
     questions,
     labels: [],
-    mediaFolder: args.text('images') ?? mediaFolder(folder, benchmark, questions),
+    mediaFolder:
+      args.text('images') ?? mediaFolder(isFile ? dirname(place) : place, benchmark, questions),
   }
+}
+
+/** A file of questions, or the folder of the tasks, which is `test` in what `llava data build mini` makes. */
+function miniPlace(args: Arguments, data: string | undefined): string {
+  const home = () => (data === undefined ? quickFolder() : homeOf({ name: 'mini' }, data))
+  const given = args.text('questions') ?? home()
+  const tests = join(given, 'test')
+  return existsSync(tests) ? tests : given
 }
 
 /** Pictures are named from the folder of the questions or, as the data is built, from the one above. */
@@ -145,7 +164,7 @@ function quickFolder(): string {
 }
 
 /** The folder of a benchmark, called as it is here, by its authors, or at the hub; case and marks aside. */
-function homeOf({ name }: Benchmark, data: string): string {
+function homeOf({ name }: Pick<Benchmark, 'name'>, data: string): string {
   const names = [name, ...(OTHER_NAMES[name] ?? [])]
   for (const place of names) {
     const home = place.split('/').reduce<string | undefined>(entryOf, data)
@@ -155,7 +174,7 @@ function homeOf({ name }: Benchmark, data: string): string {
 }
 
 function entryOf(folder: string | undefined, name: string): string | undefined {
-  if (folder === undefined || !statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
+  if (folder === undefined || !isFolder(folder)) return
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
   const entries = readdirSync(folder)
   const found = entries.find((entry) => plain(entry) === plain(name))
@@ -177,6 +196,7 @@ function snapshotOf(repository: string): string | undefined {
 
 /** One download may hold several benchmarks. */
 const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
+  mini: ['quick'],
   vizwiz: ['vizwiz-vqa'],
   scienceqa: ['scienceqa-full', 'scienceqa-img'],
   'llava-bench': ['llava-bench-in-the-wild'],

@@ -30,7 +30,9 @@ export async function runBenchmarks(args: Arguments, session: Session): Promise<
   for (const name of ['limit', 'max-tokens']) wholeNumber(args, name)
   const judgeBudget = new JudgeBudget(judgeLimits(args))
   const plans: Plan[] = []
-  for (const name of benchmarkNames(args)) plans.push(await planOf(name, args))
+  const data = args.text('data')
+  for (const name of benchmarkNames(args.positionals, args, data))
+    plans.push(await planOf(name, args, data))
   // A model that is left open keeps the process alive, whatever threw.
   await using judges = await judgesOf(args, session)
   await using engines = await enginesOf(args, session)

@@ -40,6 +40,7 @@ export function readJsonLines(file: EvalFile, broken?: { count: number }): Row[]
     if (row) rows.push(row)
     else if (broken) broken.count++
     else {
+      if (isWhole(file)) throw unreadable(file, 'a list of JSON objects, or one on each line')
       throw new InputError(
         'INPUT_ANSWERS_BROKEN',
         `eval: line ${i + 1} of ${file.name} should be a JSON object, "${line.slice(0, 40)}" came; is the file cut off?`,
@@ -101,9 +102,19 @@ export function isRow(value: unknown): value is Row {
 export function unreadable(file: EvalFile, expected: string, cause?: unknown): InputError {
   return new InputError(
     'INPUT_ANSWERS_BROKEN',
-    `eval: ${file.name} should be ${expected}, it begins with "${file.text.slice(0, 40)}"; is it another file, or cut off?`,
+    `eval: ${file.name} should be ${expected}, it begins with ${JSON.stringify(file.text.slice(0, 40))}; is it another file, or cut off?`,
     { cause },
   )
+}
+
+/** One value over several lines, as programs write their numbers. */
+function isWhole(file: EvalFile): boolean {
+  try {
+    readJson(file)
+    return true
+  } catch {
+    return false // The caller throws with the line.
+  }
 }
 
 function parseObject(line: string): Row | null {

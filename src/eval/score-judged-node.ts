@@ -5,6 +5,7 @@
  */
 import { InputError } from '../core/errors.ts'
 import { checkPlaces } from './check-places.ts'
+import { answerFiles } from './answer-files.ts'
 import type { Agreement } from './judge-agreement.ts'
 import { answersOf, judgeAll, type JudgedFacts, type JudgingRequest } from './judge-answers-node.ts'
 import { filesOf } from './evaluate-node.ts'
@@ -28,8 +29,10 @@ export type JudgedReport = ScoreReport & {
  * A question without an answer counts as missing, and no judge is asked about it. Throws InputError where the benchmark needs no judge, or no
  * answer is to one of its questions, and what judges throw when they are gone.
  */
-export async function scoreJudged(request: ScoreJudgedRequest): Promise<JudgedReport> {
-  const { benchmark, answers, judges = [] } = request
+export async function scoreJudged(given: ScoreJudgedRequest): Promise<JudgedReport> {
+  const { benchmark, judges = [] } = given
+  const answers = answerFiles(given.answers, benchmark.name)
+  const request = { ...given, answers }
   const spec = benchmark.judge
   if (!spec) throw unjudged(benchmark.name)
   const files = truthOf(spec, request)

@@ -4,6 +4,7 @@
  */
 import { InputError } from '../core/errors.ts'
 import { Rng } from '../core/rng.ts'
+import { answerFiles } from './answer-files.ts'
 import type { Benchmark, Counts, Metric, Outcome, PublishedScore, Sheet } from './benchmark.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
 import { miniBenchmark } from './benchmarks/mini.ts'
@@ -95,7 +96,8 @@ export type Recipe = {
  */
 export async function score(name: string, request: ScoreRequest): Promise<ScoreReport> {
   const benchmark = findBenchmark(name)
-  const { answers, asked, wordNet } = request
+  const { asked, wordNet } = request
+  const answers = answerFiles(request.answers, benchmark.name)
   const given = { questions: request.questions ?? [], labels: request.labels ?? [] }
   const released = releasedFiles(benchmark.ask, given)
   const { questions, labels } = takenFiles(benchmark, { given, released })
@@ -124,7 +126,7 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     printed: printed ?? null,
     written: written ?? {},
     sheets: sheets ?? {},
-    recipe: await recipeOf(benchmark, { ...request, questions, labels, seed }),
+    recipe: await recipeOf(benchmark, { ...request, answers, questions, labels, seed }),
   }
 }
 

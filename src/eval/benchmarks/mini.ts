@@ -19,7 +19,7 @@ import {
   type FormReading,
   type Truth,
 } from '../metrics/mini-answer.ts'
-import type { Question } from '../question.ts'
+import type { Named, Question } from '../question.ts'
 import { columnText } from '../row-columns.ts'
 
 /** Answers are short: lists of shapes in JSON are the longest. */
@@ -27,6 +27,7 @@ const LONGEST = 96
 
 /** `quick`, `mini`, or `mini-<task>`: the same scorer over all tasks that its files hold. */
 export function miniBenchmark(name: string): Benchmark {
+  const pick = tasksOnly(/^mini-(.+)$/.exec(name)?.[1])
   return {
     name,
     title: name === 'quick' ? 'Quick set of the mini model' : `Held-out tasks (${name})`,
@@ -37,10 +38,21 @@ export function miniBenchmark(name: string): Benchmark {
     ask: {
       questions: (files) => files.flatMap(readQuestions),
       prompt: 'the question, which holds its instruction, after its pictures; greedy',
+      pick,
+      pickLabels: pick,
       folder: { questions: 'test', images: '.' },
       hasTruth: true,
     },
     published: [],
+  }
+}
+
+/** Beside the tasks lie the records to train on and what was counted; of one task its own file, if there is one. */
+function tasksOnly(task: string | undefined) {
+  return <File extends Named>(files: readonly File[]): readonly File[] => {
+    const lines = files.filter(({ name }) => /\.jsonl$/i.test(name))
+    const own = lines.filter(({ name }) => name.split('/').at(-1) === `${task}.jsonl`)
+    return own.length > 0 ? own : lines
   }
 }
 
