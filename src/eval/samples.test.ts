@@ -78,6 +78,32 @@ describe('samples of lmms-eval', () => {
     })
   }
 
+  test('Mantis-Eval: without options a sample is as right as its task found it', async () => {
+    // "left" begins with the letter L, which was read as one of 26.
+    const sample = (id: number, said: string, correct: boolean) => ({
+      doc_id: id,
+      target: 'A',
+      filtered_resps: said,
+      mantis_score: { question_id: `m_${id}`, pred_answer: said, answer: 'A', correct },
+    })
+    const samples = [sample(0, 'left', true), sample(1, 'right', false)]
+    const label = { id: 'm', question_type: 'multi-choice', question: 'Q', answer: 'A' }
+    const labels = [0, 1].map((i) => ({
+      ...label,
+      id: `m_${i}`,
+      options: ['(A) right', '(B) left'],
+    }))
+    const answers = [jsonLines('2026_samples_mantis.jsonl', samples)]
+    const found = metricValues(await score('mantis-eval', { answers }))
+    assert.equal(found['overall'], 50)
+    // With the options it is read again: here the second is right.
+    const report = await score('mantis-eval', { answers, labels: [jsonFile('t.json', labels)] })
+    assert.deepEqual(
+      report.outcomes.map((one) => one.score),
+      [0, 1],
+    )
+  })
+
   test('of other rows than the labels in their place are refused', async () => {
     const { samples, labels } = lmmsEval['textvqa']!
     const answers = [jsonLines('s.jsonl', samples)]

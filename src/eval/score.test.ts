@@ -158,6 +158,29 @@ test('MMBench counts a question only if all its rotations are right', async () =
   assert.match(sheet.message, /a letter as answer/)
 })
 
+test('MMBench: answers of all rounds are to the options as they were turned', async () => {
+  // They were refused as answers that came twice.
+  const table = [
+    { index: 1, A: 'x', B: 'y', C: 'z', answer: 'B' },
+    { index: 2, A: 'u', B: 'v', answer: 'A' },
+  ]
+  const said = (id: number, letters: string) =>
+    [...letters].map((text, round) => ({ question_id: id, round_id: round, text }))
+  // The right option y is B, then A, then C.
+  const answers = (first: string, second: string) => [
+    lines('a.jsonl', [...said(1, first), ...said(2, second)]),
+  ]
+  const scored = async (first: string, second: string) => {
+    const labels = [lines('t.jsonl', table)]
+    const report = await score('mmbench', { answers: answers(first, second), labels })
+    const { circular, vanilla } = values(report)
+    return [circular, vanilla, report.counts.questions, report.counts.missing]
+  }
+  assert.deepEqual(await scored('BAC', 'AB'), [100, 100, 5, 0])
+  assert.deepEqual(await scored('BBB', 'AB'), [50, 60, 5, 0])
+  assert.deepEqual(await scored('BA', 'AB'), [50, 80, 5, 1])
+})
+
 describe('MME', () => {
   const labels: EvalFile[] = [
     {

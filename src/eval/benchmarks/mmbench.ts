@@ -4,8 +4,8 @@
  * Paper: arXiv:2307.06281. Data: github.com/open-compass/MMBench (Apache-2.0), mmbench_dev_20230712.tsv and
  * mmbench_dev_cn_20231003.tsv; a row has index, question, hint, A–D, answer, category, image …; the rotations of question
  * 241 are 1000241, 2000241 ….
- * Answers: {"question_id": 241, "round_id": 0, "prompt": "…", "text": "B", "options": ["…"], "option_char": ["A", "B"]}, or
- * the submission: a spreadsheet index | question | A | B | C | D | prediction | answer | split, which holds the truth too.
+ * Answers: {"question_id": 241, "round_id": 0, "prompt": "…", "text": "B", "options": ["…"], "option_char": ["A", "B"]}, with
+ * --all-rounds a row for each rotation of the options (llava/eval/model_vqa_mmbench.py at c121f04); or the submission: a spreadsheet index | question | A | B | C | D | prediction | answer | split, which holds the truth too.
  * Official scorer: MMBench's server; circular evaluation as in §4.3 of the paper, answers read as VLMEvalKit does, which is its
  * code. What no rule reads, the server asks a language model about; here it is unreadable, counted, and wrong. Of a table without
  * answers, as that of the test split, only the submission is written.
@@ -94,8 +94,10 @@ function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
   const all = truthFiles.flatMap((file) =>
     readRows(file).map((row) => questionOf(sampleFields(row), file)),
   )
-  const questions = onlyAsked(all, asked, ({ id }) => id)
-  const answers = answersById(readAnswers(files), { key: keyOf })
+  const given = readAnswers(files)
+  const answers = answersById(given, { key: keyOf })
+  const rows = onlyAsked(all, asked, ({ id }) => id)
+  const questions = given.some(({ row }) => roundOf(row) > 0) ? rows.flatMap(allRounds) : rows
   const outcomes = questions.map((question) => outcomeOf(question, answers.get(question.id)))
   const unreadable = outcomes.filter(({ id, read }) => answers.has(id) && read === '').length
   const counts = countAnswers(
@@ -152,7 +154,34 @@ function submitted(
 }
 
 function keyOf({ id, row }: Answer): string {
-  return String(row['index'] ?? id)
+  return roundName(String(row['index'] ?? id), roundOf(row))
+}
+
+/** How often the options were turned before the question was asked; 0 for the row as it is. */
+function roundOf({ round_id: round }: Row): number {
+  return Number(round ?? 0)
+}
+
+function roundName(id: string, round: number): string {
+  return round === 0 ? id : `${id} round ${round}`
+}
+
+/** The row as it is, and with the first option put last, until each was first. */
+function allRounds(question: Question): Question[] {
+  const letters = Object.keys(question.options)
+  const count = letters.length
+  return letters.map((_, round) => {
+    const turned = letters.map((letter, i) => {
+      return [letter, question.options[letters[(i + round) % count] ?? ''] ?? ''] as const
+    })
+    const place = letters.indexOf(question.answer)
+    return {
+      ...question,
+      id: roundName(question.id, round),
+      answer: letters[(place - round + count) % count] ?? question.answer,
+      options: Object.fromEntries(turned),
+    }
+  })
 }
 
 /** LLaVA's answers are to rows of a table that they do not hold. */

@@ -28,7 +28,7 @@ import { inferredLetter } from '../metrics/inferred-letter.ts'
 import { optionColumns } from '../metrics/option-letter.ts'
 import type { Picture } from '../question.ts'
 import { columnOptions, columnText } from '../row-columns.ts'
-import { formOf } from '../samples.ts'
+import { formOf, isSample } from '../samples.ts'
 import { shortAnswerBenchmark } from '../short-answers.ts'
 import { rowPictures } from '../table-rows.ts'
 import { juneRow } from './published-tables.ts'
@@ -102,7 +102,8 @@ export const mantisEval = shortAnswerBenchmark({
   title: 'Mantis-Eval',
   rule: 'behind "answer:" or "the answer is" if there is one: the first letter, or the whole option; short answers equal but for case; accuracy',
   form: { split: 'test' },
-  judge: (answer, [target = ''], row) => judgeMantis(answer, target, row),
+  judge: (answer, [target = ''], row, { given }) =>
+    heldScore(answer, row, given) ?? judgeMantis(answer, target, row),
   ask: {
     prompt: (one) => {
       const question = columnText(one, 'question')
@@ -184,16 +185,21 @@ function unpackBlink(file: EvalFile, kind: 'answers' | 'labels'): readonly Row[]
   )
 }
 
+/** lmms-eval's newer samples hold no options, by which letters are read, and whether the task found the answer right. */
+function heldScore(answer: string, row: Row, given: Row) {
+  const { correct, pred_answer: read } = given
+  if (row['options'] !== undefined || !isSample(given) || typeof correct !== 'boolean') return null
+  return { score: correct ? 1 : 0, read: typeof read === 'string' ? read : answer }
+}
+
 function judgeMantis(answer: string, target: string, row: Row): { score: number; read: string } {
   const truth = target.replaceAll(/^[()\s]+|[()\s]+$/g, '')
-  // lmms-eval's newer samples do not hold the type either.
   const type = row['question_type'] ?? (/^[A-Z]$/.test(truth) ? 'multi-choice' : 'short-answer')
   if (type === 'short-answer') {
     const read = mantisAnswer(answer)
     return { score: read.toLowerCase() === truth.toLowerCase() ? 1 : 0, read }
   }
   const wanted = (/\p{L}/u.exec(truth)?.[0] ?? '').toUpperCase()
-  // lmms-eval's newer samples do not hold the options.
   const options = Array.isArray(row['options']) ? row['options'].map(String) : null
   const letter = mantisLetter(answer, options?.length ?? 26)
   if (letter !== null) return { score: letter === wanted ? 1 : 0, read: letter }
