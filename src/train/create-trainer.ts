@@ -166,7 +166,8 @@ function saving(
   return async (folder, told) => {
     const card = trainingCard({ base, settings, ...told })
     const quirks = familyQuirks(settings.quirks)
-    if (!settings.lora) return saveModel(folder, { checkpoint, store, quirks, card })
+    const { stored } = trained
+    if (!settings.lora) return saveModel(folder, { checkpoint, store, stored, quirks, card })
     const learnt = adapterFiles(learntOrTold(checkpoint, quirks))
     const notices = [...learnt.notices, ...adapterNotices(checkpoint, { options, settings })]
     const { config } = checkpoint

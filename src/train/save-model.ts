@@ -29,10 +29,13 @@ import {
 import { learntOrTold } from './learnt-or-told.ts'
 import type { ParameterStore } from './parameter-store.ts'
 import { savedTensors } from './saved-tensors.ts'
+import type { StoredName } from './trained-parameters.ts'
 
 export type SaveParts = {
   readonly checkpoint: Checkpoint
   readonly store: ParameterStore
+  /** Name and shape of a trained parameter in the checkpoint. */
+  readonly stored: (path: string) => StoredName
   /** That the checkpoint was opened with. */
   readonly quirks: Quirks
   /** README.md */
@@ -164,10 +167,11 @@ async function conversionOf(out: string, parts: SaveParts): Promise<Conversion |
 
 async function plannedAs(
   place: { readonly to: ConvertLayout; readonly out: string },
-  { checkpoint, store }: SaveParts,
+  saved: SaveParts,
 ): Promise<Conversion> {
+  const { checkpoint } = saved
   const { documents, config, parts, tokenizerPath } = checkpoint
-  const trained = { source: storeSource(store), rules: OWN_PATHS }
+  const trained = { source: storeSource(saved), rules: OWN_PATHS }
   return planConversion(
     { documents, config, parts: [...parts, trained] },
     {
@@ -186,17 +190,21 @@ async function plannedAs(
 /** Names that are our paths. */
 const OWN_PATHS: readonly NameRule[] = [{ pattern: /^(.*)$/, path: '$1' }]
 
-/** Trained parameters as a file would hold them. */
-function storeSource(store: ParameterStore): WeightSource {
-  const read = (name: string) => {
-    const { shape, data } = store.weight(name)
-    return { dtype: 'float32' as const, shape, data }
-  }
+/** Trained parameters as a file would hold them: a graph has some of them in other shapes, the tower's patches as a matrix. */
+function storeSource({ store, stored }: SaveParts): WeightSource {
   const tensors = store.paths.map((path) => {
-    const { shape } = store.weight(path)
+    const { shape } = stored(path)
     return [path, { dtype: 'float32' as const, shape, file: 'training' }] as const
   })
-  return { tensors: new Map(tensors), read, close: () => {} }
+  return {
+    tensors: new Map(tensors),
+    read: (path) => ({
+      dtype: 'float32',
+      shape: stored(path).shape,
+      data: store.weight(path).data,
+    }),
+    close: () => {},
+  }
 }
 
 function readBytes(path: string): Uint8Array {

@@ -81,6 +81,30 @@ test('what transformers has no form for is saved in the original layout, and rea
   }
 })
 
+for (const [model, tower] of [
+  ['llava-v1.5', 'tower-clip-vit-large-patch14-336'],
+  ['llava-v1.6-vicuna', 'tower-clip-vit-large-patch14-336'],
+  ['llava-onevision-qwen2', 'tower-siglip-so400m-patch14-384'],
+] as const) {
+  test(`${model}: parts that were trained are converted in the shapes of frozen ones`, async () => {
+    const checkpoints = 'fixtures/original/checkpoints'
+    const saved: ReadonlyMap<string, readonly number[]>[] = []
+    for (const trainable of [[], ['projector', 'decoder', 'vision', 'imageNewline']] as const) {
+      const folder = join(root, `${model}-${trainable.length}`)
+      const visionTower = join(checkpoints, tower)
+      await using trainer = await createTrainer(join(checkpoints, model), {
+        visionTower,
+        trainable,
+      })
+      await trainer.save(folder)
+      const source = readSafetensors(openFileBytes(join(folder, 'model.safetensors')))
+      saved.push(new Map([...source.tensors].map(([name, { shape }]) => [name, shape])))
+      source.close()
+    }
+    assert.deepEqual(saved[1], saved[0])
+  })
+}
+
 test('a model that cannot be converted is saved with the files it came with, and read as it was trained', async () => {
   const source = join(root, 'without-tokenizer', 'llava-v1.6-vicuna')
   cpSync('fixtures/original/checkpoints/llava-v1.6-vicuna', source, { recursive: true })
