@@ -41,8 +41,9 @@ export function buildBatch(samples: readonly Sample[], config: ModelConfig): Bat
   samples.forEach((sample, index) => {
     const where = `sample ${index}`
     checkSample(sample, { config, placeholders, where })
-    images.add(sample, start, where)
-    for (const [from, to] of sequencesOf(sample, where)) {
+    const sequences = sequencesOf(sample, where)
+    images.add(sample, { sequences, start, where })
+    for (const [from, to] of sequences) {
       checkLength(to - from, config.maxContext, where)
       batch.segments.push(to - from)
       for (let i = from; i < to; i++) {

@@ -15,6 +15,7 @@ import { featureRows } from '../vision/vision-transformer.ts'
 import { LazyPixels } from './lazy-pixels.ts'
 import { composeMaps, gatherRows, wholeMap, type PlacedMap, type RowGather } from './row-gather.ts'
 import type { PixelTensor, Sample } from './sample.ts'
+import { shareMedia, type MediaCounts, type MediaRange } from './share-media.ts'
 
 export type BatchImages = {
   /** Every tile and frame once. */
@@ -44,8 +45,29 @@ export type PlacedRows = RowGather & {
 /** Where the tiles of one `pixelValues` begin: among all tiles, and among the projector's rows. */
 type TilePlace = { readonly tile: number; readonly row: number }
 
+/** A picture's size before it was cut, the tiles that it is cut into, and their rows in the order of the prompt. */
+type ArrangedPicture = { readonly size: ImageSize; readonly tiles: number; readonly map: RowMap }
+
+/** A sample's pictures [from, to) as those of one prompt: how they are cut may depend on how many they are. */
+type Arranger = {
+  readonly pictures: number
+  readonly range: (from: number, to: number) => readonly ArrangedPicture[]
+}
+
+/** Positions of one placeholder, and what fills them in this order. */
+type Places = { readonly slots: readonly number[]; readonly holds: readonly (keyof MediaCounts)[] }
+
 /** Rows of one picture or clip and the positions that they go to. */
 type Placement = PlacedMap & { readonly slots: readonly number[] }
+
+/** Where a sample stands in its batch. */
+export type SamplePlace = {
+  readonly start: number
+  /** Positions [from, to) of each of its sequences. */
+  readonly sequences: readonly (readonly [number, number])[]
+  /** As messages call it. */
+  readonly where: string
+}
 
 export class ImageRows {
   readonly #config: ModelConfig
@@ -62,19 +84,25 @@ export class ImageRows {
     this.#rowsPerTile = config.vision ? featureRows(config.vision) : 0
   }
 
-  /** Takes a sample whose first position is `start`. Throws InputError unless its pictures and clips fill their places. */
-  add(sample: Sample, start: number, where: string): void {
-    const pictures = this.#pictureMaps(sample, where)
+  /** Throws InputError unless the sample's pictures and clips fill their places. */
+  add(sample: Sample, at: SamplePlace): void {
+    const { where, sequences, start } = at
     const clips = this.#clipMaps(sample, where)
-    const { image, video } = this.#config
-    const shared = { sample, start, where }
-    if (video && video.placeholder !== image?.placeholder) {
-      this.#place(pictures, { ...shared, placeholder: image?.placeholder, what: 'pictures' })
-      this.#place(clips, { ...shared, placeholder: video.placeholder, what: 'clips' })
-    } else {
-      const maps = [...pictures, ...clips]
-      this.#place(maps, { ...shared, placeholder: image?.placeholder, what: 'pictures and clips' })
-    }
+    const arrange = this.#arranger(this.#pictureSizes(sample, where))
+    const places = sequences.map((positions) => this.#placesOf(sample, positions))
+    const ranges = sharedOut({ arrange, clips, places, where })
+    const arranged = ranges.flatMap(({ from, to }) => arrange.range(from.pictures, to.pictures))
+    const pictures = this.#pictureMaps(sample, arranged, where)
+    ranges.forEach(({ from, to }, sequence) => {
+      const maps = {
+        pictures: pictures.slice(from.pictures, to.pictures),
+        clips: clips.slice(from.clips, to.clips),
+      }
+      for (const { slots, holds } of places[sequence] as readonly Places[]) {
+        const placed = holds.flatMap((kind) => maps[kind])
+        this.#place(placed, { slots, start, where, what: holds.join(' and ') })
+      }
+    })
   }
 
   /** Null where no sample has a picture. */
@@ -93,24 +121,66 @@ export class ImageRows {
     return { tiles: this.#tiles, lazy, pooled, placed }
   }
 
-  #pictureMaps({ pixelValues, imageSizes }: Sample, where: string): PlacedMap[] {
+  /** Of its pictures before they were cut. */
+  #pictureSizes({ pixelValues, imageSizes }: Sample, where: string): readonly ImageSize[] {
     if (!pixelValues) return []
-    const { image } = this.#config
-    if (!image) throw blind(where, 'pixelValues')
+    if (!this.#config.image) throw blind(where, 'pixelValues')
+    return imageSizes ?? sizesOfTiles(where, pixelValues, this.#config)
+  }
+
+  #arranger(sizes: readonly ImageSize[]): Arranger {
+    const known = new Map<string, ArrangedPicture>()
+    const range = (from: number, to: number) =>
+      sizes.slice(from, to).map((size, i) => {
+        const key = `${from + i} ${to - from === 1 ? 'alone' : 'of several'}`
+        const arranged = known.get(key) ?? this.#arrange(size, to - from)
+        known.set(key, arranged)
+        return arranged
+      })
+    return { pictures: sizes.length, range }
+  }
+
+  #arrange(size: ImageSize, pictures: number): ArrangedPicture {
+    const config = (this.#config.image as NonNullable<ModelConfig['image']>).tokens
+    const tokens = countImageTokens(size, config, { pictures })
+    const { patchesPerSide } = config
+    const map = arrangeImageTokens(tokens, { patchesPerSide, rowsPerTile: this.#rowsPerTile })
+    return { size, map, tiles: tokens.tiles }
+  }
+
+  #pictureMaps(
+    { pixelValues }: Sample,
+    pictures: readonly ArrangedPicture[],
+    where: string,
+  ): PlacedMap[] {
+    if (!pixelValues) return []
     const place = this.#addTiles(pixelValues, wholeMap(this.#rowsPerTile), `${where}.pixelValues`)
-    const sizes = imageSizes ?? sizesOfTiles(where, pixelValues, this.#config)
-    const { patchesPerSide } = image.tokens
-    let tiles = 0
-    const maps = sizes.map((size) => {
-      const tokens = countImageTokens(size, image.tokens, { pictures: sizes.length })
-      const map = arrangeImageTokens(tokens, { patchesPerSide, rowsPerTile: this.#rowsPerTile })
-      const firstRow = place.row + tiles * this.#rowsPerTile
-      tiles += tokens.tiles
+    let wanted = 0
+    const maps = pictures.map(({ map, tiles }) => {
+      const firstRow = place.row + wanted * this.#rowsPerTile
+      wanted += tiles
       return { map, firstRow }
     })
     const came = pixelValues.shape[0] as number
-    if (tiles !== came) throw wrongTiles(where, { wanted: tiles, came, sizes })
+    if (wanted !== came) throw wrongTiles(where, { wanted, came, pictures })
     return maps
+  }
+
+  /** The places of pictures and clips among the positions [from, to), by placeholder. */
+  #placesOf({ inputIds }: Sample, [from, to]: readonly [number, number]): readonly Places[] {
+    const { image, video } = this.#config
+    const isShared = !video || video.placeholder === image?.placeholder
+    const slotsOf = (placeholder: number | undefined) => {
+      const slots: number[] = []
+      for (let i = from; i < to; i++) if (inputIds[i] === placeholder) slots.push(i)
+      return slots
+    }
+    const ofPictures = slotsOf(image?.placeholder)
+    if (isShared) return [{ slots: ofPictures, holds: ['pictures', 'clips'] }]
+    return [
+      { slots: ofPictures, holds: ['pictures'] },
+      { slots: slotsOf(video.placeholder), holds: ['clips'] },
+    ]
   }
 
   #clipMaps({ videos = [] }: Sample, where: string): PlacedMap[] {
@@ -166,30 +236,57 @@ export class ImageRows {
 
   #place(
     maps: readonly PlacedMap[],
-    at: {
-      readonly sample: Sample
+    {
+      slots,
+      start,
+      where,
+      what,
+    }: {
+      readonly slots: readonly number[]
       readonly start: number
       readonly where: string
-      readonly placeholder: number | undefined
       readonly what: string
     },
   ): void {
-    const places = placesOf(at.sample, at.placeholder)
-    const rows = maps.reduce((sum, { map }) => sum + map.rows, 0)
-    if (rows !== places.length) throw misplaced(at.where, at.what, { places: places.length, rows })
+    const rows = rowsOf(maps)
+    if (rows !== slots.length) throw misplaced(where, what, { places: slots.length, rows })
     let next = 0
     for (const placed of maps) {
-      const slots = places.slice(next, next + placed.map.rows).map((slot) => at.start + slot)
+      const own = slots.slice(next, next + placed.map.rows).map((slot) => start + slot)
       next += placed.map.rows
-      this.#placements.push({ ...placed, slots })
+      this.#placements.push({ ...placed, slots: own })
     }
   }
 }
 
-function placesOf({ inputIds }: Sample, placeholder: number | undefined): number[] {
-  const places: number[] = []
-  for (let i = 0; i < inputIds.length; i++) if (inputIds[i] === placeholder) places.push(i)
-  return places
+/** The pictures and clips of each sequence; one alone has all of them, whether or not they fill it. */
+function sharedOut({
+  arrange,
+  clips,
+  places,
+  where,
+}: {
+  readonly arrange: Arranger
+  readonly clips: readonly PlacedMap[]
+  readonly places: readonly (readonly Places[])[]
+  readonly where: string
+}): readonly MediaRange[] {
+  const all = { pictures: arrange.pictures, clips: clips.length }
+  if (places.length === 1) return [{ from: { pictures: 0, clips: 0 }, to: all }]
+  const fills = (sequence: number, { from, to }: MediaRange) => {
+    const rows = {
+      pictures: rowsOf(arrange.range(from.pictures, to.pictures)),
+      clips: rowsOf(clips.slice(from.clips, to.clips)),
+    }
+    const isFull = ({ slots, holds }: Places) =>
+      slots.length === holds.reduce((sum, kind) => sum + rows[kind], 0)
+    return (places[sequence] as readonly Places[]).every(isFull)
+  }
+  return shareMedia(all, { sequences: places.length, fills, where })
+}
+
+function rowsOf(maps: readonly { readonly map: RowMap }[]): number {
+  return maps.reduce((sum, { map }) => sum + map.rows, 0)
 }
 
 /** One tile is one picture of the tile's size; where pictures are cut, nobody could tell which tiles belong together. */
@@ -216,9 +313,13 @@ function blind(where: string, field: string): InputError {
 
 function wrongTiles(
   where: string,
-  { wanted, came, sizes }: { wanted: number; came: number; sizes: readonly ImageSize[] },
+  {
+    wanted,
+    came,
+    pictures,
+  }: { wanted: number; came: number; pictures: readonly ArrangedPicture[] },
 ): InputError {
-  const list = sizes.map(({ width, height }) => `${width} × ${height}`).join(', ')
+  const list = pictures.map(({ size: { width, height } }) => `${width} × ${height}`).join(', ')
   return new InputError(
     'INPUT_IMAGE_TILES',
     `${where}: pictures of ${list} are ${wanted} tiles, pixelValues has ${came}; cut them with this model's preprocessor.`,

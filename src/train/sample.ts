@@ -12,9 +12,12 @@ export type Sample = {
   readonly pixelValues?: PixelTensor
   /** Sizes of the pictures before they were cut; left out where every tile is a picture. */
   readonly imageSizes?: readonly { readonly height: number; readonly width: number }[]
-  /** [F, C, h, w] each. */
+  /** [F, C, h, w] each. Where pictures and clips have one placeholder, those of a sequence come behind its pictures. */
   readonly videos?: readonly PixelTensor[]
-  /** Packed rows: which sequence each position belongs to. Positions restart with each. */
+  /**
+   * Packed rows: which sequence each position belongs to. Positions restart with each, and its pictures are cut as those of
+   * a prompt of its own.
+   */
   readonly segments?: ArrayLike<number>
   /** What single rows of its picture should say, by their positions: for the objective `words`. */
   readonly says?: readonly { readonly position: number; readonly ids: readonly number[] }[]
