@@ -93,17 +93,14 @@ export class ParameterStore {
   }
 
   /**
-   * Whether gradients of these parameters, written together, are added to what this step wrote before. They count as
-   * written from now on.
+   * Whether gradients of these parameters, written together, are added to what this step wrote before: where it wrote some of
+   * them, the others are zeros so far. They count as written from now on.
    */
   claim(paths: readonly string[]): boolean {
-    const slots = paths.map((path) => this.#slot(path))
-    const written = slots.filter(({ hasGradient }) => hasGradient)
-    if (written.length > 0 && written.length < slots.length) {
-      throw new Error(`internal: of ${paths.join(', ')} some have a gradient and some have none`)
-    }
-    for (const slot of slots) slot.hasGradient = true
-    return written.length > 0
+    const isAdded = paths.some((path) => this.#slot(path).hasGradient)
+    if (isAdded) this.claimZeros(paths)
+    for (const path of paths) this.#slot(path).hasGradient = true
+    return isAdded
   }
 
   /** Gives these parameters a gradient of zeros, unless this step wrote one before. */
