@@ -1,6 +1,6 @@
 /** Going on from a checkpoint gives what an uninterrupted run gives, to the bit. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -69,6 +69,20 @@ test('a checkpoint that cannot be written leaves the one before', async () => {
     code: 'CHECKPOINT_UNWRITABLE',
   })
   assert.deepEqual(readdirSync(path), names)
+})
+
+test('neither a checkpoint nor a model takes the place of what is none', async () => {
+  const path = join(folder, 'thesis')
+  mkdirSync(path)
+  writeFileSync(join(path, 'thesis.txt'), 'years')
+  await using trainer = await createTrainer(MODEL, { trainable: ['projector'] })
+  const refused = { code: 'CHECKPOINT_FOLDER_TAKEN' }
+  await assert.rejects(trainer.checkpoint(path), refused)
+  await assert.rejects(trainer.save(path), refused)
+  assert.deepEqual(readdirSync(path), ['thesis.txt'])
+  await trainer.save(path, { replaces: 'anything' })
+  await trainer.save(path)
+  await assert.rejects(trainer.checkpoint(path), refused)
 })
 
 /** A step on a pair of samples for each index. */

@@ -163,15 +163,16 @@ function saving(
   { settings, store, trained, options }: SavingParts,
 ): TrainerParts['save'] {
   const { name: base } = checkpoint.documents
-  return async (folder, told) => {
+  return async (folder, { replaces, ...told }) => {
     const card = trainingCard({ base, settings, ...told })
     const quirks = familyQuirks(settings.quirks)
     const { stored } = trained
-    if (!settings.lora) return saveModel(folder, { checkpoint, store, stored, quirks, card })
+    if (!settings.lora)
+      return saveModel(folder, { checkpoint, store, stored, quirks, card, replaces })
     const learnt = adapterFiles(learntOrTold(checkpoint, quirks))
     const notices = [...learnt.notices, ...adapterNotices(checkpoint, { options, settings })]
     const { config } = checkpoint
-    const whole = { config, settings, store, learnt: learnt.files, ...trained }
+    const whole = { config, settings, store, learnt: learnt.files, replaces, ...trained }
     const named = { base: absolutePath(checkpoint.folder), card: withNotices(card, notices) }
     await saveAdapter(folder, { ...whole, ...named })
     return notices

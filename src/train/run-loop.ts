@@ -138,7 +138,7 @@ export class Run {
     const { recipe, folder, trainer, data, onEvent } = this.#parts
     await this.#checkpoint()
     const notes = modelNotes({ recipe, data, events: await folder.events() })
-    const notices = await trainer.save(folder.modelFolder, { notes })
+    const notices = await trainer.save(folder.modelFolder, { notes, replaces: 'anything' })
     for (const message of notices) onEvent({ kind: 'warning', step: trainer.steps, message })
     onEvent({ kind: 'saved', step: trainer.steps, folder: folder.modelFolder })
     return {

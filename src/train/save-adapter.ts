@@ -5,7 +5,7 @@
  */
 import { memoryName, originalMemoryName } from '../families/convert/target-names.ts'
 import type { ModelConfig } from '../families/family.ts'
-import { writeFolderAtomically } from '../weights/folder-node.ts'
+import { writeFolderAtomically, type Replaced } from '../weights/folder-node.ts'
 import { writeSafetensors } from '../weights/index.ts'
 import { joinPath, writeFileAtomically } from '../weights/node.ts'
 import type { LoraModule } from './lora-modules.ts'
@@ -25,11 +25,13 @@ export type AdapterParts = {
   readonly card: string
   /** Where the base's own would have the adapter read otherwise than it was trained, by name. */
   readonly learnt: ReadonlyMap<string, unknown>
+  /** Of what is in the folder. */
+  readonly replaces: Replaced
 }
 
-/** Throws CheckpointError where the disk refuses. */
+/** Throws CheckpointError where the disk refuses or the folder is another's. */
 export async function saveAdapter(folder: string, parts: AdapterParts): Promise<void> {
-  const { store, stored, card, learnt } = parts
+  const { store, stored, card, learnt, replaces } = parts
   const tensors = store.paths.map((path) => {
     const { shape } = stored(path)
     return { name: adapterName(path, parts), dtype: 'float32' as const, shape, path }
@@ -37,21 +39,25 @@ export async function saveAdapter(folder: string, parts: AdapterParts): Promise<
   tensors.sort((a, b) => (a.name < b.name ? -1 : 1))
   const paths = new Map(tensors.map(({ name, path }) => [name, path]))
   const config = `${JSON.stringify(adapterConfig(parts, [...paths.keys()]), null, 2)}\n`
-  await writeFolderAtomically(folder, async (temporary) => {
-    const write = (name: string, text: string) =>
-      writeFileAtomically(joinPath(temporary, name), (append) =>
-        append(new TextEncoder().encode(text)),
+  await writeFolderAtomically(
+    folder,
+    async (temporary) => {
+      const write = (name: string, text: string) =>
+        writeFileAtomically(joinPath(temporary, name), (append) =>
+          append(new TextEncoder().encode(text)),
+        )
+      await writeSafetensors(
+        joinPath(temporary, 'adapter_model.safetensors'),
+        tensors,
+        ({ name }) => store.weight(paths.get(name) as string).data,
+        { metadata: { format: 'pt' } },
       )
-    await writeSafetensors(
-      joinPath(temporary, 'adapter_model.safetensors'),
-      tensors,
-      ({ name }) => store.weight(paths.get(name) as string).data,
-      { metadata: { format: 'pt' } },
-    )
-    await write('adapter_config.json', config)
-    for (const [name, json] of learnt) await write(name, `${JSON.stringify(json, null, 2)}\n`)
-    await write('README.md', card)
-  })
+      await write('adapter_config.json', config)
+      for (const [name, json] of learnt) await write(name, `${JSON.stringify(json, null, 2)}\n`)
+      await write('README.md', card)
+    },
+    { replaces },
+  )
 }
 
 /** As PEFT names a parameter of the wrapped model: adapters by what they are stored as, the rest by what it is in memory. */

@@ -17,7 +17,12 @@ import { isObject } from '../families/json-reader.ts'
 import type { NameRule } from '../families/parameter-names.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
 import { loadTokenizer } from '../text/node.ts'
-import { copyFileInto, makeSubfolder, writeFolderAtomically } from '../weights/folder-node.ts'
+import {
+  copyFileInto,
+  makeSubfolder,
+  writeFolderAtomically,
+  type Replaced,
+} from '../weights/folder-node.ts'
 import { openFileBytes, writeShardedSafetensors, type WeightSource } from '../weights/index.ts'
 import {
   baseName,
@@ -40,13 +45,16 @@ export type SaveParts = {
   readonly quirks: Quirks
   /** README.md */
   readonly card: string
+  /** Of what is in the folder. */
+  readonly replaces: Replaced
 }
 
 /**
  * Writes the whole model, trained weights in float32 and the others as they are stored. Returns what its reader should know,
  * a sentence each.
  *
- * Throws ConfigError for checkpoints that cannot be written so, CheckpointError where the disk refuses.
+ * Throws ConfigError for checkpoints that cannot be written so, CheckpointError where the disk refuses or the folder is
+ * another's.
  */
 export async function saveModel(folder: string, parts: SaveParts): Promise<readonly string[]> {
   const { documents, files } = parts.checkpoint
@@ -59,13 +67,17 @@ export async function saveModel(folder: string, parts: SaveParts): Promise<reado
   const config = documents.files.get('config.json')
   const isOriginal = isObject(config) && isOriginalConfig(config)
   let notices: readonly string[] = []
-  await writeFolderAtomically(folder, async (temporary) => {
-    notices = isOriginal
-      ? await writeConverted(temporary, folder, parts)
-      : await writeAsStored(temporary, parts)
-    const card = new TextEncoder().encode(withNotices(parts.card, notices))
-    await writeFileAtomically(joinPath(temporary, 'README.md'), (append) => append(card))
-  })
+  await writeFolderAtomically(
+    folder,
+    async (temporary) => {
+      notices = isOriginal
+        ? await writeConverted(temporary, folder, parts)
+        : await writeAsStored(temporary, parts)
+      const card = new TextEncoder().encode(withNotices(parts.card, notices))
+      await writeFileAtomically(joinPath(temporary, 'README.md'), (append) => append(card))
+    },
+    { replaces: parts.replaces },
+  )
   return notices
 }
 

@@ -4,6 +4,7 @@ import type { Rng } from '../core/rng.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { IMAGE_NEWLINE } from '../families/parameter-names.ts'
 import type { RunOptions, Tensor } from '../runtime/runtime.ts'
+import type { Replaced } from '../weights/folder-node.ts'
 import type { AdamW } from './adamw.ts'
 import { buildBatch, type Batch } from './batch.ts'
 import type { NamedTensors } from './build-network.ts'
@@ -44,7 +45,7 @@ export type TrainerParts = {
   readonly signal: AbortSignal | undefined
   readonly save: (
     folder: string,
-    told: { steps: number; notes: string },
+    told: { steps: number; notes: string; replaces: Replaced },
   ) => Promise<readonly string[]>
   readonly dispose: () => Promise<void>
 }
@@ -186,17 +187,22 @@ export class Trainer implements AsyncDisposable {
    * Writes a folder to load: the whole model in the `llava-hf` layout (the original one where that has no form for it), or
    * what was trained as a PEFT adapter where `lora` is set. `notes`, Markdown, go into its model card. Returns in what the
    * folder is read otherwise than the checkpoint it came from, a sentence each.
+   *
+   * A folder with anything but a model that was saved so is refused, unless it `replaces: 'anything'`.
    */
   save(
     folder: string,
-    { notes = '' }: { readonly notes?: string } = {},
+    {
+      notes = '',
+      replaces = 'alike',
+    }: { readonly notes?: string; readonly replaces?: Replaced } = {},
   ): Promise<readonly string[]> {
-    return this.#exclusive(() => this.#parts.save(folder, { steps: this.#steps, notes }))
+    return this.#exclusive(() => this.#parts.save(folder, { steps: this.#steps, notes, replaces }))
   }
 
   /**
    * Writes a state that `createTrainer(…, { resume: folder })` goes on from, bit for bit on the same kind of CPU. The
-   * folder appears whole or not at all. `cursor` comes back as `trainer.cursor`; it must be JSON.
+   * folder appears whole or not at all, in the place of an earlier checkpoint alone. `cursor` comes back as `trainer.cursor`; it must be JSON.
    */
   checkpoint(folder: string, { cursor = null }: { readonly cursor?: unknown } = {}): Promise<void> {
     return this.#exclusive(async () => {

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import type { CheckpointError } from '../core/errors.ts'
 import { completeFolder, copyFileInto, writeFolderAtomically } from './folder-node.ts'
 
 let root: string
@@ -24,14 +25,42 @@ const text = (path: string) => readFileSync(join(path, 'a.txt'), 'utf8')
 
 test('a folder is made, and replaced as a whole', async () => {
   const path = join(root, 'replaced')
-  for (const content of ['one', 'two']) {
+  for (const shards of [
+    ['model-1-of-2.safetensors', 'model-2-of-2.safetensors'],
+    ['model.safetensors'],
+  ]) {
     await writeFolderAtomically(path, async (folder) => {
-      writeFileSync(join(folder, 'a.txt'), content)
-      if (content === 'one') writeFileSync(join(folder, 'only-in-one.txt'), '')
+      for (const name of ['a.txt', ...shards]) writeFileSync(join(folder, name), shards.join())
     })
-    assert.equal(text(path), content)
+    assert.equal(text(path), shards.join())
+    assert.deepEqual(readdirSync(path), ['a.txt', ...shards])
   }
-  assert.deepEqual(readdirSync(path), ['a.txt'])
+  assert.deepEqual(readdirSync(root), ['replaced'])
+})
+
+// Whoever saved into a folder of theirs lost what was in it.
+test('a folder that holds something else is named and left, unless anything may be replaced', async () => {
+  for (const [name, files, fault] of [
+    ['thesis', ['thesis.txt'], /thesis should be a new folder.* has thesis\.txt in it/],
+    ['project', ['a.txt'], /has no weights in it/],
+    ['noted', ['a.txt', 'model.safetensors', 'notes.txt'], /has notes\.txt in it/],
+  ] as const) {
+    const path = join(root, name)
+    mkdirSync(path)
+    for (const file of files) writeFileSync(join(path, file), 'old')
+    const write = async (folder: string) => {
+      for (const file of ['a.txt', 'model.safetensors']) writeFileSync(join(folder, file), 'new')
+    }
+    await assert.rejects(
+      writeFolderAtomically(path, write),
+      (error: CheckpointError) =>
+        error.code === 'CHECKPOINT_FOLDER_TAKEN' && fault.test(error.message),
+    )
+    assert.deepEqual(readdirSync(path), files)
+    await writeFolderAtomically(path, write, { replaces: 'anything' })
+    assert.equal(text(path), 'new')
+    rmSync(path, { recursive: true })
+  }
   assert.deepEqual(readdirSync(root), ['replaced'])
 })
 

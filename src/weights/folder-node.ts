@@ -2,27 +2,34 @@
  * Folders that appear complete or not at all: written beside their place, flushed, then renamed to it.
  *
  * A folder that is there already is set aside first, since no rename replaces a folder that is not empty; whoever reads
- * after a crash between the two renames finds it there (`completeFolder`).
+ * after a crash between the two renames finds it there (`completeFolder`). What is replaced is deleted, so it must be of the
+ * kind that is written.
  */
 import { randomUUID } from 'node:crypto'
 import { copyFile, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { CheckpointError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder-node.ts'
 import { refusedWrite } from './refused-write.ts'
 
+/** `alike`: weights, and of other names only those that are written again; `anything`: whatever is in it. */
+export type Replaced = 'alike' | 'anything'
+
 /**
  * Lets `write` fill a temporary folder and puts it at `path`. Whatever `write` throws passes through and nothing is left;
- * throws CheckpointError where the disk refuses.
+ * throws CheckpointError where the disk refuses, and where `path` holds what is not to be replaced.
  */
 export async function writeFolderAtomically(
   path: string,
   write: (folder: string) => Promise<void>,
+  { replaces = 'alike' }: { readonly replaces?: Replaced } = {},
 ): Promise<void> {
   const target = resolve(path)
   const temporary = `${target}.${randomUUID()}.tmp`
   try {
     await makeFolder(temporary).catch(refused(target))
     await write(temporary)
+    if (replaces === 'alike') await checkAlike(target, temporary)
     await syncFolder(temporary)
     await moveInto(temporary, target).catch(refused(target))
   } catch (error) {
@@ -32,6 +39,25 @@ export async function writeFolderAtomically(
   }
 }
 
+/** Of weights, which other runs cut into other shards. */
+const WEIGHTS = /^(?:adapter_)?model(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?$/
+
+async function checkAlike(target: string, written: string): Promise<void> {
+  const [there, names] = await Promise.all([namesIn(target), namesIn(written)])
+  const others = there.filter((name) => !names.includes(name) && !WEIGHTS.test(name))
+  const hasWeights = there.some((name) => name.endsWith('.safetensors'))
+  if (there.length === 0 || (hasWeights && others.length === 0)) return
+  const came = others.length > 0 ? `${others.slice(0, 5).join(', ')} in it` : 'no weights in it'
+  throw new CheckpointError(
+    'CHECKPOINT_FOLDER_TAKEN',
+    `weights: ${target} should be a new folder, or one that was written alike and would be replaced, and has ${came}; name another folder.`,
+  )
+}
+
+function namesIn(folder: string): Promise<readonly string[]> {
+  return readdir(folder).catch(() => [])
+}
+
 /**
  * The folder to read for `path`: itself, or the one that was set aside when a replacement was cut short. Undefined where
  * there is neither.
@@ -39,7 +65,7 @@ export async function writeFolderAtomically(
 export async function completeFolder(path: string): Promise<string | undefined> {
   const target = resolve(path)
   if (await isFolder(target)) return target
-  const names = await readdir(dirname(target)).catch(() => [] as string[])
+  const names = await namesIn(dirname(target))
   const aside = names.filter((name) => isAside(name, basename(target)))
   return aside.length === 0 ? undefined : join(dirname(target), aside.sort().at(-1) as string)
 }
