@@ -1,7 +1,6 @@
 /** The options of `loadModel`, checked before anything is opened: a misspelt or impossible one is never ignored. */
 import { ConfigError, InputError } from './core/errors.ts'
 import { PRECISIONS } from './choose-precision.ts'
-import { checkQuirks } from './families/quirks.ts'
 import type { LoadOptions } from './load-model.ts'
 
 type Check = { readonly expected: string; readonly is: (value: unknown) => boolean }
@@ -94,7 +93,6 @@ export function checkLoadOptions(name: string, options: LoadOptions): void {
       `loadModel: device should be 'cpu', '${String(options.device)}' came.`,
     )
   }
-  checkQuirks(options.quirks ?? {})
 }
 
 function isObject(value: unknown): value is object {

@@ -31,6 +31,7 @@ import type { WeightPart } from './families/parameter-map.ts'
 import { knownCheckpoint } from './families/known-checkpoints.ts'
 import { PROJECTOR_NAMES, TOWER_EXTRAS, VISION_NAMES } from './families/parameter-names.ts'
 import { tiedHeadSteps } from './families/tied-head.ts'
+import { checkQuirks } from './families/quirks.ts'
 import { publishedTower } from './families/vision-config.ts'
 import { refuseQuantized } from './refuse-quantized.ts'
 import { readDocuments } from './weights/documents.ts'
@@ -76,8 +77,12 @@ export type Checkpoint = {
   close(): void
 }
 
-/** Opens the checkpoint that `name` stands for: a folder, a .gguf file, or a hub id. */
+/**
+ * Opens the checkpoint that `name` stands for: a folder, a .gguf file, or a hub id. Throws ConfigError for quirks that do not
+ * exist before anything is read.
+ */
 export async function openParts(name: string, options: CheckpointOptions): Promise<Checkpoint> {
+  checkQuirks(options.quirks ?? {})
   const opened: WeightSource[] = []
   const keep = <S extends WeightSource>(source: S): S => {
     opened.push(source)

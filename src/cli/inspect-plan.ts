@@ -8,6 +8,7 @@ import { InputError } from '../core/errors.ts'
 import { isFolder } from '../core/make-folder-node.ts'
 import { withClipOptions } from '../families/clip-options.ts'
 import { familyOf } from '../families/index.ts'
+import { checkQuirks } from '../families/quirks.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { knownCheckpoint, knownCheckpoints } from '../families/known-checkpoints.ts'
 import {
@@ -178,6 +179,7 @@ async function planned(name: string, args: Arguments, session: Session): Promise
   const known = existsSync(name) ? undefined : knownCheckpoint(name)
   if (known) {
     const { documents, unverified } = known
+    checkQuirks(options.quirks ?? {})
     return { parsed: familyOf(documents).parseConfig(documents, options), unverified }
   }
   if (!existsSync(name)) {

@@ -20,17 +20,28 @@ const VALUES: { readonly [Q in keyof Required<Quirks>]: readonly Quirks[Q][] | '
 
 /** Throws one ConfigError CONFIG_QUIRK that names every fault. */
 export function checkQuirks(quirks: Quirks): void {
-  const faults = Object.entries(quirks).flatMap(([name, value]) =>
-    value === undefined ? [] : faultsOf(name, value),
-  )
+  const faults = quirkFaults(quirks)
   if (faults.length > 0) throw new ConfigError('CONFIG_QUIRK', `quirks: ${faults.join('; ')}.`)
 }
 
-function faultsOf(name: string, value: unknown): string[] {
-  if (!Object.hasOwn(VALUES, name)) {
-    return [`there is no ${name}; known are ${Object.keys(VALUES).join(', ')}`]
+/** What is wrong with quirks, `more` among those that can be given; a sentence each. */
+export function quirkFaults(
+  quirks: object,
+  more: Readonly<Record<string, readonly unknown[]>> = {},
+): string[] {
+  const known: Known = { ...VALUES, ...more }
+  return Object.entries(quirks).flatMap(([name, value]) =>
+    value === undefined ? [] : faultsOf(name, value, known),
+  )
+}
+
+type Known = Readonly<Record<string, readonly unknown[] | 'count'>>
+
+function faultsOf(name: string, value: unknown, known: Known): string[] {
+  if (!Object.hasOwn(known, name)) {
+    return [`there is no ${name}; known are ${Object.keys(known).join(', ')}`]
   }
-  const values: readonly unknown[] | 'count' = VALUES[name as keyof Quirks]
+  const values = known[name] as Known[string]
   if (values === 'count') {
     // The command line hands numbers over as text.
     return /^[1-9]\d*$/.test(String(value))

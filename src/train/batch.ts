@@ -28,6 +28,7 @@ export type Batch = {
 
 /** Throws InputError for samples that do not fit the model, naming the sample. */
 export function buildBatch(samples: readonly Sample[], config: ModelConfig): Batch {
+  samples.forEach((sample, index) => checkFields(sample, `sample ${index}`))
   const length = samples.reduce((sum, { inputIds }) => sum + inputIds.length, 0)
   const batch = {
     ids: new BigInt64Array(length),
@@ -94,6 +95,20 @@ function sequencesOf({ inputIds, segments }: Sample, where: string): [number, nu
     from = i + 1
   }
   return sequences
+}
+
+function checkFields(sample: Partial<Sample> | null, where: string): void {
+  const isList = (value: unknown) =>
+    typeof (value as Sample['labels'] | undefined)?.length === 'number'
+  if (isList(sample?.inputIds) && isList(sample?.labels)) return
+  const came =
+    sample === null || typeof sample !== 'object'
+      ? String(sample)
+      : `{ ${Object.keys(sample).join(', ')} }`
+  throw new InputError(
+    'INPUT_SAMPLE',
+    `${where}: expected { inputIds, labels }, ${came} came; give a token and a label for each position.`,
+  )
 }
 
 function checkSample(

@@ -1,4 +1,5 @@
 /** `createTrainer`: a checkpoint in, a trainer out. */
+import { ConfigError } from '../core/errors.ts'
 import { Rng } from '../core/rng.ts'
 import { inTurns, nextTurn } from '../core/steps.ts'
 import type { LearntFiles } from '../families/convert/learnt-files.ts'
@@ -39,6 +40,7 @@ import { wordsObjective } from './words-objective.ts'
  * damaged.
  */
 export async function createTrainer(name: string, options: TrainerOptions = {}): Promise<Trainer> {
+  checkName(name)
   const settings = parseOptions(options)
   options.signal?.throwIfAborted()
   const checkpoint = await openParts(name, checkpointOptions(options, settings))
@@ -59,6 +61,14 @@ export async function createTrainer(name: string, options: TrainerOptions = {}):
     await dispose()
     throw error
   }
+}
+
+function checkName(name: unknown): void {
+  if (typeof name === 'string' && name !== '') return
+  throw new ConfigError(
+    'CONFIG_TRAINER',
+    `createTrainer: the model should be named by a text, a folder or hub id, ${JSON.stringify(name) ?? String(name)} came.`,
+  )
 }
 
 async function assemble(

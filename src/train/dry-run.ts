@@ -5,12 +5,12 @@ import type { ModelConfig } from '../families/family.ts'
 import { familyOf } from '../families/index.ts'
 import { knownCheckpoint } from '../families/known-checkpoints.ts'
 import { runMemory, runOperations, type RunMemory, type RunSize } from './estimate.ts'
-import { familyQuirks, parseOptions } from './options.ts'
-import { parameterTable, type ParameterGroup } from './recipe/parameter-table.ts'
+import { familyQuirks } from './options.ts'
+import { checkRecipe, checkReference } from './recipe/check-recipe.ts'
+import type { ParameterGroup } from './recipe/parameter-table.ts'
 import { parseRecipe } from './recipe/parse-recipe.ts'
 import { readRecipeFile } from './recipe/read-recipe-node.ts'
 import type { Recipe, RecipePublished } from './recipe/recipe.ts'
-import { trainerOptions } from './recipe/trainer-options.ts'
 import { openPreparer, type OpenedPreparer } from './open-preparer.ts'
 import { openSurveyed, type DataTools } from './run-data.ts'
 
@@ -59,10 +59,11 @@ export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<D
   const parsed = parseRecipe(typeof recipe === 'string' ? await readRecipeFile(recipe) : recipe)
   const { preparer, config, countedAs, dispose } = await openModel(parsed)
   try {
-    const settings = parseOptions(trainerOptions(parsed, { totalSteps: 1, resume: null }))
-    const groups = parameterTable(config, settings)
+    const { settings, groups } = checkRecipe(parsed, config)
     const tools = preparer && { recipe: parsed, preparer, signal: options.signal, ...SILENT }
-    const measured = (tools && (await measuredSize(tools, config))) ?? publishedSize(parsed, config)
+    const looked = tools && (await measuredSize(tools, config))
+    if (looked) await checkHeldOut(tools)
+    const measured = looked ?? publishedSize(parsed, config)
     const operationsPerSecond = options.operationsPerSecond[parsed.compute]
     const operations = measured && runOperations(config, groups, { settings, size: measured.size })
     return {
@@ -92,14 +93,19 @@ const MISSING = ['CHECKPOINT_NOT_FOUND', 'CHECKPOINT_NOT_CACHED', 'CHECKPOINT_PA
 /** The recipe's model, or where it is not on this machine the published one that is like it; nothing is fetched for that. */
 async function openModel(recipe: Recipe): Promise<OpenedModel> {
   const checkpoint = recipe.published?.checkpoint
-  if (checkpoint === undefined) return { ...(await openPreparer(recipe)), countedAs: null }
+  if (checkpoint === undefined) return openOwn(recipe)
   try {
-    return { ...(await openPreparer(recipe, { offline: true })), countedAs: null }
+    return await openOwn(recipe, { offline: true })
   } catch (error) {
     if (!(error instanceof CheckpointError) || !MISSING.includes(error.code)) throw error
     const config = publishedConfig(checkpoint, recipe)
     return { preparer: null, config, countedAs: checkpoint, dispose: () => Promise.resolve() }
   }
+}
+
+async function openOwn(recipe: Recipe, hub?: { readonly offline: boolean }): Promise<OpenedModel> {
+  await checkReference(recipe, hub)
+  return { ...(await openPreparer(recipe, hub)), countedAs: null }
 }
 
 function publishedConfig(checkpoint: string, { model }: Recipe): ModelConfig {
@@ -148,6 +154,15 @@ async function measuredSize(tools: DataTools, config: ModelConfig): Promise<Size
     if (isMissing && recipe.published?.records !== undefined) return null
     throw error
   }
+}
+
+/** Those that a run would hold out are there and can be used, as far as the first of them tell. */
+async function checkHeldOut(tools: DataTools): Promise<void> {
+  const { evaluation } = tools.recipe
+  if (!evaluation) return
+  const { data, records = Infinity } = evaluation
+  const { dataset } = await openSurveyed(data, tools, Math.min(records, LOOKED_AT))
+  await dataset.close()
 }
 
 /** A tenth of the tokens is learnt where nobody says: most are pictures and questions. */

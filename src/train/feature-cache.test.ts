@@ -50,9 +50,3 @@ test('a run with kept features is the run without, and reads them the next time'
   assert.deepEqual(await losses({ featureCache }), right)
   assert.deepEqual(readFileSync(first), kept)
 })
-
-test('a tower that is trained keeps nothing', async () => {
-  const featureCache = join(root, 'none')
-  await losses({ featureCache, trainable: ['vision', 'projector'] })
-  assert.throws(() => readdirSync(featureCache), { code: 'ENOENT' })
-})

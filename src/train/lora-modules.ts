@@ -30,18 +30,24 @@ export function loraModules(
   const modules = weights.flatMap(({ name: weight, shape }) => {
     if (!/^decoder\.layers\.\d+\..*\.weight$/.test(weight) || shape.length !== 2) return []
     const file = parameters.stored(weight).name.replace(/\.weight$/, '')
-    const name = nameInMemory(file)
-    const isTarget = [file, name, `${file}.weight`, `${name}.weight`].some((text) =>
-      isMatch(targets, text),
-    )
     const [rows, columns] = shape as readonly [number, number]
-    return isTarget ? [{ weight, name, rows, columns }] : []
+    return isTarget(file, targets) ? [{ weight, name: nameInMemory(file), rows, columns }] : []
   })
   if (modules.length > 0) return modules
-  throw new ConfigError(
+  throw noTargets(targets, parameters.stored('decoder.layers.0.attention.q.weight').name)
+}
+
+export function noTargets(targets: RegExp, example: string): ConfigError {
+  return new ConfigError(
     'CONFIG_LORA_TARGETS',
-    `createTrainer: lora.targets ${String(targets)} should match linear layers of the decoder, it matches none; names are like ${nameOfOne(parameters)}.`,
+    `createTrainer: lora.targets ${String(targets)} should match linear layers of the decoder, it matches none; names are like ${example}.`,
   )
+}
+
+/** Whether a linear layer is adapted, by its name in the checkpoint's files. */
+export function isTarget(file: string, targets: RegExp): boolean {
+  const name = nameInMemory(file)
+  return [file, name, `${file}.weight`, `${name}.weight`].some((text) => isMatch(targets, text))
 }
 
 /** transformers 5 moved the language model of llava-hf files under `model`. */
@@ -52,10 +58,6 @@ function nameInMemory(file: string): string {
 function isMatch(pattern: RegExp, text: string): boolean {
   pattern.lastIndex = 0
   return pattern.test(text)
-}
-
-function nameOfOne(parameters: ParameterMap): string {
-  return parameters.stored('decoder.layers.0.attention.q.weight').name
 }
 
 /** The name of one of the two matrices in a file that PEFT saved. */

@@ -1,8 +1,9 @@
 /** What a trainer can be told, its defaults, and the checks. */
-import { ConfigError, InputError } from '../core/errors.ts'
 import type { FamilyOptions, Quirks } from '../families/family.ts'
 import type { Accumulation } from './loss-weights.ts'
-import { MODEL_PARTS, type ModelPart } from './parameter-groups.ts'
+import { OptionFaults, refuseUnknown } from './option-faults.ts'
+import { checkKinds } from './option-kinds.ts'
+import type { ModelPart } from './parameter-groups.ts'
 import { PREFERENCE_LOSSES, type PreferenceLoss } from './preference-loss.ts'
 import { warmupSteps, type Schedule, type ScheduleKind } from './schedule.ts'
 
@@ -174,11 +175,12 @@ const OPTION_NAMES = [
 
 /** Throws InputError for options that do not exist, ConfigError that lists every value that cannot be. */
 export function parseOptions(options: TrainerOptions): TrainerSettings {
+  const faults = new OptionFaults()
+  checkKinds(options, faults)
+  // Whatever reads a value takes its kind for granted.
+  faults.throwIfAny()
   refuseUnknown('createTrainer', options, OPTION_NAMES)
-  const faults = new Faults()
-  const { base, quirks = {} } = options
-  const given =
-    typeof base === 'string' ? (isStorage(base) ? { storage: base } : { folder: base }) : base
+  const given = parseBase(options.base)
   const settings: TrainerSettings = {
     trainable: faults.parts(options.trainable ?? TRAINER_DEFAULTS.trainable),
     lora: parseLora(options.lora, faults),
@@ -211,8 +213,38 @@ export function parseOptions(options: TrainerOptions): TrainerSettings {
       'recompute',
     ]),
     seed: faults.integer('seed', options.seed ?? TRAINER_DEFAULTS.seed, 0),
-    quirks,
+    quirks: faults.quirks(options.quirks ?? {}),
     featureCache: options.featureCache ?? null,
+  }
+  addConflicts(settings, faults)
+  faults.throwIfAny()
+  return settings
+}
+
+function parseBase(base: TrainerOptions['base']) {
+  if (typeof base === 'string') return isStorage(base) ? { storage: base } : { folder: base }
+  if (base) refuseUnknown('createTrainer: base', base, ['folder', 'storage'])
+  return base
+}
+
+/** Options of which one makes another impossible, or useless. */
+function addConflicts(settings: TrainerSettings, faults: OptionFaults): void {
+  const { objective, storage } = settings
+  if (settings.compute === 'int8' && storage === 'q4') {
+    faults.add(
+      "compute 'int8' multiplies weights of int8, base is 'q4'; choose base 'int8' or compute 'f32'",
+    )
+  }
+  const hasOwnReference = objective.kind === 'dpo' && objective.reference !== null
+  if (storage !== 'f32' && settings.trainable.includes('decoder') && !hasOwnReference) {
+    faults.add(
+      `base '${storage}' is how frozen layers of the decoder are stored, and trainable names the decoder; leave out one`,
+    )
+  }
+  if (settings.featureCache !== null && settings.trainable.includes('vision')) {
+    faults.add(
+      'featureCache keeps what a frozen tower gives, and trainable names vision; leave out one',
+    )
   }
   if (settings.lora && settings.trainable.includes('decoder')) {
     faults.add(
@@ -230,15 +262,16 @@ export function parseOptions(options: TrainerOptions): TrainerSettings {
       'objective words does not run the decoder: it learns no adapters, and keeps those of lora.init; name that or leave out lora',
     )
   }
-  faults.throwIfAny()
-  return settings
 }
 
 function isStorage(text: string): text is BaseStorage {
   return STORAGES.includes(text)
 }
 
-function parseLora(options: LoraOptions | undefined, faults: Faults): TrainerSettings['lora'] {
+function parseLora(
+  options: LoraOptions | undefined,
+  faults: OptionFaults,
+): TrainerSettings['lora'] {
   if (!options) return null
   refuseUnknown('createTrainer: lora', options, ['rank', 'alpha', 'dropout', 'targets', 'init'])
   const rank = faults.integer('lora.rank', options.rank, 1)
@@ -250,7 +283,7 @@ function parseLora(options: LoraOptions | undefined, faults: Faults): TrainerSet
   return { rank, alpha, dropout, targets, init: options.init ?? null }
 }
 
-function parseObjective(options: Objective, faults: Faults): TrainerSettings['objective'] {
+function parseObjective(options: Objective, faults: OptionFaults): TrainerSettings['objective'] {
   if (options.kind === 'sft' || options.kind === 'words') {
     refuseUnknown('createTrainer: objective', options, ['kind'])
     return { kind: options.kind }
@@ -266,12 +299,23 @@ function parseObjective(options: Objective, faults: Faults): TrainerSettings['ob
       `objective.labelSmoothing should be from 0 to below 0.5, ${chosen.labelSmoothing} came`,
     )
   }
+  if (chosen.labelSmoothing > 0 && !SMOOTHED.includes(chosen.loss)) {
+    faults.add(
+      `objective.labelSmoothing counts for ${SMOOTHED.join(' and ')} alone, objective.loss is ${chosen.loss}; leave it out`,
+    )
+  }
   const alpha = faults.number('objective.alpha', chosen.alpha)
   const gamma = faults.number('objective.gamma', chosen.gamma)
   return { ...chosen, alpha, gamma, reference: options.reference ?? null }
 }
 
-function parseSchedule(options: NonNullable<TrainerOptions['schedule']>, faults: Faults): Schedule {
+/** Losses that take some of the labels for wrong. */
+const SMOOTHED: readonly PreferenceLoss[] = ['sigmoid', 'robust']
+
+function parseSchedule(
+  options: NonNullable<TrainerOptions['schedule']>,
+  faults: OptionFaults,
+): Schedule {
   const known = ['kind', 'warmupSteps', 'warmupRatio', 'totalSteps']
   refuseUnknown('createTrainer: schedule', options, known)
   const kind = faults.oneOf('schedule.kind', options.kind, ['cosine', 'linear', 'constant'])
@@ -282,6 +326,9 @@ function parseSchedule(options: NonNullable<TrainerOptions['schedule']>, faults:
   if (warmupRatio !== undefined && options.warmupSteps !== undefined) {
     faults.add('schedule has warmupSteps and warmupRatio; give one of them')
   }
+  if (warmupRatio !== undefined && !(warmupRatio >= 0 && warmupRatio <= 1)) {
+    faults.add(`schedule.warmupRatio should be from 0 to 1, ${warmupRatio} came`)
+  }
   const warmup = options.warmupSteps ?? warmupSteps(totalSteps, warmupRatio ?? 0)
   return {
     kind,
@@ -290,76 +337,13 @@ function parseSchedule(options: NonNullable<TrainerOptions['schedule']>, faults:
   }
 }
 
-function clipNorm(value: number | null | undefined, faults: Faults): number | null {
+function clipNorm(value: number | null | undefined, faults: OptionFaults): number | null {
   if (value === undefined) return TRAINER_DEFAULTS.clipNorm
   if (value === null || value === Infinity) return null
   if (!(value > 0)) faults.add(`clipNorm should be above 0 or null, ${value} came`)
   return value
 }
 
-function refuseUnknown(where: string, options: object, known: readonly string[]): void {
-  const unknown = Object.keys(options).filter((name) => !known.includes(name))
-  if (unknown.length === 0) return
-  throw new InputError(
-    'INPUT_UNKNOWN_OPTION',
-    `${where}: unknown option ${unknown.join(', ')}; known are ${known.join(', ')}.`,
-  )
-}
-
 function withoutUndefined<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
-}
-
-/** Collects what is wrong, to say all of it at once. */
-class Faults {
-  readonly #faults: string[] = []
-
-  add(fault: string): void {
-    this.#faults.push(fault)
-  }
-
-  throwIfAny(): void {
-    if (this.#faults.length === 0) return
-    throw new ConfigError('CONFIG_TRAINER', `createTrainer: ${this.#faults.join('; ')}.`)
-  }
-
-  /** A finite number of at least 0. */
-  number(name: string, value: number): number {
-    if (!(Number.isFinite(value) && value >= 0)) {
-      this.add(`${name} should be a number of at least 0, ${value} came`)
-    }
-    return value
-  }
-
-  integer(name: string, value: number, least: number): number {
-    if (!(Number.isInteger(value) && value >= least)) {
-      this.add(`${name} should be a whole number of at least ${least}, ${value} came`)
-    }
-    return value
-  }
-
-  oneOf<T extends string>(name: string, value: T, known: readonly string[]): T {
-    if (!known.includes(value))
-      this.add(`${name} should be one of ${known.join(', ')}, ${value} came`)
-    return value
-  }
-
-  parts(parts: readonly ModelPart[]): readonly ModelPart[] {
-    for (const part of parts) this.oneOf('trainable', part, MODEL_PARTS)
-    return parts
-  }
-
-  rates(rates: Readonly<Partial<Record<ModelPart, number>>>): typeof rates {
-    for (const [part, rate] of Object.entries(rates)) {
-      this.oneOf('learningRates', part, MODEL_PARTS)
-      this.number(`learningRates.${part}`, rate)
-    }
-    return rates
-  }
-
-  betas(betas: readonly [number, number]): readonly [number, number] {
-    const isValid = betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1)
-    if (!isValid) this.add(`betas should be two numbers from 0 to below 1, [${betas}] came`)
-    return betas
-  }
 }

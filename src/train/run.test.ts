@@ -17,7 +17,7 @@ import { after, before, test } from 'node:test'
 import { loadModel } from '../index.ts'
 import { openLoraAdapter } from '../weights/index.ts'
 import { blindRows, colourRows, TINY_MODEL, tinyRecipe, type TinyRow } from '../../test/tiny-run.ts'
-import { createTrainer, train, type StepEvent, type TrainEvent } from './index.ts'
+import { createTrainer, dryRun, train, type StepEvent, type TrainEvent } from './index.ts'
 import { RunFolder } from './run-folder-node.ts'
 
 let root: string
@@ -167,6 +167,32 @@ test('a start that failed leaves nothing behind, and one without a step is no ru
   assert.ok(!existsSync(output))
   await train(recipe)
   await assert.rejects(train(recipe), { code: 'CONFIG_RUN_EXISTS' })
+})
+
+test('what a recipe asks in vain is told before its records are looked at, by a dry run too', async () => {
+  const folder = join(root, 'vain')
+  const broken = colourRows(folder, 4).map((row) => ({ ...row, image: 'none.ppm' }))
+  const dpo = { stage: 'dpo', trainable: ['projector'] }
+  for (const [overrides, message] of [
+    [{ betas: [0.9, 1.5] }, /betas should be two numbers/],
+    [{ lora: { rank: 2 }, trainable: ['decoder'] }, /choose one/],
+    [{ lora: { rank: 2, targets: 'nomatch' } }, /lora\.targets .* matches none/],
+    [{ compute: 'int8', base: 'q4' }, /base is 'q4'/],
+    [{ ...dpo, preference: { beta: 0 } }, /beta should be above 0/],
+    [{ ...dpo, preference: { reference: '/nope/x' } }, /nope/],
+    [{ trainable: [] }, /trainable should name a part/],
+    [{ trainable: ['imageNewline'] }, /trainable should name a part/],
+  ] as const) {
+    const recipe = tinyRecipe(folder, broken, overrides)
+    await assert.rejects(train(recipe), message)
+    await assert.rejects(dryRun(recipe, { operationsPerSecond: { f32: 1, int8: 1 } }), message)
+    assert.ok(!existsSync(join(folder, 'run')))
+  }
+  const heldOut = { evaluation: { data: join(folder, 'nope.json') } }
+  const missing = { code: 'INPUT_DATA_MISSING' }
+  await assert.rejects(train(tinyRecipe(folder, broken, heldOut)), missing)
+  const whole = tinyRecipe(folder, colourRows(folder, 4), heldOut)
+  await assert.rejects(dryRun(whole, { operationsPerSecond: { f32: 1, int8: 1 } }), missing)
 })
 
 test('stage 2 takes the projector out of the folder that stage 1 wrote', async () => {

@@ -13,6 +13,7 @@ import { isFile } from '../weights/node.ts'
 import { createTrainer } from './create-trainer.ts'
 import { writeNewProjector } from './new-projector.ts'
 import { openPreparer } from './open-preparer.ts'
+import { checkRecipe, checkReference } from './recipe/check-recipe.ts'
 import { parseRecipe } from './recipe/parse-recipe.ts'
 import { recipeChanges } from './recipe/recipe-changes.ts'
 import { readRecipeFile } from './recipe/read-recipe-node.ts'
@@ -72,13 +73,16 @@ async function openRun(
   const { preparer, config, dispose } = await openPreparer(given)
   cleanup.push(dispose)
   const recipe = await withNewProjector(given, { config, folder, isNew: found === null })
+  checkRecipe(recipe, config)
+  await checkReference(recipe)
   const changes = before === null ? null : recipeChanges(before, recipe)
   const isResumed = found !== null
   const tools: DataTools = { recipe, preparer, onEvent, signal, memory: folder, isResumed }
-  const data = await openRunData(tools)
-  cleanup.push(() => data.close())
+  // Fewer than those that are learnt from: what is wrong with them is told first.
   const heldOut = await HeldOut.open(tools)
   cleanup.push(async () => heldOut?.close())
+  const data = await openRunData(tools)
+  cleanup.push(() => data.close())
   const { length, model } = recipe
   const totalSteps = 'steps' in length ? length.steps : length.epochs * data.stepsPerEpoch
   const resumed = { totalSteps, resume: found?.folder ?? null }

@@ -1,5 +1,4 @@
 /** How each weight is stored and multiplied, by what the trainer was told. */
-import { ConfigError } from '../core/errors.ts'
 import type { ParameterMap } from '../families/parameter-map.ts'
 import type { Value } from '../graph/graph.ts'
 import type { LoweringOptions, PrecisionPolicy } from '../graph/lower.ts'
@@ -21,17 +20,10 @@ export const INT8_RANGES = {
 /** The linear layers between embedding and head. */
 const LAYER_LINEAR = /^decoder\.layers\.\d+\.(?:attention|mlp)\.\w+\.weight$/
 
-/** Throws ConfigError for a storage that the arithmetic cannot read. */
 export function storageOf(
   { storage, compute }: TrainerSettings,
   isTrained: (path: string) => boolean,
 ): Storage {
-  if (compute === 'int8' && storage === 'q4') {
-    throw new ConfigError(
-      'CONFIG_TRAINER',
-      "createTrainer: compute 'int8' multiplies weights of int8, base is 'q4'; choose base 'int8' or compute 'f32'.",
-    )
-  }
   const isSmall = (path: string) =>
     LAYER_LINEAR.test(path) && (compute === 'int8' || (storage !== 'f32' && !isTrained(path)))
   const precision = compute === 'int8' ? 'int8' : storage

@@ -75,7 +75,7 @@ export function* trainedSteps(sources: TrainedSources): Steps<Trained> {
 const PIECE = 1 << 19
 
 /** The newline row goes with the decoder in recipes, whether or not a model has one. */
-function checkParts(values: readonly Value[], { trainable }: TrainerSettings): void {
+export function checkParts(values: readonly Value[], { trainable }: TrainerSettings): void {
   const missing = trainable.filter(
     (part) => part !== 'imageNewline' && !values.some(({ name }) => partOf(name) === part),
   )

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { InputError } from '../core/errors.ts'
 import { createTrainer, type Sample, type Trainer, type TrainerOptions } from './index.ts'
 import { FIXTURES, MODEL, recordedSamples } from '../../test/recorded-training.ts'
 
@@ -28,7 +29,7 @@ test('several micro-batches give the gradients of one, where tokens count alike'
 
 // Embeddings that are the head's weights had a gradient before the norm under the head.
 test('micro-batches of which the first learns nothing give the gradients of the others, in any order', async () => {
-  const masked = { ...text, labels: text.labels.map(() => -100) }
+  const masked = { ...text, labels: Array.from(text.labels, () => -100) }
   await using trainer = await createTrainer(join(FIXTURES, 'models', 'llava-qwen'), {
     trainable: ['projector', 'decoder'],
     accumulation: 'tokens',
@@ -190,9 +191,48 @@ test('options that do not exist or fit are refused by name', async () => {
     [{ trainable: ['audio'] }, /one of projector, decoder, vision, imageNewline, audio came/],
     [{ trainable: [], lora: { rank: 4, targets: /nothing/ } }, /matches none/],
     [{ compute: 'int8', base: 'q4' }, /base is 'q4'/],
+    [{ base: 'q4', trainable: ['decoder'] }, /base 'q4' .* trainable names the decoder/],
+    [{ base: { folders: 'x' } }, /base: unknown option folders/],
+    [{ featureCache: '/tmp/x', trainable: ['vision'] }, /featureCache .* trainable names vision/],
+    [{ quirks: { fot: 'pad' } }, /quirks: there is no fot/],
+    [{ quirks: { fit: 'padd', emptyBatch: 'zero' } }, /fit should be .*emptyBatch should be/],
+    [{ schedule: { kind: 'constant', totalSteps: 4, warmupRatio: 2 } }, /warmupRatio .* 2 came/],
+    [
+      { objective: { kind: 'dpo', loss: 'hinge', labelSmoothing: 0.1 } },
+      /labelSmoothing counts for sigmoid and robust alone/,
+    ],
+    [
+      { trainable: 'projector', objective: 'dpo', learningRates: 5, adapters: 'x', layout: 'foo' },
+      /trainable should be a list.*objective should be an object.*learningRates.*layout.*adapters/,
+    ],
+    [{ resume: 5, featureCache: 5, threads: 0 }, /featureCache .*resume .*threads /],
+    [null, /options should be an object, null came/],
   ]
   for (const [options, message] of refused) {
     await assert.rejects(createTrainer(MODEL, options as TrainerOptions), message)
+  }
+  for (const name of [undefined, 5]) {
+    await assert.rejects(createTrainer(name as unknown as string), /the model should be named/)
+  }
+})
+
+test('what is no micro-batch of samples is refused by name', async () => {
+  await using trainer = await createTrainer(MODEL)
+  const refused: readonly [unknown, RegExp][] = [
+    [undefined, /step: .* list of micro-batches.*, undefined came/],
+    [[first], /step: .* list of micro-batches/],
+    [[[{ inputIds: [1] }]], /sample 0: expected { inputIds, labels }/],
+    [[[{ chosen: first, rejected: first }]], /sample 0: expected { inputIds, labels }/],
+    [[[null]], /sample 0: expected { inputIds, labels }/],
+  ]
+  for (const [given, message] of refused) {
+    await assert.rejects(
+      trainer.step(given as Sample[][]),
+      (error) => error instanceof InputError && message.test(error.message),
+    )
+  }
+  for (const cursor of [1n, () => {}]) {
+    await assert.rejects(trainer.checkpoint('nowhere', { cursor }), { code: 'INPUT_CURSOR' })
   }
 })
 

@@ -206,6 +206,7 @@ export class Trainer implements AsyncDisposable {
    */
   checkpoint(folder: string, { cursor = null }: { readonly cursor?: unknown } = {}): Promise<void> {
     return this.#exclusive(async () => {
+      checkCursor(cursor)
       const { store, rng } = this.#parts
       const state = { steps: this.#steps, rng: rng.state, cursor }
       await writeCheckpoint(folder, { store, state, nameOf: (path) => this.#nameOf(path) })
@@ -228,12 +229,7 @@ export class Trainer implements AsyncDisposable {
     options: RunOptions,
   ): Promise<Omit<StepResult, 'gradNorm' | 'learningRate'>> {
     const { store, masks, rng, objective } = this.#parts
-    if (microBatches.length === 0) {
-      throw new InputError(
-        'INPUT_NO_SAMPLES',
-        'step: expected at least one micro-batch, none came.',
-      )
-    }
+    checkMicroBatches(microBatches)
     const prepared = objective.prepare(microBatches)
     store.forgetGradients()
     masks?.draw(Math.max(...prepared.map(({ batch }) => batch.length)), rng)
@@ -328,6 +324,30 @@ export class Trainer implements AsyncDisposable {
     this.#last = result
     return result
   }
+}
+
+function checkMicroBatches(given: readonly MicroBatch[]): void {
+  if (!Array.isArray(given) || !given.every(Array.isArray)) {
+    const came = Array.isArray(given) ? 'a list of something else' : String(given)
+    throw new InputError(
+      'INPUT_NO_SAMPLES',
+      `step: expected a list of micro-batches, each a list of samples or pairs, ${came} came; write [[sample, sample]].`,
+    )
+  }
+  if (given.length > 0) return
+  throw new InputError('INPUT_NO_SAMPLES', 'step: expected at least one micro-batch, none came.')
+}
+
+function checkCursor(cursor: unknown): void {
+  try {
+    if (JSON.stringify(cursor) !== undefined) return
+  } catch {
+    // Told below.
+  }
+  throw new InputError(
+    'INPUT_CURSOR',
+    `checkpoint: cursor should be JSON, a ${typeof cursor} came that is none; give plain objects, lists, texts and numbers.`,
+  )
 }
 
 /** With the pixels of a batch there, those of the next one on their way, and its own gone afterwards. */

@@ -1,9 +1,10 @@
 /** A model's parameters in groups: by part, by what they are, and by whether and how fast they are trained. */
 import { elementCount } from '../../core/shape.ts'
 import { EMBEDDING } from '../../decoder/decoder.ts'
-import { llavaHfName } from '../../families/convert/target-names.ts'
+import { llavaHfName, originalName } from '../../families/convert/target-names.ts'
 import type { ModelConfig } from '../../families/family.ts'
 import type { Value } from '../../graph/graph.ts'
+import { isTarget } from '../lora-modules.ts'
 import { modelParameters } from '../model-parameters.ts'
 import type { TrainerSettings } from '../options.ts'
 import { partOf, ratesOf, type ModelPart } from '../parameter-groups.ts'
@@ -35,7 +36,7 @@ export function parameterTable(config: ModelConfig, settings: TrainerSettings): 
     const trained = { isTrained: true, ...ratesOf(value.name, settings) }
     const frozen = { isTrained: false, learningRate: null, weightDecay: null }
     add({ part, kind: kindOf(value), parameters, ...(isTrained ? trained : frozen) })
-    const adapters = adapterSize(value, settings)
+    const adapters = adapterSize(value, config, settings)
     if (adapters > 0) add({ part, kind: 'lora', parameters: adapters, ...trained })
   }
   return [...groups.values()]
@@ -47,11 +48,18 @@ function kindOf({ name }: Value): ParameterGroup['kind'] {
 }
 
 /** Of the two matrices beside a linear layer of the decoder that the pattern names; 0: it has none. */
-function adapterSize({ name, shape }: Value, { lora }: TrainerSettings): number {
+function adapterSize(
+  { name, shape }: Value,
+  config: ModelConfig,
+  { lora }: TrainerSettings,
+): number {
   if (!lora || !/^decoder\.layers\.\d+\..*\.weight$/.test(name) || shape.length !== 2) return 0
   const [rows, columns] = shape as readonly [number, number]
-  const stored = llavaHfName(name, 'clip')
-  lora.targets.lastIndex = 0
-  const isTarget = [stored, stored.replace(/\.weight$/, '')].some((text) => lora.targets.test(text))
-  return isTarget ? lora.rank * (rows + columns) : 0
+  const file = decoderName(name, config).replace(/\.weight$/, '')
+  return isTarget(file, lora.targets) ? lora.rank * (rows + columns) : 0
+}
+
+/** The name of a decoder's weight in files of the checkpoint's layout. */
+export function decoderName(path: string, { layout }: Pick<ModelConfig, 'layout'>): string {
+  return layout === 'original' ? originalName(path, 0) : llavaHfName(path, 'clip')
 }

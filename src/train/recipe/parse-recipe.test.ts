@@ -63,6 +63,19 @@ test('everything that is wrong is said at once, unknown keys with the nearest kn
   assert.throws(() => parseRecipe(null), /stage should be one of/)
 })
 
+test('quirks that do not exist are told with the rest', () => {
+  const quirks = { fot: 'pad', fit: 'padd', emptyBatch: 'zero' }
+  assert.throws(
+    () => parseRecipe({ ...LEAST, steps: 0, model: { from: 'm', quirks } }),
+    /model\.quirks there is no fot.*fit should be pad.*emptyBatch should be zeroPicture, none.*steps/,
+  )
+  const known = { fit: 'pad', emptyBatch: 'none' }
+  assert.deepEqual(
+    parseRecipe({ ...LEAST, model: { from: 'm', quirks: known } }).model.quirks,
+    known,
+  )
+})
+
 test('--set replaces single values, in lists too, and reads them as YAML', () => {
   const set = (assignment: string) =>
     setValue({ a: { b: 1, c: 2 }, list: [{ x: 1 }, { x: 2 }] }, assignment)

@@ -4,6 +4,7 @@ import { QUARANTINE_THRESHOLD } from '../../data/quarantine.ts'
 import type { SourceSpec } from '../../data/dataset-spec.ts'
 import { MODEL_PARTS, type ModelPart } from '../parameter-groups.ts'
 import { PREFERENCE_LOSSES } from '../preference-loss.ts'
+import { trainerQuirkFaults } from '../option-faults.ts'
 import type { TrainerQuirks } from '../options.ts'
 import type {
   Recipe,
@@ -154,7 +155,10 @@ function parseModel(read: RecipeReader, faults: RecipeFaults): RecipeModel {
   const written = typeof value === 'string' ? { from: value } : (value ?? {})
   const model = new RecipeReader(written, { path: 'model', keys: MODEL_KEYS, faults })
   const quirks = model.raw('quirks') ?? {}
-  if (!isRecipeObject(quirks)) model.fault('quirks', 'should be a mapping of habits')
+  const quirkFaults = isRecipeObject(quirks)
+    ? trainerQuirkFaults(quirks)
+    : [`should be a mapping of habits, ${JSON.stringify(quirks)} came`]
+  for (const fault of quirkFaults) model.fault('quirks', fault)
   return {
     from: model.requiredText('from'),
     base: model.text('base'),

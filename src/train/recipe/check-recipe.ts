@@ -1,0 +1,47 @@
+/** What a recipe asks of the trainer and the model: checked before its records are looked at, which can take an hour. */
+import { ConfigError } from '../../core/errors.ts'
+import type { ModelConfig } from '../../families/family.ts'
+import { openParts, type CheckpointOptions } from '../../load-checkpoint.ts'
+import { noTargets } from '../lora-modules.ts'
+import { modelParameters } from '../model-parameters.ts'
+import { parseOptions, type TrainerSettings } from '../options.ts'
+import { checkParts } from '../trained-parameters.ts'
+import { decoderName, parameterTable, type ParameterGroup } from './parameter-table.ts'
+import type { Recipe } from './recipe.ts'
+import { trainerOptions } from './trainer-options.ts'
+
+/**
+ * The settings that a trainer would have, and what it would train.
+ *
+ * Throws as `createTrainer` does for options that cannot be and for parts that the model has not, ConfigError for a recipe
+ * that trains nothing.
+ */
+export function checkRecipe(
+  recipe: Recipe,
+  config: ModelConfig,
+): { readonly settings: TrainerSettings; readonly groups: readonly ParameterGroup[] } {
+  const settings = parseOptions(trainerOptions(recipe, { totalSteps: 1, resume: null }))
+  checkParts(modelParameters(config), settings)
+  const groups = parameterTable(config, settings)
+  if (settings.lora && !groups.some(({ kind }) => kind === 'lora')) {
+    const example = decoderName('decoder.layers.0.attention.q.weight', config)
+    throw noTargets(settings.lora.targets, example)
+  }
+  if (groups.some(({ isTrained }) => isTrained)) return { settings, groups }
+  throw new ConfigError(
+    'CONFIG_RECIPE',
+    `recipe: trainable should name a part that this model has, [${recipe.trainable.join(', ')}] came and there is no lora, so nothing would be learnt; name projector, say.`,
+  )
+}
+
+/** Opens the frozen reference that preferences are learnt against, and closes it. Throws as `createTrainer` does for it. */
+export async function checkReference(
+  { model, preference }: Recipe,
+  hub?: CheckpointOptions['hub'],
+): Promise<void> {
+  if (preference?.reference === undefined) return
+  const { layout } = model
+  const options = { layout, hub, processor: 'derived', use: 'training' } as const
+  const checkpoint = await openParts(preference.reference, options)
+  checkpoint.close()
+}
