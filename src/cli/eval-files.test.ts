@@ -26,7 +26,11 @@ const args = (values: Readonly<Record<string, string>>) =>
   new Arguments(FILE_OPTIONS, new Map(Object.entries(values).map(([k, v]) => [k, [v]])), [])
 
 test('the mini tasks are asked from the folder that their data was built in, and from that above it', async () => {
-  const ways = [{ questions: home }, { questions: join(home, 'test') }, { data: folder }]
+  const ways: readonly Record<string, string>[] = [
+    { questions: home },
+    { questions: join(home, 'test') },
+    { data: folder },
+  ]
   for (const way of ways) {
     const given = args(way)
     const data = given.text('data')
