@@ -158,7 +158,7 @@ function linesOf(out: string, report: BenchReport): string[] {
     `  left out      ${count('read')} broken, ${count('duplicate')} duplicates, ${count('training data')} in the training data, ${count('alike')} too like another`,
     ...(contamination
       ? [
-          `  overlap       ${contamination.pictures.equal + contamination.pictures.near} pictures and ${contamination.texts.equal + contamination.texts.near} texts of ${contamination.items} with ${contamination.training.records} records, before they were left out`,
+          `  overlap       ${contamination.pictures.equal + contamination.pictures.near} pictures and ${contamination.texts.equal + contamination.texts.near} texts of ${contamination.items} with ${contamination.training.records} records; pictures were left out`,
         ]
       : ['  overlap       not looked for: --mixture names training data']),
     `  pictures by   ${embeddings.pictures}`,

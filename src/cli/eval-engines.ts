@@ -16,6 +16,7 @@ import {
 import { InputError, LlavaError } from '../core/errors.ts'
 import type { Answer, ContentPart, GenerateRequest, LoadOptions, Model } from '../index.ts'
 import type { Arguments } from './arguments.ts'
+import { engineAttempts } from './engine-attempts.ts'
 import { loadFromFlags, modelOf } from './load-flags.ts'
 import { identityOf, localWeightsHash } from './model-identity.ts'
 import { UsageError } from './usage-error.ts'
@@ -95,7 +96,7 @@ export async function enginesOf(
     const endpoint = new Endpoint({
       url,
       apiKey: keyOf(session, 'LLAVA_ENGINE_KEY'),
-      attempts: args.number('engine-attempts'),
+      attempts: engineAttempts(args),
     })
     return new EndpointEngine({
       endpoint,

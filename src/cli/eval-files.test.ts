@@ -26,7 +26,7 @@ const args = (values: Readonly<Record<string, string>>) =>
   new Arguments(FILE_OPTIONS, new Map(Object.entries(values).map(([k, v]) => [k, [v]])), [])
 
 test('the mini tasks are asked from the folder that their data was built in, and from that above it', async () => {
-  const ways: readonly Record<string, string>[] = [
+  const ways: Record<string, string>[] = [
     { questions: home },
     { questions: join(home, 'test') },
     { data: folder },

@@ -18,21 +18,28 @@ import { runContamination } from './eval-contamination.ts'
 import { benchmarkNames, planOf, type Plan } from './eval-files.ts'
 import { formatDuration } from './format.ts'
 import { measureOneByOne, oneByOneOf, type Speed } from './eval-speed.ts'
+import { checkIdleOfEval } from './idle-options.ts'
 import { checkOutFolder } from './out-folder.ts'
 import { codeVersion } from './package.ts'
 import { Progress } from './progress.ts'
 import { judgeFolder, judgeLines, scoreLines } from './score.ts'
+import { UsageError } from './usage-error.ts'
 import type { Session } from './verb.ts'
 
 export async function runBenchmarks(args: Arguments, session: Session): Promise<void> {
   oneByOneOf(args)
   checkOutFolder(args)
+  checkIdleOfEval(args)
   for (const name of ['limit', 'max-tokens']) wholeNumber(args, name)
   const judgeBudget = new JudgeBudget(judgeLimits(args))
   const plans: Plan[] = []
   const data = args.text('data')
   for (const name of benchmarkNames(args.positionals, args, data))
     plans.push(await planOf(name, args, data))
+  if (args.has('judge') && plans.every(({ benchmark }) => !benchmark.judge)) {
+    const names = plans.map(({ benchmark }) => benchmark.name).join(', ')
+    throw new UsageError(`--judge would do nothing: ${names} is scored by a rule.`)
+  }
   // A model that is left open keeps the process alive, whatever threw.
   await using judges = await judgesOf(args, session)
   await using engines = await enginesOf(args, session)

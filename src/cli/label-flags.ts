@@ -3,6 +3,7 @@ import type { LoadOptions } from '../load-model.ts'
 import type { LabelEngineOptions, LabelOptions } from '../label/index.ts'
 import type { Model } from '../index.ts'
 import type { Arguments } from './arguments.ts'
+import { engineAttempts } from './engine-attempts.ts'
 import { GENERATE_OPTIONS, readSchema } from './generate-flags.ts'
 import {
   loadFromFlags,
@@ -200,7 +201,7 @@ export function labelEngines(args: Arguments, session: Session): LoadedEngines {
     url,
     model: args.text('engine-model'),
     apiKey: environment['LLAVA_ENGINE_KEY'] ?? environment['OPENAI_API_KEY'],
-    attempts: args.number('engine-attempts'),
+    attempts: engineAttempts(args),
     timeoutMs: seconds === undefined ? undefined : 1000 * seconds,
     batch,
   }))

@@ -24,6 +24,8 @@ import { userCacheFolder, joinPath } from '../weights/node.ts'
 import type { Arguments } from './arguments.ts'
 import { JUDGE_OPTIONS, judgeLimits, judgesOf } from './eval-engines.ts'
 import { formatTable } from './format.ts'
+import { checkIdleOfScore } from './idle-options.ts'
+import { wholeNumber } from './open-data.ts'
 import { checkOutFolder } from './out-folder.ts'
 import { codeVersion } from './package.ts'
 import { Progress } from './progress.ts'
@@ -65,6 +67,8 @@ export const score: Verb = {
     if (answers === undefined)
       throw new UsageError('llava score needs --answers, a file or a folder.')
     checkOutFolder(args)
+    checkIdleOfScore(args)
+    wholeNumber(args, 'seed')
     const read = async (name: string, pick?: Parameters<typeof loadEvalFiles>[1]) => {
       const path = args.text(name)
       return path === undefined ? [] : loadEvalFiles(path, pick)

@@ -27,9 +27,10 @@ async function codeOf(args: readonly string[]): Promise<number | null> {
 }
 
 test('llava eval with a wrong judge exits, whether or not a model is loaded for the answers', async () => {
-  const quick = ['eval', 'quick', '--limit', '1', '--model', MODEL, '--out', join(folder, 'out')]
-  assert.equal(await codeOf([...quick, ...NO_JUDGE]), 1)
-  assert.equal(await codeOf([...quick, '--judge', 'http://127.0.0.1:9/v1']), 2)
+  const files = ['--questions', join(folder, 'questions.jsonl'), '--out', join(folder, 'out')]
+  const bench = ['eval', 'llava-bench', ...files, '--model', MODEL]
+  assert.equal(await codeOf([...bench, ...NO_JUDGE]), 1)
+  assert.equal(await codeOf([...bench, '--judge', 'http://127.0.0.1:9/v1']), 2)
 })
 
 test('llava score with a second judge that is wrong lets the first one go', async () => {

@@ -284,7 +284,8 @@ describe('llava eval', () => {
       [['eval', 'nope', '--questions', QUESTIONS, ...LOCAL], 1],
       [['eval', 'quick', '--questions', QUESTIONS, '--engine', 'http://127.0.0.1:9/v1'], 2],
       [['eval', 'compare', QUESTIONS], 2],
-      [['eval', 'quick', '--questions', QUESTIONS, ...SERVER, ...JUDGE, ...JUDGE], 2],
+      [['eval', 'llava-bench', '--questions', QUESTIONS, ...SERVER, ...JUDGE, ...JUDGE], 2],
+      [['eval', 'quick', '--questions', QUESTIONS, ...SERVER, ...JUDGE], 2],
       [['eval', 'report', join(FOLDER, 'empty')], 1],
       [['eval', 'report', join(FOLDER, 'whole'), join(FOLDER, 'empty')], 1],
     ] as const
