@@ -186,10 +186,15 @@ function lengthLines(lengths: LengthSummary): string[] {
 function pictureLines({ pictures, duplicates }: PictureCounts): string[] {
   const rest = duplicates.length - SHOWN
   return [
-    `  pictures  ${pictures}, ${duplicates.length === 0 ? 'no two' : `${duplicates.length} groups of them`} equal`,
+    `  pictures  ${pictures}, ${equalGroups(duplicates.length)}`,
     ...duplicates.slice(0, SHOWN).map((names) => `            ${names.join(' = ')}`),
-    ...(rest > 0 ? [`            and ${rest} more groups: --json`] : []),
+    ...(rest > 0 ? [`            and ${rest} more: --json`] : []),
   ]
+}
+
+function equalGroups(groups: number): string {
+  if (groups === 0) return 'no two equal'
+  return groups === 1 ? '1 group of them equal' : `${groups} groups of them equal`
 }
 
 function quarantineLines({ quarantine }: Report): string[] {

@@ -106,9 +106,10 @@ type Mixed = {
 
 function report(mixed: Mixed, { terminal }: Session): void {
   const { dataset, indices, out, ratio, seed, written, quarantine, size } = mixed
-  const sources = dataset.sources.map(({ name, start, length }) => ({
+  const sources = dataset.sources.map(({ name, start, length, weight }) => ({
     name,
     records: length,
+    weight,
     taken: indices.filter((index) => index >= start && index < start + length).length,
   }))
   if (terminal.isJson) {
@@ -133,6 +134,13 @@ function report(mixed: Mixed, { terminal }: Session): void {
     `${((100 * source.taken) / source.records).toFixed(1)} %`,
   ])
   for (const line of formatTable(rows)) terminal.print(`  ${line}`)
+  const weighted = sources.filter(({ weight }) => weight !== null)
+  if (weighted.length > 0) {
+    const weights = weighted.map(({ name, weight }) => `${name} ${weight}`).join(', ')
+    terminal.print(
+      `  a file of records has no weights: each of these is learnt once an epoch, those of the mixture (${weights}) are not in it`,
+    )
+  }
   if (quarantine.size === 0) return
   terminal.print(
     `  left out: ${[...quarantine.counts].map(([reason, n]) => `${n} ${reason}`).join(', ')}`,

@@ -1,6 +1,6 @@
 /** `llava data show`: one record as training sees it: its tokens, which of them are learnt, where its pictures' rows are. */
 import type { AnyRecord } from '../data/index.ts'
-import { modalityOf } from '../data/index.ts'
+import { measureRecord, modalityOf } from '../data/index.ts'
 import { countImageTokens, imageSizeOf } from '../preprocess/index.ts'
 import { partLines, pictureParts, sumOf, type TokenPart } from '../preprocess/token-parts.ts'
 import { IGNORE_INDEX, type Sample } from '../train/index.ts'
@@ -37,6 +37,8 @@ export const dataShow: DataAction = {
     const where = dataset.whereOf(index)
     await using model = await openDataModel(modelOf(args), args, session)
     const record = await dataset.readEither(index)
+    // What training sets aside, it does not see; media, masks and lengths are checked as the record is made a sample.
+    await measureRecord(record, { pictures: 'none' })
     const shown = await describeRecord(record, model)
     const { id, source, origin } = record
     const modality = modalityOf(record)

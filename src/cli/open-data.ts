@@ -94,7 +94,7 @@ export async function openDataModel(
   try {
     const { config, tokenizerPath } = checkpoint
     const tokenizer = await loadTokenizer(tokenizerPath)
-    const maxLength = wholeNumber(args, 'max-length') ?? config.maxContext
+    const maxLength = Math.min(wholeNumber(args, 'max-length') ?? Infinity, config.maxContext)
     const conversation = args.text('conversation') ?? 'template'
     const sampling = { frames: framesOf(args), fps: undefined }
     const parts = { config, tokenizer, preprocessor, conversation, maxLength, sampling }

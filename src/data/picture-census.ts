@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Picture } from './record.ts'
 
 export type PictureCounts = {
-  /** Files, and pictures inside files. One that several records name counts once. */
+  /** Files that are there, and pictures inside files. One that several records name counts once. */
   readonly pictures: number
   /** Names of those that are equal to the byte. */
   readonly duplicates: readonly (readonly string[])[]
@@ -33,7 +33,10 @@ export class PictureCensus {
     signal?: AbortSignal,
   ): Promise<PictureCounts> {
     const groups = new Map(this.#inside)
-    const files = await this.#likeInSize()
+    const bySize = await this.#bySize()
+    // Pictures inside files are hashed anyway, so any file may be like one of them.
+    const least = this.#inside.size > 0 ? 1 : 2
+    const files = bySize.filter((paths) => paths.length >= least).flat()
     for (const [i, path] of files.entries()) {
       signal?.throwIfAborted()
       const hash = await hashFile(path)
@@ -42,20 +45,19 @@ export class PictureCensus {
     }
     const inside = [...this.#inside.values()].reduce((sum, names) => sum + names.length, 0)
     return {
-      pictures: this.#paths.size + inside,
+      pictures: bySize.flat().length + inside,
       duplicates: [...groups.values()].filter((names) => names.length > 1),
     }
   }
 
-  async #likeInSize(): Promise<string[]> {
+  /** The files that are there, those of one size together. */
+  async #bySize(): Promise<string[][]> {
     const bySize = new Map<number, string[]>()
     for (const path of this.#paths) {
       const found = await stat(path).catch(() => null)
       if (found?.isFile()) bySize.set(found.size, [...(bySize.get(found.size) ?? []), path])
     }
-    // Pictures inside files are hashed anyway, so any file may be like one of them.
-    const least = this.#inside.size > 0 ? 1 : 2
-    return [...bySize.values()].filter((paths) => paths.length >= least).flat()
+    return [...bySize.values()]
   }
 }
 

@@ -12,7 +12,7 @@ export const FAULT_REASONS = {
   'clip-missing': 'a clip is not there',
   'clip-broken': 'a clip is empty or cannot be opened',
   labels: 'the mask of the original would be wrong or cover nothing',
-  'too-long': 'the record has more tokens than the model takes',
+  'too-long': 'the record has more tokens than the model takes, or than its longest may have',
 } as const
 
 export type FaultReason = keyof typeof FAULT_REASONS

@@ -61,7 +61,7 @@ test('data check counts records, pictures and what is broken', async () => {
   assert.deepEqual(report.pictures, { pictures: 3, duplicates: [equal] })
   const shown = await llava(['data', 'check', good, ...where])
   assert.match(shown.stdout, /3 records, 3 of them usable/)
-  assert.match(shown.stdout, /pictures {2}3, 1 groups of them equal/)
+  assert.match(shown.stdout, /pictures {2}3, 1 group of them equal/)
 })
 
 test('data check with a model counts the tokens and masks of its training', async () => {
@@ -101,9 +101,10 @@ test('data check fails where too much is broken, and says what', async () => {
   const args = ['data', 'check', broken, ...where]
   const { code, stdout, stderr } = await llava([...args, '--json'])
   assert.equal(code, 1)
-  const { quarantine } = JSON.parse(stdout) as Check
+  const { quarantine, pictures: seen } = JSON.parse(stdout) as Check
   assert.deepEqual(quarantine.reasons, { 'picture-missing': 1 })
   assert.equal(quarantine.records[0]!.where, 'data: broken[1]')
+  assert.equal(seen.pictures, 0, 'a file that is missing is no picture')
   assert.match(stderr, /CONFIG_QUARANTINE/)
   assert.equal((await llava([...args, '--threshold', '0.5'])).code, 0)
 })
@@ -142,6 +143,37 @@ test('data show marks what is learnt, and says where the rows of every tile are'
   const text = await llava(args)
   assert.match(text.stdout, /2 × 2 tiles|tiles; positions/)
   assert.match(text.stdout, /⟦ ?A harbour\./)
+})
+
+test('data show refuses what training sets aside, data check what the model has no context for', async () => {
+  const twice = {
+    id: '0',
+    conversations: ['What?', 'Where?'].map((value) => ({ from: 'human', value })),
+  }
+  const asks = write('asks.json', [twice])
+  const { code, stderr } = await llava(['data', 'show', asks, '--index', '0', '--model', mini])
+  assert.equal(code, 1)
+  assert.match(stderr, /question and answer should take turns/)
+  const long = write('long.json', [asked('0', [], 'a '.repeat(20_000))])
+  const args = ['data', 'check', long, '--model', mini, '--max-length', '1000000', '--json']
+  const { quarantine } = JSON.parse((await llava(args)).stdout) as Check
+  assert.deepEqual(quarantine.reasons, { 'too-long': 1 })
+})
+
+test('data mix says which weights it leaves behind', async () => {
+  const mixture = write('mixture.yaml', { datasets: [{ json_path: good, weight: 2 }] })
+  const out = join(folder, 'weightless.json')
+  const { code, stdout, stderr } = await llava([
+    'data',
+    'mix',
+    mixture,
+    '--ratio',
+    '1',
+    '--out',
+    out,
+  ])
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /has no weights: .*\(good 2\) are not in it/)
 })
 
 test('data mix writes nested parts that repeat with their seed', async () => {
