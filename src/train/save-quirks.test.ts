@@ -49,7 +49,7 @@ const WRITTEN: readonly Case[] = [
 
 for (const { model, quirks, parts } of WRITTEN) {
   test(`${model} with ${JSON.stringify(quirks)} says so`, async () => {
-    const folder = join(root, 'written')
+    const folder = mkdtempSync(join(root, 'saved-'))
     await using trainer = await createTrainer(model, { ...parts, quirks })
     const notices = await trainer.save(folder)
     assert.doesNotMatch(notices.join(), /--quirk/)
@@ -66,7 +66,7 @@ const TOLD: readonly Case[] = [
 
 for (const { model, quirks } of TOLD) {
   test(`${model} with ${JSON.stringify(quirks)} has no form for it and tells`, async () => {
-    const folder = join(root, 'told')
+    const folder = mkdtempSync(join(root, 'saved-'))
     await using trainer = await createTrainer(model, { quirks })
     const [[name, value] = []] = Object.entries(quirks)
     const told = new RegExp(`load it with --quirk ${name}=${value},`)
@@ -97,7 +97,7 @@ for (const { model, quirks, parts } of [
   },
 ] satisfies Case[]) {
   test(`an adapter of ${model} is read with ${JSON.stringify(quirks)}`, async () => {
-    const folder = join(root, 'adapter')
+    const folder = mkdtempSync(join(root, 'saved-'))
     await using trainer = await createTrainer(model, { ...parts, quirks, lora: LORA })
     const notices = await trainer.save(folder)
     assert.match(notices.join(), /beside the adapter/)
