@@ -38,6 +38,23 @@ test('a folder is made, and replaced as a whole', async () => {
   assert.deepEqual(readdirSync(root), ['replaced'])
 })
 
+test('a model takes the place of one that has other files, and of no checkpoint of a run', async () => {
+  const fill = (names: readonly string[]) => async (folder: string) => {
+    for (const name of names) writeFileSync(join(folder, name), '')
+  }
+  const path = join(root, 'model')
+  const whole = ['config.json', 'merges.txt', 'model.safetensors']
+  const adapter = ['adapter_config.json', 'adapter_model.safetensors']
+  for (const names of [whole, adapter, whole]) {
+    await writeFolderAtomically(path, fill(names))
+    assert.deepEqual(readdirSync(path), names)
+  }
+  const state = fill(['state.json', 'state.safetensors'])
+  await assert.rejects(writeFolderAtomically(path, state), { code: 'CHECKPOINT_FOLDER_TAKEN' })
+  assert.deepEqual(readdirSync(path), whole)
+  rmSync(path, { recursive: true })
+})
+
 // Whoever saved into a folder of theirs lost what was in it.
 test('a folder that holds something else is named and left, unless anything may be replaced', async () => {
   for (const [name, files, fault] of [

@@ -12,7 +12,7 @@ import { CheckpointError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder-node.ts'
 import { refusedWrite } from './refused-write.ts'
 
-/** `alike`: weights, and of other names only those that are written again; `anything`: whatever is in it. */
+/** `alike`: where a model is written a model, else weights and what is written again; `anything`: whatever is in it. */
 export type Replaced = 'alike' | 'anything'
 
 /**
@@ -39,12 +39,19 @@ export async function writeFolderAtomically(
   }
 }
 
-/** Of weights, which other runs cut into other shards. */
+/** Weights of a model or an adapter, which another may have in other shards. */
 const WEIGHTS = /^(?:adapter_)?model(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?$/
+
+/** What lies beside them, and is not written again by a model that has none of it; the tower's folder of an original. */
+const BESIDE_WEIGHTS =
+  /^(?:(?:\w+_)?config\.json|tokenizer\.(?:json|model)|(?:special_tokens_map|added_tokens|vocab)\.json|merges\.txt|chat_template\.\w+|clip|siglip|vit)$/
 
 async function checkAlike(target: string, written: string): Promise<void> {
   const [there, names] = await Promise.all([namesIn(target), namesIn(written)])
-  const others = there.filter((name) => !names.includes(name) && !WEIGHTS.test(name))
+  const isModel = names.some((name) => WEIGHTS.test(name))
+  const isAlike = (name: string) =>
+    names.includes(name) || (isModel && (WEIGHTS.test(name) || BESIDE_WEIGHTS.test(name)))
+  const others = there.filter((name) => !isAlike(name))
   const hasWeights = there.some((name) => name.endsWith('.safetensors'))
   if (there.length === 0 || (hasWeights && others.length === 0)) return
   const came = others.length > 0 ? `${others.slice(0, 5).join(', ')} in it` : 'no weights in it'
