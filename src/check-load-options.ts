@@ -1,5 +1,6 @@
 /** The options of `loadModel`, checked before anything is opened: a misspelt or impossible one is never ignored. */
-import { ConfigError, InputError } from './core/errors.ts'
+import { checkOptions } from './core/check-options.ts'
+import { ConfigError } from './core/errors.ts'
 import { PRECISIONS } from './choose-precision.ts'
 import type { LoadOptions } from './load-model.ts'
 
@@ -75,13 +76,7 @@ export function checkLoadOptions(name: string, options: LoadOptions): void {
     throw new ConfigError('CONFIG_OPTION', `loadModel: ${fault}.`)
   }
   const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  const unknown = Object.keys(options).filter((name) => !Object.hasOwn(CHECKS, name))
-  if (unknown.length > 0) {
-    throw new InputError(
-      'INPUT_UNKNOWN_OPTION',
-      `loadModel: unknown option ${unknown.join(', ')}; known are ${Object.keys(CHECKS).join(', ')}.`,
-    )
-  }
+  checkOptions('loadModel', options, Object.keys(CHECKS))
   const faults = given.flatMap(([name, value]) => {
     const { expected, is } = CHECKS[name as keyof LoadOptions]
     return is(value) ? [] : [`${name} should be ${expected}, ${describe(value)} came`]

@@ -2,8 +2,9 @@
  * A conversation as text and ids, with one placeholder where each picture will stand.
  *
  * Original layout: a conversation mode; the text is cut at the pictures and each piece tokenised alone. Hf layout: the
- * chat template; one text, in which the placeholder is a token (`quirks.tokenise` says which of the two by itself). Either way only what the template writes is read for
- * control tokens: what people write stays text, an `<image>` in their words included.
+ * chat template; one text, in which the placeholder is a token (`quirks.tokenise` says which of the two by itself). Either
+ * way only what the template writes is read for control tokens: what people write stays text, an `<image>` in their words
+ * included.
  */
 import { ConfigError, InputError } from '../core/errors.ts'
 import { renderChat, type ChatMessage, type ChatPart } from '../text/chat-template.ts'

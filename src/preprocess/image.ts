@@ -44,13 +44,3 @@ export function isSize(size: ImageSize): boolean {
 export function isPositiveInteger(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) > 0
 }
-
-/** Refuses options that do not exist by name, so that a misspelt one is never ignored. */
-export function checkOptions(where: string, options: object, known: readonly string[]): void {
-  const unknown = Object.keys(options).filter((name) => !known.includes(name))
-  if (unknown.length === 0) return
-  throw new InputError(
-    'INPUT_UNKNOWN_OPTION',
-    `${where}: unknown option ${unknown.join(', ')}; known are ${known.join(', ')}.`,
-  )
-}

@@ -17,7 +17,8 @@ import {
   type DecodedImage,
   type DecodeOptions,
 } from './decode-image.ts'
-import { checkOptions, type ImageSize } from './image.ts'
+import { checkOptions } from '../core/check-options.ts'
+import type { ImageSize } from './image.ts'
 import {
   checkFileSize,
   decodeDataUrl,

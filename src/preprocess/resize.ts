@@ -7,7 +7,8 @@
  * Source: python-pillow/Pillow src/PIL/Image.py (resize) at 4e5f09f, 12.3.0 and 13.0.0 as published.
  */
 import { InputError } from '../core/errors.ts'
-import { checkImage, checkOptions, isSize, type Image, type ImageSize } from './image.ts'
+import { checkOptions } from '../core/check-options.ts'
+import { checkImage, isSize, type Image, type ImageSize } from './image.ts'
 import { premultiply, unpremultiply } from './premultiply.ts'
 import { reduceImage } from './reduce.ts'
 import { FILTERS, type ResampleFilter, type SmoothFilter } from './resample-kernel.ts'

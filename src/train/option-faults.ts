@@ -1,5 +1,5 @@
 /** What is wrong with a trainer's options, collected to be said at once. */
-import { ConfigError, InputError } from '../core/errors.ts'
+import { ConfigError } from '../core/errors.ts'
 import { quirkFaults } from '../families/quirks.ts'
 import type { TrainerQuirks } from './options.ts'
 import { MODEL_PARTS, type ModelPart } from './parameter-groups.ts'
@@ -65,16 +65,6 @@ export class OptionFaults {
 /** What is wrong with quirks of a trainer, a sentence each. */
 export function trainerQuirkFaults(quirks: object): string[] {
   return quirkFaults(quirks, { emptyBatch: ['zeroPicture', 'none'] })
-}
-
-/** Throws InputError for names that are none. */
-export function refuseUnknown(where: string, options: object, known: readonly string[]): void {
-  const unknown = Object.keys(options).filter((name) => !known.includes(name))
-  if (unknown.length === 0) return
-  throw new InputError(
-    'INPUT_UNKNOWN_OPTION',
-    `${where}: unknown option ${unknown.join(', ')}; known are ${known.join(', ')}.`,
-  )
 }
 
 export function shown(value: unknown): string {

@@ -1,7 +1,8 @@
 /** What a trainer can be told, its defaults, and the checks. */
 import type { FamilyOptions, Quirks } from '../families/family.ts'
 import type { Accumulation } from './loss-weights.ts'
-import { OptionFaults, refuseUnknown } from './option-faults.ts'
+import { checkOptions } from '../core/check-options.ts'
+import { OptionFaults } from './option-faults.ts'
 import { checkKinds } from './option-kinds.ts'
 import type { ModelPart } from './parameter-groups.ts'
 import { PREFERENCE_LOSSES, type PreferenceLoss } from './preference-loss.ts'
@@ -179,7 +180,7 @@ export function parseOptions(options: TrainerOptions): TrainerSettings {
   checkKinds(options, faults)
   // Whatever reads a value takes its kind for granted.
   faults.throwIfAny()
-  refuseUnknown('createTrainer', options, OPTION_NAMES)
+  checkOptions('createTrainer', options, OPTION_NAMES)
   const given = parseBase(options.base)
   const settings: TrainerSettings = {
     trainable: faults.parts(options.trainable ?? TRAINER_DEFAULTS.trainable),
@@ -223,7 +224,7 @@ export function parseOptions(options: TrainerOptions): TrainerSettings {
 
 function parseBase(base: TrainerOptions['base']) {
   if (typeof base === 'string') return isStorage(base) ? { storage: base } : { folder: base }
-  if (base) refuseUnknown('createTrainer: base', base, ['folder', 'storage'])
+  if (base) checkOptions('createTrainer: base', base, ['folder', 'storage'])
   return base
 }
 
@@ -273,7 +274,7 @@ function parseLora(
   faults: OptionFaults,
 ): TrainerSettings['lora'] {
   if (!options) return null
-  refuseUnknown('createTrainer: lora', options, ['rank', 'alpha', 'dropout', 'targets', 'init'])
+  checkOptions('createTrainer: lora', options, ['rank', 'alpha', 'dropout', 'targets', 'init'])
   const rank = faults.integer('lora.rank', options.rank, 1)
   const { dropout, targets } = { ...TRAINER_DEFAULTS.lora, ...withoutUndefined(options) }
   if (!(targets instanceof RegExp)) faults.add('lora.targets should be a regular expression')
@@ -285,12 +286,12 @@ function parseLora(
 
 function parseObjective(options: Objective, faults: OptionFaults): TrainerSettings['objective'] {
   if (options.kind === 'sft' || options.kind === 'words') {
-    refuseUnknown('createTrainer: objective', options, ['kind'])
+    checkOptions('createTrainer: objective', options, ['kind'])
     return { kind: options.kind }
   }
   faults.oneOf('objective.kind', options.kind, ['sft', 'dpo', 'words'])
   const known = ['kind', 'beta', 'alpha', 'gamma', 'labelSmoothing', 'loss', 'reference']
-  refuseUnknown('createTrainer: objective', options, known)
+  checkOptions('createTrainer: objective', options, known)
   const chosen = { ...TRAINER_DEFAULTS.dpo, ...withoutUndefined(options) }
   faults.oneOf('objective.loss', chosen.loss, PREFERENCE_LOSSES)
   if (!(chosen.beta > 0)) faults.add(`objective.beta should be above 0, ${chosen.beta} came`)
@@ -317,7 +318,7 @@ function parseSchedule(
   faults: OptionFaults,
 ): Schedule {
   const known = ['kind', 'warmupSteps', 'warmupRatio', 'totalSteps']
-  refuseUnknown('createTrainer: schedule', options, known)
+  checkOptions('createTrainer: schedule', options, known)
   const kind = faults.oneOf('schedule.kind', options.kind, ['cosine', 'linear', 'constant'])
   const { totalSteps = 0, warmupRatio } = options
   if (totalSteps === 0 && (kind !== 'constant' || warmupRatio !== undefined)) {

@@ -193,7 +193,7 @@ test('options that do not exist or fit are refused by name', async () => {
     [{ compute: 'int8', base: 'q4' }, /base is 'q4'/],
     [{ base: 'q4', trainable: ['decoder'] }, /base 'q4' .* trainable names the decoder/],
     [{ base: { folders: 'x' } }, /base: unknown option folders/],
-    [{ featureCache: '/tmp/x', trainable: ['vision'] }, /featureCache .* trainable names vision/],
+    [{ featureCache: 'features', trainable: ['vision'] }, /featureCache .* trainable names vision/],
     [{ quirks: { fot: 'pad' } }, /quirks: there is no fot/],
     [{ quirks: { fit: 'padd', emptyBatch: 'zero' } }, /fit should be .*emptyBatch should be/],
     [{ schedule: { kind: 'constant', totalSteps: 4, warmupRatio: 2 } }, /warmupRatio .* 2 came/],

@@ -1,0 +1,12 @@
+/** Names of options that exist: a misspelt one is never ignored. */
+import { InputError } from './errors.ts'
+
+/** Throws InputError INPUT_UNKNOWN_OPTION naming the options that `where` does not have. */
+export function checkOptions(where: string, options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).filter((name) => !known.includes(name))
+  if (unknown.length === 0) return
+  throw new InputError(
+    'INPUT_UNKNOWN_OPTION',
+    `${where}: unknown option ${unknown.join(', ')}; known are ${known.join(', ')}.`,
+  )
+}
