@@ -1,35 +1,30 @@
 /** Options that would do nothing beside the others, refused by name. */
 import type { Arguments } from './arguments.ts'
 import { LOAD_OPTIONS } from './load-flags.ts'
-import { UsageError } from './usage-error.ts'
+import { refuseIdle } from './refuse-idle.ts'
 
 const OF_JUDGES = ['judge-calls', 'judge-cost', 'judge-price']
 
 /** Throws UsageError. Of `llava score`, which runs no model but a judge. */
 export function checkIdleOfScore(args: Arguments): void {
-  if (!hasJudge(args)) refuse(args, [...OF_JUDGES, 'images', 'cache-dir'], 'without --judge')
+  if (!hasJudge(args)) refuseIdle(args, [...OF_JUDGES, 'images', 'cache-dir'], 'without --judge')
 }
 
 /** Throws UsageError. Of `llava eval BENCH…`. */
 export function checkIdleOfEval(args: Arguments): void {
-  if (!hasJudge(args)) refuse(args, OF_JUDGES, 'without --judge')
+  if (!hasJudge(args)) refuseIdle(args, OF_JUDGES, 'without --judge')
   if (!args.has('mixture')) {
-    refuse(args, ['mixture-images'], 'without --mixture')
+    refuseIdle(args, ['mixture-images'], 'without --mixture')
     // The check of training data looks at pictures all the same.
-    if (args.flag('blind')) refuse(args, ['images'], 'with --blind')
+    if (args.flag('blind')) refuseIdle(args, ['images'], 'with --blind')
   }
-  if (!args.has('engine')) return refuse(args, ['engine-attempts'], 'without --engine')
+  if (!args.has('engine')) return refuseIdle(args, ['engine-attempts'], 'without --engine')
   // Judges' replies and prints of training data are kept in the cache too.
   const own = LOAD_OPTIONS.filter(({ name }) => name !== 'model' && name !== 'cache-dir')
   const names = own.map(({ name }) => name)
-  refuse(args, names, 'with --engine; give it to the server')
+  refuseIdle(args, names, 'with --engine; give it to the server')
 }
 
 function hasJudge(args: Arguments): boolean {
   return args.has('judge') || args.has('judge-model')
-}
-
-function refuse(args: Arguments, names: readonly string[], where: string): void {
-  const idle = names.filter((name) => args.has(name)).map((name) => `--${name}`)
-  if (idle.length > 0) throw new UsageError(`${idle.join(', ')} would do nothing ${where}.`)
 }

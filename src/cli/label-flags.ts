@@ -13,6 +13,7 @@ import {
   SAMPLING_OPTIONS,
   samplingOptions,
 } from './load-flags.ts'
+import { refuseIdle } from './refuse-idle.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
 
@@ -223,13 +224,11 @@ function checkIdle(args: Arguments): void {
   const hasServers = args.has('engine')
   const hasModel = !hasServers || args.has('model')
   const idle = [...(hasServers ? [] : OF_SERVERS), ...(hasModel ? [] : OF_MODEL)]
-  const names = idle.filter((name) => args.has(name))
-  if (names.length === 0) return
   const where = hasServers ? 'with --engine alone' : 'without --engine'
   const instead = hasServers
     ? 'give it to the servers, or name a model here with --model'
     : 'name a server with --engine, or leave it out'
-  throw new UsageError(`--${names.join(', --')} would do nothing ${where}; ${instead}.`)
+  refuseIdle(args, idle, `${where}; ${instead}`)
 }
 
 /** What the answers of a model depend on. They are kept with the run: nothing secret, and no place of this machine's own. */

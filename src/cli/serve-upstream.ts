@@ -4,6 +4,7 @@ import { basename } from 'node:path'
 import type { Log, ServedModel, ServerConfig, WorkerControl } from '../serve/http/index.ts'
 import type { Arguments } from './arguments.ts'
 import { LOAD_OPTIONS, loadOptions } from './load-flags.ts'
+import { refuseIdle } from './refuse-idle.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
 
@@ -95,18 +96,11 @@ const OF_ENGINE = [
 
 /** Throws UsageError for options that would do nothing. */
 function checkIdle(args: Arguments): void {
-  const engine = OF_ENGINE.filter((name) => args.has(name))
-  if (engine.length > 0) {
-    throw new UsageError(
-      `--${engine.join(', --')} would do nothing with --upstream; give it to the workers.`,
-    )
-  }
+  refuseIdle(args, OF_ENGINE, 'with --upstream; give it to the workers')
   if (args.has('model')) return
-  const names = LOAD_OPTIONS.map(({ name }) => name).filter((name) => args.has(name))
-  if (names.length === 0) return
-  throw new UsageError(
-    `--${names.join(', --')} would do nothing with --upstream alone; name the checkpoint with --model, or leave it out.`,
-  )
+  const names = LOAD_OPTIONS.map(({ name }) => name)
+  const where = 'with --upstream alone; name the checkpoint with --model, or leave it out'
+  refuseIdle(args, names, where)
 }
 
 export type Connected = {
