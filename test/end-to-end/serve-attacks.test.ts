@@ -560,6 +560,23 @@ function soon(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 5))
 }
 
+test('a client that leaves in the middle of its body is no fault of the server', async () => {
+  const lines: Record<string, unknown>[] = []
+  const log = (level: string, fields: object) => lines.push({ level, ...fields })
+  await using({ app: { log } }, async (own) => {
+    lines.length = 0
+    const socket = connect(own.port, '127.0.0.1')
+    socket.write(
+      `POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n{"messages":`,
+    )
+    await soon()
+    socket.destroy()
+    while (!lines.some(({ event }) => event === 'request')) await soon()
+    const told = lines.map(({ level, status, code }) => [level, status, code])
+    assert.deepEqual(told, [['info', 499, 'CLIENT_GONE']])
+  })
+})
+
 test('a client that does not read what it asked for holds nobody up', async () => {
   await using({ app: { config: { maxRunning: 1, maxQueued: 1 } } }, async (own) => {
     const body = JSON.stringify(

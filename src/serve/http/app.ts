@@ -12,7 +12,14 @@ import { chatRoute } from './chat-route.ts'
 import { fieldOf, inFieldNames } from './body-fields.ts'
 import { completionsRoute } from './completions-route.ts'
 import { generateRoute } from './generate-route.ts'
-import { anthropicError, failureOf, HttpError, openAiError, type Failure } from './http-error.ts'
+import {
+  anthropicError,
+  CLIENT_GONE,
+  failureOf,
+  HttpError,
+  openAiError,
+  type Failure,
+} from './http-error.ts'
 import type { Log } from './log.ts'
 import { mediaRoute } from './media-route.ts'
 import type { MediaReaders } from './media.ts'
@@ -266,7 +273,7 @@ function openExchange(
   const over = new AbortController()
   const late = new HttpError(504, 'CAPACITY_TIME', 'server: the answer took too long.')
   const timer = setTimeout(() => over.abort(late), context.config.answerSeconds * 1000)
-  const leave = () => over.abort(GONE)
+  const leave = () => over.abort(CLIENT_GONE)
   const stop = (reason: unknown) => over.abort(reason)
   request.signal.addEventListener('abort', leave, { once: true })
   context.exchanges.add(stop)
@@ -286,8 +293,6 @@ function openExchange(
     },
   }
 }
-
-const GONE = new HttpError(499, 'CLIENT_GONE', 'client: it left before its answer.')
 
 async function callerOf(request: Request, keys: readonly ApiKey[]): Promise<Caller> {
   if (keys.length === 0) return { name: 'anyone', salt: '' }

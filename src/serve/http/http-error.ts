@@ -25,6 +25,8 @@ export class HttpError extends Error {
   }
 }
 
+export const CLIENT_GONE = new HttpError(499, 'CLIENT_GONE', 'client: it left before its answer.')
+
 export type Failure = {
   readonly status: number
   readonly code: string

@@ -4,7 +4,7 @@
  * Bytes and nesting are counted chunk by chunk: a body that is too large or too deep is given up before it is whole.
  */
 import { nextTurn } from '../../core/steps.ts'
-import { HttpError } from './http-error.ts'
+import { CLIENT_GONE, HttpError } from './http-error.ts'
 
 export type BodyLimits = { readonly maxBodyBytes: number; readonly maxJsonDepth: number }
 
@@ -50,7 +50,7 @@ async function readBody(request: Request, limits: BodyLimits): Promise<string> {
   const depth = new DepthCount()
   let length = 0
   if (request.body) {
-    for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
+    for await (const chunk of piecesOf(request.body)) {
       length += chunk.length
       if (length > maxBodyBytes) throw tooLarge(limits)
       if (depth.push(chunk) > limits.maxJsonDepth) {
@@ -65,6 +65,15 @@ async function readBody(request: Request, limits: BodyLimits): Promise<string> {
   }
   parts.push(orNotJson(() => decoder.decode()))
   return parts.join('')
+}
+
+/** A body that breaks off does so because its client has left. */
+async function* piecesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body as unknown as AsyncIterable<Uint8Array>
+  } catch {
+    throw CLIENT_GONE
+  }
 }
 
 function tooLarge({ maxBodyBytes }: BodyLimits): HttpError {
@@ -93,26 +102,27 @@ class DepthCount {
     return this.#deepest
   }
 
-  /** From inside a text to behind its end, or to the end of the chunk. */
+  /** From inside a text to behind its end, or to the end of the chunk. Each byte is looked at a fixed number of times. */
   #skipText(chunk: Uint8Array, start: number): number {
+    const quote = indexOrEnd(chunk, QUOTE, start)
+    const isPlain = !this.#isEscaped && !chunk.subarray(start, quote).includes(BACKSLASH)
+    if (!isPlain) return this.#skipEscapes(chunk, start)
+    this.#isInText = quote === chunk.length
+    return quote + 1
+  }
+
+  /** The same byte by byte, where a quote may not be the end. */
+  #skipEscapes(chunk: Uint8Array, start: number): number {
+    let isEscaped = this.#isEscaped
     let at = start
-    if (this.#isEscaped) {
-      this.#isEscaped = false
-      at++
+    for (; at < chunk.length; at++) {
+      if (isEscaped) isEscaped = false
+      else if (chunk[at] === BACKSLASH) isEscaped = true
+      else if (chunk[at] === QUOTE) break
     }
-    for (;;) {
-      const quote = indexOrEnd(chunk, QUOTE, at)
-      const backslash = chunk.subarray(at, quote).indexOf(BACKSLASH)
-      if (backslash < 0) {
-        this.#isInText = quote === chunk.length
-        return quote + 1
-      }
-      at += backslash + 2
-      if (at > chunk.length) {
-        this.#isEscaped = true
-        return at
-      }
-    }
+    this.#isEscaped = isEscaped
+    this.#isInText = at === chunk.length
+    return at + 1
   }
 
   #step(chunk: Uint8Array, at: number): number {
