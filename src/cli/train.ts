@@ -78,11 +78,12 @@ function dryRunLines(dry: DryRun): string[] {
   }
   lines.push(...formatTable(rows).map((line) => `  ${line}`), '')
   if (!size || !memory) return [...lines, '  the data are not there: no size, memory or time']
-  const { frozenWeights, trained, activations } = memory
+  const { frozenWeights, trained, reference, activations } = memory
+  const ofReference = reference > 0 ? `, ${formatBytes(reference)} of the frozen reference` : ''
   const flops = `${(operationsPerSecond / 1e9).toFixed(0)} GFLOP/s of products`
   lines.push(
     `  steps   ${size.steps} of ${size.batch} samples, about ${Math.round(size.tokens)} tokens each (from ${dry.sizeFrom})`,
-    `  memory  ${formatBytes(frozenWeights + trained)} of weights and optimizer, ${formatBytes(activations)} of activations where they are kept`,
+    `  memory  ${formatBytes(frozenWeights + trained)} of weights and optimizer${ofReference}, ${formatBytes(activations)} of activations where they are kept`,
     `  here    ${formatDuration(seconds ?? 0)} at ${flops}`,
   )
   if (gpu)

@@ -5,7 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { blindRows, colourRows, tinyRecipe, TINY_MODEL } from '../../test/tiny-run.ts'
+import { openParts } from '../load-checkpoint.ts'
+import { createRuntime } from '../runtime/node.ts'
+import type { Batch } from './batch.ts'
 import { createTrainer, dryRun, parseRecipe, train, type TrainEvent } from './index.ts'
+import { modelParameters } from './model-parameters.ts'
+import { ModelWeights } from './model-weights.ts'
+import { Network } from './network.ts'
+import { ParameterStore } from './parameter-store.ts'
 import { trainerOptions } from './recipe/trainer-options.ts'
 
 let root: string
@@ -67,6 +74,70 @@ test('frozen parts cost less, and the fast mode less time', async () => {
   assert.equal(words.memory?.activations, 0)
   const fast = await cost({ trainable: ['projector'], compute: 'int8' })
   assert.equal(fast.seconds, (stage1.seconds ?? 0) / 2)
+})
+
+test('activations are those that lie between forward and backward where all is trained', async () => {
+  const folder = join(root, 'kept')
+  const recipe = tinyRecipe(folder, colourRows(folder, 4), {
+    trainable: ['projector', 'decoder', 'vision'],
+  })
+  const { size, memory } = await dryRun(recipe, { operationsPerSecond })
+  assert.ok(size && memory)
+  const checkpoint = await openParts(TINY_MODEL, { processor: 'derived', use: 'training' })
+  const { config } = checkpoint
+  const runtime = await createRuntime({ threads: 1 })
+  const rates = { learningRate: 1, weightDecay: 0 }
+  const parameters = modelParameters(config).map(({ name, shape }) => ({
+    path: name,
+    shape: shape as readonly number[],
+    rates,
+  }))
+  const frozen = () => assert.fail('everything is trained')
+  const store = new ParameterStore(runtime, parameters)
+  const weights = new ModelWeights({ store, masks: null, frozen })
+  const parts = { config, weights, policy: () => 'f32' as const, features: null }
+  const network = await Network.create(runtime, { ...parts, adapt: (graph) => graph })
+  const tiles = Array.from({ length: size.tiles * size.microBatch })
+  const batch = { length: size.tokens * size.microBatch, images: { tiles } } as unknown as Batch
+  const kept = network.activationBytes(batch, 'keep')
+  await network.dispose()
+  await runtime.dispose()
+  checkpoint.close()
+  // The tower's last block keeps a little less than the others.
+  assert.ok(Math.abs(memory.activations / kept - 1) < 0.1, `${memory.activations} for ${kept}`)
+})
+
+test('a frozen reference costs the weights that it does not share, and one forward pass of each record', async () => {
+  const folder = join(root, 'pairs')
+  const rows = colourRows(folder, 3).map(({ id, image }) => ({
+    id,
+    image,
+    prompt: '<image>\nWhich colour?',
+    chosen: 'red',
+    rejected: 'no colour at all',
+  }))
+  const plan = (given: Record<string, unknown>) =>
+    dryRun(tinyRecipe(folder, rows, { stage: 'dpo', trainable: ['decoder'], ...given }), {
+      operationsPerSecond,
+    })
+  const [once, twice] = [
+    await plan({ steps: undefined, epochs: 1, batchSize: 1 }),
+    await plan({ steps: undefined, epochs: 2, batchSize: 1 }),
+  ]
+  const { groups, size, memory } = once
+  const count = (isCounted: (group: (typeof groups)[number]) => boolean) =>
+    groups.filter(isCounted).reduce((sum, { parameters }) => sum + parameters, 0)
+  assert.equal(size?.tiles, 1, 'both answers share the picture')
+  assert.equal(memory?.reference, 4 * count(({ isTrained }) => isTrained))
+  const other = await plan({ preference: { reference: TINY_MODEL } })
+  assert.equal(other.memory?.reference, 4 * count(() => true))
+  const adapted = await plan({ trainable: [], lora: { rank: 2 }, base: 'int8' })
+  const adapters = adapted.groups.filter(({ kind }) => kind === 'lora')
+  assert.equal(adapted.memory?.reference, 4 * (adapters[0]?.parameters ?? NaN))
+  const epoch = (twice.operations ?? 0) - (once.operations ?? 0)
+  const reference = (once.operations ?? 0) - epoch
+  // The decoder goes back over what it went forward twice; the tower is frozen.
+  assert.ok(reference > epoch / 3 && reference < epoch / 2, `${reference} of ${epoch}`)
 })
 
 test('data that are not there are taken as published, or missed', async () => {

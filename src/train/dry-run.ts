@@ -63,7 +63,7 @@ export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<D
     const tools = preparer && { recipe: parsed, preparer, signal: options.signal, ...SILENT }
     const looked = tools && (await measuredSize(tools, config))
     if (looked) await checkHeldOut(tools)
-    const measured = looked ?? publishedSize(parsed, config)
+    const measured = looked ?? publishedSize(parsed)
     const operationsPerSecond = options.operationsPerSecond[parsed.compute]
     const operations = measured && runOperations(config, groups, { settings, size: measured.size })
     return {
@@ -143,12 +143,12 @@ async function measuredSize(tools: DataTools, config: ModelConfig): Promise<Size
     await dataset.close()
     const mean = (of: (facts: RecordFacts) => number) =>
       facts.reduce((sum, one) => sum + of(one), 0) / facts.length
-    const means = {
-      tokens: mean(({ tokens }) => tokens?.total ?? 0),
-      learnt: mean(({ tokens }) => tokens?.learnt ?? 0),
-      media: mean(({ tokens }) => tokens?.media ?? 0),
-    }
-    return { size: sizeOf(recipe, config, { records, ...means }), sizeFrom: 'data' }
+    const rows = mean(({ tokens }) => tokens?.media ?? 0)
+    // Both answers of a pair have rows of the same tiles.
+    const tiles = rows / rowsOfTile(config) / (recipe.stage === 'dpo' ? 2 : 1)
+    const tokens = mean(({ tokens }) => tokens?.total ?? 0)
+    const learnt = mean(({ tokens }) => tokens?.learnt ?? 0)
+    return { size: sizeOf(recipe, { records, tokens, learnt, tiles }), sizeFrom: 'data' }
   } catch (error) {
     const isMissing = error instanceof InputError && error.code === 'INPUT_DATA_MISSING'
     if (isMissing && recipe.published?.records !== undefined) return null
@@ -168,37 +168,25 @@ async function checkHeldOut(tools: DataTools): Promise<void> {
 /** A tenth of the tokens is learnt where nobody says: most are pictures and questions. */
 const LEARNT_SHARE = 0.1
 
-function publishedSize(recipe: Recipe, config: ModelConfig): Sized | null {
-  const { records, tokensPerRecord, tilesPerRecord = 1 } = recipe.published ?? {}
-  if (records === undefined || tokensPerRecord === undefined) return null
-  const patches = config.image ? config.image.tokens.patchesPerSide ** 2 : 0
-  const means = {
-    tokens: tokensPerRecord,
-    learnt: LEARNT_SHARE * tokensPerRecord,
-    media: tilesPerRecord * patches,
-  }
-  return { size: sizeOf(recipe, config, { records, ...means }), sizeFrom: 'published' }
+function publishedSize(recipe: Recipe): Sized | null {
+  const { records, tokensPerRecord: tokens, tilesPerRecord: tiles = 1 } = recipe.published ?? {}
+  if (records === undefined || tokens === undefined) return null
+  const learnt = LEARNT_SHARE * tokens
+  return { size: sizeOf(recipe, { records, tokens, learnt, tiles }), sizeFrom: 'published' }
 }
 
-type Means = { records: number; tokens: number; learnt: number; media: number }
+function rowsOfTile({ image }: ModelConfig): number {
+  return image ? image.tokens.patchesPerSide ** 2 : 1
+}
 
 function sizeOf(
   { batchSize, accumulation, length }: Recipe,
-  { image }: ModelConfig,
-  { records, tokens, learnt, media }: Means,
+  means: Pick<RunSize, 'records' | 'tokens' | 'learnt' | 'tiles'>,
 ): RunSize {
   const batch = batchSize * accumulation
-  const perEpoch = Math.ceil(records / batch)
-  const patches = image ? image.tokens.patchesPerSide ** 2 : 1
-  return {
-    records,
-    tokens,
-    learnt,
-    tiles: media / patches,
-    steps: 'steps' in length ? length.steps : length.epochs * perEpoch,
-    batch,
-    microBatchTokens: batchSize * tokens,
-  }
+  const perEpoch = Math.ceil(means.records / batch)
+  const steps = 'steps' in length ? length.steps : length.epochs * perEpoch
+  return { ...means, steps, batch, microBatch: batchSize }
 }
 
 function gpuCost(published: RecipePublished | null, operations: number | null): GpuCost | null {
