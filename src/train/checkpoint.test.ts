@@ -59,6 +59,37 @@ test('a checkpoint of other parameters, and none at all, are refused', async () 
   await assert.rejects(createTrainer(MODEL, { resume: join(folder, 'nowhere') }), refused)
 })
 
+test('what the weights were learnt for is told again or refused by name, other options may change', async () => {
+  const path = join(folder, 'learnt')
+  const lora = { rank: 4, alpha: 8, dropout: 0.1 }
+  const options: TrainerOptions = {
+    trainable: ['projector'],
+    lora,
+    objective: { kind: 'dpo', beta: 0.1 },
+  }
+  const trainer = await createTrainer(MODEL, options)
+  await trainer.checkpoint(path)
+  await trainer.dispose()
+  for (const [other, told] of [
+    [{ lora: { ...lora, alpha: 64 } }, /lora\.alpha was 8 and is 64; give/],
+    [{ lora: { ...lora, rank: 2 } }, /lora\.rank was 4 and is 2; give/],
+    [{ lora: { ...lora, dropout: 0 } }, /lora\.dropout was 0\.1 and is 0; give/],
+    [{ lora: { ...lora, targets: /q_proj$/ } }, /lora\.targets was .* and is "\/q_proj\$\/"; give/],
+    [{ lora: undefined }, /lora was \{.*\} and is null; give/],
+    [{ trainable: [] }, /trainable was \["projector"\] and is \[\]; give/],
+    [{ objective: { kind: 'sft' } }, /objective\.kind was "dpo" and is "sft"/],
+    [{ objective: { kind: 'dpo', beta: 0.5 } }, /objective\.beta was 0\.1 and is 0\.5; give/],
+    [{ base: 'int8' }, /storage was "f32" and is "int8"; give/],
+    [{ quirks: { emptyBatch: 'none' } }, /quirks\.emptyBatch was null and is "none"; give/],
+  ] as const) {
+    const refused = createTrainer(MODEL, { ...options, ...other, resume: path })
+    await assert.rejects(refused, { code: 'CHECKPOINT_RESUME', message: told })
+  }
+  const free = { learningRate: 1e-5, clipNorm: null, seed: 9, activations: 'recompute' } as const
+  const resumed = await createTrainer(MODEL, { ...options, ...free, resume: path })
+  await resumed.dispose()
+})
+
 test('a checkpoint that cannot be written leaves the one before', async () => {
   const path = join(folder, 'kept')
   await using trainer = await createTrainer(MODEL, { trainable: ['projector'] })

@@ -16,11 +16,12 @@ import {
   type WeightSource,
 } from '../weights/index.ts'
 import { joinPath, writeFileAtomically } from '../weights/node.ts'
+import { checkLearntFor, type LearntFor } from './learnt-for.ts'
 import type { ParameterMoments, ParameterStore } from './parameter-store.ts'
 
 const TENSORS = 'state.safetensors'
 const NUMBERS = 'state.json'
-const VERSION = 1
+const VERSION = 2
 
 /** What is no tensor. */
 export type TrainerState = {
@@ -32,18 +33,22 @@ export type TrainerState = {
 
 type StoredState = TrainerState & {
   readonly version: number
+  readonly learntFor: LearntFor
   /** Steps of each parameter by name. */
   readonly counts: Readonly<Record<string, number>>
 }
 
-/** Writes into `folder`, whole or not at all; `nameOf` gives a parameter's name in files. */
+type CheckpointParts = {
+  readonly store: ParameterStore
+  readonly learntFor: LearntFor
+  /** A parameter's name in files. */
+  readonly nameOf: (path: string) => string
+}
+
+/** Writes into `folder`, whole or not at all. */
 export async function writeCheckpoint(
   folder: string,
-  {
-    store,
-    state,
-    nameOf,
-  }: { store: ParameterStore; state: TrainerState; nameOf: (path: string) => string },
+  { store, learntFor, nameOf, state }: CheckpointParts & { readonly state: TrainerState },
 ): Promise<void> {
   const tensors = new Map<string, { data: Float32Array; shape: readonly number[] }>()
   const counts: Record<string, number> = {}
@@ -54,7 +59,7 @@ export async function writeCheckpoint(
     }
     counts[name] = moments.steps
   }
-  const stored: StoredState = { version: VERSION, ...state, counts }
+  const stored: StoredState = { version: VERSION, ...state, learntFor, counts }
   const json = new TextEncoder().encode(`${JSON.stringify(stored, null, 2)}\n`)
   const plans = [...tensors].map(([name, { shape }]) => ({
     name,
@@ -71,11 +76,11 @@ export async function writeCheckpoint(
 /**
  * Puts a saved state into the store and gives the rest of it.
  *
- * Throws CheckpointError where there is none, or where other parameters were trained.
+ * Throws CheckpointError where there is none, or where other parameters were trained, or the same for something else.
  */
 export async function readCheckpoint(
   folder: string,
-  { store, nameOf }: { store: ParameterStore; nameOf: (path: string) => string },
+  { store, learntFor, nameOf }: CheckpointParts,
 ): Promise<TrainerState> {
   const found = await completeFolder(folder)
   if (found === undefined) {
@@ -85,6 +90,7 @@ export async function readCheckpoint(
     )
   }
   const stored = readNumbers(joinPath(found, NUMBERS))
+  checkLearntFor(stored.learntFor, learntFor, folder)
   const source = readSafetensors(openFileBytes(joinPath(found, TENSORS)))
   try {
     const parameters = [...store.moments()]

@@ -18,6 +18,7 @@ import {
   type Workspace,
 } from './build-network.ts'
 import { readCheckpoint } from './checkpoint.ts'
+import { learntFor } from './learnt-for.ts'
 import { learntOrTold } from './learnt-or-told.ts'
 import type { Network } from './network.ts'
 import { withNewline } from './new-newline.ts'
@@ -90,7 +91,8 @@ async function assemble(
   const adamw = await AdamW.create(runtime, settings)
   cleanup.push(() => adamw.dispose())
   const nameOf = (path: string) => trained.stored(path).name
-  const resumed = resume === undefined ? null : await readCheckpoint(resume, { store, nameOf })
+  const asBefore = { store, nameOf, learntFor: learntFor(settings) }
+  const resumed = resume === undefined ? null : await readCheckpoint(resume, asBefore)
   return {
     ...model,
     settings,

@@ -85,7 +85,7 @@ export type TrainerOptions = Pick<FamilyOptions, 'layout'> & {
   readonly tokenizer?: string
   /** Folder in which the features of a frozen tower are kept: a picture goes through it once. */
   readonly featureCache?: string
-  /** Folder of a checkpoint to go on from. */
+  /** Folder of a checkpoint to go on from, with the options that say what its weights were learnt for; see `learnt-for.ts`. */
   readonly resume?: string
   readonly threads?: number
   readonly signal?: AbortSignal

@@ -113,7 +113,12 @@ test('what a checkpoint means cannot be changed, other changes are told', async 
   await train(recipe({}))
   const output = join(folder, 'moved')
   renameSync(join(folder, 'run'), output)
-  for (const other of [{ lora: { rank: 2, alpha: 9 } }, { base: 'int8' }, { conversation: 'v1' }]) {
+  for (const other of [
+    { lora: { rank: 2, alpha: 9 } },
+    { base: 'int8' },
+    { conversation: 'v1' },
+    { model: { from: TINY_MODEL, quirks: { emptyBatch: 'none' } } },
+  ]) {
     await assert.rejects(train(recipe({ ...other, output }), { resume: true }), {
       code: 'CONFIG_RESUME_RECIPE',
     })

@@ -13,6 +13,7 @@ import type { Keeping } from './decoder-layer.ts'
 import { diverged } from './diverged.ts'
 import type { DropoutMasks } from './dropout-masks.ts'
 import { beginPixels, loadPixels, releasePixels } from './lazy-pixels.ts'
+import { learntFor } from './learnt-for.ts'
 import type { ForwardState, Network } from './network.ts'
 import type { MicroBatch, Objective, PreparedBatch } from './objective.ts'
 import type { TrainerSettings } from './options.ts'
@@ -207,9 +208,10 @@ export class Trainer implements AsyncDisposable {
   checkpoint(folder: string, { cursor = null }: { readonly cursor?: unknown } = {}): Promise<void> {
     return this.#exclusive(async () => {
       checkCursor(cursor)
-      const { store, rng } = this.#parts
+      const { store, rng, settings } = this.#parts
       const state = { steps: this.#steps, rng: rng.state, cursor }
-      await writeCheckpoint(folder, { store, state, nameOf: (path) => this.#nameOf(path) })
+      const nameOf = (path: string) => this.#nameOf(path)
+      await writeCheckpoint(folder, { store, state, nameOf, learntFor: learntFor(settings) })
       this.cursor = cursor
     })
   }

@@ -1,35 +1,59 @@
 /** What a recipe says other than when the run began that is gone on with. */
 import { ConfigError } from '../../core/errors.ts'
-import { isRecipeObject } from './recipe-reader.ts'
+import { changedFields } from '../changed-fields.ts'
 import type { Recipe } from './recipe.ts'
 
-/** What the weights of a checkpoint were learnt for: with another value they would be others' weights. */
-const FIXED: readonly (keyof Recipe)[] = [
-  'stage',
-  'trainable',
-  'lora',
-  'preference',
-  'base',
-  'conversation',
-]
+/**
+ * `fixed`: what the weights of a checkpoint were learnt for; with another value they would be others' weights. `told`: the
+ * steps to come are others. `free`: no number of theirs changes, or only how fast they come.
+ */
+type Change = 'fixed' | 'told' | 'free'
 
-/** What changes no number of the steps to come, or only how fast they come. */
-const FREE: readonly (keyof Recipe)[] = [
-  'name',
-  'output',
-  'threads',
-  'activations',
-  'featureCache',
-  'checkpoint',
-  'evaluation',
-  'answers',
-  'published',
-]
+const FIELDS: { readonly [F in keyof Recipe]: Change } = {
+  stage: 'fixed',
+  trainable: 'fixed',
+  lora: 'fixed',
+  preference: 'fixed',
+  base: 'fixed',
+  conversation: 'fixed',
+  model: 'told',
+  compute: 'told',
+  learningRate: 'told',
+  learningRates: 'told',
+  weightDecay: 'told',
+  betas: 'told',
+  eps: 'told',
+  clipNorm: 'told',
+  schedule: 'told',
+  length: 'told',
+  batchSize: 'told',
+  accumulation: 'told',
+  normalisation: 'told',
+  batching: 'told',
+  maxLength: 'told',
+  frames: 'told',
+  fps: 'told',
+  forceSample: 'told',
+  data: 'told',
+  quarantine: 'told',
+  seed: 'told',
+  name: 'free',
+  output: 'free',
+  threads: 'free',
+  activations: 'free',
+  featureCache: 'free',
+  checkpoint: 'free',
+  evaluation: 'free',
+  answers: 'free',
+  published: 'free',
+}
 
-/** Folders inside those that may have moved. */
-const PLACES: readonly string[] = ['lora.init', 'preference.reference']
-
-type Change = { readonly path: string; readonly text: string }
+/** Fields inside those that are other than the rest: folders may have moved. */
+const INNER: Readonly<Record<string, Change>> = {
+  'lora.init': 'told',
+  'preference.reference': 'told',
+  'model.quirks': 'fixed',
+}
 
 /**
  * What is to be told before the run goes on, or null. `before` is the recipe that the run wrote down.
@@ -37,33 +61,21 @@ type Change = { readonly path: string; readonly text: string }
  * Throws ConfigError where the checkpoint would mean something else under the recipe of now.
  */
 export function recipeChanges(before: unknown, now: Recipe): string | null {
-  const changes = [...changesOf(before, JSON.parse(JSON.stringify(now)), '')]
-  const keyOf = ({ path }: Change) => path.split('.')[0] as keyof Recipe
-  const texts = (those: readonly Change[]) => those.map(({ text }) => text).join('; ')
-  const fixed = changes.filter(
-    (change) => FIXED.includes(keyOf(change)) && !PLACES.includes(change.path),
-  )
-  if (fixed.length > 0) {
+  const changes = [...changedFields(before, JSON.parse(JSON.stringify(now)))]
+  const textOf = (wanted: Change) =>
+    changes.flatMap(({ path, text }) => (changeOf(path) === wanted ? [text] : [])).join('; ')
+  const fixed = textOf('fixed')
+  if (fixed !== '') {
     throw new ConfigError(
       'CONFIG_RESUME_RECIPE',
-      `resume: the run was begun with another recipe: ${texts(fixed)}; put it back as it was, or start a new run.`,
+      `resume: the run was begun with another recipe: ${fixed}; put it back as it was, or start a new run.`,
     )
   }
-  const told = changes.filter((change) => !FREE.includes(keyOf(change)))
-  return told.length === 0 ? null : `the recipe is not the one before: ${texts(told)}`
+  const told = textOf('told')
+  return told === '' ? null : `the recipe is not the one before: ${told}`
 }
 
-function* changesOf(before: unknown, now: unknown, path: string): Generator<Change> {
-  if (isRecipeObject(before) && isRecipeObject(now)) {
-    for (const key of new Set([...Object.keys(before), ...Object.keys(now)])) {
-      yield* changesOf(before[key], now[key], path === '' ? key : `${path}.${key}`)
-    }
-    return
-  }
-  const [old, own] = [shown(before), shown(now)]
-  if (old !== own) yield { path, text: `${path} was ${old} and is ${own}` }
-}
-
-function shown(value: unknown): string {
-  return JSON.stringify(value ?? null)
+function changeOf(path: string): Change {
+  const [field = '', inner] = path.split('.')
+  return INNER[`${field}.${inner}`] ?? FIELDS[field as keyof Recipe]
 }
