@@ -3,14 +3,17 @@
  * transformers has no form for how the checkpoint cuts and merges pictures.
  */
 import { ConfigError } from '../core/errors.ts'
+import { withDType } from '../families/convert/config-dtype.ts'
 import {
   CONVERT_LAYOUTS,
   planConversion,
   type Conversion,
   type ConvertLayout,
 } from '../families/convert/convert-checkpoint.ts'
+import { usualDType } from '../families/convert/plan-tensors.ts'
 import { jsonBytes } from '../families/convert/written-json.ts'
 import { TOKENIZER_FILES, tokenizerFiles } from '../families/convert/tokenizer-files.ts'
+import type { LearntFiles } from '../families/convert/learnt-files.ts'
 import type { Quirks } from '../families/family.ts'
 import { isOriginalConfig } from '../families/original-parts.ts'
 import { isObject } from '../families/json-reader.ts'
@@ -33,7 +36,7 @@ import {
 } from '../weights/node.ts'
 import { learntOrTold } from './learnt-or-told.ts'
 import type { ParameterStore } from './parameter-store.ts'
-import { savedTensors } from './saved-tensors.ts'
+import { savedTensors, type SavedTensor } from './saved-tensors.ts'
 import type { StoredName } from './trained-parameters.ts'
 
 export type SaveParts = {
@@ -50,8 +53,8 @@ export type SaveParts = {
 }
 
 /**
- * Writes the whole model, trained weights in float32 and the others as they are stored. Returns what its reader should know,
- * a sentence each.
+ * Writes the whole model, trained weights in float32 and the others as they are stored; the config names the dtype of most.
+ * Returns what its reader should know, a sentence each.
  *
  * Throws ConfigError for checkpoints that cannot be written so, CheckpointError where the disk refuses or the folder is
  * another's.
@@ -64,7 +67,7 @@ export async function saveModel(folder: string, parts: SaveParts): Promise<reado
       'save: training started from a .gguf file, which has no config and tokenizer that others read; start from a folder.',
     )
   }
-  const config = documents.files.get('config.json')
+  const config = documents.files.get(CONFIG)
   const isOriginal = isObject(config) && isOriginalConfig(config)
   let notices: readonly string[] = []
   await writeFolderAtomically(
@@ -89,9 +92,13 @@ export function withNotices(card: string, notices: readonly string[]): string {
 
 /** Under the names that it came with; returns notices. */
 async function writeAsStored(folder: string, parts: SaveParts): Promise<readonly string[]> {
-  const { checkpoint } = parts
-  const { files, notices } = learntOrTold(checkpoint, parts.quirks)
-  await writeStoredTensors(folder, parts)
+  const { checkpoint, store } = parts
+  const { config, family } = checkpoint
+  const rules = family.parameterNames
+  const tensors = savedTensors({ config, parts: checkpoint.parts, rules, store })
+  const { files: learnt, notices } = learntOrTold(checkpoint, parts.quirks)
+  const files = withStoredDType(learnt, { documents: checkpoint.documents, tensors })
+  await writeTensors(folder, tensors)
   for (const path of copiedFiles(checkpoint)) {
     if (!files.has(baseName(path))) await copyFileInto(path, folder)
   }
@@ -101,9 +108,19 @@ async function writeAsStored(folder: string, parts: SaveParts): Promise<readonly
   return notices
 }
 
-async function writeStoredTensors(folder: string, { checkpoint, store }: SaveParts): Promise<void> {
-  const { config, parts, family } = checkpoint
-  const tensors = savedTensors({ config, parts, rules: family.parameterNames, store })
+/** Files that say otherwise than the checkpoint's own, its config among them where it names another dtype than most are in. */
+function withStoredDType(
+  files: LearntFiles['files'],
+  { documents, tensors }: Pick<Checkpoint, 'documents'> & { tensors: readonly SavedTensor[] },
+): LearntFiles['files'] {
+  const own = documents.files.get(CONFIG)
+  const config = files.get(CONFIG) ?? own
+  if (!isObject(config)) return files
+  const written = withDType(config, usualDType(tensors))
+  return written === own ? files : new Map([...files, [CONFIG, written]])
+}
+
+async function writeTensors(folder: string, tensors: readonly SavedTensor[]): Promise<void> {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]))
   let release = () => {}
   await writeShardedSafetensors(
@@ -121,9 +138,11 @@ async function writeStoredTensors(folder: string, { checkpoint, store }: SavePar
   )
 }
 
+const CONFIG = 'config.json'
+
 const COPIED = new Set([
   ...TOKENIZER_FILES,
-  'config.json',
+  CONFIG,
   'generation_config.json',
   'preprocessor_config.json',
   'processor_config.json',

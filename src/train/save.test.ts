@@ -44,6 +44,30 @@ test('a saved model has the names of its base and answers as the trainer does', 
   assert.equal(await lossOf(again), await lossOf(trainer))
 })
 
+test('the config names the dtype that most numbers are written in', async () => {
+  // Its file and its config say float16; a part's own says float32.
+  const model = join('fixtures', 'inference', 'mini-vit-crop')
+  const own = readFileSync(join(model, 'config.json'), 'utf8')
+  for (const [trainable, dtype] of [
+    [['projector'], 'float16'],
+    [['projector', 'decoder', 'vision'], 'float32'],
+  ] as const) {
+    const folder = join(root, `dtype-${dtype}`)
+    await using trainer = await createTrainer(model, { trainable })
+    await trainer.save(folder)
+    const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as {
+      dtype: string
+      text_config: { dtype: string }
+    }
+    assert.deepEqual([config.dtype, config.text_config.dtype], [dtype, dtype])
+    const { dtype: _, ...rest } = config
+    assert.deepEqual(
+      Object.keys(rest),
+      Object.keys(JSON.parse(own)).filter((key) => key !== 'dtype'),
+    )
+  }
+})
+
 test('what transformers has no form for is saved in the original layout, and read as it was trained', async () => {
   const source = join(root, 'llava-v1.6-vicuna')
   cpSync('fixtures/original/checkpoints/llava-v1.6-vicuna', source, { recursive: true })

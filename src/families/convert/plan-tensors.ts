@@ -167,7 +167,7 @@ function range(count: number): number[] {
 }
 
 /** The dtype that most of what is written has: `torch_dtype` of the config. */
-export function usualDType(tensors: readonly OutputTensor[]): DType {
+export function usualDType(tensors: readonly Pick<OutputTensor, 'dtype' | 'shape'>[]): DType {
   const elements = new Map<DType, number>()
   for (const { dtype, shape } of tensors) {
     const count = shape.reduce((a, b) => a * b, 1)
