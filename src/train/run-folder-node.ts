@@ -13,7 +13,7 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { readdir, readFile, rm, rmdir, stat } from 'node:fs/promises'
-import { extname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { ConfigError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder-node.ts'
 import { takeLock } from '../data/process-lock.ts'
@@ -23,16 +23,6 @@ import type { StoredSurvey } from './run-data.ts'
 import type { TrainEvent } from './run-events.ts'
 
 export type FoundCheckpoint = { readonly step: number; readonly folder: string }
-
-/** Pictures that pages show, by their ending, and how long one may be. */
-const SHOWN: Readonly<Record<string, string>> = {
-  '.png': 'image/png',
-  '.jpg': 'image/jpeg',
-  '.jpeg': 'image/jpeg',
-  '.webp': 'image/webp',
-  '.gif': 'image/gif',
-}
-const SHOWN_BYTES = 200_000
 
 export const RECIPE = 'recipe.json'
 
@@ -157,14 +147,6 @@ export class RunFolder {
     const text = typeof lines === 'string' ? lines : lines.map((line) => `${line}\n`).join('')
     const bytes = new TextEncoder().encode(text)
     await writeFileAtomically(join(this.path, name), (append) => append(bytes))
-  }
-
-  /** A picture's file as a data URL; null where it is too long for a page or of a kind that browsers do not show. */
-  async pictureUrl(path: string): Promise<string | null> {
-    const type = SHOWN[extname(path).toLowerCase()]
-    const bytes = type === undefined ? null : await readFile(path).catch(() => null)
-    if (!bytes || bytes.length > SHOWN_BYTES) return null
-    return `data:${type};base64,${bytes.toString('base64')}`
   }
 
   async remembered(key: string): Promise<StoredSurvey | null> {

@@ -1,6 +1,7 @@
 /** The steps of a run, and what is done between them: looks at held-out records, checkpoints, the log and the report. */
 import { ConfigError } from '../core/errors.ts'
 import type { MicroBatch } from './objective.ts'
+import { pagePicture } from './page-picture-node.ts'
 import { Prefetch } from './prefetch.ts'
 import type { Recipe } from './recipe/recipe.ts'
 import type { LoadedStep, RunData } from './run-data.ts'
@@ -38,6 +39,7 @@ const AHEAD = 1
 export class Run {
   readonly #parts: RunParts
   readonly #watch: StepWatch
+  readonly #pictures = new Map<string, Promise<string | null>>()
   #lastCheckpoint = performance.now()
   #loss: number | null = null
   #evaluationLoss: number | null = null
@@ -130,8 +132,15 @@ export class Run {
   async #report(): Promise<void> {
     const { recipe, folder } = this.#parts
     const events = await folder.events()
-    const picture = (path: string) => folder.pictureUrl(path)
-    await folder.write('report.html', await reportHtml({ recipe, events, picture }))
+    const page = await reportHtml({ recipe, events, picture: (path) => this.#picture(path) })
+    await folder.write('report.html', page)
+  }
+
+  /** Every page shows the same ones. */
+  #picture(path: string): Promise<string | null> {
+    const known = this.#pictures.get(path) ?? pagePicture(path)
+    this.#pictures.set(path, known)
+    return known
   }
 
   async #finish(): Promise<TrainOutcome> {

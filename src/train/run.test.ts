@@ -370,6 +370,9 @@ test('held-out records are measured and answered as the recipe says', async () =
       ['<image>\nWhich colour?', 'green'],
     ],
   )
+  // Browsers do not know the format of the records' pictures.
+  const page = readFileSync(join(outcome.output, 'report.html'), 'utf8')
+  assert.equal(page.match(/<img src="data:image\/jpeg;base64,/g)?.length, 2)
   const adapter = openLoraAdapter(outcome.model)
   adapter.source.close()
   await using model = await loadModel(outcome.model, { precision: 'f32' })
