@@ -2,30 +2,34 @@
 import { checkOptions } from './core/check-options.ts'
 import { ConfigError } from './core/errors.ts'
 import { PRECISIONS } from './choose-precision.ts'
+import {
+  COUNT,
+  FLAG,
+  kindFaults,
+  LAYOUT,
+  OBJECT,
+  shown,
+  SIGNAL,
+  TEXT,
+  TEXTS,
+  type OptionKind,
+} from './core/option-kinds.ts'
 import type { LoadOptions } from './load-model.ts'
 
-type Check = { readonly expected: string; readonly is: (value: unknown) => boolean }
-
-const TEXT: Check = { expected: 'a text', is: (value) => typeof value === 'string' && value !== '' }
-const FLAG: Check = { expected: 'true or false', is: (value) => typeof value === 'boolean' }
 /** An object of these names alone, each of which may be left out; what they hold is checked where it is used. */
-const objectOf = (...names: string[]): Check => ({
+const objectOf = (...names: string[]): OptionKind => ({
   expected: `an object of ${names.join(', ')}`,
-  is: (value) => isObject(value) && Object.keys(value).every((name) => names.includes(name)),
+  is: (value) =>
+    OBJECT.is(value) && Object.keys(value as object).every((name) => names.includes(name)),
 })
-const OBJECT: Check = { expected: 'an object', is: (value) => isObject(value) }
-const COUNT: Check = {
-  expected: 'a whole number from 1',
-  is: (value) => Number.isSafeInteger(value) && (value as number) >= 1,
-}
-const SIZE: Check = {
+const SIZE: OptionKind = {
   expected: 'a number from 0',
   is: (value) => typeof value === 'number' && value >= 0,
 }
 /** Checked where it is used. */
-const ANYTHING: Check = { expected: '', is: () => true }
+const ANYTHING: OptionKind = { expected: '', is: () => true }
 
-const CHECKS: { readonly [O in keyof Required<LoadOptions>]: Check } = {
+const KINDS: { readonly [O in keyof Required<LoadOptions>]: OptionKind } = {
   precision: {
     expected: `${PRECISIONS.join(', ')}, or { default, layers }`,
     is: (value) => typeof value === 'string' || objectOf('default', 'layers').is(value),
@@ -48,18 +52,12 @@ const CHECKS: { readonly [O in keyof Required<LoadOptions>]: Check } = {
   hub: objectOf('cacheDir', 'endpoint', 'offline', 'token', 'tokenFile'),
   revision: TEXT,
   onProgress: { expected: 'a function', is: (value) => typeof value === 'function' },
-  signal: { expected: 'an AbortSignal', is: (value) => value instanceof AbortSignal },
-  layout: {
-    expected: "'original' or 'hf'",
-    is: (value) => value === 'original' || value === 'hf',
-  },
+  signal: SIGNAL,
+  layout: LAYOUT,
   quirks: OBJECT,
   template: TEXT,
   base: TEXT,
-  adapters: {
-    expected: 'a list of folders',
-    is: (value) => Array.isArray(value) && value.every(TEXT.is),
-  },
+  adapters: { ...TEXTS, expected: 'a list of folders' },
   projector: TEXT,
   visionTower: TEXT,
   tokenizer: TEXT,
@@ -68,19 +66,15 @@ const CHECKS: { readonly [O in keyof Required<LoadOptions>]: Check } = {
 
 /** Throws InputError INPUT_UNKNOWN_OPTION for names, ConfigError for values. */
 export function checkLoadOptions(name: string, options: LoadOptions): void {
-  const [isNamed, isGiven] = [typeof name === 'string', isObject(options)]
+  const [isNamed, isGiven] = [typeof name === 'string', OBJECT.is(options)]
   if (!isNamed || !isGiven) {
     const fault = isNamed
-      ? `options should be an object, ${describe(options)} came`
-      : `the model should be named by a text, a folder or 'mini', ${describe(name)} came`
+      ? `options should be an object, ${shown(options)} came`
+      : `the model should be named by a text, a folder or 'mini', ${shown(name)} came`
     throw new ConfigError('CONFIG_OPTION', `loadModel: ${fault}.`)
   }
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  checkOptions('loadModel', options, Object.keys(CHECKS))
-  const faults = given.flatMap(([name, value]) => {
-    const { expected, is } = CHECKS[name as keyof LoadOptions]
-    return is(value) ? [] : [`${name} should be ${expected}, ${describe(value)} came`]
-  })
+  checkOptions('loadModel', options, Object.keys(KINDS))
+  const faults = kindFaults(options, KINDS)
   if (faults.length > 0) throw new ConfigError('CONFIG_OPTION', `loadModel: ${faults.join('; ')}.`)
   if (options.device !== undefined && options.device !== 'cpu') {
     throw new ConfigError(
@@ -88,12 +82,4 @@ export function checkLoadOptions(name: string, options: LoadOptions): void {
       `loadModel: device should be 'cpu', '${String(options.device)}' came.`,
     )
   }
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function describe(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? String(value))
 }

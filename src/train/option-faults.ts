@@ -66,7 +66,3 @@ export class OptionFaults {
 export function trainerQuirkFaults(quirks: object): string[] {
   return quirkFaults(quirks, { emptyBatch: ['zeroPicture', 'none'] })
 }
-
-export function shown(value: unknown): string {
-  return JSON.stringify(value) ?? String(value)
-}
