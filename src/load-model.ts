@@ -222,6 +222,7 @@ async function assemble(
     precision,
     device: runtime.device,
     keepsPrompts: prefixCache,
+    generation,
     tokenizer,
     preparer,
     generator,

@@ -4,6 +4,7 @@ import { ConfigError, InputError } from './core/errors.ts'
 import type { ModelConfig } from './families/family.ts'
 import type { Answer, StreamEvent } from './serve/answer.ts'
 import type { Engine } from './serve/engine.ts'
+import type { GenerationConfig } from './serve/generation-config.ts'
 import type { Generator } from './serve/generator.ts'
 import { logSumExp } from './serve/logprobs.ts'
 import type { MediaTokens } from './serve/media-tokens.ts'
@@ -24,6 +25,8 @@ export type ModelParts = {
   readonly device: string
   /** Whether keys and values of prompts are kept for those that begin alike. */
   readonly keepsPrompts: boolean
+  /** What the checkpoint says about answers. */
+  readonly generation: GenerationConfig
   readonly tokenizer: Tokenizer
   readonly preparer: PromptPreparer
   readonly generator: Generator
@@ -44,6 +47,8 @@ export class Model implements AsyncDisposable {
   readonly device: string
   /** Whether keys and values of prompts are kept for those that begin alike. */
   readonly keepsPrompts: boolean
+  /** What the checkpoint says about answers. */
+  readonly generation: GenerationConfig
   readonly tokenizer: Tokenizer
   readonly #parts: ModelParts
   /** Calls that have not ended. */
@@ -56,6 +61,7 @@ export class Model implements AsyncDisposable {
     this.precision = parts.precision
     this.device = parts.device
     this.keepsPrompts = parts.keepsPrompts
+    this.generation = parts.generation
     this.tokenizer = parts.tokenizer
   }
 

@@ -662,6 +662,7 @@ test('a fault of the server tells its log, not its caller', async () => {
   const log = (level: string, fields: object) => lines.push(JSON.stringify({ level, ...fields }))
   const broken = {
     config: model.config,
+    generation: model.generation,
     tokenizer: model.tokenizer,
     countTokens: () => ({ text: 0, image: 0 }),
     prepare: () => Promise.reject(new Error('the database password is hunter2')),

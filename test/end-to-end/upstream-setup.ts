@@ -104,5 +104,6 @@ export const PATIENT = { limits: { keepAliveSeconds: 120 } } as const
 /** `startServer` wants a model, which the ones behind workers take the place of. */
 const NO_MODEL = {
   config: { maxContext: 0, image: null, video: null },
+  generation: {},
   tokenizer: {},
 } as unknown as LocalModel

@@ -24,6 +24,7 @@ import {
   given,
   ignoredProperties,
   maxTokensProperty,
+  mostTokens,
   REFUSED_SAMPLING,
   SAMPLING_PROPERTIES,
   samplingOptions,
@@ -62,10 +63,7 @@ export function chatRequestSchema(config: ServerConfig): JsonSchema {
     properties: {
       model: { type: 'string' },
       messages: messagesProperty(config),
-      max_completion_tokens: {
-        ...maxTokensProperty(config),
-        description: 'Tokens of an answer at most. Default: as many as the server allows.',
-      },
+      max_completion_tokens: maxTokensProperty(config),
       max_tokens: { ...maxTokensProperty(config), description: 'The older name.' },
       n: choicesProperty(config),
       stream: { type: 'boolean' },
@@ -113,16 +111,16 @@ export const chatRoute: Route = {
     const model = modelAsked(context, body)
     const media = new RequestMedia(context.media, context.config, exchange.signal)
     const messages = await readMessages(body.messages, media)
-    const asked = { ...chatOptions(body, context.config), ...toolFields(body), messages }
+    const asked = { ...chatOptions(body, model, context.config), ...toolFields(body), messages }
     const call = { id: `chatcmpl-${context.newId()}`, body, model }
     return answerChat(context, exchange, { ...call, request: asked })
   },
 }
 
-function chatOptions(body: ChatRequest, { maxTokens }: ServerConfig) {
+function chatOptions(body: ChatRequest, model: ServedModel, config: ServerConfig) {
   return {
     ...samplingOptions(body),
-    maxTokens: body.max_completion_tokens ?? body.max_tokens ?? maxTokens,
+    maxTokens: mostTokens(body.max_completion_tokens ?? body.max_tokens, model, config),
     ...given({ logprobs: body.logprobs, topLogprobs: body.top_logprobs }),
   }
 }

@@ -17,6 +17,7 @@ import {
   choicesProperty,
   ignoredProperties,
   maxTokensProperty,
+  mostTokens,
   REFUSED_SAMPLING,
   SAMPLING_PROPERTIES,
   samplingOptions,
@@ -54,7 +55,7 @@ function requestSchema(config: ServerConfig): JsonSchema {
         ],
         description: 'A text, token ids, or several of either.',
       },
-      max_tokens: { ...maxTokensProperty(config), description: 'Default 16, as OpenAI has it.' },
+      max_tokens: maxTokensProperty(config),
       n: choicesProperty(config),
       stream: { type: 'boolean' },
       stream_options: {
@@ -133,7 +134,7 @@ export const completionsRoute: Route = {
     const model = modelAsked(context, body)
     const n = body.n ?? 1
     const requests = promptsOf(body).flatMap((prompt) =>
-      choiceRequests({ ...prompt, ...optionsOf(body, context.config) }, n),
+      choiceRequests({ ...prompt, ...optionsOf(body, model, context.config) }, n),
     )
     checkCount(requests.length, '/v1/completions', context.config)
     const events = choiceEvents(context, { model, requests, n }, exchange)
@@ -167,14 +168,11 @@ function promptsOf({ prompt }: CompletionRequest): ServedRequest[] {
   )
 }
 
-/** OpenAI's. */
-const DEFAULT_TOKENS = 16
-
-function optionsOf(body: CompletionRequest, { maxTokens }: ServerConfig) {
+function optionsOf(body: CompletionRequest, model: ServedModel, config: ServerConfig) {
   const { logprobs } = body
   return {
     ...samplingOptions(body),
-    maxTokens: body.max_tokens ?? Math.min(DEFAULT_TOKENS, maxTokens),
+    maxTokens: mostTokens(body.max_tokens, model, config),
     ...(typeof logprobs === 'number' && { logprobs: true, topLogprobs: logprobs }),
   }
 }

@@ -8,8 +8,8 @@ import { checkCount } from './choices.ts'
 import { HttpError } from './http-error.ts'
 import type { RequestMedia } from './media.ts'
 import { idsAt } from './media-paths.ts'
-import { given, samplingOptions, type SamplingFields } from './sampling-fields.ts'
-import type { ServedRequest } from './served-model.ts'
+import { given, mostTokens, samplingOptions, type SamplingFields } from './sampling-fields.ts'
+import type { ServedModel, ServedRequest } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
 
 export type SglangRequest = {
@@ -40,14 +40,16 @@ export type GenerateItems = {
   readonly n: number
 }
 
-/** SGLang's. */
-const DEFAULT_TOKENS = 128
+type Reading = {
+  readonly media: RequestMedia
+  readonly model: ServedModel
+  readonly config: ServerConfig
+}
 
 /** Throws HttpError where lists are not of one length, and what reading media throws. */
 export async function readItems(
   body: SglangRequest,
-  media: RequestMedia,
-  config: ServerConfig,
+  { media, model, config }: Reading,
 ): Promise<GenerateItems> {
   const { isList, prompts } = promptsOf(body)
   const count = isList ? prompts.length : null
@@ -71,7 +73,7 @@ export async function readItems(
     images: images(i),
     videos: videos(i),
     ...samplingOptions({ ...sampling(i), seed: sampling(i)?.sampling_seed ?? null }),
-    maxTokens: sampling(i)?.max_new_tokens ?? Math.min(DEFAULT_TOKENS, config.maxTokens),
+    maxTokens: mostTokens(sampling(i)?.max_new_tokens, model, config),
     ...(logprobs(i) && { logprobs: true, ...given({ topLogprobs: tops(i) }) }),
   }))
   return { isList, items, n }

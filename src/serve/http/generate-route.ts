@@ -68,7 +68,7 @@ function samplingSchema(config: ServerConfig): JsonSchema {
     properties: {
       ...SAMPLING,
       sampling_seed: seed,
-      max_new_tokens: { ...maxTokensProperty(config), description: 'Default 128.' },
+      max_new_tokens: maxTokensProperty(config),
       n: choicesProperty(config),
     },
     additionalProperties: false,
@@ -131,7 +131,7 @@ export const generateRoute: Route = {
     const body = await readRequest<SglangRequest>(context, exchange, requestSchema(config))
     const model = modelAsked(context, { stream: body.stream ?? null })
     const media = new RequestMedia(context.media, config, exchange.signal)
-    const { isList, items, n } = await readItems(body, media, config)
+    const { isList, items, n } = await readItems(body, { media, model, config })
     const requests = items.flatMap((item) => choiceRequests(item, n))
     const events = choiceEvents(context, { model, requests, n }, exchange)
     const ids = requests.map(() => context.newId())

@@ -48,7 +48,7 @@ function requestSchema(config: ServerConfig): JsonSchema {
     type: 'object',
     properties: {
       ...conversationProperties(config),
-      max_tokens: maxTokensProperty(config),
+      max_tokens: { ...maxTokensProperty(config), description: 'Tokens of an answer at most.' },
       temperature: { type: 'number', minimum: 0, maximum: 1 },
       top_p: { type: 'number', minimum: 0, maximum: 1 },
       top_k: { type: 'integer', minimum: 0 },

@@ -1,5 +1,5 @@
 /** Routes that answer at once: models, health, metrics, and the document about all of them. */
-import { CONTEXT, exactly } from './chat-response.ts'
+import { CONTEXT, COUNT, exactly } from './chat-response.ts'
 import type { Route } from './route.ts'
 import { modelNamed } from './server-context.ts'
 import type { ServedModel } from './served-model.ts'
@@ -10,16 +10,18 @@ const MODEL = exactly({
   created: { type: 'integer' },
   owned_by: { const: 'llava-ts' },
   max_model_len: CONTEXT,
+  default_max_tokens: COUNT,
   input_modalities: { type: 'array', items: { enum: ['text', 'image', 'video'] } },
 })
 
-function shown({ id, created, maxContext, takes }: ServedModel) {
+function shown({ id, created, maxContext, usualTokens, takes }: ServedModel) {
   return {
     id,
     object: 'model',
     created,
     owned_by: 'llava-ts',
     max_model_len: maxContext,
+    default_max_tokens: usualTokens,
     input_modalities: [
       'text',
       ...(takes.images ? ['image'] : []),

@@ -13,6 +13,7 @@ import {
   given,
   ignoredProperties,
   maxTokensProperty,
+  mostTokens,
   SAMPLING_PROPERTIES,
   samplingOptions,
   type SamplingFields,
@@ -258,7 +259,7 @@ export const responsesRoute: Route = {
       messages: await readInput(body, media),
       ...toolsOf(body),
       ...samplingOptions({ ...body, ...formatField(body) }),
-      maxTokens: body.max_output_tokens ?? context.config.maxTokens,
+      maxTokens: mostTokens(body.max_output_tokens, model, context.config),
       ...(wantsLogprobs && { logprobs: true, ...given({ topLogprobs: body.top_logprobs }) }),
     }
     const events = choiceEvents(context, { model, requests: [request] }, exchange)

@@ -7,6 +7,7 @@
 import type { GenerateOptions } from '../generate-options.ts'
 import { FORMAT_PROPERTIES, responseFormatOf, type FormatFields } from './format-fields.ts'
 import type { JsonSchema, Refusal } from './json-schema.ts'
+import type { ServedModel } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
 
 export type SamplingFields = FormatFields & {
@@ -106,7 +107,21 @@ export function samplingOptions(fields: SamplingFields): GenerateOptions {
 }
 
 export function maxTokensProperty({ maxTokens }: ServerConfig): JsonSchema {
-  return { type: 'integer', minimum: 1, maximum: maxTokens }
+  return {
+    type: 'integer',
+    minimum: 1,
+    maximum: maxTokens,
+    description: `Tokens of an answer at most. Default: the model's default_max_tokens in /v1/models, here at most ${maxTokens}.`,
+  }
+}
+
+/** Of a field by `maxTokensProperty`: what the library takes for an answer, as far as the server allows it. */
+export function mostTokens(
+  asked: number | null | undefined,
+  { usualTokens }: Pick<ServedModel, 'usualTokens'>,
+  { maxTokens }: Pick<ServerConfig, 'maxTokens'>,
+): number {
+  return asked ?? Math.min(usualTokens, maxTokens)
 }
 
 export function choicesProperty({ maxChoices }: ServerConfig): JsonSchema {

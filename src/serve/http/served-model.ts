@@ -6,6 +6,8 @@
  */
 import { InputError } from '../../core/errors.ts'
 import type { StreamEvent } from '../answer.ts'
+import { usualTokens } from '../generate-options.ts'
+import type { GenerationConfig } from '../generation-config.ts'
 import type { MediaTokens } from '../media-tokens.ts'
 import type { GenerateRequest, PromptInput } from '../request.ts'
 
@@ -16,6 +18,8 @@ export type ServedModel = {
   readonly created: number
   /** The longest sequence, in tokens; null: nobody says. */
   readonly maxContext: number | null
+  /** Tokens of an answer at most where a request does not say. */
+  readonly usualTokens: number
   /** What a message may hold beside text. */
   readonly takes: { readonly images: boolean; readonly videos: boolean }
   /** Whether prompts are kept for those that begin alike. Absent: not known. */
@@ -57,6 +61,7 @@ export type LocalModel = {
     readonly decoder: { readonly vocabSize: number }
   }
   readonly keepsPrompts?: boolean
+  readonly generation: GenerationConfig
   readonly tokenizer: {
     encode(text: string, options: { readonly addBos: boolean }): number[]
     decode(ids: readonly number[]): string
@@ -76,6 +81,7 @@ export function serveModel(model: LocalModel, id: string, now: number): ServedMo
     id,
     created: Math.floor(now / 1000),
     maxContext: config.maxContext,
+    usualTokens: usualTokens(model.generation),
     takes: { images: config.image !== null, videos: config.video !== null },
     keepsPrompts: model.keepsPrompts ?? false,
     stream: (request) => model.stream({ ...request, seed: request.seed ?? freshSeed() }),

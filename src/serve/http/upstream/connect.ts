@@ -1,5 +1,6 @@
 /** Workers at their addresses, as models to serve. */
 import { ConfigError } from '../../../core/errors.ts'
+import { parseGenerationConfig, type GenerationConfig } from '../../generation-config.ts'
 import type { ServedModel } from '../served-model.ts'
 import type { PromptSide } from './prompt-side.ts'
 import { UpstreamModel } from './upstream-model.ts'
@@ -81,10 +82,20 @@ function serve(pool: WorkerPool, { id, nameOn }: Listed, options: UpstreamOption
       images: shared.images && (side === null || side.config.image !== null),
       videos: shared.videos && (side === null || side.config.video !== null),
     },
+    generation: side?.generation ?? toldGeneration(known),
     side,
     log,
     now,
   })
+}
+
+/** Without the checkpoint: whatever a request does not say is greedy and plain, and as long as the workers say. */
+function toldGeneration(known: readonly WorkerModel[]): GenerationConfig {
+  const told = known.flatMap(({ usualTokens }) => usualTokens ?? [])
+  return {
+    ...parseGenerationConfig(undefined),
+    maxTokens: told.length > 0 ? Math.min(...told) : null,
+  }
 }
 
 /** Throws ConfigError where the checkpoint asks for something with each answer that a worker has no field for. */

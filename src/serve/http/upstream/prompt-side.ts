@@ -1,8 +1,5 @@
 /** What a server knows of a checkpoint whose weights are elsewhere: its prompts and their tokens. */
-import type { GenerationConfig } from '../../generation-config.ts'
 import type { LocalModel } from '../served-model.ts'
 
 /** All of a model but what runs it. */
-export type PromptSide = Omit<LocalModel, 'stream' | 'stats'> & {
-  readonly generation: GenerationConfig
-}
+export type PromptSide = Omit<LocalModel, 'stream' | 'stats'>

@@ -7,8 +7,8 @@
 import { CapacityError, InputError } from '../../../core/errors.ts'
 import type { AnswerLogprob, StreamEvent, Usage } from '../../answer.ts'
 import { isRecord } from '../../faults.ts'
-import type { ResolvedGenerateOptions } from '../../generate-options.ts'
-import { parseGenerationConfig } from '../../generation-config.ts'
+import { usualTokens, type ResolvedGenerateOptions } from '../../generate-options.ts'
+import type { GenerationConfig } from '../../generation-config.ts'
 import { parseGenerateRequest, parsePrompt, type PromptInput } from '../../request.ts'
 import { HttpError } from '../http-error.ts'
 import type { Log } from '../log.ts'
@@ -33,19 +33,19 @@ export type UpstreamParts = {
   readonly nameOn: (worker: Worker) => string | null
   readonly maxContext: number | null
   readonly takes: ServedModel['takes']
+  /** What completes a request. */
+  readonly generation: GenerationConfig
   readonly side: PromptSide | null
   readonly log: Log
   /** Milliseconds since 1970. */
   readonly now: number
 }
 
-/** Without the checkpoint: whatever a request does not say is greedy and plain. */
-const PLAIN_GENERATION = parseGenerationConfig(undefined)
-
 export class UpstreamModel implements ServedModel {
   readonly id: string
   readonly created: number
   readonly maxContext: number | null
+  readonly usualTokens: number
   readonly takes: ServedModel['takes']
   readonly measureMedia?: NonNullable<ServedModel['measureMedia']>
   readonly whole: ServedModel
@@ -60,6 +60,7 @@ export class UpstreamModel implements ServedModel {
     this.id = parts.id
     this.created = Math.floor(parts.now / 1000)
     this.maxContext = parts.maxContext
+    this.usualTokens = usualTokens(parts.generation)
     this.takes = parts.takes
     const { side } = parts
     const measure = side?.measureMedia
@@ -70,8 +71,8 @@ export class UpstreamModel implements ServedModel {
 
   async *stream(request: ServedRequest): AsyncGenerator<StreamEvent, void, undefined> {
     const growing = new GrowingAnswer(performance.now())
-    const { pool, side } = this.#parts
-    const { prompt, options } = parseGenerateRequest(request, side?.generation ?? PLAIN_GENERATION)
+    const { pool, side, generation } = this.#parts
+    const { prompt, options } = parseGenerateRequest(request, generation)
     const counted = side ? side.countTokens(promptOf(request)) : null
     const fitting = counted ? this.#limited(counted, options) : options
     const signal = options.signal ?? new AbortController().signal
@@ -109,14 +110,14 @@ export class UpstreamModel implements ServedModel {
   }
 
   async promptIds(prompt: PromptInput): Promise<readonly number[]> {
-    const { side } = this.#parts
+    const { side, generation } = this.#parts
     if (side) return (await side.prepare(prompt)).inputIds
     const parsed = parsePrompt('tokenize', prompt)
     if (parsed.kind === 'ids' && parsed.media.length === 0) return parsed.ids
     return this.#tokens(async (worker, model) => {
       if (parsed.kind === 'text' && parsed.media.length === 0) return { model, prompt: parsed.text }
       if (parsed.kind !== 'messages') throw uncounted()
-      const options = parseGenerateRequest({ ...prompt }, PLAIN_GENERATION).options
+      const options = parseGenerateRequest({ ...prompt }, generation).options
       const { kind } = worker
       const send = { kind, model, prompt: withFramesFor(kind, parsed), asked: {}, options }
       const { body } = wireRequest(send)

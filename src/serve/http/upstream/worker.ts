@@ -11,6 +11,8 @@ export type WorkerModel = {
   readonly id: string
   /** Null: it does not say. */
   readonly maxContext: number | null
+  /** Tokens of an answer at most where a request does not say. Null: it does not say. */
+  readonly usualTokens: number | null
   readonly takes: { readonly images: boolean; readonly videos: boolean }
 }
 
@@ -203,15 +205,21 @@ function isBusy(error: unknown): boolean {
   return error instanceof WorkerFailure && error.kind === 'busy'
 }
 
-/** A card of `/v1/models`; what it takes only our own servers say. */
+/** A card of `/v1/models`; what it takes and how long answers are only our own servers say. */
 function modelOf(card: Record<string, unknown>): WorkerModel[] {
-  const { id, max_model_len: length, input_modalities: modalities } = card
+  const {
+    id,
+    max_model_len: length,
+    default_max_tokens: tokens,
+    input_modalities: modalities,
+  } = card
   if (typeof id !== 'string') return []
   const takes = (kind: string) => !Array.isArray(modalities) || modalities.includes(kind)
   return [
     {
       id,
       maxContext: typeof length === 'number' ? length : null,
+      usualTokens: typeof tokens === 'number' ? tokens : null,
       takes: { images: takes('image'), videos: takes('video') },
     },
   ]

@@ -1,0 +1,97 @@
+/** An answer to a request that does not say how long it may be is the same, by whichever way it is asked for. */
+import assert from 'node:assert/strict'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { gen, loadModel, program, type EngineSource } from '../../src/index.ts'
+import { SERVER_DEFAULTS } from '../../src/serve/http/index.ts'
+import { llava } from './run-cli.ts'
+import { startServer, type TestServer } from './serve-setup.ts'
+import { PATIENT, startFront } from './upstream-setup.ts'
+
+const FIXTURE = 'fixtures/inference/mini-vit-crop'
+const TEXT = 'Tell me a story.'
+const messages = [{ role: 'user', content: TEXT } as const]
+/** Names an end that no answer has: how long answers are is up to the limit. */
+const ENDLESS = { eos_token_id: [] }
+
+const story = program(async (s) => {
+  await s.user(TEXT)
+  await s.assistant(gen('story'))
+})
+
+async function told(engine: EngineSource): Promise<string | undefined> {
+  return (await story.run(engine)).get('story')
+}
+
+async function overHttp(server: TestServer): Promise<[string, string][]> {
+  const post = async (path: string, body: object) => (await server.post(path, body)).body
+  const chat = await post('/v1/chat/completions', { messages })
+  const response = await post('/v1/responses', { input: TEXT })
+  return [
+    ['chat', chat.choices[0].message.content],
+    ['responses', response.output[0].content[0].text],
+  ]
+}
+
+async function rawOverHttp(server: TestServer): Promise<[string, string][]> {
+  const completion = await server.post('/v1/completions', { prompt: TEXT })
+  const generated = await server.post('/generate', { text: TEXT })
+  return [
+    ['completions', completion.body.choices[0].text],
+    ['generate', generated.body.text],
+  ]
+}
+
+for (const [about, file, tokens] of [
+  ['as the checkpoint says', { max_new_tokens: 5 }, 5],
+  ['the library’s 128 where the checkpoint says none', { max_length: 4096 }, 128],
+] as const) {
+  test(`library, HTTP, workers, programs and terminal: ${about}`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'llava-length-'))
+    cpSync(FIXTURE, folder, { recursive: true })
+    writeFileSync(join(folder, 'generation_config.json'), JSON.stringify({ ...ENDLESS, ...file }))
+    const model = await loadModel(folder, { precision: 'f32' })
+    const server = await startServer({ model, listen: PATIENT })
+    const front = await startFront([server.url])
+    try {
+      const answer = await model.generate({ messages })
+      const raw = await model.generate({ prompt: TEXT })
+      assert.deepEqual([answer.tokens.length, raw.tokens.length], [tokens, tokens])
+      for (const one of [server, front]) {
+        for (const [way, text] of await overHttp(one)) assert.equal(text, answer.text, way)
+        for (const [way, text] of await rawOverHttp(one)) assert.equal(text, raw.text, way)
+        assert.equal(await told({ url: one.url }), answer.text)
+      }
+      assert.equal(await told(model), answer.text)
+      const asked = await llava(['ask', '--model', folder, '--precision', 'f32', '--json', TEXT])
+      assert.equal((JSON.parse(asked.stdout) as { text: string }).text, answer.text)
+    } finally {
+      await front.close()
+      await server.close()
+      await model.dispose()
+      rmSync(folder, { recursive: true })
+    }
+  })
+}
+
+test('what the server allows is the limit of that too, behind workers as before them', async () => {
+  const model = await loadModel(FIXTURE, { precision: 'f32' })
+  const server = await startServer({ model, listen: PATIENT })
+  const config = { ...SERVER_DEFAULTS, maxTokens: 3 }
+  const strict = [
+    await startServer({ model, app: { config }, listen: PATIENT }),
+    await startFront([server.url], { app: { config } }),
+  ]
+  try {
+    for (const one of strict) {
+      const { body } = await one.post('/v1/chat/completions', { messages, ignore_eos: true })
+      assert.equal(body.usage.completion_tokens, 3)
+    }
+  } finally {
+    for (const one of [...strict].reverse()) await one.close()
+    await server.close()
+    await model.dispose()
+  }
+})
