@@ -8,6 +8,7 @@ import { InputError } from '../core/errors.ts'
 import { decodeDataUrl, pixelsToRgb, schemeOf } from '../preprocess/image-source.ts'
 import type { RgbImage } from '../preprocess/image.ts'
 import type { ImageSource } from './messages.ts'
+import { chunksOf, unlessAborted } from './remote/aborted-response.ts'
 
 export type ResolvedPicture = string | URL | Uint8Array | Blob | RgbImage
 
@@ -53,26 +54,27 @@ export async function fetchRemote(
   url: URL,
   options: ResolveOptions & { readonly what: 'picture' | 'clip'; readonly maxBytes: number },
 ): Promise<Uint8Array> {
-  const { signal, maxBytes } = options
+  const { signal = new AbortController().signal, maxBytes } = options
   if (!options.allowRemote) throw remoteRefused(url, options.what)
   try {
-    const response = await fetch(url, signal ? { signal } : {})
-    if (response.ok && response.body) return await readBody(response.body, url, maxBytes)
+    const response = await unlessAborted(fetch(url, { signal }), signal)
+    if (response.ok && response.body)
+      return await readBody(chunksOf(response, signal), url, maxBytes)
     throw unreachable(url, `status ${response.status}`)
   } catch (error) {
-    signal?.throwIfAborted()
+    signal.throwIfAborted()
     throw error instanceof InputError ? error : unreachable(url, (error as Error).message, error)
   }
 }
 
 async function readBody(
-  body: NonNullable<Response['body']>,
+  body: AsyncIterable<Uint8Array>,
   url: URL,
   maxBytes: number,
 ): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+  for await (const chunk of body) {
     length += chunk.length
     if (length > maxBytes) throw unreachable(url, `more than ${maxBytes} bytes`)
     chunks.push(chunk)

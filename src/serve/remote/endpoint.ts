@@ -4,6 +4,7 @@
  * Source: platform.openai.com/docs/api-reference.
  */
 import { InputError } from '../../core/errors.ts'
+import { textOf, unlessAborted } from './aborted-response.ts'
 import { Patience, retryAfterMs, type PatienceOptions, type Tried } from './patience.ts'
 import { kindOf, type ServerKind } from './server-kind.ts'
 
@@ -18,7 +19,7 @@ export type EndpointOptions = PatienceOptions & {
 
 /** Node.js's own fetch waits no longer for an answer to begin. */
 export const LONGEST_CALL_MS = 300_000
-const MOST_CHARACTERS = 16 * 1024 * 1024
+const MOST_BYTES = 16 << 20
 
 export class Endpoint {
   /** As given, without slashes at the end. */
@@ -98,6 +99,7 @@ export class Endpoint {
   async #attempt(path: string, request: Call, signal: AbortSignal | undefined): Promise<Attempt> {
     const { apiKey, timeoutMs = LONGEST_CALL_MS } = this.#options
     const limit = AbortSignal.timeout(timeoutMs)
+    const over = signal ? AbortSignal.any([signal, limit]) : limit
     this.calls++
     try {
       const response = await this.#fetch(path, {
@@ -106,9 +108,9 @@ export class Endpoint {
           'content-type': 'application/json',
           ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
         },
-        signal: signal ? AbortSignal.any([signal, limit]) : limit,
+        signal: over,
       })
-      return await this.#read(response)
+      return await this.#read(response, over)
     } catch (error) {
       signal?.throwIfAborted()
       if (error instanceof InputError) throw error
@@ -117,8 +119,12 @@ export class Endpoint {
     }
   }
 
-  async #fetch(path: string, init: RequestInit): Promise<Response> {
-    const fetched = (base: string) => (this.#options.fetch ?? fetch)(`${base}${path}`, init)
+  async #fetch(
+    path: string,
+    init: RequestInit & { readonly signal: AbortSignal },
+  ): Promise<Response> {
+    const fetched = (base: string) =>
+      unlessAborted((this.#options.fetch ?? fetch)(`${base}${path}`, init), init.signal)
     const base = this.#base
     const response = await fetched(base)
     if (response.status !== 404 || new URL(base).pathname !== '/') return response
@@ -128,10 +134,9 @@ export class Endpoint {
     return versioned
   }
 
-  async #read(response: Response): Promise<Attempt> {
-    const text = await response.text()
-    if (text.length > MOST_CHARACTERS)
-      return { fault: 'an answer of over 16 MB', retryAfterMs: null }
+  async #read(response: Response, signal: AbortSignal): Promise<Attempt> {
+    const text = await textOf(response, signal, MOST_BYTES)
+    if (text === null) return { fault: 'an answer of over 16 MB', retryAfterMs: null }
     if (response.ok) {
       if (/^\s*(?:data|event):/.test(text)) throw this.#streams(text)
       try {

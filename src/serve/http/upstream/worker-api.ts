@@ -1,5 +1,6 @@
 /** One worker over HTTP: JSON, and streams of server-sent events. It is configured, not named by a request, and trusted so far. */
 import { isRecord } from '../../faults.ts'
+import { chunksOf, textOf, unlessAborted } from '../../remote/aborted-response.ts'
 import { retryAfterMs } from '../../remote/patience.ts'
 import { refusalOf, WorkerFailure, type FailureKind } from './upstream-error.ts'
 
@@ -91,19 +92,14 @@ export class WorkerApi {
   }
 
   async #text(response: Response, signal: AbortSignal): Promise<string> {
-    const decoder = new TextDecoder()
-    let text = ''
-    let bytes = 0
+    let text: string | null
     try {
-      for await (const chunk of chunksOf(response, signal)) {
-        bytes += chunk.length
-        if (bytes > MOST_BYTES) throw new WorkerFailure('failed', 'its answer is too long')
-        text += decoder.decode(chunk, { stream: true })
-      }
+      text = await textOf(response, signal, MOST_BYTES)
     } catch (error) {
       throw brokenBy(error, signal, BROKE_OFF)
     }
-    return text + decoder.decode()
+    if (text !== null) return text
+    throw new WorkerFailure('failed', 'its answer is too long')
   }
 }
 
@@ -130,51 +126,6 @@ function brokenBy(
 
 function refused({ status, headers }: Response, text: string): Error {
   return refusalOf(status, parse(text), retryAfterMs(headers.get('retry-after'), Date.now()))
-}
-
-/*
- * `fetch` of Node.js holds the way from its signal to its connection weakly: after a garbage collection an abort is lost
- * (nodejs/undici#3644). So the signal is listened to here too.
- */
-
-/** What `asked` gives, or the signal's reason at once; what comes too late is closed. */
-async function unlessAborted(asked: Promise<Response>, signal: AbortSignal): Promise<Response> {
-  let leave = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    leave = () => {
-      reject(signal.reason as Error)
-      asked.then(({ body }) => body?.cancel()).catch(() => {})
-    }
-    signal.addEventListener('abort', leave)
-  })
-  try {
-    return await Promise.race([asked, aborted])
-  } finally {
-    signal.removeEventListener('abort', leave)
-  }
-}
-
-/** The pieces of a body. Leaving the loop closes it, and so does the signal, whose reason is thrown. */
-async function* chunksOf(
-  { body }: Response,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  if (!body) return
-  const reader = body.getReader()
-  const close = () => void reader.cancel().catch(() => {})
-  signal.addEventListener('abort', close)
-  try {
-    for (;;) {
-      signal.throwIfAborted()
-      const { done, value } = await reader.read()
-      signal.throwIfAborted()
-      if (done) return
-      yield value
-    }
-  } finally {
-    signal.removeEventListener('abort', close)
-    close()
-  }
 }
 
 /** Whether a connection was closed before its answer, other than one that could not be opened. */
