@@ -85,10 +85,15 @@ function memberAt(inside: readonly string[], at: number): Member {
   if (/[dws]/.test(letter)) return { text, code: null, end }
   const control = CONTROLS[letter]
   if (control !== undefined) return { text, code: control, end }
-  if (/^[!-/:-@[-`{-~]$/.test(letter)) return { text, code: codeOf(letter), end }
+  if (isEscapable(letter)) return { text, code: codeOf(letter), end }
   const numbered = numberedAt(inside, at)
   if (numbered) return numbered
   throw new RegexFault(`has ${text} in a class, which is not enforced`)
+}
+
+/** Whether a backslash leaves a character what it is: punctuation, and the white space that Python's `re.escape` escapes. */
+export function isEscapable(character: string): boolean {
+  return /^[\t-\r -/:-@[-`{-~]$/.test(character)
 }
 
 /** A character by its number, or null: `\\x41`, `\\u0041`. */

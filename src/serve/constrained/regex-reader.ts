@@ -1,5 +1,12 @@
 /** Reads a regular expression without anchors; throws RegexFault where it says what is not enforced. */
-import { anyBut, bracketClass, namedClass, numberedAt, RegexFault } from './regex-class.ts'
+import {
+  anyBut,
+  bracketClass,
+  isEscapable,
+  namedClass,
+  numberedAt,
+  RegexFault,
+} from './regex-class.ts'
 import type { RegexTree } from './regex-tree.ts'
 import type { Range } from './utf8-ranges.ts'
 
@@ -66,14 +73,11 @@ export class RegexReader {
   }
 
   #group(): RegexTree {
-    const start = this.#characters.slice(this.#at, this.#at + 3).join('')
-    if (/^\(\?[^:]/.test(start)) {
-      throw new RegexFault(
-        'looks ahead or back, names a group or sets a flag, which is not enforced',
-      )
-    }
+    const ahead = this.#characters.slice(this.#at, this.#at + LONGEST_NAME).join('')
+    const [start] = GROUP.exec(ahead) ?? []
+    if (start === undefined) throw new RegexFault(groupFault(ahead))
     if (++this.#depth > MOST_DEEP) throw new RegexFault(`has groups over ${MOST_DEEP} deep`)
-    this.#at += start === '(?:' ? 3 : 1
+    this.#at += start.length
     const inside = choice(this.#alternatives())
     if (this.#next !== ')') throw new RegexFault('has a group that does not end')
     this.#at++
@@ -126,9 +130,7 @@ export class RegexReader {
     if (named !== null) return named
     const control = CONTROLS[letter]
     if (control !== undefined && !this.#isJson) return only(control)
-    if (/^[!-/:-@[-`{-~]$/.test(letter)) {
-      if (!this.#isJson || !isEscapedInJson(letter)) return only(letter)
-    }
+    if (isEscapable(letter) && !(this.#isJson && isEscapedInJson(letter))) return only(letter)
     throw new RegexFault(`has \\${letter}, which is not enforced`)
   }
 }
@@ -140,6 +142,21 @@ const CONTROLS: Readonly<Record<string, string>> = {
   t: '\t',
   f: '\f',
   v: '\v',
+}
+
+/** How a group begins; a name of ECMAScript's or Python's changes nothing about what matches. */
+const GROUP = /^\((?:\?:|\?P?<[a-z_$][\w$]*>|(?!\?))/i
+
+/** With what is around it. */
+const LONGEST_NAME = 256
+
+function groupFault(ahead: string): string {
+  if (/^\(\?<?[=!]/.test(ahead)) return 'looks ahead or back, which is not enforced'
+  if (ahead.startsWith('(?P=')) return 'refers back to a group, which is not enforced'
+  if (/^\(\?[a-z-]+[:)]/i.test(ahead)) {
+    return `sets a flag, which is not enforced; write what it stands for, [aA] for an a of either case`
+  }
+  return `has ${ahead.slice(0, 8)}, which begins no group; write ( or (?: for one, \\( for a bracket`
 }
 
 /** Of a count in braces. */

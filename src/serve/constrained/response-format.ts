@@ -65,9 +65,14 @@ export function schemaGrammar(schema: object): Grammar {
 
 function checkedRegex(pattern: string): string {
   const written = wholeRegex(limited('regex', pattern).text)
-  if ('pattern' in written && written.pattern.length <= LONGEST_WRITTEN) return written.pattern
-  const fault = 'fault' in written ? written.fault : LONG_CLASSES
+  const fault = 'fault' in written ? written.fault : writtenFault(written.pattern)
+  if ('pattern' in written && fault === null) return written.pattern
   throw new InputError('INPUT_FORMAT', `responseFormat: the regular expression ${fault}.`)
+}
+
+function writtenFault(pattern: string): string | null {
+  if (pattern === '') return 'matches the empty text alone; write what an answer may be'
+  return pattern.length > LONGEST_WRITTEN ? LONG_CLASSES : null
 }
 
 function checkedGrammar(grammar: string): string {
@@ -79,9 +84,10 @@ function checkedGrammar(grammar: string): string {
 function limited(kind: Grammar['kind'], text: string): Grammar {
   const longest = LONGEST[kind]
   if (text !== '' && text.length <= longest) return { kind, text }
+  const instead = text === '' ? 'leave it out for any text' : 'make it shorter'
   throw new InputError(
     'INPUT_FORMAT',
-    `responseFormat: a ${kind} should have 1 to ${longest} characters, it has ${text.length}.`,
+    `responseFormat: a ${kind} should have 1 to ${longest} characters, it has ${text.length}; ${instead}.`,
   )
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { grammarOf } from './response-format.ts'
 import { ebnfFault, jsonPattern, wholeRegex } from './safe-regex.ts'
 
 const ANY = '[^"\\\\\\x00-\\x1f]'
@@ -50,7 +51,10 @@ test('what XGrammar would take for bytes is written beside its class, or refused
     '(a',
     '(?=a)',
     '(?i)a',
-    '(?<n>a)',
+    '(?P=n)',
+    '(?<=a)b',
+    '(?P<1>a)',
+    '\\k<n>',
     '\\b',
     '\\1',
     '\\p{L}',
@@ -60,6 +64,48 @@ test('what XGrammar would take for bytes is written beside its class, or refused
   }
   assert.equal(ebnfFault('root ::= "é" [a-z] # [é]'), null)
   assert.match(ebnfFault('root ::= "[" [a-é]') ?? '', /classes hold ASCII only/)
+})
+
+// What Python's re.escape writes of all printable ASCII and white space was refused for its spaces.
+test('a backslash leaves white space and punctuation what they are, in a class as well', () => {
+  const escaped = ['\\ ', '\\\t', '\\\n', '\\#', '\\&', '\\~', '\\-', '\\.']
+  for (const one of escaped) {
+    const plain = wholeRegex(`[${one[1] === '-' ? one : one[1]}]`)
+    assert.deepEqual(wholeRegex(one), wholeRegex(`(?:${one})`))
+    assert.ok('pattern' in plain)
+    assert.deepEqual(wholeRegex(`[${one}]`), plain)
+  }
+  assert.deepEqual(wholeRegex('a\\ b'), wholeRegex('a b'))
+  assert.deepEqual(jsonPattern('^a\\ [\\ b]$'), jsonPattern('^a [ b]$'))
+  for (const broken of ['\\\t', '[\\\t]']) assert.ok('fault' in jsonPattern(broken))
+})
+
+test('a group with a name, in words of ECMAScript or Python, is a group', () => {
+  for (const named of ['(?P<year>[0-9]{4})-(?P<m_1>x|y)', '(?<year>[0-9]{4})-(?<m_1>x|y)']) {
+    assert.deepEqual(wholeRegex(named), wholeRegex('([0-9]{4})-(x|y)'))
+  }
+})
+
+test('what is not enforced of groups is called by its name', () => {
+  for (const [pattern, said] of [
+    ['(?i)a', /sets a flag.*write what it stands for/],
+    ['(?i:a)', /sets a flag/],
+    ['(?!a)', /looks ahead or back/],
+    ['(?<!a)b', /looks ahead or back/],
+    ['(a)(?P=n)', /refers back/],
+    ['(?#note)a', /has \(\?#note\), which begins no group/],
+  ] as const) {
+    const { fault } = wholeRegex(pattern) as { fault: string }
+    assert.match(fault, said)
+  }
+})
+
+test('an expression of the empty text alone says what to write', () => {
+  for (const pattern of ['^$', '|', '()']) {
+    const format = { type: 'regex', pattern } as const
+    assert.throws(() => grammarOf(format), /matches the empty text alone; write what/, pattern)
+  }
+  assert.throws(() => grammarOf({ type: 'regex', pattern: '' }), /leave it out for any text/)
 })
 
 test('repetitions side by side add up, nested ones multiply, and what is too large is said with its size', () => {
