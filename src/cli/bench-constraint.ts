@@ -39,14 +39,14 @@ export async function measureConstraint(
       const start = performance.now()
       const grammar = grammarOf(format)
       if (!grammar) continue
-      ;(await threads.create(grammar, signal)).dispose()
+      ;(await threads.create(grammar, { signal })).dispose()
       const compileMs = performance.now() - start
       const texts = Array.from({ length: rounds + 1 }, () => answers).flat()
       const costs: number[] = []
       for (const [i, text] of texts.entries()) {
         signal.throwIfAborted()
         const ids = tokenizer.encode(text, { addBos: false, specialTokens: 'text' })
-        const constraint = await threads.create(grammar, signal)
+        const constraint = await threads.create(grammar, { signal })
         const own = await follow(constraint, ids, config.decoder.vocabSize)
         constraint.dispose()
         // The first time warms up.

@@ -217,12 +217,12 @@ export class Generator {
   /** Adds to `constraints` one for each answer, where the request wants a form. */
   async #constrain(
     grammar: Grammar | null,
-    { n, signal }: ResolvedGenerateOptions,
+    { n, priority, signal }: ResolvedGenerateOptions,
     constraints: TokenConstraint[],
   ): Promise<void> {
     if (!grammar) return
     for (let i = 0; i < n; i++) {
-      constraints.push(await this.#parts.constraints.create(grammar, signal))
+      constraints.push(await this.#parts.constraints.create(grammar, { priority, signal }))
     }
   }
 

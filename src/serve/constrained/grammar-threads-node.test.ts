@@ -219,7 +219,7 @@ test('as many grammars are in use as may; others wait for one that is not in use
     const first = await own.create(grammar('a'))
     const started: string[] = []
     const wait = (text: string, signal?: AbortSignal) =>
-      own.create(grammar(text), signal).then((made) => (started.push(text), made))
+      own.create(grammar(text), { signal }).then((made) => (started.push(text), made))
     const left = new AbortController()
     const gone = wait('c', left.signal)
     const waiting = [wait('b'), wait('d'), wait('b')]
@@ -236,6 +236,35 @@ test('as many grammars are in use as may; others wait for one that is not in use
     const last = await waiting[1]!
     assert.deepEqual(await allowed(last), [0x64])
     last.dispose()
+  } finally {
+    await own.dispose()
+  }
+})
+
+test('of those that wait, the most urgent gets the next thread', async () => {
+  const own = new GrammarThreads(VOCABULARY, { maxThreads: 1 })
+  const started: string[] = []
+  const write = async (text: string, priority: number, signal?: AbortSignal) => {
+    const grammar = grammarOf({ type: 'choice', choices: [text] })!
+    const made = await own.create(grammar, { priority, signal })
+    started.push(text)
+    made.dispose()
+  }
+  try {
+    const first = await own.create(grammarOf({ type: 'choice', choices: ['first'] })!)
+    const { signal } = new AbortController()
+    const waiting = [
+      write('later', -1),
+      write('usual', 0, signal),
+      write('urgent', 5),
+      write('as usual', 0),
+      write('most urgent', 6, signal),
+    ]
+    // By then all of them wait.
+    await new Promise(setImmediate)
+    first.dispose()
+    await Promise.all(waiting)
+    assert.deepEqual(started, ['most urgent', 'urgent', 'usual', 'as usual', 'later'])
   } finally {
     await own.dispose()
   }

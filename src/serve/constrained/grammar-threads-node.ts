@@ -12,10 +12,11 @@ import {
   type TokenTable,
   type VocabularyBytes,
 } from './grammar-messages.ts'
+import { WaitingQueue } from '../waiting-queue.ts'
 import type { Grammar } from './response-format.ts'
 import { SharedConstraint } from './shared-constraint-node.ts'
 import { TokenTexts } from './token-texts.ts'
-import type { ConstraintMaker, TokenConstraint } from './token-constraint.ts'
+import type { ConstraintMaker, ConstraintOptions, TokenConstraint } from './token-constraint.ts'
 import { workClock } from './work-clock-node.ts'
 
 export type ThreadLimits = {
@@ -39,15 +40,18 @@ export class GrammarThreads implements ConstraintMaker {
   #texts: TokenTexts | null = null
   /** Resolves when the last compile that was asked for is over: one at a time, so that a flood of them takes one core. */
   #lane: Promise<unknown> = Promise.resolve()
-  /** Who found every thread in use, in the order of their coming. */
-  #waiting: (() => void)[] = []
+  /** Who found every thread in use. */
+  readonly #waiting = new WaitingQueue<Waiting>(({ priority }) => priority)
 
   constructor(vocabulary: VocabularyBytes, limits: Partial<ThreadLimits> = {}) {
     this.#vocabulary = vocabulary
     this.#limits = { ...THREAD_LIMITS, ...limits }
   }
 
-  async create(grammar: Grammar, signal?: AbortSignal): Promise<TokenConstraint> {
+  async create(
+    grammar: Grammar,
+    { priority = 0, signal }: ConstraintOptions = {},
+  ): Promise<TokenConstraint> {
     if (this.#vocabulary.stopIds.length === 0) {
       throw new InputError(
         'INPUT_FORMAT',
@@ -60,7 +64,7 @@ export class GrammarThreads implements ConstraintMaker {
     const texts = this.#texts
     signal?.throwIfAborted()
     const key = JSON.stringify(grammar)
-    const { thread, release } = await this.#take(key, { grammar, tokens, signal })
+    const { thread, release } = await this.#take({ key, grammar, tokens }, { priority, signal })
     try {
       await untilAborted(thread.compiled, signal, this.#aborts)
       const constraint = thread.open(this.#vocabulary.vocabSize, { texts, release })
@@ -98,13 +102,34 @@ export class GrammarThreads implements ConstraintMaker {
    * Holds the thread of a grammar, once there is one. Whoever waits holds none, and whoever holds one waits for nobody here: several
    * answers to a request have one grammar.
    */
-  async #take(key: string, { signal, ...work }: ThreadWork): Promise<HeldThread> {
-    for (;;) {
-      const thread = this.#living(key) ?? this.#start(work)
-      if (thread) return this.#hold(key, thread)
-      const turn = new Promise<void>((resolve) => this.#waiting.push(resolve))
-      await untilAborted(turn, signal, this.#aborts)
-    }
+  async #take(
+    work: ThreadWork,
+    { priority, signal }: { readonly priority: number; readonly signal: AbortSignal | undefined },
+  ): Promise<HeldThread> {
+    const held = this.#tryTake(work)
+    if (held) return held
+    return new Promise((resolve, reject) => {
+      const take = () => {
+        const taken = this.#tryTake(work)
+        if (!taken) return false
+        forget?.()
+        resolve(taken)
+        return true
+      }
+      const entry = { priority, take }
+      const leave = () => {
+        this.#waiting.remove(entry)
+        reject(signal?.reason)
+      }
+      const forget = signal && this.#aborts.add(signal, leave)
+      this.#waiting.add(entry)
+    })
+  }
+
+  /** Null while all threads are in use for other grammars. */
+  #tryTake(work: ThreadWork): HeldThread | null {
+    const thread = this.#living(work.key) ?? this.#start(work)
+    return thread && this.#hold(work.key, thread)
   }
 
   /** One that gave up its masks is no thread any more. */
@@ -129,13 +154,11 @@ export class GrammarThreads implements ConstraintMaker {
 
   /** All look again, in their order: those of the grammar that the first starts go with it. */
   #wake(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const look of waiting) look()
+    this.#waiting.takeWhere(({ take }) => take(), Infinity)
   }
 
   /** Null while all threads are in use. */
-  #start({ grammar, tokens }: Omit<ThreadWork, 'signal'>): GrammarThread | null {
+  #start({ grammar, tokens }: ThreadWork): GrammarThread | null {
     if (this.#threads.size >= this.#limits.maxThreads) {
       const idle = [...this.#threads].find(([, thread]) => thread.isIdle)
       if (!idle) return null
@@ -151,10 +174,13 @@ export class GrammarThreads implements ConstraintMaker {
 
 type HeldThread = { readonly thread: GrammarThread; readonly release: () => void }
 
+/** `take` says whether there was a thread. */
+type Waiting = { readonly priority: number; readonly take: () => boolean }
+
 type ThreadWork = {
+  readonly key: string
   readonly grammar: Grammar
   readonly tokens: TokenTable
-  readonly signal: AbortSignal | undefined
 }
 
 type Compiling = {
@@ -300,6 +326,7 @@ async function untilAborted(
   aborts: AbortListeners,
 ): Promise<void> {
   if (!signal) return work
+  signal.throwIfAborted()
   let stop = () => {}
   const aborted = new Promise<never>((_, reject) => {
     stop = aborts.add(signal, () => reject(signal.reason))

@@ -17,9 +17,15 @@ export type TokenConstraint = {
   dispose(): void
 }
 
+export type ConstraintOptions = {
+  /** Of those that wait for a grammar to be out of use, the highest goes first. Default 0. */
+  readonly priority?: number
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Makes constraints of one vocabulary; a grammar is compiled once and kept for a while. */
 export type ConstraintMaker = {
   /** Throws InputError for a grammar that cannot be compiled, or not in time. */
-  create(grammar: Grammar, signal?: AbortSignal): Promise<TokenConstraint>
+  create(grammar: Grammar, options?: ConstraintOptions): Promise<TokenConstraint>
   dispose(): Promise<void>
 }
