@@ -44,6 +44,9 @@ test('a file of many pieces, plain cells, tabs and a mark at its beginning', asy
 test('rows of another length, open quotes, other encodings and empty files are refused', async () => {
   await assert.rejects(read('a,b\n1\n'), /row 1 has 1 cells, 2 are named/)
   await assert.rejects(read('a,b\n1,"2\n'), /a quote is not closed/)
+  await assert.rejects(read('a,b,a\n1,2,3\n'), /two of its columns are named a;/)
+  await assert.rejects(read('a,b\n\n'), /it has no rows below the names of its columns/)
+  assert.deepEqual(await read('a,,\n1,2,3\n'), [{ a: '1', '': '3' }])
   await assert.rejects(read(''), { code: 'INPUT_DATA_BROKEN' })
   writeFileSync(join(root, 'latin.csv'), Buffer.from('a\n\xe9\n', 'latin1'))
   await assert.rejects(async () => {

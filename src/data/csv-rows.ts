@@ -16,6 +16,8 @@ export async function* readCsvRows(path: string): AsyncGenerator<Row> {
   const rowOf = (values: readonly string[]): Row | null => {
     if (values.length === 1 && values[0] === '') return null
     if (!names) {
+      const twice = values.find((name, i) => name !== '' && values.indexOf(name) < i)
+      if (twice !== undefined) throw broken(path, `two of its columns are named ${twice}`)
       names = values
       return null
     }
@@ -36,6 +38,7 @@ export async function* readCsvRows(path: string): AsyncGenerator<Row> {
   const row = rowOf(last)
   if (row) yield row
   if (names === null) throw broken(path, 'it is empty')
+  if (count === 0) throw broken(path, 'it has no rows below the names of its columns')
 }
 
 /** Takes text in pieces and gives the lines that are whole. */

@@ -4,6 +4,7 @@ import { statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { InputError } from '../core/errors.ts'
+import { readCsvRows } from '../data/csv-rows.ts'
 import { expandPaths } from '../data/expand-paths.ts'
 import { readAt } from '../data/tar-members.ts'
 import { Faults } from '../serve/faults.ts'
@@ -59,6 +60,16 @@ export function checkInputOptions(
     faults.mismatch(CODE, 'media', 'a folder', media)
   }
   faults.throwIfAny()
+}
+
+/** Throws InputError for a table that has no row, or whose columns cannot be told apart. */
+export async function checkTables(inputs: readonly LabelInput[]): Promise<void> {
+  for (const { kind, name, path } of inputs) {
+    if (kind !== 'manifest' || !/\.[ct]sv$/i.test(name)) continue
+    const rows = readCsvRows(path)
+    await rows.next()
+    await rows.return(undefined)
+  }
 }
 
 const CODE = 'INPUT_OPTION'

@@ -726,6 +726,38 @@ describe('a run', () => {
     assert.equal(readFileSync(outs[0]!, 'utf8'), readFileSync(outs[1]!, 'utf8'))
   })
 
+  // They were told when all had been asked, or not at all.
+  test('tells a table without rows and a file that cannot be written before the first question', async () => {
+    const asked: Asked[] = []
+    const good = folderOf(['a.png'])
+    const refused = async (options: Partial<LabelOptions>, code: string, said: RegExp) => {
+      const engines = [{ name: 'echo', model: echo(asked) }]
+      const [out, queue] = [newPath('labels.jsonl'), newPath('queue.db')]
+      const wrong = run({ input: good, engines, out, queue, ...options })
+      await assert.rejects(wrong, (error: InputError) => {
+        assert.deepEqual([error.code, said.test(error.message)], [code, true], error.message)
+        return true
+      })
+    }
+    const table = (text: string) => {
+      const path = newPath('table.csv')
+      writeFileSync(path, text)
+      return [good, path]
+    }
+    const isBroken = 'INPUT_DATA_BROKEN'
+    await refused({ input: table('image,text\n') }, isBroken, /no rows below the names.*mend/)
+    await refused({ input: table('image,image\na,b\n') }, isBroken, /columns are named image; mend/)
+    const folder = newPath('labels.jsonl')
+    mkdirSync(folder)
+    await refused({ out: folder }, 'INPUT_LABEL_OUT', /it is a folder\); name another --out/)
+    const inFile = join(good, 'a.png', 'labels.jsonl')
+    await refused({ out: inFile }, 'INPUT_LABEL_OUT', /cannot \(.*\); name another --out/)
+    if (process.platform === 'linux') {
+      await refused({ out: '/proc/labels.jsonl' }, 'INPUT_LABEL_OUT', /cannot \(ENOENT/)
+    }
+    assert.equal(asked.length, 0)
+  })
+
   test('does not go on with something else, nor over a file that it did not write', async () => {
     const input = folderOf(['1.png'])
     const { out } = await run({ input })

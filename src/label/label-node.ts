@@ -13,7 +13,7 @@ import { setTimeout as sleepFor } from 'node:timers/promises'
 import { CapacityError, InputError } from '../core/errors.ts'
 import type { LabelRow } from './answer-columns.ts'
 import { ErrorCount } from './error-limit.ts'
-import { checkInputOptions, inputsFingerprint, openInputs } from './inputs-node.ts'
+import { checkInputOptions, checkTables, inputsFingerprint, openInputs } from './inputs-node.ts'
 import type { LabelInput, LabelItem } from './item.ts'
 import { modelEngine, serverEngine, type LabelEngine } from './label-engine.ts'
 import type { LabelEvent, LabelHooks } from './label-events.ts'
@@ -34,7 +34,7 @@ import { openPostgres } from './postgres-database-node.ts'
 import { runEngines, type EngineTally } from './run-engines.ts'
 import { openQueue } from './sql-queue.ts'
 import type { QueueCounts, RunRecipe, WorkQueue } from './work-queue.ts'
-import { writeLabels } from './write-labels-node.ts'
+import { checkPlace, writeLabels } from './write-labels-node.ts'
 
 export type LabelReport = {
   /** Of the whole run, whoever did them. */
@@ -62,8 +62,9 @@ export async function label(options: LabelOptions, hooks: LabelHooks = {}): Prom
   const { onEvent = () => {}, signal = new AbortController().signal } = hooks
   const inputs = openInputs(plan.input)
   checkInputOptions(inputs, plan)
+  await checkTables(inputs)
   const recipe = await recipeOf(plan, inputs)
-  checkOut(plan)
+  await checkOut(plan)
   const engines = new Engines(plan)
   const names = await engines.names(signal)
   const queue = await queueOf(plan, { ...recipe, models: names })
@@ -386,8 +387,10 @@ async function recipeOf(plan: LabelPlan, inputs: readonly LabelInput[]) {
 }
 
 /** A file that no queue knows is somebody's work. */
-function checkOut({ out, queue, overwrite }: LabelPlan): void {
-  if (out === undefined || overwrite || !existsSync(out)) return
+async function checkOut({ out, queue, overwrite }: LabelPlan): Promise<void> {
+  if (out === undefined) return
+  await checkPlace(out)
+  if (overwrite || !existsSync(out)) return
   if (isPostgres(queue) || existsSync(queue)) return
   throw new InputError(
     'INPUT_LABEL_OUT',

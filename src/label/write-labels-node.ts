@@ -3,7 +3,7 @@ import { open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileWriter, ParquetWriter } from 'hyparquet-writer'
 import { InputError } from '../core/errors.ts'
-import { makeFolder } from '../core/make-folder-node.ts'
+import { isFolder, makeFolder } from '../core/make-folder-node.ts'
 import { answerColumns, answerLine, type AnswerColumn, type LabelRow } from './answer-columns.ts'
 import { isProcessAlive } from './owner-node.ts'
 
@@ -36,7 +36,7 @@ export async function writeLabels(
   const target = resolve(path)
   await makeFolder(dirname(target))
   await removeDrafts(target)
-  const draft = `${target}.${process.pid}.tmp`
+  const draft = draftOf(target)
   const write = labelFormat(path) === 'parquet' ? writeParquet : writeLines
   try {
     const count = await write(draft, rows, options)
@@ -47,6 +47,28 @@ export async function writeLabels(
     await rm(draft, { force: true })
     throw error
   }
+}
+
+/** Makes the folder of a file. Throws InputError where the file could not be written at the end. */
+export async function checkPlace(path: string): Promise<void> {
+  const target = resolve(path)
+  const draft = draftOf(target)
+  try {
+    await makeFolder(dirname(target))
+    if (isFolder(target)) throw new Error('it is a folder')
+    await (await open(draft, 'w')).close()
+    await rm(draft)
+  } catch (error) {
+    throw new InputError(
+      'INPUT_LABEL_OUT',
+      `label: out should be a file that can be written, ${path} cannot (${(error as Error).message}); name another --out.`,
+      { cause: error },
+    )
+  }
+}
+
+function draftOf(target: string): string {
+  return `${target}.${process.pid}.tmp`
 }
 
 /** Of processes that were killed while they wrote. */
