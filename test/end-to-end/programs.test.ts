@@ -11,6 +11,7 @@ import {
   select,
   system,
   user,
+  video,
   type EngineSource,
   type Model,
 } from '../../src/index.ts'
@@ -154,6 +155,27 @@ for (const where of ['on a loaded model', 'on a server']) {
       await assert.rejects(async () => {
         for await (const _ of stream);
       }, reason)
+    })
+
+    // Media behind words of the same turn were not looked at, and a server answered without them.
+    test('what is wrong with media is named, wherever in a turn they stand', async () => {
+      const clip = (options: object) => video([PICTURE], options)
+      const wrong: readonly [part: unknown, RegExp][] = [
+        [clip({ frmes: 1 }), /content\[1\].frmes is not a known name; did you mean frames/],
+        [clip({ start: 2, end: 1 }), /content\[1\].end should be seconds after the start, 1 came/],
+        [clip({ frames: '2' }), /content\[1\].frames should be/],
+        [clip({ fps: 'x' }), /content\[1\].fps should be/],
+        [image(5 as never), /content\[1\].image should be a path, URL/],
+        [image(undefined as never), /content\[1\].image should be a path, URL/],
+        [video(5 as never), /content\[1\].video should be a path, URL/],
+        [{ type: 'foo' }, /content\[1\].type should be/],
+      ]
+      for (const [part, message] of wrong) {
+        const asking = program(async (s) => {
+          await s.add(user('x', part as never, '?'), assistant(gen('a', SHORT)))
+        })
+        await assert.rejects(asking.run(engine()), { code: 'INPUT_MESSAGES', message })
+      }
     })
 
     test('where one branch fails the others stop, and its error is told', async () => {

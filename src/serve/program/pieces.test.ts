@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { gen, select, type GenOptions } from './pieces.ts'
+import { gen, select, video, type GenOptions } from './pieces.ts'
 
 test('options that a place would drop are refused by name, and so are unknown ones', () => {
   const refused = {
@@ -28,4 +28,18 @@ test('a place without a name is refused', () => {
     assert.throws(() => gen(name as string), { code: 'INPUT_OPTION', message: /name should be a/ })
     assert.throws(() => select(name as string, ['a']), { code: 'INPUT_OPTION' })
   }
+})
+
+test('options that are no object are refused, and none may be null', () => {
+  const other = 5 as never
+  for (const write of [
+    () => gen('a', other),
+    () => select('a', ['b'], other),
+    () => video('c', other),
+  ]) {
+    assert.throws(write, { code: 'INPUT_OPTION', message: /options should be an object, 5 came/ })
+  }
+  assert.deepEqual(gen('a', null), gen('a'))
+  assert.deepEqual(select('a', ['b'], null), select('a', ['b']))
+  assert.deepEqual(video('c', null), video('c'))
 })

@@ -4,7 +4,7 @@
  * The language is that of SGLang's front end (docs.sglang.io, "Frontend Language"), with functions for what Python's
  * operators do there.
  */
-import { Faults } from '../faults.ts'
+import { Faults, isRecord } from '../faults.ts'
 import { OPTION_NAMES, type GenerateOptions } from '../generate-options.ts'
 import type { ImagePart, ImageSource, VideoPart, VideoSource } from '../messages.ts'
 import { CHOICE_METHODS, type ChoiceMethod } from './choose-option.ts'
@@ -69,8 +69,8 @@ export type GenOptions = Omit<GenerateOptions, (typeof NOT_OFFERED)[number]> & {
 export type SelectOptions = { readonly method?: ChoiceMethod | undefined }
 
 /** A place for an answer, kept under `name`. Throws InputError for options that would do nothing. */
-export function gen(name: string, options: GenOptions = {}): GenPiece | SelectPiece {
-  const { choices, method, ...rest } = options
+export function gen(name: string, options?: GenOptions | null): GenPiece | SelectPiece {
+  const { choices, method, ...rest } = optionsIn<GenOptions>('gen', options)
   if (choices) return select(name, choices, { ...rest, method })
   const faults = new Faults('gen')
   checkName(name, faults)
@@ -88,6 +88,15 @@ export function gen(name: string, options: GenOptions = {}): GenPiece | SelectPi
   return { type: 'gen', name, options: rest }
 }
 
+/** Throws InputError for what is no object. */
+function optionsIn<T extends object>(where: string, options: T | null | undefined): Partial<T> {
+  const faults = new Faults(where)
+  if (options === undefined || options === null) return {}
+  if (!isRecord(options)) faults.mismatch('INPUT_OPTION', 'options', 'an object', options)
+  faults.throwIfAny()
+  return options
+}
+
 function checkName(name: unknown, faults: Faults): void {
   if (typeof name === 'string' && name !== '') return
   faults.mismatch('INPUT_OPTION', 'name', 'a text, which the answer is kept under', name)
@@ -99,10 +108,11 @@ export function select(
   choices: readonly string[],
   options?: SelectOptions | null,
 ): SelectPiece {
-  const { method = 'tokenLengthNormalized' } = options ?? {}
+  const given = optionsIn<SelectOptions>('select', options)
+  const { method = 'tokenLengthNormalized' } = given
   const faults = new Faults('select')
   checkName(name, faults)
-  faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', options ?? {}, ['method'])
+  faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', given, ['method'])
   if (!CHOICE_METHODS.includes(method)) {
     faults.mismatch('INPUT_OPTION', 'method', `one of ${CHOICE_METHODS.join(', ')}`, method)
   }
@@ -115,12 +125,11 @@ export function image(source: ImageSource): ImagePart {
   return { type: 'image', image: source }
 }
 
+type VideoOptions = Pick<VideoPart, 'frames' | 'fps' | 'start' | 'end' | 'forceSample'>
+
 /** A clip: a file, a folder of frames, or pictures. */
-export function video(
-  source: VideoSource,
-  options: Pick<VideoPart, 'frames' | 'fps' | 'start' | 'end' | 'forceSample'> = {},
-): VideoPart {
-  return { type: 'video', video: source, ...options }
+export function video(source: VideoSource, options?: VideoOptions | null): VideoPart {
+  return { type: 'video', video: source, ...optionsIn<VideoOptions>('video', options) }
 }
 
 export function system(...pieces: readonly string[]): Turn {

@@ -12,6 +12,7 @@ import {
   type ContentPart,
   type ImagePart,
   type Message,
+  type TextPart,
   type VideoPart,
 } from '../messages.ts'
 import type { ResponseFormat } from '../constrained/response-format.ts'
@@ -194,16 +195,14 @@ export class ProgramState {
   #write(role: Turn['role'], piece: string | ContentPart): void {
     if (piece === '') return
     const last = this.#messages.at(-1)
-    if (last?.role === role) {
-      const content = appended(last.content, piece)
-      this.#messages = [...this.#messages.slice(0, -1), { role, content }]
-      return
-    }
-    const content = typeof piece === 'string' ? piece : [piece]
+    const isBegun = last?.role === role
+    const before = isBegun ? this.#messages.slice(0, -1) : this.#messages
+    const content = appended(isBegun ? last.content : '', piece)
+    const messages = [...before, { role, content }]
     const faults = new Faults('program')
-    checkMessages('messages', [{ role, content }], faults)
+    checkMessages('messages', messages, faults)
     faults.throwIfAny()
-    this.#messages = [...this.#messages, { role, content }]
+    this.#messages = messages
   }
 
   async #generate({ name, options }: GenPiece): Promise<Filled> {
@@ -278,11 +277,15 @@ function appended(
   piece: string | ContentPart,
 ): string | readonly ContentPart[] {
   if (typeof content === 'string' && typeof piece === 'string') return content + piece
-  const parts = typeof content === 'string' ? [{ type: 'text', text: content } as const] : content
+  const parts = typeof content === 'string' ? textParts(content) : content
   const last = parts.at(-1)
   if (typeof piece !== 'string') return [...parts, piece]
   if (last?.type !== 'text') return [...parts, { type: 'text', text: piece }]
   return [...parts.slice(0, -1), { type: 'text', text: last.text + piece }]
+}
+
+function textParts(text: string): readonly TextPart[] {
+  return text === '' ? [] : [{ type: 'text', text }]
 }
 
 function requestOptions({ regex, json, ebnf, ...options }: GenOptions) {
