@@ -94,7 +94,10 @@ test('all faults come at once', () => {
     [{ logitBias: { 5: 1, a: 1 } }, /logitBias should be an object of token ids.*, "a": 1 came/],
     [{ logitBias: { 5: 101 } }, /100 each, "5": 101 came/],
     [{ logitBias: { 3: 101 } }, /logitBias/],
-    [{ logitBias: { '': 1 } }, /logitBias/],
+    ...['', '1e3', '0x10', ' 5 ', '5.0', '05'].map((id): [object, RegExp] => [
+      { logitBias: { [id]: 1 } },
+      /logitBias should be an object of token ids/,
+    ]),
     [{ numBeams: 0 }, /numBeams/],
     [{ earlyStopping: 'always' }, /earlyStopping should be true, false or 'never', "always" came/],
     [{ stop: ['a', ''] }, /stop should be a text or a list of texts, none empty/],

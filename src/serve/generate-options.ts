@@ -313,7 +313,7 @@ const LOGIT_BIAS: FieldRule<Readonly<Record<string, number>>> = {
 const BIAS = numberFrom(-100, 100)
 
 function isBias([id, amount]: readonly [string, unknown]): boolean {
-  return id !== '' && isTokenId(Number(id)) && BIAS.read(amount) !== undefined
+  return isTokenId(Number(id)) && String(Number(id)) === id && BIAS.read(amount) !== undefined
 }
 
 const RESPONSE_FORMAT: FieldRule<ResponseFormat> = {

@@ -83,6 +83,9 @@ test("Anthropic's client gets what the library gives, whole and streamed", async
     messages: question,
   })
   assert.equal(counted.input_tokens, usage.promptTokens)
+  const cached = { messages: question, system: 'Be kind.', cache_control: { type: 'ephemeral' } }
+  const { body } = await server.post('/v1/messages/count_tokens', cached)
+  assert.equal(body.input_tokens, usage.promptTokens)
 })
 
 test('the stop sequence that ended an answer is told', async () => {

@@ -218,7 +218,12 @@ test('completions continue texts and ids, streamed or not', async () => {
   const direct = await model.generate({ inputIds: ids, maxTokens: 10 })
   assert.equal(fromIds.choices[0]?.text, direct.text)
   let text = ''
-  const options = { stream: true, stream_options: { include_usage: true } } as const
+  const stream_options = {
+    include_usage: true,
+    include_obfuscation: false,
+    continuous_usage_stats: false,
+  } as const
+  const options = { stream: true, stream_options } as const
   for await (const chunk of await client.completions.create({ ...create, prompt, ...options })) {
     text += chunk.choices[0]?.text ?? ''
   }
@@ -335,6 +340,9 @@ test('what is not offered is refused by name, what is harmless is taken', async 
       return true
     })
   }
+  const { status, body } = await server.post('/v1/responses', { input: 'Hello', min_tokens: 3 })
+  assert.equal(status, 400)
+  assert.match(body.error.message, /min_tokens is not supported: an answer ends when the model/)
 })
 
 test('an input that the model refuses has its status also where a stream was asked for', async () => {

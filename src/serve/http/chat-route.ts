@@ -28,6 +28,7 @@ import {
   REFUSED_SAMPLING,
   SAMPLING_PROPERTIES,
   samplingOptions,
+  STREAM_OPTIONS,
   type SamplingFields,
 } from './sampling-fields.ts'
 import { modelAsked, readRequest, type Exchange, type ServerContext } from './server-context.ts'
@@ -67,14 +68,7 @@ export function chatRequestSchema(config: ServerConfig): JsonSchema {
       max_tokens: { ...maxTokensProperty(config), description: 'The older name.' },
       n: choicesProperty(config),
       stream: { type: 'boolean' },
-      stream_options: {
-        type: 'object',
-        properties: {
-          include_usage: { type: 'boolean' },
-          ...ignoredProperties(['include_obfuscation', 'continuous_usage_stats']),
-        },
-        additionalProperties: false,
-      },
+      stream_options: STREAM_OPTIONS,
       logprobs: { type: 'boolean' },
       top_logprobs: { type: 'integer', minimum: 0, maximum: 20 },
       ...TOOL_PROPERTIES,

@@ -21,6 +21,7 @@ import {
   REFUSED_SAMPLING,
   SAMPLING_PROPERTIES,
   samplingOptions,
+  STREAM_OPTIONS,
   type SamplingFields,
 } from './sampling-fields.ts'
 import { modelAsked, readRequest } from './server-context.ts'
@@ -58,11 +59,7 @@ function requestSchema(config: ServerConfig): JsonSchema {
       max_tokens: maxTokensProperty(config),
       n: choicesProperty(config),
       stream: { type: 'boolean' },
-      stream_options: {
-        type: 'object',
-        properties: { include_usage: { type: 'boolean' } },
-        additionalProperties: false,
-      },
+      stream_options: STREAM_OPTIONS,
       logprobs: { type: 'integer', minimum: 0, maximum: 20 },
       ...SAMPLING_PROPERTIES,
       ...ignoredProperties(['user']),

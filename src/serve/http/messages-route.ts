@@ -70,7 +70,11 @@ function requestSchema(config: ServerConfig): JsonSchema {
 function countSchema(config: ServerConfig): JsonSchema {
   return {
     type: 'object',
-    properties: { ...conversationProperties(config), output_config: OUTPUT_CONFIG },
+    properties: {
+      ...conversationProperties(config),
+      output_config: OUTPUT_CONFIG,
+      ...ignoredProperties(['cache_control']),
+    },
     required: ['messages'],
     additionalProperties: false,
     'x-refused': REFUSED,

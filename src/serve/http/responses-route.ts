@@ -14,6 +14,7 @@ import {
   ignoredProperties,
   maxTokensProperty,
   mostTokens,
+  REFUSED_SAMPLING,
   SAMPLING_PROPERTIES,
   samplingOptions,
   type SamplingFields,
@@ -218,6 +219,7 @@ function requestSchema(config: ServerConfig): JsonSchema {
     required: ['input'],
     additionalProperties: false,
     'x-refused': {
+      ...REFUSED_SAMPLING,
       ...UNSUPPORTED_CHAT_FIELDS,
       previous_response_id: { because: 'answers are not kept; send the conversation' },
       conversation: { because: 'answers are not kept; send the conversation' },

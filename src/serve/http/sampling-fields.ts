@@ -133,6 +133,16 @@ export function ignoredProperties(names: readonly string[]): Readonly<Record<str
   return Object.fromEntries(names.map((name) => [name, { description: 'Taken, without effect.' }]))
 }
 
+/** Of OpenAI's routes; the last is vLLM's. */
+export const STREAM_OPTIONS: JsonSchema = {
+  type: 'object',
+  properties: {
+    include_usage: { type: 'boolean' },
+    ...ignoredProperties(['include_obfuscation', 'continuous_usage_stats']),
+  },
+  additionalProperties: false,
+}
+
 export type Given<T> = { readonly [K in keyof T]?: NonNullable<T[K]> }
 
 /** Without what is null or undefined. */
