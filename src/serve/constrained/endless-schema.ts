@@ -49,21 +49,45 @@ function ends(schema: unknown, endless: ReadonlySet<string>): boolean {
   if (Array.isArray(allOf)) return allOf.every((one) => ends(one, endless))
   if ('const' in schema || 'enum' in schema || type === undefined) return true
   return [type].flat().some((one) => {
-    const parts = one === 'object' ? needed(schema) : one === 'array' ? neededItems(schema) : []
-    return parts.every((part) => ends(part, endless))
+    if (one === 'object') return objectEnds(schema, endless)
+    return one !== 'array' || neededItems(schema).every((item) => ends(item, endless))
   })
 }
 
-function needed({ properties, additionalProperties, required }: Record<string, unknown>) {
-  if (!Array.isArray(required)) return []
-  const named = isRecord(properties) ? properties : {}
-  return required.map((name) =>
-    Object.hasOwn(named, String(name)) ? named[String(name)] : additionalProperties,
-  )
+/** Of keys that are not named one alone counts, as where objects are written. */
+function objectEnds(schema: Record<string, unknown>, endless: ReadonlySet<string>): boolean {
+  const { required, minProperties } = schema
+  const named = namedValues(schema)
+  const isWhole = (value: unknown) => ends(value, endless)
+  const needed = Array.isArray(required) ? required.map((name) => named.get(String(name))) : []
+  const free = freeValues(schema).some(isWhole) ? 1 : 0
+  const most = free + [...named.values()].filter(isWhole).length
+  return needed.every(isWhole) && most >= (typeof minProperties === 'number' ? minProperties : 0)
 }
 
+function namedValues({ properties, propertyNames, additionalProperties }: Record<string, unknown>) {
+  const listed = listedNames(propertyNames)
+  if (listed) return new Map(listed.map((name) => [String(name), additionalProperties]))
+  return new Map(Object.entries(isRecord(properties) ? properties : {}))
+}
+
+function freeValues(schema: Record<string, unknown>): unknown[] {
+  const { properties, patternProperties, propertyNames, additionalProperties } = schema
+  if (isRecord(patternProperties)) return Object.values(patternProperties)
+  if (listedNames(propertyNames)) return []
+  const others = additionalProperties ?? properties === undefined
+  return others === false ? [] : [others]
+}
+
+function listedNames(propertyNames: unknown): readonly unknown[] | null {
+  if (!isRecord(propertyNames)) return null
+  const { enum: listed, const: only } = propertyNames
+  if (only !== undefined) return [only]
+  return Array.isArray(listed) ? [...new Set<unknown>(listed)] : null
+}
+
+/** All of `prefixItems` are written. */
 function neededItems({ prefixItems, items, minItems }: Record<string, unknown>): unknown[] {
-  const least = typeof minItems === 'number' ? minItems : 0
-  const first = Array.isArray(prefixItems) ? prefixItems : []
-  return [...first.slice(0, least), ...(least > first.length ? [items] : [])]
+  const first: readonly unknown[] = Array.isArray(prefixItems) ? prefixItems : []
+  return typeof minItems === 'number' && minItems > first.length ? [...first, items] : [...first]
 }

@@ -67,6 +67,15 @@ test('every keyword that would not be enforced is refused by its name', () => {
       { type: 'object', propertyNames: { enum: ['a'] }, required: ['b'] },
       /#\/required names b, which is not among properties/,
     ],
+    [
+      { type: 'array', prefixItems: [{}, {}], maxItems: 1 },
+      /#\/maxItems is below the 2 of prefixItems, which all are written; leave the last/,
+    ],
+    [
+      { type: 'array', prefixItems: [{}], minItems: 2 },
+      /#\/minItems is over the 1 of prefixItems, and items allows no more/,
+    ],
+    [{ type: 'array', minItems: 2, maxItems: 1 }, /# has a minItems of 2 over its maxItems of 1/],
     [{ type: 'object', unevaluatedProperties: false }, /#\/unevaluatedProperties is not enforced/],
   ]
   for (const [schema, message] of refused) {
@@ -178,6 +187,17 @@ test('a schema of which every value holds another is refused by its path, and on
     chain,
     { type: 'array', items: self, minItems: 1 },
     { type: 'array', prefixItems: [{ type: 'null' }, self], minItems: 2 },
+    { type: 'array', prefixItems: [{ type: 'null' }, self] },
+    { type: 'object', additionalProperties: self, minProperties: 1 },
+    { type: 'object', patternProperties: { '^x': self }, minProperties: 1 },
+    {
+      type: 'object',
+      propertyNames: { enum: ['x'] },
+      additionalProperties: self,
+      minProperties: 1,
+    },
+    { type: 'object', propertyNames: { const: 'x' }, additionalProperties: self, minProperties: 1 },
+    { type: 'object', properties: { b: { type: 'null' }, next: self }, minProperties: 2 },
     { anyOf: [self, chain] },
     self,
   ]
@@ -192,6 +212,10 @@ test('a schema of which every value holds another is refused by its path, and on
   for (const a of [
     { ...chain, required: [] },
     { type: 'array', items: self },
+    { type: 'object', additionalProperties: self },
+    { type: 'object', properties: { b: { type: 'null' }, next: self }, minProperties: 1 },
+    { type: 'object', patternProperties: { '^x': self, '^y': true }, minProperties: 1 },
+    { type: 'object', properties: { next: self }, additionalProperties: true, minProperties: 1 },
     { anyOf: [chain, { type: 'null' }] },
     { ...chain, type: ['object', 'null'] },
   ]) {

@@ -344,8 +344,27 @@ class Walk {
         prefixItems: prefixItems.map((one, i) => below(`prefixItems/${i}`, one)),
       }),
       ...(rest !== undefined && { items: rest === false ? false : below('items', rest) }),
-      ...this.#numbers(schema, ['minItems', 'maxItems'], path),
+      ...this.#itemCounts(schema, path),
     }
+  }
+
+  /** XGrammar writes all of `prefixItems`. */
+  #itemCounts(schema: Record<string, unknown>, path: string): Readonly<Record<string, number>> {
+    const { items, prefixItems } = schema
+    const counts = this.#numbers(schema, ['minItems', 'maxItems'], path)
+    const { minItems: least = 0, maxItems: most = Infinity } = counts
+    const first = Array.isArray(prefixItems) ? prefixItems.length : 0
+    const hasMore = items === undefined ? prefixItems === undefined : items !== false
+    if (least > most) this.fault(path, `has a minItems of ${least} over its maxItems of ${most}`)
+    if (most < first) {
+      const which = `is below the ${first} of prefixItems, which all are written`
+      this.fault(`${path}/maxItems`, `${which}; leave the last of them out`)
+    }
+    if (least > first && !hasMore) {
+      const which = `is over the ${first} of prefixItems, and items allows no more`
+      this.fault(`${path}/minItems`, `${which}; say what they are in items`)
+    }
+    return counts
   }
 
   #string(schema: Record<string, unknown>, { path }: Place): object {

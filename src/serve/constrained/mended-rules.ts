@@ -36,7 +36,10 @@ function withObjects(lines: readonly string[], rules: readonly SchemaRule[]): st
       Array.from({ length: values }, (_, i) => valueName(name, i)),
     ),
   )
-  const property = new RegExp(`"\\\\"(\\w+)\\\\"" ${escaped(SPACES)} ":" ${escaped(SPACES)} (\\w+)`)
+  // The rule of a definition has the definition's name in its own.
+  const property = new RegExp(
+    `"\\\\"(\\w+)\\\\"" ${escaped(SPACES)} ":" ${escaped(SPACES)} ([\\w.-]+)`,
+  )
   const written = lines.flatMap((line) => {
     const [, key = '', value = ''] = property.exec(line) ?? []
     if (!missing.delete(key)) return [line]

@@ -170,3 +170,17 @@ test('any object that is written is valid, and one with its keys in order and on
   await fc.assert(property, { numRuns: 60, endOnFailure: true })
   assert.ok(written > 100, String(written))
 })
+
+// A rule's name was cut at the first sign that is no letter: another definition's values came, or the schema was refused.
+test('definitions with dots and hyphens in their names that have free keys refer to themselves', async () => {
+  const item = { type: 'object', properties: { old: { type: 'boolean' } }, required: ['old'] }
+  for (const name of ['Item.v2', 'com.acme.Item', 'Tree-Node']) {
+    const self = { $ref: `#/$defs/${name}` }
+    const properties = { x: { type: 'boolean' }, next: self, o: { $ref: '#/$defs/Item' } }
+    const free = { type: 'object', properties, required: ['x'] }
+    const $defs = { Item: item, [name]: { ...free, additionalProperties: { type: 'integer' } } }
+    const right = ['{"x":true,"next":{"x":false},"o":{"old":true},"n":3}']
+    const wrong = ['{"x":true,"next":{"old":true}}', '{"x":true,"n":"3"}']
+    assert.deepEqual(await accepted({ ...self, $defs }, [...right, ...wrong]), right, name)
+  }
+})

@@ -1,4 +1,5 @@
 /** Classes of characters in a regular expression, as ranges. */
+import { digitsOfAllScripts, wordsOfAllScripts } from './unicode-classes.ts'
 import { charactersOf, complement, merged, within, type Range } from './utf8-ranges.ts'
 
 /** Says why a regular expression is not followed. */
@@ -8,7 +9,6 @@ const SMALL_SPACES: readonly Range[] = [
   [0x09, 0x0d],
   [0x20, 0x20],
 ]
-/** All that `\s` means to ECMAScript or to Python: what is no space to anybody is outside of it. */
 const SPACES: readonly Range[] = [
   ...SMALL_SPACES,
   ...[0x85, 0xa0, 0x1680, 0x202f, 0x205f, 0x3000, 0xfeff].map((one): Range => [one, one]),
@@ -20,7 +20,12 @@ const DIGITS: readonly Range[] = [[0x30, 0x39]]
 const WORD: readonly Range[] = [...DIGITS, [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]]
 
 const NAMED: Readonly<Record<string, readonly Range[]>> = { d: DIGITS, w: WORD }
-const NEGATED: Readonly<Record<string, readonly Range[]>> = { S: SPACES, D: DIGITS, W: WORD }
+/** All that a class means to ECMAScript or to Python: what is none of it to anybody is outside of it. */
+const WIDEST: Readonly<Record<string, () => readonly Range[]>> = {
+  s: () => SPACES,
+  d: digitsOfAllScripts,
+  w: wordsOfAllScripts,
+}
 
 /** What JSON escapes. */
 const ESCAPED_IN_JSON: readonly Range[] = [
@@ -36,8 +41,8 @@ export function anyBut(ranges: readonly Range[], isJson: boolean): readonly Rang
 
 /** What a letter behind a backslash stands for, or null where it is no class. */
 export function namedClass(letter: string, isJson: boolean): readonly Range[] | null {
-  const excluded = NEGATED[letter]
-  if (excluded) return anyBut(excluded, isJson)
+  const excluded = /^[SDW]$/.test(letter) ? WIDEST[letter.toLowerCase()] : undefined
+  if (excluded) return anyBut(excluded(), isJson)
   if (letter === 's') return spaces(isJson)
   return NAMED[letter] ?? null
 }
@@ -96,16 +101,28 @@ export function isEscapable(character: string): boolean {
   return /^[\t-\r -/:-@[-`{-~]$/.test(character)
 }
 
-/** A character by its number, or null: `\\x41`, `\\u0041`. */
+/** A character by its number, or null: `\\x41`, `\\u0041`, Python's `\\U00000041`. */
 export function numberedAt(
   characters: readonly string[],
   at: number,
 ): (Member & { readonly code: number }) | null {
-  const ahead = characters.slice(at, at + 6).join('')
-  const [whole, two, four] = /^\\(?:x([\da-f]{2})|u([\da-f]{4}))/i.exec(ahead) ?? []
-  if (whole === undefined) return null
-  return { text: whole, code: parseInt(two ?? four ?? '', 16), end: at + whole.length }
+  const ahead = characters.slice(at, at + LONGEST_NUMBERED).join('')
+  const [text] = /^\\(?:x[\da-fA-F]{2}|u[\da-fA-F]{4}|U[\da-fA-F]{8})/.exec(ahead) ?? []
+  if (text === undefined) return null
+  const code = parseInt(text.slice(2), 16)
+  if (code > LAST) throw new RegexFault(`has ${text}, which is beyond U+10FFFF`)
+  if (isHalf(String.fromCodePoint(code))) throw new RegexFault(`has ${text}, ${HALF}`)
+  return { text, code, end: at + text.length }
 }
+
+export const HALF = 'half of a surrogate pair; write the character itself'
+
+export function isHalf(character: string): boolean {
+  return /\p{Surrogate}/u.test(character)
+}
+
+const LONGEST_NUMBERED = '\\U00000041'.length
+const LAST = 0x10ffff
 
 function rangeOf(first: Member, last: Member): Range {
   const [from, to] = [first.code, last.code]
@@ -118,9 +135,8 @@ function rangesOf(
   { isNegated, isJson }: { readonly isNegated: boolean; readonly isJson: boolean },
 ): readonly Range[] {
   if (code !== null) return [[code, code]]
-  if (text === '\\d') return DIGITS
-  if (text === '\\w') return WORD
-  return isNegated ? SPACES : spaces(isJson)
+  const letter = text.slice(1)
+  return (isNegated ? WIDEST[letter]?.() : NAMED[letter]) ?? spaces(isJson)
 }
 
 function codeOf(character: string): number {

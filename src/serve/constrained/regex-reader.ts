@@ -2,7 +2,9 @@
 import {
   anyBut,
   bracketClass,
+  HALF,
   isEscapable,
+  isHalf,
   namedClass,
   numberedAt,
   RegexFault,
@@ -26,6 +28,7 @@ export class RegexReader {
   }
 
   whole(): { readonly tree: RegexTree; readonly hasTopLevelChoice: boolean } {
+    if (this.#characters.some(isHalf)) throw new RegexFault(`has ${HALF}`)
     const alternatives = this.#alternatives()
     if (this.#at < this.#characters.length) throw new RegexFault('has a ) without its (')
     return { tree: choice(alternatives), hasTopLevelChoice: alternatives.length > 1 }
@@ -123,8 +126,7 @@ export class RegexReader {
     const numbered = numberedAt(this.#characters, this.#at)
     this.#at = numbered?.end ?? this.#at + 2
     if (numbered) {
-      const inside = [String.fromCodePoint(numbered.code)]
-      return bracketClass(inside, { isNegated: false, isJson: this.#isJson })
+      return bracketClass([...numbered.text], { isNegated: false, isJson: this.#isJson })
     }
     const named = namedClass(letter, this.#isJson)
     if (named !== null) return named

@@ -12,7 +12,7 @@ test('a pattern of a schema is looked for anywhere and cannot break the JSON aro
     ['x', `${ANY}*(x)${ANY}*`],
     ['^(a|b)$', '((?:a|b))'],
     ['^[^x]$', '([^"\\\\x\\x00-\\x1f])'],
-    ['^\\D\\s$', '([^"0-9\\\\\\x00-\\x1f] )'],
+    ['^[^0-9]\\s$', '([^"0-9\\\\\\x00-\\x1f] )'],
     ['^[é\\s]$', '((?:[ ]|é))'],
     ['^[\\^a]$', '([a^])'],
     ['^(|a)$', '((?:(?:a)?))'],
@@ -39,10 +39,15 @@ test('a pattern of a schema is looked for anywhere and cannot break the JSON aro
 
 test('what XGrammar would take for bytes is written beside its class, or refused', () => {
   assert.deepEqual(wholeRegex('^[a-cé日]+\\n.$'), { pattern: '(?:[a-c]|é|日)+[\\x0a][^\\x0a]' })
-  assert.deepEqual(wholeRegex('[^x]\\W'), { pattern: '[^x][^0-9A-Z_a-z]' })
+  assert.deepEqual(wholeRegex('[^x][^0-9A-Z_a-z]'), { pattern: '[^x][^0-9A-Z_a-z]' })
   for (const pattern of [
     '[é-à]',
     '[\\ud800]',
+    '\\ud800',
+    '\ud800',
+    '\\U00110000',
+    '\\X41',
+    '[\\X41]',
     '[\\S]',
     'a{,3}',
     'x{2}{3}',

@@ -38,3 +38,25 @@ test('what is an IPv4 address to Node.js is one by its pattern, and nothing else
     }
   }
 })
+
+// XGrammar's own let a local part of any length through.
+test('an e-mail address has at most 64 characters before its @ and 254 in all', () => {
+  const email = new RegExp(FORMAT_PATTERNS['email'] ?? '')
+  const label = 'a'.repeat(35)
+  for (const local of ['a', 'a'.repeat(64), "o'neil+x", 'a.b', 'first.van.last']) {
+    const longest = `${local}@${Array(5).fill(label).join('.')}`
+    assert.ok(email.test(`${local}@example.com`) && email.test(longest), local)
+    assert.ok(longest.length <= 254)
+  }
+  const wrong = [
+    '',
+    'a'.repeat(65),
+    `${'a'.repeat(32)}.${'a'.repeat(33)}`,
+    '.a',
+    'a.',
+    'a..b',
+    'a b',
+  ]
+  for (const local of wrong) assert.ok(!email.test(`${local}@example.com`), local)
+  for (const text of ['a@', 'a@b', 'a@-b.c', 'a@b..c']) assert.ok(!email.test(text), text)
+})

@@ -22,6 +22,14 @@ const DATE =
 const CLOCK = '([01][0-9]|2[0-3]):[0-5][0-9]'
 const TIME = `${CLOCK}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]${CLOCK})`
 
+/** RFC 5321 §4.5.3.1: 64 characters before the @ at most, 255 behind it; RFC 5322 §3.2.3. */
+function email(): string {
+  const atom = (most: number) => `[a-zA-Z0-9!#$%&'*+/=?^_\`{|}~-]{1,${most}}`
+  const local = `(${atom(64)}|${atom(31)}\\.${atom(32)}|${atom(20)}(\\.${atom(20)}){2})`
+  const label = LABEL.replaceAll('a-z', 'a-zA-Z')
+  return `${local}@${label}(\\.${label}){1,4}`
+}
+
 /** Two groups of an IPv6 address, as numbers or as an IPv4 address. */
 const LAST_32_BITS = `(${HEX}:${HEX}|${BYTE}(\\.${BYTE}){3})`
 
@@ -38,8 +46,9 @@ function ipv6(): string {
   ].join('|')
 }
 
-/** Narrower than RFC 2673 §3.2, RFC 1123 §2.1 and RFC 3339 §5.6: no leap seconds, no 29th of February, small letters. */
+/** Narrower than RFC 2673 §3.2, RFC 1123 §2.1 and RFC 3339 §5.6: no leap seconds, no 29th of February, small letters in host names. */
 export const FORMAT_PATTERNS: Readonly<Record<string, string>> = {
+  email: `^${email()}$`,
   ipv4: `^${BYTE}(\\.${BYTE}){3}$`,
   ipv6: `^(${ipv6()})$`,
   hostname: `^${LABEL}(\\.${LABEL}){0,6}$`,
