@@ -22,7 +22,10 @@ export type WorkerState = 'up' | 'down' | 'draining'
 export type HealthConfig = {
   readonly everySeconds: number
   readonly timeoutSeconds: number
-  /** Checks and calls in a row that fail until it is asked no more, and checks in a row that succeed until it is again. */
+  /**
+   * Checks that fail, and calls that do not reach it, without a check or call that succeeds between them, until it is asked no
+   * more; checks in a row that succeed until it is again.
+   */
   readonly failures: number
   readonly successes: number
 }
@@ -147,8 +150,8 @@ export class Worker {
         this.#unheard.delete(leave)
         this.#running--
         if (failure) this.counters.failures++
-        if (failure?.kind === 'gone') this.#noteFailure(failure)
         else this.#failed = 0
+        if (failure?.kind === 'gone') this.#noteFailure(failure)
         if (this.#running === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
       },
     }

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { WorkerFailure, type FailureKind } from './upstream-error.ts'
+import { HEALTH_DEFAULTS, Worker } from './worker.ts'
+import { WorkerApi } from './worker-api.ts'
+
+/** One of vLLM whose health is as `isWell` says. */
+async function workerOf(isWell: () => boolean): Promise<Worker> {
+  const models = { data: [{ id: 'llava', owned_by: 'vllm' }] }
+  const fetch = async (url: string | URL | Request) => {
+    if (String(url).endsWith('/v1/models')) return Response.json(models)
+    return new Response(null, { status: isWell() ? 200 : 500 })
+  }
+  const api = new WorkerApi({ url: 'http://127.0.0.1:9', fetch: fetch as typeof globalThis.fetch })
+  const worker = new Worker(api, { health: HEALTH_DEFAULTS, log: () => {} })
+  await worker.meet(new AbortController().signal)
+  return worker
+}
+
+/** Three checks that fail, each behind a call that ends like this. */
+async function stateAfter(kind: FailureKind | null): Promise<string> {
+  const worker = await workerOf(() => false)
+  for (let i = 0; i < HEALTH_DEFAULTS.failures; i++) {
+    worker.begin().end(kind && new WorkerFailure(kind, 'it failed'))
+    await worker.check(new AbortController().signal)
+  }
+  return worker.state
+}
+
+test('a worker that fails its checks is asked no more, unless an answer succeeds meanwhile', async () => {
+  assert.equal(await stateAfter('failed'), 'down')
+  assert.equal(await stateAfter('busy'), 'down')
+  assert.equal(await stateAfter(null), 'up')
+})
+
+test('answers that fail take a worker that is well from nobody, those that do not reach it do', async () => {
+  for (const [kind, state] of [
+    ['failed', 'up'],
+    ['gone', 'down'],
+  ] as const) {
+    const worker = await workerOf(() => true)
+    for (let i = 0; i < 9; i++) worker.begin().end(new WorkerFailure(kind, 'it failed'))
+    assert.equal(worker.state, state, kind)
+  }
+})
