@@ -30,6 +30,11 @@ export class Arguments {
     }
   }
 
+  /** Names of those that were given. */
+  get given(): readonly string[] {
+    return [...this.#values].flatMap(([name, values]) => (values.length > 0 ? [name] : []))
+  }
+
   has(name: string): boolean {
     return this.#given(name).length > 0
   }

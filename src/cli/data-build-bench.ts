@@ -14,6 +14,7 @@ import type { Arguments } from './arguments.ts'
 import type { DataAction } from './data-action.ts'
 import { MIXTURE_OPTIONS, openMixture } from './eval-contamination.ts'
 import { weightsHash } from './model-identity.ts'
+import { checkIdleOfBuildBench } from './idle-options.ts'
 import { LOAD_OPTIONS, loadFromFlags, modelOf } from './load-flags.ts'
 import { wholeNumber } from './open-data.ts'
 import { Progress } from './progress.ts'
@@ -55,6 +56,7 @@ export const dataBuildBench: DataAction = {
     const out = args.text('out')
     if (out === undefined)
       throw new UsageError('llava data build-bench needs --out, the folder to write.')
+    checkIdleOfBuildBench(args)
     const size = wholeNumber(args, 'size') ?? SIZE
     if (size === 0) throw new UsageError('--size should be at least 1; 0 came.')
     const progress = new Progress(session.terminal)
@@ -127,9 +129,8 @@ function answererOf(
     return {
       identity: `${id} at a server`,
       async answer(request) {
-        const answer = await engine.answer({ messages: messagesOf(request), maxTokens }, signal)
-        if ('error' in answer) throw new Error(answer.error)
-        return answer.text.trim()
+        const { text } = await engine.generate({ messages: messagesOf(request), maxTokens }, signal)
+        return text.trim()
       },
     }
   }

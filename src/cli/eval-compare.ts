@@ -6,6 +6,7 @@ import {
   type ResultComparison,
 } from '../eval/index.ts'
 import type { Arguments } from './arguments.ts'
+import { checkIdleBut } from './idle-options.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session } from './verb.ts'
 
@@ -18,6 +19,7 @@ export async function compareResults(args: Arguments, { terminal }: Session): Pr
       'llava eval compare needs two results: files, or folders with result.json.',
     )
   }
+  checkIdleBut(args, ['seed', 'json'], 'compare')
   const comparison = compare(readResult(first), readResult(second), args.number('seed') ?? 0)
   if (terminal.isJson) terminal.json(comparison)
   else for (const line of lines(comparison)) terminal.print(line)

@@ -1,13 +1,13 @@
 /** `llava eval contamination BENCH… --mixture DATA`: what of a benchmark was in the training data. */
-import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { makeFolderSync } from '../core/make-folder-node.ts'
+import { writeFileWhole } from '../core/write-file-whole-node.ts'
 import { openDataset, PrintStore, type Contamination, type Dataset } from '../data/index.ts'
 import { checkContamination } from '../eval/index.ts'
 import { joinPath, userCacheFolder } from '../weights/node.ts'
 import type { Arguments } from './arguments.ts'
 import { benchmarkNames, planOf, type Plan } from './eval-files.ts'
 import { formatTable } from './format.ts'
+import { checkIdleBut } from './idle-options.ts'
 import { checkOutFolder } from './out-folder.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
@@ -28,12 +28,19 @@ export const MIXTURE_OPTIONS: readonly OptionSpec[] = [
   },
 ].map((spec) => ({ ...spec, group: 'Training data' }) as OptionSpec)
 
+/** Options that a check of training data goes by. */
+const USED = [
+  ...MIXTURE_OPTIONS.map(({ name }) => name),
+  ...['data', 'questions', 'labels', 'images', 'cache-dir', 'out', 'json'],
+]
+
 /** Compares with the data that `--mixture` names; with `contamination` alone, `--data` may name it too. */
 export async function checkBenchmarks(args: Arguments, session: Session): Promise<void> {
   const [, ...names] = args.positionals
   if (names.length === 0) {
     throw new UsageError('llava eval contamination needs a benchmark, such as quick or pope.')
   }
+  checkIdleBut(args, USED, 'contamination')
   checkOutFolder(args)
   const { terminal } = session
   const mixture = args.text('mixture') ?? args.text('data')
@@ -51,8 +58,7 @@ export async function checkBenchmarks(args: Arguments, session: Session): Promis
       const found = await compare(plan, { dataset, args, session, progress })
       progress.end()
       const file = join(out, plan.benchmark.name, 'contamination.json')
-      makeFolderSync(join(out, plan.benchmark.name))
-      writeFileSync(
+      writeFileWhole(
         file,
         `${JSON.stringify({ benchmark: plan.benchmark.name, ...found }, null, 2)}\n`,
       )

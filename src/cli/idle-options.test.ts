@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { findBenchmark } from '../eval/index.ts'
 import { Arguments } from './arguments.ts'
+import { data } from './data.ts'
 import { engineAttempts } from './engine-attempts.ts'
 import { evaluation } from './eval.ts'
-import { checkIdleOfEval, checkIdleOfScore } from './idle-options.ts'
+import { checkIdleOfBuildBench, checkIdleOfEval, checkIdleOfScore } from './idle-options.ts'
 import { score } from './score.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
@@ -16,18 +18,19 @@ const of =
       new Map(Object.entries(values).map(([name, value]) => [name, [value]])),
       positionals,
     )
-const [scored, asked] = [of(score), of(evaluation)]
+const [scored, asked, built] = [of(score), of(evaluation), of(data)]
+const POPE = { name: 'pope' }
 const idle = (message: RegExp) => (error: unknown) =>
   error instanceof UsageError && message.test(error.message)
 
 test('what would do nothing without a judge is refused, in score and eval', () => {
   const limits = { 'judge-calls': '3', 'judge-price': '1,2' }
   const none = idle(/^--judge-calls, --judge-price would do nothing without --judge/)
-  assert.throws(() => checkIdleOfScore(scored(limits)), none)
+  assert.throws(() => checkIdleOfScore(scored(limits), POPE), none)
   assert.throws(() => checkIdleOfEval(asked(limits)), none)
   for (const name of ['images', 'cache-dir'])
-    assert.throws(() => checkIdleOfScore(scored({ [name]: 'x' })), UsageError)
-  checkIdleOfScore(scored({ ...limits, images: 'x', 'cache-dir': 'x', judge: 'x' }))
+    assert.throws(() => checkIdleOfScore(scored({ [name]: 'x' }), POPE), UsageError)
+  checkIdleOfScore(scored({ ...limits, images: 'x', 'cache-dir': 'x', judge: 'x' }), POPE)
   checkIdleOfEval(asked({ 'cache-dir': 'x' }))
 })
 
@@ -43,6 +46,42 @@ test('of a server no weights are loaded here, and blind nobody sees a picture', 
   assert.throws(() => checkIdleOfEval(asked({ blind: '', images: 'x' })), UsageError)
   assert.throws(() => checkIdleOfEval(asked({ 'mixture-images': 'x' })), UsageError)
   checkIdleOfEval(asked({ blind: '', images: 'x', mixture: 'm', 'mixture-images': 'x' }))
+})
+
+test('a dictionary of words is for the benchmark that compares words by it', () => {
+  const given = scored({ wordnet: 'x' })
+  assert.throws(
+    () => checkIdleOfScore(given, findBenchmark('gqa')),
+    idle(/^--wordnet would do nothing with gqa/),
+  )
+  checkIdleOfScore(given, findBenchmark('nextqa-oe'))
+})
+
+test('comparing, reporting and looking for training data take options of their own', async () => {
+  for (const name of ['limit', 'model', 'judge-calls', 'mixture', 'wordnet']) {
+    const refused = idle(new RegExp(`^--${name} would do nothing with compare`))
+    await assert.rejects(
+      evaluation.run(asked({ [name]: '1' }, 'compare', 'a', 'b'), {} as Session),
+      refused,
+    )
+  }
+  for (const action of ['report', 'contamination']) {
+    const given = asked({ seed: '1', engine: 'x' }, action, 'pope')
+    const refused = idle(new RegExp(`^--seed, --engine would do nothing with ${action}`))
+    await assert.rejects(evaluation.run(given, {} as Session), refused)
+  }
+})
+
+test('a benchmark is built without a model, and its references are cut by who writes them', () => {
+  const ofModel = { precision: 'f32', adapter: 'x', 'max-tokens': '1' }
+  for (const [name, value] of Object.entries(ofModel))
+    assert.throws(() => checkIdleOfBuildBench(built({ [name]: value })), idle(/without .*--model/))
+  checkIdleOfBuildBench(built({ model: 'm', precision: 'f32', 'max-tokens': '1' }))
+  checkIdleOfBuildBench(built({ engine: 'x', 'max-tokens': '1' }))
+  assert.throws(
+    () => checkIdleOfBuildBench(built({ engine: 'x', 'no-references': 'true' })),
+    idle(/^--engine would do nothing with --no-references/),
+  )
 })
 
 test('seeds and attempts are whole numbers', async () => {

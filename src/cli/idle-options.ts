@@ -1,4 +1,5 @@
 /** Options that would do nothing beside the others, refused by name. */
+import type { Benchmark } from '../eval/index.ts'
 import type { Arguments } from './arguments.ts'
 import { LOAD_OPTIONS } from './load-flags.ts'
 import { refuseIdle } from './refuse-idle.ts'
@@ -6,8 +7,12 @@ import { refuseIdle } from './refuse-idle.ts'
 const OF_JUDGES = ['judge-calls', 'judge-cost', 'judge-price']
 
 /** Throws UsageError. Of `llava score`, which runs no model but a judge. */
-export function checkIdleOfScore(args: Arguments): void {
+export function checkIdleOfScore(
+  args: Arguments,
+  { name, usesWordNet }: Pick<Benchmark, 'name' | 'usesWordNet'>,
+): void {
   if (!hasJudge(args)) refuseIdle(args, [...OF_JUDGES, 'images', 'cache-dir'], 'without --judge')
+  if (!usesWordNet) refuseIdle(args, ['wordnet'], `with ${name}`)
 }
 
 /** Throws UsageError. Of `llava eval BENCH…`. */
@@ -23,6 +28,32 @@ export function checkIdleOfEval(args: Arguments): void {
   const own = LOAD_OPTIONS.filter(({ name }) => name !== 'model' && name !== 'cache-dir')
   const names = own.map(({ name }) => name)
   refuseIdle(args, names, 'with --engine; give it to the server')
+}
+
+/** Throws UsageError for any other option than these of an action that is one of several of its verb. */
+export function checkIdleBut(args: Arguments, names: readonly string[], action: string): void {
+  refuseIdle(
+    args,
+    args.given.filter((name) => !names.includes(name)),
+    `with ${action}`,
+  )
+}
+
+/** Throws UsageError. Of `llava data build-bench`: without a model nothing is loaded, and without anyone to answer nothing is cut. */
+export function checkIdleOfBuildBench(args: Arguments): void {
+  if (!args.has('mixture')) refuseIdle(args, ['mixture-images'], 'without --mixture')
+  if (args.flag('no-references')) {
+    refuseIdle(args, ['engine', 'engine-model', 'max-tokens'], 'with --no-references')
+  }
+  if (args.has('model')) return
+  // Prints of training data are kept in the cache too.
+  const own = LOAD_OPTIONS.filter(({ name }) => name !== 'model' && name !== 'cache-dir')
+  refuseIdle(
+    args,
+    own.map(({ name }) => name),
+    'without --model',
+  )
+  if (!args.has('engine')) refuseIdle(args, ['max-tokens'], 'without --engine or --model')
 }
 
 function hasJudge(args: Arguments): boolean {

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type { Arguments } from './arguments.ts'
 import { parseArguments } from './parse-arguments.ts'
 import { UsageError } from './usage-error.ts'
+import { VERBS } from './verbs.ts'
 import type { Verb, VerbEntry } from './verb.ts'
 
 const VERB: Verb = {
@@ -55,6 +56,20 @@ test('options come in every spelling and order', async () => {
   assert.deepEqual(args.positionals, ['hi'])
   assert.equal(args.number('top-p'), 0.5)
   assert.ok(args.flag('auto-orient') && args.flag('json') && !args.has('stop'))
+})
+
+test('each flag of each verb is set where it is given, and no other is', async () => {
+  for (const entry of VERBS) {
+    const { options } = await entry.load()
+    const flags = options.filter(({ kind, instead }) => kind === 'flag' && instead === undefined)
+    const places = [...entry.places.matchAll(/<[^>]+>/g)].map(() => 'x')
+    for (const { name } of flags) {
+      const parsed = await parseArguments([entry.name, `--${name}`, ...places], VERBS, '1.2.3')
+      const set = flags.map((flag) => flag.name).filter((flag) => parsed?.args.flag(flag))
+      assert.deepEqual([...new Set(set)], [name], entry.name)
+      assert.deepEqual(parsed?.args.positionals, places)
+    }
+  }
 })
 
 test('what is wrong is refused with what to do', async () => {

@@ -146,8 +146,8 @@ function specOf(flag: string, specs: readonly OptionSpec[]): OptionSpec {
 function quoteOption(spec: OptionSpec, value: string | undefined, isInline: boolean): string {
   if (spec.kind === 'flag') {
     if (value !== undefined) throw new UsageError(`--${spec.name} takes no value; "${value}" came.`)
-    // With its value, since cac takes the next argument for one of a flag with a dash in its name.
-    return `--${spec.name}=true`
+    // With its value, since cac takes the next argument for one of a flag with a dash in its name; of `--no-x` it does not.
+    return isNegated(spec) ? `--${spec.name}` : `--${spec.name}=true`
   }
   if (value === undefined || (!isInline && LOOKS_LIKE_OPTION.test(value))) {
     throw new UsageError(
@@ -181,9 +181,21 @@ function checkPositionals(program: CAC): void {
 }
 
 function valuesOf(spec: OptionSpec, options: Readonly<Record<string, unknown>>): string[] {
-  const key = spec.name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
-  const value = options[key]
+  if (isNegated(spec)) return options[keyOf(spec.name.slice(NO.length))] === false ? ['true'] : []
+  const value = options[keyOf(spec.name)]
   if (value === undefined) return []
   if (spec.kind === 'flag') return ['true']
   return [value].flat().map((one) => unquote(String(one)))
+}
+
+/** cac names an option in camelCase. */
+function keyOf(name: string): string {
+  return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+const NO = 'no-'
+
+/** cac sets `x` to false where `--no-x` is given, and to true where it is not. */
+function isNegated({ name, kind }: OptionSpec): boolean {
+  return kind === 'flag' && name.startsWith(NO)
 }

@@ -46,7 +46,7 @@ export function describeError(error: unknown): { readonly code: string; readonly
 }
 
 /** What the system does not allow with a file is no bug. */
-const REFUSALS = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EEXIST', 'ENOTDIR', 'EISDIR']
+const REFUSALS = ['EACCES', 'EPERM', 'EROFS', 'EEXIST', 'ENOTDIR', 'EISDIR']
 
 function refusalOf(error: unknown): string | null {
   if (!(error instanceof Error)) return null
@@ -59,7 +59,8 @@ function refusalOf(error: unknown): string | null {
       : null
   }
   // A folder that is not there is the program's own business, unless it was to be made.
-  if (!REFUSALS.includes(code) && !(code === 'ENOENT' && syscall === 'mkdir')) return null
+  const isMissingFolder = code === 'ENOENT' && syscall === 'mkdir'
+  if (!REFUSALS.includes(code) && !isDiskFull(code) && !isMissingFolder) return null
   return `the system should allow ${syscall} of ${path}, it does not (${code}); check the path, its permissions and the free space.`
 }
 

@@ -1,7 +1,6 @@
 /** `llava score`: answer files of a benchmark become numbers and submissions. No model is run, but for a judge. */
-import { writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { makeFolderSync } from '../core/make-folder-node.ts'
+import { join } from 'node:path'
+import { writeFileWhole } from '../core/write-file-whole-node.ts'
 import {
   FileJudgeCache,
   findBenchmark,
@@ -67,7 +66,7 @@ export const score: Verb = {
     if (answers === undefined)
       throw new UsageError('llava score needs --answers, a file or a folder.')
     checkOutFolder(args)
-    checkIdleOfScore(args)
+    checkIdleOfScore(args, benchmark)
     wholeNumber(args, 'seed')
     const read = async (name: string, pick?: Parameters<typeof loadEvalFiles>[1]) => {
       const path = args.text(name)
@@ -165,8 +164,7 @@ function writeFiles(report: ScoreReport | JudgedReport, folder: string | undefin
   )
   return [...Object.entries(files), ...sheets].map(([name, content]) => {
     const path = join(folder, name)
-    makeFolderSync(dirname(path))
-    writeFileSync(path, content)
+    writeFileWhole(path, content)
     return path
   })
 }

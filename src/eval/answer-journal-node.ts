@@ -5,21 +5,12 @@
  * off when the file is opened again; its question is asked again. Lines that hold an error are left out then too, in a new
  * file that takes the old one's name at once, so that no question ever has two lines.
  */
-import {
-  closeSync,
-  fsync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, existsSync, fsync, openSync, readFileSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { InputError } from '../core/errors.ts'
 import { makeFolderSync } from '../core/make-folder-node.ts'
+import { withPath, writeAll, writeFileWhole } from '../core/write-file-whole-node.ts'
 import { takeLock } from '../data/process-lock.ts'
 import type { Row } from './eval-file.ts'
 import { isRow } from './eval-file.ts'
@@ -90,33 +81,6 @@ export function readWholeLines(path: string): Row[] {
       `eval: line ${i + 1} of ${path} should be an answer, "${line.slice(0, 40)}" came; name another --out, or remove the line.`,
     )
   })
-}
-
-/** A file that is there whole or as it was. */
-export function writeFileWhole(path: string, text: string): void {
-  makeFolderSync(dirname(path))
-  const draft = `${path}.${process.pid}.tmp`
-  const file = openSync(draft, 'w')
-  try {
-    writeAll(file, text)
-    fsyncSync(file)
-  } catch (error) {
-    rmSync(draft, { force: true })
-    throw withPath(error, path)
-  } finally {
-    closeSync(file)
-  }
-  renameSync(draft, path)
-}
-
-function writeAll(file: number, text: string): void {
-  const bytes = Buffer.from(text)
-  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
-}
-
-/** What fails at an open file does not say which. */
-function withPath(error: unknown, path: string): unknown {
-  return error instanceof Error ? Object.assign(error, { path }) : error
 }
 
 function parseRow(line: string): Row | null {

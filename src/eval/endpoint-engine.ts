@@ -55,7 +55,7 @@ export class EndpointEngine implements AnswerEngine {
   }
 
   async #answer(request: EngineRequest, signal: AbortSignal | undefined): Promise<EngineAnswer> {
-    if (!request.choices) return this.#generate(request, signal)
+    if (!request.choices) return this.generate(request, signal)
     const ask = (prompt: string) => this.#choose(request, prompt, signal)
     // Every server says in its own words that a prompt is too long, all of them with this one.
     const isTooLong = (error: unknown) =>
@@ -63,10 +63,11 @@ export class EndpointEngine implements AnswerEngine {
     return withFittingPrompt(request, ask, isTooLong)
   }
 
-  async #generate(
+  /** An answer in words. Throws what the endpoint throws, where `answer` gives it back. */
+  async generate(
     { messages, maxTokens }: EngineRequest,
     signal: AbortSignal | undefined,
-  ): Promise<EngineAnswer> {
+  ): Promise<Extract<EngineAnswer, { readonly text: string }>> {
     const { endpoint, model, seed, readPicture } = this.#options
     const kindOf = () => endpoint.kind(signal)
     const body = {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
-import { writeFileWhole } from './answer-journal-node.ts'
+import { writeFileWhole } from '../core/write-file-whole-node.ts'
 import { ownIds, readAnswers, type Answer } from './answers.ts'
 import type { Benchmark } from './benchmark.ts'
 import type { EvalFile } from './eval-file.ts'

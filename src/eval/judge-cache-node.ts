@@ -1,7 +1,7 @@
 /** A judge's replies on the disk, one small file each, named by what was asked. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { writeFileWhole } from './answer-journal-node.ts'
+import { writeFileWhole } from '../core/write-file-whole-node.ts'
 import { isRow } from './eval-file.ts'
 import type { JudgeCache, JudgeReply } from './judge.ts'
 

@@ -1,9 +1,8 @@
 /** What a run leaves in its folder: submissions, pictures of wrong answers, and last of all the result. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
-import { makeFolderSync } from '../core/make-folder-node.ts'
-import { writeFileWhole } from './answer-journal-node.ts'
+import { writeFileWhole } from '../core/write-file-whole-node.ts'
 import type { Outcome } from './benchmark.ts'
 import type { EvalReport } from './evaluate-node.ts'
 import type { MediaFolder } from './media-node.ts'
@@ -34,9 +33,7 @@ export async function keepExamples(
     for (const picture of find(outcome)?.images ?? []) {
       const bytes = await bytesOf(picture, media)
       if (bytes === null) continue
-      const path = examplePath(out, i, kept++)
-      makeFolderSync(dirname(path))
-      writeFileSync(path, bytes)
+      writeFileWhole(examplePath(out, i, kept++), bytes)
     }
   }
 }
@@ -81,6 +78,6 @@ export function worstOf<One extends Outcome>(outcomes: readonly One[], count: nu
 export function writeResult(out: string, { written, sheets, ...result }: EvalReport): void {
   for (const [name, text] of Object.entries(written)) writeFileWhole(join(out, name), text)
   for (const [name, rows] of Object.entries(sheets))
-    writeFileSync(join(out, name), writeSheet(rows))
+    writeFileWhole(join(out, name), writeSheet(rows))
   writeFileWhole(join(out, 'result.json'), `${JSON.stringify(result, null, 2)}\n`)
 }

@@ -293,6 +293,26 @@ describe('llava eval', () => {
   })
 })
 
+test('llava data build-bench: references are left to people, or by a server whose refusal is told', async () => {
+  const folder = join(FOLDER, 'refused-requests')
+  mkdirSync(folder)
+  copyFileSync('fixtures/pictures/photo-640x480.jpg', join(folder, 'a.jpg'))
+  writeFileSync(join(folder, 'requests.jsonl'), '{"id": "r", "image": "a.jpg", "text": "What?"}\n')
+  const build = ['data', 'build-bench', folder, '--json', '--out']
+  const left = await llava([...build, join(FOLDER, 'left'), ...LOCAL, '--no-references'])
+  assert.equal(left.code, 0, left.stderr)
+  const { references } = JSON.parse(left.stdout) as { references: { by: string | null } }
+  assert.equal(references.by, null)
+  const server = createServer((_, response) => response.writeHead(400).end('{}'))
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
+  const engine = ['--engine', url, '--engine-model', 'm']
+  const { code, stderr } = await llava([...build, join(FOLDER, 'refused'), ...engine])
+  server.close()
+  assert.equal(code, 1)
+  assert.match(stderr, /INPUT_ENDPOINT_REFUSED/)
+})
+
 test('llava data build-bench: embedded and answered by a model, asked like Wilder', async () => {
   const folder = join(FOLDER, 'requests')
   mkdirSync(folder)

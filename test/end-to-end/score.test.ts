@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { llava } from './run-cli.ts'
+import { llava, PROGRAM } from './run-cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llava-score-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -22,6 +23,26 @@ test('score writes the submission and what it was made from', async () => {
   assert.deepEqual(readdirSync(out).sort(), ['score.json', 'submission.json'])
   const text = readFileSync(join(out, 'submission.json'), 'utf8')
   assert.equal(text, '[{"image": "a.jpg", "answer": "2 dogs"}]')
+})
+
+test('a submission that the disk does not take is not there, and the message names it', () => {
+  const many = (name: string, row: (id: number) => object) => {
+    const lines = Array.from({ length: 100 }, (_, id) => `${JSON.stringify(row(id))}\n`)
+    writeFileSync(join(folder, name), lines.join(''))
+    return join(folder, name)
+  }
+  const out = join(folder, 'full')
+  const files = [
+    ...['--answers', many('many-answers', (id) => ({ question_id: id, text: 'red' }))],
+    ...['--questions', many('many', (id) => ({ question_id: id, image: `${id}.jpg`, text: 'q' }))],
+  ]
+  const command = [process.execPath, PROGRAM, 'score', 'vizwiz', ...files, '--out', out]
+  // No file may grow beyond two blocks.
+  const limited = ['-c', 'ulimit -f 2; exec "$@"', 'sh', ...command]
+  const { status, stderr } = spawnSync('sh', limited, { encoding: 'utf8' })
+  assert.equal(status, 1, stderr)
+  assert.match(stderr, /full\/submission\.json/)
+  assert.deepEqual(readdirSync(out), [])
 })
 
 test('score --json is one object with metrics, intervals, counts and the recipe', async () => {
