@@ -31,7 +31,13 @@ export const MIXTURE_OPTIONS: readonly OptionSpec[] = [
 /** Options that a check of training data goes by. */
 const USED = [
   ...MIXTURE_OPTIONS.map(({ name }) => name),
-  ...['data', 'questions', 'labels', 'images', 'cache-dir', 'out', 'json'],
+  'data',
+  'questions',
+  'labels',
+  'images',
+  'cache-dir',
+  'out',
+  'json',
 ]
 
 /** Compares with the data that `--mixture` names; with `contamination` alone, `--data` may name it too. */

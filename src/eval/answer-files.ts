@@ -1,53 +1,127 @@
 /**
  * Of an output folder of lmms-eval, lm-evaluation-harness or VLMEvalKit the files that hold a benchmark's answers.
  *
- *   20260101_000000_results.json, results_2026-01-01T00-00-00.json   numbers, beside …_samples_TASK.jsonl
- *   submissions/TASK.json                                            what a server takes
- *   MODEL_DATASET_acc.csv, MODEL_DATASET_score.json                  numbers, beside MODEL_DATASET.xlsx
+ *   DATE_samples_TASK.jsonl, samples_TASK_DATE.jsonl      samples; numbers and submissions lie beside them
+ *   TASK.json                                             {"args": …, "logs": [samples]}, lmms-eval until 0.2
+ *   MODEL_DATASET.xlsx                                    predictions
+ *   MODEL_DATASET_JUDGE.xlsx, …_result.xlsx, …_acc.csv    what was read or judged of them
  * Source: lmms_eval/loggers/evaluation_tracker.py at 75571cf; vlmeval/dataset/image_mcq.py at e8e78f0.
  */
+import { InputError } from '../core/errors.ts'
+import type { Benchmark } from './benchmark.ts'
 import type { EvalFile } from './eval-file.ts'
 
-/** All of them where neither program wrote them. */
-export function answerFiles(files: readonly EvalFile[], benchmark: string): readonly EvalFile[] {
+/** A program's files, and of which task each is. */
+type OutputKind = {
+  readonly is: (file: EvalFile) => boolean
+  /** Around the task's name, in the file's name without folder and ending. */
+  readonly before: string
+  readonly after: string
+}
+
+const SAMPLES: OutputKind = {
+  is: ({ name }) => /(?:^|[_/])samples_[^/]+\.jsonl$/.test(name),
+  before: '(?:^|_)samples_',
+  after: String.raw`(?:_\d{4}-\d\d-\d\dT.*)?$`,
+}
+const LOGS: OutputKind = {
+  is: ({ name, text }) => /\.json$/i.test(name) && /^\s*\{\s*"args"\s*:/.test(text),
+  before: '^',
+  after: '$',
+}
+const PREDICTIONS: OutputKind = { is: isPredicted, before: '(?:^|_)', after: '$' }
+const GRADES: OutputKind = {
+  is: (file) => isPredicted(file) && headerOf(file).some((name) => name.endsWith('score')),
+  before: '(?:^|_)',
+  after: '_.+$',
+}
+
+/**
+ * All of them where none of these programs wrote them. Where a judge's grades are wanted, VLMEvalKit's tables with grades count more than
+ * those without. Throws InputError where several tasks or runs lie there and it is not told which one is meant.
+ */
+export function answerFiles(
+  files: readonly EvalFile[],
+  benchmark: Pick<Benchmark, 'name' | 'tasks'>,
+  wantsGrades = false,
+): readonly EvalFile[] {
   if (files.length < 2) return files
-  if (files.some(isSamples)) {
-    return ofBenchmark(
-      files.filter(({ name }) => !/\.json$/i.test(name)),
-      benchmark,
-    )
-  }
-  const predicted = files.filter(isPredicted)
-  if (predicted.length === 0) return files
-  return ofBenchmark(
-    files.filter(
-      (file) => predicted.includes(file) || !(isTable(file) || /\.json$/i.test(file.name)),
-    ),
-    benchmark,
+  const kind = [SAMPLES, LOGS, PREDICTIONS].find(({ is }) => files.some(is))
+  if (!kind) return files
+  const outputs = withoutCopies(files.filter(kind.is))
+  const graded = wantsGrades && kind === PREDICTIONS ? taskFiles(files, GRADES, benchmark) : []
+  const own = graded.length > 0 ? graded : taskFiles(outputs, kind, benchmark)
+  if (own.length > 0) return oneRun(own, benchmark)
+  if (outputs.length === 1) return outputs
+  throw new InputError(
+    'INPUT_ANSWERS_SEVERAL',
+    `eval.${benchmark.name}: a folder of several tasks should hold ${namesOf(benchmark).join(' or ')}, there are ${some(outputs)}; name the file that is meant.`,
   )
 }
 
-function isSamples({ name }: EvalFile): boolean {
-  return /(?:^|[_/])samples_[^/]+\.jsonl$/.test(name)
+type TaskFile = { readonly file: EvalFile; readonly task: string; readonly isPart: boolean }
+
+/** Those of the benchmark. Names are of letters, digits, `_` and `-`, and `*`. */
+function taskFiles(
+  files: readonly EvalFile[],
+  { is, before, after }: OutputKind,
+  benchmark: Pick<Benchmark, 'name' | 'tasks'>,
+): TaskFile[] {
+  return withoutCopies(files.filter(is)).flatMap((file) => {
+    const stem = baseName(file).replace(/\.\w+$/, '')
+    for (const name of namesOf(benchmark)) {
+      const pattern = name.replaceAll('*', '.+')
+      const found = new RegExp(`${before}(${pattern})${after}`, 'i').exec(stem)?.[1]
+      if (found !== undefined) return [{ file, task: found, isPart: name.includes('*') }]
+    }
+    return []
+  })
 }
 
-function isTable({ name, cells }: EvalFile): boolean {
-  return cells !== undefined || /\.[tc]sv$/i.test(name)
+/** Throws InputError where a task has two files, or there are several tasks that are no parts of one. */
+function oneRun(own: readonly TaskFile[], { name }: Pick<Benchmark, 'name'>): readonly EvalFile[] {
+  const tasks = new Set(own.map(({ task }) => task))
+  const files = own.map(({ file }) => file)
+  if (own.length === 1 || (tasks.size === own.length && own.every(({ isPart }) => isPart)))
+    return files
+  const what = tasks.size < own.length ? 'runs' : 'tasks'
+  throw new InputError(
+    'INPUT_ANSWERS_SEVERAL',
+    `eval.${name}: the folder should hold one run of the benchmark, several ${what} of it lie there (${some(files)}); name the file that is meant.`,
+  )
+}
+
+/** VLMEvalKit links a run's tables into the folder above it. */
+function withoutCopies(files: readonly EvalFile[]): EvalFile[] {
+  const content = (file: EvalFile) => JSON.stringify([baseName(file), file.text, file.cells])
+  return [...new Map(files.map((file) => [content(file), file])).values()]
+}
+
+function namesOf({ name, tasks = [name] }: Pick<Benchmark, 'name' | 'tasks'>): readonly string[] {
+  return tasks
+}
+
+function baseName({ name }: EvalFile): string {
+  return name.split('/').at(-1) ?? name
+}
+
+const MOST_NAMED = 4
+
+function some(files: readonly EvalFile[]): string {
+  const names = files.slice(0, MOST_NAMED).map(({ name }) => name)
+  return [...names, ...(files.length > MOST_NAMED ? ['…'] : [])].join(', ')
 }
 
 /** A table with a prediction for each index, be it the model's or with what was read of it beside. */
 function isPredicted(file: EvalFile): boolean {
-  if (!isTable(file)) return false
-  const header = file.cells?.[0] ?? file.text.slice(0, file.text.search(/[\r\n]|$/)).split(/[\t,]/)
-  const names = header.map((name) => name.replaceAll('"', ''))
+  const names = headerOf(file)
   return names.includes('index') && names.includes('prediction')
 }
 
-/** Names hold the task or dataset, a benchmark's in several parts where it has them: `samples_mmlu_anatomy`, `MODEL_AI2D_TEST`. */
-function ofBenchmark(files: readonly EvalFile[], benchmark: string): readonly EvalFile[] {
-  const plain = (name: string) => name.toLowerCase().replaceAll(/[^a-z0-9_]/g, '')
-  const own = files.filter(({ name }) =>
-    `_${plain(name.split('/').at(-1) ?? name)}`.includes(`_${plain(benchmark)}`),
-  )
-  return own.length > 0 ? own : files
+/** The columns of a table; a file of another form has none. */
+function headerOf({ name, text, cells }: EvalFile): string[] {
+  if (cells) return [...(cells[0] ?? [])]
+  if (!/\.[tc]sv$/i.test(name)) return []
+  const names = text.slice(0, text.search(/[\r\n]|$/)).split(/[\t,]/)
+  return names.map((column) => column.replaceAll('"', ''))
 }

@@ -12,6 +12,11 @@ export type Benchmark = {
   /** As it is called on the command line: `pope`, `mmbench-cn`. */
   readonly name: string
   readonly title: string
+  /**
+   * As lmms-eval, lm-evaluation-harness and VLMEvalKit call it in the names of their files, case aside; `*` is a part of the benchmark that
+   * has a file of its own. By default `name`.
+   */
+  readonly tasks?: readonly string[]
   /** What each kind of file is, for help and for errors. Without a text there is no such file. */
   readonly files: {
     readonly answers: string

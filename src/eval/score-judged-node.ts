@@ -31,7 +31,7 @@ export type JudgedReport = ScoreReport & {
  */
 export async function scoreJudged(given: ScoreJudgedRequest): Promise<JudgedReport> {
   const { benchmark, judges = [] } = given
-  const answers = answerFiles(given.answers, benchmark.name)
+  const answers = answerFiles(given.answers, benchmark)
   const request = { ...given, answers }
   const spec = benchmark.judge
   if (!spec) throw unjudged(benchmark.name)

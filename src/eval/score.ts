@@ -97,7 +97,7 @@ export type Recipe = {
 export async function score(name: string, request: ScoreRequest): Promise<ScoreReport> {
   const benchmark = findBenchmark(name)
   const { asked, wordNet } = request
-  const answers = answerFiles(request.answers, benchmark.name)
+  const answers = answerFiles(request.answers, benchmark, benchmark.judge !== undefined)
   const given = { questions: request.questions ?? [], labels: request.labels ?? [] }
   const released = releasedFiles(benchmark.ask, given)
   const { questions, labels } = takenFiles(benchmark, { given, released })

@@ -26,7 +26,7 @@ import {
   type TableRow,
 } from './table-rows.ts'
 
-export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'rule' | 'published'> & {
+export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'tasks' | 'rule' | 'published'> & {
   /** Scores 0 to 1, and what was read. `row` has the truth. */
   readonly judge: (
     answer: string,
@@ -56,10 +56,11 @@ export type JudgeContext = {
 }
 
 export function shortAnswerBenchmark(rule: ShortAnswerRule): Benchmark {
-  const { name, title, published, form, ask } = rule
+  const { name, title, tasks, published, form, ask } = rule
   return {
     name,
     title,
+    ...(tasks ? { tasks } : {}),
     rule: rule.rule,
     published,
     ...(ask ? { ask: askTable(ask, form) } : {}),

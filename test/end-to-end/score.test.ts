@@ -32,10 +32,9 @@ test('a submission that the disk does not take is not there, and the message nam
     return join(folder, name)
   }
   const out = join(folder, 'full')
-  const files = [
-    ...['--answers', many('many-answers', (id) => ({ question_id: id, text: 'red' }))],
-    ...['--questions', many('many', (id) => ({ question_id: id, image: `${id}.jpg`, text: 'q' }))],
-  ]
+  const answered = many('many-answers', (id) => ({ question_id: id, text: 'red' }))
+  const asked = many('many', (id) => ({ question_id: id, image: `${id}.jpg`, text: 'q' }))
+  const files = ['--answers', answered, '--questions', asked]
   const command = [process.execPath, PROGRAM, 'score', 'vizwiz', ...files, '--out', out]
   // No file may grow beyond two blocks.
   const limited = ['-c', 'ulimit -f 2; exec "$@"', 'sh', ...command]

@@ -18,6 +18,7 @@ import { mayRow, juneRow, oneVisionRow } from './published-tables.ts'
 
 export const chartqa = shortAnswerBenchmark({
   name: 'chartqa',
+  tasks: ['chartqa', 'chartqa_lite', 'ChartQA_TEST'],
   title: 'ChartQA (test)',
   rule: 'numbers within 5 % of the target, other answers equal but for case; relaxed accuracy',
   form: {

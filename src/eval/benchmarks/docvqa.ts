@@ -40,6 +40,7 @@ function anlsBenchmark(
 ) {
   return shortAnswerBenchmark({
     name,
+    tasks: [`${name}_val`, `${name}_test`, `${name}_val_lite`],
     title,
     form: { split: 'validation', folder },
     rule: 'lower case, spaces collapsed; 1 − edit distance over the longer length, 0 below one half; best of the accepted answers',

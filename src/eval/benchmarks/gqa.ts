@@ -27,6 +27,7 @@ import { zooRow, januaryRow } from './published-tables.ts'
 
 export const gqa: Benchmark = {
   name: 'gqa',
+  tasks: ['gqa', 'gqa_lite', 'GQA_TestDev_Balanced'],
   title: 'GQA (testdev balanced)',
   files: {
     answers: "answers, lmms-eval's samples or VLMEvalKit's table",

@@ -96,6 +96,7 @@ const COCO = groupRows('', PAPER, {
 
 export const llavaBench: Benchmark = {
   name: 'llava-bench',
+  tasks: ['llava_in_the_wild', 'LLaVABench'],
   title: 'LLaVA-Bench (In-the-Wild)',
   ...SCORING,
   ask: {
@@ -118,6 +119,7 @@ export const llavaBench: Benchmark = {
 
 export const llavaBenchCoco: Benchmark = {
   name: 'llava-bench-coco',
+  tasks: ['llava_bench_coco'],
   title: 'LLaVA-Bench (COCO)',
   ...SCORING,
   ask: {
@@ -133,6 +135,7 @@ export const llavaBenchCoco: Benchmark = {
 
 export const llavaWilder: Benchmark = {
   name: 'llava-wilder',
+  tasks: ['llava_wilder_small', 'llava_wilder_medium'],
   title: 'LLaVA-Bench (Wilder, small)',
   ...SCORING,
   ask: {

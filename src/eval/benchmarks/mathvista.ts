@@ -36,6 +36,15 @@ import { januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
 export const mathvista: Benchmark = {
   name: 'mathvista',
+  tasks: [
+    'mathvista_testmini',
+    'mathvista_testmini_cot',
+    'mathvista_testmini_format',
+    'mathvista_testmini_solution',
+    'mathvista_test',
+    'MathVista_MINI',
+    'MathVista',
+  ],
   title: 'MathVista (testmini)',
   files: {
     answers: 'the official result file, with response or extraction and, without labels, the truth',

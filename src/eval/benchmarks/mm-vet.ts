@@ -46,6 +46,7 @@ import { zooRow, januaryRow, oneVisionRow } from './published-tables.ts'
 
 export const mmVet: Benchmark = {
   name: 'mm-vet',
+  tasks: ['mmvet'],
   title: 'MM-Vet',
   files: {
     answers:

@@ -54,8 +54,19 @@ function mmbenchOf(
   instruction: string,
   published: readonly PublishedScore[],
 ): Benchmark {
+  const language = name === 'mmbench' ? 'en' : 'cn'
   return {
     name,
+    tasks: [
+      `mmbench_${language}_dev`,
+      `mmbench_${language}_test`,
+      `mmbench_${language}_dev_lite`,
+      `MMBench_DEV_${language}`,
+      `MMBench_TEST_${language}`,
+      `MMBench_DEV_${language}_V11`,
+      `MMBench_TEST_${language}_V11`,
+      ...(language === 'en' ? ['MMBench', 'MMBench_V11'] : ['MMBench_CN', 'MMBench_CN_V11']),
+    ],
     title,
     files: {
       answers: 'the submission .xlsx or .tsv (with the columns prediction and answer), or answers',
@@ -66,7 +77,7 @@ function mmbenchOf(
     score: scoreMmbench,
     ask: {
       questions: (files) => files.flatMap((file) => readMmbenchQuestions(file, instruction)),
-      pick: (files) => pickMmbench(files, name === 'mmbench' ? 'en' : 'cn'),
+      pick: (files) => pickMmbench(files, language),
       prompt: `hint, question, options A to D and "${instruction}", after the picture; greedy`,
       folder: {
         questions: name === 'mmbench' ? 'mmbench_dev_20230712.tsv' : 'mmbench_dev_cn_20231003.tsv',

@@ -29,6 +29,7 @@ import { zooRow, januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
 export const mme: Benchmark = {
   name: 'mme',
+  tasks: ['mme'],
   title: 'MME',
   files: {
     answers: 'answers, or the folder of official result files (TASK.txt)',

@@ -33,6 +33,7 @@ export const mmlu5 = mmluOf('mmlu-5', 'MMLU (five examples)', 5)
 function mmluOf(name: string, title: string, shots: number): Benchmark {
   return {
     name,
+    tasks: ['mmlu', 'mmlu_*'],
     title,
     files: {
       answers: 'letters by id, or samples of lm-evaluation-harness or lmms-eval',

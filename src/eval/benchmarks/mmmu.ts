@@ -51,6 +51,7 @@ import { januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
 export const mmmu: Benchmark = {
   name: 'mmmu',
+  tasks: ['mmmu_val', 'mmmu_test', 'MMMU_DEV_VAL'],
   title: 'MMMU (val)',
   files: {
     answers: 'answers by id, rows with id and response, or the folder of SUBJECT/output.json',

@@ -44,6 +44,7 @@ const FOLDERS: Readonly<Record<string, string>> = {
 
 export const mvbench = shortAnswerBenchmark({
   name: 'mvbench',
+  tasks: ['mvbench_*', 'MVBench', 'MVBench_*frame'],
   title: 'MVBench',
   rule: 'the letter before a full stop at the start, else the first letter A to E that stands alone; accuracy',
   form: { id: (_, i, file) => `${taskOf(file)}/${i}` },

@@ -33,6 +33,7 @@ const video = (one: TableRow) => `${columnText(one, 'video')}.mp4`
 
 export const nextqaMc = shortAnswerBenchmark({
   name: 'nextqa-mc',
+  tasks: ['nextqa_mc_test'],
   title: 'NExT-QA (multiple choice, test)',
   rule: 'the option named last, drawn where none is named; accuracy',
   form,
@@ -68,6 +69,7 @@ export const nextqaMc = shortAnswerBenchmark({
 
 export const nextqaOe: Benchmark = {
   name: 'nextqa-oe',
+  tasks: ['nextqa_oe_test', 'nextqa_oe_val'],
   title: 'NExT-QA (open-ended, test)',
   files: {
     answers: "answers, the official result file, or lmms-eval's samples, which hold the truth",

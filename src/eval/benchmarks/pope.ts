@@ -46,6 +46,7 @@ function detail(metric: string, [v1 = 0, small = 0, large = 0, hd = 0]: readonly
 
 export const pope: Benchmark = {
   name: 'pope',
+  tasks: ['pope', 'pope_*'],
   title: 'POPE',
   files: {
     answers:

@@ -19,6 +19,7 @@ const LETTERS = [...'ABCD']
 
 export const realWorldQa = shortAnswerBenchmark({
   name: 'realworldqa',
+  tasks: ['realworldqa'],
   title: 'RealWorldQA (test)',
   rule: 'where the truth is a letter, the letter in the most telling of its forms (of tables of VLMEvalKit the letter or option that it infers); else equal but for case and full stops at the end',
   form: { split: 'test' },

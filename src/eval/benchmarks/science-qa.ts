@@ -49,6 +49,7 @@ const FINE_TUNED = {
 
 export const scienceQa: Benchmark = {
   name: 'scienceqa',
+  tasks: ['scienceqa', 'scienceqa_img', 'scienceqa_full', 'ScienceQA_VAL', 'ScienceQA_TEST'],
   title: 'ScienceQA (test)',
   files: {
     answers:

@@ -41,6 +41,7 @@ const ASK: AskSpec = {
 
 export const seedBench: Benchmark = {
   name: 'seed-bench',
+  tasks: ['seedbench'],
   title: 'SEED-Bench',
   files: {
     answers: "answers, a submission, lmms-eval's samples or VLMEvalKit's table",
@@ -69,6 +70,7 @@ export const seedBench: Benchmark = {
 export const seedImg: Benchmark = {
   ...seedBench,
   name: 'seed-img',
+  tasks: ['SEEDBench_IMG', 'seedbench'],
   title: 'SEED-Bench (image)',
   score: (input) => scoreSeedBench(input, 'image'),
   ask: {

@@ -35,6 +35,7 @@ import { juneRow } from './published-tables.ts'
 
 export const nlvr2 = shortAnswerBenchmark({
   name: 'nlvr2',
+  tasks: ['nlvr2'],
   title: 'NLVR2 (LLaVA-Interleave-Bench)',
   rule: 'the letter before a full stop at the start, else the first letter A to E that stands alone, else the words; accuracy',
   form: {
@@ -62,6 +63,7 @@ export const nlvr2 = shortAnswerBenchmark({
 
 export const blink = shortAnswerBenchmark({
   name: 'blink',
+  tasks: ['blink', 'blink_*'],
   title: 'BLINK (val)',
   rule: 'the letter at the start, brackets passed over (tables of VLMEvalKit: the letter or option that it infers); accuracy',
   form: { id: ({ idx }, i) => String(idx ?? i), split: 'validation' },
@@ -99,6 +101,7 @@ export const blink = shortAnswerBenchmark({
 
 export const mantisEval = shortAnswerBenchmark({
   name: 'mantis-eval',
+  tasks: ['mantis'],
   title: 'Mantis-Eval',
   rule: 'behind "answer:" or "the answer is" if there is one: the first letter, or the whole option; short answers equal but for case; accuracy',
   form: { split: 'test' },

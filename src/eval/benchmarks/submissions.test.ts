@@ -146,8 +146,12 @@ test('samples that leave something open do not spoil the others', async () => {
   const half = { video_name: 'v', Q1: 'q', A: 'a', pred1: 'p' }
   const sample = { doc_id: 0, target: 'a', filtered_resps: 'p' }
   const answers = [
-    jsonLines('samples_gen.jsonl', [{ ...sample, gpt_eval_score_correctness: generic }]),
-    jsonLines('samples_consistency.jsonl', [{ ...sample, gpt_eval_score_consistency: half }]),
+    jsonLines('samples_videochatgpt_gen.jsonl', [
+      { ...sample, gpt_eval_score_correctness: generic },
+    ]),
+    jsonLines('samples_videochatgpt_consistency.jsonl', [
+      { ...sample, gpt_eval_score_consistency: half },
+    ]),
   ]
   const values = metricValues(await score('video-chatgpt', { answers }))
   assert.deepEqual(values, { mean: 4, correctness: 4 })

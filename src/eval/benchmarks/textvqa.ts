@@ -52,6 +52,7 @@ type Variant = Pick<Benchmark, 'name' | 'title' | 'published'> & {
 function textvqaOf({ prompt, hasTokens, change, ...variant }: Variant): Benchmark {
   return {
     ...variant,
+    tasks: ['textvqa_val', 'textvqa_test', 'textvqa_val_lite'],
     files: {
       answers: "answers, lmms-eval's samples, or VLMEvalKit's table",
       labels: "TextVQA_0.5.1_val.json or the dataset's table; needed where answers hold no truth",

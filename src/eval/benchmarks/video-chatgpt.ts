@@ -49,6 +49,7 @@ const GENERIC = ['correctness', 'detail', 'context'] as const
 
 export const videoChatGpt: Benchmark = {
   name: 'video-chatgpt',
+  tasks: ['videochatgpt_*'],
   title: 'Video-ChatGPT',
   files: REVIEW_FILES,
   needs: [],

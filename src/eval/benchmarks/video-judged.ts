@@ -24,6 +24,7 @@ import {
 
 export const activityNetQa: Benchmark = {
   name: 'activitynet-qa',
+  tasks: ['activitynetqa'],
   title: 'ActivityNet-QA (test)',
   files: REVIEW_FILES,
   needs: [],
@@ -80,6 +81,7 @@ const byVideo: TableForm = { id: ({ video_name: name }, i) => String(name ?? i) 
 
 export const videoDetail: Benchmark = {
   name: 'video-detail',
+  tasks: ['video_dc499'],
   title: 'Video Detailed Description',
   files: REVIEW_FILES,
   needs: [],

@@ -29,6 +29,7 @@ const SERVER = 'test, by the server'
 
 export const vizwiz: Benchmark = {
   name: 'vizwiz',
+  tasks: ['vizwiz_vqa_val', 'vizwiz_vqa_test', 'vizwiz_vqa_val_lite', 'VizWiz'],
   title: 'VizWiz',
   files: {
     answers: "answers, a submission, or lmms-eval's samples",
