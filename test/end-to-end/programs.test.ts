@@ -15,6 +15,7 @@ import {
   type EngineSource,
   type Model,
 } from '../../src/index.ts'
+import type { Turn } from '../../src/serve/program/pieces.ts'
 import { PICTURE, startServer, type TestServer } from './serve-setup.ts'
 import { PATIENT } from './upstream-setup.ts'
 
@@ -50,6 +51,23 @@ for (const where of ['on a loaded model', 'on a server']) {
   describe(where, () => {
     const engine = (): EngineSource =>
       where === 'on a server' ? { url: server.url, model: server.id } : model
+
+    // A server refused it in words of its own, and only when the first place was filled.
+    test('a picture stands in a turn of the user; elsewhere it is refused at once', async () => {
+      const turns = [system, assistant] as readonly ((...pieces: unknown[]) => Turn)[]
+      for (const turn of turns) {
+        let isAdded = false
+        const shown = program(async (s) => {
+          await s.add(turn('You see:', image(PICTURE)))
+          isAdded = true
+        })
+        await assert.rejects(shown.run(engine()), {
+          code: 'INPUT_PROGRAM',
+          message: /should stand in a turn of the user, image came in one of \w+; write user/,
+        })
+        assert.ok(!isAdded)
+      }
+    })
 
     test('branches draw answers of their own, the same ones each time', async () => {
       const drawing = program(async (s) => {

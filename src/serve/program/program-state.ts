@@ -188,7 +188,8 @@ export class ProgramState {
         if (role !== 'assistant') throw misplaced(piece.name, role)
         const filled = await (piece.type === 'gen' ? this.#generate(piece) : this.#select(piece))
         this.#fill({ ...filled, name: piece.name, branch: this.branch })
-      } else this.#write(role, piece)
+      } else if (typeof piece === 'string' || role === 'user') this.#write(role, piece)
+      else throw misplacedMedium(piece, role)
     }
   }
 
@@ -311,6 +312,13 @@ function checkChoices(name: string, choices: readonly string[]): void {
   throw new InputError(
     'INPUT_PROGRAM',
     `select: ${name} should have at least one choice, each a text that is not empty.`,
+  )
+}
+
+function misplacedMedium({ type }: ContentPart, role: Turn['role']): InputError {
+  return new InputError(
+    'INPUT_PROGRAM',
+    `program: pictures and clips should stand in a turn of the user, ${type} came in one of ${role}; write user(…).`,
   )
 }
 
