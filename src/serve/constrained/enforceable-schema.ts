@@ -64,10 +64,11 @@ export function enforceable(schema: object): EnforceableSchema {
     return { name, rules: objectRules(name, shape), values: values.length }
   })
   const used = withUsedDefinitions(written)
-  const asked = JSON.stringify(used)
+  // The names of some thousand rules are looked for in it.
+  const asked = new Set(JSON.stringify(used).match(/"(?:\\.|[^"\\])*"/g))
   const rules = [
-    ...numbers.filter(({ name }) => asked.includes(`"${name}"`)),
-    ...objects.filter(({ name }) => asked.includes(`"${valueName(name, 0)}"`)),
+    ...numbers.filter(({ name }) => asked.has(`"${name}"`)),
+    ...objects.filter(({ name }) => asked.has(`"${valueName(name, 0)}"`)),
   ]
   return { schema: used, rules }
 }
@@ -128,6 +129,7 @@ const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
   boolean: [],
   null: [],
 }
+const ALL_KEYWORDS: ReadonlySet<string> = new Set(Object.values(KEYWORDS).flat())
 
 class Walk {
   /** Numbers between bounds, and the lists of one constant that stand for them. */
@@ -185,8 +187,9 @@ class Walk {
   }
 
   #refuseOthers(schema: object, path: string, known: readonly string[]): void {
+    const taken = new Set([...known, ...ANNOTATIONS, ...DEFINITIONS])
     for (const key of Object.keys(schema)) {
-      if ([...known, ...ANNOTATIONS, ...DEFINITIONS].includes(key)) continue
+      if (taken.has(key)) continue
       // What holds anyway.
       if (key === 'uniqueItems' && (schema as Record<string, unknown>)[key] === false) continue
       this.fault(`${path}/${key.slice(0, 60)}`, 'is not enforced here')
@@ -257,8 +260,8 @@ class Walk {
   #typed(schema: Record<string, unknown>, path: string, depth: number): unknown {
     const place = { path, depth }
     const types = typesOf(schema)
-    const used = Object.keys(schema).filter((key) => Object.values(KEYWORDS).flat().includes(key))
     if (!types) {
+      const used = Object.keys(schema).filter((key) => ALL_KEYWORDS.has(key))
       this.#refuseOthers(schema, path, used)
       if (used.length > 0) this.fault(path, `has ${used.join(', ')} and no type; say which`)
       return this.#withDefinitions(schema, {}, place)
