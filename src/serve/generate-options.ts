@@ -178,7 +178,7 @@ export function resolveOptions(
     ...resolveSampling(options, config),
     ...resolvePenalties(options, config),
     ...resolveBeams(options, config),
-    maxTokens: options.maxTokens ?? usualTokens(config),
+    maxTokens: options.maxTokens ?? config.maxTokens ?? usual.maxTokens,
     stop: options.stop === undefined ? config.stop : [options.stop].flat(),
     ignoreEos: options.ignoreEos ?? usual.ignoreEos,
     logprobs: options.logprobs ?? topLogprobs > 0,
@@ -199,11 +199,6 @@ export function resolveOptions(
   }
   noteContradictions(resolved, faults)
   return resolved
-}
-
-/** Tokens of an answer at most where a request does not say; for every way to ask. */
-export function usualTokens({ maxTokens }: Pick<GenerationConfig, 'maxTokens'>): number {
-  return maxTokens ?? GENERATE_DEFAULTS.maxTokens
 }
 
 function resolveSampling(options: GenerateOptions, config: GenerationConfig) {

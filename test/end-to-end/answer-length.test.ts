@@ -1,4 +1,4 @@
-/** An answer to a request that does not say how long it may be is the same, by whichever way it is asked for. */
+/** How long an answer is to a request that does not say how long it may be, by each way to ask. */
 import assert from 'node:assert/strict'
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -44,24 +44,29 @@ async function rawOverHttp(server: TestServer): Promise<[string, string][]> {
   ]
 }
 
-for (const [about, file, tokens] of [
-  ['as the checkpoint says', { max_new_tokens: 5 }, 5],
-  ['the library’s 128 where the checkpoint says none', { max_length: 4096 }, 128],
+/** What a server lets an answer have at most. */
+const ALLOWED = 140
+
+for (const [about, file, tokens, ofConversation] of [
+  ['as the checkpoint says', { max_new_tokens: 5 }, 5, 5],
+  ['128, or all that is allowed, where it says none', { max_length: 4096 }, 128, ALLOWED],
 ] as const) {
   test(`library, HTTP, workers, programs and terminal: ${about}`, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'llava-length-'))
     cpSync(FIXTURE, folder, { recursive: true })
     writeFileSync(join(folder, 'generation_config.json'), JSON.stringify({ ...ENDLESS, ...file }))
     const model = await loadModel(folder, { precision: 'f32' })
-    const server = await startServer({ model, listen: PATIENT })
-    const front = await startFront([server.url])
+    const app = { config: { ...SERVER_DEFAULTS, maxTokens: ALLOWED } }
+    const server = await startServer({ model, app, listen: PATIENT })
+    const front = await startFront([server.url], { app })
     try {
       const answer = await model.generate({ messages })
       const raw = await model.generate({ prompt: TEXT })
       assert.deepEqual([answer.tokens.length, raw.tokens.length], [tokens, tokens])
+      const { text } = await model.generate({ messages, maxTokens: ofConversation })
       for (const one of [server, front]) {
-        for (const [way, text] of await overHttp(one)) assert.equal(text, answer.text, way)
-        for (const [way, text] of await rawOverHttp(one)) assert.equal(text, raw.text, way)
+        for (const [way, its] of await overHttp(one)) assert.equal(its, text, way)
+        for (const [way, its] of await rawOverHttp(one)) assert.equal(its, raw.text, way)
         assert.equal(await told({ url: one.url }), answer.text)
       }
       assert.equal(await told(model), answer.text)

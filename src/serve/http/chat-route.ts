@@ -24,7 +24,7 @@ import {
   given,
   ignoredProperties,
   maxTokensProperty,
-  mostTokens,
+  answerTokens,
   REFUSED_SAMPLING,
   SAMPLING_PROPERTIES,
   samplingOptions,
@@ -114,7 +114,7 @@ export const chatRoute: Route = {
 function chatOptions(body: ChatRequest, model: ServedModel, config: ServerConfig) {
   return {
     ...samplingOptions(body),
-    maxTokens: mostTokens(body.max_completion_tokens ?? body.max_tokens, model, config),
+    maxTokens: answerTokens(body.max_completion_tokens ?? body.max_tokens, model, config),
     ...given({ logprobs: body.logprobs, topLogprobs: body.top_logprobs }),
   }
 }

@@ -17,7 +17,7 @@ import {
   choicesProperty,
   ignoredProperties,
   maxTokensProperty,
-  mostTokens,
+  continuedTokens,
   REFUSED_SAMPLING,
   SAMPLING_PROPERTIES,
   samplingOptions,
@@ -169,7 +169,7 @@ function optionsOf(body: CompletionRequest, model: ServedModel, config: ServerCo
   const { logprobs } = body
   return {
     ...samplingOptions(body),
-    maxTokens: mostTokens(body.max_tokens, model, config),
+    maxTokens: continuedTokens(body.max_tokens, model, config),
     ...(typeof logprobs === 'number' && { logprobs: true, topLogprobs: logprobs }),
   }
 }

@@ -8,7 +8,7 @@ import { checkCount } from './choices.ts'
 import { HttpError } from './http-error.ts'
 import type { RequestMedia } from './media.ts'
 import { idsAt } from './media-paths.ts'
-import { given, mostTokens, samplingOptions, type SamplingFields } from './sampling-fields.ts'
+import { given, continuedTokens, samplingOptions, type SamplingFields } from './sampling-fields.ts'
 import type { ServedModel, ServedRequest } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
 
@@ -73,7 +73,7 @@ export async function readItems(
     images: images(i),
     videos: videos(i),
     ...samplingOptions({ ...sampling(i), seed: sampling(i)?.sampling_seed ?? null }),
-    maxTokens: mostTokens(sampling(i)?.max_new_tokens, model, config),
+    maxTokens: continuedTokens(sampling(i)?.max_new_tokens, model, config),
     ...(logprobs(i) && { logprobs: true, ...given({ topLogprobs: tops(i) }) }),
   }))
   return { isList, items, n }

@@ -1,5 +1,5 @@
 /** Routes that answer at once: models, health, metrics, and the document about all of them. */
-import { CONTEXT, COUNT, exactly } from './chat-response.ts'
+import { CONTEXT, exactly } from './chat-response.ts'
 import type { Route } from './route.ts'
 import { modelNamed } from './server-context.ts'
 import type { ServedModel } from './served-model.ts'
@@ -10,7 +10,11 @@ const MODEL = exactly({
   created: { type: 'integer' },
   owned_by: { const: 'llava-ts' },
   max_model_len: CONTEXT,
-  default_max_tokens: COUNT,
+  default_max_tokens: {
+    type: ['integer', 'null'],
+    description:
+      'Tokens of an answer at most where a request does not say; null: the checkpoint does not say either.',
+  },
   input_modalities: { type: 'array', items: { enum: ['text', 'image', 'video'] } },
 })
 

@@ -13,7 +13,7 @@ import {
   given,
   ignoredProperties,
   maxTokensProperty,
-  mostTokens,
+  answerTokens,
   REFUSED_SAMPLING,
   SAMPLING_PROPERTIES,
   samplingOptions,
@@ -261,7 +261,7 @@ export const responsesRoute: Route = {
       messages: await readInput(body, media),
       ...toolsOf(body),
       ...samplingOptions({ ...body, ...formatField(body) }),
-      maxTokens: mostTokens(body.max_output_tokens, model, context.config),
+      maxTokens: answerTokens(body.max_output_tokens, model, context.config),
       ...(wantsLogprobs && { logprobs: true, ...given({ topLogprobs: body.top_logprobs }) }),
     }
     const events = choiceEvents(context, { model, requests: [request] }, exchange)

@@ -4,7 +4,7 @@
  * Sources: platform.openai.com/docs/api-reference/chat/create; docs.vllm.ai, "Extra parameters" of the OpenAI-compatible
  * server; docs.sglang.ai, "Sampling parameters".
  */
-import type { GenerateOptions } from '../generate-options.ts'
+import { GENERATE_DEFAULTS, type GenerateOptions } from '../generate-options.ts'
 import { FORMAT_PROPERTIES, responseFormatOf, type FormatFields } from './format-fields.ts'
 import type { JsonSchema, Refusal } from './json-schema.ts'
 import type { ServedModel } from './served-model.ts'
@@ -111,17 +111,22 @@ export function maxTokensProperty({ maxTokens }: ServerConfig): JsonSchema {
     type: 'integer',
     minimum: 1,
     maximum: maxTokens,
-    description: `Tokens of an answer at most. Default: the model's default_max_tokens in /v1/models, here at most ${maxTokens}.`,
+    description: `Tokens of an answer at most. Default: the model's default_max_tokens in /v1/models; where it has none, 128 of a continued text and as many as are allowed (${maxTokens}) in a conversation.`,
   }
 }
 
-/** Of a field by `maxTokensProperty`: what the library takes for an answer, as far as the server allows it. */
-export function mostTokens(
-  asked: number | null | undefined,
-  { usualTokens }: Pick<ServedModel, 'usualTokens'>,
-  { maxTokens }: Pick<ServerConfig, 'maxTokens'>,
-): number {
-  return asked ?? Math.min(usualTokens, maxTokens)
+type Asked = number | null | undefined
+type Usual = Pick<ServedModel, 'usualTokens'>
+type Allowed = Pick<ServerConfig, 'maxTokens'>
+
+/** Of a field by `maxTokensProperty` in a conversation: OpenAI's answers end where the model ends them. */
+export function answerTokens(asked: Asked, model: Usual, { maxTokens }: Allowed): number {
+  return asked ?? Math.min(model.usualTokens ?? maxTokens, maxTokens)
+}
+
+/** The same of a text that is continued, which has no end of its own: as many as in the library. */
+export function continuedTokens(asked: Asked, model: Usual, { maxTokens }: Allowed): number {
+  return asked ?? Math.min(model.usualTokens ?? GENERATE_DEFAULTS.maxTokens, maxTokens)
 }
 
 export function choicesProperty({ maxChoices }: ServerConfig): JsonSchema {

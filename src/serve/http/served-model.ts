@@ -6,7 +6,6 @@
  */
 import { InputError } from '../../core/errors.ts'
 import type { StreamEvent } from '../answer.ts'
-import { usualTokens } from '../generate-options.ts'
 import type { GenerationConfig } from '../generation-config.ts'
 import type { MediaTokens } from '../media-tokens.ts'
 import type { GenerateRequest, PromptInput } from '../request.ts'
@@ -18,8 +17,8 @@ export type ServedModel = {
   readonly created: number
   /** The longest sequence, in tokens; null: nobody says. */
   readonly maxContext: number | null
-  /** Tokens of an answer at most where a request does not say. */
-  readonly usualTokens: number
+  /** Tokens of an answer at most where a request does not say; null: the checkpoint does not say either. */
+  readonly usualTokens: number | null
   /** What a message may hold beside text. */
   readonly takes: { readonly images: boolean; readonly videos: boolean }
   /** Whether prompts are kept for those that begin alike. Absent: not known. */
@@ -81,7 +80,7 @@ export function serveModel(model: LocalModel, id: string, now: number): ServedMo
     id,
     created: Math.floor(now / 1000),
     maxContext: config.maxContext,
-    usualTokens: usualTokens(model.generation),
+    usualTokens: model.generation.maxTokens,
     takes: { images: config.image !== null, videos: config.video !== null },
     keepsPrompts: model.keepsPrompts ?? false,
     stream: (request) => model.stream({ ...request, seed: request.seed ?? freshSeed() }),

@@ -7,7 +7,7 @@
 import { CapacityError, InputError } from '../../../core/errors.ts'
 import type { AnswerLogprob, StreamEvent, Usage } from '../../answer.ts'
 import { isRecord } from '../../faults.ts'
-import { usualTokens, type ResolvedGenerateOptions } from '../../generate-options.ts'
+import type { ResolvedGenerateOptions } from '../../generate-options.ts'
 import type { GenerationConfig } from '../../generation-config.ts'
 import { parseGenerateRequest, parsePrompt, type PromptInput } from '../../request.ts'
 import { HttpError } from '../http-error.ts'
@@ -45,7 +45,7 @@ export class UpstreamModel implements ServedModel {
   readonly id: string
   readonly created: number
   readonly maxContext: number | null
-  readonly usualTokens: number
+  readonly usualTokens: number | null
   readonly takes: ServedModel['takes']
   readonly measureMedia?: NonNullable<ServedModel['measureMedia']>
   readonly whole: ServedModel
@@ -60,7 +60,7 @@ export class UpstreamModel implements ServedModel {
     this.id = parts.id
     this.created = Math.floor(parts.now / 1000)
     this.maxContext = parts.maxContext
-    this.usualTokens = usualTokens(parts.generation)
+    this.usualTokens = parts.generation.maxTokens
     this.takes = parts.takes
     const { side } = parts
     const measure = side?.measureMedia
