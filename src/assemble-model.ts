@@ -101,13 +101,14 @@ async function assemble(
   ]
   const readers = new Map(tensors.map((tensor) => [tensor.name, () => tensor.read()]))
   let names: readonly string[] = []
-  await writeFolderAtomically(out, async (folder) => {
+  const write = async (folder: string) => {
     const produce = ({ name }: TensorPlan) => (readers.get(name) as () => HostTensor)().data
     const limits = { maxShardBytes: SHARD_BYTES, metadata: { format: 'pt' } }
     names = await writeShardedSafetensors(folder, tensors, produce, limits)
     for (const [name, bytes] of files) {
       await writeFileAtomically(joinPath(folder, name), (append) => append(bytes))
     }
-  })
+  }
+  await writeFolderAtomically(out, write, { kind: 'model' })
   return [...names, ...files.keys()]
 }

@@ -80,7 +80,7 @@ async function pack(out: string, sources: PackSources, options: PackOptions): Pr
   const seeing = seeingTensors(sources, { rules, numBlocks, blocks })
   const first = seeing[0]?.name
   const names: string[] = []
-  await writeFolderAtomically(out, async (folder) => {
+  const writeAll = async (folder: string) => {
     const write = async (name: string, bytes: Uint8Array) => {
       await writeFileAtomically(joinPath(folder, name), (append) => append(bytes))
       names.push(name)
@@ -101,7 +101,8 @@ async function pack(out: string, sources: PackSources, options: PackOptions): Pr
     await write('adapter_config.json', config)
     await write('README.md', new TextEncoder().encode(options.card))
     await checkWhole(folder)
-  })
+  }
+  await writeFolderAtomically(out, writeAll, { kind: 'model' })
   return names
 }
 

@@ -111,7 +111,17 @@ test('neither a checkpoint nor a model takes the place of what is none', async (
   await assert.rejects(trainer.checkpoint(path), refused)
   await assert.rejects(trainer.save(path), refused)
   assert.deepEqual(readdirSync(path), ['thesis.txt'])
+  // What was not understood was taken for leave to delete.
+  for (const replaces of ['Anything', 'all', null]) {
+    const options = { replaces: replaces as 'anything' }
+    await assert.rejects(trainer.save(path, options), { code: 'CONFIG_OPTION' })
+  }
+  const unknown = { code: 'INPUT_UNKNOWN_OPTION' }
+  await assert.rejects(trainer.save(path, { replace: 'anything' } as object), unknown)
+  await assert.rejects(trainer.checkpoint(path, { replaces: 'anything' } as object), unknown)
+  assert.deepEqual(readdirSync(path), ['thesis.txt'])
   await trainer.save(path, { replaces: 'anything' })
+  mkdirSync(join(path, '.llava-ts'))
   await trainer.save(path)
   await assert.rejects(trainer.checkpoint(path), refused)
 })

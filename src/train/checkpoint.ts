@@ -66,11 +66,12 @@ export async function writeCheckpoint(
     dtype: 'float32' as const,
     shape,
   }))
-  await writeFolderAtomically(folder, async (temporary) => {
+  const write = async (temporary: string) => {
     const produce = ({ name }: { name: string }) => tensors.get(name)?.data as Float32Array
     await writeSafetensors(joinPath(temporary, TENSORS), plans, produce)
     await writeFileAtomically(joinPath(temporary, NUMBERS), (append) => append(json))
-  })
+  }
+  await writeFolderAtomically(folder, write, { kind: 'state' })
 }
 
 /**

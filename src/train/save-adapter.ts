@@ -5,7 +5,8 @@
  */
 import { memoryName, originalMemoryName } from '../families/convert/target-names.ts'
 import type { ModelConfig } from '../families/family.ts'
-import { writeFolderAtomically, type Replaced } from '../weights/folder-node.ts'
+import type { Replaced } from '../weights/check-replaced-node.ts'
+import { writeFolderAtomically } from '../weights/folder-node.ts'
 import { writeSafetensors } from '../weights/index.ts'
 import { joinPath, writeFileAtomically } from '../weights/node.ts'
 import type { LoraModule } from './lora-modules.ts'
@@ -56,7 +57,7 @@ export async function saveAdapter(folder: string, parts: AdapterParts): Promise<
       for (const [name, json] of learnt) await write(name, `${JSON.stringify(json, null, 2)}\n`)
       await write('README.md', card)
     },
-    { replaces },
+    { kind: 'model', replaces },
   )
 }
 

@@ -20,12 +20,8 @@ import { isObject } from '../families/json-reader.ts'
 import type { NameRule } from '../families/parameter-names.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
 import { loadTokenizer } from '../text/node.ts'
-import {
-  copyFileInto,
-  makeSubfolder,
-  writeFolderAtomically,
-  type Replaced,
-} from '../weights/folder-node.ts'
+import type { Replaced } from '../weights/check-replaced-node.ts'
+import { copyFileInto, makeSubfolder, writeFolderAtomically } from '../weights/folder-node.ts'
 import { openFileBytes, writeShardedSafetensors, type WeightSource } from '../weights/index.ts'
 import {
   baseName,
@@ -79,7 +75,7 @@ export async function saveModel(folder: string, parts: SaveParts): Promise<reado
       const card = new TextEncoder().encode(withNotices(parts.card, notices))
       await writeFileAtomically(joinPath(temporary, 'README.md'), (append) => append(card))
     },
-    { replaces: parts.replaces },
+    { kind: 'model', replaces: parts.replaces },
   )
   return notices
 }

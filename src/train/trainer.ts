@@ -1,10 +1,10 @@
 /** One trainer over one model: steps, evaluation, gradients, weights. `create-trainer.ts` makes one. */
+import { checkOptions } from '../core/check-options.ts'
 import { ConfigError, InputError } from '../core/errors.ts'
 import type { Rng } from '../core/rng.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { IMAGE_NEWLINE } from '../families/parameter-names.ts'
 import type { RunOptions, Tensor } from '../runtime/runtime.ts'
-import type { Replaced } from '../weights/folder-node.ts'
 import type { AdamW } from './adamw.ts'
 import { buildBatch, type Batch } from './batch.ts'
 import type { NamedTensors } from './build-network.ts'
@@ -21,6 +21,7 @@ import type { ParameterStore } from './parameter-store.ts'
 import { joinReports, type PreferenceReport } from './preference-objective.ts'
 import type { QuantizedCopies } from './quantized-copies.ts'
 import { IGNORE_INDEX, type Sample } from './sample.ts'
+import { parseSaveOptions, type SaveOptions } from './save-options.ts'
 import { rateFactor } from './schedule.ts'
 
 export type TrainerParts = {
@@ -46,7 +47,7 @@ export type TrainerParts = {
   readonly signal: AbortSignal | undefined
   readonly save: (
     folder: string,
-    told: { steps: number; notes: string; replaces: Replaced },
+    told: Required<SaveOptions> & { readonly steps: number },
   ) => Promise<readonly string[]>
   readonly dispose: () => Promise<void>
 }
@@ -191,22 +192,21 @@ export class Trainer implements AsyncDisposable {
    *
    * A folder with anything but a model that was saved so is refused, unless it `replaces: 'anything'`.
    */
-  save(
-    folder: string,
-    {
-      notes = '',
-      replaces = 'alike',
-    }: { readonly notes?: string; readonly replaces?: Replaced } = {},
-  ): Promise<readonly string[]> {
-    return this.#exclusive(() => this.#parts.save(folder, { steps: this.#steps, notes, replaces }))
+  save(folder: string, options: SaveOptions = {}): Promise<readonly string[]> {
+    return this.#exclusive(async () => {
+      const told = parseSaveOptions(options)
+      return this.#parts.save(folder, { steps: this.#steps, ...told })
+    })
   }
 
   /**
    * Writes a state that `createTrainer(…, { resume: folder })` goes on from, bit for bit on the same kind of CPU. The
    * folder appears whole or not at all, in the place of an earlier checkpoint alone. `cursor` comes back as `trainer.cursor`; it must be JSON.
    */
-  checkpoint(folder: string, { cursor = null }: { readonly cursor?: unknown } = {}): Promise<void> {
+  checkpoint(folder: string, options: { readonly cursor?: unknown } = {}): Promise<void> {
     return this.#exclusive(async () => {
+      checkOptions('trainer.checkpoint', options, ['cursor'])
+      const { cursor = null } = options
       checkCursor(cursor)
       const { store, rng, settings } = this.#parts
       const state = { steps: this.#steps, rng: rng.state, cursor }

@@ -2,34 +2,33 @@
  * Folders that appear complete or not at all: written beside their place, flushed, then renamed to it.
  *
  * A folder that is there already is set aside first, since no rename replaces a folder that is not empty; whoever reads
- * after a crash between the two renames finds it there (`completeFolder`). What is replaced is deleted, so it must be of the
- * kind that is written.
+ * after a crash between the two renames finds it there (`completeFolder`).
  */
 import { randomUUID } from 'node:crypto'
 import { copyFile, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { CheckpointError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder-node.ts'
+import { checkReplaced, type FolderKind, type Replaced } from './check-replaced-node.ts'
 import { refusedWrite } from './refused-write.ts'
-
-/** `alike`: where a model is written a model, else weights and what is written again; `anything`: whatever is in it. */
-export type Replaced = 'alike' | 'anything'
 
 /**
  * Lets `write` fill a temporary folder and puts it at `path`. Whatever `write` throws passes through and nothing is left;
- * throws CheckpointError where the disk refuses, and where `path` holds what is not to be replaced.
+ * throws CheckpointError where the disk refuses, and, before anything is written, where `path` holds what is not to be
+ * replaced.
  */
 export async function writeFolderAtomically(
   path: string,
   write: (folder: string) => Promise<void>,
-  { replaces = 'alike' }: { readonly replaces?: Replaced } = {},
+  { kind, replaces = 'alike' }: { readonly kind: FolderKind; readonly replaces?: Replaced },
 ): Promise<void> {
   const target = resolve(path)
+  await checkReplaced(target, { kind, replaces })
   const temporary = `${target}.${randomUUID()}.tmp`
   try {
     await makeFolder(temporary).catch(refused(target))
     await write(temporary)
-    if (replaces === 'alike') await checkAlike(target, temporary)
+    // Writing takes minutes, in which others use the folder.
+    await checkReplaced(target, { kind, replaces })
     await syncFolder(temporary)
     await moveInto(temporary, target).catch(refused(target))
   } catch (error) {
@@ -37,28 +36,6 @@ export async function writeFolderAtomically(
     await rm(temporary, { recursive: true, force: true }).catch(() => {})
     throw error
   }
-}
-
-/** Weights of a model or an adapter, which another may have in other shards. */
-const WEIGHTS = /^(?:adapter_)?model(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?$/
-
-/** What lies beside them, and is not written again by a model that has none of it; the tower's folder of an original. */
-const BESIDE_WEIGHTS =
-  /^(?:(?:\w+_)?config\.json|tokenizer\.(?:json|model)|(?:special_tokens_map|added_tokens|vocab)\.json|merges\.txt|chat_template\.\w+|clip|siglip|vit)$/
-
-async function checkAlike(target: string, written: string): Promise<void> {
-  const [there, names] = await Promise.all([namesIn(target), namesIn(written)])
-  const isModel = names.some((name) => WEIGHTS.test(name))
-  const isAlike = (name: string) =>
-    names.includes(name) || (isModel && (WEIGHTS.test(name) || BESIDE_WEIGHTS.test(name)))
-  const others = there.filter((name) => !isAlike(name))
-  const hasWeights = there.some((name) => name.endsWith('.safetensors'))
-  if (there.length === 0 || (hasWeights && others.length === 0)) return
-  const came = others.length > 0 ? `${others.slice(0, 5).join(', ')} in it` : 'no weights in it'
-  throw new CheckpointError(
-    'CHECKPOINT_FOLDER_TAKEN',
-    `weights: ${target} should be a new folder, or one that was written alike and would be replaced, and has ${came}; name another folder.`,
-  )
 }
 
 function namesIn(folder: string): Promise<readonly string[]> {

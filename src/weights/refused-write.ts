@@ -10,10 +10,18 @@ export function refusedWrite(
   return (cause) => {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
     const isFull = isDiskFull(code)
+    const advice = isFull
+      ? 'free some space'
+      : (ADVICE[code] ?? 'check the folder and its permissions')
     throw new CheckpointError(
       isFull ? 'CHECKPOINT_DISK_FULL' : 'CHECKPOINT_UNWRITABLE',
-      `${where}: expected to write ${path}, it cannot be written (${code}); ${isFull ? 'free some space' : 'check the folder and its permissions'}, ${untouched}.`,
+      `${where}: expected to write ${path}, it cannot be written (${code}); ${advice}, ${untouched}.`,
       { cause },
     )
   }
+}
+
+/** By the system's code. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOTDIR: 'name a folder, a part of the path is a file',
 }
