@@ -9,7 +9,15 @@ import { nextTurn } from './core/steps.ts'
 import { isObject } from './families/json-reader.ts'
 import { locate, type HubOptions } from './locate-model.ts'
 import { readDocuments } from './weights/documents.ts'
-import { absolutePath, baseName, joinPath, listFolder, parentFolder } from './weights/node.ts'
+import { repositoryOf } from './weights/hub.ts'
+import {
+  absolutePath,
+  baseName,
+  joinPath,
+  linkedPath,
+  listFolder,
+  parentFolder,
+} from './weights/node.ts'
 
 export type CheckpointFolder = {
   readonly path: string
@@ -44,6 +52,26 @@ export async function checkpointFolders(
     await nextTurn()
   }
   return folders
+}
+
+/** The hub id whose snapshot a folder is, else the folder. */
+export function modelName(folder: string): string {
+  return repositoryOf(absolutePath(folder)) ?? folder
+}
+
+/**
+ * Names that the conversation mode follows from, in their order: what is trained on top of a model goes on in its mode. A
+ * link to a folder counts by its own name, then by the folder's.
+ */
+export function modeNames(folders: readonly CheckpointFolder[]): readonly string[] {
+  const seeing = folders.filter(({ documents }) => hasEyes(documents.get('config.json')))
+  return (seeing.length > 0 ? seeing : folders)
+    .toReversed()
+    .flatMap(({ path }) => [modelName(path), modelName(linkedPath(path))])
+}
+
+function hasEyes(config: unknown): boolean {
+  return isObject(config) && ('mm_vision_tower' in config || 'vision_config' in config)
 }
 
 /** A folder of that name in the checkpoint's folder or beside it. */

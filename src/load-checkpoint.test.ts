@@ -1,6 +1,6 @@
 /** Which part of a checkpoint gives a weight, and what is refused where parts do not go together. */
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -90,7 +90,7 @@ describe('a vision tower that is given', async () => {
   })
 })
 
-test('a checkpoint of the hub is asked in the mode of its id, not of its commit', async () => {
+test('a checkpoint of the hub is asked in the mode of its id, not of its commit nor of a link that says none', async () => {
   const checkpoints = 'fixtures/original/checkpoints'
   const visionTower = join(checkpoints, 'tower-clip-vit-large-patch14-336')
   const repository = join(root, 'hub', 'models--liuhaotian--llava-v1.6-34b')
@@ -100,12 +100,18 @@ test('a checkpoint of the hub is asked in the mode of its id, not of its commit'
   writeFileSync(join(repository, 'refs', 'main'), commit)
   cpSync(join(checkpoints, 'llava-v1.6-vicuna'), snapshot, { recursive: true })
   const hub = { cacheDir: join(root, 'hub'), offline: true }
-  for (const name of ['liuhaotian/llava-v1.6-34b', snapshot, `${snapshot}/`]) {
+  const [link, named] = [join(root, 'my-model'), join(root, 'LLaVA-7b-v0')]
+  for (const path of [link, named]) symlinkSync(snapshot, path)
+  for (const name of ['liuhaotian/llava-v1.6-34b', snapshot, `${snapshot}/`, link]) {
     const checkpoint = await openParts(name, { hub, visionTower })
     checkpoint.close()
     const { prompt } = checkpoint.config
     assert.equal(prompt.kind === 'conversation' && prompt.mode, 'chatml_direct', name)
   }
+  const checkpoint = await openParts(named, { visionTower })
+  checkpoint.close()
+  const { prompt } = checkpoint.config
+  assert.equal(prompt.kind === 'conversation' && prompt.mode, 'llava_v0')
 })
 
 test('a folder whose weights are missing has not those of the model that its config names', async () => {

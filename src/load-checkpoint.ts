@@ -8,6 +8,8 @@ import {
   beside,
   besideOrHub,
   checkpointFolders,
+  modelName,
+  modeNames,
   TRAINED_BESIDE,
   type CheckpointFolder,
 } from './checkpoint-folders.ts'
@@ -41,15 +43,7 @@ import {
   openWeightFile,
   type WeightSource,
 } from './weights/index.ts'
-import { repositoryOf } from './weights/hub.ts'
-import {
-  absolutePath,
-  baseName,
-  isFile,
-  joinPath,
-  listFolder,
-  parentFolder,
-} from './weights/node.ts'
+import { baseName, isFile, joinPath, listFolder, parentFolder } from './weights/node.ts'
 
 export type CheckpointOptions = FamilyOptions &
   HubOptions & {
@@ -172,7 +166,8 @@ async function openFolderParts(
   await nextTurn()
   const tower = await towerFolder(folders, main, options)
   const documents: CheckpointDocuments = {
-    name: repositoryOf(absolutePath(folder)) ?? folder,
+    name: modelName(folder),
+    modeNames: modeNames(folders),
     files: new Map(folders.toReversed().flatMap((one) => [...one.documents])),
     ...(tower !== null && { tower: readDocuments(tower) }),
   }

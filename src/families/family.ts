@@ -13,8 +13,10 @@ export type Layout = 'original' | 'hf'
 
 /** The parsed JSON files of a checkpoint's folder, by file name; of its vision tower too, where that lies apart. */
 export type CheckpointDocuments = {
-  /** Where the checkpoint came from: its hub id, or its folder. Names of checkpoints choose conversation modes. */
+  /** Where the checkpoint came from: its hub id, or its folder. */
   readonly name: string
+  /** Names that its conversation mode follows from where that is not its own alone: the first that says one counts. */
+  readonly modeNames?: readonly string[]
   readonly files: ReadonlyMap<string, unknown>
   readonly tower?: ReadonlyMap<string, unknown>
 }

@@ -99,7 +99,8 @@ export function originalPrompt(
     const given = templateOf(documents, { template }) ?? { kind: 'none' }
     return given.kind === 'conversation' ? { ...given, wrapImage } : given
   }
-  return { kind: 'conversation', mode: conversationModeOf(documents.name, modelType), wrapImage }
+  const { name, modeNames = [name] } = documents
+  return { kind: 'conversation', mode: conversationModeOf(modeNames, modelType), wrapImage }
 }
 
 function originalVision(json: JsonReader, { tower }: CheckpointDocuments): VisionConfig {

@@ -10,41 +10,43 @@ import { isConversationMode } from './conversation.ts'
 /**
  * The mode that evaluation uses, which is the one the checkpoint was trained with.
  *
- * `name` is its folder or hub id, `modelType` the `model_type` of its config (`llava_mistral`). The demos choose
- * otherwise (`demoModeOf`): for 1.5 they say "human" where training said "user".
+ * `names` are its folder or hub id, or several that it goes by, of which the first that says a mode counts; `modelType` is
+ * the `model_type` of its config (`llava_mistral`), which is surer than a name. The demos choose otherwise (`demoModeOf`):
+ * for 1.5 they say "human" where training said "user".
  */
-export function conversationModeOf(name: string, modelType = ''): string {
-  const model = modelNameOf(name).toLowerCase()
-  const rule = EVALUATION_RULES.find(
-    ({ names, types }) => names.some((part) => model.includes(part)) || types?.includes(modelType),
-  )
-  const mode = rule?.mode ?? 'vicuna_v1'
+export function conversationModeOf(names: string | readonly string[], modelType = ''): string {
+  const models = [names].flat().map((name) => modelNameOf(name).toLowerCase())
+  const model = models.find((one) => namedMode(one) !== undefined) ?? models[0] ?? ''
+  const mode = MODES_OF_TYPES[modelType] ?? namedMode(model) ?? 'vicuna_v1'
   // Stage-1 models that were never tuned on instructions are asked with the picture's tag wrapped.
   const isPlain = model.includes('plain') && !model.includes('finetune')
   return isPlain ? (TAG_MODES[mode] ?? mode) : mode
 }
 
-const EVALUATION_RULES: readonly {
-  readonly names: readonly string[]
-  readonly types?: readonly string[]
-  readonly mode: string
-}[] = [
-  {
-    names: ['qwen', 'onevision', 'interleave'],
-    types: ['llava_qwen', 'llava_qwen_moe'],
-    mode: 'qwen_1_5',
-  },
-  { names: ['llama-3', 'llama3'], mode: 'llava_llama_3' },
-  { names: ['llama-2', 'llama2'], mode: 'llava_llama_2' },
-  {
-    names: ['mistral', 'mixtral'],
-    types: ['llava_mistral', 'llava_mixtral'],
-    mode: 'mistral_instruct',
-  },
-  { names: ['34b', 'yi-'], mode: 'chatml_direct' },
-  { names: ['mpt'], types: ['llava_mpt'], mode: 'mpt' },
-  { names: ['gemma'], types: ['llava_gemma'], mode: 'gemma_instruct' },
-  { names: ['v0'], mode: 'llava_v0' },
+function namedMode(model: string): string | undefined {
+  return NAME_RULES.find(({ parts }) => parts.some((part) => model.includes(part)))?.mode
+}
+
+const MODES_OF_TYPES: Readonly<Record<string, string>> = {
+  llava_qwen: 'qwen_1_5',
+  llava_qwen_moe: 'qwen_1_5',
+  llava_mistral: 'mistral_instruct',
+  llava_mixtral: 'mistral_instruct',
+  llava_mpt: 'mpt',
+  llava_gemma: 'gemma_instruct',
+}
+
+/** In the order the scripts ask: behind v1 may stand the number of an attempt (`llava-v1.5-7b-v0.1`) or a data set. */
+const NAME_RULES: readonly { readonly parts: readonly string[]; readonly mode: string }[] = [
+  { parts: ['llama-3', 'llama3'], mode: 'llava_llama_3' },
+  { parts: ['llama-2', 'llama2'], mode: 'llava_llama_2' },
+  { parts: ['mistral', 'mixtral'], mode: 'mistral_instruct' },
+  { parts: ['34b', 'yi-'], mode: 'chatml_direct' },
+  { parts: ['v1'], mode: 'vicuna_v1' },
+  { parts: ['qwen', 'onevision', 'interleave'], mode: 'qwen_1_5' },
+  { parts: ['mpt'], mode: 'mpt' },
+  { parts: ['gemma'], mode: 'gemma_instruct' },
+  { parts: ['v0'], mode: 'llava_v0' },
 ]
 
 const TAG_MODES: Readonly<Record<string, string>> = { vicuna_v1: 'v1_mmtag', llava_v0: 'v0_mmtag' }

@@ -115,10 +115,18 @@ describe('the mode of a checkpoint', () => {
       'llava-llama-2-13b-chat-lightning-preview': 'llava_llama_2',
       'LLaVA-Lightning-MPT-7B-preview': 'mpt',
       'LLaVA-13b-delta-v0': 'llava_v0',
+      // These were asked as v0, and as Qwen.
+      'llava-v1.5-7b-v0.1': 'vicuna_v1',
+      'llava-v1.5-7b-finetune-v0.2': 'vicuna_v1',
+      'llava-v1.5-7b-onevision-data': 'vicuna_v1',
+      'llava-llama-3-8b-v1_1': 'llava_llama_3',
       '/models/mine': 'vicuna_v1',
     }
     for (const [name, mode] of Object.entries(modes)) assert.equal(conversationModeOf(name), mode)
     assert.equal(conversationModeOf('mine', 'llava_mistral'), 'mistral_instruct')
+    assert.equal(conversationModeOf('llava-v1.6-qwen', 'llava_qwen'), 'qwen_1_5')
+    const names = ['/runs/mine', '/models/llava-v1.6-34b', '/models/LLaVA-7b-v0']
+    assert.equal(conversationModeOf(names), 'chatml_direct')
     assert.ok(Object.values(modes).every(isConversationMode))
   })
 

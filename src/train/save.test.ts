@@ -287,6 +287,29 @@ test('an adapter that was trained over parts given elsewhere says how it is open
   assert.ok(notices.some((text) => text.includes(`--model ${MODEL} --adapter ${lower} --adapter`)))
 })
 
+// By its own folder it was asked as v1, whatever it was trained as, and converted so.
+test('an adapter is asked in the mode of the model it was trained over', async () => {
+  const visionTower = 'fixtures/original/checkpoints/tower-clip-vit-large-patch14-336'
+  for (const [name, mode] of [
+    ['LLaVA-7b-v0', 'llava_v0'],
+    ['llava-v1.6-34b', 'chatml_direct'],
+  ] as const) {
+    const [base, adapter] = [join(root, name), join(root, name, 'v1-adapter')]
+    cpSync('fixtures/original/checkpoints/llava-v1.6-vicuna', base, { recursive: true })
+    const options = { visionTower, trainable: [], lora: { rank: 2 } } as const
+    await using trainer = await createTrainer(base, options)
+    await trainer.save(adapter)
+    for (const [folder, given] of [
+      [adapter, {}],
+      [base, { adapters: [adapter] }],
+    ] as const) {
+      const { config, close } = await openParts(folder, { visionTower, ...given })
+      close()
+      assert.equal(config.prompt.kind === 'conversation' && config.prompt.mode, mode, folder)
+    }
+  }
+})
+
 test('adapters that words are learnt beside are saved as they were', async () => {
   const lora = { rank: 2, alpha: 4 }
   const [first, second] = [join(root, 'first'), join(root, 'second')]

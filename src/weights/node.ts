@@ -14,6 +14,7 @@ import {
   openSync,
   readdirSync,
   readSync,
+  realpathSync,
   statSync,
 } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
@@ -63,6 +64,11 @@ export function joinPath(folder: string, name: string): string {
 
 export function absolutePath(path: string): string {
   return resolve(path)
+}
+
+/** The file or folder that a path ends at, behind links. */
+export function linkedPath(path: string): string {
+  return realpathSync(path)
 }
 
 /** `path` as seen from `folder` where it lies inside, else whole. */
