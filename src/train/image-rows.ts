@@ -248,7 +248,7 @@ export class ImageRows {
       readonly what: string
     },
   ): void {
-    const rows = rowsOf(maps)
+    const rows = rowsOf(maps)(0, maps.length)
     if (rows !== slots.length) throw misplaced(where, what, { places: slots.length, rows })
     let next = 0
     for (const placed of maps) {
@@ -273,10 +273,11 @@ function sharedOut({
 }): readonly MediaRange[] {
   const all = { pictures: arrange.pictures, clips: clips.length }
   if (places.length === 1) return [{ from: { pictures: 0, clips: 0 }, to: all }]
+  const [rowsOfPictures, rowsOfClips] = [pictureRows(arrange), rowsOf(clips)]
   const fills = (sequence: number, { from, to }: MediaRange) => {
     const rows = {
-      pictures: rowsOf(arrange.range(from.pictures, to.pictures)),
-      clips: rowsOf(clips.slice(from.clips, to.clips)),
+      pictures: rowsOfPictures(from.pictures, to.pictures),
+      clips: rowsOfClips(from.clips, to.clips),
     }
     const isFull = ({ slots, holds }: Places) =>
       slots.length === holds.reduce((sum, kind) => sum + rows[kind], 0)
@@ -285,8 +286,22 @@ function sharedOut({
   return shareMedia(all, { sequences: places.length, fills, where })
 }
 
-function rowsOf(maps: readonly { readonly map: RowMap }[]): number {
-  return maps.reduce((sum, { map }) => sum + map.rows, 0)
+/** Rows of a range, which is asked for as often as there are ways to share: looked up, not added up. */
+type RangeRows = (from: number, to: number) => number
+
+function pictureRows({ pictures, range }: Arranger): RangeRows {
+  const alone = Array.from(
+    { length: pictures },
+    (_, i) => (range(i, i + 1)[0] as ArrangedPicture).map.rows,
+  )
+  const ofSeveral = rowsOf(range(0, pictures))
+  return (from, to) => (to - from === 1 ? (alone[from] as number) : ofSeveral(from, to))
+}
+
+function rowsOf(maps: readonly { readonly map: RowMap }[]): RangeRows {
+  const ends = [0]
+  for (const { map } of maps) ends.push((ends.at(-1) as number) + map.rows)
+  return (from, to) => (ends[to] as number) - (ends[from] as number)
 }
 
 /** One tile is one picture of the tile's size; where pictures are cut, nobody could tell which tiles belong together. */
