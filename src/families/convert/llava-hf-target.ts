@@ -61,7 +61,7 @@ export function llavaHfTarget(input: TargetInput): Target {
       ...notices(input),
       ...stopNotices(input),
       ...frameNotices(config, hfClass),
-      ...readingNotices(config, read),
+      ...readingNotices(input, read),
     ],
   }
 }

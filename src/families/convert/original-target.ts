@@ -56,7 +56,7 @@ export function originalTarget(input: TargetInput): Target {
   }
   return {
     folders: [{ folder: '', files, tensors }, tower.output],
-    notices: [...notices(input), ...readingNotices(config, read)],
+    notices: [...notices(input), ...readingNotices(input, read)],
   }
 }
 

@@ -4,18 +4,24 @@
  */
 import { fitOf, isSameTile, type ImageProcessor } from '../../preprocess/image-processor.ts'
 import type { VideoTokenConfig } from '../../preprocess/video-tokens.ts'
+import { renderConversation } from '../../text/conversation.ts'
+import type { Tokenizer } from '../../text/tokenizer.ts'
 import { familyOf } from '../index.ts'
 import type { CheckpointDocuments, ModelConfig, PromptConfig } from '../family.ts'
 import { isObject } from '../json-reader.ts'
 import { conversationTemplate } from './conversation-template.ts'
-import type { EyedConfig } from './target.ts'
+import type { EyedConfig, TargetInput } from './target.ts'
 
 /** A sentence for each difference. `documents` are those of the target. */
-export function readingNotices(config: EyedConfig, documents: CheckpointDocuments): string[] {
+export function readingNotices(
+  { config, tokenizer }: Pick<TargetInput, 'config' | 'tokenizer'>,
+  documents: CheckpointDocuments,
+): string[] {
   const read = familyOf(documents).parseConfig(documents, {})
   checkPictures(config, read)
   return [
     ...promptNotices(config, read),
+    ...bosNotices(config, read, tokenizer),
     ...pictureNotices(config, read),
     ...ownKeyNotices(config, documents),
     ...clipNotices(config, read),
@@ -54,6 +60,31 @@ function promptNotices({ prompt: was }: EyedConfig, { prompt: is }: ModelConfig)
     ]
   }
   return []
+}
+
+type PromptParts = Pick<ModelConfig, 'layout' | 'tokenise' | 'prompt'>
+
+/** A conversation that writes BOS itself (Llama 3's) gets a second one in the original code, a chat template none. */
+export function bosNotices(
+  before: PromptParts,
+  after: PromptParts,
+  tokenizer: Pick<Tokenizer, 'encode' | 'bosId' | 'tokenOf'>,
+): string[] {
+  const [was, is] = [before, after].map((parts) => (isBosDoubled(parts, tokenizer) ? 'two' : 'one'))
+  const { bosId } = tokenizer
+  if (was === is || bosId === undefined) return []
+  return [
+    `A prompt begins with ${was} ${tokenizer.tokenOf(bosId)} in the old layout, with ${is} in the new one: logits differ a little. (transformers gives one by apply_chat_template with tokenize, two where the processor is called with the template's text.)`,
+  ]
+}
+
+function isBosDoubled(
+  { layout, tokenise, prompt }: PromptParts,
+  tokenizer: Pick<Tokenizer, 'encode' | 'bosId'>,
+): boolean {
+  if (layout !== 'original' || tokenise !== 'pieces' || prompt.kind !== 'conversation') return false
+  const text = renderConversation(prompt.mode, [{ from: 'human', value: 'Hi' }])
+  return tokenizer.encode(text, { addBos: true })[1] === tokenizer.bosId
 }
 
 /** As a mode is written for the classes of transformers. */
