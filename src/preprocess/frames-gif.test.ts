@@ -61,6 +61,37 @@ test('a frame alone is the same as after those before it', async () => {
   }
 })
 
+// Frames that were not shown did not make it larger, and one beside the corner hid what it does not cover.
+test('a frame larger than the screen is seen by all behind it, whichever are taken', async () => {
+  const palette = [0, 0, 0, 90, 90, 90, 180, 180, 180, 255, 255, 255]
+  const screen = [...Buffer.from('GIF89a'), 2, 0, 2, 0, 0x81, 0, 0, ...palette]
+  /** Of one colour, each pixel behind a clear code. */
+  const frame = (colour: number, { left = 0, size = 2 }) => {
+    const codes = Array.from({ length: size ** 2 }, () => [4, colour]).flat()
+    const bits = [...codes, 5].reduce((sum, code, i) => sum | (BigInt(code) << BigInt(3 * i)), 0n)
+    const bytes = Math.ceil((3 * (codes.length + 1)) / 8)
+    const data = Array.from({ length: bytes }, (_, i) => Number((bits >> BigInt(8 * i)) & 255n))
+    return [0x2c, left, 0, 0, 0, size, 0, size, 0, 0, 2, bytes, ...data, 0]
+  }
+  for (const larger of [{ size: 4 }, { left: 1, size: 3 }]) {
+    const frames = [frame(1, {}), frame(2, larger), frame(3, {}), frame(1, {})].flat()
+    const bytes = Uint8Array.from([...screen, ...frames, 0x3b])
+    const all = (await read(gifClip(bytes), [0, 1, 2, 3])).map(describe)
+    assert.deepEqual(
+      all.map(([width]) => width),
+      [2, 4, 4, 4],
+    )
+    for (const taken of [[1], [2], [3], [0, 3], [1, 3]]) {
+      const images = await read(gifClip(bytes), taken)
+      assert.deepEqual(
+        images.map(describe),
+        taken.map((i) => all[i]),
+        `${taken}`,
+      )
+    }
+  }
+})
+
 test('times follow the delays, where none of a frame is a tenth of a second', () => {
   const clip = gifClip(readFileSync('fixtures/pictures/animated-160x160.gif'))
   const times = Array.from({ length: clip.frames }, (_, i) => clip.timeOf(i))

@@ -220,6 +220,8 @@ function readPalette(reader: WindowReader, at: number, size: number): Uint8Array
 class Screen {
   readonly #source: ByteSource
   readonly #frames: readonly Frame[]
+  /** What is seen with each frame: as large as the screen and all frames so far. */
+  readonly #sizes: readonly ImageSize[]
   #picture: RgbImage
   #drawn = -1
   /** What the frame drawn last covered, where that is to be restored. */
@@ -228,6 +230,8 @@ class Screen {
   constructor(source: ByteSource, size: ImageSize, frames: readonly Frame[]) {
     this.#source = source
     this.#frames = frames
+    let seen = size
+    this.#sizes = frames.map((frame) => (seen = grownSize(seen, frame)))
     this.#picture = blank(size)
   }
 
@@ -247,7 +251,8 @@ class Screen {
   #start(frame: number): number {
     for (let candidate = frame; candidate > this.#drawn + 1; candidate--) {
       const one = this.#frames[candidate] as Frame
-      const isWhole = one.width >= this.#picture.width && one.height >= this.#picture.height
+      const { width, height } = this.#sizes[candidate] as ImageSize
+      const isWhole = one.width === width && one.height === height
       if (isWhole && one.transparent === null && one.disposal !== 'restore') return candidate
     }
     return this.#drawn + 1
@@ -256,7 +261,7 @@ class Screen {
   #draw(index: number, data: Uint8Array): void {
     const frame = this.#frames[index] as Frame
     if (index > 0 && this.#drawn === index - 1) this.#dispose(index - 1)
-    this.#picture = grown(this.#picture, frame)
+    this.#picture = grown(this.#picture, this.#sizes[index] as ImageSize)
     if (index === 0)
       fill(
         this.#picture,
@@ -309,9 +314,8 @@ function blank({ width, height }: ImageSize): RgbImage {
   return { width, height, channels: 3, data: new Uint8Array(width * height * 3) }
 }
 
-/** The picture large enough for a frame. */
-function grown(picture: RgbImage, frame: Region): RgbImage {
-  const { width, height } = grownSize(picture, frame)
+/** The picture in another size, which is no smaller. */
+function grown(picture: RgbImage, { width, height }: ImageSize): RgbImage {
   if (width === picture.width && height === picture.height) return picture
   const larger = blank({ width, height })
   paste(larger, picture, { left: 0, top: 0 })
