@@ -116,6 +116,8 @@ const VIEWS: Readonly<Record<string, readonly View[]>> = {
   'rope-scaling': ['checkpoint', 'clip', 'prompt', 'plan'],
   'max-context': ['checkpoint', 'clip', 'prompt', 'plan'],
   'auto-orient': ['picture', 'prompt', 'plan'],
+  template: ['checkpoint', 'prompt', 'plan'],
+  tokenizer: ['checkpoint', 'prompt', 'plan'],
   precision: ['checkpoint', 'plan'],
   'layer-precision': ['checkpoint'],
   threads: ['checkpoint', 'plan'],

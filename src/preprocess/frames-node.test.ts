@@ -93,6 +93,11 @@ const REFUSED: readonly [ClipSource, string, RegExp][] = [
   ['src/core', 'INPUT_VIDEO_EMPTY', /src\/core has no pictures in it/],
   [[], 'INPUT_VIDEO_EMPTY', /list of pictures is empty/],
   [scratchFile('empty.mp4', ''), 'INPUT_VIDEO_EMPTY', /empty\.mp4 is an empty file/],
+  [
+    scratchFile('none.y4m', 'YUV4MPEG2 W2 H2\n'),
+    'INPUT_VIDEO_EMPTY',
+    /has none; check that it is the right file; the file is .*none\.y4m\.$/,
+  ],
   ['fixtures/pictures/photo-1x1.png', 'INPUT_VIDEO_SOURCE', /is a picture \(PNG\); send it as an/],
   [new URL('https://localhost/a.mp4'), 'INPUT_VIDEO_SOURCE', /give its bytes/],
 ]

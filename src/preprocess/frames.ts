@@ -157,7 +157,7 @@ export function pictureClip<T extends ImageFile | ImagePixels>(pictures: readonl
 export function emptyClip(reason: string): InputError {
   return new InputError(
     'INPUT_VIDEO_EMPTY',
-    `video: expected at least one frame, but ${reason}; is it the right file?`,
+    `video: expected at least one frame, but ${reason}; check that it is the right file.`,
   )
 }
 

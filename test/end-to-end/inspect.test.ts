@@ -226,6 +226,8 @@ describe('llava inspect', { concurrency: 2 }, () => {
     for (const [args, message] of [
       [[PHOTO, '--draw', 'photo.bmp'], /\.svg or \.png file; "photo\.bmp"/],
       [[PHOTO, '--fps', '3'], /--fps goes with a clip/],
+      [[PHOTO, '--template', 'vicuna_v1'], /--template goes with a checkpoint or .*not with a pic/],
+      [[PHOTO, '--tokenizer', '/nowhere'], /--tokenizer goes with a checkpoint or /],
       [[PHOTO, '--max-context', '300'], /--max-context goes with a checkpoint or .*not with a pic/],
       [['fixtures/pictures/clip', '--as', 'picture'], /--as picture wants a file/],
       [[MODEL, '--plan', '-i', 'fixtures/clips/420.y4m'], /420\.y4m is a clip/],
