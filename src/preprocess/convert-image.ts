@@ -5,6 +5,7 @@
  * and their transparency ignored except for RGBA and LA. LAB and conversions to a palette or HSV are not here.
  * Source: python-pillow/Pillow src/libImaging/Convert.c, ConvertYCbCr.c and src/PIL/Image.py (convert) at 4e5f09f.
  */
+import { checkFields } from '../core/check-argument.ts'
 import { InputError } from '../core/errors.ts'
 import { clipToByte, cmykToRgb } from './convert-samples.ts'
 import type { ImageSize } from './image.ts'
@@ -38,6 +39,7 @@ export type ModeImage = ImageSize & {
 
 /** Throws InputError INPUT_IMAGE_MODE for a pair of modes that is not converted. */
 export function convertImage(image: ModeImage, to: ImageMode): ModeImage {
+  checkFields('convertImage: image', image, ['width', 'height', 'mode', 'data'])
   const { width, height } = image
   if (image.mode === to) return { ...image, data: image.data.slice() }
   const convert = findConversion(image, to)

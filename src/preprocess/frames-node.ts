@@ -17,6 +17,8 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { describeValue } from '../core/check-argument.ts'
+import { checkOptions } from '../core/check-options.ts'
 import { isDiskFull } from '../core/disk-full.ts'
 import { CapacityError, InputError } from '../core/errors.ts'
 import { isFolder } from '../core/make-folder-node.ts'
@@ -47,6 +49,7 @@ export type OpenClipOptions = {
  * CAPACITY_DISK where the bytes of a film find no place among the temporary files.
  */
 export async function openClip(source: ClipSource, options: OpenClipOptions = {}): Promise<Clip> {
+  checkOptions('openClip', options, ['autoOrient', 'signal'])
   const { autoOrient = true, signal } = options
   signal?.throwIfAborted()
   if (source instanceof Blob) return openClip(new Uint8Array(await source.arrayBuffer()), options)
@@ -110,6 +113,12 @@ function locate(source: ClipSource): Place {
     throw new InputError(
       'INPUT_VIDEO_SOURCE',
       'video: how many frames a Blob or a remote clip has is not known at once; give its bytes.',
+    )
+  }
+  if (typeof source !== 'string' && !(source instanceof URL)) {
+    throw new InputError(
+      'INPUT_VIDEO_SOURCE',
+      `video: expected a path, a file: URL, a Uint8Array or a list of pictures, ${describeValue(source)} came; give one of them.`,
     )
   }
   const path = pathOf(source)

@@ -3,6 +3,7 @@
  *
  * Source of the rules: LLaVA-VL/LLaVA-NeXT playground/demo/video_demo.py (load_video) at df17966; numpy 1.26 linspace.
  */
+import { checkArgument } from '../core/check-argument.ts'
 import { InputError } from '../core/errors.ts'
 import type { ImageFile, ImagePixels } from './image-source.ts'
 import type { ImageSize } from './image.ts'
@@ -55,8 +56,14 @@ export type Sampling = {
  * before the start, INPUT_VIDEO_FRAMES for more forced frames than a list may have.
  */
 export function sampleFrames(info: ClipInfo, sampling: Sampling): number[] {
+  checkClip('sampleFrames', info, sampling)
   const [first, count] = windowOf(info, sampling)
   return sampleWhole({ ...info, frames: count }, sampling).map((frame) => first + frame)
+}
+
+function checkClip(where: string, info: ClipInfo, sampling: Sampling): void {
+  checkArgument(`${where}: the clip`, info, 'an object')
+  checkArgument(`${where}: sampling`, sampling, 'an object')
 }
 
 /** The first frame and how many, of those that the seconds hold. */
@@ -109,9 +116,11 @@ function checkForced(frames: number): number {
 }
 
 /** Seconds of the frames taken; pictures without a clock are a second apart unless `fps` says otherwise. */
-export function frameTimes(clip: Clip, taken: readonly number[], { fps }: Sampling): number[] {
+export function frameTimes(clip: Clip, taken: readonly number[], sampling: Sampling): number[] {
+  checkClip('frameTimes', clip, sampling)
+  checkArgument('frameTimes: taken', taken, 'a list')
   if (clip.framesPerSecond !== null) return taken.map((frame) => clip.timeOf(frame))
-  return taken.map((frame) => frame / (fps ?? 1))
+  return taken.map((frame) => frame / (sampling.fps ?? 1))
 }
 
 /**
@@ -129,6 +138,8 @@ export function statedTimes(
   taken: readonly number[],
   sampling: Sampling,
 ): number[] {
+  checkClip('statedTimes', info, sampling)
+  checkArgument('statedTimes: taken', taken, 'a list')
   const { framesPerSecond, frames: count } = info
   const { fps, frames, forceSample = false, start, end } = sampling
   const rate = framesPerSecond ?? fps ?? 1

@@ -8,6 +8,7 @@
  * `tiling` says whether the picture is cut into several tiles first. `parse-image-processor.ts` makes one of these from
  * a checkpoint's files, `originalImageProcessor` from the habits of the original repositories.
  */
+import { checkFields } from '../core/check-argument.ts'
 import type { ImageSize } from './image.ts'
 import type { ResampleFilter } from './resample-kernel.ts'
 import type { ResizeOrder } from './resize.ts'
@@ -45,6 +46,7 @@ export type ImageProcessor = {
 
 /** The same processor with another fit: `quirks: { fit: 'pad' }`. Tiles of AnyRes are not affected. */
 export function withFit(processor: ImageProcessor, fit: ImageFit): ImageProcessor {
+  checkProcessor('withFit', processor)
   const { tile, resize } = processor
   const exact: Resize = { kind: 'exact', size: tile }
   if (fit === 'squash') return { ...processor, pad: null, resize: exact, crop: null }
@@ -55,8 +57,16 @@ export function withFit(processor: ImageProcessor, fit: ImageFit): ImageProcesso
 
 /** The fit that the steps come to. */
 export function fitOf(processor: ImageProcessor): ImageFit {
+  checkProcessor('fitOf', processor)
   if (processor.pad !== null) return 'pad'
   return processor.crop !== null ? 'crop' : 'squash'
+}
+
+const MAKERS = 'parseImageProcessor and originalImageProcessor make one'
+
+/** Throws InputError unless this is a processor. */
+export function checkProcessor(where: string, processor: ImageProcessor): void {
+  checkFields(`${where}: processor`, processor, ['tile', 'resize', 'tiling', 'normalise'], MAKERS)
 }
 
 /** Whether both make the same tile of a picture that is not cut. */
@@ -79,7 +89,9 @@ export function withPlainSteps(processor: ImageProcessor): ImageProcessor {
 }
 
 /** The mean as a colour, cut and not rounded: int(mean · 255). */
-export function padColour({ normalise }: Pick<ImageProcessor, 'normalise'>): Rgb {
+export function padColour(processor: Pick<ImageProcessor, 'normalise'>): Rgb {
+  checkFields('padColour: processor', processor, ['normalise'], MAKERS)
+  const { normalise } = processor
   const [red, green, blue] = normalise?.mean ?? [0, 0, 0]
   return [Math.trunc(red * 255), Math.trunc(green * 255), Math.trunc(blue * 255)]
 }

@@ -1,4 +1,5 @@
 /** The ways in which a picture is handed over, and what they have in common before anything platform-specific. */
+import { checkArgument } from '../core/check-argument.ts'
 import { InputError } from '../core/errors.ts'
 import {
   checkImage,
@@ -16,13 +17,14 @@ export type ImageFile = string | URL | Uint8Array | Blob
 export type ImagePixels = ImageSize & { readonly data: Uint8Array; readonly channels?: number }
 
 export function isPixels(source: ImageFile | ImagePixels): source is ImagePixels {
-  return typeof source === 'object' && 'data' in source && 'width' in source
+  return typeof source === 'object' && source !== null && 'data' in source && 'width' in source
 }
 
 /** Greys become RGB and alpha is dropped, as Pillow does. Throws InputError INPUT_IMAGE_SHAPE. */
 export function pixelsToRgb(pixels: ImagePixels): RgbImage {
+  checkArgument('image: pixels', pixels, 'an object')
   const { data, width, height } = pixels
-  const inferred = isSize(pixels) ? data.length / (width * height) : 0
+  const inferred = isSize(pixels) ? data?.length / (width * height) : 0
   const image = { data, width, height, channels: (pixels.channels ?? inferred) as Channels }
   checkImage('image', image)
   const { channels } = image

@@ -6,6 +6,7 @@
  * Source: LLaVA-VL/LLaVA-NeXT llava/model/llava_arch.py (prepare_inputs_labels_for_multimodal) at df17966;
  * huggingface/transformers 5.23 models/llava_next and llava_onevision (pack_image_features).
  */
+import { checkArgument, checkFields } from '../core/check-argument.ts'
 import { ConfigError, InputError } from '../core/errors.ts'
 import { keptRegion, shrinkToBudget, type AnyresRounding } from './anyres.ts'
 import { isPositiveInteger, isSize, type ImageSize, type Region } from './image.ts'
@@ -83,6 +84,8 @@ export function countImageTokens(
   config: ImageTokenConfig,
   { pictures = 1 }: { readonly pictures?: number } = {},
 ): ImageTokens {
+  checkFields('countImageTokens: config', config, CONFIG_FIELDS, 'imageTokenConfig makes one')
+  checkArgument('countImageTokens: size', size, 'an object')
   if (!isSize(size)) {
     throw new InputError(
       'INPUT_IMAGE_SIZE',
@@ -112,6 +115,13 @@ export function countImageTokens(
   const tokens = leading + map.size.height * (map.size.width + (newline === 'rows' ? 1 : 0))
   return { tiles, grid, plan, tokens, leading, map, newline }
 }
+
+const CONFIG_FIELDS = [
+  'tiling',
+  'tile',
+  'merge',
+  'patchesPerSide',
+] as const satisfies readonly (keyof ImageTokenConfig)[]
 
 function mapTokens(
   size: ImageSize,
@@ -147,6 +157,7 @@ function mapTokens(
  * picture of one tile still ends with one.
  */
 export function parsePatchMerge(type: string): PatchMerge {
+  checkArgument('mm_patch_merge_type', type, 'a string')
   if (type === 'flat') return { layout: 'flat' }
   const [layout, ...words] = type.split('_')
   if (layout !== 'spatial' || !words.every((word) => MERGE_WORDS.includes(word))) {
@@ -176,7 +187,9 @@ export type ImageTokenOptions = Partial<Omit<ImageTokenConfig, 'tile' | 'patches
 
 /** A whole config from the parts that matter: by default one tile a picture, its rows in order. Throws ConfigError. */
 export function imageTokenConfig(options: ImageTokenOptions): ImageTokenConfig {
+  checkFields('imageTokenConfig: options', options, ['tile', 'patchSize'])
   const { tile, patchSize } = options
+  checkArgument('imageTokenConfig: tile', tile, 'an object')
   const patchesPerSide = Math.floor(tile.width / patchSize)
   if (!isSize(tile) || tile.width !== tile.height || !isPositiveInteger(patchesPerSide)) {
     throw new ConfigError(

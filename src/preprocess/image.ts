@@ -4,6 +4,7 @@
  * Samples lie row by row, channels interleaved, without padding between rows. Sizes are always named
  * (`{ width, height }`): the original repositories write (width, height), transformers (height, width).
  */
+import { checkArgument } from '../core/check-argument.ts'
 import { InputError } from '../core/errors.ts'
 
 export type ImageSize = { readonly width: number; readonly height: number }
@@ -20,6 +21,7 @@ export type RgbImage = Image & { readonly channels: 3 }
 
 /** Checks that a caller's picture is what its fields say; throws InputError INPUT_IMAGE_SHAPE. */
 export function checkImage(where: string, image: Image): void {
+  checkArgument(`${where}: image`, image, 'an object')
   const { width, height, channels, data } = image
   if (!isSize(image) || !(channels >= 1 && channels <= 4 && Number.isInteger(channels))) {
     throw new InputError(

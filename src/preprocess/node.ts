@@ -65,8 +65,10 @@ export async function readImage(
  */
 export function imageSizeOf(
   source: ImageFile | ImagePixels,
-  { autoOrient = false, maxBytes = MAX_BYTES }: Pick<ReadOptions, 'autoOrient' | 'maxBytes'> = {},
+  options: Pick<ReadOptions, 'autoOrient' | 'maxBytes'> = {},
 ): ImageSize {
+  checkOptions('imageSizeOf', options, ['autoOrient', 'maxBytes'])
+  const { autoOrient = false, maxBytes = MAX_BYTES } = options
   if (isPixels(source)) return { width: source.width, height: source.height }
   if (source instanceof Blob) {
     throw new InputError(

@@ -3,6 +3,7 @@
  *
  * Source: LLaVA-VL/LLaVA-NeXT llava/mm_utils.py (process_images), llava/model/multimodal_encoder at df17966.
  */
+import { checkArgument, checkFields } from '../core/check-argument.ts'
 import { ConfigError } from '../core/errors.ts'
 import { freezeDeep } from './freeze.ts'
 import { isPositiveInteger } from './image.ts'
@@ -35,9 +36,12 @@ export type OriginalProcessorInput = {
  * Without `image_aspect_ratio` the picture is cropped (CLIP) or squashed (SigLIP), as LLaVA does; LLaVA-NeXT stops there.
  */
 export function originalImageProcessor(
-  { config, tower }: OriginalProcessorInput,
+  input: OriginalProcessorInput,
   options: Pick<ProcessorOptions, 'fit' | 'order' | 'severalPictures'> = {},
 ): ImageProcessor {
+  checkFields('originalImageProcessor: input', input, ['config', 'tower'])
+  const { config, tower } = input
+  checkArgument('originalImageProcessor: options', options, 'an object')
   const json = tower.processor ?? knownProcessor(tower)
   const { order, severalPictures } = options
   const base = parseImageProcessor(json, { order, severalPictures })

@@ -4,9 +4,10 @@
  * On the path: after `readImage`, before the tower. The tiles as bytes are what a picture is known by (the cache of image
  * tokens hashes them), the floats are what the tower's session is fed.
  */
+import { checkFields } from '../core/check-argument.ts'
 import { InputError } from '../core/errors.ts'
 import { checkImage, type Image, type ImageSize, type RgbImage } from './image.ts'
-import { padColour, type ImageProcessor } from './image-processor.ts'
+import { checkProcessor, padColour, type ImageProcessor } from './image-processor.ts'
 import { normaliseTiles } from './normalise.ts'
 import { resample, type Canvas } from './resample.ts'
 import { passOrder } from './resize.ts'
@@ -35,6 +36,7 @@ export function preprocessImage(
   { pictures = 1 }: { readonly pictures?: number } = {},
 ): PreparedImage {
   checkImage('preprocessImage', image)
+  checkProcessor('preprocessImage', processor)
   if (image.channels !== 3) {
     throw new InputError(
       'INPUT_IMAGE_SHAPE',
@@ -150,10 +152,10 @@ function fitTile(image: RgbImage, processor: ImageProcessor): Image {
 }
 
 /** What a picture, padded where it is to be, is resized to for its one tile. */
-export function resizedSize(
-  size: ImageSize,
-  { resize }: Pick<ImageProcessor, 'resize'>,
-): ImageSize {
+export function resizedSize(size: ImageSize, processor: Pick<ImageProcessor, 'resize'>): ImageSize {
+  checkFields('resizedSize: size', size, ['width', 'height'])
+  checkFields('resizedSize: processor', processor, ['resize'])
+  const { resize } = processor
   if (resize.kind === 'none') return { width: size.width, height: size.height }
   if (resize.kind === 'exact') return resize.size
   const { edge } = resize

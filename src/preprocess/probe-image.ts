@@ -5,6 +5,7 @@
  * decoded at all. Sources: PNG (W3C 2003), JPEG (ITU-T T.81), Exif 2.32, GIF89a, WebP container, TIFF 6.0 and BigTIFF,
  * ISO/IEC 23008-12 (AVIF), BMP (wingdi.h), Netpbm.
  */
+import { checkArgument } from '../core/check-argument.ts'
 import { ByteReader, unreadable } from './byte-reader.ts'
 import { exifOrientation, probeTiff } from './probe-tiff.ts'
 import { probeAvif } from './probe-avif.ts'
@@ -28,6 +29,7 @@ export type ImageHeader = {
 
 /** Throws InputError INPUT_IMAGE_UNREADABLE for an empty, cut or unknown file. */
 export function probeImage(bytes: Uint8Array): ImageHeader {
+  checkArgument('probeImage: bytes', bytes, 'bytes in a Uint8Array')
   if (bytes.length === 0) throw unreadable('the file is empty')
   const reader = new ByteReader(bytes)
   for (const { format, matches, probe } of FORMATS) {

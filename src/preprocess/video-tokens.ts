@@ -6,6 +6,7 @@
  * Source: LLaVA-VL/LLaVA-NeXT llava/model/llava_arch.py (get_2dPool, prepare_inputs_labels_for_multimodal) at df17966;
  * huggingface/transformers 5.23 models/llava_next_video and llava_onevision.
  */
+import { checkFields } from '../core/check-argument.ts'
 import { ConfigError, InputError } from '../core/errors.ts'
 import { freezeDeep } from './freeze.ts'
 import { isPositiveInteger } from './image.ts'
@@ -48,6 +49,7 @@ export type VideoTokens = {
  * k is g pooled. Throws InputError INPUT_VIDEO_FRAMES unless `frames` is a positive integer.
  */
 export function countVideoTokens(frames: number, config: VideoTokenConfig): VideoTokens {
+  checkConfig('countVideoTokens', config)
   if (!isPositiveInteger(frames)) {
     throw new InputError(
       'INPUT_VIDEO_FRAMES',
@@ -61,6 +63,11 @@ export function countVideoTokens(frames: number, config: VideoTokenConfig): Vide
   return { tokens: frames * frameRows + newlines, frames, frameRows, side, newline }
 }
 
+function checkConfig(where: string, config: VideoTokenConfig): void {
+  checkFields(`${where}: config`, config, ['patchesPerSide', 'rowsPerFrame', 'pooling', 'newline'])
+  checkFields(`${where}: config.pooling`, config.pooling, ['mode'])
+}
+
 /** k; null where the rows of a frame are no map. */
 function pooledSide({ patchesPerSide, rowsPerFrame, pooling }: VideoTokenConfig): number | null {
   if (pooling.mode === 'none') return rowsPerFrame === patchesPerSide ** 2 ? patchesPerSide : null
@@ -70,6 +77,7 @@ function pooledSide({ patchesPerSide, rowsPerFrame, pooling }: VideoTokenConfig)
 
 /** Checks the parts against each other. Throws ConfigError. */
 export function videoTokenConfig(config: VideoTokenConfig): VideoTokenConfig {
+  checkConfig('videoTokenConfig', config)
   const { patchesPerSide, rowsPerFrame, pooling, newline } = config
   const isMap = rowsPerFrame === patchesPerSide ** 2
   if (!isMap && (pooling.mode !== 'none' || newline === 'rows')) {

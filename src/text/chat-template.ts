@@ -4,6 +4,8 @@
  * The template sees `messages`, `tools`, `documents`, `add_generation_prompt`, `bos_token`, `eos_token` and whatever is in
  * `variables`. Source: transformers 5.23.0, `utils/chat_template_utils.py`, `render_jinja_template`.
  */
+import { checkArgument, checkFields } from '../core/check-argument.ts'
+import { checkOptions } from '../core/check-options.ts'
 import { InputError } from '../core/errors.ts'
 import type { TemplateLimits } from './jinja/limits.ts'
 import { strip } from './jinja/python-text.ts'
@@ -13,6 +15,7 @@ export type ChatTemplate = Template
 
 /** Parsing costs more than rendering: parse a checkpoint's template once and keep the result. */
 export function parseChatTemplate(source: string): ChatTemplate {
+  checkArgument('parseChatTemplate: source', source, 'a string')
   return parseTemplate(source)
 }
 
@@ -64,8 +67,14 @@ export function renderChatWithSpans(
   template: string | ChatTemplate,
   options: ChatOptions,
 ): RenderedChat {
-  checkOptions(options)
+  checkChatOptions(options)
   const parsed = typeof template === 'string' ? parseChatTemplate(template) : template
+  checkFields(
+    'renderChat: template',
+    parsed,
+    ['source'],
+    'give its text or what parseChatTemplate made of it',
+  )
   const { continueFinalMessage = false, now, limits } = options
   const field = continueFinalMessage === true ? 'content' : continueFinalMessage
   const aliased = options.messages.map(aliasReasoning)
@@ -103,7 +112,7 @@ function clock(now: ChatOptions['now']): () => Date {
   return () => fixed
 }
 
-const OPTION_NAMES: ReadonlySet<string> = new Set<keyof ChatOptions>([
+const OPTION_NAMES: readonly (keyof ChatOptions)[] = [
   'messages',
   'addGenerationPrompt',
   'continueFinalMessage',
@@ -114,17 +123,10 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof ChatOptions>([
   'now',
   'variables',
   'limits',
-])
+]
 
-function checkOptions(options: ChatOptions): void {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.has(name)) {
-      throw new InputError(
-        'INPUT_UNKNOWN_OPTION',
-        `chat template: expected one of ${[...OPTION_NAMES].join(', ')}, the option '${name}' came; put names for the template into variables.`,
-      )
-    }
-  }
+function checkChatOptions(options: ChatOptions): void {
+  checkOptions('renderChat', options, OPTION_NAMES)
   const messages: unknown = options.messages
   const isList =
     Array.isArray(messages) &&
@@ -220,6 +222,10 @@ export function maskFromSpans(
   offsets: readonly (readonly [number, number])[],
   spans: readonly (readonly [number, number])[],
 ): boolean[] {
+  for (const [name, ranges] of Object.entries({ offsets, spans })) {
+    checkArgument(`maskFromSpans: ${name}`, ranges, 'a list')
+    for (const range of ranges) checkArgument(`maskFromSpans: one of ${name}`, range, 'a list')
+  }
   const mask = offsets.map(() => false)
   const tokenAt = (position: number) =>
     offsets.findIndex(([from, to]) => from <= position && position < to)

@@ -4,6 +4,7 @@
  * Source: `llava/serve/cli.py` of haotian-liu/LLaVA at c121f04 and LLaVA-VL/LLaVA-NeXT at df17966; for evaluation
  * `scripts/v1_5/eval/*.sh`, `llava/eval/model_vqa_loader.py` and the published evaluation of each model.
  */
+import { checkArgument } from '../core/check-argument.ts'
 import type { Repository } from './conversation-modes.ts'
 import { isConversationMode } from './conversation.ts'
 
@@ -78,6 +79,7 @@ export function trainingModeOf(version: string): string {
 
 /** The last part of a path; of `…/run/checkpoint-100` the last two, joined by `_`. */
 export function modelNameOf(path: string): string {
+  checkArgument('conversation: the name of a model', path, 'a string')
   const parts = path.replace(/^\/+|\/+$/g, '').split('/')
   const last = parts.at(-1) ?? ''
   return last.startsWith('checkpoint-') && parts.length > 1 ? `${parts.at(-2)}_${last}` : last

@@ -4,9 +4,10 @@
  * Source: `preprocess_multimodal` in `llava/train/train.py` of haotian-liu/LLaVA at c121f04 (line 308) and
  * LLaVA-VL/LLaVA-NeXT at df17966 (line 381).
  */
+import { checkOptions } from '../core/check-options.ts'
 import { InputError } from '../core/errors.ts'
 import type { Repository } from './conversation-modes.ts'
-import { conversationMode, defaultRepository, type Turn } from './conversation.ts'
+import { checkTurns, conversationMode, defaultRepository, type Turn } from './conversation.ts'
 import { strip } from './jinja/python-text.ts'
 
 export interface ImageTagOptions {
@@ -28,8 +29,9 @@ export function normaliseImageTags(
   turns: readonly Turn[],
   options: ImageTagOptions = {},
 ): readonly Turn[] {
+  checkTagOptions(options)
   const { mode = 'vicuna_v1', wrapImage = false } = options
-  checkOptions(options)
+  checkTurns('normaliseImageTags', turns)
   const found = conversationMode(mode)
   const repository = options.repository ?? defaultRepository(found)
   const isTagMode = found.version.includes('mmtag')
@@ -54,15 +56,8 @@ function inFront(value: string, isTagMode: boolean): string {
   return isTagMode ? moved.replaceAll(TAG, `<Image>${TAG}</Image>`) : moved
 }
 
-function checkOptions(options: ImageTagOptions): void {
-  const known = ['mode', 'repository', 'wrapImage']
-  const unknown = Object.keys(options).find((name) => !known.includes(name))
-  if (unknown !== undefined) {
-    throw new InputError(
-      'INPUT_UNKNOWN_OPTION',
-      `conversation: expected one of ${known.join(', ')}, the option '${unknown}' came; leave it out.`,
-    )
-  }
+function checkTagOptions(options: ImageTagOptions): void {
+  checkOptions('normaliseImageTags', options, ['mode', 'repository', 'wrapImage'])
   if (options.repository !== undefined && !['LLaVA', 'LLaVA-NeXT'].includes(options.repository)) {
     throw new InputError(
       'INPUT_OPTION_VALUE',

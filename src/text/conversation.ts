@@ -5,6 +5,8 @@
  *
  * Source: `llava/conversation.py` of haotian-liu/LLaVA at c121f04 and LLaVA-VL/LLaVA-NeXT at df17966.
  */
+import { checkArgument, describeValue } from '../core/check-argument.ts'
+import { checkOptions } from '../core/check-options.ts'
 import { ConfigError, InputError } from '../core/errors.ts'
 import {
   CONVERSATION_MODES,
@@ -43,7 +45,8 @@ export function renderConversation(
   turns: readonly Turn[],
   options: ConversationOptions = {},
 ): string {
-  checkConversationOptions(options)
+  checkOptions('renderConversation', options, ['addGenerationPrompt', 'system', 'repository'])
+  checkTurns('renderConversation', turns)
   const found = conversationMode(mode, options.repository)
   const system =
     options.system === undefined ? found.system : replaceSystem(found.system, options.system)
@@ -108,18 +111,6 @@ interface Message {
   readonly pictures?: number
 }
 
-function checkConversationOptions(options: ConversationOptions): void {
-  const known = ['addGenerationPrompt', 'system', 'repository']
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw new InputError(
-        'INPUT_UNKNOWN_OPTION',
-        `conversation: expected one of ${known.join(', ')}, the option '${name}' came; leave it out.`,
-      )
-    }
-  }
-}
-
 /** Markup before the system text belongs to the mode. */
 const SYSTEM_MARKUP = ['<|im_start|>system\n', '<|system|>\n']
 
@@ -129,15 +120,24 @@ function replaceSystem(own: string, given: string): string {
 }
 
 function messageOf(mode: ConversationMode, turn: Turn): Message {
-  const { value } = turn as { value: unknown }
-  if (value !== null && typeof value !== 'string') {
-    throw new InputError(
-      'INPUT_CONVERSATION_TURN',
-      `conversation: expected a turn's value to be a text or null, ${typeof value} came; write { from, value }.`,
-    )
-  }
+  const { value } = turn
   const role = mode.roles[isAnswer(turn) ? 1 : 0]
   return { role, text: value ?? '', ...(turn.pictures && { pictures: turn.pictures }) }
+}
+
+/** Throws InputError, which begins with `where`, unless these are turns whose speakers are known. */
+export function checkTurns(where: string, turns: readonly Turn[]): void {
+  checkArgument(`${where}: turns`, turns, 'a list')
+  turns.forEach((turn, i) => {
+    checkArgument(`${where}: turns[${i}]`, turn, 'an object')
+    isAnswer(turn)
+    if (turn.value !== null && typeof turn.value !== 'string') {
+      throw new InputError(
+        'INPUT_CONVERSATION_TURN',
+        `${where}: turns[${i}].value should be a text or null, ${describeValue(turn.value)} came; write { from, value }.`,
+      )
+    }
+  })
 }
 
 /** Whether the model speaks. Throws InputError for a speaker that is neither side. */

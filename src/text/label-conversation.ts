@@ -7,10 +7,17 @@
  * checkpoints were trained so. Where their count fails they mask the whole sample and print a warning; we refuse it.
  * Source: `preprocess` in `llava/train/train.py` of haotian-liu/LLaVA at c121f04 and LLaVA-VL/LLaVA-NeXT at df17966.
  */
+import { checkOptions } from '../core/check-options.ts'
 import { InputError } from '../core/errors.ts'
 import { normaliseImageTags } from './conversation-image-tags.ts'
 import type { ConversationMode, Repository } from './conversation-modes.ts'
-import { conversationMode, defaultRepository, isAnswer, type Turn } from './conversation.ts'
+import {
+  checkTurns,
+  conversationMode,
+  defaultRepository,
+  isAnswer,
+  type Turn,
+} from './conversation.ts'
 import { labelHeadings } from './label-headings.ts'
 import { labelPlain } from './label-plain.ts'
 import { labelRounds } from './label-rounds.ts'
@@ -75,8 +82,14 @@ export function labelConversation(
   turns: readonly Turn[],
   options: LabelOptions = {},
 ): LabelledConversation {
-  checkOptions(options)
-  checkTurns(turns)
+  checkOptions('labelConversation', options, OPTION_NAMES)
+  checkTurns('labelConversation', turns)
+  if (turns.length === 0) {
+    throw new InputError(
+      'INPUT_CONVERSATION_EMPTY',
+      'labelConversation: turns should be at least one { from, value }, none came; leave this sample out.',
+    )
+  }
   const context = contextOf(mode, tokenizer, turns, options)
   const { style, version } = context.mode
   if (style === 'PLAIN') return labelPlain(context)
@@ -144,17 +157,7 @@ function alternating(context: LabelContext): LabelContext {
   return { ...context, turns }
 }
 
-function checkTurns(turns: readonly Turn[]): void {
-  if (!Array.isArray(turns) || turns.length === 0) {
-    throw new InputError(
-      'INPUT_CONVERSATION_EMPTY',
-      'labels: expected a list of turns { from, value }, none came; leave this sample out.',
-    )
-  }
-  for (const turn of turns as readonly Turn[]) isAnswer(turn)
-}
-
-const OPTION_NAMES: ReadonlySet<string> = new Set<keyof LabelOptions>([
+const OPTION_NAMES: readonly (keyof LabelOptions)[] = [
   'repository',
   'hasImage',
   'imageTags',
@@ -162,15 +165,4 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof LabelOptions>([
   'modelMaxLength',
   'padId',
   'legacy',
-])
-
-function checkOptions(options: LabelOptions): void {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.has(name)) {
-      throw new InputError(
-        'INPUT_UNKNOWN_OPTION',
-        `labels: expected one of ${[...OPTION_NAMES].join(', ')}, the option '${name}' came; leave it out.`,
-      )
-    }
-  }
-}
+]

@@ -1,6 +1,9 @@
 /** Finds and reads the files of a tokenizer; the only file of this room that touches the disk. */
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { checkArgument } from '../core/check-argument.ts'
+import { checkChoice } from '../core/check-choice.ts'
+import { checkOptions } from '../core/check-options.ts'
 import { CheckpointError, ConfigError } from '../core/errors.ts'
 import { inTurns, type Steps } from '../core/steps.ts'
 import { readGgufMetadata } from '../weights/index.ts'
@@ -8,7 +11,6 @@ import { modelSteps, SPACE_RULES, type SpaceRule } from './sentencepiece.ts'
 import type { TokenizerFiles } from './tokenizer-config.ts'
 import { ggufSteps } from './tokenizer-gguf.ts'
 import { jsonFileSteps, parseJsonFile, tokenizerSteps } from './tokenizer-json.ts'
-import { checkChoice, checkOptions } from './tokenizer-options.ts'
 import { LLAMA3, tiktokenSteps } from './tokenizer-tiktoken.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
@@ -32,6 +34,7 @@ export async function loadTokenizer(
   folderOrFile: string,
   options: LoadTokenizerOptions = {},
 ): Promise<Tokenizer> {
+  checkArgument('loadTokenizer: folderOrFile', folderOrFile, 'a string')
   checkOptions('loadTokenizer', options, ['spaces'])
   checkChoice('loadTokenizer: spaces', options.spaces, SPACE_RULES)
   const file = await findFile(folderOrFile)

@@ -6,6 +6,8 @@
  * Source: google/sentencepiece, src/bpe_model.cc, src/normalizer.cc (0.2); huggingface/transformers 4.37,
  * models/llama/tokenization_llama.py.
  */
+import { checkArgument } from '../core/check-argument.ts'
+import { checkChoice } from '../core/check-choice.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
 import { Bpe } from './bpe.ts'
 import { pieceMergeSteps } from './bpe-merges.ts'
@@ -41,6 +43,9 @@ export function tokenizerFromSentencePiece(
   files: TokenizerFiles = {},
   spaces?: SpaceRule,
 ): Tokenizer {
+  checkArgument('tokenizerFromSentencePiece: bytes', bytes, 'bytes in a Uint8Array')
+  checkArgument('tokenizerFromSentencePiece: files', files, 'an object')
+  checkChoice('tokenizerFromSentencePiece: spaces', spaces, SPACE_RULES)
   return atOnce(modelSteps(bytes, files, spaces))
 }
 

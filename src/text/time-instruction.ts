@@ -4,16 +4,17 @@
  * It stands between the clip's place and the question, each on a line of its own.
  * Source: LLaVA-VL/LLaVA-NeXT playground/demo/video_demo.py at df17966.
  */
+import { checkArgument, checkFields } from '../core/check-argument.ts'
 import { InputError } from '../core/errors.ts'
 
 /** `seconds`: how long the clip is; `times`: of its frames, in seconds. Throws InputError INPUT_VIDEO_TIMES. */
-export function timeInstruction({
-  seconds,
-  times,
-}: {
+export function timeInstruction(clip: {
   readonly seconds: number
   readonly times: readonly number[]
 }): string {
+  checkFields('timeInstruction: clip', clip, ['seconds', 'times'])
+  checkArgument('timeInstruction: times', clip.times, 'a list')
+  const { seconds, times } = clip
   if (times.length === 0 || ![seconds, ...times].every(Number.isFinite)) {
     throw new InputError(
       'INPUT_VIDEO_TIMES',

@@ -4,6 +4,7 @@
  * A tokenizer's ids are laid along the bytes of the text again. What it adds of its own stands for nothing: BOS, and the
  * space that LLaMA's puts before a word.
  */
+import { checkArgument, checkFields } from '../core/check-argument.ts'
 import { InputError } from '../core/errors.ts'
 import { maskFromSpans, type RenderedChat } from './chat-template.ts'
 import type { Tokenizer } from './tokenizer.ts'
@@ -18,8 +19,16 @@ export type OffsetTokenizer = Pick<Tokenizer, 'encode' | 'tokenBytes'>
  */
 export function maskGenerated(
   tokenizer: OffsetTokenizer,
-  { text, generationSpans }: RenderedChat,
+  rendered: RenderedChat,
 ): { inputIds: number[]; isLearnt: boolean[] } {
+  checkTokenizer('maskGenerated', tokenizer)
+  checkFields(
+    'maskGenerated: rendered',
+    rendered,
+    ['text', 'generationSpans'],
+    'renderChatWithSpans gives it',
+  )
+  const { text, generationSpans } = rendered
   const inputIds = tokenizer.encode(text)
   const offsets = tokenOffsets(tokenizer, text, inputIds)
   return { inputIds, isLearnt: maskFromSpans(offsets, generationSpans) }
@@ -31,6 +40,9 @@ export function tokenOffsets(
   text: string,
   ids: readonly number[],
 ): (readonly [number, number])[] {
+  checkTokenizer('tokenOffsets', tokenizer)
+  checkArgument('tokenOffsets: text', text, 'a string')
+  checkArgument('tokenOffsets: ids', ids, 'a list')
   const bytes = new TextEncoder().encode(text)
   const points = pointStarts(bytes)
   let at = 0
@@ -41,6 +53,15 @@ export function tokenOffsets(
     at += token.length
     return [from, token.length === 0 ? from : (points[at - 1] ?? 0) + 1] as const
   })
+}
+
+function checkTokenizer(where: string, tokenizer: OffsetTokenizer): void {
+  checkFields(
+    `${where}: tokenizer`,
+    tokenizer,
+    ['encode', 'tokenBytes'],
+    'load one with loadTokenizer',
+  )
 }
 
 /** For each byte the number of the code point it belongs to, and one entry for the end. */

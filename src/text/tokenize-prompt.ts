@@ -3,7 +3,8 @@
  *
  * Source: haotian-liu/LLaVA, llava/mm_utils.py, tokenizer_image_token (c121f04); the same in LLaVA-NeXT (df17966).
  */
-import { checkOptions } from './tokenizer-options.ts'
+import { checkArgument, checkFields } from '../core/check-argument.ts'
+import { checkOptions } from '../core/check-options.ts'
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts'
 
 /** Stands where the rows of a picture will stand. */
@@ -29,6 +30,8 @@ export function tokenizePrompt(
   prompt: string,
   options: TokenizePromptOptions = {},
 ): number[] {
+  checkFields('tokenizePrompt: tokenizer', tokenizer, ['encode'], 'load one with loadTokenizer')
+  checkArgument('tokenizePrompt: prompt', prompt, 'a string')
   checkOptions('tokenizePrompt', options, ['doubleBos', 'standIns'])
   const pieces = prompt
     .split('<image>')

@@ -5,6 +5,7 @@
  * named (`tokenizer.ggml.pre`), and the names stand for llama.cpp's expressions.
  * Source: ggml-org/ggml, docs/gguf.md; ggml-org/llama.cpp, src/llama-vocab.cpp (b4000 and on).
  */
+import { checkArgument } from '../core/check-argument.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
 import { Bpe } from './bpe.ts'
 import { compileDecoder } from './detokenizer.ts'
@@ -31,6 +32,7 @@ export type GgufMetadata = ReadonlyMap<string, unknown>
 
 /** Throws CheckpointError where the metadata are damaged, ConfigError for a vocabulary that is not supported. */
 export function tokenizerFromGguf(metadata: GgufMetadata): Tokenizer {
+  checkArgument('tokenizerFromGguf: metadata', metadata, 'a Map')
   return atOnce(ggufSteps(metadata))
 }
 

@@ -4,6 +4,7 @@
  * Format: huggingface/tokenizers 0.23, tokenizer/serialization.rs. The model must be BPE: no language model of the
  * family uses another one.
  */
+import { checkArgument } from '../core/check-argument.ts'
 import { CheckpointError } from '../core/errors.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
 import { Bpe } from './bpe.ts'
@@ -33,6 +34,7 @@ import { byteTokenIds, vocabularySteps, type Vocabulary } from './tokenizer-voca
  * Throws CheckpointError where the file is damaged, ConfigError for a model or step that is not supported.
  */
 export function tokenizerFromJson(json: unknown, files: TokenizerFiles = {}): Tokenizer {
+  checkArgument('tokenizerFromJson: files', files, 'an object')
   return atOnce(tokenizerSteps(json, files))
 }
 

@@ -4,6 +4,7 @@
  * Such a file holds neither the expression that cuts the text nor the special tokens; both come from the caller.
  * Source: openai/tiktoken 0.7, tiktoken/load.py; meta-llama/llama3, llama/tokenizer.py.
  */
+import { checkArgument, checkFields } from '../core/check-argument.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
 import { Bpe } from './bpe.ts'
 import { pieceMergeSteps } from './bpe-merges.ts'
@@ -29,6 +30,13 @@ export type TiktokenOptions = {
 
 /** Throws CheckpointError where a line is not a token and its rank. */
 export function tokenizerFromTiktoken(bytes: Uint8Array, options: TiktokenOptions): Tokenizer {
+  checkArgument('tokenizerFromTiktoken: bytes', bytes, 'bytes in a Uint8Array')
+  checkFields(
+    'tokenizerFromTiktoken: options',
+    options,
+    ['pattern', 'special'],
+    'LLAMA3 are those of Llama 3',
+  )
   return atOnce(tiktokenSteps(bytes, options))
 }
 

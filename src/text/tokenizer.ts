@@ -6,11 +6,13 @@
  * `tokenizer-json.ts`, `sentencepiece.ts`, `tokenizer-gguf.ts` and `tokenizer-tiktoken.ts` put the parts together;
  * `node.ts` finds the files.
  */
+import { checkArgument } from '../core/check-argument.ts'
+import { checkChoice } from '../core/check-choice.ts'
+import { checkOptions } from '../core/check-options.ts'
 import { AddedTokens, type AddedToken } from './tokenizer-added.ts'
 import type { Decoder } from './detokenizer.ts'
 import { DetokenizerStream, type StreamOptions } from './detokenizer-stream.ts'
 import type { Normalizer } from './normalizer.ts'
-import { checkChoice, checkOptions } from './tokenizer-options.ts'
 import type { Vocabulary } from './tokenizer-vocabulary.ts'
 
 export type EncodeOptions = {
@@ -84,8 +86,9 @@ export class Tokenizer {
     this.prefixIds = parts.around.before
   }
 
-  /** The ids of `text`; lone surrogates count as U+FFFD. Throws InputError for an unknown option. */
+  /** The ids of `text`; lone surrogates count as U+FFFD. Throws InputError for what is no text, and an unknown option. */
   encode(text: string, options: EncodeOptions = {}): number[] {
+    checkArgument('tokenizer.encode: text', text, 'a string')
     checkOptions('tokenizer.encode', options, ['specialTokens', 'addBos', 'standIns'])
     const { specialTokens = 'parse', addBos = false, standIns } = options
     checkChoice('tokenizer.encode: specialTokens', specialTokens, ['parse', 'text'])
@@ -101,8 +104,9 @@ export class Tokenizer {
     return addBos ? [...around.before, ...ids, ...around.after] : ids
   }
 
-  /** The text of `ids`; ids outside the vocabulary are left out. Throws InputError for an unknown option. */
+  /** The text of `ids`; ids outside the vocabulary are left out. Throws InputError for what is no list, and an unknown option. */
   decode(ids: readonly number[], options: DecodeOptions = {}): string {
+    checkArgument('tokenizer.decode: ids', ids, 'a list')
     checkOptions('tokenizer.decode', options, ['skipSpecial'])
     const tokens: string[] = []
     for (const id of ids) {

@@ -1,4 +1,5 @@
 /** Branches of a program: copies of a state that are written side by side and joined again. */
+import { checkArgument, checkFields } from '../../core/check-argument.ts'
 import { InputError } from '../../core/errors.ts'
 import type { Turn, GenPiece, SelectPiece } from './pieces.ts'
 import type { ProgramState } from './program-state.ts'
@@ -25,6 +26,8 @@ export function fork<T>(
   given: number | readonly T[],
   write?: (branch: ProgramState, item: T, index: number) => Promise<unknown>,
 ): Branches | Promise<Branches> {
+  checkFields('fork: state', state, ['fork'], 'a program hands it to its function')
+  if (typeof given !== 'number') checkArgument('fork: items', given, 'a list')
   const branches = state.fork(typeof given === 'number' ? given : given.length)
   if (write === undefined) return branches
   if (typeof write !== 'function') {

@@ -7,6 +7,7 @@
  *   })
  *   const state = await describe.run(model, 'kitchen.jpg')
  */
+import { checkArgument } from '../../core/check-argument.ts'
 import { InputError } from '../../core/errors.ts'
 import { describe } from '../faults.ts'
 import { engineOf, type EngineSource } from './program-engine.ts'
@@ -34,7 +35,7 @@ const CONCURRENCY = 16
 
 export function program<A extends readonly unknown[]>(
   write: (state: ProgramState, ...args: A) => Promise<unknown>,
-  { signal }: RunOptions = {},
+  given: RunOptions = {},
 ): Program<A> {
   if (typeof write !== 'function') {
     throw new InputError(
@@ -42,6 +43,8 @@ export function program<A extends readonly unknown[]>(
       `program: it should be given a function that writes a state, ${describe(write)} came.`,
     )
   }
+  checkArgument('program: options', given, 'an object')
+  const { signal } = given
   return {
     run: (engine, ...args) => runOnce(write, { engine, args, signal, tell: () => {} }),
     runBatch: (engine, list, options = {}) => runAll(write, engine, list, { signal, ...options }),

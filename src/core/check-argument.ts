@@ -1,0 +1,57 @@
+/** Arguments of public functions: who calls them from JavaScript has no compiler that says what they take. */
+import { InputError } from './errors.ts'
+
+const KINDS = {
+  'a string': (value: unknown) => typeof value === 'string',
+  'an object': isObject,
+  'a list': (value: unknown) =>
+    Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView)),
+  'bytes in a Uint8Array': (value: unknown) => value instanceof Uint8Array,
+  'a Map': (value: unknown) => value instanceof Map,
+} as const
+
+/** Throws InputError INPUT_ARGUMENT, which begins with `where`, unless `value` is of this kind. */
+export function checkArgument(where: string, value: unknown, kind: keyof typeof KINDS): void {
+  if (!KINDS[kind](value)) throw wrongArgument(where, kind, describeValue(value))
+}
+
+/** The same unless `value` is an object with all `fields`; `source` says where such an object comes from. */
+export function checkFields(
+  where: string,
+  value: unknown,
+  fields: readonly string[],
+  source?: string,
+): void {
+  const isMissing = (name: string) => (value as Record<string, unknown>)[name] === undefined
+  if (isObject(value) && !fields.some(isMissing)) return
+  const came = isObject(value)
+    ? `one without ${fields.filter(isMissing).join(', ')}`
+    : describeValue(value)
+  throw wrongArgument(where, `an object with ${fields.join(', ')}`, came, source)
+}
+
+function wrongArgument(where: string, expected: string, came: string, source?: string): InputError {
+  const advice = source ?? 'see its type'
+  return new InputError(
+    'INPUT_ARGUMENT',
+    `${where} should be ${expected}, ${came} came; ${advice}.`,
+  )
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A value in a few words: longer ones by what they are. */
+export function describeValue(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  if (typeof value === 'function') return 'a function'
+  if (typeof value === 'object' && value !== null) {
+    const name = value.constructor?.name ?? 'Object'
+    return name === 'Object' ? 'an object' : `a ${name}`
+  }
+  if (typeof value !== 'string') return String(value)
+  const shown = JSON.stringify(value)
+  return shown.length > 60 ? `${shown.slice(0, 60)}…` : shown
+}
