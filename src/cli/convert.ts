@@ -62,12 +62,20 @@ export const convert: Verb = {
     const out = outFolder(args, 'convert')
     const to = (args.text('to') ?? 'llava-hf') as ConvertLayout
     const source = sourceOf(args)
+    const maxShardBytes = shardBytes(args)
     const progress = new Progress(session.terminal)
     const { signal } = session
     const options = { ...checkpointOptions(args, session), onProgress: progress.update, signal }
     const checkpoint = await open(source, args, options)
     try {
-      const plan = await convertOptions(args, { checkpoint, to, out, session, progress })
+      const plan = await convertOptions(args, {
+        checkpoint,
+        to,
+        out,
+        maxShardBytes,
+        session,
+        progress,
+      })
       const conversion = planConversion(checkpoint, plan)
       const { files, bytes } = await writeWhole(conversion, out)
       progress.end()
@@ -103,13 +111,13 @@ function open(source: string, args: Arguments, options: CheckpointOptions): Prom
 
 async function convertOptions(
   args: Arguments,
-  parts: Pick<ConvertOptions, 'to' | 'out'> & {
+  parts: Pick<ConvertOptions, 'to' | 'out' | 'maxShardBytes'> & {
     readonly checkpoint: Checkpoint
     readonly session: Session
     readonly progress: Progress
   },
 ): Promise<ConvertOptions> {
-  const { checkpoint, to, out, session, progress } = parts
+  const { checkpoint, to, out, maxShardBytes, session, progress } = parts
   return {
     to,
     out,
@@ -120,10 +128,18 @@ async function convertOptions(
     ),
     merged: mergedFiles(checkpoint),
     version: packageVersion(),
-    maxShardBytes: args.number('max-shard-bytes'),
+    maxShardBytes,
     onProgress: ({ done, total, item }) => progress.update({ stage: 'convert', done, total, item }),
     signal: session.signal,
   }
+}
+
+function shardBytes(args: Arguments): number | undefined {
+  const bytes = args.number('max-shard-bytes')
+  if (bytes === undefined || (Number.isSafeInteger(bytes) && bytes > 0)) return bytes
+  throw new UsageError(
+    `--max-shard-bytes should be a whole number of bytes from 1, such as 5e9; "${args.text('max-shard-bytes')}" came.`,
+  )
 }
 
 /** The weight files by name and folder, where there are several kinds of them. */

@@ -176,8 +176,8 @@ const VALUES: { readonly [K in OptionSpec['kind']]: (args: Arguments, name: stri
 function logitBias(texts: readonly string[]): Record<string, number> {
   return Object.fromEntries(
     texts.map((text) => {
-      const [, id, amount] = /^(\d+)=(-?[\d.]+)$/.exec(text) ?? []
-      if (id === undefined) {
+      const [, id, amount] = /^(\d+)=(\S+)$/.exec(text) ?? []
+      if (id === undefined || !Number.isFinite(Number(amount))) {
         throw new UsageError(`--logit-bias should be ID=NUMBER, such as 42=-5; "${text}" came.`)
       }
       return [id, Number(amount)]

@@ -219,6 +219,15 @@ describe('a delta and its base', () => {
     }
   })
 
+  test('a shard of no bytes is refused before anything is opened', async () => {
+    for (const bytes of ['0', '-5', '1.5']) {
+      const args = ['convert', 'nothing/here', `--max-shard-bytes=${bytes}`]
+      const { code, stderr } = await llava([...args, '--out', join(FOLDER, 'none')])
+      assert.equal(code, 2)
+      assert.match(stderr, /--max-shard-bytes should be a whole number/)
+    }
+  })
+
   test('a base of another kind is refused before anything is written', async () => {
     const out = join(FOLDER, 'other-base')
     const other = 'fixtures/inference/llava-mlp'
