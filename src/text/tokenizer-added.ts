@@ -4,7 +4,8 @@
  *   text ─ **added tokens** ─▶ stretches between them ─ normalizer ─ pre-tokenizer ─ model
  *
  * At each place the longest one wins. Tokens marked `normalized` are looked for in normalised text, in their own
- * normalised spelling.
+ * normalised spelling. Ids are decoded to the spelling in the file: 0.23 decodes to the normalised one, and then shows
+ * special tokens (`▁</s>`) that it was asked to leave out.
  * Source: huggingface/tokenizers, src/tokenizer/added_vocabulary.rs (0.23).
  */
 import type { Normalizer } from './normalizer.ts'

@@ -181,3 +181,12 @@ test('tens of thousands of added tokens are found, the longest one that begins a
   assert.deepEqual(tokenizer.encode(text).slice(0, 5), [0, id(names[5]!), long.id, id('<1>'), 1])
   assert.equal(tokenizer.encode(text).at(-1), id(names[count - 1]!))
 })
+
+test('a special token that is looked for in normalised text is decoded as it is written, and left out on request', () => {
+  const normalizer = { type: 'Prepend', prepend: '▁' }
+  const added_tokens = [{ id: 1, content: '</s>', special: true, normalized: true }]
+  const model = { type: 'BPE', vocab: { a: 0, '</s>': 1 }, merges: [] }
+  const tokenizer = tokenizerFromJson({ model, normalizer, added_tokens })
+  assert.equal(tokenizer.decode([1]), '</s>')
+  assert.equal(tokenizer.decode([0, 1], { skipSpecial: true }), 'a')
+})
