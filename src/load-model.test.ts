@@ -268,6 +268,10 @@ describe('a weight that is no number is refused by its name', () => {
             assert.ok(error instanceof CheckpointError, String(error))
             assert.equal(error.code, 'CHECKPOINT_NOT_FINITE')
             assert.ok(error.message.includes(name), error.message)
+            assert.match(
+              error.message,
+              /\S+(weight|bias|newline|embedding) in \S*model\.safetensors/,
+            )
             return true
           },
         )

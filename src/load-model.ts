@@ -169,7 +169,7 @@ async function assemble(
   const known = new Map([[EMBEDDING, embeddings]])
   const parts = { runtime, parameters, known, quantize, isInt8Exact, signal: options.signal }
   const serving = servingOptions(options)
-  const table = new EmbeddingTable(embeddings)
+  const table = new EmbeddingTable(embeddings, parameters.stored(EMBEDDING).place)
   let begin = () => {}
   const areWeightsRead = new Promise<void>((resolve) => (begin = resolve))
   const decoder = createDecoder(config.decoder, graphs.decoder, {
@@ -239,10 +239,11 @@ async function readEmbeddings(
   signal: AbortSignal | undefined,
 ): Promise<HostTensor> {
   const takeTurns = turnTaker(signal)
-  if (parameters.stored(EMBEDDING).isView) {
+  const { isView, place } = parameters.stored(EMBEDDING)
+  if (isView) {
     const table = parameters.read(EMBEDDING)
     if (table.data.byteLength <= CHECKED_BYTES) {
-      await assertFiniteInTurns(table, EMBEDDING, takeTurns)
+      await assertFiniteInTurns(table, { path: EMBEDDING, place }, takeTurns)
     }
     return table
   }
@@ -262,7 +263,7 @@ function servingOptions(options: LoadOptions): ServingOptions {
 
 function newlineRow(parameters: ParameterMap): Float32Array {
   const stored = parameters.read(IMAGE_NEWLINE)
-  assertFinite(stored, IMAGE_NEWLINE, 'the checkpoint')
+  assertFinite(stored, IMAGE_NEWLINE, parameters.stored(IMAGE_NEWLINE).place)
   return toFloat32(stored)
 }
 

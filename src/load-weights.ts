@@ -215,6 +215,7 @@ export function quantizePlan(
     if (kind === null) return []
     const item: QuantizeItem = {
       name,
+      place: parameters.stored(name).place,
       kind,
       shape: [rows, columns],
       read: (from, to) => parameters.readRows(name, from, to),

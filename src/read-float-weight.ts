@@ -30,7 +30,7 @@ export async function readFloatWeight(
     readonly takeTurns: TakeTurns
   },
 ): Promise<HostTensor> {
-  const { shape, isView } = parameters.stored(path)
+  const { shape, isView, place } = parameters.stored(path)
   const [rows = 1, ...inner] = shape
   const width = elementCount(inner)
   const step = Math.max(1, Math.floor(PIECE / Math.max(1, width)))
@@ -43,7 +43,7 @@ export async function readFloatWeight(
     const piece = whole
       ? sliceRows({ ...whole, shape: [rows, width] }, from, to)
       : floats(target as Float32Array)
-    if (!isFiniteTensor(piece)) assertFinite(parameters.read(path), path, 'the checkpoint')
+    if (!isFiniteTensor(piece)) assertFinite(parameters.read(path), path, place)
     if (whole) target?.set(toFloat32(piece))
     await takeTurns()
   }
@@ -54,14 +54,14 @@ export async function readFloatWeight(
 /** Throws as `assertFinite` does, a piece of the tensor [rows, …] at a time. */
 export async function assertFiniteInTurns(
   tensor: HostTensor,
-  path: string,
+  { path, place }: { readonly path: string; readonly place: string },
   takeTurns: TakeTurns,
 ): Promise<void> {
   const [rows = 1, ...inner] = tensor.shape
   const step = Math.max(1, Math.floor(PIECE / Math.max(1, elementCount(inner))))
   for (let from = 0; from < rows; from += step) {
     const piece = sliceRows(tensor, from, Math.min(rows, from + step))
-    if (!isFiniteTensor(piece)) assertFinite(tensor, path, 'the checkpoint')
+    if (!isFiniteTensor(piece)) assertFinite(tensor, path, place)
     await takeTurns()
   }
 }

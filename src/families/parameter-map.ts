@@ -19,6 +19,8 @@ export type ParameterMap = {
   /** Name, dtype and shape in its file, and whether reading it only looks at the file's memory. */
   stored(path: string): {
     readonly name: string
+    /** The name and the file, for messages. */
+    readonly place: string
     readonly dtype: DType | undefined
     readonly shape: readonly number[]
     readonly isView: boolean
@@ -101,8 +103,8 @@ export function* parameterSteps(
     stored(path) {
       const { source, name } = place(path)
       const isView = source.readRows === undefined || source.isView?.(name) === true
-      const { dtype, shape = [] } = source.tensors.get(name) ?? {}
-      return { name, dtype, shape, isView }
+      const { dtype, shape = [], file = 'the checkpoint' } = source.tensors.get(name) ?? {}
+      return { name, place: `${name} in ${file}`, dtype, shape, isView }
     },
     shape: (path) =>
       shapes.get(path) ?? place(path).source.tensors.get(place(path).name)?.shape ?? [],

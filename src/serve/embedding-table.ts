@@ -9,9 +9,11 @@ export class EmbeddingTable {
   readonly rows: number
   readonly width: number
   readonly #copy: (id: number, target: Float32Array) => void
+  readonly #place: string
 
-  /** `table` [V, D] may be a view of a mapped file. */
-  constructor(table: HostTensor) {
+  /** `table` [V, D] may be a view of a mapped file; `place` is that file and its name there, for messages. */
+  constructor(table: HostTensor, place = 'the checkpoint') {
+    this.#place = place
     const [rows, width] = table.shape as readonly [number, number]
     this.rows = rows
     this.width = width
@@ -32,7 +34,7 @@ export class EmbeddingTable {
       }
       const row = target.subarray(i * this.width, (i + 1) * this.width)
       this.#copy(id, row)
-      if (!isFinite(row)) throw notFinite(id)
+      if (!isFinite(row)) throw notFinite(id, this.#place)
       yield
     }
   }
@@ -48,10 +50,10 @@ function isFinite(row: Float32Array): boolean {
   return sum === 0
 }
 
-function notFinite(id: number): CheckpointError {
+function notFinite(id: number, place: string): CheckpointError {
   return new CheckpointError(
     'CHECKPOINT_NOT_FINITE',
-    `weights: expected finite numbers in ${EMBEDDING}, row ${id} has others; the file is damaged or its training diverged, use another checkpoint.`,
+    `weights: expected finite numbers in ${EMBEDDING} (${place}), row ${id} has others; the file is damaged or its training diverged, use another checkpoint.`,
   )
 }
 

@@ -5,13 +5,17 @@ import { formatType } from '../core/shape.ts'
 import type { HostTensor } from '../core/tensor.ts'
 import { i32, i32x4, moduleOf, repeatWhile, v128 } from './quantize-wasm.ts'
 
-/** Throws CheckpointError, with the place of the first one, if a float tensor holds NaN or an infinity. Integers pass. */
-export function assertFinite(tensor: HostTensor, name: string, file: string): void {
+/**
+ * Throws CheckpointError, with the indices of the first one, if a float tensor holds NaN or an infinity. Integers pass.
+ *
+ * `place`: the file, and the name that the tensor has there.
+ */
+export function assertFinite(tensor: HostTensor, name: string, place: string): void {
   const at = firstNonFinite(tensor)
   if (at < 0) return
   throw new CheckpointError(
     'CHECKPOINT_NOT_FINITE',
-    `weights: expected finite numbers in ${name}, ${formatType(tensor.dtype, tensor.shape)} of ${file}, ` +
+    `weights: expected finite numbers in ${name}, ${formatType(tensor.dtype, tensor.shape)} of ${place}, ` +
       `${elementValue(tensor, at)} came at [${coordinates(at, tensor.shape).join(',')}]; ` +
       'the file is damaged or its training diverged, use another checkpoint.',
   )

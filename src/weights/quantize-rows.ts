@@ -11,6 +11,8 @@ export type WeightShape = {
   readonly rows: number
   readonly columns: number
   readonly name?: string | undefined
+  /** The file, and the name that the weight has there; for messages too. */
+  readonly place?: string | undefined
   /**
    * [columns]: what an error in each column costs, in any unit; the mean square of the input features is best. The 4-bit
    * forms choose their scales by it.
@@ -42,12 +44,12 @@ export const ROUND_HALF_EVEN = 6755399441055744
 /** The error for the first weight in `values` (the rows of `range`) that is not finite. */
 export function notFinite(values: Float32Array, range: RowRange): CheckpointError {
   const index = values.findIndex((value) => !Number.isFinite(value))
-  const { columns, name = 'a weight' } = range.weight
+  const { columns, name = 'a weight', place } = range.weight
   const row = range.from + Math.floor(index / columns)
   return new CheckpointError(
     'CHECKPOINT_NOT_FINITE',
-    `weights: ${name} has ${values[index]} at [${row}, ${index % columns}], expected finite numbers; ` +
-      'the checkpoint is damaged or its training diverged.',
+    `weights: ${name}${place === undefined ? '' : ` (${place})`} has ${values[index]} at [${row}, ${index % columns}], expected finite numbers; ` +
+      'the checkpoint is damaged or its training diverged, use another checkpoint.',
   )
 }
 

@@ -10,6 +10,8 @@ import type { RowRange, WeightShape } from './quantize-rows.ts'
 /** A weight to be quantised, read as it is needed. */
 export type QuantizeItem = {
   readonly name: string
+  /** See WeightShape. */
+  readonly place?: string | undefined
   readonly kind: QuantizedKind
   /** [rows, columns]: output and input features. */
   readonly shape: readonly [number, number]
@@ -49,9 +51,9 @@ export function inlineQuantizer(): Quantizer {
 // Weights at a time: about ten milliseconds of the slowest form.
 const INLINE_PIECE = 1 << 18
 
-export function itemWeight({ name, shape, importance }: QuantizeItem): WeightShape {
+export function itemWeight({ name, place, shape, importance }: QuantizeItem): WeightShape {
   const [rows, columns] = shape
-  return { name, rows, columns, importance }
+  return { name, place, rows, columns, importance }
 }
 
 /** The rows of an item in ranges of about `size` weights, whole tiles of 64 rows but for the last. */
