@@ -53,6 +53,48 @@ test('a short question that is a part of a few prompts in other words is no othe
   assert.equal(await value(answersTo(words), short), 100)
 })
 
+test('a short question that is a part of the only strange prompt, or of all of them, is no other place', async () => {
+  const short = [{ ...rows[0]!, question: 'What is' }, ...rows.slice(1)]
+  const own = short.map(({ question }) => question)
+  const one = [...own.slice(0, -1), 'What is it?']
+  assert.equal(await value(answersTo(one), short), 100)
+  assert.equal(await value(answersTo(own.map(() => 'What is shown here?')), short), 100)
+})
+
+test('the later rounds of MMBench have the options of other rows', async () => {
+  const colours = ['red', 'green', 'blue']
+  const turned = (id: number, by: number) =>
+    [...colours.slice(by), ...colours.slice(0, by)].map((colour) => `${colour} ${id}`)
+  const balls = [1, 2].flatMap((id) =>
+    [0, 1, 2].map((by) => ({
+      index: id + 1e6 * by,
+      question: `Which colour is ball ${id}?`,
+      id,
+      by,
+    })),
+  )
+  const labels = balls.map(({ id, by, ...row }) => {
+    const options = turned(id, by)
+    return {
+      ...row,
+      ...Object.fromEntries(options.map((option, i) => ['ABC'[i], option])),
+      answer: 'ABC'[options.indexOf(`red ${id}`)],
+    }
+  })
+  // The authors' script turns the options of each row, those of turned rows too.
+  const said = balls.flatMap(({ index, question, id, by }) =>
+    [0, 1, 2].map((round) => {
+      const options = turned(id, (by + round) % 3)
+      const lines = options.map((option, i) => `${'ABC'[i]}. ${option}`)
+      const text = 'ABC'[options.indexOf(`red ${id}`)]
+      return { question_id: index, round_id: round, prompt: [question, ...lines].join('\n'), text }
+    }),
+  )
+  const files = { answers: [jsonLines('a.jsonl', said)], labels: [jsonLines('t.jsonl', labels)] }
+  const { counts, metrics } = await score('mmbench', files)
+  assert.deepEqual([counts.questions, counts.missing, metrics[0]?.value], [18, 0, 100])
+})
+
 test('samples of lmms-eval are of the rows in their places: by their input, where they hold no id', async () => {
   const asked = ['How tall is it?', 'Which bar is red?', 'What year is this?', 'Who won?']
   const samples = asked.map((question, i) => ({

@@ -27,7 +27,7 @@ export function checkPlaces(
   files: ReleasedFiles & { readonly answers: readonly EvalFile[] },
 ): void {
   if (!ask) return
-  const rows = files.answers.flatMap(rowsOf).filter((row) => promptOf(row) !== null)
+  const rows = files.answers.flatMap(rowsOf).filter((row) => isFirst(row) && promptOf(row) !== null)
   if (rows.length === 0) return
   for (const asked of [files.questions, ask.hasTruth ? files.labels : []]) {
     const questions = questionsOf(ask.questions, asked)
@@ -62,9 +62,11 @@ export function refuseMisplaced(
     ...answer,
     other: places.find(({ lines }) => lines.length > 0 && isHeld(lines, answer.prompt)),
   }))
-  const [first, ...others] = looked.filter(({ other }) => other !== undefined)
-  // A short question may be a part of one that was asked in other words.
-  if (first?.other && 2 * (1 + others.length) >= looked.length) {
+  const found = looked.filter(({ other }) => other !== undefined)
+  // A short question may be a part of one, or of all, that were asked in other words; rows in another order have each its own.
+  const others = new Set(found.map(({ other }) => other)).size
+  const [first] = found
+  if (first?.other && others > 1 && 2 * others >= looked.length) {
     throw misplaced(benchmark, first.id, first.other.ids[0] ?? '')
   }
 }
@@ -97,6 +99,11 @@ function rowsOf(file: EvalFile): Row[] {
     if (error instanceof InputError) return []
     throw error
   }
+}
+
+/** MMBench asks a question several times, and a later round has the options of another row. */
+function isFirst({ round_id: round }: Row): boolean {
+  return typeof round !== 'number' || round === 0
 }
 
 /** A sample's prompt is its input. */
