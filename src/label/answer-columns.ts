@@ -1,7 +1,7 @@
 /** An answer as columns of a table: the parts of a JSON object each in their own. */
 import { isRecord } from '../serve/faults.ts'
 import { parseAnswer, type PromptResult } from './item-result.ts'
-import { resolved, typeOf, type ColumnType } from './column-type.ts'
+import { propertyTypes, type ColumnType } from './column-type.ts'
 
 export type AnswerColumn = {
   readonly name: string
@@ -23,7 +23,7 @@ export function answerColumns(schema: object | undefined): AnswerColumn[] {
     { name: 'item_id', type: 'text', value: ({ id }) => id },
     { name: 'prompt_id', type: 'text', value: ({ prompt }) => prompt },
     { name: 'text', type: 'text', value: ({ result }) => answerOf(result)?.text ?? null },
-    ...propertiesOf(schema).map(([name, type]): AnswerColumn => ({
+    ...propertyTypes(schema).map(([name, type]): AnswerColumn => ({
       name: `answer_${name}`,
       type,
       value: ({ result }) => partOf(parsedOf(result), name, type),
@@ -76,16 +76,6 @@ function answerOf(result: PromptResult) {
 
 function parsedOf(result: PromptResult): unknown {
   return 'text' in result && result.error === undefined ? parseAnswer(result.text) : undefined
-}
-
-/** What is no plain value, a list say, stands in its column as JSON. */
-function propertiesOf(schema: object | undefined): (readonly [string, ColumnType])[] {
-  const root = isRecord(schema) ? schema : {}
-  const { properties } = resolved(root, root)
-  return Object.entries(isRecord(properties) ? properties : {}).map(([name, property]) => [
-    name,
-    typeOf(property, root) ?? 'text',
-  ])
 }
 
 function partOf(answer: unknown, name: string, type: ColumnType): string | number | boolean | null {

@@ -16,6 +16,16 @@ const TYPES: Readonly<Record<string, ColumnType>> = {
 /** References that lead on and on end here. */
 const DEEPEST = 32
 
+/** The columns of the properties at a schema's top; what is no plain value, a list say, stands in its column as JSON. */
+export function propertyTypes(schema: object | undefined): (readonly [string, ColumnType])[] {
+  const root = isRecord(schema) ? schema : {}
+  const { properties } = resolved(root, root)
+  return Object.entries(isRecord(properties) ? properties : {}).map(([name, property]) => [
+    name,
+    typeOf(property, root) ?? 'text',
+  ])
+}
+
 /** Null where all values are null; text for what has no one type. */
 export function typeOf(given: unknown, root: Schema, depth = 0): ColumnType | null {
   if (!isRecord(given) || depth > DEEPEST) return 'text'

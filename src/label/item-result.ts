@@ -2,6 +2,7 @@
 import { LlavaError } from '../core/errors.ts'
 import { isRecord } from '../serve/faults.ts'
 import { EndpointRefused } from '../serve/remote/endpoint.ts'
+import { propertyTypes } from './column-type.ts'
 import type { LabelAnswer } from './label-engine.ts'
 
 /** One for each prompt, in their order. */
@@ -17,14 +18,19 @@ export function hasError(result: ItemResult): boolean {
   return result.some((one) => one.error !== undefined)
 }
 
-/** An answer, checked to be JSON where it was to be. */
-export function resultOf(answer: LabelAnswer, model: string, wantsJson: boolean): PromptResult {
+/** An answer, checked to be JSON whose numbers are kept where there is a schema. */
+export function resultOf(
+  answer: LabelAnswer,
+  model: string,
+  schema: object | undefined,
+): PromptResult {
   const result = { ...answer, model }
-  if (!wantsJson) return result
-  if (parseAnswer(answer.text) !== undefined) {
-    const number = inexactNumber(answer.text)
+  if (schema === undefined) return result
+  const parsed = parseAnswer(answer.text)
+  if (parsed !== undefined) {
+    const number = changedNumber(answer.text) ?? wideNumber(parsed, schema)
     if (number === undefined) return result
-    const message = `label: whole numbers of an answer should be below 2^53, ${number} came, whose last digits would be lost; give it a maximum or make it a string in the schema.`
+    const message = `label: reading should keep the numbers of an answer (whole ones below 2^53, none beyond 1e308), ${number} came; give it a maximum or make it a string in the schema.`
     return { ...result, error: { code: 'INPUT_LABEL_JSON', message } }
   }
   const message =
@@ -43,10 +49,40 @@ export function parseAnswer(text: string): unknown {
   }
 }
 
-/** The first whole number of a JSON text that is another one when it is read. */
-function inexactNumber(json: string): string | undefined {
+/** The first number of a JSON text that is another one when it is read. Fractions are rounded, as whoever writes one expects. */
+function changedNumber(json: string): string | undefined {
   const values: readonly string[] = json.match(/"(?:\\.|[^"\\])*"|-?[\d.]+(?:e[+-]?\d+)?/gi) ?? []
-  return values.find((one) => /^-?\d+$/.test(one) && !Number.isSafeInteger(Number(one)))
+  return values.find((one) => !one.startsWith('"') && isChanged(one))
+}
+
+function isChanged(number: string): boolean {
+  const value = Number(number)
+  if (!Number.isFinite(value)) return true
+  const { digits, power } = decimalOf(number)
+  return power >= 0 && digits !== decimalOf(String(value)).digits
+}
+
+/** `digits · 10^power`, without zeros at either end of the digits; a whole number's power is 0 or more. */
+function decimalOf(number: string): { readonly digits: string; readonly power: number } {
+  const [mantissa = '', exponent = '0'] = number.toLowerCase().split('e')
+  const [whole = '', fraction = ''] = mantissa.replace('-', '').split('.')
+  const all = `${whole}${fraction}`
+  const digits = all.replace(/0+$/, '')
+  const power = Number(exponent) - fraction.length + (all.length - digits.length)
+  return { digits: digits.replace(/^0+/, ''), power }
+}
+
+/** What a table's column of whole numbers has no place for. */
+function wideNumber(answer: unknown, schema: object): string | undefined {
+  if (!isRecord(answer)) return undefined
+  const wide = propertyTypes(schema).find(
+    ([name, type]) => type === 'whole' && isWide(answer[name]),
+  )
+  return wide && String(answer[wide[0]])
+}
+
+function isWide(value: unknown): boolean {
+  return Number.isInteger(value) && !Number.isSafeInteger(value)
 }
 
 /** As a row shows it: the code is stable, the message says what to do. */
@@ -55,6 +91,5 @@ export function errorOf(error: unknown): ResultError {
     return { code: error.serverCode ?? error.code, message: error.message }
   }
   if (error instanceof LlavaError) return { code: error.code, message: error.message }
-  const code = isRecord(error) && typeof error['code'] === 'string' ? error['code'] : 'INTERNAL'
-  return { code, message: error instanceof Error ? error.message : String(error) }
+  return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) }
 }

@@ -230,7 +230,7 @@ class EngineWorker {
     // A signal of its own: with dozens of listeners on one, Node.js warns of a leak.
     const own = AbortSignal.any([signal])
     const answer = await this.#silence.during(this.#engine.answer({ messages, options }, own))
-    return resultOf(answer, this.#engine.model, options.schema !== undefined)
+    return resultOf(answer, this.#engine.model, options.schema)
   }
 
   /**
