@@ -13,7 +13,7 @@ const isLinux = process.platform === 'linux'
 /** Sorted, since disks have an order of their own; and how much was left out. */
 async function walked(root: string): Promise<{ files: string[]; left: number }> {
   const [files, left] = [[] as string[], [] as null[]]
-  for await (const path of walkFiles(join(folder, root))) {
+  for await (const path of walkFiles(join(folder, root), () => {})) {
     if (path === null) left.push(path)
     else files.push(path)
   }

@@ -12,7 +12,7 @@ import { InputError } from '../core/errors.ts'
  */
 export async function* walkFiles(
   root: string,
-  onClosed: (path: string, reason: string) => void = () => {},
+  onClosed: (path: string, reason: string) => void,
 ): AsyncGenerator<string | null> {
   const real = await realpath(root)
   yield* walkFolder({ path: root, name: '', real, above: [], onClosed })

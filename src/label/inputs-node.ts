@@ -24,14 +24,7 @@ const KINDS: readonly (readonly [LabelInput['kind'], RegExp])[] = [
 ]
 
 function kindOf(name: string): LabelInput['kind'] {
-  const stat = statSync(name, { throwIfNoEntry: false })
-  if (!stat) {
-    throw new InputError(
-      'INPUT_DATA_MISSING',
-      `label: there is nothing at ${name}; check the path.`,
-    )
-  }
-  if (stat.isDirectory()) return 'folder'
+  if (isFolder(name)) return 'folder'
   const kind = KINDS.find(([, pattern]) => pattern.test(name))?.[0]
   if (kind) return kind
   if (mediaTypeOf(name)) return 'file'
@@ -42,6 +35,22 @@ function kindOf(name: string): LabelInput['kind'] {
       ? `label: a shard should be a .tar or .tar.gz, ${name} is packed in another way; unpack it once (unzstd, unxz).`
       : `label: an input should be a folder, pictures, .jsonl, .json, .csv, .tsv, .parquet, .tar or .tar.gz, ${name} came; name one of these.`,
   )
+}
+
+/** In a folder that may be listed and not entered pictures go by their names: their turn says that they may not be read. */
+function isFolder(name: string): boolean {
+  try {
+    return statSync(name).isDirectory()
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'EACCES' && mediaTypeOf(name)) return false
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw cause
+    throw new InputError(
+      'INPUT_DATA_MISSING',
+      `label: there is nothing at ${name}; check the path.`,
+      { cause },
+    )
+  }
 }
 
 /** Throws InputError for options that none of the inputs has a use for, and for a folder of media that is none. */

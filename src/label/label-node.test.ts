@@ -129,6 +129,20 @@ const linesOf = (out: string) =>
     .slice(0, -1)
     .map((line) => JSON.parse(line) as Line)
 
+const withoutModes = process.platform === 'win32' && 'files have no modes there'
+
+/** Root reads everything: it becomes nobody for a while. */
+async function asNobody(work: () => Promise<void>): Promise<void> {
+  chmodSync(root, 0o777)
+  const isRoot = process.getuid?.() === 0
+  if (isRoot) process.seteuid?.(65534)
+  try {
+    await work()
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+  }
+}
+
 describe('an input', () => {
   test('that is a folder: pictures and clips below it, by path; other files are counted', async () => {
     const input = folderOf(['b/2.png', 'a.JPG', 'b/1.mp4', 'notes.txt', '.hidden/3.png'])
@@ -142,35 +156,36 @@ describe('an input', () => {
     assert.equal(report.skipped, 1)
   })
 
-  const skip = process.platform === 'win32' && 'files have no modes there'
   test(
     'that may not be read in parts: a folder is counted and told of, a file is an error',
-    { skip },
+    { skip: withoutModes },
     async () => {
-      // A folder of somebody else's ended the whole run; root reads everything, so it becomes nobody here.
-      const input = folderOf(['a.png', 'b.png', 'c/1.png'])
+      // A folder of somebody else's ended the whole run.
+      const input = folderOf(['a.png', 'b.png', 'c/1.png', 'd/1.png', 'e.mp4'])
       chmodSync(join(input, 'b.png'), 0)
       chmodSync(join(input, 'c'), 0)
-      chmodSync(root, 0o777)
+      chmodSync(join(input, 'd'), 0o444)
+      chmodSync(join(input, 'e.mp4'), 0)
       const events: LabelEvent[] = []
-      const isRoot = process.getuid?.() === 0
-      if (isRoot) process.seteuid?.(65534)
-      const ran = await run({ input }, (event) => events.push(event)).finally(() => {
-        if (isRoot) process.seteuid?.(0)
-        chmodSync(join(input, 'c'), 0o700)
-      })
+      await asNobody(async () => {
+        const { lines, report } = await run({ input, maxErrors: 4 }, (one) => events.push(one))
+        assert.deepEqual(
+          lines.map(({ item_id, error }) => [item_id, error?.code]),
+          ['a.png', 'b.png', 'd/1.png', 'e.mp4'].map((name) => [
+            name,
+            name === 'a.png' ? undefined : 'INPUT_LABEL_MEDIA',
+          ]),
+        )
+        for (const { error } of lines.slice(1)) assert.match(error!.message, /be read.*EACCES/)
+        assert.equal(report.skipped, 1)
+        const folders = await run({ input, clipFolders: true }, (one) => events.push(one))
+        assert.equal(folders.report.skipped, 2)
+        const named = await run({ input: [`${input}/*.png`, `${input}/*/*.png`], maxErrors: 3 })
+        assert.equal(named.report.failed, 2)
+      }).finally(() => ['c', 'd'].forEach((name) => chmodSync(join(input, name), 0o700)))
       assert.deepEqual(
-        ran.lines.map(({ item_id, error }) => [item_id, error?.code]),
-        [
-          ['a.png', undefined],
-          ['b.png', 'INPUT_LABEL_MEDIA'],
-        ],
-      )
-      assert.equal(ran.report.skipped, 1)
-      const left = events.filter((event) => event.type === 'left-out')
-      assert.deepEqual(
-        left.map(({ path }) => path),
-        [join(input, 'c')],
+        events.flatMap((event) => (event.type === 'left-out' ? event.path : [])),
+        [join(input, 'c'), join(input, 'c')],
       )
     },
   )
@@ -833,6 +848,29 @@ describe('servers', () => {
       },
     )
   })
+
+  test(
+    'get clips of frames; one with a frame that may not be read is an error',
+    { skip: withoutModes },
+    async () => {
+      const clips = folderOf(['x/1.png', 'x/2.png', 'y/1.png'])
+      chmodSync(join(clips, 'x/2.png'), 0)
+      await withServer(
+        (_, path) => (path === '/v1/models' ? { data: [{ id: 'm', owned_by: 'vllm' }] } : WELL),
+        (url) =>
+          asNobody(async () => {
+            const { lines } = await run({ input: clips, clipFolders: true, engines: [{ url }] })
+            assert.deepEqual(
+              lines.map(({ item_id, error }) => [item_id, error?.code]),
+              [
+                ['x', 'INPUT_LABEL_MEDIA'],
+                ['y', undefined],
+              ],
+            )
+          }),
+      )
+    },
+  )
 
   test('that are all gone stop the run, which goes on when they are back', async () => {
     let isDown = false

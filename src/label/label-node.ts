@@ -7,7 +7,6 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as sleepFor } from 'node:timers/promises'
 import { CapacityError, InputError } from '../core/errors.ts'
@@ -26,7 +25,7 @@ import {
 } from './label-options.ts'
 import { openLibsql } from './libsql-database-node.ts'
 import { listItems } from './list-items-node.ts'
-import { ItemOpener } from './open-items-node.ts'
+import { ItemOpener, readWhole } from './open-items-node.ts'
 import { ShardFiles } from './shard-files-node.ts'
 import { isAlive, newOwner } from './owner-node.ts'
 import { Pace } from './pace.ts'
@@ -363,10 +362,6 @@ class Engines {
     this.#servers.set(options, engine)
     return engine
   }
-}
-
-function readWhole(path: string): Promise<Uint8Array> {
-  return readFile(path)
 }
 
 async function recipeOf(plan: LabelPlan, inputs: readonly LabelInput[]) {

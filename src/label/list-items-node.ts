@@ -87,9 +87,14 @@ async function* folder({
 }
 
 /** A folder may come up again between folders below it: the queue takes an item once. */
-async function* clipFolders({ input, number, isAlone }: Listing): AsyncGenerator<LabelItem | null> {
+async function* clipFolders({
+  input,
+  number,
+  isAlone,
+  options,
+}: Listing): AsyncGenerator<LabelItem | null> {
   let last = ''
-  for await (const path of walkFiles(input.path)) {
+  for await (const path of walkFiles(input.path, options.onClosed)) {
     if (path === null || mediaTypeOf(path) !== 'image') {
       yield null
       continue

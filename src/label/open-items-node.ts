@@ -1,5 +1,5 @@
 /** The bytes of an item, when its turn comes. */
-import { readFile, stat } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { openParquetRows } from '../data/parquet-rows.ts'
@@ -108,16 +108,15 @@ export class ItemOpener {
     const isNamed = input.kind === 'manifest' || input.kind === 'parquet'
     if (isNamed && isAddress(path)) return this.#part(type, path)
     const whole = resolve(isNamed ? '' : input.path, path)
-    const about = await stat(whole).catch(() => null)
-    if (!about) {
-      const todo = isMangled(whole) ? `; ${RENAME}` : ''
-      throw new InputError('INPUT_LABEL_MEDIA', `label: there is no ${type} at ${whole}${todo}.`)
+    const about = await stat(whole).catch((cause) => {
+      throw isMissing(cause) ? missing(type, whole) : closed(whole, cause)
+    })
+    if (!about.isFile() && !(type === 'video' && about.isDirectory())) {
+      throw new InputError('INPUT_LABEL_MEDIA', `label: ${whole} should be a file, it is none.`)
     }
     if (type === 'video' && (about.isDirectory() || !/\.gif$/i.test(whole))) {
+      await checkOpens(whole)
       return this.#part(type, whole)
-    }
-    if (!about.isFile()) {
-      throw new InputError('INPUT_LABEL_MEDIA', `label: ${whole} should be a file, it is none.`)
     }
     return this.#part(type, await readWhole(whole))
   }
@@ -136,16 +135,39 @@ export class ItemOpener {
   }
 }
 
-async function readWhole(path: string): Promise<Uint8Array> {
+async function checkOpens(path: string): Promise<void> {
+  try {
+    await (await open(path)).close()
+  } catch (cause) {
+    throw closed(path, cause)
+  }
+}
+
+/** Throws InputError for what may not be read. */
+export async function readWhole(path: string): Promise<Uint8Array> {
   try {
     return new Uint8Array(await readFile(path))
   } catch (cause) {
-    throw new InputError(
-      'INPUT_LABEL_MEDIA',
-      `label: ${path} should be a file that may be read, it cannot be (${(cause as Error).message}).`,
-      { cause },
-    )
+    throw closed(path, cause)
   }
+}
+
+function isMissing(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'ENOENT' || code === 'ENOTDIR'
+}
+
+function missing(type: MediaType, path: string): InputError {
+  const todo = isMangled(path) ? `; ${RENAME}` : ''
+  return new InputError('INPUT_LABEL_MEDIA', `label: there is no ${type} at ${path}${todo}.`)
+}
+
+function closed(path: string, cause: unknown): InputError {
+  return new InputError(
+    'INPUT_LABEL_MEDIA',
+    `label: ${path} should be a file that may be read, it cannot be (${(cause as Error).message}).`,
+    { cause },
+  )
 }
 
 function isStillGif(source: string | Uint8Array): boolean {
