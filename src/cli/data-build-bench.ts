@@ -18,6 +18,7 @@ import { checkIdleOfBuildBench } from './idle-options.ts'
 import { LOAD_OPTIONS, loadFromFlags, modelOf } from './load-flags.ts'
 import { wholeNumber } from './open-data.ts'
 import { Progress } from './progress.ts'
+import { checkServerUrl, ENGINE_KEYS, serverKey } from './server-options.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session } from './verb.ts'
 
@@ -123,7 +124,8 @@ function answererOf(
   if (args.flag('no-references')) return undefined
   const maxTokens = wholeNumber(args, 'max-tokens') ?? 1024
   if (url !== undefined && id !== undefined) {
-    const apiKey = environment['LLAVA_ENGINE_KEY'] ?? environment['OPENAI_API_KEY']
+    checkServerUrl('engine', url)
+    const apiKey = serverKey({ environment }, ENGINE_KEYS)
     const endpoint = new Endpoint({ url, apiKey })
     const engine = new EndpointEngine({ endpoint, model: id, readPicture: readFile, seed: 0 })
     return {

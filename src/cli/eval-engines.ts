@@ -16,9 +16,10 @@ import {
 import { InputError, LlavaError } from '../core/errors.ts'
 import type { Answer, ContentPart, GenerateRequest, LoadOptions, Model } from '../index.ts'
 import type { Arguments } from './arguments.ts'
-import { engineAttempts } from './engine-attempts.ts'
 import { loadFromFlags, modelOf } from './load-flags.ts'
 import { identityOf, localWeightsHash } from './model-identity.ts'
+import { wholeFrom1 } from './number-options.ts'
+import { checkServerUrl, ENGINE_KEYS, JUDGE_KEYS, serverKey, serverUrls } from './server-options.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
 
@@ -80,10 +81,8 @@ export async function enginesOf(
   /** What the model is loaded with where no flag says otherwise. */
   defaults: LoadOptions = {},
 ): Promise<Engines> {
-  const urls = args.texts('engine')
-  const batch = args.number('batch') ?? 16
-  if (!Number.isInteger(batch) || batch < 1)
-    throw new UsageError('--batch should be a whole number from 1.')
+  const urls = serverUrls(args, 'engine')
+  const batch = wholeFrom1(args, 'batch') ?? 16
   if (urls.length === 0) {
     const { model } = await loadFromFlags(args, session, defaults)
     const identity = await orDispose([model], () => identityOf(model, args, session))
@@ -95,8 +94,8 @@ export async function enginesOf(
   const engines = urls.map((url) => {
     const endpoint = new Endpoint({
       url,
-      apiKey: keyOf(session, 'LLAVA_ENGINE_KEY'),
-      attempts: engineAttempts(args),
+      apiKey: serverKey(session, ENGINE_KEYS),
+      attempts: wholeFrom1(args, 'engine-attempts'),
     })
     return new EndpointEngine({
       endpoint,
@@ -154,6 +153,7 @@ function judgePlaces(args: Arguments): { readonly place: string; readonly model:
     throw new UsageError(`--judge should come twice at most, to compare two; ${count} came.`)
   const places = args.texts('judge').map((place) => {
     if (!/^https?:/.test(place)) return { place, model: null }
+    checkServerUrl('judge', place)
     const model = models.shift()
     if (model !== undefined) return { place, model }
     throw new UsageError(
@@ -165,7 +165,7 @@ function judgePlaces(args: Arguments): { readonly place: string; readonly model:
 }
 
 function serverJudge(url: string, model: string, session: Session): Judge {
-  const endpoint = new Endpoint({ url, apiKey: keyOf(session, 'LLAVA_JUDGE_KEY') })
+  const endpoint = new Endpoint({ url, apiKey: serverKey(session, JUDGE_KEYS) })
   return new EndpointJudge({ endpoint, model, readPicture: readFile })
 }
 
@@ -212,10 +212,6 @@ function pricesOf(text: string | undefined) {
     word.trim() !== '' && Number(word) >= 0 && Number.isFinite(Number(word))
   if (words.length === 2 && words.every(isPrice)) return { promptPrice, completionPrice }
   throw new UsageError(`--judge-price should be two numbers from 0, IN,OUT; "${text}" came.`)
-}
-
-function keyOf({ environment }: Session, name: string): string | undefined {
-  return environment[name] ?? environment['OPENAI_API_KEY']
 }
 
 /** Questions whose pictures are read while others are answered. */

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { findBenchmark } from '../eval/index.ts'
 import { Arguments } from './arguments.ts'
 import { data } from './data.ts'
-import { engineAttempts } from './engine-attempts.ts'
+import { wholeFrom1 } from './number-options.ts'
 import { evaluation } from './eval.ts'
 import { checkIdleOfBuildBench, checkIdleOfEval, checkIdleOfScore } from './idle-options.ts'
 import { score } from './score.ts'
@@ -91,5 +91,8 @@ test('seeds and attempts are whole numbers', async () => {
     await assert.rejects(score.run(given, {} as Session), idle(/--seed should be a whole number/))
   }
   for (const attempts of ['0', '1.5'])
-    assert.throws(() => engineAttempts(asked({ 'engine-attempts': attempts })), UsageError)
+    assert.throws(
+      () => wholeFrom1(asked({ 'engine-attempts': attempts }), 'engine-attempts'),
+      UsageError,
+    )
 })

@@ -2,8 +2,8 @@
 import type { LoadOptions } from '../load-model.ts'
 import type { LabelEngineOptions, LabelOptions } from '../label/index.ts'
 import type { Model } from '../index.ts'
+import { LONGEST_CALL_MS } from '../serve/remote/endpoint.ts'
 import type { Arguments } from './arguments.ts'
-import { engineAttempts } from './engine-attempts.ts'
 import { GENERATE_OPTIONS, readSchema } from './generate-flags.ts'
 import {
   loadFromFlags,
@@ -13,7 +13,9 @@ import {
   SAMPLING_OPTIONS,
   samplingOptions,
 } from './load-flags.ts'
+import { numberFrom, wholeFrom1 } from './number-options.ts'
 import { refuseIdle } from './refuse-idle.ts'
+import { ENGINE_KEYS, serverKey, serverUrls } from './server-options.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
 
@@ -131,7 +133,7 @@ export const LABEL_OPTIONS: readonly OptionSpec[] = [
 
 /** Throws UsageError. */
 export function labelOptions(args: Arguments): Omit<LabelOptions, 'engines'> {
-  const leaseSeconds = args.number('lease-seconds')
+  const leaseSeconds = numberFrom(args, 'lease-seconds', [1])
   const schema = args.text('schema')
   if (args.texts('prompt').length === 0) {
     throw new UsageError('llava label needs --prompt TEXT: what is asked about each item.')
@@ -139,6 +141,7 @@ export function labelOptions(args: Arguments): Omit<LabelOptions, 'engines'> {
   if (args.text('out') === undefined && args.text('queue') === undefined) {
     throw new UsageError('llava label needs --out FILE: labels.jsonl or labels.parquet.')
   }
+  if (args.flag('overwrite')) refuseIdle(args, ['resume'], 'with --overwrite, which begins anew')
   return {
     input: args.positionals,
     prompts: args.texts('prompt'),
@@ -184,10 +187,10 @@ export type LoadedEngines = {
  */
 export function labelEngines(args: Arguments, session: Session): LoadedEngines {
   checkIdle(args)
-  const { environment } = session
-  const seconds = args.number('engine-seconds')
-  const urls = args.texts('engine')
-  const batch = args.number('batch')
+  const seconds = numberFrom(args, 'engine-seconds', [0.001, LONGEST_CALL_MS / 1000])
+  const urls = serverUrls(args, 'engine')
+  const apiKey = urls.length === 0 ? undefined : serverKey(session, ENGINE_KEYS)
+  const batch = wholeFrom1(args, 'batch')
   let loading: Promise<{ readonly model: Model }> | null = null
   const local = (): LabelEngineOptions => ({
     name: modelOf(args).split(/[/\\]/).at(-1) ?? 'model',
@@ -201,8 +204,8 @@ export function labelEngines(args: Arguments, session: Session): LoadedEngines {
   const servers = urls.map((url) => ({
     url,
     model: args.text('engine-model'),
-    apiKey: environment['LLAVA_ENGINE_KEY'] ?? environment['OPENAI_API_KEY'],
-    attempts: engineAttempts(args),
+    apiKey,
+    attempts: wholeFrom1(args, 'engine-attempts'),
     timeoutMs: seconds === undefined ? undefined : 1000 * seconds,
     batch,
   }))

@@ -21,6 +21,7 @@ import {
   checkpointWords,
   type CheckpointWords,
 } from './load-flags.ts'
+import { wholeFrom1 } from './number-options.ts'
 import { UsageError } from './usage-error.ts'
 import type { Verb } from './verb.ts'
 
@@ -125,23 +126,17 @@ function holdsBlocks(file: string): boolean {
 }
 
 function optionsOf(args: Arguments, { engine, config }: LaunchFacts): LaunchOptions {
-  const maxContext = whole(args, 'max-context') ?? config.maxContext
+  const maxContext = wholeFrom1(args, 'max-context') ?? config.maxContext
   return {
-    host: args.text('host') ?? '127.0.0.1',
-    port: whole(args, 'port') ?? (engine === 'vllm' ? 8000 : 30000),
+    host: (args.text('host') ?? '127.0.0.1').replace(/^\[(.+)\]$/, '$1'),
+    port: wholeFrom1(args, 'port', 65_535) ?? (engine === 'vllm' ? 8000 : 30000),
     servedName: args.text('served-name') ?? null,
     maxContext,
     dtype: (args.text('dtype') as LaunchOptions['dtype']) ?? null,
-    gpuGib: whole(args, 'gpu-gib') ?? 80,
-    gpus: whole(args, 'gpus') ?? 8,
-    maxImages: whole(args, 'max-images') ?? null,
+    gpuGib: wholeFrom1(args, 'gpu-gib') ?? 80,
+    gpus: wholeFrom1(args, 'gpus') ?? 8,
+    maxImages: wholeFrom1(args, 'max-images') ?? null,
   }
-}
-
-function whole(args: Arguments, name: string): number | undefined {
-  const value = args.number(name)
-  if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) return value
-  throw new UsageError(`--${name} should be a whole number from 1; ${value} came.`)
 }
 
 function linesOf(plan: LaunchPlan): string[] {

@@ -2,9 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Log, ServedModel, ServerConfig, WorkerControl } from '../serve/http/index.ts'
+import { addressOf } from '../serve/http/upstream/worker-api.ts'
+import { isServerKey } from '../serve/remote/server-address.ts'
 import type { Arguments } from './arguments.ts'
 import { LOAD_OPTIONS, loadOptions } from './load-flags.ts'
+import { wholeFrom1 } from './number-options.ts'
 import { refuseIdle } from './refuse-idle.ts'
+import { serverKey, serverUrls } from './server-options.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
 
@@ -58,29 +62,29 @@ export type UpstreamSettings = {
 /** Null without `--upstream`. Throws UsageError. */
 export function upstreamSettings(
   args: Arguments,
-  { environment }: Pick<Session, 'environment'>,
+  session: Pick<Session, 'environment'>,
 ): UpstreamSettings | null {
-  const urls = args.texts('upstream')
-  const file = args.text('upstream-api-key-file')
-  const operatorKeyFile = args.text('operator-key-file')
+  const urls = serverUrls(args, 'upstream')
   if (urls.length === 0) {
-    if (operatorKeyFile !== undefined) {
-      throw new UsageError('--operator-key-file needs --upstream: there are no workers to drain.')
-    }
-    if (file === undefined) return null
-    throw new UsageError('--upstream-api-key-file needs --upstream: nobody else is asked.')
+    refuseIdle(args, OF_WORKERS, 'without --upstream')
+    return null
   }
-  for (const url of urls) checkUrl(url)
+  checkDiffer(urls)
   checkIdle(args)
-  const key = file === undefined ? environment['LLAVA_UPSTREAM_API_KEY'] : readKey(file)
+  const file = args.text('upstream-api-key-file')
+  const key = file === undefined ? serverKey(session, UPSTREAM_KEYS) : readKey(file)
   return {
     urls,
     apiKey: key === '' ? undefined : key,
-    operatorKeyFile,
+    operatorKeyFile: args.text('operator-key-file'),
     attempts: wholeFrom1(args, 'upstream-attempts'),
     everySeconds: wholeFrom1(args, 'upstream-health-seconds'),
   }
 }
+
+const OF_WORKERS = UPSTREAM_OPTIONS.map(({ name }) => name).filter((name) => name !== 'upstream')
+
+const UPSTREAM_KEYS = ['LLAVA_UPSTREAM_API_KEY']
 
 /** Of the engine that this server then does not have. */
 const OF_ENGINE = [
@@ -150,27 +154,23 @@ export async function connectFromFlags(
   }
 }
 
-function checkUrl(url: string): void {
-  const parsed = URL.canParse(url) ? new URL(url) : null
-  const isPlain = parsed && /^https?:$/.test(parsed.protocol) && parsed.search + parsed.hash === ''
-  if (isPlain && parsed.username === '') return
+/** One worker under two names would get twice its share, and be drained by half. */
+function checkDiffer(urls: readonly string[]): void {
+  const addresses = urls.map(addressOf)
+  const twice = addresses.findIndex((address, i) => addresses.indexOf(address) < i)
+  if (twice < 0) return
+  const first = urls[addresses.indexOf(addresses[twice] ?? '')]
   throw new UsageError(
-    `--upstream should be a URL like http://10.0.0.5:30000, without a key in it; "${url}" came.`,
+    `--upstream should name each worker once, ${first} and ${urls[twice]} are one; leave one out.`,
   )
 }
 
 function readKey(file: string): string {
   try {
     const key = readFileSync(file, 'utf8').trim()
-    if (/^\S+$/.test(key)) return key
+    if (/^\S+$/.test(key) && isServerKey(key)) return key
   } catch (error) {
     throw new UsageError(`${file} cannot be read: ${(error as Error).message}.`)
   }
   throw new UsageError(`--upstream-api-key-file ${file} should hold one key and nothing else.`)
-}
-
-function wholeFrom1(args: Arguments, name: string): number | undefined {
-  const value = args.number(name)
-  if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) return value
-  throw new UsageError(`--${name} should be a whole number from 1; ${value} came.`)
 }

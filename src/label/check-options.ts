@@ -8,6 +8,7 @@ import {
   type FieldRule,
 } from '../serve/field-rules.ts'
 import { LONGEST_CALL_MS } from '../serve/remote/endpoint.ts'
+import { checkServerAddress } from '../serve/remote/server-address.ts'
 import type { LabelSampling } from './label-engine.ts'
 import type { LabelHooks } from './label-events.ts'
 import type { LabelEngineOptions, LabelOptions } from './label-options.ts'
@@ -72,10 +73,11 @@ const MODEL: Rules<keyof ModelOptions> = {
   batch: COUNT,
 }
 
-const SERVER: Rules<keyof ServerOptions> = {
-  url: rule('a URL like http://127.0.0.1:8000', isUrl),
+/** Those that have a rule of their own, of all servers. */
+const ADDRESS = ['url', 'apiKey'] as const
+
+const SERVER: Rules<Exclude<keyof ServerOptions, (typeof ADDRESS)[number]>> = {
   model: NAME,
-  apiKey: TEXT,
   attempts: COUNT,
   timeoutMs: numberFrom(1, LONGEST_CALL_MS),
   batch: COUNT,
@@ -91,14 +93,19 @@ const CODE = 'INPUT_OPTION'
 /** Throws one InputError that names every fault. */
 export function checkOptions(options: unknown, hooks: unknown): void {
   const faults = new Faults('label')
-  checkFields('', options, { rules: OPTIONS, needed: ['input', 'prompts', 'engines'] }, faults)
+  const needed = ['input', 'prompts', 'engines']
+  checkFields('', options, { rules: OPTIONS, needed, elsewhere: SAMPLING_NAMES }, faults)
   checkFields('hooks', hooks, { rules: HOOKS, needed: [] }, faults)
-  const { engines, out, queue }: Record<string, unknown> = isRecord(options) ? options : {}
+  const given: Record<string, unknown> = isRecord(options) ? options : {}
+  const { engines, out, queue, resume, overwrite } = given
   if (isRecord(options) && out === undefined && queue === undefined) {
     faults.add(
       CODE,
       'out should say where the answers go; only with a queue may another one write them',
     )
+  }
+  if (resume === true && overwrite === true) {
+    faults.add(CODE, 'resume would do nothing with overwrite, which begins anew; leave one out')
   }
   for (const [i, engine] of (Array.isArray(engines) ? (engines as unknown[]) : []).entries()) {
     checkEngine(`engines[${i}]`, engine, faults)
@@ -110,19 +117,25 @@ function checkEngine(path: string, engine: unknown, faults: Faults): void {
   if (!isRecord(engine) || !('url' in engine || 'model' in engine)) {
     faults.mismatch(CODE, path, 'an object with model or url', engine)
   } else if ('url' in engine) {
-    checkFields(path, engine, { rules: SERVER, needed: ['url'] }, faults)
+    checkServerAddress(engine, { faults, code: CODE, path })
+    checkFields(path, engine, { rules: SERVER, needed: [], elsewhere: ADDRESS }, faults)
   } else checkFields(path, engine, { rules: MODEL, needed: ['model', 'name'] }, faults)
 }
 
-type Fields = { readonly rules: Rules<string>; readonly needed: readonly string[] }
+type Fields = {
+  readonly rules: Rules<string>
+  readonly needed: readonly string[]
+  /** Names that are checked where they are used. */
+  readonly elsewhere?: readonly string[]
+}
 
 function checkFields(path: string, object: unknown, fields: Fields, faults: Faults): void {
-  const { rules, needed } = fields
+  const { rules, needed, elsewhere = [] } = fields
   if (!isRecord(object)) {
     faults.mismatch(CODE, path || 'the options', 'an object', object)
     return
   }
-  const known = path === '' ? [...SAMPLING_NAMES, ...Object.keys(rules)] : Object.keys(rules)
+  const known = [...elsewhere, ...Object.keys(rules)]
   faults.unknownKeys('INPUT_UNKNOWN_OPTION', path, object, known)
   for (const [name, { expected, read }] of Object.entries(rules)) {
     const value = object[name]
@@ -147,8 +160,4 @@ function isNames(value: unknown): boolean {
 function isModel(value: unknown): boolean {
   if (typeof value === 'function') return true
   return typeof value === 'object' && value !== null && 'generate' in value
-}
-
-function isUrl(value: unknown): boolean {
-  return typeof value === 'string' && /^https?:\/\/[^\s/]+/.test(value)
 }

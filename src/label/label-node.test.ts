@@ -620,6 +620,8 @@ describe('questions', () => {
       [{ engines: [{ url: 'http://x', attempts: 0 }] }, /engines\[0\]\.attempts should be/],
       [{ engines: [{ url: 'http://x', timeoutMs: 1e6 }] }, /timeoutMs should be .*300000/],
       [{ frames: -1, fps: 'abc', system: 5 }, /system should.*\n.*frames should.*\n.*fps should/],
+      [{ engines: [{ url: 'http://a:b@x', apiKey: 5 }] }, /…@x[^]*engines\[0\]\.apiKey should/],
+      [{ resume: true, overwrite: true }, /resume would do nothing with overwrite/],
       [{ queue: 5 }, /queue should be a text/],
       [{ media: 5 }, /media should be a text/],
       [{ media: root }, /media would do nothing/],

@@ -63,12 +63,11 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return Object.prototype.toString.call(value) === '[object Object]'
 }
 
-/** A value as it is shown in a message: short, and never the bytes of a picture. */
+/** A value as it is shown in a message: short, and never the bytes of a picture or the password in a URL. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') {
-    return JSON.stringify(
-      value.length > LONGEST_SHOWN ? `${value.slice(0, LONGEST_SHOWN)}…` : value,
-    )
+    const text = value.replace(/^([a-z][\w+.-]*:\/\/).*@/is, '$1…@')
+    return JSON.stringify(text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text)
   }
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (typeof value === 'function') return 'a function'

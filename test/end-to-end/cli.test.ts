@@ -332,7 +332,7 @@ test('what llava launch is told of a checkpoint stands in the commands that it p
     const { code, stderr } = await llava(convert.split(' ').slice(2), { cwd: FOLDER })
     assert.equal(code, 0, stderr)
   }
-  const asked = ['launch', 'sglang', MODEL, '--template', 'vicuna_v1']
+  const asked = ['launch', 'sglang', MODEL, '--template', 'vicuna_v1', '--host', '[::1]']
   const front = (await llava(asked)).stdout.split('\n')[1]
-  assert.match(front ?? '', /--template vicuna_v1$/)
+  assert.match(front ?? '', /--upstream 'http:\/\/\[::1\]:30000' .*--template vicuna_v1$/)
 })

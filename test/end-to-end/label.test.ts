@@ -172,6 +172,24 @@ test('options of engines that are not there are refused before anything is asked
   assert.match(here.stderr, /--engine-model, --engine-attempts would do nothing without --engine/)
 })
 
+test('options that cannot be are refused by their names, without password and key', async () => {
+  const asked = ['label', PHOTOS, '--out', join(root, 'no.jsonl'), ...ASKED]
+  const wrong: [readonly string[], RegExp, Record<string, string>?][] = [
+    [['--engine', 'http://me:secret@h'], /--engine should be a URL like/],
+    [['--engine', 'http://h'], /\$LLAVA_ENGINE_KEY should be/, { LLAVA_ENGINE_KEY: 'секрет' }],
+    [['--engine', 'http://h', '--engine-seconds', '500'], /--engine-seconds should be .* to 300;/],
+    [[...HERE, '--resume', '--overwrite'], /--resume would do nothing with --overwrite/],
+  ]
+  await Promise.all(
+    wrong.map(async ([options, message, env]) => {
+      const ran = await llava(asked.concat(options), { ...(env && { env }) })
+      assert.equal(ran.code, 2, ran.stderr)
+      assert.match(ran.stderr, message)
+      assert.doesNotMatch(ran.stderr, /secret|секрет|seconds.*Ms/)
+    }),
+  )
+})
+
 test('two processes share a queue, and each item is done by one of them', async () => {
   const more = ['--queue', join(root, 'work'), '--batch', '2']
   const outs = ['shared-1.jsonl', 'shared-2.jsonl']

@@ -10,6 +10,7 @@ import { connectUpstreams } from '../http/upstream/index.ts'
 import { WorkerFailure } from '../http/upstream/upstream-error.ts'
 import type { ServedModel } from '../http/served-model.ts'
 import { Patience, type PatienceOptions, type Tried } from '../remote/patience.ts'
+import { checkServerAddress } from '../remote/server-address.ts'
 import type { ServerKind } from '../remote/server-kind.ts'
 import type { GenerateRequest } from '../request.ts'
 import { collect } from './program-engine.ts'
@@ -102,12 +103,9 @@ function checkAddress(address: RemoteAddress): void {
   const faults = new Faults('program: the engine')
   faults.unknownKeys('CONFIG_PROGRAM_ENGINE', '', address, ['url', 'model', 'apiKey'])
   const { url, model, apiKey } = address as Readonly<Record<string, unknown>>
-  if (typeof url !== 'string' || !/^https?:\/\/[^\s/]+/.test(url)) {
-    faults.mismatch('INPUT_ENDPOINT', 'url', 'a URL like http://127.0.0.1:8080', url)
-  }
-  for (const [name, value] of Object.entries({ model, apiKey })) {
-    if (value === undefined || typeof value === 'string') continue
-    faults.mismatch('INPUT_ENDPOINT', name, 'a text', value)
+  checkServerAddress({ url, apiKey }, { faults, code: 'INPUT_ENDPOINT' })
+  if (model !== undefined && typeof model !== 'string') {
+    faults.mismatch('INPUT_ENDPOINT', 'model', 'a text', model)
   }
   faults.throwIfAny()
 }

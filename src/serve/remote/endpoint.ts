@@ -4,8 +4,10 @@
  * Source: platform.openai.com/docs/api-reference.
  */
 import { InputError } from '../../core/errors.ts'
+import { Faults } from '../faults.ts'
 import { textOf, unlessAborted } from './aborted-response.ts'
 import { Patience, retryAfterMs, type PatienceOptions, type Tried } from './patience.ts'
+import { checkServerAddress } from './server-address.ts'
 import { kindOf, type ServerKind } from './server-kind.ts'
 
 export type EndpointOptions = PatienceOptions & {
@@ -32,12 +34,9 @@ export class Endpoint {
   calls = 0
 
   constructor(options: EndpointOptions) {
-    if (!/^https?:\/\/[^\s/]+/.test(options.url)) {
-      throw new InputError(
-        'INPUT_ENDPOINT',
-        `endpoint: it should be a URL like http://127.0.0.1:8000/v1, "${options.url}" came.`,
-      )
-    }
+    const faults = new Faults('endpoint')
+    checkServerAddress(options, { faults, code: 'INPUT_ENDPOINT' })
+    faults.throwIfAny()
     this.url = options.url.replace(/\/+$/, '')
     this.#base = this.url
     this.#options = options

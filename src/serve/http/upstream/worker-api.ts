@@ -103,9 +103,10 @@ export class WorkerApi {
   }
 }
 
-/** A worker's address however it is written: without a slash or `/v1` at the end. */
+/** A worker's address however it is written: as URLs are, without a slash or `/v1` at the end. */
 export function addressOf(url: string): string {
-  return url.replace(/\/+$/, '').replace(/\/v1$/, '')
+  const written = URL.canParse(url) ? new URL(url).href : url
+  return written.replace(/\/+$/, '').replace(/\/v1$/, '')
 }
 
 const UNREACHABLE = ['gone', 'it cannot be reached'] as const
