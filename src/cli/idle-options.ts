@@ -5,6 +5,10 @@ import { LOAD_OPTIONS } from './load-flags.ts'
 import { refuseIdle } from './refuse-idle.ts'
 
 const OF_JUDGES = ['judge-calls', 'judge-cost', 'judge-price']
+/** Of a model that is loaded here. Judges' replies and prints of training data are kept in the cache too. */
+const OF_LOADING = LOAD_OPTIONS.map(({ name }) => name).filter(
+  (name) => name !== 'model' && name !== 'cache-dir',
+)
 
 /** Throws UsageError. Of `llava score`, which runs no model but a judge. */
 export function checkIdleOfScore(
@@ -24,10 +28,7 @@ export function checkIdleOfEval(args: Arguments): void {
     if (args.flag('blind')) refuseIdle(args, ['images'], 'with --blind')
   }
   if (!args.has('engine')) return refuseIdle(args, ['engine-attempts'], 'without --engine')
-  // Judges' replies and prints of training data are kept in the cache too.
-  const own = LOAD_OPTIONS.filter(({ name }) => name !== 'model' && name !== 'cache-dir')
-  const names = own.map(({ name }) => name)
-  refuseIdle(args, names, 'with --engine; give it to the server')
+  refuseIdle(args, OF_LOADING, 'with --engine; give it to the server')
 }
 
 /** Throws UsageError for any other option than these of an action that is one of several of its verb. */
@@ -46,13 +47,7 @@ export function checkIdleOfBuildBench(args: Arguments): void {
     refuseIdle(args, ['engine', 'engine-model', 'max-tokens'], 'with --no-references')
   }
   if (args.has('model')) return
-  // Prints of training data are kept in the cache too.
-  const own = LOAD_OPTIONS.filter(({ name }) => name !== 'model' && name !== 'cache-dir')
-  refuseIdle(
-    args,
-    own.map(({ name }) => name),
-    'without --model',
-  )
+  refuseIdle(args, OF_LOADING, 'without --model')
   if (!args.has('engine')) refuseIdle(args, ['max-tokens'], 'without --engine or --model')
 }
 

@@ -49,7 +49,7 @@ export function answerFiles(
   const kind = [SAMPLES, LOGS, PREDICTIONS].find(({ is }) => files.some(is))
   if (!kind) return files
   const outputs = withoutCopies(files.filter(kind.is))
-  const graded = wantsGrades && kind === PREDICTIONS ? taskFiles(files, GRADES, benchmark) : []
+  const graded = wantsGrades && kind === PREDICTIONS ? taskFiles(outputs, GRADES, benchmark) : []
   const own = graded.length > 0 ? graded : taskFiles(outputs, kind, benchmark)
   if (own.length > 0) return oneRun(own, benchmark)
   if (outputs.length === 1) return outputs
@@ -67,7 +67,7 @@ function taskFiles(
   { is, before, after }: OutputKind,
   benchmark: Pick<Benchmark, 'name' | 'tasks'>,
 ): TaskFile[] {
-  return withoutCopies(files.filter(is)).flatMap((file) => {
+  return files.filter(is).flatMap((file) => {
     const stem = baseName(file).replace(/\.\w+$/, '')
     for (const name of namesOf(benchmark)) {
       const pattern = name.replaceAll('*', '.+')

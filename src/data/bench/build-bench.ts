@@ -14,6 +14,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InputError } from '../../core/errors.ts'
 import { makeFolderSync } from '../../core/make-folder-node.ts'
+import { writeFileWhole } from '../../core/write-file-whole-node.ts'
 import { findContamination, type Contamination } from '../contamination.ts'
 import type { Dataset, DatasetProgress } from '../dataset.ts'
 import { PrintStore } from '../print-store.ts'
@@ -26,7 +27,7 @@ import {
 import { KeptLines } from '../kept-lines.ts'
 import { readRequests, type BenchRequest, type DroppedRequest } from './read-requests.ts'
 import { printVector, requestVectors } from './request-vectors.ts'
-import { writeBench, writeWhole, type Entry } from './write-bench.ts'
+import { writeBench, type Entry } from './write-bench.ts'
 
 export type BenchEmbedder = {
   /** Model and what of it: in the report, and what kept embeddings belong to. */
@@ -127,7 +128,7 @@ export async function buildBench(options: BuildBenchOptions): Promise<BenchRepor
       ...named('alike', picked.dropped),
     ],
   }
-  writeWhole(join(out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`)
+  writeFileWhole(join(out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`)
   return report
 }
 
@@ -153,8 +154,7 @@ function guard(
   })
   const path = join(out, 'work', 'build.json')
   if (!existsSync(path)) {
-    makeFolderSync(join(out, 'work'))
-    writeWhole(path, build)
+    writeFileWhole(path, build)
     return
   }
   if (readFileSync(path, 'utf8') === build) return

@@ -1,8 +1,9 @@
 /** What a build leaves: the benchmark, its pictures, and the file in which people review it. */
-import { copyFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { InputError } from '../../core/errors.ts'
 import { makeFolderSync } from '../../core/make-folder-node.ts'
+import { writeFileWhole } from '../../core/write-file-whole-node.ts'
 import type { PrintedRequest } from './choose-requests.ts'
 
 export type Entry = PrintedRequest & { readonly alike: number; readonly reference: string }
@@ -104,10 +105,5 @@ function reviewed(row: Partial<ReviewRow>) {
 }
 
 function writeRows(path: string, rows: readonly object[]): void {
-  writeWhole(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
-}
-
-export function writeWhole(path: string, text: string): void {
-  writeFileSync(`${path}.tmp`, text)
-  renameSync(`${path}.tmp`, path)
+  writeFileWhole(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
 }
