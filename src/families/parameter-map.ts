@@ -5,7 +5,7 @@ import type { Value } from '../graph/graph.ts'
 import type { WeightSource } from '../weights/source.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
 import { toFloat32, type HostTensor } from '../core/tensor.ts'
-import { rowsInto, tensorRows } from '../weights/tensor-rows.ts'
+import { isViewed, rowsInto, tensorRows } from '../weights/tensor-rows.ts'
 import { mismatch, type ParameterFault } from './parameter-faults.ts'
 import { parameterPath, type NameRule } from './parameter-names.ts'
 
@@ -102,7 +102,7 @@ export function* parameterSteps(
     has: (path) => places.has(path),
     stored(path) {
       const { source, name } = place(path)
-      const isView = source.readRows === undefined || source.isView?.(name) === true
+      const isView = isViewed(source, name)
       const { dtype, shape = [], file = 'the checkpoint' } = source.tensors.get(name) ?? {}
       return { name, place: `${name} in ${file}`, dtype, shape, isView }
     },

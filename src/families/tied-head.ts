@@ -8,7 +8,7 @@ import type { Steps } from '../core/steps.ts'
 import { sameShape } from '../core/shape.ts'
 import { toFloat32, type HostTensor } from '../core/tensor.ts'
 import { EMBEDDING } from '../decoder/decoder.ts'
-import { rowsInto, tensorRows } from '../weights/tensor-rows.ts'
+import { isViewed, rowsInto, tensorRows } from '../weights/tensor-rows.ts'
 import type { ModelConfig } from './family.ts'
 import type { StoredPlace, WeightPart } from './parameter-map.ts'
 import { DECODER_NAMES, parameterPath, type NameRule } from './parameter-names.ts'
@@ -49,7 +49,7 @@ function twin(name: string, { source, name: stored }: StoredPlace): WeightPart {
       tensors: new Map(info && [[name, info]]),
       read: () => source.read(stored),
       readRows: (_, from, to) => tensorRows(source, stored, from, to),
-      isView: () => source.isView?.(stored) ?? source.readRows === undefined,
+      isView: () => isViewed(source, stored),
       readInto: (_, from, target) => rowsInto(source, stored, from, target),
       release: () => source.release?.(stored),
       close: () => {},

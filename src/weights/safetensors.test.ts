@@ -78,6 +78,25 @@ test('scalars and empty tensors are tensors', () => {
   assert.deepEqual(source.read('e').shape, [0, 3])
 })
 
+test('rows are read without the rest of their tensor', () => {
+  const header = { a: { dtype: 'F16', shape: [4, 3], data_offsets: [0, 24] } }
+  const stored = file(
+    header,
+    Uint8Array.from({ length: 24 }, (_, i) => i),
+  )
+  const lengths: number[] = []
+  const bytes = (offset: number, length: number) => {
+    lengths.push(length)
+    return stored.bytes(offset, length)
+  }
+  const source = readSafetensors({ ...stored, bytes })
+  lengths.length = 0
+  const rows = source.readRows?.('a', 1, 3)
+  assert.deepEqual(rows?.shape, [2, 3])
+  assert.deepEqual(rows?.data, source.read('a').data.slice(3, 9))
+  assert.deepEqual(lengths, [12, 24])
+})
+
 test('metadata is kept', () => {
   const source = readSafetensors(file({ __metadata__: { format: 'pt', note: 'ü' } }))
   assert.deepEqual(

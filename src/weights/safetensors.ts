@@ -7,6 +7,7 @@
 import { bytesPerElement, viewBytes, type DType } from '../core/dtype.ts'
 import { CheckpointError } from '../core/errors.ts'
 import { elementCount, formatType } from '../core/shape.ts'
+import type { HostTensor } from '../core/tensor.ts'
 import type { FileBytes } from './file-bytes.ts'
 import type { TensorInfo, WeightSource } from './source.ts'
 import { decodeUtf8, parseStrictJson, type StrictJson } from './strict-json.ts'
@@ -20,16 +21,19 @@ export type SafetensorsSource = WeightSource & {
 /** Reads the header of `file`, which the source closes when it is closed. Throws CheckpointError if anything in it is wrong. */
 export function readSafetensors(file: FileBytes): SafetensorsSource {
   const header = readSafetensorsHeader(file)
+  const find = (name: string) =>
+    header.tensors.get(name) ?? unknownTensor(name, header.tensors, file.name)
   return {
     tensors: header.tensors,
     metadata: header.metadata,
-    read(name) {
-      const { dtype, shape, offset } =
-        header.tensors.get(name) ?? unknownTensor(name, header.tensors, file.name)
-      const count = elementCount(shape)
-      const bytes = file.bytes(offset, count * bytesPerElement(dtype))
-      return { dtype, shape, data: viewBytes(dtype, bytes.buffer, bytes.byteOffset, count) }
+    read: (name) => viewOf(file, find(name)),
+    readRows(name, from, to) {
+      const { dtype, shape, offset } = find(name)
+      const [, ...inner] = shape
+      const rowBytes = elementCount(inner) * bytesPerElement(dtype)
+      return viewOf(file, { dtype, shape: [to - from, ...inner], offset: offset + from * rowBytes })
     },
+    isView: () => true,
     release(name) {
       const entry = header.tensors.get(name)
       if (entry)
@@ -37,6 +41,15 @@ export function readSafetensors(file: FileBytes): SafetensorsSource {
     },
     close: () => file.close(),
   }
+}
+
+function viewOf(
+  file: FileBytes,
+  { dtype, shape, offset }: Pick<SafetensorsEntry, 'dtype' | 'shape' | 'offset'>,
+): HostTensor {
+  const count = elementCount(shape)
+  const bytes = file.bytes(offset, count * bytesPerElement(dtype))
+  return { dtype, shape, data: viewBytes(dtype, bytes.buffer, bytes.byteOffset, count) }
 }
 
 /** Where a tensor's bytes begin, counted from the start of the file. */

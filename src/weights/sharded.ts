@@ -7,6 +7,7 @@ import { CheckpointError } from '../core/errors.ts'
 import type { FileBytes } from './file-bytes.ts'
 import type { TensorInfo, WeightSource } from './source.ts'
 import { decodeUtf8, parseStrictJson, type StrictJson } from './strict-json.ts'
+import { isViewed, tensorRows } from './tensor-rows.ts'
 import { unknownTensor } from './unknown-tensor.ts'
 
 const MAX_INDEX_BYTES = 100_000_000
@@ -70,6 +71,8 @@ export function joinShards(
   return {
     tensors,
     read: (name) => sourceOf(name).read(name),
+    readRows: (name, from, to) => tensorRows(sourceOf(name), name, from, to),
+    isView: (name) => isViewed(sourceOf(name), name),
     release: (name) => sourceOf(name).release?.(name),
     close() {
       for (const source of sources.values()) source.close()

@@ -21,7 +21,10 @@ export type WeightSource = {
    * Block-quantised GGUF types are listed and returned as float32. Throws CheckpointError for an unknown name.
    */
   read(name: string): HostTensor
-  /** The rows [from, to) of its first dimension, where that is less work than the whole: a merged adapter computes them. */
+  /**
+   * The rows [from, to) of its first dimension, where that is less than the whole: a merged adapter computes no others, and
+   * a view of them alone is all that V8 counts as memory, which makes it collect garbage.
+   */
   readRows?(name: string, from: number, to: number): HostTensor
   /** Whether `read` looks at the file's memory all the same, where there is a `readRows`. */
   isView?(name: string): boolean

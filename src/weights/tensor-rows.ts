@@ -13,6 +13,11 @@ export function tensorRows(
   return source.readRows ? source.readRows(name, from, to) : sliceRows(source.read(name), from, to)
 }
 
+/** Whether `source` reads this tensor as a view of its file's memory. */
+export function isViewed(source: WeightSource, name: string): boolean {
+  return source.isView?.(name) ?? source.readRows === undefined
+}
+
 export function sliceRows(
   { dtype, shape, data }: HostTensor,
   from: number,
