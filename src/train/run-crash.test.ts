@@ -17,7 +17,7 @@ import { train, type TrainEvent } from './index.ts'
 
 const KILLS = Number(process.env['LLAVA_KILLS'] ?? 2)
 const STEPS = 16 + 8 * KILLS
-const PROGRAM = fileURLToPath(new URL('../cli/main.js', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../../dist/program/main.js', import.meta.url))
 
 let root: string
 let recipe: Record<string, unknown>

@@ -249,7 +249,7 @@ describe('llava', { concurrency: 2 }, () => {
     async () => {
       const full = openSync('/dev/full', 'w')
       try {
-        const program = resolve('dist/cli/main.js')
+        const program = resolve('dist/program/main.js')
         const child = spawn(process.execPath, [program, 'ask', '--help'], {
           stdio: ['ignore', full, 'pipe'],
         })

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
-export const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+export const PROGRAM = fileURLToPath(new URL('../../../dist/program/main.js', import.meta.url))
 
 export type Ran = { readonly code: number | null; readonly stdout: string; readonly stderr: string }
 

@@ -13,7 +13,7 @@ import { checkAddress, listen } from '../../src/serve/http-node.ts'
 import { llava } from './run-cli.ts'
 import { fileURLToPath } from 'node:url'
 
-const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../../dist/program/main.js', import.meta.url))
 const MODEL = ['--model', 'fixtures/inference/mini-vit-crop', '--precision', 'f32']
 
 test('it says where it listens, wants its keys, logs lines of JSON, and ends well when told to', async () => {

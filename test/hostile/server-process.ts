@@ -17,7 +17,7 @@ export type ServerProcess = {
 
 /** Starts `llava serve` of this build and waits until it listens. */
 export async function startServerProcess(args: readonly string[]): Promise<ServerProcess> {
-  const program = new URL('../../src/cli/main.js', import.meta.url).pathname
+  const program = new URL('../../../dist/program/main.js', import.meta.url).pathname
   const child = spawn(process.execPath, ['--trace-warnings', program, 'serve', '--json', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../../dist/program/main.js', import.meta.url))
 
 export const KEY = 'key-of-the-page-0123456789'
 
