@@ -9,13 +9,13 @@ const FIRST_WAIT_MS = 250
 
 /** Throws CapacityError where the server cannot be reached, InputError where it does not let the user in or lacks the database. */
 export async function openPostgres(url: string): Promise<SqlDatabase> {
-  if (!URL.canParse(url)) throw noAddress()
+  const place = placeOf(url)
   const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS })
   // A connection that breaks while nobody uses it is replaced by the next that is wanted; whoever has one finds out by the
   // next statement, also where it broke between two of them.
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
-  const run = (statement: SqlStatement) => withRetries(url, () => ask(pool, statement))
+  const run = (statement: SqlStatement) => withRetries(place, () => ask(pool, statement))
   try {
     const { rows } = await run({
       sql: 'SELECT EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS now',
@@ -27,7 +27,7 @@ export async function openPostgres(url: string): Promise<SqlDatabase> {
       skipLocked: 'FOR UPDATE SKIP LOCKED',
       byteOrder: 'COLLATE "C"',
       run,
-      runAll: (statements) => withRetries(url, () => transaction(pool, statements)),
+      runAll: (statements) => withRetries(place, () => transaction(pool, statements)),
       now: () => Math.round(Date.now() + ahead),
       close: () => pool.end(),
     }
@@ -65,13 +65,13 @@ async function ask(on: pg.Pool | pg.PoolClient, { sql, args }: SqlStatement): Pr
  * Every statement of the queue may run twice: where the answer to the first was lost, the second finds nothing to change,
  * and items that nobody knows to be claimed come back when their lease ends.
  */
-async function withRetries<T>(url: string, ask_: () => Promise<T>): Promise<T> {
+async function withRetries<T>(place: string, ask_: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await ask_()
     } catch (error) {
-      if (!isPassing(error)) throw refused(url, error) ?? error
-      if (attempt === ATTEMPTS) throw unreachable(url, error as Error)
+      if (!isPassing(error)) throw refused(place, error) ?? error
+      if (attempt === ATTEMPTS) throw unreachable(place, error as Error)
       await new Promise((done) => setTimeout(done, FIRST_WAIT_MS * 2 ** (attempt - 1)))
     }
   }
@@ -80,9 +80,12 @@ async function withRetries<T>(url: string, ask_: () => Promise<T>): Promise<T> {
 /** A connection that is gone (class 08, 57P0x), a deadlock or a conflict (class 40): no fault of the statement. */
 function isPassing(error: unknown): boolean {
   const { code, message = '' } = error as { code?: string; message?: string }
-  if (code === undefined) return /connection|timeout/i.test(message)
+  if (code === undefined) return message !== NO_TLS && /connection|timeout/i.test(message)
   return /^(?:08|40|57P0|53300)/.test(code) || /^E(?:CONN|PIPE|TIMEDOUT|AI_AGAIN|HOSTUN)/.test(code)
 }
+
+/** pg's words for a server without TLS, where the address wants it. */
+const NO_TLS = 'The server does not support SSL connections'
 
 /** What is wrong with the address, the server or the user's rights, by the codes of PostgreSQL and of Node.js, and what helps. */
 const REFUSALS: readonly (readonly [RegExp, string])[] = [
@@ -98,34 +101,41 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
 ]
 
 /** Null where the statement itself is at fault. */
-function refused(url: string, error: unknown): InputError | null {
+function refused(place: string, error: unknown): InputError | null {
   const { code = '', message } = error as Error & { readonly code?: string }
-  const advice = REFUSALS.find(([codes]) => codes.test(code))?.[1]
+  const advice =
+    message === NO_TLS
+      ? 'let it take TLS, or leave sslmode out of the address where the network is your own'
+      : REFUSALS.find(([codes]) => codes.test(code))?.[1]
   if (advice === undefined) return null
   return new InputError(
     'INPUT_LABEL_QUEUE',
-    `label: ${placeOf(url)} should hold the queue, it refuses (${message}); ${advice}.`,
+    `label: ${place} should hold the queue, it refuses (${message}); ${advice}.`,
     { cause: error },
   )
 }
 
-function noAddress(): InputError {
-  return new InputError(
-    'INPUT_LABEL_QUEUE',
-    'label: a queue on a server should be named postgres://USER:PASSWORD@HOST:PORT/DATABASE, what came is no URL; write : / @ and % of a password as %3A %2F %40 %25.',
-  )
-}
-
-function unreachable(url: string, cause: Error): CapacityError {
+function unreachable(place: string, cause: Error): CapacityError {
   return new CapacityError(
     'CAPACITY_LABEL_QUEUE',
-    `label: the queue at ${placeOf(url)} should answer, ${ATTEMPTS} attempts failed (${cause.message || (cause as { code?: string }).code}); is the server running?`,
+    `label: the queue at ${place} should answer, ${ATTEMPTS} attempts failed (${cause.message || (cause as { code?: string }).code}); is the server running?`,
     { cause },
   )
 }
 
-/** Not the whole URL: it holds a password. */
+/**
+ * Where the queue is, as pg reads the address: the host may stand behind `?host=`. Not the whole address, which holds a
+ * password. Throws InputError where it cannot be read, or names a certificate that cannot.
+ */
 function placeOf(url: string): string {
-  const { host, pathname } = new URL(url)
-  return `${host}${pathname}`
+  try {
+    const { host, port, database } = new pg.Client({ connectionString: url })
+    return `${host}:${port}/${database}`
+  } catch (cause) {
+    throw new InputError(
+      'INPUT_LABEL_QUEUE',
+      `label: a queue on a server should be named postgres://USER:PASSWORD@HOST:PORT/DATABASE, what came cannot be read (${(cause as Error).message}); write : / @ and % of a password as %3A %2F %40 %25.`,
+      { cause },
+    )
+  }
 }

@@ -37,6 +37,11 @@ function serveOne(socket: Socket, refusal: Refusal | null, next: () => Reply): v
   socket.on('error', () => {})
   socket.on('data', (bytes: Buffer) => {
     if (!isMet) {
+      // Eight bytes ask for TLS, which this server has not.
+      if (bytes.length === 8) {
+        socket.write('N')
+        return
+      }
       isMet = true
       const ok = Buffer.concat([part('R', Buffer.alloc(4)), READY])
       if (refusal) socket.end(failed(refusal, 'FATAL'))
@@ -122,7 +127,36 @@ test('a user who may not make tables is told so; a statement that is wrong is ou
   })
 })
 
-test('an address that is none is refused', async () => {
-  const code = 'INPUT_LABEL_QUEUE'
-  await assert.rejects(openPostgres('postgres://me:se/cret@h:99999999/work'), { code })
+test('an address that is none is refused, without its password', async () => {
+  for (const url of [
+    'postgres://me:se/cret@h:99999999/work',
+    'postgres://me:secret%ff@h/work',
+    'postgres://me:secret@h/work?sslrootcert=/no/such.pem',
+  ]) {
+    await assert.rejects(openPostgres(url), (error: Error & { code: string }) => {
+      assert.equal(error.code, 'INPUT_LABEL_QUEUE')
+      assert.doesNotMatch(error.message, /secret/)
+      return true
+    })
+  }
+})
+
+test('the address may say its parts behind the question mark', async () => {
+  await withPostgres({}, async (url) => {
+    const { port } = new URL(url)
+    const database = await openPostgres(`postgres:///work?host=127.0.0.1&port=${port}&user=me`)
+    assert.equal((await database.run(INSERT)).changed, 1)
+    await database.close()
+  })
+})
+
+test('a server without TLS is not asked again where the address wants it', async () => {
+  await withPostgres({}, async (url, connections) => {
+    const code = 'INPUT_LABEL_QUEUE'
+    await assert.rejects(openPostgres(`${url}?sslmode=verify-full`), {
+      code,
+      message: /let it take TLS/,
+    })
+    assert.equal(connections(), 1)
+  })
 })
