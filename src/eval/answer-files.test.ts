@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { answerFiles } from './answer-files.ts'
 import type { EvalFile } from './eval-file.ts'
 import { findBenchmark, score } from './score.ts'
-import { jsonLines, metricValues } from '../../test/eval-files.ts'
+import { jsonFile, jsonLines, metricValues } from '../../test/eval-files.ts'
 
 /** As both programs write them, over several lines. */
 const numbers = (name: string) => ({ name, text: JSON.stringify({ results: {} }, null, 2) })
@@ -99,6 +99,117 @@ test("of lmms-eval's folder the samples of the benchmark, where there are severa
   assert.deepEqual(kept('mme', folder), ['m/20260101_000000_samples_mme.jsonl'])
   assert.deepEqual(kept('video-mme', folder), ['m/20260101_000000_samples_videomme.jsonl'])
   assert.throws(() => kept('pope', folder), several(/should hold pope or pope_\*, there are m/))
+})
+
+describe('tasks that are parts of a benchmark are scored together, though each counts its rows from 0', () => {
+  type Part = readonly [task: string, rows: readonly object[]]
+  const sample = (doc_id: number, target: string, fields: object = {}) => ({
+    doc_id,
+    target,
+    filtered_resps: ['A'],
+    ...fields,
+  })
+  const rows = (...targets: string[]) => targets.map((target, i) => sample(i, target))
+  const forms = {
+    'samples of lmms-eval': ([task, own]: Part) =>
+      jsonLines(`m/20260101_000000_samples_${task}.jsonl`, own),
+    'its files until 0.2': ([task, own]: Part) => ({
+      name: `m/${task}.json`,
+      text: JSON.stringify({ args: {}, logs: own }),
+    }),
+  }
+  for (const [title, file] of Object.entries(forms)) {
+    const of = async (name: string, ...parts: Part[]) => {
+      const { metrics, counts } = await score(name, { answers: parts.map(file) })
+      return { counts, values: metricValues({ metrics }) }
+    }
+    test(title, async () => {
+      const mvbench = await of(
+        'mvbench',
+        ['mvbench_action_sequence', rows('A', 'B', 'A', 'A')],
+        ['mvbench_action_count', rows('B', 'B', 'A', 'B')],
+      )
+      assert.deepEqual([mvbench.counts.questions, mvbench.counts.answers], [8, 8])
+      assert.deepEqual(mvbench.values, {
+        overall: 50,
+        action_count: 25,
+        action_sequence: 75,
+      })
+      const blink = await of(
+        'blink',
+        ['blink_Counting', rows('(A)', '(B)')],
+        ['blink_Relative_Depth', rows('(A)')],
+      )
+      assert.deepEqual(
+        [blink.values['mean of parts'], blink.values['Counting'], blink.values['Relative_Depth']],
+        [75, 50, 100],
+      )
+      const yes = (target: string) => [sample(0, target, { filtered_resps: ['yes'] })]
+      const pope = await of('pope', ['pope_adv', yes('no')], ['pope_random', yes('yes')])
+      assert.deepEqual(
+        [pope.values['accuracy adversarial'], pope.values['accuracy random']],
+        [0, 100],
+      )
+      const judged = (metric: string, points: number) => [
+        { ...sample(0, 'a'), [`gpt_eval_score_${metric}`]: { score: points } },
+      ]
+      const video = await of(
+        'video-chatgpt',
+        ['videochatgpt_gen', judged('correctness', 4)],
+        ['videochatgpt_temporal', judged('temporal', 2)],
+      )
+      assert.deepEqual([video.values['correctness'], video.values['temporal']], [4, 2])
+    })
+  }
+
+  test('their labels are matched by the place in each part', async () => {
+    const parts = ['action_sequence', 'action_count']
+    const answers = parts.map((task) =>
+      forms['samples of lmms-eval']([`mvbench_${task}`, rows('?')]),
+    )
+    const labels = parts.map((task, i) =>
+      jsonFile(`json/${task}.json`, [
+        { video: 'v', question: 'q', candidates: ['x', 'y'], answer: i === 0 ? 'x' : 'y' },
+      ]),
+    )
+    const mvbench = metricValues(await score('mvbench', { answers, labels }))
+    assert.deepEqual([mvbench['action_sequence'], mvbench['action_count']], [100, 0])
+    const blink = ['counting', 'art_style'].map((task) =>
+      forms['samples of lmms-eval']([`blink_${task}`, rows('?')]),
+    )
+    const truth = ['Counting', 'Art_Style'].map((task, i) =>
+      jsonFile(`${task}/val.json`, [{ idx: `val_${task}_1`, answer: i === 0 ? '(A)' : '(B)' }]),
+    )
+    const values = metricValues(await score('blink', { answers: blink, labels: truth }))
+    assert.deepEqual([values['Counting'], values['Art_Style']], [100, 0])
+  })
+
+  test('two runs of one part are told apart', async () => {
+    const dated = ['2026-01-01T00-00-00', '2026-01-02T00-00-00'].map((date) =>
+      jsonLines(`m/samples_mmlu_anatomy_${date}.jsonl`, rows('0')),
+    )
+    assert.throws(() => kept('mmlu', dated), several(/several runs of it/))
+  })
+})
+
+test("what VLMEvalKit made of a benchmark's predictions is none of its parts", () => {
+  const table = (name: string, ...columns: string[]) => {
+    return { name, text: '', cells: [['index', 'question', 'prediction', ...columns]] }
+  }
+  const made = [
+    ['pope', 'm_POPE', 'm_POPE_auxmatch'],
+    ['blink', 'm_BLINK', 'm_BLINK_exact_matching_result'],
+    ['mvbench', 'm_MVBench_8frame', 'm_MVBench_8frame_score'],
+    ['mvbench', 'm_MVBench_MP4_1fps', 'm_MVBench_MP4_1fps_score'],
+    ['video-mme', 'm_Video-MME_0.5fps', 'm_Video-MME_0.5fps_score'],
+  ] as const
+  for (const [name, own, ...others] of made) {
+    const folder = [own, ...others].map((one) => table(`${one}.xlsx`))
+    folder.push({ name: `${own}_score.csv`, text: 'split,Overall\n', cells: [['split']] })
+    assert.deepEqual(kept(name, folder), [`${own}.xlsx`])
+  }
+  const settings = ['8', '16'].map((count) => table(`m_MVBench_${count}frame.xlsx`))
+  assert.throws(() => kept('mvbench', settings), several(/several tasks of it/))
 })
 
 test("of VLMEvalKit's folder the tables with predictions", () => {

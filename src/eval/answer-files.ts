@@ -14,6 +14,8 @@ import type { EvalFile } from './eval-file.ts'
 /** A program's files, and of which task each is. */
 type OutputKind = {
   readonly is: (file: EvalFile) => boolean
+  /** Whether it makes several tasks of one benchmark. */
+  readonly hasParts: boolean
   /** Around the task's name, in the file's name without folder and ending. */
   readonly before: string
   readonly after: string
@@ -21,17 +23,25 @@ type OutputKind = {
 
 const SAMPLES: OutputKind = {
   is: ({ name }) => /(?:^|[_/])samples_[^/]+\.jsonl$/.test(name),
+  hasParts: true,
   before: '(?:^|_)samples_',
   after: String.raw`(?:_\d{4}-\d\d-\d\dT.*)?$`,
 }
 const LOGS: OutputKind = {
   is: ({ name, text }) => /\.json$/i.test(name) && /^\s*\{\s*"args"\s*:/.test(text),
+  hasParts: true,
   before: '^',
   after: '$',
 }
-const PREDICTIONS: OutputKind = { is: isPredicted, before: '(?:^|_)', after: '$' }
+const PREDICTIONS: OutputKind = {
+  is: isPredicted,
+  hasParts: false,
+  before: '(?:^|_)',
+  after: '$',
+}
 const GRADES: OutputKind = {
   is: (file) => isPredicted(file) && headerOf(file).some((name) => name.endsWith('score')),
+  hasParts: false,
   before: '(?:^|_)',
   after: '_.+$',
 }
@@ -59,22 +69,24 @@ export function answerFiles(
   )
 }
 
-type TaskFile = { readonly file: EvalFile; readonly task: string; readonly isPart: boolean }
+type TaskFile = { readonly file: EvalFile; readonly task: string; readonly part?: string }
 
-/** Those of the benchmark. Names are of letters, digits, `_` and `-`, and `*`. */
+/** Those of the benchmark. Names are of letters, digits, `_` and `-`, and `*` and `#`. */
 function taskFiles(
   files: readonly EvalFile[],
-  { is, before, after }: OutputKind,
+  { is, hasParts, before, after }: OutputKind,
   benchmark: Pick<Benchmark, 'name' | 'tasks'>,
 ): TaskFile[] {
+  const names = namesOf(benchmark).filter((name) => hasParts || !name.includes('*'))
+  const patterns = names.map((name) => {
+    const task = name.replace('*', '(?<part>.+?)').replace('#', String.raw`\d[\d.]*`)
+    return new RegExp(`${before}(?<task>${task})${after}`, 'i')
+  })
   return files.filter(is).flatMap((file) => {
     const stem = baseName(file).replace(/\.\w+$/, '')
-    for (const name of namesOf(benchmark)) {
-      const pattern = name.replaceAll('*', '.+')
-      const found = new RegExp(`${before}(${pattern})${after}`, 'i').exec(stem)?.[1]
-      if (found !== undefined) return [{ file, task: found, isPart: name.includes('*') }]
-    }
-    return []
+    const found = patterns.map((pattern) => pattern.exec(stem)).find((match) => match !== null)
+    const { task, part } = found?.groups ?? {}
+    return task === undefined ? [] : [{ file, task, ...(part === undefined ? {} : { part }) }]
   })
 }
 
@@ -82,8 +94,9 @@ function taskFiles(
 function oneRun(own: readonly TaskFile[], { name }: Pick<Benchmark, 'name'>): readonly EvalFile[] {
   const tasks = new Set(own.map(({ task }) => task))
   const files = own.map(({ file }) => file)
-  if (own.length === 1 || (tasks.size === own.length && own.every(({ isPart }) => isPart)))
-    return files
+  if (own.length === 1) return files
+  const parts = own.flatMap(({ file, part }) => (part === undefined ? [] : [{ ...file, part }]))
+  if (tasks.size === own.length && parts.length === own.length) return parts
   const what = tasks.size < own.length ? 'runs' : 'tasks'
   throw new InputError(
     'INPUT_ANSWERS_SEVERAL',

@@ -10,10 +10,16 @@ import {
   type EvalFile,
   type Row,
 } from './eval-file.ts'
-import { firstText, sampleFields } from './samples.ts'
+import { firstText, isSample, sampleFields, sampleName } from './samples.ts'
 
 /** `row` has all fields; what an lmms-eval sample holds of the dataset's row stands beside its own. */
-export type Answer = { readonly id: string; readonly text: string; readonly row: Row }
+export type Answer = {
+  readonly id: string
+  readonly text: string
+  readonly row: Row
+  /** Of the benchmark, where its parts have files of their own. */
+  readonly part?: string
+}
 
 /** Names of an answer's fields in the files of the original scripts, lmms-eval and VLMEvalKit. */
 const ID_FIELDS = ['question_id', 'questionId', 'doc_id', 'index', 'id', 'pid', 'idx']
@@ -24,9 +30,10 @@ export function readAnswers(files: readonly EvalFile[], broken?: { count: number
   return files.flatMap((file) => {
     const rows = broken && isJsonLines(file) ? readJsonLines(file, broken) : readRows(file)
     return rows.filter(isAnswered).map((row) => ({
-      id: textField(row, ID_FIELDS.find((name) => name in row) ?? 'question_id', file),
+      id: answerId(row, file),
       text: answerText(row, file),
       row: sampleFields(row),
+      ...(file.part === undefined ? {} : { part: file.part }),
     }))
   })
 }
@@ -63,6 +70,30 @@ export function answersById<A extends Pick<Answer, 'id' | 'text'>>(
   return byId
 }
 
+/**
+ * The only truth of each question, in their order; the same one twice is one. Throws InputError where a question has two that
+ * differ.
+ */
+export function truthsById<T>(
+  truths: readonly T[],
+  { id, text }: { readonly id: (truth: T) => string; readonly text: (truth: T) => string },
+): Map<string, T> {
+  const byId = new Map<string, T>()
+  const twice = new Set<string>()
+  for (const truth of truths) {
+    const before = byId.get(id(truth))
+    if (before === undefined) byId.set(id(truth), truth)
+    else if (text(before) !== text(truth)) twice.add(id(truth))
+  }
+  if (twice.size > 0) {
+    throw new InputError(
+      'INPUT_LABELS_DUPLICATE',
+      `eval: every question should have one truth, of ${twice.size} there are several that differ (${some(twice)}); check the files that hold it.`,
+    )
+  }
+  return byId
+}
+
 /** Those of the truths that were asked about: all of them, unless a run was limited. */
 export function onlyAsked<T>(
   truths: readonly T[],
@@ -92,12 +123,19 @@ export function countAnswers(
 
 /** The ids of questions. Throws InputError where two share one. */
 export function ownIds(ids: readonly string[]): ReadonlySet<string> {
-  const own = new Set(ids)
-  if (own.size === ids.length) return own
+  const own = new Set<string>()
+  const repeats = ids.filter((id) => own.has(id) || !own.add(id))
+  if (repeats.length === 0) return own
   throw new InputError(
     'INPUT_QUESTIONS_DUPLICATE',
-    `eval: every question should have an id of its own, ${ids.length - own.size} repeat one; check the question file.`,
+    `eval: every question should have an id of its own, ${repeats.length} repeat one (${some(new Set(repeats))}); check the question file.`,
   )
+}
+
+function answerId(row: Row, file: EvalFile): string {
+  const field = ID_FIELDS.find((name) => name in row) ?? 'question_id'
+  const id = textField(row, field, file)
+  return field === 'doc_id' && isSample(row) ? sampleName(id, file) : id
 }
 
 function answerText(row: Row, file: EvalFile): string {

@@ -14,7 +14,7 @@ export type Benchmark = {
   readonly title: string
   /**
    * As lmms-eval, lm-evaluation-harness and VLMEvalKit call it in the names of their files, case aside; `*` is a part of the benchmark that
-   * has a file of its own. By default `name`.
+   * is a task of its own to the first two, `#` a number: of frames, of frames a second. By default `name`.
    */
   readonly tasks?: readonly string[]
   /** What each kind of file is, for help and for errors. Without a text there is no such file. */

@@ -10,6 +10,8 @@ export type EvalFile = {
   /** The path below what was named, `/` between its parts. */
   readonly name: string
   readonly text: string
+  /** Of a benchmark in several files the part that it holds: `action_count` of `mvbench_action_count`. */
+  readonly part?: string
   /** A spreadsheet's rows, the header first. */
   readonly cells?: readonly (readonly string[])[]
   /** A Parquet file's rows. */

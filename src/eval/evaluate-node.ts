@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import type { AnswerEngine } from './answer-engine.ts'
 import { writeFileWhole } from '../core/write-file-whole-node.ts'
+import { ownIds } from './answers.ts'
 import { AnswerJournal, readWholeLines } from './answer-journal-node.ts'
 import { isJudgeNeeded, type Benchmark, type Outcome } from './benchmark.ts'
 import type { Contamination } from '../data/contamination.ts'
@@ -94,6 +95,7 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
   const request = { ...given, ...releasedFiles(ask, given) }
   const all = ask.questions(request.questions)
   if (all.length === 0) throw noQuestions(benchmark)
+  ownIds(all.map(truthId).filter((id) => ask.sharesId?.(id) !== true))
   const questions = selectQuestions(all, request)
   const asked = questions.length < all.length ? new Set(questions.map(truthId)) : undefined
   await preflight(request, ask, { questions, asked })

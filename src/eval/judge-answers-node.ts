@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { writeFileWhole } from '../core/write-file-whole-node.ts'
-import { ownIds, readAnswers, type Answer } from './answers.ts'
+import { answersById, ownIds, readAnswers, type Answer } from './answers.ts'
 import type { Benchmark } from './benchmark.ts'
 import type { EvalFile } from './eval-file.ts'
 import { judgeAgreement, type Agreement } from './judge-agreement.ts'
@@ -115,9 +115,13 @@ export function judgeTasks(
   return tasks
 }
 
-/** As the benchmark's official scripts write them, or in any form that answers have. */
+/**
+ * As the benchmark's official scripts write them, or in any form that answers have; each once. Throws InputError where a question
+ * has two that differ.
+ */
 export function answersOf(spec: JudgeSpec, files: readonly EvalFile[]): Answer[] {
-  return files.flatMap((file) => spec.answers?.(file) ?? readAnswers([file]))
+  const all = files.flatMap((file) => spec.answers?.(file) ?? readAnswers([file]))
+  return [...answersById(all).values()]
 }
 
 /** By path, each file read once. */

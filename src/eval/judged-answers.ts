@@ -6,7 +6,7 @@
  * verdict, score 0 and `no`, as in the official scripts, counted as unreadable.
  */
 import { InputError } from '../core/errors.ts'
-import { countAnswers, onlyAsked } from './answers.ts'
+import { answersById, countAnswers, onlyAsked } from './answers.ts'
 import type { Benchmark, Metric, Scored, ScoreInput } from './benchmark.ts'
 import {
   isRow,
@@ -56,7 +56,7 @@ export function scoreReviews(
   { right, scoreName }: JudgedRule,
 ): Scored {
   const reviews = onlyAsked(
-    files.flatMap((file) => readReviews(file)),
+    reviewsOnce(files.flatMap((file) => readReviews(file))),
     asked,
     ({ id }) => id,
   )
@@ -81,6 +81,12 @@ export function scoreReviews(
       ? []
       : [...(right === undefined ? [] : [accuracy]), meanScore(scoreName, reviews)],
   }
+}
+
+/** The only review of each answer. Throws InputError where an answer has two that differ. */
+export function reviewsOnce(reviews: readonly Review[]): Review[] {
+  const verdicts = reviews.map((one) => ({ ...one, text: `${one.pred ?? ''} ${one.score}` }))
+  return [...answersById(verdicts, { key: reviewName }).values()]
 }
 
 /** Where the judge has said nothing that can be read there is no number, and 0 would look like one. */

@@ -39,6 +39,8 @@ export type LazyPicture = () => Promise<Uint8Array | string | null>
 export type AskSpec = {
   /** The questions of the released files, as they are, in their order. Throws InputError for files of another kind. */
   readonly questions: (files: readonly EvalFile[]) => Question[]
+  /** Whether the benchmark itself gives this id to several questions. By default every question has its own. */
+  readonly sharesId?: (id: string) => boolean
   /** Of a download's files those that are asked: other splits and languages lie beside them. By default all. */
   readonly pick?: <File extends Named>(files: readonly File[]) => readonly File[]
   /** Of the files beside the questions those that are labels: answers of other models lie there too. By default all. */

@@ -8,7 +8,7 @@
  * Source: lmms_eval/loggers/evaluation_tracker.py at 75571cf; lmms_eval/__main__.py at v0.2.0.
  */
 import { InputError } from '../core/errors.ts'
-import { isRow, type Row } from './eval-file.ts'
+import { isRow, type EvalFile, type Row } from './eval-file.ts'
 
 /** The sample's own fields, and beside them those of `doc`, which win, or of its metrics' objects, which do not. */
 export function sampleFields(sample: Row): Row {
@@ -21,6 +21,11 @@ export function sampleFields(sample: Row): Row {
 
 export function isSample(row: Row): boolean {
   return 'doc_id' in row && ('filtered_resps' in row || 'resps' in row)
+}
+
+/** A sample's name, by its row's place in its task: where the benchmark is several tasks, behind the part that its file holds. */
+export function sampleName(place: string, { part }: Pick<EvalFile, 'part'>): string {
+  return part === undefined ? place : `${part}/${place}`
 }
 
 /** Whose file an answer is of, and so whose reading makes its number. */

@@ -227,6 +227,98 @@ describe('answers of official files', () => {
     assert.deepEqual(asked, [])
   })
 
+  test('of answers that are there twice a judge sees one; two that differ are refused before it is paid', async () => {
+    const clip = (id: string) => ({
+      id,
+      question_id: id,
+      video: 'v',
+      video_name: 'v',
+      question: 'q',
+      answer: 'a',
+    })
+    const rows = ['7', '8'].map(clip)
+    const lines = ['7', '8'].map((id) => ({
+      question_id: id,
+      image: 'a',
+      text: 'q',
+      category: 'conv',
+    }))
+    const wild = {
+      questions: [jsonLines('q.jsonl', lines)],
+      labels: [
+        jsonLines('context.jsonl', [{ image: 'a', caption: 'c' }]),
+        jsonLines('answers_gpt4.jsonl', lines),
+      ],
+    }
+    const ids = ['7', '8']
+    const graded = Object.fromEntries(
+      ids.map((id) => [`v1_${id}`, { question: 'q', answer: 'a', capability: ['rec'] }]),
+    )
+    const problem = { question_type: 'free_form', answer_type: 'integer', answer: '7', query: 'q' }
+    const generic = [0, 1].map((i) => ({ Q: `q${i}`, A: 'a', video_name: 'v' }))
+    const cases: [string, Omit<Files, 'answers'>, (id: string) => string, string][] = [
+      [
+        'activitynet-qa',
+        { labels: [jsonFile('t.json', rows)] },
+        (id) => id,
+        "{'pred': 'yes', 'score': 4}",
+      ],
+      [
+        'hound-qa',
+        { labels: [jsonFile('t.json', rows)] },
+        (id) => id,
+        "{'pred': 'yes', 'score': 4}",
+      ],
+      [
+        'video-chatgpt',
+        { labels: [jsonFile('generic_qa.json', generic)] },
+        (id) => `generic/${Number(id) - 7}`,
+        "{'score': 4}",
+      ],
+      ['llava-bench', wild, (id) => id, '8 8'],
+      [
+        'llava-wilder',
+        {
+          labels: [
+            jsonLines(
+              'small.jsonl',
+              ids.map((id) => ({ question_id: id, Question: 'q', Answer: 'a' })),
+            ),
+          ],
+        },
+        (id) => id,
+        '8 8',
+      ],
+      ['mm-vet', { labels: [jsonFile('mm-vet.json', graded)] }, (id) => id, '0.5'],
+      [
+        'mathvista',
+        { labels: [jsonFile('testmini.json', Object.fromEntries(ids.map((id) => [id, problem])))] },
+        (id) => id,
+        '7',
+      ],
+    ]
+    for (const [name, files, idOf, reply] of cases) {
+      const line = (id: string, text: string) => ({ question_id: idOf(id), text })
+      const given = [line('7', 'seven'), line('8', 'eight')]
+      const merged = jsonLines('merge.jsonl', given)
+      const once: string[] = []
+      const twice: string[] = []
+      const alone = await judge(name, { ...files, answers: [merged] }, reply, once)
+      const doubled = [jsonLines('2_0.jsonl', given.slice(0, 1)), merged]
+      const both = await judge(name, { ...files, answers: doubled }, reply, twice)
+      assert.deepEqual([both.metrics, both.counts], [alone.metrics, alone.counts], name)
+      assert.deepEqual(twice, once, name)
+      const differing = [...doubled, jsonLines('old.jsonl', [line('7', 'nine')])]
+      const asked: string[] = []
+      await assert.rejects(
+        judge(name, { ...files, answers: differing }, reply, asked),
+        { code: 'INPUT_ANSWERS_DUPLICATE', message: /7|generic\/0/ },
+        name,
+      )
+      assert.deepEqual(asked, [], name)
+    }
+  })
+
   test('questions in another order are refused before the judge is paid', async () => {
     // Answers say their place alone: each was judged beside another question and reference.
     const asked = ['How tall is it?', 'Which bar is red?', 'What year is this?', 'Who won?']

@@ -15,12 +15,13 @@ import {
 } from './benchmark.ts'
 import { refuseMisplaced } from './check-places.ts'
 import type { EvalFile, Row } from './eval-file.ts'
-import { checkSameRow, isSample } from './samples.ts'
+import { checkSameRow, isSample, sampleName } from './samples.ts'
 import {
   acceptedAnswers,
   allTableRows,
   askTable,
   isUnanswered,
+  rowsOnce,
   type TableAsk,
   type TableForm,
   type TableRow,
@@ -88,8 +89,11 @@ function scoreShortAnswers(
   const answers = answersById(readAnswers(files))
   const all =
     labels.length > 0
-      ? labelRows(allTableRows(labels, form), answers, benchmark)
-      : allTableRows(files, form)
+      ? labelRows(allTableRows(labels, form), answers, {
+          benchmark,
+          part: ({ row, id }) => [part(row, id) ?? []].flat()[0],
+        })
+      : rowsOnce(allTableRows(files, form))
   const truths = onlyAsked(all, asked, ({ id }) => id)
   if (rule.submission && truths.length > 0 && truths.every(isUnanswered)) {
     return submitted(truths, answers, rule.submission)
@@ -137,25 +141,52 @@ function submitted(
   }
 }
 
+export type LabelNames = {
+  readonly benchmark: string
+  /** The part of the benchmark that a row is of, where parts may have files of their own. */
+  readonly part?: (row: TableRow) => string | undefined
+}
+
 /** Rows of the labels, named as the answers are: lmms-eval's samples say which row they are of by its place. */
 export function labelRows(
   rows: readonly TableRow[],
   answers: ReadonlyMap<string, Answer>,
-  benchmark: string,
+  { benchmark, part }: LabelNames,
 ): readonly TableRow[] {
-  const samples = [...answers.values()].map(({ row }) => row)
-  if (samples.length === 0 || !samples.every(isSample)) return rows
-  const placed = rows.map((one) => ({ ...one, id: String(one.place) }))
+  const given = [...answers.values()]
+  if (given.length === 0 || !given.every(({ row }) => isSample(row))) return rows
+  const parts = new Set(given.flatMap((answer) => answer.part ?? []))
+  const placed =
+    part && parts.size > 0
+      ? placedInParts(rows, part, parts)
+      : rows.map((one) => ({ ...one, id: String(one.place) }))
   for (const { id, row } of placed) {
     const sample = answers.get(id)
     if (sample) checkSameRow(sample.row, row, benchmark)
   }
   refuseMisplaced(
     benchmark,
-    samples,
+    given.map(({ id, row }) => ({ ...row, doc_id: id })),
     placed.map(({ id, row }) => ({ ids: [id], prompt: questionText(row) })),
   )
   return placed
+}
+
+/** By the places in each part, whose name lmms-eval writes in lower case. */
+function placedInParts(
+  rows: readonly TableRow[],
+  partOf: NonNullable<LabelNames['part']>,
+  parts: ReadonlySet<string>,
+): readonly TableRow[] {
+  const names = new Map([...parts].map((name) => [name.toLowerCase(), name]))
+  const counts = new Map<string, number>()
+  return rows.map((one) => {
+    const own = partOf(one) ?? ''
+    const part = names.get(own.toLowerCase()) ?? own
+    const place = counts.get(part) ?? 0
+    counts.set(part, place + 1)
+    return { ...one, id: sampleName(String(place), { part }) }
+  })
 }
 
 /** As datasets call what is asked; empty where a row has none of them. */

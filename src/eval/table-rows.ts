@@ -1,10 +1,11 @@
 /** Rows of datasets' own tables: their ids, their truth, and how they are asked. */
 import { InputError } from '../core/errors.ts'
+import { truthsById } from './answers.ts'
 import { openData, readRows, textField, type EvalFile, type Row } from './eval-file.ts'
 import { pictureField, pictureOfOther } from './llava-questions.ts'
 import { readPythonList } from './python-dict.ts'
 import type { AskSpec, ClipSeconds, Named, Picture, Question } from './question.ts'
-import { sampleFields } from './samples.ts'
+import { isSample, sampleFields, sampleName } from './samples.ts'
 
 /** What is particular to a table. */
 export type TableForm = {
@@ -93,6 +94,9 @@ export function allTableRows(
   let place = 0
   const nameOf = (sample: Row, row: Row, i: number, file: EvalFile) => {
     const name = ID_FIELDS.find((field) => field in sample)
+    if (name === 'doc_id' && isSample(sample)) {
+      return sampleName(textField(sample, name, file), file)
+    }
     if (name !== undefined) return textField(sample, name, file)
     const own = id?.(row, i, file)
     if (typeof own === 'string') return own
@@ -152,6 +156,12 @@ const TRUTH_FIELDS = ['answers', 'answer', 'label', 'target', 'gt_answer', 'gt_c
 function truthField(row: Row): unknown {
   // lmms-eval's `target` is the text that the prompt asks for.
   return row['target'] ?? TRUTH_FIELDS.map((name) => row[name]).find((one) => one !== undefined)
+}
+
+/** The only row of each id. Throws InputError where two of one id have truths that differ. */
+export function rowsOnce(rows: readonly TableRow[]): TableRow[] {
+  const text = ({ row }: TableRow) => String(JSON.stringify(truthField(row)))
+  return [...truthsById(rows, { id: ({ id }) => id, text }).values()]
 }
 
 /** The truth as one text, also where it looks like a list: `[2017, 2023]`; null where the row has another. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -63,6 +63,30 @@ test('score --json is one object with metrics, intervals, counts and the recipe'
   const shown = await llava(['score', 'llava-bench', '--answers', reviews])
   assert.match(shown.stdout, /published: llava-v1\.5-7b 65\.4,.*\(.*judge gpt-4-0314\)/)
   assert.match(shown.stdout, /published: .*llava-v1\.5-13b 59\.6 \(.*judge gpt-4-0613\)/)
+})
+
+test("score takes an evaluator's folder as it lies: parts together, and of tables the predictions", async () => {
+  const lmms = join(folder, 'lmms')
+  const kit = join(folder, 'kit')
+  for (const path of [lmms, kit]) mkdirSync(path)
+  for (const task of ['action_sequence', 'action_count']) {
+    const rows = ['A', 'B'].map((target, doc_id) =>
+      JSON.stringify({ doc_id, target, filtered_resps: ['A'] }),
+    )
+    const name = `20260101_000000_samples_mvbench_${task}.jsonl`
+    writeFileSync(join(lmms, name), `${rows.join('\n')}\n`)
+  }
+  const mvbench = await llava(['score', 'mvbench', '--answers', lmms])
+  assert.equal(mvbench.code, 0, mvbench.stderr)
+  assert.match(mvbench.stdout, /overall +50\.0/)
+  assert.match(mvbench.stdout, /4 questions, 4 answers, 0 missing/)
+  const table = 'index\tquestion\tanswer\tcategory\tprediction\n0\tq\tyes\trandom\tYes\n'
+  writeFileSync(join(kit, 'm_POPE.tsv'), table)
+  writeFileSync(join(kit, 'm_POPE_auxmatch.tsv'), table.replace('Yes\n', 'No\n'))
+  writeFileSync(join(kit, 'm_POPE_score.csv'), '"split","Overall"\n"random","100"\n')
+  const pope = await llava(['score', 'pope', '--answers', kit])
+  assert.equal(pope.code, 0, pope.stderr)
+  assert.match(pope.stdout, /accuracy random +100\.00/)
 })
 
 test('score says what is missing: 2 for a wrong command, 1 for wrong files', async () => {

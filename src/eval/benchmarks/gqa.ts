@@ -6,7 +6,14 @@
  * Answers: {"question_id": "201307251", "prompt": "Is it overcast?\nAnswer the question using …", "text": "No"}
  * Submission: haotian-liu/LLaVA scripts/convert_gqa_for_eval.py at c121f04; official scorer: the dataset's eval.py, accuracy.
  */
-import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
+import {
+  answersById,
+  countAnswers,
+  onlyAsked,
+  readAnswers,
+  truthsById,
+  type Answer,
+} from '../answers.ts'
 import {
   meanScore,
   partScores,
@@ -58,13 +65,14 @@ function scoreGqa({ answers: files, labels, asked }: ScoreInput): Scored {
   const given = readAnswers(files)
   const answers = answersById(given)
   const all = labels.length > 0 ? labels.flatMap(readTruths) : given.flatMap(truthOf)
-  const truths = new Map(onlyAsked(all, asked, ([id]) => id))
+  const own = truthsById(all, { id: ([id]) => id, text: ([, answer]) => answer })
+  const truths = new Map(onlyAsked([...own.values()], asked, ([id]) => id))
   const outcomes = [...truths].map(([id, expected]) => {
     const answer = answers.get(id)
     const read = answer === undefined ? '' : gqaAnswer(answer.text)
     return { id, given: answer?.text ?? '', read, expected, score: scoreOf(answer, expected) }
   })
-  const submission = given.map(({ id, row, text }) => ({
+  const submission = [...answers.values()].map(({ id, row, text }) => ({
     questionId: row['question_id'] ?? id,
     prediction: gqaAnswer(text),
   }))

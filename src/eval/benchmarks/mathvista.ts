@@ -9,7 +9,7 @@
  * tasks/mathvista/mathvista_evals.py. Without an extraction only what needs no judge is read: an option's text, a number
  * alone. The rest is unreadable, counted, and wrong. Of the split test, whose answers are empty, the result file is written instead.
  */
-import { answersById, countAnswers, onlyAsked, type Answer } from '../answers.ts'
+import { answersById, countAnswers, onlyAsked, truthsById, type Answer } from '../answers.ts'
 import {
   meanScore,
   partScores,
@@ -79,7 +79,8 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
         : []
     }),
   )
-  const all = labels.length > 0 ? ofSplit(labels, 'testmini').flatMap(readByPid) : given
+  const all =
+    labels.length > 0 ? ofSplit(labels, 'testmini').flatMap(readByPid) : ownProblems(given)
   const problems = onlyAsked(all, asked, ({ id }) => id)
   if (problems.length > 0 && problems.every(({ row }) => row['answer'] === ''))
     return submitted(problems, answers)
@@ -105,6 +106,11 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
       ? []
       : [meanScore('accuracy', outcomes, 1), ...partScores(outcomes, problems.map(partsOf), 1)],
   }
+}
+
+function ownProblems(given: readonly ByPid[]): ByPid[] {
+  const text = ({ row }: ByPid) => String(row['answer'])
+  return [...truthsById(given, { id: ({ id }) => id, text }).values()]
 }
 
 /** The response, and beside it what a judge extracted from it. */

@@ -101,7 +101,7 @@ function scoreMmVet({ answers, questions: asking, labels, asked }: ScoreInput): 
       onlyAsked(readQuestionsOf(asking).map(truthId), asked, (id) => id),
     )
   }
-  const grades = new Map<string, readonly number[]>(
+  const grades = gradesById(
     samples.length > 0 ? samples.map(({ id, grade }) => [id, [grade]]) : files.flatMap(readGrades),
   )
   const questions = new Map<string, readonly string[]>(
@@ -136,6 +136,13 @@ function scoreMmVet({ answers, questions: asking, labels, asked }: ScoreInput): 
     metrics: unreadable > 0 && unreadable === answered.size ? [] : metricsOf(graded),
     ...(labels.length > 0 ? { written: mmVetTables(model, graded) } : {}),
   }
+}
+
+function gradesById(
+  grades: readonly (readonly [string, readonly number[]])[],
+): ReadonlyMap<string, readonly number[]> {
+  const answers = grades.map(([id, scores]) => ({ id, text: scores.join(' '), scores }))
+  return new Map([...answersById(answers)].map(([id, { scores }]) => [id, scores]))
 }
 
 function metricsOf(graded: readonly GradedQuestion[]): Metric[] {

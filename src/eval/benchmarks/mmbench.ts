@@ -11,7 +11,14 @@
  * answers, as that of the test split, only the submission is written.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
+import {
+  answersById,
+  countAnswers,
+  onlyAsked,
+  readAnswers,
+  truthsById,
+  type Answer,
+} from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -102,9 +109,12 @@ function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
   if (labels.length === 0 && files.some(isWithoutTruth)) throw noTruth(files)
   if (labels.length > 0 && labels.flatMap(readRows).every(isUnanswered))
     return submitted(labels, files, asked)
-  const all = truthFiles.flatMap((file) =>
+  const truths = truthFiles.flatMap((file) =>
     readRows(file).map((row) => questionOf(sampleFields(row), file)),
   )
+  const text = ({ answer }: Question) => answer
+  const all =
+    labels.length > 0 ? truths : [...truthsById(truths, { id: ({ id }) => id, text }).values()]
   const given = readAnswers(files)
   const answers = answersById(given, { key: keyOf })
   const rows = onlyAsked(all, asked, ({ id }) => id)

@@ -1,6 +1,6 @@
 /** MME's files: the truth of every task, answers to LLaVA's questions, and the official result files. */
 import { InputError } from '../../core/errors.ts'
-import { readAnswers, type Answer } from '../answers.ts'
+import { answersById, readAnswers, type Answer } from '../answers.ts'
 import type { EvalFile } from '../eval-file.ts'
 import { questionKeys } from '../question.ts'
 import { isSample } from '../samples.ts'
@@ -56,7 +56,8 @@ export function readMmeCases(answers: readonly EvalFile[], labels: readonly Eval
   const given = readAnswers(answers)
   const isWhole = given.length > 0 && given.every(({ row }) => 'answer' in row || isSample(row))
   if (labels.length === 0 && isWhole) {
-    return { cases: given.map(fromSample), results: null }
+    const cases = given.map(fromSample).map((one) => ({ ...one, text: one.given ?? '' }))
+    return { cases: [...answersById(cases).values()], results: null }
   }
   if (labels.length === 0) {
     throw new InputError(

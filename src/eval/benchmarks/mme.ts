@@ -39,6 +39,7 @@ export const mme: Benchmark = {
   rule: 'exactly yes or no, else what the first four letters hold, else wrong; accuracy plus accuracy of whole pictures, summed over tasks',
   score: scoreMme,
   ask: {
+    sharesId: () => true,
     questions: llavaQuestions(128, (question) => ({ ...question, group: String(question.id) })),
     fromTables: releasedMme,
     prompt: LLAVA_PROMPT,

@@ -11,7 +11,14 @@
  * text off in front. evaluate.py writes two spaces before the subject, and pandas' `nan` for a choice "None"; neither is done here.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
+import {
+  answersById,
+  countAnswers,
+  onlyAsked,
+  readAnswers,
+  truthsById,
+  type Answer,
+} from '../answers.ts'
 import {
   meanScore,
   partScores,
@@ -65,7 +72,7 @@ function scoreMmlu({ answers: files, labels, asked }: ScoreInput): Scored {
   const samples = files.flatMap(readSamples)
   const answers = answersById(samples.length > 0 ? samples.map(answerOf) : readAnswers(files))
   const all: readonly Pick<Item, 'id' | 'subject' | 'answer'>[] =
-    samples.length > 0 ? samples : testFiles(labels).flatMap(readItems)
+    samples.length > 0 ? samplesOnce(samples) : testFiles(labels).flatMap(readItems)
   if (all.length === 0) throw noTruth()
   const items = onlyAsked(all, asked, ({ id }) => id)
   const outcomes = items.map(({ id, answer }) => {
@@ -112,6 +119,11 @@ function readSamples(file: EvalFile): Sample[] {
       const id = `${subject}/${String(row['doc_id'])}`
       return { id, subject, answer, likeliest: LETTERS[best] ?? '' }
     })
+}
+
+function samplesOnce(samples: readonly Sample[]): Sample[] {
+  const truths = truthsById(samples, { id: ({ id }) => id, text: ({ answer }) => answer })
+  return [...truths.values()]
 }
 
 function answerOf({ id, likeliest }: Sample): Answer {

@@ -44,7 +44,14 @@ const FOLDERS: Readonly<Record<string, string>> = {
 
 export const mvbench = shortAnswerBenchmark({
   name: 'mvbench',
-  tasks: ['mvbench_*', 'MVBench', 'MVBench_*frame'],
+  tasks: [
+    'mvbench_*',
+    'MVBench',
+    'MVBench_#frame',
+    'MVBench_#fps',
+    'MVBench_MP4_#frame',
+    'MVBench_MP4_#fps',
+  ],
   title: 'MVBench',
   rule: 'the letter before a full stop at the start, else the first letter A to E that stands alone; accuracy',
   form: { id: (_, i, file) => `${taskOf(file)}/${i}` },

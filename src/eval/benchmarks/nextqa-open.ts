@@ -7,7 +7,13 @@ import type { WordNet } from '../metrics/wordnet.ts'
 import { contentWords, wups } from '../metrics/wups.ts'
 import { isSample } from '../samples.ts'
 import { labelRows } from '../short-answers.ts'
-import { acceptedAnswers, allTableRows, type TableForm, type TableRow } from '../table-rows.ts'
+import {
+  acceptedAnswers,
+  allTableRows,
+  rowsOnce,
+  type TableForm,
+  type TableRow,
+} from '../table-rows.ts'
 
 const TYPES = ['CW', 'CH', 'TN', 'TC', 'DB', 'DC', 'DL', 'DO']
 
@@ -62,8 +68,8 @@ export function scoreNextQaOpen({ answers: files, labels, asked, wordNet }: Scor
   const form = { id: ({ video, qid }: Row, i: number) => `${String(video)}_${String(qid ?? i)}` }
   const all =
     labels.length > 0
-      ? labelRows(withReferences(labels, form), answers, 'nextqa-oe')
-      : allTableRows(files, form)
+      ? labelRows(withReferences(labels, form), answers, { benchmark: 'nextqa-oe' })
+      : rowsOnce(allTableRows(files, form))
   const judged = onlyAsked(all, asked, ({ id }) => id).map((truth): Judged => {
     const [expected = ''] = acceptedAnswers(truth)
     const { id, row } = truth

@@ -84,9 +84,9 @@ type Case = {
 function scorePope({ answers: files, questions, labels, asked }: ScoreInput): Scored {
   const isWhole = questions.length === 0 && labels.length === 0
   const given = isWhole ? readAnswers(files).flatMap(byCategory) : readAnswers(files)
-  const all = isWhole ? given.map(caseOfSample) : readCases(questions, labels)
-  const cases = onlyAsked(all, asked, ({ id }) => id)
   const answers = answersById(given)
+  const all = isWhole ? [...answers.values()].map(caseOfSample) : readCases(questions, labels)
+  const cases = onlyAsked(all, asked, ({ id }) => id)
   const outcomes = cases.map(({ id, label }): Outcome => {
     const answer = answers.get(id)
     const read = answer === undefined ? '' : readerOf(answer, isWhole)(answer.text)
@@ -114,15 +114,20 @@ function readerOf({ row }: Answer, isWhole: boolean): (text: string) => string {
   return isWhole ? yesOrNo : popeAnswer
 }
 
+/** The tasks of lmms-eval that are one category. */
+const PARTS: Readonly<Record<string, string>> = { adv: 'adversarial', pop: 'popular' }
+
 /**
  * lmms-eval's samples and VLMEvalKit's tables hold category and truth; ids repeat from category to category. A table's row is
- * of several, `adversarial,popular`, where they ask the same; newer samples do not say of which.
+ * of several, `adversarial,popular`, where they ask the same; newer samples do not say of which, unless each has a file.
  */
-function byCategory({ id, text, row }: Answer): Answer[] {
+function byCategory({ id, text, row, part = 'all' }: Answer): Answer[] {
   const { category } = row
-  const names = typeof category === 'string' && category !== '' ? category.split(',') : ['all']
+  const names =
+    typeof category === 'string' && category !== '' ? category.split(',') : [PARTS[part] ?? part]
+  const place = row[isSample(row) ? 'doc_id' : 'question_id']
   return names.map((name) => ({
-    id: `${name}/${isSample(row) ? id : String(row['question_id'] ?? id)}`,
+    id: `${name}/${String(place ?? id)}`,
     text,
     row: { ...row, category: name },
   }))

@@ -7,7 +7,14 @@
  * Answers: {"question_id": "5", "prompt": "<image>\n…", "text": "B"}, or the official script's two result files.
  * Official scorer: haotian-liu/LLaVA llava/eval/eval_science_qa.py at c121f04.
  */
-import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
+import {
+  answersById,
+  countAnswers,
+  onlyAsked,
+  readAnswers,
+  truthsById,
+  type Answer,
+} from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -106,7 +113,7 @@ function scoreScienceQa({ answers: files, questions, labels, asked }: ScoreInput
   const answers = answersById(given.flatMap((one) => one.answers))
   const hasNone = questions.length === 0 && labels.length === 0
   const own = hasNone ? given.flatMap((one) => ownProblems(one.answers, one.file)) : []
-  const all = own.length > 0 ? own : readProblems(questions, labels)
+  const all = own.length > 0 ? ownTruths(own) : readProblems(questions, labels)
   const problems = onlyAsked(all, asked, ({ id }) => id)
   const judged = problems.map((problem) => judge(problem, answers.get(problem.id)))
   const read = judged.filter(({ problem }) => answers.has(problem.id))
@@ -144,6 +151,11 @@ function scoreScienceQa({ answers: files, questions, labels, asked }: ScoreInput
     ],
     ...official(judged, score),
   }
+}
+
+function ownTruths(problems: readonly Problem[]): Problem[] {
+  const text = ({ answer }: Problem) => String(answer)
+  return [...truthsById(problems, { id: ({ id }) => id, text }).values()]
 }
 
 /** Samples and tables are read as by the program that wrote them. */

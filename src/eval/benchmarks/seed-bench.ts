@@ -5,10 +5,18 @@
  *   {"question_type": {"Scene Understanding": 1, …}, "questions": [{"question_id": "101669", "question_type_id": 1,
  *    "data_type": "image", "question": "…", "choice_a": "…", "answer": "A", "data_id": "1454426_2591111986"}, …]}
  * Answers: {"question_id": 101669, "prompt": "…", "text": "B"}
- * Two of its questions have the id 49914: the last answer stands for both, as in the official script.
+ * Two of its questions have one id: the last answer stands for both, as in the official script.
  * Official scorer and submission: haotian-liu/LLaVA scripts/convert_seed_for_submission.py at c121f04.
  */
-import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
+import {
+  answersById,
+  countAnswers,
+  onlyAsked,
+  ownIds,
+  readAnswers,
+  truthsById,
+  type Answer,
+} from '../answers.ts'
 import {
   meanPercent,
   publishedRows,
@@ -31,7 +39,11 @@ import { zooRow, januaryRow, oneVisionRow } from './published-tables.ts'
 
 const PAPER = 'arXiv:2310.03744'
 
+/** Of two questions. */
+const SHARED_ID = '49914'
+
 const ASK: AskSpec = {
+  sharesId: (id) => id === SHARED_ID,
   questions: llavaQuestions(128),
   fromTables: (tables) => releasedSeed(tables),
   isTable: isSeedFile,
@@ -114,12 +126,14 @@ function scoreSeedBench(
   only?: 'image' | 'video',
 ): Scored {
   const given = readAnswers(files)
-  const known = labels.length > 0 ? labels.flatMap(readQuestions) : given.flatMap(questionOf)
+  const known =
+    labels.length > 0 ? labels.flatMap(readQuestions) : ownQuestions(given.flatMap(questionOf))
   const all = known.filter(({ medium }) => only === undefined || medium === only)
   const questions = onlyAsked(all, asked, ({ id }) => id)
-  const answers = answersById(given, { shared: repeated(questions.map(({ id }) => id)) })
+  const answers = answersById(given, { shared: new Set([SHARED_ID]) })
   const isKnown = questions.length > 0
-  const ids = isKnown ? questions.map(({ id }) => id) : given.map(({ id }) => id)
+  const ids = isKnown ? questions.map(({ id }) => id) : answeredIds(given)
+  ownIds(ids.filter((id) => id !== SHARED_ID))
   const counts = { ...countAnswers([...new Set(ids)], answers), questions: ids.length }
   const judged = questions.map((question): Judged => {
     const answer = answers.get(question.id)
@@ -162,9 +176,17 @@ function mediumOf(row: Row, medium: unknown): string {
   return row['seed_video'] === undefined ? 'image' : 'video'
 }
 
-function repeated(ids: readonly string[]): Set<string> {
-  const seen = new Set<string>()
-  return new Set(ids.filter((id) => seen.has(id) || !seen.add(id)))
+function ownQuestions(questions: readonly Question[]): Question[] {
+  const text = ({ answer }: Question) => answer
+  return [...truthsById(questions, { id: ({ id }) => id, text }).values()]
+}
+
+/** The questions that were answered, each once: two of one id are told apart by their prompts, in a submission by its lines. */
+function answeredIds(given: readonly Answer[]): string[] {
+  const names = given.map(({ id, row }, i) =>
+    id === SHARED_ID ? `${id} ${String(row['prompt'] ?? i)}` : id,
+  )
+  return [...new Map(names.map((name, i) => [name, given[i]?.id ?? name])).values()]
 }
 
 /** Of `isBoth`, pictures and clips, one alone has no published row of the whole. */

@@ -72,9 +72,10 @@ export const blink = shortAnswerBenchmark({
     const read = options ? (inferredLetter(answer, options) ?? '') : leadingLetter(answer)
     return { score: read === target.replaceAll(/[()]/g, '') ? 1 : 0, read }
   },
-  part: ({ sub_task: task, category, idx, id }) => {
-    const name = task ?? category ?? /^[a-z]+_(.+)_\d+$/.exec(String(idx ?? id))?.[1]
-    return typeof name === 'string' ? name : null
+  part: ({ sub_task: task, category, idx, id }, name) => {
+    const own = task ?? category ?? /^[a-z]+_(.+)_\d+$/.exec(String(idx ?? id))?.[1]
+    const part = own ?? /^(.+)\/\d+$/.exec(name)?.[1]
+    return typeof part === 'string' ? part : null
   },
   hasMeanOfParts: true,
   unpack: unpackBlink,

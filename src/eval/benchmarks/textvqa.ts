@@ -136,7 +136,8 @@ function readTruths(
   // TextVQA_0.5.1_val.json holds its rows as `data`.
   const opened = files.map((file) => withRowsOf(file, 'data'))
   const rows = allTableRows(opened, { split: 'validation' })
-  const named = byPrompt || answers.size === 0 ? rows : labelRows(rows, answers, 'textvqa')
+  const named =
+    byPrompt || answers.size === 0 ? rows : labelRows(rows, answers, { benchmark: 'textvqa' })
   return named.map(({ id, row, file }) => {
     const question = () => textField(row, 'question', file).toLowerCase()
     const key = named === rows ? `${textField(row, 'image_id', file)} ${question()}` : id

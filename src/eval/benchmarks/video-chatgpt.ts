@@ -26,13 +26,14 @@ import {
   readVerdict,
   REVIEW_FILES,
   reviewCounts,
+  reviewsOnce,
   type Review,
 } from '../judged-answers.ts'
 import { VIDEO_CHATGPT } from '../judge-prompts.ts'
 import type { JudgeInput, JudgeTask } from '../judge-spec.ts'
 import type { Question } from '../question.ts'
 import { columnText, withoutColumn } from '../row-columns.ts'
-import { reviewedAnswer } from '../samples.ts'
+import { reviewedAnswer, sampleName } from '../samples.ts'
 import { tableRows } from '../table-rows.ts'
 import { aprilRow, juneRow, oneVisionRow, JUDGE_0613 } from './published-tables.ts'
 
@@ -108,7 +109,7 @@ export const videoChatGpt: Benchmark = {
 }
 
 function scoreVideoChatGpt({ answers: files, asked }: ScoreInput): Scored {
-  const reviews = onlyAsked(files.flatMap(readDimensions), asked, ({ id }) => id)
+  const reviews = onlyAsked(reviewsOnce(files.flatMap(readDimensions)), asked, ({ id }) => id)
   const parts = DIMENSIONS.map((name) => ({
     name,
     own: reviews.filter(({ part }) => part === name),
@@ -152,7 +153,7 @@ function readDimensions(file: EvalFile): Review[] {
       const name = /^gpt_eval_score_(.+)$/.exec(metric)?.[1]
       // Of consistency a sample holds half a pair, which is judged after it was written.
       if (name === undefined || !isRow(inner) || !('score' in inner)) return []
-      const { doc_id: id } = sample
+      const id = sampleName(String(sample['doc_id']), file)
       const given = reviewedAnswer(sample)
       const review = { ...inner, question_id: id, part: dimensionOf(name), given }
       return readReviews({ ...file, text: '', rows: [review] })

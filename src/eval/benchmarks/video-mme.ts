@@ -19,7 +19,7 @@ import { oneVisionRow } from './published-tables.ts'
 
 export const videoMme = shortAnswerBenchmark({
   name: 'video-mme',
-  tasks: ['videomme', 'videomme_w_subtitle', 'Video-MME', 'Video-MME_*frame', 'Video-MME_*fps'],
+  tasks: ['videomme', 'videomme_w_subtitle', 'Video-MME', 'Video-MME_#frame', 'Video-MME_#fps'],
   title: 'Video-MME (without subtitles)',
   rule: 'without phrases like "The answer is", the first capital A to D (samples of lmms-eval: what it read); accuracy',
   form: { split: 'test' },

@@ -7,7 +7,14 @@
  * Submission (EvalAI challenge 1911): haotian-liu/LLaVA scripts/convert_vizwiz_for_submission.py at c121f04.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
+import {
+  answersById,
+  countAnswers,
+  onlyAsked,
+  readAnswers,
+  truthsById,
+  type Answer,
+} from '../answers.ts'
 import {
   meanScore,
   type Benchmark,
@@ -132,7 +139,15 @@ function readTruths(labels: readonly EvalFile[]): Truths {
     id: (row, i) => imageOf(row) ?? String(i),
     split: 'validation',
   })
-  return new Map(rows.map(({ row, id, file }) => [imageOf(row) ?? id, humanAnswers(row, file)]))
+  const truths = rows.map(({ row, id, file }) => ({
+    image: imageOf(row) ?? id,
+    humans: humanAnswers(row, file),
+  }))
+  const byImage = truthsById(truths, {
+    id: ({ image }) => image,
+    text: ({ humans }) => humans.join('\n'),
+  })
+  return new Map([...byImage].map(([image, { humans }]) => [image, humans]))
 }
 
 /** lmms-eval's samples with the dataset's row hold the human answers. */

@@ -9,7 +9,15 @@
  * test2015, an empty answer where there is none.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
+import {
+  answersById,
+  countAnswers,
+  onlyAsked,
+  ownIds,
+  readAnswers,
+  truthsById,
+  type Answer,
+} from '../answers.ts'
 import { meanScore, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
 import {
   isJsonLines,
@@ -70,8 +78,10 @@ function scoreVqav2({ answers: files, questions, labels, asked: limit }: ScoreIn
   const asked = questions.flatMap((file) =>
     readRows(file).map((row) => ({ row, id: textField(row, 'question_id', file) })),
   )
+  ownIds(asked.map(({ id }) => id))
   const all = labels.length > 0 ? readTruths(labels, answers) : [...answers].flatMap(ownTruth)
-  const truths = new Map(onlyAsked(all, limit, ([id]) => id))
+  const own = truthsById(all, { id: ([id]) => id, text: ([, humans]) => humans.join('\n') })
+  const truths = new Map(onlyAsked([...own.values()], limit, ([id]) => id))
   if (asked.length === 0 && truths.size === 0) {
     throw new InputError(
       'INPUT_QUESTIONS_MISSING',
@@ -162,7 +172,9 @@ function ownTruth([id, { row }]: readonly [string, Answer]): Truth[] {
 /** Of the dataset's file of annotations, or of the rows of its table. */
 function readTruths(files: readonly EvalFile[], answers: ReadonlyMap<string, Answer>) {
   const opened = files.map((file) => withRowsOf(file, 'annotations'))
-  const rows = labelRows(allTableRows(opened, { split: 'validation' }), answers, 'vqav2')
+  const rows = labelRows(allTableRows(opened, { split: 'validation' }), answers, {
+    benchmark: 'vqav2',
+  })
   return rows.map(({ id, row, file }): Truth => [id, humanAnswers(row, file)])
 }
 
