@@ -63,6 +63,7 @@ const LIMITS = {
   'max-media-bytes': ['maxMediaBytes', 1, 'Bytes of one of them'],
   'max-pixels': ['maxPixels', 1, 'Pixels of all of them'],
   'max-body-bytes': ['maxBodyBytes', 1, 'Bytes of a request'],
+  'max-json-values': ['maxJsonValues', 1, 'Values in its JSON: each id and each part counts'],
   'requests-per-minute': ['requestsPerMinute', 1, 'Requests of a key'],
   'tokens-per-minute': ['tokensPerMinute', 1, 'Tokens of a key, prompts and answers'],
   'answer-seconds': ['answerSeconds', 1, 'Time for an answer'],

@@ -56,6 +56,20 @@ function deep(levels: number, open: string, close: string): string {
   return open.repeat(levels) + close.repeat(levels)
 }
 
+const TEXT_PART = '{"type":"text","text":"a"},'
+
+/** 10 kB to 40 MB of one thing in the place of `…` in a body. */
+function many(
+  name: string,
+  path: string,
+  [body, item]: readonly [string, string],
+  rng: Rng,
+): Attack {
+  const bytes = 10_000 * 2 ** rng.integer(13)
+  const items = item.repeat(Math.ceil(bytes / item.length)).replace(/,$/, '')
+  return { name: `many ${name}`, path, body: body.replace('…', items), right: isAnything }
+}
+
 const nested = (levels: number): object =>
   levels === 0 ? { type: 'null' } : { type: 'array', items: nested(levels - 1) }
 
@@ -99,6 +113,13 @@ const ATTACKS: readonly ((rng: Rng) => Attack)[] = [
       },
     ],
   }),
+  (rng) => many('ids', '/v1/completions', ['{"prompt":[…]}', '1,'], rng),
+  (rng) => many('tokens', '/detokenize', ['{"tokens":[…]}', '5,'], rng),
+  (rng) => many('input ids', '/generate', ['{"input_ids":[…]}', '7,'], rng),
+  (rng) => many('empty messages', CHAT, ['{"messages":[…]}', '{},'], rng),
+  (rng) =>
+    many('text parts', CHAT, ['{"messages":[{"role":"user","content":[…]}]}', TEXT_PART], rng),
+  (rng) => many('solid text', CHAT, ['{"messages":[{"role":"user","content":"…"}]}', 'x'], rng),
   () => ({ name: 'deep lists', body: deep(100_000, '[', ']'), right: isRefused }),
   () => ({
     name: 'deep objects',

@@ -130,10 +130,11 @@ export const completionsRoute: Route = {
     )
     const model = modelAsked(context, body)
     const n = body.n ?? 1
-    const requests = promptsOf(body).flatMap((prompt) =>
+    const prompts = promptsOf(body)
+    checkCount(prompts.length * n, '/v1/completions', context.config)
+    const requests = prompts.flatMap((prompt) =>
       choiceRequests({ ...prompt, ...optionsOf(body, model, context.config) }, n),
     )
-    checkCount(requests.length, '/v1/completions', context.config)
     const events = choiceEvents(context, { model, requests, n }, exchange)
     const head = {
       id: `cmpl-${context.newId()}`,

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { atOnce } from '../../core/steps.ts'
 import { Faults } from '../faults.ts'
 import { checkSchema, type JsonSchema } from './json-schema.ts'
 
 function faultsOf(schema: JsonSchema, value: unknown): string {
   const faults = new Faults('here')
-  checkSchema(schema, value, { path: '', faults })
+  atOnce(checkSchema(schema, value, { path: '', faults }))
   try {
     faults.throwIfAny()
     return ''
@@ -13,6 +14,22 @@ function faultsOf(schema: JsonSchema, value: unknown): string {
     return (error as Error).message
   }
 }
+
+test('long lists and objects are checked in pieces, with what is wrong in them named by its place', () => {
+  const schema: JsonSchema = {
+    type: 'object',
+    properties: { ids: { type: 'array', items: { type: 'integer' } } },
+    additionalProperties: { type: 'integer' },
+  }
+  const ids: unknown[] = Array.from({ length: 50_000 }, (_, i) => i)
+  const fields = Object.fromEntries(ids.map((id) => [`name ${String(id)}`, id]))
+  for (const value of [{ ids }, fields]) {
+    const steps = checkSchema(schema, value, { path: '', faults: new Faults('here') })
+    assert.ok([...steps].length >= 40)
+  }
+  ids[40_000] = 'x'
+  assert.equal(faultsOf(schema, { ids }), 'here: ids[40000] should be a whole number, "x" came.')
+})
 
 const PARTS: JsonSchema = {
   type: 'object',

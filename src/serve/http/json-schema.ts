@@ -4,6 +4,7 @@
  * The same objects stand in the OpenAPI document, so the document cannot say anything else than what the server does.
  * `null` for a property that is not required counts as its absence, as OpenAI's clients write it.
  */
+import type { Steps } from '../../core/steps.ts'
 import { describe, isRecord, type Faults } from '../faults.ts'
 
 export type JsonSchema = {
@@ -45,25 +46,43 @@ const CODE = 'INPUT_OPTION'
 /** A hostile body may have millions: the first ones are told, and nothing more is looked at. */
 const MOST_FAULTS = 16
 
+/** Items of a list, or fields of an object, that are checked between two pauses. */
+const ITEMS = 1024
+
 /** Notes everything in `value` that the schema does not allow, each with its path. */
-export function checkSchema(
+export function* checkSchema(
   schema: JsonSchema,
   value: unknown,
   { path, faults }: { readonly path: string; readonly faults: Faults },
-): void {
+): Steps<void> {
   if (faults.count >= MOST_FAULTS) return
   const at = { path, faults }
-  if (schema.anyOf) return checkAnyOf(schema, value, at)
+  if (schema.anyOf) return yield* checkAnyOf(schema, value, at)
   if (!isOf(schema, value)) {
     const expected = expectedOf(schema)
     if (path !== '') faults.mismatch(CODE, path, expected, value)
     else faults.add(CODE, `the body should be ${expected}, ${describe(value)} came`)
-  } else if (isRecord(value)) checkObject(schema, value, at)
-  else if (Array.isArray(value) && schema.items) {
-    for (const [i, item] of value.entries()) {
-      checkSchema(schema.items, item, { path: `${path}[${i}]`, faults })
-    }
+  } else if (isRecord(value)) yield* checkObject(schema, value, at)
+  else if (Array.isArray(value) && schema.items) yield* checkItems(schema.items, value, at)
+}
+
+function* checkItems(
+  schema: JsonSchema,
+  list: readonly unknown[],
+  { path, faults }: Place,
+): Steps<void> {
+  for (let i = 0; i < list.length; i++) {
+    if (i % ITEMS === ITEMS - 1) yield
+    const item = list[i]
+    // Ids are many, and right: no path is written for them.
+    if (isPlain(schema, item) && isOf(schema, item)) continue
+    yield* checkSchema(schema, item, { path: `${path}[${i}]`, faults })
   }
+}
+
+/** Whether the value alone is all there is to check. */
+function isPlain({ anyOf }: JsonSchema, value: unknown): boolean {
+  return !anyOf && (typeof value !== 'object' || value === null)
 }
 
 /** Whether the value alone, without what it holds, is what the schema says. */
@@ -111,11 +130,11 @@ function isOfType(type: JsonType, value: unknown): boolean {
 
 type Place = { readonly path: string; readonly faults: Faults }
 
-function checkObject(
+function* checkObject(
   schema: JsonSchema,
   value: Record<string, unknown>,
   { path, faults }: Place,
-): void {
+): Steps<void> {
   const { properties = {}, required = [], additionalProperties = true } = schema
   const below = (name: string) => (path === '' ? name : `${path}.${name}`)
   for (const name of required) {
@@ -126,15 +145,16 @@ function checkObject(
   noteNeeds(schema['x-needs'], value, { path, faults })
   // Without a prototype: a body may name __proto__.
   const strangers = Object.create(null) as Record<string, unknown>
-  let count = 0
+  let [count, fields] = [0, 0]
   for (const name in value) {
+    if (++fields % ITEMS === 0) yield
     const item = value[name]
     const known = Object.hasOwn(properties, name) ? properties[name] : undefined
     if (known) {
       const isAbsent = item === null && !required.includes(name)
-      if (!isAbsent) checkSchema(known, item, { path: below(name), faults })
+      if (!isAbsent) yield* checkSchema(known, item, { path: below(name), faults })
     } else if (typeof additionalProperties === 'object') {
-      checkSchema(additionalProperties, item, { path: below(name), faults })
+      yield* checkSchema(additionalProperties, item, { path: below(name), faults })
     } else if (!additionalProperties) {
       if (++count > MOST_FAULTS) break
       noteStranger(schema, [name, item], { path, faults }, strangers)
@@ -181,7 +201,7 @@ function isEqual(a: unknown, b: unknown): boolean {
 }
 
 /** The branch that the value is meant for is checked alone, so that its faults are named and not those of the others. */
-function checkAnyOf(schema: JsonSchema, value: unknown, at: Place): void {
+function* checkAnyOf(schema: JsonSchema, value: unknown, at: Place): Steps<void> {
   const branches = schema.anyOf ?? []
   const meant = branches.filter((branch) => isMeant(branch, value))
   const [only] = meant
@@ -192,7 +212,7 @@ function checkAnyOf(schema: JsonSchema, value: unknown, at: Place): void {
       const expected = expectedOf(tagged.length > 0 ? { anyOf: tagged } : schema)
       at.faults.mismatch(CODE, `${at.path}.${tag.name}`, expected, tag.value)
     } else at.faults.mismatch(CODE, at.path, expectedOf(schema), value)
-  } else checkSchema(only, value, at)
+  } else yield* checkSchema(only, value, at)
 }
 
 /** Properties that say which of several kinds an object is. */

@@ -27,7 +27,7 @@ const FAILURES: Readonly<Record<string, string>> = {
   401: 'No key, or a wrong one',
   403: 'A host or origin that is not allowed',
   404: 'No such route or model',
-  413: 'Too large',
+  413: 'Too large: more bytes, or more values, than are read',
   415: 'Not JSON',
   429: 'The key has had its share; Retry-After says when it has more',
   500: 'A fault of the server',
@@ -45,6 +45,7 @@ export function openApiDocument(routes: readonly Route[], config: ServerConfig):
     info: {
       title: 'llava-ts',
       version: '1',
+      description: `Bodies are JSON in UTF-8 of at most ${config.maxBodyBytes} bytes, ${config.maxJsonValues} values and ${config.maxJsonDepth} levels.`,
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths,

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { HttpError } from './http-error.ts'
 import { readJson } from './read-json.ts'
 
-const LIMITS = { maxBodyBytes: 1 << 24, maxJsonDepth: 64 }
+const LIMITS = { maxBodyBytes: 1 << 24, maxJsonDepth: 64, maxJsonValues: 1 << 10 }
 
 test('a body is as deep as its lists and objects, whatever its texts hold and however it is cut', async () => {
   const bodies: readonly (readonly [value: unknown, depth: number])[] = [
@@ -21,6 +21,32 @@ test('a body is as deep as its lists and objects, whatever its texts hold and ho
       if (depth > 0) await assert.rejects(read(depth - 1), { code: 'INPUT_BODY_DEPTH' })
     }
   }
+})
+
+test('a body has as many values as its lists and objects hold, whatever its texts hold', async () => {
+  const bodies: readonly (readonly [value: unknown, values: number])[] = [
+    ['a,b,[{,', 1],
+    [[1, 2, 3], 4],
+    [{ a: [true, null], b: ',,,' }, 5],
+    [[','.repeat(99), { c: { d: '"[,' } }], 5],
+  ]
+  for (const [value, values] of bodies) {
+    const json = JSON.stringify(value)
+    const read = (maxJsonValues: number) =>
+      readJson(posted(piecesOf(json, 3)), { ...LIMITS, maxJsonValues })
+    assert.deepEqual(await read(values), value)
+    await assert.rejects(read(values - 1), { code: 'INPUT_BODY_VALUES' })
+  }
+})
+
+test('a body of too many values is given up before it is whole', async () => {
+  let sent = 0
+  async function* endless() {
+    for (yield new TextEncoder().encode('['); ; sent++)
+      yield new TextEncoder().encode('1,'.repeat(64))
+  }
+  await assert.rejects(readJson(posted(endless()), LIMITS), { code: 'INPUT_BODY_VALUES' })
+  assert.ok(sent <= 32, String(sent))
 })
 
 test('texts of nothing but escapes are read as fast as others', async () => {

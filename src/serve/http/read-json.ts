@@ -1,12 +1,17 @@
 /**
  * The body of a request as JSON, within limits that are checked while it arrives.
  *
- * Bytes and nesting are counted chunk by chunk: a body that is too large or too deep is given up before it is whole.
+ * Bytes, values and nesting are counted chunk by chunk: a body that has too much of them is given up before it is whole.
+ * Values are what its time and memory go by: a body of pictures is large and has few, one of ids is all values.
  */
 import { nextTurn } from '../../core/steps.ts'
 import { CLIENT_GONE, HttpError } from './http-error.ts'
 
-export type BodyLimits = { readonly maxBodyBytes: number; readonly maxJsonDepth: number }
+export type BodyLimits = {
+  readonly maxBodyBytes: number
+  readonly maxJsonDepth: number
+  readonly maxJsonValues: number
+}
 
 export async function readJson(request: Request, limits: BodyLimits): Promise<unknown> {
   const type = request.headers.get('content-type') ?? ''
@@ -47,24 +52,35 @@ async function readBody(request: Request, limits: BodyLimits): Promise<string> {
   if (Number(request.headers.get('content-length') ?? 0) > maxBodyBytes) throw tooLarge(limits)
   const decoder = new TextDecoder('utf-8', { fatal: true })
   const parts: string[] = []
-  const depth = new DepthCount()
+  const count = new JsonCount()
   let length = 0
   if (request.body) {
     for await (const chunk of piecesOf(request.body)) {
       length += chunk.length
       if (length > maxBodyBytes) throw tooLarge(limits)
-      if (depth.push(chunk) > limits.maxJsonDepth) {
-        throw new HttpError(
-          400,
-          'INPUT_BODY_DEPTH',
-          `body: at most ${limits.maxJsonDepth} levels of lists and objects are read; nest less.`,
-        )
-      }
+      count.push(chunk)
+      checkCount(count, limits)
       parts.push(orNotJson(() => decoder.decode(chunk, { stream: true })))
     }
   }
   parts.push(orNotJson(() => decoder.decode()))
   return parts.join('')
+}
+
+function checkCount(count: JsonCount, { maxJsonDepth, maxJsonValues }: BodyLimits): void {
+  if (count.deepest > maxJsonDepth) {
+    throw new HttpError(
+      400,
+      'INPUT_BODY_DEPTH',
+      `body: at most ${maxJsonDepth} levels of lists and objects are read; nest less.`,
+    )
+  }
+  if (count.values <= maxJsonValues) return
+  throw new HttpError(
+    413,
+    'INPUT_BODY_VALUES',
+    `body: at most ${maxJsonValues} values are read, more came; send fewer ids or parts, or several requests.`,
+  )
 }
 
 /** A body that breaks off does so because its client has left. */
@@ -86,20 +102,33 @@ function tooLarge({ maxBodyBytes }: BodyLimits): HttpError {
 
 const [QUOTE, BACKSLASH] = [0x22, 0x5c]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
+const COMMA = 0x2c
 
-/** How deep lists and objects are nested in JSON that comes in chunks; texts, most of a body with pictures, are skipped. */
-class DepthCount {
+/**
+ * What is in JSON that comes in chunks: how many values, and how deep lists and objects are nested. Texts, most of a body
+ * with pictures, are skipped.
+ */
+class JsonCount {
   #depth = 0
   #deepest = 0
+  // Each value is the first of the body, of a list or of an object, or stands behind a comma.
+  #values = 1
   #isInText = false
   #isEscaped = false
 
-  /** Gives the deepest level so far. */
-  push(chunk: Uint8Array): number {
+  get deepest(): number {
+    return this.#deepest
+  }
+
+  /** Of an empty list or object one more than there are. */
+  get values(): number {
+    return this.#values
+  }
+
+  push(chunk: Uint8Array): void {
     let at = 0
     while (at < chunk.length)
       at = this.#isInText ? this.#skipText(chunk, at) : this.#step(chunk, at)
-    return this.#deepest
   }
 
   /** From inside a text to behind its end, or to the end of the chunk. Each byte is looked at a fixed number of times. */
@@ -130,7 +159,9 @@ class DepthCount {
     if (byte === QUOTE) this.#isInText = true
     else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
       this.#deepest = Math.max(this.#deepest, ++this.#depth)
-    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) this.#depth--
+      this.#values++
+    } else if (byte === COMMA) this.#values++
+    else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) this.#depth--
     return at + 1
   }
 }

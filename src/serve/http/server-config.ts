@@ -18,6 +18,8 @@ export type ServerConfig = {
   readonly maxPixels: number
   readonly maxBodyBytes: number
   readonly maxJsonDepth: number
+  /** Numbers, texts, lists, objects and so on of one body: twice the ids of a context of 128k. */
+  readonly maxJsonValues: number
   /** Of each key, or of all callers together where there are no keys; null: no limit. */
   readonly requestsPerMinute: number | null
   readonly tokensPerMinute: number | null
@@ -44,6 +46,7 @@ export const SERVER_DEFAULTS: ServerConfig = {
   maxPixels: 100_000_000,
   maxBodyBytes: 64 << 20,
   maxJsonDepth: 64,
+  maxJsonValues: 1 << 18,
   requestsPerMinute: null,
   tokensPerMinute: null,
   answerSeconds: 600,

@@ -1,4 +1,5 @@
 /** What all routes of a server work with. */
+import { inTurns } from '../../core/steps.ts'
 import { Faults } from '../faults.ts'
 import type { Admission } from './admission.ts'
 import { noteFields } from './body-fields.ts'
@@ -59,7 +60,7 @@ export async function readRequest<T>(
   const body = await readJson(request, config)
   if (config.logPrompts) log('info', { event: 'prompt', request: id, body: promptForLog(body) })
   const faults = new Faults(new URL(request.url).pathname)
-  checkSchema(schema, body, { path: '', faults })
+  await inTurns(checkSchema(schema, body, { path: '', faults }))
   const fault = faults.error()
   if (fault) throw new HttpError(400, fault.code, fault.message, {}, faults.path)
   noteFields(request, body)
