@@ -59,6 +59,7 @@ const LIMITS = {
   'max-queued': ['maxQueued', 0, 'Requests that may wait'],
   'max-choices': ['maxChoices', 1, 'Answers to one request'],
   'max-answer-tokens': ['maxTokens', 1, 'Tokens of an answer'],
+  'max-parts': ['maxParts', 1, 'Parts of all messages of a request'],
   'max-media': ['maxMedia', 0, 'Pictures and clips of a request'],
   'max-media-bytes': ['maxMediaBytes', 1, 'Bytes of one of them'],
   'max-pixels': ['maxPixels', 1, 'Pixels of all of them'],

@@ -177,6 +177,14 @@ describe('a conversation as a prompt', () => {
     )
   })
 
+  test('300,000 parts of a message take no quadratic time', () => {
+    const tools = { config: configOf('original'), tokenizer }
+    const content = Array.from({ length: 300_000 }, () => ({ type: 'text', text: 'a' }) as const)
+    const before = process.cpuUsage() // not the clock: other tests run at the same time
+    assert.ok(buildPrompt([{ role: 'user', content }], tools).prompt.endsWith('\na ASSISTANT:'))
+    assert.ok(process.cpuUsage(before).user < 5e6, 'it took too long')
+  })
+
   test('pictures are wrapped where the checkpoint was trained so', () => {
     const prompt = { kind: 'conversation', mode: 'vicuna_v1', wrapImage: true } as const
     const tools = { config: configOf('original', prompt), tokenizer }

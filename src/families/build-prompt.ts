@@ -265,7 +265,8 @@ function protectedParts(message: PromptMessage, plain: PlainText): readonly Prom
   const texts = plain.protect(textsOf(message))
   const { content } = message
   if (typeof content === 'string') return [{ type: 'text', text: texts[0] ?? '' }]
+  let next = 0
   return content.map((part) =>
-    part.type === 'text' ? { type: 'text', text: texts.shift() ?? '' } : part,
+    part.type === 'text' ? { type: 'text', text: texts[next++] ?? '' } : part,
   )
 }

@@ -5,11 +5,14 @@ import { loadModel, type Model } from '../../src/index.ts'
 import { SERVER_DEFAULTS } from '../../src/serve/http/server-config.ts'
 import { startServer, type TestServer } from './serve-setup.ts'
 
+const FOLDER = 'fixtures/inference/mini-vit-crop'
+const CHAT = '/v1/chat/completions'
+
 let model: Model
 let server: TestServer
 
 before(async () => {
-  model = await loadModel('fixtures/inference/mini-vit-crop', { precision: 'f32' })
+  model = await loadModel(FOLDER, { precision: 'f32' })
   server = await startServer({ model })
 })
 after(async () => {
@@ -17,7 +20,19 @@ after(async () => {
   await model.dispose()
 })
 
-const CHAT = '/v1/chat/completions'
+/** Runs with a server of its own, whose model has another template. */
+async function withTemplate(
+  template: string,
+  use: (own: TestServer) => Promise<void>,
+): Promise<void> {
+  await using own = await loadModel(FOLDER, { precision: 'f32', template })
+  const other = await startServer({ model: own })
+  try {
+    await use(other)
+  } finally {
+    await other.close()
+  }
+}
 
 /** So many of one thing in JSON. */
 function listOf(count: number, item: unknown): string {
@@ -51,4 +66,42 @@ test('as many ids as a context of 128k has are read, and pictures count by their
   const content = [{ type: 'image_url', image_url: { url } }]
   const { body: told } = await server.post(CHAT, { messages: [{ role: 'user', content }] })
   assert.match(told.error.code, /^INPUT_IMAGE/)
+})
+
+test('a conversation of too many parts is refused on every route, in one message or in several', async () => {
+  const { maxParts } = SERVER_DEFAULTS
+  const of = (type: string, roles: readonly string[]) =>
+    roles.map((role) => ({
+      role,
+      content: Array.from({ length: maxParts / 2 + 1 }, () => ({ type, text: 'a' })),
+    }))
+  const messages = of('text', ['user', 'user'])
+  const result = { type: 'tool_result', tool_use_id: 'a', content: 'b' }
+  const results = [{ role: 'user', content: Array.from({ length: maxParts + 1 }, () => result) }]
+  const bodies: readonly (readonly [path: string, body: object])[] = [
+    [CHAT, { messages }],
+    ['/tokenize', { messages }],
+    ['/v1/media/tokens', { messages }],
+    ['/v1/messages', { messages, max_tokens: 1 }],
+    ['/v1/messages', { messages: results, max_tokens: 1 }],
+    ['/v1/messages/count_tokens', { messages }],
+    ['/v1/responses', { input: of('input_text', ['user', 'user']) }],
+  ]
+  for (const [path, asked] of bodies) {
+    const { status, body } = await server.post(path, asked)
+    assert.equal(status, 400, path)
+    assert.match(body.error.message, /^(messages|input): all messages together may have 2048 parts/)
+  }
+  const { status } = await server.post('/tokenize', { messages: messages.slice(0, 1) })
+  assert.equal(status, 200)
+})
+
+test('what a template cannot write within its limits is a fault of the messages that came', async () => {
+  const template = `{% for message in messages %}{% for i in range(2000) %}{% for j in range(2000) %}{% endfor %}{% endfor %}{% endfor %}`
+  await withTemplate(template, async (own) => {
+    const { status, body } = await own.post(CHAT, { messages: [{ role: 'user', content: 'a' }] })
+    const { code, param, message } = body.error
+    assert.deepEqual([status, code, param], [400, 'CONFIG_TEMPLATE_LIMIT', 'messages'])
+    assert.match(message, /send fewer or shorter messages and parts/)
+  })
 })

@@ -9,6 +9,8 @@ const PROMPTS = ['messages', 'prompt', 'input', 'text', 'input_ids', 'input_embe
 /** What a failure is about, by the beginning of its code: one of these fields, the first that was given. */
 const FIELDS: readonly (readonly [code: string, fields: readonly string[]])[] = [
   ['INPUT_CONTEXT', PROMPTS],
+  // What a template writes, and how long that takes, the messages decide.
+  ['CONFIG_TEMPLATE_LIMIT', PROMPTS],
   ['INPUT_CONVERSATION_', PROMPTS],
   ['INPUT_TEMPLATE_', PROMPTS],
   [

@@ -17,6 +17,7 @@ import {
   type ChoiceEvent,
 } from './choices.ts'
 import type { JsonSchema } from './json-schema.ts'
+import { withinParts } from './message-parts.ts'
 import { RequestMedia } from './media.ts'
 import type { Route } from './route.ts'
 import {
@@ -104,7 +105,8 @@ export const chatRoute: Route = {
     const body = await readRequest<ChatRequest>(context, exchange, schema)
     const model = modelAsked(context, body)
     const media = new RequestMedia(context.media, context.config, exchange.signal)
-    const messages = await readMessages(body.messages, media)
+    const read = await readMessages(body.messages, media)
+    const messages = withinParts(read, 'messages', context.config)
     const asked = { ...chatOptions(body, model, context.config), ...toolFields(body), messages }
     const call = { id: `chatcmpl-${context.newId()}`, body, model }
     return answerChat(context, exchange, { ...call, request: asked })

@@ -4,6 +4,7 @@ import { messagesProperty, readMessages, type ChatMessage } from './chat-message
 import { CONTEXT, COUNT, exactly } from './chat-response.ts'
 import { HttpError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
+import { withinParts } from './message-parts.ts'
 import { RequestMedia } from './media.ts'
 import type { Route } from './route.ts'
 import { modelNamed, readRequest } from './server-context.ts'
@@ -94,7 +95,8 @@ export const mediaRoute: Route = {
       )
     }
     const media = new RequestMedia(context.media, context.config, exchange.signal)
-    const messages = await readMessages(body.messages, media)
+    const read = await readMessages(body.messages, media)
+    const messages = withinParts(read, 'messages', context.config)
     const measured = await model.measureMedia({ messages })
     return Response.json({
       prompt_tokens: measured.text + measured.image,

@@ -3,6 +3,7 @@ import { COUNT, exactly } from './chat-response.ts'
 import { choiceEvents, type ChoiceEvent } from './choices.ts'
 import { anthropicError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
+import { withinParts } from './message-parts.ts'
 import { RequestMedia } from './media.ts'
 import {
   conversationProperties,
@@ -94,6 +95,7 @@ const messagesRoute: Route = {
     const model = modelAsked(context, body)
     const media = new RequestMedia(context.media, context.config, exchange.signal)
     const prompt = await readConversation(body, media)
+    withinParts(prompt.messages, 'messages', context.config)
     const stops = body.stop_sequences ?? []
     const format = body.output_config?.format
     const request = {
@@ -130,6 +132,7 @@ const countRoute: Route = {
     const body = await readRequest<Conversation>(context, exchange, countSchema(context.config))
     const media = new RequestMedia(context.media, context.config, exchange.signal)
     const prompt = await readConversation(body, media)
+    withinParts(prompt.messages, 'messages', context.config)
     const tokens = await modelNamed(context, body.model).countTokens(prompt)
     return Response.json({ input_tokens: tokens })
   },

@@ -6,6 +6,7 @@ import { choiceEvents, type ChoiceEvent } from './choices.ts'
 import { NAMED_SCHEMA, type FormatFields } from './format-fields.ts'
 import { HttpError, openAiError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
+import { withinParts } from './message-parts.ts'
 import { RequestMedia } from './media.ts'
 import { RESPONSE, RESPONSE_EVENT, RESPONSE_FAILURE, ResponseShape } from './responses-shape.ts'
 import type { Route } from './route.ts'
@@ -258,7 +259,7 @@ export const responsesRoute: Route = {
     const media = new RequestMedia(context.media, context.config, exchange.signal)
     const wantsLogprobs = (body.include ?? []).length > 0 || (body.top_logprobs ?? 0) > 0
     const request = {
-      messages: await readInput(body, media),
+      messages: withinParts(await readInput(body, media), 'input', context.config),
       ...toolsOf(body),
       ...samplingOptions({ ...body, ...formatField(body) }),
       maxTokens: answerTokens(body.max_output_tokens, model, context.config),

@@ -11,7 +11,9 @@ export type ServerConfig = {
   /** Answers to one request, and tokens of one answer. */
   readonly maxChoices: number
   readonly maxTokens: number
+  /** Messages of one request, and parts and calls of all of them. */
   readonly maxMessages: number
+  readonly maxParts: number
   /** Pictures and clips of one request, bytes of one of them, and pixels of all of them by their headers. */
   readonly maxMedia: number
   readonly maxMediaBytes: number
@@ -41,6 +43,7 @@ export const SERVER_DEFAULTS: ServerConfig = {
   maxChoices: 8,
   maxTokens: 4096,
   maxMessages: 512,
+  maxParts: 2048,
   maxMedia: 16,
   maxMediaBytes: 32 << 20,
   maxPixels: 100_000_000,

@@ -2,6 +2,7 @@
 import { messagesProperty, readMessages, type ChatMessage } from './chat-messages.ts'
 import { CONTEXT, COUNT, exactly, TOKEN_ID } from './chat-response.ts'
 import type { JsonSchema } from './json-schema.ts'
+import { withinParts } from './message-parts.ts'
 import { RequestMedia } from './media.ts'
 import type { Route } from './route.ts'
 import { modelNamed, readRequest } from './server-context.ts'
@@ -56,7 +57,8 @@ const tokenizeRoute: Route = {
       return Response.json(counted(ids, model))
     }
     const media = new RequestMedia(context.media, context.config, exchange.signal)
-    const ids = await model.promptIds({ messages: await readMessages(messages ?? [], media) })
+    const read = await readMessages(messages ?? [], media)
+    const ids = await model.promptIds({ messages: withinParts(read, 'messages', context.config) })
     return Response.json(counted(ids, model))
   },
 }

@@ -191,6 +191,9 @@ describe('a hostile template', () => {
     assert.throws(() => renderTemplate(template, {}, { limits: { steps: 100 } }), limits)
     assert.throws(() => renderTemplate(template, {}, { limits: { characters: 100 } }), limits)
     assert.throws(() => renderTemplate(template, {}, { limits: { depth: 1 } }), limits)
+    assert.throws(() => renderTemplate(template, {}, { limits: { steps: 100 } }), {
+      message: /more than 100 steps .*; send fewer or shorter messages and parts, or correct/,
+    })
   })
 })
 

@@ -87,10 +87,12 @@ function publicError(failure: TemplateFailure): ConfigError | InputError {
   const options = { cause: failure }
   const configCode = CONFIG_CODES[failure.kind]
   if (configCode !== undefined) {
-    const expected = failure.kind === 'Limit' ? 'a template within its limits' : 'a Jinja template'
+    const isLimit = failure.kind === 'Limit'
+    const expected = isLimit ? 'to stay within its limits' : 'a Jinja template'
+    const less = isLimit ? 'send fewer or shorter messages and parts, or ' : ''
     return new ConfigError(
       configCode,
-      `chat template${place}: expected ${expected}, but ${failure.message}; correct the template or give another.`,
+      `chat template${place}: expected ${expected}, but ${failure.message}; ${less}correct the template or give another.`,
       options,
     )
   }
