@@ -7,9 +7,10 @@
  * included.
  */
 import { ConfigError, InputError } from '../core/errors.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import { renderChat, type ChatMessage, type ChatPart } from '../text/chat-template.ts'
 import { renderConversation, type Turn } from '../text/conversation.ts'
-import { IMAGE_TOKEN_INDEX, tokenizePrompt } from '../text/tokenize-prompt.ts'
+import { IMAGE_TOKEN_INDEX, tokenizePromptSteps } from '../text/tokenize-prompt.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { ModelConfig } from './family.ts'
 import { PlainText } from './plain-text.ts'
@@ -61,6 +62,15 @@ export function buildPrompt(
   tools: PromptTools,
   offered: OfferedTools | null = null,
 ): BuiltPrompt {
+  return atOnce(promptSteps(messages, tools, offered))
+}
+
+/** The same with pauses. */
+export function* promptSteps(
+  messages: readonly PromptMessage[],
+  tools: PromptTools,
+  offered: OfferedTools | null = null,
+): Steps<BuiltPrompt> {
   const { prompt } = tools.config
   const hasCalls = offered !== null || messages.some(isOfTools)
   const format = hasCalls ? requireToolFormat(prompt) : null
@@ -86,7 +96,7 @@ export function buildPrompt(
         })
   // The mark is a control token, which no grammar over texts can ask for: it is written for the model.
   const opened = format === 'mistral' && offered?.isRequired ? `${rendered}[TOOL_CALLS]` : rendered
-  return { prompt: plain.reveal(opened), ids: tokenizeRendered(opened, tools, plain) }
+  return { prompt: plain.reveal(opened), ids: yield* tokenSteps(opened, tools, plain) }
 }
 
 function isOfTools({ role, toolCalls = [] }: PromptMessage): boolean {
@@ -100,26 +110,39 @@ function writtenIn(message: PromptMessage): string[] {
 
 /** A prompt given as text: it is read for control tokens, since whoever writes one means them. */
 export function rawPrompt(prompt: string, tools: PromptTools): BuiltPrompt {
-  return { prompt, ids: tokenizeRendered(prompt, tools, null) }
+  return atOnce(rawPromptSteps(prompt, tools))
+}
+
+/** The same with pauses. */
+export function* rawPromptSteps(prompt: string, tools: PromptTools): Steps<BuiltPrompt> {
+  return { prompt, ids: yield* tokenSteps(prompt, tools, null) }
 }
 
 /** The ids of a prompt; `plain` is what kept people's words from being read for control tokens. */
 export function tokenizeRendered(
   text: string,
-  { config, tokenizer }: PromptTools,
+  tools: PromptTools,
   plain: PlainText | null,
 ): number[] {
+  return atOnce(tokenSteps(text, tools, plain))
+}
+
+function* tokenSteps(
+  text: string,
+  { config, tokenizer }: PromptTools,
+  plain: PlainText | null,
+): Steps<number[]> {
   const standIns = plain?.standIns
   if (config.tokenise === 'pieces') {
     // The original's own habit: a template that writes BOS itself gets a second one.
     const doubleBos = config.layout === 'original'
-    const ids = tokenizePrompt(tokenizer, text, { standIns, doubleBos })
+    const ids = yield* tokenizePromptSteps(tokenizer, text, { standIns, doubleBos })
     return replaced(ids, IMAGE_TOKEN_INDEX, config)
   }
   // As transformers' processors do it: a template that writes BOS itself gets no second one.
   const bos = tokenOf(tokenizer, tokenizer.bosId)
   const hasBos = plain !== null && bos !== undefined && text.startsWith(bos)
-  const ids = tokenizer.encode(text, { addBos: !hasBos, standIns })
+  const ids = yield* tokenizer.encodeSteps(text, { addBos: !hasBos, standIns })
   return config.layout === 'original' ? replaced(ids, imageTagId(tokenizer), config) : ids
 }
 

@@ -4,9 +4,10 @@
  * Pictures are decoded and cut off the event loop; how many rows each takes is known before any graph runs.
  */
 import { ConfigError, InputError } from '../core/errors.ts'
+import { atOnce, inTurns, type Steps } from '../core/steps.ts'
 import {
-  buildPrompt,
-  rawPrompt,
+  promptSteps,
+  rawPromptSteps,
   type BuiltPrompt,
   type PromptMessage,
 } from '../families/build-prompt.ts'
@@ -39,6 +40,7 @@ import {
   type PreparedPicture,
 } from './prepare-picture.ts'
 import type { Prompt } from './request.ts'
+import { checkTextFits } from './text-bound.ts'
 
 export type PreparedPrompt = Omit<SequenceLayout, 'order'> & {
   readonly prompt: string
@@ -85,6 +87,7 @@ export class PromptPreparer {
     { salt = '', signal }: PrepareOptions = {},
   ): Promise<PreparedPrompt> {
     this.#checkMedia(prompt)
+    this.#checkText(prompt)
     // Before a pixel is decoded: a clip alone may be too long.
     const clips = await this.#prepareClips(prompt, { salt, signal })
     const pictures = prompt.images.length
@@ -94,17 +97,23 @@ export class PromptPreparer {
       return { ...picture, medium }
     })
     const given = inOrder<PreparedPicture | PreparedClip>(prompt, prepared, clips)
-    const { order, ...layout } = this.#layout(
-      prompt,
-      given.map((one) => ({ kind: one.kind, rows: rowsOf(one) })),
-    )
+    const rows = given.map((one): MediaRows => ({ kind: one.kind, rows: rowsOf(one) }))
+    const { order, ...layout } = await inTurns(this.#layout(prompt, rows), signal)
     const continues = this.#continues(prompt, layout)
     return { ...layout, media: order.map((i) => given[i] as (typeof given)[number]), continues }
   }
 
+  /** Throws InputError for texts that are longer than the context however they are read. */
+  #checkText(prompt: Prompt): void {
+    const { maxContext, truncate } = this.#config
+    if (truncate === 'asOriginal' || prompt.kind === 'ids') return
+    const { longestToken } = this.#tokenizer
+    checkTextFits(charactersOf(prompt), { maxContext, longestToken })
+  }
+
   /** The ids of a prompt with one placeholder for each picture and clip; nothing is opened. */
   promptIds(prompt: Prompt): readonly number[] {
-    return this.#build(prompt).ids
+    return atOnce(this.#build(prompt)).ids
   }
 
   /** Tokens of text and of pictures and clips, the sizes of which are given in order; nothing is decoded. */
@@ -122,7 +131,7 @@ export class PromptPreparer {
       const sampling = this.#sampling(prompt, prompt.videos[i] as VideoPart)
       return { kind: 'video', rows: countClip(info, sampling, this.#video().tokens).tokens }
     })
-    const layout = this.#layout(prompt, inOrder(prompt, pictures, counted))
+    const layout = atOnce(this.#layout(prompt, inOrder(prompt, pictures, counted)))
     const image = layout.imageSlots.length
     return { text: layout.inputIds.length - image, image }
   }
@@ -134,6 +143,7 @@ export class PromptPreparer {
     signal?: AbortSignal,
   ): Promise<MediaTokens> {
     this.#checkMedia(prompt)
+    this.#checkText(prompt)
     const clips = await this.#prepareClips(prompt, { salt: '', signal })
     const pictures = sizes.map((size) => {
       const tokens = this.#pictures.tokens(size, sizes.length)
@@ -148,7 +158,7 @@ export class PromptPreparer {
       pictures.map(({ rows }) => rows),
       clips.map(({ kind, tokens }) => ({ kind, rows: tokens.tokens })),
     )
-    const { inputIds, imageSlots } = this.#layout(prompt, given)
+    const { inputIds, imageSlots } = await inTurns(this.#layout(prompt, given), signal)
     return {
       text: inputIds.length - imageSlots.length,
       image: imageSlots.length,
@@ -201,9 +211,12 @@ export class PromptPreparer {
     return video
   }
 
-  #layout(prompt: Prompt, media: readonly MediaRows[]): SequenceLayout & { prompt: string } {
+  *#layout(
+    prompt: Prompt,
+    media: readonly MediaRows[],
+  ): Steps<SequenceLayout & { prompt: string }> {
     const { image, video, truncate, maxContext } = this.#config
-    const built = this.#build(prompt)
+    const built = yield* this.#build(prompt)
     const placeholders = {
       image: image?.placeholder ?? null,
       video: video?.placeholder ?? null,
@@ -231,13 +244,13 @@ export class PromptPreparer {
     )
   }
 
-  #build(prompt: Prompt): BuiltPrompt {
+  *#build(prompt: Prompt): Steps<BuiltPrompt> {
     const tools = { config: this.#config, tokenizer: this.#tokenizer }
-    if (prompt.kind === 'text') return rawPrompt(prompt.text, tools)
+    if (prompt.kind === 'text') return yield* rawPromptSteps(prompt.text, tools)
     if (prompt.kind === 'messages') {
       const { image, video } = this.#config
       const clipType = image?.placeholder === video?.placeholder ? 'image' : 'video'
-      return buildPrompt(
+      return yield* promptSteps(
         prompt.messages.map((message) => withoutMedia(message, clipType)),
         tools,
         prompt.toolUse && {
@@ -248,7 +261,7 @@ export class PromptPreparer {
     }
     this.#checkIds(prompt.ids)
     const text = prompt.ids.filter((id) => id >= 0)
-    return { prompt: this.#tokenizer.decode(text), ids: [...prompt.ids] }
+    return { prompt: yield* this.#tokenizer.decodeSteps(text), ids: [...prompt.ids] }
   }
 
   #checkIds(ids: readonly number[]): void {
@@ -302,6 +315,16 @@ export class PromptPreparer {
 function inOrder<T>({ media }: Prompt, pictures: readonly T[], clips: readonly T[]): T[] {
   const queues = { image: [...pictures], video: [...clips] }
   return media.map((kind) => queues[kind].shift() as T)
+}
+
+function charactersOf(prompt: Exclude<Prompt, { readonly kind: 'ids' }>): number {
+  if (prompt.kind === 'text') return prompt.text.length
+  const texts = prompt.messages.flatMap(({ content }) =>
+    typeof content === 'string'
+      ? [content]
+      : content.flatMap((part) => (part.type === 'text' ? [part.text] : [])),
+  )
+  return texts.reduce((sum, { length }) => sum + length, 0)
 }
 
 function rowsOf(one: PreparedPicture | PreparedClip): number {

@@ -3,14 +3,19 @@
  *
  * Words are short, and scanning them beats any structure; a run of thousands of symbols goes through a heap.
  */
+import type { Steps } from '../core/steps.ts'
 import type { MergeTable } from './bpe-merges.ts'
 
 const MAX_SCANNED = 40
 
-/** Merges `symbols` (consumed) as far as the table allows. */
-export function mergeSymbols(symbols: number[], merges: MergeTable): number[] {
+/** Symbols between two pauses. */
+const SYMBOLS = 4096
+
+/** Merges `symbols` (consumed) as far as the table allows, with pauses in a long run. */
+export function* mergeSymbols(symbols: number[], merges: MergeTable): Steps<number[]> {
   if (symbols.length < 2) return symbols
-  return symbols.length <= MAX_SCANNED ? mergeScanning(symbols, merges) : mergeHeap(symbols, merges)
+  if (symbols.length <= MAX_SCANNED) return mergeScanning(symbols, merges)
+  return yield* mergeHeap(symbols, merges)
 }
 
 function mergeScanning(symbols: number[], merges: MergeTable): number[] {
@@ -43,7 +48,7 @@ function mergeScanning(symbols: number[], merges: MergeTable): number[] {
 /** Position and rank share one float64, so that the heap holds plain numbers: rank · 2^31 + position. */
 const POSITIONS = 2 ** 31
 
-function mergeHeap(symbols: number[], merges: MergeTable): number[] {
+function* mergeHeap(symbols: number[], merges: MergeTable): Steps<number[]> {
   const count = symbols.length
   const next = Int32Array.from({ length: count }, (_, i) => i + 1) // `count` ends the list
   const previous = Int32Array.from({ length: count }, (_, i) => i - 1)
@@ -53,8 +58,12 @@ function mergeHeap(symbols: number[], merges: MergeTable): number[] {
     const entry = merges.find(symbols[at] as number, symbols[next[at] as number] as number)
     if (entry >= 0) push(heap, merges.rank(entry) * POSITIONS + at)
   }
-  for (let i = 0; i + 1 < count; i++) offer(i)
-  while (heap.length > 0) {
+  for (let i = 0; i + 1 < count; i++) {
+    if (i % SYMBOLS === SYMBOLS - 1) yield
+    offer(i)
+  }
+  for (let popped = 1; heap.length > 0; popped++) {
+    if (popped % SYMBOLS === 0) yield
     const key = pop(heap)
     const at = key % POSITIONS
     const right = next[at] as number

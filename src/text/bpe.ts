@@ -6,6 +6,7 @@
  * Time is linear in the text but for runs that no rule cuts, which take n log n. Words are remembered.
  * Source: arXiv:1508.07909; behaviour of unknown characters as in huggingface/tokenizers, models/bpe/model.rs (0.23).
  */
+import { atOnce, type Steps } from '../core/steps.ts'
 import type { MergeTable } from './bpe-merges.ts'
 import { mergeSymbols } from './bpe-merge.ts'
 import { toByteChars } from './tokenizer-bytes.ts'
@@ -33,6 +34,8 @@ const MAX_CACHED_LENGTH = 48
 export const MAX_CACHED_BYTES = 8 << 20
 /** What V8 takes for a word and its list of ids, beside characters and ids. */
 const WORD_BYTES = 120
+/** Between two pauses: words, most of them remembered, and characters that are looked up. */
+const [WORDS, CHARACTERS] = [4096, 16_384]
 const SPACE = '▁'
 
 const encoder = new TextEncoder()
@@ -53,29 +56,38 @@ export class Bpe {
     return this.#cachedBytes
   }
 
-  /** Appends the ids of one piece. Without a pre-tokenizer the piece is the whole text. */
-  encode(piece: string, ids: number[]): void {
+  /** Appends the ids of pieces, with pauses. Without a pre-tokenizer there is one piece, the whole text. */
+  *encode(pieces: readonly string[], ids: number[]): Steps<void> {
+    let count = 0
+    for (const piece of pieces) {
+      for (const word of this.#words(piece)) {
+        if (++count % WORDS === 0) yield
+        if (word.length <= MAX_CACHED_LENGTH) this.#encodeWord(word, ids)
+        else for (const id of yield* this.#mergeWord(word)) ids.push(id)
+      }
+    }
+  }
+
+  #words(piece: string): readonly string[] {
     const joined = this.#uncutBefore
-    if (joined === undefined) return this.#encodeWord(piece, ids)
+    if (joined === undefined) return [piece]
+    const words: string[] = []
     let start = 0
     for (let at = piece.indexOf(SPACE, 1); at > 0; at = piece.indexOf(SPACE, at + 1)) {
       const before = piece.charCodeAt(at - 1)
       if (before === SPACE_CODE || joined.has(before)) continue
-      this.#encodeWord(piece.slice(start, at), ids)
+      words.push(piece.slice(start, at))
       start = at
     }
-    if (start < piece.length) this.#encodeWord(start === 0 ? piece : piece.slice(start), ids)
+    if (start < piece.length) words.push(start === 0 ? piece : piece.slice(start))
+    return words
   }
 
   #encodeWord(word: string, ids: number[]): void {
-    if (word.length > MAX_CACHED_LENGTH) {
-      for (const id of this.#mergeWord(word)) ids.push(id)
-      return
-    }
     let found = this.#cache.get(word)
     if (found === undefined) {
       // Of the list that grew, a copy without the room to grow further.
-      found = this.#mergeWord(word).slice()
+      found = atOnce(this.#mergeWord(word)).slice()
       this.#remember(word, found)
     }
     for (let i = 0; i < found.length; i++) ids.push(found[i] as number)
@@ -91,24 +103,25 @@ export class Bpe {
     this.#cachedBytes += bytes
   }
 
-  #mergeWord(word: string): number[] {
+  *#mergeWord(word: string): Steps<number[]> {
     const { byteLevel, ignoreMerges, ids, merges } = this.#options
     const spelt = byteLevel ? toByteChars(word) : word
     if (ignoreMerges) {
       const whole = ids.get(spelt)
       if (whole !== undefined) return [whole]
     }
-    return mergeSymbols(this.#symbols(spelt), merges)
+    return yield* mergeSymbols(yield* this.#symbols(spelt), merges)
   }
 
-  #symbols(word: string): number[] {
+  *#symbols(word: string): Steps<number[]> {
     const { ids, byteIds, unkId, fuseUnk } = this.#options
     const prefix = this.#options.continuingSubwordPrefix ?? ''
     const suffix = this.#options.endOfWordSuffix ?? ''
     const symbols: number[] = []
     let isUnkPending = false
-    let end = 0
+    let [end, count] = [0, 0]
     for (const char of word) {
+      if (++count % CHARACTERS === 0) yield
       let symbol = end > 0 ? prefix + char : char
       end += char.length
       if (end === word.length) symbol += suffix

@@ -102,7 +102,7 @@ function controlTokens(pieces: readonly Piece[]): AddedToken[] {
   return pieces.flatMap((piece, id) => (isControl(piece) ? [specialToken(id, piece.piece)] : []))
 }
 
-type EncodeMarked = (text: string, ids: number[]) => void
+type EncodeMarked = (text: string, ids: number[]) => Steps<void>
 
 /** Models that remove extra white space never see a space beside another one, nor at an end. */
 function tidied(rule: SpaceRule, model: SentencePieceModel, encode: EncodeMarked): TidyAndEncode {
@@ -139,10 +139,10 @@ function* encoderSteps(model: SentencePieceModel): Steps<EncodeMarked> {
     type === PIECE_TYPES.userDefined ? [{ ...specialToken(id, piece), special: false }] : [],
   )
   const splitter = new AddedTokens(fixed, (text) => text)
-  return (text, out) => {
+  return function* (text, out) {
     for (const stretch of splitter.split(text, true)) {
       if (typeof stretch === 'number') out.push(stretch)
-      else bpe.encode(stretch.text, out)
+      else yield* bpe.encode([stretch.text], out)
     }
   }
 }
@@ -165,10 +165,10 @@ function spacing(
     if (rule === 'legacy') return true
     return !marked.startsWith(SPACE) && (rule === 'always' || isStart)
   }
-  const encode: TokenizerParts['encode'] = (text, isStart, ids) => {
+  const encode: TokenizerParts['encode'] = function* (text, isStart, ids) {
     const marked = model.tidy(text).replaceAll(' ', SPACE)
     if (marked === '') return
-    model.encode(wantsSpace(marked, isStart) ? SPACE + marked : marked, ids)
+    yield* model.encode(wantsSpace(marked, isStart) ? SPACE + marked : marked, ids)
   }
   if (rule !== 'once' || !isPrefixed) return { encode }
   return {

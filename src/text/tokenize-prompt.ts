@@ -5,6 +5,7 @@
  */
 import { checkArgument, checkFields } from '../core/check-argument.ts'
 import { checkOptions } from '../core/check-options.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts'
 
 /** Stands where the rows of a picture will stand. */
@@ -31,11 +32,27 @@ export function tokenizePrompt(
   options: TokenizePromptOptions = {},
 ): number[] {
   checkFields('tokenizePrompt: tokenizer', tokenizer, ['encode'], 'load one with loadTokenizer')
+  const { bosId } = tokenizer
+  // A tokenizer of somebody's own may have no pauses: there is one in front of each piece.
+  const encodeSteps = function* (text: string, how?: EncodeOptions): Steps<number[]> {
+    yield
+    return tokenizer.encode(text, how)
+  }
+  return atOnce(tokenizePromptSteps({ bosId, encodeSteps }, prompt, options))
+}
+
+/** The same with pauses. */
+export function* tokenizePromptSteps(
+  tokenizer: Pick<Tokenizer, 'encodeSteps' | 'bosId'>,
+  prompt: string,
+  options: TokenizePromptOptions = {},
+): Steps<number[]> {
   checkArgument('tokenizePrompt: prompt', prompt, 'a string')
   checkOptions('tokenizePrompt', options, ['doubleBos', 'standIns'])
-  const pieces = prompt
-    .split('<image>')
-    .map((piece) => tokenizer.encode(piece, { addBos: true, standIns: options.standIns }))
+  const pieces: number[][] = []
+  for (const piece of prompt.split('<image>')) {
+    pieces.push(yield* tokenizer.encodeSteps(piece, { addBos: true, standIns: options.standIns }))
+  }
   const first = pieces[0]?.[0]
   const isBosAdded = first !== undefined && first === tokenizer.bosId
   if (isBosAdded && options.doubleBos === false && pieces[0]?.[1] === first) pieces[0].shift()

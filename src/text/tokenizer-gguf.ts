@@ -142,9 +142,7 @@ function* fromMerges(metadata: GgufMetadata): Steps<Tokenizer> {
     added,
     roles,
     normalize: compileNormalizer(rule.normalizer ? { type: rule.normalizer } : null),
-    encode: (text, isStart, ids) => {
-      for (const word of words.split(text, isStart)) bpe.encode(word, ids)
-    },
+    encode: (text, isStart, ids) => bpe.encode(words.split(text, isStart), ids),
     around: {
       before: addsToken(metadata, 'bos', rule.addsBos ?? false) ? idsOf(roles.bos, tokens) : [],
       after: addsToken(metadata, 'eos', false) ? idsOf(roles.eos, tokens) : [],

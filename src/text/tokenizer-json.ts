@@ -68,9 +68,7 @@ export function* tokenizerSteps(json: unknown, files: TokenizerFiles): Steps<Tok
       unk: unk === undefined ? undefined : asText(unk, 'model.unk_token'),
     }),
     normalize: compileNormalizer(root['normalizer']),
-    encode: (text, isStart, ids) => {
-      for (const piece of preTokenizer.split(text, isStart)) bpe.encode(piece, ids)
-    },
+    encode: (text, isStart, ids) => bpe.encode(preTokenizer.split(text, isStart), ids),
     around,
     decoder: compileDecoder(root['decoder']),
   })

@@ -59,9 +59,7 @@ export function* tiktokenSteps(bytes: Uint8Array, options: TiktokenOptions): Ste
     added,
     roles: { bos: options.bos, eos: options.eos, pad: options.pad },
     normalize: (text) => text,
-    encode: (text, isStart, out) => {
-      for (const word of words.split(text, isStart)) bpe.encode(word, out)
-    },
+    encode: (text, isStart, out) => bpe.encode(words.split(text, isStart), out),
     around: { before: bos ? [bos.id] : [], after: [] },
     decoder: compileDecoder({ type: 'ByteLevel' }),
   })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { atOnce } from '../core/steps.ts'
 import { InputError } from '../core/errors.ts'
 import { loadTokenizer } from './node.ts'
 import type { Tokenizer } from './tokenizer.ts'
@@ -71,6 +72,7 @@ test('where runs of bytes are kept whole, any ids stream as they are decoded at 
       for (const tokenizer of ALL) {
         const streamed = pieces(tokenizer, list, { skipSpecial, wholeRuns: true }).join('')
         assert.equal(streamed, tokenizer.decode(list, { skipSpecial }))
+        assert.equal(atOnce(tokenizer.decodeSteps(list)), tokenizer.decode(list))
       }
     }),
   )

@@ -9,6 +9,7 @@
 import { checkArgument } from '../core/check-argument.ts'
 import { checkChoice } from '../core/check-choice.ts'
 import { checkOptions } from '../core/check-options.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import { AddedTokens, type AddedToken } from './tokenizer-added.ts'
 import type { Decoder } from './detokenizer.ts'
 import { DetokenizerStream, type StreamOptions } from './detokenizer-stream.ts'
@@ -43,7 +44,7 @@ export type TokenizerParts = {
   readonly prepare?: (text: string) => string
   readonly normalize: Normalizer
   /** Appends the ids of a stretch between added tokens; `isStart`: it begins the whole text. */
-  readonly encode: (text: string, isStart: boolean, ids: number[]) => void
+  readonly encode: (text: string, isStart: boolean, ids: number[]) => Steps<void>
   /** Done to the ids of the whole text. */
   readonly finish?: (ids: number[], isSpecial: (id: number) => boolean) => number[]
   /** Ids before and after a text when BOS is asked for. */
@@ -52,6 +53,8 @@ export type TokenizerParts = {
 }
 
 const encoder = new TextEncoder()
+/** Ids that are decoded between two pauses. */
+const DECODED = 1024
 
 export class Tokenizer {
   /** Distinct tokens, added ones included. A checkpoint may have more embedding rows than this. */
@@ -66,6 +69,7 @@ export class Tokenizer {
   readonly prefixIds: readonly number[]
 
   readonly #parts: TokenizerParts
+  #longestToken: number | undefined
   readonly #splitter: AddedTokens
   readonly #addedIds: ReadonlyMap<string, number>
   readonly #addedById: ReadonlyMap<number, AddedToken>
@@ -88,6 +92,11 @@ export class Tokenizer {
 
   /** The ids of `text`; lone surrogates count as U+FFFD. Throws InputError for what is no text, and an unknown option. */
   encode(text: string, options: EncodeOptions = {}): number[] {
+    return atOnce(this.encodeSteps(text, options))
+  }
+
+  /** The same with pauses: a megabyte takes a second where no rule cuts it. */
+  *encodeSteps(text: string, options: EncodeOptions = {}): Steps<number[]> {
     checkArgument('tokenizer.encode: text', text, 'a string')
     checkOptions('tokenizer.encode', options, ['specialTokens', 'addBos', 'standIns'])
     const { specialTokens = 'parse', addBos = false, standIns } = options
@@ -98,7 +107,7 @@ export class Tokenizer {
     let ids: number[] = []
     for (const stretch of this.#splitter.split(prepared, specialTokens === 'parse')) {
       if (typeof stretch === 'number') ids.push(stretch)
-      else encode(withoutStandIns(stretch.text, standIns), stretch.isStart, ids)
+      else yield* encode(withoutStandIns(stretch.text, standIns), stretch.isStart, ids)
     }
     if (finish) ids = finish(ids, (id) => this.specialIds.has(id))
     return addBos ? [...around.before, ...ids, ...around.after] : ids
@@ -115,6 +124,27 @@ export class Tokenizer {
       if (token !== undefined) tokens.push(token)
     }
     return this.#parts.decoder.decode(tokens)
+  }
+
+  /** What `decode` gives, with pauses. */
+  *decodeSteps(ids: readonly number[]): Steps<string> {
+    const stream = this.stream({ skipSpecial: false, wholeRuns: true })
+    const pieces: string[] = []
+    for (const [i, id] of ids.entries()) {
+      if (i % DECODED === DECODED - 1) yield
+      pieces.push(stream.push(id))
+    }
+    pieces.push(stream.end())
+    return pieces.join('')
+  }
+
+  /** Characters of the longest token: a text has at least one token for so many, but for what a normalizer leaves out. */
+  get longestToken(): number {
+    this.#longestToken ??= this.#parts.vocabulary.tokens.reduce(
+      (longest, token) => Math.max(longest, token?.length ?? 0),
+      Math.max(1, ...this.addedTokens.map(({ content }) => content.length)),
+    )
+    return this.#longestToken
   }
 
   /** Decodes ids as they come, in pieces that are never half a character. Throws InputError for an unknown option. */

@@ -105,3 +105,23 @@ test('what a template cannot write within its limits is a fault of the messages 
     assert.match(message, /send fewer or shorter messages and parts/)
   })
 })
+
+test('a text that no context holds is refused before it is tokenised', async () => {
+  const content = 'x'.repeat(2 << 20)
+  const messages = [{ role: 'user', content }]
+  const bodies: readonly (readonly [path: string, body: object])[] = [
+    [CHAT, { messages }],
+    ['/v1/completions', { prompt: content }],
+    ['/tokenize', { prompt: content }],
+    ['/tokenize', { messages }],
+    ['/v1/messages', { messages, max_tokens: 1 }],
+    ['/v1/messages/count_tokens', { messages }],
+    ['/v1/responses', { input: content }],
+    ['/generate', { text: content }],
+  ]
+  for (const [path, asked] of bodies) {
+    const { status, body } = await server.post(path, asked)
+    assert.deepEqual([status, body.error.code], [400, 'INPUT_CONTEXT'], path)
+    assert.match(body.error.message, /its 2097\d+ characters are at least \d+ tokens/)
+  }
+})

@@ -5,10 +5,12 @@
  * import what puts the rooms together.
  */
 import { InputError } from '../../core/errors.ts'
+import { inTurns, type Steps } from '../../core/steps.ts'
 import type { StreamEvent } from '../answer.ts'
 import type { GenerationConfig } from '../generation-config.ts'
 import type { MediaTokens } from '../media-tokens.ts'
 import type { GenerateRequest, PromptInput } from '../request.ts'
+import { checkTextFits } from '../text-bound.ts'
 
 export type ServedModel = {
   /** What clients call it. */
@@ -62,8 +64,10 @@ export type LocalModel = {
   readonly keepsPrompts?: boolean
   readonly generation: GenerationConfig
   readonly tokenizer: {
+    readonly longestToken: number
     encode(text: string, options: { readonly addBos: boolean }): number[]
-    decode(ids: readonly number[]): string
+    encodeSteps(text: string, options: { readonly addBos: boolean }): Steps<number[]>
+    decodeSteps(ids: readonly number[]): Steps<string>
     tokenBytes(id: number): Uint8Array
   }
   stream(request: GenerateRequest): AsyncIterable<StreamEvent>
@@ -84,12 +88,9 @@ export function serveModel(model: LocalModel, id: string, now: number): ServedMo
     takes: { images: config.image !== null, videos: config.video !== null },
     keepsPrompts: model.keepsPrompts ?? false,
     stream: (request) => model.stream({ ...request, seed: request.seed ?? freshSeed() }),
-    async countTokens(prompt) {
-      const { text, image } = model.countTokens(prompt)
-      return text + image
-    },
+    countTokens: (prompt) => tokensOf(prompt, model),
     promptIds: async (prompt) => (await model.prepare(prompt)).inputIds,
-    tokenize: async (text, { addBos }) => tokenizer.encode(text, { addBos }),
+    tokenize: (text, options) => idsOf(text, options, model),
     detokenize: async (ids) => textOf(ids, model),
     tokenBytes: (id_) => tokenizer.tokenBytes(id_),
     ...(model.measureMedia && { measureMedia: model.measureMedia.bind(model) }),
@@ -97,14 +98,34 @@ export function serveModel(model: LocalModel, id: string, now: number): ServedMo
   }
 }
 
+/** How many tokens a prompt has. */
+export async function tokensOf(
+  prompt: PromptInput,
+  model: Pick<LocalModel, 'countTokens' | 'measureMedia'>,
+): Promise<number> {
+  // Measuring counts the same, gives others their turn, and refuses what no context holds.
+  const { text, image } = await (model.measureMedia?.(prompt) ?? model.countTokens(prompt))
+  return text + image
+}
+
+/** The ids of a bare text. Throws InputError for one that is longer than the context however it is read. */
+export async function idsOf(
+  text: string,
+  options: { readonly addBos: boolean },
+  { config: { maxContext }, tokenizer }: Pick<LocalModel, 'config' | 'tokenizer'>,
+): Promise<readonly number[]> {
+  checkTextFits(text.length, { maxContext, longestToken: tokenizer.longestToken })
+  return inTurns(tokenizer.encodeSteps(text, options))
+}
+
 /** The text of a request's `tokens`. Places of pictures, which lie below 0 in some models, have none. */
-export function textOf(
+export async function textOf(
   ids: readonly number[],
   { config, tokenizer }: Pick<LocalModel, 'config' | 'tokenizer'>,
-): string {
+): Promise<string> {
   const { vocabSize } = config.decoder
   const at = ids.findIndex((id) => id >= vocabSize)
-  if (at < 0) return tokenizer.decode(ids)
+  if (at < 0) return inTurns(tokenizer.decodeSteps(ids))
   throw new InputError(
     'INPUT_PROMPT',
     `tokens[${at}] should be a token id from 0 to ${vocabSize - 1}, ${ids[at]} came; send ids of this model's tokenizer.`,

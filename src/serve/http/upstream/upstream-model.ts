@@ -12,7 +12,7 @@ import type { GenerationConfig } from '../../generation-config.ts'
 import { parseGenerateRequest, parsePrompt, type PromptInput } from '../../request.ts'
 import { HttpError } from '../http-error.ts'
 import type { Log } from '../log.ts'
-import { textOf, type ServedModel, type ServedRequest } from '../served-model.ts'
+import { idsOf, textOf, tokensOf, type ServedModel, type ServedRequest } from '../served-model.ts'
 import { GrowingAnswer } from './growing-answer.ts'
 import { promptKey, saltOf } from './prompt-key.ts'
 import type { PromptSide } from './prompt-side.ts'
@@ -105,8 +105,7 @@ export class UpstreamModel implements ServedModel {
   async countTokens(prompt: PromptInput): Promise<number> {
     const { side } = this.#parts
     if (!side) return (await this.promptIds(prompt)).length
-    const { text, image } = side.countTokens(prompt)
-    return text + image
+    return tokensOf(prompt, side)
   }
 
   async promptIds(prompt: PromptInput): Promise<readonly number[]> {
@@ -127,7 +126,7 @@ export class UpstreamModel implements ServedModel {
 
   async tokenize(text: string, { addBos }: { readonly addBos: boolean }) {
     const { side } = this.#parts
-    if (side) return side.tokenizer.encode(text, { addBos })
+    if (side) return idsOf(text, { addBos }, side)
     return this.#tokens(async (_, model) => ({ model, prompt: text, add_special_tokens: addBos }))
   }
 
