@@ -1,5 +1,11 @@
 /** What batches and caches are worth: some of a run's questions asked again, one by one, with nothing kept between them. */
-import { MediaFolder, runQuestions, selectQuestions, type EvalReport } from '../eval/index.ts'
+import {
+  MediaFolder,
+  namedMedia,
+  runQuestions,
+  selectQuestions,
+  type EvalReport,
+} from '../eval/index.ts'
 import type { Arguments } from './arguments.ts'
 import { enginesOf } from './eval-engines.ts'
 import type { Plan } from './eval-files.ts'
@@ -39,19 +45,17 @@ export async function measureOneByOne(
 ): Promise<Speed | null> {
   const count = oneByOneOf(args)
   if (count === undefined) return null
-  const all = selectQuestions(benchmark.ask?.questions(questions) ?? [], {
-    limit: args.number('limit'),
-    seed: args.number('seed'),
-  })
+  const all = benchmark.ask?.questions(questions) ?? []
+  const ofRun = selectQuestions(all, { limit: args.number('limit'), seed: args.number('seed') })
   // Drawn, so that they are of the run's kinds of questions.
-  const asked = selectQuestions(all, { limit: count, seed: args.number('seed') ?? 0 })
+  const asked = selectQuestions(ofRun, { limit: count, seed: args.number('seed') ?? 0 })
   await using alone = await enginesOf(args, session, {
     maxRows: 1,
     prefixCache: false,
     pictureBytes: 0,
   })
   const progress = new Progress(session.terminal)
-  const media = new MediaFolder(mediaFolder)
+  const media = new MediaFolder(mediaFolder, namedMedia(all))
   try {
     const start = performance.now()
     await runQuestions({

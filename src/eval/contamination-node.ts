@@ -7,7 +7,14 @@ import type { EvalFile } from './eval-file.ts'
 import { InputError } from '../core/errors.ts'
 import { OPTION_LETTER, SHORT_ANSWER } from './llava-questions.ts'
 import { MediaFolder } from './media-node.ts'
-import { questionFinder, questionKeys, truthId, type Picture, type Question } from './question.ts'
+import {
+  namedMedia,
+  questionFinder,
+  questionKeys,
+  truthId,
+  type Picture,
+  type Question,
+} from './question.ts'
 
 export type ContaminationRequest = {
   readonly benchmark: Benchmark
@@ -39,7 +46,7 @@ export async function checkContamination(request: ContaminationRequest): Promise
   }
   const questions = benchmark.ask.questions(request.questions)
   const ids = idsOf(questions)
-  const media = new MediaFolder(mediaFolder)
+  const media = new MediaFolder(mediaFolder, namedMedia(questions))
   const items = questions.map(({ prompt, images }, i) => ({
     id: ids[i] as string,
     text: prompt,

@@ -99,7 +99,7 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
   const questions = selectQuestions(all, request)
   const asked = questions.length < all.length ? new Set(questions.map(truthId)) : undefined
   await preflight(request, ask, { questions, asked })
-  const media = new MediaFolder(request.mediaFolder)
+  const media = new MediaFolder(request.mediaFolder, namedMedia(all))
   checkPictures(questions, media, request)
   const recipe = await makeRecipe({
     ...request,

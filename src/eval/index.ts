@@ -21,7 +21,7 @@ export {
   type EngineAnswer,
   type EngineRequest,
 } from './answer-engine.ts'
-export { releasedFiles, type AskSpec, type Picture, type Question } from './question.ts'
+export { namedMedia, releasedFiles, type AskSpec, type Picture, type Question } from './question.ts'
 export { runQuestions, type RunState } from './run-questions.ts'
 export { selectQuestions } from './select-questions.ts'
 export { MediaFolder } from './media-node.ts'

@@ -65,8 +65,9 @@ export async function judgeAll(
   const unanswered = new Set(errors)
   const failed = errors.map((id) => ({ id, text: '', row: {} }))
   const given = [...answersOf(spec, answers), ...failed]
-  const place = located(request)
-  const tasks = judgeTasks(spec, request, given)
+  const about = judgeTasks(spec, request, given)
+  const place = located(request, about)
+  const tasks = about
     .map((task) => (isAbout(task, unanswered) ? { ...task, isMissing: true } : task))
     .map((task) => (task.images ? { ...task, images: task.images.map(place) } : task))
   const budget = request.judgeBudget ?? new JudgeBudget(request.judgeLimits)
@@ -147,8 +148,10 @@ async function readPicture(path: string): Promise<Uint8Array> {
 }
 
 /** Pictures that rows name are where the questions' are. */
-function located({ mediaFolder }: JudgingRequest) {
-  const media = new MediaFolder(mediaFolder)
+function located({ mediaFolder }: JudgingRequest, tasks: readonly JudgeTask[]) {
+  const pictures = tasks.flatMap(({ images = [] }) => images)
+  const names = pictures.filter((picture) => typeof picture === 'string')
+  const media = new MediaFolder(mediaFolder, names)
   const place = (name: string) => media.find(name) ?? name
   return (picture: Picture): Picture => {
     if (typeof picture === 'string') return place(picture)

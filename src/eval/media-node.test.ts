@@ -65,3 +65,33 @@ test('a picture of COCO is found by its number, with the split before it or with
   const again = new MediaFolder(folder)
   assert.equal(again.find('COCO_val2014_000000441210.jpg'), long, 'its whole name comes first')
 })
+
+test('a picture that is missing is not another question’s of that name', () => {
+  const first = put('science/1/image.png')
+  const names = ['1/image.png', '2/image.png', '3/image.png']
+  const science = new MediaFolder(join(folder, 'science'), names)
+  assert.deepEqual(
+    names.map((name) => science.find(name)),
+    [first, null, null],
+  )
+  // Nor is it where the archive was unpacked deeper.
+  const above = new MediaFolder(folder, ['test/1/image.png', 'test/2/image.png'])
+  assert.deepEqual([above.find('test/1/image.png'), above.find('test/2/image.png')], [first, null])
+
+  put('mme/existence/1.jpg')
+  put('mme/count/2.jpg')
+  const inside = put('mme/artwork/images/7.jpg')
+  const mme = new MediaFolder(join(folder, 'mme'))
+  assert.equal(mme.find('count/1.jpg'), null, 'the folder that it names is there, without it')
+  assert.equal(mme.find('artwork/7.jpg'), inside)
+})
+
+test('a clip that questions name in two folders is found in the one that is more like its own', () => {
+  const film = put('mvbench/star/Charades_v1_480/X.mp4')
+  const media = new MediaFolder(join(folder, 'mvbench'), [
+    'star/Charades_segment/X.mp4',
+    'sta/sta_video_segment/X.mp4',
+  ])
+  assert.equal(media.find('star/Charades_segment/X.mp4'), film)
+  assert.equal(media.find('sta/sta_video_segment/X.mp4'), null)
+})

@@ -3,10 +3,12 @@
  *
  * Datasets name a clip without its ending, or by a folder that only its authors have (`NExTVideo`, `all_test`, `val2014`), and people
  * unpack archives where they like. What does not lie at its name is therefore looked for by its last part in everything below the
- * folder, once; of several files of one name none is taken, because one of them would be another's.
+ * folder, or below the folder of its own that its name says, where that is there. What could be another's is not taken: of several files of one
+ * name none, and where questions name several files alike but for their folders (`1/image.png`, `2/image.png`) only what shares
+ * more folders with this name than with any of the others.
  */
 import { readdirSync, realpathSync, statSync } from 'node:fs'
-import { basename, extname, join, resolve } from 'node:path'
+import { basename, dirname, extname, join, resolve, sep } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import type { Picture } from './question.ts'
 
@@ -18,10 +20,14 @@ export class MediaFolder {
   readonly #isNamed: boolean
   /** By what files share that may stand for one another; made when the first name is not where it says. */
   #index: ReadonlyMap<string, readonly string[]> | null = null
+  /** The names that share a last part, by it. */
+  readonly #rivals: ReadonlyMap<string, readonly string[]>
 
-  constructor(folder: string | undefined) {
+  /** `names` are those of all questions, asked or not. */
+  constructor(folder: string | undefined, names: Iterable<string> = []) {
     this.#folder = resolve(folder ?? '.')
     this.#isNamed = folder !== undefined
+    this.#rivals = byKey(new Set(names))
   }
 
   /** Where the file lies, a folder of frames included; null where there is none, or several that it could be. */
@@ -30,8 +36,25 @@ export class MediaFolder {
     if (statSync(path, { throwIfNoEntry: false })) return path
     this.#index ??= this.#isNamed ? indexOf(this.#folder) : new Map()
     const paths = this.#index.get(keyOf(name)) ?? this.#index.get(cocoKey(name)) ?? []
-    const [found, ...others] = paths
+    const home = `${this.#homeOf(path)}${sep}`
+    const own = paths.filter((one) => one.startsWith(home) && this.#isOf(name, one))
+    const [found, ...others] = own
     return others.length === 0 ? (found ?? null) : null
+  }
+
+  /** The folder that the name says, where it is there. */
+  #homeOf(path: string): string {
+    const own = dirname(path)
+    const isThere =
+      own.startsWith(`${this.#folder}${sep}`) && statSync(own, { throwIfNoEntry: false })
+    return isThere ? own : this.#folder
+  }
+
+  #isOf(name: string, path: string): boolean {
+    const folders = new Set(foldersOf(path.slice(this.#folder.length)))
+    const shared = (one: string) => foldersOf(one).filter((part) => folders.has(part)).length
+    const rivals = (this.#rivals.get(keyOf(name)) ?? []).filter((one) => one !== name)
+    return rivals.every((one) => shared(one) < shared(name))
   }
 
   /** Throws InputError where there is no such file. */
@@ -60,6 +83,22 @@ export class MediaFolder {
   }
 }
 
+function byKey(names: Iterable<string>): Map<string, string[]> {
+  const map = new Map<string, string[]>()
+  for (const name of names) put(map, keyOf(name), name)
+  return map
+}
+
+function put(map: Map<string, string[]>, key: string, one: string): void {
+  const list = map.get(key)
+  if (list) list.push(one)
+  else map.set(key, [one])
+}
+
+function foldersOf(path: string): string[] {
+  return path.split(/[\\/]/).slice(0, -1)
+}
+
 /** Every file and folder that a picture or a clip could be. */
 function indexOf(folder: string): Map<string, string[]> {
   const index = new Map<string, string[]>()
@@ -77,9 +116,9 @@ function indexOf(folder: string): Map<string, string[]> {
         : entry.isDirectory()
       if (isMedium || isFolder) {
         const key = keyOf(path)
-        index.set(key, [...(index.get(key) ?? []), path])
+        put(index, key, path)
         const number = cocoKey(path)
-        if (number !== key) index.set(number, [...(index.get(number) ?? []), path])
+        if (number !== key) put(index, number, path)
       }
       if (isFolder) walk(path)
     }
