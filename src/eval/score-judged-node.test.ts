@@ -216,6 +216,35 @@ describe('answers of official files', () => {
     assert.equal(values(await judge('mathvista', { answers }, '7'))['accuracy'], 50)
   })
 
+  test('MathVista: what a judge extracts nothing from is counted and wrong, of several options too', async () => {
+    // It became the nearest, the shortest, option: talk was right, and counted nowhere.
+    const row = {
+      question_type: 'multi_choice',
+      answer_type: 'text',
+      choices: ['ten apples', 'b', 'ninety'],
+      answer: 'b',
+      query: 'Question: q',
+      metadata: { split: 'testmini' },
+    }
+    const responses = { 1: 'Some words.', 2: '', 3: 'b' }
+    const outputs = Object.fromEntries(
+      Object.entries(responses).map(([pid, response]) => [pid, { ...row, response }]),
+    )
+    const answers = [jsonFile('output.json', outputs)]
+    const report = await judge('mathvista', { answers }, 'As a large model, '.repeat(20))
+    assert.deepEqual(
+      report.outcomes.map(({ score: right }) => right),
+      [0, 0, 1],
+    )
+    assert.equal(report.counts.unreadable, 2)
+    const official = { 1: { ...row, response: 'Some words.', extraction: '' } }
+    const own = { 2: { ...row, response: 'b', extraction: 'b' } }
+    const scored = await score('mathvista', {
+      answers: [jsonFile('output.json', { ...official, ...own })],
+    })
+    assert.deepEqual([values(scored)['accuracy'], scored.counts.unreadable], [100, 1])
+  })
+
   test('questions of one id are refused before the judge is paid', async () => {
     const row = { video_name: 'v', question_id: 'v_1', question: 'q', answer: 'a' }
     const answers = [jsonLines('a.jsonl', [{ question_id: 'v_1', text: 't' }])]

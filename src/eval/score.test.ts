@@ -405,6 +405,16 @@ test('MathVista takes extractions, and without one only what needs no judge', as
     [1, 1, 0, 1, 1, 1],
   )
   assert.equal(counts.unreadable, 1)
+  const plain = ['c', 'x', '(C', 'F', 'C', '(c)', 'ninety'].map((response, pid) => {
+    const choices = ['ten apples', 'b', 'ninety']
+    return { ...choice, pid: String(pid), choices, answer: 'ninety', response }
+  })
+  const read = await score('mathvista', { answers: [lines('m.jsonl', plain)] })
+  assert.deepEqual(
+    read.outcomes.map((one) => one.read),
+    ['', '', '', '', 'ninety', 'ninety', 'ninety'],
+  )
+  assert.equal(read.counts.unreadable, 4)
 })
 
 test('ScienceQA is scored by the columns of its table where the dataset tells them', async () => {

@@ -79,6 +79,9 @@ function queryOf(one: ByPid): string {
   return columnText(one, 'query', ...('answer_option' in one.row ? ['question'] : []))
 }
 
+/** Nothing was extracted. */
+const UNREAD: Row = { extraction: '', unread: true }
+
 /** A value is short: what is longer repeats the answer. */
 const MOST_CHARACTERS = 200
 
@@ -105,8 +108,8 @@ function tasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
         answer: text,
         messages: [{ role: 'user' as const, content }],
         fields: { pid: id, response: text },
-        unread: { extraction: '' },
-        ...(known === null ? {} : { known: { extraction: known } }),
+        unread: UNREAD,
+        ...(known === null ? {} : { known: known === '' ? UNREAD : { extraction: known } }),
       },
     ]
   })

@@ -6,8 +6,10 @@
  *    "extraction": "1.2"}
  * Answers are the official result files, {"1": {…}, …}, or rows with these fields; the truth may be in them or in labels.
  * Official scorer: lupantech/MathVista evaluation/extract_answer.py and calculate_score.py, as lmms-eval
- * tasks/mathvista/mathvista_evals.py. Without an extraction only what needs no judge is read: an option's text, a number
- * alone. The rest is unreadable, counted, and wrong. Of the split test, whose answers are empty, the result file is written instead.
+ * tasks/mathvista/mathvista_evals.py. Without an extraction only what needs no judge is read: an option's text, its letter alone (`B`,
+ * `(b)`), a number alone. The rest is unreadable, counted, and wrong; so is what our judge could extract nothing from. In files of
+ * others an empty extraction is counted, and the nearest option as the script has it unless told --ignore_empty_extractions. Of
+ * the split test, whose answers are empty, the result file is written instead.
  */
 import { answersById, countAnswers, onlyAsked, truthsById, type Answer } from '../answers.ts'
 import {
@@ -94,7 +96,9 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
     const score = isRight ? 1 : 0
     return { id, ...wordsOf(answer), read: read ?? '', expected, score }
   })
-  const unreadable = outcomes.filter(({ id, read }) => answers.has(id) && read === '').length
+  const isUnread = ({ id, read }: Outcome) =>
+    read === '' || answers.get(id)?.row['extraction'] === ''
+  const unreadable = outcomes.filter((one) => answers.has(one.id) && isUnread(one)).length
   return {
     counts: countAnswers(
       problems.map(({ id }) => id),
@@ -198,10 +202,8 @@ function readValue(answer: Row, problem: Row): string | null {
   // An extraction may be the whole response: then that is what its judge said.
   const hasExtraction = extraction !== undefined && extraction !== null
   const text = hasExtraction ? String(extraction) : response
-  if (isChoice) {
-    const isPlain = choices.includes(text) || /^\(?[A-Za-z]\)?$/.test(text)
-    return hasExtraction || isPlain ? nearestChoice(text, choices) : null
-  }
+  if (answer['unread'] === true) return null
+  if (isChoice) return hasExtraction ? nearestChoice(text, choices) : plainChoice(text, choices)
   const type = problem['answer_type']
   if (type !== 'integer' && type !== 'float') return text
   const value = parsePythonFloat(text)
@@ -217,10 +219,25 @@ function precisionOf({ precision, answer }: Row): number {
 }
 
 function nearestChoice(text: string, choices: readonly string[]): string | null {
-  const plain = pythonStrip(text)
-  const letter = /\(([a-zA-Z])\)/.exec(plain)?.[1]?.toUpperCase() ?? plain
-  const named = letter.length === 1 ? choices[letter.charCodeAt(0) - 65] : undefined
-  if (named !== undefined) return named
+  const letter = letterOf(text)
+  const named = choiceOf(letter, choices)
+  if (named !== null) return named
   const distances = choices.map((choice) => levenshtein([...letter], [...choice]))
   return choices[distances.indexOf(Math.min(...distances))] ?? null
+}
+
+/** What says an option and nothing else. */
+function plainChoice(text: string, choices: readonly string[]): string | null {
+  if (choices.includes(text)) return text
+  return /^(?:[A-Z]|\([A-Za-z]\))$/.test(text) ? choiceOf(letterOf(text), choices) : null
+}
+
+/** The letter in brackets, or the whole text. */
+function letterOf(text: string): string {
+  const plain = pythonStrip(text)
+  return /\(([a-zA-Z])\)/.exec(plain)?.[1]?.toUpperCase() ?? plain
+}
+
+function choiceOf(letter: string, choices: readonly string[]): string | null {
+  return letter.length === 1 ? (choices[letter.charCodeAt(0) - 65] ?? null) : null
 }
