@@ -185,6 +185,21 @@ describe('a benchmark is built', () => {
     assert.deepEqual(linesOf('reviewed', 'review.jsonl'), review)
     writeFileSync(path, '{"question_id": ')
     await assert.rejects(build('reviewed'), /line 1/)
+    // A text is no answer to it, and was taken for yes.
+    writeFileSync(path, `${JSON.stringify({ ...review[0], accept: 'false' })}\n`)
+    await assert.rejects(build('reviewed'), {
+      code: 'INPUT_REVIEW_BROKEN',
+      message: /"accept" in line 1 .* true, false or null, "false" came/,
+    })
+  })
+
+  test('again over a picture that an earlier build left torn', async () => {
+    await build('torn')
+    const path = join(ROOT, 'torn', String(linesOf('torn', 'bench.jsonl')[0]!['image']))
+    const whole = readFileSync(path)
+    writeFileSync(path, whole.subarray(0, 100))
+    await build('torn')
+    assert.deepEqual(readFileSync(path), whole)
   })
 
   test('beside its requests: what it wrote itself is no request, and goes nowhere into them', async () => {

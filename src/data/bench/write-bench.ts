@@ -1,5 +1,5 @@
 /** What a build leaves: the benchmark, its pictures, and the file in which people review it. */
-import { copyFileSync, existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { InputError } from '../../core/errors.ts'
 import { makeFolderSync } from '../../core/make-folder-node.ts'
@@ -55,7 +55,8 @@ export function writeBench(out: string, entries: readonly Entry[]): readonly Rev
 function rowOf(out: string, { request, prints, alike, reference }: Entry): ReviewRow {
   const image = request.images.map((path, i) => {
     const name = `images/${prints[i]?.sha256.slice(0, 16)}${extname(path).toLowerCase()}`
-    if (!existsSync(join(out, name))) copyFileSync(path, join(out, name))
+    // Also over what is there: an earlier build may have been ended in the middle of it.
+    writeFileWhole(join(out, name), readFileSync(path))
     return name
   })
   return {
@@ -78,18 +79,27 @@ function readReview(path: string): Map<string, Partial<ReviewRow>> {
     .filter((line) => line.trim() !== '')
   return new Map(
     lines.map((line, i) => {
-      try {
-        const row = JSON.parse(line) as Partial<ReviewRow>
-        return [String(row.question_id), row]
-      } catch (cause) {
-        throw new InputError(
-          'INPUT_REVIEW_BROKEN',
-          `data build-bench: line ${i + 1} of ${path} should be a JSON object; mend it.`,
-          { cause },
-        )
-      }
+      const place = `line ${i + 1} of ${path}`
+      const row = parseRow(line, place)
+      const { accept = null } = row
+      if (accept === null || typeof accept === 'boolean') return [String(row.question_id), row]
+      throw broken(
+        `"accept" in ${place} should be true, false or null, ${JSON.stringify(accept)} came`,
+      )
     }),
   )
+}
+
+function parseRow(line: string, place: string): Partial<ReviewRow> {
+  try {
+    return JSON.parse(line) as Partial<ReviewRow>
+  } catch (cause) {
+    throw broken(`${place} should be a JSON object`, cause)
+  }
+}
+
+function broken(fault: string, cause?: unknown): InputError {
+  return new InputError('INPUT_REVIEW_BROKEN', `data build-bench: ${fault}; mend it.`, { cause })
 }
 
 /** What people may change. */
