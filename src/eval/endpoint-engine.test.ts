@@ -169,6 +169,22 @@ describe('an engine behind an endpoint', () => {
     })
   })
 
+  test('a picture that cannot be read is an error of its question, and the server is not asked', async () => {
+    // So many in a row were an engine that is gone: the benchmark could not be finished.
+    const torn = [new Uint8Array(), new TextEncoder().encode('no picture')]
+    await withServer([reply('yes')], async (url, calls) => {
+      for (const bytes of torn) {
+        const { sleep, now } = patience()
+        const endpoint = new Endpoint({ url, sleep, now, attempts: 2 })
+        const readPicture = async () => bytes
+        const engine = new EndpointEngine({ endpoint, model: 'm', readPicture, seed: 3 })
+        const answer = await engine.answer(ask, undefined)
+        assert.ok('error' in answer && answer.isOfQuestion)
+      }
+      assert.equal(calls(), 0)
+    })
+  })
+
   test('says so where a reply holds no text', async () => {
     const odd: Handler = (_, response) => response.end('{"choices":[{"message":{"content":null}}]}')
     await withServer([odd], async (url) => {

@@ -49,7 +49,9 @@ export class EndpointEngine implements AnswerEngine {
     }
   }
 
+  /** Its picture or clip cannot be read or sent, or the server has no text for it. */
   #isOfQuestion({ code }: InputError): boolean {
+    if (!code.startsWith('INPUT_ENDPOINT')) return true
     if (code === 'INPUT_ENDPOINT_PART' || code === 'INPUT_ENDPOINT_NO_TEXT') return true
     return this.#hasAnswered && code === 'INPUT_ENDPOINT_REFUSED'
   }
