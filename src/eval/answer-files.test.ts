@@ -24,6 +24,13 @@ test('MMLU is scored from the folder that lm-evaluation-harness wrote, a file fo
     subject('virology', 1),
   ]
   assert.equal(metricValues(await score('mmlu', { answers: folder }))['accuracy'], 50)
+  // What generates has words, and scored 0.
+  const words = { doc_id: 0, target: 'C', filtered_resps: ['C'] }
+  const generated = jsonLines('m/samples_mmlu_generative_2026-11-28T00-00-00.jsonl', [words])
+  await assert.rejects(score('mmlu', { answers: [generated] }), {
+    code: 'INPUT_ANSWERS_FIELD',
+    message: /log-probabilities of four letters, one has \["C"\]/,
+  })
 })
 
 const several = (message: RegExp) => ({ code: 'INPUT_ANSWERS_SEVERAL', message })
@@ -235,4 +242,26 @@ test('a file that is one whole object is not called cut off', async () => {
     code: 'INPUT_ANSWERS_BROKEN',
     message: /results_\S+ should be a list of JSON objects, or one on each line, it begins with/,
   })
+})
+
+test('of a folder that llava eval wrote the answers, or the reviews where a judge scores', async () => {
+  // Its numbers and its record of the run were read as answers.
+  const error = { question_id: 2, text: '', metadata: { error: 'no picture' } }
+  const answers = [{ question_id: 1, text: 'a dog' }, error]
+  const run = (name: string) => [
+    jsonFile(`${name}/run.json`, { benchmark: name }),
+    jsonFile(`${name}/result.json`, { metrics: [] }),
+    jsonLines(`${name}/answers.jsonl`, answers),
+    jsonLines(`${name}/reviews-gpt.jsonl`, [{ question_id: 1, tuple: [8, 6] }]),
+  ]
+  const folder = [...run('vizwiz'), ...run('llava-bench')]
+  const questions = jsonLines(
+    'q.jsonl',
+    [1, 2].map((id) => ({ question_id: id, image: `${id}.jpg`, text: 'q' })),
+  )
+  const { counts } = await score('vizwiz', { answers: folder, questions: [questions] })
+  assert.deepEqual(counts, { questions: 2, answers: 1, missing: 1, extra: 0, unreadable: 0 })
+  assert.deepEqual(kept('llava-bench', folder), ['llava-bench/reviews-gpt.jsonl'])
+  assert.deepEqual(kept('gqa', run('textvqa')), ['textvqa/answers.jsonl'])
+  assert.throws(() => kept('gqa', folder), several(/one run of llava eval/))
 })

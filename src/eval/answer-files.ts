@@ -1,6 +1,7 @@
 /**
- * Of an output folder of lmms-eval, lm-evaluation-harness or VLMEvalKit the files that hold a benchmark's answers.
+ * Of an output folder of `llava eval`, lmms-eval, lm-evaluation-harness or VLMEvalKit the files that hold a benchmark's answers.
  *
+ *   answers.jsonl, reviews-JUDGE.jsonl beside run.json    answers with errors among them, and what judges said
  *   DATE_samples_TASK.jsonl, samples_TASK_DATE.jsonl      samples; numbers and submissions lie beside them
  *   TASK.json                                             {"args": …, "logs": [samples]}, lmms-eval until 0.2
  *   MODEL_DATASET.xlsx                                    predictions
@@ -9,7 +10,8 @@
  */
 import { InputError } from '../core/errors.ts'
 import type { Benchmark } from './benchmark.ts'
-import type { EvalFile } from './eval-file.ts'
+import { isRow, readJson, readJsonLines, type EvalFile } from './eval-file.ts'
+import { isErrorLine } from './run-questions.ts'
 
 /** A program's files, and of which task each is. */
 type OutputKind = {
@@ -56,6 +58,8 @@ export function answerFiles(
   wantsGrades = false,
 ): readonly EvalFile[] {
   if (files.length < 2) return files
+  const runs = ownRuns(files, benchmark)
+  if (runs.length > 0) return ownAnswers(files, runs, { benchmark, wantsGrades })
   const kind = [SAMPLES, LOGS, PREDICTIONS].find(({ is }) => files.some(is))
   if (!kind) return files
   const outputs = withoutCopies(files.filter(kind.is))
@@ -67,6 +71,49 @@ export function answerFiles(
     'INPUT_ANSWERS_SEVERAL',
     `eval.${benchmark.name}: a folder of several tasks should hold ${namesOf(benchmark).join(' or ')}, there are ${some(outputs)}; name the file that is meant.`,
   )
+}
+
+/** The folders that `llava eval` wrote: those of the benchmark, where several lie there. */
+function ownRuns(files: readonly EvalFile[], { name }: Pick<Benchmark, 'name'>): string[] {
+  const runs = files.filter((file) => baseName(file) === 'run.json')
+  const ofName = runs.filter((file) => {
+    const run = readJson(file)
+    return isRow(run) && run['benchmark'] === name
+  })
+  return (ofName.length > 0 ? ofName : runs).map(folderOf)
+}
+
+/** What a judge said where that scores, else the answers; throws InputError where there are several of that. */
+function ownAnswers(
+  files: readonly EvalFile[],
+  runs: readonly string[],
+  {
+    benchmark: { name },
+    wantsGrades,
+  }: { readonly benchmark: Pick<Benchmark, 'name'>; readonly wantsGrades: boolean },
+): readonly EvalFile[] {
+  const own = files.filter((file) => runs.includes(folderOf(file)))
+  const reviews = wantsGrades
+    ? own.filter((file) => /^reviews-.*\.jsonl?$/.test(baseName(file)))
+    : []
+  const answers = own.filter((file) => baseName(file) === 'answers.jsonl')
+  const found = reviews.length > 0 ? reviews : answers
+  if (found.length === 1) return found.map(withoutErrors)
+  throw new InputError(
+    'INPUT_ANSWERS_SEVERAL',
+    `eval.${name}: the folder should hold one run of llava eval with its answers.jsonl, ${found.length === 0 ? 'there is none' : `there are ${some(found)}`}; name the file that is meant.`,
+  )
+}
+
+/** A question that could not be asked has no answer. */
+function withoutErrors(file: EvalFile): EvalFile {
+  if (baseName(file) !== 'answers.jsonl') return file
+  const rows = readJsonLines(file).filter((row) => !isErrorLine(row))
+  return { ...file, text: rows.map((row) => `${JSON.stringify(row)}\n`).join('') }
+}
+
+function folderOf({ name }: EvalFile): string {
+  return name.slice(0, -baseName({ name }).length)
 }
 
 type TaskFile = { readonly file: EvalFile; readonly task: string; readonly part?: string }
@@ -114,7 +161,7 @@ function namesOf({ name, tasks = [name] }: Pick<Benchmark, 'name' | 'tasks'>): r
   return tasks
 }
 
-function baseName({ name }: EvalFile): string {
+function baseName({ name }: Pick<EvalFile, 'name'>): string {
   return name.split('/').at(-1) ?? name
 }
 

@@ -31,7 +31,7 @@ export type Benchmark = {
   readonly seed?: number
   /** Whether words are compared by WordNet. */
   readonly usesWordNet?: true
-  /** What a question without an answer counts as, in a sentence to be shown, where that is more than wrong. */
+  /** What follows from a question without an answer, in a sentence to be shown, where that is more than wrong. */
   readonly missing?: string
   readonly score: (input: ScoreInput) => Scored
   /** How a model is asked; without it only answers can be scored. */

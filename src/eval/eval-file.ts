@@ -9,6 +9,8 @@ import { parseTable } from './delimited-table.ts'
 export type EvalFile = {
   /** The path below what was named, `/` between its parts. */
   readonly name: string
+  /** Where it was read. */
+  readonly path?: string
   readonly text: string
   /** Of a benchmark in several files the part that it holds: `action_count` of `mvbench_action_count`. */
   readonly part?: string
@@ -45,12 +47,18 @@ export function readJsonLines(file: EvalFile, broken?: { count: number }): Row[]
       if (isWhole(file)) throw unreadable(file, 'a list of JSON objects, or one on each line')
       throw new InputError(
         'INPUT_ANSWERS_BROKEN',
-        `eval: line ${i + 1} of ${file.name} should be a JSON object, "${line.slice(0, 40)}" came; is the file cut off?`,
+        `eval: line ${i + 1} of ${file.name} should be a JSON object, "${line.slice(0, 40)}" came; ${
+          PYTHON_NUMBER.test(line)
+            ? 'NaN and Infinity, which Python writes, are no JSON: write null'
+            : 'is the file cut off?'
+        }`,
       )
     }
   })
   return rows
 }
+
+const PYTHON_NUMBER = /[:,[]\s*-?(?:NaN|Infinity)\s*[,}\]]/
 
 /** Records of any form that people have: JSON lines, a JSON list, a tab- or comma-separated table, a spreadsheet. */
 export function readRows(file: EvalFile): Row[] {

@@ -155,7 +155,9 @@ test('nothing, an empty folder and a text that is not UTF-8 are refused', () => 
 
 test('a broken line is named by its number, or counted where the original counts it', () => {
   const file = { name: 'a.jsonl', text: '{"a":1}\n\n{broken\n[1]\n' }
-  assert.throws(() => readJsonLines(file), /line 3 of a\.jsonl/)
+  assert.throws(() => readJsonLines(file), /line 3 of a\.jsonl.*cut off/)
+  const python = { name: 'p.jsonl', text: '{"a": NaN}\n{"text": "Infinity"}\n' }
+  assert.throws(() => readJsonLines(python), /line 1 of p\.jsonl.*NaN.* are no JSON: write null/)
   const broken = { count: 0 }
   assert.deepEqual(readJsonLines(file, broken), [{ a: 1 }])
   assert.equal(broken.count, 2)

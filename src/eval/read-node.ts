@@ -75,7 +75,7 @@ function unpackedName(name: string): string {
 }
 
 async function loadParquet({ path, name }: Found): Promise<EvalFile> {
-  return { name, text: '', rows: await readParquet(path), sha256: await hashContent(path) }
+  return { name, path, text: '', rows: await readParquet(path), sha256: await hashContent(path) }
 }
 
 async function hashContent(path: string): Promise<string> {
@@ -87,9 +87,9 @@ async function hashContent(path: string): Promise<string> {
 function readEvalFile({ path, name }: Found): EvalFile {
   const bytes = PACKED.test(path) ? unpacked(path) : readFileSync(path)
   if (/\.xlsx$/i.test(name))
-    return { name, text: '', cells: readSheet(unzipTexts(bytes, name), name) }
+    return { name, path, text: '', cells: readSheet(unzipTexts(bytes, name), name) }
   try {
-    return { name, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) }
+    return { name, path, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) }
   } catch (cause) {
     throw new InputError(
       'INPUT_ANSWERS_BROKEN',

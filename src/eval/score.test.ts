@@ -215,6 +215,23 @@ describe('MME', () => {
     assert.deepEqual(values(again), values(report))
   })
 
+  test('a task that was asked and has no answer at all counts, with its questions', async () => {
+    const other = {
+      name: 'color/c.txt',
+      text: 'Red?  Please answer yes or no.\tYes\nBlue?  Please answer yes or no.\tNo\n',
+    }
+    const questions = lines('llava_mme.jsonl', [
+      { question_id: 'count/a.png' },
+      { question_id: 'color/c.png' },
+    ])
+    const both = [...labels, other]
+    const report = await score('mme', { answers: [answers], labels: both, questions: [questions] })
+    assert.deepEqual(values(report), { perception: 125, count: 125, color: 0 })
+    assert.deepEqual([report.counts.questions, report.counts.missing], [6, 2])
+    const unasked = await score('mme', { answers: [answers], labels: both })
+    assert.deepEqual([unasked.counts.questions, unasked.counts.missing], [4, 0])
+  })
+
   test('takes the truth from the lists of the official scorer as well', async () => {
     const list = labels
       .slice(0, 2)
@@ -285,6 +302,22 @@ test('MM-Vet averages grades over runs, in all and by capability', async () => {
   ])
   const ten = [json('grades.json', { v1_0: { score: [10] } })]
   await rejects('mm-vet', { answers: ten }, 'INPUT_GRADES_BROKEN')
+})
+
+test("LLaVA-Bench's reviews are read from a list and from lmms-eval's older file as well", async () => {
+  const reviews = [
+    { question_id: 0, tuple: [8, 6] },
+    { question_id: 1, tuple: [8, 8] },
+  ]
+  const logs = reviews.map(({ question_id: id, tuple: scores }) => ({
+    doc_id: id,
+    filtered_resps: ['A house.'],
+    gpt_eval_llava_all: { question_id: id, category: 'llava_bench_conv', scores },
+  }))
+  const samples = json('llava_in_the_wild.json', { args: {}, logs })
+  for (const file of [json('reviews.json', reviews), samples])
+    assert.equal(values(await score('llava-bench', { answers: [file] }))['all'], 87.5)
+  assert.equal(values(await score('llava-wilder', { answers: [samples] }))['all'], 87.5)
 })
 
 test('LLaVA-Bench leaves unreadable reviews in, counted, and refuses answers without a judge', async () => {

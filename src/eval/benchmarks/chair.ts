@@ -65,6 +65,7 @@ function scoreChair({ answers: files, questions, labels, asked: limit }: ScoreIn
     })),
   )
   const asked = onlyAsked(all, limit, ({ id }) => id)
+  checkPictures(asked, present)
   const read = asked.map(({ id, image }): Read => {
     const text = answers.get(id)?.text
     const named = objectsNamed(text ?? '', meaning)
@@ -88,6 +89,19 @@ function scoreChair({ answers: files, questions, labels, asked: limit }: ScoreIn
     })),
     metrics: metricsOf(read),
   }
+}
+
+/** Of annotations of another split every object named would be absent. Some pictures may have no boxes. */
+function checkPictures(
+  asked: readonly { readonly image: string }[],
+  present: ReadonlyMap<number, unknown>,
+): void {
+  const [first] = asked
+  if (!first || asked.some(({ image }) => present.has(pictureNumber(image)))) return
+  throw new InputError(
+    'INPUT_LABELS_FOREIGN',
+    `eval.chair: the labels should have the pictures of the questions, none of ${asked.length} is in instances_*.json (${first.image}); give the annotations of their split.`,
+  )
 }
 
 /** Questions without an answer name nothing; they count where recall looks for objects. */
@@ -189,7 +203,7 @@ function readSynonyms(files: readonly EvalFile[]): Map<string, string> {
   return new Map(lines.flatMap((words) => words.map((word) => [word, words[0] ?? word] as const)))
 }
 
-/** Picture number to the objects that have a box in it. */
+/** Picture number to the objects that have a box in it; of a picture without boxes none. */
 function readObjects(
   files: readonly EvalFile[],
   meaning: ReadonlyMap<string, string>,
@@ -203,6 +217,11 @@ function readObjects(
     const categories: unknown = isRow(whole) ? whole['categories'] : null
     if (!Array.isArray(annotations) || !Array.isArray(categories)) {
       throw unreadable(file, 'an object with "annotations" and "categories"')
+    }
+    const pictures: unknown = isRow(whole) ? whole['images'] : null
+    for (const one of Array.isArray(pictures) ? pictures.filter(isRow) : []) {
+      const id = Number(one['id'])
+      present.set(id, present.get(id) ?? new Set())
     }
     const names = new Map(categories.filter(isRow).map((row) => [row['id'], String(row['name'])]))
     for (const one of annotations.filter(isRow)) {

@@ -295,6 +295,13 @@ describe('CHAIR', () => {
     await assert.rejects(score('chair', { answers, questions, labels: labels.slice(1) }), {
       code: 'INPUT_LABELS_MISSING',
     })
+    // Of another split every object is absent, and nothing was said.
+    const instances = { images: [{ id: 9 }], categories: [], annotations: [] }
+    const other = [...labels.slice(0, 1), json('instances_train2014.json', instances)]
+    await assert.rejects(score('chair', { answers, questions, labels: other }), {
+      code: 'INPUT_LABELS_FOREIGN',
+      message: /none of 2 .*000000000042\.jpg/,
+    })
   })
 
   test('is what the official script makes of drawn answers, boxes and captions', async () => {

@@ -99,9 +99,7 @@ function contextKey({ image, question_id: id }: Row): string {
 }
 
 function wilderTasks({ answers, labels, questions }: JudgeInput): JudgeTask[] {
-  const rows = (labels.length > 0 ? labels : questions).flatMap((file) =>
-    readRows(file).map((row, i) => ({ row, id: wilderId(row, i), file })),
-  )
+  const rows = wilderRows(labels.length > 0 ? labels : questions)
   const byId = new Map(answers.map((answer: Answer) => [answer.id, answer]))
   return rows.flatMap((one) => {
     const { row, id } = one
@@ -132,9 +130,14 @@ function referenceOf(one: Parameters<typeof columnText>[0]): string {
   )
 }
 
-/** Rows of the small and medium sets have no id in some releases: they are counted then. */
-export function wilderId(row: Row, i: number): string {
-  return String(row['question_id'] ?? row['id'] ?? i)
+export type WilderRow = { readonly id: string; readonly row: Row; readonly file: EvalFile }
+
+/** Rows of the small and medium sets have no id in some releases: they are counted then, through all files of the set. */
+export function wilderRows(files: readonly EvalFile[]): WilderRow[] {
+  const rows = files.flatMap((file) => readRows(file).map((row) => ({ row, file })))
+  return rows.map(({ row, file }, i) => {
+    return { id: String(row['question_id'] ?? row['id'] ?? i), row, file }
+  })
 }
 
 function taskOf(

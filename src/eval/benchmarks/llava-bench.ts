@@ -21,14 +21,20 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { isRow, readJsonLines, readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { isRow, readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions, pictureField } from '../llava-questions.ts'
 import { pythonFloat, pythonRound } from '../python-text.ts'
 import type { Named, Question } from '../question.ts'
 import { columnText } from '../row-columns.ts'
 import { reviewedAnswer } from '../samples.ts'
 import { releasedLlavaBench } from './hub-llava-bench.ts'
-import { llavaBenchJudge, pickBenchLabels, wilderId, wilderJudge } from './llava-bench-judge.ts'
+import {
+  llavaBenchJudge,
+  pickBenchLabels,
+  wilderJudge,
+  wilderRows,
+  type WilderRow,
+} from './llava-bench-judge.ts'
 import { zooRow, januaryRow, mayRow, oneVisionRow, oneVisionChatRow } from './published-tables.ts'
 
 const MISSING = 'a question without an answer has 0 beside the mean of the references'
@@ -139,7 +145,7 @@ export const llavaWilder: Benchmark = {
   title: 'LLaVA-Bench (Wilder, small)',
   ...SCORING,
   ask: {
-    questions: (files) => files.flatMap(readWilderQuestions),
+    questions: (files) => wilderRows(files).map(wilderQuestion),
     pick: pickSmall,
     prompt: 'the question, after the picture; greedy',
     folder: { questions: 'Small' },
@@ -170,12 +176,17 @@ export const llavaWilder: Benchmark = {
 function wilderSet(questions: readonly EvalFile[]): Pick<Benchmark, 'title' | 'published'> | null {
   const isBuilt = questions.some((file) => readRows(file).some(hasBuiltPicture))
   if (isBuilt) return { title: 'Own questions, asked like LLaVA-Bench (Wilder)', published: [] }
-  if (!questions.every(({ name }) => /medium/i.test(name))) return null
+  if (!questions.every(isMedium)) return null
   const own = llavaWilder.published.filter(({ metric }) => metric === MEDIUM)
   return {
     title: 'LLaVA-Bench (Wilder, medium)',
     published: own.map((row) => ({ ...row, metric: 'all' })),
   }
+}
+
+/** By the last folder or file that says its size: the set's own may be the one that was named. */
+function isMedium({ name, path = name }: EvalFile): boolean {
+  return /^medium$/i.test(path.match(/small|medium/gi)?.at(-1) ?? '')
 }
 
 /** `images/` and the start of its SHA-256. */
@@ -192,14 +203,14 @@ function pickSmall<File extends Named>(files: readonly File[]): readonly File[] 
   return small.length > 0 ? small : files
 }
 
-function readWilderQuestions(file: EvalFile): Question[] {
-  return readRows(file).map((row, i) => ({
-    id: wilderId(row, i),
-    prompt: columnText({ id: wilderId(row, i), row, file }, 'Question', 'question'),
-    images: pictureField(row['image']),
+function wilderQuestion(one: WilderRow): Question {
+  return {
+    id: one.id,
+    prompt: columnText(one, 'Question', 'question'),
+    images: pictureField(one.row['image']),
     maxTokens: 4096,
     isVisual: true,
-  }))
+  }
 }
 
 type Review = {
@@ -330,7 +341,7 @@ function isTable({ name, cells }: EvalFile): boolean {
 }
 
 function readReviews(file: EvalFile): Review[] {
-  return (isTable(file) ? readRows(file) : readJsonLines(file)).map((row) => {
+  return readRows(file).map((row) => {
     const pair = isTable(file) ? tablePair(row) : pairOf(row)
     const [reference, answer] = Array.isArray(pair) ? (pair as readonly unknown[]) : []
     const field = ['question_id', 'doc_id', 'index'].find((name) => name in row)

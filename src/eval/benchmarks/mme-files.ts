@@ -1,7 +1,7 @@
 /** MME's files: the truth of every task, answers to LLaVA's questions, and the official result files. */
 import { InputError } from '../../core/errors.ts'
 import { answersById, readAnswers, type Answer } from '../answers.ts'
-import type { EvalFile } from '../eval-file.ts'
+import { readRows, textField, type EvalFile } from '../eval-file.ts'
 import { questionKeys } from '../question.ts'
 import { isSample } from '../samples.ts'
 
@@ -43,7 +43,11 @@ export type MmeCases = {
   readonly results: Readonly<Record<string, string>> | null
 }
 
-export function readMmeCases(answers: readonly EvalFile[], labels: readonly EvalFile[]): MmeCases {
+/** Of `questions`, where they came, all tasks count; else those that are answered. */
+export function readMmeCases(
+  answers: readonly EvalFile[],
+  { labels, questions }: { labels: readonly EvalFile[]; questions: readonly EvalFile[] },
+): MmeCases {
   // Other files may lie in the folder, and a single file may have any name.
   const ofTasks = answers.filter(
     ({ name }) => name.endsWith('.txt') && MME_TASKS.includes(taskOf(name)),
@@ -65,7 +69,15 @@ export function readMmeCases(answers: readonly EvalFile[], labels: readonly Eval
       'eval.mme: the truth should come with answers: give the folder MME_Benchmark_release_version as labels, or result files as answers.',
     )
   }
-  return fromAnswers(given, new Map(labels.flatMap(readTruths)))
+  const asked = questions.flatMap((file) =>
+    readRows(file).map((row) => taskOfId(textField(row, 'question_id', file))),
+  )
+  return fromAnswers(given, new Map(labels.flatMap(readTruths)), new Set(asked))
+}
+
+/** `code_reasoning/0020.png` */
+function taskOfId(id: string): string {
+  return id.split('/')[0] ?? id
 }
 
 /** The official tool keeps a folder of each model's results. */
@@ -150,11 +162,15 @@ function readTruths(file: EvalFile): [string, Truth][] {
   })
 }
 
-function fromAnswers(answers: readonly Answer[], truths: ReadonlyMap<string, Truth>): MmeCases {
+function fromAnswers(
+  answers: readonly Answer[],
+  truths: ReadonlyMap<string, Truth>,
+  askedTasks: ReadonlySet<string>,
+): MmeCases {
   const given = new Map<string, { readonly text: string; readonly asked: string }>()
   const lines = new Map<string, string[]>()
   for (const { id, text, row } of answers) {
-    const [task = ''] = id.split('/')
+    const task = taskOfId(id)
     const name = `${id.split('/').at(-1)?.split('.')[0] ?? ''}.txt`
     const question = questionOf(String(row['prompt'] ?? ''), (form) =>
       truths.has(keyOf(task, name, form)),
@@ -176,9 +192,9 @@ function fromAnswers(answers: readonly Answer[], truths: ReadonlyMap<string, Tru
       `${[name, question, truth.label, text].join('\t')}\n`,
     ])
   }
-  // Tasks nobody answered are another run's; within a task, a question without an answer is wrong.
+  // Tasks that nobody asked or answered are another run's; within a task, a question without an answer is wrong.
   const cases = [...truths]
-    .filter(([, { task }]) => lines.has(task))
+    .filter(([, { task }]) => lines.has(task) || askedTasks.has(task))
     .map(([id, truth]): MmeCase => {
       const { text = null, asked } = given.get(id) ?? {}
       return { id, ...truth, given: text, form: 'mme', ...(asked === undefined ? {} : { asked }) }

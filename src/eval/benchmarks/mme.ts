@@ -33,6 +33,7 @@ export const mme: Benchmark = {
   title: 'MME',
   files: {
     answers: 'answers, or the folder of official result files (TASK.txt)',
+    questions: 'llava_mme.jsonl, where tasks without any answer count too',
     labels: 'the folder MME_Benchmark_release_version; needed with answers',
   },
   needs: [],
@@ -70,8 +71,8 @@ type Picture = {
   readonly scores: readonly number[]
 }
 
-function scoreMme({ answers, labels, asked }: ScoreInput): Scored {
-  const { cases: all, results } = readMmeCases(answers, labels)
+function scoreMme({ answers, labels, questions, asked }: ScoreInput): Scored {
+  const { cases: all, results } = readMmeCases(answers, { labels, questions })
   // Truths are of pictures' texts, questions of their files: `OCR/0001.txt` and `OCR/0001.jpg`.
   const pictureIds = asked && new Set([...asked].map(stem))
   const cases = onlyAsked(all, pictureIds, ({ picture }) => stem(picture))

@@ -114,6 +114,7 @@ function readSamples(file: EvalFile): Sample[] {
       const totals = (Array.isArray(list) ? list : []).map((one: unknown) =>
         Number(Array.isArray(one) ? one.flat()[0] : Number.NaN),
       )
+      if (totals.length !== LETTERS.length || totals.some(Number.isNaN)) throw noTotals(file, list)
       const best = totals.indexOf(Math.max(...totals))
       const answer = LETTERS[Number(row['target'] ?? row['answer'])] ?? String(row['target'])
       const id = `${subject}/${String(row['doc_id'])}`
@@ -128,6 +129,13 @@ function samplesOnce(samples: readonly Sample[]): Sample[] {
 
 function answerOf({ id, likeliest }: Sample): Answer {
   return { id, text: likeliest, row: {} }
+}
+
+function noTotals({ name }: EvalFile, list: unknown): InputError {
+  return new InputError(
+    'INPUT_ANSWERS_FIELD',
+    `eval.mmlu: every sample of ${name} should have the log-probabilities of four letters, one has ${JSON.stringify(list)?.slice(0, 40) ?? 'no responses'}; name the samples of a task that is scored by them, not of one that generates.`,
+  )
 }
 
 function noTruth(): InputError {

@@ -62,6 +62,8 @@ export const seedBench: Benchmark = {
   },
   needs: [],
   rule: 'the answer is the letter and nothing else (of samples of lmms-eval its first character, of tables of VLMEvalKit also at the start or the option); accuracy',
+  missing:
+    'no submission is written while a question has no answer: the server takes whole ones alone',
   score: (input) => scoreSeedBench(input),
   ask: ASK,
   published: [

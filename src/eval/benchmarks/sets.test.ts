@@ -28,6 +28,26 @@ describe('LLaVA-Bench (Wilder)', () => {
     assert.match(title, /medium/)
     const values = published.map(({ metric, model, value }) => [metric, model, value])
     assert.deepEqual(values[0], ['all', 'llava-next-110b', 72.5])
+    // Named by its own folder or file, it had the title and rows of the small one.
+    const titleAt = (path: string) =>
+      setOf(findBenchmark('llava-wilder'), [{ ...small, name: 'train.jsonl', path }]).title
+    assert.match(titleAt('/data/Wilder/Medium/train.jsonl'), /medium/)
+    assert.match(titleAt('/data/Wilder-medium.jsonl'), /medium/)
+    assert.match(titleAt('/data/medium-models/Small/train.jsonl'), /small/)
+  })
+
+  test('rows without ids are counted through all shards of the set', () => {
+    const row = { Question: 'q', Answer: 'r', image: 'a.jpg' }
+    const questions = ['0.jsonl', '1.jsonl'].map((name) => jsonLines(name, [row, row]))
+    const { ask, judge } = findBenchmark('llava-wilder')
+    const ids = ask!.questions(questions).map(({ id }) => String(id))
+    assert.deepEqual(ids, ['0', '1', '2', '3'])
+    const answers = ids.map((id) => ({ id, text: 't', row: {} }))
+    const tasks = judge!.tasks({ answers, questions, labels: [] })
+    assert.deepEqual(
+      tasks.map(({ id }) => id),
+      ids,
+    )
   })
 
   test('a question without a reference is refused before anything is answered', () => {

@@ -46,6 +46,8 @@ export const vizwiz: Benchmark = {
   },
   needs: [],
   rule: "EvalAI's normaliser on both sides; soft accuracy over ten human answers",
+  missing:
+    'no submission is written while a question has no answer: the server takes whole ones alone',
   score: scoreVizwiz,
   ask: {
     questions: llavaQuestions(128),
