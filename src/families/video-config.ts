@@ -8,6 +8,7 @@ import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import type { PatchMerge } from '../preprocess/image-tokens.ts'
 import {
   countVideoTokens,
+  framesWithin,
   videoTokenConfig,
   type ClipNewline,
   type FramePooling,
@@ -138,8 +139,7 @@ export function fittingFrames(config: ModelConfig, clips: number): number {
 
 /** How many frames of each of `clips` clips the context holds beside text; 0 where not one of each does. */
 export function roomForFrames(config: ModelConfig, clips: number): number {
-  const { tokens } = countVideoTokens(1, videoOf(config).tokens)
-  return Math.floor(clipRoom(config.maxContext) / clips / tokens)
+  return framesWithin(clipRoom(config.maxContext) / clips, videoOf(config).tokens)
 }
 
 /** Whether a prompt may have a clip of so many tokens: text is beside it. */
@@ -182,7 +182,7 @@ export function clipFits({
     const pooling: FramePooling = stride === 1 ? { mode: 'none' } : { mode, stride }
     const pooled = videoTokenConfig({ ...config, pooling })
     const tokensPerFrame = countVideoTokens(1, pooled).frameRows
-    const frames = Math.floor(clipRoom(maxContext) / countVideoTokens(1, pooled).tokens)
+    const frames = framesWithin(clipRoom(maxContext), pooled)
     const tokens = frames === 0 ? 0 : countVideoTokens(frames, pooled).tokens
     return { stride, tokensPerFrame, frames, tokens }
   })

@@ -63,6 +63,17 @@ export function countVideoTokens(frames: number, config: VideoTokenConfig): Vide
   return { tokens: frames * frameRows + newlines, frames, frameRows, side, newline }
 }
 
+/**
+ * F: the most frames whose clip has at most so many tokens; 0 where not even one has.
+ *
+ * A newline at the end of the clip is there once, whatever the number of frames.
+ */
+export function framesWithin(tokens: number, config: VideoTokenConfig): number {
+  const first = countVideoTokens(1, config).tokens
+  const further = countVideoTokens(2, config).tokens - first
+  return tokens < first ? 0 : 1 + Math.floor((tokens - first) / further)
+}
+
 function checkConfig(where: string, config: VideoTokenConfig): void {
   checkFields(`${where}: config`, config, ['patchesPerSide', 'rowsPerFrame', 'pooling', 'newline'])
   checkFields(`${where}: config.pooling`, config.pooling, ['mode'])
