@@ -1,9 +1,10 @@
 /**
  * The frames of an animated GIF as RGB, as Pillow shows them one after another.
  *
- * Each frame is drawn over what the one before it left. Two habits of Pillow's are kept: a frame that does not say what
- * becomes of it does as the last one that did, and what is cleared takes the shade behind the transparent colour. One is
- * not: where the palette of the file is a ramp of greys (0, 1, 2, …) and the second frame has its own, Pillow shows that
+ * Each frame is drawn over what the one before it left. Three habits of Pillow's are kept: a frame that does not say what
+ * becomes of it does as the last one that did; what is cleared takes the shade behind the transparent colour; and what a
+ * frame adds to the screen has the first colour of its palette, or is black where it has a transparent one, and is black
+ * when restored. One is not: where the palette of the file is a ramp of greys (0, 1, 2, …) and the second frame has its own, Pillow shows that
  * frame's numbers as greys; here it has its colours, as the specification says.
  * Sources: GIF89a specification; python-pillow/Pillow 12.3 src/PIL/GifImagePlugin.py.
  */
@@ -261,14 +262,13 @@ class Screen {
   #draw(index: number, data: Uint8Array): void {
     const frame = this.#frames[index] as Frame
     if (index > 0 && this.#drawn === index - 1) this.#dispose(index - 1)
-    this.#picture = grown(this.#picture, this.#sizes[index] as ImageSize)
-    if (index === 0)
-      fill(
-        this.#picture,
-        { left: 0, top: 0, ...this.#picture },
-        colourOf(frame, frame.transparent ?? 0),
-      )
-    this.#covered = index > 0 && frame.disposal === 'restore' ? cut(this.#picture, frame) : null
+    const size = this.#sizes[index] as ImageSize
+    const isRestored = index > 0 && frame.disposal === 'restore'
+    this.#covered = isRestored ? cut(grown(this.#picture, size, BLACK), frame) : null
+    this.#picture =
+      index === 0
+        ? filled(size, colourOf(frame, frame.transparent ?? 0))
+        : grown(this.#picture, size, addedColour(frame))
     this.#paint(frame, data, index === 0)
     this.#drawn = index
   }
@@ -305,6 +305,13 @@ class Screen {
 
 type Colour = readonly [number, number, number]
 
+const BLACK: Colour = [0, 0, 0]
+
+/** Of what a frame adds to the screen beside its own place. */
+function addedColour(frame: Frame): Colour {
+  return frame.transparent === null ? colourOf(frame, 0) : BLACK
+}
+
 function colourOf({ palette }: Frame, index: number): Colour {
   return [0, 1, 2].map((c) => palette[index * 3 + c] as number) as unknown as Colour
 }
@@ -314,10 +321,16 @@ function blank({ width, height }: ImageSize): RgbImage {
   return { width, height, channels: 3, data: new Uint8Array(width * height * 3) }
 }
 
-/** The picture in another size, which is no smaller. */
-function grown(picture: RgbImage, { width, height }: ImageSize): RgbImage {
-  if (width === picture.width && height === picture.height) return picture
-  const larger = blank({ width, height })
+function filled(size: ImageSize, colour: Colour): RgbImage {
+  const picture = blank(size)
+  fill(picture, { left: 0, top: 0, ...size }, colour)
+  return picture
+}
+
+/** The picture in another size, which is no smaller; what is added has one colour. */
+function grown(picture: RgbImage, size: ImageSize, added: Colour): RgbImage {
+  if (size.width === picture.width && size.height === picture.height) return picture
+  const larger = filled(size, added)
   paste(larger, picture, { left: 0, top: 0 })
   return larger
 }
