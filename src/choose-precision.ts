@@ -155,6 +155,9 @@ function automatic(facts: PrecisionFacts): {
     }
   }
   if (fits(BYTES.int8)) return { name: 'int8', reason: `${size}, ${memory}: int8 fits` }
-  const least = fits(BYTES.q4) ? 'only 4 bits fit' : 'not even 4 bits fit, which are the least'
-  return { name: 'q4', reason: `${size}, ${memory}: ${least}` }
+  const beside = 'too little beside it for caches and the rest'
+  const why = fits(BYTES.q4)
+    ? `int8 leaves ${beside}, 4 bits fit`
+    : `even q4 leaves ${beside}; q4b128 takes the least memory`
+  return { name: 'q4', reason: `${size}, ${memory}: ${why}` }
 }
