@@ -16,7 +16,7 @@ import {
 import { CheckpointError, ConfigError } from './core/errors.ts'
 import { inTurns, nextTurn } from './core/steps.ts'
 import { checkOriginalDecoder } from './families/decoder-config.ts'
-import { familyOf } from './families/index.ts'
+import { familyOf, parseModelConfig } from './families/index.ts'
 import type {
   CheckpointDocuments,
   Family,
@@ -110,7 +110,7 @@ async function openGgufParts(
   const source = keep(await openGgufInTurns(path))
   const documents = ggufDocuments(baseName(path), source)
   const family = familyOf(documents)
-  const config = family.parseConfig(documents, options)
+  const config = parseModelConfig(documents, options)
   const isTied = config.decoder.tieEmbeddings
   const whole = [{ source: ggufSource(source), rules: family.parameterNames }]
   const parts = mergeAdapters(whole, adapters, { keep, isTied })
@@ -185,7 +185,7 @@ async function openFolderParts(
     }
   }
   await nextTurn()
-  const parsed = family.parseConfig(documents, options)
+  const parsed = parseModelConfig(documents, options)
   await nextTurn()
   const top = trainedOnTop(folders, options)
   const isTied = parsed.decoder.tieEmbeddings

@@ -7,7 +7,7 @@ import { PRECISIONS, type PrecisionName } from '../choose-precision.ts'
 import { InputError } from '../core/errors.ts'
 import { isFolder } from '../core/make-folder-node.ts'
 import { withClipOptions } from '../families/clip-options.ts'
-import { familyOf } from '../families/index.ts'
+import { parseModelConfig } from '../families/index.ts'
 import { checkQuirks } from '../families/quirks.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { knownCheckpoint, knownCheckpoints } from '../families/known-checkpoints.ts'
@@ -180,7 +180,7 @@ async function planned(name: string, args: Arguments, session: Session): Promise
   if (known) {
     const { documents, unverified } = known
     checkQuirks(options.quirks ?? {})
-    return { parsed: familyOf(documents).parseConfig(documents, options), unverified }
+    return { parsed: parseModelConfig(documents, options), unverified }
   }
   if (!existsSync(name)) {
     const near = nearestName(

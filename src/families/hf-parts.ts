@@ -23,6 +23,7 @@ import {
   type CheckpointDocuments,
   type FamilyOptions,
   type ModelConfig,
+  type VideoConfig,
 } from './family.ts'
 import { isObject, JsonReader } from './json-reader.ts'
 import { originalPrompt } from './original-parts.ts'
@@ -146,14 +147,31 @@ function derivedProcessor(files: CheckpointDocuments['files']): unknown {
   }
 }
 
-/** What prepares frames: the video processor, looked for as the image processor is, else that one. */
-export function hfFrameProcessor(
+/** What prepares frames and how many: the video processor, looked for as the image processor is, else that one. */
+export function hfFrames(
   { files }: CheckpointDocuments,
   { quirks }: FamilyOptions,
   pictures: ImageProcessor,
-): ImageProcessor {
+): Pick<VideoConfig, 'processor' | 'frames'> {
   const file =
     nestedProcessor(files, 'video_processor') ?? files.get('video_preprocessor_config.json')
-  if (file === undefined) return pictures
-  return parseImageProcessor(file, { order: quirks?.resampleOrder })
+  if (file === undefined) return { processor: pictures, frames: null }
+  return {
+    processor: parseImageProcessor(file, { order: quirks?.resampleOrder }),
+    frames: sampledFrames(new JsonReader('video processor', file)),
+  }
+}
+
+/**
+ * `num_frames` of a processor that samples; null: it takes them all. They are spaced as those of any clip, first and last
+ * included, where transformers takes frame ⌊i · n / num_frames⌋.
+ */
+function sampledFrames(json: JsonReader): number | null {
+  if (!json.boolean('do_sample_frames', false)) return null
+  if (json.has('num_frames')) return json.integer('num_frames')
+  if (!json.has('fps')) return null
+  throw new ConfigError(
+    'CONFIG_UNSUPPORTED',
+    `${json.path}.fps: expected num_frames of a processor with do_sample_frames, ${String(json.raw('fps'))} frames a second came; set do_sample_frames to false, and say fps with each clip.`,
+  )
 }

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ConfigError } from '../core/errors.ts'
 import { fitOf } from '../preprocess/image-processor.ts'
-import type { CheckpointDocuments, FamilyOptions, ModelConfig } from './family.ts'
-import { familyOf } from './index.ts'
+import type { CheckpointDocuments, FamilyOptions, ModelConfig, Quirks } from './family.ts'
+import { familyOf, parseModelConfig } from './index.ts'
 
 const TOWER = {
   model_type: 'clip_vision_model',
@@ -398,6 +398,39 @@ describe('layout sets every quirk, and each can be set alone', () => {
       of({ model_type: 'llava_next' }, { quirks: { severalPictures: 'single' } }),
       'single',
     )
+  })
+  // Once they were taken and did nothing.
+  test('quirks without a place in a checkpoint are refused, all at once', () => {
+    const { image_grid_pinpoints: _, ...oneTile } = PROCESSOR
+    const files = (processor: object) => ({ 'preprocessor_config.json': processor })
+    const plain = documents(HF, files(oneTile))
+    const tiled = documents({ ...HF, model_type: 'llava_next' }, files(PROCESSOR))
+    const text = documents({ ...TEXT, model_type: 'llama' })
+    const refused = (given: CheckpointDocuments, quirks: Quirks, ...reasons: RegExp[]) =>
+      assert.throws(
+        () => parseModelConfig(given, { quirks }),
+        (error) =>
+          error instanceof ConfigError &&
+          error.code === 'CONFIG_QUIRK' &&
+          reasons.every((reason) => reason.test(error.message)),
+      )
+    refused(
+      plain,
+      { base: 'pad', anyres: 'hf', severalPictures: 'single' },
+      /base pad expects pictures cut into tiles; anyres hf/,
+      /severalPictures single expects a model of tiles/,
+    )
+    refused(tiled, { tiles: 'one', base: 'pad' }, /base pad expects/)
+    refused(
+      tiled,
+      { poolMode: 'none', poolStride: 3 },
+      /poolStride 3 expects frames that are pooled/,
+    )
+    refused(text, { fit: 'pad', clipNewline: 'grid' }, /fit pad expects pictures; clipNewline/)
+    const tiles = { base: 'pad', anyres: 'hf', severalPictures: 'single', fit: 'pad' } as const
+    parseModelConfig(tiled, { quirks: { ...tiles, poolStride: 2, poolPlace: 'before' } })
+    parseModelConfig(plain, { quirks: { fit: 'pad', poolMode: 'none', clipNewline: 'no_token' } })
+    parseModelConfig(text, { quirks: { truncate: 'refuse', fit: undefined } })
   })
   test('tokenise', () => {
     assert.equal(hf().tokenise, 'whole')

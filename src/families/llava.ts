@@ -6,7 +6,7 @@
  */
 import { IMAGE_TOKEN_INDEX } from '../text/tokenize-prompt.ts'
 import type { CheckpointDocuments, Family, FamilyOptions, ModelConfig } from './family.ts'
-import { hfFrameProcessor, hfProcessor, parseHfParts } from './hf-parts.ts'
+import { hfFrames, hfProcessor, parseHfParts } from './hf-parts.ts'
 import { imageConfig } from './image-config.ts'
 import { JsonReader } from './json-reader.ts'
 import { isOriginalConfig, parseOriginalParts } from './original-parts.ts'
@@ -47,7 +47,7 @@ function parseHf(
   const processor = hfProcessor(documents, options, { fit })
   const video = videoConfig(
     hfHabits(json, zeroShotPooling(parts.vision)),
-    { ...parts, processor: hfFrameProcessor(documents, options, processor), placeholder },
+    { ...parts, ...hfFrames(documents, options, processor), placeholder },
     options.quirks,
   )
   const image = imageConfig(processor, {
@@ -69,7 +69,7 @@ function parseOriginal(
   const placeholder = IMAGE_TOKEN_INDEX
   const video = videoConfig(
     originalHabits(json, parts.vision, FLAT),
-    { ...parts, processor: frameProcessor, placeholder },
+    { ...parts, processor: frameProcessor, frames: null, placeholder },
     options.quirks,
   )
   const image = imageConfig(processor, {

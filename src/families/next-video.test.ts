@@ -34,7 +34,8 @@ function hf(
     config = {},
     text = {},
     options = {},
-  }: { config?: object; text?: object; options?: FamilyOptions },
+    files = {},
+  }: { config?: object; text?: object; options?: FamilyOptions; files?: object },
 ): ModelConfig {
   const isSiglip = modelType === 'llava_onevision'
   const documents = {
@@ -55,6 +56,7 @@ function hf(
         },
       ],
       ['preprocessor_config.json', isSiglip ? SIGLIP_PROCESSOR : CLIP_PROCESSOR],
+      ...Object.entries(files),
     ]),
   }
   return familyOf(documents).parseConfig(documents, options)
@@ -135,6 +137,35 @@ test('a model that never saw a clip takes one in a place of a picture, 16 frames
   })
   assert.equal(defaultFrames(config, 1), 16)
   assert.equal(countVideoTokens(16, config.video!.tokens).tokens, 2305)
+})
+
+// Once the key was passed over, and all frames were taken.
+test('frames that a video processor samples are taken unless others are asked for', () => {
+  const processed = (keys: object) => {
+    const files = { 'video_preprocessor_config.json': { ...CLIP_PROCESSOR, ...keys } }
+    return defaultFrames(hf('llava_next_video', { files }), 1)
+  }
+  assert.equal(processed({ do_sample_frames: true, num_frames: 2 }), 2)
+  assert.equal(processed({ do_sample_frames: false, num_frames: 2 }), 21)
+  assert.equal(processed({ do_sample_frames: true }), 21)
+  assert.throws(() => processed({ do_sample_frames: true, num_frames: 0 }), /num_frames: expected/)
+  const rated = { do_sample_frames: true, fps: 2 }
+  assert.throws(() => processed(rated), /video processor\.fps: .* 2 frames a second came/)
+  assert.equal(processed({ ...rated, num_frames: 3 }), 3)
+})
+
+// Once the key was passed over, and every frame had all its tokens.
+test('slow and fast frames of the original are refused by name where it makes them', () => {
+  const faster = { mm_spatial_pool_mode: 'average', add_faster_video: true }
+  const refused = /config\.json\.add_faster_video: true is not supported/
+  assert.throws(() => original({ ...faster, mm_newline_position: 'grid' }), refused)
+  for (const keys of [
+    { mm_newline_position: 'frame' },
+    { mm_newline_position: 'grid', mm_patch_merge_type: 'flat' },
+    { mm_newline_position: 'grid', add_faster_video: false },
+  ]) {
+    assert.doesNotThrow(() => original({ ...faster, ...keys }))
+  }
 })
 
 test('the original layout halves whatever the stride, and reads where newlines go', () => {

@@ -11,7 +11,7 @@ import { parseSeveralPictures } from '../preprocess/parse-image-processor.ts'
 import type { VisionConfig } from '../vision/vision-transformer.ts'
 import { IMAGE_TOKEN_INDEX } from '../text/tokenize-prompt.ts'
 import type { CheckpointDocuments, Family, FamilyOptions, ModelConfig } from './family.ts'
-import { hfFrameProcessor, hfProcessor, parseHfParts, tokenId } from './hf-parts.ts'
+import { hfFrames, hfProcessor, parseHfParts, tokenId } from './hf-parts.ts'
 import { imageConfig } from './image-config.ts'
 import { JsonReader } from './json-reader.ts'
 import { isOriginalConfig, parseOriginalParts } from './original-parts.ts'
@@ -97,7 +97,7 @@ export function parseNextHf(
     isOriginal ? { ...habits, poolPlace: 'after', newline: 'end' } : habits,
     {
       vision: parts.vision,
-      processor: hfFrameProcessor(documents, options, processor),
+      ...hfFrames(documents, options, processor),
       placeholder:
         isOriginal || videoToken === null ? placeholder : tokenId(json, 'video', videoToken),
     },
@@ -125,7 +125,7 @@ function parseOriginal(
     options.quirks?.severalPictures ?? severalOf(json) ?? originalSeveral(processor, options)
   const video = videoConfig(
     originalHabits(json, parts.vision, merge),
-    { ...parts, processor: frameProcessor, placeholder },
+    { ...parts, processor: frameProcessor, frames: null, placeholder },
     options.quirks,
   )
   const image = imageConfig(

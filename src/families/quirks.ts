@@ -1,7 +1,9 @@
-/** The quirks that exist and the values that they can have: a misspelt one is never ignored. */
+/**
+ * The quirks that exist, the values that they can have and the checkpoints that have a place for them: none is ever ignored.
+ */
 import { ConfigError } from '../core/errors.ts'
 import { RESIZE_ORDERS } from '../preprocess/resize.ts'
-import type { Quirks } from './family.ts'
+import type { ModelConfig, Quirks } from './family.ts'
 
 const VALUES: { readonly [Q in keyof Required<Quirks>]: readonly Quirks[Q][] | 'count' } = {
   fit: ['pad', 'crop', 'squash'],
@@ -51,4 +53,48 @@ function faultsOf(name: string, value: unknown, known: Known): string[] {
   return values.includes(value)
     ? []
     : [`${name} should be ${values.join(', ')}; "${String(value)}" came`]
+}
+
+/** Throws one ConfigError CONFIG_QUIRK that names every quirk that would do nothing in a model of this config. */
+export function checkQuirkPlaces(quirks: Quirks, config: ModelConfig): void {
+  const faults = (Object.keys(quirks) as (keyof Quirks)[]).flatMap((name) => {
+    const place = PLACES[name]
+    if (quirks[name] === undefined || !place || place.isIn(config)) return []
+    return [`${name} ${String(quirks[name])} expects ${place.name}`]
+  })
+  if (faults.length === 0) return
+  throw new ConfigError(
+    'CONFIG_QUIRK',
+    `quirks: ${faults.join('; ')}, which this model has not; leave out what would do nothing.`,
+  )
+}
+
+type Place = { readonly name: string; readonly isIn: (config: ModelConfig) => boolean }
+
+const PICTURES: Place = { name: 'pictures', isIn: ({ image }) => image !== null }
+const TILES: Place = {
+  name: 'pictures cut into tiles',
+  isIn: ({ image }) => image?.processor.tiling.kind === 'anyres',
+}
+const SEVERAL: Place = {
+  name: 'a model of tiles',
+  isIn: ({ family, image }) => image !== null && family !== 'llava',
+}
+const CLIPS: Place = { name: 'clips', isIn: ({ video }) => video !== null }
+const POOLED: Place = {
+  name: 'frames that are pooled',
+  isIn: ({ video }) => video !== null && video.tokens.pooling.mode !== 'none',
+}
+
+const PLACES: { readonly [Q in keyof Quirks]: Place } = {
+  fit: PICTURES,
+  tiles: PICTURES,
+  base: TILES,
+  anyres: TILES,
+  resampleOrder: PICTURES,
+  severalPictures: SEVERAL,
+  poolPlace: POOLED,
+  poolMode: CLIPS,
+  poolStride: POOLED,
+  clipNewline: CLIPS,
 }

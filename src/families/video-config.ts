@@ -4,6 +4,7 @@
  * Sources: the LLaVA-NeXT posts of 2024-04-30 and 2024-06-16; LLaVA-NeXT at df17966 `llava/model/llava_arch.py` and
  * `playground/demo/video_demo.py`; arXiv:2408.03326 §3.
  */
+import { ConfigError } from '../core/errors.ts'
 import type { ImageProcessor } from '../preprocess/image-processor.ts'
 import type { PatchMerge } from '../preprocess/image-tokens.ts'
 import {
@@ -37,12 +38,13 @@ export function videoConfig(
   habits: VideoHabits,
   parts: {
     readonly processor: ImageProcessor
+    readonly frames: number | null
     readonly vision: VisionConfig
     readonly placeholder: number
   },
   quirks: Quirks = {},
 ): VideoConfig {
-  const { vision, placeholder } = parts
+  const { vision, placeholder, frames } = parts
   const tokens = videoTokenConfig({
     patchesPerSide: rowsPerSide(vision),
     rowsPerFrame: featureRows(vision),
@@ -54,7 +56,7 @@ export function videoConfig(
     placeholder,
     tokens,
     poolPlace: quirks.poolPlace ?? habits.poolPlace,
-    frames: null,
+    frames,
     maxFrames: habits.isTrained ? TRAINED_FRAMES : ZERO_SHOT_FRAMES,
   }
 }
@@ -105,12 +107,19 @@ export function originalHabits(
   const isInterleave = !isTrained && vision.kind !== 'clip'
   const usual = isInterleave ? 'frame' : 'one_token'
   const position = json.choice('mm_newline_position', NEWLINES, usual)
-  return {
-    pooling,
-    poolPlace: 'after',
-    newline: merge.layout === 'flat' || (position === 'end' && !merge.unpad) ? 'none' : position,
-    isTrained,
-  }
+  const isUnread = merge.layout === 'flat' || (position === 'end' && !merge.unpad)
+  const newline = isUnread ? 'none' : position
+  if (newline === 'rows') refuseFasterVideo(json)
+  return { pooling, poolPlace: 'after', newline, isTrained }
+}
+
+/** The original reads the key where newlines end rows, and nowhere else. */
+function refuseFasterVideo(json: JsonReader): void {
+  if (!json.boolean('add_faster_video', false)) return
+  throw new ConfigError(
+    'CONFIG_UNSUPPORTED',
+    `${json.path}.add_faster_video: true is not supported, which shows some frames of a clip with fewer tokens; take a checkpoint without it, or set it to false for all frames alike.`,
+  )
 }
 
 function poolingOf(pooling: FramePooling, { poolMode, poolStride }: Quirks): FramePooling {

@@ -2,7 +2,7 @@
 import { CheckpointError, ConfigError, InputError } from '../core/errors.ts'
 import type { RecordFacts } from '../data/check-record.ts'
 import type { ModelConfig } from '../families/family.ts'
-import { familyOf } from '../families/index.ts'
+import { parseModelConfig } from '../families/index.ts'
 import { knownCheckpoint } from '../families/known-checkpoints.ts'
 import { runMemory, runOperations, type RunMemory, type RunSize } from './estimate.ts'
 import { familyQuirks } from './options.ts'
@@ -117,7 +117,7 @@ function publishedConfig(checkpoint: string, { model }: Recipe): ModelConfig {
     )
   }
   const quirks = familyQuirks(model.quirks)
-  return familyOf(known.documents).parseConfig(known.documents, { quirks, use: 'training' })
+  return parseModelConfig(known.documents, { quirks, use: 'training' })
 }
 
 /** Nothing is told and nothing remembered. */

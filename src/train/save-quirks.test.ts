@@ -92,7 +92,7 @@ for (const { model, quirks, parts } of [
   { model: join(HF, 'llava-mlp'), quirks: { fit: 'pad' } },
   {
     model: join(ORIGINAL, 'llava-v1.5'),
-    quirks: { base: 'pad', poolMode: 'max' },
+    quirks: { fit: 'crop', poolMode: 'max' },
     parts: CLIP,
   },
 ] satisfies Case[]) {
