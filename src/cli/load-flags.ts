@@ -7,6 +7,7 @@ import type { ClipOptions } from '../families/clip-options.ts'
 import { CACHE_FORMS } from '../serve/decoder-graph.ts'
 import { hubOptionsFromEnvironment } from '../weights/hub.ts'
 import type { Arguments } from './arguments.ts'
+import { numberFrom } from './number-options.ts'
 import { defaultModel } from './package.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
@@ -171,13 +172,16 @@ export const SAMPLING_OPTIONS: readonly OptionSpec[] = inGroup('Clips', [
   },
 ])
 
-/** Those of `SAMPLING_OPTIONS`. */
+/** Frames a second: one of each quarter of an hour. */
+const SLOWEST = 0.001
+
+/** Those of `SAMPLING_OPTIONS`. Throws UsageError. */
 export function samplingOptions(args: Arguments): {
   readonly fps?: number
   readonly forceSample?: boolean
 } {
   return {
-    ...given({ fps: args.number('fps') }),
+    ...given({ fps: numberFrom(args, 'fps', [SLOWEST]) }),
     ...(args.flag('force-sample') && { forceSample: true }),
   }
 }

@@ -8,6 +8,9 @@ const KINDS = {
     Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView)),
   'bytes in a Uint8Array': (value: unknown) => value instanceof Uint8Array,
   'a Map': (value: unknown) => value instanceof Map,
+  'a whole number from 1': (value: unknown) => Number.isInteger(value) && Number(value) >= 1,
+  'a number above 0': (value: unknown) => Number.isFinite(value) && Number(value) > 0,
+  'seconds from 0': (value: unknown) => typeof value === 'number' && value >= 0,
 } as const
 
 /** Throws InputError INPUT_ARGUMENT, which begins with `where`, unless `value` is of this kind. */

@@ -139,6 +139,17 @@ test('a model that never saw a clip takes one in a place of a picture, 16 frames
   assert.equal(countVideoTokens(16, config.video!.tokens).tokens, 2305)
 })
 
+// Once such a checkpoint was refused for a pooling of clips that nobody asked for.
+test('a model of pictures whose tiles are one patch is read, its frames are not pooled', () => {
+  const vision_config = { ...CLIP, image_size: 14, patch_size: 14 }
+  const tile = { height: 14, width: 14 }
+  const processor = { ...CLIP_PROCESSOR, size: { shortest_edge: 14 }, crop_size: tile }
+  const image_grid_pinpoints = [[14, 28]]
+  const files = { 'preprocessor_config.json': { ...processor, image_grid_pinpoints } }
+  const config = hf('llava_next', { config: { vision_config, image_grid_pinpoints }, files })
+  assert.deepEqual(habits(config).pooling, { mode: 'none' })
+})
+
 // Once the key was passed over, and all frames were taken.
 test('frames that a video processor samples are taken unless others are asked for', () => {
   const processed = (keys: object) => {

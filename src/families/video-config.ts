@@ -66,10 +66,12 @@ const TRAINED_FRAMES = 32
 /** With 144 rows a frame these fit an image-only checkpoint's context of 4096. */
 const ZERO_SHOT_FRAMES = 16
 
-/** What is done with a checkpoint that never saw a clip: CLIP's even maps are halved, others stay. */
+/** What is done with a checkpoint that never saw a clip: CLIP's maps are halved, unless they are one patch; others stay. */
 export function zeroShotPooling(vision: VisionConfig): FramePooling {
-  const isMap = featureRows(vision) === rowsPerSide(vision) ** 2
-  return vision.kind === 'clip' && isMap ? { mode: 'average', stride: 2 } : { mode: 'none' }
+  const side = rowsPerSide(vision)
+  const isMap = featureRows(vision) === side ** 2
+  const isHalved = vision.kind === 'clip' && isMap && side > 1
+  return isHalved ? { mode: 'average', stride: 2 } : { mode: 'none' }
 }
 
 /** Of a checkpoint of transformers without a class for clips, unless its config says how it was trained on some. */

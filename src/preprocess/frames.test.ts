@@ -114,3 +114,28 @@ test('pictures without a clock are a second apart, or as far as fps says', async
     (error) => error instanceof InputError && error.code === 'INPUT_VIDEO_EMPTY',
   )
 })
+
+// Once they gave frames before the clip's first, the same frame twice, or none.
+test('numbers that cannot be are refused with their names', () => {
+  const clip = { frames: 7, framesPerSecond: 7 }
+  for (const [sampling, name] of [
+    [{ frames: 0 }, 'sampling.frames'],
+    [{ frames: 2.5 }, 'sampling.frames'],
+    [{ frames: Number.NaN }, 'sampling.frames'],
+    [{ frames: 3, fps: 0 }, 'sampling.fps'],
+    [{ frames: 3, start: -2 }, 'sampling.start'],
+    [{ frames: 3, end: Number.NaN }, 'sampling.end'],
+  ] as const) {
+    assert.throws(
+      () => sampleFrames(clip, sampling),
+      (error) =>
+        error instanceof InputError &&
+        error.code === 'INPUT_ARGUMENT' &&
+        error.message.startsWith(`sampleFrames: ${name} should be `),
+    )
+  }
+  const empty = { frames: 0, framesPerSecond: 7 }
+  assert.throws(() => sampleFrames(empty, { frames: 3 }), /frames of the clip should be .* 0 came/)
+  const still = { frames: 7, framesPerSecond: 0 }
+  assert.throws(() => sampleFrames(still, { frames: 3 }), /framesPerSecond of the clip/)
+})

@@ -53,7 +53,7 @@ export type Sampling = {
  *
  * A clip that has fewer frames gives all it has, unless `forceSample` wants exactly so many. With `start` and `end` the same of
  * the frames from ⌊start · rate⌉ up to ⌊end · rate⌉, at least one. Throws InputError INPUT_VIDEO_SECONDS where the clip ends
- * before the start, INPUT_VIDEO_FRAMES for more forced frames than a list may have.
+ * before the start, INPUT_VIDEO_FRAMES for more forced frames than a list may have, INPUT_ARGUMENT for numbers that cannot be.
  */
 export function sampleFrames(info: ClipInfo, sampling: Sampling): number[] {
   checkClip('sampleFrames', info, sampling)
@@ -64,6 +64,16 @@ export function sampleFrames(info: ClipInfo, sampling: Sampling): number[] {
 function checkClip(where: string, info: ClipInfo, sampling: Sampling): void {
   checkArgument(`${where}: the clip`, info, 'an object')
   checkArgument(`${where}: sampling`, sampling, 'an object')
+  const { framesPerSecond } = info
+  const { fps, start, end } = sampling
+  checkArgument(`${where}: frames of the clip`, info.frames, 'a whole number from 1')
+  checkArgument(`${where}: sampling.frames`, sampling.frames, 'a whole number from 1')
+  if (framesPerSecond !== null) {
+    checkArgument(`${where}: framesPerSecond of the clip`, framesPerSecond, 'a number above 0')
+  }
+  if (fps !== undefined) checkArgument(`${where}: sampling.fps`, fps, 'a number above 0')
+  if (start !== undefined) checkArgument(`${where}: sampling.start`, start, 'seconds from 0')
+  if (end !== undefined) checkArgument(`${where}: sampling.end`, end, 'seconds from 0')
 }
 
 /** The first frame and how many, of those that the seconds hold. */
