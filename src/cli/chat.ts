@@ -1,4 +1,5 @@
 /** `llava chat`: a conversation in the terminal, or a scripted one from stdin. */
+import { anySignal } from '../core/any-signal.ts'
 import { LlavaError } from '../core/errors.ts'
 import type { Answer, GenerateOptions, Model } from '../index.ts'
 import type { Arguments } from './arguments.ts'
@@ -138,7 +139,7 @@ class Chatter {
     const controller = new AbortController()
     this.#answering = controller
     try {
-      const signal = AbortSignal.any([controller.signal, session.signal])
+      const signal = anySignal(controller.signal, session.signal)
       const request = { messages: conversation.messagesWith(prompt), ...options, signal }
       const answer = terminal.isJson
         ? await model.generate(request)

@@ -2,6 +2,7 @@
  * Asks all questions that have no answer yet, several at once, of one engine or several. Every answer is written down when it
  * comes.
  */
+import { anySignal } from '../core/any-signal.ts'
 import { CapacityError, InputError } from '../core/errors.ts'
 import type { ContentPart, Message } from '../serve/messages.ts'
 import type { AnswerEngine, EngineAnswer, EngineRequest } from './answer-engine.ts'
@@ -68,7 +69,7 @@ export async function runQuestions(run: RunRequest): Promise<RunState> {
     run.onProgress?.(progress())
   }
   const stop = new AbortController()
-  const signal = run.signal ? AbortSignal.any([run.signal, stop.signal]) : stop.signal
+  const signal = anySignal(run.signal, stop.signal)
   const queue = new QuestionQueue<Open, AnswerEngine>(open)
   const shared = { queue, run: { ...run, signal }, keep, gone: new Set<AnswerEngine>(), asked: 0 }
   const workers = run.engines.flatMap((engine) => workersOf(engine, shared))

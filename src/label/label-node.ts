@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as sleepFor } from 'node:timers/promises'
+import { anySignal } from '../core/any-signal.ts'
 import { CapacityError, InputError } from '../core/errors.ts'
 import type { LabelRow } from './answer-columns.ts'
 import { ErrorCount } from './error-limit.ts'
@@ -134,7 +135,7 @@ class LabelRun {
     const { items, done, failed } = this.#counts
     if ((await queue.isListed()) && done + failed === items) return []
     const stop = new AbortController()
-    const either = AbortSignal.any([signal, stop.signal])
+    const either = anySignal(signal, stop.signal)
     const shards = new ShardFiles()
     const opener = new ItemOpener(this.#parts.inputs, { clip: plan, media: plan.media, shards })
     const beat = setInterval(() => {

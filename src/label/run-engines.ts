@@ -3,6 +3,7 @@
  *
  * Prompts about an item follow one another, so that its pictures and the beginning they share are computed once.
  */
+import { anySignal } from '../core/any-signal.ts'
 import { CapacityError } from '../core/errors.ts'
 import type { ContentPart, Message } from '../serve/messages.ts'
 import type { ErrorCount } from './error-limit.ts'
@@ -51,7 +52,7 @@ export type EngineTally = {
 export async function runEngines(run: EngineRun): Promise<EngineTally[]> {
   const workers = run.engines.map((engine) => new EngineWorker(engine, run))
   const stop = new AbortController()
-  const signal = AbortSignal.any([run.signal, stop.signal])
+  const signal = anySignal(run.signal, stop.signal)
   const listening = setInterval(() => {
     for (const worker of workers) worker.tellSilence()
   }, run.silenceMs / 4)
@@ -228,7 +229,7 @@ class EngineWorker {
       { role: 'user', content: plainWhereText(content) },
     ]
     // A signal of its own: with dozens of listeners on one, Node.js warns of a leak.
-    const own = AbortSignal.any([signal])
+    const own = anySignal(signal)
     const answer = await this.#silence.during(this.#engine.answer({ messages, options }, own))
     return resultOf(answer, this.#engine.model, options.schema)
   }

@@ -4,6 +4,7 @@
  * It knows no text: a sequence says how it chooses its next token and when it ends. Sequences go through the scheduler;
  * what needs rows of its own (beams, logits of a whole prompt) gets a group, whose runs take turns with the scheduler's.
  */
+import { anySignal } from '../core/any-signal.ts'
 import { InputError } from '../core/errors.ts'
 import type { RunOptions } from '../runtime/runtime.ts'
 import type { DecoderRunner } from './decoder-runner.ts'
@@ -66,8 +67,7 @@ export class Engine {
   /** A sequence that looks its next tokens up, in a group of its own. */
   #look(request: SequenceRequest, lookup: LookupOptions): SequenceHandle {
     const stop = new AbortController()
-    const signals = [stop.signal, ...(request.signal ? [request.signal] : [])]
-    const signal = AbortSignal.any(signals)
+    const signal = anySignal(stop.signal, request.signal)
     const { length } = request.prompt.keys
     const size = { rows: 1, filled: length, capacity: length + request.maxTokens }
     const done = this.withGroup(size, async (group) => {

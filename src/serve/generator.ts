@@ -3,6 +3,7 @@
  *
  * The stages are those of the path; this file says in which order they run and what each took.
  */
+import { anySignal } from '../core/any-signal.ts'
 import { InputError } from '../core/errors.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { requireToolFormat } from '../families/tool-format.ts'
@@ -124,8 +125,8 @@ export class Generator {
     const parsed = requests.map((one) => parseGenerateRequest(one, this.#parts.generation))
     const failed = new AbortController()
     const answers = parsed.map(({ prompt, options }) => {
-      const signals = options.signal ? [options.signal, failed.signal] : [failed.signal]
-      return this.#answer({ prompt, options: { ...options, signal: AbortSignal.any(signals) } })
+      const signal = anySignal(options.signal, failed.signal)
+      return this.#answer({ prompt, options: { ...options, signal } })
     })
     try {
       return await Promise.all(answers)

@@ -1,4 +1,5 @@
 /** An answer as events: pieces of text as they become certain, then everything. */
+import { anySignal } from '../core/any-signal.ts'
 import type { Answer, StreamEvent, TextEvent } from './answer.ts'
 import type { OnText } from './generator.ts'
 
@@ -48,5 +49,5 @@ export async function* streamAnswer(
 function withSignal(request: object, left: AbortSignal): object {
   const { signal } = { ...request } as { readonly signal?: unknown }
   if (signal !== undefined && !(signal instanceof AbortSignal)) return request
-  return { ...request, signal: signal ? AbortSignal.any([signal, left]) : left }
+  return { ...request, signal: anySignal(signal, left) }
 }

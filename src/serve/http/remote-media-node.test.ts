@@ -137,6 +137,17 @@ test('size and time are limited, failures told', async () => {
   await assert.rejects(read('http://127.0.0.1:1/x', FRIEND), /no connection/)
 })
 
+test('the time is limited though garbage is collected meanwhile', { timeout: 10_000 }, async () => {
+  // The limit was garbage too: a host that sends one byte and no more held its requests for ever.
+  const collecting = setInterval(() => globalThis.gc?.(), 50)
+  try {
+    const slow = read(`http://127.0.0.1:${port}/slow`, { ...FRIEND, timeoutMs: 300 })
+    await assert.rejects(slow, /within 300 ms/)
+  } finally {
+    clearInterval(collecting)
+  }
+})
+
 test('a range that is none is refused when the server starts', () => {
   assert.throws(() => remoteMedia({ hosts: ['*'], addresses: ['here'] }), {
     code: 'CONFIG_MEDIA_ADDRESS',

@@ -10,6 +10,7 @@ import { get, type IncomingMessage } from 'node:http'
 import { get as getSecure } from 'node:https'
 import ipaddr from 'ipaddr.js'
 import { RequestFilteringHttpAgent, RequestFilteringHttpsAgent } from 'request-filtering-agent'
+import { anySignal } from '../../core/any-signal.ts'
 import { ConfigError, InputError } from '../../core/errors.ts'
 import type { MediaReader } from './media.ts'
 
@@ -34,7 +35,7 @@ export function remoteMedia(options: RemoteMediaOptions): MediaReader {
   }
   const { hosts, timeoutMs = TIMEOUT_MS } = options
   return async (url, { maxBytes, signal }) => {
-    const late = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+    const late = anySignal(signal, AbortSignal.timeout(timeoutMs))
     try {
       return await fetchBytes(url, { hosts, agents, maxBytes, signal: late })
     } catch (error) {

@@ -4,6 +4,7 @@
  * A state is written from front to back; `fork` copies it, so that branches begin with the same words and share what was
  * computed for them.
  */
+import { anySignal } from '../../core/any-signal.ts'
 import { ConfigError, InputError } from '../../core/errors.ts'
 import type { FinishReason, Usage } from '../answer.ts'
 import { describe, Faults, isRecord } from '../faults.ts'
@@ -163,7 +164,7 @@ export class ProgramState {
       )
     }
     const failed = new AbortController()
-    const signal = AbortSignal.any([this.#signal, failed.signal])
+    const signal = anySignal(this.#signal, failed.signal)
     const first = this.#forks
     this.#forks += count
     const states = Array.from(

@@ -7,6 +7,7 @@
  *   })
  *   const state = await describe.run(model, 'kitchen.jpg')
  */
+import { anySignal } from '../../core/any-signal.ts'
 import { checkArgument } from '../../core/check-argument.ts'
 import { InputError } from '../../core/errors.ts'
 import { describe } from '../faults.ts'
@@ -88,7 +89,7 @@ async function runAll<A extends readonly unknown[]>(
   }
   checkList(list)
   const failed = new AbortController()
-  const over = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])])
+  const over = anySignal(failed.signal, signal)
   const engine = await engineOf(source, over)
   const states: ProgramState[] = []
   let next = 0
@@ -123,7 +124,7 @@ async function* streamOnce<A extends readonly unknown[]>(
   { signal, ...running }: Omit<Running<A>, 'tell'>,
 ): AsyncGenerator<ProgramEvent, void, undefined> {
   const left = new AbortController()
-  const over = AbortSignal.any([left.signal, ...(signal ? [signal] : [])])
+  const over = anySignal(left.signal, signal)
   const waiting: ProgramEvent[] = []
   let wake = () => {}
   const tell = (event: ProgramEvent) => {

@@ -3,6 +3,7 @@
  *
  * Source: platform.openai.com/docs/api-reference.
  */
+import { anySignal } from '../../core/any-signal.ts'
 import { InputError } from '../../core/errors.ts'
 import { Faults } from '../faults.ts'
 import { textOf, unlessAborted } from './aborted-response.ts'
@@ -98,7 +99,7 @@ export class Endpoint {
   async #attempt(path: string, request: Call, signal: AbortSignal | undefined): Promise<Attempt> {
     const { apiKey, timeoutMs = LONGEST_CALL_MS } = this.#options
     const limit = AbortSignal.timeout(timeoutMs)
-    const over = signal ? AbortSignal.any([signal, limit]) : limit
+    const over = anySignal(signal, limit)
     this.calls++
     try {
       const response = await this.#fetch(path, {
