@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hostOf, hostPatternOf, originOf } from './serve-flags.ts'
+import { Arguments } from './arguments.ts'
+import { hostOf, hostPatternOf, originOf, SERVER_OPTIONS, serverConfig } from './serve-flags.ts'
 import { UsageError } from './usage-error.ts'
 
 test('an origin is taken as browsers write it, and what is none is refused', () => {
@@ -56,4 +57,18 @@ test('a host is taken as URLs write it, and what is more than a host is refused'
     )
   }
   assert.throws(() => hostOf('allow-host', '*'), UsageError)
+})
+
+test('times are those that a timer can wait for, other numbers have no end', () => {
+  const config = (option: string, value: string) =>
+    serverConfig(new Arguments(SERVER_OPTIONS, new Map([[option.slice(2), [value]]]), []))
+  assert.equal(config('--answer-seconds', '2147483').answerSeconds, 2_147_483)
+  assert.equal(config('--max-body-bytes', '9000000000').maxBodyBytes, 9e9)
+  for (const name of ['answer-seconds', 'shutdown-seconds']) {
+    // The server's timers took thirty days for a millisecond.
+    assert.throws(() => config(`--${name}`, '2592000'), {
+      message: new RegExp(`--${name} should be a whole number from [01] to 2147483; 2592000 came`),
+    })
+  }
+  assert.throws(() => config('--max-running', '0'), /a whole number from 1; 0 came/)
 })

@@ -1,6 +1,7 @@
 /** The options of `llava serve` that are not the model's. */
-import { SERVER_DEFAULTS, type ServerConfig } from '../serve/http/server-config.ts'
+import { LONGEST_SECONDS, SERVER_DEFAULTS, type ServerConfig } from '../serve/http/server-config.ts'
 import type { Arguments } from './arguments.ts'
+import { wholeNumber } from './number-options.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec } from './verb.ts'
 
@@ -53,7 +54,7 @@ const ACCESS: readonly OptionSpec[] = [
   { name: 'no-page', kind: 'flag', about: 'Serve no web page at /' },
 ]
 
-/** Numbers of the config, which must be whole and at least so much. */
+/** Numbers of the config, which must be whole, at least so much and, of some, at most. */
 const LIMITS = {
   'max-running': ['maxRunning', 1, 'Answers given at a time'],
   'max-queued': ['maxQueued', 0, 'Requests that may wait'],
@@ -67,9 +68,17 @@ const LIMITS = {
   'max-json-values': ['maxJsonValues', 1, 'Values in its JSON: each id and each part counts'],
   'requests-per-minute': ['requestsPerMinute', 1, 'Requests of a key'],
   'tokens-per-minute': ['tokensPerMinute', 1, 'Tokens of a key, prompts and answers'],
-  'answer-seconds': ['answerSeconds', 1, 'Time for an answer'],
-  'shutdown-seconds': ['shutdownSeconds', 0, 'Time for answers to end when the server stops'],
-} as const satisfies Record<string, readonly [keyof ServerConfig, number, string]>
+  'answer-seconds': ['answerSeconds', 1, 'Time for an answer', LONGEST_SECONDS],
+  'shutdown-seconds': [
+    'shutdownSeconds',
+    0,
+    'Time for answers to end when the server stops',
+    LONGEST_SECONDS,
+  ],
+} as const satisfies Record<
+  string,
+  readonly [keyof ServerConfig, least: number, about: string, most?: number]
+>
 
 export const SERVER_OPTIONS: readonly OptionSpec[] = [
   ...ADDRESS.map((spec) => ({ ...spec, group: 'Server' })),
@@ -85,11 +94,9 @@ export const SERVER_OPTIONS: readonly OptionSpec[] = [
 
 /** The config of the flags that were given. Throws UsageError. */
 export function serverConfig(args: Arguments): Partial<ServerConfig> {
-  const limits = Object.entries(LIMITS).flatMap(([name, [field, least]]) => {
-    const value = args.number(name)
-    if (value === undefined) return []
-    if (Number.isSafeInteger(value) && value >= least) return [[field, value] as const]
-    throw new UsageError(`--${name} should be a whole number from ${least}; ${value} came.`)
+  const limits = Object.entries(LIMITS).flatMap(([name, [field, least, , most]]) => {
+    const value = wholeNumber(args, name, [least, most])
+    return value === undefined ? [] : [[field, value] as const]
   })
   return {
     ...Object.fromEntries(limits),

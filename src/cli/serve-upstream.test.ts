@@ -41,6 +41,11 @@ test('options of workers that are not there are refused', () => {
   assert.equal(settings({}, []), null)
 })
 
+test('time between checks is what a timer can wait for', () => {
+  assert.equal(settings({ 'upstream-health-seconds': '2147483' })?.everySeconds, 2_147_483)
+  assert.throws(() => settings({ 'upstream-health-seconds': '2592000' }), /from 1 to 2147483/)
+})
+
 test('a worker is named once, by an address and a key that can be used', () => {
   for (const urls of [
     ['http://h:1/v1', 'http://h:1'],

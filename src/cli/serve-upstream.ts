@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Log, ServedModel, ServerConfig, WorkerControl } from '../serve/http/index.ts'
+import { LONGEST_SECONDS } from '../serve/http/server-config.ts'
 import { addressOf } from '../serve/http/upstream/worker-api.ts'
 import { isServerKey } from '../serve/remote/server-address.ts'
 import type { Arguments } from './arguments.ts'
@@ -78,7 +79,7 @@ export function upstreamSettings(
     apiKey: key === '' ? undefined : key,
     operatorKeyFile: args.text('operator-key-file'),
     attempts: wholeFrom1(args, 'upstream-attempts'),
-    everySeconds: wholeFrom1(args, 'upstream-health-seconds'),
+    everySeconds: wholeFrom1(args, 'upstream-health-seconds', LONGEST_SECONDS),
   }
 }
 

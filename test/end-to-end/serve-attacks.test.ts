@@ -137,8 +137,11 @@ test('pages of other origins may neither read nor send', async () => {
   const config = { allowedOrigins: ['https://app.example'] }
   await using({ app: { config } }, async (own) => {
     for (const origin of ['https://evil.example', 'null', 'https://app.example.evil.example']) {
-      const { status, headers } = await own.post(CHAT, chat(), { origin })
+      const { status, headers, body } = await own.post(CHAT, chat(), { origin })
       assert.equal(status, 403, origin)
+      // It told to allow what no option takes.
+      const isPage = origin.startsWith('https:')
+      assert.equal(body.error.message.includes(`--allow-origin ${origin}`), isPage)
       assert.equal(headers.get('access-control-allow-origin'), null)
       const asked = await fetch(own.url + CHAT, { method: 'OPTIONS', headers: { origin } })
       assert.equal(asked.status, 403)

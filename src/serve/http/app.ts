@@ -33,7 +33,7 @@ import { RateLimits } from './rate-limits.ts'
 import { responsesRoute } from './responses-route.ts'
 import type { Route } from './route.ts'
 import type { Caller, Exchange, ServerContext } from './server-context.ts'
-import { SERVER_DEFAULTS, type ServerConfig } from './server-config.ts'
+import { resolveServerConfig, type ServerConfig } from './server-config.ts'
 import type { ServedModel } from './served-model.ts'
 import { EVENT_STREAM } from './sse.ts'
 import { TOKENIZE_ROUTES } from './tokenize-routes.ts'
@@ -87,7 +87,7 @@ const ROUTES: readonly Route[] = [
 export function createApp(options: AppOptions): App {
   const { now = Date.now, log = () => {}, models, keys = [], workers, operatorKeys = [] } = options
   const routes = workers && operatorKeys.length > 0 ? [...ROUTES, ...workerRoutes(workers)] : ROUTES
-  const config = { ...SERVER_DEFAULTS, ...options.config }
+  const config = resolveServerConfig(options.config)
   const admission = new Admission(config)
   const exchanges: ServerContext['exchanges'] = new Set()
   const context: ServerContext = {

@@ -33,10 +33,15 @@ export function checkOrigin(request: Request, { allowedOrigins }: OriginRules): 
   const origin = request.headers.get('origin')
   if (origin === null || isSameHost(origin, request.url)) return null
   if (allowedOrigins.includes(origin)) return origin
+  const shown = origin.slice(0, 80)
+  // Files and sandboxed frames all have the origin null: nobody knows whom that would let in.
+  const advice = /^https?:/.test(origin)
+    ? `start it with --allow-origin ${shown} if they may`
+    : 'only pages of http: and https: addresses can be allowed, load it from one'
   throw new HttpError(
     403,
     'INPUT_ORIGIN',
-    `origin: pages of ${origin.slice(0, 80)} may not use this server; start it with --allow-origin ${origin.slice(0, 80)} if they may.`,
+    `origin: pages of ${shown} may not use this server; ${advice}.`,
   )
 }
 

@@ -1,5 +1,7 @@
 /** What can be set about a server, with every default in one place. Limits are what one request or one key may ask for. */
 
+import { ConfigError } from '../../core/errors.ts'
+
 export type ServerConfig = {
   /** Names beside localhost and addresses that requests may name as their host. */
   readonly allowedHosts: readonly string[]
@@ -35,6 +37,9 @@ export type ServerConfig = {
   readonly logPrompts: boolean
 }
 
+/** What a timer of JavaScript can wait for, 2³¹ − 1 ms: one that is longer ends at once. */
+export const LONGEST_SECONDS = 2_147_483
+
 export const SERVER_DEFAULTS: ServerConfig = {
   allowedHosts: [],
   allowedOrigins: [],
@@ -56,4 +61,16 @@ export const SERVER_DEFAULTS: ServerConfig = {
   heartbeatSeconds: 15,
   shutdownSeconds: 30,
   logPrompts: false,
+}
+
+/** With every default. Throws ConfigError for times that no timer can wait for. */
+export function resolveServerConfig(given: Partial<ServerConfig> = {}): ServerConfig {
+  const config = { ...SERVER_DEFAULTS, ...given }
+  const times = ['answerSeconds', 'heartbeatSeconds', 'shutdownSeconds'] as const
+  const wrong = times.find((name) => !(config[name] >= 0 && config[name] <= LONGEST_SECONDS))
+  if (wrong === undefined) return config
+  throw new ConfigError(
+    'CONFIG_SERVER',
+    `server: ${wrong} should be a number of seconds from 0 to ${LONGEST_SECONDS}, ${String(config[wrong])} came.`,
+  )
 }

@@ -14,6 +14,8 @@ test('an address is what fetch can call with a path behind it', () => {
     'http://me:pw@h',
     'http://h/v1?key=1',
     'http://h/v1#a',
+    'http://h:8000/?',
+    'http://h/v1#',
     'http://h/v1 ',
     'h:8000',
     undefined,

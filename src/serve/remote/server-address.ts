@@ -7,11 +7,10 @@ export const SERVER_KEY = 'a text of characters that an HTTP header takes'
 
 /** Paths are written behind it: it has no query. `fetch` refuses the name and password of a URL. */
 export function isServerUrl(value: unknown): value is string {
-  if (typeof value !== 'string' || !/^https?:\/\/\S+$/i.test(value) || !URL.canParse(value)) {
-    return false
-  }
-  const { username, password, search, hash } = new URL(value)
-  return username + password + search + hash === ''
+  if (typeof value !== 'string' || !/^https?:\/\/[^\s?#]+$/i.test(value)) return false
+  if (!URL.canParse(value)) return false
+  const { username, password } = new URL(value)
+  return username + password === ''
 }
 
 export function isServerKey(value: unknown): value is string {
