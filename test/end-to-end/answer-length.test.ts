@@ -81,6 +81,39 @@ for (const [about, file, tokens, ofConversation] of [
   })
 }
 
+// A worker of ours was sent the length that the front, or the library, would have allowed, and refused it.
+test('where nobody says how long, a worker is asked for no more than it allows', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'llava-length-'))
+  cpSync(FIXTURE, folder, { recursive: true })
+  const long = { ...ENDLESS, max_new_tokens: 6000 }
+  for (const [generation, isTold] of [
+    [ENDLESS, false],
+    [long, true],
+  ] as const) {
+    writeFileSync(join(folder, 'generation_config.json'), JSON.stringify(generation))
+    const model = await loadModel(folder, { precision: 'f32' })
+    const config = { ...SERVER_DEFAULTS, maxTokens: 3 }
+    const worker = await startServer({ model, app: { config }, listen: PATIENT })
+    const front = await startFront([worker.url])
+    try {
+      const { text } = await model.generate({ messages, maxTokens: 3 })
+      const raw = await model.generate({ prompt: TEXT, maxTokens: 3 })
+      for (const one of [worker, front]) {
+        for (const [way, its] of await overHttp(one)) assert.equal(its, text, way)
+        for (const [way, its] of await rawOverHttp(one)) assert.equal(its, raw.text, way)
+        assert.equal(await told({ url: one.url }), text)
+        const [card] = (await (await fetch(`${one.url}/v1/models`)).json()).data
+        assert.deepEqual([card.default_max_tokens, card.max_answer_tokens], [isTold ? 3 : null, 3])
+      }
+    } finally {
+      await front.close()
+      await worker.close()
+      await model.dispose()
+    }
+  }
+  rmSync(folder, { recursive: true })
+})
+
 test('what the server allows is the limit of that too, behind workers as before them', async () => {
   const model = await loadModel(FIXTURE, { precision: 'f32' })
   const server = await startServer({ model, listen: PATIENT })

@@ -196,6 +196,24 @@ for (const where of ['on a loaded model', 'on a server']) {
       }
     })
 
+    test('choices are of any script', async () => {
+      // The limit of a server's answer was a token a letter: these have several.
+      const choices = ['桌子上放着一个装满水果的碗在窗边', '👨‍👩‍👧‍👦👨‍👩‍👧‍👦', 'ผลไม้อยู่ในชามบนโต๊ะข้างหน้าต่าง']
+      for (const choice of choices) {
+        const state = await program(async (s) => {
+          await s.add(user('Which?'), assistant(select('it', [choice])))
+        }).run(engine())
+        assert.equal(state.get('it'), choice)
+      }
+    })
+
+    test('a picture that is not there is told with its path and what to do', async () => {
+      const asking = program(async (s) => {
+        await s.add(user(image('/nope.png'), 'What?'), assistant(gen('a', SHORT)))
+      })
+      await assert.rejects(asking.run(engine()), /\/nope\.png.*check the path/)
+    })
+
     test('where one branch fails the others stop, and its error is told', async () => {
       const failing = program(async (s) => {
         await s.user('Hello')

@@ -223,6 +223,29 @@ test('a worker that hangs loses what nobody heard a word of to another one', asy
   assert.equal(counts('requests')[1], 1)
 })
 
+test(
+  'a worker that hangs is asked no more, though clients leave it before a word',
+  { timeout: 20_000 },
+  async () => {
+    // Each that left counted as an answer that succeeded: it stayed up as long as somebody asked.
+    await front.close()
+    const health = { everySeconds: 3600, timeoutSeconds: 0.05, failures: 3 }
+    front = await startFront([wires[0]!.url], { health })
+    wires[0]!.hold()
+    for (let left = 1; left < health.failures; left++) {
+      await front.upstreams.pool.check()
+      const leave = new AbortController()
+      const asked = openStream(ask('Hello'), leave.signal).catch(() => {})
+      while (counts('running')[0] === 0) await new Promise(setImmediate)
+      leave.abort()
+      await asked
+      while (counts('running')[0] !== 0) await new Promise(setImmediate)
+    }
+    await front.upstreams.pool.check()
+    assert.deepEqual(states(), ['down'])
+  },
+)
+
 test('a draining worker finishes its answers and gets no new ones', async () => {
   const { pool } = front.upstreams
   const [first] = wires as [Wire, Wire]

@@ -1,6 +1,8 @@
 /** Routes that answer at once: models, health, metrics, and the document about all of them. */
 import { CONTEXT, exactly } from './chat-response.ts'
 import type { Route } from './route.ts'
+import { mostTokens, usualTokens } from './sampling-fields.ts'
+import type { ServerConfig } from './server-config.ts'
 import { modelNamed } from './server-context.ts'
 import type { ServedModel } from './served-model.ts'
 
@@ -15,17 +17,23 @@ const MODEL = exactly({
     description:
       'Tokens of an answer at most where a request does not say; null: the checkpoint does not say either.',
   },
+  max_answer_tokens: {
+    type: 'integer',
+    description: 'Tokens of an answer that a request may ask for.',
+  },
   input_modalities: { type: 'array', items: { enum: ['text', 'image', 'video'] } },
 })
 
-function shown({ id, created, maxContext, usualTokens, takes }: ServedModel) {
+function shown(model: ServedModel, config: ServerConfig) {
+  const { id, created, maxContext, takes } = model
   return {
     id,
     object: 'model',
     created,
     owned_by: 'llava-ts',
     max_model_len: maxContext,
-    default_max_tokens: usualTokens,
+    default_max_tokens: usualTokens(model, config),
+    max_answer_tokens: mostTokens(model, config),
     input_modalities: [
       'text',
       ...(takes.images ? ['image'] : []),
@@ -42,7 +50,10 @@ const modelsRoute: Route = {
     json: exactly({ object: { const: 'list' }, data: { type: 'array', items: MODEL } }),
   },
   isFree: true,
-  answer: async ({ models }) => Response.json({ object: 'list', data: models.map(shown) }),
+  async answer({ models, config }) {
+    const data = models.map((model) => shown(model, config))
+    return Response.json({ object: 'list', data })
+  },
 }
 
 const modelRoute: Route = {
@@ -54,7 +65,7 @@ const modelRoute: Route = {
   async answer(context, { request }) {
     const { pathname } = new URL(request.url)
     const name = decoded(pathname.slice('/v1/models/'.length))
-    return Response.json(shown(modelNamed(context, name)))
+    return Response.json(shown(modelNamed(context, name), context.config))
   },
 }
 

@@ -116,17 +116,29 @@ export function maxTokensProperty({ maxTokens }: ServerConfig): JsonSchema {
 }
 
 type Asked = number | null | undefined
-type Usual = Pick<ServedModel, 'usualTokens'>
+type Usual = Pick<ServedModel, 'usualTokens' | 'mostTokens'>
 type Allowed = Pick<ServerConfig, 'maxTokens'>
 
 /** Of a field by `maxTokensProperty` in a conversation: OpenAI's answers end where the model ends them. */
-export function answerTokens(asked: Asked, model: Usual, { maxTokens }: Allowed): number {
-  return asked ?? Math.min(model.usualTokens ?? maxTokens, maxTokens)
+export function answerTokens(asked: Asked, model: Usual, allowed: Allowed): number {
+  return asked ?? usualTokens(model, allowed) ?? mostTokens(model, allowed)
 }
 
 /** The same of a text that is continued, which has no end of its own: as many as in the library. */
-export function continuedTokens(asked: Asked, model: Usual, { maxTokens }: Allowed): number {
-  return asked ?? Math.min(model.usualTokens ?? GENERATE_DEFAULTS.maxTokens, maxTokens)
+export function continuedTokens(asked: Asked, model: Usual, allowed: Allowed): number {
+  const usual = usualTokens(model, allowed) ?? GENERATE_DEFAULTS.maxTokens
+  return asked ?? Math.min(usual, mostTokens(model, allowed))
+}
+
+/** What a request that does not say gets, as `/v1/models` tells it; null: the model does not say. */
+export function usualTokens(model: Usual, allowed: Allowed): number | null {
+  const { usualTokens: usual } = model
+  return usual === null ? null : Math.min(usual, mostTokens(model, allowed))
+}
+
+/** What a request may ask for: of this server, and of the workers behind it. */
+export function mostTokens(model: Usual, { maxTokens }: Allowed): number {
+  return Math.min(maxTokens, model.mostTokens ?? Infinity)
 }
 
 export function choicesProperty({ maxChoices }: ServerConfig): JsonSchema {

@@ -21,6 +21,8 @@ export type ServedModel = {
   readonly maxContext: number | null
   /** Tokens of an answer at most where a request does not say; null: the checkpoint does not say either. */
   readonly usualTokens: number | null
+  /** Tokens that an answer may be asked for. Absent: as many as its context has room for. */
+  readonly mostTokens?: number | undefined
   /** What a message may hold beside text. */
   readonly takes: { readonly images: boolean; readonly videos: boolean }
   /** Whether prompts are kept for those that begin alike. Absent: not known. */

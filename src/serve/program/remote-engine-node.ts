@@ -54,7 +54,7 @@ class RemoteEngine implements ProgramEngine {
     const responseFormat = this.#hasPlainWords
       ? ({ type: 'json_schema', schema } as const)
       : ({ type: 'choice', choices } as const)
-    const maxTokens = 16 + Math.max(...choices.map((choice) => choice.length))
+    const maxTokens = AROUND_CHOICE + Math.max(...choices.map(mostTokensOf))
     const request = { messages: await this.#sent(messages), responseFormat, maxTokens, signal }
     const { text, usage } = await this.#server.ask({ ...request, temperature: 0 }, () => {})
     const index = choices.indexOf(this.#hasPlainWords ? chosenIn(text) : text)
@@ -102,11 +102,19 @@ class RemoteEngine implements ProgramEngine {
     } catch (error) {
       throw new InputError(
         'INPUT_MEDIA_FILE',
-        `program: ${String(path)} cannot be read: ${(error as Error).message}.`,
+        `program: ${String(path)} cannot be read (${(error as Error).message}); check the path.`,
         { cause: error },
       )
     }
   }
+}
+
+/** Of a key and the end, where the choice stands in JSON. */
+const AROUND_CHOICE = 16
+
+/** A token has one byte at least, and a choice is never longer than it is in JSON. */
+function mostTokensOf(choice: string): number {
+  return new TextEncoder().encode(JSON.stringify(choice)).length
 }
 
 function notFetched({ origin }: URL): InputError {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { describe, test } from 'node:test'
+import { InputError } from '../../core/errors.ts'
 import { patience, withServer, type Handler } from '../../../test/scripted-server.ts'
 import { fork, gen, program, user } from './index.ts'
 import { RemoteServer } from './remote-server.ts'
@@ -73,6 +74,22 @@ describe('the server of a program', () => {
     })
   })
 
+  test('that refuses a request is told by an error of the library, with its code', async () => {
+    // It was one that no program could name.
+    await withServer([playing(refuse(400))], async (url, calls) => {
+      const server = await RemoteServer.connect({ url }, NEVER, patience())
+      await assert.rejects(
+        server.ask(QUESTION, () => {}),
+        (error) => {
+          assert.ok(error instanceof InputError)
+          assert.deepEqual([error.code, error.message], ['INPUT_UPSTREAM', 'model: its words'])
+          return true
+        },
+      )
+      assert.equal(calls(), 2)
+    })
+  })
+
   test('is not asked again once a word was heard', async () => {
     let calls = 0
     const handler = playing((response) => {
@@ -114,6 +131,15 @@ describe('the server of a program', () => {
       const { slept, ...clock } = patience()
       await RemoteServer.connect({ url }, NEVER, clock)
       assert.deepEqual(slept, [2000])
+    })
+    // One that took the question and was silent ended the program at once, in the words of `serve --upstream`.
+    const silent = playing(answer, () => {})
+    await withServer([silent], async (url) => {
+      const options = { ...patience(), attempts: 2, timeoutSeconds: 0.05 }
+      await assert.rejects(RemoteServer.connect({ url }, NEVER, options), {
+        code: 'CAPACITY_ENDPOINT',
+        message: /^program: http.* 2 attempts failed \(no answer within 0\.05 s\)/,
+      })
     })
     await withServer([playing(answer, refuse(401))], async (url) => {
       await assert.rejects(RemoteServer.connect({ url }, NEVER), {

@@ -2,12 +2,14 @@
  * The server of a program: asked for few answers at a time, waited for while it is busy, and asked again where it failed
  * before it said a word.
  */
-import { CapacityError, InputError } from '../../core/errors.ts'
+import { CapacityError, ConfigError, InputError } from '../../core/errors.ts'
 import type { Answer, StreamEvent } from '../answer.ts'
 import { Faults } from '../faults.ts'
 import { Admission } from '../http/admission.ts'
+import { HttpError } from '../http/http-error.ts'
 import { connectUpstreams } from '../http/upstream/index.ts'
 import { WorkerFailure } from '../http/upstream/upstream-error.ts'
+import { HEALTH_DEFAULTS } from '../http/upstream/worker.ts'
 import type { ServedModel } from '../http/served-model.ts'
 import { Patience, type PatienceOptions, type Tried } from '../remote/patience.ts'
 import { checkServerAddress } from '../remote/server-address.ts'
@@ -21,6 +23,11 @@ export type RemoteAddress = {
   /** The id that the server knows its model by. Default: its first. */
   readonly model?: string | undefined
   readonly apiKey?: string | undefined
+}
+
+export type RemoteServerOptions = PatienceOptions & {
+  /** In which it says what it serves, or is asked again. */
+  readonly timeoutSeconds?: number | undefined
 }
 
 /** Answers at a time; our own server runs and queues 80 unless told otherwise. */
@@ -44,13 +51,17 @@ export class RemoteServer {
   static async connect(
     address: RemoteAddress,
     signal: AbortSignal,
-    options: PatienceOptions = {},
+    options: RemoteServerOptions = {},
   ): Promise<RemoteServer> {
     checkAddress(address)
+    const { timeoutSeconds = HEALTH_DEFAULTS.timeoutSeconds } = options
     const { url, model } = address
     const later = 'run the program later'
     const patience = new Patience({ where: 'program', url, later }, options)
-    const { models, kind } = await patience.call(() => meet(address, signal), signal)
+    const { models, kind } = await patience.call(
+      () => meet(address, { timeoutSeconds, signal }),
+      signal,
+    )
     const served = model === undefined ? models[0] : models.find(({ id }) => id === model)
     if (served) return new RemoteServer(served, kind, { url, patience })
     throw new InputError(
@@ -85,6 +96,7 @@ export class RemoteServer {
       })
       return { value }
     } catch (error) {
+      if (error instanceof HttpError) throw refusal(error)
       const failure = failureIn(error)
       if (!failure) throw error
       if (failure.kind === 'denied') throw denied(this.#url)
@@ -110,13 +122,16 @@ function checkAddress(address: RemoteAddress): void {
   faults.throwIfAny()
 }
 
-async function meet({ url, apiKey }: RemoteAddress, signal: AbortSignal) {
+async function meet(
+  { url, apiKey }: RemoteAddress,
+  { timeoutSeconds, signal }: { readonly timeoutSeconds: number; readonly signal: AbortSignal },
+) {
   try {
     const { models, pool, close } = await connectUpstreams({
       workers: [{ url, apiKey }],
       // A program asks when it asks: nobody watches the server between, and here is who asks it again.
       attempts: 1,
-      health: { failures: Infinity },
+      health: { failures: Infinity, timeoutSeconds },
       now: Date.now(),
       signal,
     })
@@ -127,7 +142,7 @@ async function meet({ url, apiKey }: RemoteAddress, signal: AbortSignal) {
     const failure = failureIn(error)
     if (!failure) throw error
     if (failure.kind === 'denied') throw denied(url)
-    if (failure.kind === 'busy') return passing(failure)
+    if (failure.kind === 'busy' || failure.kind === 'silent') return passing(failure)
     throw new CapacityError(
       'CAPACITY_UPSTREAM',
       `program: ${url} should answer GET /v1/models, it did not (${shown(failure)}); is it running?`,
@@ -149,6 +164,13 @@ function passing(failure: WorkerFailure) {
 
 function shown({ message, said }: WorkerFailure): string {
   return said === null ? message : `${message}: ${said.slice(0, 200)}`
+}
+
+/** What a server refuses, as the library would have. */
+function refusal(cause: HttpError): InputError | ConfigError {
+  const { code, message } = cause
+  const Refused = code.startsWith('CONFIG_') ? ConfigError : InputError
+  return new Refused(code, message, { cause })
 }
 
 function denied(url: string): InputError {

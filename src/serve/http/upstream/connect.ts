@@ -67,6 +67,7 @@ function serve(pool: WorkerPool, { id, nameOn }: Listed, options: UpstreamOption
   const { side = null, log = () => {}, now } = options
   const known = pool.workers.flatMap((worker) => modelOn(worker, nameOn(worker) ?? '') ?? [])
   const contexts = known.flatMap(({ maxContext }) => maxContext ?? [])
+  const limits = known.flatMap(({ mostTokens }) => mostTokens ?? [])
   if (side) contexts.push(side.config.maxContext)
   if (side) checkOffered(pool, side)
   const shared = {
@@ -78,6 +79,7 @@ function serve(pool: WorkerPool, { id, nameOn }: Listed, options: UpstreamOption
     id: options.id ?? id,
     nameOn,
     maxContext: contexts.length > 0 ? Math.min(...contexts) : null,
+    mostTokens: limits.length > 0 ? Math.min(...limits) : undefined,
     takes: {
       images: shared.images && (side === null || side.config.image !== null),
       videos: shared.videos && (side === null || side.config.video !== null),

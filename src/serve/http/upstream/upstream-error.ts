@@ -3,7 +3,7 @@ import { CapacityError } from '../../../core/errors.ts'
 import { isRecord } from '../../faults.ts'
 import { HttpError } from '../http-error.ts'
 
-export type FailureKind = 'gone' | 'busy' | 'failed' | 'denied'
+export type FailureKind = 'gone' | 'silent' | 'busy' | 'failed' | 'denied'
 
 /**
  * A worker that could not be asked, or did not answer to the end: another one may be asked, if nobody heard a word yet. The
@@ -12,7 +12,7 @@ export type FailureKind = 'gone' | 'busy' | 'failed' | 'denied'
 export class WorkerFailure extends Error {
   override readonly name = 'WorkerFailure'
   /**
-   * `gone`: it cannot be reached; `busy`: it says that it has no place; `failed`: it says that it failed, or its answer
+   * `gone`: it cannot be reached; `silent`: it can, and says nothing in time; `busy`: it says that it has no place; `failed`: it says that it failed, or its answer
    * broke off, which may be this answer's fault alone; `denied`: it does not take our key.
    */
   readonly kind: FailureKind

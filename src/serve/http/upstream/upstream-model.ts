@@ -32,6 +32,8 @@ export type UpstreamParts = {
   /** What a worker calls it; null: it does not serve it. */
   readonly nameOn: (worker: Worker) => string | null
   readonly maxContext: number | null
+  /** Tokens of an answer that all workers take a request for; undefined: none says. */
+  readonly mostTokens: number | undefined
   readonly takes: ServedModel['takes']
   /** What completes a request. */
   readonly generation: GenerationConfig
@@ -46,6 +48,7 @@ export class UpstreamModel implements ServedModel {
   readonly created: number
   readonly maxContext: number | null
   readonly usualTokens: number | null
+  readonly mostTokens: number | undefined
   readonly takes: ServedModel['takes']
   readonly measureMedia?: NonNullable<ServedModel['measureMedia']>
   readonly whole: ServedModel
@@ -61,6 +64,7 @@ export class UpstreamModel implements ServedModel {
     this.created = Math.floor(parts.now / 1000)
     this.maxContext = parts.maxContext
     this.usualTokens = parts.generation.maxTokens
+    this.mostTokens = parts.mostTokens
     this.takes = parts.takes
     const { side } = parts
     const measure = side?.measureMedia
@@ -72,7 +76,8 @@ export class UpstreamModel implements ServedModel {
   async *stream(request: ServedRequest): AsyncGenerator<StreamEvent, void, undefined> {
     const growing = new GrowingAnswer(performance.now())
     const { pool, side, generation } = this.#parts
-    const { prompt, options } = parseGenerateRequest(request, generation)
+    const { prompt, options: parsed } = parseGenerateRequest(request, generation)
+    const options = request.maxTokens === undefined ? this.#allowed(parsed) : parsed
     const counted = side ? side.countTokens(promptOf(request)) : null
     const fitting = counted ? this.#limited(counted, options) : options
     const signal = options.signal ?? new AbortController().signal
@@ -175,6 +180,11 @@ export class UpstreamModel implements ServedModel {
       'failed',
       'its answer has no usage, and without --model none is counted',
     )
+  }
+
+  /** A length that nobody asked for is no more than workers take. */
+  #allowed(options: ResolvedGenerateOptions): ResolvedGenerateOptions {
+    return { ...options, maxTokens: Math.min(options.maxTokens, this.mostTokens ?? Infinity) }
   }
 
   /** As our own engine: a prompt that is too long is refused, an answer that would be is cut. */

@@ -2,14 +2,16 @@
  * Several workers as one: each request to the worker that knows its beginning, around those that are gone, and once more
  * to another where one fails before the client heard a word.
  */
+import { anySignal } from '../../../core/any-signal.ts'
 import { CapacityError, InputError } from '../../../core/errors.ts'
+import { HttpError } from '../http-error.ts'
 import type { Log } from '../log.ts'
 import type { WorkerStats } from '../served-model.ts'
 import { chooseWorker, ROUTING_DEFAULTS, type RoutingConfig } from './choose-worker.ts'
 import { PrefixTree } from './prefix-tree.ts'
 import { toldFailure, WorkerFailure } from './upstream-error.ts'
 import { addressOf, WorkerApi, type WorkerAddress } from './worker-api.ts'
-import { HEALTH_DEFAULTS, Worker, type HealthConfig } from './worker.ts'
+import { HEALTH_DEFAULTS, Worker, type CallEnd, type HealthConfig } from './worker.ts'
 
 export type PoolOptions = {
   readonly workers: readonly WorkerAddress[]
@@ -62,10 +64,7 @@ export class WorkerPool {
    * it may wait for them.
    */
   async open(signal: AbortSignal, { mayWait = false } = {}): Promise<void> {
-    const limit = AbortSignal.timeout(this.#health.timeoutSeconds * 1000)
-    const met = await Promise.allSettled(
-      this.workers.map((worker) => worker.meet(AbortSignal.any([signal, limit]))),
-    )
+    const met = await Promise.allSettled(this.workers.map((worker) => worker.meet(signal)))
     signal.throwIfAborted()
     const faults = met.flatMap((result, i) =>
       result.status === 'fulfilled' ? [] : [{ url: urlOf(this.workers, i), error: result.reason }],
@@ -125,12 +124,13 @@ export class WorkerPool {
     const tried = new Set<Worker>()
     for (let left = this.#attempts - 1; ; left--) {
       const worker = this.#choose(routed, tried)
+      tried.add(worker)
       const begun = worker.begin()
-      let failure: WorkerFailure | null = null
+      let end: CallEnd = 'answered'
       let [hasBegun, isHeard] = [false, false]
       const held: E[] = []
       try {
-        for await (const event of call(worker, AbortSignal.any([signal, begun.signal]))) {
+        for await (const event of call(worker, anySignal(signal, begun.signal))) {
           if (!hasBegun && key !== null) this.#tree.add(key, worker)
           hasBegun = true
           if (isWhole) held.push(event)
@@ -143,16 +143,15 @@ export class WorkerPool {
         yield* held
         return
       } catch (error) {
+        end = endBy(error, signal)
         signal.throwIfAborted()
         if (!(error instanceof WorkerFailure)) throw error
-        failure = error
         this.#noteFailed(worker, error)
-        if (isHeard || left === 0) throw toldFailure(error)
+        const isLast = left === 0 || !this.#able(routed).some((one) => !tried.has(one))
+        if (isHeard || isLast) throw toldFailure(error)
       } finally {
-        begun.end(failure)
+        begun.end(end)
       }
-      tried.add(worker)
-      if (!this.#able(routed).some((one) => !tried.has(one))) throw toldFailure(failure)
     }
   }
 
@@ -215,6 +214,13 @@ export class WorkerPool {
     // A server that has stopped is not kept alive by its checks.
     ;(this.#timer as { unref?: () => void }).unref?.()
   }
+}
+
+/** What an error tells of the worker: that it refuses a request is an answer. */
+function endBy(error: unknown, signal: AbortSignal): CallEnd {
+  if (signal.aborted) return 'untold'
+  if (error instanceof WorkerFailure) return error
+  return error instanceof HttpError ? 'answered' : 'untold'
 }
 
 type Fault = { readonly url: string; readonly error: unknown }

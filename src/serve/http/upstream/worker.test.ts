@@ -18,10 +18,11 @@ async function workerOf(isWell: () => boolean): Promise<Worker> {
 }
 
 /** Three checks that fail, each behind a call that ends like this. */
-async function stateAfter(kind: FailureKind | null): Promise<string> {
+async function stateAfter(end: FailureKind | 'answered' | 'untold'): Promise<string> {
   const worker = await workerOf(() => false)
   for (let i = 0; i < HEALTH_DEFAULTS.failures; i++) {
-    worker.begin().end(kind && new WorkerFailure(kind, 'it failed'))
+    const isTold = end === 'answered' || end === 'untold'
+    worker.begin().end(isTold ? end : new WorkerFailure(end, 'it failed'))
     await worker.check(new AbortController().signal)
   }
   return worker.state
@@ -30,7 +31,9 @@ async function stateAfter(kind: FailureKind | null): Promise<string> {
 test('a worker that fails its checks is asked no more, unless an answer succeeds meanwhile', async () => {
   assert.equal(await stateAfter('failed'), 'down')
   assert.equal(await stateAfter('busy'), 'down')
-  assert.equal(await stateAfter(null), 'up')
+  assert.equal(await stateAfter('answered'), 'up')
+  // A client that left was an answer that succeeded: a worker that hung stayed up as long as clients left.
+  assert.equal(await stateAfter('untold'), 'down')
 })
 
 test('answers that fail take a worker that is well from nobody, those that do not reach it do', async () => {

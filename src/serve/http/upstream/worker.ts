@@ -1,4 +1,5 @@
 /** One worker as this server sees it: who it is, whether it may be asked, what it answers now and has answered. */
+import { anySignal } from '../../../core/any-signal.ts'
 import type { Log } from '../log.ts'
 import { isRecord } from '../../faults.ts'
 import { kindOf, type ServerKind } from '../../remote/server-kind.ts'
@@ -13,6 +14,8 @@ export type WorkerModel = {
   readonly maxContext: number | null
   /** Tokens of an answer at most where a request does not say. Null: it does not say. */
   readonly usualTokens: number | null
+  /** Tokens of an answer that it takes a request for. Null: it does not say. */
+  readonly mostTokens: number | null
   readonly takes: { readonly images: boolean; readonly videos: boolean }
 }
 
@@ -114,11 +117,11 @@ export class Worker {
 
   /** Asks whether it is well; a worker that comes back says anew who it is. True where it just came back. */
   async check(signal: AbortSignal): Promise<boolean> {
-    const limit = AbortSignal.timeout(this.#health.timeoutSeconds * 1000)
-    const over = AbortSignal.any([signal, limit])
     try {
-      if (this.#models.length === 0 || !this.#isUp) await this.#introduce(over)
-      await this.api.get(HEALTH_PATHS[this.#kind], over)
+      await this.#inTime(signal, async (over) => {
+        if (this.#models.length === 0 || !this.#isUp) await this.#introduce(over)
+        await this.api.get(HEALTH_PATHS[this.#kind], over)
+      })
     } catch (error) {
       signal.throwIfAborted()
       // Our own servers say when they stop; others fail their check then.
@@ -132,7 +135,7 @@ export class Worker {
 
   /** First contact: up at once where it answers. Throws what keeps it from answering. */
   async meet(signal: AbortSignal): Promise<void> {
-    await this.#introduce(signal)
+    await this.#inTime(signal, (over) => this.#introduce(over))
     this.#isUp = true
   }
 
@@ -146,14 +149,26 @@ export class Worker {
     return {
       signal: stop.signal,
       heard: () => void this.#unheard.delete(leave),
-      end: (failure) => {
+      end: (how) => {
         this.#unheard.delete(leave)
         this.#running--
-        if (failure) this.counters.failures++
-        else this.#failed = 0
-        if (failure?.kind === 'gone') this.#noteFailure(failure)
+        if (how === 'answered') this.#failed = 0
+        if (how instanceof WorkerFailure) this.#noteFailedCall(how)
         if (this.#running === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
       },
+    }
+  }
+
+  /** Of what is asked by the way: who does not answer in time cannot be reached. */
+  async #inTime(signal: AbortSignal, ask: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { timeoutSeconds } = this.#health
+    const limit = AbortSignal.timeout(timeoutSeconds * 1000)
+    try {
+      await ask(anySignal(signal, limit))
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!limit.aborted) throw error
+      throw new WorkerFailure('silent', `no answer within ${timeoutSeconds} s`, { cause: error })
     }
   }
 
@@ -165,6 +180,11 @@ export class Worker {
     this.#models = cards.flatMap(modelOf)
     if (this.#models.length > 0) return
     throw new WorkerFailure('failed', '/v1/models should list a model')
+  }
+
+  #noteFailedCall(failure: WorkerFailure): void {
+    this.counters.failures++
+    if (failure.kind === 'gone') this.#noteFailure(failure)
   }
 
   #noteFailure(error: unknown): void {
@@ -201,8 +221,11 @@ export type WorkerCall = {
   /** Aborted where the worker is found to be gone before the client heard a word of the answer. */
   readonly signal: AbortSignal
   readonly heard: () => void
-  readonly end: (failure: WorkerFailure | null) => void
+  readonly end: (how: CallEnd) => void
 }
+
+/** `untold`: nothing was learned of the worker, since its client left before the end, or it was never asked. */
+export type CallEnd = 'answered' | 'untold' | WorkerFailure
 
 function isBusy(error: unknown): boolean {
   return error instanceof WorkerFailure && error.kind === 'busy'
@@ -213,7 +236,8 @@ function modelOf(card: Record<string, unknown>): WorkerModel[] {
   const {
     id,
     max_model_len: length,
-    default_max_tokens: tokens,
+    default_max_tokens: usual,
+    max_answer_tokens: most,
     input_modalities: modalities,
   } = card
   if (typeof id !== 'string') return []
@@ -222,7 +246,8 @@ function modelOf(card: Record<string, unknown>): WorkerModel[] {
     {
       id,
       maxContext: typeof length === 'number' ? length : null,
-      usualTokens: typeof tokens === 'number' ? tokens : null,
+      usualTokens: typeof usual === 'number' ? usual : null,
+      mostTokens: typeof most === 'number' ? most : null,
       takes: { images: takes('image'), videos: takes('video') },
     },
   ]
