@@ -123,6 +123,31 @@ test('classes hold the characters that they name, and what is no space to ECMASc
   assert.equal(await isFollowed({ type: 'json_schema', schema }, '"b\u3000"'), false)
 })
 
+test('a number of a definition is as short as one in its place, and a text that reads as one is a text', async () => {
+  const [integer, number] = [{ type: 'integer' }, { type: 'number' }]
+  const a = { $ref: '#/$defs/a' }
+  const digits = { type: 'string', pattern: '^-?(?:0|[1-9][0-9]*)$' }
+  const [long, huge] = ['1'.repeat(16), '1e999']
+  const cases: readonly [schema: object, followed: string, not: readonly string[]][] = [
+    [{ $defs: { a: integer }, ...a }, '-15', [long, '1e2']],
+    [{ $defs: { a: number }, ...a }, '-1.5e99', [long, huge]],
+    [{ $defs: { a: number, b: a }, $ref: '#/$defs/b' }, '2', [huge]],
+    [{ $defs: { a: { allOf: [integer] } }, anyOf: [a, { type: 'null' }] }, '0', [long]],
+    [{ $defs: { a: { type: ['number', 'null'] } }, ...a }, '3', [huge]],
+    [
+      { definitions: { a: number }, type: 'array', items: { $ref: '#/definitions/a' } },
+      '[1]',
+      [`[${huge}]`],
+    ],
+    [{ $defs: { a: digits }, ...a }, `"${long}"`, [long]],
+  ]
+  for (const [schema, followed, not] of cases) {
+    const format = { type: 'json_schema', schema } as const
+    assert.equal(await isFollowed(format, followed), true, followed)
+    for (const text of not) assert.equal(await isFollowed(format, text), false, text)
+  }
+})
+
 test('a grammar holds, and a text that nothing can follow only ends', async () => {
   const constraint = await open({ type: 'ebnf', grammar: 'root ::= "a" b\nb ::= "b" | "c"' })
   assert.deepEqual(await allowed(constraint), [0x61])

@@ -7,11 +7,9 @@ import { ANY_INTEGER, ANY_NUMBER } from './number-range.ts'
 import { SPACES, valueName } from './object-rules.ts'
 
 export function mended(written: string, rules: readonly SchemaRule[]): string {
-  const own = written.split('\n').map((line) => {
-    if (line.startsWith('basic_number ::=')) return `basic_number ::= ${ANY_NUMBER}`
-    if (line.startsWith('basic_integer ::=')) return `basic_integer ::= ${ANY_INTEGER}`
-    return line.startsWith('basic_') ? line.replaceAll('[ \\n\\t]*', SPACES) : line
-  })
+  const own = withFiniteNumbers(written.split('\n')).map((line) =>
+    line.startsWith('basic_') ? line.replaceAll('[ \\n\\t]*', SPACES) : line,
+  )
   const numbers = rules.filter(({ values }) => values === undefined)
   const whole = numbers.reduce(
     (text, { name }) => text.replaceAll(literal(name), name),
@@ -19,6 +17,26 @@ export function mended(written: string, rules: readonly SchemaRule[]): string {
   )
   return [whole, ...rules.flatMap((one) => one.rules)].join('\n')
 }
+
+/** A definition that is a number of any size has the whole body of XGrammar's own rule, under its own name. */
+function withFiniteNumbers(lines: readonly string[]): string[] {
+  const bodyOf = (rule: string) => {
+    const line = lines.find((one) => one.startsWith(`${rule}${IS}`))
+    if (line === undefined) throw new Error(`internal: XGrammar wrote no rule for ${rule}`)
+    return line.slice(rule.length + IS.length)
+  }
+  const finite = new Map([
+    [bodyOf('basic_number'), ANY_NUMBER],
+    [bodyOf('basic_integer'), ANY_INTEGER],
+  ])
+  return lines.map((line) => {
+    const [rule = '', body = ''] = line.split(IS, 2)
+    const own = finite.get(body)
+    return own === undefined ? line : `${rule}${IS}${own}`
+  })
+}
+
+const IS = ' ::= '
 
 /** A constant as XGrammar writes it. */
 function literal(text: string): string {
