@@ -18,6 +18,7 @@ const MOST_DEEP = 100
 export class RegexReader {
   readonly #characters: readonly string[]
   readonly #isJson: boolean
+  readonly #names = new Set<string>()
   #at = 0
   #depth = 0
 
@@ -77,10 +78,15 @@ export class RegexReader {
 
   #group(): RegexTree {
     const ahead = this.#characters.slice(this.#at, this.#at + LONGEST_NAME).join('')
-    const [start] = GROUP.exec(ahead) ?? []
+    const [start, ...names] = GROUP.exec(ahead) ?? []
     if (start === undefined) throw new RegexFault(groupFault(ahead))
+    const name = names.find((one) => one !== undefined)
+    if (name !== undefined && this.#names.has(name)) {
+      throw new RegexFault(`names two groups ${name}; give each its own name`)
+    }
+    if (name !== undefined) this.#names.add(name)
     if (++this.#depth > MOST_DEEP) throw new RegexFault(`has groups over ${MOST_DEEP} deep`)
-    this.#at += start.length
+    this.#at += [...start].length
     const inside = choice(this.#alternatives())
     if (this.#next !== ')') throw new RegexFault('has a group that does not end')
     this.#at++
@@ -147,7 +153,8 @@ const CONTROLS: Readonly<Record<string, string>> = {
 }
 
 /** How a group begins; a name of ECMAScript's or Python's changes nothing about what matches. */
-const GROUP = /^\((?:\?:|\?P?<[a-z_$][\w$]*>|(?!\?))/i
+const GROUP =
+  /^\((?:\?:|\?P<([\p{XID_Start}_]\p{XID_Continue}*)>|\?<([\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*)>|(?!\?))/u
 
 /** With what is around it. */
 const LONGEST_NAME = 256

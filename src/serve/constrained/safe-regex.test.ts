@@ -59,6 +59,9 @@ test('what XGrammar would take for bytes is written beside its class, or refused
     '(?P=n)',
     '(?<=a)b',
     '(?P<1>a)',
+    '(?P<$a>a)',
+    '(?P<a>x)(?P<a>y)',
+    '(?<a>x)(?<a>y)',
     '\\k<n>',
     '\\b',
     '\\1',
@@ -86,7 +89,12 @@ test('a backslash leaves white space and punctuation what they are, in a class a
 })
 
 test('a group with a name, in words of ECMAScript or Python, is a group', () => {
-  for (const named of ['(?P<year>[0-9]{4})-(?P<m_1>x|y)', '(?<year>[0-9]{4})-(?<m_1>x|y)']) {
+  for (const named of [
+    '(?P<year>[0-9]{4})-(?P<m_1>x|y)',
+    '(?<year>[0-9]{4})-(?<m_1>x|y)',
+    '(?P<größe>[0-9]{4})-(?P<年>x|y)',
+    '(?<größe>[0-9]{4})-(?<$年>x|y)',
+  ]) {
     assert.deepEqual(wholeRegex(named), wholeRegex('([0-9]{4})-(x|y)'))
   }
 })
