@@ -48,6 +48,8 @@ export async function checkPicture(picture: Picture, depth: PictureDepth): Promi
 }
 
 async function checkFile(path: string, depth: PictureDepth): Promise<ImageSize> {
+  // A pipe would be waited for.
+  if (!(await stat(path)).isFile()) throw new Error('it is no file')
   const file = await open(path)
   try {
     const { size } = await file.stat()

@@ -91,6 +91,7 @@ test('how many frames there are is known at once', () => {
 const REFUSED: readonly [ClipSource, string, RegExp][] = [
   ['no/such/clip.mp4', 'INPUT_VIDEO_MISSING', /no\/such\/clip\.mp4, there is nothing/],
   ['src/core', 'INPUT_VIDEO_EMPTY', /src\/core has no pictures in it/],
+  ['/dev/null', 'INPUT_VIDEO_MISSING', /\/dev\/null, it is neither file nor folder/],
   [[], 'INPUT_VIDEO_EMPTY', /list of pictures is empty/],
   [scratchFile('empty.mp4', ''), 'INPUT_VIDEO_EMPTY', /empty\.mp4 is an empty file/],
   [

@@ -129,9 +129,12 @@ function locate(source: ClipSource): Place {
       `video: expected a clip at ${path}, there is nothing; check the path.`,
     )
   }
-  return found.isDirectory()
-    ? { kind: 'pictures', clip: pictureClip(picturesIn(path)) }
-    : { kind: 'path', path }
+  if (found.isDirectory()) return { kind: 'pictures', clip: pictureClip(picturesIn(path)) }
+  if (found.isFile()) return { kind: 'path', path }
+  throw new InputError(
+    'INPUT_VIDEO_MISSING',
+    `video: expected a clip at ${path}, it is neither file nor folder; check the path.`,
+  )
 }
 
 function isFile(url: URL): boolean {
