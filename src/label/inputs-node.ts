@@ -1,6 +1,6 @@
 /** What `INPUT` names: a folder, pictures, a manifest, Parquet files or tar shards, opened far enough to know which. */
 import { createHash } from 'node:crypto'
-import { statSync } from 'node:fs'
+import { statSync, type Stats } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { InputError } from '../core/errors.ts'
@@ -24,9 +24,16 @@ const KINDS: readonly (readonly [LabelInput['kind'], RegExp])[] = [
 ]
 
 function kindOf(name: string): LabelInput['kind'] {
-  if (isFolder(name)) return 'folder'
+  const about = aboutOf(name)
+  if (about?.isDirectory()) return 'folder'
   const kind = KINDS.find(([, pattern]) => pattern.test(name))?.[0]
-  if (kind) return kind
+  if (kind && about?.isFile()) return kind
+  if (kind) {
+    throw new InputError(
+      'INPUT_LABEL_KIND',
+      `label: a table or shard should be a file, ${name} is none; write what comes out of a pipe into one.`,
+    )
+  }
   if (mediaTypeOf(name)) return 'file'
   const isPacked = /\.tar\.\w+$/i.test(name)
   throw new InputError(
@@ -37,13 +44,13 @@ function kindOf(name: string): LabelInput['kind'] {
   )
 }
 
-/** In a folder that may be listed and not entered pictures go by their names: their turn says that they may not be read. */
-function isFolder(name: string): boolean {
+/** Null in a folder that may be listed and not entered, where pictures go by their names: their turn says that they may not be read. */
+function aboutOf(name: string): Stats | null {
   try {
-    return statSync(name).isDirectory()
+    return statSync(name)
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
-    if (code === 'EACCES' && mediaTypeOf(name)) return false
+    if (code === 'EACCES' && mediaTypeOf(name)) return null
     if (code !== 'ENOENT' && code !== 'ENOTDIR') throw cause
     throw new InputError(
       'INPUT_DATA_MISSING',

@@ -70,18 +70,29 @@ export function modelEngine(model: LabelModel, name: string, batch: number): Lab
     place: 'this process',
     atOnce: PREPARED_AHEAD * batch,
     async answer({ messages, options: { schema, ...options } }, signal) {
-      const { text, finishReason, usage } = await model.generate({
+      const answer = model.generate({
         messages,
         numBeams: 1,
         ...options,
         ...(schema && { responseFormat: { type: 'json_schema', schema } }),
         signal,
       })
+      const { text, finishReason, usage } = await answer.catch((error: unknown) => {
+        throw isMissing(error)
+          ? new InputError('INPUT_LABEL_MEDIA', error.message, { cause: error })
+          : error
+      })
       signal.throwIfAborted()
       const { promptTokens, completionTokens } = usage
       return { text, finishReason, promptTokens, completionTokens }
     },
   }
+}
+
+/** Of a clip or its frames: pictures alone were read before. */
+function isMissing(error: unknown): error is InputError {
+  if (!(error instanceof InputError)) return false
+  return ['INPUT_IMAGE_MISSING', 'INPUT_VIDEO_MISSING'].includes(error.code)
 }
 
 export type ServerOptions = {

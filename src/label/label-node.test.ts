@@ -11,6 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { execFileSync } from 'node:child_process'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -313,6 +314,52 @@ describe('an input', () => {
       /row 1: a row should have image, .* it has nothing/,
     )
     assert.equal(lines[2]?.item_id, 'five')
+  })
+
+  test(
+    'with pipes and devices: named ones are errors of their rows, those of a folder are left out',
+    { skip: process.platform === 'win32', timeout: 30_000 },
+    async () => {
+      // Listing waited for whoever would write into the pipe, and nothing ended it.
+      const folder = folderOf(['a.png'])
+      const pipes = ['p.png', 'p.mp4', 'p.jsonl'].map((name) => join(folder, name))
+      for (const pipe of pipes) execFileSync('mkfifo', [pipe])
+      const rows = newPath('rows.jsonl')
+      const names = ['a.png', 'p.png', 'p.mp4', '/dev/zero', '.']
+      writeFileSync(rows, names.map((image) => `${JSON.stringify({ image })}\n`).join(''))
+      const { lines } = await run({ input: rows, media: folder, maxErrors: 10 })
+      assert.deepEqual(
+        lines.map(({ error }) => error?.code),
+        names.map((name) => (name === 'a.png' ? undefined : 'INPUT_LABEL_MEDIA')),
+      )
+      const pictures = await run({ input: pipes.slice(0, 2), maxErrors: 2 })
+      assert.equal(pictures.report.failed, 2)
+      assert.equal((await run({ input: folder })).report.skipped, 3)
+      await assert.rejects(run({ input: pipes[2]! }), { code: 'INPUT_LABEL_KIND' })
+    },
+  )
+
+  test('of frames of which one cannot be opened: its code is that of other media', async () => {
+    const input = folderOf(['x/1.png'])
+    const unread = new InputError('INPUT_IMAGE_MISSING', 'readImage: x/1.png cannot be opened.')
+    const model = echo([], () => Promise.reject(unread))
+    const engines = [{ model, name: 'echo' }]
+    const { lines } = await run({ input, clipFolders: true, maxErrors: 1, engines })
+    assert.deepEqual(lines[0]!.error, { code: 'INPUT_LABEL_MEDIA', message: unread.message })
+  })
+
+  test('in which nothing can be listed: the corrected one may take its place', async () => {
+    // The queue that it left refused every other input.
+    const out = newPath('out.jsonl')
+    const [empty, torn] = [newPath('e.json'), newPath('t.jsonl')]
+    writeFileSync(empty, '[]')
+    writeFileSync(torn, '{"text":"a"}\n{"text":')
+    await assert.rejects(run({ input: folderOf(['a.txt']), out }), /\*\.tar/)
+    await assert.rejects(run({ input: torn, out }), { code: 'INPUT_DATA_BROKEN' })
+    await assert.rejects(run({ input: empty, out }), /rows, there are none; look into the file/)
+    const { lines } = await run({ input: folderOf(['1.png']), out })
+    assert.equal(lines.length, 1)
+    await assert.rejects(run({ input: folderOf(['2.png']), out }), { code: 'INPUT_LABEL_RUN' })
   })
 
   test('of Parquet: pictures in the rows', async () => {

@@ -425,8 +425,12 @@ function isPostgres(queue: string): boolean {
 
 function nothingFound(inputs: readonly LabelInput[]): InputError {
   const names = inputs.map(({ path }) => resolve(path)).slice(0, 3)
+  const folder = inputs.find(({ kind }) => kind === 'folder')
+  const todo = folder
+    ? `name shards and tables themselves ('${resolve(folder.path)}/*.tar')`
+    : 'look into the file, or name another'
   return new InputError(
     'INPUT_LABEL_EMPTY',
-    `label: ${names.join(', ')} should hold pictures or clips, there are none; name shards and tables themselves ('${names[0]}/*.tar').`,
+    `label: ${names.join(', ')} should hold pictures, clips or rows, there are none; ${todo}.`,
   )
 }

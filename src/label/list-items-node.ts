@@ -1,6 +1,6 @@
 /** The items of all inputs, one after another and never all of them. */
 import { createHash } from 'node:crypto'
-import { open, type FileHandle } from 'node:fs/promises'
+import { open, stat, type FileHandle } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readCsvRows } from '../data/csv-rows.ts'
@@ -317,13 +317,14 @@ async function fileSize(media: readonly FilePlace[], base: string): Promise<numb
   return itemSize(heads)
 }
 
-/** What is not there or no file counts as small: its turn says so. */
+/** What is not there or no file counts as small: its turn says so. A pipe would be waited for. */
 async function headOf(path: string): Promise<{ head: Uint8Array; bytes: number }> {
-  const file = await open(path).catch(() => null)
+  const about = await stat(path).catch(() => null)
+  const file = about?.isFile() ? await open(path).catch(() => null) : null
+  const bytes = about?.isFile() ? about.size : 0
   try {
-    const { size = 0 } = (await file?.stat()) ?? {}
-    const head = file && (await readAt(file, 0, Math.min(size, HEADER_BYTES)).catch(() => null))
-    return { head: head ?? new Uint8Array(0), bytes: size }
+    const head = file && (await readAt(file, 0, Math.min(bytes, HEADER_BYTES)).catch(() => null))
+    return { head: head ?? new Uint8Array(0), bytes }
   } finally {
     await file?.close()
   }

@@ -22,7 +22,7 @@ export type QueueOptions = {
   readonly isAlive: (owner: string) => boolean
 }
 
-/** Throws InputError where the database holds a run of this name with another recipe. The caller closes. */
+/** Throws InputError where the database holds items of a run of this name with another recipe. The caller closes. */
 export async function openQueue(database: SqlDatabase, options: QueueOptions): Promise<WorkQueue> {
   await makeTables(database)
   if (options.overwrite) await forget(database, options.run)
@@ -355,12 +355,27 @@ async function joinRun(
   const [found] = rows
   // Another one that began at the same moment took the number.
   if (!found) return joinRun(database, { run, recipe })
-  checkRecipe(JSON.parse(String(found['recipe'])) as RunRecipe, recipe)
+  const fault = recipeFault(JSON.parse(String(found['recipe'])) as RunRecipe, recipe)
+  if (fault && !(await takeOverEmpty(database, { run, recipe }))) throw fault
   return Number(found['number'])
 }
 
+/** A run in which nothing could be listed holds nobody's work. False where there is any, or somebody lists. */
+async function takeOverEmpty(
+  database: SqlDatabase,
+  { run, recipe }: Pick<QueueOptions, 'run' | 'recipe'>,
+): Promise<boolean> {
+  const { changed } = await database.run({
+    sql: `UPDATE llava_runs SET recipe = $2, listed = 0, skipped = 0
+          WHERE name = $1 AND lister IS NULL
+          AND NOT EXISTS (SELECT 1 FROM llava_items WHERE run = llava_runs.number)`,
+    args: [run, JSON.stringify(recipe)],
+  })
+  return changed === 1
+}
+
 /** A run goes on with what it began with; of its models, some may do. */
-function checkRecipe(begun: RunRecipe, now: RunRecipe): void {
+function recipeFault(begun: RunRecipe, now: RunRecipe): InputError | null {
   const names = [...new Set([...Object.keys(begun), ...Object.keys(now)])]
   const other = names.filter((name) => {
     if (name === 'models') return now.models.some((model) => !begun.models.includes(model))
@@ -368,10 +383,10 @@ function checkRecipe(begun: RunRecipe, now: RunRecipe): void {
     if (name === 'settings' && !(begun[name] && now[name])) return false
     return JSON.stringify(begun[name]) !== JSON.stringify(now[name])
   })
-  if (other.length === 0) return
-  if (other[0] === 'settings') return checkRecipe(...settingsApart(begun, now))
+  if (other.length === 0) return null
+  if (other[0] === 'settings') return recipeFault(...settingsApart(begun, now))
   const [first = ''] = other
-  throw new InputError(
+  return new InputError(
     'INPUT_LABEL_RUN',
     `label: a run of this name was begun with another ${other.join(', ')} (${short(begun[first])}, now ${short(now[first])}); give the same, name another --out (or --run, on a server), or begin anew with --overwrite.`,
   )
