@@ -51,7 +51,12 @@ class SqlQueue implements WorkQueue {
        WHERE number = $1 AND listed = 0 AND (lister IS NULL OR lister = $2 OR lister_until < $4)`,
       [this.#owner, this.#until, this.#now],
     )
-    return changed === 1
+    if (changed !== 1) return false
+    // Until somebody lists, another command may have taken the empty run over.
+    const begun = JSON.parse(String(await this.#fieldOfRun('recipe'))) as RunRecipe
+    const fault = recipeFault(begun, this.#options.recipe)
+    if (fault) throw fault
+    return true
   }
 
   async add(items: readonly LabelItem[]): Promise<number> {
@@ -247,7 +252,7 @@ class SqlQueue implements WorkQueue {
     )
   }
 
-  async #fieldOfRun(name: 'listed' | 'skipped'): Promise<unknown> {
+  async #fieldOfRun(name: 'listed' | 'skipped' | 'recipe'): Promise<unknown> {
     const { rows } = await this.#run(`SELECT ${name} FROM llava_runs WHERE number = $1`, [])
     return rows[0]?.[name]
   }

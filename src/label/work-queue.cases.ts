@@ -117,6 +117,18 @@ export function workQueueCases(open: OpenTestQueue): void {
     await anew.close()
   })
 
+  test('a run that nobody lists yet is taken over once, and its first owner told', async () => {
+    const clock = { now: 1_000_000 }
+    const run = newRun()
+    const first = await open(options(run, 'a'), clock)
+    const second = await open(options(run, 'b', { recipe: { ...RECIPE, prompts: ['q'] } }), clock)
+    await assert.rejects(first.takeListing(), { code: 'INPUT_LABEL_RUN' })
+    await first.close()
+    assert.equal(await second.takeListing(), true)
+    await assert.rejects(open(options(run, 'a'), clock), { code: 'INPUT_LABEL_RUN' })
+    await second.close()
+  })
+
   test('what failed is asked again only when it is wished, with what there was', async () => {
     const { queue, run, clock } = await fresh(2)
     const [one, two] = await queue.claim(2)
