@@ -8,6 +8,7 @@
  * Training again changes the two small files alone.
  */
 import { ConfigError } from './core/errors.ts'
+import { jsonBytes } from './families/convert/written-json.ts'
 import { familyOf } from './families/index.ts'
 import { openParts } from './load-checkpoint.ts'
 import { modelGraphs, parameterMap } from './load-model.ts'
@@ -133,7 +134,7 @@ function adapterConfig(
     lora_alpha: config.lora_alpha * adapterScale,
     alpha_pattern: Object.fromEntries(patterns.map(([of, alpha]) => [of, alpha * adapterScale])),
   }
-  return new TextEncoder().encode(`${JSON.stringify(packed, null, 2)}\n`)
+  return jsonBytes(packed)
 }
 
 function checkModules(

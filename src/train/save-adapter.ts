@@ -3,6 +3,7 @@
  *
  * Source: peft 0.21 `utils/save_and_load.py`, `tuners/lora/config.py`.
  */
+import { jsonText } from '../core/json-numbers.ts'
 import { memoryName, originalMemoryName } from '../families/convert/target-names.ts'
 import type { ModelConfig } from '../families/family.ts'
 import type { Replaced } from '../weights/check-replaced-node.ts'
@@ -54,7 +55,7 @@ export async function saveAdapter(folder: string, parts: AdapterParts): Promise<
         { metadata: { format: 'pt' } },
       )
       await write('adapter_config.json', config)
-      for (const [name, json] of learnt) await write(name, `${JSON.stringify(json, null, 2)}\n`)
+      for (const [name, json] of learnt) await write(name, jsonText(json))
       await write('README.md', card)
     },
     { kind: 'model', replaces },

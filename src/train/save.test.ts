@@ -44,8 +44,8 @@ test('a saved model has the names of its base and answers as the trainer does', 
   assert.equal(await lossOf(again), await lossOf(trainer))
 })
 
-test('the config names the dtype that most numbers are written in', async () => {
-  // Its file and its config say float16; a part's own says float32.
+test('the config names the dtype that most numbers are written in, and is else the text that it was', async () => {
+  // Its file and its config say float16; a part's own says float32. Python takes 1.0 for a float and refuses 1.
   const model = join('fixtures', 'inference', 'mini-vit-crop')
   const own = readFileSync(join(model, 'config.json'), 'utf8')
   for (const [trainable, dtype] of [
@@ -55,16 +55,11 @@ test('the config names the dtype that most numbers are written in', async () => 
     const folder = join(root, `dtype-${dtype}`)
     await using trainer = await createTrainer(model, { trainable })
     await trainer.save(folder)
-    const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as {
-      dtype: string
-      text_config: { dtype: string }
-    }
+    const text = readFileSync(join(folder, 'config.json'), 'utf8')
+    const config = JSON.parse(text) as { dtype: string; text_config: { dtype: string } }
     assert.deepEqual([config.dtype, config.text_config.dtype], [dtype, dtype])
-    const { dtype: _, ...rest } = config
-    assert.deepEqual(
-      Object.keys(rest),
-      Object.keys(JSON.parse(own)).filter((key) => key !== 'dtype'),
-    )
+    const withoutDType = (config: string) => config.replaceAll(/"dtype": "\w+"/g, '').trim()
+    assert.equal(withoutDType(text), withoutDType(own))
   }
 })
 

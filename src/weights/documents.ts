@@ -1,5 +1,6 @@
 /** The small files beside the weights: JSON parsed, templates as text. */
 import { CheckpointError } from '../core/errors.ts'
+import { parseJson } from '../core/json-numbers.ts'
 import { joinPath, listFolder, openFileBytes } from './node.ts'
 
 const TEXT_FILES = ['chat_template.jinja']
@@ -34,7 +35,7 @@ export function readDocuments(folder: string): ReadonlyMap<string, unknown> {
 function parse(folder: string, name: string): unknown {
   const text = readText(folder, name)
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch (error) {
     throw new CheckpointError(
       'CHECKPOINT_JSON',

@@ -13,6 +13,6 @@ export function withDType(config: JsonObject, dtype: DType): JsonObject {
     const isPart = PARTS.includes(key) && isObject(value)
     return [key, isPart ? withDType(value, dtype) : value] as const
   })
-  const isSame = entries.every(([key, value]) => value === config[key])
-  return isSame ? config : Object.fromEntries(entries)
+  const changed = entries.filter(([key, value]) => value !== config[key])
+  return changed.length === 0 ? config : { ...config, ...Object.fromEntries(changed) }
 }

@@ -3,6 +3,7 @@
  * in the vocabulary) or taken out again (the original repositories put pictures in place of an id that is in none).
  */
 import { CheckpointError } from '../../core/errors.ts'
+import { parseJson } from '../../core/json-numbers.ts'
 import type { Tokenizer } from '../../text/tokenizer.ts'
 import { joinPath, listFolder, parentFolder } from '../../weights/node.ts'
 import { isObject, type JsonObject } from '../json-reader.ts'
@@ -124,7 +125,9 @@ export function withoutPlaceholders(files: Files, ids: readonly number[]): Files
 }
 
 function without(object: JsonObject, ...keys: readonly string[]): JsonObject {
-  return Object.fromEntries(Object.entries(object).filter(([name]) => !keys.includes(name)))
+  const rest = { ...object }
+  for (const key of keys) delete rest[key]
+  return rest
 }
 
 const SPECIAL = {
@@ -146,7 +149,7 @@ function editTokenizerJson(files: Files, edit: (tokens: JsonObject[]) => JsonObj
 function readJson(files: Files, name: string): JsonObject {
   const bytes = files.get(name)
   if (!bytes) return {}
-  const json: unknown = JSON.parse(new TextDecoder().decode(bytes))
+  const json = parseJson(new TextDecoder().decode(bytes))
   if (isObject(json)) return json
   throw new CheckpointError('CHECKPOINT_JSON', `convert: ${name} should hold an object.`)
 }
