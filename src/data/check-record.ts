@@ -10,6 +10,7 @@ import type { ImageSize } from '../preprocess/image.ts'
 import { SPACE } from '../text/jinja/python-text.ts'
 import { checkClip, checkPicture, type PictureDepth } from './check-picture.ts'
 import type { Dataset } from './dataset.ts'
+import { placesIn } from './media-places.ts'
 import { faultReasonOf, RecordFault, type FaultReason } from './record-fault.ts'
 import {
   modalityOf,
@@ -137,7 +138,7 @@ function checkOrder(turns: readonly RecordTurn[]): void {
 }
 
 function checkPlaces(turns: readonly RecordTurn[], { images, videos }: AnyRecord): void {
-  const places = turns.reduce((sum, { value }) => sum + value.split('<image>').length - 1, 0)
+  const places = placesIn(turns)
   const media = images.length + videos.length
   if (places === media) return
   throw placesFault(places, media)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { loadModel, type Model } from '../index.ts'
 import { checkPicture } from '../data/check-picture.ts'
-import type { DataRecord } from '../data/record.ts'
+import type { DataRecord, RecordTurn } from '../data/record.ts'
 import { TINY_MODEL } from '../../test/tiny-run.ts'
 import { LazyPixels } from './lazy-pixels.ts'
 import { openPreparer, type OpenedPreparer } from './open-preparer.ts'
@@ -103,6 +103,22 @@ for (const [name, overrides] of [
   })
 }
 
+// The first question came with all pictures of its record, and with no turn where an answer stood before it.
+test('a question has the pictures of its own turn, behind an answer too', async () => {
+  await withPreparer({ model: TINY_MODEL }, async ({ preparer }) => {
+    const [question, answer] = record({}).turns as [RecordTurn, RecordTurn]
+    const [picture] = record({}).images as [string]
+    const other = join(PICTURES, 'photo-100x100.png')
+    const again = [{ ...question, value: '<image>\nAnd this?' }, answer]
+    const alone = await preparer.question(record({ turns: [question, answer] }))
+    const turns = [question, answer, ...again]
+    const several = record({ images: [picture, other], turns })
+    assert.deepEqual(await preparer.question(several), alone)
+    const answered = record({ turns: [{ ...answer, value: 'Hello.' }, question, answer] })
+    assert.deepEqual(await preparer.question(answered), alone)
+  })
+})
+
 test('clips are sampled, counted and cut as in serving', async () => {
   const from = join(INFERENCE, 'next-video-rope')
   await using model = await loadModel(from, { precision: 'f32' })
@@ -125,6 +141,10 @@ test('clips are sampled, counted and cut as in serving', async () => {
       assert.equal(places(came.inputIds), right.videos[0]?.tokens)
       const count = await preparer.count({ ...one, turns: one.turns.slice(0, 2) }, [])
       assert.equal(count.total, came.inputIds.length)
+      const asked = one.turns.slice(0, 2)
+      const twice = { ...one, videos: [clip, clip], turns: [...asked, ...asked] }
+      const alone = await preparer.question({ ...one, turns: asked })
+      assert.deepEqual(await preparer.question(twice), alone)
       const film = new Uint8Array(readFileSync(join(PICTURES, 'animated-160x160.gif')))
       const [path, bytes] = [join(PICTURES, 'animated-160x160.gif'), film].map((source) =>
         preparer.sample({ ...one, videos: [source], turns: one.turns.slice(0, 2) }),

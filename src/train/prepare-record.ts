@@ -5,6 +5,7 @@
  */
 import { ConfigError } from '../core/errors.ts'
 import { conversationsOf, type TokenCounts } from '../data/check-record.ts'
+import { MEDIA_PLACE } from '../data/media-places.ts'
 import { RecordFault } from '../data/record-fault.ts'
 import {
   preferenceTurns,
@@ -20,6 +21,7 @@ import { renderConversation } from '../text/conversation.ts'
 import { labelConversation, type LabelledConversation } from '../text/label-conversation.ts'
 import { IMAGE_TOKEN_INDEX, tokenizePrompt } from '../text/tokenize-prompt.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
+import { firstQuestion } from './first-question.ts'
 import { labelTemplate } from './label-template.ts'
 import {
   countMedia,
@@ -109,12 +111,12 @@ export class RecordPreparer {
     return { chosen: this.#withMedia(better, media), rejected: this.#withMedia(worse, media) }
   }
 
-  /** The first question of a record, open for the answer; nothing of it is learnt. */
+  /** The first question of a record with its own pictures, open for the answer; nothing of it is learnt. */
   async question(record: DataRecord): Promise<Sample> {
-    const end = record.turns.findIndex(({ from }) => from === 'gpt')
-    const inputIds = this.#ask(record.turns.slice(0, end), record)
+    const { question, media } = firstQuestion(record)
+    const inputIds = this.#ask([question], media)
     const labels = inputIds.map(() => IGNORE_INDEX)
-    return this.#withMedia({ inputIds, labels }, await prepareMedia(record, this.#parts))
+    return this.#withMedia({ inputIds, labels }, await prepareMedia(media, this.#parts))
   }
 
   /** What a model said. */
@@ -157,7 +159,7 @@ export class RecordPreparer {
     // Stage 1 learns captions of bare pictures: its questions are discarded.
     const prompt =
       mode === 'plain'
-        ? IMAGE_PLACE
+        ? MEDIA_PLACE
         : renderConversation(mode, normaliseImageTags(turns, { mode, wrapImage }), {
             addGenerationPrompt: true,
           })
@@ -242,8 +244,6 @@ function learntOf(labels: ArrayLike<number>): number {
   return Array.from(labels).filter((label, i) => i > 0 && label !== IGNORE_INDEX).length
 }
 
-const IMAGE_PLACE = '<image>'
-
 /** Turns as messages for a template, each `<image>` a part of its own: the place of a picture or clip; null: plain text. */
 function messagesOf(
   turns: readonly RecordTurn[],
@@ -258,7 +258,7 @@ function messagesOf(
 
 /** The line end beside a place belongs to it. */
 function partsOf(value: string, type: 'image' | 'video'): PromptPart[] {
-  return value.split(IMAGE_PLACE).flatMap((piece, i, pieces): PromptPart[] => {
+  return value.split(MEDIA_PLACE).flatMap((piece, i, pieces): PromptPart[] => {
     const after = i > 0 ? piece.replace(/^\n/, '') : piece
     const text = i < pieces.length - 1 ? after.replace(/\n$/, '') : after
     const place: PromptPart[] = i > 0 ? [{ type }] : []

@@ -1,6 +1,7 @@
 /** Records that are never learnt from: the loss on them, and what the model answers. */
 import type { Dataset } from '../data/dataset.ts'
 import type { DataRecord } from '../data/record.ts'
+import { firstQuestion } from './first-question.ts'
 import { loadSamples, openSurveyed, type DataTools } from './run-data.ts'
 import type { SampleAnswer } from './run-events.ts'
 import type { Trainer } from './trainer.ts'
@@ -56,16 +57,13 @@ export class HeldOut {
     )
     const questions = await Promise.all(records.map((record) => preparer.question(record)))
     const said = await trainer.answers(questions, { maxTokens })
-    return records.map(({ images, turns }, i) => {
-      const answered = turns.findIndex(({ from }) => from === 'gpt')
-      const [picture] = images
+    return records.map((record, i) => {
+      const { question, media, expected } = firstQuestion(record)
+      const [picture] = media.images
       return {
         picture: typeof picture === 'string' ? picture : null,
-        question: turns
-          .slice(0, answered)
-          .map(({ value }) => value)
-          .join('\n'),
-        expected: turns[answered]?.value ?? '',
+        question: question.value,
+        expected,
         answer: preparer.text(said[i] ?? []),
       }
     })
