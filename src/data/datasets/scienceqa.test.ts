@@ -36,7 +36,13 @@ test("questions and answers are the original's QCM-LEA", async () => {
 
 test('an answer that is no choice is a fault of the row', async () => {
   const row = { question: 'q', choices: ['a', 'b'], answer: 2 }
-  await using data = await openDataset(write('wrong.json', [row, { ...row, choices: 'ab' }]))
-  await assert.rejects(data.read(0), { reason: 'structure', message: /place of one of 2 choices/ })
-  await assert.rejects(data.read(1), { reason: 'structure', message: /choices should be a list/ })
+  // Number() makes a place of each that follows the first two: rows without an answer were learnt as A.
+  const answers = [2, 0.5, null, '', true, [1], '1']
+  const rows = [...answers.map((answer) => ({ ...row, answer })), { ...row, choices: 'ab' }]
+  await using data = await openDataset(write('wrong.json', rows))
+  const message = /answer should be the place of one of 2 choices/
+  for (const i of answers.keys())
+    await assert.rejects(data.read(i), { reason: 'structure', message })
+  const noList = { reason: 'structure', message: /choices should be a list/ }
+  await assert.rejects(data.read(answers.length), noList)
 })

@@ -18,13 +18,7 @@ export const scienceqa: RowFormat = {
   read(row, where) {
     const text = (name: string) => textOf(row[name] ?? '', name, where)
     const choices = choicesOf(row['choices'], where)
-    const answer = Number(row['answer'])
-    if (!(Number.isInteger(answer) && answer >= 0 && answer < choices.length)) {
-      throw structureFault(
-        where,
-        `answer should be the place of one of ${choices.length} choices, ${describe(row['answer'])} came`,
-      )
-    }
+    const answer = answerOf(row['answer'], choices.length, where)
     const context = text('hint') || 'N/A'
     const options = choices.map((choice, i) => `(${letterOf(i)}) ${choice}`).join(' ')
     const question = withoutMark(
@@ -50,6 +44,18 @@ function choicesOf(value: unknown, where: string): string[] {
     return value.map((choice: unknown) => textOf(choice, 'choices', where))
   }
   throw structureFault(where, `choices should be a list of texts, ${describe(value)} came`)
+}
+
+/** Parquet stores whole numbers of 64 bits as bigint. */
+function answerOf(value: unknown, choices: number, where: string): number {
+  const place = typeof value === 'bigint' ? Number(value) : value
+  if (typeof place === 'number' && Number.isInteger(place) && place >= 0 && place < choices) {
+    return place
+  }
+  throw structureFault(
+    where,
+    `answer should be the place of one of ${choices} choices, ${describe(value)} came`,
+  )
 }
 
 function letterOf(place: number): string {
