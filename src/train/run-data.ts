@@ -110,7 +110,8 @@ export async function openSurveyed(
     onProgress: (state) => onEvent({ kind: 'progress', ...state }),
   })
   try {
-    const survey = await surveyed(dataset, Math.min(records, dataset.length), tools)
+    const looked = { data, dataset, count: Math.min(records, dataset.length) }
+    const survey = await surveyed(looked, tools)
     try {
       survey.quarantine.check(survey.facts.length, recipe.quarantine.threshold)
     } catch (error) {
@@ -124,13 +125,16 @@ export async function openSurveyed(
   }
 }
 
-async function surveyed(dataset: Dataset, count: number, tools: DataTools): Promise<Survey> {
+/** The first `count` records of `dataset`, which `data` names: the same rows elsewhere have other pictures. */
+type Looked = { readonly data: RecipeData; readonly dataset: Dataset; readonly count: number }
+
+async function surveyed({ data, dataset, count }: Looked, tools: DataTools): Promise<Survey> {
   const { recipe, memory, isResumed } = tools
   const { model, conversation, maxLength, frames, fps, forceSample, stage } = recipe
   const clips = { frames, fps, forceSample }
   const { pictures } = recipe.quarantine
   const settings = { model, conversation, maxLength, ...clips, pictures, stage }
-  const key = JSON.stringify([dataset.sha256, count, settings])
+  const key = JSON.stringify([dataset.sha256, data, count, settings])
   const known = await memory.remembered(key)
   if (known && isResumed) return restored(known)
   const facts = known

@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -287,6 +288,24 @@ test('records that were broken are looked at again by the next start, and not by
   const { events: rest } = await runOf({ ...some, steps: 2 }, { resume: true })
   const again = rest.find(({ kind }) => kind === 'start')
   assert.equal(again?.kind === 'start' && again.quarantined, 2)
+})
+
+// Remembered by their rows alone, records were as sound in a folder where nobody had looked.
+test('records are looked at again where they are said to have other pictures', async () => {
+  const [folder, other] = [join(root, 'sound'), join(root, 'other')]
+  const rows = colourRows(folder, 4)
+  colourRows(other, 4)
+  // Older than the first look.
+  writeFileSync(join(other, 'red.ppm'), 'P6 16 16 255\n')
+  utimesSync(join(other, 'red.ppm'), 1, 1)
+  const recipe = tinyRecipe(folder, rows)
+  const fails = { ...recipe, evaluation: { data: join(folder, 'gone.json'), everySteps: 1 } }
+  await assert.rejects(train(fails), { code: 'INPUT_DATA_MISSING' })
+  const elsewhere = { ...recipe, data: { ...(recipe['data'] as object), imageFolder: other } }
+  await assert.rejects(train(elsewhere), {
+    code: 'CONFIG_QUARANTINE',
+    message: /1 came: 1 picture-broken .*red\.ppm/,
+  })
 })
 
 test('a picture that was damaged since a start that failed is looked at again by the next', async () => {
