@@ -2,7 +2,8 @@
  * Rows of pictures that say the words of their captions, before any decoder reads them: alignment without its cost.
  *
  * Every row of a picture should resemble the embeddings of its caption's tokens more than those of the other captions
- * in its micro-batch. Tokens that all captions of a micro-batch share (a line's end) tell nothing and are left out.
+ * in its micro-batch. Tokens that all captions of a micro-batch share (a line's end) tell nothing and are left out, unless
+ * the captions are the same altogether: then rows should say all of it, as those of a picture alone.
  * Where a record says what is to be seen at some places (`regions`), the rows of these places say that instead.
  */
 import { InputError } from '../core/errors.ts'
@@ -54,7 +55,6 @@ function captionsOf({ images, segments, targets, length }: Batch, samples: reado
   }
   const words = samples.map(() => new Set<bigint>())
   targets.labels.forEach((label, i) => words[targets.samples[i] as number]?.add(label))
-  const shared = (word: bigint) => samples.length > 1 && words.every((own) => own.has(word))
   const sampleOf = new Int32Array(length)
   let start = 0
   segments.forEach((count, i) => sampleOf.fill(i, start, (start += count)))
@@ -62,15 +62,23 @@ function captionsOf({ images, segments, targets, length }: Batch, samples: reado
   for (const { slots } of images?.placed ?? []) {
     for (const slot of slots) rows[sampleOf[Number(slot)] as number]?.push(Number(slot))
   }
+  const shared = sharedWords(words.filter((_, i) => (rows[i] as number[]).length > 0))
   start = 0
   return words
     .map((own, i) => {
       const regions = regionsOf(samples[i] as Sample, start)
       start += segments[i] as number
-      const telling = new Set([...own].filter((word) => !shared(word)))
+      const telling = new Set([...own].filter((word) => !shared.has(word)))
       return captionsOfSample(rows[i] as number[], telling, regions)
     })
     .filter((captions) => captions.length > 0)
+}
+
+/** Those of all captions of pictures; none where there is but one caption, or several alike. */
+function sharedWords(captions: readonly ReadonlySet<bigint>[]): ReadonlySet<bigint> {
+  const shared = new Set(captions[0])
+  for (const word of shared) if (!captions.every((own) => own.has(word))) shared.delete(word)
+  return captions.every((own) => own.size === shared.size) ? new Set() : shared
 }
 
 /** Words by position in the batch; places that lie in one row share it. */
