@@ -18,6 +18,7 @@ import {
   type Workspace,
 } from './build-network.ts'
 import { readCheckpoint } from './checkpoint.ts'
+import { withHeld } from './held-parameters.ts'
 import { learntFor } from './learnt-for.ts'
 import { learntOrTold } from './learnt-or-told.ts'
 import type { Network } from './network.ts'
@@ -85,7 +86,9 @@ async function assemble(
   const source = await readParameters(checkpoint)
   const rules = family.parameterNames
   const trained = await inTurns(trainedSteps({ ...source, rules, settings, rng }))
-  const { atStart, ...model } = await buildTrained(checkpoint, { ...source, trained }, workspace)
+  const parameters = withHeld(source.parameters, trained.held)
+  const read = { ...source, parameters, trained }
+  const { atStart, ...model } = await buildTrained(checkpoint, read, workspace)
   const { store } = model
   const objective = await createObjective(config, { atStart, layout }, workspace)
   const adamw = await AdamW.create(runtime, settings)
@@ -103,7 +106,7 @@ async function assemble(
     rng: resumed ? new Rng(resumed.rng) : rng,
     resumed,
     stored: trained.stored,
-    idle: () => idleTensors(source.parameters, settings),
+    idle: () => idleTensors(parameters, settings),
     freeBytes: freeMemoryBytes,
     signal,
     save: saving(checkpoint, { settings, store, trained, options }),

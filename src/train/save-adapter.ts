@@ -13,7 +13,7 @@ import { joinPath, writeFileAtomically } from '../weights/node.ts'
 import type { LoraModule } from './lora-modules.ts'
 import type { TrainerSettings } from './options.ts'
 import type { ParameterStore } from './parameter-store.ts'
-import type { StoredName } from './trained-parameters.ts'
+import type { StoredName, Trained } from './trained-parameters.ts'
 
 export type AdapterParts = {
   /** Where the base is: a folder or a hub id. */
@@ -22,6 +22,8 @@ export type AdapterParts = {
   readonly settings: TrainerSettings
   readonly modules: readonly LoraModule[]
   readonly store: ParameterStore
+  /** Of frozen parameters, beside the trained ones. */
+  readonly held: Trained['held']
   readonly stored: (path: string) => StoredName
   /** README.md */
   readonly card: string
@@ -33,8 +35,8 @@ export type AdapterParts = {
 
 /** Throws CheckpointError where the disk refuses or the folder is another's. */
 export async function saveAdapter(folder: string, parts: AdapterParts): Promise<void> {
-  const { store, stored, card, learnt, replaces } = parts
-  const tensors = store.paths.map((path) => {
+  const { store, held, stored, card, learnt, replaces } = parts
+  const tensors = [...store.paths, ...held.keys()].map((path) => {
     const { shape } = stored(path)
     return { name: adapterName(path, parts), dtype: 'float32' as const, shape, path }
   })
@@ -51,7 +53,10 @@ export async function saveAdapter(folder: string, parts: AdapterParts): Promise<
       await writeSafetensors(
         joinPath(temporary, 'adapter_model.safetensors'),
         tensors,
-        ({ name }) => store.weight(paths.get(name) as string).data,
+        ({ name }) => {
+          const path = paths.get(name) as string
+          return held.get(path) ?? store.weight(path).data
+        },
         { metadata: { format: 'pt' } },
       )
       await write('adapter_config.json', config)
@@ -83,7 +88,11 @@ function adapterConfig(
   names: readonly string[],
 ): object {
   const { rank, alpha, dropout } = settings.lora as NonNullable<TrainerSettings['lora']>
-  const inFull = new Set(names.flatMap((name) => MODULE_IN_FULL.exec(name)?.[1] ?? []))
+  const inFull = new Set(
+    names.flatMap(
+      (name) => MODULE_IN_FULL.exec(name)?.[1] ?? DECODER_IN_FULL.exec(name)?.[1] ?? [],
+    ),
+  )
   return {
     peft_type: 'LORA',
     task_type: 'CAUSAL_LM',
@@ -110,3 +119,7 @@ function adapterConfig(
  */
 const MODULE_IN_FULL =
   /^base_model\.model\.model\.(multi_modal_projector|mm_projector|vision_tower\..*?(?:embeddings|pre_layrnorm|layers\.\d+))\./
+
+/** Modules of the language model, which another adapter brought whole. */
+const DECODER_IN_FULL =
+  /^base_model\.model\.((?:model|lm_head)(?!.*(?:\.lora_|vision|projector)).*?)\.(?:weight|bias)$/

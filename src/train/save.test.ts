@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { openParts } from '../load-checkpoint.ts'
 import { openFileBytes, openLoraAdapter, readSafetensors } from '../weights/index.ts'
-import { createTrainer, type Trainer } from './index.ts'
+import { createTrainer, type Sample, type Trainer } from './index.ts'
 import { FIXTURES, MODEL, recordedSamples } from '../../test/recorded-training.ts'
 
 let root: string
@@ -189,6 +189,31 @@ test('an adapter is saved as PEFT does, with what was trained in full, and goes 
       { code: 'CHECKPOINT_ADAPTER' },
     )
   }
+})
+
+// Only trained parameters were read from it: preferences were learnt over the base's own projector, and saved without one.
+test('an adapter that training goes on from brings its frozen projector, and hands it on', async () => {
+  const [folder, next] = [join(root, 'sft'), join(root, 'dpo')]
+  const lora = { rank: 4, alpha: 8 }
+  const options = { trainable: ['projector'], learningRate: 1e-2, lora } as const
+  await using trainer = await createTrainer(MODEL, options)
+  for (let step = 0; step < 3; step++) await trainer.step([samples])
+  await trainer.save(folder)
+  const loss = await lossOf(trainer)
+  const frozen = { trainable: [], lora: { ...lora, init: folder } } as const
+  await using started = await createTrainer(MODEL, frozen)
+  assert.equal(await lossOf(started), loss)
+  await started.save(next)
+  const [was, is] = [openLoraAdapter(folder), openLoraAdapter(next)]
+  assert.equal(is.replacements.size, 4)
+  for (const name of is.replacements.values())
+    assert.deepEqual(is.source.read(name).data, was.source.read(name).data)
+  for (const { source } of [was, is]) source.close()
+  await using dpo = await createTrainer(MODEL, { ...frozen, objective: { kind: 'dpo' } })
+  const [chosen, rejected] = samples as [Sample, Sample]
+  // The policy is its own reference: the loss of a pair is log 2 at first.
+  const pair = { chosen, rejected }
+  assert.ok(Math.abs((await dpo.evaluate([pair])).loss - Math.LN2) < 1e-6)
 })
 
 describe('a tower that is trained beside adapters is saved', () => {

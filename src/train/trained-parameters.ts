@@ -23,6 +23,8 @@ export type StoredName = { readonly name: string; readonly shape: readonly numbe
 export type Trained = {
   readonly parameters: readonly TrainableParameter[]
   readonly modules: readonly LoraModule[]
+  /** What the adapter that training goes on from brings for frozen parameters, and the saved one keeps. */
+  readonly held: ReadonlyMap<string, Float32Array>
   /** Name and shape in files: the checkpoint's, or those that PEFT gives an adapter. */
   readonly stored: (path: string) => StoredName
   /** What a parameter starts as. */
@@ -52,7 +54,11 @@ export function* trainedSteps(sources: TrainedSources): Steps<Trained> {
     ...inFull.map(({ name, shape }) => ({ path: name, shape: shape as readonly number[] })),
     ...(lora?.parameters ?? []),
   ]
+  const trainedPaths = new Set(specs.map(({ path }) => path))
+  const isRead = new Set(values.map(({ name }) => name))
+  const starts = [...(lora?.starts ?? [])]
   return {
+    held: new Map(starts.filter(([path]) => isRead.has(path) && !trainedPaths.has(path))),
     parameters: specs.map((spec) => ({ ...spec, rates: ratesOf(spec.path, settings) })),
     modules: lora?.modules ?? [],
     stored: (path) => lora?.stored.get(path) ?? parameters.stored(path),
