@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
 import { blindRows, colourRows, tinyRecipe, TINY_MODEL } from '../../test/tiny-run.ts'
+import { openDataset } from '../data/dataset.ts'
 import { openParts } from '../load-checkpoint.ts'
 import { createRuntime } from '../runtime/node.ts'
 import type { Batch } from './batch.ts'
@@ -12,6 +13,7 @@ import { createTrainer, dryRun, parseRecipe, train, type TrainEvent } from './in
 import { modelParameters } from './model-parameters.ts'
 import { ModelWeights } from './model-weights.ts'
 import { Network } from './network.ts'
+import { openPreparer } from './open-preparer.ts'
 import { ParameterStore } from './parameter-store.ts'
 import { trainerOptions } from './recipe/trainer-options.ts'
 
@@ -20,6 +22,8 @@ before(() => {
   root = mkdtempSync(join(tmpdir(), 'llava-dry-'))
 })
 after(() => rmSync(root, { recursive: true }))
+
+const PICTURES = resolve('fixtures', 'pictures')
 
 const operationsPerSecond = { f32: 1e9, int8: 2e9 }
 
@@ -58,6 +62,62 @@ test('steps, samples and lengths are those of the run, and nothing is written', 
   const positions = steps.reduce((sum, step) => sum + step.positions, 0)
   assert.ok(Math.abs((dry.size?.tokens ?? 0) * 20 - positions) < 1e-6 * positions)
   assert.equal(dry.seconds, (dry.operations ?? 0) / 1e9)
+})
+
+test('tiles are those that the tower sees, of clips whose rows are pooled and of pictures that are cut', async () => {
+  const folder = join(root, 'tiles')
+  const turns = (id: string) => [
+    { from: 'human', value: '<image>\nWhat is it?' },
+    { from: 'gpt', value: `Number ${id}.` },
+  ]
+  const images = ['photo-1000x300.png', 'photo-100x100.png', 'photo-480x640.png']
+  const cases = [
+    ['next-video-rope', [{ video: 'clip' }], { frames: 6, conversation: 'vicuna_v1' }],
+    ['next-qwen', images.map((image) => ({ image })), {}],
+  ] as const
+  for (const [model, media, given] of cases) {
+    const rows = media.map((one, i) => ({
+      id: String(i),
+      ...one,
+      conversations: turns(String(i)),
+    }))
+    const recipe = tinyRecipe(folder, rows, {
+      model: join('fixtures', 'inference', model),
+      ...given,
+    })
+    const data = { path: join(folder, 'rows.json'), imageFolder: PICTURES, videoFolder: PICTURES }
+    const { size } = await dryRun({ ...recipe, data }, { operationsPerSecond })
+    assert.equal(size?.tiles, await meanTiles({ ...recipe, data }))
+  }
+})
+
+/** Of the samples themselves. */
+async function meanTiles(recipe: Record<string, unknown>): Promise<number> {
+  const { preparer, dispose } = await openPreparer(parseRecipe(recipe))
+  const { path, imageFolder } = recipe.data as { path: string; imageFolder: string }
+  await using dataset = await openDataset(path, { imageFolder })
+  let tiles = 0
+  for (let i = 0; i < dataset.length; i++) {
+    const { pixelValues, videos = [] } = await preparer.sample(await dataset.read(i))
+    for (const pixels of [pixelValues, ...videos]) tiles += pixels?.shape[0] ?? 0
+  }
+  await dispose()
+  return tiles / dataset.length
+}
+
+test('activations of packed samples are those of a full row, not of as many rows as a step has samples', async () => {
+  const folder = join(root, 'packed')
+  const rows = colourRows(folder, 8)
+  const plan = (given: Record<string, unknown>) =>
+    dryRun(tinyRecipe(folder, rows, { batchSize: 8, ...given }), { operationsPerSecond })
+  const mixed = await plan({ batching: 'mixed' })
+  const tokens = mixed.size?.tokens ?? NaN
+  const maxLength = Math.ceil(2.5 * tokens)
+  const packed = await plan({ batching: 'packed', maxLength })
+  const [row, whole] = [packed, mixed].map(({ memory }) => memory?.activations ?? NaN)
+  assert.ok(Math.abs((row as number) / (whole as number) - maxLength / (8 * tokens)) < 1e-9)
+  const roomy = await plan({ batching: 'packed', maxLength: Math.ceil(20 * tokens) })
+  assert.equal(roomy.memory?.activations, whole, 'a step fills less than a row')
 })
 
 test('frozen parts cost less, and the fast mode less time', async () => {

@@ -1,6 +1,8 @@
 /** A recipe looked at without training: what would be trained, how much memory and time it takes, here and where it was published. */
 import { CheckpointError, ConfigError, InputError } from '../core/errors.ts'
 import type { RecordFacts } from '../data/check-record.ts'
+import type { Dataset } from '../data/dataset.ts'
+import type { Survey } from '../data/survey.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { parseModelConfig } from '../families/index.ts'
 import { knownCheckpoint } from '../families/known-checkpoints.ts'
@@ -61,7 +63,7 @@ export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<D
   try {
     const { settings, groups } = checkRecipe(parsed, config)
     const tools = preparer && { recipe: parsed, preparer, signal: options.signal, ...SILENT }
-    const looked = tools && (await measuredSize(tools, config))
+    const looked = tools && (await measuredSize(tools))
     if (looked) await checkHeldOut(tools)
     const measured = looked ?? publishedSize(parsed)
     const operationsPerSecond = options.operationsPerSecond[parsed.compute]
@@ -134,26 +136,37 @@ const SILENT: Pick<DataTools, 'onEvent' | 'memory' | 'isResumed'> = {
 type Sized = { readonly size: RunSize; readonly sizeFrom: 'data' | 'published' }
 
 /** By the first records; null where the data are not there and the recipe says how large they are. */
-async function measuredSize(tools: DataTools, config: ModelConfig): Promise<Sized | null> {
+async function measuredSize(tools: DataTools): Promise<Sized | null> {
   const { recipe } = tools
   try {
-    const { dataset, survey } = await openSurveyed(recipe.data, tools, LOOKED_AT)
+    const { dataset: opened, survey } = await openSurveyed(recipe.data, tools, LOOKED_AT)
+    await using dataset = opened
     const facts = survey.facts.filter((one) => one !== null)
     const records = Math.round(dataset.length * (facts.length / survey.facts.length))
-    await dataset.close()
     const mean = (of: (facts: RecordFacts) => number) =>
       facts.reduce((sum, one) => sum + of(one), 0) / facts.length
-    const rows = mean(({ tokens }) => tokens?.media ?? 0)
-    // Both answers of a pair have rows of the same tiles.
-    const tiles = rows / rowsOfTile(config) / (recipe.stage === 'dpo' ? 2 : 1)
     const tokens = mean(({ tokens }) => tokens?.total ?? 0)
     const learnt = mean(({ tokens }) => tokens?.learnt ?? 0)
-    return { size: sizeOf(recipe, { records, tokens, learnt, tiles }), sizeFrom: 'data' }
+    const tiles = (await countAllTiles(survey, dataset, tools)) / facts.length
+    const longest = Math.max(...facts.map(({ tokens }) => tokens?.longest ?? 0))
+    return { size: sizeOf(recipe, { records, tokens, learnt, tiles }, longest), sizeFrom: 'data' }
   } catch (error) {
     const isMissing = error instanceof InputError && error.code === 'INPUT_DATA_MISSING'
     if (isMissing && recipe.published?.records !== undefined) return null
     throw error
   }
+}
+
+async function countAllTiles(
+  { facts }: Survey,
+  dataset: Dataset,
+  { preparer }: DataTools,
+): Promise<number> {
+  let tiles = 0
+  for (const [index, one] of facts.entries()) {
+    if (one) tiles += await preparer.tiles(await dataset.readEither(index), one.sizes)
+  }
+  return tiles
 }
 
 /** Those that a run would hold out are there and can be used, as far as the first of them tell. */
@@ -172,21 +185,21 @@ function publishedSize(recipe: Recipe): Sized | null {
   const { records, tokensPerRecord: tokens, tilesPerRecord: tiles = 1 } = recipe.published ?? {}
   if (records === undefined || tokens === undefined) return null
   const learnt = LEARNT_SHARE * tokens
-  return { size: sizeOf(recipe, { records, tokens, learnt, tiles }), sizeFrom: 'published' }
+  return { size: sizeOf(recipe, { records, tokens, learnt, tiles }, tokens), sizeFrom: 'published' }
 }
 
-function rowsOfTile({ image }: ModelConfig): number {
-  return image ? image.tokens.patchesPerSide ** 2 : 1
-}
-
+/** `longest`: positions of the longest record, which a packed row holds unless the recipe says how many. */
 function sizeOf(
-  { batchSize, accumulation, length }: Recipe,
+  { batching, batchSize, accumulation, length, maxLength }: Recipe,
   means: Pick<RunSize, 'records' | 'tokens' | 'learnt' | 'tiles'>,
+  longest: number,
 ): RunSize {
   const batch = batchSize * accumulation
   const perEpoch = Math.ceil(means.records / batch)
   const steps = 'steps' in length ? length.steps : length.epochs * perEpoch
-  return { ...means, steps, batch, microBatch: batchSize }
+  const rowRecords = Math.min(batch, (maxLength ?? longest) / means.tokens)
+  const microBatch = batching === 'packed' ? rowRecords : batchSize
+  return { ...means, steps, batch, microBatch }
 }
 
 function gpuCost(published: RecipePublished | null, operations: number | null): GpuCost | null {

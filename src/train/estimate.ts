@@ -12,7 +12,7 @@ export type RunSize = {
   /** Tiles and frames of a record that the tower sees: the answers of a pair share them. */
   readonly tiles: number
   readonly steps: number
-  /** Records of a step and of a micro-batch. */
+  /** Records of a step and of a micro-batch; of a packed row as many as fill it, in the mean. */
   readonly batch: number
   readonly microBatch: number
 }

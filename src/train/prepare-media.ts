@@ -56,12 +56,7 @@ export async function planMedia(
   const { images, videos } = media
   if (videos.length > 0) return planClips(videos, tools)
   if (images.length === 0) return { rows: [] }
-  const { image, vision } = tools.config
-  if (!image || !vision) return noEyes()
-  const tiles = sizes.reduce(
-    (sum, size) => sum + countImageTokens(size, image.tokens, { pictures: sizes.length }).tiles,
-    0,
-  )
+  const tiles = pictureTiles(sizes, tools.config)
   const pixelValues = new LazyPixels(tileShape(tiles, tools), async () => {
     const prepared = await prepareMedia({ images, videos: [] }, tools)
     return prepared.pixelValues as PixelTensor
@@ -89,6 +84,26 @@ export async function countMedia(
   if (videos.length === 0) return pictureRows(sizes, tools.config)
   const clips = await Promise.all(videos.map((source) => openClip(source)))
   return clips.map((clip) => clipRows(framesOf(clip, videos.length, tools), tools))
+}
+
+/** Tiles and frames that the tower sees of a record, counted as its rows are. */
+export async function countTiles(
+  { videos }: RecordMedia,
+  sizes: readonly ImageSize[],
+  tools: MediaTools,
+): Promise<number> {
+  if (videos.length === 0) return pictureTiles(sizes, tools.config)
+  const clips = await Promise.all(videos.map((source) => openClip(source)))
+  return clips.reduce((sum, clip) => sum + framesOf(clip, videos.length, tools).length, 0)
+}
+
+function pictureTiles(sizes: readonly ImageSize[], { image }: ModelConfig): number {
+  if (sizes.length === 0) return 0
+  const { tokens } = image ?? noEyes()
+  return sizes.reduce(
+    (sum, size) => sum + countImageTokens(size, tokens, { pictures: sizes.length }).tiles,
+    0,
+  )
 }
 
 function pictureRows(sizes: readonly ImageSize[], config: ModelConfig): MediaRows[] {

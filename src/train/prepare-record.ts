@@ -25,6 +25,7 @@ import { firstQuestion } from './first-question.ts'
 import { labelTemplate } from './label-template.ts'
 import {
   countMedia,
+  countTiles,
   hasManyTiles,
   planMedia,
   prepareMedia,
@@ -69,6 +70,11 @@ export class RecordPreparer {
       counts.reduce((all, one) => all + one[key], 0)
     const longest = Math.max(...counts.map(({ total }) => total))
     return { total: sum('total'), longest, media: sum('media'), learnt: sum('learnt') }
+  }
+
+  /** Tiles and frames that the tower sees of a record, by the sizes of its pictures; both answers of a pair share them. */
+  tiles(media: RecordMedia, sizes: readonly ImageSize[]): Promise<number> {
+    return countTiles(media, sizes, this.#parts)
   }
 
   /** Throws RecordFault or InputError for a record that cannot be learnt from. */
