@@ -17,8 +17,12 @@ import { THRESHOLD_OPTION, thresholdOf } from './data-threshold.ts'
 import { formatTable } from './format.ts'
 import { DATA_MODEL_OPTIONS, openData, openDataModel, type DataModel } from './open-data.ts'
 import { Progress } from './progress.ts'
+import { refuseIdle } from './refuse-idle.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session } from './verb.ts'
+
+/** Without a model words are counted, whatever a conversation is written like. */
+const OF_MODEL = DATA_MODEL_OPTIONS.map(({ name }) => name)
 
 const DEPTHS = ['header', 'decode', 'none'] as const
 
@@ -43,6 +47,7 @@ export const dataCheck: DataAction = {
   ],
   async run(args, session) {
     const threshold = thresholdOf(args)
+    if (!args.has('model')) refuseIdle(args, OF_MODEL, 'without --model')
     if (args.has('model') && args.text('pictures') === 'none') {
       throw new UsageError('--model counts rows by sizes of pictures; leave out --pictures none.')
     }

@@ -7,6 +7,7 @@ import { wholeFrom1 } from './number-options.ts'
 import { evaluation } from './eval.ts'
 import { checkIdleOfBuildBench, checkIdleOfEval, checkIdleOfScore } from './idle-options.ts'
 import { score } from './score.ts'
+import { train } from './train.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session, Verb } from './verb.ts'
 
@@ -70,6 +71,16 @@ test('comparing, reporting and looking for training data take options of their o
     const refused = idle(new RegExp(`^--seed, --engine would do nothing with ${action}`))
     await assert.rejects(evaluation.run(given, {} as Session), refused)
   }
+})
+
+test('records are checked without a model, and of a dry run nothing is gone on with', async () => {
+  const ofModel = { conversation: 'v1', 'max-length': '9', frames: '2', layout: 'hf' }
+  await assert.rejects(
+    data.run(built(ofModel, 'check', 'rows.json'), {} as Session),
+    idle(/^--conversation, --max-length, --frames, --layout would do nothing without --model/),
+  )
+  const given = of(train)({ 'dry-run': '', resume: '' }, 'recipe.yaml')
+  await assert.rejects(train.run(given, {} as Session), idle(/^--resume .* with --dry-run/))
 })
 
 test('a benchmark is built without a model, and its references are cut by who writes them', () => {

@@ -11,6 +11,7 @@ import {
 import { measureFloor } from './bench-floor.ts'
 import { formatBytes, formatCount, formatDuration, formatTable } from './format.ts'
 import { Progress } from './progress.ts'
+import { refuseIdle } from './refuse-idle.ts'
 import type { Terminal } from './terminal.ts'
 import type { Verb } from './verb.ts'
 
@@ -36,6 +37,7 @@ export const train: Verb = {
     'train recipes/llava-v1.5/instruction.yaml --dry-run',
   ],
   async run(args, { terminal, signal }) {
+    if (args.flag('dry-run')) refuseIdle(args, ['resume'], 'with --dry-run')
     const written = await readRecipe(args.positionals[0] as string)
     const recipe = args.texts('set').reduce<unknown>(setValue, written)
     if (args.flag('dry-run')) return showDryRun(recipe, terminal, signal)
