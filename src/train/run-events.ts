@@ -45,8 +45,8 @@ export type TrainEvent =
 
 /** What the model said to a held-out question at some step. */
 export type SampleAnswer = {
-  /** Its first picture's file. */
-  readonly picture: string | null
+  /** Files of its pictures; null for one that lies inside its data file. */
+  readonly pictures: readonly (string | null)[]
   readonly question: string
   readonly expected: string
   readonly answer: string

@@ -1,9 +1,10 @@
 /** Records that are never learnt from: the loss on them, and what the model answers. */
 import type { Dataset } from '../data/dataset.ts'
-import type { DataRecord } from '../data/record.ts'
+import type { DataRecord, Picture } from '../data/record.ts'
 import { firstQuestion } from './first-question.ts'
 import { loadSamples, openSurveyed, type DataTools } from './run-data.ts'
 import type { SampleAnswer } from './run-events.ts'
+import type { AnswerPicture } from './run-report.ts'
 import type { Trainer } from './trainer.ts'
 
 /** Samples that are evaluated together. */
@@ -59,14 +60,21 @@ export class HeldOut {
     const said = await trainer.answers(questions, { maxTokens })
     return records.map((record, i) => {
       const { question, media, expected } = firstQuestion(record)
-      const [picture] = media.images
       return {
-        picture: typeof picture === 'string' ? picture : null,
+        pictures: media.images.map((image) => (typeof image === 'string' ? image : null)),
         question: question.value,
         expected,
         answer: preparer.text(said[i] ?? []),
       }
     })
+  }
+
+  /** A picture of one of their questions; undefined where it has none there. */
+  async picture({ row, at }: AnswerPicture): Promise<Picture | undefined> {
+    const index = this.#usable[row]
+    if (index === undefined) return undefined
+    const record = asConversation(await this.#dataset.readEither(index))
+    return firstQuestion(record).media.images[at]
   }
 
   close(): Promise<void> {

@@ -9,7 +9,7 @@ import type { TrainEvent } from './run-events.ts'
 import type { RunFolder } from './run-folder-node.ts'
 import type { HeldOut } from './run-held-out.ts'
 import { modelNotes } from './run-notes.ts'
-import { reportHtml } from './run-report.ts'
+import { reportHtml, type AnswerPicture } from './run-report.ts'
 import { StepWatch } from './run-watch.ts'
 import type { Trainer } from './trainer.ts'
 
@@ -132,15 +132,21 @@ export class Run {
   async #report(): Promise<void> {
     const { recipe, folder } = this.#parts
     const events = await folder.events()
-    const page = await reportHtml({ recipe, events, picture: (path) => this.#picture(path) })
+    const page = await reportHtml({ recipe, events, picture: (one) => this.#picture(one) })
     await folder.write('report.html', page)
   }
 
   /** Every page shows the same ones. */
-  #picture(path: string): Promise<string | null> {
-    const known = this.#pictures.get(path) ?? pagePicture(path)
-    this.#pictures.set(path, known)
+  #picture(shown: AnswerPicture): Promise<string | null> {
+    const key = JSON.stringify(shown)
+    const known = this.#pictures.get(key) ?? this.#readPicture(shown)
+    this.#pictures.set(key, known)
     return known
+  }
+
+  async #readPicture(shown: AnswerPicture): Promise<string | null> {
+    const source = shown.file ?? (await this.#parts.heldOut?.picture(shown))
+    return source === undefined ? null : pagePicture(source)
   }
 
   async #finish(): Promise<TrainOutcome> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TrainEvent } from './index.ts'
 import { parseRecipe } from './recipe/parse-recipe.ts'
-import { reportHtml } from './run-report.ts'
+import { reportHtml, type AnswerPicture } from './run-report.ts'
 
 const recipe = parseRecipe({
   name: 'a <b> & c',
@@ -34,7 +34,7 @@ function step(number: number): TrainEvent {
 
 test('curves, warnings and answers stand in a page that loads nothing', async () => {
   const answers = [
-    { picture: 'x/y.png', question: '<image>\n<script>?', expected: 'e', answer: '<i>' },
+    { pictures: ['x/y.png', null], question: '<image>\n<script>?', expected: 'e', answer: '<i>' },
   ]
   const events: TrainEvent[] = [
     ...Array.from({ length: 700 }, (_, i) => step(i + 1)),
@@ -42,13 +42,15 @@ test('curves, warnings and answers stand in a page that loads nothing', async ()
     { kind: 'warning', step: 7, message: 'the loss < jumped' },
     { kind: 'answers', step: 350, answers, seconds: 1 },
   ]
-  const picture = () => Promise.resolve('data:image/png;base64,AA==')
+  const picture = ({ row, at }: AnswerPicture) =>
+    Promise.resolve(`data:image/png;base64,AA${row}${at}`)
   const html = await reportHtml({ recipe, events, picture })
   assert.equal(html.match(/<svg/g)?.length, 4)
   assert.match(html, /Step 700 of 1000, loss 0\.0043, 100 tokens a second/)
   assert.match(html, /a &lt;b&gt; &amp; c/)
   assert.match(html, /&lt;script&gt;\?.*&lt;i&gt;/s)
-  assert.match(html, /<img src="data:image\/png;base64,AA=="/)
+  assert.match(html, /<img src="data:image\/png;base64,AA00" alt="y\.png"/)
+  assert.match(html, /<img src="data:image\/png;base64,AA01" alt="picture 2"/)
   assert.match(html, /the loss &lt; jumped/)
   assert.doesNotMatch(html, /<script|<i>|(?:src|href)="(?!data:|#)/)
   assert.ok(html.length < 400_000, `${html.length}`)

@@ -1,13 +1,21 @@
 /** A run as one HTML page that needs nothing else: curves, warnings, and what was answered about held-out pictures. */
 import { curveSvg, type CurvePoint } from './run-charts.ts'
-import type { SampleAnswer, StepEvent, TrainEvent } from './run-events.ts'
+import type { StepEvent, TrainEvent } from './run-events.ts'
 import type { Recipe } from './recipe/recipe.ts'
 
 export type ReportFacts = {
   readonly recipe: Recipe
   readonly events: readonly TrainEvent[]
-  /** A picture's file as a data URL; null: it is left out. */
-  readonly picture: (path: string) => Promise<string | null>
+  /** A picture as a data URL; null: it is left out. */
+  readonly picture: (picture: AnswerPicture) => Promise<string | null>
+}
+
+/** A picture of the record whose answers stand in a row, by its place among the record's. */
+export type AnswerPicture = {
+  readonly row: number
+  readonly at: number
+  /** null: it lies inside the data file. */
+  readonly file: string | null
 }
 
 export async function reportHtml({ recipe, events, picture }: ReportFacts): Promise<string> {
@@ -92,25 +100,21 @@ async function answers(
   if (!first) return undefined
   const head = ['Picture', 'Question', 'Expected', ...asked.map(({ step }) => `Step ${step}`)]
   const rows = await Promise.all(
-    first.answers.map(async (sample, i) => {
-      const said = asked.map((event) => event.answers[i]?.answer ?? '')
-      const { question, expected } = sample
+    first.answers.map(async ({ pictures, question, expected }, row) => {
+      const said = asked.map((event) => event.answers[row]?.answer ?? '')
+      const shown = pictures.map((file, at) => pictureTag({ row, at, file }, picture))
       const texts = [question.replaceAll('<image>', '').trim(), expected, ...said]
       const cells = texts.map((text) => `<td>${escaped(text)}</td>`)
-      return `<tr><td>${await pictureCell(sample, picture)}</td>${cells.join('')}</tr>`
+      return `<tr><td>${(await Promise.all(shown)).join('')}</td>${cells.join('')}</tr>`
     }),
   )
   const heads = head.map((text) => `<th>${text}</th>`).join('')
   return `<h2>Answers</h2><table><tr>${heads}</tr>${rows.join('')}</table>`
 }
 
-async function pictureCell(
-  { picture: path }: SampleAnswer,
-  picture: ReportFacts['picture'],
-): Promise<string> {
-  if (path === null) return ''
-  const url = await picture(path)
-  const name = escaped(path.split(/[\\/]/).at(-1) ?? path)
+async function pictureTag(shown: AnswerPicture, picture: ReportFacts['picture']): Promise<string> {
+  const url = await picture(shown)
+  const name = escaped(shown.file?.split(/[\\/]/).at(-1) ?? `picture ${shown.at + 1}`)
   return url === null ? name : `<img src="${escaped(url)}" alt="${name}" title="${name}">`
 }
 

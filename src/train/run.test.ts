@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { parquetWriteBuffer } from 'hyparquet-writer'
 import { loadModel } from '../index.ts'
 import { openLoraAdapter } from '../weights/index.ts'
 import { blindRows, colourRows, TINY_MODEL, tinyRecipe, type TinyRow } from '../../test/tiny-run.ts'
@@ -396,11 +397,46 @@ test('held-out records are measured and answered as the recipe says', async () =
   await using model = await loadModel(outcome.model, { precision: 'f32' })
   const answered = said?.answers[0]
   const content = [
-    { type: 'image' as const, image: answered?.picture ?? '' },
+    { type: 'image' as const, image: answered?.pictures[0] ?? '' },
     { type: 'text' as const, text: 'Which colour?' },
   ]
   const answer = await model.generate({ messages: [{ role: 'user', content }], maxTokens: 3 })
   assert.equal(answer.text.trim(), answered?.answer)
+})
+
+test('the page shows every picture of held-out records, those inside Parquet files too', async () => {
+  const folder = join(root, 'shown')
+  const rows = colourRows(folder, 2)
+  const several = {
+    id: 'several',
+    image: ['red.ppm', 'green.ppm', 'blue.ppm'],
+    conversations: [
+      { from: 'human', value: '<image>\n<image>\n<image>\nWhich colours?' },
+      { from: 'gpt', value: 'red, green and blue' },
+    ],
+  }
+  const table = parquetWriteBuffer({
+    columnData: [
+      { name: 'image', data: [new Uint8Array(readFileSync(join(folder, 'red.ppm')))] },
+      { name: 'conversations', data: [rows[0]?.conversations], type: 'JSON' },
+    ],
+  })
+  writeFileSync(join(folder, 'held.parquet'), Buffer.from(table))
+  writeFileSync(join(folder, 'held.json'), JSON.stringify([several]))
+  const spec = { datasets: ['held.parquet', 'held.json'].map((name) => ({ json_path: name })) }
+  writeFileSync(join(folder, 'held.yaml'), JSON.stringify(spec))
+  const { events, outcome } = await runOf({
+    ...tinyRecipe(folder, rows, { steps: 1 }),
+    evaluation: { data: { path: join(folder, 'held.yaml'), imageFolder: folder }, everySteps: 1 },
+    answers: { everySteps: 1, count: 2, maxTokens: 1 },
+  })
+  const said = events.find((event) => event.kind === 'answers')
+  assert.deepEqual(
+    said?.answers.map(({ pictures }) => pictures),
+    [[null], several.image.map((name) => join(folder, name))],
+  )
+  const page = readFileSync(join(outcome.output, 'report.html'), 'utf8')
+  assert.equal(page.match(/<img src="data:image\/jpeg;base64,/g)?.length, 4)
 })
 
 test('a loss that is no number names its records', async () => {
