@@ -36,6 +36,7 @@ import { tiedHeadSteps } from './families/tied-head.ts'
 import { checkQuirks } from './families/quirks.ts'
 import { publishedTower } from './families/vision-config.ts'
 import { refuseQuantized } from './refuse-quantized.ts'
+import { tokenizerFile } from './text/node.ts'
 import { readDocuments } from './weights/documents.ts'
 import {
   openCheckpoint,
@@ -86,6 +87,8 @@ export async function openParts(name: string, options: CheckpointOptions): Promi
   try {
     // A published one of a kind that is not supported is not fetched.
     checkOriginalDecoder(knownCheckpoint(name)?.documents.files.get('config.json'))
+    // Whoever reads no text would hear of it when it is to be copied.
+    if (options.tokenizer !== undefined) await tokenizerFile(options.tokenizer)
     const path = await locate(name, options)
     const checkpoint = path.endsWith('.gguf')
       ? await openGgufParts(path, options, keep)

@@ -37,7 +37,7 @@ export async function loadTokenizer(
   checkArgument('loadTokenizer: folderOrFile', folderOrFile, 'a string')
   checkOptions('loadTokenizer', options, ['spaces'])
   checkChoice('loadTokenizer: spaces', options.spaces, SPACE_RULES)
-  const file = await findFile(folderOrFile)
+  const file = await tokenizerFile(folderOrFile)
   const kind = await kindOf(file)
   if (kind === 'gguf') return inTurns(ggufSteps(await readGgufMetadata(file)))
   const bytes = await readFile(file)
@@ -51,7 +51,8 @@ function* fromJson(bytes: Uint8Array, file: string, files: TokenizerFiles): Step
   return yield* tokenizerSteps(yield* jsonFileSteps(bytes, basename(file)), files)
 }
 
-async function findFile(folderOrFile: string): Promise<string> {
+/** The file of a tokenizer that counts. Throws CheckpointError where there is none. */
+export async function tokenizerFile(folderOrFile: string): Promise<string> {
   const info = await stat(folderOrFile).catch((cause: unknown) => {
     throw missing(folderOrFile, 'it cannot be read', cause)
   })

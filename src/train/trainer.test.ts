@@ -205,6 +205,11 @@ test('options that do not exist or fit are refused by name', async () => {
       { trainable: 'projector', objective: 'dpo', learningRates: 5, adapters: 'x', layout: 'foo' },
       /trainable should be a list.*objective should be an object.*learningRates.*layout.*adapters/,
     ],
+    [
+      { trainable: ['projector'], learningRates: { vision: 1e-5, decoder: 1e-5 } },
+      /learningRates names decoder, vision, and nothing of it is trained/,
+    ],
+    [{ tokenizer: '/nope' }, /tokenizer: \/nope should be a tokenizer\.json/],
     [{ resume: 5, featureCache: 5, threads: 0 }, /featureCache .*resume .*threads /],
     [null, /options should be an object, null came/],
   ]
