@@ -3,6 +3,7 @@ import { InputError } from './errors.ts'
 
 const KINDS = {
   'a string': (value: unknown) => typeof value === 'string',
+  'a path': (value: unknown) => typeof value === 'string' && value !== '',
   'an object': isObject,
   'a list': (value: unknown) =>
     Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView)),

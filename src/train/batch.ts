@@ -5,8 +5,10 @@
  */
 import { InputError } from '../core/errors.ts'
 import type { ModelConfig } from '../families/family.ts'
+import type { ImageSize } from '../preprocess/image.ts'
 import { ImageRows, type BatchImages } from './image-rows.ts'
-import { IGNORE_INDEX, type Sample } from './sample.ts'
+import { LazyPixels } from './lazy-pixels.ts'
+import { IGNORE_INDEX, type PixelTensor, type Sample } from './sample.ts'
 
 export type Batch = {
   /** T */
@@ -100,7 +102,7 @@ function sequencesOf({ inputIds, segments }: Sample, where: string): [number, nu
 function checkFields(sample: Partial<Sample> | null, where: string): void {
   const isList = (value: unknown) =>
     typeof (value as Sample['labels'] | undefined)?.length === 'number'
-  if (isList(sample?.inputIds) && isList(sample?.labels)) return
+  if (isList(sample?.inputIds) && isList(sample?.labels)) return checkMedia(sample as Sample, where)
   const came =
     sample === null || typeof sample !== 'object'
       ? String(sample)
@@ -109,6 +111,56 @@ function checkFields(sample: Partial<Sample> | null, where: string): void {
     'INPUT_SAMPLE',
     `${where}: expected { inputIds, labels }, ${came} came; give a token and a label for each position.`,
   )
+}
+
+/** What no field of a sample may be, before anything reads it. */
+function checkMedia(sample: Sample, where: string): void {
+  const unknown = Object.keys(sample).filter((name) => !FIELDS.includes(name))
+  if (unknown.length > 0) {
+    throw wrongField(where, `no ${unknown.join(', ')}: fields are ${FIELDS.join(', ')}`)
+  }
+  const { pixelValues, imageSizes, videos } = sample
+  if (pixelValues !== undefined && !isPixels(pixelValues)) {
+    throw wrongField(`${where}.pixelValues`, PIXELS)
+  }
+  if (imageSizes !== undefined && !isListOf(imageSizes, isSize)) {
+    throw wrongField(`${where}.imageSizes`, 'a list of { height, width }')
+  }
+  if (videos !== undefined && !isListOf(videos, isPixels)) {
+    throw wrongField(`${where}.videos`, `a list, each entry ${PIXELS}`)
+  }
+}
+
+const FIELDS: readonly string[] = [
+  'inputIds',
+  'labels',
+  'pixelValues',
+  'imageSizes',
+  'videos',
+  'segments',
+  'says',
+] satisfies (keyof Sample)[]
+
+const PIXELS = '{ data: a Float32Array, shape: [tiles, channels, height, width] }'
+
+function isListOf(value: unknown, is: (entry: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(is)
+}
+
+function isPixels(value: unknown): boolean {
+  // Lazy ones have no data before they are loaded.
+  if (value instanceof LazyPixels) return true
+  const { data, shape } = (value ?? {}) as Partial<PixelTensor>
+  return data instanceof Float32Array && isListOf(shape, Number.isSafeInteger)
+}
+
+function isSize(value: unknown): boolean {
+  const { height, width } = (value ?? {}) as Partial<ImageSize>
+  return Number.isFinite(height) && Number.isFinite(width)
+}
+
+function wrongField(where: string, expected: string): InputError {
+  return new InputError('INPUT_SAMPLE', `${where}: expected ${expected}; something else came.`)
 }
 
 function checkSample(

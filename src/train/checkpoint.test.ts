@@ -1,6 +1,6 @@
 /** Going on from a checkpoint gives what an uninterrupted run gives, to the bit. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -57,6 +57,30 @@ test('a checkpoint of other parameters, and none at all, are refused', async () 
   const refused = { code: 'CHECKPOINT_RESUME' }
   await assert.rejects(createTrainer(MODEL, { trainable: ['decoder'], resume: path }), refused)
   await assert.rejects(createTrainer(MODEL, { resume: join(folder, 'nowhere') }), refused)
+})
+
+test('a checkpoint that is damaged, and a folder that is none, are refused by name', async () => {
+  const path = join(folder, 'damaged')
+  await using trainer = await createTrainer(MODEL, { trainable: ['projector'] })
+  await trainer.checkpoint(path)
+  const file = join(path, 'state.json')
+  const text = readFileSync(file, 'utf8')
+  const without = (name: string) => JSON.stringify({ ...JSON.parse(text), [name]: undefined })
+  const texts = [text.slice(0, -20), 'null', ...['rng', 'steps', 'counts'].map(without)]
+  texts.push(JSON.stringify({ ...JSON.parse(text), counts: {} }))
+  const refused = (message: RegExp) => ({ code: 'CHECKPOINT_RESUME', message })
+  for (const damaged of texts) {
+    writeFileSync(file, damaged)
+    await assert.rejects(
+      createTrainer(MODEL, { resume: path }),
+      refused(/state\.json should hold .*cut short or changed/),
+    )
+  }
+  rmSync(file)
+  await assert.rejects(
+    createTrainer(MODEL, { resume: path }),
+    refused(/expected a checkpoint in .*the folder has no state\.json/),
+  )
 })
 
 test('what the weights were learnt for is told again or refused by name, other options may change', async () => {

@@ -15,7 +15,7 @@ import {
   writeSafetensors,
   type WeightSource,
 } from '../weights/index.ts'
-import { joinPath, writeFileAtomically } from '../weights/node.ts'
+import { isFile, joinPath, writeFileAtomically } from '../weights/node.ts'
 import { checkLearntFor, type LearntFor } from './learnt-for.ts'
 import type { ParameterMoments, ParameterStore } from './parameter-store.ts'
 
@@ -90,12 +90,21 @@ export async function readCheckpoint(
       `resume: expected a checkpoint in ${folder}, there is no such folder; give one that trainer.checkpoint wrote.`,
     )
   }
-  const stored = readNumbers(joinPath(found, NUMBERS))
+  const path = joinPath(found, NUMBERS)
+  if (!isFile(path)) {
+    throw new CheckpointError(
+      'CHECKPOINT_RESUME',
+      `resume: expected a checkpoint in ${folder}, the folder has no ${NUMBERS}; give one that trainer.checkpoint wrote.`,
+    )
+  }
+  const names = [...store.moments()].map((moments) => nameOf(moments.path))
+  const stored = readNumbers(path)
   checkLearntFor(stored.learntFor, learntFor, folder)
   const source = readSafetensors(openFileBytes(joinPath(found, TENSORS)))
   try {
     const parameters = [...store.moments()]
     checkTensors(source, parameters, { folder, nameOf })
+    if (!names.every((name) => isCount(stored.counts[name]))) throw damaged(path)
     for (const moments of parameters) {
       const name = nameOf(moments.path)
       for (const [prefix, data] of piecesOf(moments)) {
@@ -121,8 +130,9 @@ function piecesOf({ weight, firstMoment, secondMoment }: ParameterMoments) {
 function readNumbers(path: string): StoredState {
   const file = openFileBytes(path, { map: false })
   try {
-    const json = JSON.parse(new TextDecoder().decode(file.bytes(0, file.size))) as StoredState
-    if (json.version === VERSION) return json
+    const json = parsedNumbers(new TextDecoder().decode(file.bytes(0, file.size)), path)
+    if (json.version === VERSION && isWhole(json)) return json
+    if (json.version === VERSION) throw damaged(path)
     throw new CheckpointError(
       'CHECKPOINT_RESUME',
       `resume: ${path} should be of version ${VERSION}, ${json.version} came; go on with the release that wrote it.`,
@@ -130,6 +140,35 @@ function readNumbers(path: string): StoredState {
   } finally {
     file.close()
   }
+}
+
+function parsedNumbers(text: string, path: string): StoredState {
+  try {
+    const json = JSON.parse(text) as StoredState | null
+    if (typeof json === 'object' && json !== null) return json
+  } catch (cause) {
+    throw damaged(path, cause)
+  }
+  throw damaged(path)
+}
+
+/** Whether everything is there that a run goes on from. */
+function isWhole({ steps, rng, learntFor, counts }: Partial<StoredState>): boolean {
+  const isRng = Array.isArray(rng) && rng.length === 4 && rng.every(Number.isSafeInteger)
+  const isObject = (value: unknown) => typeof value === 'object' && value !== null
+  return isCount(steps) && isRng && isObject(learntFor) && isObject(counts)
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function damaged(path: string, cause?: unknown): CheckpointError {
+  return new CheckpointError(
+    'CHECKPOINT_RESUME',
+    `resume: ${path} should hold the steps, random numbers and counts of a checkpoint, it is cut short or changed; give another that trainer.checkpoint wrote.`,
+    { cause },
+  )
 }
 
 function checkTensors(

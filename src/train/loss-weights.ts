@@ -15,7 +15,7 @@ export function tokenWeights(counts: readonly number[], accumulation: Accumulati
   if (total === 0 || (accumulation === 'meanOfMeans' && empty >= 0)) {
     throw new InputError(
       'INPUT_NOTHING_LEARNT',
-      `step: micro-batch ${Math.max(empty, 0)} has no label that is learnt, so its mean is no number; leave it out.`,
+      `samples: micro-batch ${Math.max(empty, 0)} has no label that is learnt, so its mean is no number; leave it out.`,
     )
   }
   if (accumulation === 'tokens') return counts.map(() => 1 / total)

@@ -2,6 +2,7 @@
 import type { FamilyOptions, Quirks } from '../families/family.ts'
 import type { Accumulation } from './loss-weights.ts'
 import { checkOptions } from '../core/check-options.ts'
+import { shown, TEXT } from '../core/option-kinds.ts'
 import { OptionFaults } from './option-faults.ts'
 import { checkKinds } from './option-kinds.ts'
 import { MODEL_PARTS, type ModelPart } from './parameter-groups.ts'
@@ -310,7 +311,12 @@ function parseObjective(options: Objective, faults: OptionFaults): TrainerSettin
   checkOptions('createTrainer: objective', options, known)
   const chosen = { ...TRAINER_DEFAULTS.dpo, ...withoutUndefined(options) }
   faults.oneOf('objective.loss', chosen.loss, PREFERENCE_LOSSES)
-  if (!(chosen.beta > 0)) faults.add(`objective.beta should be above 0, ${chosen.beta} came`)
+  if (!(Number.isFinite(chosen.beta) && chosen.beta > 0)) {
+    faults.add(`objective.beta should be a number above 0, ${shown(chosen.beta)} came`)
+  }
+  if (options.reference !== undefined && !TEXT.is(options.reference)) {
+    faults.add(`objective.reference should be ${TEXT.expected}, ${shown(options.reference)} came`)
+  }
   if (!(chosen.labelSmoothing >= 0 && chosen.labelSmoothing < 0.5)) {
     faults.add(
       `objective.labelSmoothing should be from 0 to below 0.5, ${chosen.labelSmoothing} came`,

@@ -203,10 +203,10 @@ export function tokenCounts({ targets }: Batch, samples: number): number[] {
 }
 
 function checkPairs(pairs: readonly PreferencePair[]): void {
-  if (pairs.length > 0 && pairs.every(({ chosen, rejected }) => chosen && rejected)) return
+  if (pairs.length > 0 && pairs.every((pair) => pair?.chosen && pair.rejected)) return
   throw new InputError(
     'INPUT_PAIRS',
-    "step: objective 'dpo' learns from pairs { chosen, rejected }, at least one a micro-batch; others came.",
+    "samples: objective 'dpo' learns from pairs { chosen, rejected }, at least one a micro-batch; others came.",
   )
 }
 
@@ -216,6 +216,6 @@ function checkTargets(batch: Batch, samples: number): void {
   const [pair, side] = [empty % (samples / 2), empty < samples / 2 ? 'chosen' : 'rejected']
   throw new InputError(
     'INPUT_NOTHING_LEARNT',
-    `step: the ${side} answer of pair ${pair} has no label that is learnt, so it has no probability; leave the pair out.`,
+    `samples: the ${side} answer of pair ${pair} has no label that is learnt, so it has no probability; leave the pair out.`,
   )
 }

@@ -197,6 +197,9 @@ test('options that do not exist or fit are refused by name', async () => {
     [{ quirks: { fot: 'pad' } }, /quirks: there is no fot/],
     [{ quirks: { fit: 'padd', emptyBatch: 'zero' } }, /fit should be .*emptyBatch should be/],
     [{ schedule: { kind: 'constant', totalSteps: 4, warmupRatio: 2 } }, /warmupRatio .* 2 came/],
+    [{ objective: { kind: 'dpo', beta: '0.1' } }, /objective\.beta .*above 0, '0\.1' came/],
+    [{ objective: { kind: 'dpo', beta: Infinity } }, /objective\.beta should be a number above 0/],
+    [{ objective: { kind: 'dpo', reference: 5 } }, /objective\.reference .* a text, 5 came/],
     [
       { objective: { kind: 'dpo', loss: 'hinge', labelSmoothing: 0.1 } },
       /labelSmoothing counts for sigmoid and robust alone/,
@@ -235,6 +238,31 @@ test('what is no micro-batch of samples is refused by name', async () => {
       trainer.step(given as Sample[][]),
       (error) => error instanceof InputError && message.test(error.message),
     )
+  }
+  const shape = [1, 3, 4, 4]
+  for (const [field, message] of [
+    [{ pixelValues: 5 }, /sample 0\.pixelValues: expected \{ data/],
+    [{ pixelValues: { data: new Float32Array(48) } }, /sample 0\.pixelValues: expected/],
+    [{ pixelValues: { data: [1], shape } }, /sample 0\.pixelValues: expected/],
+    [{ imageSizes: 5 }, /sample 0\.imageSizes: expected a list of \{ height, width \}/],
+    [{ videos: 5 }, /sample 0\.videos: expected a list/],
+    [{ videos: [null] }, /sample 0\.videos: expected a list/],
+    [{ attentionMask: [1] }, /sample 0: expected no attentionMask: fields are inputIds/],
+  ] as const) {
+    const sample = { ...first, ...field } as unknown as Sample
+    for (const call of [() => trainer.step([[sample]]), () => trainer.evaluate([sample])])
+      await assert.rejects(call(), { code: 'INPUT_SAMPLE', message })
+  }
+  for (const given of [undefined, first, 5] as unknown as Sample[][]) {
+    const message = /^trainer\.(?:evaluate|differentiate): microBatch should be a list/
+    await assert.rejects(trainer.evaluate(given), { code: 'INPUT_ARGUMENT', message })
+    await assert.rejects(trainer.differentiate(given), { code: 'INPUT_ARGUMENT', message })
+  }
+  await assert.rejects(trainer.evaluate([]), /trainer\.evaluate: .*at least one sample/)
+  for (const folder of [undefined, 5, ''] as string[]) {
+    const message = /^trainer\.(?:save|checkpoint): folder should be a path/
+    await assert.rejects(trainer.save(folder), { code: 'INPUT_ARGUMENT', message })
+    await assert.rejects(trainer.checkpoint(folder), { code: 'INPUT_ARGUMENT', message })
   }
   for (const cursor of [1n, () => {}]) {
     await assert.rejects(trainer.checkpoint('nowhere', { cursor }), { code: 'INPUT_CURSOR' })

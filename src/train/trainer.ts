@@ -1,4 +1,5 @@
 /** One trainer over one model: steps, evaluation, gradients, weights. `create-trainer.ts` makes one. */
+import { checkArgument } from '../core/check-argument.ts'
 import { checkOptions } from '../core/check-options.ts'
 import { ConfigError, InputError } from '../core/errors.ts'
 import type { Rng } from '../core/rng.ts'
@@ -109,6 +110,7 @@ export class Trainer implements AsyncDisposable {
     return this.#exclusive(async (options) => {
       const { store, adamw, settings } = this.#parts
       if (store.paths.length === 0) throw nothingTrained()
+      checkMicroBatches(microBatches)
       const factor = rateFactor(settings.schedule, this.#steps)
       const sums = await this.#accumulate(microBatches, options)
       const gradNorm = await store.gradientNorm(adamw, options)
@@ -125,6 +127,7 @@ export class Trainer implements AsyncDisposable {
   /** The loss of one micro-batch, without gradients. */
   evaluate(microBatch: MicroBatch): Promise<Omit<StepResult, 'gradNorm' | 'learningRate'>> {
     return this.#exclusive(async (options) => {
+      checkMicroBatch('trainer.evaluate', microBatch)
       const { network, masks, objective } = this.#parts
       const [prepared] = objective.prepare([microBatch]) as [PreparedBatch]
       masks?.place(prepared.batch.length, null)
@@ -141,6 +144,7 @@ export class Trainer implements AsyncDisposable {
     microBatch: MicroBatch,
   ): Promise<{ readonly loss: number; readonly gradients: NamedTensors }> {
     return this.#exclusive(async (options) => {
+      checkMicroBatch('trainer.differentiate', microBatch)
       const restore = this.#parts.store.saveGradients()
       try {
         const { loss } = await this.#accumulate([microBatch], options)
@@ -194,6 +198,7 @@ export class Trainer implements AsyncDisposable {
    */
   save(folder: string, options: SaveOptions = {}): Promise<readonly string[]> {
     return this.#exclusive(async () => {
+      checkArgument('trainer.save: folder', folder, 'a path')
       const told = parseSaveOptions(options)
       return this.#parts.save(folder, { steps: this.#steps, ...told })
     })
@@ -205,6 +210,7 @@ export class Trainer implements AsyncDisposable {
    */
   checkpoint(folder: string, options: { readonly cursor?: unknown } = {}): Promise<void> {
     return this.#exclusive(async () => {
+      checkArgument('trainer.checkpoint: folder', folder, 'a path')
       checkOptions('trainer.checkpoint', options, ['cursor'])
       const { cursor = null } = options
       checkCursor(cursor)
@@ -231,7 +237,6 @@ export class Trainer implements AsyncDisposable {
     options: RunOptions,
   ): Promise<Omit<StepResult, 'gradNorm' | 'learningRate'>> {
     const { store, masks, rng, objective } = this.#parts
-    checkMicroBatches(microBatches)
     const prepared = objective.prepare(microBatches)
     store.forgetGradients()
     masks?.draw(Math.max(...prepared.map(({ batch }) => batch.length)), rng)
@@ -338,6 +343,12 @@ function checkMicroBatches(given: readonly MicroBatch[]): void {
   }
   if (given.length > 0) return
   throw new InputError('INPUT_NO_SAMPLES', 'step: expected at least one micro-batch, none came.')
+}
+
+function checkMicroBatch(where: string, given: MicroBatch): void {
+  checkArgument(`${where}: microBatch`, given, 'a list')
+  if (given.length > 0) return
+  throw new InputError('INPUT_NO_SAMPLES', `${where}: expected at least one sample, none came.`)
 }
 
 function checkCursor(cursor: unknown): void {
