@@ -336,7 +336,8 @@ describe('answers of official files', () => {
       const doubled = [jsonLines('2_0.jsonl', given.slice(0, 1)), merged]
       const both = await judge(name, { ...files, answers: doubled }, reply, twice)
       assert.deepEqual([both.metrics, both.counts], [alone.metrics, alone.counts], name)
-      assert.deepEqual(twice, once, name)
+      // Several are asked at a time.
+      assert.deepEqual(twice.toSorted(), once.toSorted(), name)
       const differing = [...doubled, jsonLines('old.jsonl', [line('7', 'nine')])]
       const asked: string[] = []
       await assert.rejects(

@@ -185,7 +185,7 @@ test('what a recipe asks in vain is told before its records are looked at, by a 
     [{ lora: { rank: 2 }, trainable: ['decoder'] }, /choose one/],
     [{ lora: { rank: 2, targets: 'nomatch' } }, /lora\.targets .* matches none/],
     [{ compute: 'int8', base: 'q4' }, /base is 'q4'/],
-    [{ ...dpo, preference: { beta: 0 } }, /beta should be above 0/],
+    [{ ...dpo, preference: { beta: 0 } }, /beta should be a number above 0/],
     [{ ...dpo, preference: { reference: '/nope/x' } }, /nope/],
     [{ trainable: [] }, /trainable should name a part/],
     [{ trainable: ['imageNewline'] }, /trainable should name a part/],
