@@ -128,20 +128,30 @@ for (const kind of KINDS) {
       await decoder.dispose()
       decoder = usual
     })
-    testOrders(form, { isShared: scale === 1, isForced: 'isForced' in kind })
+    // Whoever is read again reads all of it: long prompts would take most of the time of this file.
+    const prompts = scale === 1 ? PROMPTS : PROMPTS.filter(({ length }) => length <= 300)
+    testOrders(form, { prompts, isShared: scale === 1, isForced: 'isForced' in kind })
   })
 }
 
 function testOrders(
   form: CacheForm,
-  { isShared, isForced }: { readonly isShared: boolean; readonly isForced: boolean },
+  {
+    prompts,
+    isShared,
+    isForced,
+  }: {
+    readonly prompts: readonly (readonly number[])[]
+    readonly isShared: boolean
+    readonly isForced: boolean
+  },
 ): void {
   const asked = (ids: readonly number[], count: number, lateMs = () => 0) =>
     greedy(ids, count, { isForced, lateMs })
   const lengthOf = (i: number) => LENGTHS[i % LENGTHS.length]!
   const alone: Trace[] = []
   before(async () => {
-    for (const [i, ids] of PROMPTS.entries()) {
+    for (const [i, ids] of prompts.entries()) {
       const scheduler = newScheduler({ prefixCache: false, maxRows: 1 })
       const request = asked(ids, lengthOf(i))
       await scheduler.submit(request).done
@@ -157,7 +167,7 @@ function testOrders(
   ): Promise<void> {
     const runs: { readonly i: number; readonly trace: Trace; readonly done: Promise<void> }[] = []
     for (const i of order) {
-      const request = asked(PROMPTS[i]!, lengthOf(i), lateMs)
+      const request = asked(prompts[i]!, lengthOf(i), lateMs)
       runs.push({ i, trace: request.trace, done: scheduler.submit(request).done })
       await pause()
     }
@@ -165,7 +175,7 @@ function testOrders(
     for (const { i, trace } of runs) assertSame(trace, alone[i]!)
   }
 
-  const all = PROMPTS.map((_, i) => i)
+  const all = prompts.map((_, i) => i)
 
   test('all at once, again when all is kept, and one by one then', async () => {
     const scheduler = newScheduler()
