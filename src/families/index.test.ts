@@ -416,10 +416,11 @@ describe('layout sets every quirk, and each can be set alone', () => {
       )
     refused(
       plain,
-      { base: 'pad', anyres: 'hf', severalPictures: 'single' },
+      { base: 'pad', anyres: 'hf' },
       /base pad expects pictures cut into tiles; anyres hf/,
-      /severalPictures single expects a model of tiles/,
     )
+    for (const severalPictures of ['each', 'single'] as const)
+      parseModelConfig(plain, { quirks: { severalPictures, base: 'squash' } })
     refused(tiled, { tiles: 'one', base: 'pad' }, /base pad expects/)
     refused(
       tiled,

@@ -55,11 +55,15 @@ function faultsOf(name: string, value: unknown, known: Known): string[] {
     : [`${name} should be ${values.join(', ')}; "${String(value)}" came`]
 }
 
-/** Throws one ConfigError CONFIG_QUIRK that names every quirk that would do nothing in a model of this config. */
+/**
+ * Throws one ConfigError CONFIG_QUIRK that names every quirk without a place in a model of this config; a value that only says
+ * what is so passes.
+ */
 export function checkQuirkPlaces(quirks: Quirks, config: ModelConfig): void {
   const faults = (Object.keys(quirks) as (keyof Quirks)[]).flatMap((name) => {
     const place = PLACES[name]
     if (quirks[name] === undefined || !place || place.isIn(config)) return []
+    if (quirks[name] === place.usual) return []
     return [`${name} ${String(quirks[name])} expects ${place.name}`]
   })
   if (faults.length === 0) return
@@ -69,16 +73,17 @@ export function checkQuirkPlaces(quirks: Quirks, config: ModelConfig): void {
   )
 }
 
-type Place = { readonly name: string; readonly isIn: (config: ModelConfig) => boolean }
+/** `usual`: what a model without such a place does. */
+type Place = {
+  readonly name: string
+  readonly isIn: (config: ModelConfig) => boolean
+  readonly usual?: Quirks[keyof Quirks]
+}
 
 const PICTURES: Place = { name: 'pictures', isIn: ({ image }) => image !== null }
 const TILES: Place = {
   name: 'pictures cut into tiles',
   isIn: ({ image }) => image?.processor.tiling.kind === 'anyres',
-}
-const SEVERAL: Place = {
-  name: 'a model of tiles',
-  isIn: ({ family, image }) => image !== null && family !== 'llava',
 }
 const CLIPS: Place = { name: 'clips', isIn: ({ video }) => video !== null }
 const POOLED: Place = {
@@ -89,10 +94,11 @@ const POOLED: Place = {
 const PLACES: { readonly [Q in keyof Quirks]: Place } = {
   fit: PICTURES,
   tiles: PICTURES,
-  base: TILES,
+  base: { ...TILES, usual: 'squash' },
   anyres: TILES,
   resampleOrder: PICTURES,
-  severalPictures: SEVERAL,
+  // A picture of one tile is one tile beside others too.
+  severalPictures: PICTURES,
   poolPlace: POOLED,
   poolMode: CLIPS,
   poolStride: POOLED,
