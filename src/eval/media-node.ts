@@ -11,6 +11,7 @@ import { readdirSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve, sep } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import type { Picture } from './question.ts'
+import { sharePaths } from './share-paths.ts'
 
 const PICTURES = /^\.(?:jpe?g|png|webp|gif|bmp|tiff?)$/i
 const CLIPS = /^\.(?:mp4|webm|mkv|avi|mov|m4v|y4m)$/i
@@ -22,6 +23,8 @@ export class MediaFolder {
   #index: ReadonlyMap<string, readonly string[]> | null = null
   /** The names that share a last part, by it. */
   readonly #rivals: ReadonlyMap<string, readonly string[]>
+  /** Which files are whose of them, by the same; made when one of them is looked for. */
+  readonly #shares = new Map<string, ReadonlyMap<string, readonly string[]>>()
 
   /** `names` are those of all questions, asked or not. */
   constructor(folder: string | undefined, names: Iterable<string> = []) {
@@ -34,10 +37,8 @@ export class MediaFolder {
   find(name: string): string | null {
     const path = resolve(this.#folder, name)
     if (statSync(path, { throwIfNoEntry: false })) return path
-    this.#index ??= this.#isNamed ? indexOf(this.#folder) : new Map()
-    const paths = this.#index.get(keyOf(name)) ?? this.#index.get(cocoKey(name)) ?? []
     const home = `${this.#homeOf(path)}${sep}`
-    const own = paths.filter((one) => one.startsWith(home) && this.#isOf(name, one))
+    const own = this.#filesOf(name).filter((one) => one.startsWith(home))
     const [found, ...others] = own
     return others.length === 0 ? (found ?? null) : null
   }
@@ -50,11 +51,24 @@ export class MediaFolder {
     return isThere ? own : this.#folder
   }
 
-  #isOf(name: string, path: string): boolean {
-    const folders = new Set(foldersOf(path.slice(this.#folder.length)))
-    const shared = (one: string) => foldersOf(one).filter((part) => folders.has(part)).length
-    const rivals = (this.#rivals.get(keyOf(name)) ?? []).filter((one) => one !== name)
-    return rivals.every((one) => shared(one) < shared(name))
+  /** Below the folder the files that this name could mean, and no other. */
+  #filesOf(name: string): readonly string[] {
+    this.#index ??= this.#isNamed ? indexOf(this.#folder) : new Map()
+    const key = keyOf(name)
+    const paths = this.#index.get(key) ?? this.#index.get(cocoKey(name)) ?? []
+    const rivals = this.#rivals.get(key) ?? []
+    const below = (path: string) => path.slice(this.#folder.length)
+    const share = (names: readonly string[]) => {
+      const whole = new Map(paths.map((path) => [below(path), path]))
+      const shares = sharePaths(names, [...whole.keys()])
+      return new Map(
+        [...shares].map(([one, own]) => [one, own.map((path) => whole.get(path) ?? path)]),
+      )
+    }
+    const known = this.#shares.get(key) ?? share(rivals)
+    this.#shares.set(key, known)
+    // A name that no question has is looked for beside those that they have.
+    return known.get(name) ?? share([...rivals, name]).get(name) ?? []
   }
 
   /** Throws InputError where there is no such file. */
@@ -93,10 +107,6 @@ function put(map: Map<string, string[]>, key: string, one: string): void {
   const list = map.get(key)
   if (list) list.push(one)
   else map.set(key, [one])
-}
-
-function foldersOf(path: string): string[] {
-  return path.split(/[\\/]/).slice(0, -1)
 }
 
 /** Every file and folder that a picture or a clip could be. */
