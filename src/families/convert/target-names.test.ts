@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { llava } from '../llava.ts'
 import { parameterPath } from '../parameter-names.ts'
-import { llavaHfName, originalName, towerName } from './target-names.ts'
+import { llavaHfName, memoryName, originalName, towerName } from './target-names.ts'
 
 const DECODER = [
   'decoder.embedTokens.weight',
@@ -32,6 +32,7 @@ test('a name that is written is read as the path it was written for', () => {
   for (const kind of ['clip', 'siglip', 'vit'] as const) {
     for (const path of [...DECODER, ...PROJECTOR, ...VISION]) {
       assert.equal(read(llavaHfName(path, kind)), path, llavaHfName(path, kind))
+      assert.equal(read(memoryName(path, kind)), path, memoryName(path, kind))
     }
     for (const path of VISION) assert.equal(read(towerName(path, kind)), path)
   }

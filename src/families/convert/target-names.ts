@@ -66,8 +66,10 @@ export function llavaHfName(path: string, kind: VisionConfig['kind']): string {
   return `vision_tower.${towerName(path, kind)}`
 }
 
-/** The name of a part of tower or projector in the memory of transformers 5, by which PEFT knows it. */
+/** The name in the memory of transformers 5, by which PEFT knows it. */
 export function memoryName(path: string, kind: VisionConfig['kind']): string {
+  if (path === 'decoder.head.weight') return 'lm_head.weight'
+  if (path.startsWith('decoder.')) return `model.language_model.${leaf(DECODER, path)}`
   if (!path.startsWith('vision.')) return `model.${llavaHfName(path, kind)}`
   const table = kind === 'vit' ? [...VIT_BLOCKS_IN_MEMORY, ...VIT] : CLIP
   return `model.vision_tower.${leaf(table, path)}`

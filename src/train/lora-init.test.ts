@@ -1,0 +1,81 @@
+/** `lora.init`: what an adapter brings in full is checked, used and handed on. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { openFileBytes, openLoraAdapter, readSafetensors } from '../weights/index.ts'
+import { writeSafetensors } from '../weights/safetensors-writer.ts'
+import { createTrainer } from './index.ts'
+import { MODEL } from '../../test/recorded-training.ts'
+
+let root: string
+before(() => {
+  root = mkdtempSync(join(tmpdir(), 'lora-init-'))
+})
+after(() => rmSync(root, { recursive: true }))
+
+const lora = { rank: 2, alpha: 4 }
+
+type Full = { readonly shape: readonly number[]; readonly data: Float32Array }
+
+/** Names as PEFT 0.21 saved them over transformers 5, and the modules that they are of. */
+const IN_MEMORY = new Map([
+  ['model.language_model.embed_tokens', [64, 48]],
+  ['model.language_model.layers.0.input_layernorm', [48]],
+  ['model.language_model.norm', [48]],
+  ['lm_head', [64, 48]],
+])
+
+// `model.language_model.lm_head` and `model.language_model.model.norm` were passed over by PEFT without a word.
+test('modules of the decoder are handed on under the names by which PEFT knows them', async () => {
+  const modules = [...IN_MEMORY]
+  const folder = await adapterWith(
+    MODEL,
+    new Map(modules.map(([module, shape]) => [`${module}.weight`, filled(shape)])),
+  )
+  const next = join(root, 'handed-on')
+  await using trainer = await createTrainer(MODEL, {
+    trainable: [],
+    lora: { ...lora, init: folder },
+  })
+  await trainer.save(next)
+  const [was, is] = [folder, next].map((path) => openLoraAdapter(path).source)
+  assert.deepEqual([...is!.tensors.keys()].sort(), [...was!.tensors.keys()].sort())
+  for (const name of was!.tensors.keys()) assert.deepEqual(is!.read(name), was!.read(name), name)
+  for (const source of [was, is]) source!.close()
+  assert.deepEqual(configOf(next).modules_to_save.sort(), [...IN_MEMORY.keys()].sort())
+})
+
+/** A fresh adapter of a model with tensors in full beside it, by their names in memory. */
+async function adapterWith(model: string, full: ReadonlyMap<string, Full>): Promise<string> {
+  const folder = mkdtempSync(join(root, 'adapter-'))
+  const trainer = await createTrainer(model, { trainable: [], lora })
+  await trainer.save(folder)
+  await trainer.dispose()
+  const file = join(folder, 'adapter_model.safetensors')
+  const source = readSafetensors(openFileBytes(file))
+  const data = new Map<string, Full>()
+  for (const [name, { shape }] of source.tensors)
+    data.set(name, { shape, data: (source.read(name).data as Float32Array).slice() })
+  source.close()
+  for (const [name, tensor] of full) data.set(`base_model.model.${name}`, tensor)
+  await writeSafetensors(
+    file,
+    [...data].map(([name, { shape }]) => ({ name, dtype: 'float32', shape })),
+    ({ name }) => (data.get(name) as Full).data,
+  )
+  const modules = [...full.keys()].map((name) => name.replace(/\.[^.]+$/, ''))
+  const config = { ...configOf(folder), modules_to_save: [...new Set(modules)] }
+  writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify(config))
+  return folder
+}
+
+function filled(shape: readonly number[]): Full {
+  const count = shape.reduce((product, dim) => product * dim, 1)
+  return { shape, data: Float32Array.from({ length: count }, (_, i) => Math.sin(i) / 8) }
+}
+
+function configOf(folder: string): { modules_to_save: string[] } {
+  return JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8')) as never
+}
