@@ -25,6 +25,7 @@ import type { Network } from './network.ts'
 import { withNewline } from './new-newline.ts'
 import { supervisedObjective, type Objective } from './objective.ts'
 import { familyQuirks, parseOptions, type TrainerOptions, type TrainerSettings } from './options.ts'
+import { withOwnHead } from './own-head.ts'
 import type { ParameterStore } from './parameter-store.ts'
 import { PreferenceObjective } from './preference-objective.ts'
 import { Reference } from './reference.ts'
@@ -80,7 +81,8 @@ async function assemble(
 ): Promise<Omit<TrainerParts, 'dispose'>> {
   const { resume, layout, projector } = options
   const { runtime, settings, signal, cleanup } = workspace
-  const { checkpoint, notices } = withNewline(opened, { settings, projector })
+  const { checkpoint: begun, notices } = withNewline(opened, { settings, projector })
+  const checkpoint = withOwnHead(begun, settings)
   const { config, family } = checkpoint
   const rng = new Rng(settings.seed)
   const source = await readParameters(checkpoint)

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { openFileBytes, openLoraAdapter, readSafetensors } from '../weights/index.ts'
 import { writeSafetensors } from '../weights/safetensors-writer.ts'
 import { createTrainer } from './index.ts'
-import { MODEL } from '../../test/recorded-training.ts'
+import { FIXTURES, MODEL, recordedSamples } from '../../test/recorded-training.ts'
 
 let root: string
 before(() => {
@@ -15,6 +15,10 @@ before(() => {
 })
 after(() => rmSync(root, { recursive: true }))
 
+const TIED = join(FIXTURES, 'models', 'llava-qwen')
+const samples = recordedSamples('stage1')
+/** A merged weight is rounded once more. */
+const MERGED = 1e-5
 const lora = { rank: 2, alpha: 4 }
 
 type Full = { readonly shape: readonly number[]; readonly data: Float32Array }
@@ -45,6 +49,50 @@ test('modules of the decoder are handed on under the names by which PEFT knows t
   for (const name of was!.tensors.keys()) assert.deepEqual(is!.read(name), was!.read(name), name)
   for (const source of [was, is]) source!.close()
   assert.deepEqual(configOf(next).modules_to_save.sort(), [...IN_MEMORY.keys()].sort())
+})
+
+// The embedding was the head as well, and a head of its own was dropped.
+for (const module of ['model.language_model.embed_tokens', 'lm_head']) {
+  test(`${module} beside its tied twin is used alone, as where it is merged, and kept`, async () => {
+    const next = join(root, `tied-${module}`)
+    const folder = await adapterWith(TIED, new Map([[`${module}.weight`, filled([64, 48])]]))
+    await using merged = await createTrainer(TIED, { adapters: [folder], trainable: ['projector'] })
+    const { loss } = await merged.evaluate(samples)
+    await using plain = await createTrainer(TIED, { trainable: ['projector'] })
+    assert.ok(Math.abs((await plain.evaluate(samples)).loss - loss) > 100 * MERGED)
+    await using trainer = await createTrainer(TIED, {
+      trainable: [],
+      lora: { ...lora, init: folder },
+    })
+    assert.ok(Math.abs((await trainer.evaluate(samples)).loss - loss) < MERGED)
+    await trainer.save(next)
+    assert.deepEqual(configOf(next).modules_to_save, [module])
+    await using again = await createTrainer(next, { trainable: ['projector'] })
+    assert.ok(Math.abs((await again.evaluate(samples)).loss - loss) < MERGED)
+  })
+}
+
+describe('what an adapter brings in full is refused by its name', () => {
+  const projector = 'model.multi_modal_projector'
+  const bad = { shape: [48], data: new Float32Array(48).fill(NaN) }
+  const cases = [
+    { is: 'too wide', name: `${projector}.linear_1.weight`, tensor: filled([96, 32]) },
+    { is: 'too small', name: `${projector}.linear_1.bias`, tensor: filled([4]) },
+    { is: 'unknown', name: `${projector}.linear_9.bias`, tensor: filled([48]) },
+    { is: 'no number', name: `${projector}.linear_1.bias`, tensor: bad },
+  ]
+  for (const { is, name, tensor } of cases) {
+    test(`where it is ${is}, be its part frozen or trained`, async () => {
+      const init = await adapterWith(MODEL, new Map([[name, tensor]]))
+      const code = is === 'no number' ? 'CHECKPOINT_NOT_FINITE' : 'CHECKPOINT_ADAPTER'
+      const message = new RegExp(`base_model\\.model\\.${name.replaceAll('.', '\\.')}`)
+      for (const trainable of [[], ['projector']] as const)
+        await assert.rejects(createTrainer(MODEL, { trainable, lora: { ...lora, init } }), {
+          code,
+          message,
+        })
+    })
+  }
 })
 
 /** A fresh adapter of a model with tensors in full beside it, by their names in memory. */

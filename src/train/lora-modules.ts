@@ -1,12 +1,13 @@
 /** Which linear layers get an adapter, under which names, and what the two matrices start as. */
 import { ConfigError, CheckpointError } from '../core/errors.ts'
 import type { Rng } from '../core/rng.ts'
-import { formatType } from '../core/shape.ts'
+import { formatType, sameShape } from '../core/shape.ts'
 import { toFloat32 } from '../core/tensor.ts'
 import type { ParameterMap } from '../families/parameter-map.ts'
 import { parameterPath, type NameRule } from '../families/parameter-names.ts'
 import type { Value } from '../graph/graph.ts'
-import { openLoraAdapter } from '../weights/index.ts'
+import { assertFinite, openLoraAdapter, type LoraAdapter } from '../weights/index.ts'
+import { adapterFaults } from '../weights/lora.ts'
 import { adapterPaths } from './lora-graph.ts'
 import type { TrainerSettings } from './options.ts'
 
@@ -76,34 +77,34 @@ export function initialMatrices(
   return { a, b: new Float32Array(rows * rank) }
 }
 
+type Base = { readonly rules: readonly NameRule[]; readonly parameters: ParameterMap }
+
+export type AdapterWanted = Base & {
+  readonly modules: readonly LoraModule[]
+  readonly settings: LoraSettings
+}
+
 /**
  * Tensors of a saved adapter by our paths: the matrices, and what was trained in full beside them.
  *
- * Throws CheckpointError unless it fits modules, rank and alpha.
+ * Throws CheckpointError unless it fits modules, rank and alpha, what is in full fits the model, and all numbers are finite.
  */
 export function readAdapter(
   folder: string,
-  {
-    modules,
-    settings,
-    rules,
-  }: {
-    readonly modules: readonly LoraModule[]
-    readonly settings: LoraSettings
-    readonly rules: readonly NameRule[]
-  },
+  { modules, settings, ...base }: AdapterWanted,
 ): Map<string, Float32Array> {
   const adapter = openLoraAdapter(folder)
   try {
     const tensors = new Map<string, Float32Array>()
-    const read = (name: string) => toFloat32(adapter.source.read(name)).slice()
-    for (const [trained, stored] of adapter.replacements) {
-      const path = parameterPath(rules, trained)
-      if (path) tensors.set(path, read(stored))
+    const read = (path: string, name: string) => {
+      const tensor = adapter.source.read(name)
+      assertFinite(tensor, path, `${name} in ${folder}`)
+      tensors.set(path, toFloat32(tensor).slice())
     }
+    for (const [path, stored] of replacementsByPath(adapter, base)) read(path, stored)
     const byPath = new Map(
       [...adapter.modules].map(([name, module]) => [
-        parameterPath(rules, `${name}.weight`),
+        parameterPath(base.rules, `${name}.weight`),
         module,
       ]),
     )
@@ -117,7 +118,8 @@ export function readAdapter(
         module.columns === columns
       if (!module || !fits) throw misfit(folder, weight, { rows, columns, rank, alpha }, module)
       const paths = adapterPaths(weight)
-      tensors.set(paths.a, read(module.a)).set(paths.b, read(module.b))
+      read(paths.a, module.a)
+      read(paths.b, module.b)
       byPath.delete(weight)
     }
     if (byPath.size > 0) throw surplus(folder, byPath.size)
@@ -125,6 +127,33 @@ export function readAdapter(
   } finally {
     adapter.source.close()
   }
+}
+
+/** Names in the adapter's file by our paths, without those of which nothing is read. Throws one CheckpointError for all misfits. */
+function replacementsByPath(
+  { replacements, source }: LoraAdapter,
+  { rules, parameters }: Base,
+): Map<string, string> {
+  const names = new Map<string, string>()
+  const faults: string[] = []
+  for (const [trained, stored] of replacements) {
+    const path = parameterPath(rules, trained)
+    if (path === null) continue
+    if (path === undefined || !parameters.has(path)) {
+      faults.push(`${stored} belongs to ${trained}, which the base does not have`)
+      continue
+    }
+    names.set(path, stored)
+    const { dtype = 'float32', shape = [] } = source.tensors.get(stored) ?? {}
+    const base = parameters.stored(path)
+    if (sameShape(shape, base.shape)) continue
+    const wanted = formatType(base.dtype ?? 'float32', base.shape)
+    faults.push(
+      `${stored} is ${formatType(dtype, shape)} but ${base.name} of the base is ${wanted}`,
+    )
+  }
+  if (faults.length > 0) throw adapterFaults(faults)
+  return names
 }
 
 function misfit(

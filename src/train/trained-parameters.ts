@@ -112,7 +112,7 @@ function* loraParameters({ values, parameters, rules, settings, rng }: TrainedSo
     specs.push({ path: a, shape: shapeA }, { path: b, shape: shapeB })
   }
   if (lora.init !== null) {
-    const saved = readAdapter(lora.init, { modules, settings: lora, rules })
+    const saved = readAdapter(lora.init, { modules, settings: lora, rules, parameters })
     for (const [path, data] of saved) starts.set(path, data)
   }
   return { modules, starts, stored, parameters: specs }
