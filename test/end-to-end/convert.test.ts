@@ -134,6 +134,19 @@ describe('original to llava-hf and back', () => {
     assert.doesNotMatch(other.notices.join(), /transformers counts/)
   })
 
+  test('the number of frames that a processor samples is kept, or told where it has no place', async () => {
+    const [hf, next] = [join(FOLDER, 'sampled-hf'), join(FOLDER, 'sampled-next')]
+    await convert(`${ORIGINAL}/llava-next-video`, 'llava-hf', hf, { visionTower: TOWER_336 })
+    const file = 'video_preprocessor_config.json'
+    const sampled = { do_sample_frames: true, num_frames: 2 }
+    writeFileSync(join(hf, file), JSON.stringify({ ...json(hf, file), ...sampled }))
+    const kept = await convert(hf, 'llava-hf', next)
+    assert.deepEqual(json(next, file), json(hf, file))
+    assert.doesNotMatch(kept.notices.join(), /num_frames/)
+    const told = await convert(next, 'original', join(FOLDER, 'sampled-original'))
+    assert.match(told.notices.join(), /no place for num_frames.*--frames 2/)
+  })
+
   // `###` ends answers of v0 by its conversation mode, which a chat template does not tell: converted ones ran on.
   test('what ends an answer is what ended it before', async () => {
     const source = named('llava-v1', 'LLaVA-13b-v0')

@@ -77,8 +77,9 @@ function jsonFiles(input: TargetInput, written: Written): ReadonlyMap<string, un
     ['chat_template.json', { chat_template: chatTemplate(input, hfClass) }],
   ])
   if (video === null) return files
-  if (hfClass.videoProcessor === null && isSameTile(video.processor, image.processor)) return files
-  const frames = videoProcessorFile(video.processor, vision.kind, hfClass)
+  const isSaid = isSameTile(video.processor, image.processor) && video.frames === null
+  if (hfClass.videoProcessor === null && isSaid) return files
+  const frames = videoProcessorFile(video, vision.kind, hfClass)
   return files.set('video_preprocessor_config.json', frames)
 }
 

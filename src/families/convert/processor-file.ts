@@ -3,6 +3,7 @@ import { ConfigError } from '../../core/errors.ts'
 import type { ImageProcessor } from '../../preprocess/image-processor.ts'
 import type { ResampleFilter } from '../../preprocess/resample-kernel.ts'
 import type { VisionConfig } from '../../vision/vision-transformer.ts'
+import type { VideoConfig } from '../family.ts'
 import { baseTileField, isAnyres, pinpointPairs, type HfClass } from './hf-class.ts'
 
 /** Pillow's numbers. */
@@ -32,9 +33,9 @@ export function processorFile(
     : { ...shared, ...fitFields(processor, kind) }
 }
 
-/** What prepares frames. Where the class has no processor for them, this file is read by us alone. */
+/** What prepares frames and how many. Where the class has no processor for them, this file is read by us alone. */
 export function videoProcessorFile(
-  processor: ImageProcessor,
+  { processor, frames }: Pick<VideoConfig, 'processor' | 'frames'>,
   kind: VisionConfig['kind'],
   { processorClass, videoProcessor }: Pick<HfClass, 'processorClass' | 'videoProcessor'>,
 ): Record<string, unknown> {
@@ -42,7 +43,11 @@ export function videoProcessorFile(
   const shared = sharedFields(processor, { processorClass })
   const type = videoProcessor === null ? {} : { video_processor_type: videoProcessor }
   // Classes for clips crop unless a file says otherwise.
-  return { ...shared, do_center_crop: false, ...steps, do_sample_frames: false, ...type }
+  const sampled = {
+    do_sample_frames: frames !== null,
+    ...(frames !== null && { num_frames: frames }),
+  }
+  return { ...shared, do_center_crop: false, ...steps, ...sampled, ...type }
 }
 
 function sharedFields(

@@ -151,6 +151,11 @@ function clipNotices({ video }: EyedConfig, read: ModelConfig): string[] {
   }
   const [was, is] = [video.tokens, read.video.tokens].map(clipText)
   if (was !== is) notices.push(`Clips were read as ${was}, in the new layout they are ${is}.`)
+  if (video.frames !== null && read.video.frames !== video.frames) {
+    notices.push(
+      `The new layout has no place for num_frames: where a request does not say how many frames of a clip it wants, as many as fit are taken, ${video.frames} in the old one; ask with --frames ${video.frames}.`,
+    )
+  }
   return [...notices, ...frameNotices(video.processor, read.video.processor)]
 }
 
