@@ -1,6 +1,6 @@
 /** `llava data build-bench`: a benchmark like LLaVA-Bench (Wilder) out of a folder of requests with pictures. */
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { readFileWhole } from '../core/read-file-whole-node.ts'
 import {
   buildBench,
   type BenchAnswerer,
@@ -127,7 +127,7 @@ function answererOf(
     checkServerUrl('engine', url)
     const apiKey = serverKey({ environment }, ENGINE_KEYS)
     const endpoint = new Endpoint({ url, apiKey })
-    const engine = new EndpointEngine({ endpoint, model: id, readPicture: readFile, seed: 0 })
+    const engine = new EndpointEngine({ endpoint, model: id, readPicture: readFileWhole, seed: 0 })
     return {
       identity: `${id} at a server`,
       async answer(request) {

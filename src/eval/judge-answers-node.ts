@@ -1,7 +1,7 @@
 /** The judges' part of a run: every answer reviewed by each, reviews written down, the first judge's scored. */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
+import { readFileWhole } from '../core/read-file-whole-node.ts'
 import { writeFileWhole } from '../core/write-file-whole-node.ts'
 import { answersById, ownIds, readAnswers, type Answer } from './answers.ts'
 import type { Benchmark } from './benchmark.ts'
@@ -137,7 +137,7 @@ function pictureHashes(): (path: string) => Promise<string> {
 
 async function readPicture(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path)
+    return await readFileWhole(path)
   } catch (cause) {
     throw new InputError(
       'INPUT_PICTURE_MISSING',

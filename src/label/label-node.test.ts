@@ -921,6 +921,26 @@ describe('servers', () => {
     },
   )
 
+  test(
+    'get no frames of a clip with a pipe in it: it is an error, and nobody waits for it',
+    { skip: process.platform === 'win32', timeout: 30_000 },
+    async () => {
+      // Reading it waited for whoever would write into it, and no signal ended the run.
+      const clips = folderOf(['x/1.png', 'y/1.png'])
+      execFileSync('mkfifo', [join(clips, 'x/2.png')])
+      await withServer(
+        (_, path) => (path === '/v1/models' ? MODELS : WELL),
+        async (url) => {
+          const { lines } = await run({ input: clips, clipFolders: true, engines: [{ url }] })
+          assert.deepEqual(
+            lines.map(({ error }) => error?.code),
+            ['INPUT_LABEL_MEDIA', undefined],
+          )
+        },
+      )
+    },
+  )
+
   test('that are all gone stop the run, which goes on when they are back', async () => {
     let isDown = false
     await withServer(

@@ -1,7 +1,8 @@
 /** The bytes of an item, when its turn comes. */
-import { open, readFile, stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { InputError } from '../core/errors.ts'
+import { readFileWhole } from '../core/read-file-whole-node.ts'
 import { openParquetRows } from '../data/parquet-rows.ts'
 import { RecordFault } from '../data/record-fault.ts'
 import type { Row } from '../data/row-format.ts'
@@ -146,7 +147,7 @@ async function checkOpens(path: string): Promise<void> {
 /** Throws InputError for what may not be read. */
 export async function readWhole(path: string): Promise<Uint8Array> {
   try {
-    return new Uint8Array(await readFile(path))
+    return await readFileWhole(path)
   } catch (cause) {
     throw closed(path, cause)
   }

@@ -1,5 +1,6 @@
 /** Bytes of files that were read lately: branches of a program send the same picture, and it is read once for them all. */
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
+import { readFileWhole } from '../../core/read-file-whole-node.ts'
 
 /** Of a file as it was then. */
 type Kept = { readonly stamp: string; readonly size: number; readonly bytes: Promise<Uint8Array> }
@@ -20,7 +21,7 @@ export class RecentFiles {
     const { size, mtimeMs, ctimeMs, ino } = await stat(path)
     const [name, stamp] = [String(path), `${size} ${mtimeMs} ${ctimeMs} ${ino}`]
     const before = this.#kept.get(name)
-    const kept = before?.stamp === stamp ? before : { stamp, size, bytes: readBytes(path) }
+    const kept = before?.stamp === stamp ? before : { stamp, size, bytes: readFileWhole(path) }
     // Where it stands says when it was wanted.
     this.#kept.delete(name)
     this.#kept.set(name, kept)
@@ -41,8 +42,4 @@ export class RecentFiles {
       bytes -= size
     }
   }
-}
-
-async function readBytes(path: string | URL): Promise<Uint8Array> {
-  return new Uint8Array(await readFile(path))
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -38,3 +39,13 @@ test('a file that cannot be read is tried again', async () => {
   await assert.rejects(files.read(join(root, 'later')), { code: 'ENOENT' })
   assert.equal((await files.read(fileOf('later', 'here'))).length, 4)
 })
+
+test(
+  'a pipe is not waited for',
+  { skip: process.platform === 'win32' && 'there are no pipes with names', timeout: 30_000 },
+  async () => {
+    const pipe = join(root, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    await assert.rejects(new RecentFiles().read(pipe), /it is no file/)
+  },
+)
