@@ -9,7 +9,7 @@ const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 export async function readFileWhole(path: string | URL): Promise<Uint8Array> {
   const file = await open(path, FLAGS)
   try {
-    if (!(await file.stat()).isFile()) throw new Error('it is no file')
+    if (!(await file.stat()).isFile()) throw new Error(`${String(path)} is no file`)
     return new Uint8Array(await file.readFile())
   } finally {
     await file.close()

@@ -362,6 +362,14 @@ describe('an input', () => {
     await assert.rejects(run({ input: folderOf(['2.png']), out }), { code: 'INPUT_LABEL_RUN' })
   })
 
+  test('that was an empty folder and no longer is: the same command labels what came', async () => {
+    const [input, out] = [folderOf(['a.txt']), newPath('out.jsonl')]
+    await assert.rejects(run({ input, out }), { code: 'INPUT_LABEL_EMPTY' })
+    writeFileSync(join(input, '1.png'), png(9, 9))
+    const { lines } = await run({ input, out })
+    assert.equal(lines.length, 1)
+  })
+
   test('of Parquet: pictures in the rows', async () => {
     const pictures = [png(5, 5, 'one'), png(6, 6, 'two'), png(7, 7, 'three')]
     const file = newPath('rows.parquet')

@@ -26,37 +26,42 @@ export type QueueOptions = {
 export async function openQueue(database: SqlDatabase, options: QueueOptions): Promise<WorkQueue> {
   await makeTables(database)
   if (options.overwrite) await forget(database, options.run)
-  const number = await joinRun(database, options)
-  const queue = new SqlQueue(database, { ...options, number })
+  const queue = new SqlQueue(database, { ...options, ...(await joinRun(database, options)) })
   await queue.reclaim()
   return queue
 }
 
+type JoinedRun = {
+  readonly number: number
+  /** As it is written in the run: of whoever began it. */
+  readonly begun: string
+}
+
 class SqlQueue implements WorkQueue {
   readonly #database: SqlDatabase
-  readonly #options: QueueOptions & { readonly number: number }
+  readonly #options: QueueOptions & JoinedRun
+  #begun: string
 
-  constructor(database: SqlDatabase, options: QueueOptions & { readonly number: number }) {
+  constructor(database: SqlDatabase, options: QueueOptions & JoinedRun) {
     this.#database = database
     this.#options = options
+    this.#begun = options.begun
   }
 
   async isListed(): Promise<boolean> {
+    await this.#checkRun()
     return Number(await this.#fieldOfRun('listed')) === 1
   }
 
   async takeListing(): Promise<boolean> {
     const { changed } = await this.#run(
       `UPDATE llava_runs SET lister = $2, lister_until = $3
-       WHERE number = $1 AND listed = 0 AND (lister IS NULL OR lister = $2 OR lister_until < $4)`,
-      [this.#owner, this.#until, this.#now],
+       WHERE number = $1 AND recipe = $5 AND listed = 0
+       AND (lister IS NULL OR lister = $2 OR lister_until < $4)`,
+      [this.#owner, this.#until, this.#now, this.#begun],
     )
-    if (changed !== 1) return false
-    // Until somebody lists, another command may have taken the empty run over.
-    const begun = JSON.parse(String(await this.#fieldOfRun('recipe'))) as RunRecipe
-    const fault = recipeFault(begun, this.#options.recipe)
-    if (fault) throw fault
-    return true
+    if (changed === 0) await this.#checkRun()
+    return changed === 1
   }
 
   async add(items: readonly LabelItem[]): Promise<number> {
@@ -97,12 +102,14 @@ class SqlQueue implements WorkQueue {
       // What is chosen is chosen once; as a plain subquery it may be run again, and lock more.
       `WITH next AS MATERIALIZED (
          SELECT place FROM llava_items WHERE run = $1 AND state = ${OPEN}
+         AND EXISTS (SELECT 1 FROM llava_runs WHERE number = $1 AND recipe = $5)
          ORDER BY size DESC, prefix ${byteOrder}, place ${byteOrder} LIMIT $4 ${skipLocked})
        UPDATE llava_items SET state = ${LEASED}, owner = $2, until = $3
        WHERE run = $1 AND place IN (SELECT place FROM next)
        RETURNING place, id, size, prefix, source, faults, result`,
-      [this.#owner, this.#until, most],
+      [this.#owner, this.#until, most, this.#begun],
     )
+    if (rows.length === 0) await this.#checkRun()
     return rows.map(itemOf).sort(inOrder)
   }
 
@@ -252,6 +259,19 @@ class SqlQueue implements WorkQueue {
     )
   }
 
+  /**
+   * Until somebody lists, another command may take the empty run over, and one with --overwrite at any time. Throws
+   * InputError unless the run is still one to work on.
+   */
+  async #checkRun(): Promise<void> {
+    const begun = await this.#fieldOfRun('recipe')
+    if (begun === this.#begun) return
+    if (typeof begun !== 'string') throw forgotten()
+    const fault = recipeFault(JSON.parse(begun) as RunRecipe, this.#options.recipe)
+    if (fault) throw fault
+    this.#begun = begun
+  }
+
   async #fieldOfRun(name: 'listed' | 'skipped' | 'recipe'): Promise<unknown> {
     const { rows } = await this.#run(`SELECT ${name} FROM llava_runs WHERE number = $1`, [])
     return rows[0]?.[name]
@@ -347,7 +367,7 @@ async function forget(database: SqlDatabase, name: string): Promise<void> {
 async function joinRun(
   database: SqlDatabase,
   { run, recipe }: Pick<QueueOptions, 'run' | 'recipe'>,
-): Promise<number> {
+): Promise<JoinedRun> {
   await database.run({
     sql: `INSERT INTO llava_runs (number, name, recipe)
           SELECT COALESCE(MAX(number), 0) + 1, $1, $2 FROM llava_runs WHERE true ON CONFLICT DO NOTHING`,
@@ -360,21 +380,24 @@ async function joinRun(
   const [found] = rows
   // Another one that began at the same moment took the number.
   if (!found) return joinRun(database, { run, recipe })
-  const fault = recipeFault(JSON.parse(String(found['recipe'])) as RunRecipe, recipe)
-  if (fault && !(await takeOverEmpty(database, { run, recipe }))) throw fault
-  return Number(found['number'])
+  const before = String(found['recipe'])
+  const fault = recipeFault(JSON.parse(before) as RunRecipe, recipe)
+  const begun = fault ? JSON.stringify(recipe) : before
+  const isAnew = await beginEmptyAnew(database, run, begun)
+  if (fault && !isAnew) throw fault
+  return { number: Number(found['number']), begun }
 }
 
-/** A run in which nothing could be listed holds nobody's work. False where there is any, or somebody lists. */
-async function takeOverEmpty(
-  database: SqlDatabase,
-  { run, recipe }: Pick<QueueOptions, 'run' | 'recipe'>,
-): Promise<boolean> {
+/**
+ * A run in which nothing could be listed holds nobody's work: its input is looked through again, or another takes its
+ * place. False where there are items, or somebody lists.
+ */
+async function beginEmptyAnew(database: SqlDatabase, run: string, begun: string): Promise<boolean> {
   const { changed } = await database.run({
     sql: `UPDATE llava_runs SET recipe = $2, listed = 0, skipped = 0
           WHERE name = $1 AND lister IS NULL
           AND NOT EXISTS (SELECT 1 FROM llava_items WHERE run = llava_runs.number)`,
-    args: [run, JSON.stringify(recipe)],
+    args: [run, begun],
   })
   return changed === 1
 }
@@ -407,6 +430,13 @@ function settingsApart(begun: RunRecipe, now: RunRecipe): [RunRecipe, RunRecipe]
   return JSON.stringify(before) === JSON.stringify(after)
     ? [{ ...before, engines: 'others' }, after]
     : [before, after]
+}
+
+function forgotten(): InputError {
+  return new InputError(
+    'INPUT_LABEL_RUN',
+    'label: the run should go on, another command has begun it anew with --overwrite; wait for that one, or name another --out (or --run, on a server).',
+  )
 }
 
 function short(value: unknown): string {

@@ -129,6 +129,49 @@ export function workQueueCases(open: OpenTestQueue): void {
     await second.close()
   })
 
+  test('whose run was taken over has none of its items, whoever lists them', async () => {
+    // The first owner answered the items of the second with its own question.
+    const clock = { now: 1_000_000 }
+    const run = newRun()
+    const first = await open(options(run, 'a'), clock)
+    const other = { ...RECIPE, prompts: ['q'] }
+    const second = await open(options(run, 'b', { recipe: other }), clock)
+    assert.equal(await second.takeListing(), true)
+    const refused = { code: 'INPUT_LABEL_RUN' }
+    await assert.rejects(first.takeListing(), refused)
+    await second.add([item(0)])
+    await assert.rejects(first.claim(5), refused)
+    await second.endListing(0)
+    await assert.rejects(first.isListed(), refused)
+    await assert.rejects(first.claim(5), refused)
+    assert.equal((await second.claim(5)).length, 1)
+    const anew = await open(options(run, 'c', { overwrite: true }), clock)
+    await assert.rejects(second.claim(5), refused)
+    for (const queue of [first, second, anew]) await queue.close()
+  })
+
+  test('an empty run that another one takes over is still of those whose recipe fits', async () => {
+    const clock = { now: 1_000_000 }
+    const run = newRun()
+    const first = await open(options(run, 'a'), clock)
+    const models = { ...RECIPE, models: ['m', 'n'] }
+    const second = await open(options(run, 'b', { recipe: models }), clock)
+    assert.deepEqual([await first.isListed(), await first.takeListing()], [false, true])
+    await first.add([item(0)])
+    assert.equal((await second.claim(1)).length, 1)
+    await first.close()
+    await second.close()
+  })
+
+  test('a run in which nothing was listed is listed again by whoever comes next', async () => {
+    const { queue, run, clock } = await fresh(0)
+    assert.equal(await queue.isListed(), true)
+    await queue.close()
+    const again = await open(options(run, 'b'), clock)
+    assert.deepEqual([await again.isListed(), await again.takeListing()], [false, true])
+    await again.close()
+  })
+
   test('what failed is asked again only when it is wished, with what there was', async () => {
     const { queue, run, clock } = await fresh(2)
     const [one, two] = await queue.claim(2)

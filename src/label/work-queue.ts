@@ -25,7 +25,10 @@ export type QueueCounts = {
 }
 
 export type WorkQueue = {
-  /** Whether all items are in it. */
+  /**
+   * Whether all items are in it. Like `takeListing` and `claim` it throws InputError where the run has become another's, with
+   * another recipe.
+   */
   isListed(): Promise<boolean>
   /** Whether the caller is to list them; one does at a time. */
   takeListing(): Promise<boolean>

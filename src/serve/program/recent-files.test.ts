@@ -46,6 +46,6 @@ test(
   async () => {
     const pipe = join(root, 'pipe')
     execFileSync('mkfifo', [pipe])
-    await assert.rejects(new RecentFiles().read(pipe), /it is no file/)
+    await assert.rejects(new RecentFiles().read(pipe), /pipe is no file/)
   },
 )
