@@ -2,6 +2,7 @@
 import type { LoadOptions } from '../load-model.ts'
 import type { LabelEngineOptions, LabelOptions } from '../label/index.ts'
 import type { Model } from '../index.ts'
+import { LONGEST_SECONDS } from '../serve/http/server-config.ts'
 import { LONGEST_CALL_MS } from '../serve/remote/endpoint.ts'
 import type { Arguments } from './arguments.ts'
 import { GENERATE_OPTIONS, readSchema } from './generate-flags.ts'
@@ -133,7 +134,7 @@ export const LABEL_OPTIONS: readonly OptionSpec[] = [
 
 /** Throws UsageError. */
 export function labelOptions(args: Arguments): Omit<LabelOptions, 'engines'> {
-  const leaseSeconds = numberFrom(args, 'lease-seconds', [1])
+  const leaseSeconds = numberFrom(args, 'lease-seconds', [1, LONGEST_SECONDS])
   const schema = args.text('schema')
   if (args.texts('prompt').length === 0) {
     throw new UsageError('llava label needs --prompt TEXT: what is asked about each item.')

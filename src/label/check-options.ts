@@ -7,6 +7,7 @@ import {
   wholeNumberFrom,
   type FieldRule,
 } from '../serve/field-rules.ts'
+import { LONGEST_SECONDS } from '../serve/http/server-config.ts'
 import { LONGEST_CALL_MS } from '../serve/remote/endpoint.ts'
 import { checkServerAddress } from '../serve/remote/server-address.ts'
 import type { LabelSampling } from './label-engine.ts'
@@ -62,7 +63,7 @@ const OPTIONS: Rules<Exclude<keyof LabelOptions, Elsewhere>> = {
   ),
   resume: FLAG,
   overwrite: FLAG,
-  leaseMs: numberFrom(1000),
+  leaseMs: numberFrom(1000, 1000 * LONGEST_SECONDS),
   schema: rule('a JSON Schema', isRecord),
 }
 

@@ -677,6 +677,7 @@ describe('questions', () => {
       [{ frames: -1, fps: 'abc', system: 5 }, /system should.*\n.*frames should.*\n.*fps should/],
       [{ engines: [{ url: 'http://a:b@x', apiKey: 5 }] }, /…@x[^]*engines\[0\]\.apiKey should/],
       [{ resume: true, overwrite: true }, /resume would do nothing with overwrite/],
+      [{ leaseMs: 9e9 }, /leaseMs should be a number from 1000 to 2147483000/],
       [{ queue: 5 }, /queue should be a text/],
       [{ media: 5 }, /media should be a text/],
       [{ media: root }, /media would do nothing/],

@@ -77,12 +77,17 @@ async function withRetries<T>(place: string, ask_: () => Promise<T>): Promise<T>
   }
 }
 
-/** A connection that is gone (class 08, 57P0x), a deadlock or a conflict (class 40): no fault of the statement. */
+/**
+ * A connection that is gone (class 08, 57P0x), a deadlock or a conflict (class 40): no fault of the statement. The socket
+ * of a server that restarts is not there for a while.
+ */
 function isPassing(error: unknown): boolean {
   const { code, message = '' } = error as { code?: string; message?: string }
   if (code === undefined) return message !== NO_TLS && /connection|timeout/i.test(message)
-  return /^(?:08|40|57P0|53300)/.test(code) || /^E(?:CONN|PIPE|TIMEDOUT|AI_AGAIN|HOSTUN)/.test(code)
+  return /^(?:08|40|57P0|53300)/.test(code) || PASSING.test(code)
 }
+
+const PASSING = /^E(?:CONN|PIPE|TIMEDOUT|AI_AGAIN|HOSTUN|NETUN|NETDOWN|NOENT)/
 
 /** pg's words for a server without TLS, where the address wants it. */
 const NO_TLS = 'The server does not support SSL connections'
@@ -97,16 +102,18 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
   ],
   [/^25006$/, 'name the server that takes writes, not its copy'],
   [/^ENOTFOUND$/, "check the server's name"],
+  [/^(?:EACCES|EPERM)$/, 'let this user connect to it (permissions of its socket, a firewall)'],
   [/^ERR_|CERT|SELF_SIGNED/, 'check the address'],
 ]
 
-/** Null where the statement itself is at fault. */
+/** Null where the statement itself is at fault, which no attempt to connect is. */
 function refused(place: string, error: unknown): InputError | null {
-  const { code = '', message } = error as Error & { readonly code?: string }
+  const { code = '', syscall, message } = error as NodeJS.ErrnoException
   const advice =
     message === NO_TLS
       ? 'let it take TLS, or leave sslmode out of the address where the network is your own'
-      : REFUSALS.find(([codes]) => codes.test(code))?.[1]
+      : (REFUSALS.find(([codes]) => codes.test(code))?.[1] ??
+        (syscall === 'connect' ? 'check the address' : undefined))
   if (advice === undefined) return null
   return new InputError(
     'INPUT_LABEL_QUEUE',
@@ -132,9 +139,20 @@ function placeOf(url: string): string {
     const { host, port, database } = new pg.Client({ connectionString: url })
     return `${host}:${port}/${database}`
   } catch (cause) {
+    const { message, syscall } = cause as NodeJS.ErrnoException
+    const [what, todo] =
+      syscall === undefined
+        ? [
+            'a queue on a server should be named postgres://USER:PASSWORD@HOST:PORT/DATABASE, what came',
+            'write : / @ and % of a password as %3A %2F %40 %25',
+          ]
+        : [
+            "the queue's address should name certificates and keys that are there, one",
+            'check its path',
+          ]
     throw new InputError(
       'INPUT_LABEL_QUEUE',
-      `label: a queue on a server should be named postgres://USER:PASSWORD@HOST:PORT/DATABASE, what came cannot be read (${(cause as Error).message}); write : / @ and % of a password as %3A %2F %40 %25.`,
+      `label: ${what} cannot be read (${message}); ${todo}.`,
       { cause },
     )
   }

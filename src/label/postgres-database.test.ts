@@ -1,7 +1,10 @@
 /** The queue on a PostgreSQL server that goes away or refuses, played by a script in the words of its protocol. */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { openPostgres } from './postgres-database-node.ts'
 
@@ -128,11 +131,7 @@ test('a user who may not make tables is told so; a statement that is wrong is ou
 })
 
 test('an address that is none is refused, without its password', async () => {
-  for (const url of [
-    'postgres://me:se/cret@h:99999999/work',
-    'postgres://me:secret%ff@h/work',
-    'postgres://me:secret@h/work?sslrootcert=/no/such.pem',
-  ]) {
+  for (const url of ['postgres://me:se/cret@h:99999999/work', 'postgres://me:secret%ff@h/work']) {
     await assert.rejects(openPostgres(url), (error: Error & { code: string }) => {
       assert.equal(error.code, 'INPUT_LABEL_QUEUE')
       assert.doesNotMatch(error.message, /secret/)
@@ -140,6 +139,41 @@ test('an address that is none is refused, without its password', async () => {
     })
   }
 })
+
+test('a certificate that is not there is told as such', async () => {
+  const url = 'postgres://me:secret@h/work?sslrootcert=/no/such.pem'
+  await assert.rejects(openPostgres(url), (error: Error & { code: string }) => {
+    assert.equal(error.code, 'INPUT_LABEL_QUEUE')
+    assert.match(error.message, /\/no\/such\.pem.*; check its path\.$/)
+    assert.doesNotMatch(error.message, /password|secret/i)
+    return true
+  })
+})
+
+test(
+  'a socket that is not there yet is waited for, one that cannot be is refused',
+  { skip: process.platform === 'win32' && 'sockets have no paths there' },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'llava-pg-'))
+    const server = createServer((socket) => serveOne(socket, null, () => 'done'))
+    const url = `postgres:///work?host=${folder}&user=me`
+    try {
+      // It was told as a bug of ours, also while a server restarted.
+      const opening = openPostgres(url)
+      await new Promise((done) => setTimeout(done, 50))
+      await new Promise<void>((done) => server.listen(join(folder, '.s.PGSQL.5432'), done))
+      await (await opening).close()
+      const below = `postgres:///work?user=me&host=${join(folder, '.s.PGSQL.5432')}`
+      await assert.rejects(openPostgres(below), {
+        code: 'INPUT_LABEL_QUEUE',
+        message: /check the address/,
+      })
+    } finally {
+      server.close()
+      rmSync(folder, { recursive: true })
+    }
+  },
+)
 
 test('the address may say its parts behind the question mark', async () => {
   await withPostgres({}, async (url) => {

@@ -291,7 +291,7 @@ class SqlQueue implements WorkQueue {
   }
 
   get #until(): number {
-    return this.#now + this.#options.leaseMs
+    return this.#now + Math.round(this.#options.leaseMs)
   }
 }
 

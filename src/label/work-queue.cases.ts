@@ -172,6 +172,13 @@ export function workQueueCases(open: OpenTestQueue): void {
     await again.close()
   })
 
+  test('a lease may last part of a millisecond', async () => {
+    const run = newRun()
+    const queue = await open(options(run, 'a', { leaseMs: LEASE_MS + 0.5 }), { now: 5000 })
+    assert.equal(await queue.takeListing(), true)
+    await queue.close()
+  })
+
   test('what failed is asked again only when it is wished, with what there was', async () => {
     const { queue, run, clock } = await fresh(2)
     const [one, two] = await queue.claim(2)
