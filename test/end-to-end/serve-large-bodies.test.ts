@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { loadModel, type Model } from '../../src/index.ts'
+import { loadPromptSide } from '../../src/load-prompt-side.ts'
 import { SERVER_DEFAULTS } from '../../src/serve/http/server-config.ts'
 import { startServer, type TestServer } from './serve-setup.ts'
+import { startFront } from './upstream-setup.ts'
 
 const FOLDER = 'fixtures/inference/mini-vit-crop'
 const CHAT = '/v1/chat/completions'
@@ -106,7 +108,9 @@ test('what a template cannot write within its limits is a fault of the messages 
   })
 })
 
-test('a text that no context holds is refused before it is tokenised', async () => {
+test('a text that no context holds is refused before it is tokenised, by a front as by its worker', async () => {
+  const side = await loadPromptSide(FOLDER)
+  const front = await startFront([server.url], { side, id: server.id })
   const content = 'x'.repeat(2 << 20)
   const messages = [{ role: 'user', content }]
   const bodies: readonly (readonly [path: string, body: object])[] = [
@@ -119,9 +123,16 @@ test('a text that no context holds is refused before it is tokenised', async () 
     ['/v1/responses', { input: content }],
     ['/generate', { text: content }],
   ]
-  for (const [path, asked] of bodies) {
-    const { status, body } = await server.post(path, asked)
-    assert.deepEqual([status, body.error.code], [400, 'INPUT_CONTEXT'], path)
-    assert.match(body.error.message, /its 2097\d+ characters are at least \d+ tokens/)
+  try {
+    for (const [path, asked] of bodies) {
+      const { status, body } = await server.post(path, asked)
+      assert.deepEqual([status, body.error.code], [400, 'INPUT_CONTEXT'], path)
+      assert.match(body.error.message, /its 2097\d+ characters are at least \d+ tokens/)
+      const behind = await front.post(path, asked)
+      assert.deepEqual([behind.status, behind.body], [status, body], path)
+    }
+  } finally {
+    await front.close()
+    await side.dispose()
   }
 })

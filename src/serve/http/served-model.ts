@@ -90,7 +90,10 @@ export function serveModel(model: LocalModel, id: string, now: number): ServedMo
     takes: { images: config.image !== null, videos: config.video !== null },
     keepsPrompts: model.keepsPrompts ?? false,
     stream: (request) => model.stream({ ...request, seed: request.seed ?? freshSeed() }),
-    countTokens: (prompt) => tokensOf(prompt, model),
+    countTokens: async (prompt) => {
+      const { text, image } = await tokensOf(prompt, model)
+      return text + image
+    },
     promptIds: async (prompt) => (await model.prepare(prompt)).inputIds,
     tokenize: (text, options) => idsOf(text, options, model),
     detokenize: async (ids) => textOf(ids, model),
@@ -104,10 +107,9 @@ export function serveModel(model: LocalModel, id: string, now: number): ServedMo
 export async function tokensOf(
   prompt: PromptInput,
   model: Pick<LocalModel, 'countTokens' | 'measureMedia'>,
-): Promise<number> {
+): Promise<{ readonly text: number; readonly image: number }> {
   // Measuring counts the same, gives others their turn, and refuses what no context holds.
-  const { text, image } = await (model.measureMedia?.(prompt) ?? model.countTokens(prompt))
-  return text + image
+  return model.measureMedia?.(prompt) ?? model.countTokens(prompt)
 }
 
 /** The ids of a bare text. Throws InputError for one that is longer than the context however it is read. */

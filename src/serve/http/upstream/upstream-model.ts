@@ -78,7 +78,7 @@ export class UpstreamModel implements ServedModel {
     const { pool, side, generation } = this.#parts
     const { prompt, options: parsed } = parseGenerateRequest(request, generation)
     const options = request.maxTokens === undefined ? this.#allowed(parsed) : parsed
-    const counted = side ? side.countTokens(promptOf(request)) : null
+    const counted = side ? await tokensOf(promptOf(request), side) : null
     const fitting = counted ? this.#limited(counted, options) : options
     const signal = options.signal ?? new AbortController().signal
     const routed = {
@@ -110,7 +110,8 @@ export class UpstreamModel implements ServedModel {
   async countTokens(prompt: PromptInput): Promise<number> {
     const { side } = this.#parts
     if (!side) return (await this.promptIds(prompt)).length
-    return tokensOf(prompt, side)
+    const { text, image } = await tokensOf(prompt, side)
+    return text + image
   }
 
   async promptIds(prompt: PromptInput): Promise<readonly number[]> {
