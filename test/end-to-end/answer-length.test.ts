@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gen, loadModel, program, type EngineSource } from '../../src/index.ts'
+import { loadPromptSide } from '../../src/load-prompt-side.ts'
 import { SERVER_DEFAULTS } from '../../src/serve/http/index.ts'
 import { llava } from './run-cli.ts'
 import { startServer, type TestServer } from './serve-setup.ts'
@@ -112,6 +113,45 @@ test('where nobody says how long, a worker is asked for no more than it allows',
     }
   }
   rmSync(folder, { recursive: true })
+})
+
+// A front knew for good what its workers had said when it started.
+test('so it is where the worker comes later, or is started anew with another limit', async () => {
+  const model = await loadModel(FIXTURE, { precision: 'f32' })
+  const side = await loadPromptSide(FIXTURE)
+  const start = (maxTokens: number, port = 0) =>
+    startServer({
+      model,
+      app: { config: { ...SERVER_DEFAULTS, maxTokens } },
+      listen: { ...PATIENT, port },
+    })
+  let worker = await start(1)
+  const { url, port } = worker
+  await worker.close()
+  const front = await startFront([url], { side, id: 'tiny' })
+  try {
+    for (const [allowed, checks] of [
+      // It is asked again when two checks are well; started anew in between it was never away.
+      [4, 2],
+      [2, 1],
+      [6, 1],
+    ] as const) {
+      worker = await start(allowed, port)
+      for (let i = 0; i < checks; i++) await front.upstreams.pool.check()
+      const [card] = (await (await front.fetch(`${front.url}/v1/models`)).json()).data
+      assert.equal(card.max_answer_tokens, allowed)
+      const asked = { messages, ignore_eos: true }
+      const { status, body } = await front.post('/v1/chat/completions', asked)
+      assert.equal(status, 200, JSON.stringify(body))
+      assert.equal(body.usage.completion_tokens, allowed)
+      await worker.close()
+    }
+  } finally {
+    await front.close()
+    await worker.close()
+    await side.dispose()
+    await model.dispose()
+  }
 })
 
 test('what the server allows is the limit of that too, behind workers as before them', async () => {

@@ -1,6 +1,5 @@
 /** Workers at their addresses, as models to serve. */
 import { ConfigError } from '../../../core/errors.ts'
-import { parseGenerationConfig, type GenerationConfig } from '../../generation-config.ts'
 import type { ServedModel } from '../served-model.ts'
 import type { PromptSide } from './prompt-side.ts'
 import { UpstreamModel } from './upstream-model.ts'
@@ -65,39 +64,16 @@ function modelOn({ models }: Worker, id: string): WorkerModel | undefined {
 
 function serve(pool: WorkerPool, { id, nameOn }: Listed, options: UpstreamOptions): ServedModel {
   const { side = null, log = () => {}, now } = options
-  const known = pool.workers.flatMap((worker) => modelOn(worker, nameOn(worker) ?? '') ?? [])
-  const contexts = known.flatMap(({ maxContext }) => maxContext ?? [])
-  const limits = known.flatMap(({ mostTokens }) => mostTokens ?? [])
-  if (side) contexts.push(side.config.maxContext)
   if (side) checkOffered(pool, side)
-  const shared = {
-    images: known.every(({ takes }) => takes.images),
-    videos: known.every(({ takes }) => takes.videos),
-  }
   return new UpstreamModel({
     pool,
     id: options.id ?? id,
     nameOn,
-    maxContext: contexts.length > 0 ? Math.min(...contexts) : null,
-    mostTokens: limits.length > 0 ? Math.min(...limits) : undefined,
-    takes: {
-      images: shared.images && (side === null || side.config.image !== null),
-      videos: shared.videos && (side === null || side.config.video !== null),
-    },
-    generation: side?.generation ?? toldGeneration(known),
+    known: () => pool.workers.flatMap((worker) => modelOn(worker, nameOn(worker) ?? '') ?? []),
     side,
     log,
     now,
   })
-}
-
-/** Without the checkpoint: whatever a request does not say is greedy and plain, and as long as the workers say. */
-function toldGeneration(known: readonly WorkerModel[]): GenerationConfig {
-  const told = known.flatMap(({ usualTokens }) => usualTokens ?? [])
-  return {
-    ...parseGenerationConfig(undefined),
-    maxTokens: told.length > 0 ? Math.min(...told) : null,
-  }
 }
 
 /** Throws ConfigError where the checkpoint asks for something with each answer that a worker has no field for. */

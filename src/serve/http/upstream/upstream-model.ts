@@ -8,11 +8,12 @@ import { CapacityError, InputError } from '../../../core/errors.ts'
 import type { AnswerLogprob, StreamEvent, Usage } from '../../answer.ts'
 import { isRecord } from '../../faults.ts'
 import type { ResolvedGenerateOptions } from '../../generate-options.ts'
-import type { GenerationConfig } from '../../generation-config.ts'
+import { parseGenerationConfig, type GenerationConfig } from '../../generation-config.ts'
 import { parseGenerateRequest, parsePrompt, type PromptInput } from '../../request.ts'
 import { HttpError } from '../http-error.ts'
 import type { Log } from '../log.ts'
 import { idsOf, textOf, tokensOf, type ServedModel, type ServedRequest } from '../served-model.ts'
+import { agreedLimits, type AgreedLimits } from './agreed-limits.ts'
 import { GrowingAnswer } from './growing-answer.ts'
 import { promptKey, saltOf } from './prompt-key.ts'
 import type { PromptSide } from './prompt-side.ts'
@@ -23,7 +24,7 @@ import { withFramesFor } from './wire-media.ts'
 import { WireReader, type WireLogprob, type WirePiece, type WireToken } from './wire-answer.ts'
 import { wireRequest, type ToSend, type WireRequest } from './wire-request.ts'
 import type { WorkerPool } from './worker-pool.ts'
-import type { Worker } from './worker.ts'
+import type { Worker, WorkerModel } from './worker.ts'
 
 export type UpstreamParts = {
   readonly pool: WorkerPool
@@ -31,12 +32,8 @@ export type UpstreamParts = {
   readonly id: string
   /** What a worker calls it; null: it does not serve it. */
   readonly nameOn: (worker: Worker) => string | null
-  readonly maxContext: number | null
-  /** Tokens of an answer that all workers take a request for; undefined: none says. */
-  readonly mostTokens: number | undefined
-  readonly takes: ServedModel['takes']
-  /** What completes a request. */
-  readonly generation: GenerationConfig
+  /** What the workers that were met said of it last: each may come, or come back with other limits, at any time. */
+  readonly known: () => readonly WorkerModel[]
   readonly side: PromptSide | null
   readonly log: Log
   /** Milliseconds since 1970. */
@@ -46,10 +43,6 @@ export type UpstreamParts = {
 export class UpstreamModel implements ServedModel {
   readonly id: string
   readonly created: number
-  readonly maxContext: number | null
-  readonly usualTokens: number | null
-  readonly mostTokens: number | undefined
-  readonly takes: ServedModel['takes']
   readonly measureMedia?: NonNullable<ServedModel['measureMedia']>
   readonly whole: ServedModel
   readonly #parts: UpstreamParts
@@ -62,10 +55,6 @@ export class UpstreamModel implements ServedModel {
     this.#isWhole = streamed !== undefined
     this.id = parts.id
     this.created = Math.floor(parts.now / 1000)
-    this.maxContext = parts.maxContext
-    this.usualTokens = parts.generation.maxTokens
-    this.mostTokens = parts.mostTokens
-    this.takes = parts.takes
     const { side } = parts
     const measure = side?.measureMedia
     if (measure) this.measureMedia = (prompt) => measure(prompt)
@@ -73,10 +62,26 @@ export class UpstreamModel implements ServedModel {
     this.whole = streamed ? this : new UpstreamModel(parts, this)
   }
 
+  get maxContext(): number | null {
+    return this.#limits.maxContext
+  }
+
+  get usualTokens(): number | null {
+    return this.#limits.usualTokens
+  }
+
+  get mostTokens(): number | undefined {
+    return this.#limits.mostTokens
+  }
+
+  get takes(): ServedModel['takes'] {
+    return this.#limits.takes
+  }
+
   async *stream(request: ServedRequest): AsyncGenerator<StreamEvent, void, undefined> {
     const growing = new GrowingAnswer(performance.now())
-    const { pool, side, generation } = this.#parts
-    const { prompt, options: parsed } = parseGenerateRequest(request, generation)
+    const { pool, side } = this.#parts
+    const { prompt, options: parsed } = parseGenerateRequest(request, this.#generation)
     const options = request.maxTokens === undefined ? this.#allowed(parsed) : parsed
     const counted = side ? await tokensOf(promptOf(request), side) : null
     const fitting = counted ? this.#limited(counted, options) : options
@@ -115,14 +120,14 @@ export class UpstreamModel implements ServedModel {
   }
 
   async promptIds(prompt: PromptInput): Promise<readonly number[]> {
-    const { side, generation } = this.#parts
+    const { side } = this.#parts
     if (side) return (await side.prepare(prompt)).inputIds
     const parsed = parsePrompt('tokenize', prompt)
     if (parsed.kind === 'ids' && parsed.media.length === 0) return parsed.ids
     return this.#tokens(async (worker, model) => {
       if (parsed.kind === 'text' && parsed.media.length === 0) return { model, prompt: parsed.text }
       if (parsed.kind !== 'messages') throw uncounted()
-      const options = parseGenerateRequest({ ...prompt }, generation).options
+      const options = parseGenerateRequest({ ...prompt }, this.#generation).options
       const { kind } = worker
       const send = { kind, model, prompt: withFramesFor(kind, parsed), asked: {}, options }
       const { body } = wireRequest(send)
@@ -183,6 +188,16 @@ export class UpstreamModel implements ServedModel {
     )
   }
 
+  get #limits(): AgreedLimits {
+    return agreedLimits(this.#parts.known(), this.#parts.side)
+  }
+
+  /** What completes a request: without the checkpoint it is greedy and plain. */
+  get #generation(): GenerationConfig {
+    const { side } = this.#parts
+    return side?.generation ?? { ...PLAIN, maxTokens: this.usualTokens }
+  }
+
   /** A length that nobody asked for is no more than workers take. */
   #allowed(options: ResolvedGenerateOptions): ResolvedGenerateOptions {
     return { ...options, maxTokens: Math.min(options.maxTokens, this.mostTokens ?? Infinity) }
@@ -194,12 +209,13 @@ export class UpstreamModel implements ServedModel {
     options: ResolvedGenerateOptions,
   ): ResolvedGenerateOptions {
     const tokens = text + image
-    const room = (this.maxContext ?? Infinity) - tokens
+    const { maxContext } = this
+    const room = (maxContext ?? Infinity) - tokens
     if (room >= 1) return { ...options, maxTokens: Math.min(options.maxTokens, room) }
     const [excess, beside] = room < 0 ? [-room, ''] : [1, ' leaves beside 1 of the answer']
     throw new InputError(
       'INPUT_CONTEXT',
-      `prompt: it has ${tokens} tokens (${image} of them pictures and clips), ${excess} more than the context of ${this.maxContext}${beside}; shorten it, or send fewer pictures or frames.`,
+      `prompt: it has ${tokens} tokens (${image} of them pictures and clips), ${excess} more than the context of ${maxContext}${beside}; shorten it, or send fewer pictures or frames.`,
     )
   }
 
@@ -256,6 +272,8 @@ export class UpstreamModel implements ServedModel {
     }
   }
 }
+
+const PLAIN = parseGenerationConfig(undefined)
 
 /** For what runs no model. */
 const ASK_MS = 30_000

@@ -115,12 +115,13 @@ export class Worker {
     this.#isHeldBack = false
   }
 
-  /** Asks whether it is well; a worker that comes back says anew who it is. True where it just came back. */
+  /** Asks what it serves and whether it is well: it may be another since the last check. True where it just came back. */
   async check(signal: AbortSignal): Promise<boolean> {
     try {
       await this.#inTime(signal, async (over) => {
-        if (this.#models.length === 0 || !this.#isUp) await this.#introduce(over)
-        await this.api.get(HEALTH_PATHS[this.#kind], over)
+        await this.#introduce(over)
+        const path = HEALTH_PATHS[this.#kind]
+        if (path !== null) await this.api.get(path, over)
       })
     } catch (error) {
       signal.throwIfAborted()
@@ -209,12 +210,12 @@ export class Worker {
   }
 }
 
-/** What is asked of a worker to know that it is well. OpenAI's API has no route for it: its models are asked for. */
-const HEALTH_PATHS: { readonly [K in WorkerKind]: string } = {
+/** What is asked of a worker to know that it is well. OpenAI's API has no route for it: its models are enough. */
+const HEALTH_PATHS: { readonly [K in WorkerKind]: string | null } = {
   'llava-ts': '/ready',
   vllm: '/health',
   sglang: '/health',
-  openai: '/v1/models',
+  openai: null,
 }
 
 export type WorkerCall = {
