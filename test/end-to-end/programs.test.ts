@@ -15,6 +15,7 @@ import {
   type EngineSource,
   type Model,
 } from '../../src/index.ts'
+import { SERVER_DEFAULTS } from '../../src/serve/http/index.ts'
 import type { Turn } from '../../src/serve/program/pieces.ts'
 import { PICTURE, startServer, type TestServer } from './serve-setup.ts'
 import { PATIENT } from './upstream-setup.ts'
@@ -310,6 +311,26 @@ test('what cannot be written is refused by name', async () => {
   }
   assert.throws(() => program('x' as never), /should be given a function that writes a state/)
   await assert.rejects(empty.run({ url: server.url, model: 'other' }), /serves tiny, not other/)
+})
+
+// A choice of three bytes asked for 21 tokens, which the server refused.
+test('on a server that allows few tokens a choice is made within them, or told to be too long', async () => {
+  const config = { ...SERVER_DEFAULTS, maxTokens: 4 }
+  const strict = await startServer({ model, app: { config }, listen: PATIENT })
+  const choosing = program(async (s, choices: readonly string[]) => {
+    await s.user('Hello')
+    await s.assistant(gen('place', { choices }))
+  })
+  try {
+    const engine = { url: strict.url }
+    assert.match((await choosing.run(engine, ['no', 'up'])).get('place'), /^(no|up)$/)
+    await assert.rejects(choosing.run(engine, ['x1y2z3q4w5', 'x9y8z7q6w5']), {
+      code: 'INPUT_ENDPOINT_REPLY',
+      message: /one of the choices, "x.*" came; its 4 tokens were over; allow it more/,
+    })
+  } finally {
+    await strict.close()
+  }
 })
 
 test('branches by their number are written like those of items', async () => {

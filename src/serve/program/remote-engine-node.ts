@@ -54,14 +54,22 @@ class RemoteEngine implements ProgramEngine {
     const responseFormat = this.#hasPlainWords
       ? ({ type: 'json_schema', schema } as const)
       : ({ type: 'choice', choices } as const)
-    const maxTokens = AROUND_CHOICE + Math.max(...choices.map(mostTokensOf))
+    const longest = AROUND_CHOICE + Math.max(...choices.map(mostTokensOf))
+    const maxTokens = Math.min(longest, this.#server.mostTokens ?? Infinity)
     const request = { messages: await this.#sent(messages), responseFormat, maxTokens, signal }
-    const { text, usage } = await this.#server.ask({ ...request, temperature: 0 }, () => {})
+    const { text, usage, finishReason } = await this.#server.ask(
+      { ...request, temperature: 0 },
+      () => {},
+    )
     const index = choices.indexOf(this.#hasPlainWords ? chosenIn(text) : text)
     if (index >= 0) return { index, scores: null, probabilities: null, usage }
+    const why =
+      finishReason === 'length'
+        ? `its ${maxTokens} tokens were over; allow it more, or shorten the choices.`
+        : 'does it enforce forms?'
     throw new InputError(
       'INPUT_ENDPOINT_REPLY',
-      `select: the server should answer with one of the choices, ${JSON.stringify(text.slice(0, 80))} came; does it enforce forms?`,
+      `select: the server should answer with one of the choices, ${JSON.stringify(text.slice(0, 80))} came; ${why}`,
     )
   }
 

@@ -70,6 +70,11 @@ export class RemoteServer {
     )
   }
 
+  /** Tokens that an answer may be asked for; undefined: it does not say. */
+  get mostTokens(): number | undefined {
+    return this.#model.mostTokens
+  }
+
   /** The answer, whose pieces `onText` hears. Throws the signal's reason when aborted, waiting or not. */
   async ask(request: GenerateRequest, onText: (text: string) => void): Promise<Answer> {
     const { signal = new AbortController().signal } = request
