@@ -8,13 +8,14 @@
  * `detokenizer-stream.ts`.
  * Source: huggingface/tokenizers, src/decoders (0.23).
  */
+import type { Steps } from '../core/steps.ts'
 import { asFields, asList, asText, damaged, unsupported, type Fields } from './tokenizer-fields.ts'
 import { fromByteChars } from './tokenizer-bytes.ts'
 import { compilePattern } from './pre-tokenizer-regex.ts'
 import { checkGrowth, longestFrom, replaceMatches, totalLength } from './text-growth.ts'
 
 export type Decoder = {
-  readonly decode: (tokens: readonly string[]) => string
+  readonly decode: (tokens: readonly string[]) => Steps<string>
   /** The bytes that one token stands for, or stands for as the first of a list where that is another thing. */
   readonly bytes: (token: string, isFirst?: boolean) => Uint8Array
   /** Whether it is one byte of a run that is decoded as a whole: of `<0xE2><0x82><0x61>` no character is left. */
@@ -24,7 +25,7 @@ export type Decoder = {
 }
 
 type Step = {
-  readonly list: (tokens: readonly string[]) => readonly string[]
+  readonly list: (tokens: readonly string[]) => Steps<readonly string[]>
   /** The same for one token; steps that look at the whole text leave it alone. */
   readonly single?: (token: string, isFirst: boolean) => string
   readonly hasRuns?: boolean
@@ -37,11 +38,11 @@ export function compileDecoder(json: unknown, where = 'decoder'): Decoder {
   const steps = flatten(json, where, 0).map((fields) => compileStep(fields, where))
   const separator = steps.length === 0 ? ' ' : ''
   return {
-    decode(tokens) {
+    *decode(tokens) {
       const most = longestFrom(totalLength(tokens))
       let list = tokens
       for (const step of steps) {
-        list = step.list(list)
+        list = yield* step.list(list)
         checkGrowth(where, totalLength(list), most)
       }
       return list.join(separator)
@@ -53,6 +54,20 @@ export function compileDecoder(json: unknown, where = 'decoder'): Decoder {
 }
 
 const encoder = new TextEncoder()
+/** Tokens that a step changes between two pauses. */
+const CHANGED = 1024
+
+function* changeEach<T>(
+  tokens: readonly string[],
+  change: (token: string, index: number) => T,
+): Steps<T[]> {
+  const changed: T[] = []
+  for (const [i, token] of tokens.entries()) {
+    if (i % CHANGED === CHANGED - 1) yield
+    changed.push(change(token, i))
+  }
+  return changed
+}
 
 type Through = {
   readonly steps: readonly Step[]
@@ -96,20 +111,25 @@ function compileStep(fields: Fields, where: string): Step {
 const BUILDERS: { readonly [type: string]: (fields: Fields, where: string) => Step } = {
   ByteLevel: () => ({ list: decodeByteChars, bytes: fromByteChars }),
   ByteFallback: () => ({ list: decodeByteTokens, bytes: byteTokenBytes, hasRuns: true }),
-  Fuse: () => ({ list: (tokens) => [tokens.join('')] }),
+  Fuse: () => ({
+    // eslint-disable-next-line require-yield
+    *list(tokens) {
+      return [tokens.join('')]
+    },
+  }),
   Replace: (fields, where) => {
     const content = asText(fields['content'], `${where}.content`)
     const pattern = compilePattern(fields['pattern'], `${where}.pattern`)
     const single = (token: string): string =>
       replaceMatches(token, pattern, { content, where, most: longestFrom(token.length) })
-    return { list: (tokens) => tokens.map(single), single }
+    return { list: (tokens) => changeEach(tokens, single), single }
   },
   Strip: (fields, where) => {
     const content = asText(fields['content'], `${where}.content`)
     const start = asCount(fields['start'], `${where}.start`)
     const stop = asCount(fields['stop'], `${where}.stop`)
-    const list = (tokens: readonly string[]): string[] =>
-      tokens.map((token) => strip(token, content, start, stop))
+    const list = (tokens: readonly string[]) =>
+      changeEach(tokens, (token) => strip(token, content, start, stop))
     return { list, leadingSpaces: content === ' ' ? start : 0 }
   },
   Metaspace: (fields, where) => {
@@ -118,15 +138,15 @@ const BUILDERS: { readonly [type: string]: (fields: Fields, where: string) => St
     // The first token loses every mark, not only the prepended one: so does the source.
     const single = (token: string, isFirst: boolean): string =>
       token.replaceAll(mark, isFirst && isPrepended ? '' : ' ')
-    const list = (tokens: readonly string[]): string[] =>
-      tokens.map((token, i) => single(token, i === 0))
+    const list = (tokens: readonly string[]) =>
+      changeEach(tokens, (token, i) => single(token, i === 0))
     return { list, single }
   },
   BPEDecoder: (fields, where) => {
     const suffix = asText(fields['suffix'], `${where}.suffix`)
     const single = (token: string): string => token.replaceAll(suffix, ' ')
-    const list = (tokens: readonly string[]): string[] =>
-      tokens.map((token, i) => token.replaceAll(suffix, i === tokens.length - 1 ? '' : ' '))
+    const list = (tokens: readonly string[]) =>
+      changeEach(tokens, (token, i) => token.replaceAll(suffix, i === tokens.length - 1 ? '' : ' '))
     return { list, single }
   },
 }
@@ -137,8 +157,8 @@ function asCount(value: unknown, where: string): number {
   return value
 }
 
-function decodeByteChars(tokens: readonly string[]): string[] {
-  const parts = tokens.map(fromByteChars)
+function* decodeByteChars(tokens: readonly string[]): Steps<string[]> {
+  const parts = yield* changeEach(tokens, fromByteChars)
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
   let end = 0
   for (const part of parts) {
@@ -155,19 +175,19 @@ function byteTokenBytes(token: string): Uint8Array | undefined {
   return found ? Uint8Array.of(parseInt(found[1] as string, 16)) : undefined
 }
 
-function decodeByteTokens(tokens: readonly string[]): string[] {
+function* decodeByteTokens(tokens: readonly string[]): Steps<string[]> {
   const result: string[] = []
   let run: number[] = []
   const flush = (): void => {
     if (run.length > 0) result.push(decodeRun(Uint8Array.from(run)))
     run = []
   }
-  for (const token of tokens) {
-    const bytes = byteTokenBytes(token)
-    if (bytes) run.push(bytes[0] as number)
+  const read = yield* changeEach(tokens, (token) => byteTokenBytes(token) ?? token)
+  for (const one of read) {
+    if (typeof one !== 'string') run.push(one[0] as number)
     else {
       flush()
-      result.push(token)
+      result.push(one)
     }
   }
   flush()

@@ -78,6 +78,33 @@ test('steps nested without end are refused', () => {
   refuses(changed({ pre_tokenizer }), ConfigError, 'nested')
 })
 
+/** Texts are those of tokenizers 0.23 (`Tokenizer.decode`) for the words in their order. */
+const WORDS = ['▁aa', 'b</w>', '<0xE2>', '<0x82>', '<0xAC>', 'c</w>']
+const STRIP = { type: 'Strip', content: 'a', start: 1, stop: 1 }
+const DECODED: readonly (readonly [decoder: object | null, text: string])[] = [
+  [null, '▁aa b</w> <0xE2> <0x82> <0xAC> c</w>'],
+  [{ type: 'ByteLevel' }, '▁aab</w><0xE2><0x82><0xAC>c</w>'],
+  [{ type: 'BPEDecoder', suffix: '</w>' }, '▁aab <0xE2><0x82><0xAC>c'],
+  [{ type: 'Metaspace', replacement: '▁' }, 'aab</w><0xE2><0x82><0xAC>c</w>'],
+  [{ type: 'ByteFallback' }, '▁aab</w>€c</w>'],
+  [STRIP, '▁ab</w><0xE2><0x82><0xAC>c</w>'],
+  [{ type: 'Sequence', decoders: [{ type: 'Fuse' }, STRIP] }, '▁aab</w><0xE2><0x82><0xAC>c</w>'],
+  [{ type: 'Replace', pattern: { String: '▁' }, content: ' ' }, ' aab</w><0xE2><0x82><0xAC>c</w>'],
+]
+
+test('ids are decoded as tokenizers decodes them, at once and with pauses', () => {
+  const vocab = Object.fromEntries(WORDS.map((word, i) => [word, i]))
+  const model = { vocab, merges: [], unk_token: null }
+  for (const [decoder, text] of DECODED) {
+    const tokenizer = tokenizerFromJson(changed({ added_tokens: [], decoder }, model))
+    const ids = WORDS.map((_, i) => i)
+    assert.equal(tokenizer.decode(ids), text, JSON.stringify(decoder))
+    assert.equal(atOnce(tokenizer.decodeSteps(ids)), text, JSON.stringify(decoder))
+    const many = Array.from({ length: 3000 }, () => 0)
+    assert.equal(tokenizer.decodeSteps(many).next().done, false)
+  }
+})
+
 test('a huge id costs no memory', () => {
   const json = changed({ added_tokens: [{ id: 1_000_000_000, content: '<far>', special: true }] })
   const tokenizer = tokenizerFromJson(json)

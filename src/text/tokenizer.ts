@@ -53,8 +53,8 @@ export type TokenizerParts = {
 }
 
 const encoder = new TextEncoder()
-/** Ids that are decoded between two pauses. */
-const DECODED = 1024
+/** Ids that are looked up between two pauses. */
+const LOOKED_UP = 1024
 
 export class Tokenizer {
   /** Distinct tokens, added ones included. A checkpoint may have more embedding rows than this. */
@@ -115,27 +115,21 @@ export class Tokenizer {
 
   /** The text of `ids`; ids outside the vocabulary are left out. Throws InputError for what is no list, and an unknown option. */
   decode(ids: readonly number[], options: DecodeOptions = {}): string {
+    return atOnce(this.decodeSteps(ids, options))
+  }
+
+  /** The same with pauses. */
+  *decodeSteps(ids: readonly number[], options: DecodeOptions = {}): Steps<string> {
     checkArgument('tokenizer.decode: ids', ids, 'a list')
     checkOptions('tokenizer.decode', options, ['skipSpecial'])
     const tokens: string[] = []
-    for (const id of ids) {
+    for (const [i, id] of ids.entries()) {
+      if (i % LOOKED_UP === LOOKED_UP - 1) yield
       if (options.skipSpecial && this.specialIds.has(id)) continue
       const token = this.tokenOf(id)
       if (token !== undefined) tokens.push(token)
     }
-    return this.#parts.decoder.decode(tokens)
-  }
-
-  /** What `decode` gives, with pauses. */
-  *decodeSteps(ids: readonly number[]): Steps<string> {
-    const stream = this.stream({ skipSpecial: false, wholeRuns: true })
-    const pieces: string[] = []
-    for (const [i, id] of ids.entries()) {
-      if (i % DECODED === DECODED - 1) yield
-      pieces.push(stream.push(id))
-    }
-    pieces.push(stream.end())
-    return pieces.join('')
+    return yield* this.#parts.decoder.decode(tokens)
   }
 
   /** Characters of the longest token: a text has at least one token for so many, but for what a normalizer leaves out. */
