@@ -1,6 +1,5 @@
 /** `llava data build-bench`: a benchmark like LLaVA-Bench (Wilder) out of a folder of requests with pictures. */
 import { resolve } from 'node:path'
-import { readFileWhole } from '../core/read-file-whole-node.ts'
 import {
   buildBench,
   type BenchAnswerer,
@@ -8,7 +7,7 @@ import {
   type BenchReport,
   type BenchRequest,
 } from '../data/index.ts'
-import { Endpoint, EndpointEngine } from '../eval/index.ts'
+import { Endpoint, EndpointEngine, readMedium } from '../eval/index.ts'
 import type { Message, Model } from '../index.ts'
 import type { Arguments } from './arguments.ts'
 import type { DataAction } from './data-action.ts'
@@ -127,7 +126,7 @@ function answererOf(
     checkServerUrl('engine', url)
     const apiKey = serverKey({ environment }, ENGINE_KEYS)
     const endpoint = new Endpoint({ url, apiKey })
-    const engine = new EndpointEngine({ endpoint, model: id, readPicture: readFileWhole, seed: 0 })
+    const engine = new EndpointEngine({ endpoint, model: id, readPicture: readMedium, seed: 0 })
     return {
       identity: `${id} at a server`,
       async answer(request) {

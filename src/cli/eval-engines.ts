@@ -3,6 +3,7 @@ import {
   Endpoint,
   EndpointEngine,
   EndpointJudge,
+  readMedium,
   withFittingPrompt,
   type AnswerEngine,
   type EngineAnswer,
@@ -13,7 +14,6 @@ import {
   type JudgeRequest,
 } from '../eval/index.ts'
 import { InputError, LlavaError } from '../core/errors.ts'
-import { readFileWhole } from '../core/read-file-whole-node.ts'
 import type { Answer, ContentPart, GenerateRequest, LoadOptions, Model } from '../index.ts'
 import type { Arguments } from './arguments.ts'
 import { loadFromFlags, modelOf } from './load-flags.ts'
@@ -100,7 +100,7 @@ export async function enginesOf(
     return new EndpointEngine({
       endpoint,
       model: name,
-      readPicture: readFileWhole,
+      readPicture: readMedium,
       seed: args.number('seed') ?? 0,
     })
   })
@@ -166,7 +166,7 @@ function judgePlaces(args: Arguments): { readonly place: string; readonly model:
 
 function serverJudge(url: string, model: string, session: Session): Judge {
   const endpoint = new Endpoint({ url, apiKey: serverKey(session, JUDGE_KEYS) })
-  return new EndpointJudge({ endpoint, model, readPicture: readFileWhole })
+  return new EndpointJudge({ endpoint, model, readPicture: readMedium })
 }
 
 async function localJudge(

@@ -25,6 +25,7 @@ export { namedMedia, releasedFiles, type AskSpec, type Picture, type Question } 
 export { runQuestions, type RunState } from './run-questions.ts'
 export { selectQuestions } from './select-questions.ts'
 export { MediaFolder } from './media-node.ts'
+export { readMedium } from './read-medium-node.ts'
 export { Endpoint, type EndpointOptions } from '../serve/remote/endpoint.ts'
 export { EndpointEngine } from './endpoint-engine.ts'
 export { EndpointJudge } from './judge-endpoint.ts'

@@ -1,7 +1,6 @@
 /** The judges' part of a run: every answer reviewed by each, reviews written down, the first judge's scored. */
 import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
-import { readFileWhole } from '../core/read-file-whole-node.ts'
 import { writeFileWhole } from '../core/write-file-whole-node.ts'
 import { answersById, ownIds, readAnswers, type Answer } from './answers.ts'
 import type { Benchmark } from './benchmark.ts'
@@ -12,6 +11,7 @@ import { judgeNames, type JudgeName } from './judge-names.ts'
 import type { JudgeSpec, JudgeTask } from './judge-spec.ts'
 import { MediaFolder } from './media-node.ts'
 import type { Picture } from './question.ts'
+import { readMedium } from './read-medium-node.ts'
 import { hashBytes } from './recipe-hash.ts'
 import type { RunState } from './run-questions.ts'
 import { reviewText, runJudge, type Judge, type JudgeCache, type Judged } from './judge.ts'
@@ -137,7 +137,7 @@ function pictureHashes(): (path: string) => Promise<string> {
 
 async function readPicture(path: string): Promise<Uint8Array> {
   try {
-    return await readFileWhole(path)
+    return await readMedium(path)
   } catch (cause) {
     throw new InputError(
       'INPUT_PICTURE_MISSING',

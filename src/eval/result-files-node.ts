@@ -7,6 +7,7 @@ import type { Outcome } from './benchmark.ts'
 import type { EvalReport } from './evaluate-node.ts'
 import type { MediaFolder } from './media-node.ts'
 import { questionFinder, type Picture, type Question } from './question.ts'
+import { readMedium } from './read-medium-node.ts'
 import { writeSheet } from './write-sheet-node.ts'
 
 /** Pictures of the worst answers, so that a report needs nothing but the folder. */
@@ -55,7 +56,7 @@ function examplePath(out: string, example: number, picture: number): string {
 async function bytesOf(picture: Picture, media: MediaFolder): Promise<Uint8Array | null> {
   try {
     const opened = await media.open(picture)
-    return typeof opened === 'string' ? readFileSync(opened) : opened
+    return typeof opened === 'string' ? await readMedium(opened) : opened
   } catch (error) {
     // Its question is on record as one that could not be asked.
     if (error instanceof InputError) return null

@@ -1,6 +1,6 @@
 /** `llava eval` as a user runs it: killed and resumed, in batches and one by one, here and behind a server. */
 import assert from 'node:assert/strict'
-import type { ChildProcess } from 'node:child_process'
+import { execFileSync, type ChildProcess } from 'node:child_process'
 import {
   copyFileSync,
   existsSync,
@@ -437,6 +437,32 @@ describe('llava eval --engine', () => {
     assert.deepEqual(textsOf('served'), textsOf('whole'))
     assert.deepEqual(resultOf('served').metrics, resultOf('whole').metrics)
     assert.deepEqual(resultOf('served').recipe.model, { kind: 'endpoint', model: 'the-model' })
+  })
+
+  // They were waited for, or the server was said to be down.
+  test('pictures that are no plain files are errors of their questions', async () => {
+    const bench = join(FOLDER, 'no-files')
+    mkdirSync(join(bench, 'images', 'folder.jpg'), { recursive: true })
+    execFileSync('mkfifo', [join(bench, 'images', 'pipe.jpg')])
+    copyFileSync('fixtures/pictures/photo-640x480.jpg', join(bench, 'images', 'photo.jpg'))
+    const names = [...Array.from({ length: 7 }, () => 'folder'), 'pipe', 'photo']
+    const asked = names.map((name, i) => ({ ...rows[i], image: `images/${name}.jpg` }))
+    writeFileSync(
+      join(bench, 'color.jsonl'),
+      asked.map((row) => `${JSON.stringify(row)}\n`).join(''),
+    )
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
+    const out = ['--out', join(FOLDER, 'asked-no-files')]
+    const engine = ['--engine', url, '--model', 'm', '--batch', '1']
+    const { stderr } = await llava(['eval', 'quick', '--questions', bench, ...engine, ...out])
+    const lines = linesOf('asked-no-files')
+    const errors = lines.map(({ metadata }) => metadata.error ?? '')
+    assert.deepEqual(
+      errors.map((error) => / is a folder, a pipe or a device; /.test(error)),
+      names.map((name) => name !== 'photo'),
+      stderr,
+    )
+    assert.notEqual(lines.at(-1)?.text, '')
   })
 
   test('and --judge: reviews are kept, scored and counted, answers wait for a judge', async () => {
