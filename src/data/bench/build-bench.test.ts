@@ -185,6 +185,14 @@ describe('a benchmark is built', () => {
     assert.deepEqual(linesOf('reviewed', 'review.jsonl'), review)
     writeFileSync(path, '{"question_id": ')
     await assert.rejects(build('reviewed'), /line 1/)
+    // JSON, but no object: null was a bug of ours, a list was passed over.
+    for (const line of ['null', '[1]', '7']) {
+      writeFileSync(path, `${JSON.stringify(review[0])}\n${line}\n`)
+      await assert.rejects(build('reviewed'), {
+        code: 'INPUT_REVIEW_BROKEN',
+        message: `data build-bench: line 2 of ${path} should be a JSON object, ${line} came; mend it.`,
+      })
+    }
     // A text is no answer to it, and was taken for yes.
     writeFileSync(path, `${JSON.stringify({ ...review[0], accept: 'false' })}\n`)
     await assert.rejects(build('reviewed'), {

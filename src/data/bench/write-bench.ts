@@ -4,6 +4,7 @@ import { extname, join } from 'node:path'
 import { InputError } from '../../core/errors.ts'
 import { makeFolderSync } from '../../core/make-folder-node.ts'
 import { writeFileWhole } from '../../core/write-file-whole-node.ts'
+import { isRow } from '../row-format.ts'
 import type { PrintedRequest } from './choose-requests.ts'
 
 export type Entry = PrintedRequest & { readonly alike: number; readonly reference: string }
@@ -91,11 +92,14 @@ function readReview(path: string): Map<string, Partial<ReviewRow>> {
 }
 
 function parseRow(line: string, place: string): Partial<ReviewRow> {
+  let row: unknown
   try {
-    return JSON.parse(line) as Partial<ReviewRow>
+    row = JSON.parse(line)
   } catch (cause) {
     throw broken(`${place} should be a JSON object`, cause)
   }
+  if (isRow(row)) return row
+  throw broken(`${place} should be a JSON object, ${line.slice(0, 40)} came`)
 }
 
 function broken(fault: string, cause?: unknown): InputError {
