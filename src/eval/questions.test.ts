@@ -194,6 +194,9 @@ describe('whole downloads', () => {
     assert.deepEqual(picked('llava-wilder', ['Medium/train-0.parquet', 'Small/train-0.parquet']), [
       'Small/train-0.parquet',
     ])
+    // A word that begins alike is no size.
+    const likeSmall = ['smaller/a.jsonl', 'Small/b.jsonl']
+    assert.deepEqual(picked('llava-wilder', likeSmall), ['Small/b.jsonl'])
     assert.deepEqual(
       picked('mmlu', ['a/dev-0.parquet', 'a/test-0.parquet', 'auxiliary_train/train-0.parquet']),
       ['a/test-0.parquet'],

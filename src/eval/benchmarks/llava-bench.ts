@@ -176,7 +176,7 @@ export const llavaWilder: Benchmark = {
 function wilderSet(questions: readonly EvalFile[]): Pick<Benchmark, 'title' | 'published'> | null {
   const isBuilt = questions.some((file) => readRows(file).some(hasBuiltPicture))
   if (isBuilt) return { title: 'Own questions, asked like LLaVA-Bench (Wilder)', published: [] }
-  if (!questions.every(isMedium)) return null
+  if (!questions.every((file) => sizeOf(file) === 'medium')) return null
   const own = llavaWilder.published.filter(({ metric }) => metric === MEDIUM)
   return {
     title: 'LLaVA-Bench (Wilder, medium)',
@@ -184,10 +184,18 @@ function wilderSet(questions: readonly EvalFile[]): Pick<Benchmark, 'title' | 'p
   }
 }
 
-/** By the last folder or file that says its size: the set's own may be the one that was named. */
-function isMedium({ name, path = name }: EvalFile): boolean {
-  return /^medium$/i.test(path.match(/small|medium/gi)?.at(-1) ?? '')
+/**
+ * The size in the name of the file or, nearest first, of its folders: of those below what was named, and of that one's own. Further
+ * up are the machine's.
+ */
+function sizeOf({ name, path = name }: Pick<EvalFile, 'name' | 'path'>): string | undefined {
+  const places = path.split(/[/\\]/).slice(-name.split('/').length - 1)
+  const sizes = places.flatMap((place) => SIZE.exec(place)?.[1]?.toLowerCase() ?? [])
+  return sizes.at(-1)
 }
+
+/** `Medium`, `llava_wilder_medium`, `medium-00000-of-00001.parquet`; not `medium-machine`. */
+const SIZE = /(?:^|[-_. ])(small|medium)(?:[-_]\d[\w-]*)?(?:\.\w+)*$/i
 
 /** `images/` and the start of its SHA-256. */
 function hasBuiltPicture({ image }: Row): boolean {
@@ -199,7 +207,7 @@ function hasBuiltPicture({ image }: Row): boolean {
 function pickSmall<File extends Named>(files: readonly File[]): readonly File[] {
   const built = files.filter(({ name }) => /^bench\.jsonl$/.test(name))
   if (built.length > 0) return built
-  const small = files.filter(({ name }) => /small/i.test(name))
+  const small = files.filter((file) => sizeOf(file) === 'small')
   return small.length > 0 ? small : files
 }
 

@@ -33,7 +33,17 @@ describe('LLaVA-Bench (Wilder)', () => {
       setOf(findBenchmark('llava-wilder'), [{ ...small, name: 'train.jsonl', path }]).title
     assert.match(titleAt('/data/Wilder/Medium/train.jsonl'), /medium/)
     assert.match(titleAt('/data/Wilder-medium.jsonl'), /medium/)
+    assert.match(titleAt('/data/llava_wilder_medium/train.jsonl'), /medium/)
+    assert.match(titleAt('/data/Medium/medium-00000-of-00002.parquet'), /medium/)
     assert.match(titleAt('/data/medium-models/Small/train.jsonl'), /small/)
+    // Folders of the machine that hold the letters gave the set another title.
+    for (const path of [
+      'medium-machine/w/test',
+      'medium/w/test',
+      'medium-machine/test',
+      'mediums/q',
+    ])
+      assert.match(titleAt(`/tmp/${path}.jsonl`), /small/, path)
   })
 
   test('rows without ids are counted through all shards of the set', () => {
