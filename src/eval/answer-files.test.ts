@@ -191,6 +191,27 @@ describe('tasks that are parts of a benchmark are scored together, though each c
     assert.deepEqual([values['Counting'], values['Art_Style']], [100, 0])
   })
 
+  test('one part alone is matched with the labels of that part, in a folder or named', async () => {
+    const truth = (answer: string) => [
+      { video: 'v', question: 'q', candidates: ['x', 'y'], answer },
+    ]
+    const labels = [
+      jsonFile('json/action_antonym.json', truth('y')),
+      jsonFile('json/action_count.json', truth('x')),
+    ]
+    const own = Object.values(forms).map((form) => form(['mvbench_action_count', rows('?')]))
+    for (const file of own) {
+      for (const answers of [[file], [file, numbers('m/20260101_000000_results.json')]]) {
+        const report = await score('mvbench', { answers, labels })
+        const { action_count: count, action_antonym: antonym } = metricValues(report)
+        assert.deepEqual([count, antonym, report.counts.missing], [100, 0, 1])
+      }
+    }
+    const split = forms['samples of lmms-eval'](['pope_adv', rows('no')])
+    const { metrics } = await score('pope', { answers: [split] })
+    assert.ok(metrics.some(({ name }) => name === 'accuracy adversarial'))
+  })
+
   test('two runs of one part are told apart', async () => {
     const dated = ['2026-01-01T00-00-00', '2026-01-02T00-00-00'].map((date) =>
       jsonLines(`m/samples_mmlu_anatomy_${date}.jsonl`, rows('0')),

@@ -57,7 +57,6 @@ export function answerFiles(
   benchmark: Pick<Benchmark, 'name' | 'tasks'>,
   wantsGrades = false,
 ): readonly EvalFile[] {
-  if (files.length < 2) return files
   const runs = ownRuns(files, benchmark)
   if (runs.length > 0) return ownAnswers(files, runs, { benchmark, wantsGrades })
   const kind = [SAMPLES, LOGS, PREDICTIONS].find(({ is }) => files.some(is))
@@ -137,13 +136,12 @@ function taskFiles(
   })
 }
 
-/** Throws InputError where a task has two files, or there are several tasks that are no parts of one. */
+/** Each with the part that it holds. Throws InputError where a task has two files, or there are several tasks that are no parts of one. */
 function oneRun(own: readonly TaskFile[], { name }: Pick<Benchmark, 'name'>): readonly EvalFile[] {
   const tasks = new Set(own.map(({ task }) => task))
-  const files = own.map(({ file }) => file)
-  if (own.length === 1) return files
-  const parts = own.flatMap(({ file, part }) => (part === undefined ? [] : [{ ...file, part }]))
-  if (tasks.size === own.length && parts.length === own.length) return parts
+  const files = own.map(({ file, part }) => (part === undefined ? file : { ...file, part }))
+  const isOfParts = own.every(({ part }) => part !== undefined)
+  if (own.length === 1 || (tasks.size === own.length && isOfParts)) return files
   const what = tasks.size < own.length ? 'runs' : 'tasks'
   throw new InputError(
     'INPUT_ANSWERS_SEVERAL',
