@@ -187,6 +187,48 @@ describe('answers of official files', () => {
     })
   })
 
+  test("Video-ChatGPT: lmms-eval's three tasks answer the three sets", async () => {
+    const none = { question_1: 'None', question_2: 'None' }
+    const row = { video_name: 'v', question: 'q', ...none, answer: 'a' }
+    const pair = { ...row, question: 'None' }
+    const labels = [
+      jsonFile('generic.json', [row]),
+      jsonFile('temporal.json', [row]),
+      jsonFile('consistency.json', [
+        { ...pair, question_1: 'q' },
+        { ...pair, question_2: 'r' },
+      ]),
+    ]
+    const samples = (task: string, count: number) =>
+      jsonLines(
+        `m/20260101_000000_samples_videochatgpt_${task}.jsonl`,
+        Array.from({ length: count }, (_, i) => ({
+          doc_id: i,
+          target: 'a',
+          filtered_resps: ['p'],
+        })),
+      )
+    const answers = [samples('gen', 1), samples('temporal', 1), samples('consistency', 2)]
+    // Those of the generic questions were taken for answers to none, and scored 0.
+    const report = await judge('video-chatgpt', { answers, labels }, "{'score': 4}")
+    assert.deepEqual(values(report), {
+      mean: 4,
+      correctness: 4,
+      detail: 4,
+      context: 4,
+      temporal: 4,
+      consistency: 4,
+    })
+    const { missing, extra } = report.counts
+    assert.deepEqual([missing, extra], [0, 0])
+    const alone = await judge(
+      'video-chatgpt',
+      { answers: answers.slice(0, 1), labels: labels.slice(0, 1) },
+      "{'score': 4}",
+    )
+    assert.deepEqual([values(alone)['context'], alone.counts.missing], [4, 0])
+  })
+
   test('Video-ChatGPT: predictions with their own questions need no other files', async () => {
     const answers = [
       jsonFile('generic_preds.json', [{ video_name: 'v', Q: 'q', A: 'a', pred: 'p' }]),

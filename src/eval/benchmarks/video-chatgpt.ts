@@ -144,8 +144,14 @@ function partOf(names: readonly Dimension[]): Pick<Metric, 'part'> {
   return names.length < DIMENSIONS.length ? { part: `${names.join(', ')} alone` } : {}
 }
 
+/** lmms-eval's task of the generic questions is `videochatgpt_gen`; of the other two a part is called as the set is. */
+function ofSet(file: EvalFile): EvalFile {
+  return file.part === 'gen' ? { ...file, part: 'generic' } : file
+}
+
 /** A dimension is named in each review, in lmms-eval's samples by their metric, or by the file: `correctness_results.json`. */
-function readDimensions(file: EvalFile): Review[] {
+function readDimensions(given: EvalFile): Review[] {
+  const file = ofSet(given)
   const part = dimensionOf(file.name)
   if (!file.text.includes('"gpt_eval_score_')) return readReviews(file, part)
   return readRows(file).flatMap((sample) =>
@@ -200,7 +206,7 @@ function ofHubForm(row: Row): Row[] {
 
 /** What the authors' inference writes: the rows of a set with `pred`, of consistency with `pred1` and `pred2`; else answers. */
 function readPredictions(file: EvalFile): Answer[] {
-  if (readRows(file).some((row) => row['A'] === undefined)) return readAnswers([file])
+  if (readRows(file).some((row) => row['A'] === undefined)) return readAnswers([ofSet(file)])
   return readVideoRows(file).flatMap(({ id, row }) => {
     const { pred } = row
     return typeof pred === 'string' ? [{ id, text: pred, row }] : []
