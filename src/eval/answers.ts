@@ -70,20 +70,36 @@ export function answersById<A extends Pick<Answer, 'id' | 'text'>>(
   return byId
 }
 
+export type TruthKeys<T> = {
+  readonly id: (truth: T) => string
+  readonly text: (truth: T) => string
+  /** What is asked, where the truth's row says it; else empty. */
+  readonly question?: (truth: T) => string
+}
+
 /**
- * The only truth of each question, in their order; the same one twice is one. Throws InputError where a question has two that
- * differ.
+ * The only truth of each question, in their order; the same one twice is one. Throws InputError where an id is of two questions,
+ * or a question has two truths that differ.
  */
 export function truthsById<T>(
   truths: readonly T[],
-  { id, text }: { readonly id: (truth: T) => string; readonly text: (truth: T) => string },
+  { id, text, question = () => '' }: TruthKeys<T>,
 ): Map<string, T> {
   const byId = new Map<string, T>()
   const twice = new Set<string>()
+  const shared = new Set<string>()
   for (const truth of truths) {
-    const before = byId.get(id(truth))
-    if (before === undefined) byId.set(id(truth), truth)
-    else if (text(before) !== text(truth)) twice.add(id(truth))
+    const name = id(truth)
+    const before = byId.get(name)
+    if (before === undefined) byId.set(name, truth)
+    else if (question(before) !== question(truth)) shared.add(name)
+    else if (text(before) !== text(truth)) twice.add(name)
+  }
+  if (shared.size > 0) {
+    throw new InputError(
+      'INPUT_QUESTIONS_DUPLICATE',
+      `eval: every question should have an id of its own, ${shared.size} are of questions that differ (${some(shared)}); check the files that hold them.`,
+    )
   }
   if (twice.size > 0) {
     throw new InputError(

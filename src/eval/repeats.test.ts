@@ -132,6 +132,28 @@ describe('what differs under one id is refused, with the id', () => {
     await differing('activitynet-qa', reviews, code, /\(v_7\)/)
   })
 
+  test('questions, though truth and answer are the same', async () => {
+    const rows: Record<string, (question: string) => object> = {
+      chartqa: (question) => ({ question_id: 7, question, answer: 'yes', prediction: 'yes' }),
+      gqa: (question) => ({ question_id: 7, question, answer: 'yes', prediction: 'yes' }),
+      mmbench: (question) => ({ index: 7, question, A: 'x', B: 'y', answer: 'A', prediction: 'A' }),
+      mathvista: (query) => ({
+        pid: '7',
+        query,
+        question_type: 'free_form',
+        answer_type: 'text',
+        choices: null,
+        answer: 'yes',
+        extraction: 'yes',
+      }),
+    }
+    for (const [name, row] of Object.entries(rows)) {
+      const given = (...texts: string[]) => ({ answers: [jsonFile('a.json', texts.map(row))] })
+      await differing(name, given('Red?', 'Blue?'), 'INPUT_QUESTIONS_DUPLICATE', /\(7\)/)
+      assert.equal((await score(name, given('Red?', 'Red?'))).counts.questions, 1, name)
+    }
+  })
+
   test('truths; the same one twice is one', async () => {
     const labelled: Record<string, (answer: string) => object> = {
       gqa: (answer) => ({ id: 1, question: 'q', answer }),

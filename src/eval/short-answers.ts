@@ -9,6 +9,7 @@ import {
   meanScore,
   partScores,
   type Benchmark,
+  type Metric,
   type Outcome,
   type Scored,
   type ScoreInput,
@@ -21,6 +22,7 @@ import {
   allTableRows,
   askTable,
   isUnanswered,
+  questionText,
   rowsOnce,
   type TableAsk,
   type TableForm,
@@ -37,6 +39,8 @@ export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'tasks' | 'rule
   ) => { readonly score: number; readonly read: string }
   /** Which part of the benchmark a row is of, where its table has parts; several where it is cut in several ways. */
   readonly part?: (row: Row, id: string) => string | readonly string[] | null
+  /** How many parts the whole has, where they may come alone. */
+  readonly partCount?: number
   /** The mean of the parts, where the official script has it. */
   readonly hasMeanOfParts?: boolean
   /** Rows of a file that only the official scripts write; null where it is a table like others. */
@@ -120,10 +124,21 @@ function scoreShortAnswers(
     ),
     outcomes,
     metrics: [
-      meanScore('overall', outcomes, 1),
+      { ...meanScore('overall', outcomes, 1), ...coverOf(parts, rule) },
       ...(hasMeanOfParts && parts.length > 1 ? [meanOfParts(parts.map(scoresOf))] : []),
       ...partScores(outcomes, partsOf, 1),
     ],
+  }
+}
+
+/** The published number is of all parts; rows that do not say of which they are may be of all. */
+function coverOf(
+  parts: readonly string[],
+  { partCount = parts.length }: ShortAnswerRule,
+): Pick<Metric, 'part'> {
+  if (parts.length === 0 || parts.length >= partCount) return {}
+  return {
+    part: parts.length === 1 ? `${parts[0]} alone` : `${parts.length} of ${partCount} parts`,
   }
 }
 
@@ -187,10 +202,4 @@ function placedInParts(
     counts.set(part, place + 1)
     return { ...one, id: sampleName(String(place), { part }) }
   })
-}
-
-/** As datasets call what is asked; empty where a row has none of them. */
-function questionText(row: Row): string {
-  const texts = ['question', 'query', 'prompt'].map((name) => row[name])
-  return texts.find((text) => typeof text === 'string') ?? ''
 }

@@ -158,10 +158,17 @@ function truthField(row: Row): unknown {
   return row['target'] ?? TRUTH_FIELDS.map((name) => row[name]).find((one) => one !== undefined)
 }
 
-/** The only row of each id. Throws InputError where two of one id have truths that differ. */
+/** The only row of each id. Throws InputError where two of one id have questions or truths that differ. */
 export function rowsOnce(rows: readonly TableRow[]): TableRow[] {
   const text = ({ row }: TableRow) => String(JSON.stringify(truthField(row)))
-  return [...truthsById(rows, { id: ({ id }) => id, text }).values()]
+  const question = ({ row }: TableRow) => questionText(row)
+  return [...truthsById(rows, { id: ({ id }) => id, text, question }).values()]
+}
+
+/** As datasets call what is asked; empty where a row has none of them. */
+export function questionText(row: Row): string {
+  const texts = ['question', 'query', 'prompt'].map((name) => row[name])
+  return texts.find((text) => typeof text === 'string') ?? ''
 }
 
 /** The truth as one text, also where it looks like a list: `[2017, 2023]`; null where the row has another. */

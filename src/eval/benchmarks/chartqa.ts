@@ -38,6 +38,7 @@ export const chartqa = shortAnswerBenchmark({
     return { score: Math.max(...targets.map((target) => relaxedAccuracy(read, target))), read }
   },
   part: partOf,
+  partCount: 2,
   ask: {
     prompt: (row) =>
       `${columnText(row, 'question', 'query')}\nAnswer the question with a single word.`,

@@ -28,7 +28,7 @@ import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { exactMatchOfSamples } from '../metrics/exact-match.ts'
 import { pythonJson, pythonStrip } from '../python-text.ts'
 import { formOf } from '../samples.ts'
-import { acceptedAnswers, tableRows } from '../table-rows.ts'
+import { acceptedAnswers, questionText, tableRows } from '../table-rows.ts'
 import { pickGqa, releasedGqa } from './hub-vqa-tables.ts'
 import { zooRow, januaryRow } from './published-tables.ts'
 
@@ -61,12 +61,19 @@ export const gqa: Benchmark = {
   ],
 }
 
+type Truth = { readonly id: string; readonly answer: string; readonly question: string }
+
 function scoreGqa({ answers: files, labels, asked }: ScoreInput): Scored {
   const given = readAnswers(files)
   const answers = answersById(given)
   const all = labels.length > 0 ? labels.flatMap(readTruths) : given.flatMap(truthOf)
-  const own = truthsById(all, { id: ([id]) => id, text: ([, answer]) => answer })
-  const truths = new Map(onlyAsked([...own.values()], asked, ([id]) => id))
+  const own = truthsById(all, {
+    id: ({ id }) => id,
+    text: ({ answer }) => answer,
+    question: ({ question }) => question,
+  })
+  const known = onlyAsked([...own.values()], asked, ({ id }) => id)
+  const truths = new Map(known.map(({ id, answer }) => [id, answer]))
   const outcomes = [...truths].map(([id, expected]) => {
     const answer = answers.get(id)
     const read = answer === undefined ? '' : gqaAnswer(answer.text)
@@ -114,9 +121,11 @@ function scoreOf(answer: Answer | undefined, expected: string): number {
 }
 
 /** lmms-eval's samples and VLMEvalKit's table hold the truth; an empty cell is none. */
-function truthOf({ id, row }: Answer): [string, string][] {
+function truthOf({ id, row }: Answer): Truth[] {
   const answer = row['target'] ?? (row['prediction'] === undefined ? undefined : row['answer'])
-  return typeof answer === 'string' && answer !== '' ? [[id, answer]] : []
+  return typeof answer === 'string' && answer !== ''
+    ? [{ id, answer, question: questionText(row) }]
+    : []
 }
 
 function gqaAnswer(text: string): string {
@@ -127,9 +136,10 @@ function isTable({ rows, text }: EvalFile): boolean {
   return rows !== undefined || /^\s*\[/.test(text)
 }
 
-function readTruths(file: EvalFile): [string, string][] {
-  return readQuestions(file).map(([id, { answer }]) => {
-    if (typeof answer === 'string') return [id, answer]
+function readTruths(file: EvalFile): Truth[] {
+  return readQuestions(file).map(([id, row]) => {
+    const { answer } = row
+    if (typeof answer === 'string') return { id, answer, question: questionText(row) }
     throw unreadable(file, `questions with an answer, ${id} among them`)
   })
 }

@@ -24,7 +24,7 @@ import { isRow, textField, type Row } from '../eval-file.ts'
 import { levenshtein } from '../metrics/anls.ts'
 import { letterAt } from '../metrics/choice-letter.ts'
 import { inferredLetter } from '../metrics/inferred-letter.ts'
-import { ofSplit } from '../table-rows.ts'
+import { ofSplit, questionText } from '../table-rows.ts'
 import { readPythonList } from '../python-dict.ts'
 import { mathvistaJudge, readByPid, readMathvistaQuestions, type ByPid } from './mathvista-judge.ts'
 import {
@@ -114,7 +114,8 @@ function scoreMathvista({ answers: files, labels, asked }: ScoreInput): Scored {
 
 function ownProblems(given: readonly ByPid[]): ByPid[] {
   const text = ({ row }: ByPid) => String(row['answer'])
-  return [...truthsById(given, { id: ({ id }) => id, text }).values()]
+  const question = ({ row }: ByPid) => questionText(row)
+  return [...truthsById(given, { id: ({ id }) => id, text, question }).values()]
 }
 
 /** The response, and beside it what a judge extracted from it. */

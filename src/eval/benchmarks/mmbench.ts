@@ -17,6 +17,7 @@ import {
   onlyAsked,
   readAnswers,
   truthsById,
+  type TruthKeys,
   type Answer,
 } from '../answers.ts'
 import {
@@ -38,6 +39,7 @@ import { optionColumns } from '../metrics/option-letter.ts'
 import { rowsByUnit } from '../metrics/intervals.ts'
 import { isMissingCell } from '../python-text.ts'
 import { isSample, sampleFields } from '../samples.ts'
+import { questionText } from '../table-rows.ts'
 import { pickMmbench, readMmbenchQuestions, ROTATION } from './mmbench-questions.ts'
 import { zooRow, januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
@@ -98,6 +100,8 @@ function mmbenchOf(
 type Question = {
   readonly id: string
   readonly base: number
+  /** Empty where its row does not say it. */
+  readonly question: string
   readonly answer: string
   readonly options: Readonly<Record<string, string>>
   /** Its ability, and the group of abilities, as far as they are known. */
@@ -112,9 +116,12 @@ function scoreMmbench({ answers: files, labels, asked }: ScoreInput): Scored {
   const truths = truthFiles.flatMap((file) =>
     readRows(file).map((row) => questionOf(sampleFields(row), file)),
   )
-  const text = ({ answer }: Question) => answer
-  const all =
-    labels.length > 0 ? truths : [...truthsById(truths, { id: ({ id }) => id, text }).values()]
+  const keys: TruthKeys<Question> = {
+    id: ({ id }) => id,
+    text: ({ answer }) => answer,
+    question: ({ question }) => question,
+  }
+  const all = labels.length > 0 ? truths : [...truthsById(truths, keys).values()]
   const given = readAnswers(files)
   const answers = answersById(given, { key: keyOf })
   const rows = onlyAsked(all, asked, ({ id }) => id)
@@ -277,6 +284,7 @@ function questionOf(row: Row, file: EvalFile): Question {
   return {
     id,
     base: Number(row['g_index'] ?? Number(id) % ROTATION),
+    question: questionText(row),
     answer,
     options: optionsOf(row),
     groups: groups.filter((group): group is string => typeof group === 'string' && group !== ''),

@@ -68,6 +68,7 @@ export const mvbench = shortAnswerBenchmark({
   },
   part: ({ task_type: task }, id) =>
     typeof task === 'string' ? task : id.includes('/') ? (id.split('/')[0] ?? null) : null,
+  partCount: 20,
   ask: {
     prompt: (one) => {
       const candidates = columnOptions(one, 'candidates')

@@ -106,7 +106,34 @@ test('the number of a part stands beside no row of the whole, and says of what i
     'index question A B answer prediction category',
     '0 q x y A A natural',
   ])
+  const samples = (...tasks: readonly string[]) => ({
+    answers: tasks.map((task) =>
+      jsonLines(`m/20260101_000000_samples_${task}.jsonl`, [
+        { doc_id: 0, target: 'no', filtered_resps: ['no'] },
+      ]),
+    ),
+  })
+  const tasks = (name: string, count: number) =>
+    samples(...Array.from({ length: count }, (_, i) => `${name}_${i}`))
+  const charts = (...types: readonly string[]) => ({
+    answers: [
+      jsonLines(
+        'a.jsonl',
+        types.map((type, i) => ({ question_id: i, type, answer: 'x', prediction: 'x' })),
+      ),
+    ],
+  })
   const cases = [
+    ['pope', 'F1 mean', samples('pope_adv'), 'adversarial alone'],
+    ['pope', 'F1 mean', samples('pope_adv', 'pope_pop', 'pope_random'), undefined],
+    ['mvbench', 'overall', tasks('mvbench', 1), '0 alone'],
+    ['mvbench', 'overall', tasks('mvbench', 2), '2 of 20 parts'],
+    ['mvbench', 'overall', tasks('mvbench', 20), undefined],
+    ['blink', 'overall', tasks('blink', 1), '0 alone'],
+    ['blink', 'overall', tasks('blink', 14), undefined],
+    ['blink', 'overall', samples('blink'), undefined],
+    ['chartqa', 'overall', charts('human_test'), 'human alone'],
+    ['chartqa', 'overall', charts('human_test', 'augmented_test'), undefined],
     ['pope', 'F1 mean', popeOf(pope.slice(0, 1)), 'random alone'],
     ['pope', 'F1 mean', popeOf(pope), undefined],
     ['video-chatgpt', 'mean', chat(dimensions.slice(3, 4)), 'temporal alone'],

@@ -77,6 +77,7 @@ export const blink = shortAnswerBenchmark({
     const part = own ?? /^(.+)\/\d+$/.exec(name)?.[1]
     return typeof part === 'string' ? part : null
   },
+  partCount: 14,
   hasMeanOfParts: true,
   unpack: unpackBlink,
   ask: {
