@@ -33,6 +33,24 @@ test('MMLU is scored from the folder that lm-evaluation-harness wrote, a file fo
   })
 })
 
+test('a letter of MMLU that could not come has the log-probability that Python writes', async () => {
+  const sample = (...totals: readonly (string | null)[]) => {
+    const filtered_resps = totals.map((total) => [total, 'False'])
+    const row = { doc_id: 0, target: '1', filtered_resps }
+    return jsonLines('m/samples_mmlu_anatomy_2026-11-28T00-00-00.jsonl', [row])
+  }
+  const accuracy = async (...totals: readonly string[]) =>
+    metricValues(await score('mmlu', { answers: [sample(...totals)] }))['accuracy']
+  assert.equal(await accuracy('-inf', '-3.5', '-4', '-Infinity'), 100)
+  assert.equal(await accuracy('-1.5', '-inf', '-4', '-2'), 0)
+  // As numpy's argmax has it: the first.
+  assert.equal(await accuracy('-inf', '-inf', '-inf', '-inf'), 0)
+  for (const none of ['nan', '', null])
+    await assert.rejects(score('mmlu', { answers: [sample('-1', '-2', none, '-3')] }), {
+      code: 'INPUT_ANSWERS_FIELD',
+    })
+})
+
 const several = (message: RegExp) => ({ code: 'INPUT_ANSWERS_SEVERAL', message })
 
 test('a task is that of a whole name: others that begin or end alike are not', () => {

@@ -28,7 +28,7 @@ import {
 } from '../benchmark.ts'
 import { readRows, type EvalFile, type Row } from '../eval-file.ts'
 import type { Named, Question } from '../question.ts'
-import { pythonStrip } from '../python-text.ts'
+import { parsePythonFloat, pythonStrip } from '../python-text.ts'
 import { isSample, sampleFields } from '../samples.ts'
 import { areaOf } from './mmlu-subjects.ts'
 
@@ -112,7 +112,7 @@ function readSamples(file: EvalFile): Sample[] {
       const subject = typeof row['subject'] === 'string' ? row['subject'] : (own ?? file.name)
       const list: unknown = row['filtered_resps'] ?? row['resps']
       const totals = (Array.isArray(list) ? list : []).map((one: unknown) =>
-        Number(Array.isArray(one) ? one.flat()[0] : Number.NaN),
+        Array.isArray(one) ? totalOf(one.flat()[0]) : Number.NaN,
       )
       if (totals.length !== LETTERS.length || totals.some(Number.isNaN)) throw noTotals(file, list)
       const best = totals.indexOf(Math.max(...totals))
@@ -120,6 +120,11 @@ function readSamples(file: EvalFile): Sample[] {
       const id = `${subject}/${String(row['doc_id'])}`
       return { id, subject, answer, likeliest: LETTERS[best] ?? '' }
     })
+}
+
+/** A number, or its text as Python writes it: `-inf` is of a letter that could not come. */
+function totalOf(value: unknown): number {
+  return typeof value === 'number' ? value : (parsePythonFloat(String(value)) ?? Number.NaN)
 }
 
 function samplesOnce(samples: readonly Sample[]): Sample[] {
