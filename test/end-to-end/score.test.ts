@@ -78,7 +78,7 @@ test("score takes an evaluator's folder as it lies: parts together, and of table
   }
   const mvbench = await llava(['score', 'mvbench', '--answers', lmms])
   assert.equal(mvbench.code, 0, mvbench.stderr)
-  assert.match(mvbench.stdout, /overall +50\.0/)
+  assert.match(mvbench.stdout, /overall \(2 of 20 parts\) +50\.0/)
   assert.match(mvbench.stdout, /4 questions, 4 answers, 0 missing/)
   const table = 'index\tquestion\tanswer\tcategory\tprediction\n0\tq\tyes\trandom\tYes\n'
   writeFileSync(join(kit, 'm_POPE.tsv'), table)
