@@ -15,7 +15,7 @@ import { MIXTURE_OPTIONS, openMixture } from './eval-contamination.ts'
 import { weightsHash } from './model-identity.ts'
 import { checkIdleOfBuildBench } from './idle-options.ts'
 import { LOAD_OPTIONS, loadFromFlags, modelOf } from './load-flags.ts'
-import { wholeNumber } from './open-data.ts'
+import { wholeFrom0 } from './number-options.ts'
 import { Progress } from './progress.ts'
 import { checkServerUrl, ENGINE_KEYS, serverKey } from './server-options.ts'
 import { UsageError } from './usage-error.ts'
@@ -57,7 +57,7 @@ export const dataBuildBench: DataAction = {
     if (out === undefined)
       throw new UsageError('llava data build-bench needs --out, the folder to write.')
     checkIdleOfBuildBench(args)
-    const size = wholeNumber(args, 'size') ?? SIZE
+    const size = wholeFrom0(args, 'size') ?? SIZE
     if (size === 0) throw new UsageError('--size should be at least 1; 0 came.')
     const progress = new Progress(session.terminal)
     await using model = args.has('model') ? (await loadFromFlags(args, session)).model : null
@@ -69,7 +69,7 @@ export const dataBuildBench: DataAction = {
         folder: resolve(args.positionals[1] as string),
         out: resolve(out),
         size,
-        seed: wholeNumber(args, 'seed') ?? 0,
+        seed: wholeFrom0(args, 'seed') ?? 0,
         embedder: model === null ? undefined : await embedderOf(model, args, session),
         answerer: answererOf(model, args, session),
         mixture: dataset ?? undefined,
@@ -121,7 +121,7 @@ function answererOf(
     )
   }
   if (args.flag('no-references')) return undefined
-  const maxTokens = wholeNumber(args, 'max-tokens') ?? 1024
+  const maxTokens = wholeFrom0(args, 'max-tokens') ?? 1024
   if (url !== undefined && id !== undefined) {
     checkServerUrl('engine', url)
     const apiKey = serverKey({ environment }, ENGINE_KEYS)

@@ -10,7 +10,7 @@ import type { Statistics, TaskStatistics } from '../data/mini/statistics.ts'
 import { loadModel } from '../index.ts'
 import type { Arguments } from './arguments.ts'
 import type { DataAction } from './data-action.ts'
-import { wholeNumber } from './open-data.ts'
+import { wholeFrom0 } from './number-options.ts'
 import { outFolder } from './out-folder.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
@@ -76,12 +76,12 @@ async function buildSet(args: Arguments, session: Session): Promise<void> {
     const statistics = await buildMini({
       assets: resolve(args.text('assets') ?? '.'),
       out,
-      seed: wholeNumber(args, 'seed'),
+      seed: wholeFrom0(args, 'seed'),
       only: args.text('only')?.split(','),
-      count: wholeNumber(args, 'count'),
-      captions: wholeNumber(args, 'captions'),
-      testCount: wholeNumber(args, 'test-count'),
-      turns: wholeNumber(args, 'turns'),
+      count: wholeFrom0(args, 'count'),
+      captions: wholeFrom0(args, 'captions'),
+      testCount: wholeFrom0(args, 'test-count'),
+      turns: wholeFrom0(args, 'turns'),
       replayed,
       onProgress: progress.update,
       signal: session.signal,
@@ -101,7 +101,7 @@ async function readReplay(
 ): Promise<readonly Replayed[]> {
   const file = args.text('replay')
   const name = args.text('replay-model')
-  const answers = wholeNumber(args, 'replay-answers')
+  const answers = wholeFrom0(args, 'replay-answers')
   if (name === undefined) {
     if (answers !== undefined) throw new UsageError('--replay-answers needs --replay-model.')
     return file === undefined ? [] : parseReplay(readFileSync(file, 'utf8'), file)

@@ -6,14 +6,9 @@ import { partLines, pictureParts, sumOf, type TokenPart } from '../preprocess/to
 import { IGNORE_INDEX, type Sample } from '../train/index.ts'
 import { featureRows } from '../vision/vision-transformer.ts'
 import { DATA_OPTIONS, type DataAction } from './data-action.ts'
-import {
-  DATA_MODEL_OPTIONS,
-  openData,
-  openDataModel,
-  wholeNumber,
-  type DataModel,
-} from './open-data.ts'
+import { DATA_MODEL_OPTIONS, openData, openDataModel, type DataModel } from './open-data.ts'
 import { modelOf } from './load-flags.ts'
+import { wholeFrom0 } from './number-options.ts'
 import { Progress } from './progress.ts'
 import type { Terminal } from './terminal.ts'
 import { UsageError } from './usage-error.ts'
@@ -30,7 +25,7 @@ export const dataShow: DataAction = {
   examples: ['data show instruct.json --index 17 --model llava-1.5-7b-hf'],
   async run(args, session) {
     const { terminal } = session
-    const index = wholeNumber(args, 'index')
+    const index = wholeFrom0(args, 'index')
     if (index === undefined) throw new UsageError('llava data show needs --index, a number from 0.')
     const progress = new Progress(terminal)
     await using dataset = await openData(args, session, progress).finally(() => progress.end())

@@ -7,7 +7,7 @@ import { writeReports } from './eval-report.ts'
 import { runBenchmarks } from './eval-run.ts'
 import { SPEED_OPTION } from './eval-speed.ts'
 import { LOAD_OPTIONS } from './load-flags.ts'
-import { wholeNumber } from './open-data.ts'
+import { wholeFrom0 } from './number-options.ts'
 import { UsageError } from './usage-error.ts'
 import type { Verb } from './verb.ts'
 
@@ -63,7 +63,7 @@ export const evaluation: Verb = {
         'llava eval needs a benchmark, such as quick or pope; or compare, report or contamination.',
       )
     }
-    wholeNumber(args, 'seed')
+    wholeFrom0(args, 'seed')
     if (first === 'compare') return compareResults(args, session)
     if (first === 'report') return writeReports(args, session)
     if (first === 'contamination') return checkBenchmarks(args, session)

@@ -2,7 +2,7 @@
 import type { LoadOptions } from '../load-model.ts'
 import type { LabelEngineOptions, LabelOptions } from '../label/index.ts'
 import type { Model } from '../index.ts'
-import { LONGEST_SECONDS } from '../serve/http/server-config.ts'
+import { LONGEST_SECONDS } from '../core/longest-wait.ts'
 import { LONGEST_CALL_MS } from '../serve/remote/endpoint.ts'
 import type { Arguments } from './arguments.ts'
 import { GENERATE_OPTIONS, readSchema } from './generate-flags.ts'

@@ -3,6 +3,13 @@ import type { Arguments } from './arguments.ts'
 import { UsageError } from './usage-error.ts'
 
 /** Throws UsageError. */
+export function wholeFrom0(args: Arguments, name: string): number | undefined {
+  const value = args.number(name)
+  if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) return value
+  throw outOfBounds(name, 'a whole number', value)
+}
+
+/** Throws UsageError. */
 export function wholeFrom1(args: Arguments, name: string, most?: number): number | undefined {
   return wholeNumber(args, name, [1, most])
 }

@@ -7,6 +7,7 @@ import { loadTokenizer, type Tokenizer } from '../text/index.ts'
 import { RecordPreparer } from '../train/prepare-record.ts'
 import type { Arguments } from './arguments.ts'
 import { CHECKPOINT_OPTIONS, checkpointOptions, MODEL_OPTION } from './load-flags.ts'
+import { wholeFrom0 } from './number-options.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
@@ -30,13 +31,7 @@ export function openData(
 }
 
 export function seedOf(args: Arguments): number {
-  return wholeNumber(args, 'seed') ?? 0
-}
-
-export function wholeNumber(args: Arguments, name: string): number | undefined {
-  const value = args.number(name)
-  if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) return value
-  throw new UsageError(`--${name} should be a whole number; ${value} came.`)
+  return wholeFrom0(args, 'seed') ?? 0
 }
 
 /** Whose tokens count. */
@@ -94,7 +89,7 @@ export async function openDataModel(
   try {
     const { config, tokenizerPath } = checkpoint
     const tokenizer = await loadTokenizer(tokenizerPath)
-    const maxLength = Math.min(wholeNumber(args, 'max-length') ?? Infinity, config.maxContext)
+    const maxLength = Math.min(wholeFrom0(args, 'max-length') ?? Infinity, config.maxContext)
     const conversation = args.text('conversation') ?? 'template'
     const sampling = { frames: framesOf(args), fps: undefined }
     const parts = { config, tokenizer, preprocessor, conversation, maxLength, sampling }
@@ -107,7 +102,7 @@ export async function openDataModel(
 }
 
 function framesOf(args: Arguments): number | undefined {
-  const frames = wholeNumber(args, 'frames')
+  const frames = wholeFrom0(args, 'frames')
   if (frames !== 0) return frames
   throw new UsageError('--frames should be at least 1; 0 came.')
 }

@@ -24,7 +24,7 @@ import type { Arguments } from './arguments.ts'
 import { JUDGE_OPTIONS, judgeLimits, judgesOf } from './eval-engines.ts'
 import { formatTable } from './format.ts'
 import { checkIdleOfScore } from './idle-options.ts'
-import { wholeNumber } from './open-data.ts'
+import { wholeFrom0 } from './number-options.ts'
 import { checkOutFolder } from './out-folder.ts'
 import { codeVersion } from './package.ts'
 import { Progress } from './progress.ts'
@@ -67,7 +67,7 @@ export const score: Verb = {
       throw new UsageError('llava score needs --answers, a file or a folder.')
     checkOutFolder(args)
     checkIdleOfScore(args, benchmark)
-    wholeNumber(args, 'seed')
+    wholeFrom0(args, 'seed')
     const read = async (name: string, pick?: Parameters<typeof loadEvalFiles>[1]) => {
       const path = args.text(name)
       return path === undefined ? [] : loadEvalFiles(path, pick)

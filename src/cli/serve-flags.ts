@@ -1,5 +1,6 @@
 /** The options of `llava serve` that are not the model's. */
-import { LONGEST_SECONDS, SERVER_DEFAULTS, type ServerConfig } from '../serve/http/server-config.ts'
+import { LONGEST_SECONDS } from '../core/longest-wait.ts'
+import { SERVER_DEFAULTS, type ServerConfig } from '../serve/http/server-config.ts'
 import type { Arguments } from './arguments.ts'
 import { wholeNumber } from './number-options.ts'
 import { UsageError } from './usage-error.ts'

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Log, ServedModel, ServerConfig, WorkerControl } from '../serve/http/index.ts'
-import { LONGEST_SECONDS } from '../serve/http/server-config.ts'
+import { LONGEST_SECONDS } from '../core/longest-wait.ts'
 import { addressOf } from '../serve/http/upstream/worker-api.ts'
 import { isServerKey } from '../serve/remote/server-address.ts'
 import type { Arguments } from './arguments.ts'

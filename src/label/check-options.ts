@@ -7,7 +7,7 @@ import {
   wholeNumberFrom,
   type FieldRule,
 } from '../serve/field-rules.ts'
-import { LONGEST_SECONDS } from '../serve/http/server-config.ts'
+import { LONGEST_SECONDS } from '../core/longest-wait.ts'
 import { LONGEST_CALL_MS } from '../serve/remote/endpoint.ts'
 import { checkServerAddress } from '../serve/remote/server-address.ts'
 import type { LabelSampling } from './label-engine.ts'

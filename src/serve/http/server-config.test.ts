@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LONGEST_SECONDS, resolveServerConfig, SERVER_DEFAULTS } from './server-config.ts'
+import { LONGEST_SECONDS } from '../../core/longest-wait.ts'
+import { resolveServerConfig, SERVER_DEFAULTS } from './server-config.ts'
 
 test('times that no timer can wait for are refused, by name', () => {
   // A timer of 30 days ended at once: answers took too long before their first word.

@@ -1,6 +1,7 @@
 /** What can be set about a server, with every default in one place. Limits are what one request or one key may ask for. */
 
 import { ConfigError } from '../../core/errors.ts'
+import { LONGEST_SECONDS } from '../../core/longest-wait.ts'
 
 export type ServerConfig = {
   /** Names beside localhost and addresses that requests may name as their host. */
@@ -36,9 +37,6 @@ export type ServerConfig = {
   /** Write what people ask into the log, pictures left out. */
   readonly logPrompts: boolean
 }
-
-/** What a timer of JavaScript can wait for, 2³¹ − 1 ms: one that is longer ends at once. */
-export const LONGEST_SECONDS = 2_147_483
 
 export const SERVER_DEFAULTS: ServerConfig = {
   allowedHosts: [],
