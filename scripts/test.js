@@ -3,6 +3,8 @@
  *
  *     node scripts/test.js [PART OF A PATH]…
  *
+ * Some run as users do, with all processors each; all of them with one each.
+ *
  * The list comes from the sources, so that what an older build left behind does not run. (`node --test` expands patterns
  * itself, but only from Node.js 21 on.)
  */
@@ -25,5 +27,10 @@ if (files.length === 0) {
 }
 const options = ['--expose-gc', '--test', '--test-reporter=spec']
 const concurrency = `--test-concurrency=${availableParallelism()}`
+// All of them keep the processors busy by themselves: pools of threads that wait for one another would double the time.
+if (wanted.length === 0) {
+  const alone = new URL('one-processor.js', import.meta.url).href
+  process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --import=${alone}`
+}
 const child = spawn(process.execPath, [...options, concurrency, ...files], { stdio: 'inherit' })
 child.on('exit', (code) => process.exit(code ?? 1))

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { resolve } from 'node:path'
 import { describe, test } from 'node:test'
-import { llava } from './run-cli.ts'
+import { llava, program } from './run-cli.ts'
 
 const MODEL = resolve('fixtures/inference/llava-mlp')
 const PHOTO = resolve('fixtures/pictures/photo-640x480.jpg')
@@ -12,7 +12,7 @@ const CHAT = ['chat', '--model', MODEL, '--precision', 'f32', '--max-tokens', '4
 describe('llava chat', { concurrency: 2 }, () => {
   test('remembers what was said and shown, until /reset', async () => {
     const input = `Hello\n/image ${PHOTO}\nWhat is it?\nAre you\\\nsure?\n/reset\nHello\n/exit\nnever said\n`
-    const { code, stdout } = await llava([...CHAT, '--json'], { input })
+    const { code, stdout } = await llava([...CHAT, '--json'], input)
     assert.equal(code, 0)
     const { turns, model, precision } = JSON.parse(stdout)
     assert.equal(model, MODEL)
@@ -32,7 +32,7 @@ describe('llava chat', { concurrency: 2 }, () => {
 
   test('answers go to stdout, everything else to stderr, and mistakes end nothing', async () => {
     const input = '/image no.jpg\n/dance\n/help\nHello\n'
-    const { code, stdout, stderr } = await llava(CHAT, { input })
+    const { code, stdout, stderr } = await llava(CHAT, input)
     assert.equal(code, 0)
     assert.match(stderr, /error: .*expected a picture at no\.jpg, .* \[INPUT_IMAGE_MISSING\]/)
     assert.match(stderr, /There is no \/dance/)
@@ -46,7 +46,7 @@ describe('llava chat', { concurrency: 2 }, () => {
     const model = ['--model', resolve('fixtures/inference/next-qwen'), '--auto-orient']
     const flags = ['--max-tokens', '1', '--quirk', 'severalPictures=single']
     const input = `/image ${turned}\n/image ${PHOTO}\n/exit\n`
-    const { code, stderr } = await llava(['chat', ...model, ...flags], { input })
+    const { code, stderr } = await llava(['chat', ...model, ...flags], input)
     assert.equal(code, 0)
     const [, alone] = /240 × 320, (\d+) tokens; it goes/.exec(stderr) ?? []
     assert.ok(Number(alone) > 577, stderr)
@@ -55,7 +55,7 @@ describe('llava chat', { concurrency: 2 }, () => {
 
   test('/video says how many frames of a clip are taken, and at once what is wrong with one', async () => {
     const input = `/video ${CLIP}\n/video no.mp4\nWhat is it?\n`
-    const { code, stdout, stderr } = await llava([...CHAT, '--json'], { input })
+    const { code, stdout, stderr } = await llava([...CHAT, '--json'], input)
     assert.equal(code, 0)
     assert.ok(stderr.includes(`${CLIP}: 8 frames from 0.0 to 7.0 s, 1152 tokens; it goes with`))
     assert.match(stderr, /error: .*no\.mp4/)
@@ -63,7 +63,7 @@ describe('llava chat', { concurrency: 2 }, () => {
   })
 
   test('Ctrl-C without an answer to stop ends it with 130', async () => {
-    const { code, stderr } = await llava(CHAT, {
+    const { code, stderr } = await program(CHAT, {
       input: '/dance\n',
       isOpen: true,
       onStart: (child) => child.stderr?.once('data', () => child.kill('SIGINT')),

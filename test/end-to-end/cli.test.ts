@@ -20,7 +20,7 @@ import { after, describe, test } from 'node:test'
 import sharp from 'sharp'
 import { VERBS } from '../../src/cli/verbs.ts'
 import { writeTinyAdapter } from '../tiny/adapter.ts'
-import { llava } from './run-cli.ts'
+import { llava, program } from './run-cli.ts'
 
 const MODEL = resolve('fixtures/inference/llava-mlp')
 /** Of its decoder. */
@@ -73,7 +73,7 @@ describe('llava ask', { concurrency: 2 }, () => {
 
   test('prints the text alone on stdout, from any folder, for a prompt from stdin', async () => {
     const options = { cwd: tmpdir(), input: 'Hello\n' }
-    const { code, stdout, stderr } = await llava([...ASK, '-'], options)
+    const { code, stdout, stderr } = await program([...ASK, '-'], options)
     assert.equal(code, 0)
     assert.match(stdout, /^.+\n$/s)
     assert.equal(stderr, '')
@@ -115,7 +115,7 @@ describe('llava ask', { concurrency: 2 }, () => {
   test('an interrupted answer exits with 130 and prints what there was', async () => {
     const { server, url, requested } = await deafServer()
     const args = ['--allow-remote', '--image', url, '--json', 'Hi']
-    const { code, stdout, stderr } = await llava([...ASK, ...args], {
+    const { code, stdout, stderr } = await program([...ASK, ...args], {
       onStart: (child) => void requested.then(() => child.kill('SIGINT')),
     })
     server.close()
@@ -230,14 +230,14 @@ describe('llava ask refuses', { concurrency: 2 }, () => {
 describe('llava', { concurrency: 2 }, () => {
   test('--version is the version of the package', async () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
-    assert.equal((await llava(['--version'])).stdout, `${version}\n`)
+    assert.equal((await program(['--version'])).stdout, `${version}\n`)
   })
 
   test('--help names every verb, and each verb explains its options with examples', async () => {
-    const { stdout } = await llava(['--help'])
+    const { stdout } = await program(['--help'])
     for (const { name } of VERBS) {
       assert.match(stdout, new RegExp(`^  ${name}\\b`, 'm'))
-      const help = (await llava([name, '--help'])).stdout
+      const help = (await program([name, '--help'])).stdout
       assert.match(help, /--json/)
       assert.match(help, new RegExp(`Examples:\n  \\$ llava ${name}`))
     }
@@ -263,7 +263,7 @@ describe('llava', { concurrency: 2 }, () => {
   )
 
   test('a reader that goes away ends it without a word', async () => {
-    const { code, stderr } = await llava(['ask', '--help'], { reads: 'stderr' })
+    const { code, stderr } = await program(['ask', '--help'], { reads: 'stderr' })
     assert.equal(stderr, '')
     assert.equal(code, 0)
   })
@@ -329,7 +329,7 @@ test('what llava launch is told of a checkpoint stands in the commands that it p
     const [convert = ''] = (await llava(['launch', 'vllm', ...told])).stdout.split('\n')
     assert.ok(convert.startsWith(`npx llava convert ${told.join(' ')} --to llava-hf`), convert)
     // What is printed does what it says.
-    const { code, stderr } = await llava(convert.split(' ').slice(2), { cwd: FOLDER })
+    const { code, stderr } = await program(convert.split(' ').slice(2), { cwd: FOLDER })
     assert.equal(code, 0, stderr)
   }
   const asked = ['launch', 'sglang', MODEL, '--template', 'vicuna_v1', '--host', '[::1]']

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
-import { llava } from './run-cli.ts'
+import { program } from './run-cli.ts'
 
 const MODEL = resolve('fixtures/inference/llava-mlp')
 const folder = mkdtempSync(join(tmpdir(), 'llava-eval-judges-'))
@@ -21,7 +21,7 @@ const NO_JUDGE = ['--judge', join(folder, 'no-model')]
 async function codeOf(args: readonly string[]): Promise<number | null> {
   let child: ChildProcess | undefined
   const timer = setTimeout(() => child?.kill('SIGKILL'), 60_000)
-  const { code } = await llava(args, { onStart: (started) => (child = started) })
+  const { code } = await program(args, { onStart: (started) => (child = started) })
   clearTimeout(timer)
   return code
 }

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { loadModel, type Model } from '../../src/index.ts'
-import { llava } from './run-cli.ts'
+import { llava, program } from './run-cli.ts'
 
 const MODEL = resolve('fixtures/inference/llava-mlp')
 const FOLDER = mkdtempSync(join(tmpdir(), 'llava-eval-'))
@@ -69,7 +69,7 @@ describe('llava eval', () => {
   test('killed three times and resumed, every question is answered once, and scores are the same', async () => {
     const args = [...EVAL, ...LOCAL, '--batch', '1', '--out', join(FOLDER, 'killed')]
     for (const atLeast of [2, 5, 8]) {
-      const ran = await llava(args, {
+      const ran = await program(args, {
         onStart: (child) => killWhen(child, () => linesOf('killed').length >= atLeast),
       })
       assert.notEqual(ran.code, 0, 'the run was killed before its end')

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { probeImage } from '../../src/preprocess/index.ts'
-import { llava } from './run-cli.ts'
+import { llava, program } from './run-cli.ts'
 
 const MODEL = 'fixtures/inference/llava-mlp'
 const PHOTO = 'fixtures/pictures/photo-640x480.jpg'
@@ -161,7 +161,7 @@ describe('llava inspect', { concurrency: 2 }, () => {
   test('a plan of a published checkpoint: memory and tokens, nothing is fetched', async () => {
     const env = { HF_HUB_OFFLINE: '1', HF_HOME: join(FOLDER, 'empty') }
     const args = ['inspect', 'liuhaotian/llava-v1.6-34b', '--plan', '--image', '1280x720']
-    const { code, stdout, stderr } = await llava([...args, '--json'], { env })
+    const { code, stdout, stderr } = await program([...args, '--json'], { env })
     assert.equal(code, 0, stderr)
     const facts = JSON.parse(stdout)
     assert.deepEqual(facts.pictures, [{ width: 1280, height: 720, tokens: 1948, tiles: 5 }])

@@ -26,7 +26,7 @@ import { label as labelHere } from '../../src/label/index.ts'
 import { openLibsql } from '../../src/label/libsql-database-node.ts'
 import { writeTinyCheckpoint } from '../tiny/checkpoint.ts'
 import { LLAVA_CLIP } from '../tiny/checkpoints.ts'
-import { llava } from './run-cli.ts'
+import { llava, program } from './run-cli.ts'
 import { startServer } from './serve-setup.ts'
 
 const KILLS = Number(process.env['LLAVA_KILLS'] ?? 3)
@@ -96,10 +96,10 @@ test('a run keeps nothing secret of its machine, and goes on under another home'
   mkdirSync(photos)
   writeFileSync(join(photos, 'a.ppm'), Buffer.from('P6 1 1 255\n   '))
   const args = ['label', photos, '--out', join(root, 'few.jsonl'), ...HERE, ...ASKED]
-  const first = await llava(args, { env: { HF_TOKEN: 'hf_verysecret' } })
+  const first = await program(args, { env: { HF_TOKEN: 'hf_verysecret' } })
   assert.equal(first.code, 0, first.stderr)
   assert.ok(!readFileSync(join(root, 'few.jsonl.queue'), 'latin1').includes('hf_verysecret'))
-  const again = await llava([...args, '--resume'], { env: { HOME: root } })
+  const again = await program([...args, '--resume'], { env: { HOME: root } })
   assert.equal(again.code, 0, again.stderr)
   const other = await llava([...args, '--resume', '--kv-cache', 'int8'])
   assert.match(other.stderr, /begun with another kvCache/)
@@ -110,7 +110,7 @@ test(`killed ${KILLS} times at random and interrupted, a run ends as if it had n
   const moments = Array.from({ length: KILLS - 1 }, () => Math.floor(rng.uniform() * ITEMS * 0.6))
   for (const atLeast of [-1, ...moments.sort((a, b) => a - b)]) {
     // One at a time: what is left takes longer than the kill.
-    const ran = await llava(label('killed.jsonl', ['--batch', '1']), {
+    const ran = await program(label('killed.jsonl', ['--batch', '1']), {
       onStart: (child) => {
         // The first may come before there is a queue, or while the folder is listed.
         const moment = atLeast < 0 ? wait(rng.uniform() * 600) : untilDone(child, atLeast)
@@ -120,7 +120,7 @@ test(`killed ${KILLS} times at random and interrupted, a run ends as if it had n
     assert.notEqual(ran.code, 0, 'the run was killed before its end')
     assert.ok(!existsSync(join(root, 'killed.jsonl')))
   }
-  const stopped = await llava(label('killed.jsonl', ['--batch', '1']), {
+  const stopped = await program(label('killed.jsonl', ['--batch', '1']), {
     onStart: (child) => {
       void untilDone(child, Math.floor(ITEMS * 0.7)).then(() => child.kill('SIGINT'))
     },
@@ -182,7 +182,7 @@ test('options that cannot be are refused by their names, without password and ke
   ]
   await Promise.all(
     wrong.map(async ([options, message, env]) => {
-      const ran = await llava(asked.concat(options), { ...(env && { env }) })
+      const ran = await program(asked.concat(options), { ...(env && { env }) })
       assert.equal(ran.code, 2, ran.stderr)
       assert.match(ran.stderr, message)
       assert.doesNotMatch(ran.stderr, /secret|секрет|seconds.*Ms/)
@@ -193,7 +193,7 @@ test('options that cannot be are refused by their names, without password and ke
 test('two processes share a queue, and each item is done by one of them', async () => {
   const more = ['--queue', join(root, 'work'), '--batch', '2']
   const outs = ['shared-1.jsonl', 'shared-2.jsonl']
-  const ran = await Promise.all(outs.map((out) => llava(label(out, more))))
+  const ran = await Promise.all(outs.map((out) => program(label(out, more))))
   const told = ran.map(({ stderr }) => stderr).join('')
   assert.ok(
     ran.every(({ code }) => code === 0),

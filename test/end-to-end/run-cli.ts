@@ -1,7 +1,11 @@
-/** Runs the built program as a user does, in a process of its own. */
+/** Runs the command line as a user does: the built program in a process of its own, or the same in this one. */
+import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
+import { EventEmitter } from 'node:events'
+import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { run } from '../../src/cli/run.ts'
 
 export const PROGRAM = fileURLToPath(new URL('../../../dist/program/main.js', import.meta.url))
 
@@ -20,7 +24,29 @@ export type RunOptions = {
   readonly onStart?: (child: ChildProcess) => void
 }
 
-export async function llava(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+/**
+ * In this process, for what does not depend on having one: the start of another takes longer than most of what is asked.
+ * (Help is written by cac, past `source`.)
+ */
+export async function llava(args: readonly string[], input = ''): Promise<Ran> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+  const source = Object.assign(new EventEmitter(), {
+    env: process.env,
+    stdin: Readable.from([Buffer.from(input)]),
+    stdout,
+    stderr,
+    exit: (code: number) => assert.fail(`the program would have ended with ${code}`),
+  })
+  const ended = run(args, source as unknown as NodeJS.Process).finally(() => {
+    stdout.end()
+    stderr.end()
+  })
+  const [printed, noted, code] = await Promise.all([text(stdout), text(stderr), ended])
+  return { code, stdout: printed, stderr: noted }
+}
+
+/** In a process of its own. */
+export async function program(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { cwd, env, input = '', isOpen = false, reads = 'both', onStart } = options
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd,

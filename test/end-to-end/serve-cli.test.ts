@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { checkAddress, listen } from '../../src/serve/http-node.ts'
-import { llava } from './run-cli.ts'
+import { llava, program } from './run-cli.ts'
 import { fileURLToPath } from 'node:url'
 
 const PROGRAM = fileURLToPath(new URL('../../../dist/program/main.js', import.meta.url))
@@ -119,10 +119,10 @@ test('an address that cannot be had is told before a model is loaded, and no bug
 })
 
 test('help shows no option that does nothing here', async () => {
-  const { stdout } = await llava(['serve', '--help'])
+  const { stdout } = await program(['serve', '--help'])
   assert.match(stdout, /--allow-media-host/)
   assert.doesNotMatch(stdout, /--allow-remote/)
-  assert.match((await llava(['ask', '--help'])).stdout, /--allow-remote/)
+  assert.match((await program(['ask', '--help'])).stdout, /--allow-remote/)
 })
 
 test('wrong settings are refused before a model is loaded', async () => {

@@ -11,6 +11,8 @@ export type Attack = {
   readonly headers?: Readonly<Record<string, string>>
   /** Statuses that are right; 429 and 503 always are. */
   readonly right: (status: number) => boolean
+  /** Too much of something: refused before it is whole, and cut off if it is sent on for long. */
+  readonly isCut?: boolean
 }
 
 const CHAT = '/v1/chat/completions'
@@ -67,7 +69,13 @@ function many(
 ): Attack {
   const bytes = 10_000 * 2 ** rng.integer(13)
   const items = item.repeat(Math.ceil(bytes / item.length)).replace(/,$/, '')
-  return { name: `many ${name}`, path, body: body.replace('…', items), right: isAnything }
+  return {
+    name: `many ${name}`,
+    path,
+    body: body.replace('…', items),
+    right: isAnything,
+    isCut: true,
+  }
 }
 
 const nested = (levels: number): object =>
@@ -163,6 +171,7 @@ const ATTACKS: readonly ((rng: Rng) => Attack)[] = [
         ? chat({ user: 'x'.repeat(66 << 20) })
         : chat({ user: 'x'.repeat(8 << 20) }),
     right: isAnything,
+    isCut: true,
   }),
   (rng) => ({
     name: 'stranger',

@@ -170,8 +170,7 @@ export class HostileRun {
       status = response.status
       this.#checkLeak(await response.text(), attack.name)
     } catch (error) {
-      // A body that is too large is cut off while it is sent.
-      if (attack.name === 'huge' || this.#isOver) return
+      if (attack.isCut || this.#isOver) return
       this.#found(`attack ${attack.name}: ${describe(error)}`)
       return
     }
