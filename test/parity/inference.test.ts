@@ -24,6 +24,8 @@ const FIXTURES = process.env['LLAVA_FIXTURES'] ?? 'fixtures'
 const FEATURE_TOLERANCE = 1e-4
 const LOGIT_TOLERANCE = 1e-3
 const PIXEL_TOLERANCE = 1e-5
+/** Files that run together have one processor each: here several threads share an operator's work all the same. */
+const THREADS = 2
 
 type Recorded = {
   readonly prompts: readonly RecordedPrompt[]
@@ -67,7 +69,7 @@ function runCase(name: string): void {
     const tensors = openWeightFile(join(path, 'expected.safetensors'))
     test('the checkpoint loads', async (t) => {
       try {
-        model = await loadModel(path, { precision: 'f32' })
+        model = await loadModel(path, { precision: 'f32', threads: THREADS })
       } catch (error) {
         if (!(error instanceof ConfigError) || !error.code.includes('UNSUPPORTED')) throw error
         t.skip(error.message)
@@ -131,7 +133,7 @@ async function checkPrompt(
 
 /** The same weights as the original repositories save them. */
 async function checkTwin(path: string, recorded: Recorded, tensors: WeightSource): Promise<void> {
-  const options = { precision: 'f32', tokenizer: path } as const
+  const options = { precision: 'f32', threads: THREADS, tokenizer: path } as const
   await using model = await loadModel(join(path, 'original'), options)
   for (const { name, text, pictures = [], greedy } of recorded.prompts) {
     const images = pictures.map((picture) => join(FIXTURES, 'pictures', picture.name))
