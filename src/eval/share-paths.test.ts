@@ -30,17 +30,25 @@ test('a path is of the name that shares more folders with it than any other name
   )
 })
 
-test('many names of one ending are told apart in time that grows with them', () => {
-  const at = (part: string, i: number) => `images/${part}/${i}/image.png`
-  const names = Array.from({ length: 4000 }, (_, i) => at('test', i))
-  const paths = ['test', 'train'].flatMap((part) =>
-    Array.from({ length: 8000 }, (_, i) => `sq/${at(part, i)}`),
-  )
-  const start = performance.now()
-  const shares = sharePaths(names, paths)
-  assert.ok(performance.now() - start < 5000)
-  assert.deepEqual(shares.get(at('test', 7)), [
-    'sq/images/test/7/image.png',
-    'sq/images/train/7/image.png',
-  ])
-})
+const at = (part: string, i: number) => `images/${part}/${i}/image.png`
+const count = (length: number, name: (i: number) => string) =>
+  Array.from({ length }, (_, i) => name(i))
+const one = count(4000, (i) => at('test', i))
+
+// A folder that not all of them have made every path look at all names that have it.
+for (const [kind, names, own] of [
+  ['of one ending', one, ['test', 'train']],
+  ['in two groups', ['test', 'train'].flatMap((part) => count(2000, (i) => at(part, i))), ['test']],
+  ['with an odd one among them', [...one, 'other/image.png'], ['test', 'train']],
+] as const) {
+  test(`many names ${kind} are told apart in time that grows with them`, () => {
+    const paths = ['test', 'train'].flatMap((part) => count(8000, (i) => `sq/${at(part, i)}`))
+    const start = performance.now()
+    const shares = sharePaths(names, paths)
+    assert.ok(performance.now() - start < 5000)
+    assert.deepEqual(
+      shares.get(at('test', 7)),
+      own.map((part) => `sq/${at(part, 7)}`),
+    )
+  })
+}
