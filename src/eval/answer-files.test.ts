@@ -199,14 +199,20 @@ describe('tasks that are parts of a benchmark are scored together, though each c
     )
     const mvbench = metricValues(await score('mvbench', { answers, labels }))
     assert.deepEqual([mvbench['action_sequence'], mvbench['action_count']], [100, 0])
-    const blink = ['counting', 'art_style'].map((task) =>
+    const blink = ['counting', 'art_style', 'multi_view_reasoning'].map((task) =>
       forms['samples of lmms-eval']([`blink_${task}`, rows('?')]),
     )
-    const truth = ['Counting', 'Art_Style'].map((task, i) =>
-      jsonFile(`${task}/val.json`, [{ idx: `val_${task}_1`, answer: i === 0 ? '(A)' : '(B)' }]),
+    // The dataset's name of a part has a hyphen where the task's has none.
+    const truth = ['Counting', 'Art_Style', 'Multi-view_Reasoning'].map((task, i) =>
+      jsonFile(`${task}/val.json`, [{ idx: `val_${task}_1`, answer: i === 1 ? '(B)' : '(A)' }]),
     )
-    const values = metricValues(await score('blink', { answers: blink, labels: truth }))
-    assert.deepEqual([values['Counting'], values['Art_Style']], [100, 0])
+    const report = await score('blink', { answers: blink, labels: truth })
+    const values = metricValues(report)
+    assert.deepEqual([report.counts.missing, report.counts.extra], [0, 0])
+    assert.deepEqual(
+      [values['Counting'], values['Art_Style'], values['Multi-view_Reasoning']],
+      [100, 0, 100],
+    )
   })
 
   test('one part alone is matched with the labels of that part, in a folder or named', async () => {

@@ -9,9 +9,11 @@
  * Source: lmms_eval/loggers/evaluation_tracker.py at 75571cf; vlmeval/dataset/image_mcq.py at e8e78f0.
  */
 import { InputError } from '../core/errors.ts'
-import type { Benchmark } from './benchmark.ts'
+import type { Benchmark, OtherSet } from './benchmark.ts'
 import { isRow, readJson, readJsonLines, type EvalFile } from './eval-file.ts'
 import { isErrorLine } from './run-questions.ts'
+
+export type TaskNames = Pick<Benchmark, 'name' | 'tasks' | 'otherSets'>
 
 /** A program's files, and of which task each is. */
 type OutputKind = {
@@ -23,11 +25,12 @@ type OutputKind = {
   readonly after: string
 }
 
+const SAMPLES_DATE = String.raw`(?:_\d{4}-\d\d-\d\dT.*)?$`
 const SAMPLES: OutputKind = {
   is: ({ name }) => /(?:^|[_/])samples_[^/]+\.jsonl$/.test(name),
   hasParts: true,
   before: '(?:^|_)samples_',
-  after: String.raw`(?:_\d{4}-\d\d-\d\dT.*)?$`,
+  after: SAMPLES_DATE,
 }
 const LOGS: OutputKind = {
   is: ({ name, text }) => /\.json$/i.test(name) && /^\s*\{\s*"args"\s*:/.test(text),
@@ -54,7 +57,7 @@ const GRADES: OutputKind = {
  */
 export function answerFiles(
   files: readonly EvalFile[],
-  benchmark: Pick<Benchmark, 'name' | 'tasks'>,
+  benchmark: TaskNames,
   wantsGrades = false,
 ): readonly EvalFile[] {
   const runs = ownRuns(files, benchmark)
@@ -121,19 +124,34 @@ type TaskFile = { readonly file: EvalFile; readonly task: string; readonly part?
 function taskFiles(
   files: readonly EvalFile[],
   { is, hasParts, before, after }: OutputKind,
-  benchmark: Pick<Benchmark, 'name' | 'tasks'>,
+  benchmark: TaskNames,
 ): TaskFile[] {
   const names = namesOf(benchmark).filter((name) => hasParts || !name.includes('*'))
-  const patterns = names.map((name) => {
-    const task = name.replace('*', '(?<part>.+?)').replace('#', String.raw`\d[\d.]*`)
-    return new RegExp(`${before}(?<task>${task})${after}`, 'i')
-  })
+  const patterns = names.map((name) => taskPattern(name, { before, after }))
   return files.filter(is).flatMap((file) => {
-    const stem = baseName(file).replace(/\.\w+$/, '')
+    const stem = stemOf(file)
     const found = patterns.map((pattern) => pattern.exec(stem)).find((match) => match !== null)
     const { task, part } = found?.groups ?? {}
     return task === undefined ? [] : [{ file, task, ...(part === undefined ? {} : { part }) }]
   })
+}
+
+/** The set of questions that a file's name tells, be it of questions or of answers, as any of these programs names it. */
+export function setInName<S extends Pick<OtherSet, 'tasks'>>(
+  file: EvalFile,
+  sets: readonly S[],
+): S | null {
+  const parts = { before: '(?:^|_)', after: SAMPLES_DATE }
+  const isOf = ({ tasks }: S) => tasks.some((name) => taskPattern(name, parts).test(stemOf(file)))
+  return sets.find(isOf) ?? null
+}
+
+function taskPattern(
+  name: string,
+  { before, after }: Pick<OutputKind, 'before' | 'after'>,
+): RegExp {
+  const task = name.replace('*', '(?<part>.+?)').replace('#', String.raw`\d[\d.]*`)
+  return new RegExp(`${before}(?<task>${task})${after}`, 'i')
 }
 
 /** Each with the part that it holds. Throws InputError where a task has two files, or there are several tasks that are no parts of one. */
@@ -155,8 +173,12 @@ function withoutCopies(files: readonly EvalFile[]): EvalFile[] {
   return [...new Map(files.map((file) => [content(file), file])).values()]
 }
 
-function namesOf({ name, tasks = [name] }: Pick<Benchmark, 'name' | 'tasks'>): readonly string[] {
-  return tasks
+function namesOf({ name, tasks = [name], otherSets = [] }: TaskNames): readonly string[] {
+  return [...tasks, ...otherSets.flatMap((set) => set.tasks)]
+}
+
+function stemOf(file: Pick<EvalFile, 'name'>): string {
+  return baseName(file).replace(/\.\w+$/, '')
 }
 
 function baseName({ name }: Pick<EvalFile, 'name'>): string {

@@ -17,6 +17,8 @@ export type Benchmark = {
    * is a task of its own to the first two, `#` a number: of frames, of frames a second. By default `name`.
    */
   readonly tasks?: readonly string[]
+  /** What those programs have as tasks of the benchmark too, and what the published rows are not of. */
+  readonly otherSets?: readonly OtherSet[]
   /** What each kind of file is, for help and for errors. Without a text there is no such file. */
   readonly files: {
     readonly answers: string
@@ -40,7 +42,16 @@ export type Benchmark = {
   readonly judge?: JudgeSpec
   readonly published: readonly PublishedScore[]
   /** What questions are that are asked like the benchmark's and are not its own: other sets have other published rows, or none. */
-  readonly ofSet?: (questions: readonly EvalFile[]) => Pick<Benchmark, 'title' | 'published'> | null
+  readonly ofSet?: (questions: readonly EvalFile[]) => Pick<OtherSet, 'title' | 'rows'> | null
+}
+
+/** Another split or selection of the questions, or the same ones under another condition. */
+export type OtherSet = {
+  readonly title: string
+  /** As the benchmark's `tasks`. */
+  readonly tasks: readonly string[]
+  /** By metric the name under which its own published rows stand among the benchmark's. Without this it has none. */
+  readonly rows?: Readonly<Record<string, string>>
 }
 
 /** Whether there is no score without a judge. */
@@ -164,6 +175,19 @@ export function partScores(
       digits,
     ),
   )
+}
+
+/**
+ * What a number of these parts covers, where the published one is of `count`; rows that do not say of which part they are may be
+ * of all.
+ */
+export function coverOf(
+  parts: ReadonlySet<string>,
+  count = parts.size,
+  kind = 'parts',
+): Pick<Metric, 'part'> {
+  if (parts.size === 0 || parts.size >= count) return {}
+  return { part: parts.size === 1 ? `${[...parts][0]} alone` : `${parts.size} of ${count} ${kind}` }
 }
 
 /**

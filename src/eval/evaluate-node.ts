@@ -38,7 +38,8 @@ import {
 } from './question.ts'
 import { keepExamples, writeResult } from './result-files-node.ts'
 import { isErrorLine, runQuestions } from './run-questions.ts'
-import { score, setOf, type ScoreReport } from './score.ts'
+import { setOf } from './question-set.ts'
+import { score, type ScoreReport } from './score.ts'
 import { selectQuestions } from './select-questions.ts'
 
 export type EvaluateRequest = JudgingRequest & {
@@ -126,7 +127,7 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
         allowsNone: judged.reviews !== null,
         wordNet: request.wordNet,
       })
-    : unjudged(setOf(benchmark, request.questions).title, benchmark, {
+    : unjudged(setOf(benchmark, request).title, benchmark, {
         questions: questions.length,
         answers: lines.length - errors.length,
       })

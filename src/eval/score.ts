@@ -19,6 +19,7 @@ import {
 } from './metrics/intervals.ts'
 import { levenshtein } from './metrics/anls.ts'
 import type { WordNet } from './metrics/wordnet.ts'
+import { setOf } from './question-set.ts'
 import { releasedFiles, type ReleasedFiles } from './question.ts'
 import { hashFiles, hashText } from './recipe-hash.ts'
 import { unitScores, type UnitScores } from './unit-scores.ts'
@@ -114,7 +115,8 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     asked,
     wordNet,
   })
-  const { title, published } = setOf(benchmark, request.askedFrom ?? questions)
+  const files = { questions: request.askedFrom ?? questions, labels, answers }
+  const { title, published } = setOf(benchmark, files)
   if (counts.answers === 0 && request.allowsNone !== true) throw noAnswers(benchmark)
   return {
     benchmark: benchmark.name,
@@ -128,14 +130,6 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     sheets: sheets ?? {},
     recipe: await recipeOf(benchmark, { ...request, answers, questions, labels, seed }),
   }
-}
-
-/** Title and published rows of the questions that were asked. */
-export function setOf(
-  benchmark: Benchmark,
-  questions: readonly EvalFile[],
-): Pick<Benchmark, 'title' | 'published'> {
-  return (questions.length > 0 && benchmark.ofSet?.(questions)) || benchmark
 }
 
 /** The released files without questions that were made of the hub's tables for a benchmark that takes none. */

@@ -5,11 +5,11 @@
 import type { Rng } from '../core/rng.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from './answers.ts'
 import {
+  coverOf,
   meanOfParts,
   meanScore,
   partScores,
   type Benchmark,
-  type Metric,
   type Outcome,
   type Scored,
   type ScoreInput,
@@ -29,7 +29,10 @@ import {
   type TableRow,
 } from './table-rows.ts'
 
-export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'tasks' | 'rule' | 'published'> & {
+export type ShortAnswerRule = Pick<
+  Benchmark,
+  'name' | 'title' | 'tasks' | 'otherSets' | 'rule' | 'published'
+> & {
   /** Scores 0 to 1, and what was read. `row` has the truth. */
   readonly judge: (
     answer: string,
@@ -39,7 +42,7 @@ export type ShortAnswerRule = Pick<Benchmark, 'name' | 'title' | 'tasks' | 'rule
   ) => { readonly score: number; readonly read: string }
   /** Which part of the benchmark a row is of, where its table has parts; several where it is cut in several ways. */
   readonly part?: (row: Row, id: string) => string | readonly string[] | null
-  /** How many parts the whole has, where they may come alone. */
+  /** How many parts the whole has, where they may come alone: of the first way in which it is cut. */
   readonly partCount?: number
   /** The mean of the parts, where the official script has it. */
   readonly hasMeanOfParts?: boolean
@@ -61,11 +64,12 @@ export type JudgeContext = {
 }
 
 export function shortAnswerBenchmark(rule: ShortAnswerRule): Benchmark {
-  const { name, title, tasks, published, form, ask } = rule
+  const { name, title, tasks, otherSets, published, form, ask } = rule
   return {
     name,
     title,
     ...(tasks ? { tasks } : {}),
+    ...(otherSets ? { otherSets } : {}),
     rule: rule.rule,
     published,
     ...(ask ? { ask: askTable(ask, form) } : {}),
@@ -83,7 +87,15 @@ function scoreShortAnswers(
   { answers: answerFiles, labels: labelFiles, rng, asked }: ScoreInput,
   rule: ShortAnswerRule,
 ): Scored {
-  const { name: benchmark, judge, part = () => null, form, unpack, hasMeanOfParts } = rule
+  const {
+    name: benchmark,
+    judge,
+    part = () => null,
+    form,
+    unpack,
+    hasMeanOfParts,
+    partCount,
+  } = rule
   const opened = (kind: 'answers' | 'labels') => (file: EvalFile) => {
     const rows = unpack?.(file, kind)
     return rows ? { ...file, rows } : file
@@ -114,6 +126,7 @@ function scoreShortAnswers(
   })
   const partsOf = truths.map(({ row, id }) => [part(row, id) ?? []].flat())
   const parts = [...new Set(partsOf.flat())].sort()
+  const firstParts = new Set(partsOf.flatMap(([first]) => first ?? []))
   const scoresOf = (name: string) =>
     outcomes.filter((_, i) => partsOf[i]?.includes(name)).map(({ score }) => score)
   return {
@@ -124,21 +137,10 @@ function scoreShortAnswers(
     ),
     outcomes,
     metrics: [
-      { ...meanScore('overall', outcomes, 1), ...coverOf(parts, rule) },
+      { ...meanScore('overall', outcomes, 1), ...coverOf(firstParts, partCount) },
       ...(hasMeanOfParts && parts.length > 1 ? [meanOfParts(parts.map(scoresOf))] : []),
       ...partScores(outcomes, partsOf, 1),
     ],
-  }
-}
-
-/** The published number is of all parts; rows that do not say of which they are may be of all. */
-function coverOf(
-  parts: readonly string[],
-  { partCount = parts.length }: ShortAnswerRule,
-): Pick<Metric, 'part'> {
-  if (parts.length === 0 || parts.length >= partCount) return {}
-  return {
-    part: parts.length === 1 ? `${parts[0]} alone` : `${parts.length} of ${partCount} parts`,
   }
 }
 
@@ -187,17 +189,18 @@ export function labelRows(
   return placed
 }
 
-/** By the places in each part, whose name lmms-eval writes in lower case. */
+/** By the places in each part: what the dataset calls `Multi-view_Reasoning` is `multi_view_reasoning` in lmms-eval's tasks. */
 function placedInParts(
   rows: readonly TableRow[],
   partOf: NonNullable<LabelNames['part']>,
   parts: ReadonlySet<string>,
 ): readonly TableRow[] {
-  const names = new Map([...parts].map((name) => [name.toLowerCase(), name]))
+  const plain = (name: string) => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
+  const names = new Map([...parts].map((name) => [plain(name), name]))
   const counts = new Map<string, number>()
   return rows.map((one) => {
     const own = partOf(one) ?? ''
-    const part = names.get(own.toLowerCase()) ?? own
+    const part = names.get(plain(own)) ?? own
     const place = counts.get(part) ?? 0
     counts.set(part, place + 1)
     return { ...one, id: sampleName(String(place), { part }) }

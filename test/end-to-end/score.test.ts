@@ -25,6 +25,16 @@ test('score writes the submission and what it was made from', async () => {
   assert.equal(text, '[{"image": "a.jpg", "answer": "2 dogs"}]')
 })
 
+test('answers of another set than the usual one have its title and its published rows', async () => {
+  const samples = join(folder, '20260101_000000_samples_llava_wilder_medium.jsonl')
+  const line = { doc_id: 0, filtered_resps: ['a'], gpt_eval_llava_all: { scores: [10, 6] } }
+  writeFileSync(samples, `${JSON.stringify(line)}\n`)
+  const { code, stdout } = await llava(['score', 'llava-wilder', '--answers', samples])
+  assert.equal(code, 0)
+  assert.match(stdout, /LLaVA-Bench \(Wilder, medium\)/)
+  assert.match(stdout, /llava-next-110b 72\.5/)
+})
+
 test('a submission that the disk does not take is not there, and the message names it', () => {
   const many = (name: string, row: (id: number) => object) => {
     const lines = Array.from({ length: 100 }, (_, id) => `${JSON.stringify(row(id))}\n`)

@@ -17,7 +17,12 @@ import { mayRow, juneRow, oneVisionRow } from './published-tables.ts'
 
 export const ai2d = shortAnswerBenchmark({
   name: 'ai2d',
-  tasks: ['ai2d', 'ai2d_lite', 'ai2d_no_mask', 'AI2D_TEST', 'AI2D_TEST_NO_MASK'],
+  tasks: ['ai2d', 'AI2D_TEST'],
+  otherSets: [
+    { title: 'AI2D (test, lite)', tasks: ['ai2d_lite'] },
+    // Labels in the diagram are not covered by the options' letters.
+    { title: 'AI2D (test, no mask)', tasks: ['ai2d_no_mask', 'AI2D_TEST_NO_MASK'] },
+  ],
   title: 'AI2D (test)',
   rule: 'the letter before a full stop at the start, else the whole answer; exact match without case and marks (tables of VLMEvalKit: the letter or option that it infers)',
   form: { split: 'test' },

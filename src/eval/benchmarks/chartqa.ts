@@ -18,7 +18,8 @@ import { mayRow, juneRow, oneVisionRow } from './published-tables.ts'
 
 export const chartqa = shortAnswerBenchmark({
   name: 'chartqa',
-  tasks: ['chartqa', 'chartqa_lite', 'ChartQA_TEST'],
+  tasks: ['chartqa', 'ChartQA_TEST'],
+  otherSets: [{ title: 'ChartQA (test, lite)', tasks: ['chartqa_lite'] }],
   title: 'ChartQA (test)',
   rule: 'numbers within 5 % of the target, other answers equal but for case; relaxed accuracy',
   form: {

@@ -34,7 +34,8 @@ import { zooRow, januaryRow } from './published-tables.ts'
 
 export const gqa: Benchmark = {
   name: 'gqa',
-  tasks: ['gqa', 'gqa_lite', 'GQA_TestDev_Balanced'],
+  tasks: ['gqa', 'GQA_TestDev_Balanced'],
+  otherSets: [{ title: 'GQA (testdev balanced, lite)', tasks: ['gqa_lite'] }],
   title: 'GQA (testdev balanced)',
   files: {
     answers: "answers, lmms-eval's samples or VLMEvalKit's table",

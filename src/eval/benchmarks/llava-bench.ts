@@ -18,6 +18,7 @@ import {
   type Benchmark,
   type Counts,
   type Metric,
+  type OtherSet,
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
@@ -54,6 +55,11 @@ const PAPER = 'arXiv:2304.08485 (judge gpt-4-0314)'
 const ZOO = 'haotian-liu/LLaVA docs/MODEL_ZOO.md (judge gpt-4-0314)'
 const MEDIUM = 'all of medium'
 const WILDER_JUDGE = 'judge gpt-4-vision-preview'
+const WILDER_MEDIUM = {
+  title: 'LLaVA-Bench (Wilder, medium)',
+  tasks: ['llava_wilder_medium'],
+  rows: { all: MEDIUM },
+}
 
 /** Conversation, detail, complex reasoning, all; with the prefix that reviews of the wild have. */
 function groupRows(
@@ -141,7 +147,8 @@ export const llavaBenchCoco: Benchmark = {
 
 export const llavaWilder: Benchmark = {
   name: 'llava-wilder',
-  tasks: ['llava_wilder_small', 'llava_wilder_medium'],
+  tasks: ['llava_wilder_small'],
+  otherSets: [WILDER_MEDIUM],
   title: 'LLaVA-Bench (Wilder, small)',
   ...SCORING,
   ask: {
@@ -173,15 +180,10 @@ export const llavaWilder: Benchmark = {
  * The medium set has rows of its own in the post; what `llava data build-bench` made, by its pictures' names, has none, whatever its
  * file is called.
  */
-function wilderSet(questions: readonly EvalFile[]): Pick<Benchmark, 'title' | 'published'> | null {
+function wilderSet(questions: readonly EvalFile[]): Pick<OtherSet, 'title' | 'rows'> | null {
   const isBuilt = questions.some((file) => readRows(file).some(hasBuiltPicture))
-  if (isBuilt) return { title: 'Own questions, asked like LLaVA-Bench (Wilder)', published: [] }
-  if (!questions.every((file) => sizeOf(file) === 'medium')) return null
-  const own = llavaWilder.published.filter(({ metric }) => metric === MEDIUM)
-  return {
-    title: 'LLaVA-Bench (Wilder, medium)',
-    published: own.map((row) => ({ ...row, metric: 'all' })),
-  }
+  if (isBuilt) return { title: 'Own questions, asked like LLaVA-Bench (Wilder)' }
+  return questions.every((file) => sizeOf(file) === 'medium') ? WILDER_MEDIUM : null
 }
 
 /**

@@ -43,10 +43,10 @@ export const mathvista: Benchmark = {
     'mathvista_testmini_cot',
     'mathvista_testmini_format',
     'mathvista_testmini_solution',
-    'mathvista_test',
     'MathVista_MINI',
     'MathVista',
   ],
+  otherSets: [{ title: 'MathVista (test)', tasks: ['mathvista_test'] }],
   title: 'MathVista (testmini)',
   files: {
     answers: 'the official result file, with response or extraction and, without labels, the truth',

@@ -26,6 +26,7 @@ import {
   ratioPercent,
   type Benchmark,
   type Metric,
+  type OtherSet,
   type Outcome,
   type PublishedScore,
   type Scored,
@@ -43,7 +44,7 @@ import { questionText } from '../table-rows.ts'
 import { pickMmbench, readMmbenchQuestions, ROTATION } from './mmbench-questions.ts'
 import { zooRow, januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
-export const mmbench = mmbenchOf('mmbench', 'MMBench (dev)', OPTION_LETTER, [
+export const mmbench = mmbenchOf('mmbench', 'MMBench', OPTION_LETTER, [
   ...zooRow('circular', [64.3, 67.7, 66.1, 68.5, 68.8]),
   ...januaryRow('circular', [67.8, 67.4, 68.7, 70.0, 79.3]),
   ...mayRow('circular', [80.5, 80.5, 72.1, 79.3, null, null, null, 75.0, 67.8]),
@@ -51,7 +52,7 @@ export const mmbench = mmbenchOf('mmbench', 'MMBench (dev)', OPTION_LETTER, [
   ...publishedRows('circular', 'arXiv:2310.03744', { 'llava-7b-v1': 38.7 }),
 ])
 
-export const mmbenchCn = mmbenchOf('mmbench-cn', 'MMBench-CN (dev)', '请直接回答选项字母。', [
+export const mmbenchCn = mmbenchOf('mmbench-cn', 'MMBench-CN', '请直接回答选项字母。', [
   ...zooRow('circular', [58.3, 63.6, 58.9, 61.5, 61.9]),
   ...januaryRow('circular', [63.3, 60.6, 61.2, 64.4, 79.0]),
   ...publishedRows('circular', 'arXiv:2310.03744', { 'llava-7b-v1': 36.4 }),
@@ -59,24 +60,16 @@ export const mmbenchCn = mmbenchOf('mmbench-cn', 'MMBench-CN (dev)', '请直接�
 
 function mmbenchOf(
   name: string,
-  title: string,
+  label: string,
   instruction: string,
   published: readonly PublishedScore[],
 ): Benchmark {
   const language = name === 'mmbench' ? 'en' : 'cn'
   return {
     name,
-    tasks: [
-      `mmbench_${language}_dev`,
-      `mmbench_${language}_test`,
-      `mmbench_${language}_dev_lite`,
-      `MMBench_DEV_${language}`,
-      `MMBench_TEST_${language}`,
-      `MMBench_DEV_${language}_V11`,
-      `MMBench_TEST_${language}_V11`,
-      ...(language === 'en' ? ['MMBench', 'MMBench_V11'] : ['MMBench_CN', 'MMBench_CN_V11']),
-    ],
-    title,
+    tasks: [`mmbench_${language}_dev`, `MMBench_DEV_${language}`],
+    otherSets: otherSets(label, language),
+    title: `${label} (dev)`,
     files: {
       answers: 'the submission .xlsx or .tsv (with the columns prediction and answer), or answers',
       labels: "the dataset's .tsv; needed where answers hold no truth",
@@ -95,6 +88,24 @@ function mmbenchOf(
     },
     published,
   }
+}
+
+function otherSets(label: string, language: 'en' | 'cn'): OtherSet[] {
+  const whole = language === 'en' ? 'MMBench' : 'MMBench_CN'
+  // The English one of 2023-07 does not name its language.
+  const released =
+    language === 'en' ? ['mmbench_test_#', 'mmbench_test_en_#'] : ['mmbench_test_cn_#']
+  return [
+    {
+      title: `${label} (test)`,
+      tasks: [`mmbench_${language}_test`, `MMBench_TEST_${language}`, ...released],
+    },
+    { title: `${label} (dev, lite)`, tasks: [`mmbench_${language}_dev_lite`] },
+    { title: `${label} (dev and test)`, tasks: [whole] },
+    { title: `${label} V1.1 (dev)`, tasks: [`MMBench_DEV_${language}_V11`] },
+    { title: `${label} V1.1 (test)`, tasks: [`MMBench_TEST_${language}_V11`] },
+    { title: `${label} V1.1 (dev and test)`, tasks: [`${whole}_V11`] },
+  ]
 }
 
 type Question = {

@@ -16,6 +16,7 @@
 import { InputError } from '../../core/errors.ts'
 import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
 import {
+  coverOf,
   meanScore,
   type Benchmark,
   type Metric,
@@ -51,7 +52,8 @@ import { januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
 export const mmmu: Benchmark = {
   name: 'mmmu',
-  tasks: ['mmmu_val', 'mmmu_test', 'MMMU_DEV_VAL'],
+  tasks: ['mmmu_val', 'MMMU_DEV_VAL'],
+  otherSets: [{ title: 'MMMU (test)', tasks: ['mmmu_test'], rows: { accuracy: 'accuracy test' } }],
   title: 'MMMU (val)',
   files: {
     answers: 'answers by id, rows with id and response, or the folder of SUBJECT/output.json',
@@ -252,6 +254,8 @@ const DOMAINS: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
+export const SUBJECTS = Object.values(DOMAINS).flat()
+
 /** All questions, fields of more than one subject, subjects. */
 function metricsOf(outcomes: readonly Outcome[]): Metric[] {
   const of = (subjects: readonly string[]) =>
@@ -260,8 +264,9 @@ function metricsOf(outcomes: readonly Outcome[]): Metric[] {
   const fields = Object.entries(DOMAINS).filter(
     ([, own]) => own.filter((subject) => subjects.includes(subject)).length > 1,
   )
+  const known = new Set(subjects.filter((subject) => SUBJECTS.includes(subject)))
   return [
-    meanScore('accuracy', outcomes, 1),
+    { ...meanScore('accuracy', outcomes, 1), ...coverOf(known, SUBJECTS.length, 'subjects') },
     ...fields.map(([field, own]) => meanScore(field, of(own), 1)),
     ...subjects.map((subject) => meanScore(subject, of([subject]), 1)),
   ]

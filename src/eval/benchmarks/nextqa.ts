@@ -69,7 +69,8 @@ export const nextqaMc = shortAnswerBenchmark({
 
 export const nextqaOe: Benchmark = {
   name: 'nextqa-oe',
-  tasks: ['nextqa_oe_test', 'nextqa_oe_val'],
+  tasks: ['nextqa_oe_test'],
+  otherSets: [{ title: 'NExT-QA (open-ended, val)', tasks: ['nextqa_oe_val'] }],
   title: 'NExT-QA (open-ended, test)',
   files: {
     answers: "answers, the official result file, or lmms-eval's samples, which hold the truth",

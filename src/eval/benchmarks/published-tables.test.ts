@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { score } from '../score.ts'
 import { jsonFile, jsonLines } from '../../../test/eval-files.ts'
 import { BENCHMARKS } from './index.ts'
+import { SUBJECTS } from './mmmu.ts'
 
 const valuesOf = (name: string, metric: string, model: string, source = '') =>
   BENCHMARKS.find((one) => one.name === name)!
@@ -123,6 +124,32 @@ test('the number of a part stands beside no row of the whole, and says of what i
       ),
     ],
   })
+  const clips = (...durations: readonly string[]) => ({
+    answers: [
+      jsonLines(
+        '20260101_000000_samples_videomme_long.jsonl',
+        durations.map((duration, i) => {
+          const held = { question_id: `${i}`, duration, category: 'Knowledge', pred_answer: 'A' }
+          const line = { doc_id: i, target: 'A', filtered_resps: ['A'] }
+          return { ...line, videomme_perception_score: held }
+        }),
+      ),
+    ],
+  })
+  const colleges = (...subjects: readonly string[]) => ({
+    answers: subjects.map((subject) =>
+      jsonFile(`${subject}/output.json`, [
+        {
+          id: `validation_${subject}_1`,
+          question_type: 'multiple-choice',
+          answer: 'A',
+          all_choices: ['A', 'B'],
+          index2ans: { A: 'x', B: 'y' },
+          response: 'A',
+        },
+      ]),
+    ),
+  })
   const cases = [
     ['pope', 'F1 mean', samples('pope_adv'), 'adversarial alone'],
     ['pope', 'F1 mean', samples('pope_adv', 'pope_pop', 'pope_random'), undefined],
@@ -131,6 +158,11 @@ test('the number of a part stands beside no row of the whole, and says of what i
     ['mvbench', 'overall', tasks('mvbench', 20), undefined],
     ['blink', 'overall', tasks('blink', 1), '0 alone'],
     ['blink', 'overall', tasks('blink', 14), undefined],
+    ['video-mme', 'overall', clips('long'), 'long alone'],
+    ['video-mme', 'overall', clips('short', 'medium', 'long'), undefined],
+    ['mmmu', 'accuracy', colleges('Art'), 'Art alone'],
+    ['mmmu', 'accuracy', colleges('Art', 'Art_Theory'), '2 of 30 subjects'],
+    ['mmmu', 'accuracy', colleges(...SUBJECTS), undefined],
     ['blink', 'overall', samples('blink'), undefined],
     ['chartqa', 'overall', charts('human_test'), 'human alone'],
     ['chartqa', 'overall', charts('human_test', 'augmented_test'), undefined],

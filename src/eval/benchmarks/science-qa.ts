@@ -56,7 +56,8 @@ const FINE_TUNED = {
 
 export const scienceQa: Benchmark = {
   name: 'scienceqa',
-  tasks: ['scienceqa', 'scienceqa_img', 'scienceqa_full', 'ScienceQA_VAL', 'ScienceQA_TEST'],
+  tasks: ['scienceqa', 'scienceqa_img', 'scienceqa_full', 'ScienceQA_TEST'],
+  otherSets: [{ title: 'ScienceQA (validation)', tasks: ['ScienceQA_VAL'] }],
   title: 'ScienceQA (test)',
   files: {
     answers:

@@ -54,6 +54,7 @@ const ASK: AskSpec = {
 export const seedBench: Benchmark = {
   name: 'seed-bench',
   tasks: ['seedbench'],
+  otherSets: [{ title: 'SEED-Bench (lite)', tasks: ['seedbench_lite'] }],
   title: 'SEED-Bench',
   files: {
     answers: "answers, a submission, lmms-eval's samples or VLMEvalKit's table",
@@ -85,6 +86,7 @@ export const seedImg: Benchmark = {
   ...seedBench,
   name: 'seed-img',
   tasks: ['SEEDBench_IMG', 'seedbench'],
+  otherSets: [{ title: 'SEED-Bench (image, lite)', tasks: ['seedbench_lite'] }],
   title: 'SEED-Bench (image)',
   score: (input) => scoreSeedBench(input, 'image'),
   ask: {

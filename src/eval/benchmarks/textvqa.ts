@@ -21,6 +21,8 @@ import { releasedTextvqa } from './hub-vqa-tables.ts'
 import { humanAnswers, judgeVqaAnswer, ownHumans } from './vqav2.ts'
 import { zooRow, januaryRow } from './published-tables.ts'
 
+const NO_OCR = 'TextVQA (val, without OCR tokens)'
+
 export const textvqa = textvqaOf({
   name: 'textvqa',
   title: 'TextVQA (val, with OCR tokens)',
@@ -36,7 +38,7 @@ export const textvqa = textvqaOf({
 /** The same questions without the tokens that an OCR program read: what lmms-eval asks. */
 export const textvqaNoOcr = textvqaOf({
   name: 'textvqa-no-ocr',
-  title: 'TextVQA (val, without OCR tokens)',
+  title: NO_OCR,
   prompt: 'the released prompt without its line of OCR tokens, after the picture; greedy',
   hasTokens: false,
   change: (prompt) => prompt.replace(/\nReference OCR token:[^\n]*/, ''),
@@ -52,7 +54,7 @@ type Variant = Pick<Benchmark, 'name' | 'title' | 'published'> & {
 function textvqaOf({ prompt, hasTokens, change, ...variant }: Variant): Benchmark {
   return {
     ...variant,
-    tasks: ['textvqa_val', 'textvqa_test', 'textvqa_val_lite'],
+    ...tasksOf(hasTokens),
     files: {
       answers: "answers, lmms-eval's samples, or VLMEvalKit's table",
       labels: "TextVQA_0.5.1_val.json or the dataset's table; needed where answers hold no truth",
@@ -76,6 +78,18 @@ function textvqaOf({ prompt, hasTokens, change, ...variant }: Variant): Benchmar
       },
     },
   }
+}
+
+/** lmms-eval and VLMEvalKit ask without the tokens. */
+function tasksOf(hasTokens: boolean): Pick<Benchmark, 'tasks' | 'otherSets'> {
+  const plain = { title: NO_OCR, tasks: ['textvqa_val'] }
+  const others = [
+    { title: 'TextVQA (test)', tasks: ['textvqa_test'] },
+    { title: 'TextVQA (val, lite)', tasks: ['textvqa_val_lite'] },
+  ]
+  return hasTokens
+    ? { tasks: [], otherSets: [plain, ...others] }
+    : { tasks: plain.tasks, otherSets: others }
 }
 
 function scoreTextvqa({ answers: files, labels, asked }: ScoreInput): Scored {

@@ -19,7 +19,23 @@ import { oneVisionRow } from './published-tables.ts'
 
 export const videoMme = shortAnswerBenchmark({
   name: 'video-mme',
-  tasks: ['videomme', 'videomme_w_subtitle', 'Video-MME', 'Video-MME_#frame', 'Video-MME_#fps'],
+  tasks: ['videomme', 'videomme_long', 'Video-MME', 'Video-MME_#frame', 'Video-MME_#fps'],
+  otherSets: [
+    {
+      title: 'Video-MME (with subtitles)',
+      tasks: [
+        'videomme_w_subtitle',
+        'videomme_long_w_subtitle',
+        'Video-MME_#frame_subs',
+        'Video-MME_#fps_subs',
+      ],
+      rows: { overall: 'overall with subtitles' },
+    },
+    {
+      title: 'Video-MME (with subtitles among the frames)',
+      tasks: ['videomme_*_interleaved_subtitle'],
+    },
+  ],
   title: 'Video-MME (without subtitles)',
   rule: 'without phrases like "The answer is", the first capital A to D (samples of lmms-eval: what it read); accuracy',
   form: { split: 'test' },
@@ -31,6 +47,8 @@ export const videoMme = shortAnswerBenchmark({
   // lmms-eval's newer samples call a domain `category`, and a type of task `task_category`.
   part: ({ duration, domain, category, task_type: task, task_category: other }) =>
     [duration, domain ?? category, task ?? other].filter((name) => typeof name === 'string'),
+  // By length: short, medium, long.
+  partCount: 3,
   ask: {
     prompt: (row) =>
       [

@@ -36,7 +36,8 @@ const SERVER = 'test, by the server'
 
 export const vizwiz: Benchmark = {
   name: 'vizwiz',
-  tasks: ['vizwiz_vqa_val', 'vizwiz_vqa_test', 'vizwiz_vqa_val_lite', 'VizWiz'],
+  tasks: ['vizwiz_vqa_val', 'vizwiz_vqa_test', 'VizWiz'],
+  otherSets: [{ title: 'VizWiz (val, lite)', tasks: ['vizwiz_vqa_val_lite'] }],
   title: 'VizWiz',
   files: {
     answers: "answers, a submission, or lmms-eval's samples",

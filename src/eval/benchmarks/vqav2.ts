@@ -44,7 +44,8 @@ const SERVER = 'test-dev, by the server'
 
 export const vqav2: Benchmark = {
   name: 'vqav2',
-  tasks: ['vqav2_val', 'vqav2_test', 'vqav2_val_lite', 'vqav2'],
+  tasks: ['vqav2_val', 'vqav2_test', 'vqav2'],
+  otherSets: [{ title: 'VQAv2 (val, lite)', tasks: ['vqav2_val_lite'] }],
   title: 'VQAv2',
   files: {
     answers: "answers, a submission, or lmms-eval's samples",
