@@ -208,6 +208,29 @@ describe('the benchmark says what is compared', () => {
     assert.equal(f1!.pValue, 1)
   })
 
+  test('POPE: a model that is never right with yes has an F1 of 0, and compares', async () => {
+    const of = (says: readonly string[]) => {
+      const row = (text: string, i: number) => {
+        const held = { question_id: `${i}`, category: 'random', answer: isOdd(i) ? 'yes' : 'no' }
+        return { doc_id: i, filtered_resps: [text], doc: { ...held, image_source: `${i}` } }
+      }
+      return score('pope', { answers: [jsonl('samples.jsonl', says.map(row))] })
+    }
+    const never = await of(['no', 'no', 'no', 'no'])
+    const wrong = await of(['yes', 'no', 'yes', 'no'])
+    for (const report of [never, wrong]) {
+      const values = Object.fromEntries(report.metrics.map(({ name, value }) => [name, value]))
+      assert.deepEqual(
+        [values['F1 mean'], values['F1 random'], values['precision random']],
+        [0, 0, 0],
+      )
+      // The official script divides by zero before it prints a number.
+      assert.equal(report.printed, null)
+    }
+    const { metrics } = compareResults(never, await of(['no', 'yes', 'no', 'yes']))
+    assert.deepEqual([metrics[0]!.metric, metrics[0]!.difference.mean], ['F1 mean', 100])
+  })
+
   test('Video-ChatGPT: three dimensions of an answer are one unit', async () => {
     const reviews = (dimensions: readonly string[]) =>
       jsonl(

@@ -105,6 +105,11 @@ export function textField(row: Row, name: string, file: EvalFile): string {
   )
 }
 
+/** What an error says of a field that is not what it should be. */
+export function shownField(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value)
+}
+
 export function isRow(value: unknown): value is Row {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -12,6 +12,7 @@ import {
   isRow,
   readJson,
   readRows,
+  shownField,
   textField,
   unreadable,
   type EvalFile,
@@ -143,7 +144,7 @@ export function readReviews(file: EvalFile, part = ''): Review[] {
     if (score === null || score < 0 || score > 5) {
       throw new InputError(
         'INPUT_ANSWERS_FIELD',
-        `eval: every review of ${file.name} should have a score from 0 to 5, row ${i + 1} has ${JSON.stringify(row['score'])}. Answers need a judge first: --judge.`,
+        `eval: every review of ${file.name} should have a score from 0 to 5, row ${i + 1} has ${shownField(row['score'])}. Answers need a judge first: --judge.`,
       )
     }
     const pred = row['Correctness'] ?? row['pred']

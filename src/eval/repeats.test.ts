@@ -45,6 +45,12 @@ const yesNo = (doc_id: number, answer: string) => ({
   filtered_resps: ['Yes'],
   doc: { question_id: 'a/1.png', category: 'OCR', question: `q${doc_id}`, answer },
 })
+/** lmms-eval's row with the humans' answers. */
+const held = (question: string, answer: string) => ({
+  doc_id: 7,
+  filtered_resps: ['red'],
+  doc: { question, answers: [answer] },
+})
 const humans = Array.from({ length: 10 }, () => ({ answer: 'red' }))
 const lettered = (question_id: number, fields: object = {}) => ({
   question_id,
@@ -146,10 +152,21 @@ describe('what differs under one id is refused, with the id', () => {
         answer: 'yes',
         extraction: 'yes',
       }),
+      mmmu: (question) => ({ id: '7', question, answer: 'A', options: ['x', 'y'], response: 'A' }),
+      'seed-bench': (question) => ({ index: 7, question, A: 'x', B: 'y', answer: 'A', text: 'A' }),
+      scienceqa: (question) => ({ index: 7, question, A: 'x', answer: 'A', prediction: 'A' }),
+      pope: (question) => ({
+        index: 7,
+        question,
+        category: 'all',
+        answer: 'Yes',
+        prediction: 'Yes',
+      }),
+      textvqa: (question) => held(question, 'red'),
     }
     for (const [name, row] of Object.entries(rows)) {
       const given = (...texts: string[]) => ({ answers: [jsonFile('a.json', texts.map(row))] })
-      await differing(name, given('Red?', 'Blue?'), 'INPUT_QUESTIONS_DUPLICATE', /\(7\)/)
+      await differing(name, given('Red?', 'Blue?'), 'INPUT_QUESTIONS_DUPLICATE', /\((?:all\/)?7\)/)
       assert.equal((await score(name, given('Red?', 'Red?'))).counts.questions, 1, name)
     }
   })
@@ -170,6 +187,22 @@ describe('what differs under one id is refused, with the id', () => {
       await differing(name, given('a', 'b'), 'INPUT_LABELS_DUPLICATE', /\((?:1|a\.jpg)\)/)
       const answers = [chunk('a.jsonl', [lettered(1)])]
       assert.equal((await score(name, { answers, ...given('a', 'a') })).counts.questions, 1, name)
+    }
+  })
+
+  test('truths that stand beside answers, though these are the same', async () => {
+    const rows: Record<string, (answer: string) => object> = {
+      mmmu: (answer) => ({ id: '7', answer, options: ['x', 'y'], response: 'A' }),
+      mme: (answer) => ({ ...yesNo(7, answer), filtered_resps: ['no'] }),
+      pope: (answer) => ({ index: 7, category: 'all', answer, prediction: 'Yes' }),
+      vqav2: (answer) => held('q', answer),
+      textvqa: (answer) => held('q', answer),
+      vizwiz: (answer) => ({ ...held('q', answer), image: '7' }),
+    }
+    for (const [name, row] of Object.entries(rows)) {
+      const texts = ['mme', 'pope'].includes(name) ? ['Yes', 'No'] : ['A', 'B']
+      const answers = [jsonFile('a.json', texts.map(row))]
+      await differing(name, { answers }, 'INPUT_LABELS_DUPLICATE', /\((?:all\/)?7\)/)
     }
   })
 })

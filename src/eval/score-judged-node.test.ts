@@ -588,3 +588,12 @@ test('a judge is another at another address: verdicts are not shared, and keys i
   }
   assert.deepEqual(scores, [{ score: [0.2] }, { score: [0.9] }, { score: [0.2] }])
 })
+
+test('answers that no judge has read are told as that', async () => {
+  const answers = [jsonFile('a.json', [{ question_id: 'v_7', text: 'a' }])]
+  for (const [name, what] of [
+    ['activitynet-qa', /^eval: .* row 1 has nothing\. Answers need a judge first/],
+    ['llava-wilder', /^eval: .* question v_7 has nothing\. Answers need a judge first/],
+  ] as const)
+    await assert.rejects(score(name, { answers }), { code: 'INPUT_ANSWERS_FIELD', message: what })
+})

@@ -62,7 +62,7 @@ export type ScoreReport = {
 
 export type ScoredMetric = {
   readonly name: string
-  /** `null` where it has no value: a precision without a single yes. */
+  /** `null` where it has no value: the accuracy of questions with pictures where there are none. */
   readonly value: number | null
   readonly unit: 'percent' | 'points'
   readonly digits: number

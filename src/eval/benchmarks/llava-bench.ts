@@ -22,7 +22,7 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { isRow, readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { isRow, readRows, shownField, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions, pictureField } from '../llava-questions.ts'
 import { pythonFloat, pythonRound } from '../python-text.ts'
 import type { Named, Question } from '../question.ts'
@@ -359,7 +359,7 @@ function readReviews(file: EvalFile): Review[] {
     if (typeof reference !== 'number' || typeof answer !== 'number') {
       throw new InputError(
         'INPUT_ANSWERS_FIELD',
-        `eval.llava-bench: every review of ${file.name} should have "tuple", two numbers; question ${id} has ${JSON.stringify(pair)}. Answers need a judge first: --judge.`,
+        `eval: every review of ${file.name} should have "tuple", two numbers; question ${id} has ${shownField(pair)}. Answers need a judge first: --judge.`,
       )
     }
     const sample = row['gpt_eval_llava_all']

@@ -30,6 +30,7 @@ import {
   isRow,
   readJson,
   readRows,
+  shownField,
   textField,
   unreadable,
   type EvalFile,
@@ -262,7 +263,7 @@ function readGrades(file: EvalFile): [string, number[]][] {
     if (grades.length < scores.length || !isGrade) {
       throw new InputError(
         'INPUT_GRADES_BROKEN',
-        `eval.mm-vet: grades should be numbers from 0 to 1, ${id} of ${file.name} has ${JSON.stringify(row['score'])}; run the evaluator on it again.`,
+        `eval.mm-vet: grades should be numbers from 0 to 1, ${id} of ${file.name} has ${shownField(row['score'])}; run the evaluator on it again.`,
       )
     }
     return [id, grades]

@@ -1,9 +1,10 @@
 /** MME's files: the truth of every task, answers to LLaVA's questions, and the official result files. */
 import { InputError } from '../../core/errors.ts'
-import { answersById, readAnswers, type Answer } from '../answers.ts'
+import { answersById, readAnswers, truthsById, type Answer } from '../answers.ts'
 import { readRows, textField, type EvalFile } from '../eval-file.ts'
 import { questionKeys } from '../question.ts'
 import { isSample } from '../samples.ts'
+import { questionText } from '../table-rows.ts'
 
 export const PERCEPTION = [
   'existence',
@@ -60,8 +61,7 @@ export function readMmeCases(
   const given = readAnswers(answers)
   const isWhole = given.length > 0 && given.every(({ row }) => 'answer' in row || isSample(row))
   if (labels.length === 0 && isWhole) {
-    const cases = given.map(fromSample).map((one) => ({ ...one, text: one.given ?? '' }))
-    return { cases: [...answersById(cases).values()], results: null }
+    return { cases: casesOnce(given), results: null }
   }
   if (labels.length === 0) {
     throw new InputError(
@@ -89,6 +89,18 @@ function checkOneModel(results: readonly EvalFile[]): void {
     'INPUT_ANSWERS_DUPLICATE',
     `eval.mme: the answers should be of one model, ${twice[0]?.name} is not the only file of its task; give the folder of one.`,
   )
+}
+
+/** The only case of each question. Throws InputError where two of one id have questions, truths or answers that differ. */
+function casesOnce(given: readonly Answer[]): MmeCase[] {
+  const own = given.map((answer) => ({ ...fromSample(answer), text: answer.text, row: answer.row }))
+  const once = truthsById(own, {
+    id: ({ id }) => id,
+    text: ({ truth }) => truth,
+    question: ({ row }) => questionText(row),
+  })
+  answersById(own)
+  return [...once.values()]
 }
 
 /** The samples of lmms-eval and VLMEvalKit's tables hold task, picture and truth. */

@@ -30,6 +30,7 @@ import { readRows, type EvalFile, type Row } from '../eval-file.ts'
 import type { Named, Question } from '../question.ts'
 import { parsePythonFloat, pythonStrip } from '../python-text.ts'
 import { isSample, sampleFields } from '../samples.ts'
+import { questionText } from '../table-rows.ts'
 import { areaOf } from './mmlu-subjects.ts'
 
 const LETTERS = ['A', 'B', 'C', 'D']
@@ -97,7 +98,7 @@ function scoreMmlu({ answers: files, labels, asked }: ScoreInput): Scored {
   }
 }
 
-type Sample = Pick<Item, 'id' | 'subject' | 'answer'> & { readonly likeliest: string }
+type Sample = Pick<Item, 'id' | 'subject' | 'answer' | 'question'> & { readonly likeliest: string }
 
 /**
  * Samples of lm-evaluation-harness and lmms-eval, a file for each subject: `DATE_samples_mmlu_anatomy_DATE.jsonl` with lines
@@ -118,7 +119,7 @@ function readSamples(file: EvalFile): Sample[] {
       const best = totals.indexOf(Math.max(...totals))
       const answer = LETTERS[Number(row['target'] ?? row['answer'])] ?? String(row['target'])
       const id = `${subject}/${String(row['doc_id'])}`
-      return { id, subject, answer, likeliest: LETTERS[best] ?? '' }
+      return { id, subject, answer, question: questionText(row), likeliest: LETTERS[best] ?? '' }
     })
 }
 
@@ -128,7 +129,11 @@ function totalOf(value: unknown): number {
 }
 
 function samplesOnce(samples: readonly Sample[]): Sample[] {
-  const truths = truthsById(samples, { id: ({ id }) => id, text: ({ answer }) => answer })
+  const truths = truthsById(samples, {
+    id: ({ id }) => id,
+    text: ({ answer }) => answer,
+    question: ({ question }) => question,
+  })
   return [...truths.values()]
 }
 

@@ -14,7 +14,14 @@
  * EvalAI is written instead.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
+import {
+  answersById,
+  countAnswers,
+  onlyAsked,
+  readAnswers,
+  truthsById,
+  type Answer,
+} from '../answers.ts'
 import {
   coverOf,
   meanScore,
@@ -46,7 +53,7 @@ import { optionColumns } from '../metrics/option-letter.ts'
 import { PythonRandom } from '../python-random.ts'
 import { pythonFloat, pythonJson, pythonRound } from '../python-text.ts'
 import { formOf, isSample } from '../samples.ts'
-import { ofSplit } from '../table-rows.ts'
+import { ofSplit, questionText } from '../table-rows.ts'
 import { optionsOf, readMmmuQuestions } from './mmmu-questions.ts'
 import { januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
@@ -90,11 +97,12 @@ type Truth = {
 }
 
 function scoreMmmu({ answers: files, labels, seed, asked }: ScoreInput): Scored {
-  const answers = answersById(answerFiles(files).flatMap(readMmmuAnswers))
+  const given = answerFiles(files).flatMap(readMmmuAnswers)
+  const answers = answersById(given)
   const all =
     labels.length > 0
       ? ofSplit(labels, 'validation').flatMap(readTruths)
-      : [...answers].filter(isOfSplit).map(([id, { row }]) => truthOf(id, row))
+      : ownTruths(given.filter(isOfSplit))
   const truths = onlyAsked(all, asked, ({ id }) => id)
   const readings = readAll(truths, answers, new PythonRandom(seed))
   const unreadable = [...readings.values()].filter(({ isNamed }) => !isNamed).length
@@ -116,6 +124,16 @@ function scoreMmmu({ answers: files, labels, seed, asked }: ScoreInput): Scored 
   }
 }
 
+function ownTruths(given: readonly Answer[]): Truth[] {
+  const own = given.map(({ id, row }) => ({ truth: truthOf(id, row), row }))
+  const once = truthsById(own, {
+    id: ({ truth }) => truth.id,
+    text: ({ truth }) => truth.accepted.join('\n'),
+    question: ({ row }) => questionText(row),
+  })
+  return [...once.values()].map(({ truth }) => truth)
+}
+
 /** The test split's truth is with the server: its rows say `?`. */
 function isUnanswered({ accepted }: Truth): boolean {
   return accepted.every((text) => text === '?' || text === '')
@@ -135,7 +153,7 @@ function submission(
 }
 
 /** VLMEvalKit's table MMMU_DEV_VAL has the few questions of dev as well. */
-function isOfSplit([id]: readonly [string, Answer]): boolean {
+function isOfSplit({ id }: Answer): boolean {
   return !id.startsWith('dev_')
 }
 

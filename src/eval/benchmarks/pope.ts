@@ -15,6 +15,7 @@ import {
   onlyAsked,
   ownIds,
   readAnswers,
+  truthsById,
   type Answer,
 } from '../answers.ts'
 import {
@@ -32,6 +33,7 @@ import { rowsByUnit, sumsOf, type Statistic } from '../metrics/intervals.ts'
 import { exactlyYesOrNo, popeAnswer, yesOrNo } from '../metrics/yes-no.ts'
 import { pythonFixed, pythonFloat } from '../python-text.ts'
 import { isSample } from '../samples.ts'
+import { questionText } from '../table-rows.ts'
 import { zooRow, januaryRow } from './published-tables.ts'
 
 /** The splits, of v1, 1.5 in two sizes and 1.5-HD. */
@@ -85,7 +87,7 @@ function scorePope({ answers: files, questions, labels, asked }: ScoreInput): Sc
   const isWhole = questions.length === 0 && labels.length === 0
   const given = isWhole ? readAnswers(files).flatMap(byCategory) : readAnswers(files)
   const answers = answersById(given)
-  const all = isWhole ? [...answers.values()].map(caseOfSample) : readCases(questions, labels)
+  const all = isWhole ? ownCases(given) : readCases(questions, labels)
   const cases = onlyAsked(all, asked, ({ id }) => id)
   const outcomes = cases.map(({ id, label }): Outcome => {
     const answer = answers.get(id)
@@ -105,7 +107,7 @@ function scorePope({ answers: files, questions, labels, asked }: ScoreInput): Sc
     ...metricsOf(parts, drawn),
     ...(isPooled ? ratesOf('overall', drawn, pooled) : []),
   ]
-  return { counts, outcomes, metrics, printed: printAll(parts, drawn) }
+  return { counts, outcomes, metrics, ...printAll(parts, drawn) }
 }
 
 /** Samples and tables are read as by the program that wrote them, so that its number comes out. */
@@ -131,6 +133,16 @@ function byCategory({ id, text, row, part = 'all' }: Answer): Answer[] {
     text,
     row: { ...row, category: name },
   }))
+}
+
+function ownCases(given: readonly Answer[]): Case[] {
+  const own = given.map((answer) => ({ ...caseOfSample(answer), row: answer.row }))
+  const once = truthsById(own, {
+    id: ({ id }) => id,
+    text: ({ label }) => label,
+    question: ({ row }) => questionText(row),
+  })
+  return [...once.values()]
 }
 
 function caseOfSample({ id, row }: Answer): Case {
@@ -273,15 +285,20 @@ function pooled(sums: readonly number[]): number[] {
 }
 
 const RATES = {
-  F1: ([tp = 0, fp = 0, , fn = 0]: readonly number[]) => f1(tp / (tp + fp), tp / (tp + fn)),
+  F1: ([tp = 0, fp = 0, , fn = 0]: readonly number[]) => f1(share(tp, tp + fp), share(tp, tp + fn)),
   accuracy: ([tp = 0, , tn = 0, , all = 0]: readonly number[]) => (tp + tn) / all,
-  precision: ([tp = 0, fp = 0]: readonly number[]) => tp / (tp + fp),
-  recall: ([tp = 0, , , fn = 0]: readonly number[]) => tp / (tp + fn),
+  precision: ([tp = 0, fp = 0]: readonly number[]) => share(tp, tp + fp),
+  recall: ([tp = 0, , , fn = 0]: readonly number[]) => share(tp, tp + fn),
   'yes ratio': ([tp = 0, fp = 0, , , all = 0]: readonly number[]) => (tp + fp) / all,
 }
 
 function f1(precision: number, recall: number): number {
-  return (2 * precision * recall) / (precision + recall)
+  return share(2 * precision * recall, precision + recall)
+}
+
+/** Of nothing it is 0, as lmms-eval and VLMEvalKit have it: a model that never says yes has an F1. */
+function share(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole
 }
 
 function metricsOf(parts: readonly string[], drawn: Drawn): Metric[] {
@@ -318,12 +335,11 @@ function ratesOf(
   }))
 }
 
-function printAll(parts: readonly string[], { rows }: Drawn): string {
-  return parts
-    .map((part, p) => {
-      return printPart(part, countsOf(p)(sumsOf(rows)))
-    })
-    .join('')
+/** Where no yes of a category is right the script ends with a division by zero. */
+function printAll(parts: readonly string[], { rows }: Drawn): Pick<Scored, 'printed'> {
+  const counts = parts.map((_, p) => countsOf(p)(sumsOf(rows)))
+  if (counts.some(([tp = 0]) => tp === 0)) return {}
+  return { printed: parts.map((part, p) => printPart(part, counts[p] ?? [])).join('') }
 }
 
 function printPart(part: string, sums: readonly number[]): string {

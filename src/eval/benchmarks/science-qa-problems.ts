@@ -3,6 +3,7 @@ import { InputError } from '../../core/errors.ts'
 import type { Answer } from '../answers.ts'
 import { isRow, readJson, readRows, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { isSample } from '../samples.ts'
+import { questionText } from '../table-rows.ts'
 
 export type Problem = {
   readonly id: string
@@ -13,6 +14,8 @@ export type Problem = {
   readonly hasPicture: boolean | null
   /** The columns of the dataset's table that it counts in: NAT, SOC, LAN; TXT, IMG, NO; G1-6, G7-12. */
   readonly columns: readonly string[]
+  /** Where the answer's row says it. */
+  readonly question?: string
 }
 
 export const COLUMNS = ['NAT', 'SOC', 'LAN', 'TXT', 'IMG', 'NO', 'G1-6', 'G7-12']
@@ -95,6 +98,7 @@ export function ownProblems(answers: readonly Answer[], { name }: EvalFile): Pro
         answer: place,
         hasPicture: isOfPictures || !isSample(row),
         columns: [],
+        question: questionText(row),
       },
     ]
   })

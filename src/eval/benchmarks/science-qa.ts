@@ -155,8 +155,12 @@ function scoreScienceQa({ answers: files, questions, labels, asked }: ScoreInput
 }
 
 function ownTruths(problems: readonly Problem[]): Problem[] {
-  const text = ({ answer }: Problem) => String(answer)
-  return [...truthsById(problems, { id: ({ id }) => id, text }).values()]
+  const once = truthsById(problems, {
+    id: ({ id }) => id,
+    text: ({ answer }) => String(answer),
+    question: ({ question = '' }) => question,
+  })
+  return [...once.values()]
 }
 
 /** Samples and tables are read as by the program that wrote them. */

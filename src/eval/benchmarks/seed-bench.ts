@@ -33,6 +33,7 @@ import { optionColumns } from '../metrics/option-letter.ts'
 import { pythonFixed, pythonJson } from '../python-text.ts'
 import type { AskSpec, Picture } from '../question.ts'
 import { isSample } from '../samples.ts'
+import { questionText } from '../table-rows.ts'
 import { isSeedFile, releasedSeed } from './hub-tables.ts'
 import { SEED_TYPES } from './seed-types.ts'
 import { zooRow, januaryRow, oneVisionRow } from './published-tables.ts'
@@ -121,6 +122,8 @@ type Question = {
   readonly medium: string
   readonly type: number
   readonly typeName: string
+  /** What is asked, where its row says it; else empty. */
+  readonly text: string
 }
 
 type Judged = Question & { readonly score: number }
@@ -171,7 +174,8 @@ function questionOf({ id, row }: Answer): Question[] {
   const kind = Number(type ?? 0)
   const category = row['category']
   const typeName = typeof category === 'string' ? category : (SEED_TYPES[kind - 1] ?? '')
-  return [{ id, answer, medium: mediumOf(row, medium), type: kind, typeName }]
+  const text = questionText(row)
+  return [{ id, answer, medium: mediumOf(row, medium), type: kind, typeName, text }]
 }
 
 /** Newer samples say it in a metric's name; VLMEvalKit's table is of pictures. */
@@ -181,8 +185,12 @@ function mediumOf(row: Row, medium: unknown): string {
 }
 
 function ownQuestions(questions: readonly Question[]): Question[] {
-  const text = ({ answer }: Question) => answer
-  return [...truthsById(questions, { id: ({ id }) => id, text }).values()]
+  const once = truthsById(questions, {
+    id: ({ id, text }) => (id === SHARED_ID ? `${id} ${text}` : id),
+    text: ({ answer }) => answer,
+    question: ({ text }) => text,
+  })
+  return [...once.values()]
 }
 
 /** The questions that were answered, each once: two of one id are told apart by their prompts, in a submission by its lines. */
@@ -252,6 +260,7 @@ function readQuestions(file: EvalFile): Question[] {
       medium: textField(row, 'data_type', file),
       type,
       typeName: names.get(type) ?? `type ${type}`,
+      text: questionText(row),
     }
   })
 }

@@ -10,15 +10,22 @@
  * there are; here questions without one count as wrong, so that `printed` and the metric differ where some are missing.
  */
 import { InputError } from '../../core/errors.ts'
-import { answersById, countAnswers, onlyAsked, readAnswers, type Answer } from '../answers.ts'
+import {
+  answersById,
+  countAnswers,
+  onlyAsked,
+  readAnswers,
+  truthsById,
+  type Answer,
+} from '../answers.ts'
 import { meanScore, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
 import { textField, withRowsOf, type EvalFile } from '../eval-file.ts'
 import { llavaQuestions } from '../llava-questions.ts'
 import { pythonFixed } from '../python-text.ts'
 import { labelRows } from '../short-answers.ts'
-import { allTableRows, ofSplit } from '../table-rows.ts'
+import { allTableRows, ofSplit, questionText } from '../table-rows.ts'
 import { releasedTextvqa } from './hub-vqa-tables.ts'
-import { humanAnswers, judgeVqaAnswer, ownHumans } from './vqav2.ts'
+import { HUMANS, humanAnswers, judgeVqaAnswer, ownHumans, type HumanTruth } from './vqav2.ts'
 import { zooRow, januaryRow } from './published-tables.ts'
 
 const NO_OCR = 'TextVQA (val, without OCR tokens)'
@@ -96,18 +103,16 @@ function scoreTextvqa({ answers: files, labels, asked }: ScoreInput): Scored {
   const given = readAnswers(files)
   const byPrompt = given.some(({ row }) => typeof row['prompt'] === 'string')
   const answers = answersById(given, byPrompt ? { key: keyOf } : {})
-  const all =
-    labels.length > 0 ? readTruths(labels, answers, byPrompt) : [...answers].flatMap(ownTruth)
+  const all = labels.length > 0 ? readTruths(labels, answers, byPrompt) : given.flatMap(ownTruth)
   if (all.length === 0) throw noTruth()
-  const truths = onlyAsked(all, asked, ({ key }) => key)
+  const truths = onlyAsked([...truthsById(all, HUMANS).values()], asked, ({ id }) => id)
   const counts = countAnswers(
-    truths.map(({ key }) => key),
+    truths.map(({ id }) => id),
     answers,
   )
-  const outcomes = truths.map(({ key, humans }) => {
-    const { score, read } = judgeVqaAnswer(answers.get(key), humans)
-    const given = answers.get(key)?.text ?? ''
-    return { id: key, given, read, expected: humans.join(' | '), score }
+  const outcomes = truths.map(({ id, humans }) => {
+    const { score, read } = judgeVqaAnswer(answers.get(id), humans)
+    return { id, given: answers.get(id)?.text ?? '', read, expected: humans.join(' | '), score }
   })
   const total = outcomes.reduce((sum, { score }) => sum + score, 0)
   const scored = counts.questions - counts.missing
@@ -139,14 +144,12 @@ export function textvqaQuestion(prompt: string): string {
   )
 }
 
-type Truth = { readonly key: string; readonly humans: readonly string[] }
-
 /** Named by picture and question as LLaVA's answers are, else by the number of the question. */
 function readTruths(
   files: readonly EvalFile[],
   answers: ReadonlyMap<string, Answer>,
   byPrompt: boolean,
-): Truth[] {
+): HumanTruth[] {
   // TextVQA_0.5.1_val.json holds its rows as `data`.
   const opened = files.map((file) => withRowsOf(file, 'data'))
   const rows = allTableRows(opened, { split: 'validation' })
@@ -154,15 +157,15 @@ function readTruths(
     byPrompt || answers.size === 0 ? rows : labelRows(rows, answers, { benchmark: 'textvqa' })
   return named.map(({ id, row, file }) => {
     const question = () => textField(row, 'question', file).toLowerCase()
-    const key = named === rows ? `${textField(row, 'image_id', file)} ${question()}` : id
-    return { key, humans: humanAnswers(row, file) }
+    const name = named === rows ? `${textField(row, 'image_id', file)} ${question()}` : id
+    return { id: name, humans: humanAnswers(row, file), question: questionText(row) }
   })
 }
 
 /** lmms-eval's samples, with the dataset's row or with their score, and VLMEvalKit's table. */
-function ownTruth([key, { row }]: readonly [string, Answer]): Truth[] {
-  const humans = ownHumans(row)
-  return humans ? [{ key, humans }] : []
+function ownTruth(answer: Answer): HumanTruth[] {
+  const humans = ownHumans(answer.row)
+  return humans ? [{ id: keyOf(answer), humans, question: questionText(answer.row) }] : []
 }
 
 function noTruth(): InputError {

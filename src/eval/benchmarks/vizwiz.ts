@@ -27,9 +27,16 @@ import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { normaliseVqaAnswer } from '../metrics/vqa-normaliser.ts'
 import { pythonJson } from '../python-text.ts'
 import { isSample } from '../samples.ts'
-import { allTableRows } from '../table-rows.ts'
+import { allTableRows, questionText } from '../table-rows.ts'
 import { pickAnswered, releasedVizwiz } from './hub-vqa-tables.ts'
-import { humanAnswers, judgeVqaAnswer, ownHumans, withSubmission } from './vqav2.ts'
+import {
+  HUMANS,
+  humanAnswers,
+  judgeVqaAnswer,
+  ownHumans,
+  withSubmission,
+  type HumanTruth,
+} from './vqav2.ts'
 import { zooRow, januaryRow } from './published-tables.ts'
 
 const SERVER = 'test, by the server'
@@ -67,7 +74,8 @@ function scoreVizwiz({ answers: files, questions, labels, asked: limit }: ScoreI
   const broken = { count: 0 }
   const given = readAnswers(files.map(withSubmission), broken)
   const known = questions.flatMap(readQuestions)
-  const answers = answersById(given, { key: questionOf(known) })
+  const keyOf = questionOf(known)
+  const answers = answersById(given, { key: keyOf })
   const all = known.length > 0 ? known : [...answers].flatMap(ownQuestion)
   if (all.length === 0) throw noQuestions()
   const asked = onlyAsked(all, limit, ({ id }) => id)
@@ -76,7 +84,9 @@ function scoreVizwiz({ answers: files, questions, labels, asked: limit }: ScoreI
     answers,
     broken.count,
   )
-  const truths = labels.length > 0 ? readTruths(labels) : ownTruths(asked, answers)
+  const images = new Map(asked.map(({ id, image }) => [id, image]))
+  const imageOfAnswer = (answer: Answer) => images.get(keyOf(answer))
+  const truths = byPicture(labels.length > 0 ? readTruths(labels) : ownTruths(given, imageOfAnswer))
   const scores = truths.size > 0 ? accuracies(asked, answers, truths) : []
   return {
     counts,
@@ -135,32 +145,36 @@ function submission(
   return { written: { 'submission.json': pythonJson(rows) } }
 }
 
+/** Each picture has one question: truths are named by it. */
 type Truths = ReadonlyMap<string, readonly string[]>
 
-function readTruths(labels: readonly EvalFile[]): Truths {
+function byPicture(truths: readonly HumanTruth[]): Truths {
+  const once = truthsById(truths, HUMANS)
+  return new Map([...once].map(([image, { humans }]) => [image, humans]))
+}
+
+function readTruths(labels: readonly EvalFile[]): HumanTruth[] {
   const rows = allTableRows(labels, {
     id: (row, i) => imageOf(row) ?? String(i),
     split: 'validation',
   })
-  const truths = rows.map(({ row, id, file }) => ({
-    image: imageOf(row) ?? id,
+  return rows.map(({ row, id, file }) => ({
+    id: imageOf(row) ?? id,
     humans: humanAnswers(row, file),
+    question: questionText(row),
   }))
-  const byImage = truthsById(truths, {
-    id: ({ image }) => image,
-    text: ({ humans }) => humans.join('\n'),
-  })
-  return new Map([...byImage].map(([image, { humans }]) => [image, humans]))
 }
 
 /** lmms-eval's samples with the dataset's row hold the human answers. */
-function ownTruths(asked: readonly Asked[], answers: ReadonlyMap<string, Answer>): Truths {
-  return new Map(
-    asked.flatMap(({ id, image }) => {
-      const humans = ownHumans(answers.get(id)?.row ?? {})
-      return humans ? [[image, humans] as const] : []
-    }),
-  )
+function ownTruths(
+  given: readonly Answer[],
+  imageOfAnswer: (answer: Answer) => string | undefined,
+): HumanTruth[] {
+  return given.flatMap((answer) => {
+    const id = imageOfAnswer(answer)
+    const humans = ownHumans(answer.row)
+    return id === undefined || !humans ? [] : [{ id, humans, question: questionText(answer.row) }]
+  })
 }
 
 function accuracies(asked: readonly Asked[], answers: ReadonlyMap<string, Answer>, truths: Truths) {

@@ -17,6 +17,7 @@ import {
   readAnswers,
   truthsById,
   type Answer,
+  type TruthKeys,
 } from '../answers.ts'
 import { meanScore, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
 import {
@@ -36,7 +37,7 @@ import { readPythonList } from '../python-dict.ts'
 import { pythonJson } from '../python-text.ts'
 import { formOf, isSample } from '../samples.ts'
 import { labelRows } from '../short-answers.ts'
-import { allTableRows } from '../table-rows.ts'
+import { allTableRows, questionText } from '../table-rows.ts'
 import { pickAnswered, releasedVqav2 } from './hub-vqa-tables.ts'
 import { zooRow, januaryRow } from './published-tables.ts'
 
@@ -75,14 +76,17 @@ export const vqav2: Benchmark = {
 
 function scoreVqav2({ answers: files, questions, labels, asked: limit }: ScoreInput): Scored {
   const broken = { count: 0 }
-  const answers = answersById(readAnswers(files.map(withSubmission), broken))
+  const given = readAnswers(files.map(withSubmission), broken)
+  const answers = answersById(given)
   const asked = questions.flatMap((file) =>
     readRows(file).map((row) => ({ row, id: textField(row, 'question_id', file) })),
   )
   ownIds(asked.map(({ id }) => id))
-  const all = labels.length > 0 ? readTruths(labels, answers) : [...answers].flatMap(ownTruth)
-  const own = truthsById(all, { id: ([id]) => id, text: ([, humans]) => humans.join('\n') })
-  const truths = new Map(onlyAsked([...own.values()], limit, ([id]) => id))
+  const all = labels.length > 0 ? readTruths(labels, answers) : given.flatMap(ownTruth)
+  const own = [...truthsById(all, HUMANS).values()]
+  const truths = new Map(
+    onlyAsked(own, limit, ({ id }) => id).map(({ id, humans }) => [id, humans]),
+  )
   if (asked.length === 0 && truths.size === 0) {
     throw new InputError(
       'INPUT_QUESTIONS_MISSING',
@@ -165,9 +169,9 @@ export function ownHumans(row: Row): string[] | null {
 }
 
 /** Samples of lmms-eval hold the human answers, or newer ones their score. */
-function ownTruth([id, { row }]: readonly [string, Answer]): Truth[] {
+function ownTruth({ id, row }: Answer): HumanTruth[] {
   const humans = ownHumans(row)
-  return humans ? [[id, humans]] : []
+  return humans ? [{ id, humans, question: questionText(row) }] : []
 }
 
 /** Of the dataset's file of annotations, or of the rows of its table. */
@@ -176,7 +180,20 @@ function readTruths(files: readonly EvalFile[], answers: ReadonlyMap<string, Ans
   const rows = labelRows(allTableRows(opened, { split: 'validation' }), answers, {
     benchmark: 'vqav2',
   })
-  return rows.map(({ id, row, file }): Truth => [id, humanAnswers(row, file)])
+  return rows.map(({ id, row, file }): HumanTruth => {
+    return { id, humans: humanAnswers(row, file), question: questionText(row) }
+  })
 }
 
-type Truth = readonly [id: string, humans: readonly string[]]
+/** What people answered to a question. */
+export type HumanTruth = {
+  readonly id: string
+  readonly humans: readonly string[]
+  readonly question: string
+}
+
+export const HUMANS: TruthKeys<HumanTruth> = {
+  id: ({ id }) => id,
+  text: ({ humans }) => humans.join('\n'),
+  question: ({ question }) => question,
+}
