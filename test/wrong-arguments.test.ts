@@ -75,3 +75,89 @@ test('where, what was expected and what came are told', () => {
     assert.throws(call, (error) => error instanceof InputError && words.test(error.message))
   }
 })
+
+const PIXELS = { width: 4, height: 4, channels: 3, data: new Uint8Array(48) } as const
+const CLIP_FILE = {
+  image_processor_type: 'CLIPImageProcessor',
+  size: { shortest_edge: 4 },
+  crop_size: { height: 4, width: 4 },
+}
+
+test('pictures: an option that does not exist and a value that none has are refused by name', async () => {
+  const processor = preprocess.parseImageProcessor(CLIP_FILE)
+  await using preprocessor = preprocess.createPreprocessor()
+  const patches = { tile: { width: 28, height: 28 }, patchSize: 14 }
+  const tokens = preprocess.imageTokenConfig(patches)
+  const frames = { patchesPerSide: 2, rowsPerFrame: 4, pooling: { mode: 'none' } } as const
+  const {
+    preprocessImage,
+    countImageTokens,
+    imageTokenConfig,
+    parseImageProcessor,
+    createPreprocessor,
+    ...others
+  } = preprocess as unknown as Record<string, AnyFunction>
+  const prepare = preprocessor.preprocess as AnyFunction
+  const original = { config: {}, tower: { processor: CLIP_FILE } }
+  const cases: [name: string, call: () => unknown][] = [
+    ['picture', () => preprocessImage?.(PIXELS, processor, { picture: 2 })],
+    ['pictures', () => preprocessImage?.(PIXELS, processor, { pictures: 0 })],
+    ['order', () => preprocessImage?.(PIXELS, { ...processor, order: 'pil' })],
+    ['tiling', () => preprocessImage?.(PIXELS, { ...processor, tiling: {} })],
+    ['picture', () => prepare(PIXELS, processor, { picture: 2 })],
+    ['pictures', () => prepare(PIXELS, processor, { pictures: 'x' })],
+    ['processor', () => prepare(PIXELS, {})],
+    ['picture', () => countImageTokens?.({ width: 3, height: 3 }, tokens, { picture: 2 })],
+    ['severalPicture', () => imageTokenConfig?.({ ...patches, severalPicture: 'single' })],
+    ['severalPictures', () => imageTokenConfig?.({ ...patches, severalPictures: 'bog' })],
+    ['rounding', () => imageTokenConfig?.({ ...patches, rounding: 'bogus' })],
+    ['fitt', () => parseImageProcessor?.(CLIP_FILE, { fitt: 'pad' })],
+    ['fit', () => parseImageProcessor?.(CLIP_FILE, { fit: 'padd' })],
+    ['order', () => parseImageProcessor?.(CLIP_FILE, { order: 'pil' })],
+    ['layout', () => others['originalImageProcessor']?.(original, { layout: 'hf' })],
+    ['fit', () => others['withFit']?.(processor, 'padd')],
+    ['fit', () => others['withFit']?.(processor)],
+    ['workers', () => createPreprocessor?.({ workers: 0 })],
+    ['workers', () => createPreprocessor?.({ workers: 1.5 })],
+    ['workers', () => createPreprocessor?.({ workers: '2' })],
+    ['autoOrient', () => others['readImage']?.('x.png', { autoOrient: 'false' })],
+    ['autoOrient', () => others['imageSizeOf']?.('x.png', { autoOrient: 1 })],
+    ['autoOrient', () => others['openClip']?.('x.gif', { autoOrient: 'false' })],
+    ['newline', () => others['videoTokenConfig']?.({ ...frames, newline: 'row' })],
+    [
+      'fpss',
+      () => others['sampleFrames']?.({ frames: 3, framesPerSecond: 2 }, { frames: 2, fpss: 1 }),
+    ],
+    ['box', () => others['resizeImage']?.(PIXELS, { width: 2, height: 2, box: '0,0,2,2' })],
+    ['200000', () => others['resizeImage']?.(PIXELS, { width: 200_000, height: 200_000 })],
+    ['host', () => others['readImage']?.('file://host/x.png')],
+    ['host', () => others['openClip']?.(new URL('file://host/x.gif'))],
+  ]
+  for (const [name, call] of cases) {
+    await assert.rejects(
+      async () => call(),
+      (error) => error instanceof InputError && error.message.includes(name),
+      `${name}: ${String(call)}`,
+    )
+  }
+})
+
+test('pictures: samples that are no bytes, or fewer than the size says, are refused', async () => {
+  const processor = preprocess.parseImageProcessor(CLIP_FILE)
+  await using preprocessor = preprocess.createPreprocessor()
+  const halves = { ...PIXELS, data: new Float32Array(48).fill(0.5) as never }
+  const few = { mode: 'RGB', width: 2, height: 2, data: new Uint8Array(3) } as const
+  const wide = { mode: 'RGB', width: 1, height: 1, data: new Float32Array(3) } as const
+  const calls = [
+    () => preprocess.preprocessImage(halves, processor),
+    () => preprocessor.preprocess(halves, processor),
+    () => preprocess.resizeImage(halves, { width: 2, height: 2 }),
+    () => preprocess.convertImage(few, 'L'),
+    () => preprocess.convertImage(wide, 'L'),
+  ]
+  for (const call of calls) {
+    await assert.rejects(async () => call(), { code: 'INPUT_IMAGE_SHAPE' }, String(call))
+  }
+  const clamped = { ...PIXELS, data: new Uint8ClampedArray(48) as never }
+  assert.equal(preprocess.preprocessImage(clamped, processor).tiles.data.length, 48)
+})

@@ -9,6 +9,9 @@ export type OptionKind = {
 /** Options that have no entry are checked where they are used. */
 export type OptionKinds<Options> = { readonly [O in keyof Options]?: OptionKind }
 
+/** The same of functions whose options are all checked at once. */
+export type EveryOptionKind<Options> = { readonly [O in keyof Required<Options>]: OptionKind }
+
 export const TEXT: OptionKind = {
   expected: 'a text',
   is: (value) => typeof value === 'string' && value !== '',
@@ -39,9 +42,25 @@ export const SIGNAL: OptionKind = {
   is: (value) => value instanceof AbortSignal,
 }
 
-export const LAYOUT: OptionKind = {
-  expected: "'original' or 'hf'",
-  is: (value) => value === 'original' || value === 'hf',
+export function choiceOf(words: readonly string[]): OptionKind {
+  return { expected: listed(words), is: (value) => words.some((word) => word === value) }
+}
+
+export const LAYOUT = choiceOf(['original', 'hf'])
+
+/** One of several kinds of objects, told apart by a word in the field `tag`. */
+export function taggedBy(tag: string, words: readonly string[]): OptionKind {
+  const word = choiceOf(words)
+  return {
+    expected: `an object whose ${tag} is ${word.expected}`,
+    is: (value) => OBJECT.is(value) && word.is((value as Record<string, unknown>)[tag]),
+  }
+}
+
+function listed(words: readonly string[]): string {
+  const quoted = words.map((word) => `'${word}'`)
+  const last = quoted.pop() ?? ''
+  return quoted.length === 0 ? last : `${quoted.join(', ')} or ${last}`
 }
 
 /** A sentence for each option of another kind; what is left out is none. */

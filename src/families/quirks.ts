@@ -2,18 +2,20 @@
  * The quirks that exist, the values that they can have and the checkpoints that have a place for them: none is ever ignored.
  */
 import { ConfigError } from '../core/errors.ts'
+import { IMAGE_FITS } from '../preprocess/image-processor.ts'
 import { RESIZE_ORDERS } from '../preprocess/resize.ts'
+import { SEVERAL_PICTURES } from '../preprocess/tiling.ts'
 import type { ModelConfig, Quirks } from './family.ts'
 
 const VALUES: { readonly [Q in keyof Required<Quirks>]: readonly Quirks[Q][] | 'count' } = {
-  fit: ['pad', 'crop', 'squash'],
+  fit: IMAGE_FITS,
   tiles: ['asConfigured', 'one'],
   base: ['squash', 'pad'],
   anyres: ['original', 'hf'],
   resampleOrder: RESIZE_ORDERS,
   truncate: ['refuse', 'asOriginal'],
   tokenise: ['pieces', 'whole'],
-  severalPictures: ['each', 'single'],
+  severalPictures: SEVERAL_PICTURES,
   poolPlace: ['before', 'after'],
   poolMode: ['average', 'max', 'bilinear', 'none'],
   poolStride: 'count',

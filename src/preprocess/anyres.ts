@@ -9,7 +9,8 @@
 import type { ImageSize, Region } from './image.ts'
 
 /** `original`: int(x) · `hf`: int(round(x, 7)), which undoes the float error of exact ratios. */
-export type AnyresRounding = 'original' | 'hf'
+export const ANYRES_ROUNDINGS = ['original', 'hf'] as const
+export type AnyresRounding = (typeof ANYRES_ROUNDINGS)[number]
 
 /**
  * The pinpoint that keeps most of the picture's pixels; of equals the one that wastes fewest, then the first.

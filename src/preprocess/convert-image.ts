@@ -8,7 +8,7 @@
 import { checkFields } from '../core/check-argument.ts'
 import { InputError } from '../core/errors.ts'
 import { clipToByte, cmykToRgb } from './convert-samples.ts'
-import type { ImageSize } from './image.ts'
+import { isSize, type ImageSize } from './image.ts'
 import { premultiply, unpremultiply } from './premultiply.ts'
 
 export type ImageMode =
@@ -40,10 +40,56 @@ export type ModeImage = ImageSize & {
 /** Throws InputError INPUT_IMAGE_MODE for a pair of modes that is not converted. */
 export function convertImage(image: ModeImage, to: ImageMode): ModeImage {
   checkFields('convertImage: image', image, ['width', 'height', 'mode', 'data'])
+  checkSamples(image)
   const { width, height } = image
   if (image.mode === to) return { ...image, data: image.data.slice() }
   const convert = findConversion(image, to)
   return { width, height, mode: to, data: convert(image) }
+}
+
+/** Samples of a pixel, and the arrays that hold them. */
+const BANDS: { readonly [M in ImageMode]: number } = {
+  '1': 1,
+  L: 1,
+  LA: 2,
+  La: 2,
+  P: 1,
+  RGB: 3,
+  RGBA: 4,
+  RGBa: 4,
+  CMYK: 4,
+  YCbCr: 3,
+  HSV: 3,
+  'I;16': 1,
+  I: 1,
+  F: 1,
+}
+
+const WIDE: { readonly [M in ImageMode]?: SampleArray } = {
+  'I;16': Uint16Array,
+  I: Int32Array,
+  F: Float32Array,
+}
+
+type SampleArray = typeof Uint8Array | typeof Uint16Array | typeof Int32Array | typeof Float32Array
+
+function checkSamples({ mode, width, height, data }: ModeImage): void {
+  if (!Object.hasOwn(BANDS, mode)) {
+    throw new InputError(
+      'INPUT_IMAGE_MODE',
+      `convertImage: expected a mode of ${Object.keys(BANDS).join(', ')}, ${String(mode)} came; name one of them.`,
+    )
+  }
+  const Samples: SampleArray = WIDE[mode] ?? Uint8Array
+  const count = width * height * BANDS[mode]
+  if (isSize({ width, height }) && data instanceof Samples && data.length === count) return
+  const came = ArrayBuffer.isView(data)
+    ? `a ${data.constructor.name} of ${data.length}`
+    : 'no array'
+  throw new InputError(
+    'INPUT_IMAGE_SHAPE',
+    `convertImage: ${width} × ${height} pixels of mode ${mode} are ${count} samples in a ${Samples.name}, ${came} came; give all of them.`,
+  )
 }
 
 type Conversion = (image: ModeImage) => ModeImage['data']

@@ -9,8 +9,9 @@ import type { Sharp, SharpOptions } from 'sharp'
 import { InputError } from '../core/errors.ts'
 import { unreadable } from './byte-reader.ts'
 import { cmykToRgb, clipToRgb } from './convert-samples.ts'
-import { checkOptions } from '../core/check-options.ts'
-import { isPositiveInteger, type RgbImage } from './image.ts'
+import { checkOptionKinds } from '../core/check-options.ts'
+import { COUNT, FLAG, type EveryOptionKind } from '../core/option-kinds.ts'
+import type { RgbImage } from './image.ts'
 import { MAX_PIXELS } from './max-pixels.ts'
 import { isLeftLying, isTurned, orientImage } from './orient-image.ts'
 import {
@@ -33,7 +34,11 @@ export type DecodeOptions = {
   readonly maxSide?: number
 }
 
-export const DECODE_OPTIONS = ['autoOrient', 'maxPixels', 'maxSide'] as const
+export const DECODE_KINDS: EveryOptionKind<DecodeOptions> = {
+  autoOrient: FLAG,
+  maxPixels: COUNT,
+  maxSide: COUNT,
+}
 
 export type DecodedImage = RgbImage & {
   readonly format: ImageFormat
@@ -50,8 +55,8 @@ export async function decodeImage(
   bytes: Uint8Array,
   options: DecodeOptions = {},
 ): Promise<DecodedImage> {
+  checkOptionKinds('readImage', options, DECODE_KINDS)
   const { autoOrient = false, maxPixels = MAX_PIXELS, maxSide = 65_500 } = options
-  checkOptions('readImage', options, DECODE_OPTIONS)
   const header = probeImage(bytes)
   checkSize(header, maxPixels, maxSide)
   checkWhole(header, bytes.length)
@@ -71,12 +76,6 @@ export async function decodeImage(
 }
 
 function checkSize({ width, height }: ImageHeader, maxPixels: number, maxSide: number): void {
-  if (!isPositiveInteger(maxPixels) || !isPositiveInteger(maxSide)) {
-    throw new InputError(
-      'INPUT_OPTION_VALUE',
-      `readImage: maxPixels and maxSide must be positive integers, came ${maxPixels} and ${maxSide}.`,
-    )
-  }
   if (width * height <= maxPixels && Math.max(width, height) <= maxSide) return
   throw new InputError(
     'INPUT_IMAGE_TOO_LARGE',

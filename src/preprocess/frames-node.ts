@@ -16,14 +16,15 @@ import {
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describeValue } from '../core/check-argument.ts'
-import { checkOptions } from '../core/check-options.ts'
+import { checkOptionKinds } from '../core/check-options.ts'
 import { isDiskFull } from '../core/disk-full.ts'
 import { CapacityError, InputError } from '../core/errors.ts'
 import { isFolder } from '../core/make-folder-node.ts'
+import { FLAG, SIGNAL } from '../core/option-kinds.ts'
 import { atOnce, inTurns, type Steps } from '../core/steps.ts'
 import { ByteReader } from './byte-reader.ts'
+import { pathOfUrl } from './file-path-node.ts'
 import { ffmpegClip, ffmpegClipInfo, type LentFile } from './ffmpeg-node.ts'
 import { gifSteps } from './frames-gif.ts'
 import { y4mSteps } from './frames-y4m.ts'
@@ -49,7 +50,7 @@ export type OpenClipOptions = {
  * CAPACITY_DISK where the bytes of a film find no place among the temporary files.
  */
 export async function openClip(source: ClipSource, options: OpenClipOptions = {}): Promise<Clip> {
-  checkOptions('openClip', options, ['autoOrient', 'signal'])
+  checkOptionKinds('openClip', options, { autoOrient: FLAG, signal: SIGNAL })
   const { autoOrient = true, signal } = options
   signal?.throwIfAborted()
   if (source instanceof Blob) return openClip(new Uint8Array(await source.arrayBuffer()), options)
@@ -142,7 +143,7 @@ function isFile(url: URL): boolean {
 }
 
 function pathOf(place: string | URL): string {
-  return place instanceof URL ? fileURLToPath(place) : place
+  return place instanceof URL ? pathOfUrl('video', place) : place
 }
 
 const PICTURE_NAME = /^[^.].*\.(?:png|jpe?g|webp|gif|tiff?|avif|bmp|p[bgpn]m)$/i

@@ -4,7 +4,9 @@
  * Source of the rules: LLaVA-VL/LLaVA-NeXT playground/demo/video_demo.py (load_video) at df17966; numpy 1.26 linspace.
  */
 import { checkArgument } from '../core/check-argument.ts'
+import { checkKinds, checkOptions } from '../core/check-options.ts'
 import { InputError } from '../core/errors.ts'
+import { FLAG } from '../core/option-kinds.ts'
 import type { ImageFile, ImagePixels } from './image-source.ts'
 import type { ImageSize } from './image.ts'
 import { MAX_PIXELS } from './max-pixels.ts'
@@ -61,9 +63,18 @@ export function sampleFrames(info: ClipInfo, sampling: Sampling): number[] {
   return sampleWhole({ ...info, frames: count }, sampling).map((frame) => first + frame)
 }
 
+const SAMPLING = [
+  'frames',
+  'fps',
+  'forceSample',
+  'start',
+  'end',
+] as const satisfies (keyof Sampling)[]
+
 function checkClip(where: string, info: ClipInfo, sampling: Sampling): void {
   checkArgument(`${where}: the clip`, info, 'an object')
-  checkArgument(`${where}: sampling`, sampling, 'an object')
+  checkOptions(`${where}: sampling`, sampling, SAMPLING)
+  checkKinds(`${where}: sampling`, sampling, { forceSample: FLAG })
   const { framesPerSecond } = info
   const { fps, start, end } = sampling
   checkArgument(`${where}: frames of the clip`, info.frames, 'a whole number from 1')

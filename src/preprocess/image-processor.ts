@@ -9,15 +9,19 @@
  * a checkpoint's files, `originalImageProcessor` from the habits of the original repositories.
  */
 import { checkFields } from '../core/check-argument.ts'
+import { requireChoice } from '../core/check-choice.ts'
+import { checkKinds } from '../core/check-options.ts'
+import { choiceOf, taggedBy, type OptionKinds } from '../core/option-kinds.ts'
 import type { ImageSize } from './image.ts'
-import type { ResampleFilter } from './resample-kernel.ts'
-import type { ResizeOrder } from './resize.ts'
-import type { Tiling } from './tiling.ts'
+import { RESAMPLE_FILTERS, type ResampleFilter } from './resample-kernel.ts'
+import { RESIZE_ORDERS, type ResizeOrder } from './resize.ts'
+import { SEVERAL_PICTURES, TILING, type SeveralPictures, type Tiling } from './tiling.ts'
 
 export type Rgb = readonly [number, number, number]
 
 /** How a picture that is not square becomes one tile. */
-export type ImageFit = 'pad' | 'crop' | 'squash'
+export const IMAGE_FITS = ['pad', 'crop', 'squash'] as const
+export type ImageFit = (typeof IMAGE_FITS)[number]
 
 export type Resize =
   /** The shorter side becomes `edge`, the other keeps the aspect. */
@@ -40,13 +44,13 @@ export type ImageProcessor = {
   readonly rescale: number | null
   readonly normalise: { readonly mean: Rgb; readonly std: Rgb } | null
   readonly tiling: Tiling
-  /** With several pictures in one prompt: `each` as if it were alone, or `single`: one padded tile a picture. */
-  readonly severalPictures: 'each' | 'single'
+  readonly severalPictures: SeveralPictures
 }
 
 /** The same processor with another fit: `quirks: { fit: 'pad' }`. Tiles of AnyRes are not affected. */
 export function withFit(processor: ImageProcessor, fit: ImageFit): ImageProcessor {
   checkProcessor('withFit', processor)
+  requireChoice('withFit: fit', fit, IMAGE_FITS)
   const { tile, resize } = processor
   const exact: Resize = { kind: 'exact', size: tile }
   if (fit === 'squash') return { ...processor, pad: null, resize: exact, crop: null }
@@ -64,9 +68,19 @@ export function fitOf(processor: ImageProcessor): ImageFit {
 
 const MAKERS = 'parseImageProcessor and originalImageProcessor make one'
 
+/** What decides which way a picture goes: no other word may lead to the last of them. */
+const KINDS: OptionKinds<ImageProcessor> = {
+  resize: taggedBy('kind', ['shortestEdge', 'exact', 'none']),
+  filter: choiceOf(RESAMPLE_FILTERS),
+  order: choiceOf(RESIZE_ORDERS),
+  tiling: TILING,
+  severalPictures: choiceOf(SEVERAL_PICTURES),
+}
+
 /** Throws InputError unless this is a processor. */
 export function checkProcessor(where: string, processor: ImageProcessor): void {
   checkFields(`${where}: processor`, processor, ['tile', 'resize', 'tiling', 'normalise'], MAKERS)
+  checkKinds(`${where}: processor`, processor, KINDS)
 }
 
 /** Whether both make the same tile of a picture that is not cut. */

@@ -43,9 +43,11 @@ function spreadRgb({ data, width, height, channels }: Image): Uint8Array {
   return rgb
 }
 
-/** The scheme of a string that is a URL; undefined for a path (`C:\…` included). */
-export function schemeOf(source: string): string | undefined {
-  return /^([a-z][a-z0-9+.-]+):/i.exec(source)?.[1]?.toLowerCase()
+/** The scheme of a URL; undefined for a path, in which a colon may stand too (`C:\…`, `photo-12:30.jpg`). */
+export function schemeOf(source: string | URL): string | undefined {
+  if (source instanceof URL) return source.protocol.slice(0, -1)
+  const found = /^(?:(data|file):|([a-z][a-z0-9+.-]+):\/\/)/i.exec(source)
+  return (found?.[1] ?? found?.[2])?.toLowerCase()
 }
 
 /** The work on a picture; who sent twenty files and one that is damaged is told which. */
@@ -60,7 +62,7 @@ export async function namingFile<T>(source: unknown, work: Promise<T>): Promise<
 /** An error of what a file holds, with the file's name; others as they are. */
 export function withFile(source: unknown, error: unknown): unknown {
   const isPlace = typeof source === 'string' || source instanceof URL
-  const name = isPlace && schemeOf(String(source)) !== 'data' ? String(source) : null
+  const name = isPlace && schemeOf(source) !== 'data' ? String(source) : null
   if (!(error instanceof InputError) || name === null || error.message.includes(name)) return error
   const message = `${error.message.replace(/\.$/, '')}; the file is ${name}.`
   return new InputError(error.code, message, { cause: error })

@@ -7,11 +7,21 @@
  * huggingface/transformers 5.23 models/llava_next and llava_onevision (pack_image_features).
  */
 import { checkArgument, checkFields } from '../core/check-argument.ts'
+import { checkOptionKinds } from '../core/check-options.ts'
 import { ConfigError, InputError } from '../core/errors.ts'
-import { keptRegion, shrinkToBudget, type AnyresRounding } from './anyres.ts'
+import { choiceOf, COUNT, OBJECT, taggedBy, type EveryOptionKind } from '../core/option-kinds.ts'
+import { ANYRES_ROUNDINGS, keptRegion, shrinkToBudget, type AnyresRounding } from './anyres.ts'
 import { isPositiveInteger, isSize, type ImageSize, type Region } from './image.ts'
 import { freezeDeep } from './freeze.ts'
-import { planTiles, tileCount, type TilePlan, type Tiling } from './tiling.ts'
+import {
+  planTiles,
+  SEVERAL_PICTURES,
+  tileCount,
+  TILING,
+  type SeveralPictures,
+  type TilePlan,
+  type Tiling,
+} from './tiling.ts'
 
 /** How the rows of a picture's tiles are put in order (`mm_patch_merge_type`). */
 export type PatchMerge =
@@ -37,8 +47,7 @@ export type ImageTokenConfig = {
   readonly patchesPerSide: number
   readonly merge: PatchMerge
   readonly rounding: AnyresRounding
-  /** With several pictures in one prompt: `each` as if alone, or `single`: one tile a picture. */
-  readonly severalPictures: 'each' | 'single'
+  readonly severalPictures: SeveralPictures
 }
 
 /** The tiles' patches as one map, and what becomes of it. */
@@ -82,7 +91,7 @@ export type ImageTokens = {
 export function countImageTokens(
   size: ImageSize,
   config: ImageTokenConfig,
-  { pictures = 1 }: { readonly pictures?: number } = {},
+  options: { readonly pictures?: number } = {},
 ): ImageTokens {
   checkFields('countImageTokens: config', config, CONFIG_FIELDS, 'imageTokenConfig makes one')
   checkArgument('countImageTokens: size', size, 'an object')
@@ -92,6 +101,8 @@ export function countImageTokens(
       `countImageTokens: width and height must be positive integers, came ${size.width} × ${size.height}.`,
     )
   }
+  checkOptionKinds('countImageTokens', options, COUNT_KINDS)
+  const { pictures = 1 } = options
   const isSingle = pictures > 1 && config.severalPictures === 'single'
   const tiling: Tiling = isSingle ? { kind: 'none' } : config.tiling
   const plan = planTiles(size, tiling, config.tile)
@@ -115,6 +126,8 @@ export function countImageTokens(
   const tokens = leading + map.size.height * (map.size.width + (newline === 'rows' ? 1 : 0))
   return { tiles, grid, plan, tokens, leading, map, newline }
 }
+
+const COUNT_KINDS = { pictures: COUNT }
 
 const CONFIG_FIELDS = [
   'tiling',
@@ -185,11 +198,23 @@ export type ImageTokenOptions = Partial<Omit<ImageTokenConfig, 'tile' | 'patches
   readonly patchSize: number
 }
 
-/** A whole config from the parts that matter: by default one tile a picture, its rows in order. Throws ConfigError. */
+const KINDS: EveryOptionKind<ImageTokenOptions> = {
+  tile: OBJECT,
+  patchSize: COUNT,
+  tiling: TILING,
+  merge: taggedBy('layout', ['flat', 'spatial']),
+  rounding: choiceOf(ANYRES_ROUNDINGS),
+  severalPictures: choiceOf(SEVERAL_PICTURES),
+}
+
+/**
+ * A whole config from the parts that matter: by default one tile a picture, its rows in order. Throws InputError for options
+ * that cannot be, ConfigError for a tile that is no square of patches.
+ */
 export function imageTokenConfig(options: ImageTokenOptions): ImageTokenConfig {
   checkFields('imageTokenConfig: options', options, ['tile', 'patchSize'])
+  checkOptionKinds('imageTokenConfig', options, KINDS)
   const { tile, patchSize } = options
-  checkArgument('imageTokenConfig: tile', tile, 'an object')
   const patchesPerSide = Math.floor(tile.width / patchSize)
   if (!isSize(tile) || tile.width !== tile.height || !isPositiveInteger(patchesPerSide)) {
     throw new ConfigError(

@@ -4,7 +4,7 @@
  * Samples lie row by row, channels interleaved, without padding between rows. Sizes are always named
  * (`{ width, height }`): the original repositories write (width, height), transformers (height, width).
  */
-import { checkArgument } from '../core/check-argument.ts'
+import { checkArgument, describeValue } from '../core/check-argument.ts'
 import { InputError } from '../core/errors.ts'
 
 export type ImageSize = { readonly width: number; readonly height: number }
@@ -30,13 +30,24 @@ export function checkImage(where: string, image: Image): void {
         `this one is ${width} × ${height} with ${channels}.`,
     )
   }
-  if (!ArrayBuffer.isView(data) || data.length !== width * height * channels) {
+  if (!isBytes(data)) {
+    throw new InputError(
+      'INPUT_IMAGE_SHAPE',
+      `${where}: expected samples of 8 bits in a Uint8Array, ${describeValue(data)} came; scale them to 0…255 first.`,
+    )
+  }
+  if (data.length !== width * height * channels) {
     throw new InputError(
       'INPUT_IMAGE_SHAPE',
       `${where}: ${width} × ${height} pixels of ${channels} channels need ${width * height * channels} samples, ` +
-        `data has ${data?.length}.`,
+        `data has ${data.length}.`,
     )
   }
+}
+
+/** A canvas of a browser gives clamped ones. */
+function isBytes(data: unknown): boolean {
+  return data instanceof Uint8Array || data instanceof Uint8ClampedArray
 }
 
 export function isSize(size: ImageSize): boolean {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
@@ -8,6 +10,7 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { anonymousBytes, skipsMemory } from '../../test/anonymous-bytes.ts'
 import { CapacityError, InputError } from '../core/errors.ts'
+import { schemeOf } from './image-source.ts'
 import { createPreprocessor, imageSizeOf, readImage } from './node.ts'
 import { parseImageProcessor } from './parse-image-processor.ts'
 import { preprocessImage } from './preprocess-image.ts'
@@ -33,6 +36,20 @@ test('a path, a URL, bytes, a Blob and a data: URL are the same picture', async 
     `data:image/jpeg;base64,${base64}`,
   ]) {
     assert.deepEqual((await readImage(source)).data, data)
+  }
+})
+
+test('a path may have a colon in its name', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'llava-colon-'))
+  try {
+    const path = join(folder, 'photo-12:30.jpg')
+    copyFileSync(PHOTO, path)
+    assert.deepEqual(imageSizeOf(relative('.', path)), { width: 640, height: 480 })
+    assert.equal(schemeOf('photo-12:30.jpg'), undefined)
+    assert.equal(schemeOf('s3://bucket/photo.jpg'), 's3')
+    assert.equal(schemeOf(new URL('blob:nodedata:1')), 'blob')
+  } finally {
+    rmSync(folder, { recursive: true })
   }
 })
 

@@ -6,18 +6,19 @@
 import { readFileSync, statSync, type Stats } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { InputError } from '../core/errors.ts'
 import { collectPixels } from './collect-pixels-node.ts'
 import {
   decodeImage,
-  DECODE_OPTIONS,
+  DECODE_KINDS,
   warmDecoder,
   type DecodedImage,
   type DecodeOptions,
 } from './decode-image.ts'
-import { checkOptions } from '../core/check-options.ts'
+import { checkOptionKinds } from '../core/check-options.ts'
+import { COUNT, SIGNAL, type EveryOptionKind } from '../core/option-kinds.ts'
+import { pathOfUrl } from './file-path-node.ts'
 import type { ImageSize } from './image.ts'
 import {
   checkFileSize,
@@ -29,7 +30,7 @@ import {
   type ImageFile,
   type ImagePixels,
 } from './image-source.ts'
-import type { ImageProcessor } from './image-processor.ts'
+import { checkProcessor, type ImageProcessor } from './image-processor.ts'
 import { turnedSize } from './orient-image.ts'
 import type { PreparedImage } from './preprocess-image.ts'
 import { checkWhole, probeImage, type ImageFormat, type Orientation } from './probe-image.ts'
@@ -43,6 +44,8 @@ export type ReadOptions = DecodeOptions & {
 
 const MAX_BYTES = 2 ** 28
 
+const READ_KINDS: EveryOptionKind<ReadOptions> = { ...DECODE_KINDS, maxBytes: COUNT }
+
 /**
  * A picture as RGB, byte for byte as Pillow's `Image.open(file).convert('RGB')`; Exif orientation is applied on request.
  *
@@ -53,21 +56,23 @@ export async function readImage(
   source: ImageFile,
   options: ReadOptions = {},
 ): Promise<DecodedImage> {
-  checkOptions('readImage', options, [...DECODE_OPTIONS, 'maxBytes'])
+  checkOptionKinds('readImage', options, READ_KINDS)
   const { maxBytes = MAX_BYTES, ...decode } = options
   return decodeImage(await readBytes(source, maxBytes), decode)
 }
+
+type SizeOptions = Pick<ReadOptions, 'autoOrient' | 'maxBytes'>
+
+const { autoOrient, maxBytes } = READ_KINDS
+const SIZE_KINDS: EveryOptionKind<SizeOptions> = { autoOrient, maxBytes }
 
 /**
  * The size a picture will have, by its header alone: what token counts need.
  *
  * Reads files while the caller waits. Throws as `readImage` does, and INPUT_IMAGE_SOURCE for a Blob.
  */
-export function imageSizeOf(
-  source: ImageFile | ImagePixels,
-  options: Pick<ReadOptions, 'autoOrient' | 'maxBytes'> = {},
-): ImageSize {
-  checkOptions('imageSizeOf', options, ['autoOrient', 'maxBytes'])
+export function imageSizeOf(source: ImageFile | ImagePixels, options: SizeOptions = {}): ImageSize {
+  checkOptionKinds('imageSizeOf', options, SIZE_KINDS)
   const { autoOrient = false, maxBytes = MAX_BYTES } = options
   if (isPixels(source)) return { width: source.width, height: source.height }
   if (source instanceof Blob) {
@@ -104,6 +109,9 @@ export type PreprocessOptions = {
   readonly signal?: AbortSignal | undefined
 }
 
+const PREPROCESSOR_KINDS: EveryOptionKind<PreprocessorOptions> = { ...READ_KINDS, workers: COUNT }
+const PREPROCESS_KINDS: EveryOptionKind<PreprocessOptions> = { pictures: COUNT, signal: SIGNAL }
+
 /** Tiles and pixel values of a picture, and what is known about its file (null where it came as pixels). */
 export type PreprocessedImage = PreparedImage & {
   readonly file: {
@@ -137,7 +145,7 @@ export type Preprocessor = {
  * An aborted call rejects at once with the signal's reason; its worker finishes the picture and drops it.
  */
 export function createPreprocessor(options: PreprocessorOptions = {}): Preprocessor {
-  checkOptions('createPreprocessor', options, [...DECODE_OPTIONS, 'maxBytes', 'workers'])
+  checkOptionKinds('createPreprocessor', options, PREPROCESSOR_KINDS)
   const { workers = Math.min(2, availableParallelism()), maxBytes = MAX_BYTES, ...decode } = options
   const pool = new WorkerPool(workers, startWorker)
   const run = async (job: Job, signal: AbortSignal | undefined): Promise<JobResult> => {
@@ -145,12 +153,17 @@ export function createPreprocessor(options: PreprocessorOptions = {}): Preproces
     return isTiny(job) ? runJob(job) : pool.run(job, signal)
   }
   return {
-    async preprocess(image, processor, { pictures = 1, signal } = {}) {
+    async preprocess(image, processor, options = {}) {
+      checkProcessor('preprocessor.preprocess', processor)
+      checkOptionKinds('preprocessor.preprocess', options, PREPROCESS_KINDS)
+      const { pictures = 1, signal } = options
       const source = isPixels(image) ? pixelsToRgb(image) : await readBytes(image, maxBytes)
       const result = await run({ kind: 'preprocess', source, decode, processor, pictures }, signal)
       return result as PreprocessedImage
     },
-    async read(image, { signal } = {}) {
+    async read(image, options = {}) {
+      checkOptionKinds('preprocessor.read', options, { signal: SIGNAL })
+      const { signal } = options
       const source = await readBytes(image, maxBytes)
       return (await run({ kind: 'read', source, decode }, signal)) as DecodedImage
     },
@@ -216,10 +229,10 @@ function locate(source: Exclude<ImageFile, Blob>, maxBytes: number): string | Ui
       `readImage: expected a path, a file: or data: URL, a Uint8Array or a Blob, came ${typeof source}.`,
     )
   }
-  const scheme = schemeOf(String(source))
+  const scheme = schemeOf(source)
   if (scheme === undefined) return String(source)
   if (scheme === 'data') return decodeDataUrl(String(source), maxBytes)
-  if (scheme === 'file') return fileURLToPath(source)
+  if (scheme === 'file') return pathOfUrl('readImage', source)
   throw remoteError(scheme)
 }
 

@@ -4,7 +4,9 @@
  * Source: LLaVA-VL/LLaVA-NeXT llava/mm_utils.py (process_images), llava/model/multimodal_encoder at df17966.
  */
 import { checkArgument, checkFields } from '../core/check-argument.ts'
+import { checkOptionKinds } from '../core/check-options.ts'
 import { ConfigError } from '../core/errors.ts'
+import type { EveryOptionKind } from '../core/option-kinds.ts'
 import { freezeDeep } from './freeze.ts'
 import { isPositiveInteger } from './image.ts'
 import { withFit, type ImageProcessor } from './image-processor.ts'
@@ -13,6 +15,7 @@ import {
   parseBaseTile,
   parseImageProcessor,
   parseMaxTiles,
+  PROCESSOR_KINDS,
   type ProcessorOptions,
 } from './parse-image-processor.ts'
 import { parsePinpoints } from './pinpoints.ts'
@@ -30,6 +33,11 @@ export type OriginalProcessorInput = {
   }
 }
 
+type OriginalProcessorOptions = Pick<ProcessorOptions, 'fit' | 'order' | 'severalPictures'>
+
+const { fit, order, severalPictures } = PROCESSOR_KINDS
+const OPTION_KINDS: EveryOptionKind<OriginalProcessorOptions> = { fit, order, severalPictures }
+
 /**
  * Throws ConfigError CONFIG_IMAGE_PROCESSOR for an unknown tower, CONFIG_ASPECT_RATIO for an unknown way to cut pictures.
  *
@@ -37,11 +45,12 @@ export type OriginalProcessorInput = {
  */
 export function originalImageProcessor(
   input: OriginalProcessorInput,
-  options: Pick<ProcessorOptions, 'fit' | 'order' | 'severalPictures'> = {},
+  options: OriginalProcessorOptions = {},
 ): ImageProcessor {
   checkFields('originalImageProcessor: input', input, ['config', 'tower'])
   const { config, tower } = input
-  checkArgument('originalImageProcessor: options', options, 'an object')
+  checkArgument('originalImageProcessor: tower', tower, 'an object')
+  checkOptionKinds('originalImageProcessor', options, OPTION_KINDS)
   const json = tower.processor ?? knownProcessor(tower)
   const { order, severalPictures } = options
   const base = parseImageProcessor(json, { order, severalPictures })

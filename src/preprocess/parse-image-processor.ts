@@ -6,10 +6,13 @@
  * CLIPImageProcessor does. Source: huggingface/transformers 5.23, image_processing_pil_*.py of clip, siglip, vit, llava,
  * llava_next, llava_onevision.
  */
+import { checkOptionKinds } from '../core/check-options.ts'
 import { ConfigError } from '../core/errors.ts'
+import { choiceOf, LAYOUT, TEXT, type EveryOptionKind } from '../core/option-kinds.ts'
 import { freezeDeep } from './freeze.ts'
 import { isPositiveInteger, type ImageSize } from './image.ts'
 import {
+  IMAGE_FITS,
   padColour,
   withFit,
   type ImageFit,
@@ -19,8 +22,8 @@ import {
 } from './image-processor.ts'
 import { parsePinpoints } from './pinpoints.ts'
 import type { ResampleFilter } from './resample-kernel.ts'
-import type { ResizeOrder } from './resize.ts'
-import type { Tiling } from './tiling.ts'
+import { RESIZE_ORDERS, type ResizeOrder } from './resize.ts'
+import { SEVERAL_PICTURES, type SeveralPictures, type Tiling } from './tiling.ts'
 
 export type ProcessorOptions = {
   /** How pairs of `image_grid_pinpoints` are written. Default 'hf'. */
@@ -29,11 +32,22 @@ export type ProcessorOptions = {
   readonly order?: ResizeOrder | undefined
   /** `vision_aspect_ratio` of the model's config where the processor's files do not have it. */
   readonly aspectRatio?: string | undefined
-  readonly severalPictures?: ImageProcessor['severalPictures'] | undefined
+  readonly severalPictures?: SeveralPictures | undefined
 }
 
-/** Throws ConfigError CONFIG_IMAGE_PROCESSOR that lists everything the file has wrong. */
+export const PROCESSOR_KINDS: EveryOptionKind<ProcessorOptions> = {
+  layout: LAYOUT,
+  fit: choiceOf(IMAGE_FITS),
+  order: choiceOf(RESIZE_ORDERS),
+  aspectRatio: TEXT,
+  severalPictures: choiceOf(SEVERAL_PICTURES),
+}
+
+/**
+ * Throws ConfigError CONFIG_IMAGE_PROCESSOR that lists everything the file has wrong, InputError for options that cannot be.
+ */
 export function parseImageProcessor(json: unknown, options: ProcessorOptions = {}): ImageProcessor {
+  checkOptionKinds('parseImageProcessor', options, PROCESSOR_KINDS)
   const outer = isRecord(json) ? json : {}
   const keys = isRecord(outer['image_processor']) ? outer['image_processor'] : outer
   const reader = new Reader({ ...classDefaults(keys), ...withoutNulls(keys) })
@@ -91,7 +105,7 @@ export function parseBaseTile(keys: Readonly<Record<string, unknown>>): 'squash'
 /** What becomes of several pictures in one prompt: `several_pictures`, a key of ours in either layout's config.json. */
 export function parseSeveralPictures(
   keys: Readonly<Record<string, unknown>>,
-): ImageProcessor['severalPictures'] | undefined {
+): SeveralPictures | undefined {
   const several = keys['several_pictures'] ?? undefined
   if (several === undefined || several === 'each' || several === 'single') return several
   throw new ConfigError(
@@ -136,7 +150,7 @@ function readTiling(
   return { kind: 'anyres', pinpoints, maxTiles, base: parseBaseTile(keys) }
 }
 
-function severalPictures(keys: Readonly<Record<string, unknown>>): 'each' | 'single' {
+function severalPictures(keys: Readonly<Record<string, unknown>>): SeveralPictures {
   return className(keys) === 'LlavaOnevision' ? 'single' : 'each'
 }
 

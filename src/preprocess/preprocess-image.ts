@@ -5,7 +5,9 @@
  * tokens hashes them), the floats are what the tower's session is fed.
  */
 import { checkFields } from '../core/check-argument.ts'
+import { checkOptionKinds } from '../core/check-options.ts'
 import { InputError } from '../core/errors.ts'
+import { COUNT } from '../core/option-kinds.ts'
 import { checkImage, type Image, type ImageSize, type RgbImage } from './image.ts'
 import { checkProcessor, padColour, type ImageProcessor } from './image-processor.ts'
 import { normaliseTiles } from './normalise.ts'
@@ -33,10 +35,12 @@ export type PreparedImage = {
 export function preprocessImage(
   image: RgbImage,
   processor: ImageProcessor,
-  { pictures = 1 }: { readonly pictures?: number } = {},
+  options: { readonly pictures?: number } = {},
 ): PreparedImage {
   checkImage('preprocessImage', image)
   checkProcessor('preprocessImage', processor)
+  checkOptionKinds('preprocessImage', options, { pictures: COUNT })
+  const { pictures = 1 } = options
   if (image.channels !== 3) {
     throw new InputError(
       'INPUT_IMAGE_SHAPE',

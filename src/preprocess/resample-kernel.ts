@@ -7,7 +7,15 @@
  * Source: python-pillow/Pillow src/libImaging/Resample.c (precompute_coeffs, normalize_coeffs_8bpc) at 4e5f09f.
  */
 
-export type ResampleFilter = 'nearest' | 'box' | 'bilinear' | 'hamming' | 'bicubic' | 'lanczos'
+export const RESAMPLE_FILTERS = [
+  'nearest',
+  'box',
+  'bilinear',
+  'hamming',
+  'bicubic',
+  'lanczos',
+] as const
+export type ResampleFilter = (typeof RESAMPLE_FILTERS)[number]
 export type SmoothFilter = Exclude<ResampleFilter, 'nearest'>
 
 /** Fractional bits of the integer weights: 32 − 8 bits of a sample − 2 for filters that overshoot. */

@@ -6,12 +6,18 @@
  * hundred times as tall as wide) and Pillow 13 (vertical first for pictures that lose much height).
  * Source: python-pillow/Pillow src/PIL/Image.py (resize) at 4e5f09f, 12.3.0 and 13.0.0 as published.
  */
-import { InputError } from '../core/errors.ts'
 import { checkOptions } from '../core/check-options.ts'
+import { InputError } from '../core/errors.ts'
+import { FLAG, kindFaults } from '../core/option-kinds.ts'
 import { checkImage, isSize, type Image, type ImageSize } from './image.ts'
 import { premultiply, unpremultiply } from './premultiply.ts'
 import { reduceImage } from './reduce.ts'
-import { FILTERS, type ResampleFilter, type SmoothFilter } from './resample-kernel.ts'
+import {
+  FILTERS,
+  RESAMPLE_FILTERS,
+  type ResampleFilter,
+  type SmoothFilter,
+} from './resample-kernel.ts'
 import { resample, type Box } from './resample.ts'
 
 export const RESIZE_ORDERS = ['classic', 'pillow12', 'pillow13'] as const
@@ -111,18 +117,24 @@ function reduce(
   }
 }
 
+/** What an array of every supported Node.js can hold. */
+const MOST_SAMPLES = 2 ** 31
+
 function checkResize(image: Image, options: ResizeOptions): Required<ResizeDefaults> & ResizeGap {
   checkOptions('resizeImage', options, OPTIONS)
   const { filter = 'bicubic', order = 'classic', reducingGap, isPremultiplied = false } = options
   const box = options.box ?? [0, 0, image.width, image.height]
   const faults: string[] = []
+  const { width, height } = options
   if (!isSize(options)) {
+    faults.push(`width and height must be positive integers, not ${width} × ${height}`)
+  } else if (width * height * image.channels > MOST_SAMPLES) {
     faults.push(
-      `width and height must be positive integers, not ${options.width} × ${options.height}`,
+      `${width} × ${height} pixels of ${image.channels} channels are more than the ${MOST_SAMPLES} samples that one picture may have`,
     )
   }
-  if (filter !== 'nearest' && !Object.hasOwn(FILTERS, filter)) {
-    faults.push(`filter must be one of nearest, ${Object.keys(FILTERS).join(', ')}, not ${filter}`)
+  if (!RESAMPLE_FILTERS.includes(filter)) {
+    faults.push(`filter must be one of ${RESAMPLE_FILTERS.join(', ')}, not ${String(filter)}`)
   }
   if (!RESIZE_ORDERS.includes(order)) {
     faults.push(`order must be one of ${RESIZE_ORDERS.join(', ')}, not ${String(order)}`)
@@ -132,9 +144,10 @@ function checkResize(image: Image, options: ResizeOptions): Required<ResizeDefau
   }
   if (!isBoxInside(box, image)) {
     faults.push(
-      `box must be [left, top, right, bottom] within ${image.width} × ${image.height}, not [${box.join(', ')}]`,
+      `box must be [left, top, right, bottom] within ${image.width} × ${image.height}, not ${JSON.stringify(box)}`,
     )
   }
+  faults.push(...kindFaults(options, { isPremultiplied: FLAG }))
   if (faults.length > 0) {
     throw new InputError('INPUT_RESIZE_OPTION', `resizeImage: ${faults.join('; ')}.`)
   }
@@ -145,7 +158,8 @@ type ResizeDefaults = Pick<ResizeOptions, 'filter' | 'box' | 'order' | 'isPremul
 type ResizeGap = { readonly reducingGap: number | undefined }
 
 function isBoxInside(box: Box, size: ImageSize): boolean {
+  if (!Array.isArray(box) || box.length !== 4 || !box.every(Number.isFinite)) return false
   const [left, top, right, bottom] = box
   const isOrdered = 0 <= left && left <= right && 0 <= top && top <= bottom
-  return box.length === 4 && isOrdered && right <= size.width && bottom <= size.height
+  return isOrdered && right <= size.width && bottom <= size.height
 }

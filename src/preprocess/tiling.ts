@@ -5,6 +5,7 @@
  * (`preprocess-image.ts`) and the token count (`image-tokens.ts`) both ask it.
  * Source: LLaVA-VL/LLaVA-NeXT llava/mm_utils.py (process_images) at df17966.
  */
+import { taggedBy } from '../core/option-kinds.ts'
 import { fitOnCanvas, selectBestResolution } from './anyres.ts'
 import type { ImageSize, Region } from './image.ts'
 
@@ -26,6 +27,12 @@ export type Tiling =
   | { readonly kind: 'highres'; readonly side: number }
   /** A centred square of `side` pixels cut up, no base tile. */
   | { readonly kind: 'cropSplit'; readonly side: number }
+
+export const TILING = taggedBy('kind', ['none', 'anyres', 'highres', 'cropSplit'])
+
+/** With several pictures in one prompt: `each` as if it were alone, or `single`: one padded tile a picture. */
+export const SEVERAL_PICTURES = ['each', 'single'] as const
+export type SeveralPictures = (typeof SEVERAL_PICTURES)[number]
 
 /** What a picture of one size becomes. */
 export type TilePlan = {

@@ -7,7 +7,9 @@
  * huggingface/transformers 5.23 models/llava_next_video and llava_onevision.
  */
 import { checkFields } from '../core/check-argument.ts'
+import { checkOptionKinds } from '../core/check-options.ts'
 import { ConfigError, InputError } from '../core/errors.ts'
+import { choiceOf, COUNT, taggedBy, type EveryOptionKind } from '../core/option-kinds.ts'
 import { freezeDeep } from './freeze.ts'
 import { isPositiveInteger } from './image.ts'
 
@@ -74,9 +76,16 @@ export function framesWithin(tokens: number, config: VideoTokenConfig): number {
   return tokens < first ? 0 : 1 + Math.floor((tokens - first) / further)
 }
 
+const KINDS: EveryOptionKind<VideoTokenConfig> = {
+  patchesPerSide: COUNT,
+  rowsPerFrame: COUNT,
+  pooling: taggedBy('mode', ['none', 'average', 'max', 'bilinear']),
+  newline: choiceOf(['none', 'end', 'frames', 'rows'] satisfies ClipNewline[]),
+}
+
 function checkConfig(where: string, config: VideoTokenConfig): void {
   checkFields(`${where}: config`, config, ['patchesPerSide', 'rowsPerFrame', 'pooling', 'newline'])
-  checkFields(`${where}: config.pooling`, config.pooling, ['mode'])
+  checkOptionKinds(`${where}: config`, config, KINDS)
 }
 
 /** k; null where the rows of a frame are no map. */

@@ -30,7 +30,7 @@ export async function resolvePicture(
 export function resolveLocalPicture(source: ImageSource): ResolvedPicture {
   if (source instanceof Uint8Array || source instanceof Blob) return source
   if (typeof source !== 'string' && !(source instanceof URL)) return pixelsToRgb(source)
-  const scheme = schemeOf(String(source))
+  const scheme = schemeOf(source)
   if (scheme === 'data') return decodeDataUrl(String(source), MAX_DATA_BYTES)
   const isUrl = scheme === 'file' || scheme === 'http' || scheme === 'https'
   return isUrl && typeof source === 'string' ? parseUrl(source) : source

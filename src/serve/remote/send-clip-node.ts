@@ -4,8 +4,8 @@
  * A film goes whole where the server does the asking's part itself: ours knows `frames`, `fps`, `start` and `end`. For
  * others its frames are decoded here. Folders and lists of pictures are sampled here and go as frames.
  */
-import { fileURLToPath } from 'node:url'
 import { InputError } from '../../core/errors.ts'
+import { pathOfUrl } from '../../preprocess/file-path-node.ts'
 import { encodeJpeg } from '../../preprocess/encode-jpeg.ts'
 import { openClip, unfolded } from '../../preprocess/frames-node.ts'
 import { isPictureList, sampleFrames, type ClipSource } from '../../preprocess/frames.ts'
@@ -159,7 +159,7 @@ function encoded(image: RgbImage, count: number): Promise<Uint8Array> {
 }
 
 function pathOf(file: string | URL): string {
-  return file instanceof URL ? fileURLToPath(file) : file
+  return file instanceof URL ? pathOfUrl('video', file) : file
 }
 
 function isRgb(source: ReturnType<typeof resolveLocalPicture>): source is RgbImage {
