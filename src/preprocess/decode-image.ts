@@ -21,6 +21,7 @@ import {
   type ImageHeader,
   type Orientation,
 } from './probe-image.ts'
+import { withKnownOrientation } from './probe-tiff.ts'
 import { readBmp } from './read-bmp.ts'
 import { readGif } from './read-gif.ts'
 import { readPnm } from './read-pnm.ts'
@@ -103,7 +104,8 @@ async function decodeBySharp(
     autoOrient: false,
   }
   try {
-    const open = (): Sharp => sharp(bytes, input)
+    const file = header.format === 'tiff' ? withKnownOrientation(bytes) : bytes
+    const open = (): Sharp => sharp(file, input)
     const kind = header.format === 'tiff' ? await tiffSamples(open()) : header.samples
     const { data, width, height } = await DECODERS[kind](open())
     if (width !== header.width || height !== header.height) {

@@ -136,6 +136,47 @@ test('every picture cut in half is refused', async () => {
   }
 })
 
+test('of several Exif segments the first says the orientation, XMP where none does', () => {
+  const plain = readFileSync(`${FOLDER}/photo-640x480.jpg`)
+  const segment = (body: Buffer) =>
+    Buffer.concat([Buffer.of(0xff, 0xe1, (body.length + 2) >> 8, (body.length + 2) & 255), body])
+  const exif = (orientation: number) =>
+    segment(
+      Buffer.from(
+        `Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0${String.fromCharCode(orientation)}\0\0\0\0\0\0`,
+        'latin1',
+      ),
+    )
+  const xmp = segment(
+    Buffer.from('http://ns.adobe.com/xap/1.0/\0<rdf:Description tiff:Orientation="8"/>'),
+  )
+  const cases: [Buffer[], number][] = [
+    [[exif(6), exif(3)], 6],
+    [[exif(1), exif(6)], 1],
+    [[xmp], 8],
+    [[xmp, exif(1)], 1],
+  ]
+  for (const [segments, orientation] of cases) {
+    const file = Buffer.concat([plain.subarray(0, 2), ...segments, plain.subarray(2)])
+    assert.equal(probeImage(file).orientation, orientation)
+  }
+})
+
+test('a TIFF whose orientation is none is read unturned', async () => {
+  const { default: sharp } = await import('sharp')
+  const samples = Buffer.from([10, 20, 30, 40, 50, 60])
+  const raw = { width: 2, height: 1, channels: 3 } as const
+  const tiff = await sharp(samples, { raw }).tiff({ compression: 'none' }).toBuffer()
+  const at = tiff.indexOf(Buffer.of(0x12, 0x01, 3, 0, 1, 0, 0, 0))
+  assert.ok(at > 0)
+  for (const orientation of [0, 9]) {
+    tiff[at + 8] = orientation
+    const { data, width } = await decodeImage(tiff)
+    assert.deepEqual([width, ...data], [2, ...samples])
+    assert.equal(tiff[at + 8], orientation)
+  }
+})
+
 test('orientation is read from Exif and broken Exif is no fault', () => {
   const rotated = new Uint8Array(readFileSync(`${FOLDER}/exif-rotated-320x240.jpg`))
   assert.equal(probeImage(rotated).orientation, 6)

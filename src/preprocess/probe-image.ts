@@ -7,7 +7,7 @@
  */
 import { checkArgument } from '../core/check-argument.ts'
 import { ByteReader, unreadable } from './byte-reader.ts'
-import { exifOrientation, probeTiff } from './probe-tiff.ts'
+import { exifOrientation, probeTiff, toOrientation } from './probe-tiff.ts'
 import { probeAvif } from './probe-avif.ts'
 import { readPnmHeader } from './read-pnm.ts'
 
@@ -98,14 +98,16 @@ function probePng(reader: ByteReader): Found {
 function pngOrientation(reader: ByteReader): Orientation {
   for (let at = 8; reader.has(at, 8);) {
     const length = reader.u32(at, false)
-    if (reader.is(at + 4, 'eXIf')) return exifOrientation(reader.bytes, at + 8, length)
+    if (reader.is(at + 4, 'eXIf')) return exifOrientation(reader.bytes, at + 8, length) ?? 1
     at += length + 12
   }
   return 1
 }
 
 function probeJpeg(reader: ByteReader): Found {
-  let orientation: Orientation = 1
+  // Of several Exif segments the first counts, of XMP the last, and XMP only where Exif says nothing: as in Pillow.
+  let exif: { readonly orientation: Orientation | undefined } | null = null
+  let xmp: Orientation = 1
   for (let at = 2; ;) {
     // Between segments any number of fill bytes is allowed, and decoders skip rubbish too.
     while (reader.u8(at) !== 0xff) at++
@@ -115,16 +117,27 @@ function probeJpeg(reader: ByteReader): Found {
     if (marker === 0xd9 || marker === 0xda) throw unreadable('its JPEG has no frame')
     const length = reader.u16(at, false)
     if (marker === 0xe1 && reader.is(at + 2, 'Exif\0\0')) {
-      orientation = exifOrientation(reader.bytes, at + 8, length - 8)
+      exif ??= { orientation: exifOrientation(reader.bytes, at + 8, length - 8) }
+    }
+    if (marker === 0xe1 && reader.is(at + 2, XMP)) {
+      xmp = xmpOrientation(reader.bytes.subarray(at, at + length))
     }
     const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)
     if (isFrame) {
       const samples = reader.u8(at + 7) === 4 ? 'cmyk' : 'other'
       const size = { width: reader.u16(at + 5, false), height: reader.u16(at + 3, false) }
-      return { ...size, orientation, samples }
+      return { ...size, orientation: exif?.orientation ?? xmp, samples }
     }
     at += Math.max(2, length)
   }
+}
+
+const XMP = 'http://ns.adobe.com/xap/1.0/\0'
+
+/** As an attribute or an element, without a look at the rest of the XML. */
+function xmpOrientation(segment: Uint8Array): Orientation {
+  const text = new TextDecoder('latin1').decode(segment)
+  return toOrientation(Number(/tiff:Orientation(?:="|>)([0-9])/.exec(text)?.[1]))
 }
 
 /** The screen, grown to hold the first frame: what Pillow's size is too. */
@@ -192,7 +205,8 @@ function probeWebp(reader: ByteReader): Found {
     const length = reader.u32(at + 4, true)
     if (reader.is(at, 'EXIF')) {
       const start = reader.is(at + 8, 'Exif\0\0') ? 6 : 0
-      return { ...size, orientation: exifOrientation(reader.bytes, at + 8 + start, length - start) }
+      const orientation = exifOrientation(reader.bytes, at + 8 + start, length - start) ?? 1
+      return { ...size, orientation }
     }
     at += 8 + length + (length & 1)
   }

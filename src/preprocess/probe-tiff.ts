@@ -11,6 +11,9 @@ const ORIENTATION = 274
 const SAMPLES_PER_PIXEL = 277
 const SAMPLE_FORMAT = 339
 
+const SHORT = 3
+const LONG = 4
+
 const JPEG = 7
 const YCBCR = 6
 const MIN_IS_WHITE = 0
@@ -56,16 +59,41 @@ function checkGrey(tags: ReadonlyMap<number, number>): void {
     throw unreadable('its TIFF has samples of 16 bits whose least is white')
 }
 
-/** The orientation in Exif data, 1 where they are broken: Exif never decides whether a picture can be read. */
-export function exifOrientation(bytes: Uint8Array, at: number, length: number): Orientation {
-  if (at >= bytes.length || length <= 0) return 1
+/**
+ * The orientation in Exif data, undefined where they say none or are broken: Exif never decides whether a picture can be
+ * read.
+ */
+export function exifOrientation(
+  bytes: Uint8Array,
+  at: number,
+  length: number,
+): Orientation | undefined {
+  if (at >= bytes.length || length <= 0) return undefined
   const reader = new ByteReader(bytes.subarray(at, at + length))
   const isTiff = reader.is(0, 'II*\0') || reader.is(0, 'MM\0*')
-  if (!isTiff || !reader.has(0, 8)) return 1
-  return toOrientation(readTags(reader, 0, { isLenient: true }).get(ORIENTATION))
+  if (!isTiff || !reader.has(0, 8)) return undefined
+  const said = readTags(reader, 0, { isLenient: true }).get(ORIENTATION)
+  return said === undefined ? undefined : toOrientation(said)
 }
 
-function toOrientation(value: number | undefined): Orientation {
+/** The file itself, or a copy that says 1 where its orientation is none: libtiff refuses it, Pillow reads it unturned. */
+export function withKnownOrientation(bytes: Uint8Array): Uint8Array {
+  const reader = new ByteReader(bytes)
+  const isLittle = reader.is(0, 'I')
+  for (const { tag, type, value } of directory(reader, 0, false)) {
+    if (tag !== ORIENTATION || type !== SHORT) continue
+    const said = reader.u16(value, isLittle)
+    if (toOrientation(said) === said) continue
+    // A Buffer's own slice would be the same memory.
+    const copy = new Uint8Array(bytes)
+    new DataView(copy.buffer).setUint16(value, 1, isLittle)
+    return copy
+  }
+  return bytes
+}
+
+/** A number that is no orientation says as much as none. */
+export function toOrientation(value: number | undefined): Orientation {
   return value !== undefined && value >= 1 && value <= 8 ? (value as Orientation) : 1
 }
 
@@ -76,21 +104,35 @@ function readTags(
   { isLenient = false }: { isLenient?: boolean } = {},
 ): Map<number, number> {
   const isLittle = reader.is(base, 'I')
+  const tags = new Map<number, number>()
+  for (const { tag, type, value } of directory(reader, base, isLenient)) {
+    if (type === SHORT) tags.set(tag, reader.u16(value, isLittle))
+    if (type === LONG) tags.set(tag, reader.u32(value, isLittle))
+  }
+  return tags
+}
+
+type Entry = {
+  readonly tag: number
+  readonly type: number
+  /** Where the value lies, or where its place is said. */
+  readonly value: number
+}
+
+/** A lenient reading ends where the bytes do. */
+function* directory(reader: ByteReader, base: number, isLenient: boolean): Generator<Entry> {
+  const isLittle = reader.is(base, 'I')
   const isBig = reader.u16(base + 2, isLittle) === 43
   const word = isBig ? 8 : 4
   const start = base + (isBig ? reader.u64(base + 8, isLittle) : reader.u32(base + 4, isLittle))
-  const tags = new Map<number, number>()
-  if (isLenient && !reader.has(start, 2)) return tags
+  if (isLenient && !reader.has(start, 2)) return
   const count = isBig ? reader.u64(start, isLittle) : reader.u16(start, isLittle)
   const entry = 4 + 2 * word
   let at = start + (isBig ? 8 : 2)
   for (let i = 0; i < count; i++) {
-    if (isLenient && !reader.has(at, entry)) return tags
+    if (isLenient && !reader.has(at, entry)) return
     const [tag, type] = [reader.u16(at, isLittle), reader.u16(at + 2, isLittle)]
-    const value = at + 4 + word
-    if (type === 3) tags.set(tag, reader.u16(value, isLittle))
-    if (type === 4) tags.set(tag, reader.u32(value, isLittle))
+    yield { tag, type, value: at + 4 + word }
     at += entry
   }
-  return tags
 }
