@@ -1,4 +1,5 @@
 /** `llava ask`: one answer. */
+import { addAbortSignal } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type {
   Answer,
@@ -94,9 +95,9 @@ type Question = {
   readonly options: GenerateOptions
 }
 
-async function readQuestion(args: Arguments, { terminal }: Session): Promise<Question> {
+async function readQuestion(args: Arguments, session: Session): Promise<Question> {
   const options = generateOptions(args)
-  const prompt = await readPrompt(args.positionals[0], terminal.streams.stdin)
+  const prompt = await readPrompt(args.positionals[0], session)
   const videos = args.texts('video')
   const system = args.text('system')
   const isRaw = args.flag('raw')
@@ -140,10 +141,14 @@ function promptOf(question: Question, model: Model): PromptInput {
 }
 
 /** `-` reads stdin. Waiting for stdin unasked would look like a hang. */
-async function readPrompt(given: string | undefined, stdin: NodeJS.ReadStream): Promise<string> {
-  const prompt = given === '-' ? (await text(stdin)).trimEnd() : given
+async function readPrompt(given: string | undefined, session: Session): Promise<string> {
+  const prompt = given === '-' ? (await textOfStdin(session)).trimEnd() : given
   if (prompt !== undefined && prompt.trim() !== '') return prompt
   throw new UsageError(
     'llava ask needs a prompt: llava ask --image photo.jpg "What is this?"; - reads it from stdin.',
   )
+}
+
+function textOfStdin({ terminal, signal }: Session): Promise<string> {
+  return text(addAbortSignal(signal, terminal.streams.stdin))
 }

@@ -22,6 +22,8 @@ export type MachineFloor = {
   readonly operationsPerSecond: Readonly<Partial<Record<LinearPrecision, Measured>>>
 }
 
+export type FloorRun = { readonly threads?: number | undefined; readonly signal: AbortSignal }
+
 const ROUNDS = 7
 /** A float32 matrix of 256 MiB: no cache holds it. */
 const BANDWIDTH_SIDE = 8192
@@ -29,16 +31,17 @@ const PRODUCT = { rows: 512, width: 2048 }
 
 export async function measureFloor(
   forms: readonly LinearPrecision[],
-  threads: number | undefined,
+  { threads, signal }: FloorRun,
 ): Promise<MachineFloor> {
   const runtime = await createRuntime({ threads })
   try {
     const bytes = BANDWIDTH_SIDE ** 2 * 4
-    const reading = await timeProduct(runtime, { rows: 1, width: BANDWIDTH_SIDE, form: 'f32' })
+    const matrix = { rows: 1, width: BANDWIDTH_SIDE, form: 'f32' } as const
+    const reading = await timeProduct(runtime, matrix, signal)
     const operations: Partial<Record<LinearPrecision, Measured>> = {}
     for (const form of new Set(forms)) {
       const count = 2 * PRODUCT.rows * PRODUCT.width ** 2
-      const seconds = await timeProduct(runtime, { ...PRODUCT, form })
+      const seconds = await timeProduct(runtime, { ...PRODUCT, form }, signal)
       operations[form] = measured(seconds.map((time) => count / time))
     }
     return {
@@ -53,7 +56,11 @@ export async function measureFloor(
 type Product = { readonly rows: number; readonly width: number; readonly form: LinearPrecision }
 
 /** Seconds of each round of a product [rows, width] · [width, width]; two warm up. */
-async function timeProduct(runtime: Runtime, { rows, width, form }: Product): Promise<number[]> {
+async function timeProduct(
+  runtime: Runtime,
+  { rows, width, form }: Product,
+  signal: AbortSignal,
+): Promise<number[]> {
   const g = new Graph('product')
   g.output(
     'y',
@@ -63,6 +70,7 @@ async function timeProduct(runtime: Runtime, { rows, width, form }: Product): Pr
   const session = await runtime.createSession(writeOnnx(graph), {
     initializers: new Map(liveParameters(graph).map((value) => [value.name, randomTensor(value)])),
     config: { 'optimization.disable_specified_optimizers': 'ConstantFolding' },
+    signal,
   })
   const x = runtime.tensor(
     'float32',
@@ -74,7 +82,8 @@ async function timeProduct(runtime: Runtime, { rows, width, form }: Product): Pr
     const seconds: number[] = []
     for (let i = -2; i < ROUNDS; i++) {
       const start = performance.now()
-      await session.run({ x }, { y })
+      await session.run({ x }, { y }, { signal })
+      signal.throwIfAborted()
       if (i >= 0) seconds.push((performance.now() - start) / 1000)
     }
     return seconds

@@ -26,10 +26,7 @@ export async function measureModel(model: Model, plan: BenchPlan): Promise<Model
   const vision = await measureVision(model, plan)
   const prefill: ModelSpeeds['prefill'][number][] = []
   for (const tokens of plan.prefill) {
-    if (tokens >= model.config.maxContext) {
-      plan.onStep(`no prompt of ${tokens}: the context holds ${model.config.maxContext}`)
-      continue
-    }
+    if (!fits(tokens + 1, `prompt of ${tokens}`, { model, plan })) continue
     plan.onStep(`measuring prefill ${tokens} …`)
     const tokensPerSecond = await rounds(plan, async () => {
       const [answer] = await ask(model, [{ inputIds: words.take(tokens), maxTokens: 1 }], plan)
@@ -38,12 +35,23 @@ export async function measureModel(model: Model, plan: BenchPlan): Promise<Model
     prefill.push({ tokens, tokensPerSecond })
   }
   const decode: ModelSpeeds['decode'][number][] = []
-  for (const streams of plan.streams) {
+  for (const streams of fits(PROMPT_TOKENS + 2, 'answers', { model, plan }) ? plan.streams : []) {
     plan.onStep(`measuring decode ${streams} …`)
     const tokensPerSecond = await rounds(plan, () => decodeRate(model, streams, { plan, words }))
     decode.push({ streams, tokensPerSecond })
   }
   return { vision, prefill, decode }
+}
+
+/** Whether the context holds so many tokens; `what` they are is said where it is left out. */
+export function fits(
+  tokens: number,
+  what: string,
+  { model, plan }: { readonly model: Model; readonly plan: BenchPlan },
+): boolean {
+  const { maxContext } = model.config
+  if (tokens > maxContext) plan.onStep(`no ${what}: the context holds ${maxContext}`)
+  return tokens <= maxContext
 }
 
 const PROMPT_TOKENS = 16
@@ -62,17 +70,22 @@ async function decodeRate(
   const answers = await ask(model, requests, plan)
   // The first token of each comes with its prompt; prompts that come together are read before any stream goes on.
   const decodeMs = Math.min(...answers.map(({ timings }) => timings.decodeMs))
-  return (streams * (plan.tokens - 1) * 1000) / decodeMs
+  // The context may end an answer before the plan does.
+  const decoded = answers.reduce((sum, { usage }) => sum + usage.completionTokens - 1, 0)
+  return (decoded * 1000) / decodeMs
 }
 
 async function measureVision(model: Model, plan: BenchPlan): Promise<ModelSpeeds['vision']> {
   const { image } = model.config
   if (!image) return null
-  plan.onStep('measuring vision …')
   const size = image.processor.tile
   const { tiles } = countImageTokens(size, image.tokens)
+  const picture = () => ({ ...size, data: noise(size.width * size.height * 3) })
+  const tokens = model.countTokens({ prompt: '<image>', images: [picture()] })
+  if (!fits(tokens.text + tokens.image + 1, 'picture', { model, plan })) return null
+  plan.onStep('measuring vision …')
   const msPerTile = await rounds(plan, async () => {
-    const images = [{ ...size, data: noise(size.width * size.height * 3) }]
+    const images = [picture()]
     const [answer] = await ask(model, [{ prompt: '<image>', images, maxTokens: 1 }], plan)
     return (answer as Answer).timings.visionMs / tiles
   })

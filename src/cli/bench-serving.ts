@@ -1,6 +1,6 @@
 /** `llava bench --serve`: how fast answers come when many ask at once, and what they cost one another. */
 import type { GenerateRequest, Model } from '../index.ts'
-import { Words, type BenchPlan } from './bench-model.ts'
+import { fits, Words, type BenchPlan } from './bench-model.ts'
 import { formatBytes, formatTable } from './format.ts'
 import { formatMeasured, measured, type Measured } from './measure.ts'
 import { spread, type Spread } from './spread.ts'
@@ -35,22 +35,29 @@ export type ServingSpeeds = {
 export async function measureServing(model: Model, plan: BenchPlan): Promise<ServingSpeeds> {
   const words = new Words(model)
   const streams: ServingSpeeds['streams'][number][] = []
-  for (const count of plan.streams) {
+  for (const count of fits(PROMPT_TOKENS + 2, 'answers', { model, plan }) ? plan.streams : []) {
     plan.onStep(`measuring ${count} ${count === 1 ? 'stream' : 'streams'} …`)
     streams.push(await measureStreams(model, count, { plan, words }))
   }
-  const fits = SHARED.beginning + SHARED.own + plan.tokens <= model.config.maxContext
-  if (!fits) plan.onStep(`no long prompts: the context holds ${model.config.maxContext}`)
-  else plan.onStep('measuring long prompts …')
+  const longest = SHARED.beginning + SHARED.own + plan.tokens
+  if (!fits(longest, 'long prompts', { model, plan })) {
+    return { streams, shared: null, joining: null }
+  }
+  plan.onStep('measuring long prompts …')
   return {
     streams,
-    shared: fits ? await measureShared(model, { plan, words }) : null,
-    joining: fits ? await measureJoining(model, { plan, words }) : null,
+    shared: await measureShared(model, { plan, words }),
+    joining: await measureJoining(model, { plan, words }),
   }
 }
 
 type Tools = { readonly plan: BenchPlan; readonly words: Words }
-type Heard = { readonly firstTokenMs: number; readonly betweenMs: readonly number[] }
+type Heard = {
+  readonly firstTokenMs: number
+  readonly betweenMs: readonly number[]
+  /** Fewer than were wanted where the context ends. */
+  readonly tokens: number
+}
 
 async function measureStreams(
   model: Model,
@@ -65,12 +72,14 @@ async function measureStreams(
     const answers = await Promise.all(
       Array.from({ length: count }, () => listen(model, request(words.take(PROMPT_TOKENS), plan))),
     )
+    const ms = performance.now() - start
     plan.signal.throwIfAborted()
     if (round === 0) {
       counters = model.stats().counters
       continue
     }
-    rates.push((count * plan.tokens * 1000) / (performance.now() - start))
+    const tokens = answers.reduce((sum, answer) => sum + answer.tokens, 0)
+    rates.push((tokens * 1000) / ms)
     heard.push(...answers)
   }
   const { steps, steppedRows } = model.stats().counters
@@ -135,10 +144,13 @@ function request(inputIds: number[], { tokens, signal }: BenchPlan): GenerateReq
 async function listen(model: Model, asked: GenerateRequest): Promise<Heard> {
   const start = performance.now()
   const times: number[] = []
+  let tokens = 0
   for await (const event of model.stream(asked)) {
     if (event.type === 'text') times.push(performance.now())
+    else tokens = event.usage.completionTokens
   }
   return {
+    tokens,
     firstTokenMs: (times[0] ?? performance.now()) - start,
     betweenMs: times.slice(1).map((time, i) => time - (times[i] as number)),
   }

@@ -9,12 +9,14 @@ import { featureRows } from '../vision/vision-transformer.ts'
 import type { Arguments } from './arguments.ts'
 import { constraintLines, measureConstraint, type ConstraintSpeeds } from './bench-constraint.ts'
 import { labelLines, measureLabelling } from './bench-label.ts'
-import { measureFloor, type MachineFloor } from './bench-floor.ts'
+import { measureFloor, type FloorRun, type MachineFloor } from './bench-floor.ts'
 import { measureModel, type BenchPlan, type ModelSpeeds } from './bench-model.ts'
 import { measureServing, servingLines } from './bench-serving.ts'
 import { formatBytes, formatTable } from './format.ts'
+import { checkIdleOfBench } from './idle-options.ts'
 import { LOAD_OPTIONS, loadOptions, modelOf } from './load-flags.ts'
 import { formatMeasured } from './measure.ts'
+import { wholeFrom1, wholeNumber } from './number-options.ts'
 import { linearElements, parameterBytes } from './precision-facts.ts'
 import { Progress } from './progress.ts'
 import { UsageError } from './usage-error.ts'
@@ -64,6 +66,7 @@ export const bench: Verb = {
     'bench --json',
   ],
   async run(args, session) {
+    checkIdleOfBench(args)
     if (args.flag('serve')) return benchServing(args, session)
     if (args.flag('label')) return benchLabelling(args, session)
     const report = await measureAll(args, session)
@@ -126,7 +129,7 @@ async function measureAll(args: Arguments, session: Session): Promise<Report> {
       speeds,
       constraint,
       run,
-      floor: await floorOf(model, speeds, options.threads),
+      floor: await floorOf(model, speeds, { threads: options.threads, signal }),
     }
   } finally {
     progress.end()
@@ -164,6 +167,8 @@ async function benchServing(args: Arguments, session: Session): Promise<void> {
 async function benchLabelling(args: Arguments, session: Session): Promise<void> {
   const { terminal, signal } = session
   const plan = readPlan(args, session)
+  const pictures = wholeFrom1(args, 'items') ?? 48
+  const clips = wholeFrom1(args, 'clips') ?? 20
   const name = modelOf(args)
   const progress = new Progress(terminal)
   const options = { ...loadOptions(args, session), signal, onProgress: progress.update }
@@ -176,7 +181,6 @@ async function benchLabelling(args: Arguments, session: Session): Promise<void> 
       engine,
       alone: () => load({ prefixCache: false, maxRows: 1, pictureBytes: 0 }),
     }
-    const [pictures, clips] = [args.number('items') ?? 48, args.number('clips') ?? 20]
     const frames = options.frames ?? 8
     const speeds = await measureLabelling(models, { ...plan, pictures, clips, frames, batch })
     if (terminal.isJson) terminal.json({ model: name, precision: engine.precision.name, speeds })
@@ -191,15 +195,9 @@ function readPlan(
   { terminal, signal }: Session,
   usual: Pick<BenchPlan, 'tokens' | 'streams'> = { tokens: 32, streams: [1, 4, 8] },
 ): BenchPlan {
-  const rounds = args.number('rounds') ?? 5
-  const tokens = args.number('tokens') ?? usual.tokens
-  if (!(Number.isInteger(rounds) && rounds >= 1))
-    throw new UsageError('--rounds should be 1 or more.')
-  if (!(Number.isInteger(tokens) && tokens >= 2))
-    throw new UsageError('--tokens should be 2 or more.')
   return {
-    rounds,
-    tokens,
+    rounds: wholeFrom1(args, 'rounds') ?? 5,
+    tokens: wholeNumber(args, 'tokens', [2]) ?? usual.tokens,
     prefill: counts(args, 'prefill') ?? [128, 512, 1024],
     streams: counts(args, 'streams') ?? usual.streams,
     signal,
@@ -216,13 +214,13 @@ function counts(args: Arguments, name: string): number[] | undefined {
 async function floorOf(
   { config, precision }: Model,
   speeds: ModelSpeeds,
-  threads: number | undefined,
+  run: FloorRun,
 ): Promise<Floor> {
   const decoder = decoderGraph(config.decoder)
   const { decoder: prompts, singleStream, vision } = precision
   const promptForm = mostUsed(config, prompts)
   const visionForm = vision('vision.layers.0.mlp.up.weight')
-  const machine = await measureFloor([promptForm, visionForm], threads)
+  const machine = await measureFloor([promptForm, visionForm], run)
   const decodeBytes = parameterBytes(lower(decoder, singleStream ?? prompts).graph)
   const bandwidth = machine.bytesPerSecond.median
   // The head multiplies one row of a prompt only.

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { findBenchmark } from '../eval/index.ts'
 import { Arguments } from './arguments.ts'
+import { bench } from './bench.ts'
 import { data } from './data.ts'
 import { wholeFrom1 } from './number-options.ts'
 import { evaluation } from './eval.ts'
@@ -93,6 +94,21 @@ test('a benchmark is built without a model, and its references are cut by who wr
     () => checkIdleOfBuildBench(built({ engine: 'x', 'no-references': 'true' })),
     idle(/^--engine would do nothing with --no-references/),
   )
+})
+
+test('what is measured of serving or labelling takes options of its own', async () => {
+  const cases: [Record<string, string>, RegExp][] = [
+    [{ items: '5' }, /^--items would do nothing without --label/],
+    [{ serve: '', label: '' }, /^--label would do nothing with --serve/],
+    [{ serve: '', prefill: '9', clips: '3' }, /^--prefill, --clips would do nothing with --serve/],
+    [{ label: '', prefill: '9', streams: '1' }, /^--prefill, --streams .* with --label/],
+    [{ label: '', items: '0' }, /--items should be a whole number from 1; 0 came/],
+    [{ label: '', clips: '1.5' }, /--clips should be a whole number from 1; 1\.5 came/],
+    [{ tokens: '1' }, /--tokens should be a whole number from 2; 1 came/],
+    [{ rounds: '0' }, /--rounds should be a whole number from 1; 0 came/],
+  ]
+  for (const [given, message] of cases)
+    await assert.rejects(bench.run(of(bench)(given), { terminal: {} } as Session), idle(message))
 })
 
 test('seeds and attempts are whole numbers', async () => {

@@ -31,6 +31,15 @@ export function checkIdleOfEval(args: Arguments): void {
   refuseIdle(args, OF_LOADING, 'with --engine; give it to the server')
 }
 
+/** Throws UsageError. Of `llava bench`, which measures one of three things. */
+export function checkIdleOfBench(args: Arguments): void {
+  if (args.flag('serve')) {
+    return refuseIdle(args, ['label', 'prefill', 'items', 'clips'], 'with --serve')
+  }
+  if (args.flag('label')) return refuseIdle(args, ['prefill', 'streams'], 'with --label')
+  refuseIdle(args, ['items', 'clips'], 'without --label')
+}
+
 /** Throws UsageError for any other option than these of an action that is one of several of its verb. */
 export function checkIdleBut(args: Arguments, names: readonly string[], action: string): void {
   refuseIdle(

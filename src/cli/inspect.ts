@@ -69,7 +69,8 @@ export const inspect: Verb = {
   async run(args, session) {
     const thing = args.positionals[0] as string
     const { facts, lines } = await describe(thing, args, session)
-    const { terminal } = session
+    const { terminal, signal } = session
+    signal.throwIfAborted()
     if (terminal.isJson) terminal.json(facts)
     else for (const line of lines) terminal.print(line)
   },

@@ -58,7 +58,7 @@ export const train: Verb = {
 }
 
 async function showDryRun(recipe: unknown, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const rates = await measureFloor(['f32', 'int8'], undefined)
+  const rates = await measureFloor(['f32', 'int8'], { signal })
   const rate = (form: 'f32' | 'int8') => rates.operationsPerSecond[form]?.median ?? 0
   const operationsPerSecond = { f32: rate('f32'), int8: rate('int8') }
   const dry = await dryRun(recipe, { operationsPerSecond, signal })

@@ -123,6 +123,16 @@ describe('llava ask', { concurrency: 2 }, () => {
     assert.equal(stderr, 'interrupted\n')
     assert.equal(JSON.parse(stdout).finishReason, 'abort')
   })
+
+  test('a prompt that does not end is waited for until Ctrl-C', async () => {
+    // More than a pipe holds: when it is written, the program reads.
+    const { code, stderr } = await program([...ASK, '-'], {
+      input: 'What is this? '.repeat(100_000),
+      isOpen: true,
+      onStart: (child) => child.stdin?.once('drain', () => child.kill('SIGINT')),
+    })
+    assert.deepEqual([code, stderr], [130, 'interrupted\n'])
+  })
 })
 
 describe('llava ask refuses', { concurrency: 2 }, () => {
