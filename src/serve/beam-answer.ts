@@ -3,11 +3,9 @@ import type { Answer } from './answer.ts'
 import { processorContext } from './answer-run.ts'
 import { readTokens, type AnswerStream } from './answer-stream.ts'
 import { beamSearch, type Beam } from './beam-search.ts'
+import { beamSettings } from './beam-settings.ts'
 import type { ResolvedGenerateOptions } from './generate-options.ts'
 import type { EncodedPrompt, AnswerParts } from './generator.ts'
-import { createLogitProcessor, type LogitProcessor } from './logit-processors.ts'
-import { sampleRng } from './sample-rng.ts'
-import { filterLogits } from './sampling-filters.ts'
 
 export async function searchBeams(
   parts: AnswerParts,
@@ -25,13 +23,9 @@ export async function searchBeams(
     const firstLogits = await group.add(embedded, prompt, run)
     clock.prefilledAt = performance.now()
     return beamSearch({
-      ...options,
-      topLogprobs: options.logprobs ? options.topLogprobs : undefined,
-      eosTokenIds: options.ignoreEos ? [] : options.eosTokenIds,
+      ...beamSettings(options, processorContext({ ...parts, encoded })),
       firstLogits,
-      process: processor(parts, encoded, options),
       isStopped: (tokens) => stopStringIn(tokens, { parts, encoded, options }) !== undefined,
-      uniform: options.temperature > 0 ? uniform(options) : undefined,
       async step(ids, parents) {
         await group.reorder(parents)
         const logits = await group.step(ids, run)
@@ -41,25 +35,6 @@ export async function searchBeams(
     })
   })
   return toAnswer({ parts, encoded, options }, beams.slice(0, options.n), { start, ...clock })
-}
-
-function processor(
-  parts: AnswerParts,
-  encoded: EncodedPrompt,
-  options: ResolvedGenerateOptions,
-): LogitProcessor {
-  const process = createLogitProcessor(options, processorContext({ ...parts, encoded }))
-  if (options.temperature === 0) return process
-  const minKeep = options.eosTokenIds.length + 1
-  return (logits, generated) => {
-    process(logits, generated)
-    filterLogits(logits, { ...options, minKeep })
-  }
-}
-
-function uniform({ seed }: ResolvedGenerateOptions): () => number {
-  const rng = sampleRng(seed, 0)
-  return () => rng.uniform()
 }
 
 function stopStringIn(tokens: readonly number[], about: Parts): string | undefined {

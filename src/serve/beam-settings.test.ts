@@ -38,6 +38,11 @@ test('with a temperature they are drawn, from one token more than there are end 
   )
 })
 
-test('ignoreEos leaves no end token', () => {
-  assert.deepEqual(settingsOf({ numBeams: 2, ignoreEos: true }).eosTokenIds, [])
+test('ignoreEos leaves no end token, and two tokens to draw from at least', () => {
+  const drawn = { numBeams: 2, temperature: 1, topK: 1, ignoreEos: true }
+  const { process, eosTokenIds } = settingsOf(drawn)
+  assert.deepEqual(eosTokenIds, [])
+  const logProbs = Float32Array.of(-1, -2, -3, -4, 0)
+  process(logProbs, [])
+  assert.deepEqual([...logProbs], [-1, -2, -Infinity, -Infinity, -Infinity])
 })

@@ -9,7 +9,8 @@ export type BeamSettings = Omit<BeamSearch, 'firstLogits' | 'step' | 'isStopped'
 
 /**
  * What `options` say about a beam search. With a temperature the beams are drawn, from tokens that passed the filters:
- * each beam keeps one token more than there are end tokens, so that it can always go on.
+ * each beam keeps one token more than there are end tokens, so that it can always go on, and two at least, as transformers
+ * does (`_get_logits_processor`).
  */
 export function beamSettings(
   options: ResolvedGenerateOptions,

@@ -1,7 +1,8 @@
-/** The embedding matrix on the host: an embedding is a row copy, widened to float32 where the file stores less. */
+/** The embedding matrix on the host: an embedding is a row copy, in float32 whichever float the file stores. */
 import { bfloat16ToFloat32, float16ToFloat32 } from '../core/dtype.ts'
 import { CheckpointError } from '../core/errors.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
+import { formatType } from '../core/shape.ts'
 import type { HostTensor } from '../core/tensor.ts'
 import { EMBEDDING } from '../decoder/decoder.ts'
 
@@ -17,7 +18,7 @@ export class EmbeddingTable {
     const [rows, width] = table.shape as readonly [number, number]
     this.rows = rows
     this.width = width
-    this.#copy = rowCopier(table, width)
+    this.#copy = rowCopier(table, place)
   }
 
   /** Writes the rows of `ids` into `target` [ids, D]. Throws CheckpointError for a row that is not finite. */
@@ -58,10 +59,11 @@ function notFinite(id: number, place: string): CheckpointError {
 }
 
 function rowCopier(
-  { dtype, data }: HostTensor,
-  width: number,
+  { dtype, shape, data }: HostTensor,
+  place: string,
 ): (id: number, target: Float32Array) => void {
-  if (data instanceof Float32Array) {
+  const width = shape[1] as number
+  if (data instanceof Float32Array || data instanceof Float64Array) {
     return (id, target) => target.set(data.subarray(id * width, (id + 1) * width))
   }
   if (data instanceof Uint16Array && (dtype === 'float16' || dtype === 'bfloat16')) {
@@ -70,6 +72,6 @@ function rowCopier(
   }
   throw new CheckpointError(
     'CHECKPOINT_DTYPE',
-    `${EMBEDDING}: expected float32, float16 or bfloat16, ${dtype} came.`,
+    `weights: expected a float dtype for ${EMBEDDING} (${place}), ${formatType(dtype, shape)} came; convert the checkpoint to float32 first.`,
   )
 }

@@ -97,6 +97,10 @@ test('rows are read without the rest of their tensor', () => {
   assert.deepEqual(lengths, [12, 24])
 })
 
+test('metadata that is null is none', () => {
+  assert.equal(readSafetensors(file({ __metadata__: null })).metadata.size, 0)
+})
+
 test('metadata is kept', () => {
   const source = readSafetensors(file({ __metadata__: { format: 'pt', note: 'ü' } }))
   assert.deepEqual(

@@ -106,6 +106,8 @@ function readHeaderLength(file: FileBytes, where: string): number {
 
 function readMetadata(where: string, value: StrictJson): ReadonlyMap<string, string> {
   const metadata = new Map<string, string>()
+  // The reference implementation takes null for none as well.
+  if (value === null) return metadata
   if (!(value instanceof Map)) throw malformed(where, '__metadata__', 'an object of strings')
   for (const [key, text] of value) {
     if (typeof text !== 'string') throw malformed(where, '__metadata__', 'an object of strings')
