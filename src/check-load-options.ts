@@ -15,6 +15,7 @@ import {
   type OptionKind,
 } from './core/option-kinds.ts'
 import type { LoadOptions } from './load-model.ts'
+import type { HubSettings } from './weights/hub.ts'
 
 /** An object of these names alone, each of which may be left out; what they hold is checked where it is used. */
 const objectOf = (...names: string[]): OptionKind => ({
@@ -25,6 +26,13 @@ const objectOf = (...names: string[]): OptionKind => ({
 const SIZE: OptionKind = {
   expected: 'a number from 0',
   is: (value) => typeof value === 'number' && value >= 0,
+}
+const HUB_KINDS: { readonly [O in keyof Required<HubSettings>]: OptionKind } = {
+  cacheDir: TEXT,
+  endpoint: TEXT,
+  offline: FLAG,
+  token: TEXT,
+  tokenFile: TEXT,
 }
 /** Checked where it is used. */
 const ANYTHING: OptionKind = { expected: '', is: () => true }
@@ -49,7 +57,7 @@ const KINDS: { readonly [O in keyof Required<LoadOptions>]: OptionKind } = {
   autoOrient: FLAG,
   allowRemote: FLAG,
   cacheDir: TEXT,
-  hub: objectOf('cacheDir', 'endpoint', 'offline', 'token', 'tokenFile'),
+  hub: objectOf(...Object.keys(HUB_KINDS)),
   revision: TEXT,
   onProgress: { expected: 'a function', is: (value) => typeof value === 'function' },
   signal: SIGNAL,
@@ -61,7 +69,10 @@ const KINDS: { readonly [O in keyof Required<LoadOptions>]: OptionKind } = {
   projector: TEXT,
   visionTower: TEXT,
   tokenizer: TEXT,
-  processor: ANYTHING,
+  processor: {
+    expected: "'file' or 'derived'",
+    is: (value) => value === 'file' || value === 'derived',
+  },
 }
 
 /** Throws InputError INPUT_UNKNOWN_OPTION for names, ConfigError for values. */
@@ -74,7 +85,10 @@ export function checkLoadOptions(name: string, options: LoadOptions): void {
     throw new ConfigError('CONFIG_OPTION', `loadModel: ${fault}.`)
   }
   checkOptions('loadModel', options, Object.keys(KINDS))
-  const faults = kindFaults(options, KINDS)
+  const faults = [
+    ...kindFaults(options, KINDS),
+    ...kindFaults(options.hub ?? {}, HUB_KINDS).map((fault) => `hub.${fault}`),
+  ]
   if (faults.length > 0) throw new ConfigError('CONFIG_OPTION', `loadModel: ${faults.join('; ')}.`)
   if (options.device !== undefined && options.device !== 'cpu') {
     throw new ConfigError(

@@ -311,6 +311,11 @@ describe('options that make no sense are refused by name', () => {
     ],
     [{ precision: null }, 'CONFIG_OPTION', /precision should be .* null came/],
     [{ hub: { tokn: 'x' } }, 'CONFIG_OPTION', /hub should be an object of cacheDir, endpoint/],
+    [
+      { hub: { offline: 'yes', token: 5 }, processor: 'x' },
+      'CONFIG_OPTION',
+      /processor should be 'file' or 'derived', 'x' came; hub\.offline should be .* 'yes' came; hub\.token should be a text/,
+    ],
     [{ kvCache: null }, 'CONFIG_OPTION', /kvCache should be a text, null came/],
     [{ precision: 'int3' }, 'CONFIG_PRECISION', /expected one of auto, f32/],
     [{ kvCache: 'f8' }, 'CONFIG_KV_CACHE', /kvCache: expected one of/],

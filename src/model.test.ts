@@ -266,6 +266,25 @@ describe('continuations of a text', () => {
       code: 'INPUT_PROMPT',
     })
   })
+
+  test('fields of another kind are refused by name', async () => {
+    const wrong = { prompt: 'x', unconditional: 'yes', signal: 'x' }
+    await assert.rejects(textModel.scoreChoices(wrong as never), {
+      code: 'INPUT_OPTION',
+      message: /choices should be at least one .*unconditional should .*signal should be an Abort/,
+    })
+  })
+})
+
+test('every call refuses what is no request', async () => {
+  const calls = ['generate', 'prepare', 'encodeImages', 'logits', 'score', 'scoreChoices'] as const
+  for (const name of [...calls, 'measureMedia', 'generateBatch', 'countTokens'] as const) {
+    for (const input of [undefined, null, 5, 'x', []]) {
+      if (name === 'generateBatch' && Array.isArray(input)) continue
+      const call = async () => textModel[name](input as never)
+      await assert.rejects(call, (error) => error instanceof LlavaError, `${name}: ${input}`)
+    }
+  }
 })
 
 describe('a search of beams', () => {

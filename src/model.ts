@@ -198,9 +198,8 @@ export class Model implements AsyncDisposable {
    */
   scoreChoices(input: PromptInput & ChoiceFields): Promise<ChoiceScores> {
     return this.#call(async () => {
-      const { choices, unconditional, signal, ...rest } = input
-      const prompt = parsePrompt('scoreChoices', rest)
-      return this.#parts.generator.scoreChoices(prompt, { choices, unconditional, signal })
+      const prompt = parsePrompt('scoreChoices', input, ['choices', 'unconditional', 'signal'])
+      return this.#parts.generator.scoreChoices(prompt, input)
     })
   }
 

@@ -100,8 +100,12 @@ const DESCRIBE = {
 } as const
 
 function viewOf(thing: string, args: Arguments): View {
-  if (args.flag('plan')) return 'plan'
-  return args.has('prompt') ? 'prompt' : kindOf(thing, args)
+  const kind = kindOf(thing, args)
+  const view = args.flag('plan') ? 'plan' : args.has('prompt') ? 'prompt' : kind
+  if (view === kind || kind === 'checkpoint') return view
+  throw new UsageError(
+    `inspect: ${VIEW_NAMES[view]} goes with a checkpoint, ${thing} is ${VIEW_NAMES[kind]}; give the checkpoint in its place${kind === 'picture' ? ' and the picture by --image' : ''}.`,
+  )
 }
 
 /** Options that are not for every view, with those that they are for: elsewhere they would do nothing. */

@@ -33,7 +33,7 @@ export function mismatch(faults: readonly ParameterFault[], known: KnownNames): 
   const rest = faults.length > shown.length ? `\n  and ${faults.length - shown.length} more` : ''
   return new CheckpointError(
     'CHECKPOINT_MISMATCH',
-    `weights: ${faults.length} tensors do not fit the config; do config and weights belong to the same model?${shown.join('')}${rest}`,
+    `weights: ${faults.length} ${faults.length === 1 ? 'tensor does' : 'tensors do'} not fit the config; do config and weights belong to the same model?${shown.join('')}${rest}`,
   )
 }
 

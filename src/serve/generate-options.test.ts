@@ -71,6 +71,7 @@ test('unknown options are refused by name, with the nearest known one', () => {
     /^generate: max_tokens is not a known name; did you mean maxTokens\.$/,
     'INPUT_UNKNOWN_OPTION',
   )
+  refuses({ topk: 1 }, /did you mean topK\.$/, 'INPUT_UNKNOWN_OPTION')
   refuses(
     { zzzzzzzzzz: 3 },
     /zzzzzzzzzz is not a known name; known are maxTokens, temperature,/,

@@ -6,6 +6,7 @@
  * together, since at their border a token may be of both.
  */
 import { InputError } from '../core/errors.ts'
+import { FLAG, kindFaults, SIGNAL, TEXTS, type OptionKinds } from '../core/option-kinds.ts'
 import type { Usage } from './answer.ts'
 import { commonLength } from './common-length.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
@@ -45,12 +46,14 @@ export type ScoringParts = {
   readonly encode: (prompt: Prompt, options: EncodeOptions) => Promise<EncodedPrompt>
 }
 
-/** Throws InputError for choices that are no texts, and for a prompt of ids. */
+/** Throws InputError for fields of another kind, and for a prompt of ids. */
 export async function scoreChoices(
   prompt: Prompt,
-  { choices, unconditional = false, signal }: ChoiceFields,
+  fields: ChoiceFields,
   parts: ScoringParts,
 ): Promise<ChoiceScores> {
+  checkFields(fields)
+  const { choices, unconditional = false, signal } = fields
   signal?.throwIfAborted()
   const { cut, tails } = tailsOf(prompt, choices, parts.preparer)
   const longest = Math.max(...tails.map((tail) => tail.length))
@@ -85,7 +88,6 @@ type Tails = {
 }
 
 function tailsOf(prompt: Prompt, choices: readonly string[], preparer: PromptPreparer): Tails {
-  checkChoices(choices)
   const base = preparer.promptIds(prompt)
   const whole = choices.map((choice) => preparer.promptIds(continued(prompt, choice)))
   const start = Math.min(...whole.map((ids) => commonLength(base, ids)))
@@ -93,13 +95,19 @@ function tailsOf(prompt: Prompt, choices: readonly string[], preparer: PromptPre
   return { cut: base.length - start, tails }
 }
 
-function checkChoices(choices: readonly string[]): void {
-  const isList = Array.isArray(choices) && choices.length > 0
-  if (isList && choices.every((one) => typeof one === 'string' && one !== '')) return
-  throw new InputError(
-    'INPUT_OPTION',
-    'scoreChoices: choices should be at least one text, none of them empty.',
-  )
+function checkFields(fields: ChoiceFields): void {
+  const { choices = [] } = fields
+  const faults = kindFaults({ ...fields, choices }, KINDS)
+  if (faults.length > 0) throw new InputError('INPUT_OPTION', `scoreChoices: ${faults.join('; ')}.`)
+}
+
+const KINDS: OptionKinds<ChoiceFields> = {
+  choices: {
+    expected: 'at least one text, none of them empty',
+    is: (value) => TEXTS.is(value) && (value as string[]).length > 0,
+  },
+  unconditional: FLAG,
+  signal: SIGNAL,
 }
 
 function continued(prompt: Prompt, text: string): Prompt {

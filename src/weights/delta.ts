@@ -25,7 +25,7 @@ export function addDelta(delta: WeightSource, base: WeightSource): WeightSource 
   if (faults.length > 0) {
     throw new CheckpointError(
       'CHECKPOINT_DELTA',
-      `delta: ${faults.length} tensors do not go with the base: ${faults.slice(0, 10).join('; ')}; is this the LLaMA that it was taken from?`,
+      `delta: ${faults.length} ${faults.length === 1 ? 'tensor does' : 'tensors do'} not go with the base: ${faults.slice(0, 10).join('; ')}; is this the LLaMA that it was taken from?`,
     )
   }
   const isSum = (name: string) => base.tensors.has(name) && !ANGLES.test(name)

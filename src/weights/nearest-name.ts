@@ -1,10 +1,15 @@
 /** Which of the known names was probably meant: for messages about names that do not exist. */
 
-/** The candidate with the smallest edit distance to `name`, or undefined if none is closer than half its length. */
+/**
+ * The candidate that is `name` but for upper and lower case, else the one with the smallest edit distance to it, or undefined
+ * if none is closer than half its length.
+ */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
+  const folded = name.toLowerCase()
   let best: string | undefined
   let bestDistance = Math.floor(name.length / 2) + 1
   for (const candidate of candidates) {
+    if (candidate.toLowerCase() === folded) return candidate
     const distance = editDistance(name, candidate, bestDistance)
     if (distance < bestDistance) {
       best = candidate

@@ -237,6 +237,11 @@ describe('llava inspect', { concurrency: 2 }, () => {
       [[MODEL, '--plan', '--max-context', '0'], /maxContext should be a whole number from 1, 0/],
       [[MODEL, '--plan', '--kv-bytes', '9'], /unknown option --kv-bytes/],
       [[MODEL, '--draw', 'x.svg'], /--draw goes with a picture or a clip/],
+      [
+        [PHOTO, '--prompt', 'Hi'],
+        /--prompt goes with a checkpoint, .* is a picture; .* by --image/,
+      ],
+      [['fixtures/pictures/clip', '--plan'], /--plan goes with a checkpoint, .* is a clip; give/],
     ] as const) {
       const { code, stderr } = await llava(['inspect', ...args])
       assert.match(stderr, message)

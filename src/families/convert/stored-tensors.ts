@@ -34,7 +34,7 @@ export class StoredTensors {
     if (unknown.length === 0) return
     throw new CheckpointError(
       'CHECKPOINT_MISMATCH',
-      `convert: ${unknown.length} tensors are not part of this family: ${unknown.slice(0, 10).join(', ')}; nothing was written.`,
+      `convert: ${unknown.length} ${unknown.length === 1 ? 'tensor is' : 'tensors are'} not part of this family: ${unknown.slice(0, 10).join(', ')}; nothing was written.`,
     )
   }
 
