@@ -5,6 +5,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fork, gen, InputError, LlavaError, program } from '../src/index.ts'
+import {
+  Graph,
+  liveParameters,
+  lower,
+  precisionPolicy,
+  printGraph,
+  writeOnnx,
+} from '../src/graph/index.ts'
 import * as preprocess from '../src/preprocess/index.ts'
 import * as text from '../src/text/index.ts'
 
@@ -27,7 +35,8 @@ const tokenizer = text.tokenizerFromJson({
   model: { type: 'BPE', vocab: { a: 0, b: 1 }, merges: [] },
 })
 
-const exported = Object.entries({ ...text, ...preprocess, fork, gen, program }).filter(
+const ofGraphs = { lower, precisionPolicy, writeOnnx, liveParameters, printGraph }
+const exported = Object.entries({ ...text, ...preprocess, ...ofGraphs, fork, gen, program }).filter(
   ([name, value]) =>
     typeof value === 'function' && !UNCHECKED.includes(name) && name !== 'Tokenizer',
 ) as unknown as [string, AnyFunction][]
@@ -36,8 +45,17 @@ const FUNCTIONS: [string, AnyFunction][] = [
   ...exported,
   ['tokenizer.encode', (...values) => tokenizer.encode(...(values as [string]))],
   ['tokenizer.decode', (...values) => tokenizer.decode(...(values as unknown as [number[]]))],
+  ...['input', 'parameter', 'constant', 'scalar', 'op', 'node', 'output'].map(
+    (name): [string, AnyFunction] => [`graph.${name}`, (...values) => onGraph(name, values)],
+  ),
+  ['graph.op Add', (...values) => onGraph('op', ['Add', ...values])],
   ['tokenizer.stream', (...values) => tokenizer.stream(...(values as [object]))],
 ]
+
+function onGraph(name: string, values: readonly unknown[]): unknown {
+  const g = new Graph('g')
+  return (g[name as keyof Graph] as AnyFunction).apply(g, values as unknown[])
+}
 
 for (const [name, call] of FUNCTIONS) {
   test(`${name} of anything is an answer or an error of ours`, async () => {

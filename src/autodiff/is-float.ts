@@ -1,8 +1,6 @@
 /** Which values can have a gradient. */
-import type { DType } from '../core/dtype.ts'
-
-const FLOATS: ReadonlySet<DType> = new Set<DType>(['float32', 'float64', 'float16', 'bfloat16'])
+import { FLOAT_DTYPES, type DType } from '../core/dtype.ts'
 
 export function isFloat({ dtype }: { readonly dtype: DType }): boolean {
-  return FLOATS.has(dtype)
+  return FLOAT_DTYPES.includes(dtype)
 }

@@ -51,6 +51,12 @@ const ARRAYS: { readonly [D in DType]: ArrayConstructor } = {
   bool: Uint8Array,
 }
 
+export const FLOAT_DTYPES: readonly DType[] = ['float32', 'float64', 'float16', 'bfloat16']
+
+export function isDType(value: unknown): value is DType {
+  return typeof value === 'string' && Object.hasOwn(ARRAYS, value)
+}
+
 export function bytesPerElement(dtype: DType): number {
   return ARRAYS[dtype].BYTES_PER_ELEMENT
 }

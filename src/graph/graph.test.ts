@@ -16,6 +16,8 @@ type Case = readonly [
 
 const F = (...shape: Shape): Type => ['float32', ...shape]
 const LONG = (...shape: Shape): Type => ['int64', ...shape]
+const BOOL = (...shape: Shape): Type => ['bool', ...shape]
+const FLOATS = 'float32 or float64 or float16 or bfloat16'
 
 /** What came, in our notation, stands before each of these. */
 const WRONG: readonly Case[] = [
@@ -142,6 +144,33 @@ const WRONG: readonly Case[] = [
     'inner dimensions differ: 8 and 6.',
   ],
   ['QuantizeLinear', [F(2), F()], {}, 'input 2 is missing.'],
+  ['Log', [['int8', 2]], {}, `x0 is int8[2]; expected ${FLOATS}.`],
+  ['Softmax', [LONG(2)], { axis: 0 }, `x0 is int64[2]; expected ${FLOATS}.`],
+  ['Gelu', [LONG(2)], {}, `x0 is int64[2]; expected ${FLOATS}.`],
+  ['Add', [BOOL(2), BOOL(2)], {}, 'x0 is bool[2]; expected numbers.'],
+  ['ReduceSum', [BOOL(2)], { axes: [0], keepdims: 0 }, 'x0 is bool[2]; expected numbers.'],
+  ['Not', [F(2)], {}, 'x0 is float32[2]; expected bool.'],
+  ['Transpose', [F(2)], {}, 'perm should be a list of whole numbers, nothing came.'],
+  [
+    'ReduceSum',
+    [F(2)],
+    { keepdims: 1.5 },
+    'axes should be a list of whole numbers, nothing came; keepdims should be a whole number, 1.5 came.',
+  ],
+  ['Relu', [F(2)], { foo: 1 }, 'foo is no attribute; known are none.'],
+  ['Cast', [F(2)], { to: 'float' }, "to should be a dtype, 'float' came."],
+  [
+    'Expand',
+    [F(1)],
+    { shape: [''] },
+    'shape should be a list of whole numbers and symbols, [""] came.',
+  ],
+  [
+    'Expand',
+    [F(1)],
+    { shape: [-2] },
+    'the output should have a shape of whole numbers from 0 and named symbols, float32[-2] came.',
+  ],
   [
     'MatMulNBits',
     [F('T', 40), ['uint8', 6, 1, 16], F(6, 2)],
@@ -208,6 +237,32 @@ test('a name asked for twice is one parameter, in one type', () => {
     () => g.parameter('head.weight', [4, 8]),
     /^ShapeError: model: parameter head\.weight is float32\[8,4\] and cannot also be float32\[4,8\]\.$/,
   )
+})
+
+test('types that cannot be are refused where they are written', () => {
+  const g = new Graph('model')
+  for (const shape of [[-1, 2], [1.5], [NaN], ['']]) {
+    const refused = { code: 'SHAPE_DIM', message: /^model: \w+ x should have a shape of whole/ }
+    assert.throws(() => g.input('x', 'float32', shape), refused)
+    assert.throws(() => g.parameter('x', shape as number[]), refused)
+  }
+  assert.throws(() => g.input('x', 'float' as DType, [2]), {
+    code: 'SHAPE_DTYPE',
+    message: 'model: input x should have a dtype, "float" came.',
+  })
+  assert.equal(g.inputs.length, 0)
+})
+
+test('a graph reads values of its own alone', () => {
+  const [g, other] = [new Graph('model'), new Graph('other')]
+  const foreign = other.input('y', 'float32', [2])
+  const message =
+    "model: input 0 of Neg should be a value of this graph, that of another graph, y, came; make it by this graph's methods."
+  assert.throws(() => g.op('Neg', [foreign]), { code: 'SHAPE_VALUE', message })
+  for (const value of [foreign, undefined as never]) {
+    assert.throws(() => g.output('o', value), { code: 'SHAPE_VALUE' })
+  }
+  assert.deepEqual([g.nodes.length, g.outputs.length], [0, 0])
 })
 
 test('no two values have one name', () => {

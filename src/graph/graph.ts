@@ -4,10 +4,12 @@
  * A model is a function that adds nodes to a graph. Every node's output types are inferred when it is added, so a
  * wrong shape fails on the line that wrote it, in our notation. Nothing here knows a model or an engine.
  */
-import type { DType } from '../core/dtype.ts'
-import { ShapeError } from '../core/errors.ts'
+import { describeValue } from '../core/check-argument.ts'
+import { isDType, type DType } from '../core/dtype.ts'
+import { InputError, ShapeError } from '../core/errors.ts'
 import { formatType, type Shape } from '../core/shape.ts'
 import { hostTensor, type HostTensor } from '../core/tensor.ts'
+import { checkAttributes } from './ops/check-attributes.ts'
 import { OPS, type OpAttributes, type OpName } from './ops/index.ts'
 
 export type TensorType = { readonly dtype: DType; readonly shape: Shape }
@@ -34,6 +36,7 @@ export class Graph {
   readonly constants = new Map<Value, HostTensor>()
   readonly nodes: Node[] = []
   readonly outputs: { readonly name: string; readonly value: Value }[] = []
+  readonly #values = new Set<Value | null>()
   /** Names of values; ONNX tells them apart by nothing else. */
   readonly #names = new Set<string>()
   #nextId = 0
@@ -43,6 +46,7 @@ export class Graph {
   }
 
   input(name: string, dtype: DType, shape: Shape): Value {
+    checkType(`${this.name}: input ${name}`, { dtype, shape })
     this.#take(name)
     const value = this.#value({ dtype, shape }, name, 'input')
     this.inputs.push(value)
@@ -51,6 +55,7 @@ export class Graph {
 
   /** A named weight. Asking twice for one name gives the same value: tied weights are one parameter. */
   parameter(name: string, shape: readonly number[], dtype: DType = 'float32'): Value {
+    checkType(`${this.name}: parameter ${name}`, { dtype, shape })
     const known = this.parameters.get(name)
     if (known) {
       if (formatType(known.dtype, known.shape) !== formatType(dtype, shape)) {
@@ -68,6 +73,7 @@ export class Graph {
   }
 
   constant(tensor: HostTensor, name?: string): Value {
+    checkType(`${this.name}: constant`, tensor)
     const value = this.#value(tensor, name ?? `constant${this.constants.size}`, 'constant')
     this.constants.set(value, tensor)
     return value
@@ -75,7 +81,13 @@ export class Graph {
 
   /** A float32 scalar. */
   scalar(number: number): Value {
-    return this.constant(hostTensor('float32', [], Float32Array.of(number)))
+    if (typeof number === 'number') {
+      return this.constant(hostTensor('float32', [], Float32Array.of(number)))
+    }
+    throw new ShapeError(
+      'SHAPE_DATA',
+      `${this.name}: a scalar should be a number, ${describeValue(number)} came.`,
+    )
   }
 
   /** Adds a node and gives its first output. */
@@ -105,11 +117,27 @@ export class Graph {
   }
 
   output(name: string, value: Value): void {
+    this.#checkOwn(`output ${name}`, value)
     this.#take(name)
     this.outputs.push({ name, value })
   }
 
+  #checkOwn(place: string, value: Value | null): void {
+    if (this.#values.has(value)) return
+    const came = isValue(value) ? `that of another graph, ${value.name},` : describeValue(value)
+    throw new ShapeError(
+      'SHAPE_VALUE',
+      `${this.name}: ${place} should be a value of this graph, ${came} came; make it by this graph's methods.`,
+    )
+  }
+
   #take(name: string): void {
+    if (typeof name !== 'string' || name === '') {
+      throw new ShapeError(
+        'SHAPE_NAME',
+        `${this.name}: a name should be a text that is not empty, ${describeValue(name)} came.`,
+      )
+    }
     if (this.#names.has(name)) {
       throw new ShapeError(
         'SHAPE_NAME',
@@ -131,8 +159,20 @@ export class Graph {
     inputs: readonly (Value | null)[],
     attributes: Readonly<Record<string, unknown>>,
   ): readonly TensorType[] {
+    if (!Object.hasOwn(OPS, op) || !Array.isArray(inputs)) {
+      const fault = Array.isArray(inputs)
+        ? `there is no operator ${describeValue(op)}; OPS has them all`
+        : `${op}: inputs should be a list, ${describeValue(inputs)} came`
+      throw new ShapeError('SHAPE_OPERATOR', `${this.name}: ${fault}.`)
+    }
+    for (const [i, value] of inputs.entries()) {
+      if (value) this.#checkOwn(`input ${i} of ${op}`, value)
+    }
     try {
-      return OPS[op].infer(inputs, attributes as never)
+      checkAttributes(OPS[op], attributes)
+      const outputs: readonly TensorType[] = OPS[op].infer(inputs, attributes as never)
+      for (const type of outputs) checkType('the output', type)
+      return outputs
     } catch (error) {
       if (!(error instanceof ShapeError)) throw error
       const types = inputs.map((v) => (v ? formatType(v.dtype, v.shape) : 'none')).join(', ')
@@ -143,6 +183,42 @@ export class Graph {
   }
 
   #value(type: TensorType, name: string, origin: Value['origin']): Value {
-    return { id: this.#nextId++, name, dtype: type.dtype, shape: [...type.shape], origin }
+    const { dtype, shape } = type
+    const value: Value = { id: this.#nextId++, name, dtype, shape: [...shape], origin }
+    this.#values.add(value)
+    return value
   }
+}
+
+/** Throws InputError INPUT_ARGUMENT. */
+export function checkGraph(where: string, graph: Graph): void {
+  if (graph instanceof Graph) return
+  throw new InputError(
+    'INPUT_ARGUMENT',
+    `${where} should be a Graph, ${describeValue(graph)} came; new Graph(name) makes one.`,
+  )
+}
+
+/** Throws ShapeError. */
+function checkType(where: string, type: TensorType): void {
+  const { dtype, shape } = type ?? {}
+  if (!isDType(dtype)) {
+    const came = describeValue(dtype)
+    throw new ShapeError('SHAPE_DTYPE', `${where} should have a dtype, ${came} came.`)
+  }
+  if (Array.isArray(shape) && shape.every(isDim)) return
+  const came = Array.isArray(shape) ? formatType(dtype, shape) : describeValue(shape)
+  throw new ShapeError(
+    'SHAPE_DIM',
+    `${where} should have a shape of whole numbers from 0 and named symbols, ${came} came.`,
+  )
+}
+
+function isDim(dim: unknown): boolean {
+  if (typeof dim === 'string') return dim !== ''
+  return Number.isSafeInteger(dim) && (dim as number) >= 0
+}
+
+function isValue(value: Value | null): value is Value {
+  return typeof value === 'object' && value !== null && typeof value.name === 'string'
 }

@@ -410,3 +410,17 @@ function largest(x: HostTensor, from: number, to: number): number {
   for (let i = from; i < to; i++) max = Math.max(max, Math.abs(Number(x.data[i])))
   return max
 }
+
+test('a form that does not exist is refused by the name of its weight', () => {
+  const g = new Graph('model')
+  const weight = g.parameter('head.weight', [2, 4])
+  g.output('y', g.op('Linear', [g.input('x', 'float32', [1, 4]), weight, null]))
+  assert.throws(() => lower(g, () => 'int4' as LinearPrecision), {
+    code: 'CONFIG_PRECISION',
+    message: /^precision: head\.weight should be one of f32, .*, "int4" came\.$/,
+  })
+  assert.throws(() => precisionPolicy('int4' as LinearPrecision), {
+    code: 'CONFIG_PRECISION',
+    message: /^precision: the default should be one of f32, .*, "int4" came\.$/,
+  })
+})

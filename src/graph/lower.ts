@@ -5,12 +5,14 @@
  * The lowered graph's parameters are the tensors to be supplied: `NAME` as float32, or `NAME.int8`, `NAME.q4`, … with
  * their scales, in the layouts of `weights/quantize*.ts`.
  */
+import { checkArgument, describeValue } from '../core/check-argument.ts'
+import { checkOptions } from '../core/check-options.ts'
 import { ConfigError } from '../core/errors.ts'
 import { sameShape, type Dim } from '../core/shape.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
 import { hostTensor } from '../core/tensor.ts'
 import { product } from './dimension.ts'
-import { Graph, type Node, type Value } from './graph.ts'
+import { checkGraph, Graph, type Node, type Value } from './graph.ts'
 import {
   Int8Products,
   type ActivationDigits,
@@ -59,6 +61,14 @@ export function lower(
   policy: PrecisionPolicy,
   options: LoweringOptions = {},
 ): LoweredGraph {
+  checkGraph('lower: source', source)
+  if (typeof policy !== 'function') {
+    throw new ConfigError(
+      'CONFIG_PRECISION',
+      `lower: policy should be a function of a parameter's name, ${describeValue(policy)} came; precisionPolicy makes one.`,
+    )
+  }
+  checkOptions('lower', options, ['widen', 'digits'])
   return atOnce(loweringSteps(source, policy, options))
 }
 
@@ -180,6 +190,7 @@ class Lowering {
 
   #precision(weight: Value, policy: PrecisionPolicy): LinearPrecision {
     const precision = policy(weight.name)
+    checkPrecision(`precision: ${weight.name}`, precision)
     const [rows, columns] = weight.shape as readonly [number, number]
     this.linears.set(weight.name, { name: weight.name, precision, rows, columns })
     return precision
@@ -319,6 +330,8 @@ export function precisionPolicy(
   fallback: LinearPrecision,
   overrides: Readonly<Record<string, LinearPrecision>> = {},
 ): PrecisionPolicy {
+  checkPrecision('precision: the default', fallback)
+  checkArgument('precision.layers', overrides, 'an object')
   const rules = Object.entries(overrides).map(([pattern, precision]) => {
     if (!/^[\w.*-]+$/.test(pattern)) {
       throw new ConfigError(
@@ -326,16 +339,19 @@ export function precisionPolicy(
         `precision.layers: "${pattern}" is no parameter pattern; write a dotted path in which * stands for anything.`,
       )
     }
-    if (!LINEAR_PRECISIONS.includes(precision)) {
-      throw new ConfigError(
-        'CONFIG_PRECISION',
-        `precision.layers: "${pattern}" should be one of ${LINEAR_PRECISIONS.join(', ')}, "${String(precision)}" came.`,
-      )
-    }
+    checkPrecision(`precision.layers: "${pattern}"`, precision)
     const source = pattern.replaceAll('.', '\\.').replaceAll('*', '.*')
     return { test: new RegExp(`^${source}(\\.weight)?$`), precision }
   })
   return (parameter) => rules.findLast(({ test }) => test.test(parameter))?.precision ?? fallback
+}
+
+function checkPrecision(where: string, precision: LinearPrecision): void {
+  if (LINEAR_PRECISIONS.includes(precision)) return
+  throw new ConfigError(
+    'CONFIG_PRECISION',
+    `${where} should be one of ${LINEAR_PRECISIONS.join(', ')}, ${describeValue(precision)} came.`,
+  )
 }
 
 /** The int64 constant that ONNX wants for a list of numbers. */

@@ -7,9 +7,11 @@
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import type { DType, TypedArray } from '../core/dtype.ts'
+import { checkOptions } from '../core/check-options.ts'
+import { ShapeError } from '../core/errors.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
 import { hostTensor, type HostTensor } from '../core/tensor.ts'
-import type { Graph, Node, TensorType, Value } from './graph.ts'
+import { checkGraph, type Graph, type Node, type TensorType, type Value } from './graph.ts'
 import { int64Tensor } from './lower.ts'
 import { DimArguments } from './onnx-dims.ts'
 import {
@@ -47,6 +49,8 @@ export type OnnxOptions = {
 }
 
 export function writeOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
+  checkGraph('writeOnnx: graph', graph)
+  checkOptions('writeOnnx', options, ['parameters', 'order', 'unsized'])
   return atOnce(onnxSteps(graph, options))
 }
 
@@ -105,6 +109,7 @@ const MODEL = {
 
 /** The names of the parameters that some output depends on, in order of declaration. */
 export function liveParameters(graph: Graph): Value[] {
+  checkGraph('liveParameters: graph', graph)
   const used = new Set(liveNodes(graph).flatMap((node) => node.inputs))
   return [...graph.parameters.values()].filter((value) => used.has(value))
 }
@@ -159,7 +164,10 @@ class Writer {
   node(node: Node): void {
     const definition: OpDefinition = OPS[node.op] as OpDefinition
     if (definition.domain === 'llava') {
-      throw new Error(`internal: ${node.op} must be lowered before ${this.#graph.name} is written`)
+      throw new ShapeError(
+        'SHAPE_LOWERED',
+        `${this.#graph.name}: ${node.op} has no form in ONNX before it is lowered; write the graph that lower gives.`,
+      )
     }
     const input = node.inputs.map((value) => (value ? this.#name(value) : ''))
     const inputTensors = definition.tensors ?? []

@@ -1,8 +1,9 @@
 /** A graph as text, one node a line: what snapshots compare and `inspect` shows. */
 import { formatType } from '../core/shape.ts'
-import type { Graph, Value } from './graph.ts'
+import { checkGraph, type Graph, type Value } from './graph.ts'
 
 export function printGraph(graph: Graph): string {
+  checkGraph('printGraph: graph', graph)
   const lines = [`graph ${graph.name}`]
   for (const value of graph.inputs) lines.push(`  input ${typed(value)}`)
   for (const value of graph.parameters.values()) lines.push(`  parameter ${typed(value)}`)

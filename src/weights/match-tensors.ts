@@ -1,5 +1,5 @@
 /** Does a checkpoint hold exactly the tensors that a model needs? All that is wrong is said at once. */
-import type { DType } from '../core/dtype.ts'
+import { FLOAT_DTYPES, type DType } from '../core/dtype.ts'
 import { CheckpointError } from '../core/errors.ts'
 import { formatType, sameShape } from '../core/shape.ts'
 import { nearestName } from './nearest-name.ts'
@@ -19,8 +19,6 @@ export type MatchOptions = {
   /** Names that the checkpoint may have besides. */
   readonly ignored?: (name: string) => boolean
 }
-
-const FLOATS: readonly DType[] = ['float32', 'float16', 'bfloat16', 'float64']
 
 /** Throws one CheckpointError that lists every missing, misshapen and extra tensor of `source`, with the nearest name. */
 export function matchTensors(
@@ -65,7 +63,7 @@ function describeMissing(
 }
 
 function describeMisfit(tensor: ExpectedTensor, info: TensorInfo | undefined): (() => string)[] {
-  const dtypes = tensor.dtypes ?? FLOATS
+  const dtypes = tensor.dtypes ?? FLOAT_DTYPES
   if (info === undefined || (sameShape(tensor.shape, info.shape) && dtypes.includes(info.dtype)))
     return []
   const dtype = dtypes.includes(info.dtype) ? info.dtype : (dtypes[0] ?? info.dtype)

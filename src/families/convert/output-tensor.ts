@@ -1,5 +1,6 @@
 /** A tensor to be written: from the checkpoint, or made up because the target layout wants it. */
 import {
+  FLOAT_DTYPES,
   float32ToBfloat16,
   float32ToFloat16,
   type DType,
@@ -21,11 +22,9 @@ export type OutputTensor = {
   release(): void
 }
 
-const FLOATS: readonly DType[] = ['float32', 'float64', 'float16', 'bfloat16']
-
 /** What a tensor of `stored` dtype is written as. */
 export function outputDType(stored: DType, wanted: OutputDType): DType {
-  return wanted === 'stored' || !FLOATS.includes(stored) ? stored : wanted
+  return wanted === 'stored' || !FLOAT_DTYPES.includes(stored) ? stored : wanted
 }
 
 /** The elements as the tensor is to be written. Throws CheckpointError for values that float16 cannot hold. */

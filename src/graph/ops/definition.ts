@@ -5,7 +5,7 @@
  * they are known when a graph is written, and gradient rules want to read them. `tensors` lists those, in the order of
  * the input slots that the writer appends for them.
  */
-import type { DType } from '../../core/dtype.ts'
+import { FLOAT_DTYPES, type DType } from '../../core/dtype.ts'
 import { ShapeError } from '../../core/errors.ts'
 import { formatType, type Dim, type Shape } from '../../core/shape.ts'
 import type { TensorType, Value } from '../graph.ts'
@@ -67,6 +67,18 @@ export function expectDtype(value: Value, ...allowed: readonly DType[]): void {
       `${value.name} is ${formatType(value.dtype, value.shape)}; expected ${allowed.join(' or ')}.`,
     )
   }
+}
+
+export function expectFloat(value: Value): void {
+  expectDtype(value, ...FLOAT_DTYPES)
+}
+
+export function expectNumber(value: Value): void {
+  if (value.dtype !== 'bool') return
+  throw new ShapeError(
+    'SHAPE_DTYPE',
+    `${value.name} is ${formatType(value.dtype, value.shape)}; expected numbers.`,
+  )
 }
 
 export function expectRank(value: Value, rank: number): void {

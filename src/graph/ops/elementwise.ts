@@ -1,23 +1,36 @@
 /** Operators that work element by element, with broadcasting where there are two inputs. */
 import type { DType } from '../../core/dtype.ts'
-import { defineOp, broadcast, expectDtype, required } from './definition.ts'
+import type { Value } from '../graph.ts'
+import {
+  broadcast,
+  defineOp,
+  expectDtype,
+  expectFloat,
+  expectNumber,
+  required,
+  type Inputs,
+} from './definition.ts'
 
-function unary(domain: '' | 'com.microsoft' = '') {
+type Check = (value: Value) => void
+const anything: Check = () => {}
+const truths: Check = (value) => expectDtype(value, 'bool')
+
+function unary(check: Check) {
   return defineOp({
-    domain,
+    domain: '',
     required: {},
     optional: {},
-    infer: (inputs) => [required(inputs, 0)],
+    infer: (inputs) => [checked(inputs, check)],
   })
 }
 
-function binary(result?: DType) {
+function binary(check: Check, result?: DType) {
   return defineOp({
     domain: '',
     required: {},
     optional: {},
     infer(inputs) {
-      const a = required(inputs, 0)
+      const a = checked(inputs, check)
       const b = required(inputs, 1)
       expectDtype(b, a.dtype)
       return [{ dtype: result ?? a.dtype, shape: broadcast(a.shape, b.shape) }]
@@ -25,47 +38,53 @@ function binary(result?: DType) {
   })
 }
 
+function checked(inputs: Inputs, check: Check): Value {
+  const x = required(inputs, 0)
+  check(x)
+  return x
+}
+
 export const elementwise = {
-  Abs: unary(),
-  Neg: unary(),
-  Sign: unary(),
-  Exp: unary(),
-  Log: unary(),
-  Sqrt: unary(),
-  Reciprocal: unary(),
-  Erf: unary(),
-  Tanh: unary(),
-  Sigmoid: unary(),
-  Softplus: unary(),
-  Relu: unary(),
-  Round: unary(),
-  Identity: unary(),
-  Not: unary(),
-  Add: binary(),
-  Sub: binary(),
-  Mul: binary(),
-  Div: binary(),
-  Pow: binary(),
-  Max: binary(),
-  Min: binary(),
-  And: binary(),
-  Less: binary('bool'),
-  LessOrEqual: binary('bool'),
-  Greater: binary('bool'),
-  Equal: binary('bool'),
+  Abs: unary(expectNumber),
+  Neg: unary(expectNumber),
+  Sign: unary(expectNumber),
+  Exp: unary(expectFloat),
+  Log: unary(expectFloat),
+  Sqrt: unary(expectFloat),
+  Reciprocal: unary(expectFloat),
+  Erf: unary(expectFloat),
+  Tanh: unary(expectFloat),
+  Sigmoid: unary(expectFloat),
+  Softplus: unary(expectFloat),
+  Relu: unary(expectNumber),
+  Round: unary(expectFloat),
+  Identity: unary(anything),
+  Not: unary(truths),
+  Add: binary(expectNumber),
+  Sub: binary(expectNumber),
+  Mul: binary(expectNumber),
+  Div: binary(expectNumber),
+  Pow: binary(expectNumber),
+  Max: binary(expectNumber),
+  Min: binary(expectNumber),
+  And: binary(truths),
+  Less: binary(expectNumber, 'bool'),
+  LessOrEqual: binary(expectNumber, 'bool'),
+  Greater: binary(expectNumber, 'bool'),
+  Equal: binary(anything, 'bool'),
   /** x Φ(x) with the exact normal distribution, or its tanh form (`approximate: 'tanh'`). Source: arXiv:1606.08415. */
   Gelu: defineOp({
     domain: '',
     required: {},
     optional: { approximate: 'string' },
-    infer: (inputs) => [required(inputs, 0)],
+    infer: (inputs) => [checked(inputs, expectFloat)],
   }),
   /** x σ(αx): SiLU for α = 1, OpenAI's CLIP for α = 1.702. */
   QuickGelu: defineOp({
     domain: 'com.microsoft',
     required: { alpha: 'float' },
     optional: {},
-    infer: (inputs) => [required(inputs, 0)],
+    infer: (inputs) => [checked(inputs, expectFloat)],
   }),
   Cast: defineOp({
     domain: '',
@@ -79,12 +98,10 @@ export const elementwise = {
     required: {},
     optional: {},
     infer(inputs) {
-      const [condition, a, b] = [0, 1, 2].map((i) => required(inputs, i)) as [V, V, V]
+      const [condition, a, b] = [0, 1, 2].map((i) => required(inputs, i)) as [Value, Value, Value]
       expectDtype(condition, 'bool')
       expectDtype(b, a.dtype)
       return [{ dtype: a.dtype, shape: broadcast(condition.shape, broadcast(a.shape, b.shape)) }]
     },
   }),
 } as const
-
-type V = ReturnType<typeof required>

@@ -5,12 +5,14 @@ import {
   defineOp,
   expectDtype,
   expectEqualDims,
+  expectFloat,
+  expectNumber,
   normalizeAxis,
   required,
   type Inputs,
 } from './definition.ts'
 
-function reduce() {
+function reduce(check: (value: Value) => void) {
   return defineOp({
     domain: '',
     required: { axes: 'ints', keepdims: 'int' },
@@ -18,6 +20,7 @@ function reduce() {
     tensors: ['axes'],
     infer(inputs, { axes, keepdims }) {
       const x = required(inputs, 0)
+      check(x)
       const folded = new Set(axes.map((axis) => normalizeAxis(axis, x.shape.length)))
       const shape = keepdims
         ? x.shape.map((dim, i): Dim => (folded.has(i) ? 1 : dim))
@@ -28,17 +31,18 @@ function reduce() {
 }
 
 export const reduction = {
-  ReduceSum: reduce(),
-  ReduceMean: reduce(),
-  ReduceMax: reduce(),
-  ReduceLogSumExp: reduce(),
-  ReduceSumSquare: reduce(),
+  ReduceSum: reduce(expectNumber),
+  ReduceMean: reduce(expectNumber),
+  ReduceMax: reduce(expectNumber),
+  ReduceLogSumExp: reduce(expectFloat),
+  ReduceSumSquare: reduce(expectNumber),
   Softmax: defineOp({
     domain: '',
     required: { axis: 'int' },
     optional: {},
     infer(inputs, { axis }) {
       const x = required(inputs, 0)
+      expectFloat(x)
       normalizeAxis(axis, x.shape.length)
       return [x]
     },
@@ -70,6 +74,7 @@ export const reduction = {
 
 function normalized(inputs: Inputs): Value {
   const [x, weight] = [required(inputs, 0), required(inputs, 1)]
+  expectFloat(x)
   expectDtype(weight, x.dtype)
   expectEqualDims(x.shape.at(-1), weight.shape[0], 'width of input and weight')
   return x
