@@ -26,7 +26,8 @@ if (files.length === 0) {
   process.exit(1)
 }
 const options = ['--expose-gc', '--test', '--test-reporter=spec']
-const concurrency = `--test-concurrency=${availableParallelism()}`
+// Some only wait.
+const concurrency = `--test-concurrency=${availableParallelism() + 1}`
 // All of them keep the processors busy by themselves: pools of threads that wait for one another would double the time.
 if (wanted.length === 0) {
   const alone = new URL('one-processor.js', import.meta.url).href

@@ -42,7 +42,7 @@ export function convertImage(image: ModeImage, to: ImageMode): ModeImage {
   checkFields('convertImage: image', image, ['width', 'height', 'mode', 'data'])
   checkSamples(image)
   const { width, height } = image
-  if (image.mode === to) return { ...image, data: image.data.slice() }
+  if (image.mode === to) return { ...image, data: copy(image) }
   const convert = findConversion(image, to)
   return { width, height, mode: to, data: convert(image) }
 }
@@ -170,7 +170,8 @@ const DIRECT: { readonly [pair: string]: Conversion } = {
 }
 
 function copy({ data }: ModeImage): ModeImage['data'] {
-  return data.slice()
+  // What `slice` of a Buffer gives is the same memory.
+  return data instanceof Uint8Array ? new Uint8Array(data) : data.slice()
 }
 
 function clip({ data }: ModeImage): Uint8Array {

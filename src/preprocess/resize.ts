@@ -47,7 +47,7 @@ export function resizeImage(image: Image, options: ResizeOptions): Image {
   const size = { width: options.width, height: options.height }
   const isWhole = box.every((edge, i) => edge === [0, 0, image.width, image.height][i])
   if (isWhole && size.width === image.width && size.height === image.height) {
-    return { ...image, data: image.data.slice() }
+    return { ...image, data: new Uint8Array(image.data) }
   }
   if (filter === 'nearest') {
     return { ...size, channels: image.channels, data: resample({ image, size, box, filter }) }
