@@ -1,6 +1,7 @@
 /** What people write never becomes a control token, in any layout and with any tokenizer; raw prompts are read for them. */
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
+import { templatePrompt } from './checkpoint-text.ts'
 import fc from 'fast-check'
 import { ConfigError, InputError } from '../core/errors.ts'
 import { loadTokenizer, type Tokenizer } from '../text/index.ts'
@@ -18,7 +19,7 @@ type Layout = 'hf' | 'original'
 function configOf(layout: Layout, prompt?: PromptConfig): ModelConfig {
   const usual: PromptConfig =
     layout === 'hf'
-      ? { kind: 'template', template: TEMPLATE }
+      ? templatePrompt(TEMPLATE)
       : { kind: 'conversation', mode: 'vicuna_v1', wrapImage: false }
   const tokenise = TOKENISED[layout]
   return { layout, tokenise, image: { placeholder: -200 }, prompt: prompt ?? usual } as ModelConfig
@@ -149,7 +150,7 @@ describe('a conversation as a prompt', () => {
   test('a template that writes BOS gets no second one, one that does not gets one', () => {
     const bos = tokenizer.bosId
     const count = (template: string) => {
-      const config = configOf('hf', { kind: 'template', template })
+      const config = configOf('hf', templatePrompt(template))
       return buildPrompt([user('Hi')], { config, tokenizer }).ids.filter((id) => id === bos).length
     }
     assert.equal(count(TEMPLATE), 1)
@@ -202,9 +203,52 @@ describe('a conversation as a prompt', () => {
     assert.ok(rawPrompt('Hi', tools).ids.length > 0)
   })
 
+  test('a template that reads a text gets one, with a picture as its tag; one that looks gets what came', () => {
+    const of = (template: string, ...messages: PromptMessage[]) =>
+      buildPrompt(messages, { config: configOf('hf', templatePrompt(template)), tokenizer })
+    const each = (content: string) => `{% for m in messages %}${content}|{% endfor %}`
+    const whole = each('{{ m.content | trim }}')
+    const looks = each(
+      '{% if m.content is string %}text {{ m.content }}{% else %}list {{ m.content[0].text }}{% endif %}',
+    )
+    const question: PromptMessage = {
+      role: 'user',
+      content: [{ type: 'text', text: 'What?' }, { type: 'image' }],
+    }
+    const said: PromptMessage[] = [
+      { role: 'system', content: 'Be brief' },
+      { role: 'user', content: 'q' },
+      { role: 'assistant', content: 'a' },
+    ]
+    assert.equal(of(whole, ...said, user('b', 'c')).prompt, 'Be brief|q|a|b\nc|')
+    const { prompt, ids } = of(whole, question)
+    assert.equal(prompt, '<image>\nWhat?|')
+    assert.equal(ids.filter((id) => id === tokenizer.idOf('<image>')).length, 1)
+    const quoted = of(whole, user('What is <image>?')).ids
+    assert.ok(!quoted.includes(tokenizer.idOf('<image>') ?? NaN))
+    assert.equal(of(looks, ...said.slice(1, 2), user('b')).prompt, 'text q|list b|')
+  })
+
+  test("a tokenizer's other token for pictures and clips stands in texts", async () => {
+    const named = await loadTokenizer(`${FOLDER}/chatml`)
+    const [image, video] = ['<|im_start|>', '<|im_end|>'].map((token) => named.idOf(token))
+    const template = '{% for m in messages %}{{ m.content }}{% endfor %}'
+    const config = {
+      ...configOf('hf', templatePrompt(template)),
+      image: { placeholder: image },
+      video: { placeholder: video },
+    } as ModelConfig
+    const content = [{ type: 'image' }, { type: 'video' }] as const
+    const { ids } = buildPrompt([{ role: 'user', content }], { config, tokenizer: named })
+    assert.deepEqual(
+      ids.filter((id) => named.specialIds.has(id)),
+      [image, video],
+    )
+  })
+
   test('a model without eyes gets one text and refuses pictures', () => {
     const template = '{% for message in messages %}{{ message.content }}|{% endfor %}'
-    const config = { ...configOf('hf', { kind: 'template', template }), image: null }
+    const config = { ...configOf('hf', templatePrompt(template)), image: null }
     const tools = { config, tokenizer }
     assert.equal(buildPrompt([user('a', 'b')], tools).prompt, 'a\nb|')
     for (const type of ['image', 'video'] as const) {

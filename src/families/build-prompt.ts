@@ -8,11 +8,12 @@
  */
 import { ConfigError, InputError } from '../core/errors.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
-import { renderChat, type ChatMessage, type ChatPart } from '../text/chat-template.ts'
+import { renderChat, type ChatMessage } from '../text/chat-template.ts'
+import type { ContentForm, ContentForms } from '../text/content-forms.ts'
 import { renderConversation, type Turn } from '../text/conversation.ts'
 import { IMAGE_TOKEN_INDEX, tokenizePromptSteps } from '../text/tokenize-prompt.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
-import type { ModelConfig } from './family.ts'
+import type { ModelConfig, PromptConfig } from './family.ts'
 import { PlainText } from './plain-text.ts'
 import { requireToolFormat, TOOL_MARKS } from './tool-format.ts'
 import {
@@ -86,8 +87,8 @@ export function* promptSteps(
   }
   const rendered =
     prompt.kind === 'conversation'
-      ? renderTurns(messages, prompt, plain)
-      : renderTemplate(messages, prompt.template, {
+      ? renderTurns(messages, prompt, { plain, ...tools })
+      : renderTemplate(messages, prompt, {
           plain,
           end: endOf(messages),
           offered,
@@ -186,7 +187,7 @@ function endOf(messages: readonly PromptMessage[]): PromptEnd {
 /** A conversation by a chat template, people's words protected by `plain`. */
 export function renderTemplate(
   messages: readonly PromptMessage[],
-  template: string,
+  { template, content }: Extract<PromptConfig, { readonly kind: 'template' }>,
   {
     plain,
     config,
@@ -203,9 +204,10 @@ export function renderTemplate(
 ): string {
   const bosToken = tokenOf(tokenizer, tokenizer.bosId)
   const eosToken = tokenOf(tokenizer, tokenizer.eosId)
+  const tags = config.image && mediaTags({ config, tokenizer })
   return renderChat(template, {
     messages: messages.map((message) => ({
-      ...chatMessage(message, plain, config.image !== null),
+      ...chatMessage(message, { plain, tags, form: formFor(message, content) }),
       ...(ids && toolFields(message, plain, ids)),
     })),
     addGenerationPrompt: end === 'opened',
@@ -216,27 +218,35 @@ export function renderTemplate(
   })
 }
 
-/** Results are one text for every template; an assistant that only called said nothing. */
+/** An assistant that only called said nothing. */
 function toolFields(message: PromptMessage, plain: PlainText, ids: CallIds): Partial<ChatMessage> {
   const { role, toolCalls = [], toolCallId } = message
-  const text = plain.protect([textsOf(message).join('\n')])[0] ?? ''
-  if (role === 'tool') {
-    return { content: text, ...(toolCallId !== undefined && { tool_call_id: ids.of(toolCallId) }) }
-  }
+  if (role === 'tool') return toolCallId === undefined ? {} : { tool_call_id: ids.of(toolCallId) }
   if (toolCalls.length === 0) return {}
-  return { ...(text === '' && { content: '' }), ...callFields(toolCalls, { plain, ids }) }
+  const isSilent = textsOf(message).every((text) => text === '')
+  return { ...(isSilent && { content: '' }), ...callFields(toolCalls, { plain, ids }) }
 }
 
-/** Templates of models with eyes go through lists of parts; those of language models want one text. */
-function chatMessage(message: PromptMessage, plain: PlainText, wantsParts: boolean): ChatMessage {
-  const { role } = message
-  const chatParts = protectedParts(message, plain).map((part): ChatPart =>
-    part.type === 'text' ? { type: 'text', text: part.text } : { type: part.type },
-  )
-  if (wantsParts) return { role, content: chatParts }
-  const other = chatParts.find((part) => part.type !== 'text')
-  if (other) throw noEyes(other.type)
-  return { role, content: chatParts.map((part) => part.text ?? '').join('\n') }
+/** Results of tools are one text for every template. */
+function formFor({ role }: PromptMessage, content: ContentForms): ContentForm {
+  return role === 'tool' ? 'text' : content[role]
+}
+
+/** The message in the form that the template reads; without `tags` the model takes no pictures. */
+function chatMessage(
+  message: PromptMessage,
+  {
+    plain,
+    tags,
+    form,
+  }: { readonly plain: PlainText; readonly tags: MediaTags | null; readonly form: ContentForm },
+): ChatMessage {
+  const { role, content } = message
+  const parts = protectedParts(message, plain)
+  const medium = parts.find(({ type }) => type !== 'text')
+  if (medium && !tags) throw noEyes(medium.type)
+  const isText = form === 'text' || (form === 'asGiven' && typeof content === 'string')
+  return { role, content: isText ? textOf(parts, tags) : parts }
 }
 
 function noEyes(kind: string): InputError {
@@ -249,17 +259,20 @@ function noEyes(kind: string): InputError {
 function renderTurns(
   messages: readonly PromptMessage[],
   { mode, wrapImage }: { readonly mode: string; readonly wrapImage: boolean },
-  plain: PlainText,
+  { plain, ...tools }: PromptTools & { readonly plain: PlainText },
 ): string {
+  const { image, video } = mediaTags(tools)
+  const tags = wrapImage ? { image: wrapped(image), video: wrapped(video) } : { image, video }
+  const written = (message: PromptMessage) => textOf(protectedParts(message, plain), tags)
   const system = messages
     .filter(({ role }) => role === 'system')
-    .map((message) => turnText(message, plain, wrapImage))
+    .map(written)
     .join('\n')
   const turns = messages
     .filter(({ role }) => role !== 'system')
     .map((message): Turn => ({
       from: message.role === 'assistant' ? 'gpt' : 'human',
-      value: turnText(message, plain, wrapImage),
+      value: written(message),
     }))
   const options = system === '' ? {} : { system }
   const last = turns.at(-1)
@@ -273,14 +286,30 @@ function renderTurns(
   return rendered.slice(0, rendered.lastIndexOf(mark))
 }
 
-/** Pictures as tags, a lone one in front: `<image>\nquestion`. */
-function turnText(message: PromptMessage, plain: PlainText, wrapImage: boolean): string {
-  const tag = wrapImage ? `<im_start>${IMAGE_TAG}<im_end>` : IMAGE_TAG
-  const parts = protectedParts(message, plain)
+function wrapped(tag: string): string {
+  return `<im_start>${tag}<im_end>`
+}
+
+/** What marks the place of a picture and of a clip in a text. */
+type MediaTags = { readonly image: string; readonly video: string }
+
+/** A tokenizer without `<image>` has another token for pictures, or the text is cut at the tag. */
+function mediaTags({ config: { image, video }, tokenizer }: PromptTools): MediaTags {
+  const hasTag = tokenizer.idOf(IMAGE_TAG) !== undefined
+  const own = hasTag ? undefined : tokenOf(tokenizer, image?.placeholder)
+  const tag = own ?? IMAGE_TAG
+  const isShared = video?.placeholder === image?.placeholder
+  return { image: tag, video: (isShared ? null : tokenOf(tokenizer, video?.placeholder)) ?? tag }
+}
+
+/** One text, pictures as tags, a lone one in front: `<image>\nquestion`. */
+function textOf(parts: readonly PromptPart[], tags: MediaTags | null): string {
   const pictures = parts.filter((part) => part.type !== 'text')
   const ordered =
     pictures.length === 1 ? [...pictures, ...parts.filter((part) => part.type === 'text')] : parts
-  return ordered.map((part) => (part.type === 'text' ? part.text : tag)).join('\n')
+  return ordered
+    .map((part) => (part.type === 'text' ? part.text : (tags?.[part.type] ?? '')))
+    .join('\n')
 }
 
 /** The message as a list of parts whose texts hold no control token. */

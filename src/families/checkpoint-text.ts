@@ -1,33 +1,55 @@
 /** What a checkpoint's files say about its text: the chat template and the ids that end an answer. */
 import type { CheckpointDocuments, FamilyOptions, PromptConfig } from './family.ts'
 import { isObject, JsonReader } from './json-reader.ts'
+import { contentForms } from '../text/content-forms.ts'
 import { conversationMode } from '../text/conversation.ts'
 
 /**
- * The template that a caller or the files name: a conversation mode, or Jinja text. A checkpoint keeps it in
- * chat_template.jinja, chat_template.json, or in tokenizer_config.json as one text or as a list of named ones. Throws
- * ConfigError for a mode that there is not.
+ * The template that a caller or the files name: a conversation mode, or Jinja text. A checkpoint keeps it in files of its
+ * processor or its tokenizer, as one text or as a list of named ones. Throws ConfigError for a mode that there is not.
  */
 export function templateOf(
   { files }: CheckpointDocuments,
   { template }: FamilyOptions,
+  readBy: keyof typeof TEMPLATE_FILES = 'processor',
 ): PromptConfig | null {
   if (template !== undefined) {
     // Without a tag of Jinja's it would say the same to every conversation: it is a mode, or a misspelt one.
     return /\{[{%]/.test(template)
-      ? { kind: 'template', template }
+      ? templatePrompt(template)
       : { kind: 'conversation', mode: knownMode(template), wrapImage: false }
   }
-  for (const name of [
-    'chat_template.jinja',
-    'chat_template.json',
-    'processor_config.json',
-    'tokenizer_config.json',
-  ]) {
+  for (const name of TEMPLATE_FILES[readBy]) {
     const found = templateText(files.get(name))
-    if (found !== null) return { kind: 'template', template: found }
+    if (found !== null) return templatePrompt(found)
   }
   return null
+}
+
+/**
+ * Where transformers looks, the first that has one counts: `ProcessorMixin.get_processor_dict`, and
+ * `PreTrainedTokenizerBase._from_pretrained` for a language model alone. Each goes on to the other's files, as there a
+ * user would by hand.
+ * Source: transformers 5.23 `processing_utils.py`, `tokenization_utils_base.py`.
+ */
+const TEMPLATE_FILES = {
+  processor: [
+    'processor_config.json',
+    'chat_template.json',
+    'chat_template.jinja',
+    'tokenizer_config.json',
+  ],
+  tokenizer: [
+    'chat_template.jinja',
+    'tokenizer_config.json',
+    'processor_config.json',
+    'chat_template.json',
+  ],
+} as const
+
+/** A Jinja template with the forms in which it reads messages. */
+export function templatePrompt(template: string): PromptConfig {
+  return { kind: 'template', template, content: contentForms(template) }
 }
 
 function knownMode(name: string): string {

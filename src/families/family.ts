@@ -5,6 +5,7 @@ import type { ImageTokenConfig } from '../preprocess/image-tokens.ts'
 import type { ResizeOrder } from '../preprocess/resize.ts'
 import type { VideoTokenConfig } from '../preprocess/video-tokens.ts'
 import type { ProjectorConfig } from '../projector/projector.ts'
+import type { ContentForms } from '../text/content-forms.ts'
 import type { VisionConfig } from '../vision/vision-transformer.ts'
 import type { NameRule } from './parameter-names.ts'
 
@@ -58,7 +59,12 @@ export type PromptConfig =
   /** A mode of the original repositories; text is cut at the pictures and each piece tokenised alone. */
   | { readonly kind: 'conversation'; readonly mode: string; readonly wrapImage: boolean }
   /** A Jinja template; the text is tokenised in one piece and the placeholder's id repeated. */
-  | { readonly kind: 'template'; readonly template: string }
+  | {
+      readonly kind: 'template'
+      readonly template: string
+      /** How the template wants what a message says. */
+      readonly content: ContentForms
+    }
   /** No template came with the checkpoint: only raw prompts can be answered. */
   | { readonly kind: 'none' }
 

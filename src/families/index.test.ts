@@ -1,6 +1,7 @@
 /** config.json and its neighbours of both layouts, read as the families read them. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { templatePrompt } from './checkpoint-text.ts'
 import { ConfigError } from '../core/errors.ts'
 import { fitOf } from '../preprocess/image-processor.ts'
 import type { CheckpointDocuments, FamilyOptions, ModelConfig, Quirks } from './family.ts'
@@ -293,18 +294,30 @@ describe('the chat template is found where files keep it, in this order', () => 
     assert.deepEqual(bare, hf())
   })
 
-  test('chat_template.jinja, chat_template.json, processor_config.json, tokenizer_config.json', () => {
+  test("a processor's template: processor_config, chat_template.json, .jinja, the tokenizer's", () => {
     const places: Record<string, unknown> = {
-      'chat_template.jinja': 'A',
+      'processor_config.json': { chat_template: 'A' },
       'chat_template.json': { chat_template: 'B' },
-      'processor_config.json': { chat_template: 'C' },
+      'chat_template.jinja': 'C',
       'tokenizer_config.json': { chat_template: named },
     }
     for (const expected of ['A', 'B', 'C', 'D']) {
-      assert.deepEqual(promptOf(places), { kind: 'template', template: expected })
+      assert.deepEqual(promptOf(places), templatePrompt(expected))
       delete places[Object.keys(places)[0]!]
     }
     assert.deepEqual(promptOf({}), { kind: 'none' })
+  })
+  test("a language model's own: chat_template.jinja, tokenizer_config, then a processor's", () => {
+    const files: Record<string, unknown> = {
+      'chat_template.jinja': 'A',
+      'tokenizer_config.json': { chat_template: named },
+      'processor_config.json': { chat_template: 'B' },
+      'chat_template.json': { chat_template: 'C' },
+    }
+    for (const expected of ['A', 'D', 'B', 'C']) {
+      assert.deepEqual(parse(documents(TEXT, files)).prompt, templatePrompt(expected))
+      delete files[Object.keys(files)[0]!]
+    }
   })
   test('a list without a default, and null, are no template', () => {
     for (const chat_template of [[named[0]], null, 7]) {
@@ -318,10 +331,7 @@ describe('the chat template is found where files keep it, in this order', () => 
       mode: 'vicuna_v1',
       wrapImage: false,
     })
-    assert.deepEqual(promptOf(files, { template: '{{ x }}' }), {
-      kind: 'template',
-      template: '{{ x }}',
-    })
+    assert.deepEqual(promptOf(files, { template: '{{ x }}' }), templatePrompt('{{ x }}'))
   })
 })
 

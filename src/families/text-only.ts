@@ -25,7 +25,7 @@ export const textOnly: Family = {
       video: null,
       truncate: options.quirks?.truncate ?? 'refuse',
       tokenise: options.quirks?.tokenise ?? TOKENISED[layout],
-      prompt: templateOf(documents, options) ?? { kind: 'none' },
+      prompt: templateOf(documents, options, 'tokenizer') ?? { kind: 'none' },
       endTokens: endTokens(documents, json),
       maxContext: scaledPositions(decoder),
     }

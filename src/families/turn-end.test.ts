@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { templatePrompt } from './checkpoint-text.ts'
 import { turnEndOf } from './turn-end.ts'
 
 const tokens = new Map([
@@ -22,7 +23,7 @@ test('a token that the tokenizer does not have ends as a text', () => {
 })
 
 test('a chat template leaves it to the end tokens of the files', () => {
-  for (const prompt of [{ kind: 'none' }, { kind: 'template', template: '' }] as const) {
+  for (const prompt of [{ kind: 'none' }, templatePrompt('')] as const) {
     assert.deepEqual(turnEndOf(prompt, tokenizer), { texts: [], tokenIds: [] })
   }
 })

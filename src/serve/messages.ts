@@ -5,7 +5,7 @@ import type { ToolCall } from '../families/tool-messages.ts'
 
 export type Message = {
   readonly role: Role
-  /** A text alone stays one: chat templates may render it differently from a list with one text. */
+  /** A text and a list with one text are told apart where the chat template tells them apart. */
   readonly content: string | readonly ContentPart[]
   /** What the assistant called in this turn. */
   readonly toolCalls?: readonly ToolCall[] | undefined

@@ -222,7 +222,10 @@ export class PromptPreparer {
       video: video?.placeholder ?? null,
     }
     const ids = prompt.kind === 'ids' ? foldPlaces(built.ids, placeholders, media) : built.ids
-    if (media.length > 0) this.#checkMark(ids)
+    if (media.length > 0) {
+      this.#checkMark(ids)
+      if (prompt.kind === 'messages') this.#checkTemplate(ids)
+    }
     const layout = { prompt: built.prompt, ...layoutSequence(ids, placeholders, media) }
     if (truncate === 'refuse' || layout.inputIds.length <= maxContext) return layout
     return {
@@ -241,6 +244,17 @@ export class PromptPreparer {
     throw new ConfigError(
       'CONFIG_IMAGE_TOKEN',
       `config.json.image_token_index (or image_token_id): expected ${written}, the tokenizer's <image>, ${placeholder} came; take both files from where the checkpoint came from.`,
+    )
+  }
+
+  /** A template that leaves out whatever is no text: nothing that could be sent would help. */
+  #checkTemplate(ids: readonly number[]): void {
+    const { image, video, prompt } = this.#config
+    const marks = [image?.placeholder, video?.placeholder]
+    if (prompt.kind !== 'template' || ids.some((id) => marks.includes(id))) return
+    throw new ConfigError(
+      'CONFIG_TEMPLATE_MEDIA',
+      'prompt: expected the chat template to write a place for each picture and clip, it wrote none for any; give the template that this checkpoint was trained with, or a conversation mode, as template.',
     )
   }
 

@@ -32,11 +32,10 @@ export function labelTemplate(
 ): LabelledConversation {
   const { prompt } = tools.config
   if (prompt.kind !== 'template') throw new Error('internal: the checkpoint has no template')
-  const { template } = prompt
-  const texts = [template, ...messages.flatMap(textsOf)]
+  const texts = [prompt.template, ...messages.flatMap(textsOf)]
   const plain = new PlainText(tools.tokenizer, [IMAGE_TAG], texts)
   const render = (count: number, end: PromptEnd) =>
-    renderTemplate(messages.slice(0, count), template, { plain, end, ...tools })
+    renderTemplate(messages.slice(0, count), prompt, { plain, end, ...tools })
   const whole = render(messages.length, 'closed')
   const inputIds = tokenizeRendered(whole, tools, plain)
   const offsets = offsetsOf(plain.reveal(whole), inputIds, tools)

@@ -286,6 +286,37 @@ describe('llava inspect', { concurrency: 2 }, () => {
     )
   })
 
+  test('a language model’s template, which reads a text, gets the words and the picture in one', async () => {
+    const folder = join(FOLDER, 'llama3-template')
+    cpSync(MODEL, folder, { recursive: true, filter: (name) => !name.includes('chat_template') })
+    const file = join(folder, 'tokenizer_config.json')
+    const config = JSON.parse(readFileSync(file, 'utf8')) as object
+    const header = "'<|' + message['role'] + '|>'"
+    const templates = {
+      llama3: `{{ ${header} + message['content'] | trim + '</s>' }}`,
+      chatml: `{{ ${header} + message['content'] + '</s>' }}`,
+      wordsOnly: `{{ ${header} }}{% for part in message.content if part.type == 'text' %}{{ part.text }}{% endfor %}`,
+    }
+    const writeTemplate = (body: string) => {
+      const chat_template = `{% for message in messages %}${body}{% endfor %}`
+      writeFileSync(file, JSON.stringify({ ...config, chat_template }))
+    }
+    for (const name of ['llama3', 'chatml'] as const) {
+      writeTemplate(templates[name])
+      const asked = ['inspect', folder, '--prompt', 'What is this?']
+      assert.equal((await json(asked)).prompt, '<|user|>What is this?</s>')
+      const seen = await json([...asked, '--image', PHOTO])
+      assert.equal(seen.prompt, '<|user|><image>\nWhat is this?</s>')
+      assert.equal(seen.counts.image, 576)
+    }
+    writeTemplate(templates.wordsOnly)
+    const about = ['--model', folder, '--image', PHOTO, '--max-tokens', '1', 'What?']
+    const { code, stderr } = await llava(['ask', ...about])
+    assert.equal(code, 1)
+    assert.match(stderr, /chat template to write a place for each picture.*CONFIG_TEMPLATE_MEDIA/)
+    assert.equal((await llava(['ask', ...about, '--template', 'vicuna_v1'])).code, 0)
+  })
+
   test('what is neither is refused by name', async () => {
     const text = join(FOLDER, 'note.jpg')
     writeFileSync(text, 'Dear diary')

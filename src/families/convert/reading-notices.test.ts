@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { templatePrompt } from '../checkpoint-text.ts'
 import { bosNotices } from './reading-notices.ts'
 
 /** Adds BOS, and reads the one that a text begins with. */
@@ -17,7 +18,7 @@ const asOriginal = (mode: string) =>
 const asHf = {
   layout: 'hf',
   tokenise: 'whole',
-  prompt: { kind: 'template', template: '' },
+  prompt: templatePrompt(''),
 } as const
 
 test('a layout that reads BOS once where the other reads it twice is told', () => {
