@@ -86,12 +86,13 @@ function findTokens(text: string, trie: TokenTrie, parsesSpecial: boolean): Piec
     at = end
     if (token.special && !parsesSpecial) continue
     if (token.singleWord && (isWord(charBefore(text, start)) || isWord(charAt(text, end)))) continue
+    if (token.lstrip && end <= done) continue
     if (token.lstrip) while (start > done && isSpace(text[start - 1])) start--
     if (token.rstrip) while (isSpace(text[end])) end++
     if (start > done) pieces.push({ start: done, end: start })
     pieces.push({ start, end, token })
+    // White space that a token took along may hold the next one all the same, unless that takes some too: as the source.
     done = end
-    at = Math.max(at, end)
   }
   if (done < text.length) pieces.push({ start: done, end: text.length })
   return pieces

@@ -35,6 +35,8 @@ export type TokenizerConfig = {
   readonly addsBos: boolean
   readonly addsEos: boolean
   readonly addsPrefixSpace: boolean
+  /** The class that transformers makes of a tokenizer.json; '' where none is named. */
+  readonly tokenizerClass: string
 }
 
 export function readTokenizerConfig(files: TokenizerFiles): TokenizerConfig {
@@ -63,6 +65,10 @@ export function readTokenizerConfig(files: TokenizerFiles): TokenizerConfig {
     addsBos: asFlag(config['add_bos_token'], true, 'tokenizer_config.json add_bos_token'),
     addsEos: asFlag(config['add_eos_token'], false, 'tokenizer_config.json add_eos_token'),
     addsPrefixSpace: asFlag(config['add_prefix_space'], true, 'add_prefix_space'),
+    tokenizerClass: asText(
+      config['tokenizer_class'] ?? '',
+      'tokenizer_config.json tokenizer_class',
+    ),
   }
 }
 

@@ -45,6 +45,44 @@ test('merges as pairs and as strings are the same tokenizer', () => {
   assert.deepEqual(strings.encode(text), tokenizerFromJson(read()).encode(text))
 })
 
+test('no space is put before a text where a LlamaTokenizer is to add none', () => {
+  const tokenizerConfig = { tokenizer_class: 'LlamaTokenizer', add_prefix_space: false }
+  for (const [name, ids] of Object.entries(UNPREFIXED)) {
+    const folder = `fixtures/text/tokenizers/${name}`
+    const json = parseJsonFile(readFileSync(`${folder}/tokenizer.json`), 'tokenizer.json')
+    const bare = tokenizerFromJson(json, { tokenizerConfig })
+    assert.deepEqual(
+      UNPREFIXED_TEXTS.map((text) => bare.encode(text)),
+      ids,
+    )
+    for (const text of UNPREFIXED_TEXTS) assert.equal(bare.decode(bare.encode(text)), text)
+    const whole = tokenizerFromJson(json).encode('Hello')
+    for (const change of [
+      { add_prefix_space: true },
+      { add_prefix_space: null },
+      { tokenizer_class: 'PreTrainedTokenizerFast' },
+    ]) {
+      const other = tokenizerFromJson(json, { tokenizerConfig: { ...tokenizerConfig, ...change } })
+      assert.deepEqual(other.encode('Hello'), whole)
+    }
+  }
+})
+
+/** transformers 5.24.0, `AutoTokenizer`, `encode(text, add_special_tokens=False)`; a Prepend and a Metaspace step. */
+const UNPREFIXED_TEXTS = ['Hello', ' Hello', 'a<s>b']
+const UNPREFIXED = {
+  'llava-mlp': [
+    [576, 317, 605],
+    [621, 576, 317, 605],
+    [591, 1, 592],
+  ],
+  'layer-list': [
+    [512, 317, 541],
+    [557, 512, 317, 541],
+    [527, 1, 528],
+  ],
+}
+
 test('models and steps that are not supported are named', () => {
   refuses(changed({}, { type: 'Unigram' }), ConfigError, 'model.type', 'Unigram', 'BPE')
   refuses(changed({}, { dropout: 0.1 }), ConfigError, 'dropout')
@@ -207,6 +245,28 @@ test('tens of thousands of added tokens are found, the longest one that begins a
   const text = `a${names[5]}<1><2><1>b<1><x${names[count - 1]}`
   assert.deepEqual(tokenizer.encode(text).slice(0, 5), [0, id(names[5]!), long.id, id('<1>'), 1])
   assert.equal(tokenizer.encode(text).at(-1), id(names[count - 1]!))
+})
+
+/** tokenizers 0.23.3; 'x' stands for any other token. */
+const STRIPPED = [
+  { content: '  ', lstrip: false, rstrip: true, text: 'a     b', ids: ['x', 'own', 'own', 'x'] },
+  {
+    content: ' ',
+    lstrip: false,
+    rstrip: true,
+    text: 'a   b',
+    ids: ['x', 'own', 'own', 'own', 'x'],
+  },
+  { content: ' ', lstrip: true, rstrip: true, text: 'a   b', ids: ['x', 'own', 'x'] },
+]
+
+test('a token of white space that takes more along is found again in what it took', () => {
+  for (const { text, ids, ...flags } of STRIPPED) {
+    const own = { ...flags, id: 700, special: false, normalized: false, single_word: false }
+    const tokenizer = tokenizerFromJson(changed({ added_tokens: [own], normalizer: null }))
+    const found = tokenizer.encode(text).map((id) => (id === own.id ? 'own' : 'x'))
+    assert.deepEqual(found, ids, text)
+  }
 })
 
 test('a special token that is looked for in normalised text is decoded as it is written, and left out on request', () => {

@@ -12,6 +12,7 @@ import { MergeTable } from './bpe-merges.ts'
 import { compileDecoder } from './detokenizer.ts'
 import { jsonSteps } from './json-steps.ts'
 import { compileNormalizer } from './normalizer.ts'
+import { withoutPrefixSpace } from './prefix-space.ts'
 import { compilePreTokenizer } from './pre-tokenizer.ts'
 import { mergeAdded, mergeRoles, readAddedToken, readTokenizerConfig } from './tokenizer-config.ts'
 import type { TokenizerFiles } from './tokenizer-config.ts'
@@ -40,7 +41,10 @@ export function tokenizerFromJson(json: unknown, files: TokenizerFiles = {}): To
 
 /** The same with pauses: a vocabulary of a hundred thousand tokens takes a tenth of a second. It may be a Map. */
 export function* tokenizerSteps(json: unknown, files: TokenizerFiles): Steps<Tokenizer> {
-  const root = asFields(json, 'tokenizer.json')
+  const file = asFields(json, 'tokenizer.json')
+  const config = readTokenizerConfig(files)
+  const isLlama = /^LlamaTokenizer(?:Fast)?$/.test(config.tokenizerClass)
+  const root = isLlama && !config.addsPrefixSpace ? withoutPrefixSpace(file) : file
   const model = asFields(root['model'], 'model')
   checkModelType(model)
   const vocab = asFields(model['vocab'], 'model.vocab')
@@ -49,7 +53,6 @@ export function* tokenizerSteps(json: unknown, files: TokenizerFiles): Steps<Tok
   const vocabulary = yield* vocabularySteps(entries, 'model.vocab')
   const preTokenizer = compilePreTokenizer(root['pre_tokenizer'])
   const bpe = yield* compileBpe(model, vocabulary, preTokenizer.byteLevel)
-  const config = readTokenizerConfig(files)
   const own = asList(root['added_tokens'] ?? [], 'added_tokens').map((token, i) =>
     readAddedToken(token, `added_tokens[${i}]`),
   )
