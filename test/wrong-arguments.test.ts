@@ -70,6 +70,36 @@ for (const [name, call] of FUNCTIONS) {
   })
 }
 
+test('a text is no true or false, no id and no list, and a repository is one of the two', () => {
+  const turns = [{ from: 'human', value: 'Hi' }]
+  const message = { role: 'user', content: 'Hi' }
+  const { renderChat, renderConversation } = text as unknown as Record<string, AnyFunction>
+  const chat = (options: object) => renderChat!('{{ tools }}', { messages: [message], ...options })
+  const mode = (options: object) => renderConversation!('vicuna_v1', turns, options)
+  const flag = / should be true or false, "(?:false|no)" came/
+  const cases: [() => unknown, RegExp][] = [
+    [() => chat({ addGenerationPrompt: 'false' }), flag],
+    [() => chat({ tools: 'x' }), /^renderChat: tools should be a list, "x" came/],
+    [() => chat({ documents: 'x' }), /^renderChat: documents should be a list, "x" came/],
+    [() => mode({ addGenerationPrompt: 'false' }), flag],
+    [() => mode({ repository: 'bogus' }), /repository: bogus is not a choice; choices: LLaVA, LL/],
+    [() => tokenizer.encode('a', { addBos: 'no' } as never), flag],
+    [() => tokenizer.decode([0], { skipSpecial: 'no' } as never), flag],
+    [() => tokenizer.stream({ skipSpecial: 'no' } as never), flag],
+    [() => tokenizer.decode(['1'] as never), /^tokenizer\.decode: ids\[0\] should be .*, "1" came/],
+    [() => tokenizer.stream().push('1' as never), /^stream\.push: id should be .*, "1" came/],
+    [() => text.tokenizePrompt(tokenizer, 'a', { doubleBos: 'no' } as never), flag],
+    [() => text.normaliseImageTags(turns as never, { wrapImage: 'no' } as never), flag],
+    [
+      () => text.labelConversation('v1', tokenizer, turns as never, { legacy: 'no' } as never),
+      flag,
+    ],
+  ]
+  for (const [call, words] of cases) {
+    assert.throws(call, (error) => error instanceof InputError && words.test(error.message))
+  }
+})
+
 test('where, what was expected and what came are told', () => {
   const size = { width: 2, height: 2 }
   const cases: [() => unknown, RegExp][] = [

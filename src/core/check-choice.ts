@@ -1,4 +1,4 @@
-/** Values that are one of a few words. */
+/** Options that are one of a few words, or true or false. */
 import { describeValue } from './check-argument.ts'
 import { InputError } from './errors.ts'
 
@@ -14,4 +14,15 @@ export function requireChoice(where: string, value: unknown, known: readonly str
     'INPUT_OPTION_VALUE',
     `${where}: ${typeof value === 'string' ? value : describeValue(value)} is not a choice; choices: ${known.join(', ')}.`,
   )
+}
+
+/** Throws InputError unless each of `flags`, by the names of its fields, is true, false or left out: a text is no answer. */
+export function checkFlags(where: string, flags: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(flags)) {
+    if (value === undefined || typeof value === 'boolean') continue
+    throw new InputError(
+      'INPUT_OPTION_VALUE',
+      `${where}: ${name} should be true or false, ${describeValue(value)} came; see its type.`,
+    )
+  }
 }

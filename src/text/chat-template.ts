@@ -5,6 +5,7 @@
  * `variables`. Source: transformers 5.23.0, `utils/chat_template_utils.py`, `render_jinja_template`.
  */
 import { checkArgument, checkFields } from '../core/check-argument.ts'
+import { checkFlags } from '../core/check-choice.ts'
 import { checkOptions } from '../core/check-options.ts'
 import { InputError } from '../core/errors.ts'
 import type { TemplateLimits } from './jinja/limits.ts'
@@ -137,7 +138,16 @@ function checkChatOptions(options: ChatOptions): void {
       'chat template: expected messages as a list of { role, content }, something else came; see ChatMessage.',
     )
   }
-  if (options.addGenerationPrompt && options.continueFinalMessage) {
+  const { addGenerationPrompt, continueFinalMessage, tools, documents } = options
+  const isField = typeof continueFinalMessage === 'string'
+  checkFlags('renderChat', {
+    addGenerationPrompt,
+    continueFinalMessage: isField || continueFinalMessage,
+  })
+  for (const [name, list] of Object.entries({ tools, documents })) {
+    if (list !== undefined && list !== null) checkArgument(`renderChat: ${name}`, list, 'a list')
+  }
+  if (addGenerationPrompt && continueFinalMessage) {
     throw new InputError(
       'INPUT_OPTION_CONFLICT',
       'chat template: expected addGenerationPrompt or continueFinalMessage, both came; the first opens a new answer, the second goes on with the last message.',

@@ -4,9 +4,9 @@
  * Source: `preprocess_multimodal` in `llava/train/train.py` of haotian-liu/LLaVA at c121f04 (line 308) and
  * LLaVA-VL/LLaVA-NeXT at df17966 (line 381).
  */
+import { checkChoice, checkFlags } from '../core/check-choice.ts'
 import { checkOptions } from '../core/check-options.ts'
-import { InputError } from '../core/errors.ts'
-import type { Repository } from './conversation-modes.ts'
+import { REPOSITORIES, type Repository } from './conversation-modes.ts'
 import { checkTurns, conversationMode, defaultRepository, type Turn } from './conversation.ts'
 import { strip } from './jinja/python-text.ts'
 
@@ -58,10 +58,6 @@ function inFront(value: string, isTagMode: boolean): string {
 
 function checkTagOptions(options: ImageTagOptions): void {
   checkOptions('normaliseImageTags', options, ['mode', 'repository', 'wrapImage'])
-  if (options.repository !== undefined && !['LLaVA', 'LLaVA-NeXT'].includes(options.repository)) {
-    throw new InputError(
-      'INPUT_OPTION_VALUE',
-      `conversation: expected repository LLaVA or LLaVA-NeXT, '${String(options.repository)}' came; name one of them.`,
-    )
-  }
+  checkChoice('normaliseImageTags: repository', options.repository, REPOSITORIES)
+  checkFlags('normaliseImageTags', { wrapImage: options.wrapImage })
 }

@@ -6,7 +6,9 @@
  */
 
 /** The two code bases whose behaviour is kept apart where it differs. */
-export type Repository = 'LLaVA' | 'LLaVA-NeXT'
+export const REPOSITORIES = ['LLaVA', 'LLaVA-NeXT'] as const
+
+export type Repository = (typeof REPOSITORIES)[number]
 
 /** How turns are strung together; `conversation.ts` has a renderer for each. */
 export type ConversationStyle =
@@ -30,7 +32,7 @@ export interface ConversationMode {
   readonly stopTokenIds?: readonly number[]
 }
 
-const BOTH: readonly Repository[] = ['LLaVA', 'LLaVA-NeXT']
+const BOTH = REPOSITORIES
 const FIRST: readonly Repository[] = ['LLaVA']
 const NEXT: readonly Repository[] = ['LLaVA-NeXT']
 

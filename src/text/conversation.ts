@@ -6,10 +6,12 @@
  * Source: `llava/conversation.py` of haotian-liu/LLaVA at c121f04 and LLaVA-VL/LLaVA-NeXT at df17966.
  */
 import { checkArgument, describeValue } from '../core/check-argument.ts'
+import { checkChoice, checkFlags } from '../core/check-choice.ts'
 import { checkOptions } from '../core/check-options.ts'
 import { ConfigError, InputError } from '../core/errors.ts'
 import {
   CONVERSATION_MODES,
+  REPOSITORIES,
   type ConversationMode,
   type ConversationStyle,
   type Repository,
@@ -46,6 +48,7 @@ export function renderConversation(
   options: ConversationOptions = {},
 ): string {
   checkOptions('renderConversation', options, ['addGenerationPrompt', 'system', 'repository'])
+  checkFlags('renderConversation', { addGenerationPrompt: options.addGenerationPrompt })
   checkTurns('renderConversation', turns)
   const found = conversationMode(mode, options.repository)
   const system =
@@ -61,8 +64,9 @@ export function isConversationMode(name: string): boolean {
   return CONVERSATION_MODES.has(name)
 }
 
-/** The mode's data. Throws ConfigError with the names there are. */
+/** The mode's data. Throws ConfigError with the names there are, InputError for a repository that is neither. */
 export function conversationMode(name: string, repository?: Repository): ConversationMode {
+  checkChoice('conversation: repository', repository, REPOSITORIES)
   const mode = CONVERSATION_MODES.get(name)
   if (mode !== undefined && (repository === undefined || mode.repositories.includes(repository))) {
     return mode

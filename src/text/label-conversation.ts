@@ -7,6 +7,7 @@
  * checkpoints were trained so. Where their count fails they mask the whole sample and print a warning; we refuse it.
  * Source: `preprocess` in `llava/train/train.py` of haotian-liu/LLaVA at c121f04 and LLaVA-VL/LLaVA-NeXT at df17966.
  */
+import { checkFlags } from '../core/check-choice.ts'
 import { checkOptions } from '../core/check-options.ts'
 import { InputError } from '../core/errors.ts'
 import { normaliseImageTags } from './conversation-image-tags.ts'
@@ -83,6 +84,8 @@ export function labelConversation(
   options: LabelOptions = {},
 ): LabelledConversation {
   checkOptions('labelConversation', options, OPTION_NAMES)
+  const { hasImage, wrapImage, legacy } = options
+  checkFlags('labelConversation', { hasImage, wrapImage, legacy })
   checkTurns('labelConversation', turns)
   if (turns.length === 0) {
     throw new InputError(

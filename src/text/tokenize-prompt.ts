@@ -4,6 +4,7 @@
  * Source: haotian-liu/LLaVA, llava/mm_utils.py, tokenizer_image_token (c121f04); the same in LLaVA-NeXT (df17966).
  */
 import { checkArgument, checkFields } from '../core/check-argument.ts'
+import { checkFlags } from '../core/check-choice.ts'
 import { checkOptions } from '../core/check-options.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts'
@@ -49,6 +50,7 @@ export function* tokenizePromptSteps(
 ): Steps<number[]> {
   checkArgument('tokenizePrompt: prompt', prompt, 'a string')
   checkOptions('tokenizePrompt', options, ['doubleBos', 'standIns'])
+  checkFlags('tokenizePrompt', { doubleBos: options.doubleBos })
   const pieces: number[][] = []
   for (const piece of prompt.split('<image>')) {
     pieces.push(yield* tokenizer.encodeSteps(piece, { addBos: true, standIns: options.standIns }))

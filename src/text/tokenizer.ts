@@ -6,9 +6,10 @@
  * `tokenizer-json.ts`, `sentencepiece.ts`, `tokenizer-gguf.ts` and `tokenizer-tiktoken.ts` put the parts together;
  * `node.ts` finds the files.
  */
-import { checkArgument } from '../core/check-argument.ts'
-import { checkChoice } from '../core/check-choice.ts'
+import { checkArgument, describeValue } from '../core/check-argument.ts'
+import { checkChoice, checkFlags } from '../core/check-choice.ts'
 import { checkOptions } from '../core/check-options.ts'
+import { InputError } from '../core/errors.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
 import { AddedTokens, type AddedToken } from './tokenizer-added.ts'
 import type { Decoder } from './detokenizer.ts'
@@ -101,6 +102,7 @@ export class Tokenizer {
     checkOptions('tokenizer.encode', options, ['specialTokens', 'addBos', 'standIns'])
     const { specialTokens = 'parse', addBos = false, standIns } = options
     checkChoice('tokenizer.encode: specialTokens', specialTokens, ['parse', 'text'])
+    checkFlags('tokenizer.encode', { addBos })
     const { prepare, encode, finish, around } = this.#parts
     const wellFormed = text.replace(/\p{Surrogate}/gu, '\ufffd')
     const prepared = prepare ? prepare(wellFormed) : wellFormed
@@ -122,9 +124,11 @@ export class Tokenizer {
   *decodeSteps(ids: readonly number[], options: DecodeOptions = {}): Steps<string> {
     checkArgument('tokenizer.decode: ids', ids, 'a list')
     checkOptions('tokenizer.decode', options, ['skipSpecial'])
+    checkFlags('tokenizer.decode', options)
     const tokens: string[] = []
     for (const [i, id] of ids.entries()) {
       if (i % LOOKED_UP === LOOKED_UP - 1) yield
+      if (typeof id !== 'number') throw noId(`tokenizer.decode: ids[${i}]`, id)
       if (options.skipSpecial && this.specialIds.has(id)) continue
       const token = this.tokenOf(id)
       if (token !== undefined) tokens.push(token)
@@ -144,9 +148,13 @@ export class Tokenizer {
   /** Decodes ids as they come, in pieces that are never half a character. Throws InputError for an unknown option. */
   stream(options: StreamOptions = {}): DetokenizerStream {
     checkOptions('tokenizer.stream', options, ['skipSpecial', 'continuation', 'wholeRuns'])
+    checkFlags('tokenizer.stream', options)
     const { decoder } = this.#parts
     const source = {
-      isSpecial: (id: number) => this.specialIds.has(id),
+      isSpecial: (id: number) => {
+        if (typeof id !== 'number') throw noId('stream.push: id', id)
+        return this.specialIds.has(id)
+      },
       bytes: (id: number, isFirst: boolean) => {
         const token = this.tokenOf(id)
         return token === undefined ? undefined : decoder.bytes(token, isFirst)
@@ -176,6 +184,13 @@ export class Tokenizer {
     const token = this.#parts.roles[role]
     return token === undefined ? undefined : this.idOf(token)
   }
+}
+
+function noId(where: string, came: unknown): InputError {
+  return new InputError(
+    'INPUT_ARGUMENT',
+    `${where} should be the number of a token, ${describeValue(came)} came; tokenizer.idOf tells that of a text.`,
+  )
 }
 
 function withoutStandIns(text: string, standIns: EncodeOptions['standIns']): string {
