@@ -1,4 +1,4 @@
-/** llava-ts: run the LLaVA family. Sub-paths: `llava-ts/text`, `/preprocess`, `/graph`, `/data`, `/train`, `/serve`, `/eval`. */
+/** llava-ts: run the LLaVA family. Sub-paths: `llava-ts/text`, `/preprocess`, `/graph`, `/data`, `/train`, `/serve`, `/eval`, `/label`. */
 export { loadModel, type LoadOptions, type LoadProgress } from './load-model.ts'
 export type { Model, Prepared, Rows, Score, LogitPositions } from './model.ts'
 export type { PrecisionOption, PrecisionName, ChosenPrecision } from './choose-precision.ts'
