@@ -16,6 +16,7 @@ export async function openLibsql(path: string): Promise<SqlDatabase> {
   const client = await openClient(resolve(path))
   return {
     skipLocked: '',
+    keepRows: '',
     byteOrder: '',
     run: async (statement) => resultOf(await told(path, client.execute(inOwnWords(statement)))),
     runAll: async (statements) =>

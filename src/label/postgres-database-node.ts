@@ -25,6 +25,7 @@ export async function openPostgres(url: string): Promise<SqlDatabase> {
     const ahead = Number(rows[0]?.['now']) - Date.now()
     return {
       skipLocked: 'FOR UPDATE SKIP LOCKED',
+      keepRows: 'FOR SHARE',
       byteOrder: 'COLLATE "C"',
       run,
       runAll: (statements) => withRetries(place, () => transaction(pool, statements)),
@@ -78,13 +79,13 @@ async function withRetries<T>(place: string, ask_: () => Promise<T>): Promise<T>
 }
 
 /**
- * A connection that is gone (class 08, 57P0x), a deadlock or a conflict (class 40): no fault of the statement. The socket
- * of a server that restarts is not there for a while.
+ * A connection that is gone (class 08, 57P0x), a deadlock or a conflict (class 40), a number that another one has taken at the
+ * same moment (23505): no fault of the statement. The socket of a server that restarts is not there for a while.
  */
 function isPassing(error: unknown): boolean {
   const { code, message = '' } = error as { code?: string; message?: string }
   if (code === undefined) return message !== NO_TLS && /connection|timeout/i.test(message)
-  return /^(?:08|40|57P0|53300)/.test(code) || PASSING.test(code)
+  return /^(?:08|23505|40|57P0|53300)/.test(code) || PASSING.test(code)
 }
 
 const PASSING = /^E(?:CONN|PIPE|TIMEDOUT|AI_AGAIN|HOSTUN|NETUN|NETDOWN|NOENT)/

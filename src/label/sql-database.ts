@@ -13,6 +13,8 @@ export type SqlResult = {
 export type SqlDatabase = {
   /** Behind the inner selection of a claim: rows that another one is claiming are passed over. */
   readonly skipLocked: string
+  /** Behind a selection that is inserted: what it read stays as it is until all is in. */
+  readonly keepRows: string
   /** Of comparing texts byte by byte. */
   readonly byteOrder: string
   /** Places for arguments are $1, $2, … */

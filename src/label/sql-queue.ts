@@ -2,7 +2,7 @@
 import { InputError } from '../core/errors.ts'
 import { hasError, type ItemResult } from './item-result.ts'
 import type { ItemSource, LabelItem } from './item.ts'
-import type { SqlDatabase, SqlResult, SqlStatement, SqlValue } from './sql-database.ts'
+import type { SqlDatabase, SqlResult, SqlValue } from './sql-database.ts'
 import type { ClaimedItem, QueueCounts, RunRecipe, WorkQueue } from './work-queue.ts'
 
 const [OPEN, LEASED, DONE, FAILED] = [0, 1, 2, 3] as const
@@ -25,40 +25,31 @@ export type QueueOptions = {
 /** Throws InputError where the database holds items of a run of this name with another recipe. The caller closes. */
 export async function openQueue(database: SqlDatabase, options: QueueOptions): Promise<WorkQueue> {
   await makeTables(database)
-  if (options.overwrite) await forget(database, options.run)
-  const queue = new SqlQueue(database, { ...options, ...(await joinRun(database, options)) })
-  await queue.reclaim()
-  return queue
-}
-
-type JoinedRun = {
-  readonly number: number
-  /** As it is written in the run: of whoever began it. */
-  readonly begun: string
+  if (options.overwrite) await beginAnew(database, options)
+  const found = await findRun(database, options)
+  // Who has ended lists no more, and keeps nobody from a run in which nothing was found.
+  await new SqlQueue(database, { ...options, number: found.number }).reclaim()
+  return new SqlQueue(database, { ...options, number: await joinRun(database, options, found) })
 }
 
 class SqlQueue implements WorkQueue {
   readonly #database: SqlDatabase
-  readonly #options: QueueOptions & JoinedRun
-  #begun: string
+  readonly #options: QueueOptions & { readonly number: number }
 
-  constructor(database: SqlDatabase, options: QueueOptions & JoinedRun) {
+  constructor(database: SqlDatabase, options: QueueOptions & { readonly number: number }) {
     this.#database = database
     this.#options = options
-    this.#begun = options.begun
   }
 
   async isListed(): Promise<boolean> {
-    await this.#checkRun()
     return Number(await this.#fieldOfRun('listed')) === 1
   }
 
   async takeListing(): Promise<boolean> {
     const { changed } = await this.#run(
       `UPDATE llava_runs SET lister = $2, lister_until = $3
-       WHERE number = $1 AND recipe = $5 AND listed = 0
-       AND (lister IS NULL OR lister = $2 OR lister_until < $4)`,
-      [this.#owner, this.#until, this.#now, this.#begun],
+       WHERE number = $1 AND listed = 0 AND (lister IS NULL OR lister = $2 OR lister_until < $4)`,
+      [this.#owner, this.#until, this.#now],
     )
     if (changed === 0) await this.#checkRun()
     return changed === 1
@@ -67,7 +58,7 @@ class SqlQueue implements WorkQueue {
   async add(items: readonly LabelItem[]): Promise<number> {
     if (items.length === 0) return 0
     const places = items.map(
-      (_, i) => `($1, ${[0, 1, 2, 3, 4].map((k) => `$${5 * i + k + 2}`).join(', ')})`,
+      (_, i) => `(${[0, 1, 2, 3, 4].map((k) => `$${5 * i + k + 2}`).join(', ')})`,
     )
     const args = items.flatMap(({ place, id, size, prefix, source }) => [
       place,
@@ -77,19 +68,25 @@ class SqlQueue implements WorkQueue {
       JSON.stringify(source),
     ])
     const { changed } = await this.#run(
-      `INSERT INTO llava_items (run, place, id, size, prefix, source) VALUES ${places.join(', ')}
-       ON CONFLICT DO NOTHING`,
+      // PostgreSQL takes arguments that stand in no column yet for texts.
+      `WITH listed (place, id, size, prefix, source) AS (VALUES ${places.join(', ')})
+       INSERT INTO llava_items (run, place, id, size, prefix, source)
+       SELECT number, place, id, CAST(size AS INTEGER), prefix, source FROM llava_runs, listed
+       WHERE number = $1 ${this.#database.keepRows} ON CONFLICT DO NOTHING`,
       args,
     )
-    if (changed < items.length) await this.#checkSame(items)
+    if (changed === items.length) return changed
+    await this.#checkRun()
+    await this.#checkSame(items)
     return changed
   }
 
   async endListing(skipped: number): Promise<void> {
-    await this.#run(
+    const { changed } = await this.#run(
       'UPDATE llava_runs SET listed = 1, lister = NULL, skipped = $2 WHERE number = $1',
       [skipped],
     )
+    if (changed === 0) await this.#checkRun()
   }
 
   async skipped(): Promise<number> {
@@ -102,12 +99,11 @@ class SqlQueue implements WorkQueue {
       // What is chosen is chosen once; as a plain subquery it may be run again, and lock more.
       `WITH next AS MATERIALIZED (
          SELECT place FROM llava_items WHERE run = $1 AND state = ${OPEN}
-         AND EXISTS (SELECT 1 FROM llava_runs WHERE number = $1 AND recipe = $5)
          ORDER BY size DESC, prefix ${byteOrder}, place ${byteOrder} LIMIT $4 ${skipLocked})
        UPDATE llava_items SET state = ${LEASED}, owner = $2, until = $3
        WHERE run = $1 AND place IN (SELECT place FROM next)
        RETURNING place, id, size, prefix, source, faults, result`,
-      [this.#owner, this.#until, most, this.#begun],
+      [this.#owner, this.#until, most],
     )
     if (rows.length === 0) await this.#checkRun()
     return rows.map(itemOf).sort(inOrder)
@@ -191,6 +187,7 @@ class SqlQueue implements WorkQueue {
        WHERE run = $1 AND state IN (${states.join(', ')}) GROUP BY state`,
       [],
     )
+    if (rows.length === 0) await this.#checkRun()
     const counts = new Map(rows.map(({ state, count }) => [Number(state), Number(count)]))
     return (state) => counts.get(state) ?? 0
   }
@@ -218,9 +215,11 @@ class SqlQueue implements WorkQueue {
       for (const { id, result } of rows) {
         yield { id: String(id), result: JSON.parse(String(result)) as ItemResult }
       }
-      if (rows.length < PAGE) return
+      if (rows.length < PAGE) break
       after = String(rows.at(-1)?.['place'])
     }
+    // Items go with their run: where it is still there, so were all of them.
+    await this.#checkRun()
   }
 
   async close(): Promise<void> {
@@ -259,22 +258,16 @@ class SqlQueue implements WorkQueue {
     )
   }
 
-  /**
-   * Until somebody lists, another command may take the empty run over, and one with --overwrite at any time. Throws
-   * InputError unless the run is still one to work on.
-   */
+  /** Where nothing was found or changed: throws InputError if that is because the run is gone. */
   async #checkRun(): Promise<void> {
-    const begun = await this.#fieldOfRun('recipe')
-    if (begun === this.#begun) return
-    if (typeof begun !== 'string') throw forgotten()
-    const fault = recipeFault(JSON.parse(begun) as RunRecipe, this.#options.recipe)
-    if (fault) throw fault
-    this.#begun = begun
+    await this.#fieldOfRun('number')
   }
 
-  async #fieldOfRun(name: 'listed' | 'skipped' | 'recipe'): Promise<unknown> {
+  async #fieldOfRun(name: 'number' | 'listed' | 'skipped'): Promise<unknown> {
     const { rows } = await this.#run(`SELECT ${name} FROM llava_runs WHERE number = $1`, [])
-    return rows[0]?.[name]
+    const [run] = rows
+    if (!run) throw begunAnew()
+    return run[name]
   }
 
   /** The run's number comes first. */
@@ -353,24 +346,23 @@ async function makeTables(database: SqlDatabase): Promise<void> {
   }
 }
 
-async function forget(database: SqlDatabase, name: string): Promise<void> {
-  const statements: SqlStatement[] = [
-    {
-      sql: 'DELETE FROM llava_items WHERE run IN (SELECT number FROM llava_runs WHERE name = $1)',
-      args: [name],
-    },
-    { sql: 'DELETE FROM llava_runs WHERE name = $1', args: [name] },
-  ]
-  await database.runAll(statements)
+type FoundRun = {
+  readonly number: number
+  /** Of whoever began it. */
+  readonly recipe: RunRecipe
 }
 
-async function joinRun(
+/** No run has the number of another, nor of one before it by its name: numbers only grow. */
+const NEXT_NUMBER = '(SELECT COALESCE(MAX(number), 0) + 1 FROM llava_runs)'
+
+/** Begins it where there is none. */
+async function findRun(
   database: SqlDatabase,
   { run, recipe }: Pick<QueueOptions, 'run' | 'recipe'>,
-): Promise<JoinedRun> {
+): Promise<FoundRun> {
   await database.run({
-    sql: `INSERT INTO llava_runs (number, name, recipe)
-          SELECT COALESCE(MAX(number), 0) + 1, $1, $2 FROM llava_runs WHERE true ON CONFLICT DO NOTHING`,
+    sql: `INSERT INTO llava_runs (number, name, recipe) VALUES (${NEXT_NUMBER}, $1, $2)
+          ON CONFLICT DO NOTHING`,
     args: [run, JSON.stringify(recipe)],
   })
   const { rows } = await database.run({
@@ -379,27 +371,48 @@ async function joinRun(
   })
   const [found] = rows
   // Another one that began at the same moment took the number.
-  if (!found) return joinRun(database, { run, recipe })
-  const before = String(found['recipe'])
-  const fault = recipeFault(JSON.parse(before) as RunRecipe, recipe)
-  const begun = fault ? JSON.stringify(recipe) : before
-  const isAnew = await beginEmptyAnew(database, run, begun)
-  if (fault && !isAnew) throw fault
-  return { number: Number(found['number']), begun }
+  if (!found) return findRun(database, { run, recipe })
+  return {
+    number: Number(found['number']),
+    recipe: JSON.parse(String(found['recipe'])) as RunRecipe,
+  }
 }
 
+/** Forgets what there is. The number goes first, so that whoever still lists is waited for and adds no more. */
+async function beginAnew(database: SqlDatabase, options: QueueOptions): Promise<void> {
+  const { number } = await findRun(database, options)
+  await database.runAll([
+    {
+      sql: `${SET_EMPTY}, number = ${NEXT_NUMBER} WHERE number = $1`,
+      args: [number, JSON.stringify(options.recipe)],
+    },
+    { sql: 'DELETE FROM llava_items WHERE run = $1', args: [number] },
+  ])
+}
+
+const SET_EMPTY = 'UPDATE llava_runs SET recipe = $2, listed = 0, skipped = 0, lister = NULL'
+
 /**
- * A run in which nothing could be listed holds nobody's work: its input is looked through again, or another takes its
- * place. False where there are items, or somebody lists.
+ * The number of the run to work on. One in which nothing was found holds nobody's work: its input is looked through again.
+ * It takes another's models too, where whoever began it may go on; what else is asked takes its place, under a new number.
  */
-async function beginEmptyAnew(database: SqlDatabase, run: string, begun: string): Promise<boolean> {
-  const { changed } = await database.run({
-    sql: `UPDATE llava_runs SET recipe = $2, listed = 0, skipped = 0
-          WHERE name = $1 AND lister IS NULL
-          AND NOT EXISTS (SELECT 1 FROM llava_items WHERE run = llava_runs.number)`,
-    args: [run, begun],
+async function joinRun(
+  database: SqlDatabase,
+  { recipe }: QueueOptions,
+  found: FoundRun,
+): Promise<number> {
+  const fault = recipeFault(found.recipe, recipe)
+  const isAnother = fault !== null && recipeFault(recipe, found.recipe) !== null
+  const { rows } = await database.run({
+    sql: `${SET_EMPTY}, number = ${isAnother ? NEXT_NUMBER : 'number'}
+          WHERE number = $1 AND (lister IS NULL OR lister_until < $3)
+          AND NOT EXISTS (SELECT 1 FROM llava_items WHERE run = llava_runs.number)
+          RETURNING number`,
+    args: [found.number, JSON.stringify(fault ? recipe : found.recipe), database.now()],
   })
-  return changed === 1
+  const [empty] = rows
+  if (fault && !empty) throw fault
+  return empty ? Number(empty['number']) : found.number
 }
 
 /** A run goes on with what it began with; of its models, some may do. */
@@ -432,10 +445,10 @@ function settingsApart(begun: RunRecipe, now: RunRecipe): [RunRecipe, RunRecipe]
     : [before, after]
 }
 
-function forgotten(): InputError {
+function begunAnew(): InputError {
   return new InputError(
     'INPUT_LABEL_RUN',
-    'label: the run should go on, another command has begun it anew with --overwrite; wait for that one, or name another --out (or --run, on a server).',
+    'label: the run should go on, another command has begun it anew, with --overwrite or before anything was found; wait for that one, or name another --out (or --run, on a server).',
   )
 }
 

@@ -150,6 +150,71 @@ export function workQueueCases(open: OpenTestQueue): void {
     for (const queue of [first, second, anew]) await queue.close()
   })
 
+  test('a run that is begun anew takes nothing from whoever still works on the one before', async () => {
+    // A command that listed went on listing its own items into the other's run, and ended the other's listing.
+    for (const recipe of [RECIPE, { ...RECIPE, prompts: ['q'] }]) {
+      const clock = { now: 1_000_000 }
+      const run = newRun()
+      const first = await open(options(run, 'a'), clock)
+      assert.equal(await first.takeListing(), true)
+      await first.add([item(0), item(1)])
+      const [mine] = await first.claim(1)
+      const anew = await open(options(run, 'b', { recipe, overwrite: true }), clock)
+      const refused = { code: 'INPUT_LABEL_RUN', message: /begun it anew/ }
+      await assert.rejects(first.add([item(2)]), refused)
+      await assert.rejects(first.endListing(3), refused)
+      assert.equal(await first.complete([{ place: mine!.place, result: answer('x') }]), 0)
+      await assert.rejects(first.counts(), refused)
+      await assert.rejects(first.left(), refused)
+      await assert.rejects(first.skipped(), refused)
+      await assert.rejects(first.results().next(), refused)
+      await first.reopen()
+      await first.close()
+      assert.deepEqual(await anew.counts(), { items: 0, done: 0, failed: 0, leased: 0 })
+      assert.deepEqual([await anew.isListed(), await anew.takeListing()], [false, true])
+      await anew.add([item(3)])
+      await anew.endListing(0)
+      assert.deepEqual([(await anew.claim(9)).length, await anew.skipped()], [1, 0])
+      await anew.close()
+    }
+  })
+
+  test('runs that are begun anew at one moment have numbers of their own', async () => {
+    const clock = { now: 1_000_000 }
+    const queues = await Promise.all(
+      Array.from({ length: 6 }, () => open(options(newRun(), 'a', { overwrite: true }), clock)),
+    )
+    for (const [i, queue] of queues.entries()) await queue.add([item(i)])
+    for (const [i, queue] of queues.entries()) {
+      assert.deepEqual(
+        (await queue.claim(9)).map(({ id }) => id),
+        [`i${i}`],
+      )
+      await queue.close()
+    }
+  })
+
+  test('who died before anything was found is no hindrance, nor who has lost his lease', async () => {
+    // Until --overwrite, every other question was told that the run had begun.
+    for (const [isAlive, waitMs] of [
+      [(owner: string) => owner !== 'a', 0],
+      [() => true, LEASE_MS + 1],
+    ] as const) {
+      const clock = { now: 1_000_000 }
+      const run = newRun()
+      const first = await open(options(run, 'a'), clock)
+      assert.equal(await first.takeListing(), true)
+      const recipe = { ...RECIPE, prompts: ['q'] }
+      await assert.rejects(open(options(run, 'b', { recipe }), clock), { code: 'INPUT_LABEL_RUN' })
+      clock.now += waitMs
+      const second = await open(options(run, 'b', { recipe, isAlive }), clock)
+      assert.equal(await second.takeListing(), true)
+      await assert.rejects(first.add([item(0)]), { code: 'INPUT_LABEL_RUN' })
+      await first.close()
+      await second.close()
+    }
+  })
+
   test('an empty run that another one takes over is still of those whose recipe fits', async () => {
     const clock = { now: 1_000_000 }
     const run = newRun()

@@ -26,8 +26,8 @@ export type QueueCounts = {
 
 export type WorkQueue = {
   /**
-   * Whether all items are in it. Like `takeListing` and `claim` it throws InputError where the run has become another's, with
-   * another recipe.
+   * Whether all items are in it. Throws InputError where another command has begun the run anew, as all do that would
+   * otherwise add to the other's run, read of it, or take its beginning for the end of their own.
    */
   isListed(): Promise<boolean>
   /** Whether the caller is to list them; one does at a time. */
