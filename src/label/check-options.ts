@@ -91,6 +91,10 @@ const HOOKS: Rules<keyof LabelHooks> = {
 
 const CODE = 'INPUT_OPTION'
 
+/** Of other schemes, or PostgreSQL's parameters as `host=… dbname=…`, which would name a file. */
+const FOREIGN_ADDRESS =
+  /^(?!file:|postgres(?:ql)?:)(?:[A-Za-z][A-Za-z+.-]+:\/\/|(?:host|hostaddr|port|dbname|user|password|passfile|service|sslmode) *=)/
+
 /** Throws one InputError that names every fault. */
 export function checkOptions(options: unknown, hooks: unknown): void {
   const faults = new Faults('label')
@@ -103,6 +107,12 @@ export function checkOptions(options: unknown, hooks: unknown): void {
     faults.add(
       CODE,
       'out should say where the answers go; only with a queue may another one write them',
+    )
+  }
+  if (typeof queue === 'string' && FOREIGN_ADDRESS.test(queue)) {
+    faults.add(
+      CODE,
+      'queue should be a file or postgres://USER@HOST/DATABASE, an address of another form came; write it so (a file of that name as ./NAME)',
     )
   }
   if (resume === true && overwrite === true) {

@@ -676,6 +676,11 @@ describe('questions', () => {
       [{ engines: [{ url: 'http://x', timeoutMs: 1e6 }] }, /timeoutMs should be .*300000/],
       [{ frames: -1, fps: 'abc', system: 5 }, /system should.*\n.*frames should.*\n.*fps should/],
       [{ engines: [{ url: 'http://a:b@x', apiKey: 5 }] }, /…@x[^]*engines\[0\]\.apiKey should/],
+      [
+        { queue: 'host=127.0.0.1 dbname=work password=secret' },
+        /queue should be a file or postgres:/,
+      ],
+      [{ queue: 'mysql://h/work' }, /queue should be a file or postgres:/],
       [{ resume: true, overwrite: true }, /resume would do nothing with overwrite/],
       [{ leaseMs: 9e9 }, /leaseMs should be a number from 1000 to 2147483000/],
       [{ queue: 5 }, /queue should be a text/],

@@ -9,6 +9,33 @@ const FIRST_WAIT_MS = 250
 
 /** Throws CapacityError where the server cannot be reached, InputError where it does not let the user in or lacks the database. */
 export async function openPostgres(url: string): Promise<SqlDatabase> {
+  const [first = url, second] = waysOf(url)
+  try {
+    return await openOne(first)
+  } catch (error) {
+    if (second === undefined || !(error instanceof InputError)) throw error
+    return openOne(second)
+  }
+}
+
+const SSL_MODES = 'disable, allow, prefer, require, verify-ca, verify-full, no-verify'.split(', ')
+
+/** `prefer` and `allow` are libpq's: with TLS, whoever answers, and without, in that order or the other. */
+function waysOf(url: string): string[] {
+  const mode = /[?&]sslmode=([^&]*)/.exec(url)?.[1]
+  if (mode !== undefined && !SSL_MODES.includes(mode)) {
+    throw new InputError(
+      'INPUT_LABEL_QUEUE',
+      `label: sslmode of the queue's address should be one of ${SSL_MODES.join(', ')}, "${mode}" came; name one of them.`,
+    )
+  }
+  if (mode !== 'prefer' && mode !== 'allow') return [url]
+  // Of a parameter that comes twice pg takes the last.
+  const ways = ['no-verify', 'disable'].map((way) => `${url}&sslmode=${way}&uselibpqcompat=false`)
+  return mode === 'prefer' ? ways : ways.reverse()
+}
+
+async function openOne(url: string): Promise<SqlDatabase> {
   const place = placeOf(url)
   const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS })
   // A connection that breaks while nobody uses it is replaced by the next that is wanted; whoever has one finds out by the
@@ -145,7 +172,7 @@ function placeOf(url: string): string {
       syscall === undefined
         ? [
             'a queue on a server should be named postgres://USER:PASSWORD@HOST:PORT/DATABASE, what came',
-            'write : / @ and % of a password as %3A %2F %40 %25',
+            'name one host, and write : / @ and % of a password as %3A %2F %40 %25',
           ]
         : [
             "the queue's address should name certificates and keys that are there, one",

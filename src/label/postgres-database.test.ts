@@ -184,6 +184,17 @@ test('the address may say its parts behind the question mark', async () => {
   })
 })
 
+test('a server without TLS is taken where the address prefers or allows it; other modes are refused by name', async () => {
+  await withPostgres({}, async (url, connections) => {
+    for (const mode of ['prefer', 'allow'])
+      await (await openPostgres(`${url}?sslmode=${mode}`)).close()
+    const before = connections()
+    const code = 'INPUT_LABEL_QUEUE'
+    await assert.rejects(openPostgres(`${url}?sslmode=foo`), { code, message: /"foo" came/ })
+    assert.equal(connections(), before)
+  })
+})
+
 test('a server without TLS is not asked again where the address wants it', async () => {
   await withPostgres({}, async (url, connections) => {
     const code = 'INPUT_LABEL_QUEUE'
