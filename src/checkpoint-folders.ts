@@ -33,16 +33,16 @@ const MAX_FOLDERS = 16
 /**
  * From `path` downwards, each with the base that it names, or `base` under the first.
  *
- * Throws CheckpointError for a base that is not to be had and for folders that are their own base, ConfigError for a
- * `base` that cannot be one.
+ * Throws CheckpointError for a base that is not to be had and for folders that are their own base, ConfigError for a base
+ * that cannot be one.
  */
 export async function checkpointFolders(
   path: string,
   { base, ...options }: BaseOptions,
 ): Promise<readonly CheckpointFolder[]> {
-  if (base?.endsWith('.gguf')) throw ggufBase(path, base)
   const folders: CheckpointFolder[] = []
   for (let next: string | null = path; next !== null;) {
+    if (next.endsWith('.gguf')) throw ggufBase(path, next)
     if (folders.some((one) => absolutePath(one.path) === absolutePath(next as string)))
       throw endless(path, `${next} again`)
     if (folders.length === MAX_FOLDERS) throw endless(path, `${MAX_FOLDERS} folders and no end`)
@@ -110,7 +110,8 @@ const WEIGHT_FILE = /^(?:model|pytorch_model)\b.*\.(?:safetensors|bin|index\.jso
 export const TRAINED_BESIDE: readonly string[] = ['mm_projector.bin', 'non_lora_trainables.bin']
 
 /**
- * What lies under a folder that holds only what was trained on top; null under one that holds all.
+ * What lies under a folder that holds only what was trained on top, a .gguf file be it there or not; null under one that
+ * holds all.
  *
  * Every config that transformers saved has `_name_or_path`: a folder whose weights are missing has no other's for that.
  */
@@ -126,6 +127,7 @@ async function baseOf(
     (isObject(adapter) && adapter['base_model_name_or_path']) ||
     (isObject(config) && config['_name_or_path'])
   if (typeof named !== 'string' || named === '') return null
+  if (named.endsWith('.gguf')) return named
   return besideOrHub(path, named, { ...options, advice: 'give its folder as base (--base)' })
 }
 

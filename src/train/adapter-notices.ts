@@ -1,5 +1,6 @@
 /** What an adapter's folder alone does not say: which parts it was trained over, and who can open it. */
 import type { Checkpoint } from '../load-checkpoint.ts'
+import { ggufFile } from './check-savable.ts'
 import type { TrainerOptions, TrainerSettings } from './options.ts'
 
 export type GivenParts = {
@@ -9,21 +10,25 @@ export type GivenParts = {
 
 /** A sentence each. */
 export function adapterNotices(
-  { documents, adapters }: Pick<Checkpoint, 'documents' | 'adapters'>,
+  { documents, adapters, files }: Pick<Checkpoint, 'documents' | 'adapters' | 'files'>,
   given: GivenParts,
 ): readonly string[] {
+  const gguf = ggufFile({ files })
   const flags = flagsOf(given)
+  const opening = ['--model', gguf ?? documents.name, ...flags, '--adapter FOLDER'].join(' ')
   return [
     ...(adapters.length > 0
       ? [
           `Under it lie adapters that are merged first (${adapters.join(', ')}). PEFT opens one adapter over a whole model and so not this one; \`llava convert FOLDER --to llava-hf\` merges all of them.`,
         ]
       : []),
-    ...(flags.length > 0
+    ...(gguf !== undefined
       ? [
-          `It was trained over parts that its base does not name; open it with \`--model ${documents.name} ${flags.join(' ')} --adapter FOLDER\`.`,
+          `Its base is a .gguf file, which is not found through an adapter; open it with \`${opening}\`.`,
         ]
-      : []),
+      : flags.length > 0
+        ? [`It was trained over parts that its base does not name; open it with \`${opening}\`.`]
+        : []),
   ]
 }
 

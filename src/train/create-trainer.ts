@@ -17,6 +17,7 @@ import {
   readParameters,
   type Workspace,
 } from './build-network.ts'
+import { checkSavable, ggufFile } from './check-savable.ts'
 import { readCheckpoint } from './checkpoint.ts'
 import { withHeld } from './held-parameters.ts'
 import { learntFor } from './learnt-for.ts'
@@ -53,6 +54,7 @@ export async function createTrainer(name: string, options: TrainerOptions = {}):
   }
   try {
     // Steps of milliseconds each: the event loop gets its turn in between.
+    if (!settings.lora && settings.trainable.length > 0) checkSavable(checkpoint)
     await nextTurn()
     const runtime = await createRuntime({ threads: options.threads })
     cleanup.push(() => runtime.dispose())
@@ -190,8 +192,8 @@ function saving(
     const notices = [...learnt.notices, ...adapterNotices(checkpoint, { options, settings })]
     const { config } = checkpoint
     const whole = { config, settings, store, learnt: learnt.files, replaces, ...trained }
-    const named = { base: absolutePath(checkpoint.folder), card: withNotices(card, notices) }
-    await saveAdapter(folder, { ...whole, ...named })
+    const under = absolutePath(ggufFile(checkpoint) ?? checkpoint.folder)
+    await saveAdapter(folder, { ...whole, base: under, card: withNotices(card, notices) })
     return notices
   }
 }

@@ -59,9 +59,9 @@ const A100_SHARE = 0.4
  */
 export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<DryRun> {
   const parsed = parseRecipe(typeof recipe === 'string' ? await readRecipeFile(recipe) : recipe)
-  const { preparer, config, countedAs, dispose } = await openModel(parsed)
+  const { preparer, config, files, countedAs, dispose } = await openModel(parsed)
   try {
-    const { settings, groups } = checkRecipe(parsed, config)
+    const { settings, groups } = checkRecipe(parsed, { config, files })
     const tools = preparer && { recipe: parsed, preparer, signal: options.signal, ...SILENT }
     const looked = tools && (await measuredSize(tools))
     if (looked) await checkHeldOut(tools)
@@ -84,7 +84,7 @@ export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<D
   }
 }
 
-type OpenedModel = Pick<OpenedPreparer, 'config' | 'dispose'> & {
+type OpenedModel = Pick<OpenedPreparer, 'config' | 'files' | 'dispose'> & {
   /** null: there is no tokenizer, so records cannot be looked at. */
   readonly preparer: OpenedPreparer['preparer'] | null
   readonly countedAs: string | null
@@ -101,7 +101,8 @@ async function openModel(recipe: Recipe): Promise<OpenedModel> {
   } catch (error) {
     if (!(error instanceof CheckpointError) || !MISSING.includes(error.code)) throw error
     const config = publishedConfig(checkpoint, recipe)
-    return { preparer: null, config, countedAs: checkpoint, dispose: () => Promise.resolve() }
+    const dispose = () => Promise.resolve()
+    return { preparer: null, config, files: [], countedAs: checkpoint, dispose }
   }
 }
 

@@ -1,15 +1,13 @@
 /** What makes a recipe's records samples: its checkpoint's config and tokenizer, and threads for pictures. */
-import type { ModelConfig } from '../families/family.ts'
-import { openParts, type CheckpointOptions } from '../load-checkpoint.ts'
+import { openParts, type Checkpoint, type CheckpointOptions } from '../load-checkpoint.ts'
 import { createPreprocessor } from '../preprocess/node.ts'
 import { loadTokenizer } from '../text/node.ts'
 import { familyQuirks } from './options.ts'
 import { RecordPreparer } from './prepare-record.ts'
 import type { Recipe } from './recipe/recipe.ts'
 
-export type OpenedPreparer = {
+export type OpenedPreparer = Pick<Checkpoint, 'config' | 'files'> & {
   readonly preparer: RecordPreparer
-  readonly config: ModelConfig
   readonly dispose: () => Promise<void>
 }
 
@@ -24,7 +22,7 @@ export async function openPreparer(
     hub,
     use: 'training',
   })
-  const { config, tokenizerPath } = checkpoint
+  const { config, files, tokenizerPath } = checkpoint
   checkpoint.close()
   const tokenizer = await loadTokenizer(tokenizerPath)
   const preprocessor = createPreprocessor()
@@ -38,7 +36,7 @@ export async function openPreparer(
       maxLength: Math.min(maxLength ?? Infinity, config.maxContext),
       sampling: { frames, fps, forceSample },
     })
-    return { preparer, config, dispose: () => preprocessor.dispose() }
+    return { preparer, config, files, dispose: () => preprocessor.dispose() }
   } catch (error) {
     await preprocessor.dispose()
     throw error

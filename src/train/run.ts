@@ -70,10 +70,10 @@ async function openRun(
     folder.log(event)
     tell?.(event)
   }
-  const { preparer, config, dispose } = await openPreparer(given)
+  const { preparer, config, files, dispose } = await openPreparer(given)
   cleanup.push(dispose)
   const recipe = await withNewProjector(given, { config, folder, isNew: found === null })
-  checkRecipe(recipe, config)
+  checkRecipe(recipe, { config, files })
   await checkReference(recipe)
   const changes = before === null ? null : recipeChanges(before, recipe)
   const isResumed = found !== null

@@ -16,7 +16,7 @@ import type { ParameterStore } from './parameter-store.ts'
 import type { StoredName, Trained } from './trained-parameters.ts'
 
 export type AdapterParts = {
-  /** Where the base is: a folder or a hub id. */
+  /** Where the base is: a folder, a .gguf file or a hub id. */
   readonly base: string
   readonly config: ModelConfig
   readonly settings: TrainerSettings

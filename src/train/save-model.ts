@@ -2,7 +2,6 @@
  * A trained model as a folder that transformers and `loadModel` read: the `llava-hf` layout, or the original one where
  * transformers has no form for how the checkpoint cuts and merges pictures.
  */
-import { ConfigError } from '../core/errors.ts'
 import { withDType } from '../families/convert/config-dtype.ts'
 import {
   CONVERT_LAYOUTS,
@@ -30,6 +29,7 @@ import {
   parentFolder,
   writeFileAtomically,
 } from '../weights/node.ts'
+import { checkSavable } from './check-savable.ts'
 import { learntOrTold } from './learnt-or-told.ts'
 import type { ParameterStore } from './parameter-store.ts'
 import { savedTensors, type SavedTensor } from './saved-tensors.ts'
@@ -56,13 +56,8 @@ export type SaveParts = {
  * another's.
  */
 export async function saveModel(folder: string, parts: SaveParts): Promise<readonly string[]> {
-  const { documents, files } = parts.checkpoint
-  if (files.some((file) => file.endsWith('.gguf'))) {
-    throw new ConfigError(
-      'CONFIG_SAVE',
-      'save: training started from a .gguf file, which has no config and tokenizer that others read; start from a folder.',
-    )
-  }
+  checkSavable(parts.checkpoint)
+  const { documents } = parts.checkpoint
   const config = documents.files.get(CONFIG)
   const isOriginal = isObject(config) && isOriginalConfig(config)
   let notices: readonly string[] = []

@@ -1,7 +1,7 @@
 /** What a recipe asks of the trainer and the model: checked before its records are looked at, which can take an hour. */
 import { ConfigError } from '../../core/errors.ts'
-import type { ModelConfig } from '../../families/family.ts'
-import { openParts, type CheckpointOptions } from '../../load-checkpoint.ts'
+import { openParts, type Checkpoint, type CheckpointOptions } from '../../load-checkpoint.ts'
+import { checkSavable } from '../check-savable.ts'
 import { noTargets } from '../lora-modules.ts'
 import { modelParameters } from '../model-parameters.ts'
 import { parseOptions, type TrainerSettings } from '../options.ts'
@@ -13,15 +13,17 @@ import { trainerOptions } from './trainer-options.ts'
 /**
  * The settings that a trainer would have, and what it would train.
  *
- * Throws as `createTrainer` does for options that cannot be and for parts that the model has not, ConfigError for a recipe
- * that trains nothing.
+ * Throws as `createTrainer` does for options that cannot be, parts that the model has not and a model that cannot be saved,
+ * ConfigError for a recipe that trains nothing.
  */
 export function checkRecipe(
   recipe: Recipe,
-  config: ModelConfig,
+  checkpoint: Pick<Checkpoint, 'config' | 'files'>,
 ): { readonly settings: TrainerSettings; readonly groups: readonly ParameterGroup[] } {
+  const { config } = checkpoint
   const settings = parseOptions(trainerOptions(recipe, { totalSteps: 1, resume: null }))
   checkParts(modelParameters(config), settings)
+  if (!settings.lora) checkSavable(checkpoint)
   const groups = parameterTable(config, settings)
   if (settings.lora && !groups.some(({ kind }) => kind === 'lora')) {
     const example = decoderName('decoder.layers.0.attention.q.weight', config)

@@ -1,0 +1,73 @@
+/** What can be trained from a .gguf file, which has a tokenizer and no config that others read. */
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { writeTinyGguf } from '../../test/tiny/gguf.ts'
+import { createTrainer, dryRun, train } from './index.ts'
+
+let root: string
+before(async () => {
+  root = mkdtempSync(join(tmpdir(), 'llava-gguf-base-'))
+  await writeTinyGguf(join(root, 'lm.gguf'))
+})
+after(() => rmSync(root, { recursive: true }))
+
+const SAMPLE = { inputIds: [1, 40, 41, 42, 2], labels: [-100, 40, 41, 42, 2] }
+
+// Such a run made all its steps, and there was no model.
+test('training in full is refused before anything is done, an adapter and evaluation are not', async () => {
+  const [from, path, output] = [join(root, 'lm.gguf'), join(root, 'rows.json'), join(root, 'run')]
+  const turns = [
+    { from: 'human', value: 'Why?' },
+    { from: 'gpt', value: 'So.' },
+  ]
+  writeFileSync(path, JSON.stringify([{ id: '0', conversations: turns }]))
+  const recipe = {
+    model: { from },
+    stage: 'instruction',
+    trainable: ['decoder'],
+    conversation: 'qwen_1_5',
+    steps: 1,
+    batchSize: 1,
+    learningRate: 1e-3,
+    data: { path },
+    output,
+  }
+  const dryly = { operationsPerSecond: { f32: 1e9, int8: 1e9 } }
+  const refused = { code: 'CONFIG_SAVE', message: /lm\.gguf is a \.gguf file; .*lora/ }
+  await assert.rejects(createTrainer(from, { trainable: ['decoder'] }), refused)
+  await assert.rejects(dryRun(recipe, dryly), refused)
+  await assert.rejects(train(recipe), refused)
+  assert.ok(!existsSync(output))
+  const learnt = { ...recipe, trainable: [], lora: { rank: 2 } }
+  await dryRun(learnt, dryly)
+  await train(learnt)
+  assert.ok(existsSync(join(output, 'model', 'adapter_model.safetensors')))
+  await using trainer = await createTrainer(from, { trainable: [] })
+  assert.ok((await trainer.evaluate([SAMPLE])).loss > 0)
+  await assert.rejects(trainer.save(join(root, 'none')), refused)
+})
+
+// It named the folder that the file lies in: another model may be there.
+test('an adapter over a .gguf file names the file, and says how it is opened', async () => {
+  const [from, folder] = [join(root, 'lm.gguf'), join(root, 'adapter')]
+  await using trainer = await createTrainer(from, {
+    trainable: [],
+    lora: { rank: 2 },
+    learningRate: 1e-2,
+  })
+  await trainer.step([[SAMPLE]])
+  const [notice] = await trainer.save(folder)
+  assert.ok(notice?.includes(`--model ${from} --adapter FOLDER`), notice)
+  const config = JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8')) as object
+  assert.equal((config as { base_model_name_or_path: string }).base_model_name_or_path, from)
+  await using again = await createTrainer(from, { adapters: [folder], trainable: [] })
+  const { loss } = await trainer.evaluate([SAMPLE])
+  assert.ok(Math.abs((await again.evaluate([SAMPLE])).loss - loss) < 1e-5)
+  await assert.rejects(createTrainer(folder), {
+    code: 'CONFIG_OPTION',
+    message: /give the \.gguf file as the model/,
+  })
+})
