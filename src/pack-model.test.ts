@@ -19,7 +19,8 @@ import { createTrainer } from './train/index.ts'
 import { openCheckpoint, openGguf, openStored, writeSafetensors } from './weights/index.ts'
 import { loadTokenizer } from './text/node.ts'
 import { packModel } from './pack-model.ts'
-import { tinyNumbers, writeTinyGguf } from '../test/tiny/gguf.ts'
+import { addInFull, filled } from '../test/tiny/adapter.ts'
+import { tinyNumbers, VOCABULARY_SIZE, writeTinyGguf } from '../test/tiny/gguf.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llava-ts-'))
 const at = (name: string) => join(folder, name)
@@ -141,6 +142,39 @@ function assertNear(actual: Float32Array, expected: Float32Array, tolerance: num
     assert.ok(Math.abs(actual[i]! - value) <= tolerance * size, `[${i}]: ${actual[i]}, ${value}`),
   )
 }
+
+// The adapter's file had the pairs of matrices alone: a trained head was gone.
+test('what an adapter holds in full for the language model is packed beside its matrices', async () => {
+  const rows = VOCABULARY_SIZE
+  for (const [module, shape] of [
+    ['lm_head', [rows, D]],
+    ['model.language_model.embed_tokens', [rows, D]],
+    ['model.language_model.norm', [D]],
+  ] as const) {
+    const [adapter, out] = [at(`with ${module}`), at(`packed ${module}`)]
+    await train(adapter)
+    await addInFull(adapter, new Map([[`${module}.weight`, filled(shape)]]))
+    await packModel(out, { base: at('base'), adapter, card: '' })
+    const apart = await loadModel(at('base'), { adapters: [adapter], precision: 'f32' })
+    const packed = await loadModel(out, { precision: 'f32' })
+    try {
+      const [a, b] = [await apart.logits(QUESTION), await packed.logits(QUESTION)]
+      assertNear(b.data, a.data, 0.03)
+    } finally {
+      await apart.dispose()
+      await packed.dispose()
+    }
+    const config = JSON.parse(readFileSync(join(out, 'adapter_config.json'), 'utf8')) as object
+    assert.deepEqual((config as { modules_to_save: unknown }).modules_to_save, [module])
+  }
+  const adapter = at('with another')
+  await train(adapter)
+  await addInFull(adapter, new Map([['model.language_model.extra.weight', filled([D])]]))
+  await assert.rejects(packModel(at('none'), { base: at('base'), adapter, card: '' }), {
+    code: 'CHECKPOINT_ADAPTER',
+    message: /model\.language_model\.extra/,
+  })
+})
 
 test('a share of an adapter counts as one whose alpha is that much less', async () => {
   await train(at('whole'))

@@ -3,7 +3,8 @@
  *
  *   model-….safetensors          the language model byte for byte as the base stores it: it never changes
  *   the last of them             tower and projector, trained or not, in blocks of few bits
- *   adapter_model.safetensors    the LoRA adapter in blocks, merged when the folder is loaded
+ *   adapter_model.safetensors    the LoRA adapter in blocks, and what of the language model was trained in full beside it;
+ *                                merged when the folder is loaded
  *
  * Training again changes the two small files alone.
  */
@@ -15,6 +16,7 @@ import { modelGraphs, parameterMap } from './load-model.ts'
 import {
   adapterTensors,
   baseTensors,
+  heldInFull,
   seeingTensors,
   type PackedTensor,
   type PackSources,
@@ -30,6 +32,7 @@ import {
   type LoraAdapter,
   type TensorPlan,
 } from './weights/index.ts'
+import { isSavedBy } from './weights/lora.ts'
 import { joinPath, listFolder, writeFileAtomically } from './weights/node.ts'
 
 export type PackOptions = {
@@ -71,9 +74,10 @@ export async function packModel(out: string, options: PackOptions): Promise<read
 }
 
 async function pack(out: string, sources: PackSources, options: PackOptions): Promise<string[]> {
-  const config = adapterConfig(options, sources.adapter)
   const documents = { name: options.base, files: readDocuments(options.base) }
   const { parameterNames: rules, parseConfig } = familyOf(documents)
+  const held = heldInFull(sources.adapter, rules)
+  const config = adapterConfig(options, { modules: sources.adapter.modules, held })
   const { vision } = parseConfig(documents, { processor: 'derived' })
   const numBlocks = Math.max(...(vision?.featureLayers ?? [0]))
   const { blocks = 'Q8_0', adapterBlocks = 'Q8_0' } = options
@@ -92,7 +96,7 @@ async function pack(out: string, sources: PackSources, options: PackOptions): Pr
       metadata: { format: 'pt' },
     })
     const path = joinPath(folder, 'adapter_model.safetensors')
-    const lora = adapterTensors(sources.adapter, adapterBlocks)
+    const lora = adapterTensors(sources.adapter, { held, blocks: adapterBlocks })
     await writeSafetensors(path, lora, produce, { metadata: { format: 'pt' } })
     names.push(...shards, 'adapter_model.safetensors')
     for (const name of (listFolder(options.base) ?? []).filter(isCopied)) {
@@ -114,14 +118,17 @@ function isCopied(name: string): boolean {
   return /\.(?:json|jinja|model)$/.test(name) && !/\.index\.json$|^adapter_/.test(name)
 }
 
-/** The trained adapter's config; its base is the folder itself, and nothing is trained in full beside it any more. */
+/** The trained adapter's config; its base is the folder itself, and of what was trained in full it has what `held` names. */
 function adapterConfig(
   { adapter, adapterScale = 1, moduleScales = {} }: PackOptions,
-  { modules }: LoraAdapter,
+  { modules, held }: Pick<LoraAdapter, 'modules'> & { held: LoraAdapter['replacements'] },
 ): Uint8Array {
   const config = readDocuments(adapter).get('adapter_config.json') as AdapterConfig
   const own = Object.entries(config.alpha_pattern ?? {})
   const scales = Object.entries(moduleScales)
+  const saved = (config.modules_to_save ?? []).filter((name) =>
+    [...held.keys()].some((trained) => isSavedBy(name, trained)),
+  )
   checkModules(scales, { paths: [...modules.keys()], hasPatterns: own.length > 0 })
   const patterns = [
     ...own,
@@ -130,7 +137,7 @@ function adapterConfig(
   const packed = {
     ...config,
     base_model_name_or_path: '.',
-    modules_to_save: null,
+    modules_to_save: saved.length > 0 ? saved : null,
     lora_alpha: config.lora_alpha * adapterScale,
     alpha_pattern: Object.fromEntries(patterns.map(([of, alpha]) => [of, alpha * adapterScale])),
   }
@@ -156,10 +163,11 @@ function checkModules(
   )
 }
 
-/** What scaling changes of a config that the adapter was opened with. */
+/** What packing changes of a config that the adapter was opened with. */
 type AdapterConfig = {
   readonly lora_alpha: number
   readonly alpha_pattern?: Readonly<Record<string, number>> | null
+  readonly modules_to_save?: readonly string[] | null
 }
 
 function checkScale(name: string, scale: number): void {

@@ -72,11 +72,28 @@ export function seeingTensors(
   )
 }
 
-/** The pairs of matrices of an adapter, under the names of its file. */
-export function adapterTensors({ modules, source }: LoraAdapter, type: BlockType): PackedTensor[] {
-  return [...modules.values()].flatMap(({ a, b }) =>
-    [a, b].map((name) => packed(name, { source, name }, type)),
-  )
+/**
+ * What of an adapter was trained in full and is no tower's or projector's, by the names in the model that was trained; also
+ * what has no place in a model, which is refused where the packed one is opened.
+ */
+export function heldInFull(
+  { replacements }: LoraAdapter,
+  rules: readonly NameRule[],
+): LoraAdapter['replacements'] {
+  const isHeld = (trained: string) => {
+    const path = parameterPath(rules, trained)
+    return path === undefined || (path !== null && !SEEING.test(path))
+  }
+  return new Map([...replacements].filter(([trained]) => isHeld(trained)))
+}
+
+/** The pairs of matrices of an adapter and what it holds beside them, under the names of its file. */
+export function adapterTensors(
+  { modules, source }: LoraAdapter,
+  { held, blocks }: { readonly held: LoraAdapter['replacements']; readonly blocks: BlockType },
+): PackedTensor[] {
+  const names = [...[...modules.values()].flatMap(({ a, b }) => [a, b]), ...held.values()]
+  return names.map((name) => packed(name, { source, name }, blocks))
 }
 
 /** Below this many elements a tensor stays in float32: norms and biases are a thousandth of a model. */

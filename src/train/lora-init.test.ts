@@ -1,13 +1,13 @@
 /** `lora.init`: what an adapter brings in full is checked, used and handed on. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { openFileBytes, openLoraAdapter, readSafetensors } from '../weights/index.ts'
-import { writeSafetensors } from '../weights/safetensors-writer.ts'
+import { openLoraAdapter } from '../weights/index.ts'
 import { createTrainer } from './index.ts'
 import { FIXTURES, MODEL, recordedSamples } from '../../test/recorded-training.ts'
+import { addInFull, filled, type InFull } from '../../test/tiny/adapter.ts'
 
 let root: string
 before(() => {
@@ -20,8 +20,6 @@ const samples = recordedSamples('stage1')
 /** A merged weight is rounded once more. */
 const MERGED = 1e-5
 const lora = { rank: 2, alpha: 4 }
-
-type Full = { readonly shape: readonly number[]; readonly data: Float32Array }
 
 /** Names as PEFT 0.21 saved them over transformers 5, and the modules that they are of. */
 const IN_MEMORY = new Map([
@@ -96,32 +94,13 @@ describe('what an adapter brings in full is refused by its name', () => {
 })
 
 /** A fresh adapter of a model with tensors in full beside it, by their names in memory. */
-async function adapterWith(model: string, full: ReadonlyMap<string, Full>): Promise<string> {
+async function adapterWith(model: string, full: InFull): Promise<string> {
   const folder = mkdtempSync(join(root, 'adapter-'))
   const trainer = await createTrainer(model, { trainable: [], lora })
   await trainer.save(folder)
   await trainer.dispose()
-  const file = join(folder, 'adapter_model.safetensors')
-  const source = readSafetensors(openFileBytes(file))
-  const data = new Map<string, Full>()
-  for (const [name, { shape }] of source.tensors)
-    data.set(name, { shape, data: (source.read(name).data as Float32Array).slice() })
-  source.close()
-  for (const [name, tensor] of full) data.set(`base_model.model.${name}`, tensor)
-  await writeSafetensors(
-    file,
-    [...data].map(([name, { shape }]) => ({ name, dtype: 'float32', shape })),
-    ({ name }) => (data.get(name) as Full).data,
-  )
-  const modules = [...full.keys()].map((name) => name.replace(/\.[^.]+$/, ''))
-  const config = { ...configOf(folder), modules_to_save: [...new Set(modules)] }
-  writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify(config))
+  await addInFull(folder, full)
   return folder
-}
-
-function filled(shape: readonly number[]): Full {
-  const count = shape.reduce((product, dim) => product * dim, 1)
-  return { shape, data: Float32Array.from({ length: count }, (_, i) => Math.sin(i) / 8) }
 }
 
 function configOf(folder: string): { modules_to_save: string[] } {

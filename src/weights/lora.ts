@@ -106,10 +106,14 @@ function addSide(
   pairs.set(path, pair)
 }
 
-/** PEFT saves every module whose path ends with one of the names, be it inside a word: `norm` is `input_layernorm` too. */
 function isSaved({ modulesToSave }: LoraConfig, tensorPath: string): boolean {
+  return modulesToSave.some((name) => isSavedBy(name, tensorPath))
+}
+
+/** PEFT saves every module whose path ends with one of the names, be it inside a word: `norm` is `input_layernorm` too. */
+export function isSavedBy(name: string, tensorPath: string): boolean {
   const module = tensorPath.replace(/\.[^.]+$/, '')
-  return modulesToSave.some((name) => `${module}.`.includes(`${name}.`))
+  return `${module}.`.includes(`${name}.`)
 }
 
 function joinPair(

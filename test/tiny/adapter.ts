@@ -1,8 +1,8 @@
 /** A LoRA adapter of a few matrices in PEFT's layout. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { elementCount } from '../../src/core/shape.ts'
-import { writeSafetensors } from '../../src/weights/index.ts'
+import { openFileBytes, readSafetensors, writeSafetensors } from '../../src/weights/index.ts'
 
 const RANK = 2
 
@@ -27,4 +27,35 @@ export async function writeTinyAdapter(
     return Float32Array.from({ length: elementCount(shape) }, () => draw(side))
   })
   return folder
+}
+
+type Full = { readonly shape: readonly number[]; readonly data: Float32Array }
+
+/** By their names in the model that was trained. */
+export type InFull = ReadonlyMap<string, Full>
+
+/** Puts tensors into an adapter of float32 that is there, as PEFT does for `modules_to_save`. */
+export async function addInFull(folder: string, full: InFull): Promise<void> {
+  const file = join(folder, 'adapter_model.safetensors')
+  const source = readSafetensors(openFileBytes(file))
+  const data = new Map<string, Full>()
+  for (const [name, { shape }] of source.tensors)
+    data.set(name, { shape, data: (source.read(name).data as Float32Array).slice() })
+  source.close()
+  for (const [name, tensor] of full) data.set(`base_model.model.${name}`, tensor)
+  await writeSafetensors(
+    file,
+    [...data].map(([name, { shape }]) => ({ name, dtype: 'float32', shape })),
+    ({ name }) => (data.get(name) as Full).data,
+  )
+  const path = join(folder, 'adapter_config.json')
+  const config = JSON.parse(readFileSync(path, 'utf8')) as { modules_to_save?: string[] | null }
+  const modules = [...full.keys()].map((name) => name.replace(/\.[^.]+$/, ''))
+  const saved = new Set([...(config.modules_to_save ?? []), ...modules])
+  writeFileSync(path, JSON.stringify({ ...config, modules_to_save: [...saved] }))
+}
+
+export function filled(shape: readonly number[]): Full {
+  const data = Float32Array.from({ length: elementCount(shape) }, (_, i) => Math.sin(i) / 8)
+  return { shape, data }
 }

@@ -4,6 +4,7 @@ import { writeGguf, type GgufTensorPlan } from '../../src/weights/index.ts'
 
 const D = 64
 const VOCABULARY = ['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<unused>', ...byteTokens()]
+export const VOCABULARY_SIZE = VOCABULARY.length
 
 /** Layers of blocks and norms of float32, words of bytes, and a template in ChatML. */
 export async function writeTinyGguf(path: string): Promise<void> {
