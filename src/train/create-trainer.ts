@@ -98,7 +98,8 @@ async function assemble(
   const adamw = await AdamW.create(runtime, settings)
   cleanup.push(() => adamw.dispose())
   const nameOf = (path: string) => trained.stored(path).name
-  const asBefore = { store, nameOf, learntFor: learntFor(settings) }
+  const purpose = learntFor(settings, trained.held)
+  const asBefore = { store, nameOf, learntFor: purpose }
   const resumed = resume === undefined ? null : await readCheckpoint(resume, asBefore)
   return {
     ...model,
@@ -109,6 +110,7 @@ async function assemble(
     adamw,
     rng: resumed ? new Rng(resumed.rng) : rng,
     resumed,
+    learntFor: purpose,
     stored: trained.stored,
     idle: () => idleTensors(parameters, settings),
     freeBytes: freeMemoryBytes,

@@ -1,6 +1,7 @@
 /** What a checkpoint's weights were learnt for, and so what a trainer that goes on from it must be told again. */
 import { CheckpointError } from '../core/errors.ts'
 import { changedFields } from './changed-fields.ts'
+import { heldDigest } from './held-digest-node.ts'
 import type { TrainerSettings } from './options.ts'
 
 /** As JSON. */
@@ -33,19 +34,26 @@ const RULES: {
   featureCache: 'free',
 }
 
-export function learntFor(settings: TrainerSettings): LearntFor {
+/** `held`: what is kept as an adapter brought it, which no checkpoint holds. */
+export function learntFor(
+  settings: TrainerSettings,
+  held: ReadonlyMap<string, Float32Array>,
+): LearntFor {
   const entries = Object.entries(RULES).flatMap(([name, rule]) => {
     if (rule === 'free') return []
     const value = settings[name as keyof TrainerSettings]
     return [[name, (rule as (value: unknown) => unknown)(value)]]
   })
+  const fields = { ...Object.fromEntries(entries), 'lora.init': heldDigest(held) }
   // Without what is not there, as it comes back from a file.
-  return JSON.parse(JSON.stringify(Object.fromEntries(entries))) as LearntFor
+  return JSON.parse(JSON.stringify(fields)) as LearntFor
 }
 
 /** Throws CheckpointError CHECKPOINT_RESUME that names every setting that `folder` was written with another value of. */
 export function checkLearntFor(before: LearntFor, now: LearntFor, folder: string): void {
-  const changes = [...changedFields(before, now)]
+  // Whatever wrote it may have known fewer fields.
+  const known = Object.fromEntries(Object.entries(now).filter(([name]) => name in before))
+  const changes = [...changedFields(before, known)]
   if (changes.length === 0) return
   throw new CheckpointError(
     'CHECKPOINT_RESUME',

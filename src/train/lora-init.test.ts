@@ -1,6 +1,6 @@
 /** `lora.init`: what an adapter brings in full is checked, used and handed on. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -69,6 +69,38 @@ for (const module of ['model.language_model.embed_tokens', 'lm_head']) {
     assert.ok(Math.abs((await again.evaluate(samples)).loss - loss) < MERGED)
   })
 }
+
+// It went on over the base's own projector, and the saved adapter lost the trained one.
+test('a run over an adapter with frozen parts in full goes on over the same ones alone', async () => {
+  const name = 'model.multi_modal_projector.linear_1.bias'
+  const held = (first: number) => {
+    const { shape, data } = filled([48])
+    return new Map([[name, { shape, data: Float32Array.from([first, ...data.slice(1)]) }]])
+  }
+  const [init, other] = [await adapterWith(MODEL, held(0)), await adapterWith(MODEL, held(1))]
+  const options = (from?: string) => ({ trainable: [], lora: { ...lora, init: from } }) as const
+  const state = join(root, 'state')
+  await using trainer = await createTrainer(MODEL, options(init))
+  await trainer.step([samples])
+  await trainer.checkpoint(state)
+  const { loss } = await trainer.step([samples])
+  for (const from of [undefined, other]) {
+    await assert.rejects(createTrainer(MODEL, { ...options(from), resume: state }), {
+      code: 'CHECKPOINT_RESUME',
+      message: /lora\.init was "frozen parameters: 1, SHA-256 .* and is "frozen parameters: /,
+    })
+  }
+  const moved = join(root, 'moved')
+  cpSync(init, moved, { recursive: true })
+  const file = join(state, 'state.json')
+  const written = JSON.parse(readFileSync(file, 'utf8')) as { learntFor: object }
+  const { 'lora.init': _, ...older } = written.learntFor as Record<string, unknown>
+  for (const learntFor of [written.learntFor, older]) {
+    writeFileSync(file, JSON.stringify({ ...written, learntFor }))
+    await using again = await createTrainer(MODEL, { ...options(moved), resume: state })
+    assert.equal((await again.step([samples])).loss, loss)
+  }
+})
 
 describe('what an adapter brings in full is refused by its name', () => {
   const projector = 'model.multi_modal_projector'

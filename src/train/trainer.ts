@@ -14,7 +14,7 @@ import type { Keeping } from './decoder-layer.ts'
 import { diverged } from './diverged.ts'
 import type { DropoutMasks } from './dropout-masks.ts'
 import { beginPixels, loadPixels, releasePixels } from './lazy-pixels.ts'
-import { learntFor } from './learnt-for.ts'
+import type { LearntFor } from './learnt-for.ts'
 import type { ForwardState, Network } from './network.ts'
 import type { MicroBatch, Objective, PreparedBatch } from './objective.ts'
 import type { TrainerSettings } from './options.ts'
@@ -38,6 +38,8 @@ export type TrainerParts = {
   /** What the fast mode multiplies. */
   readonly copies: QuantizedCopies | null
   readonly rng: Rng
+  /** What a checkpoint says beside its state. */
+  readonly learntFor: LearntFor
   /** The state that training goes on from. */
   readonly resumed: TrainerState | null
   /** Name and shape of a trained parameter in the checkpoint. */
@@ -214,10 +216,10 @@ export class Trainer implements AsyncDisposable {
       checkOptions('trainer.checkpoint', options, ['cursor'])
       const { cursor = null } = options
       checkCursor(cursor)
-      const { store, rng, settings } = this.#parts
+      const { store, rng, learntFor } = this.#parts
       const state = { steps: this.#steps, rng: rng.state, cursor }
       const nameOf = (path: string) => this.#nameOf(path)
-      await writeCheckpoint(folder, { store, state, nameOf, learntFor: learntFor(settings) })
+      await writeCheckpoint(folder, { store, state, nameOf, learntFor })
       this.cursor = cursor
     })
   }
