@@ -4,10 +4,12 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { openLoraAdapter } from '../weights/index.ts'
+import { openCheckpoint, openLoraAdapter } from '../weights/index.ts'
 import { createTrainer } from './index.ts'
 import { FIXTURES, MODEL, recordedSamples } from '../../test/recorded-training.ts'
 import { addInFull, filled, type InFull } from '../../test/tiny/adapter.ts'
+import { writeTinyCheckpoint } from '../../test/tiny/checkpoint.ts'
+import { TEXT_ONLY } from '../../test/tiny/checkpoints.ts'
 
 let root: string
 before(() => {
@@ -47,6 +49,27 @@ test('modules of the decoder are handed on under the names by which PEFT knows t
   for (const name of was!.tensors.keys()) assert.deepEqual(is!.read(name), was!.read(name), name)
   for (const source of [was, is]) source!.close()
   assert.deepEqual(configOf(next).modules_to_save.sort(), [...IN_MEMORY.keys()].sort())
+})
+
+// As those of a model that sees, `model.language_model.embed_tokens`, PEFT passed them over.
+test('modules of a language model without eyes are handed on under its own names', async () => {
+  const base = join(root, 'text')
+  await writeTinyCheckpoint(base, TEXT_ONLY)
+  const source = openCheckpoint(base)
+  const shapeOf = (name: string) => source.tensors.get(name)!.shape
+  const names = ['model.embed_tokens', 'model.norm', 'model.layers.0.input_layernorm']
+  const full = names.map((name) => [`${name}.weight`, filled(shapeOf(`${name}.weight`))] as const)
+  source.close()
+  const [folder, next] = [await adapterWith(base, new Map(full)), join(root, 'text-next')]
+  await using trainer = await createTrainer(base, {
+    trainable: [],
+    lora: { ...lora, init: folder },
+  })
+  await trainer.save(next)
+  const [was, is] = [folder, next].map((path) => openLoraAdapter(path).source)
+  assert.deepEqual([...is!.tensors.keys()].sort(), [...was!.tensors.keys()].sort())
+  for (const source of [was, is]) source!.close()
+  assert.deepEqual(configOf(next).modules_to_save.sort(), names.sort())
 })
 
 // The embedding was the head as well, and a head of its own was dropped.

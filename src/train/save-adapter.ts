@@ -75,10 +75,11 @@ function adapterName(path: string, { stored, config }: AdapterParts): string {
 
 const WRAPPED = 'base_model.model.'
 
+/** A language model without eyes is in no wrapper, as the original code's is in none. */
 function nameInMemory(path: string, { layout, vision, projector }: ModelConfig): string {
   const kind = vision?.kind ?? 'clip'
   const projectorDepth = projector?.depth ?? 0
-  return layout === 'hf'
+  return layout === 'hf' && vision
     ? memoryName(path, kind)
     : originalMemoryName(path, { kind, projectorDepth })
 }
