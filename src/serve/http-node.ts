@@ -39,7 +39,7 @@ export const CONNECTION_DEFAULTS: ConnectionLimits = {
 export type RunningServer = {
   readonly url: string
   readonly port: number
-  /** Takes no connection any more, lets the app finish its answers, and closes. */
+  /** Lets the app finish its answers, in which time whoever asks is told that it stops, and closes. */
   close(): Promise<void>
 }
 
@@ -138,9 +138,9 @@ function tlsServer(
 const FLUSH_MS = 1000
 
 async function close(server: Server, app: App): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  // It listens meanwhile: what sends requests to it has to hear that it stops, not that nobody is there.
   await app.drain()
-  server.closeIdleConnections()
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   const timer = setTimeout(() => server.closeAllConnections(), FLUSH_MS)
   await closed
   clearTimeout(timer)

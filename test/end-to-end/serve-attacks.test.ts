@@ -706,6 +706,28 @@ test('a server that stops finishes what it began and takes nothing new', async (
   await assert.rejects(fetch(`${own.url}/health`))
 })
 
+test('a server that stops says so to whoever asks, on connections that end, until its last answer is given', async () => {
+  // It took no connection any more: what sends requests to it never saw that it stops.
+  const own = await startServer({ model })
+  const body = JSON.stringify(chat({ stream: true, max_tokens: 4096, ignore_eos: true }))
+  const headers = { 'content-type': 'application/json' }
+  const stop = new AbortController()
+  const { signal } = stop
+  await fetch(own.url + CHAT, { method: 'POST', headers, body, signal })
+  const closed = own.close()
+  const ready = await own.fetch(`${own.url}/ready`)
+  assert.deepEqual([ready.status, await ready.json()], [503, { status: 'stopping' }])
+  const health = await own.fetch(`${own.url}/health`)
+  assert.deepEqual([health.status, await health.json()], [200, { status: 'ok' }])
+  const refused = await own.post(CHAT, chat())
+  assert.deepEqual([refused.status, refused.body.error.code], [503, 'CAPACITY_STOPPING'])
+  assert.equal(refused.headers.get('retry-after'), '1')
+  for (const one of [ready, health, refused]) assert.equal(one.headers.get('connection'), 'close')
+  stop.abort()
+  await closed
+  await assert.rejects(fetch(`${own.url}/health`))
+})
+
 test('an answer that does not end in time is stopped and says so', async () => {
   const own = await startServer({ model, app: { config: { shutdownSeconds: 0 } } })
   const body = JSON.stringify(chat({ stream: true, max_tokens: 4096, ignore_eos: true }))

@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, test } from 'node:test'
 import { loadModel, type Model } from '../../src/index.ts'
 import { loadPromptSide } from '../../src/load-prompt-side.ts'
-import { parseApiKeys } from '../../src/serve/http/index.ts'
+import { parseApiKeys, type LocalModel } from '../../src/serve/http/index.ts'
+import { HEALTH_DEFAULTS } from '../../src/serve/http/upstream/worker.ts'
 import { startServer, type TestServer } from './serve-setup.ts'
 import { PATIENT, startFront, startWire, type Front, type Wire } from './upstream-setup.ts'
 
@@ -336,25 +337,63 @@ test('with a checkpoint it starts before its workers, is not ready, and answers 
   }
 })
 
+/** The model, whose answers begin with `goOn`; `asked` says how many wait for it or were given. */
+function held(model: Model) {
+  let goOn = () => {}
+  const going = new Promise<void>((resolve) => (goOn = resolve))
+  let asked = 0
+  const { config, generation, tokenizer } = model
+  const slow: LocalModel = {
+    config,
+    generation,
+    tokenizer,
+    countTokens: (input) => model.countTokens(input),
+    prepare: (input) => model.prepare(input),
+    async *stream(request) {
+      asked++
+      await going
+      yield* model.stream(request)
+    },
+  }
+  return { slow, goOn, asked: () => asked }
+}
+
 test('one of ours that is told to stop is drained without being told', async () => {
-  const model = models[0]!
-  const stopping = await startServer({ model, listen: PATIENT })
+  // It took no connection any more: its checks failed, and at the third what nobody had heard a word of was asked of another.
+  const { slow, goOn, asked } = held(models[0]!)
+  const stopping = await startServer({ model: slow, listen: PATIENT })
   const own = await startFront([stopping.url, wires[1]!.url])
+  const { pool } = own.upstreams
   try {
-    const running = fetch(`${own.url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(ask('Tell it', { max_tokens: 60, stream: true })),
+    void pool.drain(wires[1]!.url)
+    const answers = [false, true].map(async (stream) => {
+      const body = JSON.stringify(ask('Tell it', { stream }))
+      const headers = { 'content-type': 'application/json' }
+      const path = '/v1/chat/completions'
+      return (await fetch(`${own.url}${path}`, { method: 'POST', headers, body })).text()
     })
-    const response = await running
+    while (asked() < answers.length) await new Promise(setImmediate)
+    pool.resume(wires[1]!.url)
     const closed = stopping.close()
-    await own.upstreams.pool.check()
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i <= HEALTH_DEFAULTS.failures; i++) {
+      await pool.check()
+      assert.deepEqual(
+        pool.list().map(({ state }) => state),
+        ['draining', 'up'],
+      )
       assert.equal((await own.post('/v1/chat/completions', ask(`Question ${i}`))).status, 200)
     }
-    assert.match(await response.text(), /\[DONE\]/)
+    goOn()
+    const [whole, streamed] = await Promise.all(answers)
+    assert.match(whole!, /"finish_reason":"length"/)
+    assert.match(streamed!, /"finish_reason":"length"[^]*\[DONE\]/)
     await closed
+    // It is gone, which nobody finds out by asking it.
+    await pool.check()
+    const { state, requests, failures } = pool.list()[0]!
+    assert.deepEqual({ state, requests, failures }, { state: 'draining', requests: 2, failures: 0 })
   } finally {
+    goOn()
     await own.close()
   }
 })

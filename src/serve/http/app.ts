@@ -224,17 +224,23 @@ async function handle(context: ServerContext, handling: Handling): Promise<Respo
     'x-request-id': id,
     // As Anthropic calls it.
     ...(route.isAnthropic && { 'request-id': id }),
-    ...(failure && mayBeUnread(request) && { connection: 'close' }),
+    ...(isLast(context, { request, failure }) && { connection: 'close' }),
   })) {
     if (!headers.has(name)) headers.set(name, value)
   }
   return new Response(response.body, { status, headers })
 }
 
+type Answered = { readonly request: Request; readonly failure: Failure | null }
+
+/** Whether a connection is of no use to another request: the server stops, or the rest of a refused body may be on its way. */
+function isLast({ admission }: ServerContext, { request, failure }: Answered): boolean {
+  return admission.isClosed || (failure !== null && mayBeUnread(request))
+}
+
 /** Bodies of so many bytes come in one piece with their headers, mostly. */
 const SHORT_BODY = 16 << 10
 
-/** Whether the rest of a refused body may still be on its way: its connection is of no use to another request. */
 function mayBeUnread({ headers }: Request): boolean {
   return headers.has('transfer-encoding') || Number(headers.get('content-length')) > SHORT_BODY
 }

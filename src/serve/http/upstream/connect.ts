@@ -4,7 +4,7 @@ import type { ServedModel } from '../served-model.ts'
 import type { PromptSide } from './prompt-side.ts'
 import { UpstreamModel } from './upstream-model.ts'
 import { WorkerPool, type PoolOptions } from './worker-pool.ts'
-import type { Worker, WorkerModel } from './worker.ts'
+import type { Introduction, Worker, WorkerModel } from './worker.ts'
 
 export type UpstreamOptions = PoolOptions & {
   /** What clients call the model; default: what the workers do. */
@@ -25,17 +25,24 @@ export type Upstreams = {
 /**
  * Meets the workers and lists what they serve. Workers that serve a model of the same name serve it together; with a name or
  * a checkpoint of its own there is one model, the first of each; with both no worker has to be there yet. Throws CapacityError
- * where no worker answers that has to.
+ * where no worker answers that has to, ConfigError where one cannot do what the checkpoint demands. Workers that come later, or
+ * come back as others, and are of no use are down.
  */
 export async function connectUpstreams(options: UpstreamOptions): Promise<Upstreams> {
-  const pool = new WorkerPool(options)
+  /** Null: not known before the workers are met. */
+  let listed: readonly Listed[] | null = null
+  const accept = (worker: Introduction) => {
+    if (options.side) checkOffered(worker, options.side)
+    if (listed) checkServes(worker, listed)
+  }
+  const pool = new WorkerPool({ ...options, accept })
   try {
     // With a checkpoint and a name nothing has to be learned from a worker: it may come later.
     const mayWait = options.side !== undefined && options.id !== undefined
     await pool.open(options.signal ?? new AbortController().signal, { mayWait })
-    const models = options.id === undefined && !options.side ? allOf(pool) : [firstOf(pool)]
+    listed = options.id === undefined && !options.side ? allOf(pool) : [firstOf(pool)]
     return {
-      models: models.map(({ id, nameOn }) => serve(pool, { id, nameOn }, options)),
+      models: listed.map((one) => serve(pool, one, options)),
       pool,
       close: () => pool.close(),
     }
@@ -45,7 +52,8 @@ export async function connectUpstreams(options: UpstreamOptions): Promise<Upstre
   }
 }
 
-type Listed = { readonly id: string; readonly nameOn: (worker: Worker) => string | null }
+type Listed = { readonly id: string; readonly nameOn: (worker: Listing) => string | null }
+type Listing = Pick<Worker, 'models'>
 
 /** Of the workers that answer: who comes later may serve them too, and others. */
 function allOf({ workers }: WorkerPool): Listed[] {
@@ -58,13 +66,12 @@ function firstOf({ workers }: WorkerPool): Listed {
   return { id, nameOn: (worker) => worker.models[0]?.id ?? null }
 }
 
-function modelOn({ models }: Worker, id: string): WorkerModel | undefined {
+function modelOn({ models }: Listing, id: string): WorkerModel | undefined {
   return models.find((model) => model.id === id)
 }
 
 function serve(pool: WorkerPool, { id, nameOn }: Listed, options: UpstreamOptions): ServedModel {
   const { side = null, log = () => {}, now } = options
-  if (side) checkOffered(pool, side)
   return new UpstreamModel({
     pool,
     id: options.id ?? id,
@@ -77,7 +84,7 @@ function serve(pool: WorkerPool, { id, nameOn }: Listed, options: UpstreamOption
 }
 
 /** Throws ConfigError where the checkpoint asks for something with each answer that a worker has no field for. */
-function checkOffered({ workers }: WorkerPool, { generation }: PromptSide): void {
+function checkOffered({ url, kind }: Introduction, { generation }: PromptSide): void {
   const { noRepeatNgramSize, badWords, suppressTokens, beginSuppressTokens } = generation
   const wanted = [
     ...(noRepeatNgramSize > 0 ? ['no_repeat_ngram_size'] : []),
@@ -86,10 +93,19 @@ function checkOffered({ workers }: WorkerPool, { generation }: PromptSide): void
     ...(beginSuppressTokens.length > 0 ? ['begin_suppress_tokens'] : []),
     ...((generation.numBeams ?? 1) > 1 ? ['num_beams'] : []),
   ]
-  const foreign = workers.find(({ kind, state }) => state === 'up' && kind !== 'llava-ts')
-  if (wanted.length === 0 || !foreign) return
+  if (wanted.length === 0 || kind === 'llava-ts') return
   throw new ConfigError(
     'CONFIG_UPSTREAM',
-    `upstream: generation_config.json asks for ${wanted.join(', ')}, which ${foreign.api.url} (${foreign.kind}) is not told with a request; remove it from the file, or serve the model by this program.`,
+    `upstream: generation_config.json asks for ${wanted.join(', ')}, which ${url} (${kind}) is not told with a request; remove it from the file, or serve the model by this program.`,
+  )
+}
+
+/** Throws ConfigError where a worker serves nothing of what clients were told is served here. */
+function checkServes(worker: Introduction, listed: readonly Listed[]): void {
+  if (listed.some(({ nameOn }) => nameOn(worker) !== null)) return
+  const ids = (models: readonly { readonly id: string }[]) => models.map(({ id }) => id).join(', ')
+  throw new ConfigError(
+    'CONFIG_UPSTREAM',
+    `upstream: ${worker.url} should serve ${ids(listed)}, as workers did when this server started; it serves ${ids(worker.models)}. Start this server anew, or with --served-name, under which it serves whatever its workers do.`,
   )
 }

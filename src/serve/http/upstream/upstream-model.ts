@@ -87,6 +87,7 @@ export class UpstreamModel implements ServedModel {
     const fitting = counted ? this.#limited(counted, options) : options
     const signal = options.signal ?? new AbortController().signal
     const routed = {
+      model: this.id,
       serves: (worker: Worker) => this.#parts.nameOn(worker) !== null,
       key: await promptKey(prompt, options.cacheSalt),
       isWhole: this.#isWhole,
@@ -264,8 +265,10 @@ export class UpstreamModel implements ServedModel {
     )
     const timer = setTimeout(() => over.abort(late), ASK_MS)
     try {
-      return await pool.ask({ serves, signal: over.signal }, async (worker, signal) =>
-        worker.api.post(path, await body(worker, nameOn(worker) ?? this.id), signal),
+      return await pool.ask(
+        { model: this.id, serves, signal: over.signal },
+        async (worker, signal) =>
+          worker.api.post(path, await body(worker, nameOn(worker) ?? this.id), signal),
       )
     } finally {
       clearTimeout(timer)

@@ -3,7 +3,7 @@
  * to another where one fails before the client heard a word.
  */
 import { anySignal } from '../../../core/any-signal.ts'
-import { CapacityError, InputError } from '../../../core/errors.ts'
+import { CapacityError, ConfigError, InputError } from '../../../core/errors.ts'
 import { HttpError } from '../http-error.ts'
 import type { Log } from '../log.ts'
 import type { WorkerStats } from '../served-model.ts'
@@ -11,12 +11,20 @@ import { chooseWorker, ROUTING_DEFAULTS, type RoutingConfig } from './choose-wor
 import { PrefixTree } from './prefix-tree.ts'
 import { toldFailure, WorkerFailure } from './upstream-error.ts'
 import { addressOf, WorkerApi, type WorkerAddress } from './worker-api.ts'
-import { HEALTH_DEFAULTS, Worker, type CallEnd, type HealthConfig } from './worker.ts'
+import {
+  HEALTH_DEFAULTS,
+  Worker,
+  type CallEnd,
+  type HealthConfig,
+  type WorkerParts,
+} from './worker.ts'
 
 export type PoolOptions = {
   readonly workers: readonly WorkerAddress[]
   readonly routing?: Partial<RoutingConfig> | undefined
   readonly health?: Partial<HealthConfig> | undefined
+  /** Throws ConfigError for a worker that is of no use as it is, whenever it comes. Default: each is. */
+  readonly accept?: WorkerParts['accept'] | undefined
   /** Workers that are asked for one answer at most. */
   readonly attempts?: number | undefined
   readonly log?: Log | undefined
@@ -29,6 +37,8 @@ const REMEMBERED = 16 << 20
 const ATTEMPTS = 3
 
 export type Routed = {
+  /** What clients call the model that is asked. */
+  readonly model: string
   /** Whether a worker can answer. */
   readonly serves: (worker: Worker) => boolean
   /** The prompt as a text, salt first; null: whoever is idlest. */
@@ -55,13 +65,14 @@ export class WorkerPool {
     this.#attempts = options.attempts ?? ATTEMPTS
     this.#log = options.log ?? (() => {})
     this.#logsWords = options.logPrompts ?? false
-    const parts = { health: this.#health, log: this.#log }
+    const { accept = () => {} } = options
+    const parts = { health: this.#health, log: this.#log, accept }
     this.workers = options.workers.map((address) => new Worker(new WorkerApi(address), parts))
   }
 
   /**
    * Meets all workers; those that do not answer are asked again by later checks. Throws CapacityError where none does, unless
-   * it may wait for them.
+   * it may wait for them, and ConfigError where one is of no use.
    */
   async open(signal: AbortSignal, { mayWait = false } = {}): Promise<void> {
     const met = await Promise.allSettled(this.workers.map((worker) => worker.meet(signal)))
@@ -69,9 +80,8 @@ export class WorkerPool {
     const faults = met.flatMap((result, i) =>
       result.status === 'fulfilled' ? [] : [{ url: urlOf(this.workers, i), error: result.reason }],
     )
-    for (const { url, error } of faults) {
-      this.#log('warn', { event: 'worker-down', worker: url, why: messageOf(error) })
-    }
+    const useless = faults.find(({ error }) => error instanceof ConfigError)
+    if (useless) throw useless.error
     if (mayWait || faults.length < this.workers.length) return this.#checkLater()
     throw noneAnswers(faults)
   }
@@ -177,7 +187,7 @@ export class WorkerPool {
     if (able.length === 0) {
       throw new CapacityError(
         'CAPACITY_UPSTREAM',
-        'server: no worker can be reached at the moment; try again later.',
+        `server: no worker that serves ${JSON.stringify(routed.model)} can be reached at the moment; try again later.`,
       )
     }
     const matches = routed.key === null ? new Map<Worker, number>() : this.#tree.match(routed.key)

@@ -5,14 +5,18 @@ import { HEALTH_DEFAULTS, Worker } from './worker.ts'
 import { WorkerApi } from './worker-api.ts'
 
 /** One of vLLM whose health is as `isWell` says. */
-async function workerOf(isWell: () => boolean): Promise<Worker> {
-  const models = { data: [{ id: 'llava', owned_by: 'vllm' }] }
+async function workerOf(
+  isWell: () => boolean,
+  ids: () => readonly string[] = () => ['llava'],
+): Promise<Worker> {
   const fetch = async (url: string | URL | Request) => {
-    if (String(url).endsWith('/v1/models')) return Response.json(models)
+    if (String(url).endsWith('/v1/models')) {
+      return Response.json({ data: ids().map((id) => ({ id, owned_by: 'vllm' })) })
+    }
     return new Response(null, { status: isWell() ? 200 : 500 })
   }
   const api = new WorkerApi({ url: 'http://127.0.0.1:9', fetch: fetch as typeof globalThis.fetch })
-  const worker = new Worker(api, { health: HEALTH_DEFAULTS, log: () => {} })
+  const worker = new Worker(api, { health: HEALTH_DEFAULTS, log: () => {}, accept: () => {} })
   await worker.meet(new AbortController().signal)
   return worker
 }
@@ -45,4 +49,24 @@ test('answers that fail take a worker that is well from nobody, those that do no
     for (let i = 0; i < 9; i++) worker.begin().end(new WorkerFailure(kind, 'it failed'))
     assert.equal(worker.state, state, kind)
   }
+})
+
+test('a list without a model is a check that fails: what it served before holds until it is down', async () => {
+  let ids = ['llava']
+  const worker = await workerOf(
+    () => true,
+    () => ids,
+  )
+  const served = () => worker.models.map(({ id }) => id)
+  ids = []
+  for (let left = HEALTH_DEFAULTS.failures; left > 0; left--) {
+    assert.deepEqual([worker.state, served()], ['up', ['llava']])
+    await worker.check(new AbortController().signal)
+  }
+  assert.equal(worker.state, 'down')
+  ids = ['llava', 'other']
+  for (let i = 0; i < HEALTH_DEFAULTS.successes; i++) {
+    await worker.check(new AbortController().signal)
+  }
+  assert.deepEqual([worker.state, served()], ['up', ['llava', 'other']])
 })

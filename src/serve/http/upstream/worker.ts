@@ -1,5 +1,6 @@
 /** One worker as this server sees it: who it is, whether it may be asked, what it answers now and has answered. */
 import { anySignal } from '../../../core/any-signal.ts'
+import { ConfigError } from '../../../core/errors.ts'
 import type { Log } from '../log.ts'
 import { isRecord } from '../../faults.ts'
 import { kindOf, type ServerKind } from '../../remote/server-kind.ts'
@@ -52,6 +53,20 @@ export type WorkerCounters = {
   mismatches: number
 }
 
+/** What a worker says of itself. */
+export type Introduction = {
+  readonly url: string
+  readonly kind: WorkerKind
+  readonly models: readonly WorkerModel[]
+}
+
+export type WorkerParts = {
+  readonly health: HealthConfig
+  readonly log: Log
+  /** Throws ConfigError for a worker that cannot be asked for anything as it is. */
+  readonly accept: (worker: Introduction) => void
+}
+
 export class Worker {
   readonly api: WorkerApi
   readonly counters: WorkerCounters = {
@@ -65,6 +80,7 @@ export class Worker {
   }
   readonly #health: HealthConfig
   readonly #log: Log
+  readonly #accept: WorkerParts['accept']
   /** Stops the calls that nobody heard a word of yet. */
   readonly #unheard = new Set<(reason: WorkerFailure) => void>()
   #kind: WorkerKind = 'openai'
@@ -76,15 +92,15 @@ export class Worker {
   #isHeldBack = false
   #failed = 0
   #succeeded = 0
+  /** What kept it from answering, as the log was told last. */
+  #why: string | null = null
   #onIdle: (() => void)[] = []
 
-  constructor(
-    api: WorkerApi,
-    { health, log }: { readonly health: HealthConfig; readonly log: Log },
-  ) {
+  constructor(api: WorkerApi, { health, log, accept }: WorkerParts) {
     this.api = api
     this.#health = health
     this.#log = log
+    this.#accept = accept
   }
 
   get kind(): WorkerKind {
@@ -125,9 +141,9 @@ export class Worker {
       })
     } catch (error) {
       signal.throwIfAborted()
-      // Our own servers say when they stop; others fail their check then.
-      this.#isStopping = this.#kind === 'llava-ts' && isBusy(error)
-      if (!this.#isStopping) this.#noteFailure(error)
+      // Our own servers say when they stop, and are gone after it; others fail their check at once.
+      if (this.#kind === 'llava-ts' && isBusy(error)) this.#isStopping = true
+      else this.#noteFailure(error)
       return false
     }
     this.#isStopping = false
@@ -136,7 +152,13 @@ export class Worker {
 
   /** First contact: up at once where it answers. Throws what keeps it from answering. */
   async meet(signal: AbortSignal): Promise<void> {
-    await this.#inTime(signal, (over) => this.#introduce(over))
+    try {
+      await this.#inTime(signal, (over) => this.#introduce(over))
+    } catch (error) {
+      signal.throwIfAborted()
+      this.#tellDown(error)
+      throw error
+    }
     this.#isUp = true
   }
 
@@ -173,14 +195,15 @@ export class Worker {
     }
   }
 
+  /** What it was before holds until it says something that makes sense. */
   async #introduce(signal: AbortSignal): Promise<void> {
     const list = await this.api.get('/v1/models', signal)
     const data = isRecord(list) && Array.isArray(list['data']) ? (list['data'] as unknown[]) : []
-    const cards = data.filter(isRecord)
-    this.#kind = kindOf(list)
-    this.#models = cards.flatMap(modelOf)
-    if (this.#models.length > 0) return
-    throw new WorkerFailure('failed', '/v1/models should list a model')
+    const [kind, models] = [kindOf(list), data.filter(isRecord).flatMap(modelOf)]
+    if (models.length === 0) throw new WorkerFailure('failed', '/v1/models should list a model')
+    this.#accept({ url: this.api.url, kind, models })
+    this.#kind = kind
+    this.#models = models
   }
 
   #noteFailedCall(failure: WorkerFailure): void {
@@ -191,13 +214,23 @@ export class Worker {
   #noteFailure(error: unknown): void {
     this.#succeeded = 0
     this.#failed++
-    if (!this.#isUp || this.#failed < this.#health.failures) return
+    // What it says of itself is no chance failure, and of no use to wait out.
+    const isCertain = error instanceof ConfigError
+    if (!isCertain && (!this.#isUp || this.#failed < this.#health.failures)) return
+    this.#tellDown(error)
+    if (!this.#isUp) return
     this.#isUp = false
     this.counters.ejections++
-    const why = error instanceof Error ? error.message : String(error)
-    this.#log('warn', { event: 'worker-down', worker: this.api.url, why })
     const reason = new WorkerFailure('gone', 'it stopped answering')
     for (const leave of this.#unheard) leave(reason)
+  }
+
+  /** Once for each reason: a worker that is down is checked as often as one that is up. */
+  #tellDown(error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error)
+    if (why === this.#why) return
+    this.#why = why
+    this.#log('warn', { event: 'worker-down', worker: this.api.url, why })
   }
 
   #noteSuccess(): boolean {
@@ -205,6 +238,7 @@ export class Worker {
     this.#succeeded++
     if (this.#isUp || this.#succeeded < this.#health.successes) return false
     this.#isUp = true
+    this.#why = null
     this.#log('info', { event: 'worker-up', worker: this.api.url, kind: this.#kind })
     return true
   }
