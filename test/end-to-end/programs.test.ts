@@ -326,7 +326,7 @@ test('on a server that allows few tokens a choice is made within them, or told t
     assert.match((await choosing.run(engine, ['no', 'up'])).get('place'), /^(no|up)$/)
     await assert.rejects(choosing.run(engine, ['x1y2z3q4w5', 'x9y8z7q6w5']), {
       code: 'INPUT_ENDPOINT_REPLY',
-      message: /one of the choices, "x.*" came; its 4 tokens were over; allow it more/,
+      message: /^gen: .* one of the choices, "x.*" came; its 4 tokens were over; allow it more/,
     })
   } finally {
     await strict.close()

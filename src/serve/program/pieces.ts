@@ -26,6 +26,8 @@ export type GenPiece = {
 
 export type SelectPiece = {
   readonly type: 'select'
+  /** What was written, by which its faults are told. */
+  readonly call: 'gen' | 'select'
   readonly name: string
   readonly choices: readonly string[]
   readonly method: ChoiceMethod
@@ -71,7 +73,7 @@ export type SelectOptions = { readonly method?: ChoiceMethod | undefined }
 /** A place for an answer, kept under `name`. Throws InputError for options that would do nothing. */
 export function gen(name: string, options?: GenOptions | null): GenPiece | SelectPiece {
   const { choices, method, ...rest } = optionsIn<GenOptions>('gen', options)
-  if (choices) return select(name, choices, { ...rest, method })
+  if (choices) return choosing('gen', { name, choices, options: { ...rest, method } })
   const faults = new Faults('gen')
   checkName(name, faults)
   if (method !== undefined) {
@@ -109,15 +111,25 @@ export function select(
   options?: SelectOptions | null,
 ): SelectPiece {
   const given = optionsIn<SelectOptions>('select', options)
-  const { method = 'tokenLengthNormalized' } = given
-  const faults = new Faults('select')
+  return choosing('select', { name, choices, options: given })
+}
+
+type Choosing = {
+  readonly name: string
+  readonly choices: readonly string[]
+  readonly options: SelectOptions
+}
+
+function choosing(call: SelectPiece['call'], { name, choices, options }: Choosing): SelectPiece {
+  const { method = 'tokenLengthNormalized' } = options
+  const faults = new Faults(call)
   checkName(name, faults)
-  faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', given, ['method'])
+  faults.unknownKeys('INPUT_UNKNOWN_OPTION', '', options, ['method'])
   if (!CHOICE_METHODS.includes(method)) {
     faults.mismatch('INPUT_OPTION', 'method', `one of ${CHOICE_METHODS.join(', ')}`, method)
   }
   faults.throwIfAny()
-  return { type: 'select', name, choices, method }
+  return { type: 'select', call, name, choices, method }
 }
 
 /** A picture: a path, URL, bytes, Blob or `{ data, width, height }`. */

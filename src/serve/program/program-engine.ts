@@ -15,6 +15,8 @@ export type ProgramEngine = {
 }
 
 export type SelectRequest = {
+  /** What the program says, for errors. */
+  readonly call: 'gen' | 'select'
   readonly messages: readonly Message[]
   readonly choices: readonly string[]
   readonly method: ChoiceMethod
@@ -68,9 +70,14 @@ function hasFunction(source: unknown, name: string): boolean {
 function localEngine(model: ProgramModel): ProgramEngine {
   return {
     generate: (request, onText) => collect(model.stream(request), onText),
-    async select({ method, ...request }) {
+    async select({ messages, choices: texts, signal, method }) {
       const unconditional = method === 'unconditionalLikelihoodNormalized'
-      const { choices, usage } = await model.scoreChoices({ ...request, unconditional })
+      const { choices, usage } = await model.scoreChoices({
+        messages,
+        choices: texts,
+        signal,
+        unconditional,
+      })
       return { ...chooseOption(choices, method), usage }
     },
   }

@@ -219,9 +219,11 @@ export class ProgramState {
     return { value: text, finishReason, usage }
   }
 
-  async #select({ name, choices, method }: SelectPiece): Promise<Filled> {
-    checkChoices(name, choices)
+  async #select(piece: SelectPiece): Promise<Filled> {
+    checkChoices(piece)
+    const { call, name, choices, method } = piece
     const { index, usage, scores, probabilities } = await this.#run.engine.select({
+      call,
       messages: this.#ready(name),
       choices,
       method,
@@ -307,12 +309,12 @@ function jsonFormat(json: true | object): ResponseFormat {
   return json === true ? { type: 'json_object' } : { type: 'json_schema', schema: json }
 }
 
-function checkChoices(name: string, choices: readonly string[]): void {
+function checkChoices({ call, name, choices }: SelectPiece): void {
   const isList = Array.isArray(choices) && choices.length > 0
   if (isList && choices.every((one) => typeof one === 'string' && one !== '')) return
   throw new InputError(
     'INPUT_PROGRAM',
-    `select: ${name} should have at least one choice, each a text that is not empty.`,
+    `${call}: ${name} should have at least one choice, each a text that is not empty.`,
   )
 }
 

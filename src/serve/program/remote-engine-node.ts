@@ -42,6 +42,7 @@ class RemoteEngine implements ProgramEngine {
   }
 
   async select({
+    call,
     messages,
     choices,
     signal,
@@ -69,7 +70,7 @@ class RemoteEngine implements ProgramEngine {
         : 'does it enforce forms?'
     throw new InputError(
       'INPUT_ENDPOINT_REPLY',
-      `select: the server should answer with one of the choices, ${JSON.stringify(text.slice(0, 80))} came; ${why}`,
+      `${call}: the server should answer with one of the choices, ${JSON.stringify(text.slice(0, 80))} came; ${why}`,
     )
   }
 
