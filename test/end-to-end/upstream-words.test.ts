@@ -1,8 +1,11 @@
 /** What a worker says of its failure: who hears its words, its time to come back, and that it wants another key. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { loadModel } from '../../src/index.ts'
+import { SERVER_DEFAULTS } from '../../src/serve/http/server-config.ts'
 import { withServer, type Handler } from '../scripted-server.ts'
-import { startFront } from './upstream-setup.ts'
+import { startServer } from './serve-setup.ts'
+import { PATIENT, startFront } from './upstream-setup.ts'
 
 const ASKED = { messages: [{ role: 'user', content: 'SECRET' }], max_tokens: 5 }
 
@@ -45,4 +48,50 @@ test('a key that it refuses is told as that, and not as a worker that is not the
   await withServer([locked], async (url) => {
     await assert.rejects(startFront([url]), /\(401\)\); give the key that it wants with --upstream/)
   })
+})
+
+test('what a worker of ours refuses is told by the fields of the request, as it tells them itself', async () => {
+  // They were those of the front's own request to it: max_tokens for max_output_tokens, input_ids for prompt.
+  const model = await loadModel('fixtures/inference/mini-vit-crop', { precision: 'f32' })
+  const app = { config: { ...SERVER_DEFAULTS, maxTokens: 6 } }
+  const worker = await startServer({ model, app, listen: PATIENT })
+  const front = await startFront([worker.url])
+  const messages = [{ role: 'user', content: 'Hi' }]
+  const clip = { type: 'video_url', video_url: { url: 'data:image/gif;base64,R0lGODlhLCBjdXQ=' } }
+  const cases: readonly [path: string, body: object, param: string | null][] = [
+    ['/v1/responses', { input: 'Hi', max_output_tokens: 10 }, 'max_output_tokens'],
+    ['/v1/completions', { prompt: 'Hi', max_tokens: 10 }, 'max_tokens'],
+    ['/v1/chat/completions', { messages, max_tokens: 10 }, 'max_tokens'],
+    ['/v1/chat/completions', { messages, max_completion_tokens: 10 }, 'max_completion_tokens'],
+    ['/v1/messages', { messages, max_tokens: 10 }, null],
+    [
+      '/generate',
+      { text: 'Hi', sampling_params: { max_new_tokens: 10 } },
+      'sampling_params.max_new_tokens',
+    ],
+    ['/v1/completions', { prompt: [5, 999_999], max_tokens: 2 }, 'prompt'],
+    ['/v1/completions', { prompt: [[5], [999_999]], max_tokens: 2 }, 'prompt[1]'],
+    [
+      '/v1/chat/completions',
+      { messages: [{ role: 'user', content: [{ type: 'text', text: 'Hi' }, clip] }] },
+      'messages[0].content[1].video_url',
+    ],
+  ]
+  try {
+    for (const [path, body, param] of cases) {
+      for (const one of [worker, front]) {
+        const { status, body: told } = await one.post(path, body)
+        assert.equal(status, 400, path)
+        const { message } = told.error
+        assert.equal(told.error.param ?? null, param, `${path}: ${message}`)
+        assert.doesNotMatch(message, /input_ids|image_data|video_data/)
+        if (param !== null || one === worker) continue
+        assert.match(message, /^model: max_tokens should be a whole number from 1 up to 6 /)
+      }
+    }
+  } finally {
+    await front.close()
+    await worker.close()
+    await model.dispose()
+  }
 })

@@ -114,9 +114,13 @@ export const chatRoute: Route = {
 }
 
 function chatOptions(body: ChatRequest, model: ServedModel, config: ServerConfig) {
+  const asked = {
+    max_completion_tokens: body.max_completion_tokens,
+    max_tokens: body.max_tokens,
+  }
   return {
     ...samplingOptions(body),
-    maxTokens: answerTokens(body.max_completion_tokens ?? body.max_tokens, model, config),
+    maxTokens: answerTokens(asked, model, config),
     ...given({ logprobs: body.logprobs, topLogprobs: body.top_logprobs }),
   }
 }

@@ -170,7 +170,7 @@ function optionsOf(body: CompletionRequest, model: ServedModel, config: ServerCo
   const { logprobs } = body
   return {
     ...samplingOptions(body),
-    maxTokens: continuedTokens(body.max_tokens, model, config),
+    maxTokens: continuedTokens({ max_tokens: body.max_tokens }, model, config),
     ...(typeof logprobs === 'number' && { logprobs: true, topLogprobs: logprobs }),
   }
 }

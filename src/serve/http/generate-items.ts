@@ -55,6 +55,8 @@ export async function readItems(
   const count = isList ? prompts.length : null
   const each = <T>(name: keyof SglangRequest) => spread(body[name] as OneOrEach<T>, name, count)
   const sampling = each<SglangSampling>('sampling_params')
+  const samplingAt = (i: number) =>
+    Array.isArray(body.sampling_params) ? `sampling_params[${i}]` : 'sampling_params'
   const n = sampling(0)?.n ?? 1
   if (prompts.some((_, i) => (sampling(i)?.n ?? 1) !== n)) {
     throw fault('sampling_params: n should be the same for all prompts')
@@ -73,7 +75,11 @@ export async function readItems(
     images: images(i),
     videos: videos(i),
     ...samplingOptions({ ...sampling(i), seed: sampling(i)?.sampling_seed ?? null }),
-    maxTokens: continuedTokens(sampling(i)?.max_new_tokens, model, config),
+    maxTokens: continuedTokens(
+      { [`${samplingAt(i)}.max_new_tokens`]: sampling(i)?.max_new_tokens },
+      model,
+      config,
+    ),
     ...(logprobs(i) && { logprobs: true, ...given({ topLogprobs: tops(i) }) }),
   }))
   return { isList, items, n }

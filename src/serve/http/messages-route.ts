@@ -12,7 +12,12 @@ import {
 } from './messages-conversation.ts'
 import { MESSAGE, MESSAGE_EVENT, MessageShape } from './messages-shape.ts'
 import type { Route } from './route.ts'
-import { ignoredProperties, maxTokensProperty, samplingOptions } from './sampling-fields.ts'
+import {
+  answerTokens,
+  ignoredProperties,
+  maxTokensProperty,
+  samplingOptions,
+} from './sampling-fields.ts'
 import { modelAsked, modelNamed, readRequest } from './server-context.ts'
 import type { ServerConfig } from './server-config.ts'
 import { streamEvents, type ServerEvent } from './sse.ts'
@@ -101,7 +106,7 @@ const messagesRoute: Route = {
     const request = {
       ...prompt,
       ...(format ? { responseFormat: format } : {}),
-      maxTokens: body.max_tokens,
+      maxTokens: answerTokens({ max_tokens: body.max_tokens }, model, context.config),
       ...samplingOptions({ ...body, stop: stops.length > 0 ? stops : null }),
     }
     const events = choiceEvents(context, { model, requests: [request] }, exchange)

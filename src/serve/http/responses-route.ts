@@ -262,7 +262,7 @@ export const responsesRoute: Route = {
       messages: withinParts(await readInput(body, media), 'input', context.config),
       ...toolsOf(body),
       ...samplingOptions({ ...body, ...formatField(body) }),
-      maxTokens: answerTokens(body.max_output_tokens, model, context.config),
+      maxTokens: answerTokens({ max_output_tokens: body.max_output_tokens }, model, context.config),
       ...(wantsLogprobs && { logprobs: true, ...given({ topLogprobs: body.top_logprobs }) }),
     }
     const events = choiceEvents(context, { model, requests: [request] }, exchange)

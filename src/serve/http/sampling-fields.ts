@@ -6,6 +6,7 @@
  */
 import { GENERATE_DEFAULTS, type GenerateOptions } from '../generate-options.ts'
 import { FORMAT_PROPERTIES, responseFormatOf, type FormatFields } from './format-fields.ts'
+import { HttpError } from './http-error.ts'
 import type { JsonSchema, Refusal } from './json-schema.ts'
 import type { ServedModel } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
@@ -115,19 +116,30 @@ export function maxTokensProperty({ maxTokens }: ServerConfig): JsonSchema {
   }
 }
 
-type Asked = number | null | undefined
 type Usual = Pick<ServedModel, 'usualTokens' | 'mostTokens'>
 type Allowed = Pick<ServerConfig, 'maxTokens'>
 
-/** Of a field by `maxTokensProperty` in a conversation: OpenAI's answers end where the model ends them. */
+/** Fields by `maxTokensProperty`, by their places in the body: the first that is given counts. */
+type Asked = Readonly<Record<string, number | null | undefined>>
+
+/** In a conversation: OpenAI's answers end where the model ends them. Throws HttpError for more than the model gives. */
 export function answerTokens(asked: Asked, model: Usual, allowed: Allowed): number {
-  return asked ?? usualTokens(model, allowed) ?? mostTokens(model, allowed)
+  return askedTokens(asked, model) ?? usualTokens(model, allowed) ?? mostTokens(model, allowed)
 }
 
 /** The same of a text that is continued, which has no end of its own: as many as in the library. */
 export function continuedTokens(asked: Asked, model: Usual, allowed: Allowed): number {
   const usual = usualTokens(model, allowed) ?? GENERATE_DEFAULTS.maxTokens
-  return asked ?? Math.min(usual, mostTokens(model, allowed))
+  return askedTokens(asked, model) ?? Math.min(usual, mostTokens(model, allowed))
+}
+
+/** The schema knows what this server allows; what workers behind it do, they may say anew at any time. */
+function askedTokens(asked: Asked, { mostTokens: most = Infinity }: Usual): number | null {
+  const [path, tokens] = Object.entries(asked).find(([, value]) => typeof value === 'number') ?? []
+  if (path === undefined || typeof tokens !== 'number') return null
+  if (tokens <= most) return tokens
+  const message = `model: ${path} should be a whole number from 1 up to ${most} (max_answer_tokens in /v1/models), ${tokens} came.`
+  throw new HttpError(400, 'INPUT_OPTION', message, {}, path)
 }
 
 /** What a request that does not say gets, as `/v1/models` tells it; null: the model does not say. */

@@ -60,7 +60,7 @@ export function refusalOf(
   retryAfterMs: number | null = null,
 ): HttpError | WorkerFailure {
   const inner = isRecord(body) && isRecord(body['error']) ? body['error'] : body
-  const { message, code } = isRecord(inner) ? inner : {}
+  const { message, code, param } = isRecord(inner) ? inner : {}
   const isOwn = typeof code === 'string' && OWN_CODE.test(code)
   const said = typeof message === 'string' ? message : `HTTP ${status}`
   if (status === 401 || status === 403) {
@@ -72,7 +72,8 @@ export function refusalOf(
   }
   if (status >= 500 || status < 400) return new WorkerFailure('failed', why, { said, retryAfterMs })
   const shown = status === 413 || status === 404 ? status : 400
-  return new HttpError(shown, isOwn ? code : 'INPUT_UPSTREAM', isOwn ? said : `model: ${said}`)
+  if (!isOwn) return new HttpError(shown, 'INPUT_UPSTREAM', `model: ${said}`)
+  return new HttpError(shown, code, said, {}, typeof param === 'string' ? param : null)
 }
 
 /** The error that stands as an event in a stream, which has a status in `code` at the most. */

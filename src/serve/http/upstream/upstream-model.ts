@@ -14,6 +14,7 @@ import { HttpError } from '../http-error.ts'
 import type { Log } from '../log.ts'
 import { idsOf, textOf, tokensOf, type ServedModel, type ServedRequest } from '../served-model.ts'
 import { agreedLimits, type AgreedLimits } from './agreed-limits.ts'
+import { atPlaceAsked } from './place-asked.ts'
 import { GrowingAnswer } from './growing-answer.ts'
 import { promptKey, saltOf } from './prompt-key.ts'
 import type { PromptSide } from './prompt-side.ts'
@@ -107,7 +108,7 @@ export class UpstreamModel implements ServedModel {
       if (counted) this.#compare(streamed, counted)
     } catch (error) {
       // As the library: an abort ends an answer with what there was, and what it cost.
-      if (!signal.aborted || !streamed.worker) throw error
+      if (!signal.aborted || !streamed.worker) throw atPlaceAsked(error, { prompt, request })
     }
     if (streamed.worker) note(streamed.worker, streamed.usage)
     yield growing.done(streamed.usage, options)
