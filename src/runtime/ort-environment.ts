@@ -43,7 +43,8 @@ const ARENA = { unlimited: 0, nextPowerOfTwo: 0, firstBytes: 1 << 28, uncutBytes
 // would crash), and the environment is one for all runtimes.
 let loaded: OrtApi | undefined
 let current:
-  { readonly options: EnvironmentOptions; readonly shared: Promise<Environment> } | undefined
+  | { readonly options: EnvironmentOptions; readonly shared: Promise<Environment> }
+  | undefined
 let users = 0
 
 /** Resolves when no session of before is being released: whoever disposed of one may ask for another environment then. */

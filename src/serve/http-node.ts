@@ -13,7 +13,8 @@ export type ListenOptions = {
   /** 0 takes a free one. */
   readonly port: number
   readonly tls?:
-    { readonly cert: string | Uint8Array; readonly key: string | Uint8Array } | undefined
+    | { readonly cert: string | Uint8Array; readonly key: string | Uint8Array }
+    | undefined
   readonly limits?: Partial<ConnectionLimits> | undefined
 }
 

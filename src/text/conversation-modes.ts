@@ -12,7 +12,14 @@ export type Repository = (typeof REPOSITORIES)[number]
 
 /** How turns are strung together; `conversation.ts` has a renderer for each. */
 export type ConversationStyle =
-  'SINGLE' | 'TWO' | 'MPT' | 'PLAIN' | 'LLAMA_2' | 'LLAMA_3' | 'CHATML' | 'GEMMA'
+  | 'SINGLE'
+  | 'TWO'
+  | 'MPT'
+  | 'PLAIN'
+  | 'LLAMA_2'
+  | 'LLAMA_3'
+  | 'CHATML'
+  | 'GEMMA'
 
 export interface ConversationMode {
   readonly style: ConversationStyle

@@ -61,7 +61,7 @@ export class DecoderPass {
   readonly #halves: LayerHalves
   readonly #layers: readonly Layer[]
   readonly #rotary: RotaryTensors
-  readonly #scratch: Scratch
+  readonly #scratch: Scratch;
 
   /** With pauses: the graphs of every layer are made and differentiated. */
   static *steps(parts: DecoderPassParts): Steps<DecoderPass> {

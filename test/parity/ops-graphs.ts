@@ -26,7 +26,17 @@ type Builder = (g: Graph, v: Values, operation: Operation) => Value
 /** Every name is there: a fixture without one fails in the operator that reads it. */
 type Values = { readonly [name: string]: Value } & { readonly [N in InputName]: Value }
 type InputName =
-  'x' | 'weight' | 'bias' | 'q' | 'k' | 'v' | 'gate' | 'up' | 'logits' | 'text' | 'image'
+  | 'x'
+  | 'weight'
+  | 'bias'
+  | 'q'
+  | 'k'
+  | 'v'
+  | 'gate'
+  | 'up'
+  | 'logits'
+  | 'text'
+  | 'image'
 
 export function buildOperation(g: Graph, name: string, operation: Operation): Value {
   const found = BUILDERS.find(([pattern]) => pattern.test(name))

@@ -6,7 +6,13 @@
  */
 
 export type NameSet =
-  'hub' | '4.52' | '5-memory' | '5-saved' | 'original' | 'original-apart' | 'text'
+  | 'hub'
+  | '4.52'
+  | '5-memory'
+  | '5-saved'
+  | 'original'
+  | 'original-apart'
+  | 'text'
 
 type Prefixes = {
   readonly text: string

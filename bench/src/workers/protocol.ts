@@ -30,7 +30,8 @@ export type AnswerQuestion = {
   } & ({ readonly path: string } | { readonly side: number; readonly seed: number })
   /** A clip stands in front of the words instead, a film or random frames; its tokens are not among `promptTokens`. */
   readonly clip?: { readonly frames: number } & (
-    { readonly path: string } | { readonly side: number; readonly seed: number }
+    | { readonly path: string }
+    | { readonly side: number; readonly seed: number }
   )
 }
 

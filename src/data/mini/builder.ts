@@ -6,7 +6,8 @@ import type { Turn } from './turn.ts'
 
 /** A picture that is a file of the assets (relative path), or one that is made (encoded bytes and their ending). */
 export type Picture =
-  { readonly file: string } | { readonly bytes: Uint8Array; readonly extension: 'png' | 'jpg' }
+  | { readonly file: string }
+  | { readonly bytes: Uint8Array; readonly extension: 'png' | 'jpg' }
 
 export type Captioned = {
   readonly picture: Picture

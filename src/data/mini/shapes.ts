@@ -4,7 +4,14 @@
 export type Box = readonly [number, number, number, number]
 
 export type ShapeKind =
-  'circle' | 'square' | 'triangle' | 'star' | 'heart' | 'diamond' | 'cross' | 'moon'
+  | 'circle'
+  | 'square'
+  | 'triangle'
+  | 'star'
+  | 'heart'
+  | 'diamond'
+  | 'cross'
+  | 'moon'
 
 /** Outline in the square from −1 to 1, and the box it fills there. */
 type Outline = { readonly path: string; readonly box: Box }

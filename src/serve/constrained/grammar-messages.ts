@@ -23,7 +23,8 @@ export type ToGrammar =
   | { readonly kind: 'close'; readonly matcher: number }
 
 export type FromGrammar =
-  { readonly kind: 'compiled' } | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'compiled' }
+  | { readonly kind: 'refused'; readonly reason: string }
 
 /** Bytes of the text that must come next; more of it is told when they have come. */
 export const MOST_AHEAD = 256

@@ -22,7 +22,8 @@ export type PropertyCounts = { readonly minProperties?: number; readonly maxProp
 
 /** An object that XGrammar writes right, or one for rules of our own with the schemas of its values. */
 export type ReadObject =
-  { readonly schema: object } | { readonly shape: ObjectShape; readonly values: readonly unknown[] }
+  | { readonly schema: object }
+  | { readonly shape: ObjectShape; readonly values: readonly unknown[] }
 
 export function readObject(schema: Schema, counts: PropertyCounts, reader: PartReader): ReadObject {
   const values: unknown[] = []

@@ -70,7 +70,8 @@ function withoutAnchors(pattern: string) {
 }
 
 type Read =
-  { readonly tree: RegexTree; readonly hasTopLevelChoice: boolean } | { readonly fault: string }
+  | { readonly tree: RegexTree; readonly hasTopLevelChoice: boolean }
+  | { readonly fault: string }
 
 function read(body: string, isJson: boolean): Read {
   const tooLarge = sizeFault(body, 'regex')

@@ -15,7 +15,7 @@ test('ranges are written as the bytes of their characters and of no others', () 
     [[0x7ff, 0x800], [0xfffe, 0x10001]],
     [[0x4e00, 0x9fff]],
     complement([[0, 0x7f], [0xa0, 0xa0], [0x2000, 0x200a], [0x3000, 0x3000]]),
-  ] // prettier-ignore
+  ] // oxfmt-ignore
   for (const ranges of lists) {
     const edges = ranges.flatMap(([from, to]) => [from - 1, from, from + 1, to - 1, to, to + 1])
     for (const one of edges.filter((edge) => edge >= 0x80 && edge <= 0x10ffff)) {
@@ -27,6 +27,6 @@ test('ranges are written as the bytes of their characters and of no others', () 
 })
 
 test('what touches is one range, and halves of pairs are no characters', () => {
-  assert.deepEqual(merged([[5, 9], [1, 4], [12, 12]]), [[1, 9], [12, 12]]) // prettier-ignore
-  assert.deepEqual(complement([[0, 0x7f]]), [[0x80, 0xd7ff], [0xe000, 0x10ffff]]) // prettier-ignore
+  assert.deepEqual(merged([[5, 9], [1, 4], [12, 12]]), [[1, 9], [12, 12]]) // oxfmt-ignore
+  assert.deepEqual(complement([[0, 0x7f]]), [[0x80, 0xd7ff], [0xe000, 0x10ffff]]) // oxfmt-ignore
 })

@@ -70,7 +70,11 @@ export type ResponsesRequest = SamplingFields & {
   readonly stream?: boolean | null
   readonly tools?: readonly (OpenAiFunction & { readonly type: 'function' })[] | null
   readonly tool_choice?:
-    'none' | 'auto' | 'required' | { readonly type: 'function'; readonly name: string } | null
+    | 'none'
+    | 'auto'
+    | 'required'
+    | { readonly type: 'function'; readonly name: string }
+    | null
   readonly parallel_tool_calls?: boolean | null
 }
 

@@ -8,7 +8,9 @@
  */
 
 export type ChoiceMethod =
-  'tokenLengthNormalized' | 'greedyTokenSelection' | 'unconditionalLikelihoodNormalized'
+  | 'tokenLengthNormalized'
+  | 'greedyTokenSelection'
+  | 'unconditionalLikelihoodNormalized'
 
 export const CHOICE_METHODS: readonly ChoiceMethod[] = [
   'tokenLengthNormalized',

@@ -12,7 +12,15 @@ import { InputError } from '../../core/errors.ts'
 export type Value = null | boolean | bigint | number | string | Value[] | ObjectValue
 
 export type ObjectValue =
-  Undefined | Markup | Tuple | Dict | DictView | Range | Iteration | Namespace | HostObject
+  | Undefined
+  | Markup
+  | Tuple
+  | Dict
+  | DictView
+  | Range
+  | Iteration
+  | Namespace
+  | HostObject
 
 /** The arguments of a call, `f(1, name=2)`. */
 export interface Arguments {

@@ -9,7 +9,8 @@ import type { WireRequest } from './wire-request.ts'
 
 /** A token as a worker names it: by id, or by bytes. */
 export type WireToken = { readonly logprob: number } & (
-  { readonly id: number; readonly bytes?: undefined } | { readonly bytes: Uint8Array }
+  | { readonly id: number; readonly bytes?: undefined }
+  | { readonly bytes: Uint8Array }
 )
 export type WireLogprob = WireToken & { readonly top: readonly WireToken[] }
 
