@@ -176,6 +176,37 @@ test('what an adapter holds in full for the language model is packed beside its 
   })
 })
 
+// All names of a tower were written as a ViT's, of which CLIP's first norm has none.
+test('a CLIP tower that was trained is packed under its own names', async () => {
+  const base = join('fixtures', 'inference', 'llava-mlp')
+  const before = await loadModel(base, { precision: 'f32' })
+  const { inputIds, pixelValues } = await before.prepare(QUESTION)
+  const unseen = await before.encodeImages(QUESTION)
+  await before.dispose()
+  const trainer = await createTrainer(base, {
+    trainable: ['projector', 'vision'],
+    lora: { rank: 4 },
+    learningRate: 1e-2,
+  })
+  const pixels = pixelValues as NonNullable<typeof pixelValues>
+  await trainer.step([[{ inputIds, labels: inputIds, pixelValues: pixels }]])
+  await trainer.save(at('clip adapter'))
+  await trainer.dispose()
+  await packModel(at('clip'), { base, adapter: at('clip adapter'), card: '' })
+  const apart = await loadModel(base, { adapters: [at('clip adapter')], precision: 'f32' })
+  const packed = await loadModel(at('clip'), { precision: 'f32' })
+  try {
+    const [a, b] = [await apart.encodeImages(QUESTION), await packed.encodeImages(QUESTION)]
+    assertNear(b.images[0]!.data, a.images[0]!.data, 0.05)
+    assert.throws(() => assertNear(unseen.images[0]!.data, a.images[0]!.data, 0.05))
+    const [logits, those] = [await apart.logits(QUESTION), await packed.logits(QUESTION)]
+    assertNear(those.data, logits.data, 0.05)
+  } finally {
+    await apart.dispose()
+    await packed.dispose()
+  }
+})
+
 test('a share of an adapter counts as one whose alpha is that much less', async () => {
   await train(at('whole'))
   const options = { base: at('base'), adapter: at('whole'), card: '' }

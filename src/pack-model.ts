@@ -79,10 +79,9 @@ async function pack(out: string, sources: PackSources, options: PackOptions): Pr
   const held = heldInFull(sources.adapter, rules)
   const config = adapterConfig(options, { modules: sources.adapter.modules, held })
   const { vision } = parseConfig(documents, { processor: 'derived' })
-  const numBlocks = Math.max(...(vision?.featureLayers ?? [0]))
   const { blocks = 'Q8_0', adapterBlocks = 'Q8_0' } = options
   const base = baseTensors(sources, rules)
-  const seeing = seeingTensors(sources, { rules, numBlocks, blocks })
+  const seeing = vision ? seeingTensors(sources, { rules, vision, blocks }) : []
   const first = seeing[0]?.name
   const names: string[] = []
   const writeAll = async (folder: string) => {

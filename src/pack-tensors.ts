@@ -15,6 +15,7 @@ import {
   type TensorPlan,
   type WeightSource,
 } from './weights/index.ts'
+import type { VisionConfig } from './vision/vision-transformer.ts'
 
 export type PackedTensor = TensorPlan & { read(): HostTensor }
 
@@ -45,19 +46,20 @@ export function baseTensors({ stored }: PackSources, rules: readonly NameRule[])
   })
 }
 
-/** Tower and projector as they were trained, else as the base has them; blocks behind `numBlocks` are never read. */
+/** Tower and projector as they were trained, else as the base has them; blocks behind the last feature are never read. */
 export function seeingTensors(
   { stored, adapter }: PackSources,
   {
     rules,
-    numBlocks,
+    vision,
     blocks,
   }: {
     readonly rules: readonly NameRule[]
-    readonly numBlocks: number
+    readonly vision: VisionConfig
     readonly blocks: BlockType
   },
 ): PackedTensor[] {
+  const numBlocks = Math.max(...vision.featureLayers)
   const base = withoutBlocks(stored)
   const places = new Map<string, Place>()
   const add = (trained: string, source: WeightSource, name: string) => {
@@ -68,7 +70,7 @@ export function seeingTensors(
   for (const name of base.tensors.keys()) add(name, base, name)
   for (const [trained, name] of adapter.replacements) add(trained, adapter.source, name)
   return [...places].map(([path, { source, name }]) =>
-    packed(llavaHfName(path, 'vit'), { source, name }, FINE.test(path) ? null : blocks),
+    packed(llavaHfName(path, vision.kind), { source, name }, FINE.test(path) ? null : blocks),
   )
 }
 
