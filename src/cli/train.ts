@@ -67,7 +67,8 @@ async function showDryRun(recipe: unknown, terminal: Terminal, signal: AbortSign
 }
 
 function dryRunLines(dry: DryRun): string[] {
-  const { recipe, countedAs, groups, size, memory, seconds, gpu, operationsPerSecond } = dry
+  const { recipe, countedAs, groups, notices, size, memory, seconds, gpu, operationsPerSecond } =
+    dry
   const rows = groups.map(({ part, kind, parameters, learningRate, weightDecay }) => [
     part,
     kind,
@@ -78,7 +79,8 @@ function dryRunLines(dry: DryRun): string[] {
   if (countedAs !== null) {
     lines.push(`  ${recipe.model.from} is not here; counted as ${countedAs} is published`)
   }
-  lines.push(...formatTable(rows).map((line) => `  ${line}`), '')
+  lines.push(...formatTable(rows).map((line) => `  ${line}`))
+  lines.push(...notices.map((notice) => `  note: ${notice}`), '')
   if (!size || !memory) return [...lines, '  the data are not there: no size, memory or time']
   const { frozenWeights, trained, reference, activations } = memory
   const ofReference = reference > 0 ? `, ${formatBytes(reference)} of the frozen reference` : ''

@@ -20,6 +20,7 @@ import {
 import { checkSavable, ggufFile } from './check-savable.ts'
 import { readCheckpoint } from './checkpoint.ts'
 import { withHeld } from './held-parameters.ts'
+import { idleRateNotices } from './idle-rates.ts'
 import { learntFor } from './learnt-for.ts'
 import { learntOrTold } from './learnt-or-told.ts'
 import type { Network } from './network.ts'
@@ -105,7 +106,7 @@ async function assemble(
     ...model,
     settings,
     config,
-    notices,
+    notices: [...notices, ...idleRateNotices(settings)],
     objective,
     adamw,
     rng: resumed ? new Rng(resumed.rng) : rng,

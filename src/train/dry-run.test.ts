@@ -43,6 +43,17 @@ test('trained parameters are counted as the trainer has them', async () => {
   }
 })
 
+test('rates of frozen parts are told as the trainer tells them', async () => {
+  const folder = join(root, 'idle')
+  const given = { trainable: ['projector'], learningRates: { vision: 1e-5 } }
+  const recipe = tinyRecipe(folder, colourRows(folder, 2), given)
+  const { notices } = await dryRun(recipe, { operationsPerSecond })
+  const options = trainerOptions(parseRecipe(recipe), { totalSteps: 1, resume: null })
+  await using trainer = await createTrainer(TINY_MODEL, options)
+  assert.equal(notices.length, 1)
+  assert.deepEqual(notices, trainer.notices)
+})
+
 test('steps, samples and lengths are those of the run, and nothing is written', async () => {
   const folder = join(root, 'size')
   const rows = colourRows(folder, 5)

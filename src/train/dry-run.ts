@@ -7,6 +7,7 @@ import type { ModelConfig } from '../families/family.ts'
 import { parseModelConfig } from '../families/index.ts'
 import { knownCheckpoint } from '../families/known-checkpoints.ts'
 import { runMemory, runOperations, type RunMemory, type RunSize } from './estimate.ts'
+import { idleRateNotices } from './idle-rates.ts'
 import { familyQuirks } from './options.ts'
 import { checkRecipe, checkReference } from './recipe/check-recipe.ts'
 import type { ParameterGroup } from './recipe/parameter-table.ts'
@@ -27,6 +28,8 @@ export type DryRun = {
   /** The published checkpoint that was counted, since the recipe's model is not there; null: its own model was. */
   readonly countedAs: string | null
   readonly groups: readonly ParameterGroup[]
+  /** What its user should know of the recipe's rates, a sentence each. */
+  readonly notices: readonly string[]
   /** null: neither are the data there, nor does the recipe say how many there are. */
   readonly size: RunSize | null
   /** `data`: the first records were looked at; `published`: what the recipe says of its authors' run. */
@@ -72,6 +75,7 @@ export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<D
       recipe: parsed,
       countedAs,
       groups,
+      notices: idleRateNotices(settings),
       ...(measured ?? { size: null, sizeFrom: null }),
       memory: measured && runMemory(config, groups, { settings, size: measured.size }),
       operations,

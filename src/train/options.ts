@@ -5,7 +5,7 @@ import { checkOptions } from '../core/check-options.ts'
 import { shown, TEXT } from '../core/option-kinds.ts'
 import { OptionFaults } from './option-faults.ts'
 import { checkKinds } from './option-kinds.ts'
-import { MODEL_PARTS, type ModelPart } from './parameter-groups.ts'
+import type { ModelPart } from './parameter-groups.ts'
 import { PREFERENCE_LOSSES, type PreferenceLoss } from './preference-loss.ts'
 import { warmupSteps, type Schedule, type ScheduleKind } from './schedule.ts'
 
@@ -232,14 +232,6 @@ function parseBase(base: TrainerOptions['base']) {
 /** Options of which one makes another impossible, or useless. */
 function addConflicts(settings: TrainerSettings, faults: OptionFaults): void {
   const { objective, storage } = settings
-  const idle = MODEL_PARTS.filter((part) => settings.learningRates[part] !== undefined).filter(
-    (part) => !isLearnt(part, settings),
-  )
-  if (idle.length > 0) {
-    faults.add(
-      `learningRates names ${idle.join(', ')}, and nothing of it is trained; leave it out, or name it in trainable`,
-    )
-  }
   if (settings.compute === 'int8' && storage === 'q4') {
     faults.add(
       "compute 'int8' multiplies weights of int8, base is 'q4'; choose base 'int8' or compute 'f32'",
@@ -272,14 +264,6 @@ function addConflicts(settings: TrainerSettings, faults: OptionFaults): void {
       'objective words does not run the decoder: it learns no adapters, and keeps those of lora.init; name that or leave out lora',
     )
   }
-}
-
-/** Whether a rate for the part is the rate of anything: adapters are the decoder's, whose rate is the newline row's too. */
-function isLearnt(part: ModelPart, { trainable, lora, learningRates }: TrainerSettings): boolean {
-  if (trainable.includes(part)) return true
-  if (part !== 'decoder') return false
-  const isNewlines = learningRates.imageNewline === undefined && trainable.includes('imageNewline')
-  return lora !== null || isNewlines
 }
 
 function isStorage(text: string): text is BaseStorage {

@@ -209,8 +209,8 @@ test('options that do not exist or fit are refused by name', async () => {
       /trainable should be a list.*objective should be an object.*learningRates.*layout.*adapters/,
     ],
     [
-      { trainable: ['projector'], learningRates: { vision: 1e-5, decoder: 1e-5 } },
-      /learningRates names decoder, vision, and nothing of it is trained/,
+      { learningRates: { projctor: 1 } },
+      /learningRates should be one of projector, .*, projctor came/,
     ],
     [{ tokenizer: '/nope' }, /tokenizer: \/nope should be a tokenizer\.json/],
     [{ resume: 5, featureCache: 5, threads: 0 }, /featureCache .*resume .*threads /],
@@ -222,6 +222,16 @@ test('options that do not exist or fit are refused by name', async () => {
   for (const name of [undefined, 5]) {
     await assert.rejects(createTrainer(name as unknown as string), /the model should be named/)
   }
+})
+
+test('a rate of a part of which nothing is trained changes nothing, and is told', async () => {
+  const rates = { projector: 2e-5, vision: 2e-6, decoder: 1e-5 }
+  await using plain = await createTrainer(MODEL, { learningRates: { projector: 2e-5 } })
+  await using told = await createTrainer(MODEL, { learningRates: rates })
+  assert.deepEqual(plain.notices, [])
+  assert.match(told.notices.join(), /learningRates names decoder, vision, of which nothing/)
+  for (const trainer of [plain, told]) await trainer.step([[first]])
+  assert.deepEqual(told.weights(), plain.weights())
 })
 
 test('what is no micro-batch of samples is refused by name', async () => {
