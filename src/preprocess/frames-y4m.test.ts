@@ -54,7 +54,7 @@ test('what is no whole Y4M file is refused with the reason', () => {
     )
   refused(y4m('W2 H2'), 'INPUT_VIDEO_EMPTY', /has none/)
   refused(y4m('W2'), 'INPUT_VIDEO_UNREADABLE', /2 × NaN/)
-  refused(y4m('W2 H2 C420p10', 'FRAME\n'), 'INPUT_VIDEO_UNREADABLE', /420p10; known are/)
+  refused(y4m('W2 H2 C420p10', 'FRAME\n'), 'INPUT_VIDEO_UNREADABLE', /420p10 came; convert it/)
   refused(y4m('W2 H2', 'FRAMF\n'), 'INPUT_VIDEO_UNREADABLE', /no frame where one should begin/)
   refused(y4m('W200000 H200000', 'FRAME\n'), 'INPUT_VIDEO_TOO_LARGE', /200000 × 200000/)
   refused(Buffer.from('YUV4MPEG2 '), 'INPUT_VIDEO_UNREADABLE', /line without end/)

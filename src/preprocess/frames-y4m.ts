@@ -3,6 +3,7 @@
  *
  * Source: the yuv4mpeg(5) manual of mjpegtools; FFmpeg 5.1 libavformat/yuv4mpegdec.c (names of colour spaces).
  */
+import { InputError } from '../core/errors.ts'
 import type { Steps } from '../core/steps.ts'
 import { checkClipSize, emptyClip, unreadableClip, type Clip } from './frames.ts'
 import { isPositiveInteger, type ImageSize } from './image.ts'
@@ -85,9 +86,9 @@ const FORMATS: Readonly<Record<string, YuvFormat['chroma']>> = {
 function readFormat(name: string, range: string | undefined): YuvFormat {
   const chroma = Object.hasOwn(FORMATS, name) ? FORMATS[name] : undefined
   if (chroma === undefined) {
-    throw unreadableClip(
-      'a Y4M file',
-      `has colours of the kind ${name}; known are ${Object.keys(FORMATS).join(', ')}`,
+    throw new InputError(
+      'INPUT_VIDEO_UNREADABLE',
+      `video: expected a Y4M file whose colours are 8 bits of ${Object.keys(FORMATS).join(', ')}, ${name} came; convert it (ffmpeg -i IN -pix_fmt yuv420p OUT.y4m).`,
     )
   }
   // Grey is taken for what it says, as ffmpeg does.
