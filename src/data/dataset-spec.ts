@@ -11,6 +11,7 @@ import { dirname, join, parse, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { ConfigError, InputError } from '../core/errors.ts'
 import { isFolder } from '../core/make-folder-node.ts'
+import { shown } from '../core/option-kinds.ts'
 import { isRow } from './row-format.ts'
 import { parseSamplingStrategy, type SamplingStrategy } from './sampling-strategy.ts'
 
@@ -118,6 +119,15 @@ const FIELDS: Readonly<Record<string, keyof SourceSpec>> = {
   split: 'split',
 }
 
+const EXAMPLES: Readonly<Record<Exclude<keyof SourceSpec, 'weight'>, string>> = {
+  path: 'records.json',
+  imageFolder: 'images',
+  videoFolder: 'clips',
+  samplingStrategy: 'first:5',
+  name: 'captions',
+  split: 'train',
+}
+
 function parseEntry(
   entry: unknown,
   base: string,
@@ -156,7 +166,8 @@ function fieldsOf(entry: unknown, where: string): SourceSpec {
     const name = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined
     if (name === undefined) faults.push(`${key} is not one of ${Object.keys(FIELDS).join(', ')}`)
     else if (name in fields) faults.push(`${name} comes twice`)
-    else if (name !== 'weight' && typeof value !== 'string') faults.push(`${key} should be a text`)
+    else if (name !== 'weight' && typeof value !== 'string')
+      faults.push(`${key} should be a text such as ${EXAMPLES[name]}, ${shown(value)} came`)
     else if (name === 'weight' && !(typeof value === 'number' && value > 0 && value < Infinity))
       faults.push(`weight should be a number above 0, ${String(value)} came`)
     else fields[name] = value

@@ -145,6 +145,11 @@ test('every wrong word of a mixture is named at once', async () => {
     message: /more should have a weight/,
   })
   await assert.rejects(idsOf({ datasets: [] }), { code: 'CONFIG_DATASETS' })
+  const bare = { datasets: [{ path: 'records.json', sampling_strategy: 5 }] }
+  await assert.rejects(idsOf(bare as unknown as DatasetSpec), {
+    code: 'CONFIG_DATASETS',
+    message: /sampling_strategy should be a text such as first:5, 5 came/,
+  })
   await assert.rejects(idsOf(write('no.yaml', 'a: [')), {
     code: 'CONFIG_DATASETS',
     message: /YAML/,
