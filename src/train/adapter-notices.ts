@@ -10,16 +10,25 @@ export type GivenParts = {
 
 /** A sentence each. */
 export function adapterNotices(
-  { documents, adapters, files }: Pick<Checkpoint, 'documents' | 'adapters' | 'files'>,
+  {
+    config,
+    documents,
+    adapters,
+    files,
+  }: Pick<Checkpoint, 'config' | 'documents' | 'adapters' | 'files'>,
   given: GivenParts,
 ): readonly string[] {
   const gguf = ggufFile({ files })
   const flags = flagsOf(given)
+  const merging =
+    config.vision === null
+      ? '`llava convert` takes no model without eyes and merges none of them'
+      : '`llava convert FOLDER --to llava-hf` merges all of them'
   const opening = ['--model', gguf ?? documents.name, ...flags, '--adapter FOLDER'].join(' ')
   return [
     ...(adapters.length > 0
       ? [
-          `Under it lie adapters that are merged first (${adapters.join(', ')}). PEFT opens one adapter over a whole model and so not this one; \`llava convert FOLDER --to llava-hf\` merges all of them.`,
+          `Under it lie adapters that are merged first (${adapters.join(', ')}). PEFT opens one adapter over a whole model and so not this one; ${merging}.`,
         ]
       : []),
     ...(gguf !== undefined
