@@ -72,6 +72,25 @@ test('modules of a language model without eyes are handed on under its own names
   assert.deepEqual(configOf(next).modules_to_save.sort(), names.sort())
 })
 
+test('an adapter of the tower is to be merged first', async () => {
+  const source = openCheckpoint(MODEL)
+  const name = [...source.tensors.keys()].find((one) =>
+    /vision.*0\.self_attn\.q_proj\.weight/.test(one),
+  )!
+  const [rows = 0, columns = 0] = source.tensors.get(name)!.shape
+  source.close()
+  const module = name.replace(/\.weight$/, '')
+  const pair = [
+    [`${module}.lora_A.weight`, filled([lora.rank, columns])],
+    [`${module}.lora_B.weight`, filled([rows, lora.rank])],
+  ] as const
+  const init = await adapterWith(MODEL, new Map(pair))
+  await assert.rejects(createTrainer(MODEL, { trainable: [], lora: { ...lora, init } }), {
+    code: 'CHECKPOINT_ADAPTER',
+    message: /decoder alone, it adapts 1 other modules \(vision\..*name it in adapters/,
+  })
+})
+
 // The embedding was the head as well, and a head of its own was dropped.
 for (const module of ['model.language_model.embed_tokens', 'lm_head']) {
   test(`${module} beside its tied twin is used alone, as where it is merged, and kept`, async () => {

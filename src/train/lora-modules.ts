@@ -122,7 +122,7 @@ export function readAdapter(
       read(paths.b, module.b)
       byPath.delete(weight)
     }
-    if (byPath.size > 0) throw surplus(folder, byPath.size)
+    if (byPath.size > 0) throw surplus(folder, [...byPath.keys()])
     return tensors
   } finally {
     adapter.source.close()
@@ -172,9 +172,12 @@ function misfit(
   )
 }
 
-function surplus(folder: string, count: number): CheckpointError {
+function surplus(folder: string, paths: readonly (string | null | undefined)[]): CheckpointError {
+  const others = paths.filter((path) => !path?.startsWith('decoder.layers.'))
   return new CheckpointError(
     'CHECKPOINT_ADAPTER',
-    `lora.init: ${folder} adapts ${count} modules that lora.targets leaves out; give the targets that it was made with.`,
+    others.length > 0
+      ? `lora.init: ${folder} should adapt layers of the decoder alone, it adapts ${others.length} other modules (${others[0] ?? 'unknown'}, …); name it in adapters, which merges it first, and leave out lora.init.`
+      : `lora.init: ${folder} adapts ${paths.length} modules that lora.targets leaves out; give the targets that it was made with.`,
   )
 }
