@@ -3,6 +3,7 @@ import { checkOptions } from './core/check-options.ts'
 import { ConfigError } from './core/errors.ts'
 import { PRECISIONS } from './choose-precision.ts'
 import {
+  choiceOf,
   COUNT,
   FLAG,
   kindFaults,
@@ -69,10 +70,7 @@ const KINDS: { readonly [O in keyof Required<LoadOptions>]: OptionKind } = {
   projector: TEXT,
   visionTower: TEXT,
   tokenizer: TEXT,
-  processor: {
-    expected: "'file' or 'derived'",
-    is: (value) => value === 'file' || value === 'derived',
-  },
+  processor: choiceOf(['file', 'derived']),
 }
 
 /** Throws InputError INPUT_UNKNOWN_OPTION for names, ConfigError for values. */
