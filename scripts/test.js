@@ -25,7 +25,8 @@ if (files.length === 0) {
   console.error(`no tests with ${wanted.join(' or ')} in their path`)
   process.exit(1)
 }
-const options = ['--expose-gc', '--test', '--test-reporter=spec']
+// A file that hangs is stopped and named.
+const options = ['--expose-gc', '--test', '--test-reporter=spec', '--test-timeout=900000']
 // Some only wait.
 const concurrency = `--test-concurrency=${availableParallelism() + 1}`
 // All of them keep the processors busy by themselves: pools of threads that wait for one another would double the time.

@@ -49,12 +49,14 @@ test('200 calls aborted at any moment leave memory as it was', async () => {
     globalThis.gc?.()
     return process.memoryUsage().rss
   }
+  // Busy threads take memory once and keep it; a leak takes as much again in each next 200 calls.
   let before = await run(100)
-  let after = await run(200)
-  if (after - before >= NOISE_BYTES) {
-    // Busy threads take memory once and keep it; a leak takes as much again in the next 200 calls.
+  const growths: number[] = []
+  while (growths.length < 5 && !growths.some((bytes) => bytes < NOISE_BYTES)) {
+    const after = await run(200)
+    growths.push(after - before)
     before = after
-    after = await run(200)
   }
-  assert.ok(after - before < NOISE_BYTES, `${(after - before) / 2 ** 20} MiB more`)
+  const told = growths.map((bytes) => (bytes / 2 ** 20).toFixed(0)).join(', ')
+  assert.ok(Math.min(...growths) < NOISE_BYTES, `${told} MiB more, each after 200 calls`)
 })

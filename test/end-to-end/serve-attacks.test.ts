@@ -1,6 +1,7 @@
 /** Attacks on a real server: each expectation of safety is attacked, and a friend's request beside it is still answered right. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { get as plainGet, type IncomingMessage } from 'node:http'
 import { get as secureGet } from 'node:https'
@@ -569,10 +570,12 @@ test('a client that leaves in the middle of its body is no fault of the server',
   await using({ app: { log } }, async (own) => {
     lines.length = 0
     const socket = connect(own.port, '127.0.0.1')
+    // The server asks for the body: it has the headers.
     socket.write(
-      `POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n{"messages":`,
+      `POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n`,
     )
-    await soon()
+    await once(socket, 'data')
+    await new Promise<void>((resolve) => socket.write('{"messages":', () => resolve()))
     socket.destroy()
     while (!lines.some(({ event }) => event === 'request')) await soon()
     const told = lines.map(({ level, status, code }) => [level, status, code])
@@ -587,9 +590,8 @@ test('a client that does not read what it asked for holds nobody up', async () =
     )
     const socket = connect(own.port, '127.0.0.1')
     socket.pause()
-    socket.write(
-      `POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-    )
+    const head = `POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
+    await new Promise<void>((resolve) => socket.write(head + body, () => resolve()))
     await soon()
     assert.equal((await own.post(CHAT, chat())).status, 200)
     socket.destroy()
