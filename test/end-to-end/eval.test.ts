@@ -17,6 +17,7 @@ import { join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { loadModel, type Model } from '../../src/index.ts'
 import { llava, program } from './run-cli.ts'
+import { firstOf } from '../thorough.ts'
 
 const MODEL = resolve('fixtures/inference/llava-mlp')
 const FOLDER = mkdtempSync(join(tmpdir(), 'llava-eval-'))
@@ -66,9 +67,9 @@ describe('llava eval', () => {
     assert.doesNotMatch(ran.stderr, /MaxListeners/)
   })
 
-  test('killed three times and resumed, every question is answered once, and scores are the same', async () => {
+  test('killed and resumed, every question is answered once, and scores are the same', async () => {
     const args = [...EVAL, ...LOCAL, '--batch', '1', '--out', join(FOLDER, 'killed')]
-    for (const atLeast of [2, 5, 8]) {
+    for (const atLeast of firstOf(1, [5, 2, 8]).toSorted((a, b) => a - b)) {
       const ran = await program(args, {
         onStart: (child) => killWhen(child, () => linesOf('killed').length >= atLeast),
       })

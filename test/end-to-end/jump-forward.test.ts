@@ -9,6 +9,7 @@ import {
   type Model,
   type ResponseFormat,
 } from '../../src/index.ts'
+import { rounds } from '../thorough.ts'
 
 let model: Model
 
@@ -66,7 +67,7 @@ test('an answer in a form has the same tokens with jumps as without, alone and b
         assert.equal(answer.logprobs?.length, without[i]?.logprobs?.length)
       }
     }),
-    { numRuns: 25, seed: 11 },
+    { numRuns: rounds(8, 25), seed: 11 },
   )
   assert.ok(model.stats().counters.jumps > 0)
 })

@@ -28,8 +28,9 @@ import { writeTinyCheckpoint } from '../tiny/checkpoint.ts'
 import { LLAVA_CLIP } from '../tiny/checkpoints.ts'
 import { llava, program } from './run-cli.ts'
 import { startServer } from './serve-setup.ts'
+import { rounds } from '../thorough.ts'
 
-const KILLS = Number(process.env['LLAVA_KILLS'] ?? 3)
+const KILLS = Number(process.env['LLAVA_KILLS'] ?? rounds(2, 6))
 const ITEMS = Number(process.env['LLAVA_ITEMS'] ?? 100)
 const root = mkdtempSync(join(tmpdir(), 'llava-label-e2e-'))
 const PHOTOS = join(root, 'photos')

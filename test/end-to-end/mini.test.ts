@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadModel } from '../../src/index.ts'
 import { llava } from './run-cli.ts'
+import { rounds } from '../thorough.ts'
 
 const QUICK = 'fixtures/eval/quick'
 
@@ -30,7 +31,9 @@ test('README’s first command: no model is named, a photograph is, and the answ
 
 test('held-out questions are answered far better than by guessing', async () => {
   await using model = await loadModel('mini')
-  const questions = ['clothing', 'presence-random', 'shape'].flatMap((task) => questionsOf(task, 8))
+  const questions = ['clothing', 'presence-random', 'shape'].flatMap((task) =>
+    questionsOf(task, rounds(4, 8)),
+  )
   const answers = await model.generateBatch(
     questions.map(({ image, question }) => ({
       messages: [
@@ -48,5 +51,5 @@ test('held-out questions are answered far better than by guessing', async () => 
   )
   const right = answers.filter(({ text }, i) => text.trim() === questions[i]!.answer).length
   // Guesses: one in ten, one in two, one in seven.
-  assert.ok(right >= 14, `${right} of ${questions.length}`)
+  assert.ok(right >= 0.58 * questions.length, `${right} of ${questions.length}`)
 })

@@ -6,6 +6,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import OpenAI from 'openai'
 import { loadModel, type GenerateOptions, type Model } from '../../src/index.ts'
 import { startServer, type TestServer } from './serve-setup.ts'
+import { firstOf } from '../thorough.ts'
 
 let model: Model
 let server: TestServer
@@ -124,7 +125,9 @@ test('bounds of numbers and formats hold whatever is drawn', async () => {
     const isOfSchema = ajv.compile(schema)
     const format = { type: 'json_schema', schema } as const
     const answers = await Promise.all(
-      [1, 2, 3, 4, 5, 6, 7, 8].map((seed) => ask(format, { temperature: 2, seed, maxTokens: 120 })),
+      firstOf(3, [1, 2, 3, 4, 5, 6, 7, 8]).map((seed) =>
+        ask(format, { temperature: 2, seed, maxTokens: 120 }),
+      ),
     )
     for (const { text, finishReason } of answers) {
       if (finishReason === 'length') continue
@@ -161,7 +164,7 @@ test('what keys of an object may have holds whatever is drawn', async () => {
     })
     const logitBias = Object.fromEntries(likely) as Record<string, number>
     const answers = await Promise.all(
-      [1, 2, 3, 4, 5, 6].map((seed) =>
+      firstOf(2, [1, 2, 3, 4, 5, 6]).map((seed) =>
         ask(format, { temperature: 2, seed, maxTokens: 80, logitBias }),
       ),
     )

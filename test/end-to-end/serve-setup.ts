@@ -80,15 +80,26 @@ type OpenApi = {
   readonly components: object
 }
 
+const ajv = new Ajv2020({ strict: false, allErrors: true })
+/** By the text of schema and components: compiling takes longer than all the rest, and servers have the same documents. */
+const compiled = new Map<string, ValidateFunction>()
+
 /** Which schema a response has, by path, method, status and type. */
 function checkedFetch(document: OpenApi): typeof fetch {
-  const ajv = new Ajv2020({ strict: false, allErrors: true })
-  // Compiling takes longer than all the rest: once for each schema.
-  const compiled = new Map<object, ValidateFunction>()
+  const { components } = document
+  const componentsText = JSON.stringify(components)
+  const own = new Map<object, ValidateFunction>()
+  const validatorOf = (schema: object) => {
+    const known = own.get(schema)
+    if (known) return known
+    const key = JSON.stringify(schema) + componentsText
+    const isValid = compiled.get(key) ?? ajv.compile({ ...schema, components })
+    compiled.set(key, isValid)
+    own.set(schema, isValid)
+    return isValid
+  }
   const check = (where: string, schema: object, value: unknown) => {
-    const isValid =
-      compiled.get(schema) ?? ajv.compile({ ...schema, components: document.components })
-    compiled.set(schema, isValid)
+    const isValid = validatorOf(schema)
     if (isValid(value)) return
     assert.fail(`${where}: ${ajv.errorsText(isValid.errors)} in ${JSON.stringify(value)}`)
   }

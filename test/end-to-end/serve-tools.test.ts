@@ -8,6 +8,7 @@ import type { ToolFormat } from '../../src/families/tool-format.ts'
 import { loadModel, type Model } from '../../src/index.ts'
 import { startServer, type TestServer } from './serve-setup.ts'
 import { TOOL_TEMPLATES } from './tool-templates.ts'
+import { firstOf } from '../thorough.ts'
 
 type Served = {
   readonly model: Model
@@ -103,7 +104,7 @@ async function streamed(openai: OpenAI, fields: object): Promise<OpenAI.ChatComp
 for (const format of FORMATS) {
   test(`${format}: a call that is required is one of the tools, by its schema, streamed or not`, async () => {
     const { openai } = served[format]
-    for (const seed of [1, 2, 3, 4, 5, 6]) {
+    for (const seed of firstOf(2, [1, 2, 3, 4, 5, 6])) {
       const fields = { tool_choice: 'required', temperature: 1, seed }
       const [choice] = (await openai.chat.completions.create(chat(fields))).choices
       assert.equal(choice?.finish_reason, 'tool_calls')
@@ -122,7 +123,7 @@ for (const format of FORMATS) {
   test(`${format}: a tool that is named is called once`, async () => {
     const { openai } = served[format]
     const tool_choice = { type: 'function', function: { name: 'weather' } }
-    for (const seed of [1, 2, 3, 4, 5, 6]) {
+    for (const seed of firstOf(2, [1, 2, 3, 4, 5, 6])) {
       const fields = { tool_choice, temperature: 1, seed }
       const [choice] = (await openai.chat.completions.create(chat(fields))).choices
       const calls = choice?.message.tool_calls ?? []
@@ -158,7 +159,10 @@ for (const format of FORMATS) {
     assert.equal(plain.choices[0]?.message.content, '{"a": 1}')
     assert.equal(plain.choices[0]?.message.tool_calls, undefined)
   })
+}
 
+// The same with other words in the prompt.
+for (const format of firstOf(1, FORMATS)) {
   test(`${format}: with none the model sees no tools, and a conversation goes on behind their results`, async () => {
     const { openai, model } = served[format]
     const bare = await openai.chat.completions.create({

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { CapacityError, loadModel, type GenerateRequest, type Model } from '../../src/index.ts'
+import { firstOf } from '../thorough.ts'
 
 const picture = (seed: number, width: number, height: number) => ({
   width,
@@ -34,13 +35,13 @@ after(() => rmSync(FOLDER, { recursive: true }))
 
 const KINDS = [
   { name: 'llava-mlp', precision: 'f32', kvCache: 'f32' },
+  { name: 'next-qwen', precision: 'q4', kvCache: 'int8' },
   { name: 'next-qwen', precision: 'f32', kvCache: 'f32' },
   { name: 'next-qwen', precision: 'int8', kvCache: 'f32' },
   { name: 'llava-mlp', precision: 'int8', kvCache: 'int8' },
-  { name: 'next-qwen', precision: 'q4', kvCache: 'int8' },
 ] as const
 
-for (const { name, ...form } of KINDS) {
+for (const { name, ...form } of firstOf(2, KINDS)) {
   describe(`${name} in ${form.precision} over ${form.kvCache}`, () => {
     const load = (options = {}) =>
       loadModel(`fixtures/inference/${name}`, { ...form, cacheDir: FOLDER, ...options })

@@ -5,6 +5,7 @@ import { Rng } from '../../core/rng.ts'
 import { deterministicGrammar as grammarWith } from './deterministic-regex.ts'
 import { loadXGrammar, type XGrammarModule } from './load-xgrammar-node.ts'
 import { wholeRegex } from './safe-regex.ts'
+import { rounds } from '../../../test/thorough.ts'
 
 /** Characters and a few longer tokens, as GPT-2 writes their bytes; the first is the end. */
 const CHARACTERS = ['a', 'b', 'c', '0', ' ', '\n', '-', 'é', '日']
@@ -75,7 +76,7 @@ test('any expression takes the texts that JavaScript takes', async () => {
       grammar.dispose()
     },
   )
-  await fc.assert(property, { numRuns: 150 })
+  await fc.assert(property, { numRuns: rounds(50, 150) })
 })
 
 // Of `é.|[a-cé]{1,3}` it lets a space come behind a b.
@@ -106,7 +107,7 @@ test("any expression allows the tokens that XGrammar's own reading allows, but t
     },
   )
   const wrong = { ours: 'é.|[a-cé]{1,3}', theirs: 'é[^\\n]|[a-cé]{1,3}' }
-  await fc.assert(property, { numRuns: 100, examples: [[wrong, 0]] })
+  await fc.assert(property, { numRuns: rounds(40, 100), examples: [[wrong, 0]] })
 })
 
 /** What may follow a token until a text is whole, in most of the expressions. */

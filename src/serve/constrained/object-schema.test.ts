@@ -6,6 +6,7 @@ import { enforceable } from './enforceable-schema.ts'
 import { loadXGrammar } from './load-xgrammar-node.ts'
 import { mended } from './mended-rules.ts'
 import { MOST_SPACES, SPACES } from './object-rules.ts'
+import { rounds } from '../../../test/thorough.ts'
 
 const xgrammar = loadXGrammar(() => {})
 const ajv = new Ajv2020({ strict: false, logger: false })
@@ -167,7 +168,7 @@ test('any object that is written is valid, and one with its keys in order and on
       [],
     )
   })
-  await fc.assert(property, { numRuns: 60, endOnFailure: true })
+  await fc.assert(property, { numRuns: rounds(20, 60), endOnFailure: true })
   assert.ok(written > 100, String(written))
 })
 

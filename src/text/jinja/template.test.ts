@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { ConfigError, InputError, LlavaError } from '../../core/errors.ts'
 import { parseTemplate, renderTemplate } from './template.ts'
+import { rounds } from '../../../test/thorough.ts'
 
 function render(source: string, variables: Record<string, unknown> = {}): string {
   return renderTemplate(parseTemplate(source), variables).text
@@ -231,11 +232,11 @@ describe('any text', () => {
     const soup = fc.array(fc.constantFrom(...PIECES), { maxLength: 40 })
     fc.assert(
       fc.property(soup, (pieces) => survives(pieces.join(' '))),
-      { numRuns: 2000 },
+      { numRuns: rounds(500, 2000) },
     )
     fc.assert(
       fc.property(soup, (pieces) => survives(`{{ ${pieces.join(' ')} }}`)),
-      { numRuns: 2000 },
+      { numRuns: rounds(500, 2000) },
     )
   })
 

@@ -21,6 +21,7 @@ import { openParts } from '../../load-checkpoint.ts'
 import { fitOf } from '../../preprocess/image-processor.ts'
 import { openCheckpoint, openLoraAdapter } from '../../weights/index.ts'
 import { blindRows, colourRows, type TinyRow } from '../../../test/tiny-run.ts'
+import { firstOf } from '../../../test/thorough.ts'
 import { dryRun, parseRecipe, train, type Recipe } from '../index.ts'
 import type { ModelPart } from '../parameter-groups.ts'
 
@@ -49,7 +50,7 @@ const both = { projector: 2e-5, decoder: 2e-5 } as const
 const whole = { ...both, vision: 2e-6, imageNewline: 2e-5 } as const
 const adapters = { projector: 2e-5, lora: 2e-4 } as const
 
-/** The numbers of the papers and scripts that the recipes name. */
+/** The numbers of the papers and scripts that the recipes name; those first that no other resembles in model and parts. */
 const RECIPES: Readonly<Record<string, Expected>> = {
   'llava-v1/alignment': {
     ...instruction,
@@ -57,8 +58,6 @@ const RECIPES: Readonly<Record<string, Expected>> = {
     rates: { projector: 2e-3 },
     rows: 'captions',
   },
-  'llava-v1/instruction': { ...instruction, model: LINEAR, batch: 32, epochs: 3, rates: both },
-  'scienceqa/instruction': { ...instruction, model: LINEAR, batch: 32, epochs: 12, rates: both },
   'llava-v1.5/alignment': {
     ...instruction,
     model: MLP,
@@ -68,18 +67,10 @@ const RECIPES: Readonly<Record<string, Expected>> = {
   },
   'llava-v1.5/instruction': { ...instruction, model: MLP, rates: both },
   'llava-v1.5-lora/instruction': { ...instruction, model: MLP, rates: adapters },
-  'llava-v1.5-lora/task': { ...instruction, model: MLP, rates: adapters },
   'llava-v1.5-hd/instruction': {
     ...instruction,
     model: TILES,
     rates: { ...both, imageNewline: 2e-5 },
-  },
-  'next/alignment': {
-    ...instruction,
-    model: TILES,
-    batch: 256,
-    rates: { projector: 1e-3 },
-    rows: 'captions',
   },
   'next/instruction': { ...instruction, model: TILES, rates: whole },
   'next-llms/llama3-8b': {
@@ -88,12 +79,6 @@ const RECIPES: Readonly<Record<string, Expected>> = {
     rates: whole,
     conversation: 'qwen_1_5',
     isUncut: true,
-  },
-  'next-llms/qwen-72b': {
-    ...instruction,
-    model: 'next-qwen',
-    isUncut: true,
-    rates: { projector: 1e-5, decoder: 1e-5, vision: 2e-6, imageNewline: 1e-5 },
   },
   'next-video/instruction': {
     ...instruction,
@@ -111,6 +96,22 @@ const RECIPES: Readonly<Record<string, Expected>> = {
     kind: 'linear',
     rates: { projector: 5e-7, decoder: 5e-7, vision: 5e-7, imageNewline: 5e-7 },
     rows: 'preferences',
+  },
+  'llava-v1/instruction': { ...instruction, model: LINEAR, batch: 32, epochs: 3, rates: both },
+  'scienceqa/instruction': { ...instruction, model: LINEAR, batch: 32, epochs: 12, rates: both },
+  'llava-v1.5-lora/task': { ...instruction, model: MLP, rates: adapters },
+  'next/alignment': {
+    ...instruction,
+    model: TILES,
+    batch: 256,
+    rates: { projector: 1e-3 },
+    rows: 'captions',
+  },
+  'next-llms/qwen-72b': {
+    ...instruction,
+    model: 'next-qwen',
+    isUncut: true,
+    rates: { projector: 1e-5, decoder: 1e-5, vision: 2e-6, imageNewline: 1e-5 },
   },
 }
 
@@ -194,7 +195,7 @@ test('each recipe is known here', () => {
 })
 
 for (const [name, expected] of Object.entries(RECIPES)) {
-  test(`${name} has the numbers of its paper, and trains what it says`, async () => {
+  test(`${name} has the numbers of its paper`, async () => {
     const recipe = parseRecipe(written(name))
     assert.equal(recipe.batchSize * recipe.accumulation, expected.batch)
     assert.deepEqual(recipe.length, { epochs: expected.epochs })
@@ -213,8 +214,14 @@ for (const [name, expected] of Object.entries(RECIPES)) {
       isTrained ? [[what === 'lora' ? 'lora' : part, learningRate] as const] : [],
     )
     assert.deepEqual(Object.fromEntries(rates), expected.rates)
-    const { model, steps } = await train(small)
+  })
+}
+
+for (const [name, expected] of firstOf(9, Object.entries(RECIPES))) {
+  test(`${name} trains what it says`, async () => {
+    const { model, steps } = await train(tiny(name, expected))
     assert.equal(steps, 3)
+    const recipe = parseRecipe(written(name))
     checkMoved(join('fixtures', 'inference', expected.model), model, recipe)
   })
 }
