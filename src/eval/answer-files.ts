@@ -136,14 +136,20 @@ function taskFiles(
   })
 }
 
-/** The set of questions that a file's name tells, be it of questions or of answers, as any of these programs names it. */
+/**
+ * The set of questions that a file's name tells, be it of questions or of answers, as any of these programs names it. Behind the task of a
+ * table with predictions there may stand what was made of them; `…_DEV_EN_V11` is a task, not what was made of `…_DEV_EN`.
+ */
 export function setInName<S extends Pick<OtherSet, 'tasks'>>(
   file: EvalFile,
   sets: readonly S[],
 ): S | null {
-  const parts = { before: '(?:^|_)', after: SAMPLES_DATE }
-  const isOf = ({ tasks }: S) => tasks.some((name) => taskPattern(name, parts).test(stemOf(file)))
-  return sets.find(isOf) ?? null
+  const parts = { before: '(?:^|_)', after: isPredicted(file) ? '(?:_.+)?$' : SAMPLES_DATE }
+  const lengthOf = (name: string) =>
+    taskPattern(name, parts).exec(stemOf(file))?.groups?.['task']?.length ?? 0
+  const found = sets.map((set) => ({ set, length: Math.max(0, ...set.tasks.map(lengthOf)) }))
+  const longest = Math.max(...found.map(({ length }) => length))
+  return longest > 0 ? (found.find(({ length }) => length === longest)?.set ?? null) : null
 }
 
 function taskPattern(
@@ -174,7 +180,8 @@ function withoutCopies(files: readonly EvalFile[]): EvalFile[] {
 }
 
 function namesOf({ name, tasks = [name], otherSets = [] }: TaskNames): readonly string[] {
-  return [...tasks, ...otherSets.flatMap((set) => set.tasks)]
+  const own = otherSets.filter(({ isForeign }) => isForeign !== true)
+  return [...tasks, ...own.flatMap((set) => set.tasks)]
 }
 
 function stemOf(file: Pick<EvalFile, 'name'>): string {

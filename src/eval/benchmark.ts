@@ -6,7 +6,8 @@ import type { EvalFile } from './eval-file.ts'
 import type { JudgeSpec } from './judge-spec.ts'
 import { rowsByUnit, type Statistic } from './metrics/intervals.ts'
 import type { WordNet } from './metrics/wordnet.ts'
-import type { AskSpec } from './question.ts'
+import type { AskSpec, ReleasedFiles } from './question.ts'
+import type { Split } from './table-rows.ts'
 
 export type Benchmark = {
   /** As it is called on the command line: `pope`, `mmbench-cn`. */
@@ -17,6 +18,8 @@ export type Benchmark = {
    * is a task of its own to the first two, `#` a number: of frames, of frames a second. By default `name`.
    */
   readonly tasks?: readonly string[]
+  /** Of questions and truth that are named by their split, as by the hub and most authors, the one that the published rows are of. */
+  readonly split?: Split
   /** What those programs have as tasks of the benchmark too, and what the published rows are not of. */
   readonly otherSets?: readonly OtherSet[]
   /** What each kind of file is, for help and for errors. Without a text there is no such file. */
@@ -41,15 +44,24 @@ export type Benchmark = {
   /** How a judge is asked about the answers, where no rule can score them. */
   readonly judge?: JudgeSpec
   readonly published: readonly PublishedScore[]
-  /** What questions are that are asked like the benchmark's and are not its own: other sets have other published rows, or none. */
-  readonly ofSet?: (questions: readonly EvalFile[]) => Pick<OtherSet, 'title' | 'rows'> | null
+  /** Where files say more of their set than `named`, which their names tell: null is the benchmark's own. */
+  readonly ofSet?: (files: SetFiles, named: OtherSet | null) => ShownSet | null
 }
+
+/** What a set is told by. */
+export type SetFiles = Partial<ReleasedFiles & Pick<ScoreInput, 'answers'>>
+
+export type ShownSet = Pick<OtherSet, 'title' | 'rows'>
 
 /** Another split or selection of the questions, or the same ones under another condition. */
 export type OtherSet = {
   readonly title: string
   /** As the benchmark's `tasks`. */
   readonly tasks: readonly string[]
+  /** As the benchmark's `split`. */
+  readonly split?: Split
+  /** Another benchmark with the same form: in a folder of several tasks it is none of this one's. */
+  readonly isForeign?: true
   /** By metric the name under which its own published rows stand among the benchmark's. Without this it has none. */
   readonly rows?: Readonly<Record<string, string>>
 }

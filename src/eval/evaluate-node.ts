@@ -123,7 +123,7 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
         answers: [scored],
         ...(request.seed === undefined ? {} : { seed: request.seed }),
         asked,
-        askedFrom: request.questions,
+        askedFrom: { questions: request.questions },
         allowsNone: judged.reviews !== null,
         wordNet: request.wordNet,
       })

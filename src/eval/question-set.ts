@@ -1,44 +1,38 @@
 /** Which questions were asked, and under which condition: of these the title and the published rows are. */
 import { setInName } from './answer-files.ts'
-import type { Benchmark, OtherSet } from './benchmark.ts'
+import type { Benchmark, OtherSet, SetFiles, ShownSet } from './benchmark.ts'
 import type { EvalFile } from './eval-file.ts'
+import { splitOf } from './table-rows.ts'
 
-export type SetFiles = {
-  readonly questions?: readonly EvalFile[]
-  readonly labels?: readonly EvalFile[]
-  readonly answers?: readonly EvalFile[]
-}
-
-/** Title and published rows of what was asked: the questions tell it, else the names of the files, of which truths count more than answers. */
+/** Title and published rows of what was asked: the names of the files tell it, and for some benchmarks what they hold. */
 export function setOf(
   benchmark: Benchmark,
-  { questions = [], labels = [], answers = [] }: SetFiles,
+  files: SetFiles,
 ): Pick<Benchmark, 'title' | 'published'> {
-  const { ofSet } = benchmark
-  const isTold = ofSet !== undefined && questions.length > 0
-  const set = isTold ? ofSet(questions) : namedSet(benchmark, [questions, labels, answers])
+  const named = namedSet(benchmark, files)
+  const set = benchmark.ofSet ? benchmark.ofSet(files, named) : named
   return set ? { title: set.title, published: ownRows(benchmark, set) } : benchmark
 }
 
-/** By the first kind of file whose names tell it; null where they tell nothing, or the benchmark's own. */
+/** By the first file whose name tells it, truths before answers; null where none does, or it is the benchmark's own. */
 function namedSet(
-  { tasks = [], otherSets = [] }: Benchmark,
-  kinds: readonly (readonly EvalFile[])[],
+  { tasks = [], split, otherSets = [] }: Benchmark,
+  { questions = [], labels = [], answers = [] }: SetFiles,
 ): OtherSet | null {
-  const own = { tasks }
-  for (const files of kinds) {
-    const [set] = files.flatMap(
-      (file) => setInName<OtherSet | typeof own>(file, [own, ...otherSets]) ?? [],
-    )
-    if (set) return 'title' in set ? set : null
-  }
-  return null
+  const own = { tasks, ...(split === undefined ? {} : { split }) }
+  const sets: readonly (OtherSet | typeof own)[] = [own, ...otherSets]
+  const ofSplit = (file: EvalFile) => sets.find((set) => set.split && set.split === splitOf(file))
+  const told = [
+    ...[...questions, ...labels]
+      .flatMap((file) => file.madeFrom ?? [file])
+      .map((file) => setInName(file, sets) ?? ofSplit(file)),
+    ...answers.map((file) => setInName(file, sets)),
+  ]
+  const set = told.find((one) => one)
+  return set && 'title' in set ? set : null
 }
 
-function ownRows(
-  { published }: Benchmark,
-  { rows = {} }: Pick<OtherSet, 'rows'>,
-): Benchmark['published'] {
+function ownRows({ published }: Benchmark, { rows = {} }: ShownSet): Benchmark['published'] {
   return Object.entries(rows).flatMap(([metric, name]) =>
     published.filter((row) => row.metric === name).map((row) => ({ ...row, metric })),
   )

@@ -101,6 +101,20 @@ describe('answers of official files', () => {
     assert.deepEqual([report.counts.answers, report.counts.extra], [1, 1])
   })
 
+  test('LLaVA-Bench (Wilder): the size of the set is that of the truth or the answers, not of the reviews', async () => {
+    const rows = [{ question_id: 'a', Question: 'q', Answer: 'r' }]
+    const of = async (kind: 'questions' | 'labels', truth: string, answers = 'a.jsonl') => {
+      const given = [jsonLines(answers, [{ question_id: 'a', text: 't' }])]
+      const files = { answers: given, [kind]: [jsonLines(truth, rows)] }
+      return (await judge('llava-wilder', files, '8 6')).title
+    }
+    for (const kind of ['questions', 'labels'] as const) {
+      assert.match(await of(kind, 'Medium/train.jsonl'), /medium/)
+      assert.match(await of(kind, 'Small/train.jsonl'), /small/)
+      assert.match(await of(kind, 'q.jsonl', 'run_llava_wilder_medium.jsonl'), /medium/)
+    }
+  })
+
   test('LLaVA-Bench: a question without an answer costs what it would if it were wrong', async () => {
     // It had −1 of −1, as what no judge has read: nine of ten without an answer were 500 of 100.
     const ids = Array.from({ length: 10 }, (_, i) => i)

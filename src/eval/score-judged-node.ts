@@ -45,7 +45,7 @@ export async function scoreJudged(given: ScoreJudgedRequest): Promise<JudgedRepo
     ...filesOf({ benchmark, ...files }, benchmark.ask ?? {}),
     answers: [reviews],
     answersFrom: answers,
-    askedFrom: files.questions,
+    askedFrom: { questions: given.questions, labels: given.labels, answers },
     // Of a pair of answers one may be there: that is no verdict, and no fault of the files.
     allowsNone: true,
     judge: judges.map(({ identity }) => identity),

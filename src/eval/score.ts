@@ -5,7 +5,15 @@
 import { InputError } from '../core/errors.ts'
 import { Rng } from '../core/rng.ts'
 import { answerFiles } from './answer-files.ts'
-import type { Benchmark, Counts, Metric, Outcome, PublishedScore, Sheet } from './benchmark.ts'
+import type {
+  Benchmark,
+  Counts,
+  Metric,
+  Outcome,
+  PublishedScore,
+  SetFiles,
+  Sheet,
+} from './benchmark.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
 import { miniBenchmark } from './benchmarks/mini.ts'
 import { checkPlaces } from './check-places.ts'
@@ -32,8 +40,8 @@ export type ScoreRequest = {
   readonly seed?: number
   /** The questions that a limited run asked; all others of the files are left out. */
   readonly asked?: ReadonlySet<string> | undefined
-  /** The question files, where the benchmark's rule does not take them: they say of which set the answers are. */
-  readonly askedFrom?: readonly EvalFile[]
+  /** Files that the benchmark's rule does not take: they say of which set the answers are. */
+  readonly askedFrom?: SetFiles
   /** To try questions and truth before anything is answered. Else a file without answers is refused. */
   readonly allowsNone?: boolean
   /** For benchmarks that measure how close words are: WUPS. */
@@ -115,8 +123,12 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     asked,
     wordNet,
   })
-  const files = { questions: request.askedFrom ?? questions, labels, answers }
-  const { title, published } = setOf(benchmark, files)
+  const { title, published } = setOf(benchmark, {
+    questions,
+    labels,
+    answers,
+    ...request.askedFrom,
+  })
   if (counts.answers === 0 && request.allowsNone !== true) throw noAnswers(benchmark)
   return {
     benchmark: benchmark.name,

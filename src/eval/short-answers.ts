@@ -72,6 +72,7 @@ export function shortAnswerBenchmark(rule: ShortAnswerRule): Benchmark {
     ...(otherSets ? { otherSets } : {}),
     rule: rule.rule,
     published,
+    ...(form?.split ? { split: form.split } : {}),
     ...(ask ? { ask: askTable(ask, form) } : {}),
     files: {
       answers: 'lmms-eval samples (.jsonl), a table with prediction and answer, or answers',

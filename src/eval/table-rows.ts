@@ -133,10 +133,14 @@ export function ofSplit<File extends Named>(
   files: readonly File[],
   split: Split | undefined,
 ): readonly File[] {
-  const isOf = ({ name }: File, one: Split) => SPLITS[one].test(name.split('/').at(-1) ?? name)
-  if (split === undefined || !files.some((file) => isOf(file, split))) return files
-  const others = (Object.keys(SPLITS) as Split[]).filter((one) => one !== split)
-  return files.filter((file) => !others.some((one) => isOf(file, one)))
+  if (split === undefined || !files.some((file) => splitOf(file) === split)) return files
+  return files.filter((file) => [split, undefined].includes(splitOf(file)))
+}
+
+/** The split that a file is named by. */
+export function splitOf({ name }: Named): Split | undefined {
+  const base = name.split('/').at(-1) ?? name
+  return (Object.keys(SPLITS) as Split[]).find((one) => SPLITS[one].test(base))
 }
 
 /** Without the files beside a folder of this name, if there is one. */

@@ -19,7 +19,10 @@ import { mayRow, juneRow, oneVisionRow } from './published-tables.ts'
 export const chartqa = shortAnswerBenchmark({
   name: 'chartqa',
   tasks: ['chartqa', 'ChartQA_TEST'],
-  otherSets: [{ title: 'ChartQA (test, lite)', tasks: ['chartqa_lite'] }],
+  otherSets: [
+    { title: 'ChartQA (test, lite)', tasks: ['chartqa_lite'] },
+    { title: 'ChartQA (val)', tasks: [], split: 'validation' },
+  ],
   title: 'ChartQA (test)',
   rule: 'numbers within 5 % of the target, other answers equal but for case; relaxed accuracy',
   form: {

@@ -35,7 +35,11 @@ import { zooRow, januaryRow } from './published-tables.ts'
 export const gqa: Benchmark = {
   name: 'gqa',
   tasks: ['gqa', 'GQA_TestDev_Balanced'],
-  otherSets: [{ title: 'GQA (testdev balanced, lite)', tasks: ['gqa_lite'] }],
+  split: 'testdev',
+  otherSets: [
+    { title: 'GQA (testdev balanced, lite)', tasks: ['gqa_lite'] },
+    { title: 'GQA (val)', tasks: [], split: 'validation' },
+  ],
   title: 'GQA (testdev balanced)',
   files: {
     answers: "answers, lmms-eval's samples or VLMEvalKit's table",

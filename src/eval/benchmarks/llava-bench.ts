@@ -21,6 +21,8 @@ import {
   type OtherSet,
   type Scored,
   type ScoreInput,
+  type SetFiles,
+  type ShownSet,
 } from '../benchmark.ts'
 import { isRow, readRows, shownField, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions, pictureField } from '../llava-questions.ts'
@@ -154,6 +156,7 @@ export const llavaWilder: Benchmark = {
   ask: {
     questions: (files) => wilderRows(files).map(wilderQuestion),
     pick: pickSmall,
+    pickLabels: pickSmall,
     prompt: 'the question, after the picture; greedy',
     folder: { questions: 'Small' },
     hasTruth: true,
@@ -178,12 +181,18 @@ export const llavaWilder: Benchmark = {
 
 /**
  * The medium set has rows of its own in the post; what `llava data build-bench` made, by its pictures' names, has none, whatever its
- * file is called.
+ * file is called. Rows hold question and reference, and come as either.
  */
-function wilderSet(questions: readonly EvalFile[]): Pick<OtherSet, 'title' | 'rows'> | null {
-  const isBuilt = questions.some((file) => readRows(file).some(hasBuiltPicture))
+function wilderSet(
+  { questions = [], labels = [] }: SetFiles,
+  named: OtherSet | null,
+): ShownSet | null {
+  const asked = questions.length > 0 ? questions : labels
+  const isBuilt = asked.some((file) => readRows(file).some(hasBuiltPicture))
   if (isBuilt) return { title: 'Own questions, asked like LLaVA-Bench (Wilder)' }
-  return questions.every((file) => sizeOf(file) === 'medium') ? WILDER_MEDIUM : null
+  const sizes = new Set(asked.map(sizeOf))
+  if (sizes.has('small')) return null
+  return sizes.has('medium') ? WILDER_MEDIUM : named
 }
 
 /**

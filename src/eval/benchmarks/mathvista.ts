@@ -46,7 +46,8 @@ export const mathvista: Benchmark = {
     'MathVista_MINI',
     'MathVista',
   ],
-  otherSets: [{ title: 'MathVista (test)', tasks: ['mathvista_test'] }],
+  split: 'testmini',
+  otherSets: [{ title: 'MathVista (test)', tasks: ['mathvista_test'], split: 'test' }],
   title: 'MathVista (testmini)',
   files: {
     answers: 'the official result file, with response or extraction and, without labels, the truth',

@@ -26,7 +26,6 @@ import {
   ratioPercent,
   type Benchmark,
   type Metric,
-  type OtherSet,
   type Outcome,
   type PublishedScore,
   type Scored,
@@ -42,6 +41,7 @@ import { isMissingCell } from '../python-text.ts'
 import { isSample, sampleFields } from '../samples.ts'
 import { questionText } from '../table-rows.ts'
 import { pickMmbench, readMmbenchQuestions, ROTATION } from './mmbench-questions.ts'
+import { mmbenchSets } from './mmbench-sets.ts'
 import { zooRow, januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
 export const mmbench = mmbenchOf('mmbench', 'MMBench', OPTION_LETTER, [
@@ -67,8 +67,7 @@ function mmbenchOf(
   const language = name === 'mmbench' ? 'en' : 'cn'
   return {
     name,
-    tasks: [`mmbench_${language}_dev`, `MMBench_DEV_${language}`],
-    otherSets: otherSets(label, language),
+    ...mmbenchSets(label, language),
     title: `${label} (dev)`,
     files: {
       answers: 'the submission .xlsx or .tsv (with the columns prediction and answer), or answers',
@@ -80,6 +79,7 @@ function mmbenchOf(
     ask: {
       questions: (files) => files.flatMap((file) => readMmbenchQuestions(file, instruction)),
       pick: (files) => pickMmbench(files, language),
+      pickLabels: (files) => pickMmbench(files, language),
       prompt: `hint, question, options A to D and "${instruction}", after the picture; greedy`,
       folder: {
         questions: name === 'mmbench' ? 'mmbench_dev_20230712.tsv' : 'mmbench_dev_cn_20231003.tsv',
@@ -88,24 +88,6 @@ function mmbenchOf(
     },
     published,
   }
-}
-
-function otherSets(label: string, language: 'en' | 'cn'): OtherSet[] {
-  const whole = language === 'en' ? 'MMBench' : 'MMBench_CN'
-  // The English one of 2023-07 does not name its language.
-  const released =
-    language === 'en' ? ['mmbench_test_#', 'mmbench_test_en_#'] : ['mmbench_test_cn_#']
-  return [
-    {
-      title: `${label} (test)`,
-      tasks: [`mmbench_${language}_test`, `MMBench_TEST_${language}`, ...released],
-    },
-    { title: `${label} (dev, lite)`, tasks: [`mmbench_${language}_dev_lite`] },
-    { title: `${label} (dev and test)`, tasks: [whole] },
-    { title: `${label} V1.1 (dev)`, tasks: [`MMBench_DEV_${language}_V11`] },
-    { title: `${label} V1.1 (test)`, tasks: [`MMBench_TEST_${language}_V11`] },
-    { title: `${label} V1.1 (dev and test)`, tasks: [`${whole}_V11`] },
-  ]
 }
 
 type Question = {

@@ -34,6 +34,7 @@ const video = (one: TableRow) => `${columnText(one, 'video')}.mp4`
 export const nextqaMc = shortAnswerBenchmark({
   name: 'nextqa-mc',
   tasks: ['nextqa_mc_test'],
+  otherSets: [{ title: 'NExT-QA (multiple choice, val)', tasks: [], split: 'validation' }],
   title: 'NExT-QA (multiple choice, test)',
   rule: 'the option named last, drawn where none is named; accuracy',
   form,
@@ -70,7 +71,10 @@ export const nextqaMc = shortAnswerBenchmark({
 export const nextqaOe: Benchmark = {
   name: 'nextqa-oe',
   tasks: ['nextqa_oe_test'],
-  otherSets: [{ title: 'NExT-QA (open-ended, val)', tasks: ['nextqa_oe_val'] }],
+  split: 'test',
+  otherSets: [
+    { title: 'NExT-QA (open-ended, val)', tasks: ['nextqa_oe_val'], split: 'validation' },
+  ],
   title: 'NExT-QA (open-ended, test)',
   files: {
     answers: "answers, the official result file, or lmms-eval's samples, which hold the truth",

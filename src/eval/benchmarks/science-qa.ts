@@ -57,7 +57,8 @@ const FINE_TUNED = {
 export const scienceQa: Benchmark = {
   name: 'scienceqa',
   tasks: ['scienceqa', 'scienceqa_img', 'scienceqa_full', 'ScienceQA_TEST'],
-  otherSets: [{ title: 'ScienceQA (validation)', tasks: ['ScienceQA_VAL'] }],
+  split: 'test',
+  otherSets: [{ title: 'ScienceQA (validation)', tasks: ['ScienceQA_VAL'], split: 'validation' }],
   title: 'ScienceQA (test)',
   files: {
     answers:

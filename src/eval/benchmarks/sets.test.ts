@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setOf } from '../question-set.ts'
 import { findBenchmark, score } from '../score.ts'
-import { jsonLines } from '../../../test/eval-files.ts'
+import type { EvalFile } from '../eval-file.ts'
+import { jsonFile, jsonLines } from '../../../test/eval-files.ts'
 import { BENCHMARKS } from './index.ts'
 
 describe('LLaVA-Bench (Wilder)', () => {
@@ -12,8 +13,8 @@ describe('LLaVA-Bench (Wilder)', () => {
   const built = jsonLines('renamed.jsonl', [
     { question_id: 'a', image: 'images/0123456789abcdef.jpg', Question: 'q', Answer: 'r' },
   ])
-  const of = (askedFrom: readonly (typeof small)[]) =>
-    score('llava-wilder', { answers: [reviews], askedFrom })
+  const of = (questions: readonly (typeof small)[]) =>
+    score('llava-wilder', { answers: [reviews], askedFrom: { questions } })
 
   test('what was built of own requests has neither its title nor its rows', async () => {
     const own = await of([built])
@@ -48,6 +49,17 @@ describe('LLaVA-Bench (Wilder)', () => {
       'mediums/q',
     ])
       assert.match(titleAt(`/tmp/${path}.jsonl`), /small/, path)
+  })
+
+  test('labels tell the size as questions do, and of the whole repository are the small set', () => {
+    const of = (labels: readonly EvalFile[]) => setOf(findBenchmark('llava-wilder'), { labels })
+    assert.match(of([{ ...small, name: 'Medium/train.jsonl' }]).title, /medium/)
+    assert.match(of([{ ...small, name: 'llava_wilder_medium.jsonl' }]).title, /medium/)
+    assert.match(of([small]).title, /small/)
+    assert.match(of([built]).title, /Own questions/)
+    const names = ['Medium/train.jsonl', 'Small/train.jsonl'].map((name) => ({ name }))
+    const { pickLabels } = findBenchmark('llava-wilder').ask!
+    assert.deepEqual(pickLabels!(names), [{ name: 'Small/train.jsonl' }])
   })
 
   test('rows without ids are counted through all shards of the set', () => {
@@ -125,6 +137,102 @@ describe('answers of another set, or of another condition', () => {
       score('mmbench', { answers, labels: [{ ...table(dataset), name: `${dataset}.tsv` }] })
     assert.equal((await of('MMBench_DEV_EN_V11')).title, 'MMBench V1.1 (dev)')
     assert.equal((await of('MMBench_DEV_EN')).title, 'MMBench (dev)')
+  })
+
+  test('files that are called after the benchmark are its own, labels before answers', async () => {
+    // They were MMBench of dev and test, without published rows: VLMEvalKit's table of both has the benchmark's name.
+    const plain = (name: string) => jsonLines(name, [{ question_id: 0, text: 'A' }])
+    const truth = (name: string) => ({ ...table(''), name })
+    const of = (name: string, answers: EvalFile, labels: readonly EvalFile[] = []) =>
+      score(name, { answers: [answers], labels })
+    for (const report of [
+      await of('mmbench', truth('mmbench.tsv')),
+      await of('mmbench', truth('llava-v1.5-13b_mmbench.tsv')),
+      await of('mmbench', plain('run1_mmbench.jsonl'), [truth('mmbench_dev_20230712.tsv')]),
+      await of('mmbench', plain('mmbench_en_test.jsonl'), [truth('mmbench_dev_20230712.tsv')]),
+    ]) {
+      assert.equal(report.title, 'MMBench (dev)')
+      assert.ok(report.metrics[0]!.published.length > 0)
+    }
+    const labels = [truth('mmbench_dev_cn_20231003.tsv')]
+    const chinese = await of('mmbench-cn', plain('mmbench_cn.jsonl'), labels)
+    assert.equal(chinese.title, 'MMBench-CN (dev)')
+    assert.ok(chinese.metrics[0]!.published.length > 0)
+    for (const benchmark of BENCHMARKS) {
+      const called = (text: string) => setOf(benchmark, { answers: [plain(`${text}.jsonl`)] }).title
+      for (const text of [benchmark.name, `run_${benchmark.name.replaceAll('-', '_')}`])
+        assert.equal(called(text), benchmark.title, text)
+    }
+  })
+
+  test('MMBench: the column of splits tells which its table is of', async () => {
+    const of = async (name: string, ...splits: readonly string[]) => {
+      const lines = splits.map((split, i) => [i, 'q', 'x', 'y', 'A', 'A', split].join('\t'))
+      const text = ['index question A B answer prediction split'.replaceAll(' ', '\t'), ...lines]
+      const answers = [{ name, text: text.map((line) => `${line}\n`).join('') }]
+      return (await score('mmbench', { answers })).title
+    }
+    assert.equal(await of('M_MMBench.tsv', 'dev', 'test'), 'MMBench (dev and test)')
+    assert.equal(await of('upload.tsv', 'test', 'test'), 'MMBench (test)')
+    assert.equal(await of('M_MMBench.tsv', 'dev', 'dev'), 'MMBench (dev)')
+    assert.equal(await of('M_MMBench_V11.tsv', 'dev', 'test'), 'MMBench V1.1 (dev and test)')
+  })
+
+  test('what VLMEvalKit made of a table is of its set', async () => {
+    for (const [name, dataset, title] of [
+      ['video-mme', 'Video-MME_8frame_subs_score', 'Video-MME (with subtitles)'],
+      ['video-mme', 'Video-MME_8frame_score', 'Video-MME (without subtitles)'],
+      ['mmbench', 'MMBench_DEV_EN_V11_gpt4_result', 'MMBench V1.1 (dev)'],
+    ] as const)
+      assert.equal((await score(name, { answers: [table(dataset)] })).title, title)
+  })
+
+  test('MMBench in another language has no rows, and is passed over in a folder', async () => {
+    for (const dataset of ['MMBench_DEV_CN', 'MMBench_DEV_RU', 'MMBench_DEV_CC']) {
+      const { title, metrics } = await score('mmbench', { answers: [table(dataset)] })
+      assert.match(title, /another language|CCBench/)
+      assert.deepEqual(metrics[0]!.published, [])
+    }
+    const answers = [table('MMBench_DEV_CN'), table('MMBench_DEV_EN')]
+    assert.equal((await score('mmbench', { answers })).title, 'MMBench (dev)')
+    assert.equal((await score('mmbench-cn', { answers })).title, 'MMBench-CN (dev)')
+    const tables = ['mmbench_dev_20230712.tsv', 'mmbench_dev_cn_20231003.tsv'].map((name) => ({
+      name,
+    }))
+    const [english, chinese] = tables
+    assert.deepEqual(findBenchmark('mmbench').ask!.pickLabels!(tables), [english])
+    assert.deepEqual(findBenchmark('mmbench-cn').ask!.pickLabels!(tables), [chinese])
+  })
+
+  test('truths are of the split that they are named by, also where the released file was made of them', async () => {
+    const tsv = (name: string, ...rows: readonly string[]) => ({
+      name,
+      text: rows.map((row) => `${row.replaceAll(' ', '\t')}\n`).join(''),
+    })
+    const science = (name: string) =>
+      score('scienceqa', {
+        answers: [jsonLines('a.jsonl', [{ question_id: 0, text: 'A' }])],
+        questions: [tsv(name, 'index question A B answer image', '0 q x y A none')],
+      })
+    assert.equal((await science('ScienceQA_VAL.tsv')).title, 'ScienceQA (validation)')
+    assert.equal((await science('validation-0-of-1.tsv')).title, 'ScienceQA (validation)')
+    assert.equal((await science('ScienceQA_TEST.tsv')).title, 'ScienceQA (test)')
+    const data = [{ questionId: 1, question: 'q', answers: ['a'] }]
+    const titleOf = async (name: string, file: string) => {
+      const answers = [jsonLines('run_test.jsonl', [{ question_id: 1, text: 'a' }])]
+      return (await score(name, { answers, labels: [jsonFile(file, { data })] })).title
+    }
+    assert.equal(await titleOf('docvqa', 'test_v1.0.json'), 'DocVQA (test)')
+    assert.equal(await titleOf('docvqa', 'val_v1.0.json'), 'DocVQA (val)')
+    assert.equal(await titleOf('infovqa', 'infographicsVQA_test_v1.0.json'), 'InfoVQA (test)')
+    const others = [
+      ['chartqa', 'val_human.json', 'ChartQA (val)'],
+      ['gqa', 'val_balanced_questions.json', 'GQA (val)'],
+      ['mathvista', 'test-00000-of-00002.parquet', 'MathVista (test)'],
+      ['nextqa-mc', 'val.csv', 'NExT-QA (multiple choice, val)'],
+    ] as const
+    for (const [name, file, title] of others)
+      assert.equal(setOf(findBenchmark(name), { labels: [{ name: file, text: '' }] }).title, title)
   })
 
   test('a benchmark has its rows under the names that its sets give', () => {
