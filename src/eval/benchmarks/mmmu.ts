@@ -27,9 +27,12 @@ import {
   meanScore,
   type Benchmark,
   type Metric,
+  type OtherSet,
   type Outcome,
   type Scored,
   type ScoreInput,
+  type SetFiles,
+  type ShownSet,
 } from '../benchmark.ts'
 import {
   isRow,
@@ -57,10 +60,19 @@ import { ofSplit, questionText } from '../table-rows.ts'
 import { optionsOf, readMmmuQuestions } from './mmmu-questions.ts'
 import { januaryRow, mayRow, oneVisionRow } from './published-tables.ts'
 
+const TEST: OtherSet = {
+  title: 'MMMU (test)',
+  tasks: ['mmmu_test'],
+  split: 'test',
+  rows: { accuracy: 'accuracy test' },
+}
+
 export const mmmu: Benchmark = {
   name: 'mmmu',
   tasks: ['mmmu_val', 'MMMU_DEV_VAL'],
-  otherSets: [{ title: 'MMMU (test)', tasks: ['mmmu_test'], rows: { accuracy: 'accuracy test' } }],
+  split: 'validation',
+  otherSets: [TEST],
+  ofSet: mmmuSet,
   title: 'MMMU (val)',
   files: {
     answers: 'answers by id, rows with id and response, or the folder of SUBJECT/output.json',
@@ -164,6 +176,15 @@ function answerFiles(files: readonly EvalFile[]): readonly EvalFile[] {
   if (responses.length > 0) return responses
   const parsed = named(/(?:^|\/)parsed_output\.json$/)
   return parsed.length > 0 ? parsed : files
+}
+
+/** Ids begin with their split, whatever the file is called. */
+function mmmuSet({ labels = [], answers = [] }: SetFiles, named: OtherSet | null): ShownSet | null {
+  const truths = ofSplit(labels, 'validation').flatMap(readTruths)
+  const told = labels.length > 0 ? truths : answerFiles(answers).flatMap(readMmmuAnswers)
+  const isOf = (split: string) => told.some(({ id }) => id.startsWith(`${split}_`))
+  if (isOf('validation')) return null
+  return isOf('test') ? TEST : named
 }
 
 type Reading = { readonly read: string; readonly score: number; readonly isNamed: boolean }

@@ -235,6 +235,40 @@ describe('answers of another set, or of another condition', () => {
       assert.equal(setOf(findBenchmark(name), { labels: [{ name: file, text: '' }] }).title, title)
   })
 
+  test('MMMU: ids tell the split', async () => {
+    const of = (split: string) =>
+      score('mmmu', {
+        answers: [jsonFile('aa.json', [{ id: `${split}_Art_0`, response: 'A', answer: 'A' }])],
+      })
+    assert.equal((await of('test')).title, 'MMMU (test)')
+    assert.equal((await of('validation')).title, 'MMMU (val)')
+  })
+
+  test('TextVQA: the prompts beside the answers tell whether they held tokens', async () => {
+    // Answers to LLaVA's own prompts that were called after lmms-eval's task lost their rows.
+    const labels = [
+      jsonLines('TextVQA_val.jsonl', [
+        { question_id: 1, image_id: 'p', question: 'Who?', answers: Array(10).fill('a') },
+      ]),
+    ]
+    const of = (benchmark: string, name: string, ...tokens: readonly string[]) => {
+      const prompt = ['Who?', ...tokens, 'Answer the question using a single word or phrase.']
+      const answers = [
+        jsonLines(name, [{ question_id: 'p', prompt: prompt.join('\n'), text: 'a' }]),
+      ]
+      return score(benchmark, { answers, labels })
+    }
+    const ocr = 'Reference OCR token: A, B'
+    for (const name of ['textvqa_val.jsonl', 'llava_textvqa_val.jsonl', 'a.jsonl']) {
+      const own = await of('textvqa', name, ocr)
+      assert.equal(own.title, 'TextVQA (val, with OCR tokens)')
+      assert.equal(own.metrics[0]!.published.length, 10)
+      assert.match((await of('textvqa', name)).title, /without OCR tokens/)
+      assert.match((await of('textvqa-no-ocr', name)).title, /without OCR tokens/)
+      assert.match((await of('textvqa-no-ocr', name, ocr)).title, /with OCR tokens/)
+    }
+  })
+
   test('a benchmark has its rows under the names that its sets give', () => {
     for (const { name, published, otherSets = [] } of BENCHMARKS)
       for (const row of otherSets.flatMap(({ rows = {} }) => Object.values(rows)))

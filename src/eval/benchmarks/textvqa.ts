@@ -18,7 +18,13 @@ import {
   truthsById,
   type Answer,
 } from '../answers.ts'
-import { meanScore, type Benchmark, type Scored, type ScoreInput } from '../benchmark.ts'
+import {
+  meanScore,
+  type Benchmark,
+  type OtherSet,
+  type Scored,
+  type ScoreInput,
+} from '../benchmark.ts'
 import { textField, withRowsOf, type EvalFile } from '../eval-file.ts'
 import { llavaQuestions } from '../llava-questions.ts'
 import { pythonFixed } from '../python-text.ts'
@@ -28,11 +34,15 @@ import { releasedTextvqa } from './hub-vqa-tables.ts'
 import { HUMANS, humanAnswers, judgeVqaAnswer, ownHumans, type HumanTruth } from './vqav2.ts'
 import { zooRow, januaryRow } from './published-tables.ts'
 
-const NO_OCR = 'TextVQA (val, without OCR tokens)'
+/** By whether the prompt held the tokens that an OCR program read. */
+const TITLES = {
+  ocr: 'TextVQA (val, with OCR tokens)',
+  plain: 'TextVQA (val, without OCR tokens)',
+} as const
 
 export const textvqa = textvqaOf({
   name: 'textvqa',
-  title: 'TextVQA (val, with OCR tokens)',
+  title: TITLES.ocr,
   prompt: 'the released prompt with its OCR tokens, after the picture; greedy',
   hasTokens: true,
   change: (prompt) => prompt,
@@ -45,7 +55,7 @@ export const textvqa = textvqaOf({
 /** The same questions without the tokens that an OCR program read: what lmms-eval asks. */
 export const textvqaNoOcr = textvqaOf({
   name: 'textvqa-no-ocr',
-  title: NO_OCR,
+  title: TITLES.plain,
   prompt: 'the released prompt without its line of OCR tokens, after the picture; greedy',
   hasTokens: false,
   change: (prompt) => prompt.replace(/\nReference OCR token:[^\n]*/, ''),
@@ -61,7 +71,7 @@ type Variant = Pick<Benchmark, 'name' | 'title' | 'published'> & {
 function textvqaOf({ prompt, hasTokens, change, ...variant }: Variant): Benchmark {
   return {
     ...variant,
-    ...tasksOf(hasTokens),
+    ...setsOf(hasTokens),
     files: {
       answers: "answers, lmms-eval's samples, or VLMEvalKit's table",
       labels: "TextVQA_0.5.1_val.json or the dataset's table; needed where answers hold no truth",
@@ -87,16 +97,36 @@ function textvqaOf({ prompt, hasTokens, change, ...variant }: Variant): Benchmar
   }
 }
 
-/** lmms-eval and VLMEvalKit ask without the tokens. */
-function tasksOf(hasTokens: boolean): Pick<Benchmark, 'tasks' | 'otherSets'> {
-  const plain = { title: NO_OCR, tasks: ['textvqa_val'] }
-  const others = [
-    { title: 'TextVQA (test)', tasks: ['textvqa_test'] },
+/** lmms-eval and VLMEvalKit ask without the tokens, unless the prompts beside the answers tell another. */
+function setsOf(hasTokens: boolean): Pick<Benchmark, 'tasks' | 'otherSets' | 'ofSet'> {
+  const tasks = ['textvqa_val']
+  const other: OtherSet = {
+    title: hasTokens ? TITLES.plain : TITLES.ocr,
+    tasks: hasTokens ? tasks : [],
+  }
+  const splits: readonly OtherSet[] = [
+    { title: 'TextVQA (test)', tasks: ['textvqa_test', 'TextVQA_#_test'], split: 'test' },
     { title: 'TextVQA (val, lite)', tasks: ['textvqa_val_lite'] },
   ]
-  return hasTokens
-    ? { tasks: [], otherSets: [plain, ...others] }
-    : { tasks: plain.tasks, otherSets: others }
+  return {
+    tasks: hasTokens ? [] : tasks,
+    otherSets: [other, ...splits],
+    ofSet: ({ answers = [] }, named) => {
+      const prompts = promptsOf(answers)
+      if (prompts.length === 0 || splits.some((set) => set === named)) return named
+      return prompts.some(holdsTokens) === hasTokens ? null : other
+    },
+  }
+}
+
+/** LLaVA's answers have their prompt, lmms-eval's samples its `input`. */
+function promptsOf(answers: readonly EvalFile[]): string[] {
+  const texts = readAnswers(answers).map(({ row }) => row['prompt'] ?? row['input'])
+  return texts.filter((text) => typeof text === 'string')
+}
+
+function holdsTokens(prompt: string): boolean {
+  return prompt.startsWith('OCR tokens: ') || prompt.includes('Reference OCR token:')
 }
 
 function scoreTextvqa({ answers: files, labels, asked }: ScoreInput): Scored {
