@@ -25,6 +25,12 @@ test('the small files are read, JSON parsed and templates as text; others are no
   )
 })
 
+test('a byte order mark stays where Python leaves it: before a template', () => {
+  writeFileSync(join(folder, 'chat_template.jinja'), '\ufeff{{ x }}')
+  assert.equal(readDocuments(folder).get('chat_template.jinja'), '\ufeff{{ x }}')
+  rmSync(join(folder, 'chat_template.jinja'))
+})
+
 test('a folder that is not there has none', () => {
   assert.equal(readDocuments(join(folder, 'nowhere')).size, 0)
 })

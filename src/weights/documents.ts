@@ -54,7 +54,8 @@ function readText(folder: string, name: string): string {
         `weights: ${joinPath(folder, name)} has ${file.size} bytes, more than the ${MAX_BYTES} that such a file may have.`,
       )
     }
-    return new TextDecoder().decode(file.bytes(0, file.size))
+    // A byte order mark is the template's own first character, as in transformers.
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(file.bytes(0, file.size))
   } finally {
     file.close()
   }
