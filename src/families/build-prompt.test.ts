@@ -1,11 +1,15 @@
 /** What people write never becomes a control token, in any layout and with any tokenizer; raw prompts are read for them. */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 import { templatePrompt } from './checkpoint-text.ts'
 import fc from 'fast-check'
 import { ConfigError, InputError } from '../core/errors.ts'
 import { loadTokenizer, type Tokenizer } from '../text/index.ts'
-import { buildPrompt, rawPrompt, type PromptMessage } from './build-prompt.ts'
+import { controlId, tinyTokenizer } from '../../test/tiny/tokenizer.ts'
+import { buildPrompt, rawPrompt, type PromptMessage, type PromptTools } from './build-prompt.ts'
 import { TOKENISED, type ModelConfig, type PromptConfig } from './family.ts'
 
 const FOLDER = 'fixtures/text/tokenizers'
@@ -27,6 +31,20 @@ function configOf(layout: Layout, prompt?: PromptConfig): ModelConfig {
 
 function user(...texts: string[]): PromptMessage {
   return { role: 'user', content: texts.map((text) => ({ type: 'text', text })) }
+}
+
+/** A tokenizer whose added tokens are not said to be special. */
+async function plainlyAdded(): Promise<Tokenizer> {
+  const folder = mkdtempSync(join(tmpdir(), 'llava-tokenizer-'))
+  try {
+    for (const [file, content] of Object.entries(tinyTokenizer({ addBos: false }))) {
+      const text = JSON.stringify(content).replaceAll('"special":true', '"special":false')
+      writeFileSync(join(folder, file), text)
+    }
+    return await loadTokenizer(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 for (const name of NAMES) {
@@ -244,6 +262,43 @@ describe('a conversation as a prompt', () => {
       ids.filter((id) => named.specialIds.has(id)),
       [image, video],
     )
+  })
+
+  test('of two tokens for pictures the config’s is written, and both are kept from people’s words', async () => {
+    const named = await plainlyAdded()
+    const [tag, own] = [controlId('<image>'), controlId('<pad>')]
+    const prompt = templatePrompt('{% for m in messages %}{{ m.content }}{% endfor %}')
+    const config = { ...configOf('hf', prompt), image: { placeholder: own } } as ModelConfig
+    const tools = { config, tokenizer: named }
+    const image = { type: 'image' } as const
+    const text = { type: 'text', text: 'Is <pad> or <image> a word?' } as const
+    const places = ({ ids }: { ids: readonly number[] }) =>
+      ids.filter((id) => id === own || id === tag)
+    const asked = (content: PromptMessage['content']) =>
+      buildPrompt([{ role: 'user', content }], tools)
+    assert.deepEqual(places(asked([text])), [])
+    assert.deepEqual(places(asked([image, text])), [own])
+    const cut: PromptTools = { ...tools, config: { ...config, tokenise: 'pieces' } }
+    assert.deepEqual(places(buildPrompt([{ role: 'user', content: [image] }], cut)), [own])
+  })
+
+  test('the result of a tool has the form that its template reads', () => {
+    const hermes = (content: string) =>
+      `{% if tools %}<tool_call>{% endif %}{% for m in messages %}${content}|{% endfor %}`
+    const messages: PromptMessage[] = [
+      { role: 'user', content: 'Rain?' },
+      { role: 'assistant', content: '', toolCalls: [{ id: 'a', name: 'sky', arguments: '' }] },
+      { role: 'tool', content: 'Sun all day', toolCallId: 'a' },
+    ]
+    for (const content of [
+      '{{ m.content }}',
+      '{% for c in m.content %}{{ c.text }}{% endfor %}',
+      "{% if m.role == 'tool' %}{{ m.content | tojson }}{% else %}{% for c in m.content %}{{ c.text }}{% endfor %}{% endif %}",
+    ]) {
+      const tools = { config: configOf('hf', templatePrompt(hermes(content))), tokenizer }
+      const offered = { tools: [{ name: 'sky' }], isRequired: false }
+      assert.match(buildPrompt(messages, tools, offered).prompt, /Rain\?\|\|"?Sun all day"?\|$/)
+    }
   })
 
   test('a model without eyes gets one text and refuses pictures', () => {

@@ -9,11 +9,12 @@
 import { ConfigError, InputError } from '../core/errors.ts'
 import { atOnce, type Steps } from '../core/steps.ts'
 import { renderChat, type ChatMessage } from '../text/chat-template.ts'
-import type { ContentForm, ContentForms } from '../text/content-forms.ts'
+import type { ContentForm } from '../text/content-forms.ts'
 import { renderConversation, type Turn } from '../text/conversation.ts'
 import { IMAGE_TOKEN_INDEX, tokenizePromptSteps } from '../text/tokenize-prompt.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { ModelConfig, PromptConfig } from './family.ts'
+import { IMAGE_TAG, mediaMarks, mediaTags, type MediaTags } from './media-tags.ts'
 import { PlainText } from './plain-text.ts'
 import { requireToolFormat, TOOL_MARKS } from './tool-format.ts'
 import {
@@ -53,8 +54,6 @@ export type BuiltPrompt = {
   readonly ids: number[]
 }
 
-export const IMAGE_TAG = '<image>'
-
 export type PromptTools = { readonly config: ModelConfig; readonly tokenizer: Tokenizer }
 
 /** The prompt of a conversation, open for the answer; one that ends with an assistant's words is continued. */
@@ -77,8 +76,8 @@ export function* promptSteps(
   const format = hasCalls ? requireToolFormat(prompt) : null
   const template = prompt.kind === 'template' ? [prompt.template] : []
   const texts = [...template, ...messages.flatMap(writtenIn), ...toolTexts(offered?.tools ?? [])]
-  const tags = [IMAGE_TAG, ...(format ? TOOL_MARKS[format] : [])]
-  const plain = new PlainText(tools.tokenizer, tags, texts)
+  const marks = [...mediaMarks(tools), ...(format ? TOOL_MARKS[format] : [])]
+  const plain = new PlainText(tools.tokenizer, marks, texts)
   if (prompt.kind === 'none') {
     throw new ConfigError(
       'CONFIG_TEMPLATE_MISSING',
@@ -207,7 +206,7 @@ export function renderTemplate(
   const tags = config.image && mediaTags({ config, tokenizer })
   return renderChat(template, {
     messages: messages.map((message) => ({
-      ...chatMessage(message, { plain, tags, form: formFor(message, content) }),
+      ...chatMessage(message, { plain, tags, form: content[message.role] }),
       ...(ids && toolFields(message, plain, ids)),
     })),
     addGenerationPrompt: end === 'opened',
@@ -225,11 +224,6 @@ function toolFields(message: PromptMessage, plain: PlainText, ids: CallIds): Par
   if (toolCalls.length === 0) return {}
   const isSilent = textsOf(message).every((text) => text === '')
   return { ...(isSilent && { content: '' }), ...callFields(toolCalls, { plain, ids }) }
-}
-
-/** Results of tools are one text for every template. */
-function formFor({ role }: PromptMessage, content: ContentForms): ContentForm {
-  return role === 'tool' ? 'text' : content[role]
 }
 
 /** The message in the form that the template reads; without `tags` the model takes no pictures. */
@@ -288,18 +282,6 @@ function renderTurns(
 
 function wrapped(tag: string): string {
   return `<im_start>${tag}<im_end>`
-}
-
-/** What marks the place of a picture and of a clip in a text. */
-type MediaTags = { readonly image: string; readonly video: string }
-
-/** A tokenizer without `<image>` has another token for pictures, or the text is cut at the tag. */
-function mediaTags({ config: { image, video }, tokenizer }: PromptTools): MediaTags {
-  const hasTag = tokenizer.idOf(IMAGE_TAG) !== undefined
-  const own = hasTag ? undefined : tokenOf(tokenizer, image?.placeholder)
-  const tag = own ?? IMAGE_TAG
-  const isShared = video?.placeholder === image?.placeholder
-  return { image: tag, video: (isShared ? null : tokenOf(tokenizer, video?.placeholder)) ?? tag }
 }
 
 /** One text, pictures as tags, a lone one in front: `<image>\nquestion`. */

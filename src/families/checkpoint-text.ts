@@ -6,22 +6,22 @@ import { conversationMode } from '../text/conversation.ts'
 
 /**
  * The template that a caller or the files name: a conversation mode, or Jinja text. A checkpoint keeps it in files of its
- * processor or its tokenizer, as one text or as a list of named ones. Throws ConfigError for a mode that there is not.
+ * processor or its tokenizer, as one text or as several with names. Throws ConfigError for a mode that there is not.
  */
 export function templateOf(
   { files }: CheckpointDocuments,
   { template }: FamilyOptions,
-  readBy: keyof typeof TEMPLATE_FILES = 'processor',
+  readBy: Reader = 'processor',
 ): PromptConfig | null {
   if (template !== undefined) {
     // Without a tag of Jinja's it would say the same to every conversation: it is a mode, or a misspelt one.
     return /\{[{%]/.test(template)
-      ? templatePrompt(template)
+      ? templatePrompt(template, readBy)
       : { kind: 'conversation', mode: knownMode(template), wrapImage: false }
   }
   for (const name of TEMPLATE_FILES[readBy]) {
     const found = templateText(files.get(name))
-    if (found !== null) return templatePrompt(found)
+    if (found !== null) return templatePrompt(found, readBy)
   }
   return null
 }
@@ -47,9 +47,15 @@ const TEMPLATE_FILES = {
   ],
 } as const
 
+/** Whose template it is: that of a model with eyes, or of a language model alone. */
+type Reader = keyof typeof TEMPLATE_FILES
+
+/** What templates read that show their words in neither form. */
+const USUAL_FORM = { processor: 'parts', tokenizer: 'text' } as const
+
 /** A Jinja template with the forms in which it reads messages. */
-export function templatePrompt(template: string): PromptConfig {
-  return { kind: 'template', template, content: contentForms(template) }
+export function templatePrompt(template: string, readBy: Reader = 'processor'): PromptConfig {
+  return { kind: 'template', template, content: contentForms(template, USUAL_FORM[readBy]) }
 }
 
 function knownMode(name: string): string {
@@ -57,14 +63,18 @@ function knownMode(name: string): string {
   return name
 }
 
+/** A blank template would say nothing of any conversation: it is none. */
 function templateText(file: unknown): string | null {
-  if (typeof file === 'string') return file
-  if (!isObject(file)) return null
-  const value = file['chat_template']
-  if (typeof value === 'string') return value
-  if (!Array.isArray(value)) return null
-  const named = value.find((item) => isObject(item) && item['name'] === 'default')
-  return isObject(named) && typeof named['template'] === 'string' ? named['template'] : null
+  const text = defaultOf(isObject(file) ? file['chat_template'] : file)
+  return typeof text === 'string' && text.trim() !== '' ? text : null
+}
+
+/** Of several templates, listed or by their names, the one called `default`. */
+function defaultOf(value: unknown): unknown {
+  if (isObject(value)) return value['default']
+  if (!Array.isArray(value)) return value
+  const named: unknown = value.find((item) => isObject(item) && item['name'] === 'default')
+  return isObject(named) ? named['template'] : null
 }
 
 /** Ids that end an answer: generation_config.json's, else the model config's. */

@@ -315,12 +315,27 @@ describe('the chat template is found where files keep it, in this order', () => 
       'chat_template.json': { chat_template: 'C' },
     }
     for (const expected of ['A', 'D', 'B', 'C']) {
-      assert.deepEqual(parse(documents(TEXT, files)).prompt, templatePrompt(expected))
+      assert.deepEqual(parse(documents(TEXT, files)).prompt, templatePrompt(expected, 'tokenizer'))
       delete files[Object.keys(files)[0]!]
     }
   })
-  test('a list without a default, and null, are no template', () => {
-    for (const chat_template of [[named[0]], null, 7]) {
+  test('of several in a list or by their names the default counts', () => {
+    for (const chat_template of [named, { other: 'O', default: 'D' }]) {
+      for (const file of ['processor_config.json', 'tokenizer_config.json']) {
+        assert.deepEqual(promptOf({ [file]: { chat_template } }), templatePrompt('D'))
+      }
+    }
+  })
+  test('a blank one is none, and the next file has its turn', () => {
+    const own = { 'tokenizer_config.json': { chat_template: 'A' } }
+    for (const blank of ['', ' \n']) {
+      const files = { 'chat_template.jinja': blank, 'chat_template.json': { chat_template: blank } }
+      assert.deepEqual(promptOf(files), { kind: 'none' })
+      assert.deepEqual(promptOf({ ...files, ...own }), templatePrompt('A'))
+    }
+  })
+  test('several without a default, and null, are no template', () => {
+    for (const chat_template of [[named[0]], { other: 'O' }, null, 7]) {
       assert.deepEqual(promptOf({ 'tokenizer_config.json': { chat_template } }), { kind: 'none' })
     }
   })

@@ -13,47 +13,121 @@ import {
   type ChatTemplate,
 } from './chat-template.ts'
 
-/** `asGiven`: either will do, or neither came through, so that the template itself says what it wants. */
-export type ContentForm = 'text' | 'parts' | 'asGiven'
+/** `asGiven`: either will do. */
+export type ContentForm = SaidForm | 'asGiven'
+
+type SaidForm = 'text' | 'parts'
 
 /** By role, since a template may walk the parts of a user's message and put those of a system's as they are. */
-export type ContentForms = { readonly [R in 'system' | 'user' | 'assistant']: ContentForm }
+export type ContentForms = {
+  readonly [R in 'system' | 'user' | 'assistant' | 'tool']: ContentForm
+}
 
-/** Never throws for a template at fault: that is told where somebody is to be answered by it. */
-export function contentForms(template: string): ContentForms {
+/**
+ * A role whose words come through in neither form has the `usual` one, the result of a tool that of the user. Never throws
+ * for a template at fault: that is told where somebody is to be answered by it.
+ */
+export function contentForms(template: string, usual: SaidForm): ContentForms {
   const parsed = orNull(() => parseChatTemplate(template))
-  if (parsed === null) return { system: 'asGiven', user: 'asGiven', assistant: 'asGiven' }
-  const user = formOf(parsed, (content) => [{ role: 'user', content }])
-  const asked = { role: 'user', content: user === 'parts' ? [{ type: 'text', text: 'Hi' }] : 'Hi' }
+  if (parsed === null) return { system: usual, user: usual, assistant: usual, tool: usual }
+  const { opening, user } = openingOf(parsed) ?? { opening: OPENINGS[0], user: usual }
+  const asking = user === 'parts' ? 'parts' : 'text'
+  const asked = opening(asking, 'Hi')
+  const form = (around: Around) => formOf(parsed, around)
   return {
     user,
-    system: formOf(parsed, (content) => [{ role: 'system', content }, asked]),
+    system: form((said) => [said('system'), ...asked.slice(-1)]) ?? usual,
     // An answer that more follows: templates may treat the last one apart, and want roles to alternate.
-    assistant: formOf(parsed, (content) => [asked, { role: 'assistant', content }, asked]),
+    assistant:
+      form((said) => [...asked, said('assistant'), message('user', asking, 'Hi')]) ?? usual,
+    tool: form((said) => [...asked, CALL, { ...said('tool'), tool_call_id: CALL_ID }]) ?? user,
   }
 }
 
-/** A word that no template holds, and one beside it that shows only where a list is printed whole. */
-const SHOWN = 'xqShownByTemplate'
-const HIDDEN = 'xqHiddenInPart'
-const PART: ChatPart = { type: 'text', text: SHOWN, note: HIDDEN }
+/** How a conversation may have to begin for a template to take it: with a system message, with a picture. */
+type Opening = (form: SaidForm, words: string) => readonly ChatMessage[]
 
-function formOf(
-  template: ChatTemplate,
-  around: (content: string | readonly ChatPart[]) => readonly ChatMessage[],
-): ContentForm {
-  const takesText = isShown(template, around(SHOWN))
-  const takesParts = isShown(template, around([PART]))
-  if (takesText === takesParts) return 'asGiven'
-  return takesText ? 'text' : 'parts'
+const plainly: Opening = (form, words) => [message('user', form, words)]
+const withPicture: Opening = (form, words) => [pictured(form, words)]
+const behind =
+  (system: SaidForm, opening: Opening): Opening =>
+  (form, words) => [message('system', system, 'Hi'), ...opening(form, words)]
+
+const OPENINGS = [
+  plainly,
+  behind('text', plainly),
+  behind('parts', plainly),
+  withPicture,
+  behind('text', withPicture),
+  behind('parts', withPicture),
+] as const
+
+/** The first opening in which the user's words come through, and the form that they have in it. */
+function openingOf(template: ChatTemplate): { opening: Opening; user: ContentForm } | null {
+  for (const opening of OPENINGS) {
+    const user = formOf(template, (_, form) => opening(form, SHOWN))
+    if (user !== null) return { opening, user }
+  }
+  return null
+}
+
+/** In few letters, since a template may cut them, or write them in capitals; none holds them itself. */
+const SHOWN = 'qzx7'
+/** Stands beside the words in a part, so that it shows only where a list is printed whole. */
+const HIDDEN = 'qzy9'
+
+function message(role: string, form: SaidForm, words: string): ChatMessage {
+  const part: ChatPart = { type: 'text', text: words, note: HIDDEN }
+  return { role, content: form === 'text' ? words : [part] }
+}
+
+function pictured(form: SaidForm, words: string): ChatMessage {
+  const { role, content = [] } = message('user', form, words)
+  if (!Array.isArray(content)) return { role, content: `<image>\n${words}` }
+  return { role, content: [{ type: 'image' }, ...(content as readonly ChatPart[])] }
+}
+
+/** Nine letters or digits, as Mistral's template wants them. */
+const CALL_ID = '000000000'
+const CALL: ChatMessage = {
+  role: 'assistant',
+  content: '',
+  tool_calls: [{ type: 'function', id: CALL_ID, function: { name: 'call', arguments: {} } }],
+}
+const TOOL = {
+  type: 'function',
+  function: { name: 'call', description: '', parameters: { type: 'object', properties: {} } },
+}
+
+/** A conversation around a message whose words are looked for. */
+type Around = (said: (role: string) => ChatMessage, form: SaidForm) => readonly ChatMessage[]
+
+function formOf(template: ChatTemplate, around: Around): ContentForm | null {
+  const [takesText, takesParts] = (['text', 'parts'] as const).map((form) =>
+    isShown(
+      template,
+      around((role) => message(role, form, SHOWN), form),
+    ),
+  )
+  if (takesText && takesParts) return 'asGiven'
+  if (takesText) return 'text'
+  return takesParts ? 'parts' : null
 }
 
 /** Steps that a probe may take: far more than a template needs for three words, and soon over. */
 const LIMITS = { steps: 100_000 }
 
 function isShown(template: ChatTemplate, messages: readonly ChatMessage[]): boolean {
-  const options = { messages, addGenerationPrompt: true, bosToken: '', eosToken: '' }
-  const rendered = orNull(() => renderChat(template, { ...options, limits: LIMITS }))
+  const rendered = orNull(() =>
+    renderChat(template, {
+      messages,
+      ...(messages.includes(CALL) && { tools: [TOOL] }),
+      addGenerationPrompt: true,
+      bosToken: '',
+      eosToken: '',
+      limits: LIMITS,
+    }).toLowerCase(),
+  )
   return rendered !== null && rendered.includes(SHOWN) && !rendered.includes(HIDDEN)
 }
 

@@ -10,7 +10,6 @@
 import { ConfigError } from '../core/errors.ts'
 import { RecordFault } from '../data/record-fault.ts'
 import {
-  IMAGE_TAG,
   renderTemplate,
   textsOf,
   tokenizeRendered,
@@ -18,6 +17,7 @@ import {
   type PromptMessage,
   type PromptTools,
 } from '../families/build-prompt.ts'
+import { mediaMarks } from '../families/media-tags.ts'
 import { PlainText } from '../families/plain-text.ts'
 import { tokenOffsets } from '../text/token-offsets.ts'
 import { IGNORE_INDEX, type LabelledConversation } from '../text/label-conversation.ts'
@@ -33,7 +33,7 @@ export function labelTemplate(
   const { prompt } = tools.config
   if (prompt.kind !== 'template') throw new Error('internal: the checkpoint has no template')
   const texts = [prompt.template, ...messages.flatMap(textsOf)]
-  const plain = new PlainText(tools.tokenizer, [IMAGE_TAG], texts)
+  const plain = new PlainText(tools.tokenizer, mediaMarks(tools), texts)
   const render = (count: number, end: PromptEnd) =>
     renderTemplate(messages.slice(0, count), prompt, { plain, end, ...tools })
   const whole = render(messages.length, 'closed')

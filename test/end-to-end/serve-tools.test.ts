@@ -373,6 +373,37 @@ test('a template that shows no tools refuses them by name, on every route and fo
   assert.equal(status, 200)
 })
 
+test('a template that reads parts alone shows the result of a tool', async () => {
+  const template = TOOL_TEMPLATES.hermes.replace(
+    /(?<=macro words\(content\) %\})[^]*?(?=\{% endmacro)/,
+    '{% for part in content %}{{ part.text }}{% endfor %}',
+  )
+  await using model = await loadModel('fixtures/inference/mini-vit-crop', {
+    precision: 'f32',
+    template,
+  })
+  const server = await startServer({ model })
+  const tokens = async (content: string) => {
+    const call = { id: 'a', type: 'function', function: { name: 'stop', arguments: '{}' } }
+    const messages = [
+      ...QUESTION,
+      { role: 'assistant', tool_calls: [call] },
+      { role: 'tool', tool_call_id: 'a', content },
+    ]
+    const { body } = await server.post(
+      '/v1/chat/completions',
+      chat({ messages, tool_choice: 'none', max_tokens: 1 }),
+    )
+    return body.usage.prompt_tokens as number
+  }
+  try {
+    const words = 'The sun shines all day and there is no wind at all.'
+    assert.ok((await tokens(words)) - (await tokens('The')) > 5)
+  } finally {
+    await server.close()
+  }
+})
+
 test('tools that make no sense are refused by name', async () => {
   const { openai } = served.hermes
   const one = (name: string, other: object = {}) => ({
