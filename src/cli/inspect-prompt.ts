@@ -1,5 +1,6 @@
 /** How a prompt becomes tokens: rendered, tokenised, with the pictures' places marked. */
 import { buildPrompt, rawPrompt, type PromptPart } from '../families/build-prompt.ts'
+import { checkTemplate } from '../families/check-places.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { InputError } from '../core/errors.ts'
 import type { Checkpoint } from '../load-checkpoint.ts'
@@ -36,7 +37,8 @@ export async function describePrompt(
   const content: PromptPart[] = [...rows.map(() => IMAGE), { type: 'text', text }]
   const { prompt, ids } = args.flag('raw')
     ? rawPrompt(text, tools)
-    : buildPrompt([{ role: 'user', content: rows.length > 0 ? content : text }], tools)
+    : buildPrompt([{ role: 'user', content }], tools)
+  if (rows.length > 0 && !args.flag('raw')) checkTemplate(ids, tools)
   const places = ids.filter((id) => id === config.image?.placeholder).length
   if (places !== rows.length) {
     throw new InputError(

@@ -3,7 +3,7 @@
  *
  * Pictures are decoded and cut off the event loop; how many rows each takes is known before any graph runs.
  */
-import { ConfigError, InputError } from '../core/errors.ts'
+import { InputError } from '../core/errors.ts'
 import { atOnce, inTurns, type Steps } from '../core/steps.ts'
 import {
   promptSteps,
@@ -11,6 +11,7 @@ import {
   type BuiltPrompt,
   type PromptMessage,
 } from '../families/build-prompt.ts'
+import { checkMark, checkTemplate } from '../families/check-places.ts'
 import type { ModelConfig, VideoConfig } from '../families/family.ts'
 import { defaultFrames, roomForFrames } from '../families/video-config.ts'
 import type { ClipInfo, Sampling } from '../preprocess/frames.ts'
@@ -223,8 +224,9 @@ export class PromptPreparer {
     }
     const ids = prompt.kind === 'ids' ? foldPlaces(built.ids, placeholders, media) : built.ids
     if (media.length > 0) {
-      this.#checkMark(ids)
-      if (prompt.kind === 'messages') this.#checkTemplate(ids)
+      const tools = { config: this.#config, tokenizer: this.#tokenizer }
+      if (prompt.kind === 'messages') checkTemplate(ids, tools)
+      else checkMark(ids, tools)
     }
     const layout = { prompt: built.prompt, ...layoutSequence(ids, placeholders, media) }
     if (truncate === 'refuse' || layout.inputIds.length <= maxContext) return layout
@@ -233,29 +235,6 @@ export class PromptPreparer {
       inputIds: layout.inputIds.slice(0, maxContext),
       imageSlots: layout.imageSlots.filter((slot) => slot < maxContext),
     }
-  }
-
-  /** A place that the template wrote for a picture, and that config.json does not know as one, is no fault of the prompt. */
-  #checkMark(ids: readonly number[]): void {
-    const { placeholder = -1 } = this.#config.image ?? {}
-    const written = this.#tokenizer.idOf('<image>')
-    if (placeholder < 0 || written === undefined || written === placeholder) return
-    if (ids.includes(placeholder) || !ids.includes(written)) return
-    throw new ConfigError(
-      'CONFIG_IMAGE_TOKEN',
-      `config.json.image_token_index (or image_token_id): expected ${written}, the tokenizer's <image>, ${placeholder} came; take both files from where the checkpoint came from.`,
-    )
-  }
-
-  /** A template that leaves out whatever is no text: nothing that could be sent would help. */
-  #checkTemplate(ids: readonly number[]): void {
-    const { image, video, prompt } = this.#config
-    const marks = [image?.placeholder, video?.placeholder]
-    if (prompt.kind !== 'template' || ids.some((id) => marks.includes(id))) return
-    throw new ConfigError(
-      'CONFIG_TEMPLATE_MEDIA',
-      'prompt: expected the chat template to write a place for each picture and clip, it wrote none for any; give the template that this checkpoint was trained with, or a conversation mode, as template.',
-    )
   }
 
   *#build(prompt: Prompt): Steps<BuiltPrompt> {

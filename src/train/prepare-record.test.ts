@@ -1,6 +1,6 @@
 /** Samples are what serving would read, with the answers behind it. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -16,13 +16,14 @@ import type { Sample } from './index.ts'
 const INFERENCE = join('fixtures', 'inference')
 const PICTURES = join('fixtures', 'pictures')
 
-let clip: string
+const folder = mkdtempSync(join(tmpdir(), 'llava-records-'))
+const clip = join(folder, 'clip')
 before(() => {
-  clip = mkdtempSync(join(tmpdir(), 'llava-clip-'))
+  mkdirSync(clip)
   const source = readFileSync(join(PICTURES, 'photo-100x100.png'))
   for (const name of ['a.png', 'b.png', 'c.png']) writeFileSync(join(clip, name), source)
 })
-after(() => rmSync(clip, { recursive: true }))
+after(() => rmSync(folder, { recursive: true }))
 
 function record(given: Partial<DataRecord>): DataRecord {
   const turns = [
@@ -195,6 +196,19 @@ test('a template that ends no answer is refused, a conversation mode in its plac
       ['A house.', 'A tree.'],
     )
     assert.ok(config.endTokens.includes(learnt(sample)[0]?.at(-1) ?? -1))
+  })
+})
+
+test('a template that writes no place for pictures is at fault, and no record', async () => {
+  const chat_template = `{% for m in messages %}{% for part in m.content if part.type == 'text' %}{{ part.text }}{% endfor %}{{ eos_token }}{% endfor %}`
+  const model = join(folder, 'words-only')
+  cpSync(TINY_MODEL, model, { recursive: true })
+  writeFileSync(join(model, 'chat_template.json'), JSON.stringify({ chat_template }))
+  await withPreparer({ model }, async ({ preparer }) => {
+    const refused = { code: 'CONFIG_TEMPLATE_MEDIA' }
+    await assert.rejects(preparer.sample(record({})), refused)
+    await assert.rejects(preparer.question(record({})), refused)
+    await preparer.sample(record({ images: [], turns: record({}).turns.slice(2) }))
   })
 })
 

@@ -14,6 +14,7 @@ import {
   type RecordTurn,
 } from '../data/record.ts'
 import { buildPrompt, type PromptMessage, type PromptPart } from '../families/build-prompt.ts'
+import { checkTemplate } from '../families/check-places.ts'
 import type { ImageSize } from '../preprocess/image.ts'
 import { layoutSequence, type MediaRows } from '../sequence/layout-sequence.ts'
 import { normaliseImageTags } from '../text/conversation-image-tags.ts'
@@ -138,6 +139,7 @@ export class RecordPreparer {
       mode === null
         ? labelTemplate(messagesOf(turns, this.#placeOf(media)), { config, tokenizer })
         : this.#labelByMode(mode, turns, media)
+    if (mode === null) this.#checkTemplate(labelled.inputIds, media)
     if (learntOf(labelled.labels) > 0) return labelled
     throw new RecordFault('labels', 'labels: no token of the record is learnt; give it an answer.')
   }
@@ -159,7 +161,9 @@ export class RecordPreparer {
     const { config, tokenizer } = this.#parts
     const mode = this.#mode()
     if (mode === null) {
-      return buildPrompt(messagesOf(turns, this.#placeOf(media)), { config, tokenizer }).ids
+      const { ids } = buildPrompt(messagesOf(turns, this.#placeOf(media)), { config, tokenizer })
+      this.#checkTemplate(ids, media)
+      return ids
     }
     const wrapImage = this.#wrapsImage()
     // Stage 1 learns captions of bare pictures: its questions are discarded.
@@ -170,6 +174,10 @@ export class RecordPreparer {
             addGenerationPrompt: true,
           })
     return this.#placed(tokenizePrompt(tokenizer, prompt), media)
+  }
+
+  #checkTemplate(ids: readonly number[], media: RecordMedia): void {
+    if (this.#placeOf(media) !== null) checkTemplate(ids, this.#parts)
   }
 
   /** The conversation mode, or null where the checkpoint's template writes the conversations. */

@@ -295,6 +295,7 @@ describe('llava inspect', { concurrency: 2 }, () => {
     const templates = {
       llama3: `{{ ${header} + message['content'] | trim + '</s>' }}`,
       chatml: `{{ ${header} + message['content'] + '</s>' }}`,
+      looks: `{{ message.content if message.content is string else 'list ' + message.content[0].text }}`,
       wordsOnly: `{{ ${header} }}{% for part in message.content if part.type == 'text' %}{{ part.text }}{% endfor %}`,
     }
     const writeTemplate = (body: string) => {
@@ -309,11 +310,18 @@ describe('llava inspect', { concurrency: 2 }, () => {
       assert.equal(seen.prompt, '<|user|><image>\nWhat is this?</s>')
       assert.equal(seen.counts.image, 576)
     }
+    writeTemplate(templates.looks)
+    const looked = ['ask', '--model', folder, '--max-tokens', '1', 'What?']
+    const { usage } = await json(looked)
+    const { counts } = await json(['inspect', folder, '--prompt', 'What?'])
+    assert.equal(counts.total, usage.promptTokens)
     writeTemplate(templates.wordsOnly)
     const about = ['--model', folder, '--image', PHOTO, '--max-tokens', '1', 'What?']
     const { code, stderr } = await llava(['ask', ...about])
     assert.equal(code, 1)
     assert.match(stderr, /chat template to write a place for each picture.*CONFIG_TEMPLATE_MEDIA/)
+    const shown = await llava(['inspect', folder, '--image', PHOTO, '--prompt', 'What?'])
+    assert.deepEqual([shown.code, shown.stderr], [1, stderr])
     assert.equal((await llava(['ask', ...about, '--template', 'vicuna_v1'])).code, 0)
   })
 
