@@ -93,7 +93,7 @@ export type LoadOptions = Omit<CheckpointOptions, 'use'> & {
   readonly maxPixels?: number | undefined
   /** How keys and values are kept. Default: `f32` if the precision is, and of int8 decoders narrower than 2048; else `int8`. */
   readonly kvCache?: CacheForm | undefined
-  /** Turn pictures as their Exif data says; the reference does not. */
+  /** Turn pictures as their Exif or XMP says; the reference does not. */
   readonly autoOrient?: boolean | undefined
   /** Fetch pictures from http and https URLs. */
   readonly allowRemote?: boolean | undefined

@@ -85,7 +85,7 @@ function linesOf(facts: {
   readonly tokens: number
 }): string[] {
   const { file, format, width, height, orientation, steps, parts, tiles, tokens } = facts
-  const note = `; Exif orientation ${orientation} is not applied, as in the reference; --auto-orient applies it`
+  const note = `; orientation ${orientation} is not applied, as in the reference; --auto-orient applies it`
   return [
     `${file}: ${format}, ${width} × ${height}${facts.isOrientationIgnored ? note : ''}`,
     ...steps.map((step) => `  ${step}`),

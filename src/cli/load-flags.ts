@@ -136,7 +136,7 @@ export const LOAD_OPTIONS: readonly OptionSpec[] = [
     {
       name: 'auto-orient',
       kind: 'flag',
-      about: 'Turn pictures as their Exif data says, as films always are; the reference does not',
+      about: 'Turn pictures as their Exif or XMP says, as films always are; the reference does not',
     },
     { name: 'allow-remote', kind: 'flag', about: 'Fetch pictures from http and https URLs' },
   ]),

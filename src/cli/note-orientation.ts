@@ -1,4 +1,4 @@
-/** Says which pictures carry an Exif orientation that is not applied: the model sees them lying on their side. */
+/** Says which pictures carry an orientation that is not applied: the model sees them lying on their side. */
 import { readImageFile } from '../preprocess/node.ts'
 import { isLeftLying } from '../preprocess/orient-image.ts'
 import { probeImage } from '../preprocess/probe-image.ts'
@@ -14,7 +14,7 @@ export async function noteIgnoredOrientations(args: Arguments, terminal: Termina
 
 export function orientationNote(files: readonly string[]): string {
   const verb = files.length === 1 ? 'carries' : 'carry'
-  return `note: ${files.map(shortName).join(', ')} ${verb} an Exif orientation that is not applied, as in the reference; --auto-orient applies it.`
+  return `note: ${files.map(shortName).join(', ')} ${verb} an orientation that is not applied, as in the reference; --auto-orient applies it.`
 }
 
 /** A data URL by its beginning: the rest is the picture itself. */

@@ -27,7 +27,7 @@ import { readGif } from './read-gif.ts'
 import { readPnm } from './read-pnm.ts'
 
 export type DecodeOptions = {
-  /** Turn the picture upright as its Exif data say. The models were trained without; people want it. */
+  /** Turn the picture upright as its Exif data or XMP say. The models were trained without; people want it. */
   readonly autoOrient?: boolean
   /** Pictures of more pixels are refused before anything is decoded; default 178 956 970, Pillow's limit. */
   readonly maxPixels?: number
@@ -43,7 +43,7 @@ export const DECODE_KINDS: EveryOptionKind<DecodeOptions> = {
 
 export type DecodedImage = RgbImage & {
   readonly format: ImageFormat
-  /** What the file's Exif data say; 1: upright or nothing said. */
+  /** What the metadata of the file say; 1: upright or nothing said. */
   readonly orientation: Orientation
   /** The file asks to be turned and was not: worth telling whoever sent it. */
   readonly isOrientationIgnored: boolean

@@ -47,7 +47,7 @@ const MAX_BYTES = 2 ** 28
 const READ_KINDS: EveryOptionKind<ReadOptions> = { ...DECODE_KINDS, maxBytes: COUNT }
 
 /**
- * A picture as RGB, byte for byte as Pillow's `Image.open(file).convert('RGB')`; Exif orientation is applied on request.
+ * A picture as RGB, byte for byte as Pillow's `Image.open(file).convert('RGB')`; an orientation is applied on request.
  *
  * Throws InputError INPUT_IMAGE_TOO_LARGE by the header alone, INPUT_IMAGE_MISSING for a path without a file,
  * INPUT_IMAGE_UNREADABLE for anything that is not a whole picture of a known format.

@@ -1,4 +1,4 @@
-/** Turning a picture upright as its Exif orientation says. Source: Exif 2.32, tag 0x0112. */
+/** Turning a picture upright as its metadata say. Source: Exif 2.32, tag 0x0112. */
 import type { ImageSize, RgbImage } from './image.ts'
 import type { ImageHeader, Orientation } from './probe-image.ts'
 

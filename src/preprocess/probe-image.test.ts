@@ -136,40 +136,79 @@ test('every picture cut in half is refused', async () => {
   }
 })
 
-test('of several Exif segments the first says the orientation, XMP where none does', () => {
-  const plain = readFileSync(`${FOLDER}/photo-640x480.jpg`)
+test('a JPEG’s orientation is that of its Exif, which may go on in a second segment; of XMP where Exif says none', async () => {
+  const { default: sharp } = await import('sharp')
+  const plain = await sharp(`${FOLDER}/photo-100x100.png`).jpeg().toBuffer()
   const segment = (body: Buffer) =>
     Buffer.concat([Buffer.of(0xff, 0xe1, (body.length + 2) >> 8, (body.length + 2) & 255), body])
-  const exif = (orientation: number) =>
-    segment(
-      Buffer.from(
-        `Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0${String.fromCharCode(orientation)}\0\0\0\0\0\0`,
-        'latin1',
-      ),
-    )
+  const exif = (data: Buffer | string) =>
+    segment(Buffer.concat([Buffer.from('Exif\0\0'), Buffer.from(data)]))
   const xmp = segment(
     Buffer.from('http://ns.adobe.com/xap/1.0/\0<rdf:Description tiff:Orientation="8"/>'),
   )
+  const says = (orientation: number) => exif(exifData(orientation))
+  // As Pillow has them.
   const cases: [Buffer[], number][] = [
-    [[exif(6), exif(3)], 6],
-    [[exif(1), exif(6)], 1],
+    [[says(6), says(3)], 6],
+    [[says(1), says(6)], 1],
+    [[exif(''), says(6)], 6],
+    [[exif(exifData(6).subarray(0, 12)), exif(exifData(6).subarray(12))], 6],
     [[xmp], 8],
-    [[xmp, exif(1)], 1],
+    [[xmp, says(1)], 1],
+    [[xmp, exif('')], 8],
+    [[xmp, exif('no TIFF at all')], 1],
+    [[xmp, exif(exifData(6).subarray(0, 12))], 8],
   ]
-  for (const [segments, orientation] of cases) {
-    const file = Buffer.concat([plain.subarray(0, 2), ...segments, plain.subarray(2)])
-    assert.equal(probeImage(file).orientation, orientation)
+  const scan = plain.indexOf(Buffer.of(0xff, 0xda))
+  for (const at of [2, scan]) {
+    for (const [segments, orientation] of cases) {
+      const file = Buffer.concat([plain.subarray(0, at), ...segments, plain.subarray(at)])
+      assert.equal(probeImage(file).orientation, orientation)
+    }
   }
 })
 
-test('a TIFF whose orientation is none is read unturned', async () => {
+test('XMP says the orientation of a PNG and a WebP too', async () => {
+  const { default: sharp } = await import('sharp')
+  const packet = '<x:xmpmeta><tiff:Orientation>6</tiff:Orientation></x:xmpmeta>'
+  const picture = sharp(`${FOLDER}/photo-100x100.png`)
+  const webp = await picture.clone().withXmp(packet).webp().toBuffer()
+  assert.equal(probeImage(webp).orientation, 6)
+  const plain = await picture.png().toBuffer()
+  const body = Buffer.from(`iTXtXML:com.adobe.xmp\0\0\0\0\0${packet}`)
+  const length = Buffer.of(0, 0, 0, body.length - 4)
+  const chunk = Buffer.concat([length, body, Buffer.alloc(4)])
+  const at = plain.indexOf('IDAT') - 4
+  assert.equal(
+    probeImage(Buffer.concat([plain.subarray(0, at), chunk, plain.subarray(at)])).orientation,
+    6,
+  )
+})
+
+/** A directory of one entry. */
+function exifData(orientation: number): Buffer {
+  const value = String.fromCharCode(orientation)
+  const entry = `\x01\x12\0\x03\0\0\0\x01\0${value}\0\0`
+  return Buffer.from(`MM\0*\0\0\0\x08\0\x01${entry}\0\0\0\0`, 'latin1')
+}
+
+test('a TIFF whose orientation is none is read unturned, of whatever type it is', async () => {
   const { default: sharp } = await import('sharp')
   const samples = Buffer.from([10, 20, 30, 40, 50, 60])
   const raw = { width: 2, height: 1, channels: 3 } as const
   const tiff = await sharp(samples, { raw }).tiff({ compression: 'none' }).toBuffer()
   const at = tiff.indexOf(Buffer.of(0x12, 0x01, 3, 0, 1, 0, 0, 0))
   assert.ok(at > 0)
-  for (const orientation of [0, 9]) {
+  const [BYTE, SHORT, LONG] = [1, 3, 4]
+  for (const [type, orientation] of [
+    [SHORT, 0],
+    [SHORT, 9],
+    [LONG, 0],
+    [LONG, 9],
+    [BYTE, 9],
+    [BYTE, 6],
+  ] as const) {
+    tiff[at + 2] = type
     tiff[at + 8] = orientation
     const { data, width } = await decodeImage(tiff)
     assert.deepEqual([width, ...data], [2, ...samples])

@@ -7,8 +7,9 @@
  */
 import { checkArgument } from '../core/check-argument.ts'
 import { ByteReader, unreadable } from './byte-reader.ts'
-import { exifOrientation, probeTiff, toOrientation } from './probe-tiff.ts'
+import { probeTiff } from './probe-tiff.ts'
 import { probeAvif } from './probe-avif.ts'
+import { orientationBy, type Metadata } from './read-orientation.ts'
 import { readPnmHeader } from './read-pnm.ts'
 
 export type ImageFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'tiff' | 'avif' | 'bmp' | 'pnm'
@@ -90,55 +91,80 @@ function probePng(reader: ByteReader): Found {
   return {
     ...size,
     samples: isGrey16 ? 'grey16' : 'other',
-    orientation: pngOrientation(reader),
+    orientation: orientationBy(pngMetadata(reader)),
     leastBytes: (size.height * (Math.ceil((size.width * depth * channels) / 8) + 1)) / DEFLATE_BEST,
   }
 }
 
-function pngOrientation(reader: ByteReader): Orientation {
+function pngMetadata(reader: ByteReader): Metadata {
+  let [exif, xmp]: (Uint8Array | undefined)[] = []
   for (let at = 8; reader.has(at, 8);) {
     const length = reader.u32(at, false)
-    if (reader.is(at + 4, 'eXIf')) return exifOrientation(reader.bytes, at + 8, length) ?? 1
+    const data = reader.bytes.subarray(at + 8, at + 8 + length)
+    if (reader.is(at + 4, 'eXIf')) exif ??= data
+    // Text that is not compressed.
+    if (reader.is(at + 4, 'iTXtXML:com.adobe.xmp\0\0')) xmp = data
     at += length + 12
   }
-  return 1
+  return { exif, xmp }
 }
 
+/** Exif that is too long for one segment goes on in the next; of XMP the last one counts: as in Pillow. */
 function probeJpeg(reader: ByteReader): Found {
-  // Of several Exif segments the first counts, of XMP the last, and XMP only where Exif says nothing: as in Pillow.
-  let exif: { readonly orientation: Orientation | undefined } | null = null
-  let xmp: Orientation = 1
-  for (let at = 2; ;) {
-    // Between segments any number of fill bytes is allowed, and decoders skip rubbish too.
-    while (reader.u8(at) !== 0xff) at++
-    while (reader.u8(at) === 0xff) at++
-    const marker = reader.u8(at++)
-    if (marker === 0x00 || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) continue
-    if (marker === 0xd9 || marker === 0xda) throw unreadable('its JPEG has no frame')
-    const length = reader.u16(at, false)
-    if (marker === 0xe1 && reader.is(at + 2, 'Exif\0\0')) {
-      exif ??= { orientation: exifOrientation(reader.bytes, at + 8, length - 8) }
-    }
-    if (marker === 0xe1 && reader.is(at + 2, XMP)) {
-      xmp = xmpOrientation(reader.bytes.subarray(at, at + length))
-    }
+  let frame: Found | null = null
+  const exif: Uint8Array[] = []
+  let xmp: Uint8Array | undefined
+  for (const { marker, at, length } of jpegSegments(reader)) {
     const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)
     if (isFrame) {
-      const samples = reader.u8(at + 7) === 4 ? 'cmyk' : 'other'
-      const size = { width: reader.u16(at + 5, false), height: reader.u16(at + 3, false) }
-      return { ...size, orientation: exif?.orientation ?? xmp, samples }
+      frame ??= {
+        width: reader.u16(at + 5, false),
+        height: reader.u16(at + 3, false),
+        samples: reader.u8(at + 7) === 4 ? 'cmyk' : 'other',
+      }
     }
+    if (marker !== 0xe1) continue
+    if (reader.is(at + 2, 'Exif\0\0')) exif.push(reader.bytes.subarray(at + 8, at + length))
+    if (reader.is(at + 2, XMP)) xmp = reader.bytes.subarray(at, at + length)
+  }
+  if (frame === null) throw unreadable('its JPEG has no frame')
+  return { ...frame, orientation: orientationBy({ exif: joined(exif), xmp }) }
+}
+
+type Segment = {
+  readonly marker: number
+  /** Where its length stands, which counts itself. */
+  readonly at: number
+  readonly length: number
+}
+
+/** Up to the first scan, or to the end of a file that is cut before. */
+function* jpegSegments(reader: ByteReader): Generator<Segment> {
+  for (let at = 2; ;) {
+    // Between segments any number of fill bytes is allowed, and decoders skip rubbish too.
+    while (reader.has(at, 1) && reader.u8(at) !== 0xff) at++
+    while (reader.has(at, 1) && reader.u8(at) === 0xff) at++
+    if (!reader.has(at, 3)) return
+    const marker = reader.u8(at++)
+    if (marker === 0x00 || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) continue
+    if (marker === 0xd9 || marker === 0xda) return
+    const length = reader.u16(at, false)
+    yield { marker, at, length }
     at += Math.max(2, length)
   }
 }
 
-const XMP = 'http://ns.adobe.com/xap/1.0/\0'
-
-/** As an attribute or an element, without a look at the rest of the XML. */
-function xmpOrientation(segment: Uint8Array): Orientation {
-  const text = new TextDecoder('latin1').decode(segment)
-  return toOrientation(Number(/tiff:Orientation(?:="|>)([0-9])/.exec(text)?.[1]))
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
 }
+
+const XMP = 'http://ns.adobe.com/xap/1.0/\0'
 
 /** The screen, grown to hold the first frame: what Pillow's size is too. */
 function probeGif(reader: ByteReader): Found {
@@ -201,16 +227,15 @@ function probeWebp(reader: ByteReader): Found {
   if (!reader.is(12, 'VP8X')) throw unreadable('its WebP has no picture')
   const u24 = (at: number): number => reader.u16(at, true) | (reader.u8(at + 2) << 16)
   const size = { width: u24(24) + 1, height: u24(27) + 1 }
+  let [exif, xmp]: (Uint8Array | undefined)[] = []
   for (let at = 12; reader.has(at, 8);) {
     const length = reader.u32(at + 4, true)
-    if (reader.is(at, 'EXIF')) {
-      const start = reader.is(at + 8, 'Exif\0\0') ? 6 : 0
-      const orientation = exifOrientation(reader.bytes, at + 8 + start, length - start) ?? 1
-      return { ...size, orientation }
-    }
+    const data = reader.bytes.subarray(at + 8, at + 8 + length)
+    if (reader.is(at, 'EXIF')) exif ??= data
+    if (reader.is(at, 'XMP ')) xmp ??= data
     at += 8 + length + (length & 1)
   }
-  return size
+  return { ...size, orientation: orientationBy({ exif, xmp }) }
 }
 
 function probeBmp(reader: ByteReader): Found {

@@ -59,34 +59,35 @@ function checkGrey(tags: ReadonlyMap<number, number>): void {
     throw unreadable('its TIFF has samples of 16 bits whose least is white')
 }
 
-/**
- * The orientation in Exif data, undefined where they say none or are broken: Exif never decides whether a picture can be
- * read.
- */
-export function exifOrientation(
-  bytes: Uint8Array,
-  at: number,
-  length: number,
-): Orientation | undefined {
-  if (at >= bytes.length || length <= 0) return undefined
-  const reader = new ByteReader(bytes.subarray(at, at + length))
-  const isTiff = reader.is(0, 'II*\0') || reader.is(0, 'MM\0*')
-  if (!isTiff || !reader.has(0, 8)) return undefined
-  const said = readTags(reader, 0, { isLenient: true }).get(ORIENTATION)
-  return said === undefined ? undefined : toOrientation(said)
+/** Whether bytes begin as Exif data do. */
+export function isTiffHeader(bytes: Uint8Array): boolean {
+  const reader = new ByteReader(bytes)
+  return reader.has(0, 8) && (reader.is(0, 'II*\0') || reader.is(0, 'MM\0*'))
+}
+
+/** The orientation in Exif data; undefined where they say none, or end before they do. */
+export function readOrientation(bytes: Uint8Array): Orientation | undefined {
+  const reader = new ByteReader(bytes)
+  const said = [...directory(reader, 0, true)].findLast(({ tag }) => tag === ORIENTATION)
+  return said && toOrientation(numberOf(said, reader))
 }
 
 /** The file itself, or a copy that says 1 where its orientation is none: libtiff refuses it, Pillow reads it unturned. */
 export function withKnownOrientation(bytes: Uint8Array): Uint8Array {
   const reader = new ByteReader(bytes)
   const isLittle = reader.is(0, 'I')
-  for (const { tag, type, value } of directory(reader, 0, false)) {
-    if (tag !== ORIENTATION || type !== SHORT) continue
-    const said = reader.u16(value, isLittle)
-    if (toOrientation(said) === said) continue
+  for (const entry of directory(reader, 0, false)) {
+    if (entry.tag !== ORIENTATION) continue
+    const said = numberOf(entry, reader)
+    if (said === toOrientation(said)) continue
     // A Buffer's own slice would be the same memory.
     const copy = new Uint8Array(bytes)
-    new DataView(copy.buffer).setUint16(value, 1, isLittle)
+    const view = new DataView(copy.buffer)
+    copy.fill(0, entry.at + 4, entry.value + 4)
+    view.setUint16(entry.at + 2, SHORT, isLittle)
+    // The count's first byte, or the last one, by the file's order.
+    copy[isLittle ? entry.at + 4 : entry.value - 1] = 1
+    view.setUint16(entry.value, 1, isLittle)
     return copy
   }
   return bytes
@@ -98,23 +99,27 @@ export function toOrientation(value: number | undefined): Orientation {
 }
 
 /** Tags of the first directory whose value is one short or long number in place. */
-function readTags(
-  reader: ByteReader,
-  base: number,
-  { isLenient = false }: { isLenient?: boolean } = {},
-): Map<number, number> {
-  const isLittle = reader.is(base, 'I')
+function readTags(reader: ByteReader, base: number): Map<number, number> {
   const tags = new Map<number, number>()
-  for (const { tag, type, value } of directory(reader, base, isLenient)) {
-    if (type === SHORT) tags.set(tag, reader.u16(value, isLittle))
-    if (type === LONG) tags.set(tag, reader.u32(value, isLittle))
+  for (const entry of directory(reader, base, false)) {
+    const number = numberOf(entry, reader)
+    if (number !== undefined) tags.set(entry.tag, number)
   }
   return tags
+}
+
+/** One number in place; undefined for values of other kinds. */
+function numberOf({ type, value, isLittle }: Entry, reader: ByteReader): number | undefined {
+  if (type === SHORT) return reader.u16(value, isLittle)
+  return type === LONG ? reader.u32(value, isLittle) : undefined
 }
 
 type Entry = {
   readonly tag: number
   readonly type: number
+  readonly isLittle: boolean
+  /** Where it begins: tag, type, how many values. */
+  readonly at: number
   /** Where the value lies, or where its place is said. */
   readonly value: number
 }
@@ -132,7 +137,7 @@ function* directory(reader: ByteReader, base: number, isLenient: boolean): Gener
   for (let i = 0; i < count; i++) {
     if (isLenient && !reader.has(at, entry)) return
     const [tag, type] = [reader.u16(at, isLittle), reader.u16(at + 2, isLittle)]
-    yield { tag, type, value: at + 4 + word }
+    yield { tag, type, isLittle, at, value: at + 4 + word }
     at += entry
   }
 }
