@@ -92,18 +92,30 @@ export async function planOf(
       `llava eval ${name} needs --questions (${folder?.questions ?? 'its question file'}) or --data.`,
     )
   }
-  const labels = args.text('labels') ?? place(folder?.labels)
   const submission = place(folder?.submission)
-  const { pick, pickLabels } = benchmark.ask ?? {}
   return {
     benchmark,
     ...releasedFiles(benchmark.ask, {
-      questions: await loadEvalFiles(questions, pick),
-      labels: labels === undefined ? [] : await loadEvalFiles(labels, pickLabels),
+      questions: await loadEvalFiles(questions, benchmark.ask?.pick),
+      labels: await labelFiles({ args, benchmark }, place(folder?.labels)),
     }),
     ...(submission === undefined ? {} : { submission: await loadEvalFiles(submission) }),
     mediaFolder: args.text('images') ?? place(folder?.images) ?? home ?? folderAt(questions),
   }
+}
+
+/** Labels that are named, else those of the benchmark's own folder, which may lack them. */
+export async function labelFiles(
+  { args, benchmark: { ask } }: { readonly args: Arguments; readonly benchmark: Benchmark },
+  own?: string,
+): Promise<EvalFile[]> {
+  const named = args.text('labels')
+  if (named === undefined) return own === undefined ? [] : loadEvalFiles(own, ask?.pickLabels)
+  return loadEvalFiles(named, (files) => {
+    const picked = ask?.pickLabels?.(files) ?? []
+    // Of files under other names the benchmark says what it misses among them.
+    return picked.length > 0 ? picked : files
+  })
 }
 
 /** A folder of questions may hold their pictures too, as what `llava data build-bench` makes. */

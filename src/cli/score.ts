@@ -21,6 +21,7 @@ import {
 } from '../eval/index.ts'
 import { userCacheFolder, joinPath } from '../weights/node.ts'
 import type { Arguments } from './arguments.ts'
+import { labelFiles } from './eval-files.ts'
 import { JUDGE_OPTIONS, judgeLimits, judgesOf } from './eval-engines.ts'
 import { formatTable } from './format.ts'
 import { checkIdleOfScore } from './idle-options.ts'
@@ -68,16 +69,14 @@ export const score: Verb = {
     checkOutFolder(args)
     checkIdleOfScore(args, benchmark)
     wholeFrom0(args, 'seed')
-    const read = async (name: string, pick?: Parameters<typeof loadEvalFiles>[1]) => {
-      const path = args.text(name)
-      return path === undefined ? [] : loadEvalFiles(path, pick)
-    }
+    const questions = args.text('questions')
     const report = await reportOf(
       { args, session, benchmark },
       {
         answers: await loadEvalFiles(answers),
-        questions: await read('questions', benchmark.ask?.pick),
-        labels: await read('labels', benchmark.ask?.pickLabels),
+        questions:
+          questions === undefined ? [] : await loadEvalFiles(questions, benchmark.ask?.pick),
+        labels: await labelFiles({ args, benchmark }),
       },
     )
     const files = writeFiles(report, args.text('out'))

@@ -10,7 +10,7 @@
  */
 import { InputError } from '../core/errors.ts'
 import type { Benchmark, OtherSet } from './benchmark.ts'
-import { isRow, readJson, readJsonLines, type EvalFile } from './eval-file.ts'
+import { fileNames, isRow, readJson, readJsonLines, type EvalFile } from './eval-file.ts'
 import { isErrorLine } from './run-questions.ts'
 
 export type TaskNames = Pick<Benchmark, 'name' | 'tasks' | 'otherSets'>
@@ -71,7 +71,7 @@ export function answerFiles(
   if (outputs.length === 1) return outputs
   throw new InputError(
     'INPUT_ANSWERS_SEVERAL',
-    `eval.${benchmark.name}: a folder of several tasks should hold ${namesOf(benchmark).join(' or ')}, there are ${some(outputs)}; name the file that is meant.`,
+    `eval.${benchmark.name}: a folder of several tasks should hold ${namesOf(benchmark).join(' or ')}, there are ${fileNames(outputs)}; name the file that is meant.`,
   )
 }
 
@@ -103,7 +103,7 @@ function ownAnswers(
   if (found.length === 1) return found.map(withoutErrors)
   throw new InputError(
     'INPUT_ANSWERS_SEVERAL',
-    `eval.${name}: the folder should hold one run of llava eval with its answers.jsonl, ${found.length === 0 ? 'there is none' : `there are ${some(found)}`}; name the file that is meant.`,
+    `eval.${name}: the folder should hold one run of llava eval with its answers.jsonl, ${found.length === 0 ? 'there is none' : `there are ${fileNames(found)}`}; name the file that is meant.`,
   )
 }
 
@@ -169,7 +169,7 @@ function oneRun(own: readonly TaskFile[], { name }: Pick<Benchmark, 'name'>): re
   const what = tasks.size < own.length ? 'runs' : 'tasks'
   throw new InputError(
     'INPUT_ANSWERS_SEVERAL',
-    `eval.${name}: the folder should hold one run of the benchmark, several ${what} of it lie there (${some(files)}); name the file that is meant.`,
+    `eval.${name}: the folder should hold one run of the benchmark, several ${what} of it lie there (${fileNames(files)}); name the file that is meant.`,
   )
 }
 
@@ -190,13 +190,6 @@ function stemOf(file: Pick<EvalFile, 'name'>): string {
 
 function baseName({ name }: Pick<EvalFile, 'name'>): string {
   return name.split('/').at(-1) ?? name
-}
-
-const MOST_NAMED = 4
-
-function some(files: readonly EvalFile[]): string {
-  const names = files.slice(0, MOST_NAMED).map(({ name }) => name)
-  return [...names, ...(files.length > MOST_NAMED ? ['…'] : [])].join(', ')
 }
 
 /** A table with a prediction for each index, be it the model's or with what was read of it beside. */

@@ -110,6 +110,14 @@ export function shownField(value: unknown): string {
   return value === undefined ? 'nothing' : JSON.stringify(value)
 }
 
+const MOST_NAMED = 4
+
+/** What an error says of files: the first names. */
+export function fileNames(files: readonly EvalFile[]): string {
+  const names = files.slice(0, MOST_NAMED).map(({ name }) => name)
+  return [...names, ...(files.length > MOST_NAMED ? ['…'] : [])].join(', ')
+}
+
 export function isRow(value: unknown): value is Row {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -43,7 +43,7 @@ export type AskSpec = {
   readonly sharesId?: (id: string) => boolean
   /** Of a download's files those that are asked: other splits and languages lie beside them. By default all. */
   readonly pick?: <File extends Named>(files: readonly File[]) => readonly File[]
-  /** Of the files beside the questions those that are labels: answers of other models lie there too. By default all. */
+  /** Of the files beside the questions those that are labels, if they are there: answers of other models lie there too. By default all. */
   readonly pickLabels?: <File extends Named>(files: readonly File[]) => readonly File[]
   /** Where the tables of the hub and of VLMEvalKit are of another form than the released files: these, made from those. */
   readonly fromTables?: (tables: readonly EvalFile[]) => ReleasedFiles

@@ -468,6 +468,14 @@ test('ScienceQA is scored by the columns of its table where the dataset tells th
   const report = await score('scienceqa', { answers, labels })
   const columns = { NAT: 100, LAN: 0, TXT: 100, IMG: 100, NO: 0, 'G1-6': 100, 'G7-12': 0 }
   assert.deepEqual(values(report), { 'accuracy IMG': 100, accuracy: 50, ...columns })
+  const table = { name: 'ScienceQA_VAL.tsv', text: 'index\tanswer\n0\tA' }
+  const turns = [{ value: 'q\nA. x\nB. y' }, { value: 'B' }]
+  const asked = json('q.json', [{ id: '1', conversations: turns }])
+  for (const others of [labels.slice(0, 1), [table]]) {
+    for (const questions of [[], [asked]]) {
+      await rejects('scienceqa', { answers, questions, labels: others }, 'INPUT_LABELS_MISSING')
+    }
+  }
 })
 
 test("short answers are read from lmms-eval's samples and from tables", async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { llava, PROGRAM } from './run-cli.ts'
 
@@ -97,6 +97,28 @@ test("score takes an evaluator's folder as it lies: parts together, and of table
   const pope = await llava(['score', 'pope', '--answers', kit])
   assert.equal(pope.code, 0, pope.stderr)
   assert.match(pope.stdout, /accuracy random +100\.00/)
+})
+
+test('labels that are named are read under names of their own, or refused; files beside them are none', async () => {
+  // Files with another beginning were passed over, and half of ScienceQA's numbers with them.
+  const science = (name: string, value: unknown) => {
+    const path = join(folder, 'science', name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, JSON.stringify(value))
+    return path
+  }
+  const turns = [{ value: 'q\nA. x\nB. y' }, { value: 'B' }]
+  const asked = science('asked/q.json', [{ id: '7', conversations: turns }])
+  const problem = { choices: ['x', 'y'], answer: 1, subject: 'natural science', grade: 'grade3' }
+  const problems = science('labels/my_problems.json', { 7: problem })
+  science('labels/my_pid_splits.json', { test: ['7'] })
+  science('labels/answers/m.json', 'no labels')
+  const of = (labels: string) =>
+    llava(['score', 'scienceqa', '--answers', answers, '--questions', asked, '--labels', labels])
+  assert.match((await of(join(folder, 'science/labels'))).stdout, /^ {2}NAT /m)
+  const { code, stderr } = await of(problems)
+  assert.equal(code, 1)
+  assert.match(stderr, /problems\.json and pid_splits\.json, my_problems\.json came/)
 })
 
 test('score says what is missing: 2 for a wrong command, 1 for wrong files', async () => {

@@ -188,13 +188,12 @@ const REFERENCES = /answers?_gpt4|gpt4_answers?/
 
 /** Of a folder those two files: what models answered, and judges said, lies in folders beside them. */
 export function pickBenchLabels<File extends Named>(files: readonly File[]): readonly File[] {
-  const own = files.filter(({ name }) => {
+  return files.filter(({ name }) => {
     const file = name.split('/').at(-1) ?? name
     return (
       !/(?:^|\/)(?:answers|reviews)\//.test(name) && (CONTEXT.test(file) || REFERENCES.test(file))
     )
   })
-  return own.length > 0 ? own : files
 }
 
 /** The rows of the one file of that name: `context.jsonl` and `answers_gpt4.jsonl`, of COCO `caps_boxes_…` and `qa90_gpt4_answer`. */

@@ -1,7 +1,16 @@
 /** ScienceQA's questions and their truth, from LLaVA's question file or from the dataset's own two. */
 import { InputError } from '../../core/errors.ts'
 import type { Answer } from '../answers.ts'
-import { isRow, readJson, readRows, unreadable, type EvalFile, type Row } from '../eval-file.ts'
+import {
+  fileNames,
+  isRow,
+  readJson,
+  readRows,
+  unreadable,
+  type EvalFile,
+  type Row,
+} from '../eval-file.ts'
+import type { Named } from '../question.ts'
 import { isSample } from '../samples.ts'
 import { questionText } from '../table-rows.ts'
 
@@ -24,15 +33,28 @@ export function readProblems(
   questions: readonly EvalFile[],
   labels: readonly EvalFile[],
 ): Problem[] {
-  const problems = labels.find(({ name }) => name.endsWith('problems.json'))
-  const splits = labels.find(({ name }) => name.endsWith('pid_splits.json'))
+  const [problems, splits] = pickProblems(labels)
   const asked = questions.flatMap(fromConversations)
   if (problems && splits) return withPictures(fromDataset(problems, splits), asked)
+  if (labels.length > 0) {
+    throw new InputError(
+      'INPUT_LABELS_MISSING',
+      `eval.scienceqa: labels should be the dataset's two files, of names that end with problems.json and pid_splits.json, ${fileNames(labels)} came; give the folder with both, or leave labels out.`,
+    )
+  }
   if (questions.length > 0) return asked
   throw new InputError(
     'INPUT_QUESTIONS_MISSING',
     'eval.scienceqa: the truth should come with questions (llava_test_CQM-A.json) or labels (problems.json and pid_splits.json), it did not.',
   )
+}
+
+/** The problems and the splits; none unless both are there: LLaVA's own folder may hold one of them. */
+export function pickProblems<File extends Named>(files: readonly File[]): readonly File[] {
+  const found = ['problems.json', 'pid_splits.json'].flatMap(
+    (ending) => files.find(({ name }) => name.endsWith(ending)) ?? [],
+  )
+  return found.length === 2 ? found : []
 }
 
 /** Which of them have a picture the questions say, where they came: a question without an answer has one too. */

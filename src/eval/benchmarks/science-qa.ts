@@ -35,6 +35,7 @@ import {
   COLUMNS,
   isLetter,
   ownProblems,
+  pickProblems,
   readProblems,
   type Problem,
 } from './science-qa-problems.ts'
@@ -78,8 +79,7 @@ export const scienceQa: Benchmark = {
     prompt:
       'the released question, after its picture if it has one, and the option-letter instruction, which the fine-tune goes without; greedy',
     folder: { questions: 'llava_test_CQM-A.json', labels: '.', images: 'images/test' },
-    pickLabels: (files) =>
-      files.filter(({ name }) => /(?:^|\/)(?:problems|pid_splits)\.json$/.test(name)),
+    pickLabels: pickProblems,
   },
   published: [
     ...zooRow('accuracy IMG', [66.8, 71.6, 68.4, 71.2, 71.0]),
