@@ -2,6 +2,7 @@
 import { InputError } from '../core/errors.ts'
 import type { Counts } from './benchmark.ts'
 import {
+  fileNames,
   isJsonLines,
   isRow,
   readJsonLines,
@@ -110,6 +111,15 @@ export function truthsById<T>(
   return byId
 }
 
+/** The truths that were read of label files. Throws InputError where these hold none: without them there may be another score. */
+export function truthsIn<T>(labels: readonly EvalFile[], truths: readonly T[]): readonly T[] {
+  if (truths.length > 0) return truths
+  throw new InputError(
+    'INPUT_LABELS_MISSING',
+    `eval: labels should hold questions and their truth, ${fileNames(labels)} ${labels.length === 1 ? 'holds' : 'hold'} none; name the files of this benchmark, or leave labels out.`,
+  )
+}
+
 /** Those of the truths that were asked about: all of them, unless a run was limited. */
 export function onlyAsked<T>(
   truths: readonly T[],
@@ -119,7 +129,7 @@ export function onlyAsked<T>(
   return asked ? truths.filter((truth) => asked.has(id(truth))) : truths
 }
 
-/** What is missing and what is too much. Throws InputError where not one answer belongs to a question. */
+/** What is missing and what is too much. Throws InputError where there is no question, or not one answer belongs to one. */
 export function countAnswers(
   questions: readonly string[],
   answers: ReadonlyMap<string, unknown>,
@@ -128,6 +138,12 @@ export function countAnswers(
   const known = ownIds(questions)
   const missing = questions.filter((id) => !answers.has(id)).length
   const extra = [...answers.keys()].filter((id) => !known.has(id)).length
+  if (answers.size > 0 && known.size === 0) {
+    throw new InputError(
+      'INPUT_QUESTIONS_MISSING',
+      `eval: questions or labels should hold what is answered (${some(answers.keys())}), they hold no question; are they of another benchmark or split?`,
+    )
+  }
   if (answers.size > 0 && extra === answers.size) {
     throw new InputError(
       'INPUT_ANSWERS_FOREIGN',

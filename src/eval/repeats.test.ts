@@ -190,6 +190,21 @@ describe('what differs under one id is refused, with the id', () => {
     }
   })
 
+  test('truths in the folder of MME, where the last one counted', async () => {
+    const prompt = 'Red? Please answer yes or no.'
+    const answers = [chunk('a.jsonl', [{ question_id: 'color/1.png', prompt, text: 'Yes' }])]
+    const given = (...truths: string[]) => ({
+      answers,
+      labels: truths.map((truth, i) => {
+        const other = prompt.replace('Red', 'Blue')
+        return { name: `${i}/color/1.txt`, text: `${prompt}\t${truth}\n${other}\tNo\n` }
+      }),
+    })
+    const id = /\(color\/1\.txt\/Red\? Please answer yes or no\.\)/
+    await differing('mme', given('Yes', 'No'), 'INPUT_LABELS_DUPLICATE', id)
+    assert.equal((await score('mme', given('Yes', 'yes'))).counts.questions, 2)
+  })
+
   test('truths that stand beside answers, though these are the same', async () => {
     const rows: Record<string, (answer: string) => object> = {
       mmmu: (answer) => ({ id: '7', answer, options: ['x', 'y'], response: 'A' }),

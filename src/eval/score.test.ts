@@ -5,8 +5,9 @@ import { InputError } from '../core/errors.ts'
 import { compareRuns } from './compare.ts'
 import type { EvalFile } from './eval-file.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
+import type { WordNet } from './metrics/wordnet.ts'
 import { readEvalFiles } from './read-node.ts'
-import { findBenchmark, score } from './score.ts'
+import { findBenchmark, score, type ScoreRequest } from './score.ts'
 import {
   jsonFile as json,
   jsonLines as lines,
@@ -116,6 +117,85 @@ test('labels of other questions, needless files and missing ones are refused', a
   await rejects('pope', { ...POPE, answers, labels: other }, 'INPUT_LABELS_FOREIGN')
   await rejects('pope', { ...POPE, answers, labels: [] }, 'INPUT_LABELS_MISSING')
   await rejects('mmbench', { answers, questions: POPE.questions }, 'INPUT_FILES_UNUSED')
+})
+
+describe("POPE's labels", () => {
+  // What was not exactly "no" counted as yes, and files of other names as no labels at all.
+  const rows = (label: (word: string) => unknown) => [
+    { image: 'a.jpg', text: 'Is there a cat?', label: label('yes') },
+    { image: 'a.jpg', text: 'Is there a dog?', label: label('no') },
+    { image: 'b.jpg', text: 'Is there a cup?', label: label('yes') },
+  ]
+  const answers = popeAnswers([1, 'Yes'], [2, 'Yes'], [3, 'No'])
+  const request = (labels: object[], name = 'coco_pope_random.json') => {
+    return { ...POPE, answers, labels: [lines(name, labels)] }
+  }
+
+  test('are yes and no in any case, as those of samples are', async () => {
+    const plain = values(await score('pope', { ...POPE, answers }))
+    assert.equal(plain['F1 mean'], 50)
+    for (const change of [
+      (word: string) => word.toUpperCase(),
+      (word: string) => ` ${word[0]!.toUpperCase()}${word.slice(1)} `,
+    ]) {
+      assert.deepEqual(values(await score('pope', request(rows(change)))), plain)
+    }
+  })
+
+  test('that are anything else, of another name, or differ of one question are refused', async () => {
+    const refused = (labels: ScoreRequest, code: string, message: RegExp) =>
+      assert.rejects(score('pope', labels), { code, message })
+    for (const other of ['maybe', 0, null]) {
+      const labels = rows((word) => (word === 'no' ? other : word))
+      await refused(
+        request(labels),
+        'INPUT_LABELS_MISSING',
+        /label 2 of coco_pope_random\.json \("Is there a dog\?"\) should be yes or no, ("maybe"|0|null) came/,
+      )
+    }
+    const own = rows((word) => word)
+    await refused(
+      request(own, 'pope_random.json'),
+      'INPUT_LABELS_MISSING',
+      /files coco_pope_CATEGORY\.json.*pope_random\.json came/,
+    )
+    const twice = [...own.slice(0, 2), { ...own[0], label: 'no' }]
+    await refused(request(twice), 'INPUT_LABELS_DUPLICATE', /a\.jpg Is there a cat\?/)
+  })
+})
+
+test('labels without a question are refused by every benchmark, as what came', async () => {
+  // GQA, VQAv2 and VizWiz scored as if none had come; others told of questions "()".
+  const answers = [
+    lines('a.jsonl', [
+      {
+        question_id: '1',
+        prompt: 'q\nAnswer the question using a single word or phrase.',
+        text: 'A',
+      },
+    ]),
+  ]
+  const questions = [lines('q.jsonl', [{ question_id: '1', image: 'a.jpg', text: 'q' }])]
+  const grades = [json('grades.json', { v1_1: { score: [1] } })]
+  for (const { name, files } of BENCHMARKS.filter((one) => one.files.labels !== undefined)) {
+    const given = {
+      answers: name === 'mm-vet' ? grades : answers,
+      ...(files.questions === undefined ? {} : { questions }),
+      // No word is compared.
+      ...(name === 'nextqa-oe' ? { wordNet: {} as WordNet } : {}),
+    }
+    for (const text of ['{}', '[]']) {
+      await assert.rejects(
+        score(name, { ...given, labels: [{ name: 'l.json', text }] }),
+        (error) => error instanceof InputError && !/\(\)|neither|none did/.test(error.message),
+        `${name} ${text}`,
+      )
+    }
+  }
+  const gqa = { answers, labels: [json('l.json', {})] }
+  await assert.rejects(score('gqa', gqa), {
+    message: /questions and their truth, l\.json holds none/,
+  })
 })
 
 test('the recipe changes with answers, truth and seed, and not with file names', async () => {

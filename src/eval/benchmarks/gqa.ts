@@ -12,6 +12,7 @@ import {
   onlyAsked,
   readAnswers,
   truthsById,
+  truthsIn,
   type Answer,
 } from '../answers.ts'
 import {
@@ -71,7 +72,8 @@ type Truth = { readonly id: string; readonly answer: string; readonly question: 
 function scoreGqa({ answers: files, labels, asked }: ScoreInput): Scored {
   const given = readAnswers(files)
   const answers = answersById(given)
-  const all = labels.length > 0 ? labels.flatMap(readTruths) : given.flatMap(truthOf)
+  const all =
+    labels.length > 0 ? truthsIn(labels, labels.flatMap(readTruths)) : given.flatMap(truthOf)
   const own = truthsById(all, {
     id: ({ id }) => id,
     text: ({ answer }) => answer,

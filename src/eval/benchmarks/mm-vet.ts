@@ -16,6 +16,7 @@ import {
   onlyAsked,
   ownIds,
   readAnswers,
+  truthsIn,
   type Answer,
 } from '../answers.ts'
 import {
@@ -107,7 +108,7 @@ function scoreMmVet({ answers, questions: asking, labels, asked }: ScoreInput): 
   )
   const questions = new Map<string, readonly string[]>(
     labels.length > 0
-      ? labels.flatMap(readQuestions)
+      ? truthsIn(labels, labels.flatMap(readQuestions))
       : samples.map(({ id, capabilities }) => [id, capabilities]),
   )
   const all = questions.size > 0 ? [...questions.keys()] : [...grades.keys()]

@@ -1,6 +1,6 @@
 /** MME's files: the truth of every task, answers to LLaVA's questions, and the official result files. */
 import { InputError } from '../../core/errors.ts'
-import { answersById, readAnswers, truthsById, type Answer } from '../answers.ts'
+import { answersById, readAnswers, truthsById, truthsIn, type Answer } from '../answers.ts'
 import { readRows, textField, type EvalFile } from '../eval-file.ts'
 import { questionKeys } from '../question.ts'
 import { isSample } from '../samples.ts'
@@ -72,7 +72,7 @@ export function readMmeCases(
   const asked = questions.flatMap((file) =>
     readRows(file).map((row) => taskOfId(textField(row, 'question_id', file))),
   )
-  return fromAnswers(given, new Map(labels.flatMap(readTruths)), new Set(asked))
+  return fromAnswers(given, readTruths(labels), new Set(asked))
 }
 
 /** `code_reasoning/0020.png` */
@@ -150,13 +150,19 @@ function fromResults(file: EvalFile): MmeCase[] {
   })
 }
 
-type Truth = Pick<MmeCase, 'task' | 'picture' | 'truth'> & { readonly label: string }
+type Truth = Pick<MmeCase, 'id' | 'task' | 'picture' | 'truth'> & { readonly label: string }
+
+/** By task, picture and question. */
+function readTruths(labels: readonly EvalFile[]): Map<string, Truth> {
+  const all = truthsIn(labels, labels.flatMap(truthsOf))
+  return truthsById(all, { id: ({ id }) => id, text: ({ truth }) => truth })
+}
 
 /**
- * By task, picture and question: from TASK/NAME.txt, or the lists TASK.txt of picture, question and truth that come with the
+ * From TASK/NAME.txt, or the lists TASK.txt of picture, question and truth that come with the
  * official scorer. Other texts in the folder are passed over.
  */
-function readTruths(file: EvalFile): [string, Truth][] {
+function truthsOf(file: EvalFile): Truth[] {
   if (!file.name.endsWith('.txt')) return []
   const parts = file.name.split('/').filter((part) => part !== 'questions_answers_YN')
   const [name = '', folder = ''] = parts.reverse()
@@ -170,7 +176,7 @@ function readTruths(file: EvalFile): [string, Truth][] {
       throw badLine(file, i, isList ? 3 : 2)
     }
     const own = isList ? `${(fields[0] ?? '').replace(/\.[^.]*$/, '')}.txt` : name
-    return [keyOf(task, own, question), { task, picture: `${task}/${own}`, truth, label }]
+    return { id: keyOf(task, own, question), task, picture: `${task}/${own}`, truth, label }
   })
 }
 
@@ -205,11 +211,11 @@ function fromAnswers(
     ])
   }
   // Tasks that nobody asked or answered are another run's; within a task, a question without an answer is wrong.
-  const cases = [...truths]
-    .filter(([, { task }]) => lines.has(task) || askedTasks.has(task))
-    .map(([id, truth]): MmeCase => {
-      const { text = null, asked } = given.get(id) ?? {}
-      return { id, ...truth, given: text, form: 'mme', ...(asked === undefined ? {} : { asked }) }
+  const cases = [...truths.values()]
+    .filter(({ task }) => lines.has(task) || askedTasks.has(task))
+    .map((truth): MmeCase => {
+      const { text = null, asked } = given.get(truth.id) ?? {}
+      return { ...truth, given: text, form: 'mme', ...(asked === undefined ? {} : { asked }) }
     })
   const results = Object.fromEntries([...lines].map(([task, own]) => [`${task}.txt`, own.join('')]))
   return { cases, results }

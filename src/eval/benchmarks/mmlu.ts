@@ -17,6 +17,7 @@ import {
   onlyAsked,
   readAnswers,
   truthsById,
+  truthsIn,
   type Answer,
 } from '../answers.ts'
 import {
@@ -73,8 +74,7 @@ function scoreMmlu({ answers: files, labels, asked }: ScoreInput): Scored {
   const samples = files.flatMap(readSamples)
   const answers = answersById(samples.length > 0 ? samples.map(answerOf) : readAnswers(files))
   const all: readonly Pick<Item, 'id' | 'subject' | 'answer'>[] =
-    samples.length > 0 ? samplesOnce(samples) : testFiles(labels).flatMap(readItems)
-  if (all.length === 0) throw noTruth()
+    samples.length > 0 ? samplesOnce(samples) : labelItems(labels)
   const items = onlyAsked(all, asked, ({ id }) => id)
   const outcomes = items.map(({ id, answer }) => {
     const given = answers.get(id)?.text
@@ -148,8 +148,9 @@ function noTotals({ name }: EvalFile, list: unknown): InputError {
   )
 }
 
-function noTruth(): InputError {
-  return new InputError(
+function labelItems(labels: readonly EvalFile[]): readonly Item[] {
+  if (labels.length > 0) return truthsIn(labels, testFiles(labels).flatMap(readItems))
+  throw new InputError(
     'INPUT_LABELS_MISSING',
     'eval.mmlu: labels should come too (the test tables), or samples with log-probabilities and target as answers, neither did.',
   )

@@ -26,7 +26,14 @@ import {
   type Scored,
   type ScoreInput,
 } from '../benchmark.ts'
-import { readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import {
+  fileNames,
+  readRows,
+  shownField,
+  textField,
+  type EvalFile,
+  type Row,
+} from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
 import { releasedPope } from './hub-tables.ts'
 import { rowsByUnit, sumsOf, type Statistic } from '../metrics/intervals.ts'
@@ -146,15 +153,19 @@ function ownCases(given: readonly Answer[]): Case[] {
 }
 
 function caseOfSample({ id, row }: Answer): Case {
-  const label = String(row['answer'] ?? row['target'])
-    .trim()
-    .toLowerCase()
-  if (label === 'yes' || label === 'no')
+  const label = truthIn(row['answer'] ?? row['target'])
+  if (label !== null)
     return { id, category: String(row['category']), label, picture: pictureOf(row, id) }
   throw new InputError(
     'INPUT_LABELS_MISSING',
     `eval.pope: the truth should come with questions and labels, or as answer, yes or no, in every row, ${id} has neither; give both.`,
   )
+}
+
+/** In any case; null of anything else, which the official script takes for yes. */
+function truthIn(value: unknown): Case['label'] | null {
+  const word = String(value).trim().toLowerCase()
+  return word === 'yes' || word === 'no' ? word : null
 }
 
 function pictureOf(row: Row, id: string): string {
@@ -179,7 +190,7 @@ function readCases(questions: readonly EvalFile[], labels: readonly EvalFile[]):
   )
   ownIds(asked.map(({ id }) => id))
   return labelFiles(labels).flatMap((file) => {
-    const category = /coco_pope_(\w+)\.json$/.exec(file.name)?.[1] ?? file.name
+    const category = CATEGORY.exec(file.name)?.[1] ?? file.name
     const rows = readRows(file)
     const own = asked.filter((question) => question.category === category)
     if (own.length !== rows.length) {
@@ -188,29 +199,32 @@ function readCases(questions: readonly EvalFile[], labels: readonly EvalFile[]):
         `eval.pope: ${file.name} should have a label for each of the ${own.length} ${category} questions, it has ${rows.length}; are the labels those of this question file?`,
       )
     }
-    const byQuestion = new Map(rows.map((row) => [questionKey(row), row]))
+    const named = rows.filter(({ text }) => text !== undefined)
+    const byQuestion = truthsById(named, { id: questionKey, text: (row) => String(row['label']) })
     return own.map(({ id, row }, i) => {
       const inPlace = rows[i] ?? {}
       // Labels say what they are about: in another order they are found all the same.
       const label = isAbout(inPlace, row) ? inPlace : byQuestion.get(questionKey(row))
       if (label === undefined) throw foreignLabel(row, inPlace, file, i)
-      return {
-        id,
-        category,
-        label: textField(label, 'label', file) === 'no' ? 'no' : 'yes',
-        picture: pictureOf(row, id),
-      }
+      const truth = truthIn(label['label'])
+      if (truth === null) throw noTruth(label, file, rows.indexOf(label))
+      return { id, category, label: truth, picture: pictureOf(row, id) }
     })
   })
 }
 
 const ORDER = ['random', 'popular', 'adversarial']
+const CATEGORY = /coco_pope_(\w+)\.json$/
 
+/** Other files may lie beside them. */
 function labelFiles(files: readonly EvalFile[]): EvalFile[] {
   const place = ({ name }: EvalFile) => ORDER.findIndex((category) => name.includes(category))
-  return files
-    .filter(({ name }) => /coco_pope_\w+\.json$/.test(name))
-    .sort((a, b) => place(a) - place(b))
+  const own = files.filter(({ name }) => CATEGORY.test(name))
+  if (own.length > 0) return own.sort((a, b) => place(a) - place(b))
+  throw new InputError(
+    'INPUT_LABELS_MISSING',
+    `eval.pope: labels should be files coco_pope_CATEGORY.json, as their names tell the category, ${fileNames(files)} came; name them so.`,
+  )
 }
 
 /** Label files of other releases list other questions: pairing by place would score noise. */
@@ -235,6 +249,13 @@ function foreignLabel(question: Row, label: Row, file: EvalFile, place: number):
   return new InputError(
     'INPUT_LABELS_FOREIGN',
     `eval.pope: ${file.name} should have a label for the question "${lineOf(question['text'])}" of ${String(question['image'])}, it has none, and in its place (line ${place + 1}) "${lineOf(label['text'])}" of ${String(label['image'])}; take the labels of the question file's release.`,
+  )
+}
+
+function noTruth({ label, text }: Row, { name }: EvalFile, place: number): InputError {
+  return new InputError(
+    'INPUT_LABELS_MISSING',
+    `eval.pope: label ${place + 1} of ${name} ("${lineOf(text)}") should be yes or no, ${shownField(label)} came; take the file as its authors publish it.`,
   )
 }
 

@@ -16,6 +16,7 @@ import {
   onlyAsked,
   readAnswers,
   truthsById,
+  truthsIn,
   type Answer,
 } from '../answers.ts'
 import {
@@ -133,7 +134,10 @@ function scoreTextvqa({ answers: files, labels, asked }: ScoreInput): Scored {
   const given = readAnswers(files)
   const byPrompt = given.some(({ row }) => typeof row['prompt'] === 'string')
   const answers = answersById(given, byPrompt ? { key: keyOf } : {})
-  const all = labels.length > 0 ? readTruths(labels, answers, byPrompt) : given.flatMap(ownTruth)
+  const all =
+    labels.length > 0
+      ? truthsIn(labels, readTruths(labels, answers, byPrompt))
+      : given.flatMap(ownTruth)
   if (all.length === 0) throw noTruth()
   const truths = onlyAsked([...truthsById(all, HUMANS).values()], asked, ({ id }) => id)
   const counts = countAnswers(

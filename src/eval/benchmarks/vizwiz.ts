@@ -13,6 +13,7 @@ import {
   onlyAsked,
   readAnswers,
   truthsById,
+  truthsIn,
   type Answer,
 } from '../answers.ts'
 import {
@@ -86,7 +87,9 @@ function scoreVizwiz({ answers: files, questions, labels, asked: limit }: ScoreI
   )
   const images = new Map(asked.map(({ id, image }) => [id, image]))
   const imageOfAnswer = (answer: Answer) => images.get(keyOf(answer))
-  const truths = byPicture(labels.length > 0 ? readTruths(labels) : ownTruths(given, imageOfAnswer))
+  const truths = byPicture(
+    labels.length > 0 ? truthsIn(labels, readTruths(labels)) : ownTruths(given, imageOfAnswer),
+  )
   const scores = truths.size > 0 ? accuracies(asked, answers, truths) : []
   return {
     counts,

@@ -16,6 +16,7 @@ import {
   ownIds,
   readAnswers,
   truthsById,
+  truthsIn,
   type Answer,
   type TruthKeys,
 } from '../answers.ts'
@@ -82,7 +83,8 @@ function scoreVqav2({ answers: files, questions, labels, asked: limit }: ScoreIn
     readRows(file).map((row) => ({ row, id: textField(row, 'question_id', file) })),
   )
   ownIds(asked.map(({ id }) => id))
-  const all = labels.length > 0 ? readTruths(labels, answers) : given.flatMap(ownTruth)
+  const all =
+    labels.length > 0 ? truthsIn(labels, readTruths(labels, answers)) : given.flatMap(ownTruth)
   const own = [...truthsById(all, HUMANS).values()]
   const truths = new Map(
     onlyAsked(own, limit, ({ id }) => id).map(({ id, humans }) => [id, humans]),
