@@ -24,6 +24,7 @@ export type Answer = {
 
 /** Names of an answer's fields in the files of the original scripts, lmms-eval and VLMEvalKit. */
 const ID_FIELDS = ['question_id', 'questionId', 'doc_id', 'index', 'id', 'pid', 'idx']
+const RESPONSE_FIELDS = ['filtered_resps', 'resps']
 const TEXT_FIELDS = ['text', 'prediction', 'pred', 'response', 'answer_text']
 
 /** Every answer of the files: the original's, lmms-eval's samples (`filtered_resps`) or VLMEvalKit's tables. */
@@ -171,26 +172,25 @@ function answerId(row: Row, file: EvalFile): string {
 }
 
 function answerText(row: Row, file: EvalFile): string {
-  const response = firstText(
-    row['filtered_resps'] ?? row['resps'] ?? predicted(row) ?? submitted(row),
-  )
-  if (response !== null) return response
+  const responses = RESPONSE_FIELDS.filter((name) => name in row)
+  const response = responses.find((name) => row[name] !== null) ?? responses[0]
+  if (response !== undefined) return firstText(row[response]) ?? textField(row, response, file)
+  const { model_prediction: prediction } = row
+  if (isRow(prediction)) return textField(prediction, 'message', file)
+  if (isSubmitted(row)) return textField(row, 'answer', file)
   const usual = isJsonLines(file) ? 'text' : 'prediction'
   return textField(row, TEXT_FIELDS.find((name) => name in row) ?? usual, file)
 }
 
-/** What LLaVA-Hound's inference writes: {"model_prediction": {"status": "success", "message": "white"}}. */
-function predicted({ model_prediction: prediction }: Row): unknown {
-  return isRow(prediction) ? prediction['message'] : undefined
-}
-
 /** The submission of DocVQA and InfographicVQA: {"questionId": 1, "answer": "0.28"}, and nothing else. */
-function submitted(row: Row): unknown {
-  const isSubmission = 'questionId' in row && 'answer' in row && Object.keys(row).length === 2
-  return isSubmission ? row['answer'] : undefined
+function isSubmitted(row: Row): boolean {
+  return 'questionId' in row && 'answer' in row && Object.keys(row).length === 2
 }
 
-/** Its questions without an answer have another status. */
+/**
+ * What LLaVA-Hound's inference writes, {"model_prediction": {"status": "success", "message": "white"}}, has another status where
+ * a question has no answer.
+ */
 function isAnswered({ model_prediction: prediction }: Row): boolean {
   return !isRow(prediction) || prediction['status'] === 'success'
 }

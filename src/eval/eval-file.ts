@@ -31,6 +31,7 @@ export function readJson(file: EvalFile): unknown {
   try {
     return JSON.parse(file.text)
   } catch (cause) {
+    if (isPythonJson(file.text)) throw pythonNumber(file, cause)
     throw unreadable(file, 'JSON', cause)
   }
 }
@@ -48,9 +49,7 @@ export function readJsonLines(file: EvalFile, broken?: { count: number }): Row[]
       throw new InputError(
         'INPUT_ANSWERS_BROKEN',
         `eval: line ${i + 1} of ${file.name} should be a JSON object, "${line.slice(0, 40)}" came; ${
-          PYTHON_NUMBER.test(line)
-            ? 'NaN and Infinity, which Python writes, are no JSON: write null'
-            : 'is the file cut off?'
+          isPythonJson(line) ? PYTHON_NUMBERS : 'is the file cut off?'
         }`,
       )
     }
@@ -58,7 +57,30 @@ export function readJsonLines(file: EvalFile, broken?: { count: number }): Row[]
   return rows
 }
 
-const PYTHON_NUMBER = /[:,[]\s*-?(?:NaN|Infinity)\s*[,}\]]/
+const PYTHON_NUMBER = /([:,[]\s*)-?(?:NaN|Infinity)(?=\s*[,}\]])/g
+const PYTHON_NUMBERS = 'NaN and Infinity, which Python writes, are no JSON: write null'
+
+/** Whether these numbers are all that is wrong with it. */
+function isPythonJson(text: string): boolean {
+  if (text.search(PYTHON_NUMBER) < 0) return false
+  try {
+    JSON.parse(text.replaceAll(PYTHON_NUMBER, '$1null'))
+    return true
+  } catch {
+    return false // The caller throws as of any text.
+  }
+}
+
+function pythonNumber({ name, text }: EvalFile, cause: unknown): InputError {
+  const at = text.search(PYTHON_NUMBER)
+  const before = text.slice(0, at).split('\n')
+  const [line = ''] = text.slice(at, at + 20).split('\n')
+  return new InputError(
+    'INPUT_ANSWERS_BROKEN',
+    `eval: ${name} should be JSON, line ${before.length} has …${before.at(-1)?.slice(-20)}${line}…; ${PYTHON_NUMBERS}`,
+    { cause },
+  )
+}
 
 /** Records of any form that people have: JSON lines, a JSON list, a tab- or comma-separated table, a spreadsheet. */
 export function readRows(file: EvalFile): Row[] {
@@ -99,10 +121,22 @@ export function textField(row: Row, name: string, file: EvalFile): string {
   const value = row[name]
   if (typeof value === 'string') return value
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  const what =
+    value === undefined
+      ? `one has only ${Object.keys(row).join(', ') || 'nothing'}; is it another file?`
+      : `a text or a number, one has ${shownField(value).slice(0, MOST_SHOWN)} (${shownRow(row)}); write one there, or leave the row out.`
   throw new InputError(
     'INPUT_ANSWERS_FIELD',
-    `eval: every row of ${file.name} should have "${name}", one has only ${Object.keys(row).join(', ') || 'nothing'}.`,
+    `eval: every row of ${file.name} should have "${name}", ${what}`,
   )
+}
+
+const MOST_SHOWN = 80
+
+/** By which it is found: its short fields, as far as they fit. */
+function shownRow(row: Row): string {
+  const plain = Object.entries(row).filter(([, value]) => typeof value !== 'object')
+  return JSON.stringify(Object.fromEntries(plain)).slice(0, MOST_SHOWN)
 }
 
 /** What an error says of a field that is not what it should be. */

@@ -106,6 +106,57 @@ describe('answers', () => {
   })
 })
 
+test('a field that is there and holds no text is told as what it holds, and in which row', async () => {
+  // It was told as missing, among the names of all that are there; of samples a field that they never have.
+  const row = { question_id: '0', prompt: 'p', text: 'Yes' }
+  const sample = { doc_id: 0, target: 'yes' }
+  for (const [change, message] of [
+    [
+      { ...row, text: null },
+      /"text", a text or a number, one has null \({"question_id":"0","prompt":"p"}\); write/,
+    ],
+    [{ ...row, text: ['Yes'] }, /"text", .* one has \["Yes"\]/],
+    [
+      { ...row, question_id: null },
+      /"question_id", .* one has null \({"prompt":"p","text":"Yes"}\)/,
+    ],
+    [{ question_id: '0' }, /"text", one has only question_id; is it another file\?/],
+    [{ ...sample, filtered_resps: [null] }, /"filtered_resps", .* one has \[null\] \({"doc_id":0,/],
+    [{ ...sample, filtered_resps: [] }, /"filtered_resps", .* one has \[\]/],
+    [{ ...sample, filtered_resps: null, resps: [] }, /"resps", .* one has \[\]/],
+    [
+      { question_id: '0', model_prediction: { status: 'success', message: null } },
+      /"message", .* one has null \({"status":"success"}\)/,
+    ],
+  ] as const) {
+    await assert.rejects(score('pope', { ...POPE, answers: [lines('a.jsonl', [change])] }), {
+      code: 'INPUT_ANSWERS_FIELD',
+      message,
+    })
+  }
+})
+
+test('NaN is told as what Python writes, in whole files as in lines, and a file that is cut off as that', async () => {
+  const list = '[{"question_id": 1,\n "text": "Yes", "loss": NaN}]'
+  const files: [string, string, RegExp][] = [
+    ['a.json', list, /line 2 has \S+ "Yes", "loss": NaN}]…; NaN and Infinity, which Python writes/],
+    ['a.json', '{"args": {"x": -Infinity}, "logs": []}', /line 1 has …{"args": {"x": -Infinity}/],
+    ['a.jsonl', '{"question_id": 1, "loss": NaN}', /line 1 of a.jsonl .*; NaN and Infinity/],
+    ['a.json', list.slice(0, -1), /cut off\?/],
+    ['a.jsonl', '{"loss": NaN, "text', /cut off\?/],
+    ['a.json', '[{"text": "[NaN]"', /cut off\?/],
+  ]
+  for (const [name, text, message] of files) {
+    const request = { ...POPE, answers: [{ name, text }] }
+    await assert.rejects(score('pope', request), { code: 'INPUT_ANSWERS_BROKEN', message })
+  }
+  const labels = [{ name: 'l.json', text: '{"1": {"answer": NaN}}' }]
+  const answers = popeAnswers([1, 'Yes'])
+  await assert.rejects(score('gqa', { answers, labels }), {
+    message: /l\.json .*which Python writes/,
+  })
+})
+
 test('labels of other questions, needless files and missing ones are refused', async () => {
   const answers = popeAnswers([1, 'Yes'])
   const other = [
