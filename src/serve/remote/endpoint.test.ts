@@ -89,6 +89,22 @@ describe('an endpoint', () => {
     }
   })
 
+  test('that is busy to the end is told to be asked later, one that is gone to be looked after', async () => {
+    const options = { ...patience(), attempts: 3 }
+    for (const busy of [429, 503]) {
+      await withServer([status(busy)], async (url) => {
+        await assert.rejects(new Endpoint({ url, ...options }).post('/x', {}), {
+          code: 'CAPACITY_ENDPOINT',
+          message: new RegExp(`3 attempts failed \\(HTTP ${busy}.*; it is busy: run .* later`),
+        })
+      })
+    }
+    await withServer([status(429), status(429), status(500)], async (url) => {
+      const asked = new Endpoint({ url, ...options }).post('/x', {})
+      await assert.rejects(asked, { message: /HTTP 500.*; is it running\?$/ })
+    })
+  })
+
   test('that cannot be reached is given up with the reason', async () => {
     const { sleep, now } = patience()
     const endpoint = new Endpoint({ url: 'http://127.0.0.1:9/v1', sleep, now, attempts: 3 })

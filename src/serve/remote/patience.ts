@@ -6,15 +6,15 @@
 import { AbortListeners } from '../../core/abort-listeners.ts'
 import { CapacityError } from '../../core/errors.ts'
 
-export type Tried<T> =
-  | { readonly value: T }
-  | {
-      readonly fault: string
-      /** What the server asks for; null: it does not say. */
-      readonly retryAfterMs: number | null
-      /** It is there, and has no place. */
-      readonly isBusy?: boolean
-    }
+export type Tried<T> = { readonly value: T } | Failed
+
+type Failed = {
+  readonly fault: string
+  /** What the server asks for; null: it does not say. */
+  readonly retryAfterMs: number | null
+  /** It is there, and has no place. */
+  readonly isBusy?: boolean
+}
 
 export type PatienceOptions = {
   /** Calls of one request, the first included. */
@@ -50,7 +50,7 @@ export class Patience {
   async call<T>(attempt: () => Promise<Tried<T>>, signal: AbortSignal | undefined): Promise<T> {
     const attempts = this.#options.attempts ?? ATTEMPTS
     const start = this.now()
-    let fault = 'no attempt was allowed'
+    let last: Failed = { fault: 'no attempt was allowed', retryAfterMs: null }
     let failures = 0
     for (let seen = this.#answers; failures < attempts; seen = this.#answers) {
       await this.#waitTurn(signal)
@@ -59,16 +59,17 @@ export class Patience {
         this.#answers++
         return result.value
       }
-      fault = result.fault
+      last = result
       // Who is busy with others is there: of many that are told to wait some are always the last.
       const isThere = result.isBusy === true && this.#answers > seen
       failures = isThere && this.now() - start < MOST_ASKED_MS ? 1 : failures + 1
       if (failures < attempts) this.#postpone(failures - 1, result.retryAfterMs)
     }
-    const { where, url } = this.#asked
+    const { where, url, later } = this.#asked
+    const advice = last.isBusy === true ? `it is busy: ${later}.` : 'is it running?'
     throw new CapacityError(
       'CAPACITY_ENDPOINT',
-      `${where}: ${url} should answer, ${attempts} attempts failed (${fault}); is it running?`,
+      `${where}: ${url} should answer, ${attempts} attempts failed (${last.fault}); ${advice}`,
     )
   }
 
