@@ -1,4 +1,5 @@
 /** A command line to an exit code: 0 success, 1 failure, 2 wrong usage, 130 interrupted. */
+import { setVariables } from '../core/set-variables.ts'
 import { Interrupts } from './interrupt.ts'
 import { packageVersion } from './package.ts'
 import { parseArguments } from './parse-arguments.ts'
@@ -7,7 +8,7 @@ import { Terminal } from './terminal.ts'
 import { VERBS } from './verbs.ts'
 
 export async function run(argv: readonly string[], source: NodeJS.Process): Promise<number> {
-  const environment = source.env
+  const environment = setVariables(source.env)
   const terminal = new Terminal(source, environment)
   // Also where the command line is wrong: a program that asked for JSON gets its error as JSON.
   terminal.isJson = optionsOf(argv).includes('--json')

@@ -73,10 +73,9 @@ export function upstreamSettings(
   checkDiffer(urls)
   checkIdle(args)
   const file = args.text('upstream-api-key-file')
-  const key = file === undefined ? serverKey(session, UPSTREAM_KEYS) : readKey(file)
   return {
     urls,
-    apiKey: key === '' ? undefined : key,
+    apiKey: file === undefined ? serverKey(session, UPSTREAM_KEYS) : readKey(file),
     operatorKeyFile: args.text('operator-key-file'),
     attempts: wholeFrom1(args, 'upstream-attempts'),
     everySeconds: wholeFrom1(args, 'upstream-health-seconds', LONGEST_SECONDS),

@@ -37,8 +37,8 @@ export const serve: Verb = {
     'serve --upstream http://10.0.0.5:30000 --upstream http://10.0.0.6:30000 --model FOLDER',
   ],
   async run(args, session) {
-    if (process.env['MALLOC_ARENA_MAX'] === undefined) shareMallocHeaps()
-    if (process.env['MALLOC_MMAP_THRESHOLD_'] === undefined) returnLargeBlocks()
+    if (session.environment['MALLOC_ARENA_MAX'] === undefined) shareMallocHeaps()
+    if (session.environment['MALLOC_MMAP_THRESHOLD_'] === undefined) returnLargeBlocks()
     const upstream = upstreamSettings(args, session)
     const settings = await readSettings(args, session)
     const { checkAddress, createLog } = await import('../serve/http-node.ts')

@@ -1,5 +1,6 @@
 /** The terminal: answers on stdout, everything else on stderr, colours where they are wanted. */
 import { styleText } from 'node:util'
+import type { Environment } from '../core/set-variables.ts'
 
 export type Colour = Parameters<typeof styleText>[0]
 
@@ -20,7 +21,7 @@ export class Terminal {
   readonly #hasColour: boolean
   #hasPrintedJson = false
 
-  constructor(streams: TerminalStreams, environment: Readonly<Record<string, string | undefined>>) {
+  constructor(streams: TerminalStreams, environment: Environment) {
     this.streams = streams
     // https://no-color.org: set and not empty, whatever it is set to.
     this.#hasColour = !environment['NO_COLOR'] && environment['TERM'] !== 'dumb'

@@ -1,4 +1,5 @@
 /** What a verb of the command line is, and what it is given to work with. */
+import type { Environment } from '../core/set-variables.ts'
 import type { Arguments } from './arguments.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -40,7 +41,8 @@ export type Session = {
   readonly signal: AbortSignal
   /** Makes Ctrl-C call `handler` until the returned function is called. */
   onInterrupt(handler: () => void): () => void
-  readonly environment: Readonly<Record<string, string | undefined>>
+  /** The variables that are set. */
+  readonly environment: Environment
 }
 
 /** Taken by every verb. */

@@ -31,6 +31,17 @@ test('the environment means what it means to Python', () => {
   assert.equal(set({ HF_TOKEN: ' hf_a\n' }).token, 'hf_a')
   assert.equal(set({ HUGGING_FACE_HUB_TOKEN: 'hf_b' }).token, 'hf_b')
   assert.equal(set({ HF_TOKEN_PATH: '/t' }).tokenFile, '/t')
+  const names = [
+    'HF_HOME',
+    'HF_HUB_CACHE',
+    'HUGGINGFACE_HUB_CACHE',
+    'XDG_CACHE_HOME',
+    'HF_ENDPOINT',
+  ]
+  const unset = [...names, 'HF_TOKEN', 'HF_TOKEN_PATH', 'HF_HUB_OFFLINE'].map((name) => [name, ''])
+  assert.deepEqual(set(Object.fromEntries(unset)), set({}))
+  assert.equal(set({ HF_TOKEN: '', HUGGING_FACE_HUB_TOKEN: 'hf_b' }).token, 'hf_b')
+  assert.equal(set({ HF_HUB_CACHE: '', HF_HOME: '/hf' }).cacheDir, '/hf/hub')
   const silent = set({ HF_TOKEN: 'hf_a', HF_HUB_DISABLE_IMPLICIT_TOKEN: '1' })
   assert.deepEqual([silent.token, silent.tokenFile], [undefined, undefined])
   for (const value of ['1', 'true', 'YES', 'on']) assert.ok(set({ HF_HUB_OFFLINE: value }).offline)

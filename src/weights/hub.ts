@@ -4,6 +4,7 @@
  * Source: huggingface_hub 1.x, docs "Environment variables" and "Manage your cache".
  */
 import { CheckpointError, InputError } from '../core/errors.ts'
+import { setVariables, type Environment } from '../core/set-variables.ts'
 
 export type HubSettings = {
   /** The folder that holds `models--ORG--NAME`. */
@@ -15,10 +16,12 @@ export type HubSettings = {
   readonly tokenFile?: string
 }
 
-/** The settings that Python's huggingface_hub would take from the same environment. Throws nothing: what is not set has its default. */
-export function hubOptionsFromEnvironment(
-  env: Readonly<Record<string, string | undefined>>,
-): HubSettings {
+/**
+ * The settings that Python's huggingface_hub would take from the same environment, where it has no empty variables: here
+ * they count as not set. Throws nothing: what is not set has its default.
+ */
+export function hubOptionsFromEnvironment(environment: Environment): HubSettings {
+  const env = setVariables(environment)
   const userHome = env['HOME'] ?? env['USERPROFILE'] ?? '.'
   const cacheHome = env['XDG_CACHE_HOME'] ?? `${userHome}/.cache`
   const home = expandHome(env['HF_HOME'] ?? `${cacheHome}/huggingface`, userHome)

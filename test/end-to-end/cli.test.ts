@@ -45,6 +45,20 @@ describe('llava ask', { concurrency: 2 }, () => {
     assert.doesNotMatch(stdout, /frames/)
   })
 
+  test('empty variables of the environment count as none', async () => {
+    const names = [
+      'HF_ENDPOINT',
+      'HF_HUB_CACHE',
+      'HF_TOKEN_PATH',
+      'HF_TOKEN',
+      'HF_HOME',
+      'NO_COLOR',
+    ]
+    const env = Object.fromEntries(names.map((name) => [name, '']))
+    const { code, stderr } = await program([...ASK, 'Hi'], { env })
+    assert.equal(code, 0, stderr)
+  })
+
   test('--json prints one object: the answer as recorded, and how it was made', async () => {
     const question = 'What is shown in this picture?'
     const args = ['--image', PHOTO, '--ignore-eos', '--json', question]
