@@ -1,5 +1,6 @@
 /** The options of `loadModel`, checked before anything is opened: a misspelt or impossible one is never ignored. */
 import { checkOptions } from './core/check-options.ts'
+import { describeValue } from './core/describe-value.ts'
 import { ConfigError } from './core/errors.ts'
 import { PRECISIONS } from './choose-precision.ts'
 import {
@@ -8,8 +9,8 @@ import {
   FLAG,
   kindFaults,
   LAYOUT,
+  LIMIT,
   OBJECT,
-  shown,
   SIGNAL,
   TEXT,
   TEXTS,
@@ -21,9 +22,20 @@ import type { HubSettings } from './weights/hub.ts'
 /** An object of these names alone, each of which may be left out; what they hold is checked where it is used. */
 const objectOf = (...names: string[]): OptionKind => ({
   expected: `an object of ${names.join(', ')}`,
-  is: (value) =>
-    OBJECT.is(value) && Object.keys(value as object).every((name) => names.includes(name)),
+  is: (value) => OBJECT.is(value) && othersOf(value as object, names).length === 0,
+  describe: (value) =>
+    OBJECT.is(value)
+      ? `one with ${othersOf(value as object, names).join(', ')}`
+      : describeValue(value),
 })
+
+function othersOf(value: object, names: readonly string[]): string[] {
+  return Object.keys(value).filter((name) => !names.includes(name))
+}
+
+const PRECISION = objectOf('default', 'layers')
+/** Nobody is shown a key. */
+const SECRET: OptionKind = { ...TEXT, describe: () => 'another value' }
 const SIZE: OptionKind = {
   expected: 'a number from 0',
   is: (value) => typeof value === 'number' && value >= 0,
@@ -32,7 +44,7 @@ const HUB_KINDS: { readonly [O in keyof Required<HubSettings>]: OptionKind } = {
   cacheDir: TEXT,
   endpoint: TEXT,
   offline: FLAG,
-  token: TEXT,
+  token: SECRET,
   tokenFile: TEXT,
 }
 /** Checked where it is used. */
@@ -40,8 +52,9 @@ const ANYTHING: OptionKind = { expected: '', is: () => true }
 
 const KINDS: { readonly [O in keyof Required<LoadOptions>]: OptionKind } = {
   precision: {
+    ...PRECISION,
     expected: `${PRECISIONS.join(', ')}, or { default, layers }`,
-    is: (value) => typeof value === 'string' || objectOf('default', 'layers').is(value),
+    is: (value) => typeof value === 'string' || PRECISION.is(value),
   },
   device: ANYTHING,
   threads: COUNT,
@@ -53,7 +66,7 @@ const KINDS: { readonly [O in keyof Required<LoadOptions>]: OptionKind } = {
   maxRows: COUNT,
   maxWaiting: COUNT,
   pictureBytes: SIZE,
-  maxPixels: COUNT,
+  maxPixels: LIMIT,
   kvCache: TEXT,
   autoOrient: FLAG,
   allowRemote: FLAG,
@@ -78,8 +91,8 @@ export function checkLoadOptions(name: string, options: LoadOptions): void {
   const [isNamed, isGiven] = [typeof name === 'string', OBJECT.is(options)]
   if (!isNamed || !isGiven) {
     const fault = isNamed
-      ? `options should be an object, ${shown(options)} came`
-      : `the model should be named by a text, a folder or 'mini', ${shown(name)} came`
+      ? `options should be an object, ${describeValue(options)} came`
+      : `the model should be named by a text, a folder or 'mini', ${describeValue(name)} came`
     throw new ConfigError('CONFIG_OPTION', `loadModel: ${fault}.`)
   }
   checkOptions('loadModel', options, Object.keys(KINDS))
@@ -91,7 +104,7 @@ export function checkLoadOptions(name: string, options: LoadOptions): void {
   if (options.device !== undefined && options.device !== 'cpu') {
     throw new ConfigError(
       'CONFIG_DEVICE',
-      `loadModel: device should be 'cpu', '${String(options.device)}' came.`,
+      `loadModel: device should be 'cpu', ${describeValue(options.device)} came.`,
     )
   }
 }

@@ -4,6 +4,7 @@
  * Decoder and vision tower are chosen apart: towers and prompts are bound by arithmetic, single-stream decoding by
  * memory. `auto` looks at the model's size, the memory that is free and the processor: docs/decisions.md.
  */
+import { describeValue } from './core/describe-value.ts'
 import { ConfigError } from './core/errors.ts'
 import { precisionPolicy, type LinearPrecision, type PrecisionPolicy } from './graph/lower.ts'
 import { CACHE_FORMS, type CacheForm } from './serve/decoder-graph.ts'
@@ -55,7 +56,7 @@ export function choosePrecision(option: PrecisionOption, facts: PrecisionFacts):
   if (!PRECISIONS.includes(wanted)) {
     throw new ConfigError(
       'CONFIG_PRECISION',
-      `precision: expected one of ${PRECISIONS.join(', ')}, "${String(wanted)}" came.`,
+      `precision: expected one of ${PRECISIONS.join(', ')}, ${describeValue(wanted)} came.`,
     )
   }
   if (facts.linears) checkLayers(layers, facts.linears)
@@ -96,7 +97,7 @@ function cacheForm(wanted: CacheForm): CacheForm {
   if (CACHE_FORMS.includes(wanted)) return wanted
   throw new ConfigError(
     'CONFIG_KV_CACHE',
-    `kvCache: expected one of ${CACHE_FORMS.join(', ')}, "${String(wanted)}" came.`,
+    `kvCache: expected one of ${CACHE_FORMS.join(', ')}, ${describeValue(wanted)} came.`,
   )
 }
 

@@ -293,11 +293,11 @@ describe('options that make no sense are refused by name', () => {
       'CONFIG_OPTION',
       /threads should be .* 1\.5 came; kvBytes should be a number from 0/,
     ],
-    [{ layout: 'llava' }, 'CONFIG_OPTION', /layout should be 'original' or 'hf', 'llava' came/],
+    [{ layout: 'llava' }, 'CONFIG_OPTION', /layout should be 'original' or 'hf', "llava" came/],
     [{ signal: 'stop' }, 'CONFIG_OPTION', /signal should be an AbortSignal/],
-    [{ adapters: 'lora' }, 'CONFIG_OPTION', /adapters should be a list of folders, 'lora' came/],
+    [{ adapters: 'lora' }, 'CONFIG_OPTION', /adapters should be a list of folders, "lora" came/],
     [{ allowRemote: 'yes' }, 'CONFIG_OPTION', /allowRemote should be true or false/],
-    [{ device: 'gpu' }, 'CONFIG_DEVICE', /device should be 'cpu', 'gpu' came/],
+    [{ device: 'gpu' }, 'CONFIG_DEVICE', /device should be 'cpu', "gpu" came/],
     [{ quirks: { fitt: 'pad' } }, 'CONFIG_QUIRK', /there is no fitt/],
     [
       { quirks: { clipNewline: 'frame' } },
@@ -310,12 +310,27 @@ describe('options that make no sense are refused by name', () => {
       /precision should be auto, f32, .* or \{ default, layers \}/,
     ],
     [{ precision: null }, 'CONFIG_OPTION', /precision should be .* null came/],
-    [{ hub: { tokn: 'x' } }, 'CONFIG_OPTION', /hub should be an object of cacheDir, endpoint/],
+    [
+      { hub: { tokn: 'x' } },
+      'CONFIG_OPTION',
+      /hub should be an object of cacheDir, endpoint, .*, one with tokn came/,
+    ],
     [
       { hub: { offline: 'yes', token: 5 }, processor: 'x' },
       'CONFIG_OPTION',
-      /processor should be 'file' or 'derived', 'x' came; hub\.offline should be .* 'yes' came; hub\.token should be a text/,
+      /processor should be 'file' or 'derived', "x" came; hub\.offline should be .* "yes" came; hub\.token should be a text, another value came/,
     ],
+    [
+      { hub: { token: ['hf_SECRET'] as never, cacheDir: '' } },
+      'CONFIG_OPTION',
+      /^loadModel: hub\.cacheDir should be a text, "" came; hub\.token should be a text, another value came\.$/,
+    ],
+    [
+      { hub: { token: 'hf_SECRET', cachedir: 'x' } },
+      'CONFIG_OPTION',
+      /^loadModel: hub should be an object of [a-zA-Z, ]*, one with cachedir came\.$/,
+    ],
+    [{ maxContext: Infinity }, 'CONFIG_OPTION', /maxContext should be .* 1, Infinity came/],
     [{ kvCache: null }, 'CONFIG_OPTION', /kvCache should be a text, null came/],
     [{ precision: 'int3' }, 'CONFIG_PRECISION', /expected one of auto, f32/],
     [{ kvCache: 'f8' }, 'CONFIG_KV_CACHE', /kvCache: expected one of/],
@@ -350,7 +365,7 @@ describe('options that make no sense are refused by name', () => {
     const load = loadModel as (name: unknown, options?: unknown) => Promise<unknown>
     const fault = (message: RegExp) => ({ name: 'ConfigError', code: 'CONFIG_OPTION', message })
     await assert.rejects(load(5), fault(/should be named by a text, .* 5 came/))
-    await assert.rejects(load(undefined), fault(/should be named by a text, .* undefined came/))
+    await assert.rejects(load(undefined), fault(/should be named by a text, .* nothing came/))
     await assert.rejects(load('mini', null), fault(/options should be an object, null came/))
   })
 

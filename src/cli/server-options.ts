@@ -1,5 +1,5 @@
 /** Servers as the command line names them, and their keys. */
-import { describe } from '../serve/faults.ts'
+import { describeValue } from '../core/describe-value.ts'
 import { isServerKey, isServerUrl, SERVER_KEY, SERVER_URL } from '../serve/remote/server-address.ts'
 import type { Arguments } from './arguments.ts'
 import { UsageError } from './usage-error.ts'
@@ -18,7 +18,7 @@ export function serverUrls(args: Arguments, name: string): readonly string[] {
 /** Throws UsageError. */
 export function checkServerUrl(name: string, url: string): void {
   if (isServerUrl(url)) return
-  throw new UsageError(`--${name} should be ${SERVER_URL}; ${describe(url)} came.`)
+  throw new UsageError(`--${name} should be ${SERVER_URL}; ${describeValue(url)} came.`)
 }
 
 /** The first of these variables that is set. Throws UsageError. */

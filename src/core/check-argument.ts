@@ -1,4 +1,5 @@
 /** Arguments of public functions: who calls them from JavaScript has no compiler that says what they take. */
+import { describeValue } from './describe-value.ts'
 import { InputError } from './errors.ts'
 
 const KINDS = {
@@ -44,18 +45,4 @@ function wrongArgument(where: string, expected: string, came: string, source?: s
 
 function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** A value in a few words: longer ones by what they are. */
-export function describeValue(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  if (Array.isArray(value)) return `a list of ${value.length}`
-  if (typeof value === 'function') return 'a function'
-  if (typeof value === 'object' && value !== null) {
-    const name = value.constructor?.name ?? 'Object'
-    return name === 'Object' ? 'an object' : `a ${name}`
-  }
-  if (typeof value !== 'string') return String(value)
-  const shown = JSON.stringify(value)
-  return shown.length > 60 ? `${shown.slice(0, 60)}…` : shown
 }

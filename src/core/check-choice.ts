@@ -1,5 +1,5 @@
 /** Options that are one of a few words, or true or false. */
-import { describeValue } from './check-argument.ts'
+import { describeValue } from './describe-value.ts'
 import { InputError } from './errors.ts'
 
 /** Throws InputError unless `value` is one of the `known` ones or left out. */

@@ -33,6 +33,7 @@ export type TypedArray =
 type ArrayConstructor = {
   new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): TypedArray
   new (length: number): TypedArray
+  readonly name: string
   readonly BYTES_PER_ELEMENT: number
 }
 
@@ -55,6 +56,15 @@ export const FLOAT_DTYPES: readonly DType[] = ['float32', 'float64', 'float16', 
 
 export function isDType(value: unknown): value is DType {
   return typeof value === 'string' && Object.hasOwn(ARRAYS, value)
+}
+
+/** Whether elements of `dtype` are held in such an array. */
+export function isArrayOf(dtype: DType, data: unknown): data is TypedArray {
+  return data instanceof ARRAYS[dtype]
+}
+
+export function arrayName(dtype: DType): string {
+  return ARRAYS[dtype].name
 }
 
 export function bytesPerElement(dtype: DType): number {

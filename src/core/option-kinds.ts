@@ -1,9 +1,12 @@
 /** Which kinds of values options are: one table for those of a function, and what is wrong with those that came. */
+import { describeValue } from './describe-value.ts'
 
 export type OptionKind = {
   /** Completes "should be …" in a message. */
   readonly expected: string
   readonly is: (value: unknown) => boolean
+  /** What another value is called, where describing it would say too little, or too much. */
+  readonly describe?: (value: unknown) => string
 }
 
 /** Options that have no entry are checked where they are used. */
@@ -35,6 +38,12 @@ export const FLAG: OptionKind = {
 export const COUNT: OptionKind = {
   expected: 'a whole number from 1',
   is: (value) => Number.isSafeInteger(value) && (value as number) >= 1,
+}
+
+/** A limit, which may be none. */
+export const LIMIT: OptionKind = {
+  expected: 'a whole number from 1, or Infinity',
+  is: (value) => COUNT.is(value) || value === Infinity,
 }
 
 export const SIGNAL: OptionKind = {
@@ -71,10 +80,7 @@ export function kindFaults<Options extends object>(
   return Object.entries<OptionKind | undefined>(kinds).flatMap(([name, kind]) => {
     const value = options[name as keyof Options]
     if (!kind || value === undefined || kind.is(value)) return []
-    return [`${name} should be ${kind.expected}, ${shown(value)} came`]
+    const { expected, describe = describeValue } = kind
+    return [`${name} should be ${expected}, ${describe(value)} came`]
   })
-}
-
-export function shown(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? String(value))
 }

@@ -1,5 +1,13 @@
 /** A tensor in host memory: the currency between files, pixels and the runtime. */
-import { bfloat16ToFloat32, float16ToFloat32, type DType, type TypedArray } from './dtype.ts'
+import { describeValue } from './describe-value.ts'
+import {
+  arrayName,
+  bfloat16ToFloat32,
+  float16ToFloat32,
+  isArrayOf,
+  type DType,
+  type TypedArray,
+} from './dtype.ts'
 import { ShapeError } from './errors.ts'
 import { elementCount, formatType } from './shape.ts'
 
@@ -10,15 +18,22 @@ export type HostTensor = {
   readonly data: TypedArray
 }
 
-/** Makes a tensor after checking that the data has as many elements as the shape says. */
+/** Makes a tensor. Throws ShapeError as `checkData` does. */
 export function hostTensor(dtype: DType, shape: readonly number[], data: TypedArray): HostTensor {
-  if (data.length !== elementCount(shape)) {
-    throw new ShapeError(
-      'SHAPE_DATA',
-      `tensor: ${formatType(dtype, shape)} needs ${elementCount(shape)} elements, the data has ${data.length}.`,
-    )
-  }
-  return { dtype, shape, data }
+  const tensor = { dtype, shape, data }
+  checkData('tensor', tensor)
+  return tensor
+}
+
+/** Throws ShapeError SHAPE_DATA unless the data are the elements of the shape in the array of the dtype. */
+export function checkData(where: string, { dtype, shape, data }: HostTensor): void {
+  const [name, count] = [arrayName(dtype), elementCount(shape)]
+  if (isArrayOf(dtype, data) && data.length === count) return
+  const came = isArrayOf(dtype, data) ? `one of ${data.length}` : describeValue(data)
+  throw new ShapeError(
+    'SHAPE_DATA',
+    `${where}: the data of ${formatType(dtype, shape)} should be ${count} elements in a ${name}, ${came} came.`,
+  )
 }
 
 /** The elements as float32: a view where they already are, otherwise an exact widening copy. */

@@ -11,7 +11,7 @@ import { dirname, join, parse, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { ConfigError, InputError } from '../core/errors.ts'
 import { isFolder } from '../core/make-folder-node.ts'
-import { shown } from '../core/option-kinds.ts'
+import { describeValue } from '../core/describe-value.ts'
 import { isRow } from './row-format.ts'
 import { parseSamplingStrategy, type SamplingStrategy } from './sampling-strategy.ts'
 
@@ -167,7 +167,7 @@ function fieldsOf(entry: unknown, where: string): SourceSpec {
     if (name === undefined) faults.push(`${key} is not one of ${Object.keys(FIELDS).join(', ')}`)
     else if (name in fields) faults.push(`${name} comes twice`)
     else if (name !== 'weight' && typeof value !== 'string')
-      faults.push(`${key} should be a text such as ${EXAMPLES[name]}, ${shown(value)} came`)
+      faults.push(`${key} should be a text such as ${EXAMPLES[name]}, ${describeValue(value)} came`)
     else if (name === 'weight' && !(typeof value === 'number' && value > 0 && value < Infinity))
       faults.push(`weight should be a number above 0, ${String(value)} came`)
     else fields[name] = value

@@ -4,6 +4,7 @@
  *
  * Source: LLaVA-VL/LLaVA-NeXT playground/demo/video_demo.py at df17966; the stretching, arXiv:2306.15595.
  */
+import { describeValue } from '../core/describe-value.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { ModelConfig } from './family.ts'
 
@@ -27,7 +28,7 @@ function withFrames(config: ModelConfig, frames: number | undefined): ModelConfi
   if (!Number.isInteger(frames) || frames < 1) {
     throw new ConfigError(
       'CONFIG_FRAMES',
-      `loadModel: frames should be a whole number from 1, ${String(frames)} came; leave it out for as many as fit.`,
+      `loadModel: frames should be a whole number from 1, ${describeValue(frames)} came; leave it out for as many as fit.`,
     )
   }
   return config.video ? { ...config, video: { ...config.video, frames } } : config
@@ -39,7 +40,7 @@ function withRopeScaling(config: ModelConfig, scaling: 'auto' | number | undefin
   if (typeof scaling !== 'number' || !Number.isFinite(scaling) || scaling < 1) {
     throw new ConfigError(
       'CONFIG_ROPE_SCALING',
-      `loadModel: ropeScaling should be 'auto' or a number from 1, ${String(scaling)} came; leave it out for what the checkpoint says.`,
+      `loadModel: ropeScaling should be 'auto' or a number from 1, ${describeValue(scaling)} came; leave it out for what the checkpoint says.`,
     )
   }
   const { decoder, layout, maxContext } = config

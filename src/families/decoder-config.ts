@@ -4,6 +4,7 @@
  *
  * Source: transformers 5.23, `LlamaConfig`, `MistralConfig`, `Qwen2Config`.
  */
+import { describeValue } from '../core/describe-value.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { DecoderConfig } from '../decoder/decoder.ts'
 import type { RopeBands, RopeConfig } from '../layers/rotary.ts'
@@ -186,7 +187,7 @@ function layerTypes(json: JsonReader, numLayers: number): readonly unknown[] {
   if (isUsable && types.length === numLayers) return types
   throw new ConfigError(
     'CONFIG_TYPE',
-    `${json.path}.layer_types: expected ${numLayers} of ${LAYER_TYPES.join(' or ')}, one a layer, ${JSON.stringify(types)} came; correct the config.`,
+    `${json.path}.layer_types: expected ${numLayers} of ${LAYER_TYPES.join(' or ')}, one a layer, ${describeValue(types)} came; correct the config.`,
   )
 }
 

@@ -1,6 +1,7 @@
 /**
  * The quirks that exist, the values that they can have and the checkpoints that have a place for them: none is ever ignored.
  */
+import { describeValue } from '../core/describe-value.ts'
 import { ConfigError } from '../core/errors.ts'
 import { IMAGE_FITS } from '../preprocess/image-processor.ts'
 import { RESIZE_ORDERS } from '../preprocess/resize.ts'
@@ -50,11 +51,11 @@ function faultsOf(name: string, value: unknown, known: Known): string[] {
     // The command line hands numbers over as text.
     return /^[1-9]\d*$/.test(String(value))
       ? []
-      : [`${name} should be a whole number from 1, ${String(value)} came`]
+      : [`${name} should be a whole number from 1, ${describeValue(value)} came`]
   }
   return values.includes(value)
     ? []
-    : [`${name} should be ${values.join(', ')}; "${String(value)}" came`]
+    : [`${name} should be ${values.join(', ')}; ${describeValue(value)} came`]
 }
 
 /**

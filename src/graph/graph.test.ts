@@ -157,8 +157,9 @@ const WRONG: readonly Case[] = [
     { keepdims: 1.5 },
     'axes should be a list of whole numbers, nothing came; keepdims should be a whole number, 1.5 came.',
   ],
+  ['Softmax', [F(2)], { axis: 1n }, 'axis should be a whole number, 1n came.'],
   ['Relu', [F(2)], { foo: 1 }, 'foo is no attribute; known are none.'],
-  ['Cast', [F(2)], { to: 'float' }, "to should be a dtype, 'float' came."],
+  ['Cast', [F(2)], { to: 'float' }, 'to should be a dtype, "float" came.'],
   [
     'Expand',
     [F(1)],
@@ -169,7 +170,7 @@ const WRONG: readonly Case[] = [
     'Expand',
     [F(1)],
     { shape: [-2] },
-    'the output should have a shape of whole numbers from 0 and named symbols, float32[-2] came.',
+    'the output should have a shape of whole numbers from 0 and named symbols, [-2] came.',
   ],
   [
     'MatMulNBits',
@@ -246,11 +247,33 @@ test('types that cannot be are refused where they are written', () => {
     assert.throws(() => g.input('x', 'float32', shape), refused)
     assert.throws(() => g.parameter('x', shape as number[]), refused)
   }
+  const symbolic = ['n'] as unknown as number[]
+  const sizes = { code: 'SHAPE_DIM', message: /of whole numbers from 0, \["n"\] came\.$/ }
+  assert.throws(() => g.parameter('x', symbolic), sizes)
+  const data = Float32Array.of(1)
+  assert.throws(() => g.constant({ dtype: 'float32', shape: symbolic, data }), sizes)
   assert.throws(() => g.input('x', 'float' as DType, [2]), {
     code: 'SHAPE_DTYPE',
     message: 'model: input x should have a dtype, "float" came.',
   })
   assert.equal(g.inputs.length, 0)
+})
+
+test('the data of a constant are what its type says', () => {
+  const g = new Graph('model')
+  const refused: readonly (readonly [unknown, string])[] = [
+    [new Float32Array(1), 'one of 1'],
+    [new Int8Array(4), 'an Int8Array'],
+    [[1, 2, 3, 4], '[1, 2, 3, 4]'],
+    [undefined, 'nothing'],
+  ]
+  for (const [data, came] of refused) {
+    assert.throws(() => g.constant({ dtype: 'float32', shape: [4], data: data as Float32Array }), {
+      code: 'SHAPE_DATA',
+      message: `model: constant: the data of float32[4] should be 4 elements in a Float32Array, ${came} came.`,
+    })
+  }
+  assert.equal(g.constants.size, 0)
 })
 
 test('a graph reads values of its own alone', () => {

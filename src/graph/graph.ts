@@ -4,11 +4,12 @@
  * A model is a function that adds nodes to a graph. Every node's output types are inferred when it is added, so a
  * wrong shape fails on the line that wrote it, in our notation. Nothing here knows a model or an engine.
  */
-import { describeValue } from '../core/check-argument.ts'
+import { describeValue } from '../core/describe-value.ts'
 import { isDType, type DType } from '../core/dtype.ts'
 import { InputError, ShapeError } from '../core/errors.ts'
+import type { OptionKind } from '../core/option-kinds.ts'
 import { formatType, type Shape } from '../core/shape.ts'
-import { hostTensor, type HostTensor } from '../core/tensor.ts'
+import { checkData, hostTensor, type HostTensor } from '../core/tensor.ts'
 import { checkAttributes } from './ops/check-attributes.ts'
 import { OPS, type OpAttributes, type OpName } from './ops/index.ts'
 
@@ -55,7 +56,7 @@ export class Graph {
 
   /** A named weight. Asking twice for one name gives the same value: tied weights are one parameter. */
   parameter(name: string, shape: readonly number[], dtype: DType = 'float32'): Value {
-    checkType(`${this.name}: parameter ${name}`, { dtype, shape })
+    checkType(`${this.name}: parameter ${name}`, { dtype, shape }, SIZES)
     const known = this.parameters.get(name)
     if (known) {
       if (formatType(known.dtype, known.shape) !== formatType(dtype, shape)) {
@@ -73,7 +74,8 @@ export class Graph {
   }
 
   constant(tensor: HostTensor, name?: string): Value {
-    checkType(`${this.name}: constant`, tensor)
+    checkType(`${this.name}: constant`, tensor, SIZES)
+    checkData(`${this.name}: constant`, tensor)
     const value = this.#value(tensor, name ?? `constant${this.constants.size}`, 'constant')
     this.constants.set(value, tensor)
     return value
@@ -199,24 +201,28 @@ export function checkGraph(where: string, graph: Graph): void {
   )
 }
 
+/** Of what is there before the graph runs. */
+const SIZES: OptionKind = {
+  expected: 'whole numbers from 0',
+  is: (dim) => Number.isSafeInteger(dim) && (dim as number) >= 0,
+}
+const DIMS: OptionKind = {
+  expected: `${SIZES.expected} and named symbols`,
+  is: (dim) => SIZES.is(dim) || (typeof dim === 'string' && dim !== ''),
+}
+
 /** Throws ShapeError. */
-function checkType(where: string, type: TensorType): void {
+function checkType(where: string, type: TensorType, dims: OptionKind = DIMS): void {
   const { dtype, shape } = type ?? {}
   if (!isDType(dtype)) {
     const came = describeValue(dtype)
     throw new ShapeError('SHAPE_DTYPE', `${where} should have a dtype, ${came} came.`)
   }
-  if (Array.isArray(shape) && shape.every(isDim)) return
-  const came = Array.isArray(shape) ? formatType(dtype, shape) : describeValue(shape)
+  if (Array.isArray(shape) && shape.every(dims.is)) return
   throw new ShapeError(
     'SHAPE_DIM',
-    `${where} should have a shape of whole numbers from 0 and named symbols, ${came} came.`,
+    `${where} should have a shape of ${dims.expected}, ${describeValue(shape)} came.`,
   )
-}
-
-function isDim(dim: unknown): boolean {
-  if (typeof dim === 'string') return dim !== ''
-  return Number.isSafeInteger(dim) && (dim as number) >= 0
 }
 
 function isValue(value: Value | null): value is Value {

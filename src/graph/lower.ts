@@ -5,7 +5,8 @@
  * The lowered graph's parameters are the tensors to be supplied: `NAME` as float32, or `NAME.int8`, `NAME.q4`, … with
  * their scales, in the layouts of `weights/quantize*.ts`.
  */
-import { checkArgument, describeValue } from '../core/check-argument.ts'
+import { checkArgument } from '../core/check-argument.ts'
+import { describeValue } from '../core/describe-value.ts'
 import { checkOptions } from '../core/check-options.ts'
 import { ConfigError } from '../core/errors.ts'
 import { sameShape, type Dim } from '../core/shape.ts'

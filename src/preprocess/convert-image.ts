@@ -5,6 +5,7 @@
  * and their transparency ignored except for RGBA and LA. LAB and conversions to a palette or HSV are not here.
  * Source: python-pillow/Pillow src/libImaging/Convert.c, ConvertYCbCr.c and src/PIL/Image.py (convert) at 4e5f09f.
  */
+import { describeValue } from '../core/describe-value.ts'
 import { checkFields } from '../core/check-argument.ts'
 import { InputError } from '../core/errors.ts'
 import { clipToByte, cmykToRgb } from './convert-samples.ts'
@@ -77,7 +78,7 @@ function checkSamples({ mode, width, height, data }: ModeImage): void {
   if (!Object.hasOwn(BANDS, mode)) {
     throw new InputError(
       'INPUT_IMAGE_MODE',
-      `convertImage: expected a mode of ${Object.keys(BANDS).join(', ')}, ${String(mode)} came; name one of them.`,
+      `convertImage: expected a mode of ${Object.keys(BANDS).join(', ')}, ${describeValue(mode)} came; name one of them.`,
     )
   }
   const Samples: SampleArray = WIDE[mode] ?? Uint8Array

@@ -10,7 +10,7 @@ import { InputError } from '../core/errors.ts'
 import { unreadable } from './byte-reader.ts'
 import { cmykToRgb, clipToRgb } from './convert-samples.ts'
 import { checkOptionKinds } from '../core/check-options.ts'
-import { COUNT, FLAG, type EveryOptionKind } from '../core/option-kinds.ts'
+import { FLAG, LIMIT, type EveryOptionKind } from '../core/option-kinds.ts'
 import type { RgbImage } from './image.ts'
 import { MAX_PIXELS } from './max-pixels.ts'
 import { isLeftLying, isTurned, orientImage } from './orient-image.ts'
@@ -37,8 +37,8 @@ export type DecodeOptions = {
 
 export const DECODE_KINDS: EveryOptionKind<DecodeOptions> = {
   autoOrient: FLAG,
-  maxPixels: COUNT,
-  maxSide: COUNT,
+  maxPixels: LIMIT,
+  maxSide: LIMIT,
 }
 
 export type DecodedImage = RgbImage & {
@@ -100,7 +100,8 @@ async function decodeBySharp(
   const input: SharpOptions = {
     ignoreIcc: true,
     failOn: 'error',
-    limitInputPixels: maxPixels,
+    // The header was compared before; sharp knows no Infinity.
+    limitInputPixels: Math.min(maxPixels, Number.MAX_SAFE_INTEGER),
     autoOrient: false,
   }
   try {

@@ -16,7 +16,7 @@ import {
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describeValue } from '../core/check-argument.ts'
+import { describeValue } from '../core/describe-value.ts'
 import { checkOptionKinds } from '../core/check-options.ts'
 import { isDiskFull } from '../core/disk-full.ts'
 import { CapacityError, InputError } from '../core/errors.ts'

@@ -6,6 +6,7 @@
  * Source: LLaVA-VL/LLaVA-NeXT llava/model/llava_arch.py (prepare_inputs_labels_for_multimodal) at df17966;
  * huggingface/transformers 5.23 models/llava_next and llava_onevision (pack_image_features).
  */
+import { describeValue } from '../core/describe-value.ts'
 import { checkArgument, checkFields } from '../core/check-argument.ts'
 import { checkOptionKinds } from '../core/check-options.ts'
 import { ConfigError, InputError } from '../core/errors.ts'
@@ -98,7 +99,7 @@ export function countImageTokens(
   if (!isSize(size)) {
     throw new InputError(
       'INPUT_IMAGE_SIZE',
-      `countImageTokens: width and height must be positive integers, came ${size.width} × ${size.height}.`,
+      `countImageTokens: width and height must be positive integers, came ${describeValue(size.width)} × ${describeValue(size.height)}.`,
     )
   }
   checkOptionKinds('countImageTokens', options, COUNT_KINDS)

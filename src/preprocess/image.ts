@@ -4,7 +4,8 @@
  * Samples lie row by row, channels interleaved, without padding between rows. Sizes are always named
  * (`{ width, height }`): the original repositories write (width, height), transformers (height, width).
  */
-import { checkArgument, describeValue } from '../core/check-argument.ts'
+import { checkArgument } from '../core/check-argument.ts'
+import { describeValue } from '../core/describe-value.ts'
 import { InputError } from '../core/errors.ts'
 
 export type ImageSize = { readonly width: number; readonly height: number }

@@ -68,6 +68,17 @@ test('sources that cannot be read say why', async () => {
   await assert.rejects(readImage('data:image/png,abc'), { code: 'INPUT_IMAGE_SOURCE' })
   await assert.rejects(readImage('data:image/png;base64,%%%'), { code: 'INPUT_IMAGE_SOURCE' })
   await assert.rejects(readImage(7 as never), { code: 'INPUT_IMAGE_SOURCE' })
+  const unlimited = await readImage(PHOTO, {
+    maxBytes: Infinity,
+    maxPixels: Infinity,
+    maxSide: Infinity,
+  })
+  assert.equal(unlimited.width, 640)
+  await assert.rejects(readImage(PHOTO, { maxPixels: 10n, maxBytes: NaN } as never), {
+    code: 'INPUT_OPTION_VALUE',
+    message:
+      'readImage: maxPixels should be a whole number from 1, or Infinity, 10n came; maxBytes should be a whole number from 1, or Infinity, NaN came.',
+  })
   await assert.rejects(readImage(PHOTO, { maxBytes: 100 }), { code: 'INPUT_IMAGE_TOO_LARGE' })
   await assert.rejects(readImage(PHOTO, { maxPixels: 640 * 480 - 1 }), {
     code: 'INPUT_IMAGE_TOO_LARGE',

@@ -17,7 +17,7 @@ import {
   type DecodeOptions,
 } from './decode-image.ts'
 import { checkOptionKinds } from '../core/check-options.ts'
-import { COUNT, SIGNAL, type EveryOptionKind } from '../core/option-kinds.ts'
+import { COUNT, LIMIT, SIGNAL, type EveryOptionKind } from '../core/option-kinds.ts'
 import { pathOfUrl } from './file-path-node.ts'
 import type { ImageSize } from './image.ts'
 import {
@@ -44,7 +44,7 @@ export type ReadOptions = DecodeOptions & {
 
 const MAX_BYTES = 2 ** 28
 
-const READ_KINDS: EveryOptionKind<ReadOptions> = { ...DECODE_KINDS, maxBytes: COUNT }
+const READ_KINDS: EveryOptionKind<ReadOptions> = { ...DECODE_KINDS, maxBytes: LIMIT }
 
 /**
  * A picture as RGB, byte for byte as Pillow's `Image.open(file).convert('RGB')`; an orientation is applied on request.

@@ -3,6 +3,7 @@
  *
  * Source: LLaVA-VL/LLaVA-NeXT llava/mm_utils.py (process_images), llava/model/multimodal_encoder at df17966.
  */
+import { describeValue } from '../core/describe-value.ts'
 import { checkArgument, checkFields } from '../core/check-argument.ts'
 import { checkOptionKinds } from '../core/check-options.ts'
 import { ConfigError } from '../core/errors.ts'
@@ -87,7 +88,7 @@ function readTiling(
     if (split !== tile.width) {
       throw new ConfigError(
         'CONFIG_ASPECT_RATIO',
-        `image_split_resolution: expected the tower's side ${tile.width}, came ${JSON.stringify(split)}; ${CORRECT}.`,
+        `image_split_resolution: expected the tower's side ${tile.width}, came ${describeValue(split)}; ${CORRECT}.`,
       )
     }
     const crop = keys['image_crop_resolution']
@@ -108,7 +109,7 @@ function checkSide(key: string, side: unknown, came: unknown, tileSize: number):
   if (isPositiveInteger(side) && side >= tileSize) return side
   throw new ConfigError(
     'CONFIG_ASPECT_RATIO',
-    `${key}: expected a side of at least one tile (${tileSize} pixels), came ${JSON.stringify(came)}; ${CORRECT}.`,
+    `${key}: expected a side of at least one tile (${tileSize} pixels), came ${describeValue(came)}; ${CORRECT}.`,
   )
 }
 

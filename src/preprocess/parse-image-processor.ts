@@ -6,6 +6,7 @@
  * CLIPImageProcessor does. Source: huggingface/transformers 5.23, image_processing_pil_*.py of clip, siglip, vit, llava,
  * llava_next, llava_onevision.
  */
+import { describeValue } from '../core/describe-value.ts'
 import { checkOptionKinds } from '../core/check-options.ts'
 import { ConfigError } from '../core/errors.ts'
 import { choiceOf, LAYOUT, TEXT, type EveryOptionKind } from '../core/option-kinds.ts'
@@ -61,7 +62,8 @@ export function parseImageProcessor(json: unknown, options: ProcessorOptions = {
     ? { mean: reader.triple('image_mean'), std: reader.deviations('image_std') }
     : null
   const filter = FILTER_NUMBERS[reader.number('resample')]
-  if (filter === undefined) reader.fault(`resample ${String(reader.keys['resample'])} is no filter`)
+  if (filter === undefined)
+    reader.fault(`resample ${describeValue(reader.keys['resample'])} is no filter`)
   const rescale = reader.flag('do_rescale') ? reader.number('rescale_factor') : null
   reader.finish()
   const side = (tile as ImageSize).width
@@ -98,7 +100,7 @@ export function parseBaseTile(keys: Readonly<Record<string, unknown>>): 'squash'
   if (base === 'squash' || base === 'pad') return base
   throw new ConfigError(
     'CONFIG_IMAGE_PROCESSOR',
-    `anyres_base: expected squash or pad, came ${JSON.stringify(base)}; correct it, or leave it out for squash.`,
+    `anyres_base: expected squash or pad, came ${describeValue(base)}; correct it, or leave it out for squash.`,
   )
 }
 
@@ -110,7 +112,7 @@ export function parseSeveralPictures(
   if (several === undefined || several === 'each' || several === 'single') return several
   throw new ConfigError(
     'CONFIG_IMAGE_PROCESSOR',
-    `several_pictures: expected each or single, came ${JSON.stringify(several)}; correct it, or leave it out.`,
+    `several_pictures: expected each or single, came ${describeValue(several)}; correct it, or leave it out.`,
   )
 }
 
@@ -144,7 +146,7 @@ function readTiling(
   if (maxTiles === undefined) {
     throw new ConfigError(
       'CONFIG_IMAGE_PROCESSOR',
-      `vision_aspect_ratio: expected anyres or anyres_max_N, came ${JSON.stringify(aspectRatio)}; correct the checkpoint's config.`,
+      `vision_aspect_ratio: expected anyres or anyres_max_N, came ${describeValue(aspectRatio)}; correct the checkpoint's config.`,
     )
   }
   return { kind: 'anyres', pinpoints, maxTiles, base: parseBaseTile(keys) }

@@ -161,6 +161,8 @@ test('all faults of the options are said at once', () => {
       return true
     },
   )
+  const box = [0n, 0, 9, 4] as never
+  assert.throws(() => resizeImage(image, { width: 2, height: 2, box }), /not \[0n, 0, 9, 4\]\.$/)
   assert.throws(() => resizeImage(image, { width: 2, height: 2, fliter: 'box' } as never), {
     code: 'INPUT_UNKNOWN_OPTION',
   })

@@ -7,6 +7,7 @@
  * Source: python-pillow/Pillow src/PIL/Image.py (resize) at 4e5f09f, 12.3.0 and 13.0.0 as published.
  */
 import { checkOptions } from '../core/check-options.ts'
+import { describeValue } from '../core/describe-value.ts'
 import { InputError } from '../core/errors.ts'
 import { FLAG, kindFaults } from '../core/option-kinds.ts'
 import { checkImage, isSize, type Image, type ImageSize } from './image.ts'
@@ -127,24 +128,28 @@ function checkResize(image: Image, options: ResizeOptions): Required<ResizeDefau
   const faults: string[] = []
   const { width, height } = options
   if (!isSize(options)) {
-    faults.push(`width and height must be positive integers, not ${width} × ${height}`)
+    faults.push(
+      `width and height must be positive integers, not ${describeValue(width)} × ${describeValue(height)}`,
+    )
   } else if (width * height * image.channels > MOST_SAMPLES) {
     faults.push(
       `${width} × ${height} pixels of ${image.channels} channels are more than the ${MOST_SAMPLES} samples that one picture may have`,
     )
   }
   if (!RESAMPLE_FILTERS.includes(filter)) {
-    faults.push(`filter must be one of ${RESAMPLE_FILTERS.join(', ')}, not ${String(filter)}`)
+    faults.push(
+      `filter must be one of ${RESAMPLE_FILTERS.join(', ')}, not ${describeValue(filter)}`,
+    )
   }
   if (!RESIZE_ORDERS.includes(order)) {
-    faults.push(`order must be one of ${RESIZE_ORDERS.join(', ')}, not ${String(order)}`)
+    faults.push(`order must be one of ${RESIZE_ORDERS.join(', ')}, not ${describeValue(order)}`)
   }
   if (reducingGap !== undefined && !(reducingGap >= 1)) {
-    faults.push(`reducingGap must be 1 or more, not ${reducingGap}`)
+    faults.push(`reducingGap must be 1 or more, not ${describeValue(reducingGap)}`)
   }
   if (!isBoxInside(box, image)) {
     faults.push(
-      `box must be [left, top, right, bottom] within ${image.width} × ${image.height}, not ${JSON.stringify(box)}`,
+      `box must be [left, top, right, bottom] within ${image.width} × ${image.height}, not ${describeValue(box)}`,
     )
   }
   faults.push(...kindFaults(options, { isPremultiplied: FLAG }))

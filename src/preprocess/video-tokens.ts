@@ -6,6 +6,7 @@
  * Source: LLaVA-VL/LLaVA-NeXT llava/model/llava_arch.py (get_2dPool, prepare_inputs_labels_for_multimodal) at df17966;
  * huggingface/transformers 5.23 models/llava_next_video and llava_onevision.
  */
+import { describeValue } from '../core/describe-value.ts'
 import { checkFields } from '../core/check-argument.ts'
 import { checkOptionKinds } from '../core/check-options.ts'
 import { ConfigError, InputError } from '../core/errors.ts'
@@ -55,7 +56,7 @@ export function countVideoTokens(frames: number, config: VideoTokenConfig): Vide
   if (!isPositiveInteger(frames)) {
     throw new InputError(
       'INPUT_VIDEO_FRAMES',
-      `countVideoTokens: the number of frames should be a whole number from 1, ${frames} came.`,
+      `countVideoTokens: the number of frames should be a whole number from 1, ${describeValue(frames)} came.`,
     )
   }
   const { newline } = config
@@ -110,7 +111,7 @@ export function videoTokenConfig(config: VideoTokenConfig): VideoTokenConfig {
   if (!isPositiveInteger(pooling.stride) || pooling.stride > patchesPerSide) {
     throw new ConfigError(
       'CONFIG_POOLING',
-      `config: the pooling stride should be a whole number from 1 to the ${patchesPerSide} patches of a side, ${pooling.stride} came.`,
+      `config: the pooling stride should be a whole number from 1 to the ${patchesPerSide} patches of a side, ${describeValue(pooling.stride)} came.`,
     )
   }
   return freezeDeep(config)

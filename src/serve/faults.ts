@@ -1,4 +1,5 @@
 /** Collects what is wrong with an input, so that the caller learns of every fault at once. */
+import { describeValue } from '../core/describe-value.ts'
 import { InputError } from '../core/errors.ts'
 import { nearestName } from '../weights/nearest-name.ts'
 
@@ -32,7 +33,7 @@ export class Faults {
 
   /** Notes a value that is not what it should be. */
   mismatch(code: string, path: string, expected: string, came: unknown): void {
-    this.add(code, `${path} should be ${expected}, ${describe(came)} came`, path)
+    this.add(code, `${path} should be ${expected}, ${describeValue(came)} came`, path)
   }
 
   /** Notes every key of `object` that is not a known name, with the known name nearest to it. */
@@ -62,22 +63,3 @@ export class Faults {
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return Object.prototype.toString.call(value) === '[object Object]'
 }
-
-/** A value as it is shown in a message: short, and never the bytes of a picture or the password in a URL. */
-export function describe(value: unknown): string {
-  if (typeof value === 'string') {
-    const text = value.replace(/^([a-z][\w+.-]*:\/\/).*@/is, '$1…@')
-    return JSON.stringify(text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text)
-  }
-  if (Array.isArray(value)) return `an array of ${value.length}`
-  if (typeof value === 'function') return 'a function'
-  if (typeof value === 'object' && value !== null) {
-    const name: unknown = value.constructor?.name
-    return name === undefined || name === 'Object'
-      ? 'an object'
-      : `an object of class ${String(name)}`
-  }
-  return String(value)
-}
-
-const LONGEST_SHOWN = 40

@@ -7,8 +7,9 @@
  * temperature 1 and the best 50 tokens. A file that does not sample still lends its top_p, top_k and min_p to a request
  * that does, as `model.generate(do_sample=True)` would read them.
  */
+import { describeValue } from '../core/describe-value.ts'
 import { readResponseFormat, type ResponseFormat } from './constrained/response-format.ts'
-import { describe, Faults, isRecord } from './faults.ts'
+import { Faults, isRecord } from './faults.ts'
 import {
   EARLY_STOPPING,
   FINITE,
@@ -301,7 +302,7 @@ const LOGIT_BIAS: FieldRule<Readonly<Record<string, number>>> = {
     const wrong = isRecord(value)
       ? Object.entries(value).find((entry) => !isBias(entry))
       : undefined
-    return wrong && `${describe(wrong[0])}: ${describe(wrong[1])}`
+    return wrong && `${describeValue(wrong[0])}: ${describeValue(wrong[1])}`
   },
 }
 

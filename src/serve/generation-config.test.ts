@@ -67,5 +67,5 @@ test('wrong values are refused, all at once', () => {
     { temperature: -1, eos_token_id: 'x', bad_words_ids: [[]] },
     /temperature should be 0 or more[^]*bad_words_ids[^]*eos_token_id/,
   )
-  refuses([], /expected an object, an array of 0 came/)
+  refuses([], /expected an object, a list of 0 came/)
 })

@@ -3,9 +3,10 @@
  *
  * Source of names, defaults and neutral values: transformers 5.23, generation/configuration_utils.py.
  */
+import { describeValue } from '../core/describe-value.ts'
 import { ConfigError } from '../core/errors.ts'
 import { NO_TURN_END, type TurnEnd } from '../families/turn-end.ts'
-import { describe, isRecord } from './faults.ts'
+import { isRecord } from './faults.ts'
 import {
   EARLY_STOPPING,
   FINITE,
@@ -57,7 +58,7 @@ export function parseGenerationConfig(json: unknown = {}): GenerationConfig {
   if (!isRecord(json)) {
     throw new ConfigError(
       'CONFIG_GENERATION',
-      `generation_config.json: expected an object, ${describe(json)} came.`,
+      `generation_config.json: expected an object, ${describeValue(json)} came.`,
     )
   }
   const faults: string[] = []
@@ -79,7 +80,7 @@ function readFields(json: Record<string, unknown>, faults: string[]): Generation
     if (value === undefined || value === null) return absent
     const read = rule.read(value)
     if (read === undefined)
-      faults.push(`${key} should be ${rule.expected}, ${describe(value)} came`)
+      faults.push(`${key} should be ${rule.expected}, ${describeValue(value)} came`)
     return read ?? absent
   }
   return {

@@ -1,5 +1,6 @@
 /** A conversation with pictures and clips: what a request may hold, and the checks of it. */
-import { describe, isRecord, type Faults } from './faults.ts'
+import { describeValue } from '../core/describe-value.ts'
+import { isRecord, type Faults } from './faults.ts'
 import { POSITIVE, wholeNumberFrom } from './field-rules.ts'
 import type { ToolCall } from '../families/tool-messages.ts'
 
@@ -194,8 +195,8 @@ export function checkImageSource(path: string, value: unknown, faults: Faults): 
     !Number.isSafeInteger(width) ||
     !Number.isSafeInteger(height)
   ) {
-    const samples = data instanceof Uint8Array ? `${data.length} samples` : describe(data)
-    const size = `${describe(width)} x ${describe(height)}`
+    const samples = data instanceof Uint8Array ? `${data.length} samples` : describeValue(data)
+    const size = `${describeValue(width)} x ${describeValue(height)}`
     faults.add(
       CODE,
       `${path} should be 1 to 4 samples in a Uint8Array for each of ${size} pixels, ${samples} came`,

@@ -4,6 +4,7 @@
  * The template sees `messages`, `tools`, `documents`, `add_generation_prompt`, `bos_token`, `eos_token` and whatever is in
  * `variables`. Source: transformers 5.23.0, `utils/chat_template_utils.py`, `render_jinja_template`.
  */
+import { describeValue } from '../core/describe-value.ts'
 import { checkArgument, checkFields } from '../core/check-argument.ts'
 import { checkFlags } from '../core/check-choice.ts'
 import { checkOptions } from '../core/check-options.ts'
@@ -107,7 +108,7 @@ function clock(now: ChatOptions['now']): () => Date {
   if (Number.isNaN(fixed.getTime())) {
     throw new InputError(
       'INPUT_OPTION_VALUE',
-      `chat template: expected a date in now, '${String(now)}' came; give a Date or an ISO text.`,
+      `chat template: expected a date in now, ${describeValue(now)} came; give a Date or an ISO text.`,
     )
   }
   return () => fixed

@@ -5,7 +5,8 @@
  *
  * Source: `llava/conversation.py` of haotian-liu/LLaVA at c121f04 and LLaVA-VL/LLaVA-NeXT at df17966.
  */
-import { checkArgument, describeValue } from '../core/check-argument.ts'
+import { checkArgument } from '../core/check-argument.ts'
+import { describeValue } from '../core/describe-value.ts'
 import { checkChoice, checkFlags } from '../core/check-choice.ts'
 import { checkOptions } from '../core/check-options.ts'
 import { ConfigError, InputError } from '../core/errors.ts'
@@ -150,7 +151,7 @@ export function isAnswer({ from }: Turn): boolean {
   if (from === 'human' || from === 'user') return false
   throw new InputError(
     'INPUT_CONVERSATION_ROLE',
-    `conversation: expected from to be 'human' or 'gpt', '${String(from)}' came; a system text goes into options.system.`,
+    `conversation: expected from to be 'human' or 'gpt', ${describeValue(from)} came; a system text goes into options.system.`,
   )
 }
 

@@ -4,6 +4,7 @@
  * A field of the wrong kind is a CheckpointError that names the path in the file; a part that exists in the format but
  * not here is a ConfigError that names it.
  */
+import { describeValue } from '../core/describe-value.ts'
 import { CheckpointError, ConfigError } from '../core/errors.ts'
 
 export type Fields = { readonly [key: string]: unknown }
@@ -11,7 +12,7 @@ export type Fields = { readonly [key: string]: unknown }
 export function damaged(where: string, expected: string, came: unknown): CheckpointError {
   return new CheckpointError(
     'CHECKPOINT_TOKENIZER',
-    `tokenizer: ${where} should be ${expected}, it is ${describe(came)}; is the file damaged, or of another kind?`,
+    `tokenizer: ${where} should be ${expected}, it is ${came === undefined ? 'missing' : describeValue(came)}; is the file damaged, or of another kind?`,
   )
 }
 
@@ -55,13 +56,4 @@ export function asFlag(value: unknown, fallback: boolean, where: string): boolea
   if (value === undefined || value === null) return fallback
   if (typeof value !== 'boolean') throw damaged(where, 'true or false', value)
   return value
-}
-
-function describe(value: unknown): string {
-  if (value === undefined) return 'missing'
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return `a list of ${value.length}`
-  if (typeof value === 'object') return 'an object'
-  const shown = JSON.stringify(value) ?? String(value)
-  return shown.length > 60 ? `${shown.slice(0, 60)}…` : shown
 }

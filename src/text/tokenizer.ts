@@ -6,7 +6,8 @@
  * `tokenizer-json.ts`, `sentencepiece.ts`, `tokenizer-gguf.ts` and `tokenizer-tiktoken.ts` put the parts together;
  * `node.ts` finds the files.
  */
-import { checkArgument, describeValue } from '../core/check-argument.ts'
+import { checkArgument } from '../core/check-argument.ts'
+import { describeValue } from '../core/describe-value.ts'
 import { checkChoice, checkFlags } from '../core/check-choice.ts'
 import { checkOptions } from '../core/check-options.ts'
 import { InputError } from '../core/errors.ts'

@@ -1,10 +1,10 @@
 /** Which kinds of values a trainer's options are. */
+import { describeValue } from '../core/describe-value.ts'
 import {
   COUNT,
   kindFaults,
   LAYOUT,
   OBJECT,
-  shown,
   SIGNAL,
   TEXT,
   TEXTS,
@@ -36,6 +36,7 @@ const KINDS: OptionKinds<TrainerOptions> = {
 
 /** Before anything reads them: what is of another kind is one error with the rest of it. */
 export function checkKinds(options: TrainerOptions, faults: OptionFaults): void {
-  if (!OBJECT.is(options)) return faults.add(`options should be an object, ${shown(options)} came`)
+  if (!OBJECT.is(options))
+    return faults.add(`options should be an object, ${describeValue(options)} came`)
   for (const fault of kindFaults(options, KINDS)) faults.add(fault)
 }

@@ -2,7 +2,8 @@
 import type { FamilyOptions, Quirks } from '../families/family.ts'
 import type { Accumulation } from './loss-weights.ts'
 import { checkOptions } from '../core/check-options.ts'
-import { shown, TEXT } from '../core/option-kinds.ts'
+import { describeValue } from '../core/describe-value.ts'
+import { TEXT } from '../core/option-kinds.ts'
 import { OptionFaults } from './option-faults.ts'
 import { checkKinds } from './option-kinds.ts'
 import type { ModelPart } from './parameter-groups.ts'
@@ -296,10 +297,12 @@ function parseObjective(options: Objective, faults: OptionFaults): TrainerSettin
   const chosen = { ...TRAINER_DEFAULTS.dpo, ...withoutUndefined(options) }
   faults.oneOf('objective.loss', chosen.loss, PREFERENCE_LOSSES)
   if (!(Number.isFinite(chosen.beta) && chosen.beta > 0)) {
-    faults.add(`objective.beta should be a number above 0, ${shown(chosen.beta)} came`)
+    faults.add(`objective.beta should be a number above 0, ${describeValue(chosen.beta)} came`)
   }
   if (options.reference !== undefined && !TEXT.is(options.reference)) {
-    faults.add(`objective.reference should be ${TEXT.expected}, ${shown(options.reference)} came`)
+    faults.add(
+      `objective.reference should be ${TEXT.expected}, ${describeValue(options.reference)} came`,
+    )
   }
   if (!(chosen.labelSmoothing >= 0 && chosen.labelSmoothing < 0.5)) {
     faults.add(

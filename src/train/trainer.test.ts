@@ -197,7 +197,7 @@ test('options that do not exist or fit are refused by name', async () => {
     [{ quirks: { fot: 'pad' } }, /quirks: there is no fot/],
     [{ quirks: { fit: 'padd', emptyBatch: 'zero' } }, /fit should be .*emptyBatch should be/],
     [{ schedule: { kind: 'constant', totalSteps: 4, warmupRatio: 2 } }, /warmupRatio .* 2 came/],
-    [{ objective: { kind: 'dpo', beta: '0.1' } }, /objective\.beta .*above 0, '0\.1' came/],
+    [{ objective: { kind: 'dpo', beta: '0.1' } }, /objective\.beta .*above 0, "0\.1" came/],
     [{ objective: { kind: 'dpo', beta: Infinity } }, /objective\.beta should be a number above 0/],
     [{ objective: { kind: 'dpo', reference: 5 } }, /objective\.reference .* a text, 5 came/],
     [

@@ -2,9 +2,10 @@
  * Attributes of a node against the kinds that its operator names. TypeScript checks those of `Graph.op`; computed ones, and
  * JavaScript's, come past it, and ONNX Runtime would take them in silence or fail far away.
  */
+import { describeValue } from '../../core/describe-value.ts'
 import { isDType } from '../../core/dtype.ts'
 import { ShapeError } from '../../core/errors.ts'
-import { OBJECT, shown, type OptionKind } from '../../core/option-kinds.ts'
+import { OBJECT, type OptionKind } from '../../core/option-kinds.ts'
 import type { AttributeKind, OpDefinition } from './definition.ts'
 
 const KINDS: { readonly [K in AttributeKind]: OptionKind } = {
@@ -24,7 +25,7 @@ export function checkAttributes(
   if (!OBJECT.is(attributes)) {
     throw new ShapeError(
       'SHAPE_ATTRIBUTE',
-      `attributes should be an object, ${shown(attributes)} came.`,
+      `attributes should be an object, ${describeValue(attributes)} came.`,
     )
   }
   const faults: string[] = []
@@ -39,7 +40,7 @@ export function checkAttributes(
       const known = Object.keys({ ...required, ...optional }).join(', ') || 'none'
       faults.push(`${name} is no attribute; known are ${known}`)
     } else if (!KINDS[kind].is(value)) {
-      faults.push(`${name} should be ${KINDS[kind].expected}, ${shown(value)} came`)
+      faults.push(`${name} should be ${KINDS[kind].expected}, ${describeValue(value)} came`)
     }
   }
   if (faults.length > 0) throw new ShapeError('SHAPE_ATTRIBUTE', `${faults.join('; ')}.`)

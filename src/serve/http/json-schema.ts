@@ -4,8 +4,9 @@
  * The same objects stand in the OpenAPI document, so the document cannot say anything else than what the server does.
  * `null` for a property that is not required counts as its absence, as OpenAI's clients write it.
  */
+import { describeValue } from '../../core/describe-value.ts'
 import type { Steps } from '../../core/steps.ts'
-import { describe, isRecord, type Faults } from '../faults.ts'
+import { isRecord, type Faults } from '../faults.ts'
 
 export type JsonSchema = {
   readonly type?: JsonType | readonly JsonType[]
@@ -61,7 +62,7 @@ export function* checkSchema(
   if (!isOf(schema, value)) {
     const expected = expectedOf(schema)
     if (path !== '') faults.mismatch(CODE, path, expected, value)
-    else faults.add(CODE, `the body should be ${expected}, ${describe(value)} came`)
+    else faults.add(CODE, `the body should be ${expected}, ${describeValue(value)} came`)
   } else if (isRecord(value)) yield* checkObject(schema, value, at)
   else if (Array.isArray(value) && schema.items) yield* checkItems(schema.items, value, at)
 }
@@ -250,8 +251,8 @@ function expectedOf(schema: JsonSchema): string {
     const isMixed = schema.anyOf.some(({ type }) => type !== 'object')
     return [...new Set(schema.anyOf.map((branch) => branchName(branch, isMixed)))].join(' or ')
   }
-  if (schema.const !== undefined) return describe(schema.const)
-  if (schema.enum) return schema.enum.map((one) => describe(one)).join(' or ')
+  if (schema.const !== undefined) return describeValue(schema.const)
+  if (schema.enum) return schema.enum.map((one) => describeValue(one)).join(' or ')
   const type = schema.type === undefined ? 'a value' : [schema.type].flat().map(nameOf).join(' or ')
   return `${type}${boundsOf(schema)}`
 }

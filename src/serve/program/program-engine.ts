@@ -1,7 +1,8 @@
 /** What runs the places of programs: a loaded model, or a server somewhere else. */
+import { describeValue } from '../../core/describe-value.ts'
 import { ConfigError } from '../../core/errors.ts'
 import type { Answer, StreamEvent, Usage } from '../answer.ts'
-import { describe, isRecord } from '../faults.ts'
+import { isRecord } from '../faults.ts'
 import type { Message } from '../messages.ts'
 import type { GenerateRequest, PromptInput } from '../request.ts'
 import type { ChoiceFields, ChoiceScores } from '../score-choices.ts'
@@ -50,7 +51,7 @@ export async function engineOf(source: EngineSource, signal: AbortSignal): Promi
   if (isProgramModel(source)) return localEngine(source)
   throw new ConfigError(
     'CONFIG_PROGRAM_ENGINE',
-    `program: the engine should be a loaded model, or { url, model, apiKey } of a server, ${describe(source)} came; load one with loadModel.`,
+    `program: the engine should be a loaded model, or { url, model, apiKey } of a server, ${describeValue(source)} came; load one with loadModel.`,
   )
 }
 

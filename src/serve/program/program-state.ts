@@ -4,10 +4,11 @@
  * A state is written from front to back; `fork` copies it, so that branches begin with the same words and share what was
  * computed for them.
  */
+import { describeValue } from '../../core/describe-value.ts'
 import { anySignal } from '../../core/any-signal.ts'
 import { ConfigError, InputError } from '../../core/errors.ts'
 import type { FinishReason, Usage } from '../answer.ts'
-import { describe, Faults, isRecord } from '../faults.ts'
+import { Faults, isRecord } from '../faults.ts'
 import {
   checkMessages,
   type ContentPart,
@@ -335,7 +336,7 @@ function misplaced(name: string, role: string): InputError {
 function noPiece(role: string, came: unknown): InputError {
   return new InputError(
     'INPUT_PROGRAM',
-    `program: the ${role}'s turn should hold texts, image(…), video(…) or gen(…), ${describe(came)} came.`,
+    `program: the ${role}'s turn should hold texts, image(…), video(…) or gen(…), ${describeValue(came)} came.`,
   )
 }
 

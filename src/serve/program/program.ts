@@ -7,10 +7,10 @@
  *   })
  *   const state = await describe.run(model, 'kitchen.jpg')
  */
+import { describeValue } from '../../core/describe-value.ts'
 import { anySignal } from '../../core/any-signal.ts'
 import { checkArgument } from '../../core/check-argument.ts'
 import { InputError } from '../../core/errors.ts'
-import { describe } from '../faults.ts'
 import { engineOf, type EngineSource } from './program-engine.ts'
 import { ProgramRun, type ProgramEvent } from './program-run.ts'
 import { ProgramState } from './program-state.ts'
@@ -41,7 +41,7 @@ export function program<A extends readonly unknown[]>(
   if (typeof write !== 'function') {
     throw new InputError(
       'INPUT_PROGRAM',
-      `program: it should be given a function that writes a state, ${describe(write)} came.`,
+      `program: it should be given a function that writes a state, ${describeValue(write)} came.`,
     )
   }
   checkArgument('program: options', given, 'an object')
@@ -115,7 +115,7 @@ function checkList(list: unknown): void {
   if (Array.isArray(list) && list.every((args) => Array.isArray(args))) return
   throw new InputError(
     'INPUT_PROGRAM',
-    `runBatch: it should be given a list of lists of arguments, [[…], […]], ${describe(wrong)} came${Array.isArray(list) ? ' in it' : ''}.`,
+    `runBatch: it should be given a list of lists of arguments, [[…], […]], ${describeValue(wrong)} came${Array.isArray(list) ? ' in it' : ''}.`,
   )
 }
 
