@@ -269,6 +269,10 @@ describe('continuations of a text', () => {
 
   test('fields of another kind are refused by name', async () => {
     const wrong = { prompt: 'x', unconditional: 'yes', signal: 'x' }
+    await assert.rejects(textModel.scoreChoices({ prompt: 'a' } as never), {
+      message:
+        'scoreChoices: choices should be at least one text, none of them empty, nothing came.',
+    })
     await assert.rejects(textModel.scoreChoices(wrong as never), {
       code: 'INPUT_OPTION',
       message: /choices should be at least one .*unconditional should .*signal should be an Abort/,

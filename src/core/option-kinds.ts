@@ -5,6 +5,8 @@ export type OptionKind = {
   /** Completes "should be …" in a message. */
   readonly expected: string
   readonly is: (value: unknown) => boolean
+  /** What cannot be left out is told as what did not come. */
+  readonly isRequired?: boolean
   /** What another value is called, where describing it would say too little, or too much. */
   readonly describe?: (value: unknown) => string
 }
@@ -72,14 +74,14 @@ function listed(words: readonly string[]): string {
   return quoted.length === 0 ? last : `${quoted.join(', ')} or ${last}`
 }
 
-/** A sentence for each option of another kind; what is left out is none. */
+/** A sentence for each option of another kind; what may be left out and is, is none. */
 export function kindFaults<Options extends object>(
   options: Options,
   kinds: OptionKinds<Options>,
 ): string[] {
   return Object.entries<OptionKind | undefined>(kinds).flatMap(([name, kind]) => {
     const value = options[name as keyof Options]
-    if (!kind || value === undefined || kind.is(value)) return []
+    if (!kind || (value === undefined && !kind.isRequired) || kind.is(value)) return []
     const { expected, describe = describeValue } = kind
     return [`${name} should be ${expected}, ${describe(value)} came`]
   })

@@ -10,6 +10,7 @@ import type { MediaReference, Row } from '../data/row-format.ts'
 import { streamJsonRows } from '../data/stream-json-rows.ts'
 import { readAt, readTarMembers, type TarMember } from '../data/tar-members.ts'
 import { walkFiles } from '../data/walk-files.ts'
+import { schemeOf } from '../preprocess/image-source.ts'
 import { HEADER_BYTES, itemSize } from './item-size.ts'
 import { mediaTypeOf, type FilePlace, type LabelInput, type LabelItem } from './item.ts'
 import { ID_FIELDS, mediaOf } from './media-fields.ts'
@@ -298,7 +299,7 @@ export function isAddress(reference: string): boolean {
 export function pathOf(reference: MediaReference, base: string): string {
   if (typeof reference !== 'string') throw new Error('internal: bytes in a manifest')
   if (isAddress(reference)) return reference
-  if (!/^file:\/\//i.test(reference)) return resolve(base, reference)
+  if (schemeOf(reference) !== 'file') return resolve(base, reference)
   try {
     return fileURLToPath(reference)
   } catch (error) {

@@ -43,11 +43,11 @@ function spreadRgb({ data, width, height, channels }: Image): Uint8Array {
   return rgb
 }
 
-/** The scheme of a URL; undefined for a path, in which a colon may stand too (`C:\…`, `photo-12:30.jpg`). */
+/** The scheme of a URL; undefined for a path, in which a colon may stand too (`C:\…`, `photo-12:30.jpg`, `file:x.png`). */
 export function schemeOf(source: string | URL): string | undefined {
   if (source instanceof URL) return source.protocol.slice(0, -1)
-  const found = /^(?:(data|file):|([a-z][a-z0-9+.-]+):\/\/)/i.exec(source)
-  return (found?.[1] ?? found?.[2])?.toLowerCase()
+  const found = /^(?:(data):|(file):\/|([a-z][a-z0-9+.-]+):\/\/)/i.exec(source)
+  return (found?.[1] ?? found?.[2] ?? found?.[3])?.toLowerCase()
 }
 
 /** The work on a picture; who sent twenty files and one that is damaged is told which. */

@@ -46,6 +46,9 @@ test('a path may have a colon in its name', async () => {
     copyFileSync(PHOTO, path)
     assert.deepEqual(imageSizeOf(relative('.', path)), { width: 640, height: 480 })
     assert.equal(schemeOf('photo-12:30.jpg'), undefined)
+    assert.equal(schemeOf('file:x.png'), undefined)
+    for (const url of ['file:/a/x.png', 'file:///a/x.png', 'FILE://host/x.png'])
+      assert.equal(schemeOf(url), 'file')
     assert.equal(schemeOf('s3://bucket/photo.jpg'), 's3')
     assert.equal(schemeOf(new URL('blob:nodedata:1')), 'blob')
   } finally {

@@ -96,8 +96,7 @@ function tailsOf(prompt: Prompt, choices: readonly string[], preparer: PromptPre
 }
 
 function checkFields(fields: ChoiceFields): void {
-  const { choices = [] } = fields
-  const faults = kindFaults({ ...fields, choices }, KINDS)
+  const faults = kindFaults(fields, KINDS)
   if (faults.length > 0) throw new InputError('INPUT_OPTION', `scoreChoices: ${faults.join('; ')}.`)
 }
 
@@ -105,6 +104,7 @@ const KINDS: OptionKinds<ChoiceFields> = {
   choices: {
     expected: 'at least one text, none of them empty',
     is: (value) => TEXTS.is(value) && (value as string[]).length > 0,
+    isRequired: true,
   },
   unconditional: FLAG,
   signal: SIGNAL,

@@ -58,6 +58,26 @@ describe('renderChat', () => {
     assert.throws(() => renderChat(CHATML, { messages: 'Hi' as never }), { code: 'INPUT_MESSAGES' })
     const now = 'yesterday'
     assert.throws(() => renderChat(CHATML, { messages: [], now }), { code: 'INPUT_OPTION_VALUE' })
+    const kinds: readonly (readonly [object, string])[] = [
+      [{ bosToken: 5 }, ': bosToken should be a text, 5 came.'],
+      [{ variables: [] }, ': variables should be an object, a list of 0 came.'],
+      [{ limits: 5 }, ': limits should be an object, 5 came.'],
+      [{ limits: { depth: 0 } }, ': limits: depth should be a whole number from 1, 0 came.'],
+      [{ tools: ['look'] }, ': tools should be a list of objects, ["look"] came.'],
+      [
+        { continueFinalMessage: 5, addGenerationPrompt: 'no' },
+        ': addGenerationPrompt should be true or false, "no" came; ' +
+          "continueFinalMessage should be true, false or the name of a message's field, 5 came.",
+      ],
+    ]
+    for (const [options, fault] of kinds) {
+      assert.throws(() => renderChat(CHATML, { messages: [USER], ...options } as never), {
+        code: 'INPUT_OPTION_VALUE',
+        message: `renderChat${fault}`,
+      })
+    }
+    const unknown = { messages: [USER], limits: { stepz: 1 } } as never
+    assert.throws(() => renderChat(CHATML, unknown), { code: 'INPUT_UNKNOWN_OPTION' })
   })
 
   test('hands the template tools, documents, special tokens, a clock and further names', () => {

@@ -6,9 +6,17 @@
  */
 import { describeValue } from '../core/describe-value.ts'
 import { checkArgument, checkFields } from '../core/check-argument.ts'
-import { checkFlags } from '../core/check-choice.ts'
-import { checkOptions } from '../core/check-options.ts'
+import { checkKinds, checkOptionKinds, checkOptions } from '../core/check-options.ts'
 import { InputError } from '../core/errors.ts'
+import {
+  COUNT,
+  FLAG,
+  LIMIT,
+  OBJECT,
+  TEXT,
+  type EveryOptionKind,
+  type OptionKind,
+} from '../core/option-kinds.ts'
 import type { TemplateLimits } from './jinja/limits.ts'
 import { strip } from './jinja/python-text.ts'
 import { parseTemplate, renderTemplate, type Template } from './jinja/template.ts'
@@ -114,41 +122,51 @@ function clock(now: ChatOptions['now']): () => Date {
   return () => fixed
 }
 
-const OPTION_NAMES: readonly (keyof ChatOptions)[] = [
-  'messages',
-  'addGenerationPrompt',
-  'continueFinalMessage',
-  'bosToken',
-  'eosToken',
-  'tools',
-  'documents',
-  'now',
-  'variables',
-  'limits',
-]
+/** Of some models empty. */
+const TOKEN: OptionKind = { expected: 'a text', is: (value) => typeof value === 'string' }
+/** As templates are used to it, null is none. */
+const LIST: OptionKind = {
+  expected: 'a list of objects',
+  is: (value) => value === null || (Array.isArray(value) && value.every(OBJECT.is)),
+}
+
+/** Of all but the messages, whose fault is one of its own. */
+const KINDS: EveryOptionKind<Omit<ChatOptions, 'messages'>> = {
+  addGenerationPrompt: FLAG,
+  continueFinalMessage: {
+    expected: "true, false or the name of a message's field",
+    is: (value) => FLAG.is(value) || TEXT.is(value),
+  },
+  bosToken: TOKEN,
+  eosToken: TOKEN,
+  tools: LIST,
+  documents: LIST,
+  now: {
+    expected: 'a Date, an ISO text or a function that gives a Date',
+    is: (value) => value instanceof Date || TEXT.is(value) || typeof value === 'function',
+  },
+  variables: OBJECT,
+  limits: OBJECT,
+}
+
+const LIMIT_KINDS: EveryOptionKind<TemplateLimits> = {
+  steps: LIMIT,
+  characters: LIMIT,
+  depth: COUNT,
+}
 
 function checkChatOptions(options: ChatOptions): void {
-  checkOptions('renderChat', options, OPTION_NAMES)
+  checkOptions('renderChat', options, ['messages', ...Object.keys(KINDS)])
   const messages: unknown = options.messages
-  const isList =
-    Array.isArray(messages) &&
-    messages.every((m) => m !== null && typeof m === 'object' && !Array.isArray(m))
-  if (!isList) {
+  if (!Array.isArray(messages) || !messages.every(OBJECT.is)) {
     throw new InputError(
       'INPUT_MESSAGES',
       'chat template: expected messages as a list of { role, content }, something else came; see ChatMessage.',
     )
   }
-  const { addGenerationPrompt, continueFinalMessage, tools, documents } = options
-  const isField = typeof continueFinalMessage === 'string'
-  checkFlags('renderChat', {
-    addGenerationPrompt,
-    continueFinalMessage: isField || continueFinalMessage,
-  })
-  for (const [name, list] of Object.entries({ tools, documents })) {
-    if (list !== undefined && list !== null) checkArgument(`renderChat: ${name}`, list, 'a list')
-  }
-  if (addGenerationPrompt && continueFinalMessage) {
+  checkKinds('renderChat', options, KINDS)
+  checkOptionKinds('renderChat: limits', options.limits ?? {}, LIMIT_KINDS)
+  if (options.addGenerationPrompt && options.continueFinalMessage) {
     throw new InputError(
       'INPUT_OPTION_CONFLICT',
       'chat template: expected addGenerationPrompt or continueFinalMessage, both came; the first opens a new answer, the second goes on with the last message.',

@@ -201,7 +201,7 @@ describe('checkpoints that are refused', () => {
       code: 'INPUT_UNKNOWN_OPTION',
       message: /precison.*precision/,
     })
-    await refused(load({ device: 'gpu' }), { code: 'CONFIG_DEVICE', message: /'cpu'.*'gpu'/ })
+    await refused(load({ device: 'gpu' }), { code: 'CONFIG_DEVICE', message: /'cpu'.*"gpu"/ })
     await refused(load({ precision: 'int3' }), { code: 'CONFIG_PRECISION', message: /int8.*int3/ })
   })
 })
