@@ -15,6 +15,7 @@ import {
 } from './checkpoint-folders.ts'
 import { CheckpointError, ConfigError } from './core/errors.ts'
 import { inTurns, nextTurn } from './core/steps.ts'
+import { learntBeside, type AdapterFolder } from './families/convert/learnt-beside.ts'
 import { checkOriginalDecoder } from './families/decoder-config.ts'
 import { familyOf, parseModelConfig } from './families/index.ts'
 import type {
@@ -50,13 +51,18 @@ export type CheckpointOptions = FamilyOptions &
   HubOptions & {
     readonly base?: string | undefined
     readonly adapters?: readonly string[] | undefined
+    /** One that is not merged, since training goes on with it: pictures are prepared as it learnt them. */
+    readonly lora?: string | undefined
     readonly projector?: string | undefined
     readonly visionTower?: string | undefined
     readonly tokenizer?: string | undefined
   }
 
 export type Checkpoint = {
+  /** Of the model's folders, with what adapters elsewhere say of pictures and clips. */
   readonly documents: CheckpointDocuments
+  /** Those of the model's folders alone. */
+  readonly ownFiles: CheckpointDocuments['files']
   readonly family: Family
   readonly config: ModelConfig
   /** Files of weights; later ones win. Closed by `close`. */
@@ -69,6 +75,8 @@ export type Checkpoint = {
   readonly files: readonly string[]
   /** Folders of the adapters that are merged, in order. */
   readonly adapters: readonly string[]
+  /** What whoever uses it should know, a sentence each; told to `onProgress` too. */
+  readonly notices: readonly string[]
   close(): void
 }
 
@@ -93,6 +101,8 @@ export async function openParts(name: string, options: CheckpointOptions): Promi
     const checkpoint = path.endsWith('.gguf')
       ? await openGgufParts(path, options, keep)
       : await openFolderParts(path, await locateParts(options), keep)
+    for (const item of checkpoint.notices)
+      options.onProgress?.({ stage: 'notice', item, done: 0, total: 0 })
     return { ...checkpoint, close }
   } catch (error) {
     close()
@@ -119,12 +129,14 @@ async function openGgufParts(
   const parts = mergeAdapters(whole, adapters, { keep, isTied })
   return {
     documents,
+    ownFiles: documents.files,
     family,
     ...(await inTurns(tiedHeadSteps({ config, parts }))),
     tokenizerPath: options.tokenizer ?? path,
     folder: parentFolder(path),
     files: [path, ...adapters.flatMap(adapterFiles)],
     adapters,
+    notices: [],
   }
 }
 
@@ -168,10 +180,12 @@ async function openFolderParts(
   refuseQuantized(weights, besideWeights.get('config.json'), main)
   await nextTurn()
   const tower = await towerFolder(folders, main, options)
+  const ownFiles = new Map(folders.toReversed().flatMap((one) => [...one.documents]))
+  const learnt = learntBeside(ownFiles, adapterFolders(options))
   const documents: CheckpointDocuments = {
     name: modelName(folder),
     modeNames: modeNames(folders),
-    files: new Map(folders.toReversed().flatMap((one) => [...one.documents])),
+    files: new Map([...ownFiles, ...learnt.files]),
     ...(tower !== null && { tower: readDocuments(tower) }),
   }
   const family = familyOf(documents)
@@ -199,6 +213,7 @@ async function openFolderParts(
   checkClipNewline(options, parts)
   return {
     documents,
+    ownFiles,
     family,
     ...tied,
     tokenizerPath:
@@ -215,7 +230,14 @@ async function openFolderParts(
       ),
     ],
     adapters: top.filter(({ kind }) => kind === 'adapter').map(({ path }) => path),
+    notices: learnt.notices,
   }
+}
+
+/** Those that lie in no folder of the model's. */
+function adapterFolders({ adapters = [], lora }: CheckpointOptions): readonly AdapterFolder[] {
+  const paths = [...adapters, ...(lora === undefined ? [] : [lora])]
+  return paths.map((path) => ({ path, documents: readDocuments(path) }))
 }
 
 /** A folder with an adapter, or a file or folder with weights trained beside the language model. */

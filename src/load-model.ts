@@ -62,7 +62,7 @@ export type LoadProgress = {
   readonly item: string
 }
 
-export type LoadOptions = Omit<CheckpointOptions, 'use'> & {
+export type LoadOptions = Omit<CheckpointOptions, 'use' | 'lora'> & {
   readonly precision?: PrecisionOption | undefined
   readonly device?: 'cpu' | undefined
   readonly threads?: number | undefined

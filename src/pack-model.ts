@@ -9,6 +9,7 @@
  * Training again changes the two small files alone.
  */
 import { ConfigError } from './core/errors.ts'
+import { learntBeside } from './families/convert/learnt-beside.ts'
 import { jsonBytes } from './families/convert/written-json.ts'
 import { familyOf } from './families/index.ts'
 import { openParts } from './load-checkpoint.ts'
@@ -49,6 +50,8 @@ export type PackOptions = {
   readonly adapterScale?: number | undefined
   /** The same of modules by the end of their names, such as `up_proj`: times `adapterScale`. */
   readonly moduleScales?: Readonly<Record<string, number>> | undefined
+  /** What whoever packs should know, a sentence each. */
+  readonly onNotice?: ((notice: string) => void) | undefined
 }
 
 /** Longest shard: repositories and package registries take it. */
@@ -75,6 +78,9 @@ export async function packModel(out: string, options: PackOptions): Promise<read
 
 async function pack(out: string, sources: PackSources, options: PackOptions): Promise<string[]> {
   const documents = { name: options.base, files: readDocuments(options.base) }
+  const trained = { path: options.adapter, documents: readDocuments(options.adapter) }
+  const { files: learnt, notices } = learntBeside(documents.files, [trained])
+  notices.forEach((notice) => options.onNotice?.(notice))
   const { parameterNames: rules, parseConfig } = familyOf(documents)
   const held = heldInFull(sources.adapter, rules)
   const config = adapterConfig(options, { modules: sources.adapter.modules, held })
@@ -99,9 +105,11 @@ async function pack(out: string, sources: PackSources, options: PackOptions): Pr
     await writeSafetensors(path, lora, produce, { metadata: { format: 'pt' } })
     names.push(...shards, 'adapter_model.safetensors')
     for (const name of (listFolder(options.base) ?? []).filter(isCopied)) {
+      if (learnt.has(name)) continue
       await copyFileInto(joinPath(options.base, name), folder)
       names.push(name)
     }
+    for (const [name, json] of learnt) await write(name, jsonBytes(json))
     await write('adapter_config.json', config)
     await write('README.md', new TextEncoder().encode(options.card))
     await checkWhole(folder)

@@ -57,6 +57,7 @@ export const pack: Verb = {
       adapterBlocks: args.text('adapter-blocks') as BlockType | undefined,
       adapterScale: args.number('adapter-scale'),
       moduleScales: moduleScales(args.texts('module-scale')),
+      onNotice: (notice) => terminal.note(`note: ${notice}`),
     })
     const files = names.map((name) => ({ name, bytes: statSync(join(out, name)).size }))
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0)

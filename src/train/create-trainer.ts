@@ -106,7 +106,7 @@ async function assemble(
     ...model,
     settings,
     config,
-    notices: [...notices, ...idleRateNotices(settings)],
+    notices: [...opened.notices, ...notices, ...idleRateNotices(settings)],
     objective,
     adamw,
     rng: resumed ? new Rng(resumed.rng) : rng,
@@ -156,7 +156,7 @@ async function openReference(
   return buildFrozen(checkpoint, workspace)
 }
 
-function checkpointOptions(options: TrainerOptions, { baseFolder, quirks }: TrainerSettings) {
+function checkpointOptions(options: TrainerOptions, { baseFolder, lora, quirks }: TrainerSettings) {
   const { layout, adapters, projector, visionTower, tokenizer, signal } = options
   return {
     layout,
@@ -166,6 +166,7 @@ function checkpointOptions(options: TrainerOptions, { baseFolder, quirks }: Trai
     tokenizer,
     signal,
     quirks: familyQuirks(quirks),
+    ...(lora?.init && { lora: lora.init }),
     ...(baseFolder !== null && { base: baseFolder }),
     // Samples bring their pixels ready, so the file that says how to make them may be missing.
     processor: 'derived' as const,

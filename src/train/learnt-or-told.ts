@@ -5,11 +5,11 @@ import type { Checkpoint } from '../load-checkpoint.ts'
 
 /** Never throws: what cannot be written is a notice. */
 export function learntOrTold(
-  { config, documents }: Pick<Checkpoint, 'config' | 'documents'>,
+  { config, documents, ownFiles }: Pick<Checkpoint, 'config' | 'documents' | 'ownFiles'>,
   quirks: Quirks,
 ): LearntFiles {
   try {
-    return learntFiles(config, documents, quirks)
+    return learntFiles(config, { ...documents, files: ownFiles }, quirks)
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     const told = `How pictures and clips were learnt could not be written down (${why}): load it with the quirks of training, ${JSON.stringify(quirks)}.`

@@ -19,6 +19,7 @@ export async function openPreparer(
   const checkpoint = await openParts(from, {
     ...parts,
     quirks: familyQuirks(quirks),
+    lora: recipe.lora?.init,
     hub,
     use: 'training',
   })

@@ -88,7 +88,7 @@ async function writeAsStored(folder: string, parts: SaveParts): Promise<readonly
   const rules = family.parameterNames
   const tensors = savedTensors({ config, parts: checkpoint.parts, rules, store })
   const { files: learnt, notices } = learntOrTold(checkpoint, parts.quirks)
-  const files = withStoredDType(learnt, { documents: checkpoint.documents, tensors })
+  const files = withStoredDType(learnt, { ownFiles: checkpoint.ownFiles, tensors })
   await writeTensors(folder, tensors)
   for (const path of copiedFiles(checkpoint)) {
     if (!files.has(baseName(path))) await copyFileInto(path, folder)
@@ -102,9 +102,9 @@ async function writeAsStored(folder: string, parts: SaveParts): Promise<readonly
 /** Files that say otherwise than the checkpoint's own, its config among them where it names another dtype than most are in. */
 function withStoredDType(
   files: LearntFiles['files'],
-  { documents, tensors }: Pick<Checkpoint, 'documents'> & { tensors: readonly SavedTensor[] },
+  { ownFiles, tensors }: Pick<Checkpoint, 'ownFiles'> & { tensors: readonly SavedTensor[] },
 ): LearntFiles['files'] {
-  const own = documents.files.get(CONFIG)
+  const own = ownFiles.get(CONFIG)
   const config = files.get(CONFIG) ?? own
   if (!isObject(config)) return files
   const written = withDType(config, usualDType(tensors))

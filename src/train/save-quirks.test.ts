@@ -1,13 +1,14 @@
 /** A model that was trained with quirks is read as it was trained, or whoever saves it is told. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Quirks } from '../families/family.ts'
 import { openParts, type CheckpointOptions } from '../load-checkpoint.ts'
+import { packModel } from '../pack-model.ts'
 import { withPlainSteps } from '../preprocess/image-processor.ts'
-import { createTrainer } from './index.ts'
+import { createTrainer, type TrainerOptions } from './index.ts'
 
 let root: string
 before(() => {
@@ -96,14 +97,87 @@ for (const { model, quirks, parts } of [
     parts: CLIP,
   },
 ] satisfies Case[]) {
-  test(`an adapter of ${model} is read with ${JSON.stringify(quirks)}`, async () => {
+  // As one of adapters, and packed, it was read as the base alone is.
+  test(`an adapter of ${model} is read with ${JSON.stringify(quirks)}, wherever it is opened`, async () => {
     const folder = mkdtempSync(join(root, 'saved-'))
     await using trainer = await createTrainer(model, { ...parts, quirks, lora: LORA })
     const notices = await trainer.save(folder)
     assert.match(notices.join(), /beside the adapter/)
-    const now = await pictures(folder, { ...parts, base: model })
-    assert.deepEqual(now, await pictures(model, { ...parts, quirks }))
+    const learnt = await pictures(model, { ...parts, quirks })
+    assert.deepEqual(await pictures(folder, { ...parts, base: model }), learnt)
+    const over = { ...parts, adapters: [folder] }
+    assert.deepEqual(await pictures(model, over), learnt)
+    const told = { ...parts, quirks: { fit: 'squash' } } as const
+    const squashed = await pictures(folder, { ...told, base: model })
+    assert.deepEqual(await pictures(model, { ...told, adapters: [folder] }), squashed)
+    assert.deepEqual(await noticesOf(model, over), [])
   })
+
+  test(`what is trained on from an adapter of ${model} learns as that did, and says so`, async () => {
+    const first = await trainedFrom(model, { ...parts, quirks, lora: LORA })
+    const learnt = await pictures(model, { ...parts, quirks })
+    const next = await trainedFrom(model, { ...parts, lora: { ...LORA, init: first } })
+    assert.deepEqual(await pictures(model, { ...parts, adapters: [next] }), learnt)
+    const merged = await trainedFrom(model, { ...parts, adapters: [first] })
+    const asked = await trainedFrom(model, { ...parts, quirks })
+    assert.deepEqual(await pictures(merged, {}), await pictures(asked, {}))
+  })
+}
+
+const MLP = join(HF, 'llava-mlp')
+
+test('a packed model has pictures prepared as its adapter learnt them', async () => {
+  const adapter = await trainedFrom(MLP, { quirks: { fit: 'pad' }, lora: LORA })
+  const out = join(root, 'packed')
+  await packModel(out, { base: MLP, adapter, card: '' })
+  assert.deepEqual(await pictures(out, {}), await pictures(MLP, { quirks: { fit: 'pad' } }))
+})
+
+test('of adapters that learnt otherwise the last one counts, which is told', async () => {
+  const [pad, squash] = [
+    await trainedFrom(MLP, { quirks: { fit: 'pad' }, lora: LORA }),
+    await trainedFrom(MLP, { quirks: { fit: 'squash' }, lora: LORA }),
+  ]
+  const adapters = [pad, squash]
+  assert.deepEqual(
+    await pictures(MLP, { adapters }),
+    await pictures(MLP, { quirks: { fit: 'squash' } }),
+  )
+  const [told = '', ...others] = await noticesOf(MLP, { adapters })
+  assert.match(told, /prepared otherwise.*as the last of them says/)
+  assert.ok(told.includes(pad) && told.includes(squash))
+  assert.deepEqual(others, [])
+  assert.deepEqual(await noticesOf(MLP, { adapters: [pad, pad] }), [])
+})
+
+test('what an adapter says in the words of another class is passed over, which is told', async () => {
+  const adapter = await trainedFrom(MLP, { lora: LORA })
+  writeFileSync(
+    join(adapter, 'config.json'),
+    readFileSync(join(ORIGINAL, 'llava-v1.5', 'config.json')),
+  )
+  const adapters = [adapter]
+  assert.deepEqual(await pictures(MLP, { adapters }), await pictures(MLP, {}))
+  assert.match(
+    (await noticesOf(MLP, { adapters })).join(),
+    /for a model of class original \(.*image_aspect_ratio "pad".*passed over.*--quirk fit=pad/,
+  )
+})
+
+async function trainedFrom(model: string, options: TrainerOptions): Promise<string> {
+  const folder = mkdtempSync(join(root, 'saved-'))
+  await using trainer = await createTrainer(model, options)
+  await trainer.save(folder)
+  return folder
+}
+
+async function noticesOf(model: string, options: CheckpointOptions): Promise<string[]> {
+  const told: string[] = []
+  const onProgress = ({ item }: { item: string }) => void told.push(item)
+  const { close, notices } = await openParts(model, { ...options, onProgress })
+  close()
+  assert.deepEqual(told, notices)
+  return told
 }
 
 /** How they are prepared and counted. */

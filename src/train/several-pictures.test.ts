@@ -96,6 +96,8 @@ for (const [name, from] of [
     )
     const lora = await saved(recipeOf(from(), `${name}-lora`, { lora: { rank: 2 } }))
     assert.deepEqual(await servedTokens(lora.model, { visionTower }), ONE_TILE_EACH)
+    const over = { visionTower, adapters: [lora.model] }
+    assert.deepEqual(await servedTokens(from(), over), ONE_TILE_EACH)
   })
 }
 

@@ -3,7 +3,6 @@
  * is written down where the layout has words for it, and told where it has none.
  */
 import { isSameTile, withPlainSteps } from '../../preprocess/image-processor.ts'
-import type { Tiling } from '../../preprocess/tiling.ts'
 import type { CheckpointDocuments, FamilyOptions, ModelConfig, Quirks } from '../family.ts'
 import { familyOf } from '../index.ts'
 import { isObject } from '../json-reader.ts'
@@ -34,7 +33,7 @@ export function learntFiles(
   if (!isEyed(was) || habits(config) === habits(was)) return NOTHING
   const json = documents.files.get('config.json') as Json
   const files = isOriginalConfig(json)
-    ? changed(json, originalFields(config, was))
+    ? changedConfig(json, originalFields(config, was))
     : hfFiles(config, was, documents.files)
   const written = { ...documents, files: new Map([...documents.files, ...files]) }
   const lost = lostQuirks(written, quirks)
@@ -78,15 +77,14 @@ function lostQuirks(documents: CheckpointDocuments, quirks: Quirks): string[] {
   return (lost.length > 0 ? lost : given).map(([name, value]) => `${name}=${String(value)}`)
 }
 
-function changed(json: Json, fields: Json): Map<string, unknown> {
+export function changedConfig(json: Json, fields: Json): Map<string, unknown> {
   if (Object.keys(fields).length === 0) return new Map()
   return new Map([['config.json', { ...json, ...fields }]])
 }
 
 /** Those of the first that the second has not, or otherwise. */
-function differing(fields: Json, others: Json): Json {
-  const isOther = ([key, value]: [string, unknown]) =>
-    JSON.stringify(value) !== JSON.stringify(others[key])
+export function differing(fields: Json, others: Json): Json {
+  const isOther = ([key, value]: [string, unknown]) => !isSameJson(value, others[key])
   return Object.fromEntries(Object.entries(fields).filter(isOther))
 }
 
@@ -122,7 +120,7 @@ function hfFiles(
     ...differing(severalField(config), severalField(was)),
     ...differing(poolFields(config), poolFields(was)),
   }
-  return new Map([...changed(json, fields), ...processorFiles(config, was, files)])
+  return new Map([...changedConfig(json, fields), ...processorFiles(config, was, files)])
 }
 
 function gridField({ image: { tokens } }: EyedConfig): Json {
@@ -143,10 +141,20 @@ function processorFiles(
   { image: { processor: before } }: EyedConfig,
   files: CheckpointDocuments['files'],
 ): Map<string, unknown> {
-  const isSame = isSameTile(processor, before) && isSameTiling(processor.tiling, before.tiling)
+  const isSame = isSameTile(processor, before) && isSameJson(processor.tiling, before.tiling)
   if (isSame || processor.tiling.kind !== before.tiling.kind) return new Map()
   const { model_type: modelType } = files.get('config.json') as Json
-  const file = processorFile(processor, vision.kind, hfClassNamed(String(modelType)))
+  return placedProcessor(
+    processorFile(processor, vision.kind, hfClassNamed(String(modelType))),
+    files,
+  )
+}
+
+/** An image processor where `files` have theirs. */
+export function placedProcessor(
+  file: unknown,
+  files: CheckpointDocuments['files'],
+): Map<string, unknown> {
   const whole = files.get('processor_config.json')
   const isNested = isObject(whole) && isObject(whole['image_processor'])
   return new Map<string, unknown>([
@@ -157,6 +165,6 @@ function processorFiles(
   ])
 }
 
-function isSameTiling(one: Tiling, other: Tiling): boolean {
+export function isSameJson(one: unknown, other: unknown): boolean {
   return JSON.stringify(one) === JSON.stringify(other)
 }
