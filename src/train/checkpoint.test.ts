@@ -1,6 +1,14 @@
 /** Going on from a checkpoint gives what an uninterrupted run gives, to the bit. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -100,7 +108,7 @@ test('what the weights were learnt for is told again or refused by name, other o
     [{ lora: { ...lora, dropout: 0 } }, /lora\.dropout was 0\.1 and is 0; give/],
     [{ lora: { ...lora, targets: /q_proj$/ } }, /lora\.targets was .* and is "\/q_proj\$\/"; give/],
     [{ lora: undefined }, /lora was \{.*\} and is null; give/],
-    [{ trainable: [] }, /trainable was \["projector"\] and is \[\]; give/],
+    [{ trainable: [] }, /trainable was \["projector"\] and is \[\];/],
     [{ objective: { kind: 'sft' } }, /objective\.kind was "dpo" and is "sft"/],
     [{ objective: { kind: 'dpo', beta: 0.5 } }, /objective\.beta was 0\.1 and is 0\.5; give/],
     [{ base: 'int8' }, /storage was "f32" and is "int8"; give/],
@@ -113,6 +121,55 @@ test('what the weights were learnt for is told again or refused by name, other o
   const resumed = await createTrainer(MODEL, { ...options, ...free, resume: path })
   await resumed.dispose()
 })
+
+// Preferences were learnt on against the base, or whatever stood in the reference's place: no field said so.
+test('preferences are learnt on against the same reference or not at all, wherever it lies', async () => {
+  const [sft, other, whole] = await Promise.all([
+    steppedFrom({ lora: LORA }, { learningRate: 1e-2 }),
+    steppedFrom({ lora: LORA }, { learningRate: 2e-2 }),
+    steppedFrom({ trainable: ['decoder'] }, { learningRate: 1e-3 }),
+  ])
+  const adapted = (init?: string): TrainerOptions => ({
+    objective: { kind: 'dpo' },
+    trainable: [],
+    lora: { ...LORA, ...(init !== undefined && { init }) },
+  })
+  const against = (reference?: string): TrainerOptions => ({
+    objective: { kind: 'dpo', ...(reference !== undefined && { reference }) },
+    trainable: ['decoder'],
+  })
+  for (const [options, right, wrong] of [
+    [adapted, sft, other],
+    [against, whole, MODEL],
+  ] as const) {
+    const path = mkdtempSync(join(folder, 'preferring-'))
+    await using trainer = await createTrainer(MODEL, options(right))
+    await losses(trainer, [0])
+    await trainer.checkpoint(path)
+    const expected = await losses(trainer, [1])
+    for (const from of [undefined, wrong]) {
+      await assert.rejects(createTrainer(MODEL, { ...options(from), resume: path }), {
+        code: 'CHECKPOINT_RESUME',
+        message: /objective\.reference was ".*SHA-256 .*" and is ".*SHA-256 .*"; give/,
+      })
+    }
+    const moved = mkdtempSync(join(folder, 'moved-'))
+    cpSync(right, moved, { recursive: true })
+    await using again = await createTrainer(MODEL, { ...options(moved), resume: path })
+    assert.deepEqual(await losses(again, [1]), expected)
+  }
+})
+
+const LORA = { rank: 4, alpha: 8 }
+
+/** A model or adapter after a step. */
+async function steppedFrom(what: TrainerOptions, rates: TrainerOptions): Promise<string> {
+  const path = mkdtempSync(join(folder, 'stepped-'))
+  await using trainer = await createTrainer(MODEL, { trainable: [], ...what, ...rates })
+  await losses(trainer, [0])
+  await trainer.save(path)
+  return path
+}
 
 test('a checkpoint that cannot be written leaves the one before', async () => {
   const path = join(folder, 'kept')

@@ -31,6 +31,7 @@ import { withOwnHead } from './own-head.ts'
 import type { ParameterStore } from './parameter-store.ts'
 import { PreferenceObjective } from './preference-objective.ts'
 import { Reference } from './reference.ts'
+import { modelDigest, startDigest } from './reference-digest-node.ts'
 import { saveAdapter } from './save-adapter.ts'
 import { saveModel, withNotices } from './save-model.ts'
 import { trainedSteps, type Trained } from './trained-parameters.ts'
@@ -95,11 +96,15 @@ async function assemble(
   const read = { ...source, parameters, trained }
   const { atStart, ...model } = await buildTrained(checkpoint, read, workspace)
   const { store } = model
-  const objective = await createObjective(config, { atStart, layout }, workspace)
+  const { objective, reference } = await createObjective(
+    config,
+    { atStart, layout, trained },
+    workspace,
+  )
   const adamw = await AdamW.create(runtime, settings)
   cleanup.push(() => adamw.dispose())
   const nameOf = (path: string) => trained.stored(path).name
-  const purpose = learntFor(settings, trained.held)
+  const purpose = learntFor(settings, { held: trained.held, reference })
   const asBefore = { store, nameOf, learntFor: purpose }
   const resumed = resume === undefined ? null : await readCheckpoint(resume, asBefore)
   return {
@@ -120,40 +125,57 @@ async function assemble(
   }
 }
 
-async function createObjective(
-  config: ModelConfig,
-  {
-    atStart,
-    layout,
-  }: Pick<TrainerOptions, 'layout'> & { readonly atStart: () => Promise<Network> },
-  workspace: Workspace,
-): Promise<Objective> {
-  const { objective, accumulation } = workspace.settings
-  if (objective.kind === 'sft') return supervisedObjective(config, accumulation)
-  if (objective.kind === 'words') return wordsObjective(config, accumulation)
-  const { reference: folder } = objective
-  const network = await (folder === null ? atStart() : openReference(folder, layout, workspace))
-  if (folder === null) workspace.cleanup.push(() => network.dispose())
-  const reference = new Reference(network)
-  return new PreferenceObjective({
-    config,
-    settings: objective,
-    accumulation,
-    reference: (samples, options) => reference.logProbs(samples, options),
-  })
+type ChosenObjective = {
+  readonly objective: Objective
+  /** Digest of the frozen reference. */
+  readonly reference: string | null
 }
 
-/** Another checkpoint, whose weights are stored as those that are trained from. */
-async function openReference(
-  folder: string,
-  layout: TrainerOptions['layout'],
+type ObjectiveParts = Pick<TrainerOptions, 'layout'> & {
+  readonly atStart: () => Promise<Network>
+  readonly trained: Trained
+}
+
+async function createObjective(
+  config: ModelConfig,
+  parts: ObjectiveParts,
   workspace: Workspace,
-): Promise<Network> {
-  const { signal, cleanup } = workspace
+): Promise<ChosenObjective> {
+  const { objective, accumulation } = workspace.settings
+  if (objective.kind === 'sft')
+    return { objective: supervisedObjective(config, accumulation), reference: null }
+  if (objective.kind === 'words')
+    return { objective: wordsObjective(config, accumulation), reference: null }
+  const { network, digest } = await openReference(objective.reference, parts, workspace)
+  const reference = new Reference(network)
+  return {
+    objective: new PreferenceObjective({
+      config,
+      settings: objective,
+      accumulation,
+      reference: (samples, options) => reference.logProbs(samples, options),
+    }),
+    reference: digest,
+  }
+}
+
+/** The model as it is when training starts, or another checkpoint, whose weights are stored as those that are trained from. */
+async function openReference(
+  folder: string | null,
+  { atStart, layout, trained }: ObjectiveParts,
+  workspace: Workspace,
+): Promise<{ readonly network: Network; readonly digest: string }> {
+  const { settings, signal, cleanup } = workspace
+  if (folder === null) {
+    const network = await atStart()
+    cleanup.push(() => network.dispose())
+    return { network, digest: await startDigest(trained, settings) }
+  }
   const options = { layout, signal, processor: 'derived', use: 'training' } as const
   const checkpoint = await openParts(folder, options)
   cleanup.push(() => checkpoint.close())
-  return buildFrozen(checkpoint, workspace)
+  const network = await buildFrozen(checkpoint, workspace)
+  return { network, digest: await modelDigest(checkpoint.files, signal) }
 }
 
 function checkpointOptions(options: TrainerOptions, { baseFolder, lora, quirks }: TrainerSettings) {

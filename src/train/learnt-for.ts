@@ -9,7 +9,7 @@ export type LearntFor = Readonly<Record<string, unknown>>
 
 /**
  * Of the rest, some say how the steps to come are made (rates, schedule, arithmetic), some where something lies or how it is
- * kept: all of that may change.
+ * kept: all of that may change. Of folders that weights are taken from, the weights count and not the place.
  */
 const RULES: {
   readonly [S in keyof TrainerSettings]: ((value: TrainerSettings[S]) => unknown) | 'free'
@@ -34,17 +34,28 @@ const RULES: {
   featureCache: 'free',
 }
 
-/** `held`: what is kept as an adapter brought it, which no checkpoint holds. */
+/** Weights that no checkpoint holds. */
+export type WeightsBeside = {
+  /** What is kept as an adapter brought it. */
+  readonly held: ReadonlyMap<string, Float32Array>
+  /** The digest of the frozen reference; null: there is none. */
+  readonly reference: string | null
+}
+
 export function learntFor(
   settings: TrainerSettings,
-  held: ReadonlyMap<string, Float32Array>,
+  { held, reference }: WeightsBeside,
 ): LearntFor {
   const entries = Object.entries(RULES).flatMap(([name, rule]) => {
     if (rule === 'free') return []
     const value = settings[name as keyof TrainerSettings]
     return [[name, (rule as (value: unknown) => unknown)(value)]]
   })
-  const fields = { ...Object.fromEntries(entries), 'lora.init': heldDigest(held) }
+  const fields = {
+    ...Object.fromEntries(entries),
+    'lora.init': heldDigest(held),
+    ...(reference !== null && { 'objective.reference': reference }),
+  }
   // Without what is not there, as it comes back from a file.
   return JSON.parse(JSON.stringify(fields)) as LearntFor
 }
