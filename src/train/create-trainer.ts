@@ -28,6 +28,7 @@ import { withNewline } from './new-newline.ts'
 import { supervisedObjective, type Objective } from './objective.ts'
 import { familyQuirks, parseOptions, type TrainerOptions, type TrainerSettings } from './options.ts'
 import { withOwnHead } from './own-head.ts'
+import { withOwnParts } from './own-parts.ts'
 import type { ParameterStore } from './parameter-store.ts'
 import { PreferenceObjective } from './preference-objective.ts'
 import { Reference } from './reference.ts'
@@ -47,14 +48,15 @@ import { wordsObjective } from './words-objective.ts'
  */
 export async function createTrainer(name: string, options: TrainerOptions = {}): Promise<Trainer> {
   checkName(name)
-  const settings = parseOptions(options)
+  const given = parseOptions(options)
   options.signal?.throwIfAborted()
-  const checkpoint = await openParts(name, checkpointOptions(options, settings))
+  const checkpoint = await openParts(name, checkpointOptions(options, given))
   const cleanup: Workspace['cleanup'] = [() => checkpoint.close()]
   const dispose = async () => {
     for (const step of cleanup.splice(0).reverse()) await step()
   }
   try {
+    const settings = withOwnParts(given, options, checkpoint.config)
     // Steps of milliseconds each: the event loop gets its turn in between.
     if (!settings.lora && settings.trainable.length > 0) checkSavable(checkpoint)
     await nextTurn()

@@ -9,6 +9,7 @@ import { knownCheckpoint } from '../families/known-checkpoints.ts'
 import { runMemory, runOperations, type RunMemory, type RunSize } from './estimate.ts'
 import { idleRateNotices } from './idle-rates.ts'
 import { familyQuirks } from './options.ts'
+import { withStageParts } from './own-parts.ts'
 import { checkRecipe, checkReference } from './recipe/check-recipe.ts'
 import type { ParameterGroup } from './recipe/parameter-table.ts'
 import { parseRecipe } from './recipe/parse-recipe.ts'
@@ -61,9 +62,10 @@ const A100_SHARE = 0.4
  * says is published is counted then. Nothing is written.
  */
 export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<DryRun> {
-  const parsed = parseRecipe(typeof recipe === 'string' ? await readRecipeFile(recipe) : recipe)
-  const { preparer, config, files, countedAs, dispose } = await openModel(parsed)
+  const given = parseRecipe(typeof recipe === 'string' ? await readRecipeFile(recipe) : recipe)
+  const { preparer, config, files, countedAs, dispose } = await openModel(given)
   try {
+    const parsed = withStageParts(given, config)
     const { settings, groups } = checkRecipe(parsed, { config, files })
     const tools = preparer && { recipe: parsed, preparer, signal: options.signal, ...SILENT }
     const looked = tools && (await measuredSize(tools))

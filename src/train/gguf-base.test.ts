@@ -4,6 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { writeTinyCheckpoint } from '../../test/tiny/checkpoint.ts'
+import { TEXT_ONLY } from '../../test/tiny/checkpoints.ts'
 import { writeTinyGguf } from '../../test/tiny/gguf.ts'
 import { createTrainer, dryRun, train } from './index.ts'
 
@@ -14,16 +16,21 @@ before(async () => {
 })
 after(() => rmSync(root, { recursive: true }))
 
-const SAMPLE = { inputIds: [1, 40, 41, 42, 2], labels: [-100, 40, 41, 42, 2] }
-
-// Such a run made all its steps, and there was no model.
-test('training in full is refused before anything is done, an adapter and evaluation are not', async () => {
-  const [from, path, output] = [join(root, 'lm.gguf'), join(root, 'rows.json'), join(root, 'run')]
+function rowsFile(): string {
+  const path = join(root, 'rows.json')
   const turns = [
     { from: 'human', value: 'Why?' },
     { from: 'gpt', value: 'So.' },
   ]
   writeFileSync(path, JSON.stringify([{ id: '0', conversations: turns }]))
+  return path
+}
+
+const SAMPLE = { inputIds: [1, 40, 41, 42, 2], labels: [-100, 40, 41, 42, 2] }
+
+// Such a run made all its steps, and there was no model.
+test('training in full is refused before anything is done, an adapter and evaluation are not', async () => {
+  const [from, path, output] = [join(root, 'lm.gguf'), rowsFile(), join(root, 'run')]
   const recipe = {
     model: { from },
     stage: 'instruction',
@@ -48,6 +55,51 @@ test('training in full is refused before anything is done, an adapter and evalua
   await using trainer = await createTrainer(from, { trainable: [] })
   assert.ok((await trainer.evaluate([SAMPLE])).loss > 0)
   await assert.rejects(trainer.save(join(root, 'none')), refused)
+})
+
+// The default named a projector, and the refusal told whoever had left it out to leave it out.
+test('without a word of parts an adapter alone is trained over a language model without eyes', async () => {
+  const [gguf, folder] = [join(root, 'lm.gguf'), join(root, 'text')]
+  await writeTinyCheckpoint(folder, TEXT_ONLY)
+  for (const from of [gguf, folder]) {
+    await using trainer = await createTrainer(from, { lora: { rank: 2 } })
+    assert.deepEqual(trainer.settings.trainable, [])
+    await trainer.step([[SAMPLE]])
+    await using plain = await createTrainer(from)
+    assert.ok((await plain.evaluate([SAMPLE])).loss > 0)
+    await assert.rejects(plain.step([[SAMPLE]]), { message: /name a part \(decoder\), give lora/ })
+    await assert.rejects(createTrainer(from, { trainable: ['projector'], lora: { rank: 2 } }), {
+      code: 'CONFIG_TRAINER',
+    })
+  }
+  for (const [from, more, parts] of [
+    [gguf, { lora: { rank: 2 } }, []],
+    [folder, {}, ['decoder']],
+  ] as const) {
+    const { recipe, groups } = await dryRun(
+      {
+        model: from,
+        stage: 'instruction',
+        data: rowsFile(),
+        steps: 1,
+        output: join(root, 'o'),
+        ...more,
+      },
+      { operationsPerSecond: { f32: 1e9, int8: 1e9 } },
+    )
+    assert.deepEqual(recipe.trainable, parts)
+    assert.ok(groups.some(({ isTrained }) => isTrained))
+  }
+  await train({
+    model: gguf,
+    stage: 'instruction',
+    conversation: 'qwen_1_5',
+    lora: { rank: 2 },
+    steps: 1,
+    data: rowsFile(),
+    output: join(root, 'unnamed'),
+  })
+  assert.ok(existsSync(join(root, 'unnamed', 'model', 'adapter_model.safetensors')))
 })
 
 // It named the folder that the file lies in: another model may be there.

@@ -54,7 +54,7 @@ export function familyQuirks(quirks: TrainerQuirks): Quirks {
 }
 
 export type TrainerOptions = Pick<FamilyOptions, 'layout'> & {
-  /** `imageNewline`: where the model has one. */
+  /** Default: the projector, where the model has one. `imageNewline`: where the model has one. */
   readonly trainable?: readonly ModelPart[]
   readonly lora?: LoraOptions
   readonly objective?: Objective

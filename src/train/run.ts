@@ -14,6 +14,7 @@ import { createTrainer } from './create-trainer.ts'
 import { writeNewProjector } from './new-projector.ts'
 import { openPreparer } from './open-preparer.ts'
 import { checkRecipe, checkReference } from './recipe/check-recipe.ts'
+import { withStageParts } from './own-parts.ts'
 import { parseRecipe } from './recipe/parse-recipe.ts'
 import { recipeChanges } from './recipe/recipe-changes.ts'
 import { readRecipeFile } from './recipe/read-recipe-node.ts'
@@ -72,7 +73,8 @@ async function openRun(
   }
   const { preparer, config, files, dispose } = await openPreparer(given)
   cleanup.push(dispose)
-  const recipe = await withNewProjector(given, { config, folder, isNew: found === null })
+  const whole = withStageParts(given, config)
+  const recipe = await withNewProjector(whole, { config, folder, isNew: found === null })
   checkRecipe(recipe, { config, files })
   await checkReference(recipe)
   const changes = before === null ? null : recipeChanges(before, recipe)

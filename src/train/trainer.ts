@@ -393,6 +393,6 @@ function emptyBatch({ quirks }: TrainerSettings, { layout }: ModelConfig) {
 function nothingTrained(): ConfigError {
   return new ConfigError(
     'CONFIG_TRAINER',
-    'step: trainable is empty and there is no lora, so there is nothing to train; name a part, or only evaluate.',
+    'step: expected something to train, but trainable is empty (a language model without eyes has no projector, which is the default) and there is no lora; name a part (decoder), give lora, or only evaluate.',
   )
 }

@@ -90,12 +90,14 @@ export function parseRecipe(value: unknown): Recipe {
   const stage = read.choice('stage', STAGES) ?? missingStage(read)
   const { trainable, conversation, learningRate } = STAGE_DEFAULTS[stage]
   const lora = parseLora(read)
+  const named = parts(read)
   const evaluation = parseEvaluation(read, faults)
   const recipe: Recipe = {
     name: read.text('name') ?? '',
     model: parseModel(read, faults),
     stage,
-    trainable: parts(read) ?? (lora ? trainable.filter((part) => part !== 'decoder') : trainable),
+    trainable: named ?? (lora ? trainable.filter((part) => part !== 'decoder') : trainable),
+    trainableFrom: named ? 'recipe' : 'stage',
     lora,
     preference: parsePreference(read, stage),
     base: read.choice('base', ['f32', 'int8', 'q4']) ?? 'f32',

@@ -37,6 +37,7 @@ const FIELDS: { readonly [F in keyof Recipe]: Change } = {
   data: 'told',
   quarantine: 'told',
   seed: 'told',
+  trainableFrom: 'free',
   name: 'free',
   output: 'free',
   threads: 'free',

@@ -71,6 +71,8 @@ export type Recipe = {
   readonly model: RecipeModel
   readonly stage: TrainingStage
   readonly trainable: readonly ModelPart[]
+  /** `stage`: those of its parts that the model has. */
+  readonly trainableFrom: 'recipe' | 'stage'
   readonly lora: RecipeLora | null
   readonly preference: RecipePreference | null
   /** How frozen weights are stored. */
