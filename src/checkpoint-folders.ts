@@ -42,7 +42,8 @@ export async function checkpointFolders(
 ): Promise<readonly CheckpointFolder[]> {
   const folders: CheckpointFolder[] = []
   for (let next: string | null = path; next !== null;) {
-    if (next.endsWith('.gguf')) throw ggufBase(path, next)
+    const isGiven = folders.length === 1 && base !== undefined
+    if (next.endsWith('.gguf')) throw ggufBase(folders, { base: next, isGiven })
     if (folders.some((one) => absolutePath(one.path) === absolutePath(next as string)))
       throw endless(path, `${next} again`)
     if (folders.length === MAX_FOLDERS) throw endless(path, `${MAX_FOLDERS} folders and no end`)
@@ -131,10 +132,16 @@ async function baseOf(
   return besideOrHub(path, named, { ...options, advice: 'give its folder as base (--base)' })
 }
 
-function ggufBase(folder: string, base: string): ConfigError {
+/** `folders`: those above it, the lowest last. */
+function ggufBase(
+  folders: readonly CheckpointFolder[],
+  { base, isGiven }: { readonly base: string; readonly isGiven: boolean },
+): ConfigError {
+  const adapters = folders.map(({ path }) => path).toReversed()
+  const by = isGiven ? 'base (--base)' : 'its adapter_config.json'
   return new ConfigError(
     'CONFIG_OPTION',
-    `base: expected the folder of a language model, ${base} came; give the .gguf file as the model and ${folder} as one of adapters (--adapter).`,
+    `${adapters[0]}: expected the folder of a language model as its base, ${by} names ${base}; give the .gguf file as the model and ${adapters.join(', then ')} as adapters (--adapter).`,
   )
 }
 

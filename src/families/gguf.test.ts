@@ -180,7 +180,7 @@ for (const checkpoint of [LLAMA, TEXT_ONLY]) {
       }
       await assert.rejects(loadModel(adapter, { base: file }), {
         code: 'CONFIG_OPTION',
-        message: /give the .gguf file as the model and .* as one of adapters/,
+        message: /base \(--base\) names .*; give the .gguf file as the model and .* as adapters/,
       })
     })
   })

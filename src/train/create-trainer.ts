@@ -113,7 +113,7 @@ async function assemble(
     ...model,
     settings,
     config,
-    notices: [...opened.notices, ...notices, ...idleRateNotices(settings)],
+    notices: [...opened.notices, ...notices, ...idleRateNotices(settings, config)],
     objective,
     adamw,
     rng: resumed ? new Rng(resumed.rng) : rng,

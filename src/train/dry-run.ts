@@ -77,7 +77,7 @@ export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<D
       recipe: parsed,
       countedAs,
       groups,
-      notices: idleRateNotices(settings),
+      notices: idleRateNotices(settings, config),
       ...(measured ?? { size: null, sizeFrom: null }),
       memory: measured && runMemory(config, groups, { settings, size: measured.size }),
       operations,

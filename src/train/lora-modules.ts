@@ -177,7 +177,12 @@ function surplus(folder: string, paths: readonly (string | null | undefined)[]):
   return new CheckpointError(
     'CHECKPOINT_ADAPTER',
     others.length > 0
-      ? `lora.init: ${folder} should adapt layers of the decoder alone, it adapts ${others.length} other modules (${others[0] ?? 'unknown'}, …); name it in adapters, which merges it first, and leave out lora.init.`
-      : `lora.init: ${folder} adapts ${paths.length} modules that lora.targets leaves out; give the targets that it was made with.`,
+      ? `lora.init: ${folder} should adapt layers of the decoder alone, it adapts others (${listed(others)}); name it in adapters, which merges it first, and leave out lora.init.`
+      : `lora.init: ${folder} adapts modules that lora.targets leaves out (${listed(paths)}); give the targets that it was made with.`,
   )
+}
+
+/** The first, and how many more. */
+function listed([first, ...more]: readonly (string | null | undefined)[]): string {
+  return `${first ?? 'unknown'}${more.length > 0 ? ` and ${more.length} more` : ''}`
 }

@@ -232,6 +232,14 @@ test('a rate of a part of which nothing is trained changes nothing, and is told'
   assert.match(told.notices.join(), /learningRates names decoder, vision, of which nothing/)
   for (const trainer of [plain, told]) await trainer.step([[first]])
   assert.deepEqual(told.weights(), plain.weights())
+  // It said to name the newline in trainable, which is refused beside lora and does nothing for this model.
+  for (const lora of [undefined, { rank: 2 }]) {
+    const given = { learningRates: { imageNewline: 1e-5, vision: 2e-6 }, ...(lora && { lora }) }
+    await using trainer = await createTrainer(MODEL, given)
+    const [nameable = '', none = ''] = trainer.notices
+    assert.match(nameable, /names vision, of which nothing is trained; name it in trainable/)
+    assert.match(none, /names imageNewline, of which nothing can be trained here.*; leave it out/)
+  }
 })
 
 test('what is no micro-batch of samples is refused by name', async () => {
