@@ -3,7 +3,9 @@ import { float32ToFloat16 } from './core/dtype.ts'
 import { elementCount } from './core/shape.ts'
 import { toFloat32, type HostTensor } from './core/tensor.ts'
 import { llavaHfName } from './families/convert/target-names.ts'
+import type { StoredPlace } from './families/parameter-map.ts'
 import { parameterPath, type NameRule } from './families/parameter-names.ts'
+import { joinedPair, type Numbers, type StackedWeight } from './stack-adapters.ts'
 import {
   encodeBlocks,
   fitsBlocks,
@@ -11,7 +13,6 @@ import {
   storedPlan,
   withoutBlocks,
   type BlockType,
-  type LoraAdapter,
   type TensorPlan,
   type WeightSource,
 } from './weights/index.ts'
@@ -19,13 +20,8 @@ import type { VisionConfig } from './vision/vision-transformer.ts'
 
 export type PackedTensor = TensorPlan & { read(): HostTensor }
 
-export type PackSources = {
-  /** The base with its tensors as they lie in its files. */
-  readonly stored: WeightSource
-  readonly adapter: LoraAdapter
-}
-
-type Place = { readonly source: WeightSource; readonly name: string }
+/** What adapters change, by our paths. */
+export type Trained = ReadonlyMap<string, StackedWeight>
 
 /** Tower and projector: parts that may have been trained in full. */
 const SEEING = /^(?:vision|projector)\./
@@ -37,7 +33,7 @@ const SEEING = /^(?:vision|projector)\./
 const FINE = /^vision\.layers\.0\.attention\./
 
 /** Everything but tower and projector, as it lies in the base's files. */
-export function baseTensors({ stored }: PackSources, rules: readonly NameRule[]): PackedTensor[] {
+export function baseTensors(stored: WeightSource, rules: readonly NameRule[]): PackedTensor[] {
   return [...stored.tensors].flatMap(([name, info]) => {
     const path = parameterPath(rules, ownName(name, info))
     if (path === undefined || path === null || SEEING.test(path)) return []
@@ -46,9 +42,10 @@ export function baseTensors({ stored }: PackSources, rules: readonly NameRule[])
   })
 }
 
-/** Tower and projector as they were trained, else as the base has them; blocks behind the last feature are never read. */
+/** Tower and projector as they were trained in full, else as the base has them. */
 export function seeingTensors(
-  { stored, adapter }: PackSources,
+  stored: WeightSource,
+  trained: Trained,
   {
     rules,
     vision,
@@ -59,53 +56,50 @@ export function seeingTensors(
     readonly blocks: BlockType
   },
 ): PackedTensor[] {
-  const numBlocks = Math.max(...vision.featureLayers)
   const base = withoutBlocks(stored)
-  const places = new Map<string, Place>()
-  const add = (trained: string, source: WeightSource, name: string) => {
-    const path = parameterPath(rules, trained)
-    const block = Number(/^vision\.layers\.(\d+)\./.exec(path ?? '')?.[1] ?? 0)
-    if (path && SEEING.test(path) && block < numBlocks) places.set(path, { source, name })
+  const places = new Map<string, StoredPlace>()
+  for (const name of base.tensors.keys()) {
+    const path = parameterPath(rules, name)
+    if (path && SEEING.test(path) && isRead(path, vision)) places.set(path, { source: base, name })
   }
-  for (const name of base.tensors.keys()) add(name, base, name)
-  for (const [trained, name] of adapter.replacements) add(trained, adapter.source, name)
-  return [...places].map(([path, { source, name }]) =>
-    packed(llavaHfName(path, vision.kind), { source, name }, FINE.test(path) ? null : blocks),
+  for (const [path, { full }] of trained) if (full && SEEING.test(path)) places.set(path, full)
+  return [...places].map(([path, place]) =>
+    packed(llavaHfName(path, vision.kind), numbersAt(place), FINE.test(path) ? null : blocks),
   )
 }
 
-/**
- * What of an adapter was trained in full and is no tower's or projector's, by the names in the model that was trained; also
- * what has no place in a model, which is refused where the packed one is opened.
- */
-export function heldInFull(
-  { replacements }: LoraAdapter,
-  rules: readonly NameRule[],
-): LoraAdapter['replacements'] {
-  const isHeld = (trained: string) => {
-    const path = parameterPath(rules, trained)
-    return path === undefined || (path !== null && !SEEING.test(path))
-  }
-  return new Map([...replacements].filter(([trained]) => isHeld(trained)))
+/** Whether a weight is in a packed model: blocks of the tower behind the last feature are never read. */
+export function isRead(path: string, vision: VisionConfig | null): boolean {
+  const block = /^vision\.layers\.(\d+)\./.exec(path)?.[1]
+  return block === undefined || vision === null || Number(block) < Math.max(...vision.featureLayers)
 }
 
-/** The pairs of matrices of an adapter and what it holds beside them, under the names of its file. */
-export function adapterTensors(
-  { modules, source }: LoraAdapter,
-  { held, blocks }: { readonly held: LoraAdapter['replacements']; readonly blocks: BlockType },
-): PackedTensor[] {
-  const names = [...[...modules.values()].flatMap(({ a, b }) => [a, b]), ...held.values()]
-  return names.map((name) => packed(name, { source, name }, blocks))
+/**
+ * By its name for the adapter that holds it: what was trained in full and is no tower's or projector's; also what has no place in a model, which is refused where the
+ * packed one is opened.
+ */
+export function heldInFull(trained: Trained): ReadonlyMap<string, StoredPlace> {
+  return new Map(
+    [...trained].flatMap(([path, { full }]) =>
+      full && !SEEING.test(path) ? [[full.trained, full] as const] : [],
+    ),
+  )
+}
+
+/** The pairs of matrices and what was trained in full beside them, under the names of the adapters' files. */
+export function adapterTensors(trained: Trained, blocks: BlockType): PackedTensor[] {
+  const pairs = [...trained.values()].flatMap(({ products }) => joinedPair(products))
+  const full = [...heldInFull(trained).values()].map(
+    (place) => [place.name, numbersAt(place)] as const,
+  )
+  return [...pairs, ...full].map(([name, numbers]) => packed(name, numbers, blocks))
 }
 
 /** Below this many elements a tensor stays in float32: norms and biases are a thousandth of a model. */
 const SMALL = 4096
 
 /** `type` null: in float16. */
-function packed(name: string, place: Place, type: BlockType | null): PackedTensor {
-  const { source } = place
-  const { shape } = source.tensors.get(place.name) as { readonly shape: readonly number[] }
-  const values = () => toFloat32(source.read(place.name))
+function packed(name: string, { shape, values }: Numbers, type: BlockType | null): PackedTensor {
   if (elementCount(shape) < SMALL) {
     return { name, ...widened(shape), read: () => ({ ...widened(shape), data: values() }) }
   }
@@ -115,6 +109,11 @@ function packed(name: string, place: Place, type: BlockType | null): PackedTenso
   }
   const plan = storedPlan(name, shape, type)
   return { ...plan, read: () => ({ ...plan, data: encodeBlocks(type, values()) }) }
+}
+
+function numbersAt({ source, name }: StoredPlace): Numbers {
+  const { shape } = source.tensors.get(name) as { readonly shape: readonly number[] }
+  return { shape, values: () => toFloat32(source.read(name)) }
 }
 
 function widened(shape: readonly number[]) {

@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { packModel } from '../pack-model.ts'
 import { BLOCK_TYPES, type BlockType } from '../weights/block-search.ts'
+import type { Arguments } from './arguments.ts'
 import { formatBytes, formatTable } from './format.ts'
 import { outFolder } from './out-folder.ts'
 import { UsageError } from './usage-error.ts'
@@ -10,13 +11,18 @@ import type { Verb } from './verb.ts'
 
 export const pack: Verb = {
   options: [
-    { name: 'adapter', kind: 'text', value: 'folder', about: 'What training saved' },
+    {
+      name: 'adapter',
+      kind: 'texts',
+      value: 'folder',
+      about: 'What training saved; repeat for more on top of each other, the lowest first',
+    },
     { name: 'out', kind: 'text', value: 'folder', about: 'Where to; new or empty' },
     {
       name: 'card',
       kind: 'text',
       value: 'file',
-      about: 'The README.md of the folder (default: that of the adapter)',
+      about: 'The README.md of the folder (default: that of the last adapter)',
     },
     {
       name: 'blocks',
@@ -34,7 +40,7 @@ export const pack: Verb = {
       name: 'adapter-scale',
       kind: 'number',
       value: 'share',
-      about: 'How much of the adapter counts; less leaves more of what the base knew (default: 1)',
+      about: 'How much of the adapters counts; less leaves more of what the base knew (default: 1)',
     },
     {
       name: 'module-scale',
@@ -46,13 +52,14 @@ export const pack: Verb = {
   examples: ['pack base --adapter runs/mini/instruction/model --card card.md --out models/mini'],
   async run(args, { terminal }) {
     const out = outFolder(args, 'pack')
-    const adapter = args.text('adapter')
-    if (adapter === undefined)
-      throw new UsageError('llava pack needs --adapter, what training saved.')
+    const [base] = args.positionals
+    const adapters = args.texts('adapter')
+    if (base === undefined || adapters.length === 0)
+      throw new UsageError('llava pack needs a base and --adapter, what training saved on it.')
     const names = await packModel(out, {
-      base: args.positionals[0] as string,
-      adapter,
-      card: readFileSync(args.text('card') ?? join(adapter, 'README.md'), 'utf8'),
+      base,
+      adapters,
+      card: card(args),
       blocks: args.text('blocks') as BlockType | undefined,
       adapterBlocks: args.text('adapter-blocks') as BlockType | undefined,
       adapterScale: args.number('adapter-scale'),
@@ -66,6 +73,15 @@ export const pack: Verb = {
     const rows = files.map((file) => [formatBytes(file.bytes), file.name])
     for (const line of formatTable(rows)) terminal.print(`  ${line}`)
   },
+}
+
+function card(args: Arguments): string | undefined {
+  const file = args.text('card')
+  if (file === undefined) return undefined
+  if (statSync(file, { throwIfNoEntry: false })?.isFile()) return readFileSync(file, 'utf8')
+  throw new UsageError(
+    `--card should be a file with the text of the README.md, ${file} is none; check the path.`,
+  )
 }
 
 function moduleScales(texts: readonly string[]): Record<string, number> {

@@ -129,7 +129,7 @@ const MLP = join(HF, 'llava-mlp')
 test('a packed model has pictures prepared as its adapter learnt them', async () => {
   const adapter = await trainedFrom(MLP, { quirks: { fit: 'pad' }, lora: LORA })
   const out = join(root, 'packed')
-  await packModel(out, { base: MLP, adapter, card: '' })
+  await packModel(out, { base: MLP, adapters: [adapter], card: '' })
   assert.deepEqual(await pictures(out, {}), await pictures(MLP, { quirks: { fit: 'pad' } }))
 })
 

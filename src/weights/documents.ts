@@ -45,7 +45,8 @@ function parse(folder: string, name: string): unknown {
   }
 }
 
-function readText(folder: string, name: string): string {
+/** Throws CheckpointError where it is longer than such files are. */
+export function readText(folder: string, name: string): string {
   const file = openFileBytes(joinPath(folder, name), { map: false })
   try {
     if (file.size > MAX_BYTES) {
