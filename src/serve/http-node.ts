@@ -5,6 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import pino from 'pino'
 import { ConfigError } from '../core/errors.ts'
+import { isInTime } from '../core/in-time.ts'
+import { LONGEST_SECONDS } from '../core/longest-wait.ts'
+import { Connections } from './connections-node.ts'
 import type { App, Log } from './http/index.ts'
 import { OneATurn } from './one-a-turn.ts'
 
@@ -21,7 +24,7 @@ export type ListenOptions = {
 export type ConnectionLimits = {
   readonly maxHeaderBytes: number
   readonly maxConnections: number
-  /** A client has so long for its headers, and for all of its request. */
+  /** A client has so long for its headers, for the hello of TLS, and for all of its request. */
   readonly headersSeconds: number
   readonly requestSeconds: number
   /** How long a connection is kept for the next request. */
@@ -40,20 +43,24 @@ export const CONNECTION_DEFAULTS: ConnectionLimits = {
 export type RunningServer = {
   readonly url: string
   readonly port: number
-  /** Lets the app finish its answers, in which time whoever asks is told that it stops, and closes. */
+  /**
+   * Lets the app finish its answers and their readers take them, in which time whoever asks is told that it stops, and
+   * closes: after the app's `shutdownSeconds` and one more at the latest.
+   */
   close(): Promise<void>
 }
 
 /** Throws ConfigError where the address cannot be had, or TLS not be spoken. */
 export async function listen(app: App, options: ListenOptions): Promise<RunningServer> {
   const server = nodeServer(app, options)
+  const connections = new Connections(server)
   await bind(server, options)
   const { port } = server.address() as AddressInfo
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
   return {
     url: `${options.tls ? 'https' : 'http'}://${host}:${port}`,
     port,
-    close: () => close(server, app),
+    close: () => close(server, { app, connections }),
   }
 }
 
@@ -125,7 +132,8 @@ function tlsServer(
 ): Server {
   try {
     const pair = { cert: tls.cert as string, key: tls.key as string }
-    return createTlsServer({ ...options, ...pair }, handler)
+    const handshakeTimeout = options.headersTimeout
+    return createTlsServer({ ...options, ...pair, handshakeTimeout }, handler)
   } catch (error) {
     throw new ConfigError(
       'CONFIG_TLS',
@@ -135,16 +143,25 @@ function tlsServer(
   }
 }
 
-/** Milliseconds for the last bytes of answers to reach their readers. */
-const FLUSH_MS = 1000
+/** Milliseconds for answers that are due to begin, and for the last words of those that are stopped. */
+const LAST_WORDS_MS = 1000
 
-async function close(server: Server, app: App): Promise<void> {
+type Ending = { readonly app: App; readonly connections: Connections }
+
+async function close(server: Server, { app, connections }: Ending): Promise<void> {
   // It listens meanwhile: what sends requests to it has to hear that it stops, not that nobody is there.
-  await app.drain()
+  const mostMs = Math.min(app.shutdownSeconds * 1000 + LAST_WORDS_MS, LONGEST_SECONDS * 1000)
+  await isInTime(finish({ app, connections }), mostMs)
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  const timer = setTimeout(() => server.closeAllConnections(), FLUSH_MS)
+  connections.end()
   await closed
-  clearTimeout(timer)
+}
+
+/** An upload that is still in its middle has no answer that begins: it is given up. */
+async function finish({ app, connections }: Ending): Promise<void> {
+  await app.drain()
+  await isInTime(connections.sent('due'), LAST_WORDS_MS)
+  await connections.sent('begun')
 }
 
 /** Log lines as JSON on a stream, by pino. */

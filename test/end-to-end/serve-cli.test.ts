@@ -113,7 +113,7 @@ test('an address that cannot be had is told before a model is loaded, and no bug
   } finally {
     other.close()
   }
-  const app = { fetch: async () => new Response(), drain: async () => {} }
+  const app = { fetch: async () => new Response(), drain: async () => {}, shutdownSeconds: 0 }
   const tls = { cert: 'no certificate', key: 'no key' }
   await assert.rejects(listen(app, { host: '127.0.0.1', port: 0, tls }), { code: 'CONFIG_TLS' })
 })

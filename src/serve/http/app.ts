@@ -61,6 +61,8 @@ export type App = {
   fetch(request: Request): Promise<Response>
   /** Lets nobody in any more, and resolves when all answers are given, or stopped after `shutdownSeconds`. */
   drain(): Promise<void>
+  /** How long the end may take. */
+  readonly shutdownSeconds: number
 }
 
 const openApiRoute: Route = {
@@ -122,6 +124,7 @@ export function createApp(options: AppOptions): App {
   return {
     fetch: async (request) => hono.fetch(request),
     drain: () => drain(context),
+    shutdownSeconds: config.shutdownSeconds,
   }
 }
 
