@@ -18,21 +18,37 @@ export async function openPostgres(url: string): Promise<SqlDatabase> {
   }
 }
 
-const SSL_MODES = 'disable, allow, prefer, require, verify-ca, verify-full, no-verify'.split(', ')
+/** What pg is to try for each mode, one after the other. `no-verify` is its own; the others are libpq's. */
+const SSL_WAYS: Readonly<Record<string, readonly string[]>> = {
+  disable: ['disable'],
+  allow: ['disable', 'require'],
+  prefer: ['require', 'disable'],
+  require: ['require'],
+  'verify-ca': ['verify-ca'],
+  'verify-full': ['verify-full'],
+  'no-verify': ['no-verify'],
+}
 
-/** `prefer` and `allow` are libpq's: with TLS, whoever answers, and without, in that order or the other. */
+/** The address as libpq reads it: pg takes `require` and `verify-ca` for `verify-full`, unless told not to. */
 function waysOf(url: string): string[] {
-  const mode = /[?&]sslmode=([^&]*)/.exec(url)?.[1]
-  if (mode !== undefined && !SSL_MODES.includes(mode)) {
+  // Of a parameter that comes twice pg takes the last.
+  const mode = [...url.matchAll(/[?&]sslmode=([^&]*)/g)].at(-1)?.[1]
+  if (mode === undefined) return [url]
+  if (!Object.hasOwn(SSL_WAYS, mode)) {
     throw new InputError(
       'INPUT_LABEL_QUEUE',
-      `label: sslmode of the queue's address should be one of ${SSL_MODES.join(', ')}, "${mode}" came; name one of them.`,
+      `label: sslmode of the queue's address should be one of ${Object.keys(SSL_WAYS).join(', ')}, "${mode}" came; name one of them.`,
     )
   }
-  if (mode !== 'prefer' && mode !== 'allow') return [url]
-  // Of a parameter that comes twice pg takes the last.
-  const ways = ['no-verify', 'disable'].map((way) => `${url}&sslmode=${way}&uselibpqcompat=false`)
-  return mode === 'prefer' ? ways : ways.reverse()
+  if (mode === 'verify-ca' && !/[?&]sslrootcert=[^&]/.test(url)) {
+    throw new InputError(
+      'INPUT_LABEL_QUEUE',
+      "label: sslmode=verify-ca of the queue's address should come with its authority's certificate, none came; add sslrootcert=FILE, or name verify-full for a public authority.",
+    )
+  }
+  return (SSL_WAYS[mode] ?? []).map(
+    (way) => `${url}&sslmode=${way}&uselibpqcompat=${way !== 'no-verify'}`,
+  )
 }
 
 async function openOne(url: string): Promise<SqlDatabase> {
@@ -131,7 +147,16 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
   [/^25006$/, 'name the server that takes writes, not its copy'],
   [/^ENOTFOUND$/, "check the server's name"],
   [/^(?:EACCES|EPERM)$/, 'let this user connect to it (permissions of its socket, a firewall)'],
-  [/^ERR_|CERT|SELF_SIGNED/, 'check the address'],
+  [
+    /ALTNAME/,
+    'name the host as its certificate does, or take sslmode=verify-ca, which asks for none',
+  ],
+  [/EXPIRED|NOT_YET_VALID/, "renew its certificate, or set this machine's clock right"],
+  [
+    /CERT|UNABLE_TO_VERIFY/,
+    "name its authority's certificate (sslrootcert=FILE), or take sslmode=require without one, which encrypts and verifies nothing",
+  ],
+  [/^ERR_/, 'check the address'],
 ]
 
 /** Null where the statement itself is at fault, which no attempt to connect is. */

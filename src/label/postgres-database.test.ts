@@ -1,11 +1,12 @@
 /** The queue on a PostgreSQL server that goes away or refuses, played by a script in the words of its protocol. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { TLSSocket } from 'node:tls'
 import { openPostgres } from './postgres-database-node.ts'
 
 type Refusal = { readonly code: string; readonly message: string }
@@ -32,6 +33,19 @@ function answer(socket: Socket, reply: Reply): void {
   if (reply === 'done') socket.write(DONE)
   else if (typeof reply === 'object') socket.write(Buffer.concat([failed(reply), READY]))
   else socket.end(Buffer.concat([DONE, failed(SHUT_DOWN, 'FATAL')]))
+}
+
+/** For localhost and 127.0.0.1, signed by itself: its own authority. */
+const ROOT = 'fixtures/tls/cert.pem'
+const PAIR = { cert: readFileSync(ROOT), key: readFileSync('fixtures/tls/key.pem') }
+
+/** As PostgreSQL begins TLS: asked by eight bytes, which one answers. */
+function serveSecure(socket: Socket, refusal: Refusal | null, next: () => Reply): void {
+  socket.on('error', () => {})
+  socket.once('data', () => {
+    socket.write('S')
+    serveOne(new TLSSocket(socket, { isServer: true, ...PAIR }), refusal, next)
+  })
 }
 
 /** Statements are whole at `Q` and `S`; what stands in them nobody asks. */
@@ -61,7 +75,17 @@ function serveOne(socket: Socket, refusal: Refusal | null, next: () => Reply): v
 }
 
 async function withPostgres(
-  { refusal = null, replies = [] }: { refusal?: Refusal | null; replies?: readonly Reply[] },
+  {
+    refusal = null,
+    replies = [],
+    serve = serveOne,
+    host = '127.0.0.1',
+  }: {
+    refusal?: Refusal | null
+    replies?: readonly Reply[]
+    serve?: typeof serveOne
+    host?: string
+  },
   use: (url: string, connections: () => number) => Promise<void>,
 ): Promise<void> {
   let [at, connections] = [0, 0]
@@ -69,12 +93,12 @@ async function withPostgres(
   const server: Server = createServer((socket) => {
     connections++
     sockets.add(socket)
-    serveOne(socket, refusal, () => replies[at++] ?? 'done')
+    serve(socket, refusal, () => replies[at++] ?? 'done')
   })
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  await new Promise<void>((done) => server.listen(0, host, done))
   const { port } = server.address() as AddressInfo
   try {
-    await use(`postgres://me:secret@127.0.0.1:${port}/work`, () => connections)
+    await use(`postgres://me:secret@${host}:${port}/work`, () => connections)
   } finally {
     for (const socket of sockets) socket.destroy()
     await new Promise((done) => server.close(done))
@@ -205,3 +229,37 @@ test('a server without TLS is not asked again where the address wants it', async
     assert.equal(connections(), 1)
   })
 })
+
+test('require encrypts and verifies nothing, or an authority that is named, as libpq has it', async () => {
+  // pg alone takes it for verify-full: hosted databases, which mostly are named so, were refused.
+  await withPostgres({ serve: serveSecure }, async (url) => {
+    for (const how of ['require', 'prefer', 'no-verify', `require&sslrootcert=${ROOT}`])
+      await (await openPostgres(`${url}?sslmode=${how}`)).close()
+    const other = `sslmode=require&sslrootcert=fixtures/tls/key.pem`
+    for (const how of ['sslmode=verify-full', other]) {
+      await assert.rejects(openPostgres(`${url}?${how}`), {
+        code: 'INPUT_LABEL_QUEUE',
+        message: /sslrootcert=FILE/,
+      })
+    }
+  })
+})
+
+test(
+  'verify-ca asks for an authority, which is to be named, and for no name; verify-full for both',
+  { skip: process.platform !== 'linux' && '127.0.0.2 is no address there' },
+  async () => {
+    await withPostgres({ serve: serveSecure, host: '127.0.0.2' }, async (url, connections) => {
+      const code = 'INPUT_LABEL_QUEUE'
+      const message = /should come with its authority's certificate, none came; add sslrootcert=/
+      await assert.rejects(openPostgres(`${url}?sslmode=verify-ca`), { code, message })
+      assert.equal(connections(), 0)
+      const root = `sslrootcert=${ROOT}`
+      await (await openPostgres(`${url}?sslmode=verify-ca&${root}`)).close()
+      await assert.rejects(openPostgres(`${url}?sslmode=verify-full&${root}`), {
+        code,
+        message: /name the host as its certificate does, or take sslmode=verify-ca/,
+      })
+    })
+  },
+)
