@@ -886,6 +886,31 @@ describe('servers', () => {
   const MODELS = { data: [{ id: 'm' }] }
   const WELL = { choices: [{ message: { content: 'well' }, finish_reason: 'stop' }] }
 
+  test('are asked while a large input is listed', async () => {
+    // They answered at once, and were listened to once in hundreds of rows.
+    const rows = newPath('rows.jsonl')
+    writeFileSync(rows, Array.from({ length: 5000 }, (_, i) => `{"text":"${i}"}\n`).join(''))
+    const stop = new AbortController()
+    let done = 0
+    const onEvent = (event: LabelEvent) => {
+      if (event.type !== 'progress' || stop.signal.aborted) return
+      done = event.done
+      if (event.isListed) stop.abort()
+    }
+    await withServer(
+      (_, path) => (path === '/v1/models' ? MODELS : WELL),
+      async (url) => {
+        const asked = { input: rows, prompts: ['?'], engines: [{ url, batch: 4 }] }
+        const labelling = label(
+          { ...asked, out: newPath('rows-out.jsonl') },
+          { onEvent, signal: stop.signal },
+        )
+        await assert.rejects(labelling, { name: 'AbortError' })
+      },
+    )
+    assert.ok(done >= 16, `${done} were done when all were listed`)
+  })
+
   test('share the work with a model here, and one that goes is left out', async () => {
     let calls = 0
     const bodies: Body[] = []

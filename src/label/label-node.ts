@@ -11,6 +11,7 @@ import { resolve } from 'node:path'
 import { setTimeout as sleepFor } from 'node:timers/promises'
 import { anySignal } from '../core/any-signal.ts'
 import { CapacityError, InputError } from '../core/errors.ts'
+import { nextTurn } from '../core/steps.ts'
 import type { LabelRow } from './answer-columns.ts'
 import { ErrorCount } from './error-limit.ts'
 import { checkInputOptions, checkTables, inputsFingerprint, openInputs } from './inputs-node.ts'
@@ -87,8 +88,8 @@ type RunParts = {
 
 /** An engine that says nothing for so long is told of. */
 const SILENCE_MS = 60_000
-/** Items that go into the queue together. */
-const LISTED_TOGETHER = 500
+/** Items that go into the queue together: its file holds everything else up meanwhile. */
+const LISTED_TOGETHER = 100
 /** What others do shows after so long; where counting takes long, over millions of items, it is a fiftieth of the time. */
 const RECOUNT_MS = 2000
 const COUNTING_SHARE = 50
@@ -178,6 +179,8 @@ class LabelRun {
       batch = []
       this.#counts = { ...this.#counts, items: this.#counts.items + added }
       this.#progress()
+      // Engines that answer at once wait for their sockets to be looked at, several times for each question.
+      await nextTurn()
     }
     for await (const item of listItems(inputs, { ...plan, shards, onClosed })) {
       signal.throwIfAborted()
