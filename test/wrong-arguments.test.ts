@@ -79,8 +79,8 @@ test('a text is no true or false, no id and no list, and a repository is one of 
   const flag = / should be true or false, "(?:false|no)" came/
   const cases: [() => unknown, RegExp][] = [
     [() => chat({ addGenerationPrompt: 'false' }), flag],
-    [() => chat({ tools: 'x' }), /^renderChat: tools should be a list, "x" came/],
-    [() => chat({ documents: 'x' }), /^renderChat: documents should be a list, "x" came/],
+    [() => chat({ tools: 'x' }), /^renderChat: tools should be a list of objects, "x" came/],
+    [() => chat({ documents: 'x' }), /^renderChat: documents should be a list of objects, "x" came/],
     [() => mode({ addGenerationPrompt: 'false' }), flag],
     [() => mode({ repository: 'bogus' }), /repository: bogus is not a choice; choices: LLaVA, LL/],
     [() => tokenizer.encode('a', { addBos: 'no' } as never), flag],
