@@ -80,7 +80,10 @@ test('a text is no true or false, no id and no list, and a repository is one of 
   const cases: [() => unknown, RegExp][] = [
     [() => chat({ addGenerationPrompt: 'false' }), flag],
     [() => chat({ tools: 'x' }), /^renderChat: tools should be a list of objects, "x" came/],
-    [() => chat({ documents: 'x' }), /^renderChat: documents should be a list of objects, "x" came/],
+    [
+      () => chat({ documents: 'x' }),
+      /^renderChat: documents should be a list of objects, "x" came/,
+    ],
     [() => mode({ addGenerationPrompt: 'false' }), flag],
     [() => mode({ repository: 'bogus' }), /repository: bogus is not a choice; choices: LLaVA, LL/],
     [() => tokenizer.encode('a', { addBos: 'no' } as never), flag],
