@@ -43,6 +43,38 @@ test('the time after which it may be asked again is passed on', async () => {
   }
 })
 
+test('an answer that its worker cuts is told by what the worker means, in a stream and whole', async () => {
+  // One that stopped, or took too long, was told as all workers being busy.
+  const cases = [
+    ['CAPACITY_STOPPING', 'CAPACITY_UPSTREAM', /the worker that was asked stopped before/],
+    ['CAPACITY_TIME', 'CAPACITY_UPSTREAM', /no worker gave a whole answer/],
+    ['CAPACITY_QUEUE', 'CAPACITY_QUEUE', /all workers are busy/],
+  ] as const
+  for (const [code, told, message] of cases) {
+    const cut: Handler = (_, response, { url }) => {
+      if (url === '/v1/models') {
+        return response.end('{"data":[{"id":"m","owned_by":"llava-ts"}]}')
+      }
+      const word = { choices: [{ index: 0, delta: { content: 'A' }, finish_reason: null }] }
+      response.write(`data: ${JSON.stringify(word)}\n\n`)
+      return response.end(`data: ${JSON.stringify({ error: { code, message: 'no' } })}\n\n`)
+    }
+    await withServer([cut], async (url) => {
+      const front = await startFront([url])
+      const { status, body } = await front.post('/v1/chat/completions', ASKED)
+      assert.deepEqual([status, body.error.code], [503, told])
+      assert.match(body.error.message, message)
+      const response = await front.fetch(`${front.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ ...ASKED, stream: true }),
+      })
+      assert.match(await response.text(), new RegExp(`"content":"A"[^]*"code":"${told}"`))
+      await front.close()
+    })
+  }
+})
+
 test('a key that it refuses is told as that, and not as a worker that is not there', async () => {
   const locked: Handler = (_, response) => response.writeHead(401).end('{}')
   await withServer([locked], async (url) => {

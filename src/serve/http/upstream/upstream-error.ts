@@ -3,7 +3,15 @@ import { CapacityError } from '../../../core/errors.ts'
 import { isRecord } from '../../faults.ts'
 import { HttpError } from '../http-error.ts'
 
-export type FailureKind = 'gone' | 'silent' | 'busy' | 'failed' | 'denied'
+export type FailureKind =
+  | 'gone'
+  | 'silent'
+  | 'busy'
+  | 'stopping'
+  | 'failed'
+  | 'denied'
+  | 'lacking'
+  | 'changed'
 
 /**
  * A worker that could not be asked, or did not answer to the end: another one may be asked, if nobody heard a word yet. The
@@ -12,8 +20,10 @@ export type FailureKind = 'gone' | 'silent' | 'busy' | 'failed' | 'denied'
 export class WorkerFailure extends Error {
   override readonly name = 'WorkerFailure'
   /**
-   * `gone`: it cannot be reached; `silent`: it can, and says nothing in time; `busy`: it says that it has no place; `failed`: it says that it failed, or its answer
-   * broke off, which may be this answer's fault alone; `denied`: it does not take our key.
+   * `gone`: it cannot be reached; `silent`: it can, and says nothing in time; `busy`: it says that it has no place; `stopping`:
+   * it ends, and the answer with it; `failed`: it says that it failed, or its answer broke off, which may be this answer's
+   * fault alone; `denied`: it does not take our key; `lacking`: it has no such route or model (404); `changed`: it serves
+   * others than it did.
    */
   readonly kind: FailureKind
   /** The worker's words; null: it has none. */
@@ -33,22 +43,33 @@ export class WorkerFailure extends Error {
 }
 
 /** The failure as the client is told it: its message names no address of ours. */
-export function toldFailure(cause: WorkerFailure): CapacityError {
+export function toldFailure(cause: WorkerFailure): CapacityError | HttpError {
   const { kind, retryAfterMs } = cause
-  const isBusy = kind === 'busy'
-  const message = isBusy ? 'all workers are busy' : 'no worker gave a whole answer'
-  return new CapacityError(
-    isBusy ? 'CAPACITY_QUEUE' : 'CAPACITY_UPSTREAM',
-    `server: ${message}; try again later.`,
-    {
-      cause,
-      retryAfterSeconds: retryAfterMs === null ? null : Math.max(1, Math.ceil(retryAfterMs / 1000)),
-    },
-  )
+  if (kind === 'lacking') return new HttpError(404, 'INPUT_UPSTREAM', NO_ROUTE)
+  const [code, message] = TOLD[kind] ?? ['CAPACITY_UPSTREAM', 'no worker gave a whole answer']
+  return new CapacityError(code, `server: ${message}; try again later.`, {
+    cause,
+    retryAfterSeconds: retryAfterMs === null ? null : Math.max(1, Math.ceil(retryAfterMs / 1000)),
+  })
+}
+
+const NO_ROUTE =
+  'model: no worker that serves it has the route that answers this; start this server with --model, where tokens are counted and named without them.'
+
+const TOLD: { readonly [K in FailureKind]?: readonly [code: string, message: string] } = {
+  busy: ['CAPACITY_QUEUE', 'all workers are busy'],
+  stopping: ['CAPACITY_UPSTREAM', 'the worker that was asked stopped before its answer was whole'],
 }
 
 /** Codes of our own servers that say the same here as there. */
 const OWN_CODE = /^(?:INPUT|CONFIG|CAPACITY)_[A-Z_]+$/
+
+/** What codes of our own servers mean, where it is not that this answer failed. */
+const OWN_KINDS: Readonly<Record<string, FailureKind>> = {
+  CAPACITY_QUEUE: 'busy',
+  CAPACITY_RATE: 'busy',
+  CAPACITY_STOPPING: 'stopping',
+}
 
 /**
  * An error that a worker answered with: OpenAI's envelope (ours, vLLM), vLLM's older and SGLang's flat one. What it refuses
@@ -67,11 +88,13 @@ export function refusalOf(
     return new WorkerFailure('denied', `it refuses the key of this server (${status})`)
   }
   const why = isOwn ? `HTTP ${status}, ${code}` : `HTTP ${status}`
-  if (status === 429 || status === 503) {
-    return new WorkerFailure('busy', why, { said, retryAfterMs })
-  }
-  if (status >= 500 || status < 400) return new WorkerFailure('failed', why, { said, retryAfterMs })
-  const shown = status === 413 || status === 404 ? status : 400
+  const failed = (kind: FailureKind) => new WorkerFailure(kind, why, { said, retryAfterMs })
+  if (isOwn && code.startsWith('CAPACITY_')) return failed(OWN_KINDS[code] ?? 'failed')
+  if (status === 429 || status === 503) return failed('busy')
+  if (status >= 500 || status < 400) return failed('failed')
+  // What it is asked for is what it listed, by routes that no client names.
+  if (status === 404) return failed('lacking')
+  const shown = status === 413 ? status : 400
   if (!isOwn) return new HttpError(shown, 'INPUT_UPSTREAM', `model: ${said}`)
   return new HttpError(shown, code, said, {}, typeof param === 'string' ? param : null)
 }

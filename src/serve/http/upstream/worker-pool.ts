@@ -94,13 +94,14 @@ export class WorkerPool {
   /** Checks all workers once. */
   async check(): Promise<void> {
     const { signal } = this.#closed
-    await Promise.all(
-      this.workers.map(async (worker) => {
-        const isBack = await worker.check(signal)
-        // It may have been started anew, and then has nothing in its cache.
-        if (isBack) this.#tree.forget(worker)
-      }),
-    )
+    await Promise.all(this.workers.map((worker) => this.#check(worker, signal)))
+  }
+
+  async #check(worker: Worker, signal: AbortSignal): Promise<void> {
+    const before = namesOf(worker)
+    const isBack = await worker.check(signal)
+    // It may have been started anew, and then has nothing in its cache.
+    if (isBack || namesOf(worker) !== before) this.#tree.forget(worker)
   }
 
   /** Addresses, states and counts. */
@@ -123,8 +124,8 @@ export class WorkerPool {
   }
 
   /**
-   * The events of an answer. Where a worker fails before the first of them is handed over, another one is asked. Throws
-   * CapacityError where no worker could, and what a worker refuses.
+   * The events of an answer. Where a worker fails before the first of them is handed over, another one is asked, and one that
+   * serves others than it did by what it calls them now. Throws CapacityError where no worker could, and what a worker refuses.
    */
   async *stream<E>(
     routed: Routed,
@@ -135,6 +136,7 @@ export class WorkerPool {
     for (let left = this.#attempts - 1; ; left--) {
       const worker = this.#choose(routed, tried)
       tried.add(worker)
+      const { models } = worker
       const begun = worker.begin()
       let end: CallEnd = 'answered'
       let [hasBegun, isHeard] = [false, false]
@@ -157,12 +159,24 @@ export class WorkerPool {
         signal.throwIfAborted()
         if (!(error instanceof WorkerFailure)) throw error
         this.#noteFailed(worker, error)
+        const failure = await this.#understood(error, { worker, models, signal })
+        if (failure.kind === 'changed') tried.delete(worker)
         const isLast = left === 0 || !this.#able(routed).some((one) => !tried.has(one))
-        if (isHeard || isLast) throw toldFailure(error)
+        if (isHeard || isLast) throw toldFailure(failure)
       } finally {
         begun.end(end)
       }
     }
+  }
+
+  /** Who lacks what it listed is met at once, unless it was since it was asked: it may be another by now. */
+  async #understood(failure: WorkerFailure, { worker, models, signal }: Called) {
+    if (failure.kind !== 'lacking') return failure
+    if (worker.models === models) await this.#check(worker, anySignal(signal, this.#closed.signal))
+    const isMet = worker.state === 'up' && worker.models !== models
+    if (!isMet) return new WorkerFailure('failed', 'it lacks what it listed', { cause: failure })
+    if (namesOf(worker) === namesOf({ models })) return failure
+    return new WorkerFailure('changed', 'it serves others than it did', { cause: failure })
   }
 
   #noteFailed({ api }: Worker, { kind, message: why, said }: WorkerFailure): void {
@@ -224,6 +238,17 @@ export class WorkerPool {
     // A server that has stopped is not kept alive by its checks.
     ;(this.#timer as { unref?: () => void }).unref?.()
   }
+}
+
+/** A worker, the models that it listed when it was asked, and the signal of who asked. */
+type Called = {
+  readonly worker: Worker
+  readonly models: Worker['models']
+  readonly signal: AbortSignal
+}
+
+function namesOf({ models }: Pick<Worker, 'models'>): string {
+  return JSON.stringify(models.map(({ id }) => id))
 }
 
 /** What an error tells of the worker: that it refuses a request is an answer. */
