@@ -162,8 +162,15 @@ function otherMethods(path: string, routes: readonly Route[]): Route {
 async function drain({ admission, exchanges, config }: ServerContext): Promise<void> {
   admission.close()
   const reason = new HttpError(503, 'CAPACITY_STOPPING', 'server: it is stopping; ask another one.')
-  const stopAll = () => exchanges.forEach((stop) => stop(reason))
-  const timer = setTimeout(stopAll, config.shutdownSeconds * 1000)
+  const begun = Promise.all([...exchanges].map(({ ended }) => ended))
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const isOver = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      for (const { stop } of exchanges) stop(reason)
+      resolve()
+    }, config.shutdownSeconds * 1000)
+  })
+  await Promise.race([begun, isOver])
   await admission.idle()
   clearTimeout(timer)
 }
@@ -283,9 +290,11 @@ function openExchange(
   const late = new HttpError(504, 'CAPACITY_TIME', 'server: the answer took too long.')
   const timer = setTimeout(() => over.abort(late), context.config.answerSeconds * 1000)
   const leave = () => over.abort(CLIENT_GONE)
-  const stop = (reason: unknown) => over.abort(reason)
+  let noteEnd = () => {}
+  const ended = new Promise<void>((resolve) => (noteEnd = resolve))
+  const open = { stop: (reason: unknown) => over.abort(reason), ended }
   request.signal.addEventListener('abort', leave, { once: true })
-  context.exchanges.add(stop)
+  context.exchanges.add(open)
   if (request.signal.aborted) leave()
   return {
     id,
@@ -298,7 +307,8 @@ function openExchange(
     end() {
       clearTimeout(timer)
       request.signal.removeEventListener('abort', leave)
-      context.exchanges.delete(stop)
+      context.exchanges.delete(open)
+      noteEnd()
     },
   }
 }

@@ -148,25 +148,25 @@ async function answerChat(
     return openAiStream(chatChunks(events, options), exchange)
   }
   const answers = await collectChoices(events, n)
-  const choices = answers.map(async (answer, index) => ({
+  const choices = answers.map((answer, index) => ({
     index,
     message: messageOf(answer, context.newId),
     logprobs: logprobsOf(answer.logprobs, model),
     finish_reason: finishedAs(answer),
-    ...(await stopReason(answer, { model, stops })),
+    ...stopReason(answer, stops),
   }))
   return Response.json({
     ...head,
     object: 'chat.completion',
-    choices: await Promise.all(choices),
+    choices,
     usage: openAiUsage(totalUsage(answers, n)),
     system_fingerprint: null,
   })
 }
 
 /** Said where a stop string ended the answer. */
-async function stopReason(answer: Answer, asked: Parameters<typeof stopStringOf>[1]) {
-  const stop = await stopStringOf(answer, asked)
+function stopReason(answer: Answer, stops: readonly string[]) {
+  const stop = stopStringOf(answer, stops)
   return stop === null ? {} : { stop_reason: stop }
 }
 
@@ -222,7 +222,7 @@ async function* chatChunks(
     } else {
       answers[index] = event
       const logprobs = logprobsOf(told.rest(index, event.logprobs), model)
-      const stop = await stopReason(event, { model, stops })
+      const stop = stopReason(event, stops)
       yield chunk(index, {}, { logprobs, finish_reason: finishedAs(event), ...stop })
     }
   }

@@ -8,7 +8,7 @@ import { RequestMedia } from './media.ts'
 import type { Route } from './route.ts'
 import { choicesProperty, maxTokensProperty, SAMPLING_PROPERTIES } from './sampling-fields.ts'
 import { modelAsked, readRequest } from './server-context.ts'
-import type { ServedModel, ServedRequest } from './served-model.ts'
+import type { ServedRequest } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
 import { openAiStream, type ServerEvent } from './sse.ts'
 import { stopStringOf } from './stop-string.ts'
@@ -137,30 +137,30 @@ export const generateRoute: Route = {
     const ids = requests.map(() => context.newId())
     const hasPlaces = isList || n > 1
     const show = (answer: Answer, i: number) =>
-      showAnswer(answer, { id: ids[i] as string, model, request: requests[i] as ServedRequest })
+      showAnswer(answer, { id: ids[i] as string, request: requests[i] as ServedRequest })
     if (body.stream) return openAiStream(wholeSoFar(events, { ids, hasPlaces, show }), exchange)
     const answers = await collectChoices(events, requests.length)
-    const shown = await Promise.all(answers.map(show))
+    const shown = answers.map(show)
     return Response.json(hasPlaces ? shown : shown[0])
   },
 }
 
-type Shown = { readonly id: string; readonly model: ServedModel; readonly request: ServedRequest }
+type Shown = { readonly id: string; readonly request: ServedRequest }
 
-async function finishReason(answer: Answer, { model, request }: Shown) {
+function finishReason(answer: Answer, { request }: Shown) {
   if (answer.finishReason === 'length')
     return { type: 'length', length: answer.usage.completionTokens }
-  const matched = await stopStringOf(answer, { model, stops: [request.stop ?? []].flat() })
+  const matched = stopStringOf(answer, [request.stop ?? []].flat())
   return matched === null ? { type: 'stop' } : { type: 'stop', matched }
 }
 
-async function showAnswer(answer: Answer, shown: Shown) {
+function showAnswer(answer: Answer, shown: Shown): object {
   const { usage, logprobs } = answer
   return {
     text: answer.text,
     meta_info: {
       id: shown.id,
-      finish_reason: await finishReason(answer, shown),
+      finish_reason: finishReason(answer, shown),
       prompt_tokens: usage.promptTokens,
       completion_tokens: usage.completionTokens,
       cached_tokens: usage.cachedTokens,
@@ -182,7 +182,7 @@ function triple({ id, logprob }: { readonly id: number; readonly logprob: number
 type Streaming = {
   readonly ids: readonly string[]
   readonly hasPlaces: boolean
-  readonly show: (answer: Answer, i: number) => Promise<object>
+  readonly show: (answer: Answer, i: number) => object
 }
 
 async function* wholeSoFar(
@@ -193,7 +193,7 @@ async function* wholeSoFar(
   for await (const { index, event } of events) {
     const id = ids[index] as string
     const place = hasPlaces ? { index } : {}
-    if (event.type === 'done') yield { data: { ...(await show(event, index)), ...place } }
+    if (event.type === 'done') yield { data: { ...show(event, index), ...place } }
     else {
       const text = `${texts[index] ?? ''}${event.text}`
       texts[index] = text

@@ -112,7 +112,7 @@ const messagesRoute: Route = {
     const events = choiceEvents(context, { model, requests: [request] }, exchange)
     const shape = new MessageShape({ model, newId: context.newId, stops })
     if (!body.stream) return Response.json(await wholeMessage(events, shape))
-    const inputTokens = await model.countTokens(prompt)
+    const inputTokens = await model.countTokens(prompt, exchange.signal)
     const onFailure = (error: unknown) => ({
       event: 'error',
       data: anthropicError(exchange.failed(error)),
@@ -138,7 +138,7 @@ const countRoute: Route = {
     const media = new RequestMedia(context.media, context.config, exchange.signal)
     const prompt = await readConversation(body, media)
     withinParts(prompt.messages, 'messages', context.config)
-    const tokens = await modelNamed(context, body.model).countTokens(prompt)
+    const tokens = await modelNamed(context, body.model).countTokens(prompt, exchange.signal)
     return Response.json({ input_tokens: tokens })
   },
 }
@@ -153,8 +153,8 @@ async function wholeMessage(
   for await (const { event } of events) {
     if (event.type === 'text') shape.piece(event)
     else {
-      await shape.end(event)
-      whole = await shape.message(event)
+      shape.end(event)
+      whole = shape.message(event)
     }
   }
   if (whole) return whole
@@ -170,6 +170,6 @@ async function* messageEvents(
   for await (const { event } of events) {
     if (!hasBegun) yield* shape.begin(inputTokens)
     hasBegun = true
-    yield* event.type === 'text' ? shape.piece(event) : await shape.end(event)
+    yield* event.type === 'text' ? shape.piece(event) : shape.end(event)
   }
 }

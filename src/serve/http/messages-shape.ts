@@ -110,11 +110,11 @@ export class MessageShape {
     ]
   }
 
-  async end(answer: Answer): Promise<ServerEvent[]> {
+  end(answer: Answer): ServerEvent[] {
     // An answer without a word is a block without one.
     const opened = this.#blocks.length === 0 ? this.#open({ type: 'text', text: '' }) : []
     const closed = this.#closeText()
-    const delta = await endOf(answer, { model: this.#model, stops: this.#stops })
+    const delta = endOf(answer, this.#stops)
     const usage = anthropicUsage(answer.usage)
     return [
       ...opened,
@@ -125,11 +125,11 @@ export class MessageShape {
   }
 
   /** The whole, when all blocks are there. */
-  async message(answer: Answer): Promise<object> {
+  message(answer: Answer): object {
     const [first] = this.#blocks
     // What was told in pieces may have other signs for broken bytes than the whole.
     if (this.#blocks.length === 1 && first?.type === 'text') first.text = answer.text
-    const end = await endOf(answer, { model: this.#model, stops: this.#stops })
+    const end = endOf(answer, this.#stops)
     return this.#message(end, anthropicUsage(answer.usage))
   }
 
@@ -179,13 +179,10 @@ function named(data: Told): ServerEvent {
   return { event: data.type, data }
 }
 
-async function endOf(
-  answer: Answer,
-  asked: { readonly model: ServedModel; readonly stops: readonly string[] },
-) {
+function endOf(answer: Answer, stops: readonly string[]) {
   if (answer.finishReason === 'length') return { stop_reason: 'max_tokens', stop_sequence: null }
   if ((answer.toolCalls ?? []).length > 0) return { stop_reason: 'tool_use', stop_sequence: null }
-  const stop = await stopStringOf(answer, asked)
+  const stop = stopStringOf(answer, stops)
   return stop === null
     ? { stop_reason: 'end_turn', stop_sequence: null }
     : { stop_reason: 'stop_sequence', stop_sequence: stop }

@@ -31,15 +31,19 @@ export type ServedModel = {
   stream(request: ServedRequest): AsyncIterable<StreamEvent>
   /** The same model for clients that hear nothing before the end: what breaks off may be asked anew. Absent: itself. */
   readonly whole?: ServedModel
-  /** How many tokens a prompt has, without running anything. */
-  countTokens(prompt: PromptInput): Promise<number>
+  /** How many tokens a prompt has, without running anything. Here and below a signal ends what another server is asked. */
+  countTokens(prompt: PromptInput, signal: AbortSignal): Promise<number>
   /** How each picture is cut and what each picture and clip costs. Absent: the model does not tell. */
   measureMedia?(prompt: PromptInput): Promise<MediaTokens>
   /** The ids that a prompt becomes, image and video places repeated. */
-  promptIds(prompt: PromptInput): Promise<readonly number[]>
+  promptIds(prompt: PromptInput, signal: AbortSignal): Promise<readonly number[]>
   /** The ids of a bare text; control tokens in it are read as such. */
-  tokenize(text: string, options: { readonly addBos: boolean }): Promise<readonly number[]>
-  detokenize(ids: readonly number[]): Promise<string>
+  tokenize(
+    text: string,
+    options: { readonly addBos: boolean },
+    signal: AbortSignal,
+  ): Promise<readonly number[]>
+  detokenize(ids: readonly number[], signal: AbortSignal): Promise<string>
   /** The bytes that a token adds to a text, and the text that they are, for logprobs. */
   tokenBytes(id: number): Uint8Array
   /** Gauges and counters of the engine for `/metrics`, by name. */

@@ -23,8 +23,8 @@ export type ServerContext = {
   readonly admission: Admission
   readonly limits: RateLimits
   readonly metrics: Metrics
-  /** Ends each request that is not answered yet, with a reason. */
-  readonly exchanges: Set<(reason: unknown) => void>
+  /** Requests that are not answered yet. */
+  readonly exchanges: Set<OpenExchange>
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly newId: () => string
@@ -33,6 +33,12 @@ export type ServerContext = {
 
 /** Who asks: the name of the key, and what keeps its cached prompts apart from those of others. */
 export type Caller = { readonly name: string; readonly salt: string }
+
+/** `stop` ends it with a reason; `ended` resolves when nothing of it is to be aborted any more. */
+export type OpenExchange = {
+  readonly stop: (reason: unknown) => void
+  readonly ended: Promise<void>
+}
 
 /** One request on its way through a route. */
 export type Exchange = {

@@ -1,15 +1,11 @@
-/** Which of the stop strings ended an answer. */
+/** Which of the stop strings that a request named ended its answer. Null: none, or the server behind this one did not say. */
 import type { Answer } from '../answer.ts'
-import { createStopMatcher } from '../stop-strings.ts'
-import type { ServedModel } from './served-model.ts'
 
-/** A server behind this one says it; of our own engine all that was written tells, by the engine's own rule. Null: none. */
-export async function stopStringOf(
-  { finishReason, stopString, tokens }: Answer,
-  { model, stops }: { readonly model: ServedModel; readonly stops: readonly string[] },
-): Promise<string | null> {
-  if (finishReason !== 'stop' || stops.length === 0) return null
-  if (stopString !== undefined) return stops.includes(stopString) ? stopString : null
-  if (tokens.length === 0) return null
-  return createStopMatcher(stops).push(await model.detokenize(tokens)).stop ?? null
+export function stopStringOf(
+  { finishReason, stopString }: Answer,
+  stops: readonly string[],
+): string | null {
+  // A conversation has stop strings of its own, which no request named.
+  const isNamed = stopString !== undefined && stops.includes(stopString)
+  return finishReason === 'stop' && isNamed ? stopString : null
 }

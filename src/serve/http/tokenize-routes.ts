@@ -51,14 +51,16 @@ const tokenizeRoute: Route = {
     const schema = tokenizeSchema(context.config)
     const body = await readRequest<TokenizeRequest>(context, exchange, schema)
     const model = modelNamed(context, body.model)
-    const { prompt, messages } = body
+    const { prompt, messages, add_special_tokens: addBos } = body
+    const { signal } = exchange
     if (typeof prompt === 'string') {
-      const ids = await model.tokenize(prompt, { addBos: body.add_special_tokens ?? true })
+      const ids = await model.tokenize(prompt, { addBos: addBos ?? true }, signal)
       return Response.json(counted(ids, model))
     }
-    const media = new RequestMedia(context.media, context.config, exchange.signal)
+    const media = new RequestMedia(context.media, context.config, signal)
     const read = await readMessages(messages ?? [], media)
-    const ids = await model.promptIds({ messages: withinParts(read, 'messages', context.config) })
+    const asked = { messages: withinParts(read, 'messages', context.config) }
+    const ids = await model.promptIds(asked, signal)
     return Response.json(counted(ids, model))
   },
 }
@@ -92,7 +94,7 @@ const detokenizeRoute: Route = {
       detokenizeSchema(),
     )
     const model = modelNamed(context, body.model)
-    return Response.json({ prompt: await model.detokenize(body.tokens) })
+    return Response.json({ prompt: await model.detokenize(body.tokens, exchange.signal) })
   },
 }
 

@@ -67,7 +67,7 @@ test('a worker that comes back with another model is down, unless the front has 
     for (const one of [front, named]) await one.becomes({ ...OURS, id: 'b' }, 1)
     assert.deepEqual([front.state(), named.state()], ['down', 'up'])
     const [model] = front.models
-    await assert.rejects(model!.countTokens({ prompt: 'Hi' }), {
+    await assert.rejects(model!.countTokens({ prompt: 'Hi' }, new AbortController().signal), {
       code: 'CAPACITY_UPSTREAM',
       message: /no worker that serves "a" can be reached/,
     })

@@ -5,9 +5,9 @@
 export class TokenBook {
   readonly #bytes = new Map<number, Uint8Array>()
   readonly #numbers = new Map<string, number>()
-  readonly #detokenize: (id: number) => Promise<string>
+  readonly #detokenize: Detokenize
 
-  constructor(detokenize: (id: number) => Promise<string>) {
+  constructor(detokenize: Detokenize) {
     this.#detokenize = detokenize
   }
 
@@ -28,12 +28,14 @@ export class TokenBook {
     return number
   }
 
-  async learn(ids: readonly number[]): Promise<void> {
+  async learn(ids: readonly number[], signal: AbortSignal): Promise<void> {
     const unknown = [...new Set(ids)].filter((id) => !this.#bytes.has(id))
     await Promise.all(
       unknown.map(async (id) => {
-        this.#bytes.set(id, new TextEncoder().encode(await this.#detokenize(id)))
+        this.#bytes.set(id, new TextEncoder().encode(await this.#detokenize(id, signal)))
       }),
     )
   }
 }
+
+type Detokenize = (id: number, signal: AbortSignal) => Promise<string>

@@ -4,6 +4,7 @@
  * With the checkpoint's files here (`side`) prompts are counted, defaults filled in and tokens named as our own engine does
  * it; without them the workers are asked.
  */
+import { anySignal } from '../../../core/any-signal.ts'
 import { CapacityError, InputError } from '../../../core/errors.ts'
 import type { AnswerLogprob, StreamEvent, Usage } from '../../answer.ts'
 import { isRecord } from '../../faults.ts'
@@ -59,7 +60,9 @@ export class UpstreamModel implements ServedModel {
     const { side } = parts
     const measure = side?.measureMedia
     if (measure) this.measureMedia = (prompt) => measure(prompt)
-    this.#book = streamed ? streamed.#book : new TokenBook((id) => this.detokenize([id]))
+    this.#book = streamed
+      ? streamed.#book
+      : new TokenBook((id, over) => this.detokenize([id], over))
     this.whole = streamed ? this : new UpstreamModel(parts, this)
   }
 
@@ -102,7 +105,7 @@ export class UpstreamModel implements ServedModel {
         this.#pieces(worker, { asked, streamed, signal: over }),
       )
       for await (const piece of pieces) {
-        const text = growing.add({ ...piece, logprobs: await this.#named(piece.logprobs) })
+        const text = growing.add({ ...piece, logprobs: await this.#named(piece.logprobs, signal) })
         if (text !== null) yield text
       }
       if (counted) this.#compare(streamed, counted)
@@ -114,19 +117,19 @@ export class UpstreamModel implements ServedModel {
     yield growing.done(streamed.usage, options)
   }
 
-  async countTokens(prompt: PromptInput): Promise<number> {
+  async countTokens(prompt: PromptInput, signal: AbortSignal): Promise<number> {
     const { side } = this.#parts
-    if (!side) return (await this.promptIds(prompt)).length
+    if (!side) return (await this.promptIds(prompt, signal)).length
     const { text, image } = await tokensOf(prompt, side)
     return text + image
   }
 
-  async promptIds(prompt: PromptInput): Promise<readonly number[]> {
+  async promptIds(prompt: PromptInput, signal: AbortSignal): Promise<readonly number[]> {
     const { side } = this.#parts
     if (side) return (await side.prepare(prompt)).inputIds
     const parsed = parsePrompt('tokenize', prompt)
     if (parsed.kind === 'ids' && parsed.media.length === 0) return parsed.ids
-    return this.#tokens(async (worker, model) => {
+    return this.#tokens(signal, async (worker, model) => {
       if (parsed.kind === 'text' && parsed.media.length === 0) return { model, prompt: parsed.text }
       if (parsed.kind !== 'messages') throw uncounted()
       const options = parseGenerateRequest({ ...prompt }, this.#generation).options
@@ -137,16 +140,21 @@ export class UpstreamModel implements ServedModel {
     })
   }
 
-  async tokenize(text: string, { addBos }: { readonly addBos: boolean }) {
+  async tokenize(text: string, { addBos }: { readonly addBos: boolean }, signal: AbortSignal) {
     const { side } = this.#parts
     if (side) return idsOf(text, { addBos }, side)
-    return this.#tokens(async (_, model) => ({ model, prompt: text, add_special_tokens: addBos }))
+    return this.#tokens(signal, async (_, model) => ({
+      model,
+      prompt: text,
+      add_special_tokens: addBos,
+    }))
   }
 
-  async detokenize(ids: readonly number[]): Promise<string> {
+  async detokenize(ids: readonly number[], signal: AbortSignal): Promise<string> {
     const { side } = this.#parts
     if (side) return textOf(ids, side)
-    const answer = await this.#ask('/detokenize', async (_, model) => ({ model, tokens: ids }))
+    const body: AskBody = async (_, model) => ({ model, tokens: ids })
+    const answer = await this.#ask('/detokenize', { signal, body })
     // vLLM and ours say `prompt`, SGLang says `text`.
     const text = isRecord(answer) ? (answer['prompt'] ?? answer['text']) : null
     if (typeof text === 'string') return text
@@ -221,12 +229,12 @@ export class UpstreamModel implements ServedModel {
     )
   }
 
-  async #named(logprobs: readonly WireLogprob[]): Promise<AnswerLogprob[]> {
+  async #named(logprobs: readonly WireLogprob[], signal: AbortSignal): Promise<AnswerLogprob[]> {
     if (logprobs.length === 0) return []
     const ids = logprobs
       .flatMap(({ top, ...one }) => [one, ...top])
       .flatMap((one) => (one.bytes === undefined ? [one.id] : []))
-    if (!this.#parts.side) await this.#book.learn(ids)
+    if (!this.#parts.side) await this.#book.learn(ids, signal)
     const token = (one: WireToken) => ({
       id: one.bytes === undefined ? one.id : this.#book.numberOf(one.bytes),
       logprob: one.logprob,
@@ -249,14 +257,14 @@ export class UpstreamModel implements ServedModel {
     })
   }
 
-  async #tokens(body: AskBody): Promise<readonly number[]> {
-    const answer = await this.#ask('/tokenize', body)
+  async #tokens(signal: AbortSignal, body: AskBody): Promise<readonly number[]> {
+    const answer = await this.#ask('/tokenize', { signal, body })
     const tokens: unknown = isRecord(answer) ? answer['tokens'] : null
     if (Array.isArray(tokens) && tokens.every(Number.isSafeInteger)) return tokens as number[]
     throw new WorkerFailure('failed', '/tokenize should give tokens')
   }
 
-  async #ask(path: string, body: AskBody): Promise<unknown> {
+  async #ask(path: string, { signal, body }: Asking): Promise<unknown> {
     const { pool, nameOn } = this.#parts
     const serves = (worker: Worker) => nameOn(worker) !== null
     const over = new AbortController()
@@ -267,9 +275,9 @@ export class UpstreamModel implements ServedModel {
     const timer = setTimeout(() => over.abort(late), ASK_MS)
     try {
       return await pool.ask(
-        { model: this.id, serves, signal: over.signal },
-        async (worker, signal) =>
-          worker.api.post(path, await body(worker, nameOn(worker) ?? this.id), signal),
+        { model: this.id, serves, signal: anySignal(signal, over.signal) },
+        async (worker, ended) =>
+          worker.api.post(path, await body(worker, nameOn(worker) ?? this.id), ended),
       )
     } finally {
       clearTimeout(timer)
@@ -289,6 +297,7 @@ type Streaming = {
 }
 
 type AskBody = (worker: Worker, model: string) => Promise<object>
+type Asking = { readonly signal: AbortSignal; readonly body: AskBody }
 
 function uncounted(): InputError {
   return new InputError(
