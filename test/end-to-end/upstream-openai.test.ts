@@ -57,6 +57,33 @@ test('a context that it does not tell is null', async () => {
   await front.close()
 })
 
+test('forms that it does not offer are refused by the field of the request', async () => {
+  // The library's word for them was told, and no field.
+  const front = await startFront([url])
+  const { messages } = QUESTION
+  const cases: readonly [path: string, body: object, param: string][] = [
+    ['/v1/chat/completions', { messages, regex: 'a+' }, 'regex'],
+    [
+      '/v1/chat/completions',
+      { messages, structured_outputs: { regex: 'a+' } },
+      'structured_outputs',
+    ],
+    ['/v1/responses', { input: 'Hi', choice: ['a', 'b'] }, 'choice'],
+    ['/v1/completions', { prompt: 'Hi', guided_choice: ['a', 'b'] }, 'guided_choice'],
+    [
+      '/generate',
+      { text: 'Hi', sampling_params: { ebnf: 'root ::= "a"' } },
+      'sampling_params.ebnf',
+    ],
+  ]
+  for (const [path, body, param] of cases) {
+    const { status, body: told } = await front.post(path, body)
+    assert.deepEqual([status, told.error.code, told.error.param], [400, 'INPUT_UPSTREAM', param])
+    assert.ok(told.error.message.startsWith(`model: ${param} with a form other than JSON came, `))
+  }
+  await front.close()
+})
+
 test('what it does not count is counted here where the checkpoint is, and else said to be missing', async () => {
   const known = await startFront([url], { side })
   const { status, body } = await known.post('/v1/chat/completions', QUESTION)

@@ -82,10 +82,22 @@ test('a key that it refuses is told as that, and not as a worker that is not the
   })
 })
 
+/** More parts than the worker takes. */
+const MANY = Array.from({ length: 7 }, (_, i) => ({
+  role: i % 2 === 0 ? 'user' : 'assistant',
+  content: 'Hi',
+}))
+/** Forms that no model can be held to, in all words that there are for them. */
+const FORMS: readonly (readonly [field: string, value: unknown])[] = [
+  ['structured_outputs', { grammar: 'root ::= nope' }],
+  ['guided_grammar', 'root ::= nope'],
+  ['ebnf', 'root ::= nope'],
+]
+
 test('what a worker of ours refuses is told by the fields of the request, as it tells them itself', async () => {
   // They were those of the front's own request to it: max_tokens for max_output_tokens, input_ids for prompt.
   const model = await loadModel('fixtures/inference/mini-vit-crop', { precision: 'f32' })
-  const app = { config: { ...SERVER_DEFAULTS, maxTokens: 6 } }
+  const app = { config: { ...SERVER_DEFAULTS, maxTokens: 6, maxParts: 6 } }
   const worker = await startServer({ model, app, listen: PATIENT })
   const front = await startFront([worker.url])
   const messages = [{ role: 'user', content: 'Hi' }]
@@ -108,13 +120,27 @@ test('what a worker of ours refuses is told by the fields of the request, as it 
       { messages: [{ role: 'user', content: [{ type: 'text', text: 'Hi' }, clip] }] },
       'messages[0].content[1].video_url',
     ],
+    ['/v1/chat/completions', { messages: MANY, max_tokens: 2 }, 'messages'],
+    ['/v1/responses', { input: MANY, max_output_tokens: 2 }, 'input'],
+    ...FORMS.flatMap(([field, value]): [string, object, string][] => [
+      ['/v1/chat/completions', { messages, max_tokens: 2, [field]: value }, field],
+      ['/v1/completions', { prompt: 'Hi', max_tokens: 2, [field]: value }, field],
+    ]),
+    [
+      '/generate',
+      { text: 'Hi', sampling_params: { max_new_tokens: 2, ebnf: 'root ::= nope' } },
+      'sampling_params.ebnf',
+    ],
   ]
   try {
     for (const [path, body, param] of cases) {
+      let said = ''
       for (const one of [worker, front]) {
         const { status, body: told } = await one.post(path, body)
         assert.equal(status, 400, path)
         const { message } = told.error
+        if (one === worker) said = message
+        else if (/_(?:MESSAGES|FORMAT)$/.test(told.error.code)) assert.equal(message, said, path)
         assert.equal(told.error.param ?? null, param, `${path}: ${message}`)
         assert.doesNotMatch(message, /input_ids|image_data|video_data/)
         if (param !== null || one === worker) continue

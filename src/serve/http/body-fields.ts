@@ -12,6 +12,7 @@ const FIELDS: readonly (readonly [code: string, fields: readonly string[]])[] = 
   // What a template writes, and how long that takes, the messages decide.
   ['CONFIG_TEMPLATE_LIMIT', PROMPTS],
   ['INPUT_CONVERSATION_', PROMPTS],
+  ['INPUT_MESSAGES', PROMPTS],
   ['INPUT_TEMPLATE_', PROMPTS],
   [
     'INPUT_FORMAT',
@@ -43,11 +44,19 @@ type Fault = { readonly code: string; readonly message: string }
 export function fieldOf({ code, message }: Fault, request: Request): string | null {
   const given = GIVEN.get(request) ?? new Map<string, string>()
   if (code === 'INPUT_OPTION') return given.get(firstNamed(message, [...given.keys()])) ?? null
-  const [, fields = []] = FIELDS.find(([start]) => code.startsWith(start)) ?? []
+  const about = isAboutForm({ code, message }) ? 'INPUT_FORMAT' : code
+  const [, fields = []] = FIELDS.find(([start]) => about.startsWith(start)) ?? []
   const candidates = fields.filter((name) => given.has(name))
   // Tools, their choice and calls in a conversation have one code: the message says which of them it is.
   const named = code === 'INPUT_TOOLS' ? firstNamed(message, candidates) : ''
   return given.get(named || (candidates[0] ?? '')) ?? null
+}
+
+/** What a worker does not offer has one code, whatever it is. */
+function isAboutForm({ code, message }: Fault): boolean {
+  return (
+    code === 'INPUT_FORMAT' || (code === 'INPUT_UPSTREAM' && message.includes('responseFormat'))
+  )
 }
 
 /** The field that the message names first, by its own name or by the library's: `logitBias` is logit_bias. */
@@ -65,10 +74,12 @@ function firstNamed(message: string, given: readonly string[]): string {
 export function inFieldNames(fault: Fault, request: Request): string {
   const { code, message } = fault
   const given = GIVEN.get(request) ?? new Map<string, string>()
-  if (code === 'INPUT_FORMAT') {
-    const field = fieldOf(fault, request)
-    return field === null ? message : message.replaceAll(word('responseFormat'), field)
+  const field = fieldOf(fault, request)
+  if (field !== null && isAboutForm(fault)) {
+    return message.replaceAll(word('responseFormat'), field)
   }
+  // A conversation may have come as `input`.
+  if (field !== null && code === 'INPUT_MESSAGES') return message.replace(/^messages:/, `${field}:`)
   if (code !== 'INPUT_OPTION' && code !== 'INPUT_TOOLS') return message
   return (
     [...given.keys()]

@@ -15,9 +15,16 @@ export function atPlaceAsked(error: unknown, asked: Asked): unknown {
   if (!(error instanceof HttpError) || error.param === null) return error
   const { status, code, message, param, headers } = error
   const path = pathOfMedium(sentAt(param, asked))
-  if (path === null) return new HttpError(status, code, message, headers)
-  return new HttpError(status, code, message.replaceAll(param, path), headers, path)
+  if (path !== null) {
+    return new HttpError(status, code, message.replaceAll(param, path), headers, path)
+  }
+  // A form is sent in the field that the worker has for it; whichever the client's was is known where its body was read.
+  const told = FORM_SENT.test(param) ? message.replaceAll(param, 'responseFormat') : message
+  return new HttpError(status, code, told, headers)
 }
+
+/** Where a request to a worker of ours holds the form of its answer. */
+const FORM_SENT = /^(?:sampling_params\.)?(?:response_format|json_schema|regex|choice|ebnf)$/
 
 /** The medium or the ids that a place of a wire request holds. */
 function sentAt(place: string, { prompt, request }: Asked): unknown {

@@ -209,7 +209,9 @@ function formatFields(kind: WorkerKind, format: ResponseFormat): Record<string, 
   if (kind === 'llava-ts') return ownFormat(format)
   if (kind === 'openai') {
     if (format.type === 'json_object') return { response_format: { type: 'json_object' } }
-    if (form !== 'schema') throw notOffered(kind, `responseFormat ${format.type}`, 'ask for JSON')
+    if (form !== 'schema') {
+      throw notOffered(kind, 'responseFormat with a form other than JSON', 'ask for JSON')
+    }
     return {
       response_format: {
         type: 'json_schema',
