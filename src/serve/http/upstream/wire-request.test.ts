@@ -30,7 +30,10 @@ test('a server of OpenAI’s words is sent no others', () => {
   const refused: readonly [object, RegExp][] = [
     [{ temperature: 1, topK: 5, minP: 0.1 }, /top_k and min_p came/],
     [{ repetitionPenalty: 1.2, ignoreEos: true }, /repetition_penalty and ignore_eos came/],
-    [{ responseFormat: { type: 'regex', pattern: 'a' } }, /responseFormat regex came/],
+    [
+      { responseFormat: { type: 'regex', pattern: 'a' } },
+      /responseFormat with a form other than JSON came/,
+    ],
   ]
   for (const [options, message] of refused) {
     assert.throws(() => sent('openai', { ...HELLO, ...options }), message)
