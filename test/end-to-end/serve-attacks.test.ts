@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { get as plainGet, type IncomingMessage } from 'node:http'
 import { get as secureGet } from 'node:https'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -571,18 +571,24 @@ function soon(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 5))
 }
 
+/** A connection on which half of a request has come to the server. */
+async function halfAsked({ port }: TestServer): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  // The server asks for the body: it has the headers.
+  socket.write(
+    `POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n`,
+  )
+  await once(socket, 'data')
+  await new Promise<void>((resolve) => socket.write('{"messages":', () => resolve()))
+  return socket
+}
+
 test('a client that leaves in the middle of its body is no fault of the server', async () => {
   const lines: Record<string, unknown>[] = []
   const log = (level: string, fields: object) => lines.push({ level, ...fields })
   await using({ app: { log } }, async (own) => {
     lines.length = 0
-    const socket = connect(own.port, '127.0.0.1')
-    // The server asks for the body: it has the headers.
-    socket.write(
-      `POST ${CHAT} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n`,
-    )
-    await once(socket, 'data')
-    await new Promise<void>((resolve) => socket.write('{"messages":', () => resolve()))
+    const socket = await halfAsked(own)
     socket.destroy()
     while (!lines.some(({ event }) => event === 'request')) await soon()
     const told = lines.map(({ level, status, code }) => [level, status, code])
@@ -735,6 +741,15 @@ test('a server that stops says so to whoever asks, on connections that end, unti
   stop.abort()
   await closed
   await assert.rejects(fetch(`${own.url}/health`))
+})
+
+test('a request that is still arriving does not hold a server that stops', async () => {
+  const own = await startServer({ model, app: { config: { shutdownSeconds: 600 } } })
+  const socket = await halfAsked(own)
+  const cut = once(socket, 'close')
+  socket.on('error', () => {})
+  await own.close()
+  await cut
 })
 
 test('an answer that does not end in time is stopped and says so', async () => {

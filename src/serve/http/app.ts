@@ -162,7 +162,8 @@ function otherMethods(path: string, routes: readonly Route[]): Route {
 async function drain({ admission, exchanges, config }: ServerContext): Promise<void> {
   admission.close()
   const reason = new HttpError(503, 'CAPACITY_STOPPING', 'server: it is stopping; ask another one.')
-  const begun = Promise.all([...exchanges].map(({ ended }) => ended))
+  // What is still arriving would be refused when it is there.
+  const begun = [...exchanges].filter(({ isArriving }) => !isArriving)
   let timer: ReturnType<typeof setTimeout> | undefined
   const isOver = new Promise<void>((resolve) => {
     timer = setTimeout(() => {
@@ -170,7 +171,7 @@ async function drain({ admission, exchanges, config }: ServerContext): Promise<v
       resolve()
     }, config.shutdownSeconds * 1000)
   })
-  await Promise.race([begun, isOver])
+  await Promise.race([Promise.all(begun.map(({ ended }) => ended)), isOver])
   await admission.idle()
   clearTimeout(timer)
 }
@@ -292,7 +293,11 @@ function openExchange(
   const leave = () => over.abort(CLIENT_GONE)
   let noteEnd = () => {}
   const ended = new Promise<void>((resolve) => (noteEnd = resolve))
-  const open = { stop: (reason: unknown) => over.abort(reason), ended }
+  const open = {
+    stop: (reason: unknown) => over.abort(reason),
+    isArriving: request.body !== null,
+    ended,
+  }
   request.signal.addEventListener('abort', leave, { once: true })
   context.exchanges.add(open)
   if (request.signal.aborted) leave()
@@ -304,6 +309,9 @@ function openExchange(
     leave,
     heartbeatMs: context.config.heartbeatSeconds * 1000,
     failed: (error) => noteFailure(context, { id, request }, error),
+    arrived() {
+      open.isArriving = false
+    },
     end() {
       clearTimeout(timer)
       request.signal.removeEventListener('abort', leave)

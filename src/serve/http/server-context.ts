@@ -37,6 +37,7 @@ export type Caller = { readonly name: string; readonly salt: string }
 /** `stop` ends it with a reason; `ended` resolves when nothing of it is to be aborted any more. */
 export type OpenExchange = {
   readonly stop: (reason: unknown) => void
+  readonly isArriving: boolean
   readonly ended: Promise<void>
 }
 
@@ -53,6 +54,8 @@ export type Exchange = {
   readonly heartbeatMs: number
   /** Logs what went wrong after the response began, and says how it is told. */
   readonly failed: (error: unknown) => Failure
+  /** All of its body is here. */
+  readonly arrived: () => void
   /** Nothing is to be aborted any more. */
   readonly end: () => void
 }
@@ -60,10 +63,11 @@ export type Exchange = {
 /** The body, checked against its schema. */
 export async function readRequest<T>(
   { config, log }: ServerContext,
-  { id, request }: Exchange,
+  { id, request, arrived }: Exchange,
   schema: JsonSchema,
 ): Promise<T> {
   const body = await readJson(request, config)
+  arrived()
   if (config.logPrompts) log('info', { event: 'prompt', request: id, body: promptForLog(body) })
   const faults = new Faults(new URL(request.url).pathname)
   await inTurns(checkSchema(schema, body, { path: '', faults }))
