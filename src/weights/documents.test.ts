@@ -25,7 +25,10 @@ test('the small files are read, JSON parsed and templates as text; others are no
   )
 })
 
-test('a byte order mark stays where Python leaves it: before a template', () => {
+test('a byte order mark stays where Python leaves it, before a template, and is none of JSON', () => {
+  writeFileSync(join(folder, 'config.json'), '\ufeff{"a":1}')
+  assert.deepEqual(readDocuments(folder).get('config.json'), { a: 1 })
+  rmSync(join(folder, 'config.json'))
   writeFileSync(join(folder, 'chat_template.jinja'), '\ufeff{{ x }}')
   assert.equal(readDocuments(folder).get('chat_template.jinja'), '\ufeff{{ x }}')
   rmSync(join(folder, 'chat_template.jinja'))

@@ -33,7 +33,8 @@ export function readDocuments(folder: string): ReadonlyMap<string, unknown> {
 }
 
 function parse(folder: string, name: string): unknown {
-  const text = readText(folder, name)
+  // Some editors write one; JSON has none.
+  const text = readText(folder, name).replace(/^\ufeff/, '')
   try {
     return parseJson(text)
   } catch (error) {
