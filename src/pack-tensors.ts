@@ -75,8 +75,8 @@ export function isRead(path: string, vision: VisionConfig | null): boolean {
 }
 
 /**
- * By its name for the adapter that holds it: what was trained in full and is no tower's or projector's; also what has no place in a model, which is refused where the
- * packed one is opened.
+ * By its name for the adapter that holds it: what was trained in full and is no tower's or projector's; also what has no
+ * place in a model, which is refused where the packed one is opened.
  */
 export function heldInFull(trained: Trained): ReadonlyMap<string, StoredPlace> {
   return new Map(

@@ -1,4 +1,5 @@
 /** LoRA adapters that lie on top of each other, told by the weights that they change: one is left of them. */
+import { concatenate } from './core/concatenate.ts'
 import { toFloat32 } from './core/tensor.ts'
 import type { StoredPlace } from './families/parameter-map.ts'
 import { parameterPath, type NameRule } from './families/parameter-names.ts'
@@ -72,13 +73,7 @@ export function joinedPair(products: readonly LowRank[]): readonly (readonly [st
 
 function rowsOfA(products: readonly LowRank[]): Float32Array {
   const parts = products.map(({ module, source }) => toFloat32(source.read(module.a)))
-  const joined = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    joined.set(part, at)
-    at += part.length
-  }
-  return joined
+  return concatenate(parts, Float32Array)
 }
 
 function columnsOfB(

@@ -5,6 +5,7 @@
  * decoded at all. Sources: PNG (W3C 2003), JPEG (ITU-T T.81), Exif 2.32, GIF89a, WebP container, TIFF 6.0 and BigTIFF,
  * ISO/IEC 23008-12 (AVIF), BMP (wingdi.h), Netpbm.
  */
+import { concatenate } from '../core/concatenate.ts'
 import { checkArgument } from '../core/check-argument.ts'
 import { ByteReader, unreadable } from './byte-reader.ts'
 import { probeTiff } from './probe-tiff.ts'
@@ -128,7 +129,7 @@ function probeJpeg(reader: ByteReader): Found {
     if (reader.is(at + 2, XMP)) xmp = reader.bytes.subarray(at, at + length)
   }
   if (frame === null) throw unreadable('its JPEG has no frame')
-  return { ...frame, orientation: orientationBy({ exif: joined(exif), xmp }) }
+  return { ...frame, orientation: orientationBy({ exif: concatenate(exif, Uint8Array), xmp }) }
 }
 
 type Segment = {
@@ -152,16 +153,6 @@ function* jpegSegments(reader: ByteReader): Generator<Segment> {
     yield { marker, at, length }
     at += Math.max(2, length)
   }
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
-  }
-  return whole
 }
 
 const XMP = 'http://ns.adobe.com/xap/1.0/\0'

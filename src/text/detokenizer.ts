@@ -8,6 +8,7 @@
  * `detokenizer-stream.ts`.
  * Source: huggingface/tokenizers, src/decoders (0.23).
  */
+import { concatenate } from '../core/concatenate.ts'
 import type { Steps } from '../core/steps.ts'
 import { asFields, asList, asText, damaged, unsupported, type Fields } from './tokenizer-fields.ts'
 import { fromByteChars } from './tokenizer-bytes.ts'
@@ -159,12 +160,7 @@ function asCount(value: unknown, where: string): number {
 
 function* decodeByteChars(tokens: readonly string[]): Steps<string[]> {
   const parts = yield* changeEach(tokens, fromByteChars)
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let end = 0
-  for (const part of parts) {
-    bytes.set(part, end)
-    end += part.length
-  }
+  const bytes = concatenate(parts, Uint8Array)
   return [new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)]
 }
 

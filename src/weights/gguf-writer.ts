@@ -3,6 +3,7 @@
  *
  * The caller brings GGUF's names, metadata and row order (rotary-order.ts). Source: ggml, docs/gguf.md.
  */
+import { concatenate } from '../core/concatenate.ts'
 import { CheckpointError, ShapeError } from '../core/errors.ts'
 import { elementCount } from '../core/shape.ts'
 import { WRITTEN_GGML_TYPES, type WrittenGgmlType } from './ggml-quantize.ts'
@@ -93,7 +94,7 @@ function ggufHeader(
   }
   const length = parts.reduce((sum, part) => sum + part.length, 0)
   parts.push(new Uint8Array(padding(length)))
-  return concatenate(parts)
+  return concatenate(parts, Uint8Array)
 }
 
 const MAGIC = 0x46554747 // "GGUF"
@@ -169,21 +170,11 @@ function float32(value: number): Uint8Array {
 
 function text(value: string): Uint8Array {
   const encoded = new TextEncoder().encode(value)
-  return concatenate([uint64(encoded.length), encoded])
+  return concatenate([uint64(encoded.length), encoded], Uint8Array)
 }
 
 function bytes(length: number, fill: (view: DataView) => void): Uint8Array {
   const result = new Uint8Array(length)
   fill(new DataView(result.buffer))
-  return result
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    result.set(part, at)
-    at += part.length
-  }
   return result
 }
