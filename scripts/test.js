@@ -31,7 +31,7 @@ if (sources.length === 0) {
 const compiled = (source) => join('build', source.replace(/\.ts$/, '.js'))
 
 /** Those that look at their process, at its memory above all, have it for themselves. */
-const LOOKS_AT_PROCESS = /globalThis\.gc|memoryUsage|resourceUsage|getActiveResourcesInfo/
+const LOOKS_AT_PROCESS = /collectGarbage|memoryUsage|resourceUsage|getActiveResourcesInfo/
 const TOGETHER = 12
 const GROUPS = join('build', 'test-groups')
 
@@ -66,7 +66,7 @@ function groupOf(members) {
 }
 
 // A file that hangs is stopped and named.
-const options = ['--expose-gc', '--test', '--test-reporter=spec', '--test-timeout=900000']
+const options = ['--test', '--test-reporter=spec', '--test-timeout=900000']
 // Some only wait.
 const concurrency = `--test-concurrency=${availableParallelism() + 1}`
 // All of them keep the processors busy by themselves: pools of threads that wait for one another would double the time.

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { collectGarbage } from '../test/collect-garbage.ts'
 import { Rng } from './core/rng.ts'
 import {
   InputError,
@@ -402,7 +403,7 @@ describe('abort', () => {
       await answering
     }
     const resident = () => {
-      globalThis.gc?.()
+      collectGarbage()
       return process.memoryUsage().rss
     }
     for (let i = 0; i < 60; i++) await abortOnce()

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { collectGarbage } from '../../test/collect-garbage.ts'
 import { anySignal } from './any-signal.ts'
 
-async function collectGarbage(): Promise<void> {
+async function collectAll(): Promise<void> {
   for (let i = 0; i < 3; i++) {
-    globalThis.gc?.()
+    collectGarbage()
     await new Promise((done) => setTimeout(done, 5))
   }
 }
@@ -14,7 +15,7 @@ test('a time limit that nobody else holds ends what waits for it, garbage collec
   const limited = () => anySignal(new AbortController().signal, AbortSignal.timeout(100))
   const nested = anySignal(limited(), undefined)
   const aborted = new Promise<void>((done) => nested.addEventListener('abort', () => done()))
-  await collectGarbage()
+  await collectAll()
   const given = setTimeout(() => assert.fail('the limit was lost'), 5000)
   await aborted
   clearTimeout(given)

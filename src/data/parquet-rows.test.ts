@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parquetWriteBuffer } from 'hyparquet-writer'
+import { collectGarbage } from '../../test/collect-garbage.ts'
 import { openDataset } from './dataset.ts'
 import { scratchFolder } from './scratch.cases.ts'
 
@@ -163,7 +164,7 @@ test('of large row groups no more is kept than of small ones', async () => {
   await using data = await openDataset(path)
   const heldAfter = async (index: number) => {
     assert.equal((await data.readPreference(index)).videos.length, 1)
-    globalThis.gc?.()
+    collectGarbage()
     return process.memoryUsage().arrayBuffers
   }
   const first = await heldAfter(0)

@@ -9,6 +9,7 @@ import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { anonymousBytes, skipsMemory } from '../../test/anonymous-bytes.ts'
+import { collectGarbage } from '../../test/collect-garbage.ts'
 import { CapacityError, InputError } from '../core/errors.ts'
 import { schemeOf } from './image-source.ts'
 import { createPreprocessor, imageSizeOf, readImage } from './node.ts'
@@ -161,7 +162,7 @@ test('a worker keeps no pixels of a picture that is done', { skip: skipsMemory }
   const create = { width: 6000, height: 4000, channels: 3, background: 'teal' } as const
   const file = await sharp({ create }).jpeg().toBuffer()
   const megabytes = () => {
-    globalThis.gc?.()
+    collectGarbage()
     return anonymousBytes() / 1e6
   }
   await using preprocessor = createPreprocessor({ workers: 1 })

@@ -4,14 +4,12 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { collectGarbage } from '../../test/collect-garbage.ts'
 import { cpuFeatures, createRuntime, OrtError } from './node.ts'
 import { chainModel, diagonal, doubleModel, runtimeCases } from './runtime.cases.ts'
 import type { Binding, Runtime } from './runtime.ts'
 
 runtimeCases(() => createRuntime())
-
-/** Node runs the tests with --expose-gc. */
-const collectGarbage = (globalThis as { gc?: () => void }).gc!
 
 async function withRuntime(body: (runtime: Runtime) => Promise<void>): Promise<void> {
   const runtime = await createRuntime()

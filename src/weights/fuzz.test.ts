@@ -9,6 +9,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
 
+import { collectGarbage } from '../../test/collect-garbage.ts'
 import { CheckpointError } from '../core/errors.ts'
 import { memoryBytes, type FileBytes } from './file-bytes.ts'
 import { readGguf } from './gguf.ts'
@@ -191,7 +192,7 @@ test('index: any JSON, and changed indexes, are read or refused', () => {
 })
 
 test('lies about size take no memory', () => {
-  globalThis.gc?.()
+  collectGarbage()
   const before = process.resourceUsage().maxRSS
   for (const { read, files } of Object.values(READERS)) {
     for (const file of files) {

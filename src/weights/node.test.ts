@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 
+import { collectGarbage } from '../../test/collect-garbage.ts'
 import { CheckpointError } from '../core/errors.ts'
 import { openFileBytes } from './node.ts'
 
@@ -55,7 +56,7 @@ test('a view outlives close and garbage collection', () => {
   const file = openFileBytes(path)
   const view = file.bytes(70_000, 1000)
   file.close()
-  for (let i = 0; i < 5; i++) globalThis.gc?.()
+  for (let i = 0; i < 5; i++) collectGarbage()
   assert.deepEqual(view, content.subarray(70_000, 71_000))
 })
 

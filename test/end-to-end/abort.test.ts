@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadModel } from '../../src/index.ts'
+import { collectGarbage } from '../collect-garbage.ts'
 
 test('an aborted answer is what there was until then', async () => {
   await using model = await loadModel('fixtures/inference/llava-mlp', { precision: 'f32' })
@@ -46,7 +47,7 @@ test('200 calls aborted at any moment leave memory as it was', async () => {
       clearTimeout(timer)
       assert.equal(answer.finishReason, 'abort')
     }
-    globalThis.gc?.()
+    collectGarbage()
     return process.memoryUsage().rss
   }
   // Busy threads take memory once and keep it; a leak takes as much again in each next 200 calls.

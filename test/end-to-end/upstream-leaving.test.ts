@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { loadModel, type Model } from '../../src/index.ts'
 import { loadPromptSide, type LoadedPromptSide } from '../../src/load-prompt-side.ts'
+import { collectGarbage } from '../collect-garbage.ts'
 import { startServer, type TestServer } from './serve-setup.ts'
 import { PATIENT, startFront } from './upstream-setup.ts'
 
@@ -73,7 +74,7 @@ async function leaveAfter(at: TestServer, pieces: number, more: object = {}): Pr
     if (text.split('\n\n').length > pieces) break
   }
   // An abort was lost where garbage was collected between a worker's first word and it.
-  globalThis.gc?.()
+  collectGarbage()
   leave.abort()
   return response.status
 }

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { loadModel } from '../../src/index.ts'
 import { createApp, serveModel } from '../../src/serve/http/index.ts'
 import { listen } from '../../src/serve/http-node.ts'
+import { collectGarbage } from '../collect-garbage.ts'
 
 const { values } = parseArgs({ options: { streams: { type: 'string', default: '1000' } } })
 const count = Number(values.streams)
@@ -51,7 +52,7 @@ const body = JSON.stringify({
 })
 const held = new AbortController()
 const holders = Array.from({ length: ROWS }, () => hold(held.signal))
-globalThis.gc?.()
+collectGarbage()
 const before = process.memoryUsage.rss()
 const streams: Stream[] = []
 for (let i = 0; i < count; i++) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, test } from 'node:test'
+import { collectGarbage } from '../../../test/collect-garbage.ts'
 import { remoteMedia, type RemoteMediaOptions } from './remote-media-node.ts'
 
 /** A server inside the network that an attacker wants to reach. */
@@ -139,7 +140,7 @@ test('size and time are limited, failures told', async () => {
 
 test('the time is limited though garbage is collected meanwhile', { timeout: 10_000 }, async () => {
   // The limit was garbage too: a host that sends one byte and no more held its requests for ever.
-  const collecting = setInterval(() => globalThis.gc?.(), 50)
+  const collecting = setInterval(collectGarbage, 50)
   try {
     const slow = read(`http://127.0.0.1:${port}/slow`, { ...FRIEND, timeoutMs: 300 })
     await assert.rejects(slow, /within 300 ms/)

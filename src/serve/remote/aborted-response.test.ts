@@ -1,12 +1,13 @@
 /** `fetch` of Node.js may lose its signal after a garbage collection (nodejs/undici#3644): here it never has it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { collectGarbage } from '../../../test/collect-garbage.ts'
 import { patience, withServer, type Handler } from '../../../test/scripted-server.ts'
 import { Endpoint } from './endpoint.ts'
 
 /** Also a garbage collection at once, as a busy process has them. */
 const deaf: typeof fetch = async (input, init) => {
-  globalThis.gc?.()
+  collectGarbage()
   return fetch(input, { ...init, signal: null })
 }
 
