@@ -29,12 +29,13 @@ export async function jumpOf(
   row: number,
   length: number,
 ): Promise<Jump | null> {
-  if (sequence.lost > 0) {
+  // One that was late is likely to be so again: it sits steps out until it can choose.
+  if (sequence.isLate && sequence.ready() !== null) return null
+  if (sequence.isHeld || sequence.lost > 0) {
+    sequence.isHeld = false
     const ids = sequence.jumps.get(length)
     return ids ? { sequence, row, length, ids } : null
   }
-  // One that was late is likely to be so again: it makes steps.
-  if (sequence.isLate && sequence.ready() !== null) return null
   const forced = (await sequence.request.ahead?.()) ?? []
   // The newest token takes a position, and the last one that may be chosen needs none.
   const ids = forced.slice(0, Math.max(0, sequence.lengthWith(Infinity) - length - 1))
@@ -43,11 +44,8 @@ export async function jumpOf(
   return { sequence, row, length, ids }
 }
 
-/**
- * So long a jump may hold the other rows up where its form is late. What is cut off is read in another run, which adds up in
- * another order: none is cut that is not very late.
- */
-const PATIENCE_MS = 200
+/** So long a jump may hold the other rows up where its form is late; reading it again holds them up about as long as a step. */
+const PATIENCE_MS = 50
 
 /** What became of a jump. */
 export type Landing = {
@@ -58,25 +56,23 @@ export type Landing = {
 }
 
 /**
- * Chooses from the logits [ids + 1, V] after the newest token and each of `ids`, as long as what is chosen was read and can
- * be chosen in time. A row that comes back reads as much at once as stayed.
+ * Chooses from the logits [ids + 1, V] after the newest token and each of `ids`, as long as what is chosen was read. Where the
+ * form is late nothing stays: what is cut off would be read in another run, which adds up in another order.
  */
 export async function chooseAhead(
-  { sequence, length, ids }: Jump,
+  { sequence, ids }: Jump,
   logits: Float32Array,
   choose: (logits: Float32Array) => void,
 ): Promise<Landing> {
   const vocabSize = logits.length / (ids.length + 1)
   const until = performance.now() + PATIENCE_MS
+  const newest = sequence.token as number
   let accepted = 0
   for (let i = 0; i <= ids.length; i++) {
     if (sequence.signal.aborted) break
     if (!(await isReady(sequence, until - performance.now()))) {
-      sequence.isLate = true
-      // The newest token is read again when it can be told what follows it.
-      if (i > 1) sequence.jumps.set(length, ids.slice(0, i - 1))
-      else sequence.jumps.delete(length)
-      return { accepted, kept: i }
+      sequence.hold(newest, ids.slice(0, i))
+      return { accepted: 0, kept: 0 }
     }
     choose(logits.subarray(i * vocabSize, (i + 1) * vocabSize))
     if (sequence.end || i === ids.length || sequence.token !== ids[i]) break

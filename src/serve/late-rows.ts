@@ -12,13 +12,13 @@ const GRACE_MS = 5
 /** Where nobody else goes on: so long may whoever comes have to wait. */
 const PAUSE_MS = 100
 
-/** Which of the rows can choose. */
+/** Which of the rows can choose; one that is held does so in a jump. */
 export async function readyRows(rows: readonly ScheduledSequence[]): Promise<boolean[]> {
   const newlyLate = waitsOf(rows.filter(({ isLate }) => !isLate))
   if (newlyLate.length > 0) await isInTime(Promise.all(newlyLate), GRACE_MS)
   const late = waitsOf(rows)
   if (late.length === rows.length) await isInTime(Promise.race(late), PAUSE_MS)
-  return rows.map((row) => row.ready() === null)
+  return rows.map((row) => row.ready() === null && !row.isHeld)
 }
 
 /** Whether one can choose, within so many ms. */

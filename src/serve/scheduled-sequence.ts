@@ -47,6 +47,8 @@ export class ScheduledSequence {
   isIn = false
   /** Whether it sat a step out since it last chose. */
   isLate = false
+  /** Whether that was in the middle of a jump, which is to be read again: steps choose nothing meanwhile. */
+  isHeld = false
   #isRead = false
   #end: SequenceEnd | null = null
 
@@ -101,7 +103,7 @@ export class ScheduledSequence {
 
   /** Resolves when it can choose; null where it can. */
   ready(): Promise<void> | null {
-    if (this.lost > 0 || this.signal.aborted || this.end) return null
+    if ((this.lost > 0 && !this.isHeld) || this.signal.aborted || this.end) return null
     return this.request.ready?.() ?? null
   }
 
@@ -130,7 +132,16 @@ export class ScheduledSequence {
    * other runs, those positions would not have the very same numbers.
    */
   rewind(keys: readonly number[]): void {
+    this.isHeld = false
     this.#lost.unshift(...keys.slice(this.prompt.keys.length), this.#token as number)
+  }
+
+  /** Its form is late in the middle of a jump from `token`: the tokens `chosen` of it come again when all of it is read again. */
+  hold(token: number, chosen: readonly number[]): void {
+    this.isLate = true
+    this.isHeld = true
+    this.#lost.unshift(...chosen)
+    this.#token = token
   }
 
   finish(end: SequenceEnd, error?: unknown): void {
