@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test, type TestContext } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import { collectGarbage } from '../../test/collect-garbage.ts'
 import { InputError } from '../core/errors.ts'
 import type { Clip, ClipSource } from './frames.ts'
 import type { RgbImage } from './image.ts'
@@ -241,7 +242,7 @@ function longGif(megabytes: number): Uint8Array {
 test('a GIF given by its path is never in memory as a whole, and an aborted opening ends', async () => {
   const path = scratchFile('long.gif', longGif(24))
   const frames = clipInfoOf(path).frames
-  gc?.()
+  collectGarbage()
   const before = process.memoryUsage().arrayBuffers
   const clips = await Promise.all(Array.from({ length: 8 }, () => openClip(path)))
   const grown = process.memoryUsage().arrayBuffers - before

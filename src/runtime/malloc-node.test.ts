@@ -62,7 +62,8 @@ function withAndWithout(name: 'shareMallocHeaps' | 'returnLargeBlocks', source: 
 
 test('threads share heaps', { skip }, () => {
   const [shared, own] = withAndWithout('shareMallocHeaps', THREADS)
-  assert.ok(shared < own / 2, `${shared} heaps instead of ${own}`)
+  // Twelve threads; Node.js has had some of its own before.
+  assert.ok(shared <= own - 6, `${shared} heaps instead of ${own}`)
 })
 
 test('large blocks go back to the system, whatever lies behind them', { skip }, () => {
