@@ -83,6 +83,8 @@ export type ScoreInput = {
   readonly asked?: ReadonlySet<string> | undefined
   /** For similarity of words. */
   readonly wordNet?: WordNet | undefined
+  /** Whose answers they are, where no file is named after it: reviews that were written just now. */
+  readonly model?: string | undefined
 }
 
 export type Scored = {

@@ -125,6 +125,7 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
         asked,
         askedFrom: { questions: request.questions },
         allowsNone: judged.reviews !== null,
+        model: run.model,
         wordNet: request.wordNet,
       })
     : unjudged(setOf(benchmark, request).title, benchmark, {

@@ -21,6 +21,8 @@ export class JudgeBudget {
   /** Calls that are under way. */
   #open = 0
   #dearest: number | null = null
+  /** A server does not say what a call took, and a limit of cost is to be kept. */
+  #isUncounted = false
   readonly #limits: JudgeLimits
   readonly #sleepers: (() => void)[] = []
 
@@ -28,10 +30,11 @@ export class JudgeBudget {
     this.#limits = limits
   }
 
-  /** Throws CapacityError where a limit is reached; waits where that depends on calls under way. */
+  /** Throws CapacityError where a limit is reached and InputError where none of cost can be kept; waits where that depends on calls under way. */
   async begin(): Promise<void> {
     const { calls = Number.POSITIVE_INFINITY, cost = Number.POSITIVE_INFINITY } = this.#limits
     for (;;) {
+      if (this.#isUncounted) throw uncounted()
       // Sums of prices are not exact.
       const left = (cost - this.#cost) * (1 + 1e-9)
       const dearest = this.#dearest ?? 0
@@ -53,12 +56,10 @@ export class JudgeBudget {
     this.#open--
     this.#cost += cost
     if (reply) this.#dearest = Math.max(this.#dearest ?? 0, cost)
+    this.#isUncounted ||= isUncounted === true && limit !== undefined
     for (const wake of this.#sleepers.splice(0)) wake()
-    if (isUncounted !== true || limit === undefined) return cost
-    throw new InputError(
-      'INPUT_JUDGE_UNCOUNTED',
-      'eval: a limit of cost needs a judge whose server says how many tokens a reply took, this one does not; limit the calls instead.',
-    )
+    if (this.#isUncounted) throw uncounted()
+    return cost
   }
 
   #usedUp(): CapacityError {
@@ -72,6 +73,13 @@ export class JudgeBudget {
       `eval: judges should take at most ${limits.join(' and ')}, that is used up (${this.#calls} calls, ${this.#cost.toFixed(4)}); raise the limit and run the same command again, what was judged is kept.`,
     )
   }
+}
+
+function uncounted(): InputError {
+  return new InputError(
+    'INPUT_JUDGE_UNCOUNTED',
+    'eval: a limit of cost needs a judge whose server says how many tokens a reply took, this one does not; limit the calls instead.',
+  )
 }
 
 const NOTHING: JudgeReply = { text: '', promptTokens: 0, completionTokens: 0 }

@@ -167,7 +167,7 @@ describe('a judge', () => {
         ],
       })
     const none = await of([-1, -1], [-1, -1])
-    assert.deepEqual([none.metrics, none.counts.unreadable], [[], 2])
+    assert.deepEqual([none.metrics, none.printed, none.counts.unreadable], [[], null, 2])
     const some = await of([-1, -1], [8, 4])
     assert.equal(some.metrics[0]!.value, 42.9)
     assert.deepEqual(
@@ -303,6 +303,12 @@ describe('a judge', () => {
       void response.end(JSON.stringify({ choices: [{ message: { content: '0.5' } }] }))
     const limits = { cost: 1, promptPrice: 1, completionPrice: 1 }
     await assert.rejects(judgeVet(['a', 'b'], { limits }), { code: 'INPUT_JUDGE_UNCOUNTED' })
+    assert.equal(seen.length, 1)
+    // Those that waited for the price of the first one were let through as it came.
+    seen.splice(0)
+    await assert.rejects(judgeVet(['a', 'b'], { limits, concurrency: 4 }), {
+      code: 'INPUT_JUDGE_UNCOUNTED',
+    })
     assert.equal(seen.length, 1)
     assert.equal((await judgeVet(['a', 'b'], { limits: { calls: 2 } })).calls, 2)
   })

@@ -48,6 +48,7 @@ export async function scoreJudged(given: ScoreJudgedRequest): Promise<JudgedRepo
     askedFrom: { questions: given.questions, labels: given.labels, answers },
     // Of a pair of answers one may be there: that is no verdict, and no fault of the files.
     allowsNone: true,
+    model: nameOf(answers),
     judge: judges.map(({ identity }) => identity),
     ...(request.seed === undefined ? {} : { seed: request.seed }),
     ...(request.codeVersion === undefined ? {} : { codeVersion: request.codeVersion }),
@@ -78,6 +79,11 @@ function compared(
   const missing = [...asked].filter((id) => !given.has(id))
   const fitting = asked.size - missing.length
   return { missing, extra: given.size - fitting, fitting }
+}
+
+/** As official scripts have it: the first file's, without its ending. */
+function nameOf([first]: readonly EvalFile[]): string {
+  return (first?.name.split('/').at(-1) ?? '').replace(/\.[^.]*$/, '')
 }
 
 const NOTHING_ASKED = { missing: [], extra: 0, fitting: 0 }

@@ -46,6 +46,8 @@ export type ScoreRequest = {
   readonly allowsNone?: boolean
   /** For benchmarks that measure how close words are: WUPS. */
   readonly wordNet?: WordNet | undefined
+  /** Whose answers they are, where they are reviews that a judge wrote just now. */
+  readonly model?: string
   /** Where the answers are reviews that a judge wrote just now: who, and the answers that it read. For the recipe. */
   readonly judge?: readonly Readonly<Record<string, unknown>>[]
   readonly answersFrom?: readonly EvalFile[]
@@ -105,7 +107,7 @@ export type Recipe = {
  */
 export async function score(name: string, request: ScoreRequest): Promise<ScoreReport> {
   const benchmark = findBenchmark(name)
-  const { asked, wordNet } = request
+  const { asked, wordNet, model } = request
   const answers = answerFiles(request.answers, benchmark, benchmark.judge !== undefined)
   const given = { questions: request.questions ?? [], labels: request.labels ?? [] }
   const released = releasedFiles(benchmark.ask, given)
@@ -122,6 +124,7 @@ export async function score(name: string, request: ScoreRequest): Promise<ScoreR
     seed,
     asked,
     wordNet,
+    model,
   })
   const { title, published } = setOf(benchmark, {
     questions,

@@ -282,6 +282,8 @@ function scoreFile(file: EvalFile): Scored {
   const judged = new Map(answered.map(({ id }) => [id, id]))
   const unreadable = answered.filter(({ pair }) => isUnread(...pair)).length
   const groups = groupsOf(reviews)
+  // Where the judge has read nothing at all there is no number: the official one would be 100.
+  const isRead = unreadable < answered.length
   return {
     counts: countAnswers(ids, judged, unreadable),
     outcomes: reviews.map(({ id, given, content, pair: [reference, answer] }) => ({
@@ -293,10 +295,8 @@ function scoreFile(file: EvalFile): Scored {
       // The official −1 of −1 would be full marks for what no judge has read.
       score: isUnread(reference, answer) ? 0 : shareOf(reference, answer),
     })),
-    // Where the judge has read nothing at all there is no number: the official one would be 100.
-    metrics:
-      unreadable < answered.length ? groups.map((group) => metricOf(group, isTable(file))) : [],
-    printed: printGroups(file.name, groups),
+    metrics: isRead ? groups.map((group) => metricOf(group, isTable(file))) : [],
+    ...(isRead ? { printed: printGroups(file.name, groups) } : {}),
   }
 }
 

@@ -94,7 +94,7 @@ function truthOf(id: string | number): string {
 
 const CAPABILITIES = ['rec', 'ocr', 'know', 'gen', 'spat', 'math']
 
-function scoreMmVet({ answers, questions: asking, labels, asked }: ScoreInput): Scored {
+function scoreMmVet({ answers, questions: asking, labels, asked, model }: ScoreInput): Scored {
   const files = withoutTables(answers)
   const samples = files.flatMap(readSamples)
   if (samples.length === 0 && !files.every(isGrades)) {
@@ -127,17 +127,24 @@ function scoreMmVet({ answers, questions: asking, labels, asked }: ScoreInput): 
   const answered = new Map([...grades].filter(([id]) => !missing.has(id)))
   const isUnread = (id: string) => unread.has(id) || answered.get(id)?.length === 0
   const unreadable = ids.filter((id) => answered.has(id) && isUnread(id)).length
-  const model = (files[0]?.name.split('/').at(-1) ?? '').replace(/_gpt-.*$|\.json$/, '')
+  // Where the judge has read nothing at all there is no number, and 0 would look like one.
+  const isRead = unreadable === 0 || unreadable < answered.size
   return {
     counts: countAnswers(ids, answered, unreadable),
     outcomes: graded.map(({ id, scores, score }) => {
       const { given = '', judged = '' } = words.get(id) ?? {}
       return { id, given, judged, read: scores.join(', '), expected: '', score }
     }),
-    // Where the judge has read nothing at all there is no number, and 0 would look like one.
-    metrics: unreadable > 0 && unreadable === answered.size ? [] : metricsOf(graded),
-    ...(labels.length > 0 ? { written: mmVetTables(model, graded) } : {}),
+    metrics: isRead ? metricsOf(graded) : [],
+    ...(isRead && labels.length > 0
+      ? { written: mmVetTables(model ?? gradedModel(files), graded) }
+      : {}),
   }
+}
+
+/** The evaluator's grades are named after model and judge. */
+function gradedModel([first]: readonly EvalFile[]): string {
+  return (first?.name.split('/').at(-1) ?? '').replace(/_gpt-.*$|\.json$/, '')
 }
 
 function gradesById(
