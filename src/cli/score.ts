@@ -213,8 +213,8 @@ function reasonOfNone(
 export function judgeLines({ judged, agreement }: Pick<JudgedReport, 'judged' | 'agreement'>) {
   return [
     ...judged.map(
-      ({ judge, versions, reviews, nonsense, suspicious, calls, cached }) =>
-        `  judge ${[judge, ...versions.filter((one) => one !== judge)].join(', answered by ')}: ${reviews} reviews (${calls} calls, ${cached} kept), ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge`,
+      ({ judge, versions, isOwnTemperature, reviews, nonsense, suspicious, calls, cached }) =>
+        `  judge ${[judge, ...versions.filter((one) => one !== judge)].join(', answered by ')}${isOwnTemperature ? ', at its own temperature' : ''}: ${reviews} reviews (${calls} calls, ${cached} kept), ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge`,
     ),
     ...(agreement
       ? [

@@ -87,6 +87,18 @@ export async function makeRecipe(parts: {
     ...(parts.contamination ? { training: parts.contamination.training.sha256 } : {}),
     code: parts.codeVersion,
   }
+  return hashed(recipe)
+}
+
+/** The same with those who judged, once their replies have told who they are. */
+export function judgedRecipe(
+  { hash: _hash, ...recipe }: EvalRecipe,
+  judge: readonly Judge['identity'][],
+): Promise<EvalRecipe> {
+  return hashed({ ...recipe, judge })
+}
+
+async function hashed(recipe: Omit<EvalRecipe, 'hash'>): Promise<EvalRecipe> {
   return { hash: await hashText(JSON.stringify(recipe)), ...recipe }
 }
 

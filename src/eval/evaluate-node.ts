@@ -17,7 +17,7 @@ import { isJudgeNeeded, type Benchmark, type Outcome } from './benchmark.ts'
 import type { Contamination } from '../data/contamination.ts'
 import { resultContamination, type ResultContamination } from './contamination-node.ts'
 import { isRow, type EvalFile, type Row } from './eval-file.ts'
-import { makeRecipe, type EvalRecipe } from './eval-recipe.ts'
+import { judgedRecipe, makeRecipe, type EvalRecipe } from './eval-recipe.ts'
 import type { Agreement } from './judge-agreement.ts'
 import {
   judgeAll,
@@ -133,11 +133,11 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
         answers: lines.length - errors.length,
       })
   const outcomes = withQuestions(report.outcomes, questions, lines)
-  const { facts, agreement } = judged
+  const { facts, identities, agreement } = judged
   const { contamination } = request
   const result: EvalReport = {
     ...report,
-    recipe,
+    recipe: facts.length > 0 ? await judgedRecipe(recipe, identities) : recipe,
     outcomes,
     run,
     judged: facts,

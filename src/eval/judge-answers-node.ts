@@ -39,7 +39,7 @@ export type JudgingRequest = {
 
 export type JudgedFacts = Pick<
   Judged,
-  'calls' | 'cached' | 'cost' | 'versions' | 'nonsense' | 'suspicious'
+  'calls' | 'cached' | 'cost' | 'versions' | 'isOwnTemperature' | 'nonsense' | 'suspicious'
 > & {
   readonly judge: string
   /** Of answers: a question without one has none. */
@@ -49,6 +49,8 @@ export type JudgedFacts = Pick<
 export type JudgedAll = {
   readonly reviews: EvalFile | null
   readonly facts: readonly JudgedFacts[]
+  /** Who judged, with what their replies tell of it: for the recipe. */
+  readonly identities: readonly Judge['identity'][]
   readonly agreement: Agreement | null
 }
 
@@ -61,7 +63,7 @@ export async function judgeAll(
   const { benchmark, judges = [], judgeCache, out } = request
   const spec = benchmark.judge
   if (!spec || judges.length === 0 || !judgeCache)
-    return { reviews: null, facts: [], agreement: null }
+    return { reviews: null, facts: [], identities: [], agreement: null }
   const unanswered = new Set(errors)
   const failed = errors.map((id) => ({ id, text: '', row: {} }))
   const given = [...answersOf(spec, answers), ...failed]
@@ -73,7 +75,11 @@ export async function judgeAll(
   const budget = request.judgeBudget ?? new JudgeBudget(request.judgeLimits)
   const names = await judgeNames(judges)
   const hashPicture = pictureHashes()
-  const runs: { readonly judge: string; readonly judged: Judged }[] = []
+  const runs: {
+    readonly judge: string
+    readonly judged: Judged
+    readonly identity: Judge['identity']
+  }[] = []
   for (const [i, judge] of judges.entries()) {
     const judged = await runJudge({
       spec,
@@ -90,7 +96,9 @@ export async function judgeAll(
     const { shown, file } = names[i] as JudgeName
     const name = `reviews-${file}.${spec.collect ? 'json' : 'jsonl'}`
     if (out !== undefined) writeFileWhole(join(out, name), reviewText(spec, judged.reviews))
-    runs.push({ judge: shown, judged })
+    const { isOwnTemperature } = judged
+    const identity = isOwnTemperature ? { ...judge.identity, isOwnTemperature } : judge.identity
+    runs.push({ judge: shown, judged, identity })
   }
   const [first, second] = runs
   const text = first ? reviewText(spec, first.judged.reviews) : ''
@@ -101,6 +109,7 @@ export async function judgeAll(
       reviews: reviews.filter(({ task }) => task.isMissing !== true).length,
       ...facts,
     })),
+    identities: runs.map(({ identity }) => identity),
     agreement: first && second ? judgeAgreement(first.judged.reviews, second.judged.reviews) : null,
   }
 }

@@ -45,6 +45,7 @@ export class EndpointJudge implements Judge {
       completionTokens,
       ...(isUncounted ? { isUncounted } : {}),
       ...(typeof model === 'string' ? { model } : {}),
+      ...(this.#endpoint.isOwnTemperature ? { isOwnTemperature: true } : {}),
     }
   }
 

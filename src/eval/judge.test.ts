@@ -10,6 +10,7 @@ import { readAnswers } from './answers.ts'
 import { llavaBench, llavaBenchCoco } from './benchmarks/llava-bench.ts'
 import { mmVet } from './benchmarks/mm-vet.ts'
 import { Endpoint } from '../serve/remote/endpoint.ts'
+import type { EvalFile } from './eval-file.ts'
 import { cohensKappa, judgeAgreement, spearman } from './judge-agreement.ts'
 import { FileJudgeCache } from './judge-cache-node.ts'
 import { EndpointJudge } from './judge-endpoint.ts'
@@ -73,7 +74,10 @@ type Parts = {
   model?: string
   concurrency?: number
 }
-async function judgeVet(texts: string[], parts: Parts = {}) {
+async function judgeVet(
+  texts: string[],
+  { labels = TRUTH, ...parts }: Parts & { labels?: EvalFile } = {},
+) {
   const { port } = server.address() as AddressInfo
   const endpoint = new Endpoint({
     url: `http://127.0.0.1:${port}/v1`,
@@ -83,7 +87,7 @@ async function judgeVet(texts: string[], parts: Parts = {}) {
   })
   return runSpec(
     mmVet.judge!,
-    mmVet.judge!.tasks({ answers: vetAnswers(...texts), questions: [], labels: [TRUTH] }),
+    mmVet.judge!.tasks({ answers: vetAnswers(...texts), questions: [], labels: [labels] }),
     endpoint,
     parts,
   )
@@ -257,6 +261,104 @@ describe('a judge', () => {
     assert.match(silent.nonsense[0]!.content, /choices\[0\]\.message\.content/)
     // A refusal is no reply: it is asked again.
     assert.equal((await judgeVet(['a bomb', 'a cat'], { cache: 'refused' })).calls, 1)
+  })
+
+  test('that fails at questions of one kind judges the others, and the same when it is called again', async () => {
+    // One that always got HTTP 500 kept all others from a score, for ever.
+    let asked = 0
+    answerWith = (body, response) => {
+      asked++
+      if (body.messages.at(-1)!.content.includes('chart')) return response.writeHead(500).end('bad')
+      response.end(JSON.stringify({ choices: [{ message: { content: '0.5' } }] }))
+    }
+    const texts = Array.from({ length: 10 }, (_, i) =>
+      i % 2 === 0 ? `a cat ${i}` : `a chart ${i}`,
+    )
+    const labels = json(
+      'mm-vet.json',
+      Object.fromEntries(texts.map((_, i) => [`v1_${i}`, { question: 'q', answer: 'a' }])),
+    )
+    for (const [concurrency, calls] of [
+      [1, 10],
+      [1, 5],
+      [4, 5],
+    ] as const) {
+      const judged = await judgeVet(texts, { cache: 'kinds', concurrency, labels })
+      assert.deepEqual(
+        judged.nonsense.map(({ id }) => id),
+        ['1', '3', '5', '7', '9'],
+      )
+      assert.match(judged.nonsense[0]!.content, /HTTP 500: bad.*it is running and fails at this/)
+      assert.equal(judged.calls, calls)
+    }
+    assert.equal(asked, 5 + 3 * 5 * 4, 'four attempts at each')
+  })
+
+  test('that answers nothing more, or nothing at all, ends the run, and is asked no more than it takes', async () => {
+    const texts = Array.from({ length: 8 }, (_, i) => `answer ${i}`)
+    const labels = json(
+      'mm-vet.json',
+      Object.fromEntries(texts.map((_, i) => [`v1_${i}`, { question: 'q', answer: 'a' }])),
+    )
+    const failAfter = (most: number) => {
+      let calls = 0
+      answerWith = (_, response) => {
+        if (calls++ >= most) return response.writeHead(500).end('broken')
+        response.end(JSON.stringify({ choices: [{ message: { content: '0.5' } }] }))
+      }
+    }
+    failAfter(2)
+    await assert.rejects(judgeVet(texts, { cache: 'down', labels }), {
+      code: 'CAPACITY_JUDGE_DOWN',
+      message: /gpt-4-0613 should judge, it failed at 3 questions in a row \(.*HTTP 500/,
+    })
+    assert.equal(seen.length, 2 + 3 * 4)
+    for (const [count, code] of [
+      [2, 'CAPACITY_ENDPOINT'],
+      [8, 'CAPACITY_JUDGE_DOWN'],
+    ] as const) {
+      failAfter(0)
+      seen.splice(0)
+      const none = judgeVet(texts.slice(0, count), { labels })
+      await assert.rejects(none, { code, message: /HTTP 500: broken/ })
+      assert.equal(seen.length, Math.min(count, 3) * 4)
+    }
+    failAfter(8)
+    assert.equal((await judgeVet(texts, { cache: 'down', labels })).cached, 2)
+  })
+
+  test('that is busy to the last attempt, or cannot be reached, says nothing against the question', async () => {
+    for (const end of [
+      (response: ServerResponse) => void response.writeHead(429).end(),
+      (response: ServerResponse) => void response.destroy(),
+    ]) {
+      answerWith = (body, response) => {
+        if (body.messages.at(-1)!.content.includes('| late |')) return end(response)
+        response.end(JSON.stringify({ choices: [{ message: { content: '0.5' } }] }))
+      }
+      await assert.rejects(judgeVet(['early', 'late']), { code: 'CAPACITY_ENDPOINT' })
+    }
+  })
+
+  test('that takes no temperature is asked once for what it cannot say, and its reviews tell it', async () => {
+    // It was paid four times for the very same request, and the result did not say how it was drawn.
+    answerWith = (body, response) => {
+      if (body.temperature !== undefined) {
+        const error = "Unsupported value: 'temperature' does not support 0. Only the default (1)."
+        return void response.writeHead(400).end(JSON.stringify({ error: { message: error } }))
+      }
+      response.end(JSON.stringify({ choices: [{ message: { content: 'well done' } }] }))
+    }
+    for (const calls of [2, 0]) {
+      const judged = await judgeVet(['x', 'y'], { cache: 'own temperature' })
+      assert.deepEqual([judged.calls, judged.isOwnTemperature], [calls, true])
+      const rows = JSON.parse(reviewText(mmVet.judge!, judged.reviews)) as Record<string, object>
+      assert.deepEqual(
+        Object.values(rows).map((row) => 'isOwnTemperature' in row),
+        [true, true],
+      )
+    }
+    assert.equal(seen.length, 3, 'the one that is refused, and one for each answer')
   })
 
   test('that refuses everything, or lets nobody in, ends the run', async () => {

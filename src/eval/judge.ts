@@ -5,8 +5,9 @@
  * range, is no verdict: it is counted, kept word for word, and scored as the official script scores it. Answers that seem
  * to speak to the judge are counted too: no prompt can keep a judge from listening to them.
  */
-import { InputError } from '../core/errors.ts'
+import { CapacityError, InputError } from '../core/errors.ts'
 import { isOfServer } from '../serve/remote/endpoint.ts'
+import { AttemptsFailed } from '../serve/remote/patience.ts'
 import type { Row } from './eval-file.ts'
 import { JudgeBudget, type JudgeLimits } from './judge-budget.ts'
 import type { JudgeSpec, JudgeTask } from './judge-spec.ts'
@@ -39,6 +40,8 @@ export type JudgeReply = {
   readonly isUncounted?: boolean
   /** The version that a server says answered. */
   readonly model?: string
+  /** It was drawn at the judge's own temperature: it takes no other. */
+  readonly isOwnTemperature?: true
 }
 
 /** Replies by the hash of what was asked and of whom. */
@@ -68,6 +71,7 @@ export type Review = {
   /** Null where the judge gave no verdict. */
   readonly verdict: Row | null
   readonly content: string
+  readonly isOwnTemperature?: true
 }
 
 export type Judged = {
@@ -77,6 +81,8 @@ export type Judged = {
   readonly cost: number
   /** Versions that answered, as the server named them: one, if the model is pinned. */
   readonly versions: readonly string[]
+  /** Some replies were drawn at the judge's own temperature. */
+  readonly isOwnTemperature?: true
   /** Replies that were no verdict, by question. */
   readonly nonsense: readonly { readonly id: string; readonly content: string }[]
   /** Questions whose answer holds words that seem meant for the judge. */
@@ -84,12 +90,17 @@ export type Judged = {
 }
 
 /**
- * A question that the judge refuses, or answers without a text, has no verdict; the others go on. Throws CapacityError where a limit
- * is reached or the judge is gone, and InputError where it refuses everything; what was judged is in the cache.
+ * A question that the judge refuses, fails at, or answers without a text, has no verdict; the others go on. Throws CapacityError where
+ * a limit is reached or the judge is gone, busy or fails at everything, and InputError where it refuses everything; what was judged
+ * is in the cache.
  */
 export async function runJudge(run: JudgeRun): Promise<Judged> {
   const { tasks, concurrency } = run
-  const spent = new Spent(run.budget ?? new JudgeBudget(run.limits))
+  const budget = run.budget ?? new JudgeBudget(run.limits)
+  const spent = new Spent(budget, {
+    name: run.judge.name,
+    mostFailures: MOST_FAILURES * concurrency,
+  })
   const reviews: Review[] = []
   const faults: unknown[] = []
   let next = 0
@@ -116,6 +127,7 @@ export async function runJudge(run: JudgeRun): Promise<Judged> {
     cached: spent.cached,
     cost: spent.cost,
     versions: [...spent.versions].sort(),
+    ...(reviews.some((one) => one.isOwnTemperature) ? { isOwnTemperature: true } : {}),
     nonsense: reviews
       .filter(({ task, verdict }) => verdict === null && task.isMissing !== true)
       .map(({ task, content }) => ({ id: task.id, content })),
@@ -127,11 +139,12 @@ export async function runJudge(run: JudgeRun): Promise<Judged> {
 export function reviewText(spec: JudgeSpec, reviews: readonly Review[]): string {
   const verdicts = reviews.flatMap(({ verdict }) => (verdict ? [verdict] : []))
   const missing = spec.missing?.(verdicts)
-  const rows = reviews.map(({ task, verdict, content }) => ({
+  const rows = reviews.map(({ task, verdict, content, isOwnTemperature }) => ({
     ...task.fields,
     ...(task.isMissing ? { ...(missing ?? task.unread), missing: true } : (verdict ?? task.unread)),
     ...(task.isMissing ? {} : { given: task.answer }),
     content,
+    ...(isOwnTemperature ? { isOwnTemperature } : {}),
   }))
   if (spec.collect) return `${JSON.stringify(spec.collect(rows), null, 2)}\n`
   return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
@@ -141,18 +154,20 @@ async function reviewTask(task: JudgeTask, run: JudgeRun, spent: Spent): Promise
   if (task.isMissing) return { task, verdict: null, content: '' }
   if (task.known) return { task, verdict: task.known, content: '' }
   const { spec } = run
-  let content = ''
+  let review: Review = { task, verdict: null, content: '' }
   for (const temperature of [spec.temperature, ...(spec.retryTemperatures ?? [])]) {
     const said = await askOnce(task, temperature, run, spent)
-    if (said instanceof InputError) {
-      spent.refuse(said)
+    if (said instanceof Error) {
+      spent.goWithout(said)
       return { task, verdict: null, content: said.message }
     }
-    content = said.text
+    const { text: content, isOwnTemperature } = said
     const verdict = spec.read(content, task)
-    if (verdict) return { task, verdict, content }
+    review = { task, verdict, content, ...(isOwnTemperature ? { isOwnTemperature } : {}) }
+    // At its own temperature it would be asked the very same again.
+    if (verdict || isOwnTemperature) break
   }
-  return { task, verdict: null, content }
+  return review
 }
 
 /** The reply, or why there is none to this question; that is not kept. */
@@ -161,7 +176,7 @@ async function askOnce(
   temperature: number,
   { spec, judge, cache, signal, hashPicture }: JudgeRun,
   spent: Spent,
-): Promise<JudgeReply | InputError> {
+): Promise<JudgeReply | Faulted> {
   const request: JudgeRequest = {
     messages: task.messages,
     images: (await Promise.all((task.images ?? []).map(readPicture))).filter((one) => one !== null),
@@ -178,14 +193,23 @@ async function askOnce(
   await spent.begin()
   const reply = await judge.ask(request, signal).catch((error: unknown) => {
     spent.end(null)
-    if (error instanceof InputError && !isOfServer(error)) return error
+    if (isOfQuestion(error)) return error
     throw error
   })
-  if (reply instanceof InputError) return reply
+  if (reply instanceof Error) return reply
   cache.set(key, reply)
   spent.name(reply)
   spent.end(reply)
   return reply
+}
+
+/** Why one question has no reply. */
+type Faulted = InputError | AttemptsFailed
+
+/** Whether others may have a reply: the server refuses this one, or it is there and fails at it. */
+function isOfQuestion(error: unknown): error is Faulted {
+  if (error instanceof AttemptsFailed) return error.presence === 'failing'
+  return error instanceof InputError && !isOfServer(error)
 }
 
 async function readPicture(picture: Picture): Promise<string | Uint8Array | null> {
@@ -206,6 +230,9 @@ async function keyOf(
 /** So many refusals without a single reply are not of the questions. */
 const MOST_REFUSALS = 3
 
+/** So many times `concurrency` questions may fail in a row; then the judge is taken for gone, as an engine is. */
+const MOST_FAILURES = 3
+
 /** What one run of a judge took. */
 class Spent {
   calls = 0
@@ -213,11 +240,18 @@ class Spent {
   cost = 0
   readonly versions = new Set<string>()
   readonly #budget: JudgeBudget
+  readonly #judge: { readonly name: string; readonly mostFailures: number }
   #replies = 0
-  readonly #refusals: InputError[] = []
+  /** Since the last reply. */
+  #failures = 0
+  readonly #faults: Faulted[] = []
 
-  constructor(budget: JudgeBudget) {
+  constructor(
+    budget: JudgeBudget,
+    judge: { readonly name: string; readonly mostFailures: number },
+  ) {
     this.#budget = budget
+    this.#judge = judge
   }
 
   async begin(): Promise<void> {
@@ -229,19 +263,30 @@ class Spent {
     this.cost += this.#budget.end(reply)
   }
 
+  /** Of kept replies too: the same run ends the same way when it is called again. */
   name({ model }: JudgeReply): void {
     this.#replies++
+    this.#failures = 0
     if (model !== undefined) this.versions.add(model)
   }
 
-  refuse(error: InputError): void {
-    this.#refusals.push(error)
-    this.checkReplies(MOST_REFUSALS - 1)
+  /** A question has no reply. */
+  goWithout(error: Faulted): void {
+    this.#faults.push(error)
+    if (error instanceof InputError) return this.checkReplies(MOST_REFUSALS - 1)
+    if (++this.#failures >= this.#judge.mostFailures) throw this.#down(error)
   }
 
-  /** Throws the refusal where there are more than so many, and no reply at all. */
+  /** Throws the first fault where there are more than so many, and no reply at all. */
   checkReplies(most: number): void {
-    const [first] = this.#refusals
-    if (first && this.#refusals.length > most && this.#replies === 0) throw first
+    const [first] = this.#faults
+    if (first && this.#faults.length > most && this.#replies === 0) throw first
+  }
+
+  #down({ message }: Error): CapacityError {
+    return new CapacityError(
+      'CAPACITY_JUDGE_DOWN',
+      `eval: ${this.#judge.name} should judge, it failed at ${this.#failures} questions in a row (${message}); mend it and run the same command again, what was judged is kept.`,
+    )
   }
 }

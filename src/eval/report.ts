@@ -289,8 +289,8 @@ async function resultSection(result: ReportedResult): Promise<string> {
     `${run.errors.length} errors, ${run.cutOff} answers cut off at their longest, batch ${run.batch}`,
     ...(contamination ? [contaminationText(contamination)] : []),
     ...judged.map(
-      ({ judge, versions = [], reviews, nonsense, suspicious, cost }) =>
-        `judge ${judge}${versions.length > 0 ? ` (answered by ${versions.join(', ')})` : ''}: ${reviews} reviews, ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge, cost ${cost.toFixed(2)}`,
+      ({ judge, versions = [], isOwnTemperature, reviews, nonsense, suspicious, cost }) =>
+        `judge ${judge}${versions.length > 0 ? ` (answered by ${versions.join(', ')})` : ''}${isOwnTemperature ? ', at its own temperature' : ''}: ${reviews} reviews, ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge, cost ${cost.toFixed(2)}`,
     ),
     ...(agreement
       ? [

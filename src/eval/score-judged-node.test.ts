@@ -89,6 +89,34 @@ describe('answers of official files', () => {
     assert.deepEqual([nonsense.metrics, nonsense.written], [[], {}])
   })
 
+  test('a judge at its own temperature is told in facts and recipe, which has another hash', async () => {
+    const own: Judge = {
+      ...saying('0.5'),
+      ask: async () => ({
+        text: '0.5',
+        promptTokens: 1,
+        completionTokens: 1,
+        isOwnTemperature: true,
+      }),
+    }
+    const [asked, drawn] = await Promise.all(
+      [saying('0.5'), own].map((one) =>
+        scoreJudged({
+          benchmark: findBenchmark('mm-vet'),
+          answers: [jsonFile('m.json', { v1_0: 'five' })],
+          questions: [],
+          labels: [truth],
+          judges: [one],
+          judgeCache: memory(),
+        }),
+      ),
+    )
+    assert.deepEqual(drawn!.recipe.judge, [{ kind: 'test', model: 'j', isOwnTemperature: true }])
+    assert.equal(drawn!.judged[0]!.isOwnTemperature, true)
+    assert.ok(!('isOwnTemperature' in asked!.judged[0]!))
+    assert.notEqual(drawn!.recipe.hash, asked!.recipe.hash)
+  })
+
   test('LLaVA-Bench: lines beside questions, contexts and references', async () => {
     const report = await judge(
       'llava-bench',

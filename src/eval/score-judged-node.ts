@@ -30,7 +30,7 @@ export type JudgedReport = ScoreReport & {
  * answer is to one of its questions, and what judges throw when they are gone.
  */
 export async function scoreJudged(given: ScoreJudgedRequest): Promise<JudgedReport> {
-  const { benchmark, judges = [] } = given
+  const { benchmark } = given
   const answers = answerFiles(given.answers, benchmark)
   const request = { ...given, answers }
   const spec = benchmark.judge
@@ -39,7 +39,8 @@ export async function scoreJudged(given: ScoreJudgedRequest): Promise<JudgedRepo
   // The reviews, which are scored, hold no prompt; and the judge is paid for each.
   checkPlaces(benchmark, { answers, ...files })
   const { missing, extra, fitting } = compared(request, files, spec)
-  const { reviews, facts, agreement } = await judgeAll({ ...request, ...files }, answers, missing)
+  const judged = await judgeAll({ ...request, ...files }, answers, missing)
+  const { reviews, facts, identities, agreement } = judged
   if (!reviews || (facts[0]?.reviews === 0 && fitting === 0)) throw foreign(benchmark.name)
   const report = await score(benchmark.name, {
     ...filesOf({ benchmark, ...files }, benchmark.ask ?? {}),
@@ -49,7 +50,7 @@ export async function scoreJudged(given: ScoreJudgedRequest): Promise<JudgedRepo
     // Of a pair of answers one may be there: that is no verdict, and no fault of the files.
     allowsNone: true,
     model: nameOf(answers),
-    judge: judges.map(({ identity }) => identity),
+    judge: identities,
     ...(request.seed === undefined ? {} : { seed: request.seed }),
     ...(request.codeVersion === undefined ? {} : { codeVersion: request.codeVersion }),
   })

@@ -557,6 +557,63 @@ describe('llava eval --engine', () => {
     })
   })
 
+  test('and --judge: what it fails at is counted, and how it draws and whom it judges are told', async () => {
+    const bench = join(FOLDER, 'vet')
+    mkdirSync(bench)
+    const ids = [0, 1, 2, 3]
+    const asked = ids.map((id) => ({ question_id: id, image: 'a.png', text: `What is ${id}?` }))
+    const questions = join(bench, 'llava-mm-vet.jsonl')
+    writeFileSync(questions, asked.map((row) => `${JSON.stringify(row)}\n`).join(''))
+    const truth = (id: number) => ({ question: `What is ${id}?`, answer: 'a', capability: ['rec'] })
+    const labels = join(bench, 'mm-vet.json')
+    writeFileSync(
+      labels,
+      JSON.stringify(Object.fromEntries(ids.map((id) => [`v1_${id}`, truth(id)]))),
+    )
+    const judge = createServer((request, response) => {
+      let body = ''
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+      request.on('end', () => {
+        if (body.includes('"temperature"'))
+          return response.writeHead(400).end('temperature does not support 0, only the default')
+        // The pauses that it asks for are short.
+        if (body.includes('What is 1?'))
+          return response.writeHead(500, { 'retry-after': '0.001' }).end('broken')
+        response.end('{"choices":[{"message":{"content":"0.5"}}]}')
+      })
+    })
+    await new Promise<void>((done) => judge.listen(0, '127.0.0.1', done))
+    const at = (one: Server) => `http://127.0.0.1:${(one.address() as AddressInfo).port}/v1`
+    const engine = ['--engine', at(server), '--model', 'tiny/llava', '--blind', '--max-tokens', '2']
+    const judging = ['--judge', at(judge), '--judge-model', 'j', '--cache-dir', bench]
+    const files = ['--questions', questions, '--labels', labels, '--out', bench]
+    const args = ['eval', 'mm-vet', ...files, ...engine, ...judging, '--json']
+    const hashes = new Set<string>()
+    for (let call = 0; call < 2; call++) {
+      const { code, stdout, stderr } = await llava(args)
+      assert.equal(code, 0, stderr)
+      const { results } = JSON.parse(stdout) as {
+        results: {
+          metrics: { value: number }[]
+          judged: { nonsense: { id: string; content: string }[]; isOwnTemperature: boolean }[]
+          recipe: { hash: string; judge: object[] }
+        }[]
+      }
+      const { metrics, judged, recipe } = results[0]!
+      const [{ nonsense, isOwnTemperature }] = judged as [(typeof judged)[number]]
+      assert.deepEqual([metrics[0]!.value, nonsense.length, isOwnTemperature], [37.5, 1, true])
+      assert.match(nonsense[0]!.content, /6 attempts failed \(HTTP 500: broken\); it is running/)
+      const identity = { kind: 'endpoint', model: 'j', url: at(judge), isOwnTemperature: true }
+      assert.deepEqual(recipe.judge, [identity])
+      hashes.add(recipe.hash)
+    }
+    judge.closeAllConnections()
+    judge.close()
+    assert.equal(hashes.size, 1, 'called again, all but one from the disk, it is the same run')
+    const table = readFileSync(join(bench, 'mm-vet-blind/cap-score.csv'), 'utf8')
+    assert.match(table, /^,rec,total,std,runs\ntiny\/llava,37\.5,/)
+  })
+
   test('that is down ends with the reason', async () => {
     const ran = await llava([
       ...EVAL,

@@ -8,10 +8,10 @@ import { Faults } from '../faults.ts'
 import { Admission } from '../http/admission.ts'
 import { HttpError } from '../http/http-error.ts'
 import { connectUpstreams } from '../http/upstream/index.ts'
-import { WorkerFailure } from '../http/upstream/upstream-error.ts'
+import { WorkerFailure, type FailureKind } from '../http/upstream/upstream-error.ts'
 import { HEALTH_DEFAULTS } from '../http/upstream/worker.ts'
 import type { ServedModel } from '../http/served-model.ts'
-import { Patience, type PatienceOptions, type Tried } from '../remote/patience.ts'
+import { Patience, type PatienceOptions, type Presence, type Tried } from '../remote/patience.ts'
 import { checkServerAddress } from '../remote/server-address.ts'
 import type { ServerKind } from '../remote/server-kind.ts'
 import type { GenerateRequest } from '../request.ts'
@@ -164,8 +164,10 @@ function failureIn(error: unknown): WorkerFailure | null {
 
 function passing(failure: WorkerFailure) {
   const { kind, retryAfterMs } = failure
-  return { fault: shown(failure), retryAfterMs, isBusy: kind === 'busy' }
+  return { fault: shown(failure), retryAfterMs, presence: PRESENCE[kind] ?? null }
 }
+
+const PRESENCE: { readonly [K in FailureKind]?: Presence } = { busy: 'busy', failed: 'failing' }
 
 function shown({ message, said }: WorkerFailure): string {
   return said === null ? message : `${message}: ${said.slice(0, 200)}`

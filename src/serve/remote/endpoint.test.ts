@@ -89,7 +89,7 @@ describe('an endpoint', () => {
     }
   })
 
-  test('that is busy to the end is told to be asked later, one that is gone to be looked after', async () => {
+  test('that is busy to the end is told to be asked later, one that fails to be looked after', async () => {
     const options = { ...patience(), attempts: 3 }
     for (const busy of [429, 503]) {
       await withServer([status(busy)], async (url) => {
@@ -101,7 +101,9 @@ describe('an endpoint', () => {
     }
     await withServer([status(429), status(429), status(500)], async (url) => {
       const asked = new Endpoint({ url, ...options }).post('/x', {})
-      await assert.rejects(asked, { message: /HTTP 500.*; is it running\?$/ })
+      await assert.rejects(asked, {
+        message: /HTTP 500.*; it is running and fails at this request: its log says why\.$/,
+      })
     })
   })
 
@@ -110,7 +112,7 @@ describe('an endpoint', () => {
     const endpoint = new Endpoint({ url: 'http://127.0.0.1:9/v1', sleep, now, attempts: 3 })
     await assert.rejects(endpoint.post('/chat/completions', {}), (error: Error) => {
       assert.ok(error instanceof CapacityError)
-      assert.match(error.message, /3 attempts failed/)
+      assert.match(error.message, /3 attempts failed.*; is it running\?$/)
       return true
     })
     assert.equal(endpoint.calls, 3)

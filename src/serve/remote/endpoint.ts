@@ -115,7 +115,7 @@ export class Endpoint {
       signal?.throwIfAborted()
       if (error instanceof InputError) throw error
       const fault = limit.aborted ? `no answer within ${timeoutMs / 1000} s` : faultOf(error)
-      return { fault, retryAfterMs: null }
+      return { fault, retryAfterMs: null, presence: null }
     }
   }
 
@@ -136,19 +136,19 @@ export class Endpoint {
 
   async #read(response: Response, signal: AbortSignal): Promise<Attempt> {
     const text = await textOf(response, signal, MOST_BYTES)
-    if (text === null) return { fault: 'an answer of over 16 MB', retryAfterMs: null }
+    if (text === null) return failing('an answer of over 16 MB')
     if (response.ok) {
       if (/^\s*(?:data|event):/.test(text)) throw this.#streams(text)
       try {
         return { value: JSON.parse(text) as unknown }
       } catch {
-        return { fault: `no JSON: ${text.slice(0, 80)}`, retryAfterMs: null }
+        return failing(`no JSON: ${text.slice(0, 80)}`)
       }
     }
     const fault = `HTTP ${response.status}: ${text.slice(0, 200)}`
     if (isPassing(response.status)) {
       const asked = retryAfterMs(response.headers.get('retry-after'), this.#patience.now())
-      return { fault, retryAfterMs: asked, isBusy: isBusy(response.status) }
+      return { fault, retryAfterMs: asked, presence: isBusy(response.status) ? 'busy' : 'failing' }
     }
     if (OF_ALL_REQUESTS.includes(response.status)) {
       throw new InputError(
@@ -221,6 +221,10 @@ const OF_ALL_REQUESTS = [401, 402, 403, 404, 405]
 type Call = { readonly method: string; readonly body?: string }
 
 type Attempt = Tried<unknown>
+
+function failing(fault: string): Attempt {
+  return { fault, retryAfterMs: null, presence: 'failing' }
+}
 
 function isBusy(status: number): boolean {
   return status === 429 || status === 503

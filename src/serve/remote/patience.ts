@@ -12,9 +12,12 @@ type Failed = {
   readonly fault: string
   /** What the server asks for; null: it does not say. */
   readonly retryAfterMs: number | null
-  /** It is there, and has no place. */
-  readonly isBusy?: boolean
+  /** Null where nobody answered. */
+  readonly presence: Presence | null
 }
+
+/** The server is there: it has no place, or it fails at what it is asked. */
+export type Presence = 'busy' | 'failing'
 
 export type PatienceOptions = {
   /** Calls of one request, the first included. */
@@ -26,6 +29,17 @@ export type PatienceOptions = {
 
 /** What begins an error, whom it is about, and what to do where the server is to be left alone for long. */
 export type Asked = { readonly where: string; readonly url: string; readonly later: string }
+
+/** All attempts at one request failed. */
+export class AttemptsFailed extends CapacityError {
+  /** Null where nobody is there. */
+  readonly presence: Presence | null
+
+  constructor(message: string, presence: Presence | null) {
+    super('CAPACITY_ENDPOINT', message)
+    this.presence = presence
+  }
+}
 
 const ATTEMPTS = 6
 const FIRST_WAIT_MS = 500
@@ -46,12 +60,13 @@ export class Patience {
     this.#options = options
   }
 
-  /** Throws what `attempt` throws, CapacityError where it failed too often, and the signal's reason when aborted. */
+  /** Throws what `attempt` throws, AttemptsFailed where it failed too often, and the signal's reason when aborted. */
   async call<T>(attempt: () => Promise<Tried<T>>, signal: AbortSignal | undefined): Promise<T> {
     const attempts = this.#options.attempts ?? ATTEMPTS
     const start = this.now()
-    let last: Failed = { fault: 'no attempt was allowed', retryAfterMs: null }
+    let last: Failed = { fault: 'no attempt was allowed', retryAfterMs: null, presence: null }
     let failures = 0
+    let answersOthers = false
     for (let seen = this.#answers; failures < attempts; seen = this.#answers) {
       await this.#waitTurn(signal)
       const result = await attempt()
@@ -60,21 +75,28 @@ export class Patience {
         return result.value
       }
       last = result
-      // Who is busy with others is there: of many that are told to wait some are always the last.
-      const isThere = result.isBusy === true && this.#answers > seen
-      failures = isThere && this.now() - start < MOST_ASKED_MS ? 1 : failures + 1
+      answersOthers = this.#answers > seen
+      // Of many that are told to wait some are always the last.
+      const isQueueing = result.presence === 'busy' && answersOthers
+      failures = isQueueing && this.now() - start < MOST_ASKED_MS ? 1 : failures + 1
       if (failures < attempts) this.#postpone(failures - 1, result.retryAfterMs)
     }
-    const { where, url, later } = this.#asked
-    const advice = last.isBusy === true ? `it is busy: ${later}.` : 'is it running?'
-    throw new CapacityError(
-      'CAPACITY_ENDPOINT',
-      `${where}: ${url} should answer, ${attempts} attempts failed (${last.fault}); ${advice}`,
+    const { where, url } = this.#asked
+    const presence = last.presence ?? (answersOthers ? 'failing' : null)
+    throw new AttemptsFailed(
+      `${where}: ${url} should answer, ${attempts} attempts failed (${last.fault}); ${this.#advice(presence)}`,
+      presence,
     )
   }
 
   now(): number {
     return (this.#options.now ?? Date.now)()
+  }
+
+  #advice(presence: Presence | null): string {
+    if (presence === 'busy') return `it is busy: ${this.#asked.later}.`
+    if (presence === 'failing') return 'it is running and fails at this request: its log says why.'
+    return 'is it running?'
   }
 
   async #waitTurn(signal: AbortSignal | undefined): Promise<void> {
