@@ -239,7 +239,9 @@ function checkPictures(
   { mediaFolder, isBlind, benchmark }: EvaluateRequest,
 ): void {
   const named = namedMedia(questions)
-  if (named.length === 0 || isBlind) return
+  // Those whose pictures came with them can be asked all the same.
+  const isNamed = questions.every(({ images }) => images.every((one) => typeof one === 'string'))
+  if (named.length === 0 || !isNamed || isBlind) return
   const missing = named.filter((name) => media.find(name) === null)
   if (missing.length < named.length) return
   throw new InputError(

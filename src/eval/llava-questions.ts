@@ -4,6 +4,7 @@
  * Source: haotian-liu/LLaVA docs/Evaluation.md at c121f04. `model_vqa_loader.py` answers with at most 128 tokens, greedily;
  * `model_vqa.py`, for open questions, with at most 1024.
  */
+import { base64Picture } from './base64-picture.ts'
 import type { EvalFile, Row } from './eval-file.ts'
 import { isRow, readRows, textField } from './eval-file.ts'
 import type { LazyPicture, Picture, Question } from './question.ts'
@@ -58,7 +59,7 @@ export function pictureField(value: unknown): Picture[] {
   if (typeof value === 'string' && value !== '') {
     const several = printedList(value)
     if (several) return several.flatMap(pictureField)
-    return [isBase64(value) ? fromBase64(value) : value]
+    return [base64Picture(value) ?? value]
   }
   if (!isRow(value)) return []
   const { bytes, path } = value
@@ -78,13 +79,4 @@ function printedList(text: string): string[] | null {
   return items
     .map((item) => item.trim().replaceAll(/^['"]|['"]$/g, ''))
     .filter((item) => item !== '')
-}
-
-/** Longer than any file name, and of no other characters. */
-function isBase64(text: string): boolean {
-  return text.length > 255 && /^[A-Za-z0-9+/=\s]+$/.test(text)
-}
-
-function fromBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
 }

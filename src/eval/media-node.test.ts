@@ -20,6 +20,19 @@ test('what lies at its name is taken, whatever else has that name', () => {
   assert.equal(new MediaFolder(folder).find('1.jpg'), null, 'one of two would be another’s')
 })
 
+test('what no file can be called is nowhere, and told shortly', () => {
+  const media = new MediaFolder(folder)
+  for (const name of ['x'.repeat(10_000), `${'x/'.repeat(5000)}1.jpg`, 'a\0.jpg']) {
+    assert.equal(media.find(name), null)
+    assert.throws(
+      () => media.path(name),
+      ({ code, message }: Error & { code: string }) => {
+        return code === 'INPUT_PICTURE_MISSING' && message.length < 1000
+      },
+    )
+  }
+})
+
 test('clips are found in the folder of their archive, in any container, or as frames', () => {
   const film = put('NExTVideo/4882821564.MP4')
   const other = put('all_test/v_1QIUV7WYKXg.webm')

@@ -36,7 +36,7 @@ export class MediaFolder {
   /** Where the file lies, a folder of frames included; null where there is none, or several that it could be. */
   find(name: string): string | null {
     const path = resolve(this.#folder, name)
-    if (statSync(path, { throwIfNoEntry: false })) return path
+    if (isThere(path)) return path
     const home = `${this.#homeOf(path)}${sep}`
     const own = this.#filesOf(name).filter((one) => one.startsWith(home))
     const [found, ...others] = own
@@ -46,9 +46,7 @@ export class MediaFolder {
   /** The folder that the name says, where it is there. */
   #homeOf(path: string): string {
     const own = dirname(path)
-    const isThere =
-      own.startsWith(`${this.#folder}${sep}`) && statSync(own, { throwIfNoEntry: false })
-    return isThere ? own : this.#folder
+    return own.startsWith(`${this.#folder}${sep}`) && isThere(own) ? own : this.#folder
   }
 
   /** Below the folder the files that this name could mean, and no other. */
@@ -77,7 +75,7 @@ export class MediaFolder {
     if (path !== null) return path
     throw new InputError(
       'INPUT_PICTURE_MISSING',
-      `eval: there should be one file ${basename(name)} at ${resolve(this.#folder, name)} or anywhere below ${this.#folder}, there is none, or more than one.`,
+      `eval: there should be one file ${basename(name).slice(0, MOST_SHOWN)} at ${resolve(this.#folder, name).slice(0, MOST_SHOWN)} or anywhere below ${this.#folder}, there is none, or more than one.`,
     )
   }
 
@@ -96,6 +94,20 @@ export class MediaFolder {
     return typeof found === 'string' ? this.path(found) : found
   }
 }
+
+/** Whatever a table has for a name: what no file system takes for one (too long, a null character) is nowhere. */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (['ENAMETOOLONG', 'ERR_INVALID_ARG_VALUE'].includes(code)) return false
+    throw error
+  }
+}
+
+/** Of a path, in characters. */
+const MOST_SHOWN = 255
 
 function byKey(names: Iterable<string>): Map<string, string[]> {
   const map = new Map<string, string[]>()

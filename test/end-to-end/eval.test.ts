@@ -15,6 +15,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import sharp from 'sharp'
 import { loadModel, type Model } from '../../src/index.ts'
 import { llava, program } from './run-cli.ts'
 import { firstOf } from '../thorough.ts'
@@ -274,6 +275,47 @@ describe('llava eval', () => {
     const none = await llava([...args, '--out', join(FOLDER, 'none')])
     assert.equal(none.code, 1)
     assert.match(none.stdout + none.stderr, /--images/)
+  })
+
+  // A damaged one ended the run as a bug of ours, a small one was looked for as a file.
+  test('pictures in a table are asked whatever their size, and damaged ones are errors of their questions', async () => {
+    const [photo = '', dot = ''] = [
+      readFileSync('fixtures/pictures/photo-640x480.jpg'),
+      await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+        .png()
+        .toBuffer(),
+    ].map((bytes) => bytes.toString('base64'))
+    assert.ok(dot.length < 255)
+    const whole = { long: photo, small: dot, url: `data:image/png;base64,${dot}` }
+    const damaged = {
+      cut: photo.slice(0, 301),
+      short: photo.slice(0, 400),
+      padded: `A==${photo}`,
+      foreign: photo.replace('A', '*'),
+      missing: `${'no-such-folder/'.repeat(300)}1.jpg`,
+      none: '',
+    }
+    const table = join(FOLDER, 'mmbench_dev_20230712.tsv')
+    const head = ['index', 'question', 'hint', 'A', 'B', 'C', 'D', 'answer', 'category', 'image']
+    const names = Object.keys({ ...whole, ...damaged })
+    const cells = Object.values({ ...whole, ...damaged }).map((image, i) =>
+      [i, `Which is ${i}?`, '', 'x', 'y', '', '', 'A', 'any', image].join('\t'),
+    )
+    writeFileSync(table, [head.join('\t'), ...cells].join('\n'))
+    const out = join(FOLDER, 'in-tables')
+    const asked = ['eval', 'mmbench', '--questions', table, '--max-tokens', '2', ...LOCAL]
+    const ran = await llava([...asked, '--out', out, '--json'])
+    assert.equal(ran.code, 0, ran.stderr)
+    const { results } = JSON.parse(ran.stdout) as {
+      results: { counts: { questions: number }; run: { errors: { id: string; error: string }[] } }[]
+    }
+    const { counts, run } = results[0]!
+    assert.equal(counts.questions, names.length)
+    assert.deepEqual(
+      run.errors.map(({ id }) => names[Number(id)]),
+      Object.keys(damaged),
+    )
+    for (const { error } of run.errors) assert.ok(error.length < 900, error)
   })
 
   test('says what is missing: 2 for a wrong command, 1 for wrong files', async () => {

@@ -76,13 +76,12 @@ function isNone(value: unknown): boolean {
 }
 
 function pictureOf(row: Row, byIndex: ReadonlyMap<string, Row>): unknown {
-  if (typeof row['image'] === 'function') return row['image']
-  const image = String(row['image'] ?? '')
-  if (!/^\d{1,9}$/.test(image)) return image
-  const other = byIndex.get(image)?.['image']
+  const { image } = row
+  if (!/^\d{1,9}$/.test(String(image))) return image
+  const other = byIndex.get(String(image))?.['image']
   if (typeof other === 'string' && !/^\d{1,9}$/.test(other)) return other
   throw new InputError(
     'INPUT_QUESTIONS_PICTURE',
-    `eval.mmbench: the picture of row ${String(row['index'])} should be in row ${image}, it is not; is the table cut off?`,
+    `eval.mmbench: the picture of row ${String(row['index'])} should be in row ${String(image)}, it is not; is the table cut off?`,
   )
 }
