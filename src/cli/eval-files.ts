@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import {
   findBenchmark,
+  loadBenchmarkFiles,
   loadEvalFiles,
   releasedFiles,
   type Benchmark,
@@ -86,7 +87,7 @@ export async function planOf(
     const path = home === undefined || part === undefined ? undefined : join(home, part)
     return path !== undefined && existsSync(path) ? path : undefined
   }
-  const questions = args.text('questions') ?? place(folder?.questions) ?? home
+  const questions = args.text('questions') ?? home
   if (questions === undefined) {
     throw new UsageError(
       `llava eval ${name} needs --questions (${folder?.questions ?? 'its question file'}) or --data.`,
@@ -96,12 +97,22 @@ export async function planOf(
   return {
     benchmark,
     ...releasedFiles(benchmark.ask, {
-      questions: await loadEvalFiles(questions, benchmark.ask?.pick),
+      questions: await questionFiles(questions, benchmark),
       labels: await labelFiles({ args, benchmark }, place(folder?.labels)),
     }),
     ...(submission === undefined ? {} : { submission: await loadEvalFiles(submission) }),
     mediaFolder: args.text('images') ?? place(folder?.images) ?? home ?? folderAt(questions),
   }
+}
+
+/** The questions of a file, or of a folder by the name that their authors give them, else of all that is there. */
+export async function questionFiles(path: string, { ask }: Benchmark): Promise<EvalFile[]> {
+  return loadBenchmarkFiles(partOf(path, ask?.folder.questions), ask?.pick)
+}
+
+/** The same of answers that exist: of a submission all questions count. */
+export async function answeredFiles(path: string, benchmark: Benchmark): Promise<EvalFile[]> {
+  return questionFiles(partOf(path, benchmark.ask?.folder.submission), benchmark)
 }
 
 /** Labels that are named, else those of the benchmark's own folder, which may lack them. */
@@ -110,12 +121,18 @@ export async function labelFiles(
   own?: string,
 ): Promise<EvalFile[]> {
   const named = args.text('labels')
-  if (named === undefined) return own === undefined ? [] : loadEvalFiles(own, ask?.pickLabels)
-  return loadEvalFiles(named, (files) => {
+  if (named === undefined) return own === undefined ? [] : loadBenchmarkFiles(own, ask?.pickLabels)
+  return loadBenchmarkFiles(partOf(named, ask?.folder.labels), (files) => {
     const picked = ask?.pickLabels?.(files) ?? []
     // Of files under other names the benchmark says what it misses among them.
     return picked.length > 0 ? picked : files
   })
+}
+
+/** What has this name in the folder, if it is there. */
+function partOf(folder: string, part: string | undefined): string {
+  const path = join(folder, part ?? '.')
+  return part !== undefined && existsSync(path) ? path : folder
 }
 
 /** A folder of questions may hold their pictures too, as what `llava data build-bench` makes. */

@@ -21,7 +21,7 @@ import {
 } from '../eval/index.ts'
 import { userCacheFolder, joinPath } from '../weights/node.ts'
 import type { Arguments } from './arguments.ts'
-import { labelFiles } from './eval-files.ts'
+import { answeredFiles, labelFiles } from './eval-files.ts'
 import { JUDGE_OPTIONS, judgeLimits, judgesOf } from './eval-engines.ts'
 import { formatTable } from './format.ts'
 import { checkIdleOfScore } from './idle-options.ts'
@@ -74,8 +74,7 @@ export const score: Verb = {
       { args, session, benchmark },
       {
         answers: await loadEvalFiles(answers),
-        questions:
-          questions === undefined ? [] : await loadEvalFiles(questions, benchmark.ask?.pick),
+        questions: questions === undefined ? [] : await answeredFiles(questions, benchmark),
         labels: await labelFiles({ args, benchmark }),
       },
     )

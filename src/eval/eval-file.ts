@@ -147,7 +147,7 @@ export function shownField(value: unknown): string {
 const MOST_NAMED = 4
 
 /** What an error says of files: the first names. */
-export function fileNames(files: readonly EvalFile[]): string {
+export function fileNames(files: readonly Pick<EvalFile, 'name'>[]): string {
   const names = files.slice(0, MOST_NAMED).map(({ name }) => name)
   return [...names, ...(files.length > MOST_NAMED ? ['…'] : [])].join(', ')
 }

@@ -31,6 +31,21 @@ export async function loadEvalFiles(
   )
 }
 
+/** The questions or the truth of a benchmark: of its folder, as LLaVA fills it, what models answered and judges said are none. */
+export function loadBenchmarkFiles(
+  path: string,
+  pick: (files: readonly Found[]) => readonly Found[] = (files) => files,
+): Promise<EvalFile[]> {
+  return loadEvalFiles(path, (files) => pick(withoutAnswers(files)))
+}
+
+const ANSWERS = /(?:^|\/)(?:answers|answers_upload|results|reviews)\//
+
+function withoutAnswers(files: readonly Found[]): readonly Found[] {
+  const own = files.filter(({ name }) => !ANSWERS.test(name))
+  return own.length > 0 ? own : files
+}
+
 type Found = { readonly path: string; readonly name: string }
 
 function findFiles(path: string, kinds: RegExp): Found[] {

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { llava, PROGRAM } from './run-cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llava-score-'))
@@ -99,26 +107,116 @@ test("score takes an evaluator's folder as it lies: parts together, and of table
   assert.match(pope.stdout, /accuracy random +100\.00/)
 })
 
-test('labels that are named are read under names of their own, or refused; files beside them are none', async () => {
-  // Files with another beginning were passed over, and half of ScienceQA's numbers with them.
-  const science = (name: string, value: unknown) => {
-    const path = join(folder, 'science', name)
+describe('labels that are named', () => {
+  const put = (name: string, value: unknown) => {
+    const path = join(folder, name)
     mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, JSON.stringify(value))
+    writeFileSync(path, typeof value === 'string' ? value : JSON.stringify(value))
     return path
   }
   const turns = [{ value: 'q\nA. x\nB. y' }, { value: 'B' }]
-  const asked = science('asked/q.json', [{ id: '7', conversations: turns }])
+  const asked = put('science/asked/q.json', [{ id: '7', conversations: turns }])
   const problem = { choices: ['x', 'y'], answer: 1, subject: 'natural science', grade: 'grade3' }
-  const problems = science('labels/my_problems.json', { 7: problem })
-  science('labels/my_pid_splits.json', { test: ['7'] })
-  science('labels/answers/m.json', 'no labels')
+  const given = put('science/given.jsonl', '{"question_id": "7", "prompt": "q", "text": "B"}\n')
   const of = (labels: string) =>
-    llava(['score', 'scienceqa', '--answers', answers, '--questions', asked, '--labels', labels])
-  assert.match((await of(join(folder, 'science/labels'))).stdout, /^ {2}NAT /m)
-  const { code, stderr } = await of(problems)
-  assert.equal(code, 1)
-  assert.match(stderr, /problems\.json and pid_splits\.json, my_problems\.json came/)
+    llava(['score', 'scienceqa', '--answers', given, '--questions', asked, '--labels', labels])
+
+  test('are read under names of their own, or refused; files beside them are none', async () => {
+    // Files with another beginning were passed over, and half of ScienceQA's numbers with them.
+    const problems = put('science/labels/my_problems.json', { 7: problem })
+    put('science/labels/my_pid_splits.json', { test: ['7'] })
+    put('science/labels/answers/m.json', 'no labels')
+    assert.match((await of(join(folder, 'science/labels'))).stdout, /^ {2}NAT /m)
+    const { code, stderr } = await of(problems)
+    assert.equal(code, 1)
+    assert.match(stderr, /problems\.json and pid_splits\.json, .*my_problems\.json came/)
+  })
+
+  test('count by their own names before others that are like them; of several such none is guessed', async () => {
+    // The first in the alphabet counted: answers of an older release.
+    put('older/old_problems.json', { 7: { ...problem, answer: 0 } })
+    put('older/problems.json', { 7: problem })
+    put('older/pid_splits.json', { test: ['7'] })
+    assert.match((await of(join(folder, 'older'))).stdout, /^ {2}accuracy +100\.00/m)
+    renameSync(join(folder, 'older/problems.json'), join(folder, 'older/new_problems.json'))
+    const { code, stderr } = await of(join(folder, 'older'))
+    assert.equal(code, 1)
+    assert.match(
+      stderr,
+      /one file problems\.json, there are new_problems\.json, old_problems\.json;/,
+    )
+  })
+
+  test('as splits alone say which questions count, whose file holds the truth', async () => {
+    const splits = put('splits/pid_splits.json', { test: ['7'], val: ['8'] })
+    assert.match((await of(splits)).stdout, /^ {2}accuracy +100\.00/m)
+    put('splits/pid_splits.json', { test: ['7', '9'] })
+    const { code, stderr } = await of(join(folder, 'splits'))
+    assert.equal(code, 1)
+    assert.match(stderr, /all 2 that pid_splits\.json has under "test", 1 are not among them \(9\)/)
+    const twice = put(
+      'science/twice.json',
+      ['A', 'B'].map((value) => ({ id: '7', conversations: [turns[0], { value }] })),
+    )
+    const files = ['--answers', given, '--questions', twice, '--labels', splits]
+    assert.match(
+      (await llava(['score', 'scienceqa', ...files])).stderr,
+      /INPUT_QUESTIONS_DUPLICATE/,
+    )
+    const alone = await llava(['score', 'scienceqa', '--answers', given, '--labels', splits])
+    assert.match(alone.stderr, /INPUT_LABELS_MISSING/)
+  })
+})
+
+test("folders as LLaVA lays them out are questions and labels: models' answers in them are not", async () => {
+  const put = (name: string, content: string) => {
+    const path = join(folder, 'llava', name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, content)
+    return path
+  }
+  const line = (row: object) => `${JSON.stringify(row)}\n`
+  const other = line({ question_id: 'other', text: 'none of these' })
+  const of = (name: string, given: string, ...files: readonly string[]) =>
+    llava(['score', name, '--answers', given, ...files])
+
+  const table = 'index\tquestion\tA\tB\tanswer\n1\tq\tx\ty\tB\n'
+  put('mmbench/mmbench_dev_en_20231003.tsv', table)
+  const choice = line({ question_id: 1, text: 'B', prompt: 'q' })
+  const chosen = put('mmbench/answers/mmbench_dev_en_20231003/m.jsonl', choice)
+  put('mmbench/answers_upload/mmbench_dev_en_20231003/m.xlsx', 'no spreadsheet')
+  const truth = await of('mmbench', chosen, '--labels', join(folder, 'llava/mmbench'))
+  assert.match(truth.stdout, /^ {2}circular +100\.00/m, truth.stderr)
+
+  const text = 'Is there a dog?'
+  const question = { question_id: 1, image: '1.jpg', text, category: 'random' }
+  put('pope/llava_pope_test.jsonl', line(question))
+  put('pope/coco/coco_pope_random.json', line({ image: '1.jpg', text, label: 'yes' }))
+  const yes = put('pope/answers/m.jsonl', line({ question_id: 1, prompt: text, text: 'yes' }))
+  put('pope/answers/other.jsonl', other)
+  const home = join(folder, 'llava/pope')
+  const found = await of('pope', yes, '--questions', home, '--labels', home)
+  assert.match(found.stdout, /^ {2}F1 random +100\.00/m, found.stderr)
+
+  const turns = [{ value: 'q\nA. x\nB. y' }, { value: 'B' }]
+  put('scienceqa/llava_test_CQM-A.json', JSON.stringify([{ id: '7', conversations: turns }]))
+  put('scienceqa/pid_splits.json', JSON.stringify({ test: ['7'] }))
+  const right = line({ question_id: '7', prompt: 'q', text: 'B' })
+  const science = put('scienceqa/answers/m.jsonl', right)
+  put('scienceqa/answers/m_result.json', '{"acc": 0}')
+  const place = join(folder, 'llava/scienceqa')
+  const scored = await of('scienceqa', science, '--questions', place, '--labels', place)
+  assert.match(scored.stdout, /^ {2}accuracy +100\.00/m, scored.stderr)
+
+  // The submission is of all questions, those that are asked are fewer.
+  put('vqav2/llava_vqav2_mscoco_test-dev2015.jsonl', line({ question_id: 1, text: 'q' }))
+  put(
+    'vqav2/llava_vqav2_mscoco_test2015.jsonl',
+    line({ question_id: 1 }) + line({ question_id: 2 }),
+  )
+  const answered = put('vqav2/answers/m.jsonl', line({ question_id: 1, text: 'a' }))
+  const all = await of('vqav2', answered, '--questions', join(folder, 'llava/vqav2'))
+  assert.match(all.stdout, /2 questions, 1 answers, 1 missing/, all.stderr)
 })
 
 test('score says what is missing: 2 for a wrong command, 1 for wrong files', async () => {

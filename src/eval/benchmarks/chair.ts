@@ -22,6 +22,7 @@ import {
 } from '../benchmark.ts'
 import { isRow, readJson, readRows, textField, unreadable, type EvalFile } from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions } from '../llava-questions.ts'
+import { oneFile } from '../one-file.ts'
 import { textWords } from '../metrics/treebank-words.ts'
 
 export const chair: Benchmark = {
@@ -193,7 +194,7 @@ export function singular(word: string): string {
 
 /** Word to object. */
 function readSynonyms(files: readonly EvalFile[]): Map<string, string> {
-  const file = files.find(({ name }) => name.endsWith('synonyms.txt'))
+  const file = oneFile(files, { names: ['synonyms.txt'], like: /synonyms\.txt$/ })
   if (!file) throw missing('synonyms.txt')
   // Cut as the script cuts them: what has a space too many or a comma behind it is never found.
   const lines = file.text.split('\n').flatMap((line) => {

@@ -12,6 +12,7 @@ import { LLAVA_BENCH_RULES, LLAVA_BENCH_SYSTEM, WILDER_RULE } from '../judge-pro
 import type { JudgeInput, JudgeSpec, JudgeTask } from '../judge-spec.ts'
 import { pictureField } from '../llava-questions.ts'
 import { parsePythonFloat, pythonFloat } from '../python-text.ts'
+import { oneFile } from '../one-file.ts'
 import type { Named } from '../question.ts'
 import { columnText } from '../row-columns.ts'
 
@@ -55,9 +56,9 @@ export function readPair(reply: string): Row | null {
 }
 
 function benchTasks({ answers, questions, labels }: JudgeInput, prefix: string): JudgeTask[] {
-  const contexts = new Map(fileOf(labels, 'context', CONTEXT).map((row) => [contextKey(row), row]))
+  const contexts = new Map(rowsOf(labels, 'context', CONTEXT).map((row) => [contextKey(row), row]))
   const references = new Map(
-    fileOf(labels, 'GPT-4 answer', REFERENCES).map((row) => [String(row['question_id']), row]),
+    rowsOf(labels, 'GPT-4 answer', REFERENCES).map((row) => [String(row['question_id']), row]),
   )
   const asked = questions.flatMap((file) => readRows(file).map((row) => ({ row, file })))
   const byId = new Map(answers.map((answer) => [answer.id, answer]))
@@ -183,22 +184,26 @@ function pythonList(value: unknown): string {
   return `[${value.map((one) => (isShare ? pythonFloat(one as number) : String(one))).join(', ')}]`
 }
 
-const CONTEXT = /context|caps_boxes/
-const REFERENCES = /answers?_gpt4|gpt4_answers?/
+const CONTEXT = {
+  names: ['context.jsonl', 'caps_boxes_coco2014_val_80.jsonl'],
+  like: /context|caps_boxes/,
+}
+const REFERENCES = {
+  names: ['answers_gpt4.jsonl', 'qa90_gpt4_answer.jsonl'],
+  like: /answers?_gpt4|gpt4_answers?/,
+}
 
-/** Of a folder those two files: what models answered, and judges said, lies in folders beside them. */
+/** Of a folder those two files. */
 export function pickBenchLabels<File extends Named>(files: readonly File[]): readonly File[] {
   return files.filter(({ name }) => {
     const file = name.split('/').at(-1) ?? name
-    return (
-      !/(?:^|\/)(?:answers|reviews)\//.test(name) && (CONTEXT.test(file) || REFERENCES.test(file))
-    )
+    return CONTEXT.like.test(file) || REFERENCES.like.test(file)
   })
 }
 
-/** The rows of the one file of that name: `context.jsonl` and `answers_gpt4.jsonl`, of COCO `caps_boxes_…` and `qa90_gpt4_answer`. */
-function fileOf(files: readonly EvalFile[], what: string, form: RegExp): Row[] {
-  const file = files.find(({ name }) => form.test(name.split('/').at(-1) ?? name))
+/** The rows of the file of that name. */
+function rowsOf(files: readonly EvalFile[], what: string, wanted: typeof CONTEXT): Row[] {
+  const file = oneFile(files, wanted)
   if (file) return readRows(file)
   throw new InputError(
     'INPUT_LABELS_MISSING',

@@ -1,6 +1,6 @@
 /** ScienceQA's questions and their truth, from LLaVA's question file or from the dataset's own two. */
 import { InputError } from '../../core/errors.ts'
-import type { Answer } from '../answers.ts'
+import { ownIds, type Answer } from '../answers.ts'
 import {
   fileNames,
   isRow,
@@ -10,6 +10,7 @@ import {
   type EvalFile,
   type Row,
 } from '../eval-file.ts'
+import { oneFile } from '../one-file.ts'
 import type { Named } from '../question.ts'
 import { isSample } from '../samples.ts'
 import { questionText } from '../table-rows.ts'
@@ -33,13 +34,14 @@ export function readProblems(
   questions: readonly EvalFile[],
   labels: readonly EvalFile[],
 ): Problem[] {
-  const [problems, splits] = pickProblems(labels)
+  const { problems, splits } = findProblems(labels)
   const asked = questions.flatMap(fromConversations)
   if (problems && splits) return withPictures(fromDataset(problems, splits), asked)
+  if (splits && asked.length > 0) return inSplit(asked, splits)
   if (labels.length > 0) {
     throw new InputError(
       'INPUT_LABELS_MISSING',
-      `eval.scienceqa: labels should be the dataset's two files, of names that end with problems.json and pid_splits.json, ${fileNames(labels)} came; give the folder with both, or leave labels out.`,
+      `eval.scienceqa: labels should be the dataset's two files, of names that end with problems.json and pid_splits.json, or the second beside the question file, ${fileNames(labels)} came; give the folder with both, or leave labels out.`,
     )
   }
   if (questions.length > 0) return asked
@@ -51,10 +53,28 @@ export function readProblems(
 
 /** The problems and the splits; none unless both are there: LLaVA's own folder may hold one of them. */
 export function pickProblems<File extends Named>(files: readonly File[]): readonly File[] {
-  const found = ['problems.json', 'pid_splits.json'].flatMap(
-    (ending) => files.find(({ name }) => name.endsWith(ending)) ?? [],
+  const { problems, splits } = findProblems(files)
+  return problems && splits ? [problems, splits] : []
+}
+
+function findProblems<File extends Named>(files: readonly File[]) {
+  return {
+    problems: oneFile(files, { names: ['problems.json'], like: /problems\.json$/ }),
+    splits: oneFile(files, { names: ['pid_splits.json'], like: /pid_splits\.json$/ }),
+  }
+}
+
+/** The questions that the split has, all of which have to be among them: their file holds the truth. */
+function inSplit(asked: readonly Problem[], splitsFile: EvalFile): Problem[] {
+  ownIds(asked.map(({ id }) => id))
+  const byId = new Map(asked.map((problem) => [problem.id, problem]))
+  const ids = testIds(splitsFile)
+  const lacking = ids.filter((id) => !byId.has(id))
+  if (lacking.length === 0) return ids.flatMap((id) => byId.get(id) ?? [])
+  throw new InputError(
+    'INPUT_LABELS_FOREIGN',
+    `eval.scienceqa: the questions should be all ${ids.length} that ${splitsFile.name} has under "test", ${lacking.length} are not among them (${lacking.slice(0, 3).join(', ')}); give the whole question file of test, or leave labels out.`,
   )
-  return found.length === 2 ? found : []
 }
 
 /** Which of them have a picture the questions say, where they came: a question without an answer has one too. */
@@ -65,22 +85,26 @@ function withPictures(problems: readonly Problem[], asked: readonly Problem[]): 
 
 function fromDataset(problemsFile: EvalFile, splitsFile: EvalFile): Problem[] {
   const problems = readJson(problemsFile)
-  const splits = readJson(splitsFile)
   if (!isRow(problems)) throw unreadable(problemsFile, 'an object of problems')
-  const ids: unknown = isRow(splits) ? splits['test'] : null
-  if (!Array.isArray(ids)) throw unreadable(splitsFile, 'an object with the list "test"')
-  return ids.map((id) => {
-    const problem = problems[String(id)]
+  return testIds(splitsFile).map((id) => {
+    const problem = problems[id]
     const choices: unknown = isRow(problem) ? problem['choices'] : null
     const answer: unknown = isRow(problem) ? problem['answer'] : null
     if (!Array.isArray(choices) || typeof answer !== 'number') {
-      throw unreadable(problemsFile, `problems with choices and answer, ${String(id)} among them`)
+      throw unreadable(problemsFile, `problems with choices and answer, ${id} among them`)
     }
     const image = isRow(problem) ? problem['image'] : null
     const hasImage = typeof image === 'string' && image !== ''
     const columns = isRow(problem) ? columnsOf(problem, hasImage) : []
-    return { id: String(id), choices: choices.length, answer, hasPicture: null, columns }
+    return { id, choices: choices.length, answer, hasPicture: null, columns }
   })
+}
+
+function testIds(file: EvalFile): string[] {
+  const splits = readJson(file)
+  const ids: unknown = isRow(splits) ? splits['test'] : null
+  if (!Array.isArray(ids)) throw unreadable(file, 'an object with the list "test"')
+  return ids.map(String)
 }
 
 const SUBJECTS: Readonly<Record<string, string>> = {
