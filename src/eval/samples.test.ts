@@ -182,6 +182,13 @@ describe('files of the official scripts', () => {
     }
     const values = metricValues(await score('mvbench', { answers: [jsonFile('r.json', results)] }))
     assert.deepEqual([values['Action Sequence'], values['State Change']], [50, 100])
+    for (const total of [1, 1e12, -1, 2.5, null, 'two']) {
+      const other = { ...results, acc_dict: { ...results.acc_dict, 'Action Sequence': [1, total] } }
+      await assert.rejects(score('mvbench', { answers: [jsonFile('r.json', other)] }), {
+        code: 'INPUT_ANSWERS_BROKEN',
+        message: /"acc_dict" in r\.json.* of the 3 answers in "res_list"/,
+      })
+    }
   })
 
   test('NExT-QA: predictions by question, types from the table', async () => {

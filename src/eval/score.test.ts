@@ -213,6 +213,20 @@ describe("POPE's labels", () => {
     const twice = [...own.slice(0, 2), { ...own[0], label: 'no' }]
     await refused(request(twice), 'INPUT_LABELS_DUPLICATE', /a\.jpg Is there a cat\?/)
   })
+
+  test('are found by picture and text: a question without one of them is named, not its labels', async () => {
+    for (const field of ['image', 'text']) {
+      const row = { question_id: 1, image: 'a.jpg', text: 'Is there a cat?', category: 'random' }
+      const questions = [lines('q.jsonl', [{ ...row, [field]: undefined }])]
+      const labels = [lines('coco_pope_random.json', rows((word) => word).slice(0, 1))]
+      await assert.rejects(score('pope', { questions, labels, answers: popeAnswers([1, 'Yes']) }), {
+        code: 'INPUT_QUESTIONS_COLUMN',
+        message: new RegExp(
+          `question 1 of q\\.jsonl should have "${field}", .*columns are question_id`,
+        ),
+      })
+    }
+  })
 })
 
 test('labels without a question are refused by every benchmark, as what came', async () => {
@@ -380,6 +394,11 @@ describe('MME', () => {
     const three = { ...answers, text: answers.text.split('\n').slice(0, 3).join('\n') }
     const report = await score('mme', { answers: [three], labels })
     assert.deepEqual([values(report)['count'], report.counts.missing], [125, 1])
+    const bare = lines('a.jsonl', [{ question_id: 'count/1.png', text: 'Yes' }])
+    await assert.rejects(score('mme', { answers: [bare], labels }), {
+      code: 'INPUT_ANSWERS_FIELD',
+      message: /should have "prompt", .* an answer to count\/1\.png has no text there/,
+    })
     const odd = { name: 'count.txt', text: 'a.png\tOne?\tYes\tYes\n' }
     await rejects('mme', { answers: [odd] }, 'INPUT_ANSWERS_PAIRS')
   })

@@ -188,11 +188,11 @@ function fromAnswers(
   const given = new Map<string, { readonly text: string; readonly asked: string }>()
   const lines = new Map<string, string[]>()
   for (const { id, text, row } of answers) {
+    const { prompt } = row
+    if (typeof prompt !== 'string') throw withoutPrompt(id)
     const task = taskOfId(id)
     const name = `${id.split('/').at(-1)?.split('.')[0] ?? ''}.txt`
-    const question = questionOf(String(row['prompt'] ?? ''), (form) =>
-      truths.has(keyOf(task, name, form)),
-    )
+    const question = questionOf(prompt, (form) => truths.has(keyOf(task, name, form)))
     const key = keyOf(task, name, question ?? '')
     const truth = truths.get(key)
     const before = given.get(key)
@@ -200,10 +200,10 @@ function fromAnswers(
     if (question === null || !truth || before) {
       throw new InputError(
         before ? 'INPUT_ANSWERS_DUPLICATE' : 'INPUT_ANSWERS_FOREIGN',
-        `eval.mme: every answer should be to one of the labels' questions, once; "${String(row['prompt']).slice(0, 60)}" of ${id} ${before ? 'came with two answers' : 'is not among them'}.`,
+        `eval.mme: every answer should be to one of the labels' questions, once; "${prompt.slice(0, 60)}" of ${id} ${before ? 'came with two answers' : 'is not among them'}.`,
       )
     }
-    const [asked = ''] = questionKeys([{ id, prompt: String(row['prompt']) }])
+    const [asked = ''] = questionKeys([{ id, prompt }])
     given.set(key, { text, asked })
     lines.set(task, [
       ...(lines.get(task) ?? []),
@@ -219,6 +219,13 @@ function fromAnswers(
     })
   const results = Object.fromEntries([...lines].map(([task, own]) => [`${task}.txt`, own.join('')]))
   return { cases, results }
+}
+
+function withoutPrompt(id: string): InputError {
+  return new InputError(
+    'INPUT_ANSWERS_FIELD',
+    `eval.mme: every answer should have "prompt", which tells the two questions of a picture apart, an answer to ${id} has no text there; give the answers as they were written.`,
+  )
 }
 
 const SHORT_ANSWER = 'Answer the question using a single word or phrase.'

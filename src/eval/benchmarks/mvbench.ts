@@ -7,6 +7,7 @@
  * Official scorer: OpenGVLab/Ask-Anything video_chat2/mvbench.ipynb, in the form of lmms-eval tasks/mvbench/utils.py. It
  * leaves empty answers out of the mean; here they are wrong.
  */
+import { InputError } from '../../core/errors.ts'
 import { isRow, readJson, unreadable, type EvalFile, type Row } from '../eval-file.ts'
 import { standaloneLetter, letterAt } from '../metrics/choice-letter.ts'
 import { inferredLetter } from '../metrics/inferred-letter.ts'
@@ -112,17 +113,30 @@ function tableScore(answer: string, target: string, candidates: readonly string[
   return { score: isRight ? 1 : 0, read: answer }
 }
 
+/** Of counts that cannot be, in characters. */
+const MOST_SHOWN = 120
+
 /** What the notebook writes: {"acc_dict": {"Action Sequence": [148, 200], …}, "res_list": [{"pred": "(A) …", "gt": "(A) …"}, …]}, task by task. */
 function unpackResults(file: EvalFile): readonly Row[] | null {
   if (!/^\s*\{\s*"acc_dict"/.test(file.text)) return null
   const whole = readJson(file)
   const { acc_dict: tasks, res_list: list } = isRow(whole) ? whole : {}
-  if (!isRow(tasks) || !Array.isArray(list)) throw unreadable(file, 'an object with "res_list"')
-  const names = Object.entries(tasks).flatMap(([name, counts]) => {
-    const [, total = 0] = Array.isArray(counts) ? counts.map(Number) : []
-    return Array.from({ length: total }, () => name)
-  })
-  return list.filter(isRow).map((row, i) => ({
+  if (!isRow(tasks) || !Array.isArray(list) || !list.every(isRow))
+    throw unreadable(file, 'an object with "res_list"')
+  const totals = Object.entries(tasks).map(([name, counts]) => ({
+    name,
+    total: Array.isArray(counts) ? Number(counts[1]) : Number.NaN,
+  }))
+  const counted = totals.reduce((sum, { total }) => sum + total, 0)
+  const isCount = ({ total }: { readonly total: number }) => Number.isInteger(total) && total >= 0
+  if (counted !== list.length || !totals.every(isCount)) {
+    throw new InputError(
+      'INPUT_ANSWERS_BROKEN',
+      `eval.mvbench: the counts of "acc_dict" in ${file.name}, [right, all] of each task, should be of the ${list.length} answers in "res_list", they are ${JSON.stringify(tasks).slice(0, MOST_SHOWN)}; take the file as the notebook wrote it.`,
+    )
+  }
+  const names = totals.flatMap(({ name, total }) => Array.from({ length: total }, () => name))
+  return list.map((row, i) => ({
     ...row,
     question_id: i,
     answer: row['gt'],

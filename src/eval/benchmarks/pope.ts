@@ -39,6 +39,7 @@ import { releasedPope } from './hub-tables.ts'
 import { rowsByUnit, sumsOf, type Statistic } from '../metrics/intervals.ts'
 import { exactlyYesOrNo, popeAnswer, yesOrNo } from '../metrics/yes-no.ts'
 import { pythonFixed, pythonFloat } from '../python-text.ts'
+import { withoutColumn, type NamedRow } from '../row-columns.ts'
 import { isSample } from '../samples.ts'
 import { questionText } from '../table-rows.ts'
 import { zooRow, januaryRow } from './published-tables.ts'
@@ -184,6 +185,7 @@ function readCases(questions: readonly EvalFile[], labels: readonly EvalFile[]):
   const asked = questions.flatMap((file) =>
     readRows(file).map((row) => ({
       row,
+      file,
       id: textField(row, 'question_id', file),
       category: textField(row, 'category', file),
     })),
@@ -201,6 +203,7 @@ function readCases(questions: readonly EvalFile[], labels: readonly EvalFile[]):
     }
     const named = rows.filter(({ text }) => text !== undefined)
     const byQuestion = truthsById(named, { id: questionKey, text: (row) => String(row['label']) })
+    for (const question of own) checkFields(question, rows)
     return own.map(({ id, row }, i) => {
       const inPlace = rows[i] ?? {}
       // Labels say what they are about: in another order they are found all the same.
@@ -225,6 +228,15 @@ function labelFiles(files: readonly EvalFile[]): EvalFile[] {
     'INPUT_LABELS_MISSING',
     `eval.pope: labels should be files coco_pope_CATEGORY.json, as their names tell the category, ${fileNames(files)} came; name them so.`,
   )
+}
+
+/** What labels are matched by, a question should have. */
+function checkFields(question: NamedRow, labels: readonly Row[]): void {
+  for (const name of ['text', 'image']) {
+    const isKnown = question.row[name] !== undefined
+    if (!isKnown && labels.some((label) => label[name] !== undefined))
+      throw withoutColumn(question, `"${name}", by which its label is found`)
+  }
 }
 
 /** Label files of other releases list other questions: pairing by place would score noise. */

@@ -59,7 +59,18 @@ export const scienceQa: Benchmark = {
   name: 'scienceqa',
   tasks: ['scienceqa', 'scienceqa_img', 'scienceqa_full', 'ScienceQA_TEST'],
   split: 'test',
-  otherSets: [{ title: 'ScienceQA (validation)', tasks: ['ScienceQA_VAL'], split: 'validation' }],
+  otherSets: [
+    {
+      title: 'ScienceQA (validation)',
+      tasks: ['ScienceQA_VAL', 'llava_val_*'],
+      split: 'validation',
+    },
+    // As LLaVA's converter names its question files by the splits of pid_splits.json.
+    ...['minival', 'minitest', 'train', 'minitrain', 'trainval'].map((split) => ({
+      title: `ScienceQA (${split})`,
+      tasks: [`llava_${split}_*`],
+    })),
+  ],
   title: 'ScienceQA (test)',
   files: {
     answers:

@@ -131,6 +131,22 @@ describe('answers of another set, or of another condition', () => {
     })
   }
 
+  test("ScienceQA's question files are of the split in their names", async () => {
+    const conversations = [{ value: 'q\nA. x\nB. y' }, { value: 'A' }]
+    const answers = [jsonLines('llava.jsonl', [{ question_id: '1', text: 'A' }])]
+    for (const [name, title] of [
+      ['llava_test_CQM-A.json', 'ScienceQA (test)'],
+      ['llava_val_CQM-A.json', 'ScienceQA (validation)'],
+      ['llava_minival_QCM-LEA.json', 'ScienceQA (minival)'],
+      ['llava_train_QCM-LEA.json', 'ScienceQA (train)'],
+    ] as const) {
+      const questions = [{ name, text: JSON.stringify([{ id: '1', image: 'i', conversations }]) }]
+      const report = await score('scienceqa', { answers, questions })
+      assert.equal(report.title, title)
+      assert.equal(report.metrics[0]!.published.length > 0, title === 'ScienceQA (test)')
+    }
+  })
+
   test('the names of truths count more than those of answers', async () => {
     const answers = [jsonLines('M_MMBench_TEST_EN.jsonl', [{ question_id: 0, text: 'A' }])]
     const of = (dataset: string) =>
