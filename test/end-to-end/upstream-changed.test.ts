@@ -98,7 +98,7 @@ test('a route that a worker does not have is asked of another one, and told wher
         }
         const { status, body } = await alone.post('/tokenize', { prompt: 'Hi' })
         assert.deepEqual([status, body.error.code], [404, 'INPUT_UPSTREAM'])
-        assert.match(body.error.message, /no worker .* has the route .*--model/)
+        assert.match(body.error.message, /should have the route \/tokenize, none has; .*--model/)
         const states = [both, alone].map(({ upstreams }) => upstreams.pool.list()[0]!.state)
         assert.deepEqual(states, ['up', 'up'], 'which is no fault of it')
       } finally {
@@ -107,4 +107,22 @@ test('a route that a worker does not have is asked of another one, and told wher
       }
     }),
   )
+})
+
+test('a model that its only worker lists and does not have is told in the words of the worker', async () => {
+  // They were lost behind the advice for /tokenize, which is of no use to a chat.
+  const worker = workerOf('m1')
+  const stale: Handler = (body, response, request) =>
+    worker.handler({ ...body, model: 'gone' }, response, request)
+  await withServer([stale], async (url) => {
+    const front = await startFront([url])
+    try {
+      const { status, body } = await front.post(CHAT, ASKED)
+      const { code, message } = body.error
+      assert.deepEqual([status, code], [404, 'INPUT_UPSTREAM'])
+      assert.equal(message, 'model: The model `gone` does not exist.')
+    } finally {
+      await front.close()
+    }
+  })
 })

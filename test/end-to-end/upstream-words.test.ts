@@ -43,14 +43,36 @@ test('the time after which it may be asked again is passed on', async () => {
   }
 })
 
+/** What a worker of ours means by a code of capacity, as its front tells it. */
+const MEANT = [
+  ['CAPACITY_STOPPING', 'CAPACITY_UPSTREAM', /the worker that was asked stops and gave no whole/],
+  ['CAPACITY_TIME', 'CAPACITY_UPSTREAM', /no worker gave a whole answer/],
+  ['CAPACITY_QUEUE', 'CAPACITY_QUEUE', /all workers are busy/],
+  ['CAPACITY_DISK', 'CAPACITY_DISK', /could store the clip/],
+] as const
+
+test('a question that a worker has no room for is told by what the worker means', async () => {
+  // One that stopped was told to have begun an answer, one whose disk is full as any that fails.
+  for (const [code, told, message] of MEANT) {
+    const full: Handler = (_, response, { url }) => {
+      if (url === '/v1/models') {
+        return response.end('{"data":[{"id":"m","owned_by":"llava-ts"}]}')
+      }
+      return response.writeHead(503).end(JSON.stringify({ error: { code, message: 'no' } }))
+    }
+    await withServer([full], async (url) => {
+      const front = await startFront([url])
+      const { status, body } = await front.post('/v1/chat/completions', ASKED)
+      assert.deepEqual([status, body.error.code], [503, told])
+      assert.match(body.error.message, message)
+      await front.close()
+    })
+  }
+})
+
 test('an answer that its worker cuts is told by what the worker means, in a stream and whole', async () => {
   // One that stopped, or took too long, was told as all workers being busy.
-  const cases = [
-    ['CAPACITY_STOPPING', 'CAPACITY_UPSTREAM', /the worker that was asked stopped before/],
-    ['CAPACITY_TIME', 'CAPACITY_UPSTREAM', /no worker gave a whole answer/],
-    ['CAPACITY_QUEUE', 'CAPACITY_QUEUE', /all workers are busy/],
-  ] as const
-  for (const [code, told, message] of cases) {
+  for (const [code, told, message] of MEANT) {
     const cut: Handler = (_, response, { url }) => {
       if (url === '/v1/models') {
         return response.end('{"data":[{"id":"m","owned_by":"llava-ts"}]}')

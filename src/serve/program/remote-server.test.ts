@@ -90,6 +90,39 @@ describe('the server of a program', () => {
     })
   })
 
+  test('that lacks its model, listed or not, is told in its words', async () => {
+    // Its models were asked for again by what had ended with the first contact: a bare AbortError came.
+    const words = 'The model `m` does not exist.'
+    for (const [owner, code, told] of [
+      ['vllm', 404, ['INPUT_UPSTREAM', `model: ${words}`]],
+      ['openai', null, ['INPUT_UPSTREAM', `model: ${words}`]],
+      ['llava-ts', 'INPUT_MODEL', ['INPUT_MODEL', words]],
+    ] as const) {
+      for (const later of ['m', 'm2']) {
+        const names = ['m']
+        const handler: Handler = (_, response, { url }) => {
+          if (url === '/v1/models') {
+            const id = names.shift() ?? later
+            return response.end(JSON.stringify({ data: [{ id, owned_by: owner }] }))
+          }
+          const error = { message: words, type: 'NotFoundError', param: 'model', code }
+          return response.writeHead(404).end(JSON.stringify({ error }))
+        }
+        await withServer([handler], async (url) => {
+          const asking = program(async (s) => {
+            await s.add(user('Hi'))
+            await s.add(gen('a', { maxTokens: 4 }))
+          })
+          await assert.rejects(asking.run({ url }), (error) => {
+            assert.ok(error instanceof InputError, String(error))
+            assert.deepEqual([error.code, error.message], told)
+            return true
+          })
+        })
+      }
+    }
+  })
+
   test('is not asked again once a word was heard', async () => {
     let calls = 0
     const handler = playing((response) => {

@@ -8,6 +8,7 @@ export type FailureKind =
   | 'silent'
   | 'busy'
   | 'stopping'
+  | 'full'
   | 'failed'
   | 'denied'
   | 'lacking'
@@ -21,31 +22,36 @@ export class WorkerFailure extends Error {
   override readonly name = 'WorkerFailure'
   /**
    * `gone`: it cannot be reached; `silent`: it can, and says nothing in time; `busy`: it says that it has no place; `stopping`:
-   * it ends, and the answer with it; `failed`: it says that it failed, or its answer broke off, which may be this answer's
-   * fault alone; `denied`: it does not take our key; `lacking`: it has no such route or model (404); `changed`: it serves
-   * others than it did.
+   * it ends, and the answer with it; `full`: its disk is; `failed`: it says that it failed, or its answer broke off, which may
+   * be this answer's fault alone; `denied`: it does not take our key; `lacking`: it has no such route or model (404);
+   * `changed`: it serves others than it did.
    */
   readonly kind: FailureKind
   /** The worker's words; null: it has none. */
   readonly said: string | null
   readonly retryAfterMs: number | null
+  /** As it is told where nobody does better: what is `lacking` is refused, and no failure. */
+  readonly refusal: HttpError | null
 
-  constructor(
-    kind: FailureKind,
-    message: string,
-    options: ErrorOptions & { readonly said?: string; readonly retryAfterMs?: number | null } = {},
-  ) {
+  constructor(kind: FailureKind, message: string, options: FailureOptions = {}) {
     super(message, options)
     this.kind = kind
     this.said = options.said ?? null
     this.retryAfterMs = options.retryAfterMs ?? null
+    this.refusal = options.refusal ?? null
   }
+}
+
+type FailureOptions = ErrorOptions & {
+  readonly said?: string
+  readonly retryAfterMs?: number | null
+  readonly refusal?: HttpError
 }
 
 /** The failure as the client is told it: its message names no address of ours. */
 export function toldFailure(cause: WorkerFailure): CapacityError | HttpError {
-  const { kind, retryAfterMs } = cause
-  if (kind === 'lacking') return new HttpError(404, 'INPUT_UPSTREAM', NO_ROUTE)
+  const { kind, retryAfterMs, refusal } = cause
+  if (refusal) return refusal
   const [code, message] = TOLD[kind] ?? ['CAPACITY_UPSTREAM', 'no worker gave a whole answer']
   return new CapacityError(code, `server: ${message}; try again later.`, {
     cause,
@@ -53,12 +59,13 @@ export function toldFailure(cause: WorkerFailure): CapacityError | HttpError {
   })
 }
 
-const NO_ROUTE =
-  'model: no worker that serves it has the route that answers this; start this server with --model, where tokens are counted and named without them.'
-
 const TOLD: { readonly [K in FailureKind]?: readonly [code: string, message: string] } = {
   busy: ['CAPACITY_QUEUE', 'all workers are busy'],
-  stopping: ['CAPACITY_UPSTREAM', 'the worker that was asked stopped before its answer was whole'],
+  stopping: ['CAPACITY_UPSTREAM', 'the worker that was asked stops and gave no whole answer'],
+  full: [
+    'CAPACITY_DISK',
+    'no worker that was asked could store the clip among its temporary files',
+  ],
 }
 
 /** Codes of our own servers that say the same here as there. */
@@ -69,6 +76,7 @@ const OWN_KINDS: Readonly<Record<string, FailureKind>> = {
   CAPACITY_QUEUE: 'busy',
   CAPACITY_RATE: 'busy',
   CAPACITY_STOPPING: 'stopping',
+  CAPACITY_DISK: 'full',
 }
 
 /**
@@ -92,11 +100,12 @@ export function refusalOf(
   if (isOwn && code.startsWith('CAPACITY_')) return failed(OWN_KINDS[code] ?? 'failed')
   if (status === 429 || status === 503) return failed('busy')
   if (status >= 500 || status < 400) return failed('failed')
-  // What it is asked for is what it listed, by routes that no client names.
-  if (status === 404) return failed('lacking')
-  const shown = status === 413 ? status : 400
-  if (!isOwn) return new HttpError(shown, 'INPUT_UPSTREAM', `model: ${said}`)
-  return new HttpError(shown, code, said, {}, typeof param === 'string' ? param : null)
+  const shown = status === 404 || status === 413 ? status : 400
+  const refusal = isOwn
+    ? new HttpError(shown, code, said, {}, typeof param === 'string' ? param : null)
+    : new HttpError(shown, 'INPUT_UPSTREAM', `model: ${said}`)
+  // What it is asked for is what it listed, by routes that no client names: it may be another by now.
+  return status === 404 ? new WorkerFailure('lacking', why, { said, refusal }) : refusal
 }
 
 /** The error that stands as an event in a stream, which has a status in `code` at the most. */

@@ -279,6 +279,8 @@ export class UpstreamModel implements ServedModel {
         async (worker, ended) =>
           worker.api.post(path, await body(worker, nameOn(worker) ?? this.id), ended),
       )
+    } catch (error) {
+      throw error instanceof HttpError && error.status === 404 ? noRoute(path) : error
     } finally {
       clearTimeout(timer)
     }
@@ -298,6 +300,14 @@ type Streaming = {
 
 type AskBody = (worker: Worker, model: string) => Promise<object>
 type Asking = { readonly signal: AbortSignal; readonly body: AskBody }
+
+function noRoute(path: string): HttpError {
+  return new HttpError(
+    404,
+    'INPUT_UPSTREAM',
+    `model: a worker that serves it should have the route ${path}, none has; start this server with --model, where tokens are counted and named without them.`,
+  )
+}
 
 function uncounted(): InputError {
   return new InputError(

@@ -86,6 +86,7 @@ export class WorkerPool {
     throw noneAnswers(faults)
   }
 
+  /** Nobody meets the workers any more: those that are asked yet are taken for what they were. */
   close(): void {
     clearTimeout(this.#timer)
     this.#closed.abort()
@@ -171,7 +172,7 @@ export class WorkerPool {
 
   /** Who lacks what it listed is met at once, unless it was since it was asked: it may be another by now. */
   async #understood(failure: WorkerFailure, { worker, models, signal }: Called) {
-    if (failure.kind !== 'lacking') return failure
+    if (failure.kind !== 'lacking' || this.#closed.signal.aborted) return failure
     if (worker.models === models) await this.#check(worker, anySignal(signal, this.#closed.signal))
     const isMet = worker.state === 'up' && worker.models !== models
     if (!isMet) return new WorkerFailure('failed', 'it lacks what it listed', { cause: failure })
