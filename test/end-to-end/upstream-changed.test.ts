@@ -1,8 +1,10 @@
 /** Workers that come back as others between two checks: each test finds out by asking, not by a check. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { loadModel } from '../../src/index.ts'
 import { withServer, type Handler } from '../scripted-server.ts'
-import { startFront } from './upstream-setup.ts'
+import { startServer } from './serve-setup.ts'
+import { PATIENT, startFront } from './upstream-setup.ts'
 
 /** Serves one model, in OpenAI's words, as vLLM does: any other is not found. */
 function workerOf(first: string) {
@@ -125,4 +127,34 @@ test('a model that its only worker lists and does not have is told in the words 
       await front.close()
     }
   })
+})
+
+test('a worker of ours that came back with another model answers no raw prompt under the old name', async () => {
+  // /generate named no model there: what the new one wrote came as an answer of the old one.
+  const model = await loadModel('fixtures/inference/mini-vit-crop', { precision: 'f32' })
+  const first = await startServer({ model, id: 'alpha', listen: PATIENT })
+  const { port, url } = first
+  const plain = await startFront([url])
+  const named = await startFront([url], { id: 'public' })
+  const wrong = await first.post('/generate', { model: 'beta', text: 'Hi' })
+  assert.deepEqual([wrong.status, wrong.body.error.code], [404, 'INPUT_MODEL'])
+  await first.close()
+  const second = await startServer({ model, id: 'beta', listen: { ...PATIENT, port } })
+  const questions = [
+    ['/v1/completions', { prompt: 'Hi', max_tokens: 2 }],
+    ['/v1/completions', { prompt: [5, 6], max_tokens: 2 }],
+    ['/generate', { text: 'Hi', sampling_params: { max_new_tokens: 2 } }],
+  ] as const
+  try {
+    for (const [path, body] of questions) {
+      const refused = await plain.post(path, body)
+      assert.deepEqual([refused.status, refused.body.error.code], [503, 'CAPACITY_UPSTREAM'])
+      assert.equal((await named.post(path, body)).status, 200)
+    }
+  } finally {
+    await plain.close()
+    await named.close()
+    await second.close()
+    await model.dispose()
+  }
 })

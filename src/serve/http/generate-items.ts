@@ -13,6 +13,7 @@ import type { ServedModel, ServedRequest } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
 
 export type SglangRequest = {
+  readonly model?: string | null
   readonly text?: OneOrEach<string> | null
   readonly input_ids?: readonly number[] | readonly (readonly number[])[] | null
   readonly image_data?: MediaField

@@ -38,6 +38,7 @@ function requestSchema(config: ServerConfig): JsonSchema {
   return {
     type: 'object',
     properties: {
+      model: { type: 'string', description: "As in `/v1/completions`; SGLang's has none." },
       text: oneOrEach(TEXT),
       input_ids: { anyOf: [listOf(TOKEN_ID), listOf(listOf(TOKEN_ID))] },
       image_data: URLS,
@@ -129,7 +130,7 @@ export const generateRoute: Route = {
   async answer(context, exchange) {
     const { config } = context
     const body = await readRequest<SglangRequest>(context, exchange, requestSchema(config))
-    const model = modelAsked(context, { stream: body.stream ?? null })
+    const model = modelAsked(context, body)
     const media = new RequestMedia(context.media, config, exchange.signal)
     const { isList, items, n } = await readItems(body, { media, model, config })
     const requests = items.flatMap((item) => choiceRequests(item, n))

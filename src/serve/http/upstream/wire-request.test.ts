@@ -81,3 +81,16 @@ test('a worker is sent a schema that it can read, not what stands in for rules o
     }
   }
 })
+
+test('a raw prompt names the model wherever there is a field for it, which /generate of SGLang has not', () => {
+  const named = (['llava-ts', 'vllm', 'openai', 'sglang'] as const).map((kind) => {
+    const { path, body } = sent(kind, { prompt: 'x' })
+    return [path, body['model']]
+  })
+  assert.deepEqual(named, [
+    ['/generate', 'M'],
+    ['/v1/completions', 'M'],
+    ['/v1/completions', 'M'],
+    ['/generate', undefined],
+  ])
+})

@@ -75,10 +75,11 @@ function completionBody(send: ToSend): Record<string, unknown> {
   }
 }
 
-/** SGLang's own route, which ours has too: the only one that takes raw prompts with pictures. */
+/** SGLang's own route, which ours has too: the only one that takes raw prompts with pictures. It answers for one model there. */
 function generateBody(send: ToSend): Record<string, unknown> {
-  const { prompt, options, kind } = send
+  const { prompt, options, kind, model } = send
   return {
+    ...(kind === 'llava-ts' && { model }),
     ...(prompt.kind === 'ids' && { input_ids: prompt.ids }),
     ...(prompt.kind === 'text' && { text: prompt.text }),
     ...(prompt.images.length > 0 && { image_data: prompt.images.map(imageUrl) }),
