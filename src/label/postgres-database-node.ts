@@ -1,6 +1,7 @@
 /** A queue on a PostgreSQL server, for several machines. */
 import pg from 'pg'
 import { CapacityError, InputError } from '../core/errors.ts'
+import { setVariables } from '../core/set-variables.ts'
 import type { SqlDatabase, SqlResult, SqlStatement } from './sql-database.ts'
 
 const CONNECTIONS = 4
@@ -9,13 +10,17 @@ const FIRST_WAIT_MS = 250
 
 /** Throws CapacityError where the server cannot be reached, InputError where it does not let the user in or lacks the database. */
 export async function openPostgres(url: string): Promise<SqlDatabase> {
-  const [first = url, second] = waysOf(url)
-  try {
-    return await openOne(first)
-  } catch (error) {
-    if (second === undefined || !(error instanceof InputError)) throw error
-    return openOne(second)
+  const refusals: InputError[] = []
+  for (const way of waysOf(url)) {
+    try {
+      return await openOne(way)
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error
+      refusals.push(error)
+    }
   }
+  // Over TLS a server says what is wrong, also one that takes nothing else; one without TLS says so in plain.
+  throw refusals.find(({ cause }) => !isNoTls(cause)) ?? refusals[0]
 }
 
 /** What pg is to try for each mode, one after the other. `no-verify` is its own; the others are libpq's. */
@@ -29,26 +34,47 @@ const SSL_WAYS: Readonly<Record<string, readonly string[]>> = {
   'no-verify': ['no-verify'],
 }
 
-/** The address as libpq reads it: pg takes `require` and `verify-ca` for `verify-full`, unless told not to. */
+/** Parameters of TLS that libpq takes from the environment too (PGSSLROOTCERT and the like), and pg does not. */
+const SSL_FILES = ['sslrootcert', 'sslcert', 'sslkey']
+
+/**
+ * The address as libpq reads it, said so that pg does too: pg takes `require` and `verify-ca` for `verify-full`, unless told
+ * not to, and knows no `prefer`, which holds where nothing is said. Source: postgresql.org/docs/current/libpq-ssl.html.
+ */
 function waysOf(url: string): string[] {
+  const env = setVariables(process.env)
+  const said = new URLSearchParams(/\?([^#]*)/.exec(url)?.[1])
   // Of a parameter that comes twice pg takes the last.
-  const mode = [...url.matchAll(/[?&]sslmode=([^&]*)/g)].at(-1)?.[1]
-  if (mode === undefined) return [url]
+  const parameter = (name: string) => said.getAll(name).at(-1)
+  const ssl = parameter('ssl')
+  const mode =
+    parameter('sslmode') ?? (ssl === 'true' ? 'require' : ssl) ?? env['PGSSLMODE'] ?? 'prefer'
   if (!Object.hasOwn(SSL_WAYS, mode)) {
     throw new InputError(
       'INPUT_LABEL_QUEUE',
       `label: sslmode of the queue's address should be one of ${Object.keys(SSL_WAYS).join(', ')}, "${mode}" came; name one of them.`,
     )
   }
-  if (mode === 'verify-ca' && !/[?&]sslrootcert=[^&]/.test(url)) {
+  const files = SSL_FILES.flatMap((name) => {
+    const path = parameter(name) || env[`PG${name.toUpperCase()}`]
+    return path ? [`${name}=${encodeURIComponent(path)}`] : []
+  })
+  const by = (way: string) =>
+    [
+      `${url}${url.includes('?') ? '' : '?'}`,
+      ...files,
+      `sslmode=${way}`,
+      `uselibpqcompat=${way !== 'no-verify'}`,
+    ].join('&')
+  // A socket of this machine has no TLS, and libpq asks for none.
+  if (readAddress(by('require')).host.startsWith('/')) return [by('disable')]
+  if (mode === 'verify-ca' && !files.some((file) => file.startsWith('sslrootcert='))) {
     throw new InputError(
       'INPUT_LABEL_QUEUE',
       "label: sslmode=verify-ca of the queue's address should come with its authority's certificate, none came; add sslrootcert=FILE, or name verify-full for a public authority.",
     )
   }
-  return (SSL_WAYS[mode] ?? []).map(
-    (way) => `${url}&sslmode=${way}&uselibpqcompat=${way !== 'no-verify'}`,
-  )
+  return (SSL_WAYS[mode] ?? []).map(by)
 }
 
 async function openOne(url: string): Promise<SqlDatabase> {
@@ -127,14 +153,16 @@ async function withRetries<T>(place: string, ask_: () => Promise<T>): Promise<T>
  */
 function isPassing(error: unknown): boolean {
   const { code, message = '' } = error as { code?: string; message?: string }
-  if (code === undefined) return message !== NO_TLS && /connection|timeout/i.test(message)
+  if (code === undefined) return !isNoTls(error) && /connection|timeout/i.test(message)
   return /^(?:08|23505|40|57P0|53300)/.test(code) || PASSING.test(code)
 }
 
 const PASSING = /^E(?:CONN|PIPE|TIMEDOUT|AI_AGAIN|HOSTUN|NETUN|NETDOWN|NOENT)/
 
-/** pg's words for a server without TLS, where the address wants it. */
-const NO_TLS = 'The server does not support SSL connections'
+/** In pg's words: a server without TLS, where the address wants it. */
+function isNoTls(error: unknown): boolean {
+  return error instanceof Error && error.message === 'The server does not support SSL connections'
+}
 
 /** What is wrong with the address, the server or the user's rights, by the codes of PostgreSQL and of Node.js, and what helps. */
 const REFUSALS: readonly (readonly [RegExp, string])[] = [
@@ -162,11 +190,10 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
 /** Null where the statement itself is at fault, which no attempt to connect is. */
 function refused(place: string, error: unknown): InputError | null {
   const { code = '', syscall, message } = error as NodeJS.ErrnoException
-  const advice =
-    message === NO_TLS
-      ? 'let it take TLS, or leave sslmode out of the address where the network is your own'
-      : (REFUSALS.find(([codes]) => codes.test(code))?.[1] ??
-        (syscall === 'connect' ? 'check the address' : undefined))
+  const advice = isNoTls(error)
+    ? 'let it take TLS, or say sslmode=prefer where the network is your own'
+    : (REFUSALS.find(([codes]) => codes.test(code))?.[1] ??
+      (syscall === 'connect' ? 'check the address' : undefined))
   if (advice === undefined) return null
   return new InputError(
     'INPUT_LABEL_QUEUE',
@@ -183,14 +210,19 @@ function unreachable(place: string, cause: Error): CapacityError {
   )
 }
 
-/**
- * Where the queue is, as pg reads the address: the host may stand behind `?host=`. Not the whole address, which holds a
- * password. Throws InputError where it cannot be read, or names a certificate that cannot.
- */
+/** Where the queue is: not the whole address, which holds a password. */
 function placeOf(url: string): string {
+  const { host, port, database } = readAddress(url)
+  return `${host}:${port}/${database}`
+}
+
+/**
+ * The address as pg reads it: the host may stand behind `?host=`. Throws InputError where it cannot be read, or names a
+ * certificate that cannot.
+ */
+function readAddress(url: string): pg.Client {
   try {
-    const { host, port, database } = new pg.Client({ connectionString: url })
-    return `${host}:${port}/${database}`
+    return new pg.Client({ connectionString: url })
   } catch (cause) {
     const { message, syscall } = cause as NodeJS.ErrnoException
     const [what, todo] =

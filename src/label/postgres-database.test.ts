@@ -111,7 +111,7 @@ test('a connection that ends between two statements of one step is replaced, and
   // Nobody listened to a connection in use: the process died of its error.
   const replies = ['done', 'done-and-gone'] as const
   await withPostgres({ replies }, async (url, connections) => {
-    const database = await openPostgres(url)
+    const database = await openPostgres(`${url}?sslmode=disable`)
     const results = await database.runAll([INSERT, INSERT])
     assert.deepEqual(
       results.map(({ changed }) => changed),
@@ -187,6 +187,8 @@ test(
       await new Promise((done) => setTimeout(done, 50))
       await new Promise<void>((done) => server.listen(join(folder, '.s.PGSQL.5432'), done))
       await (await opening).close()
+      // psql asks for no TLS there, whatever the mode.
+      await (await openPostgres(`${url}&sslmode=require`)).close()
       const below = `postgres:///work?user=me&host=${join(folder, '.s.PGSQL.5432')}`
       await assert.rejects(openPostgres(below), {
         code: 'INPUT_LABEL_QUEUE',
@@ -263,3 +265,70 @@ test(
     })
   },
 )
+
+test('without sslmode PGSSLMODE says it, and else it is prefer, as libpq has it', async () => {
+  // pg alone took both PGSSLMODE=require and a certificate without sslmode for verify-full.
+  const certificate = { code: 'INPUT_LABEL_QUEUE', message: /sslrootcert=FILE/ }
+  await withPostgres({ serve: serveSecure }, async (url, connections) => {
+    await (await openPostgres(url)).close()
+    assert.equal(connections(), 1)
+    await (await openPostgres(`${url}?ssl=true`)).close()
+    await withEnvironment({ PGSSLMODE: 'require' }, async () => {
+      await (await openPostgres(url)).close()
+    })
+    await withEnvironment({ PGSSLMODE: 'verify-full' }, async () => {
+      await assert.rejects(openPostgres(url), certificate)
+      await (await openPostgres(`${url}?sslmode=require`)).close()
+    })
+    await withEnvironment({ PGSSLMODE: 'verify-ca', PGSSLROOTCERT: ROOT }, async () => {
+      await (await openPostgres(url)).close()
+    })
+    await withEnvironment({ PGSSLMODE: 'foo' }, async () => {
+      await assert.rejects(openPostgres(url), { message: /"foo" came/ })
+    })
+  })
+  await withPostgres({}, async (url) => {
+    await withEnvironment({ PGSSLMODE: 'require' }, async () => {
+      await assert.rejects(openPostgres(url), { message: /let it take TLS, or say sslmode=prefer/ })
+    })
+  })
+})
+
+test(
+  'a certificate without sslmode asks for an authority and for no name',
+  { skip: process.platform !== 'linux' && '127.0.0.2 is no address there' },
+  async () => {
+    await withPostgres({ serve: serveSecure, host: '127.0.0.2' }, async (url, connections) => {
+      await (await openPostgres(`${url}?sslrootcert=${ROOT}`)).close()
+      assert.equal(connections(), 1)
+    })
+  },
+)
+
+test('where a server refuses with TLS and without, what it says over TLS is told', async () => {
+  const password = { code: '28P01', message: 'password authentication failed' }
+  const plain = { code: '28000', message: 'no pg_hba.conf entry, no encryption' }
+  let asked = 0
+  const serve: typeof serveOne = (socket, _, next) =>
+    asked++ % 2 === 0 ? serveSecure(socket, password, next) : serveOne(socket, plain, next)
+  await withPostgres({ serve }, async (url, connections) => {
+    await assert.rejects(openPostgres(url), { message: /password authentication failed/ })
+    assert.equal(connections(), 2)
+  })
+})
+
+async function withEnvironment(
+  variables: Readonly<Record<string, string>>,
+  use: () => Promise<void>,
+): Promise<void> {
+  const before = { ...process.env }
+  Object.assign(process.env, variables)
+  try {
+    await use()
+  } finally {
+    for (const name of Object.keys(variables)) {
+      if (before[name] === undefined) delete process.env[name]
+      else process.env[name] = before[name]
+    }
+  }
+}
