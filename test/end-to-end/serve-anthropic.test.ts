@@ -204,7 +204,7 @@ test('lists of different lengths, and lists for a prompt that is none, are refus
     [{ text: 'a', sampling_params: [{}] }, /may be a list of one for each where text is a list/],
     [{ text: 'a', image_data: [['x']] }, /image_data may be a list of one for each/],
     [{ text: Array(9).fill('a') }, /prompts times n should be at most 8, 9 came/],
-    [{ text: ['a', 1] }, /text\[1\] should be a text of at least 1 characters, 1 came/],
+    [{ text: ['a', 1] }, /text\[1\] should be a text of at least 1 character, 1 came/],
     [{ text, input_ids: [[1], [2]] }, /exactly one of text, input_ids/],
   ]
   for (const [body, message] of cases) {

@@ -384,6 +384,13 @@ test('what a model finds wrong says which field it is about', async () => {
       { text: 'a', sampling_params: { logit_bias: { x: 1 } } },
       'sampling_params.logit_bias',
     ],
+    ...[{ regex: '(' }, { logit_bias: { x: 1 } }, { regex: 'a', choice: ['a'] }].map(
+      (wrong): [string, object, string] => [
+        '/generate',
+        { text: ['a', 'b'], sampling_params: [{ regex: 'a', logit_bias: {} }, wrong] },
+        `sampling_params[1].${Object.keys(wrong)[0]}`,
+      ],
+    ),
   ]
   for (const [path, body, param] of broken) {
     const { status, body: answer } = await server.post(path, body)

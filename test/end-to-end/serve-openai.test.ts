@@ -323,7 +323,7 @@ test('what is not offered is refused by name, what is harmless is taken', async 
     [{ min_tokens: 3 }, /min_tokens is not supported: an answer ends when the model ends it/],
     [{ structured_outputs: {} }, /structured_outputs should have one of json, regex, .* none came/],
     [{ n: 9 }, /n should be a whole number from 1 up to 8, 9 came/],
-    [{ messages: [] }, /messages should be a list of at least 1/],
+    [{ messages: [] }, /messages should be a list of 1 to 512 items, a list of 0 came/],
     [{ messages: [{ role: 'wizard', content: '' }] }, /messages\[0\].role should be/],
     [{ messages: [{ role: 'tool', content: '' }] }, /messages\[0\].tool_call_id is missing/],
     [

@@ -153,6 +153,17 @@ test('what a worker of ours refuses is told by the fields of the request, as it 
       { text: 'Hi', sampling_params: { max_new_tokens: 2, ebnf: 'root ::= nope' } },
       'sampling_params.ebnf',
     ],
+    [
+      '/generate',
+      {
+        text: ['Hi', 'Hi'],
+        sampling_params: ['root ::= "a"', 'root ::= nope'].map((ebnf) => ({
+          max_new_tokens: 2,
+          ebnf,
+        })),
+      },
+      'sampling_params[1].ebnf',
+    ],
   ]
   try {
     for (const [path, body, param] of cases) {

@@ -9,7 +9,7 @@ import { Hono } from 'hono'
 import { Admission } from './admission.ts'
 import { findApiKey, presentedKey, type ApiKey } from './api-keys.ts'
 import { chatRoute } from './chat-route.ts'
-import { fieldOf, inFieldNames } from './body-fields.ts'
+import { inFields } from './body-fields.ts'
 import { completionsRoute } from './completions-route.ts'
 import { generateRoute } from './generate-route.ts'
 import {
@@ -346,8 +346,7 @@ function noteFailure(
     const shown = error instanceof Error ? (error.stack ?? error.message) : String(error)
     context.log('error', { event: 'failure', request: id, error: shown })
   }
-  const param = failure.param ?? fieldOf(failure, request)
-  return { ...failure, message: inFieldNames(failure, request), param }
+  return inFields(failure, request, error)
 }
 
 function errorResponse(failure: Failure, route: Route): Response {

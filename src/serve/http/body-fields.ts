@@ -1,9 +1,16 @@
 /** Which field of a body it is that a loaded model finds fault with, long after the body was read. */
 import { isRecord } from '../faults.ts'
 import { FORMAT_PROPERTIES } from './format-fields.ts'
+import type { Failure } from './http-error.ts'
 
-/** The fields that requests gave, by name: where they stand. SGLang's `sampling_params` holds fields of its own. */
-const GIVEN = new WeakMap<Request, ReadonlyMap<string, string>>()
+/** What requests gave: names of fields, and `sampling_params`, in which SGLang has fields of its own. */
+const GIVEN = new WeakMap<
+  Request,
+  { readonly names: readonly string[]; readonly inside: unknown }
+>()
+
+/** Which of a request's prompts a failure is of. */
+const PROMPT_OF = new WeakMap<object, number>()
 
 const PROMPTS = ['messages', 'prompt', 'input', 'text', 'input_ids', 'input_embeds']
 /** What a failure is about, by the beginning of its code: one of these fields, the first that was given. */
@@ -24,12 +31,26 @@ const FIELDS: readonly (readonly [code: string, fields: readonly string[]])[] = 
 
 export function noteFields(request: Request, body: unknown): void {
   if (!isRecord(body)) return
-  const inside = [body['sampling_params']].flat().filter(isRecord).flatMap(namesIn)
-  const places = [
-    ...inside.map((name) => [name, `sampling_params.${name}`] as const),
-    ...namesIn(body).map((name) => [name, name] as const),
-  ]
-  GIVEN.set(request, new Map(places))
+  GIVEN.set(request, { names: namesIn(body), inside: body['sampling_params'] })
+}
+
+/** The error, of that one of its request's prompts. */
+export function ofPrompt(error: unknown, prompt: number): unknown {
+  if (error instanceof Error) PROMPT_OF.set(error, prompt)
+  return error
+}
+
+/** Fields by their names: where they stand. */
+function placesIn(request: Request, error: unknown): ReadonlyMap<string, string> {
+  const { names = [], inside } = GIVEN.get(request) ?? {}
+  const prompt = (error instanceof Error ? PROMPT_OF.get(error) : undefined) ?? 0
+  const [params, place] = Array.isArray(inside)
+    ? [inside[prompt] as unknown, `sampling_params[${prompt}]`]
+    : [inside, 'sampling_params']
+  return new Map([
+    ...(isRecord(params) ? namesIn(params) : []).map((name) => [name, `${place}.${name}`] as const),
+    ...names.map((name) => [name, name] as const),
+  ])
 }
 
 function namesIn(fields: object): string[] {
@@ -38,11 +59,18 @@ function namesIn(fields: object): string[] {
     .map(([name]) => name)
 }
 
-type Fault = { readonly code: string; readonly message: string }
+type Fault = Pick<Failure, 'code' | 'message'>
+
+/** The failure in the request's words: with the field that it is about, and options of the library by fields' names. */
+export function inFields(failure: Failure, request: Request, error: unknown): Failure {
+  const given = placesIn(request, error)
+  const field = fieldOf(failure, given)
+  const message = inFieldNames(failure, { given, field })
+  return { ...failure, message, param: failure.param ?? field }
+}
 
 /** Null where the failure is about no field in particular. */
-export function fieldOf({ code, message }: Fault, request: Request): string | null {
-  const given = GIVEN.get(request) ?? new Map<string, string>()
+function fieldOf({ code, message }: Fault, given: ReadonlyMap<string, string>): string | null {
   if (code === 'INPUT_OPTION') return given.get(firstNamed(message, [...given.keys()])) ?? null
   const about = isAboutForm({ code, message }) ? 'INPUT_FORMAT' : code
   const [, fields = []] = FIELDS.find(([start]) => about.startsWith(start)) ?? []
@@ -70,11 +98,10 @@ function firstNamed(message: string, given: readonly string[]): string {
   return first?.field ?? ''
 }
 
-/** The message in the request's words: options of the library by the names of the fields that came. */
-export function inFieldNames(fault: Fault, request: Request): string {
+type Place = { readonly given: ReadonlyMap<string, string>; readonly field: string | null }
+
+function inFieldNames(fault: Fault, { given, field }: Place): string {
   const { code, message } = fault
-  const given = GIVEN.get(request) ?? new Map<string, string>()
-  const field = fieldOf(fault, request)
   if (field !== null && isAboutForm(fault)) {
     return message.replaceAll(word('responseFormat'), field)
   }

@@ -1,5 +1,6 @@
 /** Answers to one request through the queue: one stream of events for all choices, with the counting that goes with it. */
 import type { Answer, StreamEvent, Usage } from '../answer.ts'
+import { ofPrompt } from './body-fields.ts'
 import { HttpError } from './http-error.ts'
 import type { ServedModel, ServedRequest } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
@@ -58,7 +59,8 @@ export async function* choiceEvents(
     const streams = requests.map((request, index) => {
       const events = model.stream({ ...request, ...saltOf(request, caller), signal })
       const isFirst = index % n === 0
-      return counted(events, (answer) => countAnswer(context, exchange, { answer, isFirst }))
+      const count = (answer: Answer) => countAnswer(context, exchange, { answer, isFirst })
+      return counted(events, { count, prompt: Math.floor(index / n) })
     })
     for await (const choice of merge(streams, exchange.leave)) {
       const { event } = choice
@@ -72,14 +74,20 @@ export async function* choiceEvents(
   }
 }
 
-/** The same events; `count` hears the answer, whoever else still listens. */
+type Counted = { readonly count: (answer: Answer) => void; readonly prompt: number }
+
+/** The same events; `count` hears the answer, whoever else still listens. What is thrown is told to be of the prompt. */
 async function* counted(
   events: AsyncIterable<StreamEvent>,
-  count: (answer: Answer) => void,
+  { count, prompt }: Counted,
 ): AsyncGenerator<StreamEvent, void, undefined> {
-  for await (const event of events) {
-    if (event.type === 'done') count(event)
-    yield event
+  try {
+    for await (const event of events) {
+      if (event.type === 'done') count(event)
+      yield event
+    }
+  } catch (error) {
+    throw ofPrompt(error, prompt)
   }
 }
 

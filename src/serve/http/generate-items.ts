@@ -4,6 +4,8 @@
  * What is given once for a list is each prompt's; a list has one for each. A flat list of media belongs to the one prompt, or
  * has one for each of several. Source: sgl-project/sglang, `GenerateReqInput` in python/sglang/srt/managers/io_struct.py at 001067f.
  */
+import type { GenerateOptions } from '../generate-options.ts'
+import { ofPrompt } from './body-fields.ts'
 import { checkCount } from './choices.ts'
 import { HttpError } from './http-error.ts'
 import type { RequestMedia } from './media.ts'
@@ -75,7 +77,7 @@ export async function readItems(
     ...prompt,
     images: images(i),
     videos: videos(i),
-    ...samplingOptions({ ...sampling(i), seed: sampling(i)?.sampling_seed ?? null }),
+    ...optionsOf(sampling(i), i),
     maxTokens: continuedTokens(
       { [`${samplingAt(i)}.max_new_tokens`]: sampling(i)?.max_new_tokens },
       model,
@@ -84,6 +86,14 @@ export async function readItems(
     ...(logprobs(i) && { logprobs: true, ...given({ topLogprobs: tops(i) }) }),
   }))
   return { isList, items, n }
+}
+
+function optionsOf(sampling: SglangSampling | null, prompt: number): GenerateOptions {
+  try {
+    return samplingOptions({ ...sampling, seed: sampling?.sampling_seed ?? null })
+  } catch (error) {
+    throw ofPrompt(error, prompt)
+  }
 }
 
 type ItemPrompt = { readonly prompt: string } | { readonly inputIds: readonly number[] }

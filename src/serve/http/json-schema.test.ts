@@ -66,6 +66,21 @@ test('faults are told with their paths, of the branch that was meant', () => {
   assert.match(faultsOf(PARTS, []), /the body should be an object/)
 })
 
+test('how many there may be is told as one range', () => {
+  const told = (schema: JsonSchema, value: unknown) =>
+    faultsOf({ type: 'object', properties: { a: schema } }, { a: value })
+  const three = [0, 0, 0]
+  const cases: readonly [JsonSchema, unknown, RegExp][] = [
+    [{ type: 'array', minItems: 1, maxItems: 2 }, three, /a should be a list of 1 to 2 items, /],
+    [{ type: 'array', minItems: 2, maxItems: 2 }, three, /a list of 2 items, /],
+    [{ type: 'array', maxItems: 2 }, three, /a list of at most 2 items, /],
+    [{ type: 'array', minItems: 1 }, [], /a list of at least 1 item, /],
+    [{ type: 'string', minLength: 1, maxLength: 4 }, '', /a text of 1 to 4 characters, /],
+    [{ type: 'object', maxProperties: 1 }, { b: 1, c: 1 }, /an object of at most 1 name, /],
+  ]
+  for (const [schema, value, message] of cases) assert.match(told(schema, value), message)
+})
+
 test('a kind of object is not named as if it were a text', () => {
   const named = {
     type: 'object',

@@ -288,11 +288,18 @@ function boundsOf(schema: JsonSchema): string {
     ...(exclusiveMinimum === undefined ? [] : [`over ${exclusiveMinimum}`]),
     ...(minimum === undefined ? [] : [`from ${minimum}`]),
     ...(maximum === undefined ? [] : [`up to ${maximum}`]),
-    ...(schema.minLength === undefined ? [] : [`of at least ${schema.minLength} characters`]),
-    ...(schema.maxLength === undefined ? [] : [`of at most ${schema.maxLength} characters`]),
-    ...(schema.minItems === undefined ? [] : [`of at least ${schema.minItems}`]),
-    ...(schema.maxItems === undefined ? [] : [`of at most ${schema.maxItems}`]),
-    ...(schema.maxProperties === undefined ? [] : [`of at most ${schema.maxProperties} names`]),
+    ...countOf('character', schema.minLength, schema.maxLength),
+    ...countOf('item', schema.minItems, schema.maxItems),
+    ...countOf('name', undefined, schema.maxProperties),
   ]
   return bounds.length === 0 ? '' : ` ${bounds.join(' ')}`
+}
+
+function countOf(unit: string, least: number | undefined, most: number | undefined): string[] {
+  const last = most ?? least
+  if (last === undefined) return []
+  const units = last === 1 ? unit : `${unit}s`
+  if (least === undefined) return [`of at most ${last} ${units}`]
+  if (most === undefined) return [`of at least ${last} ${units}`]
+  return [least === most ? `of ${last} ${units}` : `of ${least} to ${last} ${units}`]
 }
