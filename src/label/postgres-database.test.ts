@@ -39,10 +39,11 @@ function answer(socket: Socket, reply: Reply): void {
 const ROOT = 'fixtures/tls/cert.pem'
 const PAIR = { cert: readFileSync(ROOT), key: readFileSync('fixtures/tls/key.pem') }
 
-/** As PostgreSQL begins TLS: asked by eight bytes, which one answers. */
+/** As PostgreSQL begins TLS: asked by eight bytes, which one answers. Whoever asks for none is let go. */
 function serveSecure(socket: Socket, refusal: Refusal | null, next: () => Reply): void {
   socket.on('error', () => {})
-  socket.once('data', () => {
+  socket.once('data', ({ length }) => {
+    if (length !== 8) return void socket.end()
     socket.write('S')
     serveOne(new TLSSocket(socket, { isServer: true, ...PAIR }), refusal, next)
   })
@@ -270,12 +271,12 @@ test('without sslmode PGSSLMODE says it, and else it is prefer, as libpq has it'
   // pg alone took both PGSSLMODE=require and a certificate without sslmode for verify-full.
   const certificate = { code: 'INPUT_LABEL_QUEUE', message: /sslrootcert=FILE/ }
   await withPostgres({ serve: serveSecure }, async (url, connections) => {
-    await (await openPostgres(url)).close()
-    assert.equal(connections(), 1)
-    await (await openPostgres(`${url}?ssl=true`)).close()
     await withEnvironment({ PGSSLMODE: 'require' }, async () => {
       await (await openPostgres(url)).close()
     })
+    await (await openPostgres(url)).close()
+    assert.equal(connections(), 2)
+    await (await openPostgres(`${url}?ssl=true`)).close()
     await withEnvironment({ PGSSLMODE: 'verify-full' }, async () => {
       await assert.rejects(openPostgres(url), certificate)
       await (await openPostgres(`${url}?sslmode=require`)).close()
