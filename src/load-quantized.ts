@@ -3,7 +3,7 @@ import type { Checkpoint } from './load-checkpoint.ts'
 import type { LoadOptions } from './load-model.ts'
 import type { QuantizedPlanner } from './load-weights.ts'
 import type { WeightSource } from './weights/index.ts'
-import { joinPath, pathInside, userCacheFolder } from './weights/node.ts'
+import { hashesFile, joinPath, pathInside, userCacheFolder } from './weights/node.ts'
 import { hashFiles } from './weights/quantized-cache-key-node.ts'
 import {
   openQuantized,
@@ -13,7 +13,6 @@ import {
 
 /** The folder beside a checkpoint's files that is ours. */
 const CACHE_FOLDER = '.llava-ts'
-const HASHES_FILE = 'hashes.json'
 
 type PlannerOptions = Pick<OpenQuantizedOptions, 'keep'> & {
   readonly onReady?: (event: Extract<QuantizeEvent, { type: 'ready' }>) => void
@@ -58,7 +57,7 @@ async function cacheKey(
 ): Promise<{ key: string; folders: string[] }> {
   const user = cacheDir ?? userCacheFolder()
   const key = await hashFiles(files, {
-    memoFile: joinPath(user, HASHES_FILE),
+    memoFile: hashesFile(user),
     onProgress: ({ file, done, total }) => onProgress?.({ stage: 'hash', item: file, done, total }),
     ...(signal && { signal }),
   })

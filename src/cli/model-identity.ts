@@ -5,7 +5,7 @@ import type { Model } from '../index.ts'
 import { openParts, type Checkpoint, type CheckpointOptions } from '../load-checkpoint.ts'
 import { generationOf } from '../load-model.ts'
 import { hashFiles } from '../weights/index.ts'
-import { joinPath, listFolder, userCacheFolder } from '../weights/node.ts'
+import { hashesFile, listFolder } from '../weights/node.ts'
 import type { Arguments } from './arguments.ts'
 import { checkpointOptions, modelOf } from './load-flags.ts'
 import type { Session } from './verb.ts'
@@ -65,7 +65,7 @@ async function withCheckpoint<T>(
 }
 
 function hashed(files: readonly string[], { args, session }: Called): Promise<string> {
-  const memoFile = joinPath(args.text('cache-dir') ?? userCacheFolder(), 'hashes.json')
+  const memoFile = hashesFile(args.text('cache-dir'))
   return hashFiles(files, { memoFile, signal: session.signal })
 }
 

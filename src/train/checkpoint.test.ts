@@ -160,6 +160,57 @@ test('preferences are learnt on against the same reference or not at all, wherev
   }
 })
 
+// Frozen weights were in no field: with LoRA alone any base was the same reference.
+test('preferences against the start are learnt on over the same frozen weights, wherever they lie', async () => {
+  const [sft, otherSft, otherModel] = await Promise.all([
+    steppedFrom({ lora: LORA }, { learningRate: 1e-2 }),
+    steppedFrom({ lora: LORA }, { learningRate: 2e-2 }),
+    steppedFrom({ trainable: ['decoder'] }, { learningRate: 1e-3 }),
+  ])
+  const objective = { kind: 'dpo' } as const
+  const lora: TrainerOptions = { objective, trainable: [], lora: LORA }
+  const projector: TrainerOptions = { objective, trainable: ['projector'] }
+  const moved = mkdtempSync(join(folder, 'moved-'))
+  cpSync(MODEL, moved, { recursive: true })
+  for (const [options, others] of [
+    [lora, [[otherModel, {}]]],
+    [projector, [[otherModel, {}]]],
+    [
+      { ...lora, adapters: [sft] },
+      [
+        [MODEL, { adapters: [otherSft] }],
+        [MODEL, { adapters: [] }],
+      ],
+    ],
+  ] as const) {
+    const path = mkdtempSync(join(folder, 'preferring-'))
+    await using trainer = await createTrainer(MODEL, options)
+    await losses(trainer, [0])
+    await trainer.checkpoint(path)
+    const expected = await losses(trainer, [1])
+    for (const [model, other] of others) {
+      await assert.rejects(createTrainer(model, { ...options, ...other, resume: path }), {
+        code: 'CHECKPOINT_RESUME',
+        message: /objective\.reference\.files was ".*SHA-256 .*" and is ".*SHA-256 .*"; give/,
+      })
+    }
+    await using again = await createTrainer(moved, { ...options, resume: path })
+    assert.deepEqual(await losses(again, [1]), expected)
+    withoutField(path, 'objective.reference.files')
+    await using older = await createTrainer(MODEL, { ...options, resume: path })
+    assert.deepEqual(await losses(older, [1]), expected)
+  }
+})
+
+/** As a release wrote the checkpoint that did not know the field. */
+function withoutField(path: string, field: string): void {
+  const file = join(path, 'state.json')
+  const state = JSON.parse(readFileSync(file, 'utf8')) as { learntFor: Record<string, unknown> }
+  assert.ok(field in state.learntFor)
+  delete state.learntFor[field]
+  writeFileSync(file, JSON.stringify(state))
+}
+
 const LORA = { rank: 4, alpha: 8 }
 
 /** A model or adapter after a step. */

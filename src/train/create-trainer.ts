@@ -3,7 +3,6 @@ import { ConfigError } from '../core/errors.ts'
 import { Rng } from '../core/rng.ts'
 import { inTurns, nextTurn } from '../core/steps.ts'
 import type { LearntFiles } from '../families/convert/learnt-files.ts'
-import type { ModelConfig } from '../families/family.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
 import { createRuntime, freeMemoryBytes } from '../runtime/node.ts'
 import { absolutePath } from '../weights/node.ts'
@@ -21,7 +20,7 @@ import { checkSavable, ggufFile } from './check-savable.ts'
 import { readCheckpoint } from './checkpoint.ts'
 import { withHeld } from './held-parameters.ts'
 import { idleRateNotices } from './idle-rates.ts'
-import { learntFor } from './learnt-for.ts'
+import { learntFor, type LearntFor } from './learnt-for.ts'
 import { learntOrTold } from './learnt-or-told.ts'
 import type { Network } from './network.ts'
 import { withNewline } from './new-newline.ts'
@@ -99,7 +98,7 @@ async function assemble(
   const { atStart, ...model } = await buildTrained(checkpoint, read, workspace)
   const { store } = model
   const { objective, reference } = await createObjective(
-    config,
+    checkpoint,
     { atStart, layout, trained },
     workspace,
   )
@@ -129,8 +128,8 @@ async function assemble(
 
 type ChosenObjective = {
   readonly objective: Objective
-  /** Digest of the frozen reference. */
-  readonly reference: string | null
+  /** Digests of the frozen reference; none without one. */
+  readonly reference: LearntFor
 }
 
 type ObjectiveParts = Pick<TrainerOptions, 'layout'> & {
@@ -139,16 +138,20 @@ type ObjectiveParts = Pick<TrainerOptions, 'layout'> & {
 }
 
 async function createObjective(
-  config: ModelConfig,
+  { config, files }: Checkpoint,
   parts: ObjectiveParts,
   workspace: Workspace,
 ): Promise<ChosenObjective> {
   const { objective, accumulation } = workspace.settings
   if (objective.kind === 'sft')
-    return { objective: supervisedObjective(config, accumulation), reference: null }
+    return { objective: supervisedObjective(config, accumulation), reference: {} }
   if (objective.kind === 'words')
-    return { objective: wordsObjective(config, accumulation), reference: null }
-  const { network, digest } = await openReference(objective.reference, parts, workspace)
+    return { objective: wordsObjective(config, accumulation), reference: {} }
+  const { network, digest } = await openReference(
+    objective.reference,
+    { ...parts, files },
+    workspace,
+  )
   const reference = new Reference(network)
   return {
     objective: new PreferenceObjective({
@@ -164,20 +167,20 @@ async function createObjective(
 /** The model as it is when training starts, or another checkpoint, whose weights are stored as those that are trained from. */
 async function openReference(
   folder: string | null,
-  { atStart, layout, trained }: ObjectiveParts,
+  { atStart, layout, trained, files }: ObjectiveParts & Pick<Checkpoint, 'files'>,
   workspace: Workspace,
-): Promise<{ readonly network: Network; readonly digest: string }> {
+): Promise<{ readonly network: Network; readonly digest: LearntFor }> {
   const { settings, signal, cleanup } = workspace
   if (folder === null) {
     const network = await atStart()
     cleanup.push(() => network.dispose())
-    return { network, digest: await startDigest(trained, settings) }
+    return { network, digest: await startDigest(trained, settings, { files, signal }) }
   }
   const options = { layout, signal, processor: 'derived', use: 'training' } as const
   const checkpoint = await openParts(folder, options)
   cleanup.push(() => checkpoint.close())
   const network = await buildFrozen(checkpoint, workspace)
-  return { network, digest: await modelDigest(checkpoint.files, signal) }
+  return { network, digest: await modelDigest({ files: checkpoint.files, signal }) }
 }
 
 function checkpointOptions(options: TrainerOptions, { baseFolder, lora, quirks }: TrainerSettings) {

@@ -38,8 +38,8 @@ const RULES: {
 export type WeightsBeside = {
   /** What is kept as an adapter brought it. */
   readonly held: ReadonlyMap<string, Float32Array>
-  /** The digest of the frozen reference; null: there is none. */
-  readonly reference: string | null
+  /** The digests of the frozen reference by their names; none where there is none. */
+  readonly reference: LearntFor
 }
 
 export function learntFor(
@@ -54,7 +54,7 @@ export function learntFor(
   const fields = {
     ...Object.fromEntries(entries),
     'lora.init': heldDigest(held),
-    ...(reference !== null && { 'objective.reference': reference }),
+    ...reference,
   }
   // Without what is not there, as it comes back from a file.
   return JSON.parse(JSON.stringify(fields)) as LearntFor

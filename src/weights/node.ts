@@ -84,6 +84,11 @@ export function userCacheFolder(): string {
   return join(base[process.platform as 'darwin' | 'win32'] ?? join(home, '.cache'), 'llava-ts')
 }
 
+/** Where hashes of weight files are remembered, for whatever asks for them again. */
+export function hashesFile(cacheDir: string = userCacheFolder()): string {
+  return join(cacheDir, 'hashes.json')
+}
+
 /** The hub's settings as Python's huggingface_hub would take them in this process. */
 export function userHubSettings(): HubSettings {
   return hubOptionsFromEnvironment({ HOME: homedir(), ...process.env })
