@@ -4,6 +4,7 @@
  *
  * Each part is where an option says, else in a folder beside the checkpoint, else an error that names both.
  */
+import { checkAdaptersOnce } from './check-adapters-once.ts'
 import {
   beside,
   besideOrHub,
@@ -119,7 +120,8 @@ async function openGgufParts(
   keep: Keep,
 ): Promise<Opened> {
   refuseParts(options)
-  const { adapters = [] } = await locateParts(options)
+  const { adapters = [], lora } = await locateParts(options)
+  checkAdaptersOnce(withLora(adapters, lora))
   const source = keep(await openGgufInTurns(path))
   const documents = ggufDocuments(baseName(path), source)
   const family = familyOf(documents)
@@ -205,6 +207,8 @@ async function openFolderParts(
   const parsed = parseModelConfig(documents, options)
   await nextTurn()
   const top = trainedOnTop(folders, options)
+  const adapters = top.flatMap(({ kind, path }) => (kind === 'adapter' ? [path] : []))
+  checkAdaptersOnce(withLora(adapters, options.lora))
   const isTied = parsed.decoder.tieEmbeddings
   const parts = withTrained(whole, { top, rules: family.parameterNames, keep, isTied })
   await nextTurn()
@@ -229,15 +233,19 @@ async function openFolderParts(
         kind === 'adapter' ? adapterFiles(path) : projectorWeights(path),
       ),
     ],
-    adapters: top.filter(({ kind }) => kind === 'adapter').map(({ path }) => path),
+    adapters,
     notices: learnt.notices,
   }
 }
 
 /** Those that lie in no folder of the model's. */
 function adapterFolders({ adapters = [], lora }: CheckpointOptions): readonly AdapterFolder[] {
-  const paths = [...adapters, ...(lora === undefined ? [] : [lora])]
-  return paths.map((path) => ({ path, documents: readDocuments(path) }))
+  return withLora(adapters, lora).map((path) => ({ path, documents: readDocuments(path) }))
+}
+
+/** All adapters that count, the lowest first. */
+function withLora(adapters: readonly string[], lora: string | undefined): readonly string[] {
+  return lora === undefined ? adapters : [...adapters, lora]
 }
 
 /** A folder with an adapter, or a file or folder with weights trained beside the language model. */

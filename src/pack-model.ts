@@ -12,7 +12,7 @@ import type { CheckpointFolder } from './checkpoint-folders.ts'
 import { ConfigError } from './core/errors.ts'
 import { jsonBytes } from './families/convert/written-json.ts'
 import { familyOf } from './families/index.ts'
-import { openParts } from './load-checkpoint.ts'
+import { openParts, type CheckpointOptions } from './load-checkpoint.ts'
 import { modelGraphs, parameterMap } from './load-model.ts'
 import {
   checkShares,
@@ -56,7 +56,7 @@ const SHARD_BYTES = 44_000_000
 
 /**
  * Writes the folder `out`. Throws CheckpointError for adapters that do not fit the base or are not all there, ConfigError for
- * shares that are none and a card that is missing.
+ * one that comes twice, shares that are none and a card that is missing.
  */
 export async function packModel(out: string, options: PackOptions): Promise<readonly string[]> {
   checkShares(options)
@@ -70,6 +70,10 @@ export async function packModel(out: string, options: PackOptions): Promise<read
 
 async function pack(out: string, sources: PackSources, options: PackOptions): Promise<string[]> {
   const { documents, learnt, stored, under } = sources
+  await checkWhole(options.base, {
+    adapters: options.adapters,
+    visionTower: sources.tower ?? undefined,
+  })
   learnt.notices.forEach((notice) => options.onNotice?.(notice))
   const card = options.card ?? ownCard(sources)
   const { parameterNames: rules, parseConfig } = familyOf(documents)
@@ -103,7 +107,7 @@ async function pack(out: string, sources: PackSources, options: PackOptions): Pr
     for (const [name, json] of learnt.files) await write(name, jsonBytes(json))
     await write('adapter_config.json', jsonBytes(config))
     await write('README.md', new TextEncoder().encode(card))
-    await checkWhole(folder)
+    await checkWhole(folder, {})
   }
   await writeFolderAtomically(out, writeAll, { kind: 'model' })
   return names
@@ -141,9 +145,9 @@ function adapterConfigs({ folders, adapters }: PackSources): AdapterConfig[] {
   )
 }
 
-/** Throws CheckpointError unless the folder holds every weight of its model and an adapter that fits. */
-async function checkWhole(folder: string): Promise<void> {
-  const checkpoint = await openParts(folder, {})
+/** Throws CheckpointError unless there is every weight of the model, and each adapter fits it. */
+async function checkWhole(folder: string, parts: CheckpointOptions): Promise<void> {
+  const checkpoint = await openParts(folder, parts)
   try {
     parameterMap(checkpoint, modelGraphs(checkpoint))
   } finally {

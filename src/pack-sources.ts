@@ -29,6 +29,8 @@ export type PackSources = {
   /** Of what was trained, the lowest first. */
   readonly adapters: readonly CheckpointFolder[]
   readonly documents: CheckpointDocuments
+  /** The folder of the tower that lies apart. */
+  readonly tower: string | null
   /** How pictures were learnt, as `documents` have it, and what is to be told of that. */
   readonly learnt: LearntFiles
   /** The base's tensors as they lie in its files. */
@@ -77,7 +79,17 @@ export async function openPackSources(
     const names = [...stored.tensors.keys(), ...full]
     const tower = await towerFolder(files.get('config.json'), { out, names })
     const documents = { name: base, files, ...(tower !== null && { tower: readDocuments(tower) }) }
-    return { folders: own, adapters: above, documents, learnt, stored, under, trained, close }
+    return {
+      folders: own,
+      adapters: above,
+      documents,
+      tower,
+      learnt,
+      stored,
+      under,
+      trained,
+      close,
+    }
   } catch (error) {
     close()
     throw error

@@ -1,12 +1,13 @@
 /** What lies under an adapter is packed with it: the folder answers as the trained one does. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { Rng } from './core/rng.ts'
 import { loadModel, type LoadOptions } from './load-model.ts'
 import { packModel } from './pack-model.ts'
+import { createTrainer } from './train/index.ts'
 import { openLoraAdapter } from './weights/index.ts'
 import { addInFull, filled, writeTinyAdapter } from '../test/tiny/adapter.ts'
 
@@ -134,4 +135,39 @@ test('an adapter of the tower is packed without the blocks that are never read',
   const { modules, source } = openLoraAdapter(at('eyes packed'))
   source.close()
   assert.deepEqual([modules.size, modules.has(towerQ(3).replace('.weight', ''))], [5, false])
+})
+
+// Of a weight's products only the last was held against the base: others were cut, or refused as damaged data.
+test('each adapter is held against the base before anything is written', async () => {
+  const fits = await adapter('fits', BASE, { [q(0)]: SQUARE })
+  const [narrow, short] = [
+    await adapter('narrow', BASE, { [q(0)]: [48, 40] }),
+    await adapter('short', BASE, { [q(0)]: [32, 48] }),
+  ]
+  for (const adapters of [[narrow], [narrow, fits], [short, fits], [fits, short]]) {
+    const misfit = { code: 'CHECKPOINT_ADAPTER', message: /lora_A\.weight makes .* of the base is/ }
+    await assert.rejects(packModel(at('misfit'), { base: BASE, adapters, card: '' }), misfit)
+    await assert.rejects(loadModel(BASE, { adapters }), misfit)
+    assert.ok(!existsSync(at('misfit')))
+  }
+})
+
+// Its product was added twice, and nothing said so.
+test('an adapter that is named twice is refused, by whichever path', async () => {
+  const once = await adapter('once', BASE, { [q(0)]: SQUARE })
+  symlinkSync(once, at('linked'))
+  const refused = { code: 'CONFIG_OPTION', message: /expected each adapter once, .* came twice/ }
+  for (const [base, adapters] of [
+    [BASE, [once, once]],
+    [BASE, [once, at('linked')]],
+    [once, [once]],
+  ] as const) {
+    await assert.rejects(packModel(at('twice'), { base, adapters, card: '' }), refused)
+    await assert.rejects(loadModel(base, { adapters }), refused)
+    assert.ok(!existsSync(at('twice')))
+  }
+  await assert.rejects(
+    createTrainer(once, { trainable: [], lora: { rank: 2, init: once } }),
+    refused,
+  )
 })
