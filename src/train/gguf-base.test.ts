@@ -102,6 +102,19 @@ test('without a word of parts an adapter alone is trained over a language model 
   assert.ok(existsSync(join(root, 'unnamed', 'model', 'adapter_model.safetensors')))
 })
 
+// It was told to name the projector, which the model has not, in place of `[]`, which nobody had written.
+test('a stage that trains the projector alone is refused over a language model without eyes', async () => {
+  const folder = join(root, 'eyeless')
+  await writeTinyCheckpoint(folder, TEXT_ONLY)
+  for (const stage of ['alignment', 'words']) {
+    const recipe = { model: folder, stage, data: rowsFile(), output: join(root, 'o') }
+    await assert.rejects(train(recipe), {
+      code: 'CONFIG_RECIPE',
+      message: new RegExp(`a projector, which stage ${stage} trains, .*eyeless is .*instruction`),
+    })
+  }
+})
+
 // It named the folder that the file lies in: another model may be there.
 test('an adapter over a .gguf file names the file, and says how it is opened', async () => {
   const [from, folder] = [join(root, 'lm.gguf'), join(root, 'adapter')]

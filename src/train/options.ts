@@ -279,7 +279,9 @@ function parseLora(
   checkOptions('createTrainer: lora', options, ['rank', 'alpha', 'dropout', 'targets', 'init'])
   const rank = faults.integer('lora.rank', options.rank, 1)
   const { dropout, targets } = { ...TRAINER_DEFAULTS.lora, ...withoutUndefined(options) }
-  if (!(targets instanceof RegExp)) faults.add('lora.targets should be a regular expression')
+  if (!(targets instanceof RegExp)) {
+    faults.add(`lora.targets should be a regular expression, ${describeValue(targets)} came`)
+  }
   if (!(dropout >= 0 && dropout < 1))
     faults.add(`lora.dropout should be from 0 to below 1, ${dropout} came`)
   const alpha = faults.number('lora.alpha', options.alpha ?? 2 * rank)

@@ -188,7 +188,7 @@ test('what a recipe asks in vain is told before its records are looked at, by a 
     [{ ...dpo, preference: { beta: 0 } }, /beta should be a number above 0/],
     [{ ...dpo, preference: { reference: '/nope/x' } }, /nope/],
     [{ trainable: [] }, /trainable should name a part/],
-    [{ trainable: ['imageNewline'] }, /trainable should name a part/],
+    [{ trainable: ['imageNewline'] }, /names imageNewline, of which this model has nothing/],
   ] as const) {
     const recipe = tinyRecipe(folder, broken, overrides)
     await assert.rejects(train(recipe), message)

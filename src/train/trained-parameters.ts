@@ -80,11 +80,11 @@ export function* trainedSteps(sources: TrainedSources): Steps<Trained> {
 /** Numbers that are read between two pauses. */
 const PIECE = 1 << 19
 
-/** The newline row goes with the decoder in recipes, whether or not a model has one. */
+/** The newline row goes with other parts in recipes, whether or not a model has one. */
 export function checkParts(values: readonly Value[], { trainable }: TrainerSettings): void {
-  const missing = trainable.filter(
-    (part) => part !== 'imageNewline' && !values.some(({ name }) => partOf(name) === part),
-  )
+  const without = trainable.filter((part) => !values.some(({ name }) => partOf(name) === part))
+  const isAlone = without.length === trainable.length
+  const missing = without.filter((part) => isAlone || part !== 'imageNewline')
   if (missing.length === 0) return
   throw new ConfigError(
     'CONFIG_TRAINER',

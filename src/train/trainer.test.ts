@@ -189,7 +189,9 @@ test('options that do not exist or fit are refused by name', async () => {
     [{ learningRate: -1, betas: [0.9, 1], clipNorm: 0 }, /learningRate.*betas.*clipNorm/],
     [{ trainable: ['decoder'], lora: { rank: 4 } }, /choose one/],
     [{ trainable: ['audio'] }, /one of projector, decoder, vision, imageNewline, audio came/],
+    [{ trainable: ['imageNewline'] }, /names imageNewline, of which this model has nothing/],
     [{ trainable: [], lora: { rank: 4, targets: /nothing/ } }, /matches none/],
+    [{ lora: { rank: 4, targets: 'q_proj' } }, /a regular expression, "q_proj" came/],
     [{ compute: 'int8', base: 'q4' }, /base is 'q4'/],
     [{ base: 'q4', trainable: ['decoder'] }, /base 'q4' .* trainable names the decoder/],
     [{ base: { folders: 'x' } }, /base: unknown option folders/],
@@ -306,7 +308,10 @@ test('activations are kept where they fit and made again where not, and it is sa
 test('a model of which nothing is trained can be evaluated and not stepped', async () => {
   await using trainer = await createTrainer(MODEL, { trainable: [] })
   assert.ok((await trainer.evaluate([first])).loss > 0)
-  await assert.rejects(trainer.step([[first]]), { code: 'CONFIG_TRAINER' })
+  await assert.rejects(trainer.step([[first]]), {
+    code: 'CONFIG_TRAINER',
+    message: /trainable is empty and there is no lora; name a part \(projector\)/,
+  })
 })
 
 test('an aborted step changes no weight', async () => {

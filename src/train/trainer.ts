@@ -110,8 +110,8 @@ export class Trainer implements AsyncDisposable {
   /** One optimizer step over all micro-batches. Throws InputError for samples that do not fit the model. */
   step(microBatches: readonly MicroBatch[]): Promise<StepResult> {
     return this.#exclusive(async (options) => {
-      const { store, adamw, settings } = this.#parts
-      if (store.paths.length === 0) throw nothingTrained()
+      const { store, adamw, settings, config } = this.#parts
+      if (store.paths.length === 0) throw nothingTrained(config)
       checkMicroBatches(microBatches)
       const factor = rateFactor(settings.schedule, this.#steps)
       const sums = await this.#accumulate(microBatches, options)
@@ -390,9 +390,12 @@ function emptyBatch({ quirks }: TrainerSettings, { layout }: ModelConfig) {
   return quirks.emptyBatch ?? (layout === 'original' ? 'zeroPicture' : 'none')
 }
 
-function nothingTrained(): ConfigError {
+function nothingTrained({ vision }: ModelConfig): ConfigError {
+  const [why, part] = vision
+    ? ['', 'projector']
+    : [' (a language model without eyes has no projector, which is the default)', 'decoder']
   return new ConfigError(
     'CONFIG_TRAINER',
-    'step: expected something to train, but trainable is empty (a language model without eyes has no projector, which is the default) and there is no lora; name a part (decoder), give lora, or only evaluate.',
+    `step: expected something to train, trainable is empty${why} and there is no lora; name a part (${part}), give lora, or only evaluate.`,
   )
 }

@@ -30,10 +30,19 @@ export function checkRecipe(
     throw noTargets(settings.lora.targets, example)
   }
   if (groups.some(({ isTrained }) => isTrained)) return { settings, groups }
-  throw new ConfigError(
-    'CONFIG_RECIPE',
-    `recipe: trainable should name a part that this model has, [${recipe.trainable.join(', ')}] came and there is no lora, so nothing would be learnt; name projector, say.`,
-  )
+  throw nothingLearnt(recipe, config)
+}
+
+/** A stage's own parts are none where it trains the projector alone, which a model without eyes has not. */
+function nothingLearnt(
+  { stage, trainableFrom, model }: Recipe,
+  { vision }: Checkpoint['config'],
+): ConfigError {
+  const text =
+    trainableFrom === 'stage'
+      ? `expected a model with a projector, which stage ${stage} trains, ${model.from} is a language model without eyes; choose stage instruction, which trains the decoder.`
+      : `trainable should name a part of the model, [] came and there is no lora, so nothing would be learnt; name ${vision ? 'projector' : 'decoder'}, say.`
+  return new ConfigError('CONFIG_RECIPE', `recipe: ${text}`)
 }
 
 /** Opens the frozen reference that preferences are learnt against, and closes it. Throws as `createTrainer` does for it. */

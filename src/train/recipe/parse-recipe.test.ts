@@ -89,3 +89,20 @@ test('--set replaces single values, in lists too, and reads them as YAML', () =>
     assert.throws(() => set(wrong), { code: 'INPUT_OPTION' })
   }
 })
+
+// The folder was gone, and the recipe refused for a `from` that it had.
+test('--set keeps what a recipe says shortly', () => {
+  const written = { ...LEAST, model: 'm', data: 'rows.json', evaluation: { data: ['a.json'] } }
+  const set = (assignment: string) => parseRecipe(setValue(written, assignment))
+  const { model } = set('model.quirks.fit=pad')
+  assert.deepEqual([model.from, model.quirks], ['m', { fit: 'pad' }])
+  const { data } = set('data.imageFolder=pictures')
+  assert.deepEqual([data.spec, data.imageFolder], ['rows.json', 'pictures'])
+  for (const [assignment, datasets] of [
+    ['evaluation.data.imageFolder=pictures', ['a.json']],
+    ['evaluation.data.0=b.json', ['b.json']],
+  ] as const) {
+    assert.deepEqual(set(assignment).evaluation?.data.spec, { datasets })
+  }
+  assert.equal(set('model=other').model.from, 'other')
+})

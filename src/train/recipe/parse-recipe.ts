@@ -17,6 +17,7 @@ import type {
   RecipePublished,
   TrainingStage,
 } from './recipe.ts'
+import { longData, longModel } from './long-forms.ts'
 import { isRecipeObject, RecipeFaults, RecipeReader } from './recipe-reader.ts'
 
 const KEYS = [
@@ -153,8 +154,7 @@ const MODEL_KEYS = [
 
 /** A folder or hub id alone, or with where its parts lie. */
 function parseModel(read: RecipeReader, faults: RecipeFaults): RecipeModel {
-  const value = read.raw('model')
-  const written = typeof value === 'string' ? { from: value } : (value ?? {})
+  const written = longModel(read.raw('model') ?? {})
   const model = new RecipeReader(written, { path: 'model', keys: MODEL_KEYS, faults })
   const quirks = model.raw('quirks') ?? {}
   const quirkFaults = isRecipeObject(quirks)
@@ -278,9 +278,7 @@ const DATA_KEYS = ['path', 'datasets', 'imageFolder', 'videoFolder']
 
 /** A path, a list of sources, or either with the folders of pictures and clips. What sources may say is checked as they are opened. */
 function parseData(read: RecipeReader, key: string, faults: RecipeFaults): RecipeData {
-  const value = read.raw(key)
-  const written =
-    typeof value === 'string' ? { path: value } : Array.isArray(value) ? { datasets: value } : value
+  const written = longData(read.raw(key))
   const path = read.path === '' ? key : `${read.path}.${key}`
   const data = new RecipeReader(written, { path, keys: DATA_KEYS, faults })
   const datasets = data.raw('datasets')
