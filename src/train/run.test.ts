@@ -136,6 +136,28 @@ test('what a checkpoint means cannot be changed, other changes are told', async 
   )
 })
 
+// The model's folder was the same by its path, and what lay in it was in no checkpoint.
+test('preferences by adapters go on over the weights that they were begun with', async () => {
+  const folder = join(root, 'preferring')
+  const pair = { prompt: '<image>\nWhich colour?', chosen: 'red', rejected: 'blue' }
+  const rows = colourRows(folder, 4).map(({ id, image }) => ({ id, image, ...pair }))
+  const model = join(folder, 'base')
+  cpSync(TINY_MODEL, model, { recursive: true })
+  const recipe = (steps: number) =>
+    tinyRecipe(folder, rows, { model, stage: 'dpo', trainable: [], lora: { rank: 2 }, steps })
+  await train(recipe(1))
+  const file = join(model, 'model.safetensors')
+  const weights = readFileSync(file)
+  const others = Buffer.from(weights).fill(0, weights.length - 4)
+  writeFileSync(file, others)
+  await assert.rejects(train(recipe(2), { resume: true }), {
+    code: 'CHECKPOINT_RESUME',
+    message: /objective\.reference\.files was/,
+  })
+  writeFileSync(file, weights)
+  await train(recipe(2), { resume: true })
+})
+
 test('a folder is trained into by one run, which deletes nothing but its own', async () => {
   const folder = join(root, 'busy')
   const recipe = tinyRecipe(folder, colourRows(folder, 4), {
