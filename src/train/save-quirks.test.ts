@@ -147,7 +147,8 @@ test('of adapters that learnt otherwise the last one counts, which is told', asy
   assert.match(told, /prepared otherwise.*as the last of them says/)
   assert.ok(told.includes(pad) && told.includes(squash))
   assert.deepEqual(others, [])
-  assert.deepEqual(await noticesOf(MLP, { adapters: [pad, pad] }), [])
+  const other = await trainedFrom(MLP, { quirks: { fit: 'pad' }, lora: LORA })
+  assert.deepEqual(await noticesOf(MLP, { adapters: [pad, other] }), [])
 })
 
 test('what an adapter says in the words of another class is passed over, which is told', async () => {
