@@ -1,9 +1,11 @@
 /** What a loaded model promises to whoever holds it: answers, streams, refusals, stops, and an end. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { promisify } from 'node:util'
 import { collectGarbage } from '../test/collect-garbage.ts'
 import { Rng } from './core/rng.ts'
 import {
@@ -482,5 +484,23 @@ describe('disposing', () => {
     let last
     for await (const event of stream) last = event
     assert.equal(last?.type, 'done')
+  })
+
+  // A worker that waited for the model's first picture kept the process alive.
+  test('may be left to the end of the process, which nothing holds', async () => {
+    const script = `
+      const { loadModel } = await import(process.argv[1])
+      const model = await loadModel(process.argv[2], { precision: 'f32' })
+      const options = { maxTokens: 2, responseFormat: { type: 'choice', choices: ['a'] } }
+      const ask = (content) => model.generate({ messages: [{ role: 'user', content }], ...options })
+      await ask('Hello')
+      await ask([{ type: 'image', image: 'nowhere.jpg' }]).catch(({ code }) => console.log(code))`
+    const index = new URL('./index.js', import.meta.url).href
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module', '-e', script, index, join(folder, 'llava')],
+      { timeout: 20_000 },
+    )
+    assert.equal(stdout, 'INPUT_IMAGE_MISSING\n')
   })
 })

@@ -197,21 +197,27 @@ test('the event loop is free while pictures are prepared', async () => {
   assert.ok(utilization < BUSY_SHARE, `busy ${utilization}`)
 })
 
-test('a process ends by itself, disposed or not', async () => {
-  const script = `
-    const { createPreprocessor, parseImageProcessor } = await import(process.argv[1])
-    const processor = parseImageProcessor({ image_processor_type: 'CLIPImageProcessor' })
-    const preprocessor = createPreprocessor()
-    const { tiles } = await preprocessor.preprocess(process.argv[2], processor)
-    process.stdout.write(String(tiles.shape))`
-  const index = new URL('./index.js', import.meta.url).href
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['--input-type=module', '-e', script, index, PHOTO],
-    { timeout: 20_000 },
-  )
-  assert.equal(stdout, '1,224,224,3')
-})
+// A worker without a picture kept the process alive.
+for (const [when, work] of [
+  ['after a picture', 'await preprocessor.preprocess(process.argv[2], processor)'],
+  ['before any picture', 'preprocessor.warm()'],
+]) {
+  test(`a process that disposes of nothing ends by itself ${when}`, async () => {
+    const script = `
+      const { createPreprocessor, parseImageProcessor } = await import(process.argv[1])
+      const processor = parseImageProcessor({ image_processor_type: 'CLIPImageProcessor' })
+      const preprocessor = createPreprocessor()
+      ${work}
+      process.stdout.write('done')`
+    const index = new URL('./index.js', import.meta.url).href
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module', '-e', script, index, PHOTO],
+      { timeout: 20_000 },
+    )
+    assert.equal(stdout, 'done')
+  })
+}
 
 test(
   'a device, which may never end, is refused',

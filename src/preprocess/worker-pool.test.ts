@@ -13,6 +13,12 @@ class FakeWorker extends EventEmitter {
   readonly jobs: number[] = []
   isHeld = false
 
+  constructor() {
+    super()
+    // As with worker threads, whoever listens to messages holds the process.
+    this.on('newListener', (event) => (this.isHeld ||= event === 'message'))
+  }
+
   postMessage({ id }: { id: number }): void {
     this.jobs.push(id)
   }
@@ -47,6 +53,11 @@ function fakePool(size: number): { pool: WorkerPool; workers: FakeWorker[] } {
 test('workers start one by one, each has one job, and only a busy one holds the process', async () => {
   const { pool, workers } = fakePool(2)
   assert.equal(workers.length, 0)
+  pool.warm()
+  assert.deepEqual(
+    workers.map(({ isHeld }) => isHeld),
+    [false],
+  )
   const calls = [0, 1, 2].map(() => pool.run(JOB))
   assert.deepEqual(
     workers.map(({ jobs }) => jobs),

@@ -87,10 +87,11 @@ export class WorkerPool {
   #grow(): Member | undefined {
     if (this.#members.size >= this.#size) return undefined
     const member: Member = { worker: this.#start(), current: null }
-    member.worker.unref()
     member.worker.on('message', (answer) => this.#finish(member, answer))
     member.worker.on('error', (error) => this.#lose(member, error))
     member.worker.on('exit', () => this.#lose(member, disposedError()))
+    // Last: listening to messages holds the process.
+    member.worker.unref()
     this.#members.add(member)
     return member
   }
