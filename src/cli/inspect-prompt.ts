@@ -38,7 +38,10 @@ export async function describePrompt(
   const { prompt, ids } = args.flag('raw')
     ? rawPrompt(text, tools)
     : buildPrompt([{ role: 'user', content }], tools)
-  if (rows.length > 0 && !args.flag('raw')) checkTemplate(ids, tools)
+  if (rows.length > 0 && !args.flag('raw')) {
+    const media = rows.map(() => IMAGE.type)
+    checkTemplate(ids, media, tools)
+  }
   const places = ids.filter((id) => id === config.image?.placeholder).length
   if (places !== rows.length) {
     throw new InputError(

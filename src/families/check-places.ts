@@ -3,15 +3,37 @@ import { ConfigError } from '../core/errors.ts'
 import type { PromptTools } from './build-prompt.ts'
 import { IMAGE_TAG } from './media-tags.ts'
 
-/** The ids of a rendered conversation: what the template wrote, and no one else. Throws ConfigError as `checkMark`. */
-export function checkTemplate(ids: readonly number[], tools: PromptTools): void {
+type MediaKind = 'image' | 'video'
+
+/**
+ * The ids of a rendered conversation in which `media` stand: what the template wrote, and no one else. Throws ConfigError
+ * as `checkMark`.
+ */
+export function checkTemplate(
+  ids: readonly number[],
+  media: readonly MediaKind[],
+  tools: PromptTools,
+): void {
   checkMark(ids, tools)
   const { image, video, prompt } = tools.config
-  const marks = [image?.placeholder, video?.placeholder]
-  if (prompt.kind !== 'template' || ids.some((id) => marks.includes(id))) return
-  throw new ConfigError(
+  if (prompt.kind !== 'template') return
+  const marks = { image: image?.placeholder, video: video?.placeholder }
+  for (const mark of new Set(media.map((kind) => marks[kind]))) {
+    // One placeholder may stand for both kinds.
+    const given = media.filter((kind) => marks[kind] === mark)
+    const places = ids.filter((id) => id === mark).length
+    if (places !== given.length) throw misplaced(places, given)
+  }
+}
+
+function misplaced(places: number, given: readonly MediaKind[]): ConfigError {
+  const kinds = (['image', 'video'] as const).filter((kind) => given.includes(kind))
+  const noun = { image: 'picture', video: 'clip' }
+  const nouns = kinds.map((kind) => `${noun[kind]}${given.length === 1 ? '' : 's'}`)
+  const fewer = places > 0 && places < given.length ? `send only ${places}, or ` : ''
+  return new ConfigError(
     'CONFIG_TEMPLATE_MEDIA',
-    'prompt: expected the chat template to write a place for each picture and clip, it wrote none for any; give the template that this checkpoint was trained with, or a conversation mode, as template.',
+    `prompt: expected the chat template to write a place for each picture and clip, it wrote ${places || 'none'} for ${given.length} ${nouns.join(' and ')}; ${fewer}give the template that this checkpoint was trained with, or a conversation mode, as template.`,
   )
 }
 

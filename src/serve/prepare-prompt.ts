@@ -225,7 +225,7 @@ export class PromptPreparer {
     const ids = prompt.kind === 'ids' ? foldPlaces(built.ids, placeholders, media) : built.ids
     if (media.length > 0) {
       const tools = { config: this.#config, tokenizer: this.#tokenizer }
-      if (prompt.kind === 'messages') checkTemplate(ids, tools)
+      if (prompt.kind === 'messages') checkTemplate(ids, prompt.media, tools)
       else checkMark(ids, tools)
     }
     const layout = { prompt: built.prompt, ...layoutSequence(ids, placeholders, media) }

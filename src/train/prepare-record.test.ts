@@ -199,16 +199,30 @@ test('a template that ends no answer is refused, a conversation mode in its plac
   })
 })
 
-test('a template that writes no place for pictures is at fault, and no record', async () => {
-  const chat_template = `{% for m in messages %}{% for part in m.content if part.type == 'text' %}{{ part.text }}{% endfor %}{{ eos_token }}{% endfor %}`
+test('a template that does not write every place for pictures is at fault, and no record', async () => {
   const model = join(folder, 'words-only')
   cpSync(TINY_MODEL, model, { recursive: true })
-  writeFileSync(join(model, 'chat_template.json'), JSON.stringify({ chat_template }))
+  const writeTemplate = (before: string) => {
+    const chat_template = `{% for m in messages %}${before}{% for part in m.content if part.type == 'text' %}{{ part.text }}{% endfor %}{{ eos_token }}{% endfor %}`
+    writeFileSync(join(model, 'chat_template.json'), JSON.stringify({ chat_template }))
+  }
+  const [question, answer] = record({}).turns
+  const asks = (value: string, images: readonly string[]) =>
+    record({ images, turns: [{ ...question!, value }, answer!] })
+  const picture = join(PICTURES, 'photo-1x1.png')
+  const refused = { code: 'CONFIG_TEMPLATE_MEDIA' }
+  writeTemplate('')
   await withPreparer({ model }, async ({ preparer }) => {
-    const refused = { code: 'CONFIG_TEMPLATE_MEDIA' }
     await assert.rejects(preparer.sample(record({})), refused)
     await assert.rejects(preparer.question(record({})), refused)
+    await assert.rejects(preparer.sample(asks('?', [picture])), { code: 'INPUT_IMAGE_PLACES' })
     await preparer.sample(record({ images: [], turns: record({}).turns.slice(2) }))
+  })
+  writeTemplate(`{% if m.content[0].type == 'image' %}<image>{% endif %}`)
+  await withPreparer({ model }, async ({ preparer }) => {
+    const two = asks('<image>\n<image>\n?', [picture, picture])
+    await assert.rejects(preparer.sample(two), { ...refused, message: /wrote 1 for 2 pictures/ })
+    await preparer.sample(asks('<image>\n?', [picture]))
   })
 })
 

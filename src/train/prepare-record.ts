@@ -133,15 +133,18 @@ export class RecordPreparer {
 
   /** Ids with one placeholder a picture, and their labels. */
   #label(turns: readonly RecordTurn[], media: RecordMedia): LabelledConversation {
-    const { config, tokenizer } = this.#parts
     const mode = this.#mode()
     const labelled =
-      mode === null
-        ? labelTemplate(messagesOf(turns, this.#placeOf(media)), { config, tokenizer })
-        : this.#labelByMode(mode, turns, media)
-    if (mode === null) this.#checkTemplate(labelled.inputIds, media)
+      mode === null ? this.#labelByTemplate(turns, media) : this.#labelByMode(mode, turns, media)
     if (learntOf(labelled.labels) > 0) return labelled
     throw new RecordFault('labels', 'labels: no token of the record is learnt; give it an answer.')
+  }
+
+  #labelByTemplate(turns: readonly RecordTurn[], media: RecordMedia): LabelledConversation {
+    const messages = messagesOf(turns, this.#placeOf(media))
+    const labelled = labelTemplate(messages, this.#parts)
+    this.#checkTemplate(labelled.inputIds, messages)
+    return labelled
   }
 
   #labelByMode(
@@ -158,11 +161,12 @@ export class RecordPreparer {
 
   /** Ids of turns that end with a question, one placeholder a picture. */
   #ask(turns: readonly RecordTurn[], media: RecordMedia): number[] {
-    const { config, tokenizer } = this.#parts
+    const { tokenizer } = this.#parts
     const mode = this.#mode()
     if (mode === null) {
-      const { ids } = buildPrompt(messagesOf(turns, this.#placeOf(media)), { config, tokenizer })
-      this.#checkTemplate(ids, media)
+      const messages = messagesOf(turns, this.#placeOf(media))
+      const { ids } = buildPrompt(messages, this.#parts)
+      this.#checkTemplate(ids, messages)
       return ids
     }
     const wrapImage = this.#wrapsImage()
@@ -176,8 +180,10 @@ export class RecordPreparer {
     return this.#placed(tokenizePrompt(tokenizer, prompt), media)
   }
 
-  #checkTemplate(ids: readonly number[], media: RecordMedia): void {
-    if (this.#placeOf(media) !== null) checkTemplate(ids, this.#parts)
+  /** A record may have fewer places than pictures, which is no fault of the template. */
+  #checkTemplate(ids: readonly number[], messages: readonly PromptMessage[]): void {
+    const media = messages.flatMap(({ content }) => mediaOf(content))
+    if (media.length > 0) checkTemplate(ids, media, this.#parts)
   }
 
   /** The conversation mode, or null where the checkpoint's template writes the conversations. */
@@ -278,6 +284,11 @@ function partsOf(value: string, type: 'image' | 'video'): PromptPart[] {
     const place: PromptPart[] = i > 0 ? [{ type }] : []
     return text === '' ? place : [...place, { type: 'text', text }]
   })
+}
+
+function mediaOf(content: PromptMessage['content']): ('image' | 'video')[] {
+  if (typeof content === 'string') return []
+  return content.flatMap(({ type }) => (type === 'text' ? [] : [type]))
 }
 
 function checkConversation({ config, conversation }: PreparerParts): void {

@@ -297,6 +297,7 @@ describe('llava inspect', { concurrency: 2 }, () => {
       chatml: `{{ ${header} + message['content'] + '</s>' }}`,
       looks: `{{ message.content if message.content is string else 'list ' + message.content[0].text }}`,
       wordsOnly: `{{ ${header} }}{% for part in message.content if part.type == 'text' %}{{ part.text }}{% endfor %}`,
+      firstOnly: `{% if message.content[0].type == 'image' %}<image>{% endif %}{{ message.content[-1].text }}`,
     }
     const writeTemplate = (body: string) => {
       const chat_template = `{% for message in messages %}${body}{% endfor %}`
@@ -323,6 +324,15 @@ describe('llava inspect', { concurrency: 2 }, () => {
     const shown = await llava(['inspect', folder, '--image', PHOTO, '--prompt', 'What?'])
     assert.deepEqual([shown.code, shown.stderr], [1, stderr])
     assert.equal((await llava(['ask', ...about, '--template', 'vicuna_v1'])).code, 0)
+    writeTemplate(templates.firstOnly)
+    assert.equal((await llava(['ask', ...about])).code, 0)
+    for (const verb of [
+      ['ask', ...about],
+      ['inspect', folder, '--image', PHOTO, '--prompt', 'Hi'],
+    ]) {
+      const refused = await llava([...verb, '--image', PHOTO])
+      assert.match(refused.stderr, /wrote 1 for 2 pictures; send only 1, or.*CONFIG_TEMPLATE_MEDIA/)
+    }
   })
 
   test('what is neither is refused by name', async () => {
