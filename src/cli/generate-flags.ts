@@ -160,7 +160,8 @@ export function readSchema(path: string): object {
 
 function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8')
+    // Passes over the byte order mark that some editors write.
+    return new TextDecoder().decode(readFileSync(path))
   } catch (error) {
     throw new UsageError(`${path} cannot be read: ${(error as Error).message}.`)
   }
