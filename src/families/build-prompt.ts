@@ -140,8 +140,8 @@ function* tokenSteps(
     return replaced(ids, IMAGE_TOKEN_INDEX, config)
   }
   // As transformers' processors do it: a template that writes BOS itself gets no second one.
-  const bos = tokenOf(tokenizer, tokenizer.bosId)
-  const hasBos = plain !== null && bos !== undefined && text.startsWith(bos)
+  const { bosToken } = tokenizer
+  const hasBos = plain !== null && bosToken !== undefined && text.startsWith(bosToken)
   const ids = yield* tokenizer.encodeSteps(text, { addBos: !hasBos, standIns })
   return config.layout === 'original' ? replaced(ids, imageTagId(tokenizer), config) : ids
 }
@@ -158,10 +158,6 @@ function imageTagId(tokenizer: Tokenizer): number {
     'CONFIG_QUIRK',
     `quirks: tokenise whole expects a tokenizer with ${IMAGE_TAG} among its tokens, this one has none; leave it out, or tokenise pieces.`,
   )
-}
-
-function tokenOf(tokenizer: Tokenizer, id: number | undefined): string | undefined {
-  return id === undefined ? undefined : tokenizer.tokenOf(id)
 }
 
 /** What people wrote in a message. */
@@ -201,8 +197,7 @@ export function renderTemplate(
     readonly ids?: CallIds | null
   },
 ): string {
-  const bosToken = tokenOf(tokenizer, tokenizer.bosId)
-  const eosToken = tokenOf(tokenizer, tokenizer.eosId)
+  const { bosToken, eosToken } = tokenizer
   const tags = config.image && mediaTags({ config, tokenizer })
   return renderChat(template, {
     messages: messages.map((message) => ({

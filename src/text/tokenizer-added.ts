@@ -4,8 +4,8 @@
  *   text ─ **added tokens** ─▶ stretches between them ─ normalizer ─ pre-tokenizer ─ model
  *
  * At each place the longest one wins. Tokens marked `normalized` are looked for in normalised text, in their own
- * normalised spelling. Ids are decoded to the spelling in the file: 0.23 decodes to the normalised one, and then shows
- * special tokens (`▁</s>`) that it was asked to leave out.
+ * normalised spelling, and their ids are decoded to that: `▁<tool>`. (So does 0.23, which then shows special tokens that it
+ * was asked to leave out; here they are left out. Before, the spelling in the file was decoded: docs/decisions.md.)
  * Source: huggingface/tokenizers, src/tokenizer/added_vocabulary.rs (0.23).
  */
 import type { Normalizer } from './normalizer.ts'
@@ -39,15 +39,23 @@ export class AddedTokens {
   readonly #raw: TokenTrie
   readonly #normalized: TokenTrie
   readonly #normalize: Normalizer
+  readonly #spellings = new Map<number, string>()
 
   constructor(tokens: readonly AddedToken[], normalize: Normalizer) {
     this.#normalize = normalize
     this.#raw = new TokenTrie()
     this.#normalized = new TokenTrie()
     for (const token of tokens) {
-      if (token.normalized) this.#normalized.add(normalize(token.content), token)
-      else this.#raw.add(token.content, token)
+      const spelling = token.normalized ? normalize(token.content) : token.content
+      const trie = token.normalized ? this.#normalized : this.#raw
+      trie.add(spelling, token)
+      this.#spellings.set(token.id, spelling)
     }
+  }
+
+  /** What the id of an added token is decoded from; undefined for any other. */
+  spellingOf(id: number): string | undefined {
+    return this.#spellings.get(id)
   }
 
   /** The text in order; with `parsesSpecial` false, special tokens are plain characters. */

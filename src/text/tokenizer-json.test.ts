@@ -269,11 +269,32 @@ test('a token of white space that takes more along is found again in what it too
   }
 })
 
-test('a special token that is looked for in normalised text is decoded as it is written, and left out on request', () => {
-  const normalizer = { type: 'Prepend', prepend: '▁' }
-  const added_tokens = [{ id: 1, content: '</s>', special: true, normalized: true }]
+test('a token that is looked for in normalised text is decoded to its normalised spelling', () => {
+  const normalizer = {
+    type: 'Sequence',
+    normalizers: [{ type: 'Lowercase' }, { type: 'Prepend', prepend: '▁' }],
+  }
+  const decoder = { type: 'Replace', pattern: { String: '▁' }, content: ' ' }
   const model = { type: 'BPE', vocab: { a: 0, '</s>': 1 }, merges: [] }
-  const tokenizer = tokenizerFromJson({ model, normalizer, added_tokens })
-  assert.equal(tokenizer.decode([1]), '</s>')
-  assert.equal(tokenizer.decode([0, 1], { skipSpecial: true }), 'a')
+  const added_tokens = [
+    { id: 1, content: '</s>', special: true, normalized: true },
+    { id: 2, content: '<Tool>', special: false, normalized: true },
+    { id: 3, content: '<Raw>', special: false, normalized: false },
+  ]
+  const tokenizerConfig = { eos_token: '</s>' }
+  const json = { model, normalizer, decoder, added_tokens }
+  const tokenizer = tokenizerFromJson(json, { tokenizerConfig })
+  const ids = [0, 2, 0, 3, 1]
+  // As tokenizers 0.23.3 has them.
+  assert.deepEqual(
+    ids.map((id) => tokenizer.tokenOf(id)),
+    ['a', '▁<tool>', 'a', '<Raw>', '▁</s>'],
+  )
+  assert.equal(tokenizer.decode(ids), 'a <tool>a<Raw> </s>')
+  const stream = tokenizer.stream({ skipSpecial: false })
+  assert.equal(ids.map((id) => stream.push(id)).join('') + stream.end(), 'a <tool>a<Raw> </s>')
+  // There ` </s>` stays.
+  assert.equal(tokenizer.decode(ids, { skipSpecial: true }), 'a <tool>a<Raw>')
+  assert.equal(tokenizer.idOf('<Tool>'), 2)
+  assert.equal(tokenizer.eosToken, '</s>')
 })

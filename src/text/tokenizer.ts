@@ -67,6 +67,9 @@ export class Tokenizer {
   readonly eosId: number | undefined
   readonly padId: number | undefined
   readonly unkId: number | undefined
+  /** As the files write it, which is what templates write. */
+  readonly bosToken: string | undefined
+  readonly eosToken: string | undefined
   /** What `addBos` puts in front of a text. */
   readonly prefixIds: readonly number[]
 
@@ -89,6 +92,8 @@ export class Tokenizer {
     this.eosId = this.#roleId('eos')
     this.padId = this.#roleId('pad')
     this.unkId = this.#roleId('unk')
+    this.bosToken = this.bosId === undefined ? undefined : parts.roles.bos
+    this.eosToken = this.eosId === undefined ? undefined : parts.roles.eos
     this.prefixIds = parts.around.before
   }
 
@@ -169,8 +174,9 @@ export class Tokenizer {
     return this.#addedIds.get(token) ?? this.#parts.vocabulary.ids.get(token)
   }
 
+  /** The string that is decoded: of an added token marked `normalized` the normalised one. */
   tokenOf(id: number): string | undefined {
-    return this.#addedById.get(id)?.content ?? this.#parts.vocabulary.tokens[id]
+    return this.#splitter.spellingOf(id) ?? this.#parts.vocabulary.tokens[id]
   }
 
   /** The bytes that a token adds to a text: half a character, perhaps. None for an id outside the vocabulary. */

@@ -56,9 +56,8 @@ type Offsets = readonly (readonly [number, number])[]
 
 /** Code points [from, to) of the text for each id; a BOS that the tokenizer added stands for none. */
 function offsetsOf(text: string, ids: readonly number[], { tokenizer }: PromptTools): Offsets {
-  const { bosId } = tokenizer
-  const isAdded =
-    bosId !== undefined && ids[0] === bosId && !text.startsWith(tokenizer.tokenOf(bosId) ?? '\0')
+  const { bosId, bosToken } = tokenizer
+  const isAdded = bosToken !== undefined && ids[0] === bosId && !text.startsWith(bosToken)
   const offsets = tokenOffsets(tokenizer, text, isAdded ? ids.slice(1) : ids)
   return isAdded ? [[0, 0], ...offsets] : offsets
 }

@@ -26,7 +26,7 @@ export type TemplateOptions = {
  * Null where nothing does.
  */
 export function pieceGap(tokenizer: Tokenizer): string | null {
-  const special = tokenizer.eosId === undefined ? undefined : tokenizer.tokenOf(tokenizer.eosId)
+  const special = tokenizer.eosToken
   const alone = tokenizer.encode('\nx').join()
   const after = (text: string) => tokenizer.encode(`${special}${text}`).slice(1).join()
   if (special === undefined || after('\nx') === alone) return ''

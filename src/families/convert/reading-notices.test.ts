@@ -7,7 +7,7 @@ import { bosNotices } from './reading-notices.ts'
 const tokenizer = {
   bosId: 1,
   encode: (text: string) => (text.startsWith('<|begin_of_text|>') ? [1, 1, 7] : [1, 7]),
-  tokenOf: () => '<|begin_of_text|>',
+  bosToken: '<|begin_of_text|>',
 }
 const asOriginal = (mode: string) =>
   ({

@@ -68,13 +68,13 @@ type PromptParts = Pick<ModelConfig, 'layout' | 'tokenise' | 'prompt'>
 export function bosNotices(
   before: PromptParts,
   after: PromptParts,
-  tokenizer: Pick<Tokenizer, 'encode' | 'bosId' | 'tokenOf'>,
+  tokenizer: Pick<Tokenizer, 'encode' | 'bosId' | 'bosToken'>,
 ): string[] {
   const [was, is] = [before, after].map((parts) => (isBosDoubled(parts, tokenizer) ? 'two' : 'one'))
-  const { bosId } = tokenizer
-  if (was === is || bosId === undefined) return []
+  const { bosToken } = tokenizer
+  if (was === is || bosToken === undefined) return []
   return [
-    `A prompt begins with ${was} ${tokenizer.tokenOf(bosId)} in the old layout, with ${is} in the new one: logits differ a little. (transformers gives one by apply_chat_template with tokenize, two where the processor is called with the template's text.)`,
+    `A prompt begins with ${was} ${bosToken} in the old layout, with ${is} in the new one: logits differ a little. (transformers gives one by apply_chat_template with tokenize, two where the processor is called with the template's text.)`,
   ]
 }
 
