@@ -8,6 +8,7 @@ import { templatePrompt } from './checkpoint-text.ts'
 import fc from 'fast-check'
 import { ConfigError, InputError } from '../core/errors.ts'
 import { loadTokenizer, type Tokenizer } from '../text/index.ts'
+import { tokenizerFromJson } from '../text/tokenizer-json.ts'
 import { controlId, tinyTokenizer } from '../../test/tiny/tokenizer.ts'
 import { buildPrompt, rawPrompt, type PromptMessage, type PromptTools } from './build-prompt.ts'
 import { TOKENISED, type ModelConfig, type PromptConfig } from './family.ts'
@@ -359,4 +360,18 @@ describe('quirks.tokenise by itself', () => {
       code: 'CONFIG_QUIRK',
     })
   })
+})
+
+test('a template writes BOS and EOS as the files do, not as their ids are decoded', () => {
+  const special = { special: true, normalized: true }
+  const json = {
+    model: { type: 'BPE', vocab: { a: 0 }, merges: [] },
+    normalizer: { type: 'Prepend', prepend: '▁' },
+    added_tokens: ['<s>', '</s>'].map((content, i) => ({ id: i + 1, content, ...special })),
+  }
+  const tokenizerConfig = { bos_token: '<s>', eos_token: '</s>' }
+  const tokenizer = tokenizerFromJson(json, { tokenizerConfig })
+  assert.equal(tokenizer.tokenOf(1), '▁<s>')
+  const { prompt } = buildPrompt([user('a')], { config: configOf('hf'), tokenizer })
+  assert.equal(prompt, '<s>[user]a</s>[assistant]')
 })
