@@ -39,6 +39,14 @@ export class ByteReader {
     return Number(this.#view.getBigUint64(at, isLittle))
   }
 
+  /** A number of 0, 1, 2, 4 or 8 bytes. */
+  uint(at: number, size: number, isLittle: boolean): number {
+    if (size === 8) return this.u64(at, isLittle)
+    if (size === 4) return this.u32(at, isLittle)
+    if (size === 2) return this.u16(at, isLittle)
+    return size === 1 ? this.u8(at) : 0
+  }
+
   /** Whether the characters of `text` stand at `at`. */
   is(at: number, text: string): boolean {
     if (!this.has(at, text.length)) return false

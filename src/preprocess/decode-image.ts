@@ -2,8 +2,8 @@
  * A picture file's bytes → RGB, byte for byte what Pillow's `Image.open(file).convert('RGB')` gives.
  *
  * JPEG, PNG, WebP, TIFF and AVIF are decoded by sharp (the same libjpeg, libpng, libwebp and libtiff), BMP, PNM and GIF
- * here. What sharp does otherwise is undone: colour profiles, scaled 16-bit greys, its conversion of CMYK. AVIF alone is
- * not equal to the byte: libheif enlarges the colour planes in another way.
+ * here. What sharp does otherwise is undone: colour profiles, scaled 16-bit greys, its conversion of CMYK, the turns of
+ * AVIF, which libheif applies. AVIF alone is not equal to the byte: libheif enlarges the colour planes in another way.
  */
 import type { Sharp, SharpOptions } from 'sharp'
 import { InputError } from '../core/errors.ts'
@@ -13,7 +13,7 @@ import { checkOptionKinds } from '../core/check-options.ts'
 import { FLAG, LIMIT, type EveryOptionKind } from '../core/option-kinds.ts'
 import type { RgbImage } from './image.ts'
 import { MAX_PIXELS } from './max-pixels.ts'
-import { isLeftLying, isTurned, orientImage } from './orient-image.ts'
+import { isLeftLying, isTurned, orientImage, turnBack } from './orient-image.ts'
 import {
   checkWhole,
   probeImage,
@@ -21,6 +21,7 @@ import {
   type ImageHeader,
   type Orientation,
 } from './probe-image.ts'
+import { turnInContainer } from './probe-avif.ts'
 import { withKnownOrientation } from './probe-tiff.ts'
 import { readBmp } from './read-bmp.ts'
 import { readGif } from './read-gif.ts'
@@ -108,13 +109,15 @@ async function decodeBySharp(
     const file = header.format === 'tiff' ? withKnownOrientation(bytes) : bytes
     const open = (): Sharp => sharp(file, input)
     const kind = header.format === 'tiff' ? await tiffSamples(open()) : header.samples
-    const { data, width, height } = await DECODERS[kind](open())
+    const decoded = { ...(await DECODERS[kind](open())), channels: 3 } as const
+    const image = header.format === 'avif' ? turnBack(decoded, turnInContainer(bytes)) : decoded
+    const { width, height } = image
     if (width !== header.width || height !== header.height) {
       throw unreadable(
         `its header says ${header.width} × ${header.height}, its data ${width} × ${height}`,
       )
     }
-    return { data, width, height, channels: 3 }
+    return image
   } catch (error) {
     if (error instanceof InputError) throw error
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error)

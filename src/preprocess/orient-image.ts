@@ -36,6 +36,12 @@ export function turnedSize(header: ImageHeader, autoOrient: boolean): ImageSize 
   return isSwapped ? { width: height, height: width } : { width, height }
 }
 
+/** What a picture was before it was turned as the orientation says. */
+export function turnBack(image: RgbImage, orientation: Orientation): RgbImage {
+  const quarters: { readonly [O in Orientation]?: Orientation } = { 6: 8, 8: 6 }
+  return orientImage(image, quarters[orientation] ?? orientation)
+}
+
 export function orientImage(image: RgbImage, orientation: Orientation): RgbImage {
   if (orientation === 1) return image
   const { swap, flipX, flipY } = TURNS[orientation]

@@ -1,28 +1,53 @@
-/** The size of an AVIF picture: the largest `ispe` among the properties of its items (ISO/IEC 23008-12). */
-import { unreadable, type ByteReader } from './byte-reader.ts'
+/**
+ * The size of an AVIF picture and which way up it stands: the properties of its primary item, and what describes it.
+ *
+ * Source: ISO/IEC 23008-12 (`pitm`, `ipco`, `ipma`, `ispe`, `irot`, `imir`).
+ */
+import { ByteReader, unreadable } from './byte-reader.ts'
+import { boxes, characters, idSize, needBox, numbersIn, type Box } from './heif-boxes.ts'
+import { heifMetadata } from './heif-metadata.ts'
+import type { Orientation } from './probe-image.ts'
+import { exifOrientation, orientationBy } from './read-orientation.ts'
 
-type Box = { readonly type: string; readonly from: number; readonly to: number }
+type Found = { readonly width: number; readonly height: number; readonly orientation: Orientation }
 
-/** Throws InputError for other pictures in the same container (HEIC), which cannot be decoded here. */
-export function probeAvif(reader: ByteReader): { width: number; height: number } {
+/**
+ * As Pillow has it, a turn of the container counts more than Exif, which may only say that nothing is known, and XMP last.
+ *
+ * Throws InputError for other pictures in the same container (HEIC), which cannot be decoded here.
+ */
+export function probeAvif(reader: ByteReader): Found {
+  checkBrands(reader)
+  const { meta, id, properties } = readPicture(reader)
+  const size = properties.find(({ type }) => type === 'ispe')
+  const next = size && numbersIn(reader, size)
+  const [width, height] = [next?.(4) ?? 0, next?.(4) ?? 0]
+  // Of each kind the first one; libavif applies irot before imir in whatever order they come.
+  const first = ['irot', 'imir'].flatMap(
+    (type) => properties.find((one) => one.type === type) ?? [],
+  )
+  const turned = turnOf(reader, first)
+  if (turned !== 1) return { width, height, orientation: turned }
+  const { exif, xmp } = heifMetadata(reader, meta, id)
+  const orientation = exifOrientation(exif) === undefined ? orientationBy({ xmp }) : 1
+  return { width, height, orientation }
+}
+
+/** How libheif turns the picture while it decodes: by all of the container's turns, in their order. */
+export function turnInContainer(bytes: Uint8Array): Orientation {
+  const reader = new ByteReader(bytes)
+  return turnOf(reader, readPicture(reader).properties)
+}
+
+function checkBrands(reader: ByteReader): void {
   const [file] = boxes(reader, 0, reader.length)
   const brands = file === undefined ? [] : readBrands(reader, file)
-  if (!brands.some((brand) => brand === 'avif' || brand === 'avis')) {
-    const [brand = 'nothing'] = brands
-    const todo = /^(?:hei|hev|mif|msf)/.test(brand)
-      ? 'convert it to JPEG'
-      : 'a film is sent as a clip'
-    throw unreadable(`its container holds ${brand}, which is not AVIF (${todo})`)
-  }
-  const properties = descend(reader, ['meta', 'iprp', 'ipco'])
-  let width = 0
-  let height = 0
-  for (const box of properties) {
-    if (box.type !== 'ispe' || box.to - box.from < 12) continue
-    const [w, h] = [reader.u32(box.from + 4, false), reader.u32(box.from + 8, false)]
-    if (w * h > width * height) [width, height] = [w, h]
-  }
-  return { width, height }
+  if (brands.some((brand) => brand === 'avif' || brand === 'avis')) return
+  const [brand = 'nothing'] = brands
+  const todo = /^(?:hei|hev|mif|msf)/.test(brand)
+    ? 'convert it to JPEG'
+    : 'a film is sent as a clip'
+  throw unreadable(`its container holds ${brand}, which is not AVIF (${todo})`)
 }
 
 function readBrands(reader: ByteReader, { from, to }: Box): string[] {
@@ -33,32 +58,57 @@ function readBrands(reader: ByteReader, { from, to }: Box): string[] {
   return brands
 }
 
-/** The boxes inside the first box of each type on the way. */
-function descend(reader: ByteReader, path: readonly string[]): Box[] {
-  let inside = boxes(reader, 0, reader.length)
-  for (const type of path) {
-    const found = inside.find((box) => box.type === type)
-    if (found === undefined) throw unreadable(`its AVIF has no ${type}`)
-    // `meta` alone has a version before its contents.
-    inside = boxes(reader, found.from + (type === 'meta' ? 4 : 0), found.to)
-  }
-  return inside
+type Picture = {
+  /** What is in the box of this name. */
+  readonly meta: readonly Box[]
+  /** Of the item that is the picture; others are its tiles, its alpha, a thumbnail. */
+  readonly id: number
+  readonly properties: readonly Box[]
 }
 
-function boxes(reader: ByteReader, from: number, to: number): Box[] {
+function readPicture(reader: ByteReader): Picture {
+  const { from, to } = needBox(boxes(reader, 0, reader.length), 'meta')
+  const meta = boxes(reader, from + 4, to)
+  const primary = needBox(meta, 'pitm')
+  const id = numbersIn(reader, primary)(idSize(reader, primary, 1))
+  return { meta, id, properties: propertiesOf(reader, needBox(meta, 'iprp'), id) }
+}
+
+/** In the order in which they are to be applied. */
+function propertiesOf(reader: ByteReader, { from, to }: Box, id: number): Box[] {
+  const container = boxes(reader, from, to)
+  const all = needBox(container, 'ipco')
+  const properties = boxes(reader, all.from, all.to)
   const found: Box[] = []
-  for (let at = from; at + 8 <= to;) {
-    const short = reader.u32(at, false)
-    const isLong = short === 1
-    const size = isLong ? reader.u64(at + 8, false) : short === 0 ? to - at : short
-    const header = isLong ? 16 : 8
-    if (size < header || at + size > to) return found
-    found.push({ type: characters(reader, at + 4), from: at + header, to: at + size })
-    at += size
+  for (const box of container.filter(({ type }) => type === 'ipma')) {
+    const size = idSize(reader, box, 1)
+    const step = reader.u8(box.from + 3) & 1 ? 2 : 1
+    const next = numbersIn(reader, box)
+    for (let items = next(4); items > 0; items--) {
+      const item = next(size)
+      for (let count = next(1); count > 0; count--) {
+        // The highest bit says that the property may not be passed over; 0 is none.
+        const property = properties[(next(step) & (step === 2 ? 0x7fff : 0x7f)) - 1]
+        if (item === id && property !== undefined) found.push(property)
+      }
+    }
   }
   return found
 }
 
-function characters(reader: ByteReader, at: number): string {
-  return String.fromCharCode(...reader.bytes.subarray(at, at + 4))
+/** By quarters of a turn anticlockwise, before the picture is mirrored left to right or not. */
+const ORIENTATIONS = { plain: [1, 8, 3, 6], mirrored: [2, 7, 4, 5] } as const
+
+function turnOf(reader: ByteReader, properties: readonly Box[]): Orientation {
+  let quarters = 0
+  let isMirrored = false
+  for (const { type, from } of properties) {
+    // A turn behind a mirror is the other way round in front of it.
+    if (type === 'irot') quarters += (isMirrored ? -1 : 1) * (reader.u8(from) & 3)
+    if (type !== 'imir') continue
+    isMirrored = !isMirrored
+    // Top to bottom is left to right and half a turn.
+    if ((reader.u8(from) & 1) === 0) quarters += 2
+  }
+  return ORIENTATIONS[isMirrored ? 'mirrored' : 'plain'][quarters & 3] as Orientation
 }

@@ -8,6 +8,8 @@ import { imageSizeOf } from './node.ts'
 import { probeImage } from './probe-image.ts'
 
 const FOLDER = 'fixtures/pictures'
+
+const [BYTE, SHORT, LONG, SBYTE, SSHORT, SLONG] = [1, 3, 4, 6, 8, 9] as const
 const corpus = readdirSync(FOLDER)
   .filter((name) => /\.(png|jpg|webp|gif)$/.test(name))
   .map((name) => new Uint8Array(readFileSync(`${FOLDER}/${name}`)))
@@ -187,10 +189,66 @@ test('XMP says the orientation of a PNG and a WebP too', async () => {
 
 /** A directory of one entry. */
 function exifData(orientation: number): Buffer {
-  const value = String.fromCharCode(orientation)
-  const entry = `\x01\x12\0\x03\0\0\0\x01\0${value}\0\0`
-  return Buffer.from(`MM\0*\0\0\0\x08\0\x01${entry}\0\0\0\0`, 'latin1')
+  return directoryOf([SHORT, 1, 0, orientation])
 }
+
+/** Directories of entries for the orientation: type, count, first bytes of the value. */
+function directoryOf(...entries: number[][]): Buffer {
+  const header = Buffer.from('MM\0*\0\0\0\x08', 'latin1')
+  const body = entries.map(([type = 0, count = 0, ...value]) => {
+    const entry = Buffer.alloc(12)
+    entry.set([0x01, 0x12, 0, type, 0, 0, 0, count, ...value])
+    return entry
+  })
+  return Buffer.concat([header, Buffer.of(0, entries.length), ...body, Buffer.alloc(4)])
+}
+
+test('of Exif the first orientation that holds a whole number counts, whatever its type', async () => {
+  const { default: sharp } = await import('sharp')
+  const plain = await sharp(`${FOLDER}/photo-100x100.png`).jpeg().toBuffer()
+  const long = [0, 0, 0, 6]
+  // As Pillow 13 has them.
+  const cases: [Buffer, number][] = [
+    [directoryOf([SBYTE, 1, 6]), 6],
+    [directoryOf([SSHORT, 1, 0, 6]), 6],
+    [directoryOf([LONG, 1, ...long]), 6],
+    [directoryOf([SLONG, 1, ...long]), 6],
+    [directoryOf([BYTE, 1, 6]), 1],
+    [directoryOf([SHORT, 0, 0, 6]), 1],
+    [directoryOf([SHORT, 0, 0, 3], [SHORT, 1, 0, 6]), 6],
+    [directoryOf([SHORT, 1, 0, 3], [SHORT, 1, 0, 6]), 3],
+    // Behind the header stands how many entries there are; the other values lie beyond the end.
+    [directoryOf([SHORT, 3, 0, 0, 0, 8]), 1],
+    [directoryOf([SHORT, 3, 0, 0, 0, 8], ...Array.from({ length: 5 }, () => [SHORT, 0])), 6],
+    [directoryOf([SHORT, 3, 0, 0, 1, 0], [SHORT, 1, 0, 6]), 1],
+    [directoryOf([99, 1, 3], [SHORT, 1, 0, 6]), 6],
+  ]
+  const swapped = directoryOf([SHORT, 1, 0, 6])
+  swapped.set(Buffer.from('MM*\0'))
+  cases.push([swapped, 6])
+  for (const [data, orientation] of cases) {
+    const body = Buffer.concat([Buffer.from('Exif\0\0'), data])
+    const segment = Buffer.concat([Buffer.of(0xff, 0xe1, 0, body.length + 2), body])
+    const file = Buffer.concat([plain.subarray(0, 2), segment, plain.subarray(2)])
+    assert.equal(probeImage(file).orientation, orientation, data.toString('hex'))
+  }
+})
+
+test('a TIFF is turned as its XMP says where it has no orientation of its own', async () => {
+  const { default: sharp } = await import('sharp')
+  const raw = { width: 2, height: 1, channels: 3 } as const
+  const picture = sharp(Buffer.from([10, 20, 30, 40, 50, 60]), { raw })
+  const packet = '<x:xmpmeta><tiff:Orientation>6</tiff:Orientation></x:xmpmeta>'
+  const tiff = await picture.withXmp(packet).tiff({ compression: 'none' }).toBuffer()
+  const own = tiff.indexOf(Buffer.of(0x12, 0x01, SHORT, 0, 1, 0, 0, 0))
+  assert.ok(own > 0)
+  assert.equal((await decodeImage(tiff)).width, 2)
+  // As a tag that nobody knows.
+  tiff.writeUInt16LE(273 + 0x8000, own)
+  const { width, height, data } = await decodeImage(tiff)
+  assert.deepEqual([width, height, ...data], [1, 2, 10, 20, 30, 40, 50, 60])
+  assert.deepEqual(imageSizeOf(tiff), { width, height })
+})
 
 test('a TIFF whose orientation is none is read unturned, of whatever type it is', async () => {
   const { default: sharp } = await import('sharp')
@@ -199,7 +257,6 @@ test('a TIFF whose orientation is none is read unturned, of whatever type it is'
   const tiff = await sharp(samples, { raw }).tiff({ compression: 'none' }).toBuffer()
   const at = tiff.indexOf(Buffer.of(0x12, 0x01, 3, 0, 1, 0, 0, 0))
   assert.ok(at > 0)
-  const [BYTE, SHORT, LONG] = [1, 3, 4]
   for (const [type, orientation] of [
     [SHORT, 0],
     [SHORT, 9],

@@ -72,7 +72,7 @@ const FORMATS: readonly Format[] = [
   {
     format: 'tiff',
     matches: (r) => ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].some((magic) => r.is(0, magic)),
-    probe: (r) => probeTiff(r, 0),
+    probe: probeTiff,
   },
   { format: 'avif', matches: (r) => r.is(4, 'ftyp'), probe: probeAvif },
   { format: 'bmp', matches: (r) => r.is(0, 'BM'), probe: probeBmp },

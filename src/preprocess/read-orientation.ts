@@ -3,8 +3,9 @@
  *
  * As Pillow's `Image.getexif` has it: data that are no Exif say that nothing is known, whatever XMP says beside them.
  */
+import { ByteReader } from './byte-reader.ts'
 import type { Orientation } from './probe-image.ts'
-import { isTiffHeader, readOrientation, toOrientation } from './probe-tiff.ts'
+import { numberOf, readTags, type Entry } from './tiff-directory.ts'
 
 export type Metadata = {
   /** As a TIFF file, behind its name or without. */
@@ -12,15 +13,36 @@ export type Metadata = {
   readonly xmp?: Uint8Array | undefined
 }
 
+export const ORIENTATION = 274
+
 /** Never throws: metadata do not decide whether a picture can be read. */
 export function orientationBy({ exif, xmp }: Metadata): Orientation {
-  const data = withoutName(exif ?? new Uint8Array(0))
-  if (data.length > 0) {
-    if (!isTiffHeader(data)) return 1
-    const said = readOrientation(data)
-    if (said !== undefined) return said
-  }
-  return xmp ? xmpOrientation(xmp) : 1
+  return exifOrientation(exif) ?? (xmp ? xmpOrientation(xmp) : 1)
+}
+
+/** Undefined where Exif is not there, or has not the tag. */
+export function exifOrientation(exif: Uint8Array | undefined): Orientation | undefined {
+  const reader = new ByteReader(withoutName(exif ?? new Uint8Array(0)))
+  if (reader.length === 0) return
+  if (!isTiff(reader)) return 1
+  const tags = readTags(reader, true)
+  return tags.has(ORIENTATION) ? orientationOf(reader, tags) : undefined
+}
+
+/** What the tag says, if it is there. */
+export function orientationOf(reader: ByteReader, tags: ReadonlyMap<number, Entry>): Orientation {
+  return toOrientation(numberOf(reader, tags.get(ORIENTATION)))
+}
+
+/** A number that is no orientation says as much as none. */
+export function toOrientation(value: number | undefined): Orientation {
+  return value !== undefined && value >= 1 && value <= 8 ? (value as Orientation) : 1
+}
+
+/** As an attribute or an element, without a look at the rest of the XML. */
+export function xmpOrientation(xmp: Uint8Array): Orientation {
+  const text = new TextDecoder('latin1').decode(xmp)
+  return toOrientation(Number(/tiff:Orientation(?:="|>)([0-9])/.exec(text)?.[1]))
 }
 
 const NAME = [...'Exif\0\0'].map((character) => character.charCodeAt(0))
@@ -32,8 +54,8 @@ function withoutName(exif: Uint8Array): Uint8Array {
   return data
 }
 
-/** As an attribute or an element, without a look at the rest of the XML. */
-function xmpOrientation(xmp: Uint8Array): Orientation {
-  const text = new TextDecoder('latin1').decode(xmp)
-  return toOrientation(Number(/tiff:Orientation(?:="|>)([0-9])/.exec(text)?.[1]))
+/** Some writers turn the bytes of the number round. */
+function isTiff(reader: ByteReader): boolean {
+  const magics = ['II*\0', 'MM\0*', 'II\0*', 'MM*\0']
+  return reader.has(0, 8) && magics.some((magic) => reader.is(0, magic))
 }
