@@ -4,6 +4,8 @@ import { checkLoadOptions } from '../check-load-options.ts'
 import { InputError } from '../core/errors.ts'
 import { withClipOptions } from '../families/clip-options.ts'
 import { openParts, type Checkpoint } from '../load-checkpoint.ts'
+import { pathOfUrl } from '../preprocess/file-path-node.ts'
+import { schemeOf } from '../preprocess/image-source.ts'
 import type { Arguments } from './arguments.ts'
 import { describeCheckpoint } from './inspect-checkpoint.ts'
 import { checkDrawingName } from './drawing.ts'
@@ -67,13 +69,18 @@ export const inspect: Verb = {
     'inspect llava-1.5-7b-hf --image kitchen.jpg --prompt "What is on the table?"',
   ],
   async run(args, session) {
-    const thing = args.positionals[0] as string
+    const thing = localPath(args.positionals[0] as string)
     const { facts, lines } = await describe(thing, args, session)
     const { terminal, signal } = session
     signal.throwIfAborted()
     if (terminal.isJson) terminal.json(facts)
     else for (const line of lines) terminal.print(line)
   },
+}
+
+/** A `file:` URL as the path that it means. */
+function localPath(thing: string): string {
+  return schemeOf(thing) === 'file' ? pathOfUrl('inspect', thing) : thing
 }
 
 async function describe(thing: string, args: Arguments, session: Session): Promise<Description> {

@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { probeImage } from '../../src/preprocess/index.ts'
 import { llava, program } from './run-cli.ts'
 
@@ -44,6 +45,24 @@ describe('llava inspect', { concurrency: 2 }, () => {
       const { precision } = await json(['inspect', MODEL, ...flags])
       assert.equal(precision.kvCache, form)
     }
+  })
+
+  test('a file: URL is the path that it means, of a picture, a clip and a checkpoint', async () => {
+    for (const [path, kind] of [
+      [PHOTO, 'picture'],
+      ['fixtures/clips/420.y4m', 'clip'],
+      [MODEL, 'checkpoint'],
+    ] as const) {
+      const url = pathToFileURL(path).href
+      const facts = await json([
+        'inspect',
+        url,
+        ...(kind === 'checkpoint' ? [] : ['--model', MODEL]),
+      ])
+      assert.equal(facts.kind, kind)
+    }
+    const { stderr } = await llava(['inspect', 'file://elsewhere/x.png'])
+    assert.match(stderr, /inspect: .*file: URL of this machine.*\[INPUT_FILE_URL\]/)
   })
 
   test('a checkpoint, for people', async () => {
