@@ -8,9 +8,10 @@
 import { concatenate } from '../core/concatenate.ts'
 import { checkArgument } from '../core/check-argument.ts'
 import { ByteReader, unreadable } from './byte-reader.ts'
+import { pngMetadata } from './png-metadata.ts'
 import { probeTiff } from './probe-tiff.ts'
 import { probeAvif } from './probe-avif.ts'
-import { orientationBy, type Metadata } from './read-orientation.ts'
+import { orientationBy } from './read-orientation.ts'
 import { readPnmHeader } from './read-pnm.ts'
 
 export type ImageFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'tiff' | 'avif' | 'bmp' | 'pnm'
@@ -95,19 +96,6 @@ function probePng(reader: ByteReader): Found {
     orientation: orientationBy(pngMetadata(reader)),
     leastBytes: (size.height * (Math.ceil((size.width * depth * channels) / 8) + 1)) / DEFLATE_BEST,
   }
-}
-
-function pngMetadata(reader: ByteReader): Metadata {
-  let [exif, xmp]: (Uint8Array | undefined)[] = []
-  for (let at = 8; reader.has(at, 8);) {
-    const length = reader.u32(at, false)
-    const data = reader.bytes.subarray(at + 8, at + 8 + length)
-    if (reader.is(at + 4, 'eXIf')) exif ??= data
-    // Text that is not compressed.
-    if (reader.is(at + 4, 'iTXtXML:com.adobe.xmp\0\0')) xmp = data
-    at += length + 12
-  }
-  return { exif, xmp }
 }
 
 /** Exif that is too long for one segment goes on in the next; of XMP the last one counts: as in Pillow. */
