@@ -10,7 +10,7 @@
  */
 import { InputError } from '../core/errors.ts'
 import type { Benchmark, OtherSet } from './benchmark.ts'
-import { fileNames, isRow, readJson, readJsonLines, type EvalFile } from './eval-file.ts'
+import { baseName, fileNames, isRow, readJson, readJsonLines, type EvalFile } from './eval-file.ts'
 import { isErrorLine } from './run-questions.ts'
 
 export type TaskNames = Pick<Benchmark, 'name' | 'tasks' | 'otherSets'>
@@ -186,10 +186,6 @@ function namesOf({ name, tasks = [name], otherSets = [] }: TaskNames): readonly 
 
 function stemOf(file: Pick<EvalFile, 'name'>): string {
   return baseName(file).replace(/\.\w+$/, '')
-}
-
-function baseName({ name }: Pick<EvalFile, 'name'>): string {
-  return name.split('/').at(-1) ?? name
 }
 
 /** A table with a prediction for each index, be it the model's or with what was read of it beside. */

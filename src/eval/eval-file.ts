@@ -144,6 +144,11 @@ export function shownField(value: unknown): string {
   return value === undefined ? 'nothing' : JSON.stringify(value)
 }
 
+/** Without the folders that it lies in. */
+export function baseName({ name }: Pick<EvalFile, 'name'>): string {
+  return name.split('/').at(-1) ?? name
+}
+
 const MOST_NAMED = 4
 
 /** What an error says of files: the first names. */

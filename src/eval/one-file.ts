@@ -1,6 +1,6 @@
 /** Of files that lie together the one that a benchmark calls by name: older ones and copies may lie beside it. */
 import { InputError } from '../core/errors.ts'
-import { fileNames } from './eval-file.ts'
+import { baseName, fileNames } from './eval-file.ts'
 import type { Named } from './question.ts'
 
 /** The file of one of these very names, else the one whose name is like it; undefined where there is none. Throws InputError of several. */
@@ -8,7 +8,6 @@ export function oneFile<File extends Named>(
   files: readonly File[],
   wanted: { readonly names: readonly string[]; readonly like: RegExp },
 ): File | undefined {
-  const baseName = ({ name }: File) => name.split('/').at(-1) ?? name
   const like = files.filter((file) => wanted.like.test(baseName(file)))
   const exact = like.filter((file) => wanted.names.includes(baseName(file)))
   const found = exact.length > 0 ? exact : like

@@ -9,7 +9,7 @@ import { answerFiles } from './answer-files.ts'
 import type { Agreement } from './judge-agreement.ts'
 import { answersOf, judgeAll, type JudgedFacts, type JudgingRequest } from './judge-answers-node.ts'
 import { filesOf } from './evaluate-node.ts'
-import type { EvalFile } from './eval-file.ts'
+import { baseName, type EvalFile } from './eval-file.ts'
 import type { JudgeSpec } from './judge-spec.ts'
 import { releasedFiles, type ReleasedFiles } from './question.ts'
 import { score, type ScoreReport } from './score.ts'
@@ -84,7 +84,7 @@ function compared(
 
 /** As official scripts have it: the first file's, without its ending. */
 function nameOf([first]: readonly EvalFile[]): string {
-  return (first?.name.split('/').at(-1) ?? '').replace(/\.[^.]*$/, '')
+  return (first ? baseName(first) : '').replace(/\.[^.]*$/, '')
 }
 
 const NOTHING_ASKED = { missing: [], extra: 0, fitting: 0 }

@@ -1,7 +1,7 @@
 /** Rows of datasets' own tables: their ids, their truth, and how they are asked. */
 import { InputError } from '../core/errors.ts'
 import { truthsById } from './answers.ts'
-import { openData, readRows, textField, type EvalFile, type Row } from './eval-file.ts'
+import { baseName, openData, readRows, textField, type EvalFile, type Row } from './eval-file.ts'
 import { pictureField, pictureOfOther } from './llava-questions.ts'
 import { readPythonList } from './python-dict.ts'
 import type { AskSpec, ClipSeconds, Named, Picture, Question } from './question.ts'
@@ -138,8 +138,8 @@ export function ofSplit<File extends Named>(
 }
 
 /** The split that a file is named by. */
-export function splitOf({ name }: Named): Split | undefined {
-  const base = name.split('/').at(-1) ?? name
+export function splitOf(file: Named): Split | undefined {
+  const base = baseName(file)
   return (Object.keys(SPLITS) as Split[]).find((one) => SPLITS[one].test(base))
 }
 

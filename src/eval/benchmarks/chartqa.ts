@@ -7,7 +7,7 @@
  * test_augmented.json, {"imgname": "41699051005347.png", "query": …, "label": "14"}, with the folder png.
  * Official scorer: the paper's relaxed accuracy, as lmms-eval tasks/chartqa/utils.py.
  */
-import type { Row } from '../eval-file.ts'
+import { baseName, type Row } from '../eval-file.ts'
 import { relaxedAccuracy } from '../metrics/relaxed-accuracy.ts'
 import { pythonStrip } from '../python-text.ts'
 import { columnText } from '../row-columns.ts'
@@ -28,10 +28,8 @@ export const chartqa = shortAnswerBenchmark({
   form: {
     split: 'test',
     // The authors' files have no ids: test_human.json and test_augmented.json are counted each.
-    id: ({ imgname }, i, { name }) =>
-      imgname === undefined
-        ? null
-        : `${(name.split('/').at(-1) ?? name).replace(/\.\w+$/, '')}/${i}`,
+    id: ({ imgname }, i, file) =>
+      imgname === undefined ? null : `${baseName(file).replace(/\.\w+$/, '')}/${i}`,
   },
   judge: (answer, accepted, row, { given }) => {
     // VLMEvalKit's table has lists of answers; its predictions are read without the space around them.

@@ -7,7 +7,7 @@
  */
 import { InputError } from '../../core/errors.ts'
 import type { Answer } from '../answers.ts'
-import { isRow, readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
+import { baseName, isRow, readRows, textField, type EvalFile, type Row } from '../eval-file.ts'
 import { LLAVA_BENCH_RULES, LLAVA_BENCH_SYSTEM, WILDER_RULE } from '../judge-prompts.ts'
 import type { JudgeInput, JudgeSpec, JudgeTask } from '../judge-spec.ts'
 import { pictureField } from '../llava-questions.ts'
@@ -195,9 +195,9 @@ const REFERENCES = {
 
 /** Of a folder those two files. */
 export function pickBenchLabels<File extends Named>(files: readonly File[]): readonly File[] {
-  return files.filter(({ name }) => {
-    const file = name.split('/').at(-1) ?? name
-    return CONTEXT.like.test(file) || REFERENCES.like.test(file)
+  return files.filter((file) => {
+    const name = baseName(file)
+    return CONTEXT.like.test(name) || REFERENCES.like.test(name)
   })
 }
 

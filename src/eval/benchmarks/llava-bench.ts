@@ -24,7 +24,15 @@ import {
   type SetFiles,
   type ShownSet,
 } from '../benchmark.ts'
-import { isRow, readRows, shownField, textField, type EvalFile, type Row } from '../eval-file.ts'
+import {
+  baseName,
+  isRow,
+  readRows,
+  shownField,
+  textField,
+  type EvalFile,
+  type Row,
+} from '../eval-file.ts'
 import { LLAVA_PROMPT, llavaQuestions, pictureField } from '../llava-questions.ts'
 import { pythonFloat, pythonRound } from '../python-text.ts'
 import type { Named, Question } from '../question.ts'
@@ -340,7 +348,7 @@ function means([reference = 0, answer = 0, count = 0]: readonly number[]) {
 
 /** The file's name as the original shows it. */
 function configOf(name: string): string {
-  return (name.split('/').at(-1) ?? name).replaceAll('gpt4_text_', '').replaceAll('.jsonl', '')
+  return baseName({ name }).replaceAll('gpt4_text_', '').replaceAll('.jsonl', '')
 }
 
 function printGroups(name: string, groups: readonly Group[]): string {

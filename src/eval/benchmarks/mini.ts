@@ -11,7 +11,7 @@
 import { answersById, countAnswers, onlyAsked, readAnswers } from '../answers.ts'
 import type { Benchmark, Metric, Outcome, Scored, ScoreInput } from '../benchmark.ts'
 import { meanOfParts, ratioPercent } from '../benchmark.ts'
-import { readRows, textField, type EvalFile } from '../eval-file.ts'
+import { baseName, readRows, textField, type EvalFile } from '../eval-file.ts'
 import {
   formOf,
   readInForm,
@@ -51,7 +51,7 @@ export function miniBenchmark(name: string): Benchmark {
 function tasksOnly(task: string | undefined) {
   return <File extends Named>(files: readonly File[]): readonly File[] => {
     const lines = files.filter(({ name }) => /\.jsonl$/i.test(name))
-    const own = lines.filter(({ name }) => name.split('/').at(-1) === `${task}.jsonl`)
+    const own = lines.filter((file) => baseName(file) === `${task}.jsonl`)
     return own.length > 0 ? own : lines
   }
 }

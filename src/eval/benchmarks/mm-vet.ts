@@ -28,6 +28,7 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import {
+  baseName,
   isRow,
   readJson,
   readRows,
@@ -144,7 +145,7 @@ function scoreMmVet({ answers, questions: asking, labels, asked, model }: ScoreI
 
 /** The evaluator's grades are named after model and judge. */
 function gradedModel([first]: readonly EvalFile[]): string {
-  return (first?.name.split('/').at(-1) ?? '').replace(/_gpt-.*$|\.json$/, '')
+  return (first ? baseName(first) : '').replace(/_gpt-.*$|\.json$/, '')
 }
 
 function gradesById(

@@ -1,7 +1,7 @@
 /** MME's files: the truth of every task, answers to LLaVA's questions, and the official result files. */
 import { InputError } from '../../core/errors.ts'
 import { answersById, readAnswers, truthsById, truthsIn, type Answer } from '../answers.ts'
-import { readRows, textField, type EvalFile } from '../eval-file.ts'
+import { baseName, readRows, textField, type EvalFile } from '../eval-file.ts'
 import { questionKeys } from '../question.ts'
 import { isSample } from '../samples.ts'
 import { questionText } from '../table-rows.ts'
@@ -245,7 +245,7 @@ function keyOf(task: string, name: string, question: string): string {
 }
 
 function taskOf(name: string): string {
-  return (name.split('/').at(-1) ?? name).replace(/\.txt$/, '')
+  return baseName({ name }).replace(/\.txt$/, '')
 }
 
 function linesOf(file: EvalFile): string[][] {
