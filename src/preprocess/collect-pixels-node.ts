@@ -12,7 +12,8 @@ const MOST_GARBAGE = 32 << 20
  * one of 117 MB for a quarter of an hour. Such buffers cannot be detached or moved to another thread.
  */
 export function collectPixels(): (bytes: number) => void {
-  const collect = openCollector()
+  // Where there is none, pictures are kept longer than they need to be, and are as right as ever.
+  const collect = openCollector() ?? (() => {})
   let garbage = 0
   return (bytes) => {
     garbage += bytes
@@ -27,13 +28,11 @@ export function collectPixels(): (bytes: number) => void {
 const MOST_TRIES = 1000
 
 /** V8's `gc`, which a new context has while the flag is set. Flags are the process's: each worker sets and takes away the same. */
-function openCollector(): () => void {
+export function openCollector(): (() => void) | undefined {
   for (let i = 0; i < MOST_TRIES; i++) {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('globalThis.gc') as (() => void) | undefined
     setFlagsFromString('--no-expose-gc')
     if (collect) return collect
   }
-  // Pictures are then kept longer than they need to be, and are as right as ever.
-  return () => {}
 }
