@@ -43,6 +43,10 @@ export type Benchmark = {
   readonly ask?: AskSpec
   /** How a judge is asked about the answers, where no rule can score them. */
   readonly judge?: JudgeSpec
+  /** What an official evaluator with a judge of its own takes, by name: written of the answers, whether or not a judge has read them here. */
+  readonly submission?: (
+    input: Pick<ScoreInput, 'answers' | 'questions' | 'asked'>,
+  ) => Readonly<Record<string, string>>
   readonly published: readonly PublishedScore[]
   /** Where files say more of their set than `named`, which their names tell: null is the benchmark's own. */
   readonly ofSet?: (files: SetFiles, named: OtherSet | null) => ShownSet | null

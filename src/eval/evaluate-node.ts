@@ -6,11 +6,9 @@
  * come), `reviews-JUDGE.jsonl` (what each judge said, and of which answer), submissions, and last of all `result.json`. The same call over the same folder
  * goes on where the last one ended; another recipe in it is refused.
  */
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import type { AnswerEngine } from './answer-engine.ts'
-import { writeFileWhole } from '../core/write-file-whole-node.ts'
 import { ownIds } from './answers.ts'
 import { AnswerJournal, readWholeLines } from './answer-journal-node.ts'
 import { isJudgeNeeded, type Benchmark, type Outcome } from './benchmark.ts'
@@ -37,6 +35,7 @@ import {
   type Question,
 } from './question.ts'
 import { keepExamples, writeResult } from './result-files-node.ts'
+import { claimFolder } from './run-folder-node.ts'
 import { isErrorLine, runQuestions } from './run-questions.ts'
 import { setOf } from './question-set.ts'
 import { score, type ScoreReport } from './score.ts'
@@ -108,7 +107,7 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
     asked: questions,
     sizeOf: (name) => media.size(name),
   })
-  guardFolder(out, recipe)
+  claimFolder(out, { recipe, judges: request.judges })
   const { lines, run } = await answerAll(request, questions, media)
   const answers = linesFile(
     'answers.jsonl',
@@ -117,9 +116,10 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
   const errors = run.errors.map(({ id }) => id)
   const judged = await judgeAll(request, [answers], errors)
   const scored = judged.reviews ?? (isJudgeNeeded(benchmark) ? null : answers)
+  const files = filesOf(request, ask)
   const report = scored
     ? await score(benchmark.name, {
-        ...filesOf(request, ask),
+        ...files,
         answers: [scored],
         ...(request.seed === undefined ? {} : { seed: request.seed }),
         asked,
@@ -137,6 +137,10 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
   const { contamination } = request
   const result: EvalReport = {
     ...report,
+    written: {
+      ...benchmark.submission?.({ ...files, answers: [answers], asked }),
+      ...report.written,
+    },
     recipe: facts.length > 0 ? await judgedRecipe(recipe, identities) : recipe,
     outcomes,
     run,
@@ -248,38 +252,6 @@ function checkPictures(
     'INPUT_PICTURES_MISSING',
     `eval.${benchmark.name}: the pictures should be below ${mediaFolder ?? 'a folder of pictures, none was named'}, none of ${named.length} is (${named[0]?.slice(0, 80)}); name the folder with --images.`,
   )
-}
-
-/** A folder belongs to one recipe. */
-function guardFolder(out: string, recipe: EvalRecipe): void {
-  const path = join(out, 'run.json')
-  if (existsSync(path)) {
-    const before: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    const differing = isRow(before) ? differingKeys(before, recipe) : ['everything']
-    if (differing.length > 0) {
-      throw new InputError(
-        'INPUT_OUT_OTHER_RUN',
-        `eval: ${out} should be of this run, it was begun with another ${differing.join(', ')}; name another --out, or remove the folder.`,
-      )
-    }
-  }
-  writeFileWhole(path, `${JSON.stringify(recipe, null, 2)}\n`)
-}
-
-/** Judges and what is known of the training data may change: answers do not depend on them. */
-function differingKeys(before: Row, recipe: EvalRecipe): string[] {
-  const now: Row = { ...recipe }
-  return Object.keys(now).filter(
-    (key) =>
-      !['hash', 'judge', 'rule', 'training'].includes(key) &&
-      JSON.stringify(asBegun(before[key], key)) !== JSON.stringify(asBegun(now[key], key)),
-  )
-}
-
-/** A picture that was missing may have been put there since, and a commit of the same version may be about anything. */
-function asBegun(part: unknown, key: string): unknown {
-  if (key === 'code') return String(part).split('+')[0]
-  return isRow(part) && 'media' in part ? { ...part, media: null } : part
 }
 
 async function answerAll(

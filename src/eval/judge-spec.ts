@@ -7,7 +7,7 @@ export type JudgeSpec = {
   /** The model that the published scores were judged by. */
   readonly model: string
   readonly temperature: number
-  /** Answers without a judge are something too: a submission, or what needs none. */
+  /** A rule scores the answers too, as far as they need no judge. */
   readonly isOptional?: boolean
   readonly maxTokens: number
   /** Temperatures at which what is no verdict is asked for again. */

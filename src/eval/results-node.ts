@@ -19,6 +19,14 @@ export function readResult(path: string): ComparedResult {
   )
 }
 
+/** Who judged the score of the result in the folder; nobody where there is none. */
+export function judgesOfResult(folder: string): string[] {
+  const file = join(folder, 'result.json')
+  if (!existsSync(file)) return []
+  const { metrics = [], judged = [] } = parseJson(file) as Partial<EvalReport>
+  return metrics.length > 0 ? judged.map(({ judge }) => judge) : []
+}
+
 /** Every result of `llava eval` in the folders and below them, by path. */
 export function readReports(paths: readonly string[]): ReportedResult[] {
   const found = paths.map((path) => ({ path, files: resultFiles(path) }))

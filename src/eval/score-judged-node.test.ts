@@ -76,17 +76,19 @@ describe('answers of official files', () => {
     }
   })
 
-  test('MM-Vet: the tables name the model as the answers do, and are not written of what no judge has read', async () => {
-    // They were of `reviews`, and of nonsense they said 0.0.
+  test('MM-Vet: the tables name the model as the answers do, and are not written of what no judge has read; the evaluator’s input always is', async () => {
+    // They were of `reviews`, and of nonsense they said 0.0; the input was written where no judge came alone.
     const answers = [jsonFile('results/llava-v1.5-13b.json', { v1_0: 'five', v1_1: 'she' })]
     const files = { answers, labels: [truth] }
     const { written } = await judge('mm-vet', files, '0.5')
-    assert.deepEqual(written, {
+    const { 'mm-vet.json': input = '', ...tables } = written
+    assert.deepEqual(JSON.parse(input), { v1_0: 'five', v1_1: 'she' })
+    assert.deepEqual(tables, {
       'cap-score.csv': ',math,rec,total,std,runs\nllava-v1.5-13b,50.0,50.0,50.0,0.0,"[50.0]"\n',
       'cap-int-score.csv': ',math,rec,total,std,runs\nllava-v1.5-13b,50.0,50.0,50.0,0.0,"[50.0]"\n',
     })
     const nonsense = await judge('mm-vet', files, 'well done')
-    assert.deepEqual([nonsense.metrics, nonsense.written], [[], {}])
+    assert.deepEqual([nonsense.metrics, nonsense.written], [[], { 'mm-vet.json': input }])
   })
 
   test('a judge at its own temperature is told in facts and recipe, which has another hash', async () => {

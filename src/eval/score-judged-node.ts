@@ -54,7 +54,16 @@ export async function scoreJudged(given: ScoreJudgedRequest): Promise<JudgedRepo
     ...(request.seed === undefined ? {} : { seed: request.seed }),
     ...(request.codeVersion === undefined ? {} : { codeVersion: request.codeVersion }),
   })
-  return { ...report, counts: { ...report.counts, extra }, judged: facts, agreement }
+  return {
+    ...report,
+    counts: { ...report.counts, extra },
+    written: {
+      ...benchmark.submission?.({ answers, questions: files.questions }),
+      ...report.written,
+    },
+    judged: facts,
+    agreement,
+  }
 }
 
 /** What came, or what the answers themselves hold. */

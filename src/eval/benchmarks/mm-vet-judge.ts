@@ -13,7 +13,6 @@ import { parsePythonFloat } from '../python-text.ts'
 export const mmVetJudge: JudgeSpec = {
   model: 'gpt-4-0613',
   temperature: 0,
-  isOptional: true,
   maxTokens: 128,
   retryTemperatures: [0.5, 1, 1.5],
   tasks,

@@ -71,6 +71,8 @@ export const mmVet: Benchmark = {
     folder: { questions: 'llava-mm-vet.jsonl', labels: 'mm-vet.json', images: 'images' },
   },
   judge: { ...mmVetJudge, answers: readMmVetAnswers },
+  submission: ({ answers, questions, asked }) =>
+    submit(answers, askedIds(questions, asked)).written,
   published: [
     ...zooRow('total', [31.1, 36.1, 30.2, 38.3, 39.4], 'judge gpt-4-0613'),
     ...januaryRow('total', [36.3, 43.9, 47.3, 48.4, 57.4]),
@@ -99,10 +101,7 @@ function scoreMmVet({ answers, questions: asking, labels, asked, model }: ScoreI
   const files = withoutTables(answers)
   const samples = files.flatMap(readSamples)
   if (samples.length === 0 && !files.every(isGrades)) {
-    return submit(
-      files,
-      onlyAsked(readQuestionsOf(asking).map(truthId), asked, (id) => id),
-    )
+    return submit(files, askedIds(asking, asked))
   }
   const grades = gradesById(
     samples.length > 0 ? samples.map(({ id, grade }) => [id, [grade]]) : files.flatMap(readGrades),
@@ -165,8 +164,12 @@ function metricsOf(graded: readonly GradedQuestion[]): Metric[] {
   ]
 }
 
+function askedIds(questions: readonly EvalFile[], asked: ScoreInput['asked']): readonly string[] {
+  return onlyAsked(readQuestionsOf(questions).map(truthId), asked, (id) => id)
+}
+
 /** The evaluator fails where a question has no answer: it gets an empty one, which is graded. */
-function submit(files: readonly EvalFile[], questions: readonly string[]): Scored {
+function submit(files: readonly EvalFile[], questions: readonly string[]) {
   const given = answersById(files.flatMap(readMmVetAnswers))
   const answers = new Map([...given].map(([id, { text }]) => [truthOf(id), text]))
   const ids = questions.length > 0 ? questions : [...answers.keys()]
