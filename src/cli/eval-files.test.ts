@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { Arguments } from './arguments.ts'
-import { benchmarkNames, FILE_OPTIONS, planOf } from './eval-files.ts'
+import { findBenchmark } from '../eval/index.ts'
+import { benchmarkNames, FILE_OPTIONS, labelFiles, planOf } from './eval-files.ts'
 import { UsageError } from './usage-error.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llava-mini-'))
@@ -54,4 +55,21 @@ test('what is no folder of tasks is told, and no file is passed over unseen', as
   }
   await assert.rejects(quick({ data: join(folder, 'nothing') }), UsageError)
   await assert.rejects(quick({ questions: home, labels: home }), UsageError)
+})
+
+test('the labels of GQA are found by their name in its folder and in data below it, where gqa.sh writes predictions', async () => {
+  // Beside data/ as --labels the predictions were read as labels, and refused.
+  const data = join(folder, 'gqa/data')
+  const name = 'testdev_balanced_questions.json'
+  mkdirSync(data, { recursive: true })
+  writeFileSync(join(data, name), '{"1": {"question": "q", "answer": "no"}}')
+  writeFileSync(join(data, 'testdev_balanced_predictions.json'), '[{"questionId": "1"}]')
+  const benchmark = findBenchmark('gqa')
+  for (const labels of [join(folder, 'gqa'), data, join(data, name)]) {
+    const found = await labelFiles({ args: args({ labels }), benchmark })
+    assert.deepEqual(
+      found.map((file) => file.name),
+      [name],
+    )
+  }
 })

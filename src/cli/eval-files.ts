@@ -1,6 +1,6 @@
 /** Where a benchmark's files are: named by flags, below a folder of benchmarks, or in the package. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import {
   findBenchmark,
   loadBenchmarkFiles,
@@ -129,10 +129,10 @@ export async function labelFiles(
   })
 }
 
-/** What has this name in the folder, if it is there. */
-function partOf(folder: string, part: string | undefined): string {
-  const path = join(folder, part ?? '.')
-  return part !== undefined && existsSync(path) ? path : folder
+/** What has this name in the benchmark's folder, or in the folder below it where that was named; else the folder. */
+function partOf(folder: string, part = '.'): string {
+  const places = [part, basename(part)].map((name) => join(folder, name))
+  return places.find((place) => existsSync(place)) ?? folder
 }
 
 /** A folder of questions may hold their pictures too, as what `llava data build-bench` makes. */
