@@ -182,6 +182,13 @@ describe('files of the official scripts', () => {
     }
     const values = metricValues(await score('mvbench', { answers: [jsonFile('r.json', results)] }))
     assert.deepEqual([values['Action Sequence'], values['State Change']], [50, 100])
+    // The other way round it was another file.
+    const { acc_dict, res_list } = results
+    const turned = await score('mvbench', { answers: [jsonFile('r.json', { res_list, acc_dict })] })
+    assert.deepEqual(metricValues(turned), values)
+    await assert.rejects(score('mvbench', { answers: [jsonFile('r.json', { res_list })] }), {
+      message: /r\.json .*"acc_dict" and "res_list"/,
+    })
     for (const total of [1, 1e12, -1, 2.5, null, 'two']) {
       const other = { ...results, acc_dict: { ...results.acc_dict, 'Action Sequence': [1, total] } }
       await assert.rejects(score('mvbench', { answers: [jsonFile('r.json', other)] }), {

@@ -118,11 +118,11 @@ const MOST_SHOWN = 120
 
 /** What the notebook writes: {"acc_dict": {"Action Sequence": [148, 200], …}, "res_list": [{"pred": "(A) …", "gt": "(A) …"}, …]}, task by task. */
 function unpackResults(file: EvalFile): readonly Row[] | null {
-  if (!/^\s*\{\s*"acc_dict"/.test(file.text)) return null
+  if (!/^\s*\{\s*"(?:acc_dict|res_list)"\s*:/.test(file.text)) return null
   const whole = readJson(file)
   const { acc_dict: tasks, res_list: list } = isRow(whole) ? whole : {}
   if (!isRow(tasks) || !Array.isArray(list) || !list.every(isRow))
-    throw unreadable(file, 'an object with "res_list"')
+    throw unreadable(file, 'an object with "acc_dict" and "res_list"')
   const totals = Object.entries(tasks).map(([name, counts]) => ({
     name,
     total: Array.isArray(counts) ? Number(counts[1]) : Number.NaN,
