@@ -402,6 +402,24 @@ test('what a model finds wrong says which field it is about', async () => {
   }
 })
 
+test('requests that fail at one grammar at the same time are told each its own place', async () => {
+  // They wait for one compilation, and its error named whichever of them looked at it last.
+  const bad = { ebnf: 'root ::= "a" nowhere' }
+  const lists = [[bad, {}], [{}, bad], [{}, {}, bad], [{}, bad, bad], bad]
+  const told = await Promise.all(
+    lists.map((sampling) =>
+      server.post('/generate', {
+        text: Array.isArray(sampling) ? sampling.map(() => 'Hi') : 'Hi',
+        sampling_params: sampling,
+      }),
+    ),
+  )
+  assert.deepEqual(
+    told.map(({ body }) => body.error.param),
+    [...[0, 1, 2, 1].map((i) => `sampling_params[${i}].ebnf`), 'sampling_params.ebnf'],
+  )
+})
+
 test('ids that are none of the model are told in the words of the route', async () => {
   const cases: readonly [string, object, string][] = [
     ['/v1/completions', { prompt: [1, 9999999] }, 'prompt'],

@@ -9,7 +9,7 @@ import { Hono } from 'hono'
 import { Admission } from './admission.ts'
 import { findApiKey, presentedKey, type ApiKey } from './api-keys.ts'
 import { chatRoute } from './chat-route.ts'
-import { inFields } from './body-fields.ts'
+import { inFields, PromptFailure } from './body-fields.ts'
 import { completionsRoute } from './completions-route.ts'
 import { generateRoute } from './generate-route.ts'
 import {
@@ -339,14 +339,15 @@ async function callerOf(request: Request, keys: readonly ApiKey[]): Promise<Call
 function noteFailure(
   context: ServerContext,
   { id, request }: Pick<Exchange, 'id' | 'request'>,
-  error: unknown,
+  thrown: unknown,
 ): Failure {
+  const { error, prompt } = thrown instanceof PromptFailure ? thrown : new PromptFailure(thrown, 0)
   const failure = failureOf(error)
   if (failure.status === 500) {
     const shown = error instanceof Error ? (error.stack ?? error.message) : String(error)
     context.log('error', { event: 'failure', request: id, error: shown })
   }
-  return inFields(failure, request, error)
+  return inFields(failure, request, prompt)
 }
 
 function errorResponse(failure: Failure, route: Route): Response {

@@ -9,8 +9,15 @@ const GIVEN = new WeakMap<
   { readonly names: readonly string[]; readonly inside: unknown }
 >()
 
-/** Which of a request's prompts a failure is of. */
-const PROMPT_OF = new WeakMap<object, number>()
+/** What failed at one of its request's prompts. The error itself knows none: requests that wait for one compilation share it. */
+export class PromptFailure {
+  readonly error: unknown
+  readonly prompt: number
+  constructor(error: unknown, prompt: number) {
+    this.error = error
+    this.prompt = prompt
+  }
+}
 
 const PROMPTS = ['messages', 'prompt', 'input', 'text', 'input_ids', 'input_embeds']
 /** What a failure is about, by the beginning of its code: one of these fields, the first that was given. */
@@ -34,16 +41,9 @@ export function noteFields(request: Request, body: unknown): void {
   GIVEN.set(request, { names: namesIn(body), inside: body['sampling_params'] })
 }
 
-/** The error, of that one of its request's prompts. */
-export function ofPrompt(error: unknown, prompt: number): unknown {
-  if (error instanceof Error) PROMPT_OF.set(error, prompt)
-  return error
-}
-
 /** Fields by their names: where they stand. */
-function placesIn(request: Request, error: unknown): ReadonlyMap<string, string> {
+function placesIn(request: Request, prompt: number): ReadonlyMap<string, string> {
   const { names = [], inside } = GIVEN.get(request) ?? {}
-  const prompt = (error instanceof Error ? PROMPT_OF.get(error) : undefined) ?? 0
   const [params, place] = Array.isArray(inside)
     ? [inside[prompt] as unknown, `sampling_params[${prompt}]`]
     : [inside, 'sampling_params']
@@ -61,9 +61,9 @@ function namesIn(fields: object): string[] {
 
 type Fault = Pick<Failure, 'code' | 'message'>
 
-/** The failure in the request's words: with the field that it is about, and options of the library by fields' names. */
-export function inFields(failure: Failure, request: Request, error: unknown): Failure {
-  const given = placesIn(request, error)
+/** The failure of that one of its prompts in the request's words: with the field that it is about, and options of the library by fields' names. */
+export function inFields(failure: Failure, request: Request, prompt: number): Failure {
+  const given = placesIn(request, prompt)
   const field = fieldOf(failure, given)
   const message = inFieldNames(failure, { given, field })
   return { ...failure, message, param: failure.param ?? field }

@@ -1,6 +1,6 @@
 /** Answers to one request through the queue: one stream of events for all choices, with the counting that goes with it. */
 import type { Answer, StreamEvent, Usage } from '../answer.ts'
-import { ofPrompt } from './body-fields.ts'
+import { PromptFailure } from './body-fields.ts'
 import { HttpError } from './http-error.ts'
 import type { ServedModel, ServedRequest } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
@@ -87,7 +87,7 @@ async function* counted(
       yield event
     }
   } catch (error) {
-    throw ofPrompt(error, prompt)
+    throw new PromptFailure(error, prompt)
   }
 }
 

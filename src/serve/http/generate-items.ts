@@ -5,7 +5,7 @@
  * has one for each of several. Source: sgl-project/sglang, `GenerateReqInput` in python/sglang/srt/managers/io_struct.py at 001067f.
  */
 import type { GenerateOptions } from '../generate-options.ts'
-import { ofPrompt } from './body-fields.ts'
+import { PromptFailure } from './body-fields.ts'
 import { checkCount } from './choices.ts'
 import { HttpError } from './http-error.ts'
 import type { RequestMedia } from './media.ts'
@@ -92,7 +92,7 @@ function optionsOf(sampling: SglangSampling | null, prompt: number): GenerateOpt
   try {
     return samplingOptions({ ...sampling, seed: sampling?.sampling_seed ?? null })
   } catch (error) {
-    throw ofPrompt(error, prompt)
+    throw new PromptFailure(error, prompt)
   }
 }
 
