@@ -208,7 +208,7 @@ type Faulted = InputError | AttemptsFailed
 
 /** Whether others may have a reply: the server refuses this one, or it is there and fails at it. */
 function isOfQuestion(error: unknown): error is Faulted {
-  if (error instanceof AttemptsFailed) return error.presence === 'failing'
+  if (error instanceof AttemptsFailed) return error.presence === 'failed'
   return error instanceof InputError && !isOfServer(error)
 }
 

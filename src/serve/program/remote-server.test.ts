@@ -74,6 +74,22 @@ describe('the server of a program', () => {
     })
   })
 
+  test('that is a front without workers is told as that', async () => {
+    // It was told to be running and to fail at this request.
+    const error = { message: 'server: no worker can be reached.', code: 'CAPACITY_UPSTREAM' }
+    const front = playing((response) => response.writeHead(503).end(JSON.stringify({ error })))
+    await withServer([front], async (url) => {
+      const server = await RemoteServer.connect({ url }, NEVER, { ...patience(), attempts: 2 })
+      await assert.rejects(
+        server.ask(QUESTION, () => {}),
+        {
+          name: 'CapacityError',
+          message: /none of its workers answers: start them, its log says why\.$/,
+        },
+      )
+    })
+  })
+
   test('that refuses a request is told by an error of the library, with its code', async () => {
     // It was one that no program could name.
     await withServer([playing(refuse(400))], async (url, calls) => {

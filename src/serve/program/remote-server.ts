@@ -8,10 +8,12 @@ import { Faults } from '../faults.ts'
 import { Admission } from '../http/admission.ts'
 import { HttpError } from '../http/http-error.ts'
 import { connectUpstreams } from '../http/upstream/index.ts'
-import { WorkerFailure, type FailureKind } from '../http/upstream/upstream-error.ts'
+import { WorkerFailure } from '../http/upstream/upstream-error.ts'
 import { HEALTH_DEFAULTS } from '../http/upstream/worker.ts'
 import type { ServedModel } from '../http/served-model.ts'
-import { Patience, type PatienceOptions, type Presence, type Tried } from '../remote/patience.ts'
+import { certificateAdvice } from '../remote/certificate-advice.ts'
+import { Patience, type PatienceOptions, type Tried } from '../remote/patience.ts'
+import { isPresence } from '../remote/presence.ts'
 import { checkServerAddress } from '../remote/server-address.ts'
 import type { ServerKind } from '../remote/server-kind.ts'
 import type { GenerateRequest } from '../request.ts'
@@ -104,7 +106,7 @@ export class RemoteServer {
       if (error instanceof HttpError) throw refusal(error)
       const failure = failureIn(error)
       if (!failure) throw error
-      if (failure.kind === 'denied') throw denied(this.#url)
+      throwIfCertain(this.#url, failure)
       if (isHeard) throw brokenOff(this.#url, failure)
       return passing(failure)
     }
@@ -146,7 +148,7 @@ async function meet(
   } catch (error) {
     const failure = failureIn(error)
     if (!failure) throw error
-    if (failure.kind === 'denied') throw denied(url)
+    throwIfCertain(url, failure)
     if (failure.kind === 'busy' || failure.kind === 'silent') return passing(failure)
     throw new CapacityError(
       'CAPACITY_UPSTREAM',
@@ -164,10 +166,8 @@ function failureIn(error: unknown): WorkerFailure | null {
 
 function passing(failure: WorkerFailure) {
   const { kind, retryAfterMs } = failure
-  return { fault: shown(failure), retryAfterMs, presence: PRESENCE[kind] ?? null }
+  return { fault: shown(failure), retryAfterMs, presence: isPresence(kind) ? kind : null }
 }
-
-const PRESENCE: { readonly [K in FailureKind]?: Presence } = { busy: 'busy', failed: 'failing' }
 
 function shown({ message, said }: WorkerFailure): string {
   return said === null ? message : `${message}: ${said.slice(0, 200)}`
@@ -180,10 +180,19 @@ function refusal(cause: HttpError): InputError | ConfigError {
   return new Refused(code, message, { cause })
 }
 
-function denied(url: string): InputError {
-  return new InputError(
-    'INPUT_ENDPOINT_ACCESS',
-    `program: ${url} should let requests in, it wants another key; give it as { url, apiKey }.`,
+/** Throws InputError for what it says to whatever it is asked, until somebody does something about it. */
+function throwIfCertain(url: string, failure: WorkerFailure): void {
+  if (failure.kind === 'denied') {
+    throw new InputError(
+      'INPUT_ENDPOINT_ACCESS',
+      `program: ${url} should let requests in, it wants another key; give it as { url, apiKey }.`,
+    )
+  }
+  const advice = certificateAdvice(failure)
+  if (advice === null) return
+  throw new InputError(
+    'INPUT_ENDPOINT_CERTIFICATE',
+    `program: ${url} should have a certificate that holds here, ${shown(failure)}; ${advice}.`,
   )
 }
 

@@ -107,6 +107,37 @@ describe('an endpoint', () => {
     })
   })
 
+  test('of ours that stops, is full, or has no worker is told as that, not as busy', async () => {
+    // A front without workers was told to be busy.
+    const options = { ...patience(), attempts: 2 }
+    for (const [code, advice] of [
+      ['CAPACITY_UPSTREAM', /none of its workers answers: start them, its log says why\.$/],
+      ['CAPACITY_STOPPING', /it stops: start it again, then run the same command later/],
+      ['CAPACITY_DISK', /its disk is full: make room there\.$/],
+      ['CAPACITY_MEMORY', /it is running and fails at this request: its log says why\.$/],
+      ['CAPACITY_QUEUE', /it is busy: run the same command later/],
+    ] as const) {
+      const told: Handler = (_, response) =>
+        response.writeHead(503).end(JSON.stringify({ error: { message: 'no', code } }))
+      await withServer([told], async (url) => {
+        await assert.rejects(new Endpoint({ url, ...options }).post('/x', {}), { message: advice })
+      })
+    }
+  })
+
+  test('fails by errors of the names that programs know', async () => {
+    // They were those of classes that the package does not export.
+    for (const [code, name] of [
+      [500, 'CapacityError'],
+      [422, 'InputError'],
+    ] as const) {
+      await withServer([status(code)], async (url) => {
+        const options = { ...patience(), attempts: 1 }
+        await assert.rejects(new Endpoint({ url, ...options }).post('/x', {}), { name })
+      })
+    }
+  })
+
   test('that cannot be reached is given up with the reason', async () => {
     const { sleep, now } = patience()
     const endpoint = new Endpoint({ url: 'http://127.0.0.1:9/v1', sleep, now, attempts: 3 })

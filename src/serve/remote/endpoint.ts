@@ -7,7 +7,9 @@ import { anySignal } from '../../core/any-signal.ts'
 import { InputError } from '../../core/errors.ts'
 import { Faults } from '../faults.ts'
 import { textOf, unlessAborted } from './aborted-response.ts'
+import { certificateAdvice } from './certificate-advice.ts'
 import { Patience, retryAfterMs, type PatienceOptions, type Tried } from './patience.ts'
+import { presenceOf } from './presence.ts'
 import { checkServerAddress } from './server-address.ts'
 import { kindOf, type ServerKind } from './server-kind.ts'
 
@@ -114,6 +116,8 @@ export class Endpoint {
     } catch (error) {
       signal?.throwIfAborted()
       if (error instanceof InputError) throw error
+      const advice = certificateAdvice(error)
+      if (advice !== null) throw this.#untrusted(faultOf(error), advice)
       const fault = limit.aborted ? `no answer within ${timeoutMs / 1000} s` : faultOf(error)
       return { fault, retryAfterMs: null, presence: null }
     }
@@ -148,7 +152,8 @@ export class Endpoint {
     const fault = `HTTP ${response.status}: ${text.slice(0, 200)}`
     if (isPassing(response.status)) {
       const asked = retryAfterMs(response.headers.get('retry-after'), this.#patience.now())
-      return { fault, retryAfterMs: asked, presence: isBusy(response.status) ? 'busy' : 'failing' }
+      const presence = presenceOf(response.status, codeIn(text))
+      return { fault, retryAfterMs: asked, presence }
     }
     if (OF_ALL_REQUESTS.includes(response.status)) {
       throw new InputError(
@@ -159,6 +164,13 @@ export class Endpoint {
     throw new EndpointRefused(
       `endpoint: ${this.url} should take the request, it refused it (${fault}).`,
       codeIn(text),
+    )
+  }
+
+  #untrusted(fault: string, advice: string): InputError {
+    return new InputError(
+      'INPUT_ENDPOINT_CERTIFICATE',
+      `endpoint: ${this.url} should have a certificate that holds here, it has not (${fault}); ${advice}.`,
     )
   }
 
@@ -195,6 +207,8 @@ function withoutFields(
 
 /** A request that the server did not take. */
 export class EndpointRefused extends InputError {
+  // As what programs know it by.
+  override readonly name = 'InputError'
   /** What the server calls it, where that is one of our own codes. */
   readonly serverCode: string | null
 
@@ -208,12 +222,12 @@ function codeIn(text: string): string | null {
   return /"code"\s*:\s*"((?:INPUT|CONFIG|CAPACITY)(?:_[A-Z\d]+)+)"/.exec(text)?.[1] ?? null
 }
 
-/** Whether a server would say the same to any request: it, its key or its model's id are at fault. */
+/** Whether a server would say the same to any request: it, its certificate, its key or its model's id are at fault. */
 export function isOfServer(error: unknown): error is InputError {
   return error instanceof InputError && OF_SERVER.includes(error.code)
 }
 
-const OF_SERVER = ['INPUT_ENDPOINT_ACCESS', 'INPUT_ENDPOINT_STREAM']
+const OF_SERVER = ['INPUT_ENDPOINT_ACCESS', 'INPUT_ENDPOINT_CERTIFICATE', 'INPUT_ENDPOINT_STREAM']
 
 /** The key, the address or the model is at fault, whatever is asked. */
 const OF_ALL_REQUESTS = [401, 402, 403, 404, 405]
@@ -223,11 +237,7 @@ type Call = { readonly method: string; readonly body?: string }
 type Attempt = Tried<unknown>
 
 function failing(fault: string): Attempt {
-  return { fault, retryAfterMs: null, presence: 'failing' }
-}
-
-function isBusy(status: number): boolean {
-  return status === 429 || status === 503
+  return { fault, retryAfterMs: null, presence: 'failed' }
 }
 
 function isPassing(status: number): boolean {

@@ -5,6 +5,7 @@
  */
 import { AbortListeners } from '../../core/abort-listeners.ts'
 import { CapacityError } from '../../core/errors.ts'
+import { presenceAdvice, type Presence } from './presence.ts'
 
 export type Tried<T> = { readonly value: T } | Failed
 
@@ -15,9 +16,6 @@ type Failed = {
   /** Null where nobody answered. */
   readonly presence: Presence | null
 }
-
-/** The server is there: it has no place, or it fails at what it is asked. */
-export type Presence = 'busy' | 'failing'
 
 export type PatienceOptions = {
   /** Calls of one request, the first included. */
@@ -32,6 +30,8 @@ export type Asked = { readonly where: string; readonly url: string; readonly lat
 
 /** All attempts at one request failed. */
 export class AttemptsFailed extends CapacityError {
+  // As what programs know it by.
+  override readonly name = 'CapacityError'
   /** Null where nobody is there. */
   readonly presence: Presence | null
 
@@ -81,22 +81,17 @@ export class Patience {
       failures = isQueueing && this.now() - start < MOST_ASKED_MS ? 1 : failures + 1
       if (failures < attempts) this.#postpone(failures - 1, result.retryAfterMs)
     }
-    const { where, url } = this.#asked
-    const presence = last.presence ?? (answersOthers ? 'failing' : null)
+    const { where, url, later } = this.#asked
+    const presence = last.presence ?? (answersOthers ? 'failed' : null)
+    const advice = presence === null ? 'is it running?' : `${presenceAdvice(presence, later)}.`
     throw new AttemptsFailed(
-      `${where}: ${url} should answer, ${attempts} attempts failed (${last.fault}); ${this.#advice(presence)}`,
+      `${where}: ${url} should answer, ${attempts} attempts failed (${last.fault}); ${advice}`,
       presence,
     )
   }
 
   now(): number {
     return (this.#options.now ?? Date.now)()
-  }
-
-  #advice(presence: Presence | null): string {
-    if (presence === 'busy') return `it is busy: ${this.#asked.later}.`
-    if (presence === 'failing') return 'it is running and fails at this request: its log says why.'
-    return 'is it running?'
   }
 
   async #waitTurn(signal: AbortSignal | undefined): Promise<void> {

@@ -1,15 +1,14 @@
 /** What goes wrong between this server and a worker, and how it is told to whoever asked. */
 import { CapacityError } from '../../../core/errors.ts'
 import { isRecord } from '../../faults.ts'
+import { presenceOf, type Presence } from '../../remote/presence.ts'
 import { HttpError } from '../http-error.ts'
 
 export type FailureKind =
+  | Presence
   | 'gone'
+  | 'untrusted'
   | 'silent'
-  | 'busy'
-  | 'stopping'
-  | 'full'
-  | 'failed'
   | 'denied'
   | 'lacking'
   | 'changed'
@@ -21,10 +20,9 @@ export type FailureKind =
 export class WorkerFailure extends Error {
   override readonly name = 'WorkerFailure'
   /**
-   * `gone`: it cannot be reached; `silent`: it can, and says nothing in time; `busy`: it says that it has no place; `stopping`:
-   * it ends, and the answer with it; `full`: its disk is; `failed`: it says that it failed, or its answer broke off, which may
-   * be this answer's fault alone; `denied`: it does not take our key; `lacking`: it has no such route or model (404);
-   * `changed`: it serves others than it did.
+   * `gone`: it cannot be reached; `untrusted`: its certificate does not hold; `silent`: it says nothing in time; `failed`: it
+   * says that it failed, or its answer broke off, which may be this answer's fault alone; `denied`: it does not take our key;
+   * `lacking`: it has no such route or model (404); `changed`: it serves others than it did.
    */
   readonly kind: FailureKind
   /** The worker's words; null: it has none. */
@@ -71,14 +69,6 @@ const TOLD: { readonly [K in FailureKind]?: readonly [code: string, message: str
 /** Codes of our own servers that say the same here as there. */
 const OWN_CODE = /^(?:INPUT|CONFIG|CAPACITY)_[A-Z_]+$/
 
-/** What codes of our own servers mean, where it is not that this answer failed. */
-const OWN_KINDS: Readonly<Record<string, FailureKind>> = {
-  CAPACITY_QUEUE: 'busy',
-  CAPACITY_RATE: 'busy',
-  CAPACITY_STOPPING: 'stopping',
-  CAPACITY_DISK: 'full',
-}
-
 /**
  * An error that a worker answered with: OpenAI's envelope (ours, vLLM), vLLM's older and SGLang's flat one. What it refuses
  * of the request is told as it says it; a key that it does not take is this server's fault, and nobody else's business.
@@ -96,10 +86,11 @@ export function refusalOf(
     return new WorkerFailure('denied', `it refuses the key of this server (${status})`)
   }
   const why = isOwn ? `HTTP ${status}, ${code}` : `HTTP ${status}`
-  const failed = (kind: FailureKind) => new WorkerFailure(kind, why, { said, retryAfterMs })
-  if (isOwn && code.startsWith('CAPACITY_')) return failed(OWN_KINDS[code] ?? 'failed')
-  if (status === 429 || status === 503) return failed('busy')
-  if (status >= 500 || status < 400) return failed('failed')
+  const isCapacity = isOwn && code.startsWith('CAPACITY_')
+  if (isCapacity || status === 429 || status >= 500 || status < 400) {
+    const kind = presenceOf(status, isOwn ? code : null)
+    return new WorkerFailure(kind, why, { said, retryAfterMs })
+  }
   const shown = status === 404 || status === 413 ? status : 400
   const refusal = isOwn
     ? new HttpError(shown, code, said, {}, typeof param === 'string' ? param : null)

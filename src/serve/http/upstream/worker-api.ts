@@ -1,6 +1,7 @@
 /** One worker over HTTP: JSON, and streams of server-sent events. It is configured, not named by a request, and trusted so far. */
 import { isRecord } from '../../faults.ts'
 import { chunksOf, textOf, unlessAborted } from '../../remote/aborted-response.ts'
+import { certificateAdvice } from '../../remote/certificate-advice.ts'
 import { retryAfterMs } from '../../remote/patience.ts'
 import { refusalOf, WorkerFailure, type FailureKind } from './upstream-error.ts'
 
@@ -122,7 +123,8 @@ function brokenBy(
   if (!(error instanceof TypeError || isSystemError(error))) return error
   const { cause } = error
   const why = cause instanceof Error ? cause.message : error.message
-  return new WorkerFailure(kind, `${what} (${why})`, { cause: error })
+  const isTrusted = certificateAdvice(error) === null
+  return new WorkerFailure(isTrusted ? kind : 'untrusted', `${what} (${why})`, { cause: error })
 }
 
 function refused({ status, headers }: Response, text: string): Error {

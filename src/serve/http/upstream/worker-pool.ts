@@ -4,6 +4,7 @@
  */
 import { anySignal } from '../../../core/any-signal.ts'
 import { CapacityError, ConfigError, InputError } from '../../../core/errors.ts'
+import { certificateAdvice } from '../../remote/certificate-advice.ts'
 import { HttpError } from '../http-error.ts'
 import type { Log } from '../log.ts'
 import type { WorkerStats } from '../served-model.ts'
@@ -262,20 +263,20 @@ function endBy(error: unknown, signal: AbortSignal): CallEnd {
 type Fault = { readonly url: string; readonly error: unknown }
 
 function noneAnswers(faults: readonly Fault[]): CapacityError {
-  const isDenied = faults.some(({ error }) => isFailure(error, 'denied'))
-  const advice = isDenied
-    ? 'give the key that it wants with --upstream-api-key-file'
-    : 'start it first'
+  const advice = faults.map(({ error }) => adviceOn(error)).find((one) => one !== null)
   const told = faults.map(({ url, error }) => `${url}: ${messageOf(error)}`).join('; ')
   return new CapacityError(
     'CAPACITY_UPSTREAM',
-    `upstream: at least one worker should answer GET /v1/models, none did (${told}); ${advice}.`,
+    `upstream: at least one worker should answer GET /v1/models, none did (${told}); ${advice ?? 'start it first'}.`,
     { cause: faults[0]?.error },
   )
 }
 
-function isFailure(error: unknown, kind: WorkerFailure['kind']): boolean {
-  return error instanceof WorkerFailure && error.kind === kind
+/** Null where nobody is there. */
+function adviceOn(error: unknown): string | null {
+  const isDenied = error instanceof WorkerFailure && error.kind === 'denied'
+  if (isDenied) return 'give the key that it wants with --upstream-api-key-file'
+  return certificateAdvice(error)
 }
 
 function urlOf(workers: readonly Worker[], i: number): string {

@@ -4,7 +4,7 @@ import { ConfigError } from '../../../core/errors.ts'
 import type { Log } from '../log.ts'
 import { isRecord } from '../../faults.ts'
 import { kindOf, type ServerKind } from '../../remote/server-kind.ts'
-import { WorkerFailure } from './upstream-error.ts'
+import { WorkerFailure, type FailureKind } from './upstream-error.ts'
 import type { WorkerApi } from './worker-api.ts'
 
 export type WorkerKind = ServerKind
@@ -208,7 +208,7 @@ export class Worker {
 
   #noteFailedCall(failure: WorkerFailure): void {
     this.counters.failures++
-    if (failure.kind === 'gone') this.#noteFailure(failure)
+    if (UNREACHED.includes(failure.kind)) this.#noteFailure(failure)
   }
 
   #noteFailure(error: unknown): void {
@@ -243,6 +243,9 @@ export class Worker {
     return true
   }
 }
+
+/** The call did not come to it. */
+const UNREACHED: readonly FailureKind[] = ['gone', 'untrusted']
 
 /** What is asked of a worker to know that it is well. OpenAI's API has no route for it: its models are enough. */
 const HEALTH_PATHS: { readonly [K in WorkerKind]: string | null } = {
