@@ -24,7 +24,7 @@ function bitmap(): Buffer {
   return bytes
 }
 
-test('a picture of one pixel is one in every format, bare, wrapped and as a data: URL', async () => {
+test('a picture of one pixel is one in every format, bare, wrapped, as a data: URL and safe for URLs', async () => {
   const files = [
     bitmap(),
     ...(await Promise.all(KINDS.map((kind) => pixel.clone().toFormat(kind).toBuffer()))),
@@ -32,8 +32,9 @@ test('a picture of one pixel is one in every format, bare, wrapped and as a data
   for (const bytes of files) {
     const text = bytes.toString('base64')
     const wrapped = text.replaceAll(/.{1,76}/g, '$&\n')
-    for (const form of [text, wrapped, `data:image/png;base64,${text}`])
-      assert.deepEqual(base64Picture(form), new Uint8Array(bytes), form)
+    const url = bytes.toString('base64url')
+    for (const form of [text, wrapped, `data:image/png;base64,${text}`, url])
+      assert.deepEqual(await base64Picture(form)?.(), new Uint8Array(bytes), form)
   }
 })
 
@@ -61,9 +62,10 @@ test('what cannot be decoded is told when it is read, as what came', async () =>
     `A==${whole}`,
     `${png.slice(0, 300)}*${png.slice(300)}`,
     'data:image/png;base64,*',
+    `${'no base64 in its beginning: '.repeat(200)}${whole}`,
   ]) {
     const picture = base64Picture(text)
-    assert.ok(typeof picture === 'function', text)
+    assert.ok(picture, text)
     await assert.rejects(picture(), {
       code: 'INPUT_QUESTIONS_PICTURE',
       message: new RegExp(` ${text.length} characters`),

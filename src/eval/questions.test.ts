@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { EvalFile } from './eval-file.ts'
-import type { Question } from './question.ts'
+import type { LazyPicture, Question } from './question.ts'
 import { shownPrompt } from './question.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
 import { findBenchmark, score } from './score.ts'
@@ -100,7 +100,7 @@ describe('MMBench', () => {
       .join('\n'),
   })
 
-  test('takes options to the first that is missing, hints where there are any, pictures by index', () => {
+  test('takes options to the first that is missing, hints where there are any, pictures by index', async () => {
     const [first, turned] = ask(
       'mmbench',
       tsv([
@@ -113,8 +113,16 @@ describe('MMBench', () => {
     assert.deepEqual(first!.extra, { round_id: 0, options: ['x', 'y'], option_char: ['A', 'B'] })
     assert.equal(turned!.prompt, `Q?\nA. y\nB. x\n${LETTER}`)
     assert.deepEqual([first!.group, turned!.group], ['7', '7'])
-    assert.deepEqual(turned!.images[0], first!.images[0])
-    assert.equal((first!.images[0] as Uint8Array).length, 300)
+    for (const { images } of [first!, turned!])
+      assert.equal((await (images[0] as LazyPicture)())?.length, 300)
+  })
+
+  test('decodes no picture before it is read', (t) => {
+    const { mock } = t.mock.method(globalThis, 'atob')
+    const rows = [['7', 'Q?', '', 'x', 'y', '', '', picture]]
+    const [first] = ask('mmbench', tsv(rows))
+    assert.equal(first!.images.length, 1)
+    assert.equal(mock.callCount(), 0)
   })
 
   test('takes for no option what pandas does, and sodium for one', () => {

@@ -1,5 +1,6 @@
 /** The ways in which a picture is handed over, and what they have in common before anything platform-specific. */
 import { checkArgument } from '../core/check-argument.ts'
+import { decodeBase64 } from '../core/decode-base64.ts'
 import { InputError } from '../core/errors.ts'
 import {
   checkImage,
@@ -80,7 +81,7 @@ export function decodeDataUrl(url: string, maxBytes: number): Uint8Array {
   const text = url.slice(comma + 1)
   checkFileSize(Math.floor((text.length * 3) / 4), maxBytes)
   try {
-    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
+    return decodeBase64(text)
   } catch (error) {
     throw new InputError(
       'INPUT_IMAGE_SOURCE',

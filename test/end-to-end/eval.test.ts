@@ -286,7 +286,8 @@ describe('llava eval', () => {
         .toBuffer(),
     ].map((bytes) => bytes.toString('base64'))
     assert.ok(dot.length < 255)
-    const whole = { long: photo, small: dot, url: `data:image/png;base64,${dot}` }
+    const safe = Buffer.from(photo, 'base64').toString('base64url')
+    const whole = { long: photo, small: dot, url: `data:image/png;base64,${dot}`, safe }
     const damaged = {
       cut: photo.slice(0, 301),
       short: photo.slice(0, 400),

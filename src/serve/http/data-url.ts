@@ -1,4 +1,5 @@
 /** The bytes of a base64 `data:` URL (RFC 2397) or of a list of frames in one, decoded in pieces: a large one must not hold up the streams of others. */
+import { decodeBase64 } from '../../core/decode-base64.ts'
 import { InputError } from '../../core/errors.ts'
 import { FRAMES_HEAD } from '../remote/media-url.ts'
 
@@ -72,9 +73,9 @@ const LONGEST_HEAD = 256
 
 function decodePiece(piece: string, bytes: Uint8Array, path: string): void {
   if (!/^[a-z0-9+/]*={0,2}$/i.test(piece)) throw notBase64(path)
-  const decoded = atob(piece)
+  const decoded = decodeBase64(piece)
   if (decoded.length > bytes.length) throw notBase64(path) // a padding in the middle
-  for (let i = 0; i < decoded.length; i++) bytes[i] = decoded.charCodeAt(i)
+  bytes.set(decoded)
 }
 
 function notBase64(path: string): InputError {
