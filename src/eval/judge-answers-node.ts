@@ -78,6 +78,7 @@ export async function judgeAll(
   const runs: {
     readonly judge: string
     readonly judged: Judged
+    readonly reviews: EvalFile
     readonly identity: Judge['identity']
   }[] = []
   for (const [i, judge] of judges.entries()) {
@@ -94,16 +95,18 @@ export async function judgeAll(
         request.onProgress?.('reviews', { done, total, errors: 0, secondsLeft: null }),
     })
     const { shown, file } = names[i] as JudgeName
-    const name = `reviews-${file}.${spec.collect ? 'json' : 'jsonl'}`
-    if (out !== undefined) writeFileWhole(join(out, name), reviewText(spec, judged.reviews))
+    const reviews = {
+      name: `reviews-${file}.${spec.collect ? 'json' : 'jsonl'}`,
+      text: reviewText(spec, judged.reviews),
+    }
+    if (out !== undefined) writeFileWhole(join(out, reviews.name), reviews.text)
     const { isOwnTemperature } = judged
     const identity = isOwnTemperature ? { ...judge.identity, isOwnTemperature } : judge.identity
-    runs.push({ judge: shown, judged, identity })
+    runs.push({ judge: shown, judged, reviews, identity })
   }
   const [first, second] = runs
-  const text = first ? reviewText(spec, first.judged.reviews) : ''
   return {
-    reviews: { name: spec.collect ? 'reviews.json' : 'reviews.jsonl', text },
+    reviews: first?.reviews ?? null,
     facts: runs.map(({ judge, judged: { reviews, ...facts } }) => ({
       judge,
       reviews: reviews.filter(({ task }) => task.isMissing !== true).length,

@@ -597,6 +597,20 @@ describe('files of judges', () => {
     )
   })
 
+  test('are what is scored: what LLaVA-Bench prints of them names the file that was written', async () => {
+    // It was called `reviews`, and otherwise when the file was scored.
+    const out = join(folder, 'named')
+    writeFileSync(join(folder, 'a.jpg'), 'one')
+    const { printed } = await seeing({ judges: [saying('8 6')], out })
+    const [name = '', ...others] = readdirSync(out)
+    const file = { name, text: readFileSync(join(out, name), 'utf8') }
+    assert.match(printed!, /^reviews-j\nall 75\.0/)
+    assert.deepEqual(
+      [others, (await score('llava-wilder', { answers: [file] })).printed],
+      [[], printed],
+    )
+  })
+
   test('pictures are known by what they hold: another one under the name is asked about again', async () => {
     const judgeCache = memory()
     const calls = async (content: string, name = 'a.jpg') => {
