@@ -1,6 +1,7 @@
 /** `llava eval compare A B`: what changed between two results, and whether that can be chance. */
 import {
   compareResults as compare,
+  pythonFixed,
   readResult,
   type MetricComparison,
   type ResultComparison,
@@ -47,7 +48,7 @@ function lines(comparison: ResultComparison): string[] {
 function metricLines(one: MetricComparison): string[] {
   const { metric, values, difference, digits, test, pValue, units } = one
   const { mean, low, high } = difference
-  const show = (value: number) => value.toFixed(digits)
+  const show = (value: number) => pythonFixed(value, digits)
   const interval = low === null || high === null ? '' : ` [${show(low)}, ${show(high)}]`
   const name = test === 'mcnemar' ? "McNemar's exact test" : 'paired bootstrap'
   return [

@@ -9,6 +9,7 @@ import {
   loadEvalFiles,
   loadWordNet,
   publishedLines,
+  pythonFixed,
   shownName,
   score as scoreAnswers,
   scoreJudged,
@@ -246,7 +247,7 @@ function linesOf(report: ScoreReport | JudgedReport, files: readonly string[]): 
 
 function rowOf(metric: ScoredMetric): string[] {
   const { value, digits, interval95, baseline } = metric
-  const show = (number: number) => number.toFixed(digits)
+  const show = (number: number) => pythonFixed(number, digits)
   return [
     shownName(metric),
     value === null ? '–' : show(value),

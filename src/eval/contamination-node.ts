@@ -7,6 +7,7 @@ import type { EvalFile } from './eval-file.ts'
 import { InputError } from '../core/errors.ts'
 import { OPTION_LETTER, SHORT_ANSWER } from './llava-questions.ts'
 import { MediaFolder } from './media-node.ts'
+import { pythonFixed } from './python-text.ts'
 import {
   namedMedia,
   questionFinder,
@@ -128,7 +129,7 @@ export function contaminationText({
   both,
   scores,
 }: ResultContamination): string {
-  const score = (value: number | null) => (value === null ? '–' : (100 * value).toFixed(1))
+  const score = (value: number | null) => (value === null ? '–' : pythonFixed(100 * value, 1))
   return (
     `in the training data: ${pictures.equal + pictures.near} pictures (${pictures.equal} equal), ${texts.equal + texts.near} texts (${texts.equal} equal), ` +
     `${both} both, of ${items} questions; mean score ${score(scores.overlapping)} of those, ${score(scores.clean)} of the others`

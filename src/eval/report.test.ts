@@ -89,6 +89,12 @@ test('the table says score, interval, guess, published row, errors and recipe', 
   assert.equal(table.split('\n').filter((line) => line.startsWith('| POPE')).length, 1)
 })
 
+test('a number in the middle of two is rounded to the even one, as the official scripts do', () => {
+  const blind = { recipe: { hash: 'x', isBlind: true } as ReportedResult['recipe'] }
+  const table = markdownReport([reported('a', {}, 80.125), reported('a', blind, 0.375)])
+  assert.match(table, /\| 80\.12 \| .* \| 0\.38 \(blind\)/)
+})
+
 test('a blind run of other questions is no guess at these', () => {
   // It may have been of another --limit: one question's 100 % stood beside the score of all.
   const outcomes = ['1', '2'].map((id) => ({ id, score: 1, given: 'x', read: 'x', expected: 'x' }))

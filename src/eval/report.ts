@@ -13,6 +13,7 @@ import {
   type BarRow,
   type StrengthPoint,
 } from './report-charts.ts'
+import { pythonFixed } from './python-text.ts'
 import { labelled } from './report-labels.ts'
 import { publishedLines, shownName, type PublishedScore } from './benchmark.ts'
 
@@ -67,7 +68,7 @@ function markdownRow(
     metricName(metric, result),
     shown(metric),
     metric.interval95
-      ? `${metric.interval95.low.toFixed(metric.digits)}–${metric.interval95.high.toFixed(metric.digits)}`
+      ? `${pythonFixed(metric.interval95.low, metric.digits)}–${pythonFixed(metric.interval95.high, metric.digits)}`
       : '',
     guessOf(result, metric, results),
     publishedLines(metric.published).join('; '),
@@ -116,7 +117,7 @@ function headline({ metrics }: ReportedResult): readonly Metric[] {
 }
 
 function shown({ value, digits }: Metric): string {
-  return value === null ? '–' : value.toFixed(digits)
+  return value === null ? '–' : pythonFixed(value, digits)
 }
 
 /** The blind run's score of the same questions and model, else the baseline that the benchmark itself states. */
@@ -135,7 +136,7 @@ function guessOf(
   const value = blind?.metrics.find(({ name }) => name === metric.name)
   if (value) return `${shown(value)} (blind)`
   return metric.baseline
-    ? `${metric.baseline.value.toFixed(metric.digits)} (${metric.baseline.name})`
+    ? `${pythonFixed(metric.baseline.value, metric.digits)} (${metric.baseline.name})`
     : ''
 }
 
@@ -190,7 +191,7 @@ function summaryTable(seen: readonly ReportedResult[], results: readonly Reporte
       number(shown(metric)),
       number(
         interval
-          ? `${interval.low.toFixed(metric.digits)} – ${interval.high.toFixed(metric.digits)}`
+          ? `${pythonFixed(interval.low, metric.digits)} – ${pythonFixed(interval.high, metric.digits)}`
           : '',
       ),
       text(guessOf(result, metric, results)),

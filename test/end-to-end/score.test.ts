@@ -83,6 +83,21 @@ test('score --json is one object with metrics, intervals, counts and the recipe'
   assert.match(shown.stdout, /published: .*llava-v1\.5-13b 59\.6 \(.*judge gpt-4-0613\)/)
 })
 
+test("MM-Vet's total in the middle of two numbers is that of the evaluator's table", async () => {
+  // 16.3 stood above a table with 16.2.
+  const grades = [0.1, 0.2, 0.1, 0.25].map((score, i) => [`v1_${i}`, { score: [score] }] as const)
+  const truth = grades.map(([id]) => [id, { question: 'q', answer: 'a', capability: ['rec'] }])
+  const put = (name: string, entries: readonly (readonly unknown[])[]) => {
+    writeFileSync(join(folder, name), JSON.stringify(Object.fromEntries(entries)))
+    return join(folder, name)
+  }
+  const files = ['--answers', put('m_gpt-4-grade.json', grades), '--labels', put('vet.json', truth)]
+  const out = join(folder, 'tie')
+  const { stdout } = await llava(['score', 'mm-vet', ...files, '--out', out])
+  assert.match(stdout, /total +16\.2 /)
+  assert.match(readFileSync(join(out, 'cap-score.csv'), 'utf8'), /^m,16\.2,16\.2,/m)
+})
+
 test("score takes an evaluator's folder as it lies: parts together, and of tables the predictions", async () => {
   const lmms = join(folder, 'lmms')
   const kit = join(folder, 'kit')
