@@ -121,13 +121,16 @@ export function truthsIn<T>(labels: readonly EvalFile[], truths: readonly T[]): 
   )
 }
 
-/** Those of the truths that were asked about: all of them, unless a run was limited. */
+/** Those of the truths that were asked about: all of them, unless a run was limited. Throws InputError where it asked about none. */
 export function onlyAsked<T>(
   truths: readonly T[],
   asked: ReadonlySet<string> | undefined,
   id: (truth: T) => string,
 ): readonly T[] {
-  return asked ? truths.filter((truth) => asked.has(id(truth))) : truths
+  if (!asked) return truths
+  const own = truths.filter((truth) => asked.has(id(truth)))
+  if (own.length === 0 && truths.length > 0) throw foreign(truths.map(id), asked)
+  return own
 }
 
 /** What is missing and what is too much. Throws InputError where there is no question, or not one answer belongs to one. */
@@ -145,13 +148,16 @@ export function countAnswers(
       `eval: questions or labels should hold what is answered (${some(answers.keys())}), they hold no question; are they of another benchmark or split?`,
     )
   }
-  if (answers.size > 0 && extra === answers.size) {
-    throw new InputError(
-      'INPUT_ANSWERS_FOREIGN',
-      `eval: answers should be to these questions (${some(known)}), none is (${some(answers.keys())}); are they of another benchmark or split?`,
-    )
-  }
+  if (answers.size > 0 && extra === answers.size) throw foreign(known, answers.keys())
   return { questions: questions.length, answers: answers.size, missing, extra, unreadable }
+}
+
+/** Of the questions that count, and of those that were answered or are to be. */
+function foreign(known: Iterable<string>, answered: Iterable<string>): InputError {
+  return new InputError(
+    'INPUT_ANSWERS_FOREIGN',
+    `eval: answers should be to these questions (${some(known)}), none is (${some(answered)}); are labels, questions and answers of one benchmark and split?`,
+  )
 }
 
 /** The ids of questions. Throws InputError where two share one. */

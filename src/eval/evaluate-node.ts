@@ -36,7 +36,7 @@ import {
 } from './question.ts'
 import { keepExamples, writeResult } from './result-files-node.ts'
 import { claimFolder } from './run-folder-node.ts'
-import { isErrorLine, runQuestions } from './run-questions.ts'
+import { answerLine, isErrorLine, runQuestions } from './run-questions.ts'
 import { setOf } from './question-set.ts'
 import { score, type ScoreReport } from './score.ts'
 import { selectQuestions } from './select-questions.ts'
@@ -141,6 +141,7 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
       ...benchmark.submission?.({ ...files, answers: [answers], asked }),
       ...report.written,
     },
+    counts: judged.reviews ? { ...report.counts, extra: judged.extra } : report.counts,
     recipe: facts.length > 0 ? await judgedRecipe(recipe, identities) : recipe,
     outcomes,
     run,
@@ -208,7 +209,10 @@ export function filesOf(
   }
 }
 
-/** Scores no answers at all, or sees what a judge would be asked: wrong or missing truth shows now, not after a night. */
+/**
+ * Scores empty answers to all questions, or sees what a judge would be asked about them: truth that is missing, or of other questions, shows
+ * now, not after a night.
+ */
 async function preflight(
   request: EvaluateRequest,
   ask: AskSpec,
@@ -222,17 +226,16 @@ async function preflight(
 ): Promise<void> {
   const { benchmark, judges = [] } = request
   if (benchmark.judge && judges.length > 0) {
-    const none = questions.map(({ id }) => ({ id: String(id), text: '', row: {} }))
-    judgeTasks(benchmark.judge, request, none)
+    const empty = questions.map(({ id }) => ({ id: String(id), text: '', row: {} }))
+    judgeTasks(benchmark.judge, request, empty)
     return
   }
   if (isJudgeNeeded(benchmark)) return
-  const answers = [linesFile('answers.jsonl', [])]
+  const empty = questions.map((one) => answerLine(one, { text: '', finishReason: 'stop' }, ''))
   await score(benchmark.name, {
     ...filesOf(request, ask),
-    answers,
+    answers: [linesFile('answers.jsonl', empty)],
     asked,
-    allowsNone: true,
     wordNet: request.wordNet,
   })
 }

@@ -48,6 +48,8 @@ export type JudgedFacts = Pick<
 
 export type JudgedAll = {
   readonly reviews: EvalFile | null
+  /** Answers whose truth did not come: no judge was asked about them. */
+  readonly extra: number
   readonly facts: readonly JudgedFacts[]
   /** Who judged, with what their replies tell of it: for the recipe. */
   readonly identities: readonly Judge['identity'][]
@@ -63,11 +65,9 @@ export async function judgeAll(
   const { benchmark, judges = [], judgeCache, out } = request
   const spec = benchmark.judge
   if (!spec || judges.length === 0 || !judgeCache)
-    return { reviews: null, facts: [], identities: [], agreement: null }
+    return { reviews: null, extra: 0, facts: [], identities: [], agreement: null }
   const unanswered = new Set(errors)
-  const failed = errors.map((id) => ({ id, text: '', row: {} }))
-  const given = [...answersOf(spec, answers), ...failed]
-  const about = judgeTasks(spec, request, given)
+  const { about, extra } = judgeTasks(spec, request, answersOf(spec, answers), errors)
   const place = located(request, about)
   const tasks = about
     .map((task) => (isAbout(task, unanswered) ? { ...task, isMissing: true } : task))
@@ -107,6 +107,7 @@ export async function judgeAll(
   const [first, second] = runs
   return {
     reviews: first?.reviews ?? null,
+    extra,
     facts: runs.map(({ judge, judged: { reviews, ...facts } }) => ({
       judge,
       reviews: reviews.filter(({ task }) => task.isMissing !== true).length,
@@ -117,15 +118,23 @@ export async function judgeAll(
   }
 }
 
-/** What a judge would be asked about the answers. Throws InputError for what would only show after it was paid. */
+/**
+ * What a judge would be asked about the answers and the questions without one, and how many answers it would be asked nothing about: their
+ * truth did not come. Throws InputError where that is so of all, and for what else would only show after it was paid.
+ */
 export function judgeTasks(
   spec: JudgeSpec,
-  { questions, labels }: Pick<JudgingRequest, 'questions' | 'labels'>,
+  { benchmark, questions, labels }: Pick<JudgingRequest, 'benchmark' | 'questions' | 'labels'>,
   answers: readonly Answer[],
-): JudgeTask[] {
-  const tasks = spec.tasks({ answers, questions, labels })
-  ownIds(tasks.map(({ id }) => id))
-  return tasks
+  errors: readonly string[] = [],
+): { readonly about: JudgeTask[]; readonly extra: number } {
+  const failed = errors.map((id) => ({ id, text: '', row: {} }))
+  const about = spec.tasks({ answers: [...answers, ...failed], questions, labels })
+  ownIds(about.map(({ id }) => id))
+  const judged = new Set(about.flatMap(questionsOf))
+  const extra = answers.filter(({ id }) => !judged.has(id)).length
+  if (extra === answers.length) throw foreign(benchmark.name)
+  return { about, extra }
 }
 
 /**
@@ -176,6 +185,17 @@ function located({ mediaFolder }: JudgingRequest, tasks: readonly JudgeTask[]) {
 }
 
 /** Of a pair of answers, one is nothing to judge. */
-function isAbout({ id, questions = [id] }: JudgeTask, ids: ReadonlySet<string>): boolean {
-  return questions.some((question) => ids.has(question))
+function isAbout(task: JudgeTask, ids: ReadonlySet<string>): boolean {
+  return questionsOf(task).some((question) => ids.has(question))
+}
+
+function questionsOf({ id, questions = [id] }: JudgeTask): readonly string[] {
+  return questions
+}
+
+function foreign(name: string): InputError {
+  return new InputError(
+    'INPUT_ANSWERS_FOREIGN',
+    `eval.${name}: answers should be to questions of the files that came, none is; give the benchmark's questions and labels, and the answers to them.`,
+  )
 }

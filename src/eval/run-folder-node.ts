@@ -40,12 +40,14 @@ function keepJudged(out: string): void {
   )
 }
 
-/** Judges and what is known of the training data may change: answers do not depend on them. */
+/** What answers do not depend on: it may change, and they are scored again. */
+const OF_SCORES = ['hash', 'judge', 'labels', 'rule', 'training', 'wordNet']
+
 function differingKeys(before: Row, recipe: EvalRecipe): string[] {
   const now: Row = { ...recipe }
   return Object.keys(now).filter(
     (key) =>
-      !['hash', 'judge', 'rule', 'training'].includes(key) &&
+      !OF_SCORES.includes(key) &&
       JSON.stringify(asBegun(before[key], key)) !== JSON.stringify(asBegun(now[key], key)),
   )
 }

@@ -207,11 +207,11 @@ function interleave(prompt: string, media: readonly ContentPart[]): ContentPart[
 }
 
 function entryOf({ question, key }: Open, answer: EngineAnswer, model: string): JournalEntry {
-  return { key, line: lineOf(question, answer, model) }
+  return { key, line: answerLine(question, answer, model) }
 }
 
 /** A line of the original's answer files; what went wrong stands in its metadata. */
-function lineOf(question: Question, answer: EngineAnswer, model: string): Row {
+export function answerLine(question: Question, answer: EngineAnswer, model: string): Row {
   const { id, extra } = question
   const head = { question_id: id, ...extra, prompt: shownPrompt(question) }
   if ('error' in answer) {

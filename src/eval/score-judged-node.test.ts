@@ -76,6 +76,35 @@ describe('answers of official files', () => {
     }
   })
 
+  test('an answer whose truth did not come is extra, with the questions and without', async () => {
+    // They were in no count: reviews are of what was judged.
+    const vet = [jsonFile('m.json', { v1_0: 'five', v1_1: 'she', v1_2: 'it', v1_3: 'we' })]
+    const ids = [0, 1, 2, 3]
+    const asked = ids.map((id) => ({ question_id: id, image: 'a.png', text: 'q' }))
+    const clip = (id: number) => ({ question_id: id, video_name: 'v', question: 'q', answer: 'a' })
+    const clips = [
+      jsonLines(
+        'a.jsonl',
+        ids.map((id) => ({ question_id: id, text: 't' })),
+      ),
+    ]
+    const cases: [string, Files, EvalFile, string][] = [
+      ['mm-vet', { answers: vet, labels: [truth] }, jsonLines('q.jsonl', asked), '0.5'],
+      [
+        'activitynet-qa',
+        { answers: clips, labels: [jsonFile('test_a.json', [clip(0), clip(1)])] },
+        jsonFile('test_q.json', ids.map(clip)),
+        "{'pred': 'yes', 'score': 4}",
+      ],
+    ]
+    for (const [name, files, questions, said] of cases) {
+      for (const given of [files, { ...files, questions: [questions] }]) {
+        const { counts } = await judge(name, given, said)
+        assert.deepEqual([counts.questions, counts.missing, counts.extra], [2, 0, 2], name)
+      }
+    }
+  })
+
   test('MM-Vet: the tables name the model as the answers do, and are not written of what no judge has read; the evaluator’s input always is', async () => {
     // They were of `reviews`, and of nonsense they said 0.0; the input was written where no judge came alone.
     const answers = [jsonFile('results/llava-v1.5-13b.json', { v1_0: 'five', v1_1: 'she' })]

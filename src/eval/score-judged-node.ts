@@ -38,10 +38,10 @@ export async function scoreJudged(given: ScoreJudgedRequest): Promise<JudgedRepo
   const files = truthOf(spec, request)
   // The reviews, which are scored, hold no prompt; and the judge is paid for each.
   checkPlaces(benchmark, { answers, ...files })
-  const { missing, extra, fitting } = compared(request, files, spec)
+  const missing = unanswered(request, files, spec)
   const judged = await judgeAll({ ...request, ...files }, answers, missing)
-  const { reviews, facts, identities, agreement } = judged
-  if (!reviews || (facts[0]?.reviews === 0 && fitting === 0)) throw foreign(benchmark.name)
+  const { reviews, extra, facts, identities, agreement } = judged
+  if (!reviews) throw noJudge(benchmark.name)
   const report = await score(benchmark.name, {
     ...filesOf({ benchmark, ...files }, benchmark.ask ?? {}),
     answers: [reviews],
@@ -76,27 +76,23 @@ function truthOf(spec: JudgeSpec, request: ScoreJudgedRequest): ReleasedFiles {
   return { questions: [], labels: answers }
 }
 
-/** Of the questions that came: those without an answer, and how many answers are to one, and to none. */
-function compared(
+/** Of the questions that came those without an answer. */
+function unanswered(
   { benchmark: { ask }, answers }: ScoreJudgedRequest,
   { questions, labels }: ReleasedFiles,
   spec: JudgeSpec,
-): { readonly missing: string[]; readonly extra: number; readonly fitting: number } {
+): string[] {
   const files = questions.length > 0 || ask?.hasTruth !== true ? questions : labels
-  if (!ask || files === answers || files.length === 0) return NOTHING_ASKED
+  if (!ask || files === answers || files.length === 0) return []
   const given = new Set(answersOf(spec, answers).map(({ id }) => id))
   const asked = new Set(ask.questions(files).map(({ id }) => String(id)))
-  const missing = [...asked].filter((id) => !given.has(id))
-  const fitting = asked.size - missing.length
-  return { missing, extra: given.size - fitting, fitting }
+  return [...asked].filter((id) => !given.has(id))
 }
 
 /** As official scripts have it: the first file's, without its ending. */
 function nameOf([first]: readonly EvalFile[]): string {
   return (first ? baseName(first) : '').replace(/\.[^.]*$/, '')
 }
-
-const NOTHING_ASKED = { missing: [], extra: 0, fitting: 0 }
 
 function unjudged(name: string): InputError {
   return new InputError(
@@ -105,9 +101,9 @@ function unjudged(name: string): InputError {
   )
 }
 
-function foreign(name: string): InputError {
+function noJudge(name: string): InputError {
   return new InputError(
-    'INPUT_ANSWERS_FOREIGN',
-    `eval.${name}: answers should be to questions of the files that came, none is; give the benchmark's questions and labels, and the answers to them.`,
+    'INPUT_JUDGE_MISSING',
+    `eval.${name}: a judge and a cache of its replies should come, they did not; give both, or score reviews.`,
   )
 }

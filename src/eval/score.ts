@@ -42,7 +42,7 @@ export type ScoreRequest = {
   readonly asked?: ReadonlySet<string> | undefined
   /** Files that the benchmark's rule does not take: they say of which set the answers are. */
   readonly askedFrom?: SetFiles
-  /** To try questions and truth before anything is answered. Else a file without answers is refused. */
+  /** Where every answer may have failed. Else a file without answers is refused. */
   readonly allowsNone?: boolean
   /** For benchmarks that measure how close words are: WUPS. */
   readonly wordNet?: WordNet | undefined
