@@ -165,3 +165,24 @@ test('an answer whose truth is missing is extra, whether a rule or a judge score
     assert.deepEqual([counts.questions, counts.missing, counts.extra], [1, 0, 3], name)
   }
 })
+
+test("ScienceQA: the dataset's folder scores the split that is asked", async () => {
+  // Of minitest, the part of test, all other questions of test were missing answers; validation was refused.
+  const splits = { val: ['5', '6'], test: ['1', '2', '3', '4'], minitest: ['2', '3'] }
+  const labels = [problems([1, 2, 3, 4, 5, 6]), jsonFile('pid_splits.json', splits)]
+  const asked = { test: [1, 2, 3, 4], minitest: [3, 2], val: [5, 6] }
+  for (const [name, ids] of Object.entries(asked)) {
+    const questions = [science(`llava_${name}_CQM-A.json`, ids)]
+    for (const truth of [labels, labels.slice(1)]) {
+      const report = await run('scienceqa', { questions, labels: truth }).made
+      assert.deepEqual([report.counts.questions, report.counts.missing], [ids.length, 0], name)
+      assert.equal(report.title, `ScienceQA (${name === 'val' ? 'validation' : name})`)
+      assert.equal(values(report)['accuracy'], 100)
+      assert.equal(values(report)['NAT'], truth === labels ? 100 : undefined)
+    }
+  }
+  const some = { questions: [science('q.json', [1, 2, 3])], labels: labels.slice(1) }
+  const partly = run('scienceqa', some)
+  await assert.rejects(partly.made, { code: 'INPUT_LABELS_FOREIGN', message: /all 4 .*"test", 1 / })
+  assert.equal(partly.asked.length, 0)
+})

@@ -36,8 +36,9 @@ export function readProblems(
 ): Problem[] {
   const { problems, splits } = findProblems(labels)
   const asked = questions.flatMap(fromConversations)
-  if (problems && splits) return withPictures(fromDataset(problems, splits), asked)
-  if (splits && asked.length > 0) return inSplit(asked, splits)
+  const split = splits && askedSplit(splits, asked)
+  if (problems && split) return withPictures(fromDataset(problems, split), asked)
+  if (split && asked.length > 0) return inSplit(asked, split)
   if (labels.length > 0) {
     throw new InputError(
       'INPUT_LABELS_MISSING',
@@ -64,16 +65,38 @@ function findProblems<File extends Named>(files: readonly File[]) {
   }
 }
 
+type AskedSplit = {
+  readonly name: string
+  readonly ids: readonly string[]
+  readonly file: EvalFile
+}
+
+/** Of the splits that have all questions the smallest: minitest is a part of test. Where none has, or none came, test. */
+function askedSplit(file: EvalFile, asked: readonly Problem[]): AskedSplit {
+  const splits = readJson(file)
+  const all = Object.entries(isRow(splits) ? splits : {})
+    .flatMap(([name, list]) => (Array.isArray(list) ? [{ name, ids: list.map(String), file }] : []))
+    .sort((a, b) => a.ids.length - b.ids.length)
+  const test = all.find(({ name }) => name === 'test')
+  if (!test) throw unreadable(file, 'an object with the list "test"')
+  if (asked.length === 0) return test
+  return all.find(({ ids }) => hasAll(ids, asked)) ?? test
+}
+
+function hasAll(ids: readonly string[], asked: readonly Problem[]): boolean {
+  const own = new Set(ids)
+  return asked.every(({ id }) => own.has(id))
+}
+
 /** The questions that the split has, all of which have to be among them: their file holds the truth. */
-function inSplit(asked: readonly Problem[], splitsFile: EvalFile): Problem[] {
+function inSplit(asked: readonly Problem[], { name, ids, file }: AskedSplit): Problem[] {
   ownIds(asked.map(({ id }) => id))
   const byId = new Map(asked.map((problem) => [problem.id, problem]))
-  const ids = testIds(splitsFile)
   const lacking = ids.filter((id) => !byId.has(id))
   if (lacking.length === 0) return ids.flatMap((id) => byId.get(id) ?? [])
   throw new InputError(
     'INPUT_LABELS_FOREIGN',
-    `eval.scienceqa: the questions should be all ${ids.length} that ${splitsFile.name} has under "test", ${lacking.length} are not among them (${lacking.slice(0, 3).join(', ')}); give the whole question file of test, or leave labels out.`,
+    `eval.scienceqa: the questions should be all ${ids.length} that ${file.name} has under "${name}", ${lacking.length} are not among them (${lacking.slice(0, 3).join(', ')}); give the whole question file of ${name}, or leave labels out.`,
   )
 }
 
@@ -83,10 +106,10 @@ function withPictures(problems: readonly Problem[], asked: readonly Problem[]): 
   return problems.map((one) => ({ ...one, hasPicture: known.get(one.id) ?? one.hasPicture }))
 }
 
-function fromDataset(problemsFile: EvalFile, splitsFile: EvalFile): Problem[] {
+function fromDataset(problemsFile: EvalFile, { ids }: AskedSplit): Problem[] {
   const problems = readJson(problemsFile)
   if (!isRow(problems)) throw unreadable(problemsFile, 'an object of problems')
-  return testIds(splitsFile).map((id) => {
+  return ids.map((id) => {
     const problem = problems[id]
     const choices: unknown = isRow(problem) ? problem['choices'] : null
     const answer: unknown = isRow(problem) ? problem['answer'] : null
@@ -98,13 +121,6 @@ function fromDataset(problemsFile: EvalFile, splitsFile: EvalFile): Problem[] {
     const columns = isRow(problem) ? columnsOf(problem, hasImage) : []
     return { id, choices: choices.length, answer, hasPicture: null, columns }
   })
-}
-
-function testIds(file: EvalFile): string[] {
-  const splits = readJson(file)
-  const ids: unknown = isRow(splits) ? splits['test'] : null
-  if (!Array.isArray(ids)) throw unreadable(file, 'an object with the list "test"')
-  return ids.map(String)
 }
 
 const SUBJECTS: Readonly<Record<string, string>> = {

@@ -78,7 +78,7 @@ export const scienceQa: Benchmark = {
     questions:
       'llava_test_CQM-A.json or, of the fine-tune, llava_test_QCM-LEA.json (truth and pictures)',
     labels:
-      'beside questions, for the table by subject, or in their place: the folder with problems.json and pid_splits.json; the second alone, beside questions, says which of them count',
+      'beside questions, for the table by subject, or in place of those of test: the folder with problems.json and pid_splits.json; the second alone, beside questions, says which of them count',
   },
   needs: [],
   rule: 'a letter A–E alone or before ". ", else the only "The answer is X."; the rest is wrong (samples of lmms-eval: alone in either case, or before "."; tables of VLMEvalKit: the letter or option that it infers); accuracy',
