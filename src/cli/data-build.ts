@@ -1,5 +1,5 @@
 /** `llava data build mini`: the mini model's training and test data from licensed pictures and a generator. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { makeFolderSync } from '../core/make-folder-node.ts'
 import { BUILDERS } from '../data/mini/builders.ts'
@@ -13,6 +13,7 @@ import type { DataAction } from './data-action.ts'
 import { wholeFrom0 } from './number-options.ts'
 import { outFolder } from './out-folder.ts'
 import { Progress } from './progress.ts'
+import { readTextFile } from './read-text-file.ts'
 import { UsageError } from './usage-error.ts'
 import type { Session } from './verb.ts'
 
@@ -104,7 +105,7 @@ async function readReplay(
   const answers = wholeFrom0(args, 'replay-answers')
   if (name === undefined) {
     if (answers !== undefined) throw new UsageError('--replay-answers needs --replay-model.')
-    return file === undefined ? [] : parseReplay(readFileSync(file, 'utf8'), file)
+    return file === undefined ? [] : parseReplay(readTextFile(file), file)
   }
   if (file === undefined) throw new UsageError('--replay-model needs --replay, the file to write.')
   const asked = replays(answers ?? 1)

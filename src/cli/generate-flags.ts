@@ -1,10 +1,10 @@
 /** The options of `generate` as flags. */
-import { readFileSync } from 'node:fs'
 import type { GenerateOptions } from '../index.ts'
 import { isRecord } from '../serve/faults.ts'
 import { parseGenerateOptions } from '../serve/generate-options.ts'
 import { parseGenerationConfig } from '../serve/generation-config.ts'
 import type { Arguments } from './arguments.ts'
+import { readTextFile } from './read-text-file.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec } from './verb.ts'
 
@@ -141,14 +141,15 @@ function responseFormat(args: Arguments): Pick<GenerateOptions, 'responseFormat'
     return { responseFormat: { type: 'json_schema', schema: readSchema(schema) } }
   }
   if (pattern !== undefined) return { responseFormat: { type: 'regex', pattern } }
-  if (grammar !== undefined) return { responseFormat: { type: 'ebnf', grammar: readText(grammar) } }
+  if (grammar !== undefined)
+    return { responseFormat: { type: 'ebnf', grammar: readTextFile(grammar) } }
   const choices = args.texts('choice')
   return choices.length === 0 ? {} : { responseFormat: { type: 'choice', choices } }
 }
 
 /** Throws UsageError for a file that holds no schema. */
 export function readSchema(path: string): object {
-  const text = readText(path)
+  const text = readTextFile(path)
   try {
     const schema: unknown = JSON.parse(text)
     if (isRecord(schema)) return schema
@@ -156,15 +157,6 @@ export function readSchema(path: string): object {
     // Told below.
   }
   throw new UsageError(`--schema ${path} should hold a JSON Schema: an object in JSON.`)
-}
-
-function readText(path: string): string {
-  try {
-    // Passes over the byte order mark that some editors write.
-    return new TextDecoder().decode(readFileSync(path))
-  } catch (error) {
-    throw new UsageError(`${path} cannot be read: ${(error as Error).message}.`)
-  }
 }
 
 const VALUES: { readonly [K in OptionSpec['kind']]: (args: Arguments, name: string) => unknown } = {

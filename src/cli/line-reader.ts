@@ -26,7 +26,8 @@ export class LineReader {
       terminal: this.isTyped,
       historySize: 1000,
     })
-    this.#readline.on('line', (line) => this.#push(line))
+    // A script may begin with a byte order mark.
+    this.#readline.on('line', (line) => this.#push(line.replace(/^\uFEFF/, '')))
     this.#readline.on('SIGINT', handleInterrupt)
     this.#readline.on('close', () => {
       this.#isClosed = true

@@ -1,5 +1,5 @@
 /** The options of `loadModel` as flags, and a model loaded by them with progress on stderr. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import type { LoadOptions, Model, PrecisionOption } from '../index.ts'
 import { PRECISIONS, type PrecisionName } from '../choose-precision.ts'
 import type { LinearPrecision } from '../graph/lower.ts'
@@ -10,6 +10,7 @@ import type { Arguments } from './arguments.ts'
 import { numberFrom } from './number-options.ts'
 import { defaultModel } from './package.ts'
 import { Progress } from './progress.ts'
+import { readTextFile } from './read-text-file.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
 
@@ -235,7 +236,7 @@ export function checkpointWords(args: Arguments): CheckpointWords {
 /** A mode or a template as it is, or what the file of that name holds. */
 function templateOption(given: string | undefined): string | undefined {
   const isFile = given !== undefined && /\.(?:jinja2?|j2|txt)$/i.test(given) && existsSync(given)
-  return isFile ? readFileSync(given, 'utf8') : given
+  return isFile ? readTextFile(given) : given
 }
 
 /** Those of `PRECISION_OPTIONS`. Throws UsageError. */

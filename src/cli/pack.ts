@@ -1,11 +1,12 @@
 /** `llava pack`: a base and the adapter that was trained on it as one small folder that loads as it is. */
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { packModel } from '../pack-model.ts'
 import { BLOCK_TYPES, type BlockType } from '../weights/block-search.ts'
 import type { Arguments } from './arguments.ts'
 import { formatBytes, formatTable } from './format.ts'
 import { outFolder } from './out-folder.ts'
+import { readTextFile } from './read-text-file.ts'
 import { UsageError } from './usage-error.ts'
 import type { Verb } from './verb.ts'
 
@@ -78,7 +79,7 @@ export const pack: Verb = {
 function card(args: Arguments): string | undefined {
   const file = args.text('card')
   if (file === undefined) return undefined
-  if (statSync(file, { throwIfNoEntry: false })?.isFile()) return readFileSync(file, 'utf8')
+  if (statSync(file, { throwIfNoEntry: false })?.isFile()) return readTextFile(file)
   throw new UsageError(
     `--card should be a file with the text of the README.md, ${file} is none; check the path.`,
   )

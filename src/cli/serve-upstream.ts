@@ -1,5 +1,4 @@
 /** `llava serve --upstream`: the same server with its models behind other servers. */
-import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Log, ServedModel, ServerConfig, WorkerControl } from '../serve/http/index.ts'
 import { LONGEST_SECONDS } from '../core/longest-wait.ts'
@@ -10,6 +9,7 @@ import { LOAD_OPTIONS, loadOptions } from './load-flags.ts'
 import { wholeFrom1 } from './number-options.ts'
 import { refuseIdle } from './refuse-idle.ts'
 import { serverKey, serverUrls } from './server-options.ts'
+import { readTextFile } from './read-text-file.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session } from './verb.ts'
 
@@ -166,11 +166,7 @@ function checkDiffer(urls: readonly string[]): void {
 }
 
 function readKey(file: string): string {
-  try {
-    const key = readFileSync(file, 'utf8').trim()
-    if (/^\S+$/.test(key) && isServerKey(key)) return key
-  } catch (error) {
-    throw new UsageError(`${file} cannot be read: ${(error as Error).message}.`)
-  }
+  const key = readTextFile(file).trim()
+  if (/^\S+$/.test(key) && isServerKey(key)) return key
   throw new UsageError(`--upstream-api-key-file ${file} should hold one key and nothing else.`)
 }

@@ -1,5 +1,4 @@
 /** `llava serve`: the HTTP server with a model in it. */
-import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { ConfigError } from '../core/errors.ts'
 import type {
@@ -22,6 +21,7 @@ import {
   UPSTREAM_OPTIONS,
   upstreamSettings,
 } from './serve-upstream.ts'
+import { readTextFile } from './read-text-file.ts'
 import { UsageError } from './usage-error.ts'
 import type { OptionSpec, Session, Verb } from './verb.ts'
 
@@ -108,7 +108,7 @@ async function readSettings(args: Arguments, session: Session): Promise<Settings
 
 async function keysOf(file: string): Promise<readonly ApiKey[]> {
   const { parseApiKeys } = await import('../serve/http/index.ts')
-  const keys = await parseApiKeys(readText(file))
+  const keys = await parseApiKeys(readTextFile(file))
   if (keys.length > 0) return keys
   throw new UsageError(`${file} holds no key.`)
 }
@@ -146,16 +146,9 @@ async function readers(args: Arguments): Promise<Partial<MediaReaders>> {
 function tlsFiles(args: Arguments): Settings['tls'] {
   const [cert, key] = [args.text('tls-cert'), args.text('tls-key')]
   if (cert === undefined && key === undefined) return undefined
-  if (cert !== undefined && key !== undefined) return { cert: readText(cert), key: readText(key) }
+  if (cert !== undefined && key !== undefined)
+    return { cert: readTextFile(cert), key: readTextFile(key) }
   throw new UsageError('--tls-cert and --tls-key belong together; give both.')
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new UsageError(`${path} cannot be read: ${(error as Error).message}.`)
-  }
 }
 
 function addressOf(args: Arguments) {

@@ -11,7 +11,8 @@ const CHAT = ['chat', '--model', MODEL, '--precision', 'f32', '--max-tokens', '4
 
 describe('llava chat', { concurrency: 2 }, () => {
   test('remembers what was said and shown, until /reset', async () => {
-    const input = `Hello\n/image ${PHOTO}\nWhat is it?\nAre you\\\nsure?\n/reset\nHello\n/exit\nnever said\n`
+    // Editors on Windows begin a file so; it was a part of the question.
+    const input = `\ufeffHello\n/image ${PHOTO}\nWhat is it?\nAre you\\\nsure?\n/reset\nHello\n/exit\nnever said\n`
     const { code, stdout } = await llava([...CHAT, '--json'], input)
     assert.equal(code, 0)
     const { turns, model, precision } = JSON.parse(stdout)

@@ -2,9 +2,10 @@
  * User requests with pictures, from a folder as people keep them: JSON lines or lists of {image, text} (also `question` or `prompt`
  * in place of `text`; `id`, `category` and `answer` where there are), or a picture beside a text of the same name.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { dirname, isAbsolute, join, parse, relative, sep } from 'node:path'
 import { InputError } from '../../core/errors.ts'
+import { readText } from '../../core/read-text-node.ts'
 import { isHiddenName } from '../hidden-name.ts'
 
 export type BenchRequest = {
@@ -81,7 +82,7 @@ function faultOf({ id, text, images }: BenchRequest, ids: ReadonlySet<string>): 
 
 function fromFile(folder: string, name: string): BenchRequest[] {
   const path = join(folder, name)
-  return rowsOf(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''), name).map((row, i) => {
+  return rowsOf(readText(path), name).map((row, i) => {
     const images: unknown = row['image'] ?? row['images'] ?? []
     const text = row['text'] ?? row['question'] ?? row['prompt'] ?? row['Question'] ?? ''
     const optional = (value: unknown) => (typeof value === 'string' && value !== '' ? value : null)
@@ -135,7 +136,7 @@ function pairs(folder: string, names: readonly string[]): BenchRequest[] {
       const text = name.replace(PICTURE, '.txt')
       if (!known.has(text)) return []
       const id = name.replace(PICTURE, '')
-      const words = readFileSync(join(folder, text), 'utf8').trim()
+      const words = readText(join(folder, text)).trim()
       return [{ id, images: [join(folder, name)], text: words, category: null, answer: null }]
     })
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { InputError } from '../../core/errors.ts'
 import { makeFolderSync } from '../../core/make-folder-node.ts'
+import { readText } from '../../core/read-text-node.ts'
 import { writeFileWhole } from '../../core/write-file-whole-node.ts'
 import { isRow } from '../row-format.ts'
 import type { PrintedRequest } from './choose-requests.ts'
@@ -74,8 +75,7 @@ function rowOf(out: string, { request, prints, alike, reference }: Entry): Revie
 
 function readReview(path: string): Map<string, Partial<ReviewRow>> {
   if (!existsSync(path)) return new Map()
-  const lines = readFileSync(path, 'utf8')
-    .replace(/^\uFEFF/, '')
+  const lines = readText(path)
     .split('\n')
     .filter((line) => line.trim() !== '')
   return new Map(
