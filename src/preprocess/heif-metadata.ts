@@ -3,30 +3,31 @@
  *
  * Sources: ISO/IEC 14496-12 (`iinf`, `iloc`, `iref`), ISO/IEC 23008-12, annex A (Exif) and 6.2 (`cdsc`).
  */
-import { concatenate } from '../core/concatenate.ts'
 import type { ByteReader } from './byte-reader.ts'
-import { boxes, idSize, numbersIn, type Box } from './heif-boxes.ts'
+import { joinMetadata } from './header-limits.ts'
+import { boxes, findList, idSize, numbersIn, type Box } from './heif-boxes.ts'
 import type { Metadata } from './read-orientation.ts'
 
 /** Of several of a kind the last one counts, as in Pillow's libavif. `meta`: what is in the box of this name. */
 export function heifMetadata(reader: ByteReader, meta: readonly Box[], picture: number): Metadata {
-  let [exif, xmp]: (Uint8Array | undefined)[] = []
+  let [exif, xmp]: (number | undefined)[] = []
   const about = describing(reader, meta, picture)
-  const list = meta.find(({ type }) => type === 'iinf')
-  if (about.size === 0 || list === undefined) return {}
+  const list = about.size > 0 ? findList(meta, 'iinf') : undefined
+  if (list === undefined) return {}
   const first = list.from + 4 + idSize(reader, list, 1)
   for (const info of boxes(reader, first, list.to)) {
     const size = idSize(reader, info, 3)
     const id = reader.uint(info.from + 4, size, false)
     if (!about.has(id)) continue
     const type = info.from + 6 + size
-    // Before it stands how far the TIFF header lies from its beginning.
-    if (reader.is(type, 'Exif')) exif = dataOf(reader, meta, id)?.subarray(4)
-    if (reader.is(type, 'mime') && reader.is(textEnd(reader, type + 4, info), XMP)) {
-      xmp = dataOf(reader, meta, id)
-    }
+    if (reader.is(type, 'Exif')) exif = id
+    if (reader.is(type, 'mime') && reader.is(textEnd(reader, type + 4, info), XMP)) xmp = id
   }
-  return { exif, xmp }
+  return {
+    // Before it stands how far the TIFF header lies from its beginning.
+    exif: dataOf(reader, meta, exif)?.subarray(4),
+    xmp: dataOf(reader, meta, xmp),
+  }
 }
 
 const XMP = 'application/rdf+xml\0'
@@ -39,23 +40,28 @@ function textEnd(reader: ByteReader, from: number, { to }: Box): number {
 /** The items that describe the picture. */
 function describing(reader: ByteReader, meta: readonly Box[], picture: number): Set<number> {
   const found = new Set<number>()
-  const list = meta.find(({ type }) => type === 'iref')
+  const list = findList(meta, 'iref')
   if (list === undefined) return found
   const size = idSize(reader, list, 1)
-  for (const { type, from } of boxes(reader, list.from + 4, list.to)) {
-    if (type !== 'cdsc') continue
-    const count = reader.u16(from + size, false)
-    for (let i = 0; i < count; i++) {
-      const described = reader.uint(from + size + 2 + i * size, size, false)
-      if (described === picture) found.add(reader.uint(from, size, false))
+  for (const box of boxes(reader, list.from + 4, list.to)) {
+    if (box.type !== 'cdsc') continue
+    const next = numbersIn(reader, box, box.from)
+    const item = next(size)
+    for (let count = next(2); count > 0; count--) {
+      if (next(size) === picture) found.add(item)
     }
   }
   return found
 }
 
-/** Undefined for an item that lies in another file or in other items, and for one that would be larger than this file. */
-function dataOf(reader: ByteReader, meta: readonly Box[], id: number): Uint8Array | undefined {
-  const list = meta.find(({ type }) => type === 'iloc')
+/** Undefined for an item that lies in another file or in other items. */
+function dataOf(
+  reader: ByteReader,
+  meta: readonly Box[],
+  id: number | undefined,
+): Uint8Array | undefined {
+  if (id === undefined) return
+  const list = findList(meta, 'iloc')
   const { method, extents } = (list && placeOf(reader, list, id)) ?? { method: -1, extents: [] }
   const whole = { from: 0, to: reader.length }
   const within = [whole, meta.find(({ type }) => type === 'idat')][method]
@@ -64,8 +70,7 @@ function dataOf(reader: ByteReader, meta: readonly Box[], id: number): Uint8Arra
     const from = within.from + offset
     return reader.bytes.subarray(from, length === 0 ? within.to : from + length)
   })
-  const size = parts.reduce((sum, part) => sum + part.length, 0)
-  return size > reader.length ? undefined : concatenate(parts, Uint8Array)
+  return joinMetadata(parts)
 }
 
 type Place = {

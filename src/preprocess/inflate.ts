@@ -1,21 +1,25 @@
 /**
  * Unpacking deflated bytes without a look at the platform, for the short texts of pictures' headers.
  *
+ * The work is bounded, which no library's is: a block without content takes a dozen bytes and tables for two alphabets.
  * Source: RFC 1951.
  */
 
-/** Undefined for data that are damaged or cut, and for more than `most` bytes. */
+/** What is packed, or the first `most` bytes of it. Undefined for data that are damaged or cut, or in very many blocks. */
 export function inflate(packed: Uint8Array, most: number): Uint8Array | undefined {
   const bits = new BitReader(packed)
-  const output: number[] = []
-  for (let isLast = false; !isLast;) {
-    isLast = bits.next(1) === 1
+  const output = new Output(most)
+  for (let blocks = 0; blocks < MOST_BLOCKS; blocks++) {
+    const isLast = bits.next(1) === 1
     const kind = bits.next(2)
-    const isWhole = kind === 0 ? copyStored(bits, output, most) : unpack(bits, kind, output, most)
+    const isWhole = kind === 0 ? copyStored(bits, output) : unpack(bits, kind, output)
     if (!isWhole || bits.isOver) return
+    if (isLast || output.isFull) return output.bytes
   }
-  return Uint8Array.from(output)
 }
+
+/** zlib begins one every 16384 symbols, others more rarely. */
+const MOST_BLOCKS = 256
 
 class BitReader {
   readonly #bytes: Uint8Array
@@ -33,10 +37,13 @@ class BitReader {
   /** A number whose lowest bit comes first. */
   next(count: number): number {
     let value = 0
-    for (let i = 0; i < count; i++, this.#at++) {
-      value |= (((this.#bytes[this.#at >>> 3] ?? 0) >>> (this.#at & 7)) & 1) << i
-    }
+    for (let i = 0; i < count; i++) value |= this.bit() << i
     return value
+  }
+
+  bit(): number {
+    const at = this.#at++
+    return ((this.#bytes[at >>> 3] ?? 0) >>> (at & 7)) & 1
   }
 
   skipToByte(): void {
@@ -44,45 +51,74 @@ class BitReader {
   }
 }
 
-function copyStored(bits: BitReader, output: number[], most: number): boolean {
+/** Room for so many bytes; what comes behind them is dropped. */
+class Output {
+  readonly #room: Uint8Array
+  #length = 0
+
+  constructor(most: number) {
+    this.#room = new Uint8Array(most)
+  }
+
+  get bytes(): Uint8Array {
+    return this.#room.slice(0, this.#length)
+  }
+
+  get isFull(): boolean {
+    return this.#length === this.#room.length
+  }
+
+  push(byte: number): void {
+    if (!this.isFull) this.#room[this.#length++] = byte
+  }
+
+  /** Appends bytes that stand further up. False where none stand there. */
+  repeat(length: number, distance: number): boolean {
+    if (distance > this.#length) return false
+    const end = Math.min(this.#length + length, this.#room.length)
+    for (; this.#length < end; this.#length++) {
+      this.#room[this.#length] = this.#room[this.#length - distance] as number
+    }
+    return true
+  }
+}
+
+function copyStored(bits: BitReader, output: Output): boolean {
   bits.skipToByte()
   const length = bits.next(16)
-  if (bits.next(16) !== (length ^ 0xffff) || output.length + length > most) return false
+  if (bits.next(16) !== (length ^ 0xffff)) return false
   for (let i = 0; i < length; i++) output.push(bits.next(8))
   return true
 }
 
-/** Symbols by their codes, with a 1 before each that keeps its zeros. */
-type Codes = ReadonlyMap<number, number>
+/** How many codes there are of each length, and their symbols, shorter codes first. */
+type Codes = { readonly counts: Uint16Array; readonly symbols: Uint16Array }
 
 type Alphabets = { readonly symbols: Codes; readonly distances: Codes }
 
-function unpack(bits: BitReader, kind: number, output: number[], most: number): boolean {
+function unpack(bits: BitReader, kind: number, output: Output): boolean {
   const alphabets = kind === 1 ? FIXED : kind === 2 ? readAlphabets(bits) : undefined
   if (alphabets === undefined) return false
-  while (output.length <= most && !bits.isOver) {
+  while (!output.isFull) {
     const symbol = readSymbol(bits, alphabets.symbols)
     if (symbol === END) return true
     if (symbol !== undefined && symbol < END) output.push(symbol)
     else if (!repeat(bits, symbol, alphabets.distances, output)) return false
   }
-  return false
+  return true
 }
 
 const END = 256
 
-/** Appends bytes that stand further up. */
 function repeat(
   bits: BitReader,
   symbol: number | undefined,
   distances: Codes,
-  output: number[],
+  output: Output,
 ): boolean {
   const length = measure(bits, LENGTHS[(symbol ?? 0) - END - 1])
   const distance = measure(bits, DISTANCES[readSymbol(bits, distances) ?? -1])
-  if (length === 0 || distance === 0 || distance > output.length) return false
-  for (let i = 0; i < length; i++) output.push(output[output.length - distance] as number)
-  return true
+  return length > 0 && distance > 0 && output.repeat(length, distance)
 }
 
 /** The least of a range of numbers, and how many bits say which of them it is. */
@@ -107,35 +143,49 @@ function ranges(first: number, count: number, extraOf: (i: number) => number): R
   })
 }
 
-function readSymbol(bits: BitReader, codes: Codes): number | undefined {
-  let code = 1
+/** Codes of a length are numbers one behind another, the first of which is twice the one behind the last shorter one. */
+function readSymbol(bits: BitReader, { counts, symbols }: Codes): number | undefined {
+  let [code, first, shorter] = [0, 0, 0]
   for (let length = 1; length <= MOST_BITS; length++) {
-    code = (code << 1) | bits.next(1)
-    const symbol = codes.get(code)
-    if (symbol !== undefined) return symbol
+    code = code * 2 + bits.bit()
+    const count = counts[length] as number
+    if (code < first + count) return symbols[shorter + code - first]
+    shorter += count
+    first = (first + count) * 2
   }
 }
 
 const MOST_BITS = 15
 
-/** Codes of the same length follow each other in the order of their symbols, and longer ones follow shorter ones. */
-function codesOf(lengths: readonly number[]): Codes {
-  const codes = new Map<number, number>()
-  let code = 0
-  for (let length = 1; length <= MOST_BITS; length++) {
-    code <<= 1
-    for (const [symbol, own] of lengths.entries()) {
-      if (own === length) codes.set((1 << length) | code++, symbol)
-    }
+/** Codes of the same length follow each other in the order of their symbols. */
+function codesOf(lengths: Uint8Array): Codes {
+  const counts = new Uint16Array(MOST_BITS + 1)
+  for (let symbol = 0; symbol < lengths.length; symbol++) {
+    const length = lengths[symbol] as number
+    counts[length] = (counts[length] as number) + 1
   }
-  return codes
+  // Without a code.
+  counts[0] = 0
+  const places = new Uint16Array(MOST_BITS + 2)
+  for (let length = 1; length <= MOST_BITS; length++) {
+    places[length + 1] = (places[length] as number) + (counts[length] as number)
+  }
+  const symbols = new Uint16Array(places[MOST_BITS + 1] as number)
+  for (let symbol = 0; symbol < lengths.length; symbol++) {
+    const length = lengths[symbol] as number
+    if (length === 0) continue
+    const place = places[length] as number
+    symbols[place] = symbol
+    places[length] = place + 1
+  }
+  return { counts, symbols }
 }
 
 const FIXED: Alphabets = {
   symbols: codesOf(
-    Array.from({ length: 288 }, (_, i) => (i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8)),
+    Uint8Array.from({ length: 288 }, (_, i) => (i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8)),
   ),
-  distances: codesOf(Array.from({ length: 30 }, () => 5)),
+  distances: codesOf(new Uint8Array(30).fill(5)),
 }
 
 /** In which order the lengths of the codes for lengths come. */
@@ -143,25 +193,36 @@ const ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15]
 
 function readAlphabets(bits: BitReader): Alphabets | undefined {
   const [symbols, distances, own] = [bits.next(5) + 257, bits.next(5) + 1, bits.next(4) + 4]
-  const first = Array.from({ length: ORDER.length }, () => 0)
+  const first = new Uint8Array(ORDER.length)
   for (const place of ORDER.slice(0, own)) first[place] = bits.next(3)
-  const codes = codesOf(first)
-  const lengths: number[] = []
-  while (lengths.length < symbols + distances) {
-    const symbol = readSymbol(bits, codes)
-    if (symbol === undefined) return
-    if (symbol < 16) lengths.push(symbol)
-    else lengths.push(...runOf(bits, symbol, lengths.at(-1) ?? 0))
-  }
-  return {
-    symbols: codesOf(lengths.slice(0, symbols)),
-    distances: codesOf(lengths.slice(symbols, symbols + distances)),
-  }
+  const lengths = readLengths(bits, codesOf(first), symbols + distances)
+  return (
+    lengths && {
+      symbols: codesOf(lengths.subarray(0, symbols)),
+      distances: codesOf(lengths.subarray(symbols)),
+    }
+  )
 }
 
-/** The length before once more, or none, several times. */
-function runOf(bits: BitReader, symbol: number, before: number): number[] {
-  if (symbol === 16) return Array.from({ length: 3 + bits.next(2) }, () => before)
-  const count = symbol === 17 ? 3 + bits.next(3) : 11 + bits.next(7)
-  return Array.from({ length: count }, () => 0)
+function readLengths(bits: BitReader, codes: Codes, count: number): Uint8Array | undefined {
+  const lengths = new Uint8Array(count)
+  for (let at = 0; at < count;) {
+    const symbol = readSymbol(bits, codes)
+    if (symbol === undefined) return
+    if (symbol < 16) lengths[at++] = symbol
+    else {
+      // The length before once more, or none, several times.
+      const value = symbol === 16 ? (lengths[at - 1] ?? 0) : 0
+      const end = at + runOf(bits, symbol)
+      if (end > count) return
+      lengths.fill(value, at, end)
+      at = end
+    }
+  }
+  return lengths
+}
+
+function runOf(bits: BitReader, symbol: number): number {
+  if (symbol === 16) return 3 + bits.next(2)
+  return symbol === 17 ? 3 + bits.next(3) : 11 + bits.next(7)
 }

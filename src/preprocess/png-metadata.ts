@@ -4,6 +4,7 @@
  * As Pillow has it, of several of a kind the last one counts, and `eXIf` more than text. Source: PNG (W3C 2025), 11.3.
  */
 import type { ByteReader } from './byte-reader.ts'
+import { MOST_METADATA, MOST_PARTS } from './header-limits.ts'
 import { inflate } from './inflate.ts'
 import type { Metadata } from './read-orientation.ts'
 
@@ -13,7 +14,7 @@ const XMP = 'XML:com.adobe.xmp'
 export function pngMetadata(reader: ByteReader): Metadata {
   let exif: Uint8Array | undefined
   const texts = new Map<string, Text>()
-  for (let at = 8; reader.has(at, 8);) {
+  for (let at = 8, parts = 0; reader.has(at, 8) && parts < MOST_PARTS; parts++) {
     const length = reader.u32(at, false)
     const data = reader.bytes.subarray(at + 8, at + 8 + length)
     if (reader.is(at + 4, 'eXIf')) exif = data
@@ -33,32 +34,49 @@ type Text = {
   readonly rest: Uint8Array
 }
 
-/** Nothing where it does not unpack. */
+/** Its beginning, if it is long; nothing where it does not unpack. */
 function textOf(text: Text | undefined): Uint8Array | undefined {
   if (text === undefined) return
   const { type, rest } = text
-  if (type === 'tEXt') return rest
+  if (type === 'tEXt') return rest.subarray(0, MOST_METADATA)
   // How it is compressed: always by zlib.
   if (type === 'zTXt') return unpack(rest.subarray(1))
   // Whether and how it is compressed, its language, the keyword in it.
   const language = rest.indexOf(0, 2)
   const start = language < 0 ? 0 : rest.indexOf(0, language + 1) + 1
   if (start === 0) return
-  return rest[0] === 0 ? rest.subarray(start) : unpack(rest.subarray(start))
+  const own = rest.subarray(start)
+  return rest[0] === 0 ? own.subarray(0, MOST_METADATA) : unpack(own)
 }
-
-/** What Pillow unpacks of a text. */
-const MOST_TEXT = 2 ** 20
 
 /** Behind the two bytes of zlib's header. */
 function unpack(packed: Uint8Array): Uint8Array | undefined {
-  return packed.length > MOST_TEXT ? undefined : inflate(packed.subarray(2), MOST_TEXT)
+  return inflate(packed.subarray(2), MOST_METADATA)
 }
 
 /** As ImageMagick writes profiles: an empty line, the name, the length, then lines of digits. */
 function fromHex(text: Uint8Array | undefined): Uint8Array | undefined {
   if (text === undefined) return
-  const lines = new TextDecoder('latin1').decode(text).split('\n').slice(3)
-  const digits = lines.join('').replaceAll(/\s/g, '')
-  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
+  let start = 0
+  for (let line = 0; line < 3; line++) {
+    const end = text.indexOf(NEW_LINE, start)
+    start = end < 0 ? text.length : end + 1
+  }
+  const bytes = new Uint8Array(Math.floor((text.length - start) / 2))
+  let count = 0
+  for (let i = start; i < text.length; i++) {
+    const digit = hexDigit(text[i] as number)
+    if (digit === undefined) continue
+    const at = count++ >> 1
+    bytes[at] = ((bytes[at] ?? 0) << 4) | digit
+  }
+  return bytes.subarray(0, count >> 1)
+}
+
+const NEW_LINE = 10
+
+function hexDigit(code: number): number | undefined {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  const letter = code & ~0x20
+  if (letter >= 0x41 && letter <= 0x46) return letter - 0x41 + 10
 }

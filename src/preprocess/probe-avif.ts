@@ -4,7 +4,7 @@
  * Source: ISO/IEC 23008-12 (`pitm`, `ipco`, `ipma`, `ispe`, `irot`, `imir`).
  */
 import { ByteReader, unreadable } from './byte-reader.ts'
-import { boxes, characters, idSize, needBox, numbersIn, type Box } from './heif-boxes.ts'
+import { boxes, characters, checkList, idSize, needBox, numbersIn, type Box } from './heif-boxes.ts'
 import { heifMetadata } from './heif-metadata.ts'
 import type { Orientation } from './probe-image.ts'
 import { exifOrientation, orientationBy } from './read-orientation.ts'
@@ -80,7 +80,9 @@ function propertiesOf(reader: ByteReader, { from, to }: Box, id: number): Box[] 
   const all = needBox(container, 'ipco')
   const properties = boxes(reader, all.from, all.to)
   const found: Box[] = []
-  for (const box of container.filter(({ type }) => type === 'ipma')) {
+  const links = container.filter(({ type }) => type === 'ipma')
+  for (const box of links.slice(0, MOST_LINKS)) {
+    checkList(box)
     const size = idSize(reader, box, 1)
     const step = reader.u8(box.from + 3) & 1 ? 2 : 1
     const next = numbersIn(reader, box)
@@ -95,6 +97,9 @@ function propertiesOf(reader: ByteReader, { from, to }: Box, id: number): Box[] 
   }
   return found
 }
+
+/** There may be one for each size of ids and of places. */
+const MOST_LINKS = 4
 
 /** By quarters of a turn anticlockwise, before the picture is mirrored left to right or not. */
 const ORIENTATIONS = { plain: [1, 8, 3, 6], mirrored: [2, 7, 4, 5] } as const

@@ -5,13 +5,13 @@
  * decoded at all. Sources: PNG (W3C 2003), JPEG (ITU-T T.81), Exif 2.32, GIF89a, WebP container, TIFF 6.0 and BigTIFF,
  * ISO/IEC 23008-12 (AVIF), BMP (wingdi.h), Netpbm.
  */
-import { concatenate } from '../core/concatenate.ts'
 import { checkArgument } from '../core/check-argument.ts'
 import { ByteReader, unreadable } from './byte-reader.ts'
+import { joinMetadata, MOST_PARTS } from './header-limits.ts'
 import { pngMetadata } from './png-metadata.ts'
 import { probeTiff } from './probe-tiff.ts'
 import { probeAvif } from './probe-avif.ts'
-import { orientationBy } from './read-orientation.ts'
+import { orientationBy, type Metadata } from './read-orientation.ts'
 import { readPnmHeader } from './read-pnm.ts'
 
 export type ImageFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'tiff' | 'avif' | 'bmp' | 'pnm'
@@ -117,7 +117,7 @@ function probeJpeg(reader: ByteReader): Found {
     if (reader.is(at + 2, XMP)) xmp = reader.bytes.subarray(at, at + length)
   }
   if (frame === null) throw unreadable('its JPEG has no frame')
-  return { ...frame, orientation: orientationBy({ exif: concatenate(exif, Uint8Array), xmp }) }
+  return { ...frame, orientation: orientationBy({ exif: joinMetadata(exif), xmp }) }
 }
 
 type Segment = {
@@ -129,12 +129,13 @@ type Segment = {
 
 /** Up to the first scan, or to the end of a file that is cut before. */
 function* jpegSegments(reader: ByteReader): Generator<Segment> {
-  for (let at = 2; ;) {
-    // Between segments any number of fill bytes is allowed, and decoders skip rubbish too.
-    while (reader.has(at, 1) && reader.u8(at) !== 0xff) at++
-    while (reader.has(at, 1) && reader.u8(at) === 0xff) at++
-    if (!reader.has(at, 3)) return
-    const marker = reader.u8(at++)
+  for (let at = 2, parts = 0; parts < MOST_PARTS; parts++) {
+    // Between segments fill bytes are allowed, and decoders skip rubbish too.
+    at = reader.bytes.indexOf(0xff, at) + 1
+    if (at === 0 || !reader.has(at, 3)) return
+    const marker = reader.u8(at)
+    if (marker === 0xff) continue
+    at++
     if (marker === 0x00 || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) continue
     if (marker === 0xd9 || marker === 0xda) return
     const length = reader.u16(at, false)
@@ -169,27 +170,30 @@ export function gifFrame(reader: ByteReader): GifFrame {
   const flags = reader.u8(10)
   let at = 13 + (flags & 0x80 ? 3 << ((flags & 7) + 1) : 0)
   let transparent: number | null = null
-  for (;;) {
+  for (let parts = 0; parts < MOST_PARTS; parts++) {
     const kind = reader.u8(at)
-    if (kind === 0x2c) break
-    if (kind === 0x3b) throw unreadable('its GIF has no frame')
+    if (kind === 0x2c) return { ...frameAt(reader, at), transparent }
+    if (kind === 0x3b) break
     at++
     if (kind !== 0x21) continue
     const isControl = reader.u8(at) === 0xf9 && reader.u8(at + 1) >= 4
     if (isControl && reader.u8(at + 2) & 1) transparent = reader.u8(at + 5)
     at++
-    while (reader.u8(at) !== 0) at += reader.u8(at) + 1
+    for (; reader.u8(at) !== 0 && parts < MOST_PARTS; parts++) at += reader.u8(at) + 1
     at++
   }
-  const [left, top, width, height] = [1, 3, 5, 7].map((offset) => reader.u16(at + offset, true))
+  throw unreadable('its GIF has no frame')
+}
+
+function frameAt(reader: ByteReader, start: number): Omit<GifFrame, 'transparent'> {
+  const [left, top, width, height] = [1, 3, 5, 7].map((offset) => reader.u16(start + offset, true))
   return {
     left: left as number,
     top: top as number,
     width: width as number,
     height: height as number,
-    flags: reader.u8(at + 9),
-    at: at + 10,
-    transparent,
+    flags: reader.u8(start + 9),
+    at: start + 10,
   }
 }
 
@@ -206,15 +210,20 @@ function probeWebp(reader: ByteReader): Found {
   if (!reader.is(12, 'VP8X')) throw unreadable('its WebP has no picture')
   const u24 = (at: number): number => reader.u16(at, true) | (reader.u8(at + 2) << 16)
   const size = { width: u24(24) + 1, height: u24(27) + 1 }
+  return { ...size, orientation: orientationBy(webpMetadata(reader)) }
+}
+
+/** Of several of a kind the first one counts. */
+function webpMetadata(reader: ByteReader): Metadata {
   let [exif, xmp]: (Uint8Array | undefined)[] = []
-  for (let at = 12; reader.has(at, 8);) {
+  for (let at = 12, parts = 0; reader.has(at, 8) && parts < MOST_PARTS; parts++) {
     const length = reader.u32(at + 4, true)
     const data = reader.bytes.subarray(at + 8, at + 8 + length)
     if (reader.is(at, 'EXIF')) exif ??= data
     if (reader.is(at, 'XMP ')) xmp ??= data
     at += 8 + length + (length & 1)
   }
-  return { ...size, orientation: orientationBy({ exif, xmp }) }
+  return { exif, xmp }
 }
 
 function probeBmp(reader: ByteReader): Found {

@@ -4,6 +4,7 @@
  * As Pillow's `Image.getexif` has it: data that are no Exif say that nothing is known, whatever XMP says beside them.
  */
 import { ByteReader } from './byte-reader.ts'
+import { MOST_METADATA } from './header-limits.ts'
 import type { Orientation } from './probe-image.ts'
 import { numberOf, readTags, type Entry } from './tiff-directory.ts'
 
@@ -22,7 +23,8 @@ export function orientationBy({ exif, xmp }: Metadata): Orientation {
 
 /** Undefined where Exif is not there, or has not the tag. */
 export function exifOrientation(exif: Uint8Array | undefined): Orientation | undefined {
-  const reader = new ByteReader(withoutName(exif ?? new Uint8Array(0)))
+  if (exif === undefined) return
+  const reader = new ByteReader(withoutName(exif.subarray(0, MOST_METADATA)))
   if (reader.length === 0) return
   if (!isTiff(reader)) return 1
   const tags = readTags(reader, true)
@@ -41,17 +43,18 @@ export function toOrientation(value: number | undefined): Orientation {
 
 /** As an attribute or an element, without a look at the rest of the XML. */
 export function xmpOrientation(xmp: Uint8Array): Orientation {
-  const text = new TextDecoder('latin1').decode(xmp)
+  const text = new TextDecoder('latin1').decode(xmp.subarray(0, MOST_METADATA))
   return toOrientation(Number(/tiff:Orientation(?:="|>)([0-9])/.exec(text)?.[1]))
 }
 
-const NAME = [...'Exif\0\0'].map((character) => character.charCodeAt(0))
+const NAME = 'Exif\0\0'
 
 /** Some writers put the name there twice. */
 function withoutName(exif: Uint8Array): Uint8Array {
-  let data = exif
-  while (NAME.every((byte, i) => data[i] === byte)) data = data.subarray(NAME.length)
-  return data
+  const reader = new ByteReader(exif)
+  let at = 0
+  while (reader.is(at, NAME)) at += NAME.length
+  return exif.subarray(at)
 }
 
 /** Some writers turn the bytes of the number round. */

@@ -5,6 +5,7 @@
  * Source: python-pillow/Pillow src/PIL/PpmImagePlugin.py at 4e5f09f.
  */
 import { unreadable } from './byte-reader.ts'
+import { MOST_METADATA } from './header-limits.ts'
 import { roundHalfEven } from './round-half-even.ts'
 
 export type PnmHeader = {
@@ -19,7 +20,7 @@ export type PnmHeader = {
 
 export function readPnmHeader(bytes: Uint8Array): PnmHeader {
   const kind = (bytes[1] as number) - 0x30
-  const tokens = new Tokens(bytes, 2)
+  const tokens = new Tokens(bytes.subarray(0, MOST_METADATA), 2)
   const width = tokens.next()
   const height = tokens.next()
   const maxValue = kind === 1 || kind === 4 ? 1 : tokens.next()

@@ -5,6 +5,7 @@
  * than all the bytes; the directory ends where another one lies outside of them.
  */
 import type { ByteReader } from './byte-reader.ts'
+import { MOST_PARTS } from './header-limits.ts'
 
 export const SHORT = 3
 const BYTE = 1
@@ -64,7 +65,7 @@ export function* directory(reader: ByteReader, isLenient: boolean): Generator<En
   const start = reader.uint(word, word, isLittle)
   const counter = isBig ? 8 : 2
   if (isLenient && !reader.has(start, counter)) return
-  const entries = reader.uint(start, counter, isLittle)
+  const entries = Math.min(reader.uint(start, counter, isLittle), MOST_PARTS)
   const length = 4 + 2 * word
   for (let i = 0; i < entries; i++) {
     const at = start + counter + i * length

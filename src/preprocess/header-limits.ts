@@ -1,0 +1,24 @@
+/**
+ * How much of a picture's file is looked at while its header is read: on the thread that serves, before any limit of
+ * pixels, so that no file may take more than a few milliseconds there. Real ones have a small part of it.
+ */
+
+/** Chunks, segments, blocks or entries one behind another. */
+export const MOST_PARTS = 2 ** 14
+
+/** Bytes of Exif, of XMP, of a comment; as digits, which ImageMagick writes, Exif of a JPEG takes up to half of that. */
+export const MOST_METADATA = 2 ** 18
+
+/** Parts of metadata one behind another, without what is too much of them. */
+export function joinMetadata(parts: readonly Uint8Array[]): Uint8Array {
+  const size = parts.reduce((sum, { length }) => sum + length, 0)
+  const whole = new Uint8Array(Math.min(size, MOST_METADATA))
+  let at = 0
+  for (const part of parts) {
+    if (at === whole.length) break
+    const data = part.subarray(0, whole.length - at)
+    whole.set(data, at)
+    at += data.length
+  }
+  return whole
+}
