@@ -187,6 +187,25 @@ test('XMP says the orientation of a PNG and a WebP too', async () => {
   )
 })
 
+test('Exif and XMP of a WebP count only where its header announces them', async () => {
+  const { default: sharp } = await import('sharp')
+  const picture = sharp(`${FOLDER}/photo-100x100.png`)
+  const [EXIF, XMP] = [8, 4]
+  const orientation = async (from: typeof picture, flag: number) => {
+    const webp = await from.webp().toBuffer()
+    const said = probeImage(webp).orientation
+    webp[20] = (webp[20] as number) & ~flag
+    return [said, probeImage(webp).orientation]
+  }
+  assert.deepEqual(
+    await orientation(picture.clone().withMetadata({ orientation: 6 }), EXIF),
+    [6, 1],
+  )
+  const xmp = picture.clone().withXmp('<a tiff:Orientation="8"/>')
+  assert.deepEqual(await orientation(xmp, XMP), [8, 1])
+  assert.deepEqual(await orientation(xmp, EXIF), [8, 8])
+})
+
 /** A directory of one entry. */
 function exifData(orientation: number): Buffer {
   return directoryOf([SHORT, 1, 0, orientation])

@@ -213,14 +213,17 @@ function probeWebp(reader: ByteReader): Found {
   return { ...size, orientation: orientationBy(webpMetadata(reader)) }
 }
 
-/** Of several of a kind the first one counts. */
+/** As in libwebp, of several of a kind the first one counts, and none of a kind that the header does not announce. */
 function webpMetadata(reader: ByteReader): Metadata {
+  const flags = reader.u8(20)
+  const [hasExif, hasXmp] = [(flags & 8) !== 0, (flags & 4) !== 0]
   let [exif, xmp]: (Uint8Array | undefined)[] = []
+  if (!hasExif && !hasXmp) return {}
   for (let at = 12, parts = 0; reader.has(at, 8) && parts < MOST_PARTS; parts++) {
     const length = reader.u32(at + 4, true)
     const data = reader.bytes.subarray(at + 8, at + 8 + length)
-    if (reader.is(at, 'EXIF')) exif ??= data
-    if (reader.is(at, 'XMP ')) xmp ??= data
+    if (hasExif && reader.is(at, 'EXIF')) exif ??= data
+    if (hasXmp && reader.is(at, 'XMP ')) xmp ??= data
     at += 8 + length + (length & 1)
   }
   return { exif, xmp }
