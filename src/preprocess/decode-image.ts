@@ -1,5 +1,6 @@
 /**
- * A picture file's bytes → RGB, byte for byte what Pillow's `Image.open(file).convert('RGB')` gives.
+ * A picture file's bytes → RGB, byte for byte what Pillow's `Image.open(file).convert('RGB')` gives: of a film in a picture's
+ * format (GIF, WebP, AVIF) the first frame.
  *
  * JPEG, PNG, WebP, TIFF and AVIF are decoded by sharp (the same libjpeg, libpng, libwebp and libtiff), BMP, PNM and GIF
  * here. What sharp does otherwise is undone: colour profiles, scaled 16-bit greys, its conversion of CMYK, the turns of
@@ -21,7 +22,7 @@ import {
   type ImageHeader,
   type Orientation,
 } from './probe-image.ts'
-import { turnInContainer } from './probe-avif.ts'
+import { turnInContainer, withStillBrand } from './probe-avif.ts'
 import { withKnownOrientation } from './probe-tiff.ts'
 import { readBmp } from './read-bmp.ts'
 import { readGif } from './read-gif.ts'
@@ -106,7 +107,7 @@ async function decodeBySharp(
     autoOrient: false,
   }
   try {
-    const file = header.format === 'tiff' ? withKnownOrientation(bytes) : bytes
+    const file = PREPARED[header.format]?.(bytes) ?? bytes
     const open = (): Sharp => sharp(file, input)
     const kind = header.format === 'tiff' ? await tiffSamples(open()) : header.samples
     const decoded = { ...(await DECODERS[kind](open())), channels: 3 } as const
@@ -123,6 +124,12 @@ async function decodeBySharp(
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error)
     throw unreadable(`its ${header.format} data are damaged (${reason})`, { cause: error })
   }
+}
+
+/** Files whose libraries refuse what Pillow reads. */
+const PREPARED: { readonly [F in ImageFormat]?: (bytes: Uint8Array) => Uint8Array } = {
+  tiff: withKnownOrientation,
+  avif: withStillBrand,
 }
 
 type Samples = ImageHeader['samples'] | 'wide'

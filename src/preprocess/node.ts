@@ -47,7 +47,8 @@ const MAX_BYTES = 2 ** 28
 const READ_KINDS: EveryOptionKind<ReadOptions> = { ...DECODE_KINDS, maxBytes: LIMIT }
 
 /**
- * A picture as RGB, byte for byte as Pillow's `Image.open(file).convert('RGB')`; an orientation is applied on request.
+ * A picture as RGB, byte for byte as Pillow's `Image.open(file).convert('RGB')`; an orientation is applied on request. Of a
+ * film in a picture's format (GIF, WebP, AVIF) it is the first frame.
  *
  * Throws InputError INPUT_IMAGE_TOO_LARGE by the header alone, INPUT_IMAGE_MISSING for a path without a file,
  * INPUT_IMAGE_UNREADABLE for anything that is not a whole picture of a known format.

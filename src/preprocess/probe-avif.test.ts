@@ -66,6 +66,18 @@ test('an AVIF that is mirrored before it is turned is read as it is stored; the 
   }
 })
 
+test('of an AVIF film the first frame is read, whatever the first of its brands', async () => {
+  const file = await avif(await picture(33, 20))
+  const { data } = await decodeImage(file)
+  for (const brand of ['avis', 'msf1', 'MA1B']) {
+    const film = Buffer.from(file)
+    film.write(brand, 8)
+    const before = Buffer.from(film)
+    assert.deepEqual((await decodeImage(film)).data, data)
+    assert.deepEqual(film, before)
+  }
+})
+
 test('XMP says the orientation of an AVIF where its container and Exif say none', async () => {
   const plain = await picture(33, 20)
   const xmp = plain.clone().withXmp(XMP)

@@ -39,6 +39,20 @@ export function turnInContainer(bytes: Uint8Array): Orientation {
   return turnOf(reader, readPicture(reader).properties)
 }
 
+/**
+ * The file itself, or a copy that names AVIF's first of its brands: libvips goes by that one alone. A film's is `avis`, whose
+ * picture is its first frame.
+ */
+export function withStillBrand(bytes: Uint8Array): Uint8Array {
+  const reader = new ByteReader(bytes)
+  const [file] = boxes(reader, 0, reader.length)
+  if (file === undefined || characters(reader, file.from) === 'avif') return bytes
+  // A Buffer's own slice would be the same memory.
+  const copy = new Uint8Array(bytes)
+  copy.set(new TextEncoder().encode('avif'), file.from)
+  return copy
+}
+
 function checkBrands(reader: ByteReader): void {
   const [file] = boxes(reader, 0, reader.length)
   const brands = file === undefined ? [] : readBrands(reader, file)
