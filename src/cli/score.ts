@@ -6,6 +6,7 @@ import {
   findBenchmark,
   isJudgeNeeded,
   JudgeBudget,
+  keepInputs,
   loadEvalFiles,
   loadWordNet,
   publishedLines,
@@ -71,15 +72,13 @@ export const score: Verb = {
     checkIdleOfScore(args, benchmark)
     wholeFrom0(args, 'seed')
     const questions = args.text('questions')
-    const report = await reportOf(
-      { args, session, benchmark },
-      {
-        answers: await loadEvalFiles(answers),
-        questions: questions === undefined ? [] : await answeredFiles(questions, benchmark),
-        labels: await labelFiles({ args, benchmark }),
-      },
-    )
-    const files = writeFiles(report, args.text('out'))
+    const given = {
+      answers: await loadEvalFiles(answers),
+      questions: questions === undefined ? [] : await answeredFiles(questions, benchmark),
+      labels: await labelFiles({ args, benchmark }),
+    }
+    const report = await reportOf({ args, session, benchmark }, given)
+    const files = writeFiles(report, args.text('out'), [...given.questions, ...given.labels])
     if (terminal.isJson) terminal.json({ ...summaryOf(report), files })
     else for (const line of linesOf(report, files)) terminal.print(line)
   },
@@ -154,18 +153,22 @@ function summaryOf(report: ScoreReport | JudgedReport) {
   return { benchmark, title, metrics, counts, recipe, printed, ...judges }
 }
 
-function writeFiles(report: ScoreReport | JudgedReport, folder: string | undefined): string[] {
+function writeFiles(
+  report: ScoreReport | JudgedReport,
+  folder: string | undefined,
+  inputs: readonly EvalFile[],
+): string[] {
   if (folder === undefined) return []
   const result = { ...summaryOf(report), outcomes: report.outcomes, units: report.units }
-  const files = { ...report.written, 'score.json': `${JSON.stringify(result, null, 2)}\n` }
+  const texts = { ...report.written, 'score.json': `${JSON.stringify(result, null, 2)}\n` }
   const sheets = Object.entries(report.sheets).map(
     ([name, rows]) => [name, writeSheet(rows)] as const,
   )
-  return [...Object.entries(files), ...sheets].map(([name, content]) => {
-    const path = join(folder, name)
-    writeFileWhole(path, content)
-    return path
-  })
+  const files = [...Object.entries(texts), ...sheets]
+  const names = files.map(([name]) => name)
+  keepInputs(folder, names, inputs)
+  for (const [name, content] of files) writeFileWhole(join(folder, name), content)
+  return names.map((name) => join(folder, name))
 }
 
 /** Title, numbers with intervals and published rows, counts and the recipe's hash. */

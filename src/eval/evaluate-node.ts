@@ -35,7 +35,7 @@ import {
   type Question,
 } from './question.ts'
 import { keepExamples, writeResult } from './result-files-node.ts'
-import { claimFolder } from './run-folder-node.ts'
+import { claimFolder, keepInputs } from './run-folder-node.ts'
 import { answerLine, isErrorLine, runQuestions } from './run-questions.ts'
 import { setOf } from './question-set.ts'
 import { score, type ScoreReport } from './score.ts'
@@ -98,7 +98,9 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
   ownIds(all.map(truthId).filter((id) => ask.sharesId?.(id) !== true))
   const questions = selectQuestions(all, request)
   const asked = questions.length < all.length ? new Set(questions.map(truthId)) : undefined
-  await preflight(request, ask, { questions, asked })
+  const written = await preflight(request, ask, { questions, asked })
+  const own = ['run.json', 'answers.jsonl', 'result.json']
+  keepInputs(out, [...own, ...written], [...request.questions, ...request.labels])
   const media = new MediaFolder(request.mediaFolder, namedMedia(all))
   checkPictures(questions, media, request)
   const recipe = await makeRecipe({
@@ -211,7 +213,7 @@ export function filesOf(
 
 /**
  * Scores empty answers to all questions, or sees what a judge would be asked about them: truth that is missing, or of other questions, shows
- * now, not after a night.
+ * now, not after a night. Gives the names of the files that will be written.
  */
 async function preflight(
   request: EvaluateRequest,
@@ -223,21 +225,19 @@ async function preflight(
     readonly questions: readonly Question[]
     readonly asked: ReadonlySet<string> | undefined
   },
-): Promise<void> {
+): Promise<string[]> {
   const { benchmark, judges = [] } = request
-  if (benchmark.judge && judges.length > 0) {
+  const judge = judges.length > 0 ? benchmark.judge : undefined
+  if (judge) {
     const empty = questions.map(({ id }) => ({ id: String(id), text: '', row: {} }))
-    judgeTasks(benchmark.judge, request, empty)
-    return
+    judgeTasks(judge, request, empty)
   }
-  if (isJudgeNeeded(benchmark)) return
   const empty = questions.map((one) => answerLine(one, { text: '', finishReason: 'stop' }, ''))
-  await score(benchmark.name, {
-    ...filesOf(request, ask),
-    answers: [linesFile('answers.jsonl', empty)],
-    asked,
-    wordNet: request.wordNet,
-  })
+  const input = { ...filesOf(request, ask), answers: [linesFile('answers.jsonl', empty)], asked }
+  const submitted = Object.keys(benchmark.submission?.(input) ?? {})
+  if (judge || isJudgeNeeded(benchmark)) return submitted
+  const { written, sheets } = await score(benchmark.name, { ...input, wordNet: request.wordNet })
+  return [...submitted, ...Object.keys(written), ...Object.keys(sheets)]
 }
 
 function checkPictures(

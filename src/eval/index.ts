@@ -60,6 +60,7 @@ export {
 } from './compare-results.ts'
 export type { UnitScores } from './unit-scores.ts'
 export { readReports, readResult } from './results-node.ts'
+export { keepInputs } from './run-folder-node.ts'
 export { htmlReport, markdownReport, type ReportedResult } from './report.ts'
 export {
   checkContamination,

@@ -1,9 +1,12 @@
-/** The folder of a run: it belongs to one recipe, and a score in it that a judge was paid for goes to no run without one. */
+/**
+ * The folder of a run: it belongs to one recipe, a score in it that a judge was paid for goes to no run without one, and no
+ * file of the benchmark that lies there is written over.
+ */
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { writeFileWhole } from '../core/write-file-whole-node.ts'
-import { isRow, type Row } from './eval-file.ts'
+import { isRow, type EvalFile, type Row } from './eval-file.ts'
 import type { EvalRecipe } from './eval-recipe.ts'
 import type { Judge } from './judge.ts'
 import { judgesOfResult } from './results-node.ts'
@@ -29,6 +32,21 @@ export function claimFolder(
   }
   if (judges.length === 0) keepJudged(out)
   writeFileWhole(path, `${JSON.stringify(recipe, null, 2)}\n`)
+}
+
+/** Throws InputError where one of the names that are to be written in the folder is that of a file that was read. */
+export function keepInputs(
+  out: string,
+  names: readonly string[],
+  inputs: readonly EvalFile[],
+): void {
+  const written = new Set(names.map((name) => resolve(out, name)))
+  const kept = inputs.find(({ path }) => path !== undefined && written.has(resolve(path)))
+  if (kept === undefined) return
+  throw new InputError(
+    'INPUT_OUT_INPUT',
+    `eval: what is written should stand in no file's place that was read, ${kept.path} would be written over; name another --out.`,
+  )
 }
 
 function keepJudged(out: string): void {

@@ -33,6 +33,25 @@ test('score writes the submission and what it was made from', async () => {
   assert.equal(text, '[{"image": "a.jpg", "answer": "2 dogs"}]')
 })
 
+test('a file that was read is not written over', async () => {
+  // MM-Vet's truth has the name of what its evaluator takes.
+  const home = join(folder, 'kept')
+  mkdirSync(home)
+  const labels = join(home, 'mm-vet.json')
+  const truth = '{"v1_0": {"question": "q", "answer": "a", "capability": ["ocr"]}}'
+  writeFileSync(labels, truth)
+  const given = join(folder, 'vet.jsonl')
+  writeFileSync(given, '{"question_id": "v1_0", "text": "a"}\n')
+  const files = ['--answers', given, '--labels', labels]
+  const { code, stderr } = await llava(['score', 'mm-vet', ...files, '--out', home])
+  assert.equal(code, 1)
+  assert.match(
+    stderr,
+    /kept.mm-vet\.json would be written over; name another --out\. \[INPUT_OUT_INPUT\]/,
+  )
+  assert.equal(readFileSync(labels, 'utf8'), truth)
+})
+
 test('answers of another set than the usual one have its title and its published rows', async () => {
   const samples = join(folder, '20260101_000000_samples_llava_wilder_medium.jsonl')
   const line = { doc_id: 0, filtered_resps: ['a'], gpt_eval_llava_all: { scores: [10, 6] } }
