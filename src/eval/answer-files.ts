@@ -196,7 +196,7 @@ function isPredicted(file: EvalFile): boolean {
 
 /** The columns of a table; a file of another form has none. */
 function headerOf({ name, text, cells }: EvalFile): string[] {
-  if (cells) return [...(cells[0] ?? [])]
+  if (cells) return (cells[0] ?? []).map(String)
   if (!/\.[tc]sv$/i.test(name)) return []
   const names = text.slice(0, text.search(/[\r\n]|$/)).split(/[\t,]/)
   return names.map((column) => column.replaceAll('"', ''))

@@ -14,11 +14,11 @@ export type EvalFile = {
   readonly text: string
   /** Of a benchmark in several files the part that it holds: `action_count` of `mvbench_action_count`. */
   readonly part?: string
-  /** A spreadsheet's rows, the header first. */
-  readonly cells?: readonly (readonly string[])[]
+  /** The rows of a spreadsheet, or of a table that is too large for a text, the header first. Of such a table pictures are functions that read them. */
+  readonly cells?: readonly (readonly unknown[])[]
   /** A Parquet file's rows. */
   readonly rows?: readonly Row[]
-  /** SHA-256 of a file whose content is not in `text`. */
+  /** SHA-256 of a file whose content is not in `text`, nor all of it in `cells`. */
   readonly sha256?: string
   /** The tables that its rows were made of: what it is to a recipe. */
   readonly madeFrom?: readonly EvalFile[]
@@ -188,9 +188,10 @@ function parseObject(line: string): Row | null {
   }
 }
 
-function tableRows(file: EvalFile, cells: readonly (readonly string[])[]): Row[] {
-  const [header, ...rows] = cells
-  if (!header) throw unreadable(file, 'a table with a header')
+function tableRows(file: EvalFile, cells: readonly (readonly unknown[])[]): Row[] {
+  const [first, ...rows] = cells
+  if (!first) throw unreadable(file, 'a table with a header')
+  const header = first.map(String)
   const twice = header.find((name, i) => name !== '' && header.indexOf(name) !== i)
   if (twice !== undefined) throw unreadable(file, `a table with one column "${twice}"`)
   // A spreadsheet's rows end with their last cell that is not empty; some are left without any, as in what it is saved as.

@@ -68,12 +68,17 @@ export function pictureField(value: unknown): Picture[] {
 
 /** Another row's picture where its index stands in place of one; else what came. */
 export function pictureOfOther(value: unknown, byIndex: ReadonlyMap<string, unknown>): unknown {
-  const other = typeof value === 'string' && /^\d{1,9}$/.test(value) ? byIndex.get(value) : null
-  return typeof other === 'string' && !/^\d{1,9}$/.test(other) ? other : value
+  const other = isIndex(value) ? byIndex.get(value) : undefined
+  return other === undefined || isIndex(other) ? value : other
+}
+
+/** Whether it names another row's picture. */
+export function isIndex(value: unknown): value is string {
+  return typeof value === 'string' && /^\d{1,9}$/.test(value)
 }
 
 /** VLMEvalKit has several pictures as Python prints a list, megabytes of base64 or names: no mark in them needs more care. */
-function printedList(text: string): string[] | null {
+export function printedList(text: string): string[] | null {
   if (!/^\s*\[\s*['"]/.test(text)) return null
   const items = text.trim().slice(1, -1).split(',')
   return items

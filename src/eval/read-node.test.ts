@@ -1,11 +1,20 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { InputError } from '../core/errors.ts'
 import { readJsonLines, readRows } from './eval-file.ts'
+import { LARGEST_TEXT } from './file-text-node.ts'
 import { readEvalFiles } from './read-node.ts'
 import { writeSheet } from './write-sheet-node.ts'
 import { readSheet } from './xlsx.ts'
@@ -151,6 +160,33 @@ test('nothing, an empty folder and a text that is not UTF-8 are refused', () => 
   ] as const) {
     assert.throws(() => readEvalFiles(join(folder, name)), { code })
   }
+})
+
+test('a text that no string can hold is told as that, and of a large table pictures stay in the file', () => {
+  const root = join(folder, 'large')
+  mkdirSync(root)
+  const sparse = (name: string, head: string, bytes: number) => {
+    writeFileSync(join(root, name), head)
+    truncateSync(join(root, name), bytes)
+  }
+  sparse('a.jsonl', '{}', LARGEST_TEXT + 1)
+  sparse('b.jsonl', '{}', 2 ** 32)
+  for (const name of ['a.jsonl', 'b.jsonl']) {
+    assert.throws(() => readEvalFiles(join(root, name)), {
+      code: 'INPUT_FILE_TOO_LARGE',
+      message: new RegExp(`${name} should have at most ${LARGEST_TEXT} bytes of text`),
+    })
+  }
+  const table = join(root, 'c.tsv')
+  const row = `1\t${'A'.repeat(2 ** 20)}\n`
+  writeFileSync(table, `index\timage\n${row.repeat(2 ** 7)}`)
+  const [file] = readEvalFiles(table)
+  const read = readRows(file!).map(({ image }) => typeof image)
+  assert.deepEqual(
+    read,
+    Array.from({ length: 2 ** 7 }, () => 'function'),
+  )
+  rmSync(root, { recursive: true })
 })
 
 test('a broken line is named by its number, or counted where the original counts it', () => {

@@ -6,11 +6,14 @@ import { gunzipSync } from 'node:zlib'
 import { InputError } from '../core/errors.ts'
 import { isHiddenName } from '../data/hidden-name.ts'
 import type { EvalFile } from './eval-file.ts'
+import { decodeUtf8, LARGEST_TEXT, tooLarge } from './file-text-node.ts'
+import { readLargeTable } from './large-table-node.ts'
 import { readParquet } from './parquet-node.ts'
 import { readSheet } from './xlsx.ts'
 import { unzipTexts } from './zip-node.ts'
 
 const KINDS = /\.(?:jsonl?|txt|tsv|csv|xlsx)$/i
+const TABLE = /\.[tc]sv$/i
 const PARQUET = /\.parquet$/i
 const PACKED = /\.gz$/i
 
@@ -99,31 +102,28 @@ async function hashContent(path: string): Promise<string> {
   return hash.digest('hex')
 }
 
+/** From here on a table's pictures are left in its file. */
+const LARGE_TABLE = 2 ** 27
+
 function readEvalFile({ path, name }: Found): EvalFile {
+  const { size } = statSync(path)
+  if (size > LARGE_TABLE && TABLE.test(path)) return readLargeTable({ path, name })
+  if (size > LARGEST_TEXT) throw tooLarge(path, size)
   const bytes = PACKED.test(path) ? unpacked(path) : readFileSync(path)
   if (/\.xlsx$/i.test(name))
     return { name, path, text: '', cells: readSheet(unzipTexts(bytes, name), name) }
-  try {
-    return { name, path, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) }
-  } catch (cause) {
-    throw new InputError(
-      'INPUT_ANSWERS_BROKEN',
-      `eval: ${path} should be UTF-8 text; save it so.`,
-      { cause },
-    )
-  }
+  return { name, path, text: decodeUtf8(bytes, path) }
 }
 
 /** Labels of a large dataset are some hundred megabytes; a bomb is not unpacked. */
-const MOST_BYTES = 2 ** 30
-
 function unpacked(path: string): Buffer {
   try {
-    return gunzipSync(readFileSync(path), { maxOutputLength: MOST_BYTES })
+    return gunzipSync(readFileSync(path), { maxOutputLength: LARGEST_TEXT })
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(path, null)
     throw new InputError(
       'INPUT_ANSWERS_BROKEN',
-      `eval: ${path} should be a whole gzip file of at most ${MOST_BYTES} bytes, it cannot be unpacked; download it again.`,
+      `eval: ${path} should be a whole gzip file, it cannot be unpacked; download it again.`,
       { cause },
     )
   }

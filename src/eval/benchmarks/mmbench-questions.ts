@@ -6,7 +6,7 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { readRows, type EvalFile, type Row } from '../eval-file.ts'
-import { idField, optionLines, pictureField } from '../llava-questions.ts'
+import { idField, isIndex, optionLines, pictureField } from '../llava-questions.ts'
 import type { Named, Question } from '../question.ts'
 import { letterAt } from '../metrics/choice-letter.ts'
 import { isMissingCell } from '../python-text.ts'
@@ -77,11 +77,11 @@ function isNone(value: unknown): boolean {
 
 function pictureOf(row: Row, byIndex: ReadonlyMap<string, Row>): unknown {
   const { image } = row
-  if (!/^\d{1,9}$/.test(String(image))) return image
-  const other = byIndex.get(String(image))?.['image']
-  if (typeof other === 'string' && !/^\d{1,9}$/.test(other)) return other
+  if (!isIndex(image)) return image
+  const other = byIndex.get(image)?.['image']
+  if (other !== undefined && !isIndex(other)) return other
   throw new InputError(
     'INPUT_QUESTIONS_PICTURE',
-    `eval.mmbench: the picture of row ${String(row['index'])} should be in row ${String(image)}, it is not; is the table cut off?`,
+    `eval.mmbench: the picture of row ${String(row['index'])} should be in row ${image}, it is not; is the table cut off?`,
   )
 }
