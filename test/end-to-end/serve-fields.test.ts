@@ -402,6 +402,29 @@ test('what a model finds wrong says which field it is about', async () => {
   }
 })
 
+test('a schema that is none is told by its place and what came', async () => {
+  // `json_schema should be a JSON Schema or its text, it is neither.`
+  for (const [path, fields, field] of [
+    [
+      '/generate',
+      { text: 'a', sampling_params: { json_schema: '{bad' } },
+      'sampling_params.json_schema',
+    ],
+    ['/v1/completions', { prompt: 'a', guided_json: '{bad' }, 'guided_json'],
+    [
+      '/v1/completions',
+      { prompt: 'a', structured_outputs: { json: '{bad' } },
+      'structured_outputs.json',
+    ],
+  ] as const) {
+    const { status, body } = await server.post(path, fields)
+    assert.deepEqual(
+      [status, body.error.message],
+      [400, `${field} should be a JSON Schema, an object, or the text of one, "{bad" came.`],
+    )
+  }
+})
+
 test('requests that fail at one grammar at the same time are told each its own place', async () => {
   // They wait for one compilation, and its error named whichever of them looked at it last.
   const bad = { ebnf: 'root ::= "a" nowhere' }

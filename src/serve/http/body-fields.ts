@@ -103,7 +103,9 @@ type Place = { readonly given: ReadonlyMap<string, string>; readonly field: stri
 function inFieldNames(fault: Fault, { given, field }: Place): string {
   const { code, message } = fault
   if (field !== null && isAboutForm(fault)) {
-    return message.replaceAll(word('responseFormat'), field)
+    return message
+      .replace(/^\w+/, (name) => given.get(name) ?? name)
+      .replaceAll(word('responseFormat'), field)
   }
   // A conversation may have come as `input`.
   if (field !== null && code === 'INPUT_MESSAGES') return message.replace(/^messages:/, `${field}:`)

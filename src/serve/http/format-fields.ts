@@ -2,6 +2,7 @@
  * The form of an answer, in the words of OpenAI (`response_format`), vLLM (`structured_outputs`, the older `guided_*`) and
  * SGLang (`regex`, `ebnf`, `json_schema`). They all mean the library's `responseFormat`; a request names one form.
  */
+import { describeValue } from '../../core/describe-value.ts'
 import { InputError } from '../../core/errors.ts'
 import type { ResponseFormat } from '../constrained/response-format.ts'
 import { isRecord } from '../faults.ts'
@@ -123,7 +124,7 @@ function ofSchema(value: object | string | null | undefined, name: string): Resp
   if (isRecord(schema)) return { type: 'json_schema', schema }
   throw new InputError(
     'INPUT_FORMAT',
-    `${name} should be a JSON Schema or its text, it is neither.`,
+    `${name} should be a JSON Schema, an object, or the text of one, ${describeValue(value)} came.`,
   )
 }
 

@@ -95,6 +95,22 @@ test('a kind of object is not named as if it were a text', () => {
   assert.match(inObject({ type: 'c' }), /choice\.type should be "b", "c" came/)
 })
 
+test('of a list whose first item is of no kind the item is told, not the list', () => {
+  // `should be a text or a list of at least 0 items, [null] came` said neither what nor where.
+  const listOf = (items: JsonSchema): JsonSchema => ({ type: 'array', minItems: 0, items })
+  const told = (schema: JsonSchema, value: unknown) =>
+    faultsOf({ type: 'object', properties: { a: schema } }, { a: value })
+  const text: JsonSchema = { type: 'string' }
+  const urls: JsonSchema = { anyOf: [text, listOf(text), listOf(listOf(text))] }
+  assert.equal(told(urls, [null, 'b']), 'here: a[0] should be a text or a list, null came.')
+  assert.equal(told(urls, 5), 'here: a should be a text or a list, 5 came.')
+  const kinds = ['b', 'c'].map((kind): JsonSchema => {
+    return { type: 'object', properties: { type: { const: kind } }, required: ['type'] }
+  })
+  const parts: JsonSchema = { anyOf: [text, listOf({ anyOf: kinds })] }
+  assert.equal(told(parts, [null]), 'here: a[0] should be an object of type "b" or "c", null came.')
+})
+
 test('null is absence where a name is not required, and only there', () => {
   assert.equal(faultsOf(PARTS, { n: 1, parts: null }), '')
   assert.match(faultsOf(PARTS, { n: null }), /n should be a whole number .* null came/)

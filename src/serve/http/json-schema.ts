@@ -204,14 +204,16 @@ function isEqual(a: unknown, b: unknown): boolean {
 /** The branch that the value is meant for is checked alone, so that its faults are named and not those of the others. */
 function* checkAnyOf(schema: JsonSchema, value: unknown, at: Place): Steps<void> {
   const branches = schema.anyOf ?? []
+  const lists = branches.flatMap(({ items }) => items?.anyOf ?? items ?? [])
   const meant = branches.filter((branch) => isMeant(branch, value))
   const [only] = meant
   if (only === undefined) {
     const tag = isRecord(value) ? tagOf(value) : null
-    const tagged = tag ? branches.filter(({ properties = {} }) => tag.name in properties) : []
-    if (tag) {
-      const expected = expectedOf(tagged.length > 0 ? { anyOf: tagged } : schema)
-      at.faults.mismatch(CODE, `${at.path}.${tag.name}`, expected, tag.value)
+    const tags = tag ? branches.flatMap(({ properties = {} }) => properties[tag.name] ?? []) : []
+    if (tag && tags.length > 0) {
+      at.faults.mismatch(CODE, `${at.path}.${tag.name}`, expectedOf({ anyOf: tags }), tag.value)
+    } else if (Array.isArray(value) && lists.length > 0) {
+      at.faults.mismatch(CODE, `${at.path}[0]`, expectedOf({ anyOf: lists }), value[0])
     } else at.faults.mismatch(CODE, at.path, expectedOf(schema), value)
   } else yield* checkSchema(only, value, at)
 }
@@ -230,10 +232,9 @@ function isMeant(branch: JsonSchema, value: unknown): boolean {
   if (!isRecord(value)) return Array.isArray(value) ? isListMeant(branch, value) : true
   return TAGS.every((tag) => {
     const schema = branch.properties?.[tag]
-    const isNamed = schema && (schema.const !== undefined || schema.enum !== undefined)
     const isGiven = Object.hasOwn(value, tag) && value[tag] !== null
     const isAbsent = !isGiven && !branch.required?.includes(tag)
-    return !isNamed || isAbsent || isOf(schema, value[tag])
+    return !schema || !isNamed(schema) || isAbsent || isOf(schema, value[tag])
   })
 }
 
@@ -247,25 +248,31 @@ function isListMeant({ items }: JsonSchema, value: readonly unknown[]): boolean 
 
 /** Completes "should be …". */
 function expectedOf(schema: JsonSchema): string {
-  if (schema.anyOf) {
-    const isMixed = schema.anyOf.some(({ type }) => type !== 'object')
-    return [...new Set(schema.anyOf.map((branch) => branchName(branch, isMixed)))].join(' or ')
-  }
+  if (schema.anyOf) return expectedOfAny(schema.anyOf)
   if (schema.const !== undefined) return describeValue(schema.const)
   if (schema.enum) return schema.enum.map((one) => describeValue(one)).join(' or ')
   const type = schema.type === undefined ? 'a value' : [schema.type].flat().map(nameOf).join(' or ')
   return `${type}${boundsOf(schema)}`
 }
 
-/** Beside branches that are no objects, an object's tag does not stand for it. */
-function branchName(branch: JsonSchema, isMixed: boolean): string {
-  const named = TAGS.find((name) => {
-    const schema = branch.properties?.[name]
-    return schema?.const !== undefined || schema?.enum
-  })
-  const tag = named === undefined ? undefined : branch.properties?.[named]
-  if (!tag) return expectedOf(branch)
-  return isMixed ? `an object of ${named} ${expectedOf(tag)}` : expectedOf(tag)
+/** Objects of several kinds are one, of any of their tags. */
+function expectedOfAny(branches: readonly JsonSchema[]): string {
+  const names = new Set<string>()
+  const tags = new Map<string, Set<string>>()
+  for (const branch of branches) {
+    const name = TAGS.find((one) => isNamed(branch.properties?.[one]))
+    const tag = name === undefined ? undefined : branch.properties?.[name]
+    if (name === undefined || !tag) names.add(expectedOf(branch))
+    else tags.set(name, (tags.get(name) ?? new Set()).add(expectedOf(tag)))
+  }
+  const objects = [...tags].map(
+    ([name, kinds]) => `an object of ${name} ${[...kinds].join(' or ')}`,
+  )
+  return [...names, ...objects].join(' or ')
+}
+
+function isNamed(schema: JsonSchema | undefined): boolean {
+  return schema !== undefined && (schema.const !== undefined || schema.enum !== undefined)
 }
 
 const TYPE_NAMES: { readonly [T in JsonType]: string } = {
@@ -297,7 +304,7 @@ function boundsOf(schema: JsonSchema): string {
 
 function countOf(unit: string, least: number | undefined, most: number | undefined): string[] {
   const last = most ?? least
-  if (last === undefined) return []
+  if (last === undefined || last === 0) return []
   const units = last === 1 ? unit : `${unit}s`
   if (least === undefined) return [`of at most ${last} ${units}`]
   if (most === undefined) return [`of at least ${last} ${units}`]
