@@ -47,12 +47,16 @@ function waysOf(url: string): string[] {
   // Of a parameter that comes twice pg takes the last.
   const parameter = (name: string) => said.getAll(name).at(-1)
   const ssl = parameter('ssl')
-  const mode =
-    parameter('sslmode') ?? (ssl === 'true' ? 'require' : ssl) ?? env['PGSSLMODE'] ?? 'prefer'
+  const givenModes: readonly (readonly [where: string, mode: string | undefined])[] = [
+    ["sslmode of the queue's address", parameter('sslmode')],
+    ["ssl of the queue's address", ssl === 'true' ? 'require' : ssl],
+    ['PGSSLMODE', env['PGSSLMODE']],
+  ]
+  const [where, mode = 'prefer'] = givenModes.find(([, one]) => one !== undefined) ?? ['']
   if (!Object.hasOwn(SSL_WAYS, mode)) {
     throw new InputError(
       'INPUT_LABEL_QUEUE',
-      `label: sslmode of the queue's address should be one of ${Object.keys(SSL_WAYS).join(', ')}, "${mode}" came; name one of them.`,
+      `label: ${where} should be one of ${Object.keys(SSL_WAYS).join(', ')}, "${mode}" came; name one of them.`,
     )
   }
   const files = SSL_FILES.flatMap((name) => {
@@ -229,7 +233,7 @@ function readAddress(url: string): pg.Client {
       syscall === undefined
         ? [
             'a queue on a server should be named postgres://USER:PASSWORD@HOST:PORT/DATABASE, what came',
-            'name one host, and write : / @ and % of a password as %3A %2F %40 %25',
+            'name one host, and write : / ? # & @ and % of a password as %3A %2F %3F %23 %26 %40 %25',
           ]
         : [
             "the queue's address should name certificates and keys that are there, one",

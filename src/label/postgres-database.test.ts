@@ -165,6 +165,21 @@ test('an address that is none is refused, without its password', async () => {
   }
 })
 
+test('a mode that is none is told by where it stands, and a password by the characters that break it', async () => {
+  // It was sslmode of the address, which had none; and `#` and `?` were not named.
+  const code = 'INPUT_LABEL_QUEUE'
+  const message = /label: ssl of the queue's address should be one of .*"false" came/
+  await assert.rejects(openPostgres('postgres://me@h/work?ssl=false'), { code, message })
+  await withEnvironment({ PGSSLMODE: 'foo' }, async () => {
+    const named = { code, message: /label: PGSSLMODE should be one of .*"foo" came/ }
+    await assert.rejects(openPostgres('postgres://me@h/work'), named)
+  })
+  for (const mark of ['#', '?']) {
+    const named = { code, message: /write : \/ \? # & @ and % of a password as/ }
+    await assert.rejects(openPostgres(`postgres://me:se${mark}cret@h:5432/work`), named)
+  }
+})
+
 test('a certificate that is not there is told as such', async () => {
   const url = 'postgres://me:secret@h/work?sslrootcert=/no/such.pem'
   await assert.rejects(openPostgres(url), (error: Error & { code: string }) => {
