@@ -6,8 +6,8 @@
 /** Chunks, segments, blocks or entries one behind another. */
 export const MOST_PARTS = 2 ** 14
 
-/** Bytes of Exif, of XMP, of a comment; as digits, which ImageMagick writes, Exif of a JPEG takes up to half of that. */
-export const MOST_METADATA = 2 ** 18
+/** Bytes of Exif, of XMP, of a comment: twice the longest Exif of a JPEG, which ImageMagick writes as digits. */
+export const MOST_METADATA = 2 ** 17
 
 /** Parts of metadata one behind another, without what is too much of them. */
 export function joinMetadata(parts: readonly Uint8Array[]): Uint8Array {

@@ -34,16 +34,26 @@ class BitReader {
     return this.#at > this.#bytes.length * 8
   }
 
-  /** A number whose lowest bit comes first. */
+  /** A number of up to 16 bits, whose lowest comes first. */
   next(count: number): number {
-    let value = 0
-    for (let i = 0; i < count; i++) value |= this.bit() << i
+    const value = this.peek() & ((1 << count) - 1)
+    this.skip(count)
     return value
   }
 
-  bit(): number {
-    const at = this.#at++
-    return ((this.#bytes[at >>> 3] ?? 0) >>> (at & 7)) & 1
+  skip(count: number): void {
+    this.#at += count
+  }
+
+  /** The 16 bits that are next, and sometimes one more. */
+  peek(): number {
+    const at = this.#at >>> 3
+    const three = this.#byte(at) | (this.#byte(at + 1) << 8) | (this.#byte(at + 2) << 16)
+    return three >>> (this.#at & 7)
+  }
+
+  #byte(at: number): number {
+    return at < this.#bytes.length ? (this.#bytes[at] as number) : 0
   }
 
   skipToByte(): void {
@@ -145,13 +155,19 @@ function ranges(first: number, count: number, extraOf: (i: number) => number): R
 
 /** Codes of a length are numbers one behind another, the first of which is twice the one behind the last shorter one. */
 function readSymbol(bits: BitReader, { counts, symbols }: Codes): number | undefined {
-  let [code, first, shorter] = [0, 0, 0]
+  const next = bits.peek()
+  let code = 0
+  let first = 0
+  let shorter = 0
   for (let length = 1; length <= MOST_BITS; length++) {
-    code = code * 2 + bits.bit()
+    code = (code << 1) | ((next >>> (length - 1)) & 1)
     const count = counts[length] as number
-    if (code < first + count) return symbols[shorter + code - first]
+    if (code < first + count) {
+      bits.skip(length)
+      return symbols[shorter + code - first]
+    }
     shorter += count
-    first = (first + count) * 2
+    first = (first + count) << 1
   }
 }
 
