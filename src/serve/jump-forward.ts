@@ -4,8 +4,8 @@
  *
  * Which tokens a forced text is made of the model still says: each is chosen from the logits that it would be chosen from
  * alone, in the same order, and what was read behind one that was not chosen is forgotten. So an answer is what it is
- * without, token by token. What is read at once depends on the sequence alone: a run adds up in another order than steps
- * do, and whoever is answered beside it may not change that.
+ * without, token by token. What is read at once depends on the sequence alone (`jump-plan.ts`): whoever is answered beside it
+ * may not change that.
  * Source: lmsys.org/blog/2024-02-05-compressed-fsm, which appends its own tokens instead and may change the rest by it.
  */
 import { isReady } from './late-rows.ts'
@@ -20,28 +20,10 @@ export type Jump = {
   readonly ids: readonly number[]
 }
 
-/** A run holds the other rows up about as long as a step; fewer tokens are not worth that. */
-const FEWEST = 4
-
-/** What a row of `length` positions is to read ahead, if anything; one that came back reads what it read before. */
-export async function jumpOf(
-  sequence: ScheduledSequence,
-  row: number,
-  length: number,
-): Promise<Jump | null> {
-  // One that was late is likely to be so again: it sits steps out until it can choose.
-  if (sequence.isLate && sequence.ready() !== null) return null
-  if (sequence.isHeld || sequence.lost > 0) {
-    sequence.isHeld = false
-    const ids = sequence.jumps.get(length)
-    return ids ? { sequence, row, length, ids } : null
-  }
-  const forced = (await sequence.request.ahead?.()) ?? []
-  // The newest token takes a position, and the last one that may be chosen needs none.
-  const ids = forced.slice(0, Math.max(0, sequence.lengthWith(Infinity) - length - 1))
-  if (ids.length < FEWEST) return null
-  sequence.jumps.set(length, ids)
-  return { sequence, row, length, ids }
+/** What a row of `length` positions is to read ahead now, if anything. */
+export function jumpOf(sequence: ScheduledSequence, row: number, length: number): Jump | null {
+  const { jump: ids = [] } = sequence
+  return ids.length > 0 && sequence.wait() === null ? { sequence, row, length, ids } : null
 }
 
 /** So long a jump may hold the other rows up where its form is late; reading it again holds them up about as long as a step. */

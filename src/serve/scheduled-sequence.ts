@@ -1,5 +1,6 @@
 /** A sequence from when it is handed in until it ended, was stopped, or failed. */
 import type { EmbeddingTable } from './embedding-table.ts'
+import { JumpPlan, type Ahead } from './jump-plan.ts'
 import type { LookupOptions } from './prompt-lookup.ts'
 import type { EmbeddedPrompt } from './sequence-group.ts'
 
@@ -11,8 +12,8 @@ export type SequenceRequest = {
   next(logits: Float32Array): number | null
   /** Resolves when `next` can choose; null where it can. For the first token it can. */
   ready?(): Promise<void> | null
-  /** Tokens that are likely to be chosen after the newest one, because its form leaves no other text. */
-  ahead?(): Promise<readonly number[]>
+  /** Tokens that are likely to be chosen after the newest one, because its form leaves no other text: the same, asked whenever. */
+  readonly ahead?: Ahead | undefined
   readonly signal?: AbortSignal | undefined
   /** Sequences with equal salts share beginnings. */
   readonly salt?: string | undefined
@@ -35,25 +36,26 @@ export class ScheduledSequence {
   /** Rejects if the sequence failed; one that was stopped is done. */
   readonly done: Promise<void>
   readonly #stop = new AbortController()
+  readonly #plan: JumpPlan
   #resolve = (): void => {}
   #reject: (error: unknown) => void = () => {}
   /** Tokens that were chosen before its row was lost, and are still to be added again. */
   #lost: number[] = []
   /** The token that was chosen last and is in no cache yet. */
   #token: number | null = null
-  /** What was read at once, by the positions before it. */
-  readonly jumps = new Map<number, readonly number[]>()
+  /** Tokens of the answer in its row, and the newest. */
+  #count = 0
   /** Whether it was let in: it leaves its row when the loop comes to it, and waits for nothing else. */
   isIn = false
-  /** Whether it sat a step out since it last chose. */
+  /** Whether it sat a step out, or had to give a jump up, because of its form since it last chose. */
   isLate = false
-  /** Whether that was in the middle of a jump, which is to be read again: steps choose nothing meanwhile. */
-  isHeld = false
   #isRead = false
   #end: SequenceEnd | null = null
 
-  constructor(request: SequenceRequest) {
+  /** `jumps`: whether it may read several tokens at once. */
+  constructor(request: SequenceRequest, { jumps }: { readonly jumps: boolean }) {
     this.request = request
+    this.#plan = new JumpPlan(jumps ? request.ahead : undefined, request.maxTokens)
     this.salt = request.salt ?? ''
     this.priority = request.priority ?? 0
     this.done = new Promise((resolve, reject) => {
@@ -101,10 +103,31 @@ export class ScheduledSequence {
     this.request.onPrefilled?.(cachedLength)
   }
 
-  /** Resolves when it can choose; null where it can. */
+  /** What it reads at once behind the newest token: none where it makes a step, undefined while its form has not said. */
+  get jump(): readonly number[] | undefined {
+    return this.#plan.after(this.#count)
+  }
+
+  /** Resolves when `jump` is decided; null where it is. */
+  decided(): Promise<void> | null {
+    return this.#isOver ? null : this.#plan.decided(this.#count)
+  }
+
+  /** Resolves when it can choose; null where it can. Of a jump that was given up, the last token must be there to be chosen. */
   ready(): Promise<void> | null {
-    if ((this.lost > 0 && !this.isHeld) || this.signal.aborted || this.end) return null
+    if ((this.lost > 0 && !this.isLate) || this.#isOver) return null
     return this.request.ready?.() ?? null
+  }
+
+  /** Resolves when it can go on; null where it can. A jump begins before it can choose, unless it was late: it would be again. */
+  wait(): Promise<void> | null {
+    const { jump } = this
+    if (jump === undefined) return this.decided()
+    return jump.length > 0 && !this.isLate ? null : this.ready()
+  }
+
+  get #isOver(): boolean {
+    return this.signal.aborted || this.end !== null
   }
 
   /** Takes the token after the last position from those that were chosen before; false where there is none. */
@@ -112,6 +135,7 @@ export class ScheduledSequence {
     const token = this.#lost.shift()
     if (token === undefined) return false
     this.#token = token
+    this.#count++
     return true
   }
 
@@ -121,6 +145,7 @@ export class ScheduledSequence {
     this.isLate = false
     try {
       this.#token = this.request.next(logits)
+      this.#count++
       if (this.#token === null) this.finish('finished')
     } catch (error) {
       this.finish('failed', error)
@@ -132,15 +157,16 @@ export class ScheduledSequence {
    * other runs, those positions would not have the very same numbers.
    */
   rewind(keys: readonly number[]): void {
-    this.isHeld = false
+    this.isLate = false
+    this.#count = 0
     this.#lost.unshift(...keys.slice(this.prompt.keys.length), this.#token as number)
   }
 
   /** Its form is late in the middle of a jump from `token`: the tokens `chosen` of it come again when all of it is read again. */
   hold(token: number, chosen: readonly number[]): void {
     this.isLate = true
-    this.isHeld = true
     this.#lost.unshift(...chosen)
+    this.#count -= chosen.length
     this.#token = token
   }
 

@@ -49,9 +49,11 @@ function greedy(
   count: number,
   more: Partial<SequenceRequest> & {
     onToken?: (tokens: readonly number[]) => void
-    isForced?: boolean
-    /** How long its form takes for what follows a token. */
+    /** Of eight tokens of its answer, how many its form leaves a choice. */
+    free?: number
+    /** How long its form takes for what may follow a token, and for what must. */
     lateMs?: () => number
+    aheadMs?: () => number
   } = {},
 ): SequenceRequest & { readonly trace: Trace } {
   const trace: Trace = { tokens: [], logits: [], cachedLength: -1 }
@@ -77,6 +79,8 @@ function greedy(
     },
     async ahead() {
       const ids: number[] = []
+      const ms = more.aheadMs?.() ?? 0
+      if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms))
       for (let i = trace.tokens.length; ; i++) {
         const id = forcedToken(i, more)
         if (id === null) return ids
@@ -88,9 +92,9 @@ function greedy(
   }
 }
 
-/** As a form would leave no choice: five of eight tokens of an answer. */
-function forcedToken(index: number, { isForced = false }: { isForced?: boolean }): number | null {
-  return isForced && index % 8 >= 3 ? (index * 5) % TINY.vocabSize : null
+/** As a form would leave no choice. */
+function forcedToken(index: number, { free = 8 }: { free?: number }): number | null {
+  return index % 8 >= free ? (index * 5) % TINY.vocabSize : null
 }
 
 function assertSame(actual: Trace, expected: Trace): void {
@@ -107,7 +111,7 @@ const PROMPTS = [
 const LENGTHS = [9, 3, 12, 1, 7]
 
 const KINDS = [
-  { name: 'a float32 cache and in a form', form: 'f32', weights: 'f32', scale: 1, isForced: true },
+  { name: 'a float32 cache and in a form', form: 'f32', weights: 'f32', scale: 1, free: 3 },
   { name: 'an int8 cache beside 4 bits', form: 'int8', weights: 'q4', scale: 1 },
   { name: 'an int8 cache whose scales are too small', form: 'int8', weights: 'f32', scale: 1 / 12 },
   { name: 'a float32 cache', form: 'f32', weights: 'f32', scale: 1 },
@@ -131,7 +135,7 @@ for (const kind of firstOf(3, KINDS)) {
     })
     // Whoever is read again reads all of it: long prompts would take most of the time of this file.
     const prompts = scale === 1 ? PROMPTS : PROMPTS.filter(({ length }) => length <= 300)
-    testOrders(form, { prompts, isShared: scale === 1, isForced: 'isForced' in kind })
+    testOrders(form, { prompts, isShared: scale === 1, free: 'free' in kind ? kind.free : 8 })
   })
 }
 
@@ -140,15 +144,15 @@ function testOrders(
   {
     prompts,
     isShared,
-    isForced,
+    free,
   }: {
     readonly prompts: readonly (readonly number[])[]
     readonly isShared: boolean
-    readonly isForced: boolean
+    readonly free: number
   },
 ): void {
   const asked = (ids: readonly number[], count: number, lateMs = () => 0) =>
-    greedy(ids, count, { isForced, lateMs })
+    greedy(ids, count, { free, lateMs })
   const lengthOf = (i: number) => LENGTHS[i % LENGTHS.length]!
   const alone: Trace[] = []
   before(async () => {
@@ -248,7 +252,7 @@ function testOrders(
     const { preempted, prefilledTokens, completionTokens } = scheduler.stats.counters
     // The prompt is read again; what was answered comes back as it came, and counts once.
     assert.deepEqual([preempted, prefilledTokens, completionTokens], [1, 20 + 30 + 30, 2 * 330])
-    assert.equal(scheduler.stats.counters.jumps > 0, isForced)
+    assert.equal(scheduler.stats.counters.jumps > 0, free < 8)
     for (const [i, ids] of prompts.entries()) {
       const request = asked(ids, 330)
       await newScheduler({ maxRows: 1 }).submit(request).done
@@ -272,6 +276,77 @@ function testOrders(
     }
   })
 }
+
+// A form that was late for a moment changed where an answer was read at once, and its log-probabilities by 1e-6.
+for (const free of [1, 2]) {
+  describe(`with ${free} free tokens between forced texts`, () => {
+    const LATE_MS = [0, 0, 0, 0, 12, 25, 80]
+
+    /** Answers whose forms are late at random are what they are alone, where nothing is late. */
+    async function assertUndisturbed(
+      scheduler: Scheduler,
+      parts: {
+        readonly prompts: readonly (readonly number[])[]
+        readonly count: number
+        readonly lateMs: readonly number[]
+        readonly beside?: (isOver: () => boolean) => Promise<void>
+      },
+    ): Promise<void> {
+      const { prompts, count, beside } = parts
+      const rng = new Rng(free)
+      const late = () => parts.lateMs[rng.integer(parts.lateMs.length)]!
+      const requests = prompts.map((ids) =>
+        greedy(ids, count, { free, lateMs: late, aheadMs: late }),
+      )
+      let isOver = false
+      const done = Promise.all(requests.map((request) => scheduler.submit(request).done))
+      void done.finally(() => (isOver = true))
+      await beside?.(() => isOver)
+      await done
+      for (const [i, { trace }] of requests.entries()) {
+        const alone = greedy(prompts[i]!, count, { free })
+        await newScheduler({ maxRows: 1, prefixCache: false }).submit(alone).done
+        assertSame(trace, alone.trace)
+      }
+    }
+
+    test('late forms and prompts that come between change no number', async () => {
+      const scheduler = newScheduler({ maxRows: 5, prefixCache: false })
+      const prompts = [20, 33, 64, 7, 100].map((length) => drawIds(length, length))
+      const beside = async (isOver: () => boolean) => {
+        for (let seed = 1000; !isOver(); seed++) {
+          await scheduler.submit(greedy(drawIds(100, seed), 1)).done
+          await new Promise(setImmediate)
+        }
+      }
+      await assertUndisturbed(scheduler, { prompts, count: 40, lateMs: LATE_MS, beside })
+      assert.ok(scheduler.stats.counters.jumps > 0)
+    })
+
+    test('nor does it that a row gives way and comes back', async () => {
+      const kvBytes = 2 * sequenceBytes(CONFIG, 'f32', 285)
+      const scheduler = newScheduler({ kvBytes, prefixCache: false })
+      const prompts = [drawIds(20, 1), drawIds(30, 2)]
+      const lateMs = [...Array<number>(40).fill(0), 12, 80]
+      await assertUndisturbed(scheduler, { prompts, count: 330, lateMs })
+      assert.equal(scheduler.stats.counters.preempted, 1)
+    })
+  })
+}
+
+test('a row that jumps at once where a jump ended makes no step between, and the others do', async () => {
+  const scheduler = newScheduler()
+  const alone = await record(
+    async () => scheduler.submit(greedy(drawIds(9, 1), 17, { free: 1 })).done,
+  )
+  // The prompt gives the free token, and each run the next, with the seven before it.
+  assert.deepEqual(alone, [[9], [8], [8]])
+  const beside = await record(async () => {
+    const both = [greedy(drawIds(9, 1), 17, { free: 1 }), greedy(drawIds(12, 2), 3)]
+    await Promise.all(both.map((request) => scheduler.submit(request).done))
+  })
+  assert.deepEqual(beside, [[9, 12], [8], 'step 2', [8], 'step 1'])
+})
 
 /** What the runner does, in order: positions that are read in a run, of each prompt, or a step of so many rows. */
 async function record(run: () => Promise<void>): Promise<(number[] | string)[]> {
@@ -425,16 +500,18 @@ describe('nobody waits long', () => {
   })
 })
 
-test('one whose form is late does not hold the others up', async () => {
-  const scheduler = newScheduler()
-  const slow = greedy(drawIds(40, 1), 3, { lateMs: () => 1000 })
-  const quick = greedy(drawIds(40, 2), 50)
-  const slowDone = scheduler.submit(slow).done
-  await scheduler.submit(quick).done
-  assert.ok(slow.trace.tokens.length < 3, 'the other one was done before')
-  await slowDone
-  assert.equal(slow.trace.tokens.length, 3)
-})
+for (const late of ['lateMs', 'aheadMs']) {
+  test(`one whose form is late does not hold the others up: ${late}`, async () => {
+    const scheduler = newScheduler()
+    const slow = greedy(drawIds(40, 1), 3, { [late]: () => 1000 })
+    const quick = greedy(drawIds(40, 2), 50)
+    const slowDone = scheduler.submit(slow).done
+    await scheduler.submit(quick).done
+    assert.ok(slow.trace.tokens.length < 3, 'the other one was done before')
+    await slowDone
+    assert.equal(slow.trace.tokens.length, 3)
+  })
+}
 
 describe('an end of one is no end of the others', () => {
   test('a sequence that is stopped leaves within one step, one that waits at once', async () => {

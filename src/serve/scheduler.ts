@@ -16,7 +16,7 @@ import { PREFILL_CHUNK, type DecoderRunner } from './decoder-runner.ts'
 import type { EmbeddingTable } from './embedding-table.ts'
 import { chooseAhead, jumpOf, type Jump } from './jump-forward.ts'
 import { Breath, memoryError } from './kv-cache.ts'
-import { readyRows } from './late-rows.ts'
+import { hearAhead, pause, readyRows } from './late-rows.ts'
 import { PromptPace } from './prompt-pace.ts'
 import { partOf, positionsOf, type Piece, type Reading } from './prompt-reading.ts'
 import { LEAST_CHUNK, PromptTurns } from './prompt-turns.ts'
@@ -100,7 +100,7 @@ export class Scheduler {
   }
 
   submit(request: SequenceRequest): SequenceHandle {
-    const sequence = new ScheduledSequence(request)
+    const sequence = new ScheduledSequence(request, { jumps: this.#parts.runner.hasExactRuns })
     this.#counters.sequences++
     const stop = () => this.#stop(sequence)
     const { signal } = request
@@ -353,7 +353,7 @@ export class Scheduler {
     return reading
   }
 
-  /** All rows make a step. */
+  /** All rows go on: some by a jump, the others by a step. */
   async #step(): Promise<void> {
     await this.#dropEnded()
     await this.#preempt()
@@ -361,6 +361,7 @@ export class Scheduler {
     await this.#jump()
     const rows = this.#running
     if (rows.length === 0) return
+    if (rows.every(({ jump }) => jump !== undefined && jump.length > 0)) return pause(rows)
     const ids = rows.map(({ token }) => token as number)
     // A step of several runs to its end, also if one of them is stopped.
     const signal = rows.length === 1 ? rows[0]?.signal : undefined
@@ -388,21 +389,22 @@ export class Scheduler {
   }
 
   #sitOut(sequence: ScheduledSequence, row: number): void {
-    sequence.isLate = true
+    sequence.isLate ||= sequence.wait() !== null
     this.#pool.rewind(row, this.#pool.keys(row).length - 1)
   }
 
-  /** Rows whose next text is known read it at once, several of them in one run. */
+  /** Rows whose next text is known read it at once, several of them in one run, and each only once before others make a step. */
   async #jump(): Promise<void> {
-    if (!this.#parts.runner.hasExactRuns) return
-    const found = await Promise.all(
-      this.#running.map((one, row) => jumpOf(one, row, this.#pool.keys(row).length)),
-    )
-    const jumps = found.filter((jump) => jump !== null)
+    await hearAhead(this.#running)
+    const jumps = this.#running
+      .map((one, row) => jumpOf(one, row, this.#pool.keys(row).length))
+      .filter((jump) => jump !== null)
+    if (jumps.length === 0) return
     for (let i = 0; i < jumps.length; i += SEGMENTS) {
       await this.#readAhead(jumps.slice(i, i + SEGMENTS))
     }
-    if (jumps.length > 0) await this.#dropEnded()
+    await hearAhead(jumps.map(({ sequence }) => sequence))
+    await this.#dropEnded()
   }
 
   async #readAhead(jumps: readonly Jump[]): Promise<void> {

@@ -25,9 +25,6 @@ export type MatcherThread = {
   giveUp(): Promise<void>
 }
 
-/** What must come next is known in microseconds; where it is not, the answer goes on without. */
-const AHEAD_MS = 2
-
 /** How often somebody who waits for a mask looks whether the thread is still at work. */
 const LOOK_MS = 100
 /** A thread that makes no mask at all for so long will make none. */
@@ -74,9 +71,11 @@ export class SharedConstraint implements TokenConstraint {
   }
 
   async ahead(): Promise<readonly number[]> {
-    const words = this.#words
-    await changed(words, AHEAD_TURN, { from: this.#turn - 1, ms: AHEAD_MS })
-    if (Atomics.load(words, AHEAD_TURN) !== this.#turn) return []
+    const [words, turn] = [this.#words, this.#turn]
+    const { value } = waitAsync(words, AHEAD_TURN, turn - 1)
+    // It is written before the mask: with that it is there, or will not come.
+    if (typeof value !== 'string') await Promise.race([value, this.ready()])
+    if (Atomics.load(words, AHEAD_TURN) !== turn) return []
     const bytes = new Uint8Array(words.buffer, 4 * AHEAD, words[AHEAD_LENGTH])
     return this.#thread.texts.tokensOf(bytes)
   }

@@ -8,8 +8,8 @@ export type TokenConstraint = {
   mask(logits: Float32Array): void
   accept(id: number): void
   /**
-   * Tokens that the text which must come next is likely made of; none where there is a choice, or where nobody knows in
-   * time: it is a guess that saves work and decides nothing.
+   * Tokens that the text which must come next is likely made of; none where there is a choice. A guess that saves work and
+   * decides no token, and the same however long it takes: what is read at once by it counts in the last digits.
    */
   ahead(): Promise<readonly number[]>
   /** Nothing can come any more; known when it is ready. */
