@@ -4,7 +4,7 @@
  *
  * Each part is where an option says, else in a folder beside the checkpoint, else an error that names both.
  */
-import { checkAdaptersOnce } from './check-adapters-once.ts'
+import { checkAdapters } from './check-adapters.ts'
 import {
   beside,
   besideOrHub,
@@ -121,7 +121,7 @@ async function openGgufParts(
 ): Promise<Opened> {
   refuseParts(options)
   const { adapters = [], lora } = await locateParts(options)
-  checkAdaptersOnce(withLora(adapters, lora))
+  checkAdapters(withLora(adapters, lora))
   const source = keep(await openGgufInTurns(path))
   const documents = ggufDocuments(baseName(path), source)
   const family = familyOf(documents)
@@ -208,7 +208,7 @@ async function openFolderParts(
   await nextTurn()
   const top = trainedOnTop(folders, options)
   const adapters = top.flatMap(({ kind, path }) => (kind === 'adapter' ? [path] : []))
-  checkAdaptersOnce(withLora(adapters, options.lora))
+  checkAdapters(withLora(adapters, options.lora))
   const isTied = parsed.decoder.tieEmbeddings
   const parts = withTrained(whole, { top, rules: family.parameterNames, keep, isTied })
   await nextTurn()

@@ -101,10 +101,15 @@ test('adapters on top of each other are packed, be they named by the base or one
   const second = await adapter('second', first, { [q(0)]: SQUARE })
   const trained = await logits(second)
   await packModel(at('by the base'), { base: first, adapters: [second], card: '' })
+  // The base of one that was given others by name has none of them.
+  change(second, { base_model_name_or_path: BASE })
+  writeFileSync(join(second, 'adapter_stack.json'), JSON.stringify({ under: [first] }))
   await packModel(at('one by one'), { base: BASE, adapters: [first, second], card: '' })
+  assert.ok(!existsSync(join(at('one by one'), 'adapter_stack.json')))
   for (const out of [at('by the base'), at('one by one')]) await assertPacked(out, trained)
   await assert.rejects(packModel(at('none'), { base: BASE, adapters: [second], card: '' }), {
     code: 'CHECKPOINT_BASE',
+    message: /second was trained over .*first, of adapters under it none came/,
   })
 })
 

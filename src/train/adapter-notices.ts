@@ -20,11 +20,13 @@ export function adapterNotices(
 ): readonly string[] {
   const gguf = ggufFile({ files })
   const flags = flagsOf(given)
+  const parts = [gguf ?? documents.name, ...flags, '--adapter FOLDER'].join(' ')
+  const source = flags.length > 0 ? parts : 'FOLDER'
   const merging =
     config.vision === null
       ? '`llava convert` takes no model without eyes and merges none of them'
-      : '`llava convert FOLDER --to llava-hf` merges all of them'
-  const opening = ['--model', gguf ?? documents.name, ...flags, '--adapter FOLDER'].join(' ')
+      : `\`llava convert ${source} --to llava-hf\` merges all of them`
+  const opening = `--model ${parts}`
   return [
     ...(adapters.length > 0
       ? [

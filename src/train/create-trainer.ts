@@ -222,9 +222,11 @@ function saving(
     const learnt = adapterFiles(learntOrTold(checkpoint, quirks))
     const notices = [...learnt.notices, ...adapterNotices(checkpoint, { options, settings })]
     const { config } = checkpoint
-    const whole = { config, settings, store, learnt: learnt.files, replaces, ...trained }
-    const under = absolutePath(ggufFile(checkpoint) ?? checkpoint.folder)
-    await saveAdapter(folder, { ...whole, base: under, card: withNotices(card, notices) })
+    const parts = { config, settings, store, learnt: learnt.files, replaces, ...trained }
+    const whole = absolutePath(ggufFile(checkpoint) ?? checkpoint.folder)
+    const isGiven = (options.adapters ?? []).length > 0
+    const under = isGiven ? checkpoint.adapters.map(absolutePath) : []
+    await saveAdapter(folder, { ...parts, base: whole, under, card: withNotices(card, notices) })
     return notices
   }
 }

@@ -7,6 +7,7 @@ import { jsonText } from '../core/json-numbers.ts'
 import { memoryName, originalMemoryName } from '../families/convert/target-names.ts'
 import type { ModelConfig } from '../families/family.ts'
 import type { Replaced } from '../weights/check-replaced-node.ts'
+import { ADAPTER_STACK, adapterStackText } from '../weights/adapter-stack.ts'
 import { writeFolderAtomically } from '../weights/folder-node.ts'
 import { writeSafetensors } from '../weights/index.ts'
 import { joinPath, writeFileAtomically } from '../weights/node.ts'
@@ -18,6 +19,8 @@ import type { StoredName, Trained } from './trained-parameters.ts'
 export type AdapterParts = {
   /** Where the base is: a folder, a .gguf file or a hub id. */
   readonly base: string
+  /** Absolute paths of adapters that lie under it and that the base has not, the lowest first. */
+  readonly under: readonly string[]
   readonly config: ModelConfig
   readonly settings: TrainerSettings
   readonly modules: readonly LoraModule[]
@@ -35,7 +38,7 @@ export type AdapterParts = {
 
 /** Throws CheckpointError where the disk refuses or the folder is another's. */
 export async function saveAdapter(folder: string, parts: AdapterParts): Promise<void> {
-  const { store, held, stored, card, learnt, replaces } = parts
+  const { store, held, stored, under, card, learnt, replaces } = parts
   const tensors = [...store.paths, ...held.keys()].map((path) => {
     const { shape } = stored(path)
     return { name: adapterName(path, parts), dtype: 'float32' as const, shape, path }
@@ -60,6 +63,7 @@ export async function saveAdapter(folder: string, parts: AdapterParts): Promise<
         { metadata: { format: 'pt' } },
       )
       await write('adapter_config.json', config)
+      if (under.length > 0) await write(ADAPTER_STACK, adapterStackText(under))
       for (const [name, json] of learnt) await write(name, jsonText(json))
       await write('README.md', card)
     },

@@ -303,8 +303,49 @@ test('an adapter that was trained over parts given elsewhere says how it is open
   assert.deepEqual(await first.save(lower), [])
   await first.dispose()
   await using second = await createTrainer(MODEL, { ...options, adapters: [lower] })
-  const notices = await second.save(upper)
-  assert.ok(notices.some((text) => text.includes(`--model ${MODEL} --adapter ${lower} --adapter`)))
+  const told = (await second.save(upper)).join(' ')
+  for (const verb of ['open it with `--model', '`llava convert']) {
+    assert.ok(told.includes(`${verb} ${MODEL} --adapter ${lower} --adapter FOLDER`), told)
+  }
+})
+
+// What it had learnt over was left out by whoever opened it alone, without a word.
+test('an adapter over adapters that its base has not opens with all of them alone', async () => {
+  const [first, second, third] = ['one', 'two', 'three'].map((name) => join(root, 'stack', name))
+  const options = { trainable: [], lora: { rank: 2 } } as const
+  const save = async (folder: string, model: string, adapters: readonly string[]) => {
+    await using trainer = await createTrainer(model, { ...options, adapters })
+    await trainer.save(folder)
+  }
+  await save(first!, MODEL, [])
+  await save(second!, MODEL, [first!])
+  await save(third!, first!, [second!])
+  const opened = async (model: string, parts: object) => {
+    const { adapters, close } = await openParts(model, { processor: 'derived', ...parts })
+    close()
+    return adapters.length
+  }
+  assert.equal(await opened(MODEL, { adapters: [first, second, third] }), 3)
+  assert.equal(await opened(first!, { adapters: [second], lora: third }), 2)
+  // Merged into the model, they lie under it as well.
+  const merged = join(root, 'stack', 'merged')
+  cpSync(second!, merged, { recursive: true })
+  rmSync(join(merged, 'adapter_stack.json'))
+  assert.equal(await opened(merged, {}), 1)
+  for (const [model, parts] of [
+    [second, {}],
+    [third, {}],
+    [MODEL, { adapters: [second] }],
+    [MODEL, { adapters: [first, third] }],
+    [MODEL, { lora: second }],
+  ] as const) {
+    await assert.rejects(opened(model!, parts), {
+      code: 'CHECKPOINT_BASE',
+      message: /was trained over .*one.*; give them all, the lowest first \(--adapter\)/,
+    })
+  }
+  writeFileSync(join(merged, 'adapter_stack.json'), '{"under": "one"}')
+  await assert.rejects(opened(merged, {}), { code: 'CHECKPOINT_JSON', message: /"one" came/ })
 })
 
 // By its own folder it was asked as v1, whatever it was trained as, and converted so.

@@ -25,7 +25,7 @@ const FILES: { readonly [K in FolderKind]: Files } = {
     weights: /^(?:adapter_)?model(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?$/,
     // At the end the tower's folder of an original.
     beside:
-      /^(?:(?:\w+_)?config\.json|tokenizer\.(?:json|model)|(?:special_tokens_map|added_tokens|vocab)\.json|merges\.txt|chat_template\.\w+|README\.md|clip|siglip|vit)$/,
+      /^(?:(?:\w+_)?config\.json|adapter_stack\.json|tokenizer\.(?:json|model)|(?:special_tokens_map|added_tokens|vocab)\.json|merges\.txt|chat_template\.\w+|README\.md|clip|siglip|vit)$/,
   },
   state: { weights: /^state\.safetensors$/, beside: /^state\.json$/ },
 }

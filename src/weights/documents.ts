@@ -16,6 +16,7 @@ const JSON_FILES = [
   'added_tokens.json',
   'chat_template.json',
   'adapter_config.json',
+  'adapter_stack.json',
 ]
 
 /** No such file of a published checkpoint has a tenth of this. */
