@@ -35,7 +35,7 @@ export const dataCheck: DataAction = {
       name: 'pictures',
       kind: 'text',
       choices: DEPTHS,
-      about: 'How closely pictures are looked at (default: header)',
+      about: 'How closely pictures and clips are looked at (default: header)',
     },
     THRESHOLD_OPTION,
     ...DATA_MODEL_OPTIONS,

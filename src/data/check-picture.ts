@@ -7,7 +7,6 @@
  */
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { decodeImage } from '../preprocess/decode-image.ts'
-import { unfolded } from '../preprocess/frames-node.ts'
 import type { ImageSize } from '../preprocess/image.ts'
 import { MAX_PIXELS } from '../preprocess/max-pixels.ts'
 import {
@@ -17,7 +16,7 @@ import {
   type ImageHeader,
 } from '../preprocess/probe-image.ts'
 import { RecordFault } from './record-fault.ts'
-import type { Picture, RecordClip } from './record.ts'
+import type { Picture } from './record.ts'
 
 export type PictureDepth = 'header' | 'decode'
 
@@ -47,7 +46,8 @@ export async function checkPicture(picture: Picture, depth: PictureDepth): Promi
   }
 }
 
-async function checkFile(path: string, depth: PictureDepth): Promise<ImageSize> {
+/** The same of a file, with the fault as its decoder tells it. */
+export async function checkFile(path: string, depth: PictureDepth): Promise<ImageSize> {
   // A pipe would be waited for.
   if (!(await stat(path)).isFile()) throw new Error('it is no file')
   const file = await open(path)
@@ -110,45 +110,4 @@ async function readPart(file: FileHandle, from: number, to: number): Promise<Uin
     at += bytesRead
   }
   return bytes
-}
-
-/**
- * Throws RecordFault clip-missing or clip-broken. Frames in a folder are looked at as pictures are; of a film, whether there
- * is something, not whether it can be decoded.
- */
-export async function checkClip(clip: RecordClip, depth: PictureDepth = 'header'): Promise<void> {
-  if (typeof clip !== 'string') {
-    if (clip.length > 0) return
-    throw emptyClip('a clip inside the file')
-  }
-  const found = await stat(clip).catch(() => null)
-  if (found === null) {
-    throw new RecordFault(
-      'clip-missing',
-      `clip: expected a film or a folder of frames at ${clip}, there is nothing; check videoFolder or leave the record out.`,
-    )
-  }
-  if (found.isDirectory()) return checkFrames(clip, depth)
-  if (found.size === 0) throw emptyClip(clip)
-}
-
-function emptyClip(name: string): RecordFault {
-  return new RecordFault(
-    'clip-broken',
-    `clip: ${name} is empty; get it again or leave the record out.`,
-  )
-}
-
-async function checkFrames(folder: string, depth: PictureDepth): Promise<void> {
-  for (const frame of unfolded(folder) as readonly string[]) {
-    try {
-      await checkFile(frame, depth)
-    } catch (cause) {
-      throw new RecordFault(
-        'clip-broken',
-        `clip: its frame ${frame} cannot be used (${(cause as Error).message}); get it again or leave the record out.`,
-        { cause },
-      )
-    }
-  }
 }

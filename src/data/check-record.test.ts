@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { InputError } from '../core/errors.ts'
 import { tokenizerFromJson } from '../text/index.ts'
-import { checkClip, checkPicture } from './check-picture.ts'
+import { checkClip } from './check-clip.ts'
+import { checkPicture } from './check-picture.ts'
 import {
   checkRecord,
   measureRecord,
@@ -128,6 +129,23 @@ test('films are looked for, not opened; frames in a folder are looked at as pict
   write('frames/1.png', hole)
   await checkClip(join(folder, 'frames'), 'header')
   await assert.rejects(checkClip(join(folder, 'frames'), 'decode'), { reason: 'clip-broken' })
+})
+
+// Training stopped at the step that showed the frame, and could not go on without the record.
+test('decoded clips are those whose every frame can be shown', async () => {
+  const gif = readFileSync(join(PICTURES, 'animated-160x160.gif'))
+  const y4m = readFileSync('fixtures/clips/420.y4m')
+  for (const bytes of [gif, y4m]) {
+    for (const clip of [write('whole', bytes), bytes]) await checkClip(clip, 'decode')
+  }
+  const cut = gif.subarray(0, 2000)
+  for (const clip of [write('cut.gif', cut), cut]) {
+    await checkClip(clip, 'header')
+    await assert.rejects(checkClip(clip, 'decode'), {
+      reason: 'clip-broken',
+      message: /^clip: .* cannot be used \(.*the file ends early.*leave the record out\.$/,
+    })
+  }
 })
 
 test('a decoder that is not installed is no fault of a record', () => {
@@ -270,7 +288,13 @@ test('one percent of broken records is left out and counted; more stops the run 
       /at most 1 % of 200 records, 3 came: 3 picture-missing .* The first is data: broken-3\[0\]: /,
   })
   worse.quarantine.check(200, 0.02)
-  assert.throws(() => worse.quarantine.check(3, 1), { code: 'CONFIG_QUARANTINE' })
+  // At most 100 % were expected, and 3 of 3 came.
+  for (const threshold of [0.01, 1]) {
+    assert.throws(() => worse.quarantine.check(3, threshold), {
+      code: 'CONFIG_QUARANTINE',
+      message: /expected records .*, none of 3 is usable: 3 picture-missing .* Mend the data\.$/,
+    })
+  }
 })
 
 test('what is not about the records ends a survey at once', async () => {

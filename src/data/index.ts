@@ -32,7 +32,8 @@ export {
   type Verdict,
 } from './check-record.ts'
 export { tokensByMode, type ModeTokenOptions } from './count-tokens.ts'
-export { checkClip, checkPicture, type PictureDepth } from './check-picture.ts'
+export { checkClip } from './check-clip.ts'
+export { checkPicture, type PictureDepth } from './check-picture.ts'
 export { Quarantine, QUARANTINE_THRESHOLD, type QuarantinedRecord } from './quarantine.ts'
 export { surveyRecords, type Survey, type SurveyOptions } from './survey.ts'
 export {

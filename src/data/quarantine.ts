@@ -45,10 +45,15 @@ export class Quarantine {
     )
     const [first] = this.#records
     const percent = Number((100 * threshold).toPrecision(3))
+    const came = isAll
+      ? `expected records to learn from, none of ${total} is usable`
+      : `expected at most ${percent} % of ${total} records, ${this.size} came`
+    const todo = isAll
+      ? 'Mend the data.'
+      : 'Mend the data, or raise the threshold if you can do without these records.'
     throw new ConfigError(
       'CONFIG_QUARANTINE',
-      `quarantine: expected at most ${percent} % of ${total} records, ${this.size} came: ${counts.join(', ')}. ` +
-        `The first is ${first?.where}: ${first?.message} Mend the data, or raise the threshold if you can do without these records.`,
+      `quarantine: ${came}: ${counts.join(', ')}. The first is ${first?.where}: ${first?.message} ${todo}`,
     )
   }
 }

@@ -72,6 +72,19 @@ export function clipInfoOf(source: ClipSource): ClipInfo {
     : infoOfBytes(place)
 }
 
+/**
+ * Decodes every frame of a clip that needs no decoder of others; a film that does is opened alone. Throws as `openClip` and
+ * its frames do.
+ */
+export async function decodeClip(source: string | Uint8Array): Promise<void> {
+  const clip = await openClip(source)
+  const place = locate(source)
+  if (place.kind !== 'pictures' && kindOf(place) === 'film') return
+  const all = Array.from({ length: clip.frames }, (_, i) => i)
+  const shown = clip.read(all)[Symbol.asyncIterator]()
+  while ((await shown.next()).done !== true);
+}
+
 /** Clips that need no decoder of others. */
 const STEPS = { gif: gifSteps, y4m: y4mSteps } as const
 

@@ -114,7 +114,7 @@ export type Recipe = {
   readonly quarantine: {
     /** Part of the records. */
     readonly threshold: number
-    /** `decode` reads every picture before the first step, `header` only sizes. */
+    /** `decode` decodes every picture and clip but films before the first step, `header` only sizes. */
     readonly pictures: 'decode' | 'header'
   }
   readonly seed: number
