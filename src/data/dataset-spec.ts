@@ -23,7 +23,8 @@ export type SourceSpec = {
   readonly imageFolder?: string
   /** The same for clips. Default: `imageFolder`. */
   readonly videoFolder?: string
-  readonly samplingStrategy?: string
+  /** A number of rows alone: so many at random. */
+  readonly samplingStrategy?: string | number
   /** Share of an epoch, against the other sources' weights. All have one, or none. */
   readonly weight?: number
   /** What records, counts and messages call it. Default: the file's name. */
@@ -32,7 +33,10 @@ export type SourceSpec = {
   readonly split?: string
 }
 
-export type DatasetSpec = string | { readonly datasets: readonly SourceSpec[] }
+/** A path alone is a source. */
+export type MixtureEntry = string | SourceSpec
+
+export type DatasetSpec = string | { readonly datasets: readonly MixtureEntry[] }
 
 export type SpecDefaults = {
   readonly imageFolder?: string | undefined
@@ -100,7 +104,7 @@ function entriesOf(value: unknown, where: string): readonly unknown[] {
   if (Array.isArray(list) && list.length > 0) return list as unknown[]
   throw new ConfigError(
     'CONFIG_DATASETS',
-    `${where}: datasets should be a list of { path, samplingStrategy, … }, it is not; name at least one file.`,
+    `${where}: datasets should be a list of paths or { path, samplingStrategy, … }, it is not; name at least one file.`,
   )
 }
 
@@ -151,7 +155,7 @@ function parseEntry(
       path: file,
       imageFolder,
       videoFolder: folder(spec.videoFolder, defaults.videoFolder) ?? imageFolder,
-      strategy: parseSamplingStrategy(samplingStrategy ?? 'all', where),
+      strategy: parseSamplingStrategy(String(samplingStrategy ?? 'all'), where),
       weight: weight ?? null,
       split: spec.split ?? null,
     }
@@ -159,14 +163,20 @@ function parseEntry(
 }
 
 function fieldsOf(entry: unknown, where: string): SourceSpec {
-  const given = isRow(entry) ? entry : {}
+  if (typeof entry === 'string') return { path: entry }
+  if (!isRow(entry)) {
+    throw new ConfigError(
+      'CONFIG_DATASETS',
+      `${where}: expected a path or { path, samplingStrategy, … }, ${describeValue(entry)} came.`,
+    )
+  }
   const fields: Record<string, unknown> = {}
   const faults: string[] = []
-  for (const [key, value] of Object.entries(given)) {
+  for (const [key, value] of Object.entries(entry)) {
     const name = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined
     if (name === undefined) faults.push(`${key} is not one of ${Object.keys(FIELDS).join(', ')}`)
     else if (name in fields) faults.push(`${name} comes twice`)
-    else if (name !== 'weight' && typeof value !== 'string')
+    else if (name !== 'weight' && typeof value !== 'string' && !isCount(name, value))
       faults.push(`${key} should be a text such as ${EXAMPLES[name]}, ${describeValue(value)} came`)
     else if (name === 'weight' && !(typeof value === 'number' && value > 0 && value < Infinity))
       faults.push(`weight should be a number above 0, ${String(value)} came`)
@@ -175,6 +185,11 @@ function fieldsOf(entry: unknown, where: string): SourceSpec {
   if (fields['path'] === undefined) faults.push('path is missing')
   if (faults.length > 0) throw new ConfigError('CONFIG_DATASETS', `${where}: ${faults.join('; ')}.`)
   return fields as SourceSpec
+}
+
+/** YAML reads a number of rows alone as a number. */
+function isCount(name: keyof SourceSpec, value: unknown): boolean {
+  return name === 'samplingStrategy' && typeof value === 'number'
 }
 
 /** `prefix{a,b}.json` is two files. */

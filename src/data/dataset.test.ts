@@ -127,6 +127,20 @@ test('a mixture file is read in the original spelling and in ours', async () => 
   assert.equal(data.whereOf(2), 'data: more[2]')
 })
 
+test('a path alone is a source, and a number alone so many rows at random', async () => {
+  const both = ['ten.json', { path: 'more.jsonl' }]
+  const named = { datasets: both.map((one) => (typeof one === 'string' ? { path: one } : one)) }
+  assert.deepEqual(await idsOf({ datasets: both }), await idsOf(named))
+  const bare = { datasets: [{ path: 'ten.json', samplingStrategy: 3 }] }
+  assert.deepEqual(await idsOf(bare), await idsOf(only('3')))
+  const yaml = 'datasets:\n  - ../ten.json\n  - { path: ../ten.json, sampling_strategy: 3 }\n'
+  await using data = await openDataset(write('mixtures/bare.yaml', yaml))
+  assert.deepEqual(
+    data.sources.map(({ length }) => length),
+    [10, 3],
+  )
+})
+
 test('braces name several files', async () => {
   write('part_a.json', numbered(0, 2))
   write('part_b.json', numbered(2, 3))
@@ -145,11 +159,21 @@ test('every wrong word of a mixture is named at once', async () => {
     message: /more should have a weight/,
   })
   await assert.rejects(idsOf({ datasets: [] }), { code: 'CONFIG_DATASETS' })
-  const bare = { datasets: [{ path: 'records.json', sampling_strategy: 5 }] }
-  await assert.rejects(idsOf(bare as unknown as DatasetSpec), {
+  const kinds = { datasets: [{ path: 'records.json', name: 5, sampling_strategy: true }] }
+  await assert.rejects(idsOf(kinds as unknown as DatasetSpec), {
     code: 'CONFIG_DATASETS',
-    message: /sampling_strategy should be a text such as first:5, 5 came/,
+    message: /name should be a text such as captions, 5 came; sampling_strategy .*, true came/,
   })
+  for (const [entry, came] of [
+    [7, '7'],
+    [null, 'null'],
+    [['ten.json'], String.raw`\["ten.json"\]`],
+  ] as const) {
+    await assert.rejects(idsOf({ datasets: [entry] } as unknown as DatasetSpec), {
+      code: 'CONFIG_DATASETS',
+      message: new RegExp(`datasets\\[0\\]: expected a path or { path, .*, ${came} came`),
+    })
+  }
   await assert.rejects(idsOf(write('no.yaml', 'a: [')), {
     code: 'CONFIG_DATASETS',
     message: /YAML/,

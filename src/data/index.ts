@@ -6,7 +6,7 @@ export {
   type DatasetProgress,
   type DataSource,
 } from './dataset.ts'
-export type { DatasetSpec, SourceSpec } from './dataset-spec.ts'
+export type { DatasetSpec, MixtureEntry, SourceSpec } from './dataset-spec.ts'
 export {
   modalityOf,
   preferenceTurns,

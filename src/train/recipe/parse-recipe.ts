@@ -1,7 +1,7 @@
 /** A recipe's YAML, already parsed, to a `Recipe`. */
 import { BATCHINGS, type Batching } from '../../data/plan-epoch.ts'
 import { QUARANTINE_THRESHOLD } from '../../data/quarantine.ts'
-import type { SourceSpec } from '../../data/dataset-spec.ts'
+import type { MixtureEntry } from '../../data/dataset-spec.ts'
 import { MODEL_PARTS, type ModelPart } from '../parameter-groups.ts'
 import { PREFERENCE_LOSSES } from '../preference-loss.ts'
 import { trainerQuirkFaults } from '../option-faults.ts'
@@ -286,7 +286,7 @@ function parseData(read: RecipeReader, key: string, faults: RecipeFaults): Recip
     data.fault('path', 'or datasets should name the records; give one of them')
   }
   return {
-    spec: data.text('path') ?? { datasets: datasets as readonly SourceSpec[] },
+    spec: data.text('path') ?? { datasets: datasets as readonly MixtureEntry[] },
     imageFolder: data.text('imageFolder'),
     videoFolder: data.text('videoFolder'),
   }
