@@ -50,6 +50,15 @@ test('rows may lie across the pieces that the file is read in', async () => {
   assert.deepEqual(await rowsOf(write('long.jsonl', lines)), list)
 })
 
+// The row was quarantined as no JSON, and the original learns from it.
+test('numbers that Python alone takes for JSON are read as it reads them', async () => {
+  const text = '{"id": "NaN, ", "score": NaN, "range": [-Infinity, Infinity]}'
+  const row = { id: 'NaN, ', score: Number.NaN, range: [-Infinity, Infinity] }
+  assert.deepEqual(await rowsOf(write('python.json', `[${text}]`)), [row])
+  assert.deepEqual(await rowsOf(write('python.jsonl', text)), [row])
+  await assert.rejects(rowsOf(write('cut.jsonl', '{"score": NaN')), { reason: 'unreadable' })
+})
+
 test('a byte order mark in front is no part of the data', async () => {
   assert.deepEqual(await rowsOf(write('mark.json', '\ufeff[{"a":1}]')), [{ a: 1 }])
   assert.deepEqual(await rowsOf(write('mark.jsonl', '\ufeff{"a":1}\n{"a":2}')), [

@@ -2,11 +2,13 @@
  * Rows of a JSON array or of a file with one JSON object a line, read one by one.
  *
  * Opening reads the file once and remembers where each row begins and ends, 16 bytes a row: the 665K mixture is longer
- * than a string may be, and of no interest as a whole. What is inside a row is looked at when it is read.
+ * than a string may be, and of no interest as a whole. What is inside a row is looked at when it is read, as the original's
+ * `json.load` does: NaN and Infinity are numbers.
  */
 import { createHash } from 'node:crypto'
 import { open, type FileHandle } from 'node:fs/promises'
 import { InputError } from '../core/errors.ts'
+import { parsePythonJson } from '../core/python-json.ts'
 import { JsonArrayScanner, JsonLineScanner, type RowSpans } from './json-scanner.ts'
 import { describe, isRow, structureFault } from './row-format.ts'
 import { RecordFault } from './record-fault.ts'
@@ -101,7 +103,7 @@ async function readRow(
 
 function parse(bytes: Uint8Array, where: string): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return parsePythonJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (cause) {
     const reason = cause instanceof SyntaxError ? 'is no JSON' : 'is no UTF-8 text'
     throw new RecordFault(

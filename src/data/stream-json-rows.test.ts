@@ -42,6 +42,7 @@ test('an array, and one object a line', async () => {
 test('what is broken is refused with its row', async () => {
   await assert.rejects(read('{"a":1}\n{"a":'), /row 1/)
   await assert.rejects(read('[{"a":1},7]'), /row 1 .*7 came/)
+  await assert.rejects(read('{"a":1}\n{"a":NaN}'), /row 1 .*NaN and Infinity, which Python writes/)
   await assert.rejects(read('[{"a":1}'), /does not end/)
   await assert.rejects(read(''), /empty/)
 })

@@ -4,6 +4,7 @@
  */
 import { createReadStream } from 'node:fs'
 import { InputError } from '../core/errors.ts'
+import { PYTHON_NUMBERS, pythonNumberAt } from '../core/python-json.ts'
 import { JsonArrayScanner, JsonLineScanner } from './json-scanner.ts'
 import { describe, isRow, type Row } from './row-format.ts'
 
@@ -48,11 +49,13 @@ function beginsWithBracket(bytes: Uint8Array): boolean {
 }
 
 function parseRow(bytes: Uint8Array, where: string): Row {
+  let text = ''
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    value = JSON.parse(text)
   } catch (cause) {
-    throw broken(where, 'it is neither', { cause })
+    throw broken(where, pythonNumberAt(text) === null ? 'it is neither' : PYTHON_NUMBERS, { cause })
   }
   if (isRow(value)) return value
   throw broken(where, `${describe(value)} came`)

@@ -4,6 +4,7 @@
  * A file is a text or, from a spreadsheet, rows of cells. Everything here says file and line when it cannot read on.
  */
 import { InputError } from '../core/errors.ts'
+import { PYTHON_NUMBERS, pythonNumberAt } from '../core/python-json.ts'
 import { parseTable } from './delimited-table.ts'
 
 export type EvalFile = {
@@ -31,7 +32,8 @@ export function readJson(file: EvalFile): unknown {
   try {
     return JSON.parse(file.text)
   } catch (cause) {
-    if (isPythonJson(file.text)) throw pythonNumber(file, cause)
+    const at = pythonNumberAt(file.text)
+    if (at !== null) throw pythonNumber(file, at, cause)
     throw unreadable(file, 'JSON', cause)
   }
 }
@@ -49,7 +51,7 @@ export function readJsonLines(file: EvalFile, broken?: { count: number }): Row[]
       throw new InputError(
         'INPUT_ANSWERS_BROKEN',
         `eval: line ${i + 1} of ${file.name} should be a JSON object, "${line.slice(0, 40)}" came; ${
-          isPythonJson(line) ? PYTHON_NUMBERS : 'is the file cut off?'
+          pythonNumberAt(line) === null ? 'is the file cut off?' : PYTHON_NUMBERS
         }`,
       )
     }
@@ -57,22 +59,7 @@ export function readJsonLines(file: EvalFile, broken?: { count: number }): Row[]
   return rows
 }
 
-const PYTHON_NUMBER = /([:,[]\s*)-?(?:NaN|Infinity)(?=\s*[,}\]])/g
-const PYTHON_NUMBERS = 'NaN and Infinity, which Python writes, are no JSON: write null'
-
-/** Whether these numbers are all that is wrong with it. */
-function isPythonJson(text: string): boolean {
-  if (text.search(PYTHON_NUMBER) < 0) return false
-  try {
-    JSON.parse(text.replaceAll(PYTHON_NUMBER, '$1null'))
-    return true
-  } catch {
-    return false // The caller throws as of any text.
-  }
-}
-
-function pythonNumber({ name, text }: EvalFile, cause: unknown): InputError {
-  const at = text.search(PYTHON_NUMBER)
+function pythonNumber({ name, text }: EvalFile, at: number, cause: unknown): InputError {
   const before = text.slice(0, at).split('\n')
   const [line = ''] = text.slice(at, at + 20).split('\n')
   return new InputError(
