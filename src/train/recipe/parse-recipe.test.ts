@@ -63,6 +63,44 @@ test('everything that is wrong is said at once, unknown keys with the nearest kn
   assert.throws(() => parseRecipe(null), /stage should be one of/)
 })
 
+// Clipping came back on with the card's own word for none.
+test('what recipe.json writes under a key of recipes reads back as it was', () => {
+  const plain = { ...LEAST, betas: [0.5, 0.6], lora: { rank: 4, targets: 'q_proj$' } }
+  for (const written of [
+    { ...plain, clipNorm: null, learningRates: { projector: 1e-3 } },
+    { ...plain, clipNorm: 0.5, model: { from: 'm', adapters: ['a'], quirks: { fit: 'pad' } } },
+    { ...plain, clipNorm: 'none', checkpoint: { everySteps: 5 }, schedule: { warmupSteps: 3 } },
+    { ...LEAST, stage: 'dpo', preference: { beta: 0.2 }, answers: null, published: null },
+  ]) {
+    const recipe = JSON.parse(JSON.stringify(parseRecipe(written))) as Record<string, unknown>
+    const { trainableFrom: _, length, data, ...fields } = recipe
+    const { spec, ...folders } = data as Record<string, unknown>
+    const again = parseRecipe({
+      ...fields,
+      ...(length as object),
+      data: { path: spec, ...folders },
+    })
+    assert.deepEqual(JSON.parse(JSON.stringify(again)), { ...recipe, trainableFrom: 'recipe' })
+  }
+  for (const none of [null, 'none']) {
+    assert.equal(parseRecipe({ ...LEAST, clipNorm: none }).clipNorm, null)
+  }
+  assert.equal(parseRecipe(setValue(LEAST, 'clipNorm=null')).clipNorm, null)
+  assert.equal(parseRecipe(LEAST).clipNorm, 1)
+})
+
+test('a value of another kind is told as it came, and how it becomes a text', () => {
+  for (const [assignment, told] of [
+    ['betas.1=0.5', /betas should be a list of two numbers .*, {"1":0.5} came/],
+    ['output=2026', /output should be a text, 2026 came \(quotes make it one: .*output="2026"/],
+    ['name=true', /name should be a text, true came \(quotes make it one: .*name="true"/],
+    ['name=[a]', /name should be a text, \["a"\] came\.$/],
+  ] as const) {
+    assert.throws(() => parseRecipe(setValue(LEAST, assignment)), told)
+  }
+  assert.equal(parseRecipe(setValue(LEAST, 'name="007"')).name, '007')
+})
+
 test('quirks that do not exist are told with the rest', () => {
   const quirks = { fot: 'pad', fit: 'padd', emptyBatch: 'zero' }
   assert.throws(

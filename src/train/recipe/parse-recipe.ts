@@ -232,12 +232,13 @@ function parseRates(read: RecipeReader): Readonly<Partial<Record<ModelPart, numb
 function parseBetas(read: RecipeReader): readonly [number, number] {
   const value = read.raw('betas') ?? [0.9, 0.999]
   const isPair = Array.isArray(value) && value.length === 2 && value.every(Number.isFinite)
-  if (!isPair) read.fault('betas', 'should be two numbers from 0 to below 1')
+  if (!isPair) read.expected('betas', 'a list of two numbers from 0 to below 1')
   return value as [number, number]
 }
 
 function parseClipNorm(read: RecipeReader): number | null {
-  return read.raw('clipNorm') === 'none' ? null : (read.number('clipNorm') ?? 1)
+  if (read.isNull('clipNorm') || read.raw('clipNorm') === 'none') return null
+  return read.number('clipNorm') ?? 1
 }
 
 function parseSchedule(read: RecipeReader): Recipe['schedule'] {

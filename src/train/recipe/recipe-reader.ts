@@ -48,6 +48,11 @@ export class RecipeReader {
     return this.raw(key) !== undefined
   }
 
+  /** Where null is a value, and not as if the key were not written. */
+  isNull(key: string): boolean {
+    return Object.hasOwn(this.#object, key) && this.#object[key] === null
+  }
+
   /** null counts as not written. */
   raw(key: string): unknown {
     return Object.hasOwn(this.#object, key) ? (this.#object[key] ?? undefined) : undefined
@@ -63,12 +68,12 @@ export class RecipeReader {
   text(key: string): string | undefined {
     const value = this.raw(key)
     if (value === undefined || typeof value === 'string') return value
-    this.#expected(key, 'a text', value)
+    this.fault(key, `should be a text, ${show(value)}${quotesHint(key, value)}`)
     return undefined
   }
 
   requiredText(key: string): string {
-    if (!this.has(key)) this.#expected(key, 'a text', undefined)
+    if (!this.has(key)) this.expected(key, 'a text')
     return this.text(key) ?? ''
   }
 
@@ -76,7 +81,7 @@ export class RecipeReader {
     const value = this.raw(key)
     if (value === undefined) return undefined
     if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value
-    this.#expected(key, 'a list of texts', value)
+    this.expected(key, 'a list of texts')
     return undefined
   }
 
@@ -88,28 +93,28 @@ export class RecipeReader {
       return value as number
     }
     const bound = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`
-    this.#expected(key, `a number ${bound}`, value)
+    this.expected(key, `a number ${bound}`)
     return undefined
   }
 
   integer(key: string, { least = 1 } = {}): number | undefined {
     const value = this.number(key, { least })
     if (value === undefined || Number.isInteger(value)) return value
-    this.#expected(key, `a whole number of at least ${least}`, value)
+    this.expected(key, `a whole number of at least ${least}`)
     return undefined
   }
 
   boolean(key: string): boolean | undefined {
     const value = this.raw(key)
     if (value === undefined || typeof value === 'boolean') return value
-    this.#expected(key, 'true or false', value)
+    this.expected(key, 'true or false')
     return undefined
   }
 
   choice<T extends string>(key: string, known: readonly T[]): T | undefined {
     const value = this.raw(key)
     if (value === undefined || known.includes(value as T)) return value as T | undefined
-    this.#expected(key, `one of ${known.join(', ')}`, value)
+    this.expected(key, `one of ${known.join(', ')}`)
     return undefined
   }
 
@@ -117,8 +122,9 @@ export class RecipeReader {
     this.#faults.add(`${this.#name(key)} ${text}`)
   }
 
-  #expected(key: string, expected: string, value: unknown): void {
-    this.fault(key, `should be ${expected}, ${show(value)}`)
+  /** The fault of a value that is another than `what`. */
+  expected(key: string, what: string): void {
+    this.fault(key, `should be ${what}, ${show(this.raw(key))}`)
   }
 
   #name(key: string): string {
@@ -130,6 +136,12 @@ function unknownKey(name: string, key: string, keys: readonly string[]): string 
   const near = nearestName(key, keys)
   const advice = near === undefined ? `known are ${keys.join(', ')}` : `did you mean ${near}?`
   return `${name} is no key of a recipe (${advice})`
+}
+
+/** YAML reads 007 and true as no texts. */
+function quotesHint(key: string, value: unknown): string {
+  if (typeof value !== 'number' && typeof value !== 'boolean') return ''
+  return ` (quotes make it one: ${key}: "${value}", --set '${key}="${value}"')`
 }
 
 function show(value: unknown): string {
