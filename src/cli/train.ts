@@ -31,8 +31,8 @@ export const train: Verb = {
     },
   ],
   examples: [
-    'train recipes/llava-v1.5/alignment.yaml --set model=vicuna-7b --set output=runs/stage1',
-    'train recipe.yaml --set steps=100 --set schedule.warmupRatio=0',
+    'train recipes/llava-v1.5/alignment.yaml --set model.base=vicuna-7b-v1.5 --set output=runs/stage1',
+    'train recipes/mini/instruction.yaml --set steps=100 --set schedule.warmupRatio=0',
     'train recipe.yaml --resume',
     'train recipes/llava-v1.5/instruction.yaml --dry-run',
   ],
