@@ -222,6 +222,7 @@ async function assemble(
     precision,
     device: runtime.device,
     keepsPrompts: prefixCache,
+    autoOrient: options.autoOrient ?? false,
     generation,
     tokenizer,
     preparer,

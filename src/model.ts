@@ -25,6 +25,8 @@ export type ModelParts = {
   readonly device: string
   /** Whether keys and values of prompts are kept for those that begin alike. */
   readonly keepsPrompts: boolean
+  /** Whether pictures are turned as their Exif or XMP says. */
+  readonly autoOrient: boolean
   /** What the checkpoint says about answers. */
   readonly generation: GenerationConfig
   readonly tokenizer: Tokenizer
@@ -47,6 +49,8 @@ export class Model implements AsyncDisposable {
   readonly device: string
   /** Whether keys and values of prompts are kept for those that begin alike. */
   readonly keepsPrompts: boolean
+  /** Whether pictures are turned as their Exif or XMP says. */
+  readonly autoOrient: boolean
   /** What the checkpoint says about answers. */
   readonly generation: GenerationConfig
   readonly tokenizer: Tokenizer
@@ -61,6 +65,7 @@ export class Model implements AsyncDisposable {
     this.precision = parts.precision
     this.device = parts.device
     this.keepsPrompts = parts.keepsPrompts
+    this.autoOrient = parts.autoOrient
     this.generation = parts.generation
     this.tokenizer = parts.tokenizer
   }

@@ -680,6 +680,7 @@ test('a fault of the server tells its log, not its caller', async () => {
   const log = (level: string, fields: object) => lines.push(JSON.stringify({ level, ...fields }))
   const broken = {
     config: model.config,
+    autoOrient: false,
     generation: model.generation,
     tokenizer: model.tokenizer,
     countTokens: () => ({ text: 0, image: 0 }),

@@ -13,6 +13,9 @@ import { listen, type ListenOptions } from '../../src/serve/http-node.ts'
 export const PICTURE = new Uint8Array(readFileSync('fixtures/pictures/photo-640x480.jpg'))
 export const PICTURE_URL = `data:image/jpeg;base64,${Buffer.from(PICTURE).toString('base64')}`
 
+/** Asks to be shown turned. */
+export const TURNED_URL = `data:image/jpeg;base64,${readFileSync('fixtures/pictures/exif-rotated-320x240.jpg', 'base64')}`
+
 export type TestServer = {
   readonly url: string
   readonly port: number

@@ -342,9 +342,10 @@ function held(model: Model) {
   let goOn = () => {}
   const going = new Promise<void>((resolve) => (goOn = resolve))
   let asked = 0
-  const { config, generation, tokenizer } = model
+  const { config, generation, tokenizer, autoOrient } = model
   const slow: LocalModel = {
     config,
+    autoOrient,
     generation,
     tokenizer,
     countTokens: (input) => model.countTokens(input),

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
 import { loadPromptSide, type LoadedPromptSide } from '../../src/load-prompt-side.ts'
+import { TURNED_URL } from './serve-setup.ts'
 import { startFront } from './upstream-setup.ts'
 
 const WORDS = ['A red ', 'kite.']
@@ -54,6 +55,21 @@ test('a context that it does not tell is null', async () => {
     data: { max_model_len: number | null }[]
   }
   assert.equal(data[0]!.max_model_len, null)
+  await front.close()
+})
+
+test('what a picture asks for that it may not apply is said, since it does not tell', async () => {
+  const front = await startFront([url], { side })
+  const image = { type: 'image_url', image_url: { url: TURNED_URL } }
+  const messages = [{ role: 'user', content: [image] }]
+  const { status, headers } = await front.post('/v1/chat/completions', { messages })
+  assert.equal(status, 200)
+  assert.equal(
+    headers.get('llava-note'),
+    'messages[0].content[0].image_url: orientation 6 may not be applied by the worker',
+  )
+  const { body } = await front.post('/v1/media/tokens', { messages })
+  assert.equal(body.media[0].orientation_ignored, null)
   await front.close()
 })
 

@@ -31,6 +31,7 @@ import { jsonAnswer, nameChoices, nameFields, removeField } from './schema-steps
 import { KEY } from './server.ts'
 import { addInTwoTabs, addUnheard, deleteInAnother, deleteUnheard } from './tab-steps.ts'
 import { touch } from './touch-steps.ts'
+import { turnedPicture } from './turned-steps.ts'
 
 export const STEPS: readonly Step[] = [
   { name: 'the page asks for a key, refuses a wrong one, and takes the right one', run: giveKey },
@@ -63,6 +64,7 @@ export const STEPS: readonly Step[] = [
   { name: 'a question that is edited takes pictures', run: pasteIntoEdited },
   { name: 'a link that is dropped leads nowhere', run: dropLink },
   { name: 'a picture that cannot be read takes nothing from others', run: brokenPicture },
+  { name: 'a picture that the model sees unturned says so', run: turnedPicture },
   { name: 'everything on it has a name for those who do not see it', run: named },
   { name: 'it is dark where the system is', run: dark },
   { name: 'it fits a phone', run: phone },

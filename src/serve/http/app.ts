@@ -26,7 +26,7 @@ import type { MediaReaders } from './media.ts'
 import { MESSAGES_ROUTES } from './messages-route.ts'
 import { Metrics } from './metrics.ts'
 import { openApiDocument } from './openapi.ts'
-import { checkHost, checkOrigin, corsHeaders, preflight } from './origin-guard.ts'
+import { checkHost, checkOrigin, corsHeaders, NOTE_HEADER, preflight } from './origin-guard.ts'
 import { pageRoutes, type PageFile } from './page.ts'
 import { PLAIN_ROUTES } from './plain-routes.ts'
 import { RateLimits } from './rate-limits.ts'
@@ -270,9 +270,12 @@ async function answer(
 ): Promise<Response> {
   const caller = await callerOf(request, keys)
   if (!route.isFree) context.limits.admit(caller)
-  const exchange = openExchange(context, { id, request, caller })
+  const notes: string[] = []
+  const note = (text: string) => void notes.push(text)
+  const exchange = openExchange(context, { id, request, caller, note })
   try {
     const response = await route.answer(context, exchange)
+    addNotes(response.headers, notes)
     // A stream goes on, and ends its exchange itself.
     if (response.headers.get('content-type')?.startsWith(EVENT_STREAM) !== true) exchange.end()
     return response
@@ -282,10 +285,19 @@ async function answer(
   }
 }
 
+/** Of a list of pictures, say: more would be too much for clients and proxies, which bound what headers hold together. */
+const MOST_NOTES = 16
+
+function addNotes(headers: Headers, notes: readonly string[]): void {
+  for (const note of notes.slice(0, MOST_NOTES)) headers.append(NOTE_HEADER, note)
+  const more = notes.length - MOST_NOTES
+  if (more > 0) headers.append(NOTE_HEADER, `and ${more} more`)
+}
+
 /** An exchange that is aborted when its client leaves, its time is over, or the server ends; `end` stops the watching. */
 function openExchange(
   context: ServerContext,
-  { id, request, caller }: Pick<Exchange, 'id' | 'request' | 'caller'>,
+  { id, request, caller, note }: Pick<Exchange, 'id' | 'request' | 'caller' | 'note'>,
 ): Exchange {
   const over = new AbortController()
   const late = new HttpError(504, 'CAPACITY_TIME', 'server: the answer took too long.')
@@ -309,6 +321,7 @@ function openExchange(
     leave,
     heartbeatMs: context.config.heartbeatSeconds * 1000,
     failed: (error) => noteFailure(context, { id, request }, error),
+    note,
     arrived() {
       open.isArriving = false
     },

@@ -18,7 +18,7 @@ import {
 } from './choices.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { withinParts } from './message-parts.ts'
-import { RequestMedia } from './media.ts'
+import { requestMedia } from './request-media.ts'
 import type { Route } from './route.ts'
 import {
   choicesProperty,
@@ -104,7 +104,7 @@ export const chatRoute: Route = {
     const schema = chatRequestSchema(context.config)
     const body = await readRequest<ChatRequest>(context, exchange, schema)
     const model = modelAsked(context, body)
-    const media = new RequestMedia(context.media, context.config, exchange.signal)
+    const media = requestMedia(context, exchange, model)
     const read = await readMessages(body.messages, media)
     const messages = withinParts(read, 'messages', context.config)
     const asked = { ...chatOptions(body, model, context.config), ...toolFields(body), messages }

@@ -4,7 +4,7 @@ import { COUNT, exactly, jsonLogprob, TOKEN_ID } from './chat-response.ts'
 import { choiceEvents, choiceRequests, collectChoices, type ChoiceEvent } from './choices.ts'
 import { readItems, type SglangRequest } from './generate-items.ts'
 import type { JsonSchema } from './json-schema.ts'
-import { RequestMedia } from './media.ts'
+import { requestMedia } from './request-media.ts'
 import type { Route } from './route.ts'
 import { choicesProperty, maxTokensProperty, SAMPLING_PROPERTIES } from './sampling-fields.ts'
 import { modelAsked, readRequest } from './server-context.ts'
@@ -131,7 +131,7 @@ export const generateRoute: Route = {
     const { config } = context
     const body = await readRequest<SglangRequest>(context, exchange, requestSchema(config))
     const model = modelAsked(context, body)
-    const media = new RequestMedia(context.media, config, exchange.signal)
+    const media = requestMedia(context, exchange, model)
     const { isList, items, n } = await readItems(body, { media, model, config })
     const requests = items.flatMap((item) => choiceRequests(item, n))
     const events = choiceEvents(context, { model, requests, n }, exchange)

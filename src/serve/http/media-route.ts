@@ -1,14 +1,18 @@
 /** `/v1/media/tokens`: how each picture of a conversation is cut, and what each picture and clip costs. */
+import { probeImage } from '../../preprocess/probe-image.ts'
 import type { ClipTokens, PictureTokens } from '../media-tokens.ts'
+import type { ContentPart, Message } from '../messages.ts'
 import { messagesProperty, readMessages, type ChatMessage } from './chat-messages.ts'
 import { CONTEXT, COUNT, exactly } from './chat-response.ts'
 import { HttpError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { withinParts } from './message-parts.ts'
-import { RequestMedia } from './media.ts'
+import { isOrientationIgnored, requestMedia } from './request-media.ts'
 import type { Route } from './route.ts'
 import { modelNamed, readRequest } from './server-context.ts'
+import type { ServedModel } from './served-model.ts'
 import type { ServerConfig } from './server-config.ts'
+import { bytesOf } from './upstream/wire-media.ts'
 
 type MediaRequest = { readonly model?: string | null; readonly messages: readonly ChatMessage[] }
 
@@ -59,7 +63,17 @@ const CUT = exactly({
 
 const MEDIUM: JsonSchema = {
   anyOf: [
-    exactly({ type: { const: 'image' }, ...SIZE, ...COST, cut: CUT }),
+    exactly({
+      type: { const: 'image' },
+      ...SIZE,
+      orientation_ignored: {
+        type: ['boolean', 'null'],
+        description:
+          'Whether its Exif or XMP asks for another orientation than the model sees; null: a worker does not say.',
+      },
+      ...COST,
+      cut: CUT,
+    }),
     exactly({
       type: { const: 'video' },
       frames: COUNT,
@@ -94,20 +108,33 @@ export const mediaRoute: Route = {
         `/v1/media/tokens: ${model.id} runs behind another server, which does not say how it cuts pictures; ask /tokenize.`,
       )
     }
-    const media = new RequestMedia(context.media, context.config, exchange.signal)
+    const media = requestMedia(context, exchange, model)
     const read = await readMessages(body.messages, media)
     const messages = withinParts(read, 'messages', context.config)
     const measured = await model.measureMedia({ messages })
+    const parts = mediaParts(messages)
     return Response.json({
       prompt_tokens: measured.text + measured.image,
       text_tokens: measured.text,
       image_tokens: measured.image,
       max_model_len: model.maxContext,
-      media: measured.media.map(shown),
+      media: measured.media.map((one, i) => shown(one, parts[i], model)),
     })
   },
 }
 
-function shown({ kind, ...rest }: PictureTokens | ClipTokens): object {
-  return { type: kind, ...rest }
+/** In the order of the prompt. */
+function mediaParts(messages: readonly Message[]): readonly ContentPart[] {
+  const parts = messages.flatMap(({ content }) => (typeof content === 'string' ? [] : content))
+  return parts.filter(({ type }) => type !== 'text')
+}
+
+function shown(
+  { kind, ...rest }: PictureTokens | ClipTokens,
+  part: ContentPart | undefined,
+  model: ServedModel,
+): object {
+  if (part?.type !== 'image') return { type: kind, ...rest }
+  const header = probeImage(bytesOf(part.image))
+  return { type: kind, ...rest, orientation_ignored: isOrientationIgnored(header, model) }
 }

@@ -6,7 +6,7 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { schemeOf } from '../../preprocess/image-source.ts'
-import { probeImage } from '../../preprocess/probe-image.ts'
+import { probeImage, type ImageHeader } from '../../preprocess/probe-image.ts'
 import { aboutMedium } from '../about-medium.ts'
 import { isFramesUrl } from '../remote/media-url.ts'
 import { MOST_FRAMES } from '../remote/sampled-frames.ts'
@@ -35,18 +35,28 @@ export type MediaLimits = {
   readonly maxPixels: number
 }
 
+export type RequestMediaParts = {
+  readonly readers: MediaReaders
+  readonly limits: MediaLimits
+  readonly signal: AbortSignal
+  /** Told of each picture by its header. */
+  readonly onPicture: (header: ImageHeader, path: string) => void
+}
+
 /** Reads the media of one request and adds them up. */
 export class RequestMedia {
   readonly #readers: MediaReaders
   readonly #limits: MediaLimits
   readonly #signal: AbortSignal
+  readonly #onPicture: RequestMediaParts['onPicture']
   #count = 0
   #pixels = 0
 
-  constructor(readers: MediaReaders, limits: MediaLimits, signal: AbortSignal) {
+  constructor({ readers, limits, signal, onPicture }: RequestMediaParts) {
     this.#readers = readers
     this.#limits = limits
     this.#signal = signal
+    this.#onPicture = onPicture
   }
 
   /** A picture, checked by its header before anybody decodes it. */
@@ -66,7 +76,9 @@ export class RequestMedia {
 
   async #picture(url: string, path: string): Promise<Uint8Array> {
     const bytes = await this.#bytes(url, path)
-    this.#addPixels(bytes, path)
+    const header = probeImage(bytes)
+    this.#addPixels(header, path)
+    this.#onPicture(header, path)
     return bytes
   }
 
@@ -75,14 +87,13 @@ export class RequestMedia {
     const limits = { maxBytes: this.#limits.maxMediaBytes, maxFrames: MOST_FRAMES }
     const frames = await readFramesUrl(url, limits, path)
     for (const frame of frames) {
-      this.#addPixels(frame, path)
+      this.#addPixels(probeImage(frame), path)
       notePath(frame, path)
     }
     return frames
   }
 
-  #addPixels(bytes: Uint8Array, path: string): void {
-    const { width, height } = probeImage(bytes)
+  #addPixels({ width, height }: ImageHeader, path: string): void {
     this.#pixels += width * height
     if (this.#pixels <= this.#limits.maxPixels) return
     throw new InputError(

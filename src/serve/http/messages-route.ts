@@ -4,7 +4,7 @@ import { choiceEvents, type ChoiceEvent } from './choices.ts'
 import { anthropicError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { withinParts } from './message-parts.ts'
-import { RequestMedia } from './media.ts'
+import { requestMedia } from './request-media.ts'
 import {
   conversationProperties,
   readConversation,
@@ -98,7 +98,7 @@ const messagesRoute: Route = {
     const schema = requestSchema(context.config)
     const body = await readRequest<MessagesRequest>(context, exchange, schema)
     const model = modelAsked(context, body)
-    const media = new RequestMedia(context.media, context.config, exchange.signal)
+    const media = requestMedia(context, exchange, model)
     const prompt = await readConversation(body, media)
     withinParts(prompt.messages, 'messages', context.config)
     const stops = body.stop_sequences ?? []
@@ -135,10 +135,11 @@ const countRoute: Route = {
   isAnthropic: true,
   async answer(context, exchange) {
     const body = await readRequest<Conversation>(context, exchange, countSchema(context.config))
-    const media = new RequestMedia(context.media, context.config, exchange.signal)
+    const model = modelNamed(context, body.model)
+    const media = requestMedia(context, exchange, model)
     const prompt = await readConversation(body, media)
     withinParts(prompt.messages, 'messages', context.config)
-    const tokens = await modelNamed(context, body.model).countTokens(prompt, exchange.signal)
+    const tokens = await model.countTokens(prompt, exchange.signal)
     return Response.json({ input_tokens: tokens })
   },
 }

@@ -1,6 +1,7 @@
 /** The OpenAPI document of the server: the very schemas by which requests are checked and answers are described. */
 import { exactly } from './chat-response.ts'
 import type { JsonSchema, JsonType } from './json-schema.ts'
+import { NOTE_HEADER } from './origin-guard.ts'
 import type { Route } from './route.ts'
 import type { ServerConfig } from './server-config.ts'
 
@@ -82,11 +83,12 @@ function operation(route: Route, config: ServerConfig): object {
   }
 }
 
-function success({ isAnthropic, responses }: Route): object {
+function success({ isAnthropic, request, responses }: Route): object {
   const { json, event, failure, text } = responses
   const last = failure ? shown(failure) : errorOf(isAnthropic)
   return {
     description: 'The answer',
+    ...(request && { headers: { [NOTE_HEADER]: NOTE } }),
     content: {
       ...(json && { 'application/json': { schema: shown(json) } }),
       // Each event's data has this schema; OpenAI's streams end with the text [DONE].
@@ -94,6 +96,11 @@ function success({ isAnthropic, responses }: Route): object {
       ...(text !== undefined && { [text]: { schema: { type: 'string' } } }),
     },
   }
+}
+
+const NOTE = {
+  description: 'Pictures of the request whose orientation (Exif, XMP) the model does not see.',
+  schema: { type: 'string' },
 }
 
 function failures({ isAnthropic, responses }: Route): object {

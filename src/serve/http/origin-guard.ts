@@ -50,11 +50,14 @@ function isSameHost(origin: string, url: string): boolean {
   return URL.canParse(origin) && new URL(origin).host === new URL(url).host
 }
 
+/** What a server tells about a request beside its answer. */
+export const NOTE_HEADER = 'llava-note'
+
 /** What lets the pages of `origin` read a response. */
 export function corsHeaders(origin: string): Readonly<Record<string, string>> {
   return {
     'access-control-allow-origin': origin,
-    'access-control-expose-headers': 'retry-after, x-request-id, request-id',
+    'access-control-expose-headers': `retry-after, x-request-id, request-id, ${NOTE_HEADER}`,
     vary: 'origin',
   }
 }

@@ -22,10 +22,14 @@ const MODEL = exactly({
     description: 'Tokens of an answer that a request may ask for.',
   },
   input_modalities: { type: 'array', items: { enum: ['text', 'image', 'video'] } },
+  auto_orient: {
+    type: ['boolean', 'null'],
+    description: 'Whether pictures are turned as their Exif or XMP says; null: nobody says.',
+  },
 })
 
 function shown(model: ServedModel, config: ServerConfig) {
-  const { id, created, maxContext, takes } = model
+  const { id, created, maxContext, takes, autoOrient } = model
   return {
     id,
     object: 'model',
@@ -39,6 +43,7 @@ function shown(model: ServedModel, config: ServerConfig) {
       ...(takes.images ? ['image'] : []),
       ...(takes.videos ? ['video'] : []),
     ],
+    auto_orient: autoOrient,
   }
 }
 

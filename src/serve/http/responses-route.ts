@@ -7,7 +7,8 @@ import { NAMED_SCHEMA, type FormatFields } from './format-fields.ts'
 import { HttpError, openAiError } from './http-error.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { withinParts } from './message-parts.ts'
-import { RequestMedia } from './media.ts'
+import type { RequestMedia } from './media.ts'
+import { requestMedia } from './request-media.ts'
 import { RESPONSE, RESPONSE_EVENT, RESPONSE_FAILURE, ResponseShape } from './responses-shape.ts'
 import type { Route } from './route.ts'
 import {
@@ -260,7 +261,7 @@ export const responsesRoute: Route = {
       requestSchema(context.config),
     )
     const model = modelAsked(context, body)
-    const media = new RequestMedia(context.media, context.config, exchange.signal)
+    const media = requestMedia(context, exchange, model)
     const wantsLogprobs = (body.include ?? []).length > 0 || (body.top_logprobs ?? 0) > 0
     const request = {
       messages: withinParts(await readInput(body, media), 'input', context.config),

@@ -25,6 +25,8 @@ export type ServedModel = {
   readonly mostTokens?: number | undefined
   /** What a message may hold beside text. */
   readonly takes: { readonly images: boolean; readonly videos: boolean }
+  /** Whether pictures are turned as their Exif or XMP says; null: nobody says. */
+  readonly autoOrient: boolean | null
   /** Whether prompts are kept for those that begin alike. Absent: not known. */
   readonly keepsPrompts?: boolean
   /** An answer in pieces, then whole; a signal in the request stops it within a step. */
@@ -67,6 +69,7 @@ export type LocalModel = {
     readonly video: object | null
     readonly decoder: { readonly vocabSize: number }
   }
+  readonly autoOrient: boolean
   readonly keepsPrompts?: boolean
   readonly generation: GenerationConfig
   readonly tokenizer: {
@@ -92,6 +95,7 @@ export function serveModel(model: LocalModel, id: string, now: number): ServedMo
     maxContext: config.maxContext,
     usualTokens: model.generation.maxTokens,
     takes: { images: config.image !== null, videos: config.video !== null },
+    autoOrient: model.autoOrient,
     keepsPrompts: model.keepsPrompts ?? false,
     stream: (request) => model.stream({ ...request, seed: request.seed ?? freshSeed() }),
     countTokens: async (prompt) => {

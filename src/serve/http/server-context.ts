@@ -54,6 +54,8 @@ export type Exchange = {
   readonly heartbeatMs: number
   /** Logs what went wrong after the response began, and says how it is told. */
   readonly failed: (error: unknown) => Failure
+  /** Tells the client something about its request in a header of the answer. */
+  readonly note: (text: string) => void
   /** All of its body is here. */
   readonly arrived: () => void
   /** Nothing is to be aborted any more. */

@@ -3,7 +3,7 @@ import { messagesProperty, readMessages, type ChatMessage } from './chat-message
 import { CONTEXT, COUNT, exactly, TOKEN_ID } from './chat-response.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { withinParts } from './message-parts.ts'
-import { RequestMedia } from './media.ts'
+import { requestMedia } from './request-media.ts'
 import type { Route } from './route.ts'
 import { modelNamed, readRequest } from './server-context.ts'
 import type { ServerConfig } from './server-config.ts'
@@ -57,7 +57,7 @@ const tokenizeRoute: Route = {
       const ids = await model.tokenize(prompt, { addBos: addBos ?? true }, signal)
       return Response.json(counted(ids, model))
     }
-    const media = new RequestMedia(context.media, context.config, signal)
+    const media = requestMedia(context, exchange, model)
     const read = await readMessages(messages ?? [], media)
     const asked = { messages: withinParts(read, 'messages', context.config) }
     const ids = await model.promptIds(asked, signal)

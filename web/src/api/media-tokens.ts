@@ -13,6 +13,8 @@ export type TokenPart = {
 
 export type PictureCost = Size & {
   readonly type: 'image'
+  /** Whether the model sees it otherwise than its file asks for and browsers show it; null: the server does not know. */
+  readonly orientation_ignored: boolean | null
   readonly tokens: number
   readonly parts: readonly TokenPart[]
   readonly cut: PictureCut

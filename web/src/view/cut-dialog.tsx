@@ -38,10 +38,17 @@ function PictureView({ medium, cost }: PictureViewProps): JSX.Element {
       <p class="hint">
         {medium.name}, {cost.width} × {cost.height} pixels, {cutText(cost)}
       </p>
+      {cost.orientation_ignored !== false && <p class="hint">{lyingText(cost)}</p>}
       {url !== null && <CutDrawing url={url} cost={cost} name={medium.name} />}
       <Costs parts={cost.parts} tokens={cost.tokens} />
     </>
   )
+}
+
+function lyingText({ orientation_ignored: isIgnored }: PictureCost): string {
+  return isIgnored
+    ? 'Its file asks to be shown turned, which the model does not see: it gets it as below, unless the server is started with --auto-orient.'
+    : 'Its file asks to be shown turned; whether the model sees it so or as below, its server does not say.'
 }
 
 function cutText({ cut: { grid, tile, base } }: PictureCost): string {

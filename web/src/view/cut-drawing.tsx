@@ -11,8 +11,9 @@ type CutDrawingProps = {
 
 export function CutDrawing({ url, cost, name }: CutDrawingProps): JSX.Element {
   const { cut } = cost
+  const isTurned = cost.orientation_ignored === false
   return (
-    <div class="cut">
+    <div class={isTurned ? 'cut' : 'cut as-stored'}>
       <figure class="cut-grid">
         <Sheet url={url} cut={cut} name={name} />
         <figcaption>

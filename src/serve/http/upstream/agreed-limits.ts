@@ -3,7 +3,10 @@ import type { ServedModel } from '../served-model.ts'
 import type { PromptSide } from './prompt-side.ts'
 import type { WorkerModel } from './worker.ts'
 
-export type AgreedLimits = Pick<ServedModel, 'maxContext' | 'usualTokens' | 'takes'> & {
+export type AgreedLimits = Pick<
+  ServedModel,
+  'maxContext' | 'usualTokens' | 'takes' | 'autoOrient'
+> & {
   /** Tokens of an answer that all workers take a request for; undefined: none says. */
   readonly mostTokens: number | undefined
 }
@@ -23,7 +26,14 @@ export function agreedLimits(
       images: image !== null && known.every(({ takes }) => takes.images),
       videos: video !== null && known.every(({ takes }) => takes.videos),
     },
+    autoOrient: agreed(known.map(({ autoOrient }) => autoOrient)),
   }
+}
+
+/** Null: not all say so, or they differ. */
+function agreed(told: readonly (boolean | null)[]): boolean | null {
+  const [first = null] = told
+  return told.every((one) => one === first) ? first : null
 }
 
 /** Null: nobody says. */

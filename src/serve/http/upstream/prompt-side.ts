@@ -2,4 +2,4 @@
 import type { LocalModel } from '../served-model.ts'
 
 /** All of a model but what runs it. */
-export type PromptSide = Omit<LocalModel, 'stream' | 'stats'>
+export type PromptSide = Omit<LocalModel, 'stream' | 'stats' | 'autoOrient'>

@@ -82,6 +82,10 @@ export class UpstreamModel implements ServedModel {
     return this.#limits.takes
   }
 
+  get autoOrient(): boolean | null {
+    return this.#limits.autoOrient
+  }
+
   async *stream(request: ServedRequest): AsyncGenerator<StreamEvent, void, undefined> {
     const growing = new GrowingAnswer(performance.now())
     const { pool, side } = this.#parts

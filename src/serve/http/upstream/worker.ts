@@ -18,6 +18,8 @@ export type WorkerModel = {
   /** Tokens of an answer that it takes a request for. Null: it does not say. */
   readonly mostTokens: number | null
   readonly takes: { readonly images: boolean; readonly videos: boolean }
+  /** Whether it turns pictures as their Exif or XMP says. Null: it does not say. */
+  readonly autoOrient: boolean | null
 }
 
 /** `draining`: it finishes what it has and gets nothing new. */
@@ -277,6 +279,7 @@ function modelOf(card: Record<string, unknown>): WorkerModel[] {
     default_max_tokens: usual,
     max_answer_tokens: most,
     input_modalities: modalities,
+    auto_orient: autoOrient,
   } = card
   if (typeof id !== 'string') return []
   const takes = (kind: string) => !Array.isArray(modalities) || modalities.includes(kind)
@@ -287,6 +290,7 @@ function modelOf(card: Record<string, unknown>): WorkerModel[] {
       usualTokens: typeof usual === 'number' ? usual : null,
       mostTokens: typeof most === 'number' ? most : null,
       takes: { images: takes('image'), videos: takes('video') },
+      autoOrient: typeof autoOrient === 'boolean' ? autoOrient : null,
     },
   ]
 }
