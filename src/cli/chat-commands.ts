@@ -52,7 +52,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       terminal.note('  A line that ends with \\ goes on in the next. Ctrl-C stops an answer.')
     },
   },
-  exit: { usage: '/exit', about: 'ends the program; so does Ctrl-D', run: () => 'exit' },
+  exit: { usage: '/exit', about: 'ends the program; so do /quit and Ctrl-D', run: () => 'exit' },
+  quit: { usage: '/quit', about: 'ends the program', run: () => 'exit' },
 }
 
 /** The command and argument of a line, or null for words to the model. A path is no command. */

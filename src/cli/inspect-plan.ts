@@ -19,6 +19,7 @@ import {
   type ClipFit,
 } from '../families/video-config.ts'
 import { openParts } from '../load-checkpoint.ts'
+import { packagedModel } from '../packaged-model-node.ts'
 import {
   countImageTokens,
   countVideoTokens,
@@ -173,16 +174,17 @@ const USUAL: readonly ImageSize[] = [
 
 type Planned = { readonly parsed: ModelConfig; readonly unverified: readonly string[] }
 
-/** A folder's own config, or that of a published checkpoint. Throws InputError for ids that are not known. */
+/** The config of a folder or of a packaged model, or that of a published checkpoint. Throws InputError for ids that are not known. */
 async function planned(name: string, args: Arguments, session: Session): Promise<Planned> {
   const options = checkpointOptions(args, session)
-  const known = existsSync(name) ? undefined : knownCheckpoint(name)
+  const isHere = existsSync(name) || packagedModel(name) !== null
+  const known = isHere ? undefined : knownCheckpoint(name)
   if (known) {
     const { documents, unverified } = known
     checkQuirks(options.quirks ?? {})
     return { parsed: parseModelConfig(documents, options), unverified }
   }
-  if (!existsSync(name)) {
+  if (!isHere) {
     const near = nearestName(
       name,
       knownCheckpoints().map(({ id }) => id),

@@ -31,6 +31,14 @@ describe('llava chat', { concurrency: 2 }, () => {
     assert.deepEqual(again.answer.tokens, hello.answer.tokens)
   })
 
+  test('/exit and /quit end it', async () => {
+    for (const word of ['/exit', '/quit']) {
+      const { code, stdout, stderr } = await llava([...CHAT, '--json'], `${word}\nnever said\n`)
+      assert.equal(code, 0, stderr)
+      assert.deepEqual(JSON.parse(stdout).turns, [])
+    }
+  })
+
   test('answers go to stdout, everything else to stderr, and mistakes end nothing', async () => {
     const input = '/image no.jpg\n/dance\n/help\nHello\n'
     const { code, stdout, stderr } = await llava(CHAT, input)

@@ -231,11 +231,14 @@ describe('llava inspect', { concurrency: 2 }, () => {
     assert.match(stdout, /3340 tokens \(not for that clip\)/)
   })
 
-  test('a plan of a folder is of its own config; unknown ids are told what is near', async () => {
+  test('a plan of a folder or the packaged model is of its own config; unknown ids are told what is near', async () => {
     const facts = await json(['inspect', MODEL, '--plan', '--precision', 'f32'])
     assert.equal(facts.memory.length, 1)
     assert.equal(facts.pictures[0].tokens, 576)
     assert.equal(facts.memory[0].fits, true)
+    const { name, pictures } = await json(['inspect', 'mini', '--plan', '--precision', 'f32'])
+    assert.equal(name, 'mini')
+    assert.ok(pictures[0].tokens > 0)
     const { code, stderr } = await llava(['inspect', 'liuhaotian/llava-v1.6-35b', '--plan'])
     assert.equal(code, 1)
     assert.match(stderr, /\(liuhaotian\/llava-v1\.6-34b is\).*\[INPUT_PLAN_UNKNOWN\]/)
