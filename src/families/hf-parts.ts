@@ -137,7 +137,7 @@ function nestedProcessor(
 /** Tiles of the tower's size, cut by the grids that the model's own config repeats. */
 function derivedProcessor(files: CheckpointDocuments['files']): unknown {
   const json = new JsonReader('config.json', files.get('config.json'))
-  const side = json.object('vision_config').integer('image_size', 336)
+  const side = json.object('vision_config').side('image_size', 336)
   return {
     size: { height: side, width: side },
     resample: 3,

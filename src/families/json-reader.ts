@@ -55,18 +55,21 @@ export class JsonReader {
     return value
   }
 
-  /** A whole number of at least `least`, 1 unless said. */
+  /** A whole number of at least `least`, 1 unless said, and at most 2³¹ − 1, as sizes of tensors and ids have it. */
   integer(key: string, fallback?: number, least = 1): number {
     const value = this.number(key, fallback, least)
     if (!Number.isInteger(value)) throw this.#unexpected(key, 'a whole number', value)
-    return value
+    return this.#bounded(key, value, MOST)
   }
 
   /** How often something is repeated, in a graph that is as long: a lie must not take all memory before it is found out. */
   layerCount(key: string, fallback?: number): number {
-    const value = this.integer(key, fallback)
-    if (value > MOST_LAYERS) throw this.#unexpected(key, `at most ${MOST_LAYERS}`, value)
-    return value
+    return this.#bounded(key, this.integer(key, fallback), MOST_LAYERS)
+  }
+
+  /** A side of a picture in pixels. */
+  side(key: string, fallback: number): number {
+    return this.#bounded(key, this.integer(key, fallback), MOST_SIDE)
   }
 
   boolean(key: string, fallback: boolean): boolean {
@@ -85,7 +88,11 @@ export class JsonReader {
   integers(key: string, fallback: readonly number[]): readonly number[] {
     const value = this.raw(key) ?? fallback
     const list: unknown[] = Array.isArray(value) ? value : [value]
-    if (!list.every((item): item is number => Number.isInteger(item))) {
+    if (
+      !list.every(
+        (item): item is number => Number.isInteger(item) && Math.abs(item as number) <= MOST,
+      )
+    ) {
       throw this.#unexpected(key, 'a whole number or a list of them', value)
     }
     return list
@@ -103,6 +110,11 @@ export class JsonReader {
     return table[name] as V
   }
 
+  #bounded(key: string, value: number, most: number): number {
+    if (value > most) throw this.#unexpected(key, `at most ${most}`, value)
+    return value
+  }
+
   #unexpected(key: string, expected: string, value: unknown): ConfigError {
     return new ConfigError(
       'CONFIG_TYPE',
@@ -110,6 +122,11 @@ export class JsonReader {
     )
   }
 }
+
+const MOST = 2 ** 31 - 1
+
+/** What a JPEG may have. */
+const MOST_SIDE = 65_535
 
 /** Several times what the deepest published model has. */
 const MOST_LAYERS = 1024

@@ -183,8 +183,8 @@ function sides(json: JsonReader, tower: Tower): readonly [number, number] {
       `${json.path}.num_channels: expected 3, ${channels} came; take a checkpoint whose tower sees colours.`,
     )
   }
-  const imageSize = json.integer('image_size', 224)
-  const patchSize = json.integer('patch_size', tower.patchSize)
+  const imageSize = json.side('image_size', 224)
+  const patchSize = json.side('patch_size', tower.patchSize)
   if (patchSize > imageSize) {
     throw new ConfigError(
       'CONFIG_IMAGE_SIZE',
