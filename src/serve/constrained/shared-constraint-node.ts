@@ -25,6 +25,9 @@ export type MatcherThread = {
   giveUp(): Promise<void>
 }
 
+/** So long what must come is waited for without the mask. */
+const AHEAD_MS = 2
+
 /** How often somebody who waits for a mask looks whether the thread is still at work. */
 const LOOK_MS = 100
 /** A thread that makes no mask at all for so long will make none. */
@@ -73,8 +76,11 @@ export class SharedConstraint implements TokenConstraint {
   async ahead(): Promise<readonly number[]> {
     const [words, turn] = [this.#words, this.#turn]
     const { value } = waitAsync(words, AHEAD_TURN, turn - 1)
-    // It is written before the mask: with that it is there, or will not come.
-    if (typeof value !== 'string') await Promise.race([value, this.ready()])
+    // Mostly a matter of microseconds; who waits for a mask also looks whether the thread is still at work. What must come is
+    // written before the mask: with that it is there, or will not come.
+    if (typeof value !== 'string' && !(await isInTime(value, AHEAD_MS))) {
+      await Promise.race([value, this.ready()])
+    }
     if (Atomics.load(words, AHEAD_TURN) !== turn) return []
     const bytes = new Uint8Array(words.buffer, 4 * AHEAD, words[AHEAD_LENGTH])
     return this.#thread.texts.tokensOf(bytes)
