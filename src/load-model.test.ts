@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { EMBEDDING } from './decoder/decoder.ts'
 import { hostTensor, type HostTensor } from './core/tensor.ts'
 import { toFloat32 } from './core/tensor.ts'
 import {
@@ -24,6 +25,7 @@ import {
 } from './index.ts'
 import { writeTinyAdapter } from '../test/tiny/adapter.ts'
 import { writeTinyCheckpoint, type TinyCheckpoint } from '../test/tiny/checkpoint.ts'
+import { controlId } from '../test/tiny/tokenizer.ts'
 import { LLAVA_CLIP, LLAVA_SIGLIP, NEXT, TEXT_ONLY } from '../test/tiny/checkpoints.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'llava-load-'))
@@ -75,6 +77,38 @@ function relativeError(actual: Float32Array, expected: Float32Array): number {
   return Math.sqrt(error / size)
 }
 
+/** Weights of products in the decoder. */
+const LINEAR = /^decoder\.layers\..*\.(?:q|k|v|output|gate|up|down)\.weight$/
+
+const OUTLIER = 64
+
+/** One channel of each MLP that is far larger than the others and is read as much smaller, and the token that begins every prompt. */
+function addOutliers(weights: Map<string, HostTensor>): void {
+  for (const [name, { data, shape }] of weights) {
+    const columns = shape[1] ?? 1
+    const isAt = (i: number) =>
+      (/^decoder\..*\.up\.weight$/.test(name) && Math.floor(i / columns) === 3) ||
+      (name === EMBEDDING && Math.floor(i / columns) === controlId('<s>'))
+    const isRead = (i: number) => /^decoder\..*\.down\.weight$/.test(name) && i % columns === 3
+    const values = data as Float32Array
+    for (let i = 0; i < values.length; i++) {
+      if (isAt(i)) values[i]! *= OUTLIER
+      if (isRead(i)) values[i]! /= OUTLIER
+    }
+  }
+}
+
+/** To 8 bits with one scale for the whole tensor. */
+function roundedByTensor({ data, shape }: HostTensor): HostTensor {
+  const values = data as Float32Array
+  const scale = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127
+  return hostTensor(
+    'float32',
+    shape,
+    values.map((value) => Math.round(value / scale) * scale),
+  )
+}
+
 describe('precision', () => {
   /** Of the logits, measured and doubled. Layers of 32 columns average nothing away: real ones are far nearer. */
   const ERRORS: Readonly<Record<string, number>> = {
@@ -109,6 +143,29 @@ describe('precision', () => {
       assert.equal(chosen.name, precision)
     })
   }
+
+  test('outlier channels and an outlier token cost no form more, and one scale a tensor far more', async (t) => {
+    await written('outliers', LLAVA_CLIP, addOutliers)
+    await written('naive', LLAVA_CLIP, (weights) => {
+      addOutliers(weights)
+      for (const [name, tensor] of weights) {
+        if (LINEAR.test(name)) weights.set(name, roundedByTensor(tensor))
+      }
+    })
+    const outliers = join(root, 'outliers')
+    const expected = (await trial(outliers, { precision: 'f32' })).data
+    const naive = await trial(join(root, 'naive'), { precision: 'f32' })
+    const cost = relativeError(naive.data, expected)
+    t.diagnostic(`one scale a tensor: ${cost.toFixed(4)}`)
+    // q4b128 is nobody's default: its blocks are as wide as these tensors.
+    for (const precision of ['int8', 'q8', 'q4', 'int8+q4'] as const) {
+      const allowed = ERRORS[precision]!
+      const options = { ...WEIGHTS, precision, cacheDir }
+      const error = relativeError((await trial(outliers, options)).data, expected)
+      t.diagnostic(`${precision}: ${error.toFixed(4)}`)
+      assert.ok(error <= allowed && allowed < cost, `${precision}: ${error} of ${allowed}, ${cost}`)
+    }
+  })
 
   for (const precision of ['f32', 'int8', 'q8', 'q4', 'q4b128'] as const) {
     test(`a batch in ${precision} equals the single runs`, async () => {
