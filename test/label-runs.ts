@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after } from 'node:test'
 import type { Answer } from '../src/serve/answer.ts'
 import type { GenerateRequest } from '../src/serve/request.ts'
 import { label, type LabelEvent, type LabelModel, type LabelOptions } from '../src/label/index.ts'
 
 export const root = mkdtempSync(join(tmpdir(), 'llava-label-'))
-after(() => rmSync(root, { recursive: true }))
+// Not after the tests of a file: those of others go on here.
+process.once('exit', () => rmSync(root, { recursive: true }))
 let files = 0
 export const newPath = (name: string) => join(root, `${files++}-${name}`)
 
