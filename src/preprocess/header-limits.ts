@@ -6,8 +6,14 @@
 /** Chunks, segments, blocks or entries one behind another. */
 export const MOST_PARTS = 2 ** 14
 
-/** Bytes of Exif, of XMP, of a comment: twice the longest Exif of a JPEG, which ImageMagick writes as digits. */
-export const MOST_METADATA = 2 ** 17
+/** Blocks of at most 255 bytes that a GIF's comments and other extensions have together. */
+export const MOST_GIF_BLOCKS = 2 ** 20
+
+/** Bytes of Exif, of XMP, of a comment: an editor's list of all pictures that went into one can be long. */
+export const MOST_METADATA = 2 ** 20
+
+/** Bytes of a deflated text, which is unpacked bit by bit. */
+export const MOST_UNPACKED = 2 ** 17
 
 /** Parts of metadata one behind another, without what is too much of them. */
 export function joinMetadata(parts: readonly Uint8Array[]): Uint8Array {

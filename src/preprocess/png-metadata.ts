@@ -4,7 +4,7 @@
  * As Pillow has it, of several of a kind the last one counts, and `eXIf` more than text. Source: PNG (W3C 2025), 11.3.
  */
 import type { ByteReader } from './byte-reader.ts'
-import { MOST_METADATA, MOST_PARTS } from './header-limits.ts'
+import { MOST_METADATA, MOST_PARTS, MOST_UNPACKED } from './header-limits.ts'
 import { inflate } from './inflate.ts'
 import type { Metadata } from './read-orientation.ts'
 
@@ -51,7 +51,7 @@ function textOf(text: Text | undefined): Uint8Array | undefined {
 
 /** Behind the two bytes of zlib's header. */
 function unpack(packed: Uint8Array): Uint8Array | undefined {
-  return inflate(packed.subarray(2), MOST_METADATA)
+  return inflate(packed.subarray(2), MOST_UNPACKED)
 }
 
 /** As ImageMagick writes profiles: an empty line, the name, the length, then lines of digits. */

@@ -7,7 +7,7 @@
  */
 import { checkArgument } from '../core/check-argument.ts'
 import { ByteReader, unreadable } from './byte-reader.ts'
-import { joinMetadata, MOST_PARTS } from './header-limits.ts'
+import { joinMetadata, MOST_GIF_BLOCKS, MOST_PARTS } from './header-limits.ts'
 import { pngMetadata } from './png-metadata.ts'
 import { probeTiff } from './probe-tiff.ts'
 import { probeAvif } from './probe-avif.ts'
@@ -170,7 +170,7 @@ export function gifFrame(reader: ByteReader): GifFrame {
   const flags = reader.u8(10)
   let at = 13 + (flags & 0x80 ? 3 << ((flags & 7) + 1) : 0)
   let transparent: number | null = null
-  for (let parts = 0; parts < MOST_PARTS; parts++) {
+  for (let parts = 0, blocks = 0; parts < MOST_PARTS; parts++) {
     const kind = reader.u8(at)
     if (kind === 0x2c) return { ...frameAt(reader, at), transparent }
     if (kind === 0x3b) break
@@ -179,7 +179,7 @@ export function gifFrame(reader: ByteReader): GifFrame {
     const isControl = reader.u8(at) === 0xf9 && reader.u8(at + 1) >= 4
     if (isControl && reader.u8(at + 2) & 1) transparent = reader.u8(at + 5)
     at++
-    for (; reader.u8(at) !== 0 && parts < MOST_PARTS; parts++) at += reader.u8(at) + 1
+    for (; reader.u8(at) !== 0 && blocks < MOST_GIF_BLOCKS; blocks++) at += reader.u8(at) + 1
     at++
   }
   throw unreadable('its GIF has no frame')
