@@ -78,7 +78,7 @@ export const score: Verb = {
       labels: await labelFiles({ args, benchmark }),
     }
     const report = await reportOf({ args, session, benchmark }, given)
-    const files = writeFiles(report, args.text('out'), [...given.questions, ...given.labels])
+    const files = writeFiles(report, args.text('out'), Object.values(given).flat())
     if (terminal.isJson) terminal.json({ ...summaryOf(report), files })
     else for (const line of linesOf(report, files)) terminal.print(line)
   },
@@ -164,11 +164,13 @@ function writeFiles(
   const sheets = Object.entries(report.sheets).map(
     ([name, rows]) => [name, writeSheet(rows)] as const,
   )
-  const files = [...Object.entries(texts), ...sheets]
-  const names = files.map(([name]) => name)
-  keepInputs(folder, names, inputs)
-  for (const [name, content] of files) writeFileWhole(join(folder, name), content)
-  return names.map((name) => join(folder, name))
+  const tables = Object.fromEntries(sheets.map(([name]) => [name, null]))
+  keepInputs(folder, { ...texts, ...tables }, inputs)
+  return [...Object.entries(texts), ...sheets].map(([name, content]) => {
+    const path = join(folder, name)
+    writeFileWhole(path, content)
+    return path
+  })
 }
 
 /** Title, numbers with intervals and published rows, counts and the recipe's hash. */

@@ -154,6 +154,12 @@ test('an answer whose truth is missing is extra, whether a rule or a judge score
   const cases: Readonly<Record<string, Run>> = {
     gqa: { questions: [lines(ids)], labels: [gqaTruth([1])] },
     'mm-vet': { questions: [lines(ids)], labels: [vetTruth([1])], verdict: '0.5' },
+    // By the names of the evaluator.
+    MMVet: {
+      questions: [lines(ids.map((id) => `v1_${id}`))],
+      labels: [vetTruth([1])],
+      verdict: '0.5',
+    },
     'activitynet-qa': {
       questions: [clips('test_q.json', ids)],
       labels: [clips('test_a.json', [1])],

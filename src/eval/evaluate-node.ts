@@ -18,6 +18,7 @@ import { isRow, type EvalFile, type Row } from './eval-file.ts'
 import { judgedRecipe, makeRecipe, type EvalRecipe } from './eval-recipe.ts'
 import type { Agreement } from './judge-agreement.ts'
 import {
+  answersOf,
   judgeAll,
   judgeTasks,
   type JudgedFacts,
@@ -99,8 +100,9 @@ export async function evaluate(given: EvaluateRequest): Promise<EvalReport> {
   const questions = selectQuestions(all, request)
   const asked = questions.length < all.length ? new Set(questions.map(truthId)) : undefined
   const written = await preflight(request, ask, { questions, asked })
-  const own = ['run.json', 'answers.jsonl', 'result.json']
-  keepInputs(out, [...own, ...written], [...request.questions, ...request.labels])
+  const names = ['run.json', 'answers.jsonl', 'result.json', ...written]
+  const unknown = Object.fromEntries(names.map((name) => [name, null]))
+  keepInputs(out, unknown, [...request.questions, ...request.labels])
   const media = new MediaFolder(request.mediaFolder, namedMedia(all))
   checkPictures(questions, media, request)
   const recipe = await makeRecipe({
@@ -228,12 +230,9 @@ async function preflight(
 ): Promise<string[]> {
   const { benchmark, judges = [] } = request
   const judge = judges.length > 0 ? benchmark.judge : undefined
-  if (judge) {
-    const empty = questions.map(({ id }) => ({ id: String(id), text: '', row: {} }))
-    judgeTasks(judge, request, empty)
-  }
   const empty = questions.map((one) => answerLine(one, { text: '', finishReason: 'stop' }, ''))
   const input = { ...filesOf(request, ask), answers: [linesFile('answers.jsonl', empty)], asked }
+  if (judge) judgeTasks(judge, request, answersOf(judge, input.answers))
   const submitted = Object.keys(benchmark.submission?.(input) ?? {})
   if (judge || isJudgeNeeded(benchmark)) return submitted
   const { written, sheets } = await score(benchmark.name, { ...input, wordNet: request.wordNet })

@@ -52,7 +52,8 @@ function withoutRuns(path: string) {
     texts.push(text)
   }
   for (const { bytes, at } of pieces(path)) {
-    hash.update(bytes)
+    // Of a text's hash a byte order mark is no part.
+    hash.update(at === 0 && BOM.equals(bytes.subarray(0, 3)) ? bytes.subarray(3) : bytes)
     let taken = 0
     for (const { start, end } of longRuns(bytes)) {
       put(decodeUtf8(bytes.subarray(taken, start), path, { decoder, isPiece: true }))
@@ -65,6 +66,8 @@ function withoutRuns(path: string) {
   put(decodeUtf8(new Uint8Array(), path, { decoder }))
   return { text: texts.join(''), runs, sha256: hash.digest('hex') }
 }
+
+const BOM = Buffer.of(0xef, 0xbb, 0xbf)
 
 const PIECE_BYTES = 2 ** 23
 

@@ -68,13 +68,14 @@ export function pictureField(value: unknown): Picture[] {
 
 /** Another row's picture where its index stands in place of one; else what came. */
 export function pictureOfOther(value: unknown, byIndex: ReadonlyMap<string, unknown>): unknown {
-  const other = isIndex(value) ? byIndex.get(value) : undefined
-  return other === undefined || isIndex(other) ? value : other
+  const other = byIndex.get(namedRow(value) ?? '')
+  return other === undefined || namedRow(other) !== null ? value : other
 }
 
-/** Whether it names another row's picture. */
-export function isIndex(value: unknown): value is string {
-  return typeof value === 'string' && /^\d{1,9}$/.test(value)
+/** The index of the row whose picture it names, as a text or a number; null where it names none. */
+export function namedRow(value: unknown): string | null {
+  const text = typeof value === 'number' ? String(value) : value
+  return typeof text === 'string' && /^\d{1,9}$/.test(text) ? text : null
 }
 
 /** VLMEvalKit has several pictures as Python prints a list, megabytes of base64 or names: no mark in them needs more care. */

@@ -117,6 +117,15 @@ describe('MMBench', () => {
       assert.equal((await (images[0] as LazyPicture)())?.length, 300)
   })
 
+  test('takes an index as a number too, as JSON has it', () => {
+    const row = { index: 7, question: 'Q?', A: 'x', B: 'y', image: picture }
+    const asked = ask('mmbench', lines('a.jsonl', [row, { ...row, index: 1_000_007, image: 7 }]))
+    assert.deepEqual(
+      asked.map(({ images }) => images.length),
+      [1, 1],
+    )
+  })
+
   test('decodes no picture before it is read', (t) => {
     const { mock } = t.mock.method(globalThis, 'atob')
     const rows = [['7', 'Q?', '', 'x', 'y', '', '', picture]]

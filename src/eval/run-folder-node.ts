@@ -34,18 +34,24 @@ export function claimFolder(
   writeFileWhole(path, `${JSON.stringify(recipe, null, 2)}\n`)
 }
 
-/** Throws InputError where one of the names that are to be written in the folder is that of a file that was read. */
+/**
+ * Throws InputError where something else than what was read would be written in a file's place. `written`: what is to stand
+ * in the folder, by name; null where it is not known yet.
+ */
 export function keepInputs(
   out: string,
-  names: readonly string[],
+  written: Readonly<Record<string, string | null>>,
   inputs: readonly EvalFile[],
 ): void {
-  const written = new Set(names.map((name) => resolve(out, name)))
-  const kept = inputs.find(({ path }) => path !== undefined && written.has(resolve(path)))
-  if (kept === undefined) return
+  const texts = new Map(Object.entries(written).map(([name, text]) => [resolve(out, name), text]))
+  const lost = inputs.find(({ path, text }) => {
+    const next = path === undefined ? undefined : texts.get(resolve(path))
+    return next !== undefined && next !== text
+  })
+  if (lost === undefined) return
   throw new InputError(
     'INPUT_OUT_INPUT',
-    `eval: what is written should stand in no file's place that was read, ${kept.path} would be written over; name another --out.`,
+    `eval: what is written should stand in no file's place that was read, ${lost.path} would be written over; name another --out.`,
   )
 }
 

@@ -50,6 +50,18 @@ test('a file that was read is not written over', async () => {
     /kept.mm-vet\.json would be written over; name another --out\. \[INPUT_OUT_INPUT\]/,
   )
   assert.equal(readFileSync(labels, 'utf8'), truth)
+  // Of three answers one is to a question that was asked; what is written as it stands may stand there.
+  const three = join(home, 'three/mm-vet.json')
+  const texts = '{"v1_7": "a", "v1_8": "b", "v1_9": "c"}'
+  mkdirSync(dirname(three))
+  writeFileSync(three, texts)
+  const lossy = ['--answers', three, '--questions', questions, '--out', dirname(three)]
+  assert.match((await llava(['score', 'mm-vet', ...lossy])).stderr, /INPUT_OUT_INPUT/)
+  assert.equal(readFileSync(three, 'utf8'), texts)
+  const submission = join(home, 'submission.json')
+  writeFileSync(submission, '[{"image": "a.jpg", "answer": "2 dogs"}]')
+  const same = ['--answers', submission, '--questions', questions, '--out', home]
+  assert.equal((await llava(['score', 'vizwiz', ...same])).code, 0)
 })
 
 test('answers of another set than the usual one have its title and its published rows', async () => {

@@ -90,9 +90,9 @@ const readQuestionsOf = llavaQuestions(1024, (question) => ({
   truth: truthOf(question.id),
 }))
 
-/** A question's name in the evaluator's files. */
+/** A question's name in the evaluator's files, which some question files have as well. */
 function truthOf(id: string | number): string {
-  return `v1_${id}`
+  return `v1_${String(id).replace(/^v1_/, '')}`
 }
 
 const CAPABILITIES = ['rec', 'ocr', 'know', 'gen', 'spat', 'math']

@@ -6,7 +6,7 @@
  */
 import { InputError } from '../../core/errors.ts'
 import { readRows, type EvalFile, type Row } from '../eval-file.ts'
-import { idField, isIndex, optionLines, pictureField } from '../llava-questions.ts'
+import { idField, namedRow, optionLines, pictureField } from '../llava-questions.ts'
 import type { Named, Question } from '../question.ts'
 import { letterAt } from '../metrics/choice-letter.ts'
 import { isMissingCell } from '../python-text.ts'
@@ -77,11 +77,12 @@ function isNone(value: unknown): boolean {
 
 function pictureOf(row: Row, byIndex: ReadonlyMap<string, Row>): unknown {
   const { image } = row
-  if (!isIndex(image)) return image
-  const other = byIndex.get(image)?.['image']
-  if (other !== undefined && !isIndex(other)) return other
+  const index = namedRow(image)
+  if (index === null) return image
+  const other = byIndex.get(index)?.['image']
+  if (other !== undefined && namedRow(other) === null) return other
   throw new InputError(
     'INPUT_QUESTIONS_PICTURE',
-    `eval.mmbench: the picture of row ${String(row['index'])} should be in row ${image}, it is not; is the table cut off?`,
+    `eval.mmbench: the picture of row ${String(row['index'])} should be in row ${index}, it is not; is the table cut off?`,
   )
 }
