@@ -4,7 +4,7 @@
  */
 import { describeValue } from '../core/describe-value.ts'
 import { CheckpointError } from '../core/errors.ts'
-import { readDocuments } from './documents.ts'
+import { readDocument } from './documents.ts'
 import { joinPath } from './node.ts'
 
 export const ADAPTER_STACK = 'adapter_stack.json'
@@ -16,7 +16,7 @@ export function adapterStackText(under: readonly string[]): string {
 
 /** Of the adapter in `folder`; none where its base has all. Throws CheckpointError for a file that says something else. */
 export function adaptersUnder(folder: string): readonly string[] {
-  const stack = readDocuments(folder).get(ADAPTER_STACK)
+  const stack = readDocument(folder, ADAPTER_STACK)
   if (stack === undefined) return []
   const under = typeof stack === 'object' && stack !== null && 'under' in stack ? stack.under : null
   if (Array.isArray(under) && under.every((path) => typeof path === 'string')) return under

@@ -16,7 +16,6 @@ const JSON_FILES = [
   'added_tokens.json',
   'chat_template.json',
   'adapter_config.json',
-  'adapter_stack.json',
 ]
 
 /** No such file of a published checkpoint has a tenth of this. */
@@ -31,6 +30,11 @@ export function readDocuments(folder: string): ReadonlyMap<string, unknown> {
     if (JSON_FILES.includes(name)) documents.set(name, parse(folder, name))
   }
   return documents
+}
+
+/** One JSON document of a folder; undefined where it is not there. Throws CheckpointError for broken JSON. */
+export function readDocument(folder: string, name: string): unknown {
+  return listFolder(folder)?.includes(name) ? parse(folder, name) : undefined
 }
 
 function parse(folder: string, name: string): unknown {

@@ -6,7 +6,7 @@
  */
 import { CheckpointError } from '../core/errors.ts'
 import { formatType } from '../core/shape.ts'
-import { readDocuments } from './documents.ts'
+import { readDocument } from './documents.ts'
 import { moduleScale, parseLoraConfig, type LoraConfig } from './lora-config.ts'
 import { joinPath, listFolder } from './node.ts'
 import { openWeightFile } from './open-checkpoint.ts'
@@ -33,7 +33,7 @@ export type LoraModule = {
 
 /** Opens the adapter in a folder; closing its `source` is the caller's. Throws CheckpointError as readLoraAdapter does. */
 export function openLoraAdapter(folder: string): LoraAdapter {
-  const config = readDocuments(folder).get('adapter_config.json')
+  const config = readDocument(folder, 'adapter_config.json')
   const names = listFolder(folder) ?? []
   const file = ['adapter_model.safetensors', 'adapter_model.bin'].find((name) =>
     names.includes(name),
