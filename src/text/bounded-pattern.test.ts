@@ -54,6 +54,7 @@ test('any expression finds what a RegExp finds', () => {
       .map((options) => options.map((parts) => parts.join('')).join('|')),
   }))
   const text = fc.string({ unit: fc.constantFrom('a', 'b', ' ', 'é'), maxLength: 10 })
+  let refused = 0
   fc.assert(
     fc.property(pattern, text, (source, searched) => {
       // JavaScript has no atomic groups; those that stand for them in a RegExp capture too late where it reads backwards.
@@ -65,9 +66,23 @@ test('any expression finds what a RegExp finds', () => {
         assert.ok(error instanceof ConfigError)
         return
       }
-      assert.deepEqual(spans(searched, made.bounded), spans(searched, made.regExp))
+      let found: string[]
+      try {
+        found = spans(searched, made.bounded)
+      } catch (error) {
+        // An expression of this kind may need more steps than a tokenizer's may take: that is the next test.
+        assert.ok(error instanceof CheckpointError && error.code === 'CHECKPOINT_TOKENIZER')
+        refused++
+        fc.pre(false)
+        return
+      }
+      assert.deepEqual(found, spans(searched, made.regExp))
     }),
     { numRuns: 200 },
+  )
+  assert.ok(
+    refused <= 10,
+    `${refused} of some 200 expressions took too many steps over ten characters`,
   )
 })
 
@@ -83,6 +98,7 @@ test('an expression that would try for ever ends with an error that says where i
     'a*a*a*a*a*a*a*a*b',
     '(?=(a+)+b)a',
     '(?<!(a+)+b)c',
+    '(?:a*?a*?|)+(?:a++a)|',
   ]) {
     const bounded = compilePattern({ Regex: pattern }, 'pre_tokenizer.Split.pattern')
     assert.ok(bounded instanceof BoundedPattern, pattern)
