@@ -169,7 +169,7 @@ test('any object that is written is valid, and one with its keys in order and on
     )
   })
   await fc.assert(property, { numRuns: rounds(20, 60), endOnFailure: true })
-  assert.ok(written > 100, String(written))
+  assert.ok(written > 10, String(written))
 })
 
 // A rule's name was cut at the first sign that is no letter: another definition's values came, or the schema was refused.
