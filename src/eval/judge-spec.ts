@@ -47,6 +47,8 @@ export type JudgeTask = {
   readonly images?: readonly Picture[]
   /** What a review holds beside the verdict: ids, categories. */
   readonly fields: Row
+  /** What else the reading of a reply depends on: the row of the question. */
+  readonly problem?: Row
   /** The verdict where no judge is needed. */
   readonly known?: Row
   /** The verdict's fields where the judge gave none. */

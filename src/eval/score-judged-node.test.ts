@@ -373,6 +373,29 @@ describe('answers of official files', () => {
     assert.deepEqual([values(scored)['accuracy'], scored.counts.unreadable], [100, 1])
   })
 
+  test('MathVista: a judge that talks extracts nothing, of options, numbers and lists; others are scored as the script has it', async () => {
+    // The nearest option stood for the talk: 35 % of forty problems, and nothing was counted.
+    const base = { response: 'Some words.', query: 'q', metadata: { split: 'testmini' } }
+    const choice = { question_type: 'multi_choice', answer_type: 'text', choices: ['Yes', 'No'] }
+    const free = { question_type: 'free_form', choices: null }
+    const outputs = {
+      1: { ...base, ...choice, answer: 'Yes' },
+      2: { ...base, ...free, answer_type: 'integer', answer: '7' },
+      3: { ...base, ...free, answer_type: 'float', precision: 1, answer: '1.2' },
+      4: { ...base, ...free, answer_type: 'list', answer: '[1, 2]' },
+    }
+    const answers = [jsonFile('output.json', outputs)]
+    for (const said of ['As an AI I cannot say.', 'N/A', '8 3\nbecause']) {
+      const { metrics, counts, judged } = await judge('mathvista', { answers }, said)
+      assert.deepEqual([metrics, counts.unreadable, judged[0]!.nonsense.length], [[], 4, 4], said)
+    }
+    const some = await judge('mathvista', { answers }, '7')
+    assert.deepEqual([values(some)['accuracy'], some.counts.unreadable], [25, 2])
+    const official = { 1: { ...outputs[1], extraction: 'As an AI I cannot say.' } }
+    const scored = await score('mathvista', { answers: [jsonFile('output.json', official)] })
+    assert.deepEqual([scored.outcomes[0]!.read, scored.counts.unreadable], ['Yes', 0])
+  })
+
   test('questions of one id are refused before the judge is paid', async () => {
     const row = { video_name: 'v', question_id: 'v_1', question: 'q', answer: 'a' }
     const answers = [jsonLines('a.jsonl', [{ question_id: 'v_1', text: 't' }])]

@@ -14,6 +14,7 @@ import type { Question } from '../question.ts'
 import { columnText } from '../row-columns.ts'
 import { ofSplit, withPictures } from '../table-rows.ts'
 import { firstText, sampleFields } from '../samples.ts'
+import { namingPart } from './mathvista-choices.ts'
 
 export const mathvistaJudge: JudgeSpec = {
   model: 'gpt-3.5-turbo',
@@ -85,9 +86,20 @@ const UNREAD: Row = { extraction: '', unread: true }
 /** A value is short: what is longer repeats the answer. */
 const MOST_CHARACTERS = 200
 
-function readExtraction(reply: string): Row | null {
+function readExtraction(reply: string, { problem = {} }: JudgeTask): Row | null {
   const text = reply.trim()
-  return text !== '' && text.length <= MOST_CHARACTERS ? { extraction: text } : null
+  const value = text.length <= MOST_CHARACTERS ? valueIn(text, problem) : null
+  return value === null ? null : { extraction: value }
+}
+
+/** What the official rule reads without a guess; null where the judge extracted nothing of the kind that is asked for. */
+function valueIn(text: string, { question_type, answer_type, choices }: Row): string | null {
+  if (question_type === 'multi_choice' && Array.isArray(choices))
+    return namingPart(text, choices.map(String))
+  const isNumber = answer_type === 'integer' || answer_type === 'float'
+  if (isNumber) return Number.isFinite(parsePythonFloat(text) ?? Number.NaN) ? text : null
+  if (answer_type === 'list') return /^\[[^]*\]$/.test(text) ? text : null
+  return text === '' ? null : text
 }
 
 function tasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
@@ -108,6 +120,7 @@ function tasks({ answers, questions, labels }: JudgeInput): JudgeTask[] {
         answer: text,
         messages: [{ role: 'user' as const, content }],
         fields: { pid: id, response: text },
+        problem: problem.row,
         unread: UNREAD,
         ...(known === null ? {} : { known: known === '' ? UNREAD : { extraction: known } }),
       },

@@ -7,7 +7,7 @@
  * Answers are the official result files, {"1": {…}, …}, or rows with these fields; the truth may be in them or in labels.
  * Official scorer: lupantech/MathVista evaluation/extract_answer.py and calculate_score.py, as lmms-eval
  * tasks/mathvista/mathvista_evals.py. Without an extraction only what needs no judge is read: an option's text, its letter alone (`B`,
- * `(b)`), a number alone. The rest is unreadable, counted, and wrong; so is what our judge could extract nothing from. In files of
+ * `(b)`), a number alone. The rest is unreadable, counted, and wrong; so is what our judge extracted no value from: of options it has to name one. In files of
  * others an empty extraction is counted, and the nearest option as the script has it unless told --ignore_empty_extractions. Of
  * the split test, whose answers are empty, the result file is written instead.
  */
@@ -21,11 +21,11 @@ import {
   type ScoreInput,
 } from '../benchmark.ts'
 import { isRow, textField, type Row } from '../eval-file.ts'
-import { levenshtein } from '../metrics/anls.ts'
 import { letterAt } from '../metrics/choice-letter.ts'
 import { inferredLetter } from '../metrics/inferred-letter.ts'
 import { ofSplit, questionText } from '../table-rows.ts'
 import { readPythonList } from '../python-dict.ts'
+import { nearestChoice, plainChoice } from './mathvista-choices.ts'
 import { mathvistaJudge, readByPid, readMathvistaQuestions, type ByPid } from './mathvista-judge.ts'
 import {
   parsePythonFloat,
@@ -218,28 +218,4 @@ function readValue(answer: Row, problem: Row): string | null {
 function precisionOf({ precision, answer }: Row): number {
   if (precision !== undefined && precision !== null && precision !== '') return Number(precision)
   return /\.(\d+)$/.exec(String(answer).trim())?.[1]?.length ?? 0
-}
-
-function nearestChoice(text: string, choices: readonly string[]): string | null {
-  const letter = letterOf(text)
-  const named = choiceOf(letter, choices)
-  if (named !== null) return named
-  const distances = choices.map((choice) => levenshtein([...letter], [...choice]))
-  return choices[distances.indexOf(Math.min(...distances))] ?? null
-}
-
-/** What says an option and nothing else. */
-function plainChoice(text: string, choices: readonly string[]): string | null {
-  if (choices.includes(text)) return text
-  return /^(?:[A-Z]|\([A-Za-z]\))$/.test(text) ? choiceOf(letterOf(text), choices) : null
-}
-
-/** The letter in brackets, or the whole text. */
-function letterOf(text: string): string {
-  const plain = pythonStrip(text)
-  return /\(([a-zA-Z])\)/.exec(plain)?.[1]?.toUpperCase() ?? plain
-}
-
-function choiceOf(letter: string, choices: readonly string[]): string | null {
-  return letter.length === 1 ? (choices[letter.charCodeAt(0) - 65] ?? null) : null
 }
