@@ -9,6 +9,7 @@ import {
   keepInputs,
   loadEvalFiles,
   loadWordNet,
+  mixedVersions,
   publishedLines,
   pythonFixed,
   shownName,
@@ -217,10 +218,17 @@ function reasonOfNone(
 /** Who judged and how it went, a line for each judge, and how far two agree. */
 export function judgeLines({ judged, agreement }: Pick<JudgedReport, 'judged' | 'agreement'>) {
   return [
-    ...judged.map(
-      ({ judge, versions, isOwnTemperature, reviews, nonsense, suspicious, calls, cached }) =>
+    ...judged.flatMap((one) => {
+      const { judge, versions, isOwnTemperature, reviews, nonsense, suspicious, calls, cached } =
+        one
+      const mixed = mixedVersions(one)
+      return [
         `  judge ${[judge, ...versions.filter((one) => one !== judge)].join(', answered by ')}${isOwnTemperature ? ', at its own temperature' : ''}: ${reviews} reviews (${calls} calls, ${cached} kept), ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge`,
-    ),
+        ...(mixed === null
+          ? []
+          : [`  warning: ${mixed}; ask one version for all, with an empty --cache-dir`]),
+      ]
+    }),
     ...(agreement
       ? [
           `  judges agree on ${agreement.equal} of ${agreement.both}, rank correlation ${agreement.rank?.toFixed(2) ?? '–'}`,

@@ -39,7 +39,14 @@ export type JudgingRequest = {
 
 export type JudgedFacts = Pick<
   Judged,
-  'calls' | 'cached' | 'cost' | 'versions' | 'isOwnTemperature' | 'nonsense' | 'suspicious'
+  | 'calls'
+  | 'cached'
+  | 'cost'
+  | 'versions'
+  | 'repliesOf'
+  | 'isOwnTemperature'
+  | 'nonsense'
+  | 'suspicious'
 > & {
   readonly judge: string
   /** Of answers: a question without one has none. */
@@ -100,8 +107,12 @@ export async function judgeAll(
       text: reviewText(spec, judged.reviews),
     }
     if (out !== undefined) writeFileWhole(join(out, reviews.name), reviews.text)
-    const { isOwnTemperature } = judged
-    const identity = isOwnTemperature ? { ...judge.identity, isOwnTemperature } : judge.identity
+    const { isOwnTemperature, versions } = judged
+    const identity = {
+      ...judge.identity,
+      ...(versions.length > 0 ? { versions } : {}),
+      ...(isOwnTemperature ? { isOwnTemperature } : {}),
+    }
     runs.push({ judge: shown, judged, reviews, identity })
   }
   const [first, second] = runs

@@ -1,5 +1,5 @@
-/** What judges are called in results and in the names of their files: by their model; where two have one name, by where they are too. */
-import type { Judge } from './judge.ts'
+/** What judges are called in results and in the names of their files: by their model; where two have one name, by where they are too. And what is told of one that was several. */
+import type { Judge, Judged } from './judge.ts'
 import { hashText } from './recipe-hash.ts'
 
 export type JudgeName = { readonly shown: string; readonly file: string }
@@ -18,4 +18,11 @@ export async function judgeNames(judges: readonly Judge[]): Promise<JudgeName[]>
       return { shown: `${name} (${place ?? hash})`, file: `${file}-${hash}` }
     }),
   )
+}
+
+/** Where replies are of several versions of one judge: how many of each; null where they are not. */
+export function mixedVersions({ repliesOf }: Pick<Judged, 'repliesOf'>): string | null {
+  if (!repliesOf) return null
+  const counted = Object.entries(repliesOf).map(([version, count]) => `${count} of ${version}`)
+  return `replies of several versions are mixed in this score: ${counted.join(', ')}`
 }

@@ -81,6 +81,8 @@ export type Judged = {
   readonly cost: number
   /** Versions that answered, as the server named them: one, if the model is pinned. */
   readonly versions: readonly string[]
+  /** Where they are several, how many replies are of each, kept ones included. */
+  readonly repliesOf?: Readonly<Record<string, number>>
   /** Some replies were drawn at the judge's own temperature. */
   readonly isOwnTemperature?: true
   /** Replies that were no verdict, by question. */
@@ -126,7 +128,10 @@ export async function runJudge(run: JudgeRun): Promise<Judged> {
     calls: spent.calls,
     cached: spent.cached,
     cost: spent.cost,
-    versions: [...spent.versions].sort(),
+    versions: [...spent.versions.keys()].sort(),
+    ...(spent.versions.size > 1
+      ? { repliesOf: Object.fromEntries([...spent.versions].sort()) }
+      : {}),
     ...(reviews.some((one) => one.isOwnTemperature) ? { isOwnTemperature: true } : {}),
     nonsense: reviews
       .filter(({ task, verdict }) => verdict === null && task.isMissing !== true)
@@ -238,7 +243,8 @@ class Spent {
   calls = 0
   cached = 0
   cost = 0
-  readonly versions = new Set<string>()
+  /** Replies by the version that gave them. */
+  readonly versions = new Map<string, number>()
   readonly #budget: JudgeBudget
   readonly #judge: { readonly name: string; readonly mostFailures: number }
   #replies = 0
@@ -267,7 +273,7 @@ class Spent {
   name({ model }: JudgeReply): void {
     this.#replies++
     this.#failures = 0
-    if (model !== undefined) this.versions.add(model)
+    if (model !== undefined) this.versions.set(model, (this.versions.get(model) ?? 0) + 1)
   }
 
   /** A question has no reply. */

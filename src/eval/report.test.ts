@@ -108,6 +108,15 @@ test('a blind run of other questions is no guess at these', () => {
   assert.doesNotMatch(rowOf(1), /blind\)/)
 })
 
+test('a score that several versions of a judge gave says so beside the number, and how many replies are of each', async () => {
+  const [one] = reported('a').judged
+  const versions = ['j-0314', 'j-0613']
+  const judged = [{ ...one!, versions, repliesOf: { 'j-0314': 8, 'j-0613': 16 } }]
+  const results = [reported('a', { judged })]
+  assert.match(markdownReport(results), /F1 mean \(judge j-0314 and j-0613\)/)
+  assert.match(await htmlReport(results), /warning: [^<]* 8 of j-0314, 16 of j-0613/)
+})
+
 test('published rows say of which table and judge they are, parts how many questions they have', () => {
   const rows = [
     ['a', 60, 'blog (judge gpt-4-0613)'],

@@ -13,6 +13,7 @@ import {
   type BarRow,
   type StrengthPoint,
 } from './report-charts.ts'
+import { mixedVersions } from './judge-names.ts'
 import { pythonFixed } from './python-text.ts'
 import { labelled } from './report-labels.ts'
 import { publishedLines, shownName, type PublishedScore } from './benchmark.ts'
@@ -84,7 +85,7 @@ function metricName(metric: Metric, { judged }: ReportedResult): string {
   const [first] = judged
   if (!first) return shownName(metric)
   const { judge, versions = [] } = first
-  return shownName(metric, `judge ${versions.length === 1 ? versions[0] : judge}`)
+  return shownName(metric, `judge ${versions.length > 0 ? versions.join(' and ') : judge}`)
 }
 
 /** A part has its own; where it is not known how many those are, nothing is said. */
@@ -289,10 +290,14 @@ async function resultSection(result: ReportedResult): Promise<string> {
   const facts = [
     `${run.errors.length} errors, ${run.cutOff} answers cut off at their longest, batch ${run.batch}`,
     ...(contamination ? [contaminationText(contamination)] : []),
-    ...judged.map(
-      ({ judge, versions = [], isOwnTemperature, reviews, nonsense, suspicious, cost }) =>
+    ...judged.flatMap((one) => {
+      const { judge, versions = [], isOwnTemperature, reviews, nonsense, suspicious, cost } = one
+      const mixed = mixedVersions(one)
+      return [
         `judge ${judge}${versions.length > 0 ? ` (answered by ${versions.join(', ')})` : ''}${isOwnTemperature ? ', at its own temperature' : ''}: ${reviews} reviews, ${nonsense.length} without a verdict, ${suspicious.length} answers that speak to the judge, cost ${cost.toFixed(2)}`,
-    ),
+        ...(mixed === null ? [] : [`warning: ${mixed}`]),
+      ]
+    }),
     ...(agreement
       ? [
           `judges: ${agreement.equal} of ${agreement.both} verdicts the same, rank correlation ${agreement.rank?.toFixed(2) ?? '–'}, kappa ${agreement.kappa?.toFixed(2) ?? '–'}`,

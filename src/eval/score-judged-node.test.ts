@@ -4,7 +4,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { compareResults } from './compare-results.ts'
 import type { EvalFile } from './eval-file.ts'
+import { mixedVersions } from './judge-names.ts'
 import { EndpointJudge, plainAddress } from './judge-endpoint.ts'
 import { runJudge, type Judge, type JudgeCache, type JudgeReply } from './judge.ts'
 import { scoreJudged } from './score-judged-node.ts'
@@ -710,6 +712,50 @@ test('a judge is another at another address: verdicts are not shared, and keys i
     scores.push(reviews[0]!.verdict)
   }
   assert.deepEqual(scores, [{ score: [0.2] }, { score: [0.9] }, { score: [0.2] }])
+})
+
+test('the versions that a judge’s server names are part of the recipe, and several in one score are counted and told', async () => {
+  // Two versions behind one name gave one hash, and `compare` said that the recipes differ in nothing.
+  const truth = { Question: 'q', Answer: 'r' }
+  const judgeCache = memory()
+  const judged = (version: string, count: number, cache = memory()) =>
+    scoreJudged({
+      benchmark: findBenchmark('llava-wilder'),
+      answers: [
+        jsonLines(
+          'a.jsonl',
+          Array.from({ length: count }, (_, id) => ({ question_id: id, text: `t${id}` })),
+        ),
+      ],
+      questions: [],
+      labels: [jsonLines('w.jsonl', Array<object>(count).fill(truth))],
+      judges: [
+        {
+          ...saying(''),
+          ask: async () => ({
+            text: '8 6',
+            promptTokens: 1,
+            completionTokens: 1,
+            model: version,
+          }),
+        },
+      ],
+      judgeCache: cache,
+    })
+  const [first, again, other] = [
+    await judged('j-0314', 1, judgeCache),
+    await judged('j-0314', 1),
+    await judged('j-0613', 1),
+  ]
+  assert.deepEqual(first.recipe.judge, [{ kind: 'test', model: 'j', versions: ['j-0314'] }])
+  assert.equal(first.recipe.hash, again.recipe.hash)
+  assert.notEqual(first.recipe.hash, other.recipe.hash)
+  assert.deepEqual(compareResults(first, other).recipeDiffers, ['judge'])
+  assert.equal(mixedVersions(first.judged[0]!), null)
+
+  const mixed = await judged('j-0613', 3, judgeCache)
+  assert.deepEqual(mixed.judged[0]!.repliesOf, { 'j-0314': 1, 'j-0613': 2 })
+  assert.match(mixedVersions(mixed.judged[0]!)!, /mixed .*: 1 of j-0314, 2 of j-0613$/)
 })
 
 test('answers that no judge has read are told as that', async () => {
