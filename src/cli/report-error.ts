@@ -8,8 +8,9 @@ import { UsageError } from './usage-error.ts'
 export const EXIT_FAILURE = 1
 export const EXIT_USAGE = 2
 
-/** Options that the library refused: they came from the command line. */
+/** Options and names that the library refused: they came from the command line. */
 const USAGE_CODES = [
+  'INPUT_BENCHMARK_UNKNOWN',
   'INPUT_OPTION',
   'INPUT_UNKNOWN_OPTION',
   'CONFIG_OPTION',

@@ -273,6 +273,7 @@ test('score says what is missing: 2 for a wrong command, 1 for wrong files', asy
   assert.equal(noQuestions.code, 1)
   assert.match(noQuestions.stderr, /llava_test\.jsonl/)
   const unknown = await llava(['score', 'nope', '--answers', answers])
-  assert.equal(unknown.code, 1)
+  assert.equal(unknown.code, 2)
   assert.match(unknown.stderr, /pope/)
+  assert.equal((await llava(['eval', 'nope', '--model', 'm'])).code, 2)
 })
