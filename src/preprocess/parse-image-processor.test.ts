@@ -58,6 +58,18 @@ test('do_pad pads to a square with the mean, cut to whole numbers', () => {
   assert.deepEqual(withFit(parseImageProcessor(CLIP), 'pad').pad, [122, 116, 104])
 })
 
+test('do_pad is nothing to CLIP, SigLIP and ViT; a file that names no class has it as it says', () => {
+  for (const name of ['CLIP', 'Siglip', 'ViT']) {
+    for (const end of ['ImageProcessor', 'ImageProcessorFast', 'FeatureExtractor']) {
+      const file = { image_processor_type: `${name}${end}` }
+      assert.deepEqual(parseImageProcessor({ ...file, do_pad: true }), parseImageProcessor(file))
+    }
+  }
+  const { image_processor_type: _, ...keys } = CLIP
+  const steps = { do_center_crop: true, resample: 3, image_mean: 0.5, image_std: 0.5, do_pad: true }
+  assert.deepEqual(parseImageProcessor({ ...keys, ...steps }).pad, [127, 127, 127])
+})
+
 test('with grids do_pad fills batches and pads nothing; pairs are height and width', () => {
   const next = parseImageProcessor({
     ...CLIP,

@@ -3,8 +3,8 @@
  * an `image_processor` inside.
  *
  * The keys decide, the class only fills in what a file leaves out: ViTImageProcessor with `do_center_crop` works as
- * CLIPImageProcessor does. Source: huggingface/transformers 5.23, image_processing_pil_*.py of clip, siglip, vit, llava,
- * llava_next, llava_onevision.
+ * CLIPImageProcessor does. Only `do_pad` is nothing to classes that do not know it. Source: huggingface/transformers 5.23,
+ * image_processing_pil_*.py of clip, siglip, vit, llava, llava_next, llava_onevision.
  */
 import { describeValue } from '../core/describe-value.ts'
 import { checkOptionKinds } from '../core/check-options.ts'
@@ -70,8 +70,7 @@ export function parseImageProcessor(json: unknown, options: ProcessorOptions = {
   const tiling = readTiling(reader.keys, side, { ...outer, ...keys }, options)
   const processor: ImageProcessor = {
     tile: tile as ImageSize,
-    // With grids, do_pad speaks of filling up a batch with empty tiles.
-    pad: tiling.kind === 'none' && reader.flag('do_pad') ? padColour({ normalise }) : null,
+    pad: isPadded(reader, tiling) ? padColour({ normalise }) : null,
     resize,
     crop,
     filter: filter as ResampleFilter,
@@ -131,6 +130,11 @@ function readResize(reader: Reader): Resize {
   const edge = isRecord(size) ? size['shortest_edge'] : size
   if (!isPositiveInteger(edge)) reader.fault('size.shortest_edge is not a positive integer')
   return { kind: 'shortestEdge', edge: edge as number }
+}
+
+/** With grids, do_pad speaks of filling up a batch with empty tiles. */
+function isPadded(reader: Reader, tiling: Tiling): boolean {
+  return tiling.kind === 'none' && reader.flag('do_pad') && !WITHOUT_PAD.has(className(reader.keys))
 }
 
 function readTiling(
@@ -214,6 +218,9 @@ const CLASSES: { readonly [name: string]: Readonly<Record<string, unknown>> } = 
   Siglip: { ...SQUARE, resample: 3 },
   ViT: { ...SQUARE, resample: 2 },
 }
+
+/** Classes that pad nothing to a square: their do_pad fills a batch up to its largest tile, and all are of one size. */
+const WITHOUT_PAD: ReadonlySet<string> = new Set(['CLIP', 'Siglip', 'ViT'])
 
 function classDefaults(keys: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const name = className(keys)
