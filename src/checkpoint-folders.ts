@@ -107,6 +107,10 @@ function readFolder(path: string): CheckpointFolder {
 
 const WEIGHT_FILE = /^(?:model|pytorch_model)\b.*\.(?:safetensors|bin|index\.json)$|\.gguf$/
 
+export function hasWeightFile(names: readonly string[]): boolean {
+  return names.some((name) => WEIGHT_FILE.test(name))
+}
+
 /** Weights trained beside the language model: a stage-1 projector, or what a LoRA run trained in full. */
 export const TRAINED_BESIDE: readonly string[] = ['mm_projector.bin', 'non_lora_trainables.bin']
 
@@ -120,7 +124,7 @@ async function baseOf(
   { path, names, documents }: CheckpointFolder,
   options: HubOptions,
 ): Promise<string | null> {
-  if (names.some((name) => WEIGHT_FILE.test(name))) return null
+  if (hasWeightFile(names)) return null
   const adapter = documents.get('adapter_config.json')
   if (adapter === undefined && !names.some((name) => TRAINED_BESIDE.includes(name))) return null
   const config = documents.get('config.json')

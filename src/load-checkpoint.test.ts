@@ -1,6 +1,14 @@
 /** Which part of a checkpoint gives a weight, and what is refused where parts do not go together. */
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -87,6 +95,28 @@ describe('a vision tower that is given', async () => {
     const tower = await readPart(join(checkpoints, 'llava-v1.5'), path, { visionTower })
     assert.notDeepEqual(read.data, tower.data)
     assert.deepEqual([read.files.length, tower.files.length], [1, 2])
+  })
+
+  test('may be a config alone where an original checkpoint holds its weights, and nowhere else', async () => {
+    const checkpoints = 'fixtures/original/checkpoints'
+    const visionTower = join(root, 'x-tower')
+    mkdirSync(visionTower)
+    for (const name of ['config.json', 'preprocessor_config.json'])
+      cpSync(join(checkpoints, 'tower-clip-vit-large-patch14-336', name), join(visionTower, name))
+    const whole = join(root, 'llava-v1.6-vicuna')
+    cpSync(join(checkpoints, basename(whole)), whole, { recursive: true })
+    const json = JSON.parse(readFileSync(join(whole, 'config.json'), 'utf8'))
+    writeFileSync(
+      join(whole, 'config.json'),
+      JSON.stringify({ ...json, mm_vision_tower: 'x-tower' }),
+    )
+    for (const options of [{}, { visionTower }]) await (await loadModel(whole, options)).dispose()
+    for (const other of [join(checkpoints, 'llava-v1.5'), folder]) {
+      await assert.rejects(loadModel(other, { visionTower }), {
+        code: 'CHECKPOINT_NOT_FOUND',
+        message: /x-tower, it has config\.json, preprocessor_config\.json/,
+      })
+    }
   })
 })
 

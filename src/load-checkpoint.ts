@@ -28,7 +28,7 @@ import type {
 } from './families/family.ts'
 import { locate, type HubOptions } from './locate-model.ts'
 import { mergeAdapters } from './merge-adapters.ts'
-import { hasAllOf, isOfTower, isOriginal, withoutTower } from './checkpoint-tower.ts'
+import { hasAllOf, hasTower, isConfigAlone, isOriginal, withoutTower } from './checkpoint-tower.ts'
 import { ggufDocuments, ggufSource } from './families/gguf.ts'
 import { isObject } from './families/json-reader.ts'
 import type { WeightPart } from './families/parameter-map.ts'
@@ -193,7 +193,7 @@ async function openFolderParts(
   const family = familyOf(documents)
   const used = weightFiles(main, weights)
   const whole: WeightPart[] = [{ source: main, rules: family.parameterNames }]
-  if (tower !== null) {
+  if (tower !== null && !isConfigAlone(tower, { documents, main })) {
     const source = keep(openCheckpoint(tower))
     const part = { source, rules: [...VISION_NAMES, ...TOWER_EXTRAS] }
     if (!isOriginal(documents))
@@ -337,10 +337,9 @@ async function towerFolder(
   const config = documents.get('config.json')
   const named = isObject(config) ? config['mm_vision_tower'] : undefined
   if (typeof named !== 'string') return null
-  const hasWeights = [...main.tensors.keys()].some(isOfTower)
   const found = beside(folder, named)
-  if (found !== null || (hasWeights && publishedTower(named) !== undefined)) return found
-  const advice = hasWeights
+  if (found !== null || (hasTower(main) && publishedTower(named) !== undefined)) return found
+  const advice = hasTower(main)
     ? 'put its folder there, for its config: the weights are in the checkpoint'
     : 'give its folder as visionTower (--vision-tower)'
   return besideOrHub(folder, named, { ...options, advice })
