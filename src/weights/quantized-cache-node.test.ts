@@ -319,17 +319,19 @@ test('two processes making the same cache both succeed and leave one file', asyn
   assert.equal((await readdir(folder)).length, 1)
 })
 
-test('what a killed process left of the same cache is removed once it is old', async () => {
+test('what a killed process left of the same cache is removed once it is old, when the cache is made or found', async () => {
   const folder = await newFolder()
   const plan = smallPlan()
   const [old, fresh] = ['old', 'fresh'].map((name) => `${cacheFileName(plan)}.${name}.tmp`) as [
     string,
     string,
   ]
-  for (const name of [old, fresh]) await writeFile(join(folder, name), '')
-  await utimes(join(folder, old), 1, 1)
-  ;(await open({ plan, key: 'k', folders: [folder] })).source.close()
-  assert.deepEqual(await readdir(folder), [cacheFileName(plan), fresh].sort())
+  for (const _ of ['made', 'found']) {
+    for (const name of [old, fresh]) await writeFile(join(folder, name), '')
+    await utimes(join(folder, old), 1, 1)
+    ;(await open({ plan, key: 'k', folders: [folder] })).source.close()
+    assert.deepEqual(await readdir(folder), [cacheFileName(plan), fresh].sort())
+  }
 })
 
 function moduleUrl(): string {

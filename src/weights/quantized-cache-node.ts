@@ -79,7 +79,9 @@ export async function openQuantized(options: OpenQuantizedOptions): Promise<Weig
     await nextTurn()
     const source = openCache(file, options)
     await nextTurn()
-    if (source) return ready(source, file, false, options)
+    if (!source) continue
+    await removeAbandoned(file)
+    return ready(source, file, false, options)
   }
   if (options.keep !== 'memory') {
     const made = await makeInFirstFolder(files, options)
@@ -213,13 +215,14 @@ async function prepareFolder(file: string, plan: QuantizedPlan): Promise<void> {
 // A process that is writing touches its file far more often.
 const ABANDONED_MS = 6 * 3600 * 1000
 
+/** What killed processes left of this cache; where the folder may only be read, it stays. */
 async function removeAbandoned(file: string): Promise<void> {
   const folder = dirname(file)
-  for (const name of await readdir(folder)) {
+  for (const name of await readdir(folder).catch(() => [])) {
     if (!name.startsWith(`${basename(file)}.`) || !name.endsWith('.tmp')) continue
     const path = join(folder, name)
     const found = await stat(path).catch(() => undefined)
-    if (found && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(path, { force: true })
+    if (found && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(path).catch(() => {})
   }
 }
 
