@@ -9,7 +9,7 @@ import {
   type ConvertLayout,
   type ConvertOptions,
 } from '../families/convert/convert-checkpoint.ts'
-import { OUTPUT_DTYPES, type OutputDType } from '../families/convert/output-tensor.ts'
+import { OUTPUT_DTYPES, usualOutput, type OutputDType } from '../families/convert/output-tensor.ts'
 import { tokenizerFiles } from '../families/convert/tokenizer-files.ts'
 import { openParts, type Checkpoint, type CheckpointOptions } from '../load-checkpoint.ts'
 import { openDelta } from '../open-delta.ts'
@@ -42,7 +42,8 @@ export const convert: Verb = {
       name: 'dtype',
       kind: 'text',
       choices: OUTPUT_DTYPES,
-      about: 'How weights are written (default: as they are stored)',
+      about:
+        'How weights are written (default: as they are stored; float16 where that is in blocks of few bits)',
     },
     {
       name: 'max-shard-bytes',
@@ -121,7 +122,7 @@ async function convertOptions(
   return {
     to,
     out,
-    dtype: (args.text('dtype') ?? 'stored') as OutputDType,
+    dtype: (args.text('dtype') as OutputDType | undefined) ?? usualOutput(checkpoint.parts),
     tokenizer: await loadTokenizer(checkpoint.tokenizerPath),
     tokenizerFiles: new Map(
       tokenizerFiles(checkpoint.tokenizerPath).map((file) => [basename(file), readFileSync(file)]),

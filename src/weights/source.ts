@@ -12,6 +12,8 @@ export type TensorInfo = {
   readonly shape: readonly number[]
   /** The file the tensor lies in, for messages. */
   readonly file: string
+  /** Whether it lies there in blocks of few bits, in safetensors of ours, and `dtype` is what it is widened to. */
+  readonly isInBlocks?: boolean
 }
 
 export type WeightSource = {

@@ -35,7 +35,10 @@ export function withoutBlocks(source: WeightSource): WeightSource {
     const own = found?.own ?? name
     if (tensors.has(own)) throw storedTwice(own, info.file)
     if (found) stored.set(own, found)
-    tensors.set(own, found ? { ...info, dtype: 'float32', shape: found.shape } : info)
+    tensors.set(
+      own,
+      found ? { ...info, dtype: 'float32', shape: found.shape, isInBlocks: true } : info,
+    )
   }
   if (stored.size === 0) return source
   const read = (name: string) => {

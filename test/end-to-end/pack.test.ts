@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { loadModel } from '../../src/index.ts'
+import { openWeightFile } from '../../src/weights/index.ts'
 import { writeTinyAdapter } from '../tiny/adapter.ts'
 import { writeTinyGguf } from '../tiny/gguf.ts'
 import { llava } from './run-cli.ts'
@@ -88,4 +89,24 @@ test('a packed folder loads, and its card is the given one', async () => {
   assert.equal(readFileSync(join(OUT, 'README.md'), 'utf8'), '# A card\n')
   await using model = await loadModel(OUT)
   assert.equal(model.countTokens({ prompt: 'What?' }).image, 0)
+})
+
+test('what is packed in blocks of few bits is converted to float16, unless another dtype is asked for', async () => {
+  const pack = ['pack', BASE, '--adapter', at('adapter'), ...card, '--out', at('blocks')]
+  assert.equal((await llava(pack)).code, 0)
+  for (const [dtype, more] of [
+    ['float16', []],
+    ['bfloat16', ['--dtype', 'bfloat16']],
+  ] as const) {
+    const ran = await llava(['convert', at('blocks'), '--out', at(dtype), ...more])
+    assert.equal(ran.code, 0, ran.stderr)
+    const source = openWeightFile(join(at(dtype), 'model.safetensors'))
+    const dtypes = [...source.tensors.values()].map((tensor) => tensor.dtype)
+    source.close()
+    assert.deepEqual([...new Set(dtypes)], [dtype])
+    assert.match(
+      readFileSync(join(at(dtype), 'README.md'), 'utf8'),
+      new RegExp(`Weights: ${dtype}\\.`),
+    )
+  }
 })

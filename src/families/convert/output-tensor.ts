@@ -8,11 +8,18 @@ import {
 } from '../../core/dtype.ts'
 import { CheckpointError } from '../../core/errors.ts'
 import { hostTensor, toFloat32, type HostTensor } from '../../core/tensor.ts'
+import type { WeightPart } from '../parameter-map.ts'
 
-/** `stored` keeps every tensor as it lies in the source. */
+/** `stored` keeps every tensor as it lies in the source; one in blocks is float32. */
 export type OutputDType = 'stored' | 'float32' | 'float16' | 'bfloat16'
 
 export const OUTPUT_DTYPES = ['stored', 'float32', 'float16', 'bfloat16'] as const
+
+/** What is written unless something else is asked for: blocks of few bits have no form there, and are worth 16. */
+export function usualOutput(parts: readonly WeightPart[]): OutputDType {
+  const infos = parts.flatMap(({ source }) => [...source.tensors.values()])
+  return infos.some(({ isInBlocks }) => isInBlocks) ? 'float16' : 'stored'
+}
 
 export type OutputTensor = {
   readonly name: string
