@@ -12,11 +12,12 @@
  */
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
-import { readdir, readFile, rm, rmdir, stat } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { ConfigError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder-node.ts'
 import { takeLock } from '../data/process-lock.ts'
+import { completeFolder } from '../weights/folder-node.ts'
 import { writeFileAtomically } from '../weights/node.ts'
 import { refusedWrite } from '../weights/refused-write.ts'
 import type { StoredSurvey } from './run-data.ts'
@@ -34,7 +35,7 @@ const LOCK = 'run.lock'
 
 /** What a write left that was cut short, and folders of checkpoints that were set aside. */
 const TORN = /\.[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/
-const ASIDE = /^step-\d+\.\d+\.old$/
+const ASIDE = /^(step-\d+)\.\d+\.old$/
 
 /** Folders that runs of this process train into: a lock with this process's id may be one that an earlier one left. */
 const OWN = new Set<string>()
@@ -67,6 +68,7 @@ export class RunFolder {
   async start({ isResumed }: { readonly isResumed: boolean }): Promise<FoundCheckpoint | null> {
     await makeFolder(join(this.path, CHECKPOINTS)).catch(refused(this.path))
     this.#lock()
+    await this.#putBack()
     const found = (await this.#checkpoints()).at(-1) ?? null
     if (!isResumed && (found !== null || (await this.#hasStep()))) {
       this.close()
@@ -203,6 +205,18 @@ export class RunFolder {
   async #hasStep(): Promise<boolean> {
     const text = await readFile(join(this.path, LOG), 'utf8').catch(() => '')
     return text.split('\n').some((line) => line.includes('"kind":"step"'))
+  }
+
+  /** A checkpoint that was set aside for another, of which a kill let none take its place, is there again. */
+  async #putBack(): Promise<void> {
+    const folder = join(this.path, CHECKPOINTS)
+    for (const name of await readdir(folder)) {
+      const [, step] = ASIDE.exec(name) ?? []
+      if (step === undefined) continue
+      const path = join(folder, step)
+      const complete = await completeFolder(path)
+      if (complete !== undefined && complete !== path) await rename(complete, path)
+    }
   }
 
   async #checkpoints(): Promise<FoundCheckpoint[]> {

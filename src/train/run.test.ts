@@ -102,6 +102,26 @@ test('a run that was stopped goes on as if it had not been', async () => {
   )
 })
 
+// Killed between the two renames of a save, a run began anew and deleted the state that it had set aside.
+test('a checkpoint that was set aside for another is gone on from', async () => {
+  const folder = join(root, 'aside')
+  const recipe = (steps: number) =>
+    tinyRecipe(folder, colourRows(folder, 4), { steps, checkpoint: { everySteps: 1, keep: 1 } })
+  await train(recipe(2))
+  const checkpoints = join(folder, 'run', 'checkpoints')
+  const latest = join(checkpoints, 'step-00000002')
+  cpSync(latest, `${latest}.1764370000000.old`, { recursive: true })
+  renameSync(latest, `${latest}.1764380000000.old`)
+  writeFileSync(join(`${latest}.1764370000000.old`, 'state.json'), 'an earlier one')
+  await assert.rejects(train(recipe(3)), { code: 'CONFIG_RUN_EXISTS' })
+  const { steps } = await runOf(recipe(3), { resume: true })
+  assert.deepEqual(
+    steps.map(({ step }) => step),
+    [3],
+  )
+  assert.deepEqual(readdirSync(checkpoints), ['step-00000003'])
+})
+
 test('what a checkpoint means cannot be changed, other changes are told', async () => {
   const folder = join(root, 'changed')
   const rows = colourRows(folder, 6)
