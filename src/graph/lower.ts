@@ -82,7 +82,7 @@ export function* loweringSteps(
   policy: PrecisionPolicy,
   { widen = false, digits = 'together' }: LoweringOptions = {},
 ): Steps<LoweredGraph> {
-  const lowering = new Lowering(source, { widen, digits })
+  const lowering = new Lowering(source, policy, { widen, digits })
   for (const [i, node] of source.nodes.entries()) {
     if (i % NODES === 0) yield
     lowering.add(node, policy)
@@ -97,6 +97,7 @@ class Lowering {
   readonly #values = new Map<Value, Value>()
   /** Products whose rows wait for their factors: some of these meet in the next product's. */
   readonly #scaledRows = new Map<Value, ScaledRows>()
+  readonly #onlyProductsRead: (value: Value) => boolean
   readonly #constants: Graph['constants']
   readonly #digits: DigitProducts
   #int8Products: Int8Products | null = null
@@ -104,8 +105,13 @@ class Lowering {
   readonly #sums = new Map<Value, Value>()
   readonly #widened: WidenedProducts | null
 
-  constructor(source: Graph, { widen, digits }: Required<LoweringOptions>) {
+  constructor(
+    source: Graph,
+    policy: PrecisionPolicy,
+    { widen, digits }: Required<LoweringOptions>,
+  ) {
     this.graph = new Graph(source.name)
+    this.#onlyProductsRead = readByProducts(source, policy)
     this.#digits = digits
     this.#widened = widen ? new WidenedProducts(this.graph) : null
     this.#constants = source.constants
@@ -142,8 +148,12 @@ class Lowering {
     })
   }
 
-  /** a ⊙ (f b) = f (a ⊙ b): the rows' factors f wait on. */
-  #scaledProduct({ inputs }: Node): ScaledRows | null {
+  /**
+   * a ⊙ (f b) = f (a ⊙ b): the rows' factors f wait on. Where others read the product they do not, so that a backward graph
+   * makes it again to the bit, of a b that was kept or of one that is made again too.
+   */
+  #scaledProduct({ inputs, outputs }: Node): ScaledRows | null {
+    if (!this.#onlyProductsRead(outputs[0] as Value)) return null
     const [a, b] = inputs as [Value, Value]
     for (const [waiting, other] of [
       [b, a],
@@ -324,6 +334,18 @@ class Lowering {
     this.#sums.set(x, sums)
     return sums
   }
+}
+
+/** Whether 8-bit products, and no other node, read a value. */
+function readByProducts({ nodes }: Graph, policy: PrecisionPolicy): (value: Value) => boolean {
+  const isProduct = ({ op, inputs: [, weight] }: Node) =>
+    op === 'Linear' &&
+    weight?.origin === 'parameter' &&
+    ['int8', 'int8a16'].includes(policy(weight.name))
+  const readBy = (isReader: (node: Node) => boolean) =>
+    new Set(nodes.filter(isReader).flatMap(({ inputs }) => inputs))
+  const [byProducts, byOthers] = [readBy(isProduct), readBy((node) => !isProduct(node))]
+  return (value) => byProducts.has(value) && !byOthers.has(value)
 }
 
 /** A policy from a default and overrides: `{ 'decoder.layers.3.*': 'f32' }`; the last matching pattern wins. */

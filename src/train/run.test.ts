@@ -152,7 +152,7 @@ test('what a checkpoint means cannot be changed, other changes are told', async 
   assert.equal(warnings.length, 1)
   assert.match(
     JSON.stringify(warnings),
-    /learningRate was 0.003 and is 0.0001; length.steps was 1 and is 2"/,
+    /learningRate was 0.003 and is 0.0001; length.steps was 1 and is 2; threads was null and is 1"/,
   )
 })
 
