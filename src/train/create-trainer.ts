@@ -37,6 +37,7 @@ import { saveModel, withNotices } from './save-model.ts'
 import { trainedSteps, type Trained } from './trained-parameters.ts'
 import { Trainer, type TrainerParts } from './trainer.ts'
 import { trainingCard } from './training-card.ts'
+import { unadaptedNotices } from './unadapted-layers.ts'
 import { wordsObjective } from './words-objective.ts'
 
 /**
@@ -112,7 +113,12 @@ async function assemble(
     ...model,
     settings,
     config,
-    notices: [...opened.notices, ...notices, ...idleRateNotices(settings, config)],
+    notices: [
+      ...opened.notices,
+      ...notices,
+      ...idleRateNotices(settings, config),
+      ...unadaptedNotices(settings, config),
+    ],
     objective,
     adamw,
     rng: resumed ? new Rng(resumed.rng) : rng,

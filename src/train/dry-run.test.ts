@@ -43,14 +43,15 @@ test('trained parameters are counted as the trainer has them', async () => {
   }
 })
 
-test('rates of frozen parts are told as the trainer tells them', async () => {
+test('what rates and targets name in vain is told as the trainer tells it', async () => {
   const folder = join(root, 'idle')
-  const given = { trainable: ['projector'], learningRates: { vision: 1e-5 } }
+  const lora = { rank: 2, targets: 'q_proj|linear_1' }
+  const given = { trainable: ['projector'], learningRates: { vision: 1e-5 }, lora }
   const recipe = tinyRecipe(folder, colourRows(folder, 2), given)
   const { notices } = await dryRun(recipe, { operationsPerSecond })
   const options = trainerOptions(parseRecipe(recipe), { totalSteps: 1, resume: null })
   await using trainer = await createTrainer(TINY_MODEL, options)
-  assert.equal(notices.length, 1)
+  assert.equal(notices.length, 2)
   assert.deepEqual(notices, trainer.notices)
 })
 

@@ -8,6 +8,7 @@ import { parseModelConfig } from '../families/index.ts'
 import { knownCheckpoint } from '../families/known-checkpoints.ts'
 import { runMemory, runOperations, type RunMemory, type RunSize } from './estimate.ts'
 import { idleRateNotices } from './idle-rates.ts'
+import { unadaptedNotices } from './unadapted-layers.ts'
 import { familyQuirks } from './options.ts'
 import { withStageParts } from './own-parts.ts'
 import { checkRecipe, checkReference } from './recipe/check-recipe.ts'
@@ -77,7 +78,7 @@ export async function dryRun(recipe: unknown, options: DryRunOptions): Promise<D
       recipe: parsed,
       countedAs,
       groups,
-      notices: idleRateNotices(settings, config),
+      notices: [...idleRateNotices(settings, config), ...unadaptedNotices(settings, config)],
       ...(measured ?? { size: null, sizeFrom: null }),
       memory: measured && runMemory(config, groups, { settings, size: measured.size }),
       operations,

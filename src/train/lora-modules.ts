@@ -183,6 +183,6 @@ function surplus(folder: string, paths: readonly (string | null | undefined)[]):
 }
 
 /** The first, and how many more. */
-function listed([first, ...more]: readonly (string | null | undefined)[]): string {
+export function listed([first, ...more]: readonly (string | null | undefined)[]): string {
   return `${first ?? 'unknown'}${more.length > 0 ? ` and ${more.length} more` : ''}`
 }

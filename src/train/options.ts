@@ -20,7 +20,7 @@ export type LoraOptions = {
   /** The product of the two matrices counts alpha / rank. Default: twice the rank. */
   readonly alpha?: number
   readonly dropout?: number
-  /** Over full names of linear layers in the checkpoint. Default: all of the decoder's layers. */
+  /** Over full names of linear layers in the checkpoint, of which the decoder's get adapters. Default: all of the decoder's layers. */
   readonly targets?: RegExp
   /** Folder of an adapter to start from, as PEFT saves them. */
   readonly init?: string

@@ -265,6 +265,27 @@ test('a rate of a part of which nothing is trained changes nothing, and is told'
   }
 })
 
+// They were left out without a word, and PEFT adapts them.
+test('layers outside the decoder that are to be adapted are told, by their names', async () => {
+  for (const [targets, told] of [
+    [/down_proj$/, null],
+    [undefined, null],
+    [/^language_model.*q_proj$/, null],
+    [
+      /q_proj|r\.linear_1/,
+      /names multi_modal_projector\.linear_1, vision_tower\S+\.q_proj and \d+ more too/,
+    ],
+    [/o_proj|lm_head/, /names language_model\.lm_head too, which get no adapter: only layers/],
+  ] as const) {
+    await using trainer = await createTrainer(MODEL, {
+      trainable: [],
+      lora: { rank: 2, ...(targets && { targets }) },
+    })
+    assert.equal(trainer.notices.length, told === null ? 0 : 1, String(targets))
+    if (told) assert.match(trainer.notices.join(), told)
+  }
+})
+
 test('what is no micro-batch of samples is refused by name', async () => {
   await using trainer = await createTrainer(MODEL)
   const refused: readonly [unknown, RegExp][] = [

@@ -6,7 +6,7 @@ import { noTargets } from '../lora-modules.ts'
 import { modelParameters } from '../model-parameters.ts'
 import { parseOptions, type TrainerSettings } from '../options.ts'
 import { checkParts } from '../trained-parameters.ts'
-import { decoderName, parameterTable, type ParameterGroup } from './parameter-table.ts'
+import { layerName, parameterTable, type ParameterGroup } from './parameter-table.ts'
 import type { Recipe } from './recipe.ts'
 import { trainerOptions } from './trainer-options.ts'
 
@@ -26,7 +26,7 @@ export function checkRecipe(
   if (!settings.lora) checkSavable(checkpoint)
   const groups = parameterTable(config, settings)
   if (settings.lora && !groups.some(({ kind }) => kind === 'lora')) {
-    const example = decoderName('decoder.layers.0.attention.q.weight', config)
+    const example = layerName('decoder.layers.0.attention.q.weight', config)
     throw noTargets(settings.lora.targets, example)
   }
   if (groups.some(({ isTrained }) => isTrained)) return { settings, groups }

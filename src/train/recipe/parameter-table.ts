@@ -1,7 +1,7 @@
 /** A model's parameters in groups: by part, by what they are, and by whether and how fast they are trained. */
 import { elementCount } from '../../core/shape.ts'
 import { EMBEDDING } from '../../decoder/decoder.ts'
-import { llavaHfName, originalName } from '../../families/convert/target-names.ts'
+import { llavaHfName, originalMemoryName } from '../../families/convert/target-names.ts'
 import type { ModelConfig } from '../../families/family.ts'
 import type { Value } from '../../graph/graph.ts'
 import { isTarget } from '../lora-modules.ts'
@@ -55,11 +55,15 @@ function adapterSize(
 ): number {
   if (!lora || !/^decoder\.layers\.\d+\..*\.weight$/.test(name) || shape.length !== 2) return 0
   const [rows, columns] = shape as readonly [number, number]
-  const file = decoderName(name, config).replace(/\.weight$/, '')
+  const file = layerName(name, config).replace(/\.weight$/, '')
   return isTarget(file, lora.targets) ? lora.rank * (rows + columns) : 0
 }
 
-/** The name of a decoder's weight in files of the checkpoint's layout. */
-export function decoderName(path: string, { layout }: Pick<ModelConfig, 'layout'>): string {
-  return layout === 'original' ? originalName(path, 0) : llavaHfName(path, 'clip')
+/** The name of a weight in files of the checkpoint's layout, which the original code has with the tower's in memory. */
+export function layerName(path: string, { layout, vision, projector }: ModelConfig): string {
+  const kind = vision?.kind ?? 'clip'
+  const projectorDepth = projector?.depth ?? 0
+  return layout === 'original'
+    ? originalMemoryName(path, { kind, projectorDepth })
+    : llavaHfName(path, kind)
 }

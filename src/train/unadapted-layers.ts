@@ -1,0 +1,32 @@
+/** Layers that `lora.targets` names and that get no adapter, since only those of the decoder's blocks do. */
+import type { ModelConfig } from '../families/family.ts'
+import { isTarget, listed } from './lora-modules.ts'
+import { modelParameters } from './model-parameters.ts'
+import { TRAINER_DEFAULTS, type TrainerSettings } from './options.ts'
+import { layerName } from './recipe/parameter-table.ts'
+
+/** Weights of linear layers, room by room. */
+const OUTSIDE = [
+  /^projector\.layers\.\d+\.weight$/,
+  /^decoder\.head\.weight$/,
+  /^vision\.layers\.\d+\.(?:attention|mlp)\.\w+\.weight$/,
+]
+
+/** A sentence, or none. The default means the decoder's layers, however those of towers are called. */
+export function unadaptedNotices(
+  { lora }: Pick<TrainerSettings, 'lora'>,
+  config: ModelConfig,
+): readonly string[] {
+  if (!lora || lora.targets === TRAINER_DEFAULTS.lora.targets) return []
+  const paths = modelParameters(config).map(({ name }) => name)
+  const named = OUTSIDE.map((room) =>
+    paths
+      .filter((path) => room.test(path))
+      .map((path) => layerName(path, config).replace(/\.weight$/, ''))
+      .filter((layer) => isTarget(layer, lora.targets)),
+  ).filter((layers) => layers.length > 0)
+  if (named.length === 0) return []
+  return [
+    `lora.targets ${String(lora.targets)} names ${named.map(listed).join(', ')} too, which get no adapter: only layers of the decoder do. Leave them out of it; projector and tower are trained in full where trainable names them.`,
+  ]
+}
