@@ -112,6 +112,8 @@ export class Run {
   #isCheckpointDue(): boolean {
     const { everySteps, everyMinutes } = this.#parts.recipe.checkpoint
     const { steps } = this.#parts.trainer
+    // The end writes that one.
+    if (steps === this.#parts.totalSteps) return false
     if (everySteps !== undefined && steps % everySteps === 0) return true
     const minutes = (performance.now() - this.#lastCheckpoint) / 60_000
     return everyMinutes !== undefined && minutes >= everyMinutes
