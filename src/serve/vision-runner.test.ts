@@ -136,6 +136,47 @@ test('a tile is encoded once, in one picture or in several that are kept', async
   assert.equal(tower.runs, 5)
 })
 
+// Once only the tiles of cut pictures were known by their pixels.
+test('a tile is encoded once, as a picture of its own, as a tile of one and as a frame', async () => {
+  const tower = fake(rising)
+  const vision = runner(tower, null)
+  const whole = await vision.encode(frame('alone', 5), {})
+  const cut = await vision.encode(
+    { hash: 'cut', pixelValues: async () => new Float32Array(2 * PIXELS).fill(5) },
+    {},
+  )
+  assert.deepEqual([...cut], [...whole, ...whole])
+  assert.deepEqual([...(await vision.encode(frame('of the cut one', 5), {}))], [...whole])
+  assert.deepEqual([...(await vision.encodeFrame(frame('unpooled', 5), null, {}))], [...whole])
+  const pooled = await vision.encodeFrame(frame('pooled', 5), AVERAGE, {})
+  assert.deepEqual([...pooled], [7.5, 7.5, 7.5])
+  assert.equal(tower.runs, 1)
+  await vision.encodeFrame(frame('pooled', 5), AVERAGE, { salt: 'of another' })
+  assert.equal(tower.runs, 2)
+})
+
+test('what is kept pooled serves frames with equal pixels, and is encoded anew to be whole', async () => {
+  const tower = fake(rising)
+  const vision = runner(tower, null)
+  const first = await vision.encodeFrame(frame('a', 5), AVERAGE, {})
+  assert.equal(await vision.encodeFrame(frame('b', 5), AVERAGE, {}), first)
+  assert.equal(tower.runs, 1)
+  await vision.encode(frame('whole', 5), {})
+  assert.equal(tower.runs, 2)
+})
+
+test('where pooling comes before the projector, pictures and frames share nothing', async () => {
+  const tower = fake(rising)
+  const projector = fake((_, output) => output.data.fill(1))
+  const vision = runner(tower, projector)
+  await vision.encode(frame('whole', 5), {})
+  await vision.encodeFrame(frame('a', 5), AVERAGE, {})
+  assert.equal(tower.runs, 2)
+  await vision.encodeFrame(frame('b', 5), AVERAGE, {})
+  await vision.encode(frame('whole again', 5), {})
+  assert.equal(tower.runs, 2)
+})
+
 test('a picture that was stopped midway is made whole', async () => {
   let stops = true
   const tower = fake((input, output) => {
@@ -155,8 +196,8 @@ test('the oldest rows are forgotten when the cache is full', async () => {
   const tower = fake(rising)
   const vision = runner(tower, null, 30)
   await vision.encodeFrame(frame('a', 1), AVERAGE, {})
-  await vision.encodeFrame(frame('b', 1), AVERAGE, {})
-  await vision.encodeFrame(frame('c', 1), AVERAGE, {})
+  await vision.encodeFrame(frame('b', 2), AVERAGE, {})
+  await vision.encodeFrame(frame('c', 3), AVERAGE, {})
   await vision.encodeFrame(frame('a', 1), AVERAGE, {})
   assert.equal(tower.runs, 4)
 })

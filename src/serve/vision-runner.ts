@@ -1,6 +1,7 @@
 /**
- * Runs tower and projector over tiles and remembers what each picture gave, by the hash of its pixels: the same
- * picture, frame or tile of a picture is never encoded twice while the cache has room.
+ * Runs tower and projector over tiles and remembers the rows that each picture and frame gave: none of them is encoded twice
+ * while the cache has room, nor a tile with pixels that were encoded before, be it a picture, a tile of one or a frame. Rows
+ * are kept as the decoder takes them, so what was kept pooled does not serve whole: docs/decisions.md.
  */
 import type { ProjectorConfig } from '../projector/projector.ts'
 import { projector } from '../projector/projector.ts'
@@ -61,7 +62,7 @@ export class VisionRunner {
   readonly #cacheBytes: number
   readonly #turn: Turn
   readonly #cache: BoundedMap<Float32Array>
-  /** Where the rows of a tile are that was one of several. */
+  /** Where the rows of a tile are, by its pixels; pooled ones have names of their own. */
   readonly #places = new BoundedMap<TilePlace>(PLACE_BYTES)
   readonly #making = new Map<string, Promise<Float32Array>>()
   #wanted = 0
@@ -91,15 +92,13 @@ export class VisionRunner {
    * tower one by one, since several at once gain nothing on a CPU and a run stops only between nodes.
    */
   encode(picture: Pixels, options: VisionOptions): Promise<Float32Array> {
-    return this.#remembered(picture.hash, options, async (name) => {
-      const pixelValues = await picture.pixelValues(options.signal)
-      if (pixelValues.length > this.#tileSize()) return this.#tiles(pixelValues, name, options)
-      return this.#project(await this.#tower(pixelValues, options), options)
-    })
+    return this.#remembered(picture.hash, options, async (name) =>
+      this.#tiles(await picture.pixelValues(options.signal), name, options),
+    )
   }
 
   /**
-   * Rows of several tiles. Some are alike: the base and the only tile of a small square picture, the empty ends of
+   * Rows of one tile or several. Some are alike: the base and the only tile of a small square picture, the empty ends of
    * screenshots. `picture` is what their rows will be kept as.
    */
   async #tiles(pixelValues: Float32Array, picture: string, options: VisionOptions) {
@@ -108,15 +107,10 @@ export class VisionRunner {
     const rows = new Float32Array(tiles * perTile)
     for (let i = 0; i < tiles; i++) {
       const tile = pixelValues.subarray(i * this.#tileSize(), (i + 1) * this.#tileSize())
-      const name = `${await sha256(tile)} ${options.salt ?? ''}`
+      const name = await tileName(tile, options)
       const known = this.#rowsAt(this.#places.get(name), { picture, rows, made: i })
-      if (known) {
-        rows.set(known, i * perTile)
-        continue
-      }
-      const features = await this.#tower(tile, options)
-      rows.set(await this.#project(features, options), i * perTile)
-      this.#places.set(name, { picture, tile: i }, 2 * (name.length + picture.length))
+      rows.set(known ?? (await this.#encoded(tile, options)), i * perTile)
+      if (!known) this.#place(name, { picture, tile: i })
     }
     return rows
   }
@@ -127,12 +121,25 @@ export class VisionRunner {
    */
   encodeFrame(frame: Pixels, pool: RowMap | null, options: VisionOptions): Promise<Float32Array> {
     if (!pool) return this.encode(frame, options)
-    return this.#remembered(`${frame.hash} ${POOLED}`, options, async () => {
-      const features = await this.#tower(await frame.pixelValues(options.signal), options)
+    return this.#remembered(`${frame.hash} ${POOLED}`, options, async (picture) => {
+      const tile = await frame.pixelValues(options.signal)
+      const whole = await tileName(tile, options)
+      const name = `${whole} ${POOLED}`
+      const alike = this.#places.get(name)
+      const known = alike && this.#cache.get(alike.picture)
+      if (known) return known
+      const features = this.#unpooled(whole) ?? (await this.#tower(tile, options))
       const width = this.#towerWidth
       const pooled = await inTurns(mergeSteps(pool, features, { width, newline: null }))
+      this.#place(name, { picture, tile: 0 })
       return this.#project(pooled, options)
     })
+  }
+
+  /** What a frame's pool takes, if it is kept of a picture: not where it takes what the projector has not seen. */
+  #unpooled(tile: string): Float32Array | undefined {
+    const place = this.#places.get(tile)
+    return this.#sessions.projector || !place ? undefined : this.#keptRows(place)
   }
 
   /** What `encodeFrame` gave for each of these frames, if all of it is still kept. */
@@ -176,18 +183,32 @@ export class VisionRunner {
     return 3 * this.#vision.imageSize ** 2
   }
 
+  #place(name: string, place: TilePlace): void {
+    this.#places.set(name, place, 2 * (name.length + place.picture.length))
+  }
+
   /** Rows of a tile, in a picture that is kept or in the first tiles of the one that is being made. */
   #rowsAt(
     place: TilePlace | undefined,
     { picture, rows, made }: { picture: string; rows: Float32Array; made: number },
   ): Float32Array | undefined {
-    if (!place) return undefined
-    const isHere = place.picture === picture
+    if (place?.picture !== picture) return place && this.#keptRows(place)
     // Tiles may be known from a time when this picture was begun and not finished, or was kept.
-    if (isHere && place.tile >= made) return undefined
+    return place.tile < made ? this.#tileOf(rows, place) : undefined
+  }
+
+  #keptRows(place: TilePlace): Float32Array | undefined {
+    const whole = this.#cache.get(place.picture)
+    return whole && this.#tileOf(whole, place)
+  }
+
+  #tileOf(rows: Float32Array, { tile }: TilePlace): Float32Array {
     const perTile = featureRows(this.#vision) * this.#width
-    const whole = isHere ? rows : this.#cache.get(place.picture)
-    return whole?.subarray(place.tile * perTile, (place.tile + 1) * perTile)
+    return rows.subarray(tile * perTile, (tile + 1) * perTile)
+  }
+
+  async #encoded(tile: Float32Array, options: VisionOptions): Promise<Float32Array> {
+    return this.#project(await this.#tower(tile, options), options)
   }
 
   /** What the first session gives for one tile. */
@@ -270,6 +291,12 @@ export class VisionRunner {
 }
 
 const POOLED = 'pooled'
+
+/** By its pixels, whatever it is a part of. */
+async function tileName(tile: Float32Array, { salt = '' }: VisionOptions): Promise<string> {
+  return `${await sha256(tile)} ${salt}`
+}
+
 /** The name of the picture's rows, and which of its tiles. */
 type TilePlace = { readonly picture: string; readonly tile: number }
 /** Several thousand of them. */
