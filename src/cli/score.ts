@@ -1,5 +1,5 @@
 /** `llava score`: answer files of a benchmark become numbers and submissions. No model is run, but for a judge. */
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { writeFileWhole } from '../core/write-file-whole-node.ts'
 import {
   FileJudgeCache,
@@ -79,7 +79,10 @@ export const score: Verb = {
       labels: await labelFiles({ args, benchmark }),
     }
     const report = await reportOf({ args, session, benchmark }, given)
-    const files = writeFiles(report, args.text('out'), Object.values(given).flat())
+    const files = writeFiles(report, args.text('out'), {
+      inputs: Object.values(given).flat(),
+      model: basename(answers).replace(/\.(?:jsonl?|[ct]sv|xlsx|txt)$/i, ''),
+    })
     if (terminal.isJson) terminal.json({ ...summaryOf(report), files })
     else for (const line of linesOf(report, files)) terminal.print(line)
   },
@@ -157,10 +160,17 @@ function summaryOf(report: ScoreReport | JudgedReport) {
 function writeFiles(
   report: ScoreReport | JudgedReport,
   folder: string | undefined,
-  inputs: readonly EvalFile[],
+  {
+    inputs,
+    model,
+  }: {
+    readonly inputs: readonly EvalFile[]
+    /** As the file or folder of the answers is called: so official scripts name models. */
+    readonly model: string
+  },
 ): string[] {
   if (folder === undefined) return []
-  const result = { ...summaryOf(report), outcomes: report.outcomes, units: report.units }
+  const result = { ...summaryOf(report), model, outcomes: report.outcomes, units: report.units }
   const texts = { ...report.written, 'score.json': `${JSON.stringify(result, null, 2)}\n` }
   const sheets = Object.entries(report.sheets).map(
     ([name, rows]) => [name, writeSheet(rows)] as const,

@@ -2,7 +2,8 @@
  * A report over results: one HTML page that needs nothing else, and a table in Markdown, which is also the model card's
  * section.
  */
-import type { EvalReport, AskedOutcome } from './evaluate-node.ts'
+import type { EvalReport, AskedOutcome, RunFacts } from './evaluate-node.ts'
+import type { EvalRecipe } from './eval-recipe.ts'
 import { dataUrl } from '../serve/remote/media-url.ts'
 import { contaminationText } from './contamination-node.ts'
 import {
@@ -24,13 +25,14 @@ export type ReportedResult = Pick<
   | 'title'
   | 'metrics'
   | 'counts'
-  | 'recipe'
   | 'outcomes'
-  | 'run'
   | 'judged'
   | 'agreement'
   | 'contamination'
 > & {
+  /** Of answers that came in files, `llava score`, no more is known than the hash and what the file is called. */
+  readonly recipe: Pick<EvalRecipe, 'hash'> & Partial<EvalRecipe>
+  readonly run: Pick<RunFacts, 'model'> & Partial<RunFacts>
   /** The worst answers, with their pictures where they were kept. */
   readonly examples: readonly {
     readonly outcome: AskedOutcome
@@ -42,6 +44,9 @@ type Metric = EvalReport['metrics'][number]
 
 /** A row for each number, those of several models one below the other. */
 export function markdownReport(results: readonly ReportedResult[]): string {
+  const scored = results.some(({ run }) => !run.errors)
+    ? ' (where no number of errors stands, `llava score` scored answers that came in files)'
+    : ''
   const lines = [
     '## Evaluation',
     '',
@@ -51,7 +56,7 @@ export function markdownReport(results: readonly ReportedResult[]): string {
       markdownRow(result, metric, results),
     ),
     '',
-    'Scores are of this program: `llava eval` asked the released questions, greedily; intervals are percentile bootstraps over what was drawn independently: questions, or the pictures, rotations and answers that they share.',
+    `Scores are of this program: \`llava eval\` asked the released questions, greedily${scored}; intervals are percentile bootstraps over what was drawn independently: questions, or the pictures, rotations and answers that they share.`,
     '',
   ]
   return lines.join('\n')
@@ -74,10 +79,15 @@ function markdownRow(
     guessOf(result, metric, results),
     publishedLines(metric.published).join('; '),
     questionsOf(metric, result),
-    String(run.errors.length),
+    errorsOf(run),
     `\`${recipe.hash.slice(0, 12)}\``,
   ]
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
+}
+
+/** Nothing where another program asked. */
+function errorsOf({ errors }: ReportedResult['run']): string {
+  return errors ? String(errors.length) : ''
 }
 
 /** A judge's number is that of its judge: another one gives another. */
@@ -199,7 +209,7 @@ function summaryTable(seen: readonly ReportedResult[], results: readonly Reporte
       publishedCell(metric.published),
       number(questionsOf(metric, result)),
       number(String(counts.missing)),
-      number(String(run.errors.length)),
+      number(errorsOf(run)),
       `<td><code>${escapeHtml(recipe.hash.slice(0, 12))}</code></td>`,
     ].join('')
   })
@@ -288,7 +298,9 @@ async function resultSection(result: ReportedResult): Promise<string> {
     ...(points.length > 1 ? [await barChart(points, 'points')] : []),
   ]
   const facts = [
-    `${run.errors.length} errors, ${run.cutOff} answers cut off at their longest, batch ${run.batch}`,
+    run.errors
+      ? `${run.errors.length} errors, ${run.cutOff} answers cut off at their longest, batch ${run.batch}`
+      : 'answers that came in files, scored by llava score: how they were asked is not known, and their pictures are not shown',
     ...(contamination ? [contaminationText(contamination)] : []),
     ...judged.flatMap((one) => {
       const { judge, versions = [], isOwnTemperature, reviews, nonsense, suspicious, cost } = one

@@ -1,4 +1,4 @@
-/** Results on the disk: those of `llava eval` with their examples, below one folder or several. */
+/** Results on the disk, of `llava eval` with their examples and of `llava score`, below one folder or several. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { InputError } from '../core/errors.ts'
@@ -27,7 +27,7 @@ export function judgesOfResult(folder: string): string[] {
   return metrics.length > 0 ? judged.map(({ judge }) => judge) : []
 }
 
-/** Every result of `llava eval` in the folders and below them, by path. */
+/** Every result of `llava eval` and `llava score` in the folders and below them, by path. */
 export function readReports(paths: readonly string[]): ReportedResult[] {
   const found = paths.map((path) => ({ path, files: resultFiles(path) }))
   const empty = found.filter(({ files }) => files.length === 0).map(({ path }) => path)
@@ -35,32 +35,34 @@ export function readReports(paths: readonly string[]): ReportedResult[] {
     return found.flatMap(({ files }) => files.map(readReport))
   throw new InputError(
     'INPUT_RESULT_MISSING',
-    `eval: there should be results of llava eval below ${empty.join(', ')}, there are none; name folders that llava eval wrote.`,
+    `eval: there should be results (${NAMES.join(', ')}) below ${empty.join(', ')}, there are none; name folders that llava eval or llava score --out wrote.`,
   )
 }
 
 function resultFiles(path: string): string[] {
   if (!existsSync(path)) return []
   if (!statSync(path).isDirectory()) return [path]
-  return readdirSync(path, { recursive: true, encoding: 'utf8' })
-    .filter((name) => basename(name) === 'result.json')
-    .sort()
-    .map((name) => join(path, name))
+  const folders = readdirSync(path, { recursive: true, encoding: 'utf8' })
+    .filter((name) => NAMES.includes(basename(name)))
+    .map((name) => join(path, dirname(name)))
+  return [...new Set(folders)].sort().flatMap((folder) => resultFile(folder) ?? [])
 }
 
 function readReport(file: string): ReportedResult {
   const value = parseJson(file)
   const { outcomes } = parseResult(value, file)
-  const report = value as EvalReport // its fields were written by this program
+  const report = value as WrittenResult // its fields were written by this program
   const examples = worstOf(outcomes, EXAMPLES).map((outcome, i) => {
     return { outcome, pictures: readExample(dirname(file), i) }
   })
-  if (report.run) return { ...report, examples }
-  throw new InputError(
-    'INPUT_RESULT_BROKEN',
-    `eval: ${file} should be a result of llava eval, it says nothing of its run.`,
-  )
+  const { model = basename(dirname(file)), run = { model }, judged = [], agreement = null } = report
+  return { ...report, run, judged, agreement, examples }
 }
+
+/** `llava score` knows no run, and has judges where one was asked; `model` is what its answers' file is called. */
+type WrittenResult = Omit<ReportedResult, 'examples' | Optional> &
+  Partial<Pick<ReportedResult, Optional>> & { readonly model?: string }
+type Optional = 'run' | 'judged' | 'agreement'
 
 function resultFile(path: string): string | null {
   const stat = statSync(path, { throwIfNoEntry: false })

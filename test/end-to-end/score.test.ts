@@ -33,6 +33,25 @@ test('score writes the submission and what it was made from', async () => {
   assert.equal(text, '[{"image": "a.jpg", "answer": "2 dogs"}]')
 })
 
+test('a report is written over what score wrote, without what only a run knows, and says so', async () => {
+  // It said that there are no results.
+  const table = join(folder, 'llava-v1.5-13b.tsv')
+  const header = 'index\tquestion\tA\tB\tanswer\tprediction\n'
+  writeFileSync(table, `${header}0\tq\tx\ty\tA\tA\n1\tr\tx\ty\tB\tA\n`)
+  const scored = join(folder, 'scored/ai2d')
+  const ran = await llava(['score', 'ai2d', '--answers', table, '--out', scored])
+  assert.equal(ran.code, 0, ran.stderr)
+  const out = join(folder, 'report')
+  const reported = await llava(['eval', 'report', join(folder, 'scored'), '--out', out])
+  assert.equal(reported.code, 0, reported.stderr)
+  const written = (name: string) => readFileSync(join(out, name), 'utf8')
+  assert.match(
+    written('report.md'),
+    /\| llava-v1\.5-13b \| overall \| 50\.\d+ \| .*\| 2 \| {2}\| `\w{12}` \|\n[^]*`llava score` scored answers/,
+  )
+  assert.match(written('report.html'), /llava-v1\.5-13b[^]*scored by llava score[^]*Worst answers/)
+})
+
 test('a file that was read is not written over', async () => {
   // MM-Vet's truth has the name of what its evaluator takes.
   const home = join(folder, 'kept')
