@@ -4,7 +4,7 @@
  *
  * In the folder: `run.json` (the recipe, before the first answer), `answers.jsonl` (the original's form, grows as answers
  * come), `reviews-JUDGE.jsonl` (what each judge said, and of which answer), submissions, and last of all `result.json`. The same call over the same folder
- * goes on where the last one ended; another recipe in it is refused.
+ * goes on where the last one ended; another recipe in it is refused, unless it differs in what answers do not depend on.
  */
 import { join } from 'node:path'
 import { InputError } from '../core/errors.ts'
