@@ -15,7 +15,7 @@ import {
 import { loadModel } from './index.ts'
 import { openParts } from './load-checkpoint.ts'
 import { mergeAdapters } from './merge-adapters.ts'
-import { writeSafetensors, type WeightSource } from './weights/index.ts'
+import { openWeightFile, writeSafetensors, type WeightSource } from './weights/index.ts'
 import { writeTinyAdapter } from '../test/tiny/adapter.ts'
 import {
   tinyConfig,
@@ -186,6 +186,22 @@ describe('an adapter over a head that is the embedding’s matrix', async () => 
       0.5,
     )
     assert.deepEqual(await opened(adapter), { embedding: base, head: longer })
+  })
+
+  test('which trained the embedding by LoRA leaves the head as it is, as with PEFT', () => {
+    const recorded = 'fixtures/lora/embedding'
+    const source = openWeightFile(`${recorded}/base.safetensors`)
+    const adapted = openWeightFile(`${recorded}/adapted.safetensors`)
+    closeLater(adapted)
+    const whole = [{ source, rules: rulesOf(TEXT_ONLY) }]
+    const parts = mergeAdapters(whole, [`${recorded}/adapter`], {
+      keep: closeLater,
+      isTied: true,
+    })
+    const owner = parts.find((part) => part.source.tensors.has('lm_head.weight'))!.source
+    assert.deepEqual(owner.read('lm_head.weight').data, adapted.read('lm_head.weight').data)
+    const changed = parts.at(-1)!.source.read('model.embed_tokens.weight')
+    assert.notDeepEqual(changed.data, adapted.read('lm_head.weight').data)
   })
 
   test('which trained one of them in full leaves the other as it is', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -75,6 +76,35 @@ test('a merged adapter equals what PEFT merges', () => {
     assert.notDeepEqual(ours.data, base.read(name).data)
   }
   merged.close()
+})
+
+test('an embedding gains (B A)ᵀ as with PEFT, in the names of files and of memory', () => {
+  const folder = 'fixtures/lora/embedding'
+  const weights = openWeightFile(`${folder}/base.safetensors`)
+  const expected = openWeightFile(`${folder}/adapted.safetensors`)
+  const stored = openWeightFile(`${folder}/adapter/adapter_model.safetensors`)
+  const config = JSON.parse(readFileSync(`${folder}/adapter/adapter_config.json`, 'utf8'))
+  const inMemory: Record<string, HostTensor> = {}
+  for (const name of stored.tensors.keys())
+    inMemory[name.replace(/(lora_(embedding_)?[AB])/, '$1.default')] = stored.read(name)
+  for (const adapter of [stored, source(inMemory)]) {
+    const merged = mergeLora(weights, [readLoraAdapter(parseLoraConfig(config), adapter)])
+    for (const name of weights.tensors.keys()) {
+      const [ours, theirs] = [merged, expected].map((one) => toFloat32(one.read(name)))
+      for (const [i, value] of ours!.entries())
+        assert.ok(Math.abs(value - theirs![i]!) <= MERGE_TOLERANCE * Math.max(1, Math.abs(value)))
+      assert.deepEqual(tensorRows(merged, name, 2, 3).data, ours!.subarray(16, 24))
+    }
+  }
+  const twice = {
+    ...inMemory,
+    'base_model.model.model.embed_tokens.lora_A.default.weight': random(new Rng(1), [4, 8]),
+  }
+  assert.throws(() => readLoraAdapter(parseLoraConfig(config), source(twice)), {
+    code: 'CHECKPOINT_DUPLICATE',
+    message: /embed_tokens\.lora_A\.default\.weight as one of an embedding and of a linear layer/,
+  })
+  for (const one of [weights, expected, stored]) one.close()
 })
 
 test('merging is W + scale · B A for every shape, whole and row by row, and leaves the base as it is', () => {
@@ -284,7 +314,8 @@ test('every tensor that does not belong is named, all at once', () => {
     ...pair(rng, 'thick', 3, 4, 5),
     'base_model.model.lonely.lora_A.weight': random(rng, [2, 4]),
     'base_model.model.q.lora_magnitude_vector': random(rng, [3]),
-    'base_model.model.embed.lora_embedding_A': random(rng, [2, 3]),
+    'base_model.model.embed.lora_embedding_A': random(rng, [3, 4]),
+    'base_model.model.embed.lora_embedding_B': random(rng, [5, 2]),
     'base_model.model.norm.weight': random(rng, [3]),
   }
   assert.throws(read(odd), (error) => {
@@ -293,7 +324,7 @@ test('every tensor that does not belong is named, all at once', () => {
       'thick should be [2,…]',
       'lonely has lora_A but no lora_B',
       'q.lora_magnitude_vector',
-      'embed.lora_embedding_A',
+      'embed should be [2,…] and […,2] by adapter_config.json but has float32[2,5] and float32[4,3]',
       'norm.weight is neither',
     ]) {
       assert.ok(error.message.includes(name), `${name} in ${error.message}`)

@@ -2,11 +2,13 @@
  * A PEFT LoRA adapter: for each adapted module a pair of small matrices, B [rows, rank] and A [rank, columns].
  *
  * Names in its file are `base_model.model.PATH.lora_A.weight`, or `….lora_A.NAME.weight` as they are in memory
- * (`default`). Source: arXiv:2106.09685; huggingface/peft 0.21, src/peft/utils/save_and_load.py.
+ * (`default`); `lora-embedding.ts` reads an embedding's as such. Source: arXiv:2106.09685; huggingface/peft 0.21,
+ * src/peft/utils/save_and_load.py.
  */
 import { CheckpointError } from '../core/errors.ts'
 import { formatType } from '../core/shape.ts'
 import { readDocument } from './documents.ts'
+import { withLinearNames } from './lora-embedding.ts'
 import { moduleScale, parseLoraConfig, type LoraConfig } from './lora-config.ts'
 import { joinPath, listFolder } from './node.ts'
 import { openWeightFile } from './open-checkpoint.ts'
@@ -55,7 +57,8 @@ export function openLoraAdapter(folder: string): LoraAdapter {
 }
 
 /** Sorts the tensors of an adapter. Throws one CheckpointError that lists all that do not belong together. */
-export function readLoraAdapter(config: LoraConfig, source: WeightSource): LoraAdapter {
+export function readLoraAdapter(config: LoraConfig, stored: WeightSource): LoraAdapter {
+  const source = withLinearNames(stored)
   const pairs = new Map<string, { a?: string; b?: string }>()
   const replacements = new Map<string, string>()
   const faults: string[] = []
