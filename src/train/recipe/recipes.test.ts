@@ -194,6 +194,18 @@ test('each recipe is known here', () => {
   assert.deepEqual(found.sort(), Object.keys(RECIPES).sort())
 })
 
+// Those of next-llms began with the finished models.
+test('stage 2 begins with what stage 1 aligned, and with no model that was instructed', () => {
+  // A task of one's own, and a start that its comment describes.
+  const others = ['llava-v1.5-lora/task', 'llava-v1.5-hd/instruction']
+  for (const name of Object.keys(RECIPES).filter((one) => !others.includes(one))) {
+    const { stage, model } = parseRecipe(written(name))
+    if (stage !== 'instruction') continue
+    assert.match(model.projector ?? model.from, /^runs\/.*alignment\/model$/, name)
+    assert.equal(model.base === undefined, model.projector === undefined, name)
+  }
+})
+
 for (const [name, expected] of Object.entries(RECIPES)) {
   test(`${name} has the numbers of its paper`, async () => {
     const recipe = parseRecipe(written(name))
