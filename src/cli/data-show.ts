@@ -89,7 +89,7 @@ async function describeRecord(record: AnyRecord, model: DataModel): Promise<Show
   const shown = (sample: Sample, answer: ShownSequence['answer']): ShownSequence => ({
     answer,
     length: sample.inputIds.length,
-    learnt: Array.from(sample.labels).filter((label) => label !== IGNORE_INDEX).length,
+    learnt: Array.from(sample.labels).filter((_, at) => isLearntAt(sample, at)).length,
     tokens: tokensOf(sample, clips.length > 0 ? 'clips' : rows, model),
   })
   if ('turns' in record) {
@@ -122,10 +122,11 @@ function describePicture(
 
 /** `rows` of each picture. Rows of clips are told apart by the text between them. */
 function tokensOf(
-  { inputIds, labels }: Sample,
+  sample: Sample,
   rows: readonly number[] | 'clips',
   { tokenizer, checkpoint }: DataModel,
 ): ShownToken[] {
+  const { inputIds } = sample
   const { image, video } = checkpoint.config
   const [kind, placeholder] =
     rows === 'clips'
@@ -136,7 +137,7 @@ function tokensOf(
   let [at, picture] = [0, 0]
   while (at < inputIds.length) {
     const id = inputIds[at] as number
-    const isLearnt = labels[at] !== IGNORE_INDEX
+    const isLearnt = isLearntAt(sample, at)
     if (id === placeholder) {
       const to = rows === 'clips' ? endOfRun(inputIds, at) : at + (rows[picture++] ?? 1)
       tokens.push({ id, token: null, text: `<${kind}>`, kind, from: at, to, isLearnt })
@@ -149,6 +150,11 @@ function tokensOf(
     tokens.push({ id, token, text, kind: written, from: at, to: ++at, isLearnt })
   }
   return tokens
+}
+
+/** The first token is predicted by nobody, whatever its label. */
+function isLearntAt({ labels }: Sample, at: number): boolean {
+  return at > 0 && labels[at] !== IGNORE_INDEX
 }
 
 function endOfRun(ids: ArrayLike<number>, from: number): number {

@@ -145,6 +145,20 @@ test('data show marks what is learnt, and says where the rows of every tile are'
   assert.match(text.stdout, /⟦ ?A harbour\./)
 })
 
+// The mask of qwen_1_5 has the first token, which nobody predicts: show counted it, and check did not.
+test('data show marks as many tokens as data check counts', async () => {
+  const one = write('one.json', [asked('0', [])])
+  const qwen = ['--model', join('fixtures', 'inference', 'next-qwen'), '--conversation', 'qwen_1_5']
+  const [check, show] = await Promise.all([
+    llava(['data', 'check', one, ...qwen, '--json']),
+    llava(['data', 'show', one, '--index', '0', ...qwen, '--json']),
+  ])
+  const { masks } = JSON.parse(check.stdout) as Check
+  const { learnt, tokens } = (JSON.parse(show.stdout) as Show).sequences[0]!
+  assert.equal(learnt, masks!.learnt)
+  assert.equal(tokens.filter(({ isLearnt }) => isLearnt).length, learnt)
+})
+
 test('data show refuses what training sets aside, data check what the model has no context for', async () => {
   const twice = {
     id: '0',
