@@ -83,12 +83,19 @@ test('cut files are found by their header and end alone', async () => {
 })
 
 test('damage in the middle is found by decoding', async () => {
-  const bytes = Buffer.from(png)
-  const middle = Math.floor(bytes.length / 2)
-  bytes.fill(0, middle, middle + 400)
-  const path = write('damaged.png', bytes)
-  assert.deepEqual(await checkPicture(path, 'header'), { width: 500, height: 333 })
-  await assert.rejects(checkPicture(path, 'decode'), { reason: 'picture-broken' })
+  const [holed, struck] = [Buffer.from(png), Buffer.from(large)]
+  const middle = Math.floor(holed.length / 2)
+  holed.fill(0, middle, middle + 400)
+  // A marker in the scan: sharp gives the rest of the picture in one colour.
+  struck.writeUInt16BE(0xff02, Math.floor(struck.length / 2))
+  for (const [name, bytes, width, height] of [
+    ['damaged.png', holed, 500, 333],
+    ['damaged.jpg', struck, 1600, 1200],
+  ] as const) {
+    const path = write(name, bytes)
+    assert.deepEqual(await checkPicture(path, 'header'), { width, height })
+    await assert.rejects(checkPicture(path, 'decode'), { reason: 'picture-broken' }, name)
+  }
 })
 
 test('bytes behind the end of a picture do no harm', async () => {

@@ -4,11 +4,13 @@
  *
  * JPEG, PNG, WebP, TIFF and AVIF are decoded by sharp (the same libjpeg, libpng, libwebp and libtiff), BMP, PNM and GIF
  * here. What sharp does otherwise is undone: colour profiles, scaled 16-bit greys, its conversion of CMYK, the turns of
- * AVIF, which libheif applies. AVIF alone is not equal to the byte: libheif enlarges the colour planes in another way.
+ * AVIF, which libheif applies; a broken scan of a JPEG, which it does not see, is refused (check-jpeg-scan.ts). AVIF alone
+ * is not equal to the byte: libheif enlarges the colour planes in another way.
  */
 import type { Sharp, SharpOptions } from 'sharp'
 import { InputError } from '../core/errors.ts'
 import { unreadable } from './byte-reader.ts'
+import { checkJpegScan } from './check-jpeg-scan.ts'
 import { cmykToRgb, clipToRgb } from './convert-samples.ts'
 import { checkOptionKinds } from '../core/check-options.ts'
 import { FLAG, LIMIT, type EveryOptionKind } from '../core/option-kinds.ts'
@@ -64,6 +66,7 @@ export async function decodeImage(
   checkSize(header, maxPixels, maxSide)
   checkWhole(header, bytes.length)
   const { format } = header
+  if (format === 'jpeg') checkJpegScan(bytes)
   const upright = { width: header.width, height: header.height, channels: 3 } as const
   const image: RgbImage =
     format === 'bmp' || format === 'pnm' || format === 'gif'

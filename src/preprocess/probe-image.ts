@@ -127,8 +127,8 @@ type Segment = {
   readonly length: number
 }
 
-/** Up to the first scan, or to the end of a file that is cut before. */
-function* jpegSegments(reader: ByteReader): Generator<Segment> {
+/** Up to the first scan, its header with them, or to the end of a file that is cut before. */
+export function* jpegSegments(reader: ByteReader): Generator<Segment> {
   for (let at = 2, parts = 0; parts < MOST_PARTS; parts++) {
     // Between segments fill bytes are allowed, and decoders skip rubbish too.
     at = reader.bytes.indexOf(0xff, at) + 1
@@ -137,9 +137,10 @@ function* jpegSegments(reader: ByteReader): Generator<Segment> {
     if (marker === 0xff) continue
     at++
     if (marker === 0x00 || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) continue
-    if (marker === 0xd9 || marker === 0xda) return
+    if (marker === 0xd9) return
     const length = reader.u16(at, false)
     yield { marker, at, length }
+    if (marker === 0xda) return
     at += Math.max(2, length)
   }
 }
