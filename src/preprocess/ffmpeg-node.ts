@@ -16,6 +16,7 @@ import {
   FFPROBE_ENTRIES,
   FfprobeReader,
   isUnknownSection,
+  firstFramesArguments,
   type FfprobeReport,
 } from './ffprobe-report.ts'
 import { checkClipSize, emptyClip, unreadableClip, type Clip, type ClipInfo } from './frames.ts'
@@ -68,61 +69,79 @@ export async function ffmpegClip(
 
 /** The same facts while the caller waits. */
 export function ffmpegClipInfo({ path, name }: Pick<LentFile, 'path' | 'name'>): ClipInfo {
-  let complaint = ''
+  let complaint: string | null = ''
   for (const entries of FFPROBE_ENTRIES) {
     const reader = new FfprobeReader()
-    const said = probeSync(path, entries)
-    for (const line of said.lines.split('\n')) reader.line(line)
-    if (said.complaint === null) return checkReport(name, reader.finish())
-    complaint = said.complaint
+    complaint = readSync(reader, path, ['-show_entries', entries])
+    if (complaint === null && reader.doubtfulPackets > 0) {
+      complaint = readSync(reader, path, firstFramesArguments(reader.doubtfulPackets))
+    }
+    if (complaint === null) return checkReport(name, reader.finish())
     if (!isUnknownSection(complaint)) break
   }
   if (isNotKnown(complaint)) throw oldTool('ffprobe', versionOfSync('ffprobe'), complaint)
   throw unreadableFile(name, complaint)
 }
 
-/** What ffprobe said; its complaint where it failed. */
-function probeSync(path: string, entries: string): { lines: string; complaint: string | null } {
+/** Hands what ffprobe says to the reader; its complaint where it fails. */
+function readSync(reader: FfprobeReader, path: string, asked: readonly string[]): string | null {
   try {
-    const lines = execFileSync('ffprobe', probeArguments(path, entries), {
+    const lines = execFileSync('ffprobe', probeArguments(path, asked), {
       encoding: 'utf8',
       maxBuffer: MOST_PROBE_BYTES,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    return { lines, complaint: null }
+    for (const line of lines.split('\n')) reader.line(line)
+    return null
   } catch (error) {
     const { code, stderr } = error as { code?: string; stderr?: string }
     if (code === 'ENOENT') throw missingTool('ffprobe', error)
-    return { lines: '', complaint: String(stderr ?? '') }
+    return String(stderr ?? '')
   }
 }
 
 /** A line for each frame of the longest film. */
 const MOST_PROBE_BYTES = 1 << 28
 
-function probeArguments(path: string, entries: string): string[] {
+function probeArguments(path: string, asked: readonly string[]): string[] {
   // V: streams that are films, not the picture on a record's sleeve.
-  const what = ['-select_streams', 'V:0', '-show_entries', entries, '-of', 'compact']
-  return ['-v', 'error', ...what, ...inputArguments(path)]
+  const stream = ['-select_streams', 'V:0', '-of', 'compact']
+  return ['-v', 'error', ...stream, ...asked, ...inputArguments(path)]
 }
 
 async function probe(
   { path, name }: LentFile,
   signal: AbortSignal | undefined,
 ): Promise<FfprobeReport | null> {
-  let complaint = ''
+  let complaint: string | null = ''
   for (const entries of FFPROBE_ENTRIES) {
     const reader = new FfprobeReader()
-    const run = startTool('ffprobe', probeArguments(path, entries), signal)
-    for await (const line of createInterface({ input: run.output })) reader.line(line)
-    const end = await run.end
-    signal?.throwIfAborted()
-    if (end.code === 0) return reader.finish()
-    complaint = end.complaint
+    const read = (asked: readonly string[]) => readLines(reader, { path, asked, signal })
+    complaint = await read(['-show_entries', entries])
+    if (complaint === null && reader.doubtfulPackets > 0) {
+      complaint = await read(firstFramesArguments(reader.doubtfulPackets))
+    }
+    if (complaint === null) return reader.finish()
     if (!isUnknownSection(complaint)) break
   }
   if (isNotKnown(complaint)) throw oldTool('ffprobe', await versionOf('ffprobe', signal), complaint)
   throw unreadableFile(name, complaint)
+}
+
+/** As `readSync`. */
+async function readLines(
+  reader: FfprobeReader,
+  run: {
+    readonly path: string
+    readonly asked: readonly string[]
+    readonly signal: AbortSignal | undefined
+  },
+): Promise<string | null> {
+  const tool = startTool('ffprobe', probeArguments(run.path, run.asked), run.signal)
+  for await (const line of createInterface({ input: tool.output })) reader.line(line)
+  const { code, complaint } = await tool.end
+  run.signal?.throwIfAborted()
+  return code === 0 ? null : complaint
 }
 
 function checkReport(name: string, report: FfprobeReport | null): FfprobeReport {

@@ -37,6 +37,51 @@ test('a packet without a time leaves only their number', () => {
   assert.equal(found?.frames, 2)
 })
 
+// Once a film that was cut out of another had frames that no decoder gives, and was refused as damaged.
+test('packets before the first key frame are frames where a decoder gives them', () => {
+  const reader = new FfprobeReader()
+  const packets = [
+    'packet|pts_time=4.800000|flags=__',
+    'packet|pts_time=5.400000|flags=K_|side_data|',
+    'packet|pts_time=5.200000|flags=__',
+    'packet|pts_time=5.300000|flags=__',
+    'packet|pts_time=5.600000|flags=__',
+    'packet|pts_time=5.500000|flags=__',
+  ]
+  for (const line of [...packets, STREAM, FORMAT]) reader.line(line)
+  assert.equal(reader.doubtfulPackets, 4)
+  for (const line of ['frame|pts_time=5.300000', '', 'frame|pts_time=5.400000|side_data|']) {
+    reader.line(line)
+  }
+  assert.deepEqual(reader.finish()?.times, Float64Array.of(5.3, 5.4, 5.5, 5.6))
+})
+
+test('pictures without a time behind the first key frame count where a decoder gives them', () => {
+  const packets = ['0|flags=K_', 'N/A|flags=__', '0.2|flags=__', '0.1|flags=__']
+  const lines = packets.map((packet) => `packet|pts_time=${packet}`)
+  const lost = report(...lines, STREAM, 'frame|pkt_pts_time=0', 'frame|pkt_pts_time=0.1')
+  assert.deepEqual(lost?.times, Float64Array.of(0, 0.1, 0.2))
+  const given = report(...lines, STREAM, 'frame|pts_time=N/A', 'frame|pts_time=0')
+  assert.deepEqual([given?.frames, given?.times], [4, null])
+})
+
+test('of a key frame that comes row by row nothing is shown before all rows are there', () => {
+  const packets = ['1|flags=__', '2|flags=K_', '3|flags=__', '4|flags=__', '5|flags=__']
+  const lines = packets.map((packet) => `packet|pts_time=${packet}`)
+  const found = report(...lines, STREAM, 'frame|pts_time=4', 'frame|pts_time=5')
+  assert.deepEqual(found?.times, Float64Array.of(4, 5))
+})
+
+test('a film that begins with its first frame is not decoded to be counted', () => {
+  const reader = new FfprobeReader()
+  const packets = ['-1|flags=KD', '-2|flags=_D', '0.2|flags=__', '0|flags=__', '0.1|flags=__']
+  for (const packet of packets) reader.line(`packet|pts_time=${packet}`)
+  assert.equal(reader.doubtfulPackets, 0)
+  const avi = new FfprobeReader()
+  for (const flags of ['K_', '__', '__']) avi.line(`packet|pts_time=N/A|flags=${flags}`)
+  assert.equal(avi.doubtfulPackets, 0)
+})
+
 test('the turn is counterclockwise, whether a matrix or a tag says it', () => {
   assert.equal(report(`${STREAM}|side_data|rotation=-90`)?.rotation, -90)
   assert.equal(report(`${STREAM}|side_datum/display_matrix:rotation=-90`)?.rotation, -90)
@@ -53,13 +98,13 @@ test('a file without a film says so, and a rate of 0/0 is not believed', () => {
 
 test('without times the rate is frames by duration, since what an AVI says of it may be far off', () => {
   const stream = 'stream|width=2|height=2|r_frame_rate=30/1|avg_frame_rate=600/1|duration=0.5'
-  const packets = Array.from({ length: 15 }, () => 'packet|pts_time=N/A|flags=__')
+  const packets = Array.from({ length: 15 }, () => 'packet|pts_time=N/A|flags=K_')
   assert.equal(report(...packets, stream)?.framesPerSecond, 30)
   assert.equal(report('packet|pts_time=0|flags=K_', stream)?.framesPerSecond, 600)
 })
 
 test('more frames than fit at first are kept', () => {
-  const lines = Array.from({ length: 5000 }, (_, i) => `packet|pts_time=${i}|flags=__`)
+  const lines = Array.from({ length: 5000 }, (_, i) => `packet|pts_time=${i}|flags=K_`)
   const found = report(...lines, STREAM)
   assert.equal(found?.frames, 5000)
   assert.equal(found?.times?.[4999], 4999)

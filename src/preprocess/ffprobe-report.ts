@@ -2,7 +2,9 @@
  * What ffprobe says of a file (`-of compact`), line by line: its first video stream and when each frame is shown.
  *
  * Source: FFmpeg 5.1 and 8.0 fftools/ffprobe.c. Packets are listed as they lie in the file, frames follow one another by their
- * times; packets marked D come before the beginning that an edit list sets, and give no frame.
+ * times; packets marked D come before the beginning that an edit list sets, and give no frame. Nor do most of those in front of
+ * the first key frame, or behind it and shown before it, of a film that begins in the middle of another: what they are made of
+ * is not there. Of some it is, which packets do not say: a decoder is asked.
  */
 import type { ImageSize } from './image.ts'
 
@@ -28,6 +30,16 @@ export const FFPROBE_ENTRIES = [
   EVERY_FFPROBE,
 ] as const
 
+/** What decoders hold back before they give a frame: 16 pictures to be put in order, and as many threads at work. */
+const DECODER_DELAY = 64
+
+/** Arguments that ask which frames a decoder gives of the first packets, of a film that begins with so many doubtful ones. */
+export function firstFramesArguments(packets: number): string[] {
+  const interval = `%+#${packets + DECODER_DELAY}`
+  // FFmpeg 4 has the second name alone.
+  return ['-read_intervals', interval, '-show_entries', 'frame=pts_time,pkt_pts_time']
+}
+
 /** Whether ffprobe complains that it cannot name what was asked for. */
 export function isUnknownSection(complaint: string): boolean {
   return complaint.startsWith('No match for section')
@@ -35,51 +47,99 @@ export function isUnknownSection(complaint: string): boolean {
 
 /** Takes the lines one by one, so that a long file costs eight bytes a frame. */
 export class FfprobeReader {
+  /** Seconds as they lie in the file; -Infinity where a packet does not say. */
   #times = new Float64Array(1024)
   #frames = 0
-  #isTimed = true
+  #packets = 0
+  /** Seconds of the first key frame; null before it. */
+  #key: number | null = null
+  #isBeginning = true
+  /** Seconds of packets that may be no frames, and how many packets there are up to the last of them. */
+  readonly #doubtful: number[] = []
+  #doubtfulPackets = 0
+  /** Seconds of the frames that a decoder gives of the first packets. */
+  readonly #given: number[] = []
   #stream: Fields | null = null
   #clockStart = 0
 
   line(line: string): void {
     if (line.startsWith('packet|')) this.#packet(line)
+    else if (line.startsWith('frame|')) this.#given.push(timeOf(line))
     else if (line.startsWith('stream|')) this.#stream = fieldsOf(line)
     else if (line.startsWith('format|')) this.#clockStart = numberOf(fieldsOf(line)['start_time'])
+  }
+
+  /** 0 of most films. Of others the lines of `firstFramesArguments` are read before `finish`. */
+  get doubtfulPackets(): number {
+    return this.#doubtfulPackets
   }
 
   /** null where the file has no video stream. */
   finish(): FfprobeReport | null {
     const stream = this.#stream
     if (!stream) return null
+    const times = this.#frameTimes()
+    const isTimed = times[0] !== -Infinity
     return {
       size: { width: numberOf(stream['width']), height: numberOf(stream['height']) },
-      framesPerSecond: this.#rate(stream),
-      times: this.#isTimed ? this.#times.slice(0, this.#frames).sort() : null,
-      frames: this.#frames,
+      framesPerSecond: rateOf(stream, times.length, isTimed),
+      times: isTimed ? times : null,
+      frames: times.length,
       clockStart: this.#clockStart,
       rotation: rotationOf(stream),
     }
   }
 
-  /** Where packets have no times the rates are guesses too: AVI files have been seen with twenty times their own. */
-  #rate(stream: Fields): number {
-    const counted = this.#isTimed ? 0 : this.#frames / numberOf(stream['duration'])
-    if (counted > 0 && Number.isFinite(counted)) return counted
-    return ratioOf(stream['avg_frame_rate']) || ratioOf(stream['r_frame_rate']) || USUAL_RATE
+  /** Ascending: first those that have no time. */
+  #frameTimes(): Float64Array {
+    const times = this.#times.slice(0, this.#frames)
+    if (this.#doubtfulPackets === 0) return times.sort()
+    const given = new Set(this.#given)
+    const doubtful = this.#doubtful.filter((time) => given.has(time))
+    // Where key frames come row by row, none is given before all rows are there.
+    const sure = times.filter((time) => time >= (this.#given[0] ?? -Infinity))
+    return Float64Array.from([...doubtful, ...sure]).sort()
   }
 
   #packet(line: string): void {
-    if (fieldOf(line, 'flags')?.includes('D')) return
+    const flags = fieldOf(line, 'flags') ?? ''
+    const time = timeOf(line)
+    const isDoubtful = this.#isBeginning && this.#begins(time, flags.includes('K'))
+    this.#packets++
+    if (flags.includes('D')) return
+    if (!isDoubtful) return this.#add(time)
+    this.#doubtful.push(time)
+    this.#doubtfulPackets = this.#packets
+  }
+
+  /**
+   * Whether a packet of the beginning is doubtful. The beginning ends with the first picture that is shown behind the first key
+   * frame, or where that has no time.
+   */
+  #begins(time: number, isKey: boolean): boolean {
+    if (this.#key === null) {
+      if (isKey) this.#key = time
+      return !isKey
+    }
+    this.#isBeginning = this.#key !== -Infinity && time <= this.#key
+    return this.#isBeginning
+  }
+
+  #add(time: number): void {
     if (this.#frames === this.#times.length) {
       const larger = new Float64Array(2 * this.#frames)
       larger.set(this.#times)
       this.#times = larger
     }
-    const seconds = Number(fieldOf(line, 'pts_time'))
-    if (Number.isFinite(seconds)) this.#times[this.#frames] = seconds
-    else this.#isTimed = false
-    this.#frames++
+    this.#times[this.#frames++] = time
   }
+}
+
+/** Where packets have no times the rates are guesses too: AVI files have been seen with twenty times their own. */
+function rateOf(stream: Fields, frames: number, isTimed: boolean): number {
+  const counted = isTimed ? 0 : frames / numberOf(stream['duration'])
+  if (counted > 0 && Number.isFinite(counted)) return counted
+  return ratioOf(stream['avg_frame_rate']) || ratioOf(stream['r_frame_rate']) || USUAL_RATE
 }
 
 const USUAL_RATE = 25
@@ -98,6 +158,12 @@ function fieldsOf(line: string): Fields {
     return at < 0 ? [] : [[field.slice(0, at), field.slice(at + 1)]]
   })
   return Object.fromEntries(pairs)
+}
+
+/** Seconds at which a packet or a frame is shown; -Infinity where it does not say. */
+function timeOf(line: string): number {
+  const seconds = Number(fieldOf(line, 'pts_time') ?? fieldOf(line, 'pkt_pts_time'))
+  return Number.isFinite(seconds) ? seconds : -Infinity
 }
 
 /** One field alone: there are as many packets as frames. */

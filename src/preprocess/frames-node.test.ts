@@ -147,6 +147,30 @@ test('a far frame is jumped to and is the same', async (t) => {
   assert.deepEqual(await hashes(clip, [clip.frames - 1]), [sha256.at(-1)])
 })
 
+// Once it had a frame more for each picture whose references were cut off, and was refused as damaged.
+test('a film that begins in the middle of another has the frames that can be decoded', async (t) => {
+  if (!hasFfmpeg(t)) return
+  const ffmpeg = (...args: string[]) => execFileSync('ffmpeg', ['-nostdin', '-v', 'error', ...args])
+  const path = join(scratch, 'whole.ts')
+  const pattern = ['-f', 'lavfi', '-i', 'testsrc2=s=64x48:r=30:d=3', '-pix_fmt', 'yuv420p']
+  const groups = ['-g', '30', '-bf', '2', '-sc_threshold', '1000000000']
+  ffmpeg(...pattern, '-c:v', 'mpeg2video', ...groups, path)
+  const whole = await openClip(path)
+  const shown = await hashes(whole, [...Array(whole.frames).keys()])
+  // A recording that was begun at any moment, and one cut at a key frame that pictures before it need too.
+  const stream = readFileSync(path)
+  const begun = scratchFile('begun.ts', stream.subarray(188 * Math.floor(stream.length / 564)))
+  const cut = join(scratch, 'cut.mkv')
+  ffmpeg('-ss', '1.5', '-i', path, '-map', '0:v', '-c', 'copy', cut)
+  for (const part of [begun, cut]) {
+    const clip = await openClip(part)
+    assert.equal(clipInfoOf(part).frames, clip.frames)
+    const frames = [...Array(clip.frames).keys()]
+    assert.deepEqual(await hashes(clip, frames), shown.slice(-clip.frames))
+    assert.ok(clip.frames >= 30 && clip.timeOf(0) === 0)
+  }
+})
+
 test('a phone’s film is turned upright unless it is to stay as it is stored', async (t) => {
   if (!hasFfmpeg(t)) return
   const { upright, sha256 } = films['turned.mp4']!
