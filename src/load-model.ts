@@ -344,11 +344,9 @@ async function createDecoder(
   graph: Graph,
   { precision, parts }: { readonly precision: ChosenPrecision; readonly parts: SessionParts },
 ): Promise<DecoderRunner> {
-  const { kvCache: cacheForm } = precision
+  const { kvCache: cacheForm, singleStream } = precision
   const isInt8 = cacheForm === 'int8'
-  const digits = promptDigits(graph, precision.decoder)
-  const graphs = isInt8 ? await int8Graphs(config) : inPlaceGraphs(graph, digits)
-  const { singleStream } = precision
+  const graphs = await inTurns(decoderSessionSteps(config, graph, precision))
   // A session of prompts may come later: it finds what is packed and quantised now.
   const sharedWeights = isInt8 ? undefined : parts.runtime.createSharedWeights()
   let quantized: ReturnType<QuantizedPlanner> | null = null
@@ -363,26 +361,32 @@ async function createDecoder(
     : null
   const makeSegmented = isInt8
     ? null
-    : segmentedMaker(config, { graph, digits }, { precision, parts: decoding })
+    : segmentedMaker(config, graph, { precision, parts: decoding })
   const coarse = coarseLayer(graph, precision.decoder)
   const forms = { cacheForm, singleStream: alone, coarseLayer: coarse }
   const sessions = { ...forms, prefill, decode, makeSegmented }
   return new DecoderRunner({ runtime: parts.runtime, config, sessions })
 }
 
-/** Of prompts, and of steps. Prompts have many rows, steps have few. */
-async function int8Graphs(config: DecoderConfig): Promise<SessionGraph[]> {
-  const prompts = int8PrefillGraph(config)
-  await nextTurn()
-  return [
-    { graph: prompts, digits: 'apart', order: 'lastFirst', unsized: ROWS },
-    { graph: int8DecodeGraph(config) },
-  ]
-}
-
-/** One for both, unless they multiply digits otherwise. */
-function inPlaceGraphs(graph: Graph, digits: DigitProducts | undefined): SessionGraph[] {
+/**
+ * What sessions of the decoder are made of: that of prompts, and that of steps. Prompts have many rows, steps have few. Over a
+ * float32 cache one does for both, unless they multiply digits otherwise.
+ */
+export function* decoderSessionSteps(
+  config: DecoderConfig,
+  graph: Graph,
+  { kvCache, decoder }: ChosenPrecision,
+): Steps<SessionGraph[]> {
+  if (kvCache === 'int8') {
+    const prompts = int8PrefillGraph(config)
+    yield
+    return [
+      { graph: prompts, digits: 'apart', order: 'lastFirst', unsized: ROWS },
+      { graph: int8DecodeGraph(config) },
+    ]
+  }
   const steps = { graph, unsized: ROWS }
+  const digits = promptDigits(graph, decoder)
   return digits ? [{ ...steps, digits }, steps] : [steps]
 }
 
@@ -397,9 +401,10 @@ const ROWS: readonly string[] = ['embeddings']
 
 function segmentedMaker(
   config: DecoderConfig,
-  { graph, digits }: { readonly graph: Graph; readonly digits: DigitProducts | undefined },
+  graph: Graph,
   { precision, parts }: { readonly precision: ChosenPrecision; readonly parts: SessionParts },
 ): MakeSegmented {
+  const digits = promptDigits(graph, precision.decoder)
   return async (signal) => {
     assertMemoryFor(graph, precision.decoder)
     // Some milliseconds of this thread.

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { PRECISIONS, type PrecisionName } from '../choose-precision.ts'
 import { InputError } from '../core/errors.ts'
 import { isFolder } from '../core/make-folder-node.ts'
+import { EMBEDDING } from '../decoder/decoder.ts'
 import { withClipOptions } from '../families/clip-options.ts'
 import { parseModelConfig } from '../families/index.ts'
 import { checkQuirks } from '../families/quirks.ts'
@@ -19,6 +20,7 @@ import {
   type ClipFit,
 } from '../families/video-config.ts'
 import { openParts } from '../load-checkpoint.ts'
+import { modelGraphs, parameterMap } from '../load-model.ts'
 import { packagedModel } from '../packaged-model-node.ts'
 import {
   countImageTokens,
@@ -45,10 +47,10 @@ export async function describePlan(
   args: Arguments,
   session: Session,
 ): Promise<Description> {
-  const { parsed, unverified } = await planned(name, args, session)
+  const { parsed, unverified, isTableWidened } = await planned(name, args, session)
   const config = withClipOptions(parsed, clipOptions(args))
   const { family, layout, maxContext } = config
-  const estimated = await estimate(config, args, parsed)
+  const estimated = await estimate(config, args, { parsed, isTableWidened })
   const facts = { kind: 'plan', name, family, layout, unverified, maxContext, ...estimated }
   const isBound = args.has('max-context')
   return { facts, lines: linesOf(facts, { context: maxContext, isBound }) }
@@ -65,14 +67,14 @@ type Estimate = {
   readonly chosen: { readonly precision: string; readonly reason: string }
 }
 
-/** `parsed` is the config without the flags' wishes about clips. */
+/** `config` is the parsed one with the flags' wishes about clips. */
 async function estimate(
   config: ModelConfig,
   args: Arguments,
-  parsed: ModelConfig,
+  { parsed, isTableWidened }: Omit<Planned, 'unverified'>,
 ): Promise<Estimate> {
   const isInt8Exact = await checkInt8(args.number('threads'))
-  const planner = new MemoryPlanner(config, { isInt8Exact })
+  const planner = new MemoryPlanner(config, { isInt8Exact, isTableWidened })
   const { maxContext } = config
   const pictures = picturesOf(config, args)
   const clip = clipOf(config, parsed)
@@ -172,7 +174,12 @@ const USUAL: readonly ImageSize[] = [
   { width: 4000, height: 3000 },
 ]
 
-type Planned = { readonly parsed: ModelConfig; readonly unverified: readonly string[] }
+type Planned = {
+  readonly parsed: ModelConfig
+  readonly unverified: readonly string[]
+  /** Whether the files hold embeddings as they are not looked up in them: published ones do not. */
+  readonly isTableWidened: boolean
+}
 
 /** The config of a folder or of a packaged model, or that of a published checkpoint. Throws InputError for ids that are not known. */
 async function planned(name: string, args: Arguments, session: Session): Promise<Planned> {
@@ -182,7 +189,7 @@ async function planned(name: string, args: Arguments, session: Session): Promise
   if (known) {
     const { documents, unverified } = known
     checkQuirks(options.quirks ?? {})
-    return { parsed: parseModelConfig(documents, options), unverified }
+    return { parsed: parseModelConfig(documents, options), unverified, isTableWidened: false }
   }
   if (!isHere) {
     const near = nearestName(
@@ -196,7 +203,9 @@ async function planned(name: string, args: Arguments, session: Session): Promise
   }
   const checkpoint = await openParts(name, options)
   try {
-    return { parsed: checkpoint.config, unverified: [] }
+    const parameters = parameterMap(checkpoint, modelGraphs(checkpoint))
+    const isTableWidened = !parameters.stored(EMBEDDING).isView
+    return { parsed: checkpoint.config, unverified: [], isTableWidened }
   } finally {
     checkpoint.close()
   }

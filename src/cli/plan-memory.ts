@@ -3,12 +3,22 @@
  * Files that quantised weights were packed from are mapped besides, and need not stay.
  *
  * Weights are exact: those of the graphs in their forms. What the engine needs beside them while it reads a prompt is
- * estimated from its largest tensors; measured on models of full width it is within a tenth: docs/decisions.md.
+ * estimated from its largest tensors and its sessions' nodes; measured it is within a tenth or little more: docs/decisions.md.
  */
 import type { ChosenPrecision, PrecisionName } from '../choose-precision.ts'
-import { cacheHeadDim } from '../layers/attention.ts'
+import { atOnce } from '../core/steps.ts'
+import { EMBEDDING } from '../decoder/decoder.ts'
 import type { ModelConfig } from '../families/family.ts'
-import { modelGraphs, precisionOf, type LoadOptions, type ModelGraphs } from '../load-model.ts'
+import type { Graph } from '../graph/graph.ts'
+import { lower, type LoweringOptions, type PrecisionPolicy } from '../graph/lower.ts'
+import { cacheHeadDim } from '../layers/attention.ts'
+import {
+  decoderSessionSteps,
+  modelGraphs,
+  precisionOf,
+  type LoadOptions,
+  type ModelGraphs,
+} from '../load-model.ts'
 import type { CacheForm } from '../serve/decoder-graph.ts'
 import { PREFILL_CHUNK } from '../serve/decoder-runner.ts'
 import { sequenceBytes } from '../serve/kv-cache.ts'
@@ -44,11 +54,19 @@ export class MemoryPlanner {
   readonly #config: ModelConfig
   readonly #graphs: ModelGraphs
   readonly #isInt8Exact: boolean
+  /** Of the table of embeddings, where it is held beside the weights. */
+  readonly #table: number
 
-  constructor(config: ModelConfig, { isInt8Exact }: { readonly isInt8Exact: boolean }) {
+  /** `isTableWidened`: the embeddings are stored in a form that is not looked at in the file, in blocks say. */
+  constructor(
+    config: ModelConfig,
+    facts: { readonly isInt8Exact: boolean; readonly isTableWidened: boolean },
+  ) {
     this.#config = config
     this.#graphs = modelGraphs({ config })
-    this.#isInt8Exact = isInt8Exact
+    this.#isInt8Exact = facts.isInt8Exact
+    const { vocabSize, hiddenSize } = config.decoder
+    this.#table = facts.isTableWidened ? FLOAT * vocabSize * hiddenSize : 0
   }
 
   /** What `loadModel` would choose, and why. */
@@ -64,8 +82,10 @@ export class MemoryPlanner {
     const { decoder } = this.#config
     const { name: precision, kvCache } = chosen
     const { weights, packing } = this.#weights(chosen)
-    const idle = PROCESS + WORD * decoder.vocabSize
-    const loading = weights + packing + idle
+    const idle = PROCESS + WORD * decoder.vocabSize + NODE * this.#nodes(chosen) + this.#table
+    // A head that is packed from the table is not widened besides.
+    const isHeadTable = decoder.tieEmbeddings && chosen.decoder(EMBEDDING) === 'f32'
+    const loading = weights + packing + idle - (isHeadTable ? this.#table : 0)
     const cache = sequenceBytes(decoder, kvCache, prompt.tokens)
     const most = Math.max(
       promptBytes(this.#config, kvCache, prompt.tokens),
@@ -100,10 +120,34 @@ export class MemoryPlanner {
       packing: Math.max(...packed),
     }
   }
+
+  /** Of all sessions. */
+  #nodes(chosen: ChosenPrecision): number {
+    const { vision, projector, decoder } = this.#graphs
+    const sessions = atOnce(decoderSessionSteps(this.#config.decoder, decoder, chosen))
+    return [
+      nodesOf(vision, chosen.vision),
+      nodesOf(projector, chosen.vision),
+      ...sessions.map(({ graph, digits = 'together' }) =>
+        nodesOf(graph, chosen.decoder, { digits }),
+      ),
+      nodesOf(decoder, chosen.singleStream),
+    ].reduce((sum, nodes) => sum + nodes, 0)
+  }
+}
+
+function nodesOf(
+  graph: Graph | null,
+  policy: PrecisionPolicy | null,
+  options?: LoweringOptions,
+): number {
+  return graph && policy ? lower(graph, policy, options).graph.nodes.length : 0
 }
 
 /** Node.js and the engine. */
 const PROCESS = 96 << 20
+/** Of a session's graph: the engine's node, its kernel and what it plans for it. */
+const NODE = 10 << 10
 /** Of the vocabulary in the tokenizer and among the forms of answers. */
 const WORD = 400
 const FLOAT = 4
