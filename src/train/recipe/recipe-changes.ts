@@ -1,6 +1,7 @@
 /** What a recipe says other than when the run began that is gone on with. */
 import { ConfigError } from '../../core/errors.ts'
 import { changedFields } from '../changed-fields.ts'
+import { isRecipeObject } from './recipe-reader.ts'
 import type { Recipe } from './recipe.ts'
 
 /**
@@ -62,7 +63,7 @@ const INNER: Readonly<Record<string, Change>> = {
  * Throws ConfigError where the checkpoint would mean something else under the recipe of now.
  */
 export function recipeChanges(before: unknown, now: Recipe): string | null {
-  const changes = [...changedFields(before, JSON.parse(JSON.stringify(now)))]
+  const changes = [...changedFields(inOrder(before), inOrder(JSON.parse(JSON.stringify(now))))]
   const textOf = (wanted: Change) =>
     changes.flatMap(({ path, text }) => (changeOf(path) === wanted ? [text] : [])).join('; ')
   const fixed = textOf('fixed')
@@ -74,6 +75,12 @@ export function recipeChanges(before: unknown, now: Recipe): string | null {
   }
   const told = textOf('told')
   return told === '' ? null : `the recipe is not the one before: ${told}`
+}
+
+/** The order of the parts that are trained says nothing. */
+function inOrder(recipe: unknown): unknown {
+  if (!isRecipeObject(recipe) || !Array.isArray(recipe['trainable'])) return recipe
+  return { ...recipe, trainable: [...recipe['trainable']].sort() }
 }
 
 function changeOf(path: string): Change {
