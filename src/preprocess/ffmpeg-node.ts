@@ -50,15 +50,11 @@ export async function ffmpegClip(
   await using file = await lend()
   const [found, version] = await Promise.all([probe(file, signal), versionOf('ffmpeg', signal)])
   const report = checkReport(file.name, found)
-  const { times, framesPerSecond, frames } = report
   const orientation = orientationOf(report.rotation)
   const turn = (image: RgbImage) => (autoOrient ? orientImage(image, orientation) : image)
-  const first = times?.[0] ?? 0
   return {
-    frames,
-    framesPerSecond,
+    ...infoOf(report),
     orientation,
-    timeOf: (frame) => (times ? (times[frame] as number) - first : frame / framesPerSecond),
     async *read(taken, stop) {
       await using opened = await lend()
       const film = { ...opened, report, version }
@@ -76,7 +72,7 @@ export function ffmpegClipInfo({ path, name }: Pick<LentFile, 'path' | 'name'>):
     if (complaint === null && reader.doubtfulPackets > 0) {
       complaint = readSync(reader, path, firstFramesArguments(reader.doubtfulPackets))
     }
-    if (complaint === null) return checkReport(name, reader.finish())
+    if (complaint === null) return infoOf(checkReport(name, reader.finish()))
     if (!isUnknownSection(complaint)) break
   }
   if (isNotKnown(complaint)) throw oldTool('ffprobe', versionOfSync('ffprobe'), complaint)
@@ -150,6 +146,18 @@ function checkReport(name: string, report: FfprobeReport | null): FfprobeReport 
   if (!isSize(report.size)) throw unreadableFile(name, 'the size of its frames is not known')
   checkClipSize(report.size)
   return report
+}
+
+function infoOf({ frames, framesPerSecond, times, seconds }: FfprobeReport) {
+  const first = times?.[0] ?? 0
+  return {
+    frames,
+    framesPerSecond,
+    timeOf: (frame: number) => {
+      if (frame === frames) return seconds
+      return times ? (times[frame] as number) - first : frame / framesPerSecond
+    },
+  }
 }
 
 /** Exif's number for a turn, counterclockwise in degrees; in between nobody holds a phone. */

@@ -8,14 +8,14 @@ function report(...lines: string[]) {
   return reader.finish()
 }
 
-const STREAM = 'stream|width=320|height=180|avg_frame_rate=30000/1001|r_frame_rate=30/1'
+const STREAM = 'stream|width=320|height=180|avg_frame_rate=30000/1001|r_frame_rate=30/1|nb_frames=4'
 const FORMAT = 'format|start_time=6.400000'
 
 test('frames are in the order of their times, discarded packets give none', () => {
   const found = report(
     'packet|pts_time=-0.100000|flags=KD',
     'packet|pts_time=0.000000|flags=K_',
-    'packet|pts_time=0.200000|flags=__|side_data|',
+    'packet|pts_time=0.200000|duration_time=0.150000|flags=__|side_data|',
     '',
     'packet|pts_time=0.100000|flags=__',
     STREAM,
@@ -24,6 +24,7 @@ test('frames are in the order of their times, discarded packets give none', () =
   assert.deepEqual(found, {
     size: { width: 320, height: 180 },
     framesPerSecond: 30000 / 1001,
+    seconds: 0.35,
     times: Float64Array.of(0, 0.1, 0.2),
     frames: 3,
     clockStart: 6.4,
@@ -101,6 +102,21 @@ test('without times the rate is frames by duration, since what an AVI says of it
   const packets = Array.from({ length: 15 }, () => 'packet|pts_time=N/A|flags=K_')
   assert.equal(report(...packets, stream)?.framesPerSecond, 30)
   assert.equal(report('packet|pts_time=0|flags=K_', stream)?.framesPerSecond, 600)
+})
+
+// Once a film of 26 seconds lasted for 3: a WebM says how fast it is at most, or nothing.
+test('the rate of a file that does not count its frames is theirs, where the nominal one is far off', () => {
+  const rate = (seconds: readonly number[], stated: string) => {
+    const lines = seconds.map((time) => `packet|pts_time=${time}|duration_time=N/A|flags=K_`)
+    const found = report(...lines, `stream|width=2|height=2|r_frame_rate=30/1|${stated}`)
+    return [found?.framesPerSecond, found?.seconds]
+  }
+  const recording = [0, 1, 4, 6]
+  assert.deepEqual(rate(recording, 'avg_frame_rate=30/1|nb_frames=N/A'), [0.5, 8])
+  assert.deepEqual(rate(recording, 'avg_frame_rate=0/0'), [0.5, 8])
+  assert.deepEqual(rate(recording, 'avg_frame_rate=4/9|nb_frames=4'), [4 / 9, 8])
+  assert.deepEqual(rate([0, 0.033, 0.067], 'avg_frame_rate=30/1|nb_frames=N/A'), [30, 0.1005])
+  assert.deepEqual(rate([7], 'avg_frame_rate=30/1|nb_frames=N/A'), [30, 1 / 30])
 })
 
 test('more frames than fit at first are kept', () => {

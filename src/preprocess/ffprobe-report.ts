@@ -10,8 +10,10 @@ import type { ImageSize } from './image.ts'
 
 export type FfprobeReport = {
   readonly size: ImageSize
-  /** Frames a second on average. */
+  /** Frames a second on average, as decord has them where the file knows it. */
   readonly framesPerSecond: number
+  /** From when the first frame is shown to the end of the last. */
+  readonly seconds: number
   /** float64[F]: seconds, ascending, on the file's clock; null where packets do not say. */
   readonly times: Float64Array | null
   readonly frames: number
@@ -22,7 +24,7 @@ export type FfprobeReport = {
 }
 
 const EVERY_FFPROBE =
-  'stream=width,height,avg_frame_rate,r_frame_rate,duration:stream_tags=rotate:format=start_time:packet=pts_time,flags'
+  'stream=width,height,avg_frame_rate,r_frame_rate,duration,nb_frames:stream_tags=rotate:format=start_time:packet=pts_time,duration_time,flags'
 
 /** What to ask for: the latter of an FFmpeg 4.0 that cannot name the first's side data, and tells the turn as a tag. */
 export const FFPROBE_ENTRIES = [
@@ -59,6 +61,8 @@ export class FfprobeReader {
   #doubtfulPackets = 0
   /** Seconds of the frames that a decoder gives of the first packets. */
   readonly #given: number[] = []
+  /** The packet shown last: when, and seconds for how long, 0 where nobody says. */
+  #last = { time: -Infinity, duration: 0 }
   #stream: Fields | null = null
   #clockStart = 0
 
@@ -80,9 +84,12 @@ export class FfprobeReader {
     if (!stream) return null
     const times = this.#frameTimes()
     const isTimed = times[0] !== -Infinity
+    const span = isTimed ? spanOf(times, this.#last.duration) : numberOf(stream['duration'])
+    const framesPerSecond = rateOf(stream, times.length / span, isTimed)
     return {
       size: { width: numberOf(stream['width']), height: numberOf(stream['height']) },
-      framesPerSecond: rateOf(stream, times.length, isTimed),
+      framesPerSecond,
+      seconds: isTimed && span > 0 ? span : times.length / framesPerSecond,
       times: isTimed ? times : null,
       frames: times.length,
       clockStart: this.#clockStart,
@@ -107,6 +114,9 @@ export class FfprobeReader {
     const isDoubtful = this.#isBeginning && this.#begins(time, flags.includes('K'))
     this.#packets++
     if (flags.includes('D')) return
+    if (time >= this.#last.time) {
+      this.#last = { time, duration: numberOf(fieldOf(line, 'duration_time')) }
+    }
     if (!isDoubtful) return this.#add(time)
     this.#doubtful.push(time)
     this.#doubtfulPackets = this.#packets
@@ -135,12 +145,25 @@ export class FfprobeReader {
   }
 }
 
-/** Where packets have no times the rates are guesses too: AVI files have been seen with twenty times their own. */
-function rateOf(stream: Fields, frames: number, isTimed: boolean): number {
-  const counted = isTimed ? 0 : frames / numberOf(stream['duration'])
-  if (counted > 0 && Number.isFinite(counted)) return counted
-  return ratioOf(stream['avg_frame_rate']) || ratioOf(stream['r_frame_rate']) || USUAL_RATE
+/** Seconds from the first frame to the end of the last, which takes as long as others where nobody says; 0 of one alone. */
+function spanOf(times: Float64Array, lastDuration: number): number {
+  const shown = (times.at(-1) ?? 0) - (times[0] ?? 0)
+  return shown + (lastDuration || shown / Math.max(1, times.length - 1))
 }
+
+/**
+ * A file that counts its frames knows their mean rate. Of others it is a nominal one, of a recording of a screen ten times too
+ * high, and where packets have no times a guess: AVI files have been seen with twenty times their own.
+ */
+function rateOf(stream: Fields, counted: number, isTimed: boolean): number {
+  const stated = ratioOf(stream['avg_frame_rate']) || ratioOf(stream['r_frame_rate']) || USUAL_RATE
+  if (!(counted > 0 && Number.isFinite(counted))) return stated
+  const isMean = numberOf(stream['nb_frames']) > 0 || Math.abs(stated / counted - 1) < RATE_ERROR
+  return isTimed && isMean ? stated : counted
+}
+
+/** What a nominal rate may be off, since decord takes it: some frames lost, times rounded. */
+const RATE_ERROR = 0.1
 
 const USUAL_RATE = 25
 

@@ -46,12 +46,10 @@ type Frame = Control &
  */
 export function* gifSteps(source: ByteSource): Steps<Clip> {
   const { size, frames } = yield* frameSteps(source)
-  const starts: number[] = []
+  // The last one is where the clip ends.
+  const starts = [0]
   let end = 0
-  for (const { seconds } of frames) {
-    starts.push(end)
-    end += seconds
-  }
+  for (const { seconds } of frames) starts.push((end += seconds))
   return {
     frames: frames.length,
     framesPerSecond: frames.length / end,

@@ -8,7 +8,7 @@ import { after, test, type TestContext } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { collectGarbage } from '../../test/collect-garbage.ts'
 import { InputError } from '../core/errors.ts'
-import type { Clip, ClipSource } from './frames.ts'
+import { sampleFrames, type Clip, type ClipSource } from './frames.ts'
 import type { RgbImage } from './image.ts'
 
 type Film = {
@@ -133,6 +133,21 @@ for (const [name, { sha256, size }] of Object.entries(films)) {
     assert.ok(clip.timeOf(1) > 0 && clip.timeOf(clip.frames - 1) > clip.timeOf(1))
   })
 }
+
+test('of a film whose rate varies those frames are taken that are shown between the seconds', async (t) => {
+  if (!hasFfmpeg(t)) return
+  const path = join(FOLDER, 'variable.mkv')
+  const clip = await openClip(path)
+  // 30 a second at first, ten from 0.5 on; its header says 30.
+  assert.ok(Math.abs(clip.timeOf(clip.frames) - 1.933) < 1e-6)
+  assert.ok(Math.abs(clip.framesPerSecond! - 30 / 1.933) < 1e-6)
+  for (const info of [clip, clipInfoOf(path)]) {
+    const taken = sampleFrames(info, { frames: 32, start: 1, end: 1.5 })
+    assert.deepEqual(taken, [20, 21, 22, 23, 24])
+    const times = taken.map((frame) => clip.timeOf(frame).toFixed(1))
+    assert.deepEqual(times, ['1.0', '1.1', '1.2', '1.3', '1.4'])
+  }
+})
 
 test('a far frame is jumped to and is the same', async (t) => {
   if (!hasFfmpeg(t)) return

@@ -102,6 +102,22 @@ test('between two seconds the same frames are taken as of a clip that is cut the
   assert.deepEqual(sampleFrames(clip, { frames: 2, start: 0 }), [0, 249])
 })
 
+// Once the seconds were counted by the mean rate, and frames came that are shown at other times.
+test('between two seconds those frames are taken whose times lie there, whatever the rate', () => {
+  const times = [0, 0.033, 0.067, 4, 9.9999, 10, 19.5, 26.4, 26.9]
+  const film = { frames: 8, framesPerSecond: 30, timeOf: (frame: number) => times[frame]! }
+  const taken = (start: number, end?: number) =>
+    sampleFrames(film, { frames: 32, start, ...(end !== undefined && { end }) })
+  assert.deepEqual(taken(10, 20), [4, 5, 6])
+  assert.deepEqual(taken(1 / 30, 4), [1, 2])
+  assert.deepEqual(taken(26), [7])
+  // What is on the screen in between.
+  assert.deepEqual(taken(5, 9), [3])
+  assert.deepEqual(taken(26.5, 26.6), [7])
+  assert.deepEqual(taken(4, 4), [3])
+  assert.throws(() => taken(26.9), /lasts for 26\.90 seconds, 26\.9 came/)
+})
+
 test('pictures without a clock are a second apart, or as far as fps says', async () => {
   const clip = pictureClip(['a.png', 'b.png', 'c.png'])
   assert.deepEqual(frameTimes(clip, [0, 2], { frames: 2 }), [0, 2])

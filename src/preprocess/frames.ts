@@ -23,13 +23,17 @@ export function isPictureList<S>(source: S): source is Extract<S, readonly unkno
 export type ClipInfo = {
   /** Frames that it has, at least one. */
   readonly frames: number
-  /** null: nobody knows, as of a folder of pictures. */
+  /** On average; null: nobody knows, as of a folder of pictures. */
   readonly framesPerSecond: number | null
+  /**
+   * Seconds after its beginning at which a frame is shown, and at which the last one ends, of `frames`. Not given: frames
+   * follow one another at `framesPerSecond`.
+   */
+  timeOf?(frame: number): number
 }
 
 /** A clip that was opened: what it has is known, nothing is decoded yet and nothing is held open. */
 export type Clip = ClipInfo & {
-  /** Seconds after its beginning at which a frame is shown. */
   timeOf(frame: number): number
   /** Decodes the frames numbered, in ascending order and perhaps repeated, one by one as they are asked for. */
   read(frames: readonly number[], signal?: AbortSignal): AsyncIterable<ImageFile | ImagePixels>
@@ -54,8 +58,9 @@ export type Sampling = {
  *   ⌊i · (n − 1) / (frames − 1)⌋
  *
  * A clip that has fewer frames gives all it has, unless `forceSample` wants exactly so many. With `start` and `end` the same of
- * the frames from ⌊start · rate⌉ up to ⌊end · rate⌉, at least one. Throws InputError INPUT_VIDEO_SECONDS where the clip ends
- * before the start, INPUT_VIDEO_FRAMES for more forced frames than a list may have, INPUT_ARGUMENT for numbers that cannot be.
+ * the frames whose times lie in [start, end); where none does, of the one that is shown then. Throws InputError
+ * INPUT_VIDEO_SECONDS where the clip ends before the start, INPUT_VIDEO_FRAMES for more forced frames than a list may have,
+ * INPUT_ARGUMENT for numbers that cannot be.
  */
 export function sampleFrames(info: ClipInfo, sampling: Sampling): number[] {
   checkClip('sampleFrames', info, sampling)
@@ -87,20 +92,43 @@ function checkClip(where: string, info: ClipInfo, sampling: Sampling): void {
   if (end !== undefined) checkArgument(`${where}: sampling.end`, end, 'seconds from 0')
 }
 
+/** Containers round times to milliseconds. */
+const TIME_ERROR = 0.0005
+
 /** The first frame and how many, of those that the seconds hold. */
 function windowOf(
-  { frames, framesPerSecond }: ClipInfo,
+  info: ClipInfo,
   { fps, start = 0, end = Number.POSITIVE_INFINITY }: Sampling,
 ): readonly [first: number, count: number] {
-  const rate = framesPerSecond ?? fps ?? 1
-  if (start * rate >= frames) {
+  const seconds = timeIn(info, info.frames, fps)
+  if (start >= seconds) {
     throw new InputError(
       'INPUT_VIDEO_SECONDS',
-      `video: expected a start within the clip, which lasts for ${(frames / rate).toFixed(2)} seconds, ${start} came; begin earlier.`,
+      `video: expected a start within the clip, which lasts for ${seconds.toFixed(2)} seconds, ${start} came; begin earlier.`,
     )
   }
-  const first = Math.min(Math.round(start * rate), frames - 1)
-  return [first, Math.max(1, Math.min(Math.round(end * rate), frames) - first)]
+  const first = framesBefore(info, start - TIME_ERROR, fps)
+  const count = framesBefore(info, end - TIME_ERROR, fps) - first
+  return count > 0 ? [first, count] : [framesBefore(info, start + TIME_ERROR, fps) - 1, 1]
+}
+
+/** How many are shown before so many seconds. */
+function framesBefore(info: ClipInfo, seconds: number, fps: number | undefined): number {
+  let low = 0
+  let high = info.frames
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (timeIn(info, middle, fps) < seconds) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** As `timeOf`; pictures without a clock are a second apart unless `fps` says otherwise. */
+function timeIn(info: ClipInfo, frame: number, fps = 1): number {
+  const { framesPerSecond } = info
+  if (framesPerSecond === null) return frame / fps
+  return info.timeOf?.(frame) ?? frame / framesPerSecond
 }
 
 function sampleWhole(
@@ -140,8 +168,7 @@ function checkForced(frames: number): number {
 export function frameTimes(clip: Clip, taken: readonly number[], sampling: Sampling): number[] {
   checkClip('frameTimes', clip, sampling)
   checkArgument('frameTimes: taken', taken, 'a list')
-  if (clip.framesPerSecond !== null) return taken.map((frame) => clip.timeOf(frame))
-  return taken.map((frame) => frame / (sampling.fps ?? 1))
+  return taken.map((frame) => timeIn(clip, frame, sampling.fps))
 }
 
 /**
