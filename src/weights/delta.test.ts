@@ -83,6 +83,16 @@ test('sums are rounded as half precision rounds them', () => {
   assert.equal(toFloat32(merged.read(NORM))[0], 1 + 2 ** -10)
 })
 
+// Once a base in float32 was added as it is: of a real one three elements in ten were another number than the original's.
+test('a base in another type is rounded before it is added', () => {
+  const delta = sourceOf({ [NORM]: [[1], [1]] })
+  const base = sourceOf({ [NORM]: [[1], [0]] })
+  // In float16 just 2⁻¹¹, and 1 + 2⁻¹¹ is 1 there; what is added unrounded gives the next number.
+  const value = Float32Array.of(2 ** -11 + 2 ** -23)
+  const wide = { ...base, read: () => hostTensor('float32', [1], value) }
+  assert.equal(toFloat32(addDelta(delta, wide).read(NORM))[0], 1)
+})
+
 test('angles are copied, not added', () => {
   const name = 'model.layers.0.self_attn.rotary_emb.inv_freq'
   const both = () => sourceOf({ [name]: [[1], [0.5]] })

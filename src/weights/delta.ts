@@ -2,11 +2,11 @@
  * A checkpoint published as its difference to a base, and the base: their sum, one tensor at a time.
  *
  * The first LLaVA models came so, because LLaMA's licence forbade to publish its weights. What the base does not have is
- * the projector; where the delta's vocabulary has grown, its own rows stay. Sums are rounded to the delta's type, as half
- * precision rounds them.
+ * the projector; where the delta's vocabulary has grown, its own rows stay. The original loads both in float16, which published
+ * deltas are in: so the base is rounded to the delta's type, and then their sum.
  * Source: LLaVA at c121f04 `llava/model/apply_delta.py`.
  */
-import { float32ToBfloat16, float32ToFloat16, type TypedArray } from '../core/dtype.ts'
+import { float32ToBfloat16, float32ToFloat16, type DType, type TypedArray } from '../core/dtype.ts'
 import { CheckpointError } from '../core/errors.ts'
 import { formatType, sameShape } from '../core/shape.ts'
 import { hostTensor, toFloat32, type HostTensor } from '../core/tensor.ts'
@@ -60,17 +60,22 @@ function faultOf(name: string, { dtype, shape }: TensorInfo, base: WeightSource)
 function sum(delta: HostTensor, base: HostTensor): HostTensor {
   // Copies: both may be views of mapped files.
   const values = toFloat32(delta).slice()
-  const added = toFloat32(base)
+  const added = toFloat32(inType(delta.dtype, base))
   const width = delta.shape.at(-1) ?? 1
   const baseWidth = base.shape.at(-1) ?? 1
   for (let i = 0; i < added.length; i++) {
     const at = Math.floor(i / baseWidth) * width + (i % baseWidth)
     values[at] = (values[at] as number) + (added[i] as number)
   }
-  return hostTensor(delta.dtype, delta.shape, rounded(values, delta))
+  return hostTensor(delta.dtype, delta.shape, rounded(values, delta.dtype))
 }
 
-function rounded(values: Float32Array, { dtype }: HostTensor): TypedArray {
+function inType(dtype: DType, tensor: HostTensor): HostTensor {
+  if (tensor.dtype === dtype) return tensor
+  return hostTensor(dtype, tensor.shape, rounded(toFloat32(tensor), dtype))
+}
+
+function rounded(values: Float32Array, dtype: DType): TypedArray {
   if (dtype === 'float32') return values
   if (dtype === 'float16') return float32ToFloat16(values)
   if (dtype === 'bfloat16') return float32ToBfloat16(values)
