@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConfigError } from '../core/errors.ts'
 import { withClipOptions, type ClipOptions } from './clip-options.ts'
+import { conversationTemplate } from './convert/conversation-template.ts'
 import type { ModelConfig } from './family.ts'
 import { familyOf } from './index.ts'
 import { defaultFrames, fittingFrames, roomForFrames } from './video-config.ts'
@@ -13,7 +14,7 @@ const PROCESSOR = {
   crop_size: { height: 336, width: 336 },
 }
 
-function nextVideo(text: object, options: ClipOptions): ModelConfig {
+function nextVideo(text: object, options: ClipOptions, template?: string): ModelConfig {
   const config = {
     model_type: 'llava_next_video',
     vision_config: CLIP,
@@ -22,6 +23,7 @@ function nextVideo(text: object, options: ClipOptions): ModelConfig {
   const files = new Map<string, unknown>([
     ['config.json', config],
     ['preprocessor_config.json', PROCESSOR],
+    ...(template === undefined ? [] : [['chat_template.jinja', template] as const]),
   ])
   return withClipOptions(
     familyOf({ name: 'test', files }).parseConfig({ name: 'test', files }, {}),
@@ -30,7 +32,7 @@ function nextVideo(text: object, options: ClipOptions): ModelConfig {
 }
 
 /** The same model in the layout of the original repositories. */
-function original(keys: object, options: ClipOptions): ModelConfig {
+function original(keys: object, options: ClipOptions, name = 'test'): ModelConfig {
   const config = {
     model_type: 'llava_llama',
     max_position_embeddings: 4096,
@@ -38,7 +40,7 @@ function original(keys: object, options: ClipOptions): ModelConfig {
     mm_projector_type: 'mlp2x_gelu',
     ...keys,
   }
-  const documents = { name: 'test', files: new Map([['config.json', config]]) }
+  const documents = { name, files: new Map([['config.json', config]]) }
   return withClipOptions(familyOf(documents).parseConfig(documents, {}), options)
 }
 
@@ -75,6 +77,25 @@ test('auto leaves what the config says where it asks for nothing, and stretches 
   const mistral = { model_type: 'mistral', max_position_embeddings: 32768 }
   assert.deepEqual(factorAndContext(mistral, { ropeScaling: 'auto', frames: 56 }), [1, 32768])
   assert.deepEqual(factorAndContext({ model_type: 'qwen2' }, { ropeScaling: 'auto' }), [1, 4096])
+})
+
+// Once LLaMA 2 was stretched as Vicuna is, whose numbers it has: the demo makes its context longer and leaves its positions.
+test('auto does not stretch LLaMA 2, in either layout', () => {
+  const auto = { ropeScaling: 'auto', frames: 32 } as const
+  const factors = (name: string, mode: string) =>
+    [original({}, auto, name), nextVideo({}, auto, conversationTemplate(mode))].map(
+      ({ decoder, maxContext }) => [decoder.rope.factor, maxContext],
+    )
+  const llama2 = factors('liuhaotian/llava-llama-2-13b-chat-lightning-preview', 'llava_llama_2')
+  const vicuna = factors('liuhaotian/llava-v1.6-vicuna-7b', 'vicuna_v1')
+  assert.deepEqual(llama2, [
+    [1, 8192],
+    [1, 8192],
+  ])
+  assert.deepEqual(vicuna, [
+    [2, 8192],
+    [2, 8192],
+  ])
 })
 
 test('a number is taken as it is, in place of the config’s', () => {

@@ -6,7 +6,7 @@
  */
 import { describeValue } from '../core/describe-value.ts'
 import { ConfigError } from '../core/errors.ts'
-import type { ModelConfig } from './family.ts'
+import type { ModelConfig, PromptConfig } from './family.ts'
 
 export type ClipOptions = {
   /** Frames of a clip whose request does not say how many. */
@@ -75,9 +75,18 @@ function withDemoScaling(config: ModelConfig): ModelConfig {
   return isStretched ? withFactor(longer, factor) : longer
 }
 
-/** The demo looks for the word in the base model's name; these are the numbers behind it. Yi and Llama 3 turn slower. */
-function isVicuna({ decoder }: ModelConfig): boolean {
-  return decoder.kind === 'llama' && decoder.rope.theta === 10000
+/**
+ * The demo looks for the word in the base model's name, which most checkpoints do not tell; these are the numbers behind it,
+ * and its prompt. Yi and Llama 3 turn slower, LLaMA 2 has the same numbers.
+ */
+function isVicuna({ decoder, prompt }: ModelConfig): boolean {
+  return decoder.kind === 'llama' && decoder.rope.theta === 10000 && !isLlama2(prompt)
+}
+
+/** By how it is asked: `[INST] … [/INST]`. */
+function isLlama2(prompt: PromptConfig): boolean {
+  if (prompt.kind === 'conversation') return prompt.mode.includes('llama_2')
+  return prompt.kind === 'template' && prompt.template.includes('[INST]')
 }
 
 function withFactor(config: ModelConfig, factor: number): ModelConfig {
