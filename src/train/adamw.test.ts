@@ -80,6 +80,21 @@ for (const [name, variant] of Object.entries(expected.variants)) {
   })
 }
 
+// m + (g − m) is not g in float32.
+test('AdamW without memory of gradients has the last one as its first moment', async () => {
+  const adamw = await AdamW.create(runtime, { betas: [0, 0.95], eps: 1e-8 })
+  const flat = new FlatParameters(Object.keys(expected.shapes))
+  const { gradients, firstMoments } = flat.state
+  for (let step = 1; step <= expected.steps; step++) {
+    flat.setGradients(step)
+    const all = { start: 0, end: gradients.data.length }
+    const update = { ...all, stepsBefore: step - 1, learningRate: 1e-3, weightDecay: 0 }
+    await adamw.update(flat.state, update, { gradientScale: 1 })
+    assert.deepEqual(firstMoments.data, gradients.data)
+  }
+  adamw.dispose()
+})
+
 test('schedules give the rates of transformers at every step', () => {
   for (const [name, schedule] of Object.entries(expected.schedules)) {
     const { lr, total: totalSteps, warmup_steps: warmup, lr_per_step: rates } = schedule
