@@ -69,7 +69,12 @@ test('pictures without a time behind the first key frame count where a decoder g
 test('of a key frame that comes row by row nothing is shown before all rows are there', () => {
   const packets = ['1|flags=__', '2|flags=K_', '3|flags=__', '4|flags=__', '5|flags=__']
   const lines = packets.map((packet) => `packet|pts_time=${packet}`)
-  const found = report(...lines, STREAM, 'frame|pts_time=4', 'frame|pts_time=5')
+  const found = report(
+    ...lines,
+    STREAM,
+    'frame|pkt_pts_time=4.000000side_data|',
+    'frame|pts_time=5',
+  )
   assert.deepEqual(found?.times, Float64Array.of(4, 5))
 })
 

@@ -185,7 +185,10 @@ function fieldsOf(line: string): Fields {
 
 /** Seconds at which a packet or a frame is shown; -Infinity where it does not say. */
 function timeOf(line: string): number {
-  const seconds = Number(fieldOf(line, 'pts_time') ?? fieldOf(line, 'pkt_pts_time'))
+  // FFmpeg 4.0 writes `3.840000side_data|`.
+  const seconds = Number.parseFloat(
+    fieldOf(line, 'pts_time') ?? fieldOf(line, 'pkt_pts_time') ?? '',
+  )
   return Number.isFinite(seconds) ? seconds : -Infinity
 }
 
