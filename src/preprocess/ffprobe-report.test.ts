@@ -124,6 +124,15 @@ test('the rate of a file that does not count its frames is theirs, where the nom
   assert.deepEqual(rate([7], 'avg_frame_rate=30/1|nb_frames=N/A'), [30, 1 / 30])
 })
 
+test('recordings that were joined have no clock in common: the rate is the one they state', () => {
+  const part = ['1|flags=K_', '1.2|flags=__', '1.1|flags=__', '1.3|flags=__']
+  const lines = [...part, ...part].map((packet) => `packet|pts_time=${packet}`)
+  const stream = 'stream|width=2|height=2|avg_frame_rate=10/1|duration=0.4|nb_frames=N/A'
+  const found = report(...lines, stream)
+  assert.deepEqual([found?.times, found?.frames], [null, 8])
+  assert.deepEqual([found?.framesPerSecond, found?.seconds], [10, 0.8])
+})
+
 test('more frames than fit at first are kept', () => {
   const lines = Array.from({ length: 5000 }, (_, i) => `packet|pts_time=${i}|flags=K_`)
   const found = report(...lines, STREAM)

@@ -14,7 +14,7 @@ export type FfprobeReport = {
   readonly framesPerSecond: number
   /** From when the first frame is shown to the end of the last. */
   readonly seconds: number
-  /** float64[F]: seconds, ascending, on the file's clock; null where packets do not say. */
+  /** float64[F]: seconds, ascending, on the file's clock; null where packets do not say, or begin anew on the way. */
   readonly times: Float64Array | null
   readonly frames: number
   /** Seconds at which the file's clock begins. */
@@ -63,6 +63,8 @@ export class FfprobeReader {
   readonly #given: number[] = []
   /** The packet shown last: when, and seconds for how long, 0 where nobody says. */
   #last = { time: -Infinity, duration: 0 }
+  /** Whether a key frame is shown before what came before it: recordings that were joined, each with its clock. */
+  #isJoined = false
   #stream: Fields | null = null
   #clockStart = 0
 
@@ -83,9 +85,9 @@ export class FfprobeReader {
     const stream = this.#stream
     if (!stream) return null
     const times = this.#frameTimes()
-    const isTimed = times[0] !== -Infinity
+    const isTimed = times[0] !== -Infinity && !this.#isJoined
     const span = isTimed ? spanOf(times, this.#last.duration) : numberOf(stream['duration'])
-    const framesPerSecond = rateOf(stream, times.length / span, isTimed)
+    const framesPerSecond = rateOf(stream, this.#isJoined ? 0 : times.length / span, isTimed)
     return {
       size: { width: numberOf(stream['width']), height: numberOf(stream['height']) },
       framesPerSecond,
@@ -104,16 +106,19 @@ export class FfprobeReader {
     const given = new Set(this.#given)
     const doubtful = this.#doubtful.filter((time) => given.has(time))
     // Where key frames come row by row, none is given before all rows are there.
-    const sure = times.filter((time) => time >= (this.#given[0] ?? -Infinity))
+    const first = this.#isJoined ? -Infinity : (this.#given[0] ?? -Infinity)
+    const sure = times.filter((time) => time >= first)
     return Float64Array.from([...doubtful, ...sure]).sort()
   }
 
   #packet(line: string): void {
     const flags = fieldOf(line, 'flags') ?? ''
     const time = timeOf(line)
-    const isDoubtful = this.#isBeginning && this.#begins(time, flags.includes('K'))
+    const isKey = flags.includes('K')
+    const isDoubtful = this.#isBeginning && this.#begins(time, isKey)
     this.#packets++
     if (flags.includes('D')) return
+    if (isKey && time > -Infinity && time < this.#last.time) this.#isJoined = true
     if (time >= this.#last.time) {
       this.#last = { time, duration: numberOf(fieldOf(line, 'duration_time')) }
     }
