@@ -51,19 +51,32 @@ test('packets before the first key frame are frames where a decoder gives them',
   ]
   for (const line of [...packets, STREAM, FORMAT]) reader.line(line)
   assert.equal(reader.doubtfulPackets, 4)
-  for (const line of ['frame|pts_time=5.300000', '', 'frame|pts_time=5.400000|side_data|']) {
-    reader.line(line)
-  }
+  const given = ['5.300000', '5.400000|side_data|', '5.500000', '5.600000']
+  for (const frame of given) reader.line(`frame|pts_time=${frame}`)
   assert.deepEqual(reader.finish()?.times, Float64Array.of(5.3, 5.4, 5.5, 5.6))
 })
 
 test('pictures without a time behind the first key frame count where a decoder gives them', () => {
   const packets = ['0|flags=K_', 'N/A|flags=__', '0.2|flags=__', '0.1|flags=__']
   const lines = packets.map((packet) => `packet|pts_time=${packet}`)
-  const lost = report(...lines, STREAM, 'frame|pkt_pts_time=0', 'frame|pkt_pts_time=0.1')
+  const frames = ['0', '0.1', '0.2'].map((time) => `frame|pkt_pts_time=${time}`)
+  const lost = report(...lines, STREAM, ...frames)
   assert.deepEqual(lost?.times, Float64Array.of(0, 0.1, 0.2))
-  const given = report(...lines, STREAM, 'frame|pts_time=N/A', 'frame|pts_time=0')
+  const given = report(...lines, STREAM, 'frame|pts_time=N/A', ...frames)
   assert.deepEqual([given?.frames, given?.times], [4, null])
+})
+
+// MPEG-1 and DVDs give a time to some pictures only. Once the others were lost.
+test('packets behind those that a decoder was asked about are frames, with a time or without', () => {
+  const reader = new FfprobeReader()
+  for (let i = 0; i < 100; i++) {
+    reader.line(`packet|pts_time=${i % 3 === 1 ? 'N/A' : i}|flags=${i === 0 ? 'K_' : '__'}`)
+  }
+  assert.deepEqual([reader.doubtfulPackets, reader.finish()], [2, null])
+  for (let i = 0; i < 66; i++) reader.line(`frame|pts_time=${i}`)
+  reader.line(STREAM)
+  const found = reader.finish()
+  assert.deepEqual([found?.frames, found?.times], [100, null])
 })
 
 test('of a key frame that comes row by row nothing is shown before all rows are there', () => {

@@ -56,10 +56,10 @@ export class FfprobeReader {
   /** Seconds of the first key frame; null before it. */
   #key: number | null = null
   #isBeginning = true
-  /** Seconds of packets that may be no frames, and how many packets there are up to the last of them. */
-  readonly #doubtful: number[] = []
+  /** Packets up to the last one that may be no frame. */
   #doubtfulPackets = 0
-  /** Seconds of the frames that a decoder gives of the first packets. */
+  /** Those of `#times` that a decoder is asked about, and seconds of the frames that it gives of them. */
+  #asked = 0
   readonly #given: number[] = []
   /** The packet shown last: when, and seconds for how long, 0 where nobody says. */
   #last = { time: -Infinity, duration: 0 }
@@ -99,16 +99,15 @@ export class FfprobeReader {
     }
   }
 
-  /** Ascending: first those that have no time. */
+  /** Ascending: first those that have no time. What a decoder was asked about is not told by times, which some packets lack. */
   #frameTimes(): Float64Array {
     const times = this.#times.slice(0, this.#frames)
     if (this.#doubtfulPackets === 0) return times.sort()
-    const given = new Set(this.#given)
-    const doubtful = this.#doubtful.filter((time) => given.has(time))
-    // Where key frames come row by row, none is given before all rows are there.
-    const first = this.#isJoined ? -Infinity : (this.#given[0] ?? -Infinity)
-    const sure = times.filter((time) => time >= first)
-    return Float64Array.from([...doubtful, ...sure]).sort()
+    const sure = times.subarray(this.#asked)
+    const all = new Float64Array(this.#given.length + sure.length)
+    all.set(this.#given)
+    all.set(sure, this.#given.length)
+    return all.sort()
   }
 
   #packet(line: string): void {
@@ -117,14 +116,15 @@ export class FfprobeReader {
     const isKey = flags.includes('K')
     const isDoubtful = this.#isBeginning && this.#begins(time, isKey)
     this.#packets++
-    if (flags.includes('D')) return
-    if (isKey && time > -Infinity && time < this.#last.time) this.#isJoined = true
-    if (time >= this.#last.time) {
-      this.#last = { time, duration: numberOf(fieldOf(line, 'duration_time')) }
+    if (!flags.includes('D')) {
+      this.#add(time)
+      if (isDoubtful) this.#doubtfulPackets = this.#packets
+      if (isKey && time > -Infinity && time < this.#last.time) this.#isJoined = true
+      if (time >= this.#last.time) {
+        this.#last = { time, duration: numberOf(fieldOf(line, 'duration_time')) }
+      }
     }
-    if (!isDoubtful) return this.#add(time)
-    this.#doubtful.push(time)
-    this.#doubtfulPackets = this.#packets
+    if (this.#packets <= this.#doubtfulPackets + DECODER_DELAY) this.#asked = this.#frames
   }
 
   /**

@@ -186,6 +186,20 @@ test('a film that begins in the middle of another has the frames that can be dec
   }
 })
 
+// Once each picture without a time was lost, a third of them all.
+test('an MPEG-1 film whose packets have times in part has all its frames, whole or begun', async (t) => {
+  if (!hasFfmpeg(t)) return
+  const path = join(scratch, 'whole.mpg')
+  const pattern = ['-f', 'lavfi', '-i', 'testsrc2=s=64x48:r=30:d=4', '-pix_fmt', 'yuv420p']
+  const coded = ['-c:v', 'mpeg1video', '-g', '30', '-bf', '2', path]
+  execFileSync('ffmpeg', ['-nostdin', '-v', 'error', ...pattern, ...coded])
+  assert.equal(clipInfoOf(path).frames, 120)
+  const stream = readFileSync(path)
+  const begun = scratchFile('begun.mpg', stream.subarray(2048 * Math.floor(stream.length / 6144)))
+  const clip = await openClip(begun)
+  assert.equal((await hashes(clip, [...Array(clip.frames).keys()])).length, 60)
+})
+
 test('a phone’s film is turned upright unless it is to stay as it is stored', async (t) => {
   if (!hasFfmpeg(t)) return
   const { upright, sha256 } = films['turned.mp4']!
