@@ -153,6 +153,10 @@ test('a tile is encoded once, as a picture of its own, as a tile of one and as a
   assert.equal(tower.runs, 1)
   await vision.encodeFrame(frame('pooled', 5), AVERAGE, { salt: 'of another' })
   assert.equal(tower.runs, 2)
+  // The name of a pooled frame once ended as that of a whole tile under this salt.
+  const other = await vision.encode(frame('alone', 5), { salt: 'of another pooled' })
+  assert.deepEqual([...other], [...whole])
+  assert.equal(tower.runs, 3)
 })
 
 test('what is kept pooled serves frames with equal pixels, and is encoded anew to be whole', async () => {

@@ -107,7 +107,7 @@ export class VisionRunner {
     const rows = new Float32Array(tiles * perTile)
     for (let i = 0; i < tiles; i++) {
       const tile = pixelValues.subarray(i * this.#tileSize(), (i + 1) * this.#tileSize())
-      const name = await tileName(tile, options)
+      const name = tileName(await sha256(tile), options)
       const known = this.#rowsAt(this.#places.get(name), { picture, rows, made: i })
       rows.set(known ?? (await this.#encoded(tile, options)), i * perTile)
       if (!known) this.#place(name, { picture, tile: i })
@@ -121,10 +121,11 @@ export class VisionRunner {
    */
   encodeFrame(frame: Pixels, pool: RowMap | null, options: VisionOptions): Promise<Float32Array> {
     if (!pool) return this.encode(frame, options)
-    return this.#remembered(`${frame.hash} ${POOLED}`, options, async (picture) => {
+    return this.#remembered(`${POOLED} ${frame.hash}`, options, async (picture) => {
       const tile = await frame.pixelValues(options.signal)
-      const whole = await tileName(tile, options)
-      const name = `${whole} ${POOLED}`
+      const hash = await sha256(tile)
+      const whole = tileName(hash, options)
+      const name = tileName(`${POOLED} ${hash}`, options)
       const alike = this.#places.get(name)
       const known = alike && this.#cache.get(alike.picture)
       if (known) return known
@@ -149,7 +150,7 @@ export class VisionRunner {
     { salt = '' }: VisionOptions,
   ): Float32Array[] | null {
     const kept = hashes.flatMap((hash) => {
-      const rows = this.#cache.get(`${hash}${pool ? ` ${POOLED}` : ''} ${salt}`)
+      const rows = this.#cache.get(`${pool ? `${POOLED} ` : ''}${hash} ${salt}`)
       return rows ? [rows] : []
     })
     if (kept.length < hashes.length) return null
@@ -292,9 +293,9 @@ export class VisionRunner {
 
 const POOLED = 'pooled'
 
-/** By its pixels, whatever it is a part of. */
-async function tileName(tile: Float32Array, { salt = '' }: VisionOptions): Promise<string> {
-  return `${await sha256(tile)} ${salt}`
+/** By its pixels, whatever it is a part of. What kind it is comes first and the salt last, so that none makes a name of another kind. */
+function tileName(hash: string, { salt = '' }: VisionOptions): string {
+  return `${hash} ${salt}`
 }
 
 /** The name of the picture's rows, and which of its tiles. */
