@@ -325,7 +325,7 @@ describe('llava eval', () => {
     const cases = [
       [['eval'], 2],
       [['eval', 'pope', ...LOCAL], 2],
-      [['eval', 'nope', '--questions', QUESTIONS, ...LOCAL], 1],
+      [['eval', 'nope', '--questions', QUESTIONS, ...LOCAL], 2],
       [['eval', 'quick', '--questions', QUESTIONS, '--engine', 'http://127.0.0.1:9/v1'], 2],
       [['eval', 'compare', QUESTIONS], 2],
       [['eval', 'llava-bench', '--questions', QUESTIONS, ...SERVER, ...JUDGE, ...JUDGE], 2],
