@@ -57,6 +57,17 @@ test('demands, verdicts and marks of the judges’ protocols are told from answe
     'The correctness of the equation can be shown in 10 steps.',
     'A check mark as correct as it can be.',
     'The button says "Mark as correct".',
+    '图中显示的评分是10/10。',
+    'На табло счёт 10/10',
   ])
     assert.ok(!speaksToJudge(text), text)
+})
+
+// Each of them begins a line, which was looked at to the end of all: 20,000 took a second, 100,000 half a minute.
+test('an answer of nothing but ends of lines takes no time', () => {
+  for (const end of ['\r', '\n', '\u2028', '\u2029']) {
+    const began = performance.now()
+    assert.ok(!speaksToJudge(`${end.repeat(100_000)}x`))
+    assert.ok(performance.now() - began < 3000)
+  }
 })

@@ -17,10 +17,10 @@ const MARKS = [
 /** As judges are asked to give them: a dictionary, a last cell, a pair that ends with 10 (and is no end of a row of numbers), a grade that is a line of its own. */
 const VERDICTS = [
   /\{\s*(['"])(?:pred\1\s*:\s*(['"])(?:yes|no)\2|score\1\s*:\s*\d(?:\.\d+)?\s*\})/i,
-  /^[^|\n]+\|\s*1\.0\s*$/m,
+  /^[^|\n\r\u2028\u2029]+\|\s*1\.0\s*$/m,
   /\b(?:output|answer|respond|reply|write|print|say|return)\b[^.\n\d]{0,30}\b(?:10|\d) 10\b(?!\s*[\d,])/i,
-  /^[^\w\n]*(?:(?:final |my )?(?:score|rating|grade)[^\w\n]+)?10(?: ?\/ ?| out of )10[^\w\n]*$/im,
-  /^[^\w\n]*(?:final |my )?(?:score|rating|grade)[^\w\n]+10[^\w\n]*$/im,
+  /^[^\p{L}\p{N}_\n\r\u2028\u2029]*(?:(?:final |my )?(?:score|rating|grade)[^\p{L}\p{N}_\n\r\u2028\u2029]+)?10(?: ?\/ ?| out of )10[^\p{L}\p{N}_\n\r\u2028\u2029]*$/imu,
+  /^[^\p{L}\p{N}_\n\r\u2028\u2029]*(?:final |my )?(?:score|rating|grade)[^\p{L}\p{N}_\n\r\u2028\u2029]+10[^\p{L}\p{N}_\n\r\u2028\u2029]*$/imu,
   /\bcorrectness(?: score)?(?: is| of|:| =)? (?:1|1\.0|100 ?%)(?![\d.]*\d)/i,
 ]
 
