@@ -1,5 +1,5 @@
 /** `llava score`: answer files of a benchmark become numbers and submissions. No model is run, but for a judge. */
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { writeFileWhole } from '../core/write-file-whole-node.ts'
 import {
   FileJudgeCache,
@@ -81,7 +81,10 @@ export const score: Verb = {
     const report = await reportOf({ args, session, benchmark }, given)
     const files = writeFiles(report, args.text('out'), {
       inputs: Object.values(given).flat(),
-      model: basename(answers).replace(/\.(?:jsonl?|[ct]sv|xlsx|txt)$/i, ''),
+      model: basename(resolve(answers)).replace(
+        /\.(?:jsonl?|[ct]sv|xlsx|txt|parquet)(?:\.gz)?$/i,
+        '',
+      ),
     })
     if (terminal.isJson) terminal.json({ ...summaryOf(report), files })
     else for (const line of linesOf(report, files)) terminal.print(line)

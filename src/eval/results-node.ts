@@ -1,6 +1,6 @@
 /** Results on the disk, of `llava eval` with their examples and of `llava score`, below one folder or several. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { InputError } from '../core/errors.ts'
 import { parseResult, type ComparedResult } from './compare-results.ts'
 import type { EvalReport } from './evaluate-node.ts'
@@ -55,7 +55,12 @@ function readReport(file: string): ReportedResult {
   const examples = worstOf(outcomes, EXAMPLES).map((outcome, i) => {
     return { outcome, pictures: readExample(dirname(file), i) }
   })
-  const { model = basename(dirname(file)), run = { model }, judged = [], agreement = null } = report
+  const {
+    model = basename(dirname(resolve(file))),
+    run = { model },
+    judged = [],
+    agreement = null,
+  } = report
   return { ...report, run, judged, agreement, examples }
 }
 

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { llava, PROGRAM } from './run-cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llava-score-'))
@@ -50,6 +51,19 @@ test('a report is written over what score wrote, without what only a run knows, 
     /\| llava-v1\.5-13b \| overall \| 50\.\d+ \| .*\| 2 \| {2}\| `\w{12}` \|\n[^]*`llava score` scored answers/,
   )
   assert.match(written('report.html'), /llava-v1\.5-13b[^]*scored by llava score[^]*Worst answers/)
+
+  // A folder that is named from within was called `.`.
+  const within = join(folder, 'llava-v1.5-7b')
+  mkdirSync(within)
+  renameSync(table, join(within, 'merge.tsv'))
+  await llava(['score', 'ai2d', '--answers', `${within}/.`, '--out', scored])
+  const modelOf = () => JSON.parse(readFileSync(join(scored, 'score.json'), 'utf8')).model
+  assert.equal(modelOf(), 'llava-v1.5-7b')
+  // A packed file's ending was part of the name.
+  const packed = join(folder, 'llava-v1.6-7b.tsv.gz')
+  writeFileSync(packed, gzipSync(readFileSync(join(within, 'merge.tsv'))))
+  await llava(['score', 'ai2d', '--answers', packed, '--out', scored])
+  assert.equal(modelOf(), 'llava-v1.6-7b')
 })
 
 test('a file that was read is not written over', async () => {
