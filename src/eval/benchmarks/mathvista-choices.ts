@@ -21,8 +21,8 @@ export function plainChoice(text: string, choices: readonly string[]): string | 
 }
 
 /**
- * The part of a judge's reply that names an option, for the official reading; null where that would guess. Named is an option by its letter,
- * by a text of which less than half differs (`55` is `55°`, `['Acuminate']` is `Acuminate`), and where options are numbers by a number alone,
+ * The part of a judge's reply that names an option, for the official reading; null where that would guess. Named is an option by its letter
+ * (`B. 5` too, where B is 5), by a text of which less than half differs (`55` is `55°`, `['Acuminate']` is `Acuminate`), and where options are numbers by a number alone,
  * the next best to which MathVista takes. `N/A`, `The option is not provided`, the letter of no option and several letters name none.
  */
 export function namingPart(reply: string, choices: readonly string[]): string | null {
@@ -32,6 +32,8 @@ export function namingPart(reply: string, choices: readonly string[]): string | 
     return null
   const letter = /^\W*([A-Z])\W*$/.exec(text)?.[1] ?? letterOf(text)
   if (choiceOf(letter, choices) !== null) return letter
+  const [, own = '', rest = ''] = /^\W*([A-Z])\s*[.:)]\s*([^]*)$/.exec(text) ?? []
+  if (rest !== '' && choiceOf(own, choices)?.toLowerCase() === rest.toLowerCase()) return own
   if (/\d/.test(text) && !/\p{L}/u.test(text)) return /\d/.test(choices.join('')) ? text : null
   const said = [...text.toLowerCase()]
   const nearest = [...(nearestChoice(text, choices) ?? '').toLowerCase()]
