@@ -7,7 +7,8 @@ import type { EvalReport } from './evaluate-node.ts'
 import type { ReportedResult } from './report.ts'
 import { EXAMPLES, readExample, worstOf } from './result-files-node.ts'
 
-const NAMES = ['result.json', 'score.json']
+const SCORE = 'score.json'
+const NAMES = ['result.json', SCORE]
 
 /** A result file, or the one in the folder. Throws InputError for what is none. */
 export function readResult(path: string): ComparedResult {
@@ -45,7 +46,17 @@ function resultFiles(path: string): string[] {
   const folders = readdirSync(path, { recursive: true, encoding: 'utf8' })
     .filter((name) => NAMES.includes(basename(name)))
     .map((name) => join(path, dirname(name)))
-  return [...new Set(folders)].sort().flatMap((folder) => resultFile(folder) ?? [])
+  return [...new Set(folders)]
+    .sort()
+    .flatMap((folder) => resultFile(folder) ?? [])
+    .filter((file) => basename(file) !== SCORE || isOfScore(parseJson(file)))
+}
+
+/** Other programs call their scores `score.json` too: what is found and holds nothing of ours is none of ours. */
+function isOfScore(value: unknown): boolean {
+  return (
+    typeof value === 'object' && value !== null && ('outcomes' in value || 'benchmark' in value)
+  )
 }
 
 function readReport(file: string): ReportedResult {

@@ -42,6 +42,9 @@ test('a report is written over what score wrote, without what only a run knows, 
   const scored = join(folder, 'scored/ai2d')
   const ran = await llava(['score', 'ai2d', '--answers', table, '--out', scored])
   assert.equal(ran.code, 0, ran.stderr)
+  // Another program's score of the same name ended it.
+  mkdirSync(join(folder, 'scored/other'))
+  writeFileSync(join(folder, 'scored/other/score.json'), '{ "accuracy": 0.5 }')
   const out = join(folder, 'report')
   const reported = await llava(['eval', 'report', join(folder, 'scored'), '--out', out])
   assert.equal(reported.code, 0, reported.stderr)
