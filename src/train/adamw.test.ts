@@ -95,6 +95,27 @@ test('AdamW without memory of gradients has the last one as its first moment', a
   adamw.dispose()
 })
 
+// What torch 2 leaves of a first moment of 1 behind a gradient of 0: of 0.1 it was 0.1 in float32.
+test('AdamW forgets by 1 − (1 − β₁) of float32', async () => {
+  const left = {
+    0.1: 0.10000002384185791,
+    0.45: 0.44999998807907104,
+    0.5: 0.5,
+    0.9: 0.8999999761581421,
+  }
+  for (const [beta1, expectedMoment] of Object.entries(left)) {
+    const adamw = await AdamW.create(runtime, { betas: [Number(beta1), 0.95], eps: 1e-8 })
+    const { state } = new FlatParameters(Object.keys(expected.shapes))
+    const end = state.gradients.data.length
+    ;(state.gradients.data as Float32Array).fill(0)
+    ;(state.firstMoments.data as Float32Array).fill(1)
+    const update = { start: 0, end, stepsBefore: 1, learningRate: 1e-3, weightDecay: 0 }
+    await adamw.update(state, update, { gradientScale: 1 })
+    assert.deepEqual(state.firstMoments.data, new Float32Array(end).fill(expectedMoment))
+    adamw.dispose()
+  }
+})
+
 test('schedules give the rates of transformers at every step', () => {
   for (const [name, schedule] of Object.entries(expected.schedules)) {
     const { lr, total: totalSteps, warmup_steps: warmup, lr_per_step: rates } = schedule

@@ -113,7 +113,7 @@ export class AdamW {
 }
 
 /**
- *   m' = m + (1 − β₁)(g − m), or g − β₁(g − m) where β₁ ≤ ½, as torch.lerp has it;  v' = β₂ v + (1 − β₂) g²
+ *   w = 1 − β₁,  m' = m + w (g − m), or g − (1 − w)(g − m) where w ≥ ½, as torch.lerp has it;  v' = β₂ v + (1 − β₂) g²
  *   p' = keep · p − stepSize · m' / (√v' / correction + ε)
  *
  * p, g, m, v float32[n]; g is multiplied by `scale` first. Outputs may be the inputs' memory: whatever reads an old
@@ -126,10 +126,12 @@ function stepGraph({ betas: [beta1, beta2], eps }: AdamWConstants): Graph {
   const [p, gradient, m, v] = [flat('p'), flat('g'), flat('m'), flat('v')] as const
   const scaled = g.op('Mul', [gradient, scalar('scale')])
   const difference = g.op('Sub', [scaled, m])
+  // 1 − w is not β₁ in float32.
+  const w = Math.fround(1 - beta1)
   const mNext =
-    beta1 > 0.5
-      ? g.op('Add', [m, g.op('Mul', [difference, g.scalar(1 - beta1)])])
-      : g.op('Sub', [scaled, g.op('Mul', [difference, g.scalar(beta1)])])
+    w < 0.5
+      ? g.op('Add', [m, g.op('Mul', [difference, g.scalar(w)])])
+      : g.op('Sub', [scaled, g.op('Mul', [difference, g.scalar(1 - w)])])
   const square = g.op('Mul', [g.op('Mul', [scaled, scaled]), g.scalar(1 - beta2)])
   const vNext = g.op('Add', [g.op('Mul', [v, g.scalar(beta2)]), square])
   const root = g.op('Div', [g.op('Sqrt', [vNext]), scalar('correction')])
