@@ -68,10 +68,18 @@ export class RunFolder {
   async start({ isResumed }: { readonly isResumed: boolean }): Promise<FoundCheckpoint | null> {
     await makeFolder(join(this.path, CHECKPOINTS)).catch(refused(this.path))
     this.#lock()
+    try {
+      return await this.#begin(isResumed)
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  async #begin(isResumed: boolean): Promise<FoundCheckpoint | null> {
     await this.#putBack()
     const found = (await this.#checkpoints()).at(-1) ?? null
     if (!isResumed && (found !== null || (await this.#hasStep()))) {
-      this.close()
       throw new ConfigError(
         'CONFIG_RUN_EXISTS',
         `output: ${this.path} holds a run already; go on with it (--resume), or name another folder.`,
@@ -215,7 +223,8 @@ export class RunFolder {
       if (step === undefined) continue
       const path = join(folder, step)
       const complete = await completeFolder(path)
-      if (complete !== undefined && complete !== path) await rename(complete, path)
+      if (complete !== undefined && complete !== path)
+        await rename(complete, path).catch(refused(path))
     }
   }
 

@@ -125,6 +125,19 @@ test('a checkpoint that was set aside for another is gone on from', async () => 
   assert.deepEqual(readdirSync(checkpoints), ['step-00000003'])
 })
 
+// The folder stayed locked by the process whose start had failed.
+test('what was set aside and cannot be put back is told, by every start', async () => {
+  const folder = join(root, 'stuck')
+  const checkpoints = join(folder, 'run', 'checkpoints')
+  mkdirSync(join(checkpoints, 'step-00000002.1764370000000.old'), { recursive: true })
+  writeFileSync(join(checkpoints, 'step-00000002'), 'a file')
+  const recipe = tinyRecipe(folder, colourRows(folder, 4))
+  for (const resume of [true, false]) {
+    await assert.rejects(train(recipe, { resume }), { code: 'CHECKPOINT_UNWRITABLE' })
+    assert.ok(!existsSync(join(folder, 'run', 'run.lock')))
+  }
+})
+
 test('what a checkpoint means cannot be changed, other changes are told', async () => {
   const folder = join(root, 'changed')
   const rows = colourRows(folder, 6)
