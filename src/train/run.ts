@@ -5,7 +5,7 @@
  *                                                   ▲─────────────────────────────────────────┘ ─▶ model
  *
  * Everything that is drawn comes from the recipe's seed and the number of the epoch, and the trainer's state is in its
- * checkpoints, so a run that was killed goes on bit for bit on the same kind of CPU.
+ * checkpoints, so a run that was killed goes on bit for bit on the same kind of CPU with as many threads.
  */
 import { ConfigError } from '../core/errors.ts'
 import type { ModelConfig } from '../families/family.ts'

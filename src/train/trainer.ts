@@ -207,7 +207,7 @@ export class Trainer implements AsyncDisposable {
   }
 
   /**
-   * Writes a state that `createTrainer(…, { resume: folder })` goes on from, bit for bit on the same kind of CPU. The
+   * Writes a state that `createTrainer(…, { resume: folder })` goes on from, bit for bit on the same kind of CPU with as many threads. The
    * folder appears whole or not at all, in the place of an earlier checkpoint alone. `cursor` comes back as `trainer.cursor`; it must be JSON.
    */
   checkpoint(folder: string, options: { readonly cursor?: unknown } = {}): Promise<void> {
