@@ -275,7 +275,12 @@ test('layers outside the decoder that are to be adapted are told, by their names
       /q_proj|r\.linear_1/,
       /names multi_modal_projector\.linear_1, vision_tower\S+\.q_proj and \d+ more too/,
     ],
-    [/o_proj|lm_head/, /names language_model\.lm_head too, which get no adapter: only layers/],
+    [/o_proj|lm_head/, /names language_model\.lm_head too, which get no adapter: only linear/],
+    [/o_proj|embed_tokens/, /names language_model\.model\.embed_tokens too/],
+    [
+      /^model\.(?:language_model.*up_proj|multi_modal)/,
+      /names multi_modal_projector\.linear_1 and/,
+    ],
   ] as const) {
     await using trainer = await createTrainer(MODEL, {
       trainable: [],
