@@ -6,10 +6,10 @@ import { existsSync } from 'node:fs'
 import { PRECISIONS, type PrecisionName } from '../choose-precision.ts'
 import { InputError } from '../core/errors.ts'
 import { isFolder } from '../core/make-folder-node.ts'
-import { EMBEDDING } from '../decoder/decoder.ts'
 import { withClipOptions } from '../families/clip-options.ts'
 import { parseModelConfig } from '../families/index.ts'
 import { checkQuirks } from '../families/quirks.ts'
+import { isEmbeddingViewed } from '../families/tied-head.ts'
 import type { ModelConfig } from '../families/family.ts'
 import { knownCheckpoint, knownCheckpoints } from '../families/known-checkpoints.ts'
 import {
@@ -20,7 +20,6 @@ import {
   type ClipFit,
 } from '../families/video-config.ts'
 import { openParts } from '../load-checkpoint.ts'
-import { modelGraphs, parameterMap } from '../load-model.ts'
 import { packagedModel } from '../packaged-model-node.ts'
 import {
   countImageTokens,
@@ -203,8 +202,7 @@ async function planned(name: string, args: Arguments, session: Session): Promise
   }
   const checkpoint = await openParts(name, options)
   try {
-    const parameters = parameterMap(checkpoint, modelGraphs(checkpoint))
-    const isTableWidened = !parameters.stored(EMBEDDING).isView
+    const isTableWidened = !isEmbeddingViewed(checkpoint.parts)
     return { parsed: checkpoint.config, unverified: [], isTableWidened }
   } finally {
     checkpoint.close()

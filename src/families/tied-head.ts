@@ -41,6 +41,12 @@ export function withTiedTwin(parts: readonly WeightPart[]): readonly WeightPart[
   return parts
 }
 
+/** Whether embeddings are looked up in the files as they lie there, also where these hold other tensors that fit no config. */
+export function isEmbeddingViewed(parts: readonly WeightPart[]): boolean {
+  const place = placeOf(parts, EMBEDDING) ?? placeOf(parts, HEAD)
+  return place === null || isViewed(place.source, place.name)
+}
+
 /** A view of a tensor under another name. Closing it closes nothing. */
 function twin(name: string, { source, name: stored }: StoredPlace): WeightPart {
   const info = source.tensors.get(stored)

@@ -239,6 +239,9 @@ describe('llava inspect', { concurrency: 2 }, () => {
     const { name, pictures } = await json(['inspect', 'mini', '--plan', '--precision', 'f32'])
     assert.equal(name, 'mini')
     assert.ok(pictures[0].tokens > 0)
+    // Of a small tower in the place of a published one its weights fit no config: a plan asks the config alone.
+    const cut = await json(['inspect', 'fixtures/original/checkpoints/llava-v1.6-vicuna', '--plan'])
+    assert.equal(cut.family, 'next')
     const { code, stderr } = await llava(['inspect', 'liuhaotian/llava-v1.6-35b', '--plan'])
     assert.equal(code, 1)
     assert.match(stderr, /\(liuhaotian\/llava-v1\.6-34b is\).*\[INPUT_PLAN_UNKNOWN\]/)
