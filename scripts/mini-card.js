@@ -4,7 +4,7 @@
  *     node scripts/mini-card.js FACTS.json > card.md
  *     llava pack BASE --adapter TRAINED --card card.md --out models/mini
  *
- * FACTS.json: { recipe, cpu, hours, seed, steps, date, scores: [{ task, metric, n, value, low, high, majority, noPicture, aim }],
+ * FACTS.json: { recipe, cpu, hours, budget, seed, steps, date, scores: [{ task, metric, n, value, low, high, majority, noPicture, aim }],
  * trials: [{ what, seed, result }], text: { perplexity, base }, limits: [text] }. Shares are numbers from 0 to 1; whatever
  * is left out is left out of the card.
  */
@@ -61,13 +61,14 @@ A picture is padded to a square and scaled to 224 px. The folder is read by llav
 patches nor standardised channels, so \`llava convert mini --to llava-hf\` writes plain float16 weights that only llava-ts runs.`
 }
 
-function made({ recipe, cpu, hours, seed, steps, date }) {
+function made({ recipe, cpu, hours, budget, seed, steps, date }) {
   const rows = [
     ['recipe', recipe],
     ['seed', seed],
     ['steps', steps],
     ['processor', cpu],
     ['time', hours === undefined ? undefined : `${hours} h`],
+    ['budget', budget],
     ['date', date],
   ].filter(([, value]) => value !== undefined)
   return `## How it was made
