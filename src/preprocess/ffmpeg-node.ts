@@ -142,8 +142,8 @@ async function readLines(
 
 function checkReport(name: string, report: FfprobeReport | null): FfprobeReport {
   if (!report) throw emptyClip(`${name} has no video in it`)
-  if (report.frames === 0) throw emptyClip(`${name} has none`)
   if (!isSize(report.size)) throw unreadableFile(name, 'the size of its frames is not known')
+  if (report.frames === 0) throw emptyClip(`${name} has none`)
   checkClipSize(report.size)
   return report
 }

@@ -146,6 +146,28 @@ test('recordings that were joined have no clock in common: the rate is the one t
   assert.deepEqual([found?.framesPerSecond, found?.seconds], [10, 0.8])
 })
 
+test('a clock that leaps is that of another recording in a transport stream, and a pause elsewhere', () => {
+  const lines = ['1', '1.1', '3601', '3601.1'].map((time) => `packet|pts_time=${time}|flags=K_`)
+  const stream = 'stream|width=2|height=2|avg_frame_rate=10/1|duration=3600.2|nb_frames=N/A'
+  const joined = report(...lines, stream, 'format|format_name=mpegts|start_time=1')
+  assert.deepEqual([joined?.times, joined?.framesPerSecond, joined?.seconds], [null, 10, 0.4])
+  const paused = report(...lines, stream, 'format|format_name=matroska,webm|start_time=1')
+  assert.equal(paused?.times?.length, 4)
+  assert.ok((paused?.seconds ?? 0) > 3600)
+})
+
+test('of packets without times that give no frame the rate counts all, as the duration does', () => {
+  const packets = Array.from({ length: 76 }, (_, i) => `packet|flags=${i === 16 ? 'K_' : '__'}`)
+  const stream = 'stream|width=2|height=2|avg_frame_rate=30/1|duration=2.533333'
+  const reader = new FfprobeReader()
+  for (const line of [...packets, stream]) reader.line(line)
+  assert.equal(reader.doubtfulPackets, 16)
+  for (let i = 0; i < 60; i++) reader.line('frame|pts_time=N/A')
+  const found = reader.finish()
+  assert.equal(found?.frames, 60)
+  assert.ok(Math.abs((found?.framesPerSecond ?? 0) - 30) < 0.01)
+})
+
 test('more frames than fit at first are kept', () => {
   const lines = Array.from({ length: 5000 }, (_, i) => `packet|pts_time=${i}|flags=K_`)
   const found = report(...lines, STREAM)

@@ -24,7 +24,7 @@ export type FfprobeReport = {
 }
 
 const EVERY_FFPROBE =
-  'stream=width,height,avg_frame_rate,r_frame_rate,duration,nb_frames:stream_tags=rotate:format=start_time:packet=pts_time,duration_time,flags'
+  'stream=width,height,avg_frame_rate,r_frame_rate,duration,nb_frames:stream_tags=rotate:format=format_name,start_time:packet=pts_time,duration_time,flags'
 
 /** What to ask for: the latter of an FFmpeg 4.0 that cannot name the first's side data, and tells the turn as a tag. */
 export const FFPROBE_ENTRIES = [
@@ -63,16 +63,19 @@ export class FfprobeReader {
   readonly #given: number[] = []
   /** The packet shown last: when, and seconds for how long, 0 where nobody says. */
   #last = { time: -Infinity, duration: 0 }
-  /** Whether a key frame is shown before what came before it: recordings that were joined, each with its clock. */
-  #isJoined = false
+  /** Whether a key frame is shown before what came before it. */
+  #goesBack = false
+  /** Whether a packet is shown longer after all before it than ffmpeg takes for a pause. */
+  #leaps = false
   #stream: Fields | null = null
   #clockStart = 0
+  #format = ''
 
   line(line: string): void {
     if (line.startsWith('packet|')) this.#packet(line)
     else if (line.startsWith('frame|')) this.#given.push(timeOf(line))
     else if (line.startsWith('stream|')) this.#stream = fieldsOf(line)
-    else if (line.startsWith('format|')) this.#clockStart = numberOf(fieldsOf(line)['start_time'])
+    else if (line.startsWith('format|')) this.#container(fieldsOf(line))
   }
 
   /** 0 of most films. Of others the lines of `firstFramesArguments` are read before `finish`. */
@@ -85,9 +88,12 @@ export class FfprobeReader {
     const stream = this.#stream
     if (!stream) return null
     const times = this.#frameTimes()
-    const isTimed = times[0] !== -Infinity && !this.#isJoined
+    const isJoined = this.#isJoined()
+    const isTimed = times[0] !== -Infinity && !isJoined
     const span = isTimed ? spanOf(times, this.#last.duration) : numberOf(stream['duration'])
-    const framesPerSecond = rateOf(stream, this.#isJoined ? 0 : times.length / span, isTimed)
+    // A stated duration is that of all packets, also of those that give no frame.
+    const counted = (isTimed ? times.length : this.#frames) / span
+    const framesPerSecond = rateOf(stream, isJoined ? 0 : counted, isTimed)
     return {
       size: { width: numberOf(stream['width']), height: numberOf(stream['height']) },
       framesPerSecond,
@@ -97,6 +103,16 @@ export class FfprobeReader {
       clockStart: this.#clockStart,
       rotation: rotationOf(stream),
     }
+  }
+
+  #container(format: Fields): void {
+    this.#format = format['format_name'] ?? ''
+    this.#clockStart = numberOf(format['start_time'])
+  }
+
+  /** Whether the file is recordings that were joined, each with a clock of its own. */
+  #isJoined(): boolean {
+    return this.#goesBack || (this.#leaps && LEAPING_FORMATS.has(this.#format))
   }
 
   /** Ascending: first those that have no time. What a decoder was asked about is not told by times, which some packets lack. */
@@ -119,7 +135,8 @@ export class FfprobeReader {
     if (!flags.includes('D')) {
       this.#add(time)
       if (isDoubtful) this.#doubtfulPackets = this.#packets
-      if (isKey && time > -Infinity && time < this.#last.time) this.#isJoined = true
+      if (isKey && time > -Infinity && time < this.#last.time) this.#goesBack = true
+      if (this.#last.time > -Infinity && time > this.#last.time + LONGEST_PAUSE) this.#leaps = true
       if (time >= this.#last.time) {
         this.#last = { time, duration: numberOf(fieldOf(line, 'duration_time')) }
       }
@@ -149,6 +166,10 @@ export class FfprobeReader {
     this.#times[this.#frames++] = time
   }
 }
+
+/** Transport and program streams, whose clocks may begin anew; ffmpeg plays on at once after more seconds than these. */
+const LEAPING_FORMATS: ReadonlySet<string> = new Set(['mpegts', 'mpeg'])
+const LONGEST_PAUSE = 10
 
 /** Seconds from the first frame to the end of the last, which takes as long as others where nobody says; 0 of one alone. */
 function spanOf(times: Float64Array, lastDuration: number): number {
