@@ -176,6 +176,30 @@ test('what an adapter holds in full for the language model is packed beside its 
   })
 })
 
+test('the adapter of an embedding is packed beside the others', async () => {
+  await train(at('words'))
+  await addEmbedding(at('words'))
+  await train(at('without words'))
+  await packModel(at('packed words'), { base: at('base'), adapters: [at('words')], card: '' })
+  const [apart, packed, without] = await Promise.all([
+    loadModel(at('base'), { adapters: [at('words')], precision: 'f32' }),
+    loadModel(at('packed words'), { precision: 'f32' }),
+    loadModel(at('base'), { adapters: [at('without words')], precision: 'f32' }),
+  ])
+  try {
+    const request = { messages: [{ role: 'user' as const, content: 'Why, 12?' }] }
+    const [a, b, other] = [
+      await apart.logits(request),
+      await packed.logits(request),
+      await without.logits(request),
+    ]
+    assertNear(b.data, a.data, 0.03)
+    assert.throws(() => assertNear(other.data, a.data, 0.03))
+  } finally {
+    for (const model of [apart, packed, without]) await model.dispose()
+  }
+})
+
 // All names of a tower were written as a ViT's, of which CLIP's first norm has none.
 test('a CLIP tower that was trained is packed under its own names', async () => {
   const base = join('fixtures', 'inference', 'llava-mlp')
@@ -277,6 +301,19 @@ async function train(out: string, targets = /(?:q|v|down)_proj/): Promise<void> 
   } finally {
     await trainer.dispose()
   }
+}
+
+/** Adds a pair for the embedding to an adapter's file, as PEFT saves it. */
+async function addEmbedding(adapter: string): Promise<void> {
+  const config = join(adapter, 'adapter_config.json')
+  const before = readFileSync(config)
+  const path = 'model.language_model.embed_tokens.lora_embedding_'
+  const pair = [
+    [`${path}A`, filled([8, VOCABULARY_SIZE])],
+    [`${path}B`, filled([D, 8])],
+  ] as const
+  await addInFull(adapter, new Map(pair))
+  writeFileSync(config, before)
 }
 
 /** Three blocks under timm's names, of which LLaVA reads two. */
