@@ -30,26 +30,29 @@ export function judgesOfResult(folder: string): string[] {
 
 /** Every result of `llava eval` and `llava score` in the folders and below them, by path. */
 export function readReports(paths: readonly string[]): ReportedResult[] {
-  const found = paths.map((path) => ({ path, files: resultFiles(path) }))
-  const empty = found.filter(({ files }) => files.length === 0).map(({ path }) => path)
+  const found = paths.map((path) => ({ path, results: resultsBelow(path) }))
+  const empty = found.filter(({ results }) => results.length === 0).map(({ path }) => path)
   if (empty.length === 0 && paths.length > 0)
-    return found.flatMap(({ files }) => files.map(readReport))
+    return found.flatMap(({ results }) => results.map(reportOf))
   throw new InputError(
     'INPUT_RESULT_MISSING',
     `eval: there should be results (${NAMES.join(', ')}) below ${empty.join(', ')}, there are none; name folders that llava eval or llava score --out wrote.`,
   )
 }
 
-function resultFiles(path: string): string[] {
+type Found = { readonly file: string; readonly value: unknown }
+
+function resultsBelow(path: string): Found[] {
   if (!existsSync(path)) return []
-  if (!statSync(path).isDirectory()) return [path]
+  if (!statSync(path).isDirectory()) return [{ file: path, value: parseJson(path) }]
   const folders = readdirSync(path, { recursive: true, encoding: 'utf8' })
     .filter((name) => NAMES.includes(basename(name)))
     .map((name) => join(path, dirname(name)))
   return [...new Set(folders)]
     .sort()
     .flatMap((folder) => resultFile(folder) ?? [])
-    .filter((file) => basename(file) !== SCORE || isOfScore(parseJson(file)))
+    .map((file) => ({ file, value: parseJson(file) }))
+    .filter(({ file, value }) => basename(file) !== SCORE || isOfScore(value))
 }
 
 /** Other programs call their scores `score.json` too: what is found and holds nothing of ours is none of ours. */
@@ -59,8 +62,7 @@ function isOfScore(value: unknown): boolean {
   )
 }
 
-function readReport(file: string): ReportedResult {
-  const value = parseJson(file)
+function reportOf({ file, value }: Found): ReportedResult {
   const { outcomes } = parseResult(value, file)
   const report = value as WrittenResult // its fields were written by this program
   const examples = worstOf(outcomes, EXAMPLES).map((outcome, i) => {
