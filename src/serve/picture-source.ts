@@ -8,7 +8,8 @@ import { InputError } from '../core/errors.ts'
 import { decodeDataUrl, pixelsToRgb, schemeOf } from '../preprocess/image-source.ts'
 import type { RgbImage } from '../preprocess/image.ts'
 import type { ImageSource } from './messages.ts'
-import { chunksOf, unlessAborted } from './remote/aborted-response.ts'
+import { streamChunks } from '../core/stream-chunks.ts'
+import { unlessAborted } from './remote/aborted-response.ts'
 
 export type ResolvedPicture = string | URL | Uint8Array | Blob | RgbImage
 
@@ -59,7 +60,7 @@ export async function fetchRemote(
   try {
     const response = await unlessAborted(fetch(url, { signal }), signal)
     if (response.ok && response.body)
-      return await readBody(chunksOf(response, signal), url, maxBytes)
+      return await readBody(streamChunks(response.body, signal), url, maxBytes)
     throw unreachable(url, `status ${response.status}`)
   } catch (error) {
     signal.throwIfAborted()

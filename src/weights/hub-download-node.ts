@@ -12,6 +12,7 @@ import { basename, dirname, join } from 'node:path'
 import { isDiskFull } from '../core/disk-full.ts'
 import { CheckpointError } from '../core/errors.ts'
 import { makeFolder } from '../core/make-folder-node.ts'
+import { streamChunks } from '../core/stream-chunks.ts'
 import { errorCode, exists } from './hub-cache-node.ts'
 
 /** A file of a repository as the hub lists it: large ones are known by their sha256, small ones by git's hash of the blob. */
@@ -113,7 +114,7 @@ async function appendStream(
   offset: number,
 ): Promise<unknown> {
   try {
-    for await (const chunk of chunksOf(await download.open(offset), download.signal)) {
+    for await (const chunk of streamChunks(await download.open(offset), download.signal)) {
       await target.appendFile(chunk)
       download.onBytes(chunk.length)
     }
@@ -123,34 +124,6 @@ async function appendStream(
     const isFinal = error instanceof CheckpointError || isDiskFull(errorCode(error))
     if (isFinal) throw error
     return error
-  }
-}
-
-/**
- * What a connection gives. Leaving the loop closes it, and the signal's reason is thrown at once: in Node.js 22 a body that is
- * piped, as the hub's library does, neither gives nor ends any more when its request is aborted.
- */
-async function* chunksOf(
-  stream: ReadableStream<Uint8Array>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const reader = stream.getReader()
-  let leave = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    leave = () => reject(signal?.reason as Error)
-    signal?.addEventListener('abort', leave, { once: true })
-  })
-  aborted.catch(() => {})
-  try {
-    for (;;) {
-      signal?.throwIfAborted()
-      const { done, value } = await Promise.race([reader.read(), aborted])
-      if (done) return
-      yield value
-    }
-  } finally {
-    signal?.removeEventListener('abort', leave)
-    reader.cancel().catch(() => {})
   }
 }
 

@@ -4,6 +4,7 @@
  * `fetch` of Node.js holds the way from its signal to its connection weakly: after a garbage collection an abort is lost
  * (nodejs/undici#3644). So the signal is listened to here too.
  */
+import { streamChunks } from '../../core/stream-chunks.ts'
 
 /** What `asked` gives, or the signal's reason at once; what comes too late is closed. */
 export async function unlessAborted(
@@ -34,33 +35,10 @@ export async function textOf(
   const decoder = new TextDecoder()
   let text = ''
   let bytes = 0
-  for await (const chunk of chunksOf(response, signal)) {
+  for await (const chunk of streamChunks(response.body, signal)) {
     bytes += chunk.length
     if (bytes > most) return null
     text += decoder.decode(chunk, { stream: true })
   }
   return text + decoder.decode()
-}
-
-/** The pieces of a body. Leaving the loop closes it, and so does the signal, whose reason is thrown. */
-export async function* chunksOf(
-  { body }: Response,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  if (!body) return
-  const reader = body.getReader()
-  const close = () => void reader.cancel().catch(() => {})
-  signal.addEventListener('abort', close)
-  try {
-    for (;;) {
-      signal.throwIfAborted()
-      const { done, value } = await reader.read()
-      signal.throwIfAborted()
-      if (done) return
-      yield value
-    }
-  } finally {
-    signal.removeEventListener('abort', close)
-    close()
-  }
 }

@@ -1,6 +1,7 @@
 /** One worker over HTTP: JSON, and streams of server-sent events. It is configured, not named by a request, and trusted so far. */
 import { isRecord } from '../../faults.ts'
-import { chunksOf, textOf, unlessAborted } from '../../remote/aborted-response.ts'
+import { streamChunks } from '../../../core/stream-chunks.ts'
+import { textOf, unlessAborted } from '../../remote/aborted-response.ts'
 import { certificateAdvice } from '../../remote/certificate-advice.ts'
 import { retryAfterMs } from '../../remote/patience.ts'
 import { refusalOf, WorkerFailure, type FailureKind } from './upstream-error.ts'
@@ -51,7 +52,7 @@ export class WorkerApi {
   ): AsyncGenerator<Record<string, unknown>, void, undefined> {
     const response = await this.#post(path, body, signal)
     try {
-      for await (const data of serverEvents(chunksOf(response, signal))) {
+      for await (const data of serverEvents(streamChunks(response.body, signal))) {
         if (data === '[DONE]') return
         const event = parse(data)
         if (isRecord(event)) yield event
