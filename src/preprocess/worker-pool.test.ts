@@ -103,6 +103,21 @@ test('dispose rejects what runs and what waits', async () => {
   await assert.rejects(pool.run(JOB), { code: 'CAPACITY_DISPOSED' })
 })
 
+// The process ended in the middle of what waited for `dispose`.
+test('an answer that comes while its worker is being ended does not let the process go', async () => {
+  const { pool, workers } = fakePool(1)
+  const refused = assert.rejects(pool.run(JOB), { code: 'CAPACITY_DISPOSED' })
+  const [worker] = workers as [FakeWorker]
+  worker.terminate = async () => {
+    worker.ref() // As worker threads do.
+    worker.answer()
+    assert.ok(worker.isHeld)
+    worker.emit('exit')
+  }
+  await pool.dispose()
+  await refused
+})
+
 test('errors keep class, code and message between threads; others are our bug', () => {
   for (const error of [new InputError('INPUT_X', 'a: b.'), new ConfigError('CONFIG_Y', 'c: d.')]) {
     const back = unpackError(structuredClone(packError(error)))

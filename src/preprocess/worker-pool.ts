@@ -99,7 +99,8 @@ export class WorkerPool {
   #finish(member: Member, answer: Answer): void {
     const waiting = member.current
     member.current = null
-    member.worker.unref()
+    // One that is being ended holds the process until it is gone: `dispose` waits for that.
+    if (!this.#isDisposed) member.worker.unref()
     if (waiting?.id === answer.id) {
       if ('error' in answer) waiting.reject(unpackError(answer.error))
       else waiting.resolve(answer.result)
