@@ -294,8 +294,8 @@ class GrammarThread {
         stop()
         if (message.kind === 'refused') return reject(refused(message.reason))
         this.#isCompiled = true
-        // From now on an idle thread keeps no process alive.
-        this.#worker.unref()
+        // From now on an idle thread keeps no process alive; one that is being ended does until it is gone.
+        if (!this.#isEnded) this.#worker.unref()
         resolve()
       })
       this.#send({ kind: 'compile', grammar, tokens })
